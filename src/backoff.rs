@@ -1,0 +1,114 @@
+//! How long to wait before the next attempt.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::time::Duration;
+
+/// Delays that double from a least to a most, each shortened by up to a half at random, so that models that broke
+/// together are not all tried again together.
+///
+/// The random part is *equal jitter*: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>.
+#[derive(Clone, Debug)]
+pub(crate) struct Backoff {
+    least: Duration,
+    most: Duration,
+    attempt: u32,
+    random: SplitMix64,
+}
+
+impl Backoff {
+    pub(crate) fn new(least: Duration, most: Duration, seed: u64) -> Self {
+        Self {
+            least,
+            most,
+            attempt: 0,
+            random: SplitMix64(seed),
+        }
+    }
+
+    /// The delay before the next attempt.
+    pub(crate) fn next_delay(&mut self) -> Duration {
+        let factor = 1_u32.checked_shl(self.attempt).unwrap_or(u32::MAX);
+        self.attempt = self.attempt.saturating_add(1);
+        let delay = self.least.saturating_mul(factor).min(self.most);
+        delay - delay.mul_f64(self.random.next_unit() / 2.0)
+    }
+
+    /// Starts again from the least delay.
+    pub(crate) fn reset(&mut self) {
+        self.attempt = 0;
+    }
+}
+
+/// A seed for one model: of `root`, or of the operating system's randomness.
+pub(crate) fn seed_for(name: &str, root: Option<u64>) -> u64 {
+    match root {
+        Some(root) => {
+            // FNV-1a: the same on every platform and release, which the standard library's hasher does not promise.
+            let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+            root ^ name.bytes().fold(0xcbf2_9ce4_8422_2325, fnv)
+        }
+        None => {
+            let mut hasher = RandomState::new().build_hasher();
+            name.hash(&mut hasher);
+            hasher.finish()
+        }
+    }
+}
+
+/// Sebastiano Vigna's SplitMix64, <https://prng.di.unimi.it/splitmix64.c>: enough for jitter, and needs no crate.
+#[derive(Clone, Debug)]
+struct SplitMix64(u64);
+
+impl SplitMix64 {
+    /// The next number from 0 up to and without 1.
+    #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
+    fn next_unit(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        (mixed >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delays(seed: u64) -> Vec<Duration> {
+        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60), seed);
+        (0..100).map(|_| backoff.next_delay()).collect()
+    }
+
+    #[test]
+    fn delays_double_up_to_the_most_and_are_shortened_by_half_at_most() {
+        for (attempt, delay) in delays(1).into_iter().enumerate() {
+            let full = if attempt < 6 { 1 << attempt } else { 60 };
+            let full = Duration::from_secs(full);
+            assert!(
+                delay > full / 2 && delay <= full,
+                "attempt {attempt}: {delay:?} of {full:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_seed_and_a_name_give_the_same_delays_again() {
+        assert_eq!(delays(7), delays(7));
+        assert_ne!(delays(7), delays(8));
+        assert_eq!(seed_for("a", Some(1)), seed_for("a", Some(1)));
+        assert_ne!(seed_for("a", Some(1)), seed_for("b", Some(1)));
+    }
+
+    #[test]
+    fn a_reset_starts_from_the_least() {
+        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60), 3);
+        for _ in 0..10 {
+            backoff.next_delay();
+        }
+        backoff.reset();
+        assert!(backoff.next_delay() <= Duration::from_secs(1));
+    }
+}

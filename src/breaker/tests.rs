@@ -1,0 +1,282 @@
+use std::sync::{Arc, Barrier};
+
+use super::*;
+
+type Seen = Arc<Mutex<Vec<(BreakerState, BreakerState)>>>;
+
+fn breaker(config: BreakerConfig) -> (Arc<Breaker>, Seen) {
+    let seen = Seen::default();
+    let hook = {
+        let seen = Arc::clone(&seen);
+        move |transition: Transition| seen.lock().unwrap().push((transition.from, transition.to))
+    };
+    (Arc::new(Breaker::new(config, hook)), seen)
+}
+
+fn default_breaker() -> (Arc<Breaker>, Seen) {
+    breaker(BreakerConfig::default())
+}
+
+fn fail(breaker: &Breaker, times: usize) {
+    for _ in 0..times {
+        breaker.admit().unwrap().failure();
+    }
+}
+
+async fn open_and_wait(breaker: &Breaker) {
+    fail(breaker, 5);
+    tokio::time::advance(Duration::from_secs(60)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_opens_at_exactly_the_fifth_failure_in_a_row() {
+    let (breaker, seen) = default_breaker();
+    fail(&breaker, 4);
+    breaker.admit().unwrap().success();
+    fail(&breaker, 4);
+    assert_eq!(breaker.snapshot().state, BreakerState::Closed);
+    fail(&breaker, 1);
+    assert_eq!(breaker.snapshot().state, BreakerState::Open);
+    assert_eq!(
+        breaker.admit().unwrap_err().retry_after,
+        Duration::from_secs(60)
+    );
+    assert_eq!(
+        *seen.lock().unwrap(),
+        [(BreakerState::Closed, BreakerState::Open)]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_half_opens_after_60_seconds_and_not_before() {
+    let (breaker, _) = default_breaker();
+    fail(&breaker, 5);
+    tokio::time::advance(Duration::from_millis(59_999)).await;
+    assert_eq!(
+        breaker.admit().unwrap_err().retry_after,
+        Duration::from_millis(1)
+    );
+    tokio::time::advance(Duration::from_millis(1)).await;
+    let probe = breaker.admit().unwrap();
+    assert_eq!(breaker.snapshot().state, BreakerState::HalfOpen);
+    assert_eq!(breaker.admit().unwrap_err().retry_after, Duration::ZERO);
+    probe.cancel();
+    assert_eq!(breaker.snapshot().rejected, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_good_probe_closes_it_and_a_bad_one_opens_it_for_another_60_seconds() {
+    let (breaker, seen) = default_breaker();
+    open_and_wait(&breaker).await;
+    breaker.admit().unwrap().failure();
+    assert_eq!(
+        breaker.admit().unwrap_err().retry_after,
+        Duration::from_secs(60)
+    );
+    tokio::time::advance(Duration::from_secs(60)).await;
+    breaker.admit().unwrap().success();
+    assert_eq!(breaker.snapshot().state, BreakerState::Closed);
+    fail(&breaker, 4);
+    assert_eq!(
+        breaker.snapshot().state,
+        BreakerState::Closed,
+        "the count starts anew"
+    );
+    use BreakerState::{Closed, HalfOpen, Open};
+    let expected = [
+        (Closed, Open),
+        (Open, HalfOpen),
+        (HalfOpen, Open),
+        (Open, HalfOpen),
+        (HalfOpen, Closed),
+    ];
+    assert_eq!(*seen.lock().unwrap(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_call_is_no_outcome() {
+    let (breaker, _) = default_breaker();
+    fail(&breaker, 4);
+    drop(breaker.admit().unwrap());
+    assert_eq!(
+        breaker.snapshot().consecutive_failures,
+        4,
+        "neither a failure nor a success"
+    );
+    fail(&breaker, 1);
+    tokio::time::advance(Duration::from_secs(60)).await;
+    drop(breaker.admit().unwrap());
+    assert_eq!(breaker.snapshot().probes, 0, "the place is given back");
+    breaker.admit().unwrap().success();
+    assert_eq!(breaker.snapshot().state, BreakerState::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_while_holding_a_permit_is_a_failure() {
+    let (breaker, _) = default_breaker();
+    fail(&breaker, 4);
+    let caught = crate::panics::catch(|| {
+        let _permit = breaker.admit().unwrap();
+        panic!("the call panicked");
+    });
+    assert!(caught.is_err());
+    assert_eq!(breaker.snapshot().state, BreakerState::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn outcomes_of_older_generations_are_counted_and_change_nothing() {
+    let (breaker, _) = default_breaker();
+    let (good, bad) = (breaker.admit().unwrap(), breaker.admit().unwrap());
+    open_and_wait(&breaker).await;
+    let probe = breaker.admit().unwrap();
+    good.success();
+    bad.failure();
+    let snapshot = breaker.snapshot();
+    assert_eq!(
+        (snapshot.state, snapshot.late_outcomes),
+        (BreakerState::HalfOpen, 2)
+    );
+    probe.success();
+    assert_eq!(breaker.snapshot().state, BreakerState::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_hangs_loses_its_place_when_its_lease_ends() {
+    let (breaker, _) = default_breaker();
+    open_and_wait(&breaker).await;
+    let hung = breaker.admit().unwrap();
+    tokio::time::advance(Duration::from_secs(119)).await;
+    assert!(breaker.admit().is_err());
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let second = breaker.admit().unwrap();
+    hung.failure();
+    let snapshot = breaker.snapshot();
+    assert_eq!(
+        (snapshot.state, snapshot.late_outcomes),
+        (BreakerState::HalfOpen, 1)
+    );
+    second.success();
+    assert_eq!(breaker.snapshot().state, BreakerState::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_three_permits_three_successes_close_it() {
+    let (breaker, _) = breaker(BreakerConfig {
+        half_open_permits: 3,
+        ..BreakerConfig::default()
+    });
+    open_and_wait(&breaker).await;
+    let probes = [(); 3].map(|()| breaker.admit().unwrap());
+    assert!(breaker.admit().is_err());
+    for (before, probe) in probes.into_iter().enumerate() {
+        assert_eq!(
+            breaker.snapshot().state,
+            BreakerState::HalfOpen,
+            "after {before} successes"
+        );
+        probe.success();
+    }
+    assert_eq!(breaker.snapshot().state, BreakerState::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_closes_it_and_outdates_calls_under_way() {
+    let (breaker, seen) = default_breaker();
+    let old = breaker.admit().unwrap();
+    fail(&breaker, 5);
+    breaker.reset();
+    fail(&breaker, 4);
+    old.failure();
+    let snapshot = breaker.snapshot();
+    assert_eq!(
+        (snapshot.state, snapshot.consecutive_failures),
+        (BreakerState::Closed, 4)
+    );
+    assert_eq!(
+        seen.lock().unwrap().last(),
+        Some(&(BreakerState::Open, BreakerState::Closed))
+    );
+    breaker.reset();
+    assert_eq!(
+        seen.lock().unwrap().len(),
+        2,
+        "closed to closed is no transition"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_50_tasks_at_once_exactly_one_is_the_probe() {
+    let (breaker, _) = default_breaker();
+    open_and_wait(&breaker).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    let barrier = Arc::new(tokio::sync::Barrier::new(50));
+    for _ in 0..50 {
+        let (breaker, barrier) = (Arc::clone(&breaker), Arc::clone(&barrier));
+        tasks.spawn(async move {
+            let permit = breaker.admit();
+            barrier.wait().await;
+            permit.is_ok()
+        });
+    }
+    let admitted = tasks
+        .join_all()
+        .await
+        .into_iter()
+        .filter(|admitted| *admitted)
+        .count();
+    assert_eq!(admitted, 1);
+}
+
+/// Real threads, many rounds: the open time is zero, so that each round is a race into half-open.
+#[test]
+fn of_threads_at_once_exactly_one_is_the_probe() {
+    const THREADS: usize = 8;
+    const ROUNDS: usize = 500;
+    let (breaker, _) = breaker(BreakerConfig {
+        failures: 1,
+        open: Duration::ZERO,
+        ..BreakerConfig::default()
+    });
+    fail(&breaker, 1);
+    let barrier = Barrier::new(THREADS);
+    let admitted = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                for _ in 0..ROUNDS {
+                    barrier.wait();
+                    let permit = breaker.admit();
+                    admitted.fetch_add(u64::from(permit.is_ok()), Ordering::Relaxed);
+                    barrier.wait();
+                    if let Ok(probe) = permit {
+                        probe.failure();
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(admitted.into_inner(), ROUNDS as u64);
+}
+
+/// Failures by several threads at once, without a success between them: none is lost, and it opens once.
+#[test]
+fn failures_at_once_are_all_counted() {
+    for _ in 0..200 {
+        let (breaker, seen) = breaker(BreakerConfig {
+            failures: 8,
+            ..BreakerConfig::default()
+        });
+        let barrier = Barrier::new(8);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let permit = breaker.admit().unwrap();
+                    barrier.wait();
+                    permit.failure();
+                });
+            }
+        });
+        assert_eq!(breaker.snapshot().state, BreakerState::Open);
+        assert_eq!(seen.lock().unwrap().len(), 1);
+    }
+}

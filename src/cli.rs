@@ -1,0 +1,100 @@
+//! The commands, and what they have in common.
+
+mod add;
+mod list;
+mod logs;
+mod serve;
+mod table;
+mod verify;
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use clarity::Store;
+use serde::Serialize;
+
+/// What came of a command: good, or not, which is told already.
+type Outcome = Result<bool, Box<dyn std::error::Error>>;
+
+const HELP: &str = "\
+Examples:
+  clarity add cole_kripke model.onnx --models models   publish version 1, or the next one
+  clarity verify --models models                       read everything again and compare digests
+  clarity serve --models models                        answer on http://127.0.0.1:8080
+  curl -s http://127.0.0.1:8080/v2/models/cole_kripke
+
+Exit codes:
+  0  done, and all is well
+  1  a version does not verify or cannot be served, or the command failed
+  2  the command line is not understood";
+
+/// A model server that never answers from bytes it has not verified.
+#[derive(Debug, Parser)]
+#[command(name = "clarity", version, after_help = HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Add(add::Add),
+    Verify(verify::Verify),
+    List(list::List),
+}
+
+/// Where the models are.
+#[derive(Args, Debug)]
+struct Models {
+    /// The folder of the models: one folder for each model, in it one for each version
+    #[arg(
+        long = "models",
+        value_name = "DIR",
+        env = "CLARITY_MODELS",
+        default_value = "models"
+    )]
+    path: PathBuf,
+}
+
+impl Models {
+    fn store(&self) -> Store {
+        Store::new(&self.path)
+    }
+}
+
+pub(crate) fn run() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Serve(serve) => serve.run(),
+        Command::Add(add) => add.run(),
+        Command::Verify(verify) => verify.run(),
+        Command::List(list) => list.run(),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            // Nothing is left to do when even this cannot be written.
+            let _ = writeln!(io::stderr(), "error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes to standard output. A reader that has seen enough (`| head`) is no error.
+fn print(text: impl Display) -> io::Result<()> {
+    match write!(io::stdout(), "{text}").and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+fn print_json(value: &impl Serialize) -> Result<(), Box<dyn std::error::Error>> {
+    Ok(print(format_args!(
+        "{}\n",
+        serde_json::to_string_pretty(value)?
+    ))?)
+}

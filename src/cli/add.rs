@@ -1,0 +1,99 @@
+//! `clarity add`
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use clarity::{FilePath, Manifest, ModelName, OnnxRuntime, Source, try_version};
+
+use super::{Models, Outcome, print, print_json};
+
+/// What the entry of a published version is called, as existing repositories of models have it.
+const ENTRY: &str = "model.onnx";
+
+/// Publish the next version of a model
+///
+/// The files are copied into a hidden folder beside, with a manifest of their sizes and SHA-256 digests, and made
+/// durable; what was written is read back, verified, loaded and run once on made-up inputs, as a server does before it
+/// serves it; then one rename publishes it. A server that watches the folder starts to serve it by itself.
+///
+/// Of the files exactly one is an ONNX model, which becomes model.onnx; the others, such as weights outside of the
+/// model, keep their names.
+#[derive(Args, Debug)]
+pub(super) struct Add {
+    /// The name of the model, new or not: A-Z a-z 0-9 _ . -
+    name: ModelName,
+    /// The files of the version
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    models: Models,
+    /// Publish without loading it first
+    #[arg(long)]
+    no_check: bool,
+    /// Print the manifest as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Add {
+    pub(super) fn run(&self) -> Outcome {
+        let files = self.sources()?;
+        let entry = ENTRY.parse()?;
+        let staged = self.models.store().stage(&self.name, &entry, &files)?;
+        let verified = staged.open()?;
+        if !self.no_check {
+            try_version(&OnnxRuntime::new(), verified)
+                .map_err(|error| format!("{} is not published: {error}", self.name))?;
+        }
+        let manifest = staged.publish()?;
+        if self.json {
+            print_json(&manifest)?;
+        } else {
+            print(format_args!("{}", told(&manifest)))?;
+        }
+        Ok(true)
+    }
+
+    /// The files by the paths that they will have.
+    fn sources(&self) -> Result<BTreeMap<FilePath, Source>, Box<dyn std::error::Error>> {
+        let is_model = |file: &&PathBuf| {
+            file.extension()
+                .is_some_and(|extension| extension == "onnx")
+        };
+        let models: Vec<&PathBuf> = self.files.iter().filter(is_model).collect();
+        let [model] = models[..] else {
+            return Err(format!(
+                "expected exactly one file that ends with .onnx, found {}",
+                models.len()
+            )
+            .into());
+        };
+        let mut sources = BTreeMap::new();
+        for file in &self.files {
+            let path = if file == model {
+                ENTRY.parse()?
+            } else {
+                name_of(file)?.parse()?
+            };
+            if sources.insert(path, Source::File(file.clone())).is_some() {
+                return Err(format!("{}: another file has the same name", file.display()).into());
+            }
+        }
+        Ok(sources)
+    }
+}
+
+fn name_of(file: &Path) -> Result<&str, String> {
+    let name = file.file_name().and_then(|name| name.to_str());
+    name.ok_or_else(|| format!("{}: expected a file with a name in UTF-8", file.display()))
+}
+
+fn told(manifest: &Manifest) -> String {
+    let bytes: u64 = manifest.files().values().map(|file| file.size).sum();
+    let files = manifest.files().len();
+    let (model, version, digest) = (manifest.model(), manifest.version(), manifest.digest());
+    format!(
+        "published {model} {version}: {files} file(s), {bytes} bytes, SHA-256 of {ENTRY} {digest}\n"
+    )
+}

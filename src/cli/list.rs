@@ -1,0 +1,144 @@
+//! `clarity list`
+
+use clap::Args;
+use clarity::{Manifest, ModelName, Store, VerifyError, Version};
+use serde_json::{Value, json};
+
+use super::table::Table;
+use super::{Models, Outcome, print, print_json};
+
+/// List the models and their versions, as their manifests have them
+///
+/// Manifests are read and files are not: `clarity verify` does that.
+#[derive(Args, Debug)]
+pub(super) struct List {
+    #[command(flatten)]
+    models: Models,
+    /// Print the list as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+struct Row {
+    model: ModelName,
+    version: Version,
+    manifest: Result<Manifest, VerifyError>,
+}
+
+impl List {
+    pub(super) fn run(&self) -> Outcome {
+        let store = self.models.store();
+        let mut rows = Vec::new();
+        for model in models(&store, None)? {
+            for version in versions(&store, &model)? {
+                rows.push(Row {
+                    manifest: store.manifest(&model, version),
+                    version,
+                    model: model.clone(),
+                });
+            }
+        }
+        if self.json {
+            print_json(&rows.iter().map(Row::to_json).collect::<Vec<_>>())?;
+        } else {
+            let mut table =
+                Table::new(["MODEL", "VERSION", "FILES", "BYTES", "PUBLISHED", "SHA-256"]);
+            rows.iter().for_each(|row| table.row(row.to_cells()));
+            print(table)?;
+        }
+        Ok(true)
+    }
+}
+
+impl Row {
+    fn to_cells(&self) -> [String; 6] {
+        let [model, version] = [self.model.to_string(), self.version.to_string()];
+        let none = String::new;
+        match &self.manifest {
+            Ok(manifest) => {
+                let [files, bytes] = [
+                    manifest.files().len().to_string(),
+                    bytes(manifest).to_string(),
+                ];
+                [
+                    model,
+                    version,
+                    files,
+                    bytes,
+                    manifest.created_at().to_owned(),
+                    manifest.digest().to_string(),
+                ]
+            }
+            Err(error) => [
+                model,
+                version,
+                none(),
+                none(),
+                none(),
+                format!("{}: {error}", error.reason()),
+            ],
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let Self {
+            model,
+            version,
+            manifest,
+        } = self;
+        match manifest {
+            Ok(manifest) => json!({
+                "model": model,
+                "version": version,
+                "files": manifest.files().len(),
+                "bytes": bytes(manifest),
+                "created_at": manifest.created_at(),
+                "sha256": manifest.digest(),
+            }),
+            Err(error) => json!({
+                "model": model,
+                "version": version,
+                "reason": error.reason().as_str(),
+                "detail": error.to_string(),
+            }),
+        }
+    }
+}
+
+fn bytes(manifest: &Manifest) -> u64 {
+    manifest.files().values().map(|file| file.size).sum()
+}
+
+/// The models of a store, or the one that was asked for. Mistakes are told to whoever looks on.
+pub(super) fn models(store: &Store, only: Option<&ModelName>) -> Result<Vec<ModelName>, String> {
+    let listing = store
+        .models()
+        .map_err(|error| format!("cannot read {}: {error}", store.root().display()))?;
+    let Some(only) = only else {
+        for mistake in &listing.mistakes {
+            eprintln!("warning: {} is ignored: {}", mistake.name, mistake.why);
+        }
+        return Ok(listing.entries);
+    };
+    match listing.entries.contains(only) {
+        true => Ok(vec![only.clone()]),
+        false => Err(format!(
+            "there is no model {only} in {}",
+            store.root().display()
+        )),
+    }
+}
+
+/// The versions of a model, the oldest first. Mistakes are told to whoever looks on.
+pub(super) fn versions(store: &Store, model: &ModelName) -> Result<Vec<Version>, String> {
+    let listing = store
+        .versions(model)
+        .map_err(|error| format!("cannot read the folder of {model}: {error}"))?;
+    for mistake in &listing.mistakes {
+        eprintln!(
+            "warning: {model}/{} is ignored: {}",
+            mistake.name, mistake.why
+        );
+    }
+    Ok(listing.entries)
+}

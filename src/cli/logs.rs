@@ -1,0 +1,49 @@
+//! Logs on standard error, so that standard output has only what a command is for.
+
+use std::io;
+
+use clap::{Args, ValueEnum};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
+
+#[derive(Args, Debug)]
+pub(super) struct Logs {
+    /// How log events are written to standard error
+    #[arg(
+        long = "log-format",
+        value_name = "FORMAT",
+        env = "CLARITY_LOG_FORMAT",
+        default_value = "human"
+    )]
+    format: Format,
+    /// Which log events are written: a level (error, warn, info, debug, trace), or targets with levels
+    /// (`info,clarity::predictor=debug`)
+    #[arg(
+        long = "log",
+        value_name = "FILTER",
+        env = "CLARITY_LOG",
+        default_value = "info"
+    )]
+    filter: Targets,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// A line for people
+    Human,
+    /// A JSON object for each event
+    Json,
+}
+
+impl Logs {
+    pub(super) fn install(&self) {
+        let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+        let layer = match self.format {
+            Format::Human => layer.with_ansi(false).boxed(),
+            Format::Json => layer.json().flatten_event(true).boxed(),
+        };
+        tracing_subscriber::registry()
+            .with(layer.with_filter(self.filter.clone()))
+            .init();
+    }
+}

@@ -1,0 +1,149 @@
+//! `clarity serve`
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use clap::Args;
+use clarity::{BlockingPool, BreakerConfig, Config, OnnxRuntime, ReloadConfig, Server};
+
+use super::logs::Logs;
+use super::{Models, Outcome, print};
+
+/// Answer requests for predictions, in the Open Inference Protocol over HTTP
+///
+/// Prints one line to standard output when it answers, `listening on http://ADDRESS:PORT`, and logs to standard error.
+/// Models are loaded after that; until a model is, requests for it get 503 `model_loading`. Changes in the folder of
+/// the models are noticed by themselves. SIGTERM and SIGINT (Ctrl-C) stop it: requests under way are answered first.
+#[derive(Args, Debug)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    models: Models,
+    /// The address to listen on; port 0 takes a free one
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        env = "CLARITY_LISTEN",
+        default_value = "127.0.0.1:8080"
+    )]
+    listen: SocketAddr,
+    /// How long a model may take to answer, and a body to arrive
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
+    deadline: Duration,
+    /// How long a shutdown waits for requests under way
+    #[arg(long, value_name = "TIME", default_value = "45s", value_parser = time)]
+    drain: Duration,
+    /// The largest body of a request, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = Config::default().body_limit)]
+    body_limit: usize,
+    /// So many predictions may be under way at a time; more are refused with 503 `overloaded`
+    #[arg(long, value_name = "N", default_value_t = BlockingPool::DEFAULT_INFERENCES)]
+    concurrency: usize,
+    /// The threads that each model computes with [default: one for each processor, 4 at most]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// So many failures in a row open the circuit breaker of a model
+    #[arg(long, value_name = "N", default_value_t = BreakerConfig::default().failures)]
+    breaker_failures: u32,
+    /// How long an open circuit breaker lets nothing through
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    breaker_open: Duration,
+    /// So many probes may be under way when it is over; so many successes close the circuit breaker
+    #[arg(long, value_name = "N", default_value_t = BreakerConfig::default().half_open_permits)]
+    breaker_probes: usize,
+    /// A probe that takes longer than this gives its place to another
+    #[arg(long, value_name = "TIME", default_value = "120s", value_parser = time)]
+    breaker_probe_lease: Duration,
+    /// How often the folder of the models is looked at
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time)]
+    poll: Duration,
+    /// The first delay before a bad version is tried again, doubled each time
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time)]
+    backoff_least: Duration,
+    /// The longest delay before a bad version is tried again
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    backoff_most: Duration,
+    #[command(flatten)]
+    logs: Logs,
+}
+
+impl Serve {
+    pub(super) fn run(&self) -> Outcome {
+        self.logs.install();
+        tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?
+            .block_on(self.serve())
+    }
+
+    async fn serve(&self) -> Outcome {
+        // Before the line that says that it runs: who reads that may stop it at once.
+        let stop = stop_signal()?;
+        let mut runtime = OnnxRuntime::new();
+        if let Some(threads) = self.threads {
+            runtime = runtime.threads(threads);
+        }
+        let builder = Server::builder(&self.models.path)
+            .config(self.config())
+            .runtime(runtime);
+        let server = builder
+            .executor(BlockingPool::new(self.concurrency))
+            .bind(self.listen)
+            .await?;
+        print(format_args!("listening on {server}\n"))?;
+        tracing::info!(address = %server.local_addr(), models = %self.models.path.display(), "listening");
+        stop.await;
+        tracing::info!("stopping");
+        if !server.shutdown().await {
+            tracing::warn!(drain = ?self.drain, "requests under way were cut");
+        }
+        Ok(true)
+    }
+
+    fn config(&self) -> Config {
+        Config {
+            breaker: BreakerConfig {
+                failures: self.breaker_failures,
+                open: self.breaker_open,
+                half_open_permits: self.breaker_probes,
+                probe_lease: self.breaker_probe_lease,
+            },
+            reload: ReloadConfig {
+                poll: self.poll,
+                backoff_least: self.backoff_least,
+                backoff_most: self.backoff_most,
+                seed: None,
+            },
+            body_limit: self.body_limit,
+            deadline: self.deadline,
+            drain: self.drain,
+        }
+    }
+}
+
+/// A time with its unit, as in `500ms`, `30s`, `2m`.
+fn time(text: &str) -> Result<Duration, humantime::DurationError> {
+    humantime::parse_duration(text)
+}
+
+/// Listens for the signals that stop a server from now on; the future ends with the first one.
+#[cfg(unix)]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Listens for Ctrl-C from now on.
+#[cfg(windows)]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    let mut interrupt = tokio::signal::windows::ctrl_c()?;
+    Ok(async move { drop(interrupt.recv().await) })
+}

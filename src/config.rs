@@ -1,0 +1,130 @@
+//! What can be set about a server.
+
+use std::fmt;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::BreakerConfig;
+
+/// What can be set about a server. All times are those of Tokio's clock, which tests may drive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The circuit breaker that each model has.
+    pub breaker: BreakerConfig,
+    /// How changes on disk are noticed and bad versions tried again.
+    pub reload: ReloadConfig,
+    /// The largest body of a request, in bytes. 16 MiB by default.
+    pub body_limit: usize,
+    /// How long a body may take to arrive, and then how long a model may take to answer. More than zero; 30 s by
+    /// default.
+    pub deadline: Duration,
+    /// How long a shutdown waits for requests under way. It should be longer than the deadline. 45 s by default.
+    pub drain: Duration,
+}
+
+/// How changes on disk are noticed, and bad versions tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReloadConfig {
+    /// How often names, sizes and times on disk are looked at. More than zero; 1 s by default.
+    pub poll: Duration,
+    /// The delay before a bad version is tried again though nothing seems to have changed; doubled each time. 1 s by
+    /// default.
+    pub backoff_least: Duration,
+    /// The longest such delay. 60 s by default.
+    pub backoff_most: Duration,
+    /// The seed of the random part of these delays; drawn anew by each server if there is none, as by default.
+    pub seed: Option<u64>,
+}
+
+/// A setting out of its bounds.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{setting}: expected {expected}, found {found}")]
+pub struct ConfigError {
+    setting: &'static str,
+    expected: &'static str,
+    found: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            breaker: BreakerConfig::default(),
+            reload: ReloadConfig::default(),
+            body_limit: 16 << 20,
+            deadline: Duration::from_secs(30),
+            drain: Duration::from_secs(45),
+        }
+    }
+}
+
+impl Default for ReloadConfig {
+    fn default() -> Self {
+        Self {
+            poll: Duration::from_secs(1),
+            backoff_least: Duration::from_secs(1),
+            backoff_most: Duration::from_secs(60),
+            seed: None,
+        }
+    }
+}
+
+impl Config {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        self.breaker.check()?;
+        let positive = |setting, time: Duration| match time.is_zero() {
+            true => Err(ConfigError::new(setting, "more than zero", "0 s")),
+            false => Ok(()),
+        };
+        positive("deadline", self.deadline)?;
+        positive("reload.poll", self.reload.poll)?;
+        positive("reload.backoff_least", self.reload.backoff_least)?;
+        if self.reload.backoff_most < self.reload.backoff_least {
+            let found = format!("{:?}", self.reload.backoff_most);
+            return Err(ConfigError::new(
+                "reload.backoff_most",
+                "no less than reload.backoff_least",
+                found,
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl ConfigError {
+    pub(crate) fn new(
+        setting: &'static str,
+        expected: &'static str,
+        found: impl fmt::Display,
+    ) -> Self {
+        Self {
+            setting,
+            expected,
+            found: found.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_within_bounds_and_nonsense_is_not() {
+        assert_eq!(Config::default().check(), Ok(()));
+        let spoil: [fn(&mut Config); 7] = [
+            |config| config.breaker.failures = 0,
+            |config| config.breaker.failures = 1_000_001,
+            |config| config.breaker.half_open_permits = 0,
+            |config| config.deadline = Duration::ZERO,
+            |config| config.reload.poll = Duration::ZERO,
+            |config| config.reload.backoff_least = Duration::ZERO,
+            |config| config.reload.backoff_most = Duration::from_millis(1),
+        ];
+        for (case, spoil) in spoil.into_iter().enumerate() {
+            let mut config = Config::default();
+            spoil(&mut config);
+            assert!(config.check().is_err(), "case {case}");
+        }
+    }
+}

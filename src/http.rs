@@ -1,0 +1,94 @@
+//! The Open Inference Protocol, version 2, over HTTP, in JSON:
+//! <https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md>.
+
+mod health;
+mod infer;
+mod input;
+mod metadata;
+mod output;
+mod problem;
+mod request;
+mod target;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, Method, Uri};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+
+use self::problem::Problem;
+use crate::predictor::Failure;
+use crate::{Metrics, Reason, Registry};
+
+/// What every handler works on.
+#[derive(Clone, Debug)]
+pub(crate) struct App {
+    pub(crate) registry: Registry,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) body_limit: usize,
+    pub(crate) deadline: Duration,
+}
+
+/// Every path that the server has.
+pub(crate) fn router(app: App) -> Router {
+    Router::new()
+        .route("/v2", get(metadata::server))
+        .route("/v2/health/live", get(health::live))
+        .route("/v2/health/ready", get(health::ready))
+        .route("/v2/models/{model}", get(metadata::model))
+        .route("/v2/models/{model}/ready", get(health::model_ready))
+        .route("/v2/models/{model}/infer", post(infer::infer))
+        .route(
+            "/v2/models/{model}/versions/{version}",
+            get(metadata::model),
+        )
+        .route(
+            "/v2/models/{model}/versions/{version}/ready",
+            get(health::model_ready),
+        )
+        .route(
+            "/v2/models/{model}/versions/{version}/infer",
+            post(infer::infer),
+        )
+        .route("/metrics", get(metrics))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .with_state(app)
+}
+
+async fn not_found(uri: Uri) -> Problem {
+    Failure::new(
+        Reason::NotFound,
+        format!("there is nothing at {}", uri.path()),
+    )
+    .into()
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    Failure::new(
+        Reason::MethodNotAllowed,
+        format!("{method} is not for {}", uri.path()),
+    )
+    .into()
+}
+
+/// The format that the scraper prefers of the two there are; the older one if it does not say.
+async fn metrics(State(app): State<App>, headers: HeaderMap) -> impl IntoResponse {
+    let accepts = headers
+        .get(ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .unwrap_or_default();
+    if accepts.contains("application/openmetrics-text") {
+        let format = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        ([(CONTENT_TYPE, format)], app.metrics.render_openmetrics())
+    } else {
+        (
+            [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+            app.metrics.render(),
+        )
+    }
+}

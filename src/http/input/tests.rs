@@ -1,0 +1,204 @@
+use super::*;
+
+fn spec(datatype: DataType, shape: &[Option<usize>]) -> TensorSpec {
+    let dimension = |size: &Option<usize>| match size {
+        Some(size) => Dimension::Fixed(*size),
+        None => Dimension::Dynamic(Some("n".to_owned())),
+    };
+    TensorSpec {
+        name: "x".to_owned(),
+        datatype,
+        shape: Some(shape.iter().map(dimension).collect()),
+    }
+}
+
+fn parse(spec: &TensorSpec, shape: &str, data: &str) -> Result<Tensor, String> {
+    let input = format!(
+        r#"{{"name": "x", "datatype": "{}", "shape": {shape}, "data": {data}}}"#,
+        spec.datatype
+    );
+    let input: RequestInput<'_> = serde_json::from_str(&input).unwrap();
+    parse_tensor(&input, spec, &mut Sizes::default())
+}
+
+#[test]
+fn flat_and_nested_data_are_the_same_tensor() {
+    let spec = spec(DataType::Int32, &[Some(2), Some(3), Some(1)]);
+    let flat = parse(&spec, "[2, 3, 1]", "[1, 2, 3, 4, 5, 6]").unwrap();
+    let nested = parse(&spec, "[2, 3, 1]", "[[[1], [2], [3]], [[4], [5], [6]]]").unwrap();
+    assert_eq!(flat, nested);
+    assert_eq!(flat.data(), &TensorData::Int32(vec![1, 2, 3, 4, 5, 6]));
+}
+
+#[test]
+fn a_scalar_is_a_list_of_one() {
+    let spec = spec(DataType::Fp32, &[]);
+    assert_eq!(
+        parse(&spec, "[]", "[2.5]").unwrap().data(),
+        &TensorData::Fp32(vec![2.5])
+    );
+    assert!(parse(&spec, "[]", "2.5").is_err());
+    assert!(parse(&spec, "[]", "[[2.5]]").is_err());
+}
+
+#[test]
+fn data_of_another_form_than_its_shape_is_refused() {
+    let spec = spec(DataType::Int32, &[Some(2), Some(2)]);
+    for (data, says) in [
+        ("[1, 2, 3]", "invalid length 3"),
+        ("[1, 2, 3, 4, 5]", "found more"),
+        ("[]", "invalid length 0"),
+        ("[[1, 2], [3]]", "invalid length 1"),
+        ("[[1, 2]]", "invalid length 1"),
+        ("[[1], [2, 3, 4]]", "invalid length 1"),
+        ("[[1, 2], [3, 4], []]", "invalid length"),
+        ("[[1, 2], 3, 4]", "invalid type: integer `3`"),
+        ("[1, [2, 3], 4]", "invalid type: sequence"),
+        ("[[[1, 2], [3, 4]]]", "invalid type: sequence"),
+        ("[[], []]", "invalid length 0"),
+        ("{}", "invalid type: map"),
+        ("null", "found none"),
+        ("[1, 2, 3, null]", "invalid type: null"),
+        (r#"[1, 2, 3, "4"]"#, "invalid type: string"),
+    ] {
+        let error = parse(&spec, "[2, 2]", data).expect_err(data);
+        assert!(error.contains(says), "{data}: {error}");
+    }
+}
+
+#[test]
+fn shapes_that_do_not_fit_the_model_are_refused() {
+    let spec = spec(DataType::Fp32, &[None, Some(4)]);
+    let sixteen = "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]";
+    assert!(parse(&spec, "[4, 4]", sixteen).is_ok());
+    for shape in [
+        "[16]",
+        "[1, 4, 4]",
+        "[4, 5]",
+        "[-1, 4]",
+        "[0, 4]",
+        "[4, -4]",
+        "[]",
+        "[9223372036854775807, 4]",
+    ] {
+        let error = parse(&spec, shape, sixteen).expect_err(shape);
+        assert!(
+            error.contains("expected the shape [-1, 4]") || error.contains("more elements"),
+            "{shape}: {error}"
+        );
+    }
+}
+
+#[test]
+fn a_shape_that_promises_much_and_has_little_allocates_little() {
+    let spec = spec(DataType::Fp32, &[None]);
+    assert!(
+        parse(&spec, "[1000000000000]", "[1]")
+            .unwrap_err()
+            .contains("invalid length 1")
+    );
+}
+
+#[test]
+fn a_dimension_of_one_name_has_one_size_in_a_request() {
+    let spec = spec(DataType::Int8, &[None, None]);
+    assert!(parse(&spec, "[2, 2]", "[1, 2, 3, 4]").is_ok());
+    assert!(
+        parse(&spec, "[2, 1]", "[1, 2]")
+            .unwrap_err()
+            .contains("where n is 2 elsewhere")
+    );
+}
+
+/// For each datatype: what is taken, and what is out of its range or not of its kind.
+#[test]
+fn elements_are_taken_exactly_or_not_at_all() {
+    let cases: [(DataType, &[&str], &[&str]); 6] = [
+        (
+            DataType::Bool,
+            &["true", "false", "0", "1"],
+            &["2", "-1", "0.5", "\"true\"", "null"],
+        ),
+        (
+            DataType::Uint8,
+            &["0", "255"],
+            &["-1", "256", "1.5", "true", "1.0"],
+        ),
+        (
+            DataType::Int8,
+            &["-128", "127"],
+            &["-129", "128", "1.5", "true"],
+        ),
+        (
+            DataType::Int32,
+            &["-2147483648", "2147483647"],
+            &["2147483648", "-2147483649", "1e3", "true"],
+        ),
+        (
+            DataType::Int64,
+            &["-9223372036854775808", "9223372036854775807"],
+            &["9223372036854775808", "-9223372036854775809", "1.0", "true"],
+        ),
+        (
+            DataType::Fp32,
+            &[
+                "0",
+                "-1",
+                "1.5",
+                "1e-300",
+                "3.4028235e38",
+                "18446744073709551615",
+            ],
+            &["3.5e38", "-1e39", "1e400", "true", "null", "\"NaN\""],
+        ),
+    ];
+    for (datatype, good, bad) in cases {
+        let spec = spec(datatype, &[None]);
+        for element in good {
+            let parsed = parse(&spec, "[1]", &format!("[{element}]"));
+            assert!(parsed.is_ok(), "{datatype} {element}: {parsed:?}");
+        }
+        for element in bad {
+            assert!(
+                parse(&spec, "[1]", &format!("[{element}]")).is_err(),
+                "{datatype} took {element}"
+            );
+        }
+    }
+}
+
+#[test]
+fn another_datatype_and_missing_data_are_refused() {
+    let spec = spec(DataType::Fp32, &[None]);
+    let parse = |json: &str| {
+        parse_tensor(
+            &serde_json::from_str(json).unwrap(),
+            &spec,
+            &mut Sizes::default(),
+        )
+    };
+    let other = parse(r#"{"name": "x", "datatype": "FP64", "shape": [1], "data": [1]}"#);
+    assert_eq!(
+        other.unwrap_err(),
+        "expected the datatype FP32, found \"FP64\""
+    );
+    let none = parse(r#"{"name": "x", "datatype": "FP32", "shape": [1]}"#);
+    assert_eq!(none.unwrap_err(), "expected data, found none");
+}
+
+#[test]
+fn every_number_of_32_bits_survives_being_written_and_read() {
+    let spec = spec(DataType::Fp32, &[None]);
+    // A walk through the bit patterns with a step that has no pattern of its own.
+    for bits in (0..u32::MAX).step_by(1_000_003) {
+        let value = f32::from_bits(bits);
+        if value.is_finite() {
+            let written = serde_json::to_string(&[value]).unwrap();
+            let read = parse(&spec, "[1]", &written).unwrap();
+            let TensorData::Fp32(read) = read.data() else {
+                unreachable!()
+            };
+            assert_eq!(read[0].to_bits(), bits, "{written}");
+        }
+    }
+}

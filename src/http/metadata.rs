@@ -1,0 +1,44 @@
+//! What the server is, and what its models take and give.
+
+use axum::Json;
+use serde_json::{Value, json};
+
+use super::problem::Problem;
+use super::target::Target;
+use crate::{Dimension, TensorSpec};
+
+pub(super) async fn server() -> Json<Value> {
+    Json(
+        json!({ "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION"), "extensions": [] }),
+    )
+}
+
+/// `versions` has those that may be asked for, which is the one that is loaded.
+pub(super) async fn model(target: Target) -> Result<Json<Value>, Problem> {
+    let Target { predictor, version } = target;
+    let serving = predictor
+        .serving(version)
+        .map_err(|failure| Problem::of_model(failure, &predictor.model))?;
+    let loaded = &serving.loaded;
+    let tensors = |specs: &[TensorSpec]| specs.iter().map(tensor).collect::<Vec<_>>();
+    Ok(Json(json!({
+        "name": predictor.model,
+        "versions": [loaded.version().to_string()],
+        "platform": format!("rten_{}", loaded.manifest.format()),
+        "inputs": tensors(loaded.session.inputs()),
+        "outputs": tensors(loaded.session.outputs()),
+    })))
+}
+
+/// -1 is a dimension of any size. A tensor of which the model tells no dimensions is shown with one such.
+fn tensor(spec: &TensorSpec) -> Value {
+    let size = |dimension: &Dimension| match dimension {
+        Dimension::Fixed(size) => json!(size),
+        Dimension::Dynamic(_) => json!(-1),
+    };
+    let shape = spec
+        .shape
+        .as_ref()
+        .map_or_else(|| vec![json!(-1)], |shape| shape.iter().map(size).collect());
+    json!({ "name": spec.name, "datatype": spec.datatype.as_str(), "shape": shape })
+}

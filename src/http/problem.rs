@@ -1,0 +1,141 @@
+//! Errors as problem details: <https://www.rfc-editor.org/rfc/rfc9457>.
+
+use std::time::Duration;
+
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::predictor::Failure;
+use crate::registry::UnknownModel;
+use crate::{ModelName, Reason};
+
+/// A failure on its way to a client, with the model it is about.
+#[derive(Debug)]
+pub(super) struct Problem {
+    failure: Failure,
+    model: Option<ModelName>,
+}
+
+/// `type` is left out of the registered kinds (`about:blank`), so that `title` is the phrase of the status, as RFC 9457
+/// has it; the kind is in `reason`. `error` is the member that clients of the Open Inference Protocol read.
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+    error: &'a str,
+}
+
+impl Problem {
+    pub(super) fn of_model(failure: Failure, model: &ModelName) -> Self {
+        Self {
+            failure,
+            model: Some(model.clone()),
+        }
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            model: None,
+        }
+    }
+}
+
+impl From<UnknownModel> for Problem {
+    fn from(unknown: UnknownModel) -> Self {
+        Failure::new(Reason::UnknownModel, unknown.to_string()).into()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Failure {
+            reason,
+            detail,
+            retry_after,
+        } = &self.failure;
+        let status = status_of(*reason);
+        let body = Body {
+            r#type: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail,
+            reason: reason.as_str(),
+            model: self.model.as_ref().map(ModelName::as_str),
+            error: detail,
+        };
+        let body = serde_json::to_vec(&body)
+            .expect("a struct of texts and a number cannot fail to be written as JSON");
+        let mut response =
+            (status, [(CONTENT_TYPE, "application/problem+json")], body).into_response();
+        if let Some(after) = retry_after {
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from(whole_seconds(*after)));
+        }
+        response
+    }
+}
+
+fn status_of(reason: Reason) -> StatusCode {
+    match reason {
+        Reason::NotFound | Reason::UnknownModel | Reason::UnknownVersion | Reason::VersionNotLoaded => StatusCode::NOT_FOUND,
+        Reason::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Reason::InvalidRequest => StatusCode::BAD_REQUEST,
+        Reason::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Reason::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+        Reason::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Reason::ModelLoading
+        | Reason::ModelMissing
+        | Reason::ModelCorrupt
+        | Reason::Unverified
+        | Reason::ModelUnreadable
+        | Reason::ModelIncompatible
+        | Reason::CircuitOpen
+        | Reason::Overloaded
+        | Reason::InferenceFailed
+        // Never sent: nobody is there to read it.
+        | Reason::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
+        Reason::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+    }
+}
+
+/// `Retry-After` has whole seconds: rounded up, so that a client does not come too early, and never 0, so that it does
+/// not come at once.
+fn whole_seconds(time: Duration) -> u64 {
+    (time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_rounded_up_and_at_least_one() {
+        let cases = [
+            (0, 1),
+            (1, 1),
+            (999, 1),
+            (1000, 1),
+            (1001, 2),
+            (59_000, 59),
+            (59_001, 60),
+        ];
+        for (millis, seconds) in cases {
+            assert_eq!(
+                whole_seconds(Duration::from_millis(millis)),
+                seconds,
+                "{millis} ms"
+            );
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! The task that keeps a model loaded: it looks at the disk, verifies, loads, swaps, and never gives up.
+
+mod load;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until};
+
+pub(crate) use self::load::LoadError;
+use self::load::load;
+use crate::backoff::{Backoff, seed_for};
+use crate::breaker::Breaker;
+use crate::executor::{Executor, JobKind, execute};
+use crate::metrics::ModelMetrics;
+use crate::status::{Loaded, State};
+use crate::store::{Signature, VersionSignature};
+use crate::{ModelName, ModelStatus, Reason, ReloadConfig, Runtime, Store, Version, VersionStatus};
+
+/// Asks a loader to look at the disk now, whether anything seems to have changed or not; answered when it has.
+pub(crate) type ReloadRequest = oneshot::Sender<()>;
+
+/// Keeps one model loaded.
+///
+/// It serves the newest version that verifies, loads and passes its warm-up. Whatever fails leaves the version that
+/// answers untouched: that lives in memory, so damage or removal on disk cannot reach it either. Changes on disk are
+/// acted on at the next poll; a bad version is also tried again without any, with growing delays.
+pub(crate) struct Loader {
+    pub(crate) model: ModelName,
+    pub(crate) store: Store,
+    pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) executor: Arc<dyn Executor>,
+    pub(crate) breaker: Arc<Breaker>,
+    pub(crate) metrics: Arc<ModelMetrics>,
+    pub(crate) state: watch::Sender<State>,
+    pub(crate) requests: mpsc::UnboundedReceiver<ReloadRequest>,
+    pub(crate) config: ReloadConfig,
+}
+
+/// What a loader remembers between two looks at the disk.
+struct Memory {
+    backoff: Backoff,
+    /// The disk as of the last attempt.
+    seen: Option<Signature>,
+    /// The files of the version that answers, as of when they were last verified.
+    good: Option<VersionSignature>,
+}
+
+impl Loader {
+    /// Runs until it is aborted, or until nobody can ask it anything any more.
+    pub(crate) async fn run(mut self) {
+        let seed = seed_for(self.model.as_str(), self.config.seed);
+        let backoff = Backoff::new(self.config.backoff_least, self.config.backoff_most, seed);
+        let mut memory = Memory {
+            backoff,
+            seen: None,
+            good: None,
+        };
+        let mut asked: Vec<ReloadRequest> = Vec::new();
+        loop {
+            self.look(&mut memory, !asked.is_empty()).await;
+            for request in asked.drain(..) {
+                // Who asked may have stopped waiting.
+                let _ = request.send(());
+            }
+            let poll = Instant::now() + self.config.poll;
+            let next = self
+                .status()
+                .next_attempt
+                .map_or(poll, |attempt| attempt.min(poll));
+            tokio::select! {
+                () = sleep_until(next) => {}
+                request = self.requests.recv() => match request {
+                    None => return,
+                    Some(request) => asked.push(request),
+                }
+            }
+            while let Ok(request) = self.requests.try_recv() {
+                asked.push(request);
+            }
+        }
+    }
+
+    /// Looks at the disk, and makes an attempt if it has changed, if one is due, or if one was asked for.
+    async fn look(&self, memory: &mut Memory, asked: bool) {
+        // Taken before anything is read: what changes while it is read differs from this the next time.
+        let signature = match self.scan().await {
+            Ok(signature) => signature,
+            Err(error) => return self.cannot_look(memory, asked, &error),
+        };
+        let changed = memory.seen.as_ref() != Some(&signature);
+        if changed {
+            memory.backoff.reset();
+            for mistake in &signature.mistakes {
+                tracing::warn!(model = %self.model, entry = %mistake.name, detail = mistake.why, "entry ignored");
+            }
+        }
+        if changed || asked || self.is_due() {
+            self.attempt(memory, &signature, asked).await;
+            memory.seen = Some(signature);
+        }
+    }
+
+    async fn scan(&self) -> Result<Signature, LoadError> {
+        let (store, model) = (self.store.clone(), self.model.clone());
+        let scanned = execute(
+            &*self.executor,
+            JobKind::Scan,
+            Some(&self.model),
+            move || store.signature(&model),
+        )
+        .await;
+        Ok(scanned?.map_err(|error| LoadError::Unreadable(error.to_string()))?)
+    }
+
+    fn is_due(&self) -> bool {
+        self.status()
+            .next_attempt
+            .is_some_and(|next| Instant::now() >= next)
+    }
+
+    /// Tries versions from the newest down to the first good one, and publishes what it has found.
+    async fn attempt(&self, memory: &mut Memory, signature: &Signature, asked: bool) {
+        let running = self.state.borrow().loaded.clone();
+        let running_version = running.as_ref().map(|running| running.version());
+        let mut found: BTreeMap<Version, VersionStatus> = BTreeMap::new();
+        let mut loaded = None;
+        let mut settled = false;
+        for (&version, files) in signature.versions.iter().rev() {
+            let is_running = running_version == Some(version);
+            if settled || running_version > Some(version) {
+                found.insert(version, VersionStatus::Standby);
+                settled = true;
+                continue;
+            }
+            if is_running && !asked && memory.good.as_ref() == Some(files) {
+                found.insert(version, VersionStatus::Serving);
+                settled = true;
+                continue;
+            }
+            match self.load(version).await {
+                Ok(fresh) => {
+                    found.insert(version, VersionStatus::Serving);
+                    memory.good = Some(files.clone());
+                    let same = running
+                        .as_ref()
+                        .is_some_and(|running| running.manifest == fresh.manifest);
+                    loaded = (!same).then(|| Arc::new(fresh));
+                    settled = true;
+                }
+                Err(error) => {
+                    self.failed(Some(version), &error);
+                    found.insert(
+                        version,
+                        VersionStatus::Refused {
+                            reason: error.reason(),
+                            detail: error.to_string(),
+                        },
+                    );
+                    // Memory has a better copy than any older version on disk.
+                    settled = is_running;
+                }
+            }
+        }
+        match running_version {
+            None if found.is_empty() => self.failed(None, &LoadError::NoVersion),
+            Some(version) if loaded.is_none() && !found.contains_key(&version) => {
+                self.failed(Some(version), &LoadError::Removed)
+            }
+            _ => {}
+        }
+        self.publish(memory, found, loaded);
+    }
+
+    async fn load(&self, version: Version) -> Result<Loaded, LoadError> {
+        let (store, model, runtime) = (
+            self.store.clone(),
+            self.model.clone(),
+            Arc::clone(&self.runtime),
+        );
+        let work = move || load(&store, &*runtime, &model, version);
+        let attempt = execute(&*self.executor, JobKind::Load, Some(&self.model), work).await?;
+        self.metrics.verification_took(attempt.verification);
+        self.metrics.load_took(attempt.total);
+        attempt.result
+    }
+
+    /// One failure: counted once, logged once.
+    fn failed(&self, version: Option<Version>, error: &LoadError) {
+        let reason = error.reason();
+        self.metrics.load_failed(reason);
+        if reason == Reason::ModelCorrupt {
+            self.metrics.verification_failed();
+        }
+        let (expected, found) = error.expected_and_found().unzip();
+        tracing::error!(
+            model = %self.model,
+            version = version.map(tracing::field::display),
+            %reason,
+            file = error.file(),
+            expected,
+            found,
+            detail = %error,
+            "model version refused"
+        );
+    }
+
+    /// The folder itself cannot be read. What answers goes on answering.
+    fn cannot_look(&self, memory: &mut Memory, asked: bool, error: &LoadError) {
+        if memory.seen.take().is_none() && !self.is_due() && !asked && self.status().attempts > 0 {
+            return;
+        }
+        self.failed(None, error);
+        let refused = |version| {
+            (
+                version,
+                VersionStatus::Refused {
+                    reason: error.reason(),
+                    detail: error.to_string(),
+                },
+            )
+        };
+        let known = self
+            .status()
+            .versions
+            .keys()
+            .copied()
+            .map(refused)
+            .collect();
+        memory.good = None;
+        self.publish(memory, known, None);
+    }
+
+    /// The one place where what answers is swapped, and where the status changes with it.
+    fn publish(
+        &self,
+        memory: &mut Memory,
+        versions: BTreeMap<Version, VersionStatus>,
+        fresh: Option<Arc<Loaded>>,
+    ) {
+        let before = self.state.borrow().clone();
+        let loaded = fresh.clone().or(before.loaded);
+        let serving = loaded
+            .as_ref()
+            .map(|loaded| (loaded.version(), loaded.manifest.digest()));
+        let degraded = serving.and_then(|(version, _)| degradation(version, &versions));
+        let healthy = serving.is_some() && degraded.is_none();
+        let next_attempt = (!healthy).then(|| Instant::now() + memory.backoff.next_delay());
+        let attempts = before.status.attempts + 1;
+        let status = ModelStatus {
+            model: self.model.clone(),
+            serving,
+            degraded,
+            versions,
+            attempts,
+            next_attempt,
+        };
+        if let (Some(_), Some((version, digest))) = (&fresh, serving) {
+            self.metrics.now_serving(version, digest);
+            tracing::info!(model = %self.model, %version, %digest, "model version loaded");
+        }
+        self.state.send_replace(State {
+            loaded,
+            status: Arc::new(status),
+        });
+        if fresh.is_some() {
+            // After the swap: what fails from here on is the new version's failure.
+            self.breaker.reset();
+        }
+    }
+
+    fn status(&self) -> Arc<ModelStatus> {
+        Arc::clone(&self.state.borrow().status)
+    }
+}
+
+/// Why the version that answers is not what the disk should give.
+fn degradation(serving: Version, versions: &BTreeMap<Version, VersionStatus>) -> Option<Reason> {
+    if !versions.contains_key(&serving) {
+        return Some(Reason::ModelMissing);
+    }
+    let newest_refused = versions
+        .range(serving..)
+        .rev()
+        .find_map(|(_, status)| match status {
+            VersionStatus::Refused { reason, .. } => Some(*reason),
+            _ => None,
+        });
+    newest_refused
+}

@@ -1,0 +1,256 @@
+//! What one version promises: its files, their sizes and their digests.
+
+mod file_path;
+mod file_table;
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+pub(crate) use self::file_path::MAX_DEPTH;
+pub use self::file_path::{FilePath, InvalidFilePath};
+use crate::{Digest, ModelName, Version};
+
+/// The manifest of one version: the file `manifest.json` in its folder.
+///
+/// ```json
+/// {
+///   "manifest_version": 1,
+///   "model": "cole_kripke",
+///   "version": 1,
+///   "format": "onnx",
+///   "entry": "model.onnx",
+///   "created_at": "2026-01-31T09:30:00Z",
+///   "files": {
+///     "model.onnx": { "size": 473, "sha256": "8d4c…" }
+///   }
+/// }
+/// ```
+///
+/// A manifest is hostile input. Unknown fields are refused: a field that this reader does not know could be a promise (a probe, a signature) that it would
+/// then serve without having kept; what is added later comes with another `manifest_version`. Repeated fields and repeated files are refused, since two
+/// readers could take different ones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    manifest_version: u32,
+    model: ModelName,
+    version: Version,
+    format: Format,
+    entry: FilePath,
+    created_at: Timestamp,
+    #[serde(deserialize_with = "file_table::deserialize")]
+    files: BTreeMap<FilePath, FileEntry>,
+}
+
+/// One file of a version, as its manifest promises it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// Its length in bytes, at most [`Manifest::MAX_FILE_BYTES`].
+    pub size: u64,
+    /// The SHA-256 of its bytes.
+    pub sha256: Digest,
+}
+
+/// The format of a model, which decides the runtime that loads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Format {
+    /// Open Neural Network Exchange.
+    Onnx,
+}
+
+/// A moment in RFC 3339 form, in UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+struct Timestamp(String);
+
+/// Why a manifest is refused.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ManifestError {
+    /// Not JSON of the documented form.
+    #[error("invalid manifest: {0}")]
+    Syntax(String),
+    /// Written by a later release.
+    #[error("unknown manifest_version: expected {expected}, found {found}")]
+    UnknownVersion {
+        /// The one that this reader knows.
+        expected: u32,
+        /// What the manifest says.
+        found: u32,
+    },
+    /// The entry is none of the files.
+    #[error("the entry {entry} is not among the files")]
+    EntryNotListed {
+        /// The entry as the manifest has it.
+        entry: FilePath,
+    },
+    /// No file could be this large.
+    #[error("{file}: a size of {size} bytes is over the limit of {limit}")]
+    FileTooLarge {
+        /// The file.
+        file: FilePath,
+        /// Its size as the manifest has it, in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+}
+
+impl Manifest {
+    /// The name of the manifest's file in the folder of its version. No file of a version may be called so.
+    pub const FILE_NAME: &str = "manifest.json";
+    /// A manifest is no longer than this, in bytes.
+    pub const MAX_BYTES: u64 = 1 << 20;
+    /// A version has no more files than this.
+    pub const MAX_FILES: usize = 1024;
+    /// A file is no longer than this, in bytes (64 GiB).
+    pub const MAX_FILE_BYTES: u64 = 64 << 30;
+    /// The form written and read by this release.
+    pub const VERSION: u32 = 1;
+
+    /// A manifest of what is being published.
+    ///
+    /// # Errors
+    ///
+    /// [`ManifestError::EntryNotListed`] and [`ManifestError::FileTooLarge`], as for one that is read.
+    pub fn new(
+        model: ModelName,
+        version: Version,
+        entry: FilePath,
+        created_at: SystemTime,
+        files: BTreeMap<FilePath, FileEntry>,
+    ) -> Result<Self, ManifestError> {
+        let created_at = Timestamp(humantime::format_rfc3339_seconds(created_at).to_string());
+        let manifest = Self {
+            manifest_version: Self::VERSION,
+            model,
+            version,
+            format: Format::Onnx,
+            entry,
+            created_at,
+            files,
+        };
+        manifest.check().map(|()| manifest)
+    }
+
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    ///
+    /// See [`ManifestError`]. The size of `json` is the caller's to bound ([`Manifest::MAX_BYTES`]).
+    pub fn parse(json: &[u8]) -> Result<Self, ManifestError> {
+        let manifest: Self = serde_json::from_slice(json)
+            .map_err(|error| ManifestError::Syntax(error.to_string()))?;
+        manifest.check().map(|()| manifest)
+    }
+
+    /// The manifest as it is written: indented JSON that ends with a line break.
+    pub fn to_json(&self) -> String {
+        let mut json = serde_json::to_string_pretty(self)
+            .expect("a manifest has text keys only and cannot fail to be written as JSON");
+        json.push('\n');
+        json
+    }
+
+    /// The model whose version this is.
+    pub fn model(&self) -> &ModelName {
+        &self.model
+    }
+
+    /// The version that this is a manifest of.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The format of the model.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The file that the runtime opens first.
+    pub fn entry(&self) -> &FilePath {
+        &self.entry
+    }
+
+    /// When the version was published, in RFC 3339 form, in UTC.
+    pub fn created_at(&self) -> &str {
+        &self.created_at.0
+    }
+
+    /// The files by path.
+    pub fn files(&self) -> &BTreeMap<FilePath, FileEntry> {
+        &self.files
+    }
+
+    /// The digest of the entry file: what names the content of this version in metrics and answers.
+    pub fn digest(&self) -> Digest {
+        self.files[&self.entry].sha256
+    }
+
+    /// The same promise as another version.
+    pub(crate) fn with_version(self, version: Version) -> Self {
+        Self { version, ..self }
+    }
+
+    fn check(&self) -> Result<(), ManifestError> {
+        if self.manifest_version != Self::VERSION {
+            return Err(ManifestError::UnknownVersion {
+                expected: Self::VERSION,
+                found: self.manifest_version,
+            });
+        }
+        if !self.files.contains_key(&self.entry) {
+            return Err(ManifestError::EntryNotListed {
+                entry: self.entry.clone(),
+            });
+        }
+        let too_large = self
+            .files
+            .iter()
+            .find(|(_, entry)| entry.size > Self::MAX_FILE_BYTES);
+        match too_large {
+            Some((file, entry)) => Err(ManifestError::FileTooLarge {
+                file: file.clone(),
+                size: entry.size,
+                limit: Self::MAX_FILE_BYTES,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Onnx => f.write_str("onnx"),
+        }
+    }
+}
+
+impl TryFrom<String> for Timestamp {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match humantime::parse_rfc3339(&text) {
+            Ok(_) => Ok(Self(text)),
+            Err(_) => Err(format!(
+                "expected a moment in RFC 3339 form, in UTC, found {text:?}"
+            )),
+        }
+    }
+}
+
+impl From<Timestamp> for String {
+    fn from(timestamp: Timestamp) -> Self {
+        timestamp.0
+    }
+}
+
+#[cfg(test)]
+mod tests;

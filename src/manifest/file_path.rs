@@ -1,0 +1,94 @@
+//! The path of a file inside the folder of its version.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use thiserror::Error;
+
+use super::Manifest;
+
+/// The longest path, in bytes.
+const MAX_LENGTH: usize = 512;
+/// The most folders that a file may be in, below that of its version.
+pub(crate) const MAX_DEPTH: usize = 8;
+
+/// The path of a file inside the folder of its version: names joined by `/`, none of them empty, `.` or `..`; no backslash, colon or control character.
+///
+/// Such a path stays inside its folder on every platform.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FilePath(String);
+
+/// Why a text is not a [`FilePath`].
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("invalid path {path:?}: {why}")]
+pub struct InvalidFilePath {
+    path: String,
+    why: &'static str,
+}
+
+impl FilePath {
+    /// The path as text, with `/` between its names.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for FilePath {
+    type Err = InvalidFilePath;
+
+    fn from_str(text: &str) -> Result<Self, InvalidFilePath> {
+        let components = || text.split('/');
+        let why = if text.is_empty() {
+            "it is empty"
+        } else if text.len() > MAX_LENGTH {
+            "it is longer than 512 bytes"
+        } else if text.starts_with('/') {
+            "it is absolute"
+        } else if text.contains(['\\', ':']) {
+            "it has a backslash or a colon"
+        } else if text.chars().any(char::is_control) {
+            "it has a control character"
+        } else if components().any(|component| component == "." || component == "..") {
+            "it leaves its folder or names it"
+        } else if components().any(str::is_empty) {
+            "it has an empty component"
+        } else if components().count() > MAX_DEPTH + 1 {
+            "it is nested too deeply"
+        } else if text == Manifest::FILE_NAME {
+            "it is the manifest itself"
+        } else {
+            return Ok(Self(text.to_owned()));
+        };
+        Err(InvalidFilePath {
+            path: text.chars().take(MAX_LENGTH).collect(),
+            why,
+        })
+    }
+}
+
+impl fmt::Display for FilePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for FilePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FilePath({self})")
+    }
+}
+
+impl Serialize for FilePath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for FilePath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,111 @@
+use super::*;
+
+fn value(text: &str, series: &str) -> Option<f64> {
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.map(|value| value.parse().unwrap())
+}
+
+#[test]
+fn every_series_of_a_model_is_there_from_the_start() {
+    let metrics = Metrics::new();
+    let _model = metrics.of_model(&"m".parse().unwrap());
+    let text = metrics.render();
+    for series in [
+        r#"prediction_success_total{model="m"}"#,
+        r#"prediction_failure_total{model="m",reason="circuit_open"}"#,
+        r#"prediction_duration_seconds_count{model="m"}"#,
+        r#"circuit_breaker_state{model="m",state="open"}"#,
+        r#"circuit_breaker_transitions_total{model="m",from="closed",to="open"}"#,
+        r#"circuit_breaker_rejected_total{model="m"}"#,
+        r#"model_load_duration_seconds_count{model="m"}"#,
+        r#"model_load_failures_total{model="m",reason="model_corrupt"}"#,
+        r#"checksum_verification_duration_seconds_count{model="m"}"#,
+        r#"checksum_verification_failures_total{model="m"}"#,
+        "requests_shed_total",
+    ] {
+        assert_eq!(value(&text, series), Some(0.0), "{series} in:\n{text}");
+    }
+    assert_eq!(
+        value(&text, r#"circuit_breaker_state{model="m",state="closed"}"#),
+        Some(1.0)
+    );
+}
+
+#[test]
+fn every_reason_of_a_prediction_and_of_a_load_is_counted() {
+    let metrics = Metrics::new();
+    let model = metrics.of_model(&"m".parse().unwrap());
+    Reason::OF_PREDICTIONS
+        .into_iter()
+        .for_each(|reason| model.prediction_failed(reason));
+    Reason::OF_LOADS
+        .into_iter()
+        .for_each(|reason| model.load_failed(reason));
+    let text = metrics.render();
+    for (name, reasons) in [
+        ("prediction_failure", &Reason::OF_PREDICTIONS[..]),
+        ("model_load_failures", &Reason::OF_LOADS),
+    ] {
+        for reason in reasons {
+            assert_eq!(
+                value(
+                    &text,
+                    &format!(r#"{name}_total{{model="m",reason="{reason}"}}"#)
+                ),
+                Some(1.0)
+            );
+        }
+    }
+    assert_eq!(
+        value(&text, r#"circuit_breaker_rejected_total{model="m"}"#),
+        Some(1.0)
+    );
+    assert_eq!(value(&text, "requests_shed_total"), Some(1.0));
+}
+
+#[test]
+fn the_state_of_the_breaker_is_one_of_three() {
+    let metrics = Metrics::new();
+    let model = metrics.of_model(&"m".parse().unwrap());
+    model.breaker_changed(Transition {
+        from: BreakerState::Closed,
+        to: BreakerState::Open,
+    });
+    let text = metrics.render();
+    let states = BreakerState::ALL.map(|state| {
+        value(
+            &text,
+            &format!(r#"circuit_breaker_state{{model="m",state="{state}"}}"#),
+        )
+    });
+    assert_eq!(states, [Some(0.0), Some(1.0), Some(0.0)]);
+    assert_eq!(
+        value(
+            &text,
+            r#"circuit_breaker_transitions_total{model="m",from="closed",to="open"}"#
+        ),
+        Some(1.0)
+    );
+}
+
+#[test]
+fn only_the_version_that_answers_has_a_series() {
+    let metrics = Metrics::new();
+    let model = metrics.of_model(&"m".parse().unwrap());
+    model.now_serving(Version::FIRST, Digest::of(b"a"));
+    model.now_serving(Version::new(2).unwrap(), Digest::of(b"b"));
+    let text = metrics.render();
+    let series: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("model_version_info{"))
+        .collect();
+    assert_eq!(
+        series,
+        [format!(
+            r#"model_version_info{{model="m",version="2",digest="{}"}} 1"#,
+            Digest::of(b"b")
+        )]
+    );
+}

@@ -1,0 +1,116 @@
+//! The name of a model.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use thiserror::Error;
+
+/// The longest name of a model, in bytes: with room for a version and a temporary suffix in any file system's limit of 255.
+const MAX_LENGTH: usize = 128;
+
+/// The name of a model: the name of its folder, a part of its URL and a label of its metrics.
+///
+/// 1 to 128 characters of `A-Z a-z 0-9 _ . -`, not starting with a dot, so that it cannot leave its folder, hide in it, or need escaping anywhere.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ModelName(Arc<str>);
+
+/// Why a text is not a [`ModelName`].
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error(
+    "expected a model's name of 1 to {MAX_LENGTH} characters A-Z a-z 0-9 _ . - not starting with a dot, found {found:?}"
+)]
+pub struct InvalidModelName {
+    found: String,
+}
+
+impl ModelName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ModelName {
+    type Err = InvalidModelName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidModelName> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+        let fits = (1..=MAX_LENGTH).contains(&text.len());
+        if fits && !text.starts_with('.') && text.bytes().all(allowed) {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidModelName {
+                found: text.chars().take(MAX_LENGTH).collect(),
+            })
+        }
+    }
+}
+
+/// A name is looked up by the text of a request without making a `ModelName` of it first.
+impl std::borrow::Borrow<str> for ModelName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ModelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ModelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ModelName({self})")
+    }
+}
+
+impl Serialize for ModelName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ModelName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_could_leave_their_folder_are_refused() {
+        for good in [
+            "cole_kripke",
+            "a",
+            "resnet-50",
+            "v1.2",
+            "A9_",
+            &"x".repeat(128),
+        ] {
+            assert!(good.parse::<ModelName>().is_ok(), "{good:?} was refused");
+        }
+        for bad in [
+            "",
+            ".",
+            "..",
+            ".hidden",
+            "a/b",
+            "a\\b",
+            "a b",
+            "a\0",
+            "é",
+            "a%2fb",
+            &"x".repeat(129),
+        ] {
+            assert!(bad.parse::<ModelName>().is_err(), "{bad:?} was accepted");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! One model as a request sees it: what answers, behind its circuit breaker and a deadline.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::breaker::Breaker;
+use crate::executor::{Executor, JobError, JobKind, execute};
+use crate::metrics::ModelMetrics;
+use crate::runtime::{RunError, run};
+use crate::status::{Loaded, State};
+use crate::stopwatch::Stopwatch;
+use crate::{BreakerSnapshot, ModelName, ModelStatus, Reason, Tensor, Version, VersionStatus};
+
+/// How long a client should wait that came when the server had too much to do.
+const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
+
+/// Answers for one model.
+#[derive(Debug)]
+pub(crate) struct Predictor {
+    pub(crate) model: ModelName,
+    pub(crate) state: watch::Receiver<State>,
+    pub(crate) breaker: Arc<Breaker>,
+    pub(crate) metrics: Arc<ModelMetrics>,
+    pub(crate) executor: Arc<dyn Executor>,
+    pub(crate) deadline: Duration,
+}
+
+/// Why a request has no answer, in all that is told of it: the status, the body, the metric, the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) reason: Reason,
+    pub(crate) detail: String,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// What answers a request, and whether it is less than it should be.
+pub(crate) struct Serving {
+    pub(crate) loaded: Arc<Loaded>,
+    pub(crate) degraded: Option<Reason>,
+}
+
+impl Predictor {
+    pub(crate) fn status(&self) -> Arc<ModelStatus> {
+        Arc::clone(&self.state.borrow().status)
+    }
+
+    pub(crate) fn breaker(&self) -> BreakerSnapshot {
+        self.breaker.snapshot()
+    }
+
+    /// What answers for `version`, or for the newest good one if none is asked for.
+    pub(crate) fn serving(&self, version: Option<Version>) -> Result<Serving, Failure> {
+        let State { loaded, status } = self.state.borrow().clone();
+        match (loaded, version) {
+            (Some(loaded), None) => Ok(Serving {
+                loaded,
+                degraded: status.degraded,
+            }),
+            (Some(loaded), Some(version)) if loaded.version() == version => Ok(Serving {
+                loaded,
+                degraded: status.degraded,
+            }),
+            (_, Some(version)) => Err(not_served(&status, version)),
+            (None, None) => Err(unavailable(&status)),
+        }
+    }
+
+    /// Runs what answers once, if the breaker admits it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future is no outcome for the breaker. The run itself goes on, and is forgotten.
+    pub(crate) async fn predict(
+        &self,
+        loaded: &Arc<Loaded>,
+        inputs: Vec<Tensor>,
+    ) -> Result<Vec<Tensor>, Failure> {
+        let permit = self.breaker.admit().map_err(|rejected| Failure {
+            reason: Reason::CircuitOpen,
+            detail: "the model has failed too often; its circuit breaker lets no request through for now".to_owned(),
+            retry_after: Some(rejected.retry_after),
+        })?;
+        let stopwatch = Stopwatch::start();
+        let work = {
+            let loaded = Arc::clone(loaded);
+            move || run(&*loaded.session, inputs)
+        };
+        let job = execute(&*self.executor, JobKind::Inference, Some(&self.model), work);
+        let outcome = timeout(self.deadline, job).await;
+        let took = stopwatch.elapsed();
+        // Held over the wait and settled here, on every path: only a dropped future leaves it to its destructor.
+        let failure = match outcome {
+            Ok(Ok(Ok(outputs))) => {
+                permit.success();
+                self.metrics.prediction_took(took);
+                return Ok(outputs);
+            }
+            Ok(Err(JobError::Overloaded(overloaded))) => {
+                permit.cancel();
+                return Err(Failure {
+                    reason: Reason::Overloaded,
+                    detail: overloaded.to_string(),
+                    retry_after: Some(OVERLOAD_RETRY),
+                });
+            }
+            Ok(Ok(Err(refused @ RunError::Refused { .. }))) => {
+                permit.cancel();
+                return Err(Failure::new(Reason::InvalidRequest, refused.to_string()));
+            }
+            Ok(Ok(Err(error))) => Failure::new(Reason::InferenceFailed, error.to_string()),
+            Ok(Err(error)) => Failure::new(Reason::InferenceFailed, error.to_string()),
+            Err(_) => Failure::new(
+                Reason::DeadlineExceeded,
+                format!("the model did not answer within {:?}", self.deadline),
+            ),
+        };
+        permit.failure();
+        self.metrics.prediction_took(took);
+        Err(failure)
+    }
+
+    /// Begins to account for a request.
+    pub(crate) fn account(&self) -> Account<'_> {
+        Account {
+            predictor: self,
+            settled: false,
+        }
+    }
+}
+
+impl Failure {
+    pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self {
+            reason,
+            detail: detail.into(),
+            retry_after: None,
+        }
+    }
+}
+
+fn unavailable(status: &ModelStatus) -> Failure {
+    let (reason, detail) = status
+        .unavailable()
+        .unwrap_or((Reason::ModelLoading, "the model is loading".to_owned()));
+    Failure {
+        reason,
+        detail,
+        retry_after: Some(status.retry_after().unwrap_or_default()),
+    }
+}
+
+/// A version was asked for that is not the one that answers.
+fn not_served(status: &ModelStatus, version: Version) -> Failure {
+    match (status.versions.get(&version), status.serving) {
+        _ if status.attempts == 0 => unavailable(status),
+        (Some(VersionStatus::Refused { reason, detail }), _) => {
+            let detail = format!("version {version}: {detail}");
+            Failure {
+                reason: *reason,
+                detail,
+                retry_after: Some(status.retry_after().unwrap_or_default()),
+            }
+        }
+        (Some(_), Some((serving, _))) => {
+            let detail = format!(
+                "one version of a model is loaded at a time, and that is {serving} now, not {version}"
+            );
+            Failure::new(Reason::VersionNotLoaded, detail)
+        }
+        _ => Failure::new(
+            Reason::UnknownVersion,
+            format!("{} has no version {version}", status.model),
+        ),
+    }
+}
+
+/// One request for a prediction of a known model, counted exactly once: as answered, as failed, or, when it is dropped
+/// before either, as cancelled.
+#[must_use = "a request that is dropped is a cancelled one"]
+pub(crate) struct Account<'a> {
+    predictor: &'a Predictor,
+    settled: bool,
+}
+
+impl Account<'_> {
+    pub(crate) fn answered(mut self) {
+        self.settled = true;
+        self.predictor.metrics.prediction_succeeded();
+    }
+
+    pub(crate) fn failed(mut self, failure: &Failure) {
+        self.settle(failure.reason, &failure.detail);
+    }
+
+    fn settle(&mut self, reason: Reason, detail: &str) {
+        self.settled = true;
+        self.predictor.metrics.prediction_failed(reason);
+        let model = &self.predictor.model;
+        let version = self
+            .predictor
+            .status()
+            .serving
+            .map(|(version, _)| tracing::field::display(version));
+        // What the model did wrong is news. What follows from a state that was news before, or from what a client
+        // sent, comes as often as clients like, and is told at a level that is off by default.
+        if matches!(reason, Reason::InferenceFailed | Reason::DeadlineExceeded) {
+            tracing::error!(%model, version, %reason, detail, "prediction failed");
+        } else {
+            tracing::debug!(%model, version, %reason, detail, "prediction refused");
+        }
+    }
+}
+
+impl Drop for Account<'_> {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.settle(Reason::Cancelled, "the client went away");
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! All models of a server.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+use crate::breaker::{Breaker, Transition};
+use crate::executor::{Executor, JobKind, execute};
+use crate::loader::{Loader, ReloadRequest};
+use crate::metrics::ModelMetrics;
+use crate::predictor::{Failure, Predictor};
+use crate::status::State;
+use crate::store::{Listing, Mistake};
+use crate::{
+    BreakerSnapshot, BreakerState, Config, Metrics, ModelName, ModelStatus, Reason, Runtime, Store,
+};
+
+/// All models of a server: what a program that embeds it can ask and wait for.
+///
+/// A model is registered when its folder is first seen, and stays so: when the folder vanishes later, what answers goes
+/// on answering from memory, and otherwise requests get 503 `model_missing` rather than 404, since a disk that is away
+/// for a minute must not tell clients that the model never was.
+#[derive(Clone)]
+pub struct Registry {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    runtime: Arc<dyn Runtime>,
+    executor: Arc<dyn Executor>,
+    metrics: Arc<Metrics>,
+    config: Config,
+    models: RwLock<BTreeMap<ModelName, Model>>,
+    mistakes: Mutex<Vec<Mistake>>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+#[derive(Clone)]
+struct Model {
+    predictor: Arc<Predictor>,
+    reload: mpsc::UnboundedSender<ReloadRequest>,
+}
+
+/// No model of that name is registered.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("there is no model {name:?}")]
+pub struct UnknownModel {
+    name: String,
+}
+
+/// The status of a model, and the news of it.
+#[derive(Clone, Debug)]
+pub struct StatusWatch(watch::Receiver<State>);
+
+impl StatusWatch {
+    /// The status as it is now.
+    pub fn current(&self) -> ModelStatus {
+        (*self.0.borrow().status).clone()
+    }
+
+    /// Waits until an attempt has ended that [`current`](Self::current) had not told of when this was made or last
+    /// returned; returns at once with the last status when the server has stopped.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    pub async fn changed(&mut self) -> ModelStatus {
+        // An error says that there will be no more news.
+        let _ = self.0.changed().await;
+        (*self.0.borrow_and_update().status).clone()
+    }
+
+    /// Waits until the status is as `wanted`, and gives it; returns the last status when the server stops before.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    pub async fn wait_for(&mut self, mut wanted: impl FnMut(&ModelStatus) -> bool) -> ModelStatus {
+        let found = self
+            .0
+            .wait_for(|state| wanted(&state.status))
+            .await
+            .map(|state| (*state.status).clone());
+        found.unwrap_or_else(|_| self.current())
+    }
+}
+
+impl Registry {
+    pub(crate) fn new(
+        store: Store,
+        runtime: Arc<dyn Runtime>,
+        executor: Arc<dyn Executor>,
+        metrics: Arc<Metrics>,
+        config: Config,
+    ) -> Self {
+        let inner = Inner {
+            store,
+            runtime,
+            executor,
+            metrics,
+            config,
+            models: RwLock::default(),
+            mistakes: Mutex::default(),
+            tasks: Mutex::default(),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// The names of all models, sorted.
+    pub fn names(&self) -> Vec<ModelName> {
+        self.all()
+            .into_iter()
+            .map(|model| model.predictor.model.clone())
+            .collect()
+    }
+
+    /// How a model is.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownModel`].
+    pub fn status(&self, model: &str) -> Result<ModelStatus, UnknownModel> {
+        Ok((*self.find(model)?.predictor.status()).clone())
+    }
+
+    /// How the circuit breaker of a model is.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownModel`].
+    pub fn breaker(&self, model: &str) -> Result<BreakerSnapshot, UnknownModel> {
+        Ok(self.find(model)?.predictor.breaker())
+    }
+
+    /// The status of a model, to wait for news of it.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownModel`].
+    pub fn watch(&self, model: &str) -> Result<StatusWatch, UnknownModel> {
+        Ok(StatusWatch(self.find(model)?.predictor.state.clone()))
+    }
+
+    /// Looks at a model on disk now, verifies anew what answers and everything newer, and returns when that attempt has
+    /// ended. A model whose folder is new is registered.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownModel`] when it is neither registered nor on disk.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops the waiting and not the attempt.
+    pub async fn reload(&self, model: &str) -> Result<ModelStatus, UnknownModel> {
+        if self.find(model).is_err() {
+            self.discover().await;
+        }
+        let model = self.find(model)?;
+        let (request, done) = oneshot::channel();
+        // Both fail only when the loader has been stopped; then the last status is all there is.
+        let _ = model.reload.send(request);
+        let _ = done.await;
+        Ok((*model.predictor.status()).clone())
+    }
+
+    /// Waits until every registered model has been tried once, whatever came of it.
+    pub async fn settled(&self) {
+        for model in self.all() {
+            StatusWatch(model.predictor.state.clone())
+                .wait_for(|status| status.attempts > 0)
+                .await;
+        }
+    }
+
+    /// Looks for folders of models that are not registered, registers them and starts to load them. A server does so
+    /// by itself at each poll.
+    pub async fn discover(&self) {
+        let store = self.inner.store.clone();
+        let models = execute(&*self.inner.executor, JobKind::Scan, None, move || {
+            store.models()
+        })
+        .await;
+        match models {
+            Ok(Ok(listing)) => self.register_all(listing),
+            // The models that are registered notice for themselves, and report it each.
+            Ok(Err(error)) => tracing::debug!(detail = %error, "the models' folder cannot be read"),
+            Err(error) => tracing::debug!(detail = %error, "the models' folder was not looked at"),
+        }
+    }
+
+    /// The first look: unlike later ones it must succeed.
+    pub(crate) async fn start(&self) -> io::Result<()> {
+        let store = self.inner.store.clone();
+        let models = execute(&*self.inner.executor, JobKind::Scan, None, move || {
+            store.models()
+        })
+        .await;
+        self.register_all(models.map_err(io::Error::other)??);
+        let discovery = {
+            let registry = self.clone();
+            async move {
+                loop {
+                    tokio::time::sleep(registry.inner.config.reload.poll).await;
+                    registry.discover().await;
+                }
+            }
+        };
+        self.spawn(discovery);
+        Ok(())
+    }
+
+    /// Ends all tasks. Models stay as they are.
+    pub(crate) fn stop(&self) {
+        self.inner
+            .tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .abort_all();
+    }
+
+    pub(crate) fn predictor(&self, model: &str) -> Result<Arc<Predictor>, UnknownModel> {
+        Ok(self.find(model)?.predictor)
+    }
+
+    /// Whether every model answers; otherwise why the first of those that do not does not.
+    pub(crate) fn readiness(&self) -> Result<(), (ModelName, Failure)> {
+        for model in self.all() {
+            model
+                .predictor
+                .serving(None)
+                .map_err(|failure| (model.predictor.model.clone(), failure))?;
+        }
+        Ok(())
+    }
+
+    fn register_all(&self, listing: Listing<ModelName>) {
+        let mut mistakes = self
+            .inner
+            .mistakes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if *mistakes != listing.mistakes {
+            for mistake in &listing.mistakes {
+                tracing::warn!(entry = %mistake.name, detail = mistake.why, "entry ignored");
+            }
+            *mistakes = listing.mistakes;
+        }
+        drop(mistakes);
+        for name in listing.entries {
+            if self.find(name.as_str()).is_err() {
+                self.register(name);
+            }
+        }
+    }
+
+    fn register(&self, name: ModelName) {
+        let mut models = self
+            .inner
+            .models
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let Entry::Vacant(place) = models.entry(name.clone()) else {
+            return;
+        };
+        let inner = &*self.inner;
+        let metrics = Arc::new(inner.metrics.of_model(&name));
+        let breaker = Arc::new(new_breaker(&inner.config, &name, &metrics));
+        let status = Arc::new(ModelStatus::loading(name.clone()));
+        let (sender, state) = watch::channel(State {
+            loaded: None,
+            status,
+        });
+        let (reload, requests) = mpsc::unbounded_channel();
+        let loader = Loader {
+            model: name.clone(),
+            store: inner.store.clone(),
+            runtime: Arc::clone(&inner.runtime),
+            executor: Arc::clone(&inner.executor),
+            breaker: Arc::clone(&breaker),
+            metrics: Arc::clone(&metrics),
+            state: sender,
+            requests,
+            config: inner.config.reload.clone(),
+        };
+        let executor = Arc::clone(&inner.executor);
+        let predictor = Predictor {
+            model: name,
+            state,
+            breaker,
+            metrics,
+            executor,
+            deadline: inner.config.deadline,
+        };
+        place.insert(Model {
+            predictor: Arc::new(predictor),
+            reload,
+        });
+        self.spawn(loader.run());
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.inner
+            .tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .spawn(task);
+    }
+
+    fn find(&self, model: &str) -> Result<Model, UnknownModel> {
+        let models = self
+            .inner
+            .models
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        models.get(model).cloned().ok_or_else(|| UnknownModel {
+            name: model.to_owned(),
+        })
+    }
+
+    fn all(&self) -> Vec<Model> {
+        self.inner
+            .models
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
+    }
+}
+
+fn new_breaker(config: &Config, model: &ModelName, metrics: &Arc<ModelMetrics>) -> Breaker {
+    let (model, metrics) = (model.clone(), Arc::clone(metrics));
+    Breaker::new(config.breaker.clone(), move |transition: Transition| {
+        metrics.breaker_changed(transition);
+        let Transition { from, to } = transition;
+        if to == BreakerState::Open {
+            tracing::warn!(%model, %from, %to, reason = %Reason::CircuitOpen, "circuit breaker changed");
+        } else {
+            tracing::info!(%model, %from, %to, "circuit breaker changed");
+        }
+    })
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("store", &self.inner.store)
+            .field("models", &self.names())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,228 @@
+//! ONNX models, run by rten.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use rten::{Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueOrView};
+use rten_tensor::prelude::*;
+
+use super::signature::DeclaredTypes;
+use super::{
+    DataType, Dimension, RunError, Runtime, RuntimeError, Session, Tensor, TensorData, TensorSpec,
+};
+use crate::VerifiedVersion;
+
+/// Threads of a session where nothing else is asked for: see [`OnnxRuntime::threads`].
+const MAX_DEFAULT_THREADS: usize = 4;
+
+/// Runs ONNX models with [rten](https://docs.rs/rten), in this process.
+///
+/// Every loaded model has a small pool of threads of its own. One for all would let a model that never finishes, which
+/// cannot be stopped from outside, take the threads of the others; one thread for each model would run its requests one
+/// after the other. In a pool of a few threads requests run beside each other, and a request that is alone is spread
+/// over all of them.
+#[derive(Clone, Debug)]
+pub struct OnnxRuntime {
+    threads: NonZeroUsize,
+}
+
+impl OnnxRuntime {
+    /// A runtime whose sessions have as many threads as the machine has processors, 4 at most.
+    pub fn new() -> Self {
+        let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let most = NonZeroUsize::new(MAX_DEFAULT_THREADS).unwrap_or(NonZeroUsize::MIN);
+        Self {
+            threads: processors.min(most),
+        }
+    }
+
+    /// The number of threads of each session.
+    #[must_use]
+    pub fn threads(self, threads: NonZeroUsize) -> Self {
+        Self { threads }
+    }
+}
+
+impl Default for OnnxRuntime {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Runtime for OnnxRuntime {
+    fn load(&self, version: VerifiedVersion) -> Result<Box<dyn Session>, RuntimeError> {
+        let (manifest, mut files) = version.into_parts();
+        let model = files.remove(manifest.entry()).unwrap_or_default();
+        let types = DeclaredTypes::read(&model)?;
+        let mut options = ModelOptions::with_all_ops();
+        for (path, bytes) in files {
+            options.external_data(path.as_str(), bytes);
+        }
+        let model = options
+            .load(model)
+            .map_err(|error| RuntimeError::Unloadable(error.to_string()))?;
+        Ok(Box::new(OnnxSession::new(model, &types, self.threads)?))
+    }
+}
+
+struct OnnxSession {
+    model: Model,
+    inputs: Vec<TensorSpec>,
+    outputs: Vec<TensorSpec>,
+    options: RunOptions,
+}
+
+impl OnnxSession {
+    fn new(
+        model: Model,
+        types: &DeclaredTypes,
+        threads: NonZeroUsize,
+    ) -> Result<Self, RuntimeError> {
+        let specs = |nodes: &[NodeId]| {
+            nodes
+                .iter()
+                .map(|&node| spec(&model, types, node))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let inputs = specs(model.input_ids())?;
+        let outputs = specs(model.output_ids())?;
+        if outputs.is_empty() {
+            return Err(RuntimeError::Unloadable(
+                "the model has no outputs".to_owned(),
+            ));
+        }
+        let pool = Arc::new(ThreadPool::with_num_threads(threads.get()));
+        let options = RunOptions::default().with_thread_pool(Some(pool));
+        Ok(Self {
+            model,
+            inputs,
+            outputs,
+            options,
+        })
+    }
+}
+
+fn spec(model: &Model, types: &DeclaredTypes, node: NodeId) -> Result<TensorSpec, RuntimeError> {
+    let nameless = || RuntimeError::Unloadable("an input or output has no name".to_owned());
+    let info = model.node_info(node).ok_or_else(nameless)?;
+    let name = info.name().ok_or_else(nameless)?.to_owned();
+    let dimension = |dimension| match dimension {
+        rten::Dimension::Fixed(size) => Dimension::Fixed(size),
+        rten::Dimension::Symbolic(name) => {
+            Dimension::Dynamic(Some(name).filter(|name| !name.is_empty()))
+        }
+    };
+    let shape = info
+        .shape()
+        .map(|shape| shape.into_iter().map(dimension).collect());
+    Ok(TensorSpec {
+        datatype: types.of(&name)?,
+        name,
+        shape,
+    })
+}
+
+impl Session for OnnxSession {
+    fn inputs(&self) -> &[TensorSpec] {
+        &self.inputs
+    }
+
+    fn outputs(&self) -> &[TensorSpec] {
+        &self.outputs
+    }
+
+    /// All outputs are computed at every run, so that rten makes its plan once, in the warm-up, and not under traffic.
+    fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
+        let mut values = Vec::with_capacity(inputs.len());
+        for ((&node, spec), tensor) in self.model.input_ids().iter().zip(&self.inputs).zip(inputs) {
+            values.push((node, ValueOrView::Value(to_value(spec, tensor)?)));
+        }
+        let outputs = self
+            .model
+            .run(values, self.model.output_ids(), Some(self.options.clone()));
+        let outputs = outputs.map_err(|error| RunError::Failed(error.to_string()))?;
+        self.outputs
+            .iter()
+            .zip(outputs)
+            .map(|(spec, value)| to_tensor(spec, value))
+            .collect()
+    }
+}
+
+fn to_value(spec: &TensorSpec, tensor: Tensor) -> Result<Value, RunError> {
+    let (shape, data) = tensor.into_parts();
+    let refused = |why: String| RunError::Refused {
+        input: spec.name.clone(),
+        why,
+    };
+    let value = match data {
+        TensorData::Fp32(values) => Value::from_shape(shape, values).ok(),
+        TensorData::Int32(values) => Value::from_shape(shape, values).ok(),
+        TensorData::Int8(values) => Value::from_shape(shape, values).ok(),
+        TensorData::Uint8(values) => Value::from_shape(shape, values).ok(),
+        TensorData::Bool(values) => {
+            Value::from_shape(shape, values.into_iter().map(i32::from).collect::<Vec<_>>()).ok()
+        }
+        TensorData::Int64(values) => {
+            let narrow = |value: i64| i32::try_from(value).map_err(|_| value);
+            let narrowed = values
+                .into_iter()
+                .map(narrow)
+                .collect::<Result<Vec<_>, _>>();
+            let why = |value| {
+                format!(
+                    "expected 64-bit integers in the range of 32-bit ones, which the runtime computes with, found {value}"
+                )
+            };
+            Value::from_shape(shape, narrowed.map_err(|value| refused(why(value)))?).ok()
+        }
+    };
+    value
+        .ok_or_else(|| refused("the number of elements is not the product of the shape".to_owned()))
+}
+
+fn to_tensor(spec: &TensorSpec, value: Value) -> Result<Tensor, RunError> {
+    let shape = value.shape().to_vec();
+    let found = value.dtype();
+    let data = match (spec.datatype, value) {
+        (DataType::Fp32, Value::FloatTensor(values)) => TensorData::Fp32(values.into_data()),
+        (DataType::Int32, Value::Int32Tensor(values)) => TensorData::Int32(values.into_data()),
+        (DataType::Int64, Value::Int32Tensor(values)) => {
+            TensorData::Int64(values.into_data().into_iter().map(i64::from).collect())
+        }
+        (DataType::Bool, Value::Int32Tensor(values)) => TensorData::Bool(
+            values
+                .into_data()
+                .into_iter()
+                .map(|value| value != 0)
+                .collect(),
+        ),
+        (DataType::Int8, Value::Int8Tensor(values)) => TensorData::Int8(values.into_data()),
+        (DataType::Uint8, Value::UInt8Tensor(values)) => TensorData::Uint8(values.into_data()),
+        _ => {
+            let (output, expected) = (spec.name.clone(), spec.datatype.to_string());
+            return Err(RunError::UnexpectedOutput {
+                output,
+                expected,
+                found: found.to_string(),
+            });
+        }
+    };
+    let lengths = || {
+        RunError::Failed(format!(
+            "output {}: the shape does not fit the data",
+            spec.name
+        ))
+    };
+    Tensor::new(shape, data).ok_or_else(lengths)
+}
+
+impl fmt::Debug for OnnxSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnnxSession")
+            .field("inputs", &self.inputs)
+            .field("outputs", &self.outputs)
+            .finish_non_exhaustive()
+    }
+}

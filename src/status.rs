@@ -1,0 +1,113 @@
+//! How a model is, as anyone may ask.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::manifest::Manifest;
+use crate::{Digest, ModelName, Reason, Session, Version};
+
+/// How a model is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ModelStatus {
+    /// The model.
+    pub model: ModelName,
+    /// The version that answers, with the digest of its entry file; none when no version is good.
+    pub serving: Option<(Version, Digest)>,
+    /// Why what answers is not what the disk should give: a newer version is refused, or the one that answers has
+    /// since been damaged or removed on disk and lives in memory only. None when all is well, or nothing answers.
+    pub degraded: Option<Reason>,
+    /// The versions on disk as the last attempt found them.
+    pub versions: BTreeMap<Version, VersionStatus>,
+    /// Attempts to load that have ended. 0 means that the model is still loading for the first time.
+    pub attempts: u64,
+    /// When the next attempt is made if nothing changes on disk; none when there is nothing to mend.
+    pub next_attempt: Option<Instant>,
+}
+
+/// How a version on disk is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum VersionStatus {
+    /// It answers, and its files were good when last read.
+    Serving,
+    /// It has not been looked into, since a newer one answers.
+    Standby,
+    /// It is not served, or, if it answers from memory, could not be loaded again.
+    Refused {
+        /// The reason in a word.
+        reason: Reason,
+        /// The reason in a sentence.
+        detail: String,
+    },
+}
+
+impl ModelStatus {
+    pub(crate) fn loading(model: ModelName) -> Self {
+        Self {
+            model,
+            serving: None,
+            degraded: None,
+            versions: BTreeMap::new(),
+            attempts: 0,
+            next_attempt: None,
+        }
+    }
+
+    /// Why nothing answers: the reason of the newest version. None when something does.
+    pub fn unavailable(&self) -> Option<(Reason, String)> {
+        if self.serving.is_some() {
+            return None;
+        }
+        if self.attempts == 0 {
+            return Some((
+                Reason::ModelLoading,
+                "no version has been tried yet".to_owned(),
+            ));
+        }
+        let newest = self.versions.iter().next_back();
+        Some(match newest {
+            Some((version, VersionStatus::Refused { reason, detail })) => {
+                (*reason, format!("version {version}: {detail}"))
+            }
+            _ => (
+                Reason::ModelMissing,
+                "there is no version on disk".to_owned(),
+            ),
+        })
+    }
+
+    /// How long until the next attempt; none when there is nothing to mend.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.next_attempt
+            .map(|next| next.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// A version that is loaded and has passed its warm-up. It never changes: another takes its place.
+pub(crate) struct Loaded {
+    pub(crate) manifest: Manifest,
+    pub(crate) session: Box<dyn Session>,
+}
+
+impl Loaded {
+    pub(crate) fn version(&self) -> Version {
+        self.manifest.version()
+    }
+}
+
+/// What a model's loader publishes, and its predictor reads: what answers, and how the model is, always of one moment.
+#[derive(Clone)]
+pub(crate) struct State {
+    pub(crate) loaded: Option<Arc<Loaded>>,
+    pub(crate) status: Arc<ModelStatus>,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.status.fmt(f)
+    }
+}

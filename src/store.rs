@@ -1,0 +1,53 @@
+//! Versions on disk: what there is, opened verified, and published.
+//!
+//! ```text
+//! models/                 the store
+//!   cole_kripke/          a model
+//!     1/                  a version
+//!       manifest.json     what it promises
+//!       model.onnx        its files
+//!     2/…
+//! ```
+
+mod error;
+mod listing;
+mod publish;
+mod read;
+mod signature;
+
+use std::path::{Path, PathBuf};
+
+pub use self::error::VerifyError;
+pub use self::listing::{Listing, Mistake};
+pub use self::publish::{PublishError, Source, Staged};
+pub use self::read::VerifiedVersion;
+pub(crate) use self::signature::{Signature, VersionSignature};
+use crate::{ModelName, Version};
+
+/// A folder of models, each a folder of versions, each with its manifest.
+///
+/// All calls block on the file system: servers make them on an [`Executor`](crate::Executor).
+#[derive(Clone, Debug)]
+pub struct Store {
+    root: PathBuf,
+}
+
+impl Store {
+    /// The store in the folder `root`, which need not exist yet: only publishing creates it.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn model_folder(&self, model: &ModelName) -> PathBuf {
+        self.root.join(model.as_str())
+    }
+
+    fn version_folder(&self, model: &ModelName, version: Version) -> PathBuf {
+        self.model_folder(model).join(version.to_string())
+    }
+}

@@ -1,0 +1,188 @@
+//! Why a version on disk is refused.
+
+use std::io;
+
+use thiserror::Error;
+
+use crate::manifest::{FilePath, Manifest, ManifestError};
+use crate::{Digest, ModelName, Reason, Version};
+
+/// Why a version on disk is refused. Whoever reports it adds which model and version it was.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// The folder of the version is not there.
+    #[error("the version's folder does not exist")]
+    NoVersion,
+    /// The folder has no manifest.
+    #[error(
+        "the version has no {}, and is not served unverified",
+        Manifest::FILE_NAME
+    )]
+    NoManifest,
+    /// The manifest is longer than any manifest may be.
+    #[error(
+        "{}: expected at most {limit} bytes, found {found}",
+        Manifest::FILE_NAME
+    )]
+    ManifestTooLarge {
+        /// The bound in bytes.
+        limit: u64,
+        /// Its length in bytes.
+        found: u64,
+    },
+    /// The manifest is not one.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The manifest is of another version, or of another model.
+    #[error(
+        "{} belongs to version {found_version} of {found_model}",
+        Manifest::FILE_NAME
+    )]
+    ForeignManifest {
+        /// The model in whose folder it was found.
+        expected_model: ModelName,
+        /// The version in whose folder it was found.
+        expected_version: Version,
+        /// The model that it names.
+        found_model: ModelName,
+        /// The version that it names.
+        found_version: Version,
+    },
+    /// A listed file is not there.
+    #[error("{file}: the file does not exist")]
+    FileMissing {
+        /// The file.
+        file: FilePath,
+    },
+    /// An entry of the folder that is neither a listed file nor a folder of one.
+    #[error("{file}: the file is not listed in the manifest")]
+    Unlisted {
+        /// The entry, as text for people.
+        file: String,
+    },
+    /// A link, a pipe, a folder or the like where a file should be. Links are not followed.
+    #[error("{file}: expected a regular file, found {found}")]
+    NotRegular {
+        /// The entry, as text for people.
+        file: String,
+        /// What it is.
+        found: &'static str,
+    },
+    /// The file has another length than promised. Not a byte of it was read.
+    #[error("{file}: expected {expected} bytes, found {found}")]
+    SizeMismatch {
+        /// The file.
+        file: FilePath,
+        /// The length in the manifest, in bytes.
+        expected: u64,
+        /// The length on disk, in bytes.
+        found: u64,
+    },
+    /// The file was cut short or grew while it was read.
+    #[error("{file}: the file changed while it was read: expected {expected} bytes, found {}", if *.grew { "more" } else { "fewer" })]
+    Changed {
+        /// The file.
+        file: FilePath,
+        /// The length in the manifest and at the time of opening, in bytes.
+        expected: u64,
+        /// Whether there was more to read than that; otherwise there was less.
+        grew: bool,
+    },
+    /// The bytes are not the promised ones.
+    #[error("{file}: expected SHA-256 {expected}, found {found}")]
+    DigestMismatch {
+        /// The file.
+        file: FilePath,
+        /// The digest in the manifest.
+        expected: Digest,
+        /// The digest of the bytes on disk.
+        found: Digest,
+    },
+    /// There is not enough memory for the file.
+    #[error("{file}: no memory for {size} bytes")]
+    OutOfMemory {
+        /// The file.
+        file: FilePath,
+        /// Its length in bytes.
+        size: u64,
+    },
+    /// The operating system refused.
+    #[error("{file}: {source}")]
+    Io {
+        /// The file or folder, as text for people.
+        file: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+impl VerifyError {
+    /// The reason under which this is reported.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::NoVersion | Self::FileMissing { .. } => Reason::ModelMissing,
+            Self::NoManifest => Reason::Unverified,
+            Self::OutOfMemory { .. } | Self::Io { .. } => Reason::ModelUnreadable,
+            Self::ManifestTooLarge { .. }
+            | Self::Manifest(_)
+            | Self::ForeignManifest { .. }
+            | Self::Unlisted { .. }
+            | Self::NotRegular { .. }
+            | Self::SizeMismatch { .. }
+            | Self::Changed { .. }
+            | Self::DigestMismatch { .. } => Reason::ModelCorrupt,
+        }
+    }
+
+    /// The file that it is about, relative to the version's folder.
+    pub fn file(&self) -> Option<&str> {
+        match self {
+            Self::NoVersion => None,
+            Self::NoManifest
+            | Self::ManifestTooLarge { .. }
+            | Self::Manifest(_)
+            | Self::ForeignManifest { .. } => Some(Manifest::FILE_NAME),
+            Self::FileMissing { file }
+            | Self::SizeMismatch { file, .. }
+            | Self::Changed { file, .. }
+            | Self::DigestMismatch { file, .. }
+            | Self::OutOfMemory { file, .. } => Some(file.as_str()),
+            Self::Unlisted { file } | Self::NotRegular { file, .. } | Self::Io { file, .. } => {
+                Some(file)
+            }
+        }
+    }
+
+    /// What was promised and what was found in its place, where that can be put in a few words.
+    pub fn expected_and_found(&self) -> Option<(String, String)> {
+        match self {
+            Self::ManifestTooLarge { limit, found } => {
+                Some((format!("at most {limit} bytes"), format!("{found} bytes")))
+            }
+            Self::ForeignManifest {
+                expected_model,
+                expected_version,
+                found_model,
+                found_version,
+            } => Some((
+                format!("{expected_model} {expected_version}"),
+                format!("{found_model} {found_version}"),
+            )),
+            Self::NotRegular { found, .. } => {
+                Some(("a regular file".to_owned(), (*found).to_owned()))
+            }
+            Self::SizeMismatch {
+                expected, found, ..
+            } => Some((format!("{expected} bytes"), format!("{found} bytes"))),
+            Self::Changed { expected, grew, .. } => Some((
+                format!("{expected} bytes"),
+                (if *grew { "more" } else { "fewer" }).to_owned(),
+            )),
+            Self::DigestMismatch {
+                expected, found, ..
+            } => Some((expected.to_string(), found.to_string())),
+            _ => None,
+        }
+    }
+}

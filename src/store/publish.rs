@@ -1,0 +1,443 @@
+//! Publishing a version: written beside, made durable, then renamed into place.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use thiserror::Error;
+
+use super::read::open_folder_verified;
+use super::{Store, VerifiedVersion, VerifyError};
+use crate::digest::Hasher;
+use crate::manifest::{FileEntry, FilePath, Manifest, ManifestError};
+use crate::{ModelName, Version};
+
+/// Bytes copied at a time.
+const CHUNK: usize = 256 << 10;
+
+/// Where the bytes of a file come from that is to be published.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Source {
+    /// A file on disk.
+    File(PathBuf),
+    /// Bytes in memory.
+    Bytes(Vec<u8>),
+}
+
+/// A version that is written and durable, in a hidden folder where no server looks, and not yet published.
+///
+/// Dropped without [`publish`](Self::publish) it is removed. After a crash what is left of it is a hidden folder called
+/// `.publish-…` in the folder of the store, which harms nobody and may be deleted.
+#[derive(Debug)]
+pub struct Staged {
+    store: Store,
+    manifest: Manifest,
+    folder: PathBuf,
+}
+
+/// Why a version was not published. Nothing of it can be seen in the store.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// There is no manifest for these files.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// More files than a version may have.
+    #[error("expected at most {} files, found {found}", Manifest::MAX_FILES)]
+    TooManyFiles {
+        /// How many.
+        found: usize,
+    },
+    /// All version numbers are taken.
+    #[error("{model} has no version number left")]
+    NoVersionLeft {
+        /// The model.
+        model: ModelName,
+    },
+    /// The operating system refused.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+impl Store {
+    /// Publishes the next version of a model: [`stage`](Self::stage) and [`publish`](Staged::publish) in one.
+    ///
+    /// # Errors
+    ///
+    /// See [`PublishError`].
+    pub fn publish(
+        &self,
+        model: &ModelName,
+        entry: &FilePath,
+        files: &BTreeMap<FilePath, Source>,
+    ) -> Result<Manifest, PublishError> {
+        self.stage(model, entry, files)?.publish()
+    }
+
+    /// Writes the next version of a model beside the models, with its manifest, and makes it durable.
+    ///
+    /// # Errors
+    ///
+    /// See [`PublishError`].
+    pub fn stage(
+        &self,
+        model: &ModelName,
+        entry: &FilePath,
+        files: &BTreeMap<FilePath, Source>,
+    ) -> Result<Staged, PublishError> {
+        if files.len() > Manifest::MAX_FILES {
+            return Err(PublishError::TooManyFiles { found: files.len() });
+        }
+        let version = self.next_version(model)?;
+        let placeholder = |_: &Source| FileEntry {
+            size: 0,
+            sha256: Hasher::new().finish(),
+        };
+        let unread = files
+            .iter()
+            .map(|(path, source)| (path.clone(), placeholder(source)))
+            .collect();
+        let now = SystemTime::now();
+        // Refuses what cannot have a manifest before a byte is copied; `Staged` cleans up from here on.
+        let manifest = Manifest::new(model.clone(), version, entry.clone(), now, unread)?;
+        let folder = self.create_hidden_folder()?;
+        let mut staged = Staged {
+            store: self.clone(),
+            manifest,
+            folder,
+        };
+        let mut written = BTreeMap::new();
+        for (path, source) in files {
+            written.insert(path.clone(), staged.write(path, source)?);
+        }
+        staged.manifest = Manifest::new(model.clone(), version, entry.clone(), now, written)?;
+        staged.write_manifest()?;
+        Ok(staged)
+    }
+
+    fn next_version(&self, model: &ModelName) -> Result<Version, PublishError> {
+        let folder = self.model_folder(model);
+        let newest = match self.versions(model) {
+            Ok(listing) => listing.entries.last().copied(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(at(&folder)(error)),
+        };
+        match newest {
+            None => Ok(Version::FIRST),
+            Some(version) => version.next().ok_or_else(|| PublishError::NoVersionLeft {
+                model: model.clone(),
+            }),
+        }
+    }
+
+    fn create_hidden_folder(&self) -> Result<PathBuf, PublishError> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        fs::create_dir_all(&self.root).map_err(at(&self.root))?;
+        loop {
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let folder = self
+                .root
+                .join(format!(".publish-{}-{count}", std::process::id()));
+            match fs::create_dir(&folder) {
+                Ok(()) => return Ok(folder),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(at(&folder)(error)),
+            }
+        }
+    }
+}
+
+impl Staged {
+    /// What will be published; its version may still change when another publication is faster.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Reads back what was written and verifies it: what a runtime can be tried with before anybody is served by it.
+    ///
+    /// # Errors
+    ///
+    /// See [`VerifyError`].
+    pub fn open(&self) -> Result<VerifiedVersion, VerifyError> {
+        open_folder_verified(&self.folder, self.manifest.model(), self.manifest.version())
+    }
+
+    /// Publishes it: one rename, made durable. Of two publications at once each gets a version of its own.
+    ///
+    /// # Errors
+    ///
+    /// See [`PublishError`].
+    pub fn publish(mut self) -> Result<Manifest, PublishError> {
+        let model = self.manifest.model().clone();
+        let models = self.store.model_folder(&model);
+        fs::create_dir_all(&models).map_err(at(&models))?;
+        sync_folder(&self.store.root)?;
+        loop {
+            let target = self.store.version_folder(&model, self.manifest.version());
+            // A rename replaces an empty folder without a word, so look first; what is in the way and not empty fails it.
+            let taken = || fs::symlink_metadata(&target).is_ok();
+            let renamed = if taken() {
+                Err(io::ErrorKind::AlreadyExists.into())
+            } else {
+                fs::rename(&self.folder, &target)
+            };
+            match renamed {
+                Ok(()) => break,
+                Err(_) if taken() => self.take_next_version()?,
+                Err(error) => return Err(at(&target)(error)),
+            }
+        }
+        sync_folder(&models)?;
+        Ok(self.manifest.clone())
+    }
+
+    fn take_next_version(&mut self) -> Result<(), PublishError> {
+        let model = self.manifest.model();
+        let after = self.manifest.version().next();
+        let after = after.ok_or_else(|| PublishError::NoVersionLeft {
+            model: model.clone(),
+        })?;
+        let version = self.store.next_version(model)?.max(after);
+        self.manifest = self.manifest.clone().with_version(version);
+        self.write_manifest()
+    }
+
+    fn write(&self, path: &FilePath, source: &Source) -> Result<FileEntry, PublishError> {
+        let target = self.folder.join(path.as_str());
+        if let Some(parent) = target.parent() {
+            fs::create_dir_all(parent).map_err(at(parent))?;
+        }
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&target)
+            .map_err(at(&target))?;
+        let entry = match source {
+            Source::File(from) => copy_hashed(
+                &mut File::open(from).map_err(at(from))?,
+                from,
+                &mut file,
+                &target,
+            )?,
+            Source::Bytes(bytes) => copy_hashed(&mut &bytes[..], &target, &mut file, &target)?,
+        };
+        file.sync_all().map_err(at(&target))?;
+        let inside = target
+            .ancestors()
+            .skip(1)
+            .take_while(|folder| *folder != self.folder);
+        inside.into_iter().try_for_each(sync_folder)?;
+        Ok(entry)
+    }
+
+    fn write_manifest(&self) -> Result<(), PublishError> {
+        let target = self.folder.join(Manifest::FILE_NAME);
+        let mut file = File::create(&target).map_err(at(&target))?;
+        file.write_all(self.manifest.to_json().as_bytes())
+            .map_err(at(&target))?;
+        file.sync_all().map_err(at(&target))?;
+        sync_folder(&self.folder)
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        // Gone already when it was published; and a hidden folder left behind harms nobody.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn copy_hashed(
+    from: &mut dyn Read,
+    from_path: &Path,
+    to: &mut File,
+    to_path: &Path,
+) -> Result<FileEntry, PublishError> {
+    let mut chunk = vec![0; CHUNK];
+    let mut hasher = Hasher::new();
+    let mut size = 0;
+    loop {
+        let count = match from.read(&mut chunk) {
+            Ok(0) => {
+                return Ok(FileEntry {
+                    size,
+                    sha256: hasher.finish(),
+                });
+            }
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(at(from_path)(error)),
+        };
+        hasher.update(&chunk[..count]);
+        to.write_all(&chunk[..count]).map_err(at(to_path))?;
+        size += count as u64;
+    }
+}
+
+/// Makes the names in a folder durable. Windows has no such call: there a rename is as durable as the file system makes it.
+fn sync_folder(folder: &Path) -> Result<(), PublishError> {
+    if cfg!(unix) {
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(at(folder))?;
+    }
+    Ok(())
+}
+
+fn at(path: &Path) -> impl Fn(io::Error) -> PublishError + '_ {
+    move |source| PublishError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, Store, ModelName, FilePath) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path().join("models"));
+        (
+            dir,
+            store,
+            "m".parse().unwrap(),
+            "model.onnx".parse().unwrap(),
+        )
+    }
+
+    fn one_file(entry: &FilePath, bytes: &[u8]) -> BTreeMap<FilePath, Source> {
+        BTreeMap::from([(entry.clone(), Source::Bytes(bytes.to_vec()))])
+    }
+
+    fn hidden(store: &Store) -> usize {
+        let entries = fs::read_dir(store.root()).unwrap();
+        entries
+            .filter(|entry| {
+                entry
+                    .as_ref()
+                    .unwrap()
+                    .file_name()
+                    .to_string_lossy()
+                    .starts_with('.')
+            })
+            .count()
+    }
+
+    #[test]
+    fn what_is_published_can_be_opened_and_nothing_else_is_left() {
+        let (_dir, store, model, entry) = store();
+        for number in 1..=3 {
+            let bytes = vec![number; 300_000];
+            let manifest = store
+                .publish(&model, &entry, &one_file(&entry, &bytes))
+                .unwrap();
+            assert_eq!(manifest.version().get(), u64::from(number));
+            let opened = store.open(&model, manifest.version()).unwrap();
+            assert_eq!(opened.manifest(), &manifest);
+            assert_eq!(opened.files()[&entry], bytes);
+        }
+        assert_eq!(hidden(&store), 0);
+    }
+
+    #[test]
+    fn files_in_folders_are_published() {
+        let (_dir, store, model, entry) = store();
+        let mut files = one_file(&entry, b"abc");
+        files.insert(
+            "weights/a/0.bin".parse().unwrap(),
+            Source::Bytes(vec![7; 10]),
+        );
+        let manifest = store.publish(&model, &entry, &files).unwrap();
+        assert_eq!(
+            store
+                .open(&model, manifest.version())
+                .unwrap()
+                .files()
+                .len(),
+            2
+        );
+    }
+
+    #[test]
+    fn a_staged_version_is_seen_by_nobody_and_goes_away() {
+        let (_dir, store, model, entry) = store();
+        let staged = store
+            .stage(&model, &entry, &one_file(&entry, b"abc"))
+            .unwrap();
+        assert_eq!(staged.open().unwrap().files()[&entry], b"abc");
+        assert_eq!(store.models().unwrap().entries, []);
+        drop(staged);
+        assert_eq!(hidden(&store), 0);
+    }
+
+    #[test]
+    fn publications_at_once_each_get_a_version() {
+        let (_dir, store, model, entry) = store();
+        let staged: Vec<Staged> = (0..8)
+            .map(|byte| {
+                store
+                    .stage(&model, &entry, &one_file(&entry, &[byte]))
+                    .unwrap()
+            })
+            .collect();
+        let versions: Vec<Version> = std::thread::scope(|scope| {
+            let publish = |staged: Staged| scope.spawn(|| staged.publish().unwrap().version());
+            let threads: Vec<_> = staged.into_iter().map(publish).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
+        });
+        let mut sorted = versions.clone();
+        sorted.sort();
+        assert_eq!(
+            sorted,
+            (1..=8)
+                .map(|number| Version::new(number).unwrap())
+                .collect::<Vec<_>>()
+        );
+        for (byte, version) in versions.into_iter().enumerate() {
+            assert_eq!(
+                store.open(&model, version).unwrap().files()[&entry],
+                [u8::try_from(byte).unwrap()]
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_left_alone() {
+        let (_dir, store, model, entry) = store();
+        let staged = store
+            .stage(&model, &entry, &one_file(&entry, b"abc"))
+            .unwrap();
+        fs::create_dir_all(store.root().join("m/1")).unwrap();
+        fs::write(store.root().join("m/2"), "a file").unwrap();
+        assert_eq!(staged.publish().unwrap().version().get(), 3);
+        assert!(
+            fs::read_dir(store.root().join("m/1"))
+                .unwrap()
+                .next()
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_missing_source_publishes_nothing() {
+        let (dir, store, model, entry) = store();
+        let files = BTreeMap::from([(entry.clone(), Source::File(dir.path().join("none.onnx")))]);
+        let error = store.publish(&model, &entry, &files).unwrap_err();
+        assert!(error.to_string().contains("none.onnx"), "{error}");
+        assert_eq!(store.models().unwrap().entries, []);
+        assert_eq!(hidden(&store), 0);
+    }
+}

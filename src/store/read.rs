@@ -1,0 +1,290 @@
+//! Verify while reading: each file is opened once, read once, hashed in the same pass; what was verified is what is used.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, FileType, OpenOptions};
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::{Store, VerifyError};
+use crate::digest::Hasher;
+use crate::manifest::{FileEntry, FilePath, MAX_DEPTH, Manifest};
+use crate::{ModelName, Version};
+
+/// Bytes read at a time: small enough that they are still in the processor's cache when they are hashed.
+const CHUNK: u64 = 256 << 10;
+
+/// A version whose every byte, as held here in memory, is what its manifest promises.
+///
+/// There is no other way to make one: whatever takes a `VerifiedVersion` cannot be handed bytes that were not verified,
+/// and a change on disk after this cannot reach it.
+#[derive(Debug)]
+pub struct VerifiedVersion {
+    manifest: Manifest,
+    files: BTreeMap<FilePath, Vec<u8>>,
+}
+
+impl VerifiedVersion {
+    /// What was promised and kept.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The bytes of each file.
+    pub fn files(&self) -> &BTreeMap<FilePath, Vec<u8>> {
+        &self.files
+    }
+
+    /// The parts: the manifest and the bytes of each file.
+    pub fn into_parts(self) -> (Manifest, BTreeMap<FilePath, Vec<u8>>) {
+        (self.manifest, self.files)
+    }
+}
+
+impl Store {
+    /// Reads a version into memory and verifies it.
+    ///
+    /// Each file is opened once without following links, must be a regular file of the promised length, and is read
+    /// once while it is hashed. Nothing is mapped: a mapped page can change after it was verified.
+    ///
+    /// # Errors
+    ///
+    /// The first thing found that is not as the manifest promises: see [`VerifyError`].
+    pub fn open(
+        &self,
+        model: &ModelName,
+        version: Version,
+    ) -> Result<VerifiedVersion, VerifyError> {
+        open_folder_verified(&self.version_folder(model, version), model, version)
+    }
+
+    /// Reads the manifest of a version, without verifying the files.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it cannot be believed: see [`VerifyError`].
+    pub fn manifest(&self, model: &ModelName, version: Version) -> Result<Manifest, VerifyError> {
+        read_manifest(&self.version_folder(model, version), model, version)
+    }
+}
+
+/// Opens the version in `folder`, which must be that version of that model.
+pub(super) fn open_folder_verified(
+    folder: &Path,
+    model: &ModelName,
+    version: Version,
+) -> Result<VerifiedVersion, VerifyError> {
+    let manifest = read_manifest(folder, model, version)?;
+    refuse_unlisted(folder, &manifest)?;
+    let mut files = BTreeMap::new();
+    for (path, entry) in manifest.files() {
+        files.insert(path.clone(), read_verified(folder, path, entry)?);
+    }
+    Ok(VerifiedVersion { manifest, files })
+}
+
+fn read_manifest(
+    folder: &Path,
+    model: &ModelName,
+    version: Version,
+) -> Result<Manifest, VerifyError> {
+    let name = Manifest::FILE_NAME;
+    let (file, length) = match open_regular(&folder.join(name), name) {
+        Ok(opened) => opened,
+        Err(Opening::NotFound) if folder.is_dir() => return Err(VerifyError::NoManifest),
+        Err(Opening::NotFound) => return Err(VerifyError::NoVersion),
+        Err(Opening::Refused(error)) => return Err(error),
+    };
+    let limit = Manifest::MAX_BYTES;
+    if length > limit {
+        return Err(VerifyError::ManifestTooLarge {
+            limit,
+            found: length,
+        });
+    }
+    let mut json = Vec::new();
+    // One byte over the limit, so that a manifest that grows just now is seen to.
+    file.take(limit + 1)
+        .read_to_end(&mut json)
+        .map_err(|error| io_error(name, error))?;
+    if json.len() as u64 > limit {
+        return Err(VerifyError::ManifestTooLarge {
+            limit,
+            found: json.len() as u64,
+        });
+    }
+    let manifest = Manifest::parse(&json)?;
+    if manifest.model() != model || manifest.version() != version {
+        return Err(VerifyError::ForeignManifest {
+            expected_model: model.clone(),
+            expected_version: version,
+            found_model: manifest.model().clone(),
+            found_version: manifest.version(),
+        });
+    }
+    Ok(manifest)
+}
+
+fn read_verified(
+    folder: &Path,
+    path: &FilePath,
+    entry: &FileEntry,
+) -> Result<Vec<u8>, VerifyError> {
+    let (mut file, found) = match open_regular(&folder.join(path.as_str()), path.as_str()) {
+        Ok(opened) => opened,
+        Err(Opening::NotFound) => return Err(VerifyError::FileMissing { file: path.clone() }),
+        Err(Opening::Refused(error)) => return Err(error),
+    };
+    let expected = entry.size;
+    if found != expected {
+        return Err(VerifyError::SizeMismatch {
+            file: path.clone(),
+            expected,
+            found,
+        });
+    }
+    let mut bytes = Vec::new();
+    let size = usize::try_from(expected).ok();
+    // Only what is on disk is allocated: the promised length equals the found one here.
+    if size.is_none_or(|size| bytes.try_reserve_exact(size).is_err()) {
+        return Err(VerifyError::OutOfMemory {
+            file: path.clone(),
+            size: expected,
+        });
+    }
+    let changed = |grew| VerifyError::Changed {
+        file: path.clone(),
+        expected,
+        grew,
+    };
+    let mut hasher = Hasher::new();
+    let mut left = expected;
+    while left > 0 {
+        let start = bytes.len();
+        let read = (&mut file).take(left.min(CHUNK)).read_to_end(&mut bytes);
+        match read.map_err(|error| io_error(path.as_str(), error))? {
+            0 => return Err(changed(false)),
+            count => left -= count as u64,
+        }
+        hasher.update(&bytes[start..]);
+    }
+    let beyond = (&mut file).take(1).read_to_end(&mut Vec::new());
+    if beyond.map_err(|error| io_error(path.as_str(), error))? > 0 {
+        return Err(changed(true));
+    }
+    let found = hasher.finish();
+    if found != entry.sha256 {
+        return Err(VerifyError::DigestMismatch {
+            file: path.clone(),
+            expected: entry.sha256,
+            found,
+        });
+    }
+    Ok(bytes)
+}
+
+/// Refuses everything in the folder that the manifest does not list, empty folders included: a version is what was
+/// published and no more.
+fn refuse_unlisted(folder: &Path, manifest: &Manifest) -> Result<(), VerifyError> {
+    let mut folders = vec![(folder.to_owned(), String::new(), 0)];
+    while let Some((folder, prefix, depth)) = folders.pop() {
+        let shown = if prefix.is_empty() { "." } else { &*prefix };
+        let entries = fs::read_dir(&folder).map_err(|error| io_error(shown, error))?;
+        for entry in entries {
+            let entry = entry.map_err(|error| io_error(shown, error))?;
+            let file = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            let kind = entry.file_type().map_err(|error| io_error(&file, error))?;
+            let inside = format!("{file}/");
+            let listed_inside = || {
+                manifest
+                    .files()
+                    .keys()
+                    .any(|path| path.as_str().starts_with(&inside))
+            };
+            let listed = file
+                .parse()
+                .is_ok_and(|path: FilePath| manifest.files().contains_key(&path));
+            if depth == 0 && file == Manifest::FILE_NAME {
+                continue;
+            } else if kind.is_dir() && depth < MAX_DEPTH && listed_inside() {
+                folders.push((entry.path(), inside, depth + 1));
+            } else if !listed && listed_inside() {
+                return Err(VerifyError::NotRegular {
+                    file,
+                    found: describe(kind),
+                });
+            } else if !listed {
+                return Err(VerifyError::Unlisted { file });
+            }
+        }
+    }
+    Ok(())
+}
+
+enum Opening {
+    NotFound,
+    Refused(VerifyError),
+}
+
+/// Opens a file for reading, without following a link at its end and without waiting for the writer of a pipe; tells
+/// its length as the opened file has it.
+fn open_regular(path: &Path, name: &str) -> Result<(File, u64), Opening> {
+    let refused = |error| Opening::Refused(io_error(name, error));
+    let not_regular = |kind| {
+        Opening::Refused(VerifyError::NotRegular {
+            file: name.to_owned(),
+            found: describe(kind),
+        })
+    };
+    let file = match open_without_following(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Opening::NotFound),
+        // A link, a socket and the like cannot be opened at all: tell what it is.
+        Err(error) => match fs::symlink_metadata(path) {
+            Ok(found) if !found.is_file() => return Err(not_regular(found.file_type())),
+            _ => return Err(refused(error)),
+        },
+    };
+    let found = file.metadata().map_err(refused)?;
+    if !found.is_file() {
+        return Err(not_regular(found.file_type()));
+    }
+    Ok((file, found.len()))
+}
+
+#[cfg(unix)]
+fn open_without_following(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    use rustix::fs::OFlags;
+
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+#[cfg(not(unix))]
+fn open_without_following(path: &Path) -> io::Result<File> {
+    if fs::symlink_metadata(path)?.is_symlink() {
+        return Err(io::Error::other("a link"));
+    }
+    OpenOptions::new().read(true).open(path)
+}
+
+fn describe(kind: FileType) -> &'static str {
+    if kind.is_symlink() {
+        "a link"
+    } else if kind.is_dir() {
+        "a folder"
+    } else if kind.is_file() {
+        "a regular file"
+    } else {
+        "a pipe, socket or device"
+    }
+}
+
+fn io_error(file: &str, source: io::Error) -> VerifyError {
+    VerifyError::Io {
+        file: file.to_owned(),
+        source,
+    }
+}
