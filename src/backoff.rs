@@ -1,7 +1,7 @@
 //! How long to wait before the next attempt.
 
 use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::time::Duration;
 
 /// Delays that double from a least to a most, each shortened by up to a half at random, so that models that broke
@@ -48,11 +48,7 @@ pub(crate) fn seed_for(name: &str, root: Option<u64>) -> u64 {
             let fnv = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
             root ^ name.bytes().fold(0xcbf2_9ce4_8422_2325, fnv)
         }
-        None => {
-            let mut hasher = RandomState::new().build_hasher();
-            name.hash(&mut hasher);
-            hasher.finish()
-        }
+        None => RandomState::new().hash_one(name),
     }
 }
 
@@ -62,7 +58,7 @@ struct SplitMix64(u64);
 
 impl SplitMix64 {
     /// The next number from 0 up to and without 1.
-    #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
+    // 53 bits fit a double exactly.
     fn next_unit(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

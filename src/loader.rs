@@ -111,7 +111,7 @@ impl Loader {
             move || store.signature(&model),
         )
         .await;
-        Ok(scanned?.map_err(|error| LoadError::Unreadable(error.to_string()))?)
+        scanned?.map_err(|error| LoadError::Unreadable(error.to_string()))
     }
 
     fn is_due(&self) -> bool {
@@ -280,12 +280,11 @@ fn degradation(serving: Version, versions: &BTreeMap<Version, VersionStatus>) ->
     if !versions.contains_key(&serving) {
         return Some(Reason::ModelMissing);
     }
-    let newest_refused = versions
+    versions
         .range(serving..)
         .rev()
         .find_map(|(_, status)| match status {
             VersionStatus::Refused { reason, .. } => Some(*reason),
             _ => None,
-        });
-    newest_refused
+        })
 }

@@ -33,7 +33,6 @@ impl Word {
         }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "masked to 22 bits")]
     pub(super) const fn failures(self) -> u32 {
         ((self.0 >> STATE_BITS) & FAILURE_MASK) as u32
     }

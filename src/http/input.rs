@@ -287,19 +287,11 @@ impl Element for i64 {
 impl Element for f32 {
     const EXPECTED: &'static str = "a number in the range of 32-bit ones";
 
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "rounded to the nearest, as the text of any number is"
-    )]
     fn from_i64(value: i64) -> Option<Self> {
         Some(value as Self)
     }
 
     /// Beyond its range a number would become an infinity, which no answer may come from.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "rounded to the nearest; what becomes infinite is refused"
-    )]
     fn from_f64(value: f64) -> Option<Self> {
         Some(value as Self).filter(|rounded| rounded.is_finite())
     }

@@ -129,53 +129,65 @@ fn read_verified(
     path: &FilePath,
     entry: &FileEntry,
 ) -> Result<Vec<u8>, VerifyError> {
-    let (mut file, found) = match open_regular(&folder.join(path.as_str()), path.as_str()) {
+    let (file, found) = match open_regular(&folder.join(path.as_str()), path.as_str()) {
         Ok(opened) => opened,
         Err(Opening::NotFound) => return Err(VerifyError::FileMissing { file: path.clone() }),
         Err(Opening::Refused(error)) => return Err(error),
     };
     let expected = entry.size;
     if found != expected {
+        let file = path.clone();
         return Err(VerifyError::SizeMismatch {
-            file: path.clone(),
+            file,
             expected,
             found,
         });
     }
+    read_promised(file, path, entry)
+}
+
+/// Reads what was promised, hashing it in the same pass: exactly so many bytes, and no more to come after them.
+fn read_promised(
+    mut file: impl Read,
+    path: &FilePath,
+    entry: &FileEntry,
+) -> Result<Vec<u8>, VerifyError> {
+    let expected = entry.size;
+    let failed = |error| io_error(path.as_str(), error);
+    let changed = |grew| VerifyError::Changed {
+        file: path.clone(),
+        expected,
+        grew,
+    };
     let mut bytes = Vec::new();
     let size = usize::try_from(expected).ok();
-    // Only what is on disk is allocated: the promised length equals the found one here.
+    // Only as much as is on disk is allocated: the promised length equals the found one here.
     if size.is_none_or(|size| bytes.try_reserve_exact(size).is_err()) {
         return Err(VerifyError::OutOfMemory {
             file: path.clone(),
             size: expected,
         });
     }
-    let changed = |grew| VerifyError::Changed {
-        file: path.clone(),
-        expected,
-        grew,
-    };
     let mut hasher = Hasher::new();
     let mut left = expected;
     while left > 0 {
         let start = bytes.len();
-        let read = (&mut file).take(left.min(CHUNK)).read_to_end(&mut bytes);
-        match read.map_err(|error| io_error(path.as_str(), error))? {
+        let chunk = (&mut file).take(left.min(CHUNK)).read_to_end(&mut bytes);
+        match chunk.map_err(failed)? {
             0 => return Err(changed(false)),
             count => left -= count as u64,
         }
         hasher.update(&bytes[start..]);
     }
-    let beyond = (&mut file).take(1).read_to_end(&mut Vec::new());
-    if beyond.map_err(|error| io_error(path.as_str(), error))? > 0 {
+    if file.take(1).read_to_end(&mut Vec::new()).map_err(failed)? > 0 {
         return Err(changed(true));
     }
     let found = hasher.finish();
     if found != entry.sha256 {
+        let (file, expected) = (path.clone(), entry.sha256);
         return Err(VerifyError::DigestMismatch {
-            file: path.clone(),
-            expected: entry.sha256,
+            file,
+            expected,
             found,
         });
     }
@@ -286,5 +298,47 @@ fn io_error(file: &str, source: io::Error) -> VerifyError {
     VerifyError::Io {
         file: file.to_owned(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Digest;
+
+    fn read(bytes: &[u8], promised: &[u8]) -> Result<Vec<u8>, VerifyError> {
+        let entry = FileEntry {
+            size: promised.len() as u64,
+            sha256: Digest::of(promised),
+        };
+        read_promised(bytes, &"model.onnx".parse().unwrap(), &entry)
+    }
+
+    #[test]
+    fn bytes_are_read_whole_across_chunks() {
+        let chunk = usize::try_from(CHUNK).unwrap();
+        for length in [0, 1, chunk - 1, chunk, chunk + 1, 3 * chunk + 7] {
+            let bytes: Vec<u8> = (0..length).map(|place| (place % 251) as u8).collect();
+            assert_eq!(read(&bytes, &bytes).unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn a_file_that_grows_or_shrinks_while_it_is_read_is_refused() {
+        let grown = read(b"abcd", b"abc").unwrap_err();
+        assert!(
+            matches!(grown, VerifyError::Changed { grew: true, .. }),
+            "{grown}"
+        );
+        let shrunk = read(b"ab", b"abc").unwrap_err();
+        assert!(
+            matches!(shrunk, VerifyError::Changed { grew: false, .. }),
+            "{shrunk}"
+        );
+        let other = read(b"abd", b"abc").unwrap_err();
+        assert!(
+            matches!(other, VerifyError::DigestMismatch { .. }),
+            "{other}"
+        );
     }
 }

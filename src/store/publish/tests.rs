@@ -1,0 +1,138 @@
+use super::*;
+
+fn store() -> (tempfile::TempDir, Store, ModelName, FilePath) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::new(dir.path().join("models"));
+    (
+        dir,
+        store,
+        "m".parse().unwrap(),
+        "model.onnx".parse().unwrap(),
+    )
+}
+
+fn one_file(entry: &FilePath, bytes: &[u8]) -> BTreeMap<FilePath, Source> {
+    BTreeMap::from([(entry.clone(), Source::Bytes(bytes.to_vec()))])
+}
+
+fn hidden(store: &Store) -> usize {
+    let entries = fs::read_dir(store.root()).unwrap();
+    entries
+        .filter(|entry| {
+            entry
+                .as_ref()
+                .unwrap()
+                .file_name()
+                .to_string_lossy()
+                .starts_with('.')
+        })
+        .count()
+}
+
+#[test]
+fn what_is_published_can_be_opened_and_nothing_else_is_left() {
+    let (_dir, store, model, entry) = store();
+    for number in 1..=3 {
+        let bytes = vec![number; 300_000];
+        let manifest = store
+            .publish(&model, &entry, &one_file(&entry, &bytes))
+            .unwrap();
+        assert_eq!(manifest.version().get(), u64::from(number));
+        let opened = store.open(&model, manifest.version()).unwrap();
+        assert_eq!(opened.manifest(), &manifest);
+        assert_eq!(opened.files()[&entry], bytes);
+    }
+    assert_eq!(hidden(&store), 0);
+}
+
+#[test]
+fn files_in_folders_are_published() {
+    let (_dir, store, model, entry) = store();
+    let mut files = one_file(&entry, b"abc");
+    files.insert(
+        "weights/a/0.bin".parse().unwrap(),
+        Source::Bytes(vec![7; 10]),
+    );
+    let manifest = store.publish(&model, &entry, &files).unwrap();
+    assert_eq!(
+        store
+            .open(&model, manifest.version())
+            .unwrap()
+            .files()
+            .len(),
+        2
+    );
+}
+
+#[test]
+fn a_staged_version_is_seen_by_nobody_and_goes_away() {
+    let (_dir, store, model, entry) = store();
+    let staged = store
+        .stage(&model, &entry, &one_file(&entry, b"abc"))
+        .unwrap();
+    assert_eq!(staged.open().unwrap().files()[&entry], b"abc");
+    assert_eq!(store.models().unwrap().entries, []);
+    drop(staged);
+    assert_eq!(hidden(&store), 0);
+}
+
+#[test]
+fn publications_at_once_each_get_a_version() {
+    let (_dir, store, model, entry) = store();
+    let staged: Vec<Staged> = (0..8)
+        .map(|byte| {
+            store
+                .stage(&model, &entry, &one_file(&entry, &[byte]))
+                .unwrap()
+        })
+        .collect();
+    let versions: Vec<Version> = std::thread::scope(|scope| {
+        let publish = |staged: Staged| scope.spawn(|| staged.publish().unwrap().version());
+        let threads: Vec<_> = staged.into_iter().map(publish).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    let mut sorted = versions.clone();
+    sorted.sort();
+    assert_eq!(
+        sorted,
+        (1..=8)
+            .map(|number| Version::new(number).unwrap())
+            .collect::<Vec<_>>()
+    );
+    for (byte, version) in versions.into_iter().enumerate() {
+        assert_eq!(
+            store.open(&model, version).unwrap().files()[&entry],
+            [u8::try_from(byte).unwrap()]
+        );
+    }
+}
+
+#[test]
+fn what_is_in_the_way_is_left_alone() {
+    let (_dir, store, model, entry) = store();
+    let staged = store
+        .stage(&model, &entry, &one_file(&entry, b"abc"))
+        .unwrap();
+    fs::create_dir_all(store.root().join("m/1")).unwrap();
+    fs::write(store.root().join("m/2"), "a file").unwrap();
+    assert_eq!(staged.publish().unwrap().version().get(), 3);
+    assert!(
+        fs::read_dir(store.root().join("m/1"))
+            .unwrap()
+            .next()
+            .is_none()
+    );
+}
+
+#[test]
+fn a_missing_source_publishes_nothing() {
+    let (dir, store, model, entry) = store();
+    let files = BTreeMap::from([(entry.clone(), Source::File(dir.path().join("none.onnx")))]);
+    let error = store.publish(&model, &entry, &files).unwrap_err();
+    assert!(error.to_string().contains("none.onnx"), "{error}");
+    assert_eq!(store.models().unwrap().entries, []);
+    assert_eq!(hidden(&store), 0);
+}

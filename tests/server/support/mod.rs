@@ -1,0 +1,152 @@
+//! What the integration tests have in common: a server in this process, a client, models to break.
+
+pub(crate) mod client;
+pub(crate) mod clock;
+pub(crate) mod faulty;
+pub(crate) mod onnx;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clarity::{Config, Executor, Inline, Manifest, ModelName, ReloadConfig, Server, Source, Store};
+use serde_json::{Value, json};
+
+pub(crate) use client::Client;
+pub(crate) use clock::ManualClock;
+
+/// The published Cole–Kripke model, as the repository ships it.
+pub(crate) const COLE_KRIPKE: &[u8] =
+    include_bytes!("../../../chaos_tests/models/cole_kripke/1/model.onnx");
+
+/// What blocks a thread until a test says otherwise ends after this at the latest: a test that has failed waits for its
+/// threads, and says what failed only then. No test that succeeds takes as long.
+pub(crate) const FAILED: Duration = Duration::from_secs(30);
+
+/// A folder of models, and a store in it.
+pub(crate) struct Models {
+    _dir: tempfile::TempDir,
+    pub(crate) store: Store,
+}
+
+impl Models {
+    pub(crate) fn empty() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path());
+        Self { _dir: dir, store }
+    }
+
+    /// With version 1 of `cole_kripke`.
+    pub(crate) fn cole_kripke() -> Self {
+        let models = Self::empty();
+        models.publish("cole_kripke", COLE_KRIPKE);
+        models
+    }
+
+    pub(crate) fn publish(&self, model: &str, bytes: &[u8]) -> Manifest {
+        let model: ModelName = model.parse().unwrap();
+        let entry = "model.onnx".parse().unwrap();
+        let files =
+            BTreeMap::from([("model.onnx".parse().unwrap(), Source::Bytes(bytes.to_vec()))]);
+        self.store.publish(&model, &entry, &files).unwrap()
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        self.store.root()
+    }
+
+    /// A file of `cole_kripke`, as in `1/model.onnx`.
+    pub(crate) fn path(&self, inside: &str) -> PathBuf {
+        self.root().join("cole_kripke").join(inside)
+    }
+
+    pub(crate) fn flip_bit(&self, inside: &str, bit: usize) {
+        let mut bytes = fs::read(self.path(inside)).unwrap();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        fs::write(self.path(inside), bytes).unwrap();
+    }
+}
+
+/// A configuration in which nothing is left to chance.
+pub(crate) fn config() -> Config {
+    Config {
+        reload: ReloadConfig {
+            seed: Some(1),
+            ..ReloadConfig::default()
+        },
+        ..Config::default()
+    }
+}
+
+/// A server of these models that runs everything inline, with each model tried once.
+pub(crate) async fn serve(models: &Models) -> (Server, Client) {
+    serve_with(models, config(), Inline).await
+}
+
+pub(crate) async fn serve_with(
+    models: &Models,
+    config: Config,
+    executor: impl Executor,
+) -> (Server, Client) {
+    start(
+        Server::builder(models.root())
+            .config(config)
+            .executor(executor),
+    )
+    .await
+}
+
+pub(crate) async fn start(builder: clarity::ServerBuilder) -> (Server, Client) {
+    let server = builder.bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    server.models().settled().await;
+    let client = Client::new(server.local_addr());
+    (server, client)
+}
+
+/// One week of minutes, and what ONNX Runtime answers for it.
+pub(crate) struct Answers {
+    pub(crate) activity: Vec<f32>,
+    pub(crate) answers: Value,
+}
+
+impl Answers {
+    pub(crate) fn read() -> Self {
+        let json: Value = serde_json::from_str(include_str!("../data/answers.json")).unwrap();
+        let activity = serde_json::from_value(json["activity"].clone()).unwrap();
+        Self {
+            activity,
+            answers: json["cole_kripke"].clone(),
+        }
+    }
+}
+
+/// A request to `cole_kripke` for these minutes.
+pub(crate) fn minutes(activity: &[f32]) -> Value {
+    json!({ "inputs": [{ "name": "activity", "datatype": "FP32", "shape": [1, activity.len()], "data": activity }] })
+}
+
+/// A short request to `cole_kripke`, and the body of its right answer by version 1.
+pub(crate) fn short_request() -> Value {
+    minutes(&[8.0, 0.0, 0.0, 0.0, 0.0])
+}
+
+pub(crate) const SHORT_ANSWER: &str = concat!(
+    r#"{"model_name":"cole_kripke","model_version":"1","outputs":["#,
+    r#"{"name":"sleep_index","datatype":"FP32","shape":[1,5],"data":[1.84,0.60800004,0.46400002,0.432,0.84800005]},"#,
+    r#"{"name":"asleep","datatype":"BOOL","shape":[1,5],"data":[false,true,true,true,true]}]}"#
+);
+
+pub(crate) const INFER: &str = "/v2/models/cole_kripke/infer";
+
+/// The value of a series in the text format of Prometheus.
+#[track_caller]
+pub(crate) fn metric(server: &Server, series: &str) -> f64 {
+    let text = server.metrics().render();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {series} in:\n{text}"))
+        .parse()
+        .unwrap()
+}
