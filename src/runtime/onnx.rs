@@ -7,10 +7,8 @@ use std::sync::Arc;
 use rten::{Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueOrView};
 use rten_tensor::prelude::*;
 
-use super::signature::DeclaredTypes;
-use super::{
-    DataType, Dimension, RunError, Runtime, RuntimeError, Session, Tensor, TensorData, TensorSpec,
-};
+use super::signature::Signature;
+use super::{DataType, RunError, Runtime, RuntimeError, Session, Tensor, TensorData, TensorSpec};
 use crate::VerifiedVersion;
 
 /// Threads of a session where nothing else is asked for: see [`OnnxRuntime::threads`].
@@ -54,7 +52,7 @@ impl Runtime for OnnxRuntime {
     fn load(&self, version: VerifiedVersion) -> Result<Box<dyn Session>, RuntimeError> {
         let (manifest, mut files) = version.into_parts();
         let model = files.remove(manifest.entry()).unwrap_or_default();
-        let types = DeclaredTypes::read(&model)?;
+        let signature = Signature::read(&model)?;
         let mut options = ModelOptions::with_all_ops();
         for (path, bytes) in files {
             options.external_data(path.as_str(), bytes);
@@ -62,7 +60,7 @@ impl Runtime for OnnxRuntime {
         let model = options
             .load(model)
             .map_err(|error| RuntimeError::Unloadable(error.to_string()))?;
-        Ok(Box::new(OnnxSession::new(model, &types, self.threads)?))
+        Ok(Box::new(OnnxSession::new(model, &signature, self.threads)?))
     }
 }
 
@@ -76,13 +74,13 @@ struct OnnxSession {
 impl OnnxSession {
     fn new(
         model: Model,
-        types: &DeclaredTypes,
+        signature: &Signature,
         threads: NonZeroUsize,
     ) -> Result<Self, RuntimeError> {
         let specs = |nodes: &[NodeId]| {
             nodes
                 .iter()
-                .map(|&node| spec(&model, types, node))
+                .map(|&node| spec(&model, signature, node))
                 .collect::<Result<Vec<_>, _>>()
         };
         let inputs = specs(model.input_ids())?;
@@ -103,24 +101,10 @@ impl OnnxSession {
     }
 }
 
-fn spec(model: &Model, types: &DeclaredTypes, node: NodeId) -> Result<TensorSpec, RuntimeError> {
+fn spec(model: &Model, signature: &Signature, node: NodeId) -> Result<TensorSpec, RuntimeError> {
+    let name = model.node_info(node).and_then(|info| info.name());
     let nameless = || RuntimeError::Unloadable("an input or output has no name".to_owned());
-    let info = model.node_info(node).ok_or_else(nameless)?;
-    let name = info.name().ok_or_else(nameless)?.to_owned();
-    let dimension = |dimension| match dimension {
-        rten::Dimension::Fixed(size) => Dimension::Fixed(size),
-        rten::Dimension::Symbolic(name) => {
-            Dimension::Dynamic(Some(name).filter(|name| !name.is_empty()))
-        }
-    };
-    let shape = info
-        .shape()
-        .map(|shape| shape.into_iter().map(dimension).collect());
-    Ok(TensorSpec {
-        datatype: types.of(&name)?,
-        name,
-        shape,
-    })
+    signature.of(name.ok_or_else(nameless)?)
 }
 
 impl Session for OnnxSession {

@@ -1,16 +1,17 @@
 //! The declared inputs and outputs of an ONNX model.
 //!
-//! rten keeps booleans and 64-bit integers as 32-bit ones and forgets what they were declared as, so the declarations
-//! are read from the file itself: of the whole protobuf only these few fields, the rest skipped.
+//! rten keeps booleans and 64-bit integers as 32-bit ones and forgets what they were declared as, and replaces declared
+//! shapes by inferred ones. What a model promises is what its file declares, so that is read from the file itself: of
+//! the whole protobuf only these few fields, the rest skipped.
 
 use std::collections::HashMap;
 
-use rten_onnx::onnx::{self, ValueInfoProto};
+use rten_onnx::onnx::{self, TypeProtoTensor, ValueInfoProto};
 use rten_onnx::protobuf::{
     DecodeMessage, Fields, OwnedValues, ProtobufError, ReadValue, ValueReader,
 };
 
-use super::{DataType, RuntimeError};
+use super::{DataType, Dimension, RuntimeError, TensorSpec};
 
 /// `ModelProto.graph` in onnx.proto.
 const GRAPH: u64 = 7;
@@ -19,58 +20,81 @@ const INPUT: u64 = 11;
 /// `GraphProto.output` in onnx.proto.
 const OUTPUT: u64 = 12;
 
-/// The declared element types of inputs and outputs, by name.
+/// The declared inputs and outputs of a model, by name.
 #[derive(Debug, Default)]
-pub(super) struct DeclaredTypes(HashMap<String, Option<onnx::DataType>>);
+pub(super) struct Signature(HashMap<String, Option<TypeProtoTensor>>);
 
-impl DeclaredTypes {
+impl Signature {
     /// Reads them from the bytes of a model.
     pub(super) fn read(model: &[u8]) -> Result<Self, RuntimeError> {
         let unreadable = |error: ProtobufError| RuntimeError::Unloadable(error.to_string());
         read_model(model).map_err(unreadable)
     }
 
-    /// The datatype of one input or output.
-    pub(super) fn of(&self, tensor: &str) -> Result<DataType, RuntimeError> {
-        let unservable = |why: &str| RuntimeError::Unservable {
+    /// What is declared of one input or output.
+    pub(super) fn of(&self, tensor: &str) -> Result<TensorSpec, RuntimeError> {
+        let unservable = |why: String| RuntimeError::Unservable {
             tensor: tensor.to_owned(),
-            why: why.to_owned(),
+            why,
         };
-        let declared = self.0.get(tensor).copied().flatten();
+        let declared = self.0.get(tensor).and_then(Option::as_ref);
         let declared =
-            declared.ok_or_else(|| unservable("it is declared without a tensor's datatype"))?;
-        match declared {
-            onnx::DataType::BOOL => Ok(DataType::Bool),
-            onnx::DataType::UINT8 => Ok(DataType::Uint8),
-            onnx::DataType::INT8 => Ok(DataType::Int8),
-            onnx::DataType::INT32 => Ok(DataType::Int32),
-            onnx::DataType::INT64 => Ok(DataType::Int64),
-            onnx::DataType::FLOAT => Ok(DataType::Fp32),
+            declared.ok_or_else(|| unservable("it is not declared as a tensor".to_owned()))?;
+        let datatype = match declared.elem_type {
+            Some(onnx::DataType::BOOL) => DataType::Bool,
+            Some(onnx::DataType::UINT8) => DataType::Uint8,
+            Some(onnx::DataType::INT8) => DataType::Int8,
+            Some(onnx::DataType::INT32) => DataType::Int32,
+            Some(onnx::DataType::INT64) => DataType::Int64,
+            Some(onnx::DataType::FLOAT) => DataType::Fp32,
             other => {
-                let name = other.name().unwrap_or("an unknown type");
-                Err(unservable(&format!(
-                    "expected FLOAT, INT32, INT64, BOOL, UINT8 or INT8, found {name}"
-                )))
+                let found = other
+                    .as_ref()
+                    .and_then(onnx::DataType::name)
+                    .unwrap_or("no known one");
+                let expected = "expected the datatype FLOAT, INT32, INT64, BOOL, UINT8 or INT8";
+                return Err(unservable(format!("{expected}, found {found}")));
             }
-        }
+        };
+        let shape = declared
+            .shape
+            .as_ref()
+            .map(|shape| shape.dim.iter().map(dimension).collect());
+        Ok(TensorSpec {
+            name: tensor.to_owned(),
+            datatype,
+            shape,
+        })
     }
 }
 
-fn read_model(model: &[u8]) -> Result<DeclaredTypes, ProtobufError> {
-    let mut types = DeclaredTypes::default();
+/// Exporters write 0 or -1 for a size that they do not know: no tensor that is served has such a one.
+fn dimension(declared: &onnx::Dimension) -> Dimension {
+    let fixed = declared
+        .dim_value
+        .and_then(|size| usize::try_from(size).ok())
+        .filter(|size| *size > 0);
+    match fixed {
+        Some(size) => Dimension::Fixed(size),
+        None => Dimension::Dynamic(declared.dim_param.clone().filter(|name| !name.is_empty())),
+    }
+}
+
+fn read_model(model: &[u8]) -> Result<Signature, ProtobufError> {
+    let mut signature = Signature::default();
     let mut reader = ValueReader::from_buf(model);
     let mut fields = Fields::new(&mut reader, Some("ModelProto"));
     while let Some(mut field) = fields.next()? {
         if field.number() == GRAPH {
-            read_graph(field.read_message(Some("GraphProto"))?, &mut types)?;
+            read_graph(field.read_message(Some("GraphProto"))?, &mut signature)?;
         } else {
             field.skip()?;
         }
     }
-    Ok(types)
+    Ok(signature)
 }
 
-fn read_graph<R>(mut fields: Fields<'_, R>, types: &mut DeclaredTypes) -> Result<(), ProtobufError>
+fn read_graph<R>(mut fields: Fields<'_, R>, signature: &mut Signature) -> Result<(), ProtobufError>
 where
     R: ReadValue<Types = OwnedValues>,
 {
@@ -78,10 +102,7 @@ where
         if matches!(field.number(), INPUT | OUTPUT) {
             let info = ValueInfoProto::decode_field(&mut field)?;
             let tensor = info.r#type.and_then(|declared| declared.tensor_type);
-            types.0.insert(
-                info.name.unwrap_or_default(),
-                tensor.and_then(|tensor| tensor.elem_type),
-            );
+            signature.0.insert(info.name.unwrap_or_default(), tensor);
         } else {
             field.skip()?;
         }

@@ -2,5 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod breaker;
+mod cli;
+mod fallback;
+mod house;
 mod http;
+mod logs;
+mod metrics;
+mod store;
 mod support;

@@ -1,0 +1,304 @@
+//! The binary itself: files, signals, exit codes.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::support::*;
+
+fn clarity() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_clarity"));
+    command
+        .env_remove("CLARITY_MODELS")
+        .env_remove("CLARITY_LOG")
+        .env_remove("CLARITY_LISTEN");
+    command
+}
+
+fn run(models: &Path, args: &[&str]) -> Output {
+    clarity()
+        .args(args)
+        .arg("--models")
+        .arg(models)
+        .output()
+        .unwrap()
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+/// The model as a file of its own, under a name of its own.
+fn model_file(dir: &Path, bytes: &[u8]) -> String {
+    let path = dir.join("some model.onnx");
+    fs::write(&path, bytes).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn add_list_and_verify_go_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let models = dir.path().join("models");
+    let file = model_file(dir.path(), COLE_KRIPKE);
+    for version in ["1", "2"] {
+        let added = run(&models, &["add", "sleep", &file]);
+        assert_eq!(added.status.code(), Some(0), "{}", stderr(&added));
+        assert!(
+            stdout(&added).starts_with(&format!("published sleep {version}: 1 file(s), 473 bytes"))
+        );
+    }
+    let added: Value =
+        serde_json::from_str(stdout(&run(&models, &["add", "sleep", &file, "--json"]))).unwrap();
+    assert_eq!(
+        (&added["version"], &added["files"]["model.onnx"]["size"]),
+        (&Value::from(3), &Value::from(473))
+    );
+
+    let list = run(&models, &["list"]);
+    assert_eq!(stdout(&list).lines().count(), 4, "{}", stdout(&list));
+    let list: Value = serde_json::from_str(stdout(&run(&models, &["list", "--json"]))).unwrap();
+    assert_eq!(list[0]["model"], "sleep");
+
+    assert_eq!(run(&models, &["verify"]).status.code(), Some(0));
+    let mut damaged = COLE_KRIPKE.to_vec();
+    damaged[472] ^= 1;
+    fs::write(models.join("sleep/2/model.onnx"), damaged).unwrap();
+    let verified = run(&models, &["verify", "sleep"]);
+    assert_eq!(verified.status.code(), Some(1));
+    let rows: Vec<&str> = stdout(&verified).lines().collect();
+    assert!(
+        rows[1].ends_with("ok") && rows[2].contains("model_corrupt") && rows[3].ends_with("ok"),
+        "{rows:?}"
+    );
+    let verified: Value =
+        serde_json::from_str(stdout(&run(&models, &["verify", "--json"]))).unwrap();
+    assert_eq!(
+        (&verified[1]["ok"], &verified[1]["file"]),
+        (&Value::from(false), &Value::from("model.onnx"))
+    );
+    assert_eq!(run(&models, &["verify", "nope"]).status.code(), Some(1));
+}
+
+#[test]
+fn what_cannot_be_served_is_not_published_unless_one_insists() {
+    let dir = tempfile::tempdir().unwrap();
+    let models = dir.path().join("models");
+    let file = model_file(dir.path(), b"not a model");
+    let refused = run(&models, &["add", "sleep", &file]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        stderr(&refused).contains("sleep is not published: the runtime cannot load the model"),
+        "{}",
+        stderr(&refused)
+    );
+    assert_eq!(
+        fs::read_dir(&models).unwrap().count(),
+        0,
+        "nothing is left behind"
+    );
+    assert_eq!(
+        run(&models, &["add", "sleep", &file, "--no-check"])
+            .status
+            .code(),
+        Some(0)
+    );
+}
+
+#[test]
+fn additions_at_once_each_get_a_version() {
+    let dir = tempfile::tempdir().unwrap();
+    let models = dir.path().join("models");
+    let file = model_file(dir.path(), COLE_KRIPKE);
+    let add = || {
+        clarity()
+            .args(["add", "sleep", &file, "--models"])
+            .arg(&models)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let children: Vec<Child> = (0..6).map(|_| add()).collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    let list: Value = serde_json::from_str(stdout(&run(&models, &["list", "--json"]))).unwrap();
+    assert_eq!(list.as_array().unwrap().len(), 6);
+    assert_eq!(run(&models, &["verify"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_command_line_that_is_not_understood_is_2_and_help_teaches() {
+    for args in [
+        &["frobnicate"][..],
+        &["add", "sleep"],
+        &["add", "../up", "x.onnx"],
+        &["serve", "--deadline", "soon"],
+        &[],
+    ] {
+        assert_eq!(
+            clarity().args(args).output().unwrap().status.code(),
+            Some(2),
+            "{args:?}"
+        );
+    }
+    let help = clarity().arg("--help").output().unwrap();
+    assert_eq!(help.status.code(), Some(0));
+    assert!(stdout(&help).contains("Exit codes:") && stdout(&help).contains("clarity add"));
+    let help = clarity().args(["serve", "--help"]).output().unwrap();
+    for flag in [
+        "--breaker-failures <N>",
+        "[default: 5]",
+        "[default: 60s]",
+        "--body-limit",
+        "--log-format",
+    ] {
+        assert!(stdout(&help).contains(flag), "{flag}");
+    }
+}
+
+/// A server in a process of its own; killed when dropped.
+struct Serving {
+    child: Child,
+    client: Client,
+}
+
+impl Serving {
+    fn start(models: &Path, args: &[&str]) -> Self {
+        let mut command = clarity();
+        command
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--poll",
+                "10ms",
+                "--models",
+            ])
+            .arg(models)
+            .args(args);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let address = line
+            .trim_end()
+            .strip_prefix("listening on http://")
+            .unwrap_or_else(|| panic!("{line:?}"));
+        let client = Client::new(address.parse().unwrap());
+        Self { child, client }
+    }
+
+    /// Asks until the answer has this status: the server looks at its disk in its own time.
+    async fn until(&self, status: u16) -> String {
+        loop {
+            let response = self.client.post(INFER, &short_request()).await;
+            if response.status == status {
+                return response.body;
+            }
+        }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // Gone already when the test went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn serve_survives_corruption_recovers_and_stops_on_a_signal() {
+    let models = Models::cole_kripke();
+    models.flip_bit("1/model.onnx", 1234);
+    let mut serving = Serving::start(models.root(), &["--log-format", "json"]);
+    // Corrupt once it has been read; loading before that.
+    let refused = loop {
+        let response = serving.client.post(INFER, &short_request()).await;
+        assert_eq!(response.status, 503);
+        if response.json()["reason"] != "model_loading" {
+            break response;
+        }
+    };
+    refused.assert_problem(503, "model_corrupt");
+    assert!(refused.retry_after().is_some());
+    assert_eq!(serving.client.get("/v2/health/live").await.status, 200);
+    models.flip_bit("1/model.onnx", 1234);
+    assert_eq!(serving.until(200).await, SHORT_ANSWER);
+    models.publish("cole_kripke", COLE_KRIPKE);
+    while !serving.until(200).await.contains(r#""model_version":"2""#) {}
+
+    let pid = serving.child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(serving.child.wait().unwrap().code(), Some(0));
+    let mut log = String::new();
+    serving
+        .child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut log)
+        .unwrap();
+    let events: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let refused = events
+        .iter()
+        .find(|event| event["message"] == "model version refused")
+        .unwrap();
+    assert_eq!(
+        (&refused["level"], &refused["model"], &refused["version"]),
+        (&"ERROR".into(), &"cole_kripke".into(), &"1".into())
+    );
+    assert_eq!(refused["reason"], "model_corrupt");
+}
+
+#[test]
+fn serve_says_why_it_cannot_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let failed = run(
+        &dir.path().join("none"),
+        &["serve", "--listen", "127.0.0.1:0"],
+    );
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(
+        stderr(&failed).contains("cannot read the models' folder"),
+        "{}",
+        stderr(&failed)
+    );
+    let failed = run(
+        dir.path(),
+        &[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--breaker-failures",
+            "0",
+        ],
+    );
+    assert!(
+        stderr(&failed).contains("breaker.failures: expected 1 to 1000000, found 0"),
+        "{}",
+        stderr(&failed)
+    );
+}

@@ -1,0 +1,179 @@
+//! One event for each failure, with the model, the version and the reason as fields.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::fs;
+use std::sync::{Arc, Mutex};
+
+use clarity::{Inline, Server};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, SubscriberExt};
+
+use crate::support::faulty::{Faulty, Mood};
+use crate::support::*;
+
+type Fields = BTreeMap<&'static str, String>;
+
+/// Keeps the events of this crate's code.
+#[derive(Clone, Default)]
+struct Capture(Arc<Mutex<Vec<(Level, Fields)>>>);
+
+impl Capture {
+    /// For as long as the guard lives, on this thread: the tests' servers run on one thread each.
+    fn start() -> (Self, tracing::subscriber::DefaultGuard) {
+        let capture = Self::default();
+        let subscriber = tracing_subscriber::registry().with(capture.clone());
+        (capture, tracing::subscriber::set_default(subscriber))
+    }
+
+    /// The events at this level since the last call of this.
+    fn take(&self, level: Level) -> Vec<Fields> {
+        let events = std::mem::take(&mut *self.0.lock().unwrap());
+        events
+            .into_iter()
+            .filter(|(found, _)| *found == level)
+            .map(|(_, fields)| fields)
+            .collect()
+    }
+}
+
+impl<S: Subscriber> tracing_subscriber::Layer<S> for Capture {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target().starts_with("clarity") {
+            let mut fields = Gathered::default();
+            event.record(&mut fields);
+            self.0
+                .lock()
+                .unwrap()
+                .push((*event.metadata().level(), fields.0));
+        }
+    }
+}
+
+#[derive(Default)]
+struct Gathered(Fields);
+
+impl Visit for Gathered {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.insert(field.name(), format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name(), value.to_owned());
+    }
+}
+
+#[track_caller]
+fn assert_fields(event: &Fields, expected: &[(&str, &str)]) {
+    for (name, value) in expected {
+        assert_eq!(
+            event.get(name).map(String::as_str),
+            Some(*value),
+            "{name} in {event:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_refused_version_is_one_event_that_says_what_was_expected_and_found() {
+    let (capture, _guard) = Capture::start();
+    let models = Models::cole_kripke();
+    fs::write(models.path("1/model.onnx"), "short").unwrap();
+    let (server, _client) = serve(&models).await;
+    let expected = [
+        ("message", "model version refused"),
+        ("model", "cole_kripke"),
+        ("version", "1"),
+        ("reason", "model_corrupt"),
+        ("file", "model.onnx"),
+        ("expected", "473 bytes"),
+        ("found", "5 bytes"),
+    ];
+    let events = capture.take(Level::ERROR);
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_fields(&events[0], &expected);
+    server.models().reload("cole_kripke").await.unwrap();
+    let events = capture.take(Level::ERROR);
+    assert_eq!(
+        events.len(),
+        1,
+        "each attempt is a failure of its own: {events:?}"
+    );
+    fs::write(models.path("1/model.onnx"), COLE_KRIPKE).unwrap();
+    server.models().reload("cole_kripke").await.unwrap();
+    let events = capture.take(Level::INFO);
+    assert_fields(
+        &events[0],
+        &[
+            ("message", "model version loaded"),
+            ("model", "cole_kripke"),
+            ("version", "1"),
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_failed_prediction_is_one_event_and_a_good_one_is_none() {
+    let (capture, _guard) = Capture::start();
+    let (models, faulty) = (Models::cole_kripke(), Faulty::new());
+    let builder = Server::builder(models.root())
+        .config(config())
+        .executor(Inline)
+        .runtime(faulty.runtime());
+    let (_server, client) = start(builder).await;
+    capture.take(Level::INFO);
+    client.post(INFER, &short_request()).await;
+    assert_eq!(
+        capture.0.lock().unwrap().len(),
+        0,
+        "requests are not logged"
+    );
+    faulty.set(Mood::Error);
+    client.post(INFER, &short_request()).await;
+    let events = capture.take(Level::ERROR);
+    assert_eq!(events.len(), 1, "{events:?}");
+    let expected = [
+        ("message", "prediction failed"),
+        ("model", "cole_kripke"),
+        ("version", "1"),
+        ("reason", "inference_failed"),
+        ("detail", "the model failed: an injected error"),
+    ];
+    assert_fields(&events[0], &expected);
+    client.post_text(INFER, "").await;
+    let events = capture.take(Level::DEBUG);
+    assert_fields(
+        &events[0],
+        &[
+            ("message", "prediction refused"),
+            ("reason", "invalid_request"),
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_breaker_that_opens_is_one_event() {
+    let (capture, _guard) = Capture::start();
+    let (models, faulty) = (Models::cole_kripke(), Faulty::new());
+    let builder = Server::builder(models.root())
+        .config(config())
+        .executor(Inline)
+        .runtime(faulty.runtime());
+    let (_server, client) = start(builder).await;
+    faulty.set(Mood::Error);
+    for _ in 0..8 {
+        client.post(INFER, &short_request()).await;
+    }
+    let events = capture.take(Level::WARN);
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_fields(
+        &events[0],
+        &[
+            ("model", "cole_kripke"),
+            ("from", "closed"),
+            ("to", "open"),
+            ("reason", "circuit_open"),
+        ],
+    );
+}

@@ -1,0 +1,294 @@
+//! Files that are not what their manifest promises.
+
+use std::fs;
+
+use clarity::{Manifest, Reason, Store, VerifyError, Version};
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+fn open(store: &Store, version: u64) -> Result<Vec<u8>, VerifyError> {
+    let version = Version::new(version).unwrap();
+    let opened = store.open(&"cole_kripke".parse().unwrap(), version)?;
+    assert_eq!(opened.files().len(), 1);
+    Ok(opened.files().values().next().unwrap().clone())
+}
+
+#[track_caller]
+fn refused(models: &Models, reason: Reason, says: &str) -> VerifyError {
+    let error = open(&models.store, 1).unwrap_err();
+    assert_eq!(error.reason(), reason, "{error}");
+    assert!(
+        error.to_string().contains(says),
+        "{error} does not say {says:?}"
+    );
+    error
+}
+
+#[test]
+fn what_the_repository_ships_verifies() {
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/chaos_tests/models");
+    assert_eq!(open(&Store::new(shipped), 1).unwrap(), COLE_KRIPKE);
+}
+
+#[test]
+fn every_single_flipped_bit_is_refused() {
+    let models = Models::cole_kripke();
+    for bit in 0..COLE_KRIPKE.len() * 8 {
+        models.flip_bit("1/model.onnx", bit);
+        let error = open(&models.store, 1).unwrap_err();
+        assert!(
+            matches!(error, VerifyError::DigestMismatch { .. }),
+            "bit {bit}: {error}"
+        );
+        models.flip_bit("1/model.onnx", bit);
+    }
+    assert_eq!(open(&models.store, 1).unwrap(), COLE_KRIPKE, "repaired");
+}
+
+/// A flipped bit may hit the date or a blank. It may never lead to other bytes.
+#[test]
+fn every_flipped_bit_of_the_manifest_is_refused_or_harmless() {
+    let models = Models::cole_kripke();
+    let length = fs::read(models.path("1/manifest.json")).unwrap().len();
+    let mut harmless = 0;
+    for bit in 0..length * 8 {
+        models.flip_bit("1/manifest.json", bit);
+        match open(&models.store, 1) {
+            Ok(bytes) => {
+                assert_eq!(bytes, COLE_KRIPKE, "bit {bit}");
+                harmless += 1;
+            }
+            Err(error) => assert!(
+                matches!(error.reason(), Reason::ModelCorrupt | Reason::ModelMissing),
+                "bit {bit}: {error}"
+            ),
+        }
+        models.flip_bit("1/manifest.json", bit);
+    }
+    assert!(
+        harmless < length,
+        "{harmless} of {} flips are harmless",
+        length * 8
+    );
+}
+
+#[test]
+fn every_length_but_the_right_one_is_refused_before_a_byte_is_hashed() {
+    let models = Models::cole_kripke();
+    let path = models.path("1/model.onnx");
+    for length in (0..COLE_KRIPKE.len()).chain([COLE_KRIPKE.len() + 1, 1 << 20]) {
+        let mut bytes = COLE_KRIPKE.to_vec();
+        bytes.resize(length, 0);
+        fs::write(&path, bytes).unwrap();
+        let error = open(&models.store, 1).unwrap_err();
+        assert!(
+            matches!(error, VerifyError::SizeMismatch { .. }),
+            "{length} bytes: {error}"
+        );
+    }
+    // Reading this, or allocating it, would take forever and everything.
+    fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(1 << 40)
+        .unwrap();
+    let error = refused(
+        &models,
+        Reason::ModelCorrupt,
+        "expected 473 bytes, found 1099511627776",
+    );
+    assert_eq!(error.file(), Some("model.onnx"));
+}
+
+#[test]
+fn garbage_of_the_right_length_is_refused_with_both_digests() {
+    let models = Models::cole_kripke();
+    fs::write(models.path("1/model.onnx"), [7; COLE_KRIPKE.len()]).unwrap();
+    let error = refused(
+        &models,
+        Reason::ModelCorrupt,
+        "expected SHA-256 837b04d3e20336de",
+    );
+    let (expected, found) = error.expected_and_found().unwrap();
+    assert_eq!((expected.len(), found.len()), (64, 64));
+    assert_ne!(expected, found);
+}
+
+#[test]
+fn what_is_missing_is_told_apart() {
+    let models = Models::cole_kripke();
+    fs::remove_file(models.path("1/model.onnx")).unwrap();
+    refused(
+        &models,
+        Reason::ModelMissing,
+        "model.onnx: the file does not exist",
+    );
+    fs::remove_file(models.path("1/manifest.json")).unwrap();
+    refused(&models, Reason::Unverified, "no manifest.json");
+    fs::remove_dir(models.path("1")).unwrap();
+    refused(&models, Reason::ModelMissing, "folder does not exist");
+}
+
+#[test]
+fn a_manifest_of_another_version_or_model_is_refused() {
+    let models = Models::cole_kripke();
+    models.publish("cole_kripke", COLE_KRIPKE);
+    models.publish("other", COLE_KRIPKE);
+    // The files are the very same: only whose manifest it is tells.
+    fs::copy(
+        models.path("2/manifest.json"),
+        models.path("1/manifest.json"),
+    )
+    .unwrap();
+    refused(
+        &models,
+        Reason::ModelCorrupt,
+        "manifest.json belongs to version 2 of cole_kripke",
+    );
+    fs::copy(
+        models.root().join("other/1/manifest.json"),
+        models.path("1/manifest.json"),
+    )
+    .unwrap();
+    let error = refused(
+        &models,
+        Reason::ModelCorrupt,
+        "manifest.json belongs to version 1 of other",
+    );
+    assert_eq!(
+        error.expected_and_found(),
+        Some(("cole_kripke 1".to_owned(), "other 1".to_owned()))
+    );
+}
+
+#[test]
+fn a_manifest_that_is_none_or_too_long_is_refused() {
+    let models = Models::cole_kripke();
+    for garbage in [
+        &b""[..],
+        b"garbage",
+        b"{}",
+        b"[]",
+        b"null",
+        &[0; 100],
+        b"\xff\xfe",
+    ] {
+        fs::write(models.path("1/manifest.json"), garbage).unwrap();
+        refused(&models, Reason::ModelCorrupt, "invalid manifest");
+    }
+    let file = fs::File::options()
+        .write(true)
+        .open(models.path("1/manifest.json"))
+        .unwrap();
+    file.set_len(1 << 40).unwrap();
+    refused(
+        &models,
+        Reason::ModelCorrupt,
+        "expected at most 1048576 bytes",
+    );
+}
+
+/// The manifest promises more than a machine has: nothing is allocated for a promise.
+#[test]
+fn a_promise_beyond_the_file_allocates_nothing() {
+    let models = Models::cole_kripke();
+    let path = models.path("1/manifest.json");
+    let mut manifest: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    manifest["files"]["model.onnx"]["size"] = json!(Manifest::MAX_FILE_BYTES);
+    fs::write(&path, manifest.to_string()).unwrap();
+    refused(
+        &models,
+        Reason::ModelCorrupt,
+        "expected 68719476736 bytes, found 473",
+    );
+}
+
+#[test]
+fn what_the_manifest_does_not_list_is_refused() {
+    let models = Models::cole_kripke();
+    for (entry, is_folder) in [
+        ("extra.bin", false),
+        (".hidden", false),
+        ("model.onnx.bak", false),
+        ("folder", true),
+    ] {
+        let path = models.path("1").join(entry);
+        if is_folder {
+            fs::create_dir(&path).unwrap()
+        } else {
+            fs::write(&path, "").unwrap()
+        }
+        refused(
+            &models,
+            Reason::ModelCorrupt,
+            &format!("{entry}: the file is not listed"),
+        );
+        if is_folder {
+            fs::remove_dir(&path).unwrap()
+        } else {
+            fs::remove_file(&path).unwrap()
+        }
+    }
+    assert!(open(&models.store, 1).is_ok());
+}
+
+#[test]
+fn a_folder_in_place_of_a_file_is_refused() {
+    let models = Models::cole_kripke();
+    fs::remove_file(models.path("1/model.onnx")).unwrap();
+    fs::create_dir(models.path("1/model.onnx")).unwrap();
+    refused(
+        &models,
+        Reason::ModelCorrupt,
+        "model.onnx: expected a regular file, found a folder",
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn links_and_pipes_are_refused_and_not_waited_for() {
+    use std::os::unix::fs::symlink;
+
+    let models = Models::cole_kripke();
+    for file in ["model.onnx", "manifest.json"] {
+        let (path, aside) = (models.path("1").join(file), models.path(file));
+        fs::rename(&path, &aside).unwrap();
+        symlink(&aside, &path).unwrap();
+        refused(
+            &models,
+            Reason::ModelCorrupt,
+            &format!("{file}: expected a regular file, found a link"),
+        );
+        fs::remove_file(&path).unwrap();
+        let made = std::process::Command::new("mkfifo")
+            .arg(&path)
+            .status()
+            .unwrap();
+        assert!(made.success());
+        // Opening a pipe for reading waits for a writer, unless one takes care; there is none here.
+        refused(
+            &models,
+            Reason::ModelCorrupt,
+            &format!("{file}: expected a regular file, found a pipe"),
+        );
+        fs::remove_file(&path).unwrap();
+        fs::rename(&aside, &path).unwrap();
+    }
+    assert!(open(&models.store, 1).is_ok());
+}
+
+#[cfg(unix)]
+#[test]
+fn what_may_not_be_read_is_unreadable_and_not_corrupt() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let models = Models::cole_kripke();
+    let path = models.path("1/model.onnx");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o0)).unwrap();
+    // Root reads everything; then there is nothing to see here.
+    if fs::read(&path).is_err() {
+        refused(&models, Reason::ModelUnreadable, "model.onnx: ");
+    }
+}
