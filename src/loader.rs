@@ -129,6 +129,7 @@ impl Loader {
         let mut settled = false;
         for (&version, files) in signature.versions.iter().rev() {
             let is_running = running_version == Some(version);
+            // Of what answers memory has a better copy than any older version on disk.
             if settled || running_version > Some(version) {
                 found.insert(version, VersionStatus::Standby);
                 settled = true;
@@ -158,8 +159,6 @@ impl Loader {
                             detail: error.to_string(),
                         },
                     );
-                    // Memory has a better copy than any older version on disk.
-                    settled = is_running;
                 }
             }
         }

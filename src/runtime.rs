@@ -1,5 +1,6 @@
 //! What turns verified bytes into answers.
 
+mod gate;
 mod onnx;
 mod signature;
 mod tensor;

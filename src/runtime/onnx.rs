@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rten::{Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueOrView};
 use rten_tensor::prelude::*;
 
+use super::gate::Gate;
 use super::signature::Signature;
 use super::{DataType, RunError, Runtime, RuntimeError, Session, Tensor, TensorData, TensorSpec};
 use crate::VerifiedVersion;
@@ -18,8 +19,8 @@ const MAX_DEFAULT_THREADS: usize = 4;
 ///
 /// Every loaded model has a small pool of threads of its own. One for all would let a model that never finishes, which
 /// cannot be stopped from outside, take the threads of the others; one thread for each model would run its requests one
-/// after the other. In a pool of a few threads requests run beside each other, and a request that is alone is spread
-/// over all of them.
+/// after the other. In a pool of a few threads as many requests run beside each other, first come, first served, and a
+/// request that is alone is spread over all of them.
 #[derive(Clone, Debug)]
 pub struct OnnxRuntime {
     threads: NonZeroUsize,
@@ -69,6 +70,7 @@ struct OnnxSession {
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
     options: RunOptions,
+    gate: Gate,
 }
 
 impl OnnxSession {
@@ -97,6 +99,7 @@ impl OnnxSession {
             inputs,
             outputs,
             options,
+            gate: Gate::new(threads),
         })
     }
 }
@@ -122,6 +125,7 @@ impl Session for OnnxSession {
         for ((&node, spec), tensor) in self.model.input_ids().iter().zip(&self.inputs).zip(inputs) {
             values.push((node, ValueOrView::Value(to_value(spec, tensor)?)));
         }
+        let _place = self.gate.enter();
         let outputs = self
             .model
             .run(values, self.model.output_ids(), Some(self.options.clone()));

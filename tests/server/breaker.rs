@@ -159,6 +159,7 @@ async fn half_open_lets_one_probe_through_and_no_more() {
 
 #[tokio::test]
 async fn bad_requests_are_not_the_models_failures() {
+    let _clock = ManualClock::start();
     let (models, faulty) = (Models::cole_kripke(), Faulty::new());
     let (server, client) = serve_faulty(&models, &faulty).await;
     fail(&client, &faulty, 4).await;
@@ -177,6 +178,7 @@ async fn bad_requests_are_not_the_models_failures() {
 
 #[tokio::test]
 async fn a_new_version_starts_with_a_closed_breaker() {
+    let _clock = ManualClock::start();
     let (models, faulty) = (Models::cole_kripke(), Faulty::new());
     let (server, client) = serve_faulty(&models, &faulty).await;
     fail(&client, &faulty, 5).await;
@@ -196,6 +198,7 @@ async fn a_new_version_starts_with_a_closed_breaker() {
 
 #[tokio::test]
 async fn one_models_breaker_is_not_anothers() {
+    let _clock = ManualClock::start();
     let (models, faulty) = (Models::cole_kripke(), Faulty::new());
     models.publish("other", COLE_KRIPKE);
     let (_server, client) = serve_faulty(&models, &faulty).await;
@@ -216,6 +219,7 @@ async fn one_models_breaker_is_not_anothers() {
 
 #[tokio::test]
 async fn its_numbers_can_be_set() {
+    let _clock = ManualClock::start();
     let (models, faulty) = (Models::cole_kripke(), Faulty::new());
     let config = Config {
         breaker: BreakerConfig {

@@ -39,6 +39,7 @@ fn reason_of(status: &clarity::ModelStatus, number: u64) -> Option<Reason> {
 
 #[tokio::test]
 async fn a_flipped_bit_is_503_until_it_is_repaired_without_a_restart() {
+    let _clock = ManualClock::start();
     let models = Models::cole_kripke();
     models.flip_bit("1/model.onnx", 2000);
     let (server, client) = serve(&models).await;
@@ -121,6 +122,7 @@ async fn a_bad_version_is_tried_again_for_ever_with_growing_delays() {
 
 #[tokio::test]
 async fn a_bad_new_version_leaves_the_old_one_answering() {
+    let _clock = ManualClock::start();
     let models = Models::cole_kripke();
     let (server, client) = serve(&models).await;
     models.publish("cole_kripke", &other_model());
@@ -169,6 +171,7 @@ async fn a_bad_new_version_leaves_the_old_one_answering() {
 
 #[tokio::test]
 async fn at_the_start_the_newest_good_version_is_found() {
+    let _clock = ManualClock::start();
     let models = Models::cole_kripke();
     for _ in 0..3 {
         models.publish("cole_kripke", COLE_KRIPKE);
@@ -189,6 +192,7 @@ async fn at_the_start_the_newest_good_version_is_found() {
 
 #[tokio::test]
 async fn one_bad_model_does_not_keep_the_others_from_answering() {
+    let _clock = ManualClock::start();
     let models = Models::cole_kripke();
     models.publish("bad", b"not a model at all");
     fs::create_dir(models.root().join("empty")).unwrap();
@@ -212,6 +216,7 @@ async fn one_bad_model_does_not_keep_the_others_from_answering() {
 
 #[tokio::test]
 async fn what_answers_lives_in_memory_when_its_files_rot_or_vanish() {
+    let _clock = ManualClock::start();
     let models = Models::cole_kripke();
     models.publish("cole_kripke", COLE_KRIPKE);
     let (server, client) = serve(&models).await;
@@ -254,6 +259,7 @@ async fn what_answers_lives_in_memory_when_its_files_rot_or_vanish() {
 
 #[tokio::test]
 async fn a_model_whose_folder_vanished_before_it_was_good_stays_known() {
+    let _clock = ManualClock::start();
     let models = Models::cole_kripke();
     models.flip_bit("1/model.onnx", 0);
     let (server, client) = serve(&models).await;
@@ -309,6 +315,7 @@ async fn a_model_that_appears_later_is_picked_up() {
 /// Each row: a verified model that must not be served, and what is said about it.
 #[tokio::test]
 async fn a_verified_model_that_cannot_answer_is_not_swapped_in() {
+    let _clock = ManualClock::start();
     let tensor = |name, shape: &[i64]| value(name, DataType::FLOAT, shape);
     let one = |operator, shape: &[i64]| {
         model(
@@ -386,6 +393,7 @@ async fn a_verified_model_that_cannot_answer_is_not_swapped_in() {
 
 #[tokio::test]
 async fn a_warm_up_finds_a_size_that_the_model_takes() {
+    let _clock = ManualClock::start();
     // Takes 16 elements and no other number.
     let constant = |name: &str, value: i64| {
         let tensor = rten_onnx::onnx::TensorProto {
@@ -477,6 +485,7 @@ async fn a_healthy_model_is_looked_at_and_not_read_again() {
 
 #[tokio::test]
 async fn the_same_content_again_is_no_swap_and_other_content_is() {
+    let _clock = ManualClock::start();
     let models = Models::cole_kripke();
     let (server, client) = serve(&models).await;
     // Copied over itself: other times and inode, the same bytes.

@@ -77,6 +77,7 @@ fn assert_fields(event: &Fields, expected: &[(&str, &str)]) {
 
 #[tokio::test]
 async fn a_refused_version_is_one_event_that_says_what_was_expected_and_found() {
+    let _clock = ManualClock::start();
     let (capture, _guard) = Capture::start();
     let models = Models::cole_kripke();
     fs::write(models.path("1/model.onnx"), "short").unwrap();
@@ -115,6 +116,7 @@ async fn a_refused_version_is_one_event_that_says_what_was_expected_and_found() 
 
 #[tokio::test]
 async fn a_failed_prediction_is_one_event_and_a_good_one_is_none() {
+    let _clock = ManualClock::start();
     let (capture, _guard) = Capture::start();
     let (models, faulty) = (Models::cole_kripke(), Faulty::new());
     let builder = Server::builder(models.root())
@@ -154,6 +156,7 @@ async fn a_failed_prediction_is_one_event_and_a_good_one_is_none() {
 
 #[tokio::test]
 async fn a_breaker_that_opens_is_one_event() {
+    let _clock = ManualClock::start();
     let (capture, _guard) = Capture::start();
     let (models, faulty) = (Models::cole_kripke(), Faulty::new());
     let builder = Server::builder(models.root())

@@ -6,6 +6,7 @@ use crate::support::*;
 
 #[tokio::test]
 async fn loads_and_verifications_are_counted_and_timed_good_or_bad() {
+    let _clock = ManualClock::start();
     let models = Models::cole_kripke();
     let (server, client) = serve(&models).await;
     let count = |name: &str| metric(&server, &format!(r#"{name}{{model="cole_kripke"}}"#));
@@ -66,6 +67,7 @@ async fn loads_and_verifications_are_counted_and_timed_good_or_bad() {
 
 #[tokio::test]
 async fn a_request_is_counted_once_as_answered_or_by_its_reason() {
+    let _clock = ManualClock::start();
     let models = Models::cole_kripke();
     models.flip_bit("1/model.onnx", 0);
     let (server, client) = serve(&models).await;
