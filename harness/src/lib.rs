@@ -1,1 +1,118 @@
-//! x
+//! A chaos-test harness: seeded faults, a process per test, honest verdicts.
+//!
+//! A chaos test breaks something on purpose and shows that the system under test bears it. Here is one, whole; it goes to
+//! `chaos_tests/main.rs`, and the target to `Cargo.toml` as
+//!
+//! ```toml
+//! [dev-dependencies]
+//! clarity-chaos = "0.1"
+//!
+//! [[test]]
+//! name = "chaos"
+//! path = "chaos_tests/main.rs"
+//! harness = false
+//! ```
+//!
+//! ```
+//! use clarity_chaos::fault::BitFlip;
+//! use clarity_chaos::{Context, Result, chaos};
+//! use std::fs;
+//!
+//! /// One bit of a saved file rots on the disk. Reading it back must fail; it must never give another value.
+//! #[chaos(non_destructive, timeout = "10s")]
+//! fn one_rotten_bit_is_noticed(cx: Context) -> Result {
+//!     let path = cx.dir().join("value");
+//!     fs::write(&path, "42 42")?; // your code here: save with a checksum
+//!     let _rot = cx.inject(BitFlip::in_file(&path))?; // which bit: drawn from the seed, told in the record
+//!     let text = fs::read(&path)?; // your code here: load and verify
+//!     assert_ne!(text, b"42 42");
+//!     Ok(())
+//! }
+//!
+//! clarity_chaos::main!();
+//! ```
+//!
+//! `cargo test --test chaos` runs it; `-- --help` explains the rest.
+//!
+//! # The concepts, in the order in which one needs them
+//!
+//! - [`chaos`] registers a test, [`main!`] runs all of them.
+//! - [`Context`] is what a test is handed: its seed, directory, clock and timeline.
+//! - [`fault`]s damage things and take the damage back.
+//! - The [`clock`](Context::clock) is real, or Tokio's virtual time.
+//! - A [`Verdict`] is the result of a test, a [`Record`] everything known about it, as JSON.
+//!
+//! # Which guarantees hold
+//!
+//! - Every test runs in a process of its own and always gets a verdict: a hang, an abort, a stack overflow or an early `exit` ends
+//!   that test and nothing else. A test has passed only when its own record says so.
+//! - On Linux all processes that a test starts end with it, daemons included. Elsewhere the test's process group or tree does.
+//! - What a test draws depends on the root seed and its name alone. The order of threads and the network are the test's own affair.
+//! - Nothing is restricted yet: a test can write where the user can. Each run says so in its second line.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
+mod case;
+mod cli;
+mod clock;
+mod context;
+mod entry;
+#[cfg(feature = "unstable-explore")]
+mod explore;
+pub mod fault;
+mod history;
+mod isolation;
+mod logs;
+mod marker;
+mod outcome;
+mod output;
+mod panics;
+mod record;
+mod registration;
+mod report;
+mod resources;
+mod runner;
+mod seed;
+mod selection;
+mod supervisor;
+mod test_process;
+mod timeline;
+mod verdict;
+
+pub use clarity_chaos_macros::chaos;
+pub use clock::{Clock, ClockKind};
+pub use context::Context;
+#[cfg(feature = "unstable-explore")]
+pub use explore::{Crash, Errno, ExploreError, Explored, InjectedFailure};
+pub use outcome::{Result, Skipped};
+/// The random-number traits that generators of [`Context::rng`] implement, in the version that they do.
+pub use rand;
+pub use record::{Enforcement, Leaks, Output, Record, Resources, Sandbox};
+pub use seed::Seed;
+pub use timeline::{BodyEnd, Event, What};
+pub use verdict::Verdict;
+
+/// Writes the `main` function of a chaos-test target: the runner for all [`chaos`] tests that are linked into it.
+#[macro_export]
+macro_rules! main {
+    () => {
+        fn main() -> ::std::process::ExitCode {
+            $crate::__private::main($crate::__private::Origin {
+                package: ::core::env!("CARGO_PKG_NAME"),
+                target: ::core::env!("CARGO_CRATE_NAME"),
+                target_tmpdir: ::core::option_env!("CARGO_TARGET_TMPDIR"),
+            })
+        }
+    };
+}
+
+/// Not public API: used by the code that the macros generate.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::clock::ClockKind;
+    pub use crate::entry::{Origin, main};
+    pub use crate::outcome::{IntoOutcome, Outcome};
+    pub use crate::registration::{Body, TestCase};
+    pub use inventory;
+}

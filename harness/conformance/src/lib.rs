@@ -1,1 +1,129 @@
-//! x
+//! Runs a chaos-test binary as a user would, and reads what came of it.
+//!
+//! The binary is `misbehaving`: a suite of tests that hang, abort, leak and lie. The tests of this package run it and check that the harness makes
+//! of each what it should. They are tests of the *contract* of the harness: every way of isolation must pass them.
+
+use clarity_chaos::{Record, Verdict};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+/// A chaos-test binary with a history and a folder for temporary files of its own.
+#[derive(Debug)]
+pub struct Suite {
+    binary: PathBuf,
+    home: TempDir,
+}
+
+/// What a run of the binary gave.
+#[derive(Debug)]
+pub struct Ran {
+    /// The exit code; none when a signal ended the runner.
+    pub code: Option<i32>,
+    /// All of standard output.
+    pub stdout: String,
+    /// All of standard error.
+    pub stderr: String,
+    /// The latest record of each test, by name.
+    pub records: BTreeMap<String, Record>,
+}
+
+impl Suite {
+    /// The suite in this binary.
+    ///
+    /// # Panics
+    ///
+    /// When there is no room for its folders.
+    #[must_use]
+    pub fn new(binary: impl Into<PathBuf>) -> Self {
+        let home = tempfile::tempdir().expect("a temporary folder can be made");
+        fs::create_dir(home.path().join("tmp")).expect("a new folder takes another");
+        Self {
+            binary: binary.into(),
+            home,
+        }
+    }
+
+    /// The command that runs the suite, before arguments: nothing of the caller's environment that the harness listens to is in it.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.binary);
+        for (name, _) in std::env::vars_os() {
+            let ours = name.as_encoded_bytes().starts_with(b"CHAOS_");
+            if ours || name == "RUST_BACKTRACE" {
+                command.env_remove(name);
+            }
+        }
+        command
+            .env("CHAOS_HISTORY", self.history())
+            .env("TMPDIR", self.tmp())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the suite with these arguments to its end.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started or its records cannot be read.
+    pub fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Ran {
+        let output = self
+            .command()
+            .args(arguments)
+            .output()
+            .expect("the suite can be started");
+        Ran {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            records: self.records(),
+        }
+    }
+
+    /// Runs exactly one test, and gives its record.
+    ///
+    /// # Panics
+    ///
+    /// When there is no record of it.
+    #[must_use]
+    pub fn record_of(&self, test: &str) -> Record {
+        let mut ran = self.run(["--exact", test]);
+        let record = ran.records.remove(test);
+        record.unwrap_or_else(|| panic!("no record of {test}:\n{}\n{}", ran.stdout, ran.stderr))
+    }
+
+    /// Runs exactly one test, and gives its verdict.
+    #[must_use]
+    pub fn verdict_of(&self, test: &str) -> Verdict {
+        self.record_of(test).verdict
+    }
+
+    /// Where the suite leaves its history.
+    #[must_use]
+    pub fn history(&self) -> PathBuf {
+        self.home.path().join("history")
+    }
+
+    /// Where the suite makes its temporary folders.
+    #[must_use]
+    pub fn tmp(&self) -> PathBuf {
+        self.home.path().join("tmp")
+    }
+
+    fn records(&self) -> BTreeMap<String, Record> {
+        let files = fs::read_dir(self.history().join("records"));
+        let files = files.into_iter().flatten().flatten();
+        files
+            .map(|file| read_record(&file.path()))
+            .map(|record| (record.name.clone(), record))
+            .collect()
+    }
+}
+
+fn read_record(path: &Path) -> Record {
+    let text = fs::read(path).expect("a record that is listed can be read");
+    serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}

@@ -1,0 +1,80 @@
+//! Processes that tests start and do not end. Each notes the numbers of its processes, so that somebody can look for them.
+
+use clarity_chaos::{Context, Result, chaos};
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+
+/// Starts a shell with `script`, and notes every line that it prints until it prints `ready`.
+fn shell(cx: &Context, script: &str) -> Result<Child> {
+    let mut child = Command::new("sh")
+        .args(["-c", script])
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let stdout = child.stdout.take().ok_or("the pipe was asked for")?;
+    for line in BufReader::new(stdout).lines() {
+        match line?.as_str() {
+            "ready" => break,
+            pid => cx.note(pid),
+        }
+    }
+    Ok(child)
+}
+
+/// A child process is still running when the test ends.
+#[chaos(non_destructive)]
+fn leaves_a_child(cx: Context) -> Result {
+    let _child = shell(&cx, "echo $$; echo ready; exec sleep 1000")?;
+    Ok(())
+}
+
+/// A child process is still running when the test ends, and the test never promised otherwise.
+#[chaos]
+fn leaves_a_child_and_may(cx: Context) -> Result {
+    let _child = shell(&cx, "echo $$; echo ready; exec sleep 1000")?;
+    Ok(())
+}
+
+/// A daemon: its parent is gone, its session is its own.
+#[chaos(non_destructive)]
+fn leaves_a_daemon(cx: Context) -> Result {
+    let script = "setsid sh -c 'echo $$; echo ready; exec sleep 1000' & exit 0";
+    shell(&cx, script)?.wait()?;
+    Ok(())
+}
+
+/// A test that hangs, with a child that ignores the polite request to end, and a daemon.
+#[chaos(timeout = "1s")]
+fn hangs_with_a_stubborn_tree(cx: Context) -> Result {
+    let script = "trap '' TERM; echo $$; setsid sh -c 'trap \"\" TERM; echo $$; echo ready; while :; do sleep 1; done' & while :; do sleep 1; done";
+    shell(&cx, script)?.wait()?;
+    Ok(())
+}
+
+/// A test that aborts while a child is running.
+#[chaos]
+fn aborts_with_a_child(cx: Context) -> Result {
+    let _child = shell(&cx, "echo $$; echo ready; exec sleep 1000")?;
+    std::process::abort();
+}
+
+/// A child is told to end, and the test does not wait for it.
+#[chaos(non_destructive)]
+fn ends_its_child_without_waiting(cx: Context) -> Result {
+    let mut child = shell(&cx, "echo $$; echo ready; exec sleep 1000")?;
+    child.kill()?;
+    Ok(())
+}
+
+/// Hangs until it is killed, and says who it is in a file, for a test that ends the runner.
+#[chaos]
+fn hangs_and_says_so(cx: Context) -> Result {
+    let child = shell(&cx, "echo ready; exec sleep 1000")?;
+    let path = std::env::var_os("MISBEHAVING_PIDS").ok_or("MISBEHAVING_PIDS names a file")?;
+    let partial = std::path::Path::new(&path).with_extension("partial");
+    fs::write(&partial, format!("{} {}", std::process::id(), child.id()))?;
+    fs::rename(&partial, &path)?;
+    loop {
+        std::thread::park();
+    }
+}

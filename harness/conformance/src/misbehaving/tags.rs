@@ -1,0 +1,21 @@
+//! Tests to select by tag; all of them pass.
+
+use clarity_chaos::chaos;
+
+/// Tagged `breaker`.
+#[chaos(breaker)]
+fn breaker() {}
+
+/// Tagged `breaker` and `slow`.
+#[chaos(breaker, slow)]
+fn breaker_and_slow() {}
+
+/// Tagged `model`.
+///
+/// In two paragraphs.
+#[chaos(model)]
+fn model() {}
+
+/// Tagged `slow`.
+#[chaos(slow)]
+fn slow() {}

@@ -1,0 +1,54 @@
+//! Real, paused and manual time.
+
+use clarity_chaos::{Record, Verdict, What};
+use clarity_chaos_conformance::Suite;
+
+const HOUR_US: u64 = 3_600_000_000;
+
+fn record(test: &str) -> Record {
+    Suite::new(env!("CARGO_BIN_EXE_misbehaving")).record_of(test)
+}
+
+#[test]
+fn paused_time_jumps_and_events_carry_both_times() {
+    let record = record("clocks::paused");
+    assert_eq!(record.verdict, Verdict::Passed, "{:?}", record.output);
+    let mut events = record.timeline.iter();
+    let note = events
+        .find(|event| matches!(event.what, What::Note { .. }))
+        .unwrap();
+    assert!(note.virtual_us.unwrap() >= HOUR_US);
+    assert!(note.at_us < HOUR_US);
+}
+
+#[test]
+fn manual_time_moves_only_when_told_and_the_timeline_tells() {
+    let record = record("clocks::manual");
+    assert_eq!(record.verdict, Verdict::Passed, "{:?}", record.output);
+    let by = |what: &What| match what {
+        What::ClockAdvanced { by_us } => Some(*by_us),
+        _ => None,
+    };
+    let advances: Vec<_> = record.timeline.iter().filter_map(|e| by(&e.what)).collect();
+    assert_eq!(advances, [HOUR_US]);
+}
+
+#[test]
+fn real_time_cannot_be_moved() {
+    let Verdict::Panicked { message, location } = record("clocks::real").verdict else {
+        panic!("real time was moved");
+    };
+    assert!(
+        message.contains("declare #[chaos(clock = \"manual\")]"),
+        "{message}"
+    );
+    assert!(
+        location.unwrap().contains("clocks.rs:"),
+        "the place is the test's"
+    );
+}
+
+#[test]
+fn a_blocking_task_without_end_does_not_hold_the_test() {
+    assert_eq!(record("clocks::blocked").verdict, Verdict::Passed);
+}

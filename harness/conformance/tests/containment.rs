@@ -1,0 +1,119 @@
+//! What tests start ends with them, and with the runner.
+#![cfg(target_os = "linux")]
+
+use clarity_chaos::{Record, Verdict, What};
+use clarity_chaos_conformance::Suite;
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+fn suite() -> Suite {
+    Suite::new(env!("CARGO_BIN_EXE_misbehaving"))
+}
+
+/// The numbers of the processes that the test noted.
+fn noted(record: &Record) -> Vec<u32> {
+    let notes = record
+        .timeline
+        .iter()
+        .filter_map(|event| match &event.what {
+            What::Note { text } => Some(text.parse().expect("the test notes process numbers")),
+            _ => None,
+        });
+    notes.collect()
+}
+
+/// Whether the process is there and is not a zombie.
+fn is_alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit(") ").next().unwrap_or_default();
+    !state.is_empty() && !state.starts_with('Z')
+}
+
+fn assert_all_dead(record: &Record, processes: usize) {
+    let pids = noted(record);
+    assert_eq!(pids.len(), processes, "{record:?}");
+    for pid in pids {
+        assert!(!is_alive(pid), "process {pid} has outlived its test");
+    }
+}
+
+/// Waits, without a limit of its own, until `condition` holds: the test harness around has one.
+fn until(condition: impl Fn() -> bool) {
+    while !condition() {
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_child_or_daemon_left_behind_is_named_and_ended() {
+    for test in ["processes::leaves_a_child", "processes::leaves_a_daemon"] {
+        let record = suite().record_of(test);
+        let processes = vec!["sleep 1000".to_owned()];
+        assert_eq!(record.verdict, Verdict::Leaked { processes }, "{test}");
+        assert_eq!(record.leaks.processes, ["sleep 1000"]);
+        assert_all_dead(&record, 1);
+    }
+}
+
+#[test]
+fn a_test_that_never_promised_otherwise_passes_but_its_leak_is_ended_and_recorded() {
+    let record = suite().record_of("processes::leaves_a_child_and_may");
+    assert_eq!(record.verdict, Verdict::Passed);
+    assert_eq!(record.leaks.processes, ["sleep 1000"]);
+    assert_all_dead(&record, 1);
+}
+
+#[test]
+fn a_child_that_is_on_its_way_out_is_no_leak() {
+    let record = suite().record_of("processes::ends_its_child_without_waiting");
+    assert_eq!(record.verdict, Verdict::Passed);
+    assert_all_dead(&record, 1);
+}
+
+#[test]
+fn a_hung_test_is_ended_with_children_that_ignore_the_polite_request() {
+    let suite = suite();
+    let test = "processes::hangs_with_a_stubborn_tree";
+    let mut ran = suite.run(["--exact", test, "--grace", "100ms"]);
+    let record = ran.records.remove(test).unwrap();
+    assert_eq!(record.verdict, Verdict::TimedOut { limit_ms: 1000 });
+    assert_all_dead(&record, 2);
+}
+
+#[test]
+fn the_children_of_a_test_that_aborts_end_too() {
+    let record = suite().record_of("processes::aborts_with_a_child");
+    assert_eq!(record.verdict, Verdict::Killed { signal: 6 });
+    assert_all_dead(&record, 1);
+}
+
+#[test]
+fn a_runner_that_is_killed_leaves_no_process_and_no_folder() {
+    let suite = suite();
+    let pids = suite.tmp().join("pids");
+    let mut runner = suite
+        .command()
+        .args(["--exact", "processes::hangs_and_says_so"])
+        .env("MISBEHAVING_PIDS", &pids)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    until(|| pids.exists());
+    let pids_text = fs::read_to_string(&pids).unwrap();
+    fs::remove_file(&pids).unwrap();
+    runner.kill().unwrap();
+    assert_eq!(runner.wait().unwrap().signal(), Some(9));
+
+    for pid in pids_text.split(' ') {
+        let pid = pid.parse().unwrap();
+        until(|| !is_alive(pid));
+    }
+    until(|| is_empty(&suite.tmp()));
+}
+
+fn is_empty(folder: &Path) -> bool {
+    fs::read_dir(folder).unwrap().next().is_none()
+}

@@ -1,0 +1,91 @@
+//! Faults undo themselves, and say so.
+
+use clarity_chaos::fault::Undone;
+use clarity_chaos::{Event, Record, Verdict, What};
+use clarity_chaos_conformance::Suite;
+
+fn record(test: &str) -> Record {
+    Suite::new(env!("CARGO_BIN_EXE_misbehaving")).record_of(test)
+}
+
+fn undone(event: &Event) -> Option<(usize, &Undone)> {
+    match &event.what {
+        What::FaultUndone { id, result } => Some((*id, result)),
+        _ => None,
+    }
+}
+
+#[test]
+fn each_kind_of_fault_does_damage_and_takes_it_back() {
+    let record = record("faults::undone");
+    assert_eq!(record.verdict, Verdict::Passed, "{:?}", record.output);
+    let kinds: Vec<_> = record
+        .faults
+        .iter()
+        .map(|fault| fault.kind.as_str())
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "bit_flip", "garbage", "truncate", "replace", "delete", "bit_flip"
+        ]
+    );
+    let results: Vec<_> = record.timeline.iter().filter_map(undone).collect();
+    assert_eq!(results.len(), 6);
+    assert!(
+        results
+            .iter()
+            .all(|(_, result)| **result == Undone::Restored),
+        "{results:?}"
+    );
+}
+
+#[test]
+fn paths_in_the_plan_are_relative_to_the_tests_directory() {
+    let record = record("faults::undone");
+    assert_eq!(record.faults[3].target, "a");
+    assert_eq!(
+        record.faults[3].plan,
+        serde_json::json!({"source": "other"})
+    );
+}
+
+#[test]
+fn faults_left_to_the_end_are_undone_the_latest_first() {
+    let record = record("faults::drawn");
+    let order: Vec<_> = record
+        .timeline
+        .iter()
+        .filter_map(undone)
+        .map(|(id, _)| id)
+        .collect();
+    assert_eq!(order, [3, 2, 1]);
+}
+
+#[test]
+fn a_repaired_file_is_not_damaged_again_by_undoing() {
+    let record = record("faults::superseded");
+    assert_eq!(record.verdict, Verdict::Passed, "{:?}", record.output);
+}
+
+#[test]
+fn a_fault_that_cannot_be_undone_fails_the_test() {
+    let Verdict::Failed { message } = record("faults::left_behind").verdict else {
+        panic!("a fault was left behind, and the test did not fail");
+    };
+    assert!(
+        message.starts_with("faults are left behind: bit_flip folder/a"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_fault_that_the_target_cannot_bear_is_an_error_that_says_why() {
+    let Verdict::Failed { message } = record("faults::unfit").verdict else {
+        panic!("an empty file has no bit to flip");
+    };
+    assert!(
+        message.ends_with("expected a bit to flip, found an empty file"),
+        "{message}"
+    );
+}

@@ -1,0 +1,127 @@
+//! JUnit, captured and shown output, JSON.
+
+use clarity_chaos_conformance::Suite;
+
+fn suite() -> Suite {
+    Suite::new(env!("CARGO_BIN_EXE_misbehaving"))
+}
+
+#[test]
+fn the_junit_report_has_what_its_readers_look_for() {
+    let suite = suite();
+    let path = suite.tmp().join("deep/er/report.xml");
+    let ran = suite.run([
+        "endings::",
+        "--seed",
+        "42",
+        "--junit",
+        path.to_str().unwrap(),
+    ]);
+    assert_eq!(ran.code, Some(101));
+    let report =
+        quick_junit::Report::deserialize_from_str(&std::fs::read_to_string(&path).unwrap())
+            .unwrap();
+    assert_eq!((report.tests, report.failures, report.errors), (11, 7, 0));
+    let cases = &report.test_suites[0].test_cases;
+    let mut names: Vec<_> = cases.iter().map(|case| case.name.as_str()).collect();
+    assert!(names.is_sorted());
+    names.dedup();
+    assert_eq!(names.len(), 11, "names are unique");
+    for case in cases {
+        assert_eq!(
+            case.classname.as_ref().unwrap().as_str(),
+            "misbehaving::endings"
+        );
+        assert!(case.time.is_some());
+        assert!(case.extra["file"].ends_with("endings.rs"));
+        assert!(case.extra["line"].parse::<u32>().unwrap() > 0);
+    }
+    let fails = cases
+        .iter()
+        .find(|case| case.name.as_str() == "endings::fails")
+        .unwrap();
+    let quick_junit::TestCaseStatus::NonSuccess {
+        message,
+        ty,
+        description,
+        ..
+    } = &fails.status
+    else {
+        panic!("{:?}", fails.status);
+    };
+    assert!(message.as_ref().unwrap().contains("No such file"));
+    assert_eq!(ty.as_ref().unwrap().as_str(), "failed");
+    let description = description.as_ref().unwrap().as_str();
+    assert!(description.contains("root seed 42"), "{description}");
+    assert!(
+        description.contains("--exact endings::fails --seed 42"),
+        "{description}"
+    );
+}
+
+#[test]
+fn a_report_that_cannot_be_written_fails_the_run() {
+    let suite = suite();
+    let ran = suite.run([
+        "--exact",
+        "endings::passes",
+        "--junit",
+        "/dev/null/report.xml",
+    ]);
+    assert_eq!(ran.code, Some(1));
+    assert!(
+        ran.stderr
+            .contains("failed to write the JUnit report /dev/null/report.xml"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn output_is_captured_unless_it_is_asked_for() {
+    let suite = suite();
+    let test = "endings::passes_and_tells";
+    let quiet = suite.run(["--exact", test]);
+    assert!(!quiet.stdout.contains("printed"), "{}", quiet.stdout);
+    let shown = suite.run(["--exact", test, "--nocapture"]);
+    assert!(
+        shown.stdout.contains("printed\nprinted as an error\n"),
+        "{}",
+        shown.stdout
+    );
+    assert_eq!(
+        shown.records[test].output.text,
+        "printed\nprinted as an error\n"
+    );
+}
+
+#[test]
+fn json_output_is_json_and_nothing_else() {
+    let ran = suite().run(["tags", "--format", "json"]);
+    assert_eq!(ran.code, Some(0));
+    for line in ran.stdout.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(event["type"].is_string(), "{line}");
+    }
+    assert!(
+        ran.stderr.contains("chaos: 4 of 39 tests"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn the_header_says_what_is_enforced_and_what_not() {
+    let ran = suite().run(["tags::model"]);
+    assert!(
+        ran.stdout.starts_with("chaos: 1 of 39 tests, seed "),
+        "{}",
+        ran.stdout
+    );
+    assert!(
+        ran.stdout
+            .contains("files ✗ metadata ✗ network ✗ processes ✗ containment"),
+        "{}",
+        ran.stdout
+    );
+}

@@ -1,0 +1,62 @@
+//! The same seed gives the same run.
+
+use clarity_chaos::fault::PlannedFault;
+use clarity_chaos::{Event, Verdict, What};
+use clarity_chaos_conformance::{Ran, Suite};
+
+const DRAWN: &str = "faults::drawn";
+
+fn suite() -> Suite {
+    Suite::new(env!("CARGO_BIN_EXE_misbehaving"))
+}
+
+/// What the test drew: the plan of its faults, and the number that it noted.
+fn drawn(ran: &Ran) -> (Vec<PlannedFault>, String) {
+    let record = &ran.records[DRAWN];
+    assert_eq!(record.verdict, Verdict::Passed);
+    assert_eq!(record.faults.len(), 3);
+    let note = |event: &Event| match &event.what {
+        What::Note { text } => Some(text.clone()),
+        _ => None,
+    };
+    let noted = record.timeline.iter().find_map(note).unwrap();
+    (record.faults.clone(), noted)
+}
+
+#[test]
+fn the_same_seed_draws_the_same_whatever_else_runs() {
+    let alone = drawn(&suite().run(["--exact", DRAWN, "--seed", "42"]));
+    let among_others = drawn(&suite().run(["faults", "--seed", "0x2a"]));
+    assert_eq!(alone, among_others);
+    let other = drawn(&suite().run(["--exact", DRAWN, "--seed", "43"]));
+    assert_ne!(alone.0, other.0);
+    assert_ne!(alone.1, other.1);
+}
+
+#[test]
+fn a_run_without_a_seed_draws_a_fresh_one_and_prints_it() {
+    let first = suite().run(["--exact", DRAWN]);
+    let second = suite().run(["--exact", DRAWN]);
+    assert_ne!(drawn(&first), drawn(&second));
+    let seed = first.records[DRAWN].root_seed;
+    assert!(
+        first.stdout.contains(&format!("seed {seed}")),
+        "{}",
+        first.stdout
+    );
+}
+
+#[test]
+fn the_last_seed_is_remembered() {
+    let suite = suite();
+    let none = suite.run(["--exact", DRAWN, "--seed", "last"]);
+    assert_eq!(none.code, Some(2));
+    assert!(
+        none.stderr.contains("there was no run before this one"),
+        "{}",
+        none.stderr
+    );
+    let first = drawn(&suite.run(["--exact", DRAWN]));
+    let again = drawn(&suite.run(["--exact", DRAWN, "--seed", "last"]));
+    assert_eq!(first, again);
+}

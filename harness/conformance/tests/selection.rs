@@ -1,0 +1,165 @@
+//! Which tests run, and what the command line says when that is none.
+
+use clarity_chaos_conformance::{Ran, Suite};
+
+fn run(arguments: &[&str]) -> Ran {
+    Suite::new(env!("CARGO_BIN_EXE_misbehaving")).run(arguments)
+}
+
+/// Runs with these arguments, and gives the names of the tests that ran, without their module `tags`.
+fn ran(arguments: &[&str]) -> Vec<String> {
+    let ran = run(arguments);
+    assert_eq!(ran.code, Some(0), "{}\n{}", ran.stdout, ran.stderr);
+    let names = ran.records.into_keys();
+    names.map(|name| name.replace("tags::", "")).collect()
+}
+
+#[test]
+fn tags_and_expressions_select() {
+    assert_eq!(
+        ran(&["tags", "--tag", "breaker"]),
+        ["breaker", "breaker_and_slow"]
+    );
+    assert_eq!(ran(&["tags", "--skip-tag", "slow"]), ["breaker", "model"]);
+    assert_eq!(
+        ran(&["--tag", "slow", "--tag", "model"]),
+        ["breaker_and_slow", "model", "slow"]
+    );
+    assert_eq!(ran(&["-m", "not slow and breaker"]), ["breaker"]);
+    assert_eq!(ran(&["-m", "slow and not (model or breaker)"]), ["slow"]);
+}
+
+#[test]
+fn filters_are_any_of_and_exact_names_are_exact() {
+    assert_eq!(
+        ran(&["tags::model", "tags::breaker"]),
+        ["breaker", "breaker_and_slow", "model"]
+    );
+    assert_eq!(
+        ran(&["--exact", "tags::model", "tags::breaker"]),
+        ["breaker", "model"]
+    );
+    assert_eq!(ran(&["tags", "--skip", "slow"]), ["breaker", "model"]);
+}
+
+#[test]
+fn the_rest_is_counted_as_filtered_out() {
+    let ran = run(&["--exact", "tags::model"]);
+    assert!(
+        ran.stdout
+            .contains("1 passed; 0 failed; 0 ignored; 0 measured; 38 filtered out"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
+fn an_unknown_exact_name_is_an_error_that_offers_the_nearest() {
+    let ran = run(&["--exact", "tags::modle"]);
+    assert_eq!(ran.code, Some(4));
+    assert!(
+        ran.stderr
+            .contains("no test is called `tags::modle` (did you mean `tags::model`?)"),
+        "{}",
+        ran.stderr
+    );
+    // One unknown name among known ones is an error too, and nothing runs.
+    let ran = run(&["--exact", "tags::model", "nonsense"]);
+    assert_eq!(ran.code, Some(4));
+    assert!(ran.records.is_empty());
+}
+
+#[test]
+fn nothing_selected_is_an_error_unless_it_was_only_a_filter() {
+    assert_eq!(run(&["--tag", "slow", "--skip-tag", "slow"]).code, Some(4));
+    let bare = run(&["no such name"]);
+    assert_eq!(bare.code, Some(0));
+    assert!(
+        bare.stderr
+            .contains("warning: none of the 39 tests is selected"),
+        "{}",
+        bare.stderr
+    );
+    assert_eq!(run(&["no such name", "--no-tests", "fail"]).code, Some(4));
+    let passed = run(&["--exact", "nonsense", "--no-tests", "pass"]);
+    assert_eq!((passed.code, passed.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_misspelt_tag_is_pointed_out() {
+    let ran = run(&["tags", "--skip-tag", "slwo"]);
+    assert_eq!(ran.code, Some(0));
+    assert!(
+        ran.stderr.contains("no test has the tag `slwo` (did you mean `slow`?); the tags are: breaker, model, non_destructive, slow"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn the_terse_list_holds_names_and_nothing_else() {
+    let listed = run(&["--list", "--format", "terse"]);
+    assert_eq!(listed.code, Some(0));
+    assert_eq!(listed.stderr, "");
+    assert_eq!(listed.stdout.lines().count(), 39);
+    assert!(
+        listed.stdout.lines().all(|line| line.ends_with(": test")),
+        "{}",
+        listed.stdout
+    );
+    assert!(listed.stdout.lines().is_sorted());
+    let ignored = run(&["--list", "--format", "terse", "--ignored"]);
+    assert_eq!((ignored.code, ignored.stdout.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn the_list_for_people_tells_tags_and_scenarios() {
+    let listed = run(&["--list", "tags::model", "breaker_and_slow"]);
+    assert_eq!(
+        listed.stdout,
+        "tags::breaker_and_slow: test\n    [breaker, slow]\n    Tagged `breaker` and `slow`.\n\
+         tags::model: test\n    [model]\n    Tagged `model`.\n    \n    In two paragraphs.\n\n2 tests, 0 benchmarks\n"
+    );
+}
+
+#[test]
+fn environment_variables_stand_in_for_options() {
+    let suite = Suite::new(env!("CARGO_BIN_EXE_misbehaving"));
+    let output = suite
+        .command()
+        .env("CHAOS_TAG", "model,breaker")
+        .env("CHAOS_SKIP_TAG", "slow")
+        .args(["--list", "--format", "terse"])
+        .output()
+        .unwrap();
+    let listed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(listed, "tags::breaker: test\ntags::model: test\n");
+}
+
+#[test]
+fn usage_errors_exit_with_2_and_help_teaches() {
+    let wrong = run(&["-m", "slow and"]);
+    assert_eq!(wrong.code, Some(2));
+    assert!(
+        wrong
+            .stderr
+            .contains("expected a tag, `not` or `(`, found the end at column 9"),
+        "{}",
+        wrong.stderr
+    );
+    let help = run(&["--help"]);
+    assert_eq!(help.code, Some(0));
+    for word in [
+        "Examples",
+        "Exit codes",
+        "--skip-tag",
+        "--seed last",
+        "[env: CHAOS_JUNIT=]",
+    ] {
+        assert!(
+            help.stdout.contains(word),
+            "--help does not say {word}:\n{}",
+            help.stdout
+        );
+    }
+}

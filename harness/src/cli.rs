@@ -1,0 +1,316 @@
+//! The command line of a chaos-test binary: libtest's flags, and ours beside them.
+
+use crate::logs::DEFAULT_FILTER;
+use crate::marker::Marker;
+use crate::seed::Seed;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
+use libtest_mimic::{Arguments, FormatSetting};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+use tracing_subscriber::filter::Targets;
+
+const AFTER_HELP: &str = "\
+Examples (after `cargo test --test chaos --`):
+  --skip-tag slow                    everything but the slow tests
+  -m \"not slow and breaker\"          by an expression over tags
+  corruption breaker                 all tests whose names contain either word
+  --exact corruption::one_bit --seed 42
+                                     one failure, again
+  --seed last                        the last run, again
+  --list                             all tests with their tags and scenarios
+
+Randomness: everything a test draws follows from its name and the seed in the first line of a run,
+whatever else is selected and in whichever order tests run.
+
+Exit codes:
+  0    all selected tests passed or were skipped
+  101  at least one test failed
+  1    the harness itself failed, for example to write a report
+  2    the command line is wrong
+  4    nothing was selected (see --no-tests)
+
+Each option that shows [env: …] can be set by that variable, for runners that own the command line.";
+
+/// The parsed command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "chaos",
+    about = "Runs chaos tests, each in a process of its own.",
+    override_usage = "[OPTIONS] [FILTER]...",
+    help_template = "{about}\n\nUsage: {usage}\n\n{all-args}\n\n{after-help}",
+    after_help = AFTER_HELP,
+    disable_version_flag = true
+)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    pub(crate) libtest: Arguments,
+
+    /// Further filters: a test runs when its name contains any of them
+    #[arg(value_name = "FILTER", help_heading = "Selection")]
+    pub(crate) more_filters: Vec<String>,
+
+    /// Run only tests with this tag; given several times, with any of them
+    #[arg(
+        long = "tag",
+        value_name = "TAG",
+        env = "CHAOS_TAG",
+        value_delimiter = ',',
+        help_heading = "Selection"
+    )]
+    pub(crate) tags: Vec<String>,
+
+    /// Leave out tests with this tag (repeatable)
+    #[arg(
+        long = "skip-tag",
+        value_name = "TAG",
+        env = "CHAOS_SKIP_TAG",
+        value_delimiter = ',',
+        help_heading = "Selection"
+    )]
+    pub(crate) skip_tags: Vec<String>,
+
+    /// Run only tests whose tags satisfy the expression: `not slow and (model or breaker)`
+    #[arg(
+        short = 'm',
+        long = "markers",
+        value_name = "EXPR",
+        env = "CHAOS_MARKERS",
+        help_heading = "Selection"
+    )]
+    pub(crate) markers: Option<Marker>,
+
+    /// What to do when nothing is selected [default: fail with --exact or an option of this section, else warn]
+    #[arg(
+        long = "no-tests",
+        value_enum,
+        env = "CHAOS_NO_TESTS",
+        help_heading = "Selection"
+    )]
+    pub(crate) no_tests: Option<NoTests>,
+
+    /// The root seed: a number, or `last` for that of the last run [default: a fresh one, printed first]
+    #[arg(
+        long = "seed",
+        value_name = "N|last",
+        env = "CHAOS_SEED",
+        help_heading = "Running"
+    )]
+    pub(crate) seed: Option<SeedChoice>,
+
+    /// The limit of real time for tests that declare none
+    #[arg(long = "timeout", value_name = "DURATION", env = "CHAOS_TIMEOUT", default_value = "30s", value_parser = positive_duration, help_heading = "Running")]
+    pub(crate) timeout: Duration,
+
+    /// How long a test may take to end after its limit, before it is killed
+    #[arg(long = "grace", value_name = "DURATION", env = "CHAOS_GRACE", default_value = "2s", value_parser = duration, help_heading = "Running")]
+    pub(crate) grace: Duration,
+
+    /// Which `tracing` events go on the timeline: levels by target, such as `info,my_crate=debug`
+    #[arg(long = "log", value_name = "FILTER", env = "CHAOS_LOG", default_value = DEFAULT_FILTER, value_parser = log_filter, help_heading = "Running")]
+    pub(crate) log: String,
+
+    /// Write a JUnit report to this file
+    #[arg(
+        long = "junit",
+        value_name = "FILE",
+        env = "CHAOS_JUNIT",
+        help_heading = "Reports"
+    )]
+    pub(crate) junit: Option<PathBuf>,
+
+    /// Where the last seed and the latest record of each test are left [default: chaos/TARGET in Cargo's target folder]
+    #[arg(
+        long = "history",
+        value_name = "DIR",
+        env = "CHAOS_HISTORY",
+        help_heading = "Reports"
+    )]
+    pub(crate) history: Option<PathBuf>,
+
+    /// Whose folders are kept: the test's directory, what it printed, its timeline
+    #[arg(
+        long = "keep-dirs",
+        value_enum,
+        env = "CHAOS_KEEP_DIRS",
+        default_value = "failed",
+        help_heading = "Reports"
+    )]
+    pub(crate) keep_dirs: KeepDirs,
+
+    /// Whether an option of ours stood on the command line (the environment does not count).
+    #[arg(skip)]
+    pub(crate) ours_given: bool,
+}
+
+/// What to do when nothing is selected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NoTests {
+    /// Nothing: exit 0.
+    Pass,
+    /// Say so: exit 0.
+    Warn,
+    /// Say so: exit 4.
+    Fail,
+}
+
+/// Whose folders are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeepDirs {
+    /// Nobody's.
+    Never,
+    /// Those of tests that failed.
+    Failed,
+    /// Everybody's.
+    Always,
+}
+
+/// The value of `--seed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SeedChoice {
+    Given(Seed),
+    Last,
+}
+
+impl FromStr for SeedChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "last" => Ok(Self::Last),
+            number => number
+                .parse()
+                .map(Self::Given)
+                .map_err(|error| format!("{error}; or write `last`")),
+        }
+    }
+}
+
+/// Our options, by their names in [`Options`].
+const OURS: [&str; 11] = [
+    "tags",
+    "skip_tags",
+    "markers",
+    "no_tests",
+    "seed",
+    "timeout",
+    "grace",
+    "log",
+    "junit",
+    "history",
+    "keep_dirs",
+];
+
+impl Options {
+    /// Parses the process's arguments and environment; ends the process with code 2, or 0 after `--help`, where that is due.
+    pub(crate) fn parse_or_exit() -> Self {
+        let mut command = Self::command();
+        let parsed = command
+            .try_get_matches_from_mut(std::env::args_os())
+            .and_then(|matches| Self::from_matches(&matches));
+        match parsed {
+            Ok(options) => options,
+            Err(error) => error.format(&mut command).exit(),
+        }
+    }
+
+    fn from_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut options = Self::from_arg_matches(matches)?;
+        options.ours_given = OURS.iter().any(|id| {
+            matches.try_contains_id(id).is_ok()
+                && matches.value_source(id) == Some(ValueSource::CommandLine)
+        });
+        if options.libtest.test_threads == Some(0) {
+            return Err(clap::Error::raw(
+                clap::error::ErrorKind::ValueValidation,
+                "--test-threads: expected at least 1, found 0\n",
+            ));
+        }
+        Ok(options)
+    }
+
+    /// All filters: a test is wanted when it matches any; with none, all are.
+    pub(crate) fn filters(&self) -> impl Iterator<Item = &str> {
+        let first = self.libtest.filter.iter();
+        first.chain(&self.more_filters).map(String::as_str)
+    }
+
+    /// Whether the output is libtest's terse form, which other tools parse.
+    pub(crate) fn is_terse(&self) -> bool {
+        self.libtest.quiet || self.libtest.format == Some(FormatSetting::Terse)
+    }
+
+    /// Whether standard output carries JSON and nothing else.
+    pub(crate) fn is_json(&self) -> bool {
+        self.libtest.format == Some(FormatSetting::Json)
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|error| format!("expected a duration such as 500ms, 30s or 2m ({error})"))
+}
+
+fn positive_duration(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("expected a duration above zero".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    text.parse::<Targets>()
+        .map(|_| text.to_owned())
+        .map_err(|error| {
+            format!("expected levels by target, such as info,my_crate=debug ({error})")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Options, clap::Error> {
+        let arguments = ["chaos"].iter().chain(arguments);
+        Options::command()
+            .try_get_matches_from(arguments)
+            .and_then(|matches| Options::from_matches(&matches))
+    }
+
+    #[test]
+    fn the_definition_is_sound_and_knows_all_our_options() {
+        let command = Options::command();
+        command.clone().debug_assert();
+        let selection_and_more = command
+            .get_arguments()
+            .filter(|argument| argument.get_env().is_some())
+            .map(|argument| argument.get_id().as_str().to_owned());
+        for id in selection_and_more {
+            assert!(OURS.contains(&id.as_str()), "{id} is missing in OURS");
+        }
+    }
+
+    #[test]
+    fn any_number_of_filters_stands_beside_flags() {
+        let options = parse(&["a", "--skip-tag", "slow", "b", "c"]).unwrap();
+        assert_eq!(options.filters().collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert!(options.ours_given);
+        assert!(!parse(&["a", "--exact"]).unwrap().ours_given);
+    }
+
+    #[test]
+    fn values_out_of_bounds_are_usage_errors() {
+        for wrong in [
+            &["--seed", "x"][..],
+            &["--timeout", "0s"],
+            &["--timeout", "fast"],
+            &["--test-threads", "0"],
+            &["-m", "not"],
+            &["--log", "clarity=loud"],
+            &["--keep-dirs", "some"],
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong:?} was accepted");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What a test is handed.
+
+use crate::clock::Clock;
+use crate::fault::{Fault, FaultGuard, FaultLog, InjectError};
+use crate::outcome::Skipped;
+use crate::panics::Panics;
+use crate::seed::Seed;
+use crate::timeline::{Event, Timeline, What};
+use rand_chacha::ChaCha8Rng;
+use std::fmt::{self, Display};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A test's hold on its run: seed, directory, clock, faults, timeline. Clones are the same context.
+#[derive(Clone)]
+pub struct Context {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    name: String,
+    seed: Seed,
+    dir: PathBuf,
+    clock: Clock,
+    timeline: Timeline,
+    faults: FaultLog,
+    panics: Panics,
+    generators: AtomicU64,
+    skipped: std::sync::OnceLock<String>,
+}
+
+impl Context {
+    pub(crate) fn new(
+        name: String,
+        seed: Seed,
+        dir: PathBuf,
+        clock: Clock,
+        timeline: Timeline,
+        faults: FaultLog,
+        panics: Panics,
+    ) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                name,
+                seed,
+                dir,
+                clock,
+                timeline,
+                faults,
+                panics,
+                generators: AtomicU64::new(0),
+                skipped: std::sync::OnceLock::new(),
+            }),
+        }
+    }
+
+    /// The test's name, as it is selected by: `corruption::one_flipped_bit_is_refused`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// The test's seed: it follows from the run's root seed and the test's name alone.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.inner.seed.get()
+    }
+
+    /// A generator of random numbers that follow from the seed. Each call gives the next of a row of independent generators,
+    /// so call it once per test; tasks that run at the same time take [`rng_for`](Self::rng_for).
+    #[must_use]
+    pub fn rng(&self) -> ChaCha8Rng {
+        let number = self.inner.generators.fetch_add(1, Ordering::Relaxed);
+        self.inner.seed.child("rng", &number.to_string()).rng()
+    }
+
+    /// The generator of the actor called `actor`: independent of all others, and of the order in which they ask.
+    #[must_use]
+    pub fn rng_for(&self, actor: &str) -> ChaCha8Rng {
+        self.inner.seed.child("actor", actor).rng()
+    }
+
+    /// An empty directory of the test's own, gone afterwards unless `--keep-dirs` says otherwise.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.inner.dir
+    }
+
+    /// The clock that the test declared.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    /// Injects a fault: draws what it leaves open from the seed, puts it on the plan and the timeline, and does it.
+    ///
+    /// # Errors
+    ///
+    /// When the target is not there or cannot bear the fault; then nothing has changed.
+    pub fn inject<F: Fault>(&self, fault: F) -> Result<FaultGuard, InjectError> {
+        self.inner.faults.inject(&fault)
+    }
+
+    /// Says something on the timeline.
+    pub fn note(&self, text: impl Display) {
+        self.inner.timeline.record(What::Note {
+            text: text.to_string(),
+        });
+    }
+
+    /// All that has happened so far, in order; among it the `tracing` events of the code under test, as [`What::Log`].
+    #[must_use]
+    pub fn timeline(&self) -> Vec<Event> {
+        self.inner.timeline.events()
+    }
+
+    /// Declares that a panic whose message contains `message` will happen, on any thread. The test fails if none does.
+    ///
+    /// Without a declaration any panic fails the test, also one that the code under test catches.
+    pub fn expect_panic(&self, message: impl Into<String>) {
+        self.inner.panics.declare(message.into(), true);
+    }
+
+    /// Declares that panics whose message contains `message` may happen, on any thread.
+    pub fn allow_panic(&self, message: impl Into<String>) {
+        self.inner.panics.declare(message.into(), false);
+    }
+
+    /// Ends the test as skipped: `cx.skip("needs IPv6")?`.
+    ///
+    /// # Errors
+    ///
+    /// Always, so that `?` leaves the test. A test that returns no error after all was not skipped.
+    pub fn skip(&self, reason: impl Display) -> Result<(), Skipped> {
+        let reason = reason.to_string();
+        self.inner.timeline.record(What::Skipped {
+            reason: reason.clone(),
+        });
+        let _ = self.inner.skipped.set(reason.clone());
+        Err(Skipped(reason))
+    }
+
+    /// Why the test asked to be skipped, if it did.
+    pub(crate) fn skip_reason(&self) -> Option<&str> {
+        self.inner.skipped.get().map(String::as_str)
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("name", &self.inner.name)
+            .field("seed", &self.inner.seed)
+            .field("dir", &self.inner.dir)
+            .finish_non_exhaustive()
+    }
+}

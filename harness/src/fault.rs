@@ -1,0 +1,197 @@
+//! Damage that a test does on purpose, and takes back.
+//!
+//! A [`Fault`] says *what kind* of damage; what it leaves open (which byte, which bit) is drawn from the test's seed when
+//! it is injected. The drawn fault is a row of the test's *fault plan*, and everything it does hangs on
+//! that row: the timeline tells it, a replay repeats it, undoing it needs nothing else. So a new fault is one
+//! small file: what may be left open, how to draw it, how to apply it.
+//!
+//! [`Context::inject`](crate::Context::inject) gives a [`FaultGuard`], which undoes the fault when it is dropped.
+
+mod bit_flip;
+mod delete;
+mod garbage;
+mod guard;
+mod replace;
+mod splice;
+mod truncate;
+
+pub use bit_flip::BitFlip;
+pub use delete::Delete;
+pub use garbage::Garbage;
+pub use guard::FaultGuard;
+pub(crate) use guard::FaultLog;
+pub use replace::Replace;
+pub use truncate::Truncate;
+
+use rand_chacha::ChaCha8Rng;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A kind of damage.
+///
+/// Injecting one goes in two steps, so that a recorded plan can stand in for the first: [`draw`](Self::draw) decides
+/// everything that the fault leaves open, [`apply`](Self::apply) does exactly what was decided.
+pub trait Fault {
+    /// Everything decided: with it alone the fault can be applied again.
+    type Plan: Serialize + DeserializeOwned;
+
+    /// What the kind is called in plans, such as `bit_flip`.
+    const KIND: &'static str;
+
+    /// What is damaged, as the plan names it: the path of a file, the address of a peer.
+    fn target(&self) -> String;
+
+    /// Decides what is left open, by looking at the target and drawing from `rng`.
+    ///
+    /// # Errors
+    ///
+    /// When the target is not there or cannot bear the fault.
+    fn draw(&self, rng: &mut ChaCha8Rng) -> Result<Self::Plan, FaultError>;
+
+    /// Does what was decided, and says how to take it back. `scratch` is a folder for what undoing will need,
+    /// invisible to the code under test.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be done; then nothing has changed.
+    fn apply(&self, plan: &Self::Plan, scratch: &Path) -> Result<Undo, FaultError>;
+}
+
+/// A row of the fault plan. Rows of the same test, seed and code are equal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PlannedFault {
+    /// Its place in the plan, from 1.
+    pub id: usize,
+    /// The kind of fault: [`Fault::KIND`].
+    pub kind: String,
+    /// What was damaged; paths below the test's directory are relative to it.
+    pub target: String,
+    /// What was drawn: [`Fault::Plan`].
+    pub plan: serde_json::Value,
+}
+
+impl fmt::Display for PlannedFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.target)?;
+        if let serde_json::Value::Object(fields) = &self.plan {
+            for (name, value) in fields {
+                write!(f, " {name}={value}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How undoing a fault went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Undone {
+    /// The target is as it was before.
+    Restored,
+    /// The damage was no longer there: the code under test had replaced or repaired the target, which is left as it is.
+    Superseded {
+        /// What was found instead.
+        found: String,
+    },
+    /// Applying it failed, so nothing was damaged.
+    NeverApplied {
+        /// Why.
+        error: String,
+    },
+    /// The damage is still there. This fails the test.
+    Failed {
+        /// Why.
+        error: String,
+    },
+}
+
+impl fmt::Display for Undone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Restored => f.write_str("undone"),
+            Self::Superseded { found } => write!(f, "not undone, but superseded: found {found}"),
+            Self::NeverApplied { error } => write!(f, "never took effect: {error}"),
+            Self::Failed { error } => write!(f, "LEFT BEHIND: {error}"),
+        }
+    }
+}
+
+/// How to take a fault back; called once.
+pub struct Undo(Box<dyn FnOnce() -> Result<Undone, FaultError> + Send>);
+
+impl Undo {
+    /// Wraps the steps that take a fault back.
+    pub fn new(steps: impl FnOnce() -> Result<Undone, FaultError> + Send + 'static) -> Self {
+        Self(Box::new(steps))
+    }
+
+    fn run(self) -> Undone {
+        (self.0)().unwrap_or_else(|error| Undone::Failed {
+            error: error.to_string(),
+        })
+    }
+}
+
+impl fmt::Debug for Undo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Undo").finish_non_exhaustive()
+    }
+}
+
+/// Why a fault could not be injected.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to inject {kind} into {target}: {reason}")]
+pub struct InjectError {
+    pub(crate) kind: &'static str,
+    pub(crate) target: String,
+    #[source]
+    pub(crate) reason: FaultError,
+}
+
+/// What went wrong with a fault's target.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FaultError {
+    /// A file could not be read or changed.
+    #[error("{action} {}: {error}", path.display())]
+    File {
+        /// What was tried: `read`, `write`, …
+        action: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        error: io::Error,
+    },
+    /// The target cannot bear this fault.
+    #[error("expected {expected}, found {found}")]
+    Unfit {
+        /// What the fault needs.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+}
+
+impl FaultError {
+    /// For `map_err`: `action` on `path` failed.
+    fn file<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
+        move |error| Self::File {
+            action,
+            path: path.to_owned(),
+            error,
+        }
+    }
+
+    fn unfit(expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self::Unfit {
+            expected: expected.into(),
+            found: found.into(),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! A file that is gone.
+
+use super::{Fault, FaultError, Undo, Undone};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Takes a file or a folder, with all it holds, out of its place.
+#[derive(Clone, Debug)]
+pub struct Delete {
+    path: PathBuf,
+}
+
+/// Nothing is drawn: a file is there or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gone {}
+
+impl Delete {
+    /// Deletes what stands at `path`. It must be on the same file system as the test's directory.
+    pub fn path(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+}
+
+impl Fault for Delete {
+    type Plan = Gone;
+    const KIND: &'static str = "delete";
+
+    fn target(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn draw(&self, _rng: &mut ChaCha8Rng) -> Result<Gone, FaultError> {
+        fs::symlink_metadata(&self.path).map_err(FaultError::file("look at", &self.path))?;
+        Ok(Gone {})
+    }
+
+    fn apply(&self, _plan: &Gone, scratch: &Path) -> Result<Undo, FaultError> {
+        // Moved aside rather than unlinked: it comes back as it was, with owner, mode, times and links.
+        let aside = tempfile::Builder::new()
+            .prefix("deleted-")
+            .tempdir_in(scratch)
+            .map_err(FaultError::file("make a folder in", scratch))?
+            .keep()
+            .join("entry");
+        fs::rename(&self.path, &aside).map_err(FaultError::file("move aside", &self.path))?;
+        let path = self.path.clone();
+        Ok(Undo::new(move || match fs::symlink_metadata(&path) {
+            Ok(_) => Ok(Undone::Superseded {
+                found: "a new file in its place".to_owned(),
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                match fs::rename(&aside, &path) {
+                    Ok(()) => Ok(Undone::Restored),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        Ok(Undone::Superseded {
+                            found: "the folder that it stood in is gone".to_owned(),
+                        })
+                    }
+                    Err(error) => Err(FaultError::file("move back", &path)(error)),
+                }
+            }
+            Err(error) => Err(FaultError::file("look at", &path)(error)),
+        }))
+    }
+}

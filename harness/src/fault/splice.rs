@@ -1,0 +1,150 @@
+//! The one way in which file faults change content, and change it back.
+
+use super::{FaultError, Undo, Undone};
+use std::fs::{File, FileTimes};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+/// Puts `new` in the place of the `old` bytes at `offset`, in place: same file, same inode.
+///
+/// Where the lengths differ, `old` must reach to the end of the file.
+#[derive(Debug)]
+pub(super) struct Splice {
+    path: PathBuf,
+    offset: u64,
+    old: Vec<u8>,
+    new: Vec<u8>,
+    /// Whether the file's times stay as they are, as they do when a disk rots.
+    silent: bool,
+}
+
+impl Splice {
+    /// Reads the `length` bytes of the file from `offset` on; `change` makes of them what is to stand there instead.
+    pub(super) fn plan(
+        path: &Path,
+        offset: u64,
+        length: u64,
+        change: impl FnOnce(&[u8]) -> Vec<u8>,
+    ) -> Result<Self, FaultError> {
+        let size = size(path)?;
+        let Some(end) = offset.checked_add(length).filter(|end| *end <= size) else {
+            return Err(FaultError::unfit(
+                format!("{length} bytes from offset {offset} on"),
+                format!("a file of {size} bytes"),
+            ));
+        };
+        let file = File::open(path).map_err(FaultError::file("open", path))?;
+        let old = read_at(&file, path, offset, length)?;
+        let new = change(&old);
+        debug_assert!(
+            old.len() == new.len() || end == size,
+            "only the end of a file can change its length"
+        );
+        Ok(Self {
+            path: path.to_owned(),
+            offset,
+            old,
+            new,
+            silent: false,
+        })
+    }
+
+    /// Changes one byte.
+    pub(super) fn of_byte(
+        path: &Path,
+        offset: u64,
+        change: impl Fn(u8) -> u8,
+    ) -> Result<Self, FaultError> {
+        Self::plan(path, offset, 1, |old| {
+            old.iter().copied().map(change).collect()
+        })
+    }
+
+    /// Whether the new bytes are the old ones.
+    pub(super) fn changes_nothing(&self) -> bool {
+        self.old == self.new
+    }
+
+    /// Keeps the file's modification time as it is.
+    pub(super) fn silently(mut self) -> Self {
+        self.silent = true;
+        self
+    }
+
+    /// Changes the file. What it gives changes it back, if the changed bytes are still there.
+    pub(super) fn apply(self) -> Result<Undo, FaultError> {
+        self.put(&self.new, self.old.len())?;
+        Ok(Undo::new(move || self.take_back()))
+    }
+
+    fn take_back(self) -> Result<Undone, FaultError> {
+        let superseded = |found: &str| {
+            Ok(Undone::Superseded {
+                found: found.to_owned(),
+            })
+        };
+        let file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return superseded("the file is gone");
+            }
+            Err(error) => return Err(FaultError::file("open", &self.path)(error)),
+        };
+        let after = self.new.len() as u64;
+        let size = size(&self.path)?;
+        let fits = if self.new.len() == self.old.len() {
+            size >= self.offset + after
+        } else {
+            size == self.offset + after
+        };
+        if !fits || read_at(&file, &self.path, self.offset, after)? != self.new {
+            return superseded("other content");
+        }
+        self.put(&self.old, self.new.len())?;
+        Ok(Undone::Restored)
+    }
+
+    /// Writes `bytes` over the `length` bytes at the offset, and cuts what is left of them.
+    fn put(&self, bytes: &[u8], length: usize) -> Result<(), FaultError> {
+        let told = |action| FaultError::file(action, &self.path);
+        let mut file = File::options()
+            .write(true)
+            .open(&self.path)
+            .map_err(told("open for writing"))?;
+        let times = file
+            .metadata()
+            .and_then(|metadata| Ok(FileTimes::new().set_modified(metadata.modified()?)))
+            .map_err(told("read the times of"))?;
+        file.seek(SeekFrom::Start(self.offset))
+            .and_then(|_| file.write_all(bytes))
+            .map_err(told("write"))?;
+        if bytes.len() < length {
+            file.set_len(self.offset + bytes.len() as u64)
+                .map_err(told("cut"))?;
+        }
+        if self.silent {
+            file.set_times(times).map_err(told("set the times of"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The size of a regular file in bytes.
+pub(super) fn size(path: &Path) -> Result<u64, FaultError> {
+    let metadata = std::fs::metadata(path).map_err(FaultError::file("look at", path))?;
+    if !metadata.is_file() {
+        return Err(FaultError::unfit(
+            "a regular file",
+            format!("{:?}", metadata.file_type()),
+        ));
+    }
+    Ok(metadata.len())
+}
+
+fn read_at(mut file: &File, path: &Path, offset: u64, length: u64) -> Result<Vec<u8>, FaultError> {
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(offset))
+        .and_then(|_| file.take(length).read_to_end(&mut bytes))
+        .map_err(FaultError::file("read", path))?;
+    Ok(bytes)
+}

@@ -1,0 +1,111 @@
+//! What runs leave for later ones, in Cargo's target folder: the last seed, and the latest record of each test.
+//!
+//! ```text
+//! target/chaos/TARGET/
+//!   last-seed
+//!   records/NAME.json
+//! ```
+
+use crate::case::file_name;
+use crate::entry::Origin;
+use crate::record::Record;
+use crate::seed::Seed;
+use std::env;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// The folder of a test target's history.
+#[derive(Clone, Debug)]
+pub(crate) struct History {
+    root: PathBuf,
+}
+
+impl History {
+    /// The history in the folder `given`, or else in the usual place for the tests of `origin`.
+    pub(crate) fn of(origin: &Origin, given: Option<&Path>) -> Self {
+        let root = given.map(Path::to_owned).unwrap_or_else(|| {
+            let target = target_folder(origin).unwrap_or_else(env::temp_dir);
+            target.join("chaos").join(origin.target)
+        });
+        Self { root }
+    }
+
+    /// The seed of the last run.
+    ///
+    /// # Errors
+    ///
+    /// When there was none, or its file is damaged; the text says what to do.
+    pub(crate) fn last_seed(&self) -> Result<Seed, String> {
+        let path = self.last_seed_file();
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(format!(
+                    "--seed last: there was no run before this one ({} does not exist); leave the option out for a fresh seed",
+                    path.display()
+                ));
+            }
+            Err(error) => return Err(format!("--seed last: {}: {error}", path.display())),
+        };
+        text.trim()
+            .parse()
+            .map_err(|error| format!("--seed last: {}: {error}", path.display()))
+    }
+
+    /// Remembers the seed of the run that begins.
+    pub(crate) fn set_last_seed(&self, seed: Seed) -> io::Result<()> {
+        write_atomically(&self.last_seed_file(), format!("{seed}\n").as_bytes())
+    }
+
+    /// Puts a record in the place of the test's last one.
+    pub(crate) fn keep(&self, record: &Record) -> io::Result<()> {
+        let file = format!("{}.json", file_name(&record.name));
+        write_atomically(
+            &self.root.join("records").join(file),
+            &serde_json::to_vec_pretty(record)?,
+        )
+    }
+
+    fn last_seed_file(&self) -> PathBuf {
+        self.root.join("last-seed")
+    }
+}
+
+/// Writes a file so that a reader sees the old one or the new one, never half of it. Missing folders are made.
+pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(content)?;
+    make_readable(file.as_file())?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// Temporary files are the owner's alone; reports are for everybody, as other build products are.
+#[cfg(unix)]
+fn make_readable(file: &fs::File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn make_readable(_file: &fs::File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Cargo's target folder: from the folder for temporary files that it gives integration tests, or by its mark above the binary.
+fn target_folder(origin: &Origin) -> Option<PathBuf> {
+    if let Some(tmpdir) = origin.target_tmpdir {
+        return Path::new(tmpdir).parent().map(Path::to_owned);
+    }
+    let binary = env::current_exe().ok()?;
+    let mut folders = binary.ancestors().skip(1);
+    folders
+        .find(|folder| folder.join("CACHEDIR.TAG").exists())
+        .map(Path::to_owned)
+}

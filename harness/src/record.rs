@@ -1,0 +1,157 @@
+//! The record of a case: one JSON document from which every report is made.
+//!
+//! The format has a version, [`Record::SCHEMA`]. Fields are only ever added within a version; readers ignore those they do not know.
+
+use crate::clock::ClockKind;
+use crate::fault::PlannedFault;
+use crate::seed::Seed;
+use crate::timeline::Event;
+use crate::verdict::Verdict;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Everything known about one run of one test.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Record {
+    /// The version of this format: [`Record::SCHEMA`].
+    pub schema: u32,
+    /// The test's name, such as `corruption::one_flipped_bit_is_refused`.
+    pub name: String,
+    /// The test's module with its crate, such as `chaos::corruption`.
+    pub module: String,
+    /// The test's tags, as they stand at the function.
+    pub tags: Vec<String>,
+    /// The doc comment: the failure scenario.
+    pub description: String,
+    /// The source file of the test, relative to the workspace.
+    pub file: String,
+    /// The line of its attribute, from 1.
+    pub line: u32,
+    /// The seed of the whole run.
+    pub root_seed: Seed,
+    /// The seed of this test.
+    pub seed: Seed,
+    /// How it ended.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// When it began, as RFC 3339 in UTC.
+    pub started_at: String,
+    /// From the start of its process to the end, in microseconds of real time.
+    pub duration_us: u64,
+    /// The limit that it had, in milliseconds of real time.
+    pub timeout_ms: u64,
+    /// The clock that it ran under.
+    pub clock: ClockKind,
+    /// How it was kept apart from other tests: `exec`.
+    pub isolation: String,
+    /// What was enforced while it ran.
+    pub sandbox: Sandbox,
+    /// The plan of faults, in the order of injection. Of two runs with the same seed it is the same.
+    pub faults: Vec<PlannedFault>,
+    /// All that happened, in order.
+    pub timeline: Vec<Event>,
+    /// What held at least once or always. None are collected yet.
+    pub oracles: Vec<serde_json::Value>,
+    /// What it left behind.
+    pub leaks: Leaks,
+    /// What it used.
+    pub resources: Resources,
+    /// What it printed.
+    pub output: Output,
+    /// The command that runs it again with the same seed.
+    pub replay: String,
+    /// Its folder, where that was kept.
+    pub kept: Option<PathBuf>,
+}
+
+impl Record {
+    /// The version of the format that this release writes.
+    pub const SCHEMA: u32 = 1;
+}
+
+/// What the harness enforced, part by part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Sandbox {
+    /// Writing is possible only below the test's directory.
+    pub files: Enforcement,
+    /// Modes, owners, times and attributes of other files cannot be changed.
+    pub metadata: Enforcement,
+    /// Nothing but the test's own loopback can be reached.
+    pub network: Enforcement,
+    /// No process outside can be signalled, traced or read.
+    pub processes: Enforcement,
+    /// Every process that the test starts ends with it.
+    pub containment: Enforcement,
+}
+
+impl Sandbox {
+    /// The parts with their names, in the order of headers and reports.
+    #[must_use]
+    pub fn parts(&self) -> [(&'static str, &Enforcement); 5] {
+        [
+            ("files", &self.files),
+            ("metadata", &self.metadata),
+            ("network", &self.network),
+            ("processes", &self.processes),
+            ("containment", &self.containment),
+        ]
+    }
+}
+
+/// Whether a part of the sandbox is enforced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Enforcement {
+    /// Whether it is.
+    pub enforced: bool,
+    /// By what, or why not.
+    pub how: String,
+}
+
+impl Enforcement {
+    pub(crate) fn enforced(by: impl Into<String>) -> Self {
+        Self {
+            enforced: true,
+            how: by.into(),
+        }
+    }
+
+    pub(crate) fn not(reason: impl Into<String>) -> Self {
+        Self {
+            enforced: false,
+            how: reason.into(),
+        }
+    }
+}
+
+/// What a test left behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Leaks {
+    /// The command lines of processes that were alive after it; they were ended.
+    pub processes: Vec<String>,
+}
+
+/// What a test used, as its own process told at the end; absent where it could not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Resources {
+    /// CPU time of all its threads, in microseconds.
+    pub cpu_us: Option<u64>,
+    /// Peak resident memory, in bytes.
+    pub peak_memory_bytes: Option<u64>,
+}
+
+/// What a test printed, standard output and standard error in order. Bytes that are not UTF-8 are replaced.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Output {
+    /// The text; of a long one the beginning and the end.
+    pub text: String,
+    /// How many bytes were printed in all.
+    pub total_bytes: u64,
+    /// How many of them, from the middle, are not in the text.
+    pub omitted_bytes: u64,
+}

@@ -1,0 +1,132 @@
+//! What `#[chaos]` leaves behind for the runner: one [`TestCase`] per function, collected at link time.
+
+use crate::clock::ClockKind;
+use crate::context::Context;
+use crate::outcome::Outcome;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// The body of a test, as the macro wraps it.
+#[derive(Clone, Copy, Debug)]
+pub enum Body {
+    /// Runs on the test's thread.
+    Sync(fn(Context) -> Outcome),
+    /// Runs on a Tokio runtime made for the test.
+    Async(fn(Context) -> Pin<Box<dyn Future<Output = Outcome>>>),
+}
+
+/// One registered test: everything known about it before it runs.
+pub struct TestCase {
+    path: &'static str,
+    tags: &'static [&'static str],
+    description: &'static str,
+    timeout: Option<Duration>,
+    clock: ClockKind,
+    file: &'static str,
+    line: u32,
+    body: Body,
+}
+
+inventory::collect!(TestCase);
+
+/// The tag of tests that must leave nothing changed outside their own directory.
+pub(crate) const NON_DESTRUCTIVE: &str = "non_destructive";
+
+impl TestCase {
+    /// Not public API: called by the code that `#[chaos]` generates.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "called by generated code alone, and must be const"
+    )]
+    pub const fn new(
+        path: &'static str,
+        tags: &'static [&'static str],
+        description: &'static str,
+        timeout: Option<Duration>,
+        clock: ClockKind,
+        file: &'static str,
+        line: u32,
+        body: Body,
+    ) -> Self {
+        Self {
+            path,
+            tags,
+            description,
+            timeout,
+            clock,
+            file,
+            line,
+            body,
+        }
+    }
+
+    /// The name to select by: the function's path inside its crate, such as `corruption::one_flipped_bit`.
+    pub(crate) fn name(&self) -> &'static str {
+        self.path
+            .split_once("::")
+            .map_or(self.path, |(_crate, rest)| rest)
+    }
+
+    /// The module of the test, with its crate: `chaos::corruption`.
+    pub(crate) fn module(&self) -> &'static str {
+        self.path
+            .rsplit_once("::")
+            .map_or(self.path, |(module, _function)| module)
+    }
+
+    pub(crate) fn tags(&self) -> &'static [&'static str] {
+        self.tags
+    }
+
+    pub(crate) fn has_tag(&self, tag: &str) -> bool {
+        self.tags.contains(&tag)
+    }
+
+    /// The doc comment.
+    pub(crate) fn description(&self) -> &'static str {
+        self.description
+    }
+
+    /// The test's own limit of real time, if it declares one.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    pub(crate) fn clock(&self) -> ClockKind {
+        self.clock
+    }
+
+    /// The source file, as the compiler was given it, and the line of the attribute.
+    pub(crate) fn location(&self) -> (&'static str, u32) {
+        (self.file, self.line)
+    }
+
+    pub(crate) fn body(&self) -> Body {
+        self.body
+    }
+}
+
+impl fmt::Debug for TestCase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestCase")
+            .field("path", &self.path)
+            .field("tags", &self.tags)
+            .finish_non_exhaustive()
+    }
+}
+
+/// All registered tests, sorted by name: the order of collection is the linker's and means nothing.
+pub(crate) fn all() -> Vec<&'static TestCase> {
+    let mut tests: Vec<_> = inventory::iter::<TestCase>.into_iter().collect();
+    tests.sort_by_key(|test| test.name());
+    tests
+}
+
+/// The test of exactly this name.
+pub(crate) fn find(name: &str) -> Option<&'static TestCase> {
+    inventory::iter::<TestCase>
+        .into_iter()
+        .find(|test| test.name() == name)
+}

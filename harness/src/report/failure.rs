@@ -1,0 +1,115 @@
+//! A failure, told to a person: what happened, what was injected, what the system did, how to see it again.
+
+use crate::output::end_of;
+use crate::record::Record;
+use crate::timeline::{Event, What};
+use std::fmt::Write as _;
+
+/// How many of the last events are shown.
+const EVENTS: usize = 20;
+/// How much of the end of the output is shown, in bytes.
+const OUTPUT: usize = 4096;
+
+/// The whole story of a failed case.
+pub(crate) fn tell(record: &Record) -> String {
+    let mut text = record.verdict.to_string();
+    section(&mut text, "scenario", record.description.lines());
+    section(
+        &mut text,
+        "faults",
+        record
+            .faults
+            .iter()
+            .map(|fault| format!("{}. {fault}", fault.id)),
+    );
+    if !record.leaks.processes.is_empty() {
+        section(&mut text, "left behind", &record.leaks.processes);
+    }
+
+    let hidden = record.timeline.len().saturating_sub(EVENTS);
+    let title = if hidden == 0 {
+        "timeline".to_owned()
+    } else {
+        format!("timeline (after {hidden} earlier events)")
+    };
+    section(
+        &mut text,
+        &title,
+        record.timeline[hidden..].iter().map(event),
+    );
+
+    let shown = end_of(&record.output.text, OUTPUT);
+    let title = if shown.len() == record.output.text.len() {
+        "output".to_owned()
+    } else {
+        format!(
+            "output (the end of {} bytes; all of it is in the record)",
+            record.output.total_bytes
+        )
+    };
+    section(&mut text, &title, shown.lines());
+
+    if let Some(kept) = &record.kept {
+        section(&mut text, "kept", [kept.display().to_string()]);
+    }
+    section(&mut text, "again", [&record.replay]);
+    text
+}
+
+/// A titled list, left out when it is empty.
+fn section(text: &mut String, title: &str, lines: impl IntoIterator<Item = impl AsRef<str>>) {
+    let mut lines = lines.into_iter().peekable();
+    if lines.peek().is_none() {
+        return;
+    }
+    let _ = write!(text, "\n  {title}:");
+    for line in lines {
+        let _ = write!(text, "\n    {}", line.as_ref());
+    }
+}
+
+/// An event in a line: `+12.345 ms  note  …`.
+fn event(event: &Event) -> String {
+    let mut line = format!("+{}", milliseconds(event.at_us));
+    if let Some(virtual_us) = event.virtual_us {
+        let _ = write!(line, " (virtual +{})", milliseconds(virtual_us));
+    }
+    line.push_str("  ");
+    let _ = match &event.what {
+        What::Started => write!(line, "started"),
+        What::Note { text } => write!(line, "note: {text}"),
+        What::Log {
+            level,
+            target,
+            message,
+            fields,
+        } => {
+            let _ = write!(line, "{level} {target}: {message}");
+            for (name, value) in fields {
+                let _ = write!(line, " {name}={value}");
+            }
+            Ok(())
+        }
+        What::FaultInjected { fault } => write!(line, "fault {} injected: {fault}", fault.id),
+        What::FaultUndone { id, result } => write!(line, "fault {id} {result}"),
+        What::ClockAdvanced { by_us } => write!(line, "clock advanced by {}", milliseconds(*by_us)),
+        What::Panicked {
+            message,
+            location,
+            expected,
+        } => write!(
+            line,
+            "{}panic on thread '{}' at {}: {message}",
+            if *expected { "expected " } else { "" },
+            event.thread,
+            location.as_deref().unwrap_or("an unknown place")
+        ),
+        What::Skipped { reason } => write!(line, "skipped: {reason}"),
+        What::Finished { .. } => write!(line, "finished"),
+    };
+    line
+}
+
+fn milliseconds(us: u64) -> String {
+    format!("{}.{:03} ms", us / 1000, us % 1000)
+}

@@ -1,0 +1,95 @@
+//! The JUnit report.
+//!
+//! The attributes follow what the common readers look for: `name` is the whole name of the test and unique, `classname` its module
+//! with the crate, `time` stands everywhere in seconds, `file` and `line` (not in the original schema, read by several) at each test.
+
+use crate::history::write_atomically;
+use crate::record::Record;
+use crate::report;
+use crate::seed::Seed;
+use crate::verdict::Verdict;
+use chrono::{DateTime, FixedOffset};
+use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+/// Writes the report of a run; `took` is its duration.
+pub(crate) fn write(
+    path: &Path,
+    suite: &str,
+    seed: Seed,
+    records: &[Record],
+    took: Duration,
+) -> io::Result<()> {
+    let mut report = Report::new(suite);
+    let mut tests = TestSuite::new(suite);
+    tests
+        .add_property(Property::new("seed", seed.to_string()))
+        .set_time(took);
+    if let Some(record) = records.first() {
+        tests.add_property(Property::new("isolation", record.isolation.as_str()));
+        for (part, enforcement) in record.sandbox.parts() {
+            let mark = if enforcement.enforced {
+                ""
+            } else {
+                "not enforced: "
+            };
+            tests.add_property(Property::new(
+                format!("sandbox.{part}"),
+                format!("{mark}{}", enforcement.how),
+            ));
+        }
+    }
+    if let Some(began) = records.iter().filter_map(started_at).min() {
+        report.set_timestamp(began);
+        tests.set_timestamp(began);
+    }
+    tests.add_test_cases(records.iter().map(test_case));
+    report.set_time(took).add_test_suite(tests);
+    let text = report.to_string().map_err(io::Error::other)?;
+    write_atomically(path, text.as_bytes())
+}
+
+fn test_case(record: &Record) -> TestCase {
+    let mut status = match &record.verdict {
+        Verdict::Passed => TestCaseStatus::success(),
+        Verdict::Skipped { .. } => TestCaseStatus::skipped(),
+        // JUnit's *error* is trouble of the harness, *failure* what the test found.
+        Verdict::Lost { .. } => TestCaseStatus::non_success(NonSuccessKind::Error),
+        _ => TestCaseStatus::non_success(NonSuccessKind::Failure),
+    };
+    match &record.verdict {
+        Verdict::Passed => {}
+        Verdict::Skipped { reason } => {
+            status.set_message(reason.as_str());
+        }
+        failed => {
+            status
+                .set_type(failed.kind())
+                .set_message(failed.to_string())
+                .set_description(format!(
+                    "seed {} (root seed {})\n{}",
+                    record.seed,
+                    record.root_seed,
+                    report::failure(record)
+                ));
+        }
+    }
+    let mut case = TestCase::new(record.name.as_str(), status);
+    case.set_classname(record.module.as_str())
+        .set_time(Duration::from_micros(record.duration_us))
+        .set_system_out(record.output.text.as_str());
+    if let Some(began) = started_at(record) {
+        case.set_timestamp(began);
+    }
+    case.extra
+        .insert("file".into(), record.file.as_str().into());
+    case.extra
+        .insert("line".into(), record.line.to_string().into());
+    case
+}
+
+fn started_at(record: &Record) -> Option<DateTime<FixedOffset>> {
+    DateTime::parse_from_rfc3339(&record.started_at).ok()
+}

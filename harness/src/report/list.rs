@@ -1,0 +1,24 @@
+//! `--list`: the tests, and for people what each is about.
+
+use crate::registration::TestCase;
+use std::io::{self, Write};
+
+/// Lists `tests`: in the terse form, which tools read, a line `NAME: test` for each and nothing else.
+pub(crate) fn list(out: &mut impl Write, tests: &[&TestCase], terse: bool) -> io::Result<()> {
+    for test in tests {
+        writeln!(out, "{}: test", test.name())?;
+        if !terse {
+            if !test.tags().is_empty() {
+                writeln!(out, "    [{}]", test.tags().join(", "))?;
+            }
+            for line in test.description().lines() {
+                writeln!(out, "    {line}")?;
+            }
+        }
+    }
+    if !terse {
+        let plural = if tests.len() == 1 { "" } else { "s" };
+        writeln!(out, "\n{} test{plural}, 0 benchmarks", tests.len())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,374 @@
+//! A whole run: read the command line, select, run each case, report, conclude.
+
+use crate::case::{CaseDir, CaseSpec};
+use crate::cli::{KeepDirs, NoTests, Options, SeedChoice};
+use crate::entry::Origin;
+use crate::history::History;
+use crate::isolation;
+use crate::output;
+use crate::record::{Leaks, Output, Record, Resources};
+use crate::registration::{self, NON_DESTRUCTIVE, TestCase};
+use crate::report;
+use crate::seed::Seed;
+use crate::selection::Selection;
+use crate::supervisor::Ending;
+use crate::timeline::{self, What, microseconds};
+use crate::verdict::{Verdict, judge};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime};
+use tempfile::TempDir;
+
+/// The harness itself failed.
+const HARNESS_FAILED: u8 = 1;
+/// The command line is wrong.
+const USAGE: u8 = 2;
+/// Nothing was selected.
+const NOTHING_SELECTED: u8 = 4;
+/// At least one test failed; libtest's code.
+const TESTS_FAILED: u8 = 101;
+
+/// How much of the end of the output is searched for the runtime's last words.
+const LAST_WORDS: usize = 16 * 1024;
+
+/// Runs what the command line asks for.
+pub(crate) fn main(origin: &Origin) -> ExitCode {
+    let options = Options::parse_or_exit();
+    let selection = Selection::new(registration::all(), &options);
+    for warning in &selection.warnings {
+        eprintln!("warning: {warning}");
+    }
+    if options.libtest.list {
+        let listed = report::list(
+            &mut io::stdout().lock(),
+            &selection.selected,
+            options.is_terse(),
+        );
+        return ended(listed.map(|()| ExitCode::SUCCESS));
+    }
+    if let Some(code) = refuse_nothing(&selection, &options) {
+        return code;
+    }
+    let history = History::of(origin, options.history.as_deref());
+    let seed = match options.seed {
+        None => Seed::fresh(),
+        Some(SeedChoice::Given(seed)) => seed,
+        Some(SeedChoice::Last) => match history.last_seed() {
+            Ok(seed) => seed,
+            Err(reason) => {
+                eprintln!("error: {reason}");
+                return ExitCode::from(USAGE);
+            }
+        },
+    };
+    ended(Run::new(origin, options, history, seed).and_then(|run| run.execute(selection)))
+}
+
+fn ended(result: io::Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::from(HARNESS_FAILED)
+    })
+}
+
+/// What to exit with when a name is unknown or nothing is selected; `None` when the run can go on.
+fn refuse_nothing(selection: &Selection, options: &Options) -> Option<ExitCode> {
+    let asked = options.filters().next().is_some();
+    let default = if options.libtest.exact && asked || options.ours_given {
+        NoTests::Fail
+    } else {
+        NoTests::Warn
+    };
+    let action = options.no_tests.unwrap_or(default);
+    let word = if action == NoTests::Fail {
+        "error"
+    } else {
+        "warning"
+    };
+    let nothing = selection.selected.is_empty();
+    if action != NoTests::Pass {
+        for missing in &selection.missing {
+            eprintln!("{word}: {missing}");
+        }
+        if nothing {
+            let total = selection.deselected.len();
+            eprintln!(
+                "{word}: none of the {total} tests is selected (--list shows them; --no-tests=pass|warn|fail says what to make of this)"
+            );
+        }
+    }
+    let failed = action == NoTests::Fail && (nothing || !selection.missing.is_empty());
+    failed.then(|| ExitCode::from(NOTHING_SELECTED))
+}
+
+/// A run in progress.
+struct Run {
+    origin: Origin,
+    options: Options,
+    history: History,
+    seed: Seed,
+    began: Instant,
+    /// The folders of the cases.
+    dir: TempDir,
+    records: Mutex<Vec<Record>>,
+    /// What the harness itself could not do; each fails the run.
+    trouble: Mutex<Vec<String>>,
+}
+
+impl Run {
+    fn new(origin: &Origin, options: Options, history: History, seed: Seed) -> io::Result<Self> {
+        history.set_last_seed(seed).map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("failed to write down the seed of this run: {error}"),
+            )
+        })?;
+        Ok(Self {
+            origin: *origin,
+            options,
+            history,
+            seed,
+            began: Instant::now(),
+            dir: tempfile::Builder::new()
+                .prefix("clarity-chaos-")
+                .tempdir()?,
+            records: Mutex::default(),
+            trouble: Mutex::default(),
+        })
+    }
+
+    fn execute(self, selection: Selection) -> io::Result<ExitCode> {
+        let total = selection.selected.len() + selection.deselected.len();
+        let header = report::header(
+            selection.selected.len(),
+            total,
+            self.seed,
+            isolation::NAME,
+            &isolation::sandbox(),
+        );
+        if self.options.is_json() {
+            eprintln!("{header}");
+        } else {
+            println!("{header}");
+            io::stdout().flush()?;
+        }
+
+        // libtest-mimic counts what it filters out itself, so it is told which tests are not wanted, each by its exact name.
+        let arguments = Arguments {
+            filter: None,
+            exact: true,
+            ignored: false,
+            skip: selection
+                .deselected
+                .iter()
+                .map(|test| test.name().to_owned())
+                .collect(),
+            ..self.options.libtest.clone()
+        };
+        let run = Arc::new(self);
+        let trials = selection
+            .selected
+            .iter()
+            .chain(&selection.deselected)
+            .map(|test| {
+                let (run, test) = (Arc::clone(&run), *test);
+                Trial::ignorable_test(test.name(), move || run.trial(test))
+            })
+            .collect();
+        let conclusion = libtest_mimic::run(&arguments, trials);
+        let run = Arc::into_inner(run).expect("every trial has run or was dropped");
+        run.conclude(conclusion.has_failed())
+    }
+
+    /// Runs one test, and puts its record where reports will look for it.
+    fn trial(&self, test: &'static TestCase) -> Result<Completion, Failed> {
+        let record = self.case(test);
+        if let Err(error) = self.history.keep(&record) {
+            self.note_trouble(format!(
+                "failed to write the record of {}: {error}",
+                record.name
+            ));
+        }
+        let result = match &record.verdict {
+            Verdict::Passed => Ok(Completion::Completed),
+            Verdict::Skipped { reason } => Ok(Completion::ignored_with(reason)),
+            _ => Err(report::failure(&record).into()),
+        };
+        locked(&self.records).push(record);
+        result
+    }
+
+    fn case(&self, test: &'static TestCase) -> Record {
+        let spec = CaseSpec {
+            name: test.name().to_owned(),
+            seed: self.seed.child("test", test.name()),
+            timeout: test.timeout().unwrap_or(self.options.timeout),
+            grace: self.options.grace,
+            log: self.options.log.clone(),
+        };
+        let started_at = humantime::format_rfc3339_micros(SystemTime::now()).to_string();
+        let mut record = self.blank_record(test, &spec, started_at);
+        match isolation::run(self.dir.path(), &spec, self.options.libtest.nocapture) {
+            Ok((case, ending)) => self.fill(&mut record, test, &spec, &case, ending),
+            Err(error) => {
+                record.verdict = Verdict::Lost {
+                    error: error.to_string(),
+                };
+            }
+        }
+        record
+    }
+
+    /// The record as far as it is known before the test has run.
+    fn blank_record(&self, test: &TestCase, spec: &CaseSpec, started_at: String) -> Record {
+        let (file, line) = test.location();
+        Record {
+            schema: Record::SCHEMA,
+            name: spec.name.clone(),
+            module: test.module().to_owned(),
+            tags: test.tags().iter().map(ToString::to_string).collect(),
+            description: test.description().to_owned(),
+            file: file.to_owned(),
+            line,
+            root_seed: self.seed,
+            seed: spec.seed,
+            verdict: Verdict::Passed,
+            started_at,
+            duration_us: 0,
+            timeout_ms: u64::try_from(spec.timeout.as_millis()).unwrap_or(u64::MAX),
+            clock: test.clock(),
+            isolation: isolation::NAME.to_owned(),
+            sandbox: isolation::sandbox(),
+            faults: Vec::new(),
+            timeline: Vec::new(),
+            oracles: Vec::new(),
+            leaks: Leaks::default(),
+            resources: Resources::default(),
+            output: Output::default(),
+            replay: format!(
+                "cargo test -p {} --test {} -- --exact {} --seed {}",
+                self.origin.package, self.origin.target, spec.name, self.seed
+            ),
+            kept: None,
+        }
+    }
+
+    /// Adds what the case left in its folder, concludes, and removes or keeps the folder.
+    fn fill(
+        &self,
+        record: &mut Record,
+        test: &TestCase,
+        spec: &CaseSpec,
+        case: &CaseDir,
+        ending: Ending,
+    ) {
+        let read = timeline::read(&case.timeline())
+            .and_then(|events| Ok((events, output::read(&case.output())?)));
+        let verdict = match read {
+            Ok((events, output)) => {
+                record.timeline = events;
+                record.output = output;
+                judge(
+                    &record.timeline,
+                    &ending,
+                    spec.timeout,
+                    output::end_of(&record.output.text, LAST_WORDS),
+                    !test.has_tag(NON_DESTRUCTIVE),
+                )
+            }
+            Err(error) => Verdict::Lost {
+                error: format!("failed to read back what the test left: {error}"),
+            },
+        };
+        for event in &record.timeline {
+            match &event.what {
+                What::FaultInjected { fault } => record.faults.push(fault.clone()),
+                What::Finished {
+                    cpu_us,
+                    peak_memory_bytes,
+                    ..
+                } => {
+                    record.resources = Resources {
+                        cpu_us: *cpu_us,
+                        peak_memory_bytes: *peak_memory_bytes,
+                    };
+                }
+                _ => {}
+            }
+        }
+        record.duration_us = microseconds(ending.duration);
+        record.leaks.processes = ending.left_behind;
+        let keep = match self.options.keep_dirs {
+            KeepDirs::Never => false,
+            KeepDirs::Failed => verdict.is_failure(),
+            KeepDirs::Always => true,
+        };
+        record.verdict = verdict;
+        if keep {
+            record.kept = Some(case.root().to_owned());
+        } else if let Err(error) = fs::remove_dir_all(case.root()) {
+            self.note_trouble(format!(
+                "failed to remove {}: {error}",
+                case.root().display()
+            ));
+        }
+    }
+
+    fn note_trouble(&self, what: String) {
+        locked(&self.trouble).push(what);
+    }
+
+    /// Writes the reports, says where things are, and gives the exit code.
+    fn conclude(self, failed: bool) -> io::Result<ExitCode> {
+        let took = self.began.elapsed();
+        let mut records = self
+            .records
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut trouble = self
+            .trouble
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        records.sort_by(|a, b| a.name.cmp(&b.name));
+
+        if let Some(path) = &self.options.junit {
+            let suite = format!("{}::{}", self.origin.package, self.origin.target);
+            if let Err(error) = report::junit(path, &suite, self.seed, &records, took) {
+                trouble.push(format!(
+                    "failed to write the JUnit report {}: {error}",
+                    path.display()
+                ));
+            }
+        }
+        if records.iter().any(|record| record.kept.is_some()) {
+            let _kept: PathBuf = self.dir.keep();
+        } else {
+            self.dir.close()?;
+        }
+        if failed && !self.options.is_json() {
+            println!("run the failed tests again:");
+            for record in records.iter().filter(|record| record.verdict.is_failure()) {
+                println!("    {}", record.replay);
+            }
+            println!();
+        }
+        for what in &trouble {
+            eprintln!("error: {what}");
+        }
+        Ok(if failed {
+            ExitCode::from(TESTS_FAILED)
+        } else if !trouble.is_empty() {
+            ExitCode::from(HARNESS_FAILED)
+        } else {
+            ExitCode::SUCCESS
+        })
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,249 @@
+//! Supervision with a subreaper, a pidfd and `/proc`.
+
+use super::{Ending, Exit};
+use crate::case::CaseSpec;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, kill_process_group, pidfd_open,
+    set_child_subreaper, wait,
+};
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub(super) const CONTAINMENT: Result<(), &str> = Ok(());
+
+/// How long processes that were already told to end, but not waited for, may take to do so before they count as left behind.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// How long killed processes may take to die. Only the kernel can keep one longer (uninterruptible sleep).
+const DYING: Duration = Duration::from_secs(5);
+
+pub(super) fn supervise(command: &mut Command, spec: &CaseSpec) -> io::Result<Option<Ending>> {
+    set_child_subreaper(Some(getpid()))?;
+    let began = Instant::now();
+    // A group of its own: Ctrl-C in the terminal is the runner's to handle, and TERM reaches the test's helpers.
+    let mut test = command.process_group(0).spawn()?;
+    let test_pid = pid_of(&test);
+    let pidfd = pidfd_open(test_pid, PidfdFlags::empty())?;
+
+    let woken = wait_for(&pidfd, began + spec.timeout)?;
+    let timed_out = woken == Woken::Deadline;
+    match woken {
+        Woken::TestEnded => {}
+        Woken::Deadline => {
+            let _ = kill_process_group(test_pid, Signal::TERM); // fails when it has just ended
+            wait_for(&pidfd, Instant::now() + spec.grace)?;
+        }
+        Woken::RunnerGone => {
+            test.kill()?;
+            test.wait()?;
+            sweep()?;
+            return Ok(None);
+        }
+    }
+    test.kill()?; // does nothing to a process that has ended
+    let status = test.wait()?;
+    let duration = began.elapsed();
+    if !timed_out {
+        settle()?;
+    }
+    let left_behind = descendants();
+    sweep()?;
+    Ok(Some(Ending {
+        exit: Exit::from(status),
+        timed_out,
+        duration,
+        left_behind,
+    }))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Woken {
+    TestEnded,
+    Deadline,
+    RunnerGone,
+}
+
+/// Waits for the first of: the test's end, the deadline, the end of the runner (who holds our standard input open and never writes).
+fn wait_for(pidfd: &OwnedFd, deadline: Instant) -> io::Result<Woken> {
+    let stdin = io::stdin();
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(Woken::Deadline);
+        }
+        // A limit of centuries does not fit; a shorter wait only wakes us to wait again.
+        let wait = left.min(Duration::from_secs(3600));
+        let timeout = Timespec::try_from(wait).map_err(io::Error::other)?;
+        let mut watched = [
+            PollFd::new(pidfd, PollFlags::IN),
+            PollFd::new(&stdin, PollFlags::IN),
+        ];
+        match poll(&mut watched, Some(&timeout)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if !watched[0].revents().is_empty() {
+            return Ok(Woken::TestEnded);
+        }
+        if !watched[1].revents().is_empty() {
+            return Ok(Woken::RunnerGone);
+        }
+    }
+}
+
+/// Gives children that are already on their way out a moment to go.
+fn settle() -> io::Result<()> {
+    let deadline = Instant::now() + SETTLE;
+    while reap()? == Children::Alive && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+/// Kills all children, and the children that we inherit by that, until there are none.
+fn sweep() -> io::Result<()> {
+    let deadline = Instant::now() + DYING;
+    while reap()? == Children::Alive && Instant::now() < deadline {
+        let processes = processes();
+        for process in processes
+            .values()
+            .filter(|process| process.parent == getpid())
+        {
+            // Nobody else can reap our child, so its number cannot have been given to another process.
+            let _ = kill_process(process.pid, Signal::KILL);
+        }
+        thread::sleep(Duration::from_micros(200));
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Children {
+    Alive,
+    None,
+}
+
+/// Takes note of all children that have ended, and tells whether there are others.
+fn reap() -> io::Result<Children> {
+    loop {
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some(_ended)) => {}
+            Ok(None) => return Ok(Children::Alive),
+            Err(Errno::CHILD) => return Ok(Children::None),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The command lines of all living processes below this one.
+fn descendants() -> Vec<String> {
+    let processes = processes();
+    let is_below = |process: &Process| {
+        let mut parent = process.parent;
+        // A process can change its parent while we look, but never into a circle longer than all there are.
+        for _ in 0..processes.len() {
+            if parent == getpid() {
+                return true;
+            }
+            match processes.get(&parent) {
+                Some(next) => parent = next.parent,
+                None => return false,
+            }
+        }
+        false
+    };
+    let mut below: Vec<_> = processes
+        .values()
+        .filter(|process| is_below(process))
+        .collect();
+    below.sort_by_key(|process| process.pid.as_raw_nonzero());
+    below.into_iter().map(Process::command_line).collect()
+}
+
+struct Process {
+    pid: Pid,
+    parent: Pid,
+    /// The name of the program, for processes without a command line.
+    name: String,
+}
+
+impl Process {
+    /// Reads `/proc/PID/stat`: `PID (NAME) STATE PPID …`, where the name may hold anything, parentheses included.
+    fn parse(stat: &str) -> Option<Self> {
+        let (pid, rest) = stat.split_once(" (")?;
+        let (name, rest) = rest.rsplit_once(") ")?;
+        let mut fields = rest.split(' ');
+        let state = fields.next()?;
+        let parent = fields.next()?;
+        let alive = state != "Z" && state != "X";
+        alive.then_some(Self {
+            pid: Pid::from_raw(pid.parse().ok()?)?,
+            parent: Pid::from_raw(parent.parse().ok()?)?,
+            name: name.to_owned(),
+        })
+    }
+
+    fn command_line(&self) -> String {
+        let arguments =
+            fs::read(format!("/proc/{}/cmdline", self.pid.as_raw_nonzero())).unwrap_or_default();
+        let words: Vec<_> = arguments
+            .split(|byte| *byte == 0)
+            .filter(|word| !word.is_empty())
+            .map(String::from_utf8_lossy)
+            .collect();
+        if words.is_empty() {
+            format!("[{}]", self.name)
+        } else {
+            words.join(" ")
+        }
+    }
+}
+
+/// All living processes that can be seen, by number.
+fn processes() -> HashMap<Pid, Process> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter(|entry| {
+            entry
+                .file_name()
+                .as_encoded_bytes()
+                .first()
+                .is_some_and(u8::is_ascii_digit)
+        })
+        .filter_map(|entry| fs::read(entry.path().join("stat")).ok())
+        .filter_map(|stat| Process::parse(&String::from_utf8_lossy(&stat)))
+        .map(|process| (process.pid, process))
+        .collect()
+}
+
+fn pid_of(child: &Child) -> Pid {
+    Pid::from_child(child)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_programs_may_hold_parentheses_and_spaces() {
+        let process = Process::parse("17 (a) R (b c) S 4 17 17 0 -1").unwrap();
+        assert_eq!(process.pid.as_raw_nonzero().get(), 17);
+        assert_eq!(process.parent.as_raw_nonzero().get(), 4);
+        assert_eq!(process.name, "a) R (b c");
+    }
+
+    #[test]
+    fn the_dead_are_not_listed() {
+        assert!(Process::parse("17 (sh) Z 4 17 17 0 -1").is_none());
+        assert!(Process::parse("nonsense").is_none());
+    }
+}

@@ -1,0 +1,154 @@
+//! The process of one test: sets everything up, runs the body on a fresh thread, tells how it ended.
+
+use crate::case::{CaseDir, CaseSpec};
+use crate::clock::{Clock, TestTime};
+use crate::context::Context;
+use crate::fault::FaultLog;
+use crate::logs;
+use crate::outcome::Outcome;
+use crate::panics::Panics;
+use crate::registration::{self, Body, TestCase};
+use crate::resources;
+use crate::timeline::{BodyEnd, Timeline, What};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::thread;
+
+/// Runs the case in this folder, in this process.
+///
+/// # Errors
+///
+/// When the case cannot even begin; what the test does is on the timeline instead.
+pub(crate) fn run(case: &CaseDir) -> io::Result<ExitCode> {
+    let spec = case.read_spec()?;
+    let test = registration::find(&spec.name).ok_or_else(|| {
+        io::Error::other(format!("this binary has no test called `{}`", spec.name))
+    })?;
+    let end = Setup::new(test, &spec, case)?.run(test)?;
+    Ok(match end {
+        BodyEnd::Returned | BodyEnd::Skipped { .. } => ExitCode::SUCCESS,
+        _ => ExitCode::from(101),
+    })
+}
+
+/// What stands ready before the body begins.
+struct Setup {
+    time: TestTime,
+    timeline: Timeline,
+    panics: Panics,
+    faults: FaultLog,
+    context: Context,
+}
+
+impl Setup {
+    fn new(test: &TestCase, spec: &CaseSpec, case: &CaseDir) -> io::Result<Self> {
+        let time = TestTime::new(test.clock());
+        let timeline = Timeline::create(&case.timeline(), time.clone())?;
+        let panics = Panics::default();
+        panics.install(timeline.clone());
+        logs::install(
+            timeline.clone(),
+            spec.log.parse().map_err(io::Error::other)?,
+        );
+        let faults = FaultLog::new(spec.seed, case.dir(), case.undo(), timeline.clone());
+        let context = Context::new(
+            spec.name.clone(),
+            spec.seed,
+            case.dir(),
+            Clock::new(time.clone(), timeline.clone()),
+            timeline.clone(),
+            faults.clone(),
+            panics.clone(),
+        );
+        Ok(Self {
+            time,
+            timeline,
+            panics,
+            faults,
+            context,
+        })
+    }
+
+    fn run(self, test: &'static TestCase) -> io::Result<BodyEnd> {
+        self.timeline.record(What::Started);
+        let (body, context, time) = (test.body(), self.context.clone(), self.time.clone());
+        let panics = self.panics.clone();
+        // A fresh thread, named after the test: its `HashMap`s get keys of their own, its panics a name.
+        let returned = thread::Builder::new()
+            .name(test.name().to_owned())
+            .spawn(move || {
+                catch_unwind(AssertUnwindSafe(|| call(body, context, &time)))
+                    .map_err(|_payload| panics.last_of_this_thread())
+            })?
+            .join()
+            .map_err(|_payload| io::Error::other("the test's thread ended outside its body"))?;
+        let left_behind = self.faults.end();
+        let end = self.judge(returned, &left_behind);
+        self.timeline.record(What::Finished {
+            end: end.clone(),
+            cpu_us: resources::cpu_time_us(),
+            peak_memory_bytes: resources::peak_memory_bytes(),
+        });
+        Ok(end)
+    }
+
+    /// What the body's return or panic means, with all that happened beside it.
+    fn judge(
+        &self,
+        returned: Result<io::Result<Outcome>, Option<crate::panics::Panic>>,
+        left_behind: &[String],
+    ) -> BodyEnd {
+        let outcome = match returned {
+            Err(Some(panic)) if panic.expected => Ok(()),
+            Err(panic) => {
+                return BodyEnd::Panicked {
+                    message: panic
+                        .as_ref()
+                        .map_or_else(|| "an unknown panic".to_owned(), |p| p.message.clone()),
+                    location: panic.and_then(|p| p.location),
+                };
+            }
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(error)) => Err(format!("failed to start the test's runtime: {error}")),
+        };
+        match outcome {
+            Err(message) => match self.context.skip_reason() {
+                Some(reason) => BodyEnd::Skipped {
+                    reason: reason.to_owned(),
+                },
+                None => BodyEnd::Failed { message },
+            },
+            Ok(()) => {
+                let panics = self.panics.undeclared();
+                let unmet = self.panics.unmet();
+                if !panics.is_empty() {
+                    BodyEnd::PanickedElsewhere { panics }
+                } else if !unmet.is_empty() {
+                    BodyEnd::Failed {
+                        message: unmet.join("; "),
+                    }
+                } else if !left_behind.is_empty() {
+                    BodyEnd::Failed {
+                        message: format!("faults are left behind: {}", left_behind.join("; ")),
+                    }
+                } else {
+                    BodyEnd::Returned
+                }
+            }
+        }
+    }
+}
+
+/// Calls the body; an async one on a runtime of its own, which is gone when this returns or unwinds.
+fn call(body: Body, context: Context, time: &TestTime) -> io::Result<Outcome> {
+    match body {
+        Body::Sync(function) => Ok(function(context)),
+        Body::Async(function) => {
+            let runtime = time.runtime()?;
+            let returned = catch_unwind(AssertUnwindSafe(|| runtime.block_on(function(context))));
+            runtime.shut_down();
+            Ok(returned.unwrap_or_else(|payload| std::panic::resume_unwind(payload)))
+        }
+    }
+}

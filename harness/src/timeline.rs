@@ -1,0 +1,270 @@
+//! Everything that happens in a test, in order: one JSON line per event, written as it happens.
+//!
+//! The file is opened by the test's process and appended to event by event, so that what a killed process did until
+//! its end is known. The runner reads it back; see [`Event`] for the format.
+
+use crate::clock::TestTime;
+use crate::fault::{PlannedFault, Undone};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// One event of a test's timeline.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Event {
+    /// Real time since the test's process began, in microseconds.
+    pub at_us: u64,
+    /// Virtual time since the test began, in microseconds; absent under a real clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub virtual_us: Option<u64>,
+    /// The name of the thread that it happened on.
+    pub thread: String,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// What an [`Event`] tells. In JSON the variant's name stands in `event`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum What {
+    /// The test's body is about to run.
+    Started,
+    /// The test said something: [`Context::note`](crate::Context::note).
+    Note {
+        /// Its words.
+        text: String,
+    },
+    /// A `tracing` event of the code under test.
+    Log {
+        /// `ERROR`, `WARN`, `INFO`, `DEBUG` or `TRACE`.
+        level: String,
+        /// The module that it came from, unless the event names another target.
+        target: String,
+        /// The text of the event.
+        message: String,
+        /// All its other fields, as text.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        fields: BTreeMap<String, String>,
+    },
+    /// A fault took effect.
+    FaultInjected {
+        /// The row of the plan.
+        fault: PlannedFault,
+    },
+    /// A fault was undone.
+    FaultUndone {
+        /// The number of its row in the plan.
+        id: usize,
+        /// How that went.
+        result: Undone,
+    },
+    /// A virtual clock was moved by the test.
+    ClockAdvanced {
+        /// By how much, in microseconds.
+        by_us: u64,
+    },
+    /// Some thread panicked.
+    Panicked {
+        /// The panic's message.
+        message: String,
+        /// `file:line:column`, where known.
+        location: Option<String>,
+        /// Whether the test had declared it with `expect_panic` or `allow_panic`.
+        expected: bool,
+    },
+    /// The test asked to be skipped.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+    /// The body ended, and everything the harness holds for it was released. A process that ends without this event did not pass.
+    Finished {
+        /// How it ended.
+        end: BodyEnd,
+        /// CPU time of the whole process, in microseconds, where the system tells.
+        cpu_us: Option<u64>,
+        /// Peak resident memory of the process, in bytes, where the system tells.
+        peak_memory_bytes: Option<u64>,
+    },
+}
+
+/// How the body of a test ended, as its own process saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "end", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BodyEnd {
+    /// It returned, and nothing was amiss.
+    Returned,
+    /// It returned an error, or something that it declared did not hold.
+    Failed {
+        /// The error with its sources.
+        message: String,
+    },
+    /// It panicked.
+    Panicked {
+        /// The panic's message.
+        message: String,
+        /// `file:line:column`, where known.
+        location: Option<String>,
+    },
+    /// It returned, but there were panics that it had not declared, on other threads or caught on its own.
+    PanickedElsewhere {
+        /// One line for each.
+        panics: Vec<String>,
+    },
+    /// It asked to be skipped.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The writing end of a timeline. Clones write to the same file.
+#[derive(Clone, Debug)]
+pub(crate) struct Timeline {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    began: Instant,
+    time: TestTime,
+    log: Mutex<Log>,
+}
+
+#[derive(Debug)]
+struct Log {
+    file: File,
+    events: Vec<Event>,
+}
+
+impl Timeline {
+    /// A new timeline in a new file at `path`, beginning now.
+    pub(crate) fn create(path: &Path, time: TestTime) -> io::Result<Self> {
+        let file = File::options().append(true).create_new(true).open(path)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                began: Instant::now(),
+                time,
+                log: Mutex::new(Log {
+                    file,
+                    events: Vec::new(),
+                }),
+            }),
+        })
+    }
+
+    /// Appends an event that happens now, on this thread.
+    pub(crate) fn record(&self, what: What) {
+        let virtual_us = self.inner.time.virtual_now().map(microseconds);
+        let thread = std::thread::current()
+            .name()
+            .unwrap_or("unnamed")
+            .to_owned();
+        let mut log = self
+            .inner
+            .log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let event = Event {
+            // Read under the lock: the order in the file is the order of the times.
+            at_us: microseconds(self.inner.began.elapsed()),
+            virtual_us,
+            thread,
+            what,
+        };
+        let mut line =
+            serde_json::to_vec(&event).expect("an event has string keys and no failing types");
+        line.push(b'\n');
+        // A full disk must not take the test down with it: the runner sees the missing end and says so.
+        let _ = log.file.write_all(&line);
+        log.events.push(event);
+    }
+
+    /// A copy of all events so far.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.inner
+            .log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .events
+            .clone()
+    }
+}
+
+/// Reads a timeline back. A last line that a dying process left unfinished is dropped.
+///
+/// # Errors
+///
+/// When the file cannot be read, or a line other than the last is not an event.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<Event>> {
+    let text = std::fs::read(path)?;
+    let mut events = Vec::new();
+    let mut lines = text.split_inclusive(|byte| *byte == b'\n').peekable();
+    while let Some(line) = lines.next() {
+        match serde_json::from_slice(line) {
+            Ok(event) => events.push(event),
+            Err(_) if lines.peek().is_none() => break,
+            Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+        }
+    }
+    Ok(events)
+}
+
+/// In whole microseconds, saturating after 584,000 years.
+pub(crate) fn microseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ClockKind;
+
+    fn note(text: &str) -> What {
+        What::Note {
+            text: text.to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_read_back_even_when_the_writer_died_mid_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("timeline.jsonl");
+        let timeline = Timeline::create(&path, TestTime::new(ClockKind::Real)).unwrap();
+        timeline.record(note("one"));
+        timeline.record(note("two"));
+        assert_eq!(read(&path).unwrap(), timeline.events());
+
+        let mut text = std::fs::read(&path).unwrap();
+        text.extend_from_slice(b"{\"at_us\":12,\"thr");
+        std::fs::write(&path, &text).unwrap();
+        assert_eq!(read(&path).unwrap().len(), 2);
+
+        text.extend_from_slice(b"\n{\"at_us\":1,\"thread\":\"t\",\"event\":\"started\"}\n");
+        std::fs::write(&path, &text).unwrap();
+        assert!(read(&path).is_err(), "damage in the middle must be told");
+    }
+
+    #[test]
+    fn times_never_run_backwards() {
+        let dir = tempfile::tempdir().unwrap();
+        let timeline =
+            Timeline::create(&dir.path().join("t"), TestTime::new(ClockKind::Real)).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..100).for_each(|i| timeline.record(note(&i.to_string()))));
+            }
+        });
+        let events = timeline.events();
+        assert_eq!(events.len(), 400);
+        assert!(events.is_sorted_by_key(|event| event.at_us));
+    }
+}

@@ -1,0 +1,272 @@
+//! What the runner concludes about a case, from its timeline and from how its process ended.
+
+use crate::supervisor::{Ending, Exit};
+use crate::timeline::{BodyEnd, Event, What};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::Duration;
+
+/// The result of a case. In JSON the variant's name stands in `verdict`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The test returned, its record is complete, and nothing was amiss.
+    Passed,
+    /// The test asked to be skipped.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+    /// The test returned an error, or something it declared did not hold.
+    Failed {
+        /// The error with its sources.
+        message: String,
+    },
+    /// The test's body panicked.
+    Panicked {
+        /// The panic's message.
+        message: String,
+        /// `file:line:column`, where known.
+        location: Option<String>,
+    },
+    /// The body returned, but another thread or task panicked, or code under test caught a panic that the test had not declared.
+    PanickedElsewhere {
+        /// One line for each.
+        panics: Vec<String>,
+    },
+    /// The test did not end within its limit.
+    TimedOut {
+        /// The limit, in milliseconds.
+        limit_ms: u64,
+    },
+    /// A thread ran out of stack.
+    StackOverflow,
+    /// The process was ended by a signal.
+    Killed {
+        /// Its number.
+        signal: i32,
+    },
+    /// The process ended without telling how the test ended: something in it called `exit`.
+    ExitedEarly {
+        /// Its exit code.
+        code: i32,
+    },
+    /// The test passed, but left processes behind, though it is tagged `non_destructive`.
+    Leaked {
+        /// Their command lines.
+        processes: Vec<String>,
+    },
+    /// The harness itself could not run the case or learn how it ended.
+    Lost {
+        /// What went wrong.
+        error: String,
+    },
+}
+
+impl Verdict {
+    /// Whether the run fails because of it.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        !matches!(self, Self::Passed | Self::Skipped { .. })
+    }
+
+    /// The kind of verdict in a word or two, as in JSON: `timed_out`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Skipped { .. } => "skipped",
+            Self::Failed { .. } => "failed",
+            Self::Panicked { .. } => "panicked",
+            Self::PanickedElsewhere { .. } => "panicked_elsewhere",
+            Self::TimedOut { .. } => "timed_out",
+            Self::StackOverflow => "stack_overflow",
+            Self::Killed { .. } => "killed",
+            Self::ExitedEarly { .. } => "exited_early",
+            Self::Leaked { .. } => "leaked",
+            Self::Lost { .. } => "lost",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed => f.write_str("passed"),
+            Self::Skipped { reason } => write!(f, "skipped: {reason}"),
+            Self::Failed { message } => write!(f, "failed: {message}"),
+            Self::Panicked {
+                message,
+                location: Some(location),
+            } => write!(f, "panicked at {location}: {message}"),
+            Self::Panicked { message, .. } => write!(f, "panicked: {message}"),
+            Self::PanickedElsewhere { panics } => write!(
+                f,
+                "panicked beside the test's body (declare with `expect_panic` or `allow_panic` what is meant to happen): {}",
+                panics.join("; ")
+            ),
+            Self::TimedOut { limit_ms } => {
+                let limit = humantime::format_duration(Duration::from_millis(*limit_ms));
+                write!(f, "timed out after {limit}")
+            }
+            Self::StackOverflow => f.write_str("a thread ran out of stack"),
+            Self::Killed { signal } => match signal_name(*signal) {
+                Some(name) => write!(f, "killed by signal {signal} ({name})"),
+                None => write!(f, "killed by signal {signal}"),
+            },
+            Self::ExitedEarly { code } => write!(
+                f,
+                "the process exited with code {code} before the test had ended: something called `exit`"
+            ),
+            Self::Leaked { processes } => write!(
+                f,
+                "left {} behind (ended now): {}",
+                match processes.len() {
+                    1 => "a process".to_owned(),
+                    n => format!("{n} processes"),
+                },
+                processes.join("; ")
+            ),
+            Self::Lost { error } => write!(f, "the harness lost the case: {error}"),
+        }
+    }
+}
+
+/// What the signals that end processes mean; the numbers are the same on Linux and macOS.
+fn signal_name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        4 => "SIGILL: illegal instruction",
+        5 => "SIGTRAP",
+        6 => "SIGABRT: abort",
+        8 => "SIGFPE: arithmetic error",
+        9 => "SIGKILL: from outside, or the system ran out of memory",
+        11 => "SIGSEGV: invalid memory access",
+        13 => "SIGPIPE",
+        15 => "SIGTERM",
+        _ => return None,
+    })
+}
+
+/// Concludes. `output_end` is the last part of what the test printed, `may_leak` whether processes may be left behind.
+pub(crate) fn judge(
+    timeline: &[Event],
+    ending: &Ending,
+    limit: Duration,
+    output_end: &str,
+    may_leak: bool,
+) -> Verdict {
+    if ending.timed_out {
+        return Verdict::TimedOut {
+            limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
+        };
+    }
+    let finished = timeline.iter().rev().find_map(|event| match &event.what {
+        What::Finished { end, .. } => Some(end.clone()),
+        _ => None,
+    });
+    match (finished, ending.exit) {
+        // Whatever the test said of itself, a process that died afterwards did not end well.
+        (_, Exit::Signal(_)) if overflowed(output_end) => Verdict::StackOverflow,
+        (_, Exit::Signal(signal)) => Verdict::Killed { signal },
+        (None, Exit::Code(code)) => Verdict::ExitedEarly { code },
+        (Some(BodyEnd::Returned), Exit::Code(0)) => {
+            if may_leak || ending.left_behind.is_empty() {
+                Verdict::Passed
+            } else {
+                Verdict::Leaked {
+                    processes: ending.left_behind.clone(),
+                }
+            }
+        }
+        (Some(BodyEnd::Returned), Exit::Code(code)) => Verdict::ExitedEarly { code },
+        (Some(BodyEnd::Skipped { reason }), _) => Verdict::Skipped { reason },
+        (Some(BodyEnd::Failed { message }), _) => Verdict::Failed { message },
+        (Some(BodyEnd::Panicked { message, location }), _) => {
+            Verdict::Panicked { message, location }
+        }
+        (Some(BodyEnd::PanickedElsewhere { panics }), _) => Verdict::PanickedElsewhere { panics },
+    }
+}
+
+/// Rust's runtime aborts when a guard page is hit, and says so first; the signal alone would be that of any abort.
+fn overflowed(output_end: &str) -> bool {
+    output_end.contains("has overflowed its stack")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(exit: Exit) -> Ending {
+        Ending {
+            exit,
+            timed_out: false,
+            duration: Duration::from_millis(1),
+            left_behind: Vec::new(),
+        }
+    }
+
+    fn told(end: BodyEnd) -> Vec<Event> {
+        let json = serde_json::json!({ "at_us": 1, "thread": "t", "event": "finished",
+            "end": end, "cpu_us": null, "peak_memory_bytes": null });
+        vec![serde_json::from_value(json).unwrap()]
+    }
+
+    fn verdict(timeline: &[Event], ending: &Ending) -> Verdict {
+        judge(timeline, ending, Duration::from_secs(1), "", false)
+    }
+
+    #[test]
+    fn only_a_record_that_says_so_is_a_pass() {
+        let returned = told(BodyEnd::Returned);
+        assert_eq!(verdict(&returned, &ended(Exit::Code(0))), Verdict::Passed);
+        assert_eq!(
+            verdict(&[], &ended(Exit::Code(0))),
+            Verdict::ExitedEarly { code: 0 }
+        );
+        assert_eq!(
+            verdict(&returned, &ended(Exit::Code(7))),
+            Verdict::ExitedEarly { code: 7 }
+        );
+        assert_eq!(
+            verdict(&returned, &ended(Exit::Signal(11))),
+            Verdict::Killed { signal: 11 }
+        );
+    }
+
+    #[test]
+    fn a_stack_overflow_is_told_from_an_abort_by_what_the_runtime_printed() {
+        let abort = ended(Exit::Signal(6));
+        let judged = |output| judge(&[], &abort, Duration::from_secs(1), output, false);
+        assert_eq!(judged("aborting"), Verdict::Killed { signal: 6 });
+        assert_eq!(
+            judged("thread 'x' has overflowed its stack\n"),
+            Verdict::StackOverflow
+        );
+    }
+
+    #[test]
+    fn what_was_left_behind_matters_only_where_nothing_may_be() {
+        let mut ending = ended(Exit::Code(0));
+        ending.left_behind.push("sleep 1000".to_owned());
+        let returned = told(BodyEnd::Returned);
+        assert!(verdict(&returned, &ending).is_failure());
+        assert_eq!(
+            judge(&returned, &ending, Duration::from_secs(1), "", true),
+            Verdict::Passed
+        );
+    }
+
+    #[test]
+    fn a_limit_reached_outweighs_everything() {
+        let mut ending = ended(Exit::Signal(9));
+        ending.timed_out = true;
+        assert_eq!(
+            verdict(&told(BodyEnd::Returned), &ending),
+            Verdict::TimedOut { limit_ms: 1000 }
+        );
+    }
+}

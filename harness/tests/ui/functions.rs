@@ -1,0 +1,23 @@
+use clarity_chaos::{Context, chaos};
+
+/// Generic over a type.
+#[chaos]
+fn generic<T>(_cx: Context) {}
+
+/// Generic over a constant.
+#[chaos]
+fn constant<const N: usize>() {}
+
+/// More than the context.
+#[chaos]
+fn two_arguments(_cx: Context, _other: u32) {}
+
+/// Unsafe as a whole.
+#[chaos]
+unsafe fn dangerous() {}
+
+/// A virtual clock without Tokio.
+#[chaos(clock = "paused")]
+fn sync_under_virtual_time() {}
+
+fn main() {}

@@ -1,0 +1,35 @@
+use clarity_chaos::chaos;
+
+/// An option that does not exist.
+#[chaos(slow, timeot = "10s")]
+fn unknown_option() {}
+
+/// An option without its value.
+#[chaos(timeout)]
+fn no_value() {}
+
+/// A value that is no string.
+#[chaos(timeout = 10)]
+fn no_string() {}
+
+/// A tag twice.
+#[chaos(slow, breaker, slow)]
+fn duplicate_tag() {}
+
+/// An option twice.
+#[chaos(timeout = "1s", timeout = "2s")]
+fn duplicate_option() {}
+
+/// An operator of expressions as a tag.
+#[chaos(not)]
+fn reserved_word() {}
+
+/// A tag in quotes.
+#[chaos("slow")]
+fn quoted_tag() {}
+
+/// Two problems at once, both told.
+#[chaos(timeout = "soon", clock = "broken")]
+async fn two_problems() {}
+
+fn main() {}

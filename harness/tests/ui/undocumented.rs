@@ -1,0 +1,10 @@
+use clarity_chaos::chaos;
+
+#[chaos]
+fn nobody_knows_what_this_is_about() {}
+
+///
+#[chaos(slow)]
+fn an_empty_comment_is_none() {}
+
+fn main() {}
