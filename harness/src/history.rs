@@ -7,7 +7,7 @@
 //! ```
 
 use crate::case::file_name;
-use crate::entry::Origin;
+use crate::origin::Origin;
 use crate::record::Record;
 use crate::seed::Seed;
 use std::env;

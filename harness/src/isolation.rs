@@ -3,9 +3,10 @@
 //! One way is built: `exec`, which starts the test binary again for each case. It works on every system.
 
 use crate::case::{CaseDir, CaseSpec};
-use crate::entry::{self, Role};
+use crate::ending::Ending;
 use crate::record::{Enforcement, Sandbox};
-use crate::supervisor::{CONTAINMENT, Ending};
+use crate::role::Role;
+use crate::supervisor::CONTAINMENT;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
@@ -41,7 +42,7 @@ pub(crate) fn sandbox() -> Sandbox {
 /// When the case could not be started, or its supervisor did not say how it ended.
 pub(crate) fn run(run: &Path, spec: &CaseSpec, show_output: bool) -> io::Result<(CaseDir, Ending)> {
     let case = CaseDir::create(run, spec)?;
-    let mut supervisor = entry::command(Role::Supervisor, &case)?;
+    let mut supervisor = Role::Supervisor.command(&case)?;
     supervisor.stdin(Stdio::piped());
     #[cfg(unix)]
     {

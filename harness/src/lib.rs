@@ -57,6 +57,7 @@ mod case;
 mod cli;
 mod clock;
 mod context;
+mod ending;
 mod entry;
 #[cfg(feature = "unstable-explore")]
 mod explore;
@@ -65,6 +66,7 @@ mod history;
 mod isolation;
 mod logs;
 mod marker;
+mod origin;
 mod outcome;
 mod output;
 mod panics;
@@ -72,16 +74,18 @@ mod record;
 mod registration;
 mod report;
 mod resources;
+mod role;
 mod runner;
 mod seed;
 mod selection;
 mod supervisor;
 mod test_process;
+mod test_time;
 mod timeline;
 mod verdict;
 
 pub use clarity_chaos_macros::chaos;
-pub use clock::{Clock, ClockKind};
+pub use clock::Clock;
 pub use context::Context;
 #[cfg(feature = "unstable-explore")]
 pub use explore::{Crash, Errno, ExploreError, Explored, InjectedFailure};
@@ -90,6 +94,7 @@ pub use outcome::{Result, Skipped};
 pub use rand;
 pub use record::{Enforcement, Leaks, Output, Record, Resources, Sandbox};
 pub use seed::Seed;
+pub use test_time::ClockKind;
 pub use timeline::{BodyEnd, Event, What};
 pub use verdict::Verdict;
 
@@ -110,9 +115,10 @@ macro_rules! main {
 /// Not public API: used by the code that the macros generate.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::clock::ClockKind;
-    pub use crate::entry::{Origin, main};
+    pub use crate::entry::main;
+    pub use crate::origin::Origin;
     pub use crate::outcome::{IntoOutcome, Outcome};
     pub use crate::registration::{Body, TestCase};
+    pub use crate::test_time::ClockKind;
     pub use inventory;
 }

@@ -2,9 +2,9 @@
 //!
 //! The format has a version, [`Record::SCHEMA`]. Fields are only ever added within a version; readers ignore those they do not know.
 
-use crate::clock::ClockKind;
 use crate::fault::PlannedFault;
 use crate::seed::Seed;
+use crate::test_time::ClockKind;
 use crate::timeline::Event;
 use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,8 @@
 //! What `#[chaos]` leaves behind for the runner: one [`TestCase`] per function, collected at link time.
 
-use crate::clock::ClockKind;
 use crate::context::Context;
 use crate::outcome::Outcome;
+use crate::test_time::ClockKind;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;

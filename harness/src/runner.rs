@@ -2,16 +2,16 @@
 
 use crate::case::{CaseDir, CaseSpec};
 use crate::cli::{KeepDirs, NoTests, Options, SeedChoice};
-use crate::entry::Origin;
+use crate::ending::Ending;
 use crate::history::History;
 use crate::isolation;
+use crate::origin::Origin;
 use crate::output;
 use crate::record::{Leaks, Output, Record, Resources};
 use crate::registration::{self, NON_DESTRUCTIVE, TestCase};
 use crate::report;
 use crate::seed::Seed;
 use crate::selection::Selection;
-use crate::supervisor::Ending;
 use crate::timeline::{self, What, microseconds};
 use crate::verdict::{Verdict, judge};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};

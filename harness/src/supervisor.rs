@@ -17,52 +17,15 @@ use linux as platform;
 #[cfg(not(target_os = "linux"))]
 use portable as platform;
 
-use crate::case::CaseDir;
-use crate::case::CaseSpec;
-use crate::entry;
-use serde::{Deserialize, Serialize};
+use crate::case::{CaseDir, CaseSpec};
+use crate::ending::Ending;
+use crate::role::Role;
 use std::fs::File;
 use std::io;
-use std::process::{Command, ExitCode, ExitStatus, Stdio};
-use std::time::Duration;
+use std::process::{Command, ExitCode, Stdio};
 
 /// Whether every process that a test starts is found and ended on this system, and why not otherwise.
 pub(crate) const CONTAINMENT: Result<(), &str> = platform::CONTAINMENT;
-
-/// How a test's process ended, and what it left behind.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Ending {
-    pub(crate) exit: Exit,
-    /// Whether the limit was reached; `exit` is then what ending the process gave.
-    pub(crate) timed_out: bool,
-    /// From start to end, in real time.
-    pub(crate) duration: Duration,
-    /// The command lines of processes that were still alive after the test's own process had ended; they are no more.
-    pub(crate) left_behind: Vec<String>,
-}
-
-/// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Exit {
-    Code(i32),
-    Signal(i32),
-}
-
-impl From<ExitStatus> for Exit {
-    #[cfg(unix)]
-    fn from(status: ExitStatus) -> Self {
-        use std::os::unix::process::ExitStatusExt as _;
-        match (status.code(), status.signal()) {
-            (Some(code), _) => Self::Code(code),
-            (None, signal) => Self::Signal(signal.unwrap_or(0)),
-        }
-    }
-
-    #[cfg(not(unix))]
-    fn from(status: ExitStatus) -> Self {
-        Self::Code(status.code().unwrap_or(-1))
-    }
-}
 
 /// Runs the case in this folder in a process of its own, and leaves its [`Ending`] there.
 ///
@@ -91,7 +54,7 @@ fn command(case: &CaseDir) -> io::Result<Command> {
         .append(true)
         .create_new(true)
         .open(case.output())?;
-    let mut command = entry::command(entry::Role::Test, case)?;
+    let mut command = Role::Test.command(case)?;
     command
         .env("TMPDIR", case.tmp())
         .stdin(Stdio::null())

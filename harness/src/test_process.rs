@@ -1,7 +1,7 @@
 //! The process of one test: sets everything up, runs the body on a fresh thread, tells how it ended.
 
 use crate::case::{CaseDir, CaseSpec};
-use crate::clock::{Clock, TestTime};
+use crate::clock::Clock;
 use crate::context::Context;
 use crate::fault::FaultLog;
 use crate::logs;
@@ -9,6 +9,7 @@ use crate::outcome::Outcome;
 use crate::panics::Panics;
 use crate::registration::{self, Body, TestCase};
 use crate::resources;
+use crate::test_time::TestTime;
 use crate::timeline::{BodyEnd, Timeline, What};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -3,8 +3,8 @@
 //! The file is opened by the test's process and appended to event by event, so that what a killed process did until
 //! its end is known. The runner reads it back; see [`Event`] for the format.
 
-use crate::clock::TestTime;
 use crate::fault::{PlannedFault, Undone};
+use crate::test_time::TestTime;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -226,7 +226,7 @@ pub(crate) fn microseconds(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::ClockKind;
+    use crate::test_time::ClockKind;
 
     fn note(text: &str) -> What {
         What::Note {

@@ -1,6 +1,6 @@
 //! What the runner concludes about a case, from its timeline and from how its process ended.
 
-use crate::supervisor::{Ending, Exit};
+use crate::ending::{Ending, Exit};
 use crate::timeline::{BodyEnd, Event, What};
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -1,7 +1,7 @@
 //! Supervision with a subreaper, a pidfd and `/proc`.
 
-use super::{Ending, Exit};
 use crate::case::CaseSpec;
+use crate::ending::{Ending, Exit};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;

@@ -1,8 +1,8 @@
 //! Supervision where there is no subreaper: the test's process, and what its process group (Unix) or
 //! process tree (Windows) still tells, can be ended; a daemon escapes.
 
-use super::{Ending, Exit};
 use crate::case::CaseSpec;
+use crate::ending::{Ending, Exit};
 use std::io::{self, Read as _};
 use std::process::{Child, Command};
 use std::sync::Arc;
