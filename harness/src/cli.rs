@@ -4,7 +4,7 @@ use crate::logs::DEFAULT_FILTER;
 use crate::marker::Marker;
 use crate::seed::Seed;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
+use clap::{Arg, ArgMatches, Command, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 use libtest_mimic::{Arguments, FormatSetting};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -47,8 +47,8 @@ pub(crate) struct Options {
     #[command(flatten)]
     pub(crate) libtest: Arguments,
 
-    /// Further filters: a test runs when its name contains any of them
-    #[arg(value_name = "FILTER", help_heading = "Selection")]
+    /// All filters but the first: libtest-mimic takes one, and users expect any number.
+    #[arg(value_name = "FILTER", index = 2, hide = true)]
     pub(crate) more_filters: Vec<String>,
 
     /// Run only tests with this tag; given several times, with any of them
@@ -205,7 +205,7 @@ const OURS: [&str; 11] = [
 impl Options {
     /// Parses the process's arguments and environment; ends the process with code 2, or 0 after `--help`, where that is due.
     pub(crate) fn parse_or_exit() -> Self {
-        let mut command = Self::command();
+        let mut command = definition();
         let parsed = command
             .try_get_matches_from_mut(std::env::args_os())
             .and_then(|matches| Self::from_matches(&matches));
@@ -247,6 +247,69 @@ impl Options {
     }
 }
 
+/// The command line, with libtest-mimic's own flags told as they are here: some that do nothing there do something, and others have no use.
+fn definition() -> Command {
+    let told = |id, heading, help| {
+        move |command: Command| {
+            command.mut_arg(id, |argument: Arg| {
+                argument.help_heading(heading).help(help).long_help(help)
+            })
+        }
+    };
+    let hidden = |id| move |command: Command| command.mut_arg(id, |argument| argument.hide(true));
+
+    let mut command = Options::command();
+    command = told(
+        "filter",
+        "Selection",
+        "Run only tests whose names contain FILTER; given several times, any of them",
+    )(command);
+    command = told("exact", "Selection", "FILTERs and --skip are whole names")(command);
+    command = told(
+        "skip",
+        "Selection",
+        "Leave out tests whose names contain FILTER (repeatable)",
+    )(command);
+    command = told(
+        "list",
+        "Selection",
+        "List the selected tests with their tags and scenarios; with --format terse, their names alone",
+    )(command);
+    command = told(
+        "test_threads",
+        "Running",
+        "How many tests run at the same time [default: as many as there are processors]",
+    )(command);
+    command = told(
+        "nocapture",
+        "Reports",
+        "Show what tests print while they run, and not only what failed ones printed",
+    )(command);
+    command = told(
+        "show_output",
+        "Reports",
+        "Show what passed tests printed, too",
+    )(command);
+    command = told("quiet", "Reports", "One character per test: --format terse")(command);
+    command = told("format", "Reports", "How tests are told while they run")(command);
+    command = told("color", "Reports", "Whether to use colours")(command);
+    command = told(
+        "logfile",
+        "Reports",
+        "Write libtest's lines to this file instead of standard output",
+    )(command);
+    for id in [
+        "include_ignored",
+        "ignored",
+        "test",
+        "bench",
+        "unstable_flags",
+    ] {
+        command = hidden(id)(command);
+    }
+    command
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|error| format!("expected a duration such as 500ms, 30s or 2m ({error})"))
@@ -273,14 +336,14 @@ mod tests {
 
     fn parse(arguments: &[&str]) -> Result<Options, clap::Error> {
         let arguments = ["chaos"].iter().chain(arguments);
-        Options::command()
+        definition()
             .try_get_matches_from(arguments)
             .and_then(|matches| Options::from_matches(&matches))
     }
 
     #[test]
     fn the_definition_is_sound_and_knows_all_our_options() {
-        let command = Options::command();
+        let command = definition();
         command.clone().debug_assert();
         let selection_and_more = command
             .get_arguments()

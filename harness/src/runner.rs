@@ -344,10 +344,18 @@ impl Run {
                 ));
             }
         }
+        let dir = self.dir.path().to_owned();
         if records.iter().any(|record| record.kept.is_some()) {
             let _kept: PathBuf = self.dir.keep();
-        } else {
-            self.dir.close()?;
+        } else if let Err(error) = self.dir.close() {
+            trouble.push(format!("failed to remove {}: {error}", dir.display()));
+        }
+        if self.options.libtest.show_output && !self.options.is_json() {
+            for record in records.iter().filter(|r| !r.verdict.is_failure()) {
+                if !record.output.text.is_empty() {
+                    println!("---- {} printed ----\n{}", record.name, record.output.text);
+                }
+            }
         }
         if failed && !self.options.is_json() {
             println!("run the failed tests again:");

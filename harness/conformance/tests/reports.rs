@@ -89,6 +89,14 @@ fn output_is_captured_unless_it_is_asked_for() {
         "{}",
         shown.stdout
     );
+    let later = suite.run(["--exact", test, "--show-output"]);
+    assert!(
+        later
+            .stdout
+            .contains("---- endings::passes_and_tells printed ----\nprinted\n"),
+        "{}",
+        later.stdout
+    );
     assert_eq!(
         shown.records[test].output.text,
         "printed\nprinted as an error\n"
