@@ -32,9 +32,8 @@ pub(crate) struct CaseSpec {
 ///   spec.json        the order to run it
 ///   timeline.jsonl   its events, written as they happen
 ///   output           what it printed, stdout and stderr in order
-///   ending.json      how its process ended
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CaseDir {
     root: PathBuf,
 }
@@ -87,10 +86,6 @@ impl CaseDir {
 
     pub(crate) fn output(&self) -> PathBuf {
         self.root.join("output")
-    }
-
-    pub(crate) fn ending(&self) -> PathBuf {
-        self.root.join("ending.json")
     }
 }
 

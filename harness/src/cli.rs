@@ -1,5 +1,6 @@
 //! The command line of a chaos-test binary: libtest's flags, and ours beside them.
 
+use crate::isolation::Isolation;
 use crate::logs::DEFAULT_FILTER;
 use crate::marker::Marker;
 use crate::seed::Seed;
@@ -103,6 +104,15 @@ pub(crate) struct Options {
     #[arg(long = "timeout", value_name = "DURATION", env = "CHAOS_TIMEOUT", default_value = "30s", value_parser = positive_duration, help_heading = "Running")]
     pub(crate) timeout: Duration,
 
+    /// How tests are kept apart [default: fork on Linux, else exec]
+    #[arg(
+        long = "isolation",
+        value_enum,
+        env = "CHAOS_ISOLATION",
+        help_heading = "Running"
+    )]
+    pub(crate) isolation: Option<Isolation>,
+
     /// How long a test may take to end after its limit, before it is killed
     #[arg(long = "grace", value_name = "DURATION", env = "CHAOS_GRACE", default_value = "2s", value_parser = duration, help_heading = "Running")]
     pub(crate) grace: Duration,
@@ -188,7 +198,7 @@ impl FromStr for SeedChoice {
 }
 
 /// Our options, by their names in [`Options`].
-const OURS: [&str; 11] = [
+const OURS: [&str; 12] = [
     "tags",
     "skip_tags",
     "markers",
@@ -196,6 +206,7 @@ const OURS: [&str; 11] = [
     "seed",
     "timeout",
     "grace",
+    "isolation",
     "log",
     "junit",
     "history",

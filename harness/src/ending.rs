@@ -1,7 +1,6 @@
 //! How a test's process ended: what the supervisor tells the runner.
 
 use serde::{Deserialize, Serialize};
-use std::process::ExitStatus;
 use std::time::Duration;
 
 /// How a test's process ended, and what it left behind.
@@ -23,9 +22,10 @@ pub(crate) enum Exit {
     Signal(i32),
 }
 
-impl From<ExitStatus> for Exit {
+#[cfg(not(target_os = "linux"))]
+impl From<std::process::ExitStatus> for Exit {
     #[cfg(unix)]
-    fn from(status: ExitStatus) -> Self {
+    fn from(status: std::process::ExitStatus) -> Self {
         use std::os::unix::process::ExitStatusExt as _;
         match (status.code(), status.signal()) {
             (Some(code), _) => Self::Code(code),
@@ -34,7 +34,7 @@ impl From<ExitStatus> for Exit {
     }
 
     #[cfg(not(unix))]
-    fn from(status: ExitStatus) -> Self {
+    fn from(status: std::process::ExitStatus) -> Self {
         Self::Code(status.code().unwrap_or(-1))
     }
 }

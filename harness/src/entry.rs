@@ -12,22 +12,20 @@ use std::process::ExitCode;
 pub fn main(origin: Origin) -> ExitCode {
     match Assignment::parse(env::args_os().skip(1)) {
         None => runner::main(&origin),
-        Some(assignment) => assignment
-            .map_err(io::Error::other)
-            .and_then(|assignment| fulfil(&assignment))
-            .unwrap_or_else(|error| {
-                eprintln!("clarity-chaos: {error}");
-                ExitCode::FAILURE
-            }),
+        Some(assignment) => assignment.and_then(fulfil).unwrap_or_else(|error| {
+            eprintln!("clarity-chaos: {error}");
+            ExitCode::FAILURE
+        }),
     }
 }
 
-fn fulfil(assignment: &Assignment) -> io::Result<ExitCode> {
+fn fulfil(assignment: Assignment) -> io::Result<ExitCode> {
     match assignment.role {
-        Role::Supervisor => supervisor::run(&assignment.case),
-        Role::Test => {
+        Role::Supervisor(isolation) => supervisor::serve(isolation),
+        Role::Test(case) => {
             die_with(assignment.parent)?;
-            test_process::run(&assignment.case)
+            let code = test_process::run(&case)?;
+            Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))
         }
     }
 }

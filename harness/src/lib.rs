@@ -50,7 +50,7 @@
 //! - What a test draws depends on the root seed and its name alone. The order of threads and the network are the test's own affair.
 //! - Nothing is restricted yet: a test can write where the user can. Each run says so in its second line.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 mod case;
@@ -78,6 +78,7 @@ mod role;
 mod runner;
 mod seed;
 mod selection;
+mod slot;
 mod supervisor;
 mod test_process;
 mod test_time;
@@ -89,6 +90,7 @@ pub use clock::Clock;
 pub use context::Context;
 #[cfg(feature = "unstable-explore")]
 pub use explore::{Crash, Errno, ExploreError, Explored, InjectedFailure};
+pub use isolation::Isolation;
 pub use outcome::{Result, Skipped};
 /// The random-number traits that generators of [`Context::rng`] implement, in the version that they do.
 pub use rand;

@@ -2,8 +2,11 @@
 
 use crate::record::Output;
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 /// How much of a long output is kept from its beginning, in bytes.
 const HEAD: u64 = 1 << 20;
@@ -30,6 +33,37 @@ pub(crate) fn read(path: &Path) -> io::Result<Output> {
         text: String::from_utf8_lossy(&bytes).into_owned(),
         total_bytes: total,
         omitted_bytes: omitted,
+    })
+}
+
+/// How often what a test prints is copied on.
+const INTERVAL: Duration = Duration::from_millis(20);
+
+/// Copies what is appended to the file at `path` to standard output for as long as `work` goes on.
+pub(crate) fn copying<T>(path: &Path, work: impl FnOnce() -> T) -> T {
+    thread::scope(|scope| {
+        let (done, wait) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            let mut file = None;
+            loop {
+                let last = wait.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Timeout);
+                if file.is_none() {
+                    file = File::open(path).ok();
+                }
+                if let Some(file) = &mut file {
+                    let mut bytes = Vec::new();
+                    // Showing is a service: a closed terminal must not fail the test.
+                    let _ = file.read_to_end(&mut bytes);
+                    let _ = io::stdout().write_all(&bytes);
+                }
+                if last {
+                    break;
+                }
+            }
+        });
+        let result = work();
+        drop(done);
+        result
     })
 }
 

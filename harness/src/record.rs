@@ -3,6 +3,7 @@
 //! The format has a version, [`Record::SCHEMA`]. Fields are only ever added within a version; readers ignore those they do not know.
 
 use crate::fault::PlannedFault;
+use crate::isolation::Isolation;
 use crate::seed::Seed;
 use crate::test_time::ClockKind;
 use crate::timeline::Event;
@@ -43,8 +44,8 @@ pub struct Record {
     pub timeout_ms: u64,
     /// The clock that it ran under.
     pub clock: ClockKind,
-    /// How it was kept apart from other tests: `exec`.
-    pub isolation: String,
+    /// How it was kept apart from other tests.
+    pub isolation: Isolation,
     /// What was enforced while it ran.
     pub sandbox: Sandbox,
     /// The plan of faults, in the order of injection. Of two runs with the same seed it is the same.

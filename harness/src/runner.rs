@@ -4,7 +4,7 @@ use crate::case::{CaseDir, CaseSpec};
 use crate::cli::{KeepDirs, NoTests, Options, SeedChoice};
 use crate::ending::Ending;
 use crate::history::History;
-use crate::isolation;
+use crate::isolation::Isolation;
 use crate::origin::Origin;
 use crate::output;
 use crate::record::{Leaks, Output, Record, Resources};
@@ -12,6 +12,7 @@ use crate::registration::{self, NON_DESTRUCTIVE, TestCase};
 use crate::report;
 use crate::seed::Seed;
 use crate::selection::Selection;
+use crate::slot::Slots;
 use crate::timeline::{self, What, microseconds};
 use crate::verdict::{Verdict, judge};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -111,6 +112,8 @@ struct Run {
     options: Options,
     history: History,
     seed: Seed,
+    isolation: Isolation,
+    slots: Slots,
     began: Instant,
     /// The folders of the cases.
     dir: TempDir,
@@ -127,9 +130,12 @@ impl Run {
                 format!("failed to write down the seed of this run: {error}"),
             )
         })?;
+        let isolation = options.isolation.unwrap_or(Isolation::DEFAULT);
         Ok(Self {
             origin: *origin,
             options,
+            isolation,
+            slots: Slots::new(isolation),
             history,
             seed,
             began: Instant::now(),
@@ -147,8 +153,8 @@ impl Run {
             selection.selected.len(),
             total,
             self.seed,
-            isolation::NAME,
-            &isolation::sandbox(),
+            self.isolation.name(),
+            &self.isolation.sandbox(),
         );
         if self.options.is_json() {
             eprintln!("{header}");
@@ -212,7 +218,16 @@ impl Run {
         };
         let started_at = humantime::format_rfc3339_micros(SystemTime::now()).to_string();
         let mut record = self.blank_record(test, &spec, started_at);
-        match isolation::run(self.dir.path(), &spec, self.options.libtest.nocapture) {
+        let ran = CaseDir::create(self.dir.path(), &spec).and_then(|case| {
+            let run = || self.slots.run(&case);
+            let ending = if self.options.libtest.nocapture {
+                output::copying(&case.output(), run)
+            } else {
+                run()
+            }?;
+            Ok((case, ending))
+        });
+        match ran {
             Ok((case, ending)) => self.fill(&mut record, test, &spec, &case, ending),
             Err(error) => {
                 record.verdict = Verdict::Lost {
@@ -241,8 +256,8 @@ impl Run {
             duration_us: 0,
             timeout_ms: u64::try_from(spec.timeout.as_millis()).unwrap_or(u64::MAX),
             clock: test.clock(),
-            isolation: isolation::NAME.to_owned(),
-            sandbox: isolation::sandbox(),
+            isolation: self.isolation,
+            sandbox: self.isolation.sandbox(),
             faults: Vec::new(),
             timeline: Vec::new(),
             oracles: Vec::new(),
@@ -325,6 +340,7 @@ impl Run {
     /// Writes the reports, says where things are, and gives the exit code.
     fn conclude(self, failed: bool) -> io::Result<ExitCode> {
         let took = self.began.elapsed();
+        drop(self.slots);
         let mut records = self
             .records
             .into_inner()

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 #[derive(Debug)]
 pub struct Suite {
     binary: PathBuf,
+    isolation: &'static str,
     home: TempDir,
 }
 
@@ -32,17 +33,18 @@ pub struct Ran {
 }
 
 impl Suite {
-    /// The suite in this binary.
+    /// The suite in this binary, to be run with this isolation.
     ///
     /// # Panics
     ///
     /// When there is no room for its folders.
     #[must_use]
-    pub fn new(binary: impl Into<PathBuf>) -> Self {
+    pub fn new(binary: impl Into<PathBuf>, isolation: &'static str) -> Self {
         let home = tempfile::tempdir().expect("a temporary folder can be made");
         fs::create_dir(home.path().join("tmp")).expect("a new folder takes another");
         Self {
             binary: binary.into(),
+            isolation,
             home,
         }
     }
@@ -58,6 +60,7 @@ impl Suite {
             }
         }
         command
+            .env("CHAOS_ISOLATION", self.isolation)
             .env("CHAOS_HISTORY", self.history())
             .env("TMPDIR", self.tmp())
             .stdin(Stdio::null());

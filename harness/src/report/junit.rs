@@ -28,7 +28,7 @@ pub(crate) fn write(
         .add_property(Property::new("seed", seed.to_string()))
         .set_time(took);
     if let Some(record) = records.first() {
-        tests.add_property(Property::new("isolation", record.isolation.as_str()));
+        tests.add_property(Property::new("isolation", record.isolation.name()));
         for (part, enforcement) in record.sandbox.parts() {
             let mark = if enforcement.enforced {
                 ""

@@ -1,19 +1,19 @@
 //! Supervision with a subreaper, a pidfd and `/proc`.
 
-use crate::case::CaseSpec;
+use super::fork;
+use crate::case::{CaseDir, CaseSpec};
 use crate::ending::{Ending, Exit};
+use crate::isolation::Isolation;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, kill_process_group, pidfd_open,
-    set_child_subreaper, wait,
+    set_child_subreaper, wait, waitpid,
 };
 use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,43 +25,77 @@ const SETTLE: Duration = Duration::from_millis(200);
 /// How long killed processes may take to die. Only the kernel can keep one longer (uninterruptible sleep).
 const DYING: Duration = Duration::from_secs(5);
 
-pub(super) fn supervise(command: &mut Command, spec: &CaseSpec) -> io::Result<Option<Ending>> {
-    set_child_subreaper(Some(getpid()))?;
-    let began = Instant::now();
-    // A group of its own: Ctrl-C in the terminal is the runner's to handle, and TERM reaches the test's helpers.
-    let mut test = command.process_group(0).spawn()?;
-    let test_pid = pid_of(&test);
-    let pidfd = pidfd_open(test_pid, PidfdFlags::empty())?;
+/// This process, as the one that orphans below it fall to.
+#[derive(Debug)]
+pub(super) struct Supervisor {
+    isolation: Isolation,
+}
 
-    let woken = wait_for(&pidfd, began + spec.timeout)?;
-    let timed_out = woken == Woken::Deadline;
-    match woken {
-        Woken::TestEnded => {}
-        Woken::Deadline => {
-            let _ = kill_process_group(test_pid, Signal::TERM); // fails when it has just ended
+impl Supervisor {
+    pub(super) fn new(isolation: Isolation) -> io::Result<Self> {
+        set_child_subreaper(Some(getpid()))?;
+        Ok(Self { isolation })
+    }
+
+    /// The runner's next line; `None` when there will be no more.
+    pub(super) fn next_order(&mut self) -> io::Result<Option<String>> {
+        let mut order = String::new();
+        // Locked for this call alone: a forked test inherits a lock that is held, and could never take it.
+        let read = io::stdin().read_line(&mut order)?;
+        Ok((read > 0).then_some(order))
+    }
+
+    /// Runs a case to its end; `None` when the runner went away first.
+    pub(super) fn supervise(
+        &mut self,
+        case: &CaseDir,
+        spec: &CaseSpec,
+    ) -> io::Result<Option<Ending>> {
+        let began = Instant::now();
+        let test = match self.isolation {
+            Isolation::Exec => Pid::from_child(&super::execute(case)?),
+            Isolation::Fork => fork::test(case, super::output(case)?)?,
+        };
+        let pidfd = pidfd_open(test, PidfdFlags::empty())?;
+
+        let woken = wait_for(&pidfd, began + spec.timeout)?;
+        let timed_out = woken == Woken::Deadline;
+        if timed_out {
+            let _ = kill_process_group(test, Signal::TERM); // fails when it has just ended
             wait_for(&pidfd, Instant::now() + spec.grace)?;
         }
-        Woken::RunnerGone => {
-            test.kill()?;
-            test.wait()?;
-            sweep()?;
-            return Ok(None);
+        // Our child's number is its own until we have reaped it; killing one that has ended does nothing.
+        kill_process(test, Signal::KILL)?;
+        let exit = reap_test(test)?;
+        let duration = began.elapsed();
+        if woken == Woken::TestEnded {
+            settle()?;
+        }
+        let left_behind = descendants();
+        sweep()?;
+        Ok((woken != Woken::RunnerGone).then_some(Ending {
+            exit,
+            timed_out,
+            duration,
+            left_behind,
+        }))
+    }
+}
+
+/// Waits for the end of the test, which has come or is at hand.
+fn reap_test(test: Pid) -> io::Result<Exit> {
+    loop {
+        match waitpid(Some(test), WaitOptions::empty()) {
+            Ok(Some((_, status))) => {
+                return Ok(match status.exit_status() {
+                    Some(code) => Exit::Code(code),
+                    None => Exit::Signal(status.terminating_signal().unwrap_or(0)),
+                });
+            }
+            Ok(None) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    test.kill()?; // does nothing to a process that has ended
-    let status = test.wait()?;
-    let duration = began.elapsed();
-    if !timed_out {
-        settle()?;
-    }
-    let left_behind = descendants();
-    sweep()?;
-    Ok(Some(Ending {
-        exit: Exit::from(status),
-        timed_out,
-        duration,
-        left_behind,
-    }))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -223,10 +257,6 @@ fn processes() -> HashMap<Pid, Process> {
         .filter_map(|stat| Process::parse(&String::from_utf8_lossy(&stat)))
         .map(|process| (process.pid, process))
         .collect()
-}
-
-fn pid_of(child: &Child) -> Pid {
-    Pid::from_child(child)
 }
 
 #[cfg(test)]

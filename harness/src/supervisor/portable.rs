@@ -1,12 +1,14 @@
 //! Supervision where there is no subreaper: the test's process, and what its process group (Unix) or
 //! process tree (Windows) still tells, can be ended; a daemon escapes.
 
-use crate::case::CaseSpec;
+use crate::case::{CaseDir, CaseSpec};
 use crate::ending::{Ending, Exit};
-use std::io::{self, Read as _};
-use std::process::{Child, Command};
+use crate::isolation::Isolation;
+use std::io;
+use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,44 +18,75 @@ pub(super) const CONTAINMENT: Result<(), &str> =
 /// How often the test's process is looked at.
 const INTERVAL: Duration = Duration::from_millis(5);
 
-pub(super) fn supervise(command: &mut Command, spec: &CaseSpec) -> io::Result<Option<Ending>> {
-    let runner_gone = watch_runner();
-    let began = Instant::now();
-    let mut test = spawn(command)?;
-    let gone = || runner_gone.load(Ordering::Acquire);
-
-    let mut timed_out = false;
-    let mut status = wait_for(&mut test, began + spec.timeout, gone)?;
-    if status.is_none() && !gone() {
-        timed_out = true;
-        ask_to_end(&test);
-        status = wait_for(&mut test, Instant::now() + spec.grace, gone)?;
-    }
-    kill_tree(&mut test);
-    let status = match status {
-        Some(status) => status,
-        None => test.wait()?,
-    };
-    if gone() {
-        return Ok(None);
-    }
-    Ok(Some(Ending {
-        exit: Exit::from(status),
-        timed_out,
-        duration: began.elapsed(),
-        left_behind: Vec::new(),
-    }))
+/// This process, with a thread that listens to the runner.
+#[derive(Debug)]
+pub(super) struct Supervisor {
+    orders: Receiver<String>,
+    /// Set when the runner, who holds our standard input open, is gone.
+    runner_gone: Arc<AtomicBool>,
 }
 
-/// The flag is set when the runner, who holds our standard input open and never writes, is gone.
-fn watch_runner() -> Arc<AtomicBool> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let set = Arc::clone(&flag);
-    thread::spawn(move || {
-        let _ = io::stdin().read(&mut [0]);
-        set.store(true, Ordering::Release);
-    });
-    flag
+impl Supervisor {
+    pub(super) fn new(isolation: Isolation) -> io::Result<Self> {
+        if isolation != Isolation::Exec {
+            return Err(io::Error::other(format!(
+                "the {isolation} isolation does not exist on this system; use --isolation exec"
+            )));
+        }
+        let (sender, orders) = mpsc::channel();
+        let runner_gone = Arc::new(AtomicBool::new(false));
+        let gone = Arc::clone(&runner_gone);
+        thread::spawn(move || {
+            for order in io::stdin().lines().map_while(Result::ok) {
+                if sender.send(order).is_err() {
+                    break;
+                }
+            }
+            gone.store(true, Ordering::Release);
+        });
+        Ok(Self {
+            orders,
+            runner_gone,
+        })
+    }
+
+    /// The runner's next line; `None` when there will be no more.
+    pub(super) fn next_order(&mut self) -> io::Result<Option<String>> {
+        Ok(self.orders.recv().ok())
+    }
+
+    /// Runs a case to its end; `None` when the runner went away first.
+    pub(super) fn supervise(
+        &mut self,
+        case: &CaseDir,
+        spec: &CaseSpec,
+    ) -> io::Result<Option<Ending>> {
+        let gone = || self.runner_gone.load(Ordering::Acquire);
+        let began = Instant::now();
+        let mut test = super::execute(case)?;
+
+        let mut timed_out = false;
+        let mut status = wait_for(&mut test, began + spec.timeout, gone)?;
+        if status.is_none() && !gone() {
+            timed_out = true;
+            ask_to_end(&test);
+            status = wait_for(&mut test, Instant::now() + spec.grace, gone)?;
+        }
+        kill_tree(&mut test);
+        let status = match status {
+            Some(status) => status,
+            None => test.wait()?,
+        };
+        if gone() {
+            return Ok(None);
+        }
+        Ok(Some(Ending {
+            exit: Exit::from(status),
+            timed_out,
+            duration: began.elapsed(),
+            left_behind: Vec::new(),
+        }))
+    }
 }
 
 fn wait_for(
@@ -73,12 +106,6 @@ fn wait_for(
 }
 
 #[cfg(unix)]
-fn spawn(command: &mut Command) -> io::Result<Child> {
-    use std::os::unix::process::CommandExt as _;
-    command.process_group(0).spawn()
-}
-
-#[cfg(unix)]
 fn ask_to_end(test: &Child) {
     let pid = rustix::process::Pid::from_child(test);
     let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::TERM);
@@ -91,11 +118,6 @@ fn kill_tree(test: &mut Child) {
     let _ = test.kill();
 }
 
-#[cfg(not(unix))]
-fn spawn(command: &mut Command) -> io::Result<Child> {
-    command.spawn()
-}
-
 /// There is no polite way to end a process without a window.
 #[cfg(not(unix))]
 fn ask_to_end(_test: &Child) {}
@@ -103,7 +125,7 @@ fn ask_to_end(_test: &Child) {}
 #[cfg(not(unix))]
 fn kill_tree(test: &mut Child) {
     // The system's own tool walks the tree by parents.
-    let _ = Command::new("taskkill")
+    let _ = std::process::Command::new("taskkill")
         .args(["/T", "/F", "/PID", &test.id().to_string()])
         .output();
     let _ = test.kill();

@@ -1,12 +1,12 @@
 //! Real, paused and manual time.
 
+use crate::suite;
 use clarity_chaos::{Record, Verdict, What};
-use clarity_chaos_conformance::Suite;
 
 const HOUR_US: u64 = 3_600_000_000;
 
 fn record(test: &str) -> Record {
-    Suite::new(env!("CARGO_BIN_EXE_misbehaving")).record_of(test)
+    suite().record_of(test)
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Faults undo themselves, and say so.
 
+use crate::suite;
 use clarity_chaos::fault::Undone;
 use clarity_chaos::{Event, Record, Verdict, What};
-use clarity_chaos_conformance::Suite;
 
 fn record(test: &str) -> Record {
-    Suite::new(env!("CARGO_BIN_EXE_misbehaving")).record_of(test)
+    suite().record_of(test)
 }
 
 fn undone(event: &Event) -> Option<(usize, &Undone)> {

@@ -1,14 +1,11 @@
 //! The same seed gives the same run.
 
+use crate::suite;
 use clarity_chaos::fault::PlannedFault;
 use clarity_chaos::{Event, Verdict, What};
-use clarity_chaos_conformance::{Ran, Suite};
+use clarity_chaos_conformance::Ran;
 
 const DRAWN: &str = "faults::drawn";
-
-fn suite() -> Suite {
-    Suite::new(env!("CARGO_BIN_EXE_misbehaving"))
-}
 
 /// What the test drew: the plan of its faults, and the number that it noted.
 fn drawn(ran: &Ran) -> (Vec<PlannedFault>, String) {

@@ -1,9 +1,10 @@
 //! Which tests run, and what the command line says when that is none.
 
-use clarity_chaos_conformance::{Ran, Suite};
+use crate::suite;
+use clarity_chaos_conformance::Ran;
 
 fn run(arguments: &[&str]) -> Ran {
-    Suite::new(env!("CARGO_BIN_EXE_misbehaving")).run(arguments)
+    suite().run(arguments)
 }
 
 /// Runs with these arguments, and gives the names of the tests that ran, without their module `tags`.
@@ -124,7 +125,7 @@ fn the_list_for_people_tells_tags_and_scenarios() {
 
 #[test]
 fn environment_variables_stand_in_for_options() {
-    let suite = Suite::new(env!("CARGO_BIN_EXE_misbehaving"));
+    let suite = suite();
     let output = suite
         .command()
         .env("CHAOS_TAG", "model,breaker")

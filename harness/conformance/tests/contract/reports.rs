@@ -1,10 +1,6 @@
 //! JUnit, captured and shown output, JSON.
 
-use clarity_chaos_conformance::Suite;
-
-fn suite() -> Suite {
-    Suite::new(env!("CARGO_BIN_EXE_misbehaving"))
-}
+use crate::suite;
 
 #[test]
 fn the_junit_report_has_what_its_readers_look_for() {

@@ -1,13 +1,14 @@
 //! Every way for a test to end gets its own verdict, and the run goes on.
 
+use crate::suite;
 use clarity_chaos::{Record, Verdict};
-use clarity_chaos_conformance::{Ran, Suite};
+use clarity_chaos_conformance::Ran;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// One run of all endings and panics together, so that each is also shown to disturb no other.
 static RAN: LazyLock<Ran> = LazyLock::new(|| {
-    let suite = Suite::new(env!("CARGO_BIN_EXE_misbehaving"));
+    let suite = suite();
     let ran = suite.run(["endings", "panics"]);
     assert_eq!(ran.code, Some(101), "{}", ran.stderr);
     let left: Vec<_> = std::fs::read_dir(suite.tmp()).unwrap().collect();
@@ -180,7 +181,7 @@ fn a_failure_ends_with_the_line_that_repeats_it() {
 
 #[test]
 fn the_folder_of_a_failed_test_is_kept_and_named() {
-    let suite = Suite::new(env!("CARGO_BIN_EXE_misbehaving"));
+    let suite = suite();
     let kept = suite.record_of("endings::fails").kept.unwrap();
     assert!(kept.join("timeline.jsonl").is_file());
     assert!(suite.record_of("endings::passes").kept.is_none());

@@ -1,17 +1,12 @@
 //! What tests start ends with them, and with the runner.
-#![cfg(target_os = "linux")]
 
+use crate::suite;
 use clarity_chaos::{Record, Verdict, What};
-use clarity_chaos_conformance::Suite;
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
-
-fn suite() -> Suite {
-    Suite::new(env!("CARGO_BIN_EXE_misbehaving"))
-}
 
 /// The numbers of the processes that the test noted.
 fn noted(record: &Record) -> Vec<u32> {

@@ -1,0 +1,7 @@
+//! The contract of the harness, with `--isolation exec`.
+
+mod contract;
+
+fn suite() -> clarity_chaos_conformance::Suite {
+    clarity_chaos_conformance::Suite::new(env!("CARGO_BIN_EXE_misbehaving"), "exec")
+}

@@ -1,0 +1,8 @@
+//! The contract of the harness, with `--isolation fork`.
+#![cfg(target_os = "linux")]
+
+mod contract;
+
+fn suite() -> clarity_chaos_conformance::Suite {
+    clarity_chaos_conformance::Suite::new(env!("CARGO_BIN_EXE_misbehaving"), "fork")
+}
