@@ -104,6 +104,12 @@ impl Suite {
         self.record_of(test).verdict
     }
 
+    /// The isolation that the suite runs with.
+    #[must_use]
+    pub fn isolation(&self) -> &'static str {
+        self.isolation
+    }
+
     /// Where the suite leaves its history.
     #[must_use]
     pub fn history(&self) -> PathBuf {
@@ -116,7 +122,13 @@ impl Suite {
         self.home.path().join("tmp")
     }
 
-    fn records(&self) -> BTreeMap<String, Record> {
+    /// The latest record of each test that has run, by name.
+    ///
+    /// # Panics
+    ///
+    /// When one cannot be read.
+    #[must_use]
+    pub fn records(&self) -> BTreeMap<String, Record> {
         let files = fs::read_dir(self.history().join("records"));
         let files = files.into_iter().flatten().flatten();
         files

@@ -5,6 +5,7 @@ use clarity_chaos::{Record, Verdict, What};
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -93,7 +94,7 @@ fn a_runner_that_is_killed_leaves_no_process_and_no_folder() {
         .command()
         .args(["--exact", "processes::hangs_and_says_so"])
         .env("MISBEHAVING_PIDS", &pids)
-        .stdout(std::process::Stdio::null())
+        .stdout(Stdio::null())
         .spawn()
         .unwrap();
     until(|| pids.exists());
@@ -107,6 +108,48 @@ fn a_runner_that_is_killed_leaves_no_process_and_no_folder() {
         until(|| !is_alive(pid));
     }
     until(|| is_empty(&suite.tmp()));
+}
+
+/// The parent of a process: of a test, its supervisor.
+fn parent_of(pid: u32) -> u32 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let after_name = stat.rsplit_once(") ").unwrap().1;
+    after_name.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+fn kill(pid: u32) {
+    let killed = Command::new("kill").args(["-9", &pid.to_string()]).status();
+    assert!(killed.unwrap().success(), "process {pid} is gone already");
+}
+
+#[test]
+fn a_supervisor_that_is_killed_loses_its_case_and_is_replaced() {
+    let suite = suite();
+    let pids = suite.tmp().join("pids");
+    let runner = suite
+        .command()
+        .args(["--exact", "processes::hangs_and_says_so", "tags::model"])
+        .args(["--test-threads", "1", "--keep-dirs", "never"])
+        .env("MISBEHAVING_PIDS", &pids)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    until(|| pids.exists());
+    let text = fs::read_to_string(&pids).unwrap();
+    let (test, child) = text.split_once(' ').unwrap();
+    let (test, child) = (test.parse().unwrap(), child.parse().unwrap());
+    kill(parent_of(test));
+    until(|| !is_alive(test));
+    kill(child); // nobody else can know of it any more
+
+    let output = runner.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(101));
+    let ran = suite.records();
+    let Verdict::Lost { error } = &ran["processes::hangs_and_says_so"].verdict else {
+        panic!("{:?}", ran["processes::hangs_and_says_so"].verdict);
+    };
+    assert!(error.contains("signal: 9"), "{error}");
+    assert_eq!(ran["tags::model"].verdict, Verdict::Passed);
 }
 
 fn is_empty(folder: &Path) -> bool {

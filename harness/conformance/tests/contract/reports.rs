@@ -116,7 +116,10 @@ fn json_output_is_json_and_nothing_else() {
 
 #[test]
 fn the_header_says_what_is_enforced_and_what_not() {
-    let ran = suite().run(["tags::model"]);
+    let suite = suite();
+    let ran = suite.run(["tags::model"]);
+    let isolation = format!("isolation {}\n", suite.isolation());
+    assert!(ran.stdout.contains(&isolation), "{}", ran.stdout);
     assert!(
         ran.stdout.starts_with("chaos: 1 of 39 tests, seed "),
         "{}",
