@@ -12,6 +12,8 @@ use std::time::Duration;
 pub(crate) struct CaseSpec {
     /// The test's name.
     pub(crate) name: String,
+    /// The path of its function, with the crate.
+    pub(crate) path: String,
     /// The test's own seed.
     pub(crate) seed: Seed,
     /// How long it may take, in real time.
@@ -89,7 +91,66 @@ impl CaseDir {
     }
 }
 
-/// A test's name as the name of a file, on every system: `corruption::one_bit` becomes `corruption.one_bit`.
+/// The longest name of a file that is taken over as it is, in bytes: file systems allow 255, and paths have a limit, too.
+const LONG: usize = 120;
+
+/// A test's name as the name of a file: `corruption::one_bit` becomes `corruption.one_bit`; of a long one, the beginning and a hash.
 pub(crate) fn file_name(test: &str) -> String {
-    test.replace("::", ".")
+    let mut name = test.replace("::", ".").replace("r#", "");
+    if name.len() > LONG {
+        let mut cut = LONG;
+        while !name.is_char_boundary(cut) {
+            cut -= 1;
+        }
+        name.truncate(cut);
+        let hash = Seed::new(0).child("file name", test).get();
+        name.push_str(&format!("-{hash:016x}"));
+    }
+    name
+}
+
+/// Removes a folder, also one whose owner has taken the rights to it from itself.
+pub(crate) fn remove(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            make_accessible(folder)?;
+            fs::remove_dir_all(folder)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(unix)]
+fn make_accessible(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            make_accessible(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn make_accessible(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_are_cut_and_stay_different() {
+        let (a, b) = (
+            "m::".to_owned() + &"a".repeat(300),
+            "m::".to_owned() + &"a".repeat(301),
+        );
+        assert_eq!(file_name("corruption::one_bit"), "corruption.one_bit");
+        assert!(file_name(&a).len() < 150);
+        assert_ne!(file_name(&a), file_name(&b));
+    }
 }

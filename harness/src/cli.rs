@@ -82,7 +82,7 @@ pub(crate) struct Options {
     )]
     pub(crate) markers: Option<Marker>,
 
-    /// What to do when nothing is selected [default: fail with --exact or an option of this section, else warn]
+    /// What to do when nothing is selected [default: fail with --exact or any option that libtest does not have, else warn]
     #[arg(
         long = "no-tests",
         value_enum,
@@ -130,7 +130,7 @@ pub(crate) struct Options {
     )]
     pub(crate) junit: Option<PathBuf>,
 
-    /// Where the last seed and the latest record of each test are left [default: chaos/TARGET in Cargo's target folder]
+    /// Where the last seed and the latest record of each test are left [default: chaos/PACKAGE/TARGET in Cargo's target folder]
     #[arg(
         long = "history",
         value_name = "DIR",
@@ -149,10 +149,13 @@ pub(crate) struct Options {
     )]
     pub(crate) keep_dirs: KeepDirs,
 
-    /// Whether an option of ours stood on the command line (the environment does not count).
+    /// Whether an option of ours stood on the command line, or one that selects in the environment.
     #[arg(skip)]
     pub(crate) ours_given: bool,
 }
+
+/// The limit of tests that declare none, where the command line gives none either.
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What to do when nothing is selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -197,6 +200,9 @@ impl FromStr for SeedChoice {
     }
 }
 
+/// Those of [`OURS`] that select tests.
+const SELECTING: [&str; 3] = ["tags", "skip_tags", "markers"];
+
 /// Our options, by their names in [`Options`].
 const OURS: [&str; 12] = [
     "tags",
@@ -230,13 +236,24 @@ impl Options {
         let mut options = Self::from_arg_matches(matches)?;
         options.ours_given = OURS.iter().any(|id| {
             matches.try_contains_id(id).is_ok()
-                && matches.value_source(id) == Some(ValueSource::CommandLine)
+                && match matches.value_source(id) {
+                    Some(ValueSource::CommandLine) => true,
+                    Some(ValueSource::EnvVariable) => SELECTING.contains(id),
+                    _ => false,
+                }
         });
+        let refuse = |what: &str| {
+            let kind = clap::error::ErrorKind::ValueValidation;
+            Err(clap::Error::raw(kind, format!("{what}\n")))
+        };
         if options.libtest.test_threads == Some(0) {
-            return Err(clap::Error::raw(
-                clap::error::ErrorKind::ValueValidation,
-                "--test-threads: expected at least 1, found 0\n",
-            ));
+            return refuse("--test-threads: expected at least 1, found 0");
+        }
+        if options.libtest.bench {
+            return refuse("--bench: there are no benchmarks here, only tests");
+        }
+        if options.isolation == Some(Isolation::Fork) && !cfg!(target_os = "linux") {
+            return refuse("--isolation fork: expected exec, since this system is not Linux");
         }
         Ok(options)
     }
@@ -309,6 +326,18 @@ fn definition() -> Command {
         "Reports",
         "Write libtest's lines to this file instead of standard output",
     )(command);
+    // An empty variable is how a workflow says that an optional input was not given.
+    let empty: Vec<clap::Id> = command
+        .get_arguments()
+        .filter(|argument| {
+            let value = argument.get_env().and_then(std::env::var_os);
+            value.is_some_and(|value| value.is_empty())
+        })
+        .map(|argument| argument.get_id().clone())
+        .collect();
+    for id in empty {
+        command = command.mut_arg(id, |argument| argument.env(None::<&'static str>));
+    }
     for id in [
         "include_ignored",
         "ignored",
@@ -383,6 +412,7 @@ mod tests {
             &["-m", "not"],
             &["--log", "clarity=loud"],
             &["--keep-dirs", "some"],
+            &["--bench"],
         ] {
             assert!(parse(wrong).is_err(), "{wrong:?} was accepted");
         }

@@ -4,6 +4,9 @@ use crate::test_time::{ClockKind, TestTime};
 use crate::timeline::{Timeline, What, microseconds};
 use std::time::Duration;
 
+/// Far beyond any timer, far within what the system's clock can hold.
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// The clock of a test; see [`Context::clock`](crate::Context::clock).
 #[derive(Clone, Debug)]
 pub struct Clock {
@@ -28,18 +31,23 @@ impl Clock {
         self.time.virtual_now()
     }
 
-    /// Moves a virtual clock forward by `duration`, then lets every task whose timer is due run once.
+    /// Moves a virtual clock forward by `duration` in one jump, and lets tasks whose timers are due by then begin to run.
     ///
-    /// Work that those tasks start is not waited for: await what shows that it is done.
+    /// A jump is not a walk: a loop that sleeps a second at a time wakes once, however long the jump. Work that tasks begin is not waited for:
+    /// await what shows that it is done.
     ///
     /// # Panics
     ///
-    /// Under a real clock, which nobody can move, and, when awaited, outside the test's runtime.
+    /// Under a real clock, which nobody can move; when `duration` is over a century; and, when awaited, outside the test's runtime.
     #[track_caller]
     pub fn advance(&self, duration: Duration) -> impl Future<Output = ()> + use<'_> {
         assert!(
             self.time.kind() != ClockKind::Real,
             "the clock of this test is real and cannot be advanced: declare #[chaos(clock = \"manual\")]"
+        );
+        assert!(
+            duration <= CENTURY,
+            "the clock cannot be advanced by {duration:?}: expected a century at most"
         );
         async move {
             self.timeline.record(What::ClockAdvanced {

@@ -110,6 +110,9 @@ impl Context {
     }
 
     /// All that has happened so far, in order; among it the `tracing` events of the code under test, as [`What::Log`].
+    ///
+    /// The harness is the process's global subscriber: code under test that insists on installing its own (`init` rather than `try_init`)
+    /// panics, and what it logs under a scoped one (`with_default`) is not here.
     #[must_use]
     pub fn timeline(&self) -> Vec<Event> {
         self.inner.timeline.events()
@@ -118,20 +121,30 @@ impl Context {
     /// Declares that a panic whose message contains `message` will happen, on any thread. The test fails if none does.
     ///
     /// Without a declaration any panic fails the test, also one that the code under test catches.
+    ///
+    /// # Panics
+    ///
+    /// When `message` is empty: it would excuse every panic.
+    #[track_caller]
     pub fn expect_panic(&self, message: impl Into<String>) {
-        self.inner.panics.declare(message.into(), true);
+        self.inner.panics.declare(named(message), true);
     }
 
     /// Declares that panics whose message contains `message` may happen, on any thread.
+    ///
+    /// # Panics
+    ///
+    /// When `message` is empty: it would excuse every panic.
+    #[track_caller]
     pub fn allow_panic(&self, message: impl Into<String>) {
-        self.inner.panics.declare(message.into(), false);
+        self.inner.panics.declare(named(message), false);
     }
 
     /// Ends the test as skipped: `cx.skip("needs IPv6")?`.
     ///
     /// # Errors
     ///
-    /// Always, so that `?` leaves the test. A test that returns no error after all was not skipped.
+    /// Always, so that `?` leaves the test. A test is skipped when it returns this very error, and nothing else was amiss.
     pub fn skip(&self, reason: impl Display) -> Result<(), Skipped> {
         let reason = reason.to_string();
         self.inner.timeline.record(What::Skipped {
@@ -145,6 +158,16 @@ impl Context {
     pub(crate) fn skip_reason(&self) -> Option<&str> {
         self.inner.skipped.get().map(String::as_str)
     }
+}
+
+#[track_caller]
+fn named(message: impl Into<String>) -> String {
+    let message = message.into();
+    assert!(
+        !message.is_empty(),
+        "an empty message would excuse every panic"
+    );
+    message
 }
 
 impl fmt::Debug for Context {

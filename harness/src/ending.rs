@@ -1,5 +1,6 @@
 //! How a test's process ended: what the supervisor tells the runner.
 
+use crate::isolation::Isolation;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ pub(crate) struct Ending {
     pub(crate) exit: Exit,
     /// Whether the limit was reached; `exit` is then what ending the process gave.
     pub(crate) timed_out: bool,
+    /// How the process was made: a fork is not always possible.
+    pub(crate) isolation: Isolation,
     /// From start to end, in real time.
     pub(crate) duration: Duration,
     /// The command lines of processes that were still alive after the test's own process had ended; they are no more.

@@ -11,17 +11,18 @@ mod bit_flip;
 mod delete;
 mod garbage;
 mod guard;
+mod identity;
 mod replace;
 mod splice;
 mod truncate;
 
-pub use bit_flip::BitFlip;
-pub use delete::Delete;
-pub use garbage::Garbage;
+pub use bit_flip::{BitFlip, BitPlace};
+pub use delete::{Delete, Gone};
+pub use garbage::{Garbage, GarbagePlan};
 pub use guard::FaultGuard;
 pub(crate) use guard::FaultLog;
-pub use replace::Replace;
-pub use truncate::Truncate;
+pub use replace::{CopiedFrom, Replace};
+pub use truncate::{Cut, Truncate};
 
 use rand_chacha::ChaCha8Rng;
 use serde::de::DeserializeOwned;
@@ -33,7 +34,8 @@ use std::path::{Path, PathBuf};
 /// A kind of damage.
 ///
 /// Injecting one goes in two steps, so that a recorded plan can stand in for the first: [`draw`](Self::draw) decides
-/// everything that the fault leaves open, [`apply`](Self::apply) does exactly what was decided.
+/// everything that the fault leaves open, [`apply`](Self::apply) does exactly what was decided. Faults of a test are injected one
+/// at a time: neither step may inject another.
 pub trait Fault {
     /// Everything decided: with it alone the fault can be applied again.
     type Plan: Serialize + DeserializeOwned;
@@ -60,7 +62,7 @@ pub trait Fault {
     fn apply(&self, plan: &Self::Plan, scratch: &Path) -> Result<Undo, FaultError>;
 }
 
-/// A row of the fault plan. Rows of the same test, seed and code are equal.
+/// A row of the fault plan. What it draws follows from the test's seed, its kind, its target and how often that kind was injected there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PlannedFault {
@@ -91,8 +93,10 @@ impl fmt::Display for PlannedFault {
 #[serde(tag = "result", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Undone {
-    /// The target is as it was before.
+    /// The target is as it was before; a file also has its old time of modification.
     Restored,
+    /// Its guard is gone, and it waits for faults that were injected later into the same target and are still in effect.
+    Waiting,
     /// The damage was no longer there: the code under test had replaced or repaired the target, which is left as it is.
     Superseded {
         /// What was found instead.
@@ -114,6 +118,7 @@ impl fmt::Display for Undone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Restored => f.write_str("undone"),
+            Self::Waiting => f.write_str("waits for later faults on the same target"),
             Self::Superseded { found } => write!(f, "not undone, but superseded: found {found}"),
             Self::NeverApplied { error } => write!(f, "never took effect: {error}"),
             Self::Failed { error } => write!(f, "LEFT BEHIND: {error}"),
@@ -168,6 +173,9 @@ pub enum FaultError {
         #[source]
         error: io::Error,
     },
+    /// Anything else.
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
     /// The target cannot bear this fault.
     #[error("expected {expected}, found {found}")]
     Unfit {

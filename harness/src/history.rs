@@ -1,7 +1,7 @@
 //! What runs leave for later ones, in Cargo's target folder: the last seed, and the latest record of each test.
 //!
 //! ```text
-//! target/chaos/TARGET/
+//! target/chaos/PACKAGE/TARGET/
 //!   last-seed
 //!   records/NAME.json
 //! ```
@@ -26,7 +26,10 @@ impl History {
     pub(crate) fn of(origin: &Origin, given: Option<&Path>) -> Self {
         let root = given.map(Path::to_owned).unwrap_or_else(|| {
             let target = target_folder(origin).unwrap_or_else(env::temp_dir);
-            target.join("chaos").join(origin.target)
+            target
+                .join("chaos")
+                .join(origin.package)
+                .join(origin.target)
         });
         Self { root }
     }
@@ -55,7 +58,9 @@ impl History {
 
     /// Remembers the seed of the run that begins.
     pub(crate) fn set_last_seed(&self, seed: Seed) -> io::Result<()> {
-        write_atomically(&self.last_seed_file(), format!("{seed}\n").as_bytes())
+        let path = self.last_seed_file();
+        write_atomically(&path, format!("{seed}\n").as_bytes())
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
     }
 
     /// Puts a record in the place of the test's last one.

@@ -46,7 +46,8 @@
 //!
 //! - Every test runs in a process of its own and always gets a verdict: a hang, an abort, a stack overflow or an early `exit` ends
 //!   that test and nothing else. A test has passed only when its own record says so.
-//! - On Linux all processes that a test starts end with it, daemons included. Elsewhere the test's process group or tree does.
+//! - On Linux all processes that a test starts end with it, daemons included, unless it kills its own supervisor. Elsewhere the test's
+//!   process group or tree does, and what else it leaves behind is not noticed.
 //! - What a test draws depends on the root seed and its name alone. The order of threads and the network are the test's own affair.
 //! - Nothing is restricted yet: a test can write where the user can. Each run says so in its second line.
 
@@ -75,6 +76,7 @@ mod registration;
 mod report;
 mod resources;
 mod role;
+mod run_dir;
 mod runner;
 mod seed;
 mod selection;
@@ -108,6 +110,7 @@ macro_rules! main {
             $crate::__private::main($crate::__private::Origin {
                 package: ::core::env!("CARGO_PKG_NAME"),
                 target: ::core::env!("CARGO_CRATE_NAME"),
+                binary: ::core::option_env!("CARGO_BIN_NAME"),
                 target_tmpdir: ::core::option_env!("CARGO_TARGET_TMPDIR"),
             })
         }

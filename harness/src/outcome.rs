@@ -51,6 +51,13 @@ pub(crate) fn with_sources(error: &dyn Error) -> String {
     text
 }
 
+impl Skipped {
+    /// Whether this is what the test failed with, however wrapped: its words are in the error's.
+    pub(crate) fn is_in(reason: &str, message: &str) -> bool {
+        message.contains(&Self(reason.to_owned()).to_string())
+    }
+}
+
 /// The error of [`Context::skip`](crate::Context::skip): returned from the test, it ends it as skipped.
 #[derive(Debug, thiserror::Error)]
 #[error("skipped: {0}")]

@@ -39,8 +39,8 @@ pub(crate) fn read(path: &Path) -> io::Result<Output> {
 /// How often what a test prints is copied on.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// Copies what is appended to the file at `path` to standard output for as long as `work` goes on.
-pub(crate) fn copying<T>(path: &Path, work: impl FnOnce() -> T) -> T {
+/// Copies what is appended to the file at `path` to standard output, or to standard error, for as long as `work` goes on.
+pub(crate) fn copying<T>(path: &Path, to_stderr: bool, work: impl FnOnce() -> T) -> T {
     thread::scope(|scope| {
         let (done, wait) = mpsc::channel::<()>();
         scope.spawn(move || {
@@ -54,7 +54,11 @@ pub(crate) fn copying<T>(path: &Path, work: impl FnOnce() -> T) -> T {
                     let mut bytes = Vec::new();
                     // Showing is a service: a closed terminal must not fail the test.
                     let _ = file.read_to_end(&mut bytes);
-                    let _ = io::stdout().write_all(&bytes);
+                    let _ = if to_stderr {
+                        io::stderr().write_all(&bytes)
+                    } else {
+                        io::stdout().write_all(&bytes)
+                    };
                 }
                 if last {
                     break;

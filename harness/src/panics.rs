@@ -1,7 +1,8 @@
 //! Every panic of a test's process, whichever thread it is on and whoever catches it.
 
 use crate::timeline::{Timeline, What};
-use std::panic::{self, PanicHookInfo};
+use std::any::Any;
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 
@@ -11,8 +12,12 @@ pub(crate) struct Panics {
     seen: Arc<Mutex<Seen>>,
 }
 
+/// The payload of a panic that only asks whether our hook is still there.
+struct Roll;
+
 #[derive(Debug, Default)]
 struct Seen {
+    answered: bool,
     declared: Vec<Declared>,
     panics: Vec<Panic>,
 }
@@ -26,12 +31,29 @@ struct Declared {
 
 /// One panic.
 #[derive(Clone, Debug)]
-pub(crate) struct Panic {
+struct Panic {
     thread: ThreadId,
     thread_name: String,
+    message: String,
+    location: Option<String>,
+    expected: bool,
+}
+
+/// A panic that ended the test's body.
+#[derive(Debug)]
+pub(crate) struct Caught {
     pub(crate) message: String,
     pub(crate) location: Option<String>,
     pub(crate) expected: bool,
+}
+
+fn message_of(payload: &(dyn Any + Send)) -> String {
+    payload
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| payload.downcast_ref::<&str>().copied())
+        .unwrap_or("a panic without a text")
+        .to_owned()
 }
 
 impl Panics {
@@ -40,14 +62,26 @@ impl Panics {
         let panics = self.clone();
         let print = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
+            if info.payload().is::<Roll>() {
+                panics.with(|seen| seen.answered = true);
+                return;
+            }
             let panic = panics.see(info);
-            print(info);
-            timeline.record(What::Panicked {
+            // Told first: printing takes its time with a backtrace, and the process may not survive it.
+            timeline.record_panic(What::Panicked {
                 message: panic.message,
                 location: panic.location,
                 expected: panic.expected,
             });
+            print(info);
         }));
+    }
+
+    /// Whether the hook that [`install`](Self::install) set is still the process's: another one would see the panics in its place.
+    pub(crate) fn still_watches(&self) -> bool {
+        self.with(|seen| seen.answered = false);
+        let _ = catch_unwind(AssertUnwindSafe(|| panic::panic_any(Roll)));
+        self.with(|seen| seen.answered)
     }
 
     pub(crate) fn declare(&self, message: String, required: bool) {
@@ -61,13 +95,7 @@ impl Panics {
     }
 
     fn see(&self, info: &PanicHookInfo<'_>) -> Panic {
-        let payload = info.payload();
-        let message = payload
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| payload.downcast_ref::<&str>().copied())
-            .unwrap_or("a panic without a text")
-            .to_owned();
+        let message = message_of(info.payload());
         let current = thread::current();
         self.with(|seen| {
             let mut expected = false;
@@ -89,12 +117,21 @@ impl Panics {
         })
     }
 
-    /// The latest panic of the calling thread: the one that has just been caught on it.
-    pub(crate) fn last_of_this_thread(&self) -> Option<Panic> {
+    /// The panic that was caught on this thread with this payload.
+    ///
+    /// The hook has seen it as the thread's latest, unless it was resumed, or the hook was replaced; then nobody has declared it.
+    pub(crate) fn caught(&self, payload: &(dyn Any + Send)) -> Caught {
+        let message = message_of(payload);
         let here = thread::current().id();
         self.with(|seen| {
             let mut panics = seen.panics.iter().rev();
-            panics.find(|panic| panic.thread == here).cloned()
+            let latest = panics.find(|panic| panic.thread == here);
+            let seen = latest.filter(|panic| panic.message == message);
+            Caught {
+                location: seen.and_then(|panic| panic.location.clone()),
+                expected: seen.is_some_and(|panic| panic.expected),
+                message,
+            }
         })
     }
 

@@ -6,7 +6,7 @@ use crate::fault::PlannedFault;
 use crate::isolation::Isolation;
 use crate::seed::Seed;
 use crate::test_time::ClockKind;
-use crate::timeline::Event;
+use crate::timeline::{Event, What};
 use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -48,7 +48,8 @@ pub struct Record {
     pub isolation: Isolation,
     /// What was enforced while it ran.
     pub sandbox: Sandbox,
-    /// The plan of faults, in the order of injection. Of two runs with the same seed it is the same.
+    /// The plan of faults, in the order of injection. Of two runs with the same seed the rows are the same; their order is that in which the
+    /// test's own threads and tasks injected them.
     pub faults: Vec<PlannedFault>,
     /// All that happened, in order.
     pub timeline: Vec<Event>,
@@ -69,6 +70,16 @@ pub struct Record {
 impl Record {
     /// The version of the format that this release writes.
     pub const SCHEMA: u32 = 1;
+
+    /// The faults that nobody undid: the test's process was ended before it could.
+    pub fn faults_in_effect(&self) -> impl Iterator<Item = &PlannedFault> {
+        let undone = |fault: &PlannedFault| {
+            self.timeline
+                .iter()
+                .any(|event| matches!(&event.what, What::FaultUndone { id, .. } if *id == fault.id))
+        };
+        self.faults.iter().filter(move |fault| !undone(fault))
+    }
 }
 
 /// What the harness enforced, part by part.

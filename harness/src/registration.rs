@@ -69,6 +69,11 @@ impl TestCase {
             .map_or(self.path, |(_crate, rest)| rest)
     }
 
+    /// The path of the function, with its crate.
+    pub(crate) fn path(&self) -> &'static str {
+        self.path
+    }
+
     /// The module of the test, with its crate: `chaos::corruption`.
     pub(crate) fn module(&self) -> &'static str {
         self.path
@@ -124,9 +129,25 @@ pub(crate) fn all() -> Vec<&'static TestCase> {
     tests
 }
 
-/// The test of exactly this name.
-pub(crate) fn find(name: &str) -> Option<&'static TestCase> {
+/// The test at exactly this path.
+pub(crate) fn find(path: &str) -> Option<&'static TestCase> {
     inventory::iter::<TestCase>
         .into_iter()
-        .find(|test| test.name() == name)
+        .find(|test| test.path == path)
+}
+
+/// An error for each name that more than one of the tests (sorted by name) has: only one of them could be run by it.
+pub(crate) fn duplicates(tests: &[&TestCase]) -> Vec<String> {
+    let pairs = tests
+        .windows(2)
+        .filter(|pair| pair[0].name() == pair[1].name());
+    pairs
+        .map(|pair| {
+            let [(file, line), (other_file, other_line)] = [pair[0].location(), pair[1].location()];
+            format!(
+                "two tests are called `{}`: {file}:{line} and {other_file}:{other_line}; rename one",
+                pair[0].name()
+            )
+        })
+        .collect()
 }

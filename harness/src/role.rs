@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::env;
 use std::ffi::OsString;
 use std::io;
+use std::path::PathBuf;
 use std::process::{self, Command};
 
 /// The first argument of a process that is not the runner.
@@ -18,8 +19,8 @@ const MARK: &str = "__clarity_chaos";
 /// What a process was started for, if not as the runner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Role {
-    /// Watches over one test after the other.
-    Supervisor(Isolation),
+    /// Watches over one test after the other, of the run whose folder this is.
+    Supervisor(Isolation, PathBuf),
     /// Runs the test of this case.
     Test(CaseDir),
 }
@@ -71,7 +72,10 @@ mod tests {
     #[test]
     fn a_role_survives_the_command_line() {
         let case = CaseDir::at("/some \"where\"/case".into());
-        for role in [Role::Supervisor(Isolation::Exec), Role::Test(case)] {
+        for role in [
+            Role::Supervisor(Isolation::Exec, "/run".into()),
+            Role::Test(case),
+        ] {
             let command = role.clone().command().unwrap();
             let words = command.get_args().map(ToOwned::to_owned);
             let assignment = Assignment::parse(words).unwrap().unwrap();

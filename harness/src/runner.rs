@@ -1,7 +1,7 @@
 //! A whole run: read the command line, select, run each case, report, conclude.
 
-use crate::case::{CaseDir, CaseSpec};
-use crate::cli::{KeepDirs, NoTests, Options, SeedChoice};
+use crate::case::{self, CaseDir, CaseSpec};
+use crate::cli::{DEFAULT_TIMEOUT, KeepDirs, NoTests, Options, SeedChoice};
 use crate::ending::Ending;
 use crate::history::History;
 use crate::isolation::Isolation;
@@ -10,6 +10,7 @@ use crate::output;
 use crate::record::{Leaks, Output, Record, Resources};
 use crate::registration::{self, NON_DESTRUCTIVE, TestCase};
 use crate::report;
+use crate::run_dir;
 use crate::seed::Seed;
 use crate::selection::Selection;
 use crate::slot::Slots;
@@ -18,10 +19,11 @@ use crate::verdict::{Verdict, judge};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::fs;
 use std::io::{self, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tempfile::TempDir;
 
 /// The harness itself failed.
@@ -33,13 +35,22 @@ const NOTHING_SELECTED: u8 = 4;
 /// At least one test failed; libtest's code.
 const TESTS_FAILED: u8 = 101;
 
+/// How much longer than a test and its end may take the runner waits for a supervisor before it gives it up.
+const SLACK: Duration = Duration::from_secs(30);
+
 /// How much of the end of the output is searched for the runtime's last words.
 const LAST_WORDS: usize = 16 * 1024;
 
 /// Runs what the command line asks for.
 pub(crate) fn main(origin: &Origin) -> ExitCode {
     let options = Options::parse_or_exit();
-    let selection = Selection::new(registration::all(), &options);
+    let tests = registration::all();
+    let duplicates = registration::duplicates(&tests);
+    if !duplicates.is_empty() {
+        eprintln!("error: {}", duplicates.join("\nerror: "));
+        return ExitCode::from(HARNESS_FAILED);
+    }
+    let selection = Selection::new(tests, &options);
     for warning in &selection.warnings {
         eprintln!("warning: {warning}");
     }
@@ -56,7 +67,10 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
     }
     let history = History::of(origin, options.history.as_deref());
     let seed = match options.seed {
-        None => Seed::fresh(),
+        None => match std::env::var("NEXTEST_RUN_ID") {
+            Ok(id) => Seed::of_nextest_run(&id),
+            Err(_) => Seed::fresh(),
+        },
         Some(SeedChoice::Given(seed)) => seed,
         Some(SeedChoice::Last) => match history.last_seed() {
             Ok(seed) => seed,
@@ -124,24 +138,30 @@ struct Run {
 
 impl Run {
     fn new(origin: &Origin, options: Options, history: History, seed: Seed) -> io::Result<Self> {
-        history.set_last_seed(seed).map_err(|error| {
-            io::Error::new(
-                error.kind(),
-                format!("failed to write down the seed of this run: {error}"),
-            )
-        })?;
+        if let Err(error) = history.set_last_seed(seed) {
+            let told = format!("failed to write down the seed of this run: {error}");
+            if options.history.is_some() {
+                return Err(io::Error::new(error.kind(), told));
+            }
+            eprintln!("warning: {told}; --seed last will not know it");
+        }
+        if let Some(file) = &options.libtest.logfile {
+            let created = fs::File::create(file);
+            created.map_err(|error| {
+                io::Error::new(error.kind(), format!("--logfile {file}: {error}"))
+            })?;
+        }
+        let dir = run_dir::create()?;
         let isolation = options.isolation.unwrap_or(Isolation::DEFAULT);
         Ok(Self {
             origin: *origin,
             options,
             isolation,
-            slots: Slots::new(isolation),
+            slots: Slots::new(isolation, dir.path().to_owned()),
             history,
             seed,
             began: Instant::now(),
-            dir: tempfile::Builder::new()
-                .prefix("clarity-chaos-")
-                .tempdir()?,
+            dir,
             records: Mutex::default(),
             trouble: Mutex::default(),
         })
@@ -156,11 +176,11 @@ impl Run {
             self.isolation.name(),
             &self.isolation.sandbox(),
         );
+        // Nobody may be listening; the tests run all the same.
         if self.options.is_json() {
-            eprintln!("{header}");
+            let _ = writeln!(io::stderr(), "{header}");
         } else {
-            println!("{header}");
-            io::stdout().flush()?;
+            let _ = writeln!(io::stdout(), "{header}");
         }
 
         // libtest-mimic counts what it filters out itself, so it is told which tests are not wanted, each by its exact name.
@@ -185,9 +205,16 @@ impl Run {
                 Trial::ignorable_test(test.name(), move || run.trial(test))
             })
             .collect();
-        let conclusion = libtest_mimic::run(&arguments, trials);
+        // It panics when its output is closed; what has run by then is reported all the same.
+        let conclusion = catch_unwind(AssertUnwindSafe(|| libtest_mimic::run(&arguments, trials)));
         let run = Arc::into_inner(run).expect("every trial has run or was dropped");
-        run.conclude(conclusion.has_failed())
+        match conclusion {
+            Ok(conclusion) => run.conclude(conclusion.has_failed()),
+            Err(_told_already) => {
+                run.note_trouble("the run was not completed".to_owned());
+                run.conclude(false)
+            }
+        }
     }
 
     /// Runs one test, and puts its record where reports will look for it.
@@ -211,6 +238,7 @@ impl Run {
     fn case(&self, test: &'static TestCase) -> Record {
         let spec = CaseSpec {
             name: test.name().to_owned(),
+            path: test.path().to_owned(),
             seed: self.seed.child("test", test.name()),
             timeout: test.timeout().unwrap_or(self.options.timeout),
             grace: self.options.grace,
@@ -218,23 +246,25 @@ impl Run {
         };
         let started_at = humantime::format_rfc3339_micros(SystemTime::now()).to_string();
         let mut record = self.blank_record(test, &spec, started_at);
-        let ran = CaseDir::create(self.dir.path(), &spec).and_then(|case| {
-            let run = || self.slots.run(&case);
-            let ending = if self.options.libtest.nocapture {
-                output::copying(&case.output(), run)
-            } else {
-                run()
-            }?;
-            Ok((case, ending))
-        });
-        match ran {
-            Ok((case, ending)) => self.fill(&mut record, test, &spec, &case, ending),
+        let case = match CaseDir::create(self.dir.path(), &spec) {
+            Ok(case) => case,
             Err(error) => {
-                record.verdict = Verdict::Lost {
-                    error: error.to_string(),
-                };
+                let error = format!("failed to make its folder: {error}");
+                record.verdict = Verdict::Lost { error };
+                return record;
             }
-        }
+        };
+        let patience = spec
+            .timeout
+            .saturating_add(spec.grace)
+            .saturating_add(SLACK);
+        let run = || self.slots.run(&case, patience);
+        let ended = if self.options.libtest.nocapture {
+            output::copying(&case.output(), self.options.is_json(), run)
+        } else {
+            run()
+        };
+        self.fill(&mut record, test, &spec, &case, ended);
         record
     }
 
@@ -264,12 +294,23 @@ impl Run {
             leaks: Leaks::default(),
             resources: Resources::default(),
             output: Output::default(),
-            replay: format!(
-                "cargo test -p {} --test {} -- --exact {} --seed {}",
-                self.origin.package, self.origin.target, spec.name, self.seed
-            ),
+            replay: self.replay(&spec.name),
             kept: None,
         }
+    }
+
+    /// The command that runs a test again as it ran now.
+    fn replay(&self, test: &str) -> String {
+        let start = self.origin.command();
+        let mut command = format!("{start} --exact {test} --seed {}", self.seed);
+        if let Some(isolation) = self.options.isolation {
+            command.push_str(&format!(" --isolation {isolation}"));
+        }
+        if self.options.timeout != DEFAULT_TIMEOUT {
+            let timeout = humantime::format_duration(self.options.timeout);
+            command.push_str(&format!(" --timeout '{timeout}'"));
+        }
+        command
     }
 
     /// Adds what the case left in its folder, concludes, and removes or keeps the folder.
@@ -279,25 +320,31 @@ impl Run {
         test: &TestCase,
         spec: &CaseSpec,
         case: &CaseDir,
-        ending: Ending,
+        ended: io::Result<Ending>,
     ) {
-        let read = timeline::read(&case.timeline())
-            .and_then(|events| Ok((events, output::read(&case.output())?)));
-        let verdict = match read {
-            Ok((events, output)) => {
-                record.timeline = events;
-                record.output = output;
-                judge(
-                    &record.timeline,
-                    &ending,
-                    spec.timeout,
-                    output::end_of(&record.output.text, LAST_WORDS),
-                    !test.has_tag(NON_DESTRUCTIVE),
-                )
-            }
-            Err(error) => Verdict::Lost {
+        // Each on its own: of a case that went wrong, whatever can be read is evidence.
+        let timeline = timeline::read(&case.timeline());
+        let output = output::read(&case.output());
+        let unreadable = [
+            timeline.as_ref().err().map(ToString::to_string),
+            output.as_ref().err().map(ToString::to_string),
+        ];
+        record.timeline = timeline.unwrap_or_default();
+        record.output = output.unwrap_or_default();
+        let verdict = match (&ended, unreadable.into_iter().flatten().next()) {
+            (Err(error), _) => Verdict::Lost {
+                error: error.to_string(),
+            },
+            (Ok(_), Some(error)) => Verdict::Lost {
                 error: format!("failed to read back what the test left: {error}"),
             },
+            (Ok(ending), None) => judge(
+                &record.timeline,
+                ending,
+                spec.timeout,
+                output::end_of(&record.output.text, LAST_WORDS),
+                !test.has_tag(NON_DESTRUCTIVE),
+            ),
         };
         for event in &record.timeline {
             match &event.what {
@@ -315,8 +362,11 @@ impl Run {
                 _ => {}
             }
         }
-        record.duration_us = microseconds(ending.duration);
-        record.leaks.processes = ending.left_behind;
+        if let Ok(ending) = ended {
+            record.duration_us = microseconds(ending.duration);
+            record.isolation = ending.isolation;
+            record.leaks.processes = ending.left_behind;
+        }
         let keep = match self.options.keep_dirs {
             KeepDirs::Never => false,
             KeepDirs::Failed => verdict.is_failure(),
@@ -325,7 +375,7 @@ impl Run {
         record.verdict = verdict;
         if keep {
             record.kept = Some(case.root().to_owned());
-        } else if let Err(error) = fs::remove_dir_all(case.root()) {
+        } else if let Err(error) = case::remove(case.root()) {
             self.note_trouble(format!(
                 "failed to remove {}: {error}",
                 case.root().display()
@@ -360,10 +410,10 @@ impl Run {
                 ));
             }
         }
-        let dir = self.dir.path().to_owned();
-        if records.iter().any(|record| record.kept.is_some()) {
-            let _kept: PathBuf = self.dir.keep();
-        } else if let Err(error) = self.dir.close() {
+        let dir: PathBuf = self.dir.keep();
+        if records.iter().all(|record| record.kept.is_none())
+            && let Err(error) = case::remove(&dir)
+        {
             trouble.push(format!("failed to remove {}: {error}", dir.display()));
         }
         if self.options.libtest.show_output && !self.options.is_json() {

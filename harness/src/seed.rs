@@ -29,6 +29,11 @@ impl Seed {
         Self(RandomState::new().build_hasher().finish())
     }
 
+    /// The root seed of the run that nextest calls `id`: it starts a process per test, and all of them must draw from the same.
+    pub(crate) fn of_nextest_run(id: &str) -> Self {
+        Self(0).child("nextest run", id)
+    }
+
     /// The number itself.
     #[must_use]
     pub const fn get(self) -> u64 {

@@ -25,12 +25,18 @@ impl Selection {
         let mut missing = Vec::new();
         if options.libtest.exact {
             for name in options.filters() {
-                if !tests.iter().any(|test| test.name() == name) {
-                    let names = tests.iter().map(|test| test.name());
-                    missing.push(format!(
-                        "no test is called `{name}`{}",
-                        suggestion(name, names)
-                    ));
+                match tests.iter().find(|test| test.name() == name) {
+                    None => {
+                        let names = tests.iter().map(|test| test.name());
+                        missing.push(format!(
+                            "no test is called `{name}`{}",
+                            suggestion(name, names)
+                        ));
+                    }
+                    Some(test) if !is_selected(test, options) => {
+                        missing.push(format!("`{name}` is left out by another option"));
+                    }
+                    Some(_) => {}
                 }
             }
         }

@@ -21,46 +21,65 @@ use linux as platform;
 #[cfg(not(target_os = "linux"))]
 use portable as platform;
 
-use crate::case::CaseDir;
+use crate::case::{self, CaseDir};
 use crate::isolation::Isolation;
 use crate::role::Role;
-use std::fs::{self, File};
+use crate::slot::{ANSWER, Order};
+use std::fs::File;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::{Child, ExitCode, Stdio};
+use std::time::{Duration, Instant};
 
 /// Whether every process that a test starts is found and ended on this system, and why not otherwise.
 pub(crate) const CONTAINMENT: Result<(), &str> = platform::CONTAINMENT;
 
-/// Runs cases, one after the other, for as long as the runner orders them: the folder of a case in a line of
-/// standard input, its [`Ending`](crate::ending::Ending) in a line of standard output.
+/// Runs cases, one after the other, for as long as the runner orders them; `run` is the folder of the run.
 ///
 /// # Errors
 ///
 /// When a test's process cannot be started, or the runner not be understood.
-pub(crate) fn serve(isolation: Isolation) -> io::Result<ExitCode> {
+pub(crate) fn serve(isolation: Isolation, run: &Path) -> io::Result<ExitCode> {
     let mut supervisor = platform::Supervisor::new(isolation)?;
-    while let Some(order) = supervisor.next_order()? {
-        let case: CaseDir = serde_json::from_str(&order)?;
-        let spec = case.read_spec()?;
-        match supervisor.supervise(&case, &spec)? {
-            Some(ending) => {
-                let mut answer = serde_json::to_vec(&ending)?;
-                answer.push(b'\n');
-                let mut stdout = io::stdout().lock();
-                stdout.write_all(&answer)?;
-                stdout.flush()?;
-            }
-            None => {
-                // The runner is gone: nobody will read the case, nobody else will clean it up.
-                fs::remove_dir_all(case.root())?;
-                if let Some(run) = case.root().parent() {
-                    let _ = fs::remove_dir(run); // the last case of the run takes its folder along
-                }
-                break;
-            }
-        }
+    let ended = obey(&mut supervisor);
+    if !matches!(ended, Ok(Relation::Parted)) {
+        // Nobody will read the cases of this run, nobody else will clean up. Other supervisors of the run may be at it, too.
+        let _ = case::remove(run);
     }
-    Ok(ExitCode::SUCCESS)
+    ended.map(|_| ExitCode::SUCCESS)
+}
+
+/// How things stand with the runner.
+enum Relation {
+    /// It has said farewell.
+    Parted,
+    /// It went away without a word.
+    Lost,
+}
+
+fn obey(supervisor: &mut platform::Supervisor) -> io::Result<Relation> {
+    while let Some(order) = supervisor.next_order()? {
+        let Order::Run(case) = serde_json::from_str(&order)? else {
+            return Ok(Relation::Parted);
+        };
+        let spec = case.read_spec()?;
+        let Some(ending) = supervisor.supervise(&case, &spec)? else {
+            break;
+        };
+        let answer = format!("{ANSWER}{}\n", serde_json::to_string(&ending)?);
+        let mut stdout = io::stdout().lock();
+        // Begins a line of its own, whatever a library may have printed.
+        stdout.write_all(b"\n")?;
+        stdout.write_all(answer.as_bytes())?;
+        stdout.flush()?;
+    }
+    Ok(Relation::Lost)
+}
+
+/// The moment after so much time; of what no clock can hold, one in a century.
+pub(crate) fn deadline(after: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    Instant::now() + after.min(CENTURY)
 }
 
 /// The file that takes what the test prints.
@@ -76,7 +95,9 @@ fn execute(case: &CaseDir) -> io::Result<Child> {
     let output = output(case)?;
     let mut command = Role::Test(case.clone()).command()?;
     command
-        .env("TMPDIR", case.tmp())
+        .env("TMPDIR", case.tmp()) // and on Windows:
+        .env("TMP", case.tmp())
+        .env("TEMP", case.tmp())
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output);

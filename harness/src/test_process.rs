@@ -5,8 +5,8 @@ use crate::clock::Clock;
 use crate::context::Context;
 use crate::fault::FaultLog;
 use crate::logs;
-use crate::outcome::Outcome;
-use crate::panics::Panics;
+use crate::outcome::{Outcome, Skipped};
+use crate::panics::{Caught, Panics};
 use crate::registration::{self, Body, TestCase};
 use crate::resources;
 use crate::test_time::TestTime;
@@ -22,8 +22,8 @@ use std::thread;
 /// When the case cannot even begin; what the test does is on the timeline instead.
 pub(crate) fn run(case: &CaseDir) -> io::Result<i32> {
     let spec = case.read_spec()?;
-    let test = registration::find(&spec.name).ok_or_else(|| {
-        io::Error::other(format!("this binary has no test called `{}`", spec.name))
+    let test = registration::find(&spec.path).ok_or_else(|| {
+        io::Error::other(format!("this binary has no test called `{}`", spec.path))
     })?;
     let end = Setup::new(test, &spec, case)?.run(test)?;
     Ok(match end {
@@ -79,7 +79,7 @@ impl Setup {
             .name(test.name().to_owned())
             .spawn(move || {
                 catch_unwind(AssertUnwindSafe(|| call(body, context, &time)))
-                    .map_err(|_payload| panics.last_of_this_thread())
+                    .map_err(|payload| panics.caught(&*payload))
             })?
             .join()
             .map_err(|_payload| io::Error::other("the test's thread ended outside its body"))?;
@@ -89,6 +89,7 @@ impl Setup {
             end: end.clone(),
             cpu_us: resources::cpu_time_us(),
             peak_memory_bytes: resources::peak_memory_bytes(),
+            omitted: 0, // the timeline knows
         });
         Ok(end)
     }
@@ -96,46 +97,52 @@ impl Setup {
     /// What the body's return or panic means, with all that happened beside it.
     fn judge(
         &self,
-        returned: Result<io::Result<Outcome>, Option<crate::panics::Panic>>,
+        returned: Result<io::Result<Outcome>, Caught>,
         left_behind: &[String],
     ) -> BodyEnd {
         let outcome = match returned {
-            Err(Some(panic)) if panic.expected => Ok(()),
-            Err(panic) => {
+            Err(panic) if !panic.expected => {
                 return BodyEnd::Panicked {
-                    message: panic
-                        .as_ref()
-                        .map_or_else(|| "an unknown panic".to_owned(), |p| p.message.clone()),
-                    location: panic.and_then(|p| p.location),
+                    message: panic.message,
+                    location: panic.location,
                 };
             }
+            Err(_expected) => Ok(()),
             Ok(Ok(outcome)) => outcome,
             Ok(Err(error)) => Err(format!("failed to start the test's runtime: {error}")),
         };
-        match outcome {
-            Err(message) => match self.context.skip_reason() {
-                Some(reason) => BodyEnd::Skipped {
-                    reason: reason.to_owned(),
-                },
-                None => BodyEnd::Failed { message },
+        let skipped = match (&outcome, self.context.skip_reason()) {
+            (Err(message), Some(reason)) if Skipped::is_in(reason, message) => Some(reason),
+            _ => None,
+        };
+        if let (Err(message), None) = (outcome, skipped) {
+            return BodyEnd::Failed { message };
+        }
+        // A test that skips itself must be as clean as one that passes.
+        let panics = self.panics.undeclared();
+        if !panics.is_empty() {
+            return BodyEnd::PanickedElsewhere { panics };
+        }
+        let mut complaints = self.panics.unmet();
+        complaints.extend(
+            left_behind
+                .iter()
+                .map(|fault| format!("a fault is left behind: {fault}")),
+        );
+        if !self.panics.still_watches() {
+            complaints.push(
+                "the test replaced the panic hook, so panics of other threads were not seen; put back what `take_hook` gave"
+                    .to_owned(),
+            );
+        }
+        match (complaints.is_empty(), skipped) {
+            (false, _) => BodyEnd::Failed {
+                message: complaints.join("; "),
             },
-            Ok(()) => {
-                let panics = self.panics.undeclared();
-                let unmet = self.panics.unmet();
-                if !panics.is_empty() {
-                    BodyEnd::PanickedElsewhere { panics }
-                } else if !unmet.is_empty() {
-                    BodyEnd::Failed {
-                        message: unmet.join("; "),
-                    }
-                } else if !left_behind.is_empty() {
-                    BodyEnd::Failed {
-                        message: format!("faults are left behind: {}", left_behind.join("; ")),
-                    }
-                } else {
-                    BodyEnd::Returned
-                }
-            }
+            (true, Some(reason)) => BodyEnd::Skipped {
+                reason: reason.to_owned(),
+            },
+            (true, None) => BodyEnd::Returned,
         }
     }
 }

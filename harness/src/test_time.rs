@@ -1,8 +1,10 @@
 //! What a test's time is measured by, and the Tokio runtime that goes with it.
 
+use crate::timeline::microseconds;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -28,6 +30,8 @@ pub(crate) struct TestTime {
     kind: ClockKind,
     /// Where virtual time began, once the runtime runs.
     origin: Arc<OnceLock<(Handle, Instant)>>,
+    /// The virtual time, in microseconds, when it was last asked for.
+    latest_us: Arc<AtomicU64>,
 }
 
 impl TestTime {
@@ -35,6 +39,7 @@ impl TestTime {
         Self {
             kind,
             origin: Arc::default(),
+            latest_us: Arc::default(),
         }
     }
 
@@ -47,11 +52,23 @@ impl TestTime {
         let (handle, origin) = self.origin.get()?;
         // Tokio looks for its clock in the thread's context, which other threads of the test do not have.
         let _context = handle.enter();
-        Some(origin.elapsed())
+        let now = origin.elapsed();
+        self.latest_us.store(microseconds(now), Ordering::Relaxed);
+        Some(now)
+    }
+
+    /// Virtual time as of when it was last asked for: takes no lock.
+    pub(crate) fn virtual_then(&self) -> Option<Duration> {
+        self.origin.get()?;
+        Some(Duration::from_micros(
+            self.latest_us.load(Ordering::Relaxed),
+        ))
     }
 
     /// Moves virtual time forward; see [`Clock::advance`](crate::Clock::advance).
     pub(crate) async fn advance(&self, duration: Duration) {
+        // Tasks that were just spawned set their timers first.
+        tokio::task::yield_now().await;
         tokio::time::advance(duration).await;
         // `advance` yields once; the timers that it fired have woken their tasks, which now get their turn.
         tokio::task::yield_now().await;

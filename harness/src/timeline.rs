@@ -92,6 +92,9 @@ pub enum What {
         cpu_us: Option<u64>,
         /// Peak resident memory of the process, in bytes, where the system tells.
         peak_memory_bytes: Option<u64>,
+        /// How many notes and logs are not on the timeline, since there were more than 100,000.
+        #[serde(default)]
+        omitted: usize,
     },
 }
 
@@ -143,7 +146,11 @@ struct Inner {
 struct Log {
     file: File,
     events: Vec<Event>,
+    omitted: usize,
 }
+
+/// From so many events on, notes and logs are counted only: a test that tells without end must not fill the memory.
+const MANY: usize = 100_000;
 
 impl Timeline {
     /// A new timeline in a new file at `path`, beginning now.
@@ -156,6 +163,7 @@ impl Timeline {
                 log: Mutex::new(Log {
                     file,
                     events: Vec::new(),
+                    omitted: 0,
                 }),
             }),
         })
@@ -163,7 +171,16 @@ impl Timeline {
 
     /// Appends an event that happens now, on this thread.
     pub(crate) fn record(&self, what: What) {
-        let virtual_us = self.inner.time.virtual_now().map(microseconds);
+        self.append(what, self.inner.time.virtual_now());
+    }
+
+    /// The same for a panic, which may happen while Tokio's clock is locked: asking for the time would wait for ever.
+    pub(crate) fn record_panic(&self, what: What) {
+        self.append(what, self.inner.time.virtual_then());
+    }
+
+    fn append(&self, what: What, virtual_time: Option<Duration>) {
+        let virtual_us = virtual_time.map(microseconds);
         let thread = std::thread::current()
             .name()
             .unwrap_or("unnamed")
@@ -173,6 +190,27 @@ impl Timeline {
             .log
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        let what = match (log.events.len(), what) {
+            (MANY.., What::Note { .. } | What::Log { .. }) => {
+                log.omitted += 1;
+                return;
+            }
+            (
+                _,
+                What::Finished {
+                    end,
+                    cpu_us,
+                    peak_memory_bytes,
+                    ..
+                },
+            ) => What::Finished {
+                end,
+                cpu_us,
+                peak_memory_bytes,
+                omitted: log.omitted,
+            },
+            (_, what) => what,
+        };
         let event = Event {
             // Read under the lock: the order in the file is the order of the times.
             at_us: microseconds(self.inner.began.elapsed()),
@@ -251,6 +289,28 @@ mod tests {
         text.extend_from_slice(b"\n{\"at_us\":1,\"thread\":\"t\",\"event\":\"started\"}\n");
         std::fs::write(&path, &text).unwrap();
         assert!(read(&path).is_err(), "damage in the middle must be told");
+    }
+
+    #[test]
+    fn notes_without_end_are_counted_and_what_matters_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("timeline.jsonl");
+        let timeline = Timeline::create(&path, TestTime::new(ClockKind::Real)).unwrap();
+        for _ in 0..MANY + 7 {
+            timeline.record(note("again"));
+        }
+        timeline.record(What::Finished {
+            end: BodyEnd::Returned,
+            cpu_us: None,
+            peak_memory_bytes: None,
+            omitted: 0,
+        });
+        let events = read(&path).unwrap();
+        assert_eq!(events.len(), MANY + 1);
+        assert!(matches!(
+            events[MANY].what,
+            What::Finished { omitted: 7, .. }
+        ));
     }
 
     #[test]

@@ -117,7 +117,7 @@ impl fmt::Display for Verdict {
             },
             Self::ExitedEarly { code } => write!(
                 f,
-                "the process exited with code {code} before the test had ended: something called `exit`"
+                "the process exited with code {code} before the test had ended: something called `exit`, or the harness's part of it failed and says so in the output"
             ),
             Self::Leaked { processes } => write!(
                 f,
@@ -167,22 +167,30 @@ pub(crate) fn judge(
         What::Finished { end, .. } => Some(end.clone()),
         _ => None,
     });
+    // Panics of threads that went on after the test's own end; those before it the test has judged itself.
+    let late = undeclared_after_the_end(timeline);
     match (finished, ending.exit) {
         // Whatever the test said of itself, a process that died afterwards did not end well.
-        (_, Exit::Signal(_)) if overflowed(output_end) => Verdict::StackOverflow,
+        (_, Exit::Signal(SIGABRT | SIGSEGV)) if overflowed(output_end) => Verdict::StackOverflow,
         (_, Exit::Signal(signal)) => Verdict::Killed { signal },
         (None, Exit::Code(code)) => Verdict::ExitedEarly { code },
-        (Some(BodyEnd::Returned), Exit::Code(0)) => {
-            if may_leak || ending.left_behind.is_empty() {
-                Verdict::Passed
-            } else {
-                Verdict::Leaked {
+        (Some(BodyEnd::Returned | BodyEnd::Skipped { .. }), Exit::Code(0)) if !late.is_empty() => {
+            Verdict::PanickedElsewhere { panics: late }
+        }
+        (Some(end @ (BodyEnd::Returned | BodyEnd::Skipped { .. })), Exit::Code(0)) => {
+            if !may_leak && !ending.left_behind.is_empty() {
+                return Verdict::Leaked {
                     processes: ending.left_behind.clone(),
-                }
+                };
+            }
+            match end {
+                BodyEnd::Skipped { reason } => Verdict::Skipped { reason },
+                _ => Verdict::Passed,
             }
         }
-        (Some(BodyEnd::Returned), Exit::Code(code)) => Verdict::ExitedEarly { code },
-        (Some(BodyEnd::Skipped { reason }), _) => Verdict::Skipped { reason },
+        (Some(BodyEnd::Returned | BodyEnd::Skipped { .. }), Exit::Code(code)) => {
+            Verdict::ExitedEarly { code }
+        }
         (Some(BodyEnd::Failed { message }), _) => Verdict::Failed { message },
         (Some(BodyEnd::Panicked { message, location }), _) => {
             Verdict::Panicked { message, location }
@@ -191,19 +199,47 @@ pub(crate) fn judge(
     }
 }
 
+const SIGABRT: i32 = 6;
+const SIGSEGV: i32 = 11;
+
+fn undeclared_after_the_end(timeline: &[Event]) -> Vec<String> {
+    let end = timeline
+        .iter()
+        .position(|event| matches!(event.what, What::Finished { .. }));
+    let after = end.map_or(&[][..], |end| &timeline[end + 1..]);
+    after
+        .iter()
+        .filter_map(|event| match &event.what {
+            What::Panicked {
+                message,
+                location,
+                expected: false,
+            } => Some(format!(
+                "thread '{}' panicked at {} after the test had ended: {message}",
+                event.thread,
+                location.as_deref().unwrap_or("an unknown place"),
+            )),
+            _ => None,
+        })
+        .collect()
+}
+
 /// Rust's runtime aborts when a guard page is hit, and says so first; the signal alone would be that of any abort.
 fn overflowed(output_end: &str) -> bool {
     output_end.contains("has overflowed its stack")
+        && output_end.contains("fatal runtime error: stack overflow")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::isolation::Isolation;
 
     fn ended(exit: Exit) -> Ending {
         Ending {
             exit,
             timed_out: false,
+            isolation: Isolation::Exec,
             duration: Duration::from_millis(1),
             left_behind: Vec::new(),
         }
@@ -238,13 +274,48 @@ mod tests {
     }
 
     #[test]
+    fn a_panic_after_the_end_is_no_pass() {
+        let mut timeline = told(BodyEnd::Returned);
+        let json = serde_json::json!({ "at_us": 2, "thread": "late", "event": "panicked",
+            "message": "bug", "location": "x.rs:1:1", "expected": false });
+        timeline.push(serde_json::from_value(json).unwrap());
+        let Verdict::PanickedElsewhere { panics } = verdict(&timeline, &ended(Exit::Code(0)))
+        else {
+            panic!("it passed");
+        };
+        assert!(
+            panics[0].contains("'late' panicked at x.rs:1:1"),
+            "{panics:?}"
+        );
+    }
+
+    #[test]
+    fn a_skip_that_leaks_or_dies_is_no_skip() {
+        let skipped = told(BodyEnd::Skipped {
+            reason: "no".to_owned(),
+        });
+        let mut ending = ended(Exit::Code(7));
+        assert!(verdict(&skipped, &ending).is_failure());
+        ending.exit = Exit::Code(0);
+        assert!(!verdict(&skipped, &ending).is_failure());
+        ending.left_behind.push("sleep 1000".to_owned());
+        assert!(verdict(&skipped, &ending).is_failure());
+    }
+
+    #[test]
     fn a_stack_overflow_is_told_from_an_abort_by_what_the_runtime_printed() {
         let abort = ended(Exit::Signal(6));
         let judged = |output| judge(&[], &abort, Duration::from_secs(1), output, false);
         assert_eq!(judged("aborting"), Verdict::Killed { signal: 6 });
         assert_eq!(
-            judged("thread 'x' has overflowed its stack\n"),
+            judged(
+                "thread 'x' has overflowed its stack\nfatal runtime error: stack overflow, aborting\n"
+            ),
             Verdict::StackOverflow
+        );
+        assert_eq!(
+            judged("the test says: it has overflowed its stack\n"),
+            Verdict::Killed { signal: 6 }
         );
     }
 

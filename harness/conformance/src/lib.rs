@@ -104,6 +104,13 @@ impl Suite {
         self.record_of(test).verdict
     }
 
+    /// How many tests the suite has.
+    #[must_use]
+    pub fn tests(&self) -> usize {
+        let listed = self.run(["--list", "--format", "terse"]);
+        listed.stdout.lines().count()
+    }
+
     /// The isolation that the suite runs with.
     #[must_use]
     pub fn isolation(&self) -> &'static str {

@@ -23,8 +23,10 @@ pub struct BitFlip {
 /// Which bit is flipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BitPlace {
-    byte: u64,
-    bit: u8,
+    /// The byte, from 0.
+    pub byte: u64,
+    /// The bit in it, from 0 (the least significant) to 7.
+    pub bit: u8,
 }
 
 impl BitFlip {

@@ -25,9 +25,12 @@ enum Stretch {
 /// Which bytes are overwritten, and the seed of what they are overwritten with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GarbagePlan {
-    offset: u64,
-    length: u64,
-    noise: u32,
+    /// The first byte, from 0.
+    pub offset: u64,
+    /// How many bytes.
+    pub length: u64,
+    /// The seed of the random bytes.
+    pub noise: u32,
 }
 
 impl Garbage {

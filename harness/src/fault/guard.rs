@@ -4,15 +4,19 @@ use super::{Fault, InjectError, PlannedFault, Undo, Undone};
 use crate::seed::Seed;
 use crate::timeline::{Timeline, What};
 use serde_json::Value;
+use std::collections::HashMap;
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A fault that is in effect. Dropping the guard undoes it; [`until_end`](Self::until_end) leaves that to the harness.
+///
+/// Faults on the same target are undone in the reverse order of their injection, whichever guard is dropped first: one that has
+/// others on top of it waits for them. A guard that is forgotten is undone at the end of the test.
 #[must_use = "the fault is undone as soon as this guard is dropped: bind it, or call `.until_end()`"]
 pub struct FaultGuard {
     fault: PlannedFault,
-    undo: Option<Undo>,
     log: FaultLog,
 }
 
@@ -24,27 +28,20 @@ impl FaultGuard {
     }
 
     /// Undoes the fault now, and tells how that went. A failure also fails the test.
-    pub fn undo(mut self) -> Undone {
-        self.take_back()
-            .expect("a guard still holds its undo until it is consumed or dropped")
+    pub fn undo(self) -> Undone {
+        let this = ManuallyDrop::new(self);
+        this.log.release(this.fault.id)
     }
 
     /// Keeps the fault in effect until the test ends, and undoes it then, the latest first.
     pub fn until_end(self) {
-        let log = self.log.clone();
-        log.state().kept.push(self);
-    }
-
-    fn take_back(&mut self) -> Option<Undone> {
-        let result = self.undo.take()?.run();
-        self.log.undone(&self.fault, &result);
-        Some(result)
+        let _ = ManuallyDrop::new(self);
     }
 }
 
 impl Drop for FaultGuard {
     fn drop(&mut self) {
-        self.take_back();
+        self.log.release(self.fault.id);
     }
 }
 
@@ -73,8 +70,19 @@ struct Shared {
 #[derive(Default)]
 struct State {
     planned: usize,
-    kept: Vec<FaultGuard>,
+    /// How often each kind was injected into each target.
+    drawn: HashMap<String, usize>,
+    /// What is in effect, in the order of injection.
+    open: Vec<Open>,
     left_behind: Vec<String>,
+}
+
+/// A fault in effect.
+struct Open {
+    fault: PlannedFault,
+    undo: Undo,
+    /// Whether its guard is gone, and it only waits for faults on top of it.
+    released: bool,
 }
 
 impl FaultLog {
@@ -97,19 +105,26 @@ impl FaultLog {
             target: fault.target(),
             reason,
         };
+        let target = self.relative(fault.target());
         // Held throughout: faults are numbered, drawn and applied one after the other.
         let mut state = self.state();
-        let id = state.planned + 1;
-        let mut rng = shared.seed.child("fault", &id.to_string()).rng();
+        // What is drawn hangs on kind, target and how often, so tasks that inject at the same time do not change each other's draws.
+        let stream = format!("{} {target}", F::KIND);
+        let times = state.drawn.entry(stream.clone()).or_default();
+        *times += 1;
+        let mut rng = shared
+            .seed
+            .child("fault", &format!("{stream} {times}"))
+            .rng();
         let plan = fault.draw(&mut rng).map_err(failed)?;
-        state.planned = id;
 
         let told = serde_json::to_value(&plan)
             .expect("a plan is plain data: numbers, strings and named fields");
+        state.planned += 1;
         let planned = PlannedFault {
-            id,
+            id: state.planned,
             kind: F::KIND.to_owned(),
-            target: self.relative(fault.target()),
+            target,
             plan: self.relative_strings(told),
         };
         // Told before it takes effect, so that no effect can stand on the timeline before its cause.
@@ -117,15 +132,21 @@ impl FaultLog {
             fault: planned.clone(),
         });
         match fault.apply(&plan, &shared.scratch) {
-            Ok(undo) => Ok(FaultGuard {
-                fault: planned,
-                undo: Some(undo),
-                log: self.clone(),
-            }),
+            Ok(undo) => {
+                state.open.push(Open {
+                    fault: planned.clone(),
+                    undo,
+                    released: false,
+                });
+                Ok(FaultGuard {
+                    fault: planned,
+                    log: self.clone(),
+                })
+            }
             Err(reason) => {
                 let error = reason.to_string();
                 shared.timeline.record(What::FaultUndone {
-                    id,
+                    id: planned.id,
                     result: Undone::NeverApplied { error },
                 });
                 Err(failed(reason))
@@ -133,29 +154,60 @@ impl FaultLog {
         }
     }
 
-    /// Undoes what was left to the end of the test, the latest first, and names all faults whose damage is still there.
+    /// Undoes everything that is still in effect, the latest first, and names all faults whose damage is still there.
     pub(crate) fn end(&self) -> Vec<String> {
-        loop {
-            // Not held while undoing, which writes the state.
-            let last = self.state().kept.pop();
-            let Some(guard) = last else { break };
-            drop(guard);
+        let mut state = self.state();
+        while let Some(last) = state.open.pop() {
+            self.take_back(&mut state, last);
         }
-        std::mem::take(&mut self.state().left_behind)
+        std::mem::take(&mut state.left_behind)
     }
 
-    fn undone(&self, fault: &PlannedFault, result: &Undone) {
-        if let Undone::Failed { error } = result {
-            self.state().left_behind.push(format!("{fault} ({error})"));
+    /// Undoes a fault, or lets it wait for those on top of it.
+    fn release(&self, id: usize) -> Undone {
+        let mut state = self.state();
+        let Some(place) = state.open.iter().position(|open| open.fault.id == id) else {
+            // The test is over, and all of its faults were undone.
+            return Undone::Restored;
+        };
+        state.open[place].released = true;
+        let target = state.open[place].fault.target.clone();
+        let mut result = Undone::Waiting;
+        // From the top down, for as long as nobody holds on to what is there.
+        while let Some(top) = state
+            .open
+            .iter()
+            .rposition(|open| open.fault.target == target)
+            .filter(|top| state.open[*top].released)
+        {
+            let open = state.open.remove(top);
+            let undone = self.take_back(&mut state, open);
+            if top == place {
+                result = undone;
+            }
+        }
+        result
+    }
+
+    fn take_back(&self, state: &mut State, open: Open) -> Undone {
+        let result = open.undo.run();
+        if let Undone::Failed { error } = &result {
+            state.left_behind.push(format!("{} ({error})", open.fault));
         }
         self.shared.timeline.record(What::FaultUndone {
-            id: fault.id,
+            id: open.fault.id,
             result: result.clone(),
         });
+        result
     }
 
+    /// A path below the test's directory, or beside it in the case's folder, is told from there on.
     fn relative(&self, text: String) -> String {
-        match Path::new(&text).strip_prefix(&self.shared.dir) {
+        let (path, dir) = (Path::new(&text), &self.shared.dir);
+        let inside = path
+            .strip_prefix(dir)
+            .or_else(|_| path.strip_prefix(dir.parent().unwrap_or(dir)));
+        match inside {
             Ok(inside) => inside.display().to_string(),
             Err(_) => text,
         }

@@ -16,7 +16,8 @@ pub struct Replace {
 /// Nothing is drawn: what is copied is named by the test.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CopiedFrom {
-    source: PathBuf,
+    /// The file whose content is copied.
+    pub source: PathBuf,
 }
 
 impl Replace {

@@ -1,8 +1,9 @@
 //! The one way in which file faults change content, and change it back.
 
+use super::identity::Identity;
 use super::{FaultError, Undo, Undone};
 use std::fs::{File, FileTimes};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Puts `new` in the place of the `old` bytes at `offset`, in place: same file, same inode.
@@ -71,59 +72,66 @@ impl Splice {
         self
     }
 
-    /// Changes the file. What it gives changes it back, if the changed bytes are still there.
+    /// Changes the file. What it gives changes it back, if nobody has touched the file meanwhile.
     pub(super) fn apply(self) -> Result<Undo, FaultError> {
-        self.put(&self.new, self.old.len())?;
-        Ok(Undo::new(move || self.take_back()))
+        let mut file = self.open()?;
+        let before = self.times(&file)?;
+        self.put(&mut file, &self.new, self.old.len())?;
+        if self.silent {
+            self.set_times(&file, before)?;
+        }
+        let left = Identity::of(&file, &self.path)?;
+        Ok(Undo::new(move || self.take_back(&left, before)))
     }
 
-    fn take_back(self) -> Result<Undone, FaultError> {
+    /// Puts back the old bytes and the old time of modification, where the file is still as it was `left`.
+    fn take_back(self, left: &Identity, before: FileTimes) -> Result<Undone, FaultError> {
         let superseded = |found: &str| {
             Ok(Undone::Superseded {
                 found: found.to_owned(),
             })
         };
-        let file = match File::open(&self.path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return superseded("the file is gone");
+        let mut file = match self.open() {
+            Err(FaultError::File { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+                return superseded("no file");
             }
-            Err(error) => return Err(FaultError::file("open", &self.path)(error)),
+            opened => opened?,
         };
-        let after = self.new.len() as u64;
-        let size = size(&self.path)?;
-        let fits = if self.new.len() == self.old.len() {
-            size >= self.offset + after
-        } else {
-            size == self.offset + after
-        };
-        if !fits || read_at(&file, &self.path, self.offset, after)? != self.new {
-            return superseded("other content");
+        if Identity::of(&file, &self.path)? != *left {
+            return superseded("a file that was written since");
         }
-        self.put(&self.old, self.new.len())?;
+        self.put(&mut file, &self.old, self.new.len())?;
+        self.set_times(&file, before)?;
         Ok(Undone::Restored)
     }
 
-    /// Writes `bytes` over the `length` bytes at the offset, and cuts what is left of them.
-    fn put(&self, bytes: &[u8], length: usize) -> Result<(), FaultError> {
-        let told = |action| FaultError::file(action, &self.path);
-        let mut file = File::options()
-            .write(true)
+    fn open(&self) -> Result<File, FaultError> {
+        let mut options = File::options();
+        options.write(true);
+        options
             .open(&self.path)
-            .map_err(told("open for writing"))?;
-        let times = file
-            .metadata()
+            .map_err(FaultError::file("open for writing", &self.path))
+    }
+
+    fn times(&self, file: &File) -> Result<FileTimes, FaultError> {
+        file.metadata()
             .and_then(|metadata| Ok(FileTimes::new().set_modified(metadata.modified()?)))
-            .map_err(told("read the times of"))?;
+            .map_err(FaultError::file("read the times of", &self.path))
+    }
+
+    fn set_times(&self, file: &File, times: FileTimes) -> Result<(), FaultError> {
+        file.set_times(times)
+            .map_err(FaultError::file("set the times of", &self.path))
+    }
+
+    /// Writes `bytes` over the `length` bytes at the offset, and cuts what is left of them.
+    fn put(&self, file: &mut File, bytes: &[u8], length: usize) -> Result<(), FaultError> {
         file.seek(SeekFrom::Start(self.offset))
             .and_then(|_| file.write_all(bytes))
-            .map_err(told("write"))?;
+            .map_err(FaultError::file("write", &self.path))?;
         if bytes.len() < length {
             file.set_len(self.offset + bytes.len() as u64)
-                .map_err(told("cut"))?;
-        }
-        if self.silent {
-            file.set_times(times).map_err(told("set the times of"))?;
+                .map_err(FaultError::file("cut", &self.path))?;
         }
         Ok(())
     }

@@ -17,7 +17,8 @@ pub struct Truncate {
 /// How much is left of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cut {
-    kept: u64,
+    /// How many bytes, from the beginning.
+    pub kept: u64,
 }
 
 impl Truncate {

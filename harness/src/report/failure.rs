@@ -22,6 +22,11 @@ pub(crate) fn tell(record: &Record) -> String {
             .iter()
             .map(|fault| format!("{}. {fault}", fault.id)),
     );
+    section(
+        &mut text,
+        "still in effect when the test's process ended (restore by hand what lies outside of its folder)",
+        record.faults_in_effect().map(ToString::to_string),
+    );
     if !record.leaks.processes.is_empty() {
         section(&mut text, "left behind", &record.leaks.processes);
     }
@@ -30,7 +35,7 @@ pub(crate) fn tell(record: &Record) -> String {
     let title = if hidden == 0 {
         "timeline".to_owned()
     } else {
-        format!("timeline (after {hidden} earlier events)")
+        format!("timeline (after {hidden} earlier events, which are in the record)")
     };
     section(
         &mut text,

@@ -15,7 +15,7 @@ use std::process;
 /// Forks a process that runs the test of this case, and gives its number.
 pub(super) fn test(case: &CaseDir, output: File) -> io::Result<Pid> {
     let supervisor = getpid();
-    // SAFETY: the supervisor has one thread, so the child has all that were there, and no lock is held by one that is not.
+    // SAFETY: the supervisor has one thread (the caller has counted), so no lock is held by a thread that the child lacks.
     let forked = unsafe { libc::fork() };
     match forked {
         -1 => Err(io::Error::last_os_error()),

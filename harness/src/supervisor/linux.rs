@@ -1,6 +1,6 @@
 //! Supervision with a subreaper, a pidfd and `/proc`.
 
-use super::fork;
+use super::{deadline, fork};
 use crate::case::{CaseDir, CaseSpec};
 use crate::ending::{Ending, Exit};
 use crate::isolation::Isolation;
@@ -52,17 +52,23 @@ impl Supervisor {
         spec: &CaseSpec,
     ) -> io::Result<Option<Ending>> {
         let began = Instant::now();
-        let test = match self.isolation {
+        // A library can start threads before `main`; locks that they hold would stay locked in a fork.
+        let isolation = match self.isolation {
+            Isolation::Fork if has_other_threads() => Isolation::Exec,
+            isolation => isolation,
+        };
+        let test = match isolation {
             Isolation::Exec => Pid::from_child(&super::execute(case)?),
             Isolation::Fork => fork::test(case, super::output(case)?)?,
         };
         let pidfd = pidfd_open(test, PidfdFlags::empty())?;
 
-        let woken = wait_for(&pidfd, began + spec.timeout)?;
+        let woken = wait_for(&pidfd, deadline(spec.timeout))?;
         let timed_out = woken == Woken::Deadline;
+        let mut runner_gone = woken == Woken::RunnerGone;
         if timed_out {
             let _ = kill_process_group(test, Signal::TERM); // fails when it has just ended
-            wait_for(&pidfd, Instant::now() + spec.grace)?;
+            runner_gone = wait_for(&pidfd, deadline(spec.grace))? == Woken::RunnerGone;
         }
         // Our child's number is its own until we have reaped it; killing one that has ended does nothing.
         kill_process(test, Signal::KILL)?;
@@ -73,13 +79,19 @@ impl Supervisor {
         }
         let left_behind = descendants();
         sweep()?;
-        Ok((woken != Woken::RunnerGone).then_some(Ending {
+        Ok((!runner_gone).then_some(Ending {
             exit,
             timed_out,
+            isolation,
             duration,
             left_behind,
         }))
     }
+}
+
+/// Whether this process has threads other than the calling one; if nobody can tell, it has.
+fn has_other_threads() -> bool {
+    fs::read_dir("/proc/self/task").map_or(true, |tasks| tasks.count() != 1)
 }
 
 /// Waits for the end of the test, which has come or is at hand.

@@ -1,6 +1,7 @@
 //! Supervision where there is no subreaper: the test's process, and what its process group (Unix) or
 //! process tree (Windows) still tells, can be ended; a daemon escapes.
 
+use super::deadline;
 use crate::case::{CaseDir, CaseSpec};
 use crate::ending::{Ending, Exit};
 use crate::isolation::Isolation;
@@ -66,11 +67,11 @@ impl Supervisor {
         let mut test = super::execute(case)?;
 
         let mut timed_out = false;
-        let mut status = wait_for(&mut test, began + spec.timeout, gone)?;
+        let mut status = wait_for(&mut test, deadline(spec.timeout), gone)?;
         if status.is_none() && !gone() {
             timed_out = true;
             ask_to_end(&test);
-            status = wait_for(&mut test, Instant::now() + spec.grace, gone)?;
+            status = wait_for(&mut test, deadline(spec.grace), gone)?;
         }
         kill_tree(&mut test);
         let status = match status {
@@ -83,6 +84,7 @@ impl Supervisor {
         Ok(Some(Ending {
             exit: Exit::from(status),
             timed_out,
+            isolation: Isolation::Exec,
             duration: began.elapsed(),
             left_behind: Vec::new(),
         }))

@@ -87,3 +87,28 @@ fn prints_a_megabyte() {
         println!("{:>63}", "x");
     }
 }
+
+/// The test asks to be skipped, and goes on to fail.
+#[chaos]
+fn fails_after_asking_to_be_skipped(cx: Context) -> Result {
+    let _ = cx.skip("as an excuse");
+    Err("a real failure")?;
+    Ok(())
+}
+
+/// Waits for ever, with no limit of its own.
+#[chaos]
+async fn waits_without_a_limit() {
+    std::future::pending::<()>().await;
+}
+
+/// Prints what no XML document can hold, and fails with it.
+#[chaos]
+fn prints_what_xml_cannot_hold() -> Result {
+    use std::io::Write as _;
+    let text = "\u{0}\u{8}\u{1b}[31m]]>&<\u{fffe}\u{ffff}";
+    std::io::stdout().write_all(b"\xff\xfe")?;
+    println!("{text}");
+    Err(text)?;
+    Ok(())
+}

@@ -107,3 +107,112 @@ fn unfit(cx: Context) -> Result {
     cx.inject(BitFlip::in_file(&path))?.until_end();
     Ok(())
 }
+
+/// A guard is forgotten: the fault is undone at the end all the same.
+#[chaos]
+fn forgotten(cx: Context) -> Result {
+    let path = file(&cx, "a")?;
+    std::mem::forget(cx.inject(BitFlip::in_file(&path))?);
+    Ok(())
+}
+
+/// Guards of faults on the same file are dropped the first one first, as a `Vec` does. The file must come back whole.
+#[chaos]
+fn dropped_in_the_wrong_order(cx: Context) -> Result {
+    let path = file(&cx, "a")?;
+    let guards = vec![
+        cx.inject(BitFlip::in_file(&path).at(5, 0))?,
+        cx.inject(BitFlip::in_file(&path).at(5, 1))?,
+        cx.inject(Garbage::over(&path).at(4, 8))?,
+        cx.inject(Truncate::file(&path).to(6))?,
+    ];
+    drop(guards);
+    assert_eq!(fs::read(&path)?, CONTENT);
+
+    let first = cx.inject(BitFlip::in_file(&path))?;
+    let second = cx.inject(Truncate::file(&path))?;
+    assert_eq!(first.undo(), Undone::Waiting);
+    assert_eq!(second.undo(), Undone::Restored);
+    assert_eq!(fs::read(&path)?, CONTENT);
+    Ok(())
+}
+
+/// The code under test puts a new file in the place of the damaged one, alike where the damage was. Undoing must not touch it.
+#[chaos]
+fn replaced_by_the_code_under_test(cx: Context) -> Result {
+    let (path, new) = (file(&cx, "a")?, cx.dir().join("new"));
+    let flip = cx.inject(BitFlip::in_file(&path).at(5, 0))?;
+    let damaged = fs::read(&path)?;
+    fs::write(&new, &damaged)?;
+    fs::rename(&new, &path)?;
+    assert!(matches!(flip.undo(), Undone::Superseded { .. }));
+    assert_eq!(fs::read(&path)?, damaged);
+    Ok(())
+}
+
+/// Undoing brings back the time of modification, too.
+#[chaos]
+fn undone_with_its_times(cx: Context) -> Result {
+    let path = file(&cx, "a")?;
+    let long_ago =
+        std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    fs::File::options()
+        .write(true)
+        .open(&path)?
+        .set_modified(long_ago)?;
+    let cut = cx.inject(Truncate::file(&path))?;
+    assert_ne!(fs::metadata(&path)?.modified()?, long_ago);
+    assert_eq!(cut.undo(), Undone::Restored);
+    assert_eq!(fs::metadata(&path)?.modified()?, long_ago);
+    Ok(())
+}
+
+/// Faults that would change nothing are refused.
+#[chaos]
+fn without_effect(cx: Context) -> Result {
+    let (path, same) = (file(&cx, "a")?, file(&cx, "same")?);
+    assert!(cx.inject(Replace::content_of(&path, &same)).is_err());
+    assert!(
+        cx.inject(Truncate::file(&path).to(CONTENT.len() as u64))
+            .is_err()
+    );
+    assert!(cx.inject(BitFlip::in_file(&path).at(1000, 0)).is_err());
+    assert!(cx.inject(Garbage::over(&path).somewhere(1000)).is_err());
+    assert!(cx.inject(Delete::path(cx.dir().join("nothing"))).is_err());
+    // One byte of garbage may come out as it was, and must not stay so.
+    for _ in 0..600 {
+        let garbage = cx.inject(Garbage::over(&path).at(0, 1))?;
+        assert_ne!(fs::read(&path)?, CONTENT);
+        garbage.undo();
+    }
+    Ok(())
+}
+
+/// Threads inject at the same time, each into a file of its own.
+#[chaos]
+fn at_the_same_time(cx: Context) -> Result {
+    let paths = (0..16).map(|number| file(&cx, &format!("file {number}")));
+    let paths: Vec<_> = paths.collect::<Result<_>>()?;
+    std::thread::scope(|scope| {
+        for path in &paths {
+            let cx = cx.clone();
+            scope.spawn(move || {
+                for _ in 0..8 {
+                    let flip = cx.inject(BitFlip::in_file(path));
+                    flip.expect("a bit can be flipped").until_end();
+                }
+            });
+        }
+    });
+    Ok(())
+}
+
+/// The test hangs with a fault in effect outside of its directory.
+#[chaos(timeout = "500ms")]
+fn in_effect_at_the_timeout(cx: Context) -> Result {
+    let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
+    let _flip = cx.inject(BitFlip::in_file(PathBuf::from(path)))?;
+    loop {
+        std::thread::park();
+    }
+}

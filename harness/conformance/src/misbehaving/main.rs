@@ -5,6 +5,7 @@ mod endings;
 mod faults;
 mod panics;
 mod processes;
+mod surroundings;
 mod tags;
 
 clarity_chaos::main!();

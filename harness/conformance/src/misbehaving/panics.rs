@@ -57,3 +57,25 @@ fn another_than_expected(cx: Context) -> Result {
     }
     Ok(())
 }
+
+/// An announced panic is caught; then another one, which the panic hook never sees, ends the body.
+#[chaos]
+fn resumed_after_an_expected_one(cx: Context) {
+    cx.expect_panic("as announced");
+    let _ = catch_unwind(|| panic!("as announced"));
+    std::panic::resume_unwind(Box::new("the real failure"));
+}
+
+/// The panic hook is replaced, so that a panic of another thread would go unseen.
+#[chaos]
+fn behind_a_replaced_hook() {
+    std::panic::set_hook(Box::new(|_| {}));
+    let _ = thread::spawn(|| panic!("unseen")).join();
+}
+
+/// The panic hook is replaced and put back: nothing is amiss.
+#[chaos]
+fn with_the_hook_put_back() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(hook);
+}

@@ -78,3 +78,23 @@ fn hangs_and_says_so(cx: Context) -> Result {
         std::thread::park();
     }
 }
+
+/// A child with a child of its own is still running when the test ends.
+#[chaos(non_destructive)]
+fn leaves_a_grandchild(cx: Context) -> Result {
+    let _child = shell(&cx, "sleep 1000 & echo $!; echo ready; wait")?;
+    Ok(())
+}
+
+/// Hangs, with a child that writes a file when it is politely asked to end.
+#[chaos(timeout = "500ms")]
+fn hangs_with_a_polite_child(cx: Context) -> Result {
+    let script = "trap 'echo ended > \"$MISBEHAVING_FILE\"; exit' TERM; echo ready; while :; do sleep 0.01; done";
+    let mut child = shell(&cx, script)?;
+    // Not to be ended itself before its child has been.
+    Command::new("sh")
+        .args(["-c", "trap '' TERM; sleep 1000"])
+        .status()?;
+    child.wait()?;
+    Ok(())
+}

@@ -7,7 +7,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The numbers of the processes that the test noted.
 fn noted(record: &Record) -> Vec<u32> {
@@ -36,9 +36,15 @@ fn assert_all_dead(record: &Record, processes: usize) {
     }
 }
 
-/// Waits, without a limit of its own, until `condition` holds: the test harness around has one.
+/// Waits until `condition` holds; what never comes fails after a minute.
+#[track_caller]
 fn until(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !condition() {
+        assert!(
+            Instant::now() < deadline,
+            "it has not come true within a minute"
+        );
         thread::sleep(Duration::from_millis(5));
     }
 }
@@ -130,6 +136,7 @@ fn a_supervisor_that_is_killed_loses_its_case_and_is_replaced() {
         .command()
         .args(["--exact", "processes::hangs_and_says_so", "tags::model"])
         .args(["--test-threads", "1", "--keep-dirs", "never"])
+        .args(["--junit", suite.tmp().join("report.xml").to_str().unwrap()])
         .env("MISBEHAVING_PIDS", &pids)
         .stdout(Stdio::piped())
         .spawn()
@@ -150,8 +157,71 @@ fn a_supervisor_that_is_killed_loses_its_case_and_is_replaced() {
     };
     assert!(error.contains("signal: 9"), "{error}");
     assert_eq!(ran["tags::model"].verdict, Verdict::Passed);
+    // To JUnit, what the harness could not do is an error, and no failure of the test.
+    let report = fs::read_to_string(suite.tmp().join("report.xml")).unwrap();
+    assert!(report.contains(r#"failures="0" errors="1""#), "{report}");
 }
 
+/// Whether a folder holds nothing, or is no more.
 fn is_empty(folder: &Path) -> bool {
-    fs::read_dir(folder).unwrap().next().is_none()
+    fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none())
+}
+
+#[test]
+fn a_grandchild_is_named_beside_its_parent() {
+    let record = suite().record_of("processes::leaves_a_grandchild");
+    assert_eq!(record.leaks.processes.len(), 2, "{:?}", record.leaks);
+    assert!(record.leaks.processes.contains(&"sleep 1000".to_owned()));
+    assert_all_dead(&record, 1);
+}
+
+#[test]
+fn helpers_of_a_hung_test_are_asked_politely_first() {
+    let suite = suite();
+    let file = suite.tmp().join("ended");
+    let ran = suite
+        .command()
+        .args([
+            "--exact",
+            "processes::hangs_with_a_polite_child",
+            "--grace",
+            "60s",
+        ])
+        .env("MISBEHAVING_FILE", &file)
+        .output()
+        .unwrap();
+    assert_eq!(ran.status.code(), Some(101));
+    assert_eq!(fs::read_to_string(file).unwrap(), "ended\n");
+}
+
+/// Signals that end the runner, at moments that the loop's number spreads over its life.
+#[test]
+fn a_runner_that_is_ended_at_any_moment_leaves_no_folder() {
+    for round in 0..24 {
+        let suite = suite();
+        let mut runner = suite
+            .command()
+            .args(["tags", "surroundings", "--test-threads", "2"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        thread::sleep(Duration::from_millis(round));
+        let signal = ["-KILL", "-TERM", "-INT"][usize::try_from(round % 3).unwrap()];
+        let pid = runner.id().to_string();
+        let _ = Command::new("kill")
+            .args([signal, &pid])
+            .stderr(Stdio::null())
+            .status();
+        runner.wait().unwrap();
+        let folders = || fs::read_dir(suite.tmp()).unwrap().flatten();
+        until(|| folders().all(|folder| is_empty(&folder.path())));
+        // Killed before it had anybody to clean up after it, it leaves an empty folder; the next run removes that.
+        suite.run(["tags::model"]);
+        assert!(
+            is_empty(&suite.tmp()),
+            "{:?}",
+            folders().collect::<Vec<_>>()
+        );
+    }
 }

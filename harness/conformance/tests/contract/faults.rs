@@ -74,7 +74,7 @@ fn a_fault_that_cannot_be_undone_fails_the_test() {
         panic!("a fault was left behind, and the test did not fail");
     };
     assert!(
-        message.starts_with("faults are left behind: bit_flip folder/a"),
+        message.starts_with("a fault is left behind: bit_flip folder/a"),
         "{message}"
     );
 }
@@ -88,4 +88,43 @@ fn a_fault_that_the_target_cannot_bear_is_an_error_that_says_why() {
         message.ends_with("expected a bit to flip, found an empty file"),
         "{message}"
     );
+}
+
+#[test]
+fn faults_on_one_file_are_undone_in_reverse_whichever_guard_goes_first() {
+    for test in [
+        "dropped_in_the_wrong_order",
+        "replaced_by_the_code_under_test",
+        "undone_with_its_times",
+        "without_effect",
+    ] {
+        let record = record(&format!("faults::{test}"));
+        assert_eq!(record.verdict, Verdict::Passed, "{:?}", record.output);
+    }
+}
+
+#[test]
+fn a_forgotten_guard_is_undone_at_the_end() {
+    let record = record("faults::forgotten");
+    let results: Vec<_> = record.timeline.iter().filter_map(undone).collect();
+    assert_eq!(results, [(1, &Undone::Restored)]);
+}
+
+#[test]
+fn a_fault_in_effect_at_the_timeout_is_told() {
+    let suite = suite();
+    let file = suite.tmp().join("outside");
+    std::fs::write(&file, "outside of the test's folder").unwrap();
+    let output = suite
+        .command()
+        .args(["--exact", "faults::in_effect_at_the_timeout"])
+        .env("MISBEHAVING_FILE", &file)
+        .output()
+        .unwrap();
+    let record = &suite.records()["faults::in_effect_at_the_timeout"];
+    assert_eq!(record.verdict, Verdict::TimedOut { limit_ms: 500 });
+    assert_eq!(record.faults_in_effect().count(), 1);
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("still in effect"), "{told}");
+    assert!(told.contains(file.to_str().unwrap()), "{told}");
 }

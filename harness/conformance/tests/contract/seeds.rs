@@ -57,3 +57,33 @@ fn the_last_seed_is_remembered() {
     let again = drawn(&suite.run(["--exact", DRAWN, "--seed", "last"]));
     assert_eq!(first, again);
 }
+
+#[test]
+fn tasks_that_inject_at_the_same_time_do_not_change_each_others_draws() {
+    let plan = || {
+        let test = "faults::at_the_same_time";
+        let mut ran = suite().run(["--exact", test, "--seed", "42"]);
+        let mut rows: Vec<_> = ran.records.remove(test).unwrap().faults;
+        assert_eq!(rows.len(), 128);
+        // Each file's own rows are in order; which thread came first is the system's affair.
+        rows.sort_by(|a, b| a.target.cmp(&b.target).then(a.id.cmp(&b.id)));
+        rows.into_iter()
+            .map(|row| (row.target, row.plan))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(plan(), plan());
+}
+
+#[test]
+fn the_processes_of_a_nextest_run_share_their_seed() {
+    let suite = suite();
+    let seed = |run: &str, test: &str| {
+        let mut command = suite.command();
+        command.args(["--exact", test]).env("NEXTEST_RUN_ID", run);
+        assert!(command.output().unwrap().status.success());
+        suite.records()[test].root_seed
+    };
+    let first = seed("one", "tags::model");
+    assert_eq!(seed("one", "tags::breaker"), first);
+    assert_ne!(seed("two", "tags::model"), first);
+}

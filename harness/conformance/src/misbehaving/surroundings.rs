@@ -1,0 +1,47 @@
+//! What a test finds around it.
+
+use clarity_chaos::rand::RngExt as _;
+use clarity_chaos::{Context, Result, chaos};
+use std::collections::HashSet;
+use std::io::Read as _;
+use std::{env, io, thread};
+
+/// A thread of its own, named after the test; temporary files in the case's folder; nothing on standard input.
+#[chaos]
+fn are_the_tests_own(cx: Context) -> Result {
+    assert_eq!(
+        thread::current().name(),
+        Some("surroundings::are_the_tests_own")
+    );
+    let case = cx
+        .dir()
+        .parent()
+        .ok_or("the directory is in the case's folder")?;
+    assert!(
+        env::temp_dir().starts_with(case),
+        "{}",
+        env::temp_dir().display()
+    );
+    assert_eq!(io::stdin().read(&mut [0])?, 0);
+    assert_eq!(cx.dir().read_dir()?.count(), 0);
+    #[cfg(target_os = "linux")]
+    {
+        let main_thread = std::process::id().to_string();
+        let this_thread = std::fs::read_link("/proc/thread-self")?;
+        assert!(
+            !this_thread.ends_with(main_thread),
+            "{}",
+            this_thread.display()
+        );
+    }
+    Ok(())
+}
+
+/// Every generator is another one, and an actor's is its own whenever it asks.
+#[chaos]
+fn hold_independent_generators(cx: Context) {
+    let draws =
+        [cx.rng(), cx.rng(), cx.rng_for("a"), cx.rng_for("b")].map(|mut rng| rng.random::<u64>());
+    assert_eq!(HashSet::from(draws).len(), draws.len(), "{draws:?}");
+    assert_eq!(cx.rng_for("a").random::<u64>(), draws[2]);
+}

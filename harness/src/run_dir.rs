@@ -1,0 +1,41 @@
+//! The folder of a run: in the system's folder for temporary files, with one folder for each case in it.
+//!
+//! A run removes its folder, or keeps in it the cases that it was told to keep. When the runner is killed, its supervisors remove the folder; when it is
+//! killed before it has any, what is left is empty, and the next run removes it.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process;
+use tempfile::TempDir;
+
+const PREFIX: &str = "clarity-chaos-";
+
+/// Makes the folder, named after this process, and removes empty ones of processes that are no more.
+pub(crate) fn create() -> io::Result<TempDir> {
+    // The real path: what tests canonicalize must still be below their directory.
+    let parent = std::env::temp_dir().canonicalize()?;
+    remove_stale(&parent);
+    tempfile::Builder::new()
+        .prefix(&format!("{PREFIX}{}-", process::id()))
+        .tempdir_in(parent)
+}
+
+fn remove_stale(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let pid = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(PREFIX))
+            .and_then(|rest| rest.split('-').next())
+            .and_then(|pid| pid.parse().ok());
+        if pid.is_some_and(is_gone) {
+            let _ = fs::remove_dir(entry.path()); // refuses what is not empty: somebody's kept cases
+        }
+    }
+}
+
+/// Whether there is no such process; where that cannot be told, there may be.
+fn is_gone(pid: u32) -> bool {
+    Path::new("/proc/self").exists() && !Path::new(&format!("/proc/{pid}")).exists()
+}
