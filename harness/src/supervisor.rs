@@ -43,10 +43,19 @@ pub(crate) fn serve(isolation: Isolation, run: &Path) -> io::Result<ExitCode> {
     let mut supervisor = platform::Supervisor::new(isolation)?;
     let ended = obey(&mut supervisor);
     if !matches!(ended, Ok(Relation::Parted)) {
-        // Nobody will read the cases of this run, nobody else will clean up. Other supervisors of the run may be at it, too.
-        let _ = case::remove(run);
+        // Nobody will read the cases of this run, nobody else will clean up.
+        remove_with_others(run);
     }
     ended.map(|_| ExitCode::SUCCESS)
+}
+
+/// Removes a folder while other supervisors of the run may be removing it, too, or still ending tests that write there: each may find what it was
+/// about to remove gone, or a folder not empty any more.
+fn remove_with_others(run: &Path) {
+    let deadline = deadline(Duration::from_secs(10));
+    while case::remove(run).is_err() && run.exists() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// How things stand with the runner.

@@ -139,7 +139,13 @@ impl Suite {
         let files = fs::read_dir(self.history().join("records"));
         let files = files.into_iter().flatten().flatten();
         files
-            .map(|file| read_record(&file.path()))
+            .map(|file| file.path())
+            // A runner that was killed may have left half a record beside, under another name.
+            .filter(|path| {
+                path.extension()
+                    .is_some_and(|extension| extension == "json")
+            })
+            .map(|path| read_record(&path))
             .map(|record| (record.name.clone(), record))
             .collect()
     }

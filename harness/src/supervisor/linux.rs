@@ -66,16 +66,17 @@ impl Supervisor {
         let woken = wait_for(&pidfd, deadline(spec.timeout))?;
         let timed_out = woken == Woken::Deadline;
         let mut runner_gone = woken == Woken::RunnerGone;
+        let grace = deadline(if timed_out { spec.grace } else { SETTLE });
         if timed_out {
             let _ = kill_process_group(test, Signal::TERM); // fails when it has just ended
-            runner_gone = wait_for(&pidfd, deadline(spec.grace))? == Woken::RunnerGone;
+            runner_gone = wait_for(&pidfd, grace)? == Woken::RunnerGone;
         }
         // Our child's number is its own until we have reaped it; killing one that has ended does nothing.
         kill_process(test, Signal::KILL)?;
         let exit = reap_test(test)?;
         let duration = began.elapsed();
-        if woken == Woken::TestEnded {
-            settle()?;
+        if !runner_gone {
+            settle(grace)?;
         }
         let left_behind = descendants();
         sweep()?;
@@ -145,9 +146,8 @@ fn wait_for(pidfd: &OwnedFd, deadline: Instant) -> io::Result<Woken> {
     }
 }
 
-/// Gives children that are already on their way out a moment to go.
-fn settle() -> io::Result<()> {
-    let deadline = Instant::now() + SETTLE;
+/// Gives children that were told to end, or are already on their way out, until then to go.
+fn settle(deadline: Instant) -> io::Result<()> {
     while reap()? == Children::Alive && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(1));
     }
