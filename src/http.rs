@@ -9,6 +9,7 @@ mod output;
 mod problem;
 mod request;
 mod target;
+mod unread;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, Method, Uri};
+use axum::middleware;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 
@@ -57,6 +59,10 @@ pub(crate) fn router(app: App) -> Router {
         .route("/metrics", get(metrics))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
+        .layer(middleware::from_fn_with_state(
+            app.clone(),
+            unread::read_to_the_end,
+        ))
         .with_state(app)
 }
 

@@ -39,10 +39,11 @@
 //! hand-driven clock drives all of it. Only the durations in the metrics are real ones.
 
 #![forbid(unsafe_code)]
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test may panic"))]
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 mod backoff;
 mod breaker;
+mod brief;
 mod config;
 mod digest;
 mod executor;

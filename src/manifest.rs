@@ -11,6 +11,7 @@ use thiserror::Error;
 
 pub(crate) use self::file_path::MAX_DEPTH;
 pub use self::file_path::{FilePath, InvalidFilePath};
+use crate::brief::brief;
 use crate::{Digest, ModelName, Version};
 
 /// The manifest of one version: the file `manifest.json` in its folder.
@@ -145,8 +146,8 @@ impl Manifest {
     ///
     /// See [`ManifestError`]. The size of `json` is the caller's to bound ([`Manifest::MAX_BYTES`]).
     pub fn parse(json: &[u8]) -> Result<Self, ManifestError> {
-        let manifest: Self = serde_json::from_slice(json)
-            .map_err(|error| ManifestError::Syntax(error.to_string()))?;
+        let manifest: Self =
+            serde_json::from_slice(json).map_err(|error| ManifestError::Syntax(brief(error)))?;
         manifest.check().map(|()| manifest)
     }
 

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::breaker::Breaker;
+use crate::brief::brief;
 use crate::executor::{Executor, JobError, JobKind, execute};
 use crate::metrics::ModelMetrics;
 use crate::runtime::{RunError, run};
@@ -132,10 +133,10 @@ impl Predictor {
 }
 
 impl Failure {
-    pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(reason: Reason, detail: impl std::fmt::Display) -> Self {
         Self {
             reason,
-            detail: detail.into(),
+            detail: brief(detail),
             retry_after: None,
         }
     }

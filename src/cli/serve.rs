@@ -70,10 +70,13 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(&self) -> Outcome {
         self.logs.install();
-        tokio::runtime::Builder::new_multi_thread()
+        let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
-            .build()?
-            .block_on(self.serve())
+            .build()?;
+        let outcome = runtime.block_on(self.serve());
+        // The drain was the time to wait: a model that is still at it then must not keep the process.
+        runtime.shutdown_background();
+        outcome
     }
 
     async fn serve(&self) -> Outcome {

@@ -47,9 +47,11 @@ async fn answer(
     version: Option<Version>,
     request: Request<Body>,
 ) -> Result<Vec<u8>, Failure> {
-    let serving = predictor.serving(version)?;
+    predictor.serving(version)?;
     refuse_extensions(request.headers())?;
     let body = read(app, request.into_body()).await?;
+    // Asked again: while the body arrived another version may have taken over, and its breaker must not be told of this one's failures.
+    let serving = predictor.serving(version)?;
     let request = InferRequest::parse(&body)?;
     let inputs = request.inputs(serving.loaded.session.inputs())?;
     let wanted = request.outputs(serving.loaded.session.outputs())?;

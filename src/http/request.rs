@@ -124,7 +124,19 @@ impl<'a> InferRequest<'a> {
                 ))
             })
         };
-        self.outputs.iter().map(place).collect()
+        let mut wanted: Vec<(usize, &TensorSpec)> = Vec::new();
+        for output in &self.outputs {
+            let found = place(output)?;
+            // Never more than the model has outputs, so the look back is short; an answer cannot be multiplied by asking.
+            if wanted.iter().any(|(place, _)| *place == found.0) {
+                return Err(invalid(format!(
+                    "output {}: it is there twice",
+                    output.name
+                )));
+            }
+            wanted.push(found);
+        }
+        Ok(wanted)
     }
 }
 

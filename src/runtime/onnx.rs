@@ -11,6 +11,7 @@ use super::gate::Gate;
 use super::signature::Signature;
 use super::{DataType, RunError, Runtime, RuntimeError, Session, Tensor, TensorData, TensorSpec};
 use crate::VerifiedVersion;
+use crate::brief::brief;
 
 /// Threads of a session where nothing else is asked for: see [`OnnxRuntime::threads`].
 const MAX_DEFAULT_THREADS: usize = 4;
@@ -60,7 +61,7 @@ impl Runtime for OnnxRuntime {
         }
         let model = options
             .load(model)
-            .map_err(|error| RuntimeError::Unloadable(error.to_string()))?;
+            .map_err(|error| RuntimeError::Unloadable(brief(error)))?;
         Ok(Box::new(OnnxSession::new(model, &signature, self.threads)?))
     }
 }

@@ -1,0 +1,106 @@
+//! Bytes that could be a model, and are not the ones that were promised.
+
+use crate::support::{MODEL, Repository, Served, cole_kripke};
+use clarity_chaos::fault::{BitFlip, Garbage, Replace, Truncate};
+use clarity_chaos::{Context, Result, chaos};
+use std::fs;
+
+/// Another model of the very same size stands in the file's place: it loads and answers well, only with other weights.
+/// Nothing but the digest tells, and it must be refused.
+#[chaos(checksum, non_destructive, clock = "manual")]
+async fn another_model_of_the_same_size_is_refused(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    let weights = repository.weights(MODEL, 1);
+    let other = cx.dir().join("other.onnx");
+    fs::write(&other, cole_kripke::scaled(&fs::read(&weights)?, 2.0)?)?;
+    assert_eq!(fs::metadata(&other)?.len(), fs::metadata(&weights)?.len());
+
+    let replaced = cx.inject(Replace::content_of(&weights, &other))?;
+    let served = Served::start(&cx, &repository).await?;
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    let refused = served.client.infer(MODEL, &activity).await?;
+    refused.assert_unavailable("model_corrupt");
+
+    // The very same bytes serve well where they are what was promised: it was the digest that refused them.
+    let second = repository.publish_bytes(MODEL, &fs::read(&other)?)?;
+    assert_eq!(second, 2);
+    served.reload(MODEL).await?;
+    let answer = served.client.infer(MODEL, &activity).await?;
+    assert!(
+        cole_kripke::is_right(&answer, &activity, 2.0)?,
+        "{}",
+        answer.text
+    );
+    replaced.undo();
+    served.shut_down().await
+}
+
+/// The manifest of a version is overwritten with random bytes. The version must be refused.
+#[chaos(checksum, non_destructive, clock = "manual")]
+async fn a_manifest_of_garbage_is_refused(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    cx.inject(Garbage::over(repository.manifest(MODEL, 1)))?
+        .until_end();
+    let served = Served::start(&cx, &repository).await?;
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    let answer = served.client.infer(MODEL, &activity).await?;
+    answer.assert_unavailable("model_corrupt");
+    served.shut_down().await
+}
+
+/// The manifest of a version ends early, anywhere. The version must be refused.
+#[chaos(checksum, non_destructive, clock = "manual")]
+async fn a_manifest_cut_short_is_refused(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    cx.inject(Truncate::file(repository.manifest(MODEL, 1)))?
+        .until_end();
+    let served = Served::start(&cx, &repository).await?;
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    let answer = served.client.infer(MODEL, &activity).await?;
+    answer.assert_unavailable("model_corrupt");
+    served.shut_down().await
+}
+
+/// One bit of a manifest flips, many times. A flip that leaves a manifest which promises the same bytes may pass (another date);
+/// bytes other than the published ones must never come out.
+#[chaos(checksum, non_destructive)]
+fn a_flipped_bit_in_a_manifest_never_lets_other_bytes_through(cx: Context) -> Result {
+    const FLIPS: usize = 256;
+    let repository = Repository::with_model(&cx)?;
+    let published = fs::read(repository.weights(MODEL, 1))?;
+    let (mut refused, mut passed) = (0, 0);
+    for _ in 0..FLIPS {
+        let flip = cx.inject(BitFlip::in_file(repository.manifest(MODEL, 1)))?;
+        match repository.open_verified(MODEL, 1) {
+            Err(_) => refused += 1,
+            Ok(bytes) => {
+                assert_eq!(bytes, published, "other bytes with {}", flip.planned());
+                passed += 1;
+            }
+        }
+        flip.undo();
+    }
+    cx.note(format!("{refused} flips refused, {passed} harmless"));
+    assert!(refused > passed, "{refused} refused, {passed} passed");
+    Ok(())
+}
+
+/// A deployment copied the manifest of version 1 over that of version 2. Version 2 must be refused, and version 1 answer.
+#[chaos(checksum, non_destructive, clock = "manual")]
+async fn a_manifest_of_another_version_is_refused(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    repository.publish_scaled(MODEL, 2.0)?;
+    let (first, second) = (repository.manifest(MODEL, 1), repository.manifest(MODEL, 2));
+    cx.inject(Replace::content_of(second, first))?.until_end();
+
+    let served = Served::start(&cx, &repository).await?;
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    let answer = served.client.infer(MODEL, &activity).await?;
+    answer.assert_served_by(1, true);
+    assert!(
+        cole_kripke::is_right(&answer, &activity, 1.0)?,
+        "{}",
+        answer.text
+    );
+    served.shut_down().await
+}

@@ -1,0 +1,174 @@
+//! A model that fails on valid requests: stop asking it, ask again later, carefully.
+//!
+//! The model that fails here is a real one: with weights four times the published ones, activity counts near the end of single precision
+//! overflow, and an answer that is not finite is a failure of the model.
+
+use crate::support::{Repository, Served, cole_kripke};
+use clarity_chaos::{Context, Result, chaos};
+use std::time::Duration;
+
+/// The model whose sums overflow on [`OVERWHELMING`].
+const FRAGILE: &str = "fragile";
+const SCALE: f32 = 4.0;
+/// Valid activity counts that the model cannot answer.
+const OVERWHELMING: [f32; 10] = [3e38; 10];
+
+/// From the platform: so many failures in a row open the breaker.
+const FAILURES: usize = 5;
+/// From the platform: so long it stays open.
+const OPEN: Duration = Duration::from_secs(60);
+
+async fn fragile(cx: &Context) -> Result<Served> {
+    let repository = Repository::empty(cx)?;
+    repository.publish_scaled(FRAGILE, SCALE)?;
+    Served::start(cx, &repository).await
+}
+
+async fn fail(served: &Served, times: usize) -> Result {
+    for _ in 0..times {
+        let answer = served.client.infer(FRAGILE, &OVERWHELMING).await?;
+        assert_eq!(answer.status, 503, "{}", answer.text);
+        assert_eq!(answer.member("reason")?, "inference_failed");
+    }
+    Ok(())
+}
+
+async fn succeed(served: &Served, cx: &Context) -> Result {
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    let answer = served.client.infer(FRAGILE, &activity).await?;
+    assert!(
+        cole_kripke::is_right(&answer, &activity, SCALE)?,
+        "{}",
+        answer.text
+    );
+    Ok(())
+}
+
+/// That the breaker is open, and for how many seconds.
+async fn assert_open(served: &Served) -> Result<u64> {
+    let called = served.inferences(FRAGILE);
+    // A request that the model could answer well: it must not even be asked.
+    let answer = served.client.infer(FRAGILE, &[1.0; 10]).await?;
+    let seconds = answer.assert_unavailable("circuit_open");
+    assert_eq!(served.inferences(FRAGILE), called, "the model was called");
+    Ok(seconds)
+}
+
+/// A model fails five times in a row. The fifth failure, and none before, must open its breaker, and from then on the model is not called.
+#[chaos(breaker, non_destructive, clock = "manual")]
+async fn it_opens_at_exactly_the_fifth_failure(cx: Context) -> Result {
+    let served = fragile(&cx).await?;
+    for failures in 1..=FAILURES {
+        fail(&served, 1).await?;
+        assert_eq!(
+            served.inferences(FRAGILE),
+            failures,
+            "each of the first five is asked of the model"
+        );
+    }
+    assert_eq!(assert_open(&served).await?, OPEN.as_secs());
+    served.shut_down().await
+}
+
+/// Four failures, a success, four failures: they were not five in a row, so the model must go on being asked.
+#[chaos(breaker, non_destructive, clock = "manual")]
+async fn a_success_starts_the_count_anew(cx: Context) -> Result {
+    let served = fragile(&cx).await?;
+    fail(&served, FAILURES - 1).await?;
+    succeed(&served, &cx).await?;
+    fail(&served, FAILURES - 1).await?;
+    succeed(&served, &cx).await?;
+    fail(&served, FAILURES).await?;
+    assert_open(&served).await?;
+    served.shut_down().await
+}
+
+/// The open time passes. Before its end nothing may be asked of the model, at its end one request, and its success closes the breaker.
+#[chaos(breaker, non_destructive, clock = "manual")]
+async fn after_60_seconds_a_good_probe_closes_it(cx: Context) -> Result {
+    let served = fragile(&cx).await?;
+    fail(&served, FAILURES).await?;
+    cx.clock().advance(OPEN - Duration::from_secs(1)).await;
+    assert_eq!(assert_open(&served).await?, 1);
+    cx.clock().advance(Duration::from_secs(1)).await;
+    succeed(&served, &cx).await?;
+    // Closed, and counting from nothing.
+    fail(&served, FAILURES - 1).await?;
+    succeed(&served, &cx).await?;
+    served.shut_down().await
+}
+
+/// The open time passes and the model still fails. One failed probe must open the breaker for another whole time.
+#[chaos(breaker, non_destructive, clock = "manual")]
+async fn after_60_seconds_a_bad_probe_opens_it_again(cx: Context) -> Result {
+    let served = fragile(&cx).await?;
+    fail(&served, FAILURES).await?;
+    for _ in 0..3 {
+        cx.clock().advance(OPEN).await;
+        fail(&served, 1).await?;
+        assert_eq!(assert_open(&served).await?, OPEN.as_secs());
+    }
+    cx.clock().advance(OPEN).await;
+    succeed(&served, &cx).await?;
+    served.shut_down().await
+}
+
+/// One model's breaker is open. Another model must be answered as always.
+#[chaos(breaker, non_destructive, clock = "manual")]
+async fn an_open_breaker_leaves_other_models_alone(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    repository.publish_scaled(FRAGILE, SCALE)?;
+    let served = Served::start(&cx, &repository).await?;
+    fail(&served, FAILURES).await?;
+    assert_open(&served).await?;
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    let answer = served
+        .client
+        .infer(crate::support::MODEL, &activity)
+        .await?;
+    assert!(
+        cole_kripke::is_right(&answer, &activity, 1.0)?,
+        "{}",
+        answer.text
+    );
+    served.shut_down().await
+}
+
+/// Clients send requests that no model could answer: wrong names, shapes and types. That is not the model's failure, and must not open its breaker.
+#[chaos(breaker, non_destructive, clock = "manual")]
+async fn bad_requests_are_not_failures_of_the_model(cx: Context) -> Result {
+    let served = fragile(&cx).await?;
+    let bad = [
+        serde_json::json!({}),
+        serde_json::json!({ "inputs": [] }),
+        serde_json::json!({ "inputs": [{ "name": "activity", "shape": [1, 3], "datatype": "FP32", "data": [1.0] }] }),
+        serde_json::json!({ "inputs": [{ "name": "pulse", "shape": [1, 1], "datatype": "FP32", "data": [1.0] }] }),
+        serde_json::json!({ "inputs": [{ "name": "activity", "shape": [1, 1], "datatype": "INT64", "data": [1] }] }),
+    ];
+    for request in bad.iter().cycle().take(4 * FAILURES) {
+        let answer = served
+            .client
+            .post(&format!("/v2/models/{FRAGILE}/infer"), request)
+            .await?;
+        assert_eq!(answer.status, 400, "{request}: {}", answer.text);
+    }
+    assert_eq!(served.inferences(FRAGILE), 0);
+    succeed(&served, &cx).await?;
+    served.shut_down().await
+}
+
+/// A model's breaker is open, and a version that does not fail is deployed. The new version has done nothing wrong: it must be asked at once.
+#[chaos(breaker, non_destructive, clock = "manual")]
+async fn a_new_version_is_not_punished_for_the_old_one(cx: Context) -> Result {
+    let repository = Repository::empty(&cx)?;
+    repository.publish_scaled(FRAGILE, SCALE)?;
+    let served = Served::start(&cx, &repository).await?;
+    fail(&served, FAILURES).await?;
+    assert_open(&served).await?;
+
+    repository.publish_bytes(FRAGILE, crate::support::MODEL_BYTES)?;
+    served.reload(FRAGILE).await?;
+    let answer = served.client.infer(FRAGILE, &OVERWHELMING).await?;
+    answer.assert_served_by(2, false);
+    served.shut_down().await
+}

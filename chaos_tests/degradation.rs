@@ -1,0 +1,200 @@
+//! Less than everything is good: serve what is, say what is not, recover by itself.
+
+use crate::support::{MODEL, Repository, Served, cole_kripke};
+use clarity_chaos::fault::{BitFlip, Delete};
+use clarity_chaos::{Context, Result, chaos};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// No version of a model is good. The model must say so with a 503, a reason and a time to come back; it is not ready, and the server lives.
+#[chaos(degradation, non_destructive, clock = "manual")]
+async fn without_a_good_version_the_model_is_unavailable_and_the_server_lives(
+    cx: Context,
+) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    repository.publish_scaled(MODEL, 2.0)?;
+    for version in [1, 2] {
+        cx.inject(BitFlip::in_file(repository.weights(MODEL, version)))?
+            .until_end();
+    }
+    let served = Served::start(&cx, &repository).await?;
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    let answer = served.client.infer(MODEL, &activity).await?;
+    answer.assert_unavailable("model_corrupt");
+
+    let not_ready = format!("/v2/models/{MODEL}/ready");
+    for (path, status) in [
+        ("/v2/health/live", 200),
+        ("/v2", 200),
+        ("/metrics", 200),
+        (&not_ready, 503),
+    ] {
+        assert_eq!(served.client.status(path).await?, status, "{path}");
+    }
+    served.shut_down().await
+}
+
+/// The weight file is gone before the server starts. The reason must tell that apart from damage.
+#[chaos(degradation, non_destructive, clock = "manual")]
+async fn a_missing_file_is_told_apart_from_a_damaged_one(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    cx.inject(Delete::path(repository.weights(MODEL, 1)))?
+        .until_end();
+    let served = Served::start(&cx, &repository).await?;
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    let answer = served.client.infer(MODEL, &activity).await?;
+    answer.assert_unavailable("model_missing");
+    served.shut_down().await
+}
+
+/// A new version is deployed damaged while the old one serves. The old one must go on giving the very same bytes, and say that it is old.
+#[chaos(degradation, non_destructive, clock = "manual")]
+async fn a_bad_new_version_leaves_the_old_one_answering(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    let served = Served::start(&cx, &repository).await?;
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    let before = served.client.infer(MODEL, &activity).await?;
+    before.assert_served_by(1, false);
+
+    repository.publish_scaled(MODEL, 2.0)?;
+    let flip = cx.inject(BitFlip::in_file(repository.weights(MODEL, 2)))?;
+    served.reload(MODEL).await?;
+    let during = served.client.infer(MODEL, &activity).await?;
+    during.assert_served_by(1, true);
+    assert_eq!(before.json()?["outputs"], during.json()?["outputs"]);
+    let ready = served
+        .client
+        .get(&format!("/v2/models/{MODEL}/ready"))
+        .await?;
+    assert_eq!(ready.status, 200, "an older good version is ready");
+
+    // Repaired, the new one takes over.
+    flip.undo();
+    served.reload(MODEL).await?;
+    let after = served.client.infer(MODEL, &activity).await?;
+    after.assert_served_by(2, false);
+    assert!(
+        cole_kripke::is_right(&after, &activity, 2.0)?,
+        "{}",
+        after.text
+    );
+    served.shut_down().await
+}
+
+/// The file of the version that serves rots on the disk. The bytes in memory were verified: the answers must stay.
+#[chaos(degradation, non_destructive, clock = "manual")]
+async fn a_version_that_rots_while_it_serves_goes_on_from_memory(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    let served = Served::start(&cx, &repository).await?;
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    let before = served.client.infer(MODEL, &activity).await?;
+    cx.inject(BitFlip::in_file(repository.weights(MODEL, 1)))?
+        .until_end();
+    served.reload(MODEL).await?;
+    let after = served.client.infer(MODEL, &activity).await?;
+    assert_eq!(before.json()?["outputs"], after.json()?["outputs"]);
+    served.shut_down().await
+}
+
+/// A damaged file is repaired in place. The model must be back by the time that its 503 named, without a restart or a command.
+#[chaos(degradation, non_destructive, clock = "manual")]
+async fn a_repaired_model_is_back_by_the_time_that_was_named(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    let flip = cx.inject(BitFlip::in_file(repository.weights(MODEL, 1)))?;
+    let served = Served::start(&cx, &repository).await?;
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    let refused = served.client.infer(MODEL, &activity).await?;
+    let seconds = refused.assert_unavailable("model_corrupt");
+    flip.undo();
+
+    cx.clock().advance(Duration::from_secs(seconds)).await;
+    served.until_serving(MODEL).await?;
+    let answer = served.client.infer(MODEL, &activity).await?;
+    answer.assert_served_by(1, false);
+    assert!(
+        cole_kripke::is_right(&answer, &activity, 1.0)?,
+        "{}",
+        answer.text
+    );
+    served.shut_down().await
+}
+
+/// One of three models is damaged at start. The others must be served as if nothing were.
+#[chaos(degradation, non_destructive, clock = "manual")]
+async fn a_damaged_model_does_not_touch_the_others(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    for name in ["left", "right"] {
+        repository.publish_bytes(name, crate::support::MODEL_BYTES)?;
+    }
+    cx.inject(BitFlip::in_file(repository.weights(MODEL, 1)))?
+        .until_end();
+    let served = Served::start(&cx, &repository).await?;
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    for name in ["left", "right"] {
+        let answer = served.client.infer(name, &activity).await?;
+        assert!(
+            cole_kripke::is_right(&answer, &activity, 1.0)?,
+            "{}",
+            answer.text
+        );
+    }
+    let refused = served.client.infer(MODEL, &activity).await?;
+    refused.assert_unavailable("model_corrupt");
+    served.shut_down().await
+}
+
+/// A client is still sending when its request is refused. It must be able to send the next one on the same connection, rather than to
+/// meet a reset in the place of an answer.
+#[chaos(degradation, non_destructive, clock = "manual")]
+async fn a_refusal_leaves_the_connection_usable(cx: Context) -> Result {
+    const HALF: usize = 30_000;
+    let repository = Repository::with_model(&cx)?;
+    cx.inject(BitFlip::in_file(repository.weights(MODEL, 1)))?
+        .until_end();
+    let served = Served::start(&cx, &repository).await?;
+
+    let mut connection = served.client.connect().await?;
+    for request in 1..=3 {
+        let head = format!(
+            "POST /v2/models/{MODEL}/infer HTTP/1.1\r\nhost: clarity\r\ncontent-length: {}\r\n\r\n",
+            2 * HALF
+        );
+        connection.write_all(head.as_bytes()).await?;
+        connection.write_all(&[b' '; HALF]).await?;
+        // Another request is answered meanwhile, so the server has seen the first half of this one.
+        assert_eq!(served.client.status("/v2/health/live").await?, 200);
+        connection.write_all(&[b' '; HALF]).await?;
+        let answer = read_answer(&mut connection).await?;
+        assert!(
+            answer.starts_with("HTTP/1.1 503"),
+            "request {request}: {answer}"
+        );
+        assert!(
+            answer.contains("model_corrupt"),
+            "request {request}: {answer}"
+        );
+    }
+    drop(connection);
+    served.shut_down().await
+}
+
+/// Reads one answer, whose body has an announced length.
+async fn read_answer(connection: &mut TcpStream) -> Result<String> {
+    let mut answer = String::new();
+    let mut buffer = [0; 4096];
+    loop {
+        if let Some((head, body)) = answer.split_once("\r\n\r\n") {
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "));
+            if body.len() == length.ok_or("the answer has a length")?.parse::<usize>()? {
+                return Ok(answer);
+            }
+        }
+        match connection.read(&mut buffer).await? {
+            0 => return Err(format!("the connection ended after {answer:?}").into()),
+            read => answer.push_str(std::str::from_utf8(&buffer[..read])?),
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The chaos suite: the real server, real HTTP, real models, really damaged. No wrong answer may come out.
+//!
+//! One file for each family of failures; `support/` holds the model repository, the running server, a client, and what the right answers are.
+
+mod checksums;
+mod circuit_breaker;
+mod concurrency;
+mod corruption;
+mod degradation;
+mod observability;
+mod performance;
+mod support;
+mod whole_program;
+
+clarity_chaos::main!();

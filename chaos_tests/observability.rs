@@ -1,0 +1,150 @@
+//! Failures must be seen: in the metrics, in the logs, once each.
+
+use crate::support::{MODEL, Repository, Served};
+use clarity_chaos::fault::BitFlip;
+use clarity_chaos::{Context, Result, What, chaos};
+use std::collections::BTreeMap;
+
+/// Requests succeed, fail on the model, and meet an open breaker. Every metric must move by exactly what happened.
+#[chaos(metrics, non_destructive, clock = "manual")]
+async fn metrics_count_exactly_what_happened(cx: Context) -> Result {
+    let repository = Repository::empty(&cx)?;
+    repository.publish_scaled(MODEL, 4.0)?;
+    let served = Served::start(&cx, &repository).await?;
+    let (good, overwhelming) = ([1.0; 10], [3e38; 10]);
+    for (request, times) in [(good, 3), (overwhelming, 5), (good, 2)] {
+        for _ in 0..times {
+            served.client.infer(MODEL, &request).await?;
+        }
+    }
+    let model = format!("model=\"{MODEL}\"");
+    for (series, expected) in [
+        (format!("prediction_success_total{{{model}}}"), 3.0),
+        (
+            format!("prediction_failure_total{{{model},reason=\"inference_failed\"}}"),
+            5.0,
+        ),
+        (
+            format!("prediction_failure_total{{{model},reason=\"circuit_open\"}}"),
+            2.0,
+        ),
+        (
+            format!("prediction_failure_total{{{model},reason=\"overloaded\"}}"),
+            0.0,
+        ),
+        (format!("circuit_breaker_rejected_total{{{model}}}"), 2.0),
+        (
+            format!("circuit_breaker_state{{{model},state=\"open\"}}"),
+            1.0,
+        ),
+        (
+            format!("circuit_breaker_state{{{model},state=\"closed\"}}"),
+            0.0,
+        ),
+        (
+            format!("circuit_breaker_transitions_total{{{model},from=\"closed\",to=\"open\"}}"),
+            1.0,
+        ),
+        (
+            format!("checksum_verification_failures_total{{{model}}}"),
+            0.0,
+        ),
+    ] {
+        assert_eq!(served.client.metric(&series).await?, expected, "{series}");
+    }
+    served.shut_down().await
+}
+
+/// A damaged version is deployed beside a good one. The load failure must be counted by its reason, and the version that serves be named.
+#[chaos(metrics, non_destructive, clock = "manual")]
+async fn a_failed_load_is_counted_by_its_reason(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    let served = Served::start(&cx, &repository).await?;
+    repository.publish_scaled(MODEL, 2.0)?;
+    cx.inject(BitFlip::in_file(repository.weights(MODEL, 2)))?
+        .until_end();
+    served.reload(MODEL).await?;
+
+    let series = format!("model_load_failures_total{{model=\"{MODEL}\",reason=\"model_corrupt\"}}");
+    assert!(served.client.metric(&series).await? >= 1.0);
+    let series = format!("model_load_failures_total{{model=\"{MODEL}\",reason=\"model_missing\"}}");
+    assert_eq!(served.client.metric(&series).await?, 0.0);
+    let metrics = served.client.get("/metrics").await?.text;
+    let info = metrics
+        .lines()
+        .filter(|line| line.starts_with("model_version_info{"));
+    let info: Vec<_> = info.filter(|line| line.ends_with(" 1")).collect();
+    assert_eq!(info.len(), 1, "{info:?}");
+    assert!(info[0].contains("version=\"1\""), "{info:?}");
+    served.shut_down().await
+}
+
+/// The warnings and errors so far, as model, version and reason.
+fn failures(cx: &Context) -> Vec<BTreeMap<String, String>> {
+    let failure = |what| match what {
+        What::Log {
+            level,
+            target,
+            fields,
+            ..
+        } if (level == "WARN" || level == "ERROR") && target.starts_with("clarity") => Some(fields),
+        _ => None,
+    };
+    cx.timeline()
+        .into_iter()
+        .filter_map(|event| failure(event.what))
+        .collect()
+}
+
+/// A damaged version is found. Exactly one event must say so, with model, version and reason as fields, not as prose.
+#[chaos(logs, non_destructive, clock = "manual")]
+async fn a_damaged_version_is_logged_once_with_its_fields(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    let served = Served::start(&cx, &repository).await?;
+    assert_eq!(failures(&cx), [], "nothing has failed yet");
+
+    repository.publish_scaled(MODEL, 2.0)?;
+    cx.inject(BitFlip::in_file(repository.weights(MODEL, 2)))?
+        .until_end();
+    served.reload(MODEL).await?;
+    let told = failures(&cx);
+    assert_eq!(told.len(), 1, "{told:?}");
+    for (field, expected) in [
+        ("model", MODEL),
+        ("version", "2"),
+        ("reason", "model_corrupt"),
+    ] {
+        assert_eq!(
+            told[0].get(field).map(String::as_str),
+            Some(expected),
+            "{told:?}"
+        );
+    }
+    served.shut_down().await
+}
+
+/// A model fails on five requests, and its breaker opens. Each failure must be one event with the same reason that the client got.
+#[chaos(logs, non_destructive, clock = "manual")]
+async fn each_failed_inference_is_one_event(cx: Context) -> Result {
+    let repository = Repository::empty(&cx)?;
+    repository.publish_scaled(MODEL, 4.0)?;
+    let served = Served::start(&cx, &repository).await?;
+    for failures_so_far in 1..=5 {
+        let answer = served.client.infer(MODEL, &[3e38; 10]).await?;
+        let told = failures(&cx);
+        let told: Vec<_> = told
+            .iter()
+            .filter(|fields| {
+                fields
+                    .get("reason")
+                    .is_some_and(|reason| reason == "inference_failed")
+            })
+            .collect();
+        assert_eq!(told.len(), failures_so_far, "{told:?}");
+        let last = told[failures_so_far - 1];
+        assert_eq!(last["model"], MODEL);
+        assert_eq!(last["version"], "1");
+        assert_eq!(last["reason"], answer.member("reason")?);
+    }
+    served.shut_down().await
+}

@@ -1,0 +1,81 @@
+//! Corruption must not cost those who are not corrupt.
+
+use crate::support::{MODEL, Repository, Served, cole_kripke};
+use clarity::JobKind;
+use clarity_chaos::fault::BitFlip;
+use clarity_chaos::{Context, Result, chaos};
+
+/// A good and a damaged version are loaded. How long loading and verifying took must be measured for both, and tell them apart.
+#[chaos(performance, non_destructive, clock = "manual")]
+async fn loads_and_verifications_are_measured_good_or_bad(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    repository.publish_scaled("damaged", 2.0)?;
+    cx.inject(BitFlip::in_file(repository.weights("damaged", 1)))?
+        .until_end();
+    let served = Served::start(&cx, &repository).await?;
+    for model in [MODEL, "damaged"] {
+        for metric in [
+            "model_load_duration_seconds",
+            "checksum_verification_duration_seconds",
+        ] {
+            let count = served
+                .client
+                .metric(&format!("{metric}_count{{model=\"{model}\"}}"))
+                .await?;
+            let sum = served
+                .client
+                .metric(&format!("{metric}_sum{{model=\"{model}\"}}"))
+                .await?;
+            assert!(count >= 1.0, "{metric} of {model}: {count} measurements");
+            assert!(sum > 0.0, "{metric} of {model}: {sum} s");
+        }
+    }
+    let failures = async |model| {
+        let series = format!("checksum_verification_failures_total{{model=\"{model}\"}}");
+        served.client.metric(&series).await
+    };
+    assert_eq!(failures(MODEL).await?, 0.0);
+    assert!(failures("damaged").await? >= 1.0);
+    served.shut_down().await
+}
+
+/// The loads of a damaged model hang. While they do, a healthy model must answer every request, in as many steps as ever.
+#[chaos(performance, non_destructive, clock = "manual")]
+async fn a_healthy_model_is_not_delayed_by_anothers_loads(cx: Context) -> Result {
+    const REQUESTS: usize = 50;
+    let repository = Repository::with_model(&cx)?;
+    let served = Served::start(&cx, &repository).await?;
+    repository.publish_scaled("damaged", 2.0)?;
+    cx.inject(BitFlip::in_file(repository.weights("damaged", 1)))?
+        .until_end();
+
+    served.executor.hold(JobKind::Load, "damaged");
+    let loading = served.reload_in_background("damaged");
+    let held = served.executor.held().await;
+    cx.note(format!("{held} load is held"));
+    let mut rng = cx.rng();
+    for _ in 0..REQUESTS {
+        let activity = cole_kripke::activity(30, &mut rng);
+        let answer = served.client.infer(MODEL, &activity).await?;
+        assert!(
+            cole_kripke::is_right(&answer, &activity, 1.0)?,
+            "{}",
+            answer.text
+        );
+    }
+    assert_eq!(
+        served.inferences(MODEL),
+        REQUESTS,
+        "one run for each request, and nothing else"
+    );
+    assert!(
+        !loading.is_finished(),
+        "the load was to be held all the time"
+    );
+
+    served.executor.release();
+    loading.await?;
+    let refused = served.client.infer("damaged", &[1.0; 10]).await?;
+    refused.assert_unavailable("model_corrupt");
+    served.shut_down().await
+}

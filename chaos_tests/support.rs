@@ -1,0 +1,11 @@
+//! What the scenarios share.
+
+mod client;
+pub(crate) mod cole_kripke;
+mod executor;
+mod repository;
+mod served;
+
+pub(crate) use client::{Answer, Client};
+pub(crate) use repository::{MODEL, MODEL_BYTES, Repository};
+pub(crate) use served::Served;

@@ -1,0 +1,62 @@
+//! What the right answers are, computed without any model runtime.
+//!
+//! The score of Cole, Kripke et al. 1992 (doi:10.1093/sleep/15.5.461): a weighted sum over seven minutes, asleep below 1.
+
+use crate::support::client::Answer;
+use clarity_chaos::Result;
+use clarity_chaos::rand::{Rng, RngExt as _};
+
+/// The published weights, in thousandths, for the four minutes before, the minute itself and the two after.
+pub(crate) const WEIGHTS: [f32; 7] = [106.0, 54.0, 58.0, 76.0, 230.0, 74.0, 67.0];
+
+/// How far a single-precision sum may be off, relative to its size.
+const TOLERANCE: f32 = 1e-4;
+
+/// Activity counts of so many minutes, as a wrist sensor gives them.
+pub(crate) fn activity(minutes: usize, rng: &mut impl Rng) -> Vec<f32> {
+    (0..minutes)
+        .map(|_| f32::from(rng.random_range(0..400_u16)))
+        .collect()
+}
+
+/// The sleep index of every minute, from weights that are `scale` times the published ones.
+pub(crate) fn sleep_index(activity: &[f32], scale: f32) -> Vec<f32> {
+    let at = |minute: usize, weight: usize| {
+        let place = (minute + weight).checked_sub(4)?;
+        activity.get(place)
+    };
+    let score = |minute| {
+        let terms = WEIGHTS.iter().enumerate();
+        terms
+            .filter_map(|(k, weight)| Some(0.001 * scale * weight * at(minute, k)?))
+            .sum()
+    };
+    (0..activity.len()).map(score).collect()
+}
+
+/// Whether the answer is the right one for this activity and scale, number by number.
+pub(crate) fn is_right(answer: &Answer, activity: &[f32], scale: f32) -> Result<bool> {
+    let (found, expected) = (answer.sleep_index()?, sleep_index(activity, scale));
+    let close = |(found, expected): (&f32, &f32)| {
+        (found - expected).abs() <= TOLERANCE * expected.abs().max(1.0)
+    };
+    Ok(found.len() == expected.len() && found.iter().zip(&expected).all(close))
+}
+
+/// The model with weights that are `scale` times the published ones; a power of two, so that nothing is rounded.
+///
+/// The weights stand in the file as seven little-endian single-precision numbers.
+pub(crate) fn scaled(model: &[u8], scale: f32) -> Result<Vec<u8>> {
+    let bytes = |scale: f32| -> Vec<u8> {
+        let weights = WEIGHTS.iter();
+        weights
+            .flat_map(|weight| (weight * 0.001 * scale).to_le_bytes())
+            .collect()
+    };
+    let (old, new) = (bytes(1.0), bytes(scale));
+    let place = model.windows(old.len()).position(|window| window == old);
+    let place = place.ok_or("the model does not hold the published weights")?;
+    let mut scaled = model.to_vec();
+    scaled[place..place + new.len()].copy_from_slice(&new);
+    Ok(scaled)
+}

@@ -1,0 +1,92 @@
+//! The real server, in the test's process, on a real socket.
+
+use crate::support::{Client, Repository, executor::Watched};
+use clarity::{BlockingPool, Config, ReloadConfig, Server};
+use clarity_chaos::{Context, Result};
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+
+/// A running server and a client of it.
+pub(crate) struct Served {
+    pub client: Client,
+    pub executor: Arc<Watched>,
+    server: Server,
+}
+
+impl Served {
+    /// Serves the repository with everything on the test's own thread, in virtual time; every model has been tried once.
+    pub(crate) async fn start(cx: &Context, repository: &Repository) -> Result<Self> {
+        let executor = Arc::new(Watched::new());
+        let builder = Server::builder(repository.root()).config(config(cx));
+        Self::bind(builder.shared_executor(executor.clone()), executor).await
+    }
+
+    /// Serves the repository as in production: models load and run on threads of their own.
+    pub(crate) async fn start_on_threads(cx: &Context, repository: &Repository) -> Result<Self> {
+        let builder = Server::builder(repository.root()).config(config(cx));
+        Self::bind(
+            builder.executor(BlockingPool::default()),
+            Arc::new(Watched::new()),
+        )
+        .await
+    }
+
+    async fn bind(builder: clarity::ServerBuilder, executor: Arc<Watched>) -> Result<Self> {
+        let server = builder.bind("127.0.0.1:0".parse()?).await?;
+        server.models().settled().await;
+        Ok(Self {
+            client: Client::new(server.local_addr()),
+            executor,
+            server,
+        })
+    }
+
+    /// Lets the server look at a model on disk now, and waits until it has.
+    pub(crate) async fn reload(&self, model: &str) -> Result {
+        self.server.models().reload(model).await?;
+        Ok(())
+    }
+
+    /// Lets the server look at a model on disk, and does not wait.
+    pub(crate) fn reload_in_background(&self, model: &str) -> JoinHandle<()> {
+        let (models, model) = (self.server.models().clone(), model.to_owned());
+        tokio::spawn(async move {
+            // That the model is not there is for the test to find.
+            let _ = models.reload(&model).await;
+        })
+    }
+
+    /// Waits until some version of the model answers.
+    pub(crate) async fn until_serving(&self, model: &str) -> Result {
+        let mut watch = self.server.models().watch(model)?;
+        watch.wait_for(|status| status.serving.is_some()).await;
+        Ok(())
+    }
+
+    /// How many times the model was asked to run.
+    pub(crate) fn inferences(&self, model: &str) -> usize {
+        self.executor.inferences(model)
+    }
+
+    /// Ends the server; every request must have been answered.
+    pub(crate) async fn shut_down(self) -> Result {
+        drop(self.client);
+        if self.server.shutdown().await {
+            Ok(())
+        } else {
+            Err("the server had to cut connections".into())
+        }
+    }
+}
+
+/// The defaults, with the randomness of the test.
+fn config(cx: &Context) -> Config {
+    let reload = ReloadConfig {
+        seed: Some(cx.seed()),
+        ..ReloadConfig::default()
+    };
+    Config {
+        reload,
+        ..Config::default()
+    }
+}

@@ -1,0 +1,61 @@
+//! Text from outside, on its way into messages: short, and on one line.
+
+use std::fmt::{self, Display, Write as _};
+
+/// The longest text that is taken over whole, in characters.
+const LONGEST: usize = 1000;
+
+/// The text, cut where it is long, with its control characters escaped.
+///
+/// What clients send and files hold ends up in answers and logs: there it must neither grow without bound nor begin lines of its own.
+pub(crate) fn brief(text: impl Display) -> String {
+    let mut brief = Brief {
+        text: String::new(),
+        left: LONGEST,
+    };
+    // An error says that it was cut: what is left over is not even formatted.
+    if write!(brief, "{text}").is_err() {
+        brief.text.push('…');
+    }
+    brief.text
+}
+
+struct Brief {
+    text: String,
+    left: usize,
+}
+
+impl fmt::Write for Brief {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            self.left = self.left.checked_sub(1).ok_or(fmt::Error)?;
+            if character.is_control() {
+                self.text.extend(character.escape_default());
+            } else {
+                self.text.push(character);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_text_stays_and_long_text_is_cut() {
+        assert_eq!(brief("expected 3, found ä"), "expected 3, found ä");
+        let exactly = "x".repeat(LONGEST);
+        assert_eq!(brief(&exactly), exactly);
+        assert_eq!(brief(exactly.clone() + "y"), exactly + "…");
+    }
+
+    #[test]
+    fn no_text_begins_a_line_of_its_own() {
+        assert_eq!(
+            brief("a\nERROR fake\u{1b}[31m"),
+            "a\\nERROR fake\\u{1b}[31m"
+        );
+    }
+}

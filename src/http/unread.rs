@@ -1,0 +1,94 @@
+//! What is left of a request's body when its answer is known.
+//!
+//! A request that is refused early leaves its body on the wire. The connection can then only be closed, and a client that
+//! sends its next request on it meets a reset in the place of an answer. So the rest is read and thrown away, within the
+//! bounds that any body has; where that cannot be, the answer says that the connection ends.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{CONNECTION, EXPECT};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::timeout;
+
+use super::App;
+
+/// Reads to its end whatever of the body the handler has not read.
+pub(super) async fn read_to_the_end(
+    State(app): State<App>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let asks_first = parts.headers.contains_key(EXPECT);
+    let lent = Lent(Arc::new(Mutex::new(body)));
+    let request = Request::from_parts(parts, Body::new(lent.clone()));
+    let mut response = next.run(request).await;
+    // A body that is too large or too slow has had its chance, and one that waits to be asked for need not come at all.
+    let unwanted = asks_first
+        || matches!(
+            response.status(),
+            StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT
+        );
+    if !lent.is_end_stream() && (unwanted || !throw_away(lent, &app).await) {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    response
+}
+
+/// Whether the end of the body came within the bounds of size and time.
+async fn throw_away(rest: Lent, app: &App) -> bool {
+    if rest.size_hint().lower() > app.body_limit as u64 {
+        return false;
+    }
+    let mut rest = Limited::new(rest, app.body_limit);
+    let read = async {
+        loop {
+            match rest.frame().await {
+                None => return true,
+                Some(Ok(_)) => {}
+                Some(Err(_)) => return false,
+            }
+        }
+    };
+    timeout(app.deadline, read).await.unwrap_or(false)
+}
+
+/// A body that can be read on when the one who was reading it has lost interest.
+#[derive(Clone)]
+struct Lent(Arc<Mutex<Body>>);
+
+impl Lent {
+    /// Never contended: the handler has ended before anybody else reads.
+    fn body(&self) -> MutexGuard<'_, Body> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HttpBody for Lent {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut *self.body()).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body().is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body().size_hint()
+    }
+}
