@@ -10,11 +10,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clarity::{Config, Executor, Inline, Manifest, ModelName, ReloadConfig, Server, Source, Store};
+use clarity::{
+    Config, Executor, Inline, Manifest, ModelName, ModelStatus, Reason, ReloadConfig, Server,
+    Source, Store, Version, VersionStatus,
+};
+use rten_onnx::onnx::DataType;
 use serde_json::{Value, json};
 
 pub(crate) use client::Client;
 pub(crate) use clock::ManualClock;
+use onnx::{OPEN, model, node, value};
 
 /// The published Cole–Kripke model, as the repository ships it.
 pub(crate) const COLE_KRIPKE: &[u8] =
@@ -149,4 +154,29 @@ pub(crate) fn metric(server: &Server, series: &str) -> f64 {
     line.unwrap_or_else(|| panic!("no {series} in:\n{text}"))
         .parse()
         .unwrap()
+}
+
+/// A model of the same inputs and outputs as `cole_kripke` whose answers differ.
+pub(crate) fn other_model() -> Vec<u8> {
+    let nodes = vec![
+        node("Add", &["activity", "activity"], "sleep_index"),
+        node("Less", &["activity", "sleep_index"], "asleep"),
+    ];
+    let tensor = |name, datatype| value(name, datatype, &[OPEN, 7]);
+    let outputs = vec![
+        tensor("sleep_index", DataType::FLOAT),
+        tensor("asleep", DataType::BOOL),
+    ];
+    model(vec![tensor("activity", DataType::FLOAT)], nodes, outputs)
+}
+
+pub(crate) fn version(number: u64) -> Version {
+    Version::new(number).unwrap()
+}
+
+pub(crate) fn reason_of(status: &ModelStatus, number: u64) -> Option<Reason> {
+    match status.versions.get(&version(number)) {
+        Some(VersionStatus::Refused { reason, .. }) => Some(*reason),
+        _ => None,
+    }
 }

@@ -1,0 +1,290 @@
+//! What is wrong with a request, or with a model's answer to it, and what the client is told.
+
+use crate::support::faulty::{Faulty, Mood};
+use crate::support::*;
+use clarity::{Config, Inline, Server};
+use hyper::Method;
+use hyper::body::Bytes;
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn what_is_not_there_is_404() {
+    let models = Models::cole_kripke();
+    models.publish("cole_kripke", COLE_KRIPKE);
+    let (_server, client) = serve(&models).await;
+    for (path, reason) in [
+        ("/", "not_found"),
+        ("/v2/", "not_found"),
+        ("/v2/models/cole_kripke/", "not_found"),
+        ("/v2/models/nope", "unknown_model"),
+        ("/v2/models/nope/ready", "unknown_model"),
+        ("/v2/models/..%2fcole_kripke", "unknown_model"),
+        ("/v2/models/%2e%2e/ready", "unknown_model"),
+        ("/v2/models/%ff", "not_found"),
+        ("/v2/models/cole_kripke/versions/3", "unknown_version"),
+        ("/v2/models/cole_kripke/versions/3/ready", "unknown_version"),
+        ("/v2/models/cole_kripke/versions/01", "unknown_version"),
+        ("/v2/models/cole_kripke/versions/..", "unknown_version"),
+        ("/v2/models/cole_kripke/versions/1", "version_not_loaded"),
+    ] {
+        client.get(path).await.assert_problem(404, reason);
+    }
+    for (path, reason) in [
+        ("/v2/models/nope/infer", "unknown_model"),
+        ("/v2/models/cole_kripke/versions/3/infer", "unknown_version"),
+        (
+            "/v2/models/cole_kripke/versions/1/infer",
+            "version_not_loaded",
+        ),
+    ] {
+        let response = client.post(path, &short_request()).await;
+        response.assert_problem(404, reason);
+        assert_eq!(response.retry_after(), None);
+    }
+    let other = client
+        .post("/v2/models/cole_kripke/versions/1/infer", &short_request())
+        .await;
+    other.assert_says("one version of a model is loaded at a time, and that is 2 now");
+}
+
+#[tokio::test]
+async fn another_method_is_405_and_told_which() {
+    let (_server, client) = serve(&Models::cole_kripke()).await;
+    let response = client.get(INFER).await;
+    response.assert_problem(405, "method_not_allowed");
+    assert_eq!(response.headers["allow"], "POST");
+    client
+        .post("/v2", &json!({}))
+        .await
+        .assert_problem(405, "method_not_allowed");
+}
+
+/// Each row: what is wrong with the request, and what is said about it.
+#[tokio::test]
+async fn a_malformed_request_is_400_and_says_what_was_expected() {
+    let (server, client) = serve(&Models::cole_kripke()).await;
+    let input = |more: Value| {
+        let mut input =
+            json!({ "name": "activity", "datatype": "FP32", "shape": [1, 2], "data": [1, 2] });
+        input
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        json!({ "inputs": [input] })
+    };
+    let cases = [
+        ("no inputs", json!({}), "missing field `inputs`"),
+        (
+            "an empty list",
+            json!({ "inputs": [] }),
+            "input activity: expected FP32, found nothing",
+        ),
+        (
+            "another name",
+            input(json!({ "name": "x" })),
+            "input x: the model has no such input, only activity",
+        ),
+        (
+            "another datatype",
+            input(json!({ "datatype": "INT32" })),
+            "input activity: expected the datatype FP32, found \"INT32\"",
+        ),
+        (
+            "another rank",
+            input(json!({ "shape": [2] })),
+            "input activity: expected the shape [-1, -1], found [2]",
+        ),
+        (
+            "a negative size",
+            input(json!({ "shape": [-1, 2] })),
+            "every size 1 or more, found [-1, 2]",
+        ),
+        (
+            "a size of zero",
+            input(json!({ "shape": [0, 2], "data": [] })),
+            "every size 1 or more",
+        ),
+        (
+            "a shape beyond counting",
+            input(json!({ "shape": [i64::MAX, i64::MAX] })),
+            "more elements than can be counted",
+        ),
+        (
+            "too little data",
+            input(json!({ "data": [1] })),
+            "invalid length 1, expected 2",
+        ),
+        (
+            "too much data",
+            input(json!({ "data": [1, 2, 3] })),
+            "expected 2 elements, found more",
+        ),
+        (
+            "text as data",
+            input(json!({ "data": ["1", "2"] })),
+            "invalid type: string",
+        ),
+        (
+            "a number beyond 32 bits",
+            input(json!({ "data": [1e39, 2] })),
+            "invalid value",
+        ),
+        (
+            "binary data in",
+            input(json!({ "parameters": { "binary_data_size": 8 } })),
+            "JSON tensors only",
+        ),
+        (
+            "shared memory",
+            input(json!({ "parameters": { "shared_memory_region": "r" } })),
+            "shared_memory_region",
+        ),
+    ];
+    for (what, request, says) in cases {
+        let response = client.post(INFER, &request).await;
+        response.assert_problem(400, "invalid_request");
+        response.assert_says(says);
+        assert_eq!(response.json()["model"], "cole_kripke", "{what}");
+    }
+    let with = |name: &str, value: Value| {
+        let mut request = short_request();
+        request[name] = value;
+        request
+    };
+    let cases = [
+        (
+            with("outputs", json!([{ "name": "x" }])),
+            "output x: the model has no such output, only sleep_index, asleep",
+        ),
+        (
+            with(
+                "outputs",
+                json!([{ "name": "asleep", "parameters": { "binary_data": true } }]),
+            ),
+            "output asleep: the parameter binary_data",
+        ),
+        (
+            with(
+                "outputs",
+                json!([{ "name": "asleep", "parameters": { "classification": 1 } }]),
+            ),
+            "classification",
+        ),
+        (
+            with("parameters", json!({ "binary_data_output": true })),
+            "binary_data_output",
+        ),
+        (with("id", json!(7)), "invalid type"),
+    ];
+    for (request, says) in cases {
+        let response = client.post(INFER, &request).await;
+        response.assert_problem(400, "invalid_request");
+        response.assert_says(says);
+    }
+    let twice = json!({ "inputs": [short_request()["inputs"][0], short_request()["inputs"][0]] });
+    client
+        .post(INFER, &twice)
+        .await
+        .assert_says("it is there twice");
+    for text in ["", "null", "[]", "{", "{\"inputs\": [", "\u{feff}{}"] {
+        client
+            .post_text(INFER, text)
+            .await
+            .assert_problem(400, "invalid_request");
+    }
+    client
+        .post_text(INFER, vec![0xff; 10])
+        .await
+        .assert_problem(400, "invalid_request");
+    assert_eq!(
+        server
+            .models()
+            .breaker("cole_kripke")
+            .unwrap()
+            .consecutive_failures,
+        0,
+        "not the model's fault"
+    );
+}
+
+#[tokio::test]
+async fn a_request_for_binary_tensors_is_told_that_json_is_spoken() {
+    let (_server, client) = serve(&Models::cole_kripke()).await;
+    let body = Bytes::from(short_request().to_string());
+    let header = [("inference-header-content-length", "10")];
+    let response = client
+        .send(Method::POST, INFER, &header, body.clone())
+        .await;
+    response.assert_problem(400, "invalid_request");
+    response.assert_says("send JSON tensors");
+    let response = client
+        .send(Method::POST, INFER, &[("content-encoding", "gzip")], body)
+        .await;
+    response.assert_problem(415, "unsupported_encoding");
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_413() {
+    let config = Config {
+        body_limit: 1000,
+        ..config()
+    };
+    let (server, client) = serve_with(&Models::cole_kripke(), config, Inline).await;
+    assert_eq!(client.post(INFER, &short_request()).await.status, 200);
+    client
+        .post(INFER, &minutes(&[0.0; 1000]))
+        .await
+        .assert_problem(413, "payload_too_large");
+    let exactly = format!("{:1000}", short_request());
+    assert_eq!(client.post_text(INFER, exactly).await.status, 200);
+    assert_eq!(
+        metric(
+            &server,
+            r#"prediction_failure_total{model="cole_kripke",reason="payload_too_large"}"#
+        ),
+        1.0
+    );
+}
+
+#[tokio::test]
+async fn a_model_that_fails_on_a_good_request_is_503_inference_failed() {
+    let models = Models::cole_kripke();
+    let faulty = Faulty::new();
+    let (server, client) = start(
+        Server::builder(models.root())
+            .config(config())
+            .executor(Inline)
+            .runtime(faulty.runtime()),
+    )
+    .await;
+    for (mood, says) in [
+        (Mood::Error, "an injected error"),
+        (Mood::Panic, "the model panicked: an injected panic"),
+        (
+            Mood::NotFinite,
+            "output sleep_index: the value at 4 is NaN, expected a finite one",
+        ),
+    ] {
+        faulty.set(mood);
+        let response = client.post(INFER, &short_request()).await;
+        response.assert_problem(503, "inference_failed");
+        response.assert_says(says);
+        faulty.set(Mood::Well);
+        assert_eq!(
+            client.post(INFER, &short_request()).await.body,
+            SHORT_ANSWER,
+            "after {mood:?}"
+        );
+    }
+    assert_eq!(
+        metric(
+            &server,
+            r#"prediction_failure_total{model="cole_kripke",reason="inference_failed"}"#
+        ),
+        3.0
+    );
+    assert_eq!(
+        metric(&server, r#"prediction_success_total{model="cole_kripke"}"#),
+        3.0
+    );
+}

@@ -1,0 +1,127 @@
+//! Verified models that must not be served all the same.
+
+use clarity::{Reason, VersionStatus};
+use rten_onnx::onnx::DataType;
+use serde_json::json;
+
+use crate::support::onnx::{OPEN, model, node, value};
+use crate::support::*;
+
+/// Each row: a verified model that must not be served, and what is said about it.
+#[tokio::test]
+async fn a_verified_model_that_cannot_answer_is_not_swapped_in() {
+    let _clock = ManualClock::start();
+    let tensor = |name, shape: &[i64]| value(name, DataType::FLOAT, shape);
+    let one = |operator, shape: &[i64]| {
+        model(
+            vec![tensor("x", shape)],
+            vec![node(operator, &["x"], "y")],
+            vec![tensor("y", shape)],
+        )
+    };
+    let cases = [
+        (
+            "nan",
+            model(
+                vec![tensor("x", &[2])],
+                vec![node("Log", &["x"], "z"), node("Log", &["z"], "y")],
+                vec![tensor("y", &[2])],
+            ),
+            "the warm-up failed",
+        ),
+        (
+            "rank",
+            model(
+                vec![tensor("x", &[2])],
+                vec![node("Identity", &["x"], "y")],
+                vec![tensor("y", &[2, 1])],
+            ),
+            "expected 2 dimensions, found 1 dimensions",
+        ),
+        (
+            "operator",
+            one("NoSuchOperator", &[2]),
+            "the runtime cannot load the model",
+        ),
+        (
+            "no_output",
+            model(vec![tensor("x", &[2])], vec![], vec![]),
+            "the model has no outputs",
+        ),
+        (
+            "double",
+            model(
+                vec![value("x", DataType::DOUBLE, &[2])],
+                vec![node("Identity", &["x"], "y")],
+                vec![value("y", DataType::DOUBLE, &[2])],
+            ),
+            "expected the datatype FLOAT, INT32",
+        ),
+        (
+            "huge",
+            one("Identity", &[1 << 40]),
+            "expected at most 67108864 elements",
+        ),
+        (
+            "uncountable",
+            one("Identity", &[1 << 40, 1 << 40]),
+            "expected at most 67108864 elements",
+        ),
+    ];
+    let models = Models::cole_kripke();
+    let (server, client) = serve(&models).await;
+    for (name, bytes, says) in cases {
+        let number = models.publish("cole_kripke", &bytes).version().get();
+        let status = server.models().reload("cole_kripke").await.unwrap();
+        assert_eq!(status.serving.unwrap().0, version(1), "{name}");
+        match &status.versions[&version(number)] {
+            VersionStatus::Refused {
+                reason: Reason::ModelIncompatible,
+                detail,
+            } => assert!(detail.contains(says), "{name}: {detail}"),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    let answer = client.post(INFER, &short_request()).await.json();
+    assert_eq!(answer["outputs"][0]["data"][0], json!(1.84));
+}
+
+#[tokio::test]
+async fn a_warm_up_finds_a_size_that_the_model_takes() {
+    let _clock = ManualClock::start();
+    // Takes 16 elements and no other number.
+    let constant = |name: &str, value: i64| {
+        let tensor = rten_onnx::onnx::TensorProto {
+            dims: vec![1],
+            data_type: Some(DataType::INT64),
+            int64_data: vec![value],
+            name: Some(name.to_owned()),
+            ..Default::default()
+        };
+        rten_onnx::onnx::NodeProto {
+            op_type: Some("Constant".to_owned()),
+            output: vec![name.to_owned()],
+            attribute: vec![rten_onnx::onnx::AttributeProto {
+                name: Some("value".to_owned()),
+                t: Some(tensor),
+                r#type: Some(rten_onnx::onnx::AttributeType::TENSOR),
+                ..Default::default()
+            }],
+            ..Default::default()
+        }
+    };
+    let reshape = vec![constant("shape", 16), node("Reshape", &["x", "shape"], "y")];
+    let tensor = |name, shape: &[i64]| value(name, DataType::FLOAT, shape);
+    let models = Models::empty();
+    models.publish(
+        "sixteen",
+        &model(
+            vec![tensor("x", &[1, OPEN])],
+            reshape,
+            vec![tensor("y", &[16])],
+        ),
+    );
+    let (server, _client) = serve(&models).await;
+    let status = server.models().status("sixteen").unwrap();
+    assert!(status.serving.is_some(), "{status:?}");
+}
