@@ -102,6 +102,11 @@ pub use test_time::ClockKind;
 pub use timeline::{BodyEnd, Event, What};
 pub use verdict::Verdict;
 
+/// The README's first chaos test must compile as it stands there.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 /// Writes the `main` function of a chaos-test target: the runner for all [`chaos`] tests that are linked into it.
 #[macro_export]
 macro_rules! main {
