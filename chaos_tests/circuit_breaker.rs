@@ -3,9 +3,10 @@
 //! The model that fails here is a real one: with weights four times the published ones, activity counts near the end of single precision
 //! overflow, and an answer that is not finite is a failure of the model.
 
-use crate::support::{Repository, Served, cole_kripke};
+use crate::support::{Client, Repository, Served, cole_kripke, read_answer};
 use clarity_chaos::{Context, Result, chaos};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
 
 /// The model whose sums overflow on [`OVERWHELMING`].
 const FRAGILE: &str = "fragile";
@@ -168,6 +169,42 @@ async fn a_new_version_is_not_punished_for_the_old_one(cx: Context) -> Result {
 
     repository.publish_bytes(FRAGILE, crate::support::MODEL_BYTES)?;
     served.reload(FRAGILE).await?;
+    let answer = served.client.infer(FRAGILE, &OVERWHELMING).await?;
+    answer.assert_served_by(2, false);
+    served.shut_down().await
+}
+
+/// Requests are still arriving when a version that does not fail takes over from one that does. They must be answered by the new one, and its breaker
+/// not be told of failures of the old.
+#[chaos(breaker, non_destructive, clock = "manual")]
+async fn a_version_that_takes_over_while_requests_arrive_is_not_blamed(cx: Context) -> Result {
+    let repository = Repository::empty(&cx)?;
+    repository.publish_scaled(FRAGILE, SCALE)?;
+    let served = Served::start(&cx, &repository).await?;
+
+    let body = Client::inference(&OVERWHELMING).to_string();
+    let (first, rest) = body.as_bytes().split_at(body.len() / 2);
+    let mut arriving = Vec::new();
+    for _ in 0..FAILURES {
+        let mut connection = served.client.connect().await?;
+        let head = format!(
+            "POST /v2/models/{FRAGILE}/infer HTTP/1.1\r\nhost: clarity\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        connection.write_all(head.as_bytes()).await?;
+        connection.write_all(first).await?;
+        arriving.push(connection);
+    }
+    // Another request is answered meanwhile, so the server has seen the beginnings of these.
+    assert_eq!(served.client.status("/v2/health/live").await?, 200);
+    repository.publish_bytes(FRAGILE, crate::support::MODEL_BYTES)?;
+    served.reload(FRAGILE).await?;
+
+    for mut connection in arriving {
+        connection.write_all(rest).await?;
+        let answer = read_answer(&mut connection).await?;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
     let answer = served.client.infer(FRAGILE, &OVERWHELMING).await?;
     answer.assert_served_by(2, false);
     served.shut_down().await

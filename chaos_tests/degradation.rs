@@ -1,11 +1,10 @@
 //! Less than everything is good: serve what is, say what is not, recover by itself.
 
-use crate::support::{MODEL, Repository, Served, cole_kripke};
+use crate::support::{MODEL, Repository, Served, cole_kripke, read_answer};
 use clarity_chaos::fault::{BitFlip, Delete};
 use clarity_chaos::{Context, Result, chaos};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::AsyncWriteExt as _;
 
 /// No version of a model is good. The model must say so with a 503, a reason and a time to come back; it is not ready, and the server lives.
 #[chaos(degradation, non_destructive, clock = "manual")]
@@ -177,24 +176,4 @@ async fn a_refusal_leaves_the_connection_usable(cx: Context) -> Result {
     }
     drop(connection);
     served.shut_down().await
-}
-
-/// Reads one answer, whose body has an announced length.
-async fn read_answer(connection: &mut TcpStream) -> Result<String> {
-    let mut answer = String::new();
-    let mut buffer = [0; 4096];
-    loop {
-        if let Some((head, body)) = answer.split_once("\r\n\r\n") {
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length: "));
-            if body.len() == length.ok_or("the answer has a length")?.parse::<usize>()? {
-                return Ok(answer);
-            }
-        }
-        match connection.read(&mut buffer).await? {
-            0 => return Err(format!("the connection ended after {answer:?}").into()),
-            read => answer.push_str(std::str::from_utf8(&buffer[..read])?),
-        }
-    }
 }

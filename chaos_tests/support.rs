@@ -6,6 +6,6 @@ mod executor;
 mod repository;
 mod served;
 
-pub(crate) use client::{Answer, Client};
+pub(crate) use client::{Answer, Client, read_answer};
 pub(crate) use repository::{MODEL, MODEL_BYTES, Repository};
 pub(crate) use served::Served;

@@ -7,6 +7,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
 /// Talks to one server. Clones share their connections.
@@ -43,14 +44,21 @@ impl Client {
 
     /// Asks `model` to score these minutes of activity.
     pub(crate) async fn infer(&self, model: &str, activity: &[f32]) -> Result<Answer> {
-        let request = json!({ "inputs": [{
+        self.post(
+            &format!("/v2/models/{model}/infer"),
+            &Self::inference(activity),
+        )
+        .await
+    }
+
+    /// The body of such a request.
+    pub(crate) fn inference(activity: &[f32]) -> Value {
+        json!({ "inputs": [{
             "name": "activity",
             "shape": [1, activity.len()],
             "datatype": "FP32",
             "data": activity,
-        }]});
-        self.post(&format!("/v2/models/{model}/infer"), &request)
-            .await
+        }]})
     }
 
     /// A connection of its own, to be written to by hand.
@@ -157,5 +165,25 @@ impl Answer {
         let seconds = self.retry_after.expect("a 503 says when to come back");
         assert!(seconds >= 1, "Retry-After: {seconds}");
         seconds
+    }
+}
+
+/// Reads one answer, whose body has an announced length.
+pub(crate) async fn read_answer(connection: &mut TcpStream) -> Result<String> {
+    let mut answer = String::new();
+    let mut buffer = [0; 4096];
+    loop {
+        if let Some((head, body)) = answer.split_once("\r\n\r\n") {
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "));
+            if body.len() == length.ok_or("the answer has a length")?.parse::<usize>()? {
+                return Ok(answer);
+            }
+        }
+        match connection.read(&mut buffer).await? {
+            0 => return Err(format!("the connection ended after {answer:?}").into()),
+            read => answer.push_str(std::str::from_utf8(&buffer[..read])?),
+        }
     }
 }

@@ -42,3 +42,19 @@ impl<const N: usize> fmt::Display for Table<N> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell_however_wide() {
+        let mut table = Table::new(["a", "b"]);
+        let wide = "x".repeat(100_000);
+        table.row([wide.clone(), "y".to_owned()]);
+        table.row(["ä".to_owned(), "z".to_owned()]);
+        let lines: Vec<String> = table.to_string().lines().map(str::to_owned).collect();
+        assert_eq!(lines[1], format!("{wide}  y"));
+        assert_eq!(lines[2], format!("ä{}  z", " ".repeat(wide.len() - 1)));
+    }
+}

@@ -219,3 +219,12 @@ fn bytes_that_are_not_text_are_refused() {
     bytes[place] = 0xff;
     assert!(Manifest::parse(&bytes).is_err());
 }
+
+#[test]
+fn what_is_told_of_a_hostile_manifest_is_short_and_on_one_line() {
+    let field = "z\\n".repeat(100_000);
+    let text = json(&file("a")).replacen('{', &format!("{{\"{field}\": 1, "), 1);
+    let error = Manifest::parse(text.as_bytes()).unwrap_err().to_string();
+    assert!(error.chars().count() < 2_100, "{} characters", error.len());
+    assert!(!error.contains('\n'), "{error}");
+}

@@ -288,3 +288,28 @@ async fn a_model_that_fails_on_a_good_request_is_503_inference_failed() {
         3.0
     );
 }
+
+/// An answer cannot be multiplied by asking for the same output again and again.
+#[tokio::test]
+async fn an_output_that_is_wanted_twice_is_400() {
+    let (_server, client) = serve(&Models::cole_kripke()).await;
+    let mut request = short_request();
+    request["outputs"] = json!([{ "name": "asleep" }, { "name": "sleep_index" }]);
+    assert_eq!(client.post(INFER, &request).await.status, 200);
+    request["outputs"] =
+        json!([{ "name": "asleep" }, { "name": "sleep_index" }, { "name": "asleep" }]);
+    let response = client.post(INFER, &request).await;
+    response.assert_problem(400, "invalid_request");
+    response.assert_says("output asleep: it is there twice");
+}
+
+/// What a client sends comes back to it, and to the log, in part only.
+#[tokio::test]
+async fn what_is_told_of_a_request_is_bounded() {
+    let (_server, client) = serve(&Models::cole_kripke()).await;
+    let mut request = short_request();
+    request["inputs"][0]["name"] = json!("x\n".repeat(100_000));
+    let response = client.post(INFER, &request).await;
+    response.assert_problem(400, "invalid_request");
+    assert!(response.body.len() < 5_000, "{} bytes", response.body.len());
+}
