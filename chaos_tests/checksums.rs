@@ -1,9 +1,10 @@
 //! Bytes that could be a model, and are not the ones that were promised.
 
 use crate::support::{MODEL, Repository, Served, cole_kripke};
-use clarity_chaos::fault::{BitFlip, Garbage, Replace, Truncate};
+use clarity_chaos::fault::{BitFlip, Fault, Garbage, Replace, Truncate};
 use clarity_chaos::{Context, Result, chaos};
 use std::fs;
+use std::path::PathBuf;
 
 /// Another model of the very same size stands in the file's place: it loads and answers well, only with other weights.
 /// Nothing but the digest tells, and it must be refused.
@@ -35,30 +36,30 @@ async fn another_model_of_the_same_size_is_refused(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// The manifest of a version is overwritten with random bytes. The version must be refused.
-#[chaos(checksum, non_destructive, clock = "manual")]
-async fn a_manifest_of_garbage_is_refused(cx: Context) -> Result {
-    let repository = Repository::with_model(&cx)?;
-    cx.inject(Garbage::over(repository.manifest(MODEL, 1)))?
-        .until_end();
-    let served = Served::start(&cx, &repository).await?;
+/// The only version's manifest is damaged before the server starts: the version must be refused.
+async fn without_its_manifest_it_is_refused<F: Fault>(
+    cx: &Context,
+    fault: impl FnOnce(PathBuf) -> F,
+) -> Result {
+    let repository = Repository::with_model(cx)?;
+    cx.inject(fault(repository.manifest(MODEL, 1)))?.until_end();
+    let served = Served::start(cx, &repository).await?;
     let activity = cole_kripke::activity(30, &mut cx.rng());
     let answer = served.client.infer(MODEL, &activity).await?;
     answer.assert_unavailable("model_corrupt");
     served.shut_down().await
 }
 
+/// The manifest of a version is overwritten with random bytes. The version must be refused.
+#[chaos(checksum, non_destructive, clock = "manual")]
+async fn a_manifest_of_garbage_is_refused(cx: Context) -> Result {
+    without_its_manifest_it_is_refused(&cx, Garbage::over).await
+}
+
 /// The manifest of a version ends early, anywhere. The version must be refused.
 #[chaos(checksum, non_destructive, clock = "manual")]
 async fn a_manifest_cut_short_is_refused(cx: Context) -> Result {
-    let repository = Repository::with_model(&cx)?;
-    cx.inject(Truncate::file(repository.manifest(MODEL, 1)))?
-        .until_end();
-    let served = Served::start(&cx, &repository).await?;
-    let activity = cole_kripke::activity(30, &mut cx.rng());
-    let answer = served.client.infer(MODEL, &activity).await?;
-    answer.assert_unavailable("model_corrupt");
-    served.shut_down().await
+    without_its_manifest_it_is_refused(&cx, Truncate::file).await
 }
 
 /// One bit of a manifest flips, many times. A flip that leaves a manifest which promises the same bytes may pass (another date);

@@ -1,7 +1,8 @@
 //! The time that a test sees: real, paused, or moved by hand.
 
+use crate::duration::microseconds;
 use crate::test_time::{ClockKind, TestTime};
-use crate::timeline::{Timeline, What, microseconds};
+use crate::timeline::{Timeline, What};
 use std::time::Duration;
 
 /// Far beyond any timer, far within what the system's clock can hold.

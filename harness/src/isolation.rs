@@ -1,7 +1,5 @@
 //! The ways to keep tests apart.
 
-use crate::record::{Enforcement, Sandbox};
-use crate::supervisor::CONTAINMENT;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -30,21 +28,6 @@ impl Isolation {
         match self {
             Self::Fork => "fork",
             Self::Exec => "exec",
-        }
-    }
-
-    /// What is enforced.
-    pub(crate) fn sandbox(self) -> Sandbox {
-        let none = || Enforcement::not(format!("the {self} isolation does not restrict it"));
-        Sandbox {
-            files: none(),
-            metadata: none(),
-            network: none(),
-            processes: none(),
-            containment: match CONTAINMENT {
-                Ok(()) => Enforcement::enforced("subreaper"),
-                Err(reason) => Enforcement::not(reason),
-            },
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::case::{self, CaseDir, CaseSpec};
 use crate::cli::{DEFAULT_TIMEOUT, KeepDirs, NoTests, Options, SeedChoice};
+use crate::duration::microseconds;
 use crate::ending::Ending;
 use crate::history::History;
 use crate::isolation::Isolation;
@@ -11,10 +12,11 @@ use crate::record::{Leaks, Output, Record, Resources};
 use crate::registration::{self, NON_DESTRUCTIVE, TestCase};
 use crate::report;
 use crate::run_dir;
+use crate::sandbox::Sandbox;
 use crate::seed::Seed;
 use crate::selection::Selection;
 use crate::slot::Slots;
-use crate::timeline::{self, What, microseconds};
+use crate::timeline::{self, What};
 use crate::verdict::{Verdict, judge};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::fs;
@@ -174,7 +176,7 @@ impl Run {
             total,
             self.seed,
             self.isolation.name(),
-            &self.isolation.sandbox(),
+            &Sandbox::of(self.isolation),
         );
         // Nobody may be listening; the tests run all the same.
         if self.options.is_json() {
@@ -287,7 +289,7 @@ impl Run {
             timeout_ms: u64::try_from(spec.timeout.as_millis()).unwrap_or(u64::MAX),
             clock: test.clock(),
             isolation: self.isolation,
-            sandbox: self.isolation.sandbox(),
+            sandbox: Sandbox::of(self.isolation),
             faults: Vec::new(),
             timeline: Vec::new(),
             oracles: Vec::new(),

@@ -4,28 +4,16 @@
 //! the case's ending in a line of its standard output. One that dies takes its case with it, and the next case gets another.
 
 use crate::case::CaseDir;
+use crate::duration::deadline;
 use crate::ending::Ending;
 use crate::isolation::Isolation;
+use crate::order::{ANSWER, Order};
 use crate::role::Role;
-use crate::supervisor::deadline;
-use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// What a supervisor is told.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Order {
-    /// Run the case in this folder.
-    Run(CaseDir),
-    /// The run is over. A supervisor whose orders end without this has lost its runner, and cleans up after it.
-    Farewell,
-}
-
-/// What an answer begins with: a library of the tests can print to standard output before anything of ours runs.
-pub(crate) const ANSWER: &str = "\u{1e}clarity-chaos ";
 
 /// The supervisors of a run.
 #[derive(Debug)]

@@ -22,9 +22,10 @@ use linux as platform;
 use portable as platform;
 
 use crate::case::{self, CaseDir};
+use crate::duration::deadline;
 use crate::isolation::Isolation;
+use crate::order::{ANSWER, Order};
 use crate::role::Role;
-use crate::slot::{ANSWER, Order};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -83,12 +84,6 @@ fn obey(supervisor: &mut platform::Supervisor) -> io::Result<Relation> {
         stdout.flush()?;
     }
     Ok(Relation::Lost)
-}
-
-/// The moment after so much time; of what no clock can hold, one in a century.
-pub(crate) fn deadline(after: Duration) -> Instant {
-    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-    Instant::now() + after.min(CENTURY)
 }
 
 /// The file that takes what the test prints.

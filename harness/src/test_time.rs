@@ -1,6 +1,6 @@
 //! What a test's time is measured by, and the Tokio runtime that goes with it.
 
-use crate::timeline::microseconds;
+use crate::duration::microseconds;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;

@@ -3,6 +3,7 @@
 //! The file is opened by the test's process and appended to event by event, so that what a killed process did until
 //! its end is known. The runner reads it back; see [`Event`] for the format.
 
+use crate::duration::microseconds;
 use crate::fault::{PlannedFault, Undone};
 use crate::test_time::TestTime;
 use serde::{Deserialize, Serialize};
@@ -254,11 +255,6 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<Event>> {
         }
     }
     Ok(events)
-}
-
-/// In whole microseconds, saturating after 584,000 years.
-pub(crate) fn microseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The first lines of a run: what runs, with which seed, and what is enforced.
 
-use crate::record::Sandbox;
+use crate::sandbox::Sandbox;
 use crate::seed::Seed;
 use std::fmt::Write as _;
 

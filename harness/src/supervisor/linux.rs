@@ -1,7 +1,8 @@
 //! Supervision with a subreaper, a pidfd and `/proc`.
 
-use super::{deadline, fork};
+use super::fork;
 use crate::case::{CaseDir, CaseSpec};
+use crate::duration::deadline;
 use crate::ending::{Ending, Exit};
 use crate::isolation::Isolation;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

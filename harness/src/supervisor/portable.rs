@@ -1,8 +1,8 @@
 //! Supervision where there is no subreaper: the test's process, and what its process group (Unix) or
 //! process tree (Windows) still tells, can be ended; a daemon escapes.
 
-use super::deadline;
 use crate::case::{CaseDir, CaseSpec};
+use crate::duration::deadline;
 use crate::ending::{Ending, Exit};
 use crate::isolation::Isolation;
 use std::io;
