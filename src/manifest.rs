@@ -103,6 +103,21 @@ pub enum ManifestError {
     },
 }
 
+/// Whether a bracket stands outside of the texts in this JSON.
+fn has_list(json: &[u8]) -> bool {
+    let (mut in_text, mut escaped) = (false, false);
+    json.iter().any(|byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'[' => return !in_text,
+            _ => {}
+        }
+        false
+    })
+}
+
 impl Manifest {
     /// The name of the manifest's file in the folder of its version. No file of a version may be called so.
     pub const FILE_NAME: &str = "manifest.json";
@@ -146,6 +161,11 @@ impl Manifest {
     ///
     /// See [`ManifestError`]. The size of `json` is the caller's to bound ([`Manifest::MAX_BYTES`]).
     pub fn parse(json: &[u8]) -> Result<Self, ManifestError> {
+        // The derived reader would also take a list of values for an object; a manifest has no list anywhere.
+        if has_list(json) {
+            let found = "expected objects with named members, found a list".to_owned();
+            return Err(ManifestError::Syntax(found));
+        }
         let manifest: Self =
             serde_json::from_slice(json).map_err(|error| ManifestError::Syntax(brief(error)))?;
         manifest.check().map(|()| manifest)

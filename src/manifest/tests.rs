@@ -228,3 +228,23 @@ fn what_is_told_of_a_hostile_manifest_is_short_and_on_one_line() {
     assert!(error.chars().count() < 2_100, "{} characters", error.len());
     assert!(!error.contains('\n'), "{error}");
 }
+
+#[test]
+fn lists_do_not_pass_for_objects() {
+    let good = json(&file("model.onnx"));
+    assert!(Manifest::parse(good.as_bytes()).is_ok());
+    let bracketed = format!(r#"{good} "a\"[b""#);
+    assert!(
+        !has_list(bracketed.as_bytes()),
+        "brackets in texts are none"
+    );
+    let entry = format!(r#"[3, "{DIGEST}"]"#);
+    let object = format!(r#"{{"size": 3, "sha256": "{DIGEST}"}}"#);
+    for list in [
+        good.replace(&object, &entry),
+        r#"[1, "m", 1, "onnx", "a", "2026-01-31T09:30:00Z", {}]"#.to_owned(),
+    ] {
+        let error = Manifest::parse(list.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("found a list"), "{list}: {error}");
+    }
+}

@@ -21,7 +21,10 @@ const MAX_DEFAULT_THREADS: usize = 4;
 /// Every loaded model has a small pool of threads of its own. One for all would let a model that never finishes, which
 /// cannot be stopped from outside, take the threads of the others; one thread for each model would run its requests one
 /// after the other. In a pool of a few threads as many requests run beside each other, first come, first served, and a
-/// request that is alone is spread over all of them.
+/// request that is alone is spread over all of them. (Packing weights while loading happens on rten's own pool, which all models share.)
+///
+/// rten computes INT64 in 32 bits. Values that do not fit are refused on their way in, but a model whose own arithmetic leaves that range gives
+/// wrapped numbers: models that count in INT64 beyond 2^31 are not for this runtime.
 #[derive(Clone, Debug)]
 pub struct OnnxRuntime {
     threads: NonZeroUsize,

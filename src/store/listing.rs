@@ -48,9 +48,13 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the folder of the model cannot be read.
+    /// When the folder of the model cannot be read, or is a link: what it leads to is not in this store.
     pub fn versions(&self, model: &ModelName) -> io::Result<Listing<Version>> {
-        list(fs::read_dir(self.model_folder(model))?, |name, kind| {
+        let folder = self.model_folder(model);
+        if fs::symlink_metadata(&folder)?.is_symlink() {
+            return Err(io::Error::other("a link: models are folders of their own"));
+        }
+        list(fs::read_dir(folder)?, |name, kind| {
             if !name.bytes().all(|byte| byte.is_ascii_digit()) {
                 return Ok(None);
             }
@@ -161,5 +165,18 @@ mod tests {
             names(&store.versions(&"m".parse().unwrap()).unwrap().entries),
             ["1"]
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_model_that_has_become_a_link_has_no_versions() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("elsewhere/1")).unwrap();
+        fs::create_dir(dir.path().join("models")).unwrap();
+        let link = dir.path().join("models/m");
+        std::os::unix::fs::symlink(dir.path().join("elsewhere"), link).unwrap();
+        let store = Store::new(dir.path().join("models"));
+        let error = store.versions(&"m".parse().unwrap()).unwrap_err();
+        assert!(error.to_string().contains("a link"), "{error}");
     }
 }
