@@ -413,10 +413,14 @@ impl Run {
             }
         }
         let dir: PathBuf = self.dir.keep();
-        if records.iter().all(|record| record.kept.is_none())
-            && let Err(error) = case::remove(&dir)
-        {
-            trouble.push(format!("failed to remove {}: {error}", dir.display()));
+        let kept = records.iter().any(|record| record.kept.is_some());
+        let left = if kept {
+            run_dir::keep(&dir)
+        } else {
+            case::remove(&dir)
+        };
+        if let Err(error) = left {
+            trouble.push(format!("failed to clean up {}: {error}", dir.display()));
         }
         if self.options.libtest.show_output && !self.options.is_json() {
             for record in records.iter().filter(|r| !r.verdict.is_failure()) {
