@@ -61,6 +61,7 @@ mod context;
 mod duration;
 mod ending;
 mod entry;
+mod evidence;
 #[cfg(feature = "unstable-explore")]
 mod explore;
 pub mod fault;

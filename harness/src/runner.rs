@@ -2,22 +2,20 @@
 
 use crate::case::{self, CaseDir, CaseSpec};
 use crate::cli::{DEFAULT_TIMEOUT, KeepDirs, NoTests, Options, SeedChoice};
-use crate::duration::microseconds;
-use crate::ending::Ending;
+use crate::evidence;
 use crate::history::History;
 use crate::isolation::Isolation;
 use crate::origin::Origin;
 use crate::output;
 use crate::record::{Leaks, Output, Record, Resources};
-use crate::registration::{self, NON_DESTRUCTIVE, TestCase};
+use crate::registration::{self, TestCase};
 use crate::report;
 use crate::run_dir;
 use crate::sandbox::Sandbox;
 use crate::seed::Seed;
 use crate::selection::Selection;
 use crate::slot::Slots;
-use crate::timeline::{self, What};
-use crate::verdict::{Verdict, judge};
+use crate::verdict::Verdict;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::fs;
 use std::io::{self, Write as _};
@@ -39,9 +37,6 @@ const TESTS_FAILED: u8 = 101;
 
 /// How much longer than a test and its end may take the runner waits for a supervisor before it gives it up.
 const SLACK: Duration = Duration::from_secs(30);
-
-/// How much of the end of the output is searched for the runtime's last words.
-const LAST_WORDS: usize = 16 * 1024;
 
 /// Runs what the command line asks for.
 pub(crate) fn main(origin: &Origin) -> ExitCode {
@@ -266,7 +261,8 @@ impl Run {
         } else {
             run()
         };
-        self.fill(&mut record, test, &spec, &case, ended);
+        evidence::conclude(&mut record, &case, ended, spec.timeout);
+        self.keep_or_remove(&mut record, &case);
         record
     }
 
@@ -283,7 +279,10 @@ impl Run {
             line,
             root_seed: self.seed,
             seed: spec.seed,
-            verdict: Verdict::Passed,
+            // Nothing passes that was not concluded.
+            verdict: Verdict::Lost {
+                error: "it has not run".to_owned(),
+            },
             started_at,
             duration_us: 0,
             timeout_ms: u64::try_from(spec.timeout.as_millis()).unwrap_or(u64::MAX),
@@ -315,66 +314,13 @@ impl Run {
         command
     }
 
-    /// Adds what the case left in its folder, concludes, and removes or keeps the folder.
-    fn fill(
-        &self,
-        record: &mut Record,
-        test: &TestCase,
-        spec: &CaseSpec,
-        case: &CaseDir,
-        ended: io::Result<Ending>,
-    ) {
-        // Each on its own: of a case that went wrong, whatever can be read is evidence.
-        let timeline = timeline::read(&case.timeline());
-        let output = output::read(&case.output());
-        let unreadable = [
-            timeline.as_ref().err().map(ToString::to_string),
-            output.as_ref().err().map(ToString::to_string),
-        ];
-        record.timeline = timeline.unwrap_or_default();
-        record.output = output.unwrap_or_default();
-        let verdict = match (&ended, unreadable.into_iter().flatten().next()) {
-            (Err(error), _) => Verdict::Lost {
-                error: error.to_string(),
-            },
-            (Ok(_), Some(error)) => Verdict::Lost {
-                error: format!("failed to read back what the test left: {error}"),
-            },
-            (Ok(ending), None) => judge(
-                &record.timeline,
-                ending,
-                spec.timeout,
-                output::end_of(&record.output.text, LAST_WORDS),
-                !test.has_tag(NON_DESTRUCTIVE),
-            ),
-        };
-        for event in &record.timeline {
-            match &event.what {
-                What::FaultInjected { fault } => record.faults.push(fault.clone()),
-                What::Finished {
-                    cpu_us,
-                    peak_memory_bytes,
-                    ..
-                } => {
-                    record.resources = Resources {
-                        cpu_us: *cpu_us,
-                        peak_memory_bytes: *peak_memory_bytes,
-                    };
-                }
-                _ => {}
-            }
-        }
-        if let Ok(ending) = ended {
-            record.duration_us = microseconds(ending.duration);
-            record.isolation = ending.isolation;
-            record.leaks.processes = ending.left_behind;
-        }
+    /// Removes the folder of a case that has been concluded, or keeps it where that was asked for.
+    fn keep_or_remove(&self, record: &mut Record, case: &CaseDir) {
         let keep = match self.options.keep_dirs {
             KeepDirs::Never => false,
-            KeepDirs::Failed => verdict.is_failure(),
+            KeepDirs::Failed => record.verdict.is_failure(),
             KeepDirs::Always => true,
         };
-        record.verdict = verdict;
         if keep {
             record.kept = Some(case.root().to_owned());
         } else if let Err(error) = case::remove(case.root()) {
