@@ -22,6 +22,8 @@ pub(crate) struct CaseSpec {
     pub(crate) grace: Duration,
     /// Which `tracing` events go on the timeline.
     pub(crate) log: String,
+    /// Whether its process is inside the walls of its supervisor, and is to narrow them to this case.
+    pub(crate) sandboxed: bool,
 }
 
 /// The folder of a case.
@@ -41,9 +43,9 @@ pub(crate) struct CaseDir {
 }
 
 impl CaseDir {
-    /// Makes the folder of the case below `run`, and puts the order there.
-    pub(crate) fn create(run: &Path, spec: &CaseSpec) -> io::Result<Self> {
-        let case = Self::at(run.join(file_name(&spec.name)));
+    /// Makes the folder of the case in that of its slot, and puts the order there.
+    pub(crate) fn create(slot: &Path, spec: &CaseSpec) -> io::Result<Self> {
+        let case = Self::at(slot.join(file_name(&spec.name)));
         fs::create_dir(&case.root)?;
         fs::create_dir(case.dir())?;
         fs::create_dir(case.tmp())?;

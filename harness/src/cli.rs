@@ -3,6 +3,7 @@
 use crate::isolation::Isolation;
 use crate::logs::DEFAULT_FILTER;
 use crate::marker::Marker;
+use crate::sandbox::SandboxScope;
 use crate::seed::Seed;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
@@ -30,7 +31,9 @@ Exit codes:
   101  at least one test failed
   1    the harness itself failed, for example to write a report
   2    the command line is wrong
+  3    --require-sandbox, and part of the sandbox is not there
   4    nothing was selected (see --no-tests)
+  128+N  the run was interrupted by signal N: 130 after Ctrl-C
 
 Each option that shows [env: …] can be set by that variable, for runners that own the command line.";
 
@@ -112,6 +115,24 @@ pub(crate) struct Options {
         help_heading = "Running"
     )]
     pub(crate) isolation: Option<Isolation>,
+
+    /// Which tests run in the sandbox: none, those tagged `non_destructive`, or all
+    #[arg(
+        long = "sandbox",
+        value_enum,
+        env = "CHAOS_SANDBOX",
+        default_value_t = SandboxScope::DEFAULT,
+        help_heading = "Running"
+    )]
+    pub(crate) sandbox: SandboxScope,
+
+    /// Fail, with exit code 3, when part of the sandbox cannot be enforced here
+    #[arg(
+        long = "require-sandbox",
+        env = "CHAOS_REQUIRE_SANDBOX",
+        help_heading = "Running"
+    )]
+    pub(crate) require_sandbox: bool,
 
     /// How long a test may take to end after its limit, before it is killed
     #[arg(long = "grace", value_name = "DURATION", env = "CHAOS_GRACE", default_value = "2s", value_parser = duration, help_heading = "Running")]
@@ -204,7 +225,7 @@ impl FromStr for SeedChoice {
 const SELECTING: [&str; 3] = ["tags", "skip_tags", "markers"];
 
 /// Our options, by their names in [`Options`].
-const OURS: [&str; 12] = [
+const OURS: [&str; 14] = [
     "tags",
     "skip_tags",
     "markers",
@@ -213,6 +234,8 @@ const OURS: [&str; 12] = [
     "timeout",
     "grace",
     "isolation",
+    "sandbox",
+    "require_sandbox",
     "log",
     "junit",
     "history",
@@ -251,6 +274,17 @@ impl Options {
         }
         if options.libtest.bench {
             return refuse("--bench: there are no benchmarks here, only tests");
+        }
+        if options.isolation == Some(Isolation::Thread)
+            && options
+                .libtest
+                .test_threads
+                .is_some_and(|threads| threads > 1)
+        {
+            return refuse("--isolation thread: runs one test at a time; leave --test-threads out");
+        }
+        if options.require_sandbox && options.sandbox == SandboxScope::None {
+            return refuse("--require-sandbox: expected a --sandbox that is not none");
         }
         if options.isolation == Some(Isolation::Fork) && !cfg!(target_os = "linux") {
             return refuse("--isolation fork: expected exec, since this system is not Linux");

@@ -140,6 +140,19 @@ impl Context {
         self.inner.panics.declare(named(message), false);
     }
 
+    /// Declares that the test may leave something behind, though it is `non_destructive`: a process, thread, descriptor or file whose line in
+    /// the report contains `what`, such as ``thread `pool-1` ``. It is told all the same.
+    ///
+    /// # Panics
+    ///
+    /// When `what` is empty: it would excuse every leak.
+    #[track_caller]
+    pub fn allow_leak(&self, what: impl Into<String>) {
+        let what = what.into();
+        assert!(!what.is_empty(), "an empty text would excuse every leak");
+        self.inner.timeline.record(What::LeakAllowed { what });
+    }
+
     /// Ends the test as skipped: `cx.skip("needs IPv6")?`.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! How a test's process ended: what the supervisor tells the runner.
 
+use crate::hung::HungThread;
 use crate::isolation::Isolation;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -8,14 +9,57 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ending {
     pub(crate) exit: Exit,
-    /// Whether the limit was reached; `exit` is then what ending the process gave.
-    pub(crate) timed_out: bool,
+    /// Whether it was made to end; `exit` is then what that gave.
+    pub(crate) cut: Option<Cut>,
+    /// What its threads were at when they were asked to end.
+    pub(crate) hung: Vec<HungThread>,
     /// How the process was made: a fork is not always possible.
     pub(crate) isolation: Isolation,
     /// From start to end, in real time.
     pub(crate) duration: Duration,
+    /// What it used, as the system counted; with the children that it waited for.
+    pub(crate) usage: Usage,
     /// The command lines of processes that were still alive after the test's own process had ended; they are no more.
     pub(crate) left_behind: Vec<String>,
+    /// Files that it left in folders that are the slot's own; they are no more.
+    pub(crate) left_files: Vec<String>,
+    /// Whether this was the supervisor's last case: it could not end all that the test had started, and ends with it.
+    pub(crate) retires: bool,
+}
+
+impl Ending {
+    /// Of a process that ended by itself, using and leaving nothing.
+    pub(crate) fn of(exit: Exit, isolation: Isolation, duration: Duration) -> Self {
+        Self {
+            exit,
+            cut: None,
+            hung: Vec::new(),
+            isolation,
+            duration,
+            usage: Usage::default(),
+            left_behind: Vec::new(),
+            left_files: Vec::new(),
+            retires: false,
+        }
+    }
+}
+
+/// Why a test was made to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Cut {
+    /// Its time was up.
+    TimedOut,
+    /// The run was interrupted.
+    Interrupted,
+}
+
+/// What a process used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Usage {
+    /// CPU time, in microseconds.
+    pub(crate) cpu_us: Option<u64>,
+    /// Peak resident memory, in bytes.
+    pub(crate) peak_memory_bytes: Option<u64>,
 }
 
 /// How a process ended.
@@ -25,7 +69,6 @@ pub(crate) enum Exit {
     Signal(i32),
 }
 
-#[cfg(not(target_os = "linux"))]
 impl From<std::process::ExitStatus> for Exit {
     #[cfg(unix)]
     fn from(status: std::process::ExitStatus) -> Self {

@@ -21,7 +21,7 @@ pub fn main(origin: Origin) -> ExitCode {
 
 fn fulfil(assignment: Assignment) -> io::Result<ExitCode> {
     match assignment.role {
-        Role::Supervisor(isolation, run) => supervisor::serve(isolation, &run),
+        Role::Supervisor(post) => supervisor::serve(&post),
         Role::Test(case) => {
             die_with(assignment.parent)?;
             let code = test_process::run(&case)?;

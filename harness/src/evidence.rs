@@ -8,8 +8,12 @@ use crate::record::{Record, Resources};
 use crate::registration::NON_DESTRUCTIVE;
 use crate::timeline::{self, What};
 use crate::verdict::{Verdict, judge};
+use std::fs;
 use std::io;
 use std::time::Duration;
+
+/// How the names of threads begin whose pools live as long as their process, by design of the libraries that make them.
+const LASTING_POOLS: [&str; 1] = ["rten-"];
 
 /// How much of the end of the output is searched for the runtime's last words.
 const LAST_WORDS: usize = 16 * 1024;
@@ -31,6 +35,11 @@ pub(crate) fn conclude(
     record.timeline = timeline.unwrap_or_default();
     record.output = output.unwrap_or_default();
     collect(record);
+    if let Ok(ending) = &ended {
+        add(record, ending);
+    }
+    record.leaks.files.extend(left_files(case));
+    excuse(record);
     record.verdict = match (&ended, unreadable.into_iter().flatten().next()) {
         (Err(error), _) => Verdict::Lost {
             error: error.to_string(),
@@ -43,14 +52,57 @@ pub(crate) fn conclude(
             ending,
             limit,
             output::end_of(&record.output.text, LAST_WORDS),
-            !record.tags.iter().any(|tag| tag == NON_DESTRUCTIVE),
+            record
+                .tags
+                .iter()
+                .any(|tag| tag == NON_DESTRUCTIVE)
+                .then_some(&record.leaks),
         ),
     };
-    if let Ok(ending) = ended {
-        record.duration_us = microseconds(ending.duration);
-        record.isolation = ending.isolation;
-        record.leaks.processes = ending.left_behind;
-    }
+}
+
+/// What the supervisor saw.
+fn add(record: &mut Record, ending: &Ending) {
+    record.duration_us = microseconds(ending.duration);
+    record.isolation = ending.isolation;
+    record.hung.clone_from(&ending.hung);
+    record.leaks.processes.clone_from(&ending.left_behind);
+    record.leaks.files.clone_from(&ending.left_files);
+    let Resources {
+        cpu_us,
+        peak_memory_bytes,
+    } = &mut record.resources;
+    *cpu_us = ending.usage.cpu_us.or(*cpu_us);
+    *peak_memory_bytes = ending.usage.peak_memory_bytes.or(*peak_memory_bytes);
+}
+
+/// What is left in the folder for temporary files. The test's own directory may hold what it likes.
+fn left_files(case: &CaseDir) -> Vec<String> {
+    let entries = fs::read_dir(case.tmp()).into_iter().flatten().flatten();
+    let mut left: Vec<_> = entries
+        .map(|entry| format!("tmp/{}", entry.file_name().display()))
+        .collect();
+    left.sort();
+    left
+}
+
+/// Sets aside the leaks that the test declared, and threads of pools that nobody can end.
+fn excuse(record: &mut Record) {
+    let allowed: Vec<&str> = record
+        .timeline
+        .iter()
+        .filter_map(|event| match &event.what {
+            What::LeakAllowed { what } => Some(what.as_str()),
+            _ => None,
+        })
+        .collect();
+    record.leaks.excuse(|line| {
+        let is_of_pool = |pool: &&str| {
+            line.strip_prefix("thread `")
+                .is_some_and(|name| name.starts_with(pool))
+        };
+        allowed.iter().any(|what| line.contains(what)) || LASTING_POOLS.iter().any(is_of_pool)
+    });
 }
 
 /// Gathers from the timeline what has a place of its own in the record.
@@ -67,6 +119,13 @@ fn collect(record: &mut Record) {
                     cpu_us: *cpu_us,
                     peak_memory_bytes: *peak_memory_bytes,
                 };
+            }
+            What::LeftBehind {
+                threads,
+                descriptors,
+            } => {
+                record.leaks.threads.clone_from(threads);
+                record.leaks.descriptors.clone_from(descriptors);
             }
             _ => {}
         }

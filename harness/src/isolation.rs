@@ -13,6 +13,8 @@ pub enum Isolation {
     Fork,
     /// A process of its own, the test binary started again: works everywhere.
     Exec,
+    /// A thread of the runner, one test at a time, for debuggers: no limit of time, no sandbox, nothing is contained or captured.
+    Thread,
 }
 
 impl Isolation {
@@ -28,6 +30,7 @@ impl Isolation {
         match self {
             Self::Fork => "fork",
             Self::Exec => "exec",
+            Self::Thread => "thread",
         }
     }
 }

@@ -54,19 +54,29 @@
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+mod attempt;
+mod audit;
 mod case;
 mod cli;
 mod clock;
+mod confinement;
 mod context;
+mod descriptors;
 mod duration;
+mod end_request;
 mod ending;
 mod entry;
 mod evidence;
 #[cfg(feature = "unstable-explore")]
 mod explore;
 pub mod fault;
+#[cfg(target_os = "linux")]
+mod fork;
 mod history;
+mod hung;
+mod interruption;
 mod isolation;
+mod limits;
 mod logs;
 mod marker;
 mod order;
@@ -85,7 +95,10 @@ mod sandbox;
 mod seed;
 mod selection;
 mod slot;
+#[cfg(target_os = "linux")]
+mod sockets;
 mod supervisor;
+mod surroundings;
 mod test_process;
 mod test_time;
 mod timeline;
@@ -96,7 +109,9 @@ pub use clock::Clock;
 pub use context::Context;
 #[cfg(feature = "unstable-explore")]
 pub use explore::{Crash, Errno, ExploreError, Explored, InjectedFailure};
+pub use hung::HungThread;
 pub use isolation::Isolation;
+pub use limits::Limits;
 pub use outcome::{Result, Skipped};
 /// The random-number traits that generators of [`Context::rng`] implement, in the version that they do.
 pub use rand;
@@ -131,6 +146,7 @@ macro_rules! main {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::entry::main;
+    pub use crate::limits::Limits;
     pub use crate::origin::Origin;
     pub use crate::outcome::{IntoOutcome, Outcome};
     pub use crate::registration::{Body, TestCase};

@@ -3,6 +3,7 @@
 use crate::timeline::{Timeline, What};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::sync::{PoisonError, RwLock};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
@@ -13,24 +14,37 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 /// What is put on the timeline unless `--log` says otherwise.
 pub(crate) const DEFAULT_FILTER: &str = "info";
 
+/// The timeline of the test that is running. A process has one subscriber for good, but can have one test after the other.
+static TIMELINE: RwLock<Option<Timeline>> = RwLock::new(None);
+
 /// Puts the events that pass `filter` (such as `info,my_crate=debug`) on the timeline from now on.
-/// Does nothing when the process has a subscriber already.
+/// Does nothing when the process has another subscriber already.
 pub(crate) fn install(timeline: Timeline, filter: Targets) {
+    *TIMELINE.write().unwrap_or_else(PoisonError::into_inner) = Some(timeline);
     let _ = tracing_subscriber::registry()
-        .with(ToTimeline { timeline }.with_filter(filter))
+        .with(ToTimeline.with_filter(filter))
         .try_init();
 }
 
-struct ToTimeline {
-    timeline: Timeline,
+/// Puts no more events on the timeline.
+pub(crate) fn uninstall() {
+    *TIMELINE.write().unwrap_or_else(PoisonError::into_inner) = None;
 }
+
+struct ToTimeline;
 
 impl<S: Subscriber> Layer<S> for ToTimeline {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        // A copy: what the fields print may log in its turn.
+        let current = TIMELINE.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(timeline) = current.clone() else {
+            return;
+        };
+        drop(current);
         let mut fields = Fields::default();
         event.record(&mut fields);
         let metadata = event.metadata();
-        self.timeline.record(What::Log {
+        timeline.record(What::Log {
             level: metadata.level().to_string(),
             target: metadata.target().to_owned(),
             message: fields.message,

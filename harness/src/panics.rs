@@ -77,6 +77,11 @@ impl Panics {
         }));
     }
 
+    /// Puts back the hook that prints, where the process goes on after the test.
+    pub(crate) fn uninstall(&self) {
+        let _ = panic::take_hook();
+    }
+
     /// Whether the hook that [`install`](Self::install) set is still the process's: another one would see the panics in its place.
     pub(crate) fn still_watches(&self) -> bool {
         self.with(|seen| seen.answered = false);

@@ -3,7 +3,9 @@
 //! The format has a version, [`Record::SCHEMA`]. Fields are only ever added within a version; readers ignore those they do not know.
 
 use crate::fault::PlannedFault;
+use crate::hung::HungThread;
 use crate::isolation::Isolation;
+use crate::limits::Limits;
 use crate::sandbox::Sandbox;
 use crate::seed::Seed;
 use crate::test_time::ClockKind;
@@ -45,6 +47,8 @@ pub struct Record {
     pub timeout_ms: u64,
     /// The clock that it ran under.
     pub clock: ClockKind,
+    /// What it was allowed to use.
+    pub limits: Limits,
     /// How it was kept apart from other tests.
     pub isolation: Isolation,
     /// What was enforced while it ran.
@@ -56,6 +60,8 @@ pub struct Record {
     pub timeline: Vec<Event>,
     /// What held at least once or always. None are collected yet.
     pub oracles: Vec<serde_json::Value>,
+    /// What its threads were at when it was made to end, because its time was up or the run was interrupted.
+    pub hung: Vec<HungThread>,
     /// What it left behind.
     pub leaks: Leaks,
     /// What it used.
@@ -89,13 +95,57 @@ impl Record {
 pub struct Leaks {
     /// The command lines of processes that were alive after it; they were ended.
     pub processes: Vec<String>,
+    /// The names of threads that were running after its body had ended; the system keeps 15 bytes of each.
+    pub threads: Vec<String>,
+    /// Descriptors that were open after its body had ended, with what they were open on.
+    pub descriptors: Vec<String>,
+    /// Files in the folder for temporary files and among shared memory; they were removed, or kept with the case.
+    pub files: Vec<String>,
+    /// What the test had declared with [`Context::allow_leak`](crate::Context::allow_leak), and pools of threads that are known
+    /// to live as long as their process.
+    pub excused: Vec<String>,
 }
 
-/// What a test used, as its own process told at the end; absent where it could not.
+impl Leaks {
+    /// Each in a line of its own that says what it is; what is excused is not among them.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        let kinds = [
+            ("process", &self.processes),
+            ("thread", &self.threads),
+            ("descriptor", &self.descriptors),
+            ("file", &self.files),
+        ];
+        kinds
+            .into_iter()
+            .flat_map(|(kind, found)| found.iter().map(move |what| format!("{kind} `{what}`")))
+    }
+
+    /// Sets aside what `is_excused` says of its line.
+    pub(crate) fn excuse(&mut self, is_excused: impl Fn(&str) -> bool) {
+        let kinds = [
+            ("process", &mut self.processes),
+            ("thread", &mut self.threads),
+            ("descriptor", &mut self.descriptors),
+            ("file", &mut self.files),
+        ];
+        for (kind, found) in kinds {
+            found.retain(|what| {
+                let line = format!("{kind} `{what}`");
+                let excused = is_excused(&line);
+                if excused {
+                    self.excused.push(line);
+                }
+                !excused
+            });
+        }
+    }
+}
+
+/// What a test used, counted by the system; of a process that could not be asked, what it told itself. Absent where nobody knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Resources {
-    /// CPU time of all its threads, in microseconds.
+    /// CPU time of all its threads, and of the children that it waited for, in microseconds.
     pub cpu_us: Option<u64>,
     /// Peak resident memory, in bytes.
     pub peak_memory_bytes: Option<u64>,

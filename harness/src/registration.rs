@@ -1,6 +1,7 @@
 //! What `#[chaos]` leaves behind for the runner: one [`TestCase`] per function, collected at link time.
 
 use crate::context::Context;
+use crate::limits::Limits;
 use crate::outcome::Outcome;
 use crate::test_time::ClockKind;
 use std::fmt;
@@ -24,6 +25,7 @@ pub struct TestCase {
     description: &'static str,
     timeout: Option<Duration>,
     clock: ClockKind,
+    limits: Limits,
     file: &'static str,
     line: u32,
     body: Body,
@@ -46,6 +48,7 @@ impl TestCase {
         description: &'static str,
         timeout: Option<Duration>,
         clock: ClockKind,
+        limits: Limits,
         file: &'static str,
         line: u32,
         body: Body,
@@ -56,6 +59,7 @@ impl TestCase {
             description,
             timeout,
             clock,
+            limits,
             file,
             line,
             body,
@@ -101,6 +105,11 @@ impl TestCase {
 
     pub(crate) fn clock(&self) -> ClockKind {
         self.clock
+    }
+
+    /// What it may use.
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// The source file, as the compiler was given it, and the line of the attribute.

@@ -5,6 +5,7 @@
 //! more. The role stands in the first arguments.
 
 use crate::case::CaseDir;
+use crate::confinement::Confinement;
 use crate::isolation::Isolation;
 use serde::{Deserialize, Serialize};
 use std::env;
@@ -19,10 +20,21 @@ const MARK: &str = "__clarity_chaos";
 /// What a process was started for, if not as the runner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Role {
-    /// Watches over one test after the other, of the run whose folder this is.
-    Supervisor(Isolation, PathBuf),
+    /// Watches over one test after the other.
+    Supervisor(Post),
     /// Runs the test of this case.
     Test(CaseDir),
+}
+
+/// What a supervisor needs to know besides its cases.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Post {
+    pub(crate) isolation: Isolation,
+    pub(crate) confinement: Confinement,
+    /// The folder that the folders of its cases are in.
+    pub(crate) slot: PathBuf,
+    /// The folder of the run, above it.
+    pub(crate) run: PathBuf,
 }
 
 /// What a supervisor or test is told.
@@ -73,7 +85,12 @@ mod tests {
     fn a_role_survives_the_command_line() {
         let case = CaseDir::at("/some \"where\"/case".into());
         for role in [
-            Role::Supervisor(Isolation::Exec, "/run".into()),
+            Role::Supervisor(Post {
+                isolation: Isolation::Exec,
+                confinement: Confinement::tightest(),
+                slot: "/run/0".into(),
+                run: "/run".into(),
+            }),
             Role::Test(case),
         ] {
             let command = role.clone().command().unwrap();

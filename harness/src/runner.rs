@@ -1,20 +1,20 @@
 //! A whole run: read the command line, select, run each case, report, conclude.
 
-use crate::case::{self, CaseDir, CaseSpec};
-use crate::cli::{DEFAULT_TIMEOUT, KeepDirs, NoTests, Options, SeedChoice};
-use crate::evidence;
+use crate::attempt::Attempts;
+use crate::case;
+use crate::cli::{NoTests, Options, SeedChoice};
 use crate::history::History;
+use crate::interruption::Interruption;
 use crate::isolation::Isolation;
 use crate::origin::Origin;
-use crate::output;
-use crate::record::{Leaks, Output, Record, Resources};
+use crate::record::Record;
 use crate::registration::{self, TestCase};
 use crate::report;
 use crate::run_dir;
-use crate::sandbox::Sandbox;
 use crate::seed::Seed;
 use crate::selection::Selection;
 use crate::slot::Slots;
+use crate::surroundings::Surroundings;
 use crate::verdict::Verdict;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::fs;
@@ -23,20 +23,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 use tempfile::TempDir;
 
 /// The harness itself failed.
 const HARNESS_FAILED: u8 = 1;
 /// The command line is wrong.
 const USAGE: u8 = 2;
+/// The sandbox was required, and part of it is not there.
+const SANDBOX_MISSING: u8 = 3;
 /// Nothing was selected.
 const NOTHING_SELECTED: u8 = 4;
 /// At least one test failed; libtest's code.
 const TESTS_FAILED: u8 = 101;
-
-/// How much longer than a test and its end may take the runner waits for a supervisor before it gives it up.
-const SLACK: Duration = Duration::from_secs(30);
+/// The run was interrupted by a signal, whose number is added, as shells do.
+const SIGNALLED: u8 = 128;
 
 /// Runs what the command line asks for.
 pub(crate) fn main(origin: &Origin) -> ExitCode {
@@ -119,12 +120,9 @@ fn refuse_nothing(selection: &Selection, options: &Options) -> Option<ExitCode> 
 
 /// A run in progress.
 struct Run {
-    origin: Origin,
-    options: Options,
+    attempts: Attempts,
     history: History,
-    seed: Seed,
-    isolation: Isolation,
-    slots: Slots,
+    interruption: Interruption,
     began: Instant,
     /// The folders of the cases.
     dir: TempDir,
@@ -150,13 +148,24 @@ impl Run {
         }
         let dir = run_dir::create()?;
         let isolation = options.isolation.unwrap_or(Isolation::DEFAULT);
+        let slots = Arc::new(Slots::new(isolation, dir.path().to_owned()));
+        let running = Arc::downgrade(&slots);
+        let interruption = Interruption::listen(move || {
+            if let Some(slots) = running.upgrade() {
+                slots.interrupt();
+            }
+        })?;
         Ok(Self {
-            origin: *origin,
-            options,
-            isolation,
-            slots: Slots::new(isolation, dir.path().to_owned()),
+            attempts: Attempts {
+                origin: *origin,
+                options,
+                seed,
+                isolation,
+                slots,
+                dir: dir.path().to_owned(),
+            },
             history,
-            seed,
+            interruption,
             began: Instant::now(),
             dir,
             records: Mutex::default(),
@@ -166,18 +175,23 @@ impl Run {
 
     fn execute(self, selection: Selection) -> io::Result<ExitCode> {
         let total = selection.selected.len() + selection.deselected.len();
+        let surroundings = Surroundings::of(&self.attempts, &selection.selected)?;
         let header = report::header(
             selection.selected.len(),
             total,
-            self.seed,
-            self.isolation.name(),
-            &Sandbox::of(self.isolation),
+            self.attempts.seed,
+            self.attempts.isolation.name(),
+            &surroundings,
         );
+        let options = &self.attempts.options;
         // Nobody may be listening; the tests run all the same.
-        if self.options.is_json() {
+        if options.is_json() {
             let _ = writeln!(io::stderr(), "{header}");
         } else {
             let _ = writeln!(io::stdout(), "{header}");
+        }
+        if options.require_sandbox && surroundings.refuse_gaps() {
+            return Ok(ExitCode::from(SANDBOX_MISSING));
         }
 
         // libtest-mimic counts what it filters out itself, so it is told which tests are not wanted, each by its exact name.
@@ -190,7 +204,12 @@ impl Run {
                 .iter()
                 .map(|test| test.name().to_owned())
                 .collect(),
-            ..self.options.libtest.clone()
+            // One runner's thread can be a test at a time.
+            test_threads: match self.attempts.isolation {
+                Isolation::Thread => Some(1),
+                _ => options.libtest.test_threads,
+            },
+            ..options.libtest.clone()
         };
         let run = Arc::new(self);
         let trials = selection
@@ -216,7 +235,13 @@ impl Run {
 
     /// Runs one test, and puts its record where reports will look for it.
     fn trial(&self, test: &'static TestCase) -> Result<Completion, Failed> {
-        let record = self.case(test);
+        if self.attempts.slots.are_interrupted() {
+            return Ok(Completion::ignored_with("the run was interrupted"));
+        }
+        let (record, cleaned) = self.attempts.make(test);
+        if let Err(error) = cleaned {
+            self.note_trouble(error.to_string());
+        }
         if let Err(error) = self.history.keep(&record) {
             self.note_trouble(format!(
                 "failed to write the record of {}: {error}",
@@ -232,105 +257,6 @@ impl Run {
         result
     }
 
-    fn case(&self, test: &'static TestCase) -> Record {
-        let spec = CaseSpec {
-            name: test.name().to_owned(),
-            path: test.path().to_owned(),
-            seed: self.seed.child("test", test.name()),
-            timeout: test.timeout().unwrap_or(self.options.timeout),
-            grace: self.options.grace,
-            log: self.options.log.clone(),
-        };
-        let started_at = humantime::format_rfc3339_micros(SystemTime::now()).to_string();
-        let mut record = self.blank_record(test, &spec, started_at);
-        let case = match CaseDir::create(self.dir.path(), &spec) {
-            Ok(case) => case,
-            Err(error) => {
-                let error = format!("failed to make its folder: {error}");
-                record.verdict = Verdict::Lost { error };
-                return record;
-            }
-        };
-        let patience = spec
-            .timeout
-            .saturating_add(spec.grace)
-            .saturating_add(SLACK);
-        let run = || self.slots.run(&case, patience);
-        let ended = if self.options.libtest.nocapture {
-            output::copying(&case.output(), self.options.is_json(), run)
-        } else {
-            run()
-        };
-        evidence::conclude(&mut record, &case, ended, spec.timeout);
-        self.keep_or_remove(&mut record, &case);
-        record
-    }
-
-    /// The record as far as it is known before the test has run.
-    fn blank_record(&self, test: &TestCase, spec: &CaseSpec, started_at: String) -> Record {
-        let (file, line) = test.location();
-        Record {
-            schema: Record::SCHEMA,
-            name: spec.name.clone(),
-            module: test.module().to_owned(),
-            tags: test.tags().iter().map(ToString::to_string).collect(),
-            description: test.description().to_owned(),
-            file: file.to_owned(),
-            line,
-            root_seed: self.seed,
-            seed: spec.seed,
-            // Nothing passes that was not concluded.
-            verdict: Verdict::Lost {
-                error: "it has not run".to_owned(),
-            },
-            started_at,
-            duration_us: 0,
-            timeout_ms: u64::try_from(spec.timeout.as_millis()).unwrap_or(u64::MAX),
-            clock: test.clock(),
-            isolation: self.isolation,
-            sandbox: Sandbox::of(self.isolation),
-            faults: Vec::new(),
-            timeline: Vec::new(),
-            oracles: Vec::new(),
-            leaks: Leaks::default(),
-            resources: Resources::default(),
-            output: Output::default(),
-            replay: self.replay(&spec.name),
-            kept: None,
-        }
-    }
-
-    /// The command that runs a test again as it ran now.
-    fn replay(&self, test: &str) -> String {
-        let start = self.origin.command();
-        let mut command = format!("{start} --exact {test} --seed {}", self.seed);
-        if let Some(isolation) = self.options.isolation {
-            command.push_str(&format!(" --isolation {isolation}"));
-        }
-        if self.options.timeout != DEFAULT_TIMEOUT {
-            let timeout = humantime::format_duration(self.options.timeout);
-            command.push_str(&format!(" --timeout '{timeout}'"));
-        }
-        command
-    }
-
-    /// Removes the folder of a case that has been concluded, or keeps it where that was asked for.
-    fn keep_or_remove(&self, record: &mut Record, case: &CaseDir) {
-        let keep = match self.options.keep_dirs {
-            KeepDirs::Never => false,
-            KeepDirs::Failed => record.verdict.is_failure(),
-            KeepDirs::Always => true,
-        };
-        if keep {
-            record.kept = Some(case.root().to_owned());
-        } else if let Err(error) = case::remove(case.root()) {
-            self.note_trouble(format!(
-                "failed to remove {}: {error}",
-                case.root().display()
-            ));
-        }
-    }
-
     fn note_trouble(&self, what: String) {
         locked(&self.trouble).push(what);
     }
@@ -338,7 +264,14 @@ impl Run {
     /// Writes the reports, says where things are, and gives the exit code.
     fn conclude(self, failed: bool) -> io::Result<ExitCode> {
         let took = self.began.elapsed();
-        drop(self.slots);
+        let Attempts {
+            origin,
+            options,
+            seed,
+            slots,
+            ..
+        } = self.attempts;
+        drop(slots);
         let mut records = self
             .records
             .into_inner()
@@ -349,9 +282,9 @@ impl Run {
             .unwrap_or_else(PoisonError::into_inner);
         records.sort_by(|a, b| a.name.cmp(&b.name));
 
-        if let Some(path) = &self.options.junit {
-            let suite = format!("{}::{}", self.origin.package, self.origin.target);
-            if let Err(error) = report::junit(path, &suite, self.seed, &records, took) {
+        if let Some(path) = &options.junit {
+            let suite = format!("{}::{}", origin.package, origin.target);
+            if let Err(error) = report::junit(path, &suite, seed, &records, took) {
                 trouble.push(format!(
                     "failed to write the JUnit report {}: {error}",
                     path.display()
@@ -368,14 +301,14 @@ impl Run {
         if let Err(error) = left {
             trouble.push(format!("failed to clean up {}: {error}", dir.display()));
         }
-        if self.options.libtest.show_output && !self.options.is_json() {
+        if options.libtest.show_output && !options.is_json() {
             for record in records.iter().filter(|r| !r.verdict.is_failure()) {
                 if !record.output.text.is_empty() {
                     println!("---- {} printed ----\n{}", record.name, record.output.text);
                 }
             }
         }
-        if failed && !self.options.is_json() {
+        if failed && !options.is_json() {
             println!("run the failed tests again:");
             for record in records.iter().filter(|record| record.verdict.is_failure()) {
                 println!("    {}", record.replay);
@@ -385,7 +318,9 @@ impl Run {
         for what in &trouble {
             eprintln!("error: {what}");
         }
-        Ok(if failed {
+        Ok(if let Some(signal) = self.interruption.signal() {
+            ExitCode::from(SIGNALLED.saturating_add(signal))
+        } else if failed {
             ExitCode::from(TESTS_FAILED)
         } else if !trouble.is_empty() {
             ExitCode::from(HARNESS_FAILED)

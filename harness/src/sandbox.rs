@@ -1,51 +1,89 @@
 //! What a test cannot do, and what it could.
 
-use crate::isolation::Isolation;
-use crate::supervisor::CONTAINMENT;
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Which tests are shut in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SandboxScope {
+    /// None of them.
+    None,
+    /// Those tagged `non_destructive`.
+    Marked,
+    /// All of them.
+    All,
+}
+
+impl SandboxScope {
+    pub(crate) const DEFAULT: Self = Self::Marked;
+}
+
+impl fmt::Display for SandboxScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Marked => "marked",
+            Self::All => "all",
+        })
+    }
+}
 
 /// What the harness enforced, part by part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Sandbox {
-    /// Writing is possible only below the test's directory.
+    /// Writing is possible only below the test's directory, reading not in the user's home.
     pub files: Enforcement,
     /// Modes, owners, times and attributes of other files cannot be changed.
     pub metadata: Enforcement,
     /// Nothing but the test's own loopback can be reached.
     pub network: Enforcement,
-    /// No process outside can be signalled, traced or read.
+    /// No process outside can be signalled, traced or seen.
     pub processes: Enforcement,
+    /// The powers of root are gone.
+    pub capabilities: Enforcement,
     /// Every process that the test starts ends with it.
     pub containment: Enforcement,
 }
 
 impl Sandbox {
-    /// What is enforced under this isolation.
-    pub(crate) fn of(isolation: Isolation) -> Self {
-        let none = || Enforcement::not(format!("the {isolation} isolation does not restrict it"));
+    /// Nothing but, where the system can, the containment.
+    pub(crate) fn open(containment: Result<&str, &str>) -> Self {
+        Self::without("the test is not in the sandbox", containment)
+    }
+
+    /// Nothing at all, for that reason, but, where the system can, the containment.
+    pub(crate) fn without(reason: &str, containment: Result<&str, &str>) -> Self {
         Self {
-            files: none(),
-            metadata: none(),
-            network: none(),
-            processes: none(),
-            containment: match CONTAINMENT {
-                Ok(()) => Enforcement::enforced("subreaper"),
-                Err(reason) => Enforcement::not(reason),
-            },
+            files: Enforcement::not(reason),
+            metadata: Enforcement::not(reason),
+            network: Enforcement::not(reason),
+            processes: Enforcement::not(reason),
+            capabilities: Enforcement::not(reason),
+            containment: containment.map_or_else(Enforcement::not, Enforcement::enforced),
         }
     }
 
     /// The parts with their names, in the order of headers and reports.
     #[must_use]
-    pub fn parts(&self) -> [(&'static str, &Enforcement); 5] {
+    pub fn parts(&self) -> [(&'static str, &Enforcement); 6] {
         [
             ("files", &self.files),
             ("metadata", &self.metadata),
             ("network", &self.network),
             ("processes", &self.processes),
+            ("capabilities", &self.capabilities),
             ("containment", &self.containment),
         ]
+    }
+
+    /// The parts that are not enforced, each with the reason.
+    pub(crate) fn missing(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.parts()
+            .into_iter()
+            .filter(|(_, enforcement)| !enforcement.enforced)
+            .map(|(part, enforcement)| (part, enforcement.how.as_str()))
     }
 }
 
@@ -60,14 +98,14 @@ pub struct Enforcement {
 }
 
 impl Enforcement {
-    fn enforced(by: impl Into<String>) -> Self {
+    pub(crate) fn enforced(by: impl Into<String>) -> Self {
         Self {
             enforced: true,
             how: by.into(),
         }
     }
 
-    fn not(reason: impl Into<String>) -> Self {
+    pub(crate) fn not(reason: impl Into<String>) -> Self {
         Self {
             enforced: false,
             how: reason.into(),

@@ -1,26 +1,44 @@
 //! The supervisors that wait for cases: one for each test that runs at the same time.
 //!
-//! A supervisor is started when it is first needed and used again and again. It gets an [`Order`] in a line of its standard input, and answers with
-//! the case's ending in a line of its standard output. One that dies takes its case with it, and the next case gets another.
+//! A supervisor is started when it is first needed and used again and again. It gets an [`Order`] in a line of its standard input, and gives an
+//! [`Answer`] in a line of its standard output. One that dies takes its case with it, and the next case gets another.
 
 use crate::case::CaseDir;
+use crate::confinement::{self, Confinement};
 use crate::duration::deadline;
 use crate::ending::Ending;
 use crate::isolation::Isolation;
-use crate::order::{ANSWER, Order};
-use crate::role::Role;
+use crate::order::{Answer, MARK, Order};
+use crate::role::{Post, Role};
+use crate::sandbox::Sandbox;
+use std::fs;
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+/// How long a supervisor may take to begin.
+const BEGINNING: Duration = Duration::from_secs(30);
 
 /// The supervisors of a run.
 #[derive(Debug)]
 pub(crate) struct Slots {
     isolation: Isolation,
     run: PathBuf,
-    free: Mutex<Vec<Slot>>,
+    state: Mutex<State>,
+    interrupted: AtomicBool,
+}
+
+#[derive(Debug)]
+struct State {
+    /// What supervisors of the sandbox try to put up: less, once that was refused.
+    confinement: Confinement,
+    started: usize,
+    free: Vec<Slot>,
+    /// Where the supervisors that are at work take orders.
+    working: Vec<Arc<Mutex<Orders>>>,
 }
 
 impl Slots {
@@ -29,28 +47,136 @@ impl Slots {
         Self {
             isolation,
             run,
-            free: Mutex::default(),
+            state: Mutex::new(State {
+                confinement: Confinement::tightest(),
+                started: 0,
+                free: Vec::new(),
+                working: Vec::new(),
+            }),
+            interrupted: AtomicBool::new(false),
         }
+    }
+
+    /// A supervisor that waits for a case, in the sandbox or not.
+    ///
+    /// # Errors
+    ///
+    /// When none is free, and none can be started.
+    pub(crate) fn take(&self, sandboxed: bool) -> io::Result<Held<'_>> {
+        let free = {
+            let mut state = self.state();
+            let place = state
+                .free
+                .iter()
+                .position(|slot| slot.sandboxed == sandboxed);
+            place.map(|place| state.free.swap_remove(place))
+        };
+        let slot = match free {
+            Some(slot) => slot,
+            None => self.start(sandboxed)?,
+        };
+        Ok(Held { slots: self, slot })
+    }
+
+    /// Makes the cases that run end as if their time were up, and those that would begin not begin.
+    pub(crate) fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::SeqCst);
+        let working = self.state().working.clone();
+        for orders in working {
+            // A supervisor that is gone needs no order.
+            let _ = locked(&orders).give(&Order::Interrupt);
+        }
+    }
+
+    /// Whether [`interrupt`](Self::interrupt) was called.
+    pub(crate) fn are_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::SeqCst)
+    }
+
+    fn start(&self, sandboxed: bool) -> io::Result<Slot> {
+        let (number, mut confinement) = {
+            let mut state = self.state();
+            state.started += 1;
+            let closed = sandboxed.then(|| state.confinement.clone());
+            (state.started, closed.unwrap_or(Confinement::Open))
+        };
+        let folder = self.run.join(number.to_string());
+        fs::create_dir(&folder)?;
+        loop {
+            let post = Post {
+                isolation: self.isolation,
+                confinement: confinement.clone(),
+                slot: folder.clone(),
+                run: self.run.clone(),
+            };
+            let refusal = match Slot::start(post, sandboxed)? {
+                Ok(slot) => return Ok(slot),
+                Err(refusal) => refusal,
+            };
+            confinement = confinement.looser(refusal.clone()).ok_or_else(|| {
+                io::Error::other(format!("no supervisor can be started: {refusal}"))
+            })?;
+            self.state().confinement = confinement.clone();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        locked(&self.state)
+    }
+}
+
+/// A supervisor that nobody else can use meanwhile.
+#[derive(Debug)]
+pub(crate) struct Held<'a> {
+    slots: &'a Slots,
+    slot: Slot,
+}
+
+impl Held<'_> {
+    /// The folder that the case's own is to be in.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.slot.folder
+    }
+
+    /// What stands around its tests.
+    pub(crate) fn sandbox(&self) -> &Sandbox {
+        &self.slot.sandbox
+    }
+
+    /// Lets it wait for another case.
+    pub(crate) fn give_back(self) {
+        self.slots.state().free.push(self.slot);
     }
 
     /// Runs a case, and returns when nothing of it is left but its folder.
     ///
     /// # Errors
     ///
-    /// When no supervisor could be started, or the one that had the case died or has not answered after `patience`.
-    pub(crate) fn run(&self, case: &CaseDir, patience: Duration) -> io::Result<Ending> {
-        let free = self.free().pop();
-        let mut slot = match free {
-            Some(slot) => slot,
-            None => Slot::start(self.isolation, self.run.clone())?,
-        };
-        let ending = slot.run(case, patience)?;
-        self.free().push(slot);
+    /// When the supervisor died or has not answered after `patience`.
+    pub(crate) fn run(mut self, case: &CaseDir, patience: Duration) -> io::Result<Ending> {
+        let orders = Arc::clone(&self.slot.orders);
+        self.slots.state().working.push(Arc::clone(&orders));
+        let ended = self.order(case, patience);
+        let mut state = self.slots.state();
+        state.working.retain(|other| !Arc::ptr_eq(other, &orders));
+        drop(state);
+        let ending = ended?;
+        if !ending.retires {
+            self.give_back();
+        }
         Ok(ending)
     }
 
-    fn free(&self) -> std::sync::MutexGuard<'_, Vec<Slot>> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    fn order(&mut self, case: &CaseDir, patience: Duration) -> io::Result<Ending> {
+        self.slot.give(&Order::Run(case.clone()))?;
+        // Whoever interrupted before the order was given has interrupted nobody.
+        if self.slots.are_interrupted() {
+            self.slot.give(&Order::Interrupt)?;
+        }
+        match self.slot.answer(patience)? {
+            Answer::Ended(ending) => Ok(ending),
+            other => Err(out_of_turn(&other)),
+        }
     }
 }
 
@@ -58,14 +184,33 @@ impl Slots {
 #[derive(Debug)]
 struct Slot {
     process: Child,
-    /// Open until the slot is dropped: its end tells the supervisor that the runner is done, or gone.
-    orders: Option<ChildStdin>,
-    endings: BufReader<ChildStdout>,
+    sandboxed: bool,
+    folder: PathBuf,
+    sandbox: Sandbox,
+    orders: Arc<Mutex<Orders>>,
+    answers: BufReader<ChildStdout>,
+}
+
+/// Where a supervisor takes orders. Its end tells the supervisor that the runner is done, or gone.
+#[derive(Debug)]
+struct Orders(Option<ChildStdin>);
+
+impl Orders {
+    fn give(&mut self, order: &Order) -> io::Result<()> {
+        let mut line = serde_json::to_vec(order)?;
+        line.push(b'\n');
+        match &mut self.0 {
+            Some(pipe) => pipe.write_all(&line),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Slot {
-    fn start(isolation: Isolation, run: PathBuf) -> io::Result<Self> {
-        let mut command = Role::Supervisor(isolation, run).command()?;
+    /// Starts a supervisor; the inner error is its reason to refuse the post.
+    fn start(post: Post, sandboxed: bool) -> io::Result<Result<Self, String>> {
+        let folder = post.slot.clone();
+        let mut command = Role::Supervisor(post).command()?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         #[cfg(unix)]
         {
@@ -74,44 +219,52 @@ impl Slot {
         }
         let mut process = command.spawn()?;
         let missing = || io::Error::other("a pipe of the supervisor is missing");
-        let endings = process.stdout.take().ok_or_else(missing)?;
-        Ok(Self {
-            orders: process.stdin.take(),
-            endings: BufReader::new(endings),
+        let answers = process.stdout.take().ok_or_else(missing)?;
+        let mut slot = Self {
+            sandboxed,
+            folder,
+            sandbox: confinement::open(),
+            orders: Arc::new(Mutex::new(Orders(process.stdin.take()))),
+            answers: BufReader::new(answers),
             process,
-        })
+        };
+        match slot.answer(BEGINNING)? {
+            Answer::Ready(sandbox) => slot.sandbox = sandbox,
+            Answer::Refused(reason) => return Ok(Err(reason)),
+            other @ Answer::Ended(_) => return Err(out_of_turn(&other)),
+        }
+        Ok(Ok(slot))
     }
 
-    fn run(&mut self, case: &CaseDir, patience: Duration) -> io::Result<Ending> {
-        self.order(&Order::Run(case.clone()))?;
+    fn give(&self, order: &Order) -> io::Result<()> {
+        locked(&self.orders).give(order)
+    }
+
+    /// The supervisor's next answer.
+    fn answer(&mut self, patience: Duration) -> io::Result<Answer> {
         loop {
-            if self.endings.buffer().is_empty() && !readable(self.endings.get_ref(), patience)? {
+            if self.answers.buffer().is_empty() && !readable(self.answers.get_ref(), patience)? {
                 self.process.kill()?;
                 return Err(io::Error::other(format!(
                     "the supervisor has not answered for {patience:?}, and was killed"
                 )));
             }
             let mut line = String::new();
-            if self.endings.read_line(&mut line)? == 0 {
+            if self.answers.read_line(&mut line)? == 0 {
                 let status = self.process.wait()?;
                 return Err(io::Error::other(format!(
                     "the supervisor ended without a word ({status})"
                 )));
             }
-            if let Some(answer) = line.strip_prefix(ANSWER) {
+            if let Some(answer) = line.strip_prefix(MARK) {
                 return Ok(serde_json::from_str(answer)?);
             }
         }
     }
+}
 
-    fn order(&mut self, order: &Order) -> io::Result<()> {
-        let mut line = serde_json::to_vec(order)?;
-        line.push(b'\n');
-        match &mut self.orders {
-            Some(orders) => orders.write_all(&line),
-            None => Ok(()),
-        }
-    }
+fn out_of_turn(answer: &Answer) -> io::Error {
+    io::Error::other(format!("the supervisor answered out of turn: {answer:?}"))
 }
 
 /// Waits until there is something to read, its end included.
@@ -138,8 +291,14 @@ fn readable(_pipe: &ChildStdout, _patience: Duration) -> io::Result<bool> {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let _ = self.order(&Order::Farewell); // fails when it is dead, which is as well
-        self.orders = None;
+        let mut orders = locked(&self.orders);
+        let _ = orders.give(&Order::Farewell); // fails when it is dead, which is as well
+        orders.0 = None;
+        drop(orders);
         let _ = self.process.wait();
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

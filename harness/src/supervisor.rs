@@ -5,6 +5,8 @@
 //! of a test's processes can be found by looking for the supervisor's own children, again and again until there are none. A supervisor
 //! has one test at a time, so nothing else can be among them.
 //!
+//! In the sandbox the supervisor is process 1 of a PID namespace besides, and ends with everything in it, whatever happens.
+//!
 //! The supervisor never has more than one thread and never runs the code under test: a fork of it is as good as a fresh process.
 //!
 //! Its standard input is a pipe from the runner. When that closes, the run is over, or the runner is gone; then all of this is, too.
@@ -13,8 +15,14 @@
 mod fork;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(target_os = "linux")]
+mod orders;
 #[cfg(not(target_os = "linux"))]
 mod portable;
+#[cfg(target_os = "linux")]
+mod processes;
+#[cfg(target_os = "linux")]
+mod threads;
 
 #[cfg(target_os = "linux")]
 use linux as platform;
@@ -22,68 +30,97 @@ use linux as platform;
 use portable as platform;
 
 use crate::case::{self, CaseDir};
+use crate::confinement::{Enclosed, enclose};
 use crate::duration::deadline;
-use crate::isolation::Isolation;
-use crate::order::{ANSWER, Order};
-use crate::role::Role;
+use crate::order::{Answer, MARK, Order};
+use crate::role::{Post, Role};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::{Child, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-/// Whether every process that a test starts is found and ended on this system, and why not otherwise.
-pub(crate) const CONTAINMENT: Result<(), &str> = platform::CONTAINMENT;
+/// What an enclosed supervisor exits with when it has lost its runner.
+const RUNNER_LOST: u8 = 3;
 
-/// Runs cases, one after the other, for as long as the runner orders them; `run` is the folder of the run.
+/// Runs cases, one after the other, for as long as the runner orders them.
 ///
 /// # Errors
 ///
 /// When a test's process cannot be started, or the runner not be understood.
-pub(crate) fn serve(isolation: Isolation, run: &Path) -> io::Result<ExitCode> {
-    let mut supervisor = platform::Supervisor::new(isolation)?;
-    let ended = obey(&mut supervisor);
-    if !matches!(ended, Ok(Relation::Parted)) {
+pub(crate) fn serve(post: &Post) -> io::Result<ExitCode> {
+    crate::descriptors::close_inherited();
+    let enclosed = match enclose(&post.confinement, &post.slot) {
+        Ok(enclosed) => enclosed,
+        Err(error) => {
+            answer(&Answer::Refused(error.to_string()))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    let code = match enclosed {
+        Enclosed::Outside(code) => u8::try_from(code).unwrap_or(u8::MAX),
+        Enclosed::Inside(inside) => {
+            let mut supervisor = platform::Supervisor::new(post.isolation, inside.private)?;
+            answer(&Answer::Ready(inside.sandbox))?;
+            let parted = match obey(&mut supervisor) {
+                // Another supervisor of a runner that is gone may have removed what this one was working with.
+                Err(_) if supervisor.is_abandoned() => false,
+                result => result?,
+            };
+            let code = if parted { 0 } else { RUNNER_LOST };
+            if inside.walled {
+                // The run's folder cannot be removed from in here.
+                return Ok(ExitCode::from(code));
+            }
+            code
+        }
+    };
+    if code == RUNNER_LOST {
         // Nobody will read the cases of this run, nobody else will clean up.
-        remove_with_others(run);
+        remove_with_others(&post.run);
     }
-    ended.map(|_| ExitCode::SUCCESS)
+    Ok(ExitCode::from(code))
 }
 
 /// Removes a folder while other supervisors of the run may be removing it, too, or still ending tests that write there: each may find what it was
 /// about to remove gone, or a folder not empty any more.
 fn remove_with_others(run: &Path) {
     let deadline = deadline(Duration::from_secs(10));
-    while case::remove(run).is_err() && run.exists() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(2));
+    while run.exists() && Instant::now() < deadline {
+        if case::remove(run).is_err() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 }
 
-/// How things stand with the runner.
-enum Relation {
-    /// It has said farewell.
-    Parted,
-    /// It went away without a word.
-    Lost,
-}
-
-fn obey(supervisor: &mut platform::Supervisor) -> io::Result<Relation> {
+/// Does as it is told until the end; tells whether the runner has said farewell, and did not go away without a word.
+fn obey(supervisor: &mut platform::Supervisor) -> io::Result<bool> {
     while let Some(order) = supervisor.next_order()? {
-        let Order::Run(case) = serde_json::from_str(&order)? else {
-            return Ok(Relation::Parted);
+        let case = match order {
+            Order::Run(case) => case,
+            // It has ended by itself just before.
+            Order::Interrupt => continue,
+            Order::Farewell => return Ok(true),
         };
         let spec = case.read_spec()?;
         let Some(ending) = supervisor.supervise(&case, &spec)? else {
             break;
         };
-        let answer = format!("{ANSWER}{}\n", serde_json::to_string(&ending)?);
-        let mut stdout = io::stdout().lock();
-        // Begins a line of its own, whatever a library may have printed.
-        stdout.write_all(b"\n")?;
-        stdout.write_all(answer.as_bytes())?;
-        stdout.flush()?;
+        let retires = ending.retires;
+        answer(&Answer::Ended(ending))?;
+        if retires {
+            return Ok(true);
+        }
     }
-    Ok(Relation::Lost)
+    Ok(false)
+}
+
+fn answer(answer: &Answer) -> io::Result<()> {
+    // Begins a line of its own, whatever a library may have printed.
+    let line = format!("\n{MARK}{}\n", serde_json::to_string(answer)?);
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(line.as_bytes())?;
+    stdout.flush()
 }
 
 /// The file that takes what the test prints.

@@ -1,9 +1,13 @@
 //! The process of one test: sets everything up, runs the body on a fresh thread, tells how it ended.
 
+use crate::audit::Audit;
 use crate::case::{CaseDir, CaseSpec};
 use crate::clock::Clock;
+use crate::confinement;
 use crate::context::Context;
+use crate::end_request::{EndRequest, Woken};
 use crate::fault::FaultLog;
+use crate::limits;
 use crate::logs;
 use crate::outcome::{Outcome, Skipped};
 use crate::panics::{Caught, Panics};
@@ -15,21 +19,48 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
-/// Runs the case in this folder, in this process, and gives the code to exit with.
+/// Runs the case in this folder, in this process, which is its own, and gives the code to exit with.
 ///
 /// # Errors
 ///
 /// When the case cannot even begin; what the test does is on the timeline instead.
 pub(crate) fn run(case: &CaseDir) -> io::Result<i32> {
     let spec = case.read_spec()?;
-    let test = registration::find(&spec.path).ok_or_else(|| {
-        io::Error::other(format!("this binary has no test called `{}`", spec.path))
-    })?;
-    let end = Setup::new(test, &spec, case)?.run(test)?;
-    Ok(match end {
+    let test = find(&spec)?;
+    let setup = Setup::new(test, &spec, case)?;
+    if spec.sandboxed {
+        confinement::enter_case(case)?;
+    }
+    let request = EndRequest::listen()?;
+    setup.run(test, Some(request)).map(exit_code)
+}
+
+/// Runs the case on a thread of a process that is not its own, and gives the code that its process would have exited with.
+///
+/// # Errors
+///
+/// As [`run`].
+pub(crate) fn run_as_guest(case: &CaseDir) -> io::Result<i32> {
+    let spec = case.read_spec()?;
+    let test = find(&spec)?;
+    let setup = Setup::new(test, &spec, case)?;
+    let panics = setup.panics.clone();
+    let end = setup.run(test, None);
+    panics.uninstall();
+    logs::uninstall();
+    end.map(exit_code)
+}
+
+fn find(spec: &CaseSpec) -> io::Result<&'static TestCase> {
+    registration::find(&spec.path)
+        .ok_or_else(|| io::Error::other(format!("this binary has no test called `{}`", spec.path)))
+}
+
+fn exit_code(end: BodyEnd) -> i32 {
+    match end {
         BodyEnd::Returned | BodyEnd::Skipped { .. } => 0,
         _ => 101,
-    })
+    }
 }
 
 /// What stands ready before the body begins.
@@ -70,20 +101,41 @@ impl Setup {
         })
     }
 
-    fn run(self, test: &'static TestCase) -> io::Result<BodyEnd> {
-        self.timeline.record(What::Started);
+    /// Runs the test, on a fresh thread; a `request` to end that comes meanwhile is complied with.
+    fn run(self, test: &'static TestCase, mut request: Option<EndRequest>) -> io::Result<BodyEnd> {
         let (body, context, time) = (test.body(), self.context.clone(), self.time.clone());
         let panics = self.panics.clone();
-        // A fresh thread, named after the test: its `HashMap`s get keys of their own, its panics a name.
-        let returned = thread::Builder::new()
+        let working = request.as_ref().map(EndRequest::working).transpose()?;
+        let limits = limits::enforce(test.limits())?;
+        let audit = Audit::begin();
+        self.timeline.record(What::Started);
+        // Named after the test: its `HashMap`s get keys of their own, its panics a name.
+        let thread = thread::Builder::new()
             .name(test.name().to_owned())
             .spawn(move || {
+                let _working = working;
                 catch_unwind(AssertUnwindSafe(|| call(body, context, &time)))
                     .map_err(|payload| panics.caught(&*payload))
-            })?
+            })?;
+        if let Some(request) = &mut request
+            && request.wait()? == Woken::AskedToEnd
+        {
+            self.timeline.record(What::AskedToEnd);
+            self.faults.end();
+            EndRequest::comply()?;
+        }
+        let returned = thread
             .join()
             .map_err(|_payload| io::Error::other("the test's thread ended outside its body"))?;
+        drop(limits);
         let left_behind = self.faults.end();
+        let found = audit.end();
+        if !found.is_empty() {
+            self.timeline.record(What::LeftBehind {
+                threads: found.threads,
+                descriptors: found.descriptors,
+            });
+        }
         let end = self.judge(returned, &left_behind);
         self.timeline.record(What::Finished {
             end: end.clone(),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::Instant;
@@ -28,9 +28,9 @@ pub enum ClockKind {
 #[derive(Clone)]
 pub(crate) struct TestTime {
     kind: ClockKind,
-    /// Where virtual time began, once the runtime runs.
-    origin: Arc<OnceLock<(Handle, Instant)>>,
-    /// The virtual time, in microseconds, when it was last asked for.
+    /// Where virtual time began, while the runtime runs: a handle keeps its descriptors open.
+    origin: Arc<Mutex<Option<(Handle, Instant)>>>,
+    /// The virtual time, in microseconds, when it was last asked for; [`NEVER`] until there is one.
     latest_us: Arc<AtomicU64>,
 }
 
@@ -39,7 +39,7 @@ impl TestTime {
         Self {
             kind,
             origin: Arc::default(),
-            latest_us: Arc::default(),
+            latest_us: Arc::new(AtomicU64::new(NEVER)),
         }
     }
 
@@ -49,7 +49,10 @@ impl TestTime {
 
     /// Virtual time since the runtime began; `None` under a real clock, or before there is a runtime.
     pub(crate) fn virtual_now(&self) -> Option<Duration> {
-        let (handle, origin) = self.origin.get()?;
+        let origin = self.origin().clone();
+        let Some((handle, origin)) = origin else {
+            return self.virtual_then();
+        };
         // Tokio looks for its clock in the thread's context, which other threads of the test do not have.
         let _context = handle.enter();
         let now = origin.elapsed();
@@ -59,10 +62,8 @@ impl TestTime {
 
     /// Virtual time as of when it was last asked for: takes no lock.
     pub(crate) fn virtual_then(&self) -> Option<Duration> {
-        self.origin.get()?;
-        Some(Duration::from_micros(
-            self.latest_us.load(Ordering::Relaxed),
-        ))
+        let latest = self.latest_us.load(Ordering::Relaxed);
+        (latest != NEVER).then_some(Duration::from_micros(latest))
     }
 
     /// Moves virtual time forward; see [`Clock::advance`](crate::Clock::advance).
@@ -88,10 +89,19 @@ impl TestTime {
         };
         if self.kind != ClockKind::Real {
             let _context = runtime.enter();
-            let _ = self.origin.set((runtime.handle().clone(), Instant::now()));
+            self.latest_us.store(0, Ordering::Relaxed);
+            *self.origin() = Some((runtime.handle().clone(), Instant::now()));
         }
         let brake = (self.kind == ClockKind::Manual).then(|| Brake::hold(&runtime));
-        Ok(TestRuntime { runtime, brake })
+        Ok(TestRuntime {
+            runtime,
+            brake,
+            time: self.clone(),
+        })
+    }
+
+    fn origin(&self) -> MutexGuard<'_, Option<(Handle, Instant)>> {
+        self.origin.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -103,6 +113,9 @@ impl fmt::Debug for TestTime {
     }
 }
 
+/// No virtual time: there are 584,000 years before it.
+const NEVER: u64 = u64::MAX;
+
 /// Worker threads of a test under a real clock: enough for tasks to race, few enough to run many tests at once.
 const WORKERS: usize = 2;
 
@@ -113,6 +126,7 @@ const SHUTDOWN: Duration = Duration::from_secs(1);
 pub(crate) struct TestRuntime {
     runtime: Runtime,
     brake: Option<Brake>,
+    time: TestTime,
 }
 
 impl TestRuntime {
@@ -124,6 +138,8 @@ impl TestRuntime {
     pub(crate) fn shut_down(self) {
         // The brake is a blocking task itself: held any longer, it would be waited for.
         drop(self.brake);
+        self.time.virtual_now();
+        *self.time.origin() = None;
         self.runtime.shutdown_timeout(SHUTDOWN);
     }
 }

@@ -85,6 +85,20 @@ pub enum What {
         /// Why.
         reason: String,
     },
+    /// The test said that it may leave something behind: [`Context::allow_leak`](crate::Context::allow_leak).
+    LeakAllowed {
+        /// Part of how that is told.
+        what: String,
+    },
+    /// The process was asked to end: the test's time was up, or the run was interrupted. Faults are undone next.
+    AskedToEnd,
+    /// The body ended, and these of the test's own process were still there.
+    LeftBehind {
+        /// The names of threads.
+        threads: Vec<String>,
+        /// The numbers of descriptors, each with what it is open on.
+        descriptors: Vec<String>,
+    },
     /// The body ended, and everything the harness holds for it was released. A process that ends without this event did not pass.
     Finished {
         /// How it ended.
@@ -238,13 +252,16 @@ impl Timeline {
     }
 }
 
-/// Reads a timeline back. A last line that a dying process left unfinished is dropped.
+/// Reads a timeline back. A last line that a dying process left unfinished is dropped; one that died before it had a timeline has an empty one.
 ///
 /// # Errors
 ///
 /// When the file cannot be read, or a line other than the last is not an event.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<Event>> {
-    let text = std::fs::read(path)?;
+    let text = match std::fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        read => read?,
+    };
     let mut events = Vec::new();
     let mut lines = text.split_inclusive(|byte| *byte == b'\n').peekable();
     while let Some(line) = lines.next() {

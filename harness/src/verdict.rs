@@ -1,6 +1,7 @@
 //! What the runner concludes about a case, from its timeline and from how its process ended.
 
-use crate::ending::{Ending, Exit};
+use crate::ending::{Cut, Ending, Exit};
+use crate::record::Leaks;
 use crate::timeline::{BodyEnd, Event, What};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -40,6 +41,10 @@ pub enum Verdict {
         /// The limit, in milliseconds.
         limit_ms: u64,
     },
+    /// The run was interrupted while the test was running.
+    Interrupted,
+    /// An allocation failed, and Rust's runtime ended the process.
+    OutOfMemory,
     /// A thread ran out of stack.
     StackOverflow,
     /// The process was ended by a signal.
@@ -52,10 +57,10 @@ pub enum Verdict {
         /// Its exit code.
         code: i32,
     },
-    /// The test passed, but left processes behind, though it is tagged `non_destructive`.
+    /// The test passed, but left something behind, though it is tagged `non_destructive`.
     Leaked {
-        /// Their command lines.
-        processes: Vec<String>,
+        /// What, each in a line: [`Leaks::lines`].
+        what: Vec<String>,
     },
     /// The harness itself could not run the case or learn how it ended.
     Lost {
@@ -81,6 +86,8 @@ impl Verdict {
             Self::Panicked { .. } => "panicked",
             Self::PanickedElsewhere { .. } => "panicked_elsewhere",
             Self::TimedOut { .. } => "timed_out",
+            Self::Interrupted => "interrupted",
+            Self::OutOfMemory => "out_of_memory",
             Self::StackOverflow => "stack_overflow",
             Self::Killed { .. } => "killed",
             Self::ExitedEarly { .. } => "exited_early",
@@ -110,6 +117,10 @@ impl fmt::Display for Verdict {
                 let limit = humantime::format_duration(Duration::from_millis(*limit_ms));
                 write!(f, "timed out after {limit}")
             }
+            Self::Interrupted => f.write_str("the run was interrupted while the test was running"),
+            Self::OutOfMemory => {
+                f.write_str("an allocation failed, and the runtime ended the process")
+            }
             Self::StackOverflow => f.write_str("a thread ran out of stack"),
             Self::Killed { signal } => match signal_name(*signal) {
                 Some(name) => write!(f, "killed by signal {signal} ({name})"),
@@ -119,14 +130,10 @@ impl fmt::Display for Verdict {
                 f,
                 "the process exited with code {code} before the test had ended: something called `exit`, or the harness's part of it failed and says so in the output"
             ),
-            Self::Leaked { processes } => write!(
+            Self::Leaked { what } => write!(
                 f,
-                "left {} behind (ended now): {}",
-                match processes.len() {
-                    1 => "a process".to_owned(),
-                    n => format!("{n} processes"),
-                },
-                processes.join("; ")
+                "left behind (declare with `allow_leak` what is meant to stay): {}",
+                what.join("; ")
             ),
             Self::Lost { error } => write!(f, "the harness lost the case: {error}"),
         }
@@ -146,22 +153,28 @@ fn signal_name(signal: i32) -> Option<&'static str> {
         11 => "SIGSEGV: invalid memory access",
         13 => "SIGPIPE",
         15 => "SIGTERM",
+        24 => "SIGXCPU: its CPU time was used up",
+        25 => "SIGXFSZ: a file became larger than allowed",
         _ => return None,
     })
 }
 
-/// Concludes. `output_end` is the last part of what the test printed, `may_leak` whether processes may be left behind.
+/// Concludes. `output_end` is the last part of what the test printed, `leaks` what it left, if it must leave nothing.
 pub(crate) fn judge(
     timeline: &[Event],
     ending: &Ending,
     limit: Duration,
     output_end: &str,
-    may_leak: bool,
+    leaks: Option<&Leaks>,
 ) -> Verdict {
-    if ending.timed_out {
-        return Verdict::TimedOut {
-            limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
-        };
+    match ending.cut {
+        Some(Cut::TimedOut) => {
+            return Verdict::TimedOut {
+                limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
+            };
+        }
+        Some(Cut::Interrupted) => return Verdict::Interrupted,
+        None => {}
     }
     let finished = timeline.iter().rev().find_map(|event| match &event.what {
         What::Finished { end, .. } => Some(end.clone()),
@@ -172,18 +185,16 @@ pub(crate) fn judge(
     match (finished, ending.exit) {
         // Whatever the test said of itself, a process that died afterwards did not end well.
         (_, Exit::Signal(SIGABRT | SIGSEGV)) if overflowed(output_end) => Verdict::StackOverflow,
+        (_, Exit::Signal(SIGABRT)) if ran_out_of_memory(output_end) => Verdict::OutOfMemory,
         (_, Exit::Signal(signal)) => Verdict::Killed { signal },
         (None, Exit::Code(code)) => Verdict::ExitedEarly { code },
         (Some(BodyEnd::Returned | BodyEnd::Skipped { .. }), Exit::Code(0)) if !late.is_empty() => {
             Verdict::PanickedElsewhere { panics: late }
         }
         (Some(end @ (BodyEnd::Returned | BodyEnd::Skipped { .. })), Exit::Code(0)) => {
-            if !may_leak && !ending.left_behind.is_empty() {
-                return Verdict::Leaked {
-                    processes: ending.left_behind.clone(),
-                };
-            }
+            let what: Vec<String> = leaks.into_iter().flat_map(Leaks::lines).collect();
             match end {
+                _ if !what.is_empty() => Verdict::Leaked { what },
                 BodyEnd::Skipped { reason } => Verdict::Skipped { reason },
                 _ => Verdict::Passed,
             }
@@ -230,18 +241,26 @@ fn overflowed(output_end: &str) -> bool {
         && output_end.contains("fatal runtime error: stack overflow")
 }
 
+/// The same for an allocation that failed.
+fn ran_out_of_memory(output_end: &str) -> bool {
+    output_end.lines().any(|line| {
+        line.starts_with("memory allocation of ") && line.trim_end().ends_with(" bytes failed")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::isolation::Isolation;
 
     fn ended(exit: Exit) -> Ending {
-        Ending {
-            exit,
-            timed_out: false,
-            isolation: Isolation::Exec,
-            duration: Duration::from_millis(1),
-            left_behind: Vec::new(),
+        Ending::of(exit, Isolation::Exec, Duration::from_millis(1))
+    }
+
+    fn a_leak() -> Leaks {
+        Leaks {
+            processes: vec!["sleep 1000".to_owned()],
+            ..Leaks::default()
         }
     }
 
@@ -252,7 +271,7 @@ mod tests {
     }
 
     fn verdict(timeline: &[Event], ending: &Ending) -> Verdict {
-        judge(timeline, ending, Duration::from_secs(1), "", false)
+        judge(timeline, ending, Duration::from_secs(1), "", None)
     }
 
     #[test]
@@ -298,14 +317,14 @@ mod tests {
         assert!(verdict(&skipped, &ending).is_failure());
         ending.exit = Exit::Code(0);
         assert!(!verdict(&skipped, &ending).is_failure());
-        ending.left_behind.push("sleep 1000".to_owned());
-        assert!(verdict(&skipped, &ending).is_failure());
+        let leaky = judge(&skipped, &ending, Duration::ZERO, "", Some(&a_leak()));
+        assert!(leaky.is_failure());
     }
 
     #[test]
     fn a_stack_overflow_is_told_from_an_abort_by_what_the_runtime_printed() {
         let abort = ended(Exit::Signal(6));
-        let judged = |output| judge(&[], &abort, Duration::from_secs(1), output, false);
+        let judged = |output| judge(&[], &abort, Duration::from_secs(1), output, None);
         assert_eq!(judged("aborting"), Verdict::Killed { signal: 6 });
         assert_eq!(
             judged(
@@ -317,24 +336,31 @@ mod tests {
             judged("the test says: it has overflowed its stack\n"),
             Verdict::Killed { signal: 6 }
         );
+        assert_eq!(
+            judged("memory allocation of 1073741824 bytes failed\n"),
+            Verdict::OutOfMemory
+        );
     }
 
     #[test]
     fn what_was_left_behind_matters_only_where_nothing_may_be() {
-        let mut ending = ended(Exit::Code(0));
-        ending.left_behind.push("sleep 1000".to_owned());
-        let returned = told(BodyEnd::Returned);
-        assert!(verdict(&returned, &ending).is_failure());
+        let ending = ended(Exit::Code(0));
+        let (returned, leak) = (told(BodyEnd::Returned), a_leak());
+        let judged = |leaks| judge(&returned, &ending, Duration::from_secs(1), "", leaks);
         assert_eq!(
-            judge(&returned, &ending, Duration::from_secs(1), "", true),
-            Verdict::Passed
+            judged(Some(&leak)),
+            Verdict::Leaked {
+                what: vec!["process `sleep 1000`".to_owned()]
+            }
         );
+        assert_eq!(judged(None), Verdict::Passed);
+        assert_eq!(judged(Some(&Leaks::default())), Verdict::Passed);
     }
 
     #[test]
     fn a_limit_reached_outweighs_everything() {
         let mut ending = ended(Exit::Signal(9));
-        ending.timed_out = true;
+        ending.cut = Some(Cut::TimedOut);
         assert_eq!(
             verdict(&told(BodyEnd::Returned), &ending),
             Verdict::TimedOut { limit_ms: 1000 }

@@ -123,6 +123,43 @@ impl Suite {
         self.home.path().join("history")
     }
 
+    /// The living processes that were started for this suite, by whomever, in whatever namespace, with their command lines: its history's
+    /// folder stands in their environment.
+    #[must_use]
+    pub fn processes(&self) -> Vec<(u32, String)> {
+        let mark = format!("CHAOS_HISTORY={}", self.history().display());
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        entries
+            .filter_map(|entry| {
+                let pid = entry.file_name().to_str()?.parse().ok()?;
+                let environment = fs::read(entry.path().join("environ")).ok()?;
+                let mut variables = environment.split(|byte| *byte == 0);
+                variables.find(|variable| *variable == mark.as_bytes())?;
+                let arguments = fs::read(entry.path().join("cmdline")).ok()?;
+                Some((pid, String::from_utf8_lossy(&arguments).replace('\0', " ")))
+            })
+            .collect()
+    }
+
+    /// Whether the timeline of a case that has not ended holds this text.
+    #[must_use]
+    pub fn is_told(&self, text: &str) -> bool {
+        let mut folders = vec![self.tmp()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.ends_with("timeline.jsonl")
+                    && fs::read_to_string(&path).is_ok_and(|told| told.contains(text))
+                {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
     /// Where the suite makes its temporary folders.
     #[must_use]
     pub fn tmp(&self) -> PathBuf {

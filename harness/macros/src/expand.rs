@@ -31,6 +31,15 @@ pub(crate) fn expand(function: &ItemFn, options: &Options) -> TokenStream {
         Clock::Paused => quote! { Paused },
         Clock::Manual => quote! { Manual },
     };
+    let number = |limit: Option<u64>| match limit {
+        Some(limit) => quote! { ::core::option::Option::Some(#limit) },
+        None => quote! { ::core::option::Option::None },
+    };
+    let (memory, open_files, cpu) = (
+        number(options.memory),
+        number(options.open_files),
+        number(options.cpu),
+    );
     // Where the compiler shall point when the argument or the result has the wrong type.
     let at = |span: Span| Span::call_site().located_at(span);
     let call = match function.sig.inputs.first() {
@@ -64,6 +73,11 @@ pub(crate) fn expand(function: &ItemFn, options: &Options) -> TokenStream {
                     #description,
                     #timeout,
                     private::ClockKind::#clock,
+                    private::Limits {
+                        memory: #memory,
+                        open_files: #open_files,
+                        cpu: #cpu,
+                    },
                     ::core::file!(),
                     ::core::line!(),
                     #body,

@@ -31,6 +31,9 @@ use syn::{ItemFn, parse_macro_input};
 /// | `clock = "real"` | real time (async tests: on a multi-threaded runtime) | `real` |
 /// | `clock = "paused"` | async only: virtual time that jumps to the next timer whenever all tasks are idle; for code without peers outside the runtime | |
 /// | `clock = "manual"` | async only: virtual time that moves when the test says so; sockets and files are usable | |
+/// | `memory = "512MiB"` | private writable memory (`KiB`, `MiB`, `GiB`): allocations beyond it fail. Linux | unlimited |
+/// | `open_files = 64` | descriptors, those of the harness (about ten) included: opening more fails. Linux | the system's |
+/// | `cpu = "10s"` | CPU time of all threads, in whole seconds: the process is killed when it is used up. Linux | unlimited |
 ///
 /// Anything else in the attribute does not compile.
 #[proc_macro_attribute]

@@ -27,9 +27,13 @@ pub(crate) fn tell(record: &Record) -> String {
         "still in effect when the test's process ended (restore by hand what lies outside of its folder)",
         record.faults_in_effect().map(ToString::to_string),
     );
-    if !record.leaks.processes.is_empty() {
-        section(&mut text, "left behind", &record.leaks.processes);
-    }
+    section(
+        &mut text,
+        "what it was at when its end was asked for",
+        record.hung.iter().map(ToString::to_string),
+    );
+    section(&mut text, "left behind", record.leaks.lines());
+    section(&mut text, "left behind and excused", &record.leaks.excused);
 
     let hidden = record.timeline.len().saturating_sub(EVENTS);
     let title = if hidden == 0 {
@@ -110,6 +114,17 @@ fn event(event: &Event) -> String {
             location.as_deref().unwrap_or("an unknown place")
         ),
         What::Skipped { reason } => write!(line, "skipped: {reason}"),
+        What::LeakAllowed { what } => write!(line, "may leave behind: {what}"),
+        What::AskedToEnd => write!(line, "asked to end"),
+        What::LeftBehind {
+            threads,
+            descriptors,
+        } => write!(
+            line,
+            "left {} threads and {} descriptors behind",
+            threads.len(),
+            descriptors.len()
+        ),
         What::Finished { .. } => write!(line, "finished"),
     };
     line

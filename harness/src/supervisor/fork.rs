@@ -1,52 +1,89 @@
 //! The test as a fork of its supervisor.
-//!
-//! The one place where the harness needs `unsafe`.
-#![expect(unsafe_code, reason = "fork, and the environment of what was forked")]
+#![expect(
+    unsafe_code,
+    reason = "the environment of what was forked, and what it used"
+)]
 
 use crate::case::CaseDir;
+use crate::ending::{Exit, Usage};
+use crate::fork::fork;
 use crate::test_process;
 use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal, setsid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use std::fs::File;
 use std::io;
+use std::mem::MaybeUninit;
+use std::os::unix::process::ExitStatusExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process;
+use std::process::{self, ExitStatus};
 
 /// Forks a process that runs the test of this case, and gives its number.
 pub(super) fn test(case: &CaseDir, output: File) -> io::Result<Pid> {
     let supervisor = getpid();
-    // SAFETY: the supervisor has one thread (the caller has counted), so no lock is held by a thread that the child lacks.
-    let forked = unsafe { libc::fork() };
-    match forked {
-        -1 => Err(io::Error::last_os_error()),
-        0 => {
-            // The child must never return into the supervisor's loop.
-            let ended = catch_unwind(AssertUnwindSafe(|| become_test(case, &output, supervisor)));
-            let code = match ended {
-                Ok(Ok(code)) => code,
-                Ok(Err(error)) => {
-                    eprintln!("clarity-chaos: {error}");
-                    1
-                }
-                Err(_panic) => 1,
-            };
-            // And not `_exit`: coverage counters are written by a handler that this one calls.
-            process::exit(code)
-        }
-        child => Pid::from_raw(child).ok_or_else(|| io::Error::other("fork gave no number")),
+    if let Some(child) = fork()? {
+        return Ok(child);
     }
+    // The child must never return into the supervisor's loop.
+    let ended = catch_unwind(AssertUnwindSafe(|| become_test(case, output, supervisor)));
+    let code = match ended {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) => {
+            eprintln!("clarity-chaos: {error}");
+            1
+        }
+        Err(_panic) => 1,
+    };
+    // And not `_exit`: coverage counters are written by a handler that this one calls.
+    process::exit(code)
 }
 
-fn become_test(case: &CaseDir, output: &File, supervisor: Pid) -> io::Result<i32> {
+fn become_test(case: &CaseDir, output: File, supervisor: Pid) -> io::Result<i32> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if getppid() != Some(supervisor) {
         return Err(io::Error::other("the supervisor of this test is gone"));
     }
     setsid()?;
     dup2_stdin(File::open("/dev/null")?)?;
-    dup2_stdout(output)?;
+    dup2_stdout(&output)?;
     dup2_stderr(output)?;
     // SAFETY: this process has one thread still, so nobody reads the environment meanwhile.
     unsafe { std::env::set_var("TMPDIR", case.tmp()) };
     test_process::run(case)
+}
+
+/// Waits for a child of this process that has ended or is about to, and gives what it and the children that it had waited for used.
+pub(super) fn reap(child: Pid) -> io::Result<(Exit, Usage)> {
+    let mut status = 0;
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    loop {
+        // SAFETY: both point to memory of the right type that outlives the call.
+        let reaped = unsafe {
+            libc::wait4(
+                child.as_raw_nonzero().get(),
+                &raw mut status,
+                0,
+                usage.as_mut_ptr(),
+            )
+        };
+        if reaped > 0 {
+            break;
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    // SAFETY: all zeros are a valid `rusage`, which the call has filled in.
+    let usage = unsafe { usage.assume_init() };
+    let microseconds = |time: libc::timeval| {
+        let (seconds, rest) = (u64::try_from(time.tv_sec), u64::try_from(time.tv_usec));
+        Some(seconds.ok()? * 1_000_000 + rest.ok()?)
+    };
+    let (user, system) = (microseconds(usage.ru_utime), microseconds(usage.ru_stime));
+    let used = Usage {
+        cpu_us: user.zip(system).map(|(user, system)| user + system),
+        // In kibibytes on Linux.
+        peak_memory_bytes: u64::try_from(usage.ru_maxrss).ok().map(|kib| kib * 1024),
+    };
+    Ok((ExitStatus::from_raw(status).into(), used))
 }

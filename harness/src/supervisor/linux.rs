@@ -1,49 +1,62 @@
-//! Supervision with a subreaper, a pidfd and `/proc`.
+//! Supervision with a reaper of orphans, a pidfd and `/proc`.
 
-use super::fork;
-use crate::case::{CaseDir, CaseSpec};
+use super::orders::Orders;
+use super::processes::{descendants, processes};
+use super::{fork, threads};
+use crate::case::{self, CaseDir, CaseSpec};
 use crate::duration::deadline;
-use crate::ending::{Ending, Exit};
+use crate::ending::{Cut, Ending};
+use crate::fork::has_other_threads;
 use crate::isolation::Isolation;
+use crate::order::Order;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, kill_process_group, pidfd_open,
-    set_child_subreaper, wait, waitpid,
+    wait,
 };
-use std::collections::HashMap;
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
-
-pub(super) const CONTAINMENT: Result<(), &str> = Ok(());
 
 /// How long processes that were already told to end, but not waited for, may take to do so before they count as left behind.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// How long killed processes may take to die. Only the kernel can keep one longer (uninterruptible sleep).
+/// How long killed processes may take to die. Only the kernel can keep one longer (uninterruptible sleep), or a storm of forks.
 const DYING: Duration = Duration::from_secs(5);
 
 /// This process, as the one that orphans below it fall to.
 #[derive(Debug)]
 pub(super) struct Supervisor {
     isolation: Isolation,
+    orders: Orders,
+    /// Folders that only this supervisor's tests can see, and that are empty between them.
+    private: Vec<PathBuf>,
 }
 
 impl Supervisor {
-    pub(super) fn new(isolation: Isolation) -> io::Result<Self> {
-        set_child_subreaper(Some(getpid()))?;
-        Ok(Self { isolation })
+    pub(super) fn new(isolation: Isolation, private: Vec<PathBuf>) -> io::Result<Self> {
+        Ok(Self {
+            isolation,
+            orders: Orders::default(),
+            private,
+        })
     }
 
-    /// The runner's next line; `None` when there will be no more.
-    pub(super) fn next_order(&mut self) -> io::Result<Option<String>> {
-        let mut order = String::new();
-        // Locked for this call alone: a forked test inherits a lock that is held, and could never take it.
-        let read = io::stdin().read_line(&mut order)?;
-        Ok((read > 0).then_some(order))
+    /// The runner's next order; none when there will be no more.
+    pub(super) fn next_order(&mut self) -> io::Result<Option<Order>> {
+        self.orders.next()
+    }
+
+    /// Whether the runner is gone.
+    pub(super) fn is_abandoned(&self) -> bool {
+        let stdin = rustix::stdio::stdin();
+        let mut watched = [PollFd::new(&stdin, PollFlags::IN)];
+        let polled = poll(&mut watched, Some(&Timespec::default()));
+        polled.is_ok() && watched[0].revents().contains(PollFlags::HUP)
     }
 
     /// Runs a case to its end; `None` when the runner went away first.
@@ -60,55 +73,105 @@ impl Supervisor {
         };
         let test = match isolation {
             Isolation::Exec => Pid::from_child(&super::execute(case)?),
-            Isolation::Fork => fork::test(case, super::output(case)?)?,
+            _ => fork::test(case, super::output(case)?)?,
         };
         let pidfd = pidfd_open(test, PidfdFlags::empty())?;
 
-        let woken = wait_for(&pidfd, deadline(spec.timeout))?;
-        let timed_out = woken == Woken::Deadline;
-        let mut runner_gone = woken == Woken::RunnerGone;
-        let grace = deadline(if timed_out { spec.grace } else { SETTLE });
-        if timed_out {
+        let mut woken = self.wait_for(&pidfd, deadline(spec.timeout))?;
+        let cut = match woken {
+            Woken::Deadline => Some(Cut::TimedOut),
+            Woken::Interrupted => Some(Cut::Interrupted),
+            Woken::TestEnded | Woken::RunnerGone => None,
+        };
+        let mut hung = Vec::new();
+        let grace = deadline(if cut.is_some() { spec.grace } else { SETTLE });
+        if cut.is_some() {
+            hung = threads::look(test);
             let _ = kill_process_group(test, Signal::TERM); // fails when it has just ended
-            runner_gone = wait_for(&pidfd, grace)? == Woken::RunnerGone;
+            woken = Woken::Interrupted;
+            while woken == Woken::Interrupted {
+                woken = self.wait_for(&pidfd, grace)?;
+            }
         }
         // Our child's number is its own until we have reaped it; killing one that has ended does nothing.
         kill_process(test, Signal::KILL)?;
-        let exit = reap_test(test)?;
+        let (exit, usage) = fork::reap(test)?;
         let duration = began.elapsed();
-        if !runner_gone {
-            settle(grace)?;
+        let runner_gone = woken == Woken::RunnerGone;
+        let (mut left_behind, mut retires) = (Vec::new(), false);
+        // What has lost its parent is our child: when we have none, nothing is left.
+        if reap()? == Children::Alive {
+            if !runner_gone && settle(grace)? == Children::Alive {
+                left_behind = descendants()
+                    .iter()
+                    .map(|left| left.command_line())
+                    .collect();
+            }
+            retires = sweep()? == Children::Alive;
         }
-        let left_behind = descendants();
-        sweep()?;
+        let left_files = self.clear_private_folders()?;
         Ok((!runner_gone).then_some(Ending {
             exit,
-            timed_out,
+            cut,
+            hung,
             isolation,
             duration,
+            usage,
             left_behind,
+            left_files,
+            retires,
         }))
     }
-}
 
-/// Whether this process has threads other than the calling one; if nobody can tell, it has.
-fn has_other_threads() -> bool {
-    fs::read_dir("/proc/self/task").map_or(true, |tasks| tasks.count() != 1)
-}
-
-/// Waits for the end of the test, which has come or is at hand.
-fn reap_test(test: Pid) -> io::Result<Exit> {
-    loop {
-        match waitpid(Some(test), WaitOptions::empty()) {
-            Ok(Some((_, status))) => {
-                return Ok(match status.exit_status() {
-                    Some(code) => Exit::Code(code),
-                    None => Exit::Signal(status.terminating_signal().unwrap_or(0)),
+    /// Waits for the first of: the test's end, the deadline, an order to end the case, the end of the runner.
+    fn wait_for(&mut self, pidfd: &OwnedFd, deadline: Instant) -> io::Result<Woken> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(Woken::Deadline);
+            }
+            // A limit of centuries does not fit; a shorter wait only wakes us to wait again.
+            let wait = left.min(Duration::from_secs(3600));
+            let timeout = Timespec::try_from(wait).map_err(io::Error::other)?;
+            let stdin = rustix::stdio::stdin();
+            let mut watched = [
+                PollFd::new(pidfd, PollFlags::IN),
+                PollFd::new(&stdin, PollFlags::IN),
+            ];
+            if !self.orders.has_next() {
+                match poll(&mut watched, Some(&timeout)) {
+                    Ok(_) | Err(Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            if !watched[0].revents().is_empty() {
+                return Ok(Woken::TestEnded);
+            }
+            if self.orders.has_next() || !watched[1].revents().is_empty() {
+                return Ok(match self.orders.next()? {
+                    Some(Order::Interrupt) => Woken::Interrupted,
+                    Some(Order::Run(_) | Order::Farewell) | None => Woken::RunnerGone,
                 });
             }
-            Ok(None) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
         }
+    }
+
+    /// Removes what a test left in the folders that are the slot's own, and names it.
+    fn clear_private_folders(&self) -> io::Result<Vec<String>> {
+        let mut left = Vec::new();
+        for folder in &self.private {
+            for entry in fs::read_dir(folder)? {
+                let path = entry?.path();
+                if path.is_dir() && !path.is_symlink() {
+                    case::remove(&path)?;
+                } else {
+                    fs::remove_file(&path)?;
+                }
+                left.push(path.display().to_string());
+            }
+        }
+        left.sort();
+        Ok(left)
     }
 }
 
@@ -116,49 +179,28 @@ fn reap_test(test: Pid) -> io::Result<Exit> {
 enum Woken {
     TestEnded,
     Deadline,
+    Interrupted,
     RunnerGone,
 }
 
-/// Waits for the first of: the test's end, the deadline, the end of the runner (who holds our standard input open and never writes).
-fn wait_for(pidfd: &OwnedFd, deadline: Instant) -> io::Result<Woken> {
-    let stdin = io::stdin();
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(Woken::Deadline);
-        }
-        // A limit of centuries does not fit; a shorter wait only wakes us to wait again.
-        let wait = left.min(Duration::from_secs(3600));
-        let timeout = Timespec::try_from(wait).map_err(io::Error::other)?;
-        let mut watched = [
-            PollFd::new(pidfd, PollFlags::IN),
-            PollFd::new(&stdin, PollFlags::IN),
-        ];
-        match poll(&mut watched, Some(&timeout)) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        if !watched[0].revents().is_empty() {
-            return Ok(Woken::TestEnded);
-        }
-        if !watched[1].revents().is_empty() {
-            return Ok(Woken::RunnerGone);
-        }
-    }
-}
-
 /// Gives children that were told to end, or are already on their way out, until then to go.
-fn settle(deadline: Instant) -> io::Result<()> {
-    while reap()? == Children::Alive && Instant::now() < deadline {
+fn settle(deadline: Instant) -> io::Result<Children> {
+    while reap()? == Children::Alive {
+        if Instant::now() >= deadline {
+            return Ok(Children::Alive);
+        }
         thread::sleep(Duration::from_millis(1));
     }
-    Ok(())
+    Ok(Children::None)
 }
 
 /// Kills all children, and the children that we inherit by that, until there are none.
-fn sweep() -> io::Result<()> {
+fn sweep() -> io::Result<Children> {
     let deadline = Instant::now() + DYING;
-    while reap()? == Children::Alive && Instant::now() < deadline {
+    while reap()? == Children::Alive {
+        if Instant::now() >= deadline {
+            return Ok(Children::Alive);
+        }
         let processes = processes();
         for process in processes
             .values()
@@ -169,7 +211,7 @@ fn sweep() -> io::Result<()> {
         }
         thread::sleep(Duration::from_micros(200));
     }
-    Ok(())
+    Ok(Children::None)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -188,105 +230,5 @@ fn reap() -> io::Result<Children> {
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-    }
-}
-
-/// The command lines of all living processes below this one.
-fn descendants() -> Vec<String> {
-    let processes = processes();
-    let is_below = |process: &Process| {
-        let mut parent = process.parent;
-        // A process can change its parent while we look, but never into a circle longer than all there are.
-        for _ in 0..processes.len() {
-            if parent == getpid() {
-                return true;
-            }
-            match processes.get(&parent) {
-                Some(next) => parent = next.parent,
-                None => return false,
-            }
-        }
-        false
-    };
-    let mut below: Vec<_> = processes
-        .values()
-        .filter(|process| is_below(process))
-        .collect();
-    below.sort_by_key(|process| process.pid.as_raw_nonzero());
-    below.into_iter().map(Process::command_line).collect()
-}
-
-struct Process {
-    pid: Pid,
-    parent: Pid,
-    /// The name of the program, for processes without a command line.
-    name: String,
-}
-
-impl Process {
-    /// Reads `/proc/PID/stat`: `PID (NAME) STATE PPID …`, where the name may hold anything, parentheses included.
-    fn parse(stat: &str) -> Option<Self> {
-        let (pid, rest) = stat.split_once(" (")?;
-        let (name, rest) = rest.rsplit_once(") ")?;
-        let mut fields = rest.split(' ');
-        let state = fields.next()?;
-        let parent = fields.next()?;
-        let alive = state != "Z" && state != "X";
-        alive.then_some(Self {
-            pid: Pid::from_raw(pid.parse().ok()?)?,
-            parent: Pid::from_raw(parent.parse().ok()?)?,
-            name: name.to_owned(),
-        })
-    }
-
-    fn command_line(&self) -> String {
-        let arguments =
-            fs::read(format!("/proc/{}/cmdline", self.pid.as_raw_nonzero())).unwrap_or_default();
-        let words: Vec<_> = arguments
-            .split(|byte| *byte == 0)
-            .filter(|word| !word.is_empty())
-            .map(String::from_utf8_lossy)
-            .collect();
-        if words.is_empty() {
-            format!("[{}]", self.name)
-        } else {
-            words.join(" ")
-        }
-    }
-}
-
-/// All living processes that can be seen, by number.
-fn processes() -> HashMap<Pid, Process> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries
-        .filter(|entry| {
-            entry
-                .file_name()
-                .as_encoded_bytes()
-                .first()
-                .is_some_and(u8::is_ascii_digit)
-        })
-        .filter_map(|entry| fs::read(entry.path().join("stat")).ok())
-        .filter_map(|stat| Process::parse(&String::from_utf8_lossy(&stat)))
-        .map(|process| (process.pid, process))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_programs_may_hold_parentheses_and_spaces() {
-        let process = Process::parse("17 (a) R (b c) S 4 17 17 0 -1").unwrap();
-        assert_eq!(process.pid.as_raw_nonzero().get(), 17);
-        assert_eq!(process.parent.as_raw_nonzero().get(), 4);
-        assert_eq!(process.name, "a) R (b c");
-    }
-
-    #[test]
-    fn the_dead_are_not_listed() {
-        assert!(Process::parse("17 (sh) Z 4 17 17 0 -1").is_none());
-        assert!(Process::parse("nonsense").is_none());
     }
 }

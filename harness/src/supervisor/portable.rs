@@ -3,9 +3,11 @@
 
 use crate::case::{CaseDir, CaseSpec};
 use crate::duration::deadline;
-use crate::ending::{Ending, Exit};
+use crate::ending::{Cut, Ending, Exit};
 use crate::isolation::Isolation;
+use crate::order::Order;
 use std::io;
+use std::path::PathBuf;
 use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,22 +15,21 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub(super) const CONTAINMENT: Result<(), &str> =
-    Err("this system has no subreaper: a daemon of a test can outlive it");
-
 /// How often the test's process is looked at.
 const INTERVAL: Duration = Duration::from_millis(5);
 
 /// This process, with a thread that listens to the runner.
 #[derive(Debug)]
 pub(super) struct Supervisor {
-    orders: Receiver<String>,
+    orders: Receiver<io::Result<Order>>,
     /// Set when the runner, who holds our standard input open, is gone.
     runner_gone: Arc<AtomicBool>,
+    /// Set when the case that runs is to end.
+    interrupted: Arc<AtomicBool>,
 }
 
 impl Supervisor {
-    pub(super) fn new(isolation: Isolation) -> io::Result<Self> {
+    pub(super) fn new(isolation: Isolation, _private: Vec<PathBuf>) -> io::Result<Self> {
         if isolation != Isolation::Exec {
             return Err(io::Error::other(format!(
                 "the {isolation} isolation does not exist on this system; use --isolation exec"
@@ -36,11 +37,17 @@ impl Supervisor {
         }
         let (sender, orders) = mpsc::channel();
         let runner_gone = Arc::new(AtomicBool::new(false));
-        let gone = Arc::clone(&runner_gone);
+        let interrupted = Arc::new(AtomicBool::new(false));
+        let (gone, interrupt) = (Arc::clone(&runner_gone), Arc::clone(&interrupted));
         thread::spawn(move || {
-            for order in io::stdin().lines().map_while(Result::ok) {
-                if sender.send(order).is_err() {
-                    break;
+            for line in io::stdin().lines().map_while(Result::ok) {
+                match serde_json::from_str(&line) {
+                    Ok(Order::Interrupt) => interrupt.store(true, Ordering::Release),
+                    order => {
+                        if sender.send(order.map_err(Into::into)).is_err() {
+                            break;
+                        }
+                    }
                 }
             }
             gone.store(true, Ordering::Release);
@@ -48,12 +55,18 @@ impl Supervisor {
         Ok(Self {
             orders,
             runner_gone,
+            interrupted,
         })
     }
 
-    /// The runner's next line; `None` when there will be no more.
-    pub(super) fn next_order(&mut self) -> io::Result<Option<String>> {
-        Ok(self.orders.recv().ok())
+    /// The runner's next order; none when there will be no more.
+    pub(super) fn next_order(&mut self) -> io::Result<Option<Order>> {
+        self.orders.recv().ok().transpose()
+    }
+
+    /// Whether the runner is gone.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.runner_gone.load(Ordering::Acquire)
     }
 
     /// Runs a case to its end; `None` when the runner went away first.
@@ -66,10 +79,17 @@ impl Supervisor {
         let began = Instant::now();
         let mut test = super::execute(case)?;
 
-        let mut timed_out = false;
-        let mut status = wait_for(&mut test, deadline(spec.timeout), gone)?;
+        let interrupted = || self.interrupted.load(Ordering::Acquire);
+        let mut cut = None;
+        let mut status = wait_for(&mut test, deadline(spec.timeout), || {
+            gone() || interrupted()
+        })?;
         if status.is_none() && !gone() {
-            timed_out = true;
+            cut = Some(if interrupted() {
+                Cut::Interrupted
+            } else {
+                Cut::TimedOut
+            });
             ask_to_end(&test);
             status = wait_for(&mut test, deadline(spec.grace), gone)?;
         }
@@ -81,12 +101,10 @@ impl Supervisor {
         if gone() {
             return Ok(None);
         }
+        let exit = Exit::from(status);
         Ok(Some(Ending {
-            exit: Exit::from(status),
-            timed_out,
-            isolation: Isolation::Exec,
-            duration: began.elapsed(),
-            left_behind: Vec::new(),
+            cut,
+            ..Ending::of(exit, Isolation::Exec, began.elapsed())
         }))
     }
 }

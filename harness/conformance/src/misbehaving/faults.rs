@@ -216,3 +216,11 @@ fn in_effect_at_the_timeout(cx: Context) -> Result {
         std::thread::park();
     }
 }
+
+/// A file outside is damaged, and the process is ended before anybody can undo that.
+#[chaos]
+fn in_effect_when_killed(cx: Context) -> Result {
+    let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
+    let _flip = cx.inject(BitFlip::in_file(PathBuf::from(path)))?;
+    std::process::abort();
+}

@@ -1,7 +1,6 @@
-//! Processes that tests start and do not end. Each notes the numbers of its processes, so that somebody can look for them.
+//! Processes that tests start and do not end. Each notes a line for every one, so that a reader knows that there were any.
 
 use clarity_chaos::{Context, Result, chaos};
-use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
@@ -66,14 +65,11 @@ fn ends_its_child_without_waiting(cx: Context) -> Result {
     Ok(())
 }
 
-/// Hangs until it is killed, and says who it is in a file, for a test that ends the runner.
+/// Hangs until it is killed, with a child, and says so when it does.
 #[chaos]
 fn hangs_and_says_so(cx: Context) -> Result {
-    let child = shell(&cx, "echo ready; exec sleep 1000")?;
-    let path = std::env::var_os("MISBEHAVING_PIDS").ok_or("MISBEHAVING_PIDS names a file")?;
-    let partial = std::path::Path::new(&path).with_extension("partial");
-    fs::write(&partial, format!("{} {}", std::process::id(), child.id()))?;
-    fs::rename(&partial, &path)?;
+    let _child = shell(&cx, "echo ready; exec sleep 1000")?;
+    cx.note("hanging now");
     loop {
         std::thread::park();
     }
@@ -86,11 +82,14 @@ fn leaves_a_grandchild(cx: Context) -> Result {
     Ok(())
 }
 
-/// Hangs, with a child that writes a file when it is politely asked to end.
+/// Hangs, with a child that says so in its output when it is politely asked to end.
 #[chaos(timeout = "500ms")]
 fn hangs_with_a_polite_child(cx: Context) -> Result {
-    let script = "trap 'echo ended > \"$MISBEHAVING_FILE\"; exit' TERM; echo ready; while :; do sleep 0.01; done";
+    let script =
+        "trap 'echo the child was asked >&2; exit' TERM; echo ready; while :; do sleep 0.01; done";
     let mut child = shell(&cx, script)?;
     child.wait()?;
-    Ok(())
+    loop {
+        std::thread::park();
+    }
 }

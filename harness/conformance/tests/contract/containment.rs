@@ -2,6 +2,7 @@
 
 use crate::suite;
 use clarity_chaos::{Record, Verdict, What};
+use clarity_chaos_conformance::Suite;
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
@@ -9,32 +10,22 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The numbers of the processes that the test noted.
-fn noted(record: &Record) -> Vec<u32> {
+/// Runs one test of the suite, in the sandbox or not, and checks that it started processes and that none of them is left.
+fn run(suite: &Suite, test: &str, sandbox: &str, processes: usize) -> Record {
+    let mut ran = suite.run(["--exact", test, "--sandbox", sandbox, "--grace", "100ms"]);
+    let record = ran.records.remove(test);
+    let record = record.unwrap_or_else(|| panic!("{test} has no record: {}", ran.stderr));
     let notes = record
         .timeline
         .iter()
-        .filter_map(|event| match &event.what {
-            What::Note { text } => Some(text.parse().expect("the test notes process numbers")),
-            _ => None,
-        });
-    notes.collect()
+        .filter(|event| matches!(event.what, What::Note { .. }));
+    assert_eq!(notes.count(), processes, "{record:?}");
+    assert_eq!(suite.processes(), [], "{test}, sandbox {sandbox}");
+    record
 }
 
-/// Whether the process is there and is not a zombie.
-fn is_alive(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit(") ").next().unwrap_or_default();
-    !state.is_empty() && !state.starts_with('Z')
-}
-
-fn assert_all_dead(record: &Record, processes: usize) {
-    let pids = noted(record);
-    assert_eq!(pids.len(), processes, "{record:?}");
-    for pid in pids {
-        assert!(!is_alive(pid), "process {pid} has outlived its test");
-    }
-}
+/// What holds with walls must hold without, and the other way round.
+const SANDBOXES: [&str; 2] = ["none", "all"];
 
 /// Waits until `condition` holds; what never comes fails after a minute.
 #[track_caller]
@@ -51,76 +42,80 @@ fn until(condition: impl Fn() -> bool) {
 
 #[test]
 fn a_child_or_daemon_left_behind_is_named_and_ended() {
-    for test in ["processes::leaves_a_child", "processes::leaves_a_daemon"] {
-        let record = suite().record_of(test);
-        let processes = vec!["sleep 1000".to_owned()];
-        assert_eq!(record.verdict, Verdict::Leaked { processes }, "{test}");
-        assert_eq!(record.leaks.processes, ["sleep 1000"]);
-        assert_all_dead(&record, 1);
+    for sandbox in SANDBOXES {
+        for test in ["processes::leaves_a_child", "processes::leaves_a_daemon"] {
+            let record = run(&suite(), test, sandbox, 1);
+            let what = vec!["process `sleep 1000`".to_owned()];
+            assert_eq!(record.verdict, Verdict::Leaked { what }, "{test}");
+            assert_eq!(record.leaks.processes, ["sleep 1000"]);
+        }
     }
 }
 
 #[test]
 fn a_test_that_never_promised_otherwise_passes_but_its_leak_is_ended_and_recorded() {
-    let record = suite().record_of("processes::leaves_a_child_and_may");
-    assert_eq!(record.verdict, Verdict::Passed);
-    assert_eq!(record.leaks.processes, ["sleep 1000"]);
-    assert_all_dead(&record, 1);
+    for sandbox in SANDBOXES {
+        let record = run(&suite(), "processes::leaves_a_child_and_may", sandbox, 1);
+        assert_eq!(record.verdict, Verdict::Passed);
+        assert_eq!(record.leaks.processes, ["sleep 1000"]);
+    }
 }
 
 #[test]
 fn a_child_that_is_on_its_way_out_is_no_leak() {
-    let record = suite().record_of("processes::ends_its_child_without_waiting");
-    assert_eq!(record.verdict, Verdict::Passed);
-    assert_all_dead(&record, 1);
+    for sandbox in SANDBOXES {
+        let record = run(
+            &suite(),
+            "processes::ends_its_child_without_waiting",
+            sandbox,
+            1,
+        );
+        assert_eq!(record.verdict, Verdict::Passed);
+    }
 }
 
 #[test]
 fn a_hung_test_is_ended_with_children_that_ignore_the_polite_request() {
-    let suite = suite();
-    let test = "processes::hangs_with_a_stubborn_tree";
-    let mut ran = suite.run(["--exact", test, "--grace", "100ms"]);
-    let record = ran.records.remove(test).unwrap();
-    assert_eq!(record.verdict, Verdict::TimedOut { limit_ms: 1000 });
-    assert_all_dead(&record, 2);
+    for sandbox in SANDBOXES {
+        let record = run(
+            &suite(),
+            "processes::hangs_with_a_stubborn_tree",
+            sandbox,
+            2,
+        );
+        assert_eq!(record.verdict, Verdict::TimedOut { limit_ms: 1000 });
+    }
 }
 
 #[test]
 fn the_children_of_a_test_that_aborts_end_too() {
-    let record = suite().record_of("processes::aborts_with_a_child");
-    assert_eq!(record.verdict, Verdict::Killed { signal: 6 });
-    assert_all_dead(&record, 1);
+    for sandbox in SANDBOXES {
+        let record = run(&suite(), "processes::aborts_with_a_child", sandbox, 1);
+        assert_eq!(record.verdict, Verdict::Killed { signal: 6 });
+    }
 }
 
 #[test]
 fn a_runner_that_is_killed_leaves_no_process_and_no_folder() {
-    let suite = suite();
-    let pids = suite.tmp().join("pids");
-    let mut runner = suite
-        .command()
-        .args(["--exact", "processes::hangs_and_says_so"])
-        .env("MISBEHAVING_PIDS", &pids)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    until(|| pids.exists());
-    let pids_text = fs::read_to_string(&pids).unwrap();
-    fs::remove_file(&pids).unwrap();
-    runner.kill().unwrap();
-    assert_eq!(runner.wait().unwrap().signal(), Some(9));
-
-    for pid in pids_text.split(' ') {
-        let pid = pid.parse().unwrap();
-        until(|| !is_alive(pid));
+    for sandbox in SANDBOXES {
+        let suite = suite();
+        let mut runner = suite
+            .command()
+            .args([
+                "--exact",
+                "processes::hangs_and_says_so",
+                "--sandbox",
+                sandbox,
+            ])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        until(|| suite.is_told("hanging now"));
+        runner.kill().unwrap();
+        assert_eq!(runner.wait().unwrap().signal(), Some(9));
+        until(|| suite.processes().is_empty());
+        until(|| is_empty(&suite.tmp()));
     }
-    until(|| is_empty(&suite.tmp()));
-}
-
-/// The parent of a process: of a test, its supervisor.
-fn parent_of(pid: u32) -> u32 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let after_name = stat.rsplit_once(") ").unwrap().1;
-    after_name.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
 fn kill(pid: u32) {
@@ -130,36 +125,50 @@ fn kill(pid: u32) {
 
 #[test]
 fn a_supervisor_that_is_killed_loses_its_case_and_is_replaced() {
-    let suite = suite();
-    let pids = suite.tmp().join("pids");
-    let runner = suite
-        .command()
-        .args(["--exact", "processes::hangs_and_says_so", "tags::model"])
-        .args(["--test-threads", "1", "--keep-dirs", "never"])
-        .args(["--junit", suite.tmp().join("report.xml").to_str().unwrap()])
-        .env("MISBEHAVING_PIDS", &pids)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    until(|| pids.exists());
-    let text = fs::read_to_string(&pids).unwrap();
-    let (test, child) = text.split_once(' ').unwrap();
-    let (test, child) = (test.parse().unwrap(), child.parse().unwrap());
-    kill(parent_of(test));
-    until(|| !is_alive(test));
-    kill(child); // nobody else can know of it any more
+    for sandbox in SANDBOXES {
+        let suite = suite();
+        let report = suite.tmp().join("report.xml");
+        let runner = suite
+            .command()
+            .args(["--exact", "processes::hangs_and_says_so", "tags::model"])
+            .args(["--test-threads", "1", "--keep-dirs", "never"])
+            .args(["--sandbox", sandbox, "--junit", report.to_str().unwrap()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        until(|| suite.is_told("hanging now"));
+        let processes = suite.processes();
+        let supervisor = processes.iter().map(|(pid, _)| *pid).filter(|pid| {
+            let parent = parent_of(*pid);
+            parent == Some(runner.id())
+        });
+        kill(supervisor.min().unwrap());
+        if sandbox == "none" {
+            // Nobody else can know of the test's child any more; in the sandbox the kernel has ended it.
+            let child = processes.iter().find(|(_, line)| line.starts_with("sleep"));
+            kill(child.unwrap().0);
+        }
 
-    let output = runner.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(101));
-    let ran = suite.records();
-    let Verdict::Lost { error } = &ran["processes::hangs_and_says_so"].verdict else {
-        panic!("{:?}", ran["processes::hangs_and_says_so"].verdict);
-    };
-    assert!(error.contains("signal: 9"), "{error}");
-    assert_eq!(ran["tags::model"].verdict, Verdict::Passed);
-    // To JUnit, what the harness could not do is an error, and no failure of the test.
-    let report = fs::read_to_string(suite.tmp().join("report.xml")).unwrap();
-    assert!(report.contains(r#"failures="0" errors="1""#), "{report}");
+        let output = runner.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(101));
+        let ran = suite.records();
+        let Verdict::Lost { error } = &ran["processes::hangs_and_says_so"].verdict else {
+            panic!("{:?}", ran["processes::hangs_and_says_so"].verdict);
+        };
+        assert!(error.contains("signal: 9"), "{error}");
+        assert_eq!(ran["tags::model"].verdict, Verdict::Passed);
+        // To JUnit, what the harness could not do is an error, and no failure of the test.
+        let report = fs::read_to_string(report).unwrap();
+        assert!(report.contains(r#"failures="0" errors="1""#), "{report}");
+        until(|| suite.processes().is_empty());
+    }
+}
+
+/// The parent of a living process.
+fn parent_of(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, after_name) = stat.rsplit_once(") ")?;
+    after_name.split(' ').nth(1)?.parse().ok()
 }
 
 /// Whether a folder holds nothing, or is no more.
@@ -169,29 +178,21 @@ fn is_empty(folder: &Path) -> bool {
 
 #[test]
 fn a_grandchild_is_named_beside_its_parent() {
-    let record = suite().record_of("processes::leaves_a_grandchild");
+    let record = run(&suite(), "processes::leaves_a_grandchild", "marked", 1);
     assert_eq!(record.leaks.processes.len(), 2, "{:?}", record.leaks);
     assert!(record.leaks.processes.contains(&"sleep 1000".to_owned()));
-    assert_all_dead(&record, 1);
 }
 
 #[test]
 fn helpers_of_a_hung_test_are_asked_politely_first() {
-    let suite = suite();
-    let file = suite.tmp().join("ended");
-    let ran = suite
-        .command()
-        .args([
-            "--exact",
-            "processes::hangs_with_a_polite_child",
-            "--grace",
-            "60s",
-        ])
-        .env("MISBEHAVING_FILE", &file)
-        .output()
-        .unwrap();
-    assert_eq!(ran.status.code(), Some(101));
-    assert_eq!(fs::read_to_string(file).unwrap(), "ended\n");
+    for sandbox in SANDBOXES {
+        let suite = suite();
+        let test = "processes::hangs_with_a_polite_child";
+        let mut ran = suite.run(["--exact", test, "--grace", "2s", "--sandbox", sandbox]);
+        let record = ran.records.remove(test).unwrap();
+        assert_eq!(record.verdict, Verdict::TimedOut { limit_ms: 500 });
+        assert!(record.output.text.contains("the child was asked\n"));
+    }
 }
 
 /// Signals that end the runner, at moments that the loop's number spreads over its life.

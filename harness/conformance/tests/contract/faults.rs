@@ -110,21 +110,40 @@ fn a_forgotten_guard_is_undone_at_the_end() {
     assert_eq!(results, [(1, &Undone::Restored)]);
 }
 
-#[test]
-fn a_fault_in_effect_at_the_timeout_is_told() {
+/// Runs a test that damages a file outside of its folder; gives its record, what the run told, and the file.
+fn damage_outside(test: &str) -> (Record, String, String, String) {
     let suite = suite();
     let file = suite.tmp().join("outside");
-    std::fs::write(&file, "outside of the test's folder").unwrap();
+    std::fs::write(&file, OUTSIDE).unwrap();
     let output = suite
         .command()
-        .args(["--exact", "faults::in_effect_at_the_timeout"])
+        .args(["--exact", test])
         .env("MISBEHAVING_FILE", &file)
         .output()
         .unwrap();
-    let record = &suite.records()["faults::in_effect_at_the_timeout"];
-    assert_eq!(record.verdict, Verdict::TimedOut { limit_ms: 500 });
-    assert_eq!(record.faults_in_effect().count(), 1);
+    let record = suite.records().remove(test).unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
+    let content = String::from_utf8_lossy(&std::fs::read(&file).unwrap()).into_owned();
+    (record, told, file.display().to_string(), content)
+}
+
+const OUTSIDE: &str = "outside of the test's folder";
+
+#[test]
+fn a_fault_in_effect_at_the_timeout_is_undone_before_the_end() {
+    let (record, _, _, content) = damage_outside("faults::in_effect_at_the_timeout");
+    assert_eq!(record.verdict, Verdict::TimedOut { limit_ms: 500 });
+    assert_eq!(record.faults.len(), 1);
+    assert_eq!(record.faults_in_effect().count(), 0);
+    assert_eq!(content, OUTSIDE);
+}
+
+#[test]
+fn a_fault_in_effect_when_the_test_is_killed_is_told() {
+    let (record, told, file, content) = damage_outside("faults::in_effect_when_killed");
+    assert_eq!(record.verdict, Verdict::Killed { signal: 6 });
+    assert_eq!(record.faults_in_effect().count(), 1);
     assert!(told.contains("still in effect"), "{told}");
-    assert!(told.contains(file.to_str().unwrap()), "{told}");
+    assert!(told.contains(&file), "{told}");
+    assert_ne!(content, OUTSIDE, "the fault was no fault");
 }

@@ -1,0 +1,203 @@
+//! One run of one test: its folder, its supervisor, its record.
+
+use crate::case::{self, CaseDir, CaseSpec};
+use crate::cli::{DEFAULT_TIMEOUT, KeepDirs, Options};
+use crate::ending::{Ending, Exit};
+use crate::evidence;
+use crate::isolation::Isolation;
+use crate::origin::Origin;
+use crate::output;
+use crate::record::{Leaks, Output, Record, Resources};
+use crate::registration::{NON_DESTRUCTIVE, TestCase};
+use crate::sandbox::{Sandbox, SandboxScope};
+use crate::seed::Seed;
+use crate::slot::{Held, Slots};
+use crate::test_process;
+use crate::verdict::Verdict;
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How much longer than a test and its end may take the runner waits for a supervisor before it gives it up.
+const SLACK: Duration = Duration::from_secs(30);
+
+/// What all attempts of a run have in common.
+#[derive(Debug)]
+pub(crate) struct Attempts {
+    pub(crate) origin: Origin,
+    pub(crate) options: Options,
+    pub(crate) seed: Seed,
+    pub(crate) isolation: Isolation,
+    pub(crate) slots: Arc<Slots>,
+    /// The folder of the run.
+    pub(crate) dir: PathBuf,
+}
+
+impl Attempts {
+    /// Whether the test is to run in the sandbox, as far as there is one.
+    pub(crate) fn sandboxes(&self, test: &TestCase) -> bool {
+        match self.options.sandbox {
+            SandboxScope::None => false,
+            SandboxScope::Marked => test.has_tag(NON_DESTRUCTIVE),
+            SandboxScope::All => true,
+        }
+    }
+
+    /// What stands around tests, in the sandbox or not: a supervisor is started to find out, and then waits for its first case.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started.
+    pub(crate) fn sandbox(&self, sandboxed: bool) -> io::Result<Sandbox> {
+        if self.isolation == Isolation::Thread {
+            return Ok(nothing_around());
+        }
+        let held = self.slots.take(sandboxed)?;
+        let sandbox = held.sandbox().clone();
+        held.give_back();
+        Ok(sandbox)
+    }
+
+    /// Runs a test; gives its record, and what could not be cleaned up after it.
+    pub(crate) fn make(&self, test: &'static TestCase) -> (Record, io::Result<()>) {
+        let spec = CaseSpec {
+            name: test.name().to_owned(),
+            path: test.path().to_owned(),
+            seed: self.seed.child("test", test.name()),
+            timeout: test.timeout().unwrap_or(self.options.timeout),
+            grace: self.options.grace,
+            log: self.options.log.clone(),
+            sandboxed: self.isolation != Isolation::Thread && self.sandboxes(test),
+        };
+        let mut record = self.blank_record(test, &spec);
+        let begun = if self.isolation == Isolation::Thread {
+            CaseDir::create(&self.dir, &spec).map(|case| (case, None))
+        } else {
+            self.slots.take(spec.sandboxed).and_then(|held| {
+                record.sandbox = held.sandbox().clone();
+                let case = CaseDir::create(held.folder(), &spec)?;
+                Ok((case, Some(held)))
+            })
+        };
+        let (case, held) = match begun {
+            Ok(begun) => begun,
+            Err(error) => {
+                let error = format!("it could not begin: {error}");
+                record.verdict = Verdict::Lost { error };
+                return (record, Ok(()));
+            }
+        };
+        let ended = match held {
+            Some(held) => self.supervised(held, &case, &spec),
+            None => as_guest(&case),
+        };
+        evidence::conclude(&mut record, &case, ended, spec.timeout);
+        let cleaned = self.keep_or_remove(&mut record, &case);
+        (record, cleaned)
+    }
+
+    fn supervised(&self, held: Held<'_>, case: &CaseDir, spec: &CaseSpec) -> io::Result<Ending> {
+        let patience = spec
+            .timeout
+            .saturating_add(spec.grace)
+            .saturating_add(SLACK);
+        let run = || held.run(case, patience);
+        if self.options.libtest.nocapture {
+            output::copying(&case.output(), self.options.is_json(), run)
+        } else {
+            run()
+        }
+    }
+
+    /// The record as far as it is known before the test has run.
+    fn blank_record(&self, test: &TestCase, spec: &CaseSpec) -> Record {
+        let (file, line) = test.location();
+        Record {
+            schema: Record::SCHEMA,
+            name: spec.name.clone(),
+            module: test.module().to_owned(),
+            tags: test.tags().iter().map(ToString::to_string).collect(),
+            description: test.description().to_owned(),
+            file: file.to_owned(),
+            line,
+            root_seed: self.seed,
+            seed: spec.seed,
+            // Nothing passes that was not concluded.
+            verdict: Verdict::Lost {
+                error: "it has not run".to_owned(),
+            },
+            started_at: humantime::format_rfc3339_micros(SystemTime::now()).to_string(),
+            duration_us: 0,
+            timeout_ms: u64::try_from(spec.timeout.as_millis()).unwrap_or(u64::MAX),
+            clock: test.clock(),
+            limits: test.limits(),
+            isolation: self.isolation,
+            sandbox: nothing_around(),
+            faults: Vec::new(),
+            timeline: Vec::new(),
+            oracles: Vec::new(),
+            hung: Vec::new(),
+            leaks: Leaks::default(),
+            resources: Resources::default(),
+            output: Output::default(),
+            replay: self.replay(&spec.name),
+            kept: None,
+        }
+    }
+
+    /// The command that runs a test again as it ran now.
+    fn replay(&self, test: &str) -> String {
+        let start = self.origin.command();
+        let mut command = format!("{start} --exact {test} --seed {}", self.seed);
+        if let Some(isolation) = self.options.isolation {
+            command.push_str(&format!(" --isolation {isolation}"));
+        }
+        if self.options.sandbox != SandboxScope::DEFAULT {
+            command.push_str(&format!(" --sandbox {}", self.options.sandbox));
+        }
+        if self.options.timeout != DEFAULT_TIMEOUT {
+            let timeout = humantime::format_duration(self.options.timeout);
+            command.push_str(&format!(" --timeout '{timeout}'"));
+        }
+        command
+    }
+
+    /// Removes the folder of a case that has been concluded, or keeps it where that was asked for.
+    fn keep_or_remove(&self, record: &mut Record, case: &CaseDir) -> io::Result<()> {
+        let keep = match self.options.keep_dirs {
+            KeepDirs::Never => false,
+            // What was interrupted has not shown anything.
+            KeepDirs::Failed => {
+                record.verdict.is_failure() && record.verdict != Verdict::Interrupted
+            }
+            KeepDirs::Always => true,
+        };
+        if keep {
+            record.kept = Some(case.root().to_owned());
+            return Ok(());
+        }
+        case::remove(case.root()).map_err(|error| {
+            let root = case.root().display();
+            io::Error::new(error.kind(), format!("failed to remove {root}: {error}"))
+        })
+    }
+}
+
+fn nothing_around() -> Sandbox {
+    let reason = "a thread of the runner can do what the runner can";
+    Sandbox::without(reason, Err("a thread cannot be ended"))
+}
+
+/// Runs the case on a thread of this process.
+fn as_guest(case: &CaseDir) -> io::Result<Ending> {
+    File::create(case.output())?; // what it prints goes where the runner's own output goes
+    let began = Instant::now();
+    let code = test_process::run_as_guest(case)?;
+    Ok(Ending::of(
+        Exit::Code(code),
+        Isolation::Thread,
+        began.elapsed(),
+    ))
+}

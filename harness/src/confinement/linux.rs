@@ -1,0 +1,214 @@
+//! The walls on Linux.
+
+use super::rules::Version;
+use super::{Confinement, Namespaces, capabilities, mounts, readable, rules, system};
+use crate::case::CaseDir;
+use crate::fork::fork;
+use crate::sandbox::{Enforcement, Sandbox};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, Signal, WaitOptions, getgid, getpid, getuid, set_child_subreaper,
+    set_parent_process_death_signal, waitpid,
+};
+use rustix::thread::UnshareFlags;
+use std::env;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub(crate) const CONTAINMENT: Result<&str, &str> = Ok("subreaper");
+
+/// Where a process finds itself after [`enclose`].
+pub(crate) enum Enclosed {
+    /// Inside, as the supervisor.
+    Inside(Box<Inside>),
+    /// Outside. The supervisor was a child of this process, and has ended with this code (of a signal: 128 and its number).
+    Outside(i32),
+}
+
+/// How it is inside.
+pub(crate) struct Inside {
+    pub(crate) sandbox: Sandbox,
+    /// Folders that are seen from inside alone.
+    pub(crate) private: Vec<PathBuf>,
+    /// Whether there is an outside, with a process waiting there.
+    pub(crate) walled: bool,
+}
+
+/// Puts up the walls, in a child of this process, for tests that may write below `slot`.
+///
+/// # Errors
+///
+/// When something of it is refused: inside with what it was, and outside when there is no inside.
+pub(crate) fn enclose(confinement: &Confinement, slot: &Path) -> io::Result<Enclosed> {
+    let Confinement::Closed {
+        namespaces,
+        refusals,
+    } = confinement
+    else {
+        set_child_subreaper(Some(getpid()))?;
+        return Ok(Enclosed::Inside(Box::new(Inside {
+            sandbox: super::open(),
+            private: Vec::new(),
+            walled: false,
+        })));
+    };
+    enter_outer(*namespaces)?;
+    match fork()? {
+        Some(child) => Ok(Enclosed::Outside(wait_for(child)?)),
+        None => {
+            set_parent_process_death_signal(Some(Signal::KILL))?;
+            let sandbox = enter_inner(*namespaces, refusals, slot)?;
+            let private = match namespaces {
+                Namespaces::None => None,
+                _ => mounts::shared_memory(),
+            };
+            Ok(Enclosed::Inside(Box::new(Inside {
+                sandbox,
+                private: private.into_iter().collect(),
+                walled: true,
+            })))
+        }
+    }
+}
+
+/// The namespaces that the parent of the enclosed process enters: its own user namespace, in which it is still the same user, and
+/// that of processes, which holds for its children only.
+fn enter_outer(namespaces: Namespaces) -> io::Result<()> {
+    let flags = match namespaces {
+        Namespaces::All => UnshareFlags::NEWUSER | UnshareFlags::NEWPID,
+        Namespaces::WithoutUsers => UnshareFlags::NEWPID,
+        Namespaces::WithoutProcesses => UnshareFlags::NEWUSER,
+        Namespaces::None => return Ok(()),
+    };
+    let (user, group) = (getuid().as_raw(), getgid().as_raw());
+    system::unshare(flags).map_err(told("make namespaces"))?;
+    if flags.contains(UnshareFlags::NEWUSER) {
+        fs::write("/proc/self/setgroups", "deny").map_err(told("give up setgroups"))?;
+        fs::write("/proc/self/uid_map", format!("{user} {user} 1"))
+            .map_err(told("map the user"))?;
+        fs::write("/proc/self/gid_map", format!("{group} {group} 1"))
+            .map_err(told("map the group"))?;
+    }
+    Ok(())
+}
+
+/// All the rest, which the enclosed process does itself.
+fn enter_inner(namespaces: Namespaces, refusals: &[String], slot: &Path) -> io::Result<Sandbox> {
+    let writable: Vec<PathBuf> = [slot.to_owned()]
+        .into_iter()
+        .chain(profile_folder())
+        .collect();
+    let own_users = matches!(namespaces, Namespaces::All | Namespaces::WithoutProcesses);
+    let own_processes = matches!(namespaces, Namespaces::All | Namespaces::WithoutUsers);
+    if own_users {
+        // The number is this user namespace's own. In another namespace below it, a test would have capabilities again.
+        fs::write("/proc/sys/user/max_user_namespaces", "0")
+            .map_err(told("refuse more user namespaces"))?;
+    }
+    if namespaces != Namespaces::None {
+        // Those of the network namespace that we are about to leave.
+        let sockets = mounts::sockets();
+        let needed: Vec<PathBuf> = readable::needed().collect();
+        let flags = UnshareFlags::NEWNS | UnshareFlags::NEWNET | UnshareFlags::NEWIPC;
+        system::unshare(flags).map_err(told("make namespaces"))?;
+        mounts::seal(&writable, &needed, &sockets, own_processes)?;
+        system::bring_up_loopback().map_err(told("bring up loopback"))?;
+    }
+    let landlock = rules::enter_slot(&writable);
+    capabilities::drop_all().map_err(told("drop capabilities"))?;
+    if !own_processes {
+        set_child_subreaper(Some(getpid()))?;
+    }
+    Ok(sandbox(namespaces, refusals, landlock))
+}
+
+/// What stands, in words.
+fn sandbox(
+    namespaces: Namespaces,
+    refusals: &[String],
+    landlock: Result<Version, String>,
+) -> Sandbox {
+    let refused = refusals.join(", then ");
+    let read_only = namespaces != Namespaces::None;
+    let own_processes = matches!(namespaces, Namespaces::All | Namespaces::WithoutUsers);
+    let of_namespace = |there: bool, by: &str| {
+        if there {
+            Enforcement::enforced(by)
+        } else {
+            Enforcement::not(refused.clone())
+        }
+    };
+    let files = match &landlock {
+        Ok(version) if version.protects_files() => {
+            Enforcement::enforced(format!("Landlock {}", version.number()))
+        }
+        _ if read_only => Enforcement::enforced("read-only mounts"),
+        Ok(version) => Enforcement::not(format!(
+            "Landlock {} of this kernel does not refuse to truncate files; {refused}",
+            version.number()
+        )),
+        Err(reason) => Enforcement::not(format!("{reason}; {refused}")),
+    };
+    let processes = match landlock {
+        Ok(version) if !own_processes && version.keeps_signals() => Enforcement::not(format!(
+            "Landlock {} refuses to signal and trace others, but not to see them: {refused}",
+            version.number()
+        )),
+        _ => of_namespace(own_processes, "PID namespace"),
+    };
+    Sandbox {
+        files,
+        metadata: of_namespace(read_only, "read-only mounts"),
+        network: of_namespace(read_only, "network namespace"),
+        processes,
+        capabilities: Enforcement::enforced("dropped"),
+        containment: Enforcement::enforced(if own_processes {
+            "PID namespace"
+        } else {
+            "subreaper"
+        }),
+    }
+}
+
+/// Narrows what the process of a test may do to its own case. The process must not have other threads yet.
+///
+/// # Errors
+///
+/// When the kernel refuses; then the test must not run.
+pub(crate) fn enter_case(case: &CaseDir) -> io::Result<()> {
+    let also: Vec<PathBuf> = profile_folder().collect();
+    rules::enter_case(case, &also)
+}
+
+/// What tests may write to though it is not theirs: the folder where instrumented code leaves its coverage.
+pub(crate) fn profile_folder() -> impl Iterator<Item = PathBuf> {
+    let profile = env::var_os("LLVM_PROFILE_FILE").map(PathBuf::from);
+    let folder = profile.and_then(|file| {
+        let folder = file.parent()?;
+        let folder = if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        };
+        fs::canonicalize(folder).ok()
+    });
+    folder.into_iter()
+}
+
+fn wait_for(child: Pid) -> io::Result<i32> {
+    loop {
+        match waitpid(Some(child), WaitOptions::empty()) {
+            Ok(Some((_, status))) => {
+                let signal = status.terminating_signal().map(|signal| 128 + signal);
+                return Ok(status.exit_status().or(signal).unwrap_or(1));
+            }
+            Ok(None) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn told(what: &'static str) -> impl Fn(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("failed to {what}: {error}"))
+}

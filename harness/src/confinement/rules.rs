@@ -1,0 +1,112 @@
+//! The rules of [Landlock](https://docs.kernel.org/userspace-api/landlock.html): which files may be read and written.
+//!
+//! Two layers, of which both must agree: the supervisor's for all of its tests, and each test's own, which narrows writing to its case.
+
+use super::mounts::SHARED_MEMORY;
+use super::readable;
+use crate::case::CaseDir;
+use landlock::{
+    ABI, Access as _, AccessFs, LandlockStatus, PathBeneath, PathFd, RestrictionStatus, Ruleset,
+    RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
+    path_beneath_rules,
+};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The newest version whose rights are asked for; of an older kernel, those that it knows.
+const NEWEST: ABI = ABI::V9;
+
+/// The first version that refuses to truncate, without which files outside are not safe.
+const TRUNCATION: i32 = 3;
+
+/// The first version that keeps signals inside.
+const SIGNALS: i32 = 6;
+
+/// Devices that swallow, make noise, or are the terminal.
+const DEVICES: [&str; 7] = [
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/random",
+    "/dev/urandom",
+    "/dev/tty",
+    "/dev/ptmx",
+];
+
+/// The version of Landlock that is in force.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Version(i32);
+
+impl Version {
+    pub(super) fn protects_files(self) -> bool {
+        self.0 >= TRUNCATION
+    }
+
+    pub(super) fn keeps_signals(self) -> bool {
+        self.0 >= SIGNALS
+    }
+
+    pub(super) fn number(self) -> i32 {
+        self.0
+    }
+}
+
+/// Restricts this process and all that it starts: reads what a test needs, writes in the folders `writable`; gives the version in force.
+///
+/// # Errors
+///
+/// With the reason why Landlock is not there.
+pub(super) fn enter_slot(writable: &[PathBuf]) -> Result<Version, String> {
+    let enter = || -> Result<RestrictionStatus, RulesetError> {
+        Ruleset::default()
+            .handle_access(AccessFs::from_all(NEWEST))?
+            .create()?
+            .add_rules(path_beneath_rules(
+                readable::roots(),
+                AccessFs::from_read(NEWEST),
+            ))?
+            .add_rules(path_beneath_rules(writable, AccessFs::from_all(NEWEST)))?
+            .add_rules(path_beneath_rules(devices(), AccessFs::from_all(NEWEST)))?
+            .restrict_self()
+    };
+    let status = enter().map_err(|error| format!("Landlock: {error}"))?;
+    match (status.ruleset, status.landlock) {
+        (RulesetStatus::NotEnforced, LandlockStatus::NotEnabled) => {
+            Err("Landlock is switched off in this kernel".to_owned())
+        }
+        (RulesetStatus::NotEnforced, _) => Err("this kernel has no Landlock".to_owned()),
+        (_, LandlockStatus::Available { effective_abi, .. }) => Ok(Version(effective_abi as i32)),
+        (_, other) => Err(format!("Landlock: {other:?}")),
+    }
+}
+
+/// Narrows what this process may write to the folders of its case, and whom it may signal to itself and what it starts.
+pub(super) fn enter_case(case: &CaseDir, also: &[PathBuf]) -> io::Result<()> {
+    let write = AccessFs::from_write(NEWEST);
+    let failed = |error: &dyn std::fmt::Display| io::Error::other(format!("Landlock: {error}"));
+    let folders = [case.dir(), case.tmp(), case.undo()]
+        .map(PathFd::new)
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| failed(&error))?;
+    let enter = || -> Result<(), RulesetError> {
+        let mut rules: RulesetCreated = Ruleset::default()
+            .handle_access(write)?
+            .scope(Scope::from_all(NEWEST))?
+            .create()?;
+        for folder in folders {
+            rules = rules.add_rule(PathBeneath::new(folder, write))?;
+        }
+        rules
+            .add_rules(path_beneath_rules(devices(), write))?
+            .add_rules(path_beneath_rules(also, write))?
+            .restrict_self()?;
+        Ok(())
+    };
+    enter().map_err(|error| failed(&error))
+}
+
+fn devices() -> impl Iterator<Item = &'static Path> {
+    let folders = [SHARED_MEMORY, "/dev/pts"];
+    DEVICES.into_iter().chain(folders).map(Path::new)
+}

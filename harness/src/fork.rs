@@ -1,0 +1,33 @@
+//! A copy of this process.
+#![expect(unsafe_code, reason = "fork has no safe form")]
+
+use rustix::process::Pid;
+use std::fs;
+use std::io;
+
+/// Forks: gives the child's number to this process, and none to the child.
+///
+/// # Errors
+///
+/// When this process has more than one thread (a copy would lack the others, and the locks that they hold stayed locked), or the
+/// system has no room for another process.
+pub(crate) fn fork() -> io::Result<Option<Pid>> {
+    if has_other_threads() {
+        return Err(io::Error::other(
+            "this binary starts threads before `main`, and a process with threads cannot be forked",
+        ));
+    }
+    // SAFETY: there is one thread, this one, so no lock is held by a thread that the child lacks.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(None),
+        child => Pid::from_raw(child)
+            .map(Some)
+            .ok_or_else(|| io::Error::other("fork gave no number")),
+    }
+}
+
+/// Whether this process has threads other than the calling one; if nobody can tell, it has.
+pub(crate) fn has_other_threads() -> bool {
+    fs::read_dir("/proc/self/task").map_or(true, |tasks| tasks.count() != 1)
+}

@@ -1,0 +1,40 @@
+//! What a thread was at when its test was made to end.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A thread of a test that did not end in time, as it was found then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct HungThread {
+    /// The command line of its process; absent for the test's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<String>,
+    /// Its name; the system keeps 15 bytes of it.
+    pub thread: String,
+    /// What the system says of it: `running`, `sleeping`, `stopped`.
+    pub state: String,
+    /// The system call that it was in, with what the call was about where that can be told: `read of pipe:[4711]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_call: Option<String>,
+    /// The kernel's function that it waited in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_channel: Option<String>,
+}
+
+impl fmt::Display for HungThread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "thread '{}'", self.thread)?;
+        if let Some(process) = &self.process {
+            write!(f, " of `{process}`")?;
+        }
+        write!(f, ": {}", self.state)?;
+        if let Some(call) = &self.system_call {
+            write!(f, " in {call}")?;
+        }
+        if let Some(channel) = &self.wait_channel {
+            write!(f, " ({channel})")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,36 @@
+//! The runner's orders, from standard input.
+
+use crate::order::Order;
+use rustix::io::{Errno, read};
+use std::io;
+
+/// What was read and not yet obeyed. Not the standard library's buffer, which does not tell whether there is something in it.
+#[derive(Debug, Default)]
+pub(super) struct Orders {
+    unread: Vec<u8>,
+}
+
+impl Orders {
+    /// The next order, waiting for it; none when there will be no more: the runner is gone.
+    pub(super) fn next(&mut self) -> io::Result<Option<Order>> {
+        loop {
+            if let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
+                let order = serde_json::from_slice(&self.unread[..end])?;
+                self.unread.drain(..=end);
+                return Ok(Some(order));
+            }
+            let mut buffer = [0; 4096];
+            match read(rustix::stdio::stdin(), &mut buffer) {
+                Ok(0) => return Ok(None),
+                Ok(length) => self.unread.extend_from_slice(&buffer[..length]),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Whether there is an order that needs no waiting.
+    pub(super) fn has_next(&self) -> bool {
+        self.unread.contains(&b'\n')
+    }
+}

@@ -1,0 +1,109 @@
+//! The processes that `/proc` shows.
+
+use rustix::process::{Pid, getpid};
+use std::collections::HashMap;
+use std::fs;
+
+/// A living process.
+pub(super) struct Process {
+    pub(super) pid: Pid,
+    pub(super) parent: Pid,
+    /// The name of the program, for processes without a command line.
+    name: String,
+}
+
+/// All living processes that can be seen, by number.
+pub(super) fn processes() -> HashMap<Pid, Process> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter(|entry| {
+            let name = entry.file_name();
+            name.as_encoded_bytes()
+                .first()
+                .is_some_and(u8::is_ascii_digit)
+        })
+        .filter_map(|entry| fs::read(entry.path().join("stat")).ok())
+        .filter_map(|stat| Process::parse(&String::from_utf8_lossy(&stat)))
+        .map(|process| (process.pid, process))
+        .collect()
+}
+
+/// All living processes below this one, by number.
+pub(super) fn descendants() -> Vec<Process> {
+    let mut processes = processes();
+    let is_below = |process: &Process| {
+        let mut parent = process.parent;
+        // A process can change its parent while we look, but never into a circle longer than all there are.
+        for _ in 0..processes.len() {
+            if parent == getpid() {
+                return true;
+            }
+            match processes.get(&parent) {
+                Some(next) => parent = next.parent,
+                None => return false,
+            }
+        }
+        false
+    };
+    let mut below: Vec<Pid> = processes
+        .values()
+        .filter(|process| is_below(process))
+        .map(|process| process.pid)
+        .collect();
+    below.sort_by_key(|pid| pid.as_raw_nonzero());
+    below
+        .into_iter()
+        .filter_map(|pid| processes.remove(&pid))
+        .collect()
+}
+
+impl Process {
+    /// Reads `/proc/PID/stat`: `PID (NAME) STATE PPID …`, where the name may hold anything, parentheses included.
+    fn parse(stat: &str) -> Option<Self> {
+        let (pid, rest) = stat.split_once(" (")?;
+        let (name, rest) = rest.rsplit_once(") ")?;
+        let mut fields = rest.split(' ');
+        let state = fields.next()?;
+        let parent = fields.next()?;
+        let alive = state != "Z" && state != "X";
+        alive.then_some(Self {
+            pid: Pid::from_raw(pid.parse().ok()?)?,
+            parent: Pid::from_raw(parent.parse().ok()?)?,
+            name: name.to_owned(),
+        })
+    }
+
+    pub(super) fn command_line(&self) -> String {
+        let arguments =
+            fs::read(format!("/proc/{}/cmdline", self.pid.as_raw_nonzero())).unwrap_or_default();
+        let words: Vec<_> = arguments
+            .split(|byte| *byte == 0)
+            .filter(|word| !word.is_empty())
+            .map(String::from_utf8_lossy)
+            .collect();
+        if words.is_empty() {
+            format!("[{}]", self.name)
+        } else {
+            words.join(" ")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_programs_may_hold_parentheses_and_spaces() {
+        let process = Process::parse("17 (a) R (b c) S 4 17 17 0 -1").unwrap();
+        assert_eq!(process.pid.as_raw_nonzero().get(), 17);
+        assert_eq!(process.parent.as_raw_nonzero().get(), 4);
+        assert_eq!(process.name, "a) R (b c");
+    }
+
+    #[test]
+    fn the_dead_are_not_listed() {
+        assert!(Process::parse("17 (sh) Z 4 17 17 0 -1").is_none());
+        assert!(Process::parse("nonsense").is_none());
+    }
+}
