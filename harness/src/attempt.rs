@@ -1,6 +1,6 @@
 //! One run of one test: its folder, its supervisor, its record.
 
-use crate::case::{self, CaseDir, CaseSpec};
+use crate::case::{Case, CaseSpec, SlotDir};
 use crate::cli::{DEFAULT_TIMEOUT, KeepDirs, Options};
 use crate::ending::{Ending, Exit};
 use crate::evidence;
@@ -14,9 +14,7 @@ use crate::seed::Seed;
 use crate::slot::{Held, Slots};
 use crate::test_process;
 use crate::verdict::Verdict;
-use std::fs::File;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -31,8 +29,8 @@ pub(crate) struct Attempts {
     pub(crate) seed: Seed,
     pub(crate) isolation: Isolation,
     pub(crate) slots: Arc<Slots>,
-    /// The folder of the run.
-    pub(crate) dir: PathBuf,
+    /// The folder of the cases that run as guests of the runner, and have no supervisor.
+    pub(crate) guests: Option<SlotDir>,
 }
 
 impl Attempts {
@@ -72,14 +70,14 @@ impl Attempts {
             sandboxed: self.isolation != Isolation::Thread && self.sandboxes(test),
         };
         let mut record = self.blank_record(test, &spec);
-        let begun = if self.isolation == Isolation::Thread {
-            CaseDir::create(&self.dir, &spec).map(|case| (case, None))
-        } else {
-            self.slots.take(spec.sandboxed).and_then(|held| {
+        let timeout = spec.timeout;
+        let begun = match &self.guests {
+            Some(slot) => Case::create(slot, spec).map(|case| (case, None)),
+            None => self.slots.take(spec.sandboxed).and_then(|held| {
                 record.sandbox = held.sandbox().clone();
-                let case = CaseDir::create(held.folder(), &spec)?;
+                let case = Case::create(held.folder(), spec)?;
                 Ok((case, Some(held)))
-            })
+            }),
         };
         let (case, held) = match begun {
             Ok(begun) => begun,
@@ -90,22 +88,23 @@ impl Attempts {
             }
         };
         let ended = match held {
-            Some(held) => self.supervised(held, &case, &spec),
+            Some(held) => self.supervised(held, &case),
             None => as_guest(&case),
         };
-        evidence::conclude(&mut record, &case, ended, spec.timeout);
-        let cleaned = self.keep_or_remove(&mut record, &case);
+        let left_in_tmp = evidence::conclude(&mut record, &case, ended, timeout);
+        let cleaned = self.keep_or_remove(&mut record, &case, left_in_tmp);
         (record, cleaned)
     }
 
-    fn supervised(&self, held: Held<'_>, case: &CaseDir, spec: &CaseSpec) -> io::Result<Ending> {
-        let patience = spec
+    fn supervised(&self, held: Held<'_>, case: &Case) -> io::Result<Ending> {
+        let patience = case
+            .spec
             .timeout
-            .saturating_add(spec.grace)
+            .saturating_add(case.spec.grace)
             .saturating_add(SLACK);
         let run = || held.run(case, patience);
         if self.options.libtest.nocapture {
-            output::copying(&case.output(), self.options.is_json(), run)
+            output::copying(case.open_output()?, self.options.is_json(), run)
         } else {
             run()
         }
@@ -165,7 +164,12 @@ impl Attempts {
     }
 
     /// Removes the folder of a case that has been concluded, or keeps it where that was asked for.
-    fn keep_or_remove(&self, record: &mut Record, case: &CaseDir) -> io::Result<()> {
+    fn keep_or_remove(
+        &self,
+        record: &mut Record,
+        case: &Case,
+        left_in_tmp: bool,
+    ) -> io::Result<()> {
         let keep = match self.options.keep_dirs {
             KeepDirs::Never => false,
             // What was interrupted has not shown anything.
@@ -174,13 +178,16 @@ impl Attempts {
             }
             KeepDirs::Always => true,
         };
-        if keep {
-            record.kept = Some(case.root().to_owned());
-            return Ok(());
-        }
-        case::remove(case.root()).map_err(|error| {
-            let root = case.root().display();
-            io::Error::new(error.kind(), format!("failed to remove {root}: {error}"))
+        let (what, done) = if keep {
+            record.kept = Some(case.root());
+            ("keep", case.keep(left_in_tmp))
+        } else {
+            ("remove", case.remove(left_in_tmp))
+        };
+        done.map_err(|error| {
+            let root = case.root();
+            let told = format!("failed to {what} {}: {error}", root.display());
+            io::Error::new(error.kind(), told)
         })
     }
 }
@@ -191,8 +198,7 @@ fn nothing_around() -> Sandbox {
 }
 
 /// Runs the case on a thread of this process.
-fn as_guest(case: &CaseDir) -> io::Result<Ending> {
-    File::create(case.output())?; // what it prints goes where the runner's own output goes
+fn as_guest(case: &Case) -> io::Result<Ending> {
     let began = Instant::now();
     let code = test_process::run_as_guest(case)?;
     Ok(Ending::of(

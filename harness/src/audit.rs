@@ -3,13 +3,22 @@
 //! Seen from inside, at the end of the body, when its runtime is gone and its faults are undone. What it leaves outside, processes and files,
 //! the supervisor and the runner find.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Once;
 
 /// What was there before the test.
 #[derive(Debug, Default)]
 pub(crate) struct Audit {
-    threads: BTreeMap<u32, String>,
-    descriptors: BTreeMap<u32, String>,
+    threads: Stock,
+    descriptors: Stock,
+}
+
+/// Things with numbers.
+#[derive(Debug, Default)]
+struct Stock {
+    /// How many there were, by a way to count that is faster than to list them; unknown on kernels without it.
+    count: Option<u64>,
+    numbers: BTreeSet<u32>,
 }
 
 /// What is there that was not before, each told in a few words.
@@ -25,23 +34,53 @@ impl Found {
     }
 }
 
+/// Makes what Tokio keeps from its first runtime to the end of the process, a pair of sockets for signals: no leak of whoever comes first.
+pub(crate) fn make_lasting_descriptors() {
+    static MADE: Once = Once::new();
+    MADE.call_once(|| {
+        let _ = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build();
+    });
+}
+
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::{Audit, BTreeMap, Found};
+    use super::{Audit, BTreeSet, Found, Stock};
+    use crate::descriptors::open_below;
     use crate::sockets;
     use std::fs;
+    use std::os::unix::fs::MetadataExt as _;
     use std::time::{Duration, Instant};
 
     /// How long threads that were told to end, but not joined, may take to do so before they count as left behind.
     const SETTLE: Duration = Duration::from_millis(200);
 
+    /// Below this number are the descriptors of a process that has just begun.
+    const LOW: u16 = 64;
+
+    const THREADS: &str = "/proc/self/task";
+    const DESCRIPTORS: &str = "/proc/self/fd";
+
     impl Audit {
         /// Takes stock.
         pub(crate) fn begin() -> Self {
-            make_lasting_descriptors();
+            let threads = count_threads();
+            let descriptors = count_descriptors();
             Self {
-                threads: threads(),
-                descriptors: descriptors(),
+                threads: Stock {
+                    count: threads,
+                    numbers: match threads {
+                        Some(1) => BTreeSet::from([std::process::id()]),
+                        _ => numbers(THREADS),
+                    },
+                },
+                descriptors: Stock {
+                    count: descriptors,
+                    numbers: open_below(LOW)
+                        .filter(|found| descriptors == Some(found.len() as u64))
+                        .unwrap_or_else(|| numbers(DESCRIPTORS)),
+                },
             }
         }
 
@@ -58,58 +97,46 @@ mod linux {
         }
 
         fn compare(&self) -> Found {
-            let new_threads = threads()
-                .into_iter()
-                .filter(|(number, _)| !self.threads.contains_key(number))
-                .map(|(_, name)| name)
-                .collect();
-            let new_descriptors: Vec<_> = descriptors()
-                .into_iter()
-                .filter(|(number, target)| self.descriptors.get(number) != Some(target))
-                .map(|(number, target)| format!("{number}: {}", sockets::describe(&target)))
-                .collect();
-            Found {
-                threads: new_threads,
-                descriptors: new_descriptors,
+            let mut found = Found::default();
+            let same = |before: Option<u64>, now| before.is_some() && before == now;
+            if !same(self.threads.count, count_threads()) {
+                let threads = numbers(THREADS);
+                let new = threads.difference(&self.threads.numbers);
+                found.threads.extend(new.filter_map(|number| {
+                    let name = fs::read_to_string(format!("{THREADS}/{number}/comm")).ok()?;
+                    Some(name.trim_end().to_owned())
+                }));
             }
+            if !same(self.descriptors.count, count_descriptors()) {
+                let descriptors = numbers(DESCRIPTORS);
+                // One of them was the folder that they were read from.
+                let new = descriptors.difference(&self.descriptors.numbers);
+                found.descriptors.extend(new.filter_map(|number| {
+                    let target = fs::read_link(format!("{DESCRIPTORS}/{number}")).ok()?;
+                    let target = target.display().to_string();
+                    Some(format!("{number}: {}", sockets::describe(&target)))
+                }));
+            }
+            found
         }
     }
 
-    /// Tokio keeps a pair of sockets for signals from its first runtime to the end of the process: no leak of whoever comes first.
-    fn make_lasting_descriptors() {
-        let _ = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .build();
+    /// A folder has a link for each folder in it, and two of its own.
+    fn count_threads() -> Option<u64> {
+        fs::metadata(THREADS).ok()?.nlink().checked_sub(2)
     }
 
-    fn threads() -> BTreeMap<u32, String> {
-        numbered("/proc/self/task", |path| {
-            let name = fs::read_to_string(path.join("comm")).ok()?;
-            Some(name.trim_end().to_owned())
-        })
+    /// The size of this folder is the number of descriptors, since Linux 6.2; zero before.
+    fn count_descriptors() -> Option<u64> {
+        let size = fs::metadata(DESCRIPTORS).ok()?.size();
+        (size > 0).then_some(size)
     }
 
-    fn descriptors() -> BTreeMap<u32, String> {
-        let mut found = numbered("/proc/self/fd", |path| {
-            Some(fs::read_link(path).ok()?.display().to_string())
-        });
-        // That through which we were reading.
-        let own = format!("/proc/{}/fd", std::process::id());
-        found.retain(|_, target| *target != own);
-        found
-    }
-
-    /// The entries of a folder whose names are numbers; those that vanish meanwhile are left out.
-    fn numbered(
-        folder: &str,
-        read: impl Fn(&std::path::Path) -> Option<String>,
-    ) -> BTreeMap<u32, String> {
+    /// The entries of a folder of `/proc` whose names are numbers.
+    fn numbers(folder: &str) -> BTreeSet<u32> {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         entries
-            .filter_map(|entry| {
-                let number = entry.file_name().to_str()?.parse().ok()?;
-                Some((number, read(&entry.path())?))
-            })
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
             .collect()
     }
 }
@@ -122,7 +149,12 @@ impl Audit {
     }
 
     pub(crate) fn end(&self) -> Found {
-        let _ = (&self.threads, &self.descriptors);
+        let stocks = [&self.threads, &self.descriptors];
+        debug_assert!(
+            stocks
+                .iter()
+                .all(|stock| stock.count.is_none() && stock.numbers.is_empty())
+        );
         Found::default()
     }
 }

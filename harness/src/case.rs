@@ -1,9 +1,9 @@
-//! One run of one test: what its process is told, and the folder that all about it is in.
+//! One run of one test: what its process is told, and the folders that all about it is in.
 
 use crate::seed::Seed;
 use serde::{Deserialize, Serialize};
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,71 +26,200 @@ pub(crate) struct CaseSpec {
     pub(crate) sandboxed: bool,
 }
 
-/// The folder of a case.
+/// The folder of a slot, which has one case after the other.
 ///
 /// ```text
-/// NAME/
-///   dir/             the test's own directory: Context::dir()
-///   tmp/             its temporary files: TMPDIR
-///   undo/            what undoing its faults will need
-///   spec.json        the order to run it
-///   timeline.jsonl   its events, written as they happen
-///   output           what it printed, stdout and stderr in order
+/// 1/
+///   slot-tmp/             temporary files of the case that runs: TMPDIR
+///   slot-output           what its cases print, stdout and stderr in order, one after the other
+///   slot-timeline.jsonl   their events, likewise
+///   slot-spare/           the folder of a case that left nothing in it, for the next one
+///   NAME/                 a case
+///     dir/                the test's own directory: Context::dir()
+///     undo/               what undoing its faults will need, if they need any
 /// ```
+///
+/// No test's name has a hyphen, so the slot's names are its own.
+/// Making and removing files is what costs most around an empty test, so the files are appended to, and each case knows where its part begins. In the folder
+/// of a case that is kept are copies of its parts, and its temporary files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct CaseDir {
+pub(crate) struct SlotDir {
     root: PathBuf,
 }
 
-impl CaseDir {
-    /// Makes the folder of the case in that of its slot, and puts the order there.
-    pub(crate) fn create(slot: &Path, spec: &CaseSpec) -> io::Result<Self> {
-        let case = Self::at(slot.join(file_name(&spec.name)));
-        fs::create_dir(&case.root)?;
-        fs::create_dir(case.dir())?;
-        fs::create_dir(case.tmp())?;
-        fs::create_dir(case.undo())?;
-        fs::write(case.spec(), serde_json::to_vec(spec)?)?;
-        Ok(case)
-    }
+/// How large the files of a slot may become before new ones take their place, in bytes.
+const LARGE: u64 = 64 << 20;
 
-    /// The folder that a process of the case was told.
-    pub(crate) fn at(root: PathBuf) -> Self {
-        Self { root }
-    }
-
-    /// Reads the order back.
-    pub(crate) fn read_spec(&self) -> io::Result<CaseSpec> {
-        Ok(serde_json::from_slice(&fs::read(self.spec())?)?)
+impl SlotDir {
+    /// Makes the folder, in that of the run.
+    pub(crate) fn create(run: &Path, number: usize) -> io::Result<Self> {
+        let slot = Self {
+            root: run.join(number.to_string()),
+        };
+        fs::create_dir(&slot.root)?;
+        fs::create_dir(slot.tmp())?;
+        File::create_new(slot.output())?;
+        File::create_new(slot.timeline())?;
+        Ok(slot)
     }
 
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
+    fn tmp(&self) -> PathBuf {
+        self.root.join("slot-tmp")
+    }
+
+    fn output(&self) -> PathBuf {
+        self.root.join("slot-output")
+    }
+
+    fn timeline(&self) -> PathBuf {
+        self.root.join("slot-timeline.jsonl")
+    }
+
+    /// The folder of a case that left nothing in it: the next one takes it over.
+    fn spare(&self) -> PathBuf {
+        self.root.join("slot-spare")
+    }
+}
+
+/// Where the next case's part of this file begins.
+fn end_of(file: &Path) -> io::Result<u64> {
+    let length = fs::metadata(file)?.len();
+    if length < LARGE {
+        return Ok(length);
+    }
+    fs::remove_file(file)?;
+    File::create_new(file)?;
+    Ok(0)
+}
+
+/// One run of one test.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Case {
+    pub(crate) spec: CaseSpec,
+    slot: SlotDir,
+    /// Where its part of the slot's files begins, in bytes.
+    output_from: u64,
+    timeline_from: u64,
+}
+
+impl Case {
+    /// Makes the folder of a case in that of its slot.
+    pub(crate) fn create(slot: &SlotDir, spec: CaseSpec) -> io::Result<Self> {
+        let case = Self {
+            output_from: end_of(&slot.output())?,
+            timeline_from: end_of(&slot.timeline())?,
+            slot: slot.clone(),
+            spec,
+        };
+        if fs::rename(slot.spare(), case.root()).is_err() {
+            fs::create_dir(case.root())?;
+            fs::create_dir(case.dir())?;
+        }
+        Ok(case)
+    }
+
+    pub(crate) fn root(&self) -> PathBuf {
+        self.slot.root.join(file_name(&self.spec.name))
+    }
+
     pub(crate) fn dir(&self) -> PathBuf {
-        self.root.join("dir")
+        self.root().join("dir")
     }
 
     pub(crate) fn tmp(&self) -> PathBuf {
-        self.root.join("tmp")
+        self.slot.tmp()
     }
 
     pub(crate) fn undo(&self) -> PathBuf {
-        self.root.join("undo")
+        self.root().join("undo")
     }
 
-    pub(crate) fn spec(&self) -> PathBuf {
-        self.root.join("spec.json")
-    }
-
+    /// The file that its events are appended to.
     pub(crate) fn timeline(&self) -> PathBuf {
-        self.root.join("timeline.jsonl")
+        self.slot.timeline()
     }
 
-    pub(crate) fn output(&self) -> PathBuf {
-        self.root.join("output")
+    /// Its part of that file.
+    pub(crate) fn open_timeline(&self) -> io::Result<File> {
+        open_from(&self.slot.timeline(), self.timeline_from)
     }
+
+    /// The file that what it prints is appended to.
+    pub(crate) fn output(&self) -> PathBuf {
+        self.slot.output()
+    }
+
+    /// Its part of that file.
+    pub(crate) fn open_output(&self) -> io::Result<File> {
+        open_from(&self.slot.output(), self.output_from)
+    }
+
+    /// How many bytes it has printed.
+    pub(crate) fn output_len(&self) -> io::Result<u64> {
+        let length = fs::metadata(self.slot.output())?.len();
+        Ok(length.saturating_sub(self.output_from))
+    }
+
+    /// The names of what it left among its temporary files.
+    pub(crate) fn left_in_tmp(&self) -> io::Result<Vec<String>> {
+        let mut left = Vec::new();
+        for entry in fs::read_dir(self.tmp())? {
+            left.push(entry?.file_name().display().to_string());
+        }
+        left.sort();
+        Ok(left)
+    }
+
+    /// Removes all that it left, and makes the slot ready for the next; `left_in_tmp` is what it left among its temporary files.
+    pub(crate) fn remove(&self, left_in_tmp: bool) -> io::Result<()> {
+        if !self.is_untouched() || fs::rename(self.root(), self.slot.spare()).is_err() {
+            remove(&self.root())?;
+        }
+        if left_in_tmp {
+            remove(&self.tmp())?;
+            fs::create_dir(self.tmp())?;
+        }
+        Ok(())
+    }
+
+    /// Whether its folder is as it was made.
+    fn is_untouched(&self) -> bool {
+        let (root, dir) = (self.root(), self.dir());
+        let holds = |folder: &Path, wanted: usize| {
+            fs::read_dir(folder).is_ok_and(|entries| entries.count() == wanted)
+        };
+        [&root, &dir]
+            .into_iter()
+            .all(|folder| has_first_rights(folder, &self.slot.root))
+            && holds(&root, 1)
+            && holds(&dir, 0)
+    }
+
+    /// Puts all that it left into its folder, and makes the slot ready for the next.
+    pub(crate) fn keep(&self, left_in_tmp: bool) -> io::Result<()> {
+        let root = self.root();
+        io::copy(
+            &mut self.open_output()?,
+            &mut File::create(root.join("output"))?,
+        )?;
+        let mut timeline = File::create(root.join("timeline.jsonl"))?;
+        io::copy(&mut self.open_timeline()?, &mut timeline)?;
+        if left_in_tmp {
+            fs::rename(self.tmp(), root.join("tmp"))?;
+            fs::create_dir(self.tmp())?;
+        }
+        Ok(())
+    }
+}
+
+fn open_from(path: &Path, from: u64) -> io::Result<File> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(from))?;
+    Ok(file)
 }
 
 /// The longest name of a file that is taken over as it is, in bytes: file systems allow 255, and paths have a limit, too.
@@ -121,6 +250,22 @@ pub(crate) fn remove(folder: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }
+}
+
+/// Whether nobody has changed what may be done with a folder; it was made with the same rights as the slot's own.
+#[cfg(unix)]
+fn has_first_rights(folder: &Path, slot: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let rights = |path: &Path| {
+        let found = fs::metadata(path).ok()?;
+        Some((found.mode(), found.uid(), found.gid()))
+    };
+    rights(folder).is_some_and(|found| Some(found) == rights(slot))
+}
+
+#[cfg(not(unix))]
+fn has_first_rights(_folder: &Path, _slot: &Path) -> bool {
+    false
 }
 
 #[cfg(unix)]

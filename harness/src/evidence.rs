@@ -1,14 +1,13 @@
 //! From what a case left in its folder to its record and its verdict.
 
-use crate::case::CaseDir;
+use crate::case::Case;
 use crate::duration::microseconds;
 use crate::ending::Ending;
 use crate::output;
-use crate::record::{Record, Resources};
+use crate::record::Record;
 use crate::registration::NON_DESTRUCTIVE;
 use crate::timeline::{self, What};
 use crate::verdict::{Verdict, judge};
-use std::fs;
 use std::io;
 use std::time::Duration;
 
@@ -18,16 +17,19 @@ const LASTING_POOLS: [&str; 1] = ["rten-"];
 /// How much of the end of the output is searched for the runtime's last words.
 const LAST_WORDS: usize = 16 * 1024;
 
-/// Adds to the record what its case left and how its process `ended`, and concludes; `limit` is the time that it had.
+/// Adds to the record what its case left and how its process `ended`, and concludes; `limit` is the time that it had. Tells whether
+/// there is, or may be, something among its temporary files.
 pub(crate) fn conclude(
     record: &mut Record,
-    case: &CaseDir,
+    case: &Case,
     ended: io::Result<Ending>,
     limit: Duration,
-) {
+) -> bool {
     // Each on its own: of a case that went wrong, whatever can be read is evidence.
-    let timeline = timeline::read(&case.timeline());
-    let output = output::read(&case.output());
+    let timeline = case.open_timeline().and_then(timeline::read);
+    let output = case
+        .output_len()
+        .and_then(|length| output::read(case.open_output()?, length));
     let unreadable = [
         timeline.as_ref().err().map(ToString::to_string),
         output.as_ref().err().map(ToString::to_string),
@@ -38,7 +40,10 @@ pub(crate) fn conclude(
     if let Ok(ending) = &ended {
         add(record, ending);
     }
-    record.leaks.files.extend(left_files(case));
+    let left_in_tmp = case.left_in_tmp();
+    let left = left_in_tmp.iter().flatten();
+    let left = left.map(|name| format!("tmp/{name}"));
+    record.leaks.files.extend(left);
     excuse(record);
     record.verdict = match (&ended, unreadable.into_iter().flatten().next()) {
         (Err(error), _) => Verdict::Lost {
@@ -59,6 +64,7 @@ pub(crate) fn conclude(
                 .then_some(&record.leaks),
         ),
     };
+    left_in_tmp.map_or(true, |left| !left.is_empty())
 }
 
 /// What the supervisor saw.
@@ -68,22 +74,9 @@ fn add(record: &mut Record, ending: &Ending) {
     record.hung.clone_from(&ending.hung);
     record.leaks.processes.clone_from(&ending.left_behind);
     record.leaks.files.clone_from(&ending.left_files);
-    let Resources {
-        cpu_us,
-        peak_memory_bytes,
-    } = &mut record.resources;
-    *cpu_us = ending.usage.cpu_us.or(*cpu_us);
-    *peak_memory_bytes = ending.usage.peak_memory_bytes.or(*peak_memory_bytes);
-}
-
-/// What is left in the folder for temporary files. The test's own directory may hold what it likes.
-fn left_files(case: &CaseDir) -> Vec<String> {
-    let entries = fs::read_dir(case.tmp()).into_iter().flatten().flatten();
-    let mut left: Vec<_> = entries
-        .map(|entry| format!("tmp/{}", entry.file_name().display()))
-        .collect();
-    left.sort();
-    left
+    let resources = &mut record.resources;
+    resources.cpu_us = ending.usage.cpu_us.or(resources.cpu_us);
+    resources.peak_memory_bytes = ending.usage.peak_memory_bytes;
 }
 
 /// Sets aside the leaks that the test declared, and threads of pools that nobody can end.
@@ -110,16 +103,7 @@ fn collect(record: &mut Record) {
     for event in &record.timeline {
         match &event.what {
             What::FaultInjected { fault } => record.faults.push(fault.clone()),
-            What::Finished {
-                cpu_us,
-                peak_memory_bytes,
-                ..
-            } => {
-                record.resources = Resources {
-                    cpu_us: *cpu_us,
-                    peak_memory_bytes: *peak_memory_bytes,
-                };
-            }
+            What::Finished { cpu_us, .. } => record.resources.cpu_us = *cpu_us,
             What::LeftBehind {
                 threads,
                 descriptors,

@@ -53,7 +53,7 @@ pub trait Fault {
     /// When the target is not there or cannot bear the fault.
     fn draw(&self, rng: &mut ChaCha8Rng) -> Result<Self::Plan, FaultError>;
 
-    /// Does what was decided, and says how to take it back. `scratch` is a folder for what undoing will need,
+    /// Does what was decided, and says how to take it back. `scratch` is a folder (to be made, if it is not there) for what undoing will need,
     /// invisible to the code under test.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use crate::origin::Origin;
 use crate::record::Record;
 use crate::seed::Seed;
 use std::env;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -65,11 +65,33 @@ impl History {
 
     /// Puts a record in the place of the test's last one.
     pub(crate) fn keep(&self, record: &Record) -> io::Result<()> {
-        let file = format!("{}.json", file_name(&record.name));
-        write_atomically(
-            &self.root.join("records").join(file),
-            &serde_json::to_vec_pretty(record)?,
-        )
+        let folder = self.root.join("records");
+        let path = folder.join(format!("{}.json", file_name(&record.name)));
+        let mut text = serde_json::to_vec(record)?;
+        // In place, and not beside and then moved over it: a file that replaces another is written to the disk at once, which takes longer than
+        // all else around an empty test. Whoever reads while this writes, or after it was killed, finds that it is no JSON.
+        let open = || {
+            File::options()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path)
+        };
+        let mut file = match open() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(&folder)?;
+                open()
+            }
+            opened => opened,
+        }?;
+        // What is left of a longer old one becomes spaces, which JSON does not mind, and which costs less than to cut it.
+        let old = usize::try_from(file.metadata()?.len()).unwrap_or(0);
+        if old > text.len() && old < 2 * text.len() {
+            text.resize(old, b' ');
+        } else if old > text.len() {
+            file.set_len(0)?;
+        }
+        file.write_all(&text)
     }
 
     fn last_seed_file(&self) -> PathBuf {
@@ -93,13 +115,13 @@ pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
 
 /// Temporary files are the owner's alone; reports are for everybody, as other build products are.
 #[cfg(unix)]
-fn make_readable(file: &fs::File) -> io::Result<()> {
+fn make_readable(file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     file.set_permissions(fs::Permissions::from_mode(0o644))
 }
 
 #[cfg(not(unix))]
-fn make_readable(_file: &fs::File) -> io::Result<()> {
+fn make_readable(_file: &File) -> io::Result<()> {
     Ok(())
 }
 

@@ -54,6 +54,8 @@
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+#[cfg(target_os = "linux")]
+mod affinity;
 mod attempt;
 mod audit;
 mod case;

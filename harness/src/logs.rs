@@ -3,7 +3,8 @@
 use crate::timeline::{Timeline, What};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::{PoisonError, RwLock};
+use std::io;
+use std::sync::{Once, PoisonError, RwLock};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
@@ -17,18 +18,28 @@ pub(crate) const DEFAULT_FILTER: &str = "info";
 /// The timeline of the test that is running. A process has one subscriber for good, but can have one test after the other.
 static TIMELINE: RwLock<Option<Timeline>> = RwLock::new(None);
 
-/// Puts the events that pass `filter` (such as `info,my_crate=debug`) on the timeline from now on.
-/// Does nothing when the process has another subscriber already.
-pub(crate) fn install(timeline: Timeline, filter: Targets) {
-    *TIMELINE.write().unwrap_or_else(PoisonError::into_inner) = Some(timeline);
-    let _ = tracing_subscriber::registry()
-        .with(ToTimeline.with_filter(filter))
-        .try_init();
+/// Makes the harness the process's subscriber, once and for all, for the events that pass `filter` (such as `info,my_crate=debug`).
+/// Does nothing when the process has another.
+///
+/// # Errors
+///
+/// When the filter cannot be understood.
+pub(crate) fn subscribe(filter: &str) -> io::Result<()> {
+    static SUBSCRIBED: Once = Once::new();
+    let mut understood = Ok(());
+    SUBSCRIBED.call_once(|| match filter.parse::<Targets>() {
+        Ok(filter) => {
+            let subscriber = tracing_subscriber::registry().with(ToTimeline.with_filter(filter));
+            let _ = subscriber.try_init();
+        }
+        Err(error) => understood = Err(io::Error::other(error)),
+    });
+    understood
 }
 
-/// Puts no more events on the timeline.
-pub(crate) fn uninstall() {
-    *TIMELINE.write().unwrap_or_else(PoisonError::into_inner) = None;
+/// Puts events on this timeline from now on, or on none.
+pub(crate) fn send_to(timeline: Option<Timeline>) {
+    *TIMELINE.write().unwrap_or_else(PoisonError::into_inner) = timeline;
 }
 
 struct ToTimeline;

@@ -1,6 +1,6 @@
 //! What the runner and a supervisor say to each other: a line of JSON each, through pipes.
 
-use crate::case::CaseDir;
+use crate::case::Case;
 use crate::ending::Ending;
 use crate::sandbox::Sandbox;
 use serde::{Deserialize, Serialize};
@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 /// What a supervisor is told.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Order {
-    /// Run the case in this folder.
-    Run(CaseDir),
+    /// Run this case.
+    Run(Box<Case>),
     /// End the case that is running, as if its time were up; if none is, there is nothing to do.
     Interrupt,
     /// The run is over. A supervisor whose orders end without this has lost its runner, and cleans up after it.

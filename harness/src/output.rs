@@ -3,7 +3,6 @@
 use crate::record::Output;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -13,10 +12,12 @@ const HEAD: u64 = 1 << 20;
 /// How much of a long output is kept from its end, in bytes.
 const TAIL: u64 = 3 << 20;
 
-/// Reads the file that a test's output went to; of more than 4 MiB, the first 1 and the last 3.
-pub(crate) fn read(path: &Path) -> io::Result<Output> {
-    let mut file = File::open(path)?;
-    let total = file.metadata()?.len();
+/// Reads what a test has printed, `total` bytes from here in this file; of more than 4 MiB, the first 1 and the last 3.
+pub(crate) fn read(mut file: File, total: u64) -> io::Result<Output> {
+    if total == 0 {
+        return Ok(Output::default());
+    }
+    let from = file.stream_position()?;
     let mut bytes = Vec::new();
     let omitted = total.saturating_sub(HEAD + TAIL);
     if omitted == 0 {
@@ -26,7 +27,7 @@ pub(crate) fn read(path: &Path) -> io::Result<Output> {
         bytes.extend_from_slice(
             format!("\n[… {omitted} of {total} bytes are left out here …]\n").as_bytes(),
         );
-        file.seek(SeekFrom::Start(total - TAIL))?;
+        file.seek(SeekFrom::Start(from + total - TAIL))?;
         file.take(TAIL).read_to_end(&mut bytes)?;
     }
     Ok(Output {
@@ -39,27 +40,21 @@ pub(crate) fn read(path: &Path) -> io::Result<Output> {
 /// How often what a test prints is copied on.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// Copies what is appended to the file at `path` to standard output, or to standard error, for as long as `work` goes on.
-pub(crate) fn copying<T>(path: &Path, to_stderr: bool, work: impl FnOnce() -> T) -> T {
+/// Copies what is appended to the file to standard output, or to standard error, for as long as `work` goes on.
+pub(crate) fn copying<T>(mut file: File, to_stderr: bool, work: impl FnOnce() -> T) -> T {
     thread::scope(|scope| {
         let (done, wait) = mpsc::channel::<()>();
         scope.spawn(move || {
-            let mut file = None;
             loop {
                 let last = wait.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Timeout);
-                if file.is_none() {
-                    file = File::open(path).ok();
-                }
-                if let Some(file) = &mut file {
-                    let mut bytes = Vec::new();
-                    // Showing is a service: a closed terminal must not fail the test.
-                    let _ = file.read_to_end(&mut bytes);
-                    let _ = if to_stderr {
-                        io::stderr().write_all(&bytes)
-                    } else {
-                        io::stdout().write_all(&bytes)
-                    };
-                }
+                let mut bytes = Vec::new();
+                // Showing is a service: a closed terminal must not fail the test.
+                let _ = file.read_to_end(&mut bytes);
+                let _ = if to_stderr {
+                    io::stderr().write_all(&bytes)
+                } else {
+                    io::stdout().write_all(&bytes)
+                };
                 if last {
                     break;
                 }
@@ -98,7 +93,12 @@ mod tests {
         text.resize(10 << 20, b'x');
         text.extend_from_slice(b"\nlast\n");
         std::fs::write(&path, &text).unwrap();
-        let output = read(&path).unwrap();
+        let mut file = File::open(&path).unwrap();
+        let all = read(file.try_clone().unwrap(), text.len() as u64).unwrap();
+        file.seek(SeekFrom::Start(6)).unwrap();
+        let part = read(file, text.len() as u64 - 6).unwrap();
+        assert!(part.text.starts_with("xxx") && part.text.ends_with("\nlast\n"));
+        let output = all;
         assert_eq!(output.total_bytes, text.len() as u64);
         assert_eq!(output.omitted_bytes, text.len() as u64 - HEAD - TAIL);
         assert!(output.text.starts_with("first\n"));

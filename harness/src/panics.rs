@@ -2,7 +2,7 @@
 
 use crate::timeline::{Timeline, What};
 use std::any::Any;
-use std::panic::{self, AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::panic::{self, PanicHookInfo};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 
@@ -12,12 +12,18 @@ pub(crate) struct Panics {
     seen: Arc<Mutex<Seen>>,
 }
 
-/// The payload of a panic that only asks whether our hook is still there.
-struct Roll;
+/// What the process calls at a panic.
+type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
+
+/// What tells a hook from all others: ours holds something, so no other is at the same place.
+fn address(hook: &Hook) -> usize {
+    std::ptr::from_ref(&**hook).cast::<()>().addr()
+}
 
 #[derive(Debug, Default)]
 struct Seen {
-    answered: bool,
+    /// The address of our hook.
+    hook: usize,
     declared: Vec<Declared>,
     panics: Vec<Panic>,
 }
@@ -61,11 +67,7 @@ impl Panics {
     pub(crate) fn install(&self, timeline: Timeline) {
         let panics = self.clone();
         let print = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if info.payload().is::<Roll>() {
-                panics.with(|seen| seen.answered = true);
-                return;
-            }
+        let hook: Hook = Box::new(move |info| {
             let panic = panics.see(info);
             // Told first: printing takes its time with a backtrace, and the process may not survive it.
             timeline.record_panic(What::Panicked {
@@ -74,7 +76,9 @@ impl Panics {
                 expected: panic.expected,
             });
             print(info);
-        }));
+        });
+        self.with(|seen| seen.hook = address(&hook));
+        panic::set_hook(hook);
     }
 
     /// Puts back the hook that prints, where the process goes on after the test.
@@ -84,9 +88,11 @@ impl Panics {
 
     /// Whether the hook that [`install`](Self::install) set is still the process's: another one would see the panics in its place.
     pub(crate) fn still_watches(&self) -> bool {
-        self.with(|seen| seen.answered = false);
-        let _ = catch_unwind(AssertUnwindSafe(|| panic::panic_any(Roll)));
-        self.with(|seen| seen.answered)
+        // Looking at it means to take it away for a moment.
+        let hook = panic::take_hook();
+        let is_ours = self.with(|seen| seen.hook == address(&hook));
+        panic::set_hook(hook);
+        is_ours
     }
 
     pub(crate) fn declare(&self, message: String, required: bool) {

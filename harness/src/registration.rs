@@ -7,6 +7,7 @@ use crate::test_time::ClockKind;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// The body of a test, as the macro wraps it.
@@ -140,9 +141,14 @@ pub(crate) fn all() -> Vec<&'static TestCase> {
 
 /// The test at exactly this path.
 pub(crate) fn find(path: &str) -> Option<&'static TestCase> {
-    inventory::iter::<TestCase>
-        .into_iter()
-        .find(|test| test.path == path)
+    // Sorted, and no hash map: its keys, once drawn, would be the same in every fork of this process.
+    static BY_PATH: LazyLock<Vec<&'static TestCase>> = LazyLock::new(|| {
+        let mut tests: Vec<_> = inventory::iter::<TestCase>.into_iter().collect();
+        tests.sort_by_key(|test| test.path);
+        tests
+    });
+    let place = BY_PATH.binary_search_by_key(&path, |test| test.path);
+    place.ok().map(|place| BY_PATH[place])
 }
 
 /// An error for each name that more than one of the tests (sorted by name) has: only one of them could be run by it.

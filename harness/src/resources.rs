@@ -17,20 +17,3 @@ pub(crate) fn cpu_time_us() -> Option<u64> {
 pub(crate) fn cpu_time_us() -> Option<u64> {
     None
 }
-
-/// The most memory that was resident at any time, in bytes.
-#[cfg(target_os = "linux")]
-pub(crate) fn peak_memory_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
-}
-
-/// The most memory that was resident at any time, in bytes.
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn peak_memory_bytes() -> Option<u64> {
-    None
-}

@@ -4,7 +4,7 @@
 //! each test that is to run at the same time. A supervisor makes the process of each *test*: by forking, or by starting the binary once
 //! more. The role stands in the first arguments.
 
-use crate::case::CaseDir;
+use crate::case::{Case, SlotDir};
 use crate::confinement::Confinement;
 use crate::isolation::Isolation;
 use serde::{Deserialize, Serialize};
@@ -18,12 +18,12 @@ use std::process::{self, Command};
 const MARK: &str = "__clarity_chaos";
 
 /// What a process was started for, if not as the runner.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Role {
     /// Watches over one test after the other.
     Supervisor(Post),
     /// Runs the test of this case.
-    Test(CaseDir),
+    Test(Box<Case>),
 }
 
 /// What a supervisor needs to know besides its cases.
@@ -31,14 +31,16 @@ pub(crate) enum Role {
 pub(crate) struct Post {
     pub(crate) isolation: Isolation,
     pub(crate) confinement: Confinement,
+    /// The processor for its own steps.
+    pub(crate) processor: Option<usize>,
     /// The folder that the folders of its cases are in.
-    pub(crate) slot: PathBuf,
+    pub(crate) slot: SlotDir,
     /// The folder of the run, above it.
     pub(crate) run: PathBuf,
 }
 
 /// What a supervisor or test is told.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Assignment {
     pub(crate) role: Role,
     /// The process that gave it.
@@ -80,18 +82,33 @@ impl Assignment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::case::CaseSpec;
+    use crate::seed::Seed;
+    use std::time::Duration;
 
     #[test]
     fn a_role_survives_the_command_line() {
-        let case = CaseDir::at("/some \"where\"/case".into());
+        let dir = tempfile::tempdir().unwrap();
+        let slot = SlotDir::create(dir.path(), 7).unwrap();
+        let spec = CaseSpec {
+            name: "m::t".to_owned(),
+            path: "c::m::t".to_owned(),
+            seed: Seed::new(42),
+            timeout: Duration::from_millis(1),
+            grace: Duration::MAX,
+            log: "a \"word\"".to_owned(),
+            sandboxed: true,
+        };
+        let case = Case::create(&slot, spec).unwrap();
         for role in [
             Role::Supervisor(Post {
                 isolation: Isolation::Exec,
                 confinement: Confinement::tightest(),
-                slot: "/run/0".into(),
+                processor: Some(1),
+                slot,
                 run: "/run".into(),
             }),
-            Role::Test(case),
+            Role::Test(Box::new(case)),
         ] {
             let command = role.clone().command().unwrap();
             let words = command.get_args().map(ToOwned::to_owned);

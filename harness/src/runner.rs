@@ -1,7 +1,7 @@
 //! A whole run: read the command line, select, run each case, report, conclude.
 
 use crate::attempt::Attempts;
-use crate::case;
+use crate::case::{self, SlotDir};
 use crate::cli::{NoTests, Options, SeedChoice};
 use crate::history::History;
 use crate::interruption::Interruption;
@@ -162,7 +162,9 @@ impl Run {
                 seed,
                 isolation,
                 slots,
-                dir: dir.path().to_owned(),
+                guests: (isolation == Isolation::Thread)
+                    .then(|| SlotDir::create(dir.path(), 0))
+                    .transpose()?,
             },
             history,
             interruption,

@@ -3,7 +3,7 @@
 //! A supervisor is started when it is first needed and used again and again. It gets an [`Order`] in a line of its standard input, and gives an
 //! [`Answer`] in a line of its standard output. One that dies takes its case with it, and the next case gets another.
 
-use crate::case::CaseDir;
+use crate::case::{Case, SlotDir};
 use crate::confinement::{self, Confinement};
 use crate::duration::deadline;
 use crate::ending::Ending;
@@ -11,9 +11,8 @@ use crate::isolation::Isolation;
 use crate::order::{Answer, MARK, Order};
 use crate::role::{Post, Role};
 use crate::sandbox::Sandbox;
-use std::fs;
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -65,10 +64,10 @@ impl Slots {
     pub(crate) fn take(&self, sandboxed: bool) -> io::Result<Held<'_>> {
         let free = {
             let mut state = self.state();
-            let place = state
-                .free
-                .iter()
-                .position(|slot| slot.sandboxed == sandboxed);
+            let fits = |slot: &Slot| slot.sandboxed == sandboxed;
+            let near = |slot: &Slot| fits(slot) && slot.processor == bound_processor();
+            let near = state.free.iter().position(near);
+            let place = near.or_else(|| state.free.iter().position(fits));
             place.map(|place| state.free.swap_remove(place))
         };
         let slot = match free {
@@ -100,12 +99,16 @@ impl Slots {
             let closed = sandboxed.then(|| state.confinement.clone());
             (state.started, closed.unwrap_or(Confinement::Open))
         };
-        let folder = self.run.join(number.to_string());
-        fs::create_dir(&folder)?;
+        let folder = SlotDir::create(&self.run, number)?;
+        let processor = match self.isolation {
+            Isolation::Fork => processor_of(number),
+            _ => None,
+        };
         loop {
             let post = Post {
                 isolation: self.isolation,
                 confinement: confinement.clone(),
+                processor,
                 slot: folder.clone(),
                 run: self.run.clone(),
             };
@@ -134,7 +137,7 @@ pub(crate) struct Held<'a> {
 
 impl Held<'_> {
     /// The folder that the case's own is to be in.
-    pub(crate) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &SlotDir {
         &self.slot.folder
     }
 
@@ -153,7 +156,8 @@ impl Held<'_> {
     /// # Errors
     ///
     /// When the supervisor died or has not answered after `patience`.
-    pub(crate) fn run(mut self, case: &CaseDir, patience: Duration) -> io::Result<Ending> {
+    pub(crate) fn run(mut self, case: &Case, patience: Duration) -> io::Result<Ending> {
+        bind(self.slot.processor);
         let orders = Arc::clone(&self.slot.orders);
         self.slots.state().working.push(Arc::clone(&orders));
         let ended = self.order(case, patience);
@@ -167,8 +171,8 @@ impl Held<'_> {
         Ok(ending)
     }
 
-    fn order(&mut self, case: &CaseDir, patience: Duration) -> io::Result<Ending> {
-        self.slot.give(&Order::Run(case.clone()))?;
+    fn order(&mut self, case: &Case, patience: Duration) -> io::Result<Ending> {
+        self.slot.give(&Order::Run(Box::new(case.clone())))?;
         // Whoever interrupted before the order was given has interrupted nobody.
         if self.slots.are_interrupted() {
             self.slot.give(&Order::Interrupt)?;
@@ -185,7 +189,8 @@ impl Held<'_> {
 struct Slot {
     process: Child,
     sandboxed: bool,
-    folder: PathBuf,
+    processor: Option<usize>,
+    folder: SlotDir,
     sandbox: Sandbox,
     orders: Arc<Mutex<Orders>>,
     answers: BufReader<ChildStdout>,
@@ -209,7 +214,7 @@ impl Orders {
 impl Slot {
     /// Starts a supervisor; the inner error is its reason to refuse the post.
     fn start(post: Post, sandboxed: bool) -> io::Result<Result<Self, String>> {
-        let folder = post.slot.clone();
+        let (folder, processor) = (post.slot.clone(), post.processor);
         let mut command = Role::Supervisor(post).command()?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         #[cfg(unix)]
@@ -222,6 +227,7 @@ impl Slot {
         let answers = process.stdout.take().ok_or_else(missing)?;
         let mut slot = Self {
             sandboxed,
+            processor,
             folder,
             sandbox: confinement::open(),
             orders: Arc::new(Mutex::new(Orders(process.stdin.take()))),
@@ -297,6 +303,22 @@ impl Drop for Slot {
         drop(orders);
         let _ = self.process.wait();
     }
+}
+
+#[cfg(target_os = "linux")]
+use crate::affinity::{bind, bound as bound_processor, processor_of};
+
+#[cfg(not(target_os = "linux"))]
+fn bind(_processor: Option<usize>) {}
+
+#[cfg(not(target_os = "linux"))]
+fn bound_processor() -> Option<usize> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+fn processor_of(_slot: usize) -> Option<usize> {
+    None
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -29,7 +29,7 @@ use linux as platform;
 #[cfg(not(target_os = "linux"))]
 use portable as platform;
 
-use crate::case::{self, CaseDir};
+use crate::case::{self, Case};
 use crate::confinement::{Enclosed, enclose};
 use crate::duration::deadline;
 use crate::order::{Answer, MARK, Order};
@@ -50,7 +50,7 @@ const RUNNER_LOST: u8 = 3;
 /// When a test's process cannot be started, or the runner not be understood.
 pub(crate) fn serve(post: &Post) -> io::Result<ExitCode> {
     crate::descriptors::close_inherited();
-    let enclosed = match enclose(&post.confinement, &post.slot) {
+    let enclosed = match enclose(&post.confinement, post.slot.root()) {
         Ok(enclosed) => enclosed,
         Err(error) => {
             answer(&Answer::Refused(error.to_string()))?;
@@ -60,7 +60,7 @@ pub(crate) fn serve(post: &Post) -> io::Result<ExitCode> {
     let code = match enclosed {
         Enclosed::Outside(code) => u8::try_from(code).unwrap_or(u8::MAX),
         Enclosed::Inside(inside) => {
-            let mut supervisor = platform::Supervisor::new(post.isolation, inside.private)?;
+            let mut supervisor = platform::Supervisor::new(post, inside.private)?;
             answer(&Answer::Ready(inside.sandbox))?;
             let parted = match obey(&mut supervisor) {
                 // Another supervisor of a runner that is gone may have removed what this one was working with.
@@ -102,8 +102,7 @@ fn obey(supervisor: &mut platform::Supervisor) -> io::Result<bool> {
             Order::Interrupt => continue,
             Order::Farewell => return Ok(true),
         };
-        let spec = case.read_spec()?;
-        let Some(ending) = supervisor.supervise(&case, &spec)? else {
+        let Some(ending) = supervisor.supervise(&case)? else {
             break;
         };
         let retires = ending.retires;
@@ -124,17 +123,14 @@ fn answer(answer: &Answer) -> io::Result<()> {
 }
 
 /// The file that takes what the test prints.
-fn output(case: &CaseDir) -> io::Result<File> {
-    File::options()
-        .append(true)
-        .create_new(true)
-        .open(case.output())
+fn output(case: &Case) -> io::Result<File> {
+    File::options().append(true).open(case.output())
 }
 
 /// Starts the test binary again as the test of this case.
-fn execute(case: &CaseDir) -> io::Result<Child> {
+fn execute(case: &Case) -> io::Result<Child> {
     let output = output(case)?;
-    let mut command = Role::Test(case.clone()).command()?;
+    let mut command = Role::Test(Box::new(case.clone())).command()?;
     command
         .env("TMPDIR", case.tmp()) // and on Windows:
         .env("TMP", case.tmp())

@@ -1,12 +1,18 @@
 //! The process of one test: sets everything up, runs the body on a fresh thread, tells how it ended.
 
-use crate::audit::Audit;
-use crate::case::{CaseDir, CaseSpec};
+#[cfg(target_os = "linux")]
+use crate::affinity;
+use crate::audit::{self, Audit};
+use crate::case::Case;
+#[cfg(target_os = "linux")]
+use crate::case::CaseSpec;
 use crate::clock::Clock;
 use crate::confinement;
 use crate::context::Context;
 use crate::end_request::{EndRequest, Woken};
 use crate::fault::FaultLog;
+#[cfg(target_os = "linux")]
+use crate::fork::has_other_threads;
 use crate::limits;
 use crate::logs;
 use crate::outcome::{Outcome, Skipped};
@@ -19,16 +25,40 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
+/// Does once, in a process that will be forked for each test, what each of them would otherwise do anew: a page that the fork finds touched already costs it nothing.
+/// What it does must leave nothing behind but memory, and the descriptors that Tokio keeps.
+///
+/// # Errors
+///
+/// When there is no room for a thread.
+#[cfg(target_os = "linux")]
+pub(crate) fn rehearse(spec: &CaseSpec) -> io::Result<()> {
+    logs::subscribe(&spec.log)?;
+    audit::make_lasting_descriptors();
+    registration::find(&spec.path);
+    // The C library keeps the stack of a thread that has ended, and its part of the heap, for the next one; which takes another way through it.
+    for _ in 0..2 {
+        thread::Builder::new()
+            .spawn(|| ())?
+            .join()
+            .map_err(|_payload| io::Error::other("a thread that does nothing has panicked"))?;
+    }
+    // It has ended for us a moment before it has for the kernel, and a process with threads cannot be forked.
+    while has_other_threads() {
+        thread::yield_now();
+    }
+    Ok(())
+}
+
 /// Runs the case in this folder, in this process, which is its own, and gives the code to exit with.
 ///
 /// # Errors
 ///
 /// When the case cannot even begin; what the test does is on the timeline instead.
-pub(crate) fn run(case: &CaseDir) -> io::Result<i32> {
-    let spec = case.read_spec()?;
-    let test = find(&spec)?;
-    let setup = Setup::new(test, &spec, case)?;
-    if spec.sandboxed {
+pub(crate) fn run(case: &Case) -> io::Result<i32> {
+    let test = find(&case.spec.path)?;
+    let setup = Setup::new(test, case)?;
+    if case.spec.sandboxed {
         confinement::enter_case(case)?;
     }
     let request = EndRequest::listen()?;
@@ -40,20 +70,19 @@ pub(crate) fn run(case: &CaseDir) -> io::Result<i32> {
 /// # Errors
 ///
 /// As [`run`].
-pub(crate) fn run_as_guest(case: &CaseDir) -> io::Result<i32> {
-    let spec = case.read_spec()?;
-    let test = find(&spec)?;
-    let setup = Setup::new(test, &spec, case)?;
+pub(crate) fn run_as_guest(case: &Case) -> io::Result<i32> {
+    let test = find(&case.spec.path)?;
+    let setup = Setup::new(test, case)?;
     let panics = setup.panics.clone();
     let end = setup.run(test, None);
     panics.uninstall();
-    logs::uninstall();
+    logs::send_to(None);
     end.map(exit_code)
 }
 
-fn find(spec: &CaseSpec) -> io::Result<&'static TestCase> {
-    registration::find(&spec.path)
-        .ok_or_else(|| io::Error::other(format!("this binary has no test called `{}`", spec.path)))
+fn find(path: &str) -> io::Result<&'static TestCase> {
+    registration::find(path)
+        .ok_or_else(|| io::Error::other(format!("this binary has no test called `{path}`")))
 }
 
 fn exit_code(end: BodyEnd) -> i32 {
@@ -73,15 +102,14 @@ struct Setup {
 }
 
 impl Setup {
-    fn new(test: &TestCase, spec: &CaseSpec, case: &CaseDir) -> io::Result<Self> {
+    fn new(test: &TestCase, case: &Case) -> io::Result<Self> {
+        let spec = &case.spec;
         let time = TestTime::new(test.clock());
         let timeline = Timeline::create(&case.timeline(), time.clone())?;
         let panics = Panics::default();
         panics.install(timeline.clone());
-        logs::install(
-            timeline.clone(),
-            spec.log.parse().map_err(io::Error::other)?,
-        );
+        logs::subscribe(&spec.log)?;
+        logs::send_to(Some(timeline.clone()));
         let faults = FaultLog::new(spec.seed, case.dir(), case.undo(), timeline.clone());
         let context = Context::new(
             spec.name.clone(),
@@ -107,6 +135,7 @@ impl Setup {
         let panics = self.panics.clone();
         let working = request.as_ref().map(EndRequest::working).transpose()?;
         let limits = limits::enforce(test.limits())?;
+        audit::make_lasting_descriptors();
         let audit = Audit::begin();
         self.timeline.record(What::Started);
         // Named after the test: its `HashMap`s get keys of their own, its panics a name.
@@ -114,6 +143,8 @@ impl Setup {
             .name(test.name().to_owned())
             .spawn(move || {
                 let _working = working;
+                #[cfg(target_os = "linux")]
+                affinity::unbind();
                 catch_unwind(AssertUnwindSafe(|| call(body, context, &time)))
                     .map_err(|payload| panics.caught(&*payload))
             })?;
@@ -140,7 +171,6 @@ impl Setup {
         self.timeline.record(What::Finished {
             end: end.clone(),
             cpu_us: resources::cpu_time_us(),
-            peak_memory_bytes: resources::peak_memory_bytes(),
             omitted: 0, // the timeline knows
         });
         Ok(end)

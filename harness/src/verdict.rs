@@ -266,7 +266,7 @@ mod tests {
 
     fn told(end: BodyEnd) -> Vec<Event> {
         let json = serde_json::json!({ "at_us": 1, "thread": "t", "event": "finished",
-            "end": end, "cpu_us": null, "peak_memory_bytes": null });
+            "end": end, "cpu_us": null });
         vec![serde_json::from_value(json).unwrap()]
     }
 

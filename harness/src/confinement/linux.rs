@@ -2,7 +2,7 @@
 
 use super::rules::Version;
 use super::{Confinement, Namespaces, capabilities, mounts, readable, rules, system};
-use crate::case::CaseDir;
+use crate::case::Case;
 use crate::fork::fork;
 use crate::sandbox::{Enforcement, Sandbox};
 use rustix::io::Errno;
@@ -176,7 +176,7 @@ fn sandbox(
 /// # Errors
 ///
 /// When the kernel refuses; then the test must not run.
-pub(crate) fn enter_case(case: &CaseDir) -> io::Result<()> {
+pub(crate) fn enter_case(case: &Case) -> io::Result<()> {
     let also: Vec<PathBuf> = profile_folder().collect();
     rules::enter_case(case, &also)
 }

@@ -1,7 +1,7 @@
 //! No walls: systems other than Linux.
 
 use super::Confinement;
-use crate::case::CaseDir;
+use crate::case::Case;
 use crate::sandbox::Sandbox;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -39,6 +39,6 @@ pub(crate) fn enclose(confinement: &Confinement, _slot: &Path) -> io::Result<Enc
     })))
 }
 
-pub(crate) fn enter_case(_case: &CaseDir) -> io::Result<()> {
+pub(crate) fn enter_case(_case: &Case) -> io::Result<()> {
     Ok(())
 }

@@ -4,7 +4,7 @@
 
 use super::mounts::SHARED_MEMORY;
 use super::readable;
-use crate::case::CaseDir;
+use crate::case::Case;
 use landlock::{
     ABI, Access as _, AccessFs, LandlockStatus, PathBeneath, PathFd, RestrictionStatus, Ruleset,
     RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
@@ -81,10 +81,11 @@ pub(super) fn enter_slot(writable: &[PathBuf]) -> Result<Version, String> {
 }
 
 /// Narrows what this process may write to the folders of its case, and whom it may signal to itself and what it starts.
-pub(super) fn enter_case(case: &CaseDir, also: &[PathBuf]) -> io::Result<()> {
+pub(super) fn enter_case(case: &Case, also: &[PathBuf]) -> io::Result<()> {
     let write = AccessFs::from_write(NEWEST);
     let failed = |error: &dyn std::fmt::Display| io::Error::other(format!("Landlock: {error}"));
-    let folders = [case.dir(), case.tmp(), case.undo()]
+    // All devices here: the layer above knows which.
+    let folders = [case.root(), case.tmp(), PathBuf::from("/dev")]
         .map(PathFd::new)
         .into_iter()
         .collect::<Result<Vec<_>, _>>()
@@ -98,7 +99,6 @@ pub(super) fn enter_case(case: &CaseDir, also: &[PathBuf]) -> io::Result<()> {
             rules = rules.add_rule(PathBeneath::new(folder, write))?;
         }
         rules
-            .add_rules(path_beneath_rules(devices(), write))?
             .add_rules(path_beneath_rules(also, write))?
             .restrict_self()?;
         Ok(())

@@ -39,9 +39,12 @@ impl Fault for Delete {
 
     fn apply(&self, _plan: &Gone, scratch: &Path) -> Result<Undo, FaultError> {
         // Moved aside rather than unlinked: it comes back as it was, with owner, mode, times and links.
-        let aside = tempfile::Builder::new()
-            .prefix("deleted-")
-            .tempdir_in(scratch)
+        let aside = fs::create_dir_all(scratch)
+            .and_then(|()| {
+                tempfile::Builder::new()
+                    .prefix("deleted-")
+                    .tempdir_in(scratch)
+            })
             .map_err(FaultError::file("make a folder in", scratch))?
             .keep()
             .join("entry");

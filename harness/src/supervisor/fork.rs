@@ -4,11 +4,13 @@
     reason = "the environment of what was forked, and what it used"
 )]
 
-use crate::case::CaseDir;
+use crate::case::Case;
 use crate::ending::{Exit, Usage};
 use crate::fork::fork;
 use crate::test_process;
-use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal, setsid};
+use rustix::process::{
+    Pid, Signal, getpid, getppid, getsid, set_parent_process_death_signal, setpgid, setsid,
+};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use std::fs::File;
 use std::io;
@@ -18,7 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{self, ExitStatus};
 
 /// Forks a process that runs the test of this case, and gives its number.
-pub(super) fn test(case: &CaseDir, output: File) -> io::Result<Pid> {
+pub(super) fn test(case: &Case, output: File) -> io::Result<Pid> {
     let supervisor = getpid();
     if let Some(child) = fork()? {
         return Ok(child);
@@ -37,18 +39,29 @@ pub(super) fn test(case: &CaseDir, output: File) -> io::Result<Pid> {
     process::exit(code)
 }
 
-fn become_test(case: &CaseDir, output: File, supervisor: Pid) -> io::Result<i32> {
+fn become_test(case: &Case, output: File, supervisor: Pid) -> io::Result<i32> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if getppid() != Some(supervisor) {
         return Err(io::Error::other("the supervisor of this test is gone"));
     }
-    setsid()?;
+    // Away from the terminal of the runner, and the supervisor's signals.
+    if getsid(None)? == supervisor {
+        setpgid(None, None)?;
+    } else {
+        setsid()?;
+    }
     dup2_stdin(File::open("/dev/null")?)?;
     dup2_stdout(&output)?;
     dup2_stderr(output)?;
-    // SAFETY: this process has one thread still, so nobody reads the environment meanwhile.
-    unsafe { std::env::set_var("TMPDIR", case.tmp()) };
     test_process::run(case)
+}
+
+/// Prepares this process for forks that run tests.
+pub(super) fn prepare(case: &Case) -> io::Result<()> {
+    // The same for all cases of a slot.
+    // SAFETY: a supervisor has one thread, so nobody reads the environment meanwhile; threads before `main` rule out forks.
+    unsafe { std::env::set_var("TMPDIR", case.tmp()) };
+    test_process::rehearse(&case.spec)
 }
 
 /// Waits for a child of this process that has ended or is about to, and gives what it and the children that it had waited for used.

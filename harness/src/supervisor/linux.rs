@@ -3,18 +3,20 @@
 use super::orders::Orders;
 use super::processes::{descendants, processes};
 use super::{fork, threads};
-use crate::case::{self, CaseDir, CaseSpec};
+use crate::affinity;
+use crate::case::{self, Case};
 use crate::duration::deadline;
 use crate::ending::{Cut, Ending};
 use crate::fork::has_other_threads;
 use crate::isolation::Isolation;
 use crate::order::Order;
+use crate::role::Post;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, kill_process_group, pidfd_open,
-    wait,
+    setsid, wait,
 };
 use std::fs;
 use std::io;
@@ -35,14 +37,20 @@ pub(super) struct Supervisor {
     orders: Orders,
     /// Folders that only this supervisor's tests can see, and that are empty between them.
     private: Vec<PathBuf>,
+    /// Whether it is ready to be forked for tests.
+    prepared: bool,
 }
 
 impl Supervisor {
-    pub(super) fn new(isolation: Isolation, private: Vec<PathBuf>) -> io::Result<Self> {
+    pub(super) fn new(post: &Post, private: Vec<PathBuf>) -> io::Result<Self> {
+        affinity::bind(post.processor);
+        // So that its tests need not make one each. It may lead a process group already, and then cannot.
+        let _ = setsid();
         Ok(Self {
-            isolation,
+            isolation: post.isolation,
             orders: Orders::default(),
             private,
+            prepared: false,
         })
     }
 
@@ -60,31 +68,40 @@ impl Supervisor {
     }
 
     /// Runs a case to its end; `None` when the runner went away first.
-    pub(super) fn supervise(
-        &mut self,
-        case: &CaseDir,
-        spec: &CaseSpec,
-    ) -> io::Result<Option<Ending>> {
+    pub(super) fn supervise(&mut self, case: &Case) -> io::Result<Option<Ending>> {
         let began = Instant::now();
         // A library can start threads before `main`; locks that they hold would stay locked in a fork.
         let isolation = match self.isolation {
-            Isolation::Fork if has_other_threads() => Isolation::Exec,
+            Isolation::Fork if !self.prepared && has_other_threads() => Isolation::Exec,
             isolation => isolation,
         };
         let test = match isolation {
-            Isolation::Exec => Pid::from_child(&super::execute(case)?),
-            _ => fork::test(case, super::output(case)?)?,
+            Isolation::Exec => {
+                affinity::unbind();
+                Pid::from_child(&super::execute(case)?)
+            }
+            _ => {
+                if !self.prepared {
+                    fork::prepare(case)?;
+                    self.prepared = true;
+                }
+                fork::test(case, super::output(case)?)?
+            }
         };
         let pidfd = pidfd_open(test, PidfdFlags::empty())?;
 
-        let mut woken = self.wait_for(&pidfd, deadline(spec.timeout))?;
+        let mut woken = self.wait_for(&pidfd, deadline(case.spec.timeout))?;
         let cut = match woken {
             Woken::Deadline => Some(Cut::TimedOut),
             Woken::Interrupted => Some(Cut::Interrupted),
             Woken::TestEnded | Woken::RunnerGone => None,
         };
         let mut hung = Vec::new();
-        let grace = deadline(if cut.is_some() { spec.grace } else { SETTLE });
+        let grace = deadline(if cut.is_some() {
+            case.spec.grace
+        } else {
+            SETTLE
+        });
         if cut.is_some() {
             hung = threads::look(test);
             let _ = kill_process_group(test, Signal::TERM); // fails when it has just ended

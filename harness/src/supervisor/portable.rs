@@ -1,11 +1,12 @@
 //! Supervision where there is no subreaper: the test's process, and what its process group (Unix) or
 //! process tree (Windows) still tells, can be ended; a daemon escapes.
 
-use crate::case::{CaseDir, CaseSpec};
+use crate::case::Case;
 use crate::duration::deadline;
 use crate::ending::{Cut, Ending, Exit};
 use crate::isolation::Isolation;
 use crate::order::Order;
+use crate::role::Post;
 use std::io;
 use std::path::PathBuf;
 use std::process::Child;
@@ -29,10 +30,11 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
-    pub(super) fn new(isolation: Isolation, _private: Vec<PathBuf>) -> io::Result<Self> {
-        if isolation != Isolation::Exec {
+    pub(super) fn new(post: &Post, _private: Vec<PathBuf>) -> io::Result<Self> {
+        if post.isolation != Isolation::Exec {
             return Err(io::Error::other(format!(
-                "the {isolation} isolation does not exist on this system; use --isolation exec"
+                "the {} isolation does not exist on this system; use --isolation exec",
+                post.isolation
             )));
         }
         let (sender, orders) = mpsc::channel();
@@ -70,11 +72,8 @@ impl Supervisor {
     }
 
     /// Runs a case to its end; `None` when the runner went away first.
-    pub(super) fn supervise(
-        &mut self,
-        case: &CaseDir,
-        spec: &CaseSpec,
-    ) -> io::Result<Option<Ending>> {
+    pub(super) fn supervise(&mut self, case: &Case) -> io::Result<Option<Ending>> {
+        let spec = &case.spec;
         let gone = || self.runner_gone.load(Ordering::Acquire);
         let began = Instant::now();
         let mut test = super::execute(case)?;

@@ -6,24 +6,26 @@ use std::collections::HashSet;
 use std::io::Read as _;
 use std::{env, io, thread};
 
-/// A thread of its own, named after the test; temporary files in the case's folder; nothing on standard input.
+/// A thread of its own, named after the test; temporary files in the slot's folder, none before its own; nothing on standard input.
 #[chaos]
 fn are_the_tests_own(cx: Context) -> Result {
     assert_eq!(
         thread::current().name(),
         Some("surroundings::are_the_tests_own")
     );
-    let case = cx
+    let slot = cx
         .dir()
-        .parent()
-        .ok_or("the directory is in the case's folder")?;
+        .ancestors()
+        .nth(2)
+        .ok_or("the directory is in the case's folder, and that in the slot's")?;
     assert!(
-        env::temp_dir().starts_with(case),
+        env::temp_dir().starts_with(slot),
         "{}",
         env::temp_dir().display()
     );
     assert_eq!(io::stdin().read(&mut [0])?, 0);
     assert_eq!(cx.dir().read_dir()?.count(), 0);
+    assert_eq!(env::temp_dir().read_dir()?.count(), 0);
     #[cfg(target_os = "linux")]
     {
         let main_thread = std::process::id().to_string();
