@@ -133,10 +133,11 @@ impl Setup {
     fn run(self, test: &'static TestCase, mut request: Option<EndRequest>) -> io::Result<BodyEnd> {
         let (body, context, time) = (test.body(), self.context.clone(), self.time.clone());
         let panics = self.panics.clone();
+        audit::make_lasting_descriptors();
+        // Before anything that is gone again by the end: its place must not hide what was left.
+        let audit = Audit::begin();
         let working = request.as_ref().map(EndRequest::working).transpose()?;
         let limits = limits::enforce(test.limits())?;
-        audit::make_lasting_descriptors();
-        let audit = Audit::begin();
         self.timeline.record(What::Started);
         // Named after the test: its `HashMap`s get keys of their own, its panics a name.
         let thread = thread::Builder::new()

@@ -2,6 +2,7 @@
 
 use super::processes::descendants;
 use crate::hung::HungThread;
+use crate::sockets;
 use rustix::process::Pid;
 use std::fs;
 use std::path::Path;
@@ -18,7 +19,12 @@ pub(super) fn look(test: Pid) -> Vec<HungThread> {
         let command = (process.pid != test).then(|| process.command_line());
         let folder = format!("/proc/{}/task", process.pid.as_raw_nonzero());
         let tasks = fs::read_dir(folder).into_iter().flatten().flatten();
-        let mut tasks: Vec<_> = tasks.map(|task| task.path()).collect();
+        // The main thread of the test's own process is the harness's, and waits for the test's.
+        let own = (process.pid == test).then(|| test.as_raw_nonzero().to_string());
+        let mut tasks: Vec<_> = tasks
+            .map(|task| task.path())
+            .filter(|task| task.file_name().and_then(|name| name.to_str()) != own.as_deref())
+            .collect();
         tasks.sort();
         tasks
             .into_iter()
@@ -60,7 +66,7 @@ fn system_call(line: &str, task: &Path) -> Option<String> {
         .and_then(|word| u32::from_str_radix(word.trim_start_matches("0x"), 16).ok())
         .and_then(|descriptor| fs::read_link(task.join(format!("fd/{descriptor}"))).ok());
     Some(match about {
-        Some(about) => format!("{call} of {}", about.display()),
+        Some(about) => format!("{call} of {}", sockets::describe(&about.to_string_lossy())),
         None => call.to_string(),
     })
 }

@@ -224,3 +224,14 @@ fn in_effect_when_killed(cx: Context) -> Result {
     let _flip = cx.inject(BitFlip::in_file(PathBuf::from(path)))?;
     std::process::abort();
 }
+
+/// A file outside is damaged, and the test hangs until somebody ends it.
+#[chaos]
+fn hangs_with_damage(cx: Context) -> Result {
+    let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
+    let _flip = cx.inject(BitFlip::in_file(PathBuf::from(path)))?;
+    cx.note("hanging with damage");
+    loop {
+        std::thread::park();
+    }
+}

@@ -3,6 +3,12 @@
 mod clocks;
 mod endings;
 mod faults;
+#[cfg(target_os = "linux")]
+mod hangs;
+#[cfg(target_os = "linux")]
+mod leaks;
+#[cfg(target_os = "linux")]
+mod limits;
 mod panics;
 mod processes;
 mod surroundings;

@@ -30,11 +30,18 @@ const SANDBOXES: [&str; 2] = ["none", "all"];
 /// Waits until `condition` holds; what never comes fails after a minute.
 #[track_caller]
 fn until(condition: impl Fn() -> bool) {
+    until_or(condition, String::new);
+}
+
+/// The same, with something to tell when it fails.
+#[track_caller]
+fn until_or(condition: impl Fn() -> bool, tell: impl Fn() -> String) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !condition() {
         assert!(
             Instant::now() < deadline,
-            "it has not come true within a minute"
+            "it has not come true within a minute: {}",
+            tell()
         );
         thread::sleep(Duration::from_millis(5));
     }
@@ -195,6 +202,16 @@ fn helpers_of_a_hung_test_are_asked_politely_first() {
     }
 }
 
+/// All that is below a folder, a line each.
+fn list(folder: &Path) -> String {
+    let mut listed = String::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        listed.push_str(&format!("{}\n", entry.path().display()));
+        listed.push_str(&list(&entry.path()));
+    }
+    listed
+}
+
 /// Signals that end the runner, at moments that the loop's number spreads over its life.
 #[test]
 fn a_runner_that_is_ended_at_any_moment_leaves_no_folder() {
@@ -216,7 +233,15 @@ fn a_runner_that_is_ended_at_any_moment_leaves_no_folder() {
             .status();
         runner.wait().unwrap();
         // Killed before it had anybody to clean up after it, it leaves a folder, which the next run removes.
-        suite.run(["tags::model"]);
-        until(|| is_empty(&suite.tmp()));
+        let next = suite.run(["tags::model"]);
+        let all_gone = || is_empty(&suite.tmp());
+        let told = || {
+            format!(
+                "{signal} after {round} ms: {}\n{}",
+                list(&suite.tmp()),
+                next.stderr
+            )
+        };
+        until_or(all_gone, told);
     }
 }

@@ -4,6 +4,14 @@ mod clocks;
 #[cfg(target_os = "linux")]
 mod containment;
 mod faults;
+#[cfg(target_os = "linux")]
+mod hangs;
+#[cfg(unix)]
+mod interruption;
+#[cfg(target_os = "linux")]
+mod leaks;
+#[cfg(target_os = "linux")]
+mod limits;
 mod reports;
 mod seeds;
 mod selection;

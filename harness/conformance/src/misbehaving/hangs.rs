@@ -1,0 +1,54 @@
+//! Tests that hang, each in another way.
+
+use clarity_chaos::{Context, Result, chaos};
+use std::io::Read as _;
+use std::net::TcpListener;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// Waits for a connection that nobody makes.
+#[chaos(timeout = "300ms")]
+fn in_accept() -> Result {
+    TcpListener::bind("127.0.0.1:0")?.accept()?;
+    Ok(())
+}
+
+/// Waits for bytes that nobody writes.
+#[chaos(timeout = "300ms")]
+fn in_read(cx: Context) -> Result {
+    let (mut reader, writer) = std::io::pipe()?;
+    cx.note("reading");
+    reader.read_exact(&mut [0])?;
+    drop(writer);
+    Ok(())
+}
+
+/// Two threads wait for each other's lock.
+#[chaos(timeout = "300ms")]
+fn in_a_deadlock() -> Result {
+    let (left, right) = (Arc::new(Mutex::new(())), Arc::new(Mutex::new(())));
+    let met = Arc::new(std::sync::Barrier::new(2));
+    let other = {
+        let (left, right, met) = (Arc::clone(&left), Arc::clone(&right), Arc::clone(&met));
+        thread::Builder::new()
+            .name("other-side".to_owned())
+            .spawn(move || {
+                let _right = right.lock();
+                met.wait();
+                let _left = left.lock();
+            })?
+    };
+    let _left = left.lock();
+    met.wait();
+    let _right = right.lock();
+    let _ = other.join();
+    Ok(())
+}
+
+/// Waits for a child that sleeps.
+#[chaos(timeout = "300ms")]
+fn in_a_child() -> Result {
+    Command::new("sleep").arg("1000").status()?;
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! Tests that leave something of each kind behind, and tests that only look as if they did.
+
+use clarity_chaos::{Context, Result, chaos};
+use std::fs::File;
+use std::mem;
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// Starts a thread with this name that never ends.
+fn park_a_thread(name: &str) -> Result {
+    let (ready, is_ready) = mpsc::channel();
+    let thread = thread::Builder::new().name(name.to_owned());
+    thread.spawn(move || {
+        let _ = ready.send(());
+        loop {
+            thread::park();
+        }
+    })?;
+    is_ready.recv()?;
+    Ok(())
+}
+
+/// A thread is still running when the test ends.
+#[chaos(non_destructive)]
+fn a_thread() -> Result {
+    park_a_thread("left-running")
+}
+
+/// A blocking task is still running when the runtime is gone.
+#[chaos(non_destructive)]
+async fn a_blocking_task() -> Result {
+    let (ready, is_ready) = tokio::sync::oneshot::channel();
+    tokio::task::spawn_blocking(move || {
+        let _ = ready.send(());
+        loop {
+            thread::park();
+        }
+    });
+    is_ready.await?;
+    Ok(())
+}
+
+/// A file is open for ever.
+#[chaos(non_destructive)]
+fn a_file_descriptor(cx: Context) -> Result {
+    mem::forget(File::create(cx.dir().join("left open"))?);
+    Ok(())
+}
+
+/// A port is bound for ever.
+#[chaos(non_destructive)]
+fn a_listener(cx: Context) -> Result {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    cx.note(listener.local_addr()?);
+    mem::forget(listener);
+    Ok(())
+}
+
+/// A pair of sockets is open for ever.
+#[chaos(non_destructive)]
+fn a_socket_pair() -> Result {
+    mem::forget(UnixStream::pair()?);
+    Ok(())
+}
+
+/// A temporary file stays.
+#[chaos(non_destructive)]
+fn a_temporary_file() -> Result {
+    File::create(std::env::temp_dir().join("left-behind"))?;
+    Ok(())
+}
+
+/// A temporary folder stays, with a folder in it that nobody may enter.
+#[chaos(non_destructive)]
+fn a_temporary_folder() -> Result {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = std::env::temp_dir().join("left-behind/locked");
+    std::fs::create_dir_all(&folder)?;
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o000))?;
+    Ok(())
+}
+
+/// Shared memory stays.
+#[chaos(non_destructive)]
+fn shared_memory() -> Result {
+    File::create("/dev/shm/left-behind")?;
+    Ok(())
+}
+
+/// One of everything, and the test never promised otherwise.
+#[chaos]
+fn everything_and_may(cx: Context) -> Result {
+    a_thread()?;
+    a_file_descriptor(cx)?;
+    a_temporary_file()
+}
+
+/// Each leak is declared.
+#[chaos(non_destructive)]
+fn declared(cx: Context) -> Result {
+    cx.allow_leak("thread `left-running`");
+    cx.allow_leak("left open");
+    cx.allow_leak("left-behind");
+    everything_and_may(cx)
+}
+
+/// Only one of two threads is declared.
+#[chaos(non_destructive)]
+fn half_declared(cx: Context) -> Result {
+    cx.allow_leak("thread `left-running`");
+    park_a_thread("left-running")?;
+    park_a_thread("another")
+}
+
+/// Everything is used, and nothing is left: threads, descriptors, children, temporary files, runtimes.
+#[chaos(non_destructive)]
+fn nothing(cx: Context) -> Result {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let worker = thread::spawn(move || listener.accept().map(drop));
+    drop(std::net::TcpStream::connect(address)?);
+    worker.join().map_err(|_| "the worker has panicked")??;
+    // Told to end, and not waited for.
+    let (end, ended) = mpsc::channel::<()>();
+    thread::spawn(move || ended.recv());
+    drop(end);
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        let _unused = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Ok::<_, std::io::Error>(())
+    })?;
+    drop(runtime);
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::copy(file.path(), cx.dir().join("a copy, which may stay"))?;
+    drop(file);
+    let ran = Command::new("true").status()?;
+    assert!(ran.success());
+    Ok(())
+}
+
+/// The same in an async test.
+#[chaos(non_destructive)]
+async fn nothing_async() -> Result {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    // It runs until the runtime is gone.
+    tokio::spawn(async move {
+        loop {
+            let _ = listener.accept().await;
+        }
+    });
+    drop(tokio::net::TcpStream::connect(address).await?);
+    tokio::task::spawn_blocking(|| ()).await?;
+    Ok(())
+}
+
+/// And under a clock that stands still.
+#[chaos(non_destructive, clock = "manual")]
+async fn nothing_manual() -> Result {
+    let _listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! Ctrl-C: all that runs ends, what was done is reported.
+
+use crate::suite;
+use clarity_chaos::{Verdict, What};
+use std::fs;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+#[test]
+fn an_interrupted_run_ends_its_tests_and_reports_what_was_done() {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let suite = suite();
+        let report = suite.tmp().join("report.xml");
+        let file = suite.tmp().join("outside");
+        fs::write(&file, "outside of the test's folder").unwrap();
+        // In the order of their names: one that passes, one that hangs with a fault in effect, and one for which there is no time.
+        let runner = suite
+            .command()
+            .args(["--exact", "endings::passes", "faults::hangs_with_damage"])
+            .args(["tags::model", "--test-threads", "1"])
+            .args(["--junit", report.to_str().unwrap()])
+            .env("MISBEHAVING_FILE", &file)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        while !suite.is_told("hanging with damage") {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let pid = runner.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([signal, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let output = runner.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(code));
+        assert_eq!(suite.processes(), []);
+
+        let records = suite.records();
+        assert_eq!(records["endings::passes"].verdict, Verdict::Passed);
+        let interrupted = &records["faults::hangs_with_damage"];
+        assert_eq!(interrupted.verdict, Verdict::Interrupted);
+        assert!(
+            interrupted
+                .timeline
+                .iter()
+                .any(|event| event.what == What::AskedToEnd)
+        );
+        assert_eq!(interrupted.faults_in_effect().count(), 0);
+        assert_eq!(
+            fs::read_to_string(&file).unwrap(),
+            "outside of the test's folder"
+        );
+        assert!(!records.contains_key("tags::model"), "it has run");
+        let report = fs::read_to_string(report).unwrap();
+        assert!(report.contains(r#"tests="2""#), "{report}");
+        assert!(report.contains("interrupted"), "{report}");
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(told.contains("1 passed; 1 failed; 1 ignored"), "{told}");
+    }
+}
