@@ -83,7 +83,9 @@ impl Confinement {
             Namespaces::None => return None,
         };
         let mut refusals = refusals.clone();
-        refusals.push(refusal);
+        if !refusals.contains(&refusal) {
+            refusals.push(refusal);
+        }
         Some(Self::Closed {
             namespaces,
             refusals,

@@ -58,10 +58,14 @@ pub(crate) fn enclose(confinement: &Confinement, slot: &Path) -> io::Result<Encl
         Some(child) => Ok(Enclosed::Outside(wait_for(child)?)),
         None => {
             set_parent_process_death_signal(Some(Signal::KILL))?;
-            let sandbox = enter_inner(*namespaces, refusals, slot)?;
+            let writable: Vec<PathBuf> = [slot.to_owned()]
+                .into_iter()
+                .chain(profile_folder())
+                .collect();
+            let sandbox = enter_inner(*namespaces, refusals, &writable)?;
             let private = match namespaces {
                 Namespaces::None => None,
-                _ => mounts::shared_memory(),
+                _ => mounts::shared_memory(&writable),
             };
             Ok(Enclosed::Inside(Box::new(Inside {
                 sandbox,
@@ -82,7 +86,7 @@ fn enter_outer(namespaces: Namespaces) -> io::Result<()> {
         Namespaces::None => return Ok(()),
     };
     let (user, group) = (getuid().as_raw(), getgid().as_raw());
-    system::unshare(flags).map_err(told("make namespaces"))?;
+    system::unshare(flags).map_err(no_namespaces(flags))?;
     if flags.contains(UnshareFlags::NEWUSER) {
         fs::write("/proc/self/setgroups", "deny").map_err(told("give up setgroups"))?;
         fs::write("/proc/self/uid_map", format!("{user} {user} 1"))
@@ -94,11 +98,11 @@ fn enter_outer(namespaces: Namespaces) -> io::Result<()> {
 }
 
 /// All the rest, which the enclosed process does itself.
-fn enter_inner(namespaces: Namespaces, refusals: &[String], slot: &Path) -> io::Result<Sandbox> {
-    let writable: Vec<PathBuf> = [slot.to_owned()]
-        .into_iter()
-        .chain(profile_folder())
-        .collect();
+fn enter_inner(
+    namespaces: Namespaces,
+    refusals: &[String],
+    writable: &[PathBuf],
+) -> io::Result<Sandbox> {
     let own_users = matches!(namespaces, Namespaces::All | Namespaces::WithoutProcesses);
     let own_processes = matches!(namespaces, Namespaces::All | Namespaces::WithoutUsers);
     if own_users {
@@ -111,11 +115,11 @@ fn enter_inner(namespaces: Namespaces, refusals: &[String], slot: &Path) -> io::
         let sockets = mounts::sockets();
         let needed: Vec<PathBuf> = readable::needed().collect();
         let flags = UnshareFlags::NEWNS | UnshareFlags::NEWNET | UnshareFlags::NEWIPC;
-        system::unshare(flags).map_err(told("make namespaces"))?;
-        mounts::seal(&writable, &needed, &sockets, own_processes)?;
+        system::unshare(flags).map_err(no_namespaces(flags))?;
+        mounts::seal(writable, &needed, &sockets, own_processes)?;
         system::bring_up_loopback().map_err(told("bring up loopback"))?;
     }
-    let landlock = rules::enter_slot(&writable);
+    let landlock = rules::enter_slot(writable);
     capabilities::drop_all().map_err(told("drop capabilities"))?;
     if !own_processes {
         set_child_subreaper(Some(getpid()))?;
@@ -129,7 +133,7 @@ fn sandbox(
     refusals: &[String],
     landlock: Result<Version, String>,
 ) -> Sandbox {
-    let refused = refusals.join(", then ");
+    let refused = refusals.join("; and ");
     let read_only = namespaces != Namespaces::None;
     let own_processes = matches!(namespaces, Namespaces::All | Namespaces::WithoutUsers);
     let of_namespace = |there: bool, by: &str| {
@@ -206,6 +210,36 @@ fn wait_for(child: Pid) -> io::Result<i32> {
             Ok(None) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+/// Says which namespaces were refused, and what the system means by that.
+fn no_namespaces(flags: UnshareFlags) -> impl Fn(io::Error) -> io::Error {
+    let kinds = [
+        (UnshareFlags::NEWUSER, "user"),
+        (UnshareFlags::NEWPID, "PID"),
+        (UnshareFlags::NEWNS, "mount"),
+        (UnshareFlags::NEWNET, "network"),
+        (UnshareFlags::NEWIPC, "IPC"),
+    ];
+    let wanted: Vec<&str> = kinds
+        .into_iter()
+        .filter(|(flag, _)| flags.contains(*flag))
+        .map(|(_, name)| name)
+        .collect();
+    move |error| {
+        let meaning = match Errno::from_io_error(&error) {
+            Some(Errno::NOSPC) => {
+                "the limit below /proc/sys/user is reached, or they are switched off there"
+            }
+            Some(Errno::PERM) => "this user, or this container, may not make them",
+            Some(Errno::INVAL) => {
+                "a thread was started before `main`, or the kernel does not have them"
+            }
+            _ => "",
+        };
+        let told = format!("no {} namespaces: {error}; {meaning}", wanted.join(", "));
+        io::Error::new(error.kind(), told)
     }
 }
 

@@ -16,9 +16,11 @@ const SERVICES: [&str; 2] = ["/run", "/var/run"];
 /// Shared memory by name. Inside it is empty and the slot's own.
 pub(super) const SHARED_MEMORY: &str = "/dev/shm";
 
-/// The folder for shared memory, if there is one.
-pub(super) fn shared_memory() -> Option<PathBuf> {
-    fs::canonicalize(SHARED_MEMORY).ok()
+/// The folder for shared memory that a slot has for itself: none where there is none, or where the slot's own folder is in it.
+pub(super) fn shared_memory(writable: &[PathBuf]) -> Option<PathBuf> {
+    let folder = fs::canonicalize(SHARED_MEMORY).ok()?;
+    let is_free = !writable.iter().any(|path| path.starts_with(&folder));
+    is_free.then_some(folder)
 }
 
 /// Makes everything read-only but the folders in `writable`, in the mount namespace of this process, which must be new.
@@ -54,7 +56,7 @@ pub(super) fn seal(
             take_away(socket)?;
         }
     }
-    let shared_memory = shared_memory();
+    let shared_memory = shared_memory(writable);
     if let Some(folder) = &shared_memory {
         cover(folder, "mode=1777")?;
     }
