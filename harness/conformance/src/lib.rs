@@ -49,6 +49,29 @@ impl Suite {
         }
     }
 
+    /// The same suite, in folders that this user can use: a copy of the binary, and all that it writes. Only root can do that.
+    ///
+    /// # Panics
+    ///
+    /// When the folders cannot be given away.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn for_user(mut self, user: u32) -> Self {
+        use std::os::unix::fs::{PermissionsExt as _, chown};
+        let home = self.home.path();
+        let copy = home.join("suite");
+        fs::copy(&self.binary, &copy).expect("the binary can be copied");
+        for path in [home.to_owned(), self.tmp()] {
+            chown(&path, Some(user), Some(user)).expect("root gives folders away");
+        }
+        for path in [home, &copy] {
+            let rights = fs::Permissions::from_mode(0o755);
+            fs::set_permissions(path, rights).expect("our own files");
+        }
+        self.binary = copy;
+        self
+    }
+
     /// The command that runs the suite, before arguments: nothing of the caller's environment that the harness listens to is in it.
     #[must_use]
     pub fn command(&self) -> Command {

@@ -2,6 +2,8 @@
 
 mod clocks;
 mod endings;
+#[cfg(target_os = "linux")]
+mod escapes;
 mod faults;
 #[cfg(target_os = "linux")]
 mod hangs;

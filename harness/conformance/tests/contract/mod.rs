@@ -3,6 +3,8 @@
 mod clocks;
 #[cfg(target_os = "linux")]
 mod containment;
+#[cfg(target_os = "linux")]
+mod escapes;
 mod faults;
 #[cfg(target_os = "linux")]
 mod hangs;

@@ -1,0 +1,182 @@
+//! Changing files outside.
+
+use super::{only_inside, refused, victim};
+use clarity_chaos::{Context, Result, chaos};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn append(path: PathBuf) -> io::Result<()> {
+    let mut file = OpenOptions::new().append(true).open(path)?;
+    file.write_all(b"harm")
+}
+
+/// Writing to a file, truncating it, making a new one.
+#[chaos(non_destructive)]
+fn write(cx: Context) -> Result {
+    let victim = victim()?;
+    refused(&cx, "write", append(victim.join("file")))?;
+    refused(&cx, "create", File::create_new(victim.join("new")))?;
+    let open = OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .open(victim.join("file"));
+    refused(&cx, "truncate", open)?;
+    let truncated = rustix::fs::open(
+        victim.join("file"),
+        rustix::fs::OFlags::RDONLY,
+        Mode::empty(),
+    )
+    .and_then(|file| rustix::fs::ftruncate(file, 0));
+    // A descriptor for reading cannot be truncated anywhere.
+    assert!(truncated.is_err());
+    Ok(())
+}
+
+/// Moving, unlinking, removing.
+#[chaos(non_destructive)]
+fn remove(cx: Context) -> Result {
+    let victim = victim()?;
+    let (file, folder) = (victim.join("file"), victim.join("folder"));
+    refused(&cx, "rename", fs::rename(&file, victim.join("renamed")))?;
+    refused(&cx, "rename over", fs::rename(victim.join("other"), &file))?;
+    refused(&cx, "unlink", fs::remove_file(&file))?;
+    refused(&cx, "rmdir", fs::remove_dir(&folder))
+}
+
+/// Making folders, links, pipes and devices.
+#[chaos(non_destructive)]
+fn make(cx: Context) -> Result {
+    let victim = victim()?;
+    let own = cx.dir().join("own");
+    fs::write(&own, "own")?;
+    refused(&cx, "mkdir", fs::create_dir(victim.join("new-folder")))?;
+    refused(&cx, "link out", fs::hard_link(&own, victim.join("linked")))?;
+    refused(&cx, "symlink", symlink(&own, victim.join("symlinked")))?;
+    let pipe = mknodat(CWD, victim.join("pipe"), FileType::Fifo, Mode::RUSR, 0);
+    refused(&cx, "mknod", pipe)
+}
+
+/// A file outside under a name inside: what is done to the one is done to the other.
+#[chaos(non_destructive)]
+fn link_in(cx: Context) -> Result {
+    // On another file system, or on the same behind another mount: EXDEV, and no errno of refusal; either will do.
+    const EXDEV: i32 = 18;
+    match fs::hard_link(victim()?.join("file"), cx.dir().join("linked")) {
+        Err(error) if error.raw_os_error() == Some(EXDEV) => {
+            cx.note("link in: EXDEV");
+            Ok(())
+        }
+        attempt => refused(&cx, "link in", attempt),
+    }
+}
+
+/// A symbolic link inside leads nowhere that is not allowed.
+#[chaos(non_destructive)]
+fn through_a_symlink(cx: Context) -> Result {
+    let link = cx.dir().join("link");
+    symlink(victim()?.join("file"), &link)?;
+    refused(&cx, "write through a symlink", append(link))
+}
+
+/// The process's own door to the root.
+#[chaos(non_destructive)]
+fn through_proc(cx: Context) -> Result {
+    let victim = victim()?;
+    let below = victim.strip_prefix("/")?;
+    for door in [
+        "/proc/self/root",
+        "/proc/1/root",
+        "/proc/self/cwd/../../../../../../..",
+    ] {
+        let file = PathBuf::from(door).join(below).join("file");
+        refused(&cx, door, append(file))?;
+    }
+    Ok(())
+}
+
+/// A child is as shut in as its parent.
+#[chaos(non_destructive)]
+fn through_a_child(cx: Context) -> Result {
+    let status = Command::new("sh")
+        .args(["-c", "echo harm >> \"$MISBEHAVING_VICTIM/file\""])
+        .status()?;
+    if status.success() {
+        return Err("escaped: a child has written".into());
+    }
+    cx.note("child: refused");
+    Ok(())
+}
+
+/// Another case's folder, the harness's own files, the slot.
+#[chaos(non_destructive, harmful)]
+fn the_harness(cx: Context) -> Result {
+    only_inside(&cx)?;
+    let case = cx.dir().parent().ok_or("the folder of the case")?;
+    let slot = case.parent().ok_or("the folder of the slot")?;
+    let run = slot.parent().ok_or("the folder of the run")?;
+    refused(&cx, "timeline", append(slot.join("slot-timeline.jsonl")))?;
+    refused(&cx, "output", append(slot.join("slot-output")))?;
+    refused(&cx, "slot", File::create_new(slot.join("new")))?;
+    refused(&cx, "run", File::create_new(run.join("new")))?;
+    refused(&cx, "mark of the run", fs::remove_file(run.join("running")))
+}
+
+/// Settings of the system, and its disks.
+#[chaos(non_destructive, harmful)]
+fn the_system(cx: Context) -> Result {
+    only_inside(&cx)?;
+    refused(
+        &cx,
+        "sysctl",
+        OpenOptions::new()
+            .write(true)
+            .open("/proc/sys/kernel/hostname"),
+    )?;
+    let limit = OpenOptions::new()
+        .write(true)
+        .open("/proc/sys/user/max_user_namespaces");
+    refused(&cx, "limit of namespaces", limit)?;
+    refused(
+        &cx,
+        "sysfs",
+        OpenOptions::new().write(true).open("/sys/power/state"),
+    )?;
+    for entry in fs::read_dir("/sys/class/block")
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let disk = PathBuf::from("/dev").join(entry.file_name());
+        if disk.exists() {
+            let opened = OpenOptions::new().write(true).open(&disk);
+            refused(&cx, &disk.display().to_string(), opened)?;
+        }
+    }
+    Ok(())
+}
+
+/// Nothing is open that the test and the harness have not opened themselves.
+#[chaos(non_destructive)]
+fn through_a_descriptor(cx: Context) -> Result {
+    let slot = cx
+        .dir()
+        .ancestors()
+        .nth(2)
+        .ok_or("the folder of the slot")?;
+    for entry in fs::read_dir("/proc/self/fd")? {
+        let target = fs::read_link(entry?.path()).unwrap_or_default();
+        let known = target.starts_with(slot)
+            || target.starts_with("/proc")
+            || target == Path::new("/dev/null")
+            || !target.starts_with("/"); // pipes and sockets of the harness
+        if !known {
+            return Err(format!("escaped: {} is open", target.display()).into());
+        }
+    }
+    cx.note("descriptors: none");
+    Ok(())
+}

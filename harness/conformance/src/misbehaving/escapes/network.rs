@@ -1,0 +1,51 @@
+//! Reaching somebody outside. The addresses of those who listen stand in the environment.
+
+use super::{only_inside, refused, victim};
+use clarity_chaos::{Context, Result, chaos};
+use std::env;
+use std::io;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr as UnixAddr, UnixStream};
+use std::time::Duration;
+
+/// A listener on loopback: the test's loopback is another.
+#[chaos(non_destructive)]
+fn loopback(cx: Context) -> Result {
+    let address: SocketAddr = env::var("MISBEHAVING_TCP")?.parse()?;
+    refused(&cx, "tcp on loopback", TcpStream::connect(address))
+}
+
+/// An address of another machine, made for documentation.
+#[chaos(non_destructive, harmful)]
+fn outside(cx: Context) -> Result {
+    only_inside(&cx)?;
+    let address = SocketAddr::from(([192, 0, 2, 1], 9));
+    let limit = Duration::from_secs(2);
+    refused(
+        &cx,
+        "tcp outside",
+        TcpStream::connect_timeout(&address, limit),
+    )?;
+    let sent = UdpSocket::bind(("0.0.0.0", 0)).and_then(|socket| socket.send_to(b"harm", address));
+    refused(&cx, "udp outside", sent)
+}
+
+/// A socket with a path.
+#[chaos(non_destructive)]
+fn unix_path(cx: Context) -> Result {
+    refused(
+        &cx,
+        "unix by path",
+        UnixStream::connect(victim()?.join("socket")),
+    )
+}
+
+/// A socket with a name that is no path.
+#[chaos(non_destructive)]
+fn unix_abstract(cx: Context) -> Result {
+    let name = env::var("MISBEHAVING_ABSTRACT")?;
+    let connected: io::Result<UnixStream> =
+        UnixAddr::from_abstract_name(name).and_then(|address| UnixStream::connect_addr(&address));
+    refused(&cx, "unix abstract", connected)
+}

@@ -1,0 +1,83 @@
+//! Reaching processes outside.
+
+use super::refused;
+use clarity_chaos::{Context, Result, chaos};
+use rustix::process::{Pid, Signal, getppid, kill_process, test_kill_process};
+use std::env;
+use std::fs::{self, File};
+use std::process::Command;
+
+fn runner() -> Result<Pid> {
+    let number: i32 = env::var("MISBEHAVING_RUNNER")?.parse()?;
+    Pid::from_raw(number).ok_or_else(|| "not a process number".into())
+}
+
+/// The runner's process: asking whether it is there, reading its memory and environment, tracing it.
+#[chaos(non_destructive)]
+fn runner_is_out_of_reach(cx: Context) -> Result {
+    let runner = runner()?;
+    let number = runner.as_raw_nonzero();
+    // No such process: ESRCH. Within a namespace of its own the number may be another's, whose memory is as closed.
+    const ESRCH: i32 = 3;
+    match test_kill_process(runner) {
+        Err(error) if error.raw_os_error() == ESRCH => cx.note("signal: ESRCH"),
+        attempt => refused(&cx, "signal", attempt)?,
+    }
+    refused(
+        &cx,
+        "memory",
+        File::options()
+            .write(true)
+            .open(format!("/proc/{number}/mem")),
+    )?;
+    refused(
+        &cx,
+        "environment",
+        fs::read(format!("/proc/{number}/environ")),
+    )?;
+    let traced = Command::new("sh")
+        .args([
+            "-c",
+            &format!("test -r /proc/{number}/maps && cat /proc/{number}/maps"),
+        ])
+        .output()?;
+    if traced.status.success() && !traced.stdout.is_empty() {
+        return Err("escaped: the runner's memory is laid open".into());
+    }
+    Ok(())
+}
+
+/// Only what belongs to the test is to be seen.
+#[chaos(non_destructive)]
+fn others_are_not_seen(cx: Context) -> Result {
+    let seen = fs::read_dir("/proc")?.flatten().filter(|entry| {
+        let name = entry.file_name();
+        name.as_encoded_bytes().iter().all(u8::is_ascii_digit)
+    });
+    let seen = seen.count();
+    // The supervisor, this one, and perhaps one that is ending.
+    if seen > 3 {
+        return Err(format!("escaped: {seen} processes are seen").into());
+    }
+    cx.note("others: not seen");
+    Ok(())
+}
+
+/// The supervisor, which is process 1 here, survives the worst.
+#[chaos(non_destructive, harmful)]
+fn the_supervisor_survives(cx: Context) -> Result {
+    let supervisor = getppid().ok_or("there is a supervisor")?;
+    if supervisor.as_raw_nonzero().get() != 1 {
+        cx.skip("the supervisor is no process 1 here")?;
+    }
+    match kill_process(supervisor, Signal::KILL) {
+        // Allowed, and without effect: the kernel shields process 1 from its own.
+        Ok(()) => cx.note("kill the supervisor: no effect"),
+        attempt => refused(&cx, "kill the supervisor", attempt)?,
+    }
+    test_kill_process(supervisor).or_else(|error| match error {
+        rustix::io::Errno::PERM => Ok(()),
+        error => Err(error),
+    })?;
+    Ok(())
+}
