@@ -93,3 +93,11 @@ fn hangs_with_a_polite_child(cx: Context) -> Result {
         std::thread::park();
     }
 }
+
+/// A storm: fifty children, each a daemon with a child of its own.
+#[chaos(non_destructive)]
+fn leaves_a_storm(cx: Context) -> Result {
+    let script = "for i in $(seq 50); do setsid sh -c 'sleep 1000 & exec sleep 1000' & done; echo $$; echo ready";
+    shell(&cx, script)?.wait()?;
+    Ok(())
+}

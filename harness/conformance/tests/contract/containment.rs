@@ -191,6 +191,15 @@ fn a_grandchild_is_named_beside_its_parent() {
 }
 
 #[test]
+fn a_storm_of_daemons_is_swept() {
+    for sandbox in SANDBOXES {
+        let record = run(&suite(), "processes::leaves_a_storm", sandbox, 1);
+        assert!(matches!(record.verdict, Verdict::Leaked { .. }));
+        assert!(record.leaks.processes.len() >= 50, "{:?}", record.leaks);
+    }
+}
+
+#[test]
 fn helpers_of_a_hung_test_are_asked_politely_first() {
     for sandbox in SANDBOXES {
         let suite = suite();
