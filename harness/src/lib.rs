@@ -46,10 +46,23 @@
 //!
 //! - Every test runs in a process of its own and always gets a verdict: a hang, an abort, a stack overflow or an early `exit` ends
 //!   that test and nothing else. A test has passed only when its own record says so.
-//! - On Linux all processes that a test starts end with it, daemons included, unless it kills its own supervisor. Elsewhere the test's
+//! - On Linux all processes that a test starts end with it, daemons included; outside of the sandbox, unless it kills its own supervisor. Elsewhere the test's
 //!   process group or tree does, and what else it leaves behind is not noticed.
 //! - What a test draws depends on the root seed and its name alone. The order of threads and the network are the test's own affair.
-//! - Nothing is restricted yet: a test can write where the user can. Each run says so in its second line.
+//! - A test tagged `non_destructive` can change nothing outside of its own folder and reach nobody, and fails when it leaves something behind: a process, thread,
+//!   descriptor, temporary file or shared memory ([`Context::allow_leak`] declares what is meant to stay). [`Sandbox`] says part by part what was enforced,
+//!   and by what; the second line of a run tells it before the first test.
+//! - A test that is asked to end, because its time is up, at Ctrl-C or by another runner, undoes its faults first. A test that is killed outright
+//!   cannot; its report names the faults that are still in effect.
+//!
+//! # What the sandbox does to a test
+//!
+//! - It may read the system, but of the user's home no more than the repository (the nearest folder with a `.git` above the working directory), Cargo's target
+//!   folder, the toolchain without its credentials, and the folders of `PATH`; and it cannot list `/`, nor the folders on the way to the home.
+//! - It may write below [`Context::dir`], to its temporary folder (`TMPDIR`) and to shared memory, all of which are empty at first. `/tmp` and
+//!   the repository are read-only, `/run` is empty, and so is the network but for a loopback of the test's own.
+//! - It has the user's number, but neither capabilities nor the means to get any: `sudo` and the like do not work.
+//! - Coverage of instrumented code is written where `LLVM_PROFILE_FILE` says.
 
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]

@@ -50,7 +50,10 @@ pub struct Sandbox {
 impl Sandbox {
     /// Nothing but, where the system can, the containment.
     pub(crate) fn open(containment: Result<&str, &str>) -> Self {
-        Self::without("the test is not in the sandbox", containment)
+        Self::without(
+            "not asked for (--sandbox all shuts in tests that are not `non_destructive`, too)",
+            containment,
+        )
     }
 
     /// Nothing at all, for that reason, but, where the system can, the containment.
