@@ -1,125 +1,115 @@
 //! The polite request to end a test, `SIGTERM`: faults are undone first.
 //!
-//! It comes from the supervisor when the test's time is up or the run is interrupted. The main thread of a test's process does nothing but wait: for
-//! the test's own thread, or for this.
+//! It comes from the supervisor when the test's time is up or the run is interrupted. Without faults in effect there is nothing to do, and the request
+//! ends the process at once, as it does by default; so nobody listens before the first fault.
 
+use crate::fault::FaultLog;
+use crate::timeline::Timeline;
 use std::io;
-
-/// Which came first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Woken {
-    /// The test's thread has ended.
-    TestEnded,
-    /// The process is asked to end.
-    AskedToEnd,
-}
-
-#[cfg(unix)]
-mod unix {
-    use super::{Woken, io};
-    use signal_hook::consts::SIGTERM;
-    use signal_hook::low_level::{emulate_default_handler, pipe};
-    use std::io::{Read as _, Write as _};
-    use std::os::unix::net::UnixStream;
-
-    /// A place to wait for a thread, or for the request.
-    #[derive(Debug)]
-    pub(crate) struct EndRequest {
-        news: UnixStream,
-        sender: UnixStream,
-    }
-
-    /// Held by the thread that is waited for.
-    #[derive(Debug)]
-    pub(crate) struct Working(UnixStream);
-
-    const DONE: u8 = b'd';
-
-    impl EndRequest {
-        /// Takes the request from now on; before, it ends the process.
-        pub(crate) fn listen() -> io::Result<Self> {
-            let (news, sender) = UnixStream::pair()?;
-            pipe::register(SIGTERM, sender.try_clone()?)?;
-            Ok(Self { news, sender })
-        }
-
-        pub(crate) fn working(&self) -> io::Result<Working> {
-            Ok(Working(self.sender.try_clone()?))
-        }
-
-        /// Waits for the first.
-        pub(crate) fn wait(&mut self) -> io::Result<Woken> {
-            let mut word = [0];
-            self.news.read_exact(&mut word)?;
-            Ok(if word[0] == DONE {
-                Woken::TestEnded
-            } else {
-                Woken::AskedToEnd
-            })
-        }
-
-        /// Ends the process, as the request does when nobody listens.
-        pub(crate) fn comply() -> io::Result<()> {
-            emulate_default_handler(SIGTERM)
-        }
-    }
-
-    impl Drop for Working {
-        fn drop(&mut self) {
-            // The other end is in this process and open.
-            let _ = self.0.write_all(&[DONE]);
-        }
-    }
-}
 
 #[cfg(unix)]
 pub(crate) use unix::EndRequest;
 
-#[cfg(not(unix))]
-mod elsewhere {
-    use super::{Woken, io};
-    use std::sync::mpsc::{Receiver, Sender, channel};
+/// What the thread that listens is called.
+pub(crate) const THREAD: &str = "clarity-chaos";
 
-    /// A place to wait for a thread: nobody is asked to end here.
-    #[derive(Debug)]
+#[cfg(unix)]
+mod unix {
+    use super::{FaultLog, THREAD, Timeline, io};
+    use crate::timeline::What;
+    use signal_hook::SigId;
+    use signal_hook::consts::SIGTERM;
+    use signal_hook::low_level::{emulate_default_handler, pipe, unregister};
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixStream;
+    use std::sync::{Arc, Mutex, PoisonError};
+    use std::thread::{self, JoinHandle};
+
+    /// Who listens, once somebody does. Clones are the same.
+    #[derive(Clone, Debug)]
     pub(crate) struct EndRequest {
-        sender: Option<Sender<()>>,
-        done: Receiver<()>,
+        listener: Arc<Mutex<Option<Listener>>>,
+        /// Whether this process is the test's own, and the request to it means the test.
+        is_ours: bool,
     }
 
-    /// Held by the thread that is waited for.
     #[derive(Debug)]
-    pub(crate) struct Working {
-        _until_dropped: Sender<()>,
+    struct Listener {
+        sender: UnixStream,
+        handler: SigId,
+        thread: JoinHandle<()>,
     }
+
+    /// The word of [`EndRequest::stop`]; any other is the signal handler's.
+    const STOP: u8 = b's';
 
     impl EndRequest {
-        pub(crate) fn listen() -> io::Result<Self> {
-            let (sender, done) = channel();
-            Ok(Self {
-                sender: Some(sender),
-                done,
-            })
+        pub(crate) fn new(is_ours: bool) -> Self {
+            Self {
+                listener: Arc::default(),
+                is_ours,
+            }
         }
 
-        pub(crate) fn working(&self) -> io::Result<Working> {
-            let sender = self.sender.clone();
-            Ok(Working {
-                _until_dropped: sender.ok_or_else(|| io::Error::other("waited already"))?,
-            })
-        }
-
-        pub(crate) fn wait(&mut self) -> io::Result<Woken> {
-            self.sender = None;
-            let _ = self.done.recv(); // fails when the last sender is gone: that is the news
-            Ok(Woken::TestEnded)
-        }
-
-        pub(crate) fn comply() -> io::Result<()> {
+        /// Takes the request from now on, unless it does so already: undoes the faults, and ends the process then.
+        ///
+        /// # Errors
+        ///
+        /// When there is no room for a thread or a descriptor.
+        pub(crate) fn listen(&self, faults: &FaultLog, timeline: &Timeline) -> io::Result<()> {
+            let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+            if !self.is_ours || listener.is_some() {
+                return Ok(());
+            }
+            let (mut news, sender) = UnixStream::pair()?;
+            let (faults, timeline) = (faults.clone(), timeline.clone());
+            let thread = thread::Builder::new()
+                .name(THREAD.to_owned())
+                .spawn(move || {
+                    let mut word = [0];
+                    if news.read_exact(&mut word).is_ok() && word[0] != STOP {
+                        timeline.record(What::AskedToEnd);
+                        faults.end();
+                        let _ = emulate_default_handler(SIGTERM);
+                    }
+                })?;
+            *listener = Some(Listener {
+                handler: pipe::register(SIGTERM, sender.try_clone()?)?,
+                sender,
+                thread,
+            });
             Ok(())
+        }
+
+        /// Listens no more; the faults have been undone.
+        pub(crate) fn stop(&self) {
+            let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(mut listener) = listener.take() {
+                unregister(listener.handler);
+                // It has not ended: only the request ends it, and the process with it.
+                if listener.sender.write_all(&[STOP]).is_ok() {
+                    let _ = listener.thread.join();
+                }
+            }
         }
     }
 }
 
+/// Nobody is asked to end here.
 #[cfg(not(unix))]
-pub(crate) use elsewhere::EndRequest;
+#[derive(Clone, Debug)]
+pub(crate) struct EndRequest;
+
+#[cfg(not(unix))]
+impl EndRequest {
+    pub(crate) fn new(_is_ours: bool) -> Self {
+        Self
+    }
+
+    pub(crate) fn listen(&self, _faults: &FaultLog, _timeline: &Timeline) -> io::Result<()> {
+        let _ = THREAD;
+        Ok(())
+    }
+
+    pub(crate) fn stop(&self) {}
+}

@@ -4,7 +4,7 @@ use crate::case::Case;
 use crate::duration::microseconds;
 use crate::ending::Ending;
 use crate::output;
-use crate::record::Record;
+use crate::record::{Output, Record};
 use crate::registration::NON_DESTRUCTIVE;
 use crate::timeline::{self, What};
 use crate::verdict::{Verdict, judge};
@@ -27,9 +27,10 @@ pub(crate) fn conclude(
 ) -> bool {
     // Each on its own: of a case that went wrong, whatever can be read is evidence.
     let timeline = case.open_timeline().and_then(timeline::read);
-    let output = case
-        .output_len()
-        .and_then(|length| output::read(case.open_output()?, length));
+    let output = case.output_len().and_then(|length| match length {
+        0 => Ok(Output::default()),
+        length => output::read(case.open_output()?, length),
+    });
     let unreadable = [
         timeline.as_ref().err().map(ToString::to_string),
         output.as_ref().err().map(ToString::to_string),

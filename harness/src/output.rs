@@ -14,9 +14,6 @@ const TAIL: u64 = 3 << 20;
 
 /// Reads what a test has printed, `total` bytes from here in this file; of more than 4 MiB, the first 1 and the last 3.
 pub(crate) fn read(mut file: File, total: u64) -> io::Result<Output> {
-    if total == 0 {
-        return Ok(Output::default());
-    }
     let from = file.stream_position()?;
     let mut bytes = Vec::new();
     let omitted = total.saturating_sub(HEAD + TAIL);

@@ -7,7 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 pub(crate) fn describe(target: &str) -> String {
     let inode = target
         .strip_prefix("socket:[")
-        .and_then(|rest| rest.strip_suffix(']'));
+        .and_then(|rest| rest.strip_suffix(']'))
+        // Connections that are over stand in the tables with none.
+        .filter(|inode| *inode != "0");
     let known = inode.and_then(|inode| {
         let internet = ["tcp", "tcp6", "udp", "udp6"];
         let mut found = internet.into_iter().filter_map(|table| {

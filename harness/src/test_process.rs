@@ -9,7 +9,7 @@ use crate::case::CaseSpec;
 use crate::clock::Clock;
 use crate::confinement;
 use crate::context::Context;
-use crate::end_request::{EndRequest, Woken};
+use crate::end_request::EndRequest;
 use crate::fault::FaultLog;
 #[cfg(target_os = "linux")]
 use crate::fork::has_other_threads;
@@ -50,19 +50,18 @@ pub(crate) fn rehearse(spec: &CaseSpec) -> io::Result<()> {
     Ok(())
 }
 
-/// Runs the case in this folder, in this process, which is its own, and gives the code to exit with.
+/// Runs the case in this process, which is its own, and gives the code to exit with.
 ///
 /// # Errors
 ///
 /// When the case cannot even begin; what the test does is on the timeline instead.
 pub(crate) fn run(case: &Case) -> io::Result<i32> {
     let test = find(&case.spec.path)?;
-    let setup = Setup::new(test, case)?;
+    let setup = Setup::new(test, case, EndRequest::new(true))?;
     if case.spec.sandboxed {
         confinement::enter_case(case)?;
     }
-    let request = EndRequest::listen()?;
-    setup.run(test, Some(request)).map(exit_code)
+    setup.run(test).map(exit_code)
 }
 
 /// Runs the case on a thread of a process that is not its own, and gives the code that its process would have exited with.
@@ -72,9 +71,9 @@ pub(crate) fn run(case: &Case) -> io::Result<i32> {
 /// As [`run`].
 pub(crate) fn run_as_guest(case: &Case) -> io::Result<i32> {
     let test = find(&case.spec.path)?;
-    let setup = Setup::new(test, case)?;
+    let setup = Setup::new(test, case, EndRequest::new(false))?;
     let panics = setup.panics.clone();
-    let end = setup.run(test, None);
+    let end = setup.run(test);
     panics.uninstall();
     logs::send_to(None);
     end.map(exit_code)
@@ -98,11 +97,12 @@ struct Setup {
     timeline: Timeline,
     panics: Panics,
     faults: FaultLog,
+    request: EndRequest,
     context: Context,
 }
 
 impl Setup {
-    fn new(test: &TestCase, case: &Case) -> io::Result<Self> {
+    fn new(test: &TestCase, case: &Case, request: EndRequest) -> io::Result<Self> {
         let spec = &case.spec;
         let time = TestTime::new(test.clock());
         let timeline = Timeline::create(&case.timeline(), time.clone())?;
@@ -110,7 +110,13 @@ impl Setup {
         panics.install(timeline.clone());
         logs::subscribe(&spec.log)?;
         logs::send_to(Some(timeline.clone()));
-        let faults = FaultLog::new(spec.seed, case.dir(), case.undo(), timeline.clone());
+        let faults = FaultLog::new(
+            spec.seed,
+            case.dir(),
+            case.undo(),
+            timeline.clone(),
+            request.clone(),
+        );
         let context = Context::new(
             spec.name.clone(),
             spec.seed,
@@ -125,42 +131,34 @@ impl Setup {
             timeline,
             panics,
             faults,
+            request,
             context,
         })
     }
 
-    /// Runs the test, on a fresh thread; a `request` to end that comes meanwhile is complied with.
-    fn run(self, test: &'static TestCase, mut request: Option<EndRequest>) -> io::Result<BodyEnd> {
+    /// Runs the test, on a fresh thread.
+    fn run(self, test: &'static TestCase) -> io::Result<BodyEnd> {
         let (body, context, time) = (test.body(), self.context.clone(), self.time.clone());
         let panics = self.panics.clone();
         audit::make_lasting_descriptors();
         // Before anything that is gone again by the end: its place must not hide what was left.
         let audit = Audit::begin();
-        let working = request.as_ref().map(EndRequest::working).transpose()?;
         let limits = limits::enforce(test.limits())?;
         self.timeline.record(What::Started);
         // Named after the test: its `HashMap`s get keys of their own, its panics a name.
-        let thread = thread::Builder::new()
+        let returned = thread::Builder::new()
             .name(test.name().to_owned())
             .spawn(move || {
-                let _working = working;
                 #[cfg(target_os = "linux")]
                 affinity::unbind();
                 catch_unwind(AssertUnwindSafe(|| call(body, context, &time)))
                     .map_err(|payload| panics.caught(&*payload))
-            })?;
-        if let Some(request) = &mut request
-            && request.wait()? == Woken::AskedToEnd
-        {
-            self.timeline.record(What::AskedToEnd);
-            self.faults.end();
-            EndRequest::comply()?;
-        }
-        let returned = thread
+            })?
             .join()
             .map_err(|_payload| io::Error::other("the test's thread ended outside its body"))?;
         drop(limits);
         let left_behind = self.faults.end();
+        self.request.stop();
         let found = audit.end();
         if !found.is_empty() {
             self.timeline.record(What::LeftBehind {

@@ -193,25 +193,29 @@ impl Suite {
     ///
     /// # Panics
     ///
-    /// When one cannot be read.
+    /// When one cannot be read, or is no record.
     #[must_use]
     pub fn records(&self) -> BTreeMap<String, Record> {
         let files = fs::read_dir(self.history().join("records"));
         let files = files.into_iter().flatten().flatten();
         files
             .map(|file| file.path())
-            // A runner that was killed may have left half a record beside, under another name.
             .filter(|path| {
                 path.extension()
                     .is_some_and(|extension| extension == "json")
             })
-            .map(|path| read_record(&path))
+            .filter_map(|path| read_record(&path))
             .map(|record| (record.name.clone(), record))
             .collect()
     }
 }
 
-fn read_record(path: &Path) -> Record {
+/// Reads a record. A runner that was killed may have left half of one.
+fn read_record(path: &Path) -> Option<Record> {
     let text = fs::read(path).expect("a record that is listed can be read");
-    serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    match serde_json::from_slice(&text) {
+        Ok(record) => Some(record),
+        Err(error) if error.is_eof() => None,
+        Err(error) => panic!("{}: {error}", path.display()),
+    }
 }

@@ -1,6 +1,7 @@
 //! The faults of one test: numbered, drawn, told on the timeline, and undone.
 
 use super::{Fault, InjectError, PlannedFault, Undo, Undone};
+use crate::end_request::EndRequest;
 use crate::seed::Seed;
 use crate::timeline::{Timeline, What};
 use serde_json::Value;
@@ -64,6 +65,8 @@ struct Shared {
     /// A folder beside it, for what undoing will need.
     scratch: PathBuf,
     timeline: Timeline,
+    /// Listens from the first fault on.
+    request: EndRequest,
     state: Mutex<State>,
 }
 
@@ -86,13 +89,20 @@ struct Open {
 }
 
 impl FaultLog {
-    pub(crate) fn new(seed: Seed, dir: PathBuf, scratch: PathBuf, timeline: Timeline) -> Self {
+    pub(crate) fn new(
+        seed: Seed,
+        dir: PathBuf,
+        scratch: PathBuf,
+        timeline: Timeline,
+        request: EndRequest,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 seed,
                 dir,
                 scratch,
                 timeline,
+                request,
                 state: Mutex::default(),
             }),
         }
@@ -106,6 +116,11 @@ impl FaultLog {
             reason,
         };
         let target = self.relative(fault.target());
+        if let Err(error) = shared.request.listen(self, &shared.timeline) {
+            // The fault is injected all the same; if the test is made to end, the report names it as still in effect.
+            let text = format!("a request to end will not undo faults: {error}");
+            shared.timeline.record(What::Note { text });
+        }
         // Held throughout: faults are numbered, drawn and applied one after the other.
         let mut state = self.state();
         // What is drawn hangs on kind, target and how often, so tasks that inject at the same time do not change each other's draws.

@@ -1,6 +1,7 @@
 //! What the threads of hung processes are at, as `/proc` tells.
 
 use super::processes::descendants;
+use crate::end_request;
 use crate::hung::HungThread;
 use crate::sockets;
 use rustix::process::Pid;
@@ -42,10 +43,14 @@ fn look_at(task: &Path, process: Option<String>) -> Option<HungThread> {
         .find_map(|line| line.strip_prefix("State:"))
         .and_then(|state| state.split_once('('))
         .map(|(_letter, word)| word.trim_end_matches(')').to_owned())?;
+    let thread = read("comm")?.trim_end().to_owned();
+    if thread == end_request::THREAD {
+        return None;
+    }
     let wait_channel = read("wchan").filter(|channel| channel != "0" && !channel.is_empty());
     Some(HungThread {
         process,
-        thread: read("comm")?.trim_end().to_owned(),
+        thread,
         state,
         // Both need the right to trace the thread.
         system_call: read("syscall").and_then(|call| system_call(&call, task)),

@@ -87,7 +87,7 @@ fn a_misspelt_tag_is_pointed_out() {
     let ran = run(&["tags", "--skip-tag", "slwo"]);
     assert_eq!(ran.code, Some(0));
     assert!(
-        ran.stderr.contains("no test has the tag `slwo` (did you mean `slow`?); the tags are: breaker, model, non_destructive, slow"),
+        ran.stderr.contains("no test has the tag `slwo` (did you mean `slow`?); the tags are: breaker, harmful, model, non_destructive, slow"),
         "{}",
         ran.stderr
     );
