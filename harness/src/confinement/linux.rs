@@ -15,6 +15,7 @@ use std::env;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process;
 
 pub(crate) const CONTAINMENT: Result<&str, &str> = Ok("subreaper");
 
@@ -124,7 +125,20 @@ fn enter_inner(
     if !own_processes {
         set_child_subreaper(Some(getpid()))?;
     }
-    Ok(sandbox(namespaces, refusals, landlock))
+    let mut sandbox = sandbox(namespaces, refusals, landlock);
+    if !own_users && can_make_user_namespace()? {
+        let reason = "dropped, but a test can make a user namespace, in which it has all of them";
+        sandbox.capabilities = Enforcement::not(reason);
+    }
+    Ok(sandbox)
+}
+
+/// Whether a process in here can make a user namespace of its own: one tries.
+fn can_make_user_namespace() -> io::Result<bool> {
+    match fork()? {
+        Some(child) => Ok(wait_for(child)? == 0),
+        None => process::exit(system::unshare(UnshareFlags::NEWUSER).is_err().into()),
+    }
 }
 
 /// What stands, in words.
