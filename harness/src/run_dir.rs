@@ -1,12 +1,13 @@
-//! The folder of a run: in the system's folder for temporary files, with one folder for each case in it.
+//! The folder of a run: in the system's folder for temporary files, with a folder for each slot in it.
 //!
 //! A run removes its folder, or keeps in it the cases that it was told to keep. When the runner is killed, its supervisors remove the folder; when it is
-//! killed before it has any, the next run does: a mark in the folder, which a run takes away at its end, tells it from one that was kept.
+//! killed before it has any, the next run does: the folder holds a mark, which a run takes away at its end, and keeps locked until then. A lock tells more
+//! than a process's number, which is another's in another container that shares the folder for temporary files.
 
 use crate::case;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process;
 use tempfile::TempDir;
 
@@ -15,44 +16,128 @@ const PREFIX: &str = "clarity-chaos-";
 /// The mark of a run that has not come to its end.
 const RUNNING: &str = "running";
 
-/// Makes the folder, named after this process, and removes those of runs that were killed.
-pub(crate) fn create() -> io::Result<TempDir> {
-    // The real path: what tests canonicalize must still be below their directory.
-    let parent = std::env::temp_dir().canonicalize()?;
-    remove_stale(&parent);
-    let dir = tempfile::Builder::new()
-        .prefix(&format!("{PREFIX}{}-", process::id()))
-        .tempdir_in(parent)?;
-    fs::write(dir.path().join(RUNNING), "")?;
-    Ok(dir)
+/// How often a folder is made anew that another run took for a stale one, before it was marked.
+const ATTEMPTS: usize = 16;
+
+/// The folder of the run that this process is.
+#[derive(Debug)]
+pub(crate) struct RunDir {
+    dir: TempDir,
+    /// Locked for as long as this process lives.
+    mark: File,
 }
 
-/// Leaves the folder to the user, at the end of its run.
-pub(crate) fn keep(dir: &Path) -> io::Result<()> {
-    fs::remove_file(dir.join(RUNNING))
+impl RunDir {
+    /// Makes the folder, and removes those of runs that were killed.
+    pub(crate) fn create() -> io::Result<Self> {
+        // The real path: what tests canonicalize must still be below their directory.
+        let parent = std::env::temp_dir().canonicalize()?;
+        remove_stale(&parent);
+        let mut made = Self::in_folder(&parent);
+        for _ in 1..ATTEMPTS {
+            match &made {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    made = Self::in_folder(&parent);
+                }
+                _ => break,
+            }
+        }
+        made
+    }
+
+    fn in_folder(parent: &Path) -> io::Result<Self> {
+        let dir = tempfile::Builder::new()
+            .prefix(&format!("{PREFIX}{}-", process::id()))
+            .tempdir_in(parent)?;
+        let path = dir.path().join(RUNNING);
+        let mark = File::create_new(&path)?;
+        lock(&mark)?;
+        fs::metadata(&path)?; // gone, if somebody was faster with the lock
+        Ok(Self { dir, mark })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Ends the run: removes the folder, or leaves it to the user. Gives its path, and what went wrong.
+    pub(crate) fn end(self, keep: bool) -> (PathBuf, io::Result<()>) {
+        let path = self.dir.keep();
+        let ended = if keep {
+            fs::remove_file(path.join(RUNNING))
+        } else {
+            case::remove(&path)
+        };
+        drop(self.mark);
+        (path, ended)
+    }
 }
 
+#[cfg(unix)]
 fn remove_stale(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let pid = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(PREFIX))
-            .and_then(|rest| rest.split('-').next())
-            .and_then(|pid| pid.parse().ok());
-        if !pid.is_some_and(is_gone) {
+        if !name.to_str().is_some_and(|name| name.starts_with(PREFIX)) {
             continue;
         }
         // What cannot be removed is another user's, or in somebody else's hands already.
-        let _ = if entry.path().join(RUNNING).exists() {
-            case::remove(&entry.path())
-        } else {
-            fs::remove_dir(entry.path()) // refuses what is not empty: cases that were kept
+        let _ = match File::options().write(true).open(entry.path().join(RUNNING)) {
+            Ok(mark) if lock(&mark).is_ok() => case::remove(&entry.path()),
+            Ok(_in_use) => Ok(()),
+            Err(_) => fs::remove_dir(entry.path()), // refuses what is not empty: cases that were kept
         };
     }
 }
 
-/// Whether there is no such process; where that cannot be told, there may be.
-fn is_gone(pid: u32) -> bool {
-    Path::new("/proc/self").exists() && !Path::new(&format!("/proc/{pid}")).exists()
+/// Locks the mark, if nobody has.
+#[cfg(unix)]
+fn lock(mark: &File) -> io::Result<()> {
+    use rustix::fs::{FlockOperation, flock};
+    Ok(flock(mark, FlockOperation::NonBlockingLockExclusive)?)
+}
+
+/// Elsewhere nobody can tell which runs are over, so their folders stay.
+#[cfg(not(unix))]
+fn remove_stale(_parent: &Path) {}
+
+#[cfg(not(unix))]
+fn lock(_mark: &File) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn folders(parent: &Path) -> usize {
+        fs::read_dir(parent).unwrap().count()
+    }
+
+    #[test]
+    fn only_what_nobody_holds_is_stale() {
+        let parent = tempfile::tempdir().unwrap();
+        let running = RunDir::in_folder(parent.path()).unwrap();
+        let killed = RunDir::in_folder(parent.path()).unwrap();
+        let (kept, other) = (killed.dir.keep(), parent.path().join("another's"));
+        drop(killed.mark);
+        fs::create_dir(&other).unwrap();
+        remove_stale(parent.path());
+        assert!(running.path().exists());
+        assert!(other.exists());
+        assert!(!kept.exists());
+    }
+
+    #[test]
+    fn what_was_kept_stays_until_it_is_empty() {
+        let parent = tempfile::tempdir().unwrap();
+        let run = RunDir::in_folder(parent.path()).unwrap();
+        fs::create_dir(run.path().join("1")).unwrap();
+        let (kept, ended) = run.end(true);
+        ended.unwrap();
+        remove_stale(parent.path());
+        assert!(kept.exists());
+        fs::remove_dir(kept.join("1")).unwrap();
+        remove_stale(parent.path());
+        assert_eq!(folders(parent.path()), 0);
+    }
 }

@@ -1,7 +1,7 @@
 //! A whole run: read the command line, select, run each case, report, conclude.
 
 use crate::attempt::Attempts;
-use crate::case::{self, SlotDir};
+use crate::case::SlotDir;
 use crate::cli::{NoTests, Options, SeedChoice};
 use crate::history::History;
 use crate::interruption::Interruption;
@@ -10,7 +10,7 @@ use crate::origin::Origin;
 use crate::record::Record;
 use crate::registration::{self, TestCase};
 use crate::report;
-use crate::run_dir;
+use crate::run_dir::RunDir;
 use crate::seed::Seed;
 use crate::selection::Selection;
 use crate::slot::Slots;
@@ -20,11 +20,9 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::fs;
 use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-use tempfile::TempDir;
 
 /// The harness itself failed.
 const HARNESS_FAILED: u8 = 1;
@@ -125,7 +123,7 @@ struct Run {
     interruption: Interruption,
     began: Instant,
     /// The folders of the cases.
-    dir: TempDir,
+    dir: RunDir,
     records: Mutex<Vec<Record>>,
     /// What the harness itself could not do; each fails the run.
     trouble: Mutex<Vec<String>>,
@@ -146,7 +144,7 @@ impl Run {
                 io::Error::new(error.kind(), format!("--logfile {file}: {error}"))
             })?;
         }
-        let dir = run_dir::create()?;
+        let dir = RunDir::create()?;
         let isolation = options.isolation.unwrap_or(Isolation::DEFAULT);
         let slots = Arc::new(Slots::new(isolation, dir.path().to_owned()));
         let running = Arc::downgrade(&slots);
@@ -293,13 +291,8 @@ impl Run {
                 ));
             }
         }
-        let dir: PathBuf = self.dir.keep();
         let kept = records.iter().any(|record| record.kept.is_some());
-        let left = if kept {
-            run_dir::keep(&dir)
-        } else {
-            case::remove(&dir)
-        };
+        let (dir, left) = self.dir.end(kept);
         if let Err(error) = left {
             trouble.push(format!("failed to clean up {}: {error}", dir.display()));
         }
