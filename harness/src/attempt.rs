@@ -79,7 +79,7 @@ impl Attempts {
                 Ok((case, Some(held)))
             }),
         };
-        let (case, held) = match begun {
+        let (case, mut held) = match begun {
             Ok(begun) => begun,
             Err(error) => {
                 let error = format!("it could not begin: {error}");
@@ -87,22 +87,26 @@ impl Attempts {
                 return (record, Ok(()));
             }
         };
-        let ended = match held {
+        let ended = match &mut held {
             Some(held) => self.supervised(held, &case),
             None => as_guest(&case),
         };
         let left_in_tmp = evidence::conclude(&mut record, &case, ended, timeout);
         let cleaned = self.keep_or_remove(&mut record, &case, left_in_tmp);
+        // Not before: the next case is appended to the same files. And a slot in which something is kept has no other.
+        if let (Some(held), Ok(()), None) = (held, &cleaned, &record.kept) {
+            held.give_back();
+        }
         (record, cleaned)
     }
 
-    fn supervised(&self, held: Held<'_>, case: &Case) -> io::Result<Ending> {
+    fn supervised(&self, held: &mut Held<'_>, case: &Case) -> io::Result<Ending> {
         let patience = case
             .spec
             .timeout
             .saturating_add(case.spec.grace)
             .saturating_add(SLACK);
-        let run = || held.run(case, patience);
+        let mut run = || held.run(case, patience);
         if self.options.libtest.nocapture {
             output::copying(case.open_output()?, self.options.is_json(), run)
         } else {

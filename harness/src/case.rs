@@ -30,13 +30,14 @@ pub(crate) struct CaseSpec {
 ///
 /// ```text
 /// 1/
-///   slot-tmp/             temporary files of the case that runs: TMPDIR
-///   slot-output           what its cases print, stdout and stderr in order, one after the other
-///   slot-timeline.jsonl   their events, likewise
-///   slot-spare/           the folder of a case that left nothing in it, for the next one
-///   NAME/                 a case
-///     dir/                the test's own directory: Context::dir()
-///     undo/               what undoing its faults will need, if they need any
+///   output             what its cases print, stdout and stderr in order, one after the other
+///   timeline.jsonl     their events, likewise
+///   work/              all that its tests may write to
+///     slot-tmp/        temporary files of the case that runs: TMPDIR
+///     slot-spare/      the folder of a case that left nothing in it, for the next one
+///     NAME/            a case
+///       dir/           the test's own directory: Context::dir()
+///       undo/          what undoing its faults will need, if they need any
 /// ```
 ///
 /// No test's name has a hyphen, so the slot's names are its own.
@@ -57,6 +58,7 @@ impl SlotDir {
             root: run.join(number.to_string()),
         };
         fs::create_dir(&slot.root)?;
+        fs::create_dir(slot.work())?;
         fs::create_dir(slot.tmp())?;
         File::create_new(slot.output())?;
         File::create_new(slot.timeline())?;
@@ -67,21 +69,26 @@ impl SlotDir {
         &self.root
     }
 
+    /// What tests may write to, and no more.
+    pub(crate) fn work(&self) -> PathBuf {
+        self.root.join("work")
+    }
+
     fn tmp(&self) -> PathBuf {
-        self.root.join("slot-tmp")
+        self.work().join("slot-tmp")
     }
 
     fn output(&self) -> PathBuf {
-        self.root.join("slot-output")
+        self.root.join("output")
     }
 
     fn timeline(&self) -> PathBuf {
-        self.root.join("slot-timeline.jsonl")
+        self.root.join("timeline.jsonl")
     }
 
     /// The folder of a case that left nothing in it: the next one takes it over.
     fn spare(&self) -> PathBuf {
-        self.root.join("slot-spare")
+        self.work().join("slot-spare")
     }
 }
 
@@ -123,7 +130,11 @@ impl Case {
     }
 
     pub(crate) fn root(&self) -> PathBuf {
-        self.slot.root.join(file_name(&self.spec.name))
+        self.slot.work().join(file_name(&self.spec.name))
+    }
+
+    pub(crate) fn slot(&self) -> &SlotDir {
+        &self.slot
     }
 
     pub(crate) fn dir(&self) -> PathBuf {
@@ -199,7 +210,7 @@ impl Case {
             && holds(&dir, 0)
     }
 
-    /// Puts all that it left into its folder, and makes the slot ready for the next.
+    /// Puts all that it left into its folder. A supervisor's slot is then over: another test must not be able to change what was kept.
     pub(crate) fn keep(&self, left_in_tmp: bool) -> io::Result<()> {
         let root = self.root();
         io::copy(

@@ -1,8 +1,8 @@
 //! The walls around tests that must not change or reach anything outside.
 //!
 //! A supervisor shuts itself in before its first test, so that all of its tests find themselves inside and pay nothing for it: namespaces of its
-//! own (user, PID, network, mount, IPC), read-only mounts, Landlock, no capabilities. What is different for each test, the folder that it
-//! may write to, its own process adds: a second layer of Landlock ([`enter_case`]).
+//! own (user, PID, network, mount, IPC), read-only mounts, Landlock, no capabilities. What only a test must not do, such as
+//! to change its own record, its process gives up itself ([`TestRules`]).
 //!
 //! Kernels and containers refuse some of this. A supervisor that cannot put up what it was told says so and ends, and the runner starts another that
 //! tries less ([`Confinement::looser`]): half-made walls cannot be taken down again. What stands in the end is the [`Sandbox`] of the reports.
@@ -30,7 +30,7 @@ use portable as platform;
 use crate::sandbox::Sandbox;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use platform::{Enclosed, enclose, enter_case};
+pub(crate) use platform::{Enclosed, TestRules, enclose, prepare_test};
 
 /// What a supervisor is to put up around itself and its tests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

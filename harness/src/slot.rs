@@ -74,7 +74,11 @@ impl Slots {
             Some(slot) => slot,
             None => self.start(sandboxed)?,
         };
-        Ok(Held { slots: self, slot })
+        Ok(Held {
+            slots: self,
+            slot,
+            is_over: false,
+        })
     }
 
     /// Makes the cases that run end as if their time were up, and those that would begin not begin.
@@ -133,6 +137,8 @@ impl Slots {
 pub(crate) struct Held<'a> {
     slots: &'a Slots,
     slot: Slot,
+    /// Whether it has failed, or said that it ends.
+    is_over: bool,
 }
 
 impl Held<'_> {
@@ -146,9 +152,11 @@ impl Held<'_> {
         &self.slot.sandbox
     }
 
-    /// Lets it wait for another case.
+    /// Lets it wait for another case, when nobody needs what the last one left in its folder any more.
     pub(crate) fn give_back(self) {
-        self.slots.state().free.push(self.slot);
+        if !self.is_over {
+            self.slots.state().free.push(self.slot);
+        }
     }
 
     /// Runs a case, and returns when nothing of it is left but its folder.
@@ -156,7 +164,7 @@ impl Held<'_> {
     /// # Errors
     ///
     /// When the supervisor died or has not answered after `patience`.
-    pub(crate) fn run(mut self, case: &Case, patience: Duration) -> io::Result<Ending> {
+    pub(crate) fn run(&mut self, case: &Case, patience: Duration) -> io::Result<Ending> {
         bind(self.slot.processor);
         let orders = Arc::clone(&self.slot.orders);
         self.slots.state().working.push(Arc::clone(&orders));
@@ -164,11 +172,8 @@ impl Held<'_> {
         let mut state = self.slots.state();
         state.working.retain(|other| !Arc::ptr_eq(other, &orders));
         drop(state);
-        let ending = ended?;
-        if !ending.retires {
-            self.give_back();
-        }
-        Ok(ending)
+        self.is_over = ended.as_ref().map_or(true, |ending| ending.retires);
+        ended
     }
 
     fn order(&mut self, case: &Case, patience: Duration) -> io::Result<Ending> {

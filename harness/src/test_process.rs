@@ -7,7 +7,7 @@ use crate::case::Case;
 #[cfg(target_os = "linux")]
 use crate::case::CaseSpec;
 use crate::clock::Clock;
-use crate::confinement;
+use crate::confinement::{TestRules, prepare_test};
 use crate::context::Context;
 use crate::end_request::EndRequest;
 use crate::fault::FaultLog;
@@ -50,16 +50,17 @@ pub(crate) fn rehearse(spec: &CaseSpec) -> io::Result<()> {
     Ok(())
 }
 
-/// Runs the case in this process, which is its own, and gives the code to exit with.
+/// Runs the case in this process, which is its own, and gives the code to exit with; in the sandbox by these `rules`, if somebody has prepared them.
 ///
 /// # Errors
 ///
 /// When the case cannot even begin; what the test does is on the timeline instead.
-pub(crate) fn run(case: &Case) -> io::Result<i32> {
+pub(crate) fn run(case: &Case, rules: Option<TestRules>) -> io::Result<i32> {
     let test = find(&case.spec.path)?;
     let setup = Setup::new(test, case, EndRequest::new(true))?;
     if case.spec.sandboxed {
-        confinement::enter_case(case)?;
+        let rules = rules.map_or_else(|| prepare_test(case.slot()), Ok)?;
+        rules.enter()?;
     }
     setup.run(test).map(exit_code)
 }

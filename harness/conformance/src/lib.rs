@@ -173,7 +173,7 @@ impl Suite {
                 let path = entry.path();
                 if path.is_dir() {
                     folders.push(path);
-                } else if path.ends_with("slot-timeline.jsonl")
+                } else if path.ends_with("timeline.jsonl")
                     && fs::read_to_string(&path).is_ok_and(|told| told.contains(text))
                 {
                     return true;

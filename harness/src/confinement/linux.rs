@@ -1,8 +1,9 @@
 //! The walls on Linux.
 
+pub(crate) use super::rules::TestRules;
 use super::rules::Version;
 use super::{Confinement, Namespaces, capabilities, mounts, readable, rules, system};
-use crate::case::Case;
+use crate::case::SlotDir;
 use crate::fork::fork;
 use crate::sandbox::{Enforcement, Sandbox};
 use rustix::io::Errno;
@@ -189,14 +190,14 @@ fn sandbox(
     }
 }
 
-/// Narrows what the process of a test may do to its own case. The process must not have other threads yet.
+/// The narrower walls of a test, to be entered by its own process.
 ///
 /// # Errors
 ///
-/// When the kernel refuses; then the test must not run.
-pub(crate) fn enter_case(case: &Case) -> io::Result<()> {
+/// When a folder is not there, or the kernel refuses.
+pub(crate) fn prepare_test(slot: &SlotDir) -> io::Result<TestRules> {
     let also: Vec<PathBuf> = profile_folder().collect();
-    rules::enter_case(case, &also)
+    TestRules::prepare(&slot.work(), &also)
 }
 
 /// What tests may write to though it is not theirs: the folder where instrumented code leaves its coverage.

@@ -13,11 +13,28 @@ pub(super) fn roots() -> Vec<PathBuf> {
     match home {
         Some(home) if home.parent().is_some() => {
             let needed = needed().filter(|path| path.starts_with(&home));
-            all_but(&home).into_iter().chain(needed).collect()
+            outermost(all_but(&home).into_iter().chain(needed))
         }
         // Nobody's home, or all there is.
         _ => vec![PathBuf::from("/")],
     }
+}
+
+/// The paths without those that are below another of them: each test pays for each rule.
+fn outermost(paths: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
+    // Many of the system's folders are links into /usr.
+    let mut paths: Vec<PathBuf> = paths
+        .filter_map(|path| fs::canonicalize(path).ok())
+        .collect();
+    paths.sort();
+    let mut outermost: Vec<PathBuf> = Vec::new();
+    for path in paths {
+        // What is above a path comes before it in this order.
+        if !outermost.iter().any(|above| path.starts_with(above)) {
+            outermost.push(path);
+        }
+    }
+    outermost
 }
 
 /// Everything that stands beside the path from the root to this folder: a rule for a folder holds for all below it, so it cannot be
@@ -93,6 +110,18 @@ mod tests {
         let elsewhere = all_but(&root.join("b/home"));
         assert!(elsewhere.iter().any(|path| path == Path::new("/usr")));
         assert!(!elsewhere.iter().any(|path| root.starts_with(path)));
+    }
+
+    #[test]
+    fn what_is_below_another_needs_no_rule_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("usr/bin")).unwrap();
+        fs::create_dir_all(root.join("usr-local")).unwrap();
+        std::os::unix::fs::symlink(root.join("usr/bin"), root.join("bin")).unwrap();
+        let given = ["usr/bin", "bin", "usr-local", "gone", "usr"].map(|name| root.join(name));
+        let kept = outermost(given.into_iter());
+        assert_eq!(kept, [root.join("usr"), root.join("usr-local")]);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The rules of [Landlock](https://docs.kernel.org/userspace-api/landlock.html): which files may be read and written.
 //!
-//! Two layers, of which both must agree: the supervisor's for all of its tests, and each test's own, which narrows writing to its case.
+//! Two layers, of which both must agree: the supervisor's, and that of its tests, which may write to less. A test enters its own, but its supervisor
+//! has prepared it.
 
 use super::mounts::SHARED_MEMORY;
 use super::readable;
-use crate::case::Case;
 use landlock::{
     ABI, Access as _, AccessFs, LandlockStatus, PathBeneath, PathFd, RestrictionStatus, Ruleset,
     RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
@@ -80,30 +80,42 @@ pub(super) fn enter_slot(writable: &[PathBuf]) -> Result<Version, String> {
     }
 }
 
-/// Narrows what this process may write to the folders of its case, and whom it may signal to itself and what it starts.
-pub(super) fn enter_case(case: &Case, also: &[PathBuf]) -> io::Result<()> {
-    let write = AccessFs::from_write(NEWEST);
-    let failed = |error: &dyn std::fmt::Display| io::Error::other(format!("Landlock: {error}"));
-    // All devices here: the layer above knows which.
-    let folders = [case.root(), case.tmp(), PathBuf::from("/dev")]
-        .map(PathFd::new)
-        .into_iter()
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| failed(&error))?;
-    let enter = || -> Result<(), RulesetError> {
-        let mut rules: RulesetCreated = Ruleset::default()
-            .handle_access(write)?
-            .scope(Scope::from_all(NEWEST))?
-            .create()?;
-        for folder in folders {
-            rules = rules.add_rule(PathBeneath::new(folder, write))?;
-        }
-        rules
-            .add_rules(path_beneath_rules(also, write))?
-            .restrict_self()?;
+/// The second layer, prepared.
+#[derive(Debug)]
+pub(crate) struct TestRules(RulesetCreated);
+
+impl TestRules {
+    /// Prepares to narrow what a process may write to `work` and `also`, and whom it may signal to itself and what it starts.
+    pub(super) fn prepare(work: &Path, also: &[PathBuf]) -> io::Result<Self> {
+        let write = AccessFs::from_write(NEWEST);
+        let folder = |path: &Path| PathFd::new(path).map_err(|error| told(&error));
+        // All devices here: the layer above knows which.
+        let (work, devices) = (folder(work)?, folder(Path::new("/dev"))?);
+        let prepare = || -> Result<RulesetCreated, RulesetError> {
+            Ruleset::default()
+                .handle_access(write)?
+                .scope(Scope::from_all(NEWEST))?
+                .create()?
+                .add_rule(PathBeneath::new(work, write))?
+                .add_rule(PathBeneath::new(devices, write))?
+                .add_rules(path_beneath_rules(also, write))
+        };
+        prepare().map(Self).map_err(|error| told(&error))
+    }
+
+    /// Narrows. The process must not have other threads yet.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses; then the test must not run.
+    pub(crate) fn enter(self) -> io::Result<()> {
+        self.0.restrict_self().map_err(|error| told(&error))?;
         Ok(())
-    };
-    enter().map_err(|error| failed(&error))
+    }
+}
+
+fn told(error: &dyn std::fmt::Display) -> io::Error {
+    io::Error::other(format!("Landlock: {error}"))
 }
 
 fn devices() -> impl Iterator<Item = &'static Path> {

@@ -5,6 +5,7 @@
 )]
 
 use crate::case::Case;
+use crate::confinement::{TestRules, prepare_test};
 use crate::ending::{Exit, Usage};
 use crate::fork::fork;
 use crate::test_process;
@@ -20,13 +21,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{self, ExitStatus};
 
 /// Forks a process that runs the test of this case, and gives its number.
-pub(super) fn test(case: &Case, output: File) -> io::Result<Pid> {
+pub(super) fn test(case: &Case, output: File, rules: &mut Option<TestRules>) -> io::Result<Pid> {
     let supervisor = getpid();
     if let Some(child) = fork()? {
         return Ok(child);
     }
-    // The child must never return into the supervisor's loop.
-    let ended = catch_unwind(AssertUnwindSafe(|| become_test(case, output, supervisor)));
+    // Only from the child's copy. And the child must never return into the supervisor's loop.
+    let rules = rules.take();
+    let become_test = || become_test(case, output, rules, supervisor);
+    let ended = catch_unwind(AssertUnwindSafe(become_test));
     let code = match ended {
         Ok(Ok(code)) => code,
         Ok(Err(error)) => {
@@ -39,7 +42,12 @@ pub(super) fn test(case: &Case, output: File) -> io::Result<Pid> {
     process::exit(code)
 }
 
-fn become_test(case: &Case, output: File, supervisor: Pid) -> io::Result<i32> {
+fn become_test(
+    case: &Case,
+    output: File,
+    rules: Option<TestRules>,
+    supervisor: Pid,
+) -> io::Result<i32> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if getppid() != Some(supervisor) {
         return Err(io::Error::other("the supervisor of this test is gone"));
@@ -53,15 +61,17 @@ fn become_test(case: &Case, output: File, supervisor: Pid) -> io::Result<i32> {
     dup2_stdin(File::open("/dev/null")?)?;
     dup2_stdout(&output)?;
     dup2_stderr(output)?;
-    test_process::run(case)
+    test_process::run(case, rules)
 }
 
-/// Prepares this process for forks that run tests.
-pub(super) fn prepare(case: &Case) -> io::Result<()> {
+/// Prepares this process for forks that run tests like this; gives the rules for them, if they are in the sandbox.
+pub(super) fn prepare(case: &Case) -> io::Result<Option<TestRules>> {
     // The same for all cases of a slot.
     // SAFETY: a supervisor has one thread, so nobody reads the environment meanwhile; threads before `main` rule out forks.
     unsafe { std::env::set_var("TMPDIR", case.tmp()) };
-    test_process::rehearse(&case.spec)
+    test_process::rehearse(&case.spec)?;
+    let rules = case.spec.sandboxed.then(|| prepare_test(case.slot()));
+    rules.transpose()
 }
 
 /// Waits for a child of this process that has ended or is about to, and gives what it and the children that it had waited for used.

@@ -5,6 +5,7 @@ use super::processes::{descendants, processes};
 use super::{fork, threads};
 use crate::affinity;
 use crate::case::{self, Case};
+use crate::confinement::TestRules;
 use crate::duration::deadline;
 use crate::ending::{Cut, Ending};
 use crate::fork::has_other_threads;
@@ -39,6 +40,8 @@ pub(super) struct Supervisor {
     private: Vec<PathBuf>,
     /// Whether it is ready to be forked for tests.
     prepared: bool,
+    /// What its forks give up, in the sandbox.
+    rules: Option<TestRules>,
 }
 
 impl Supervisor {
@@ -51,6 +54,7 @@ impl Supervisor {
             orders: Orders::default(),
             private,
             prepared: false,
+            rules: None,
         })
     }
 
@@ -82,10 +86,10 @@ impl Supervisor {
             }
             _ => {
                 if !self.prepared {
-                    fork::prepare(case)?;
+                    self.rules = fork::prepare(case)?;
                     self.prepared = true;
                 }
-                fork::test(case, super::output(case)?)?
+                fork::test(case, super::output(case)?, &mut self.rules)?
             }
         };
         let pidfd = pidfd_open(test, PidfdFlags::empty())?;

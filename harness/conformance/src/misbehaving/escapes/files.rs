@@ -115,11 +115,10 @@ fn through_a_child(cx: Context) -> Result {
 #[chaos(non_destructive, harmful)]
 fn the_harness(cx: Context) -> Result {
     only_inside(&cx)?;
-    let case = cx.dir().parent().ok_or("the folder of the case")?;
-    let slot = case.parent().ok_or("the folder of the slot")?;
+    let slot = cx.dir().ancestors().nth(3).ok_or("the folder of the slot")?;
     let run = slot.parent().ok_or("the folder of the run")?;
-    refused(&cx, "timeline", append(slot.join("slot-timeline.jsonl")))?;
-    refused(&cx, "output", append(slot.join("slot-output")))?;
+    refused(&cx, "timeline", append(slot.join("timeline.jsonl")))?;
+    refused(&cx, "output", append(slot.join("output")))?;
     refused(&cx, "slot", File::create_new(slot.join("new")))?;
     refused(&cx, "run", File::create_new(run.join("new")))?;
     refused(&cx, "mark of the run", fs::remove_file(run.join("running")))
@@ -165,7 +164,7 @@ fn through_a_descriptor(cx: Context) -> Result {
     let slot = cx
         .dir()
         .ancestors()
-        .nth(2)
+        .nth(3)
         .ok_or("the folder of the slot")?;
     for entry in fs::read_dir("/proc/self/fd")? {
         let target = fs::read_link(entry?.path()).unwrap_or_default();

@@ -1,0 +1,7 @@
+//! Empty tests as `#[chaos(non_destructive)]`.
+
+use clarity_chaos::chaos;
+
+include!(concat!(env!("OUT_DIR"), "/chaos.rs"));
+
+clarity_chaos::main!();

@@ -1,0 +1,3 @@
+//! Empty tests as `#[test]`.
+
+include!(concat!(env!("OUT_DIR"), "/libtest.rs"));

@@ -1,0 +1,175 @@
+//! The forms in which the same empty tests are run, and one run of one of them.
+
+use crate::build::{Binaries, NextestInput, output_file};
+use crate::error::Error;
+use crate::summary::{libtest_says_all_passed, nextest_says_all_passed};
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How much of the end of an output stands in an error, in bytes.
+const LAST_WORDS: usize = 4096;
+
+/// One way to run the empty tests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// `#[chaos(non_destructive)]`, with these arguments.
+    Chaos(Vec<&'static str>),
+    /// libtest-mimic alone, with these arguments.
+    Mimic(Vec<&'static str>),
+    /// `#[test]`.
+    Libtest,
+    /// `#[test]`, each in a process of its own by nextest.
+    Nextest(PathBuf),
+}
+
+impl Form {
+    /// All forms; those of the sandbox only where the chaos harness has the flag, nextest only where it is.
+    pub(crate) fn all(sandbox: bool, nextest: Option<PathBuf>) -> Vec<Self> {
+        let mut forms = if sandbox {
+            vec![
+                Self::Chaos(vec!["--isolation=fork", "--sandbox=none"]),
+                Self::Chaos(vec!["--isolation=fork", "--sandbox=marked"]),
+                Self::Chaos(vec!["--isolation=fork", "--sandbox=all"]),
+                Self::Chaos(vec!["--isolation=exec", "--sandbox=none"]),
+            ]
+        } else {
+            vec![
+                Self::Chaos(vec!["--isolation=fork"]),
+                Self::Chaos(vec!["--isolation=exec"]),
+            ]
+        };
+        forms.extend([Self::Mimic(Vec::new()), Self::Libtest]);
+        forms.extend(nextest.map(Self::Nextest));
+        forms
+    }
+
+    /// What it is called in the tables.
+    pub(crate) fn name(&self) -> String {
+        let (form, arguments) = match self {
+            Self::Chaos(arguments) => ("chaos", arguments.as_slice()),
+            Self::Mimic(arguments) => ("libtest-mimic", arguments.as_slice()),
+            Self::Libtest => ("libtest", [].as_slice()),
+            Self::Nextest(_) => ("nextest", [].as_slice()),
+        };
+        let words = arguments
+            .iter()
+            .map(|argument| argument.trim_start_matches("--").replace('=', " "));
+        [form.to_owned()]
+            .into_iter()
+            .chain(words)
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
+    /// Runs it once in `folder`, and gives the time from the start of its process to its end.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be started, or does not say that all tests have passed.
+    pub(crate) fn run(
+        &self,
+        binaries: &Binaries,
+        nextest: &NextestInput,
+        folder: &Path,
+    ) -> Result<Duration, Error> {
+        let (path, file) = output_file(folder)?;
+        let both = file
+            .try_clone()
+            .map_err(|error| Error::file("open", &path, error))?;
+        let mut command = self.command(binaries, nextest);
+        // A pipe would have to be emptied meanwhile, at the cost of what is measured.
+        command.stdin(Stdio::null()).stdout(file).stderr(both);
+        for (name, _) in env::vars_os().filter(|(name, _)| steers(&name.to_string_lossy())) {
+            command.env_remove(name);
+        }
+        let began = Instant::now();
+        let status = command
+            .status()
+            .map_err(|error| Error::start(&self.name(), error))?;
+        let took = began.elapsed();
+
+        let said = fs::read(&path).map_err(|error| Error::file("read", &path, error))?;
+        let said = String::from_utf8_lossy(&said);
+        let passed = match self {
+            Self::Nextest(_) => nextest_says_all_passed(&said, binaries.count),
+            _ => libtest_says_all_passed(&said, binaries.count),
+        };
+        if status.success() && passed {
+            return Ok(took);
+        }
+        let from = said.ceil_char_boundary(said.len().saturating_sub(LAST_WORDS));
+        Err(Error::NotAllPassed {
+            form: self.name(),
+            count: binaries.count,
+            status,
+            said: said[from..].to_owned(),
+        })
+    }
+
+    fn command(&self, binaries: &Binaries, nextest: &NextestInput) -> Command {
+        match self {
+            Self::Chaos(arguments) => {
+                let mut command = Command::new(&binaries.chaos);
+                command.args(["--seed", "42"]).args(arguments);
+                command
+            }
+            Self::Mimic(arguments) => {
+                let mut command = Command::new(&binaries.mimic);
+                command.args(arguments);
+                command
+            }
+            Self::Libtest => Command::new(&binaries.libtest),
+            Self::Nextest(program) => {
+                let mut command = Command::new(program);
+                command
+                    .args(["nextest", "run", "--color", "never"])
+                    .arg("--cargo-metadata")
+                    .arg(&nextest.cargo_metadata)
+                    .arg("--binaries-metadata")
+                    .arg(&nextest.binaries_metadata);
+                command
+            }
+        }
+    }
+}
+
+/// Whether a variable of the environment changes what a form does.
+fn steers(variable: &str) -> bool {
+    ["CHAOS_", "NEXTEST", "RUST_TEST_"]
+        .iter()
+        .any(|prefix| variable.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_are_left_out_where_their_means_are_missing() {
+        let names = |forms: Vec<Form>| forms.iter().map(Form::name).collect::<Vec<_>>();
+        assert_eq!(
+            names(Form::all(false, None)),
+            [
+                "chaos, isolation fork",
+                "chaos, isolation exec",
+                "libtest-mimic",
+                "libtest"
+            ]
+        );
+        let all = names(Form::all(true, Some("n".into())));
+        assert_eq!(all.len(), 7);
+        assert_eq!(all[1], "chaos, isolation fork, sandbox marked");
+        assert_eq!(all[6], "nextest");
+    }
+
+    #[test]
+    fn the_callers_environment_does_not_steer_the_runs() {
+        assert!(
+            steers("CHAOS_TIMEOUT") && steers("RUST_TEST_THREADS") && steers("NEXTEST_RETRIES")
+        );
+        assert!(!steers("PATH") && !steers("CARGO_HOME"));
+    }
+}

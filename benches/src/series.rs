@@ -1,0 +1,63 @@
+//! All forms in turn, round by round.
+
+use crate::build::{Binaries, NextestInput};
+use crate::error::Error;
+use crate::forms::Form;
+use std::env;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// The times of all forms with one number of tests.
+#[derive(Debug)]
+pub(crate) struct Series {
+    /// How many tests each run had.
+    pub(crate) count: usize,
+    /// The times of each form, one for each round, in the order of the rounds.
+    pub(crate) forms: Vec<(Form, Vec<Duration>)>,
+}
+
+/// Runs every form with every number of tests once in each round. The round before the first does not count: it fills the caches.
+pub(crate) fn measure(
+    built: &[Binaries],
+    forms: &[Form],
+    nextest: Option<&Path>,
+    rounds: u16,
+) -> Result<Vec<Series>, Error> {
+    let folder = folder()?;
+    let mut series = Vec::new();
+    let mut inputs = Vec::new();
+    for binaries in built {
+        series.push(Series {
+            count: binaries.count,
+            forms: forms
+                .iter()
+                .map(|form| (form.clone(), Vec::new()))
+                .collect(),
+        });
+        inputs.push(match nextest {
+            Some(program) => binaries.nextest_input(program, folder.path())?,
+            None => NextestInput {
+                cargo_metadata: PathBuf::new(),
+                binaries_metadata: PathBuf::new(),
+            },
+        });
+    }
+    for round in 0..=rounds {
+        eprintln!("round {round} of {rounds}");
+        for ((binaries, input), series) in built.iter().zip(&inputs).zip(&mut series) {
+            for (form, times) in &mut series.forms {
+                let took = form.run(binaries, input, folder.path())?;
+                if round > 0 {
+                    times.push(took);
+                }
+            }
+        }
+    }
+    Ok(series)
+}
+
+/// A folder for what is made on the way.
+pub(crate) fn folder() -> Result<TempDir, Error> {
+    tempfile::tempdir().map_err(|error| Error::file("make a folder in", &env::temp_dir(), error))
+}

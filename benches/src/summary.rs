@@ -1,0 +1,78 @@
+//! What a run says of itself: a time counts only when all tests have passed.
+
+/// Whether the output of libtest, libtest-mimic or the chaos harness says that exactly `count` tests ran and passed.
+pub(crate) fn libtest_says_all_passed(output: &str, count: usize) -> bool {
+    let expected =
+        format!("test result: ok. {count} passed; 0 failed; 0 ignored; 0 measured; 0 filtered out");
+    let mut results = output
+        .lines()
+        .filter(|line| line.starts_with("test result: "));
+    results
+        .next()
+        .is_some_and(|line| line == expected || line.starts_with(&format!("{expected};")))
+        && results.next().is_none()
+}
+
+/// Whether the output of nextest says that exactly `count` tests ran and passed.
+pub(crate) fn nextest_says_all_passed(output: &str, count: usize) -> bool {
+    let expected = format!("{count} tests run: {count} passed, 0 skipped");
+    output
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("Summary ["))
+        .filter_map(|line| line.split_once("] "))
+        .any(|(_time, counts)| counts.trim() == expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OK: &str = "\ntest result: ok. 10 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.04s\n\n";
+
+    #[test]
+    fn all_tests_have_passed() {
+        assert!(libtest_says_all_passed(OK, 10));
+        let nextest = "------------\n     Summary [   2.913s] 10 tests run: 10 passed, 0 skipped\n";
+        assert!(nextest_says_all_passed(nextest, 10));
+    }
+
+    #[test]
+    fn fewer_or_more_tests_than_there_are_do_not_count() {
+        assert!(!libtest_says_all_passed(OK, 100));
+        assert!(!libtest_says_all_passed(OK, 1));
+        let nextest = "     Summary [   2.913s] 10 tests run: 10 passed, 0 skipped\n";
+        assert!(!nextest_says_all_passed(nextest, 100));
+        assert!(!nextest_says_all_passed(nextest, 0));
+    }
+
+    #[test]
+    fn failed_ignored_or_filtered_tests_do_not_count() {
+        for (good, bad) in [
+            ("0 failed", "1 failed"),
+            ("0 ignored", "1 ignored"),
+            ("0 filtered out", "1 filtered out"),
+            ("ok.", "FAILED."),
+        ] {
+            assert!(
+                !libtest_says_all_passed(&OK.replace(good, bad), 10),
+                "{bad}"
+            );
+        }
+        for counts in [
+            "10 tests run: 9 passed, 1 failed, 0 skipped",
+            "10 tests run: 10 passed (1 flaky), 0 skipped",
+            "10 tests run: 10 passed, 1 skipped",
+            "9/10 tests run: 9 passed, 0 skipped",
+        ] {
+            let output = format!("     Summary [   2.913s] {counts}\n");
+            assert!(!nextest_says_all_passed(&output, 10), "{counts}");
+        }
+    }
+
+    #[test]
+    fn a_run_without_a_summary_or_with_two_does_not_count() {
+        assert!(!libtest_says_all_passed("running 10 tests\n", 10));
+        assert!(!libtest_says_all_passed(&OK.repeat(2), 10));
+        assert!(!nextest_says_all_passed("", 10));
+    }
+}

@@ -1,0 +1,143 @@
+//! What was measured, as text.
+
+use crate::forms::Form;
+use crate::parts::{self, Part};
+use crate::series::Series;
+use crate::statistics::Spread;
+use std::fs;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+/// A spread beyond this part of the median is pointed out.
+const NOISY: f64 = 0.2;
+
+/// Says how busy the machine is with other things.
+pub(crate) fn machine() {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().filter(|load| !load.is_empty());
+    let cores = available_parallelism().map_or(0, usize::from);
+    println!("machine: {cores} cores, load {}", load.unwrap_or("unknown"));
+}
+
+/// The time of each form.
+pub(crate) fn times(series: &Series) {
+    println!("\n{} empty tests", series.count);
+    println!(
+        "  {:<42} {:>28} {:>10} {:>7}",
+        "form", "seconds: median (min to max)", "tests/s", "spread"
+    );
+    for (form, times) in &series.forms {
+        let Some(spread) = Spread::of_seconds(times) else {
+            continue;
+        };
+        let noise = spread.noise();
+        println!(
+            "  {:<42} {:>28} {:>10.0} {:>6.0}%{}",
+            form.name(),
+            format!("{spread:.3}"),
+            per_second(series.count, spread.median),
+            noise * 100.0,
+            if noise > NOISY { "  noisy" } else { "" }
+        );
+    }
+}
+
+/// Every form against every later one.
+pub(crate) fn ratios(series: &Series) {
+    println!(
+        "\n  time of the first as a multiple of the second: median of the rounds (min to max)"
+    );
+    for (index, (first, a)) in series.forms.iter().enumerate() {
+        for (second, b) in &series.forms[index + 1..] {
+            if let Some(ratio) = Spread::of_ratios(a, b) {
+                println!(
+                    "  {:<84} {ratio:.3}",
+                    format!("{} / {}", first.name(), second.name())
+                );
+            }
+        }
+    }
+}
+
+/// How the time of each form grows with the number of tests.
+pub(crate) fn linearity(fewer: &Series, more: &Series) {
+    println!(
+        "\n{} against {} tests: time of one test as a multiple (1 is linear; below it, the start of the run weighs in)",
+        more.count, fewer.count
+    );
+    for ((form, a), (_, b)) in fewer.forms.iter().zip(&more.forms) {
+        if let Some(growth) = growth(fewer.count, a, more.count, b) {
+            println!("  {:<42} {growth:.2}", form.name());
+        }
+    }
+}
+
+fn growth(fewer: usize, a: &[Duration], more: usize, b: &[Duration]) -> Option<Spread> {
+    Some(Spread::of_ratios(b, a)?.times(fewer as f64 / more as f64))
+}
+
+/// The parts of one case, of which `series` has the whole and, as its first form, what goes without a process.
+pub(crate) fn one_case(series: &Series, parts: &[Part]) {
+    let [(bare, bare_times), (chaos, chaos_times), sandboxed @ ..] = series.forms.as_slice() else {
+        return;
+    };
+    let each = |spread: Spread| spread.times(1e6 / series.count as f64);
+    let row = |name: &str, microseconds: Spread, how: &str| {
+        println!("  {name:<12} {:>26}  {how}", format!("{microseconds:.0}"));
+    };
+    println!("\none case, microseconds: median (min to max)");
+    for part in parts {
+        row(
+            part.name,
+            part.seconds.times(1e6),
+            &format!("model: {}", part.how),
+        );
+    }
+    let difference = |(a, a_times): (&Form, &[Duration]), (b, b_times): (&Form, &[Duration])| {
+        Some((
+            each(Spread::of_differences(a_times, b_times)?),
+            format!("difference of whole runs: {} minus {}", a.name(), b.name()),
+        ))
+    };
+    for (form, times) in sandboxed {
+        if let Some((sandbox, how)) = difference((form, times), (chaos, chaos_times)) {
+            row("sandbox", sandbox, &how);
+        }
+    }
+    if let Some((whole, how)) = difference((chaos, chaos_times), (bare, bare_times)) {
+        row("whole", whole, &how);
+        let explained: f64 = parts.iter().map(|part| part.seconds.median * 1e6).sum();
+        println!(
+            "  {:<12} {:>26.0}  whole minus the models: what they do not show, such as the pages that a fork of the real harness copies",
+            "rest",
+            whole.median - explained
+        );
+    }
+    println!("  the sweep looked at {} processes", parts::processes());
+}
+
+fn per_second(count: usize, seconds: f64) -> f64 {
+    count as f64 / seconds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_times_the_time_for_ten_times_the_tests_is_linear() {
+        let (a, b) = ([Duration::from_secs(2)], [Duration::from_secs(20)]);
+        assert_eq!(growth(1000, &a, 10000, &b).unwrap().median, 1.0);
+        assert_eq!(
+            growth(1000, &a, 10000, &[Duration::from_secs(60)])
+                .unwrap()
+                .median,
+            3.0
+        );
+    }
+
+    #[test]
+    fn a_rate_is_tests_for_each_second() {
+        assert_eq!(per_second(1000, 0.5), 2000.0);
+    }
+}
