@@ -66,11 +66,26 @@ impl RunDir {
         let ended = if keep {
             fs::remove_file(path.join(RUNNING))
         } else {
-            case::remove(&path)
+            remove(&path)
         };
         drop(self.mark);
         (path, ended)
     }
+}
+
+/// Removes the folder of a run, its mark last: whoever is killed while doing so leaves something that the next run still knows for stale.
+pub(crate) fn remove(run: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(run) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name() != RUNNING {
+            case::remove(&entry.path())?;
+        }
+    }
+    case::remove(run)
 }
 
 #[cfg(unix)]
@@ -82,7 +97,7 @@ fn remove_stale(parent: &Path) {
         }
         // What cannot be removed is another user's, or in somebody else's hands already.
         let _ = match File::options().write(true).open(entry.path().join(RUNNING)) {
-            Ok(mark) if lock(&mark).is_ok() => case::remove(&entry.path()),
+            Ok(mark) if lock(&mark).is_ok() => remove(&entry.path()),
             Ok(_in_use) => Ok(()),
             Err(_) => fs::remove_dir(entry.path()), // refuses what is not empty: cases that were kept
         };
@@ -125,6 +140,23 @@ mod tests {
         assert!(running.path().exists());
         assert!(other.exists());
         assert!(!kept.exists());
+    }
+
+    #[test]
+    fn a_removal_that_was_cut_short_is_completed_by_the_next_run() {
+        let parent = tempfile::tempdir().unwrap();
+        let run = RunDir::in_folder(parent.path()).unwrap();
+        let (slot, path) = (run.path().join("1"), run.path().to_owned());
+        fs::create_dir(&slot).unwrap();
+        fs::create_dir(slot.join("work")).unwrap();
+        // Something that cannot be removed stands for the end of the process in the midst of it.
+        fs::write(path.join("2"), "no folder").unwrap();
+        assert!(remove(&path).is_err());
+        assert!(path.join(RUNNING).exists());
+        fs::remove_file(path.join("2")).unwrap();
+        drop((run.dir.keep(), run.mark));
+        remove_stale(parent.path());
+        assert_eq!(folders(parent.path()), 0);
     }
 
     #[test]

@@ -29,11 +29,12 @@ use linux as platform;
 #[cfg(not(target_os = "linux"))]
 use portable as platform;
 
-use crate::case::{self, Case};
+use crate::case::Case;
 use crate::confinement::{Enclosed, enclose};
 use crate::duration::deadline;
 use crate::order::{Answer, MARK, Order};
 use crate::role::{Post, Role};
+use crate::run_dir;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -87,7 +88,7 @@ pub(crate) fn serve(post: &Post) -> io::Result<ExitCode> {
 fn remove_with_others(run: &Path) {
     let deadline = deadline(Duration::from_secs(10));
     while run.exists() && Instant::now() < deadline {
-        if case::remove(run).is_err() {
+        if run_dir::remove(run).is_err() {
             std::thread::sleep(Duration::from_millis(2));
         }
     }
