@@ -1,6 +1,8 @@
 //! The right to make one call.
 
-use super::Breaker;
+use super::circuit::Breaker;
+use super::half_open::Place;
+use super::primitives::Instant;
 
 /// The right to make one call, held for as long as the call takes.
 ///
@@ -10,15 +12,23 @@ use super::Breaker;
 #[derive(Debug)]
 pub(crate) struct Permit<'a> {
     breaker: &'a Breaker,
-    generation: u64,
-    place: Option<Place>,
+    admission: Admission,
     outcome: Outcome,
+    /// Whether the thread was panicking before, as it is when a destructor makes a call.
+    panicking: bool,
 }
 
-/// A place of a half-open breaker, never the same twice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place(u64);
+/// How a call was admitted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Admission {
+    pub(super) generation: u64,
+    /// Its place, if it is a probe.
+    pub(super) place: Option<Place>,
+    /// When, if that makes a difference.
+    pub(super) at: Option<Instant>,
+}
 
+/// How a call ended, as far as it told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Success,
@@ -27,12 +37,12 @@ pub(super) enum Outcome {
 }
 
 impl<'a> Permit<'a> {
-    pub(super) fn new(breaker: &'a Breaker, generation: u64, place: Option<Place>) -> Self {
+    pub(super) fn new(breaker: &'a Breaker, admission: Admission) -> Self {
         Self {
             breaker,
-            generation,
-            place,
+            admission,
             outcome: Outcome::Cancelled,
+            panicking: std::thread::panicking(),
         }
     }
 
@@ -52,21 +62,10 @@ impl<'a> Permit<'a> {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        let panicking = self.outcome == Outcome::Cancelled && std::thread::panicking();
-        let outcome = if panicking {
-            Outcome::Failure
-        } else {
-            self.outcome
-        };
-        self.breaker.settle(self.generation, self.place, outcome);
-    }
-}
-
-impl Place {
-    /// This place; the next one remains.
-    pub(super) fn take(&mut self) -> Self {
-        let place = *self;
-        self.0 += 1;
-        place
+        let panicked = || !self.panicking && std::thread::panicking();
+        if self.outcome == Outcome::Cancelled && panicked() {
+            self.outcome = Outcome::Failure;
+        }
+        self.breaker.settle(self.admission, self.outcome);
     }
 }

@@ -5,7 +5,9 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::Args;
-use clarity::{BlockingPool, BreakerConfig, Config, OnnxRuntime, ReloadConfig, Server};
+use clarity::{
+    BlockingPool, BreakerConfig, BreakerTrip, Config, OnnxRuntime, ReloadConfig, Server,
+};
 
 use super::logs::Logs;
 use super::{Models, Outcome, print};
@@ -43,12 +45,12 @@ pub(super) struct Serve {
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
     /// So many failures in a row open the circuit breaker of a model
-    #[arg(long, value_name = "N", default_value_t = BreakerConfig::default().failures)]
+    #[arg(long, value_name = "N", default_value_t = BreakerConfig::DEFAULT_FAILURES)]
     breaker_failures: u32,
     /// How long an open circuit breaker lets nothing through
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
     breaker_open: Duration,
-    /// So many probes may be under way when it is over; so many successes close the circuit breaker
+    /// So many probes may be made when it is over; if all of them succeed, the circuit breaker closes
     #[arg(long, value_name = "N", default_value_t = BreakerConfig::default().half_open_permits)]
     breaker_probes: usize,
     /// A probe that takes longer than this gives its place to another
@@ -106,10 +108,12 @@ impl Serve {
     fn config(&self) -> Config {
         Config {
             breaker: BreakerConfig {
-                failures: self.breaker_failures,
+                trip: BreakerTrip::ConsecutiveFailures(self.breaker_failures),
                 open: self.breaker_open,
                 half_open_permits: self.breaker_probes,
+                half_open_successes: self.breaker_probes,
                 probe_lease: self.breaker_probe_lease,
+                ..BreakerConfig::default()
             },
             reload: ReloadConfig {
                 poll: self.poll,

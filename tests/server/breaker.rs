@@ -1,6 +1,6 @@
 //! The circuit breaker, seen from a client, under a clock that is driven by hand.
 
-use clarity::{BreakerConfig, BreakerState, Config, Inline, Server};
+use clarity::{BreakerConfig, BreakerState, BreakerTrip, Config, Inline, Server};
 
 use crate::support::faulty::{Faulty, Mood};
 use crate::support::*;
@@ -223,7 +223,7 @@ async fn its_numbers_can_be_set() {
     let (models, faulty) = (Models::cole_kripke(), Faulty::new());
     let config = Config {
         breaker: BreakerConfig {
-            failures: 2,
+            trip: BreakerTrip::ConsecutiveFailures(2),
             ..BreakerConfig::default()
         },
         ..config()
@@ -240,7 +240,7 @@ async fn its_numbers_can_be_set() {
         .assert_problem(503, "circuit_open");
     let nonsense = Config {
         breaker: BreakerConfig {
-            failures: 0,
+            trip: BreakerTrip::ConsecutiveFailures(0),
             ..BreakerConfig::default()
         },
         ..Config::default()

@@ -1,0 +1,436 @@
+//! The circuit breaker itself.
+
+use std::fmt;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+
+use super::call_window::CallWindow;
+use super::config::{BreakerConfig, BreakerRate, BreakerTrip, BreakerWindow};
+use super::event::{BreakerEvent, BreakerEvents};
+use super::half_open::{Decision, HalfOpen, Place};
+use super::permit::{Admission, Outcome, Permit};
+use super::primitives::{AtomicU64, Instant, Mutex, MutexGuard, Ordering, now};
+use super::snapshot::BreakerSnapshot;
+use super::state::BreakerState;
+use super::time_window::TimeWindow;
+use super::verdict::Verdict;
+use super::word::Word;
+use crate::backoff::Backoff;
+
+/// A circuit breaker.
+///
+/// What a call costs while closed: one load of an atomic to be admitted, and one more for a success that changes
+/// nothing, which is one after a success, or after a whole window of them. No clock is read, nothing is locked, and
+/// nothing shared is written. While there are bad calls in a window of calls, a success adds one to an atomic. Only
+/// slow calls and windows of time need a clock, and only windows of time a lock for a success, which is the thread's own.
+///
+/// State, generation and count are one atomic word, so that no call can see one of them change without the others.
+/// Every change of state, and all that is not in the word, is behind a lock that only bad calls and breakers that are
+/// not closed take.
+pub(crate) struct Breaker {
+    config: BreakerConfig,
+    counting: Counting,
+    word: AtomicU64,
+    slow: Mutex<Slow>,
+    late_outcomes: AtomicU64,
+    rejected: AtomicU64,
+    hook: Hook,
+    events: broadcast::Sender<BreakerEvent>,
+}
+
+/// A call was not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rejected {
+    /// In which state the breaker was.
+    pub(crate) state: BreakerState,
+    /// What is left of the open time; zero when half-open with all places taken, which may end at any moment; the least
+    /// open time when forced open, which ends when somebody says so.
+    pub(crate) retry_after: Duration,
+}
+
+/// Called at each change of state, in their order, under the breaker's lock: it must be quick and not call the breaker.
+type Hook = Box<dyn Fn(&BreakerEvent) + Send + Sync>;
+
+/// What opens the breaker, and what its word counts.
+#[derive(Debug)]
+enum Counting {
+    /// The word counts failures since the last success.
+    Failures { most: u32 },
+    /// The word counts successes since the last bad call, but no more than the window holds.
+    Calls { rate: BreakerRate, size: u32 },
+    /// The word counts nothing.
+    Time {
+        rate: BreakerRate,
+        window: TimeWindow,
+    },
+}
+
+/// What is behind the lock.
+struct Slow {
+    backoff: Backoff,
+    open_for: Duration,
+    open_until: Instant,
+    half_open: HalfOpen,
+    /// Unused unless calls are counted.
+    window: CallWindow,
+}
+
+impl Breaker {
+    /// A closed breaker. The random part of its open times follows from `seed`.
+    pub(crate) fn new(
+        config: BreakerConfig,
+        seed: u64,
+        hook: impl Fn(&BreakerEvent) + Send + Sync + 'static,
+    ) -> Self {
+        let start = now();
+        let counting = Counting::new(&config.trip, start);
+        let most = config.open_most.max(config.open);
+        let slow = Slow {
+            backoff: Backoff::new(config.open, most, seed)
+                .jitter(f64::from(config.jitter_percent) / 100.0),
+            open_for: Duration::ZERO,
+            open_until: start,
+            half_open: HalfOpen::default(),
+            window: CallWindow::new(counting.size()),
+        };
+        Self {
+            config,
+            counting,
+            word: AtomicU64::new(Word::FIRST.bits()),
+            slow: Mutex::new(slow),
+            late_outcomes: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
+            hook: Box::new(hook),
+            events: broadcast::Sender::new(BreakerEvents::CAPACITY),
+        }
+    }
+
+    /// Asks to make a call. The permit must outlive the call and be told its outcome.
+    pub(crate) fn admit(&self) -> Result<Permit<'_>, Rejected> {
+        let word = self.word();
+        match word.state() {
+            BreakerState::Closed | BreakerState::Disabled => Ok(self.permit(word, None)),
+            _ => self.admit_probe(),
+        }
+    }
+
+    /// Closes it and forgets what it has counted: the model behind it has been replaced. Outcomes of calls that are
+    /// under way belong to the old one and change nothing. What an operator has decided stays.
+    pub(crate) fn reset(&self) {
+        let mut slow = self.slow();
+        let state = self.word().state();
+        let to = match state.is_forced() {
+            true => state,
+            false => BreakerState::Closed,
+        };
+        self.go_to(&mut slow, to);
+    }
+
+    /// Rejects all calls until it is released or disabled.
+    pub(crate) fn force_open(&self) {
+        self.go_to(&mut self.slow(), BreakerState::ForcedOpen);
+    }
+
+    /// Admits all calls and counts nothing until it is released or forced open.
+    pub(crate) fn disable(&self) {
+        self.go_to(&mut self.slow(), BreakerState::Disabled);
+    }
+
+    /// Closes it if it was forced open or disabled.
+    pub(crate) fn release(&self) {
+        let mut slow = self.slow();
+        if self.word().state().is_forced() {
+            self.go_to(&mut slow, BreakerState::Closed);
+        }
+    }
+
+    /// Its changes of state from now on.
+    pub(crate) fn subscribe(&self) -> BreakerEvents {
+        BreakerEvents::new(self.events.subscribe())
+    }
+
+    /// How it is now.
+    pub(crate) fn snapshot(&self) -> BreakerSnapshot {
+        let slow = self.slow();
+        let word = self.word();
+        let closed = word.state() == BreakerState::Closed;
+        let open = word.state() == BreakerState::Open;
+        let (consecutive_failures, window) = match &self.counting {
+            Counting::Failures { .. } => (word.count(), None),
+            Counting::Calls { .. } => (0, Some(slow.window.counts(word.count()))),
+            Counting::Time { window, .. } => (0, Some(window.counts(word.generation(), now()))),
+        };
+        BreakerSnapshot {
+            state: word.state(),
+            generation: word.generation(),
+            consecutive_failures,
+            window: window.filter(|_| closed),
+            open_for: open.then(|| slow.open_until.saturating_duration_since(now())),
+            probes: slow.half_open.under_way(),
+            late_outcomes: self.late_outcomes.load(Ordering::Relaxed),
+            rejected: self.rejected.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Takes the outcome of a call; each permit calls this once.
+    pub(super) fn settle(&self, admission: Admission, outcome: Outcome) {
+        let failed = match outcome {
+            Outcome::Success => false,
+            Outcome::Failure => true,
+            Outcome::Cancelled => {
+                if let Some(place) = admission.place {
+                    self.slow().half_open.give_back(place);
+                }
+                return;
+            }
+        };
+        let slow = admission.at.is_some_and(|at| self.is_slow(at));
+        let verdict = Verdict { failed, slow };
+        match (admission.place, verdict.is_bad()) {
+            (Some(place), bad) => self.settle_probe(admission.generation, place, bad),
+            (None, false) => self.settle_good(admission.generation, verdict),
+            (None, true) => self.settle_bad(admission.generation, verdict),
+        }
+    }
+
+    fn permit(&self, word: Word, place: Option<Place>) -> Permit<'_> {
+        let at = self.counting.slow_after().map(|_| now());
+        let generation = word.generation();
+        Permit::new(
+            self,
+            Admission {
+                generation,
+                place,
+                at,
+            },
+        )
+    }
+
+    fn admit_probe(&self) -> Result<Permit<'_>, Rejected> {
+        let mut slow = self.slow();
+        let now = now();
+        if self.word().state() == BreakerState::Open && now >= slow.open_until {
+            self.go_to(&mut slow, BreakerState::HalfOpen);
+        }
+        let word = self.word();
+        let state = word.state();
+        let retry_after = match state {
+            BreakerState::Closed | BreakerState::Disabled => return Ok(self.permit(word, None)),
+            BreakerState::Open => slow.open_until - now,
+            BreakerState::ForcedOpen => self.config.open,
+            BreakerState::HalfOpen => {
+                let (permits, lease) = (self.config.half_open_permits, self.config.probe_lease);
+                match slow.half_open.admit(permits, now, lease) {
+                    Some(place) => return Ok(self.permit(word, Some(place))),
+                    None => Duration::ZERO,
+                }
+            }
+        };
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+        Err(Rejected { state, retry_after })
+    }
+
+    fn is_slow(&self, since: Instant) -> bool {
+        let took = now().saturating_duration_since(since);
+        self.counting.slow_after().is_some_and(|after| took > after)
+    }
+
+    fn settle_good(&self, generation: u64, verdict: Verdict) {
+        let count = |count: u32| match &self.counting {
+            Counting::Failures { .. } => (count > 0).then_some(0),
+            Counting::Calls { size, .. } => (count < *size).then(|| count + 1),
+            Counting::Time { .. } => None,
+        };
+        let word = match self.count(generation, count) {
+            Ok(_) => return,
+            Err(word) => word,
+        };
+        if word.generation() != generation {
+            self.late();
+        } else if let (BreakerState::Closed, Counting::Time { window, .. }) =
+            (word.state(), &self.counting)
+        {
+            window.add(generation, now(), verdict);
+        }
+    }
+
+    fn settle_bad(&self, generation: u64, verdict: Verdict) {
+        if let Counting::Failures { most } = self.counting {
+            let below = |count| (count < most - 1).then(|| count + 1);
+            if self.count(generation, below).is_ok() {
+                return;
+            }
+        }
+        let mut slow = self.slow();
+        // Under the lock neither state nor generation can change any more; the count can, by good calls.
+        let word = self.word();
+        if word.generation() != generation {
+            self.late();
+        } else if word.state() == BreakerState::Closed && self.trips(&mut slow, word, verdict) {
+            self.open(&mut slow);
+        }
+    }
+
+    /// Counts a bad call, under the lock; whether it was one too many.
+    fn trips(&self, slow: &mut Slow, word: Word, verdict: Verdict) -> bool {
+        let generation = word.generation();
+        match &self.counting {
+            // A success may have come first and started the count anew: then this is the first of the new count.
+            Counting::Failures { most } => {
+                let below = |count| (count < most - 1).then(|| count + 1);
+                self.count(generation, below).is_err()
+            }
+            Counting::Calls { rate, .. } => {
+                let run = self.count(generation, |_| Some(0)).unwrap_or(word).count();
+                slow.window.push(run, verdict).trip(rate)
+            }
+            Counting::Time { rate, window } => {
+                let now = now();
+                window.add(generation, now, verdict);
+                window.counts(generation, now).trip(rate)
+            }
+        }
+    }
+
+    fn settle_probe(&self, generation: u64, place: Place, bad: bool) {
+        let mut slow = self.slow();
+        // A place that is still held is one of this generation: each generation begins without any.
+        if !slow.half_open.give_back(place) {
+            return self.late();
+        }
+        debug_assert_eq!(self.word().generation(), generation);
+        let (permits, successes) = (
+            self.config.half_open_permits,
+            self.config.half_open_successes,
+        );
+        match slow.half_open.count(bad, successes, permits) {
+            Decision::Undecided => {}
+            Decision::Close => self.go_to(&mut slow, BreakerState::Closed),
+            Decision::Open => self.open(&mut slow),
+        }
+    }
+
+    fn late(&self) {
+        self.late_outcomes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn open(&self, slow: &mut Slow) {
+        slow.open_for = slow.backoff.next_delay();
+        slow.open_until = now() + slow.open_for;
+        self.go_to(slow, BreakerState::Open);
+    }
+
+    /// Every change of state goes through here, under the lock.
+    fn go_to(&self, slow: &mut Slow, to: BreakerState) {
+        slow.half_open.clear();
+        slow.window.clear();
+        if to == BreakerState::Closed {
+            slow.backoff.reset();
+        }
+        let before = self.update(|word| Some(word.next_generation(to)));
+        let before = before.unwrap_or_else(|word| word);
+        let from = before.state();
+        if from == to {
+            return;
+        }
+        let event = BreakerEvent {
+            from,
+            to,
+            generation: before.next_generation(to).generation(),
+            open_for: (to == BreakerState::Open).then_some(slow.open_for),
+        };
+        (self.hook)(&event);
+        // An error says that nobody listens.
+        let _ = self.events.send(event);
+    }
+
+    fn word(&self) -> Word {
+        Word::from_bits(self.word.load(Ordering::Acquire))
+    }
+
+    /// Replaces the count by `next` of it, unless that is none, the generation is over, or nothing is counted in this
+    /// state; gives the word before, as an error if the count was not replaced.
+    fn count(&self, generation: u64, next: impl Fn(u32) -> Option<u32>) -> Result<Word, Word> {
+        self.update(|word| {
+            let counts = word.generation() == generation && word.state() == BreakerState::Closed;
+            let count = next(word.count()).filter(|_| counts)?;
+            Some(word.with_count(count))
+        })
+    }
+
+    /// Replaces the word by `next` of it, unless that is none; gives the word before, as an error if it was not replaced.
+    fn update(&self, next: impl Fn(Word) -> Option<Word>) -> Result<Word, Word> {
+        let next = |bits| next(Word::from_bits(bits)).map(Word::bits);
+        let before = self
+            .word
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
+        before.map(Word::from_bits).map_err(Word::from_bits)
+    }
+
+    fn slow(&self) -> MutexGuard<'_, Slow> {
+        // Nothing that can panic half-way is done under the lock but the hook, and that is called last.
+        self.slow.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counting {
+    fn new(trip: &BreakerTrip, start: Instant) -> Self {
+        match trip {
+            BreakerTrip::ConsecutiveFailures(most) => Self::Failures { most: *most },
+            BreakerTrip::Rate(rate) => match rate.window {
+                BreakerWindow::Calls(size) => Self::Calls {
+                    rate: rate.clone(),
+                    size,
+                },
+                BreakerWindow::Time(time) => Self::Time {
+                    rate: rate.clone(),
+                    window: TimeWindow::new(time, start),
+                },
+            },
+        }
+    }
+
+    fn size(&self) -> u32 {
+        match self {
+            Self::Calls { size, .. } => *size,
+            Self::Failures { .. } | Self::Time { .. } => 0,
+        }
+    }
+
+    /// How long a call may take before it is slow, if anything is.
+    fn slow_after(&self) -> Option<Duration> {
+        match self {
+            Self::Failures { .. } => None,
+            Self::Calls { rate, .. } | Self::Time { rate, .. } => {
+                rate.slow_calls.as_ref().map(|slow| slow.longer_than)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.state {
+            BreakerState::ForcedOpen => {
+                "an operator has opened the circuit breaker of the model; it lets no request through until it is released"
+            }
+            BreakerState::HalfOpen => {
+                "the model has failed too often; its circuit breaker waits for the outcome of the requests that it let through"
+            }
+            _ => {
+                "the model has failed too often; its circuit breaker lets no request through for now"
+            }
+        })
+    }
+}
+
+impl fmt::Debug for Breaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Breaker")
+            .field("config", &self.config)
+            .field("now", &self.snapshot())
+            .finish_non_exhaustive()
+    }
+}
