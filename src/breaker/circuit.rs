@@ -108,6 +108,7 @@ impl Breaker {
     }
 
     /// Asks to make a call. The permit must outlive the call and be told its outcome.
+    #[inline]
     pub(crate) fn admit(&self) -> Result<Permit<'_>, Rejected> {
         let word = self.word();
         match word.state() {
@@ -175,6 +176,7 @@ impl Breaker {
     }
 
     /// Takes the outcome of a call; each permit calls this once.
+    #[inline]
     pub(super) fn settle(&self, admission: Admission, outcome: Outcome) {
         let failed = match outcome {
             Outcome::Success => false,
@@ -195,6 +197,7 @@ impl Breaker {
         }
     }
 
+    #[inline]
     fn permit(&self, word: Word, place: Option<Place>) -> Permit<'_> {
         let at = self.counting.slow_after().map(|_| now());
         let generation = word.generation();
@@ -208,6 +211,7 @@ impl Breaker {
         )
     }
 
+    #[cold]
     fn admit_probe(&self) -> Result<Permit<'_>, Rejected> {
         let mut slow = self.slow();
         let now = now();
@@ -237,6 +241,7 @@ impl Breaker {
         self.counting.slow_after().is_some_and(|after| took > after)
     }
 
+    #[inline]
     fn settle_good(&self, generation: u64, verdict: Verdict) {
         let count = |count: u32| match &self.counting {
             Counting::Failures { .. } => (count > 0).then_some(0),
@@ -256,6 +261,7 @@ impl Breaker {
         }
     }
 
+    #[cold]
     fn settle_bad(&self, generation: u64, verdict: Verdict) {
         if let Counting::Failures { most } = self.counting {
             let below = |count| (count < most - 1).then(|| count + 1);
@@ -294,6 +300,7 @@ impl Breaker {
         }
     }
 
+    #[cold]
     fn settle_probe(&self, generation: u64, place: Place, bad: bool) {
         let mut slow = self.slow();
         // A place that is still held is one of this generation: each generation begins without any.
@@ -312,6 +319,7 @@ impl Breaker {
         }
     }
 
+    #[cold]
     fn late(&self) {
         self.late_outcomes.fetch_add(1, Ordering::Relaxed);
     }
@@ -352,6 +360,7 @@ impl Breaker {
 
     /// Replaces the count by `next` of it, unless that is none, the generation is over, or nothing is counted in this
     /// state; gives the word before, as an error if the count was not replaced.
+    #[inline]
     fn count(&self, generation: u64, next: impl Fn(u32) -> Option<u32>) -> Result<Word, Word> {
         self.update(|word| {
             let counts = word.generation() == generation && word.state() == BreakerState::Closed;
@@ -361,6 +370,7 @@ impl Breaker {
     }
 
     /// Replaces the word by `next` of it, unless that is none; gives the word before, as an error if it was not replaced.
+    #[inline]
     fn update(&self, next: impl Fn(Word) -> Option<Word>) -> Result<Word, Word> {
         let next = |bits| next(Word::from_bits(bits)).map(Word::bits);
         let before = self

@@ -14,7 +14,8 @@ use super::verdict::Verdict;
 #[derive(Debug)]
 pub(super) struct TimeWindow {
     start: Instant,
-    tenth: Duration,
+    /// In nanoseconds.
+    tenth: u64,
     stripes: Box<[Stripe]>,
 }
 
@@ -46,7 +47,7 @@ impl TimeWindow {
         let stripe = |_| Stripe(Mutex::new(Buckets::default()));
         Self {
             start,
-            tenth: time / BUCKETS as u32,
+            tenth: nanoseconds(time) / BUCKETS as u64,
             stripes: (0..parallelism()).map(stripe).collect(),
         }
     }
@@ -92,8 +93,13 @@ impl TimeWindow {
 
     fn tenth_of(&self, now: Instant) -> u64 {
         let elapsed = now.saturating_duration_since(self.start);
-        (elapsed.as_nanos() / self.tenth.as_nanos()) as u64
+        nanoseconds(elapsed) / self.tenth
     }
+}
+
+/// Enough for five centuries, and divided sooner than 128 bits.
+fn nanoseconds(time: Duration) -> u64 {
+    time.as_nanos() as u64
 }
 
 impl Stripe {
