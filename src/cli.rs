@@ -1,6 +1,7 @@
 //! The commands, and what they have in common.
 
 mod add;
+mod breaker;
 mod list;
 mod logs;
 mod serve;
