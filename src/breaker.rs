@@ -7,11 +7,13 @@
 mod call_window;
 mod circuit;
 mod config;
+mod counting;
 mod event;
 mod half_open;
 mod handle;
 mod permit;
 mod primitives;
+mod rejected;
 mod snapshot;
 mod state;
 mod time_window;

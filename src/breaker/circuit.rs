@@ -7,14 +7,15 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 
 use super::call_window::CallWindow;
-use super::config::{BreakerConfig, BreakerRate, BreakerTrip, BreakerWindow};
+use super::config::BreakerConfig;
+use super::counting::Counting;
 use super::event::{BreakerEvent, BreakerEvents};
 use super::half_open::{Decision, HalfOpen, Place};
 use super::permit::{Admission, Outcome, Permit};
 use super::primitives::{AtomicU64, Instant, Mutex, MutexGuard, Ordering, now};
+use super::rejected::Rejected;
 use super::snapshot::BreakerSnapshot;
 use super::state::BreakerState;
-use super::time_window::TimeWindow;
 use super::verdict::Verdict;
 use super::word::Word;
 use crate::backoff::Backoff;
@@ -33,42 +34,18 @@ pub(crate) struct Breaker {
     config: BreakerConfig,
     counting: Counting,
     word: AtomicU64,
-    slow: Mutex<Slow>,
+    guarded: Mutex<Guarded>,
     late_outcomes: AtomicU64,
     rejected: AtomicU64,
     hook: Hook,
     events: broadcast::Sender<BreakerEvent>,
 }
 
-/// A call was not admitted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rejected {
-    /// In which state the breaker was.
-    pub(crate) state: BreakerState,
-    /// What is left of the open time; zero when half-open with all places taken, which may end at any moment; the least
-    /// open time when forced open, which ends when somebody says so.
-    pub(crate) retry_after: Duration,
-}
-
 /// Called at each change of state, in their order, under the breaker's lock: it must be quick and not call the breaker.
 type Hook = Box<dyn Fn(&BreakerEvent) + Send + Sync>;
 
-/// What opens the breaker, and what its word counts.
-#[derive(Debug)]
-enum Counting {
-    /// The word counts failures since the last success.
-    Failures { most: u32 },
-    /// The word counts successes since the last bad call, but no more than the window holds.
-    Calls { rate: BreakerRate, size: u32 },
-    /// The word counts nothing.
-    Time {
-        rate: BreakerRate,
-        window: TimeWindow,
-    },
-}
-
 /// What is behind the lock.
-struct Slow {
+struct Guarded {
     backoff: Backoff,
     open_for: Duration,
     open_until: Instant,
@@ -87,7 +64,7 @@ impl Breaker {
         let start = now();
         let counting = Counting::new(&config.trip, start);
         let most = config.open_most.max(config.open);
-        let slow = Slow {
+        let guarded = Guarded {
             backoff: Backoff::new(config.open, most, seed)
                 .jitter(f64::from(config.jitter_percent) / 100.0),
             open_for: Duration::ZERO,
@@ -99,7 +76,7 @@ impl Breaker {
             config,
             counting,
             word: AtomicU64::new(Word::FIRST.bits()),
-            slow: Mutex::new(slow),
+            guarded: Mutex::new(guarded),
             late_outcomes: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
             hook: Box::new(hook),
@@ -120,30 +97,30 @@ impl Breaker {
     /// Closes it and forgets what it has counted: the model behind it has been replaced. Outcomes of calls that are
     /// under way belong to the old one and change nothing. What an operator has decided stays.
     pub(crate) fn reset(&self) {
-        let mut slow = self.slow();
+        let mut guarded = self.lock();
         let state = self.word().state();
         let to = match state.is_forced() {
             true => state,
             false => BreakerState::Closed,
         };
-        self.go_to(&mut slow, to);
+        self.go_to(&mut guarded, to);
     }
 
     /// Rejects all calls until it is released or disabled.
     pub(crate) fn force_open(&self) {
-        self.go_to(&mut self.slow(), BreakerState::ForcedOpen);
+        self.go_to(&mut self.lock(), BreakerState::ForcedOpen);
     }
 
     /// Admits all calls and counts nothing until it is released or forced open.
     pub(crate) fn disable(&self) {
-        self.go_to(&mut self.slow(), BreakerState::Disabled);
+        self.go_to(&mut self.lock(), BreakerState::Disabled);
     }
 
     /// Closes it if it was forced open or disabled.
     pub(crate) fn release(&self) {
-        let mut slow = self.slow();
+        let mut guarded = self.lock();
         if self.word().state().is_forced() {
-            self.go_to(&mut slow, BreakerState::Closed);
+            self.go_to(&mut guarded, BreakerState::Closed);
         }
     }
 
@@ -154,13 +131,13 @@ impl Breaker {
 
     /// How it is now.
     pub(crate) fn snapshot(&self) -> BreakerSnapshot {
-        let slow = self.slow();
+        let guarded = self.lock();
         let word = self.word();
         let closed = word.state() == BreakerState::Closed;
         let open = word.state() == BreakerState::Open;
         let (consecutive_failures, window) = match &self.counting {
             Counting::Failures { .. } => (word.count(), None),
-            Counting::Calls { .. } => (0, Some(slow.window.counts(word.count()))),
+            Counting::Calls { .. } => (0, Some(guarded.window.counts(word.count()))),
             Counting::Time { window, .. } => (0, Some(window.counts(word.generation(), now()))),
         };
         BreakerSnapshot {
@@ -168,8 +145,8 @@ impl Breaker {
             generation: word.generation(),
             consecutive_failures,
             window: window.filter(|_| closed),
-            open_for: open.then(|| slow.open_until.saturating_duration_since(now())),
-            probes: slow.half_open.under_way(),
+            open_for: open.then(|| guarded.open_until.saturating_duration_since(now())),
+            probes: guarded.half_open.under_way(),
             late_outcomes: self.late_outcomes.load(Ordering::Relaxed),
             rejected: self.rejected.load(Ordering::Relaxed),
         }
@@ -183,7 +160,7 @@ impl Breaker {
             Outcome::Failure => true,
             Outcome::Cancelled => {
                 if let Some(place) = admission.place {
-                    self.slow().half_open.give_back(place);
+                    self.lock().half_open.give_back(place);
                 }
                 return;
             }
@@ -213,20 +190,20 @@ impl Breaker {
 
     #[cold]
     fn admit_probe(&self) -> Result<Permit<'_>, Rejected> {
-        let mut slow = self.slow();
+        let mut guarded = self.lock();
         let now = now();
-        if self.word().state() == BreakerState::Open && now >= slow.open_until {
-            self.go_to(&mut slow, BreakerState::HalfOpen);
+        if self.word().state() == BreakerState::Open && now >= guarded.open_until {
+            self.go_to(&mut guarded, BreakerState::HalfOpen);
         }
         let word = self.word();
         let state = word.state();
         let retry_after = match state {
             BreakerState::Closed | BreakerState::Disabled => return Ok(self.permit(word, None)),
-            BreakerState::Open => slow.open_until - now,
+            BreakerState::Open => guarded.open_until - now,
             BreakerState::ForcedOpen => self.config.open,
             BreakerState::HalfOpen => {
                 let (permits, lease) = (self.config.half_open_permits, self.config.probe_lease);
-                match slow.half_open.admit(permits, now, lease) {
+                match guarded.half_open.admit(permits, now, lease) {
                     Some(place) => return Ok(self.permit(word, Some(place))),
                     None => Duration::ZERO,
                 }
@@ -243,12 +220,8 @@ impl Breaker {
 
     #[inline]
     fn settle_good(&self, generation: u64, verdict: Verdict) {
-        let count = |count: u32| match &self.counting {
-            Counting::Failures { .. } => (count > 0).then_some(0),
-            Counting::Calls { size, .. } => (count < *size).then(|| count + 1),
-            Counting::Time { .. } => None,
-        };
-        let word = match self.count(generation, count) {
+        let next = |count| self.counting.after_good(count);
+        let word = match self.count(generation, next) {
             Ok(_) => return,
             Err(word) => word,
         };
@@ -269,18 +242,18 @@ impl Breaker {
                 return;
             }
         }
-        let mut slow = self.slow();
+        let mut guarded = self.lock();
         // Under the lock neither state nor generation can change any more; the count can, by good calls.
         let word = self.word();
         if word.generation() != generation {
             self.late();
-        } else if word.state() == BreakerState::Closed && self.trips(&mut slow, word, verdict) {
-            self.open(&mut slow);
+        } else if word.state() == BreakerState::Closed && self.trips(&mut guarded, word, verdict) {
+            self.open(&mut guarded);
         }
     }
 
     /// Counts a bad call, under the lock; whether it was one too many.
-    fn trips(&self, slow: &mut Slow, word: Word, verdict: Verdict) -> bool {
+    fn trips(&self, guarded: &mut Guarded, word: Word, verdict: Verdict) -> bool {
         let generation = word.generation();
         match &self.counting {
             // A success may have come first and started the count anew: then this is the first of the new count.
@@ -290,7 +263,7 @@ impl Breaker {
             }
             Counting::Calls { rate, .. } => {
                 let run = self.count(generation, |_| Some(0)).unwrap_or(word).count();
-                slow.window.push(run, verdict).trip(rate)
+                guarded.window.push(run, verdict).trip(rate)
             }
             Counting::Time { rate, window } => {
                 let now = now();
@@ -302,9 +275,9 @@ impl Breaker {
 
     #[cold]
     fn settle_probe(&self, generation: u64, place: Place, bad: bool) {
-        let mut slow = self.slow();
+        let mut guarded = self.lock();
         // A place that is still held is one of this generation: each generation begins without any.
-        if !slow.half_open.give_back(place) {
+        if !guarded.half_open.give_back(place) {
             return self.late();
         }
         debug_assert_eq!(self.word().generation(), generation);
@@ -312,10 +285,10 @@ impl Breaker {
             self.config.half_open_permits,
             self.config.half_open_successes,
         );
-        match slow.half_open.count(bad, successes, permits) {
+        match guarded.half_open.count(bad, successes, permits) {
             Decision::Undecided => {}
-            Decision::Close => self.go_to(&mut slow, BreakerState::Closed),
-            Decision::Open => self.open(&mut slow),
+            Decision::Close => self.go_to(&mut guarded, BreakerState::Closed),
+            Decision::Open => self.open(&mut guarded),
         }
     }
 
@@ -324,18 +297,18 @@ impl Breaker {
         self.late_outcomes.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn open(&self, slow: &mut Slow) {
-        slow.open_for = slow.backoff.next_delay();
-        slow.open_until = now() + slow.open_for;
-        self.go_to(slow, BreakerState::Open);
+    fn open(&self, guarded: &mut Guarded) {
+        guarded.open_for = guarded.backoff.next_delay();
+        guarded.open_until = now() + guarded.open_for;
+        self.go_to(guarded, BreakerState::Open);
     }
 
     /// Every change of state goes through here, under the lock.
-    fn go_to(&self, slow: &mut Slow, to: BreakerState) {
-        slow.half_open.clear();
-        slow.window.clear();
+    fn go_to(&self, guarded: &mut Guarded, to: BreakerState) {
+        guarded.half_open.clear();
+        guarded.window.clear();
         if to == BreakerState::Closed {
-            slow.backoff.reset();
+            guarded.backoff.reset();
         }
         let before = self.update(|word| Some(word.next_generation(to)));
         let before = before.unwrap_or_else(|word| word);
@@ -347,7 +320,7 @@ impl Breaker {
             from,
             to,
             generation: before.next_generation(to).generation(),
-            open_for: (to == BreakerState::Open).then_some(slow.open_for),
+            open_for: (to == BreakerState::Open).then_some(guarded.open_for),
         };
         (self.hook)(&event);
         // An error says that nobody listens.
@@ -379,60 +352,9 @@ impl Breaker {
         before.map(Word::from_bits).map_err(Word::from_bits)
     }
 
-    fn slow(&self) -> MutexGuard<'_, Slow> {
+    fn lock(&self) -> MutexGuard<'_, Guarded> {
         // Nothing that can panic half-way is done under the lock but the hook, and that is called last.
-        self.slow.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Counting {
-    fn new(trip: &BreakerTrip, start: Instant) -> Self {
-        match trip {
-            BreakerTrip::ConsecutiveFailures(most) => Self::Failures { most: *most },
-            BreakerTrip::Rate(rate) => match rate.window {
-                BreakerWindow::Calls(size) => Self::Calls {
-                    rate: rate.clone(),
-                    size,
-                },
-                BreakerWindow::Time(time) => Self::Time {
-                    rate: rate.clone(),
-                    window: TimeWindow::new(time, start),
-                },
-            },
-        }
-    }
-
-    fn size(&self) -> u32 {
-        match self {
-            Self::Calls { size, .. } => *size,
-            Self::Failures { .. } | Self::Time { .. } => 0,
-        }
-    }
-
-    /// How long a call may take before it is slow, if anything is.
-    fn slow_after(&self) -> Option<Duration> {
-        match self {
-            Self::Failures { .. } => None,
-            Self::Calls { rate, .. } | Self::Time { rate, .. } => {
-                rate.slow_calls.as_ref().map(|slow| slow.longer_than)
-            }
-        }
-    }
-}
-
-impl fmt::Display for Rejected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.state {
-            BreakerState::ForcedOpen => {
-                "an operator has opened the circuit breaker of the model; it lets no request through until it is released"
-            }
-            BreakerState::HalfOpen => {
-                "the model has failed too often; its circuit breaker waits for the outcome of the requests that it let through"
-            }
-            _ => {
-                "the model has failed too often; its circuit breaker lets no request through for now"
-            }
-        })
+        self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,7 +5,7 @@ use super::state::BreakerState;
 /// 40 bits of generation, 21 bits of count, 3 bits of state.
 ///
 /// A generation ends with a change of state or a reset; at a thousand a second 40 bits last 34 years. What the count is
-/// of, the policy says (`Counting` in `circuit.rs`).
+/// of, the policy says ([`Counting`](super::counting::Counting)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Word(u64);
 

@@ -14,9 +14,11 @@ mod breaker {
     pub(super) mod call_window;
     pub(super) mod circuit;
     pub(super) mod config;
+    pub(super) mod counting;
     pub(super) mod event;
     pub(super) mod half_open;
     pub(super) mod permit;
+    pub(super) mod rejected;
     pub(super) mod snapshot;
     pub(super) mod state;
     pub(super) mod time_window;
