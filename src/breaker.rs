@@ -1,8 +1,8 @@
 //! The circuit breaker of a model: when too many of its calls fail nothing is asked of it for a while, then a little.
 //!
-//! [`Breaker`] is the whole of it: a call asks it for a [`Permit`] and tells that its outcome. What it counts and when it
-//! trips is a [`BreakerTrip`]; the two sliding windows are each a file, and so is what goes on while half-open. Model
-//! checks and counts of what a call costs are in `tests/breaker`.
+//! [`Breaker`] is the whole of it: a call asks it for a [permit](permit::Permit) and tells that its outcome. What it
+//! counts and when it trips is a [`BreakerTrip`]; the two sliding windows are each a file, and so is what goes on while
+//! half-open. `tests/breaker` tries every interleaving of a few calls, and counts what a call costs.
 
 mod call_window;
 mod circuit;

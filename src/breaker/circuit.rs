@@ -322,9 +322,9 @@ impl Breaker {
             generation: before.next_generation(to).generation(),
             open_for: (to == BreakerState::Open).then_some(guarded.open_for),
         };
-        (self.hook)(&event);
         // An error says that nobody listens.
         let _ = self.events.send(event);
+        (self.hook)(&event);
     }
 
     fn word(&self) -> Word {

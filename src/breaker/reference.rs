@@ -404,10 +404,10 @@ fn at_once(future: impl Future<Output = ()>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn it_agrees_with_the_naive_one(config in config(), steps in prop::collection::vec(step(), 1..250)) {
+    fn it_agrees_with_the_naive_one(config in config(), steps in prop::collection::vec(step(), 1..500)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async { compare(&config, &steps) });
     }

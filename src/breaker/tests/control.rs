@@ -153,7 +153,7 @@ async fn a_call_that_was_given_up_during_a_panic_is_not_one_that_panicked() {
     struct Caller(Arc<Breaker>);
     impl Drop for Caller {
         fn drop(&mut self) {
-            self.0.admit().unwrap().cancel();
+            drop(self.0.admit().unwrap());
         }
     }
     let (breaker, _) = default_breaker();
