@@ -327,6 +327,8 @@ impl Breaker {
         (self.hook)(&event);
     }
 
+    /// Acquires what was done before the generation began: a call that is admitted after a model was replaced sees the
+    /// new one.
     fn word(&self) -> Word {
         Word::from_bits(self.word.load(Ordering::Acquire))
     }

@@ -5,6 +5,29 @@ use std::time::Duration;
 use crate::ConfigError;
 
 /// What a circuit breaker bears, how long it stays open, and what closes it again.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use clarity::{BreakerConfig, BreakerRate, BreakerTrip, BreakerWindow, Config};
+///
+/// // Opens when a tenth of the calls of the last minute failed, if there were a hundred; then for a minute, two
+/// // minutes, four, five; and closes when two of three probes succeed.
+/// let rate = BreakerRate {
+///     window: BreakerWindow::Time(Duration::from_secs(60)),
+///     minimum_calls: 100,
+///     failure_percent: 10,
+///     ..BreakerRate::default()
+/// };
+/// let breaker = BreakerConfig {
+///     trip: BreakerTrip::Rate(rate),
+///     open_most: Duration::from_secs(300),
+///     half_open_permits: 3,
+///     half_open_successes: 2,
+///     ..BreakerConfig::default()
+/// };
+/// let config = Config { breaker, ..Config::default() };
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BreakerConfig {
     /// What opens it. 5 failures in a row by default.

@@ -2,6 +2,7 @@ mod bugs_of_others;
 mod config;
 mod control;
 mod window;
+mod word;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, Mutex};

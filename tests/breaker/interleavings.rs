@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
 use self::breaker::circuit::Breaker;
@@ -270,6 +271,31 @@ fn an_outcome_beside_a_reset_does_not_count_after_it() {
     }
 }
 
+/// A call of before it opened fails beside the probe: the probe alone decides.
+#[test]
+fn a_late_outcome_beside_a_probe_decides_nothing() {
+    for failed in [false, true] {
+        explore(move || {
+            let model = Model::new(BreakerConfig {
+                open: Duration::ZERO,
+                open_most: Duration::ZERO,
+                ..failures(1)
+            });
+            let old = model.breaker.admit().unwrap();
+            fail(model.breaker);
+            let late = thread::spawn(move || match failed {
+                true => old.failure(),
+                false => old.success(),
+            });
+            succeed(model.breaker);
+            late.join().unwrap();
+            let expected = [(Closed, Open), (Open, HalfOpen), (HalfOpen, Closed)];
+            assert_eq!(model.changes(), expected);
+            assert_eq!(model.breaker.snapshot().late_outcomes, 1);
+        });
+    }
+}
+
 #[test]
 fn a_window_of_calls_loses_none() {
     explore(|| {
@@ -332,14 +358,33 @@ fn forced_open_beside_a_probe_it_stays_so() {
 /// A snapshot is of one moment, whatever happens meanwhile.
 #[test]
 fn a_snapshot_is_of_one_moment() {
+    fn look(breaker: &'static Breaker) {
+        let snapshot = breaker.snapshot();
+        assert_eq!(snapshot.open_for.is_some(), snapshot.state == Open);
+        assert_eq!(snapshot.probes, usize::from(snapshot.state == HalfOpen));
+    }
+    explore(|| Model::new(failures(1)).run([look, fail, fail]));
+    explore(|| Model::ready_to_probe(1).run([look, succeed]));
+    explore(|| Model::ready_to_probe(1).run([look, fail]));
+}
+
+/// Whoever is admitted because of a change sees what was done before it: a model that was replaced is the new one.
+#[test]
+fn what_was_done_before_a_change_is_seen_by_the_calls_after_it() {
     explore(|| {
-        let model = Model::new(failures(1));
-        fn look(breaker: &'static Breaker) {
-            let snapshot = breaker.snapshot();
-            assert_eq!(snapshot.open_for.is_some(), snapshot.state == Open);
-            assert_eq!(snapshot.generation, u64::from(snapshot.state == Open));
-            assert_eq!(snapshot.consecutive_failures, 0);
+        let breaker = Model::new(failures(1)).breaker;
+        breaker.force_open();
+        let replaced = loom::sync::Arc::new(AtomicBool::new(false));
+        let operator = {
+            let replaced = loom::sync::Arc::clone(&replaced);
+            thread::spawn(move || {
+                replaced.store(true, Ordering::Relaxed);
+                breaker.release();
+            })
+        };
+        if breaker.admit().is_ok() {
+            assert!(replaced.load(Ordering::Relaxed));
         }
-        model.run([look, fail, fail]);
+        operator.join().unwrap();
     });
 }
