@@ -28,6 +28,15 @@ struct Bad {
     distance: u32,
 }
 
+/// How a window would be with one more bad call.
+#[derive(Debug)]
+pub(super) struct After {
+    pub(super) counts: BreakerCounts,
+    reach: u32,
+    /// So many of the oldest bad calls would have left it.
+    gone: usize,
+}
+
 impl CallWindow {
     pub(super) fn new(size: u32) -> Self {
         Self {
@@ -38,25 +47,44 @@ impl CallWindow {
         }
     }
 
-    /// Takes in a bad call after `run` good ones, and gives what is in the window now.
-    pub(super) fn push(&mut self, run: u32, verdict: Verdict) -> BreakerCounts {
+    /// How it would be with a bad call after `run` good ones.
+    pub(super) fn after(&self, run: u32, verdict: Verdict) -> After {
         let distance = run + 1;
-        self.counts.calls = self.calls(distance);
-        self.counts.count(verdict);
-        self.reach = match self.bad.is_empty() {
-            true => 1,
-            false => self.reach + distance,
+        let mut after = After {
+            counts: BreakerCounts {
+                calls: self.calls(distance),
+                ..self.counts
+            },
+            reach: match self.bad.is_empty() {
+                true => 1,
+                false => self.reach + distance,
+            },
+            gone: 0,
         };
-        self.bad.push_back(Bad { verdict, distance });
-        while self.reach > self.size {
-            let gone = self.bad.pop_front();
-            let oldest = self.bad.front();
-            self.reach -= oldest.map_or(self.reach, |oldest| oldest.distance);
-            if let Some(gone) = gone {
-                self.counts.uncount(gone.verdict);
+        let next_distances = self.bad.iter().skip(1).map(|bad| bad.distance);
+        for (bad, to_next) in self.bad.iter().zip(next_distances.chain([distance])) {
+            if after.reach <= self.size {
+                break;
             }
+            after.reach -= to_next;
+            after.counts.uncount(bad.verdict);
+            after.gone += 1;
         }
-        self.counts
+        after.counts.count(verdict);
+        after
+    }
+
+    /// Takes in a bad call after `run` good ones.
+    pub(super) fn push(&mut self, run: u32, verdict: Verdict) {
+        let After {
+            counts,
+            reach,
+            gone,
+        } = self.after(run, verdict);
+        self.bad.drain(..gone);
+        let distance = run + 1;
+        self.bad.push_back(Bad { verdict, distance });
+        (self.counts, self.reach) = (counts, reach);
     }
 
     /// What is in the window after `run` good calls since the last bad one.

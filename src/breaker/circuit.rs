@@ -47,7 +47,6 @@ type Hook = Box<dyn Fn(&BreakerEvent) + Send + Sync>;
 /// What is behind the lock.
 struct Guarded {
     backoff: Backoff,
-    open_for: Duration,
     open_until: Instant,
     half_open: HalfOpen,
     /// Unused unless calls are counted.
@@ -67,7 +66,6 @@ impl Breaker {
         let guarded = Guarded {
             backoff: Backoff::new(config.open, most, seed)
                 .jitter(f64::from(config.jitter_percent) / 100.0),
-            open_for: Duration::ZERO,
             open_until: start,
             half_open: HalfOpen::default(),
             window: CallWindow::new(counting.size()),
@@ -246,31 +244,51 @@ impl Breaker {
         // Under the lock neither state nor generation can change any more; the count can, by good calls.
         let word = self.word();
         if word.generation() != generation {
-            self.late();
-        } else if word.state() == BreakerState::Closed && self.trips(&mut guarded, word, verdict) {
-            self.open(&mut guarded);
+            return self.late();
         }
-    }
-
-    /// Counts a bad call, under the lock; whether it was one too many.
-    fn trips(&self, guarded: &mut Guarded, word: Word, verdict: Verdict) -> bool {
-        let generation = word.generation();
+        if word.state() != BreakerState::Closed {
+            return;
+        }
         match &self.counting {
             // A success may have come first and started the count anew: then this is the first of the new count.
             Counting::Failures { most } => {
-                let below = |count| (count < most - 1).then(|| count + 1);
-                self.count(generation, below).is_err()
+                let below = |_: &Guarded, count| (count < most - 1).then(|| count + 1);
+                self.count_or_open(&mut guarded, below);
             }
             Counting::Calls { rate, .. } => {
-                let run = self.count(generation, |_| Some(0)).unwrap_or(word).count();
-                guarded.window.push(run, verdict).trip(rate)
+                let trips = |window: &CallWindow, run| window.after(run, verdict).counts.trip(rate);
+                let next = |guarded: &Guarded, run| (!trips(&guarded.window, run)).then_some(0);
+                if let Some(run) = self.count_or_open(&mut guarded, next) {
+                    guarded.window.push(run, verdict);
+                }
             }
             Counting::Time { rate, window } => {
                 let now = now();
                 window.add(generation, now, verdict);
-                window.counts(generation, now).trip(rate)
+                if window.counts(generation, now).trip(rate) {
+                    self.go_to(&mut guarded, BreakerState::Open);
+                }
             }
         }
+    }
+
+    /// Replaces the count of a closed breaker by `next` of it, and gives the count before. If `next` of it is none, opens
+    /// the breaker in the very same step, so that no good call comes between what was judged and the judgement.
+    fn count_or_open(
+        &self,
+        guarded: &mut Guarded,
+        next: impl Fn(&Guarded, u32) -> Option<u32>,
+    ) -> Option<u32> {
+        let step = |word: Word| match next(guarded, word.count()) {
+            Some(count) => word.with_count(count),
+            None => word.next_generation(BreakerState::Open),
+        };
+        let before = self.replace(step);
+        if step(before).state() == BreakerState::Closed {
+            return Some(before.count());
+        }
+        self.entered(guarded, before, BreakerState::Open);
+        None
     }
 
     #[cold]
@@ -288,7 +306,7 @@ impl Breaker {
         match guarded.half_open.count(bad, successes, permits) {
             Decision::Undecided => {}
             Decision::Close => self.go_to(&mut guarded, BreakerState::Closed),
-            Decision::Open => self.open(&mut guarded),
+            Decision::Open => self.go_to(&mut guarded, BreakerState::Open),
         }
     }
 
@@ -297,21 +315,26 @@ impl Breaker {
         self.late_outcomes.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn open(&self, guarded: &mut Guarded) {
-        guarded.open_for = guarded.backoff.next_delay();
-        guarded.open_until = now() + guarded.open_for;
-        self.go_to(guarded, BreakerState::Open);
+    /// Every change of state is made here or in [`count_or_open`](Self::count_or_open), under the lock.
+    fn go_to(&self, guarded: &mut Guarded, to: BreakerState) {
+        let before = self.replace(|word| word.next_generation(to));
+        self.entered(guarded, before, to);
     }
 
-    /// Every change of state goes through here, under the lock.
-    fn go_to(&self, guarded: &mut Guarded, to: BreakerState) {
+    /// What follows from a change of state, under the lock.
+    fn entered(&self, guarded: &mut Guarded, before: Word, to: BreakerState) {
         guarded.half_open.clear();
         guarded.window.clear();
-        if to == BreakerState::Closed {
-            guarded.backoff.reset();
+        let mut open_for = None;
+        match to {
+            BreakerState::Closed => guarded.backoff.reset(),
+            BreakerState::Open => {
+                let delay = guarded.backoff.next_delay();
+                guarded.open_until = now() + delay;
+                open_for = Some(delay);
+            }
+            BreakerState::HalfOpen | BreakerState::ForcedOpen | BreakerState::Disabled => {}
         }
-        let before = self.update(|word| Some(word.next_generation(to)));
-        let before = before.unwrap_or_else(|word| word);
         let from = before.state();
         if from == to {
             return;
@@ -320,7 +343,7 @@ impl Breaker {
             from,
             to,
             generation: before.next_generation(to).generation(),
-            open_for: (to == BreakerState::Open).then_some(guarded.open_for),
+            open_for,
         };
         // An error says that nobody listens.
         let _ = self.events.send(event);
@@ -352,6 +375,12 @@ impl Breaker {
             .word
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
         before.map(Word::from_bits).map_err(Word::from_bits)
+    }
+
+    /// Replaces the word by `next` of it; gives the word before.
+    fn replace(&self, next: impl Fn(Word) -> Word) -> Word {
+        self.update(|word| Some(next(word)))
+            .unwrap_or_else(|word| word)
     }
 
     fn lock(&self) -> MutexGuard<'_, Guarded> {

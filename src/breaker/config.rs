@@ -78,8 +78,8 @@ pub struct BreakerRate {
     pub minimum_calls: u32,
     /// Opens when so many percent of the calls failed, or more. 1 to 100; 50 by default.
     pub failure_percent: u32,
-    /// What is a slow call, and how many are too many; slow calls are not looked for by default, and then no clock is
-    /// read for a call.
+    /// What is a slow call, and how many are too many. Slow calls are not looked for by default; then, with a window of
+    /// calls, no clock is read.
     pub slow_calls: Option<SlowCalls>,
 }
 

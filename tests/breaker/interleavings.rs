@@ -190,6 +190,30 @@ fn a_success_among_failures_starts_the_count_anew_or_is_not_among_them() {
     });
 }
 
+/// It has failed once and opens at the second: whichever of the two calls comes second must have seen the first.
+#[test]
+fn a_success_beside_the_last_failure_prevents_it_or_comes_too_late() {
+    for config in [failures(2), rate(BreakerWindow::Calls(2), 2)] {
+        explore(move || {
+            let model = Model::new(config.clone());
+            fail(model.breaker);
+            model.run([succeed, fail]);
+            let snapshot = model.breaker.snapshot();
+            let counted = snapshot
+                .window
+                .map_or(snapshot.consecutive_failures.into(), |window| {
+                    assert_eq!(window.calls, 2);
+                    window.failures
+                });
+            match (snapshot.state, snapshot.late_outcomes + snapshot.rejected) {
+                (Open, 1) => {}
+                (Closed, 0) => assert_eq!(counted, 1),
+                (state, late) => panic!("it is {state}, and {late} came too late"),
+            }
+        });
+    }
+}
+
 #[test]
 fn of_three_calls_at_once_one_is_the_probe() {
     explore(|| {
