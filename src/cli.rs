@@ -1,6 +1,7 @@
 //! The commands, and what they have in common.
 
 mod add;
+mod breaker;
 mod list;
 mod logs;
 mod serve;
@@ -41,7 +42,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     Add(add::Add),
     Verify(verify::Verify),
     List(list::List),

@@ -14,7 +14,8 @@
 //! - A [`Runtime`] makes a [`Session`] of verified bytes and of nothing else. [`OnnxRuntime`] is the one there is.
 //! - An [`Executor`] does what blocks: a [`BlockingPool`] in production, [`Inline`] under virtual time.
 //! - The [`Registry`] keeps every model loaded: it notices changes on disk, swaps, falls back and never gives up.
-//! - Each model has a circuit breaker ([`BreakerConfig`], [`BreakerSnapshot`]).
+//! - Each model has a circuit breaker ([`BreakerConfig`], [`BreakerSnapshot`]), which a [`BreakerHandle`] listens to and
+//!   overrules.
 //! - A [`Server`] answers with all that over HTTP, in the Open Inference Protocol, and counts it in [`Metrics`].
 //! - A [`Reason`] is one word for why something failed: in the answer, in the metrics, in the log.
 //!
@@ -63,7 +64,10 @@ mod stopwatch;
 mod store;
 mod version;
 
-pub use self::breaker::{BreakerConfig, BreakerSnapshot, BreakerState};
+pub use self::breaker::{
+    BreakerConfig, BreakerCounts, BreakerEvent, BreakerEvents, BreakerHandle, BreakerRate,
+    BreakerSnapshot, BreakerState, BreakerTrip, BreakerWindow, SlowCalls,
+};
 pub use self::config::{Config, ConfigError, ReloadConfig};
 pub use self::digest::{Digest, InvalidDigest};
 pub use self::executor::{BlockingPool, Executor, Inline, Job, JobKind, Overloaded};

@@ -14,7 +14,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::breaker::Transition;
 use crate::{BreakerState, Digest, ModelName, Reason, Version};
 
 /// Seconds that an inference takes: from a small model on one core to the usual deadline.
@@ -223,7 +222,7 @@ impl ModelMetrics {
             (HalfOpen, Closed),
             (Open, Closed),
         ] {
-            let _ = metrics.transition(Transition { from, to });
+            let _ = metrics.transition(from, to);
         }
         metrics
     }
@@ -245,9 +244,9 @@ impl ModelMetrics {
         self.prediction_duration.observe(time.as_secs_f64());
     }
 
-    pub(crate) fn breaker_changed(&self, transition: Transition) {
-        self.transition(transition).inc();
-        self.breaker_is(transition.to);
+    pub(crate) fn breaker_changed(&self, from: BreakerState, to: BreakerState) {
+        self.transition(from, to).inc();
+        self.breaker_is(to);
     }
 
     pub(crate) fn load_took(&self, time: Duration) {
@@ -296,7 +295,7 @@ impl ModelMetrics {
         }
     }
 
-    fn transition(&self, Transition { from, to }: Transition) -> Counter {
+    fn transition(&self, from: BreakerState, to: BreakerState) -> Counter {
         let labels = TransitionLabels {
             model: self.model.clone(),
             from: from.as_str(),

@@ -81,7 +81,7 @@ impl Predictor {
     ) -> Result<Vec<Tensor>, Failure> {
         let permit = self.breaker.admit().map_err(|rejected| Failure {
             reason: Reason::CircuitOpen,
-            detail: "the model has failed too often; its circuit breaker lets no request through for now".to_owned(),
+            detail: rejected.to_string(),
             retry_after: Some(rejected.retry_after),
         })?;
         let stopwatch = Stopwatch::start();

@@ -10,7 +10,8 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::breaker::{Breaker, Transition};
+use crate::backoff::seed_for;
+use crate::breaker::Breaker;
 use crate::executor::{Executor, JobKind, execute};
 use crate::loader::{Loader, ReloadRequest};
 use crate::metrics::ModelMetrics;
@@ -18,7 +19,8 @@ use crate::predictor::{Failure, Predictor};
 use crate::status::State;
 use crate::store::{Listing, Mistake};
 use crate::{
-    BreakerSnapshot, BreakerState, Config, Metrics, ModelName, ModelStatus, Reason, Runtime, Store,
+    BreakerEvent, BreakerHandle, BreakerSnapshot, BreakerState, Config, Metrics, ModelName,
+    ModelStatus, Reason, Runtime, Store,
 };
 
 /// All models of a server: what a program that embeds it can ask and wait for.
@@ -139,6 +141,16 @@ impl Registry {
     /// [`UnknownModel`].
     pub fn breaker(&self, model: &str) -> Result<BreakerSnapshot, UnknownModel> {
         Ok(self.find(model)?.predictor.breaker())
+    }
+
+    /// The circuit breaker of a model, to listen to and to overrule.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownModel`].
+    pub fn breaker_handle(&self, model: &str) -> Result<BreakerHandle, UnknownModel> {
+        let predictor = self.find(model)?.predictor;
+        Ok(BreakerHandle::new(Arc::clone(&predictor.breaker)))
     }
 
     /// The status of a model, to wait for news of it.
@@ -339,10 +351,11 @@ impl Registry {
 
 fn new_breaker(config: &Config, model: &ModelName, metrics: &Arc<ModelMetrics>) -> Breaker {
     let (model, metrics) = (model.clone(), Arc::clone(metrics));
-    Breaker::new(config.breaker.clone(), move |transition: Transition| {
-        metrics.breaker_changed(transition);
-        let Transition { from, to } = transition;
-        if to == BreakerState::Open {
+    let seed = seed_for(model.as_str(), config.breaker.seed);
+    Breaker::new(config.breaker.clone(), seed, move |event: &BreakerEvent| {
+        let BreakerEvent { from, to, .. } = *event;
+        metrics.breaker_changed(from, to);
+        if matches!(to, BreakerState::Open | BreakerState::ForcedOpen) {
             tracing::warn!(%model, %from, %to, reason = %Reason::CircuitOpen, "circuit breaker changed");
         } else {
             tracing::info!(%model, %from, %to, "circuit breaker changed");

@@ -5,8 +5,9 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::Args;
-use clarity::{BlockingPool, BreakerConfig, Config, OnnxRuntime, ReloadConfig, Server};
+use clarity::{BlockingPool, Config, OnnxRuntime, ReloadConfig, Server};
 
+use super::breaker::BreakerArgs;
 use super::logs::Logs;
 use super::{Models, Outcome, print};
 
@@ -42,18 +43,8 @@ pub(super) struct Serve {
     /// The threads that each model computes with [default: one for each processor, 4 at most]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// So many failures in a row open the circuit breaker of a model
-    #[arg(long, value_name = "N", default_value_t = BreakerConfig::default().failures)]
-    breaker_failures: u32,
-    /// How long an open circuit breaker lets nothing through
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
-    breaker_open: Duration,
-    /// So many probes may be under way when it is over; so many successes close the circuit breaker
-    #[arg(long, value_name = "N", default_value_t = BreakerConfig::default().half_open_permits)]
-    breaker_probes: usize,
-    /// A probe that takes longer than this gives its place to another
-    #[arg(long, value_name = "TIME", default_value = "120s", value_parser = time)]
-    breaker_probe_lease: Duration,
+    #[command(flatten)]
+    breaker: BreakerArgs,
     /// How often the folder of the models is looked at
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time)]
     poll: Duration,
@@ -105,12 +96,7 @@ impl Serve {
 
     fn config(&self) -> Config {
         Config {
-            breaker: BreakerConfig {
-                failures: self.breaker_failures,
-                open: self.breaker_open,
-                half_open_permits: self.breaker_probes,
-                probe_lease: self.breaker_probe_lease,
-            },
+            breaker: self.breaker.config(),
             reload: ReloadConfig {
                 poll: self.poll,
                 backoff_least: self.backoff_least,
@@ -125,7 +111,7 @@ impl Serve {
 }
 
 /// A time with its unit, as in `500ms`, `30s`, `2m`.
-fn time(text: &str) -> Result<Duration, humantime::DurationError> {
+pub(super) fn time(text: &str) -> Result<Duration, humantime::DurationError> {
     humantime::parse_duration(text)
 }
 
