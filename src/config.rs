@@ -16,6 +16,10 @@ pub struct Config {
     pub reload: ReloadConfig,
     /// The largest body of a request, in bytes. 16 MiB by default.
     pub body_limit: usize,
+    /// The memory that bodies, inputs and answers of all requests together may take, in bytes; what finds no room is
+    /// refused as overloaded. It does not bound what a model takes while it runs. A request in JSON may take five times its
+    /// body, so that it should be several times [`body_limit`](Self::body_limit), and no less. 256 MiB by default.
+    pub memory_limit: usize,
     /// How long a body may take to arrive, and then how long a model may take to answer. More than zero; 30 s by
     /// default.
     pub deadline: Duration,
@@ -52,6 +56,7 @@ impl Default for Config {
             breaker: BreakerConfig::default(),
             reload: ReloadConfig::default(),
             body_limit: 16 << 20,
+            memory_limit: 256 << 20,
             deadline: Duration::from_secs(30),
             drain: Duration::from_secs(45),
         }
@@ -79,6 +84,14 @@ impl Config {
         positive("deadline", self.deadline)?;
         positive("reload.poll", self.reload.poll)?;
         positive("reload.backoff_least", self.reload.backoff_least)?;
+        if self.memory_limit < self.body_limit {
+            let found = format!("{} bytes", self.memory_limit);
+            return Err(ConfigError::new(
+                "memory_limit",
+                "no less than body_limit",
+                found,
+            ));
+        }
         if self.reload.backoff_most < self.reload.backoff_least {
             let found = format!("{:?}", self.reload.backoff_most);
             return Err(ConfigError::new(
@@ -112,11 +125,12 @@ mod tests {
     #[test]
     fn the_defaults_are_within_bounds_and_nonsense_is_not() {
         assert_eq!(Config::default().check(), Ok(()));
-        let spoil: [fn(&mut Config); 7] = [
+        let spoil: [fn(&mut Config); 8] = [
             |config| config.breaker.failures = 0,
             |config| config.breaker.failures = 1_000_001,
             |config| config.breaker.half_open_permits = 0,
             |config| config.deadline = Duration::ZERO,
+            |config| config.memory_limit = config.body_limit - 1,
             |config| config.reload.poll = Duration::ZERO,
             |config| config.reload.backoff_least = Duration::ZERO,
             |config| config.reload.backoff_most = Duration::from_millis(1),

@@ -1,11 +1,19 @@
-//! The Open Inference Protocol, version 2, over HTTP, in JSON:
+//! The Open Inference Protocol, version 2, over HTTP, in JSON and with binary tensors:
 //! <https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md>.
+//!
+//! Every answer from here is JSON, and every error a problem document. What hyper refuses before there is a request (a bad request
+//! line, a head that is too long) has a status of 4xx, no body and the end of the connection: hyper lets nobody say more.
 
+mod binary;
+mod body;
+pub(crate) mod budget;
 mod health;
 mod infer;
 mod input;
 mod metadata;
+mod object;
 mod output;
+mod parameters;
 mod problem;
 mod request;
 mod target;
@@ -22,6 +30,7 @@ use axum::middleware;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 
+use self::budget::Budget;
 use self::problem::Problem;
 use crate::predictor::Failure;
 use crate::{Metrics, Reason, Registry};
@@ -32,6 +41,7 @@ pub(crate) struct App {
     pub(crate) registry: Registry,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) body_limit: usize,
+    pub(crate) budget: Budget,
     pub(crate) deadline: Duration,
 }
 

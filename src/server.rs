@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
+use crate::http::budget::Budget;
 use crate::http::{self, App};
 use crate::{
     BlockingPool, Config, ConfigError, Executor, Metrics, OnnxRuntime, Registry, Runtime, Store,
@@ -144,6 +145,7 @@ impl ServerBuilder {
             registry: registry.clone(),
             metrics: Arc::clone(&metrics),
             body_limit: self.config.body_limit,
+            budget: Budget::new(self.config.memory_limit),
             deadline: self.config.deadline,
         };
         let (stop, stopped) = watch::channel(false);

@@ -36,6 +36,9 @@ pub(super) struct Serve {
     /// The largest body of a request, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = Config::default().body_limit)]
     body_limit: usize,
+    /// The memory that the bodies of all requests and answers may take, in bytes; more are refused with 503 `overloaded`
+    #[arg(long, value_name = "BYTES", default_value_t = Config::default().memory_limit)]
+    memory_limit: usize,
     /// So many predictions may be under way at a time; more are refused with 503 `overloaded`
     #[arg(long, value_name = "N", default_value_t = BlockingPool::DEFAULT_INFERENCES)]
     concurrency: usize,
@@ -118,6 +121,7 @@ impl Serve {
                 seed: None,
             },
             body_limit: self.body_limit,
+            memory_limit: self.memory_limit,
             deadline: self.deadline,
             drain: self.drain,
         }

@@ -1,5 +1,6 @@
 //! The server from outside: real files, real sockets, one module for each theme.
 
+mod binary;
 mod breaker;
 mod cli;
 mod fallback;
