@@ -30,9 +30,15 @@ pub(super) struct Serve {
     /// How long a model may take to answer, and a body to arrive
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
     deadline: Duration,
-    /// How long a shutdown waits for requests under way
+    /// How long a shutdown waits for requests under way; no less than the deadline
     #[arg(long, value_name = "TIME", default_value = "45s", value_parser = time)]
     drain: Duration,
+    /// So many connections at a time; more wait until one ends
+    #[arg(long, value_name = "N", default_value_t = Config::default().connections)]
+    connections: usize,
+    /// How long a connection may be without a request, and a client take nothing of its answer
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    idle: Duration,
     /// The largest body of a request, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = Config::default().body_limit)]
     body_limit: usize,
@@ -124,6 +130,8 @@ impl Serve {
             memory_limit: self.memory_limit,
             deadline: self.deadline,
             drain: self.drain,
+            connections: self.connections,
+            idle: self.idle,
         }
     }
 }

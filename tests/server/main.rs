@@ -7,6 +7,7 @@ mod fallback;
 mod house;
 mod http;
 mod lifecycle;
+mod limits;
 mod logs;
 mod metrics;
 mod refusals;
