@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::BreakerConfig;
+use crate::{BearerToken, BreakerConfig};
 
 /// What can be set about a server. All times are those of Tokio's clock, which tests may drive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct Config {
     /// next, and how long a client may take nothing of its answer; then the connection is closed. More than zero; 60 s by
     /// default, as nginx has it for [both](https://nginx.org/en/docs/http/ngx_http_core_module.html#client_header_timeout).
     pub idle: Duration,
+    /// What a request to load or unload a model must bring; none, as by default, turns these off.
+    pub admin_token: Option<BearerToken>,
 }
 
 /// How changes on disk are noticed, and bad versions tried again.
@@ -68,6 +70,7 @@ impl Default for Config {
             drain: Duration::from_secs(45),
             connections: 1024,
             idle: Duration::from_secs(60),
+            admin_token: None,
         }
     }
 }

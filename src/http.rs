@@ -15,6 +15,7 @@ mod object;
 mod output;
 mod parameters;
 mod problem;
+mod repository;
 mod request;
 mod target;
 mod unread;
@@ -33,7 +34,7 @@ use axum::routing::{get, post};
 use self::budget::Budget;
 use self::problem::Problem;
 use crate::predictor::Failure;
-use crate::{Metrics, Reason, Registry};
+use crate::{BearerToken, Metrics, Reason, Registry};
 
 /// What every handler works on.
 #[derive(Clone, Debug)]
@@ -42,6 +43,7 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) body_limit: usize,
     pub(crate) budget: Budget,
+    pub(crate) admin_token: Option<BearerToken>,
     pub(crate) deadline: Duration,
 }
 
@@ -65,6 +67,12 @@ pub(crate) fn router(app: App) -> Router {
         .route(
             "/v2/models/{model}/versions/{version}/infer",
             post(infer::infer),
+        )
+        .route("/v2/repository/index", post(repository::index))
+        .route("/v2/repository/models/{model}/load", post(repository::load))
+        .route(
+            "/v2/repository/models/{model}/unload",
+            post(repository::unload),
         )
         .route("/metrics", get(metrics))
         .method_not_allowed_fallback(method_not_allowed)

@@ -42,6 +42,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 mod backoff;
+mod bearer;
 mod breaker;
 mod brief;
 mod config;
@@ -63,6 +64,7 @@ mod stopwatch;
 mod store;
 mod version;
 
+pub use self::bearer::{BearerToken, InvalidToken};
 pub use self::breaker::{BreakerConfig, BreakerSnapshot, BreakerState};
 pub use self::config::{Config, ConfigError, ReloadConfig};
 pub use self::digest::{Digest, InvalidDigest};

@@ -27,6 +27,8 @@ pub(crate) struct Predictor {
     pub(crate) metrics: Arc<ModelMetrics>,
     pub(crate) executor: Arc<dyn Executor>,
     pub(crate) deadline: Duration,
+    /// Nothing answers because that was asked for.
+    pub(crate) unloaded: bool,
 }
 
 /// Why a request has no answer, in all that is told of it: the status, the body, the metric, the log.
@@ -54,6 +56,10 @@ impl Predictor {
 
     /// What answers for `version`, or for the newest good one if none is asked for.
     pub(crate) fn serving(&self, version: Option<Version>) -> Result<Serving, Failure> {
+        if self.unloaded {
+            let detail = "the model was unloaded on request, and answers when it is loaded again";
+            return Err(Failure::new(Reason::ModelUnloaded, detail));
+        }
         let State { loaded, status } = self.state.borrow().clone();
         match (loaded, version) {
             (Some(loaded), None) => Ok(Serving {

@@ -146,6 +146,7 @@ impl ServerBuilder {
             metrics: Arc::clone(&metrics),
             body_limit: self.config.body_limit,
             budget: Budget::new(self.config.memory_limit),
+            admin_token: self.config.admin_token.clone(),
             deadline: self.config.deadline,
         };
         let (stop, stopped) = watch::channel(false);

@@ -2,10 +2,14 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use clarity::{BlockingPool, BreakerConfig, Config, OnnxRuntime, ReloadConfig, Server};
+use clarity::{
+    BearerToken, BlockingPool, BreakerConfig, Config, InvalidToken, OnnxRuntime, ReloadConfig,
+    Server,
+};
 
 use super::logs::Logs;
 use super::{Models, Outcome, print};
@@ -45,6 +49,9 @@ pub(super) struct Serve {
     /// The memory that the bodies of all requests and answers may take, in bytes; more are refused with 503 `overloaded`
     #[arg(long, value_name = "BYTES", default_value_t = Config::default().memory_limit)]
     memory_limit: usize,
+    /// A file with the bearer token that requests to load and unload models must bring; without it these are off
+    #[arg(long, value_name = "FILE", env = "CLARITY_ADMIN_TOKEN_FILE")]
+    admin_token_file: Option<PathBuf>,
     /// So many predictions may be under way at a time; more are refused with 503 `overloaded`
     #[arg(long, value_name = "N", default_value_t = BlockingPool::DEFAULT_INFERENCES)]
     concurrency: usize,
@@ -96,7 +103,7 @@ impl Serve {
             runtime = runtime.threads(threads);
         }
         let builder = Server::builder(&self.models.path)
-            .config(self.config())
+            .config(self.config(self.admin_token()?))
             .runtime(runtime);
         let server = builder
             .executor(BlockingPool::new(self.concurrency))
@@ -112,7 +119,20 @@ impl Serve {
         Ok(true)
     }
 
-    fn config(&self) -> Config {
+    /// From a file, since command lines and environments are for others to see.
+    fn admin_token(&self) -> Result<Option<BearerToken>, String> {
+        let Some(path) = &self.admin_token_file else {
+            return Ok(None);
+        };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("the token in {} cannot be read: {error}", path.display()))?;
+        let token = text.trim_end().parse();
+        token
+            .map(Some)
+            .map_err(|error: InvalidToken| format!("{}: {error}", path.display()))
+    }
+
+    fn config(&self, admin_token: Option<BearerToken>) -> Config {
         Config {
             breaker: BreakerConfig {
                 failures: self.breaker_failures,
@@ -132,6 +152,7 @@ impl Serve {
             drain: self.drain,
             connections: self.connections,
             idle: self.idle,
+            admin_token,
         }
     }
 }

@@ -12,6 +12,7 @@ mod logs;
 mod metrics;
 mod refusals;
 mod reload;
+mod repository;
 mod store;
 mod support;
 mod vetting;
