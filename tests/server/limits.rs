@@ -105,10 +105,10 @@ async fn a_client_that_does_not_take_its_answer_loses_its_connection_and_its_roo
     let [x, y] = ["x", "y"].map(|name| value(name, DataType::UINT8, &[OPEN]));
     let copy = model(vec![x], vec![node("Identity", &["x"], "y")], vec![y]);
     models.publish("copy", &copy);
-    let size = 8 << 20;
+    let size = 4 << 20;
     let config = Config {
         connections: 1,
-        memory_limit: 64 << 20,
+        memory_limit: 32 << 20,
         ..config()
     };
     let (server, _client) = serve_with(&models, config, Inline).await;
