@@ -120,6 +120,7 @@ async fn a_client_that_goes_away_is_counted_and_is_no_failure() {
 
 #[tokio::test]
 async fn a_shutdown_answers_what_is_under_way_and_refuses_what_comes_later() {
+    let clock = ManualClock::start();
     let models = Models::cole_kripke();
     let faulty = Faulty::new();
     let (server, client) = start(
@@ -137,6 +138,11 @@ async fn a_shutdown_answers_what_is_under_way_and_refuses_what_comes_later() {
     }
     let shutdown = tokio::spawn(server.shutdown());
     while tokio::net::TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    // Longer than a head that is half sent is waited for.
+    clock.run_out(20.0).await;
+    for _ in 0..100 {
         tokio::task::yield_now().await;
     }
     faulty.release();

@@ -26,7 +26,7 @@ async fn read_to_the_end(mut stream: TcpStream, clock: &ManualClock, seconds: f6
         let _ = stream.read_to_end(&mut answer).await;
         String::from_utf8_lossy(&answer).into_owned()
     });
-    for _ in 0..1_000_000 {
+    for _ in 0..100_000 {
         if reading.is_finished() {
             return reading.await.unwrap();
         }
@@ -97,36 +97,46 @@ async fn open_with_a_small_window(address: SocketAddr) -> TcpStream {
     socket.connect(address).await.unwrap()
 }
 
-/// One connection at a time: the next is served when the client that does not read has lost its own.
-#[tokio::test]
-async fn a_client_that_does_not_take_its_answer_loses_its_connection_and_its_room() {
-    let clock = ManualClock::start();
+/// A model that gives back what it is given.
+fn copy() -> Models {
     let models = Models::empty();
     let [x, y] = ["x", "y"].map(|name| value(name, DataType::UINT8, &[OPEN]));
     let copy = model(vec![x], vec![node("Identity", &["x"], "y")], vec![y]);
     models.publish("copy", &copy);
-    let size = 4 << 20;
+    models
+}
+
+/// More than the operating system takes of an answer that nobody reads.
+const SIZE: usize = 4 << 20;
+
+/// A request to `copy` whose answer has 2 bytes for each of these.
+fn copy_request(connection: &str) -> Vec<u8> {
+    let json = json!({
+        "inputs": [{ "name": "x", "datatype": "UINT8", "shape": [SIZE], "parameters": { "binary_data_size": SIZE } }],
+    })
+    .to_string();
+    let head = format!(
+        "POST /v2/models/copy/infer HTTP/1.1\r\nhost: x\r\nconnection: {connection}\r\ninference-header-content-length: {}\r\ncontent-length: {}\r\n\r\n{json}",
+        json.len(),
+        json.len() + SIZE
+    );
+    [head.as_bytes(), &vec![1; SIZE]].concat()
+}
+
+/// One connection at a time: the next is served when the client that does not read has lost its own.
+#[tokio::test]
+async fn a_client_that_does_not_take_its_answer_loses_its_connection_and_its_room() {
+    let clock = ManualClock::start();
     let config = Config {
         connections: 1,
         memory_limit: 32 << 20,
         ..config()
     };
+    let models = copy();
     let (server, _client) = serve_with(&models, config, Inline).await;
-    let json = json!({
-        "inputs": [{ "name": "x", "datatype": "UINT8", "shape": [size], "parameters": { "binary_data_size": size } }],
-    })
-    .to_string();
-    let request = |connection: &str| {
-        let head = format!(
-            "POST /v2/models/copy/infer HTTP/1.1\r\nhost: x\r\nconnection: {connection}\r\ninference-header-content-length: {}\r\ncontent-length: {}\r\n\r\n{json}",
-            json.len(),
-            json.len() + size
-        );
-        [head.as_bytes(), &vec![1; size]].concat()
-    };
     let mut start = [0; 12];
     let mut deaf = open_with_a_small_window(server.local_addr()).await;
-    deaf.write_all(&request("keep-alive")).await.unwrap();
+    deaf.write_all(&copy_request("keep-alive")).await.unwrap();
     deaf.read_exact(&mut start).await.unwrap();
     assert_eq!(&start, b"HTTP/1.1 200");
     let mut next = connect(&server).await;
@@ -138,15 +148,35 @@ async fn a_client_that_does_not_take_its_answer_loses_its_connection_and_its_roo
     let next = read_to_the_end(next, &clock, 60.0).await;
     assert!(next.starts_with("HTTP/1.1 200"), "{next}");
     let mut next = connect(&server).await;
-    next.write_all(&request("close")).await.unwrap();
+    next.write_all(&copy_request("close")).await.unwrap();
     let mut answer = Vec::new();
     next.read_to_end(&mut answer).await.unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 200"));
-    assert!(
-        answer.len() > 2 * size,
-        "all of it, 2 bytes for each element"
-    );
+    assert!(answer.len() > 2 * SIZE, "all of it");
     drop(deaf);
+}
+
+/// A request is under way until its answer is written, and not only until it is known.
+#[tokio::test]
+async fn a_shutdown_waits_for_a_client_that_reads_slowly() {
+    let clock = ManualClock::start();
+    let models = copy();
+    let (server, _client) = serve(&models).await;
+    let mut slow = open_with_a_small_window(server.local_addr()).await;
+    slow.write_all(&copy_request("keep-alive")).await.unwrap();
+    let mut answer = vec![0; 12];
+    slow.read_exact(&mut answer).await.unwrap();
+    let shutdown = tokio::spawn(server.shutdown());
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    clock.run_out(30.0).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    slow.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.len() > 2 * SIZE, "all of it");
+    assert!(shutdown.await.unwrap());
 }
 
 #[tokio::test]
