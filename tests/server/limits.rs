@@ -1,11 +1,13 @@
 //! What clients can hold of a server that send slowly, read slowly, send much or do nothing.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::faulty::{Faulty, Mood};
 use crate::support::onnx::{OPEN, model, node, value};
 use crate::support::*;
-use clarity::{BlockingPool, Config, Inline, Server};
+use clarity::{BlockingPool, Config, Executor, Inline, Job, JobKind, Overloaded, Server};
 use rten_onnx::onnx::DataType;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -129,7 +131,7 @@ async fn a_client_that_does_not_take_its_answer_loses_its_connection_and_its_roo
     let clock = ManualClock::start();
     let config = Config {
         connections: 1,
-        memory_limit: 32 << 20,
+        memory_limit: 24 << 20,
         ..config()
     };
     let models = copy();
@@ -343,6 +345,30 @@ async fn load_is_shed_before_the_body_is_read() {
     assert_eq!(&answer, b"HTTP/1.1 503");
     faulty.release();
     assert_eq!(under_way.await.unwrap().body, SHORT_ANSWER);
+}
+
+/// Counts the jobs that are for texts rather than for models.
+#[derive(Clone, Debug, Default)]
+struct Transcodings(Arc<AtomicUsize>);
+
+impl Executor for Transcodings {
+    fn execute(&self, job: Job) -> Result<(), Overloaded> {
+        let transcodes = job.kind() == JobKind::Transcode;
+        self.0.fetch_add(usize::from(transcodes), Ordering::SeqCst);
+        Inline.execute(job)
+    }
+}
+
+#[tokio::test]
+async fn large_bodies_are_read_and_written_by_the_executor_and_small_ones_at_once() {
+    let transcodings = Transcodings::default();
+    let models = Models::cole_kripke();
+    let (_server, client) = serve_with(&models, config(), transcodings.clone()).await;
+    assert_eq!(client.post(INFER, &short_request()).await.status, 200);
+    assert_eq!(transcodings.0.load(Ordering::SeqCst), 0);
+    let long = minutes(&[1.0; 40_000]);
+    assert_eq!(client.post(INFER, &long).await.status, 200);
+    assert_eq!(transcodings.0.load(Ordering::SeqCst), 2);
 }
 
 /// hyper lets nobody add a body to these.
