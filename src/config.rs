@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::BreakerConfig;
+use crate::{BearerToken, BreakerConfig};
 
 /// What can be set about a server. All times are those of Tokio's clock, which tests may drive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,11 +16,24 @@ pub struct Config {
     pub reload: ReloadConfig,
     /// The largest body of a request, in bytes. 16 MiB by default.
     pub body_limit: usize,
+    /// The memory that bodies, inputs and answers of all requests together may take, in bytes; what finds no room is
+    /// refused as overloaded. It does not bound what a model takes while it runs. A request in JSON may take five times its
+    /// body, so that it should be several times [`body_limit`](Self::body_limit), and no less. 256 MiB by default.
+    pub memory_limit: usize,
     /// How long a body may take to arrive, and then how long a model may take to answer. More than zero; 30 s by
     /// default.
     pub deadline: Duration,
-    /// How long a shutdown waits for requests under way. It should be longer than the deadline. 45 s by default.
+    /// How long a shutdown waits for requests under way. No less than the deadline; twice that and more for the slowest
+    /// of bodies to be answered too. 45 s by default.
     pub drain: Duration,
+    /// So many connections at a time; more wait until one ends. 1 or more; 1024 by default.
+    pub connections: usize,
+    /// How long a connection may be without a request, from its start or its last answer to the end of the head of the
+    /// next, and how long a client may take nothing of its answer; then the connection is closed. More than zero; 60 s by
+    /// default, as nginx has it for [both](https://nginx.org/en/docs/http/ngx_http_core_module.html#client_header_timeout).
+    pub idle: Duration,
+    /// What a request to load or unload a model must bring; none, as by default, turns these off.
+    pub admin_token: Option<BearerToken>,
 }
 
 /// How changes on disk are noticed, and bad versions tried again.
@@ -52,8 +65,12 @@ impl Default for Config {
             breaker: BreakerConfig::default(),
             reload: ReloadConfig::default(),
             body_limit: 16 << 20,
+            memory_limit: 256 << 20,
             deadline: Duration::from_secs(30),
             drain: Duration::from_secs(45),
+            connections: 1024,
+            idle: Duration::from_secs(60),
+            admin_token: None,
         }
     }
 }
@@ -77,8 +94,24 @@ impl Config {
             false => Ok(()),
         };
         positive("deadline", self.deadline)?;
+        positive("idle", self.idle)?;
         positive("reload.poll", self.reload.poll)?;
         positive("reload.backoff_least", self.reload.backoff_least)?;
+        if self.drain < self.deadline {
+            let found = format!("{:?}", self.drain);
+            return Err(ConfigError::new("drain", "no less than deadline", found));
+        }
+        if self.connections == 0 {
+            return Err(ConfigError::new("connections", "1 or more", 0));
+        }
+        if self.memory_limit < self.body_limit {
+            let found = format!("{} bytes", self.memory_limit);
+            return Err(ConfigError::new(
+                "memory_limit",
+                "no less than body_limit",
+                found,
+            ));
+        }
         if self.reload.backoff_most < self.reload.backoff_least {
             let found = format!("{:?}", self.reload.backoff_most);
             return Err(ConfigError::new(
@@ -112,9 +145,13 @@ mod tests {
     #[test]
     fn the_defaults_are_within_bounds_and_nonsense_is_not() {
         assert_eq!(Config::default().check(), Ok(()));
-        let spoil: [fn(&mut Config); 5] = [
+        let spoil: [fn(&mut Config); 9] = [
             |config| config.breaker.half_open_permits = 0,
             |config| config.deadline = Duration::ZERO,
+            |config| config.drain = config.deadline - Duration::from_millis(1),
+            |config| config.connections = 0,
+            |config| config.idle = Duration::ZERO,
+            |config| config.memory_limit = config.body_limit - 1,
             |config| config.reload.poll = Duration::ZERO,
             |config| config.reload.backoff_least = Duration::ZERO,
             |config| config.reload.backoff_most = Duration::from_millis(1),

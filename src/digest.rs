@@ -31,6 +31,10 @@ impl Digest {
         hasher.update(bytes);
         hasher.finish()
     }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl fmt::Display for Digest {

@@ -43,6 +43,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 mod backoff;
+mod bearer;
 mod breaker;
 mod brief;
 mod config;
@@ -64,6 +65,7 @@ mod stopwatch;
 mod store;
 mod version;
 
+pub use self::bearer::{BearerToken, InvalidToken};
 pub use self::breaker::{
     BreakerConfig, BreakerCounts, BreakerEvent, BreakerEvents, BreakerHandle, BreakerRate,
     BreakerSnapshot, BreakerState, BreakerTrip, BreakerWindow, SlowCalls,

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::breaker::Breaker;
 use crate::brief::brief;
-use crate::executor::{Executor, JobError, JobKind, execute};
+use crate::executor::{Executor, JobError, JobKind, Overloaded, execute};
 use crate::metrics::ModelMetrics;
 use crate::runtime::{RunError, run};
 use crate::status::{Loaded, State};
@@ -16,7 +16,7 @@ use crate::stopwatch::Stopwatch;
 use crate::{BreakerSnapshot, ModelName, ModelStatus, Reason, Tensor, Version, VersionStatus};
 
 /// How long a client should wait that came when the server had too much to do.
-const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
+pub(crate) const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
 
 /// Answers for one model.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(crate) struct Predictor {
     pub(crate) metrics: Arc<ModelMetrics>,
     pub(crate) executor: Arc<dyn Executor>,
     pub(crate) deadline: Duration,
+    /// Nothing answers because that was asked for.
+    pub(crate) unloaded: bool,
 }
 
 /// Why a request has no answer, in all that is told of it: the status, the body, the metric, the log.
@@ -54,6 +56,10 @@ impl Predictor {
 
     /// What answers for `version`, or for the newest good one if none is asked for.
     pub(crate) fn serving(&self, version: Option<Version>) -> Result<Serving, Failure> {
+        if self.unloaded {
+            let detail = "the model was unloaded on request, and answers when it is loaded again";
+            return Err(Failure::new(Reason::ModelUnloaded, detail));
+        }
         let State { loaded, status } = self.state.borrow().clone();
         match (loaded, version) {
             (Some(loaded), None) => Ok(Serving {
@@ -69,7 +75,17 @@ impl Predictor {
         }
     }
 
-    /// Runs what answers once, if the breaker admits it.
+    /// Whether a run would be taken now. Asked before a body is read, so that it is not read in vain; what is asked then
+    /// has no claim, since a client that sends slowly could otherwise hold a place without using it.
+    pub(crate) fn has_room(&self) -> Result<(), Failure> {
+        match self.executor.has_room(JobKind::Inference) {
+            true => Ok(()),
+            false => Err(JobError::Overloaded(Overloaded).into_failure()),
+        }
+    }
+
+    /// Runs what answers once, if the breaker admits it. `memory` is what the inputs take, and is held for as long as
+    /// the run has them, however long anybody waits for it.
     ///
     /// # Cancel safety
     ///
@@ -78,6 +94,7 @@ impl Predictor {
         &self,
         loaded: &Arc<Loaded>,
         inputs: Vec<Tensor>,
+        memory: impl Send + 'static,
     ) -> Result<Vec<Tensor>, Failure> {
         let permit = self.breaker.admit().map_err(|rejected| Failure {
             reason: Reason::CircuitOpen,
@@ -87,7 +104,10 @@ impl Predictor {
         let stopwatch = Stopwatch::start();
         let work = {
             let loaded = Arc::clone(loaded);
-            move || run(&*loaded.session, inputs)
+            move || {
+                let _memory = memory;
+                run(&*loaded.session, inputs)
+            }
         };
         let job = execute(&*self.executor, JobKind::Inference, Some(&self.model), work);
         let outcome = timeout(self.deadline, job).await;
@@ -99,20 +119,16 @@ impl Predictor {
                 self.metrics.prediction_took(took);
                 return Ok(outputs);
             }
-            Ok(Err(JobError::Overloaded(overloaded))) => {
+            Ok(Err(overloaded @ JobError::Overloaded(_))) => {
                 permit.cancel();
-                return Err(Failure {
-                    reason: Reason::Overloaded,
-                    detail: overloaded.to_string(),
-                    retry_after: Some(OVERLOAD_RETRY),
-                });
+                return Err(overloaded.into_failure());
             }
             Ok(Ok(Err(refused @ RunError::Refused { .. }))) => {
                 permit.cancel();
                 return Err(Failure::new(Reason::InvalidRequest, refused.to_string()));
             }
             Ok(Ok(Err(error))) => Failure::new(Reason::InferenceFailed, error.to_string()),
-            Ok(Err(error)) => Failure::new(Reason::InferenceFailed, error.to_string()),
+            Ok(Err(error)) => error.into_failure(),
             Err(_) => Failure::new(
                 Reason::DeadlineExceeded,
                 format!("the model did not answer within {:?}", self.deadline),
@@ -128,6 +144,19 @@ impl Predictor {
         Account {
             predictor: self,
             settled: false,
+        }
+    }
+}
+
+impl JobError {
+    /// What a request is told whose work was not done.
+    pub(crate) fn into_failure(self) -> Failure {
+        match self {
+            Self::Overloaded(_) => Failure {
+                retry_after: Some(OVERLOAD_RETRY),
+                ..Failure::new(Reason::Overloaded, self)
+            },
+            Self::Panicked(_) | Self::Dropped => Failure::new(Reason::InferenceFailed, self),
         }
     }
 }

@@ -47,7 +47,8 @@ struct Inner {
 #[derive(Clone)]
 struct Model {
     predictor: Arc<Predictor>,
-    reload: mpsc::UnboundedSender<ReloadRequest>,
+    /// To the loader, which ends when this is gone; none when the model is unloaded.
+    reload: Option<mpsc::UnboundedSender<ReloadRequest>>,
 }
 
 /// No model of that name is registered.
@@ -179,9 +180,88 @@ impl Registry {
         let model = self.find(model)?;
         let (request, done) = oneshot::channel();
         // Both fail only when the loader has been stopped; then the last status is all there is.
-        let _ = model.reload.send(request);
-        let _ = done.await;
+        if let Some(reload) = &model.reload {
+            let _ = reload.send(request);
+            let _ = done.await;
+        }
         Ok((*model.predictor.status()).clone())
+    }
+
+    /// Unloads a model: it answers no more, its memory is free when the requests under way are answered, and nothing on
+    /// disk brings it back until a server is asked to load it. Nothing on disk changes. A model that is unloaded keeps no server from being ready.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownModel`].
+    pub fn unload(&self, model: &str) -> Result<(), UnknownModel> {
+        let mut models = self
+            .inner
+            .models
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let Some(model) = models.get_mut(model) else {
+            return Err(UnknownModel {
+                name: model.to_owned(),
+            });
+        };
+        // The loader keeps what answers alive, and ends with the sender. One that is loading just now ends after that;
+        // what it publishes then goes to a channel that nobody reads.
+        if model.reload.take().is_some() {
+            let before = &model.predictor;
+            let mut status = (*before.status()).clone();
+            status.serving = None;
+            status.degraded = None;
+            status.next_attempt = None;
+            let state = State {
+                loaded: None,
+                status: Arc::new(status),
+            };
+            model.predictor = Arc::new(Predictor {
+                model: before.model.clone(),
+                state: watch::channel(state).1,
+                breaker: Arc::clone(&before.breaker),
+                metrics: Arc::clone(&before.metrics),
+                executor: Arc::clone(&before.executor),
+                deadline: before.deadline,
+                unloaded: true,
+            });
+            tracing::info!(model = %model.predictor.model, "model unloaded");
+        }
+        Ok(())
+    }
+
+    /// Loads a model that was unloaded, or is new; otherwise the same as [`reload`](Self::reload). Gives what answers now.
+    pub(crate) async fn load(&self, model: &str) -> Result<Arc<Predictor>, UnknownModel> {
+        if let Ok(found) = self.find(model)
+            && found.predictor.unloaded
+        {
+            let name = found.predictor.model.clone();
+            {
+                let mut models = self
+                    .inner
+                    .models
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner);
+                // Another request may have been faster.
+                if models
+                    .get(&name)
+                    .is_some_and(|model| model.predictor.unloaded)
+                {
+                    models.remove(&name);
+                }
+            }
+            self.register(name);
+        }
+        self.reload(model).await?;
+        self.predictor(model)
+    }
+
+    /// How every model is, and whether it is unloaded.
+    pub(crate) fn statuses(&self) -> Vec<(Arc<ModelStatus>, bool)> {
+        self.all()
+            .into_iter()
+            .map(|Model { predictor, .. }| (predictor.status(), predictor.unloaded))
+            .collect()
     }
 
     /// Waits until every registered model has been tried once, whatever came of it.
@@ -245,7 +325,11 @@ impl Registry {
 
     /// Whether every model answers; otherwise why the first of those that do not does not.
     pub(crate) fn readiness(&self) -> Result<(), (ModelName, Failure)> {
-        for model in self.all() {
+        let loaded = self
+            .all()
+            .into_iter()
+            .filter(|model| !model.predictor.unloaded);
+        for model in loaded {
             model
                 .predictor
                 .serving(None)
@@ -311,10 +395,11 @@ impl Registry {
             metrics,
             executor,
             deadline: inner.config.deadline,
+            unloaded: false,
         };
         place.insert(Model {
             predictor: Arc::new(predictor),
-            reload,
+            reload: Some(reload),
         });
         self.spawn(loader.run());
     }

@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use clarity::{BlockingPool, Config, OnnxRuntime, ReloadConfig, Server};
+use clarity::{BearerToken, BlockingPool, Config, InvalidToken, OnnxRuntime, ReloadConfig, Server};
 
 use super::breaker::BreakerArgs;
 use super::logs::Logs;
@@ -31,12 +32,24 @@ pub(super) struct Serve {
     /// How long a model may take to answer, and a body to arrive
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
     deadline: Duration,
-    /// How long a shutdown waits for requests under way
+    /// How long a shutdown waits for requests under way; no less than the deadline
     #[arg(long, value_name = "TIME", default_value = "45s", value_parser = time)]
     drain: Duration,
+    /// So many connections at a time; more wait until one ends
+    #[arg(long, value_name = "N", default_value_t = Config::default().connections)]
+    connections: usize,
+    /// How long a connection may be without a request, and a client take nothing of its answer
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    idle: Duration,
     /// The largest body of a request, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = Config::default().body_limit)]
     body_limit: usize,
+    /// The memory that the bodies of all requests and answers may take, in bytes; more are refused with 503 `overloaded`
+    #[arg(long, value_name = "BYTES", default_value_t = Config::default().memory_limit)]
+    memory_limit: usize,
+    /// A file with the bearer token that requests to load and unload models must bring; without it these are off
+    #[arg(long, value_name = "FILE", env = "CLARITY_ADMIN_TOKEN_FILE")]
+    admin_token_file: Option<PathBuf>,
     /// So many predictions may be under way at a time; more are refused with 503 `overloaded`
     #[arg(long, value_name = "N", default_value_t = BlockingPool::DEFAULT_INFERENCES)]
     concurrency: usize,
@@ -78,7 +91,7 @@ impl Serve {
             runtime = runtime.threads(threads);
         }
         let builder = Server::builder(&self.models.path)
-            .config(self.config())
+            .config(self.config(self.admin_token()?))
             .runtime(runtime);
         let server = builder
             .executor(BlockingPool::new(self.concurrency))
@@ -94,7 +107,20 @@ impl Serve {
         Ok(true)
     }
 
-    fn config(&self) -> Config {
+    /// From a file, since command lines and environments are for others to see.
+    fn admin_token(&self) -> Result<Option<BearerToken>, String> {
+        let Some(path) = &self.admin_token_file else {
+            return Ok(None);
+        };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("the token in {} cannot be read: {error}", path.display()))?;
+        let token = text.trim_end().parse();
+        token
+            .map(Some)
+            .map_err(|error: InvalidToken| format!("{}: {error}", path.display()))
+    }
+
+    fn config(&self, admin_token: Option<BearerToken>) -> Config {
         Config {
             breaker: self.breaker.config(),
             reload: ReloadConfig {
@@ -104,8 +130,12 @@ impl Serve {
                 seed: None,
             },
             body_limit: self.body_limit,
+            memory_limit: self.memory_limit,
             deadline: self.deadline,
             drain: self.drain,
+            connections: self.connections,
+            idle: self.idle,
+            admin_token,
         }
     }
 }

@@ -14,7 +14,8 @@ fn clarity() -> Command {
     command
         .env_remove("CLARITY_MODELS")
         .env_remove("CLARITY_LOG")
-        .env_remove("CLARITY_LISTEN");
+        .env_remove("CLARITY_LISTEN")
+        .env_remove("CLARITY_ADMIN_TOKEN_FILE");
     command
 }
 
@@ -301,4 +302,29 @@ fn serve_says_why_it_cannot_start() {
         "{}",
         stderr(&failed)
     );
+}
+
+#[test]
+fn a_token_that_cannot_be_read_or_guessed_too_easily_keeps_the_server_from_starting() {
+    let models = Models::cole_kripke();
+    let short = models.root().join("token");
+    fs::write(&short, "secret\n").unwrap();
+    for (file, says) in [
+        (models.root().join("none"), "cannot be read"),
+        (short, "expected a token of 16 or more characters"),
+    ] {
+        let output = run(
+            models.root(),
+            &[
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--admin-token-file",
+                file.to_str().unwrap(),
+            ],
+        );
+        assert_eq!(output.status.code(), Some(1));
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains(says) && !told.contains("secret"), "{told}");
+    }
 }
