@@ -5,7 +5,9 @@ mod list;
 mod logs;
 mod serve;
 mod table;
+mod time;
 mod verify;
+mod vetting;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -45,6 +47,9 @@ enum Command {
     Add(add::Add),
     Verify(verify::Verify),
     List(list::List),
+    /// Load and run the version on standard input, for another process
+    #[command(name = vetting::COMMAND, hide = true)]
+    Vet,
 }
 
 /// Where the models are.
@@ -72,6 +77,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Add(add) => add.run(),
         Command::Verify(verify) => verify.run(),
         Command::List(list) => list.run(),
+        Command::Vet => vetting::vet(),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -11,6 +11,7 @@
 //! - A [`Store`] is a folder of models, each a folder of [`Version`]s. [`Store::publish`] adds one: written beside, made
 //!   durable, renamed into place.
 //! - A [`Manifest`] is what a version promises; [`Store::open`] gives a [`VerifiedVersion`] or a [`VerifyError`].
+//! - [`Vetting`] loads and runs a version in a process of its own first, where a hostile one can do no harm.
 //! - A [`Runtime`] makes a [`Session`] of verified bytes and of nothing else. [`OnnxRuntime`] is the one there is.
 //! - An [`Executor`] does what blocks: a [`BlockingPool`] in production, [`Inline`] under virtual time.
 //! - The [`Registry`] keeps every model loaded: it notices changes on disk, swaps, falls back and never gives up.
@@ -62,6 +63,7 @@ mod status;
 mod stopwatch;
 mod store;
 mod version;
+mod vetting;
 
 pub use self::breaker::{BreakerConfig, BreakerSnapshot, BreakerState};
 pub use self::config::{Config, ConfigError, ReloadConfig};
@@ -82,3 +84,4 @@ pub use self::store::{
     Listing, Mistake, PublishError, Source, Staged, Store, VerifiedVersion, VerifyError,
 };
 pub use self::version::{InvalidVersion, Version};
+pub use self::vetting::{Vetting, VettingError, VettingLimits};

@@ -16,7 +16,9 @@ use crate::executor::{Executor, JobKind, execute};
 use crate::metrics::ModelMetrics;
 use crate::status::{Loaded, State};
 use crate::store::{Signature, VersionSignature};
-use crate::{ModelName, ModelStatus, Reason, ReloadConfig, Runtime, Store, Version, VersionStatus};
+use crate::{
+    ModelName, ModelStatus, Reason, ReloadConfig, Runtime, Store, Version, VersionStatus, Vetting,
+};
 
 /// Asks a loader to look at the disk now, whether anything seems to have changed or not; answered when it has.
 pub(crate) type ReloadRequest = oneshot::Sender<()>;
@@ -30,6 +32,7 @@ pub(crate) struct Loader {
     pub(crate) model: ModelName,
     pub(crate) store: Store,
     pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) vetting: Arc<Vetting>,
     pub(crate) executor: Arc<dyn Executor>,
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) metrics: Arc<ModelMetrics>,
@@ -173,12 +176,9 @@ impl Loader {
     }
 
     async fn load(&self, version: Version) -> Result<Loaded, LoadError> {
-        let (store, model, runtime) = (
-            self.store.clone(),
-            self.model.clone(),
-            Arc::clone(&self.runtime),
-        );
-        let work = move || load(&store, &*runtime, &model, version);
+        let (store, model) = (self.store.clone(), self.model.clone());
+        let (vetting, runtime) = (Arc::clone(&self.vetting), Arc::clone(&self.runtime));
+        let work = move || load(&store, &vetting, &*runtime, &model, version);
         let attempt = execute(&*self.executor, JobKind::Load, Some(&self.model), work).await?;
         self.metrics.verification_took(attempt.verification);
         self.metrics.load_took(attempt.total);

@@ -19,6 +19,7 @@ use crate::status::State;
 use crate::store::{Listing, Mistake};
 use crate::{
     BreakerSnapshot, BreakerState, Config, Metrics, ModelName, ModelStatus, Reason, Runtime, Store,
+    Vetting,
 };
 
 /// All models of a server: what a program that embeds it can ask and wait for.
@@ -34,6 +35,7 @@ pub struct Registry {
 struct Inner {
     store: Store,
     runtime: Arc<dyn Runtime>,
+    vetting: Arc<Vetting>,
     executor: Arc<dyn Executor>,
     metrics: Arc<Metrics>,
     config: Config,
@@ -96,6 +98,7 @@ impl Registry {
     pub(crate) fn new(
         store: Store,
         runtime: Arc<dyn Runtime>,
+        vetting: Arc<Vetting>,
         executor: Arc<dyn Executor>,
         metrics: Arc<Metrics>,
         config: Config,
@@ -103,6 +106,7 @@ impl Registry {
         let inner = Inner {
             store,
             runtime,
+            vetting,
             executor,
             metrics,
             config,
@@ -284,6 +288,7 @@ impl Registry {
             model: name.clone(),
             store: inner.store.clone(),
             runtime: Arc::clone(&inner.runtime),
+            vetting: Arc::clone(&inner.vetting),
             executor: Arc::clone(&inner.executor),
             breaker: Arc::clone(&breaker),
             metrics: Arc::clone(&metrics),

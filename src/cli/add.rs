@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clarity::{FilePath, Manifest, ModelName, OnnxRuntime, Source, try_version};
 
+use super::vetting::VettingArgs;
 use super::{Models, Outcome, print, print_json};
 
 /// What the entry of a published version is called, as existing repositories of models have it.
@@ -28,6 +29,8 @@ pub(super) struct Add {
     files: Vec<PathBuf>,
     #[command(flatten)]
     models: Models,
+    #[command(flatten)]
+    vetting: VettingArgs,
     /// Publish without loading it first
     #[arg(long)]
     no_check: bool,
@@ -43,6 +46,10 @@ impl Add {
         let staged = self.models.store().stage(&self.name, &entry, &files)?;
         let verified = staged.open()?;
         if !self.no_check {
+            self.vetting
+                .vetting()?
+                .vet(&verified)
+                .map_err(|error| format!("{} is not published: {error}", self.name))?;
             try_version(&OnnxRuntime::new(), verified)
                 .map_err(|error| format!("{} is not published: {error}", self.name))?;
         }

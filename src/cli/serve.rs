@@ -8,6 +8,8 @@ use clap::Args;
 use clarity::{BlockingPool, BreakerConfig, Config, OnnxRuntime, ReloadConfig, Server};
 
 use super::logs::Logs;
+use super::time::time;
+use super::vetting::VettingArgs;
 use super::{Models, Outcome, print};
 
 /// Answer requests for predictions, in the Open Inference Protocol over HTTP
@@ -64,6 +66,8 @@ pub(super) struct Serve {
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
     backoff_most: Duration,
     #[command(flatten)]
+    vetting: VettingArgs,
+    #[command(flatten)]
     logs: Logs,
 }
 
@@ -88,7 +92,8 @@ impl Serve {
         }
         let builder = Server::builder(&self.models.path)
             .config(self.config())
-            .runtime(runtime);
+            .runtime(runtime)
+            .vetting(self.vetting.vetting()?);
         let server = builder
             .executor(BlockingPool::new(self.concurrency))
             .bind(self.listen)
@@ -122,11 +127,6 @@ impl Serve {
             drain: self.drain,
         }
     }
-}
-
-/// A time with its unit, as in `500ms`, `30s`, `2m`.
-fn time(text: &str) -> Result<Duration, humantime::DurationError> {
-    humantime::parse_duration(text)
 }
 
 /// Listens for the signals that stop a server from now on; the future ends with the first one.

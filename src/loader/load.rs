@@ -8,7 +8,7 @@ use crate::executor::JobError;
 use crate::runtime::{RuntimeError, try_version};
 use crate::status::Loaded;
 use crate::stopwatch::Stopwatch;
-use crate::{ModelName, Reason, Runtime, Store, VerifyError, Version};
+use crate::{ModelName, Reason, Runtime, Store, VerifyError, Version, Vetting, VettingError};
 
 /// Why a version was not loaded.
 #[derive(Debug, Error)]
@@ -17,6 +17,8 @@ pub(crate) enum LoadError {
     Verify(#[from] VerifyError),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    #[error(transparent)]
+    Vetting(#[from] VettingError),
     #[error(transparent)]
     Job(#[from] JobError),
     #[error("the model's folder cannot be read: {0}")]
@@ -31,7 +33,11 @@ impl LoadError {
     pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::Verify(error) => error.reason(),
-            Self::Runtime(_) | Self::Job(JobError::Panicked(_)) => Reason::ModelIncompatible,
+            // Nothing was found out about the version, but that there was no process to vet it in.
+            Self::Vetting(VettingError::Unavailable { .. }) => Reason::ModelUnreadable,
+            Self::Runtime(_) | Self::Vetting(_) | Self::Job(JobError::Panicked(_)) => {
+                Reason::ModelIncompatible
+            }
             Self::Job(_) | Self::Unreadable(_) => Reason::ModelUnreadable,
             Self::NoVersion | Self::Removed => Reason::ModelMissing,
         }
@@ -59,9 +65,10 @@ pub(super) struct Attempt {
     pub(super) total: Duration,
 }
 
-/// Verifies, loads and warms up a version. Blocks.
+/// Verifies, vets, loads and warms up a version. Blocks.
 pub(super) fn load(
     store: &Store,
+    vetting: &Vetting,
     runtime: &dyn Runtime,
     model: &ModelName,
     version: Version,
@@ -71,6 +78,7 @@ pub(super) fn load(
     let verification = stopwatch.elapsed();
     let load = || {
         let verified = verified?;
+        vetting.vet(&verified)?;
         let manifest = verified.manifest().clone();
         let session = try_version(runtime, verified)?;
         Ok(Loaded { manifest, session })

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::{Store, VerifyError};
 use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath, MAX_DEPTH, Manifest};
-use crate::{ModelName, Version};
+use crate::{Digest, ModelName, Version};
 
 /// Bytes read at a time: small enough that they are still in the processor's cache when they are hashed.
 const CHUNK: u64 = 256 << 10;
@@ -32,6 +32,17 @@ impl VerifiedVersion {
     /// The bytes of each file.
     pub fn files(&self) -> &BTreeMap<FilePath, Vec<u8>> {
         &self.files
+    }
+
+    /// Reads what another process has verified and sent, file after file in the order of their paths, and verifies it
+    /// again: there is no other way to make one.
+    pub(crate) fn receive(manifest: Manifest, mut from: impl Read) -> Result<Self, VerifyError> {
+        let mut files = BTreeMap::new();
+        for (path, entry) in manifest.files() {
+            let (bytes, found) = read_hashed(&mut from, path, entry.size)?;
+            files.insert(path.clone(), compared(bytes, found, path, entry)?);
+        }
+        Ok(Self { manifest, files })
     }
 
     /// The parts: the manifest and the bytes of each file.
@@ -146,52 +157,73 @@ fn read_verified(
     read_promised(file, path, entry)
 }
 
-/// Reads what was promised, hashing it in the same pass: exactly so many bytes, and no more to come after them.
+/// Reads what was promised: exactly so many bytes, and no more to come after them.
 fn read_promised(
     mut file: impl Read,
     path: &FilePath,
     entry: &FileEntry,
 ) -> Result<Vec<u8>, VerifyError> {
-    let expected = entry.size;
-    let failed = |error| io_error(path.as_str(), error);
-    let changed = |grew| VerifyError::Changed {
-        file: path.clone(),
-        expected,
-        grew,
-    };
+    let (bytes, found) = read_hashed(&mut file, path, entry.size)?;
+    let more = file.take(1).read_to_end(&mut Vec::new());
+    if more.map_err(|error| io_error(path.as_str(), error))? > 0 {
+        return Err(VerifyError::Changed {
+            file: path.clone(),
+            expected: entry.size,
+            grew: true,
+        });
+    }
+    compared(bytes, found, path, entry)
+}
+
+/// Reads so many bytes, hashing them in the same pass.
+fn read_hashed(
+    file: &mut impl Read,
+    path: &FilePath,
+    size: u64,
+) -> Result<(Vec<u8>, Digest), VerifyError> {
     let mut bytes = Vec::new();
-    let size = usize::try_from(expected).ok();
+    let room = usize::try_from(size).ok();
     // Only as much as is on disk is allocated: the promised length equals the found one here.
-    if size.is_none_or(|size| bytes.try_reserve_exact(size).is_err()) {
+    if room.is_none_or(|room| bytes.try_reserve_exact(room).is_err()) {
         return Err(VerifyError::OutOfMemory {
             file: path.clone(),
-            size: expected,
+            size,
         });
     }
     let mut hasher = Hasher::new();
-    let mut left = expected;
+    let mut left = size;
     while left > 0 {
         let start = bytes.len();
-        let chunk = (&mut file).take(left.min(CHUNK)).read_to_end(&mut bytes);
-        match chunk.map_err(failed)? {
-            0 => return Err(changed(false)),
+        let chunk = file.take(left.min(CHUNK)).read_to_end(&mut bytes);
+        match chunk.map_err(|error| io_error(path.as_str(), error))? {
+            0 => {
+                return Err(VerifyError::Changed {
+                    file: path.clone(),
+                    expected: size,
+                    grew: false,
+                });
+            }
             count => left -= count as u64,
         }
         hasher.update(&bytes[start..]);
     }
-    if file.take(1).read_to_end(&mut Vec::new()).map_err(failed)? > 0 {
-        return Err(changed(true));
+    Ok((bytes, hasher.finish()))
+}
+
+fn compared(
+    bytes: Vec<u8>,
+    found: Digest,
+    path: &FilePath,
+    entry: &FileEntry,
+) -> Result<Vec<u8>, VerifyError> {
+    if found == entry.sha256 {
+        return Ok(bytes);
     }
-    let found = hasher.finish();
-    if found != entry.sha256 {
-        let (file, expected) = (path.clone(), entry.sha256);
-        return Err(VerifyError::DigestMismatch {
-            file,
-            expected,
-            found,
-        });
-    }
-    Ok(bytes)
+    Err(VerifyError::DigestMismatch {
+        file: path.clone(),
+        expected: entry.sha256,
+        found,
+    })
 }
 
 /// Refuses everything in the folder that the manifest does not list, empty folders included: a version is what was
@@ -304,7 +336,6 @@ fn io_error(file: &str, source: io::Error) -> VerifyError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Digest;
 
     fn read(bytes: &[u8], promised: &[u8]) -> Result<Vec<u8>, VerifyError> {
         let entry = FileEntry {

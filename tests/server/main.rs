@@ -3,6 +3,7 @@
 mod breaker;
 mod cli;
 mod fallback;
+mod hostile;
 mod house;
 mod http;
 mod lifecycle;
