@@ -1,8 +1,13 @@
 //! The commands, and what they have in common.
 
 mod add;
+mod hold;
+mod import;
+mod info;
 mod list;
 mod logs;
+mod remove;
+mod rollback;
 mod serve;
 mod table;
 mod time;
@@ -25,6 +30,7 @@ const HELP: &str = "\
 Examples:
   clarity add cole_kripke model.onnx --models models   publish version 1, or the next one
   clarity verify --models models                       read everything again and compare digests
+  clarity rollback cole_kripke --models models         go back to the version before
   clarity serve --models models                        answer on http://127.0.0.1:8080
   curl -s http://127.0.0.1:8080/v2/models/cole_kripke
 
@@ -47,6 +53,12 @@ enum Command {
     Add(add::Add),
     Verify(verify::Verify),
     List(list::List),
+    Info(info::Info),
+    Rollback(rollback::Rollback),
+    Quarantine(hold::Quarantine),
+    Release(hold::Release),
+    Remove(remove::Remove),
+    Import(import::Import),
     /// Load and run the version on standard input, for another process
     #[command(name = vetting::COMMAND, hide = true)]
     Vet,
@@ -77,6 +89,12 @@ pub(crate) fn run() -> ExitCode {
         Command::Add(add) => add.run(),
         Command::Verify(verify) => verify.run(),
         Command::List(list) => list.run(),
+        Command::Info(info) => info.run(),
+        Command::Rollback(rollback) => rollback.run(),
+        Command::Quarantine(quarantine) => quarantine.run(),
+        Command::Release(release) => release.run(),
+        Command::Remove(remove) => remove.run(),
+        Command::Import(import) => import.run(),
         Command::Vet => vetting::vet(),
     };
     match outcome {

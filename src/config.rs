@@ -7,6 +7,11 @@ use thiserror::Error;
 
 use crate::BreakerConfig;
 
+/// No time is longer (a leap year): a moment beyond it might not be countable.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+/// More loads at a time only get in each other's way.
+const MOST_LOADS: usize = 1024;
+
 /// What can be set about a server. All times are those of Tokio's clock, which tests may drive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -33,6 +38,8 @@ pub struct ReloadConfig {
     pub backoff_least: Duration,
     /// The longest such delay. 60 s by default.
     pub backoff_most: Duration,
+    /// How many versions may be read, vetted and loaded at a time, all models together. At least 1; 2 by default.
+    pub parallel: usize,
     /// The seed of the random part of these delays; drawn anew by each server if there is none, as by default.
     pub seed: Option<u64>,
 }
@@ -64,6 +71,7 @@ impl Default for ReloadConfig {
             poll: Duration::from_secs(1),
             backoff_least: Duration::from_secs(1),
             backoff_most: Duration::from_secs(60),
+            parallel: 2,
             seed: None,
         }
     }
@@ -79,6 +87,22 @@ impl Config {
         positive("deadline", self.deadline)?;
         positive("reload.poll", self.reload.poll)?;
         positive("reload.backoff_least", self.reload.backoff_least)?;
+        if self.reload.parallel == 0 || self.reload.parallel > MOST_LOADS {
+            let found = self.reload.parallel;
+            return Err(ConfigError::new("reload.parallel", "1 to 1024", found));
+        }
+        let times = [
+            ("deadline", self.deadline),
+            ("drain", self.drain),
+            ("reload.poll", self.reload.poll),
+            ("reload.backoff_most", self.reload.backoff_most),
+        ];
+        for (setting, time) in times {
+            if time > LONGEST {
+                let found = format!("{time:?}");
+                return Err(ConfigError::new(setting, "at most 366 days", found));
+            }
+        }
         if self.reload.backoff_most < self.reload.backoff_least {
             let found = format!("{:?}", self.reload.backoff_most);
             return Err(ConfigError::new(
@@ -112,7 +136,12 @@ mod tests {
     #[test]
     fn the_defaults_are_within_bounds_and_nonsense_is_not() {
         assert_eq!(Config::default().check(), Ok(()));
-        let spoil: [fn(&mut Config); 7] = [
+        let spoil: [fn(&mut Config); 12] = [
+            |config| config.reload.parallel = 0,
+            |config| config.deadline = Duration::MAX,
+            |config| config.drain = Duration::MAX,
+            |config| config.reload.poll = Duration::MAX,
+            |config| config.reload.backoff_most = Duration::MAX,
             |config| config.breaker.failures = 0,
             |config| config.breaker.failures = 1_000_001,
             |config| config.breaker.half_open_permits = 0,

@@ -81,7 +81,8 @@ pub use self::runtime::{
 pub use self::server::{BindError, Server, ServerBuilder};
 pub use self::status::{ModelStatus, VersionStatus};
 pub use self::store::{
-    Listing, Mistake, PublishError, Source, Staged, Store, VerifiedVersion, VerifyError,
+    Listing, Mistake, PublishError, Quarantine, QuarantineCause, Source, Staged, Store,
+    VerifiedVersion, VerifyError,
 };
 pub use self::version::{InvalidVersion, Version};
 pub use self::vetting::{Vetting, VettingError, VettingLimits};

@@ -5,19 +5,20 @@ mod load;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) use self::load::LoadError;
-use self::load::load;
+use self::load::{Attempt, Workshop};
 use crate::backoff::{Backoff, seed_for};
 use crate::breaker::Breaker;
-use crate::executor::{Executor, JobKind, execute};
+use crate::executor::{Executor, JobError, JobKind, execute};
 use crate::metrics::ModelMetrics;
 use crate::status::{Loaded, State};
 use crate::store::{Signature, VersionSignature};
 use crate::{
-    ModelName, ModelStatus, Reason, ReloadConfig, Runtime, Store, Version, VersionStatus, Vetting,
+    ModelName, ModelStatus, Quarantine, QuarantineCause, Reason, ReloadConfig, Runtime, Store,
+    Version, VersionStatus, Vetting,
 };
 
 /// Asks a loader to look at the disk now, whether anything seems to have changed or not; answered when it has.
@@ -37,6 +38,8 @@ pub(crate) struct Loader {
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) metrics: Arc<ModelMetrics>,
     pub(crate) state: watch::Sender<State>,
+    /// Places for loads of all models together: each takes memory, and a child to vet it in.
+    pub(crate) loads: Arc<Semaphore>,
     pub(crate) requests: mpsc::UnboundedReceiver<ReloadRequest>,
     pub(crate) config: ReloadConfig,
 }
@@ -88,7 +91,7 @@ impl Loader {
     /// Looks at the disk, and makes an attempt if it has changed, if one is due, or if one was asked for.
     async fn look(&self, memory: &mut Memory, asked: bool) {
         // Taken before anything is read: what changes while it is read differs from this the next time.
-        let signature = match self.scan().await {
+        let mut signature = match self.scan().await {
             Ok(signature) => signature,
             Err(error) => return self.cannot_look(memory, asked, &error),
         };
@@ -100,7 +103,9 @@ impl Loader {
             }
         }
         if changed || asked || self.is_due() {
-            self.attempt(memory, &signature, asked).await;
+            let quarantined = self.attempt(memory, &signature, asked).await;
+            // What this attempt itself has changed is no news the next time.
+            signature.quarantined = quarantined;
             memory.seen = Some(signature);
         }
     }
@@ -123,27 +128,55 @@ impl Loader {
             .is_some_and(|next| Instant::now() >= next)
     }
 
-    /// Tries versions from the newest down to the first good one, and publishes what it has found.
-    async fn attempt(&self, memory: &mut Memory, signature: &Signature, asked: bool) {
+    /// Tries versions from the newest down to the first good one, and publishes what it has found; tells which versions
+    /// are held back after it.
+    async fn attempt(
+        &self,
+        memory: &mut Memory,
+        signature: &Signature,
+        asked: bool,
+    ) -> BTreeMap<Version, Quarantine> {
         let running = self.state.borrow().loaded.clone();
         let running_version = running.as_ref().map(|running| running.version());
+        let mut quarantined = signature.quarantined.clone();
+        let withdrawn = |version| match signature.quarantined.get(&version) {
+            Some(held) if held.cause() == QuarantineCause::Operator => Some(held),
+            _ => None,
+        };
+        // Of what answers memory has a better copy than any older version on disk, unless it is not to answer.
+        let floor = running_version.filter(|&version| withdrawn(version).is_none());
         let mut found: BTreeMap<Version, VersionStatus> = BTreeMap::new();
         let mut loaded = None;
         let mut settled = false;
         for (&version, files) in signature.versions.iter().rev() {
+            if let Some(held) = withdrawn(version) {
+                let detail = held.detail().to_owned();
+                found.insert(version, VersionStatus::Withdrawn { detail });
+                continue;
+            }
             let is_running = running_version == Some(version);
-            // Of what answers memory has a better copy than any older version on disk.
-            if settled || running_version > Some(version) {
+            if settled || floor > Some(version) {
                 found.insert(version, VersionStatus::Standby);
                 settled = true;
                 continue;
             }
-            if is_running && !asked && memory.good.as_ref() == Some(files) {
+            let is_held = signature.quarantined.contains_key(&version);
+            if is_running && !asked && !is_held && memory.good.as_ref() == Some(files) {
                 found.insert(version, VersionStatus::Serving);
                 settled = true;
                 continue;
             }
-            match self.load(version).await {
+            let attempt = self.load(version, asked).await;
+            if let Ok(attempt) = &attempt {
+                match attempt.quarantine.clone() {
+                    Some(quarantine) => quarantined.insert(version, quarantine),
+                    None => quarantined.remove(&version),
+                };
+            }
+            let result = attempt
+                .map_err(LoadError::from)
+                .and_then(|attempt| attempt.result);
+            match result {
                 Ok(fresh) => {
                     found.insert(version, VersionStatus::Serving);
                     memory.good = Some(files.clone());
@@ -172,22 +205,43 @@ impl Loader {
             }
             _ => {}
         }
-        self.publish(memory, found, loaded);
+        self.publish(memory, found, None, loaded);
+        quarantined
     }
 
-    async fn load(&self, version: Version) -> Result<Loaded, LoadError> {
-        let (store, model) = (self.store.clone(), self.model.clone());
-        let (vetting, runtime) = (Arc::clone(&self.vetting), Arc::clone(&self.runtime));
-        let work = move || load(&store, &vetting, &*runtime, &model, version);
-        let attempt = execute(&*self.executor, JobKind::Load, Some(&self.model), work).await?;
-        self.metrics.verification_took(attempt.verification);
-        self.metrics.load_took(attempt.total);
-        attempt.result
+    async fn load(&self, version: Version, insists: bool) -> Result<Attempt, JobError> {
+        let workshop = Workshop {
+            store: self.store.clone(),
+            vetting: Arc::clone(&self.vetting),
+            runtime: Arc::clone(&self.runtime),
+            model: self.model.clone(),
+        };
+        let work = move || workshop.load(version, insists);
+        let attempt = {
+            // Never closed; and were it, a load without a place is better than none.
+            let _place = self.loads.acquire().await.ok();
+            execute(&*self.executor, JobKind::Load, Some(&self.model), work).await?
+        };
+        if !matches!(attempt.result, Err(LoadError::Quarantined(_))) {
+            self.metrics.verification_took(attempt.verification);
+            self.metrics.load_took(attempt.total);
+        }
+        Ok(attempt)
     }
 
-    /// One failure: counted once, logged once.
+    /// One failure: counted once, logged once. A version that is held back has failed when it was, and is only told of
+    /// when that is news to this server.
     fn failed(&self, version: Option<Version>, error: &LoadError) {
         let reason = error.reason();
+        if let LoadError::Quarantined(_) = error {
+            let status = self.status();
+            let known = version.and_then(|version| status.versions.get(&version));
+            if !matches!(known, Some(VersionStatus::Refused { .. })) {
+                let version = version.map(tracing::field::display);
+                tracing::warn!(model = %self.model, version, %reason, detail = %error, "model version held back");
+            }
+            return;
+        }
         self.metrics.load_failed(reason);
         if reason == Reason::ModelCorrupt {
             self.metrics.verification_failed();
@@ -228,7 +282,7 @@ impl Loader {
             .map(refused)
             .collect();
         memory.good = None;
-        self.publish(memory, known, None);
+        self.publish(memory, known, Some(error.to_string()), None);
     }
 
     /// The one place where what answers is swapped, and where the status changes with it.
@@ -236,6 +290,7 @@ impl Loader {
         &self,
         memory: &mut Memory,
         versions: BTreeMap<Version, VersionStatus>,
+        unreadable: Option<String>,
         fresh: Option<Arc<Loaded>>,
     ) {
         let before = self.state.borrow().clone();
@@ -252,15 +307,19 @@ impl Loader {
             serving,
             degraded,
             versions,
+            unreadable,
             attempts,
             next_attempt,
         };
+        let was_there = !status.versions.is_empty() || status.unreadable.is_some();
+        let vacant = before.vacant && !was_there;
         if let (Some(_), Some((version, digest))) = (&fresh, serving) {
             self.metrics.now_serving(version, digest);
             tracing::info!(model = %self.model, %version, %digest, "model version loaded");
         }
         self.state.send_replace(State {
             loaded,
+            vacant,
             status: Arc::new(status),
         });
         if fresh.is_some() {
@@ -276,7 +335,7 @@ impl Loader {
 
 /// Why the version that answers is not what the disk should give.
 fn degradation(serving: Version, versions: &BTreeMap<Version, VersionStatus>) -> Option<Reason> {
-    if !versions.contains_key(&serving) {
+    if let None | Some(VersionStatus::Withdrawn { .. }) = versions.get(&serving) {
         return Some(Reason::ModelMissing);
     }
     versions

@@ -68,7 +68,7 @@ pub enum Format {
 /// A moment in RFC 3339 form, in UTC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-struct Timestamp(String);
+pub(crate) struct Timestamp(String);
 
 /// Why a manifest is refused.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -142,7 +142,7 @@ impl Manifest {
         created_at: SystemTime,
         files: BTreeMap<FilePath, FileEntry>,
     ) -> Result<Self, ManifestError> {
-        let created_at = Timestamp(humantime::format_rfc3339_seconds(created_at).to_string());
+        let created_at = Timestamp::at(created_at);
         let manifest = Self {
             manifest_version: Self::VERSION,
             model,
@@ -251,6 +251,16 @@ impl std::fmt::Display for Format {
         match self {
             Self::Onnx => f.write_str("onnx"),
         }
+    }
+}
+
+impl Timestamp {
+    pub(crate) fn at(moment: SystemTime) -> Self {
+        Self(humantime::format_rfc3339_seconds(moment).to_string())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

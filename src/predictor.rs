@@ -48,13 +48,19 @@ impl Predictor {
         Arc::clone(&self.state.borrow().status)
     }
 
+    /// Whether it has been looked at, and there never was a version.
+    pub(crate) fn is_vacant(&self) -> bool {
+        let state = self.state.borrow();
+        state.vacant && state.status.attempts > 0
+    }
+
     pub(crate) fn breaker(&self) -> BreakerSnapshot {
         self.breaker.snapshot()
     }
 
     /// What answers for `version`, or for the newest good one if none is asked for.
     pub(crate) fn serving(&self, version: Option<Version>) -> Result<Serving, Failure> {
-        let State { loaded, status } = self.state.borrow().clone();
+        let State { loaded, status, .. } = self.state.borrow().clone();
         match (loaded, version) {
             (Some(loaded), None) => Ok(Serving {
                 loaded,

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::breaker::{Breaker, Transition};
@@ -42,6 +42,7 @@ struct Inner {
     models: RwLock<BTreeMap<ModelName, Model>>,
     mistakes: Mutex<Vec<Mistake>>,
     tasks: Mutex<JoinSet<()>>,
+    loads: Arc<Semaphore>,
 }
 
 #[derive(Clone)]
@@ -103,6 +104,7 @@ impl Registry {
         metrics: Arc<Metrics>,
         config: Config,
     ) -> Self {
+        let loads = Arc::new(Semaphore::new(config.reload.parallel));
         let inner = Inner {
             store,
             runtime,
@@ -113,6 +115,7 @@ impl Registry {
             models: RwLock::default(),
             mistakes: Mutex::default(),
             tasks: Mutex::default(),
+            loads,
         };
         Self {
             inner: Arc::new(inner),
@@ -235,9 +238,13 @@ impl Registry {
         Ok(self.find(model)?.predictor)
     }
 
-    /// Whether every model answers; otherwise why the first of those that do not does not.
+    /// Whether every model answers; otherwise why the first of those that do not does not. A folder in which there never
+    /// was a version keeps nobody waiting.
     pub(crate) fn readiness(&self) -> Result<(), (ModelName, Failure)> {
         for model in self.all() {
+            if model.predictor.is_vacant() {
+                continue;
+            }
             model
                 .predictor
                 .serving(None)
@@ -281,6 +288,7 @@ impl Registry {
         let status = Arc::new(ModelStatus::loading(name.clone()));
         let (sender, state) = watch::channel(State {
             loaded: None,
+            vacant: true,
             status,
         });
         let (reload, requests) = mpsc::unbounded_channel();
@@ -293,6 +301,7 @@ impl Registry {
             breaker: Arc::clone(&breaker),
             metrics: Arc::clone(&metrics),
             state: sender,
+            loads: Arc::clone(&inner.loads),
             requests,
             config: inner.config.reload.clone(),
         };

@@ -22,6 +22,8 @@ pub struct ModelStatus {
     pub degraded: Option<Reason>,
     /// The versions on disk as the last attempt found them.
     pub versions: BTreeMap<Version, VersionStatus>,
+    /// Why the model's folder could not be looked at the last time; none when it could.
+    pub unreadable: Option<String>,
     /// Attempts to load that have ended. 0 means that the model is still loading for the first time.
     pub attempts: u64,
     /// When the next attempt is made if nothing changes on disk; none when there is nothing to mend.
@@ -36,6 +38,12 @@ pub enum VersionStatus {
     Serving,
     /// It has not been looked into, since a newer one answers.
     Standby,
+    /// The operator has withdrawn it ([`Store::quarantine`](crate::Store::quarantine)). If it is the one that answers, it
+    /// does so until another can.
+    Withdrawn {
+        /// What the operator said.
+        detail: String,
+    },
     /// It is not served, or, if it answers from memory, could not be loaded again.
     Refused {
         /// The reason in a word.
@@ -52,6 +60,7 @@ impl ModelStatus {
             serving: None,
             degraded: None,
             versions: BTreeMap::new(),
+            unreadable: None,
             attempts: 0,
             next_attempt: None,
         }
@@ -68,16 +77,26 @@ impl ModelStatus {
                 "no version has been tried yet".to_owned(),
             ));
         }
-        let newest = self.versions.iter().next_back();
-        Some(match newest {
-            Some((version, VersionStatus::Refused { reason, detail })) => {
-                (*reason, format!("version {version}: {detail}"))
+        if let Some(detail) = &self.unreadable {
+            return Some((Reason::ModelUnreadable, detail.clone()));
+        }
+        let refused = |(version, status): (&Version, &VersionStatus)| match status {
+            VersionStatus::Refused { reason, detail } => {
+                Some((*reason, format!("version {version}: {detail}")))
             }
-            _ => (
+            _ => None,
+        };
+        let newest = self.versions.iter().rev().find_map(refused);
+        Some(newest.unwrap_or_else(|| match self.versions.is_empty() {
+            false => (
+                Reason::ModelMissing,
+                "no version may be served: all are withdrawn or left out".to_owned(),
+            ),
+            true => (
                 Reason::ModelMissing,
                 "there is no version on disk".to_owned(),
             ),
-        })
+        }))
     }
 
     /// How long until the next attempt; none when there is nothing to mend.
@@ -103,6 +122,8 @@ impl Loaded {
 #[derive(Clone)]
 pub(crate) struct State {
     pub(crate) loaded: Option<Arc<Loaded>>,
+    /// Whether there never was a version, so that nobody can miss one.
+    pub(crate) vacant: bool,
     pub(crate) status: Arc<ModelStatus>,
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clarity::{FilePath, Manifest, ModelName, OnnxRuntime, Source, try_version};
+use clarity::{FilePath, Manifest, ModelName, Source};
 
 use super::vetting::VettingArgs;
 use super::{Models, Outcome, print, print_json};
@@ -47,10 +47,7 @@ impl Add {
         let verified = staged.open()?;
         if !self.no_check {
             self.vetting
-                .vetting()?
-                .vet(&verified)
-                .map_err(|error| format!("{} is not published: {error}", self.name))?;
-            try_version(&OnnxRuntime::new(), verified)
+                .try_out(verified)
                 .map_err(|error| format!("{} is not published: {error}", self.name))?;
         }
         let manifest = staged.publish()?;

@@ -65,6 +65,9 @@ pub(super) struct Serve {
     /// The longest delay before a bad version is tried again
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
     backoff_most: Duration,
+    /// So many versions may be read, vetted and loaded at a time, all models together
+    #[arg(long, value_name = "N", default_value_t = ReloadConfig::default().parallel)]
+    parallel_loads: usize,
     #[command(flatten)]
     vetting: VettingArgs,
     #[command(flatten)]
@@ -120,6 +123,7 @@ impl Serve {
                 poll: self.poll,
                 backoff_least: self.backoff_least,
                 backoff_most: self.backoff_most,
+                parallel: self.parallel_loads,
                 seed: None,
             },
             body_limit: self.body_limit,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use clarity::{OnnxRuntime, Vetting, VettingLimits};
+use clarity::{OnnxRuntime, VerifiedVersion, Vetting, VettingLimits, try_version};
 
 use super::Outcome;
 use super::time::time;
@@ -48,6 +48,18 @@ impl VettingArgs {
             Place::Child => Vetting::child(this_program()?, &[COMMAND], limits),
             Place::InProcess => Vetting::in_process(),
         })
+    }
+
+    /// Tries a version as a server would before it serves it.
+    pub(super) fn try_out(
+        &self,
+        version: VerifiedVersion,
+    ) -> Result<(), Box<dyn std::error::Error>> {
+        match self.place {
+            Place::Child => self.vetting()?.vet(&version)?,
+            Place::InProcess => drop(try_version(&OnnxRuntime::new(), version)?),
+        }
+        Ok(())
     }
 }
 

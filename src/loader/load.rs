@@ -1,5 +1,6 @@
 //! One attempt to load one version.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -8,7 +9,10 @@ use crate::executor::JobError;
 use crate::runtime::{RuntimeError, try_version};
 use crate::status::Loaded;
 use crate::stopwatch::Stopwatch;
-use crate::{ModelName, Reason, Runtime, Store, VerifyError, Version, Vetting, VettingError};
+use crate::{
+    Manifest, ModelName, Quarantine, QuarantineCause, Reason, Runtime, Store, VerifiedVersion,
+    VerifyError, Version, Vetting, VettingError,
+};
 
 /// Why a version was not loaded.
 #[derive(Debug, Error)]
@@ -23,6 +27,8 @@ pub(crate) enum LoadError {
     Job(#[from] JobError),
     #[error("the model's folder cannot be read: {0}")]
     Unreadable(String),
+    #[error("held back since {}: {}", .0.since(), .0.detail())]
+    Quarantined(Quarantine),
     #[error("there is no version on disk")]
     NoVersion,
     #[error("the folder of the version that answers is gone; it goes on answering from memory")]
@@ -39,7 +45,22 @@ impl LoadError {
                 Reason::ModelIncompatible
             }
             Self::Job(_) | Self::Unreadable(_) => Reason::ModelUnreadable,
+            Self::Quarantined(quarantine) => {
+                quarantine.cause().reason().unwrap_or(Reason::ModelMissing)
+            }
             Self::NoVersion | Self::Removed => Reason::ModelMissing,
+        }
+    }
+
+    /// What the version is to be held back for; none when this is no finding about its bytes.
+    fn quarantine_cause(&self) -> Option<QuarantineCause> {
+        match self {
+            Self::Verify(error) if error.reason() == Reason::ModelCorrupt => {
+                Some(QuarantineCause::Corrupt)
+            }
+            Self::Vetting(error) if error.is_lasting() => Some(QuarantineCause::Incompatible),
+            Self::Runtime(_) => Some(QuarantineCause::Incompatible),
+            _ => None,
         }
     }
 
@@ -58,35 +79,91 @@ impl LoadError {
     }
 }
 
-/// How an attempt ended, and how long it really took.
+/// How an attempt ended, how long it really took, and whether the version is held back after it.
 pub(super) struct Attempt {
     pub(super) result: Result<Loaded, LoadError>,
     pub(super) verification: Duration,
     pub(super) total: Duration,
+    pub(super) quarantine: Option<Quarantine>,
 }
 
-/// Verifies, vets, loads and warms up a version. Blocks.
-pub(super) fn load(
-    store: &Store,
-    vetting: &Vetting,
-    runtime: &dyn Runtime,
-    model: &ModelName,
-    version: Version,
-) -> Attempt {
-    let stopwatch = Stopwatch::start();
-    let verified = store.open(model, version);
-    let verification = stopwatch.elapsed();
-    let load = || {
+/// What an attempt to load works with.
+#[derive(Clone)]
+pub(super) struct Workshop {
+    pub(super) store: Store,
+    pub(super) vetting: Arc<Vetting>,
+    pub(super) runtime: Arc<dyn Runtime>,
+    pub(super) model: ModelName,
+}
+
+impl Workshop {
+    /// Verifies, vets, loads and warms up a version, and holds it back or gives it free according to what came of it.
+    /// Blocks. A quarantine that still holds ends it at once, unless somebody `insists`.
+    pub(super) fn load(&self, version: Version, insists: bool) -> Attempt {
+        let stopwatch = Stopwatch::start();
+        let before = self.store.quarantined(&self.model, version);
+        let held = before.as_ref().filter(|_| !insists);
+        let manifest = self.store.manifest(&self.model, version).ok();
+        let (result, verification) = match (held, &manifest) {
+            (Some(held), Some(manifest)) if held.still_holds(manifest) => {
+                (Err(LoadError::Quarantined(held.clone())), Duration::ZERO)
+            }
+            _ => {
+                let verified = self.store.open(&self.model, version);
+                let verification = stopwatch.elapsed();
+                (self.try_out(verified), verification)
+            }
+        };
+        let quarantine = self.settle(version, before, manifest.as_ref(), &result);
+        Attempt {
+            result,
+            verification,
+            total: stopwatch.elapsed(),
+            quarantine,
+        }
+    }
+
+    fn try_out(&self, verified: Result<VerifiedVersion, VerifyError>) -> Result<Loaded, LoadError> {
         let verified = verified?;
-        vetting.vet(&verified)?;
+        self.vetting.vet(&verified)?;
         let manifest = verified.manifest().clone();
-        let session = try_version(runtime, verified)?;
+        let session = try_version(&*self.runtime, verified)?;
         Ok(Loaded { manifest, session })
-    };
-    let result = load();
-    Attempt {
-        result,
-        verification,
-        total: stopwatch.elapsed(),
+    }
+
+    /// Makes the marker on disk say what is known now. Where it cannot be written, as on a file system that is read
+    /// only, what is known is known until the server ends.
+    fn settle(
+        &self,
+        version: Version,
+        before: Option<Quarantine>,
+        manifest: Option<&Manifest>,
+        result: &Result<Loaded, LoadError>,
+    ) -> Option<Quarantine> {
+        let (after, written) = match result
+            .as_ref()
+            .map_err(|error| (error.quarantine_cause(), error))
+        {
+            Ok(_) if before.is_none() => (None, Ok(())),
+            Ok(_) => (None, self.store.release(&self.model, version).map(drop)),
+            Err((None, _)) => (before.clone(), Ok(())),
+            Err((Some(cause), error)) => {
+                let now = Quarantine::new(cause, &error.to_string(), manifest);
+                match &before {
+                    Some(known) if known.says_the_same(&now) => (before.clone(), Ok(())),
+                    _ => {
+                        let written = self.store.mark(&self.model, version, &now);
+                        (Some(now), written)
+                    }
+                }
+            }
+        };
+        if let Err(error) = written {
+            let model = &self.model;
+            tracing::warn!(%model, %version, detail = %error, "quarantine not changed on disk");
+            // As the next look will find it.
+            return before;
+        }
+        after
     }
 }

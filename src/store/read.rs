@@ -295,13 +295,33 @@ fn open_regular(path: &Path, name: &str) -> Result<(File, u64), Opening> {
     Ok((file, found.len()))
 }
 
+/// Opens a regular file; a link is not followed and a pipe not waited for.
+pub(super) fn open_plain(path: &Path) -> io::Result<File> {
+    let file = open_without_following(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("not a regular file")),
+    }
+}
+
 #[cfg(unix)]
 fn open_without_following(path: &Path) -> io::Result<File> {
+    open_with(path, rustix::fs::OFlags::NOFOLLOW)
+}
+
+/// Opens without waiting for the writer of a pipe.
+#[cfg(unix)]
+pub(super) fn open_following(path: &Path) -> io::Result<File> {
+    open_with(path, rustix::fs::OFlags::empty())
+}
+
+#[cfg(unix)]
+fn open_with(path: &Path, flags: rustix::fs::OFlags) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
 
     use rustix::fs::OFlags;
 
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let flags = flags | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
     OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
@@ -314,7 +334,12 @@ fn open_without_following(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).open(path)
 }
 
-fn describe(kind: FileType) -> &'static str {
+#[cfg(not(unix))]
+pub(super) fn open_following(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).open(path)
+}
+
+pub(super) fn describe(kind: FileType) -> &'static str {
     if kind.is_symlink() {
         "a link"
     } else if kind.is_dir() {

@@ -9,6 +9,8 @@ mod http;
 mod lifecycle;
 mod logs;
 mod metrics;
+mod operator;
+mod quarantine;
 mod refusals;
 mod reload;
 mod store;
