@@ -1,6 +1,7 @@
 //! What can be set about a server.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -19,6 +20,8 @@ pub struct Config {
     pub breaker: BreakerConfig,
     /// How changes on disk are noticed and bad versions tried again.
     pub reload: ReloadConfig,
+    /// How what is on disk is read again in the background.
+    pub scrub: ScrubConfig,
     /// The largest body of a request, in bytes. 16 MiB by default.
     pub body_limit: usize,
     /// How long a body may take to arrive, and then how long a model may take to answer. More than zero; 30 s by
@@ -38,10 +41,21 @@ pub struct ReloadConfig {
     pub backoff_least: Duration,
     /// The longest such delay. 60 s by default.
     pub backoff_most: Duration,
+    /// How often a version that answers is probed again, if it has a probe. More than zero; 60 s by default.
+    pub probe: Duration,
     /// How many versions may be read, vetted and loaded at a time, all models together. At least 1; 2 by default.
     pub parallel: usize,
     /// The seed of the random part of these delays; drawn anew by each server if there is none, as by default.
     pub seed: Option<u64>,
+}
+
+/// How what is on disk is read again in the background, to find rot before a restart does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScrubConfig {
+    /// Bytes read in a second, all models together; none for no scrub at all. 4 MiB by default.
+    pub rate: Option<NonZeroU64>,
+    /// The pause before each round. More than zero; an hour by default.
+    pub pause: Duration,
 }
 
 /// A setting out of its bounds.
@@ -58,9 +72,19 @@ impl Default for Config {
         Self {
             breaker: BreakerConfig::default(),
             reload: ReloadConfig::default(),
+            scrub: ScrubConfig::default(),
             body_limit: 16 << 20,
             deadline: Duration::from_secs(30),
             drain: Duration::from_secs(45),
+        }
+    }
+}
+
+impl Default for ScrubConfig {
+    fn default() -> Self {
+        Self {
+            rate: NonZeroU64::new(4 << 20),
+            pause: Duration::from_secs(60 * 60),
         }
     }
 }
@@ -71,6 +95,7 @@ impl Default for ReloadConfig {
             poll: Duration::from_secs(1),
             backoff_least: Duration::from_secs(1),
             backoff_most: Duration::from_secs(60),
+            probe: Duration::from_secs(60),
             parallel: 2,
             seed: None,
         }
@@ -86,6 +111,8 @@ impl Config {
         };
         positive("deadline", self.deadline)?;
         positive("reload.poll", self.reload.poll)?;
+        positive("reload.probe", self.reload.probe)?;
+        positive("scrub.pause", self.scrub.pause)?;
         positive("reload.backoff_least", self.reload.backoff_least)?;
         if self.reload.parallel == 0 || self.reload.parallel > MOST_LOADS {
             let found = self.reload.parallel;
@@ -95,6 +122,8 @@ impl Config {
             ("deadline", self.deadline),
             ("drain", self.drain),
             ("reload.poll", self.reload.poll),
+            ("reload.probe", self.reload.probe),
+            ("scrub.pause", self.scrub.pause),
             ("reload.backoff_most", self.reload.backoff_most),
         ];
         for (setting, time) in times {
@@ -136,7 +165,9 @@ mod tests {
     #[test]
     fn the_defaults_are_within_bounds_and_nonsense_is_not() {
         assert_eq!(Config::default().check(), Ok(()));
-        let spoil: [fn(&mut Config); 12] = [
+        let spoil: [fn(&mut Config); 14] = [
+            |config| config.reload.probe = Duration::ZERO,
+            |config| config.scrub.pause = Duration::ZERO,
             |config| config.reload.parallel = 0,
             |config| config.deadline = Duration::MAX,
             |config| config.drain = Duration::MAX,

@@ -11,6 +11,7 @@
 //! - A [`Store`] is a folder of models, each a folder of [`Version`]s. [`Store::publish`] adds one: written beside, made
 //!   durable, renamed into place.
 //! - A [`Manifest`] is what a version promises; [`Store::open`] gives a [`VerifiedVersion`] or a [`VerifyError`].
+//! - A [`Probe`] is an input whose answer is known: a version that answers otherwise is not served.
 //! - [`Vetting`] loads and runs a version in a process of its own first, where a hostile one can do no harm.
 //! - A [`Runtime`] makes a [`Session`] of verified bytes and of nothing else. [`OnnxRuntime`] is the one there is.
 //! - An [`Executor`] does what blocks: a [`BlockingPool`] in production, [`Inline`] under virtual time.
@@ -55,9 +56,11 @@ mod metrics;
 mod name;
 mod panics;
 mod predictor;
+mod probe;
 mod reason;
 mod registry;
 mod runtime;
+mod scrub;
 mod server;
 mod status;
 mod stopwatch;
@@ -66,12 +69,13 @@ mod version;
 mod vetting;
 
 pub use self::breaker::{BreakerConfig, BreakerSnapshot, BreakerState};
-pub use self::config::{Config, ConfigError, ReloadConfig};
+pub use self::config::{Config, ConfigError, ReloadConfig, ScrubConfig};
 pub use self::digest::{Digest, InvalidDigest};
 pub use self::executor::{BlockingPool, Executor, Inline, Job, JobKind, Overloaded};
 pub use self::manifest::{FileEntry, FilePath, Format, InvalidFilePath, Manifest, ManifestError};
 pub use self::metrics::Metrics;
 pub use self::name::{InvalidModelName, ModelName};
+pub use self::probe::{Probe, ProbeError, Tolerance};
 pub use self::reason::Reason;
 pub use self::registry::{Registry, StatusWatch, UnknownModel};
 pub use self::runtime::{

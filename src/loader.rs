@@ -4,9 +4,10 @@ mod load;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 pub(crate) use self::load::LoadError;
 use self::load::{Attempt, Workshop};
@@ -42,6 +43,19 @@ pub(crate) struct Loader {
     pub(crate) loads: Arc<Semaphore>,
     pub(crate) requests: mpsc::UnboundedReceiver<ReloadRequest>,
     pub(crate) config: ReloadConfig,
+    /// How long the model may take to answer its probe.
+    pub(crate) deadline: Duration,
+}
+
+/// Why a loader looks at the disk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    /// It is time to.
+    Due,
+    /// Somebody asked: what is known is not taken for granted.
+    Asked,
+    /// What answers has answered its probe wrongly: it must not stay, whether anything can take its place or not.
+    WrongAnswer,
 }
 
 /// What a loader remembers between two looks at the disk.
@@ -64,8 +78,20 @@ impl Loader {
             good: None,
         };
         let mut asked: Vec<ReloadRequest> = Vec::new();
+        let mut probe = Instant::now() + self.config.probe;
         loop {
-            self.look(&mut memory, !asked.is_empty()).await;
+            let mut occasion = if asked.is_empty() {
+                Occasion::Due
+            } else {
+                Occasion::Asked
+            };
+            if Instant::now() >= probe {
+                if !self.answers_rightly().await {
+                    occasion = Occasion::WrongAnswer;
+                }
+                probe = Instant::now() + self.config.probe;
+            }
+            self.look(&mut memory, occasion).await;
             for request in asked.drain(..) {
                 // Who asked may have stopped waiting.
                 let _ = request.send(());
@@ -74,7 +100,8 @@ impl Loader {
             let next = self
                 .status()
                 .next_attempt
-                .map_or(poll, |attempt| attempt.min(poll));
+                .map_or(poll, |attempt| attempt.min(poll))
+                .min(probe);
             tokio::select! {
                 () = sleep_until(next) => {}
                 request = self.requests.recv() => match request {
@@ -89,11 +116,11 @@ impl Loader {
     }
 
     /// Looks at the disk, and makes an attempt if it has changed, if one is due, or if one was asked for.
-    async fn look(&self, memory: &mut Memory, asked: bool) {
+    async fn look(&self, memory: &mut Memory, occasion: Occasion) {
         // Taken before anything is read: what changes while it is read differs from this the next time.
         let mut signature = match self.scan().await {
             Ok(signature) => signature,
-            Err(error) => return self.cannot_look(memory, asked, &error),
+            Err(error) => return self.cannot_look(memory, occasion, &error),
         };
         let changed = memory.seen.as_ref() != Some(&signature);
         if changed {
@@ -102,8 +129,8 @@ impl Loader {
                 tracing::warn!(model = %self.model, entry = %mistake.name, detail = mistake.why, "entry ignored");
             }
         }
-        if changed || asked || self.is_due() {
-            let quarantined = self.attempt(memory, &signature, asked).await;
+        if changed || occasion != Occasion::Due || self.is_due() {
+            let quarantined = self.attempt(memory, &signature, occasion).await;
             // What this attempt itself has changed is no news the next time.
             signature.quarantined = quarantined;
             memory.seen = Some(signature);
@@ -134,9 +161,10 @@ impl Loader {
         &self,
         memory: &mut Memory,
         signature: &Signature,
-        asked: bool,
+        occasion: Occasion,
     ) -> BTreeMap<Version, Quarantine> {
-        let running = self.state.borrow().loaded.clone();
+        let keeps = occasion != Occasion::WrongAnswer;
+        let running = self.state.borrow().loaded.clone().filter(|_| keeps);
         let running_version = running.as_ref().map(|running| running.version());
         let mut quarantined = signature.quarantined.clone();
         let withdrawn = |version| match signature.quarantined.get(&version) {
@@ -156,17 +184,23 @@ impl Loader {
             }
             let is_running = running_version == Some(version);
             if settled || floor > Some(version) {
-                found.insert(version, VersionStatus::Standby);
+                let held = signature.quarantined.get(&version);
+                found.insert(version, held.map_or(VersionStatus::Standby, refused));
                 settled = true;
                 continue;
             }
             let is_held = signature.quarantined.contains_key(&version);
-            if is_running && !asked && !is_held && memory.good.as_ref() == Some(files) {
+            if is_running
+                && occasion == Occasion::Due
+                && !is_held
+                && memory.good.as_ref() == Some(files)
+            {
                 found.insert(version, VersionStatus::Serving);
                 settled = true;
                 continue;
             }
-            let attempt = self.load(version, asked).await;
+            let insists = occasion == Occasion::Asked;
+            let attempt = self.load(version, insists).await;
             if let Ok(attempt) = &attempt {
                 match attempt.quarantine.clone() {
                     Some(quarantine) => quarantined.insert(version, quarantine),
@@ -205,7 +239,7 @@ impl Loader {
             }
             _ => {}
         }
-        self.publish(memory, found, None, loaded);
+        self.publish(memory, found, None, loaded, keeps);
         quarantined
     }
 
@@ -260,8 +294,9 @@ impl Loader {
     }
 
     /// The folder itself cannot be read. What answers goes on answering.
-    fn cannot_look(&self, memory: &mut Memory, asked: bool, error: &LoadError) {
-        if memory.seen.take().is_none() && !self.is_due() && !asked && self.status().attempts > 0 {
+    fn cannot_look(&self, memory: &mut Memory, occasion: Occasion, error: &LoadError) {
+        let is_news = memory.seen.take().is_some() || self.status().attempts == 0;
+        if !is_news && !self.is_due() && occasion == Occasion::Due {
             return;
         }
         self.failed(None, error);
@@ -282,7 +317,8 @@ impl Loader {
             .map(refused)
             .collect();
         memory.good = None;
-        self.publish(memory, known, Some(error.to_string()), None);
+        let keeps = occasion != Occasion::WrongAnswer;
+        self.publish(memory, known, Some(error.to_string()), None, keeps);
     }
 
     /// The one place where what answers is swapped, and where the status changes with it.
@@ -292,9 +328,10 @@ impl Loader {
         versions: BTreeMap<Version, VersionStatus>,
         unreadable: Option<String>,
         fresh: Option<Arc<Loaded>>,
+        keeps: bool,
     ) {
         let before = self.state.borrow().clone();
-        let loaded = fresh.clone().or(before.loaded);
+        let loaded = fresh.clone().or(before.loaded.filter(|_| keeps));
         let serving = loaded
             .as_ref()
             .map(|loaded| (loaded.version(), loaded.manifest.digest()));
@@ -328,8 +365,49 @@ impl Loader {
         }
     }
 
+    /// Probes what answers, if it has a probe. That it was busy or slow says nothing about what it answers.
+    async fn answers_rightly(&self) -> bool {
+        let Some(loaded) = self.state.borrow().loaded.clone() else {
+            return true;
+        };
+        let version = loaded.version();
+        if loaded.probe.is_none() {
+            return true;
+        }
+        let work = move || {
+            let probe = loaded.probe.as_ref();
+            probe.map_or(Ok(()), |probe| probe.run(&*loaded.session))
+        };
+        let job = execute(&*self.executor, JobKind::Inference, Some(&self.model), work);
+        match timeout(self.deadline, job).await {
+            Ok(Ok(Err(error))) => {
+                self.metrics.probe_failed();
+                tracing::error!(model = %self.model, %version, detail = %error, "probe failed");
+                false
+            }
+            Ok(Ok(Ok(()))) => true,
+            Ok(Err(error)) => {
+                tracing::debug!(model = %self.model, %version, detail = %error, "not probed");
+                true
+            }
+            Err(_) => {
+                tracing::debug!(model = %self.model, %version, "probe not answered in time");
+                true
+            }
+        }
+    }
+
     fn status(&self) -> Arc<ModelStatus> {
         Arc::clone(&self.state.borrow().status)
+    }
+}
+
+/// A version that is held back, in the words of its marker.
+fn refused(held: &Quarantine) -> VersionStatus {
+    let detail = held.detail().to_owned();
+    match held.cause().reason() {
+        Some(reason) => VersionStatus::Refused { reason, detail },
+        None => VersionStatus::Withdrawn { detail },
     }
 }
 

@@ -15,6 +15,7 @@ use crate::executor::{Executor, JobKind, execute};
 use crate::loader::{Loader, ReloadRequest};
 use crate::metrics::ModelMetrics;
 use crate::predictor::{Failure, Predictor};
+use crate::scrub::Scrubber;
 use crate::status::State;
 use crate::store::{Listing, Mistake};
 use crate::{
@@ -222,6 +223,19 @@ impl Registry {
             }
         };
         self.spawn(discovery);
+        let scrubber = Scrubber {
+            store: self.inner.store.clone(),
+            executor: Arc::clone(&self.inner.executor),
+            metrics: Arc::clone(&self.inner.metrics),
+            config: self.inner.config.scrub.clone(),
+        };
+        let registry = self.clone();
+        self.spawn(scrubber.run(move || {
+            let of_model = |Model { predictor, .. }: Model| {
+                (predictor.model.clone(), Arc::clone(&predictor.metrics))
+            };
+            registry.all().into_iter().map(of_model).collect()
+        }));
         Ok(())
     }
 
@@ -304,6 +318,7 @@ impl Registry {
             loads: Arc::clone(&inner.loads),
             requests,
             config: inner.config.reload.clone(),
+            deadline: inner.config.deadline,
         };
         let executor = Arc::clone(&inner.executor);
         let predictor = Predictor {

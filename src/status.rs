@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::manifest::Manifest;
-use crate::{Digest, ModelName, Reason, Session, Version};
+use crate::{Digest, ModelName, Probe, Reason, Session, Version};
 
 /// How a model is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +110,7 @@ impl ModelStatus {
 pub(crate) struct Loaded {
     pub(crate) manifest: Manifest,
     pub(crate) session: Box<dyn Session>,
+    pub(crate) probe: Option<Probe>,
 }
 
 impl Loaded {

@@ -17,6 +17,7 @@ mod publish;
 mod quarantine;
 mod read;
 mod remove;
+mod scrub;
 mod signature;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ pub use self::listing::{Listing, Mistake};
 pub use self::publish::{PublishError, Source, Staged};
 pub use self::quarantine::{Quarantine, QuarantineCause};
 pub use self::read::VerifiedVersion;
+pub(crate) use self::scrub::{Scrubbing, Step};
 pub(crate) use self::signature::{Signature, VersionSignature};
 use crate::{ModelName, Version};
 

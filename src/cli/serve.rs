@@ -1,11 +1,13 @@
 //! `clarity serve`
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use clap::Args;
-use clarity::{BlockingPool, BreakerConfig, Config, OnnxRuntime, ReloadConfig, Server};
+use clarity::{
+    BlockingPool, BreakerConfig, Config, OnnxRuntime, ReloadConfig, ScrubConfig, Server,
+};
 
 use super::logs::Logs;
 use super::time::time;
@@ -68,6 +70,15 @@ pub(super) struct Serve {
     /// So many versions may be read, vetted and loaded at a time, all models together
     #[arg(long, value_name = "N", default_value_t = ReloadConfig::default().parallel)]
     parallel_loads: usize,
+    /// How often a version that answers is probed again, if it has a probe
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    probe_interval: Duration,
+    /// How many bytes on disk are read again in a second to find rot; 0 for none
+    #[arg(long, value_name = "BYTES", default_value_t = 4 << 20)]
+    scrub_rate: u64,
+    /// The pause before everything on disk is read again
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time)]
+    scrub_pause: Duration,
     #[command(flatten)]
     vetting: VettingArgs,
     #[command(flatten)]
@@ -124,7 +135,12 @@ impl Serve {
                 backoff_least: self.backoff_least,
                 backoff_most: self.backoff_most,
                 parallel: self.parallel_loads,
+                probe: self.probe_interval,
                 seed: None,
+            },
+            scrub: ScrubConfig {
+                rate: NonZeroU64::new(self.scrub_rate),
+                pause: self.scrub_pause,
             },
             body_limit: self.body_limit,
             deadline: self.deadline,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::executor::JobError;
-use crate::runtime::{RuntimeError, try_version};
+use crate::runtime::{RuntimeError, try_with_probe};
 use crate::status::Loaded;
 use crate::stopwatch::Stopwatch;
 use crate::{
@@ -127,8 +127,12 @@ impl Workshop {
         let verified = verified?;
         self.vetting.vet(&verified)?;
         let manifest = verified.manifest().clone();
-        let session = try_version(&*self.runtime, verified)?;
-        Ok(Loaded { manifest, session })
+        let (session, probe) = try_with_probe(&*self.runtime, verified)?;
+        Ok(Loaded {
+            manifest,
+            session,
+            probe,
+        })
     }
 
     /// Makes the marker on disk say what is known now. Where it cannot be written, as on a file system that is read

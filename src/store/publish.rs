@@ -13,7 +13,7 @@ use super::read::{describe, open_folder_verified, open_following};
 use super::{Store, VerifiedVersion, VerifyError};
 use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath, Manifest, ManifestError};
-use crate::{ModelName, Version};
+use crate::{ModelName, Probe, Version};
 
 /// Bytes copied at a time.
 const CHUNK: usize = 256 << 10;
@@ -169,6 +169,20 @@ impl Staged {
     /// See [`VerifyError`].
     pub fn open(&self) -> Result<VerifiedVersion, VerifyError> {
         open_folder_verified(&self.folder, self.manifest.model(), self.manifest.version())
+    }
+
+    /// Adds a probe, which the version must pass from now on wherever it is to be served.
+    ///
+    /// # Errors
+    ///
+    /// See [`PublishError`]; also when the version has a file of that name already.
+    pub fn add_probe(&mut self, probe: &Probe) -> Result<(), PublishError> {
+        let path: FilePath = Probe::FILE_NAME
+            .parse()
+            .expect("the name of a probe's file is a plain one");
+        let entry = self.write(&path, &Source::Bytes(probe.to_json().into_bytes()))?;
+        self.manifest = self.manifest.clone().with_probe(path, entry)?;
+        self.write_manifest()
     }
 
     /// Publishes it: one rename, made durable. Of two publications at once each gets a version of its own.

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::{Store, VerifyError};
 use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath, MAX_DEPTH, Manifest};
-use crate::{Digest, ModelName, Version};
+use crate::{Digest, ModelName, Probe, ProbeError, Version};
 
 /// Bytes read at a time: small enough that they are still in the processor's cache when they are hashed.
 const CHUNK: u64 = 256 << 10;
@@ -43,6 +43,16 @@ impl VerifiedVersion {
             files.insert(path.clone(), compared(bytes, found, path, entry)?);
         }
         Ok(Self { manifest, files })
+    }
+
+    /// The input whose answer is known, if the version has one.
+    ///
+    /// # Errors
+    ///
+    /// When its file is no probe.
+    pub fn probe(&self) -> Result<Option<Probe>, ProbeError> {
+        let file = self.manifest.probe().and_then(|path| self.files.get(path));
+        file.map(|json| Probe::parse(json)).transpose()
     }
 
     /// The parts: the manifest and the bytes of each file.
@@ -210,12 +220,13 @@ fn read_hashed(
     Ok((bytes, hasher.finish()))
 }
 
-fn compared(
-    bytes: Vec<u8>,
+/// Gives `bytes` out if theirs is the promised digest.
+pub(super) fn compared<T>(
+    bytes: T,
     found: Digest,
     path: &FilePath,
     entry: &FileEntry,
-) -> Result<Vec<u8>, VerifyError> {
+) -> Result<T, VerifyError> {
     if found == entry.sha256 {
         return Ok(bytes);
     }
@@ -264,14 +275,14 @@ fn refuse_unlisted(folder: &Path, manifest: &Manifest) -> Result<(), VerifyError
     Ok(())
 }
 
-enum Opening {
+pub(super) enum Opening {
     NotFound,
     Refused(VerifyError),
 }
 
 /// Opens a file for reading, without following a link at its end and without waiting for the writer of a pipe; tells
 /// its length as the opened file has it.
-fn open_regular(path: &Path, name: &str) -> Result<(File, u64), Opening> {
+pub(super) fn open_regular(path: &Path, name: &str) -> Result<(File, u64), Opening> {
     let refused = |error| Opening::Refused(io_error(name, error));
     let not_regular = |kind| {
         Opening::Refused(VerifyError::NotRegular {
@@ -351,7 +362,7 @@ pub(super) fn describe(kind: FileType) -> &'static str {
     }
 }
 
-fn io_error(file: &str, source: io::Error) -> VerifyError {
+pub(super) fn io_error(file: &str, source: io::Error) -> VerifyError {
     VerifyError::Io {
         file: file.to_owned(),
         source,
