@@ -1,6 +1,7 @@
 //! The commands, and what they have in common.
 
 mod add;
+mod config_file;
 mod hold;
 mod import;
 mod info;
@@ -19,12 +20,15 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clarity::Store;
 use serde::Serialize;
 
 /// What came of a command: good, or not, which is told already.
 type Outcome = Result<bool, Box<dyn std::error::Error>>;
+
+/// The exit code for a command line that is not understood, as clap has it too.
+const USAGE: u8 = 2;
 
 const HELP: &str = "\
 Examples:
@@ -37,7 +41,7 @@ Examples:
 Exit codes:
   0  done, and all is well
   1  a version does not verify or cannot be served, or the command failed
-  2  the command line is not understood";
+  2  the command line or the configuration file is not understood";
 
 /// A model server that never answers from bytes it has not verified.
 #[derive(Debug, Parser)]
@@ -84,7 +88,14 @@ impl Models {
 }
 
 pub(crate) fn run() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let command = match parse() {
+        Ok(cli) => cli.command,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: {error}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    let outcome = match command {
         Command::Serve(serve) => serve.run(),
         Command::Add(add) => add.run(),
         Command::Verify(verify) => verify.run(),
@@ -106,6 +117,24 @@ pub(crate) fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The command line, over the configuration file that it names. Ends the process when it is not understood.
+fn parse() -> Result<Cli, String> {
+    let matches = Cli::command().get_matches();
+    let serve = matches.subcommand_matches("serve");
+    let file = serve.and_then(|serve| serve.get_one::<PathBuf>("config"));
+    let matches = match file {
+        None => matches,
+        Some(file) => {
+            let mut cli = Cli::command();
+            let serve = cli.find_subcommand("serve").cloned().unwrap_or_default();
+            let serve = config_file::with_file(serve, file)?;
+            cli = cli.mut_subcommand("serve", |_| serve);
+            cli.get_matches()
+        }
+    };
+    Cli::from_arg_matches(&matches).map_err(|error| error.to_string())
 }
 
 /// Writes to standard output. A reader that has seen enough (`| head`) is no error.

@@ -41,6 +41,9 @@ pub struct ReloadConfig {
     pub backoff_least: Duration,
     /// The longest such delay. 60 s by default.
     pub backoff_most: Duration,
+    /// Whether versions without a manifest are served, each answer saying so; not by default. Those that have one must
+    /// be what it promises all the same.
+    pub allow_unverified: bool,
     /// How often a version that answers is probed again, if it has a probe. More than zero; 60 s by default.
     pub probe: Duration,
     /// How many versions may be read, vetted and loaded at a time, all models together. At least 1; 2 by default.
@@ -95,6 +98,7 @@ impl Default for ReloadConfig {
             poll: Duration::from_secs(1),
             backoff_least: Duration::from_secs(1),
             backoff_most: Duration::from_secs(60),
+            allow_unverified: false,
             probe: Duration::from_secs(60),
             parallel: 2,
             seed: None,
@@ -103,7 +107,12 @@ impl Default for ReloadConfig {
 }
 
 impl Config {
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+    /// Whether all settings are within their bounds, as a server asks before it starts.
+    ///
+    /// # Errors
+    ///
+    /// The first that is not.
+    pub fn check(&self) -> Result<(), ConfigError> {
         self.breaker.check()?;
         let positive = |setting, time: Duration| match time.is_zero() {
             true => Err(ConfigError::new(setting, "more than zero", "0 s")),

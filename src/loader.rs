@@ -249,6 +249,7 @@ impl Loader {
             vetting: Arc::clone(&self.vetting),
             runtime: Arc::clone(&self.runtime),
             model: self.model.clone(),
+            allow_unverified: self.config.allow_unverified,
         };
         let work = move || workshop.load(version, insists);
         let attempt = {

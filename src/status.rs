@@ -111,6 +111,8 @@ pub(crate) struct Loaded {
     pub(crate) manifest: Manifest,
     pub(crate) session: Box<dyn Session>,
     pub(crate) probe: Option<Probe>,
+    /// Whether nobody has promised its bytes.
+    pub(crate) is_unverified: bool,
 }
 
 impl Loaded {

@@ -13,12 +13,14 @@
 mod error;
 mod hidden;
 mod listing;
+mod parallel;
 mod publish;
 mod quarantine;
 mod read;
 mod remove;
 mod scrub;
 mod signature;
+mod unverified;
 
 use std::path::{Path, PathBuf};
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -23,6 +24,10 @@ use super::{Models, Outcome, print};
 pub(super) struct Serve {
     #[command(flatten)]
     models: Models,
+    /// A file in TOML with any of these settings: `deadline = "10s"`, `breaker-failures = 3`, or `[breaker]` and
+    /// `failures = 3`. What is given here or in the environment is over it
+    #[arg(long, value_name = "FILE", env = "CLARITY_CONFIG")]
+    config: Option<PathBuf>,
     /// The address to listen on; port 0 takes a free one
     #[arg(
         long,
@@ -70,6 +75,9 @@ pub(super) struct Serve {
     /// So many versions may be read, vetted and loaded at a time, all models together
     #[arg(long, value_name = "N", default_value_t = ReloadConfig::default().parallel)]
     parallel_loads: usize,
+    /// Serve versions without a manifest too; each of their answers says `unverified`
+    #[arg(long)]
+    allow_unverified: bool,
     /// How often a version that answers is probed again, if it has a probe
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
     probe_interval: Duration,
@@ -122,6 +130,13 @@ impl Serve {
         Ok(true)
     }
 
+    /// Whether all settings are within their bounds.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.config().check().map_err(|error| error.to_string())?;
+        self.vetting.vetting().map_err(|error| error.to_string())?;
+        Ok(())
+    }
+
     fn config(&self) -> Config {
         Config {
             breaker: BreakerConfig {
@@ -135,6 +150,7 @@ impl Serve {
                 backoff_least: self.backoff_least,
                 backoff_most: self.backoff_most,
                 parallel: self.parallel_loads,
+                allow_unverified: self.allow_unverified,
                 probe: self.probe_interval,
                 seed: None,
             },

@@ -5,6 +5,7 @@ use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
+use super::parallel::read_files;
 use super::{Store, VerifyError};
 use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath, MAX_DEPTH, Manifest};
@@ -15,15 +16,37 @@ const CHUNK: u64 = 256 << 10;
 
 /// A version whose every byte, as held here in memory, is what its manifest promises.
 ///
-/// There is no other way to make one: whatever takes a `VerifiedVersion` cannot be handed bytes that were not verified,
+/// There is no other way to make one, but for those who insist ([`Store::open_unverified`]): whatever takes a `VerifiedVersion` cannot be handed bytes that were not verified,
 /// and a change on disk after this cannot reach it.
 #[derive(Debug)]
 pub struct VerifiedVersion {
     manifest: Manifest,
     files: BTreeMap<FilePath, Vec<u8>>,
+    is_unverified: bool,
 }
 
 impl VerifiedVersion {
+    fn new(manifest: Manifest, files: BTreeMap<FilePath, Vec<u8>>) -> Self {
+        Self {
+            manifest,
+            files,
+            is_unverified: false,
+        }
+    }
+
+    /// What has no manifest but one made up from the files themselves.
+    pub(super) fn unverified(manifest: Manifest, files: BTreeMap<FilePath, Vec<u8>>) -> Self {
+        Self {
+            is_unverified: true,
+            ..Self::new(manifest, files)
+        }
+    }
+
+    /// Whether nobody has promised these bytes: only [`Store::open_unverified`] gives such a version.
+    pub fn is_unverified(&self) -> bool {
+        self.is_unverified
+    }
+
     /// What was promised and kept.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
@@ -42,7 +65,7 @@ impl VerifiedVersion {
             let (bytes, found) = read_hashed(&mut from, path, entry.size)?;
             files.insert(path.clone(), compared(bytes, found, path, entry)?);
         }
-        Ok(Self { manifest, files })
+        Ok(Self::new(manifest, files))
     }
 
     /// The input whose answer is known, if the version has one.
@@ -65,11 +88,11 @@ impl Store {
     /// Reads a version into memory and verifies it.
     ///
     /// Each file is opened once without following links, must be a regular file of the promised length, and is read
-    /// once while it is hashed. Nothing is mapped: a mapped page can change after it was verified.
+    /// once while it is hashed; large ones beside each other, on a few threads. Nothing is mapped: a mapped page can change after it was verified.
     ///
     /// # Errors
     ///
-    /// The first thing found that is not as the manifest promises: see [`VerifyError`].
+    /// What is not as the manifest promises, the first of it that is found: see [`VerifyError`].
     pub fn open(
         &self,
         model: &ModelName,
@@ -96,11 +119,8 @@ pub(super) fn open_folder_verified(
 ) -> Result<VerifiedVersion, VerifyError> {
     let manifest = read_manifest(folder, model, version)?;
     refuse_unlisted(folder, &manifest)?;
-    let mut files = BTreeMap::new();
-    for (path, entry) in manifest.files() {
-        files.insert(path.clone(), read_verified(folder, path, entry)?);
-    }
-    Ok(VerifiedVersion { manifest, files })
+    let files = read_files(folder, &manifest)?;
+    Ok(VerifiedVersion::new(manifest, files))
 }
 
 fn read_manifest(
@@ -145,7 +165,7 @@ fn read_manifest(
     Ok(manifest)
 }
 
-fn read_verified(
+pub(super) fn read_verified(
     folder: &Path,
     path: &FilePath,
     entry: &FileEntry,

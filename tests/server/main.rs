@@ -2,6 +2,7 @@
 
 mod breaker;
 mod cli;
+mod config_file;
 mod fallback;
 mod hostile;
 mod house;
