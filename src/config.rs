@@ -1,12 +1,13 @@
 //! What can be set about a server.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::BreakerConfig;
+use crate::{BreakerConfig, ModelName, VersionPolicy};
 
 /// No time is longer (a leap year): a moment beyond it might not be countable.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
@@ -20,6 +21,8 @@ pub struct Config {
     pub breaker: BreakerConfig,
     /// How changes on disk are noticed and bad versions tried again.
     pub reload: ReloadConfig,
+    /// Which versions of a model answer; the latest of those that are not here.
+    pub versions: BTreeMap<ModelName, VersionPolicy>,
     /// How what is on disk is read again in the background.
     pub scrub: ScrubConfig,
     /// The largest body of a request, in bytes. 16 MiB by default.
@@ -75,6 +78,7 @@ impl Default for Config {
         Self {
             breaker: BreakerConfig::default(),
             reload: ReloadConfig::default(),
+            versions: BTreeMap::new(),
             scrub: ScrubConfig::default(),
             body_limit: 16 << 20,
             deadline: Duration::from_secs(30),

@@ -55,6 +55,7 @@ mod manifest;
 mod metrics;
 mod name;
 mod panics;
+mod policy;
 mod predictor;
 mod probe;
 mod reason;
@@ -75,6 +76,7 @@ pub use self::executor::{BlockingPool, Executor, Inline, Job, JobKind, Overloade
 pub use self::manifest::{FileEntry, FilePath, Format, InvalidFilePath, Manifest, ManifestError};
 pub use self::metrics::Metrics;
 pub use self::name::{InvalidModelName, ModelName};
+pub use self::policy::{InvalidVersionPolicy, VersionPolicy};
 pub use self::probe::{Probe, ProbeError, Tolerance};
 pub use self::reason::Reason;
 pub use self::registry::{Registry, StatusWatch, UnknownModel};

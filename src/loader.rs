@@ -1,5 +1,6 @@
 //! The task that keeps a model loaded: it looks at the disk, verifies, loads, swaps, and never gives up.
 
+mod attempt;
 mod load;
 
 use std::collections::BTreeMap;
@@ -9,17 +10,17 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use self::attempt::Findings;
 pub(crate) use self::load::LoadError;
-use self::load::{Attempt, Workshop};
 use crate::backoff::{Backoff, seed_for};
 use crate::breaker::Breaker;
-use crate::executor::{Executor, JobError, JobKind, execute};
+use crate::executor::{Executor, JobKind, execute};
 use crate::metrics::ModelMetrics;
 use crate::status::{Loaded, State};
 use crate::store::{Signature, VersionSignature};
 use crate::{
-    ModelName, ModelStatus, Quarantine, QuarantineCause, Reason, ReloadConfig, Runtime, Store,
-    Version, VersionStatus, Vetting,
+    ModelName, ModelStatus, Quarantine, Reason, ReloadConfig, Runtime, Store, Version,
+    VersionPolicy, VersionStatus, Vetting,
 };
 
 /// Asks a loader to look at the disk now, whether anything seems to have changed or not; answered when it has.
@@ -43,6 +44,8 @@ pub(crate) struct Loader {
     pub(crate) loads: Arc<Semaphore>,
     pub(crate) requests: mpsc::UnboundedReceiver<ReloadRequest>,
     pub(crate) config: ReloadConfig,
+    /// Which versions are to answer.
+    pub(crate) policy: VersionPolicy,
     /// How long the model may take to answer its probe.
     pub(crate) deadline: Duration,
 }
@@ -63,8 +66,8 @@ struct Memory {
     backoff: Backoff,
     /// The disk as of the last attempt.
     seen: Option<Signature>,
-    /// The files of the version that answers, as of when they were last verified.
-    good: Option<VersionSignature>,
+    /// The files of the versions that answer, as of when they were last verified.
+    good: BTreeMap<Version, VersionSignature>,
 }
 
 impl Loader {
@@ -75,7 +78,7 @@ impl Loader {
         let mut memory = Memory {
             backoff,
             seen: None,
-            good: None,
+            good: BTreeMap::new(),
         };
         let mut asked: Vec<ReloadRequest> = Vec::new();
         let mut probe = Instant::now() + self.config.probe;
@@ -155,115 +158,6 @@ impl Loader {
             .is_some_and(|next| Instant::now() >= next)
     }
 
-    /// Tries versions from the newest down to the first good one, and publishes what it has found; tells which versions
-    /// are held back after it.
-    async fn attempt(
-        &self,
-        memory: &mut Memory,
-        signature: &Signature,
-        occasion: Occasion,
-    ) -> BTreeMap<Version, Quarantine> {
-        let keeps = occasion != Occasion::WrongAnswer;
-        let running = self.state.borrow().loaded.clone().filter(|_| keeps);
-        let running_version = running.as_ref().map(|running| running.version());
-        let mut quarantined = signature.quarantined.clone();
-        let withdrawn = |version| match signature.quarantined.get(&version) {
-            Some(held) if held.cause() == QuarantineCause::Operator => Some(held),
-            _ => None,
-        };
-        // Of what answers memory has a better copy than any older version on disk, unless it is not to answer.
-        let floor = running_version.filter(|&version| withdrawn(version).is_none());
-        let mut found: BTreeMap<Version, VersionStatus> = BTreeMap::new();
-        let mut loaded = None;
-        let mut settled = false;
-        for (&version, files) in signature.versions.iter().rev() {
-            if let Some(held) = withdrawn(version) {
-                let detail = held.detail().to_owned();
-                found.insert(version, VersionStatus::Withdrawn { detail });
-                continue;
-            }
-            let is_running = running_version == Some(version);
-            if settled || floor > Some(version) {
-                let held = signature.quarantined.get(&version);
-                found.insert(version, held.map_or(VersionStatus::Standby, refused));
-                settled = true;
-                continue;
-            }
-            let is_held = signature.quarantined.contains_key(&version);
-            if is_running
-                && occasion == Occasion::Due
-                && !is_held
-                && memory.good.as_ref() == Some(files)
-            {
-                found.insert(version, VersionStatus::Serving);
-                settled = true;
-                continue;
-            }
-            let insists = occasion == Occasion::Asked;
-            let attempt = self.load(version, insists).await;
-            if let Ok(attempt) = &attempt {
-                match attempt.quarantine.clone() {
-                    Some(quarantine) => quarantined.insert(version, quarantine),
-                    None => quarantined.remove(&version),
-                };
-            }
-            let result = attempt
-                .map_err(LoadError::from)
-                .and_then(|attempt| attempt.result);
-            match result {
-                Ok(fresh) => {
-                    found.insert(version, VersionStatus::Serving);
-                    memory.good = Some(files.clone());
-                    let same = running
-                        .as_ref()
-                        .is_some_and(|running| running.manifest == fresh.manifest);
-                    loaded = (!same).then(|| Arc::new(fresh));
-                    settled = true;
-                }
-                Err(error) => {
-                    self.failed(Some(version), &error);
-                    found.insert(
-                        version,
-                        VersionStatus::Refused {
-                            reason: error.reason(),
-                            detail: error.to_string(),
-                        },
-                    );
-                }
-            }
-        }
-        match running_version {
-            None if found.is_empty() => self.failed(None, &LoadError::NoVersion),
-            Some(version) if loaded.is_none() && !found.contains_key(&version) => {
-                self.failed(Some(version), &LoadError::Removed)
-            }
-            _ => {}
-        }
-        self.publish(memory, found, None, loaded, keeps);
-        quarantined
-    }
-
-    async fn load(&self, version: Version, insists: bool) -> Result<Attempt, JobError> {
-        let workshop = Workshop {
-            store: self.store.clone(),
-            vetting: Arc::clone(&self.vetting),
-            runtime: Arc::clone(&self.runtime),
-            model: self.model.clone(),
-            allow_unverified: self.config.allow_unverified,
-        };
-        let work = move || workshop.load(version, insists);
-        let attempt = {
-            // Never closed; and were it, a load without a place is better than none.
-            let _place = self.loads.acquire().await.ok();
-            execute(&*self.executor, JobKind::Load, Some(&self.model), work).await?
-        };
-        if !matches!(attempt.result, Err(LoadError::Quarantined(_))) {
-            self.metrics.verification_took(attempt.verification);
-            self.metrics.load_took(attempt.total);
-        }
-        Ok(attempt)
-    }
-
     /// One failure: counted once, logged once. A version that is held back has failed when it was, and is only told of
     /// when that is news to this server.
     fn failed(&self, version: Option<Version>, error: &LoadError) {
@@ -317,27 +211,38 @@ impl Loader {
             .copied()
             .map(refused)
             .collect();
-        memory.good = None;
+        memory.good.clear();
+        let before = self.state.borrow().clone();
         let keeps = occasion != Occasion::WrongAnswer;
-        self.publish(memory, known, Some(error.to_string()), None, keeps);
+        let findings = Findings {
+            versions: known,
+            unreadable: Some(error.to_string()),
+            fresh: None,
+            loaded: before.loaded.filter(|_| keeps),
+            others: before.others.into_iter().filter(|_| keeps).collect(),
+        };
+        self.publish(memory, findings);
     }
 
     /// The one place where what answers is swapped, and where the status changes with it.
-    fn publish(
-        &self,
-        memory: &mut Memory,
-        versions: BTreeMap<Version, VersionStatus>,
-        unreadable: Option<String>,
-        fresh: Option<Arc<Loaded>>,
-        keeps: bool,
-    ) {
+    fn publish(&self, memory: &mut Memory, findings: Findings) {
+        let Findings {
+            versions,
+            unreadable,
+            fresh,
+            loaded,
+            others,
+        } = findings;
         let before = self.state.borrow().clone();
-        let loaded = fresh.clone().or(before.loaded.filter(|_| keeps));
+        let loaded = fresh.clone().or(loaded);
         let serving = loaded
             .as_ref()
             .map(|loaded| (loaded.version(), loaded.manifest.digest()));
         let degraded = serving.and_then(|(version, _)| degradation(version, &versions));
-        let healthy = serving.is_some() && degraded.is_none();
+        let is_refused = |status: &VersionStatus| matches!(status, VersionStatus::Refused { .. });
+        // Where older versions are to answer too, each of them is worth another attempt.
+        let wanted = self.policy.serves_several() && versions.values().any(is_refused);
+        let healthy = serving.is_some() && degraded.is_none() && !wanted;
         let next_attempt = (!healthy).then(|| Instant::now() + memory.backoff.next_delay());
         let attempts = before.status.attempts + 1;
         let status = ModelStatus {
@@ -357,6 +262,7 @@ impl Loader {
         }
         self.state.send_replace(State {
             loaded,
+            others,
             vacant,
             status: Arc::new(status),
         });
@@ -366,11 +272,19 @@ impl Loader {
         }
     }
 
-    /// Probes what answers, if it has a probe. That it was busy or slow says nothing about what it answers.
+    /// Probes all that answer and have a probe.
     async fn answers_rightly(&self) -> bool {
-        let Some(loaded) = self.state.borrow().loaded.clone() else {
-            return true;
-        };
+        let State { loaded, others, .. } = self.state.borrow().clone();
+        for loaded in loaded.into_iter().chain(others.into_values()) {
+            if !self.passes_probe(loaded).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// That it was busy or slow says nothing about what it answers.
+    async fn passes_probe(&self, loaded: Arc<Loaded>) -> bool {
         let version = loaded.version();
         if loaded.probe.is_none() {
             return true;

@@ -54,13 +54,33 @@ impl Predictor {
         state.vacant && state.status.attempts > 0
     }
 
+    /// The versions that answer, the oldest first.
+    pub(crate) fn versions(&self) -> Vec<Version> {
+        let state = self.state.borrow();
+        let first = state.loaded.iter().map(|loaded| loaded.version());
+        let mut versions: Vec<Version> = first.chain(state.others.keys().copied()).collect();
+        versions.sort();
+        versions
+    }
+
     pub(crate) fn breaker(&self) -> BreakerSnapshot {
         self.breaker.snapshot()
     }
 
     /// What answers for `version`, or for the newest good one if none is asked for.
     pub(crate) fn serving(&self, version: Option<Version>) -> Result<Serving, Failure> {
-        let State { loaded, status, .. } = self.state.borrow().clone();
+        let State {
+            loaded,
+            mut others,
+            status,
+            ..
+        } = self.state.borrow().clone();
+        if let Some(loaded) = version.and_then(|version| others.remove(&version)) {
+            return Ok(Serving {
+                loaded,
+                degraded: None,
+            });
+        }
         match (loaded, version) {
             (Some(loaded), None) => Ok(Serving {
                 loaded,

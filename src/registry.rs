@@ -302,6 +302,7 @@ impl Registry {
         let status = Arc::new(ModelStatus::loading(name.clone()));
         let (sender, state) = watch::channel(State {
             loaded: None,
+            others: BTreeMap::new(),
             vacant: true,
             status,
         });
@@ -318,6 +319,12 @@ impl Registry {
             loads: Arc::clone(&inner.loads),
             requests,
             config: inner.config.reload.clone(),
+            policy: inner
+                .config
+                .versions
+                .get(&name)
+                .cloned()
+                .unwrap_or_default(),
             deadline: inner.config.deadline,
         };
         let executor = Arc::clone(&inner.executor);

@@ -36,7 +36,8 @@ pub struct ModelStatus {
 pub enum VersionStatus {
     /// It answers, and its files were good when last read.
     Serving,
-    /// It has not been looked into, since a newer one answers.
+    /// It has not been looked into, since a newer one answers, or it is left out by the model's
+    /// [`VersionPolicy`](crate::VersionPolicy).
     Standby,
     /// The operator has withdrawn it ([`Store::quarantine`](crate::Store::quarantine)). If it is the one that answers, it
     /// does so until another can.
@@ -125,6 +126,8 @@ impl Loaded {
 #[derive(Clone)]
 pub(crate) struct State {
     pub(crate) loaded: Option<Arc<Loaded>>,
+    /// What answers beside it, to requests for just that version.
+    pub(crate) others: BTreeMap<Version, Arc<Loaded>>,
     /// Whether there never was a version, so that nobody can miss one.
     pub(crate) vacant: bool,
     pub(crate) status: Arc<ModelStatus>,

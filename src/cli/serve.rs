@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use clap::Args;
 use clarity::{
-    BlockingPool, BreakerConfig, Config, OnnxRuntime, ReloadConfig, ScrubConfig, Server,
+    BlockingPool, BreakerConfig, Config, InvalidModelName, InvalidVersionPolicy, ModelName,
+    OnnxRuntime, ReloadConfig, ScrubConfig, Server, VersionPolicy,
 };
 
 use super::logs::Logs;
@@ -75,6 +76,10 @@ pub(super) struct Serve {
     /// So many versions may be read, vetted and loaded at a time, all models together
     #[arg(long, value_name = "N", default_value_t = ReloadConfig::default().parallel)]
     parallel_loads: usize,
+    /// Which versions of a model answer: `latest` (the default), `all`, or numbers with commas between them, such as
+    /// `cole_kripke=1,3`. May be given once for each model
+    #[arg(long, value_name = "MODEL=VERSIONS", value_parser = policy)]
+    versions: Vec<(ModelName, VersionPolicy)>,
     /// Serve versions without a manifest too; each of their answers says `unverified`
     #[arg(long)]
     allow_unverified: bool,
@@ -154,6 +159,7 @@ impl Serve {
                 probe: self.probe_interval,
                 seed: None,
             },
+            versions: self.versions.iter().cloned().collect(),
             scrub: ScrubConfig {
                 rate: NonZeroU64::new(self.scrub_rate),
                 pause: self.scrub_pause,
@@ -163,6 +169,19 @@ impl Serve {
             drain: self.drain,
         }
     }
+}
+
+/// A model and which of its versions answer.
+fn policy(text: &str) -> Result<(ModelName, VersionPolicy), String> {
+    let parts = text.split_once('=');
+    let (model, policy) = parts.ok_or("expected MODEL=VERSIONS, as in cole_kripke=1,3")?;
+    let model = model
+        .parse()
+        .map_err(|error: InvalidModelName| error.to_string())?;
+    let policy = policy
+        .parse()
+        .map_err(|error: InvalidVersionPolicy| error.to_string())?;
+    Ok((model, policy))
 }
 
 /// Listens for the signals that stop a server from now on; the future ends with the first one.

@@ -11,6 +11,7 @@ mod lifecycle;
 mod logs;
 mod metrics;
 mod operator;
+mod policy;
 mod probe;
 mod quarantine;
 mod refusals;
