@@ -57,8 +57,6 @@ enum Occasion {
     Due,
     /// Somebody asked: what is known is not taken for granted.
     Asked,
-    /// What answers has answered its probe wrongly: it must not stay, whether anything can take its place or not.
-    WrongAnswer,
 }
 
 /// What a loader remembers between two looks at the disk.
@@ -83,14 +81,14 @@ impl Loader {
         let mut asked: Vec<ReloadRequest> = Vec::new();
         let mut probe = Instant::now() + self.config.probe;
         loop {
-            let mut occasion = if asked.is_empty() {
+            let occasion = if asked.is_empty() {
                 Occasion::Due
             } else {
                 Occasion::Asked
             };
             if Instant::now() >= probe {
                 if !self.answers_rightly().await {
-                    occasion = Occasion::WrongAnswer;
+                    self.unload(&mut memory);
                 }
                 probe = Instant::now() + self.config.probe;
             }
@@ -213,13 +211,12 @@ impl Loader {
             .collect();
         memory.good.clear();
         let before = self.state.borrow().clone();
-        let keeps = occasion != Occasion::WrongAnswer;
         let findings = Findings {
             versions: known,
             unreadable: Some(error.to_string()),
             fresh: None,
-            loaded: before.loaded.filter(|_| keeps),
-            others: before.others.into_iter().filter(|_| keeps).collect(),
+            loaded: before.loaded,
+            others: before.others,
         };
         self.publish(memory, findings);
     }
@@ -281,6 +278,25 @@ impl Loader {
             }
         }
         true
+    }
+
+    /// Nothing answers any more until it is loaded anew: a wrong answer is worse than none.
+    fn unload(&self, memory: &mut Memory) {
+        let wrong = |&version: &Version| {
+            let detail = "it did not answer its probe as was recorded".to_owned();
+            let reason = Reason::ModelIncompatible;
+            (version, VersionStatus::Refused { reason, detail })
+        };
+        let findings = Findings {
+            versions: self.status().versions.keys().map(wrong).collect(),
+            unreadable: None,
+            fresh: None,
+            loaded: None,
+            others: BTreeMap::new(),
+        };
+        self.publish(memory, findings);
+        // The next look takes everything for new.
+        memory.seen = None;
     }
 
     /// That it was busy or slow says nothing about what it answers.

@@ -3,6 +3,7 @@
 //! What is in the file takes the place of the defaults of the flags, so that a flag or a variable of the environment is
 //! over it, and whatever flag there is can be in the file.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::error::{ContextKind, ErrorKind};
@@ -112,17 +113,10 @@ fn read(text: &str) -> Result<Vec<Setting>, String> {
     let mut settings = Vec::new();
     read_table(text, "", table.get_ref(), &mut settings)?;
     settings.sort_by_key(|setting| setting.line);
-    for pair in settings.windows(2) {
-        let twice = settings
-            .iter()
-            .filter(|other| other.flag == pair[1].flag)
-            .count()
-            > 1;
-        if twice {
-            return Err(format!(
-                "line {}: {} is set twice",
-                pair[1].line, pair[1].flag
-            ));
+    let mut seen = BTreeSet::new();
+    for Setting { flag, line, .. } in &settings {
+        if !seen.insert(flag) {
+            return Err(format!("line {line}: {flag} is set twice"));
         }
     }
     Ok(settings)

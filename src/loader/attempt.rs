@@ -28,7 +28,7 @@ struct Trial<'a> {
     loader: &'a Loader,
     signature: &'a Signature,
     occasion: Occasion,
-    /// What answered before, by version, unless it is not to be believed.
+    /// What answered before, by version.
     before: BTreeMap<Version, Arc<Loaded>>,
     quarantined: BTreeMap<Version, Quarantine>,
     found: BTreeMap<Version, VersionStatus>,
@@ -46,11 +46,12 @@ impl Loader {
         memory
             .good
             .retain(|version, _| signature.versions.contains_key(version));
-        let keeps = occasion != Occasion::WrongAnswer;
         let state = self.state.borrow().clone();
-        let running = state.loaded.filter(|_| keeps);
-        let others = state.others.into_values().filter(|_| keeps);
-        let before = running.clone().into_iter().chain(others);
+        let running = state.loaded;
+        let before = running
+            .clone()
+            .into_iter()
+            .chain(state.others.into_values());
         let mut trial = Trial {
             loader: self,
             signature,
