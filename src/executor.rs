@@ -17,6 +17,8 @@ pub enum JobKind {
     Scan,
     /// Reads, verifies, loads and warms up one version.
     Load,
+    /// Reads a little of what is on disk again.
+    Scrub,
     /// Runs a model once.
     Inference,
     /// Reads the tensors of a large request, or writes a large answer.
@@ -101,8 +103,9 @@ pub trait Executor: fmt::Debug + Send + Sync + 'static {
 /// Runs jobs on Tokio's threads for blocking work; refuses inferences over a bound.
 ///
 /// The place of an inference is free again when it ends, not when its caller stops waiting: a thread that cannot be
-/// stopped is still in use. Scans and loads have no bound: there is one of them at a time for each model. Transcoding has
-/// none of its own: the bodies that a server holds at a time are bounded ([`Config::memory_limit`](crate::Config::memory_limit)).
+/// stopped is still in use. The others have no bound here: there is one scan at a time for each model, one scrub at a time, and no more
+/// loads than [`ReloadConfig::parallel`](crate::ReloadConfig::parallel); the bodies that are transcoded at a time are bounded by
+/// [`Config::memory_limit`](crate::Config::memory_limit).
 #[derive(Clone, Debug)]
 pub struct BlockingPool {
     inferences: Arc<Semaphore>,
@@ -136,7 +139,7 @@ impl Executor for BlockingPool {
                     .try_acquire_owned()
                     .map_err(|_| Overloaded)?,
             ),
-            JobKind::Scan | JobKind::Load | JobKind::Transcode => None,
+            JobKind::Scan | JobKind::Load | JobKind::Scrub | JobKind::Transcode => None,
         };
         tokio::task::spawn_blocking(move || {
             job.run();

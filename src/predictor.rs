@@ -50,6 +50,21 @@ impl Predictor {
         Arc::clone(&self.state.borrow().status)
     }
 
+    /// Whether it has been looked at, and there never was a version.
+    pub(crate) fn is_vacant(&self) -> bool {
+        let state = self.state.borrow();
+        state.vacant && state.status.attempts > 0
+    }
+
+    /// The versions that answer, the oldest first.
+    pub(crate) fn versions(&self) -> Vec<Version> {
+        let state = self.state.borrow();
+        let first = state.loaded.iter().map(|loaded| loaded.version());
+        let mut versions: Vec<Version> = first.chain(state.others.keys().copied()).collect();
+        versions.sort();
+        versions
+    }
+
     pub(crate) fn breaker(&self) -> BreakerSnapshot {
         self.breaker.snapshot()
     }
@@ -60,7 +75,18 @@ impl Predictor {
             let detail = "the model was unloaded on request, and answers when it is loaded again";
             return Err(Failure::new(Reason::ModelUnloaded, detail));
         }
-        let State { loaded, status } = self.state.borrow().clone();
+        let State {
+            loaded,
+            mut others,
+            status,
+            ..
+        } = self.state.borrow().clone();
+        if let Some(loaded) = version.and_then(|version| others.remove(&version)) {
+            return Ok(Serving {
+                loaded,
+                degraded: None,
+            });
+        }
         match (loaded, version) {
             (Some(loaded), None) => Ok(Serving {
                 loaded,

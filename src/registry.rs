@@ -7,7 +7,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::backoff::seed_for;
@@ -16,11 +16,12 @@ use crate::executor::{Executor, JobKind, execute};
 use crate::loader::{Loader, ReloadRequest};
 use crate::metrics::ModelMetrics;
 use crate::predictor::{Failure, Predictor};
+use crate::scrub::Scrubber;
 use crate::status::State;
 use crate::store::{Listing, Mistake};
 use crate::{
     BreakerEvent, BreakerHandle, BreakerSnapshot, BreakerState, Config, Metrics, ModelName,
-    ModelStatus, Reason, Runtime, Store,
+    ModelStatus, Reason, Runtime, Store, Vetting,
 };
 
 /// All models of a server: what a program that embeds it can ask and wait for.
@@ -36,12 +37,14 @@ pub struct Registry {
 struct Inner {
     store: Store,
     runtime: Arc<dyn Runtime>,
+    vetting: Arc<Vetting>,
     executor: Arc<dyn Executor>,
     metrics: Arc<Metrics>,
     config: Config,
     models: RwLock<BTreeMap<ModelName, Model>>,
     mistakes: Mutex<Vec<Mistake>>,
     tasks: Mutex<JoinSet<()>>,
+    loads: Arc<Semaphore>,
 }
 
 #[derive(Clone)]
@@ -99,19 +102,23 @@ impl Registry {
     pub(crate) fn new(
         store: Store,
         runtime: Arc<dyn Runtime>,
+        vetting: Arc<Vetting>,
         executor: Arc<dyn Executor>,
         metrics: Arc<Metrics>,
         config: Config,
     ) -> Self {
+        let loads = Arc::new(Semaphore::new(config.reload.parallel));
         let inner = Inner {
             store,
             runtime,
+            vetting,
             executor,
             metrics,
             config,
             models: RwLock::default(),
             mistakes: Mutex::default(),
             tasks: Mutex::default(),
+            loads,
         };
         Self {
             inner: Arc::new(inner),
@@ -214,6 +221,8 @@ impl Registry {
             status.next_attempt = None;
             let state = State {
                 loaded: None,
+                others: std::collections::BTreeMap::new(),
+                vacant: false,
                 status: Arc::new(status),
             };
             model.predictor = Arc::new(Predictor {
@@ -256,12 +265,10 @@ impl Registry {
         self.predictor(model)
     }
 
-    /// How every model is, and whether it is unloaded.
-    pub(crate) fn statuses(&self) -> Vec<(Arc<ModelStatus>, bool)> {
-        self.all()
-            .into_iter()
-            .map(|Model { predictor, .. }| (predictor.status(), predictor.unloaded))
-            .collect()
+    /// All models.
+    pub(crate) fn predictors(&self) -> Vec<Arc<Predictor>> {
+        let all = self.all().into_iter();
+        all.map(|Model { predictor, .. }| predictor).collect()
     }
 
     /// Waits until every registered model has been tried once, whatever came of it.
@@ -307,6 +314,19 @@ impl Registry {
             }
         };
         self.spawn(discovery);
+        let scrubber = Scrubber {
+            store: self.inner.store.clone(),
+            executor: Arc::clone(&self.inner.executor),
+            metrics: Arc::clone(&self.inner.metrics),
+            config: self.inner.config.scrub.clone(),
+        };
+        let registry = self.clone();
+        self.spawn(scrubber.run(move || {
+            let of_model = |Model { predictor, .. }: Model| {
+                (predictor.model.clone(), Arc::clone(&predictor.metrics))
+            };
+            registry.all().into_iter().map(of_model).collect()
+        }));
         Ok(())
     }
 
@@ -323,13 +343,17 @@ impl Registry {
         Ok(self.find(model)?.predictor)
     }
 
-    /// Whether every model answers; otherwise why the first of those that do not does not.
+    /// Whether every model answers; otherwise why the first of those that do not does not. A folder in which there never
+    /// was a version keeps nobody waiting.
     pub(crate) fn readiness(&self) -> Result<(), (ModelName, Failure)> {
         let loaded = self
             .all()
             .into_iter()
             .filter(|model| !model.predictor.unloaded);
         for model in loaded {
+            if model.predictor.is_vacant() {
+                continue;
+            }
             model
                 .predictor
                 .serving(None)
@@ -373,6 +397,8 @@ impl Registry {
         let status = Arc::new(ModelStatus::loading(name.clone()));
         let (sender, state) = watch::channel(State {
             loaded: None,
+            others: BTreeMap::new(),
+            vacant: true,
             status,
         });
         let (reload, requests) = mpsc::unbounded_channel();
@@ -380,12 +406,21 @@ impl Registry {
             model: name.clone(),
             store: inner.store.clone(),
             runtime: Arc::clone(&inner.runtime),
+            vetting: Arc::clone(&inner.vetting),
             executor: Arc::clone(&inner.executor),
             breaker: Arc::clone(&breaker),
             metrics: Arc::clone(&metrics),
             state: sender,
+            loads: Arc::clone(&inner.loads),
             requests,
             config: inner.config.reload.clone(),
+            policy: inner
+                .config
+                .versions
+                .get(&name)
+                .cloned()
+                .unwrap_or_default(),
+            deadline: inner.config.deadline,
         };
         let executor = Arc::clone(&inner.executor);
         let predictor = Predictor {

@@ -19,6 +19,7 @@ use crate::http::budget::Budget;
 use crate::http::{self, App};
 use crate::{
     BlockingPool, Config, ConfigError, Executor, Metrics, OnnxRuntime, Registry, Runtime, Store,
+    Vetting,
 };
 
 /// The pause after the operating system could not accept a connection, mostly for want of file descriptors: time for
@@ -53,6 +54,7 @@ pub struct ServerBuilder {
     config: Config,
     executor: Arc<dyn Executor>,
     runtime: Arc<dyn Runtime>,
+    vetting: Vetting,
 }
 
 /// Why a server could not start.
@@ -111,6 +113,12 @@ impl ServerBuilder {
         Self { runtime, ..self }
     }
 
+    /// Where a version is tried before it is swapped in; [`Vetting::in_process`] if nothing is said.
+    #[must_use]
+    pub fn vetting(self, vetting: Vetting) -> Self {
+        Self { vetting, ..self }
+    }
+
     /// Starts the server on `address`; port 0 takes a free one.
     ///
     /// Returns as soon as it answers, which is before its models are loaded: until then they are `model_loading`
@@ -125,6 +133,7 @@ impl ServerBuilder {
     /// Outside of a Tokio runtime with its I/O and time drivers.
     pub async fn bind(self, address: SocketAddr) -> Result<Server, BindError> {
         self.config.check()?;
+        self.vetting.check()?;
         let unlistenable = |source| BindError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(unlistenable)?;
         let local_addr = listener.local_addr().map_err(unlistenable)?;
@@ -133,6 +142,7 @@ impl ServerBuilder {
         let registry = Registry::new(
             store,
             self.runtime,
+            Arc::new(self.vetting),
             self.executor,
             Arc::clone(&metrics),
             self.config.clone(),
@@ -176,6 +186,7 @@ impl Server {
             config: Config::default(),
             executor: Arc::new(BlockingPool::default()),
             runtime: Arc::new(OnnxRuntime::default()),
+            vetting: Vetting::default(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use clarity::{BreakerConfig, BreakerRate, BreakerTrip, BreakerWindow, SlowCalls};
 
-use super::serve::time;
+use super::time::time;
 
 #[derive(Args, Debug)]
 pub(super) struct BreakerArgs {

@@ -1,15 +1,20 @@
 //! `clarity serve`
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use clarity::{BearerToken, BlockingPool, Config, InvalidToken, OnnxRuntime, ReloadConfig, Server};
+use clarity::{
+    BearerToken, BlockingPool, Config, InvalidModelName, InvalidToken, InvalidVersionPolicy,
+    ModelName, OnnxRuntime, ReloadConfig, ScrubConfig, Server, VersionPolicy,
+};
 
 use super::breaker::BreakerArgs;
 use super::logs::Logs;
+use super::time::time;
+use super::vetting::VettingArgs;
 use super::{Models, Outcome, print};
 
 /// Answer requests for predictions, in the Open Inference Protocol over HTTP
@@ -21,6 +26,10 @@ use super::{Models, Outcome, print};
 pub(super) struct Serve {
     #[command(flatten)]
     models: Models,
+    /// A file in TOML with any of these settings: `deadline = "10s"`, `breaker-failures = 3`, or `[breaker]` and
+    /// `failures = 3`. What is given here or in the environment is over it
+    #[arg(long, value_name = "FILE", env = "CLARITY_CONFIG")]
+    config: Option<PathBuf>,
     /// The address to listen on; port 0 takes a free one
     #[arg(
         long,
@@ -67,6 +76,27 @@ pub(super) struct Serve {
     /// The longest delay before a bad version is tried again
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
     backoff_most: Duration,
+    /// So many versions may be read, vetted and loaded at a time, all models together
+    #[arg(long, value_name = "N", default_value_t = ReloadConfig::default().parallel)]
+    parallel_loads: usize,
+    /// Which versions of a model answer: `latest` (the default), `all`, or numbers with commas between them, such as
+    /// `cole_kripke=1,3`. May be given once for each model
+    #[arg(long, value_name = "MODEL=VERSIONS", value_parser = policy)]
+    versions: Vec<(ModelName, VersionPolicy)>,
+    /// Serve versions without a manifest too; each of their answers says `unverified`
+    #[arg(long)]
+    allow_unverified: bool,
+    /// How often a version that answers is probed again, if it has a probe
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    probe_interval: Duration,
+    /// How many bytes on disk are read again in a second to find rot; 0 for none
+    #[arg(long, value_name = "BYTES", default_value_t = 4 << 20)]
+    scrub_rate: u64,
+    /// The pause before everything on disk is read again
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time)]
+    scrub_pause: Duration,
+    #[command(flatten)]
+    vetting: VettingArgs,
     #[command(flatten)]
     logs: Logs,
 }
@@ -92,7 +122,8 @@ impl Serve {
         }
         let builder = Server::builder(&self.models.path)
             .config(self.config(self.admin_token()?))
-            .runtime(runtime);
+            .runtime(runtime)
+            .vetting(self.vetting.vetting()?);
         let server = builder
             .executor(BlockingPool::new(self.concurrency))
             .bind(self.listen)
@@ -120,6 +151,15 @@ impl Serve {
             .map_err(|error: InvalidToken| format!("{}: {error}", path.display()))
     }
 
+    /// Whether all settings are within their bounds.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.config(None)
+            .check()
+            .map_err(|error| error.to_string())?;
+        self.vetting.vetting().map_err(|error| error.to_string())?;
+        Ok(())
+    }
+
     fn config(&self, admin_token: Option<BearerToken>) -> Config {
         Config {
             breaker: self.breaker.config(),
@@ -127,7 +167,15 @@ impl Serve {
                 poll: self.poll,
                 backoff_least: self.backoff_least,
                 backoff_most: self.backoff_most,
+                parallel: self.parallel_loads,
+                allow_unverified: self.allow_unverified,
+                probe: self.probe_interval,
                 seed: None,
+            },
+            versions: self.versions.iter().cloned().collect(),
+            scrub: ScrubConfig {
+                rate: NonZeroU64::new(self.scrub_rate),
+                pause: self.scrub_pause,
             },
             body_limit: self.body_limit,
             memory_limit: self.memory_limit,
@@ -140,9 +188,17 @@ impl Serve {
     }
 }
 
-/// A time with its unit, as in `500ms`, `30s`, `2m`.
-pub(super) fn time(text: &str) -> Result<Duration, humantime::DurationError> {
-    humantime::parse_duration(text)
+/// A model and which of its versions answer.
+fn policy(text: &str) -> Result<(ModelName, VersionPolicy), String> {
+    let parts = text.split_once('=');
+    let (model, policy) = parts.ok_or("expected MODEL=VERSIONS, as in cole_kripke=1,3")?;
+    let model = model
+        .parse()
+        .map_err(|error: InvalidModelName| error.to_string())?;
+    let policy = policy
+        .parse()
+        .map_err(|error: InvalidVersionPolicy| error.to_string())?;
+    Ok((model, policy))
 }
 
 /// Listens for the signals that stop a server from now on; the future ends with the first one.

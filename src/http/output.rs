@@ -35,11 +35,15 @@ struct InferResponse<'a> {
     outputs: Vec<ResponseOutput<'a>>,
 }
 
-/// Only there when the version that answers is not the one that should.
+/// Only there when the version that answers is not the one that should, or nobody has promised its bytes.
 #[derive(Serialize)]
 struct Parameters {
-    degraded: bool,
-    degraded_reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    degraded: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    degraded_reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unverified: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -98,15 +102,17 @@ impl Answer {
                 data: (!wanted.binary).then(|| Data(tensor.data())),
             }
         };
-        let degraded = |reason: crate::Reason| Parameters {
-            degraded: true,
-            degraded_reason: reason.as_str(),
+        let is_unverified = serving.loaded.is_unverified;
+        let parameters = Parameters {
+            degraded: serving.degraded.map(|_| true),
+            degraded_reason: serving.degraded.map(crate::Reason::as_str),
+            unverified: is_unverified.then_some(true),
         };
         let response = InferResponse {
             model_name: model.as_str(),
             model_version: serving.loaded.version().to_string(),
             id,
-            parameters: serving.degraded.map(degraded),
+            parameters: (serving.degraded.is_some() || is_unverified).then_some(parameters),
             outputs: wanted.iter().map(output).collect(),
         };
         let mut body = Vec::with_capacity(body_size);

@@ -18,8 +18,8 @@ use super::body::read;
 use super::object::Object;
 use super::problem::Problem;
 use super::target::Target;
-use crate::predictor::Failure;
-use crate::{ModelName, ModelStatus, Reason, VersionStatus};
+use crate::predictor::{Failure, Predictor};
+use crate::{ModelName, Reason, Version, VersionStatus};
 
 /// Whoever may load and unload: a request with the server's token.
 pub(super) struct Admin;
@@ -66,10 +66,8 @@ pub(super) async fn index(
     request: Request<Body>,
 ) -> Result<Json<Vec<IndexEntry>>, Problem> {
     let IndexRequest { ready } = parse(&app, request).await?;
-    let all = app.registry.statuses();
-    let entries = all
-        .iter()
-        .flat_map(|(status, unloaded)| entries(status, *unloaded));
+    let all = app.registry.predictors();
+    let entries = all.iter().flat_map(|predictor| entries(predictor));
     Ok(Json(
         entries
             .filter(|entry| !ready || entry.state == READY)
@@ -79,14 +77,16 @@ pub(super) async fn index(
 
 const READY: &str = "READY";
 
-fn entries(status: &ModelStatus, unloaded: bool) -> Vec<IndexEntry> {
+fn entries(predictor: &Predictor) -> Vec<IndexEntry> {
+    let (status, unloaded) = (predictor.status(), predictor.unloaded);
+    let serving = predictor.versions();
     let entry = |version, state, reason| IndexEntry {
         name: status.model.clone(),
         version,
         state,
         reason,
     };
-    if status.versions.is_empty() && status.serving.is_none() {
+    if status.versions.is_empty() && serving.is_empty() {
         let (state, reason) = match status.unavailable() {
             _ if unloaded => ("UNAVAILABLE", "unloaded".to_owned()),
             Some((Reason::ModelLoading, reason)) => ("LOADING", reason),
@@ -95,14 +95,13 @@ fn entries(status: &ModelStatus, unloaded: bool) -> Vec<IndexEntry> {
         };
         return vec![entry(None, state, reason)];
     }
-    let serving = status.serving.map(|(version, _)| version);
-    let memory_only = serving.filter(|version| !status.versions.contains_key(version));
-    let memory_only = memory_only.map(|version| {
+    let only_in_memory = |version: &&Version| !status.versions.contains_key(*version);
+    let memory_only = serving.iter().filter(only_in_memory).map(|version| {
         let reason = "removed from disk, answers from memory".to_owned();
         entry(Some(version.to_string()), READY, reason)
     });
     let on_disk = status.versions.iter().map(|(version, found)| {
-        let state = match serving == Some(*version) {
+        let state = match serving.contains(version) {
             true => READY,
             false => "UNAVAILABLE",
         };
