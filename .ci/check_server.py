@@ -1,12 +1,14 @@
 """check_server.py BINARY ANSWERS NAME=FILE...: what a user of the server sees, through curl's and Triton's eyes.
 
-Publishes each model with `clarity add`, serves it, compares its answers over plain HTTP and over tritonclient with those of ONNX Runtime
-in ANSWERS, flips one random bit of its file, restarts the server, expects an honest 503, repairs the file, and expects 200 again without a restart.
+Publishes each model with `clarity add`, serves it, compares its answers over plain HTTP and over tritonclient, in JSON and in binary, with those of
+ONNX Runtime in ANSWERS, makes every call that tritonclient has for it, good and bad, flips one random bit of its file, restarts the server, expects an honest 503, repairs the file, and expects 200 again without a restart.
 """
 
 import http.client
 import json
 import random
+import secrets
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import tritonclient.http as triton
+from tritonclient.utils import InferenceServerException
 
 binary, answers_file, *models = sys.argv[1:]
 answers = json.loads(Path(answers_file).read_text())
@@ -25,9 +28,9 @@ random.seed(seed)
 
 
 class Server:
-    def __init__(self, folder):
+    def __init__(self, folder, *options):
         self.process = subprocess.Popen(
-            [binary, "serve", "--models", folder, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True
+            [binary, "serve", "--models", folder, "--listen", "127.0.0.1:0", *options], stdout=subprocess.PIPE, text=True
         )
         line = self.process.stdout.readline()
         assert line.startswith("listening on http://"), line
@@ -75,15 +78,148 @@ def infer_plainly(server, name, request):
     check(name, outputs)
 
 
+def activity(values=week, datatype="FP32", dtype=np.float32, name="activity", **binary):
+    """An input of tritonclient: in binary, its default, or in JSON."""
+    tensor = triton.InferInput(name, [1, len(values)], datatype)
+    tensor.set_data_from_numpy(np.array([values], dtype), **binary)
+    return tensor
+
+
 def infer_through_triton(server, name):
-    client = triton.InferenceServerClient(server.address)
-    assert client.is_server_live() and client.is_model_ready(name)
+    """Every call that tritonclient has for predictions, with what it sends by default and with all that can be chosen."""
+    client = triton.InferenceServerClient(server.address, concurrency=4)
+    assert client.is_server_live() and client.is_server_ready()
+    assert client.is_model_ready(name) and client.is_model_ready(name, "1")
+    assert not client.is_model_ready("nope") and not client.is_model_ready(name, "9")
+    assert "binary_tensor_data" in client.get_server_metadata()["extensions"]
     metadata = client.get_model_metadata(name)
-    tensor = triton.InferInput("activity", [1, len(week)], "FP32")
-    tensor.set_data_from_numpy(np.array([week], np.float32), binary_data=False)
-    wanted = [triton.InferRequestedOutput(o["name"], binary_data=False) for o in metadata["outputs"]]
-    result = client.infer(name, [tensor], outputs=wanted)
-    check(name, {o["name"]: result.as_numpy(o["name"]) for o in metadata["outputs"]})
+    assert client.get_model_metadata(name, "1") == metadata
+    names = [o["name"] for o in metadata["outputs"]]
+    wanted = {binary: [triton.InferRequestedOutput(n, binary_data=binary) for n in names] for binary in (True, False)}
+    for tensor in [activity(), activity(binary_data=True), activity(binary_data=False)]:
+        for outputs in [None, wanted[True], wanted[False], [wanted[True][0], *wanted[False][1:]]]:
+            result = client.infer(name, [tensor], outputs=outputs, request_id="seven", model_version="1", timeout=5)
+            check(name, {n: result.as_numpy(n) for n in names})
+            response = result.get_response()
+            assert response["id"] == "seven" and response["model_version"] == "1", response
+    one = client.infer(name, [activity()], outputs=wanted[True][1:])
+    assert [o["name"] for o in one.get_response()["outputs"]] == names[1:]
+    assert one.as_numpy(names[0]) is None
+    answers = [client.async_infer(name, [activity()]) for _ in range(16)]
+    for answer in answers:
+        result = answer.get_result()
+        check(name, {n: result.as_numpy(n) for n in names})
+
+
+def refused(status, says, call, *arguments, **named):
+    try:
+        call(*arguments, **named)
+    except InferenceServerException as error:
+        assert error.status() == str(status) and says in error.message(), (status, says, error)
+    else:
+        raise AssertionError(f"expected {status} {says!r}, found an answer")
+
+
+def be_refused_through_triton(server, name):
+    """What is wrong is told through the client's own exceptions, and costs the model nothing."""
+    client = triton.InferenceServerClient(server.address)
+    few = week[:5]
+    for binary in [True, False]:
+        kind = {"binary_data": binary}
+        refused(400, "expected the datatype FP32, found \"INT32\"", client.infer, name, [activity(few, "INT32", np.int32, **kind)])
+        refused(400, "input x: the model has no such input, only activity", client.infer, name, [activity(few, name="x", **kind)])
+        refused(400, "it is there twice", client.infer, name, [activity(few, **kind)] * 2)
+        texts = triton.InferInput("activity", [1, 2], "BYTES")
+        texts.set_data_from_numpy(np.array([["a", "b"]], np.object_), **kind)
+        refused(400, "found \"BYTES\"", client.infer, name, [texts])
+        outputs = [triton.InferRequestedOutput("x", binary_data=binary)]
+        refused(400, "output x: the model has no such output", client.infer, name, [activity(few)], outputs=outputs)
+    for value in [np.nan, np.inf, -np.inf]:
+        refused(400, "input activity: expected finite numbers", client.infer, name, [activity([1, value])])
+    misshapen = activity(few)
+    misshapen.set_shape([5])
+    refused(400, "expected the shape [-1, -1], found [5]", client.infer, name, [misshapen])
+    classes = [triton.InferRequestedOutput("sleep_index", class_count=2)]
+    refused(400, "classification", client.infer, name, [activity(few)], outputs=classes)
+    shared = triton.InferInput("activity", [1, 5], "FP32")
+    shared.set_shared_memory("region", 20)
+    refused(400, "shared_memory_region", client.infer, name, [shared])
+    refused(415, "content encoding", client.infer, name, [activity(few)], request_compression_algorithm="gzip")
+    refused(404, "nope", client.infer, "nope", [activity(few)])
+    refused(404, "9", client.infer, name, [activity(few)], model_version="9")
+    refused(413, "at most", client.infer, name, [activity([0] * (5 << 20))])
+    refused(403, "off", client.load_model, name)
+    refused(403, "off", client.unload_model, name)
+
+
+def be_refused_plainly(server, name):
+    """What no client would send, byte for byte."""
+    header = {"inputs": [{"name": "activity", "shape": [1, 2], "datatype": "FP32", "parameters": {"binary_data_size": 8}}]}
+    header = json.dumps(header).encode()
+    data = np.array([1, 2], "<f4").tobytes()
+    for length, body, status in [
+        (len(header), header + data, 200),
+        (len(header), header + data[:-1], 400),
+        (len(header), header + data + b"x", 400),
+        (len(header) + 1, header + data, 400),
+        (len(header) + 9, header + data, 400),
+        (0, header + data, 400),
+        ("x", header + data, 400),
+        (-1, header + data, 400),
+        (2**64, header + data, 400),
+        (None, header + data, 400),
+        (None, header, 400),
+        (None, b"[1]", 400),
+        (None, b"", 400),
+    ]:
+        connection = http.client.HTTPConnection(server.address, timeout=60)
+        headers = {} if length is None else {"Inference-Header-Content-Length": str(length)}
+        connection.request("POST", f"/v2/models/{name}/infer", body, headers)
+        response = connection.getresponse()
+        text = response.read()
+        assert response.status == status, (length, body, response.status, text)
+        if status != 200:
+            problem = json.loads(text)
+            assert response.headers["content-type"] == "application/problem+json", response.headers
+            assert problem["error"] == problem["detail"] and problem["status"] == status, problem
+
+
+def load_and_unload_through_triton(folder, name):
+    token = secrets.token_hex(16)
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write(token + "\n")
+        file.flush()
+        with Server(folder, "--admin-token-file", file.name) as server:
+            server.wait_for("GET", "/v2/health/ready", 200)
+            client = triton.InferenceServerClient(server.address)
+            admin = {"authorization": f"Bearer {token}"}
+            ready = [{"name": name, "version": "1", "state": "READY", "reason": ""}]
+            assert client.get_model_repository_index() == ready
+            for headers in [None, {"authorization": f"Bearer {token}x"}]:
+                refused(401, "bearer token", client.unload_model, name, headers=headers)
+            client.unload_model(name, headers=admin)
+            assert not client.is_model_ready(name) and client.is_server_ready()
+            assert client.get_model_repository_index()[0]["state"] == "UNAVAILABLE"
+            refused(503, "unloaded", client.infer, name, [activity(week[:5])])
+            refused(400, "config", client.load_model, name, headers=admin, config="{}")
+            refused(404, "nope", client.load_model, "nope", headers=admin)
+            client.load_model(name, headers=admin)
+            assert client.get_model_repository_index() == ready
+            infer_through_triton(server, name)
+
+
+def stop_beside_a_slow_client(folder):
+    """A head that is never finished does not hold the server up when it is to stop."""
+    with Server(folder) as server:
+        server.wait_for("GET", "/v2/health/live", 200)
+        host, port = server.address.split(":")
+        slow = socket.create_connection((host, int(port)))
+        slow.sendall(b"GET /v2 HTTP/1.1\r\nhost:")
+        server.wait_for("GET", "/v2/health/live", 200)
+        began = time.monotonic()
+    took = time.monotonic() - began
+    slow.close()
+    assert took < 20, f"{took} s to stop"
 
 
 for model in models:
@@ -97,6 +233,11 @@ for model in models:
             assert response.status == 200 and json.loads(text)["inputs"][0]["name"] == "activity", text
             infer_plainly(server, name, request)
             infer_through_triton(server, name)
+            be_refused_through_triton(server, name)
+            be_refused_plainly(server, name)
+            infer_through_triton(server, name)
+        load_and_unload_through_triton(folder, name)
+        stop_beside_a_slow_client(folder)
 
         weights = Path(folder, name, "1", "model.onnx")
         good = weights.read_bytes()
@@ -116,4 +257,4 @@ for model in models:
             assert server.request("GET", f"/v2/models/{name}/ready")[0].status == 503
             weights.write_bytes(good)
             infer_plainly(server, name, request)
-    print(f"{name}: answers as ONNX Runtime over HTTP and tritonclient; bit {bit} flipped: {problem['detail']!r}; repaired: 200")
+    print(f"{name}: answers as ONNX Runtime over HTTP and tritonclient, in JSON and binary; bit {bit} flipped: {problem['detail']!r}; repaired: 200")

@@ -4,6 +4,8 @@
 //! overflow, and an answer that is not finite is a failure of the model.
 
 use crate::support::{Client, Repository, Served, cole_kripke, read_answer};
+use clarity::{BreakerConfig, BreakerRate, BreakerTrip, BreakerWindow};
+use clarity_chaos::rand::RngExt as _;
 use clarity_chaos::{Context, Result, chaos};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
@@ -20,9 +22,13 @@ const FAILURES: usize = 5;
 const OPEN: Duration = Duration::from_secs(60);
 
 async fn fragile(cx: &Context) -> Result<Served> {
+    fragile_with(cx, BreakerConfig::default()).await
+}
+
+async fn fragile_with(cx: &Context, breaker: BreakerConfig) -> Result<Served> {
     let repository = Repository::empty(cx)?;
     repository.publish_scaled(FRAGILE, SCALE)?;
-    Served::start(cx, &repository).await
+    Served::start_with_breaker(cx, &repository, breaker).await
 }
 
 async fn fail(served: &Served, times: usize) -> Result {
@@ -111,6 +117,71 @@ async fn after_60_seconds_a_bad_probe_opens_it_again(cx: Context) -> Result {
     }
     cx.clock().advance(OPEN).await;
     succeed(&served, &cx).await?;
+    served.shut_down().await
+}
+
+/// A model fails on some requests and answers others, in a random order, and its breaker looks at the last ten. It must open with the very failure that
+/// makes five of them, and with no other.
+#[chaos(breaker, non_destructive, clock = "manual")]
+async fn a_window_of_calls_opens_it_at_exactly_half(cx: Context) -> Result {
+    let rate = BreakerRate {
+        window: BreakerWindow::Calls(10),
+        minimum_calls: 10,
+        ..BreakerRate::default()
+    };
+    let served = fragile_with(
+        &cx,
+        BreakerConfig {
+            trip: BreakerTrip::Rate(rate),
+            ..BreakerConfig::default()
+        },
+    )
+    .await?;
+    let mut rng = cx.rng();
+    let mut failed = Vec::new();
+    loop {
+        failed.push(rng.random_bool(0.4));
+        match failed.last() {
+            Some(true) => fail(&served, 1).await?,
+            _ => succeed(&served, &cx).await?,
+        }
+        let window = failed.iter().rev().take(10);
+        let failures = window.filter(|failed| **failed).count();
+        if failed.len() >= 10 && failures >= 5 && failed.last() == Some(&true) {
+            break;
+        }
+        assert_eq!(
+            served.inferences(FRAGILE),
+            failed.len(),
+            "it opened early: {failed:?}"
+        );
+    }
+    assert_eq!(assert_open(&served).await?, OPEN.as_secs(), "{failed:?}");
+    served.shut_down().await
+}
+
+/// A model fails for a long time, and its breaker may stay open for longer each time. It must be asked less and less often, and be forgiven everything
+/// as soon as it answers.
+#[chaos(breaker, non_destructive, clock = "manual")]
+async fn open_times_grow_while_the_model_goes_on_failing(cx: Context) -> Result {
+    let served = fragile_with(
+        &cx,
+        BreakerConfig {
+            open_most: 4 * OPEN,
+            ..BreakerConfig::default()
+        },
+    )
+    .await?;
+    fail(&served, FAILURES).await?;
+    for times in [1, 2, 4, 4] {
+        assert_eq!(assert_open(&served).await?, times * OPEN.as_secs());
+        cx.clock().advance(OPEN * times as u32).await;
+        fail(&served, 1).await?;
+    }
+    cx.clock().advance(4 * OPEN).await;
+    succeed(&served, &cx).await?;
+    fail(&served, FAILURES).await?;
+    assert_eq!(assert_open(&served).await?, OPEN.as_secs());
     served.shut_down().await
 }
 

@@ -149,3 +149,26 @@ async fn verify_names_what_is_damaged(cx: Context) -> Result {
     assert_eq!(good.status.code(), Some(0), "{good:?}");
     Ok(())
 }
+
+/// A version is deployed that verifies, and that asks for eight gigabytes when it is loaded. The process that tries it out must end of that, and the server go on
+/// answering with the version before.
+#[cfg(unix)]
+#[chaos(degradation, non_destructive, timeout = "60s")]
+async fn a_model_that_would_exhaust_memory_ends_where_it_is_tried_out(cx: Context) -> Result {
+    const GREEDY: &[u8] = include_bytes!("../tests/server/data/hostile/memory_at_load.onnx");
+    let repository = Repository::with_model(&cx)?;
+    let program = Program::start(&repository).await?;
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    program.answered(200, &activity).await?;
+    let greedy = repository.publish_bytes(MODEL, GREEDY)?;
+    let path = format!("/v2/models/{MODEL}/versions/{greedy}/ready");
+    // Unknown until the folder has been looked at.
+    while program.client.status(&path).await? != 503 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let refused = program.client.get(&path).await?;
+    refused.assert_unavailable("model_incompatible");
+    let answer = program.client.infer(MODEL, &activity).await?;
+    answer.assert_served_by(1, true);
+    Ok(())
+}

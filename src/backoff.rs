@@ -4,15 +4,16 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::time::Duration;
 
-/// Delays that double from a least to a most, each shortened by up to a half at random, so that models that broke
-/// together are not all tried again together.
+/// Delays that double from a least to a most, each shortened at random by up to a half, unless told otherwise, so that
+/// models that broke together are not all tried again together.
 ///
-/// The random part is *equal jitter*: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>.
+/// The random part of a half is *equal jitter*: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>.
 #[derive(Clone, Debug)]
 pub(crate) struct Backoff {
     least: Duration,
     most: Duration,
     attempt: u32,
+    jitter: f64,
     random: SplitMix64,
 }
 
@@ -22,8 +23,14 @@ impl Backoff {
             least,
             most,
             attempt: 0,
+            jitter: 0.5,
             random: SplitMix64(seed),
         }
+    }
+
+    /// Shortens delays by up to this share of them: 0 to 1.
+    pub(crate) fn jitter(self, jitter: f64) -> Self {
+        Self { jitter, ..self }
     }
 
     /// The delay before the next attempt.
@@ -31,7 +38,7 @@ impl Backoff {
         let factor = 1_u32.checked_shl(self.attempt).unwrap_or(u32::MAX);
         self.attempt = self.attempt.saturating_add(1);
         let delay = self.least.saturating_mul(factor).min(self.most);
-        delay - delay.mul_f64(self.random.next_unit() / 2.0)
+        delay - delay.mul_f64(self.random.next_unit() * self.jitter)
     }
 
     /// Starts again from the least delay.
@@ -88,6 +95,16 @@ mod tests {
                 "attempt {attempt}: {delay:?} of {full:?}"
             );
         }
+    }
+
+    #[test]
+    fn without_jitter_delays_are_exact() {
+        let delay = |seconds| Duration::from_secs(seconds);
+        let mut backoff = Backoff::new(delay(60), delay(150), 9).jitter(0.0);
+        assert_eq!(
+            [(); 3].map(|()| backoff.next_delay()),
+            [delay(60), delay(120), delay(150)]
+        );
     }
 
     #[test]

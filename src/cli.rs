@@ -1,35 +1,48 @@
 //! The commands, and what they have in common.
 
 mod add;
+mod breaker;
+mod config_file;
+mod hold;
+mod import;
+mod info;
 mod list;
 mod logs;
+mod remove;
+mod rollback;
 mod serve;
 mod table;
+mod time;
 mod verify;
+mod vetting;
 
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clarity::Store;
 use serde::Serialize;
 
 /// What came of a command: good, or not, which is told already.
 type Outcome = Result<bool, Box<dyn std::error::Error>>;
 
+/// The exit code for a command line that is not understood, as clap has it too.
+const USAGE: u8 = 2;
+
 const HELP: &str = "\
 Examples:
   clarity add cole_kripke model.onnx --models models   publish version 1, or the next one
   clarity verify --models models                       read everything again and compare digests
+  clarity rollback cole_kripke --models models         go back to the version before
   clarity serve --models models                        answer on http://127.0.0.1:8080
   curl -s http://127.0.0.1:8080/v2/models/cole_kripke
 
 Exit codes:
   0  done, and all is well
   1  a version does not verify or cannot be served, or the command failed
-  2  the command line is not understood";
+  2  the command line or the configuration file is not understood";
 
 /// A model server that never answers from bytes it has not verified.
 #[derive(Debug, Parser)]
@@ -41,10 +54,19 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     Add(add::Add),
     Verify(verify::Verify),
     List(list::List),
+    Info(info::Info),
+    Rollback(rollback::Rollback),
+    Quarantine(hold::Quarantine),
+    Release(hold::Release),
+    Remove(remove::Remove),
+    Import(import::Import),
+    /// Load and run the version on standard input, for another process
+    #[command(name = vetting::COMMAND, hide = true)]
+    Vet,
 }
 
 /// Where the models are.
@@ -67,11 +89,25 @@ impl Models {
 }
 
 pub(crate) fn run() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let command = match parse() {
+        Ok(cli) => cli.command,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: {error}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    let outcome = match command {
         Command::Serve(serve) => serve.run(),
         Command::Add(add) => add.run(),
         Command::Verify(verify) => verify.run(),
         Command::List(list) => list.run(),
+        Command::Info(info) => info.run(),
+        Command::Rollback(rollback) => rollback.run(),
+        Command::Quarantine(quarantine) => quarantine.run(),
+        Command::Release(release) => release.run(),
+        Command::Remove(remove) => remove.run(),
+        Command::Import(import) => import.run(),
+        Command::Vet => vetting::vet(),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -82,6 +118,24 @@ pub(crate) fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The command line, over the configuration file that it names. Ends the process when it is not understood.
+fn parse() -> Result<Cli, String> {
+    let matches = Cli::command().get_matches();
+    let serve = matches.subcommand_matches("serve");
+    let file = serve.and_then(|serve| serve.get_one::<PathBuf>("config"));
+    let matches = match file {
+        None => matches,
+        Some(file) => {
+            let mut cli = Cli::command();
+            let serve = cli.find_subcommand("serve").cloned().unwrap_or_default();
+            let serve = config_file::with_file(serve, file)?;
+            cli = cli.mut_subcommand("serve", |_| serve);
+            cli.get_matches()
+        }
+    };
+    Cli::from_arg_matches(&matches).map_err(|error| error.to_string())
 }
 
 /// Writes to standard output. A reader that has seen enough (`| head`) is no error.

@@ -1,12 +1,16 @@
 //! SHA-256 of what is being read, in the same pass.
 
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
+
+/// Bytes read at a time: few enough to be in the processor's cache when they are hashed.
+const CHUNK: usize = 256 << 10;
 
 /// A SHA-256 digest, written as 64 lower-case hexadecimal digits: what `sha256sum` prints.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,6 +34,10 @@ impl Digest {
         let mut hasher = Hasher::new();
         hasher.update(bytes);
         hasher.finish()
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -86,6 +94,19 @@ impl Hasher {
 
     pub(crate) fn update(&mut self, chunk: &[u8]) {
         self.0.update(chunk);
+    }
+
+    /// Takes everything that there is to be read.
+    pub(crate) fn read(&mut self, from: &mut impl io::Read) -> io::Result<()> {
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            match from.read(&mut chunk) {
+                Ok(0) => return Ok(()),
+                Ok(count) => self.update(&chunk[..count]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     pub(crate) fn finish(self) -> Digest {

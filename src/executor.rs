@@ -17,8 +17,12 @@ pub enum JobKind {
     Scan,
     /// Reads, verifies, loads and warms up one version.
     Load,
+    /// Reads a little of what is on disk again.
+    Scrub,
     /// Runs a model once.
     Inference,
+    /// Reads the tensors of a large request, or writes a large answer.
+    Transcode,
 }
 
 /// A piece of work that blocks, to be run once. A job that is dropped instead is reported as such to who waits for it.
@@ -87,12 +91,21 @@ pub trait Executor: fmt::Debug + Send + Sync + 'static {
     /// [`Overloaded`] when there is no room for it. Only [`JobKind::Inference`] may be refused for long: a server
     /// without room to load would never recover.
     fn execute(&self, job: Job) -> Result<(), Overloaded>;
+
+    /// Whether a job of this kind would be taken now. A server asks before it reads the body of a request, so that it
+    /// does not read in vain what it will refuse; by then the answer may be another. A wrapper should pass it on.
+    fn has_room(&self, kind: JobKind) -> bool {
+        let _ = kind;
+        true
+    }
 }
 
 /// Runs jobs on Tokio's threads for blocking work; refuses inferences over a bound.
 ///
 /// The place of an inference is free again when it ends, not when its caller stops waiting: a thread that cannot be
-/// stopped is still in use. Scans and loads have no bound: there is one of them at a time for each model.
+/// stopped is still in use. The others have no bound here: there is one scan at a time for each model, one scrub at a time, and no more
+/// loads than [`ReloadConfig::parallel`](crate::ReloadConfig::parallel); the bodies that are transcoded at a time are bounded by
+/// [`Config::memory_limit`](crate::Config::memory_limit).
 #[derive(Clone, Debug)]
 pub struct BlockingPool {
     inferences: Arc<Semaphore>,
@@ -126,13 +139,17 @@ impl Executor for BlockingPool {
                     .try_acquire_owned()
                     .map_err(|_| Overloaded)?,
             ),
-            JobKind::Scan | JobKind::Load => None,
+            JobKind::Scan | JobKind::Load | JobKind::Scrub | JobKind::Transcode => None,
         };
         tokio::task::spawn_blocking(move || {
             job.run();
             drop(place);
         });
         Ok(())
+    }
+
+    fn has_room(&self, kind: JobKind) -> bool {
+        kind != JobKind::Inference || self.inferences.available_permits() > 0
     }
 }
 

@@ -1,12 +1,21 @@
-//! The Open Inference Protocol, version 2, over HTTP, in JSON:
+//! The Open Inference Protocol, version 2, over HTTP, in JSON and with binary tensors:
 //! <https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md>.
+//!
+//! Every answer from here is JSON, and every error a problem document. What hyper refuses before there is a request (a bad request
+//! line, a head that is too long) has a status of 4xx, no body and the end of the connection: hyper lets nobody say more.
 
+mod binary;
+mod body;
+pub(crate) mod budget;
 mod health;
 mod infer;
 mod input;
 mod metadata;
+mod object;
 mod output;
+mod parameters;
 mod problem;
+mod repository;
 mod request;
 mod target;
 mod unread;
@@ -22,9 +31,10 @@ use axum::middleware;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 
+use self::budget::Budget;
 use self::problem::Problem;
 use crate::predictor::Failure;
-use crate::{Metrics, Reason, Registry};
+use crate::{BearerToken, Metrics, Reason, Registry};
 
 /// What every handler works on.
 #[derive(Clone, Debug)]
@@ -32,6 +42,8 @@ pub(crate) struct App {
     pub(crate) registry: Registry,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) body_limit: usize,
+    pub(crate) budget: Budget,
+    pub(crate) admin_token: Option<BearerToken>,
     pub(crate) deadline: Duration,
 }
 
@@ -55,6 +67,12 @@ pub(crate) fn router(app: App) -> Router {
         .route(
             "/v2/models/{model}/versions/{version}/infer",
             post(infer::infer),
+        )
+        .route("/v2/repository/index", post(repository::index))
+        .route("/v2/repository/models/{model}/load", post(repository::load))
+        .route(
+            "/v2/repository/models/{model}/unload",
+            post(repository::unload),
         )
         .route("/metrics", get(metrics))
         .method_not_allowed_fallback(method_not_allowed)

@@ -11,10 +11,13 @@
 //! - A [`Store`] is a folder of models, each a folder of [`Version`]s. [`Store::publish`] adds one: written beside, made
 //!   durable, renamed into place.
 //! - A [`Manifest`] is what a version promises; [`Store::open`] gives a [`VerifiedVersion`] or a [`VerifyError`].
+//! - A [`Probe`] is an input whose answer is known: a version that answers otherwise is not served.
+//! - [`Vetting`] loads and runs a version in a process of its own first, where a hostile one can do no harm.
 //! - A [`Runtime`] makes a [`Session`] of verified bytes and of nothing else. [`OnnxRuntime`] is the one there is.
 //! - An [`Executor`] does what blocks: a [`BlockingPool`] in production, [`Inline`] under virtual time.
 //! - The [`Registry`] keeps every model loaded: it notices changes on disk, swaps, falls back and never gives up.
-//! - Each model has a circuit breaker ([`BreakerConfig`], [`BreakerSnapshot`]).
+//! - Each model has a circuit breaker ([`BreakerConfig`], [`BreakerSnapshot`]), which a [`BreakerHandle`] listens to and
+//!   overrules.
 //! - A [`Server`] answers with all that over HTTP, in the Open Inference Protocol, and counts it in [`Metrics`].
 //! - A [`Reason`] is one word for why something failed: in the answer, in the metrics, in the log.
 //!
@@ -42,6 +45,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 mod backoff;
+mod bearer;
 mod breaker;
 mod brief;
 mod config;
@@ -53,23 +57,33 @@ mod manifest;
 mod metrics;
 mod name;
 mod panics;
+mod policy;
 mod predictor;
+mod probe;
 mod reason;
 mod registry;
 mod runtime;
+mod scrub;
 mod server;
 mod status;
 mod stopwatch;
 mod store;
 mod version;
+mod vetting;
 
-pub use self::breaker::{BreakerConfig, BreakerSnapshot, BreakerState};
-pub use self::config::{Config, ConfigError, ReloadConfig};
+pub use self::bearer::{BearerToken, InvalidToken};
+pub use self::breaker::{
+    BreakerConfig, BreakerCounts, BreakerEvent, BreakerEvents, BreakerHandle, BreakerRate,
+    BreakerSnapshot, BreakerState, BreakerTrip, BreakerWindow, SlowCalls,
+};
+pub use self::config::{Config, ConfigError, ReloadConfig, ScrubConfig};
 pub use self::digest::{Digest, InvalidDigest};
 pub use self::executor::{BlockingPool, Executor, Inline, Job, JobKind, Overloaded};
 pub use self::manifest::{FileEntry, FilePath, Format, InvalidFilePath, Manifest, ManifestError};
 pub use self::metrics::Metrics;
 pub use self::name::{InvalidModelName, ModelName};
+pub use self::policy::{InvalidVersionPolicy, VersionPolicy};
+pub use self::probe::{Probe, ProbeError, Tolerance};
 pub use self::reason::Reason;
 pub use self::registry::{Registry, StatusWatch, UnknownModel};
 pub use self::runtime::{
@@ -79,6 +93,8 @@ pub use self::runtime::{
 pub use self::server::{BindError, Server, ServerBuilder};
 pub use self::status::{ModelStatus, VersionStatus};
 pub use self::store::{
-    Listing, Mistake, PublishError, Source, Staged, Store, VerifiedVersion, VerifyError,
+    Listing, Mistake, PublishError, Quarantine, QuarantineCause, Source, Staged, Store,
+    VerifiedVersion, VerifyError,
 };
 pub use self::version::{InvalidVersion, Version};
+pub use self::vetting::{Vetting, VettingError, VettingLimits};

@@ -1,22 +1,27 @@
 //! The task that keeps a model loaded: it looks at the disk, verifies, loads, swaps, and never gives up.
 
+mod attempt;
 mod load;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until, timeout};
 
+use self::attempt::Findings;
 pub(crate) use self::load::LoadError;
-use self::load::load;
 use crate::backoff::{Backoff, seed_for};
 use crate::breaker::Breaker;
 use crate::executor::{Executor, JobKind, execute};
 use crate::metrics::ModelMetrics;
 use crate::status::{Loaded, State};
 use crate::store::{Signature, VersionSignature};
-use crate::{ModelName, ModelStatus, Reason, ReloadConfig, Runtime, Store, Version, VersionStatus};
+use crate::{
+    ModelName, ModelStatus, Quarantine, Reason, ReloadConfig, Runtime, Store, Version,
+    VersionPolicy, VersionStatus, Vetting,
+};
 
 /// Asks a loader to look at the disk now, whether anything seems to have changed or not; answered when it has.
 pub(crate) type ReloadRequest = oneshot::Sender<()>;
@@ -30,12 +35,28 @@ pub(crate) struct Loader {
     pub(crate) model: ModelName,
     pub(crate) store: Store,
     pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) vetting: Arc<Vetting>,
     pub(crate) executor: Arc<dyn Executor>,
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) metrics: Arc<ModelMetrics>,
     pub(crate) state: watch::Sender<State>,
+    /// Places for loads of all models together: each takes memory, and a child to vet it in.
+    pub(crate) loads: Arc<Semaphore>,
     pub(crate) requests: mpsc::UnboundedReceiver<ReloadRequest>,
     pub(crate) config: ReloadConfig,
+    /// Which versions are to answer.
+    pub(crate) policy: VersionPolicy,
+    /// How long the model may take to answer its probe.
+    pub(crate) deadline: Duration,
+}
+
+/// Why a loader looks at the disk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    /// It is time to.
+    Due,
+    /// Somebody asked: what is known is not taken for granted.
+    Asked,
 }
 
 /// What a loader remembers between two looks at the disk.
@@ -43,8 +64,8 @@ struct Memory {
     backoff: Backoff,
     /// The disk as of the last attempt.
     seen: Option<Signature>,
-    /// The files of the version that answers, as of when they were last verified.
-    good: Option<VersionSignature>,
+    /// The files of the versions that answer, as of when they were last verified.
+    good: BTreeMap<Version, VersionSignature>,
 }
 
 impl Loader {
@@ -55,11 +76,23 @@ impl Loader {
         let mut memory = Memory {
             backoff,
             seen: None,
-            good: None,
+            good: BTreeMap::new(),
         };
         let mut asked: Vec<ReloadRequest> = Vec::new();
+        let mut probe = Instant::now() + self.config.probe;
         loop {
-            self.look(&mut memory, !asked.is_empty()).await;
+            let occasion = if asked.is_empty() {
+                Occasion::Due
+            } else {
+                Occasion::Asked
+            };
+            if Instant::now() >= probe {
+                if !self.answers_rightly().await {
+                    self.unload(&mut memory);
+                }
+                probe = Instant::now() + self.config.probe;
+            }
+            self.look(&mut memory, occasion).await;
             for request in asked.drain(..) {
                 // Who asked may have stopped waiting.
                 let _ = request.send(());
@@ -68,7 +101,8 @@ impl Loader {
             let next = self
                 .status()
                 .next_attempt
-                .map_or(poll, |attempt| attempt.min(poll));
+                .map_or(poll, |attempt| attempt.min(poll))
+                .min(probe);
             tokio::select! {
                 () = sleep_until(next) => {}
                 request = self.requests.recv() => match request {
@@ -83,11 +117,11 @@ impl Loader {
     }
 
     /// Looks at the disk, and makes an attempt if it has changed, if one is due, or if one was asked for.
-    async fn look(&self, memory: &mut Memory, asked: bool) {
+    async fn look(&self, memory: &mut Memory, occasion: Occasion) {
         // Taken before anything is read: what changes while it is read differs from this the next time.
-        let signature = match self.scan().await {
+        let mut signature = match self.scan().await {
             Ok(signature) => signature,
-            Err(error) => return self.cannot_look(memory, asked, &error),
+            Err(error) => return self.cannot_look(memory, occasion, &error),
         };
         let changed = memory.seen.as_ref() != Some(&signature);
         if changed {
@@ -96,8 +130,10 @@ impl Loader {
                 tracing::warn!(model = %self.model, entry = %mistake.name, detail = mistake.why, "entry ignored");
             }
         }
-        if changed || asked || self.is_due() {
-            self.attempt(memory, &signature, asked).await;
+        if changed || occasion != Occasion::Due || self.is_due() {
+            let quarantined = self.attempt(memory, &signature, occasion).await;
+            // What this attempt itself has changed is no news the next time.
+            signature.quarantined = quarantined;
             memory.seen = Some(signature);
         }
     }
@@ -120,74 +156,19 @@ impl Loader {
             .is_some_and(|next| Instant::now() >= next)
     }
 
-    /// Tries versions from the newest down to the first good one, and publishes what it has found.
-    async fn attempt(&self, memory: &mut Memory, signature: &Signature, asked: bool) {
-        let running = self.state.borrow().loaded.clone();
-        let running_version = running.as_ref().map(|running| running.version());
-        let mut found: BTreeMap<Version, VersionStatus> = BTreeMap::new();
-        let mut loaded = None;
-        let mut settled = false;
-        for (&version, files) in signature.versions.iter().rev() {
-            let is_running = running_version == Some(version);
-            // Of what answers memory has a better copy than any older version on disk.
-            if settled || running_version > Some(version) {
-                found.insert(version, VersionStatus::Standby);
-                settled = true;
-                continue;
-            }
-            if is_running && !asked && memory.good.as_ref() == Some(files) {
-                found.insert(version, VersionStatus::Serving);
-                settled = true;
-                continue;
-            }
-            match self.load(version).await {
-                Ok(fresh) => {
-                    found.insert(version, VersionStatus::Serving);
-                    memory.good = Some(files.clone());
-                    let same = running
-                        .as_ref()
-                        .is_some_and(|running| running.manifest == fresh.manifest);
-                    loaded = (!same).then(|| Arc::new(fresh));
-                    settled = true;
-                }
-                Err(error) => {
-                    self.failed(Some(version), &error);
-                    found.insert(
-                        version,
-                        VersionStatus::Refused {
-                            reason: error.reason(),
-                            detail: error.to_string(),
-                        },
-                    );
-                }
-            }
-        }
-        match running_version {
-            None if found.is_empty() => self.failed(None, &LoadError::NoVersion),
-            Some(version) if loaded.is_none() && !found.contains_key(&version) => {
-                self.failed(Some(version), &LoadError::Removed)
-            }
-            _ => {}
-        }
-        self.publish(memory, found, loaded);
-    }
-
-    async fn load(&self, version: Version) -> Result<Loaded, LoadError> {
-        let (store, model, runtime) = (
-            self.store.clone(),
-            self.model.clone(),
-            Arc::clone(&self.runtime),
-        );
-        let work = move || load(&store, &*runtime, &model, version);
-        let attempt = execute(&*self.executor, JobKind::Load, Some(&self.model), work).await?;
-        self.metrics.verification_took(attempt.verification);
-        self.metrics.load_took(attempt.total);
-        attempt.result
-    }
-
-    /// One failure: counted once, logged once.
+    /// One failure: counted once, logged once. A version that is held back has failed when it was, and is only told of
+    /// when that is news to this server.
     fn failed(&self, version: Option<Version>, error: &LoadError) {
         let reason = error.reason();
+        if let LoadError::Quarantined(_) = error {
+            let status = self.status();
+            let known = version.and_then(|version| status.versions.get(&version));
+            if !matches!(known, Some(VersionStatus::Refused { .. })) {
+                let version = version.map(tracing::field::display);
+                tracing::warn!(model = %self.model, version, %reason, detail = %error, "model version held back");
+            }
+            return;
+        }
         self.metrics.load_failed(reason);
         if reason == Reason::ModelCorrupt {
             self.metrics.verification_failed();
@@ -206,8 +187,9 @@ impl Loader {
     }
 
     /// The folder itself cannot be read. What answers goes on answering.
-    fn cannot_look(&self, memory: &mut Memory, asked: bool, error: &LoadError) {
-        if memory.seen.take().is_none() && !self.is_due() && !asked && self.status().attempts > 0 {
+    fn cannot_look(&self, memory: &mut Memory, occasion: Occasion, error: &LoadError) {
+        let is_news = memory.seen.take().is_some() || self.status().attempts == 0;
+        if !is_news && !self.is_due() && occasion == Occasion::Due {
             return;
         }
         self.failed(None, error);
@@ -227,24 +209,37 @@ impl Loader {
             .copied()
             .map(refused)
             .collect();
-        memory.good = None;
-        self.publish(memory, known, None);
+        memory.good.clear();
+        let before = self.state.borrow().clone();
+        let findings = Findings {
+            versions: known,
+            unreadable: Some(error.to_string()),
+            fresh: None,
+            loaded: before.loaded,
+            others: before.others,
+        };
+        self.publish(memory, findings);
     }
 
     /// The one place where what answers is swapped, and where the status changes with it.
-    fn publish(
-        &self,
-        memory: &mut Memory,
-        versions: BTreeMap<Version, VersionStatus>,
-        fresh: Option<Arc<Loaded>>,
-    ) {
+    fn publish(&self, memory: &mut Memory, findings: Findings) {
+        let Findings {
+            versions,
+            unreadable,
+            fresh,
+            loaded,
+            others,
+        } = findings;
         let before = self.state.borrow().clone();
-        let loaded = fresh.clone().or(before.loaded);
+        let loaded = fresh.clone().or(loaded);
         let serving = loaded
             .as_ref()
             .map(|loaded| (loaded.version(), loaded.manifest.digest()));
         let degraded = serving.and_then(|(version, _)| degradation(version, &versions));
-        let healthy = serving.is_some() && degraded.is_none();
+        let is_refused = |status: &VersionStatus| matches!(status, VersionStatus::Refused { .. });
+        // Where older versions are to answer too, each of them is worth another attempt.
+        let wanted = self.policy.serves_several() && versions.values().any(is_refused);
+        let healthy = serving.is_some() && degraded.is_none() && !wanted;
         let next_attempt = (!healthy).then(|| Instant::now() + memory.backoff.next_delay());
         let attempts = before.status.attempts + 1;
         let status = ModelStatus {
@@ -252,15 +247,20 @@ impl Loader {
             serving,
             degraded,
             versions,
+            unreadable,
             attempts,
             next_attempt,
         };
+        let was_there = !status.versions.is_empty() || status.unreadable.is_some();
+        let vacant = before.vacant && !was_there;
         if let (Some(_), Some((version, digest))) = (&fresh, serving) {
             self.metrics.now_serving(version, digest);
             tracing::info!(model = %self.model, %version, %digest, "model version loaded");
         }
         self.state.send_replace(State {
             loaded,
+            others,
+            vacant,
             status: Arc::new(status),
         });
         if fresh.is_some() {
@@ -269,14 +269,82 @@ impl Loader {
         }
     }
 
+    /// Probes all that answer and have a probe.
+    async fn answers_rightly(&self) -> bool {
+        let State { loaded, others, .. } = self.state.borrow().clone();
+        for loaded in loaded.into_iter().chain(others.into_values()) {
+            if !self.passes_probe(loaded).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Nothing answers any more until it is loaded anew: a wrong answer is worse than none.
+    fn unload(&self, memory: &mut Memory) {
+        let wrong = |&version: &Version| {
+            let detail = "it did not answer its probe as was recorded".to_owned();
+            let reason = Reason::ModelIncompatible;
+            (version, VersionStatus::Refused { reason, detail })
+        };
+        let findings = Findings {
+            versions: self.status().versions.keys().map(wrong).collect(),
+            unreadable: None,
+            fresh: None,
+            loaded: None,
+            others: BTreeMap::new(),
+        };
+        self.publish(memory, findings);
+        // The next look takes everything for new.
+        memory.seen = None;
+    }
+
+    /// That it was busy or slow says nothing about what it answers.
+    async fn passes_probe(&self, loaded: Arc<Loaded>) -> bool {
+        let version = loaded.version();
+        if loaded.probe.is_none() {
+            return true;
+        }
+        let work = move || {
+            let probe = loaded.probe.as_ref();
+            probe.map_or(Ok(()), |probe| probe.run(&*loaded.session))
+        };
+        let job = execute(&*self.executor, JobKind::Inference, Some(&self.model), work);
+        match timeout(self.deadline, job).await {
+            Ok(Ok(Err(error))) => {
+                self.metrics.probe_failed();
+                tracing::error!(model = %self.model, %version, detail = %error, "probe failed");
+                false
+            }
+            Ok(Ok(Ok(()))) => true,
+            Ok(Err(error)) => {
+                tracing::debug!(model = %self.model, %version, detail = %error, "not probed");
+                true
+            }
+            Err(_) => {
+                tracing::debug!(model = %self.model, %version, "probe not answered in time");
+                true
+            }
+        }
+    }
+
     fn status(&self) -> Arc<ModelStatus> {
         Arc::clone(&self.state.borrow().status)
     }
 }
 
+/// A version that is held back, in the words of its marker.
+fn refused(held: &Quarantine) -> VersionStatus {
+    let detail = held.detail().to_owned();
+    match held.cause().reason() {
+        Some(reason) => VersionStatus::Refused { reason, detail },
+        None => VersionStatus::Withdrawn { detail },
+    }
+}
+
 /// Why the version that answers is not what the disk should give.
 fn degradation(serving: Version, versions: &BTreeMap<Version, VersionStatus>) -> Option<Reason> {
-    if !versions.contains_key(&serving) {
+    if let None | Some(VersionStatus::Withdrawn { .. }) = versions.get(&serving) {
         return Some(Reason::ModelMissing);
     }
     versions

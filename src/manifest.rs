@@ -24,13 +24,17 @@ use crate::{Digest, ModelName, Version};
 ///   "format": "onnx",
 ///   "entry": "model.onnx",
 ///   "created_at": "2026-01-31T09:30:00Z",
+///   "probe": "probe.json",
 ///   "files": {
-///     "model.onnx": { "size": 473, "sha256": "8d4c…" }
+///     "model.onnx": { "size": 473, "sha256": "8d4c…" },
+///     "probe.json": { "size": 312, "sha256": "51f0…" }
 ///   }
 /// }
 /// ```
 ///
-/// A manifest is hostile input. Unknown fields are refused: a field that this reader does not know could be a promise (a probe, a signature) that it would
+/// `probe` may be left out: it names the file of a [`Probe`](crate::Probe), which the version must pass to be served.
+///
+/// A manifest is hostile input. Unknown fields are refused: a field that this reader does not know could be a promise (a signature) that it would
 /// then serve without having kept; what is added later comes with another `manifest_version`. Repeated fields and repeated files are refused, since two
 /// readers could take different ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +46,9 @@ pub struct Manifest {
     format: Format,
     entry: FilePath,
     created_at: Timestamp,
+    /// Left out where there is none, so that it is never null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    probe: Option<FilePath>,
     #[serde(deserialize_with = "file_table::deserialize")]
     files: BTreeMap<FilePath, FileEntry>,
 }
@@ -68,7 +75,7 @@ pub enum Format {
 /// A moment in RFC 3339 form, in UTC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-struct Timestamp(String);
+pub(crate) struct Timestamp(String);
 
 /// Why a manifest is refused.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -90,6 +97,12 @@ pub enum ManifestError {
     EntryNotListed {
         /// The entry as the manifest has it.
         entry: FilePath,
+    },
+    /// The probe is none of the files, or is the entry.
+    #[error("the probe {probe} is not among the files beside the entry")]
+    ProbeNotListed {
+        /// The probe as the manifest has it.
+        probe: FilePath,
     },
     /// No file could be this large.
     #[error("{file}: a size of {size} bytes is over the limit of {limit}")]
@@ -142,7 +155,7 @@ impl Manifest {
         created_at: SystemTime,
         files: BTreeMap<FilePath, FileEntry>,
     ) -> Result<Self, ManifestError> {
-        let created_at = Timestamp(humantime::format_rfc3339_seconds(created_at).to_string());
+        let created_at = Timestamp::at(created_at);
         let manifest = Self {
             manifest_version: Self::VERSION,
             model,
@@ -150,6 +163,7 @@ impl Manifest {
             format: Format::Onnx,
             entry,
             created_at,
+            probe: None,
             files,
         };
         manifest.check().map(|()| manifest)
@@ -199,6 +213,11 @@ impl Manifest {
         &self.entry
     }
 
+    /// The file with an input whose answer is known, if there is one.
+    pub fn probe(&self) -> Option<&FilePath> {
+        self.probe.as_ref()
+    }
+
     /// When the version was published, in RFC 3339 form, in UTC.
     pub fn created_at(&self) -> &str {
         &self.created_at.0
@@ -219,6 +238,17 @@ impl Manifest {
         Self { version, ..self }
     }
 
+    /// The same promise and a probe.
+    pub(crate) fn with_probe(
+        mut self,
+        path: FilePath,
+        file: FileEntry,
+    ) -> Result<Self, ManifestError> {
+        self.files.insert(path.clone(), file);
+        self.probe = Some(path);
+        self.check().map(|()| self)
+    }
+
     fn check(&self) -> Result<(), ManifestError> {
         if self.manifest_version != Self::VERSION {
             return Err(ManifestError::UnknownVersion {
@@ -229,6 +259,13 @@ impl Manifest {
         if !self.files.contains_key(&self.entry) {
             return Err(ManifestError::EntryNotListed {
                 entry: self.entry.clone(),
+            });
+        }
+        if let Some(probe) = &self.probe
+            && (!self.files.contains_key(probe) || *probe == self.entry)
+        {
+            return Err(ManifestError::ProbeNotListed {
+                probe: probe.clone(),
             });
         }
         let too_large = self
@@ -251,6 +288,16 @@ impl std::fmt::Display for Format {
         match self {
             Self::Onnx => f.write_str("onnx"),
         }
+    }
+}
+
+impl Timestamp {
+    pub(crate) fn at(moment: SystemTime) -> Self {
+        Self(humantime::format_rfc3339_seconds(moment).to_string())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

@@ -14,7 +14,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::breaker::Transition;
 use crate::{BreakerState, Digest, ModelName, Reason, Version};
 
 /// Seconds that an inference takes: from a small model on one core to the usual deadline.
@@ -33,6 +32,8 @@ pub struct Metrics {
     registry: Registry,
     families: Families,
     requests_shed: Counter,
+    scrubbed: Counter,
+    scrubs: Counter,
 }
 
 #[derive(Clone, Debug)]
@@ -48,6 +49,8 @@ struct Families {
     verification_duration: Family<ModelLabel, Histogram>,
     verification_failures: Family<ModelLabel, Counter>,
     version_info: Family<VersionLabels, Gauge>,
+    probe_failures: Family<ModelLabel, Counter>,
+    scrub_failures: Family<ModelLabel, Counter>,
 }
 
 impl Metrics {
@@ -56,7 +59,20 @@ impl Metrics {
         let requests_shed = Counter::default();
         let mut registry = Registry::default();
         register_all(&mut registry, &families, &requests_shed);
+        let (scrubbed, scrubs) = (Counter::default(), Counter::default());
+        registry.register(
+            "scrub_read_bytes",
+            "Bytes on disk read again in the background",
+            scrubbed.clone(),
+        );
+        registry.register(
+            "scrub_rounds",
+            "Times that everything on disk was read again",
+            scrubs.clone(),
+        );
         Self {
+            scrubbed,
+            scrubs,
             registry,
             families,
             requests_shed,
@@ -73,6 +89,14 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("writing to a String cannot fail");
         text
+    }
+
+    pub(crate) fn scrubbed(&self, bytes: u64) {
+        self.scrubbed.inc_by(bytes);
+    }
+
+    pub(crate) fn scrub_ended(&self) {
+        self.scrubs.inc();
     }
 
     /// The metrics of one model, all there from now on with 0.
@@ -98,6 +122,8 @@ impl Families {
             verification_duration: loads(),
             verification_failures: Family::default(),
             version_info: Family::default(),
+            probe_failures: Family::default(),
+            scrub_failures: Family::default(),
         }
     }
 }
@@ -161,6 +187,16 @@ fn register_all(registry: &mut Registry, families: &Families, requests_shed: &Co
         f.version_info,
     );
     registry.register(
+        "model_probe_failures",
+        "Times that a loaded version did not answer its probe as was recorded",
+        f.probe_failures,
+    );
+    registry.register(
+        "scrub_failures",
+        "Versions that were found damaged when read again in the background",
+        f.scrub_failures,
+    );
+    registry.register(
         "requests_shed",
         "Requests refused because the server had as much to do as it may",
         requests_shed.clone(),
@@ -180,6 +216,8 @@ pub(crate) struct ModelMetrics {
     load_failures: Vec<(Reason, Counter)>,
     verification_duration: Histogram,
     verification_failures: Counter,
+    probe_failures: Counter,
+    scrub_failures: Counter,
     requests_shed: Counter,
     serving: Mutex<Option<VersionLabels>>,
 }
@@ -210,6 +248,8 @@ impl ModelMetrics {
             load_failures: by_reason(&families.load_failures, &Reason::OF_LOADS),
             verification_duration: families.verification_duration.get_or_create_owned(&label),
             verification_failures: families.verification_failures.get_or_create_owned(&label),
+            probe_failures: families.probe_failures.get_or_create_owned(&label),
+            scrub_failures: families.scrub_failures.get_or_create_owned(&label),
             requests_shed: requests_shed.clone(),
             serving: Mutex::new(None),
             families: families.clone(),
@@ -223,7 +263,7 @@ impl ModelMetrics {
             (HalfOpen, Closed),
             (Open, Closed),
         ] {
-            let _ = metrics.transition(Transition { from, to });
+            let _ = metrics.transition(from, to);
         }
         metrics
     }
@@ -245,9 +285,9 @@ impl ModelMetrics {
         self.prediction_duration.observe(time.as_secs_f64());
     }
 
-    pub(crate) fn breaker_changed(&self, transition: Transition) {
-        self.transition(transition).inc();
-        self.breaker_is(transition.to);
+    pub(crate) fn breaker_changed(&self, from: BreakerState, to: BreakerState) {
+        self.transition(from, to).inc();
+        self.breaker_is(to);
     }
 
     pub(crate) fn load_took(&self, time: Duration) {
@@ -264,6 +304,14 @@ impl ModelMetrics {
 
     pub(crate) fn verification_failed(&self) {
         self.verification_failures.inc();
+    }
+
+    pub(crate) fn probe_failed(&self) {
+        self.probe_failures.inc();
+    }
+
+    pub(crate) fn scrub_failed(&self) {
+        self.scrub_failures.inc();
     }
 
     /// The series of the version before is removed: it would otherwise say 1 for ever.
@@ -296,7 +344,7 @@ impl ModelMetrics {
         }
     }
 
-    fn transition(&self, Transition { from, to }: Transition) -> Counter {
+    fn transition(&self, from: BreakerState, to: BreakerState) -> Counter {
         let labels = TransitionLabels {
             model: self.model.clone(),
             from: from.as_str(),

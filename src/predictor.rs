@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::breaker::Breaker;
 use crate::brief::brief;
-use crate::executor::{Executor, JobError, JobKind, execute};
+use crate::executor::{Executor, JobError, JobKind, Overloaded, execute};
 use crate::metrics::ModelMetrics;
 use crate::runtime::{RunError, run};
 use crate::status::{Loaded, State};
@@ -16,7 +16,7 @@ use crate::stopwatch::Stopwatch;
 use crate::{BreakerSnapshot, ModelName, ModelStatus, Reason, Tensor, Version, VersionStatus};
 
 /// How long a client should wait that came when the server had too much to do.
-const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
+pub(crate) const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
 
 /// Answers for one model.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(crate) struct Predictor {
     pub(crate) metrics: Arc<ModelMetrics>,
     pub(crate) executor: Arc<dyn Executor>,
     pub(crate) deadline: Duration,
+    /// Nothing answers because that was asked for.
+    pub(crate) unloaded: bool,
 }
 
 /// Why a request has no answer, in all that is told of it: the status, the body, the metric, the log.
@@ -48,13 +50,43 @@ impl Predictor {
         Arc::clone(&self.state.borrow().status)
     }
 
+    /// Whether it has been looked at, and there never was a version.
+    pub(crate) fn is_vacant(&self) -> bool {
+        let state = self.state.borrow();
+        state.vacant && state.status.attempts > 0
+    }
+
+    /// The versions that answer, the oldest first.
+    pub(crate) fn versions(&self) -> Vec<Version> {
+        let state = self.state.borrow();
+        let first = state.loaded.iter().map(|loaded| loaded.version());
+        let mut versions: Vec<Version> = first.chain(state.others.keys().copied()).collect();
+        versions.sort();
+        versions
+    }
+
     pub(crate) fn breaker(&self) -> BreakerSnapshot {
         self.breaker.snapshot()
     }
 
     /// What answers for `version`, or for the newest good one if none is asked for.
     pub(crate) fn serving(&self, version: Option<Version>) -> Result<Serving, Failure> {
-        let State { loaded, status } = self.state.borrow().clone();
+        if self.unloaded {
+            let detail = "the model was unloaded on request, and answers when it is loaded again";
+            return Err(Failure::new(Reason::ModelUnloaded, detail));
+        }
+        let State {
+            loaded,
+            mut others,
+            status,
+            ..
+        } = self.state.borrow().clone();
+        if let Some(loaded) = version.and_then(|version| others.remove(&version)) {
+            return Ok(Serving {
+                loaded,
+                degraded: None,
+            });
+        }
         match (loaded, version) {
             (Some(loaded), None) => Ok(Serving {
                 loaded,
@@ -69,7 +101,17 @@ impl Predictor {
         }
     }
 
-    /// Runs what answers once, if the breaker admits it.
+    /// Whether a run would be taken now. Asked before a body is read, so that it is not read in vain; what is asked then
+    /// has no claim, since a client that sends slowly could otherwise hold a place without using it.
+    pub(crate) fn has_room(&self) -> Result<(), Failure> {
+        match self.executor.has_room(JobKind::Inference) {
+            true => Ok(()),
+            false => Err(JobError::Overloaded(Overloaded).into_failure()),
+        }
+    }
+
+    /// Runs what answers once, if the breaker admits it. `memory` is what the inputs take, and is held for as long as
+    /// the run has them, however long anybody waits for it.
     ///
     /// # Cancel safety
     ///
@@ -78,16 +120,20 @@ impl Predictor {
         &self,
         loaded: &Arc<Loaded>,
         inputs: Vec<Tensor>,
+        memory: impl Send + 'static,
     ) -> Result<Vec<Tensor>, Failure> {
         let permit = self.breaker.admit().map_err(|rejected| Failure {
             reason: Reason::CircuitOpen,
-            detail: "the model has failed too often; its circuit breaker lets no request through for now".to_owned(),
+            detail: rejected.to_string(),
             retry_after: Some(rejected.retry_after),
         })?;
         let stopwatch = Stopwatch::start();
         let work = {
             let loaded = Arc::clone(loaded);
-            move || run(&*loaded.session, inputs)
+            move || {
+                let _memory = memory;
+                run(&*loaded.session, inputs)
+            }
         };
         let job = execute(&*self.executor, JobKind::Inference, Some(&self.model), work);
         let outcome = timeout(self.deadline, job).await;
@@ -99,20 +145,16 @@ impl Predictor {
                 self.metrics.prediction_took(took);
                 return Ok(outputs);
             }
-            Ok(Err(JobError::Overloaded(overloaded))) => {
+            Ok(Err(overloaded @ JobError::Overloaded(_))) => {
                 permit.cancel();
-                return Err(Failure {
-                    reason: Reason::Overloaded,
-                    detail: overloaded.to_string(),
-                    retry_after: Some(OVERLOAD_RETRY),
-                });
+                return Err(overloaded.into_failure());
             }
             Ok(Ok(Err(refused @ RunError::Refused { .. }))) => {
                 permit.cancel();
                 return Err(Failure::new(Reason::InvalidRequest, refused.to_string()));
             }
             Ok(Ok(Err(error))) => Failure::new(Reason::InferenceFailed, error.to_string()),
-            Ok(Err(error)) => Failure::new(Reason::InferenceFailed, error.to_string()),
+            Ok(Err(error)) => error.into_failure(),
             Err(_) => Failure::new(
                 Reason::DeadlineExceeded,
                 format!("the model did not answer within {:?}", self.deadline),
@@ -128,6 +170,19 @@ impl Predictor {
         Account {
             predictor: self,
             settled: false,
+        }
+    }
+}
+
+impl JobError {
+    /// What a request is told whose work was not done.
+    pub(crate) fn into_failure(self) -> Failure {
+        match self {
+            Self::Overloaded(_) => Failure {
+                retry_after: Some(OVERLOAD_RETRY),
+                ..Failure::new(Reason::Overloaded, self)
+            },
+            Self::Panicked(_) | Self::Dropped => Failure::new(Reason::InferenceFailed, self),
         }
     }
 }

@@ -11,6 +11,10 @@ pub enum Reason {
     NotFound,
     /// The path exists, the method does not.
     MethodNotAllowed,
+    /// Loading and unloading are off, since the server has no token for them.
+    AdminDisabled,
+    /// The token that loading and unloading need is missing or wrong.
+    Unauthorized,
     /// No model of that name.
     UnknownModel,
     /// The model has no such version.
@@ -27,6 +31,8 @@ pub enum Reason {
     UnsupportedEncoding,
     /// No version has been tried yet.
     ModelLoading,
+    /// The model was unloaded on request, and has not been loaded since.
+    ModelUnloaded,
     /// No version, or a file that its manifest lists is not there.
     ModelMissing,
     /// The bytes are not what the manifest promises, or the manifest cannot be believed.
@@ -51,7 +57,7 @@ pub enum Reason {
 
 impl Reason {
     /// What a request to a known model can fail with: the values of `reason` in `prediction_failure_total`.
-    pub const OF_PREDICTIONS: [Self; 17] = [
+    pub const OF_PREDICTIONS: [Self; 18] = [
         Self::UnknownVersion,
         Self::VersionNotLoaded,
         Self::InvalidRequest,
@@ -59,6 +65,7 @@ impl Reason {
         Self::RequestTimeout,
         Self::UnsupportedEncoding,
         Self::ModelLoading,
+        Self::ModelUnloaded,
         Self::ModelMissing,
         Self::ModelCorrupt,
         Self::Unverified,
@@ -85,6 +92,8 @@ impl Reason {
         match self {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::AdminDisabled => "admin_disabled",
+            Self::Unauthorized => "unauthorized",
             Self::UnknownModel => "unknown_model",
             Self::UnknownVersion => "unknown_version",
             Self::VersionNotLoaded => "version_not_loaded",
@@ -93,6 +102,7 @@ impl Reason {
             Self::RequestTimeout => "request_timeout",
             Self::UnsupportedEncoding => "unsupported_encoding",
             Self::ModelLoading => "model_loading",
+            Self::ModelUnloaded => "model_unloaded",
             Self::ModelMissing => "model_missing",
             Self::ModelCorrupt => "model_corrupt",
             Self::Unverified => "unverified",

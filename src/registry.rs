@@ -7,18 +7,21 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::breaker::{Breaker, Transition};
+use crate::backoff::seed_for;
+use crate::breaker::Breaker;
 use crate::executor::{Executor, JobKind, execute};
 use crate::loader::{Loader, ReloadRequest};
 use crate::metrics::ModelMetrics;
 use crate::predictor::{Failure, Predictor};
+use crate::scrub::Scrubber;
 use crate::status::State;
 use crate::store::{Listing, Mistake};
 use crate::{
-    BreakerSnapshot, BreakerState, Config, Metrics, ModelName, ModelStatus, Reason, Runtime, Store,
+    BreakerEvent, BreakerHandle, BreakerSnapshot, BreakerState, Config, Metrics, ModelName,
+    ModelStatus, Reason, Runtime, Store, Vetting,
 };
 
 /// All models of a server: what a program that embeds it can ask and wait for.
@@ -34,18 +37,21 @@ pub struct Registry {
 struct Inner {
     store: Store,
     runtime: Arc<dyn Runtime>,
+    vetting: Arc<Vetting>,
     executor: Arc<dyn Executor>,
     metrics: Arc<Metrics>,
     config: Config,
     models: RwLock<BTreeMap<ModelName, Model>>,
     mistakes: Mutex<Vec<Mistake>>,
     tasks: Mutex<JoinSet<()>>,
+    loads: Arc<Semaphore>,
 }
 
 #[derive(Clone)]
 struct Model {
     predictor: Arc<Predictor>,
-    reload: mpsc::UnboundedSender<ReloadRequest>,
+    /// To the loader, which ends when this is gone; none when the model is unloaded.
+    reload: Option<mpsc::UnboundedSender<ReloadRequest>>,
 }
 
 /// No model of that name is registered.
@@ -96,19 +102,23 @@ impl Registry {
     pub(crate) fn new(
         store: Store,
         runtime: Arc<dyn Runtime>,
+        vetting: Arc<Vetting>,
         executor: Arc<dyn Executor>,
         metrics: Arc<Metrics>,
         config: Config,
     ) -> Self {
+        let loads = Arc::new(Semaphore::new(config.reload.parallel));
         let inner = Inner {
             store,
             runtime,
+            vetting,
             executor,
             metrics,
             config,
             models: RwLock::default(),
             mistakes: Mutex::default(),
             tasks: Mutex::default(),
+            loads,
         };
         Self {
             inner: Arc::new(inner),
@@ -141,6 +151,16 @@ impl Registry {
         Ok(self.find(model)?.predictor.breaker())
     }
 
+    /// The circuit breaker of a model, to listen to and to overrule.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownModel`].
+    pub fn breaker_handle(&self, model: &str) -> Result<BreakerHandle, UnknownModel> {
+        let predictor = self.find(model)?.predictor;
+        Ok(BreakerHandle::new(Arc::clone(&predictor.breaker)))
+    }
+
     /// The status of a model, to wait for news of it.
     ///
     /// # Errors
@@ -167,9 +187,88 @@ impl Registry {
         let model = self.find(model)?;
         let (request, done) = oneshot::channel();
         // Both fail only when the loader has been stopped; then the last status is all there is.
-        let _ = model.reload.send(request);
-        let _ = done.await;
+        if let Some(reload) = &model.reload {
+            let _ = reload.send(request);
+            let _ = done.await;
+        }
         Ok((*model.predictor.status()).clone())
+    }
+
+    /// Unloads a model: it answers no more, its memory is free when the requests under way are answered, and nothing on
+    /// disk brings it back until a server is asked to load it. Nothing on disk changes. A model that is unloaded keeps no server from being ready.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownModel`].
+    pub fn unload(&self, model: &str) -> Result<(), UnknownModel> {
+        let mut models = self
+            .inner
+            .models
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let Some(model) = models.get_mut(model) else {
+            return Err(UnknownModel {
+                name: model.to_owned(),
+            });
+        };
+        // The loader keeps what answers alive, and ends with the sender. One that is loading just now ends after that;
+        // what it publishes then goes to a channel that nobody reads.
+        if model.reload.take().is_some() {
+            let before = &model.predictor;
+            let mut status = (*before.status()).clone();
+            status.serving = None;
+            status.degraded = None;
+            status.next_attempt = None;
+            let state = State {
+                loaded: None,
+                others: std::collections::BTreeMap::new(),
+                vacant: false,
+                status: Arc::new(status),
+            };
+            model.predictor = Arc::new(Predictor {
+                model: before.model.clone(),
+                state: watch::channel(state).1,
+                breaker: Arc::clone(&before.breaker),
+                metrics: Arc::clone(&before.metrics),
+                executor: Arc::clone(&before.executor),
+                deadline: before.deadline,
+                unloaded: true,
+            });
+            tracing::info!(model = %model.predictor.model, "model unloaded");
+        }
+        Ok(())
+    }
+
+    /// Loads a model that was unloaded, or is new; otherwise the same as [`reload`](Self::reload). Gives what answers now.
+    pub(crate) async fn load(&self, model: &str) -> Result<Arc<Predictor>, UnknownModel> {
+        if let Ok(found) = self.find(model)
+            && found.predictor.unloaded
+        {
+            let name = found.predictor.model.clone();
+            {
+                let mut models = self
+                    .inner
+                    .models
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner);
+                // Another request may have been faster.
+                if models
+                    .get(&name)
+                    .is_some_and(|model| model.predictor.unloaded)
+                {
+                    models.remove(&name);
+                }
+            }
+            self.register(name);
+        }
+        self.reload(model).await?;
+        self.predictor(model)
+    }
+
+    /// All models.
+    pub(crate) fn predictors(&self) -> Vec<Arc<Predictor>> {
+        let all = self.all().into_iter();
+        all.map(|Model { predictor, .. }| predictor).collect()
     }
 
     /// Waits until every registered model has been tried once, whatever came of it.
@@ -215,6 +314,19 @@ impl Registry {
             }
         };
         self.spawn(discovery);
+        let scrubber = Scrubber {
+            store: self.inner.store.clone(),
+            executor: Arc::clone(&self.inner.executor),
+            metrics: Arc::clone(&self.inner.metrics),
+            config: self.inner.config.scrub.clone(),
+        };
+        let registry = self.clone();
+        self.spawn(scrubber.run(move || {
+            let of_model = |Model { predictor, .. }: Model| {
+                (predictor.model.clone(), Arc::clone(&predictor.metrics))
+            };
+            registry.all().into_iter().map(of_model).collect()
+        }));
         Ok(())
     }
 
@@ -231,9 +343,17 @@ impl Registry {
         Ok(self.find(model)?.predictor)
     }
 
-    /// Whether every model answers; otherwise why the first of those that do not does not.
+    /// Whether every model answers; otherwise why the first of those that do not does not. A folder in which there never
+    /// was a version keeps nobody waiting.
     pub(crate) fn readiness(&self) -> Result<(), (ModelName, Failure)> {
-        for model in self.all() {
+        let loaded = self
+            .all()
+            .into_iter()
+            .filter(|model| !model.predictor.unloaded);
+        for model in loaded {
+            if model.predictor.is_vacant() {
+                continue;
+            }
             model
                 .predictor
                 .serving(None)
@@ -277,6 +397,8 @@ impl Registry {
         let status = Arc::new(ModelStatus::loading(name.clone()));
         let (sender, state) = watch::channel(State {
             loaded: None,
+            others: BTreeMap::new(),
+            vacant: true,
             status,
         });
         let (reload, requests) = mpsc::unbounded_channel();
@@ -284,12 +406,21 @@ impl Registry {
             model: name.clone(),
             store: inner.store.clone(),
             runtime: Arc::clone(&inner.runtime),
+            vetting: Arc::clone(&inner.vetting),
             executor: Arc::clone(&inner.executor),
             breaker: Arc::clone(&breaker),
             metrics: Arc::clone(&metrics),
             state: sender,
+            loads: Arc::clone(&inner.loads),
             requests,
             config: inner.config.reload.clone(),
+            policy: inner
+                .config
+                .versions
+                .get(&name)
+                .cloned()
+                .unwrap_or_default(),
+            deadline: inner.config.deadline,
         };
         let executor = Arc::clone(&inner.executor);
         let predictor = Predictor {
@@ -299,10 +430,11 @@ impl Registry {
             metrics,
             executor,
             deadline: inner.config.deadline,
+            unloaded: false,
         };
         place.insert(Model {
             predictor: Arc::new(predictor),
-            reload,
+            reload: Some(reload),
         });
         self.spawn(loader.run());
     }
@@ -339,10 +471,11 @@ impl Registry {
 
 fn new_breaker(config: &Config, model: &ModelName, metrics: &Arc<ModelMetrics>) -> Breaker {
     let (model, metrics) = (model.clone(), Arc::clone(metrics));
-    Breaker::new(config.breaker.clone(), move |transition: Transition| {
-        metrics.breaker_changed(transition);
-        let Transition { from, to } = transition;
-        if to == BreakerState::Open {
+    let seed = seed_for(model.as_str(), config.breaker.seed);
+    Breaker::new(config.breaker.clone(), seed, move |event: &BreakerEvent| {
+        let BreakerEvent { from, to, .. } = *event;
+        metrics.breaker_changed(from, to);
+        if matches!(to, BreakerState::Open | BreakerState::ForcedOpen) {
             tracing::warn!(%model, %from, %to, reason = %Reason::CircuitOpen, "circuit breaker changed");
         } else {
             tracing::info!(%model, %from, %to, "circuit breaker changed");

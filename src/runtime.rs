@@ -14,8 +14,8 @@ pub use self::onnx::OnnxRuntime;
 pub(crate) use self::tensor::element_count;
 pub use self::tensor::{DataType, Dimension, Tensor, TensorData, TensorSpec};
 use self::warm_up::warm_up;
-use crate::VerifiedVersion;
 use crate::panics::catch;
+use crate::{Probe, ProbeError, VerifiedVersion};
 
 /// Loads models. [`OnnxRuntime`] is the one that comes with the server; another can wrap it or take its place.
 pub trait Runtime: fmt::Debug + Send + Sync + 'static {
@@ -72,6 +72,9 @@ pub enum RuntimeError {
     /// The model failed its first pass, on inputs made up for it.
     #[error("the warm-up failed: {0}")]
     WarmUp(#[source] RunError),
+    /// The model does not answer its probe as was recorded.
+    #[error("the probe failed: {0}")]
+    Probe(#[source] ProbeError),
 }
 
 /// Why a run gave no answer.
@@ -114,7 +117,7 @@ pub enum RunError {
     },
 }
 
-/// Loads a version and runs it once on made-up inputs, as a server does before it serves it.
+/// Loads a version and runs it once, on its probe or else on made-up inputs, as a server does before it serves it.
 ///
 /// # Errors
 ///
@@ -123,9 +126,21 @@ pub fn try_version(
     runtime: &dyn Runtime,
     version: VerifiedVersion,
 ) -> Result<Box<dyn Session>, RuntimeError> {
+    try_with_probe(runtime, version).map(|(session, _)| session)
+}
+
+/// The same; gives the probe too, so that the session can be probed again.
+pub(crate) fn try_with_probe(
+    runtime: &dyn Runtime,
+    version: VerifiedVersion,
+) -> Result<(Box<dyn Session>, Option<Probe>), RuntimeError> {
+    let probe = version.probe().map_err(RuntimeError::Probe)?;
     let session = load(runtime, version)?;
-    warm_up(&*session)?;
-    Ok(session)
+    match &probe {
+        Some(probe) => probe.run(&*session).map_err(RuntimeError::Probe)?,
+        None => warm_up(&*session)?,
+    }
+    Ok((session, probe))
 }
 
 /// Loads, with panics caught, whatever the runtime.

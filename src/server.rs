@@ -1,5 +1,7 @@
 //! A server: the models of a store, answering on a socket.
 
+mod connection;
+
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -7,17 +9,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
+use crate::http::budget::Budget;
 use crate::http::{self, App};
 use crate::{
     BlockingPool, Config, ConfigError, Executor, Metrics, OnnxRuntime, Registry, Runtime, Store,
+    Vetting,
 };
 
 /// The pause after the operating system could not accept a connection, mostly for want of file descriptors: time for
@@ -52,6 +54,7 @@ pub struct ServerBuilder {
     config: Config,
     executor: Arc<dyn Executor>,
     runtime: Arc<dyn Runtime>,
+    vetting: Vetting,
 }
 
 /// Why a server could not start.
@@ -110,6 +113,12 @@ impl ServerBuilder {
         Self { runtime, ..self }
     }
 
+    /// Where a version is tried before it is swapped in; [`Vetting::in_process`] if nothing is said.
+    #[must_use]
+    pub fn vetting(self, vetting: Vetting) -> Self {
+        Self { vetting, ..self }
+    }
+
     /// Starts the server on `address`; port 0 takes a free one.
     ///
     /// Returns as soon as it answers, which is before its models are loaded: until then they are `model_loading`
@@ -124,6 +133,7 @@ impl ServerBuilder {
     /// Outside of a Tokio runtime with its I/O and time drivers.
     pub async fn bind(self, address: SocketAddr) -> Result<Server, BindError> {
         self.config.check()?;
+        self.vetting.check()?;
         let unlistenable = |source| BindError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(unlistenable)?;
         let local_addr = listener.local_addr().map_err(unlistenable)?;
@@ -132,6 +142,7 @@ impl ServerBuilder {
         let registry = Registry::new(
             store,
             self.runtime,
+            Arc::new(self.vetting),
             self.executor,
             Arc::clone(&metrics),
             self.config.clone(),
@@ -144,10 +155,18 @@ impl ServerBuilder {
             registry: registry.clone(),
             metrics: Arc::clone(&metrics),
             body_limit: self.config.body_limit,
+            budget: Budget::new(self.config.memory_limit),
+            admin_token: self.config.admin_token.clone(),
             deadline: self.config.deadline,
         };
         let (stop, stopped) = watch::channel(false);
-        let accepting = tokio::spawn(accept(listener, http::router(app), stopped));
+        let accepting = Accepting {
+            listener,
+            router: http::router(app),
+            connections: self.config.connections,
+            idle: self.config.idle,
+        };
+        let accepting = tokio::spawn(accepting.run(stopped));
         Ok(Server {
             local_addr,
             registry,
@@ -167,6 +186,7 @@ impl Server {
             config: Config::default(),
             executor: Arc::new(BlockingPool::default()),
             runtime: Arc::new(OnnxRuntime::default()),
+            vetting: Vetting::default(),
         }
     }
 
@@ -213,51 +233,46 @@ impl Drop for Server {
     }
 }
 
-/// Accepts connections until told to stop; then gives those that are open, each of which ends after its request.
-async fn accept(
+/// What it takes to accept connections.
+struct Accepting {
     listener: TcpListener,
     router: axum::Router,
-    mut stopped: watch::Receiver<bool>,
-) -> JoinSet<()> {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            () = told_to_stop(&mut stopped) => return connections,
-            Some(_) = connections.join_next() => {}
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => drop(connections.spawn(serve(stream, router.clone(), stopped.clone()))),
-                Err(error) => {
-                    tracing::warn!(detail = %error, "connection not accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
-        }
-    }
+    /// So many at a time. Others wait with the operating system, which refuses them when it has too many: a thousand
+    /// connections that are answered with an error cost as much as a thousand that are served.
+    connections: usize,
+    idle: Duration,
 }
 
-async fn serve(stream: TcpStream, router: axum::Router, mut stopped: watch::Receiver<bool>) {
-    // Answers are written whole: waiting for more to send would only delay them. Without it they come later, no worse.
-    let _ = stream.set_nodelay(true);
-    let service = TowerToHyperService::new(router);
-    let mut connection = hyper::server::conn::http1::Builder::new();
-    let connection = connection
-        .timer(TokioTimer::new())
-        .header_read_timeout(None)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => Some(ended),
-        () = told_to_stop(&mut stopped) => None,
-    };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+impl Accepting {
+    /// Accepts connections until told to stop; then gives those that are open, each of which ends after its request.
+    async fn run(self, mut stopped: watch::Receiver<bool>) -> JoinSet<()> {
+        let mut connections = JoinSet::new();
+        let mut was_full = false;
+        loop {
+            let full = connections.len() >= self.connections;
+            if full && !was_full {
+                // Once: how often it happens is up to clients, and so would be the length of the log.
+                tracing::warn!(
+                    connections = self.connections,
+                    "as many connections as there may be"
+                );
+                was_full = true;
+            }
+            tokio::select! {
+                () = told_to_stop(&mut stopped) => return connections,
+                Some(_) = connections.join_next() => {}
+                accepted = self.listener.accept(), if !full => match accepted {
+                    Ok((stream, _)) => {
+                        let router = self.router.clone();
+                        connections.spawn(connection::serve(stream, router, self.idle, stopped.clone()));
+                    }
+                    Err(error) => {
+                        tracing::warn!(detail = %error, "connection not accepted");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(detail = %error, "connection ended");
     }
 }
 

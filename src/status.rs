@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::manifest::Manifest;
-use crate::{Digest, ModelName, Reason, Session, Version};
+use crate::{Digest, ModelName, Probe, Reason, Session, Version};
 
 /// How a model is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct ModelStatus {
     pub degraded: Option<Reason>,
     /// The versions on disk as the last attempt found them.
     pub versions: BTreeMap<Version, VersionStatus>,
+    /// Why the model's folder could not be looked at the last time; none when it could.
+    pub unreadable: Option<String>,
     /// Attempts to load that have ended. 0 means that the model is still loading for the first time.
     pub attempts: u64,
     /// When the next attempt is made if nothing changes on disk; none when there is nothing to mend.
@@ -34,8 +36,15 @@ pub struct ModelStatus {
 pub enum VersionStatus {
     /// It answers, and its files were good when last read.
     Serving,
-    /// It has not been looked into, since a newer one answers.
+    /// It has not been looked into, since a newer one answers, or it is left out by the model's
+    /// [`VersionPolicy`](crate::VersionPolicy).
     Standby,
+    /// The operator has withdrawn it ([`Store::quarantine`](crate::Store::quarantine)). If it is the one that answers, it
+    /// does so until another can.
+    Withdrawn {
+        /// What the operator said.
+        detail: String,
+    },
     /// It is not served, or, if it answers from memory, could not be loaded again.
     Refused {
         /// The reason in a word.
@@ -52,6 +61,7 @@ impl ModelStatus {
             serving: None,
             degraded: None,
             versions: BTreeMap::new(),
+            unreadable: None,
             attempts: 0,
             next_attempt: None,
         }
@@ -68,16 +78,26 @@ impl ModelStatus {
                 "no version has been tried yet".to_owned(),
             ));
         }
-        let newest = self.versions.iter().next_back();
-        Some(match newest {
-            Some((version, VersionStatus::Refused { reason, detail })) => {
-                (*reason, format!("version {version}: {detail}"))
+        if let Some(detail) = &self.unreadable {
+            return Some((Reason::ModelUnreadable, detail.clone()));
+        }
+        let refused = |(version, status): (&Version, &VersionStatus)| match status {
+            VersionStatus::Refused { reason, detail } => {
+                Some((*reason, format!("version {version}: {detail}")))
             }
-            _ => (
+            _ => None,
+        };
+        let newest = self.versions.iter().rev().find_map(refused);
+        Some(newest.unwrap_or_else(|| match self.versions.is_empty() {
+            false => (
+                Reason::ModelMissing,
+                "no version may be served: all are withdrawn or left out".to_owned(),
+            ),
+            true => (
                 Reason::ModelMissing,
                 "there is no version on disk".to_owned(),
             ),
-        })
+        }))
     }
 
     /// How long until the next attempt; none when there is nothing to mend.
@@ -91,6 +111,9 @@ impl ModelStatus {
 pub(crate) struct Loaded {
     pub(crate) manifest: Manifest,
     pub(crate) session: Box<dyn Session>,
+    pub(crate) probe: Option<Probe>,
+    /// Whether nobody has promised its bytes.
+    pub(crate) is_unverified: bool,
 }
 
 impl Loaded {
@@ -103,6 +126,10 @@ impl Loaded {
 #[derive(Clone)]
 pub(crate) struct State {
     pub(crate) loaded: Option<Arc<Loaded>>,
+    /// What answers beside it, to requests for just that version.
+    pub(crate) others: BTreeMap<Version, Arc<Loaded>>,
+    /// Whether there never was a version, so that nobody can miss one.
+    pub(crate) vacant: bool,
     pub(crate) status: Arc<ModelStatus>,
 }
 

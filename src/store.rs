@@ -1,4 +1,4 @@
-//! Versions on disk: what there is, opened verified, and published.
+//! Versions on disk: what there is, opened verified, published, held back, removed.
 //!
 //! ```text
 //! models/                 the store
@@ -6,21 +6,30 @@
 //!     1/                  a version
 //!       manifest.json     what it promises
 //!       model.onnx        its files
+//!     1.quarantine.json   why it is held back, if it is
 //!     2/…
 //! ```
 
 mod error;
+mod hidden;
 mod listing;
+mod parallel;
 mod publish;
+mod quarantine;
 mod read;
+mod remove;
+mod scrub;
 mod signature;
+mod unverified;
 
 use std::path::{Path, PathBuf};
 
 pub use self::error::VerifyError;
 pub use self::listing::{Listing, Mistake};
 pub use self::publish::{PublishError, Source, Staged};
+pub use self::quarantine::{Quarantine, QuarantineCause};
 pub use self::read::VerifiedVersion;
+pub(crate) use self::scrub::{Scrubbing, Step};
 pub(crate) use self::signature::{Signature, VersionSignature};
 use crate::{ModelName, Version};
 

@@ -1,7 +1,7 @@
 //! The real server, in the test's process, on a real socket.
 
 use crate::support::{Client, Repository, executor::Watched};
-use clarity::{BlockingPool, Config, ReloadConfig, Server};
+use clarity::{BlockingPool, BreakerConfig, Config, ReloadConfig, Server};
 use clarity_chaos::{Context, Result};
 use std::sync::Arc;
 use tokio::task::JoinHandle;
@@ -16,8 +16,21 @@ pub(crate) struct Served {
 impl Served {
     /// Serves the repository with everything on the test's own thread, in virtual time; every model has been tried once.
     pub(crate) async fn start(cx: &Context, repository: &Repository) -> Result<Self> {
+        Self::start_with_breaker(cx, repository, BreakerConfig::default()).await
+    }
+
+    /// The same with circuit breakers that are not the default ones.
+    pub(crate) async fn start_with_breaker(
+        cx: &Context,
+        repository: &Repository,
+        breaker: BreakerConfig,
+    ) -> Result<Self> {
         let executor = Arc::new(Watched::new());
-        let builder = Server::builder(repository.root()).config(config(cx));
+        let config = Config {
+            breaker,
+            ..config(cx)
+        };
+        let builder = Server::builder(repository.root()).config(config);
         Self::bind(builder.shared_executor(executor.clone()), executor).await
     }
 

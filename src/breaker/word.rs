@@ -1,20 +1,21 @@
-//! State, count of failures and generation of a breaker in one word.
+//! State, count and generation of a breaker in one word.
 
-use super::BreakerState;
+use super::state::BreakerState;
 
-/// 40 bits of generation, 22 bits of failures in a row, 2 bits of state.
+/// 40 bits of generation, 21 bits of count, 3 bits of state.
 ///
-/// A generation ends with a change of state or a reset; at a thousand a second 40 bits last 34 years.
+/// A generation ends with a change of state or a reset; at a thousand a second 40 bits last 34 years. What the count is
+/// of, the policy says ([`Counting`](super::counting::Counting)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Word(u64);
 
-const STATE_BITS: u32 = 2;
-const FAILURE_BITS: u32 = 22;
+const STATE_BITS: u32 = 3;
+const COUNT_BITS: u32 = 21;
 const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
-const FAILURE_MASK: u64 = (1 << FAILURE_BITS) - 1;
+const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 
 impl Word {
-    /// Closed, without a failure, in generation 0.
+    /// Closed, having counted nothing, in generation 0.
     pub(super) const FIRST: Self = Self(0);
 
     pub(super) const fn from_bits(bits: u64) -> Self {
@@ -29,33 +30,34 @@ impl Word {
         match self.0 & STATE_MASK {
             0 => BreakerState::Closed,
             1 => BreakerState::Open,
-            _ => BreakerState::HalfOpen,
+            2 => BreakerState::HalfOpen,
+            3 => BreakerState::ForcedOpen,
+            _ => BreakerState::Disabled,
         }
     }
 
-    pub(super) const fn failures(self) -> u32 {
-        ((self.0 >> STATE_BITS) & FAILURE_MASK) as u32
+    pub(super) const fn count(self) -> u32 {
+        ((self.0 >> STATE_BITS) & COUNT_MASK) as u32
     }
 
     pub(super) const fn generation(self) -> u64 {
-        self.0 >> (STATE_BITS + FAILURE_BITS)
+        self.0 >> (STATE_BITS + COUNT_BITS)
     }
 
-    /// The same with another count, which the configuration keeps below 2^22.
-    pub(super) const fn with_failures(self, failures: u32) -> Self {
-        Self(
-            (self.0 & !(FAILURE_MASK << STATE_BITS))
-                | ((failures as u64 & FAILURE_MASK) << STATE_BITS),
-        )
+    /// The same with another count, which the configuration keeps below 2^21.
+    pub(super) const fn with_count(self, count: u32) -> Self {
+        Self((self.0 & !(COUNT_MASK << STATE_BITS)) | ((count as u64 & COUNT_MASK) << STATE_BITS))
     }
 
     /// The first word of the next generation.
     pub(super) const fn next_generation(self, state: BreakerState) -> Self {
-        let generation = self.generation().wrapping_add(1) << (STATE_BITS + FAILURE_BITS);
+        let generation = self.generation().wrapping_add(1) << (STATE_BITS + COUNT_BITS);
         let state = match state {
             BreakerState::Closed => 0,
             BreakerState::Open => 1,
             BreakerState::HalfOpen => 2,
+            BreakerState::ForcedOpen => 3,
+            BreakerState::Disabled => 4,
         };
         Self(generation | state)
     }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clarity::{FilePath, Manifest, ModelName, OnnxRuntime, Source, try_version};
+use clarity::{FilePath, Manifest, ModelName, OnnxRuntime, Probe, Source, Staged, try_version};
 
+use super::vetting::VettingArgs;
 use super::{Models, Outcome, print, print_json};
 
 /// What the entry of a published version is called, as existing repositories of models have it.
@@ -28,6 +29,13 @@ pub(super) struct Add {
     files: Vec<PathBuf>,
     #[command(flatten)]
     models: Models,
+    #[command(flatten)]
+    vetting: VettingArgs,
+    /// A request for a prediction as JSON, as a client would send it. The model's answer is recorded beside it, and from
+    /// then on the version is only served where it answers the same. The file may also hold the right `outputs`, and
+    /// the `tolerance` {"relative": …, "absolute": …} within which another answer is the same
+    #[arg(long, value_name = "FILE", conflicts_with = "no_check")]
+    probe: Option<PathBuf>,
     /// Publish without loading it first
     #[arg(long)]
     no_check: bool,
@@ -40,10 +48,15 @@ impl Add {
     pub(super) fn run(&self) -> Outcome {
         let files = self.sources()?;
         let entry = ENTRY.parse()?;
-        let staged = self.models.store().stage(&self.name, &entry, &files)?;
+        let mut staged = self.models.store().stage(&self.name, &entry, &files)?;
+        if let Some(probe) = &self.probe {
+            self.record(probe, &mut staged)
+                .map_err(|error| format!("{}: {error}", probe.display()))?;
+        }
         let verified = staged.open()?;
         if !self.no_check {
-            try_version(&OnnxRuntime::new(), verified)
+            self.vetting
+                .try_out(verified)
                 .map_err(|error| format!("{} is not published: {error}", self.name))?;
         }
         let manifest = staged.publish()?;
@@ -53,6 +66,15 @@ impl Add {
             print(format_args!("{}", told(&manifest)))?;
         }
         Ok(true)
+    }
+
+    /// Records what the model answers to `probe`, once it is known that it can be run without harm.
+    fn record(&self, probe: &Path, staged: &mut Staged) -> Result<(), Box<dyn std::error::Error>> {
+        let probe = Probe::parse(&std::fs::read(probe)?)?;
+        self.vetting.try_out(staged.open()?)?;
+        let session = try_version(&OnnxRuntime::new(), staged.open()?)?;
+        staged.add_probe(&probe.record(&*session)?)?;
+        Ok(())
     }
 
     /// The files by the paths that they will have.

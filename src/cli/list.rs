@@ -1,7 +1,7 @@
 //! `clarity list`
 
 use clap::Args;
-use clarity::{Manifest, ModelName, Store, VerifyError, Version};
+use clarity::{Manifest, ModelName, Quarantine, Store, VerifyError, Version};
 use serde_json::{Value, json};
 
 use super::table::Table;
@@ -23,15 +23,23 @@ struct Row {
     model: ModelName,
     version: Version,
     manifest: Result<Manifest, VerifyError>,
+    quarantine: Option<Quarantine>,
 }
 
 impl List {
     pub(super) fn run(&self) -> Outcome {
         let store = self.models.store();
         let mut rows = Vec::new();
+        let mut all_readable = true;
         for model in models(&store, None)? {
-            for version in versions(&store, &model)? {
+            let versions = versions(&store, &model).unwrap_or_else(|error| {
+                eprintln!("error: {error}");
+                all_readable = false;
+                Vec::new()
+            });
+            for version in versions {
                 rows.push(Row {
+                    quarantine: store.quarantined(&model, version),
                     manifest: store.manifest(&model, version),
                     version,
                     model: model.clone(),
@@ -41,19 +49,28 @@ impl List {
         if self.json {
             print_json(&rows.iter().map(Row::to_json).collect::<Vec<_>>())?;
         } else {
-            let mut table =
-                Table::new(["MODEL", "VERSION", "FILES", "BYTES", "PUBLISHED", "SHA-256"]);
+            let mut table = Table::new([
+                "MODEL",
+                "VERSION",
+                "FILES",
+                "BYTES",
+                "PUBLISHED",
+                "HELD BACK",
+                "SHA-256",
+            ]);
             rows.iter().for_each(|row| table.row(row.to_cells()));
             print(table)?;
         }
-        Ok(true)
+        Ok(all_readable)
     }
 }
 
 impl Row {
-    fn to_cells(&self) -> [String; 6] {
+    fn to_cells(&self) -> [String; 7] {
         let [model, version] = [self.model.to_string(), self.version.to_string()];
         let none = String::new;
+        let held = self.quarantine.as_ref();
+        let held = held.map_or_else(none, |held| held.cause().as_str().to_owned());
         match &self.manifest {
             Ok(manifest) => {
                 let [files, bytes] = [
@@ -66,6 +83,7 @@ impl Row {
                     files,
                     bytes,
                     manifest.created_at().to_owned(),
+                    held,
                     manifest.digest().to_string(),
                 ]
             }
@@ -75,6 +93,7 @@ impl Row {
                 none(),
                 none(),
                 none(),
+                held,
                 format!("{}: {error}", error.reason()),
             ],
         }
@@ -85,6 +104,7 @@ impl Row {
             model,
             version,
             manifest,
+            quarantine,
         } = self;
         match manifest {
             Ok(manifest) => json!({
@@ -94,12 +114,14 @@ impl Row {
                 "bytes": bytes(manifest),
                 "created_at": manifest.created_at(),
                 "sha256": manifest.digest(),
+                "quarantine": quarantine,
             }),
             Err(error) => json!({
                 "model": model,
                 "version": version,
                 "reason": error.reason().as_str(),
                 "detail": error.to_string(),
+                "quarantine": quarantine,
             }),
         }
     }
@@ -107,6 +129,14 @@ impl Row {
 
 fn bytes(manifest: &Manifest) -> u64 {
     manifest.files().values().map(|file| file.size).sum()
+}
+
+/// There must be such a version, good or not.
+pub(super) fn known(store: &Store, model: &ModelName, version: Version) -> Result<(), String> {
+    match versions(store, model)?.contains(&version) {
+        true => Ok(()),
+        false => Err(format!("{model} has no version {version}")),
+    }
 }
 
 /// The models of a store, or the one that was asked for. Mistakes are told to whoever looks on.

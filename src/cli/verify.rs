@@ -1,7 +1,7 @@
 //! `clarity verify`
 
 use clap::Args;
-use clarity::{ModelName, Store, VerifyError, Version};
+use clarity::{ModelName, Reason, Store, VerifyError, Version};
 use serde_json::{Value, json};
 
 use super::table::Table;
@@ -9,7 +9,8 @@ use super::{Models, Outcome, print, print_json};
 
 /// Read every byte of every version again and compare it with the manifest
 ///
-/// Nothing is changed. Exits with 1 when a version is not what its manifest promises, or has none.
+/// Nothing is changed. Exits with 1 when a version is not what its manifest promises, when one has none, and when a model
+/// has no version or cannot be looked into.
 #[derive(Args, Debug)]
 pub(super) struct Verify {
     /// Only this model
@@ -23,8 +24,17 @@ pub(super) struct Verify {
 
 struct Finding {
     model: ModelName,
-    version: Version,
-    error: Option<VerifyError>,
+    /// None when it is about the whole model.
+    version: Option<Version>,
+    fault: Option<Fault>,
+}
+
+/// What is wrong, in the words of whoever found it.
+struct Fault {
+    reason: Reason,
+    file: Option<String>,
+    expected_and_found: Option<(String, String)>,
+    detail: String,
 }
 
 impl Verify {
@@ -39,62 +49,81 @@ impl Verify {
                 .for_each(|finding| table.row(finding.to_row()));
             print(table)?;
         }
-        Ok(findings.iter().all(|finding| finding.error.is_none()))
+        Ok(findings.iter().all(|finding| finding.fault.is_none()))
     }
 
+    /// One for each version, and one for each model that has none or cannot be looked into: a folder that cannot be read
+    /// must not hide those that come after it.
     fn findings(&self, store: &Store) -> Result<Vec<Finding>, Box<dyn std::error::Error>> {
         let mut findings = Vec::new();
         for model in super::list::models(store, self.name.as_ref())? {
-            for version in super::list::versions(store, &model)? {
-                let error = store.open(&model, version).err();
-                findings.push(Finding {
+            let of_model = |reason, detail| Finding {
+                model: model.clone(),
+                version: None,
+                fault: Some(Fault {
+                    reason,
+                    file: None,
+                    expected_and_found: None,
+                    detail,
+                }),
+            };
+            match super::list::versions(store, &model) {
+                Err(error) => findings.push(of_model(Reason::ModelUnreadable, error)),
+                Ok(versions) if versions.is_empty() => {
+                    let detail = "the model has no version".to_owned();
+                    findings.push(of_model(Reason::ModelMissing, detail));
+                }
+                Ok(versions) => findings.extend(versions.into_iter().map(|version| Finding {
                     model: model.clone(),
-                    version,
-                    error,
-                });
+                    version: Some(version),
+                    fault: store.open(&model, version).err().map(Fault::from),
+                })),
             }
         }
         Ok(findings)
     }
 }
 
+impl From<VerifyError> for Fault {
+    fn from(error: VerifyError) -> Self {
+        Self {
+            reason: error.reason(),
+            file: error.file().map(str::to_owned),
+            expected_and_found: error.expected_and_found(),
+            detail: error.to_string(),
+        }
+    }
+}
+
 impl Finding {
     fn to_row(&self) -> [String; 4] {
-        let result = self
-            .error
-            .as_ref()
-            .map_or("ok", |error| error.reason().as_str());
-        let detail = self
-            .error
-            .as_ref()
-            .map_or_else(String::new, ToString::to_string);
+        let (result, detail) = match &self.fault {
+            None => ("ok", ""),
+            Some(fault) => (fault.reason.as_str(), &*fault.detail),
+        };
         [
             self.model.to_string(),
-            self.version.to_string(),
+            self.version
+                .map_or_else(String::new, |version| version.to_string()),
             result.to_owned(),
-            detail,
+            detail.to_owned(),
         ]
     }
 
     fn to_json(&self) -> Value {
-        let Self {
-            model,
-            version,
-            error,
-        } = self;
-        let (expected, found) = error
-            .as_ref()
-            .and_then(VerifyError::expected_and_found)
+        let fault = self.fault.as_ref();
+        let (expected, found) = fault
+            .and_then(|fault| fault.expected_and_found.clone())
             .unzip();
         json!({
-            "model": model,
-            "version": version,
-            "ok": error.is_none(),
-            "reason": error.as_ref().map(|error| error.reason().as_str()),
-            "file": error.as_ref().and_then(VerifyError::file),
+            "model": self.model,
+            "version": self.version,
+            "ok": fault.is_none(),
+            "reason": fault.map(|fault| fault.reason.as_str()),
+            "file": fault.and_then(|fault| fault.file.as_deref()),
             "expected": expected,
             "found": found,
-            "detail": error.as_ref().map(ToString::to_string),
+            "detail": fault.map(|fault| &fault.detail),
         })
     }
 }

@@ -1,24 +1,27 @@
 //! A request for a prediction, from its first byte to its answer.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, Request};
 use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::{Body as _, Bytes};
-use tokio::time::timeout;
 
 use super::App;
-use super::output::encode;
+use super::binary::json_length;
+use super::body::read;
+use super::output::Answer;
 use super::problem::Problem;
 use super::request::InferRequest;
 use super::target::Target;
+use crate::executor::{Executor, JobKind, execute};
 use crate::predictor::{Failure, Predictor};
-use crate::{Reason, Version};
+use crate::{ModelName, Reason, Version};
 
-/// The header that announces the protocol's binary tensor extension.
-const BINARY_HEADER: &str = "inference-header-content-length";
+/// From so many bytes on, bodies are read and written where work that blocks is done: JSON is parsed at some 100 MB/s,
+/// so that less does not hold a thread up that others wait for.
+const LARGE: usize = 64 << 10;
 
 pub(super) async fn infer(
     State(app): State<App>,
@@ -28,9 +31,9 @@ pub(super) async fn infer(
     let Target { predictor, version } = target;
     let account = predictor.account();
     match answer(&app, &predictor, version, request).await {
-        Ok(body) => {
+        Ok(answer) => {
             account.answered();
-            ([(CONTENT_TYPE, "application/json")], body).into_response()
+            answer.into_response()
         }
         Err(failure) => {
             account.failed(&failure);
@@ -46,68 +49,71 @@ async fn answer(
     predictor: &Predictor,
     version: Option<Version>,
     request: Request<Body>,
-) -> Result<Vec<u8>, Failure> {
+) -> Result<Answer, Failure> {
     predictor.serving(version)?;
-    refuse_extensions(request.headers())?;
+    refuse_encodings(request.headers())?;
+    let json_length = json_length(request.headers())?;
+    predictor.has_room()?;
     let body = read(app, request.into_body()).await?;
     // Asked again: while the body arrived another version may have taken over, and its breaker must not be told of this one's failures.
-    let serving = predictor.serving(version)?;
-    let request = InferRequest::parse(&body)?;
-    let inputs = request.inputs(serving.loaded.session.inputs())?;
-    let wanted = request.outputs(serving.loaded.session.outputs())?;
-    let outputs = predictor.predict(&serving.loaded, inputs).await?;
-    Ok(encode(
-        &predictor.model,
-        &serving,
-        request.id(),
-        &wanted,
-        &outputs,
-    ))
+    let serving = Arc::new(predictor.serving(version)?);
+    let decode = {
+        let (serving, budget) = (Arc::clone(&serving), app.budget.clone());
+        let size = body.len();
+        let work = move || {
+            let session = &serving.loaded.session;
+            InferRequest::decode(
+                &body,
+                json_length,
+                session.inputs(),
+                session.outputs(),
+                &budget,
+            )
+        };
+        transcode(predictor, size, work)
+    };
+    let request = decode.await?;
+    let outputs = predictor
+        .predict(&serving.loaded, request.inputs, request.memory)
+        .await?;
+    let size = outputs.iter().map(|output| output.data().len()).sum();
+    let encode = {
+        let (model, budget) = (predictor.model.clone(), app.budget.clone());
+        move || {
+            let id = request.id.as_deref();
+            Answer::encode(&model, &serving, id, &request.outputs, &outputs, &budget)
+        }
+    };
+    transcode(predictor, size, encode).await
 }
 
-fn refuse_extensions(headers: &HeaderMap) -> Result<(), Failure> {
-    if headers.contains_key(BINARY_HEADER) {
-        let detail = "binary tensors are not spoken here: send JSON tensors (in tritonclient: binary_data=False for inputs and outputs)";
-        return Err(Failure::new(Reason::InvalidRequest, detail));
+/// Reads or writes a body of about this size: here when it is small, and otherwise where it holds nobody up.
+async fn transcode<T: Send + 'static>(
+    predictor: &Predictor,
+    size: usize,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    if size < LARGE {
+        return work();
     }
+    let (executor, model): (&dyn Executor, &ModelName) = (&*predictor.executor, &predictor.model);
+    match execute(executor, JobKind::Transcode, Some(model), work).await {
+        Ok(result) => result,
+        Err(error) => Err(error.into_failure()),
+    }
+}
+
+fn refuse_encodings(headers: &HeaderMap) -> Result<(), Failure> {
     let encodings = headers.get_all(CONTENT_ENCODING);
-    match encodings.iter().find(|encoding| *encoding != "identity") {
+    // The names of encodings are the same in any case: RFC 9110, 8.4.1.
+    let found = encodings
+        .iter()
+        .find(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    match found {
         Some(encoding) => Err(Failure::new(
             Reason::UnsupportedEncoding,
             format!("expected a body without content encoding, found {encoding:?}"),
         )),
         None => Ok(()),
     }
-}
-
-async fn read(app: &App, body: Body) -> Result<Bytes, Failure> {
-    let limit = app.body_limit;
-    let too_large = || {
-        Failure::new(
-            Reason::PayloadTooLarge,
-            format!("expected a body of at most {limit} bytes"),
-        )
-    };
-    // What announces itself as too large is not read at all.
-    if body.size_hint().lower() > limit as u64 {
-        return Err(too_large());
-    }
-    let slow = |_| {
-        Failure::new(
-            Reason::RequestTimeout,
-            format!("the body did not arrive within {:?}", app.deadline),
-        )
-    };
-    let broken =
-        |error: Box<dyn std::error::Error + Send + Sync>| match error.is::<LengthLimitError>() {
-            true => too_large(),
-            false => Failure::new(
-                Reason::InvalidRequest,
-                format!("the body cannot be read: {error}"),
-            ),
-        };
-    let collected = timeout(app.deadline, Limited::new(body, limit).collect())
-        .await
-        .map_err(slow)?;
-    Ok(collected.map_err(broken)?.to_bytes())
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Unexpected, Visitor};
 use serde_json::value::RawValue;
 
+use super::binary;
 use super::request::RequestInput;
 use crate::runtime::element_count;
 use crate::{DataType, Dimension, Tensor, TensorData, TensorSpec};
@@ -14,9 +15,66 @@ use crate::{DataType, Dimension, Tensor, TensorData, TensorSpec};
 #[derive(Default)]
 pub(super) struct Sizes(BTreeMap<String, usize>);
 
+/// The elements of an input as they came.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Data<'a> {
+    /// A list, flat or nested.
+    Json(&'a RawValue),
+    /// Bytes as in [`binary`].
+    Binary(&'a [u8]),
+}
+
+impl Data<'_> {
+    /// The most bytes that the elements can take when they are read, whatever the shape promises.
+    pub(super) fn most_bytes(self, datatype: DataType) -> usize {
+        match self {
+            Self::Json(text) => most_elements(text).saturating_mul(datatype.size()),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// Each element takes a digit and a comma or bracket at least.
+fn most_elements(text: &RawValue) -> usize {
+    text.get().len() / 2 + 1
+}
+
+/// The most dimensions of a tensor, as many as NumPy has. A list of dimensions could be as long as the body otherwise.
+const MOST_DIMENSIONS: usize = 64;
+
+/// The sizes of an input's dimensions as they came.
+#[derive(Debug)]
+pub(super) struct Shape(Vec<i64>);
+
+impl<'de> serde::Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Dimensions;
+        impl<'de> Visitor<'de> for Dimensions {
+            type Value = Shape;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a list of at most {MOST_DIMENSIONS} sizes")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Shape, A::Error> {
+                let mut sizes = Vec::new();
+                while let Some(size) = list.next_element()? {
+                    if sizes.len() == MOST_DIMENSIONS {
+                        return Err(A::Error::invalid_length(MOST_DIMENSIONS + 1, &self));
+                    }
+                    sizes.push(size);
+                }
+                Ok(Shape(sizes))
+            }
+        }
+        deserializer.deserialize_seq(Dimensions)
+    }
+}
+
 /// Checks an input against what the model declares, and parses its data; otherwise says what was expected and found.
 pub(super) fn parse_tensor(
     input: &RequestInput<'_>,
+    data: Data<'_>,
     spec: &TensorSpec,
     sizes: &mut Sizes,
 ) -> Result<Tensor, String> {
@@ -26,17 +84,19 @@ pub(super) fn parse_tensor(
             spec.datatype, input.datatype
         ));
     }
-    let shape = check_shape(&input.shape, spec, sizes)?;
+    let shape = check_shape(&input.shape.0, spec, sizes)?;
     let count = element_count(&shape)
         .ok_or_else(|| format!("the shape {shape:?} has more elements than can be counted"))?;
-    let data = input.data.ok_or("expected data, found none")?;
-    let data = match spec.datatype {
-        DataType::Bool => TensorData::Bool(elements(data, &shape, count)?),
-        DataType::Uint8 => TensorData::Uint8(elements(data, &shape, count)?),
-        DataType::Int8 => TensorData::Int8(elements(data, &shape, count)?),
-        DataType::Int32 => TensorData::Int32(elements(data, &shape, count)?),
-        DataType::Int64 => TensorData::Int64(elements(data, &shape, count)?),
-        DataType::Fp32 => TensorData::Fp32(elements(data, &shape, count)?),
+    let data = match data {
+        Data::Binary(bytes) => binary::read(spec.datatype, bytes, count)?,
+        Data::Json(data) => match spec.datatype {
+            DataType::Bool => TensorData::Bool(elements(data, &shape, count)?),
+            DataType::Uint8 => TensorData::Uint8(elements(data, &shape, count)?),
+            DataType::Int8 => TensorData::Int8(elements(data, &shape, count)?),
+            DataType::Int32 => TensorData::Int32(elements(data, &shape, count)?),
+            DataType::Int64 => TensorData::Int64(elements(data, &shape, count)?),
+            DataType::Fp32 => TensorData::Fp32(elements(data, &shape, count)?),
+        },
     };
     let found = data.len();
     Tensor::new(shape, data).ok_or_else(|| format!("expected {count} elements, found {found}"))
@@ -94,8 +154,8 @@ fn show(shape: &[Dimension]) -> String {
 
 /// Parses data that is flat or nested as the shape is, in row-major order.
 fn elements<T: Element>(data: &RawValue, shape: &[usize], count: usize) -> Result<Vec<T>, String> {
-    // Each element takes a digit and a comma at least: a shape that promises more than the text has allocates nothing.
-    let mut found = Vec::with_capacity(count.min(data.get().len() / 2 + 1));
+    // A shape that promises more than the text has allocates nothing.
+    let mut found = Vec::with_capacity(count.min(most_elements(data)));
     let mut json = serde_json::Deserializer::from_str(data.get());
     let level = Level {
         shape,

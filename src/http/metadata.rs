@@ -9,11 +9,11 @@ use crate::{Dimension, TensorSpec};
 
 pub(super) async fn server() -> Json<Value> {
     Json(
-        json!({ "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION"), "extensions": [] }),
+        json!({ "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION"), "extensions": ["binary_tensor_data", "model_repository"] }),
     )
 }
 
-/// `versions` has those that may be asked for, which is the one that is loaded.
+/// `versions` has those that may be asked for, which are those that are loaded.
 pub(super) async fn model(target: Target) -> Result<Json<Value>, Problem> {
     let Target { predictor, version } = target;
     let serving = predictor
@@ -23,7 +23,7 @@ pub(super) async fn model(target: Target) -> Result<Json<Value>, Problem> {
     let tensors = |specs: &[TensorSpec]| specs.iter().map(tensor).collect::<Vec<_>>();
     Ok(Json(json!({
         "name": predictor.model,
-        "versions": [loaded.version().to_string()],
+        "versions": predictor.versions().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "platform": format!("rten_{}", loaded.manifest.format()),
         "inputs": tensors(loaded.session.inputs()),
         "outputs": tensors(loaded.session.outputs()),

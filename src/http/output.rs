@@ -1,9 +1,28 @@
 //! The body of an answer.
 
+use axum::body::Bytes;
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 use serde::{Serialize, Serializer};
 
-use crate::predictor::Serving;
-use crate::{ModelName, Tensor, TensorData, TensorSpec};
+use super::binary;
+use super::budget::{Budget, Reservation};
+use super::request::WantedOutput;
+use crate::predictor::{Failure, Serving};
+use crate::{DataType, ModelName, Tensor, TensorData};
+
+/// The bytes of an answer's JSON beside elements and names: more than its longest texts and numbers.
+const FRAME: usize = 1024;
+
+/// The body of an answer, and the room that it takes until it is sent.
+#[derive(Debug)]
+pub(super) struct Answer {
+    body: Vec<u8>,
+    /// How many of its bytes are JSON; none when all are.
+    json_length: Option<usize>,
+    _memory: Reservation,
+}
 
 #[derive(Serialize)]
 struct InferResponse<'a> {
@@ -16,11 +35,15 @@ struct InferResponse<'a> {
     outputs: Vec<ResponseOutput<'a>>,
 }
 
-/// Only there when the version that answers is not the one that should.
+/// Only there when the version that answers is not the one that should, or nobody has promised its bytes.
 #[derive(Serialize)]
 struct Parameters {
-    degraded: bool,
-    degraded_reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    degraded: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    degraded_reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unverified: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -28,40 +51,134 @@ struct ResponseOutput<'a> {
     name: &'a str,
     datatype: &'static str,
     shape: &'a [usize],
-    data: Data<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<OutputParameters>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Data<'a>>,
+}
+
+/// Only there when the elements follow the JSON.
+#[derive(Serialize)]
+struct OutputParameters {
+    binary_data_size: usize,
 }
 
 /// Flat, in row-major order.
 struct Data<'a>(&'a TensorData);
 
-/// The answer as JSON. Numbers of 32 bits are written with as few digits as tell them from their neighbours among
-/// numbers of 32 bits, so that reading them back gives the same bits.
-pub(super) fn encode<'a>(
-    model: &ModelName,
-    serving: &Serving,
-    id: Option<&str>,
-    wanted: &[(usize, &'a TensorSpec)],
-    outputs: &'a [Tensor],
-) -> Vec<u8> {
-    let output = |&(place, spec): &(usize, &'a TensorSpec)| ResponseOutput {
-        name: &spec.name,
-        datatype: spec.datatype.as_str(),
-        shape: outputs[place].shape(),
-        data: Data(outputs[place].data()),
+impl Answer {
+    /// The answer as JSON, with the elements that are wanted in binary behind it. In JSON numbers of 32 bits are written
+    /// with as few digits as tell them from their neighbours among numbers of 32 bits, so that reading them back gives
+    /// the same bits.
+    ///
+    /// Takes room for the tensors, which are there already, and for the body before it is written.
+    pub(super) fn encode(
+        model: &ModelName,
+        serving: &Serving,
+        id: Option<&str>,
+        wanted: &[WantedOutput],
+        outputs: &[Tensor],
+        budget: &Budget,
+    ) -> Result<Self, Failure> {
+        let specs = serving.loaded.session.outputs();
+        let tensors: usize = outputs.iter().map(binary_size).sum();
+        let id_size = id.map_or(0, |id| 6 * id.len());
+        let body_size = FRAME
+            + id_size
+            + wanted
+                .iter()
+                .map(|output| most_bytes(*output, &outputs[output.place]))
+                .sum::<usize>();
+        let mut memory = budget.reserve(tensors + body_size, "the answer")?;
+        let output = |wanted: &WantedOutput| {
+            let (spec, tensor) = (&specs[wanted.place], &outputs[wanted.place]);
+            ResponseOutput {
+                name: &spec.name,
+                datatype: spec.datatype.as_str(),
+                shape: tensor.shape(),
+                parameters: wanted.binary.then(|| OutputParameters {
+                    binary_data_size: binary_size(tensor),
+                }),
+                data: (!wanted.binary).then(|| Data(tensor.data())),
+            }
+        };
+        let is_unverified = serving.loaded.is_unverified;
+        let parameters = Parameters {
+            degraded: serving.degraded.map(|_| true),
+            degraded_reason: serving.degraded.map(crate::Reason::as_str),
+            unverified: is_unverified.then_some(true),
+        };
+        let response = InferResponse {
+            model_name: model.as_str(),
+            model_version: serving.loaded.version().to_string(),
+            id,
+            parameters: (serving.degraded.is_some() || is_unverified).then_some(parameters),
+            outputs: wanted.iter().map(output).collect(),
+        };
+        let mut body = Vec::with_capacity(body_size);
+        serde_json::to_writer(&mut body, &response)
+            .expect("texts, flags and finite numbers cannot fail to be written to memory as JSON");
+        let binaries = wanted.iter().filter(|output| output.binary);
+        let mut json_length = None;
+        for output in binaries {
+            json_length.get_or_insert(body.len());
+            binary::write(outputs[output.place].data(), &mut body);
+        }
+        memory.shrink_to(body.len());
+        Ok(Self {
+            body,
+            json_length,
+            _memory: memory,
+        })
+    }
+}
+
+fn binary_size(tensor: &Tensor) -> usize {
+    tensor.data().len() * tensor.datatype().size()
+}
+
+/// The most bytes of the body that an output takes, its name left out.
+fn most_bytes(output: WantedOutput, tensor: &Tensor) -> usize {
+    const DIMENSION: usize = "18446744073709551615,".len();
+    let frame = FRAME / 4 + DIMENSION * tensor.shape().len();
+    let element = match (output.binary, tensor.datatype()) {
+        (true, datatype) => datatype.size(),
+        (false, DataType::Bool) => "false,".len(),
+        (false, DataType::Uint8) => "255,".len(),
+        (false, DataType::Int8) => "-128,".len(),
+        (false, DataType::Int32) => "-2147483648,".len(),
+        (false, DataType::Int64) => "-9223372036854775808,".len(),
+        // Eight more than the digits that tell it apart: sign, point, exponent, or the zeros of a number written out.
+        (false, DataType::Fp32) => "-123456790000000.0,".len(),
     };
-    let degraded = |reason: crate::Reason| Parameters {
-        degraded: true,
-        degraded_reason: reason.as_str(),
-    };
-    let response = InferResponse {
-        model_name: model.as_str(),
-        model_version: serving.loaded.version().to_string(),
-        id,
-        parameters: serving.degraded.map(degraded),
-        outputs: wanted.iter().map(output).collect(),
-    };
-    serde_json::to_vec(&response)
-        .expect("texts, flags and finite numbers cannot fail to be written as JSON")
+    frame + element * tensor.data().len()
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let content_type = match self.json_length {
+            None => "application/json",
+            Some(_) => "application/octet-stream",
+        };
+        let json_length = self.json_length;
+        // The room is free again when the last byte has been written to the socket, however slowly the client reads.
+        let mut response = Bytes::from_owner(Sending(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if let Some(length) = json_length {
+            headers.insert(binary::HEADER_LENGTH, HeaderValue::from(length));
+        }
+        response
+    }
+}
+
+/// The bytes of a body that take their room with them.
+struct Sending(Answer);
+
+impl AsRef<[u8]> for Sending {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.body
+    }
 }
 
 impl Serialize for Data<'_> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -77,6 +77,11 @@ impl IntoResponse for Problem {
             .expect("a struct of texts and a number cannot fail to be written as JSON");
         let mut response =
             (status, [(CONTENT_TYPE, "application/problem+json")], body).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            response
+                .headers_mut()
+                .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(after) = retry_after {
             response
                 .headers_mut()
@@ -89,12 +94,15 @@ impl IntoResponse for Problem {
 fn status_of(reason: Reason) -> StatusCode {
     match reason {
         Reason::NotFound | Reason::UnknownModel | Reason::UnknownVersion | Reason::VersionNotLoaded => StatusCode::NOT_FOUND,
+        Reason::AdminDisabled => StatusCode::FORBIDDEN,
+        Reason::Unauthorized => StatusCode::UNAUTHORIZED,
         Reason::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Reason::InvalidRequest => StatusCode::BAD_REQUEST,
         Reason::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Reason::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Reason::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Reason::ModelLoading
+        | Reason::ModelUnloaded
         | Reason::ModelMissing
         | Reason::ModelCorrupt
         | Reason::Unverified

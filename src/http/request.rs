@@ -1,26 +1,47 @@
 //! The body of a request for a prediction.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::input::{Sizes, parse_tensor};
+use super::budget::{Budget, Reservation};
+use super::input::{Data, Shape, Sizes, parse_tensor};
+use super::object::Object;
+use super::parameters::Parameters;
 use crate::predictor::Failure;
 use crate::{Reason, Tensor, TensorSpec};
 
-/// The body. Members that the protocol does not define are ignored, as extensions are meant to be; parameters that
-/// would change the meaning of the answer and are not understood are refused.
+/// A request for a prediction that is known to be good: every tensor fits the model.
+#[derive(Debug)]
+pub(super) struct InferRequest {
+    pub(super) id: Option<String>,
+    /// One for each input of the model, in its order.
+    pub(super) inputs: Vec<Tensor>,
+    /// What the answer has, in its order.
+    pub(super) outputs: Vec<WantedOutput>,
+    /// The room that the inputs take.
+    pub(super) memory: Reservation,
+}
+
+/// An output that the answer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct WantedOutput {
+    /// Its place among the outputs of the model.
+    pub(super) place: usize,
+    /// Whether its elements come as bytes after the JSON.
+    pub(super) binary: bool,
+}
+
+/// The JSON of the body. Members that the protocol does not define are ignored, as extensions are meant to be;
+/// parameters that would change the meaning of the answer and are not understood are refused.
 #[derive(Deserialize)]
-pub(super) struct InferRequest<'a> {
+struct Json<'a> {
     id: Option<String>,
-    #[serde(default)]
-    parameters: Parameters,
+    #[serde(default, borrow)]
+    parameters: Object<Parameters<'a>>,
     #[serde(borrow)]
-    inputs: Vec<RequestInput<'a>>,
-    #[serde(default)]
-    outputs: Vec<RequestOutput>,
+    inputs: Vec<Object<RequestInput<'a>>>,
+    #[serde(default, borrow)]
+    outputs: Vec<Object<RequestOutput<'a>>>,
 }
 
 /// One input. The data is parsed when its datatype and shape are known to be right.
@@ -28,52 +49,68 @@ pub(super) struct InferRequest<'a> {
 pub(super) struct RequestInput<'a> {
     pub(super) name: String,
     pub(super) datatype: String,
-    pub(super) shape: Vec<i64>,
-    #[serde(default)]
-    parameters: Parameters,
+    pub(super) shape: Shape,
+    #[serde(default, borrow)]
+    parameters: Object<Parameters<'a>>,
     #[serde(borrow)]
     pub(super) data: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct RequestOutput {
+struct RequestOutput<'a> {
     name: String,
-    #[serde(default)]
-    parameters: Parameters,
+    #[serde(default, borrow)]
+    parameters: Object<Parameters<'a>>,
 }
 
-type Parameters = BTreeMap<String, Value>;
-
-/// Parameters of extensions that the server does not have, each with a value that asks for nothing, if there is one.
-const UNSUPPORTED: [(&str, Option<Value>); 5] = [
-    ("binary_data", Some(Value::Bool(false))),
-    ("binary_data_output", Some(Value::Bool(false))),
-    ("binary_data_size", None),
-    ("shared_memory_region", None),
-    ("classification", None),
-];
-
-impl<'a> InferRequest<'a> {
-    pub(super) fn parse(body: &'a [u8]) -> Result<Self, Failure> {
-        let request: Self = serde_json::from_slice(body)
+impl InferRequest {
+    /// Reads a body of which the first `json_length` bytes are JSON, or all of them, for a model that takes and gives
+    /// these tensors. Takes room from the budget before it takes memory for a tensor.
+    pub(super) fn decode(
+        body: &[u8],
+        json_length: Option<usize>,
+        takes: &[TensorSpec],
+        gives: &[TensorSpec],
+        budget: &Budget,
+    ) -> Result<Self, Failure> {
+        let (json, binary) = split(body, json_length)?;
+        let json: Object<Json<'_>> = serde_json::from_slice(json)
             .map_err(|error| invalid(format!("the body is not a request: {error}")))?;
-        refuse_unsupported("the request", &request.parameters)?;
-        for input in &request.inputs {
-            refuse_unsupported(&format!("input {}", input.name), &input.parameters)?;
-        }
-        for output in &request.outputs {
-            refuse_unsupported(&format!("output {}", output.name), &output.parameters)?;
-        }
-        Ok(request)
+        let Object(json) = json;
+        let outputs = json.wanted(gives)?;
+        let data = json.locate(binary, json_length.is_some(), takes)?;
+        let mut memory = budget.reserve(0, "an input")?;
+        let inputs = json.tensors(&data, takes, &mut memory)?;
+        Ok(Self {
+            id: json.id,
+            inputs,
+            outputs,
+            memory,
+        })
     }
+}
 
-    pub(super) fn id(&self) -> Option<&str> {
-        self.id.as_deref()
+fn split(body: &[u8], json_length: Option<usize>) -> Result<(&[u8], &[u8]), Failure> {
+    match json_length {
+        None => Ok((body, &[])),
+        Some(length) => body.split_at_checked(length).ok_or_else(|| {
+            invalid(format!(
+                "Inference-Header-Content-Length: expected no more than the {} bytes of the body, found {length}",
+                body.len()
+            ))
+        }),
     }
+}
 
-    /// The inputs in the order of the model, each checked against what the model declares.
-    pub(super) fn inputs(&self, specs: &[TensorSpec]) -> Result<Vec<Tensor>, Failure> {
-        for (place, input) in self.inputs.iter().enumerate() {
+impl<'a> Json<'a> {
+    /// The data of each input, in the order of the request, which is the order of binary data in the body.
+    fn locate(
+        &self,
+        binary: &'a [u8],
+        announced: bool,
+        specs: &[TensorSpec],
+    ) -> Result<Vec<Data<'a>>, Failure> {
+        for (place, Object(input)) in self.inputs.iter().enumerate() {
             if !specs.iter().any(|spec| spec.name == input.name) {
                 return Err(invalid(format!(
                     "input {}: the model has no such input, only {}",
@@ -81,77 +118,109 @@ impl<'a> InferRequest<'a> {
                     names(specs)
                 )));
             }
+            // Every name before this one is another of the model's, so the look back is short.
             if self.inputs[..place]
                 .iter()
-                .any(|before| before.name == input.name)
+                .any(|Object(before)| before.name == input.name)
             {
                 return Err(invalid(format!("input {}: it is there twice", input.name)));
             }
         }
+        let mut rest = binary;
+        let mut found = Vec::with_capacity(self.inputs.len());
+        for Object(input) in &self.inputs {
+            let data = input.data(&mut rest, announced);
+            found.push(data.map_err(|why| invalid(format!("input {}: {why}", input.name)))?);
+        }
+        if !rest.is_empty() {
+            return Err(invalid(format!(
+                "expected {} bytes of binary data after the JSON, as the inputs announce in binary_data_size, found {}",
+                binary.len() - rest.len(),
+                binary.len()
+            )));
+        }
+        Ok(found)
+    }
+
+    /// The inputs in the order of the model, each checked against what the model declares.
+    fn tensors(
+        &self,
+        data: &[Data<'_>],
+        specs: &[TensorSpec],
+        memory: &mut Reservation,
+    ) -> Result<Vec<Tensor>, Failure> {
         let mut sizes = Sizes::default();
+        let mut bytes = 0;
         let tensor = |spec: &TensorSpec| {
-            let input = self.inputs.iter().find(|input| input.name == spec.name);
-            let input = input.ok_or_else(|| {
+            let mut inputs = self.inputs.iter().zip(data);
+            let found = inputs.find(|(Object(input), _)| input.name == spec.name);
+            let (Object(input), data) = found.ok_or_else(|| {
                 invalid(format!(
                     "input {}: expected {}, found nothing",
                     spec.name, spec.datatype
                 ))
             })?;
-            let parsed = parse_tensor(input, spec, &mut sizes);
+            bytes += data.most_bytes(spec.datatype);
+            memory.grow_to(bytes, &format!("input {}", spec.name))?;
+            let parsed = parse_tensor(input, *data, spec, &mut sizes);
             parsed.map_err(|why| invalid(format!("input {}: {why}", spec.name)))
         };
         specs.iter().map(tensor).collect()
     }
 
-    /// The places of the wanted outputs among those of the model, in the wanted order; all of them if none is named.
-    pub(super) fn outputs<'m>(
-        &self,
-        specs: &'m [TensorSpec],
-    ) -> Result<Vec<(usize, &'m TensorSpec)>, Failure> {
+    /// The outputs that the answer has, in the order in which they are named; all of them if none is.
+    fn wanted(&self, specs: &[TensorSpec]) -> Result<Vec<WantedOutput>, Failure> {
+        let Object(parameters) = &self.parameters;
+        let binary = parameters
+            .of_request()
+            .map_err(|why| invalid(format!("the request: {why}")))?;
         if self.outputs.is_empty() {
-            return Ok(specs.iter().enumerate().collect());
+            return Ok((0..specs.len())
+                .map(|place| WantedOutput { place, binary })
+                .collect());
         }
-        let place = |output: &RequestOutput| {
-            let found = specs
-                .iter()
-                .enumerate()
-                .find(|(_, spec)| spec.name == output.name);
-            found.ok_or_else(|| {
-                invalid(format!(
-                    "output {}: the model has no such output, only {}",
-                    output.name,
+        let mut wanted: Vec<WantedOutput> = Vec::new();
+        for Object(output) in &self.outputs {
+            let refused = |why: String| invalid(format!("output {}: {why}", output.name));
+            let place = specs.iter().position(|spec| spec.name == output.name);
+            let place = place.ok_or_else(|| {
+                refused(format!(
+                    "the model has no such output, only {}",
                     names(specs)
                 ))
-            })
-        };
-        let mut wanted: Vec<(usize, &TensorSpec)> = Vec::new();
-        for output in &self.outputs {
-            let found = place(output)?;
+            })?;
             // Never more than the model has outputs, so the look back is short; an answer cannot be multiplied by asking.
-            if wanted.iter().any(|(place, _)| *place == found.0) {
-                return Err(invalid(format!(
-                    "output {}: it is there twice",
-                    output.name
-                )));
+            if wanted.iter().any(|before| before.place == place) {
+                return Err(refused("it is there twice".to_owned()));
             }
-            wanted.push(found);
+            let Object(parameters) = &output.parameters;
+            let binary = parameters.of_output().map_err(refused)?.unwrap_or(binary);
+            wanted.push(WantedOutput { place, binary });
         }
         Ok(wanted)
     }
 }
 
-fn refuse_unsupported(of: &str, parameters: &Parameters) -> Result<(), Failure> {
-    for (name, harmless) in &UNSUPPORTED {
-        if parameters
-            .get(*name)
-            .is_some_and(|value| Some(value) != harmless.as_ref())
-        {
-            return Err(invalid(format!(
-                "{of}: the parameter {name} asks for an extension that is not spoken here: JSON tensors only"
-            )));
+impl<'a> RequestInput<'a> {
+    /// Its data: in the JSON, or the next bytes of what is left of the binary part.
+    fn data(&self, rest: &mut &'a [u8], announced: bool) -> Result<Data<'a>, String> {
+        let Object(parameters) = &self.parameters;
+        match (parameters.of_input()?, self.data) {
+            (None, Some(data)) => Ok(Data::Json(data)),
+            (None, None) => Err("expected data or the parameter binary_data_size, found neither".to_owned()),
+            (Some(_), Some(_)) => Err("expected data or the parameter binary_data_size, found both".to_owned()),
+            (Some(_), None) if !announced => Err(
+                "binary_data_size: expected the header Inference-Header-Content-Length with it, found none".to_owned(),
+            ),
+            (Some(size), None) => {
+                let (data, after) = rest.split_at_checked(size).ok_or_else(|| {
+                    format!("expected {size} bytes of binary data, found {}", rest.len())
+                })?;
+                *rest = after;
+                Ok(Data::Binary(data))
+            }
         }
     }
-    Ok(())
 }
 
 fn names(specs: &[TensorSpec]) -> String {
@@ -165,3 +234,6 @@ fn names(specs: &[TensorSpec]) -> String {
 fn invalid(detail: String) -> Failure {
     Failure::new(Reason::InvalidRequest, detail)
 }
+
+#[cfg(test)]
+mod tests;

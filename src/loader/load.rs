@@ -1,14 +1,18 @@
 //! One attempt to load one version.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
 
 use crate::executor::JobError;
-use crate::runtime::{RuntimeError, try_version};
+use crate::runtime::{RuntimeError, try_with_probe};
 use crate::status::Loaded;
 use crate::stopwatch::Stopwatch;
-use crate::{ModelName, Reason, Runtime, Store, VerifyError, Version};
+use crate::{
+    Manifest, ModelName, Quarantine, QuarantineCause, Reason, Runtime, Store, VerifiedVersion,
+    VerifyError, Version, Vetting, VettingError,
+};
 
 /// Why a version was not loaded.
 #[derive(Debug, Error)]
@@ -18,9 +22,13 @@ pub(crate) enum LoadError {
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     #[error(transparent)]
+    Vetting(#[from] VettingError),
+    #[error(transparent)]
     Job(#[from] JobError),
     #[error("the model's folder cannot be read: {0}")]
     Unreadable(String),
+    #[error("held back since {}: {}", .0.since(), .0.detail())]
+    Quarantined(Quarantine),
     #[error("there is no version on disk")]
     NoVersion,
     #[error("the folder of the version that answers is gone; it goes on answering from memory")]
@@ -31,9 +39,28 @@ impl LoadError {
     pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::Verify(error) => error.reason(),
-            Self::Runtime(_) | Self::Job(JobError::Panicked(_)) => Reason::ModelIncompatible,
+            // Nothing was found out about the version, but that there was no process to vet it in.
+            Self::Vetting(VettingError::Unavailable { .. }) => Reason::ModelUnreadable,
+            Self::Runtime(_) | Self::Vetting(_) | Self::Job(JobError::Panicked(_)) => {
+                Reason::ModelIncompatible
+            }
             Self::Job(_) | Self::Unreadable(_) => Reason::ModelUnreadable,
+            Self::Quarantined(quarantine) => {
+                quarantine.cause().reason().unwrap_or(Reason::ModelMissing)
+            }
             Self::NoVersion | Self::Removed => Reason::ModelMissing,
+        }
+    }
+
+    /// What the version is to be held back for; none when this is no finding about its bytes.
+    fn quarantine_cause(&self) -> Option<QuarantineCause> {
+        match self {
+            Self::Verify(error) if error.reason() == Reason::ModelCorrupt => {
+                Some(QuarantineCause::Corrupt)
+            }
+            Self::Vetting(error) if error.is_lasting() => Some(QuarantineCause::Incompatible),
+            Self::Runtime(_) => Some(QuarantineCause::Incompatible),
+            _ => None,
         }
     }
 
@@ -52,33 +79,101 @@ impl LoadError {
     }
 }
 
-/// How an attempt ended, and how long it really took.
+/// How an attempt ended, how long it really took, and whether the version is held back after it.
 pub(super) struct Attempt {
     pub(super) result: Result<Loaded, LoadError>,
     pub(super) verification: Duration,
     pub(super) total: Duration,
+    pub(super) quarantine: Option<Quarantine>,
 }
 
-/// Verifies, loads and warms up a version. Blocks.
-pub(super) fn load(
-    store: &Store,
-    runtime: &dyn Runtime,
-    model: &ModelName,
-    version: Version,
-) -> Attempt {
-    let stopwatch = Stopwatch::start();
-    let verified = store.open(model, version);
-    let verification = stopwatch.elapsed();
-    let load = || {
+/// What an attempt to load works with.
+#[derive(Clone)]
+pub(super) struct Workshop {
+    pub(super) store: Store,
+    pub(super) vetting: Arc<Vetting>,
+    pub(super) runtime: Arc<dyn Runtime>,
+    pub(super) model: ModelName,
+    pub(super) allow_unverified: bool,
+}
+
+impl Workshop {
+    /// Verifies, vets, loads and warms up a version, and holds it back or gives it free according to what came of it.
+    /// Blocks. A quarantine that still holds ends it at once, unless somebody `insists`.
+    pub(super) fn load(&self, version: Version, insists: bool) -> Attempt {
+        let stopwatch = Stopwatch::start();
+        let before = self.store.quarantined(&self.model, version);
+        let held = before.as_ref().filter(|_| !insists);
+        let manifest = self.store.manifest(&self.model, version).ok();
+        let (result, verification) = match (held, &manifest) {
+            (Some(held), Some(manifest)) if held.still_holds(manifest) => {
+                (Err(LoadError::Quarantined(held.clone())), Duration::ZERO)
+            }
+            _ => {
+                let verified = match self.allow_unverified {
+                    false => self.store.open(&self.model, version),
+                    true => self.store.open_unverified(&self.model, version),
+                };
+                let verification = stopwatch.elapsed();
+                (self.try_out(verified), verification)
+            }
+        };
+        let quarantine = self.settle(version, before, manifest.as_ref(), &result);
+        Attempt {
+            result,
+            verification,
+            total: stopwatch.elapsed(),
+            quarantine,
+        }
+    }
+
+    fn try_out(&self, verified: Result<VerifiedVersion, VerifyError>) -> Result<Loaded, LoadError> {
         let verified = verified?;
+        self.vetting.vet(&verified)?;
         let manifest = verified.manifest().clone();
-        let session = try_version(runtime, verified)?;
-        Ok(Loaded { manifest, session })
-    };
-    let result = load();
-    Attempt {
-        result,
-        verification,
-        total: stopwatch.elapsed(),
+        let is_unverified = verified.is_unverified();
+        let (session, probe) = try_with_probe(&*self.runtime, verified)?;
+        Ok(Loaded {
+            manifest,
+            session,
+            probe,
+            is_unverified,
+        })
+    }
+
+    /// Makes the marker on disk say what is known now. Where it cannot be written, as on a file system that is read
+    /// only, what is known is known until the server ends.
+    fn settle(
+        &self,
+        version: Version,
+        before: Option<Quarantine>,
+        manifest: Option<&Manifest>,
+        result: &Result<Loaded, LoadError>,
+    ) -> Option<Quarantine> {
+        let (after, written) = match result
+            .as_ref()
+            .map_err(|error| (error.quarantine_cause(), error))
+        {
+            Ok(_) if before.is_none() => (None, Ok(())),
+            Ok(_) => (None, self.store.release(&self.model, version).map(drop)),
+            Err((None, _)) => (before.clone(), Ok(())),
+            Err((Some(cause), error)) => {
+                let now = Quarantine::new(cause, &error.to_string(), manifest);
+                match &before {
+                    Some(known) if known.says_the_same(&now) => (before.clone(), Ok(())),
+                    _ => {
+                        let written = self.store.mark(&self.model, version, &now);
+                        (Some(now), written)
+                    }
+                }
+            }
+        };
+        if let Err(error) = written {
+            let model = &self.model;
+            tracing::warn!(%model, %version, detail = %error, "quarantine not changed on disk");
+            // As the next look will find it.
+            return before;
+        }
+        after
     }
 }

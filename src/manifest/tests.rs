@@ -70,8 +70,23 @@ fn hostile_manifests_are_refused_with_their_reason() {
         ("null", "null".to_owned(), "invalid"),
         (
             "an unknown field",
-            good.replacen('{', r#"{"probe": 1, "#, 1),
+            good.replacen('{', r#"{"signature": 1, "#, 1),
             "unknown field",
+        ),
+        (
+            "a probe that is not listed",
+            good.replacen('{', r#"{"probe": "probe.json", "#, 1),
+            "the probe probe.json is not among the files",
+        ),
+        (
+            "a probe that is the model",
+            good.replacen('{', r#"{"probe": "model.onnx", "#, 1),
+            "the probe model.onnx is not among the files",
+        ),
+        (
+            "a probe elsewhere",
+            good.replacen('{', r#"{"probe": "../p", "#, 1),
+            "leaves its folder",
         ),
         (
             "a repeated field",

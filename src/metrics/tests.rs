@@ -66,13 +66,10 @@ fn every_reason_of_a_prediction_and_of_a_load_is_counted() {
 }
 
 #[test]
-fn the_state_of_the_breaker_is_one_of_three() {
+fn the_state_of_the_breaker_is_one_of_all() {
     let metrics = Metrics::new();
     let model = metrics.of_model(&"m".parse().unwrap());
-    model.breaker_changed(Transition {
-        from: BreakerState::Closed,
-        to: BreakerState::Open,
-    });
+    model.breaker_changed(BreakerState::Closed, BreakerState::Open);
     let text = metrics.render();
     let states = BreakerState::ALL.map(|state| {
         value(
@@ -80,7 +77,7 @@ fn the_state_of_the_breaker_is_one_of_three() {
             &format!(r#"circuit_breaker_state{{model="m",state="{state}"}}"#),
         )
     });
-    assert_eq!(states, [Some(0.0), Some(1.0), Some(0.0)]);
+    assert_eq!(states, [0.0, 1.0, 0.0, 0.0, 0.0].map(Some));
     assert_eq!(
         value(
             &text,

@@ -59,7 +59,8 @@ impl Runtime for OnnxRuntime {
         let model = files.remove(manifest.entry()).unwrap_or_default();
         let signature = Signature::read(&model)?;
         let mut options = ModelOptions::with_all_ops();
-        for (path, bytes) in files {
+        let probe = manifest.probe();
+        for (path, bytes) in files.into_iter().filter(|(path, _)| Some(path) != probe) {
             options.external_data(path.as_str(), bytes);
         }
         let model = options

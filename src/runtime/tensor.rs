@@ -155,6 +155,15 @@ impl DataType {
             Self::Fp32 => "FP32",
         }
     }
+
+    /// The bytes that an element takes in memory, and in the protocol's binary data.
+    pub(crate) const fn size(self) -> usize {
+        match self {
+            Self::Bool | Self::Uint8 | Self::Int8 => 1,
+            Self::Int32 | Self::Fp32 => 4,
+            Self::Int64 => 8,
+        }
+    }
 }
 
 impl fmt::Display for DataType {

@@ -20,6 +20,11 @@ pub enum VerifyError {
         Manifest::FILE_NAME
     )]
     NoManifest,
+    /// There is no manifest to tell which file the model is, and no other way to tell.
+    #[error(
+        "expected model.onnx, or one file that ends with .onnx, in a version without a manifest"
+    )]
+    NoEntry,
     /// The manifest is longer than any manifest may be.
     #[error(
         "{}: expected at most {limit} bytes, found {found}",
@@ -122,7 +127,7 @@ impl VerifyError {
     pub fn reason(&self) -> Reason {
         match self {
             Self::NoVersion | Self::FileMissing { .. } => Reason::ModelMissing,
-            Self::NoManifest => Reason::Unverified,
+            Self::NoManifest | Self::NoEntry => Reason::Unverified,
             Self::OutOfMemory { .. } | Self::Io { .. } => Reason::ModelUnreadable,
             Self::ManifestTooLarge { .. }
             | Self::Manifest(_)
@@ -138,7 +143,7 @@ impl VerifyError {
     /// The file that it is about, relative to the version's folder.
     pub fn file(&self) -> Option<&str> {
         match self {
-            Self::NoVersion => None,
+            Self::NoVersion | Self::NoEntry => None,
             Self::NoManifest
             | Self::ManifestTooLarge { .. }
             | Self::Manifest(_)

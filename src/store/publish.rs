@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use thiserror::Error;
 
-use super::read::open_folder_verified;
+use super::hidden::Hidden;
+use super::read::{describe, open_folder_verified, open_following};
 use super::{Store, VerifiedVersion, VerifyError};
 use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath, Manifest, ManifestError};
-use crate::{ModelName, Version};
+use crate::{ModelName, Probe, Version};
 
 /// Bytes copied at a time.
 const CHUNK: usize = 256 << 10;
@@ -31,12 +31,14 @@ pub enum Source {
 /// A version that is written and durable, in a hidden folder where no server looks, and not yet published.
 ///
 /// Dropped without [`publish`](Self::publish) it is removed. After a crash what is left of it is a hidden folder called
-/// `.publish-…` in the folder of the store, which harms nobody and may be deleted.
+/// `.publish-…` in the folder of the store, which harms nobody and is removed by the next publication
+/// ([`Store::clean`]).
 #[derive(Debug)]
 pub struct Staged {
     store: Store,
     manifest: Manifest,
     folder: PathBuf,
+    _hidden: Hidden,
 }
 
 /// Why a version was not published. Nothing of it can be seen in the store.
@@ -57,6 +59,14 @@ pub enum PublishError {
     NoVersionLeft {
         /// The model.
         model: ModelName,
+    },
+    /// A link, a pipe, a folder or the like where a file should be.
+    #[error("{}: expected a regular file, found {found}", path.display())]
+    NotRegular {
+        /// What was to be published.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
     },
     /// The operating system refused.
     #[error("{}: {source}", path.display())]
@@ -109,11 +119,17 @@ impl Store {
         let now = SystemTime::now();
         // Refuses what cannot have a manifest before a byte is copied; `Staged` cleans up from here on.
         let manifest = Manifest::new(model.clone(), version, entry.clone(), now, unread)?;
-        let folder = self.create_hidden_folder()?;
+        create_folders(&self.root)?;
+        // What others have left behind is no reason not to publish.
+        let _ = self.clean();
+        let hidden = Hidden::create(&self.root, "publish").map_err(at(&self.root))?;
+        let folder = hidden.path().join("version");
+        fs::create_dir(&folder).map_err(at(&folder))?;
         let mut staged = Staged {
             store: self.clone(),
             manifest,
             folder,
+            _hidden: hidden,
         };
         let mut written = BTreeMap::new();
         for (path, source) in files {
@@ -138,22 +154,6 @@ impl Store {
             }),
         }
     }
-
-    fn create_hidden_folder(&self) -> Result<PathBuf, PublishError> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        fs::create_dir_all(&self.root).map_err(at(&self.root))?;
-        loop {
-            let count = COUNT.fetch_add(1, Ordering::Relaxed);
-            let folder = self
-                .root
-                .join(format!(".publish-{}-{count}", std::process::id()));
-            match fs::create_dir(&folder) {
-                Ok(()) => return Ok(folder),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(at(&folder)(error)),
-            }
-        }
-    }
 }
 
 impl Staged {
@@ -171,6 +171,20 @@ impl Staged {
         open_folder_verified(&self.folder, self.manifest.model(), self.manifest.version())
     }
 
+    /// Adds a probe, which the version must pass from now on wherever it is to be served.
+    ///
+    /// # Errors
+    ///
+    /// See [`PublishError`]; also when the version has a file of that name already.
+    pub fn add_probe(&mut self, probe: &Probe) -> Result<(), PublishError> {
+        let path: FilePath = Probe::FILE_NAME
+            .parse()
+            .expect("the name of a probe's file is a plain one");
+        let entry = self.write(&path, &Source::Bytes(probe.to_json().into_bytes()))?;
+        self.manifest = self.manifest.clone().with_probe(path, entry)?;
+        self.write_manifest()
+    }
+
     /// Publishes it: one rename, made durable. Of two publications at once each gets a version of its own.
     ///
     /// # Errors
@@ -179,7 +193,8 @@ impl Staged {
     pub fn publish(mut self) -> Result<Manifest, PublishError> {
         let model = self.manifest.model().clone();
         let models = self.store.model_folder(&model);
-        fs::create_dir_all(&models).map_err(at(&models))?;
+        create_folders(&models)?;
+        // Whoever created it may not have lived to make that durable.
         sync_folder(&self.store.root)?;
         loop {
             let target = self.store.version_folder(&model, self.manifest.version());
@@ -222,12 +237,7 @@ impl Staged {
             .open(&target)
             .map_err(at(&target))?;
         let entry = match source {
-            Source::File(from) => copy_hashed(
-                &mut File::open(from).map_err(at(from))?,
-                from,
-                &mut file,
-                &target,
-            )?,
+            Source::File(from) => copy_hashed(&mut open_source(from)?, from, &mut file, &target)?,
             Source::Bytes(bytes) => copy_hashed(&mut &bytes[..], &target, &mut file, &target)?,
         };
         file.sync_all().map_err(at(&target))?;
@@ -246,13 +256,6 @@ impl Staged {
             .map_err(at(&target))?;
         file.sync_all().map_err(at(&target))?;
         sync_folder(&self.folder)
-    }
-}
-
-impl Drop for Staged {
-    fn drop(&mut self) {
-        // Gone already when it was published; and a hidden folder left behind harms nobody.
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -283,12 +286,44 @@ fn copy_hashed(
     }
 }
 
-/// Makes the names in a folder durable. Windows has no such call: there a rename is as durable as the file system makes it.
+/// Opens a file that is to be published. Links are followed, since the caller has named the file; a pipe or a device
+/// is refused, and not waited for.
+fn open_source(from: &Path) -> Result<File, PublishError> {
+    let file = open_following(from).map_err(at(from))?;
+    let found = file.metadata().map_err(at(from))?.file_type();
+    match found.is_file() {
+        true => Ok(file),
+        false => Err(PublishError::NotRegular {
+            path: from.to_owned(),
+            found: describe(found),
+        }),
+    }
+}
+
+/// Creates a folder and those that it is in, each made durable in its parent.
+fn create_folders(folder: &Path) -> Result<(), PublishError> {
+    let missing = folder
+        .ancestors()
+        .take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists());
+    let missing: Vec<&Path> = missing.collect();
+    fs::create_dir_all(folder).map_err(at(folder))?;
+    for created in missing {
+        let parent = created
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        sync_folder(parent.unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
+}
+
 fn sync_folder(folder: &Path) -> Result<(), PublishError> {
+    sync(folder).map_err(at(folder))
+}
+
+/// Makes the names in a folder durable. Windows has no such call: there a rename is as durable as the file system makes it.
+pub(super) fn sync(folder: &Path) -> io::Result<()> {
     if cfg!(unix) {
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(at(folder))?;
+        File::open(folder)?.sync_all()?;
     }
     Ok(())
 }

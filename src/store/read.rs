@@ -5,25 +5,48 @@ use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
+use super::parallel::read_files;
 use super::{Store, VerifyError};
 use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath, MAX_DEPTH, Manifest};
-use crate::{ModelName, Version};
+use crate::{Digest, ModelName, Probe, ProbeError, Version};
 
 /// Bytes read at a time: small enough that they are still in the processor's cache when they are hashed.
 const CHUNK: u64 = 256 << 10;
 
 /// A version whose every byte, as held here in memory, is what its manifest promises.
 ///
-/// There is no other way to make one: whatever takes a `VerifiedVersion` cannot be handed bytes that were not verified,
+/// There is no other way to make one, but for those who insist ([`Store::open_unverified`]): whatever takes a `VerifiedVersion` cannot be handed bytes that were not verified,
 /// and a change on disk after this cannot reach it.
 #[derive(Debug)]
 pub struct VerifiedVersion {
     manifest: Manifest,
     files: BTreeMap<FilePath, Vec<u8>>,
+    is_unverified: bool,
 }
 
 impl VerifiedVersion {
+    fn new(manifest: Manifest, files: BTreeMap<FilePath, Vec<u8>>) -> Self {
+        Self {
+            manifest,
+            files,
+            is_unverified: false,
+        }
+    }
+
+    /// What has no manifest but one made up from the files themselves.
+    pub(super) fn unverified(manifest: Manifest, files: BTreeMap<FilePath, Vec<u8>>) -> Self {
+        Self {
+            is_unverified: true,
+            ..Self::new(manifest, files)
+        }
+    }
+
+    /// Whether nobody has promised these bytes: only [`Store::open_unverified`] gives such a version.
+    pub fn is_unverified(&self) -> bool {
+        self.is_unverified
+    }
+
     /// What was promised and kept.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
@@ -32,6 +55,27 @@ impl VerifiedVersion {
     /// The bytes of each file.
     pub fn files(&self) -> &BTreeMap<FilePath, Vec<u8>> {
         &self.files
+    }
+
+    /// Reads what another process has verified and sent, file after file in the order of their paths, and verifies it
+    /// again: there is no other way to make one.
+    pub(crate) fn receive(manifest: Manifest, mut from: impl Read) -> Result<Self, VerifyError> {
+        let mut files = BTreeMap::new();
+        for (path, entry) in manifest.files() {
+            let (bytes, found) = read_hashed(&mut from, path, entry.size)?;
+            files.insert(path.clone(), compared(bytes, found, path, entry)?);
+        }
+        Ok(Self::new(manifest, files))
+    }
+
+    /// The input whose answer is known, if the version has one.
+    ///
+    /// # Errors
+    ///
+    /// When its file is no probe.
+    pub fn probe(&self) -> Result<Option<Probe>, ProbeError> {
+        let file = self.manifest.probe().and_then(|path| self.files.get(path));
+        file.map(|json| Probe::parse(json)).transpose()
     }
 
     /// The parts: the manifest and the bytes of each file.
@@ -44,11 +88,11 @@ impl Store {
     /// Reads a version into memory and verifies it.
     ///
     /// Each file is opened once without following links, must be a regular file of the promised length, and is read
-    /// once while it is hashed. Nothing is mapped: a mapped page can change after it was verified.
+    /// once while it is hashed; large ones beside each other, on a few threads. Nothing is mapped: a mapped page can change after it was verified.
     ///
     /// # Errors
     ///
-    /// The first thing found that is not as the manifest promises: see [`VerifyError`].
+    /// What is not as the manifest promises, the first of it that is found: see [`VerifyError`].
     pub fn open(
         &self,
         model: &ModelName,
@@ -75,11 +119,8 @@ pub(super) fn open_folder_verified(
 ) -> Result<VerifiedVersion, VerifyError> {
     let manifest = read_manifest(folder, model, version)?;
     refuse_unlisted(folder, &manifest)?;
-    let mut files = BTreeMap::new();
-    for (path, entry) in manifest.files() {
-        files.insert(path.clone(), read_verified(folder, path, entry)?);
-    }
-    Ok(VerifiedVersion { manifest, files })
+    let files = read_files(folder, &manifest)?;
+    Ok(VerifiedVersion::new(manifest, files))
 }
 
 fn read_manifest(
@@ -124,7 +165,7 @@ fn read_manifest(
     Ok(manifest)
 }
 
-fn read_verified(
+pub(super) fn read_verified(
     folder: &Path,
     path: &FilePath,
     entry: &FileEntry,
@@ -146,52 +187,74 @@ fn read_verified(
     read_promised(file, path, entry)
 }
 
-/// Reads what was promised, hashing it in the same pass: exactly so many bytes, and no more to come after them.
+/// Reads what was promised: exactly so many bytes, and no more to come after them.
 fn read_promised(
     mut file: impl Read,
     path: &FilePath,
     entry: &FileEntry,
 ) -> Result<Vec<u8>, VerifyError> {
-    let expected = entry.size;
-    let failed = |error| io_error(path.as_str(), error);
-    let changed = |grew| VerifyError::Changed {
-        file: path.clone(),
-        expected,
-        grew,
-    };
+    let (bytes, found) = read_hashed(&mut file, path, entry.size)?;
+    let more = file.take(1).read_to_end(&mut Vec::new());
+    if more.map_err(|error| io_error(path.as_str(), error))? > 0 {
+        return Err(VerifyError::Changed {
+            file: path.clone(),
+            expected: entry.size,
+            grew: true,
+        });
+    }
+    compared(bytes, found, path, entry)
+}
+
+/// Reads so many bytes, hashing them in the same pass.
+fn read_hashed(
+    file: &mut impl Read,
+    path: &FilePath,
+    size: u64,
+) -> Result<(Vec<u8>, Digest), VerifyError> {
     let mut bytes = Vec::new();
-    let size = usize::try_from(expected).ok();
+    let room = usize::try_from(size).ok();
     // Only as much as is on disk is allocated: the promised length equals the found one here.
-    if size.is_none_or(|size| bytes.try_reserve_exact(size).is_err()) {
+    if room.is_none_or(|room| bytes.try_reserve_exact(room).is_err()) {
         return Err(VerifyError::OutOfMemory {
             file: path.clone(),
-            size: expected,
+            size,
         });
     }
     let mut hasher = Hasher::new();
-    let mut left = expected;
+    let mut left = size;
     while left > 0 {
         let start = bytes.len();
-        let chunk = (&mut file).take(left.min(CHUNK)).read_to_end(&mut bytes);
-        match chunk.map_err(failed)? {
-            0 => return Err(changed(false)),
+        let chunk = file.take(left.min(CHUNK)).read_to_end(&mut bytes);
+        match chunk.map_err(|error| io_error(path.as_str(), error))? {
+            0 => {
+                return Err(VerifyError::Changed {
+                    file: path.clone(),
+                    expected: size,
+                    grew: false,
+                });
+            }
             count => left -= count as u64,
         }
         hasher.update(&bytes[start..]);
     }
-    if file.take(1).read_to_end(&mut Vec::new()).map_err(failed)? > 0 {
-        return Err(changed(true));
+    Ok((bytes, hasher.finish()))
+}
+
+/// Gives `bytes` out if theirs is the promised digest.
+pub(super) fn compared<T>(
+    bytes: T,
+    found: Digest,
+    path: &FilePath,
+    entry: &FileEntry,
+) -> Result<T, VerifyError> {
+    if found == entry.sha256 {
+        return Ok(bytes);
     }
-    let found = hasher.finish();
-    if found != entry.sha256 {
-        let (file, expected) = (path.clone(), entry.sha256);
-        return Err(VerifyError::DigestMismatch {
-            file,
-            expected,
-            found,
-        });
-    }
-    Ok(bytes)
+    Err(VerifyError::DigestMismatch {
+        file: path.clone(),
+        expected: entry.sha256,
+        found,
+    })
 }
 
 /// Refuses everything in the folder that the manifest does not list, empty folders included: a version is what was
@@ -232,14 +295,14 @@ fn refuse_unlisted(folder: &Path, manifest: &Manifest) -> Result<(), VerifyError
     Ok(())
 }
 
-enum Opening {
+pub(super) enum Opening {
     NotFound,
     Refused(VerifyError),
 }
 
 /// Opens a file for reading, without following a link at its end and without waiting for the writer of a pipe; tells
 /// its length as the opened file has it.
-fn open_regular(path: &Path, name: &str) -> Result<(File, u64), Opening> {
+pub(super) fn open_regular(path: &Path, name: &str) -> Result<(File, u64), Opening> {
     let refused = |error| Opening::Refused(io_error(name, error));
     let not_regular = |kind| {
         Opening::Refused(VerifyError::NotRegular {
@@ -263,13 +326,33 @@ fn open_regular(path: &Path, name: &str) -> Result<(File, u64), Opening> {
     Ok((file, found.len()))
 }
 
+/// Opens a regular file; a link is not followed and a pipe not waited for.
+pub(super) fn open_plain(path: &Path) -> io::Result<File> {
+    let file = open_without_following(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("not a regular file")),
+    }
+}
+
 #[cfg(unix)]
 fn open_without_following(path: &Path) -> io::Result<File> {
+    open_with(path, rustix::fs::OFlags::NOFOLLOW)
+}
+
+/// Opens without waiting for the writer of a pipe.
+#[cfg(unix)]
+pub(super) fn open_following(path: &Path) -> io::Result<File> {
+    open_with(path, rustix::fs::OFlags::empty())
+}
+
+#[cfg(unix)]
+fn open_with(path: &Path, flags: rustix::fs::OFlags) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
 
     use rustix::fs::OFlags;
 
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let flags = flags | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
     OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
@@ -282,7 +365,12 @@ fn open_without_following(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).open(path)
 }
 
-fn describe(kind: FileType) -> &'static str {
+#[cfg(not(unix))]
+pub(super) fn open_following(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).open(path)
+}
+
+pub(super) fn describe(kind: FileType) -> &'static str {
     if kind.is_symlink() {
         "a link"
     } else if kind.is_dir() {
@@ -294,7 +382,7 @@ fn describe(kind: FileType) -> &'static str {
     }
 }
 
-fn io_error(file: &str, source: io::Error) -> VerifyError {
+pub(super) fn io_error(file: &str, source: io::Error) -> VerifyError {
     VerifyError::Io {
         file: file.to_owned(),
         source,
@@ -304,7 +392,6 @@ fn io_error(file: &str, source: io::Error) -> VerifyError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Digest;
 
     fn read(bytes: &[u8], promised: &[u8]) -> Result<Vec<u8>, VerifyError> {
         let entry = FileEntry {

@@ -6,18 +6,19 @@ use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::{Listing, Mistake, Store};
+use super::{Listing, Mistake, Quarantine, Store};
 use crate::manifest::{MAX_DEPTH, Manifest};
 use crate::{ModelName, Version};
 
-/// What can be told of a model's folder without reading a file: its versions, and of each file the size, the time of
-/// modification and, on Unix, the inode and the time of its last change.
+/// What can be told of a model's folder without reading a file of a version: its versions, and of each file the size, the
+/// time of modification and, on Unix, the inode and the time of its last change; and which versions are held back.
 ///
 /// Equal signatures do not prove equal bytes (two writes within one tick of the file system's clock look alike), which
 /// is why bytes are verified at every load and a bad version is tried again even when nothing seems to have changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Signature {
     pub(crate) versions: BTreeMap<Version, VersionSignature>,
+    pub(crate) quarantined: BTreeMap<Version, Quarantine>,
     pub(crate) mistakes: Vec<Mistake>,
 }
 
@@ -34,6 +35,7 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(Signature {
                     versions: BTreeMap::new(),
+                    quarantined: BTreeMap::new(),
                     mistakes: Vec::new(),
                 });
             }
@@ -45,7 +47,9 @@ impl Store {
                 VersionSignature::of(&self.version_folder(model, version)),
             )
         };
+        let held = |&version: &Version| Some((version, self.quarantined(model, version)?));
         Ok(Signature {
+            quarantined: entries.iter().filter_map(held).collect(),
             versions: entries.into_iter().map(of_version).collect(),
             mistakes,
         })

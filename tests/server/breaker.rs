@@ -1,6 +1,11 @@
 //! The circuit breaker, seen from a client, under a clock that is driven by hand.
 
-use clarity::{BreakerConfig, BreakerState, Config, Inline, Server};
+use std::time::Duration;
+
+use clarity::{
+    BreakerConfig, BreakerRate, BreakerState, BreakerTrip, BreakerWindow, Config, Inline, Server,
+    SlowCalls,
+};
 
 use crate::support::faulty::{Faulty, Mood};
 use crate::support::*;
@@ -223,7 +228,7 @@ async fn its_numbers_can_be_set() {
     let (models, faulty) = (Models::cole_kripke(), Faulty::new());
     let config = Config {
         breaker: BreakerConfig {
-            failures: 2,
+            trip: BreakerTrip::ConsecutiveFailures(2),
             ..BreakerConfig::default()
         },
         ..config()
@@ -240,7 +245,7 @@ async fn its_numbers_can_be_set() {
         .assert_problem(503, "circuit_open");
     let nonsense = Config {
         breaker: BreakerConfig {
-            failures: 0,
+            trip: BreakerTrip::ConsecutiveFailures(0),
             ..BreakerConfig::default()
         },
         ..Config::default()
@@ -254,4 +259,122 @@ async fn its_numbers_can_be_set() {
         error.to_string(),
         "breaker.failures: expected 1 to 1000000, found 0"
     );
+}
+
+/// The model hangs, and the client of the one probe does not wait for it: the next request is the next probe.
+#[tokio::test]
+async fn a_probe_whose_client_goes_away_gives_its_place_back() {
+    let clock = ManualClock::start();
+    let (models, faulty) = (Models::cole_kripke(), Faulty::new());
+    let (server, client) = start(
+        Server::builder(models.root())
+            .config(config())
+            .runtime(faulty.runtime()),
+    )
+    .await;
+    fail(&client, &faulty, 5).await;
+    clock.advance(60.0).await;
+    faulty.set(Mood::Hang);
+    let runs = faulty.runs();
+    let probe = tokio::spawn({
+        let client = client.clone();
+        async move { client.post(INFER, &short_request()).await }
+    });
+    while faulty.runs() == runs {
+        tokio::task::yield_now().await;
+    }
+    probe.abort();
+    let breaker = server.models().breaker_handle("cole_kripke").unwrap();
+    while breaker.snapshot().probes > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(breaker.snapshot().state, BreakerState::HalfOpen);
+    faulty.set(Mood::Well);
+    assert_eq!(
+        client.post(INFER, &short_request()).await.body,
+        SHORT_ANSWER
+    );
+    assert_eq!(breaker.snapshot().state, BreakerState::Closed);
+    faulty.release();
+}
+
+#[tokio::test]
+async fn an_operator_overrules_it_and_is_obeyed_until_it_is_released() {
+    let clock = ManualClock::start();
+    let (models, faulty) = (Models::cole_kripke(), Faulty::new());
+    let (server, client) = serve_faulty(&models, &faulty).await;
+    let breaker = server.models().breaker_handle("cole_kripke").unwrap();
+    let mut events = breaker.subscribe();
+    breaker.force_open();
+    clock.advance(1_000.0).await;
+    models.publish("cole_kripke", COLE_KRIPKE);
+    server.models().reload("cole_kripke").await.unwrap();
+    let response = client.post(INFER, &short_request()).await;
+    response.assert_problem(503, "circuit_open");
+    let detail = response.json()["detail"].to_string();
+    assert!(detail.contains("an operator has opened"), "{detail}");
+    assert_eq!(response.retry_after(), Some(60));
+    let forced = r#"circuit_breaker_state{model="cole_kripke",state="forced_open"}"#;
+    assert_eq!(metric(&server, forced), 1.0);
+
+    breaker.disable();
+    fail(&client, &faulty, 20).await;
+    breaker.release();
+    faulty.set(Mood::Well);
+    assert_eq!(client.post(INFER, &short_request()).await.status, 200);
+    assert_eq!(metric(&server, forced), 0.0);
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        seen.push(events.next().await.unwrap().to);
+    }
+    use BreakerState::{Closed, Disabled, ForcedOpen};
+    assert_eq!(seen, [ForcedOpen, Disabled, Closed]);
+}
+
+/// The model answers well and takes too long: by the clock that the test drives.
+#[tokio::test]
+async fn slow_answers_open_it() {
+    let clock = ManualClock::start();
+    let (models, faulty) = (Models::cole_kripke(), Faulty::new());
+    let rate = BreakerRate {
+        window: BreakerWindow::Time(Duration::from_secs(600)),
+        minimum_calls: 3,
+        slow_calls: Some(SlowCalls {
+            longer_than: Duration::from_secs(2),
+            percent: 50,
+        }),
+        ..BreakerRate::default()
+    };
+    let config = Config {
+        breaker: BreakerConfig {
+            trip: BreakerTrip::Rate(rate),
+            ..BreakerConfig::default()
+        },
+        ..config()
+    };
+    let builder = Server::builder(models.root())
+        .config(config)
+        .runtime(faulty.runtime());
+    let (server, client) = start(builder).await;
+    assert_eq!(client.post(INFER, &short_request()).await.status, 200);
+    faulty.set(Mood::Hang);
+    let runs = faulty.runs();
+    let slow = [(); 2].map(|()| {
+        let client = client.clone();
+        tokio::spawn(async move { client.post(INFER, &short_request()).await })
+    });
+    while faulty.runs() < runs + 2 {
+        tokio::task::yield_now().await;
+    }
+    clock.advance(3.0).await;
+    faulty.release();
+    for slow in slow {
+        assert_eq!(slow.await.unwrap().status, 200);
+    }
+    let snapshot = server.models().breaker("cole_kripke").unwrap();
+    assert_eq!(snapshot.state, BreakerState::Open);
+    client
+        .post(INFER, &short_request())
+        .await
+        .assert_problem(503, "circuit_open");
 }

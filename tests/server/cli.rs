@@ -1,22 +1,14 @@
 //! The binary itself: files, signals, exit codes.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
+use crate::support::process::{Serving, clarity};
 use crate::support::*;
-
-fn clarity() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_clarity"));
-    command
-        .env_remove("CLARITY_MODELS")
-        .env_remove("CLARITY_LOG")
-        .env_remove("CLARITY_LISTEN");
-    command
-}
 
 fn run(models: &Path, args: &[&str]) -> Output {
     clarity()
@@ -163,62 +155,6 @@ fn a_command_line_that_is_not_understood_is_2_and_help_teaches() {
     }
 }
 
-/// A server in a process of its own; killed when dropped.
-struct Serving {
-    child: Child,
-    client: Client,
-}
-
-impl Serving {
-    fn start(models: &Path, args: &[&str]) -> Self {
-        let mut command = clarity();
-        command
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--poll",
-                "10ms",
-                "--models",
-            ])
-            .arg(models)
-            .args(args);
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let address = line
-            .trim_end()
-            .strip_prefix("listening on http://")
-            .unwrap_or_else(|| panic!("{line:?}"));
-        let client = Client::new(address.parse().unwrap());
-        Self { child, client }
-    }
-
-    /// Asks until the answer has this status: the server looks at its disk in its own time.
-    async fn until(&self, status: u16) -> String {
-        loop {
-            let response = self.client.post(INFER, &short_request()).await;
-            if response.status == status {
-                return response.body;
-            }
-        }
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        // Gone already when the test went well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[cfg(unix)]
 #[tokio::test]
 async fn serve_survives_corruption_recovers_and_stops_on_a_signal() {
@@ -301,4 +237,29 @@ fn serve_says_why_it_cannot_start() {
         "{}",
         stderr(&failed)
     );
+}
+
+#[test]
+fn a_token_that_cannot_be_read_or_guessed_too_easily_keeps_the_server_from_starting() {
+    let models = Models::cole_kripke();
+    let short = models.root().join("token");
+    fs::write(&short, "secret\n").unwrap();
+    for (file, says) in [
+        (models.root().join("none"), "cannot be read"),
+        (short, "expected a token of 16 or more characters"),
+    ] {
+        let output = run(
+            models.root(),
+            &[
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--admin-token-file",
+                file.to_str().unwrap(),
+            ],
+        );
+        assert_eq!(output.status.code(), Some(1));
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains(says) && !told.contains("secret"), "{told}");
+    }
 }

@@ -191,3 +191,39 @@ async fn a_model_whose_folder_vanished_before_it_was_good_stays_known() {
         SHORT_ANSWER
     );
 }
+
+#[tokio::test]
+async fn what_nobody_promised_is_served_only_where_it_is_allowed_and_each_answer_says_so() {
+    let _clock = ManualClock::start();
+    let models = Models::cole_kripke();
+    models.publish("cole_kripke", &other_model());
+    fs::remove_file(models.path("2/manifest.json")).unwrap();
+    let (_server, client) = serve(&models).await;
+    let answer = client.post(INFER, &minutes(&[1.0; 7])).await.json();
+    assert_eq!(answer["model_version"], "1");
+
+    let mut allowing = config();
+    allowing.reload.allow_unverified = true;
+    let (server, client) = serve_with(&models, allowing, clarity::Inline).await;
+    let answer = client.post(INFER, &minutes(&[1.0; 7])).await.json();
+    assert_eq!(answer["model_version"], "2");
+    assert_eq!(answer["parameters"], json!({ "unverified": true }));
+    // A manifest binds wherever there is one.
+    let good = Models::cole_kripke();
+    good.publish("cole_kripke", &other_model());
+    fs::copy(good.path("2/manifest.json"), models.path("2/manifest.json")).unwrap();
+    server.models().reload("cole_kripke").await.unwrap();
+    let answer = client.post(INFER, &minutes(&[1.0; 7])).await.json();
+    assert_eq!(
+        (&answer["model_version"], answer.get("parameters")),
+        (&json!("2"), None)
+    );
+    models.publish("cole_kripke", COLE_KRIPKE);
+    models.flip_bit("3/model.onnx", 5);
+    let status = server.models().reload("cole_kripke").await.unwrap();
+    assert_eq!(reason_of(&status, 3), Some(Reason::ModelCorrupt));
+    fs::create_dir(models.path("4")).unwrap();
+    fs::write(models.path("4/weights.bin"), "1").unwrap();
+    let status = server.models().reload("cole_kripke").await.unwrap();
+    assert_eq!(reason_of(&status, 4), Some(Reason::Unverified));
+}

@@ -130,9 +130,9 @@ async fn a_malformed_request_is_400_and_says_what_was_expected() {
             "invalid value",
         ),
         (
-            "binary data in",
+            "binary data beside data",
             input(json!({ "parameters": { "binary_data_size": 8 } })),
-            "JSON tensors only",
+            "input activity: expected data or the parameter binary_data_size, found both",
         ),
         (
             "shared memory",
@@ -159,21 +159,23 @@ async fn a_malformed_request_is_400_and_says_what_was_expected() {
         (
             with(
                 "outputs",
-                json!([{ "name": "asleep", "parameters": { "binary_data": true } }]),
+                json!([{ "name": "asleep", "parameters": { "binary_data": 1 } }]),
             ),
-            "output asleep: the parameter binary_data",
+            "output asleep: binary_data: expected true or false, found 1",
         ),
         (
             with(
                 "outputs",
                 json!([{ "name": "asleep", "parameters": { "classification": 1 } }]),
             ),
-            "classification",
+            "output asleep: the parameter classification",
         ),
         (
-            with("parameters", json!({ "binary_data_output": true })),
-            "binary_data_output",
+            with("parameters", json!({ "binary_data_output": "yes" })),
+            "the request: binary_data_output: expected true or false, found \"yes\"",
         ),
+        (with("parameters", json!(null)), "expected an object"),
+        (with("outputs", json!(null)), "expected a sequence"),
         (with("id", json!(7)), "invalid type"),
     ];
     for (request, says) in cases {
@@ -186,7 +188,15 @@ async fn a_malformed_request_is_400_and_says_what_was_expected() {
         .post(INFER, &twice)
         .await
         .assert_says("it is there twice");
-    for text in ["", "null", "[]", "{", "{\"inputs\": [", "\u{feff}{}"] {
+    for text in [
+        "",
+        "null",
+        "[]",
+        "[\"id\", {}, [], []]",
+        "{",
+        "{\"inputs\": [",
+        "\u{feff}{}",
+    ] {
         client
             .post_text(INFER, text)
             .await
@@ -208,19 +218,56 @@ async fn a_malformed_request_is_400_and_says_what_was_expected() {
 }
 
 #[tokio::test]
-async fn a_request_for_binary_tensors_is_told_that_json_is_spoken() {
+async fn a_body_in_an_encoding_is_415_and_identity_is_none() {
     let (_server, client) = serve(&Models::cole_kripke()).await;
-    let body = Bytes::from(short_request().to_string());
-    let header = [("inference-header-content-length", "10")];
-    let response = client
-        .send(Method::POST, INFER, &header, body.clone())
-        .await;
-    response.assert_problem(400, "invalid_request");
-    response.assert_says("send JSON tensors");
-    let response = client
-        .send(Method::POST, INFER, &[("content-encoding", "gzip")], body)
-        .await;
-    response.assert_problem(415, "unsupported_encoding");
+    for (encoding, status) in [("gzip", 415), ("identity", 200), ("Identity", 200)] {
+        let body = Bytes::from(short_request().to_string());
+        let headers = [("content-encoding", encoding)];
+        let response = client.send(Method::POST, INFER, &headers, body).await;
+        assert_eq!(response.status, status, "{encoding}");
+        if status == 415 {
+            response.assert_problem(415, "unsupported_encoding");
+        }
+    }
+}
+
+/// Whoever ends a connection in the midst of a body is not told that the body is wrong, and not counted so.
+#[tokio::test]
+async fn a_client_that_goes_away_while_it_sends_is_counted_as_such() {
+    use tokio::io::AsyncWriteExt;
+
+    let (server, _client) = serve(&Models::cole_kripke()).await;
+    let count = |reason: &str| {
+        let series =
+            format!(r#"prediction_failure_total{{model="cole_kripke",reason="{reason}"}}"#);
+        metric(&server, &series)
+    };
+    for (gone, reset) in [(1.0, false), (2.0, true)] {
+        let mut stream = tokio::net::TcpStream::connect(server.local_addr())
+            .await
+            .unwrap();
+        let head = format!("POST {INFER} HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{{");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        if reset {
+            // Nothing is waited for when it is closed: the other side gets a reset.
+            stream.set_zero_linger().unwrap();
+        }
+        drop(stream);
+        while count("cancelled") < gone {
+            assert_eq!(count("invalid_request"), 0.0);
+            tokio::task::yield_now().await;
+        }
+    }
+    let chunks =
+        format!("POST {INFER} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nx\r\n");
+    let mut stream = tokio::net::TcpStream::connect(server.local_addr())
+        .await
+        .unwrap();
+    stream.write_all(chunks.as_bytes()).await.unwrap();
+    while count("invalid_request") == 0.0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(count("cancelled"), 2.0);
 }
 
 #[tokio::test]

@@ -22,6 +22,15 @@ pub(crate) struct Response {
     pub(crate) body: String,
 }
 
+/// An answer with binary data behind its JSON.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) json: Value,
+    pub(crate) binary: Bytes,
+}
+
 impl Client {
     pub(crate) fn new(address: SocketAddr) -> Self {
         let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build_http();
@@ -54,18 +63,41 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = self
-            .http
-            .request(request.body(Full::new(body)).unwrap())
-            .await
-            .unwrap();
-        let (parts, body) = response.into_parts();
-        let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        let (status, headers, body) = self
+            .send_bytes(request.body(Full::new(body)).unwrap())
+            .await;
         Response {
-            status: parts.status,
-            headers: parts.headers,
-            body,
+            status,
+            headers,
+            body: String::from_utf8(body.to_vec()).unwrap(),
         }
+    }
+
+    /// A request for a prediction with binary data behind its JSON, and the parts of the answer.
+    pub(crate) async fn post_binary(&self, path: &str, json: &Value, binary: &[u8]) -> Parts {
+        let json = json.to_string();
+        let request = Request::post(format!("http://{}{path}", self.address))
+            .header("Inference-Header-Content-Length", json.len());
+        let body = Bytes::from([json.as_bytes(), binary].concat());
+        let (status, headers, body) = self
+            .send_bytes(request.body(Full::new(body)).unwrap())
+            .await;
+        let length = headers.get("inference-header-content-length");
+        let length = length.map_or(body.len(), |length| {
+            length.to_str().unwrap().parse().unwrap()
+        });
+        Parts {
+            status,
+            json: serde_json::from_slice(&body[..length]).unwrap(),
+            binary: body.slice(length..),
+            headers,
+        }
+    }
+
+    async fn send_bytes(&self, request: Request<Full<Bytes>>) -> (StatusCode, HeaderMap, Bytes) {
+        let (parts, body) = self.http.request(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (parts.status, parts.headers, body)
     }
 }
 

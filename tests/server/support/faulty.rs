@@ -18,6 +18,8 @@ pub(crate) enum Mood {
     Error,
     Panic,
     NotFinite,
+    /// Not finite once, and well from then on.
+    OneNotFinite,
     /// Waits until it is released.
     Hang,
 }
@@ -111,7 +113,10 @@ impl Session for FaultySession {
             Mood::Well => self.session.run(inputs),
             Mood::Error => Err(RunError::Failed("an injected error".to_owned())),
             Mood::Panic => panic!("an injected panic"),
-            Mood::NotFinite => {
+            Mood::NotFinite | Mood::OneNotFinite => {
+                if mood == Mood::OneNotFinite {
+                    *self.switch.mood.lock().unwrap() = Mood::Well;
+                }
                 let mut outputs = self.session.run(inputs)?;
                 let (shape, data) = outputs[0].clone().into_parts();
                 let TensorData::Fp32(mut values) = data else {

@@ -4,6 +4,7 @@ pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod faulty;
 pub(crate) mod onnx;
+pub(crate) mod process;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -115,7 +115,11 @@ fn through_a_child(cx: Context) -> Result {
 #[chaos(non_destructive, harmful)]
 fn the_harness(cx: Context) -> Result {
     only_inside(&cx)?;
-    let slot = cx.dir().ancestors().nth(3).ok_or("the folder of the slot")?;
+    let slot = cx
+        .dir()
+        .ancestors()
+        .nth(3)
+        .ok_or("the folder of the slot")?;
     let run = slot.parent().ok_or("the folder of the run")?;
     refused(&cx, "timeline", append(slot.join("timeline.jsonl")))?;
     refused(&cx, "output", append(slot.join("output")))?;

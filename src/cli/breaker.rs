@@ -1,0 +1,201 @@
+//! The circuit breakers on the command line.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+use clarity::{BreakerConfig, BreakerRate, BreakerTrip, BreakerWindow, SlowCalls};
+
+use super::time::time;
+
+#[derive(Args, Debug)]
+pub(super) struct BreakerArgs {
+    /// So many failures in a row open the circuit breaker of a model
+    #[arg(
+        long = "breaker-failures",
+        value_name = "N",
+        default_value_t = BreakerConfig::DEFAULT_FAILURES,
+        conflicts_with = "window"
+    )]
+    failures: u32,
+    /// Instead, the share of failures among the last so many calls (`100`), or in the last so much time (`60s`)
+    #[arg(id = "window", long = "breaker-window", value_name = "CALLS|TIME")]
+    window: Option<Window>,
+    /// That share, in percent
+    #[arg(
+        long = "breaker-failure-percent",
+        value_name = "PERCENT",
+        default_value_t = BreakerRate::default().failure_percent,
+        requires = "window"
+    )]
+    failure_percent: u32,
+    /// With fewer calls than this in the window nothing is judged
+    #[arg(
+        long = "breaker-minimum-calls",
+        value_name = "N",
+        default_value_t = BreakerRate::default().minimum_calls,
+        requires = "window"
+    )]
+    minimum_calls: u32,
+    /// A call that takes longer is slow, and too great a share of those in the window opens the circuit breaker too
+    #[arg(id = "slow-after", long = "breaker-slow-after", value_name = "TIME", value_parser = time, requires = "window")]
+    slow_after: Option<Duration>,
+    /// That share, in percent
+    #[arg(
+        long = "breaker-slow-percent",
+        value_name = "PERCENT",
+        default_value_t = 50,
+        requires = "slow-after"
+    )]
+    slow_percent: u32,
+    /// How long an open circuit breaker lets nothing through; doubled each time that the probes after it fail
+    #[arg(long = "breaker-open", value_name = "TIME", default_value = "60s", value_parser = time)]
+    open: Duration,
+    /// The longest that it does, if that is longer
+    #[arg(long = "breaker-open-most", value_name = "TIME", default_value = "60s", value_parser = time)]
+    open_most: Duration,
+    /// It does so for up to this share less, at random
+    #[arg(
+        long = "breaker-jitter",
+        value_name = "PERCENT",
+        default_value_t = BreakerConfig::default().jitter_percent
+    )]
+    jitter_percent: u32,
+    /// So many probes may be made when it is over
+    #[arg(
+        long = "breaker-probes",
+        value_name = "N",
+        default_value_t = BreakerConfig::default().half_open_permits
+    )]
+    probes: usize,
+    /// So many of them must succeed to close the circuit breaker [default: all]
+    #[arg(long = "breaker-successes", value_name = "N")]
+    successes: Option<usize>,
+    /// A probe that takes longer than this gives its place to another
+    #[arg(long = "breaker-probe-lease", value_name = "TIME", default_value = "120s", value_parser = time)]
+    probe_lease: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Window(BreakerWindow);
+
+impl FromStr for Window {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(calls) = text.parse() {
+            return Ok(Self(BreakerWindow::Calls(calls)));
+        }
+        let window = time(text).map(BreakerWindow::Time);
+        window
+            .map(Self)
+            .map_err(|error| format!("expected a number of calls or a time: {error}"))
+    }
+}
+
+impl BreakerArgs {
+    pub(super) fn config(&self) -> BreakerConfig {
+        BreakerConfig {
+            trip: self.trip(),
+            open: self.open,
+            open_most: self.open_most,
+            jitter_percent: self.jitter_percent,
+            seed: None,
+            half_open_permits: self.probes,
+            half_open_successes: self.successes.unwrap_or(self.probes),
+            probe_lease: self.probe_lease,
+        }
+    }
+
+    fn trip(&self) -> BreakerTrip {
+        let Some(Window(window)) = self.window else {
+            return BreakerTrip::ConsecutiveFailures(self.failures);
+        };
+        let percent = self.slow_percent;
+        BreakerTrip::Rate(BreakerRate {
+            window,
+            minimum_calls: self.minimum_calls,
+            failure_percent: self.failure_percent,
+            slow_calls: self.slow_after.map(|longer_than| SlowCalls {
+                longer_than,
+                percent,
+            }),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        breaker: BreakerArgs,
+    }
+
+    fn config(line: &str) -> Result<BreakerConfig, String> {
+        let words = std::iter::once("serve").chain(line.split_whitespace());
+        let command = Command::try_parse_from(words).map_err(|error| error.to_string())?;
+        Ok(command.breaker.config())
+    }
+
+    #[test]
+    fn without_arguments_it_is_the_default() {
+        assert_eq!(config(""), Ok(BreakerConfig::default()));
+    }
+
+    #[test]
+    fn every_setting_can_be_given() {
+        let line = "--breaker-window 10m --breaker-failure-percent 30 --breaker-minimum-calls 7 \
+            --breaker-slow-after 250ms --breaker-slow-percent 80 --breaker-open 5s --breaker-open-most 2m \
+            --breaker-jitter 10 --breaker-probes 4 --breaker-successes 3 --breaker-probe-lease 45s";
+        let expected = BreakerConfig {
+            trip: BreakerTrip::Rate(BreakerRate {
+                window: BreakerWindow::Time(Duration::from_secs(600)),
+                minimum_calls: 7,
+                failure_percent: 30,
+                slow_calls: Some(SlowCalls {
+                    longer_than: Duration::from_millis(250),
+                    percent: 80,
+                }),
+            }),
+            open: Duration::from_secs(5),
+            open_most: Duration::from_secs(120),
+            jitter_percent: 10,
+            seed: None,
+            half_open_permits: 4,
+            half_open_successes: 3,
+            probe_lease: Duration::from_secs(45),
+        };
+        assert_eq!(config(line), Ok(expected));
+    }
+
+    #[test]
+    fn a_number_is_a_window_of_calls_and_all_probes_must_succeed_unless_told() {
+        let config = config("--breaker-window 50 --breaker-probes 3").unwrap();
+        let window = BreakerWindow::Calls(50);
+        let rate = BreakerRate {
+            window,
+            ..BreakerRate::default()
+        };
+        assert_eq!(config.trip, BreakerTrip::Rate(rate));
+        assert_eq!(config.half_open_successes, 3);
+    }
+
+    #[test]
+    fn what_makes_no_sense_together_is_refused() {
+        for line in [
+            "--breaker-failures 3 --breaker-window 50",
+            "--breaker-failure-percent 30",
+            "--breaker-minimum-calls 30",
+            "--breaker-slow-after 1s",
+            "--breaker-window 50 --breaker-slow-percent 30",
+            "--breaker-window soon",
+        ] {
+            assert!(config(line).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! `clarity import`
+
+mod checksums;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use clarity::{FilePath, Manifest, ModelName, Source, Store, Version};
+use serde_json::{Value, json};
+
+use self::checksums::{Checksums, Promise};
+use super::vetting::VettingArgs;
+use super::{Models, Outcome, print, print_json};
+
+/// Publish the models that a checksums.json lists
+///
+/// The file is a table of models: {"NAME": {"created_at": …, "total_size_bytes": …, "files": {"FILE": {"checksum": …,
+/// "size_bytes": …, "algorithm": "sha256"}}}}. The files are looked for in the folder NAME beside it, and if there is no
+/// such folder beside it. Each model becomes its next version, if every byte is as listed and it can be served; models of
+/// which a version with the same files is there already are left as they are, so that an import can be repeated. Exits
+/// with 1 when a model could not be imported; the others are.
+#[derive(Args, Debug)]
+pub(super) struct Import {
+    /// The file checksums.json
+    #[arg(value_name = "CHECKSUMS")]
+    checksums: PathBuf,
+    /// The folder of the files [default: the folder of CHECKSUMS]
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
+    #[command(flatten)]
+    models: Models,
+    #[command(flatten)]
+    vetting: VettingArgs,
+    /// Publish without loading them first
+    #[arg(long)]
+    no_check: bool,
+    /// Print what was done as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+enum Imported {
+    Published(Manifest),
+    There(Version),
+    Failed(String),
+}
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+impl Import {
+    pub(super) fn run(&self) -> Outcome {
+        let listed = Checksums::read(&self.checksums)?;
+        let beside = self.checksums.parent().unwrap_or(Path::new(""));
+        let from = self.from.as_deref().unwrap_or(beside);
+        let store = self.models.store();
+        let mut done = Vec::new();
+        for (name, promise) in &listed.0 {
+            let imported = self.import(&store, from, name, promise);
+            let imported = imported.unwrap_or_else(|error| Imported::Failed(error.to_string()));
+            done.push((name, imported));
+        }
+        if self.json {
+            let told: Vec<Value> = done
+                .iter()
+                .map(|(name, imported)| imported.to_json(name))
+                .collect();
+            print_json(&told)?;
+        } else {
+            let told: String = done
+                .iter()
+                .map(|(name, imported)| imported.to_line(name))
+                .collect();
+            print(told)?;
+        }
+        let failed = |(_, imported): &(_, Imported)| matches!(imported, Imported::Failed(_));
+        Ok(!done.iter().any(failed))
+    }
+
+    fn import(
+        &self,
+        store: &Store,
+        from: &Path,
+        name: &str,
+        promise: &Promise,
+    ) -> Result<Imported> {
+        let model: ModelName = name.parse()?;
+        let promised = promise.files()?;
+        if let Some(version) = already(store, &model, &promised)? {
+            return Ok(Imported::There(version));
+        }
+        let folder = from.join(model.as_str());
+        let folder = if folder.is_dir() {
+            folder.as_path()
+        } else {
+            from
+        };
+        let source = |path: &FilePath| Source::File(folder.join(path.as_str()));
+        let sources = promised
+            .keys()
+            .map(|path| (path.clone(), source(path)))
+            .collect();
+        let staged = store.stage(&model, entry(&promised)?, &sources)?;
+        // What was copied was hashed on the way: these are the digests of the very bytes that would be published.
+        for (path, found) in staged.manifest().files() {
+            let expected = &promised[path];
+            if found != expected {
+                let text = |entry: &clarity::FileEntry| {
+                    format!("{} bytes, SHA-256 {}", entry.size, entry.sha256)
+                };
+                return Err(
+                    format!("{path}: expected {}, found {}", text(expected), text(found)).into(),
+                );
+            }
+        }
+        if !self.no_check {
+            self.vetting.try_out(staged.open()?)?;
+        }
+        Ok(Imported::Published(staged.publish()?))
+    }
+}
+
+/// The version that has these files already.
+fn already(
+    store: &Store,
+    model: &ModelName,
+    promised: &BTreeMap<FilePath, clarity::FileEntry>,
+) -> Result<Option<Version>> {
+    let versions = match store.versions(model) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        listing => listing?.entries,
+    };
+    let same = |version: &Version| {
+        let manifest = store.manifest(model, *version);
+        manifest.is_ok_and(|manifest| manifest.files() == promised)
+    };
+    Ok(versions.into_iter().find(same))
+}
+
+fn entry(promised: &BTreeMap<FilePath, clarity::FileEntry>) -> Result<&FilePath> {
+    let is_model = |path: &&FilePath| path.as_str().ends_with(".onnx");
+    let models: Vec<&FilePath> = promised.keys().filter(is_model).collect();
+    match models[..] {
+        [model] => Ok(model),
+        _ => Err(format!(
+            "expected exactly one file that ends with .onnx, found {}",
+            models.len()
+        )
+        .into()),
+    }
+}
+
+impl Imported {
+    fn to_line(&self, name: &str) -> String {
+        match self {
+            Self::Published(manifest) => format!("published {name} {}\n", manifest.version()),
+            Self::There(version) => format!("{name} {version} has these files already\n"),
+            Self::Failed(why) => format!("{name} is not imported: {why}\n"),
+        }
+    }
+
+    fn to_json(&self, name: &str) -> Value {
+        match self {
+            Self::Published(manifest) => {
+                json!({ "model": name, "ok": true, "published": true, "version": manifest.version() })
+            }
+            Self::There(version) => {
+                json!({ "model": name, "ok": true, "published": false, "version": version })
+            }
+            Self::Failed(why) => {
+                json!({ "model": name, "ok": false, "published": false, "detail": why })
+            }
+        }
+    }
+}
+
+fn read(path: &Path) -> std::result::Result<Vec<u8>, String> {
+    fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,102 @@
+//! The file `checksums.json`, an older form of manifest: one for all models.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::marker::PhantomData;
+use std::path::Path;
+
+use clarity::{Digest, FileEntry, FilePath};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::{Result, read};
+
+/// What the file promises of each model, in its order.
+pub(super) struct Checksums(pub(super) Vec<(String, Promise)>);
+
+/// What is promised of one model.
+#[derive(Deserialize)]
+pub(super) struct Promise {
+    total_size_bytes: u64,
+    files: Table<File>,
+}
+
+#[derive(Deserialize)]
+struct File {
+    checksum: String,
+    size_bytes: u64,
+    algorithm: String,
+}
+
+impl Checksums {
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let Table(models) = serde_json::from_slice(&read(path)?)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(Self(models))
+    }
+}
+
+impl Promise {
+    /// The files, in today's terms.
+    pub(super) fn files(&self) -> Result<BTreeMap<FilePath, FileEntry>> {
+        let mut files = BTreeMap::new();
+        for (path, file) in &self.files.0 {
+            if file.algorithm != "sha256" {
+                let found = &file.algorithm;
+                return Err(
+                    format!("{path}: expected the algorithm sha256, found {found:?}").into(),
+                );
+            }
+            let sha256: Digest = file
+                .checksum
+                .to_ascii_lowercase()
+                .parse()
+                .map_err(|error| format!("{path}: {error}"))?;
+            let size = file.size_bytes;
+            files.insert(path.parse()?, FileEntry { size, sha256 });
+        }
+        let sizes = files.values().map(|file| file.size);
+        let (expected, found) = (self.total_size_bytes, sizes.fold(0, u64::saturating_add));
+        match expected == found {
+            true => Ok(files),
+            false => Err(format!(
+                "its files have {found} bytes by their sizes and {expected} by total_size_bytes"
+            )
+            .into()),
+        }
+    }
+}
+
+/// A JSON object in its order, without repeated names: of two equal ones the last would win in silence.
+struct Table<T>(Vec<(String, T)>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Table<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Entries<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
+            type Value = Table<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> std::result::Result<Table<T>, A::Error> {
+                let mut seen = BTreeSet::new();
+                let mut entries = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, T>()? {
+                    if !seen.insert(name.clone()) {
+                        return Err(A::Error::custom(format_args!("{name} is listed twice")));
+                    }
+                    entries.push((name, value));
+                }
+                Ok(Table(entries))
+            }
+        }
+
+        deserializer.deserialize_map(Entries(PhantomData))
+    }
+}

@@ -1,0 +1,89 @@
+//! `clarity info`
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use clarity::{Manifest, ModelName, Quarantine, VerifyError, Version};
+use serde_json::{Value, json};
+
+use super::{Models, Outcome, print, print_json};
+
+/// Tell all that is known of a model: its versions, their files, and why any is held back
+///
+/// Manifests are read and files are not: `clarity verify` does that.
+#[derive(Args, Debug)]
+pub(super) struct Info {
+    /// The model
+    name: ModelName,
+    #[command(flatten)]
+    models: Models,
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+struct About {
+    version: Version,
+    manifest: Result<Manifest, VerifyError>,
+    quarantine: Option<Quarantine>,
+}
+
+impl Info {
+    pub(super) fn run(&self) -> Outcome {
+        let store = self.models.store();
+        super::list::models(&store, Some(&self.name))?;
+        let about = |version| About {
+            version,
+            manifest: store.manifest(&self.name, version),
+            quarantine: store.quarantined(&self.name, version),
+        };
+        let versions = super::list::versions(&store, &self.name)?;
+        let versions: Vec<About> = versions.into_iter().map(about).collect();
+        if self.json {
+            let versions: Vec<Value> = versions.iter().map(About::to_json).collect();
+            print_json(&json!({ "model": self.name, "versions": versions }))?;
+        } else {
+            let texts: String = versions.iter().map(About::to_text).collect();
+            print(format_args!(
+                "{}, {} version(s)\n{texts}",
+                self.name,
+                versions.len()
+            ))?;
+        }
+        Ok(true)
+    }
+}
+
+impl About {
+    fn to_text(&self) -> String {
+        let mut text = format!("\nversion {}", self.version);
+        // Writing to a String cannot fail.
+        let _ = match &self.manifest {
+            Ok(manifest) => writeln!(
+                text,
+                ", {}, published {}",
+                manifest.format(),
+                manifest.created_at()
+            ),
+            Err(error) => writeln!(text, ", {}: {error}", error.reason()),
+        };
+        if let Some(held) = &self.quarantine {
+            let (cause, since, detail) = (held.cause().as_str(), held.since(), held.detail());
+            let _ = writeln!(text, "  held back since {since} ({cause}): {detail}");
+        }
+        for (path, file) in self.manifest.iter().flat_map(|manifest| manifest.files()) {
+            let _ = writeln!(text, "  {}  {:>12} bytes  {path}", file.sha256, file.size);
+        }
+        text
+    }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "version": self.version,
+            "manifest": self.manifest.as_ref().ok(),
+            "reason": self.manifest.as_ref().err().map(|error| error.reason().as_str()),
+            "detail": self.manifest.as_ref().err().map(ToString::to_string),
+            "quarantine": self.quarantine,
+        })
+    }
+}

@@ -1,0 +1,98 @@
+//! The elements of a tensor as bytes, little-endian and in row-major order, as the protocol's binary tensor extension
+//! has them: <https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md>.
+
+use axum::http::HeaderMap;
+
+use crate::predictor::Failure;
+use crate::{DataType, Reason, TensorData};
+
+/// The header that tells how many bytes of a body are JSON; binary tensors follow. In lower case, as headers are kept.
+pub(super) const HEADER_LENGTH: &str = "inference-header-content-length";
+
+/// How many bytes of the body are JSON; none when all of them are.
+pub(super) fn json_length(headers: &HeaderMap) -> Result<Option<usize>, Failure> {
+    let mut values = headers.get_all(HEADER_LENGTH).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    // Digits alone: what Rust parses may also begin with a sign.
+    let length = value
+        .to_str()
+        .ok()
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
+        .and_then(|text| text.parse().ok());
+    match (length, values.next()) {
+        (Some(length), None) => Ok(Some(length)),
+        (_, found) => {
+            let found = match found {
+                Some(_) => "several".to_owned(),
+                None => format!("{value:?}"),
+            };
+            Err(Failure::new(
+                Reason::InvalidRequest,
+                format!(
+                    "Inference-Header-Content-Length: expected one number of bytes, found {found}"
+                ),
+            ))
+        }
+    }
+}
+
+/// Reads `count` elements; otherwise says what was expected and found.
+///
+/// A number that is infinite or not a number is refused, as it is in JSON, which cannot write it: the model's answer to
+/// it would be counted as the model's failure.
+pub(super) fn read(datatype: DataType, bytes: &[u8], count: usize) -> Result<TensorData, String> {
+    if count.checked_mul(datatype.size()) != Some(bytes.len()) {
+        return Err(format!(
+            "expected {count} elements of {} bytes each, found {} bytes",
+            datatype.size(),
+            bytes.len()
+        ));
+    }
+    Ok(match datatype {
+        DataType::Bool => TensorData::Bool(booleans(bytes)?),
+        DataType::Uint8 => TensorData::Uint8(bytes.to_vec()),
+        DataType::Int8 => TensorData::Int8(numbers(bytes, i8::from_le_bytes)),
+        DataType::Int32 => TensorData::Int32(numbers(bytes, i32::from_le_bytes)),
+        DataType::Int64 => TensorData::Int64(numbers(bytes, i64::from_le_bytes)),
+        DataType::Fp32 => TensorData::Fp32(finite(numbers(bytes, f32::from_le_bytes))?),
+    })
+}
+
+/// Appends all elements.
+pub(super) fn write(data: &TensorData, to: &mut Vec<u8>) {
+    match data {
+        TensorData::Bool(values) => to.extend(values.iter().map(|value| u8::from(*value))),
+        TensorData::Uint8(values) => to.extend_from_slice(values),
+        TensorData::Int8(values) => to.extend(values.iter().flat_map(|value| value.to_le_bytes())),
+        TensorData::Int32(values) => to.extend(values.iter().flat_map(|value| value.to_le_bytes())),
+        TensorData::Int64(values) => to.extend(values.iter().flat_map(|value| value.to_le_bytes())),
+        TensorData::Fp32(values) => to.extend(values.iter().flat_map(|value| value.to_le_bytes())),
+    }
+}
+
+fn numbers<const SIZE: usize, T>(bytes: &[u8], number: impl Fn([u8; SIZE]) -> T) -> Vec<T> {
+    let (chunks, _) = bytes.as_chunks();
+    chunks.iter().map(|chunk| number(*chunk)).collect()
+}
+
+fn booleans(bytes: &[u8]) -> Result<Vec<bool>, String> {
+    match bytes.iter().position(|byte| *byte > 1) {
+        Some(place) => Err(format!(
+            "expected the byte 0 or 1 for each element, found {} at {place}",
+            bytes[place]
+        )),
+        None => Ok(bytes.iter().map(|byte| *byte == 1).collect()),
+    }
+}
+
+fn finite(values: Vec<f32>) -> Result<Vec<f32>, String> {
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(place) => Err(format!(
+            "expected finite numbers, found {} at {place}",
+            values[place]
+        )),
+        None => Ok(values),
+    }
+}

@@ -1,0 +1,99 @@
+//! The body of a request, as its bytes arrive.
+
+use std::error::Error;
+use std::io;
+use std::ops::Deref;
+
+use axum::body::Body;
+use http_body_util::BodyExt;
+use hyper::body::Body as _;
+use tokio::time::timeout;
+
+use super::App;
+use super::budget::Reservation;
+use crate::Reason;
+use crate::predictor::Failure;
+
+/// A body that has arrived, with the room that it takes.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    bytes: Vec<u8>,
+    _memory: Reservation,
+}
+
+impl Deref for Arrived {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Reads a body within the bounds of size, of time, and of what all requests together may take. A body that announces its
+/// size is refused before any of it is read; its room is taken then, and its memory as it arrives.
+pub(super) async fn read(app: &App, body: Body) -> Result<Arrived, Failure> {
+    let announced = body.size_hint().lower();
+    let size = usize::try_from(announced).unwrap_or(usize::MAX);
+    if size > app.body_limit {
+        return Err(too_large(app));
+    }
+    let memory = app.budget.reserve(size, "the body")?;
+    let collected = timeout(app.deadline, collect(app, body, memory)).await;
+    collected.unwrap_or_else(|_| {
+        Err(Failure::new(
+            Reason::RequestTimeout,
+            format!("the body did not arrive within {:?}", app.deadline),
+        ))
+    })
+}
+
+async fn collect(app: &App, mut body: Body, mut memory: Reservation) -> Result<Arrived, Failure> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        // Trailers say nothing here.
+        let Ok(data) = frame.map_err(|error| broken(&error))?.into_data() else {
+            continue;
+        };
+        let size = bytes.len() + data.len();
+        if size > app.body_limit {
+            return Err(too_large(app));
+        }
+        memory.grow_to(size, "the body")?;
+        bytes.extend_from_slice(&data);
+    }
+    Ok(Arrived {
+        bytes,
+        _memory: memory,
+    })
+}
+
+fn too_large(app: &App) -> Failure {
+    Failure::new(
+        Reason::PayloadTooLarge,
+        format!("expected a body of at most {} bytes", app.body_limit),
+    )
+}
+
+/// Chunks that are not formed as chunks are the request's fault; of anything else the client that sends no more is.
+fn broken(error: &(dyn Error + 'static)) -> Failure {
+    let mut causes = std::iter::successors(Some(error), |&error| error.source());
+    let malformed = causes.any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
+            )
+        })
+    });
+    if malformed {
+        Failure::new(
+            Reason::InvalidRequest,
+            format!("the body cannot be read: {error}"),
+        )
+    } else {
+        Failure::new(
+            Reason::Cancelled,
+            format!("the client went away before the end of the body: {error}"),
+        )
+    }
+}

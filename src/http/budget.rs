@@ -1,0 +1,133 @@
+//! The memory of all requests together.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::Reason;
+use crate::predictor::{Failure, OVERLOAD_RETRY};
+
+/// What a reservation is rounded up to, in bytes: permits are counted in 32 bits, and bodies may be longer than that.
+const UNIT: usize = 1024;
+
+/// So many bytes for bodies, tensors and answers of all requests at a time. What finds no room is refused at once and
+/// never waits: who waits for room while holding some can wait for one who does the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Budget {
+    units: Arc<Semaphore>,
+    total: usize,
+}
+
+/// Room that is taken, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    permit: OwnedSemaphorePermit,
+    budget: Budget,
+}
+
+impl Budget {
+    pub(crate) fn new(bytes: usize) -> Self {
+        let units = (bytes / UNIT).min(Semaphore::MAX_PERMITS);
+        Self {
+            units: Arc::new(Semaphore::new(units)),
+            total: bytes,
+        }
+    }
+
+    /// Takes room for so many bytes. `what` they are for is told when there is none.
+    pub(crate) fn reserve(&self, bytes: usize, what: &str) -> Result<Reservation, Failure> {
+        let units = bytes.div_ceil(UNIT);
+        if units > self.total / UNIT {
+            return Err(Failure::new(
+                Reason::PayloadTooLarge,
+                format!(
+                    "{what} needs {bytes} bytes, and all requests together have {}",
+                    self.total
+                ),
+            ));
+        }
+        let permit = u32::try_from(units)
+            .ok()
+            .and_then(|units| Arc::clone(&self.units).try_acquire_many_owned(units).ok())
+            .ok_or_else(|| Failure {
+                retry_after: Some(OVERLOAD_RETRY),
+                ..Failure::new(
+                    Reason::Overloaded,
+                    format!(
+                        "there is no room for the {bytes} bytes of {what} beside other requests now"
+                    ),
+                )
+            })?;
+        Ok(Reservation {
+            permit,
+            budget: self.clone(),
+        })
+    }
+}
+
+impl Reservation {
+    /// Takes more room, to have it for so many bytes.
+    pub(crate) fn grow_to(&mut self, bytes: usize, what: &str) -> Result<(), Failure> {
+        let more = bytes.saturating_sub(self.permit.num_permits() * UNIT);
+        if more > 0 {
+            self.permit.merge(self.budget.reserve(more, what)?.permit);
+        }
+        Ok(())
+    }
+
+    /// Gives back what is over so many bytes.
+    pub(crate) fn shrink_to(&mut self, bytes: usize) {
+        let units = bytes.div_ceil(UNIT);
+        drop(
+            self.permit
+                .split(self.permit.num_permits().saturating_sub(units)),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(refused: Result<Reservation, Failure>) -> Reason {
+        refused.unwrap_err().reason
+    }
+
+    #[test]
+    fn what_is_taken_is_there_again_when_it_is_dropped() {
+        let budget = Budget::new(4 * UNIT);
+        let three = budget.reserve(2 * UNIT + 1, "a body").unwrap();
+        assert_eq!(
+            reason(budget.reserve(2 * UNIT, "a body")),
+            Reason::Overloaded
+        );
+        let one = budget.reserve(1, "a body").unwrap();
+        assert_eq!(reason(budget.reserve(1, "a body")), Reason::Overloaded);
+        drop((three, one));
+        drop(budget.reserve(4 * UNIT, "a body").unwrap());
+    }
+
+    #[test]
+    fn what_can_never_fit_is_not_told_to_come_back() {
+        let refused = Budget::new(4 * UNIT)
+            .reserve(4 * UNIT + 1, "a body")
+            .unwrap_err();
+        assert_eq!(refused.reason, Reason::PayloadTooLarge);
+        assert_eq!(refused.retry_after, None);
+    }
+
+    #[test]
+    fn a_reservation_grows_and_shrinks_by_what_it_lacks_and_does_not_need() {
+        let budget = Budget::new(4 * UNIT);
+        let mut room = budget.reserve(0, "a body").unwrap();
+        room.grow_to(3 * UNIT, "a body").unwrap();
+        room.grow_to(2 * UNIT, "a body").unwrap();
+        assert_eq!(
+            reason(budget.reserve(2 * UNIT, "a body")),
+            Reason::Overloaded
+        );
+        room.shrink_to(UNIT);
+        drop(budget.reserve(3 * UNIT, "a body").unwrap());
+        assert!(room.grow_to(5 * UNIT, "a body").is_err());
+    }
+}

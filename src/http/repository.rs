@@ -1,0 +1,186 @@
+//! The protocol's model repository extension: which models there are, and loading and unloading them:
+//! <https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_model_repository.md>.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::http::{Request, StatusCode};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+
+use super::App;
+use super::body::read;
+use super::object::Object;
+use super::problem::Problem;
+use super::target::Target;
+use crate::predictor::{Failure, Predictor};
+use crate::{ModelName, Reason, Version, VersionStatus};
+
+/// Whoever may load and unload: a request with the server's token.
+pub(super) struct Admin;
+
+impl FromRequestParts<App> for Admin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let Some(token) = &app.admin_token else {
+            let detail =
+                "loading and unloading are off: the server was started without a token for them";
+            return Err(Failure::new(Reason::AdminDisabled, detail).into());
+        };
+        let mut given = parts.headers.get_all(AUTHORIZATION).iter();
+        match (given.next(), given.next()) {
+            (Some(given), None) if token.admits(given.as_bytes()) => Ok(Self),
+            _ => {
+                let detail = "expected the header Authorization with the server's bearer token";
+                Err(Failure::new(Reason::Unauthorized, detail).into())
+            }
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+struct IndexRequest {
+    #[serde(default)]
+    ready: bool,
+}
+
+/// One version of a model; or a model of which no version is known.
+#[derive(Serialize)]
+pub(super) struct IndexEntry {
+    name: ModelName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    state: &'static str,
+    reason: String,
+}
+
+/// All versions of all models, or those that answer. Needs no token, as the metadata of a model needs none.
+pub(super) async fn index(
+    State(app): State<App>,
+    request: Request<Body>,
+) -> Result<Json<Vec<IndexEntry>>, Problem> {
+    let IndexRequest { ready } = parse(&app, request).await?;
+    let all = app.registry.predictors();
+    let entries = all.iter().flat_map(|predictor| entries(predictor));
+    Ok(Json(
+        entries
+            .filter(|entry| !ready || entry.state == READY)
+            .collect(),
+    ))
+}
+
+const READY: &str = "READY";
+
+fn entries(predictor: &Predictor) -> Vec<IndexEntry> {
+    let (status, unloaded) = (predictor.status(), predictor.unloaded);
+    let serving = predictor.versions();
+    let entry = |version, state, reason| IndexEntry {
+        name: status.model.clone(),
+        version,
+        state,
+        reason,
+    };
+    if status.versions.is_empty() && serving.is_empty() {
+        let (state, reason) = match status.unavailable() {
+            _ if unloaded => ("UNAVAILABLE", "unloaded".to_owned()),
+            Some((Reason::ModelLoading, reason)) => ("LOADING", reason),
+            Some((_, reason)) => ("UNAVAILABLE", reason),
+            None => ("UNAVAILABLE", String::new()),
+        };
+        return vec![entry(None, state, reason)];
+    }
+    let only_in_memory = |version: &&Version| !status.versions.contains_key(*version);
+    let memory_only = serving.iter().filter(only_in_memory).map(|version| {
+        let reason = "removed from disk, answers from memory".to_owned();
+        entry(Some(version.to_string()), READY, reason)
+    });
+    let on_disk = status.versions.iter().map(|(version, found)| {
+        let state = match serving.contains(version) {
+            true => READY,
+            false => "UNAVAILABLE",
+        };
+        let reason = match found {
+            VersionStatus::Refused { detail, .. } => detail.clone(),
+            _ if unloaded => "unloaded".to_owned(),
+            _ => String::new(),
+        };
+        entry(Some(version.to_string()), state, reason)
+    });
+    on_disk.chain(memory_only).collect()
+}
+
+#[derive(Default, Deserialize)]
+struct ChangeRequest {
+    #[serde(default)]
+    parameters: Object<BTreeMap<String, IgnoredAny>>,
+}
+
+/// Looks at the model on disk now, and answers when it has been loaded, or why it has not.
+///
+/// The name is looked up among the names of folders and never made part of a path.
+pub(super) async fn load(
+    _: Admin,
+    State(app): State<App>,
+    Path(model): Path<String>,
+    request: Request<Body>,
+) -> Result<StatusCode, Problem> {
+    let ChangeRequest {
+        parameters: Object(parameters),
+    } = parse(&app, request).await?;
+    if let Some((name, _)) = parameters.first_key_value() {
+        let detail = format!(
+            "the parameter {name} asks for another configuration or other files than those on disk, which only are verified"
+        );
+        return Err(Failure::new(Reason::InvalidRequest, detail).into());
+    }
+    let attempt = timeout(app.deadline, app.registry.load(&model)).await;
+    let loaded = attempt.map_err(|_| {
+        let detail = format!(
+            "the model was not loaded within {:?}; the attempt goes on",
+            app.deadline
+        );
+        Failure::new(Reason::DeadlineExceeded, detail)
+    })?;
+    let predictor = loaded?;
+    predictor
+        .serving(None)
+        .map_err(|failure| Problem::of_model(failure, &predictor.model))?;
+    Ok(StatusCode::OK)
+}
+
+/// Requests under way are answered; then the memory of the model is free.
+pub(super) async fn unload(
+    _: Admin,
+    target: Target,
+    State(app): State<App>,
+    request: Request<Body>,
+) -> Result<StatusCode, Problem> {
+    // Nothing depends on another model here: what may be said of dependents changes nothing.
+    let ChangeRequest { .. } = parse(&app, request).await?;
+    app.registry.unload(target.predictor.model.as_str())?;
+    Ok(StatusCode::OK)
+}
+
+/// The body as a JSON object, which may be left out.
+async fn parse<T: Default + DeserializeOwned>(
+    app: &App,
+    request: Request<Body>,
+) -> Result<T, Failure> {
+    let body = read(app, request.into_body()).await?;
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    match serde_json::from_slice(&body) {
+        Ok(Object(parsed)) => Ok(parsed),
+        Err(error) => Err(Failure::new(
+            Reason::InvalidRequest,
+            format!("the body is not a request: {error}"),
+        )),
+    }
+}

@@ -1,0 +1,424 @@
+//! Bodies of requests: good ones in every form, bad ones, and random ones.
+//!
+//! `PROPTEST_CASES=1000000 cargo test -p clarity --release --lib http::request` looks for longer.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{DataType, Dimension, TensorData};
+
+const DATATYPES: [DataType; 6] = [
+    DataType::Bool,
+    DataType::Uint8,
+    DataType::Int8,
+    DataType::Int32,
+    DataType::Int64,
+    DataType::Fp32,
+];
+
+/// A model that takes and gives one tensor of each datatype, `[n, 2]`, and `free`, of any shape.
+fn specs() -> Vec<TensorSpec> {
+    let open = Dimension::Dynamic(Some("n".to_owned()));
+    let of = |datatype: DataType| TensorSpec {
+        name: datatype.as_str().to_lowercase(),
+        datatype,
+        shape: Some(vec![open.clone(), Dimension::Fixed(2)]),
+    };
+    let free = TensorSpec {
+        name: "free".to_owned(),
+        datatype: DataType::Uint8,
+        shape: None,
+    };
+    DATATYPES.into_iter().map(of).chain([free]).collect()
+}
+
+fn decode_for(
+    body: &[u8],
+    json_length: Option<usize>,
+    specs: &[TensorSpec],
+) -> Result<InferRequest, Failure> {
+    InferRequest::decode(body, json_length, specs, specs, &Budget::new(1 << 20))
+}
+
+/// What the inputs are with `[[0, 1], [1, 0]]` in each.
+fn body(binary: &[&str]) -> (Value, Vec<u8>) {
+    let (mut inputs, mut bytes) = (Vec::new(), Vec::new());
+    for spec in specs() {
+        let mut input =
+            json!({ "name": spec.name, "datatype": spec.datatype.as_str(), "shape": [2, 2] });
+        if binary.contains(&&*spec.name) {
+            let size = spec.datatype.size();
+            for value in [0_u8, 1, 1, 0] {
+                let element = match spec.datatype {
+                    DataType::Fp32 => f32::from(value).to_le_bytes().to_vec(),
+                    _ => i64::from(value).to_le_bytes()[..size].to_vec(),
+                };
+                bytes.extend(element);
+            }
+            input["parameters"] = json!({ "binary_data_size": 4 * size });
+        } else {
+            input["data"] = json!([[0, 1], [1, 0]]);
+        }
+        inputs.push(input);
+    }
+    (json!({ "inputs": inputs }), bytes)
+}
+
+fn with_binary(json: &Value, bytes: &[u8]) -> (Vec<u8>, Option<usize>) {
+    let json = json.to_string();
+    let length = json.len();
+    ([json.as_bytes(), bytes].concat(), Some(length))
+}
+
+#[track_caller]
+fn assert_refused(body: &[u8], json_length: Option<usize>, says: &str) {
+    let failure = decode_for(body, json_length, &specs()).unwrap_err();
+    assert_eq!(failure.reason, Reason::InvalidRequest);
+    assert!(
+        failure.detail.contains(says),
+        "{:?} does not say {says:?}",
+        failure.detail
+    );
+}
+
+#[test]
+fn json_and_binary_data_give_the_same_tensors_in_any_mixture() {
+    let (json, _) = body(&[]);
+    let expected = decode_for(json.to_string().as_bytes(), None, &specs()).unwrap();
+    assert_eq!(
+        expected.inputs[3].data(),
+        &TensorData::Int32(vec![0, 1, 1, 0])
+    );
+    let names: Vec<String> = specs().into_iter().map(|spec| spec.name).collect();
+    for mask in 1..1_usize << names.len() {
+        let binary: Vec<&str> = names
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| mask >> place & 1 == 1)
+            .map(|(_, name)| &**name)
+            .collect();
+        let (json, bytes) = body(&binary);
+        let (body, json_length) = with_binary(&json, &bytes);
+        let found = decode_for(&body, json_length, &specs()).unwrap();
+        assert_eq!(found.inputs, expected.inputs, "{binary:?} in binary");
+    }
+}
+
+#[test]
+fn binary_data_belongs_to_the_inputs_in_the_order_of_the_request() {
+    let (mut json, _) = body(&["uint8", "int8"]);
+    json["inputs"].as_array_mut().unwrap().reverse();
+    let (body, json_length) = with_binary(&json, &[1, 2, 3, 4, 5, 6, 7, 8]);
+    let found = decode_for(&body, json_length, &specs()).unwrap();
+    assert_eq!(found.inputs[1].data(), &TensorData::Uint8(vec![5, 6, 7, 8]));
+    assert_eq!(found.inputs[2].data(), &TensorData::Int8(vec![1, 2, 3, 4]));
+}
+
+#[test]
+fn binary_data_that_does_not_fit_is_refused_with_the_name_of_its_input() {
+    let all: Vec<String> = specs().into_iter().map(|spec| spec.name).collect();
+    let all: Vec<&str> = all.iter().map(|name| &**name).collect();
+    let (good, bytes) = body(&all);
+    let check = |change: &dyn Fn(&mut Value, &mut Vec<u8>), says: &str| {
+        let (mut json, mut bytes) = (good.clone(), bytes.clone());
+        change(&mut json, &mut bytes);
+        let (body, json_length) = with_binary(&json, &bytes);
+        assert_refused(&body, json_length, says);
+    };
+    check(
+        &|_, bytes| bytes.truncate(bytes.len() - 1),
+        "input free: expected 4 bytes of binary data, found 3",
+    );
+    check(
+        &|_, bytes| bytes.push(0),
+        "expected 80 bytes of binary data after the JSON, as the inputs announce in binary_data_size, found 81",
+    );
+    check(
+        &|json, _| json["inputs"][3]["parameters"]["binary_data_size"] = json!(15),
+        "expected 79 bytes of binary data after the JSON",
+    );
+    check(
+        &|json, _| json["inputs"][3]["shape"] = json!([3, 2]),
+        "input int32: expected the shape [-1, 2], found [3, 2], where n is 2 elsewhere",
+    );
+    check(
+        &|json, _| json["inputs"][6]["shape"] = json!([5]),
+        "input free: expected 5 elements of 1 bytes each, found 4 bytes",
+    );
+    check(
+        &|json, _| json["inputs"][6]["shape"] = json!([i64::MAX, 2]),
+        "input free: expected",
+    );
+    check(
+        &|json, _| json["inputs"][1]["data"] = json!([1, 2, 3, 4]),
+        "input uint8: expected data or the parameter binary_data_size, found both",
+    );
+    check(
+        &|json, _| json["inputs"][0]["datatype"] = json!("BYTES"),
+        "input bool: expected the datatype BOOL, found \"BYTES\"",
+    );
+    check(
+        &|_, bytes| bytes[2] = 2,
+        "input bool: expected the byte 0 or 1 for each element, found 2 at 2",
+    );
+    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        check(
+            &|_, bytes| {
+                let place = bytes.len() - 4 - 4;
+                bytes[place..place + 4].copy_from_slice(&value.to_le_bytes());
+            },
+            &format!("input fp32: expected finite numbers, found {value} at 3"),
+        );
+    }
+    for (size, found) in [
+        (json!(-1), "-1"),
+        (json!("4"), "\"4\""),
+        (json!(4.0), "4.0"),
+        (json!(null), "null"),
+        (json!([4]), "[4]"),
+    ] {
+        check(
+            &|json, _| json["inputs"][1]["parameters"]["binary_data_size"] = size.clone(),
+            &format!("input uint8: binary_data_size: expected a number of bytes, found {found}"),
+        );
+    }
+}
+
+#[test]
+fn binary_data_without_its_header_is_refused() {
+    let (json, bytes) = body(&["int8"]);
+    let body = [json.to_string().as_bytes(), &bytes].concat();
+    assert_refused(
+        &body,
+        None,
+        "the body is not a request: trailing characters",
+    );
+    assert_refused(
+        json.to_string().as_bytes(),
+        None,
+        "input int8: binary_data_size: expected the header Inference-Header-Content-Length",
+    );
+    let beyond = body.len() + 1;
+    assert_refused(
+        &body,
+        Some(beyond),
+        "Inference-Header-Content-Length: expected no more than the",
+    );
+    assert_refused(&body, Some(0), "the body is not a request");
+}
+
+#[test]
+fn outputs_are_wanted_in_binary_one_by_one_or_all() {
+    let (mut json, _) = body(&[]);
+    let mut wanted = |parameters: Value, outputs: Value| {
+        json["parameters"] = parameters;
+        json["outputs"] = outputs;
+        let request = decode_for(json.to_string().as_bytes(), None, &specs()).unwrap();
+        let wanted = request.outputs.iter();
+        wanted
+            .map(|output| (output.place, output.binary))
+            .collect::<Vec<_>>()
+    };
+    let all = json!({ "binary_data_output": true });
+    let binary = |binary: bool| json!({ "binary_data": binary });
+    assert!(
+        wanted(json!({}), json!([]))
+            .iter()
+            .all(|(_, binary)| !binary)
+    );
+    assert!(
+        wanted(all.clone(), json!([]))
+            .iter()
+            .all(|(_, binary)| *binary)
+    );
+    let two = json!([{ "name": "fp32", "parameters": binary(true) }, { "name": "bool" }]);
+    assert_eq!(wanted(json!({}), two.clone()), [(5, true), (0, false)]);
+    let two = json!([{ "name": "fp32", "parameters": binary(false) }, { "name": "bool" }]);
+    assert_eq!(wanted(all, two), [(5, false), (0, true)]);
+}
+
+#[test]
+fn what_should_be_an_object_or_a_list_is_one() {
+    let (good, _) = body(&[]);
+    let check = |change: &dyn Fn(&mut Value), says: &str| {
+        let mut json = good.clone();
+        change(&mut json);
+        assert_refused(json.to_string().as_bytes(), None, says);
+    };
+    let fields = json!([null, {}, good["inputs"], []]);
+    assert_refused(
+        fields.to_string().as_bytes(),
+        None,
+        "invalid type: sequence, expected an object",
+    );
+    check(
+        &|json| json["inputs"][0] = json!(["bool", "BOOL", [2, 2], {}, [0, 1, 1, 0]]),
+        "invalid type: sequence, expected an object",
+    );
+    check(
+        &|json| json["outputs"] = json!([["bool", {}]]),
+        "invalid type: sequence, expected an object",
+    );
+    for value in [json!(null), json!([]), json!("")] {
+        check(
+            &|json| json["parameters"] = value.clone(),
+            "expected an object",
+        );
+        check(
+            &|json| json["inputs"][0]["parameters"] = value.clone(),
+            "expected an object",
+        );
+    }
+    for value in [json!(null), json!({}), json!("")] {
+        check(
+            &|json| json["outputs"] = value.clone(),
+            "expected a sequence",
+        );
+        check(
+            &|json| json["inputs"] = value.clone(),
+            "expected a sequence",
+        );
+        check(
+            &|json| json["inputs"][0]["shape"] = value.clone(),
+            "expected a list of at most 64 sizes",
+        );
+    }
+    check(
+        &|json| json["inputs"][6]["shape"] = json!(vec![1; 65]),
+        "expected a list of at most 64 sizes",
+    );
+}
+
+/// A small text must not become a large tensor, or a long list of parameters.
+#[test]
+fn a_tensor_takes_its_room_before_its_memory() {
+    let free = specs().split_off(6);
+    let body = json!({ "inputs": [{ "name": "free", "datatype": "UINT8", "shape": [9000], "data": vec![1; 9000] }] });
+    let body = body.to_string();
+    let decode = |budget| InferRequest::decode(body.as_bytes(), None, &free, &free, &budget);
+    assert_eq!(
+        decode(Budget::new(8 << 10)).unwrap_err().reason,
+        Reason::PayloadTooLarge
+    );
+    let budget = Budget::new(16 << 10);
+    let others = budget.reserve(8 << 10, "another").unwrap();
+    assert_eq!(
+        decode(budget.clone()).unwrap_err().reason,
+        Reason::Overloaded
+    );
+    drop(others);
+    let request = decode(budget.clone()).unwrap();
+    assert!(
+        budget.reserve(8 << 10, "another").is_err(),
+        "it holds its room"
+    );
+    drop(request);
+    drop(budget.reserve(16 << 10, "another").unwrap());
+}
+
+/// Whatever the bytes are: no panic, and what is accepted fits the model.
+fn fuzz(body: &[u8], json_length: Option<usize>) {
+    let specs = specs();
+    let Ok(request) = decode_for(body, json_length, &specs) else {
+        return;
+    };
+    assert_eq!(request.inputs.len(), specs.len());
+    for (tensor, spec) in request.inputs.iter().zip(&specs) {
+        assert_eq!(tensor.datatype(), spec.datatype);
+        assert_eq!(tensor.first_not_finite(), None);
+        if let Some(shape) = &spec.shape {
+            assert_eq!(tensor.shape().len(), shape.len());
+            assert_eq!(tensor.shape()[0], request.inputs[0].shape()[0]);
+            assert_eq!(tensor.shape()[1], 2);
+        }
+    }
+    let mut places: Vec<usize> = request.outputs.iter().map(|output| output.place).collect();
+    places.sort_unstable();
+    places.dedup();
+    assert_eq!(places.len(), request.outputs.len());
+    assert!(places.last().is_some_and(|last| *last < specs.len()));
+}
+
+/// What stands in requests, to be put into others at random.
+fn token() -> impl Strategy<Value = Vec<u8>> {
+    let tokens: [&'static [u8]; 24] = [
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b",",
+        b":",
+        b"null",
+        b"true",
+        b"-1",
+        b"1e999",
+        b"0",
+        b"2",
+        b"\"free\"",
+        b"\"bool\"",
+        b"\"data\":",
+        b"\"shape\":",
+        b"\"outputs\":",
+        b"\"parameters\":",
+        b"\"binary_data_size\":",
+        b"\"binary_data_output\":true",
+        b"\\u0000",
+        b"\xff",
+        b"18446744073709551616",
+        b"[[[[[[[[",
+    ];
+    prop_oneof![
+        proptest::sample::select(tokens.to_vec()).prop_map(<[u8]>::to_vec),
+        proptest::collection::vec(any::<u8>(), 0..9),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn random_bytes_are_refused_or_fit(
+        body in proptest::collection::vec(any::<u8>(), 0..200),
+        json_length in proptest::option::of(0..250_usize),
+    ) {
+        fuzz(&body, json_length);
+    }
+
+    #[test]
+    fn good_requests_with_anything_in_their_midst_are_refused_or_fit(
+        mask in 0..1_usize << 7,
+        edits in proptest::collection::vec((any::<prop::sample::Index>(), 0..6_usize, token()), 0..4),
+        shift in prop_oneof![4 => Just(0), 1 => -3..4_isize],
+    ) {
+        let names: Vec<String> = specs().into_iter().map(|spec| spec.name).collect();
+        let binary: Vec<&str> = (0..names.len()).filter(|place| mask >> place & 1 == 1).map(|place| &*names[place]).collect();
+        let (json, bytes) = body(&binary);
+        let (mut body, json_length) = with_binary(&json, &bytes);
+        for (place, removed, token) in edits {
+            let start = place.index(body.len());
+            let end = (start + removed).min(body.len());
+            body.splice(start..end, token);
+            if body.is_empty() {
+                break;
+            }
+        }
+        let json_length = json_length.and_then(|length| length.checked_add_signed(shift));
+        fuzz(&body, json_length);
+        fuzz(&body, None);
+    }
+
+    /// The JSON of one request with any value anywhere.
+    #[test]
+    fn any_shape_and_size_is_refused_or_fits(
+        shape in proptest::collection::vec(prop_oneof![0..5_i64, any::<i64>()], 0..5),
+        size in prop_oneof![0..40_usize, any::<usize>()],
+        bytes in proptest::collection::vec(any::<u8>(), 0..40),
+    ) {
+        let free = specs().split_off(6);
+        let json = json!({ "inputs": [{ "name": "free", "datatype": "UINT8", "shape": shape, "parameters": { "binary_data_size": size } }] });
+        let (body, json_length) = with_binary(&json, &bytes);
+        if let Ok(request) = decode_for(&body, json_length, &free) {
+            prop_assert_eq!(size, bytes.len());
+            prop_assert_eq!(request.inputs[0].data(), &TensorData::Uint8(bytes));
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Tensors as the file of a probe has them.
+
+use serde::de::Error as _;
+use serde::ser::SerializeStruct as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+use crate::{Tensor, TensorData};
+
+/// A tensor with its name, in the JSON of the Open Inference Protocol; its elements may be nested, in row-major order.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct NamedTensor {
+    pub(super) name: String,
+    pub(super) tensor: Tensor,
+}
+
+#[derive(Deserialize)]
+struct Written {
+    name: String,
+    datatype: String,
+    shape: Vec<usize>,
+    data: Vec<Value>,
+}
+
+impl<'de> Deserialize<'de> for NamedTensor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = Written::deserialize(deserializer)?;
+        let tensor = tensor(&written).map_err(|why| {
+            let name = &written.name;
+            D::Error::custom(format_args!("{name}: {why}"))
+        })?;
+        Ok(Self {
+            name: written.name,
+            tensor,
+        })
+    }
+}
+
+fn tensor(written: &Written) -> Result<Tensor, String> {
+    let mut flat = Vec::new();
+    flatten(&written.data, &mut flat);
+    let integer = |value: &Value| value.as_i64();
+    let data = match &*written.datatype {
+        "BOOL" => TensorData::Bool(all(&flat, Value::as_bool)?),
+        "INT64" => TensorData::Int64(all(&flat, integer)?),
+        "INT32" => TensorData::Int32(all(&flat, |value| integer(value)?.try_into().ok())?),
+        "INT8" => TensorData::Int8(all(&flat, |value| integer(value)?.try_into().ok())?),
+        "UINT8" => TensorData::Uint8(all(&flat, |value| integer(value)?.try_into().ok())?),
+        "FP32" => TensorData::Fp32(all(&flat, single)?),
+        other => {
+            return Err(format!(
+                "expected the datatype BOOL, UINT8, INT8, INT32, INT64 or FP32, found {other:?}"
+            ));
+        }
+    };
+    let (shape, found) = (&written.shape, flat.len());
+    Tensor::new(shape.clone(), data).ok_or_else(|| {
+        format!("expected as many elements as the shape {shape:?} has, found {found}")
+    })
+}
+
+/// The depth is bounded by the reader of the JSON.
+fn flatten<'a>(values: &'a [Value], flat: &mut Vec<&'a Value>) {
+    for value in values {
+        match value {
+            Value::Array(inner) => flatten(inner, flat),
+            value => flat.push(value),
+        }
+    }
+}
+
+fn all<T>(values: &[&Value], read: impl Fn(&Value) -> Option<T>) -> Result<Vec<T>, String> {
+    let read =
+        |value: &&Value| read(value).ok_or_else(|| format!("{value} is not of the datatype"));
+    values.iter().map(read).collect()
+}
+
+/// A number beyond the range of 32 bits would become infinite.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the nearest number of 32 bits is what is meant"
+)]
+fn single(value: &Value) -> Option<f32> {
+    let single = value.as_f64()? as f32;
+    single.is_finite().then_some(single)
+}
+
+impl Serialize for NamedTensor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut tensor = serializer.serialize_struct("NamedTensor", 4)?;
+        tensor.serialize_field("name", &self.name)?;
+        tensor.serialize_field("datatype", self.tensor.datatype().as_str())?;
+        tensor.serialize_field("shape", self.tensor.shape())?;
+        match self.tensor.data() {
+            TensorData::Bool(values) => tensor.serialize_field("data", values)?,
+            TensorData::Uint8(values) => tensor.serialize_field("data", values)?,
+            TensorData::Int8(values) => tensor.serialize_field("data", values)?,
+            TensorData::Int32(values) => tensor.serialize_field("data", values)?,
+            TensorData::Int64(values) => tensor.serialize_field("data", values)?,
+            TensorData::Fp32(values) => tensor.serialize_field("data", values)?,
+        }
+        tensor.end()
+    }
+}

@@ -1,0 +1,123 @@
+use super::*;
+
+/// Doubles its input `x` of two numbers into `y`, and says whether each is positive in `positive`.
+struct Doubling(f32, Vec<TensorSpec>, Vec<TensorSpec>);
+
+impl Doubling {
+    fn by(factor: f32) -> Self {
+        let spec = |name: &str, datatype| TensorSpec {
+            name: name.to_owned(),
+            datatype,
+            shape: Some(vec![Dimension::Fixed(1), Dimension::Dynamic(None)]),
+        };
+        let outputs = vec![spec("y", DataType::Fp32), spec("positive", DataType::Bool)];
+        Self(factor, vec![spec("x", DataType::Fp32)], outputs)
+    }
+}
+
+impl Session for Doubling {
+    fn inputs(&self) -> &[TensorSpec] {
+        &self.1
+    }
+
+    fn outputs(&self) -> &[TensorSpec] {
+        &self.2
+    }
+
+    fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
+        let (shape, data) = inputs[0].clone().into_parts();
+        let TensorData::Fp32(values) = data else {
+            unreachable!()
+        };
+        let doubled = values.iter().map(|value| value * self.0).collect();
+        let positive = values.iter().map(|value| *value > 0.0).collect();
+        Ok(vec![
+            Tensor::new(shape.clone(), TensorData::Fp32(doubled)).unwrap(),
+            Tensor::new(shape, TensorData::Bool(positive)).unwrap(),
+        ])
+    }
+}
+
+fn request(data: &str) -> Vec<u8> {
+    format!(r#"{{"id": "7", "inputs": [{{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": {data}}}]}}"#)
+        .into_bytes()
+}
+
+fn recorded() -> Probe {
+    let probe = Probe::parse(&request("[[1.5, -0.1]]")).unwrap();
+    probe.record(&Doubling::by(2.0)).unwrap()
+}
+
+#[test]
+fn what_is_recorded_is_read_back_and_passes() {
+    let probe = recorded();
+    let read = Probe::parse(probe.to_json().as_bytes()).unwrap();
+    assert_eq!(read, probe);
+    read.run(&Doubling::by(2.0)).unwrap();
+}
+
+#[test]
+fn another_answer_is_told_with_its_place_and_one_within_the_tolerance_is_the_same() {
+    let probe = recorded();
+    probe.run(&Doubling::by(2.001)).unwrap();
+    let error = probe.run(&Doubling::by(2.01)).unwrap_err().to_string();
+    assert!(
+        error.starts_with("output y: expected 3 at 0, found 3.0"),
+        "{error}"
+    );
+    let mut flipped = probe.clone();
+    flipped.outputs[1].tensor =
+        Tensor::new(vec![1, 2], TensorData::Bool(vec![true, true])).unwrap();
+    let error = flipped.run(&Doubling::by(2.0)).unwrap_err().to_string();
+    assert_eq!(error, "output positive: expected true at 1, found false");
+}
+
+#[test]
+fn an_answer_that_is_given_is_not_replaced_by_the_one_that_comes() {
+    let json = recorded().to_json();
+    let given = Probe::parse(json.as_bytes()).unwrap();
+    assert!(given.record(&Doubling::by(3.0)).is_err());
+}
+
+#[test]
+fn what_does_not_fit_the_model_is_told() {
+    let parse = |json: &str| Probe::parse(json.as_bytes());
+    let with = |from: &str, to: &str| {
+        let text = String::from_utf8(request("[1, 2]")).unwrap();
+        assert!(text.contains(from), "{from}");
+        parse(&text.replace(from, to)).and_then(|probe| probe.record(&Doubling::by(2.0)))
+    };
+    let cases = [
+        (
+            r#""x""#,
+            r#""z""#,
+            "input z: expected an input of the model",
+        ),
+        (
+            r#""FP32""#,
+            r#""INT32""#,
+            "input x: expected FP32 [1, -1], found INT32 [1, 2]",
+        ),
+        (r#""FP32""#, r#""FP64""#, "expected the datatype BOOL"),
+        ("[1, 2]}", "[1, 2, 3]}", "found 3"),
+        ("[1, 2]}", "[1, 1e39]}", "1e+39 is not of the datatype"),
+        ("[1, 2]}", "[1, true]}", "true is not of the datatype"),
+        (r#"[1, 2], "data""#, r#"[2], "data""#, "found FP32 [2]"),
+        (
+            r#""inputs""#,
+            r#""tolerance": {"relative": -1, "absolute": 0}, "inputs""#,
+            "not negative",
+        ),
+        (r#""id": "7""#, r#""id": "7""#, ""),
+    ];
+    for (from, to, says) in cases {
+        match with(from, to) {
+            Err(error) => assert!(error.to_string().contains(says), "{to}: {error}"),
+            Ok(_) => assert_eq!(says, "", "{to} was accepted"),
+        }
+    }
+    let none = parse(r#"{"inputs": []}"#)
+        .unwrap()
+        .record(&Doubling::by(2.0));
+    assert!(none.unwrap_err().to_string().contains("it is left out"));
+}

@@ -1,0 +1,218 @@
+//! Versions that are held back: a marker beside the version, never a deletion.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use super::Store;
+use super::publish::sync;
+use super::read::open_plain;
+use crate::brief::brief;
+use crate::manifest::{Manifest, Timestamp};
+use crate::{Digest, ModelName, Reason, Version};
+
+/// A marker is a few lines: a file that is longer is none.
+const MAX_BYTES: u64 = 64 << 10;
+
+/// Why a version is held back: the content of the file `N.quarantine.json` beside the folder of version `N`.
+///
+/// ```json
+/// {
+///   "cause": "incompatible",
+///   "detail": "the runtime cannot load the model: …",
+///   "since": "2026-01-31T09:30:00Z",
+///   "manifest": "8d4c…",
+///   "release": "0.1.0"
+/// }
+/// ```
+///
+/// A marker outlives the server that has written it. It is lifted by [`Store::release`], which is the operator's, and by
+/// itself as soon as its cause is gone: see [`QuarantineCause`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quarantine {
+    cause: QuarantineCause,
+    detail: String,
+    since: Timestamp,
+    /// The digest of the manifest that was judged, in the form in which it is written; none when there was none.
+    manifest: Option<Digest>,
+    /// The release of the server that judged it: the next may have a runtime that can do more.
+    release: String,
+}
+
+/// Why a version is held back, and so until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum QuarantineCause {
+    /// Its bytes are not what its manifest promises. It is read again now and then, and lifted when they are.
+    Corrupt,
+    /// Its bytes are what was promised, and it cannot be served or is harmful. It is not loaded again until its manifest
+    /// changes or another release of the server judges it: the same bytes would fail again.
+    Incompatible,
+    /// The operator has withdrawn it. Only the operator gives it back.
+    Operator,
+}
+
+impl Quarantine {
+    /// What it is held back for.
+    pub fn cause(&self) -> QuarantineCause {
+        self.cause
+    }
+
+    /// The cause in a sentence.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Since when, in RFC 3339 form, in UTC.
+    pub fn since(&self) -> &str {
+        self.since.as_str()
+    }
+
+    pub(crate) fn new(cause: QuarantineCause, detail: &str, manifest: Option<&Manifest>) -> Self {
+        Self {
+            cause,
+            detail: brief(detail),
+            since: Timestamp::at(SystemTime::now()),
+            manifest: manifest.map(fingerprint),
+            release: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    /// A marker that cannot be believed holds all the same: why it is there is not known, and that it is there is.
+    fn unreadable(why: impl std::fmt::Display) -> Self {
+        let detail = brief(format_args!(
+            "the marker of its quarantine is no such: {why}"
+        ));
+        Self {
+            since: Timestamp::at(SystemTime::UNIX_EPOCH),
+            ..Self::new(QuarantineCause::Operator, &detail, None)
+        }
+    }
+
+    /// Whether a version with this manifest would only fail again, as far as this release can tell.
+    pub(crate) fn still_holds(&self, manifest: &Manifest) -> bool {
+        match self.cause {
+            QuarantineCause::Corrupt => false,
+            QuarantineCause::Incompatible => {
+                self.release == env!("CARGO_PKG_VERSION")
+                    && self.manifest == Some(fingerprint(manifest))
+            }
+            QuarantineCause::Operator => true,
+        }
+    }
+
+    /// Whether it says the same as another, except since when.
+    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
+        (self.cause, &self.detail, self.manifest, &self.release)
+            == (other.cause, &other.detail, other.manifest, &other.release)
+    }
+}
+
+impl QuarantineCause {
+    /// The word, in snake case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Corrupt => "corrupt",
+            Self::Incompatible => "incompatible",
+            Self::Operator => "operator",
+        }
+    }
+
+    /// The reason under which a version is refused for it; none when it is not refused but withdrawn.
+    pub(crate) fn reason(self) -> Option<Reason> {
+        match self {
+            Self::Corrupt => Some(Reason::ModelCorrupt),
+            Self::Incompatible => Some(Reason::ModelIncompatible),
+            Self::Operator => None,
+        }
+    }
+}
+
+fn fingerprint(manifest: &Manifest) -> Digest {
+    Digest::of(manifest.to_json().as_bytes())
+}
+
+impl Store {
+    /// Holds a version back in the operator's name, until [`release`](Self::release). A server that watches the store
+    /// stops serving it as soon as an older version can take its place.
+    ///
+    /// # Errors
+    ///
+    /// When the marker cannot be written, or there is no such version.
+    pub fn quarantine(
+        &self,
+        model: &ModelName,
+        version: Version,
+        detail: &str,
+    ) -> io::Result<Quarantine> {
+        fs::symlink_metadata(self.version_folder(model, version))?;
+        let manifest = self.manifest(model, version).ok();
+        let marker = Quarantine::new(QuarantineCause::Operator, detail, manifest.as_ref());
+        self.mark(model, version, &marker)?;
+        Ok(marker)
+    }
+
+    /// Why a version is held back; none when it is not. A marker that cannot be read counts as the operator's.
+    pub fn quarantined(&self, model: &ModelName, version: Version) -> Option<Quarantine> {
+        let path = self.marker(model, version);
+        let file = match open_plain(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => return Some(Quarantine::unreadable(error)),
+        };
+        let mut json = Vec::new();
+        if let Err(error) = file.take(MAX_BYTES).read_to_end(&mut json) {
+            return Some(Quarantine::unreadable(error));
+        }
+        Some(serde_json::from_slice(&json).unwrap_or_else(Quarantine::unreadable))
+    }
+
+    /// Ends the quarantine of a version; tells whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// When the marker cannot be removed.
+    pub fn release(&self, model: &ModelName, version: Version) -> io::Result<bool> {
+        match fs::remove_file(self.marker(model, version)) {
+            Ok(()) => sync(&self.model_folder(model)).map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes a marker: beside, durable, then renamed into place, so that half a marker is never seen.
+    pub(crate) fn mark(
+        &self,
+        model: &ModelName,
+        version: Version,
+        marker: &Quarantine,
+    ) -> io::Result<()> {
+        let folder = self.model_folder(model);
+        let beside = folder.join(format!(".{version}.quarantine-{}", std::process::id()));
+        let mut json = serde_json::to_vec_pretty(marker)?;
+        json.push(b'\n');
+        let written = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&beside)
+            .and_then(|mut file| file.write_all(&json).and_then(|()| file.sync_all()))
+            .and_then(|()| fs::rename(&beside, self.marker(model, version)));
+        if written.is_err() {
+            // The first failure is the one to tell.
+            let _ = fs::remove_file(&beside);
+        }
+        written?;
+        sync(&folder)
+    }
+
+    pub(super) fn marker(&self, model: &ModelName, version: Version) -> PathBuf {
+        self.model_folder(model)
+            .join(format!("{version}.quarantine.json"))
+    }
+}

@@ -1,0 +1,89 @@
+//! What goes over the pipes between a server and the child that vets for it.
+//!
+//! To the child: one line of JSON with the limits and the length of the manifest, the manifest, then the bytes of its
+//! files in the order of their paths. Back: one JSON document.
+
+use std::io::{self, BufRead, Read, Write};
+
+use serde::{Deserialize, Serialize};
+
+use super::VettingLimits;
+use crate::{Manifest, VerifiedVersion};
+
+/// The head is a few numbers: a line that is longer is none.
+const MAX_HEAD_BYTES: u64 = 4096;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    limits: VettingLimits,
+    manifest_bytes: u64,
+}
+
+/// What the child reads before the files.
+pub(super) struct Request {
+    pub(super) limits: VettingLimits,
+    pub(super) manifest: Manifest,
+    /// The size of all files.
+    pub(super) bytes: u64,
+}
+
+/// What the child found.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Passed,
+    Refused(String),
+}
+
+pub(super) fn write_request(
+    output: &mut impl Write,
+    limits: &VettingLimits,
+    version: &VerifiedVersion,
+) -> io::Result<()> {
+    let manifest = version.manifest().to_json();
+    let head = Head {
+        limits: limits.clone(),
+        manifest_bytes: manifest.len() as u64,
+    };
+    serde_json::to_writer(&mut *output, &head)?;
+    output.write_all(b"\n")?;
+    output.write_all(manifest.as_bytes())?;
+    version
+        .files()
+        .values()
+        .try_for_each(|bytes| output.write_all(bytes))
+}
+
+pub(super) fn read_request(input: &mut impl BufRead) -> io::Result<Request> {
+    let mut line = Vec::new();
+    input.take(MAX_HEAD_BYTES).read_until(b'\n', &mut line)?;
+    let head: Head = serde_json::from_slice(&line)?;
+    let length = head.manifest_bytes.min(Manifest::MAX_BYTES);
+    let mut json = Vec::new();
+    input.take(length).read_to_end(&mut json)?;
+    let manifest = Manifest::parse(&json)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    let sizes = manifest.files().values().map(|file| file.size);
+    Ok(Request {
+        limits: head.limits,
+        bytes: sizes.fold(0, u64::saturating_add),
+        manifest,
+    })
+}
+
+pub(super) fn write_verdict(output: &mut impl Write, tried: &Result<(), String>) -> io::Result<()> {
+    let verdict = match tried {
+        Ok(()) => Verdict::Passed,
+        Err(why) => Verdict::Refused(why.clone()),
+    };
+    serde_json::to_writer(&mut *output, &verdict)?;
+    output.flush()
+}
+
+pub(super) fn read_verdict(json: &[u8]) -> Option<Result<(), String>> {
+    match serde_json::from_slice(json).ok()? {
+        Verdict::Passed => Some(Ok(())),
+        Verdict::Refused(why) => Some(Err(why)),
+    }
+}

@@ -1,0 +1,95 @@
+//! What a vetting may cost.
+
+use std::io;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ConfigError;
+
+/// Times the size of a version's files that its vetting may have on top of [`VettingLimits::address_space`]: the bytes
+/// that were sent, and the runtime's copy of them while they are being moved into its own form.
+const COPIES: u64 = 3;
+
+/// What a vetting may cost. On Unix the child puts the first two on itself as resource limits
+/// ([getrlimit(2)](https://man7.org/linux/man-pages/man2/getrlimit.2.html)); elsewhere only the time is bounded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VettingLimits {
+    /// The address space of the child in bytes, three times the size of the version's files not counted. At least
+    /// 64 MiB; 1 GiB by default.
+    pub address_space: u64,
+    /// CPU time of all its threads, in whole seconds, rounded up. More than zero; 30 s by default.
+    pub cpu: Duration,
+    /// Real time from start to answer, whatever the clock of the server: a real process is waited for. More than zero,
+    /// at most a day; 120 s by default.
+    pub time: Duration,
+}
+
+impl Default for VettingLimits {
+    fn default() -> Self {
+        Self {
+            address_space: 1 << 30,
+            cpu: Duration::from_secs(30),
+            time: Duration::from_secs(120),
+        }
+    }
+}
+
+impl VettingLimits {
+    /// Whether the limits are within their bounds.
+    ///
+    /// # Errors
+    ///
+    /// The first that is not.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let day = Duration::from_secs(24 * 60 * 60);
+        if self.address_space < 64 << 20 {
+            let (expected, found) = ("at least 67108864 bytes", self.address_space);
+            return Err(ConfigError::new("vetting.address_space", expected, found));
+        }
+        for (setting, time) in [("vetting.cpu", self.cpu), ("vetting.time", self.time)] {
+            if time.is_zero() || time > day {
+                let expected = "more than zero and at most a day";
+                return Err(ConfigError::new(setting, expected, format!("{time:?}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Seconds of CPU time, which is what the operating system counts in.
+    pub(super) fn cpu_seconds(&self) -> u64 {
+        self.cpu.as_secs() + u64::from(self.cpu.subsec_nanos() > 0)
+    }
+
+    /// The address space for a version of so many bytes.
+    pub(super) fn address_space_for(&self, bytes: u64) -> u64 {
+        self.address_space
+            .saturating_add(bytes.saturating_mul(COPIES))
+    }
+
+    #[cfg(unix)]
+    pub(super) fn put_on_this_process(&self, bytes: u64) -> io::Result<()> {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+
+        let limit = |resource, current: u64, maximum: u64| {
+            let limit = Rlimit {
+                current: Some(current),
+                maximum: Some(maximum),
+            };
+            setrlimit(resource, limit).map_err(io::Error::from)
+        };
+        let (space, seconds) = (self.address_space_for(bytes), self.cpu_seconds());
+        limit(Resource::As, space, space)?;
+        // The first ends it with a signal of its own, by which the reason is known.
+        limit(Resource::Cpu, seconds, seconds + 1)?;
+        // A model that crashes is expected here: no image of it is to fill a disk, nor is a file to be written.
+        limit(Resource::Core, 0, 0)?;
+        limit(Resource::Fsize, 0, 0)
+    }
+
+    #[cfg(not(unix))]
+    pub(super) fn put_on_this_process(&self, _bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
+}
