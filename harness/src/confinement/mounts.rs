@@ -36,7 +36,7 @@ pub(super) fn seal(
     for folder in writable {
         mount_bind(folder, folder).map_err(told("bind the writable folder"))?;
     }
-    let hidden: Vec<PathBuf> = SERVICES
+    let mut hidden: Vec<PathBuf> = SERVICES
         .iter()
         .filter_map(|folder| fs::canonicalize(folder).ok())
         .filter(|folder| {
@@ -46,6 +46,7 @@ pub(super) fn seal(
                 .any(|path| path.starts_with(folder))
         })
         .collect();
+    hidden.dedup(); // one is a link to the other, as a rule
     for folder in &hidden {
         cover(folder, "mode=755")?;
     }
