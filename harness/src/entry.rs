@@ -24,7 +24,7 @@ fn fulfil(assignment: Assignment) -> io::Result<ExitCode> {
         Role::Supervisor(post) => supervisor::serve(&post),
         Role::Test(case) => {
             die_with(assignment.parent)?;
-            let code = test_process::run(&case, None)?;
+            let code = test_process::run(&case, test_process::test_of(&case)?, None)?;
             Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))
         }
     }

@@ -35,7 +35,6 @@ use std::thread;
 pub(crate) fn rehearse(spec: &CaseSpec) -> io::Result<()> {
     logs::subscribe(&spec.log)?;
     audit::make_lasting_descriptors();
-    registration::find(&spec.path);
     // The C library keeps the stack of a thread that has ended, and its part of the heap, for the next one; which takes another way through it.
     for _ in 0..2 {
         thread::Builder::new()
@@ -50,13 +49,16 @@ pub(crate) fn rehearse(spec: &CaseSpec) -> io::Result<()> {
     Ok(())
 }
 
-/// Runs the case in this process, which is its own, and gives the code to exit with; in the sandbox by these `rules`, if somebody has prepared them.
+/// Runs the case of this test in this process, which is its own, and gives the code to exit with; in the sandbox by these `rules`, if somebody has prepared them.
 ///
 /// # Errors
 ///
 /// When the case cannot even begin; what the test does is on the timeline instead.
-pub(crate) fn run(case: &Case, rules: Option<TestRules>) -> io::Result<i32> {
-    let test = find(&case.spec.path)?;
+pub(crate) fn run(
+    case: &Case,
+    test: &'static TestCase,
+    rules: Option<TestRules>,
+) -> io::Result<i32> {
     let setup = Setup::new(test, case, EndRequest::new(true))?;
     if case.spec.sandboxed {
         let rules = rules.map_or_else(|| prepare_test(case.slot()), Ok)?;
@@ -71,7 +73,7 @@ pub(crate) fn run(case: &Case, rules: Option<TestRules>) -> io::Result<i32> {
 ///
 /// As [`run`].
 pub(crate) fn run_as_guest(case: &Case) -> io::Result<i32> {
-    let test = find(&case.spec.path)?;
+    let test = test_of(case)?;
     let setup = Setup::new(test, case, EndRequest::new(false))?;
     let panics = setup.panics.clone();
     let end = setup.run(test);
@@ -80,7 +82,13 @@ pub(crate) fn run_as_guest(case: &Case) -> io::Result<i32> {
     end.map(exit_code)
 }
 
-fn find(path: &str) -> io::Result<&'static TestCase> {
+/// The test of the case.
+///
+/// # Errors
+///
+/// When this binary does not have it.
+pub(crate) fn test_of(case: &Case) -> io::Result<&'static TestCase> {
+    let path = &case.spec.path;
     registration::find(path)
         .ok_or_else(|| io::Error::other(format!("this binary has no test called `{path}`")))
 }

@@ -8,6 +8,7 @@ use crate::case::Case;
 use crate::confinement::{TestRules, prepare_test};
 use crate::ending::{Exit, Usage};
 use crate::fork::fork;
+use crate::registration::TestCase;
 use crate::test_process;
 use rustix::process::{
     Pid, Signal, getpid, getppid, getsid, set_parent_process_death_signal, setpgid, setsid,
@@ -23,12 +24,14 @@ use std::process::{self, ExitStatus};
 /// Forks a process that runs the test of this case, and gives its number.
 pub(super) fn test(case: &Case, output: File, rules: &mut Option<TestRules>) -> io::Result<Pid> {
     let supervisor = getpid();
+    // Found here, once, and not by each fork in pages that it has not seen.
+    let of_case = test_process::test_of(case)?;
     if let Some(child) = fork()? {
         return Ok(child);
     }
     // Only from the child's copy. And the child must never return into the supervisor's loop.
     let rules = rules.take();
-    let become_test = || become_test(case, output, rules, supervisor);
+    let become_test = || become_test(case, of_case, output, rules, supervisor);
     let ended = catch_unwind(AssertUnwindSafe(become_test));
     let code = match ended {
         Ok(Ok(code)) => code,
@@ -44,6 +47,7 @@ pub(super) fn test(case: &Case, output: File, rules: &mut Option<TestRules>) -> 
 
 fn become_test(
     case: &Case,
+    test: &'static TestCase,
     output: File,
     rules: Option<TestRules>,
     supervisor: Pid,
@@ -61,7 +65,7 @@ fn become_test(
     dup2_stdin(File::open("/dev/null")?)?;
     dup2_stdout(&output)?;
     dup2_stderr(output)?;
-    test_process::run(case, rules)
+    test_process::run(case, test, rules)
 }
 
 /// Prepares this process for forks that run tests like this; gives the rules for them, if they are in the sandbox.
