@@ -1,10 +1,15 @@
 //! All models of a server.
 
+mod status_watch;
+mod unload;
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+pub use self::status_watch::StatusWatch;
 
 use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -59,43 +64,6 @@ struct Model {
 #[error("there is no model {name:?}")]
 pub struct UnknownModel {
     name: String,
-}
-
-/// The status of a model, and the news of it.
-#[derive(Clone, Debug)]
-pub struct StatusWatch(watch::Receiver<State>);
-
-impl StatusWatch {
-    /// The status as it is now.
-    pub fn current(&self) -> ModelStatus {
-        (*self.0.borrow().status).clone()
-    }
-
-    /// Waits until an attempt has ended that [`current`](Self::current) had not told of when this was made or last
-    /// returned; returns at once with the last status when the server has stopped.
-    ///
-    /// # Cancel safety
-    ///
-    /// Nothing is lost when the future is dropped.
-    pub async fn changed(&mut self) -> ModelStatus {
-        // An error says that there will be no more news.
-        let _ = self.0.changed().await;
-        (*self.0.borrow_and_update().status).clone()
-    }
-
-    /// Waits until the status is as `wanted`, and gives it; returns the last status when the server stops before.
-    ///
-    /// # Cancel safety
-    ///
-    /// Nothing is lost when the future is dropped.
-    pub async fn wait_for(&mut self, mut wanted: impl FnMut(&ModelStatus) -> bool) -> ModelStatus {
-        let found = self
-            .0
-            .wait_for(|state| wanted(&state.status))
-            .await
-            .map(|state| (*state.status).clone());
-        found.unwrap_or_else(|_| self.current())
-    }
 }
 
 impl Registry {
@@ -192,77 +160,6 @@ impl Registry {
             let _ = done.await;
         }
         Ok((*model.predictor.status()).clone())
-    }
-
-    /// Unloads a model: it answers no more, its memory is free when the requests under way are answered, and nothing on
-    /// disk brings it back until a server is asked to load it. Nothing on disk changes. A model that is unloaded keeps no server from being ready.
-    ///
-    /// # Errors
-    ///
-    /// [`UnknownModel`].
-    pub fn unload(&self, model: &str) -> Result<(), UnknownModel> {
-        let mut models = self
-            .inner
-            .models
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        let Some(model) = models.get_mut(model) else {
-            return Err(UnknownModel {
-                name: model.to_owned(),
-            });
-        };
-        // The loader keeps what answers alive, and ends with the sender. One that is loading just now ends after that;
-        // what it publishes then goes to a channel that nobody reads.
-        if model.reload.take().is_some() {
-            let before = &model.predictor;
-            let mut status = (*before.status()).clone();
-            status.serving = None;
-            status.degraded = None;
-            status.next_attempt = None;
-            let state = State {
-                loaded: None,
-                others: std::collections::BTreeMap::new(),
-                vacant: false,
-                status: Arc::new(status),
-            };
-            model.predictor = Arc::new(Predictor {
-                model: before.model.clone(),
-                state: watch::channel(state).1,
-                breaker: Arc::clone(&before.breaker),
-                metrics: Arc::clone(&before.metrics),
-                executor: Arc::clone(&before.executor),
-                deadline: before.deadline,
-                unloaded: true,
-            });
-            tracing::info!(model = %model.predictor.model, "model unloaded");
-        }
-        Ok(())
-    }
-
-    /// Loads a model that was unloaded, or is new; otherwise the same as [`reload`](Self::reload). Gives what answers now.
-    pub(crate) async fn load(&self, model: &str) -> Result<Arc<Predictor>, UnknownModel> {
-        if let Ok(found) = self.find(model)
-            && found.predictor.unloaded
-        {
-            let name = found.predictor.model.clone();
-            {
-                let mut models = self
-                    .inner
-                    .models
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner);
-                // Another request may have been faster.
-                if models
-                    .get(&name)
-                    .is_some_and(|model| model.predictor.unloaded)
-                {
-                    models.remove(&name);
-                }
-            }
-            self.register(name);
-        }
-        self.reload(model).await?;
-        self.predictor(model)
     }
 
     /// All models.
