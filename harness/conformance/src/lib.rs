@@ -5,7 +5,7 @@
 
 use clarity_chaos::{Record, Verdict};
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,6 +15,7 @@ use tempfile::TempDir;
 #[derive(Debug)]
 pub struct Suite {
     binary: PathBuf,
+    surroundings: Vec<OsString>,
     isolation: &'static str,
     home: TempDir,
 }
@@ -44,6 +45,7 @@ impl Suite {
         fs::create_dir(home.path().join("tmp")).expect("a new folder takes another");
         Self {
             binary: binary.into(),
+            surroundings: Vec::new(),
             isolation,
             home,
         }
@@ -72,10 +74,20 @@ impl Suite {
         self
     }
 
+    /// The same suite, run by a program with these arguments, to which the binary and its own arguments are added.
+    #[must_use]
+    pub fn within<S: Into<OsString>>(mut self, program: impl IntoIterator<Item = S>) -> Self {
+        self.surroundings = program.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// The command that runs the suite, before arguments: nothing of the caller's environment that the harness listens to is in it.
     #[must_use]
     pub fn command(&self) -> Command {
-        let mut command = Command::new(&self.binary);
+        let binary = self.binary.as_os_str().to_owned();
+        let mut words = self.surroundings.iter().cloned().chain([binary]);
+        let mut command = Command::new(words.next().expect("the binary is one"));
+        command.args(words);
         for (name, _) in std::env::vars_os() {
             let ours = name.as_encoded_bytes().starts_with(b"CHAOS_");
             if ours || name == "RUST_BACKTRACE" {

@@ -1,5 +1,6 @@
 //! What tests start ends with them, and with the runner.
 
+use super::{until, until_or};
 use crate::suite;
 use clarity_chaos::{Record, Verdict, What};
 use clarity_chaos_conformance::Suite;
@@ -8,7 +9,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Runs one test of the suite, in the sandbox or not, and checks that it started processes and that none of them is left.
 fn run(suite: &Suite, test: &str, sandbox: &str, processes: usize) -> Record {
@@ -26,26 +27,6 @@ fn run(suite: &Suite, test: &str, sandbox: &str, processes: usize) -> Record {
 
 /// What holds with walls must hold without, and the other way round.
 const SANDBOXES: [&str; 2] = ["none", "all"];
-
-/// Waits until `condition` holds; what never comes fails after a minute.
-#[track_caller]
-fn until(condition: impl Fn() -> bool) {
-    until_or(condition, String::new);
-}
-
-/// The same, with something to tell when it fails.
-#[track_caller]
-fn until_or(condition: impl Fn() -> bool, tell: impl Fn() -> String) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !condition() {
-        assert!(
-            Instant::now() < deadline,
-            "it has not come true within a minute: {}",
-            tell()
-        );
-        thread::sleep(Duration::from_millis(5));
-    }
-}
 
 #[test]
 fn a_child_or_daemon_left_behind_is_named_and_ended() {

@@ -1,11 +1,10 @@
 //! Ctrl-C: all that runs ends, what was done is reported.
 
+use super::until;
 use crate::suite;
 use clarity_chaos::{Verdict, What};
 use std::fs;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::Duration;
 
 #[test]
 fn an_interrupted_run_ends_its_tests_and_reports_what_was_done() {
@@ -25,9 +24,7 @@ fn an_interrupted_run_ends_its_tests_and_reports_what_was_done() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        while !suite.is_told("hanging with damage") {
-            thread::sleep(Duration::from_millis(5));
-        }
+        until(|| suite.is_told("hanging with damage"));
         let pid = runner.id().to_string();
         assert!(
             Command::new("kill")

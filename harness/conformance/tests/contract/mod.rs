@@ -17,4 +17,29 @@ mod limits;
 mod reports;
 mod seeds;
 mod selection;
+#[cfg(target_os = "linux")]
+mod surroundings;
 mod verdicts;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Waits until `condition` holds; what never comes fails after a minute.
+#[track_caller]
+pub(crate) fn until(condition: impl Fn() -> bool) {
+    until_or(condition, String::new);
+}
+
+/// The same, with something to tell when it fails.
+#[track_caller]
+pub(crate) fn until_or(condition: impl Fn() -> bool, tell: impl Fn() -> String) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        assert!(
+            Instant::now() < deadline,
+            "it has not come true within a minute: {}",
+            tell()
+        );
+        thread::sleep(Duration::from_millis(5));
+    }
+}
