@@ -1,6 +1,6 @@
 //! One run of one test: its folder, its supervisor, its record.
 
-use crate::case::{Case, CaseSpec, SlotDir};
+use crate::case::{Case, CaseSpec};
 use crate::cli::{DEFAULT_TIMEOUT, KeepDirs, Options};
 use crate::ending::{Ending, Exit};
 use crate::evidence;
@@ -14,8 +14,9 @@ use crate::seed::Seed;
 use crate::slot::{Held, Slots};
 use crate::test_process;
 use crate::verdict::Verdict;
+use crate::workspace::Workspace;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How much longer than a test and its end may take the runner waits for a supervisor before it gives it up.
@@ -29,8 +30,8 @@ pub(crate) struct Attempts {
     pub(crate) seed: Seed,
     pub(crate) isolation: Isolation,
     pub(crate) slots: Arc<Slots>,
-    /// The folder of the cases that run as guests of the runner, and have no supervisor.
-    pub(crate) guests: Option<SlotDir>,
+    /// The folder of the cases that run as guests of the runner, one at a time, and have no supervisor.
+    pub(crate) guests: Option<Mutex<Workspace>>,
 }
 
 impl Attempts {
@@ -71,15 +72,14 @@ impl Attempts {
         };
         let mut record = self.blank_record(test, &spec);
         let timeout = spec.timeout;
-        let begun = match &self.guests {
-            Some(slot) => Case::create(slot, spec).map(|case| (case, None)),
-            None => self.slots.take(spec.sandboxed).and_then(|held| {
+        let begun = self.place(&spec).and_then(|mut place| {
+            if let Place::Slot(held) = &place {
                 record.sandbox = held.sandbox().clone();
-                let case = Case::create(held.folder(), spec)?;
-                Ok((case, Some(held)))
-            }),
-        };
-        let (case, mut held) = match begun {
+            }
+            let case = place.workspace().begin(spec)?;
+            Ok((case, place))
+        });
+        let (case, mut place) = match begun {
             Ok(begun) => begun,
             Err(error) => {
                 let error = format!("it could not begin: {error}");
@@ -87,17 +87,35 @@ impl Attempts {
                 return (record, Ok(()));
             }
         };
-        let ended = match &mut held {
-            Some(held) => self.supervised(held, &case),
-            None => as_guest(&case),
+        let ended = match &mut place {
+            Place::Slot(held) => self.supervised(held, &case),
+            Place::Guest(_) => as_guest(&case),
         };
-        let left_in_tmp = evidence::conclude(&mut record, &case, ended, timeout);
-        let cleaned = self.keep_or_remove(&mut record, &case, left_in_tmp);
+        let left_in_tmp = place.workspace().left_in_tmp();
+        let names = left_in_tmp.iter().flatten().flatten();
+        let names: Vec<String> = names.cloned().collect();
+        evidence::conclude(&mut record, &case, ended, &names, timeout);
+        let tmp_touched = !matches!(left_in_tmp, Ok(None));
+        let cleaned = self.keep_or_remove(&mut record, place.workspace(), &case, tmp_touched);
         // Not before: the next case is appended to the same files. And a slot in which something is kept has no other.
-        if let (Some(held), Ok(()), None) = (held, &cleaned, &record.kept) {
+        if let (Place::Slot(held), Ok(()), None) = (place, &cleaned, &record.kept) {
             held.give_back();
         }
         (record, cleaned)
+    }
+
+    /// Where a case can run now.
+    fn place(&self, spec: &CaseSpec) -> io::Result<Place<'_>> {
+        match &self.guests {
+            Some(guests) => {
+                let workspace = guests.lock().unwrap_or_else(PoisonError::into_inner);
+                Ok(Place::Guest(workspace))
+            }
+            None => {
+                let held = self.slots.take(spec.sandboxed)?;
+                Ok(Place::Slot(Box::new(held)))
+            }
+        }
     }
 
     fn supervised(&self, held: &mut Held<'_>, case: &Case) -> io::Result<Ending> {
@@ -171,8 +189,9 @@ impl Attempts {
     fn keep_or_remove(
         &self,
         record: &mut Record,
+        workspace: &mut Workspace,
         case: &Case,
-        left_in_tmp: bool,
+        tmp_touched: bool,
     ) -> io::Result<()> {
         let keep = match self.options.keep_dirs {
             KeepDirs::Never => false,
@@ -183,16 +202,32 @@ impl Attempts {
             KeepDirs::Always => true,
         };
         let (what, done) = if keep {
-            record.kept = Some(case.root());
-            ("keep", case.keep(left_in_tmp))
+            record.kept = Some(case.root().to_owned());
+            ("keep", workspace.keep(case, tmp_touched))
         } else {
-            ("remove", case.remove(left_in_tmp))
+            ("remove", workspace.remove(case, tmp_touched))
         };
         done.map_err(|error| {
             let root = case.root();
             let told = format!("failed to {what} {}: {error}", root.display());
             io::Error::new(error.kind(), told)
         })
+    }
+}
+
+/// Where a case runs.
+#[derive(Debug)]
+enum Place<'a> {
+    Slot(Box<Held<'a>>),
+    Guest(MutexGuard<'a, Workspace>),
+}
+
+impl Place<'_> {
+    fn workspace(&mut self) -> &mut Workspace {
+        match self {
+            Self::Slot(held) => held.workspace(),
+            Self::Guest(workspace) => workspace,
+        }
     }
 }
 

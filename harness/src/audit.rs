@@ -3,7 +3,6 @@
 //! Seen from inside, at the end of the body, when its runtime is gone and its faults are undone. What it leaves outside, processes and files,
 //! the supervisor and the runner find.
 
-use std::collections::BTreeSet;
 use std::sync::Once;
 
 /// What was there before the test.
@@ -18,7 +17,7 @@ pub(crate) struct Audit {
 struct Stock {
     /// How many there were, by a way to count that is faster than to list them; unknown on kernels without it.
     count: Option<u64>,
-    numbers: BTreeSet<u32>,
+    numbers: Vec<u32>,
 }
 
 /// What is there that was not before, each told in a few words.
@@ -46,8 +45,9 @@ pub(crate) fn make_lasting_descriptors() {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::{Audit, BTreeSet, Found, Stock};
+    use super::{Audit, Found, Stock};
     use crate::descriptors::open_below;
+    use crate::fork::has_other_threads;
     use crate::sockets;
     use std::fs;
     use std::os::unix::fs::MetadataExt as _;
@@ -71,7 +71,7 @@ mod linux {
                 threads: Stock {
                     count: threads,
                     numbers: match threads {
-                        Some(1) => BTreeSet::from([std::process::id()]),
+                        Some(1) => vec![std::process::id()],
                         _ => numbers(THREADS),
                     },
                 },
@@ -101,7 +101,7 @@ mod linux {
             let same = |before: Option<u64>, now| before.is_some() && before == now;
             if !same(self.threads.count, count_threads()) {
                 let threads = numbers(THREADS);
-                let new = threads.difference(&self.threads.numbers);
+                let new = self.threads.without(&threads);
                 found.threads.extend(new.filter_map(|number| {
                     let name = fs::read_to_string(format!("{THREADS}/{number}/comm")).ok()?;
                     Some(name.trim_end().to_owned())
@@ -110,7 +110,7 @@ mod linux {
             if !same(self.descriptors.count, count_descriptors()) {
                 let descriptors = numbers(DESCRIPTORS);
                 // One of them was the folder that they were read from.
-                let new = descriptors.difference(&self.descriptors.numbers);
+                let new = self.descriptors.without(&descriptors);
                 found.descriptors.extend(new.filter_map(|number| {
                     let target = fs::read_link(format!("{DESCRIPTORS}/{number}")).ok()?;
                     let target = target.display().to_string();
@@ -121,8 +121,18 @@ mod linux {
         }
     }
 
-    /// A folder has a link for each folder in it, and two of its own.
+    impl Stock {
+        /// What is there `now` and was not then.
+        fn without<'a>(&'a self, now: &'a [u32]) -> impl Iterator<Item = &'a u32> {
+            now.iter().filter(|number| !self.numbers.contains(number))
+        }
+    }
+
     fn count_threads() -> Option<u64> {
+        if !has_other_threads() {
+            return Some(1);
+        }
+        // A folder has a link for each folder in it, and two of its own.
         fs::metadata(THREADS).ok()?.nlink().checked_sub(2)
     }
 
@@ -133,7 +143,7 @@ mod linux {
     }
 
     /// The entries of a folder of `/proc` whose names are numbers.
-    fn numbers(folder: &str) -> BTreeSet<u32> {
+    fn numbers(folder: &str) -> Vec<u32> {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         entries
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok())

@@ -34,7 +34,6 @@ pub(crate) struct CaseSpec {
 ///   timeline.jsonl     their events, likewise
 ///   work/              all that its tests may write to
 ///     slot-tmp/        temporary files of the case that runs: TMPDIR
-///     slot-spare/      the folder of a case that left nothing in it, for the next one
 ///     NAME/            a case
 ///       dir/           the test's own directory: Context::dir()
 ///       undo/          what undoing its faults will need, if they need any
@@ -42,14 +41,11 @@ pub(crate) struct CaseSpec {
 ///
 /// No test's name has a hyphen, so the slot's names are its own.
 /// Making and removing files is what costs most around an empty test, so the files are appended to, and each case knows where its part begins. In the folder
-/// of a case that is kept are copies of its parts, and its temporary files.
+/// of a case that is kept are copies of its parts, and its temporary files. One whose `dir/` was left empty becomes the next one's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SlotDir {
     root: PathBuf,
 }
-
-/// How large the files of a slot may become before new ones take their place, in bytes.
-const LARGE: u64 = 64 << 20;
 
 impl SlotDir {
     /// Makes the folder, in that of the run.
@@ -74,7 +70,7 @@ impl SlotDir {
         self.root.join("work")
     }
 
-    fn tmp(&self) -> PathBuf {
+    pub(crate) fn tmp(&self) -> PathBuf {
         self.work().join("slot-tmp")
     }
 
@@ -85,12 +81,10 @@ impl SlotDir {
     fn timeline(&self) -> PathBuf {
         self.root.join("timeline.jsonl")
     }
-
-    /// The folder of a case that left nothing in it: the next one takes it over.
-    fn spare(&self) -> PathBuf {
-        self.work().join("slot-spare")
-    }
 }
+
+/// How large the files of a slot may become before new ones take their place, in bytes.
+const LARGE: u64 = 64 << 20;
 
 /// Where the next case's part of this file begins.
 fn end_of(file: &Path) -> io::Result<u64> {
@@ -108,29 +102,26 @@ fn end_of(file: &Path) -> io::Result<u64> {
 pub(crate) struct Case {
     pub(crate) spec: CaseSpec,
     slot: SlotDir,
+    root: PathBuf,
     /// Where its part of the slot's files begins, in bytes.
     output_from: u64,
     timeline_from: u64,
 }
 
 impl Case {
-    /// Makes the folder of a case in that of its slot.
-    pub(crate) fn create(slot: &SlotDir, spec: CaseSpec) -> io::Result<Self> {
-        let case = Self {
+    /// The next case of a slot, whose folder is still to be made.
+    pub(crate) fn new(slot: &SlotDir, spec: CaseSpec) -> io::Result<Self> {
+        Ok(Self {
             output_from: end_of(&slot.output())?,
             timeline_from: end_of(&slot.timeline())?,
+            root: slot.work().join(file_name(&spec.name)),
             slot: slot.clone(),
             spec,
-        };
-        if fs::rename(slot.spare(), case.root()).is_err() {
-            fs::create_dir(case.root())?;
-            fs::create_dir(case.dir())?;
-        }
-        Ok(case)
+        })
     }
 
-    pub(crate) fn root(&self) -> PathBuf {
-        self.slot.work().join(file_name(&self.spec.name))
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     pub(crate) fn slot(&self) -> &SlotDir {
@@ -138,7 +129,7 @@ impl Case {
     }
 
     pub(crate) fn dir(&self) -> PathBuf {
-        self.root().join("dir")
+        self.root.join("dir")
     }
 
     pub(crate) fn tmp(&self) -> PathBuf {
@@ -146,7 +137,7 @@ impl Case {
     }
 
     pub(crate) fn undo(&self) -> PathBuf {
-        self.root().join("undo")
+        self.root.join("undo")
     }
 
     /// The file that its events are appended to.
@@ -174,57 +165,6 @@ impl Case {
         let length = fs::metadata(self.slot.output())?.len();
         Ok(length.saturating_sub(self.output_from))
     }
-
-    /// The names of what it left among its temporary files.
-    pub(crate) fn left_in_tmp(&self) -> io::Result<Vec<String>> {
-        let mut left = Vec::new();
-        for entry in fs::read_dir(self.tmp())? {
-            left.push(entry?.file_name().display().to_string());
-        }
-        left.sort();
-        Ok(left)
-    }
-
-    /// Removes all that it left, and makes the slot ready for the next; `left_in_tmp` is what it left among its temporary files.
-    pub(crate) fn remove(&self, left_in_tmp: bool) -> io::Result<()> {
-        if !self.is_untouched() || fs::rename(self.root(), self.slot.spare()).is_err() {
-            remove(&self.root())?;
-        }
-        if left_in_tmp {
-            remove(&self.tmp())?;
-            fs::create_dir(self.tmp())?;
-        }
-        Ok(())
-    }
-
-    /// Whether its folder is as it was made.
-    fn is_untouched(&self) -> bool {
-        let (root, dir) = (self.root(), self.dir());
-        let holds = |folder: &Path, wanted: usize| {
-            fs::read_dir(folder).is_ok_and(|entries| entries.count() == wanted)
-        };
-        [&root, &dir]
-            .into_iter()
-            .all(|folder| has_first_rights(folder, &self.slot.root))
-            && holds(&root, 1)
-            && holds(&dir, 0)
-    }
-
-    /// Puts all that it left into its folder. A supervisor's slot is then over: another test must not be able to change what was kept.
-    pub(crate) fn keep(&self, left_in_tmp: bool) -> io::Result<()> {
-        let root = self.root();
-        io::copy(
-            &mut self.open_output()?,
-            &mut File::create(root.join("output"))?,
-        )?;
-        let mut timeline = File::create(root.join("timeline.jsonl"))?;
-        io::copy(&mut self.open_timeline()?, &mut timeline)?;
-        if left_in_tmp {
-            fs::rename(self.tmp(), root.join("tmp"))?;
-            fs::create_dir(self.tmp())?;
-        }
-        Ok(())
-    }
 }
 
 fn open_from(path: &Path, from: u64) -> io::Result<File> {
@@ -249,52 +189,6 @@ pub(crate) fn file_name(test: &str) -> String {
         name.push_str(&format!("-{hash:016x}"));
     }
     name
-}
-
-/// Removes a folder, also one whose owner has taken the rights to it from itself.
-pub(crate) fn remove(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            make_accessible(folder)?;
-            fs::remove_dir_all(folder)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
-/// Whether nobody has changed what may be done with a folder; it was made with the same rights as the slot's own.
-#[cfg(unix)]
-fn has_first_rights(folder: &Path, slot: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    let rights = |path: &Path| {
-        let found = fs::metadata(path).ok()?;
-        Some((found.mode(), found.uid(), found.gid()))
-    };
-    rights(folder).is_some_and(|found| Some(found) == rights(slot))
-}
-
-#[cfg(not(unix))]
-fn has_first_rights(_folder: &Path, _slot: &Path) -> bool {
-    false
-}
-
-#[cfg(unix)]
-fn make_accessible(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            make_accessible(&entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn make_accessible(_folder: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub(crate) fn close_inherited() {
 
 /// The numbers below `limit` that are open; unknown when the system does not tell.
 #[cfg(target_os = "linux")]
-pub(crate) fn open_below(limit: u16) -> Option<std::collections::BTreeSet<u32>> {
+pub(crate) fn open_below(limit: u16) -> Option<Vec<u32>> {
     let mut asked: Vec<libc::pollfd> = (0..limit)
         .map(|number| libc::pollfd {
             fd: number.into(),

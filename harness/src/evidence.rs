@@ -17,14 +17,15 @@ const LASTING_POOLS: [&str; 1] = ["rten-"];
 /// How much of the end of the output is searched for the runtime's last words.
 const LAST_WORDS: usize = 16 * 1024;
 
-/// Adds to the record what its case left and how its process `ended`, and concludes; `limit` is the time that it had. Tells whether
-/// there is, or may be, something among its temporary files.
+/// Adds to the record what its case left and how its process `ended`, and concludes; `left_in_tmp` names its temporary files, and `limit`
+/// is the time that it had.
 pub(crate) fn conclude(
     record: &mut Record,
     case: &Case,
     ended: io::Result<Ending>,
+    left_in_tmp: &[String],
     limit: Duration,
-) -> bool {
+) {
     // Each on its own: of a case that went wrong, whatever can be read is evidence.
     let timeline = case.open_timeline().and_then(timeline::read);
     let output = case.output_len().and_then(|length| match length {
@@ -41,9 +42,7 @@ pub(crate) fn conclude(
     if let Ok(ending) = &ended {
         add(record, ending);
     }
-    let left_in_tmp = case.left_in_tmp();
-    let left = left_in_tmp.iter().flatten();
-    let left = left.map(|name| format!("tmp/{name}"));
+    let left = left_in_tmp.iter().map(|name| format!("tmp/{name}"));
     record.leaks.files.extend(left);
     excuse(record);
     record.verdict = match (&ended, unreadable.into_iter().flatten().next()) {
@@ -65,7 +64,6 @@ pub(crate) fn conclude(
                 .then_some(&record.leaks),
         ),
     };
-    left_in_tmp.map_or(true, |left| !left.is_empty())
 }
 
 /// What the supervisor saw.

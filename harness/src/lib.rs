@@ -101,6 +101,7 @@ mod output;
 mod panics;
 mod record;
 mod registration;
+mod removal;
 mod report;
 mod resources;
 mod role;
@@ -118,6 +119,8 @@ mod test_process;
 mod test_time;
 mod timeline;
 mod verdict;
+mod watched;
+mod workspace;
 
 pub use clarity_chaos_macros::chaos;
 pub use clock::Clock;

@@ -99,7 +99,7 @@ mod tests {
             log: "a \"word\"".to_owned(),
             sandboxed: true,
         };
-        let case = Case::create(&slot, spec).unwrap();
+        let case = Case::new(&slot, spec).unwrap();
         for role in [
             Role::Supervisor(Post {
                 isolation: Isolation::Exec,

@@ -4,7 +4,7 @@
 //! killed before it has any, the next run does: the folder holds a mark, which a run takes away at its end, and keeps locked until then. A lock tells more
 //! than a process's number, which is another's in another container that shares the folder for temporary files.
 
-use crate::case;
+use crate::removal::remove_folder;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -82,10 +82,10 @@ pub(crate) fn remove(run: &Path) -> io::Result<()> {
     for entry in entries {
         let entry = entry?;
         if entry.file_name() != RUNNING {
-            case::remove(&entry.path())?;
+            remove_folder(&entry.path())?;
         }
     }
-    case::remove(run)
+    remove_folder(run)
 }
 
 #[cfg(unix)]

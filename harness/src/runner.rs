@@ -16,6 +16,7 @@ use crate::selection::Selection;
 use crate::slot::Slots;
 use crate::surroundings::Surroundings;
 use crate::verdict::Verdict;
+use crate::workspace::Workspace;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::fs;
 use std::io::{self, Write as _};
@@ -162,7 +163,8 @@ impl Run {
                 slots,
                 guests: (isolation == Isolation::Thread)
                     .then(|| SlotDir::create(dir.path(), 0))
-                    .transpose()?,
+                    .transpose()?
+                    .map(|slot| Mutex::new(Workspace::of(slot))),
             },
             history,
             interruption,

@@ -11,6 +11,7 @@ use crate::isolation::Isolation;
 use crate::order::{Answer, MARK, Order};
 use crate::role::{Post, Role};
 use crate::sandbox::Sandbox;
+use crate::workspace::Workspace;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
@@ -143,8 +144,8 @@ pub(crate) struct Held<'a> {
 
 impl Held<'_> {
     /// The folder that the case's own is to be in.
-    pub(crate) fn folder(&self) -> &SlotDir {
-        &self.slot.folder
+    pub(crate) fn workspace(&mut self) -> &mut Workspace {
+        &mut self.slot.workspace
     }
 
     /// What stands around its tests.
@@ -195,7 +196,7 @@ struct Slot {
     process: Child,
     sandboxed: bool,
     processor: Option<usize>,
-    folder: SlotDir,
+    workspace: Workspace,
     sandbox: Sandbox,
     orders: Arc<Mutex<Orders>>,
     answers: BufReader<ChildStdout>,
@@ -219,7 +220,7 @@ impl Orders {
 impl Slot {
     /// Starts a supervisor; the inner error is its reason to refuse the post.
     fn start(post: Post, sandboxed: bool) -> io::Result<Result<Self, String>> {
-        let (folder, processor) = (post.slot.clone(), post.processor);
+        let (workspace, processor) = (Workspace::of(post.slot.clone()), post.processor);
         let mut command = Role::Supervisor(post).command()?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         #[cfg(unix)]
@@ -233,7 +234,7 @@ impl Slot {
         let mut slot = Self {
             sandboxed,
             processor,
-            folder,
+            workspace,
             sandbox: confinement::open(),
             orders: Arc::new(Mutex::new(Orders(process.stdin.take()))),
             answers: BufReader::new(answers),

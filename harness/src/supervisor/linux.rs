@@ -4,14 +4,16 @@ use super::orders::Orders;
 use super::processes::{descendants, processes};
 use super::{fork, threads};
 use crate::affinity;
-use crate::case::{self, Case};
+use crate::case::Case;
 use crate::confinement::TestRules;
 use crate::duration::deadline;
 use crate::ending::{Cut, Ending};
 use crate::fork::has_other_threads;
 use crate::isolation::Isolation;
 use crate::order::Order;
+use crate::removal::{names_in, remove_folder};
 use crate::role::Post;
+use crate::watched::Watched;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -37,7 +39,7 @@ pub(super) struct Supervisor {
     isolation: Isolation,
     orders: Orders,
     /// Folders that only this supervisor's tests can see, and that are empty between them.
-    private: Vec<PathBuf>,
+    private: Vec<Watched>,
     /// Whether it is ready to be forked for tests.
     prepared: bool,
     /// What its forks give up, in the sandbox.
@@ -52,7 +54,10 @@ impl Supervisor {
         Ok(Self {
             isolation: post.isolation,
             orders: Orders::default(),
-            private,
+            private: private
+                .into_iter()
+                .map(|folder| Watched::new(folder, 0))
+                .collect(),
             prepared: false,
             rules: None,
         })
@@ -178,20 +183,23 @@ impl Supervisor {
     }
 
     /// Removes what a test left in the folders that are the slot's own, and names it.
-    fn clear_private_folders(&self) -> io::Result<Vec<String>> {
+    fn clear_private_folders(&mut self) -> io::Result<Vec<String>> {
         let mut left = Vec::new();
-        for folder in &self.private {
-            for entry in fs::read_dir(folder)? {
-                let path = entry?.path();
+        for folder in &mut self.private {
+            if folder.is_untouched() {
+                continue;
+            }
+            for name in names_in(folder.path())? {
+                let path = folder.path().join(name);
                 if path.is_dir() && !path.is_symlink() {
-                    case::remove(&path)?;
+                    remove_folder(&path)?;
                 } else {
                     fs::remove_file(&path)?;
                 }
                 left.push(path.display().to_string());
             }
+            folder.restore_rights()?;
         }
-        left.sort();
         Ok(left)
     }
 }

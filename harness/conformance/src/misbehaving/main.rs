@@ -11,6 +11,8 @@ mod hangs;
 mod leaks;
 #[cfg(target_os = "linux")]
 mod limits;
+#[cfg(unix)]
+mod neighbours;
 mod panics;
 mod processes;
 mod surroundings;

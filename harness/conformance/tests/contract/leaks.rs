@@ -1,7 +1,7 @@
 //! What a test leaves behind is found and named, and nobody is blamed for nothing.
 
 use crate::suite;
-use clarity_chaos::{Record, Verdict};
+use clarity_chaos::{Record, Verdict, What};
 use clarity_chaos_conformance::Ran;
 use std::sync::LazyLock;
 
@@ -84,9 +84,25 @@ fn who_cleans_up_is_not_blamed() {
 
 #[test]
 fn leftovers_are_removed_before_the_next_test() {
-    let suite = suite();
-    suite.run(["leaks::", "--keep-dirs", "never", "--test-threads", "1"]);
-    let ran = suite.run(["surroundings", "--test-threads", "1"]);
-    assert_eq!(ran.code, Some(0), "{}", ran.stdout);
-    assert_eq!(std::fs::read_dir(suite.tmp()).unwrap().count(), 0);
+    for sandbox in ["none", "all"] {
+        let suite = suite();
+        let mut command = suite.command();
+        command
+            .args(["neighbours::", "--keep-dirs", "never"])
+            .args(["--test-threads", "1", "--sandbox", sandbox]);
+        if sandbox == "all" {
+            command.env("MISBEHAVING_SHARED_MEMORY", "/dev/shm");
+        }
+        let output = command.output().unwrap();
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{sandbox}: {told}");
+        let records = suite.records();
+        let second = &records["neighbours::two_finds_nothing_of_it"];
+        let in_the_same_slot = second
+            .timeline
+            .iter()
+            .any(|event| matches!(&event.what, What::Note { text } if text.contains("/1/work/")));
+        assert!(in_the_same_slot, "{:?}", second.timeline);
+        assert_eq!(std::fs::read_dir(suite.tmp()).unwrap().count(), 0);
+    }
 }

@@ -1,0 +1,181 @@
+//! Whether a folder is still as it was.
+//!
+//! To list a folder takes several calls, to ask when it last changed one. So the time is asked first. But the kernel takes times from a clock that
+//! stands still between its ticks: a time proves something only if it was already past when it was first looked at.
+
+use std::fs::{self, Metadata};
+use std::path::{Path, PathBuf};
+
+/// A folder, and what would show that it was touched.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    path: PathBuf,
+    entries: usize,
+    first: Option<Stamp>,
+}
+
+impl Watched {
+    /// A folder that holds so many entries.
+    pub(crate) fn new(path: PathBuf, entries: usize) -> Self {
+        Self {
+            first: Stamp::of(&path),
+            path,
+            entries,
+        }
+    }
+
+    /// The same folder, which has another path now.
+    pub(crate) fn moved_to(self, path: PathBuf) -> Self {
+        Self { path, ..self }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether nothing was put into it or taken out, and its rights and owner are what they were.
+    pub(crate) fn is_untouched(&mut self) -> bool {
+        let (Some(first), Some(now)) = (self.first, Stamp::of(&self.path)) else {
+            return false;
+        };
+        let untouched = (first.is_past && first.changed == now.changed)
+            || (first.rights == now.rights && self.has_its_entries());
+        if untouched {
+            self.first = Some(now);
+        }
+        untouched
+    }
+
+    /// Gives it the rights back that it had, if its owner is still who asks.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn restore_rights(&self) -> std::io::Result<()> {
+        use std::os::unix::fs::PermissionsExt as _;
+        match self.first {
+            Some(first) => {
+                fs::set_permissions(&self.path, fs::Permissions::from_mode(first.rights.0))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn has_its_entries(&self) -> bool {
+        fs::read_dir(&self.path).is_ok_and(|entries| entries.count() == self.entries)
+    }
+}
+
+/// When something about a folder was last changed, and what may be done with it by whom.
+#[derive(Clone, Copy, Debug)]
+struct Stamp {
+    /// In seconds and nanoseconds of the system's clock.
+    changed: (i64, i64),
+    /// Mode, user and group.
+    rights: (u32, u32, u32),
+    /// Whether any later change must have another time.
+    is_past: bool,
+}
+
+#[cfg(unix)]
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt as _;
+        let found = fs::symlink_metadata(path).ok().filter(Metadata::is_dir)?;
+        let changed = (found.ctime(), found.ctime_nsec());
+        Some(Self {
+            changed,
+            rights: (found.mode(), found.uid(), found.gid()),
+            is_past: is_past(changed),
+        })
+    }
+}
+
+/// Whether this time is more than a tick ago; ticks take 10 ms at most (`CONFIG_HZ` of 100).
+#[cfg(unix)]
+fn is_past((seconds, nanoseconds): (i64, i64)) -> bool {
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+    const TICKS: Duration = Duration::from_millis(20);
+    let (Ok(seconds), Ok(nanoseconds)) = (u64::try_from(seconds), u32::try_from(nanoseconds))
+    else {
+        return false;
+    };
+    let changed = UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds));
+    let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
+    age.is_some_and(|age| age > TICKS)
+}
+
+/// There is no such time elsewhere.
+#[cfg(not(unix))]
+impl Stamp {
+    fn of(_path: &Path) -> Option<Self> {
+        None
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::time::{Duration, Instant};
+
+    fn folder() -> (tempfile::TempDir, Watched) {
+        let dir = tempfile::tempdir().unwrap();
+        let watched = Watched::new(dir.path().to_owned(), 0);
+        (dir, watched)
+    }
+
+    /// Watches until the folder's time proves something by itself.
+    fn settle(watched: &mut Watched) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !watched.first.is_some_and(|stamp| stamp.is_past) {
+            assert!(watched.is_untouched());
+            assert!(Instant::now() < deadline, "it never settles: {watched:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_put_in_is_seen_at_once_and_later() {
+        for settled in [false, true] {
+            let (dir, mut watched) = folder();
+            if settled {
+                settle(&mut watched);
+            }
+            assert!(watched.is_untouched());
+            fs::write(dir.path().join("file"), "").unwrap();
+            assert!(!watched.is_untouched(), "settled: {settled}");
+        }
+    }
+
+    #[test]
+    fn changed_rights_are_seen_at_once_and_later() {
+        for settled in [false, true] {
+            let (dir, mut watched) = folder();
+            if settled {
+                settle(&mut watched);
+            }
+            fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+            assert!(!watched.is_untouched(), "settled: {settled}");
+        }
+    }
+
+    #[test]
+    fn what_came_and_went_leaves_it_as_it_was() {
+        let (dir, mut watched) = folder();
+        settle(&mut watched);
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        fs::remove_file(&file).unwrap();
+        assert!(watched.is_untouched());
+    }
+
+    #[test]
+    fn a_link_or_nothing_in_its_place_is_not_it() {
+        let (dir, _) = folder();
+        let (inner, other) = (dir.path().join("inner"), dir.path().join("other"));
+        fs::create_dir(&inner).unwrap();
+        fs::create_dir(&other).unwrap();
+        let mut watched = Watched::new(inner.clone(), 0);
+        fs::remove_dir(&inner).unwrap();
+        assert!(!watched.is_untouched());
+        std::os::unix::fs::symlink(&other, &inner).unwrap();
+        assert!(!watched.is_untouched());
+    }
+}
