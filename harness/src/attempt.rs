@@ -3,7 +3,6 @@
 use crate::case::{Case, CaseSpec};
 use crate::cli::{DEFAULT_TIMEOUT, KeepDirs, Options};
 use crate::ending::{Ending, Exit};
-use crate::evidence;
 use crate::isolation::Isolation;
 use crate::origin::Origin;
 use crate::output;
@@ -91,11 +90,9 @@ impl Attempts {
             Place::Slot(held) => self.supervised(held, &case),
             Place::Guest(_) => as_guest(&case),
         };
-        let left_in_tmp = place.workspace().left_in_tmp();
-        let names = left_in_tmp.iter().flatten().flatten();
-        let names: Vec<String> = names.cloned().collect();
-        evidence::conclude(&mut record, &case, ended, &names, timeout);
-        let tmp_touched = !matches!(left_in_tmp, Ok(None));
+        let evidence = place.workspace().evidence();
+        let tmp_touched = !matches!(evidence.left_in_tmp, Ok(None));
+        evidence.conclude(&mut record, ended, timeout);
         let cleaned = self.keep_or_remove(&mut record, place.workspace(), &case, tmp_touched);
         // Not before: the next case is appended to the same files. And a slot in which something is kept has no other.
         if let (Place::Slot(held), Ok(()), None) = (place, &cleaned, &record.kept) {
@@ -124,11 +121,12 @@ impl Attempts {
             .timeout
             .saturating_add(case.spec.grace)
             .saturating_add(SLACK);
-        let mut run = || held.run(case, patience);
         if self.options.libtest.nocapture {
-            output::copying(case.open_output()?, self.options.is_json(), run)
+            let output = held.workspace().open_output()?;
+            let run = || held.run(case, patience);
+            output::copying(output, self.options.is_json(), run)
         } else {
-            run()
+            held.run(case, patience)
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::seed::Seed;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
-use std::io::{self, Seek as _, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub(crate) struct CaseSpec {
 /// ```
 ///
 /// No test's name has a hyphen, so the slot's names are its own.
-/// Making and removing files is what costs most around an empty test, so the files are appended to, and each case knows where its part begins. In the folder
+/// Making and removing files is what costs most around an empty test, so the files are appended to, and the runner knows where the part of each case begins. In the folder
 /// of a case that is kept are copies of its parts, and its temporary files. One whose `dir/` was left empty becomes the next one's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SlotDir {
@@ -74,27 +74,13 @@ impl SlotDir {
         self.work().join("slot-tmp")
     }
 
-    fn output(&self) -> PathBuf {
+    pub(crate) fn output(&self) -> PathBuf {
         self.root.join("output")
     }
 
-    fn timeline(&self) -> PathBuf {
+    pub(crate) fn timeline(&self) -> PathBuf {
         self.root.join("timeline.jsonl")
     }
-}
-
-/// How large the files of a slot may become before new ones take their place, in bytes.
-const LARGE: u64 = 64 << 20;
-
-/// Where the next case's part of this file begins.
-fn end_of(file: &Path) -> io::Result<u64> {
-    let length = fs::metadata(file)?.len();
-    if length < LARGE {
-        return Ok(length);
-    }
-    fs::remove_file(file)?;
-    File::create_new(file)?;
-    Ok(0)
 }
 
 /// One run of one test.
@@ -103,21 +89,16 @@ pub(crate) struct Case {
     pub(crate) spec: CaseSpec,
     slot: SlotDir,
     root: PathBuf,
-    /// Where its part of the slot's files begins, in bytes.
-    output_from: u64,
-    timeline_from: u64,
 }
 
 impl Case {
-    /// The next case of a slot, whose folder is still to be made.
-    pub(crate) fn new(slot: &SlotDir, spec: CaseSpec) -> io::Result<Self> {
-        Ok(Self {
-            output_from: end_of(&slot.output())?,
-            timeline_from: end_of(&slot.timeline())?,
+    /// A case of a slot, whose folder is still to be made.
+    pub(crate) fn new(slot: &SlotDir, spec: CaseSpec) -> Self {
+        Self {
             root: slot.work().join(file_name(&spec.name)),
             slot: slot.clone(),
             spec,
-        })
+        }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -145,32 +126,10 @@ impl Case {
         self.slot.timeline()
     }
 
-    /// Its part of that file.
-    pub(crate) fn open_timeline(&self) -> io::Result<File> {
-        open_from(&self.slot.timeline(), self.timeline_from)
-    }
-
     /// The file that what it prints is appended to.
     pub(crate) fn output(&self) -> PathBuf {
         self.slot.output()
     }
-
-    /// Its part of that file.
-    pub(crate) fn open_output(&self) -> io::Result<File> {
-        open_from(&self.slot.output(), self.output_from)
-    }
-
-    /// How many bytes it has printed.
-    pub(crate) fn output_len(&self) -> io::Result<u64> {
-        let length = fs::metadata(self.slot.output())?.len();
-        Ok(length.saturating_sub(self.output_from))
-    }
-}
-
-fn open_from(path: &Path, from: u64) -> io::Result<File> {
-    let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(from))?;
-    Ok(file)
 }
 
 /// The longest name of a file that is taken over as it is, in bytes: file systems allow 255, and paths have a limit, too.

@@ -68,7 +68,7 @@ mod tests {
     fn a_real_clock_refuses_to_be_moved() {
         let dir = tempfile::tempdir().unwrap();
         let time = TestTime::new(ClockKind::Real);
-        let timeline = Timeline::create(&dir.path().join("t"), time.clone()).unwrap();
+        let timeline = Timeline::new(Timeline::open(&dir.path().join("t")).unwrap(), time.clone());
         let clock = Clock::new(time.clone(), timeline);
         let runtime = time.runtime().unwrap();
         runtime.block_on(clock.advance(Duration::from_secs(1)));

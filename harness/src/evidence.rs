@@ -1,12 +1,11 @@
-//! From what a case left in its folder to its record and its verdict.
+//! From what a case left behind to its record and its verdict.
 
-use crate::case::Case;
 use crate::duration::microseconds;
 use crate::ending::Ending;
 use crate::output;
 use crate::record::{Output, Record};
 use crate::registration::NON_DESTRUCTIVE;
-use crate::timeline::{self, What};
+use crate::timeline::{Event, What};
 use crate::verdict::{Verdict, judge};
 use std::io;
 use std::time::Duration;
@@ -17,53 +16,52 @@ const LASTING_POOLS: [&str; 1] = ["rten-"];
 /// How much of the end of the output is searched for the runtime's last words.
 const LAST_WORDS: usize = 16 * 1024;
 
-/// Adds to the record what its case left and how its process `ended`, and concludes; `left_in_tmp` names its temporary files, and `limit`
-/// is the time that it had.
-pub(crate) fn conclude(
-    record: &mut Record,
-    case: &Case,
-    ended: io::Result<Ending>,
-    left_in_tmp: &[String],
-    limit: Duration,
-) {
-    // Each on its own: of a case that went wrong, whatever can be read is evidence.
-    let timeline = case.open_timeline().and_then(timeline::read);
-    let output = case.output_len().and_then(|length| match length {
-        0 => Ok(Output::default()),
-        length => output::read(case.open_output()?, length),
-    });
-    let unreadable = [
-        timeline.as_ref().err().map(ToString::to_string),
-        output.as_ref().err().map(ToString::to_string),
-    ];
-    record.timeline = timeline.unwrap_or_default();
-    record.output = output.unwrap_or_default();
-    collect(record);
-    if let Ok(ending) = &ended {
-        add(record, ending);
+/// What a case left behind.
+#[derive(Debug)]
+pub(crate) struct Evidence {
+    pub(crate) timeline: io::Result<Vec<Event>>,
+    pub(crate) output: io::Result<Output>,
+    /// The names of its temporary files; none if it did not touch their folder.
+    pub(crate) left_in_tmp: io::Result<Option<Vec<String>>>,
+}
+
+impl Evidence {
+    /// Adds it to the record with how the case's process `ended`, and concludes; `limit` is the time that the case had.
+    pub(crate) fn conclude(self, record: &mut Record, ended: io::Result<Ending>, limit: Duration) {
+        let unreadable = [
+            self.timeline.as_ref().err().map(ToString::to_string),
+            self.output.as_ref().err().map(ToString::to_string),
+        ];
+        record.timeline = self.timeline.unwrap_or_default();
+        record.output = self.output.unwrap_or_default();
+        collect(record);
+        if let Ok(ending) = &ended {
+            add(record, ending);
+        }
+        let left = self.left_in_tmp.into_iter().flatten().flatten();
+        let left = left.map(|name| format!("tmp/{name}"));
+        record.leaks.files.extend(left);
+        excuse(record);
+        record.verdict = match (&ended, unreadable.into_iter().flatten().next()) {
+            (Err(error), _) => Verdict::Lost {
+                error: error.to_string(),
+            },
+            (Ok(_), Some(error)) => Verdict::Lost {
+                error: format!("failed to read back what the test left: {error}"),
+            },
+            (Ok(ending), None) => judge(
+                &record.timeline,
+                ending,
+                limit,
+                output::end_of(&record.output.text, LAST_WORDS),
+                record
+                    .tags
+                    .iter()
+                    .any(|tag| tag == NON_DESTRUCTIVE)
+                    .then_some(&record.leaks),
+            ),
+        };
     }
-    let left = left_in_tmp.iter().map(|name| format!("tmp/{name}"));
-    record.leaks.files.extend(left);
-    excuse(record);
-    record.verdict = match (&ended, unreadable.into_iter().flatten().next()) {
-        (Err(error), _) => Verdict::Lost {
-            error: error.to_string(),
-        },
-        (Ok(_), Some(error)) => Verdict::Lost {
-            error: format!("failed to read back what the test left: {error}"),
-        },
-        (Ok(ending), None) => judge(
-            &record.timeline,
-            ending,
-            limit,
-            output::end_of(&record.output.text, LAST_WORDS),
-            record
-                .tags
-                .iter()
-                .any(|tag| tag == NON_DESTRUCTIVE)
-                .then_some(&record.leaks),
-        ),
-    };
 }
 
 /// What the supervisor saw.

@@ -69,6 +69,7 @@
 
 #[cfg(target_os = "linux")]
 mod affinity;
+mod appended;
 mod attempt;
 mod audit;
 mod case;

@@ -13,14 +13,14 @@ const HEAD: u64 = 1 << 20;
 const TAIL: u64 = 3 << 20;
 
 /// Reads what a test has printed, `total` bytes from here in this file; of more than 4 MiB, the first 1 and the last 3.
-pub(crate) fn read(mut file: File, total: u64) -> io::Result<Output> {
+pub(crate) fn read(file: &mut File, total: u64) -> io::Result<Output> {
     let from = file.stream_position()?;
     let mut bytes = Vec::new();
     let omitted = total.saturating_sub(HEAD + TAIL);
     if omitted == 0 {
         file.read_to_end(&mut bytes)?;
     } else {
-        (&mut file).take(HEAD).read_to_end(&mut bytes)?;
+        file.take(HEAD).read_to_end(&mut bytes)?;
         bytes.extend_from_slice(
             format!("\n[… {omitted} of {total} bytes are left out here …]\n").as_bytes(),
         );
@@ -91,9 +91,9 @@ mod tests {
         text.extend_from_slice(b"\nlast\n");
         std::fs::write(&path, &text).unwrap();
         let mut file = File::open(&path).unwrap();
-        let all = read(file.try_clone().unwrap(), text.len() as u64).unwrap();
+        let all = read(&mut file, text.len() as u64).unwrap();
         file.seek(SeekFrom::Start(6)).unwrap();
-        let part = read(file, text.len() as u64 - 6).unwrap();
+        let part = read(&mut file, text.len() as u64 - 6).unwrap();
         assert!(part.text.starts_with("xxx") && part.text.ends_with("\nlast\n"));
         let output = all;
         assert_eq!(output.total_bytes, text.len() as u64);

@@ -99,7 +99,7 @@ mod tests {
             log: "a \"word\"".to_owned(),
             sandboxed: true,
         };
-        let case = Case::new(&slot, spec).unwrap();
+        let case = Case::new(&slot, spec);
         for role in [
             Role::Supervisor(Post {
                 isolation: Isolation::Exec,

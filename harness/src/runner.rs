@@ -161,10 +161,13 @@ impl Run {
                 seed,
                 isolation,
                 slots,
-                guests: (isolation == Isolation::Thread)
-                    .then(|| SlotDir::create(dir.path(), 0))
-                    .transpose()?
-                    .map(|slot| Mutex::new(Workspace::of(slot))),
+                guests: match isolation {
+                    Isolation::Thread => {
+                        let slot = SlotDir::create(dir.path(), 0)?;
+                        Some(Mutex::new(Workspace::open(slot)?))
+                    }
+                    _ => None,
+                },
             },
             history,
             interruption,

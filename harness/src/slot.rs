@@ -220,7 +220,7 @@ impl Orders {
 impl Slot {
     /// Starts a supervisor; the inner error is its reason to refuse the post.
     fn start(post: Post, sandboxed: bool) -> io::Result<Result<Self, String>> {
-        let (workspace, processor) = (Workspace::of(post.slot.clone()), post.processor);
+        let (workspace, processor) = (Workspace::open(post.slot.clone())?, post.processor);
         let mut command = Role::Supervisor(post).command()?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         #[cfg(unix)]

@@ -21,6 +21,7 @@ use crate::registration::{self, Body, TestCase};
 use crate::resources;
 use crate::test_time::TestTime;
 use crate::timeline::{BodyEnd, Timeline, What};
+use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
@@ -51,7 +52,16 @@ pub(crate) fn rehearse(spec: &CaseSpec) -> io::Result<()> {
     Ok(())
 }
 
-/// Runs the case of this test in this process, which is its own, and gives the code to exit with; in the sandbox by these `rules`, if somebody has prepared them.
+/// What a process for a test has from the one that it was forked from, which made it once for all its forks.
+#[derive(Debug)]
+pub(crate) struct Inherited {
+    /// The file that the timeline is appended to.
+    pub(crate) timeline: File,
+    /// What the process gives up, in the sandbox.
+    pub(crate) rules: Option<TestRules>,
+}
+
+/// Runs the case of this test in this process, which is its own, and gives the code to exit with.
 ///
 /// # Errors
 ///
@@ -59,9 +69,13 @@ pub(crate) fn rehearse(spec: &CaseSpec) -> io::Result<()> {
 pub(crate) fn run(
     case: &Case,
     test: &'static TestCase,
-    rules: Option<TestRules>,
+    inherited: Option<Inherited>,
 ) -> io::Result<i32> {
-    let setup = Setup::new(test, case, EndRequest::new(true))?;
+    let (timeline, rules) = match inherited {
+        Some(inherited) => (inherited.timeline, inherited.rules),
+        None => (Timeline::open(&case.timeline())?, None),
+    };
+    let setup = Setup::new(test, case, timeline, EndRequest::new(true))?;
     if case.spec.sandboxed {
         let rules = rules.map_or_else(|| prepare_test(case.slot()), Ok)?;
         rules.enter()?;
@@ -76,7 +90,8 @@ pub(crate) fn run(
 /// As [`run`].
 pub(crate) fn run_as_guest(case: &Case) -> io::Result<i32> {
     let test = test_of(case)?;
-    let setup = Setup::new(test, case, EndRequest::new(false))?;
+    let timeline = Timeline::open(&case.timeline())?;
+    let setup = Setup::new(test, case, timeline, EndRequest::new(false))?;
     let panics = setup.panics.clone();
     let end = setup.run(test);
     panics.uninstall();
@@ -113,10 +128,10 @@ struct Setup {
 }
 
 impl Setup {
-    fn new(test: &TestCase, case: &Case, request: EndRequest) -> io::Result<Self> {
+    fn new(test: &TestCase, case: &Case, timeline: File, request: EndRequest) -> io::Result<Self> {
         let spec = &case.spec;
         let time = TestTime::new(test.clock());
-        let timeline = Timeline::create(&case.timeline(), time.clone())?;
+        let timeline = Timeline::new(timeline, time.clone());
         let panics = Panics::default();
         panics.install(timeline.clone());
         logs::subscribe(&spec.log)?;

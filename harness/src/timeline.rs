@@ -166,10 +166,14 @@ struct Log {
 const MANY: usize = 100_000;
 
 impl Timeline {
-    /// A new timeline at the end of the file at `path`, beginning now.
-    pub(crate) fn create(path: &Path, time: TestTime) -> io::Result<Self> {
-        let file = File::options().append(true).create(true).open(path)?;
-        Ok(Self {
+    /// Opens the file that a timeline is to be appended to.
+    pub(crate) fn open(path: &Path) -> io::Result<File> {
+        File::options().append(true).create(true).open(path)
+    }
+
+    /// A new timeline at the end of this file, beginning now.
+    pub(crate) fn new(file: File, time: TestTime) -> Self {
+        Self {
             inner: Arc::new(Inner {
                 began: Instant::now(),
                 time,
@@ -179,7 +183,7 @@ impl Timeline {
                     omitted: 0,
                 }),
             }),
-        })
+        }
     }
 
     /// Appends an event that happens now, on this thread.
@@ -276,7 +280,10 @@ mod tests {
     fn what_was_written_is_read_back_even_when_the_writer_died_mid_line() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("timeline.jsonl");
-        let timeline = Timeline::create(&path, TestTime::new(ClockKind::Real)).unwrap();
+        let timeline = Timeline::new(
+            Timeline::open(&path).unwrap(),
+            TestTime::new(ClockKind::Real),
+        );
         timeline.record(note("one"));
         timeline.record(note("two"));
         assert_eq!(read(File::open(&path).unwrap()).unwrap(), timeline.events());
@@ -296,7 +303,10 @@ mod tests {
     fn notes_without_end_are_counted_and_what_matters_is_kept() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("timeline.jsonl");
-        let timeline = Timeline::create(&path, TestTime::new(ClockKind::Real)).unwrap();
+        let timeline = Timeline::new(
+            Timeline::open(&path).unwrap(),
+            TestTime::new(ClockKind::Real),
+        );
         for _ in 0..MANY + 7 {
             timeline.record(note("again"));
         }
@@ -316,8 +326,10 @@ mod tests {
     #[test]
     fn times_never_run_backwards() {
         let dir = tempfile::tempdir().unwrap();
-        let timeline =
-            Timeline::create(&dir.path().join("t"), TestTime::new(ClockKind::Real)).unwrap();
+        let timeline = Timeline::new(
+            Timeline::open(&dir.path().join("t")).unwrap(),
+            TestTime::new(ClockKind::Real),
+        );
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| (0..100).for_each(|i| timeline.record(note(&i.to_string()))));

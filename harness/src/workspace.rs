@@ -1,7 +1,12 @@
 //! The runner's side of a slot's folder: makes the folder of each case in it, and makes it ready for the next.
 
+use crate::appended::Appended;
 use crate::case::{Case, CaseSpec, SlotDir};
+use crate::evidence::Evidence;
+use crate::output;
+use crate::record::Output;
 use crate::removal::{names_in, remove_folder};
+use crate::timeline;
 use crate::watched::Watched;
 use std::fs::{self, File};
 use std::io;
@@ -10,6 +15,8 @@ use std::io;
 #[derive(Debug)]
 pub(crate) struct Workspace {
     slot: SlotDir,
+    output: Appended,
+    timeline: Appended,
     tmp: Watched,
     /// The folders of the case that runs, or of the last one if that left nothing in them. Then the next one takes them over: to make and
     /// to remove folders costs more than all else around an empty test.
@@ -24,17 +31,21 @@ struct Folders {
 
 impl Workspace {
     /// The workspace in this folder, which was just made.
-    pub(crate) fn of(slot: SlotDir) -> Self {
-        Self {
+    pub(crate) fn open(slot: SlotDir) -> io::Result<Self> {
+        Ok(Self {
+            output: Appended::open(slot.output())?,
+            timeline: Appended::open(slot.timeline())?,
             tmp: Watched::new(slot.tmp(), 0),
             slot,
             folders: None,
-        }
+        })
     }
 
     /// Makes the folders of the next case.
     pub(crate) fn begin(&mut self, spec: CaseSpec) -> io::Result<Case> {
-        let case = Case::new(&self.slot, spec)?;
+        self.output.begin_part()?;
+        self.timeline.begin_part()?;
+        let case = Case::new(&self.slot, spec);
         let (root, dir) = (case.root().to_owned(), case.dir());
         self.folders = Some(match self.folders.take() {
             Some(spare) if fs::rename(spare.root.path(), &root).is_ok() => Folders {
@@ -53,8 +64,25 @@ impl Workspace {
         Ok(case)
     }
 
+    /// What the case prints, from its beginning.
+    pub(crate) fn open_output(&self) -> io::Result<File> {
+        self.output.open_part()
+    }
+
+    /// What the case, which has ended, left behind. Each on its own: of a case that went wrong, whatever can be read is evidence.
+    pub(crate) fn evidence(&mut self) -> Evidence {
+        Evidence {
+            timeline: self.timeline.part().and_then(timeline::read),
+            output: self.output.len().and_then(|length| match length {
+                0 => Ok(Output::default()),
+                length => output::read(self.output.part()?, length),
+            }),
+            left_in_tmp: self.left_in_tmp(),
+        }
+    }
+
     /// The names of what the case left among its temporary files; none if it did not touch their folder.
-    pub(crate) fn left_in_tmp(&mut self) -> io::Result<Option<Vec<String>>> {
+    fn left_in_tmp(&mut self) -> io::Result<Option<Vec<String>>> {
         if self.tmp.is_untouched() {
             return Ok(None);
         }
@@ -84,9 +112,9 @@ impl Workspace {
         self.folders = None;
         let root = case.root();
         let mut output = File::create(root.join("output"))?;
-        io::copy(&mut case.open_output()?, &mut output)?;
+        io::copy(self.output.part()?, &mut output)?;
         let mut timeline = File::create(root.join("timeline.jsonl"))?;
-        io::copy(&mut case.open_timeline()?, &mut timeline)?;
+        io::copy(self.timeline.part()?, &mut timeline)?;
         if tmp_touched {
             fs::rename(self.tmp.path(), root.join("tmp"))?;
             self.make_tmp()?;

@@ -5,11 +5,12 @@
 )]
 
 use crate::case::Case;
-use crate::confinement::{TestRules, prepare_test};
+use crate::confinement::prepare_test;
 use crate::ending::{Exit, Usage};
 use crate::fork::fork;
 use crate::registration::TestCase;
-use crate::test_process;
+use crate::test_process::{self, Inherited};
+use crate::timeline::Timeline;
 use rustix::process::{
     Pid, Signal, getpid, getppid, set_parent_process_death_signal, setpgid, setsid,
 };
@@ -21,8 +22,35 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{self, ExitStatus};
 
+/// A process that is ready to be forked for tests: what each fork gets from it, made once.
+#[derive(Debug)]
+pub(super) struct Zygote {
+    nothing: File,
+    output: File,
+    inherited: Inherited,
+}
+
+impl Zygote {
+    /// Prepares this process for forks that run tests like this.
+    pub(super) fn prepare(case: &Case) -> io::Result<Self> {
+        // The same for all cases of a slot.
+        // SAFETY: a supervisor has one thread, so nobody reads the environment meanwhile; threads before `main` rule out forks.
+        unsafe { std::env::set_var("TMPDIR", case.tmp()) };
+        test_process::rehearse(&case.spec)?;
+        let rules = case.spec.sandboxed.then(|| prepare_test(case.slot()));
+        Ok(Self {
+            nothing: File::open("/dev/null")?,
+            output: super::output(case)?,
+            inherited: Inherited {
+                timeline: Timeline::open(&case.timeline())?,
+                rules: rules.transpose()?,
+            },
+        })
+    }
+}
+
 /// Forks a process that runs the test of this case, and gives its number.
-pub(super) fn test(case: &Case, output: File, rules: &mut Option<TestRules>) -> io::Result<Pid> {
+pub(super) fn test(case: &Case, zygote: &mut Option<Zygote>) -> io::Result<Pid> {
     let supervisor = getpid();
     // Found here, once, and not by each fork in pages that it has not seen.
     let of_case = test_process::test_of(case)?;
@@ -30,8 +58,8 @@ pub(super) fn test(case: &Case, output: File, rules: &mut Option<TestRules>) -> 
         return Ok(child);
     }
     // Only from the child's copy. And the child must never return into the supervisor's loop.
-    let rules = rules.take();
-    let become_test = || become_test(case, of_case, output, rules, supervisor);
+    let zygote = zygote.take();
+    let become_test = || become_test(case, of_case, zygote, supervisor);
     let ended = catch_unwind(AssertUnwindSafe(become_test));
     let code = match ended {
         Ok(Ok(code)) => code,
@@ -48,8 +76,7 @@ pub(super) fn test(case: &Case, output: File, rules: &mut Option<TestRules>) -> 
 fn become_test(
     case: &Case,
     test: &'static TestCase,
-    output: File,
-    rules: Option<TestRules>,
+    zygote: Option<Zygote>,
     supervisor: Pid,
 ) -> io::Result<i32> {
     // With process 1 of a namespace everything in it ends anyway.
@@ -65,10 +92,15 @@ fn become_test(
     } else {
         setsid()?;
     }
-    dup2_stdin(File::open("/dev/null")?)?;
+    let Zygote {
+        nothing,
+        output,
+        inherited,
+    } = zygote.ok_or_else(|| io::Error::other("the supervisor was not prepared"))?;
+    dup2_stdin(nothing)?;
     dup2_stdout(&output)?;
     dup2_stderr(output)?;
-    test_process::run(case, test, rules)
+    test_process::run(case, test, Some(inherited))
 }
 
 /// Whether this process is in the session that the given one leads.
@@ -76,16 +108,6 @@ fn in_session_of(leader: Pid) -> bool {
     // SAFETY: touches no memory. And not by rustix, which takes 0 for impossible: it is the session of a container whose leader is outside.
     let session = unsafe { libc::getsid(0) };
     session == leader.as_raw_nonzero().get()
-}
-
-/// Prepares this process for forks that run tests like this; gives the rules for them, if they are in the sandbox.
-pub(super) fn prepare(case: &Case) -> io::Result<Option<TestRules>> {
-    // The same for all cases of a slot.
-    // SAFETY: a supervisor has one thread, so nobody reads the environment meanwhile; threads before `main` rule out forks.
-    unsafe { std::env::set_var("TMPDIR", case.tmp()) };
-    test_process::rehearse(&case.spec)?;
-    let rules = case.spec.sandboxed.then(|| prepare_test(case.slot()));
-    rules.transpose()
 }
 
 /// Waits for a child of this process that has ended or is about to, and gives what it and the children that it had waited for used.

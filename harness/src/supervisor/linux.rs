@@ -5,7 +5,6 @@ use super::processes::{descendants, processes};
 use super::{fork, threads};
 use crate::affinity;
 use crate::case::Case;
-use crate::confinement::TestRules;
 use crate::duration::deadline;
 use crate::ending::{Cut, Ending};
 use crate::fork::has_other_threads;
@@ -40,10 +39,8 @@ pub(super) struct Supervisor {
     orders: Orders,
     /// Folders that only this supervisor's tests can see, and that are empty between them.
     private: Vec<Watched>,
-    /// Whether it is ready to be forked for tests.
-    prepared: bool,
-    /// What its forks give up, in the sandbox.
-    rules: Option<TestRules>,
+    /// Whether it is ready to be forked, which it is made for the first test.
+    zygote: Option<fork::Zygote>,
 }
 
 impl Supervisor {
@@ -58,8 +55,7 @@ impl Supervisor {
                 .into_iter()
                 .map(|folder| Watched::new(folder, 0))
                 .collect(),
-            prepared: false,
-            rules: None,
+            zygote: None,
         })
     }
 
@@ -81,7 +77,7 @@ impl Supervisor {
         let began = Instant::now();
         // A library can start threads before `main`; locks that they hold would stay locked in a fork.
         let isolation = match self.isolation {
-            Isolation::Fork if !self.prepared && has_other_threads() => Isolation::Exec,
+            Isolation::Fork if self.zygote.is_none() && has_other_threads() => Isolation::Exec,
             isolation => isolation,
         };
         let test = match isolation {
@@ -90,11 +86,10 @@ impl Supervisor {
                 Pid::from_child(&super::execute(case)?)
             }
             _ => {
-                if !self.prepared {
-                    self.rules = fork::prepare(case)?;
-                    self.prepared = true;
+                if self.zygote.is_none() {
+                    self.zygote = Some(fork::Zygote::prepare(case)?);
                 }
-                fork::test(case, super::output(case)?, &mut self.rules)?
+                fork::test(case, &mut self.zygote)?
             }
         };
         let pidfd = pidfd_open(test, PidfdFlags::empty())?;
