@@ -35,11 +35,23 @@ impl Victim {
         for file in ["file", "other", "locked"] {
             fs::write(path.join(file), file).unwrap();
         }
-        fs::create_dir(path.join("folder")).unwrap();
+        for folder in ["folder", "home"] {
+            fs::create_dir(path.join(folder)).unwrap();
+        }
+        fs::write(path.join("home/secret"), "secret").unwrap();
         let socket = UnixListener::bind(path.join("socket")).unwrap();
-        for entry in ["", "file", "other", "folder", "socket", "locked"] {
+        for entry in [
+            "",
+            "file",
+            "other",
+            "folder",
+            "socket",
+            "locked",
+            "home",
+            "home/secret",
+        ] {
             let rights = match entry {
-                "" | "folder" => 0o755,
+                "" | "folder" | "home" => 0o755,
                 "locked" => 0o000,
                 _ => 0o644,
             };
@@ -101,9 +113,16 @@ impl Victim {
             )
             .env("MISBEHAVING_ABSTRACT", &self.name)
             .env("MISBEHAVING_RUNNER", std::process::id().to_string())
+            .env(
+                "MISBEHAVING_IPC",
+                fs::read_link("/proc/self/ns/ipc").unwrap(),
+            )
+            .env("HOME", self.folder.path().join("home"))
+            .env("RUSTUP_HOME", "/nonexistent")
+            .env("CARGO_HOME", "/nonexistent")
             .stdout(Stdio::piped());
         if let Some(user) = user {
-            command.uid(user).gid(user).env("HOME", "/nonexistent");
+            command.uid(user).gid(user);
         }
         // One that the runner's caller has left open for it by mistake.
         let open = File::open(self.folder.path().join("other")).unwrap();
@@ -198,6 +217,7 @@ fn without_the_sandbox_the_attempts_succeed() {
         "files::through_a_symlink",
         "files::through_proc",
         "files::through_a_child",
+        "files::the_home",
         "metadata::change",
         "metadata::change_by_a_child",
         "network::loopback",
@@ -205,6 +225,7 @@ fn without_the_sandbox_the_attempts_succeed() {
         "network::unix_abstract",
         "processes::runner_is_out_of_reach",
         "processes::others_are_not_seen",
+        "processes::system_v_ipc",
     ] {
         let (suite, victim) = (suite(), Victim::new(rustix::process::getuid().as_raw()));
         let name = format!("escapes::{test}");

@@ -1,7 +1,7 @@
 //! Where tests are run: in containers, and not as their harness would have it.
 
 use crate::suite;
-use clarity_chaos::Verdict;
+use clarity_chaos::{Event, Verdict, What};
 use std::process::Command;
 
 /// Namespaces as a container has them, entered by a process whose session began outside: in there, the session has the number 0.
@@ -44,4 +44,37 @@ fn a_session_that_began_outside_of_the_container_is_no_obstacle() {
         let what = vec!["process `sleep 1000`".to_owned()];
         assert_eq!(verdict_of(tests[1]), Verdict::Leaked { what }, "{sandbox}");
     }
+}
+
+/// A container that hides parts of `/proc`, as the usual ones do: then nobody in it may mount another. Entered without capabilities.
+const WITH_HIDDEN_PARTS: [&str; 7] = [
+    "unshare",
+    "--user",
+    "--map-root-user",
+    "--mount",
+    "sh",
+    "-c",
+    r#"mount -t tmpfs none /proc/sys/kernel && exec setpriv --inh-caps=-all --bounding-set=-all "$0" "$@""#,
+];
+
+#[test]
+fn processes_that_are_seen_are_still_out_of_reach() {
+    if !are_containers_possible() {
+        return;
+    }
+    let suite = suite().within(WITH_HIDDEN_PARTS);
+    let test = "escapes::processes::runner_is_out_of_reach";
+    let output = suite
+        .command()
+        .args(["--exact", test])
+        .env("MISBEHAVING_RUNNER", std::process::id().to_string())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}");
+    let record = &suite.records()[test];
+    assert!(!record.sandbox.processes.enforced, "{:?}", record.sandbox);
+    let is_refused =
+        |event: &Event| matches!(&event.what, What::Note { text } if text == "signal: EPERM");
+    assert!(record.timeline.iter().any(is_refused), "{told}");
 }

@@ -183,3 +183,21 @@ fn through_a_descriptor(cx: Context) -> Result {
     cx.note("descriptors: none");
     Ok(())
 }
+
+/// What is in the user's home.
+#[chaos(non_destructive)]
+fn the_home(cx: Context) -> Result {
+    let home = PathBuf::from(std::env::var_os("HOME").ok_or("there is a home")?);
+    refused(&cx, "list the home", fs::read_dir(&home))?;
+    refused(&cx, "read the home", fs::read(home.join("secret")))
+}
+
+/// Where services have their sockets and state.
+#[chaos(non_destructive)]
+fn services(cx: Context) -> Result {
+    match fs::read_dir("/run").map(Iterator::count) {
+        Ok(0) | Err(_) => cx.note("services: none"),
+        Ok(entries) => return Err(format!("escaped: {entries} entries in /run").into()),
+    }
+    Ok(())
+}

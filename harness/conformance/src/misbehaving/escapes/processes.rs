@@ -1,6 +1,6 @@
 //! Reaching processes outside.
 
-use super::refused;
+use super::{only_inside, refused};
 use clarity_chaos::{Context, Result, chaos};
 use rustix::process::{Pid, Signal, getppid, kill_process, test_kill_process};
 use std::env;
@@ -44,6 +44,30 @@ fn runner_is_out_of_reach(cx: Context) -> Result {
     if traced.status.success() && !traced.stdout.is_empty() {
         return Err("escaped: the runner's memory is laid open".into());
     }
+    Ok(())
+}
+
+/// Tracing the runner, which would stop it.
+#[chaos(non_destructive, harmful)]
+fn tracing(cx: Context) -> Result {
+    use nix::errno::Errno;
+    only_inside(&cx)?;
+    let runner = nix::unistd::Pid::from_raw(runner()?.as_raw_nonzero().get());
+    match nix::sys::ptrace::attach(runner) {
+        Err(Errno::ESRCH) => cx.note("trace: ESRCH"),
+        attempt => refused(&cx, "trace", attempt)?,
+    }
+    Ok(())
+}
+
+/// Message queues, semaphores and shared memory by number belong to a namespace.
+#[chaos(non_destructive)]
+fn system_v_ipc(cx: Context) -> Result {
+    let own = fs::read_link("/proc/self/ns/ipc")?;
+    if own.as_os_str() == env::var_os("MISBEHAVING_IPC").ok_or("it names a namespace")? {
+        return Err("escaped: the namespace of IPC is the runner's".into());
+    }
+    cx.note("ipc: another namespace");
     Ok(())
 }
 
