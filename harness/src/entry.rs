@@ -7,11 +7,23 @@ use std::env;
 use std::io;
 use std::process::ExitCode;
 
+#[cfg(unix)]
+use crate::dispositions::{expect_children, restore_all};
+
+#[cfg(not(unix))]
+fn expect_children() {}
+
+#[cfg(not(unix))]
+fn restore_all() {}
+
 /// Not public API: what [`main!`](crate::main) expands to.
 #[must_use]
 pub fn main(origin: Origin) -> ExitCode {
     match Assignment::parse(env::args_os().skip(1)) {
-        None => runner::main(&origin),
+        None => {
+            expect_children();
+            runner::main(&origin)
+        }
         Some(assignment) => assignment.and_then(fulfil).unwrap_or_else(|error| {
             eprintln!("clarity-chaos: {error}");
             ExitCode::FAILURE
@@ -20,6 +32,7 @@ pub fn main(origin: Origin) -> ExitCode {
 }
 
 fn fulfil(assignment: Assignment) -> io::Result<ExitCode> {
+    restore_all();
     match assignment.role {
         Role::Supervisor(post) => supervisor::serve(&post),
         Role::Test(case) => {

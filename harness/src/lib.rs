@@ -78,6 +78,8 @@ mod clock;
 mod confinement;
 mod context;
 mod descriptors;
+#[cfg(unix)]
+mod dispositions;
 mod duration;
 mod end_request;
 mod ending;

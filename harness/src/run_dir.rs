@@ -9,7 +9,6 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
-use tempfile::TempDir;
 
 const PREFIX: &str = "clarity-chaos-";
 
@@ -22,8 +21,11 @@ const ATTEMPTS: usize = 16;
 /// The folder of the run that this process is.
 #[derive(Debug)]
 pub(crate) struct RunDir {
-    dir: TempDir,
+    path: PathBuf,
+    /// Whether the folder is the user's from now on.
+    is_kept: bool,
     /// Locked for as long as this process lives.
+    #[expect(dead_code, reason = "its lock is what it is for")]
     mark: File,
 }
 
@@ -53,23 +55,35 @@ impl RunDir {
         let mark = File::create_new(&path)?;
         lock(&mark)?;
         fs::metadata(&path)?; // gone, if somebody was faster with the lock
-        Ok(Self { dir, mark })
+        Ok(Self {
+            path: dir.keep(),
+            is_kept: false,
+            mark,
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.dir.path()
+        &self.path
     }
 
     /// Ends the run: removes the folder, or leaves it to the user. Gives its path, and what went wrong.
-    pub(crate) fn end(self, keep: bool) -> (PathBuf, io::Result<()>) {
-        let path = self.dir.keep();
+    pub(crate) fn end(mut self, keep: bool) -> (PathBuf, io::Result<()>) {
         let ended = if keep {
-            fs::remove_file(path.join(RUNNING))
+            self.is_kept = true;
+            fs::remove_file(self.path.join(RUNNING))
         } else {
-            remove(&path)
+            remove(&self.path)
         };
-        drop(self.mark);
-        (path, ended)
+        (self.path.clone(), ended)
+    }
+}
+
+impl Drop for RunDir {
+    fn drop(&mut self) {
+        // A run that could not go on. What cannot be removed now, the next one knows for stale by its mark.
+        if !self.is_kept {
+            let _ = remove(&self.path);
+        }
     }
 }
 
@@ -128,13 +142,18 @@ mod tests {
         fs::read_dir(parent).unwrap().count()
     }
 
+    /// Lets go of the lock without more ado, as the kernel does for a process that was killed.
+    fn kill(mut run: RunDir) -> PathBuf {
+        run.is_kept = true;
+        run.path.clone()
+    }
+
     #[test]
     fn only_what_nobody_holds_is_stale() {
         let parent = tempfile::tempdir().unwrap();
         let running = RunDir::in_folder(parent.path()).unwrap();
         let killed = RunDir::in_folder(parent.path()).unwrap();
-        let (kept, other) = (killed.dir.keep(), parent.path().join("another's"));
-        drop(killed.mark);
+        let (kept, other) = (kill(killed), parent.path().join("another's"));
         fs::create_dir(&other).unwrap();
         remove_stale(parent.path());
         assert!(running.path().exists());
@@ -154,7 +173,22 @@ mod tests {
         assert!(remove(&path).is_err());
         assert!(path.join(RUNNING).exists());
         fs::remove_file(path.join("2")).unwrap();
-        drop((run.dir.keep(), run.mark));
+        kill(run);
+        remove_stale(parent.path());
+        assert_eq!(folders(parent.path()), 0);
+    }
+
+    #[test]
+    fn a_run_that_cannot_go_on_leaves_nothing_or_what_the_next_one_knows_for_stale() {
+        let parent = tempfile::tempdir().unwrap();
+        drop(RunDir::in_folder(parent.path()).unwrap());
+        assert_eq!(folders(parent.path()), 0);
+
+        let run = RunDir::in_folder(parent.path()).unwrap();
+        let obstacle = run.path().join("2");
+        fs::write(&obstacle, "no folder").unwrap();
+        drop(run);
+        fs::remove_file(obstacle).unwrap();
         remove_stale(parent.path());
         assert_eq!(folders(parent.path()), 0);
     }

@@ -78,3 +78,21 @@ fn processes_that_are_seen_are_still_out_of_reach() {
         |event: &Event| matches!(&event.what, What::Note { text } if text == "signal: EPERM");
     assert!(record.timeline.iter().any(is_refused), "{told}");
 }
+
+#[test]
+fn signals_that_the_caller_ignored_do_what_they_should() {
+    // As `nohup` and some servers leave their children; `trap` to nothing is to ignore.
+    let ignoring = ["sh", "-c", r#"trap "" CHLD TERM INT HUP; exec "$0" "$@""#];
+    for sandbox in ["none", "all"] {
+        let suite = suite().within(ignoring);
+        let tests = ["endings::passes", "processes::leaves_a_child_and_may"];
+        let ran = suite.run(["--exact", tests[0], tests[1], "--sandbox", sandbox]);
+        assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+        // Ends at the first, polite signal, and needs no grace.
+        let hang = "endings::spins_forever";
+        let ran = suite.run(["--exact", hang, "--sandbox", sandbox, "--grace", "30s"]);
+        let record = &ran.records[hang];
+        assert_eq!(record.verdict, Verdict::TimedOut { limit_ms: 1000 });
+        assert!(record.duration_us < 30_000_000, "{}", record.duration_us);
+    }
+}
