@@ -8,13 +8,10 @@ use std::io;
 use std::process::ExitCode;
 
 #[cfg(unix)]
-use crate::dispositions::{expect_children, restore_all};
+use crate::dispositions::expect_children;
 
 #[cfg(not(unix))]
 fn expect_children() {}
-
-#[cfg(not(unix))]
-fn restore_all() {}
 
 /// Not public API: what [`main!`](crate::main) expands to.
 #[must_use]
@@ -32,7 +29,6 @@ pub fn main(origin: Origin) -> ExitCode {
 }
 
 fn fulfil(assignment: Assignment) -> io::Result<ExitCode> {
-    restore_all();
     match assignment.role {
         Role::Supervisor(post) => supervisor::serve(&post),
         Role::Test(case) => {
