@@ -88,18 +88,25 @@ impl Stamp {
     }
 }
 
-/// Whether this time is more than a tick ago; ticks take 10 ms at most (`CONFIG_HZ` of 100).
+/// Whether this time is longer ago than the file system can tell times apart. Those of most are the kernel's ticks of 10 ms at most (`CONFIG_HZ` of 100),
+/// which say nothing round; a few know whole seconds, FAT pairs of them.
 #[cfg(unix)]
 fn is_past((seconds, nanoseconds): (i64, i64)) -> bool {
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
     const TICKS: Duration = Duration::from_millis(20);
+    const ROUND: Duration = Duration::from_secs(3);
     let (Ok(seconds), Ok(nanoseconds)) = (u64::try_from(seconds), u32::try_from(nanoseconds))
     else {
         return false;
     };
     let changed = UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds));
     let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
-    age.is_some_and(|age| age > TICKS)
+    let apart = if nanoseconds % 1_000_000 == 0 {
+        ROUND
+    } else {
+        TICKS
+    };
+    age.is_some_and(|age| age > apart)
 }
 
 /// There is no such time elsewhere.
@@ -177,5 +184,17 @@ mod tests {
         assert!(!watched.is_untouched());
         std::os::unix::fs::symlink(&other, &inner).unwrap();
         assert!(!watched.is_untouched());
+    }
+
+    #[test]
+    fn round_times_prove_something_later() {
+        let seconds_ago = |ago: u64, nanoseconds| {
+            let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+            (i64::try_from(now - ago).unwrap(), nanoseconds)
+        };
+        assert!(!is_past(seconds_ago(1, 0)));
+        assert!(!is_past(seconds_ago(1, 120_000_000)));
+        assert!(is_past(seconds_ago(5, 0)));
+        assert!(is_past(seconds_ago(2, 1)));
     }
 }
