@@ -90,10 +90,10 @@ impl Attempts {
             Place::Slot(held) => self.supervised(held, &case),
             Place::Guest(_) => as_guest(&case),
         };
-        let evidence = place.workspace().evidence();
-        let tmp_touched = !matches!(evidence.left_in_tmp, Ok(None));
+        let evidence = place.workspace().evidence(&case);
+        let touched = !matches!(evidence.left_beside, Ok(None));
         evidence.conclude(&mut record, ended, timeout);
-        let cleaned = self.keep_or_remove(&mut record, place.workspace(), &case, tmp_touched);
+        let cleaned = self.keep_or_remove(&mut record, place.workspace(), &case, touched);
         // Not before: the next case is appended to the same files. And a slot in which something is kept has no other.
         if let (Place::Slot(held), Ok(()), None) = (place, &cleaned, &record.kept) {
             held.give_back();
@@ -189,7 +189,7 @@ impl Attempts {
         record: &mut Record,
         workspace: &mut Workspace,
         case: &Case,
-        tmp_touched: bool,
+        touched: bool,
     ) -> io::Result<()> {
         let keep = match self.options.keep_dirs {
             KeepDirs::Never => false,
@@ -201,9 +201,9 @@ impl Attempts {
         };
         let (what, done) = if keep {
             record.kept = Some(case.root().to_owned());
-            ("keep", workspace.keep(case, tmp_touched))
+            ("keep", workspace.keep(case, touched))
         } else {
-            ("remove", workspace.remove(case, tmp_touched))
+            ("remove", workspace.remove(case, touched))
         };
         done.map_err(|error| {
             let root = case.root();

@@ -21,8 +21,8 @@ const LAST_WORDS: usize = 16 * 1024;
 pub(crate) struct Evidence {
     pub(crate) timeline: io::Result<Vec<Event>>,
     pub(crate) output: io::Result<Output>,
-    /// The names of its temporary files; none if it did not touch their folder.
-    pub(crate) left_in_tmp: io::Result<Option<Vec<String>>>,
+    /// What it left beside its own folder; none if it touched nothing there.
+    pub(crate) left_beside: io::Result<Option<Vec<String>>>,
 }
 
 impl Evidence {
@@ -38,8 +38,7 @@ impl Evidence {
         if let Ok(ending) = &ended {
             add(record, ending);
         }
-        let left = self.left_in_tmp.into_iter().flatten().flatten();
-        let left = left.map(|name| format!("tmp/{name}"));
+        let left = self.left_beside.into_iter().flatten().flatten();
         record.leaks.files.extend(left);
         excuse(record);
         record.verdict = match (&ended, unreadable.into_iter().flatten().next()) {

@@ -4,6 +4,7 @@
 //! stands still between its ticks: a time proves something only if it was already past when it was first looked at.
 
 use std::fs::{self, Metadata};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// A folder, and what would show that it was touched.
@@ -46,9 +47,15 @@ impl Watched {
         untouched
     }
 
-    /// Gives it the rights back that it had, if its owner is still who asks.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn restore_rights(&self) -> std::io::Result<()> {
+    /// Whether its rights and owner are what they were.
+    pub(crate) fn has_its_rights(&self) -> bool {
+        let rights = |stamp: Option<Stamp>| stamp.map(|stamp| stamp.rights);
+        rights(self.first) == rights(Stamp::of(&self.path))
+    }
+
+    /// Gives it the rights back that it had.
+    #[cfg(unix)]
+    pub(crate) fn restore_rights(&self) -> io::Result<()> {
         use std::os::unix::fs::PermissionsExt as _;
         match self.first {
             Some(first) => {
@@ -56,6 +63,11 @@ impl Watched {
             }
             None => Ok(()),
         }
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn restore_rights(&self) -> io::Result<()> {
+        Ok(())
     }
 
     fn has_its_entries(&self) -> bool {

@@ -5,11 +5,12 @@ use crate::case::{Case, CaseSpec, SlotDir};
 use crate::evidence::Evidence;
 use crate::output;
 use crate::record::Output;
-use crate::removal::{names_in, remove_folder};
+use crate::removal::{make_folder, names_in, remove};
 use crate::timeline;
 use crate::watched::Watched;
 use std::fs::{self, File};
 use std::io;
+use std::path::PathBuf;
 
 /// A slot's folder, which has one case after the other.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(crate) struct Workspace {
     slot: SlotDir,
     output: Appended,
     timeline: Appended,
+    work: Watched,
     tmp: Watched,
     /// The folders of the case that runs, or of the last one if that left nothing in them. Then the next one takes them over: to make and
     /// to remove folders costs more than all else around an empty test.
@@ -35,6 +37,7 @@ impl Workspace {
         Ok(Self {
             output: Appended::open(slot.output())?,
             timeline: Appended::open(slot.timeline())?,
+            work: Watched::new(slot.work(), 1),
             tmp: Watched::new(slot.tmp(), 0),
             slot,
             folders: None,
@@ -70,53 +73,79 @@ impl Workspace {
     }
 
     /// What the case, which has ended, left behind. Each on its own: of a case that went wrong, whatever can be read is evidence.
-    pub(crate) fn evidence(&mut self) -> Evidence {
+    pub(crate) fn evidence(&mut self, case: &Case) -> Evidence {
         Evidence {
             timeline: self.timeline.part().and_then(timeline::read),
             output: self.output.len().and_then(|length| match length {
                 0 => Ok(Output::default()),
                 length => output::read(self.output.part()?, length),
             }),
-            left_in_tmp: self.left_in_tmp(),
+            left_beside: self.left_beside(case),
         }
     }
 
-    /// The names of what the case left among its temporary files; none if it did not touch their folder.
-    fn left_in_tmp(&mut self) -> io::Result<Option<Vec<String>>> {
-        if self.tmp.is_untouched() {
+    /// What the case left beside its own folder: temporary files, and whatever else it may write to; none if it touched nothing there.
+    fn left_beside(&mut self, case: &Case) -> io::Result<Option<Vec<String>>> {
+        let work = self.slot.work();
+        let (own, tmp) = (case.root(), self.slot.tmp());
+        let strays: Vec<PathBuf> = names_in(&work)?
+            .into_iter()
+            .map(|name| work.join(name))
+            .filter(|path| path != own && *path != tmp)
+            .collect();
+        if strays.is_empty() && self.work.has_its_rights() && self.tmp.is_untouched() {
             return Ok(None);
         }
-        let names = names_in(self.tmp.path())?;
-        let told = names.iter().map(|name| name.display().to_string());
-        Ok(Some(told.collect()))
+        let mut left: Vec<String> = strays
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        match names_in(&tmp) {
+            Ok(names) => {
+                left.extend(names.iter().map(|name| format!("tmp/{}", name.display())));
+            }
+            Err(error) => left.push(format!("tmp: {error}")),
+        }
+        Ok(Some(left))
     }
 
-    /// Removes all that the case left, and makes the slot ready for the next; `tmp_touched` says whether it did something to the folder of
-    /// its temporary files.
-    pub(crate) fn remove(&mut self, case: &Case, tmp_touched: bool) -> io::Result<()> {
+    /// Removes all that the case left, and makes the slot ready for the next; `touched` says whether it did something beside its own folder.
+    pub(crate) fn remove(&mut self, case: &Case, touched: bool) -> io::Result<()> {
         let is_spare =
             |folders: &mut Folders| folders.root.is_untouched() && folders.dir.is_untouched();
-        if !self.folders.as_mut().is_some_and(is_spare) {
+        if touched || !self.folders.as_mut().is_some_and(is_spare) {
             self.folders = None;
-            remove_folder(case.root())?;
+            remove(case.root())?;
         }
-        if tmp_touched {
-            remove_folder(self.tmp.path())?;
+        if touched {
+            let work = self.slot.work();
+            for name in names_in(&work)? {
+                remove(&work.join(name))?;
+            }
+            self.work.restore_rights()?;
             self.make_tmp()?;
         }
         Ok(())
     }
 
     /// Puts all that the case left into its folder. A supervisor's slot is then over: another test must not be able to change what was kept.
-    pub(crate) fn keep(&mut self, case: &Case, tmp_touched: bool) -> io::Result<()> {
+    ///
+    /// What the test put in the places of these files is overwritten, and never followed: it may lead out of what the test may write to.
+    pub(crate) fn keep(&mut self, case: &Case, touched: bool) -> io::Result<()> {
         self.folders = None;
         let root = case.root();
-        let mut output = File::create(root.join("output"))?;
-        io::copy(self.output.part()?, &mut output)?;
-        let mut timeline = File::create(root.join("timeline.jsonl"))?;
-        io::copy(self.timeline.part()?, &mut timeline)?;
-        if tmp_touched {
-            fs::rename(self.tmp.path(), root.join("tmp"))?;
+        make_folder(root)?;
+        let put = |name: &str| {
+            let path = root.join(name);
+            remove(&path)?;
+            File::create_new(path)
+        };
+        io::copy(self.output.part()?, &mut put("output")?)?;
+        io::copy(self.timeline.part()?, &mut put("timeline.jsonl")?)?;
+        if touched {
+            let kept = root.join("tmp");
+            remove(&kept)?;
+            fs::rename(self.tmp.path(), kept)?;
             self.make_tmp()?;
         }
         Ok(())

@@ -10,7 +10,7 @@ use crate::ending::{Cut, Ending};
 use crate::fork::has_other_threads;
 use crate::isolation::Isolation;
 use crate::order::Order;
-use crate::removal::{names_in, remove_folder};
+use crate::removal::{names_in, remove};
 use crate::role::Post;
 use crate::watched::Watched;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -20,7 +20,6 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, kill_process_group, pidfd_open,
     setsid, wait,
 };
-use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::thread;
@@ -186,11 +185,7 @@ impl Supervisor {
             }
             for name in names_in(folder.path())? {
                 let path = folder.path().join(name);
-                if path.is_dir() && !path.is_symlink() {
-                    remove_folder(&path)?;
-                } else {
-                    fs::remove_file(&path)?;
-                }
+                remove(&path)?;
                 left.push(path.display().to_string());
             }
             folder.restore_rights()?;

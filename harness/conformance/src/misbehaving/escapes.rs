@@ -3,6 +3,7 @@
 //! The victim is a folder outside, made by whoever runs these tests and named in `MISBEHAVING_VICTIM`. Those tagged `harmful` could do harm to others
 //! outside of the sandbox, and are never tried there.
 
+mod deputies;
 mod files;
 mod metadata;
 mod network;

@@ -35,7 +35,7 @@ impl Victim {
         for file in ["file", "other", "locked"] {
             fs::write(path.join(file), file).unwrap();
         }
-        for folder in ["folder", "home"] {
+        for folder in ["folder", "home", "shut"] {
             fs::create_dir(path.join(folder)).unwrap();
         }
         fs::write(path.join("home/secret"), "secret").unwrap();
@@ -52,7 +52,7 @@ impl Victim {
         ] {
             let rights = match entry {
                 "" | "folder" | "home" => 0o755,
-                "locked" => 0o000,
+                "locked" | "shut" => 0o000,
                 _ => 0o644,
             };
             let entry = path.join(entry);
@@ -102,10 +102,19 @@ impl Victim {
 
     /// Makes the attempts in `filter`, with the runner as another user if one is given.
     fn attack(&self, suite: &Suite, filter: &[&str], user: Option<u32>) -> Ran {
+        let arguments = ["--keep-dirs", "never", "--skip", "escapes::deputies"];
+        let arguments = [filter, &arguments].concat();
+        self.run(suite, &arguments, user, false)
+    }
+
+    fn run(&self, suite: &Suite, arguments: &[&str], user: Option<u32>, fails: bool) -> Ran {
         let mut command = suite.command();
+        if fails {
+            command.env("MISBEHAVING_FAILS", "");
+        }
         command
-            .args(filter)
-            .args(["--keep-dirs", "never"])
+            .args(arguments)
+            .args(["--test-threads", "1"])
             .env("MISBEHAVING_VICTIM", self.folder.path())
             .env(
                 "MISBEHAVING_TCP",
@@ -204,6 +213,35 @@ fn an_ordinary_user_is_as_shut_in_as_root() {
     let ran = victim.attack(&suite, &["escapes::", "--require-sandbox"], Some(NOBODY));
     if must_be_complete() {
         assert_all_refused(&ran, &victim, &before);
+    }
+}
+
+/// The runner, who may do more than a test, is not made to do it when it removes or keeps what a test has left.
+#[test]
+fn the_runner_follows_no_link_of_a_test() {
+    let root = rustix::process::getuid().is_root();
+    let users = [None, Some(NOBODY)].into_iter();
+    for user in users.take(if root { 2 } else { 1 }) {
+        for fails in [true, false] {
+            for keep in ["never", "failed", "always"] {
+                let owner = user.unwrap_or(rustix::process::getuid().as_raw());
+                let suite = match user {
+                    Some(user) => suite().for_user(user),
+                    None => suite(),
+                };
+                let victim = Victim::new(owner);
+                let before = victim.state();
+                let filter = ["escapes::deputies", "--sandbox", "all", "--keep-dirs", keep];
+                let ran = victim.run(&suite, &filter, user, fails);
+                let told = format!("{user:?}, fails: {fails}, keep: {keep}: {}", ran.stdout);
+                assert!(before == victim.state(), "the victim was harmed: {told}");
+                let last = &ran.records["escapes::deputies::they_are_gone"];
+                assert_eq!(last.verdict, Verdict::Passed, "{told}");
+                assert_eq!(ran.records.len(), 4, "{told}");
+                assert_eq!(ran.code, Some(if fails { 101 } else { 0 }), "{told}");
+                assert!(!told.contains("failed to"), "{told}");
+            }
+        }
     }
 }
 
