@@ -1,5 +1,6 @@
 //! Files whose bytes are not what they were.
 
+use crate::support::corruptions::{Corruptions, Specimen, Tally};
 use crate::support::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke};
 use clarity_chaos::fault::{BitFlip, Fault, Garbage, Truncate};
 use clarity_chaos::rand::RngExt as _;
@@ -62,6 +63,26 @@ fn one_flipped_bit_anywhere_is_refused(cx: Context) -> Result {
         flip.undo();
     }
     repository.open_verified(MODEL, 1)?;
+    Ok(())
+}
+
+/// Hundreds of corruptions of all kinds, drawn at random, of any file of a version: one or two at a time. The version must be refused, or answer as before.
+/// (`tests/corruptions.rs` does the same a million times.)
+#[chaos(corruption, non_destructive)]
+fn hundreds_of_corruptions_give_no_wrong_answer(cx: Context) -> Result {
+    const ROUNDS: u64 = 500;
+    let mut rng = cx.rng();
+    let activity = cole_kripke::activity(30, &mut rng);
+    let specimens = [Specimen::new(MODEL, MODEL_BYTES.to_vec(), activity)?];
+    let corruptions = Corruptions::of(&specimens, &cx.dir().join("models"))?;
+    let mut tally = Tally::default();
+    for _ in 0..ROUNDS {
+        corruptions.try_one(&mut rng, &mut tally)?;
+    }
+    cx.note(format!("{tally:?}"));
+    assert_eq!(tally.refused + tally.harmless, ROUNDS);
+    assert!(tally.refused > tally.harmless);
+    assert!(corruptions.are_intact());
     Ok(())
 }
 

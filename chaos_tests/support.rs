@@ -2,6 +2,7 @@
 
 mod client;
 pub(crate) mod cole_kripke;
+pub(crate) mod corruptions;
 mod executor;
 mod repository;
 mod served;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::Store;
 
 /// What the names of such folders begin with, by what they are for.
-const PURPOSES: [&str; 2] = ["publish", "remove"];
+const PURPOSES: [&str; 3] = ["mark", "publish", "remove"];
 
 /// A hidden folder of the store, removed with all that is in it when dropped, and locked for as long as it is in use: a
 /// lock ends with its process however that ends, so a folder that is not locked is one that was left behind.
@@ -64,8 +64,8 @@ impl Drop for Hidden {
 }
 
 impl Store {
-    /// Removes what publications and removals that were killed have left behind, and nothing that is in use; tells how
-    /// many such folders there were.
+    /// Removes what publications, removals and quarantines that were killed have left behind, and nothing that is in use;
+    /// tells how many folders and markers there were.
     ///
     /// Where folders cannot be locked (elsewhere than on Unix) nothing is removed.
     ///
@@ -90,6 +90,10 @@ impl Store {
             if let Ok(Lock::Held(_locked)) = lock(&entry.path()) {
                 removed += usize::from(fs::remove_dir_all(entry.path()).is_ok());
             }
+        }
+        for model in self.models()?.entries {
+            // One that cannot be read is no reason to leave the others.
+            removed += self.clean_markers(&model).unwrap_or(0);
         }
         Ok(removed)
     }

@@ -203,7 +203,9 @@ impl Staged {
             let renamed = if taken() {
                 Err(io::ErrorKind::AlreadyExists.into())
             } else {
-                fs::rename(&self.folder, &target)
+                // A marker without a version is that of a removed one.
+                let released = self.store.release(&model, self.manifest.version());
+                released.and_then(|_| fs::rename(&self.folder, &target))
             };
             match renamed {
                 Ok(()) => break,

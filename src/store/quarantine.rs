@@ -1,6 +1,6 @@
 //! Versions that are held back: a marker beside the version, never a deletion.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -8,11 +8,15 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::Store;
+use super::hidden::Hidden;
 use super::publish::sync;
 use super::read::open_plain;
 use crate::brief::brief;
 use crate::manifest::{Manifest, Timestamp};
 use crate::{Digest, ModelName, Reason, Version};
+
+/// How the name of a marker ends, after the number of its version.
+const SUFFIX: &str = ".quarantine.json";
 
 /// A marker is a few lines: a file that is longer is none.
 const MAX_BYTES: u64 = 64 << 10;
@@ -185,34 +189,45 @@ impl Store {
         }
     }
 
-    /// Writes a marker: beside, durable, then renamed into place, so that half a marker is never seen.
+    /// Writes a marker: in a hidden folder, durable, then renamed into place, so that half a marker is never seen.
     pub(crate) fn mark(
         &self,
         model: &ModelName,
         version: Version,
         marker: &Quarantine,
     ) -> io::Result<()> {
-        let folder = self.model_folder(model);
-        let beside = folder.join(format!(".{version}.quarantine-{}", std::process::id()));
+        // What others have left behind is no reason not to hold something back.
+        let _ = self.clean();
+        let hidden = Hidden::create(&self.root, "mark")?;
+        let beside = hidden.path().join("marker");
         let mut json = serde_json::to_vec_pretty(marker)?;
         json.push(b'\n');
-        let written = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&beside)
-            .and_then(|mut file| file.write_all(&json).and_then(|()| file.sync_all()))
-            .and_then(|()| fs::rename(&beside, self.marker(model, version)));
-        if written.is_err() {
-            // The first failure is the one to tell.
-            let _ = fs::remove_file(&beside);
+        let mut file = File::create_new(&beside)?;
+        file.write_all(&json)?;
+        file.sync_all()?;
+        fs::rename(&beside, self.marker(model, version))?;
+        sync(&self.model_folder(model))
+    }
+
+    /// Removes the markers of versions that are gone: a removal that was killed may have left one, and it must not hold back another version of
+    /// the same number.
+    pub(super) fn clean_markers(&self, model: &ModelName) -> io::Result<usize> {
+        let mut removed = 0;
+        for entry in fs::read_dir(self.model_folder(model))? {
+            let name = entry?.file_name();
+            let version = name.to_str().and_then(|name| name.strip_suffix(SUFFIX));
+            let Some(version) = version.and_then(|version| version.parse().ok()) else {
+                continue;
+            };
+            let folder = fs::symlink_metadata(self.version_folder(model, version));
+            if folder.is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+                removed += usize::from(self.release(model, version)?);
+            }
         }
-        written?;
-        sync(&folder)
+        Ok(removed)
     }
 
     pub(super) fn marker(&self, model: &ModelName, version: Version) -> PathBuf {
-        self.model_folder(model)
-            .join(format!("{version}.quarantine.json"))
+        self.model_folder(model).join(format!("{version}{SUFFIX}"))
     }
 }

@@ -8,6 +8,7 @@ mod fallback;
 mod hostile;
 mod house;
 mod http;
+mod kills;
 mod lifecycle;
 mod limits;
 mod logs;

@@ -1,0 +1,228 @@
+//! Corruptions of published versions by the thousand, through the real store and the real runtime: each must be refused, or do no harm.
+
+mod damage;
+
+use clarity::{
+    FilePath, Manifest, ModelName, OnnxRuntime, RunError, Session, Source, Store, Tensor,
+    TensorData, Version, try_version,
+};
+use clarity_chaos::Result;
+use clarity_chaos::rand::{Rng, RngExt as _};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// A model to be damaged.
+#[derive(Clone, Debug)]
+pub(crate) struct Specimen {
+    pub(crate) name: &'static str,
+    pub(crate) model: Vec<u8>,
+    /// What it is asked, again and again.
+    pub(crate) input: Tensor,
+}
+
+impl Specimen {
+    /// A model that takes one row of numbers.
+    pub(crate) fn new(name: &'static str, model: Vec<u8>, row: Vec<f32>) -> Result<Self> {
+        let input = Tensor::new(vec![1, row.len()], TensorData::Fp32(row));
+        Ok(Self {
+            name,
+            model,
+            input: input.ok_or("a row has as many places as numbers")?,
+        })
+    }
+}
+
+/// What came of many corruptions.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    /// The store or the runtime refused the version.
+    pub(crate) refused: u64,
+    /// It was taken, and answered as before.
+    pub(crate) harmless: u64,
+}
+
+/// Published versions, their files as they should be, and what they answer.
+#[derive(Debug)]
+pub(crate) struct Corruptions {
+    store: Store,
+    runtime: OnnxRuntime,
+    versions: Vec<Published>,
+}
+
+#[derive(Debug)]
+struct Published {
+    name: ModelName,
+    version: Version,
+    input: Tensor,
+    answer: Vec<Tensor>,
+    files: Vec<Pristine>,
+}
+
+#[derive(Debug)]
+struct Pristine {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    is_text: bool,
+    /// The files of the same name in other versions.
+    others: Vec<Vec<u8>>,
+}
+
+impl Corruptions {
+    /// Publishes each specimen twice, the second time with another file besides, in a new store at `root`.
+    pub(crate) fn of(specimens: &[Specimen], root: &Path) -> Result<Self> {
+        let store = Store::new(root);
+        let runtime = OnnxRuntime::default();
+        let mut versions = Vec::new();
+        for specimen in specimens {
+            for extra in [false, true] {
+                versions.push(publish(&store, &runtime, specimen, extra)?);
+            }
+        }
+        let all: Vec<(PathBuf, Vec<u8>)> = versions
+            .iter()
+            .flat_map(|published: &Published| &published.files)
+            .map(|file| (file.path.clone(), file.bytes.clone()))
+            .collect();
+        for file in versions.iter_mut().flat_map(|version| &mut version.files) {
+            let others = all.iter().filter(|(path, bytes)| {
+                path.file_name() == file.path.file_name() && *bytes != file.bytes
+            });
+            file.others = others.map(|(_, bytes)| bytes.clone()).collect();
+        }
+        Ok(Self {
+            store,
+            runtime,
+            versions,
+        })
+    }
+
+    /// Damages one or two files of a version, drawn at random, asks for the version's answer, and repairs it.
+    ///
+    /// # Errors
+    ///
+    /// When the answer is wrong, with what was damaged and how.
+    pub(crate) fn try_one(&self, rng: &mut impl Rng, tally: &mut Tally) -> Result {
+        // Large models take their time.
+        let weights = self.versions.iter().map(|version| 1.0 / version.cost());
+        let version = &self.versions[weighted(weights, rng)];
+        let count = if rng.random_ratio(1, 8) { 2 } else { 1 };
+        let mut told = format!("{} {}", version.name, version.version);
+        for _ in 0..count {
+            let file = &version.files[rng.random_range(0..version.files.len())];
+            let damaged = damage::draw(&file.bytes, file.is_text, &file.others, rng);
+            told.push_str(&format!(", {}: {}", file.path.display(), damaged.how));
+            match damaged.bytes {
+                Some(bytes) => put(&file.path, &bytes)?,
+                None => fs::remove_file(&file.path).or_else(absent)?,
+            }
+        }
+        match self.answer(version) {
+            None => tally.refused += 1,
+            Some(answer) if answer == version.answer => tally.harmless += 1,
+            Some(answer) => {
+                return Err(format!("a wrong answer: {told}: {answer:?}").into());
+            }
+        }
+        for file in &version.files {
+            put(&file.path, &file.bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Whether all versions answer as they did at first.
+    pub(crate) fn are_intact(&self) -> bool {
+        let intact = |version| self.answer(version).as_ref() == Some(&version.answer);
+        self.versions.iter().all(intact)
+    }
+
+    /// What the version answers, if it is served at all.
+    fn answer(&self, version: &Published) -> Option<Vec<Tensor>> {
+        let verified = self.store.open(&version.name, version.version).ok()?;
+        let session = try_version(&self.runtime, verified).ok()?;
+        ask(&*session, &version.input).ok()
+    }
+}
+
+impl Published {
+    /// About how long it takes to damage and read it: grows with its size.
+    fn cost(&self) -> f64 {
+        let bytes: usize = self.files.iter().map(|file| file.bytes.len()).sum();
+        1.0 + bytes as f64 / 20_000.0
+    }
+}
+
+fn publish(
+    store: &Store,
+    runtime: &OnnxRuntime,
+    specimen: &Specimen,
+    extra: bool,
+) -> Result<Published> {
+    let entry: FilePath = "model.onnx".parse()?;
+    let mut files = BTreeMap::from([(entry.clone(), Source::Bytes(specimen.model.clone()))]);
+    if extra {
+        let notes = b"Trained on nothing in particular.\n".to_vec();
+        files.insert("about/notes.txt".parse()?, Source::Bytes(notes));
+    }
+    let name: ModelName = specimen.name.parse()?;
+    let version = store.publish(&name, &entry, &files)?.version();
+    let session = try_version(runtime, store.open(&name, version)?)?;
+    let folder = store
+        .root()
+        .join(specimen.name)
+        .join(version.get().to_string());
+    let paths = files.keys().map(|path| folder.join(path.as_str()));
+    let paths = paths.chain([folder.join(Manifest::FILE_NAME)]);
+    let pristine = paths.map(|path| {
+        Ok(Pristine {
+            bytes: fs::read(&path)?,
+            is_text: path
+                .extension()
+                .is_some_and(|extension| extension != "onnx"),
+            others: Vec::new(),
+            path,
+        })
+    });
+    Ok(Published {
+        answer: ask(&*session, &specimen.input)?,
+        input: specimen.input.clone(),
+        files: pristine.collect::<Result<_>>()?,
+        name,
+        version,
+    })
+}
+
+fn ask(session: &dyn Session, input: &Tensor) -> std::result::Result<Vec<Tensor>, RunError> {
+    session.run(vec![input.clone()])
+}
+
+/// A place, drawn with these weights.
+fn weighted(weights: impl Iterator<Item = f64> + Clone, rng: &mut impl Rng) -> usize {
+    let mut left = rng.random_range(0.0..weights.clone().sum());
+    for (place, weight) in weights.enumerate() {
+        left -= weight;
+        if left < 0.0 {
+            return place;
+        }
+    }
+    0
+}
+
+/// Writes a file over the one that is there. Not cut first: what is cut to nothing and closed goes to the disk at once.
+fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = fs::File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.set_len(bytes.len() as u64)
+}
+
+fn absent(error: std::io::Error) -> std::io::Result<()> {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    }
+}
