@@ -1,11 +1,13 @@
 //! What the scenarios share.
 
 mod client;
+mod clients;
 pub(crate) mod cole_kripke;
 mod executor;
 mod repository;
 mod served;
 
 pub(crate) use client::{Answer, Client, read_answer};
+pub(crate) use clients::{Clients, scale_of};
 pub(crate) use repository::{MODEL, MODEL_BYTES, Repository};
 pub(crate) use served::Served;

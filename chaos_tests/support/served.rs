@@ -36,9 +36,18 @@ impl Served {
 
     /// Serves the repository as in production: models load and run on threads of their own.
     pub(crate) async fn start_on_threads(cx: &Context, repository: &Repository) -> Result<Self> {
+        Self::start_on_so_many_threads(cx, repository, BlockingPool::DEFAULT_INFERENCES).await
+    }
+
+    /// The same with room for so many inferences at a time.
+    pub(crate) async fn start_on_so_many_threads(
+        cx: &Context,
+        repository: &Repository,
+        inferences: usize,
+    ) -> Result<Self> {
         let builder = Server::builder(repository.root()).config(config(cx));
         Self::bind(
-            builder.executor(BlockingPool::default()),
+            builder.executor(BlockingPool::new(inferences)),
             Arc::new(Watched::new()),
         )
         .await
