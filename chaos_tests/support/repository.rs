@@ -62,9 +62,17 @@ impl Repository {
 
     /// Publishes the next version of a model, and gives its number.
     pub(crate) fn publish_bytes(&self, model: &str, bytes: &[u8]) -> Result<u64> {
+        self.publish_files(model, &[(ENTRY, bytes)])
+    }
+
+    /// The same of several files, one of which is `model.onnx`.
+    pub(crate) fn publish_files(&self, model: &str, files: &[(&str, &[u8])]) -> Result<u64> {
         let entry: FilePath = ENTRY.parse()?;
-        let files = BTreeMap::from([(entry.clone(), Source::Bytes(bytes.to_vec()))]);
-        let manifest = self.store.publish(&model.parse()?, &entry, &files)?;
+        let mut sources = BTreeMap::new();
+        for (path, bytes) in files {
+            sources.insert(path.parse()?, Source::Bytes(bytes.to_vec()));
+        }
+        let manifest = self.store.publish(&model.parse()?, &entry, &sources)?;
         Ok(manifest.version().get())
     }
 
@@ -100,7 +108,7 @@ impl Repository {
         self.store.root()
     }
 
-    fn version(&self, model: &str, version: u64) -> PathBuf {
+    pub(crate) fn version(&self, model: &str, version: u64) -> PathBuf {
         self.root().join(model).join(version.to_string())
     }
 }

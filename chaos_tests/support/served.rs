@@ -1,7 +1,7 @@
 //! The real server, in the test's process, on a real socket.
 
 use crate::support::{Client, Repository, executor::Watched};
-use clarity::{BlockingPool, BreakerConfig, Config, ReloadConfig, Server};
+use clarity::{BlockingPool, BreakerConfig, BreakerSnapshot, Config, ReloadConfig, Server};
 use clarity_chaos::{Context, Result};
 use std::sync::Arc;
 use tokio::task::JoinHandle;
@@ -83,6 +83,11 @@ impl Served {
         let mut watch = self.server.models().watch(model)?;
         watch.wait_for(|status| status.serving.is_some()).await;
         Ok(())
+    }
+
+    /// How the circuit breaker of a model is.
+    pub(crate) fn breaker(&self, model: &str) -> Result<BreakerSnapshot> {
+        Ok(self.server.models().breaker(model)?)
     }
 
     /// How many times the model was asked to run.
