@@ -13,7 +13,9 @@ use crate::metrics::ModelMetrics;
 use crate::runtime::{RunError, run};
 use crate::status::{Loaded, State};
 use crate::stopwatch::Stopwatch;
-use crate::{BreakerSnapshot, ModelName, ModelStatus, Reason, Tensor, Version, VersionStatus};
+use crate::{
+    BreakerSnapshot, BreakerState, ModelName, ModelStatus, Reason, Tensor, Version, VersionStatus,
+};
 
 /// How long a client should wait that came when the server had too much to do.
 pub(crate) const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
@@ -98,6 +100,20 @@ impl Predictor {
             }),
             (_, Some(version)) => Err(not_served(&status, version)),
             (None, None) => Err(unavailable(&status)),
+        }
+    }
+
+    /// Whether requests for `version`, or for the newest good one, are answered. A breaker that has opened by itself does
+    /// not count: it closes by requests alone, and an unready model would get none. One that an operator has opened lets
+    /// none through whatever they ask.
+    pub(crate) fn ready(&self, version: Option<Version>) -> Result<(), Failure> {
+        self.serving(version)?;
+        match self.breaker().state {
+            BreakerState::ForcedOpen => {
+                let detail = "an operator has opened the circuit breaker of the model; it lets no request through until it is released";
+                Err(Failure::new(Reason::CircuitOpen, detail))
+            }
+            _ => Ok(()),
         }
     }
 
