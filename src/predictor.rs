@@ -129,6 +129,9 @@ impl Predictor {
     /// Runs what answers once, if the breaker admits it. `memory` is what the inputs take, and is held for as long as
     /// the run has them, however long anybody waits for it.
     ///
+    /// An answer that is not finite is the model's failure, since damaged weights give such; unless the version has a probe
+    /// and passes it right after: then it was that input, and one client that sends such must not open the breaker for all.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future is no outcome for the breaker. The run itself goes on, and is forgotten.
@@ -148,7 +151,10 @@ impl Predictor {
             let loaded = Arc::clone(loaded);
             move || {
                 let _memory = memory;
-                run(&*loaded.session, inputs)
+                let outcome = run(&*loaded.session, inputs);
+                let is_input =
+                    matches!(outcome, Err(RunError::NotFinite { .. })) && loaded.is_well();
+                (outcome, is_input)
             }
         };
         let job = execute(&*self.executor, JobKind::Inference, Some(&self.model), work);
@@ -156,7 +162,7 @@ impl Predictor {
         let took = stopwatch.elapsed();
         // Held over the wait and settled here, on every path: only a dropped future leaves it to its destructor.
         let failure = match outcome {
-            Ok(Ok(Ok(outputs))) => {
+            Ok(Ok((Ok(outputs), _))) => {
                 permit.success();
                 self.metrics.prediction_took(took);
                 return Ok(outputs);
@@ -165,11 +171,16 @@ impl Predictor {
                 permit.cancel();
                 return Err(overloaded.into_failure());
             }
-            Ok(Ok(Err(refused @ RunError::Refused { .. }))) => {
+            Ok(Ok((Err(refused @ RunError::Refused { .. }), _))) => {
                 permit.cancel();
                 return Err(Failure::new(Reason::InvalidRequest, refused.to_string()));
             }
-            Ok(Ok(Err(error))) => Failure::new(Reason::InferenceFailed, error.to_string()),
+            Ok(Ok((Err(error), true))) => {
+                permit.cancel();
+                self.metrics.prediction_took(took);
+                return Err(Failure::new(Reason::InferenceFailed, error.to_string()));
+            }
+            Ok(Ok((Err(error), false))) => Failure::new(Reason::InferenceFailed, error.to_string()),
             Ok(Err(error)) => error.into_failure(),
             Err(_) => Failure::new(
                 Reason::DeadlineExceeded,
