@@ -85,6 +85,16 @@ def activity(values=week, datatype="FP32", dtype=np.float32, name="activity", **
     return tensor
 
 
+def raw_infer(server, name, body, header_length=None):
+    """A request for a prediction byte for byte, and its answer with the length of the JSON in it, if it says."""
+    connection = http.client.HTTPConnection(server.address, timeout=60)
+    headers = {} if header_length is None else {"Inference-Header-Content-Length": str(header_length)}
+    connection.request("POST", f"/v2/models/{name}/infer", body, headers)
+    response = connection.getresponse()
+    length = response.headers["inference-header-content-length"]
+    return response, response.read(), length and int(length)
+
+
 def infer_through_triton(server, name):
     """Every call that tritonclient has for predictions, with what it sends by default and with all that can be chosen."""
     client = triton.InferenceServerClient(server.address, concurrency=4)
@@ -105,6 +115,23 @@ def infer_through_triton(server, name):
     one = client.infer(name, [activity()], outputs=wanted[True][1:])
     assert [o["name"] for o in one.get_response()["outputs"]] == names[1:]
     assert one.as_numpy(names[0]) is None
+    for more in [
+        {"priority": 1, "timeout": 1_000_000},
+        {"sequence_id": 7, "sequence_start": True, "sequence_end": True},
+        {"parameters": {"note": "mine", "number": 1, "flag": True}},
+        {"query_params": {"a": "b"}, "headers": {"x-request-id": "1"}},
+        {"response_compression_algorithm": "gzip"},
+        {"response_compression_algorithm": "deflate"},
+    ]:
+        result = client.infer(name, [activity()], **more)
+        check(name, {n: result.as_numpy(n) for n in names})
+    for binary in [True, False]:
+        body, length = client.generate_request_body([activity(binary_data=binary)], outputs=wanted[binary], request_id="eight")
+        response, text, length = raw_infer(server, name, body, length)
+        assert response.status == 200, text
+        result = client.parse_response_body(text, header_length=length)
+        check(name, {n: result.as_numpy(n) for n in names})
+        assert result.get_response()["id"] == "eight" and result.get_output(names[0])["name"] == names[0]
     answers = [client.async_infer(name, [activity()]) for _ in range(16)]
     for answer in answers:
         result = answer.get_result()
@@ -115,7 +142,7 @@ def refused(status, says, call, *arguments, **named):
     try:
         call(*arguments, **named)
     except InferenceServerException as error:
-        assert error.status() == str(status) and says in error.message(), (status, says, error)
+        assert error.status() == str(status) and says in error.message(), (status, says, error.status(), error.message())
     else:
         raise AssertionError(f"expected {status} {says!r}, found an answer")
 
@@ -145,11 +172,41 @@ def be_refused_through_triton(server, name):
     shared.set_shared_memory("region", 20)
     refused(400, "shared_memory_region", client.infer, name, [shared])
     refused(415, "content encoding", client.infer, name, [activity(few)], request_compression_algorithm="gzip")
+    refused(415, "content encoding", client.infer, name, [activity(few)], request_compression_algorithm="deflate")
+    refused(400, "expected the datatype", client.async_infer(name, [activity(few, "INT64", np.int64)]).get_result)
+    refused(404, "nope", client.async_infer("nope", [activity(few)]).get_result)
     refused(404, "nope", client.infer, "nope", [activity(few)])
     refused(404, "9", client.infer, name, [activity(few)], model_version="9")
     refused(413, "at most", client.infer, name, [activity([0] * (5 << 20))])
     refused(403, "off", client.load_model, name)
     refused(403, "off", client.unload_model, name)
+
+
+def be_refused_what_is_not_spoken(server, name):
+    """Extensions that the server does not announce: each call of them is told so, and none is taken for another."""
+    client = triton.InferenceServerClient(server.address)
+    assert client.get_server_metadata()["extensions"] == ["binary_tensor_data", "model_repository"]
+    refused(404, "nope", client.get_model_metadata, "nope")
+    refused(404, "9", client.get_model_metadata, name, "9")
+    for call, *arguments in [
+        (client.get_model_config, name),
+        (client.get_inference_statistics,),
+        (client.get_inference_statistics, name),
+        (client.get_trace_settings,),
+        (client.get_trace_settings, name),
+        (client.update_trace_settings, name, {}),
+        (client.get_log_settings,),
+        (client.update_log_settings, {}),
+        (client.get_system_shared_memory_status,),
+        (client.register_system_shared_memory, "region", "/region", 8),
+        (client.unregister_system_shared_memory, "region"),
+        (client.unregister_system_shared_memory,),
+        (client.get_cuda_shared_memory_status,),
+        (client.register_cuda_shared_memory, "region", "aGFuZGxl", 0, 8),
+        (client.unregister_cuda_shared_memory, "region"),
+        (client.unregister_cuda_shared_memory,),
+    ]:
+        refused(404, "there is no", call, *arguments)
 
 
 def be_refused_plainly(server, name):
@@ -172,11 +229,7 @@ def be_refused_plainly(server, name):
         (None, b"[1]", 400),
         (None, b"", 400),
     ]:
-        connection = http.client.HTTPConnection(server.address, timeout=60)
-        headers = {} if length is None else {"Inference-Header-Content-Length": str(length)}
-        connection.request("POST", f"/v2/models/{name}/infer", body, headers)
-        response = connection.getresponse()
-        text = response.read()
+        response, text, _ = raw_infer(server, name, body, length)
         assert response.status == status, (length, body, response.status, text)
         if status != 200:
             problem = json.loads(text)
@@ -234,6 +287,7 @@ for model in models:
             infer_plainly(server, name, request)
             infer_through_triton(server, name)
             be_refused_through_triton(server, name)
+            be_refused_what_is_not_spoken(server, name)
             be_refused_plainly(server, name)
             infer_through_triton(server, name)
         load_and_unload_through_triton(folder, name)

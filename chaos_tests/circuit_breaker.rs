@@ -4,7 +4,7 @@
 //! overflow, and an answer that is not finite is a failure of the model.
 
 use crate::support::{Client, Repository, Served, cole_kripke, read_answer};
-use clarity::{BreakerConfig, BreakerRate, BreakerTrip, BreakerWindow};
+use clarity::{BreakerConfig, BreakerRate, BreakerState, BreakerTrip, BreakerWindow, JobKind};
 use clarity_chaos::rand::RngExt as _;
 use clarity_chaos::{Context, Result, chaos};
 use std::time::Duration;
@@ -278,5 +278,36 @@ async fn a_version_that_takes_over_while_requests_arrive_is_not_blamed(cx: Conte
     }
     let answer = served.client.infer(FRAGILE, &OVERWHELMING).await?;
     answer.assert_served_by(2, false);
+    served.shut_down().await
+}
+
+/// The one probe of a half-open breaker is under way when its client goes away. It must give its place to the next request, or the model would be out for ever.
+#[chaos(breaker, non_destructive, clock = "manual")]
+async fn a_client_that_goes_away_in_half_open_gives_its_place_to_the_next(cx: Context) -> Result {
+    let served = fragile(&cx).await?;
+    fail(&served, FAILURES).await?;
+    cx.clock().advance(OPEN).await;
+    served.executor.hold(JobKind::Inference, FRAGILE);
+    let body = Client::inference(&[1.0; 10]).to_string();
+    let mut connection = served.client.connect().await?;
+    let head = format!(
+        "POST /v2/models/{FRAGILE}/infer HTTP/1.1\r\nhost: clarity\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    connection.write_all((head + &body).as_bytes()).await?;
+    served.executor.held().await;
+    // Half-open admits one, and that is taken.
+    let second = served.client.infer(FRAGILE, &[1.0; 10]).await?;
+    second.assert_unavailable("circuit_open");
+    assert_eq!(served.breaker(FRAGILE)?.probes, 1);
+
+    drop(connection);
+    while served.breaker(FRAGILE)?.probes > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(served.breaker(FRAGILE)?.state, BreakerState::HalfOpen);
+    served.executor.release();
+    succeed(&served, &cx).await?;
+    assert_eq!(served.breaker(FRAGILE)?.state, BreakerState::Closed);
     served.shut_down().await
 }

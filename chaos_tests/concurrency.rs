@@ -1,116 +1,11 @@
 //! Files are damaged, replaced and reloaded while many clients ask.
 
-use crate::support::{Answer, MODEL, Repository, Served, cole_kripke};
-use clarity_chaos::fault::{BitFlip, Fault, Garbage, Truncate};
+use crate::support::{Clients, MODEL, Repository, Served, cole_kripke, scale_of};
+use clarity_chaos::fault::{BitFlip, Delete, Fault, Garbage, Replace, Truncate};
 use clarity_chaos::{Context, Result, chaos};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use std::collections::BTreeSet;
 
 const CLIENTS: usize = 16;
-
-/// What the clients have seen together.
-#[derive(Clone, Copy, Debug, Default)]
-struct Seen {
-    right: usize,
-    unavailable: usize,
-    newest: u64,
-}
-
-/// Clients that ask until they are told to stop, and check every answer.
-struct Clients {
-    tasks: JoinSet<Result>,
-    stop: Arc<AtomicBool>,
-    seen: watch::Receiver<Seen>,
-}
-
-impl Clients {
-    fn start(cx: &Context, served: &Served) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (tell, seen) = watch::channel(Seen::default());
-        let tell = Arc::new(tell);
-        let mut tasks = JoinSet::new();
-        for number in 0..CLIENTS {
-            let mut rng = cx.rng_for(&format!("client {number}"));
-            let (client, stop, tell) =
-                (served.client.clone(), Arc::clone(&stop), Arc::clone(&tell));
-            tasks.spawn(async move {
-                while !stop.load(Ordering::Acquire) {
-                    let activity = cole_kripke::activity(30, &mut rng);
-                    let answer = client.infer(MODEL, &activity).await?;
-                    let version = check(&answer, &activity)?;
-                    tell.send_modify(|seen| match version {
-                        Some(version) => {
-                            seen.right += 1;
-                            seen.newest = seen.newest.max(version);
-                        }
-                        None => seen.unavailable += 1,
-                    });
-                }
-                Ok(())
-            });
-        }
-        Self { tasks, stop, seen }
-    }
-
-    /// Waits until what they have seen satisfies `enough`, or one of them has seen something wrong.
-    async fn until(&mut self, enough: impl Fn(&Seen) -> bool) -> Result<Seen> {
-        tokio::select! {
-            seen = self.seen.wait_for(enough) => Ok(*seen?),
-            Some(ended) = self.tasks.join_next() => {
-                ended??;
-                Err("a client stopped by itself".into())
-            }
-        }
-    }
-
-    /// Waits until the clients have got so many more answers, of whichever kind.
-    async fn go_on_for(&mut self, answers: usize) -> Result<Seen> {
-        let now = *self.seen.borrow();
-        self.until(|seen| seen.right + seen.unavailable >= now.right + now.unavailable + answers)
-            .await
-    }
-
-    async fn stop(mut self) -> Result<Seen> {
-        self.stop.store(true, Ordering::Release);
-        while let Some(ended) = self.tasks.join_next().await {
-            ended??;
-        }
-        Ok(*self.seen.borrow())
-    }
-}
-
-/// The version that answered rightly, or none for an honest refusal. Anything else is an error.
-fn check(answer: &Answer, activity: &[f32]) -> Result<Option<u64>> {
-    if answer.status == 503 {
-        let reason = answer.member("reason")?;
-        return match reason.as_str() {
-            "model_corrupt" | "model_missing" | "model_loading" | "overloaded"
-                if answer.retry_after >= Some(1) =>
-            {
-                Ok(None)
-            }
-            _ => Err(format!("not an honest refusal: {}", answer.text).into()),
-        };
-    }
-    let version: u64 = answer.member("model_version")?.parse()?;
-    let scale = scale_of(version)?;
-    if answer.status == 200 && cole_kripke::is_right(answer, activity, scale)? {
-        Ok(Some(version))
-    } else {
-        Err(format!(
-            "a wrong answer of version {version}, status {}: {}",
-            answer.status, answer.text
-        )
-        .into())
-    }
-}
-
-/// Version 1 has the published weights, every later one twice those of the one before.
-fn scale_of(version: u64) -> Result<f32> {
-    Ok(f32::from(1_u16 << u16::try_from(version - 1)?))
-}
 
 /// Sixteen clients ask while the only version is damaged, repaired, followed by damaged ones and repaired again. Each answer must be
 /// exactly right for the version it names, or an honest 503; both must have been seen, and in the end the newest version.
@@ -119,7 +14,7 @@ async fn sixteen_clients_get_right_answers_or_honest_refusals(cx: Context) -> Re
     let repository = Repository::with_model(&cx)?;
     let flip = cx.inject(BitFlip::in_file(repository.weights(MODEL, 1)))?;
     let served = Served::start_on_threads(&cx, &repository).await?;
-    let mut clients = Clients::start(&cx, &served);
+    let mut clients = Clients::start(&cx, &served, CLIENTS);
     clients.until(|seen| seen.unavailable >= CLIENTS).await?;
     flip.undo();
     served.reload(MODEL).await?;
@@ -171,7 +66,7 @@ async fn damage_for_a_while<F: Fault>(
 async fn good_versions_follow_each_other_without_a_lost_request(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     let served = Served::start_on_threads(&cx, &repository).await?;
-    let mut clients = Clients::start(&cx, &served);
+    let mut clients = Clients::start(&cx, &served, CLIENTS);
     for version in 2..=8 {
         clients.go_on_for(CLIENTS).await?;
         repository.publish_scaled(MODEL, scale_of(version)?)?;
@@ -181,4 +76,86 @@ async fn good_versions_follow_each_other_without_a_lost_request(cx: Context) -> 
     let seen = clients.stop().await?;
     assert_eq!(seen.unavailable, 0, "{seen:?}");
     served.shut_down().await
+}
+
+/// A size of a scenario, from the environment where it is set there.
+fn size(variable: &str, usually: usize) -> Result<usize> {
+    match std::env::var(variable) {
+        Ok(text) => text
+            .parse()
+            .map_err(|error| format!("{variable}={text}: {error}").into()),
+        Err(_) => Ok(usually),
+    }
+}
+
+/// Good and bad versions take turns while many clients ask. No request may be lost, each answer must be ONNX Runtime's for the version that it names, and that
+/// must be a good one. `SWAPS=100 CLIENTS=200` in the environment is the full size; a swap is the deployment of one version, good or bad.
+#[chaos(concurrency, non_destructive, timeout = "300s")]
+async fn clients_lose_nothing_over_swaps_between_good_and_bad_versions(cx: Context) -> Result {
+    let (clients, swaps) = (size("CLIENTS", 24)?, size("SWAPS", 24)?);
+    let repository = Repository::with_model(&cx)?;
+    let staging = Repository::staging(&cx)?;
+    staging.publish_bytes(MODEL, crate::support::MODEL_BYTES)?;
+    // One for each client and for this test, and as many again: a place is free a moment after the answer is out.
+    let places = 2 * (clients + 1);
+    let served = Served::start_on_so_many_threads(&cx, &repository, places).await?;
+    let activity = cole_kripke::recorded_and(10, &mut cx.rng());
+
+    let mut asking = Clients::start(&cx, &served, clients);
+    let (mut newest_good, mut good) = (1, BTreeSet::from([1]));
+    for swap in 0..swaps {
+        let is_bad = swap % 2 == 0;
+        if is_bad {
+            deploy_bad(&cx, &staging, &repository, swap / 2)?;
+        } else {
+            newest_good = staging.publish_scaled(MODEL, scale_of(staging.next(MODEL)?)?)?;
+            repository.receive(&staging, MODEL, newest_good)?;
+            good.insert(newest_good);
+        }
+        served.reload(MODEL).await?;
+        let answer = served.client.infer(MODEL, &activity).await?;
+        answer.assert_served_by(newest_good, is_bad);
+        asking.until(|seen| seen.newest == newest_good).await?;
+        asking.go_on_for(clients).await?;
+    }
+    let seen = asking.stop().await?;
+    cx.note(format!("{clients} clients, {swaps} swaps: {seen:?}"));
+    assert_eq!(seen.unavailable, 0, "{seen:?}");
+    assert!(seen.right >= clients * swaps, "{seen:?}");
+    assert!(
+        seen.versions.is_subset(&good),
+        "{seen:?}, good are {good:?}"
+    );
+    served.shut_down().await
+}
+
+/// Deploys the next version, bad from its first moment on; in what way depends on how many there were before.
+fn deploy_bad(
+    cx: &Context,
+    staging: &Repository,
+    repository: &Repository,
+    number: usize,
+) -> Result {
+    if number % 8 == 7 {
+        // What was promised, and no model.
+        let version = staging.publish_bytes(MODEL, b"not a model")?;
+        return repository.receive(staging, MODEL, version);
+    }
+    let version = staging.publish_scaled(MODEL, scale_of(staging.next(MODEL)?)?)?;
+    let (weights, manifest) = (
+        staging.weights(MODEL, version),
+        staging.manifest(MODEL, version),
+    );
+    let damage = match number % 8 {
+        0 => cx.inject(BitFlip::in_file(weights)),
+        1 => cx.inject(Truncate::file(weights)),
+        2 => cx.inject(Garbage::over(weights)),
+        3 => cx.inject(Replace::content_of(weights, staging.weights(MODEL, 1))),
+        4 => cx.inject(Delete::path(manifest)),
+        5 => cx.inject(Garbage::over(manifest)),
+        _ => cx.inject(Replace::content_of(manifest, staging.manifest(MODEL, 1))),
+    }?;
+    repository.receive(staging, MODEL, version)?;
+    damage.undo();
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::support::corruptions::{Corruptions, Specimen, Tally};
 use crate::support::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke};
-use clarity_chaos::fault::{BitFlip, Fault, Garbage, Truncate};
+use clarity_chaos::fault::{BitFlip, Fault, Garbage, Replace, Truncate};
 use clarity_chaos::rand::RngExt as _;
 use clarity_chaos::{Context, Result, chaos};
 use std::path::PathBuf;
@@ -42,6 +42,39 @@ async fn a_file_cut_short_is_refused(cx: Context) -> Result {
 #[chaos(corruption, non_destructive, clock = "manual")]
 async fn an_empty_file_is_refused(cx: Context) -> Result {
     is_refused(&cx, |weights| Truncate::file(weights).to(0)).await
+}
+
+/// The first bytes of a weight file, which say what it is, are overwritten. It must be refused.
+#[chaos(corruption, non_destructive, clock = "manual")]
+async fn a_damaged_header_is_refused(cx: Context) -> Result {
+    is_refused(&cx, |weights| Garbage::over(weights).at(0, 8)).await
+}
+
+/// A block of a weight file comes back from the disk as zeros. It must be refused.
+#[chaos(corruption, non_destructive, clock = "manual")]
+async fn a_zeroed_block_is_refused(cx: Context) -> Result {
+    const BLOCK: usize = 64;
+    let mut rng = cx.rng_for("block");
+    // Aligned as on a disk; none of the blocks of this model is zero already.
+    let block = rng.random_range(0..MODEL_BYTES.len() / BLOCK) * BLOCK;
+    let mut zeroed = MODEL_BYTES.to_vec();
+    zeroed[block..block + BLOCK].fill(0);
+    assert_ne!(zeroed, MODEL_BYTES);
+    stands_instead_and_is_refused(&cx, &zeroed).await
+}
+
+/// A copy went on too long: other bytes follow those of the weight file. It must be refused, though what was promised is all there.
+#[chaos(corruption, non_destructive, clock = "manual")]
+async fn appended_bytes_are_refused(cx: Context) -> Result {
+    let mut longer = MODEL_BYTES.to_vec();
+    longer.extend(cx.rng_for("rest").random_iter::<u8>().take(100));
+    stands_instead_and_is_refused(&cx, &longer).await
+}
+
+async fn stands_instead_and_is_refused(cx: &Context, bytes: &[u8]) -> Result {
+    let other = cx.dir().join("other.onnx");
+    std::fs::write(&other, bytes)?;
+    is_refused(cx, |weights| Replace::content_of(weights, &other)).await
 }
 
 /// One bit of a weight file flips while the model is not loaded. Without verification one flip in sixteen of this

@@ -1,7 +1,7 @@
 //! Less than everything is good: serve what is, say what is not, recover by itself.
 
 use crate::support::{MODEL, Repository, Served, cole_kripke, read_answer};
-use clarity_chaos::fault::{BitFlip, Delete};
+use clarity_chaos::fault::{BitFlip, Delete, Truncate};
 use clarity_chaos::{Context, Result, chaos};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
@@ -175,5 +175,51 @@ async fn a_refusal_leaves_the_connection_usable(cx: Context) -> Result {
         );
     }
     drop(connection);
+    served.shut_down().await
+}
+
+/// The two newest of four versions are damaged while the server is down. It must start with the newest good one, and say that it is not the newest.
+#[chaos(degradation, non_destructive, clock = "manual")]
+async fn at_the_start_the_newest_good_version_is_found(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    for scale in [2.0, 4.0, 8.0] {
+        repository.publish_scaled(MODEL, scale)?;
+    }
+    cx.inject(BitFlip::in_file(repository.weights(MODEL, 4)))?
+        .until_end();
+    cx.inject(Truncate::file(repository.weights(MODEL, 3)))?
+        .until_end();
+    let served = Served::start(&cx, &repository).await?;
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    let answer = served.client.infer(MODEL, &activity).await?;
+    answer.assert_served_by(2, true);
+    assert!(
+        cole_kripke::is_right(&answer, &activity, 2.0)?,
+        "{}",
+        answer.text
+    );
+    served.shut_down().await
+}
+
+/// A version is deployed that is what was promised, loads, and whose weights are not numbers. It must not take over.
+#[chaos(degradation, non_destructive, clock = "manual")]
+async fn a_version_whose_answers_are_not_numbers_does_not_take_over(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    let served = Served::start(&cx, &repository).await?;
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    repository.publish_scaled(MODEL, f32::NAN)?;
+    served.reload(MODEL).await?;
+    let refused = served
+        .client
+        .get(&format!("/v2/models/{MODEL}/versions/2/ready"))
+        .await?;
+    refused.assert_unavailable("model_incompatible");
+    let answer = served.client.infer(MODEL, &activity).await?;
+    answer.assert_served_by(1, true);
+    assert!(
+        cole_kripke::is_right(&answer, &activity, 1.0)?,
+        "{}",
+        answer.text
+    );
     served.shut_down().await
 }

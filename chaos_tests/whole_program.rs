@@ -28,9 +28,14 @@ fn clarity(repository: &Repository) -> Command {
 
 impl Program {
     async fn start(repository: &Repository) -> Result<Self> {
+        Self::start_with(repository, &[]).await
+    }
+
+    async fn start_with(repository: &Repository, flags: &[&str]) -> Result<Self> {
         let mut process = clarity(repository)
             .args(["serve", "--listen", "127.0.0.1:0", "--models"])
             .arg(repository.root())
+            .args(flags)
             .stdout(Stdio::piped())
             .spawn()?;
         let stdout = process.stdout.take().ok_or("the pipe was asked for")?;
@@ -150,25 +155,51 @@ async fn verify_names_what_is_damaged(cx: Context) -> Result {
     Ok(())
 }
 
-/// A version is deployed that verifies, and that asks for eight gigabytes when it is loaded. The process that tries it out must end of that, and the server go on
+/// A version is deployed that verifies, and that no process survives. The one that tries it out must end of that, which is told in these words, and the server go on
 /// answering with the version before.
 #[cfg(unix)]
-#[chaos(degradation, non_destructive, timeout = "60s")]
-async fn a_model_that_would_exhaust_memory_ends_where_it_is_tried_out(cx: Context) -> Result {
-    const GREEDY: &[u8] = include_bytes!("../tests/server/data/hostile/memory_at_load.onnx");
-    let repository = Repository::with_model(&cx)?;
-    let program = Program::start(&repository).await?;
+async fn ends_where_it_is_tried_out(cx: &Context, hostile: &[u8], says: &str) -> Result {
+    let repository = Repository::with_model(cx)?;
+    let flags = ["--vetting-memory", "268435456", "--vetting-cpu", "1s"];
+    let program = Program::start_with(&repository, &flags).await?;
     let activity = cole_kripke::activity(30, &mut cx.rng());
     program.answered(200, &activity).await?;
-    let greedy = repository.publish_bytes(MODEL, GREEDY)?;
-    let path = format!("/v2/models/{MODEL}/versions/{greedy}/ready");
+    let deployed = repository.publish_bytes(MODEL, hostile)?;
+    let path = format!("/v2/models/{MODEL}/versions/{deployed}/ready");
     // Unknown until the folder has been looked at.
     while program.client.status(&path).await? != 503 {
+        let answer = program.client.infer(MODEL, &activity).await?;
+        assert_eq!(answer.status, 200, "{}", answer.text);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let refused = program.client.get(&path).await?;
     refused.assert_unavailable("model_incompatible");
+    assert!(refused.text.contains(says), "{}", refused.text);
     let answer = program.client.infer(MODEL, &activity).await?;
     answer.assert_served_by(1, true);
-    Ok(())
+    program.terminate().await
+}
+
+/// A version is deployed that asks for eight gigabytes when it is loaded.
+#[cfg(unix)]
+#[chaos(degradation, non_destructive, timeout = "60s")]
+async fn a_model_that_would_exhaust_memory_ends_where_it_is_tried_out(cx: Context) -> Result {
+    const GREEDY: &[u8] = include_bytes!("../tests/server/data/hostile/memory_at_load.onnx");
+    ends_where_it_is_tried_out(&cx, GREEDY, "memory").await
+}
+
+/// A version is deployed whose graph is nested deeper than any stack.
+#[cfg(unix)]
+#[chaos(degradation, non_destructive, timeout = "60s")]
+async fn a_model_that_would_overflow_the_stack_ends_where_it_is_tried_out(cx: Context) -> Result {
+    const DEEP: &[u8] = include_bytes!("../tests/server/data/hostile/stack_at_load.onnx");
+    ends_where_it_is_tried_out(&cx, DEEP, "stack overflow").await
+}
+
+/// A version is deployed that computes without end when it is first run.
+#[cfg(unix)]
+#[chaos(degradation, non_destructive, timeout = "60s")]
+async fn a_model_that_would_run_for_ever_ends_where_it_is_tried_out(cx: Context) -> Result {
+    const ENDLESS: &[u8] = include_bytes!("../tests/server/data/hostile/time_at_inference.onnx");
+    ends_where_it_is_tried_out(&cx, ENDLESS, "CPU time").await
 }

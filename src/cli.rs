@@ -8,6 +8,7 @@ mod import;
 mod info;
 mod list;
 mod logs;
+mod progress;
 mod remove;
 mod rollback;
 mod serve;

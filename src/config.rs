@@ -31,8 +31,8 @@ pub struct Config {
     /// refused as overloaded. It does not bound what a model takes while it runs. A request in JSON may take five times its
     /// body, so that it should be several times [`body_limit`](Self::body_limit), and no less. 256 MiB by default.
     pub memory_limit: usize,
-    /// How long a body may take to arrive, and then how long a model may take to answer. More than zero; 30 s by
-    /// default.
+    /// How long a body may take to arrive, and then how long a model may take to answer. More than zero, and shorter
+    /// than [`BreakerConfig::probe_lease`]; 30 s by default.
     pub deadline: Duration,
     /// How long a shutdown waits for requests under way. No less than the deadline; twice that and more for the slowest
     /// of bodies to be answered too. 45 s by default.
@@ -149,6 +149,15 @@ impl Config {
             let found = format!("{:?}", self.drain);
             return Err(ConfigError::new("drain", "no less than deadline", found));
         }
+        if self.breaker.probe_lease <= self.deadline {
+            let (lease, deadline) = (self.breaker.probe_lease, self.deadline);
+            let found = format!("{lease:?} with a deadline of {deadline:?}");
+            return Err(ConfigError::new(
+                "breaker.probe_lease",
+                "longer than deadline",
+                found,
+            ));
+        }
         if self.connections == 0 {
             return Err(ConfigError::new("connections", "1 or more", 0));
         }
@@ -167,6 +176,7 @@ impl Config {
         let times = [
             ("deadline", self.deadline),
             ("drain", self.drain),
+            ("idle", self.idle),
             ("reload.poll", self.reload.poll),
             ("reload.probe", self.reload.probe),
             ("scrub.pause", self.scrub.pause),
@@ -209,9 +219,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_lease_that_a_probe_can_outlive_names_both_times() {
+        let mut config = Config::default();
+        config.deadline = config.breaker.probe_lease;
+        config.drain = config.deadline;
+        assert_eq!(
+            config.check().unwrap_err().to_string(),
+            "breaker.probe_lease: expected longer than deadline, found 120s with a deadline of 120s"
+        );
+        config.breaker.probe_lease += Duration::from_millis(1);
+        assert_eq!(config.check(), Ok(()));
+    }
+
+    #[test]
     fn the_defaults_are_within_bounds_and_nonsense_is_not() {
         assert_eq!(Config::default().check(), Ok(()));
-        let spoil: [fn(&mut Config); 16] = [
+        let spoil: [fn(&mut Config); 19] = [
             |config| config.reload.probe = Duration::ZERO,
             |config| config.scrub.pause = Duration::ZERO,
             |config| config.reload.parallel = 0,
@@ -223,6 +246,9 @@ mod tests {
             |config| config.deadline = Duration::ZERO,
             |config| config.drain = config.deadline - Duration::from_millis(1),
             |config| config.connections = 0,
+            |config| config.idle = Duration::MAX,
+            |config| config.breaker.probe_lease = config.deadline,
+            |config| config.breaker.open_most = Duration::MAX,
             |config| config.idle = Duration::ZERO,
             |config| config.memory_limit = config.body_limit - 1,
             |config| config.reload.poll = Duration::ZERO,

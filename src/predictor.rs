@@ -13,7 +13,9 @@ use crate::metrics::ModelMetrics;
 use crate::runtime::{RunError, run};
 use crate::status::{Loaded, State};
 use crate::stopwatch::Stopwatch;
-use crate::{BreakerSnapshot, ModelName, ModelStatus, Reason, Tensor, Version, VersionStatus};
+use crate::{
+    BreakerSnapshot, BreakerState, ModelName, ModelStatus, Reason, Tensor, Version, VersionStatus,
+};
 
 /// How long a client should wait that came when the server had too much to do.
 pub(crate) const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
@@ -101,6 +103,20 @@ impl Predictor {
         }
     }
 
+    /// Whether requests for `version`, or for the newest good one, are answered. A breaker that has opened by itself does
+    /// not count: it closes by requests alone, and an unready model would get none. One that an operator has opened lets
+    /// none through whatever they ask.
+    pub(crate) fn ready(&self, version: Option<Version>) -> Result<(), Failure> {
+        self.serving(version)?;
+        match self.breaker().state {
+            BreakerState::ForcedOpen => {
+                let detail = "an operator has opened the circuit breaker of the model; it lets no request through until it is released";
+                Err(Failure::new(Reason::CircuitOpen, detail))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether a run would be taken now. Asked before a body is read, so that it is not read in vain; what is asked then
     /// has no claim, since a client that sends slowly could otherwise hold a place without using it.
     pub(crate) fn has_room(&self) -> Result<(), Failure> {
@@ -112,6 +128,9 @@ impl Predictor {
 
     /// Runs what answers once, if the breaker admits it. `memory` is what the inputs take, and is held for as long as
     /// the run has them, however long anybody waits for it.
+    ///
+    /// An answer that is not finite is the model's failure, since damaged weights give such; unless the version has a probe
+    /// and passes it right after: then it was that input, and one client that sends such must not open the breaker for all.
     ///
     /// # Cancel safety
     ///
@@ -132,7 +151,10 @@ impl Predictor {
             let loaded = Arc::clone(loaded);
             move || {
                 let _memory = memory;
-                run(&*loaded.session, inputs)
+                let outcome = run(&*loaded.session, inputs);
+                let is_input =
+                    matches!(outcome, Err(RunError::NotFinite { .. })) && loaded.is_well();
+                (outcome, is_input)
             }
         };
         let job = execute(&*self.executor, JobKind::Inference, Some(&self.model), work);
@@ -140,7 +162,7 @@ impl Predictor {
         let took = stopwatch.elapsed();
         // Held over the wait and settled here, on every path: only a dropped future leaves it to its destructor.
         let failure = match outcome {
-            Ok(Ok(Ok(outputs))) => {
+            Ok(Ok((Ok(outputs), _))) => {
                 permit.success();
                 self.metrics.prediction_took(took);
                 return Ok(outputs);
@@ -149,11 +171,16 @@ impl Predictor {
                 permit.cancel();
                 return Err(overloaded.into_failure());
             }
-            Ok(Ok(Err(refused @ RunError::Refused { .. }))) => {
+            Ok(Ok((Err(refused @ RunError::Refused { .. }), _))) => {
                 permit.cancel();
                 return Err(Failure::new(Reason::InvalidRequest, refused.to_string()));
             }
-            Ok(Ok(Err(error))) => Failure::new(Reason::InferenceFailed, error.to_string()),
+            Ok(Ok((Err(error), true))) => {
+                permit.cancel();
+                self.metrics.prediction_took(took);
+                return Err(Failure::new(Reason::InferenceFailed, error.to_string()));
+            }
+            Ok(Ok((Err(error), false))) => Failure::new(Reason::InferenceFailed, error.to_string()),
             Ok(Err(error)) => error.into_failure(),
             Err(_) => Failure::new(
                 Reason::DeadlineExceeded,

@@ -291,6 +291,7 @@ impl Registry {
         let inner = &*self.inner;
         let metrics = Arc::new(inner.metrics.of_model(&name));
         let breaker = Arc::new(new_breaker(&inner.config, &name, &metrics));
+        inner.metrics.watch_breaker(&name, Arc::downgrade(&breaker));
         let status = Arc::new(ModelStatus::loading(name.clone()));
         let (sender, state) = watch::channel(State {
             loaded: None,

@@ -117,6 +117,12 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
+    /// Whether it has a probe, and answers that as was recorded. Runs the model, so it may block.
+    pub(crate) fn is_well(&self) -> bool {
+        let probe = self.probe.as_ref();
+        probe.is_some_and(|probe| probe.run(&*self.session).is_ok())
+    }
+
     pub(crate) fn version(&self) -> Version {
         self.manifest.version()
     }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 
 /// Talks to one server. Clones share their connections.
 #[derive(Clone)]
@@ -59,6 +60,16 @@ impl Client {
             "datatype": "FP32",
             "data": activity,
         }]})
+    }
+
+    /// Asks on a task of its own.
+    pub(crate) fn infer_in_background(
+        &self,
+        model: &str,
+        activity: &[f32],
+    ) -> JoinHandle<Result<Answer>> {
+        let (client, model, activity) = (self.clone(), model.to_owned(), activity.to_vec());
+        tokio::spawn(async move { client.infer(&model, &activity).await })
     }
 
     /// A connection of its own, to be written to by hand.

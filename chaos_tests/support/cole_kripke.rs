@@ -5,12 +5,50 @@
 use crate::support::client::Answer;
 use clarity_chaos::Result;
 use clarity_chaos::rand::{Rng, RngExt as _};
+use serde_json::Value;
+use std::sync::LazyLock;
 
 /// The published weights, in thousandths, for the four minutes before, the minute itself and the two after.
 pub(crate) const WEIGHTS: [f32; 7] = [106.0, 54.0, 58.0, 76.0, 230.0, 74.0, 67.0];
 
 /// How far a single-precision sum may be off, relative to its size.
 const TOLERANCE: f32 = 1e-4;
+
+/// What ONNX Runtime answers, with the published weights, for the beginning of a recorded week.
+pub(crate) struct Recorded {
+    /// The minutes that the answers depend on: as many as there are answers, and two more.
+    pub activity: Vec<f32>,
+    pub sleep_index: Vec<f32>,
+}
+
+/// See [`Recorded`].
+pub(crate) static RECORDED: LazyLock<Recorded> = LazyLock::new(|| {
+    let text = include_str!("../../tests/server/data/answers.json");
+    let json: Value = serde_json::from_str(text).expect("the recorded answers are JSON");
+    let numbers = |value: &Value| -> Vec<f32> {
+        serde_json::from_value(value.clone()).expect("the recorded answers are numbers")
+    };
+    let sleep_index = numbers(&json["cole_kripke"]["sleep_index"]["first"]);
+    let mut activity = numbers(&json["activity"]);
+    activity.truncate(sleep_index.len() + 2);
+    Recorded {
+        activity,
+        sleep_index,
+    }
+});
+
+/// The recorded minutes, and so many others after them.
+pub(crate) fn recorded_and(minutes: usize, rng: &mut impl Rng) -> Vec<f32> {
+    let recorded = RECORDED.activity.iter().copied();
+    recorded.chain(activity(minutes, rng)).collect()
+}
+
+/// Whether an answer to [`recorded_and`] begins as ONNX Runtime's does.
+pub(crate) fn is_as_recorded(answer: &Answer, scale: f32) -> Result<bool> {
+    let (found, recorded) = (answer.sleep_index()?, &RECORDED.sleep_index);
+    let expected = recorded.iter().map(|expected| expected * scale);
+    Ok(found.len() > recorded.len() && found.iter().zip(expected).all(is_close))
+}
 
 /// Activity counts of so many minutes, as a wrist sensor gives them.
 pub(crate) fn activity(minutes: usize, rng: &mut impl Rng) -> Vec<f32> {
@@ -37,10 +75,11 @@ pub(crate) fn sleep_index(activity: &[f32], scale: f32) -> Vec<f32> {
 /// Whether the answer is the right one for this activity and scale, number by number.
 pub(crate) fn is_right(answer: &Answer, activity: &[f32], scale: f32) -> Result<bool> {
     let (found, expected) = (answer.sleep_index()?, sleep_index(activity, scale));
-    let close = |(found, expected): (&f32, &f32)| {
-        (found - expected).abs() <= TOLERANCE * expected.abs().max(1.0)
-    };
-    Ok(found.len() == expected.len() && found.iter().zip(&expected).all(close))
+    Ok(found.len() == expected.len() && found.iter().zip(expected).all(is_close))
+}
+
+fn is_close((found, expected): (&f32, f32)) -> bool {
+    (found - expected).abs() <= TOLERANCE * expected.abs().max(1.0)
 }
 
 /// The model with weights that are `scale` times the published ones; a power of two, so that nothing is rounded.

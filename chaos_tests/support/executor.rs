@@ -17,6 +17,8 @@ struct State {
     inferences: HashMap<String, usize>,
     hold: Option<(JobKind, String)>,
     held: Vec<Job>,
+    /// So many jobs may be held back; there is no room for another inference then.
+    room: Option<usize>,
 }
 
 impl Watched {
@@ -37,10 +39,20 @@ impl Watched {
         self.state().hold = Some((kind, model.to_owned()));
     }
 
+    /// From now on, there is room for so many inferences at a time.
+    pub(crate) fn room_for(&self, inferences: usize) {
+        self.state().room = Some(inferences);
+    }
+
     /// Waits until a job is held back, and tells how many are.
     pub(crate) async fn held(&self) -> usize {
+        self.so_many_held(1).await
+    }
+
+    /// Waits until so many jobs are held back, and tells how many are.
+    pub(crate) async fn so_many_held(&self, jobs: usize) -> usize {
         let mut held = self.held.subscribe();
-        let held = held.wait_for(|held| *held > 0).await;
+        let held = held.wait_for(|held| *held >= jobs).await;
         held.map_or(0, |held| *held)
     }
 
@@ -64,6 +76,9 @@ impl Executor for Watched {
     fn execute(&self, job: Job) -> Result<(), Overloaded> {
         let model = job.model().map(ToString::to_string).unwrap_or_default();
         let mut state = self.state();
+        if job.kind() == JobKind::Inference && state.is_full() {
+            return Err(Overloaded);
+        }
         if job.kind() == JobKind::Inference {
             *state.inferences.entry(model.clone()).or_default() += 1;
         }
@@ -77,5 +92,15 @@ impl Executor for Watched {
         }
         drop(state);
         Inline.execute(job)
+    }
+
+    fn has_room(&self, kind: JobKind) -> bool {
+        kind != JobKind::Inference || !self.state().is_full()
+    }
+}
+
+impl State {
+    fn is_full(&self) -> bool {
+        self.room.is_some_and(|room| self.held.len() >= room)
     }
 }

@@ -1,7 +1,7 @@
 //! The real server, in the test's process, on a real socket.
 
 use crate::support::{Client, Repository, executor::Watched};
-use clarity::{BlockingPool, BreakerConfig, Config, ReloadConfig, Server};
+use clarity::{BlockingPool, BreakerConfig, BreakerSnapshot, Config, ReloadConfig, Server};
 use clarity_chaos::{Context, Result};
 use std::sync::Arc;
 use tokio::task::JoinHandle;
@@ -36,9 +36,18 @@ impl Served {
 
     /// Serves the repository as in production: models load and run on threads of their own.
     pub(crate) async fn start_on_threads(cx: &Context, repository: &Repository) -> Result<Self> {
+        Self::start_on_so_many_threads(cx, repository, BlockingPool::DEFAULT_INFERENCES).await
+    }
+
+    /// The same with room for so many inferences at a time.
+    pub(crate) async fn start_on_so_many_threads(
+        cx: &Context,
+        repository: &Repository,
+        inferences: usize,
+    ) -> Result<Self> {
         let builder = Server::builder(repository.root()).config(config(cx));
         Self::bind(
-            builder.executor(BlockingPool::default()),
+            builder.executor(BlockingPool::new(inferences)),
             Arc::new(Watched::new()),
         )
         .await
@@ -74,6 +83,11 @@ impl Served {
         let mut watch = self.server.models().watch(model)?;
         watch.wait_for(|status| status.serving.is_some()).await;
         Ok(())
+    }
+
+    /// How the circuit breaker of a model is.
+    pub(crate) fn breaker(&self, model: &str) -> Result<BreakerSnapshot> {
+        Ok(self.server.models().breaker(model)?)
     }
 
     /// How many times the model was asked to run.

@@ -50,8 +50,9 @@ pub struct BreakerConfig {
     /// So many of them must succeed to close it; as soon as that cannot happen any more, it opens again. 1 to
     /// [`half_open_permits`](Self::half_open_permits); 1 by default.
     pub half_open_successes: usize,
-    /// A probe whose outcome is unknown after this gives its place to another. It should be longer than the deadline of
-    /// a request, which ends most probes that hang. More than zero, a year at most; 120 s by default.
+    /// A probe whose outcome is unknown after this gives its place to another. Longer than
+    /// [`Config::deadline`](crate::Config::deadline), which ends probes that hang: with less, more of them than may be
+    /// would be under way. A year at most; 120 s by default.
     pub probe_lease: Duration,
 }
 
@@ -97,7 +98,8 @@ pub enum BreakerWindow {
 /// What is a slow call, and how many are too many.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlowCalls {
-    /// A call is slow that takes longer than this, whether it succeeds or fails; a probe that is slow has failed.
+    /// A call is slow that takes longer than this, whether it succeeds or fails; a probe that is slow has failed. A year
+    /// at most.
     pub longer_than: Duration,
     /// Opens when so many percent of the calls were slow, or more: 1 to 100.
     pub percent: u32,
@@ -164,12 +166,7 @@ impl BreakerConfig {
             (1..=self.half_open_permits).contains(&self.half_open_successes),
             self.half_open_successes,
         )?;
-        within(
-            "breaker.probe_lease",
-            "more than zero",
-            !self.probe_lease.is_zero(),
-            "0 s",
-        )
+        positive("breaker.probe_lease", self.probe_lease)
     }
 }
 
@@ -195,7 +192,10 @@ impl BreakerRate {
         }
         percent("breaker.failure_percent", self.failure_percent)?;
         match &self.slow_calls {
-            Some(slow) => percent("breaker.slow_calls.percent", slow.percent),
+            Some(slow) => {
+                year("breaker.slow_calls.longer_than", slow.longer_than)?;
+                percent("breaker.slow_calls.percent", slow.percent)
+            }
             None => Ok(()),
         }
     }
@@ -213,6 +213,10 @@ fn percent(setting: &'static str, found: u32) -> Result<(), ConfigError> {
 fn year(setting: &'static str, found: Duration) -> Result<(), ConfigError> {
     let found_text = format_args!("{found:?}");
     within(setting, "365 days or less", found <= YEAR, found_text)
+}
+
+fn positive(setting: &'static str, found: Duration) -> Result<(), ConfigError> {
+    within(setting, "more than zero", !found.is_zero(), "0 s")
 }
 
 fn within(

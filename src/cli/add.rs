@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clarity::{FilePath, Manifest, ModelName, OnnxRuntime, Probe, Source, Staged, try_version};
 
+use super::progress::Progress;
 use super::vetting::VettingArgs;
 use super::{Models, Outcome, print, print_json};
 
@@ -47,19 +48,25 @@ pub(super) struct Add {
 impl Add {
     pub(super) fn run(&self) -> Outcome {
         let files = self.sources()?;
+        let progress = Progress::of_steps(self.json);
+        progress.at("copying");
         let entry = ENTRY.parse()?;
         let mut staged = self.models.store().stage(&self.name, &entry, &files)?;
         if let Some(probe) = &self.probe {
+            progress.at("recording the probe");
             self.record(probe, &mut staged)
                 .map_err(|error| format!("{}: {error}", probe.display()))?;
         }
+        progress.at("verifying");
         let verified = staged.open()?;
         if !self.no_check {
+            progress.at("trying it out");
             self.vetting
                 .try_out(verified)
                 .map_err(|error| format!("{} is not published: {error}", self.name))?;
         }
         let manifest = staged.publish()?;
+        drop(progress);
         if self.json {
             print_json(&manifest)?;
         } else {

@@ -71,7 +71,7 @@ pub(super) struct BreakerArgs {
     /// So many of them must succeed to close the circuit breaker [default: all]
     #[arg(long = "breaker-successes", value_name = "N")]
     successes: Option<usize>,
-    /// A probe that takes longer than this gives its place to another
+    /// A probe that takes longer than this gives its place to another; longer than `--deadline`
     #[arg(long = "breaker-probe-lease", value_name = "TIME", default_value = "120s", value_parser = time)]
     probe_lease: Duration,
 }

@@ -4,6 +4,7 @@ use clap::Args;
 use clarity::{ModelName, Reason, Store, VerifyError, Version};
 use serde_json::{Value, json};
 
+use super::progress::Progress;
 use super::table::Table;
 use super::{Models, Outcome, print, print_json};
 
@@ -55,8 +56,22 @@ impl Verify {
     /// One for each version, and one for each model that has none or cannot be looked into: a folder that cannot be read
     /// must not hide those that come after it.
     fn findings(&self, store: &Store) -> Result<Vec<Finding>, Box<dyn std::error::Error>> {
+        let models = super::list::models(store, self.name.as_ref())?;
+        let progress = Progress::of_bytes(
+            models
+                .iter()
+                .map(|model| promised_by_all(store, model))
+                .fold(0, u64::saturating_add),
+            self.json,
+        );
+        let verify = |model: &ModelName, version| {
+            progress.at(format!("{model} {version}"));
+            let opened = store.open(model, version);
+            progress.advance(promised(store, model, version));
+            opened.err().map(Fault::from)
+        };
         let mut findings = Vec::new();
-        for model in super::list::models(store, self.name.as_ref())? {
+        for model in models {
             let of_model = |reason, detail| Finding {
                 model: model.clone(),
                 version: None,
@@ -76,12 +91,29 @@ impl Verify {
                 Ok(versions) => findings.extend(versions.into_iter().map(|version| Finding {
                     model: model.clone(),
                     version: Some(version),
-                    fault: store.open(&model, version).err().map(Fault::from),
+                    fault: verify(&model, version),
                 })),
             }
         }
         Ok(findings)
     }
+}
+
+/// The bytes that all manifests of a model promise, as far as they can be read.
+fn promised_by_all(store: &Store, model: &ModelName) -> u64 {
+    let versions = store.versions(model).map(|listing| listing.entries);
+    let versions = versions.unwrap_or_default().into_iter();
+    versions
+        .map(|version| promised(store, model, version))
+        .fold(0, u64::saturating_add)
+}
+
+fn promised(store: &Store, model: &ModelName, version: Version) -> u64 {
+    let Ok(manifest) = store.manifest(model, version) else {
+        return 0;
+    };
+    let sizes = manifest.files().values().map(|file| file.size);
+    sizes.fold(0, u64::saturating_add)
 }
 
 impl From<VerifyError> for Fault {

@@ -23,12 +23,12 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem
     Ok(Json(json!({ "ready": true })))
 }
 
-/// Ready when the model answers, with whatever good version. An open circuit breaker does not count: it closes by
-/// requests alone, and an unready model would get none.
+/// Ready when the model answers, with whatever good version, unless an operator has opened its circuit breaker. The
+/// server is ready all the same then, as it is without a model that was unloaded: both are meant.
 pub(super) async fn model_ready(target: Target) -> Result<Json<Value>, Problem> {
     let Target { predictor, version } = target;
     predictor
-        .serving(version)
+        .ready(version)
         .map_err(|failure| Problem::of_model(failure, &predictor.model))?;
     Ok(Json(json!({ "name": predictor.model, "ready": true })))
 }

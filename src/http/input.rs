@@ -215,8 +215,10 @@ impl<'de, T: Element> Visitor<'de> for Level<'_, T> {
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} elements, flat or nested as the shape {:?} is",
-            self.limit, self.shape
+            "{} elements, each {}, flat or nested as the shape {:?} is",
+            self.limit,
+            T::EXPECTED,
+            self.shape
         )
     }
 

@@ -1,6 +1,7 @@
 //! The body of a request for a prediction.
 
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::budget::{Budget, Reservation};
@@ -39,18 +40,28 @@ struct Json<'a> {
     #[serde(default, borrow)]
     parameters: Object<Parameters<'a>>,
     #[serde(borrow)]
-    inputs: Vec<Object<RequestInput<'a>>>,
+    inputs: Vec<&'a RawValue>,
     #[serde(default, borrow)]
-    outputs: Vec<Object<RequestOutput<'a>>>,
+    outputs: Vec<&'a RawValue>,
+}
+
+/// The same with what it lists read, each on its own: what is wrong with one is told with its name.
+struct Parsed<'a> {
+    parameters: Parameters<'a>,
+    inputs: Vec<RequestInput<'a>>,
+    outputs: Vec<RequestOutput<'a>>,
 }
 
 /// One input. The data is parsed when its datatype and shape are known to be right.
 #[derive(Deserialize)]
 pub(super) struct RequestInput<'a> {
+    #[serde(deserialize_with = "name")]
     pub(super) name: String,
+    #[serde(deserialize_with = "datatype")]
     pub(super) datatype: String,
+    #[serde(deserialize_with = "shape")]
     pub(super) shape: Shape,
-    #[serde(default, borrow)]
+    #[serde(default, borrow, deserialize_with = "parameters")]
     parameters: Object<Parameters<'a>>,
     #[serde(borrow)]
     pub(super) data: Option<&'a RawValue>,
@@ -58,9 +69,54 @@ pub(super) struct RequestInput<'a> {
 
 #[derive(Deserialize)]
 struct RequestOutput<'a> {
+    #[serde(deserialize_with = "name")]
     name: String,
-    #[serde(default, borrow)]
+    #[serde(default, borrow, deserialize_with = "parameters")]
     parameters: Object<Parameters<'a>>,
+}
+
+fn name<'de, D: Deserializer<'de>>(value: D) -> Result<String, D::Error> {
+    member("name", value)
+}
+
+fn datatype<'de, D: Deserializer<'de>>(value: D) -> Result<String, D::Error> {
+    member("datatype", value)
+}
+
+fn shape<'de, D: Deserializer<'de>>(value: D) -> Result<Shape, D::Error> {
+    member("shape", value)
+}
+
+fn parameters<'de, D: Deserializer<'de>>(value: D) -> Result<Object<Parameters<'de>>, D::Error> {
+    member("parameters", value)
+}
+
+/// A member of an object; what is wrong with it is told with its name.
+fn member<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    name: &str,
+    value: D,
+) -> Result<T, D::Error> {
+    T::deserialize(value).map_err(|error| D::Error::custom(format_args!("{name}: {error}")))
+}
+
+/// Reads each of the inputs or outputs of a request.
+fn each<'a, T: Deserialize<'a>>(kind: &str, texts: &[&'a RawValue]) -> Result<Vec<T>, Failure> {
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+    }
+
+    let read = |(place, text): (usize, &&'a RawValue)| {
+        let read = serde_json::from_str(text.get());
+        read.map(|Object(tensor)| tensor).map_err(|error| {
+            let called = match serde_json::from_str(text.get()) {
+                Ok(Object(Named { name })) => format!("{kind} {name}"),
+                Err(_) => format!("{kind}s[{place}]"),
+            };
+            invalid(format!("{called}: {error}"))
+        })
+    };
+    texts.iter().enumerate().map(read).collect()
 }
 
 impl InferRequest {
@@ -76,13 +132,23 @@ impl InferRequest {
         let (json, binary) = split(body, json_length)?;
         let json: Object<Json<'_>> = serde_json::from_slice(json)
             .map_err(|error| invalid(format!("the body is not a request: {error}")))?;
-        let Object(json) = json;
+        let Object(Json {
+            id,
+            parameters: Object(parameters),
+            inputs,
+            outputs,
+        }) = json;
+        let json = Parsed {
+            parameters,
+            inputs: each("input", &inputs)?,
+            outputs: each("output", &outputs)?,
+        };
         let outputs = json.wanted(gives)?;
         let data = json.locate(binary, json_length.is_some(), takes)?;
         let mut memory = budget.reserve(0, "an input")?;
         let inputs = json.tensors(&data, takes, &mut memory)?;
         Ok(Self {
-            id: json.id,
+            id,
             inputs,
             outputs,
             memory,
@@ -102,7 +168,7 @@ fn split(body: &[u8], json_length: Option<usize>) -> Result<(&[u8], &[u8]), Fail
     }
 }
 
-impl<'a> Json<'a> {
+impl<'a> Parsed<'a> {
     /// The data of each input, in the order of the request, which is the order of binary data in the body.
     fn locate(
         &self,
@@ -110,7 +176,7 @@ impl<'a> Json<'a> {
         announced: bool,
         specs: &[TensorSpec],
     ) -> Result<Vec<Data<'a>>, Failure> {
-        for (place, Object(input)) in self.inputs.iter().enumerate() {
+        for (place, input) in self.inputs.iter().enumerate() {
             if !specs.iter().any(|spec| spec.name == input.name) {
                 return Err(invalid(format!(
                     "input {}: the model has no such input, only {}",
@@ -121,14 +187,14 @@ impl<'a> Json<'a> {
             // Every name before this one is another of the model's, so the look back is short.
             if self.inputs[..place]
                 .iter()
-                .any(|Object(before)| before.name == input.name)
+                .any(|before| before.name == input.name)
             {
                 return Err(invalid(format!("input {}: it is there twice", input.name)));
             }
         }
         let mut rest = binary;
         let mut found = Vec::with_capacity(self.inputs.len());
-        for Object(input) in &self.inputs {
+        for input in &self.inputs {
             let data = input.data(&mut rest, announced);
             found.push(data.map_err(|why| invalid(format!("input {}: {why}", input.name)))?);
         }
@@ -153,8 +219,8 @@ impl<'a> Json<'a> {
         let mut bytes = 0;
         let tensor = |spec: &TensorSpec| {
             let mut inputs = self.inputs.iter().zip(data);
-            let found = inputs.find(|(Object(input), _)| input.name == spec.name);
-            let (Object(input), data) = found.ok_or_else(|| {
+            let found = inputs.find(|(input, _)| input.name == spec.name);
+            let (input, data) = found.ok_or_else(|| {
                 invalid(format!(
                     "input {}: expected {}, found nothing",
                     spec.name, spec.datatype
@@ -170,8 +236,8 @@ impl<'a> Json<'a> {
 
     /// The outputs that the answer has, in the order in which they are named; all of them if none is.
     fn wanted(&self, specs: &[TensorSpec]) -> Result<Vec<WantedOutput>, Failure> {
-        let Object(parameters) = &self.parameters;
-        let binary = parameters
+        let binary = self
+            .parameters
             .of_request()
             .map_err(|why| invalid(format!("the request: {why}")))?;
         if self.outputs.is_empty() {
@@ -180,7 +246,7 @@ impl<'a> Json<'a> {
                 .collect());
         }
         let mut wanted: Vec<WantedOutput> = Vec::new();
-        for Object(output) in &self.outputs {
+        for output in &self.outputs {
             let refused = |why: String| invalid(format!("output {}: {why}", output.name));
             let place = specs.iter().position(|spec| spec.name == output.name);
             let place = place.ok_or_else(|| {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::{BreakerState, Digest, Reason, Version};
 
 fn value(text: &str, series: &str) -> Option<f64> {
     let line = text

@@ -23,6 +23,10 @@ const MAX_DEFAULT_THREADS: usize = 4;
 /// after the other. In a pool of a few threads as many requests run beside each other, first come, first served, and a
 /// request that is alone is spread over all of them. (Packing weights while loading happens on rten's own pool, which all models share.)
 ///
+/// Weights outside of the model are taken from the version's own files, which were verified with it, and are never looked
+/// for on disk. rten takes them from files beside the model whose names end with `.data` or `.onnx_data`, and a number if
+/// there are several.
+///
 /// rten computes INT64 in 32 bits. Values that do not fit are refused on their way in, but a model whose own arithmetic leaves that range gives
 /// wrapped numbers: models that count in INT64 beyond 2^31 are not for this runtime.
 #[derive(Clone, Debug)]
@@ -65,8 +69,18 @@ impl Runtime for OnnxRuntime {
         }
         let model = options
             .load(model)
-            .map_err(|error| RuntimeError::Unloadable(brief(error)))?;
+            .map_err(|error| RuntimeError::Unloadable(brief(told(&error.to_string()))))?;
         Ok(Box::new(OnnxSession::new(model, &signature, self.threads)?))
+    }
+}
+
+/// What rten says about a file of weights that it does not take, with what it would.
+fn told(error: &str) -> String {
+    match error.contains("disallowed path") {
+        true => format!(
+            "{error}: expected a file beside the model whose name ends with .data or .onnx_data"
+        ),
+        false => error.to_owned(),
     }
 }
 

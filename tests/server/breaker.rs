@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use clarity::{
-    BreakerConfig, BreakerRate, BreakerState, BreakerTrip, BreakerWindow, Config, Inline, Server,
-    SlowCalls,
+    BreakerConfig, BreakerRate, BreakerState, BreakerTrip, BreakerWindow, Config, Executor, Inline,
+    Job, JobKind, Overloaded, Server, SlowCalls,
 };
 
 use crate::support::faulty::{Faulty, Mood};
@@ -314,10 +314,16 @@ async fn an_operator_overrules_it_and_is_obeyed_until_it_is_released() {
     let detail = response.json()["detail"].to_string();
     assert!(detail.contains("an operator has opened"), "{detail}");
     assert_eq!(response.retry_after(), Some(60));
+    let ready = "/v2/models/cole_kripke/ready";
+    let response = client.get(ready).await;
+    response.assert_problem(503, "circuit_open");
+    response.assert_says("an operator has opened");
+    assert_eq!(client.get("/v2/health/ready").await.status, 200);
     let forced = r#"circuit_breaker_state{model="cole_kripke",state="forced_open"}"#;
     assert_eq!(metric(&server, forced), 1.0);
 
     breaker.disable();
+    assert_eq!(client.get(ready).await.status, 200);
     fail(&client, &faulty, 20).await;
     breaker.release();
     faulty.set(Mood::Well);
@@ -377,4 +383,31 @@ async fn slow_answers_open_it() {
         .post(INFER, &short_request())
         .await
         .assert_problem(503, "circuit_open");
+}
+
+/// Has room when it is asked, and none when it counts: as when others come first while a body arrives.
+#[derive(Debug)]
+struct Full;
+
+impl Executor for Full {
+    fn execute(&self, job: Job) -> Result<(), Overloaded> {
+        match job.kind() {
+            JobKind::Inference => Err(Overloaded),
+            _ => Inline.execute(job),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_shed_after_it_was_admitted_is_not_the_models_failure() {
+    let _clock = ManualClock::start();
+    let models = Models::cole_kripke();
+    let (server, client) = serve_with(&models, config(), Full).await;
+    for _ in 0..20 {
+        let shed = client.post(INFER, &short_request()).await;
+        shed.assert_problem(503, "overloaded");
+    }
+    let breaker = server.models().breaker("cole_kripke").unwrap();
+    assert_eq!(breaker.state, BreakerState::Closed);
+    assert_eq!(breaker.consecutive_failures, 0);
 }

@@ -263,3 +263,65 @@ fn a_token_that_cannot_be_read_or_guessed_too_easily_keeps_the_server_from_start
         assert!(told.contains(says) && !told.contains("secret"), "{told}");
     }
 }
+
+/// A person who waits sees how far it is; a program that reads the output sees nothing of it.
+#[cfg(target_os = "linux")]
+#[test]
+fn progress_is_shown_on_a_terminal_and_nowhere_else() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use rustix::termios::{Winsize, tcsetwinsize};
+
+    let dir = tempfile::tempdir().unwrap();
+    let models = dir.path().join("models");
+    let file = model_file(dir.path(), COLE_KRIPKE);
+    let commands: [(&[&str], &str); 2] = [
+        (&["add", "m", &file], "trying it out"),
+        (&["verify"], "m 1"),
+    ];
+    for (args, says) in commands {
+        let piped = run(&models, args);
+        assert!(
+            piped.status.success() && stderr(&piped).is_empty(),
+            "{piped:?}"
+        );
+
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let size = Winsize {
+            ws_row: 40,
+            ws_col: 120,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(&master, size).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+        let terminal = || {
+            let terminal = fs::OpenOptions::new().read(true).write(true).open(&name);
+            terminal.unwrap()
+        };
+        for (json, shown) in [(false, true), (true, false)] {
+            let mut command = clarity();
+            command.args(args).arg("--models").arg(&models);
+            command.env("TERM", "xterm").env_remove("NO_COLOR");
+            if json {
+                command.arg("--json");
+            }
+            let seen = terminal();
+            let mut child = command
+                .stdin(terminal())
+                .stdout(terminal())
+                .stderr(terminal())
+                .spawn()
+                .unwrap();
+            // What is written waits for whoever reads; it is less than a terminal holds.
+            assert!(child.wait().unwrap().success());
+            let mut buffer = [0; 16 << 10];
+            let read = rustix::io::read(&master, &mut buffer).unwrap();
+            drop(seen);
+            let text = String::from_utf8_lossy(&buffer[..read]);
+            assert_eq!(text.contains("\u{1b}["), shown, "{text:?}");
+            assert_eq!(shown && text.contains(says), shown, "{text:?}");
+        }
+    }
+}

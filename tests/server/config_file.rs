@@ -66,6 +66,10 @@ fn what_is_wrong_with_a_file_is_told_with_its_line() {
         "reload.backoff_most: expected no less",
     );
     refused(
+        "deadline = \"3m\"\ndrain = \"4m\"",
+        "breaker.probe_lease: expected longer than deadline, found 120s with a deadline of 180s",
+    );
+    refused(
         "vetting-memory = 1",
         "line 1: vetting.address_space: expected at least",
     );

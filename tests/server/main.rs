@@ -4,6 +4,7 @@ mod binary;
 mod breaker;
 mod cli;
 mod config_file;
+mod external_data;
 mod fallback;
 mod hostile;
 mod house;

@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use clarity::Server;
+
+use crate::support::faulty::{Faulty, Mood};
 use crate::support::*;
 
 #[tokio::test]
@@ -112,4 +115,49 @@ async fn two_servers_share_no_metric() {
         (metric(&first, series), metric(&second, series)),
         (1.0, 0.0)
     );
+}
+
+/// An outcome that comes when its breaker is in another state changes nothing, and is seen all the same.
+#[tokio::test]
+async fn late_outcomes_of_a_breaker_are_counted() {
+    let _clock = ManualClock::start();
+    let (models, faulty) = (Models::cole_kripke(), Faulty::new());
+    let builder = Server::builder(models.root()).config(config());
+    let (server, client) = start(builder.runtime(faulty.runtime())).await;
+    let late = || {
+        metric(
+            &server,
+            r#"circuit_breaker_late_outcomes_total{model="cole_kripke"}"#,
+        )
+    };
+    assert_eq!(late(), 0.0);
+    faulty.set(Mood::Hang);
+    let runs = faulty.runs();
+    let asked = tokio::spawn(async move { client.post(INFER, &short_request()).await });
+    while faulty.runs() == runs {
+        tokio::task::yield_now().await;
+    }
+    let breaker = server.models().breaker_handle("cole_kripke").unwrap();
+    breaker.disable();
+    breaker.release();
+    faulty.release();
+    assert_eq!(asked.await.unwrap().body, SHORT_ANSWER);
+    assert_eq!(late(), 1.0);
+}
+
+/// What Prometheus asks of every program: the names are fixed, and so are their units.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_process_tells_what_it_takes() {
+    let models = Models::cole_kripke();
+    let (server, _client) = serve(&models).await;
+    for name in [
+        "process_cpu_seconds_total",
+        "process_resident_memory_bytes",
+        "process_virtual_memory_bytes",
+        "process_open_fds",
+        "process_max_fds",
+    ] {
+        assert!(metric(&server, name) > 0.0, "{name}");
+    }
 }

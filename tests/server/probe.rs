@@ -172,3 +172,40 @@ fn add_records_what_the_model_answers_and_refuses_another_answer() {
     );
     assert!(!models.root().join("sleep/3").exists());
 }
+
+/// Valid numbers whose sum is beyond single precision: the model cannot answer them, whatever it is made of.
+#[tokio::test]
+async fn inputs_that_overflow_do_not_open_the_breaker_of_a_model_that_passes_its_probe() {
+    let _clock = ManualClock::start();
+    let models = Models::empty();
+    models.publish("cole_kripke", &other_model());
+    let session = {
+        let opened = models
+            .store
+            .open(&"cole_kripke".parse().unwrap(), version(1));
+        try_version(&OnnxRuntime::new(), opened.unwrap()).unwrap()
+    };
+    let good = minutes(&[1.0; 7]);
+    let probe = Probe::parse(good.to_string().as_bytes()).unwrap();
+    publish(&models, &other_model(), &probe.record(&*session).unwrap());
+    let faulty = Faulty::new();
+    let builder = Server::builder(models.root()).config(config());
+    let builder = builder.executor(clarity::Inline).runtime(faulty.runtime());
+    let (server, client) = start(builder).await;
+    let breaker = || server.models().breaker("cole_kripke").unwrap();
+    for _ in 0..20 {
+        let refused = client.post(INFER, &minutes(&[3e38; 7])).await;
+        refused.assert_problem(503, "inference_failed");
+    }
+    assert_eq!(breaker().consecutive_failures, 0);
+    assert_eq!(client.post(INFER, &good).await.status, 200);
+
+    // Where the model itself is at fault the probe tells, and the breaker opens at the fifth as ever.
+    faulty.set(Mood::NotFinite);
+    for _ in 0..5 {
+        let refused = client.post(INFER, &good).await;
+        refused.assert_problem(503, "inference_failed");
+    }
+    let refused = client.post(INFER, &good).await;
+    refused.assert_problem(503, "circuit_open");
+}

@@ -122,7 +122,42 @@ async fn a_malformed_request_is_400_and_says_what_was_expected() {
         (
             "text as data",
             input(json!({ "data": ["1", "2"] })),
-            "invalid type: string",
+            "input activity: invalid type: string \"1\", expected 2 elements, each a number in the range of 32-bit ones",
+        ),
+        (
+            "a shape that is a number",
+            input(json!({ "shape": 2 })),
+            "input activity: shape: invalid type: integer `2`, expected a list",
+        ),
+        (
+            "a size that is a text",
+            input(json!({ "shape": [1, "2"] })),
+            "input activity: shape: invalid type: string \"2\", expected i64",
+        ),
+        (
+            "a datatype that is a number",
+            input(json!({ "datatype": 32 })),
+            "input activity: datatype: invalid type: integer `32`, expected a string",
+        ),
+        (
+            "parameters that are a list",
+            input(json!({ "parameters": [] })),
+            "input activity: parameters: invalid type: sequence, expected an object",
+        ),
+        (
+            "a name that is a number",
+            input(json!({ "name": 7 })),
+            "inputs[0]: name: invalid type: integer `7`, expected a string",
+        ),
+        (
+            "a member that is missing",
+            json!({ "inputs": [{ "name": "activity", "datatype": "FP32" }] }),
+            "input activity: missing field `shape`",
+        ),
+        (
+            "an input that is none",
+            json!({ "inputs": [short_request()["inputs"][0], 7] }),
+            "inputs[1]: invalid type: integer `7`, expected an object",
         ),
         (
             "a number beyond 32 bits",
@@ -173,6 +208,10 @@ async fn a_malformed_request_is_400_and_says_what_was_expected() {
         (
             with("parameters", json!({ "binary_data_output": "yes" })),
             "the request: binary_data_output: expected true or false, found \"yes\"",
+        ),
+        (
+            with("outputs", json!([{ "name": "asleep", "parameters": 1 }])),
+            "output asleep: parameters: invalid type: integer `1`, expected an object",
         ),
         (with("parameters", json!(null)), "expected an object"),
         (with("outputs", json!(null)), "expected a sequence"),

@@ -31,6 +31,13 @@ fn an_error_names_the_setting_what_is_expected_and_what_was_found() {
             percent,
         })
     };
+    let slow_after = |longer_than| {
+        let percent = 50;
+        Some(SlowCalls {
+            longer_than,
+            percent,
+        })
+    };
     let two_years = Duration::from_secs(2 * 365 * 24 * 3600);
     let errors = [
         error(|config, _| config.trip = BreakerTrip::ConsecutiveFailures(0)),
@@ -54,6 +61,7 @@ fn an_error_names_the_setting_what_is_expected_and_what_was_found() {
         error(|_, rate| rate.failure_percent = 101),
         error(|_, rate| rate.slow_calls = slow(0)),
         error(|_, rate| rate.slow_calls = slow(101)),
+        error(|_, rate| rate.slow_calls = slow_after(two_years)),
     ];
     let expected = [
         "breaker.failures: expected 1 to 1000000, found 0",
@@ -77,6 +85,7 @@ fn an_error_names_the_setting_what_is_expected_and_what_was_found() {
         "breaker.failure_percent: expected 1 to 100, found 101",
         "breaker.slow_calls.percent: expected 1 to 100, found 0",
         "breaker.slow_calls.percent: expected 1 to 100, found 101",
+        "breaker.slow_calls.longer_than: expected 365 days or less, found 63072000s",
     ];
     assert_eq!(errors, expected);
 }

@@ -1,0 +1,204 @@
+//! Too much to do, or no end of it: what one model does must not become the others' trouble.
+
+use crate::support::{MODEL, Repository, Served, cole_kripke};
+use clarity::{BreakerState, JobKind};
+use clarity_chaos::{Context, Result, chaos};
+use std::time::Duration;
+
+/// From the platform: so many failures in a row open the breaker, and so long it stays open.
+const FAILURES: usize = 5;
+const OPEN: Duration = Duration::from_secs(60);
+/// How long a model may take to answer.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// That the model, and all that is there to look at, answers as always.
+async fn assert_well(cx: &Context, served: &Served, model: &str) -> Result {
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    let answer = served.client.infer(model, &activity).await?;
+    assert!(
+        cole_kripke::is_right(&answer, &activity, 1.0)?,
+        "{}",
+        answer.text
+    );
+    for path in ["/v2/health/live", "/v2/health/ready", "/metrics", "/v2"] {
+        assert_eq!(served.client.status(path).await?, 200, "{path}");
+    }
+    Ok(())
+}
+
+/// A model takes requests and never answers. Each client must be freed by the deadline with a 504, the breaker open after the fifth, and another model not notice.
+#[chaos(overload, non_destructive, clock = "manual")]
+async fn a_model_that_hangs_is_taken_out_by_its_breaker(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    repository.publish_scaled("hanging", 1.0)?;
+    let served = Served::start(&cx, &repository).await?;
+    served.executor.hold(JobKind::Inference, "hanging");
+    let asked: Vec<_> = (0..FAILURES)
+        .map(|_| served.client.infer_in_background("hanging", &[1.0; 10]))
+        .collect();
+    served.executor.so_many_held(FAILURES).await;
+    assert_well(&cx, &served, MODEL).await?;
+    assert!(asked.iter().all(|asked| !asked.is_finished()));
+
+    // A timer may be a millisecond late.
+    cx.clock()
+        .advance(DEADLINE + Duration::from_millis(1))
+        .await;
+    for asked in asked {
+        let answer = asked.await??;
+        assert_eq!(answer.status, 504, "{}", answer.text);
+        assert_eq!(answer.member("reason")?, "deadline_exceeded");
+    }
+    let answer = served.client.infer("hanging", &[1.0; 10]).await?;
+    answer.assert_unavailable("circuit_open");
+    assert_eq!(served.inferences("hanging"), FAILURES);
+    assert_well(&cx, &served, MODEL).await?;
+
+    // What hung comes to an end after all: too late to change anything.
+    served.executor.release();
+    assert_eq!(served.breaker("hanging")?.state, BreakerState::Open);
+    cx.clock().advance(OPEN).await;
+    assert_well(&cx, &served, "hanging").await?;
+    served.shut_down().await
+}
+
+/// More requests come than there is room for. Those over it must be shed at once with a 503 that says when to come back, those within it be answered, and the
+/// model's breaker hear of neither.
+#[chaos(overload, non_destructive, clock = "manual")]
+async fn what_is_too_much_is_shed_and_is_no_failure_of_the_model(cx: Context) -> Result {
+    const ROOM: usize = 2;
+    let repository = Repository::with_model(&cx)?;
+    let served = Served::start(&cx, &repository).await?;
+    served.executor.room_for(ROOM);
+    served.executor.hold(JobKind::Inference, MODEL);
+    let under_way: Vec<_> = (0..ROOM)
+        .map(|_| served.client.infer_in_background(MODEL, &[1.0; 10]))
+        .collect();
+    served.executor.so_many_held(ROOM).await;
+    for _ in 0..4 * FAILURES {
+        let shed = served.client.infer(MODEL, &[1.0; 10]).await?;
+        shed.assert_unavailable("overloaded");
+    }
+    assert_eq!(served.client.status("/v2/health/ready").await?, 200);
+    let shed = served.client.metric("requests_shed_total").await?;
+    assert_eq!(shed, (4 * FAILURES) as f64);
+    assert_eq!(served.breaker(MODEL)?.consecutive_failures, 0);
+
+    served.executor.release();
+    for asked in under_way {
+        let answer = asked.await??;
+        answer.assert_served_by(1, false);
+        assert!(cole_kripke::is_right(&answer, &[1.0; 10], 1.0)?);
+    }
+    assert_well(&cx, &served, MODEL).await?;
+    served.shut_down().await
+}
+
+/// A model fails for an hour, probe after probe. Metrics, health and the other models must stay up all the time, and the failing model be asked once a minute.
+#[chaos(overload, non_destructive, clock = "manual")]
+async fn a_model_that_fails_for_long_takes_nothing_with_it(cx: Context) -> Result {
+    const MINUTES: usize = 60;
+    let repository = Repository::with_model(&cx)?;
+    repository.publish_scaled("failing", 4.0)?;
+    let served = Served::start(&cx, &repository).await?;
+    // Valid activity counts whose sum is beyond single precision.
+    let overwhelming = [3e38; 10];
+    for _ in 0..FAILURES {
+        served.client.infer("failing", &overwhelming).await?;
+    }
+    for _ in 0..MINUTES {
+        for _ in 0..3 {
+            let answer = served.client.infer("failing", &overwhelming).await?;
+            answer.assert_unavailable("circuit_open");
+        }
+        assert_well(&cx, &served, MODEL).await?;
+        cx.clock().advance(OPEN).await;
+        let answer = served.client.infer("failing", &overwhelming).await?;
+        assert_eq!(answer.member("reason")?, "inference_failed");
+    }
+    assert_eq!(served.inferences("failing"), FAILURES + MINUTES);
+    assert_eq!(served.inferences(MODEL), MINUTES);
+    served.shut_down().await
+}
+
+/// Everybody asks for a reload at once, again and again, while clients ask the model. Each reload must end, and each answer be right.
+#[chaos(overload, non_destructive, timeout = "60s")]
+async fn a_storm_of_reloads_costs_no_request(cx: Context) -> Result {
+    const RELOADERS: usize = 32;
+    const ROUNDS: usize = 8;
+    let repository = Repository::with_model(&cx)?;
+    let served = Served::start_on_threads(&cx, &repository).await?;
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    for _ in 0..ROUNDS {
+        let storm: Vec<_> = (0..RELOADERS)
+            .map(|_| served.reload_in_background(MODEL))
+            .collect();
+        while storm.iter().any(|reload| !reload.is_finished()) {
+            let answer = served.client.infer(MODEL, &activity).await?;
+            answer.assert_served_by(1, false);
+            assert!(
+                cole_kripke::is_right(&answer, &activity, 1.0)?,
+                "{}",
+                answer.text
+            );
+        }
+        for reload in storm {
+            reload.await?;
+        }
+    }
+    let loads = format!("model_load_duration_seconds_count{{model=\"{MODEL}\"}}");
+    let loads = served.client.metric(&loads).await?;
+    cx.note(format!("{loads} loads for {} requests", RELOADERS * ROUNDS));
+    // Those that come while one is under way share the next.
+    assert!(loads < (RELOADERS * ROUNDS / 2) as f64, "{loads} loads");
+    served.shut_down().await
+}
+
+/// A damaged version is tried hundreds of times. The attempts must leave neither descriptors nor memory behind.
+#[cfg(target_os = "linux")]
+#[chaos(overload, non_destructive, timeout = "60s")]
+async fn hundreds_of_failed_loads_leak_nothing(cx: Context) -> Result {
+    use clarity_chaos::fault::BitFlip;
+
+    const LOADS: usize = 300;
+    /// A megabyte for each load would be 300.
+    const MOST_BYTES: f64 = (32 << 20) as f64;
+    let repository = Repository::with_model(&cx)?;
+    let served = Served::start(&cx, &repository).await?;
+    let padding = vec![7; 1 << 20];
+    repository.publish_files(
+        MODEL,
+        &[
+            ("model.onnx", crate::support::MODEL_BYTES),
+            ("weights.bin", &padding),
+        ],
+    )?;
+    cx.inject(BitFlip::in_file(repository.weights(MODEL, 2)))?
+        .until_end();
+    let usage = async || -> Result<(f64, f64)> {
+        let descriptors = served.client.metric("process_open_fds").await?;
+        let memory = served
+            .client
+            .metric("process_resident_memory_bytes")
+            .await?;
+        Ok((descriptors, memory))
+    };
+    let failures =
+        format!("model_load_failures_total{{model=\"{MODEL}\",reason=\"model_corrupt\"}}");
+    for _ in 0..LOADS / 10 {
+        served.reload(MODEL).await?;
+    }
+    let (descriptors, memory) = usage().await?;
+    let failed = served.client.metric(&failures).await?;
+    for _ in 0..LOADS {
+        served.reload(MODEL).await?;
+    }
+    assert!(served.client.metric(&failures).await? >= failed + LOADS as f64);
+    let (descriptors_after, memory_after) = usage().await?;
+    // Another connection or two; one for each load would be 300.
+    let opened = descriptors_after - descriptors;
+    assert!(opened < 16.0, "{opened} descriptors more");
+    let grown = memory_after - memory;
+    assert!(grown < MOST_BYTES, "{grown} bytes more");
+    served.shut_down().await
+}

@@ -1,0 +1,49 @@
+//! What circuit breakers were told too late, read from them when it is asked for.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+
+use super::labels::ModelLabel;
+use crate::ModelName;
+use crate::breaker::Breaker;
+
+/// The breakers of all models. A breaker counts its late outcomes itself, so that telling them costs a call nothing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LateOutcomes {
+    breakers: Arc<Mutex<BTreeMap<String, Weak<Breaker>>>>,
+}
+
+impl LateOutcomes {
+    pub(super) fn watch(&self, model: &ModelName, breaker: Weak<Breaker>) {
+        let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        breakers.insert(model.to_string(), breaker);
+    }
+}
+
+impl Collector for LateOutcomes {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut family = encoder.encode_descriptor(
+            "circuit_breaker_late_outcomes",
+            "Outcomes that came after the state of their admission had ended, and changed nothing.",
+            None,
+            MetricType::Counter,
+        )?;
+        for (model, breaker) in &*breakers {
+            let late = breaker
+                .upgrade()
+                .map_or(0, |breaker| breaker.snapshot().late_outcomes);
+            let label = ModelLabel {
+                model: model.clone(),
+            };
+            ConstCounter::new(late).encode(family.encode_family(&label)?)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+//! What the process takes of the machine, read when it is asked for.
+//!
+//! Names and meanings are those that Prometheus asks of every client library:
+//! <https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+/// Memory, descriptors and CPU time of this process. What the system does not tell is left out.
+#[derive(Debug)]
+pub(super) struct Process;
+
+impl Collector for Process {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Usage {
+            cpu_seconds,
+            resident_bytes,
+            virtual_bytes,
+            open_descriptors,
+            most_descriptors,
+        } = usage();
+        if let Some(seconds) = cpu_seconds {
+            let help = "CPU time of all threads, in the kernel and outside, in seconds.";
+            let metric = encoder.encode_descriptor(
+                "process_cpu_seconds",
+                help,
+                None,
+                MetricType::Counter,
+            )?;
+            ConstCounter::new(seconds).encode(metric)?;
+        }
+        for (name, help, value) in [
+            (
+                "process_resident_memory_bytes",
+                "Memory that is in use and not swapped out.",
+                resident_bytes,
+            ),
+            (
+                "process_virtual_memory_bytes",
+                "Memory that is reserved.",
+                virtual_bytes,
+            ),
+            (
+                "process_open_fds",
+                "File descriptors that are open.",
+                open_descriptors,
+            ),
+            (
+                "process_max_fds",
+                "File descriptors that may be open.",
+                most_descriptors,
+            ),
+        ] {
+            if let Some(value) = value {
+                let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+                ConstGauge::new(value).encode(metric)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Default)]
+struct Usage {
+    cpu_seconds: Option<f64>,
+    resident_bytes: Option<u64>,
+    virtual_bytes: Option<u64>,
+    open_descriptors: Option<u64>,
+    most_descriptors: Option<u64>,
+}
+
+#[cfg(target_os = "linux")]
+fn usage() -> Usage {
+    use std::fs;
+
+    use rustix::param::page_size;
+    use rustix::process::{Resource, getrlimit};
+    use rustix::time::{ClockId, clock_gettime};
+
+    let cpu = clock_gettime(ClockId::ProcessCPUTime);
+    // In pages; proc_pid_statm(5).
+    let pages = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let mut pages = pages.split_ascii_whitespace();
+    let mut next = || {
+        let pages: u64 = pages.next()?.parse().ok()?;
+        pages.checked_mul(u64::try_from(page_size()).ok()?)
+    };
+    let (virtual_bytes, resident_bytes) = (next(), next());
+    // The folder is listed through a descriptor of its own.
+    let listed = fs::read_dir("/proc/self/fd").map(|listing| listing.count().saturating_sub(1));
+    Usage {
+        cpu_seconds: Some(cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9),
+        resident_bytes,
+        virtual_bytes,
+        open_descriptors: listed.ok().and_then(|count| u64::try_from(count).ok()),
+        most_descriptors: getrlimit(Resource::Nofile).current,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn usage() -> Usage {
+    Usage::default()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_of_this_process() {
+        let before = usage();
+        let files: Vec<_> = (0..100)
+            .map(|_| std::fs::File::open("/proc/self/statm").unwrap())
+            .collect();
+        let memory = std::hint::black_box(vec![1_u8; 64 << 20]);
+        let after = usage();
+        // Other tests of this process may close and free meanwhile, but not as much as this.
+        assert!(after.open_descriptors.unwrap() >= before.open_descriptors.unwrap() + 50);
+        assert!(after.resident_bytes.unwrap() >= before.resident_bytes.unwrap() + (32 << 20));
+        assert!(after.virtual_bytes.unwrap() >= after.resident_bytes.unwrap());
+        assert!(after.most_descriptors.unwrap() >= after.open_descriptors.unwrap());
+        assert!(after.cpu_seconds.unwrap() > before.cpu_seconds.unwrap());
+        drop((files, memory));
+    }
+}
