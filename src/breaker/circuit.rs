@@ -100,6 +100,16 @@ impl Breaker {
         Ok(Permit::new(self, Admission { word, place, at }))
     }
 
+    /// Rejects while it is open for some time yet. Asked before a request is read, so that it is not read in vain; who passes
+    /// must [be admitted](Self::admit) all the same.
+    #[inline]
+    pub(crate) fn look(&self) -> Result<(), Rejected> {
+        match self.word().state() {
+            BreakerState::Open | BreakerState::ForcedOpen => self.look_closely(),
+            _ => Ok(()),
+        }
+    }
+
     /// Closes it and forgets what it has counted: the model behind it has been replaced. Outcomes of calls that are
     /// under way belong to the old one and change nothing. What an operator has decided stays.
     pub(crate) fn reset(&self) {
@@ -193,6 +203,21 @@ impl Breaker {
             (None, false) => self.settle_good(generation, verdict),
             (None, true) => self.settle_bad(generation, verdict),
         }
+    }
+
+    fn look_closely(&self) -> Result<(), Rejected> {
+        let guarded = self.lock();
+        let state = self.word().state();
+        let retry_after = match state {
+            BreakerState::Open => guarded.open_until.saturating_duration_since(now()),
+            BreakerState::ForcedOpen => self.config.open,
+            BreakerState::Closed | BreakerState::HalfOpen | BreakerState::Disabled => return Ok(()),
+        };
+        if state == BreakerState::Open && retry_after.is_zero() {
+            return Ok(());
+        }
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+        Err(Rejected { state, retry_after })
     }
 
     #[cold]
