@@ -26,6 +26,7 @@ pub use self::event::{BreakerEvent, BreakerEvents};
 pub use self::handle::BreakerHandle;
 #[cfg(test)]
 use self::permit::Permit;
+pub(crate) use self::rejected::Rejected;
 pub use self::snapshot::{BreakerCounts, BreakerSnapshot};
 pub use self::state::BreakerState;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::breaker::Breaker;
+use crate::breaker::{Breaker, Rejected};
 use crate::brief::brief;
 use crate::executor::{Executor, JobError, JobKind, Overloaded, execute};
 use crate::metrics::ModelMetrics;
@@ -117,6 +117,11 @@ impl Predictor {
         }
     }
 
+    /// Whether the breaker would let a run pass now, as far as that is known before it is asked for one.
+    pub(crate) fn is_let_through(&self) -> Result<(), Failure> {
+        self.breaker.look().map_err(rejected)
+    }
+
     /// Whether a run would be taken now. Asked before a body is read, so that it is not read in vain; what is asked then
     /// has no claim, since a client that sends slowly could otherwise hold a place without using it.
     pub(crate) fn has_room(&self) -> Result<(), Failure> {
@@ -141,11 +146,7 @@ impl Predictor {
         inputs: Vec<Tensor>,
         memory: impl Send + 'static,
     ) -> Result<Vec<Tensor>, Failure> {
-        let permit = self.breaker.admit().map_err(|rejected| Failure {
-            reason: Reason::CircuitOpen,
-            detail: rejected.to_string(),
-            retry_after: Some(rejected.retry_after),
-        })?;
+        let permit = self.breaker.admit().map_err(rejected)?;
         let stopwatch = Stopwatch::start();
         let work = {
             let loaded = Arc::clone(loaded);
@@ -221,6 +222,13 @@ impl Failure {
             detail: brief(detail),
             retry_after: None,
         }
+    }
+}
+
+fn rejected(rejected: Rejected) -> Failure {
+    Failure {
+        retry_after: Some(rejected.retry_after),
+        ..Failure::new(Reason::CircuitOpen, rejected)
     }
 }
 

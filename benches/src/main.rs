@@ -6,12 +6,12 @@ mod forms;
 mod nextest;
 mod parts;
 mod series;
-mod statistics;
 mod summary;
 mod tables;
 
 use build::Binaries;
 use clap::Parser;
+use clarity_benches::machine;
 use error::Error;
 use forms::Form;
 use series::Series;
@@ -85,7 +85,7 @@ fn measure(options: &Options) -> Result<(), Error> {
     if !sandbox {
         println!("left out: the sandbox on and off; this harness does not know --sandbox");
     }
-    tables::machine();
+    machine::describe();
     let forms = Form::all(sandbox, nextest.clone());
     let measured = series::measure(&built, &forms, nextest.as_deref(), options.rounds)?;
     for series in &measured {
@@ -98,7 +98,7 @@ fn measure(options: &Options) -> Result<(), Error> {
     if let (false, Some(binaries)) = (options.no_parts, built.into_iter().next()) {
         one_case(binaries, sandbox, options.rounds)?;
     }
-    tables::machine();
+    machine::describe();
     Ok(())
 }
 

@@ -7,7 +7,7 @@ mod process;
 pub(crate) use process::count as processes;
 
 use crate::error::Error;
-use crate::statistics::Spread;
+use clarity_benches::statistics::Spread;
 use std::fs::{self, File};
 use std::hint::black_box;
 use std::io::{self, Write as _};

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 /// The middle of some numbers, and how far they lie apart.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Spread {
-    pub(crate) min: f64,
-    pub(crate) median: f64,
-    pub(crate) max: f64,
+pub struct Spread {
+    pub min: f64,
+    pub median: f64,
+    pub max: f64,
 }
 
 impl Spread {
     /// Of some finite numbers in any order; `None` when there are none. The median of an even count is the mean of the two in the middle.
-    pub(crate) fn of(numbers: impl IntoIterator<Item = f64>) -> Option<Self> {
+    pub fn of(numbers: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut sorted: Vec<f64> = numbers.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
         let (min, max) = (*sorted.first()?, *sorted.last()?);
@@ -26,13 +26,30 @@ impl Spread {
         Some(Self { min, median, max })
     }
 
+    /// Of the median of some numbers: `min` and `max` are what it lies between in 95 of 100 such series, by the
+    /// [ranks of a sign test](https://online.stat.psu.edu/stat415/lesson/19/19.1) in the normal approximation. `None` when there are none.
+    pub fn of_median(numbers: &[f64]) -> Option<Self> {
+        let median = Self::of(numbers.iter().copied())?.median;
+        let mut sorted = numbers.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let count = sorted.len();
+        let reach = (1.96 * (count as f64).sqrt() / 2.0).ceil() as usize;
+        let low = (count / 2).saturating_sub(reach);
+        let high = (count.div_ceil(2) + reach).min(count) - 1;
+        Some(Self {
+            min: sorted[low],
+            median,
+            max: sorted[high],
+        })
+    }
+
     /// Of `a` divided by `b`, round by round: what slows both down in the same round cancels out. Rounds that only one of them has are left out.
-    pub(crate) fn of_ratios(a: &[Duration], b: &[Duration]) -> Option<Self> {
+    pub fn of_ratios(a: &[Duration], b: &[Duration]) -> Option<Self> {
         Self::of(a.iter().zip(b).map(|(a, b)| a.div_duration_f64(*b)))
     }
 
     /// Of `a` minus `b`, round by round, in seconds; negative where `b` took longer.
-    pub(crate) fn of_differences(a: &[Duration], b: &[Duration]) -> Option<Self> {
+    pub fn of_differences(a: &[Duration], b: &[Duration]) -> Option<Self> {
         Self::of(
             a.iter()
                 .zip(b)
@@ -41,12 +58,12 @@ impl Spread {
     }
 
     /// Of durations, in seconds.
-    pub(crate) fn of_seconds(durations: &[Duration]) -> Option<Self> {
+    pub fn of_seconds(durations: &[Duration]) -> Option<Self> {
         Self::of(durations.iter().map(Duration::as_secs_f64))
     }
 
     /// Each number multiplied by `factor`, which is not negative.
-    pub(crate) fn times(self, factor: f64) -> Self {
+    pub fn times(self, factor: f64) -> Self {
         Self {
             min: self.min * factor,
             median: self.median * factor,
@@ -55,7 +72,7 @@ impl Spread {
     }
 
     /// From the smallest to the largest, as a part of the median: how noisy the machine was.
-    pub(crate) fn noise(self) -> f64 {
+    pub fn noise(self) -> f64 {
         (self.max - self.min) / self.median
     }
 }
@@ -94,6 +111,16 @@ mod tests {
     #[test]
     fn nothing_has_no_median() {
         assert_eq!(Spread::of([]), None);
+    }
+
+    #[test]
+    fn a_median_of_many_is_known_better_than_they_lie_apart() {
+        let many: Vec<f64> = (1..=100).map(f64::from).collect();
+        let known = Spread::of_median(&many).unwrap();
+        assert_eq!((known.min, known.median, known.max), (41.0, 50.5, 60.0));
+        let few = Spread::of_median(&[3.0, 1.0]).unwrap();
+        assert_eq!((few.min, few.median, few.max), (1.0, 2.0, 3.0));
+        assert_eq!(Spread::of_median(&[]), None);
     }
 
     #[test]

@@ -3,21 +3,11 @@
 use crate::forms::Form;
 use crate::parts::{self, Part};
 use crate::series::Series;
-use crate::statistics::Spread;
-use std::fs;
-use std::thread::available_parallelism;
+use clarity_benches::statistics::Spread;
 use std::time::Duration;
 
 /// A spread beyond this part of the median is pointed out.
 const NOISY: f64 = 0.2;
-
-/// Says how busy the machine is with other things.
-pub(crate) fn machine() {
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = load.split(' ').next().filter(|load| !load.is_empty());
-    let cores = available_parallelism().map_or(0, usize::from);
-    println!("machine: {cores} cores, load {}", load.unwrap_or("unknown"));
-}
 
 /// The time of each form.
 pub(crate) fn times(series: &Series) {

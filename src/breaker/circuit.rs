@@ -33,6 +33,10 @@ use crate::backoff::Backoff;
 pub(crate) struct Breaker {
     config: BreakerConfig,
     counting: Counting,
+    /// What [`Counting`] says of it, at hand: the count at which a good call makes no difference.
+    quiet: Option<u32>,
+    /// The same: how long a call may take before it is slow, if anything is.
+    slow_after: Option<Duration>,
     word: AtomicU64,
     guarded: Mutex<Guarded>,
     late_outcomes: AtomicU64,
@@ -72,6 +76,8 @@ impl Breaker {
         };
         Self {
             config,
+            quiet: counting.quiet(),
+            slow_after: counting.slow_after(),
             counting,
             word: AtomicU64::new(Word::FIRST.bits()),
             guarded: Mutex::new(guarded),
@@ -86,9 +92,21 @@ impl Breaker {
     #[inline]
     pub(crate) fn admit(&self) -> Result<Permit<'_>, Rejected> {
         let word = self.word();
-        match word.state() {
-            BreakerState::Closed | BreakerState::Disabled => Ok(self.permit(word, None)),
-            _ => self.admit_probe(),
+        let (word, place) = match word.state() {
+            BreakerState::Closed | BreakerState::Disabled => (word, None),
+            _ => self.admit_probe()?,
+        };
+        let at = self.slow_after.map(|_| now());
+        Ok(Permit::new(self, Admission { word, place, at }))
+    }
+
+    /// Rejects while it is open for some time yet. Asked before a request is read, so that it is not read in vain; who passes
+    /// must [be admitted](Self::admit) all the same.
+    #[inline]
+    pub(crate) fn look(&self) -> Result<(), Rejected> {
+        match self.word().state() {
+            BreakerState::Open | BreakerState::ForcedOpen => self.look_closely(),
+            _ => Ok(()),
         }
     }
 
@@ -150,44 +168,60 @@ impl Breaker {
         }
     }
 
-    /// Takes the outcome of a call; each permit calls this once.
+    /// Whether nothing has happened since a call was admitted at `word`, and its success changes nothing.
     #[inline]
-    pub(super) fn settle(&self, admission: Admission, outcome: Outcome) {
+    pub(super) fn is_quiet_since(&self, word: Word) -> bool {
+        let unmoved = self.word() == word;
+        unmoved && self.quiet.is_some_and(|count| word.is_closed_at(count))
+    }
+
+    /// Takes the outcome of a call that was admitted at `word`, once, unless it was a success and
+    /// [quiet](Self::is_quiet_since).
+    #[inline(never)]
+    pub(super) fn settle(
+        &self,
+        word: Word,
+        place: Option<Place>,
+        at: Option<Instant>,
+        outcome: Outcome,
+    ) {
         let failed = match outcome {
             Outcome::Success => false,
             Outcome::Failure => true,
             Outcome::Cancelled => {
-                if let Some(place) = admission.place {
+                if let Some(place) = place {
                     self.lock().half_open.give_back(place);
                 }
                 return;
             }
         };
-        let slow = admission.at.is_some_and(|at| self.is_slow(at));
+        let slow = at.is_some_and(|at| self.is_slow(at));
         let verdict = Verdict { failed, slow };
-        match (admission.place, verdict.is_bad()) {
-            (Some(place), bad) => self.settle_probe(admission.generation, place, bad),
-            (None, false) => self.settle_good(admission.generation, verdict),
-            (None, true) => self.settle_bad(admission.generation, verdict),
+        let generation = word.generation();
+        match (place, verdict.is_bad()) {
+            (Some(place), bad) => self.settle_probe(generation, place, bad),
+            (None, false) => self.settle_good(generation, verdict),
+            (None, true) => self.settle_bad(generation, verdict),
         }
     }
 
-    #[inline]
-    fn permit(&self, word: Word, place: Option<Place>) -> Permit<'_> {
-        let at = self.counting.slow_after().map(|_| now());
-        let generation = word.generation();
-        Permit::new(
-            self,
-            Admission {
-                generation,
-                place,
-                at,
-            },
-        )
+    fn look_closely(&self) -> Result<(), Rejected> {
+        let guarded = self.lock();
+        let state = self.word().state();
+        let retry_after = match state {
+            BreakerState::Open => guarded.open_until.saturating_duration_since(now()),
+            BreakerState::ForcedOpen => self.config.open,
+            BreakerState::Closed | BreakerState::HalfOpen | BreakerState::Disabled => return Ok(()),
+        };
+        if state == BreakerState::Open && retry_after.is_zero() {
+            return Ok(());
+        }
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+        Err(Rejected { state, retry_after })
     }
 
     #[cold]
-    fn admit_probe(&self) -> Result<Permit<'_>, Rejected> {
+    fn admit_probe(&self) -> Result<(Word, Option<Place>), Rejected> {
         let mut guarded = self.lock();
         let now = now();
         if self.word().state() == BreakerState::Open && now >= guarded.open_until {
@@ -196,13 +230,13 @@ impl Breaker {
         let word = self.word();
         let state = word.state();
         let retry_after = match state {
-            BreakerState::Closed | BreakerState::Disabled => return Ok(self.permit(word, None)),
+            BreakerState::Closed | BreakerState::Disabled => return Ok((word, None)),
             BreakerState::Open => guarded.open_until - now,
             BreakerState::ForcedOpen => self.config.open,
             BreakerState::HalfOpen => {
                 let (permits, lease) = (self.config.half_open_permits, self.config.probe_lease);
                 match guarded.half_open.admit(permits, now, lease) {
-                    Some(place) => return Ok(self.permit(word, Some(place))),
+                    Some(place) => return Ok((word, Some(place))),
                     None => Duration::ZERO,
                 }
             }
@@ -213,7 +247,7 @@ impl Breaker {
 
     fn is_slow(&self, since: Instant) -> bool {
         let took = now().saturating_duration_since(since);
-        self.counting.slow_after().is_some_and(|after| took > after)
+        self.slow_after.is_some_and(|after| took > after)
     }
 
     #[inline]
@@ -352,6 +386,7 @@ impl Breaker {
 
     /// Acquires what was done before the generation began: a call that is admitted after a model was replaced sees the
     /// new one.
+    #[inline]
     fn word(&self) -> Word {
         Word::from_bits(self.word.load(Ordering::Acquire))
     }

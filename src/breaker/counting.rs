@@ -46,6 +46,16 @@ impl Counting {
         }
     }
 
+    /// The count at which a good call makes no difference; none if there is none, or if it takes a clock to tell whether a
+    /// call was good.
+    pub(super) fn quiet(&self) -> Option<u32> {
+        match self {
+            Self::Failures { .. } => Some(0),
+            Self::Calls { size, .. } => self.slow_after().is_none().then_some(*size),
+            Self::Time { .. } => None,
+        }
+    }
+
     /// How many calls a window of calls holds.
     pub(super) fn size(&self) -> u32 {
         match self {

@@ -3,6 +3,7 @@
 use super::circuit::Breaker;
 use super::half_open::Place;
 use super::primitives::Instant;
+use super::word::Word;
 
 /// The right to make one call, held for as long as the call takes.
 ///
@@ -20,7 +21,8 @@ pub(crate) struct Permit<'a> {
 /// How a call was admitted.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Admission {
-    pub(super) generation: u64,
+    /// How the breaker was.
+    pub(super) word: Word,
     /// Its place, if it is a probe.
     pub(super) place: Option<Place>,
     /// When, if that makes a difference.
@@ -48,10 +50,15 @@ impl<'a> Permit<'a> {
     /// The call succeeded.
     #[inline]
     pub(crate) fn success(self) {
-        self.settle(Outcome::Success);
+        match self.breaker.is_quiet_since(self.admission.word) {
+            // Settled, it has nothing to give back.
+            true => std::mem::forget(self),
+            false => self.settle(Outcome::Success),
+        }
     }
 
     /// The call failed, and it was the model's fault.
+    #[inline]
     pub(crate) fn failure(self) {
         self.settle(Outcome::Failure);
     }
@@ -63,21 +70,23 @@ impl<'a> Permit<'a> {
 
     #[inline]
     fn settle(self, outcome: Outcome) {
-        let (breaker, admission) = (self.breaker, self.admission);
-        // Settled, it has nothing to give back. That its destructor need not know makes a call three times as fast: the
-        // permit is then never in memory as a whole.
+        let (breaker, Admission { word, place, at }) = (self.breaker, self.admission);
         std::mem::forget(self);
-        breaker.settle(admission, outcome);
+        breaker.settle(word, place, at, outcome);
     }
 }
 
 /// Nobody told how the call ended.
 impl Drop for Permit<'_> {
+    // A permit whose address is never taken need not be in memory, and from there it would be read back no sooner than
+    // several calls take. Hence this is no function of its own, and what follows takes its parts one by one.
+    #[inline]
     fn drop(&mut self) {
         let outcome = match !self.panicking && std::thread::panicking() {
             true => Outcome::Failure,
             false => Outcome::Cancelled,
         };
-        self.breaker.settle(self.admission, outcome);
+        let Admission { word, place, at } = self.admission;
+        self.breaker.settle(word, place, at, outcome);
     }
 }

@@ -276,3 +276,24 @@ fn failures_at_once_are_all_counted() {
         assert_eq!(seen.lock().unwrap().len(), 1);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_look_rejects_while_it_is_open_and_takes_no_probe() {
+    let (breaker, _) = default_breaker();
+    assert!(breaker.look().is_ok());
+    fail(&breaker, 5);
+    tokio::time::advance(Duration::from_millis(59_999)).await;
+    assert_eq!(
+        breaker.look().unwrap_err().retry_after,
+        Duration::from_millis(1)
+    );
+    assert_eq!(breaker.snapshot().rejected, 1);
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert!(breaker.look().is_ok());
+    assert_eq!(state(&breaker), BreakerState::Open, "nobody was admitted");
+    breaker.admit().unwrap().success();
+    breaker.force_open();
+    assert!(breaker.look().is_err());
+    breaker.disable();
+    assert!(breaker.look().is_ok());
+}

@@ -44,6 +44,12 @@ impl Word {
         self.0 >> (STATE_BITS + COUNT_BITS)
     }
 
+    /// Whether it is closed and its count is `count`.
+    #[inline]
+    pub(super) const fn is_closed_at(self, count: u32) -> bool {
+        self.0 & ((COUNT_MASK << STATE_BITS) | STATE_MASK) == (count as u64) << STATE_BITS
+    }
+
     /// The same with another count, which the configuration keeps below 2^21.
     pub(super) const fn with_count(self, count: u32) -> Self {
         Self((self.0 & !(COUNT_MASK << STATE_BITS)) | ((count as u64 & COUNT_MASK) << STATE_BITS))

@@ -42,8 +42,8 @@ pub(super) async fn infer(
     }
 }
 
-/// What can be refused without reading the body is refused first; the breaker is asked last, when the request is known
-/// to be good.
+/// What can be refused without reading the body is refused first, an open breaker's requests among it; a breaker that may
+/// let this one pass is asked last, when the request is known to be good.
 async fn answer(
     app: &App,
     predictor: &Predictor,
@@ -53,6 +53,7 @@ async fn answer(
     predictor.serving(version)?;
     refuse_encodings(request.headers())?;
     let json_length = json_length(request.headers())?;
+    predictor.is_let_through()?;
     predictor.has_room()?;
     let body = read(app, request.into_body()).await?;
     // Asked again: while the body arrived another version may have taken over, and its breaker must not be told of this one's failures.

@@ -12,8 +12,13 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 pub(super) struct Gate {
     width: usize,
     tickets: Mutex<Tickets>,
-    left: Condvar,
+    /// Who waits does so at the number of the ticket modulo their count: so a thread that leaves wakes the next one, and
+    /// no others unless more wait than there are of these.
+    next: [Condvar; WAITING],
 }
+
+/// As many as a server lets run at a time, unless told otherwise.
+const WAITING: usize = crate::BlockingPool::DEFAULT_INFERENCES;
 
 #[derive(Debug, Default)]
 struct Tickets {
@@ -30,7 +35,7 @@ impl Gate {
         Self {
             width: width.get(),
             tickets: Mutex::default(),
-            left: Condvar::new(),
+            next: [const { Condvar::new() }; WAITING],
         }
     }
 
@@ -40,8 +45,7 @@ impl Gate {
         let mine = tickets.issued;
         tickets.issued += 1;
         while mine >= tickets.returned + self.width {
-            tickets = self
-                .left
+            tickets = self.next[mine % WAITING]
                 .wait(tickets)
                 .unwrap_or_else(PoisonError::into_inner);
         }
@@ -55,9 +59,12 @@ impl Gate {
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        self.0.lock().returned += 1;
-        // All are woken, since only one of them has the next ticket.
-        self.0.left.notify_all();
+        let mut tickets = self.0.lock();
+        tickets.returned += 1;
+        let next = tickets.returned + self.0.width - 1;
+        drop(tickets);
+        // All that wait there, since only one of them has the ticket.
+        self.0.next[next % WAITING].notify_all();
     }
 }
 

@@ -411,3 +411,20 @@ async fn what_is_shed_after_it_was_admitted_is_not_the_models_failure() {
     assert_eq!(breaker.state, BreakerState::Closed);
     assert_eq!(breaker.consecutive_failures, 0);
 }
+
+/// What would be refused when it had been read is not read: a server whose model has failed has better things to do.
+#[tokio::test]
+async fn an_open_breaker_rejects_a_request_before_it_is_read() {
+    let _clock = ManualClock::start();
+    let (models, faulty) = (Models::cole_kripke(), Faulty::new());
+    let (_server, client) = serve_faulty(&models, &faulty).await;
+    client
+        .post_text(INFER, "not JSON")
+        .await
+        .assert_problem(400, "invalid_request");
+    fail(&client, &faulty, 5).await;
+    client
+        .post_text(INFER, "not JSON")
+        .await
+        .assert_problem(503, "circuit_open");
+}

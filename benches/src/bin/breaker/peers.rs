@@ -1,0 +1,132 @@
+//! Other breakers, each set to what comes nearest to one of ours, and no breaker at all.
+
+use crate::calls::call;
+use crate::rounds::Guard;
+use failsafe::{backoff, failure_policy};
+use recloser::Recloser;
+use std::future::{Future, ready};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tower::{Layer, Service, service_fn};
+use tower_resilience_circuitbreaker::{
+    CircuitBreakerConfigBuilder, CircuitBreakerError, CircuitBreakerLayer, DefaultClassifier,
+    SlidingWindowType,
+};
+
+/// How many calls a window of calls holds.
+pub(crate) const WINDOW_CALLS: u32 = 100;
+
+/// How long a window of time is. Short, since tower-resilience remembers and counts each call in it at each call.
+pub(crate) const WINDOW: Duration = Duration::from_secs(1);
+
+/// How long they stay open.
+const OPEN: Duration = Duration::from_secs(60);
+
+/// The call without a breaker.
+pub(crate) struct Bare;
+
+impl Guard for Bare {
+    fn caller(&self) -> impl FnMut(bool) -> bool {
+        |fails| call(fails).is_ok() != fails
+    }
+}
+
+/// recloser: a window of calls.
+pub(crate) fn recloser() -> impl Guard {
+    struct Of(Recloser);
+    impl Guard for Of {
+        fn caller(&self) -> impl FnMut(bool) -> bool {
+            |fails| !matches!(self.0.call(|| call(fails)), Err(recloser::Error::Rejected))
+        }
+    }
+    let breaker = Recloser::custom()
+        .error_rate(0.5)
+        .closed_len(WINDOW_CALLS as usize)
+        .open_wait(OPEN);
+    Of(breaker.build())
+}
+
+/// failsafe: failures in a row.
+pub(crate) fn failsafe_consecutive() -> impl Guard {
+    let policy = failure_policy::consecutive_failures(5, backoff::constant(OPEN));
+    Failsafe(failsafe::Config::new().failure_policy(policy).build())
+}
+
+/// failsafe: a moving average over a window of time.
+pub(crate) fn failsafe_time_window() -> impl Guard {
+    let policy =
+        failure_policy::success_rate_over_time_window(0.5, 20, WINDOW, backoff::constant(OPEN));
+    Failsafe(failsafe::Config::new().failure_policy(policy).build())
+}
+
+struct Failsafe<T>(T);
+
+impl<T: failsafe::CircuitBreaker + Send + Sync> Guard for Failsafe<T> {
+    fn caller(&self) -> impl FnMut(bool) -> bool {
+        |fails| !matches!(self.0.call(|| call(fails)), Err(failsafe::Error::Rejected))
+    }
+}
+
+/// tower-resilience: failures in a row.
+pub(crate) fn tower_consecutive() -> impl Guard {
+    tower(CircuitBreakerLayer::builder().consecutive_failures(5))
+}
+
+/// tower-resilience: a window of calls.
+pub(crate) fn tower_count_window() -> impl Guard {
+    tower(CircuitBreakerLayer::builder().sliding_window_size(WINDOW_CALLS as usize))
+}
+
+/// tower-resilience: a window of time.
+pub(crate) fn tower_time_window() -> impl Guard {
+    let builder = CircuitBreakerLayer::builder()
+        .sliding_window_type(SlidingWindowType::TimeBased)
+        .sliding_window_duration(WINDOW);
+    tower(builder)
+}
+
+fn tower(builder: CircuitBreakerConfigBuilder<DefaultClassifier>) -> impl Guard {
+    let layer = builder
+        .wait_duration_in_open(OPEN)
+        .build()
+        .expect("the settings are within their bounds");
+    Tower(layer.layer(service_fn(|fails| ready(call(fails)))))
+}
+
+struct Tower<S>(S);
+
+impl<S> Guard for Tower<S>
+where
+    S: Service<bool, Response = u32, Error = CircuitBreakerError<u32>> + Clone + Send + Sync,
+{
+    fn caller(&self) -> impl FnMut(bool) -> bool {
+        let mut service = self.0.clone();
+        // Polled until it is ready, without a runtime between: that is the least it can cost.
+        let mut context = Context::from_waker(Waker::noop());
+        move |fails| {
+            let mut spins = 0_u32;
+            while service.poll_ready(&mut context).is_pending() {
+                spin(&mut spins);
+            }
+            let mut call = pin!(service.call(fails));
+            loop {
+                match call.as_mut().poll(&mut context) {
+                    Poll::Ready(outcome) => {
+                        return !matches!(outcome, Err(CircuitBreakerError::OpenCircuit));
+                    }
+                    Poll::Pending => spin(&mut spins),
+                }
+            }
+        }
+    }
+}
+
+/// Waits a little for another thread; now and then so that it may run here.
+fn spin(spins: &mut u32) {
+    *spins += 1;
+    match spins.is_multiple_of(64) {
+        true => std::thread::yield_now(),
+        false => std::hint::spin_loop(),
+    }
+}

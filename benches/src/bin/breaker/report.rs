@@ -1,0 +1,123 @@
+//! What was measured, as text, and what it must show.
+
+use crate::rounds::{Kind, Series};
+use clarity_benches::acceptance::{Bound, Line};
+use clarity_benches::statistics::Spread;
+
+/// A consecutive breaker costs at most so much over a bare call, in nanoseconds.
+const OVER_BARE: f64 = 5.0;
+
+/// The cost of a call of each series.
+pub(crate) fn times(all: &[Series]) {
+    println!("\nnanoseconds of processor time for each call: median (min to max)");
+    for series in all {
+        if let Some(spread) = Spread::of(series.nanoseconds.iter().copied()) {
+            println!(
+                "  {}, {} % failed  {:<28} {spread:.1}",
+                threads(series.threads),
+                series.failures.percent(),
+                series.name
+            );
+        }
+    }
+}
+
+/// The acceptance lines: ours in a row over a bare call, and each window of ours as a part of the fastest peer's of its kind.
+pub(crate) fn lines(all: &[Series]) -> Vec<Line> {
+    all.iter()
+        .filter(|series| series.ours)
+        .filter_map(|series| match series.kind {
+            Kind::Bare => None,
+            Kind::Consecutive => over_bare(all, series),
+            Kind::CountWindow | Kind::TimeWindow => of_the_fastest(all, series),
+        })
+        .collect()
+}
+
+fn over_bare(all: &[Series], ours: &Series) -> Option<Line> {
+    let bare = alike(all, ours).find(|series| series.kind == Kind::Bare)?;
+    Some(Line {
+        what: format!("{}: ns over a bare call", describe(ours)),
+        bound: Bound::AtMost(OVER_BARE),
+        found: round_by_round(ours, bare, |ours, bare| ours - bare)?,
+    })
+}
+
+fn of_the_fastest(all: &[Series], ours: &Series) -> Option<Line> {
+    let median = |series: &Series| Spread::of(series.nanoseconds.iter().copied()).map(|s| s.median);
+    let fastest = alike(all, ours)
+        .filter(|series| series.kind == ours.kind && !series.ours)
+        .filter_map(|series| Some((series, median(series)?)))
+        .min_by(|(_, a), (_, b)| a.total_cmp(b))?
+        .0;
+    Some(Line {
+        what: format!("{} / {}", describe(ours), fastest.name),
+        bound: Bound::AtMost(1.0),
+        found: round_by_round(ours, fastest, |ours, fastest| ours / fastest)?,
+    })
+}
+
+/// What was measured under the same load.
+fn alike<'a>(all: &'a [Series], one: &'a Series) -> impl Iterator<Item = &'a Series> {
+    all.iter()
+        .filter(|other| (other.threads, other.failures) == (one.threads, one.failures))
+}
+
+fn round_by_round(a: &Series, b: &Series, compare: impl Fn(f64, f64) -> f64) -> Option<Spread> {
+    let pairs = a.nanoseconds.iter().zip(&b.nanoseconds);
+    Spread::of(pairs.map(|(a, b)| compare(*a, *b)))
+}
+
+fn describe(series: &Series) -> String {
+    let (threads, percent) = (threads(series.threads), series.failures.percent());
+    format!("{}, {threads}, {percent} % failed", series.name)
+}
+
+fn threads(count: usize) -> &'static str {
+    match count {
+        1 => "one thread ",
+        _ => "two threads",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calls::Failures;
+
+    fn series(name: &'static str, kind: Kind, nanoseconds: &[f64]) -> Series {
+        Series {
+            name,
+            kind,
+            ours: name.starts_with("clarity"),
+            threads: 1,
+            failures: Failures::Never,
+            nanoseconds: nanoseconds.to_vec(),
+        }
+    }
+
+    #[test]
+    fn ours_in_a_row_is_compared_with_the_bare_call_of_the_same_round() {
+        let all = [
+            series("bare call", Kind::Bare, &[1.0, 10.0]),
+            series("clarity, in a row", Kind::Consecutive, &[5.0, 14.0]),
+        ];
+        let lines = lines(&all);
+        assert_eq!(lines[0].found.max, 4.0);
+        assert!(lines[0].holds());
+    }
+
+    #[test]
+    fn a_window_of_ours_is_compared_with_the_fastest_of_its_kind() {
+        let all = [
+            series("clarity, calls", Kind::CountWindow, &[5.0]),
+            series("slow, calls", Kind::CountWindow, &[10.0]),
+            series("fast, calls", Kind::CountWindow, &[4.0]),
+            series("other, time", Kind::TimeWindow, &[1.0]),
+        ];
+        let lines = lines(&all);
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0].found.median, 1.25);
+        assert!(!lines[0].holds());
+    }
+}

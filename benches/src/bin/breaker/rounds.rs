@@ -1,0 +1,198 @@
+//! All breakers in turn, round by round.
+
+use crate::calls::{Failures, Row};
+use crate::{ours, peers};
+use rustix::time::{ClockId, clock_gettime};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How many calls are made between two looks at the clock.
+const BATCH: u32 = 500;
+
+/// What calls are made through: a breaker, or none.
+pub(crate) trait Guard: Send + Sync {
+    /// What one thread calls, telling whether the call shall fail; gives whether it was made.
+    fn caller(&self) -> impl FnMut(bool) -> bool;
+}
+
+/// What a breaker counts, so that like is compared with like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Bare,
+    Consecutive,
+    CountWindow,
+    TimeWindow,
+}
+
+/// One thing measured, under one load.
+#[derive(Debug)]
+pub(crate) struct Series {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) ours: bool,
+    pub(crate) threads: usize,
+    pub(crate) failures: Failures,
+    /// Nanoseconds for each call, one for each round.
+    pub(crate) nanoseconds: Vec<f64>,
+}
+
+/// A thing to measure: gives the cost of a call in nanoseconds.
+struct Form {
+    name: &'static str,
+    kind: Kind,
+    ours: bool,
+    run: Box<dyn Fn(usize, Failures, Duration) -> f64>,
+}
+
+impl Form {
+    fn new<G: Guard>(name: &'static str, kind: Kind, guard: impl Fn() -> G + 'static) -> Self {
+        Self {
+            name,
+            kind,
+            ours: name.starts_with("clarity"),
+            // A new one for each run: none begins where another ended.
+            run: Box::new(move |threads, failures, time| run(&guard(), threads, failures, time)),
+        }
+    }
+
+    fn all() -> Vec<Self> {
+        vec![
+            Self::new("bare call", Kind::Bare, || peers::Bare),
+            Self::new("clarity, in a row", Kind::Consecutive, ours::consecutive),
+            Self::new(
+                "failsafe, in a row",
+                Kind::Consecutive,
+                peers::failsafe_consecutive,
+            ),
+            Self::new(
+                "tower-resilience, in a row",
+                Kind::Consecutive,
+                peers::tower_consecutive,
+            ),
+            Self::new("clarity, calls", Kind::CountWindow, ours::count_window),
+            Self::new("recloser, calls", Kind::CountWindow, peers::recloser),
+            Self::new(
+                "tower-resilience, calls",
+                Kind::CountWindow,
+                peers::tower_count_window,
+            ),
+            Self::new("clarity, time", Kind::TimeWindow, ours::time_window),
+            Self::new(
+                "failsafe, time",
+                Kind::TimeWindow,
+                peers::failsafe_time_window,
+            ),
+            Self::new(
+                "tower-resilience, time",
+                Kind::TimeWindow,
+                peers::tower_time_window,
+            ),
+        ]
+    }
+}
+
+/// Runs everything once in each round, for so long. The round before the first does not count: it warms up.
+pub(crate) fn measure(rounds: u16, milliseconds: u64) -> Vec<Series> {
+    let time = Duration::from_millis(milliseconds);
+    let forms = Form::all();
+    let mut all = Vec::new();
+    for threads in [1, 2] {
+        for failures in Failures::ALL {
+            all.extend(forms.iter().map(|form| Series {
+                name: form.name,
+                kind: form.kind,
+                ours: form.ours,
+                threads,
+                failures,
+                nanoseconds: Vec::new(),
+            }));
+        }
+    }
+    for round in 0..=rounds {
+        for (series, form) in all.iter_mut().zip(forms.iter().cycle()) {
+            let nanoseconds = (form.run)(series.threads, series.failures, time);
+            if round > 0 {
+                series.nanoseconds.push(nanoseconds);
+            }
+        }
+    }
+    all
+}
+
+/// Calls for so long on so many threads at once; gives the processor time of a call in nanoseconds, the mean of the threads.
+///
+/// # Panics
+///
+/// When a call was rejected: then it was not the closed breaker that was measured.
+fn run(guard: &impl Guard, threads: usize, failures: Failures, time: Duration) -> f64 {
+    let missing = AtomicUsize::new(threads);
+    let sum: f64 = thread::scope(|scope| {
+        let start = || scope.spawn(|| calls(guard, failures, time, &missing));
+        let threads: Vec<_> = (0..threads).map(|_| start()).collect();
+        let joined = threads.into_iter().map(|thread| thread.join());
+        joined.map(|cost| cost.expect("no call is rejected")).sum()
+    });
+    sum / threads as f64
+}
+
+fn calls(guard: &impl Guard, failures: Failures, time: Duration, missing: &AtomicUsize) -> f64 {
+    let mut call = guard.caller();
+    let mut row = Row::new(failures);
+    // A window that is not full yet costs another price.
+    (0..BATCH).for_each(|_| assert!(call(black_box(false)), "a good call was rejected"));
+    // Threads that spin until all are there begin at the same moment, each on a processor of its own; woken ones do not.
+    missing.fetch_sub(1, Ordering::AcqRel);
+    while missing.load(Ordering::Acquire) > 0 {
+        std::hint::spin_loop();
+    }
+    let (began, used) = (Instant::now(), processor_time());
+    let mut count = 0_u64;
+    let mut made = 0_u64;
+    loop {
+        for _ in 0..BATCH {
+            made += u64::from(call(row.next_fails()));
+        }
+        count += u64::from(BATCH);
+        if began.elapsed() >= time {
+            break;
+        }
+    }
+    let used = processor_time() - used;
+    assert_eq!(made, count, "calls were rejected");
+    used.as_nanos() as f64 / count as f64
+}
+
+/// What the thread has had of the processor so far.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_breaker_stays_closed_under_every_load_that_is_measured() {
+        for form in Form::all() {
+            for failures in Failures::ALL {
+                let nanoseconds = (form.run)(2, failures, Duration::from_millis(1));
+                assert!(nanoseconds > 0.0, "{}", form.name);
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "no call is rejected")]
+    fn a_breaker_that_rejects_is_not_measured() {
+        struct Rejects;
+        impl Guard for Rejects {
+            fn caller(&self) -> impl FnMut(bool) -> bool {
+                |_| false
+            }
+        }
+        run(&Rejects, 1, Failures::Never, Duration::from_millis(1));
+    }
+}

@@ -1,0 +1,74 @@
+//! Processes that answer while they are measured.
+
+use std::error::Error;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A process that answers, and is ended when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Answering {
+    child: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl Answering {
+    /// Starts `command`, which must tell its address in the first line.
+    pub(crate) fn start(command: &mut Command) -> Result<Self, Box<dyn Error>> {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.as_mut() {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        match crate::address(&line) {
+            Some(address) => Ok(Self { child, address }),
+            None => {
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(format!("{command:?} told no address but {line:?}").into())
+            }
+        }
+    }
+
+    /// Which process it is.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        // It keeps nothing that could be lost.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The server, in the release profile, as its users build it.
+pub(crate) fn build() -> Result<PathBuf, Box<dyn Error>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let target = root.join("target");
+    let built = Command::new(cargo)
+        .current_dir(&root)
+        .args([
+            "build",
+            "--release",
+            "--package",
+            "clarity",
+            "--bin",
+            "clarity",
+        ])
+        .arg("--target-dir")
+        .arg(&target)
+        .status()?;
+    match built.success() {
+        true => Ok(target.join("release/clarity")),
+        false => Err(format!("the server could not be built: {built}").into()),
+    }
+}

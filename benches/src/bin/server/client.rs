@@ -1,0 +1,231 @@
+//! Clients that ask as fast as they are answered.
+
+use crate::child::Answering;
+use clarity_benches::processor;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// An answer is waited for no longer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Longer answers are no answers of ours.
+const MOST: usize = 64 << 20;
+
+/// A connection that is kept.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+/// An answer. Its head and body are in the connection's buffer until the next request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    head: usize,
+    length: usize,
+}
+
+impl Connection {
+    pub(crate) fn open(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self {
+            stream,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Sends the bytes of a whole request, and reads the whole answer.
+    pub(crate) fn ask(&mut self, request: &[u8]) -> io::Result<Answer> {
+        self.stream.write_all(request)?;
+        self.buffer.clear();
+        let mut chunk = [0; 16 << 10];
+        loop {
+            let count = self.stream.read(&mut chunk)?;
+            self.buffer.extend_from_slice(&chunk[..count]);
+            match parse(&self.buffer)? {
+                Some(answer) if self.buffer.len() >= answer.head + answer.length => {
+                    return Ok(answer);
+                }
+                _ if count == 0 || self.buffer.len() > MOST => {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The head and the body of the last answer.
+    pub(crate) fn parts(&self, answer: &Answer) -> (&[u8], &[u8]) {
+        let (head, rest) = self.buffer.split_at(answer.head);
+        (head, &rest[..answer.length])
+    }
+}
+
+/// Reads the head of an answer; none if it is not all there.
+fn parse(bytes: &[u8]) -> io::Result<Option<Answer>> {
+    let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
+        return Ok(None);
+    };
+    let invalid = |what| io::Error::new(io::ErrorKind::InvalidData, what);
+    let head = std::str::from_utf8(&bytes[..end]).map_err(|_| invalid("a head that is no text"))?;
+    let status = head.get(9..12).and_then(|status| status.parse().ok());
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        let is_length = name.eq_ignore_ascii_case("content-length");
+        is_length.then(|| value.trim().parse().ok()).flatten()
+    });
+    match (status, length) {
+        (Some(status), Some(length)) => Ok(Some(Answer {
+            status,
+            head: end + 4,
+            length,
+        })),
+        _ => Err(invalid("an answer without status or length")),
+    }
+}
+
+/// A request that posts JSON.
+pub(crate) fn post(path: &str, json: &str) -> Vec<u8> {
+    let length = json.len();
+    format!("POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{json}").into_bytes()
+}
+
+/// A request that gets.
+pub(crate) fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n").into_bytes()
+}
+
+/// What some clients saw.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    /// Answers in a second.
+    pub(crate) rate: f64,
+    /// The time in which 99 of 100 answers came, in seconds.
+    pub(crate) p99: f64,
+    /// The processor time of the asked process for each answer, in seconds: it tells more than the rate when the machine is busy with other things.
+    pub(crate) used: f64,
+}
+
+/// So many clients ask the same for so long. Every answer must have that status.
+pub(crate) fn load(
+    asked: &Answering,
+    request: &[u8],
+    status: u16,
+    clients: usize,
+    time: Duration,
+) -> io::Result<Seen> {
+    let together = Barrier::new(clients);
+    let mut connections = Vec::new();
+    for _ in 0..clients {
+        connections.push(Connection::open(asked.address)?);
+    }
+    let used = processor::used(asked.id())?;
+    let began = Instant::now();
+    let times: io::Result<Vec<Vec<Duration>>> = thread::scope(|scope| {
+        let ask = |mut connection: Connection| {
+            let together = &together;
+            scope.spawn(move || {
+                together.wait();
+                ask_for(&mut connection, request, status, time)
+            })
+        };
+        let threads: Vec<_> = connections.into_iter().map(ask).collect();
+        let joined = threads.into_iter().map(|thread| thread.join());
+        joined
+            .map(|times| times.expect("a client does not panic"))
+            .collect()
+    });
+    let took = began.elapsed();
+    let times: Vec<Duration> = times?.into_iter().flatten().collect();
+    let used = processor::used(asked.id())?.saturating_sub(used);
+    Ok(Seen {
+        rate: times.len() as f64 / took.as_secs_f64(),
+        used: used.as_secs_f64() / times.len() as f64,
+        p99: p99(times).as_secs_f64(),
+    })
+}
+
+/// Asks for so long, at least once; gives the time of each answer.
+pub(crate) fn ask_for(
+    connection: &mut Connection,
+    request: &[u8],
+    status: u16,
+    time: Duration,
+) -> io::Result<Vec<Duration>> {
+    let began = Instant::now();
+    let mut times = Vec::new();
+    loop {
+        let asked = Instant::now();
+        let answer = connection.ask(request)?;
+        times.push(asked.elapsed());
+        if answer.status != status {
+            let (_, body) = connection.parts(&answer);
+            let body = String::from_utf8_lossy(body);
+            let found = answer.status;
+            return Err(io::Error::other(format!(
+                "expected {status}, found {found}: {body}"
+            )));
+        }
+        if began.elapsed() >= time {
+            return Ok(times);
+        }
+    }
+}
+
+/// The time in which 99 of 100 came; zero of none.
+pub(crate) fn p99(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    let place = (times.len() * 99).div_ceil(100).saturating_sub(1);
+    times.get(place).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn an_answer_is_read_whole_however_it_is_cut() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut byte = [0];
+            for end in ["1", "2"] {
+                stream.read_exact(&mut byte).unwrap();
+                for part in [
+                    "HTTP/1.1 20",
+                    "0 OK\r\nContent-Length: 3\r\n\r",
+                    "\nab",
+                    end,
+                ] {
+                    stream.write_all(part.as_bytes()).unwrap();
+                }
+            }
+        });
+        let mut connection = Connection::open(address).unwrap();
+        for end in [b"ab1", b"ab2"] {
+            let answer = connection.ask(b"?").unwrap();
+            assert_eq!(
+                (answer.status, connection.parts(&answer).1),
+                (200, &end[..])
+            );
+        }
+        server.join().unwrap();
+        assert!(connection.ask(b"?").is_err(), "the server has gone");
+    }
+
+    #[test]
+    fn the_ninety_ninth_of_a_hundred_is_the_p99() {
+        let times = |count| (1..=count).rev().map(Duration::from_secs).collect();
+        assert_eq!(p99(times(100)), Duration::from_secs(99));
+        assert_eq!(p99(times(1)), Duration::from_secs(1));
+        assert_eq!(p99(times(0)), Duration::ZERO);
+    }
+}

@@ -1,0 +1,101 @@
+//! What clients of one model see while another one, of 100 MB, loads.
+
+use crate::child::Answering;
+use crate::client::{Connection, ask_for, get, p99};
+use crate::scene::{day, model, publish, serve, wait};
+use clarity_benches::{memory, onnx};
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The size of the model that loads, in bytes.
+const SIZE: u64 = 100_000_000;
+
+/// How long the other model is asked while nothing loads.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// A load takes no longer.
+const LOADED: Duration = Duration::from_secs(120);
+
+/// One load.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Loading {
+    /// The p99 of the other model while nothing loads, in seconds.
+    pub(crate) idle: f64,
+    /// The same from the moment the model is there to the moment it answers.
+    pub(crate) busy: f64,
+    /// How long that is, in seconds.
+    pub(crate) took: f64,
+    /// What the load added to the most memory that the server had, as a part of the file.
+    pub(crate) memory: f64,
+}
+
+/// Loads the model so often, each time into a new server.
+pub(crate) fn measure(program: &Path, loads: u16) -> Result<Vec<Loading>, Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let large = folder.path().join("model.onnx");
+    onnx::write(&large, SIZE)?;
+    let size = fs::metadata(&large)?.len();
+    let (models, aside) = (folder.path().join("models"), folder.path().join("aside"));
+    publish(program, &models, "cole_kripke", &model())?;
+    publish(program, &aside, "large", &large)?;
+    let mut measured = Vec::new();
+    for _ in 0..loads {
+        let server = serve(program, &models)?;
+        wait(&server, "cole_kripke")?;
+        measured.push(one(
+            &server,
+            &aside.join("large"),
+            &models.join("large"),
+            size,
+        )?);
+        fs::rename(models.join("large"), aside.join("large"))?;
+    }
+    Ok(measured)
+}
+
+fn one(server: &Answering, from: &Path, to: &Path, size: u64) -> Result<Loading, Box<dyn Error>> {
+    let request = day("/v2/models/cole_kripke/infer");
+    let mut connection = Connection::open(server.address)?;
+    let idle = p99(ask_for(&mut connection, &request, 200, IDLE)?);
+    let before = memory::peak(server.id())?;
+    let loaded = AtomicBool::new(false);
+    let began = Instant::now();
+    fs::rename(from, to)?;
+    let (busy, took) = thread::scope(|scope| {
+        let clients = scope.spawn(|| {
+            let mut times = Vec::new();
+            while !loaded.load(Ordering::Acquire) && began.elapsed() < LOADED {
+                let more = ask_for(&mut connection, &request, 200, Duration::from_millis(5));
+                times.extend(more.map_err(|error| error.to_string())?);
+            }
+            Ok::<_, String>(times)
+        });
+        let ready = until_ready(server, began);
+        loaded.store(true, Ordering::Release);
+        let times = clients.join().expect("a client does not panic")?;
+        Ok::<_, Box<dyn Error>>((p99(times), ready?))
+    })?;
+    let added = memory::peak(server.id())? - before;
+    Ok(Loading {
+        idle: idle.as_secs_f64(),
+        busy: busy.as_secs_f64(),
+        took: took.as_secs_f64(),
+        memory: added as f64 / size as f64,
+    })
+}
+
+fn until_ready(server: &Answering, began: Instant) -> Result<Duration, Box<dyn Error>> {
+    let mut connection = Connection::open(server.address)?;
+    let request = get("/v2/models/large/ready");
+    while connection.ask(&request)?.status != 200 {
+        if began.elapsed() > LOADED {
+            return Err(format!("the model was not loaded within {LOADED:?}").into());
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(began.elapsed())
+}

@@ -1,0 +1,117 @@
+//! A verified load, one without verification, and hashing alone.
+
+use clarity::{Digest, ModelName, Source, Store, Version};
+use clarity_benches::acceptance::{Bound, Line};
+use clarity_benches::statistics::Spread;
+use clarity_benches::{onnx, processor};
+use rten::ModelOptions;
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs;
+use std::hint::black_box;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Verification adds at most so many times what hashing in memory costs.
+const OF_HASHING: f64 = 1.1;
+
+/// A version in a store.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) models: PathBuf,
+    pub(crate) store: Store,
+    pub(crate) name: ModelName,
+}
+
+impl Published {
+    pub(crate) fn new(
+        folder: &Path,
+        files: &BTreeMap<clarity::FilePath, Source>,
+    ) -> Result<Self, Box<dyn Error>> {
+        let models = folder.join("models");
+        let (store, name) = (Store::new(&models), "model".parse()?);
+        let entry = "model.onnx".parse()?;
+        store.publish(&name, &entry, files)?;
+        Ok(Self {
+            models,
+            store,
+            name,
+        })
+    }
+
+    fn file(&self) -> PathBuf {
+        self.models.join("model/1/model.onnx")
+    }
+}
+
+/// Publishes a model of about so many bytes.
+pub(crate) fn publish(folder: &Path, size: u64) -> Result<Published, Box<dyn Error>> {
+    let file = folder.join("model.onnx");
+    onnx::write(&file, size)?;
+    let files = BTreeMap::from([("model.onnx".parse()?, Source::File(file.clone()))]);
+    let published = Published::new(folder, &files)?;
+    fs::remove_file(file)?;
+    Ok(published)
+}
+
+/// The three in turn.
+pub(crate) fn measure(
+    model: &Published,
+    size: u64,
+    rounds: u16,
+) -> Result<Option<Line>, Box<dyn Error>> {
+    let (mut verified, mut plain, mut hashing) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..=rounds {
+        let times = [verified_load(model)?, plain_load(model)?, hash(model)?];
+        if round > 0 {
+            verified.push(times[0]);
+            plain.push(times[1]);
+            hashing.push(times[2]);
+        }
+    }
+    println!("\n{size} MiB: milliseconds of processor time, median (min to max)");
+    for (what, times) in [
+        ("verified load", &verified),
+        ("load without verification", &plain),
+        ("hashing in memory", &hashing),
+    ] {
+        if let Some(spread) = Spread::of_seconds(times) {
+            println!("  {what:<32} {:.2}", spread.times(1e3));
+        }
+    }
+    let added = verified.iter().zip(&plain).zip(&hashing);
+    let ratios = added.map(|((verified, plain), hashing)| {
+        (verified.as_secs_f64() - plain.as_secs_f64()) / hashing.as_secs_f64()
+    });
+    Ok(Spread::of(ratios).map(|found| Line {
+        what: format!("{size:>4} MiB: what verification adds / hashing in memory"),
+        bound: Bound::AtMost(OF_HASHING),
+        found,
+    }))
+}
+
+fn verified_load(model: &Published) -> Result<Duration, Box<dyn Error>> {
+    let began = processor::used_here();
+    let version = model.store.open(&model.name, Version::FIRST)?;
+    let (manifest, mut files) = version.into_parts();
+    let bytes = files.remove(manifest.entry()).unwrap_or_default();
+    let loaded = ModelOptions::with_all_ops().load(bytes)?;
+    let took = processor::used_here() - began;
+    drop(black_box(loaded));
+    Ok(took)
+}
+
+fn plain_load(model: &Published) -> Result<Duration, Box<dyn Error>> {
+    let began = processor::used_here();
+    let loaded = ModelOptions::with_all_ops().load(fs::read(model.file())?)?;
+    let took = processor::used_here() - began;
+    drop(black_box(loaded));
+    Ok(took)
+}
+
+fn hash(model: &Published) -> Result<Duration, Box<dyn Error>> {
+    let bytes = fs::read(model.file())?;
+    let began = processor::used_here();
+    black_box(Digest::of(&bytes));
+    Ok(processor::used_here() - began)
+}

@@ -1,0 +1,102 @@
+//! The shards of a version, verified beside each other and one after the other.
+
+use crate::loads::Published;
+use clarity::{Source, Version};
+use clarity_benches::acceptance::{Bound, Line};
+use clarity_benches::statistics::Spread;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs;
+use std::hint::black_box;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How many files a version has.
+const SHARDS: u64 = 8;
+
+/// Beside each other they are verified so many times faster, on two processors.
+const FASTER: f64 = 1.7;
+
+/// Publishes a version of so many bytes in equal shards.
+pub(crate) fn publish(folder: &Path, size: u64) -> Result<Published, Box<dyn Error>> {
+    let mut files = BTreeMap::new();
+    for shard in 0..SHARDS {
+        let name = match shard {
+            0 => "model.onnx".to_owned(),
+            _ => format!("shard-{shard}"),
+        };
+        let file = folder.join(&name);
+        fs::write(&file, vec![shard as u8; (size / SHARDS) as usize])?;
+        files.insert(name.parse()?, Source::File(file));
+    }
+    Published::new(folder, &files)
+}
+
+/// Both in turn.
+pub(crate) fn measure(
+    model: &Published,
+    size: u64,
+    rounds: u16,
+) -> Result<Option<Line>, Box<dyn Error>> {
+    let all = sched_getaffinity(None)?;
+    let two = first(&all, 2);
+    if two.count() < 2 {
+        println!("left out: shards beside each other, which take two processors");
+        return Ok(None);
+    }
+    let (mut alone, mut beside) = (Vec::new(), Vec::new());
+    for round in 0..=rounds {
+        let times = [verify_on(model, &first(&all, 1)), verify_on(model, &two)];
+        sched_setaffinity(None, &all)?;
+        let [one, both] = times;
+        let (one, both) = (one?, both?);
+        if round > 0 {
+            alone.push(one);
+            beside.push(both);
+        }
+    }
+    println!("\n{size} MiB in {SHARDS} shards: milliseconds, median (min to max)");
+    for (what, times) in [("one after the other", &alone), ("two at a time", &beside)] {
+        if let Some(spread) = Spread::of_seconds(times) {
+            println!("  {what:<32} {:.2}", spread.times(1e3));
+        }
+    }
+    Ok(Spread::of_ratios(&alone, &beside).map(|found| Line {
+        what: format!("{size:>4} MiB in {SHARDS} shards: one after the other / two at a time"),
+        bound: Bound::AtLeast(FASTER),
+        found,
+    }))
+}
+
+/// The store verifies with as many threads as there are processors for it.
+fn verify_on(model: &Published, processors: &CpuSet) -> Result<Duration, Box<dyn Error>> {
+    sched_setaffinity(None, processors)?;
+    let began = Instant::now();
+    let version = model.store.open(&model.name, Version::FIRST)?;
+    let took = began.elapsed();
+    drop(black_box(version));
+    Ok(took)
+}
+
+/// The first so many processors of a set.
+fn first(all: &CpuSet, count: usize) -> CpuSet {
+    let mut some = CpuSet::new();
+    let numbers = (0..CpuSet::MAX_CPU).filter(|&number| all.is_set(number));
+    numbers.take(count).for_each(|number| some.set(number));
+    some
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_processors_of_a_set_are_taken() {
+        let mut all = CpuSet::new();
+        [3, 5, 8].into_iter().for_each(|number| all.set(number));
+        let two = first(&all, 2);
+        assert!(two.is_set(3) && two.is_set(5) && !two.is_set(8));
+        assert_eq!(first(&all, 9).count(), 3);
+    }
+}

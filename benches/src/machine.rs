@@ -1,0 +1,12 @@
+//! How busy the machine is with other things.
+
+use std::fs;
+use std::thread::available_parallelism;
+
+/// Prints one line: how many cores, and the load of the last minute.
+pub fn describe() {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().filter(|load| !load.is_empty());
+    let cores = available_parallelism().map_or(0, usize::from);
+    println!("machine: {cores} cores, load {}", load.unwrap_or("unknown"));
+}
