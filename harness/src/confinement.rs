@@ -8,6 +8,8 @@
 //! tries less ([`Confinement::looser`]): half-made walls cannot be taken down again. What stands in the end is the [`Sandbox`] of the reports.
 
 #[cfg(target_os = "linux")]
+mod calls;
+#[cfg(target_os = "linux")]
 mod capabilities;
 #[cfg(target_os = "linux")]
 mod linux;

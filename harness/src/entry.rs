@@ -8,10 +8,13 @@ use std::io;
 use std::process::ExitCode;
 
 #[cfg(unix)]
-use crate::dispositions::expect_children;
+use crate::dispositions::{expect_children, expect_requests};
 
 #[cfg(not(unix))]
 fn expect_children() {}
+
+#[cfg(not(unix))]
+fn expect_requests() {}
 
 /// Not public API: what [`main!`](crate::main) expands to.
 #[must_use]
@@ -29,6 +32,7 @@ pub fn main(origin: Origin) -> ExitCode {
 }
 
 fn fulfil(assignment: Assignment) -> io::Result<ExitCode> {
+    expect_requests();
     match assignment.role {
         Role::Supervisor(post) => supervisor::serve(&post),
         Role::Test(case) => {

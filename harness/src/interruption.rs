@@ -6,6 +6,7 @@
 /// The signal that asked for the end of the run, if one did.
 #[cfg(unix)]
 mod unix {
+    use crate::dispositions::is_ignored;
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::flag;
     use signal_hook::low_level::pipe;
@@ -28,6 +29,10 @@ mod unix {
             let signal = Arc::new(AtomicUsize::new(0));
             let second = Arc::new(AtomicBool::new(false));
             for number in [SIGHUP, SIGINT, SIGTERM] {
+                // As under `nohup`, or in the background of a shell.
+                if is_ignored(number) {
+                    continue;
+                }
                 // In this order: only what came before makes a request the second.
                 flag::register_conditional_default(number, Arc::clone(&second))?;
                 flag::register(number, Arc::clone(&second))?;

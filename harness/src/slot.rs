@@ -33,8 +33,10 @@ pub(crate) struct Slots {
 
 #[derive(Debug)]
 struct State {
-    /// What supervisors of the sandbox try to put up: less, once that was refused.
+    /// What supervisors of the sandbox try to put up: less, as long as that is refused to the first of them.
     confinement: Confinement,
+    /// Whether it stands around one, and so was told to the user.
+    is_told: bool,
     started: usize,
     free: Vec<Slot>,
     /// Where the supervisors that are at work take orders.
@@ -49,6 +51,7 @@ impl Slots {
             run,
             state: Mutex::new(State {
                 confinement: Confinement::tightest(),
+                is_told: false,
                 started: 0,
                 free: Vec::new(),
                 working: Vec::new(),
@@ -118,9 +121,17 @@ impl Slots {
                 run: self.run.clone(),
             };
             let refusal = match Slot::start(post, sandboxed)? {
-                Ok(slot) => return Ok(slot),
+                Ok(slot) => {
+                    self.state().is_told |= sandboxed;
+                    return Ok(slot);
+                }
                 Err(refusal) => refusal,
             };
+            if self.state().is_told {
+                return Err(io::Error::other(format!(
+                    "the sandbox of the tests before it was refused: {refusal}"
+                )));
+            }
             confinement = confinement.looser(refusal.clone()).ok_or_else(|| {
                 io::Error::other(format!("no supervisor can be started: {refusal}"))
             })?;

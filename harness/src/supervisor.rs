@@ -62,8 +62,9 @@ pub(crate) fn serve(post: &Post) -> io::Result<ExitCode> {
         Enclosed::Outside(code) => u8::try_from(code).unwrap_or(u8::MAX),
         Enclosed::Inside(inside) => {
             let mut supervisor = platform::Supervisor::new(post, inside.private)?;
-            answer(&Answer::Ready(inside.sandbox))?;
-            let parted = match obey(&mut supervisor) {
+            let obeyed =
+                answer(&Answer::Ready(inside.sandbox)).and_then(|()| obey(&mut supervisor));
+            let parted = match obeyed {
                 // Another supervisor of a runner that is gone may have removed what this one was working with.
                 Err(_) if supervisor.is_abandoned() => false,
                 result => result?,

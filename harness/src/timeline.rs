@@ -158,6 +158,8 @@ struct Inner {
 #[derive(Debug)]
 struct Log {
     file: File,
+    /// How long the file is, in bytes.
+    length: u64,
     events: Vec<Event>,
     omitted: usize,
 }
@@ -178,6 +180,7 @@ impl Timeline {
                 began: Instant::now(),
                 time,
                 log: Mutex::new(Log {
+                    length: file.metadata().map_or(0, |found| found.len()),
                     file,
                     events: Vec::new(),
                     omitted: 0,
@@ -229,8 +232,13 @@ impl Timeline {
         let mut line =
             serde_json::to_vec(&event).expect("an event has string keys and no failing types");
         line.push(b'\n');
-        // A full disk must not take the test down with it: the runner sees the missing end and says so.
-        let _ = log.file.write_all(&line);
+        // A full disk must not take the test down with it: the runner sees the missing end and says so. But half a line would spoil what comes after.
+        match log.file.write_all(&line) {
+            Ok(()) => log.length += line.len() as u64,
+            Err(_) => {
+                let _ = log.file.set_len(log.length);
+            }
+        }
         log.events.push(event);
     }
 

@@ -34,13 +34,14 @@ impl Watched {
         &self.path
     }
 
-    /// Whether nothing was put into it or taken out, and its rights and owner are what they were.
+    /// Whether nobody has put anything into it or taken out, even if that is undone, and nobody has changed its rights, owner or attributes.
     pub(crate) fn is_untouched(&mut self) -> bool {
         let (Some(first), Some(now)) = (self.first, Stamp::of(&self.path)) else {
             return false;
         };
-        let untouched = (first.is_past && first.changed == now.changed)
-            || (first.rights == now.rights && self.has_its_entries());
+        // Of a time that proves nothing yet the rest is asked, too.
+        let untouched = first.changed == now.changed
+            && (first.is_past || (first.rights == now.rights && self.has_its_entries()));
         if untouched {
             self.first = Some(now);
         }
@@ -176,13 +177,13 @@ mod tests {
     }
 
     #[test]
-    fn what_came_and_went_leaves_it_as_it_was() {
+    fn what_came_and_went_is_seen_later() {
         let (dir, mut watched) = folder();
         settle(&mut watched);
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
         fs::remove_file(&file).unwrap();
-        assert!(watched.is_untouched());
+        assert!(!watched.is_untouched());
     }
 
     #[test]

@@ -52,7 +52,8 @@ impl Workspace {
         let (root, dir) = (case.root().to_owned(), case.dir());
         self.folders = Some(match self.folders.take() {
             Some(spare) if fs::rename(spare.root.path(), &root).is_ok() => Folders {
-                root: spare.root.moved_to(root),
+                // Moving it has changed it.
+                root: Watched::new(root, 1),
                 dir: spare.dir.moved_to(dir),
             },
             _ => {

@@ -62,7 +62,10 @@ impl Suite {
         use std::os::unix::fs::{PermissionsExt as _, chown};
         let home = self.home.path();
         let copy = home.join("suite");
-        fs::copy(&self.binary, &copy).expect("the binary can be copied");
+        // A copy cannot be executed while another thread forks, whose child then has it open to write to it; a link can.
+        if fs::hard_link(&self.binary, &copy).is_err() {
+            fs::copy(&self.binary, &copy).expect("the binary can be copied");
+        }
         for path in [home.to_owned(), self.tmp()] {
             chown(&path, Some(user), Some(user)).expect("root gives folders away");
         }

@@ -2,7 +2,7 @@
 
 pub(crate) use super::rules::TestRules;
 use super::rules::Version;
-use super::{Confinement, Namespaces, capabilities, mounts, readable, rules, system};
+use super::{Confinement, Namespaces, calls, capabilities, mounts, readable, rules, system};
 use crate::case::SlotDir;
 use crate::fork::fork;
 use crate::sandbox::{Enforcement, Sandbox};
@@ -17,6 +17,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::LazyLock;
 
 pub(crate) const CONTAINMENT: Result<&str, &str> = Ok("subreaper");
 
@@ -121,12 +122,17 @@ fn enter_inner(
         mounts::seal(writable, &needed, &sockets, own_processes)?;
         system::bring_up_loopback().map_err(told("bring up loopback"))?;
     }
-    let landlock = rules::enter_slot(writable);
+    let landlock = rules::enter_slot(writable, namespaces != Namespaces::None);
     capabilities::drop_all().map_err(told("drop capabilities"))?;
+    let refused = calls::refuse();
     if !own_processes {
         set_child_subreaper(Some(getpid()))?;
     }
     let mut sandbox = sandbox(namespaces, refusals, landlock);
+    if let Err(error) = refused {
+        let reason = format!("limits and keys of others are open to it: seccomp: {error}");
+        sandbox.processes = Enforcement::not(reason);
+    }
     if !own_users && can_make_user_namespace()? {
         let reason = "dropped, but a test can make a user namespace, in which it has all of them";
         sandbox.capabilities = Enforcement::not(reason);
@@ -149,6 +155,9 @@ fn sandbox(
     landlock: Result<Version, String>,
 ) -> Sandbox {
     let refused = refusals.join("; and ");
+    let coverage =
+        profile_folder().map(|folder| format!(", but for coverage in {}", folder.display()));
+    let coverage: String = coverage.collect();
     let read_only = namespaces != Namespaces::None;
     let own_processes = matches!(namespaces, Namespaces::All | Namespaces::WithoutUsers);
     let of_namespace = |there: bool, by: &str| {
@@ -160,9 +169,10 @@ fn sandbox(
     };
     let files = match &landlock {
         Ok(version) if version.protects_files() => {
-            Enforcement::enforced(format!("Landlock {}", version.number()))
+            let home = readable::why_home().map_or_else(String::new, |why| format!(", but {why}"));
+            Enforcement::enforced(format!("Landlock {}{coverage}{home}", version.number()))
         }
-        _ if read_only => Enforcement::enforced("read-only mounts"),
+        _ if read_only => Enforcement::enforced(format!("read-only mounts{coverage}")),
         Ok(version) => Enforcement::not(format!(
             "Landlock {} of this kernel does not refuse to truncate files; {refused}",
             version.number()
@@ -200,9 +210,11 @@ pub(crate) fn prepare_test(slot: &SlotDir) -> io::Result<TestRules> {
     TestRules::prepare(&slot.work(), &also)
 }
 
-/// What tests may write to though it is not theirs: the folder where instrumented code leaves its coverage.
+/// What tests may write to though it is not theirs: the folder where instrumented code leaves its coverage. None for code that is not.
 pub(crate) fn profile_folder() -> impl Iterator<Item = PathBuf> {
-    let profile = env::var_os("LLVM_PROFILE_FILE").map(PathBuf::from);
+    let profile = env::var_os("LLVM_PROFILE_FILE")
+        .filter(|_| is_instrumented())
+        .map(PathBuf::from);
     let folder = profile.and_then(|file| {
         let folder = file.parent()?;
         let folder = if folder.as_os_str().is_empty() {
@@ -212,7 +224,22 @@ pub(crate) fn profile_folder() -> impl Iterator<Item = PathBuf> {
         };
         fs::canonicalize(folder).ok()
     });
-    folder.into_iter()
+    // Nobody means all that there is.
+    folder
+        .filter(|folder| folder.parent().is_some())
+        .into_iter()
+}
+
+/// Whether this program counts what of it runs: then it has a section for its counters, whose name stands in it.
+fn is_instrumented() -> bool {
+    static INSTRUMENTED: LazyLock<bool> = LazyLock::new(|| {
+        // Not in one piece, since it would then stand in every program.
+        let section = ["__llvm", "_prf", "_cnts"].concat();
+        let program = fs::read("/proc/self/exe").unwrap_or_default();
+        let mut parts = program.windows(section.len());
+        parts.any(|part| part == section.as_bytes())
+    });
+    *INSTRUMENTED
 }
 
 fn wait_for(child: Pid) -> io::Result<i32> {

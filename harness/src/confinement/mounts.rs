@@ -5,8 +5,10 @@
 
 use super::system::set_read_only;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +17,9 @@ const SERVICES: [&str; 2] = ["/run", "/var/run"];
 
 /// Shared memory by name. Inside it is empty and the slot's own.
 pub(super) const SHARED_MEMORY: &str = "/dev/shm";
+
+/// The terminals that programs make. Inside there are none at first, and they are the slot's own.
+pub(super) const TERMINALS: &str = "/dev/pts";
 
 /// The folder for shared memory that a slot has for itself: none where there is none, or where the slot's own folder is in it.
 pub(super) fn shared_memory(writable: &[PathBuf]) -> Option<PathBuf> {
@@ -61,11 +66,33 @@ pub(super) fn seal(
     if let Some(folder) = &shared_memory {
         cover(folder, "mode=1777")?;
     }
+    hide_terminals()?;
     if own_processes {
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         mount("proc", "/proc", "proc", flags, None).map_err(told("mount a new /proc"))?;
     }
     freeze(writable, shared_memory.as_deref())
+}
+
+/// Puts an empty folder of terminals over everybody's, one that can make new ones where the kernel allows it.
+fn hide_terminals() -> io::Result<()> {
+    let folder = Path::new(TERMINALS);
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
+    match mount(
+        "devpts",
+        folder,
+        "devpts",
+        flags,
+        c"newinstance,ptmxmode=0666",
+    ) {
+        // The device that makes them is that of the old folder, unless it leads into the new one.
+        Ok(()) if Path::new("/dev/ptmx").is_symlink() => Ok(()),
+        Ok(()) => mount_bind("/dev/pts/ptmx", "/dev/ptmx").map_err(told("cover /dev/ptmx")),
+        Err(_) => cover(folder, "mode=755"),
+    }
 }
 
 fn freeze(writable: &[PathBuf], shared_memory: Option<&Path>) -> io::Result<()> {
@@ -99,11 +126,12 @@ fn told<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> io::Error {
 
 /// The sockets that somebody listens on in this network namespace, and that have a path here.
 pub(super) fn sockets() -> Vec<PathBuf> {
-    let table = fs::read_to_string("/proc/self/net/unix").unwrap_or_default();
-    let paths = table.lines().filter_map(|line| {
+    // Bytes, not text: anybody may have bound to any name.
+    let table = fs::read("/proc/self/net/unix").unwrap_or_default();
+    let paths = table.split(|byte| *byte == b'\n').filter_map(|line| {
         // Num RefCount Protocol Flags Type St Inode Path
-        let (_before, path) = line.split_once(" /")?;
-        Some(PathBuf::from(format!("/{path}")))
+        let place = line.windows(2).position(|pair| pair == b" /")?;
+        Some(PathBuf::from(OsStr::from_bytes(&line[place + 1..])))
     });
     let mut sockets: Vec<PathBuf> = paths
         .filter(|path| fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()))

@@ -20,6 +20,17 @@ pub(super) fn roots() -> Vec<PathBuf> {
     }
 }
 
+/// Why tests may read the user's whole home, if they may.
+pub(super) fn why_home() -> Option<&'static str> {
+    let Some(home) = env::home_dir().and_then(|home| fs::canonicalize(home).ok()) else {
+        return Some("the home is not known, so nothing is kept from being read");
+    };
+    let exposed = home.parent().is_none() || needed().any(|path| home.starts_with(path));
+    exposed.then_some(
+        "the home is readable, since it is or is in the repository, the target folder or PATH",
+    )
+}
+
 /// The paths without those that are below another of them: each test pays for each rule.
 fn outermost(paths: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
     // Many of the system's folders are links into /usr.

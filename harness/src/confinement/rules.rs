@@ -3,7 +3,7 @@
 //! Two layers, of which both must agree: the supervisor's, and that of its tests, which may write to less. A test enters its own, but its supervisor
 //! has prepared it.
 
-use super::mounts::SHARED_MEMORY;
+use super::mounts::{SHARED_MEMORY, TERMINALS};
 use super::readable;
 use landlock::{
     ABI, Access as _, AccessFs, LandlockStatus, PathBeneath, PathFd, RestrictionStatus, Ruleset,
@@ -22,7 +22,7 @@ const TRUNCATION: i32 = 3;
 /// The first version that keeps signals inside.
 const SIGNALS: i32 = 6;
 
-/// Devices that swallow, make noise, or are the terminal.
+/// Devices that swallow, make noise, or make terminals.
 const DEVICES: [&str; 7] = [
     "/dev/null",
     "/dev/zero",
@@ -51,12 +51,13 @@ impl Version {
     }
 }
 
-/// Restricts this process and all that it starts: reads what a test needs, writes in the folders `writable`; gives the version in force.
+/// Restricts this process and all that it starts: reads what a test needs, writes in the folders `writable`, and to shared memory and terminals if those
+/// are the slot's own; gives the version in force.
 ///
 /// # Errors
 ///
 /// With the reason why Landlock is not there.
-pub(super) fn enter_slot(writable: &[PathBuf]) -> Result<Version, String> {
+pub(super) fn enter_slot(writable: &[PathBuf], own_devices: bool) -> Result<Version, String> {
     let enter = || -> Result<RestrictionStatus, RulesetError> {
         Ruleset::default()
             .handle_access(AccessFs::from_all(NEWEST))?
@@ -66,7 +67,10 @@ pub(super) fn enter_slot(writable: &[PathBuf]) -> Result<Version, String> {
                 AccessFs::from_read(NEWEST),
             ))?
             .add_rules(path_beneath_rules(writable, AccessFs::from_all(NEWEST)))?
-            .add_rules(path_beneath_rules(devices(), AccessFs::from_all(NEWEST)))?
+            .add_rules(path_beneath_rules(
+                devices(own_devices),
+                AccessFs::from_all(NEWEST),
+            ))?
             .restrict_self()
     };
     let status = enter().map_err(|error| format!("Landlock: {error}"))?;
@@ -118,7 +122,9 @@ fn told(error: &dyn std::fmt::Display) -> io::Error {
     io::Error::other(format!("Landlock: {error}"))
 }
 
-fn devices() -> impl Iterator<Item = &'static Path> {
-    let folders = [SHARED_MEMORY, "/dev/pts"];
+/// The devices; with shared memory and terminals, where those are the slot's own.
+fn devices(own: bool) -> impl Iterator<Item = &'static Path> {
+    let folders = [SHARED_MEMORY, TERMINALS];
+    let folders = folders.into_iter().filter(move |_| own);
     DEVICES.into_iter().chain(folders).map(Path::new)
 }

@@ -11,6 +11,7 @@ use crate::fork::fork;
 use crate::registration::TestCase;
 use crate::test_process::{self, Inherited};
 use crate::timeline::Timeline;
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{
     Pid, Signal, getpid, getppid, set_parent_process_death_signal, setpgid, setsid,
 };
@@ -46,6 +47,16 @@ impl Zygote {
                 rules: rules.transpose()?,
             },
         })
+    }
+}
+
+impl Zygote {
+    /// Makes what its forks share as it was: a fork can change how a file is written to for all of them.
+    pub(super) fn restore(&self) -> io::Result<()> {
+        for file in [&self.output, &self.inherited.timeline] {
+            fcntl_setfl(file, OFlags::APPEND)?;
+        }
+        Ok(())
     }
 }
 

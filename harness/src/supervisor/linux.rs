@@ -107,7 +107,9 @@ impl Supervisor {
         });
         if cut.is_some() {
             hung = threads::look(test);
-            let _ = kill_process_group(test, Signal::TERM); // fails when it has just ended
+            if kill_process_group(test, Signal::TERM).is_err() {
+                let _ = kill_process(test, Signal::TERM); // it has left its group; or it has just ended
+            }
             woken = Woken::Interrupted;
             while woken == Woken::Interrupted {
                 woken = self.wait_for(&pidfd, grace)?;
@@ -116,6 +118,9 @@ impl Supervisor {
         // Our child's number is its own until we have reaped it; killing one that has ended does nothing.
         kill_process(test, Signal::KILL)?;
         let (exit, usage) = fork::reap(test)?;
+        if let Some(zygote) = &self.zygote {
+            zygote.restore()?;
+        }
         let duration = began.elapsed();
         let runner_gone = woken == Woken::RunnerGone;
         let (mut left_behind, mut retires) = (Vec::new(), false);
@@ -189,6 +194,7 @@ impl Supervisor {
                 left.push(path.display().to_string());
             }
             folder.restore_rights()?;
+            *folder = Watched::new(folder.path().to_owned(), 0);
         }
         Ok(left)
     }

@@ -26,6 +26,8 @@ struct Victim {
     _socket: UnixListener,
     name: String,
     _abstract: UnixListener,
+    terminal: PathBuf,
+    _terminal: nix::pty::OpenptyResult,
 }
 
 impl Victim {
@@ -61,10 +63,15 @@ impl Victim {
         }
         let name = format!("clarity-chaos-victim-{}", path.display());
         let address = SocketAddr::from_abstract_name(&name).unwrap();
+        let terminal = nix::pty::openpty(None, None).unwrap();
+        let name_of_terminal = nix::unistd::ttyname(&terminal.slave).unwrap();
+        std::os::unix::fs::chown(&name_of_terminal, Some(owner), None).unwrap();
         Self {
             tcp: TcpListener::bind("127.0.0.1:0").unwrap(),
             _socket: socket,
             _abstract: UnixListener::bind_addr(&address).unwrap(),
+            terminal: name_of_terminal,
+            _terminal: terminal,
             name,
             folder,
         }
@@ -127,6 +134,9 @@ impl Victim {
                 fs::read_link("/proc/self/ns/ipc").unwrap(),
             )
             .env("HOME", self.folder.path().join("home"))
+            .env("MISBEHAVING_TERMINAL", &self.terminal)
+            // Coverage is none of a program that does not count it.
+            .env("LLVM_PROFILE_FILE", self.folder.path().join("%p.profraw"))
             .env("RUSTUP_HOME", "/nonexistent")
             .env("CARGO_HOME", "/nonexistent")
             .stdout(Stdio::piped());
@@ -264,6 +274,8 @@ fn without_the_sandbox_the_attempts_succeed() {
         "processes::runner_is_out_of_reach",
         "processes::others_are_not_seen",
         "processes::system_v_ipc",
+        "processes::keys",
+        "processes::terminals",
     ] {
         let (suite, victim) = (suite(), Victim::new(rustix::process::getuid().as_raw()));
         let name = format!("escapes::{test}");

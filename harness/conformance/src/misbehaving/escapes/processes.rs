@@ -2,7 +2,10 @@
 
 use super::{only_inside, refused};
 use clarity_chaos::{Context, Result, chaos};
-use rustix::process::{Pid, Signal, getppid, kill_process, test_kill_process};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, getppid, getrlimit, kill_process, prlimit, setpriority_process,
+    test_kill_process,
+};
 use std::env;
 use std::fs::{self, File};
 use std::process::Command;
@@ -68,6 +71,62 @@ fn system_v_ipc(cx: Context) -> Result {
         return Err("escaped: the namespace of IPC is the runner's".into());
     }
     cx.note("ipc: another namespace");
+    Ok(())
+}
+
+/// The supervisor's limits and priority, which are all that its tests after this one have.
+#[chaos(non_destructive, harmful)]
+fn the_supervisors_limits(cx: Context) -> Result {
+    only_inside(&cx)?;
+    let supervisor = getppid().ok_or("there is a supervisor")?;
+    let few = Rlimit {
+        current: Some(64),
+        maximum: Some(64),
+    };
+    let limited = prlimit(Some(supervisor), Resource::Nofile, few);
+    refused(&cx, "limits of the supervisor", limited)?;
+    let slowed = setpriority_process(Some(supervisor), 19);
+    refused(&cx, "priority of the supervisor", slowed)?;
+    // Its own are its own.
+    let own = getrlimit(Resource::Nofile);
+    prlimit(None, Resource::Nofile, own)?;
+    setpriority_process(None, 1)?;
+    Ok(())
+}
+
+/// The user's keys, which are the user's in every namespace.
+#[chaos(non_destructive)]
+fn keys(cx: Context) -> Result {
+    use nix::libc::{SYS_add_key, SYS_keyctl, syscall};
+    const SESSION_KEYRING: i32 = -3;
+    const DESCRIBE: i32 = 6;
+    let told = |result| match result {
+        -1 => Err(std::io::Error::last_os_error()),
+        key => Ok(key),
+    };
+    // SAFETY: the strings are C strings that outlive the call, which only reads them.
+    let added = unsafe {
+        let (kind, name) = (c"user".as_ptr(), c"harm".as_ptr());
+        syscall(SYS_add_key, kind, name, c"x".as_ptr(), 1, SESSION_KEYRING)
+    };
+    refused(&cx, "add a key", told(added))?;
+    // SAFETY: without a buffer nothing is written.
+    let seen = unsafe { syscall(SYS_keyctl, DESCRIBE, SESSION_KEYRING, 0, 0) };
+    refused(&cx, "see the keys", told(seen))
+}
+
+/// A terminal of somebody else.
+#[chaos(non_destructive)]
+fn terminals(cx: Context) -> Result {
+    let Ok(terminal) = env::var("MISBEHAVING_TERMINAL") else {
+        cx.skip("there is none")?;
+        return Ok(());
+    };
+    let open = File::options().write(true).open(terminal);
+    refused(&cx, "another terminal", open)?;
+    // And one of its own.
+    let own = nix::pty::openpty(None, None)?;
+    nix::unistd::write(&own.slave, b"for the other side")?;
     Ok(())
 }
 
