@@ -102,22 +102,28 @@ mod origin;
 mod outcome;
 mod output;
 mod panics;
+mod progress;
 mod record;
 mod registration;
+mod regressions;
 mod removal;
 mod report;
 mod resources;
+mod results;
 mod role;
 mod run_dir;
 mod runner;
 mod sandbox;
 mod seed;
+mod seeds;
 mod selection;
+mod shard;
 mod slot;
 #[cfg(target_os = "linux")]
 mod sockets;
 mod supervisor;
 mod surroundings;
+mod sweep;
 mod test_process;
 mod test_time;
 mod timeline;
@@ -155,6 +161,7 @@ macro_rules! main {
         fn main() -> ::std::process::ExitCode {
             $crate::__private::main($crate::__private::Origin {
                 package: ::core::env!("CARGO_PKG_NAME"),
+                package_dir: ::core::env!("CARGO_MANIFEST_DIR"),
                 target: ::core::env!("CARGO_CRATE_NAME"),
                 binary: ::core::option_env!("CARGO_BIN_NAME"),
                 target_tmpdir: ::core::option_env!("CARGO_TARGET_TMPDIR"),

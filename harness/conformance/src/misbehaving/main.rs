@@ -16,6 +16,7 @@ mod neighbours;
 mod panics;
 mod processes;
 mod surroundings;
+mod sweeps;
 mod tags;
 
 clarity_chaos::main!();

@@ -19,6 +19,7 @@ mod seeds;
 mod selection;
 #[cfg(target_os = "linux")]
 mod surroundings;
+mod sweeps;
 mod verdicts;
 
 use std::thread;
