@@ -166,6 +166,15 @@ pub(crate) struct Options {
     )]
     pub(crate) merge: Vec<PathBuf>,
 
+    /// Whether an oracle that was never reached, or of `sometimes!` never held, fails the run [default: strict in whole sweeps, else off]
+    #[arg(
+        long = "oracles",
+        value_enum,
+        env = "CHAOS_ORACLES",
+        help_heading = "Sweeps"
+    )]
+    pub(crate) oracles: Option<OracleMode>,
+
     /// The file of seeds that sweeps found to fail; other runs without --seed try them first [default: chaos_regressions/TARGET.txt in the package's folder]
     #[arg(
         long = "regressions",
@@ -261,6 +270,15 @@ pub(crate) enum NoTests {
     Fail,
 }
 
+/// Whether unmet oracles fail a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OracleMode {
+    /// Only those of `always!` that are violated, which fail their case.
+    Off,
+    /// Those of the tests that have run, and if all have, those of the code under test.
+    Strict,
+}
+
 /// Whose folders are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum KeepDirs {
@@ -297,7 +315,7 @@ impl FromStr for SeedChoice {
 const SELECTING: [&str; 3] = ["tags", "skip_tags", "markers"];
 
 /// Our options, by their names in [`Options`].
-const OURS: [&str; 20] = [
+const OURS: [&str; 21] = [
     "tags",
     "skip_tags",
     "markers",
@@ -309,6 +327,7 @@ const OURS: [&str; 20] = [
     "results",
     "merge",
     "regressions",
+    "oracles",
     "timeout",
     "grace",
     "isolation",
@@ -395,6 +414,16 @@ impl Options {
             _ => {}
         }
         Ok(options)
+    }
+
+    /// Whether unmet oracles fail the run.
+    pub(crate) fn enforces_oracles(&self) -> bool {
+        let default = if self.seeds.is_some() || !self.merge.is_empty() {
+            OracleMode::Strict
+        } else {
+            OracleMode::Off
+        };
+        self.oracles.unwrap_or(default) == OracleMode::Strict
     }
 
     /// All filters: a test is wanted when it matches any; with none, all are.

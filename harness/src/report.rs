@@ -10,4 +10,4 @@ pub(crate) use failure::tell as failure;
 pub(crate) use header::header;
 pub(crate) use junit::write as junit;
 pub(crate) use list::list;
-pub(crate) use sweep::tell as sweep;
+pub(crate) use sweep::{oracles, tell as sweep};

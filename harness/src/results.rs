@@ -3,7 +3,10 @@
 //! The format has a version, [`Results::SCHEMA`]. Fields are only ever added within a version; readers ignore those they do not know.
 
 use crate::history::write_atomically;
+use crate::oracle::OracleId;
+use crate::oracle_counts::{Exercised, OracleCounts};
 use crate::record::Record;
+use crate::registration::TestCase;
 use crate::seed::Seed;
 use crate::seeds::SeedRange;
 use crate::shard::Shard;
@@ -33,6 +36,9 @@ pub(crate) struct Results {
     pub(crate) shard: Option<Shard>,
     /// Why not all of the cases have run, if so.
     pub(crate) stopped: Option<String>,
+    /// How often oracles were reached and held.
+    #[serde(default)]
+    pub(crate) oracles: OracleCounts,
     /// What came of each selected test.
     pub(crate) tests: BTreeMap<String, Tally>,
 }
@@ -69,6 +75,7 @@ impl Results {
             seeds,
             shard,
             stopped: None,
+            oracles: OracleCounts::default(),
             tests: tests
                 .map(|test| (test.to_owned(), Tally::default()))
                 .collect(),
@@ -77,6 +84,7 @@ impl Results {
 
     /// Adds a case.
     pub(crate) fn add(&mut self, record: Record) {
+        self.oracles.add(&record);
         let tally = self.tests.entry(record.name.clone()).or_default();
         tally.cases += 1;
         match &record.verdict {
@@ -99,6 +107,24 @@ impl Results {
     /// The records that reports are made from: those of failures, and one for each test that had none.
     pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
         self.tests.values().flat_map(|tally| &tally.records)
+    }
+
+    /// The oracles of this catalogue that are due, since all of the cases have run, and are unmet; `all` are the tests of the binary.
+    pub(crate) fn unmet(&self, catalogue: &[OracleId], all: &[&'static TestCase]) -> Vec<String> {
+        if self.shard.is_some() || self.stopped.is_some() {
+            return Vec::new();
+        }
+        let has_run = |test: &&TestCase| {
+            let tally = self.tests.get(test.name());
+            tally.is_some_and(|tally| tally.cases > tally.skipped)
+        };
+        let (ran, not_ran): (Vec<_>, Vec<_>) = all.iter().copied().partition(has_run);
+        let paths = |tests: Vec<&'static TestCase>| tests.iter().map(|test| test.path()).collect();
+        let tests = Exercised {
+            ran: paths(ran),
+            not_ran: paths(not_ran),
+        };
+        self.oracles.unmet(catalogue, &tests)
     }
 
     /// One record for each test that has run: of failures, the one with the lowest seed.
@@ -184,6 +210,7 @@ impl Results {
 
     fn take_in(&mut self, other: Self) {
         self.stopped = self.stopped.take().or(other.stopped);
+        self.oracles.take_in(other.oracles);
         for (test, theirs) in other.tests {
             let tally = self.tests.entry(test).or_default();
             tally.cases += theirs.cases;

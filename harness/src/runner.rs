@@ -6,6 +6,7 @@ use crate::cli::{NoTests, Options, SeedChoice};
 use crate::history::History;
 use crate::interruption::Interruption;
 use crate::isolation::Isolation;
+use crate::oracle;
 use crate::origin::Origin;
 use crate::record::Record;
 use crate::registration::{self, TestCase};
@@ -126,11 +127,19 @@ fn merge(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
     let regressions = Regressions::of(origin, options.regressions.as_deref());
     remember(&regressions.map_err(io::Error::other)?, &results);
     let records: Vec<Record> = results.representatives().cloned().collect();
-    let failed = results.failed() > 0;
+    let unmet = unmet(&results, options);
+    let failed = results.failed() > 0 || !unmet.is_empty();
     let took = Duration::from_micros(records.iter().map(|record| record.duration_us).sum());
-    print!("{}", report::sweep(&results, failed, took));
+    print!("{}", report::sweep(&results, &unmet, took));
     if let Some(path) = &options.junit {
-        report::junit(path, &results.suite, results.seeds.first(), &records, took)?;
+        report::junit(
+            path,
+            &results.suite,
+            results.seeds.first(),
+            &records,
+            &unmet,
+            took,
+        )?;
     }
     if let Some(path) = &options.results {
         results.write(path)?;
@@ -140,6 +149,15 @@ fn merge(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// The oracles that were to be reached or to hold in these results and did not, where that counts.
+fn unmet(results: &Results, options: &Options) -> Vec<String> {
+    if options.enforces_oracles() {
+        results.unmet(&oracle::catalogue(), &registration::all())
+    } else {
+        Vec::new()
+    }
 }
 
 /// Keeps the seeds that failed for later runs. Where that cannot be done the run has told them all the same.
@@ -326,10 +344,21 @@ impl Run {
         let conclusion = catch_unwind(AssertUnwindSafe(|| libtest_mimic::run(&arguments, trials)));
         let run = Arc::into_inner(run).expect("every trial has run or was dropped");
         match conclusion {
-            Ok(conclusion) => run.conclude(conclusion.has_failed()),
+            Ok(conclusion) => {
+                let unmet = run.unmet();
+                if !unmet.is_empty() {
+                    let told = report::oracles(&unmet);
+                    if run.attempts.options.is_json() {
+                        eprintln!("{told}");
+                    } else {
+                        println!("{told}");
+                    }
+                }
+                run.conclude(conclusion.has_failed(), &unmet)
+            }
             Err(_told_already) => {
                 run.note_trouble("the run was not completed".to_owned());
-                run.conclude(false)
+                run.conclude(false, &[])
             }
         }
     }
@@ -368,11 +397,12 @@ impl Run {
         results
             .representatives()
             .for_each(|record| self.keep(record));
-        let failed = results.failed() > 0;
-        print!("{}", report::sweep(&results, failed, self.began.elapsed()));
+        let unmet = unmet(&results, options);
+        let told = report::sweep(&results, &unmet, self.began.elapsed());
+        print!("{told}");
         remember(&self.regressions, &results);
         locked(&self.records).extend(results.representatives().cloned());
-        self.conclude(failed)
+        self.conclude(results.failed() > 0, &unmet)
     }
 
     /// Writes a record where later runs and people find it.
@@ -418,6 +448,19 @@ impl Run {
         result
     }
 
+    /// The unmet oracles of an ordinary run, where those count.
+    fn unmet(&self) -> Vec<String> {
+        let seeds = SeedRange::new(self.attempts.seed, 1);
+        let mut results = Results::new(String::new(), seeds, self.attempts.options.shard, []);
+        if self.attempts.slots.are_interrupted() {
+            results.stopped = Some(String::new());
+        }
+        for record in locked(&self.records).iter() {
+            results.add(record.clone());
+        }
+        unmet(&results, &self.attempts.options)
+    }
+
     /// Notes that the folder of a case is kept, or could not be removed.
     fn note_remains(&self, record: &Record, cleaned: io::Result<()>) {
         if record.kept.is_some() {
@@ -433,7 +476,7 @@ impl Run {
     }
 
     /// Writes the reports, says where things are, and gives the exit code.
-    fn conclude(self, failed: bool) -> io::Result<ExitCode> {
+    fn conclude(self, failed: bool, unmet: &[String]) -> io::Result<ExitCode> {
         let took = self.began.elapsed();
         let Attempts {
             origin,
@@ -455,7 +498,7 @@ impl Run {
 
         if let Some(path) = &options.junit {
             let suite = format!("{}::{}", origin.package, origin.target);
-            if let Err(error) = report::junit(path, &suite, seed, &records, took) {
+            if let Err(error) = report::junit(path, &suite, seed, &records, unmet, took) {
                 trouble.push(format!(
                     "failed to write the JUnit report {}: {error}",
                     path.display()
@@ -473,7 +516,8 @@ impl Run {
                 }
             }
         }
-        if failed && !options.is_json() {
+        let failed = failed || !unmet.is_empty();
+        if records.iter().any(|record| record.verdict.is_failure()) && !options.is_json() {
             println!("run the failed tests again:");
             for record in records.iter().filter(|record| record.verdict.is_failure()) {
                 println!("    {}", record.replay);

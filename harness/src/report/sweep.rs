@@ -8,7 +8,8 @@ use std::time::Duration;
 const SEEDS: usize = 10;
 
 /// A line for each test, the story of the first failure of each that failed, and the sum.
-pub(crate) fn tell(results: &Results, failed: bool, took: Duration) -> String {
+pub(crate) fn tell(results: &Results, unmet: &[String], took: Duration) -> String {
+    let failed = results.failed() > 0 || !unmet.is_empty();
     let mut text = String::new();
     for (name, tally) in &results.tests {
         let _ = writeln!(text, "test {name} ... {}", line(tally));
@@ -27,6 +28,9 @@ pub(crate) fn tell(results: &Results, failed: bool, took: Duration) -> String {
         let (name, seed) = (&record.name, record.root_seed);
         let _ = writeln!(text, "\n---- {name}, seed {seed} ----\n{story}");
     }
+    if !unmet.is_empty() {
+        let _ = write!(text, "\n{}", oracles(unmet));
+    }
     let sum = |count: fn(&Tally) -> u64| results.tests.values().map(count).sum::<u64>();
     let _ = write!(
         text,
@@ -41,10 +45,23 @@ pub(crate) fn tell(results: &Results, failed: bool, took: Duration) -> String {
     if let Some(shard) = results.shard {
         let _ = write!(text, "; shard {shard}");
     }
+    let whole = results.shard.is_none() && results.stopped.is_none();
     if let Some(why) = &results.stopped {
         let _ = write!(text, "; stopped early: {why}");
     }
+    if !whole && !results.oracles.is_empty() {
+        text.push_str("; oracles are judged over whole sweeps alone");
+    }
     text.push('\n');
+    text
+}
+
+/// The oracles that no case has met.
+pub(crate) fn oracles(unmet: &[String]) -> String {
+    let mut text = "oracles that no case has met:\n".to_owned();
+    for oracle in unmet {
+        let _ = writeln!(text, "    {oracle}");
+    }
     text
 }
 

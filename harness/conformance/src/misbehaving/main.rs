@@ -13,6 +13,7 @@ mod leaks;
 mod limits;
 #[cfg(unix)]
 mod neighbours;
+mod oracles;
 mod panics;
 mod processes;
 mod surroundings;

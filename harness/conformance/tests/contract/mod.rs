@@ -14,6 +14,7 @@ mod interruption;
 mod leaks;
 #[cfg(target_os = "linux")]
 mod limits;
+mod oracles;
 mod reports;
 mod seeds;
 mod selection;
