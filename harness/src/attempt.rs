@@ -1,6 +1,6 @@
 //! One run of one test: its folder, its supervisor, its record.
 
-use crate::case::{Case, CaseSpec};
+use crate::case::{Case, CaseSpec, Keeping};
 use crate::cli::{DEFAULT_TIMEOUT, KeepDirs, Options};
 use crate::ending::{Ending, Exit};
 use crate::isolation::Isolation;
@@ -33,6 +33,24 @@ pub(crate) struct Attempts {
     pub(crate) guests: Option<Mutex<Workspace>>,
 }
 
+/// What one run of a test has of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Variation {
+    /// The root seed that the test's own is derived from.
+    pub(crate) root_seed: Seed,
+    pub(crate) keeping: Keeping,
+}
+
+impl Variation {
+    /// The test as it runs with this root seed.
+    pub(crate) fn of(root_seed: Seed) -> Self {
+        Self {
+            root_seed,
+            keeping: Keeping::AsAsked,
+        }
+    }
+}
+
 impl Attempts {
     /// Whether the test is to run in the sandbox, as far as there is one.
     pub(crate) fn sandboxes(&self, test: &TestCase) -> bool {
@@ -59,17 +77,21 @@ impl Attempts {
     }
 
     /// Runs a test; gives its record, and what could not be cleaned up after it.
-    pub(crate) fn make(&self, test: &'static TestCase) -> (Record, io::Result<()>) {
+    pub(crate) fn make(
+        &self,
+        test: &'static TestCase,
+        variation: &Variation,
+    ) -> (Record, io::Result<()>) {
         let spec = CaseSpec {
             name: test.name().to_owned(),
             path: test.path().to_owned(),
-            seed: self.seed.child("test", test.name()),
+            seed: variation.root_seed.child("test", test.name()),
             timeout: test.timeout().unwrap_or(self.options.timeout),
             grace: self.options.grace,
             log: self.options.log.clone(),
             sandboxed: self.isolation != Isolation::Thread && self.sandboxes(test),
         };
-        let mut record = self.blank_record(test, &spec);
+        let mut record = self.blank_record(test, &spec, variation.root_seed);
         let timeout = spec.timeout;
         let begun = self.place(&spec).and_then(|mut place| {
             if let Place::Slot(held) = &place {
@@ -93,7 +115,10 @@ impl Attempts {
         let evidence = place.workspace().evidence(&case);
         let touched = !matches!(evidence.left_beside, Ok(None));
         evidence.conclude(&mut record, ended, timeout);
-        let cleaned = self.keep_or_remove(&mut record, place.workspace(), &case, touched);
+        let cleaned = match variation.keeping {
+            Keeping::AsAsked => self.keep_or_remove(&mut record, place.workspace(), &case, touched),
+            Keeping::Nothing => removed(place.workspace(), &case, touched),
+        };
         // Not before: the next case is appended to the same files. And a slot in which something is kept has no other.
         if let (Place::Slot(held), Ok(()), None) = (place, &cleaned, &record.kept) {
             held.give_back();
@@ -131,7 +156,7 @@ impl Attempts {
     }
 
     /// The record as far as it is known before the test has run.
-    fn blank_record(&self, test: &TestCase, spec: &CaseSpec) -> Record {
+    fn blank_record(&self, test: &TestCase, spec: &CaseSpec, root_seed: Seed) -> Record {
         let (file, line) = test.location();
         Record {
             schema: Record::SCHEMA,
@@ -141,7 +166,7 @@ impl Attempts {
             description: test.description().to_owned(),
             file: file.to_owned(),
             line,
-            root_seed: self.seed,
+            root_seed,
             seed: spec.seed,
             // Nothing passes that was not concluded.
             verdict: Verdict::Lost {
@@ -161,15 +186,15 @@ impl Attempts {
             leaks: Leaks::default(),
             resources: Resources::default(),
             output: Output::default(),
-            replay: self.replay(&spec.name),
+            replay: self.replay(&spec.name, root_seed),
             kept: None,
         }
     }
 
     /// The command that runs a test again as it ran now.
-    fn replay(&self, test: &str) -> String {
+    fn replay(&self, test: &str, root_seed: Seed) -> String {
         let start = self.origin.command();
-        let mut command = format!("{start} --exact {test} --seed {}", self.seed);
+        let mut command = format!("{start} --exact {test} --seed {root_seed}");
         if let Some(isolation) = self.options.isolation {
             command.push_str(&format!(" --isolation {isolation}"));
         }
@@ -199,18 +224,26 @@ impl Attempts {
             }
             KeepDirs::Always => true,
         };
-        let (what, done) = if keep {
+        if keep {
             record.kept = Some(case.root().to_owned());
-            ("keep", workspace.keep(case, touched))
+            told("keep", case, workspace.keep(case, touched))
         } else {
-            ("remove", workspace.remove(case, touched))
-        };
-        done.map_err(|error| {
-            let root = case.root();
-            let told = format!("failed to {what} {}: {error}", root.display());
-            io::Error::new(error.kind(), told)
-        })
+            removed(workspace, case, touched)
+        }
     }
+}
+
+fn removed(workspace: &mut Workspace, case: &Case, touched: bool) -> io::Result<()> {
+    told("remove", case, workspace.remove(case, touched))
+}
+
+/// The result, with what was tried if it failed.
+fn told(what: &str, case: &Case, done: io::Result<()>) -> io::Result<()> {
+    done.map_err(|error| {
+        let root = case.root();
+        let told = format!("failed to {what} {}: {error}", root.display());
+        io::Error::new(error.kind(), told)
+    })
 }
 
 /// Where a case runs.

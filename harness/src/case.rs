@@ -26,6 +26,15 @@ pub(crate) struct CaseSpec {
     pub(crate) sandboxed: bool,
 }
 
+/// Whether the folder of a case that fails may be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeping {
+    /// As `--keep-dirs` says.
+    AsAsked,
+    /// It is not: there are others like it.
+    Nothing,
+}
+
 /// The folder of a slot, which has one case after the other.
 ///
 /// ```text

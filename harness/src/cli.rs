@@ -7,10 +7,13 @@ use crate::logs::DEFAULT_FILTER;
 use crate::marker::Marker;
 use crate::sandbox::SandboxScope;
 use crate::seed::Seed;
+use crate::seeds::SeedsChoice;
+use crate::shard::Shard;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches as _, Parser, ValueEnum};
 use definition::definition;
 use libtest_mimic::{Arguments, FormatSetting};
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -24,10 +27,22 @@ Examples (after `cargo test --test chaos --`):
   --exact corruption::one_bit --seed 42
                                      one failure, again
   --seed last                        the last run, again
+  --seeds 1000 --max-failures 1      a sweep: each test with 1000 seeds, until one case fails
+  --seeds 0..1000 --shard 2/4 --results 2.json
+                                     a quarter of a sweep, on one of four machines
+  --merge 1.json 2.json 3.json 4.json
+                                     what the four found, as one
   --list                             all tests with their tags and scenarios
 
 Randomness: everything a test draws follows from its name and the seed in the first line of a run,
 whatever else is selected and in whichever order tests run.
+
+Sweeps: seeds that a sweep found to fail are written to a file, chaos_regressions/TARGET.txt in the package's
+folder. Commit it: every run without --seed tries them first.
+
+Shards: give all of them the same --seeds A..B (or --seed N), and each its number, from 1. In a GitHub matrix
+`shard: [1, 2, 3, 4]`, that is --shard ${{ matrix.shard }}/4; in an indexed job of Kubernetes, whose numbers
+begin with 0, --shard $((JOB_COMPLETION_INDEX + 1))/4. Without --seeds, tests are shared out by name.
 
 Exit codes:
   0    all selected tests passed or were skipped
@@ -105,6 +120,69 @@ pub(crate) struct Options {
         help_heading = "Running"
     )]
     pub(crate) seed: Option<SeedChoice>,
+
+    /// Sweep: run every selected test once for each of N seeds, from --seed or a fresh one on, or of the seeds A to B, without B
+    #[arg(
+        long = "seeds",
+        value_name = "N|A..B",
+        env = "CHAOS_SEEDS",
+        help_heading = "Sweeps"
+    )]
+    pub(crate) seeds: Option<SeedsChoice>,
+
+    /// End a sweep early, once so many cases have failed
+    #[arg(
+        long = "max-failures",
+        value_name = "N",
+        env = "CHAOS_MAX_FAILURES",
+        help_heading = "Sweeps"
+    )]
+    pub(crate) max_failures: Option<NonZeroU64>,
+
+    /// Run only this share of the cases of a sweep, or of the tests: number I, from 1, of N
+    #[arg(
+        long = "shard",
+        value_name = "I/N",
+        env = "CHAOS_SHARD",
+        help_heading = "Sweeps"
+    )]
+    pub(crate) shard: Option<Shard>,
+
+    /// Write what a sweep came to, as JSON, for --merge
+    #[arg(
+        long = "results",
+        value_name = "FILE",
+        env = "CHAOS_RESULTS",
+        help_heading = "Sweeps"
+    )]
+    pub(crate) results: Option<PathBuf>,
+
+    /// Run nothing; put the results of all shards of a sweep together, and report and fail as one run would have
+    #[arg(
+        long = "merge",
+        value_name = "FILE",
+        num_args = 1..,
+        help_heading = "Sweeps"
+    )]
+    pub(crate) merge: Vec<PathBuf>,
+
+    /// Whether an oracle that was never reached, or of `sometimes!` never held, fails the run [default: strict in whole sweeps, else off]
+    #[arg(
+        long = "oracles",
+        value_enum,
+        env = "CHAOS_ORACLES",
+        help_heading = "Sweeps"
+    )]
+    pub(crate) oracles: Option<OracleMode>,
+
+    /// The file of seeds that sweeps found to fail; other runs without --seed try them first [default: chaos_regressions/TARGET.txt in the package's folder]
+    #[arg(
+        long = "regressions",
+        value_name = "FILE",
+        env = "CHAOS_REGRESSIONS",
+        help_heading = "Sweeps"
+    )]
+    pub(crate) regressions: Option<PathBuf>,
 
     /// The limit of real time for tests that declare none
     #[arg(long = "timeout", value_name = "DURATION", env = "CHAOS_TIMEOUT", default_value = "30s", value_parser = positive_duration, help_heading = "Running")]
@@ -192,6 +270,15 @@ pub(crate) enum NoTests {
     Fail,
 }
 
+/// Whether unmet oracles fail a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OracleMode {
+    /// Only those of `always!` that are violated, which fail their case.
+    Off,
+    /// Those of the tests that have run, and if all have, those of the code under test.
+    Strict,
+}
+
 /// Whose folders are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum KeepDirs {
@@ -228,12 +315,19 @@ impl FromStr for SeedChoice {
 const SELECTING: [&str; 3] = ["tags", "skip_tags", "markers"];
 
 /// Our options, by their names in [`Options`].
-const OURS: [&str; 14] = [
+const OURS: [&str; 21] = [
     "tags",
     "skip_tags",
     "markers",
     "no_tests",
     "seed",
+    "seeds",
+    "max_failures",
+    "shard",
+    "results",
+    "merge",
+    "regressions",
+    "oracles",
     "timeout",
     "grace",
     "isolation",
@@ -292,7 +386,44 @@ impl Options {
         if options.isolation == Some(Isolation::Fork) && !cfg!(target_os = "linux") {
             return refuse("--isolation fork: expected exec, since this system is not Linux");
         }
+        if options.seeds.is_some() {
+            if options.is_json() || options.libtest.logfile.is_some() {
+                return refuse(
+                    "--seeds: expected no --format json and no --logfile; --results FILE writes JSON",
+                );
+            }
+            if options.isolation == Some(Isolation::Thread) {
+                return refuse("--seeds: expected an --isolation that is not thread");
+            }
+        }
+        match options.seeds {
+            Some(SeedsChoice::Range(_)) if options.seed.is_some() => {
+                return refuse("--seeds A..B: names the seeds already; leave --seed out");
+            }
+            Some(SeedsChoice::Count(_)) if options.shard.is_some() && options.seed.is_none() => {
+                return refuse(
+                    "--shard: expected --seeds A..B or --seed N beside it, since all shards must sweep the same seeds",
+                );
+            }
+            None if options.results.is_some() && options.merge.is_empty() => {
+                return refuse("--results: expected --seeds beside it");
+            }
+            None if options.max_failures.is_some() => {
+                return refuse("--max-failures: expected --seeds beside it");
+            }
+            _ => {}
+        }
         Ok(options)
+    }
+
+    /// Whether unmet oracles fail the run.
+    pub(crate) fn enforces_oracles(&self) -> bool {
+        let default = if self.seeds.is_some() || !self.merge.is_empty() {
+            OracleMode::Strict
+        } else {
+            OracleMode::Off
+        };
+        self.oracles.unwrap_or(default) == OracleMode::Strict
     }
 
     /// All filters: a test is wanted when it matches any; with none, all are.
@@ -375,6 +506,14 @@ mod tests {
             &["--log", "clarity=loud"],
             &["--keep-dirs", "some"],
             &["--bench"],
+            &["--seeds", "0"],
+            &["--seeds", "1..2", "--seed", "1"],
+            &["--seeds", "9", "--shard", "1/2"],
+            &["--seeds", "9", "--format", "json"],
+            &["--seeds", "9", "--max-failures", "0"],
+            &["--results", "file"],
+            &["--max-failures", "1"],
+            &["--shard", "3/2"],
         ] {
             assert!(parse(wrong).is_err(), "{wrong:?} was accepted");
         }

@@ -2,6 +2,7 @@
 
 use crate::duration::microseconds;
 use crate::ending::Ending;
+use crate::oracle_counts;
 use crate::output;
 use crate::record::{Output, Record};
 use crate::registration::NON_DESTRUCTIVE;
@@ -35,6 +36,7 @@ impl Evidence {
         record.timeline = self.timeline.unwrap_or_default();
         record.output = self.output.unwrap_or_default();
         collect(record);
+        record.oracles = oracle_counts::seen(&record.timeline);
         if let Ok(ending) = &ended {
             add(record, ending);
         }

@@ -39,6 +39,7 @@
 //! - [`chaos`] registers a test, [`main!`] runs all of them.
 //! - [`Context`] is what a test is handed: its seed, directory, clock and timeline.
 //! - [`fault`]s damage things and take the damage back.
+//! - Oracles, [`always!`], [`sometimes!`] and [`reachable!`], say in the code under test what must hold, or happen in some case of a sweep.
 //! - The [`clock`](Context::clock) is real, or Tokio's virtual time.
 //! - A [`Verdict`] is the result of a test, a [`Record`] everything known about it, as JSON.
 //!
@@ -97,27 +98,35 @@ mod isolation;
 mod limits;
 mod logs;
 mod marker;
+mod oracle;
+mod oracle_counts;
 mod order;
 mod origin;
 mod outcome;
 mod output;
 mod panics;
+mod progress;
 mod record;
 mod registration;
+mod regressions;
 mod removal;
 mod report;
 mod resources;
+mod results;
 mod role;
 mod run_dir;
 mod runner;
 mod sandbox;
 mod seed;
+mod seeds;
 mod selection;
+mod shard;
 mod slot;
 #[cfg(target_os = "linux")]
 mod sockets;
 mod supervisor;
 mod surroundings;
+mod sweep;
 mod test_process;
 mod test_time;
 mod timeline;
@@ -133,6 +142,7 @@ pub use explore::{Crash, Errno, ExploreError, Explored, InjectedFailure};
 pub use hung::HungThread;
 pub use isolation::Isolation;
 pub use limits::Limits;
+pub use oracle::{OracleId, OracleKind, SeenOracle};
 pub use outcome::{Result, Skipped};
 /// The random-number traits that generators of [`Context::rng`] implement, in the version that they do.
 pub use rand;
@@ -155,6 +165,7 @@ macro_rules! main {
         fn main() -> ::std::process::ExitCode {
             $crate::__private::main($crate::__private::Origin {
                 package: ::core::env!("CARGO_PKG_NAME"),
+                package_dir: ::core::env!("CARGO_MANIFEST_DIR"),
                 target: ::core::env!("CARGO_CRATE_NAME"),
                 binary: ::core::option_env!("CARGO_BIN_NAME"),
                 target_tmpdir: ::core::option_env!("CARGO_TARGET_TMPDIR"),
@@ -168,6 +179,7 @@ macro_rules! main {
 pub mod __private {
     pub use crate::entry::main;
     pub use crate::limits::Limits;
+    pub use crate::oracle::{Cataloged, Oracle, oracles_are_watched};
     pub use crate::origin::Origin;
     pub use crate::outcome::{IntoOutcome, Outcome};
     pub use crate::registration::{Body, TestCase};

@@ -5,6 +5,8 @@
 pub struct Origin {
     /// The package of the tests.
     pub package: &'static str,
+    /// The folder of its manifest, where it was compiled.
+    pub package_dir: &'static str,
     /// The test target, as the name of its crate: hyphens are underscores.
     pub target: &'static str,
     /// The name of the binary, if it is one and no test target.

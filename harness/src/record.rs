@@ -6,6 +6,7 @@ use crate::fault::PlannedFault;
 use crate::hung::HungThread;
 use crate::isolation::Isolation;
 use crate::limits::Limits;
+use crate::oracle::SeenOracle;
 use crate::sandbox::Sandbox;
 use crate::seed::Seed;
 use crate::test_time::ClockKind;
@@ -58,8 +59,8 @@ pub struct Record {
     pub faults: Vec<PlannedFault>,
     /// All that happened, in order.
     pub timeline: Vec<Event>,
-    /// What held at least once or always. None are collected yet.
-    pub oracles: Vec<serde_json::Value>,
+    /// The oracles that it reached, in that order, and whether they held.
+    pub oracles: Vec<SeenOracle>,
     /// What its threads were at when it was made to end, because its time was up or the run was interrupted.
     pub hung: Vec<HungThread>,
     /// What it left behind.

@@ -1,20 +1,25 @@
 //! A whole run: read the command line, select, run each case, report, conclude.
 
-use crate::attempt::Attempts;
+use crate::attempt::{Attempts, Variation};
 use crate::case::SlotDir;
 use crate::cli::{NoTests, Options, SeedChoice};
 use crate::history::History;
 use crate::interruption::Interruption;
 use crate::isolation::Isolation;
+use crate::oracle;
 use crate::origin::Origin;
 use crate::record::Record;
 use crate::registration::{self, TestCase};
+use crate::regressions::Regressions;
 use crate::report;
+use crate::results::Results;
 use crate::run_dir::RunDir;
 use crate::seed::Seed;
+use crate::seeds::{SeedRange, SeedsChoice};
 use crate::selection::Selection;
 use crate::slot::Slots;
 use crate::surroundings::Surroundings;
+use crate::sweep::Sweep;
 use crate::verdict::Verdict;
 use crate::workspace::Workspace;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -22,8 +27,9 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The harness itself failed.
 const HARNESS_FAILED: u8 = 1;
@@ -47,7 +53,10 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
         eprintln!("error: {}", duplicates.join("\nerror: "));
         return ExitCode::from(HARNESS_FAILED);
     }
-    let selection = Selection::new(tests, &options);
+    if !options.merge.is_empty() {
+        return ended(merge(origin, &options));
+    }
+    let mut selection = Selection::new(tests, &options);
     for warning in &selection.warnings {
         eprintln!("warning: {warning}");
     }
@@ -62,22 +71,103 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
     if let Some(code) = refuse_nothing(&selection, &options) {
         return code;
     }
-    let history = History::of(origin, options.history.as_deref());
-    let seed = match options.seed {
-        None => match std::env::var("NEXTEST_RUN_ID") {
-            Ok(id) => Seed::of_nextest_run(&id),
-            Err(_) => Seed::fresh(),
-        },
-        Some(SeedChoice::Given(seed)) => seed,
-        Some(SeedChoice::Last) => match history.last_seed() {
-            Ok(seed) => seed,
-            Err(reason) => {
-                eprintln!("error: {reason}");
-                return ExitCode::from(USAGE);
-            }
-        },
+    if let (Some(shard), None) = (options.shard, options.seeds) {
+        selection.leave_out(|test| !shard.holds_test(test.name()));
+    }
+    let regressions = match Regressions::of(origin, options.regressions.as_deref()) {
+        Ok(regressions) => regressions,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(USAGE);
+        }
     };
-    ended(Run::new(origin, options, history, seed).and_then(|run| run.execute(selection)))
+    for test in regressions.tests() {
+        if !selection.all().any(|known| known.name() == test) {
+            let path = regressions.path().display();
+            eprintln!("warning: {path}: no test is called `{test}`");
+        }
+    }
+    let history = History::of(origin, options.history.as_deref());
+    let seed = match root_seed(&options, &history) {
+        Ok(seed) => seed,
+        Err(reason) => {
+            eprintln!("error: {reason}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    ended(
+        Run::new(origin, options, history, regressions, seed)
+            .and_then(|run| run.execute(selection)),
+    )
+}
+
+/// The seed of the run, or the first one of a sweep.
+fn root_seed(options: &Options, history: &History) -> Result<Seed, String> {
+    match (options.seed, options.seeds) {
+        (Some(SeedChoice::Given(seed)), _) => Ok(seed),
+        (Some(SeedChoice::Last), _) => history.last_seed(),
+        (None, Some(SeedsChoice::Range(range))) => Ok(range.first()),
+        (None, choice) => Ok(match std::env::var("NEXTEST_RUN_ID") {
+            Ok(id) => Seed::of_nextest_run(&id),
+            Err(_) if choice.is_some() => Seed::fresh_for_a_sweep(),
+            Err(_) => Seed::fresh(),
+        }),
+    }
+}
+
+/// Puts the results of shards together, and reports and concludes as one run would have.
+fn merge(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
+    let results = match Results::merged(&options.merge) {
+        Ok(results) => results,
+        Err(error) => {
+            eprintln!("error: --merge: {error}");
+            return Ok(ExitCode::from(USAGE));
+        }
+    };
+    let regressions = Regressions::of(origin, options.regressions.as_deref());
+    remember(&regressions.map_err(io::Error::other)?, &results);
+    let records: Vec<Record> = results.representatives().cloned().collect();
+    let unmet = unmet(&results, options);
+    let failed = results.failed() > 0 || !unmet.is_empty();
+    let took = Duration::from_micros(records.iter().map(|record| record.duration_us).sum());
+    print!("{}", report::sweep(&results, &unmet, took));
+    if let Some(path) = &options.junit {
+        report::junit(
+            path,
+            &results.suite,
+            results.seeds.first(),
+            &records,
+            &unmet,
+            took,
+        )?;
+    }
+    if let Some(path) = &options.results {
+        results.write(path)?;
+    }
+    Ok(if failed {
+        ExitCode::from(TESTS_FAILED)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// The oracles that were to be reached or to hold in these results and did not, where that counts.
+fn unmet(results: &Results, options: &Options) -> Vec<String> {
+    if options.enforces_oracles() {
+        results.unmet(&oracle::catalogue(), &registration::all())
+    } else {
+        Vec::new()
+    }
+}
+
+/// Keeps the seeds that failed for later runs. Where that cannot be done the run has told them all the same.
+fn remember(regressions: &Regressions, results: &Results) {
+    let path = regressions.path().display();
+    match regressions.add(results.regressions()) {
+        Ok(0) => {}
+        Ok(added) => println!("{added} failing seeds were added to {path}: commit it"),
+        Err(error) => eprintln!("warning: failed to write the failing seeds to {path}: {error}"),
+    }
 }
 
 fn ended(result: io::Result<ExitCode>) -> ExitCode {
@@ -121,17 +211,26 @@ fn refuse_nothing(selection: &Selection, options: &Options) -> Option<ExitCode> 
 struct Run {
     attempts: Attempts,
     history: History,
+    regressions: Regressions,
     interruption: Interruption,
     began: Instant,
     /// The folders of the cases.
     dir: RunDir,
+    /// Whether the folder of a case is kept.
+    has_kept: AtomicBool,
     records: Mutex<Vec<Record>>,
     /// What the harness itself could not do; each fails the run.
     trouble: Mutex<Vec<String>>,
 }
 
 impl Run {
-    fn new(origin: &Origin, options: Options, history: History, seed: Seed) -> io::Result<Self> {
+    fn new(
+        origin: &Origin,
+        options: Options,
+        history: History,
+        regressions: Regressions,
+        seed: Seed,
+    ) -> io::Result<Self> {
         if let Err(error) = history.set_last_seed(seed) {
             let told = format!("failed to write down the seed of this run: {error}");
             if options.history.is_some() {
@@ -170,9 +269,11 @@ impl Run {
                 },
             },
             history,
+            regressions,
             interruption,
             began: Instant::now(),
             dir,
+            has_kept: AtomicBool::new(false),
             records: Mutex::default(),
             trouble: Mutex::default(),
         })
@@ -181,10 +282,19 @@ impl Run {
     fn execute(self, selection: Selection) -> io::Result<ExitCode> {
         let total = selection.selected.len() + selection.deselected.len();
         let surroundings = Surroundings::of(&self.attempts, &selection.selected)?;
+        let seed = self.attempts.seed;
+        let sweep = self.attempts.options.seeds.map(|choice| match choice {
+            SeedsChoice::Count(count) => SeedRange::new(seed, count),
+            SeedsChoice::Range(range) => range,
+        });
+        let seeds = match sweep {
+            None => format!("seed {seed} (again: --seed {seed})"),
+            Some(seeds) => format!("seeds {seeds} (again: --seeds {seeds})"),
+        };
         let header = report::header(
             selection.selected.len(),
             total,
-            self.attempts.seed,
+            &seeds,
             self.attempts.isolation.name(),
             &surroundings,
         );
@@ -197,6 +307,10 @@ impl Run {
         }
         if options.require_sandbox && surroundings.refuse_gaps() {
             return Ok(ExitCode::from(SANDBOX_MISSING));
+        }
+
+        if let Some(seeds) = sweep {
+            return self.sweep(&selection, seeds);
         }
 
         // libtest-mimic counts what it filters out itself, so it is told which tests are not wanted, each by its exact name.
@@ -230,36 +344,131 @@ impl Run {
         let conclusion = catch_unwind(AssertUnwindSafe(|| libtest_mimic::run(&arguments, trials)));
         let run = Arc::into_inner(run).expect("every trial has run or was dropped");
         match conclusion {
-            Ok(conclusion) => run.conclude(conclusion.has_failed()),
+            Ok(conclusion) => {
+                let unmet = run.unmet();
+                if !unmet.is_empty() {
+                    let told = report::oracles(&unmet);
+                    if run.attempts.options.is_json() {
+                        eprintln!("{told}");
+                    } else {
+                        println!("{told}");
+                    }
+                }
+                run.conclude(conclusion.has_failed(), &unmet)
+            }
             Err(_told_already) => {
                 run.note_trouble("the run was not completed".to_owned());
-                run.conclude(false)
+                run.conclude(false, &[])
             }
         }
     }
 
-    /// Runs one test, and puts its record where reports will look for it.
-    fn trial(&self, test: &'static TestCase) -> Result<Completion, Failed> {
-        if self.attempts.slots.are_interrupted() {
-            return Ok(Completion::ignored_with("the run was interrupted"));
+    /// Runs every selected test with each of the seeds.
+    fn sweep(self, selection: &Selection, seeds: SeedRange) -> io::Result<ExitCode> {
+        let Origin {
+            package, target, ..
+        } = self.attempts.origin;
+        let options = &self.attempts.options;
+        let threads = match options.libtest.test_threads {
+            Some(threads) => threads,
+            None => std::thread::available_parallelism()?.get(),
+        };
+        let sweep = Sweep {
+            attempts: &self.attempts,
+            tests: &selection.selected,
+            seeds,
+            regressions: &self.regressions,
+        };
+        let results = sweep.run(
+            format!("{package}::{target}"),
+            threads,
+            &|record, cleaned| {
+                self.note_remains(record, cleaned);
+            },
+        );
+        if let Some(path) = &options.results
+            && let Err(error) = results.write(path)
+        {
+            self.note_trouble(format!(
+                "failed to write the results {}: {error}",
+                path.display()
+            ));
         }
-        let (record, cleaned) = self.attempts.make(test);
-        if let Err(error) = cleaned {
-            self.note_trouble(error.to_string());
-        }
-        if let Err(error) = self.history.keep(&record) {
+        results
+            .representatives()
+            .for_each(|record| self.keep(record));
+        let unmet = unmet(&results, options);
+        let told = report::sweep(&results, &unmet, self.began.elapsed());
+        print!("{told}");
+        remember(&self.regressions, &results);
+        locked(&self.records).extend(results.representatives().cloned());
+        self.conclude(results.failed() > 0, &unmet)
+    }
+
+    /// Writes a record where later runs and people find it.
+    fn keep(&self, record: &Record) {
+        if let Err(error) = self.history.keep(record) {
             self.note_trouble(format!(
                 "failed to write the record of {}: {error}",
                 record.name
             ));
         }
+    }
+
+    /// Runs one test with the seeds that it has failed with before, unless a seed was asked for, and then with that of this run; the first failure counts.
+    fn trial(&self, test: &'static TestCase) -> Result<Completion, Failed> {
+        if self.attempts.options.seed.is_none() {
+            for seed in self.regressions.of_test(test.name()) {
+                if let failed @ Err(_) = self.case(test, *seed) {
+                    return failed;
+                }
+            }
+        }
+        self.case(test, self.attempts.seed)
+    }
+
+    /// Runs one test, and puts its record where reports will look for it.
+    fn case(&self, test: &'static TestCase, seed: Seed) -> Result<Completion, Failed> {
+        if self.attempts.slots.are_interrupted() {
+            return Ok(Completion::ignored_with("the run was interrupted"));
+        }
+        let (record, cleaned) = self.attempts.make(test, &Variation::of(seed));
+        self.note_remains(&record, cleaned);
+        self.keep(&record);
         let result = match &record.verdict {
             Verdict::Passed => Ok(Completion::Completed),
             Verdict::Skipped { reason } => Ok(Completion::ignored_with(reason)),
             _ => Err(report::failure(&record).into()),
         };
-        locked(&self.records).push(record);
+        let mut records = locked(&self.records);
+        // Reports tell one case of each test.
+        records.retain(|other| other.name != record.name);
+        records.push(record);
+        drop(records);
         result
+    }
+
+    /// The unmet oracles of an ordinary run, where those count.
+    fn unmet(&self) -> Vec<String> {
+        let seeds = SeedRange::new(self.attempts.seed, 1);
+        let mut results = Results::new(String::new(), seeds, self.attempts.options.shard, []);
+        if self.attempts.slots.are_interrupted() {
+            results.stopped = Some(String::new());
+        }
+        for record in locked(&self.records).iter() {
+            results.add(record.clone());
+        }
+        unmet(&results, &self.attempts.options)
+    }
+
+    /// Notes that the folder of a case is kept, or could not be removed.
+    fn note_remains(&self, record: &Record, cleaned: io::Result<()>) {
+        if record.kept.is_some() {
+            self.has_kept.store(true, Ordering::Relaxed);
+        }
+        if let Err(error) = cleaned {
+            self.note_trouble(error.to_string());
+        }
     }
 
     fn note_trouble(&self, what: String) {
@@ -267,7 +476,7 @@ impl Run {
     }
 
     /// Writes the reports, says where things are, and gives the exit code.
-    fn conclude(self, failed: bool) -> io::Result<ExitCode> {
+    fn conclude(self, failed: bool, unmet: &[String]) -> io::Result<ExitCode> {
         let took = self.began.elapsed();
         let Attempts {
             origin,
@@ -285,19 +494,18 @@ impl Run {
             .trouble
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
-        records.sort_by(|a, b| a.name.cmp(&b.name));
+        records.sort_by(|a, b| (&a.name, a.root_seed.get()).cmp(&(&b.name, b.root_seed.get())));
 
         if let Some(path) = &options.junit {
             let suite = format!("{}::{}", origin.package, origin.target);
-            if let Err(error) = report::junit(path, &suite, seed, &records, took) {
+            if let Err(error) = report::junit(path, &suite, seed, &records, unmet, took) {
                 trouble.push(format!(
                     "failed to write the JUnit report {}: {error}",
                     path.display()
                 ));
             }
         }
-        let kept = records.iter().any(|record| record.kept.is_some());
-        let (dir, left) = self.dir.end(kept);
+        let (dir, left) = self.dir.end(self.has_kept.into_inner());
         if let Err(error) = left {
             trouble.push(format!("failed to clean up {}: {error}", dir.display()));
         }
@@ -308,7 +516,8 @@ impl Run {
                 }
             }
         }
-        if failed && !options.is_json() {
+        let failed = failed || !unmet.is_empty();
+        if records.iter().any(|record| record.verdict.is_failure()) && !options.is_json() {
             println!("run the failed tests again:");
             for record in records.iter().filter(|record| record.verdict.is_failure()) {
                 println!("    {}", record.replay);

@@ -29,6 +29,11 @@ impl Seed {
         Self(RandomState::new().build_hasher().finish())
     }
 
+    /// The same for the first seed of a sweep: small enough to be read, and far from the end of the numbers.
+    pub(crate) fn fresh_for_a_sweep() -> Self {
+        Self(Self::fresh().0 >> 24)
+    }
+
     /// The root seed of the run that nextest calls `id`: it starts a process per test, and all of them must draw from the same.
     pub(crate) fn of_nextest_run(id: &str) -> Self {
         Self(0).child("nextest run", id)

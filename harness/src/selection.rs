@@ -52,6 +52,23 @@ impl Selection {
     }
 }
 
+impl Selection {
+    /// All tests, selected or not.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &'static TestCase> {
+        self.selected.iter().chain(&self.deselected).copied()
+    }
+
+    /// Deselects those of the selected tests for which this holds.
+    pub(crate) fn leave_out(&mut self, is_out: impl Fn(&TestCase) -> bool) {
+        let selected = std::mem::take(&mut self.selected);
+        let (out, selected) = selected.into_iter().partition(|test| is_out(test));
+        self.selected = selected;
+        let out: Vec<&'static TestCase> = out;
+        self.deselected.extend(out);
+        self.deselected.sort_by_key(|test| test.name());
+    }
+}
+
 fn is_selected(test: &TestCase, options: &Options) -> bool {
     let matches = |filter: &str| {
         if options.libtest.exact {

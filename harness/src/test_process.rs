@@ -15,6 +15,7 @@ use crate::fault::FaultLog;
 use crate::fork::has_other_threads;
 use crate::limits;
 use crate::logs;
+use crate::oracle;
 use crate::outcome::{Outcome, Skipped};
 use crate::panics::{Caught, Panics};
 use crate::registration::{self, Body, TestCase};
@@ -96,6 +97,7 @@ pub(crate) fn run_as_guest(case: &Case) -> io::Result<i32> {
     let end = setup.run(test);
     panics.uninstall();
     logs::send_to(None);
+    oracle::watch(None);
     end.map(exit_code)
 }
 
@@ -136,6 +138,7 @@ impl Setup {
         panics.install(timeline.clone());
         logs::subscribe(&spec.log)?;
         logs::send_to(Some(timeline.clone()));
+        oracle::watch(Some(timeline.clone()));
         let faults = FaultLog::new(
             spec.seed,
             case.dir(),
@@ -231,6 +234,12 @@ impl Setup {
             return BodyEnd::PanickedElsewhere { panics };
         }
         let mut complaints = self.panics.unmet();
+        let violations = oracle::violations();
+        complaints.extend(
+            violations
+                .iter()
+                .map(|oracle| format!("it did not hold: {oracle}")),
+        );
         complaints.extend(
             left_behind
                 .iter()

@@ -5,6 +5,7 @@
 
 use crate::duration::microseconds;
 use crate::fault::{PlannedFault, Undone};
+use crate::oracle::OracleId;
 use crate::test_time::TestTime;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -65,6 +66,14 @@ pub enum What {
         id: usize,
         /// How that went.
         result: Undone,
+    },
+    /// An oracle was reached for the first time, or for the first time with this result.
+    OracleReached {
+        /// Which.
+        #[serde(flatten)]
+        oracle: OracleId,
+        /// Whether what it demands was so.
+        holds: bool,
     },
     /// A virtual clock was moved by the test.
     ClockAdvanced {

@@ -100,6 +100,7 @@ impl Suite {
         command
             .env("CHAOS_ISOLATION", self.isolation)
             .env("CHAOS_HISTORY", self.history())
+            .env("CHAOS_REGRESSIONS", self.regressions())
             .env("TMPDIR", self.tmp())
             .stdin(Stdio::null());
         command
@@ -159,6 +160,12 @@ impl Suite {
     #[must_use]
     pub fn history(&self) -> PathBuf {
         self.home.path().join("history")
+    }
+
+    /// Where the suite keeps the seeds that it has failed with.
+    #[must_use]
+    pub fn regressions(&self) -> PathBuf {
+        self.home.path().join("regressions.txt")
     }
 
     /// The living processes that were started for this suite, by whomever, in whatever namespace, with their command lines: its history's

@@ -1,5 +1,6 @@
 //! A failure, told to a person: what happened, what was injected, what the system did, how to see it again.
 
+use crate::oracle::SeenOracle;
 use crate::output::end_of;
 use crate::record::Record;
 use crate::timeline::{Event, What};
@@ -34,6 +35,12 @@ pub(crate) fn tell(record: &Record) -> String {
     );
     section(&mut text, "left behind", record.leaks.lines());
     section(&mut text, "left behind and excused", &record.leaks.excused);
+
+    let oracle = |seen: &SeenOracle| {
+        let how = if seen.held { "held" } else { "did not hold" };
+        format!("{how}: {}", seen.oracle)
+    };
+    section(&mut text, "oracles", record.oracles.iter().map(oracle));
 
     let hidden = record.timeline.len().saturating_sub(EVENTS);
     let title = if hidden == 0 {
@@ -101,6 +108,10 @@ fn event(event: &Event) -> String {
         }
         What::FaultInjected { fault } => write!(line, "fault {} injected: {fault}", fault.id),
         What::FaultUndone { id, result } => write!(line, "fault {id} {result}"),
+        What::OracleReached { oracle, holds } => {
+            let how = if *holds { "holds" } else { "does not hold" };
+            write!(line, "{how}: {oracle}")
+        }
         What::ClockAdvanced { by_us } => write!(line, "clock advanced by {}", milliseconds(*by_us)),
         What::Panicked {
             message,

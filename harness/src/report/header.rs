@@ -1,19 +1,16 @@
 //! The first lines of a run: what runs, with which seed, and what is enforced.
 
-use crate::seed::Seed;
 use crate::surroundings::{Group, Surroundings};
 use std::fmt::Write as _;
 
 pub(crate) fn header(
     selected: usize,
     total: usize,
-    seed: Seed,
+    seeds: &str,
     isolation: &str,
     surroundings: &Surroundings,
 ) -> String {
-    let mut text = format!(
-        "chaos: {selected} of {total} tests, seed {seed} (again: --seed {seed}), isolation {isolation}"
-    );
+    let mut text = format!("chaos: {selected} of {total} tests, {seeds}, isolation {isolation}");
     let Surroundings { sandboxed, open } = surroundings;
     let both = sandboxed.is_some() && open.is_some();
     let title = |title: &str, group: &Group| {

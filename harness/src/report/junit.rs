@@ -14,12 +14,13 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-/// Writes the report of a run; `took` is its duration.
+/// Writes the report of a run; `unmet` are the oracles that it should have met, `took` is its duration.
 pub(crate) fn write(
     path: &Path,
     suite: &str,
     seed: Seed,
     records: &[Record],
+    unmet: &[String],
     took: Duration,
 ) -> io::Result<()> {
     let mut report = Report::new(suite);
@@ -46,6 +47,15 @@ pub(crate) fn write(
         tests.set_timestamp(began);
     }
     tests.add_test_cases(records.iter().map(test_case));
+    if !unmet.is_empty() {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+        status
+            .set_type("oracles")
+            .set_message(xml(&report::oracles(unmet)));
+        let mut case = TestCase::new("oracles", status);
+        case.set_classname(suite).set_time(Duration::ZERO);
+        tests.add_test_case(case);
+    }
     report.set_time(took).add_test_suite(tests);
     let text = report.to_string().map_err(io::Error::other)?;
     write_atomically(path, text.as_bytes())

@@ -13,9 +13,11 @@ mod leaks;
 mod limits;
 #[cfg(unix)]
 mod neighbours;
+mod oracles;
 mod panics;
 mod processes;
 mod surroundings;
+mod sweeps;
 mod tags;
 
 clarity_chaos::main!();

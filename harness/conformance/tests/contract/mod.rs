@@ -14,11 +14,13 @@ mod interruption;
 mod leaks;
 #[cfg(target_os = "linux")]
 mod limits;
+mod oracles;
 mod reports;
 mod seeds;
 mod selection;
 #[cfg(target_os = "linux")]
 mod surroundings;
+mod sweeps;
 mod verdicts;
 
 use std::thread;

@@ -1,0 +1,135 @@
+//! Sweeps over many seeds, in one piece and in shards.
+
+use crate::suite;
+use clarity_chaos_conformance::{Ran, Suite};
+use std::fs;
+
+const RARE: &str = "sweeps::rarely_fails";
+const NEVER: &str = "sweeps::never_fails";
+
+/// The root seeds that a test is told to have failed with in a run.
+fn failing(suite: &Suite) -> Vec<String> {
+    let text = fs::read_to_string(suite.regressions()).unwrap_or_default();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| line.split_whitespace().nth(1).unwrap().to_owned())
+        .collect()
+}
+
+fn line<'a>(ran: &'a Ran, start: &str) -> &'a str {
+    let mut lines = ran.stdout.lines();
+    lines
+        .find(|line| line.starts_with(start))
+        .unwrap_or_else(|| panic!("{}\n{}", ran.stdout, ran.stderr))
+}
+
+#[test]
+fn a_sweep_runs_each_test_with_each_seed_and_tells_those_that_fail() {
+    let suite = suite();
+    let ran = suite.run(["--exact", RARE, NEVER, "--seeds", "0..150"]);
+    assert_eq!(ran.code, Some(101), "{}", ran.stderr);
+    let never = line(&ran, "test sweeps::never_fails ...");
+    assert!(never.ends_with("ok (150 cases)"), "{never}");
+    let rare = line(&ran, "test sweeps::rarely_fails ... FAILED");
+    assert!(rare.contains(" of 150 cases; seeds "), "{rare}");
+    // What is told to fail fails alone, and what is kept is what was told.
+    let kept = failing(&suite);
+    assert!(!kept.is_empty() && kept.len() <= 3, "{kept:?}");
+    assert!(rare.contains(&kept.join(", ")), "{rare}, {kept:?}");
+    assert_eq!(ran.records[RARE].root_seed.to_string(), kept[0]);
+    let again = suite.run(["--exact", RARE, "--seed", &kept[0]]);
+    assert_eq!(again.code, Some(101));
+}
+
+#[test]
+fn seeds_that_failed_are_tried_first_from_then_on() {
+    let suite = suite();
+    suite.run(["--exact", RARE, "--seeds", "0..300", "--max-failures", "1"]);
+    let kept = failing(&suite);
+    assert!(!kept.is_empty());
+    // Neither this run's own seed nor this sweep's fail: 49 in 50 do not.
+    let good = (1000..1010).find(|seed| {
+        let seed = seed.to_string();
+        suite.run(["--exact", RARE, "--seed", &seed]).code == Some(0)
+    });
+    let good = good.unwrap();
+    let plain = suite.run(["--exact", RARE]);
+    assert_eq!(plain.code, Some(101));
+    assert_eq!(plain.records[RARE].root_seed.to_string(), kept[0]);
+    let before = fs::read(suite.regressions()).unwrap();
+    let range = format!("{good}..{}", good + 1);
+    let sweep = suite.run(["--exact", RARE, "--seeds", &range]);
+    assert_eq!(sweep.code, Some(101), "{}", sweep.stdout);
+    assert_eq!(fs::read(suite.regressions()).unwrap(), before);
+}
+
+#[test]
+fn a_sweep_stops_after_enough_failures() {
+    let threads = ["--test-threads", "1", "--max-failures", "2"];
+    let sweep = ["--exact", RARE, "--seeds", "0..1000000000"];
+    let ran = suite().run(sweep.iter().chain(&threads));
+    assert_eq!(ran.code, Some(101));
+    let rare = line(&ran, "test sweeps::rarely_fails ... FAILED");
+    assert!(rare.contains("FAILED (2 of "), "{rare}");
+    let sum = line(&ran, "sweep result: FAILED.");
+    assert!(sum.ends_with("stopped early: --max-failures 2"), "{sum}");
+}
+
+#[test]
+fn shards_merge_into_what_the_whole_sweep_is() {
+    let seeds = ["--exact", RARE, NEVER, "--seeds", "0..150"];
+    let whole = suite();
+    let expected = whole.run(seeds);
+    let merged = suite();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |shard: u64| folder.path().join(format!("{shard}.json"));
+    for shard in 1..=3 {
+        let (name, file) = (format!("{shard}/3"), file(shard));
+        let more = ["--shard", &name, "--results", file.to_str().unwrap()];
+        let ran = suite().run(seeds.iter().copied().chain(more));
+        assert!(matches!(ran.code, Some(0 | 101)), "{}", ran.stderr);
+        assert!(!ran.stdout.contains("ok (150 cases)"), "{}", ran.stdout);
+    }
+    let two = merged.run(["--merge".into(), file(1), file(3)]);
+    assert_eq!(two.code, Some(2));
+    assert!(two.stderr.contains("missing: shard 2/3"), "{}", two.stderr);
+    let ran = merged.run(["--merge".into(), file(1), file(2), file(3)]);
+    assert_eq!(ran.code, Some(101), "{}", ran.stderr);
+    for test in [
+        "test sweeps::rarely_fails ... FAILED",
+        "test sweeps::never_fails",
+    ] {
+        assert_eq!(line(&ran, test), line(&expected, test));
+    }
+    assert_eq!(failing(&merged), failing(&whole));
+}
+
+#[test]
+fn shards_of_an_ordinary_run_have_each_test_once() {
+    let ran = |shard: &str| {
+        let suite = suite();
+        let ran = suite.run(["tags", "sweeps::never", "--shard", shard]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        ran.records.into_keys().collect::<Vec<_>>()
+    };
+    let mut all: Vec<_> = ["1/3", "2/3", "3/3"].into_iter().flat_map(ran).collect();
+    all.sort();
+    let expected = ["breaker", "breaker_and_slow", "model", "slow"];
+    let mut expected: Vec<_> = expected
+        .iter()
+        .map(|test| format!("tags::{test}"))
+        .collect();
+    expected.insert(0, NEVER.to_owned());
+    assert_eq!(all, expected);
+}
+
+#[test]
+fn a_sweep_without_a_seed_says_which_seeds_it_had() {
+    let ran = suite().run(["--exact", NEVER, "--seeds", "5"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let header = line(&ran, "chaos: 1 of");
+    let seeds = header.split("(again: --seeds ").nth(1).unwrap();
+    let seeds = seeds.split(')').next().unwrap();
+    let again = suite().run(["--exact", NEVER, "--seeds", seeds]);
+    assert!(line(&again, "sweep result: ok.").contains("5 cases passed"));
+}
