@@ -3,6 +3,7 @@
 use crate::case::{Case, CaseSpec, Keeping};
 use crate::cli::{DEFAULT_TIMEOUT, KeepDirs, Options};
 use crate::ending::{Ending, Exit};
+use crate::fault::Restriction;
 use crate::isolation::Isolation;
 use crate::origin::Origin;
 use crate::output;
@@ -39,6 +40,12 @@ pub(crate) struct Variation {
     /// The root seed that the test's own is derived from.
     pub(crate) root_seed: Seed,
     pub(crate) keeping: Keeping,
+    /// Whether what it prints is not shown while it runs, though that was asked for.
+    pub(crate) is_quiet: bool,
+    /// How long it may take, if not as long as ever.
+    pub(crate) timeout: Option<Duration>,
+    /// Which of its faults take effect, if not all.
+    pub(crate) restriction: Option<Restriction>,
 }
 
 impl Variation {
@@ -47,6 +54,9 @@ impl Variation {
         Self {
             root_seed,
             keeping: Keeping::AsAsked,
+            is_quiet: false,
+            timeout: None,
+            restriction: None,
         }
     }
 }
@@ -86,9 +96,13 @@ impl Attempts {
             name: test.name().to_owned(),
             path: test.path().to_owned(),
             seed: variation.root_seed.child("test", test.name()),
-            timeout: test.timeout().unwrap_or(self.options.timeout),
+            timeout: variation
+                .timeout
+                .or(test.timeout())
+                .unwrap_or(self.options.timeout),
             grace: self.options.grace,
             log: self.options.log.clone(),
+            restriction: variation.restriction.clone(),
             sandboxed: self.isolation != Isolation::Thread && self.sandboxes(test),
         };
         let mut record = self.blank_record(test, &spec, variation.root_seed);
@@ -109,7 +123,7 @@ impl Attempts {
             }
         };
         let ended = match &mut place {
-            Place::Slot(held) => self.supervised(held, &case),
+            Place::Slot(held) => self.supervised(held, &case, variation.is_quiet),
             Place::Guest(_) => as_guest(&case),
         };
         let evidence = place.workspace().evidence(&case);
@@ -140,13 +154,13 @@ impl Attempts {
         }
     }
 
-    fn supervised(&self, held: &mut Held<'_>, case: &Case) -> io::Result<Ending> {
+    fn supervised(&self, held: &mut Held<'_>, case: &Case, is_quiet: bool) -> io::Result<Ending> {
         let patience = case
             .spec
             .timeout
             .saturating_add(case.spec.grace)
             .saturating_add(SLACK);
-        if self.options.libtest.nocapture {
+        if self.options.libtest.nocapture && !is_quiet {
             let output = held.workspace().open_output()?;
             let run = || held.run(case, patience);
             output::copying(output, self.options.is_json(), run)
@@ -180,6 +194,7 @@ impl Attempts {
             isolation: self.isolation,
             sandbox: nothing_around(),
             faults: Vec::new(),
+            minimized: None,
             timeline: Vec::new(),
             oracles: Vec::new(),
             hung: Vec::new(),

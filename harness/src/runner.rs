@@ -6,6 +6,7 @@ use crate::cli::{NoTests, Options, SeedChoice};
 use crate::history::History;
 use crate::interruption::Interruption;
 use crate::isolation::Isolation;
+use crate::minimizer;
 use crate::oracle;
 use crate::origin::Origin;
 use crate::record::Record;
@@ -379,13 +380,19 @@ impl Run {
             seeds,
             regressions: &self.regressions,
         };
-        let results = sweep.run(
+        let mut results = sweep.run(
             format!("{package}::{target}"),
             threads,
             &|record, cleaned| {
                 self.note_remains(record, cleaned);
             },
         );
+        for record in results.representatives_mut() {
+            let mut tests = selection.selected.iter();
+            if let Some(test) = tests.find(|test| test.name() == record.name) {
+                self.minimize(test, record);
+            }
+        }
         if let Some(path) = &options.results
             && let Err(error) = results.write(path)
         {
@@ -403,6 +410,13 @@ impl Run {
         remember(&self.regressions, &results);
         locked(&self.records).extend(results.representatives().cloned());
         self.conclude(results.failed() > 0, &unmet)
+    }
+
+    /// Finds what a failure takes, where that was asked for.
+    fn minimize(&self, test: &'static TestCase, record: &mut Record) {
+        if let Some(within) = self.attempts.options.minimize {
+            record.minimized = minimizer::minimize(&self.attempts, test, record, within);
+        }
     }
 
     /// Writes a record where later runs and people find it.
@@ -432,7 +446,8 @@ impl Run {
         if self.attempts.slots.are_interrupted() {
             return Ok(Completion::ignored_with("the run was interrupted"));
         }
-        let (record, cleaned) = self.attempts.make(test, &Variation::of(seed));
+        let (mut record, cleaned) = self.attempts.make(test, &Variation::of(seed));
+        self.minimize(test, &mut record);
         self.note_remains(&record, cleaned);
         self.keep(&record);
         let result = match &record.verdict {

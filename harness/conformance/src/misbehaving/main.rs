@@ -15,6 +15,7 @@ mod limits;
 mod neighbours;
 mod oracles;
 mod panics;
+mod plans;
 mod processes;
 mod surroundings;
 mod sweeps;

@@ -15,6 +15,7 @@ mod leaks;
 #[cfg(target_os = "linux")]
 mod limits;
 mod oracles;
+mod plans;
 mod reports;
 mod seeds;
 mod selection;
