@@ -127,6 +127,14 @@ pub(crate) struct Options {
     #[arg(long = "minimize", value_name = "DURATION", env = "CHAOS_MINIMIZE", num_args = 0..=1, require_equals = true, default_missing_value = "10s", value_parser = positive_duration, help_heading = "Sweeps")]
     pub(crate) minimize: Option<Duration>,
 
+    /// Run each test that passes a second time, in a newly executed process, and fail it when its events are not the same
+    #[arg(
+        long = "check-determinism",
+        env = "CHAOS_CHECK_DETERMINISM",
+        help_heading = "Running"
+    )]
+    pub(crate) check_determinism: bool,
+
     /// Sweep: run every selected test once for each of N seeds, from --seed or a fresh one on, or of the seeds A to B, without B
     #[arg(
         long = "seeds",
@@ -321,13 +329,14 @@ impl FromStr for SeedChoice {
 const SELECTING: [&str; 3] = ["tags", "skip_tags", "markers"];
 
 /// Our options, by their names in [`Options`].
-const OURS: [&str; 22] = [
+const OURS: [&str; 23] = [
     "tags",
     "skip_tags",
     "markers",
     "no_tests",
     "seed",
     "minimize",
+    "check_determinism",
     "seeds",
     "max_failures",
     "shard",
@@ -402,6 +411,9 @@ impl Options {
             if options.isolation == Some(Isolation::Thread) {
                 return refuse("--seeds: expected an --isolation that is not thread");
             }
+        }
+        if options.check_determinism && options.isolation == Some(Isolation::Thread) {
+            return refuse("--check-determinism: expected an --isolation that is not thread");
         }
         match options.seeds {
             Some(SeedsChoice::Range(_)) if options.seed.is_some() => {

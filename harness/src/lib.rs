@@ -79,6 +79,7 @@ mod clock;
 mod confinement;
 mod context;
 mod descriptors;
+mod determinism;
 #[cfg(unix)]
 mod dispositions;
 mod duration;

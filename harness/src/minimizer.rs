@@ -22,7 +22,10 @@ pub(crate) fn minimize(
     within: Duration,
 ) -> Option<Minimized> {
     let verdict = &record.verdict;
-    let is_ours = !matches!(verdict, Verdict::Lost { .. } | Verdict::Interrupted);
+    let is_ours = !matches!(
+        verdict,
+        Verdict::Lost { .. } | Verdict::Interrupted | Verdict::Nondeterministic { .. }
+    );
     if record.faults.is_empty() || !verdict.is_failure() || !is_ours {
         return None;
     }

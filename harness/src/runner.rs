@@ -29,7 +29,7 @@ use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// The harness itself failed.
@@ -248,9 +248,21 @@ impl Run {
         let dir = RunDir::create()?;
         let isolation = options.isolation.unwrap_or(Isolation::DEFAULT);
         let slots = Arc::new(Slots::new(isolation, dir.path().to_owned()));
-        let running = Arc::downgrade(&slots);
+        let fresh = if options.check_determinism {
+            let folder = dir.path().join("fresh");
+            fs::create_dir(&folder)?;
+            let slots = Arc::new(Slots::new(Isolation::Exec, folder));
+            Some((slots, dir.path().to_owned()))
+        } else {
+            None
+        };
+        let running: Vec<_> = [&slots]
+            .into_iter()
+            .chain(fresh.iter().map(|(slots, _)| slots))
+            .map(Arc::downgrade)
+            .collect();
         let interruption = Interruption::listen(move || {
-            if let Some(slots) = running.upgrade() {
+            for slots in running.iter().filter_map(Weak::upgrade) {
                 slots.interrupt();
             }
         })?;
@@ -261,6 +273,7 @@ impl Run {
                 seed,
                 isolation,
                 slots,
+                fresh,
                 guests: match isolation {
                     Isolation::Thread => {
                         let slot = SlotDir::create(dir.path(), 0)?;
@@ -446,7 +459,7 @@ impl Run {
         if self.attempts.slots.are_interrupted() {
             return Ok(Completion::ignored_with("the run was interrupted"));
         }
-        let (mut record, cleaned) = self.attempts.make(test, &Variation::of(seed));
+        let (mut record, cleaned) = self.attempts.check(test, &Variation::of(seed));
         self.minimize(test, &mut record);
         self.note_remains(&record, cleaned);
         self.keep(&record);
@@ -498,9 +511,10 @@ impl Run {
             options,
             seed,
             slots,
+            fresh,
             ..
         } = self.attempts;
-        drop(slots);
+        drop((slots, fresh));
         let mut records = self
             .records
             .into_inner()

@@ -1,5 +1,6 @@
 //! What every way of isolation must do.
 
+mod chances;
 mod clocks;
 #[cfg(target_os = "linux")]
 mod containment;
