@@ -166,7 +166,7 @@ fn remember(regressions: &Regressions, results: &Results) {
     let path = regressions.path().display();
     match regressions.add(results.regressions()) {
         Ok(0) => {}
-        Ok(added) => println!("{added} failing seeds were added to {path}: commit it"),
+        Ok(added) => println!("failing seeds added to {path}, to be committed: {added}"),
         Err(error) => eprintln!("warning: failed to write the failing seeds to {path}: {error}"),
     }
 }
