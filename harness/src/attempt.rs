@@ -2,7 +2,9 @@
 
 use crate::case::{Case, CaseSpec, Keeping};
 use crate::cli::{DEFAULT_TIMEOUT, KeepDirs, Options};
+use crate::determinism;
 use crate::ending::{Ending, Exit};
+use crate::fault::Restriction;
 use crate::isolation::Isolation;
 use crate::origin::Origin;
 use crate::output;
@@ -15,6 +17,7 @@ use crate::test_process;
 use crate::verdict::Verdict;
 use crate::workspace::Workspace;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -29,6 +32,8 @@ pub(crate) struct Attempts {
     pub(crate) seed: Seed,
     pub(crate) isolation: Isolation,
     pub(crate) slots: Arc<Slots>,
+    /// Supervisors of newly executed processes, for the second runs of `--check-determinism`, with the folder of the run.
+    pub(crate) fresh: Option<(Arc<Slots>, PathBuf)>,
     /// The folder of the cases that run as guests of the runner, one at a time, and have no supervisor.
     pub(crate) guests: Option<Mutex<Workspace>>,
 }
@@ -39,6 +44,14 @@ pub(crate) struct Variation {
     /// The root seed that the test's own is derived from.
     pub(crate) root_seed: Seed,
     pub(crate) keeping: Keeping,
+    /// Whether what it prints is not shown while it runs, though that was asked for.
+    pub(crate) is_quiet: bool,
+    /// How long it may take, if not as long as ever.
+    pub(crate) timeout: Option<Duration>,
+    /// Whether it runs in a process that is executed for it.
+    pub(crate) is_fresh: bool,
+    /// Which of its faults take effect, if not all.
+    pub(crate) restriction: Option<Restriction>,
 }
 
 impl Variation {
@@ -47,6 +60,10 @@ impl Variation {
         Self {
             root_seed,
             keeping: Keeping::AsAsked,
+            is_quiet: false,
+            timeout: None,
+            is_fresh: false,
+            restriction: None,
         }
     }
 }
@@ -76,6 +93,34 @@ impl Attempts {
         Ok(sandbox)
     }
 
+    /// Runs a test, where that was asked for once more to see whether it goes the same way; gives its record, and what could not be cleaned up after it.
+    pub(crate) fn check(
+        &self,
+        test: &'static TestCase,
+        variation: &Variation,
+    ) -> (Record, io::Result<()>) {
+        let (mut record, cleaned) = self.make(test, variation);
+        let Some((_, run)) = &self.fresh else {
+            return (record, cleaned);
+        };
+        if record.verdict != Verdict::Passed || cleaned.is_err() {
+            return (record, cleaned);
+        }
+        let again = Variation {
+            keeping: Keeping::Nothing,
+            is_quiet: true,
+            is_fresh: true,
+            ..variation.clone()
+        };
+        let (again, cleaned) = self.make(test, &again);
+        if again.verdict == Verdict::Interrupted {
+            record.verdict = Verdict::Interrupted;
+        } else if let Some(what) = determinism::difference(&record, &again, run) {
+            record.verdict = Verdict::Nondeterministic { what };
+        }
+        (record, cleaned)
+    }
+
     /// Runs a test; gives its record, and what could not be cleaned up after it.
     pub(crate) fn make(
         &self,
@@ -86,14 +131,18 @@ impl Attempts {
             name: test.name().to_owned(),
             path: test.path().to_owned(),
             seed: variation.root_seed.child("test", test.name()),
-            timeout: test.timeout().unwrap_or(self.options.timeout),
+            timeout: variation
+                .timeout
+                .or(test.timeout())
+                .unwrap_or(self.options.timeout),
             grace: self.options.grace,
             log: self.options.log.clone(),
+            restriction: variation.restriction.clone(),
             sandboxed: self.isolation != Isolation::Thread && self.sandboxes(test),
         };
         let mut record = self.blank_record(test, &spec, variation.root_seed);
         let timeout = spec.timeout;
-        let begun = self.place(&spec).and_then(|mut place| {
+        let begun = self.place(&spec, variation.is_fresh).and_then(|mut place| {
             if let Place::Slot(held) = &place {
                 record.sandbox = held.sandbox().clone();
             }
@@ -109,7 +158,7 @@ impl Attempts {
             }
         };
         let ended = match &mut place {
-            Place::Slot(held) => self.supervised(held, &case),
+            Place::Slot(held) => self.supervised(held, &case, variation.is_quiet),
             Place::Guest(_) => as_guest(&case),
         };
         let evidence = place.workspace().evidence(&case);
@@ -127,26 +176,30 @@ impl Attempts {
     }
 
     /// Where a case can run now.
-    fn place(&self, spec: &CaseSpec) -> io::Result<Place<'_>> {
+    fn place(&self, spec: &CaseSpec, is_fresh: bool) -> io::Result<Place<'_>> {
         match &self.guests {
             Some(guests) => {
                 let workspace = guests.lock().unwrap_or_else(PoisonError::into_inner);
                 Ok(Place::Guest(workspace))
             }
             None => {
-                let held = self.slots.take(spec.sandboxed)?;
+                let slots = match &self.fresh {
+                    Some((fresh, _)) if is_fresh => fresh,
+                    _ => &self.slots,
+                };
+                let held = slots.take(spec.sandboxed)?;
                 Ok(Place::Slot(Box::new(held)))
             }
         }
     }
 
-    fn supervised(&self, held: &mut Held<'_>, case: &Case) -> io::Result<Ending> {
+    fn supervised(&self, held: &mut Held<'_>, case: &Case, is_quiet: bool) -> io::Result<Ending> {
         let patience = case
             .spec
             .timeout
             .saturating_add(case.spec.grace)
             .saturating_add(SLACK);
-        if self.options.libtest.nocapture {
+        if self.options.libtest.nocapture && !is_quiet {
             let output = held.workspace().open_output()?;
             let run = || held.run(case, patience);
             output::copying(output, self.options.is_json(), run)
@@ -180,6 +233,7 @@ impl Attempts {
             isolation: self.isolation,
             sandbox: nothing_around(),
             faults: Vec::new(),
+            minimized: None,
             timeline: Vec::new(),
             oracles: Vec::new(),
             hung: Vec::new(),

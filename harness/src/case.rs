@@ -1,5 +1,6 @@
 //! One run of one test: what its process is told, and the folders that all about it is in.
 
+use crate::fault::Restriction;
 use crate::seed::Seed;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -22,6 +23,8 @@ pub(crate) struct CaseSpec {
     pub(crate) grace: Duration,
     /// Which `tracing` events go on the timeline.
     pub(crate) log: String,
+    /// Which of its faults take effect, if not all.
+    pub(crate) restriction: Option<Restriction>,
     /// Whether its process is inside the walls of its supervisor, and is to narrow them to this case.
     pub(crate) sandboxed: bool,
 }

@@ -30,6 +30,8 @@ Examples (after `cargo test --test chaos --`):
   --seeds 1000 --max-failures 1      a sweep: each test with 1000 seeds, until one case fails
   --seeds 0..1000 --shard 2/4 --results 2.json
                                      a quarter of a sweep, on one of four machines
+  --exact corruption::one_bit --seed 42 --minimize
+                                     which of its faults a failure takes
   --merge 1.json 2.json 3.json 4.json
                                      what the four found, as one
   --list                             all tests with their tags and scenarios
@@ -120,6 +122,18 @@ pub(crate) struct Options {
         help_heading = "Running"
     )]
     pub(crate) seed: Option<SeedChoice>,
+
+    /// Search, for about this long [default: 10s], for the fewest faults that a failed test still fails with, and the simplest of each
+    #[arg(long = "minimize", value_name = "DURATION", env = "CHAOS_MINIMIZE", num_args = 0..=1, require_equals = true, default_missing_value = "10s", value_parser = positive_duration, help_heading = "Sweeps")]
+    pub(crate) minimize: Option<Duration>,
+
+    /// Run each test that passes a second time, in a newly executed process, and fail it when its events are not the same
+    #[arg(
+        long = "check-determinism",
+        env = "CHAOS_CHECK_DETERMINISM",
+        help_heading = "Running"
+    )]
+    pub(crate) check_determinism: bool,
 
     /// Sweep: run every selected test once for each of N seeds, from --seed or a fresh one on, or of the seeds A to B, without B
     #[arg(
@@ -315,12 +329,14 @@ impl FromStr for SeedChoice {
 const SELECTING: [&str; 3] = ["tags", "skip_tags", "markers"];
 
 /// Our options, by their names in [`Options`].
-const OURS: [&str; 21] = [
+const OURS: [&str; 23] = [
     "tags",
     "skip_tags",
     "markers",
     "no_tests",
     "seed",
+    "minimize",
+    "check_determinism",
     "seeds",
     "max_failures",
     "shard",
@@ -395,6 +411,9 @@ impl Options {
             if options.isolation == Some(Isolation::Thread) {
                 return refuse("--seeds: expected an --isolation that is not thread");
             }
+        }
+        if options.check_determinism && options.isolation == Some(Isolation::Thread) {
+            return refuse("--check-determinism: expected an --isolation that is not thread");
         }
         match options.seeds {
             Some(SeedsChoice::Range(_)) if options.seed.is_some() => {

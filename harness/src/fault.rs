@@ -13,6 +13,7 @@ mod garbage;
 mod guard;
 mod identity;
 mod replace;
+mod restriction;
 mod splice;
 mod truncate;
 
@@ -22,12 +23,13 @@ pub use garbage::{Garbage, GarbagePlan};
 pub use guard::FaultGuard;
 pub(crate) use guard::FaultLog;
 pub use replace::{CopiedFrom, Replace};
+pub(crate) use restriction::{KeptFault, Restriction};
 pub use truncate::{Cut, Truncate};
 
 use rand_chacha::ChaCha8Rng;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +44,12 @@ pub trait Fault {
 
     /// What the kind is called in plans, such as `bit_flip`.
     const KIND: &'static str;
+
+    /// What was done, in words that stand in a sentence: `bit 3 of byte 118 of model.onnx flipped`. `target` is as the plan names it.
+    fn sentence(plan: &Self::Plan, target: &str) -> String {
+        let plan = serde_json::to_value(plan).unwrap_or_default();
+        describe(Self::KIND, target, &plan)
+    }
 
     /// What is damaged, as the plan names it: the path of a file, the address of a peer.
     fn target(&self) -> String;
@@ -74,18 +82,29 @@ pub struct PlannedFault {
     pub target: String,
     /// What was drawn: [`Fault::Plan`].
     pub plan: serde_json::Value,
+    /// Which of the faults of this kind on this target it is, from 1.
+    #[serde(default)]
+    pub occurrence: usize,
+    /// What it does, in words: [`Fault::sentence`].
+    #[serde(default)]
+    pub sentence: String,
 }
 
 impl fmt::Display for PlannedFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind, self.target)?;
-        if let serde_json::Value::Object(fields) = &self.plan {
-            for (name, value) in fields {
-                write!(f, " {name}={value}")?;
-            }
-        }
-        Ok(())
+        f.write_str(&describe(&self.kind, &self.target, &self.plan))
     }
+}
+
+/// `bit_flip model.onnx byte=118 bit=3`.
+fn describe(kind: &str, target: &str, plan: &serde_json::Value) -> String {
+    let mut text = format!("{kind} {target}");
+    if let serde_json::Value::Object(fields) = plan {
+        for (name, value) in fields {
+            let _ = write!(text, " {name}={value}");
+        }
+    }
+    text
 }
 
 /// How undoing a fault went.

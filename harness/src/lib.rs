@@ -79,6 +79,7 @@ mod clock;
 mod confinement;
 mod context;
 mod descriptors;
+mod determinism;
 #[cfg(unix)]
 mod dispositions;
 mod duration;
@@ -98,6 +99,7 @@ mod isolation;
 mod limits;
 mod logs;
 mod marker;
+mod minimizer;
 mod oracle;
 mod oracle_counts;
 mod order;
@@ -146,7 +148,7 @@ pub use oracle::{OracleId, OracleKind, SeenOracle};
 pub use outcome::{Result, Skipped};
 /// The random-number traits that generators of [`Context::rng`] implement, in the version that they do.
 pub use rand;
-pub use record::{Leaks, Output, Record, Resources};
+pub use record::{Leaks, Minimized, Output, Record, Resources};
 pub use sandbox::{Enforcement, Sandbox};
 pub use seed::Seed;
 pub use test_time::ClockKind;

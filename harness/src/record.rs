@@ -57,6 +57,9 @@ pub struct Record {
     /// The plan of faults, in the order of injection. Of two runs with the same seed the rows are the same; their order is that in which the
     /// test's own threads and tasks injected them.
     pub faults: Vec<PlannedFault>,
+    /// What its failure takes, where that was searched for (`--minimize`).
+    #[serde(default)]
+    pub minimized: Option<Minimized>,
     /// All that happened, in order.
     pub timeline: Vec<Event>,
     /// The oracles that it reached, in that order, and whether they held.
@@ -88,6 +91,22 @@ impl Record {
         };
         self.faults.iter().filter(move |fault| !undone(fault))
     }
+}
+
+/// The fewest faults, and the simplest of each, that a case was found to fail with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Minimized {
+    /// What was found, in words.
+    pub sentence: String,
+    /// These faults.
+    pub faults: Vec<PlannedFault>,
+    /// How many faults the case had.
+    pub of: usize,
+    /// How often the case was run for it.
+    pub runs: u64,
+    /// Whether the search came to its end before its time was over.
+    pub is_complete: bool,
 }
 
 /// What a test left behind.

@@ -134,6 +134,12 @@ impl Results {
             .filter_map(|tally| tally.records.first())
     }
 
+    /// The same, to add to them.
+    pub(crate) fn representatives_mut(&mut self) -> impl Iterator<Item = &mut Record> {
+        let tallies = self.tests.values_mut();
+        tallies.filter_map(|tally| tally.records.first_mut())
+    }
+
     /// The failures that are worth keeping for later runs: test, root seed, what happened.
     pub(crate) fn regressions(&self) -> impl Iterator<Item = (&str, Seed, String)> {
         let told = |record: &Record| record.verdict.to_string();

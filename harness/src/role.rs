@@ -97,6 +97,7 @@ mod tests {
             timeout: Duration::from_millis(1),
             grace: Duration::MAX,
             log: "a \"word\"".to_owned(),
+            restriction: None,
             sandboxed: true,
         };
         let case = Case::new(&slot, spec);

@@ -6,6 +6,7 @@ use crate::cli::{NoTests, Options, SeedChoice};
 use crate::history::History;
 use crate::interruption::Interruption;
 use crate::isolation::Isolation;
+use crate::minimizer;
 use crate::oracle;
 use crate::origin::Origin;
 use crate::record::Record;
@@ -28,7 +29,7 @@ use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// The harness itself failed.
@@ -165,7 +166,7 @@ fn remember(regressions: &Regressions, results: &Results) {
     let path = regressions.path().display();
     match regressions.add(results.regressions()) {
         Ok(0) => {}
-        Ok(added) => println!("{added} failing seeds were added to {path}: commit it"),
+        Ok(added) => println!("failing seeds added to {path}, to be committed: {added}"),
         Err(error) => eprintln!("warning: failed to write the failing seeds to {path}: {error}"),
     }
 }
@@ -247,9 +248,21 @@ impl Run {
         let dir = RunDir::create()?;
         let isolation = options.isolation.unwrap_or(Isolation::DEFAULT);
         let slots = Arc::new(Slots::new(isolation, dir.path().to_owned()));
-        let running = Arc::downgrade(&slots);
+        let fresh = if options.check_determinism {
+            let folder = dir.path().join("fresh");
+            fs::create_dir(&folder)?;
+            let slots = Arc::new(Slots::new(Isolation::Exec, folder));
+            Some((slots, dir.path().to_owned()))
+        } else {
+            None
+        };
+        let running: Vec<_> = [&slots]
+            .into_iter()
+            .chain(fresh.iter().map(|(slots, _)| slots))
+            .map(Arc::downgrade)
+            .collect();
         let interruption = Interruption::listen(move || {
-            if let Some(slots) = running.upgrade() {
+            for slots in running.iter().filter_map(Weak::upgrade) {
                 slots.interrupt();
             }
         })?;
@@ -260,6 +273,7 @@ impl Run {
                 seed,
                 isolation,
                 slots,
+                fresh,
                 guests: match isolation {
                     Isolation::Thread => {
                         let slot = SlotDir::create(dir.path(), 0)?;
@@ -379,13 +393,19 @@ impl Run {
             seeds,
             regressions: &self.regressions,
         };
-        let results = sweep.run(
+        let mut results = sweep.run(
             format!("{package}::{target}"),
             threads,
             &|record, cleaned| {
                 self.note_remains(record, cleaned);
             },
         );
+        for record in results.representatives_mut() {
+            let mut tests = selection.selected.iter();
+            if let Some(test) = tests.find(|test| test.name() == record.name) {
+                self.minimize(test, record);
+            }
+        }
         if let Some(path) = &options.results
             && let Err(error) = results.write(path)
         {
@@ -403,6 +423,13 @@ impl Run {
         remember(&self.regressions, &results);
         locked(&self.records).extend(results.representatives().cloned());
         self.conclude(results.failed() > 0, &unmet)
+    }
+
+    /// Finds what a failure takes, where that was asked for.
+    fn minimize(&self, test: &'static TestCase, record: &mut Record) {
+        if let Some(within) = self.attempts.options.minimize {
+            record.minimized = minimizer::minimize(&self.attempts, test, record, within);
+        }
     }
 
     /// Writes a record where later runs and people find it.
@@ -432,7 +459,8 @@ impl Run {
         if self.attempts.slots.are_interrupted() {
             return Ok(Completion::ignored_with("the run was interrupted"));
         }
-        let (record, cleaned) = self.attempts.make(test, &Variation::of(seed));
+        let (mut record, cleaned) = self.attempts.check(test, &Variation::of(seed));
+        self.minimize(test, &mut record);
         self.note_remains(&record, cleaned);
         self.keep(&record);
         let result = match &record.verdict {
@@ -483,9 +511,10 @@ impl Run {
             options,
             seed,
             slots,
+            fresh,
             ..
         } = self.attempts;
-        drop(slots);
+        drop((slots, fresh));
         let mut records = self
             .records
             .into_inner()

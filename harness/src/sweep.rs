@@ -142,7 +142,7 @@ impl Sweep<'_> {
             },
             ..Variation::of(seed)
         };
-        let (record, cleaned) = self.attempts.make(test, &variation);
+        let (record, cleaned) = self.attempts.check(test, &variation);
         if record.verdict == Verdict::Interrupted {
             // It has shown nothing.
             return;

@@ -141,6 +141,7 @@ impl Setup {
         oracle::watch(Some(timeline.clone()));
         let faults = FaultLog::new(
             spec.seed,
+            spec.restriction.clone(),
             case.dir(),
             case.undo(),
             timeline.clone(),

@@ -60,6 +60,11 @@ pub enum What {
         /// The row of the plan.
         fault: PlannedFault,
     },
+    /// A fault was drawn, and left out: the minimiser tries whether the case fails without it.
+    FaultLeftOut {
+        /// The row that the plan would have had.
+        fault: PlannedFault,
+    },
     /// A fault was undone.
     FaultUndone {
         /// The number of its row in the plan.

@@ -62,6 +62,11 @@ pub enum Verdict {
         /// What, each in a line: [`Leaks::lines`].
         what: Vec<String>,
     },
+    /// The test passed, but went another way when it was run again with the same seed (`--check-determinism`).
+    Nondeterministic {
+        /// What differed first, with both values.
+        what: String,
+    },
     /// The harness itself could not run the case or learn how it ended.
     Lost {
         /// What went wrong.
@@ -92,6 +97,7 @@ impl Verdict {
             Self::Killed { .. } => "killed",
             Self::ExitedEarly { .. } => "exited_early",
             Self::Leaked { .. } => "leaked",
+            Self::Nondeterministic { .. } => "nondeterministic",
             Self::Lost { .. } => "lost",
         }
     }
@@ -118,6 +124,7 @@ impl fmt::Display for Verdict {
                 write!(f, "timed out after {limit}")
             }
             Self::Interrupted => f.write_str("the run was interrupted while the test was running"),
+            Self::Nondeterministic { what } => write!(f, "not deterministic: {what}"),
             Self::OutOfMemory => {
                 f.write_str("an allocation failed, and the runtime ended the process")
             }

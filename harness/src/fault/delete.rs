@@ -28,6 +28,10 @@ impl Fault for Delete {
     type Plan = Gone;
     const KIND: &'static str = "delete";
 
+    fn sentence(_plan: &Gone, target: &str) -> String {
+        format!("{target} deleted")
+    }
+
     fn target(&self) -> String {
         self.path.display().to_string()
     }

@@ -61,6 +61,11 @@ impl Fault for Garbage {
     type Plan = GarbagePlan;
     const KIND: &'static str = "garbage";
 
+    fn sentence(plan: &GarbagePlan, target: &str) -> String {
+        let GarbagePlan { offset, length, .. } = plan;
+        format!("{length} bytes of {target} from byte {offset} on overwritten with garbage")
+    }
+
     fn target(&self) -> String {
         self.path.display().to_string()
     }

@@ -1,6 +1,6 @@
 //! The faults of one test: numbered, drawn, told on the timeline, and undone.
 
-use super::{Fault, InjectError, PlannedFault, Undo, Undone};
+use super::{Fault, FaultError, InjectError, PlannedFault, Restriction, Undo, Undone};
 use crate::end_request::EndRequest;
 use crate::seed::Seed;
 use crate::timeline::{Timeline, What};
@@ -60,6 +60,8 @@ pub(crate) struct FaultLog {
 
 struct Shared {
     seed: Seed,
+    /// The faults that take effect, if not all do.
+    restriction: Option<Restriction>,
     /// The test's directory: paths in the plan are told relative to it, so that plans of two runs are equal.
     dir: PathBuf,
     /// A folder beside it, for what undoing will need.
@@ -91,6 +93,7 @@ struct Open {
 impl FaultLog {
     pub(crate) fn new(
         seed: Seed,
+        restriction: Option<Restriction>,
         dir: PathBuf,
         scratch: PathBuf,
         timeline: Timeline,
@@ -99,6 +102,7 @@ impl FaultLog {
         Self {
             shared: Arc::new(Shared {
                 seed,
+                restriction,
                 dir,
                 scratch,
                 timeline,
@@ -127,21 +131,41 @@ impl FaultLog {
         let stream = format!("{} {target}", F::KIND);
         let times = state.drawn.entry(stream.clone()).or_default();
         *times += 1;
+        let occurrence = *times;
         let mut rng = shared
             .seed
             .child("fault", &format!("{stream} {times}"))
             .rng();
-        let plan = fault.draw(&mut rng).map_err(failed)?;
+        let mut plan = fault.draw(&mut rng).map_err(failed)?;
 
-        let told = serde_json::to_value(&plan)
-            .expect("a plan is plain data: numbers, strings and named fields");
+        let told = |plan: &F::Plan| {
+            serde_json::to_value(plan)
+                .expect("a plan is plain data: numbers, strings and named fields")
+        };
         state.planned += 1;
-        let planned = PlannedFault {
+        let mut planned = PlannedFault {
             id: state.planned,
             kind: F::KIND.to_owned(),
+            plan: self.relative_strings(told(&plan)),
+            sentence: F::sentence(&plan, &target),
             target,
-            plan: self.relative_strings(told),
+            occurrence,
         };
+        if let Some(restriction) = &shared.restriction {
+            let Some(kept) = restriction.find(&planned) else {
+                let fault = planned.clone();
+                shared.timeline.record(What::FaultLeftOut { fault });
+                // The guard of a fault that is not in effect has nothing to undo.
+                return Ok(FaultGuard {
+                    fault: planned,
+                    log: self.clone(),
+                });
+            };
+            let simplified = serde_json::from_value(kept.simplified(told(&plan)));
+            plan = simplified.map_err(|error| failed(FaultError::Other(Box::new(error))))?;
+            planned.plan = self.relative_strings(told(&plan));
+            planned.sentence = F::sentence(&plan, &planned.target);
+        }
         // Told before it takes effect, so that no effect can stand on the timeline before its cause.
         shared.timeline.record(What::FaultInjected {
             fault: planned.clone(),

@@ -42,6 +42,10 @@ impl Fault for Truncate {
     type Plan = Cut;
     const KIND: &'static str = "truncate";
 
+    fn sentence(cut: &Cut, target: &str) -> String {
+        format!("{target} cut after {} bytes", cut.kept)
+    }
+
     fn target(&self) -> String {
         self.path.display().to_string()
     }

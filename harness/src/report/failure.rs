@@ -23,6 +23,8 @@ pub(crate) fn tell(record: &Record) -> String {
             .iter()
             .map(|fault| format!("{}. {fault}", fault.id)),
     );
+    let minimized = record.minimized.iter().map(|least| &least.sentence);
+    section(&mut text, "minimised", minimized);
     section(
         &mut text,
         "still in effect when the test's process ended (restore by hand what lies outside of its folder)",
@@ -107,6 +109,7 @@ fn event(event: &Event) -> String {
             Ok(())
         }
         What::FaultInjected { fault } => write!(line, "fault {} injected: {fault}", fault.id),
+        What::FaultLeftOut { fault } => write!(line, "fault {} left out: {fault}", fault.id),
         What::FaultUndone { id, result } => write!(line, "fault {id} {result}"),
         What::OracleReached { oracle, holds } => {
             let how = if *holds { "holds" } else { "does not hold" };

@@ -1,5 +1,6 @@
 //! Tests that misbehave, one in each way. Most of them fail, as they should.
 
+mod chances;
 mod clocks;
 mod endings;
 #[cfg(target_os = "linux")]
@@ -15,6 +16,7 @@ mod limits;
 mod neighbours;
 mod oracles;
 mod panics;
+mod plans;
 mod processes;
 mod surroundings;
 mod sweeps;

@@ -1,5 +1,6 @@
 //! What every way of isolation must do.
 
+mod chances;
 mod clocks;
 #[cfg(target_os = "linux")]
 mod containment;
@@ -15,6 +16,7 @@ mod leaks;
 #[cfg(target_os = "linux")]
 mod limits;
 mod oracles;
+mod plans;
 mod reports;
 mod seeds;
 mod selection;
