@@ -48,7 +48,7 @@ begin with 0, --shard $((JOB_COMPLETION_INDEX + 1))/4. Without --seeds, tests ar
 
 Exit codes:
   0    all selected tests passed or were skipped
-  101  at least one test failed
+  101  at least one test failed, or an oracle was not met
   1    the harness itself failed, for example to write a report
   2    the command line is wrong
   3    --require-sandbox, and part of the sandbox is not there
