@@ -2,7 +2,9 @@
 
 pub(crate) use super::rules::TestRules;
 use super::rules::Version;
-use super::{Confinement, Namespaces, calls, capabilities, mounts, readable, rules, system};
+use super::{
+    Confinement, Namespaces, calls, capabilities, coverage, mounts, readable, rules, system,
+};
 use crate::case::SlotDir;
 use crate::fork::fork;
 use crate::sandbox::{Enforcement, Sandbox};
@@ -17,7 +19,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
-use std::sync::LazyLock;
 
 pub(crate) const CONTAINMENT: Result<&str, &str> = Ok("subreaper");
 
@@ -213,7 +214,7 @@ pub(crate) fn prepare_test(slot: &SlotDir) -> io::Result<TestRules> {
 /// What tests may write to though it is not theirs: the folder where instrumented code leaves its coverage. None for code that is not.
 pub(crate) fn profile_folder() -> impl Iterator<Item = PathBuf> {
     let profile = env::var_os("LLVM_PROFILE_FILE")
-        .filter(|_| is_instrumented())
+        .filter(|_| coverage::is_counted())
         .map(PathBuf::from);
     let folder = profile.and_then(|file| {
         let folder = file.parent()?;
@@ -228,18 +229,6 @@ pub(crate) fn profile_folder() -> impl Iterator<Item = PathBuf> {
     folder
         .filter(|folder| folder.parent().is_some())
         .into_iter()
-}
-
-/// Whether this program counts what of it runs: then it has a section for its counters, whose name stands in it.
-fn is_instrumented() -> bool {
-    static INSTRUMENTED: LazyLock<bool> = LazyLock::new(|| {
-        // Not in one piece, since it would then stand in every program.
-        let section = ["__llvm", "_prf", "_cnts"].concat();
-        let program = fs::read("/proc/self/exe").unwrap_or_default();
-        let mut parts = program.windows(section.len());
-        parts.any(|part| part == section.as_bytes())
-    });
-    *INSTRUMENTED
 }
 
 fn wait_for(child: Pid) -> io::Result<i32> {
