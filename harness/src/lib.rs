@@ -94,6 +94,8 @@ pub mod fault;
 mod fork;
 mod history;
 mod hung;
+#[cfg(target_os = "linux")]
+mod instrumentation;
 mod interruption;
 mod isolation;
 mod limits;

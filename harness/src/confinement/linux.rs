@@ -2,11 +2,10 @@
 
 pub(crate) use super::rules::TestRules;
 use super::rules::Version;
-use super::{
-    Confinement, Namespaces, calls, capabilities, coverage, mounts, readable, rules, system,
-};
+use super::{Confinement, Namespaces, calls, capabilities, mounts, readable, rules, system};
 use crate::case::SlotDir;
 use crate::fork::fork;
+use crate::instrumentation;
 use crate::sandbox::{Enforcement, Sandbox};
 use rustix::io::Errno;
 use rustix::process::{
@@ -214,7 +213,7 @@ pub(crate) fn prepare_test(slot: &SlotDir) -> io::Result<TestRules> {
 /// What tests may write to though it is not theirs: the folder where instrumented code leaves its coverage. None for code that is not.
 pub(crate) fn profile_folder() -> impl Iterator<Item = PathBuf> {
     let profile = env::var_os("LLVM_PROFILE_FILE")
-        .filter(|_| coverage::is_counted())
+        .filter(|_| instrumentation::counts_coverage())
         .map(PathBuf::from);
     let folder = profile.and_then(|file| {
         let folder = file.parent()?;

@@ -4,6 +4,7 @@
     reason = "the environment of what was forked, and what it used"
 )]
 
+use super::forked_exit;
 use crate::case::Case;
 use crate::confinement::prepare_test;
 use crate::ending::{Exit, Usage};
@@ -38,6 +39,7 @@ impl Zygote {
         // SAFETY: a supervisor has one thread, so nobody reads the environment meanwhile; threads before `main` rule out forks.
         unsafe { std::env::set_var("TMPDIR", case.tmp()) };
         test_process::rehearse(&case.spec)?;
+        forked_exit::shorten()?;
         let rules = case.spec.sandboxed.then(|| prepare_test(case.slot()));
         Ok(Self {
             nothing: File::open("/dev/null")?,
@@ -80,7 +82,7 @@ pub(super) fn test(case: &Case, zygote: &mut Option<Zygote>) -> io::Result<Pid> 
         }
         Err(_panic) => 1,
     };
-    // And not `_exit`: coverage counters are written by a handler that this one calls.
+    // And not `_exit`: the test may have registered what is to be done then.
     process::exit(code)
 }
 

@@ -80,6 +80,23 @@ fn exits_early() {
     process::exit(0);
 }
 
+/// A C library has work left for the exit: what it has registered, and what it has not written yet.
+#[cfg(unix)]
+#[chaos]
+fn leaves_work_for_the_exit() {
+    unsafe extern "C" {
+        fn atexit(handler: extern "C" fn()) -> std::ffi::c_int;
+        fn puts(text: *const std::ffi::c_char) -> std::ffi::c_int;
+    }
+    extern "C" fn handler() {
+        println!("a handler was called");
+    }
+    // SAFETY: the handler lives as long as the program.
+    assert_eq!(unsafe { atexit(handler) }, 0);
+    // SAFETY: the text ends with a zero.
+    assert!(unsafe { puts(c"a line in a buffer".as_ptr()) } >= 0);
+}
+
 /// A megabyte is printed, in lines.
 #[chaos]
 fn prints_a_megabyte() {

@@ -128,6 +128,16 @@ fn an_exit_with_success_before_the_end_is_a_failure() {
 }
 
 #[test]
+#[cfg(unix)]
+fn what_is_left_for_the_exit_is_done() {
+    let record = record("endings::leaves_work_for_the_exit");
+    assert_eq!(record.verdict, Verdict::Passed);
+    let printed = &record.output.text;
+    assert!(printed.contains("a handler was called"), "{printed}");
+    assert!(printed.contains("a line in a buffer"), "{printed}");
+}
+
+#[test]
 fn a_megabyte_of_output_is_kept_whole() {
     let output = &record("endings::prints_a_megabyte").output;
     assert_eq!(*verdict("endings::prints_a_megabyte"), Verdict::Passed);

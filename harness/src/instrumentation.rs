@@ -1,21 +1,35 @@
-//! Whether this program counts what of it runs: `-C instrument-coverage`.
+//! What a compiler has added to this program, as far as tests notice it.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::sync::LazyLock;
 
-/// What the section of the counters is called, by [LLVM's
+/// What the section of the counters of `-C instrument-coverage` is called, by [LLVM's
 /// format](https://llvm.org/docs/InstrProfileFormat.html).
 const COUNTERS: &[u8] = b"__llvm_prf_cnts";
 
-/// Whether it does. Of what cannot be read it does not.
-pub(super) fn is_counted() -> bool {
-    static COUNTED: LazyLock<bool> = LazyLock::new(|| {
+/// Where the sanitizers' runtimes stand to be called before all others ([elf(5)](https://man7.org/linux/man-pages/man5/elf.5.html)'s
+/// `DT_PREINIT_ARRAY`); nothing else in a Rust program is.
+const BEFORE_ALL: &[u8] = b".preinit_array";
+
+/// Whether it counts what of it runs.
+pub(crate) fn counts_coverage() -> bool {
+    has_section(COUNTERS)
+}
+
+/// Whether it does something when it exits that was settled before `main`: writes its counters, or tells which errors a sanitizer has found.
+pub(crate) fn acts_at_exit() -> bool {
+    counts_coverage() || has_section(BEFORE_ALL)
+}
+
+/// Whether the file of this program has a section of this name. One that cannot be read has none.
+fn has_section(name: &[u8]) -> bool {
+    static NAMES: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let names = File::open("/proc/self/exe").and_then(|program| section_names(&program));
-        names.is_ok_and(|names| names.split(|byte| *byte == 0).any(|name| name == COUNTERS))
+        names.unwrap_or_default()
     });
-    *COUNTED
+    NAMES.split(|byte| *byte == 0).any(|other| other == name)
 }
 
 /// The names of the sections of an ELF file of 64 bits in this machine's byte order, each ended by a zero (elf(5)).
