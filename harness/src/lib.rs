@@ -134,6 +134,7 @@ mod sweep;
 mod test_process;
 mod test_time;
 mod timeline;
+mod timestamps;
 mod verdict;
 mod watched;
 mod workspace;

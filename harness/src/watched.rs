@@ -1,8 +1,9 @@
 //! Whether a folder is still as it was.
 //!
-//! To list a folder takes several calls, to ask when it last changed one. So the time is asked first. But the kernel takes times from a clock that
-//! stands still between its ticks: a time proves something only if it was already past when it was first looked at.
+//! To list a folder takes several calls, to ask when it last changed one. So the time is asked first. But where the kernel takes times from a clock
+//! that stands still between its ticks, a time proves something only if it was already past when it was first looked at ([`Timestamps`]).
 
+use crate::timestamps::Timestamps;
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,16 +13,18 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Watched {
     path: PathBuf,
     entries: usize,
+    times: Timestamps,
     first: Option<Stamp>,
 }
 
 impl Watched {
-    /// A folder that holds so many entries.
-    pub(crate) fn new(path: PathBuf, entries: usize) -> Self {
+    /// A folder that holds so many entries, on a file system with such times.
+    pub(crate) fn new(path: PathBuf, entries: usize, times: Timestamps) -> Self {
         Self {
             first: Stamp::of(&path),
             path,
             entries,
+            times,
         }
     }
 
@@ -34,6 +37,26 @@ impl Watched {
         &self.path
     }
 
+    /// Takes its time, and no more, as it is now: whoever watches it has changed what is in it.
+    pub(crate) fn expect_change(&mut self) {
+        if let (Some(first), Some(now)) = (&mut self.first, Stamp::of(&self.path)) {
+            (first.changed, first.is_past) = (now.changed, now.is_past);
+        }
+    }
+
+    /// Whether its time proves that it is untouched; if not, it may be all the same.
+    pub(crate) fn is_proven_untouched(&self) -> bool {
+        let (Some(first), Some(now)) = (self.first, Stamp::of(&self.path)) else {
+            return false;
+        };
+        first.changed == now.changed && self.proves(first)
+    }
+
+    /// Whether a later change must have another time.
+    fn proves(&self, stamp: Stamp) -> bool {
+        stamp.is_past || self.times == Timestamps::Distinct
+    }
+
     /// Whether nobody has put anything into it or taken out, even if that is undone, and nobody has changed its rights, owner or attributes.
     pub(crate) fn is_untouched(&mut self) -> bool {
         let (Some(first), Some(now)) = (self.first, Stamp::of(&self.path)) else {
@@ -41,7 +64,7 @@ impl Watched {
         };
         // Of a time that proves nothing yet the rest is asked, too.
         let untouched = first.changed == now.changed
-            && (first.is_past || (first.rights == now.rights && self.has_its_entries()));
+            && (self.proves(first) || (first.rights == now.rights && self.has_its_entries()));
         if untouched {
             self.first = Some(now);
         }
@@ -138,7 +161,7 @@ mod tests {
 
     fn folder() -> (tempfile::TempDir, Watched) {
         let dir = tempfile::tempdir().unwrap();
-        let watched = Watched::new(dir.path().to_owned(), 0);
+        let watched = Watched::new(dir.path().to_owned(), 0, Timestamps::Ticking);
         (dir, watched)
     }
 
@@ -187,12 +210,35 @@ mod tests {
     }
 
     #[test]
+    fn where_times_are_distinct_what_came_and_went_is_seen_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let times = Timestamps::of(dir.path()).unwrap();
+        if times == Timestamps::Ticking {
+            return; // an older kernel, or a file system without them
+        }
+        let inner = dir.path().join("inner");
+        fs::create_dir(&inner).unwrap();
+        for _ in 0..200 {
+            let mut watched = Watched::new(inner.clone(), 0, times);
+            assert!(watched.is_proven_untouched() && watched.is_untouched());
+            let file = inner.join("file");
+            fs::write(&file, "").unwrap();
+            fs::remove_file(&file).unwrap();
+            assert!(!watched.is_proven_untouched() && !watched.is_untouched());
+            watched.expect_change();
+            assert!(watched.is_proven_untouched() && watched.is_untouched());
+            fs::set_permissions(&inner, fs::Permissions::from_mode(0o755)).unwrap();
+            assert!(!watched.is_proven_untouched());
+        }
+    }
+
+    #[test]
     fn a_link_or_nothing_in_its_place_is_not_it() {
         let (dir, _) = folder();
         let (inner, other) = (dir.path().join("inner"), dir.path().join("other"));
         fs::create_dir(&inner).unwrap();
         fs::create_dir(&other).unwrap();
-        let mut watched = Watched::new(inner.clone(), 0);
+        let mut watched = Watched::new(inner.clone(), 0, Timestamps::Ticking);
         fs::remove_dir(&inner).unwrap();
         assert!(!watched.is_untouched());
         std::os::unix::fs::symlink(&other, &inner).unwrap();

@@ -7,6 +7,7 @@ use crate::output;
 use crate::record::Output;
 use crate::removal::{make_folder, names_in, remove};
 use crate::timeline;
+use crate::timestamps::Timestamps;
 use crate::watched::Watched;
 use std::fs::{self, File};
 use std::io;
@@ -18,6 +19,8 @@ pub(crate) struct Workspace {
     slot: SlotDir,
     output: Appended,
     timeline: Appended,
+    times: Timestamps,
+    /// The folder of all of these, which holds that of temporary files and that of the case.
     work: Watched,
     tmp: Watched,
     /// The folders of the case that runs, or of the last one if that left nothing in them. Then the next one takes them over: to make and
@@ -34,11 +37,13 @@ struct Folders {
 impl Workspace {
     /// The workspace in this folder, which was just made.
     pub(crate) fn open(slot: SlotDir) -> io::Result<Self> {
+        let times = Timestamps::of(&slot.tmp())?;
         Ok(Self {
             output: Appended::open(slot.output())?,
             timeline: Appended::open(slot.timeline())?,
-            work: Watched::new(slot.work(), 1),
-            tmp: Watched::new(slot.tmp(), 0),
+            work: Watched::new(slot.work(), 2, times),
+            tmp: Watched::new(slot.tmp(), 0, times),
+            times,
             slot,
             folders: None,
         })
@@ -49,22 +54,23 @@ impl Workspace {
         self.output.begin_part()?;
         self.timeline.begin_part()?;
         let case = Case::new(&self.slot, spec);
-        let (root, dir) = (case.root().to_owned(), case.dir());
+        let (root, dir, times) = (case.root().to_owned(), case.dir(), self.times);
         self.folders = Some(match self.folders.take() {
             Some(spare) if fs::rename(spare.root.path(), &root).is_ok() => Folders {
                 // Moving it has changed it.
-                root: Watched::new(root, 1),
+                root: Watched::new(root, 1, times),
                 dir: spare.dir.moved_to(dir),
             },
             _ => {
                 fs::create_dir(&root)?;
                 fs::create_dir(&dir)?;
                 Folders {
-                    root: Watched::new(root, 1),
-                    dir: Watched::new(dir, 0),
+                    root: Watched::new(root, 1, times),
+                    dir: Watched::new(dir, 0, times),
                 }
             }
         });
+        self.work.expect_change();
         Ok(case)
     }
 
@@ -87,6 +93,9 @@ impl Workspace {
 
     /// What the case left beside its own folder: temporary files, and whatever else it may write to; none if it touched nothing there.
     fn left_beside(&mut self, case: &Case) -> io::Result<Option<Vec<String>>> {
+        if self.work.is_proven_untouched() && self.tmp.is_untouched() {
+            return Ok(None);
+        }
         let work = self.slot.work();
         let (own, tmp) = (case.root(), self.slot.tmp());
         let strays: Vec<PathBuf> = names_in(&work)?
@@ -154,7 +163,7 @@ impl Workspace {
 
     fn make_tmp(&mut self) -> io::Result<()> {
         fs::create_dir(self.tmp.path())?;
-        self.tmp = Watched::new(self.slot.tmp(), 0);
+        self.tmp = Watched::new(self.slot.tmp(), 0, self.times);
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use crate::isolation::Isolation;
 use crate::order::Order;
 use crate::removal::{names_in, remove};
 use crate::role::Post;
+use crate::timestamps::Timestamps;
 use crate::watched::Watched;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
@@ -50,10 +51,7 @@ impl Supervisor {
         Ok(Self {
             isolation: post.isolation,
             orders: Orders::default(),
-            private: private
-                .into_iter()
-                .map(|folder| Watched::new(folder, 0))
-                .collect(),
+            private: private.into_iter().map(watched).collect(),
             zygote: None,
         })
     }
@@ -194,10 +192,15 @@ impl Supervisor {
                 left.push(path.display().to_string());
             }
             folder.restore_rights()?;
-            *folder = Watched::new(folder.path().to_owned(), 0);
+            *folder = watched(folder.path().to_owned());
         }
         Ok(left)
     }
+}
+
+/// An empty folder that the supervisor does not change itself, so that any times will do.
+fn watched(folder: PathBuf) -> Watched {
+    Watched::new(folder, 0, Timestamps::Ticking)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
