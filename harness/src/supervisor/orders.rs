@@ -1,8 +1,12 @@
 //! The runner's orders, from standard input.
 
 use crate::order::Order;
+use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, read};
 use std::io;
+
+/// How much is asked for at once, in bytes: most orders.
+const ROOM: usize = 1024;
 
 /// What was read and not yet obeyed. Not the standard library's buffer, which does not tell whether there is something in it.
 #[derive(Debug, Default)]
@@ -19,10 +23,10 @@ impl Orders {
                 self.unread.drain(..=end);
                 return Ok(Some(order));
             }
-            let mut buffer = [0; 4096];
-            match read(rustix::stdio::stdin(), &mut buffer) {
+            self.unread.reserve(ROOM);
+            match read(rustix::stdio::stdin(), spare_capacity(&mut self.unread)) {
                 Ok(0) => return Ok(None),
-                Ok(length) => self.unread.extend_from_slice(&buffer[..length]),
+                Ok(_length) => {}
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
