@@ -81,7 +81,6 @@ fn exits_early() {
 }
 
 /// A C library has work left for the exit: what it has registered, and what it has not written yet.
-#[cfg(unix)]
 #[chaos]
 fn leaves_work_for_the_exit() {
     unsafe extern "C" {

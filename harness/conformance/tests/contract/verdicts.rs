@@ -128,7 +128,6 @@ fn an_exit_with_success_before_the_end_is_a_failure() {
 }
 
 #[test]
-#[cfg(unix)]
 fn what_is_left_for_the_exit_is_done() {
     let record = record("endings::leaves_work_for_the_exit");
     assert_eq!(record.verdict, Verdict::Passed);
