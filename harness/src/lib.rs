@@ -87,7 +87,6 @@ mod end_request;
 mod ending;
 mod entry;
 mod evidence;
-#[cfg(feature = "unstable-explore")]
 mod explore;
 pub mod fault;
 #[cfg(target_os = "linux")]
@@ -142,8 +141,7 @@ mod workspace;
 pub use clarity_chaos_macros::chaos;
 pub use clock::Clock;
 pub use context::Context;
-#[cfg(feature = "unstable-explore")]
-pub use explore::{Crash, Errno, ExploreError, Explored, InjectedFailure};
+pub use explore::{Crash, Errno, Exploration, ExploreError, Explored, InjectedFailure, PowerLoss};
 pub use hung::HungThread;
 pub use isolation::Isolation;
 pub use limits::Limits;

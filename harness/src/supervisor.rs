@@ -22,7 +22,7 @@ mod orders;
 #[cfg(not(target_os = "linux"))]
 mod portable;
 #[cfg(target_os = "linux")]
-mod processes;
+pub(crate) mod processes;
 #[cfg(target_os = "linux")]
 mod threads;
 

@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use std::fs;
 
 /// A living process.
-pub(super) struct Process {
-    pub(super) pid: Pid,
-    pub(super) parent: Pid,
+pub(crate) struct Process {
+    pub(crate) pid: Pid,
+    pub(crate) parent: Pid,
     /// The name of the program, for processes without a command line.
     name: String,
 }
 
 /// All living processes that can be seen, by number.
-pub(super) fn processes() -> HashMap<Pid, Process> {
+pub(crate) fn processes() -> HashMap<Pid, Process> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries
         .filter(|entry| {
@@ -29,7 +29,7 @@ pub(super) fn processes() -> HashMap<Pid, Process> {
 }
 
 /// All living processes below this one, by number.
-pub(super) fn descendants() -> Vec<Process> {
+pub(crate) fn descendants() -> Vec<Process> {
     let mut processes = processes();
     let is_below = |process: &Process| {
         let mut parent = process.parent;
@@ -73,7 +73,7 @@ impl Process {
         })
     }
 
-    pub(super) fn command_line(&self) -> String {
+    pub(crate) fn command_line(&self) -> String {
         let arguments =
             fs::read(format!("/proc/{}/cmdline", self.pid.as_raw_nonzero())).unwrap_or_default();
         let words: Vec<_> = arguments

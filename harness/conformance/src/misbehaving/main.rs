@@ -5,6 +5,8 @@ mod clocks;
 mod endings;
 #[cfg(target_os = "linux")]
 mod escapes;
+#[cfg(target_os = "linux")]
+mod explorations;
 mod faults;
 #[cfg(target_os = "linux")]
 mod hangs;

@@ -6,6 +6,8 @@ mod clocks;
 mod containment;
 #[cfg(target_os = "linux")]
 mod escapes;
+#[cfg(target_os = "linux")]
+mod explorations;
 mod faults;
 #[cfg(target_os = "linux")]
 mod hangs;

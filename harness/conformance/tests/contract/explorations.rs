@@ -1,0 +1,140 @@
+//! What exploring an operation finds, and what it does not let pass.
+
+use crate::suite;
+use clarity_chaos::{Record, Verdict};
+use clarity_chaos_conformance::Ran;
+use std::sync::LazyLock;
+
+static RAN: LazyLock<Ran> = LazyLock::new(|| suite().run(["explorations::"]));
+
+fn record(test: &str) -> &'static Record {
+    &RAN.records[&format!("explorations::{test}")]
+}
+
+#[track_caller]
+fn passed(test: &str) {
+    assert_eq!(record(test).verdict, Verdict::Passed, "{test}");
+}
+
+/// The test's error, which must say all of this.
+#[track_caller]
+fn failed(test: &str, words: &[&str]) {
+    let Verdict::Failed { message } = &record(test).verdict else {
+        panic!("{test}: {:?}", record(test).verdict);
+    };
+    for word in words {
+        assert!(message.contains(word), "{test}: no {word:?} in {message}");
+    }
+}
+
+#[test]
+fn the_right_way_to_save_a_file_holds_everywhere() {
+    passed("the_right_way");
+    passed("a_popular_crate");
+    passed("by_a_task");
+    let noted = serde_json::to_string(&record("the_right_way").timeline).unwrap();
+    // Made, written, moved; the syncs are no points of their own.
+    assert!(
+        noted.contains("explored 3 crash points in 5 calls"),
+        "{noted}"
+    );
+}
+
+#[test]
+fn each_wrong_way_is_found_with_the_call_that_breaks_it() {
+    failed(
+        "in_place",
+        &[
+            "died in the place of call 2 of 2, write of 27 bytes at 0 of current",
+            "explorations.rs:",
+            r#"found """#,
+        ],
+    );
+    failed(
+        "without_sync",
+        &[
+            "the power failed before",
+            "nothing had synced it: call 2 of 4, write of 27 bytes at 0 of draft",
+        ],
+    );
+    failed(
+        "sync_after_rename",
+        &[
+            "the power failed before call 4 of 5, fsync of current",
+            "nothing had synced it: call 2 of 5, write",
+            "explorations::sync_after_rename",
+        ],
+    );
+    failed(
+        "without_sync_of_the_folder",
+        &[
+            "after the operation had returned success",
+            "nothing had synced it: call 4 of 4, rename of draft to current",
+            "explorations::publish",
+        ],
+    );
+    failed(
+        "from_another_file_system",
+        &["died in the place of call 3 of", "of current"],
+    );
+    failed(
+        "two_files_without_order",
+        &[
+            "died in the place of call 4 of 5, openat of 2",
+            "explorations::two_files_without_order",
+        ],
+    );
+}
+
+#[test]
+fn the_model_of_the_loss_of_power_makes_a_difference() {
+    passed("without_sync_on_ext4");
+    failed(
+        "a_new_file_without_sync_on_ext4",
+        &["nothing had synced it: call 2 of 4, write"],
+    );
+}
+
+#[test]
+fn threads_and_programs_of_the_operation_are_followed() {
+    passed("by_threads");
+    failed(
+        "by_another_program",
+        &["rename of copy to current", "No such file"],
+    );
+    passed("a_daemon_goes_on");
+}
+
+#[test]
+fn failures_of_calls_that_are_overlooked_are_found() {
+    passed("errors_are_told");
+    failed(
+        "errors_are_overlooked",
+        &[
+            "write of 27 bytes at 0 of draft",
+            "Input/output error",
+            "the operation returned success",
+        ],
+    );
+    passed("interrupted_calls_are_made_again");
+}
+
+#[test]
+fn what_cannot_be_explored_does_not_pass() {
+    failed(
+        "through_a_mapping",
+        &["not explorable: a shared mapping", "mmap of current"],
+    );
+    failed("it_fails_anyway", &["when it is left alone: no such luck"]);
+    failed(
+        "another_way_each_time",
+        &["other calls each time", "did not come again"],
+    );
+    failed("beside_a_thread", &["`busy`"]);
+    failed("its_check_panics", &["assertion failed: never true"]);
+}
+
+#[test]
+fn where_calls_are_watched_by_somebody_else_the_test_is_skipped_with_the_reason() {
+    passed("where_calls_are_watched_already");
+}
