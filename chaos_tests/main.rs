@@ -7,6 +7,7 @@ mod circuit_breaker;
 mod concurrency;
 mod corruption;
 mod degradation;
+mod exploration;
 mod files;
 mod observability;
 mod overload;

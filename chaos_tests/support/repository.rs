@@ -31,6 +31,13 @@ impl Repository {
         })
     }
 
+    /// The repository in this folder, which need not be there yet.
+    pub(crate) fn at(root: PathBuf) -> Self {
+        Self {
+            store: Store::new(root),
+        }
+    }
+
     /// A second repository beside, that nobody serves.
     pub(crate) fn staging(cx: &Context) -> Result<Self> {
         let root = cx.dir().join("staging");

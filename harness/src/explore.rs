@@ -147,9 +147,9 @@ impl fmt::Display for Errno {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PowerLoss {
-    /// Anything, in any order: what POSIX allows. A file's bytes are sure after `fsync` or `fdatasync` of the file, a name after `fsync` of its folder,
-    /// and a name that moves after that of the folder that it moves to. Each name changes at once or not at all; bytes are there or not in
-    /// sectors of 512.
+    /// Anything, in any order: what POSIX allows of file systems that keep a rename in one piece. A file's bytes are sure after `fsync` or `fdatasync`
+    /// of the file, a name after `fsync` of its folder, and a name that moves from one folder to another after that of either. Bytes are there or
+    /// not in sectors of 512.
     Posix,
     /// What ext4 keeps in its default mode, `data=ordered`, as its
     /// [documentation](https://docs.kernel.org/admin-guide/ext4.html) has it: names change in order, any sync brings all names before it along, and a

@@ -233,10 +233,10 @@ impl Journal {
         });
     }
 
-    /// A name is on the disk with the folder that it is in; one that moves, with the folder that it comes to.
+    /// A name is on the disk with the folder that it is in; a rename is one change of two names, and there with either of its folders.
     fn sync_folder(&mut self, node: NodeId) {
         self.sync(|change| match change {
-            Change::Names(names) => names.last().is_some_and(|(folder, ..)| *folder == node),
+            Change::Names(names) => names.iter().any(|(folder, ..)| *folder == node),
             Change::Write { .. } | Change::Resize { .. } => false,
         });
     }
