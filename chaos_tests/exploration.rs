@@ -6,7 +6,8 @@
 
 use crate::support::{MODEL, MODEL_BYTES, Repository};
 use clarity::{ModelName, QuarantineCause, Store, Version};
-use clarity_chaos::{Context, Crash, Errno, InjectedFailure, PowerLoss, Result, chaos};
+use clarity_chaos::explore::{Crash, Errno, InjectedFailure, PowerLoss};
+use clarity_chaos::{Context, Result, chaos};
 use std::path::Path;
 
 /// What can go wrong with a call and be told.
@@ -158,13 +159,16 @@ fn is_held_whole(dir: &Path, crash: Crash) -> Result {
     Ok(())
 }
 
+fn remove(dir: &Path) -> Result {
+    Ok(Store::new(dir.join("models")).remove(&model(), version(2))?)
+}
+
 /// Removing a version: it is there and whole, or gone; once that is said it stays gone, and holds no other version of its number back.
 #[chaos(non_destructive, timeout = "120s")]
 fn removal_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     let before = Repository::with_model(&cx)?;
     before.publish_bytes(MODEL, &other_bytes())?;
     Store::new(before.root()).quarantine(&model(), version(2), "withdrawn")?;
-    let remove = |dir: &Path| Ok(Store::new(dir.join("models")).remove(&model(), version(2))?);
     cx.explore()
         .power_loss(PowerLoss::Posix)
         .crash_everywhere(remove, |dir, crash| {
@@ -181,6 +185,24 @@ fn removal_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
                     "the next version of that number is held back"
                 );
             }
+            without_debris(dir)
+        })?;
+    Ok(())
+}
+
+/// The same of a version that nobody held back.
+#[chaos(non_destructive, timeout = "120s")]
+fn removal_of_a_version_in_use_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
+    let before = Repository::with_model(&cx)?;
+    before.publish_bytes(MODEL, &other_bytes())?;
+    cx.explore()
+        .power_loss(PowerLoss::Posix)
+        .crash_everywhere(remove, |dir, crash| {
+            let versions = whole_versions(dir)?;
+            assert!(
+                versions == [1] || (versions == [1, 2] && !crash.acknowledged()),
+                "{versions:?}"
+            );
             without_debris(dir)
         })?;
     Ok(())

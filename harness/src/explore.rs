@@ -5,7 +5,8 @@
 //! ([seccomp_unotify(2)](https://man7.org/linux/man-pages/man2/seccomp_unotify.2.html)).
 //!
 //! ```no_run
-//! # use clarity_chaos::{Context, PowerLoss, Result, chaos};
+//! # use clarity_chaos::explore::PowerLoss;
+//! # use clarity_chaos::{Context, Result, chaos};
 //! # use std::{fs, io::Write as _, path::Path};
 //! fn save(dir: &Path, text: &str) -> Result {
 //!     let mut draft = fs::File::create(dir.join("draft"))?;

@@ -39,6 +39,7 @@
 //! - [`chaos`] registers a test, [`main!`] runs all of them.
 //! - [`Context`] is what a test is handed: its seed, directory, clock and timeline.
 //! - [`fault`]s damage things and take the damage back.
+//! - [`explore`] lets an operation die, or its calls fail, or the power, at every single point where that makes a difference.
 //! - Oracles, [`always!`], [`sometimes!`] and [`reachable!`], say in the code under test what must hold, or happen in some case of a sweep.
 //! - The [`clock`](Context::clock) is real, or Tokio's virtual time.
 //! - A [`Verdict`] is the result of a test, a [`Record`] everything known about it, as JSON.
@@ -87,7 +88,7 @@ mod end_request;
 mod ending;
 mod entry;
 mod evidence;
-mod explore;
+pub mod explore;
 pub mod fault;
 #[cfg(target_os = "linux")]
 mod fork;
@@ -141,7 +142,6 @@ mod workspace;
 pub use clarity_chaos_macros::chaos;
 pub use clock::Clock;
 pub use context::Context;
-pub use explore::{Crash, Errno, Exploration, ExploreError, Explored, InjectedFailure, PowerLoss};
 pub use hung::HungThread;
 pub use isolation::Isolation;
 pub use limits::Limits;

@@ -4,6 +4,9 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
+/// `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP` of `linux/seccomp.h`.
+const SYNC_WAKE_UP: libc::c_ulong = 1;
+
 /// Where the calls of a filtered process arrive.
 #[derive(Debug)]
 pub(super) struct Listener(OwnedFd);
@@ -20,6 +23,15 @@ pub(super) struct Waiting {
 
 impl Listener {
     pub(super) fn new(listener: OwnedFd) -> Self {
+        // Who calls and who answers take turns, so neither needs a processor of its own. Linux knows of it since 6.6.
+        // SAFETY: touches no memory.
+        let _ = unsafe {
+            libc::ioctl(
+                listener.as_raw_fd(),
+                libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS,
+                SYNC_WAKE_UP,
+            )
+        };
         Self(listener)
     }
 

@@ -1,6 +1,7 @@
 //! Ways to save a file, most of them wrong, explored everywhere.
 
-use clarity_chaos::{Context, Crash, Errno, InjectedFailure, PowerLoss, Result, chaos};
+use clarity_chaos::explore::{Crash, Errno, InjectedFailure, PowerLoss};
+use clarity_chaos::{Context, Result, chaos};
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;

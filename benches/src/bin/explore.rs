@@ -1,0 +1,102 @@
+//! What exploring costs: points in a second, and what a call that is waited for takes longer.
+
+use clarity_chaos::explore::PowerLoss;
+use clarity_chaos::{Context, Result, chaos};
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The most that a call may take longer, in microseconds.
+const TRAP: f64 = 30.0;
+
+/// The fewest crash points in a second.
+const RATE: f64 = 300.0;
+
+fn save(dir: &Path) -> Result {
+    let mut draft = File::create(dir.join("draft"))?;
+    for _ in 0..20 {
+        draft.write_all(&[7; 512])?;
+    }
+    draft.sync_all()?;
+    fs::rename(dir.join("draft"), dir.join("current"))?;
+    File::open(dir)?.sync_all()?;
+    Ok(())
+}
+
+fn whole(dir: &Path) -> Result {
+    let length = fs::read(dir.join("current"))?.len();
+    assert!(length == 3 || length == 20 * 512);
+    Ok(())
+}
+
+/// Crash points in a second: a file of 20 writes is saved, and read back each time.
+#[chaos(timeout = "10m")]
+fn points(cx: Context) -> Result {
+    fs::write(cx.dir().join("current"), "old")?;
+    let (mut rates, mut states) = (Vec::new(), 0);
+    for _ in 0..7 {
+        let began = Instant::now();
+        let explored = cx.crash_everywhere(save, |dir, _| whole(dir))?;
+        rates.push(explored.points as f64 / began.elapsed().as_secs_f64());
+    }
+    let began = Instant::now();
+    let power = cx.explore().power_loss(PowerLoss::Posix);
+    states += power.crash_everywhere(save, |dir, _| whole(dir))?.states;
+    let per_second = states as f64 / began.elapsed().as_secs_f64();
+    rates.sort_by(f64::total_cmp);
+    let (median, holds) = (rates[3], verdict(rates[3] >= RATE));
+    println!(
+        "crash points: {median:.0} a second ({:.0} to {:.0}), at least {RATE}: {holds}",
+        rates[0], rates[6]
+    );
+    println!(
+        "states after a loss of power: {states}, {per_second:.0} a second with the points that they are of"
+    );
+    Ok(())
+}
+
+/// How much longer a call takes that is waited for: one that writes, and is none of the operation's directory, beside the same outside.
+#[chaos(timeout = "10m")]
+fn trap(cx: Context) -> Result {
+    const CALLS: u32 = 20_000;
+    let write = || -> Result<Duration> {
+        let mut nowhere = File::options().write(true).open("/dev/null")?;
+        let began = Instant::now();
+        for _ in 0..CALLS {
+            nowhere.write_all(b"x")?;
+        }
+        Ok(began.elapsed())
+    };
+    let told = cx.dir().join("told");
+    let mut longer = Vec::new();
+    for _ in 0..7 {
+        let alone = write()?;
+        cx.explore().crash_everywhere(
+            |_| {
+                let took = write()?;
+                fs::write(&told, took.as_nanos().to_string())?;
+                Ok(())
+            },
+            |_, _| Ok(()),
+        )?;
+        let trapped = fs::read_to_string(&told)?.parse::<f64>()? / 1000.0;
+        longer.push((trapped - alone.as_secs_f64() * 1e6) / f64::from(CALLS));
+    }
+    longer.sort_by(f64::total_cmp);
+    let holds = verdict(longer[3] <= TRAP);
+    println!(
+        "a trapped call: {:.1} µs more ({:.1} to {:.1}), at most {TRAP}: {holds}",
+        longer[3], longer[0], longer[6]
+    );
+    Ok(())
+}
+
+fn verdict(holds: bool) -> &'static str {
+    match holds {
+        true => "holds",
+        false => "does not hold",
+    }
+}
+
+clarity_chaos::main!();
