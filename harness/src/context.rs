@@ -2,12 +2,15 @@
 
 use crate::clock::Clock;
 use crate::fault::{Fault, FaultGuard, FaultLog, InjectError};
+use crate::network::Link;
 use crate::outcome::Skipped;
 use crate::panics::Panics;
 use crate::seed::Seed;
 use crate::timeline::{Event, Timeline, What};
 use rand_chacha::ChaCha8Rng;
 use std::fmt::{self, Display};
+use std::io;
+use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -100,6 +103,15 @@ impl Context {
     /// When the target is not there or cannot bear the fault; then nothing has changed.
     pub fn inject<F: Fault>(&self, fault: F) -> Result<FaultGuard, InjectError> {
         self.inner.faults.inject(&fault)
+    }
+
+    /// Opens a link to a server, for clients to connect to in its place; faults can then disturb what passes. `name` is what plans and reports call it.
+    ///
+    /// # Errors
+    ///
+    /// When `server` is no address, or there is no port or thread to be had. The server need not listen yet.
+    pub fn link(&self, name: impl Into<String>, server: impl ToSocketAddrs) -> io::Result<Link> {
+        Link::open(name.into(), server)
     }
 
     /// Says something on the timeline.

@@ -12,6 +12,7 @@ mod delete;
 mod garbage;
 mod guard;
 mod identity;
+mod network;
 mod replace;
 mod restriction;
 mod splice;
@@ -22,6 +23,10 @@ pub use delete::{Delete, Gone};
 pub use garbage::{Garbage, GarbagePlan};
 pub use guard::FaultGuard;
 pub(crate) use guard::FaultLog;
+pub use network::{
+    Bandwidth, BandwidthPlan, Corruption, CorruptionPlan, Latency, LatencyPlan, Refusal,
+    RefusalPlan, Severance, SeverancePlan, Stall, StallPlan,
+};
 pub use replace::{CopiedFrom, Replace};
 pub(crate) use restriction::{KeptFault, Restriction};
 pub use truncate::{Cut, Truncate};

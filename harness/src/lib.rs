@@ -39,6 +39,7 @@
 //! - [`chaos`] registers a test, [`main!`] runs all of them.
 //! - [`Context`] is what a test is handed: its seed, directory, clock and timeline.
 //! - [`fault`]s damage things and take the damage back.
+//! - A [`network::Link`] stands between a client and a server, and can be disturbed.
 //! - [`explore`] lets an operation die, or its calls fail, or the power, at every single point where that makes a difference.
 //! - Oracles, [`always!`], [`sometimes!`] and [`reachable!`], say in the code under test what must hold, or happen in some case of a sweep.
 //! - The [`clock`](Context::clock) is real, or Tokio's virtual time.
@@ -102,6 +103,7 @@ mod limits;
 mod logs;
 mod marker;
 mod minimizer;
+pub mod network;
 mod oracle;
 mod oracle_counts;
 mod order;

@@ -14,6 +14,7 @@ mod hangs;
 mod leaks;
 #[cfg(target_os = "linux")]
 mod limits;
+mod links;
 #[cfg(unix)]
 mod neighbours;
 mod oracles;

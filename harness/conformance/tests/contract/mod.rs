@@ -17,6 +17,7 @@ mod interruption;
 mod leaks;
 #[cfg(target_os = "linux")]
 mod limits;
+mod links;
 mod oracles;
 mod plans;
 mod reports;

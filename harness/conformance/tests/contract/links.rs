@@ -1,0 +1,52 @@
+//! What links do to what passes them.
+
+use crate::suite;
+use clarity_chaos::Verdict;
+
+#[test]
+fn each_fault_of_a_link_does_its_part_and_is_undone() {
+    let ran = suite().run(["links::", "--skip", "drawn"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stdout);
+    assert_eq!(ran.records.len(), 12);
+    for record in ran.records.values() {
+        assert_eq!(record.verdict, Verdict::Passed);
+        assert_eq!(record.faults_in_effect().count(), 0);
+    }
+    let said = |test: &str, sentence: &str| {
+        let faults = &ran.records[test].faults;
+        assert!(
+            faults.iter().any(|fault| fault.sentence == sentence),
+            "{test}: {faults:?}"
+        );
+    };
+    said(
+        "links::reset",
+        "link echo reset after 3 bytes to the server",
+    );
+    said(
+        "links::close",
+        "link echo closed after 3 bytes to the client",
+    );
+    said(
+        "links::latency",
+        "link echo delayed by 40 ms and up to 40 ms more both ways",
+    );
+    said(
+        "links::bandwidth",
+        "link echo narrowed to 10000 bytes a second to the server",
+    );
+    said("links::stall", "link echo stalled to the client");
+    said("links::refusal", "new connections to link echo refused");
+}
+
+#[test]
+fn the_plan_of_a_link_follows_from_the_seed() {
+    let plan = |seed: &str| {
+        let mut ran = suite().run(["--exact", "links::drawn", "--seed", seed]);
+        ran.records.remove("links::drawn").unwrap().faults
+    };
+    let first = plan("7");
+    assert_eq!(first.len(), 4);
+    assert_eq!(first, plan("7"));
+    assert_ne!(first, plan("8"));
+}
