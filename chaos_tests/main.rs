@@ -9,6 +9,7 @@ mod corruption;
 mod degradation;
 mod exploration;
 mod files;
+mod network;
 mod observability;
 mod overload;
 mod performance;

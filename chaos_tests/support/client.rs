@@ -35,6 +35,11 @@ impl Client {
         }
     }
 
+    /// Where the server is.
+    pub(crate) fn server(&self) -> SocketAddr {
+        self.server
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Result<Answer> {
         self.send("GET", path, String::new()).await
     }

@@ -5,6 +5,7 @@ use crate::fault::{Fault, FaultGuard, FaultLog, InjectError};
 use crate::network::Link;
 use crate::outcome::Skipped;
 use crate::panics::Panics;
+use crate::process::Process;
 use crate::seed::Seed;
 use crate::timeline::{Event, Timeline, What};
 use rand_chacha::ChaCha8Rng;
@@ -12,6 +13,7 @@ use std::fmt::{self, Display};
 use std::io;
 use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -112,6 +114,15 @@ impl Context {
     /// When `server` is no address, or there is no port or thread to be had. The server need not listen yet.
     pub fn link(&self, name: impl Into<String>, server: impl ToSocketAddrs) -> io::Result<Link> {
         Link::open(name.into(), server)
+    }
+
+    /// Starts a program of the test's own. What it prints becomes part of the test's output, each line behind `name`; it has nothing to read.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started.
+    pub fn spawn(&self, name: impl Into<String>, command: &mut Command) -> io::Result<Process> {
+        Process::start(name.into(), command)
     }
 
     /// Says something on the timeline.

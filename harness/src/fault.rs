@@ -13,6 +13,7 @@ mod garbage;
 mod guard;
 mod identity;
 mod network;
+mod process;
 mod replace;
 mod restriction;
 mod splice;
@@ -27,6 +28,7 @@ pub use network::{
     Bandwidth, BandwidthPlan, Corruption, CorruptionPlan, Latency, LatencyPlan, Refusal,
     RefusalPlan, Severance, SeverancePlan, Stall, StallPlan,
 };
+pub use process::{Kill, KillPlan, Pause, PausePlan};
 pub use replace::{CopiedFrom, Replace};
 pub(crate) use restriction::{KeptFault, Restriction};
 pub use truncate::{Cut, Truncate};

@@ -40,6 +40,7 @@
 //! - [`Context`] is what a test is handed: its seed, directory, clock and timeline.
 //! - [`fault`]s damage things and take the damage back.
 //! - A [`network::Link`] stands between a client and a server, and can be disturbed.
+//! - A [`process::Process`] is a program that the test starts, and can be stopped and killed.
 //! - [`explore`] lets an operation die, or its calls fail, or the power, at every single point where that makes a difference.
 //! - Oracles, [`always!`], [`sometimes!`] and [`reachable!`], say in the code under test what must hold, or happen in some case of a sweep.
 //! - The [`clock`](Context::clock) is real, or Tokio's virtual time.
@@ -111,6 +112,7 @@ mod origin;
 mod outcome;
 mod output;
 mod panics;
+pub mod process;
 mod progress;
 mod record;
 mod registration;

@@ -21,6 +21,8 @@ mod oracles;
 mod panics;
 mod plans;
 mod processes;
+#[cfg(target_os = "linux")]
+mod programs;
 mod surroundings;
 mod sweeps;
 mod tags;

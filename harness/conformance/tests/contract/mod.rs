@@ -20,6 +20,8 @@ mod limits;
 mod links;
 mod oracles;
 mod plans;
+#[cfg(target_os = "linux")]
+mod programs;
 mod reports;
 mod seeds;
 mod selection;
