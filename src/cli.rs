@@ -19,7 +19,7 @@ mod vetting;
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -128,15 +128,17 @@ fn parse() -> Result<Cli, String> {
     let file = serve.and_then(|serve| serve.get_one::<PathBuf>("config"));
     let matches = match file {
         None => matches,
-        Some(file) => {
-            let mut cli = Cli::command();
-            let serve = cli.find_subcommand("serve").cloned().unwrap_or_default();
-            let serve = config_file::with_file(serve, file)?;
-            cli = cli.mut_subcommand("serve", |_| serve);
-            cli.get_matches()
-        }
+        Some(file) => with_file(file)?.get_matches(),
     };
     Cli::from_arg_matches(&matches).map_err(|error| error.to_string())
+}
+
+/// The command line with the settings of this file in the place of the defaults.
+pub(crate) fn with_file(file: &Path) -> Result<clap::Command, String> {
+    let cli = Cli::command();
+    let serve = cli.find_subcommand("serve").cloned().unwrap_or_default();
+    let serve = config_file::with_file(serve, file)?;
+    Ok(cli.mut_subcommand("serve", |_| serve))
 }
 
 /// Writes to standard output. A reader that has seen enough (`| head`) is no error.

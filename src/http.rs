@@ -36,6 +36,19 @@ use self::problem::Problem;
 use crate::predictor::Failure;
 use crate::{BearerToken, Metrics, Reason, Registry};
 
+/// The inputs of a request's body.
+#[cfg(feature = "unstable-fuzz")]
+pub(crate) fn decode(
+    body: &[u8],
+    json_length: Option<usize>,
+    takes: &[crate::TensorSpec],
+    gives: &[crate::TensorSpec],
+    budget: &Budget,
+) -> Result<Vec<crate::Tensor>, Failure> {
+    let request = request::InferRequest::decode(body, json_length, takes, gives, budget)?;
+    Ok(request.inputs)
+}
+
 /// What every handler works on.
 #[derive(Clone, Debug)]
 pub(crate) struct App {

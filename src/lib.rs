@@ -51,6 +51,9 @@ mod brief;
 mod config;
 mod digest;
 mod executor;
+#[cfg(feature = "unstable-fuzz")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod loader;
 mod manifest;

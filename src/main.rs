@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-mod cli;
+pub(crate) mod cli;
 
 use std::process::ExitCode;
 

@@ -1,0 +1,52 @@
+//! A model that takes every datatype, and what its inputs must be.
+
+use clarity::fuzzing::decode_request;
+use clarity::{DataType, Dimension, TensorSpec};
+use std::sync::LazyLock;
+
+/// What all that is read may take, in bytes.
+const MEMORY: usize = 1 << 20;
+
+static TAKES: LazyLock<Vec<TensorSpec>> = LazyLock::new(|| {
+    let rows = || Dimension::Dynamic(Some("rows".to_owned()));
+    let spec = |name: &str, datatype, shape| TensorSpec {
+        name: name.to_owned(),
+        datatype,
+        shape,
+    };
+    vec![
+        spec("a", DataType::Fp32, Some(vec![rows(), Dimension::Fixed(2)])),
+        spec("b", DataType::Int64, Some(vec![rows()])),
+        spec("c", DataType::Int32, None),
+        spec("d", DataType::Bool, Some(vec![Dimension::Dynamic(None)])),
+        spec("e", DataType::Uint8, Some(vec![])),
+        spec(
+            "f",
+            DataType::Int8,
+            Some(vec![Dimension::Fixed(1), Dimension::Fixed(3)]),
+        ),
+    ]
+});
+
+/// Reads the body for the whole model, and for each of its inputs alone: one input is found sooner than six.
+pub(crate) fn check(body: &[u8], json_length: Option<usize>) {
+    let all = [&TAKES[..]];
+    for takes in all.into_iter().chain(TAKES.chunks(1)) {
+        let Ok(inputs) = decode_request(body, json_length, takes, &TAKES[..1], MEMORY) else {
+            continue;
+        };
+        assert_eq!(inputs.len(), takes.len());
+        for (input, spec) in inputs.iter().zip(takes) {
+            let count: usize = input.shape().iter().product();
+            assert_eq!(input.data().len(), count);
+            assert_eq!(input.datatype(), spec.datatype);
+            assert!(count <= MEMORY);
+            if let Some(shape) = &spec.shape {
+                assert_eq!(shape.len(), input.shape().len());
+                for (declared, found) in shape.iter().zip(input.shape()) {
+                    assert!(!matches!(declared, Dimension::Fixed(size) if size != found));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Bodies of requests in JSON.
+#![no_main]
+
+mod model;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|body: &[u8]| model::check(body, None));

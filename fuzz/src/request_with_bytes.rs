@@ -1,0 +1,12 @@
+//! Bodies of requests with binary tensors: the first two bytes say how many of the others are JSON.
+#![no_main]
+
+mod model;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Some((length, body)) = bytes.split_first_chunk() {
+        model::check(body, Some(usize::from(u16::from_le_bytes(*length))));
+    }
+});
