@@ -20,6 +20,7 @@ mod request;
 mod target;
 mod unread;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,9 +28,9 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, Method, Uri};
-use axum::middleware;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use hyper::body::Incoming;
 
 use self::budget::Budget;
 use self::problem::Problem;
@@ -49,9 +50,13 @@ pub(crate) fn decode(
     Ok(request.inputs)
 }
 
-/// What every handler works on.
+/// What every handler works on. Clones are the same.
 #[derive(Clone, Debug)]
-pub(crate) struct App {
+pub(crate) struct App(Arc<Settings>);
+
+/// See [`App`].
+#[derive(Debug)]
+pub(crate) struct Settings {
     pub(crate) registry: Registry,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) body_limit: usize,
@@ -60,8 +65,43 @@ pub(crate) struct App {
     pub(crate) deadline: Duration,
 }
 
+impl App {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self(Arc::new(settings))
+    }
+}
+
+impl Deref for App {
+    type Target = Settings;
+
+    fn deref(&self) -> &Settings {
+        &self.0
+    }
+}
+
+/// Answers requests. Clones are the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Http {
+    app: App,
+    router: Router,
+}
+
+impl Http {
+    pub(crate) fn new(app: App) -> Self {
+        Self {
+            router: router(app.clone()),
+            app,
+        }
+    }
+
+    /// Answers a request, and has read it to its end then.
+    pub(crate) async fn answer(&self, request: hyper::Request<Incoming>) -> Response {
+        unread::answer(&self.app, self.router.clone(), request).await
+    }
+}
+
 /// Every path that the server has.
-pub(crate) fn router(app: App) -> Router {
+fn router(app: App) -> Router {
     Router::new()
         .route("/v2", get(metadata::server))
         .route("/v2/health/live", get(health::live))
@@ -90,10 +130,6 @@ pub(crate) fn router(app: App) -> Router {
         .route("/metrics", get(metrics))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
-        .layer(middleware::from_fn_with_state(
-            app.clone(),
-            unread::read_to_the_end,
-        ))
         .with_state(app)
 }
 

@@ -77,29 +77,24 @@ impl Predictor {
             let detail = "the model was unloaded on request, and answers when it is loaded again";
             return Err(Failure::new(Reason::ModelUnloaded, detail));
         }
-        let State {
-            loaded,
-            mut others,
-            status,
-            ..
-        } = self.state.borrow().clone();
-        if let Some(loaded) = version.and_then(|version| others.remove(&version)) {
+        // Held for as long as it takes to look at it, which waits for nobody.
+        let state = self.state.borrow();
+        let status = &state.status;
+        if let Some(loaded) = version.and_then(|version| state.others.get(&version)) {
             return Ok(Serving {
-                loaded,
+                loaded: Arc::clone(loaded),
                 degraded: None,
             });
         }
-        match (loaded, version) {
-            (Some(loaded), None) => Ok(Serving {
-                loaded,
-                degraded: status.degraded,
-            }),
-            (Some(loaded), Some(version)) if loaded.version() == version => Ok(Serving {
-                loaded,
-                degraded: status.degraded,
-            }),
-            (_, Some(version)) => Err(not_served(&status, version)),
-            (None, None) => Err(unavailable(&status)),
+        let newest = |loaded: &Arc<Loaded>| Serving {
+            loaded: Arc::clone(loaded),
+            degraded: status.degraded,
+        };
+        match (&state.loaded, version) {
+            (Some(loaded), None) => Ok(newest(loaded)),
+            (Some(loaded), Some(version)) if loaded.version() == version => Ok(newest(loaded)),
+            (_, Some(version)) => Err(not_served(status, version)),
+            (None, None) => Err(unavailable(status)),
         }
     }
 

@@ -16,7 +16,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use crate::http::budget::Budget;
-use crate::http::{self, App};
+use crate::http::{App, Http, Settings};
 use crate::{
     BlockingPool, Config, ConfigError, Executor, Metrics, OnnxRuntime, Registry, Runtime, Store,
     Vetting,
@@ -151,18 +151,18 @@ impl ServerBuilder {
             path: self.models,
             source,
         })?;
-        let app = App {
+        let app = App::new(Settings {
             registry: registry.clone(),
             metrics: Arc::clone(&metrics),
             body_limit: self.config.body_limit,
             budget: Budget::new(self.config.memory_limit),
             admin_token: self.config.admin_token.clone(),
             deadline: self.config.deadline,
-        };
+        });
         let (stop, stopped) = watch::channel(false);
         let accepting = Accepting {
             listener,
-            router: http::router(app),
+            http: Http::new(app),
             connections: self.config.connections,
             idle: self.config.idle,
         };
@@ -236,7 +236,7 @@ impl Drop for Server {
 /// What it takes to accept connections.
 struct Accepting {
     listener: TcpListener,
-    router: axum::Router,
+    http: Http,
     /// So many at a time. Others wait with the operating system, which refuses them when it has too many: a thousand
     /// connections that are answered with an error cost as much as a thousand that are served.
     connections: usize,
@@ -263,8 +263,8 @@ impl Accepting {
                 Some(_) = connections.join_next() => {}
                 accepted = self.listener.accept(), if !full => match accepted {
                     Ok((stream, _)) => {
-                        let router = self.router.clone();
-                        connections.spawn(connection::serve(stream, router, self.idle, stopped.clone()));
+                        let http = self.http.clone();
+                        connections.spawn(connection::serve(stream, http, self.idle, stopped.clone()));
                     }
                     Err(error) => {
                         tracing::warn!(detail = %error, "connection not accepted");

@@ -40,16 +40,35 @@ struct Json<'a> {
     #[serde(default, borrow)]
     parameters: Object<Parameters<'a>>,
     #[serde(borrow)]
+    inputs: Vec<Object<RequestInput<'a>>>,
+    #[serde(default, borrow)]
+    outputs: Vec<Object<RequestOutput<'a>>>,
+}
+
+/// The same with what it lists unread, for a body that is wrong: what is wrong with an input or output is told with its name.
+#[derive(Deserialize)]
+struct Unread<'a> {
+    #[serde(default, borrow, rename = "parameters")]
+    _parameters: Object<Parameters<'a>>,
+    #[serde(rename = "id")]
+    _id: Option<String>,
+    #[serde(borrow)]
     inputs: Vec<&'a RawValue>,
     #[serde(default, borrow)]
     outputs: Vec<&'a RawValue>,
 }
 
-/// The same with what it lists read, each on its own: what is wrong with one is told with its name.
-struct Parsed<'a> {
-    parameters: Parameters<'a>,
-    inputs: Vec<RequestInput<'a>>,
-    outputs: Vec<RequestOutput<'a>>,
+/// What is wrong with a body that is no request.
+fn complaint(json: &[u8], error: &serde_json::Error) -> Failure {
+    let Object(Unread {
+        inputs, outputs, ..
+    }) = match serde_json::from_slice(json) {
+        Ok(unread) => unread,
+        Err(error) => return invalid(format!("the body is not a request: {error}")),
+    };
+    let inputs = each::<RequestInput<'_>>("input", &inputs).err();
+    let of_one = inputs.or_else(|| each::<RequestOutput<'_>>("output", &outputs).err());
+    of_one.unwrap_or_else(|| invalid(format!("the body is not a request: {error}")))
 }
 
 /// One input. The data is parsed when its datatype and shape are known to be right.
@@ -130,25 +149,14 @@ impl InferRequest {
         budget: &Budget,
     ) -> Result<Self, Failure> {
         let (json, binary) = split(body, json_length)?;
-        let json: Object<Json<'_>> = serde_json::from_slice(json)
-            .map_err(|error| invalid(format!("the body is not a request: {error}")))?;
-        let Object(Json {
-            id,
-            parameters: Object(parameters),
-            inputs,
-            outputs,
-        }) = json;
-        let json = Parsed {
-            parameters,
-            inputs: each("input", &inputs)?,
-            outputs: each("output", &outputs)?,
-        };
+        let Object(json): Object<Json<'_>> =
+            serde_json::from_slice(json).map_err(|error| complaint(json, &error))?;
         let outputs = json.wanted(gives)?;
         let data = json.locate(binary, json_length.is_some(), takes)?;
         let mut memory = budget.reserve(0, "an input")?;
         let inputs = json.tensors(&data, takes, &mut memory)?;
         Ok(Self {
-            id,
+            id: json.id,
             inputs,
             outputs,
             memory,
@@ -168,7 +176,7 @@ fn split(body: &[u8], json_length: Option<usize>) -> Result<(&[u8], &[u8]), Fail
     }
 }
 
-impl<'a> Parsed<'a> {
+impl<'a> Json<'a> {
     /// The data of each input, in the order of the request, which is the order of binary data in the body.
     fn locate(
         &self,
@@ -176,7 +184,7 @@ impl<'a> Parsed<'a> {
         announced: bool,
         specs: &[TensorSpec],
     ) -> Result<Vec<Data<'a>>, Failure> {
-        for (place, input) in self.inputs.iter().enumerate() {
+        for (place, Object(input)) in self.inputs.iter().enumerate() {
             if !specs.iter().any(|spec| spec.name == input.name) {
                 return Err(invalid(format!(
                     "input {}: the model has no such input, only {}",
@@ -187,14 +195,14 @@ impl<'a> Parsed<'a> {
             // Every name before this one is another of the model's, so the look back is short.
             if self.inputs[..place]
                 .iter()
-                .any(|before| before.name == input.name)
+                .any(|Object(before)| before.name == input.name)
             {
                 return Err(invalid(format!("input {}: it is there twice", input.name)));
             }
         }
         let mut rest = binary;
         let mut found = Vec::with_capacity(self.inputs.len());
-        for input in &self.inputs {
+        for Object(input) in &self.inputs {
             let data = input.data(&mut rest, announced);
             found.push(data.map_err(|why| invalid(format!("input {}: {why}", input.name)))?);
         }
@@ -219,8 +227,8 @@ impl<'a> Parsed<'a> {
         let mut bytes = 0;
         let tensor = |spec: &TensorSpec| {
             let mut inputs = self.inputs.iter().zip(data);
-            let found = inputs.find(|(input, _)| input.name == spec.name);
-            let (input, data) = found.ok_or_else(|| {
+            let found = inputs.find(|(Object(input), _)| input.name == spec.name);
+            let (Object(input), data) = found.ok_or_else(|| {
                 invalid(format!(
                     "input {}: expected {}, found nothing",
                     spec.name, spec.datatype
@@ -236,8 +244,8 @@ impl<'a> Parsed<'a> {
 
     /// The outputs that the answer has, in the order in which they are named; all of them if none is.
     fn wanted(&self, specs: &[TensorSpec]) -> Result<Vec<WantedOutput>, Failure> {
-        let binary = self
-            .parameters
+        let Object(parameters) = &self.parameters;
+        let binary = parameters
             .of_request()
             .map_err(|why| invalid(format!("the request: {why}")))?;
         if self.outputs.is_empty() {
@@ -246,7 +254,7 @@ impl<'a> Parsed<'a> {
                 .collect());
         }
         let mut wanted: Vec<WantedOutput> = Vec::new();
-        for output in &self.outputs {
+        for Object(output) in &self.outputs {
             let refused = |why: String| invalid(format!("output {}: {why}", output.name));
             let place = specs.iter().position(|spec| spec.name == output.name);
             let place = place.ok_or_else(|| {

@@ -8,36 +8,40 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
+use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{CONNECTION, EXPECT};
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::Next;
 use axum::response::Response;
 use http_body_util::{BodyExt, Limited};
-use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::time::timeout;
+use tower_service::Service;
 
 use super::App;
 
-/// Reads to its end whatever of the body the handler has not read.
-pub(super) async fn read_to_the_end(
-    State(app): State<App>,
-    request: Request,
-    next: Next,
+/// Lets the router answer, and reads to its end whatever of the body its handler has not read.
+pub(super) async fn answer(
+    app: &App,
+    mut router: Router,
+    request: hyper::Request<Incoming>,
 ) -> Response {
     let (parts, body) = request.into_parts();
     let asks_first = parts.headers.contains_key(EXPECT);
     let lent = Lent(Arc::new(Mutex::new(body)));
     let request = Request::from_parts(parts, Body::new(lent.clone()));
-    let mut response = next.run(request).await;
+    let mut response = match router.call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
     // A body that is too large or too slow has had its chance, and one that waits to be asked for need not come at all.
     let unwanted = asks_first
         || matches!(
             response.status(),
             StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT
         );
-    if !lent.is_end_stream() && (unwanted || !throw_away(lent, &app).await) {
+    if !lent.is_end_stream() && (unwanted || !throw_away(lent, app).await) {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
     }
@@ -64,23 +68,23 @@ async fn throw_away(rest: Lent, app: &App) -> bool {
 
 /// A body that can be read on when the one who was reading it has lost interest.
 #[derive(Clone)]
-struct Lent(Arc<Mutex<Body>>);
+struct Lent(Arc<Mutex<Incoming>>);
 
 impl Lent {
     /// Never contended: the handler has ended before anybody else reads.
-    fn body(&self) -> MutexGuard<'_, Body> {
+    fn body(&self) -> MutexGuard<'_, Incoming> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl HttpBody for Lent {
     type Data = Bytes;
-    type Error = axum::Error;
+    type Error = hyper::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         Pin::new(&mut *self.body()).poll_frame(context)
     }
 

@@ -4,9 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::Request;
 use axum::response::Response;
 use hyper::body::{Body as HttpBody, Buf, Frame, SizeHint};
 use hyper::server::conn::http1;
@@ -16,7 +14,8 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_io_timeout::TimeoutWriter;
-use tower_service::Service;
+
+use crate::http::Http;
 
 /// When the server stops: the time for the rest of a head of which a part may be on its way. There is no request yet
 /// that could be lost, so who sends no more of it does not hold the server up for as long as a request may take.
@@ -27,7 +26,7 @@ const REST_OF_A_HEAD: Duration = Duration::from_secs(1);
 /// A client that sends no request for the time `idle`, or takes nothing of its answer for as long, loses its connection.
 pub(super) async fn serve(
     stream: TcpStream,
-    router: Router,
+    http: Http,
     idle: Duration,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -39,7 +38,7 @@ pub(super) async fn serve(
     let (requests, _) = watch::channel(());
     let service = {
         let requests = requests.clone();
-        service_fn(move |request| respond(router.clone(), request, requests.subscribe()))
+        service_fn(move |request| respond(http.clone(), request, requests.subscribe()))
     };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -72,11 +71,11 @@ pub(super) async fn serve(
 }
 
 async fn respond(
-    mut router: Router,
+    http: Http,
     request: hyper::Request<hyper::body::Incoming>,
     under_way: watch::Receiver<()>,
 ) -> Result<Response<Answering>, std::convert::Infallible> {
-    let response = Service::<Request<_>>::call(&mut router, request).await?;
+    let response = http.answer(request).await;
     Ok(response.map(|body| Answering { body, under_way }))
 }
 
