@@ -213,6 +213,20 @@ fn through_a_mapping(cx: Context) -> Result {
     })
 }
 
+/// Asks for io_uring, which would write without any call: it is told that there is none.
+#[chaos(non_destructive)]
+fn by_io_uring(cx: Context) -> Result {
+    use nix::libc::{ENOSYS, SYS_io_uring_setup, syscall};
+    explore(&cx, |dir| {
+        let mut parameters = [0_u8; 120];
+        // SAFETY: so many bytes are what the call may write to.
+        let made = unsafe { syscall(SYS_io_uring_setup, 1_u32, parameters.as_mut_ptr()) };
+        let error = std::io::Error::last_os_error().raw_os_error();
+        assert_eq!((made, error), (-1, Some(ENOSYS)));
+        rightly(dir)
+    })
+}
+
 /// Three threads write a file each, and a fourth file says that they are there.
 #[chaos(non_destructive)]
 fn by_threads(cx: Context) -> Result {

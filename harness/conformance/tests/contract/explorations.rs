@@ -32,6 +32,7 @@ fn the_right_way_to_save_a_file_holds_everywhere() {
     passed("the_right_way");
     passed("a_popular_crate");
     passed("by_a_task");
+    passed("by_io_uring");
     let noted = serde_json::to_string(&record("the_right_way").timeline).unwrap();
     // Made, written, moved; the syncs are no points of their own.
     assert!(
