@@ -144,10 +144,20 @@ async fn a_server_that_was_out_of_reach_answers_again(cx: Context) -> Result {
 
 /// The program of the server, as a process of the test.
 fn program(cx: &Context, name: &str, repository: &Repository) -> Result<(Process, Client)> {
+    program_with(cx, name, repository, &[])
+}
+
+fn program_with(
+    cx: &Context,
+    name: &str,
+    repository: &Repository,
+    flags: &[&str],
+) -> Result<(Process, Client)> {
     let mut serve = Command::new(env!("CARGO_BIN_EXE_clarity"));
     serve
         .args(["serve", "--listen", "127.0.0.1:0", "--models"])
         .arg(repository.root())
+        .args(flags)
         .env_remove("CLARITY_MODELS")
         .current_dir(repository.root());
     let process = cx.spawn(name, &mut serve)?;
@@ -215,4 +225,69 @@ async fn a_server_that_was_killed_is_followed_by_one_that_serves(cx: Context) ->
     let (_process, client) = program(&cx, "the last server", &repository)?;
     assert!(right(&answered(&client, &activity).await?)?);
     Ok(())
+}
+
+/// The server is killed while a model that computes without end is being tried out. The process that tries it must end with the server, and not at the end
+/// of its time.
+#[cfg(target_os = "linux")]
+#[chaos(slow, network, non_destructive, timeout = "60s")]
+async fn what_tries_a_model_out_ends_with_the_server(cx: Context) -> Result {
+    const ENDLESS: &[u8] = include_bytes!("../tests/server/data/hostile/time_at_inference.onnx");
+    let repository = Repository::with_model(&cx)?;
+    let patient = [
+        "--vetting-cpu",
+        "1h",
+        "--vetting-time",
+        "1h",
+        "--poll",
+        "20ms",
+    ];
+    let (process, client) = program_with(&cx, "server", &repository, &patient)?;
+    answered(&client, &cole_kripke::activity(30, &mut cx.rng())).await?;
+    repository.publish_bytes(MODEL, ENDLESS)?;
+    let trying = loop {
+        if let Some(busy) = busy_child_of(process.id()) {
+            break busy;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    cx.inject(Kill::of(&process))?.until_end();
+    while Stat::of(trying).is_some_and(|stat| stat.state != "Z") {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
+}
+
+/// A process of another that has computed for a while, so that it no longer reads what it was sent.
+#[cfg(target_os = "linux")]
+fn busy_child_of(parent: u32) -> Option<u32> {
+    /// Of 10 ms each.
+    const TICKS: u64 = 20;
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let is_busy = |stat: Stat| stat.parent == parent && stat.ticks >= TICKS;
+    numbers.find(|number| Stat::of(*number).is_some_and(is_busy))
+}
+
+/// What `/proc/PID/stat` tells of a process (proc_pid_stat(5)).
+#[cfg(target_os = "linux")]
+struct Stat {
+    state: String,
+    parent: u32,
+    /// The time that it has computed.
+    ticks: u64,
+}
+
+#[cfg(target_os = "linux")]
+impl Stat {
+    fn of(process: u32) -> Option<Self> {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        let (_, rest) = stat.rsplit_once(") ")?;
+        let fields: Vec<&str> = rest.split(' ').collect();
+        Some(Self {
+            state: (*fields.first()?).to_owned(),
+            parent: fields.get(1)?.parse().ok()?,
+            ticks: fields.get(11)?.parse().ok()?,
+        })
+    }
 }
