@@ -13,6 +13,7 @@
 mod error;
 mod hidden;
 mod listing;
+mod opening;
 mod parallel;
 mod publish;
 mod quarantine;
@@ -21,6 +22,7 @@ mod remove;
 mod scrub;
 mod signature;
 mod unverified;
+mod verified_version;
 
 use std::path::{Path, PathBuf};
 
@@ -28,9 +30,9 @@ pub use self::error::VerifyError;
 pub use self::listing::{Listing, Mistake};
 pub use self::publish::{PublishError, Source, Staged};
 pub use self::quarantine::{Quarantine, QuarantineCause};
-pub use self::read::VerifiedVersion;
 pub(crate) use self::scrub::{Scrubbing, Step};
 pub(crate) use self::signature::{Signature, VersionSignature};
+pub use self::verified_version::VerifiedVersion;
 use crate::{ModelName, Version};
 
 /// A folder of models, each a folder of versions, each with its manifest.

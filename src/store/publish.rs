@@ -9,7 +9,8 @@ use std::time::SystemTime;
 use thiserror::Error;
 
 use super::hidden::Hidden;
-use super::read::{describe, open_folder_verified, open_following};
+use super::opening::{describe, open_following};
+use super::read::open_folder_verified;
 use super::{Store, VerifiedVersion, VerifyError};
 use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath, Manifest, ManifestError};

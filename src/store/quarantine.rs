@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Store;
 use super::hidden::Hidden;
+use super::opening::open_plain;
 use super::publish::sync;
-use super::read::open_plain;
 use crate::brief::brief;
 use crate::manifest::{Manifest, Timestamp};
 use crate::{Digest, ModelName, Reason, Version};

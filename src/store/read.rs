@@ -1,88 +1,18 @@
 //! Verify while reading: each file is opened once, read once, hashed in the same pass; what was verified is what is used.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File, FileType, OpenOptions};
-use std::io::{self, Read};
+use std::fs;
+use std::io::Read;
 use std::path::Path;
 
+use super::opening::{Opening, describe, io_error, open_regular};
 use super::parallel::read_files;
-use super::{Store, VerifyError};
+use super::{Store, VerifiedVersion, VerifyError};
 use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath, MAX_DEPTH, Manifest};
-use crate::{Digest, ModelName, Probe, ProbeError, Version};
+use crate::{Digest, ModelName, Version};
 
 /// Bytes read at a time: small enough that they are still in the processor's cache when they are hashed.
 const CHUNK: u64 = 256 << 10;
-
-/// A version whose every byte, as held here in memory, is what its manifest promises.
-///
-/// There is no other way to make one, but for those who insist ([`Store::open_unverified`]): whatever takes a `VerifiedVersion` cannot be handed bytes that were not verified,
-/// and a change on disk after this cannot reach it.
-#[derive(Debug)]
-pub struct VerifiedVersion {
-    manifest: Manifest,
-    files: BTreeMap<FilePath, Vec<u8>>,
-    is_unverified: bool,
-}
-
-impl VerifiedVersion {
-    fn new(manifest: Manifest, files: BTreeMap<FilePath, Vec<u8>>) -> Self {
-        Self {
-            manifest,
-            files,
-            is_unverified: false,
-        }
-    }
-
-    /// What has no manifest but one made up from the files themselves.
-    pub(super) fn unverified(manifest: Manifest, files: BTreeMap<FilePath, Vec<u8>>) -> Self {
-        Self {
-            is_unverified: true,
-            ..Self::new(manifest, files)
-        }
-    }
-
-    /// Whether nobody has promised these bytes: only [`Store::open_unverified`] gives such a version.
-    pub fn is_unverified(&self) -> bool {
-        self.is_unverified
-    }
-
-    /// What was promised and kept.
-    pub fn manifest(&self) -> &Manifest {
-        &self.manifest
-    }
-
-    /// The bytes of each file.
-    pub fn files(&self) -> &BTreeMap<FilePath, Vec<u8>> {
-        &self.files
-    }
-
-    /// Reads what another process has verified and sent, file after file in the order of their paths, and verifies it
-    /// again: there is no other way to make one.
-    pub(crate) fn receive(manifest: Manifest, mut from: impl Read) -> Result<Self, VerifyError> {
-        let mut files = BTreeMap::new();
-        for (path, entry) in manifest.files() {
-            let (bytes, found) = read_hashed(&mut from, path, entry.size)?;
-            files.insert(path.clone(), compared(bytes, found, path, entry)?);
-        }
-        Ok(Self::new(manifest, files))
-    }
-
-    /// The input whose answer is known, if the version has one.
-    ///
-    /// # Errors
-    ///
-    /// When its file is no probe.
-    pub fn probe(&self) -> Result<Option<Probe>, ProbeError> {
-        let file = self.manifest.probe().and_then(|path| self.files.get(path));
-        file.map(|json| Probe::parse(json)).transpose()
-    }
-
-    /// The parts: the manifest and the bytes of each file.
-    pub fn into_parts(self) -> (Manifest, BTreeMap<FilePath, Vec<u8>>) {
-        (self.manifest, self.files)
-    }
-}
 
 impl Store {
     /// Reads a version into memory and verifies it.
@@ -206,7 +136,7 @@ fn read_promised(
 }
 
 /// Reads so many bytes, hashing them in the same pass.
-fn read_hashed(
+pub(super) fn read_hashed(
     file: &mut impl Read,
     path: &FilePath,
     size: u64,
@@ -293,100 +223,6 @@ fn refuse_unlisted(folder: &Path, manifest: &Manifest) -> Result<(), VerifyError
         }
     }
     Ok(())
-}
-
-pub(super) enum Opening {
-    NotFound,
-    Refused(VerifyError),
-}
-
-/// Opens a file for reading, without following a link at its end and without waiting for the writer of a pipe; tells
-/// its length as the opened file has it.
-pub(super) fn open_regular(path: &Path, name: &str) -> Result<(File, u64), Opening> {
-    let refused = |error| Opening::Refused(io_error(name, error));
-    let not_regular = |kind| {
-        Opening::Refused(VerifyError::NotRegular {
-            file: name.to_owned(),
-            found: describe(kind),
-        })
-    };
-    let file = match open_without_following(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Opening::NotFound),
-        // A link, a socket and the like cannot be opened at all: tell what it is.
-        Err(error) => match fs::symlink_metadata(path) {
-            Ok(found) if !found.is_file() => return Err(not_regular(found.file_type())),
-            _ => return Err(refused(error)),
-        },
-    };
-    let found = file.metadata().map_err(refused)?;
-    if !found.is_file() {
-        return Err(not_regular(found.file_type()));
-    }
-    Ok((file, found.len()))
-}
-
-/// Opens a regular file; a link is not followed and a pipe not waited for.
-pub(super) fn open_plain(path: &Path) -> io::Result<File> {
-    let file = open_without_following(path)?;
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(io::Error::other("not a regular file")),
-    }
-}
-
-#[cfg(unix)]
-fn open_without_following(path: &Path) -> io::Result<File> {
-    open_with(path, rustix::fs::OFlags::NOFOLLOW)
-}
-
-/// Opens without waiting for the writer of a pipe.
-#[cfg(unix)]
-pub(super) fn open_following(path: &Path) -> io::Result<File> {
-    open_with(path, rustix::fs::OFlags::empty())
-}
-
-#[cfg(unix)]
-fn open_with(path: &Path, flags: rustix::fs::OFlags) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-
-    use rustix::fs::OFlags;
-
-    let flags = flags | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
-    OpenOptions::new().read(true).custom_flags(flags).open(path)
-}
-
-#[cfg(not(unix))]
-fn open_without_following(path: &Path) -> io::Result<File> {
-    if fs::symlink_metadata(path)?.is_symlink() {
-        return Err(io::Error::other("a link"));
-    }
-    OpenOptions::new().read(true).open(path)
-}
-
-#[cfg(not(unix))]
-pub(super) fn open_following(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).open(path)
-}
-
-pub(super) fn describe(kind: FileType) -> &'static str {
-    if kind.is_symlink() {
-        "a link"
-    } else if kind.is_dir() {
-        "a folder"
-    } else if kind.is_file() {
-        "a regular file"
-    } else {
-        "a pipe, socket or device"
-    }
-}
-
-pub(super) fn io_error(file: &str, source: io::Error) -> VerifyError {
-    VerifyError::Io {
-        file: file.to_owned(),
-        source,
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
-use super::read::{Opening, compared, io_error, open_regular};
+use super::opening::{Opening, io_error, open_regular};
+use super::read::compared;
 use super::{Store, VerifyError};
 use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath, Manifest};

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
+use super::opening::{Opening, describe, io_error, open_regular};
 use super::parallel::read_files;
-use super::read::{Opening, describe, io_error, open_regular};
 use super::{Store, VerifiedVersion, VerifyError};
 use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath, MAX_DEPTH, Manifest};
