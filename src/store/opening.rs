@@ -1,0 +1,103 @@
+//! Opening what somebody else may have put there: no link is followed unless that is wanted, and no pipe waited for.
+
+use std::fs::{self, File, FileType, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use super::VerifyError;
+
+/// Why a file was not opened.
+pub(super) enum Opening {
+    NotFound,
+    Refused(VerifyError),
+}
+
+/// Opens a file for reading, without following a link at its end and without waiting for the writer of a pipe; tells
+/// its length as the opened file has it.
+pub(super) fn open_regular(path: &Path, name: &str) -> Result<(File, u64), Opening> {
+    let refused = |error| Opening::Refused(io_error(name, error));
+    let not_regular = |kind| {
+        Opening::Refused(VerifyError::NotRegular {
+            file: name.to_owned(),
+            found: describe(kind),
+        })
+    };
+    let file = match open_without_following(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Opening::NotFound),
+        // A link, a socket and the like cannot be opened at all: tell what it is.
+        Err(error) => match fs::symlink_metadata(path) {
+            Ok(found) if !found.is_file() => return Err(not_regular(found.file_type())),
+            _ => return Err(refused(error)),
+        },
+    };
+    let found = file.metadata().map_err(refused)?;
+    if !found.is_file() {
+        return Err(not_regular(found.file_type()));
+    }
+    Ok((file, found.len()))
+}
+
+/// Opens a regular file; a link is not followed and a pipe not waited for.
+pub(super) fn open_plain(path: &Path) -> io::Result<File> {
+    let file = open_without_following(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("not a regular file")),
+    }
+}
+
+#[cfg(unix)]
+fn open_without_following(path: &Path) -> io::Result<File> {
+    open_with(path, rustix::fs::OFlags::NOFOLLOW)
+}
+
+/// Opens without waiting for the writer of a pipe.
+#[cfg(unix)]
+pub(super) fn open_following(path: &Path) -> io::Result<File> {
+    open_with(path, rustix::fs::OFlags::empty())
+}
+
+#[cfg(unix)]
+fn open_with(path: &Path, flags: rustix::fs::OFlags) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    use rustix::fs::OFlags;
+
+    let flags = flags | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+#[cfg(not(unix))]
+fn open_without_following(path: &Path) -> io::Result<File> {
+    if fs::symlink_metadata(path)?.is_symlink() {
+        return Err(io::Error::other("a link"));
+    }
+    OpenOptions::new().read(true).open(path)
+}
+
+#[cfg(not(unix))]
+pub(super) fn open_following(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).open(path)
+}
+
+/// What it is, in words.
+pub(super) fn describe(kind: FileType) -> &'static str {
+    if kind.is_symlink() {
+        "a link"
+    } else if kind.is_dir() {
+        "a folder"
+    } else if kind.is_file() {
+        "a regular file"
+    } else {
+        "a pipe, socket or device"
+    }
+}
+
+pub(super) fn io_error(file: &str, source: io::Error) -> VerifyError {
+    VerifyError::Io {
+        file: file.to_owned(),
+        source,
+    }
+}
