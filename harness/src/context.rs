@@ -1,5 +1,6 @@
 //! What a test is handed.
 
+use crate::case::CaseSpec;
 use crate::clock::Clock;
 use crate::fault::{Fault, FaultGuard, FaultLog, InjectError};
 use crate::network::Link;
@@ -7,6 +8,7 @@ use crate::outcome::Skipped;
 use crate::panics::Panics;
 use crate::process::Process;
 use crate::seed::Seed;
+use crate::test_process::Home;
 use crate::timeline::{Event, Timeline, What};
 use rand_chacha::ChaCha8Rng;
 use std::fmt::{self, Display};
@@ -31,29 +33,31 @@ struct Inner {
     timeline: Timeline,
     faults: FaultLog,
     panics: Panics,
+    home: Home,
     generators: AtomicU64,
     skipped: std::sync::OnceLock<String>,
 }
 
 impl Context {
     pub(crate) fn new(
-        name: String,
-        seed: Seed,
+        spec: &CaseSpec,
         dir: PathBuf,
         clock: Clock,
         timeline: Timeline,
         faults: FaultLog,
         panics: Panics,
+        home: Home,
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
-                name,
-                seed,
+                name: spec.name.clone(),
+                seed: spec.seed,
                 dir,
                 clock,
                 timeline,
                 faults,
                 panics,
+                home,
                 generators: AtomicU64::new(0),
                 skipped: std::sync::OnceLock::new(),
             }),
@@ -188,6 +192,11 @@ impl Context {
         });
         let _ = self.inner.skipped.set(reason.clone());
         Err(Skipped(reason))
+    }
+
+    /// Whose process it runs in.
+    pub(crate) fn home(&self) -> Home {
+        self.inner.home
     }
 
     /// Why the test asked to be skipped, if it did.

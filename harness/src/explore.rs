@@ -73,6 +73,7 @@ mod tree;
 
 use crate::context::Context;
 use crate::outcome::{Result, Skipped};
+use crate::test_process::Home;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -284,6 +285,7 @@ impl Exploration<'_> {
         operation: impl Fn(&Path) -> Result<T> + Sync,
         invariant: impl Fn(&Path, Crash) -> Result + Sync,
     ) -> Result<Explored, ExploreError> {
+        self.skip_in_the_runner()?;
         #[cfg(target_os = "linux")]
         return self.skip_where_unavailable(everywhere::crash(
             &self,
@@ -310,6 +312,7 @@ impl Exploration<'_> {
         invariant: impl Fn(&Path, InjectedFailure) -> Result + Sync,
     ) -> Result<Explored, ExploreError> {
         let errnos: Vec<Errno> = errnos.into_iter().collect();
+        self.skip_in_the_runner()?;
         #[cfg(target_os = "linux")]
         return self.skip_where_unavailable(everywhere::fail(
             &self,
@@ -321,6 +324,16 @@ impl Exploration<'_> {
         {
             let _ = (errnos, operation, invariant);
             Err(self.unavailable(&NOT_HERE))
+        }
+    }
+
+    /// The runner has threads, which a fork would lack.
+    fn skip_in_the_runner(&self) -> Result<(), ExploreError> {
+        match self.context.home() {
+            Home::Own => Ok(()),
+            Home::Runner => {
+                Err(self.unavailable(&"the test has no process of its own (--isolation thread)"))
+            }
         }
     }
 

@@ -76,7 +76,7 @@ pub(crate) fn run(
         Some(inherited) => (inherited.timeline, inherited.rules),
         None => (Timeline::open(&case.timeline())?, None),
     };
-    let setup = Setup::new(test, case, timeline, EndRequest::new(true))?;
+    let setup = Setup::new(test, case, timeline, Home::Own)?;
     if case.spec.sandboxed {
         let rules = rules.map_or_else(|| prepare_test(case.slot()), Ok)?;
         rules.enter()?;
@@ -92,7 +92,7 @@ pub(crate) fn run(
 pub(crate) fn run_as_guest(case: &Case) -> io::Result<i32> {
     let test = test_of(case)?;
     let timeline = Timeline::open(&case.timeline())?;
-    let setup = Setup::new(test, case, timeline, EndRequest::new(false))?;
+    let setup = Setup::new(test, case, timeline, Home::Runner)?;
     let panics = setup.panics.clone();
     let end = setup.run(test);
     panics.uninstall();
@@ -119,6 +119,15 @@ fn exit_code(end: BodyEnd) -> i32 {
     }
 }
 
+/// Whose process a test runs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// Its own.
+    Own,
+    /// The runner's, beside others.
+    Runner,
+}
+
 /// What stands ready before the body begins.
 struct Setup {
     time: TestTime,
@@ -130,7 +139,8 @@ struct Setup {
 }
 
 impl Setup {
-    fn new(test: &TestCase, case: &Case, timeline: File, request: EndRequest) -> io::Result<Self> {
+    fn new(test: &TestCase, case: &Case, timeline: File, home: Home) -> io::Result<Self> {
+        let request = EndRequest::new(home == Home::Own);
         let spec = &case.spec;
         let time = TestTime::new(test.clock());
         let timeline = Timeline::new(timeline, time.clone());
@@ -148,13 +158,13 @@ impl Setup {
             request.clone(),
         );
         let context = Context::new(
-            spec.name.clone(),
-            spec.seed,
+            spec,
             case.dir(),
             Clock::new(time.clone(), timeline.clone()),
             timeline.clone(),
             faults.clone(),
             panics.clone(),
+            home,
         );
         Ok(Self {
             time,

@@ -139,3 +139,14 @@ fn what_cannot_be_explored_does_not_pass() {
 fn where_calls_are_watched_by_somebody_else_the_test_is_skipped_with_the_reason() {
     passed("where_calls_are_watched_already");
 }
+
+#[test]
+fn without_a_process_of_its_own_the_test_is_skipped_with_the_reason() {
+    let test = "explorations::the_right_way";
+    let ran = suite().run(["--exact", test, "--isolation", "thread"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stdout);
+    let Verdict::Skipped { reason } = &ran.records[test].verdict else {
+        panic!("{:?}", ran.records[test].verdict);
+    };
+    assert!(reason.contains("no process of its own"), "{reason}");
+}
