@@ -10,7 +10,7 @@ use crate::{Probe, ProbeError};
 
 /// A version whose every byte, as held here in memory, is what its manifest promises.
 ///
-/// There is no other way to make one, but for those who insist ([`Store::open_unverified`]): whatever takes a `VerifiedVersion` cannot be handed bytes that were not verified,
+/// There is no other way to make one, but for those who insist ([`Store::open_unverified`](crate::Store::open_unverified)): whatever takes a `VerifiedVersion` cannot be handed bytes that were not verified,
 /// and a change on disk after this cannot reach it.
 #[derive(Debug)]
 pub struct VerifiedVersion {
@@ -36,7 +36,7 @@ impl VerifiedVersion {
         }
     }
 
-    /// Whether nobody has promised these bytes: only [`Store::open_unverified`] gives such a version.
+    /// Whether nobody has promised these bytes: only [`Store::open_unverified`](crate::Store::open_unverified) gives such a version.
     pub fn is_unverified(&self) -> bool {
         self.is_unverified
     }
