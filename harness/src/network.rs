@@ -10,8 +10,8 @@
 //! # use clarity_chaos::network::Direction;
 //! # use clarity_chaos::{Context, Result, chaos};
 //! # use std::time::Duration;
-//! # fn serve() -> Result<std::net::SocketAddr> { unimplemented!() }
-//! # fn ask(_: std::net::SocketAddr) -> Result { unimplemented!() }
+//! # fn serve() -> Result<std::net::SocketAddr> { Ok(([127, 0, 0, 1], 80).into()) }
+//! # fn ask(server: std::net::SocketAddr) -> Result { std::net::TcpStream::connect(server)?; Ok(()) }
 //! /// An answer that is cut off is not taken for a whole one.
 //! #[chaos(non_destructive)]
 //! fn half_an_answer(cx: Context) -> Result {

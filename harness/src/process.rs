@@ -8,7 +8,7 @@
 //! # use clarity_chaos::{Context, Result, chaos};
 //! # use std::process::Command;
 //! # use std::time::Duration;
-//! # fn ask(_: &str) -> Result { unimplemented!() }
+//! # fn ask(server: &str) -> Result { std::net::TcpStream::connect(server)?; Ok(()) }
 //! /// A server that was frozen for a while answers again.
 //! #[chaos(non_destructive)]
 //! fn a_frozen_server(cx: Context) -> Result {

@@ -73,7 +73,8 @@ fn trap(cx: Context) -> Result {
     for _ in 0..7 {
         let alone = write()?;
         cx.explore().crash_everywhere(
-            |_| {
+            |dir| {
+                fs::write(dir.join("file"), "")?;
                 let took = write()?;
                 fs::write(&told, took.as_nanos().to_string())?;
                 Ok(())

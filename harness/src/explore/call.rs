@@ -267,13 +267,13 @@ impl<'a> Decoder<'a> {
     }
 
     /// What the waiting call would do in the directory; none if that is no concern of it.
-    pub(super) fn decode(&self, call: &Waiting, tracee: &Tracee<'_>) -> io::Result<Option<Call>> {
+    pub(super) fn decode(&self, call: &Waiting, tracee: &Tracee) -> io::Result<Option<Call>> {
         let name = name(call.number);
         let effect = self.effect(call, tracee)?;
         Ok(effect.map(|effect| Call { name, effect }))
     }
 
-    fn effect(&self, call: &Waiting, tracee: &Tracee<'_>) -> io::Result<Option<Effect>> {
+    fn effect(&self, call: &Waiting, tracee: &Tracee) -> io::Result<Option<Effect>> {
         let a = &call.arguments;
         let at = |folder: usize, path: usize| tracee.path(descriptor(a[folder]), a[path]);
         let here = |path: usize| tracee.path(libc::AT_FDCWD, a[path]);
@@ -408,7 +408,7 @@ impl<'a> Decoder<'a> {
 
     fn write(
         &self,
-        tracee: &Tracee<'_>,
+        tracee: &Tracee,
         to: u64,
         at: Option<u64>,
         bytes: impl FnOnce() -> io::Result<Vec<u8>>,
@@ -465,7 +465,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// A mapping through which a file can be changed by no call at all.
-    fn map(&self, tracee: &Tracee<'_>, rights: u64, file: u64) -> io::Result<Option<Effect>> {
+    fn map(&self, tracee: &Tracee, rights: u64, file: u64) -> io::Result<Option<Effect>> {
         let file = descriptor(file);
         if file < 0 {
             return Ok(None);
@@ -482,19 +482,14 @@ impl<'a> Decoder<'a> {
         }))
     }
 
-    fn unknown(
-        &self,
-        tracee: &Tracee<'_>,
-        file: u64,
-        why: &'static str,
-    ) -> io::Result<Option<Effect>> {
+    fn unknown(&self, tracee: &Tracee, file: u64, why: &'static str) -> io::Result<Option<Effect>> {
         self.of(tracee, file, |path| Effect::Unknown { path, why })
     }
 
     /// The effect on the file that is open here, if it is one of the directory.
     fn of(
         &self,
-        tracee: &Tracee<'_>,
+        tracee: &Tracee,
         file: u64,
         effect: impl FnOnce(PathBuf) -> Effect,
     ) -> io::Result<Option<Effect>> {
@@ -544,7 +539,7 @@ fn is_clone(request: u64) -> bool {
 }
 
 /// The bytes that a call copies from another file, from this place or where that stands.
-fn copied(tracee: &Tracee<'_>, from: u64, place: u64, most: u64) -> io::Result<Vec<u8>> {
+fn copied(tracee: &Tracee, from: u64, place: u64, most: u64) -> io::Result<Vec<u8>> {
     let from = descriptor(from);
     let at = match place {
         0 => tracee.descriptor(from)?.position,

@@ -204,6 +204,11 @@ impl<'a> Site<'a> {
             calls: run.calls.into_iter().map(|(_, call)| call).collect(),
             is_sequential,
         };
+        if whole.calls.is_empty() {
+            return Err(ExploreError::NotExplorable(
+                "the operation does nothing in the directory that it is given".to_owned(),
+            ));
+        }
         for (number, call) in whole.calls.iter().enumerate() {
             if let Effect::Unknown { why, .. } = &call.effect {
                 let at = self.tell(&whole, number);

@@ -5,7 +5,7 @@ use super::child::{Child, End};
 use super::filter::Trap;
 use super::listener::Waiting;
 use super::strays::Strays;
-use super::tracee::Memories;
+use super::tracee::Tracee;
 use super::tree::Tree;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -68,7 +68,6 @@ impl Operation<'_> {
             child,
             script,
             strays: self.strays,
-            memories: Memories::default(),
             occurrences: HashMap::new(),
             calls: Vec::new(),
             reached: false,
@@ -82,7 +81,6 @@ struct Watch<'a> {
     child: Child,
     script: &'a Script,
     strays: &'a Strays,
-    memories: Memories,
     occurrences: HashMap<(&'static str, PathBuf), usize>,
     calls: Vec<(u32, Call)>,
     reached: bool,
@@ -132,13 +130,19 @@ impl Watch<'_> {
         let Some(listener) = &self.child.listener else {
             return Ok(Fate::Answered);
         };
-        let decoded = match self.memories.of(waiting.thread) {
-            Ok(tracee) => self.decoder.decode(waiting, &tracee),
-            Err(error) => Err(error),
-        };
+        let decoded =
+            Tracee::of(waiting.thread).and_then(|tracee| self.decoder.decode(waiting, &tracee));
         // What was read is another thread's if this one is gone by now.
         if !listener.waits(waiting) {
             return Ok(Fate::Answered);
+        }
+        // What may not be looked at would be left out without a word.
+        if let Err(error) = &decoded
+            && error.kind() == io::ErrorKind::PermissionDenied
+        {
+            return Err(io::Error::other(format!(
+                "the operation makes calls that may not be looked at: {error}"
+            )));
         }
         // A call whose arguments cannot be read, such as an address that is none, fails by itself.
         let Ok(Some(call)) = decoded else {

@@ -1,7 +1,6 @@
 //! What a thread that waits in a call has given it: paths, descriptors, bytes.
 
 use rustix::io::Errno;
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
@@ -12,15 +11,11 @@ use std::path::{Component, Path, PathBuf};
 /// The longest path that a call takes (`PATH_MAX`).
 const LONGEST: usize = 4096;
 
-/// The memories of threads, opened once for each.
-#[derive(Debug, Default)]
-pub(super) struct Memories(HashMap<u32, File>);
-
 /// A thread that waits in a call.
 #[derive(Debug)]
-pub(super) struct Tracee<'a> {
+pub(super) struct Tracee {
     thread: u32,
-    memory: &'a File,
+    memory: File,
 }
 
 /// How a descriptor is open, as `/proc` tells of it.
@@ -30,19 +25,15 @@ pub(super) struct Descriptor {
     pub(super) flags: i32,
 }
 
-impl Memories {
-    pub(super) fn of(&mut self, thread: u32) -> io::Result<Tracee<'_>> {
-        let memory = match self.0.entry(thread) {
-            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::hash_map::Entry::Vacant(new) => {
-                new.insert(File::open(format!("/proc/{thread}/mem"))?)
-            }
-        };
-        Ok(Tracee { thread, memory })
+impl Tracee {
+    /// The thread with this number. To be made anew for each call: a program that becomes another has other memory then.
+    pub(super) fn of(thread: u32) -> io::Result<Self> {
+        Ok(Self {
+            thread,
+            memory: File::open(format!("/proc/{thread}/mem"))?,
+        })
     }
-}
 
-impl Tracee<'_> {
     /// So many bytes from this address.
     pub(super) fn bytes(&self, address: u64, length: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; length];
@@ -161,8 +152,7 @@ mod tests {
 
     #[test]
     fn a_thread_s_paths_and_bytes_are_read_as_it_has_them() {
-        let mut memories = Memories::default();
-        let tracee = memories.of(std::process::id()).unwrap();
+        let tracee = Tracee::of(std::process::id()).unwrap();
         let text = c"some/./of/../these";
         let address = text.as_ptr().addr() as u64;
         assert_eq!(

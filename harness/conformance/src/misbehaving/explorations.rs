@@ -269,6 +269,34 @@ fn by_another_program(cx: Context) -> Result {
     })
 }
 
+/// A program of the operation becomes another one, in the same process.
+#[chaos(non_destructive)]
+fn by_a_program_that_becomes_another(cx: Context) -> Result {
+    let explored = cx.crash_everywhere(
+        |dir| {
+            let made = Command::new("sh")
+                .args(["-c", "echo > a; exec mkdir b"])
+                .current_dir(dir)
+                .status()?;
+            assert!(made.success());
+            Ok(())
+        },
+        |_, _| Ok(()),
+    )?;
+    // Made and written, and the folder.
+    assert_eq!(explored.points, 3, "{explored:?}");
+    Ok(())
+}
+
+/// Does its work somewhere else.
+#[chaos(non_destructive)]
+fn elsewhere(cx: Context) -> Result {
+    let other = tempfile::tempdir()?;
+    let other = other.path();
+    cx.crash_everywhere(|_| Ok(fs::write(other.join("file"), "")?), |_, _| Ok(()))?;
+    Ok(())
+}
+
 /// A task of a runtime that is made for it saves the file.
 #[chaos(non_destructive)]
 fn by_a_task(cx: Context) -> Result {
@@ -430,7 +458,8 @@ fn inside(cx: Context) -> Result {
 #[chaos]
 fn where_calls_are_watched_already(cx: Context) -> Result {
     cx.crash_everywhere(
-        |_| {
+        |dir| {
+            fs::write(dir.join("file"), "")?;
             let inner = Command::new(std::env::current_exe()?)
                 .args(["--exact", "explorations::inside", "--sandbox", "none"])
                 .output()?;

@@ -103,6 +103,7 @@ fn threads_and_programs_of_the_operation_are_followed() {
         "by_another_program",
         &["rename of copy to current", "No such file"],
     );
+    passed("by_a_program_that_becomes_another");
     passed("a_daemon_goes_on");
 }
 
@@ -131,6 +132,7 @@ fn what_cannot_be_explored_does_not_pass() {
         "another_way_each_time",
         &["other calls each time", "did not come again"],
     );
+    failed("elsewhere", &["does nothing in the directory"]);
     failed("beside_a_thread", &["`busy`"]);
     failed("its_check_panics", &["assertion failed: never true"]);
 }
