@@ -53,6 +53,10 @@ mod call;
 #[cfg(target_os = "linux")]
 mod child;
 #[cfg(target_os = "linux")]
+mod disk;
+#[cfg(target_os = "linux")]
+mod effect;
+#[cfg(target_os = "linux")]
 mod everywhere;
 #[cfg(target_os = "linux")]
 mod filter;

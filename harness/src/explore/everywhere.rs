@@ -1,7 +1,8 @@
 //! All points of an operation, one after the other.
 
-use super::call::{Call, Effect, traps};
+use super::call::traps;
 use super::child::{Child, End};
+use super::effect::{Call, Effect};
 use super::filter::Trap;
 use super::power::Journal;
 use super::run::{Operation, Point, Run, Script};

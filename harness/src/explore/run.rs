@@ -1,7 +1,8 @@
 //! One run of an operation, with what was done to it.
 
-use super::call::{Call, Decoder, Effect};
+use super::call::Decoder;
 use super::child::{Child, End};
+use super::effect::{Call, Effect};
 use super::filter::Trap;
 use super::listener::Waiting;
 use super::strays::Strays;
