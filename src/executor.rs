@@ -6,8 +6,9 @@ use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::ModelName;
 use crate::panics::catch;
+use crate::status::Loaded;
+use crate::{ModelName, Work};
 
 /// What a [`Job`] does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,7 +30,9 @@ pub enum JobKind {
 pub struct Job {
     kind: JobKind,
     model: Option<ModelName>,
-    work: Box<dyn FnOnce() + Send>,
+    /// What it runs, if that is what it does.
+    runs: Option<Arc<Loaded>>,
+    work: Work,
 }
 
 impl Job {
@@ -46,6 +49,27 @@ impl Job {
     /// Does it, on the calling thread. Does not panic: a panic of the work is handed to who waits for it.
     pub fn run(self) {
         (self.work)();
+    }
+
+    /// Has it done, and `then` what comes after it, on another thread: one of the model's own if it has any
+    /// ([`Session::spawn`](crate::Session::spawn)), else one of Tokio's for work that blocks.
+    ///
+    /// # Panics
+    ///
+    /// When called outside of a Tokio runtime.
+    pub fn spawn(self, then: impl FnOnce() + Send + 'static) {
+        let Self { runs, work, .. } = self;
+        let work = Box::new(move || {
+            work();
+            then();
+        });
+        let refused = match &runs {
+            Some(loaded) => loaded.session.spawn(work).err(),
+            None => Some(work as Work),
+        };
+        if let Some(work) = refused {
+            tokio::task::spawn_blocking(work);
+        }
     }
 }
 
@@ -100,7 +124,8 @@ pub trait Executor: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// Runs jobs on Tokio's threads for blocking work; refuses inferences over a bound.
+/// Runs inferences on the threads of the model and other jobs on Tokio's threads for blocking work; refuses inferences
+/// over a bound.
 ///
 /// The place of an inference is free again when it ends, not when its caller stops waiting: a thread that cannot be
 /// stopped is still in use. The others have no bound here: there is one scan at a time for each model, one scrub at a time, and no more
@@ -141,10 +166,7 @@ impl Executor for BlockingPool {
             ),
             JobKind::Scan | JobKind::Load | JobKind::Scrub | JobKind::Transcode => None,
         };
-        tokio::task::spawn_blocking(move || {
-            job.run();
-            drop(place);
-        });
+        job.spawn(move || drop(place));
         Ok(())
     }
 
@@ -187,6 +209,27 @@ pub(crate) async fn execute<T: Send + 'static>(
     model: Option<&ModelName>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, JobError> {
+    submit(executor, kind, model.cloned(), None, work).await
+}
+
+/// The same for work that runs `loaded`, on its threads if the executor likes.
+pub(crate) async fn infer<T: Send + 'static>(
+    executor: &dyn Executor,
+    model: &ModelName,
+    loaded: &Arc<Loaded>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, JobError> {
+    let (kind, runs) = (JobKind::Inference, Some(Arc::clone(loaded)));
+    submit(executor, kind, Some(model.clone()), runs, work).await
+}
+
+async fn submit<T: Send + 'static>(
+    executor: &dyn Executor,
+    kind: JobKind,
+    model: Option<ModelName>,
+    runs: Option<Arc<Loaded>>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, JobError> {
     let (sender, receiver) = oneshot::channel();
     let work = Box::new(move || {
         // Nobody waits any more when it cannot be sent.
@@ -194,7 +237,8 @@ pub(crate) async fn execute<T: Send + 'static>(
     });
     executor.execute(Job {
         kind,
-        model: model.cloned(),
+        model,
+        runs,
         work,
     })?;
     match receiver.await {

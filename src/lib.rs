@@ -44,6 +44,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+mod background;
 mod backoff;
 mod bearer;
 mod breaker;
@@ -91,7 +92,7 @@ pub use self::reason::Reason;
 pub use self::registry::{Registry, StatusWatch, UnknownModel};
 pub use self::runtime::{
     DataType, Dimension, OnnxRuntime, RunError, Runtime, RuntimeError, Session, Tensor, TensorData,
-    TensorSpec, try_version,
+    TensorSpec, Work, try_version,
 };
 pub use self::server::{BindError, Server, ServerBuilder};
 pub use self::status::{ModelStatus, VersionStatus};

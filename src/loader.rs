@@ -14,7 +14,7 @@ use self::attempt::Findings;
 pub(crate) use self::load::LoadError;
 use crate::backoff::{Backoff, seed_for};
 use crate::breaker::Breaker;
-use crate::executor::{Executor, JobKind, execute};
+use crate::executor::{Executor, JobKind, execute, infer};
 use crate::metrics::ModelMetrics;
 use crate::status::{Loaded, State};
 use crate::store::{Signature, VersionSignature};
@@ -305,11 +305,12 @@ impl Loader {
         if loaded.probe.is_none() {
             return true;
         }
+        let probed = Arc::clone(&loaded);
         let work = move || {
-            let probe = loaded.probe.as_ref();
-            probe.map_or(Ok(()), |probe| probe.run(&*loaded.session))
+            let probe = probed.probe.as_ref();
+            probe.map_or(Ok(()), |probe| probe.run(&*probed.session))
         };
-        let job = execute(&*self.executor, JobKind::Inference, Some(&self.model), work);
+        let job = infer(&*self.executor, &self.model, &loaded, work);
         match timeout(self.deadline, job).await {
             Ok(Ok(Err(error))) => {
                 self.metrics.probe_failed();

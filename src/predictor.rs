@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::breaker::{Breaker, Rejected};
 use crate::brief::brief;
-use crate::executor::{Executor, JobError, JobKind, Overloaded, execute};
+use crate::executor::{Executor, JobError, JobKind, Overloaded, infer};
 use crate::metrics::ModelMetrics;
 use crate::runtime::{RunError, run};
 use crate::status::{Loaded, State};
@@ -153,7 +153,7 @@ impl Predictor {
                 (outcome, is_input)
             }
         };
-        let job = execute(&*self.executor, JobKind::Inference, Some(&self.model), work);
+        let job = infer(&*self.executor, &self.model, loaded, work);
         let outcome = timeout(self.deadline, job).await;
         let took = stopwatch.elapsed();
         // Held over the wait and settled here, on every path: only a dropped future leaves it to its destructor.

@@ -1,6 +1,6 @@
 //! What turns verified bytes into answers.
 
-mod gate;
+mod lane;
 mod onnx;
 mod signature;
 mod tensor;
@@ -49,7 +49,23 @@ pub trait Session: Send + Sync {
     /// [`RunError::Refused`] when a value cannot be given to the model, which is the caller's fault; anything else is
     /// the model's.
     fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError>;
+
+    /// Does `work`, which calls [`run`](Self::run), on a thread of the session's own when its turn comes, and returns at
+    /// once; gives it back if the session has no threads of its own, as here.
+    ///
+    /// A session that has some saves each run the way from one thread to another and back. It must do all work that
+    /// it takes.
+    ///
+    /// # Errors
+    ///
+    /// The work itself, untouched.
+    fn spawn(&self, work: Work) -> Result<(), Work> {
+        Err(work)
+    }
 }
+
+/// Something to be done once, on another thread.
+pub type Work = Box<dyn FnOnce() + Send>;
 
 /// Why a runtime does not load a verified version.
 #[derive(Debug, Error)]

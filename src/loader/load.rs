@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::background::in_background;
 use crate::executor::JobError;
 use crate::runtime::{RuntimeError, try_with_probe};
 use crate::status::Loaded;
@@ -110,10 +111,10 @@ impl Workshop {
                 (Err(LoadError::Quarantined(held.clone())), Duration::ZERO)
             }
             _ => {
-                let verified = match self.allow_unverified {
+                let verified = in_background(|| match self.allow_unverified {
                     false => self.store.open(&self.model, version),
                     true => self.store.open_unverified(&self.model, version),
-                };
+                });
                 let verification = stopwatch.elapsed();
                 (self.try_out(verified), verification)
             }
@@ -129,7 +130,7 @@ impl Workshop {
 
     fn try_out(&self, verified: Result<VerifiedVersion, VerifyError>) -> Result<Loaded, LoadError> {
         let verified = verified?;
-        self.vetting.vet(&verified)?;
+        in_background(|| self.vetting.vet(&verified))?;
         let manifest = verified.manifest().clone();
         let is_unverified = verified.is_unverified();
         let (session, probe) = try_with_probe(&*self.runtime, verified)?;

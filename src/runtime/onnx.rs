@@ -4,13 +4,16 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use rten::{Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueOrView};
+use rten::{LoadError, Model, ModelOptions, NodeId, RunOptions, Value, ValueOrView};
 use rten_tensor::prelude::*;
 
-use super::gate::Gate;
+use super::lane::Lane;
 use super::signature::Signature;
-use super::{DataType, RunError, Runtime, RuntimeError, Session, Tensor, TensorData, TensorSpec};
+use super::{
+    DataType, RunError, Runtime, RuntimeError, Session, Tensor, TensorData, TensorSpec, Work,
+};
 use crate::VerifiedVersion;
+use crate::background::in_background;
 use crate::brief::brief;
 
 /// Threads of a session where nothing else is asked for: see [`OnnxRuntime::threads`].
@@ -18,10 +21,10 @@ const MAX_DEFAULT_THREADS: usize = 4;
 
 /// Runs ONNX models with [rten](https://docs.rs/rten), in this process.
 ///
-/// Every loaded model has a small pool of threads of its own. One for all would let a model that never finishes, which
-/// cannot be stopped from outside, take the threads of the others; one thread for each model would run its requests one
-/// after the other. In a pool of a few threads as many requests run beside each other, first come, first served, and a
-/// request that is alone is spread over all of them. (Packing weights while loading happens on rten's own pool, which all models share.)
+/// Every loaded model has a few threads of its own. Threads for all would let a model that never finishes, which
+/// cannot be stopped from outside, take those of the others; one thread for each model would run its requests one
+/// after the other. On a few as many requests run beside each other, first come, first served, and a long run
+/// with nobody behind it is spread over as many more. (Packing weights while loading happens on rten's own pool, which all models share.)
 ///
 /// Weights outside of the model are taken from the version's own files, which were verified with it, and are never looked
 /// for on disk. rten takes them from files beside the model whose names end with `.data` or `.onnx_data`, and a number if
@@ -62,14 +65,18 @@ impl Runtime for OnnxRuntime {
         let (manifest, mut files) = version.into_parts();
         let model = files.remove(manifest.entry()).unwrap_or_default();
         let signature = Signature::read(&model)?;
-        let mut options = ModelOptions::with_all_ops();
         let probe = manifest.probe();
-        for (path, bytes) in files.into_iter().filter(|(path, _)| Some(path) != probe) {
-            options.external_data(path.as_str(), bytes);
-        }
-        let model = options
-            .load(model)
-            .map_err(|error| RuntimeError::Unloadable(brief(told(&error.to_string()))))?;
+        let weights = files.into_iter().filter(|(path, _)| Some(path) != probe);
+        let model = in_background(|| {
+            let mut options = ModelOptions::with_all_ops();
+            for (path, bytes) in weights {
+                options.external_data(path.as_str(), bytes);
+            }
+            options.load(model)
+        });
+        let unloadable =
+            |error: LoadError| RuntimeError::Unloadable(brief(told(&error.to_string())));
+        let model = model.map_err(unloadable)?;
         Ok(Box::new(OnnxSession::new(model, &signature, self.threads)?))
     }
 }
@@ -85,11 +92,10 @@ fn told(error: &str) -> String {
 }
 
 struct OnnxSession {
-    model: Model,
+    model: Arc<Model>,
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
-    options: RunOptions,
-    gate: Gate,
+    lane: Lane,
 }
 
 impl OnnxSession {
@@ -111,14 +117,11 @@ impl OnnxSession {
                 "the model has no outputs".to_owned(),
             ));
         }
-        let pool = Arc::new(ThreadPool::with_num_threads(threads.get()));
-        let options = RunOptions::default().with_thread_pool(Some(pool));
         Ok(Self {
-            model,
+            model: Arc::new(model),
             inputs,
             outputs,
-            options,
-            gate: Gate::new(threads),
+            lane: Lane::new(threads)?,
         })
     }
 }
@@ -144,16 +147,22 @@ impl Session for OnnxSession {
         for ((&node, spec), tensor) in self.model.input_ids().iter().zip(&self.inputs).zip(inputs) {
             values.push((node, ValueOrView::Value(to_value(spec, tensor)?)));
         }
-        let _place = self.gate.enter();
-        let outputs = self
-            .model
-            .run(values, self.model.output_ids(), Some(self.options.clone()));
+        let model = Arc::clone(&self.model);
+        let outputs = self.lane.run(move |pool| {
+            let options = RunOptions::default().with_thread_pool(Some(pool));
+            model.run(values, model.output_ids(), Some(options))
+        });
         let outputs = outputs.map_err(|error| RunError::Failed(error.to_string()))?;
         self.outputs
             .iter()
             .zip(outputs)
             .map(|(spec, value)| to_tensor(spec, value))
             .collect()
+    }
+
+    fn spawn(&self, work: Work) -> Result<(), Work> {
+        self.lane.spawn(work);
+        Ok(())
     }
 }
 
