@@ -25,15 +25,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hyper::body::Incoming;
+use tower_service::Service;
 
 use self::budget::Budget;
 use self::problem::Problem;
+use self::target::Target;
 use crate::predictor::Failure;
 use crate::{BearerToken, Metrics, Reason, Registry};
 
@@ -96,7 +99,18 @@ impl Http {
 
     /// Answers a request, and has read it to its end then.
     pub(crate) async fn answer(&self, request: hyper::Request<Incoming>) -> Response {
-        unread::answer(&self.app, self.router.clone(), request).await
+        let app = &self.app;
+        unread::read_whole(app, request, async |request| {
+            if let Some(target) = Target::of_prediction(request.method(), request.uri().path()) {
+                return match target.find(app) {
+                    Ok(target) => infer::answer(app, target, request).await,
+                    Err(problem) => problem.into_response(),
+                };
+            }
+            let answered = self.router.clone().call(request.map(Body::new)).await;
+            answered.unwrap_or_else(|never| match never {})
+        })
+        .await
     }
 }
 

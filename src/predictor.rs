@@ -1,5 +1,6 @@
 //! One model as a request sees it: what answers, behind its circuit breaker and a deadline.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ pub(crate) struct Predictor {
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) reason: Reason,
-    pub(crate) detail: String,
+    pub(crate) detail: Cow<'static, str>,
     pub(crate) retry_after: Option<Duration>,
 }
 
@@ -214,7 +215,7 @@ impl Failure {
     pub(crate) fn new(reason: Reason, detail: impl std::fmt::Display) -> Self {
         Self {
             reason,
-            detail: brief(detail),
+            detail: brief(detail).into(),
             retry_after: None,
         }
     }
@@ -222,8 +223,9 @@ impl Failure {
 
 fn rejected(rejected: Rejected) -> Failure {
     Failure {
+        reason: Reason::CircuitOpen,
+        detail: rejected.as_str().into(),
         retry_after: Some(rejected.retry_after),
-        ..Failure::new(Reason::CircuitOpen, rejected)
     }
 }
 
@@ -233,7 +235,7 @@ fn unavailable(status: &ModelStatus) -> Failure {
         .unwrap_or((Reason::ModelLoading, "the model is loading".to_owned()));
     Failure {
         reason,
-        detail,
+        detail: detail.into(),
         retry_after: Some(status.retry_after().unwrap_or_default()),
     }
 }
@@ -246,7 +248,7 @@ fn not_served(status: &ModelStatus, version: Version) -> Failure {
             let detail = format!("version {version}: {detail}");
             Failure {
                 reason: *reason,
-                detail,
+                detail: detail.into(),
                 retry_after: Some(status.retry_after().unwrap_or_default()),
             }
         }
@@ -285,17 +287,16 @@ impl Account<'_> {
         self.settled = true;
         self.predictor.metrics.prediction_failed(reason);
         let model = &self.predictor.model;
-        let version = self
-            .predictor
-            .status()
-            .serving
-            .map(|(version, _)| tracing::field::display(version));
+        let version = || {
+            let serving = self.predictor.status().serving;
+            serving.map(|(version, _)| tracing::field::display(version))
+        };
         // What the model did wrong is news. What follows from a state that was news before, or from what a client
         // sent, comes as often as clients like, and is told at a level that is off by default.
         if matches!(reason, Reason::InferenceFailed | Reason::DeadlineExceeded) {
-            tracing::error!(%model, version, %reason, detail, "prediction failed");
+            tracing::error!(%model, version = version(), %reason, detail, "prediction failed");
         } else {
-            tracing::debug!(%model, version, %reason, detail, "prediction refused");
+            tracing::debug!(%model, version = version(), %reason, detail, "prediction refused");
         }
     }
 }

@@ -1,6 +1,5 @@
 //! That a call was not admitted.
 
-use std::fmt;
 use std::time::Duration;
 
 use super::state::BreakerState;
@@ -15,9 +14,10 @@ pub(crate) struct Rejected {
     pub(crate) retry_after: Duration,
 }
 
-impl fmt::Display for Rejected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.state {
+impl Rejected {
+    /// Why, for who is turned away.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self.state {
             BreakerState::ForcedOpen => {
                 "an operator has opened the circuit breaker of the model; it lets no request through until it is released"
             }
@@ -27,6 +27,6 @@ impl fmt::Display for Rejected {
             _ => {
                 "the model has failed too often; its circuit breaker lets no request through for now"
             }
-        })
+        }
     }
 }

@@ -4,9 +4,8 @@ use std::error::Error;
 use std::io;
 use std::ops::Deref;
 
-use axum::body::Body;
+use axum::body::{Bytes, HttpBody};
 use http_body_util::BodyExt;
-use hyper::body::Body as _;
 use tokio::time::timeout;
 
 use super::App;
@@ -31,7 +30,10 @@ impl Deref for Arrived {
 
 /// Reads a body within the bounds of size, of time, and of what all requests together may take. A body that announces its
 /// size is refused before any of it is read; its room is taken then, and its memory as it arrives.
-pub(super) async fn read(app: &App, body: Body) -> Result<Arrived, Failure> {
+pub(super) async fn read<B>(app: &App, body: B) -> Result<Arrived, Failure>
+where
+    B: HttpBody<Data = Bytes, Error: Error + 'static> + Unpin,
+{
     let announced = body.size_hint().lower();
     let size = usize::try_from(announced).unwrap_or(usize::MAX);
     if size > app.body_limit {
@@ -47,7 +49,10 @@ pub(super) async fn read(app: &App, body: Body) -> Result<Arrived, Failure> {
     })
 }
 
-async fn collect(app: &App, mut body: Body, mut memory: Reservation) -> Result<Arrived, Failure> {
+async fn collect<B>(app: &App, mut body: B, mut memory: Reservation) -> Result<Arrived, Failure>
+where
+    B: HttpBody<Data = Bytes, Error: Error + 'static> + Unpin,
+{
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         // Trailers say nothing here.

@@ -1,8 +1,9 @@
 //! A request for a prediction, from its first byte to its answer.
 
+use std::error::Error;
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::State;
 use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, Request};
@@ -28,9 +29,16 @@ pub(super) async fn infer(
     target: Target,
     request: Request<Body>,
 ) -> Response {
+    answer(&app, target, request).await
+}
+
+pub(super) async fn answer<B>(app: &App, target: Target, request: Request<B>) -> Response
+where
+    B: HttpBody<Data = Bytes, Error: Error + 'static> + Unpin,
+{
     let Target { predictor, version } = target;
     let account = predictor.account();
-    match answer(&app, &predictor, version, request).await {
+    match predict(app, &predictor, version, request).await {
         Ok(answer) => {
             account.answered();
             answer.into_response()
@@ -44,12 +52,15 @@ pub(super) async fn infer(
 
 /// What can be refused without reading the body is refused first, an open breaker's requests among it; a breaker that may
 /// let this one pass is asked last, when the request is known to be good.
-async fn answer(
+async fn predict<B>(
     app: &App,
     predictor: &Predictor,
     version: Option<Version>,
-    request: Request<Body>,
-) -> Result<Answer, Failure> {
+    request: Request<B>,
+) -> Result<Answer, Failure>
+where
+    B: HttpBody<Data = Bytes, Error: Error + 'static> + Unpin,
+{
     predictor.serving(version)?;
     refuse_encodings(request.headers())?;
     let json_length = json_length(request.headers())?;

@@ -73,10 +73,11 @@ impl IntoResponse for Problem {
             model: self.model.as_ref().map(ModelName::as_str),
             error: detail,
         };
-        let body = serde_json::to_vec(&body)
+        let mut json = Vec::with_capacity(256 + 2 * detail.len());
+        serde_json::to_writer(&mut json, &body)
             .expect("a struct of texts and a number cannot fail to be written as JSON");
         let mut response =
-            (status, [(CONTENT_TYPE, "application/problem+json")], body).into_response();
+            (status, [(CONTENT_TYPE, "application/problem+json")], json).into_response();
         if status == StatusCode::UNAUTHORIZED {
             response
                 .headers_mut()

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::Method;
 use axum::http::request::Parts;
 
 use super::App;
@@ -14,6 +15,46 @@ use crate::{Reason, Version};
 pub(super) struct Target {
     pub(super) predictor: Arc<Predictor>,
     pub(super) version: Option<Version>,
+}
+
+/// What a path names, in its own words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Named<'a> {
+    model: &'a str,
+    version: Option<&'a str>,
+}
+
+impl Target {
+    /// What a request for a prediction names, if it is one. Nearly all requests are, so they take a way of their own past the
+    /// router, which finds them as well: those with a path that is to be decoded go there.
+    pub(super) fn of_prediction<'a>(method: &Method, path: &'a str) -> Option<Named<'a>> {
+        let is_plain = method == Method::POST && !path.contains('%');
+        let path = path.strip_prefix("/v2/models/").filter(|_| is_plain)?;
+        let target = path.strip_suffix("/infer")?;
+        let (model, version) = match target.split_once('/') {
+            None => (target, None),
+            Some((model, rest)) => (model, Some(rest.strip_prefix("versions/")?)),
+        };
+        let is_segment = |text: &str| !text.is_empty() && !text.contains('/');
+        let are_segments = is_segment(model) && version.is_none_or(is_segment);
+        are_segments.then_some(Named { model, version })
+    }
+}
+
+impl Named<'_> {
+    pub(super) fn find(self, app: &App) -> Result<Target, Problem> {
+        let predictor = app.registry.predictor(self.model)?;
+        let parse = |text: &str| {
+            text.parse().map_err(|error: crate::InvalidVersion| {
+                Problem::of_model(
+                    Failure::new(Reason::UnknownVersion, error.to_string()),
+                    &predictor.model,
+                )
+            })
+        };
+        let version = self.version.map(parse).transpose()?;
+        Ok(Target { predictor, version })
+    }
 }
 
 impl FromRequestParts<App> for Target {
@@ -30,16 +71,45 @@ impl FromRequestParts<App> for Target {
                 .find(|(name, _)| *name == wanted)
                 .map(|(_, value)| value)
         };
-        let predictor = app.registry.predictor(param("model").unwrap_or_default())?;
-        let parse = |text: &str| {
-            text.parse().map_err(|error: crate::InvalidVersion| {
-                Problem::of_model(
-                    Failure::new(Reason::UnknownVersion, error.to_string()),
-                    &predictor.model,
-                )
-            })
+        let named = Named {
+            model: param("model").unwrap_or_default(),
+            version: param("version"),
         };
-        let version = param("version").map(parse).transpose()?;
-        Ok(Self { predictor, version })
+        named.find(app)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prediction_is_told_by_its_path() {
+        let of = |path| Target::of_prediction(&Method::POST, path);
+        let named = |model, version| Some(Named { model, version });
+        assert_eq!(of("/v2/models/m/infer"), named("m", None));
+        assert_eq!(of("/v2/models/m/versions/7/infer"), named("m", Some("7")));
+        assert_eq!(of("/v2/models/versions/infer"), named("versions", None));
+    }
+
+    #[test]
+    fn what_is_no_prediction_or_is_to_be_decoded_is_left_to_the_router() {
+        for path in [
+            "/v2/models//infer",
+            "/v2/models/infer",
+            "/v2/models/m/infer/",
+            "/v2/models/a/b/infer",
+            "/v2/models/m/versions//infer",
+            "/v2/models/m/versions/1/2/infer",
+            "/v2/models/m%20/infer",
+            "/v2/models/m/ready",
+            "/v3/models/m/infer",
+        ] {
+            assert_eq!(Target::of_prediction(&Method::POST, path), None, "{path}");
+        }
+        assert_eq!(
+            Target::of_prediction(&Method::GET, "/v2/models/m/infer"),
+            None
+        );
     }
 }

@@ -8,33 +8,26 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::Request;
+use axum::body::Bytes;
 use axum::http::header::{CONNECTION, EXPECT};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Request, StatusCode};
 use axum::response::Response;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::time::timeout;
-use tower_service::Service;
 
 use super::App;
 
-/// Lets the router answer, and reads to its end whatever of the body its handler has not read.
-pub(super) async fn answer(
+/// Lets `answer` have the request, and reads to its end whatever of the body it has not read.
+pub(super) async fn read_whole<A: Future<Output = Response>>(
     app: &App,
-    mut router: Router,
     request: hyper::Request<Incoming>,
+    answer: impl FnOnce(Request<Lent>) -> A,
 ) -> Response {
     let (parts, body) = request.into_parts();
     let asks_first = parts.headers.contains_key(EXPECT);
     let lent = Lent(Arc::new(Mutex::new(body)));
-    let request = Request::from_parts(parts, Body::new(lent.clone()));
-    let mut response = match router.call(request).await {
-        Ok(response) => response,
-        Err(never) => match never {},
-    };
+    let mut response = answer(Request::from_parts(parts, lent.clone())).await;
     // A body that is too large or too slow has had its chance, and one that waits to be asked for need not come at all.
     let unwanted = asks_first
         || matches!(
@@ -68,7 +61,7 @@ async fn throw_away(rest: Lent, app: &App) -> bool {
 
 /// A body that can be read on when the one who was reading it has lost interest.
 #[derive(Clone)]
-struct Lent(Arc<Mutex<Incoming>>);
+pub(super) struct Lent(Arc<Mutex<Incoming>>);
 
 impl Lent {
     /// Never contended: the handler has ended before anybody else reads.

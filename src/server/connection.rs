@@ -1,6 +1,8 @@
 //! One connection, from its first byte to its last.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -9,10 +11,10 @@ use axum::response::Response;
 use hyper::body::{Body as HttpBody, Buf, Frame, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_io_timeout::TimeoutWriter;
 
 use crate::http::Http;
@@ -34,21 +36,20 @@ pub(super) async fn serve(
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutWriter::new(stream);
     stream.set_timeout(Some(idle));
-    // A receiver for each request under way: none is left when all that is asked for has been written.
-    let (requests, _) = watch::channel(());
+    let requests = Arc::new(Requests::new());
     let service = {
-        let requests = requests.clone();
-        service_fn(move |request| respond(http.clone(), request, requests.subscribe()))
+        let requests = Arc::clone(&requests);
+        service_fn(move |request| respond(http.clone(), request, UnderWay::mark(&requests)))
     };
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        // Runs from the start, and from the end of each answer, to the end of the next head.
-        .header_read_timeout(idle)
-        .serve_connection(TokioIo::new(Box::pin(stream)), service);
+    let connection =
+        http1::Builder::new().serve_connection(TokioIo::new(Box::pin(stream)), service);
     let mut connection = std::pin::pin!(connection);
+    // The first is nearly always what there is to do.
     let ended = tokio::select! {
+        biased;
         ended = connection.as_mut() => Some(ended),
         () = super::told_to_stop(&mut stopped) => None,
+        () = requests.none_for(idle) => Some(Ok(())),
     };
     let ended = match ended {
         Some(ended) => ended,
@@ -56,7 +57,7 @@ pub(super) async fn serve(
             connection.as_mut().graceful_shutdown();
             let without_request = async {
                 sleep(REST_OF_A_HEAD).await;
-                requests.closed().await;
+                requests.none().await;
             };
             tokio::select! {
                 biased;
@@ -73,23 +74,101 @@ pub(super) async fn serve(
 async fn respond(
     http: Http,
     request: hyper::Request<hyper::body::Incoming>,
-    under_way: watch::Receiver<()>,
+    under_way: UnderWay,
 ) -> Result<Response<Answering>, std::convert::Infallible> {
     let response = http.answer(request).await;
     Ok(response.map(|body| Answering { body, under_way }))
 }
 
+/// The requests of one connection that are under way.
+#[derive(Debug)]
+struct Requests {
+    count: AtomicUsize,
+    /// Told when there are none any more; there may be some again by then.
+    ended: Notify,
+    began: Instant,
+    /// Since when there are none, in nanoseconds from the beginning; of no meaning while there are some.
+    none_since: AtomicU64,
+}
+
+impl Requests {
+    fn new() -> Self {
+        Self {
+            count: AtomicUsize::new(0),
+            ended: Notify::new(),
+            began: Instant::now(),
+            none_since: AtomicU64::new(0),
+        }
+    }
+
+    /// Returns when all that was asked for has been written.
+    async fn none(&self) {
+        while self.count.load(Ordering::Acquire) > 0 {
+            self.ended.notified().await;
+        }
+    }
+
+    /// Returns when there has been none for so long: the time from the beginning, or from the end of an answer, to the end of
+    /// the next head. One timer for a connection, set again when it goes off and never before, costs a request next to nothing.
+    async fn none_for(&self, time: Duration) {
+        loop {
+            self.none().await;
+            let since = Duration::from_nanos(self.none_since.load(Ordering::Acquire));
+            let over = self.began + since + time;
+            if over <= Instant::now() {
+                return;
+            }
+            sleep_until(over).await;
+        }
+    }
+}
+
+/// One of them, until it is dropped.
+#[derive(Debug)]
+struct UnderWay(Arc<Requests>);
+
+impl UnderWay {
+    fn mark(requests: &Arc<Requests>) -> Self {
+        requests.count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(requests))
+    }
+}
+
+impl Clone for UnderWay {
+    fn clone(&self) -> Self {
+        Self::mark(&self.0)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let Requests {
+            count,
+            ended,
+            began,
+            none_since,
+        } = &*self.0;
+        if count.load(Ordering::Relaxed) == 1 {
+            let now = began.elapsed().as_nanos();
+            none_since.store(u64::try_from(now).unwrap_or(u64::MAX), Ordering::Release);
+        }
+        if count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            ended.notify_one();
+        }
+    }
+}
+
 /// The body of an answer, and the mark that its request is under way.
 struct Answering {
     body: Body,
-    under_way: watch::Receiver<()>,
+    under_way: UnderWay,
 }
 
 /// Bytes of a body, which take the mark with them: hyper drops a body when it has taken its bytes, and those when they
 /// are written.
 struct Chunk {
     bytes: Bytes,
-    _under_way: watch::Receiver<()>,
+    _under_way: UnderWay,
 }
 
 impl HttpBody for Answering {
