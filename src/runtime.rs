@@ -5,6 +5,7 @@ mod onnx;
 mod signature;
 mod tensor;
 mod warm_up;
+mod weights;
 
 use std::fmt;
 

@@ -9,12 +9,16 @@ use rten_tensor::prelude::*;
 
 use super::lane::Lane;
 use super::signature::Signature;
+use super::weights::{self, Parted};
 use super::{
     DataType, RunError, Runtime, RuntimeError, Session, Tensor, TensorData, TensorSpec, Work,
 };
 use crate::VerifiedVersion;
 use crate::background::in_background;
 use crate::brief::brief;
+
+/// Under this name a model's graph finds the weights that are in the model's own file. rten looks at how it ends.
+const INSIDE: &str = "inside.data";
 
 /// Threads of a session where nothing else is asked for: see [`OnnxRuntime::threads`].
 const MAX_DEFAULT_THREADS: usize = 4;
@@ -28,7 +32,8 @@ const MAX_DEFAULT_THREADS: usize = 4;
 ///
 /// Weights outside of the model are taken from the version's own files, which were verified with it, and are never looked
 /// for on disk. rten takes them from files beside the model whose names end with `.data` or `.onnx_data`, and a number if
-/// there are several.
+/// there are several. Those inside of the model stay where they are, so that a loaded model takes little more memory than its files,
+/// also while it loads.
 ///
 /// rten computes INT64 in 32 bits. Values that do not fit are refused on their way in, but a model whose own arithmetic leaves that range gives
 /// wrapped numbers: models that count in INT64 beyond 2^31 are not for this runtime.
@@ -66,12 +71,24 @@ impl Runtime for OnnxRuntime {
         let model = files.remove(manifest.entry()).unwrap_or_default();
         let signature = Signature::read(&model)?;
         let probe = manifest.probe();
-        let weights = files.into_iter().filter(|(path, _)| Some(path) != probe);
+        let beside = files.into_iter().filter(|(path, _)| Some(path) != probe);
         let model = in_background(|| {
             let mut options = ModelOptions::with_all_ops();
-            for (path, bytes) in weights {
+            let mut inside = INSIDE.to_owned();
+            for (path, bytes) in beside {
+                // In the order of the names, so that a longer one that is taken comes later.
+                if inside == path.as_str() {
+                    inside.push('_');
+                }
                 options.external_data(path.as_str(), bytes);
             }
+            let model = match weights::part(model, &inside) {
+                Ok(Parted { graph, weights }) => {
+                    options.external_data(&inside, weights);
+                    graph
+                }
+                Err(model) => model,
+            };
             options.load(model)
         });
         let unloadable =

@@ -3,7 +3,7 @@
 use clarity::{Digest, ModelName, Source, Store, Version};
 use clarity_benches::acceptance::{Bound, Line};
 use clarity_benches::statistics::Spread;
-use clarity_benches::{onnx, processor};
+use clarity_benches::{memory, onnx, processor};
 use rten::ModelOptions;
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -54,21 +54,24 @@ pub(crate) fn publish(folder: &Path, size: u64) -> Result<Published, Box<dyn Err
     Ok(published)
 }
 
-/// The three in turn.
+/// The three in turn, each round beginning with another one.
 pub(crate) fn measure(
     model: &Published,
     size: u64,
     rounds: u16,
 ) -> Result<Option<Line>, Box<dyn Error>> {
-    let (mut verified, mut plain, mut hashing) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0..=rounds {
-        let times = [verified_load(model)?, plain_load(model)?, hash(model)?];
-        if round > 0 {
-            verified.push(times[0]);
-            plain.push(times[1]);
-            hashing.push(times[2]);
+    let mut measured = [(); 3].map(|()| Vec::new());
+    for round in 0..=usize::from(rounds) {
+        for turn in 0..3 {
+            let which = (round + turn) % 3;
+            memory::warm_up(2 * (size << 20));
+            let took = [verified_load, plain_load, hash][which](model)?;
+            if round > 0 {
+                measured[which].push(took);
+            }
         }
     }
+    let [verified, plain, hashing] = measured;
     println!("\n{size} MiB: milliseconds of processor time, median (min to max)");
     for (what, times) in [
         ("verified load", &verified),

@@ -3,6 +3,7 @@
 use crate::loads::Published;
 use clarity::{Source, Version};
 use clarity_benches::acceptance::{Bound, Line};
+use clarity_benches::memory;
 use clarity_benches::statistics::Spread;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::collections::BTreeMap;
@@ -17,6 +18,9 @@ const SHARDS: u64 = 8;
 
 /// Beside each other they are verified so many times faster, on two processors.
 const FASTER: f64 = 1.7;
+
+/// From so many MiB on the store verifies files beside each other.
+const WORTHWHILE: u64 = 4;
 
 /// Publishes a version of so many bytes in equal shards.
 pub(crate) fn publish(folder: &Path, size: u64) -> Result<Published, Box<dyn Error>> {
@@ -44,10 +48,18 @@ pub(crate) fn measure(
     if two.count() < 2 {
         println!("left out: shards beside each other, which take two processors");
         return Ok(None);
+    } else if size < WORTHWHILE {
+        println!(
+            "left out: {SHARDS} shards of {size} MiB, which the store verifies one after the other"
+        );
+        return Ok(None);
     }
     let (mut alone, mut beside) = (Vec::new(), Vec::new());
     for round in 0..=rounds {
-        let times = [verify_on(model, &first(&all, 1)), verify_on(model, &two)];
+        let times = [
+            verify_on(model, size, &first(&all, 1)),
+            verify_on(model, size, &two),
+        ];
         sched_setaffinity(None, &all)?;
         let [one, both] = times;
         let (one, both) = (one?, both?);
@@ -70,8 +82,13 @@ pub(crate) fn measure(
 }
 
 /// The store verifies with as many threads as there are processors for it.
-fn verify_on(model: &Published, processors: &CpuSet) -> Result<Duration, Box<dyn Error>> {
+fn verify_on(
+    model: &Published,
+    size: u64,
+    processors: &CpuSet,
+) -> Result<Duration, Box<dyn Error>> {
     sched_setaffinity(None, processors)?;
+    memory::warm_up(size << 20);
     let began = Instant::now();
     let version = model.store.open(&model.name, Version::FIRST)?;
     let took = began.elapsed();
