@@ -25,7 +25,7 @@ async fn sixteen_clients_get_right_answers_or_honest_refusals(cx: Context) -> Re
         clients.until(|seen| seen.newest == version).await?;
     }
     let seen = clients.stop().await?;
-    cx.note(format!("{seen:?}"));
+    cx.measured(format!("{seen:?}"));
     assert!(seen.right > 0 && seen.unavailable > 0);
     served.shut_down().await
 }
@@ -119,7 +119,7 @@ async fn clients_lose_nothing_over_swaps_between_good_and_bad_versions(cx: Conte
         asking.go_on_for(clients).await?;
     }
     let seen = asking.stop().await?;
-    cx.note(format!("{clients} clients, {swaps} swaps: {seen:?}"));
+    cx.measured(format!("{clients} clients, {swaps} swaps: {seen:?}"));
     assert_eq!(seen.unavailable, 0, "{seen:?}");
     assert!(seen.right >= clients * swaps, "{seen:?}");
     assert!(

@@ -50,6 +50,8 @@ pub(crate) struct Variation {
     pub(crate) timeout: Option<Duration>,
     /// Whether it runs in a process that is executed for it.
     pub(crate) is_fresh: bool,
+    /// Whether some of its threads begin late.
+    pub(crate) late_starts: bool,
     /// Which of its faults take effect, if not all.
     pub(crate) restriction: Option<Restriction>,
 }
@@ -63,6 +65,7 @@ impl Variation {
             is_quiet: false,
             timeout: None,
             is_fresh: false,
+            late_starts: false,
             restriction: None,
         }
     }
@@ -110,6 +113,8 @@ impl Attempts {
             keeping: Keeping::Nothing,
             is_quiet: true,
             is_fresh: true,
+            // Both are done with calls that are waited for, which a process can have done once.
+            late_starts: !record.explores(),
             ..variation.clone()
         };
         let (again, cleaned) = self.make(test, &again);
@@ -138,6 +143,7 @@ impl Attempts {
             grace: self.options.grace,
             log: self.options.log.clone(),
             restriction: variation.restriction.clone(),
+            late_starts: variation.late_starts,
             sandboxed: self.isolation != Isolation::Thread && self.sandboxes(test),
         };
         let mut record = self.blank_record(test, &spec, variation.root_seed);

@@ -25,6 +25,8 @@ pub(crate) struct CaseSpec {
     pub(crate) log: String,
     /// Which of its faults take effect, if not all.
     pub(crate) restriction: Option<Restriction>,
+    /// Whether some of its threads begin late.
+    pub(crate) late_starts: bool,
     /// Whether its process is inside the walls of its supervisor, and is to narrow them to this case.
     pub(crate) sandboxed: bool,
 }

@@ -127,7 +127,7 @@ pub(crate) struct Options {
     #[arg(long = "minimize", value_name = "DURATION", env = "CHAOS_MINIMIZE", num_args = 0..=1, require_equals = true, default_missing_value = "10s", value_parser = positive_duration, help_heading = "Sweeps")]
     pub(crate) minimize: Option<Duration>,
 
-    /// Run each test that passes a second time, in a newly executed process, and fail it when its events are not the same
+    /// Run each test that passes a second time, in a newly executed process where every other thread begins late, and fail it when its events are not the same
     #[arg(
         long = "check-determinism",
         env = "CHAOS_CHECK_DETERMINISM",

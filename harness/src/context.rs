@@ -2,6 +2,8 @@
 
 use crate::case::CaseSpec;
 use crate::clock::Clock;
+#[cfg(target_os = "linux")]
+use crate::explore::Explored;
 use crate::fault::{Fault, FaultGuard, FaultLog, InjectError};
 use crate::network::Link;
 use crate::outcome::Skipped;
@@ -133,6 +135,23 @@ impl Context {
     pub fn note(&self, text: impl Display) {
         self.inner.timeline.record(What::Note {
             text: text.to_string(),
+        });
+    }
+
+    /// Says on the timeline what may be different each time, also with the same seed: a count of what clients got, a real time. It is not compared by
+    /// `--check-determinism`.
+    pub fn measured(&self, text: impl Display) {
+        self.inner.timeline.record(What::Measured {
+            text: text.to_string(),
+        });
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(crate) fn explored(&self, explored: Explored) {
+        self.inner.timeline.record(What::Explored {
+            calls: explored.calls,
+            points: explored.points,
+            states: explored.states,
         });
     }
 

@@ -75,6 +75,11 @@ mod tracee;
 #[cfg(target_os = "linux")]
 mod tree;
 
+#[cfg(target_os = "linux")]
+pub(crate) use self::filter::{Trap, install};
+#[cfg(target_os = "linux")]
+pub(crate) use self::listener::{Listener, Waiting};
+
 use crate::context::Context;
 use crate::outcome::{Result, Skipped};
 use crate::test_process::Home;
@@ -291,7 +296,7 @@ impl Exploration<'_> {
     ) -> Result<Explored, ExploreError> {
         self.skip_in_the_runner()?;
         #[cfg(target_os = "linux")]
-        return self.skip_where_unavailable(everywhere::crash(
+        return self.conclude(everywhere::crash(
             &self,
             &|dir| told(operation(dir)),
             &|dir, crash| told(invariant(dir, crash)),
@@ -318,7 +323,7 @@ impl Exploration<'_> {
         let errnos: Vec<Errno> = errnos.into_iter().collect();
         self.skip_in_the_runner()?;
         #[cfg(target_os = "linux")]
-        return self.skip_where_unavailable(everywhere::fail(
+        return self.conclude(everywhere::fail(
             &self,
             &errnos,
             &|dir| told(operation(dir)),
@@ -342,11 +347,12 @@ impl Exploration<'_> {
     }
 
     #[cfg(target_os = "linux")]
-    fn skip_where_unavailable(
-        &self,
-        explored: Result<Explored, ExploreError>,
-    ) -> Result<Explored, ExploreError> {
+    fn conclude(&self, explored: Result<Explored, ExploreError>) -> Result<Explored, ExploreError> {
         match explored {
+            Ok(explored) => {
+                self.context.explored(explored);
+                Ok(explored)
+            }
             Err(ExploreError::Io(error)) if error.kind() == io::ErrorKind::Unsupported => {
                 Err(self.unavailable(&error))
             }

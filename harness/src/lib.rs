@@ -100,6 +100,8 @@ mod hung;
 mod instrumentation;
 mod interruption;
 mod isolation;
+#[cfg(target_os = "linux")]
+mod late_start;
 mod limits;
 mod logs;
 mod marker;

@@ -82,6 +82,12 @@ impl Record {
     /// The version of the format that this release writes.
     pub const SCHEMA: u32 = 1;
 
+    /// Whether the test has explored an operation to its end.
+    pub(crate) fn explores(&self) -> bool {
+        let mut events = self.timeline.iter();
+        events.any(|event| matches!(event.what, What::Explored { .. }))
+    }
+
     /// The faults that nobody undid: the test's process was ended before it could.
     pub fn faults_in_effect(&self) -> impl Iterator<Item = &PlannedFault> {
         let undone = |fault: &PlannedFault| {

@@ -98,6 +98,7 @@ mod tests {
             grace: Duration::MAX,
             log: "a \"word\"".to_owned(),
             restriction: None,
+            late_starts: false,
             sandboxed: true,
         };
         let case = Case::new(&slot, spec);

@@ -13,6 +13,8 @@ use crate::end_request::EndRequest;
 use crate::fault::FaultLog;
 #[cfg(target_os = "linux")]
 use crate::fork::has_other_threads;
+#[cfg(target_os = "linux")]
+use crate::late_start::{LateStarts, Latecomers};
 use crate::limits;
 use crate::logs;
 use crate::oracle;
@@ -136,6 +138,8 @@ struct Setup {
     faults: FaultLog,
     request: EndRequest,
     context: Context,
+    #[cfg(target_os = "linux")]
+    late_starts: bool,
 }
 
 impl Setup {
@@ -173,6 +177,8 @@ impl Setup {
             faults,
             request,
             context,
+            #[cfg(target_os = "linux")]
+            late_starts: spec.late_starts,
         })
     }
 
@@ -181,6 +187,12 @@ impl Setup {
         let (body, context, time) = (test.body(), self.context.clone(), self.time.clone());
         let panics = self.panics.clone();
         audit::make_lasting_descriptors();
+        #[cfg(target_os = "linux")]
+        let (late, latecomers) = self
+            .late_starts
+            .then(LateStarts::prepare)
+            .transpose()?
+            .unzip();
         // Before anything that is gone again by the end: its place must not hide what was left.
         let audit = Audit::begin();
         let limits = limits::enforce(test.limits())?;
@@ -190,12 +202,17 @@ impl Setup {
             .name(test.name().to_owned())
             .spawn(move || {
                 #[cfg(target_os = "linux")]
-                affinity::unbind();
+                {
+                    affinity::unbind();
+                    latecomers.into_iter().for_each(Latecomers::begin);
+                }
                 catch_unwind(AssertUnwindSafe(|| call(body, context, &time)))
                     .map_err(|payload| panics.caught(&*payload))
             })?
             .join()
             .map_err(|_payload| io::Error::other("the test's thread ended outside its body"))?;
+        #[cfg(target_os = "linux")]
+        late.into_iter().for_each(LateStarts::end);
         drop(limits);
         let left_behind = self.faults.end();
         self.request.stop();

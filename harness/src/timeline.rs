@@ -43,6 +43,11 @@ pub enum What {
         /// Its words.
         text: String,
     },
+    /// The test said what may differ from run to run: [`Context::measured`](crate::Context::measured).
+    Measured {
+        /// Its words.
+        text: String,
+    },
     /// A `tracing` event of the code under test.
     Log {
         /// `ERROR`, `WARN`, `INFO`, `DEBUG` or `TRACE`.
@@ -79,6 +84,15 @@ pub enum What {
         oracle: OracleId,
         /// Whether what it demands was so.
         holds: bool,
+    },
+    /// An exploration came to its end.
+    Explored {
+        /// How many calls of the operation concern its directory.
+        calls: usize,
+        /// How many points of it were tried.
+        points: usize,
+        /// How many states after a loss of power were tried.
+        states: usize,
     },
     /// A virtual clock was moved by the test.
     ClockAdvanced {
@@ -225,7 +239,7 @@ impl Timeline {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let what = match (log.events.len(), what) {
-            (MANY.., What::Note { .. } | What::Log { .. }) => {
+            (MANY.., What::Note { .. } | What::Measured { .. } | What::Log { .. }) => {
                 log.omitted += 1;
                 return;
             }

@@ -28,10 +28,10 @@ const X32: u32 = 0x4000_0000;
 
 /// A call that is waited for: every one of that number, or those that have one of these bits in an argument.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Trap {
-    pub(super) number: i64,
+pub(crate) struct Trap {
+    pub(crate) number: i64,
     /// The place of the argument, and the bits in its lower half.
-    pub(super) only: Option<(u32, u32)>,
+    pub(crate) only: Option<(u32, u32)>,
 }
 
 /// Lets this thread, and all threads and processes that it starts, wait at these calls for what the holder of the listener says.
@@ -42,7 +42,7 @@ pub(super) struct Trap {
 /// # Errors
 ///
 /// [`io::ErrorKind::Unsupported`] when this kernel or machine cannot do it; anything else when it could not be done.
-pub(super) fn install(traps: &[Trap]) -> io::Result<OwnedFd> {
+pub(crate) fn install(traps: &[Trap]) -> io::Result<OwnedFd> {
     let mut program = program(traps)?;
     let length = u16::try_from(program.len()).map_err(io::Error::other)?;
     let program = sock_fprog {

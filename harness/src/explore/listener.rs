@@ -9,20 +9,20 @@ const SYNC_WAKE_UP: libc::c_ulong = 1;
 
 /// Where the calls of a filtered process arrive.
 #[derive(Debug)]
-pub(super) struct Listener(OwnedFd);
+pub(crate) struct Listener(OwnedFd);
 
 /// A call that waits.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Waiting {
+pub(crate) struct Waiting {
     id: u64,
     /// The thread that calls.
-    pub(super) thread: u32,
-    pub(super) number: i64,
-    pub(super) arguments: [u64; 6],
+    pub(crate) thread: u32,
+    pub(crate) number: i64,
+    pub(crate) arguments: [u64; 6],
 }
 
 impl Listener {
-    pub(super) fn new(listener: OwnedFd) -> Self {
+    pub(crate) fn new(listener: OwnedFd) -> Self {
         // Who calls and who answers take turns, so neither needs a processor of its own. Linux knows of it since 6.6.
         // SAFETY: touches no memory.
         let _ = unsafe {
@@ -36,7 +36,7 @@ impl Listener {
     }
 
     /// The next call that waits; none if its thread has been killed meanwhile.
-    pub(super) fn next(&self) -> io::Result<Option<Waiting>> {
+    pub(crate) fn next(&self) -> io::Result<Option<Waiting>> {
         // Newer kernels may know more of a call than this program, and write as much as they know.
         let mut room = [0_u64; 64];
         let place = room.as_mut_ptr().cast::<libc::seccomp_notif>();
@@ -61,7 +61,7 @@ impl Listener {
     }
 
     /// Whether the call still waits: if not, its thread is gone, and its number may be another's, with all that was read of it.
-    pub(super) fn waits(&self, call: &Waiting) -> bool {
+    pub(crate) fn waits(&self, call: &Waiting) -> bool {
         let id = call.id;
         // SAFETY: the number outlives the call.
         let valid = unsafe {
@@ -75,18 +75,18 @@ impl Listener {
     }
 
     /// Lets the kernel do it.
-    pub(super) fn proceed(&self, call: &Waiting) -> io::Result<()> {
+    pub(crate) fn proceed(&self, call: &Waiting) -> io::Result<()> {
         // The constant is for a field of 32 bits.
         self.answer(call, 0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32)
     }
 
     /// It is not done, and gives this error.
-    pub(super) fn fail(&self, call: &Waiting, errno: i32) -> io::Result<()> {
+    pub(crate) fn fail(&self, call: &Waiting, errno: i32) -> io::Result<()> {
         self.answer(call, -errno, 0, 0)
     }
 
     /// It is not done, and gives this value all the same.
-    pub(super) fn pretend(&self, call: &Waiting, value: i64) -> io::Result<()> {
+    pub(crate) fn pretend(&self, call: &Waiting, value: i64) -> io::Result<()> {
         self.answer(call, 0, value, 0)
     }
 

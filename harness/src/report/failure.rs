@@ -96,6 +96,7 @@ fn event(event: &Event) -> String {
     let _ = match &event.what {
         What::Started => write!(line, "started"),
         What::Note { text } => write!(line, "note: {text}"),
+        What::Measured { text } => write!(line, "measured: {text}"),
         What::Log {
             level,
             target,
@@ -115,6 +116,14 @@ fn event(event: &Event) -> String {
             let how = if *holds { "holds" } else { "does not hold" };
             write!(line, "{how}: {oracle}")
         }
+        What::Explored {
+            calls,
+            points,
+            states,
+        } => write!(
+            line,
+            "explored {calls} calls: {points} points, {states} states after a loss of power"
+        ),
         What::ClockAdvanced { by_us } => write!(line, "clock advanced by {}", milliseconds(*by_us)),
         What::Panicked {
             message,
