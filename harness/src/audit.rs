@@ -33,6 +33,14 @@ impl Found {
     }
 }
 
+/// How the names of threads begin whose pools live as long as their process, by design of the libraries that make them.
+const LASTING_POOLS: [&str; 1] = ["rten-"];
+
+/// Whether a thread of this name is of a pool that nobody can end.
+pub(crate) fn is_of_lasting_pool(thread: &str) -> bool {
+    LASTING_POOLS.iter().any(|pool| thread.starts_with(pool))
+}
+
 /// Makes what Tokio keeps from its first runtime to the end of the process, a pair of sockets for signals: no leak of whoever comes first.
 pub(crate) fn make_lasting_descriptors() {
     static MADE: Once = Once::new();
@@ -45,7 +53,7 @@ pub(crate) fn make_lasting_descriptors() {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::{Audit, Found, Stock};
+    use super::{Audit, Found, Stock, is_of_lasting_pool};
     use crate::descriptors::open_below;
     use crate::fork::has_other_threads;
     use crate::sockets;
@@ -55,6 +63,9 @@ mod linux {
 
     /// How long threads that were told to end, but not joined, may take to do so before they count as left behind.
     const SETTLE: Duration = Duration::from_millis(200);
+
+    /// The same when no others are left than those of lasting pools, which may be about to end all the same.
+    const SETTLE_LASTING: Duration = Duration::from_millis(10);
 
     /// Below this number are the descriptors of a process that has just begun.
     const LOW: u16 = 64;
@@ -86,10 +97,13 @@ mod linux {
 
         /// Compares with what there is now.
         pub(crate) fn end(&self) -> Found {
-            let deadline = Instant::now() + SETTLE;
+            let began = Instant::now();
             loop {
                 let found = self.compare();
-                if found.is_empty() || Instant::now() >= deadline {
+                let may_last = found.descriptors.is_empty()
+                    && found.threads.iter().all(|name| is_of_lasting_pool(name));
+                let patience = if may_last { SETTLE_LASTING } else { SETTLE };
+                if found.is_empty() || began.elapsed() >= patience {
                     return found;
                 }
                 std::thread::sleep(Duration::from_millis(1));

@@ -1,5 +1,6 @@
 //! From what a case left behind to its record and its verdict.
 
+use crate::audit::is_of_lasting_pool;
 use crate::duration::microseconds;
 use crate::ending::Ending;
 use crate::oracle_counts;
@@ -10,9 +11,6 @@ use crate::timeline::{Event, What};
 use crate::verdict::{Verdict, judge};
 use std::io;
 use std::time::Duration;
-
-/// How the names of threads begin whose pools live as long as their process, by design of the libraries that make them.
-const LASTING_POOLS: [&str; 1] = ["rten-"];
 
 /// How much of the end of the output is searched for the runtime's last words.
 const LAST_WORDS: usize = 16 * 1024;
@@ -88,11 +86,8 @@ fn excuse(record: &mut Record) {
         })
         .collect();
     record.leaks.excuse(|line| {
-        let is_of_pool = |pool: &&str| {
-            line.strip_prefix("thread `")
-                .is_some_and(|name| name.starts_with(pool))
-        };
-        allowed.iter().any(|what| line.contains(what)) || LASTING_POOLS.iter().any(is_of_pool)
+        let thread = line.strip_prefix("thread `");
+        allowed.iter().any(|what| line.contains(what)) || thread.is_some_and(is_of_lasting_pool)
     });
 }
 
