@@ -112,9 +112,10 @@ def infer_through_triton(server, name):
             check(name, {n: result.as_numpy(n) for n in names})
             response = result.get_response()
             assert response["id"] == "seven" and response["model_version"] == "1", response
-    one = client.infer(name, [activity()], outputs=wanted[True][1:])
-    assert [o["name"] for o in one.get_response()["outputs"]] == names[1:]
-    assert one.as_numpy(names[0]) is None
+    if len(names) > 1:
+        some = client.infer(name, [activity()], outputs=wanted[True][1:])
+        assert [o["name"] for o in some.get_response()["outputs"]] == names[1:]
+        assert some.as_numpy(names[0]) is None
     for more in [
         {"priority": 1, "timeout": 1_000_000},
         {"sequence_id": 7, "sequence_start": True, "sequence_end": True},

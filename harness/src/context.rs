@@ -4,7 +4,7 @@ use crate::case::CaseSpec;
 use crate::clock::Clock;
 #[cfg(target_os = "linux")]
 use crate::explore::Explored;
-use crate::fault::{Fault, FaultGuard, FaultLog, InjectError};
+use crate::fault::{Fault, FaultError, FaultGuard, FaultLog, InjectError};
 use crate::network::Link;
 use crate::outcome::Skipped;
 use crate::panics::Panics;
@@ -108,9 +108,19 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// When the target is not there or cannot bear the fault; then nothing has changed.
+    /// When the target is not there or cannot bear the fault; then nothing has changed. A test that returns the error of a fault that cannot be had here, as
+    /// on another system, is skipped.
     pub fn inject<F: Fault>(&self, fault: F) -> Result<FaultGuard, InjectError> {
-        self.inner.faults.inject(&fault)
+        let injected = self.inner.faults.inject(&fault);
+        if let Err(InjectError {
+            reason: FaultError::Unavailable(reason),
+            ..
+        }) = &injected
+        {
+            // What the test returns says so, too.
+            let _ = self.skip(reason);
+        }
+        injected
     }
 
     /// Opens a link to a server, for clients to connect to in its place; faults can then disturb what passes. `name` is what plans and reports call it.

@@ -76,9 +76,15 @@ mod tracee;
 mod tree;
 
 #[cfg(target_os = "linux")]
+pub(crate) use self::call::{Decoder, traps};
+#[cfg(target_os = "linux")]
+pub(crate) use self::effect::{Call, Effect};
+#[cfg(target_os = "linux")]
 pub(crate) use self::filter::{Trap, install};
 #[cfg(target_os = "linux")]
 pub(crate) use self::listener::{Listener, Waiting};
+#[cfg(target_os = "linux")]
+pub(crate) use self::tracee::Tracee;
 
 use crate::context::Context;
 use crate::outcome::{Result, Skipped};
@@ -294,7 +300,7 @@ impl Exploration<'_> {
         operation: impl Fn(&Path) -> Result<T> + Sync,
         invariant: impl Fn(&Path, Crash) -> Result + Sync,
     ) -> Result<Explored, ExploreError> {
-        self.skip_in_the_runner()?;
+        self.refuse_where_it_cannot_be()?;
         #[cfg(target_os = "linux")]
         return self.conclude(everywhere::crash(
             &self,
@@ -321,7 +327,7 @@ impl Exploration<'_> {
         invariant: impl Fn(&Path, InjectedFailure) -> Result + Sync,
     ) -> Result<Explored, ExploreError> {
         let errnos: Vec<Errno> = errnos.into_iter().collect();
-        self.skip_in_the_runner()?;
+        self.refuse_where_it_cannot_be()?;
         #[cfg(target_os = "linux")]
         return self.conclude(everywhere::fail(
             &self,
@@ -337,8 +343,15 @@ impl Exploration<'_> {
     }
 
     /// The runner has threads, which a fork would lack.
-    fn skip_in_the_runner(&self) -> Result<(), ExploreError> {
+    fn refuse_where_it_cannot_be(&self) -> Result<(), ExploreError> {
         match self.context.home() {
+            #[cfg(target_os = "linux")]
+            Home::Own if crate::calls::Attendants::are_in_use() => {
+                Err(ExploreError::Io(io::Error::new(
+                    io::ErrorKind::ResourceBusy,
+                    "the test has injected faults into its system calls, and they can be handed over once",
+                )))
+            }
             Home::Own => Ok(()),
             Home::Runner => {
                 Err(self.unavailable(&"the test has no process of its own (--isolation thread)"))

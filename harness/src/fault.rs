@@ -17,6 +17,7 @@ mod process;
 mod replace;
 mod restriction;
 mod splice;
+mod system_call;
 mod truncate;
 
 pub use bit_flip::{BitFlip, BitPlace};
@@ -31,6 +32,7 @@ pub use network::{
 pub use process::{Kill, KillPlan, Pause, PausePlan};
 pub use replace::{CopiedFrom, Replace};
 pub(crate) use restriction::{KeptFault, Restriction};
+pub use system_call::{CallEffect, CallKind, SystemCall, SystemCallPlan};
 pub use truncate::{Cut, Truncate};
 
 use rand_chacha::ChaCha8Rng;
@@ -202,6 +204,9 @@ pub enum FaultError {
     /// Anything else.
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),
+    /// Such a fault cannot be had here. A test that returns this is skipped.
+    #[error("skipped: {0}")]
+    Unavailable(String),
     /// The target cannot bear this fault.
     #[error("expected {expected}, found {found}")]
     Unfit {

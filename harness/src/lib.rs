@@ -76,6 +76,8 @@ mod affinity;
 mod appended;
 mod attempt;
 mod audit;
+#[cfg(target_os = "linux")]
+mod calls;
 mod case;
 mod cli;
 mod clock;
@@ -100,8 +102,6 @@ mod hung;
 mod instrumentation;
 mod interruption;
 mod isolation;
-#[cfg(target_os = "linux")]
-mod late_start;
 mod limits;
 mod logs;
 mod marker;

@@ -3,6 +3,8 @@
 #[cfg(target_os = "linux")]
 use crate::affinity;
 use crate::audit::{self, Audit};
+#[cfg(target_os = "linux")]
+use crate::calls::Attendants;
 use crate::case::Case;
 #[cfg(target_os = "linux")]
 use crate::case::CaseSpec;
@@ -13,8 +15,6 @@ use crate::end_request::EndRequest;
 use crate::fault::FaultLog;
 #[cfg(target_os = "linux")]
 use crate::fork::has_other_threads;
-#[cfg(target_os = "linux")]
-use crate::late_start::{LateStarts, Latecomers};
 use crate::limits;
 use crate::logs;
 use crate::oracle;
@@ -138,8 +138,9 @@ struct Setup {
     faults: FaultLog,
     request: EndRequest,
     context: Context,
+    /// None in the runner, of which no call is handed over.
     #[cfg(target_os = "linux")]
-    late_starts: bool,
+    attendants: Option<Attendants>,
 }
 
 impl Setup {
@@ -178,7 +179,7 @@ impl Setup {
             request,
             context,
             #[cfg(target_os = "linux")]
-            late_starts: spec.late_starts,
+            attendants: (home == Home::Own).then(|| Attendants::allow(spec.late_starts)),
         })
     }
 
@@ -187,12 +188,6 @@ impl Setup {
         let (body, context, time) = (test.body(), self.context.clone(), self.time.clone());
         let panics = self.panics.clone();
         audit::make_lasting_descriptors();
-        #[cfg(target_os = "linux")]
-        let (late, latecomers) = self
-            .late_starts
-            .then(LateStarts::prepare)
-            .transpose()?
-            .unzip();
         // Before anything that is gone again by the end: its place must not hide what was left.
         let audit = Audit::begin();
         let limits = limits::enforce(test.limits())?;
@@ -204,7 +199,7 @@ impl Setup {
                 #[cfg(target_os = "linux")]
                 {
                     affinity::unbind();
-                    latecomers.into_iter().for_each(Latecomers::begin);
+                    Attendants::begin_late_starts();
                 }
                 catch_unwind(AssertUnwindSafe(|| call(body, context, &time)))
                     .map_err(|payload| panics.caught(&*payload))
@@ -212,7 +207,9 @@ impl Setup {
             .join()
             .map_err(|_payload| io::Error::other("the test's thread ended outside its body"))?;
         #[cfg(target_os = "linux")]
-        late.into_iter().for_each(LateStarts::end);
+        if let Some(attendants) = &self.attendants {
+            attendants.end();
+        }
         drop(limits);
         let left_behind = self.faults.end();
         self.request.stop();

@@ -9,7 +9,7 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 /// The calls that change files, and with `reading` those that read them, too.
-pub(super) fn traps(reading: bool) -> Vec<Trap> {
+pub(crate) fn traps(reading: bool) -> Vec<Trap> {
     // O_TMPFILE contains O_DIRECTORY, which says nothing.
     let making =
         (libc::O_CREAT | libc::O_TRUNC | (libc::O_TMPFILE & !libc::O_DIRECTORY)).unsigned_abs();
@@ -93,14 +93,14 @@ pub(super) fn traps(reading: bool) -> Vec<Trap> {
 
 /// Reads calls of an operation in this directory.
 #[derive(Debug)]
-pub(super) struct Decoder<'a> {
+pub(crate) struct Decoder<'a> {
     directory: &'a Path,
     /// Whether the bytes that are written are wanted, too.
     with_bytes: bool,
 }
 
 impl<'a> Decoder<'a> {
-    pub(super) fn new(directory: &'a Path, with_bytes: bool) -> Self {
+    pub(crate) fn new(directory: &'a Path, with_bytes: bool) -> Self {
         Self {
             directory,
             with_bytes,
@@ -108,7 +108,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// What the waiting call would do in the directory; none if that is no concern of it.
-    pub(super) fn decode(&self, call: &Waiting, tracee: &Tracee) -> io::Result<Option<Call>> {
+    pub(crate) fn decode(&self, call: &Waiting, tracee: &Tracee) -> io::Result<Option<Call>> {
         let name = name(call.number);
         let effect = self.effect(call, tracee)?;
         Ok(effect.map(|effect| Call { name, effect }))

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 /// A call of the operation that concerns its directory. Paths are relative to that.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Call {
-    pub(super) name: &'static str,
-    pub(super) effect: Effect,
+pub(crate) struct Call {
+    pub(crate) name: &'static str,
+    pub(crate) effect: Effect,
 }
 
 /// What a call would do if it succeeded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Effect {
+pub(crate) enum Effect {
     /// Opens a file, which it may make or empty.
     Open {
         path: PathBuf,
@@ -91,7 +91,7 @@ pub(super) enum Effect {
 
 impl Effect {
     /// The file that it is about.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Open { path, .. }
             | Self::Write { path, .. }
@@ -113,7 +113,7 @@ impl Effect {
     }
 
     /// Whether it leaves something else on the disk than was there.
-    pub(super) fn changes(&self) -> bool {
+    pub(crate) fn changes(&self) -> bool {
         match self {
             Self::Open {
                 creates, truncates, ..
@@ -124,7 +124,7 @@ impl Effect {
     }
 
     /// Whether it may need room on the disk.
-    pub(super) fn allocates(&self) -> bool {
+    pub(crate) fn allocates(&self) -> bool {
         match self {
             Self::Open { creates, .. } => *creates,
             Self::Write { .. }
@@ -143,7 +143,7 @@ impl Effect {
 
 impl Call {
     /// In words: `rename of draft to current`.
-    pub(super) fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         let name = self.name;
         let path = self.effect.path().display();
         match &self.effect {

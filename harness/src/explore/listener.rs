@@ -35,6 +35,11 @@ impl Listener {
         Self(listener)
     }
 
+    /// Its own number, by which it is told from others.
+    pub(crate) fn number(&self) -> i32 {
+        self.0.as_raw_fd()
+    }
+
     /// The next call that waits; none if its thread has been killed meanwhile.
     pub(crate) fn next(&self) -> io::Result<Option<Waiting>> {
         // Newer kernels may know more of a call than this program, and write as much as they know.

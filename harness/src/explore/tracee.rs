@@ -13,21 +13,21 @@ const LONGEST: usize = 4096;
 
 /// A thread that waits in a call.
 #[derive(Debug)]
-pub(super) struct Tracee {
+pub(crate) struct Tracee {
     thread: u32,
     memory: File,
 }
 
 /// How a descriptor is open, as `/proc` tells of it.
 #[derive(Debug)]
-pub(super) struct Descriptor {
-    pub(super) position: u64,
-    pub(super) flags: i32,
+pub(crate) struct Descriptor {
+    pub(crate) position: u64,
+    pub(crate) flags: i32,
 }
 
 impl Tracee {
     /// The thread with this number. To be made anew for each call: a program that becomes another has other memory then.
-    pub(super) fn of(thread: u32) -> io::Result<Self> {
+    pub(crate) fn of(thread: u32) -> io::Result<Self> {
         Ok(Self {
             thread,
             memory: File::open(format!("/proc/{thread}/mem"))?,
@@ -35,20 +35,20 @@ impl Tracee {
     }
 
     /// So many bytes from this address.
-    pub(super) fn bytes(&self, address: u64, length: usize) -> io::Result<Vec<u8>> {
+    pub(crate) fn bytes(&self, address: u64, length: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; length];
         self.memory.read_exact_at(&mut bytes, address)?;
         Ok(bytes)
     }
 
-    pub(super) fn long(&self, address: u64) -> io::Result<u64> {
+    pub(crate) fn long(&self, address: u64) -> io::Result<u64> {
         let mut bytes = [0; 8];
         self.memory.read_exact_at(&mut bytes, address)?;
         Ok(u64::from_ne_bytes(bytes))
     }
 
     /// The bytes of a `struct iovec[count]`.
-    pub(super) fn vectors(&self, address: u64, count: usize) -> io::Result<Vec<u8>> {
+    pub(crate) fn vectors(&self, address: u64, count: usize) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         for place in 0..count.min(1024) as u64 {
             let (base, length) = (
@@ -61,7 +61,7 @@ impl Tracee {
     }
 
     /// The text at this address, up to its zero, as it is.
-    pub(super) fn text(&self, address: u64) -> io::Result<PathBuf> {
+    pub(crate) fn text(&self, address: u64) -> io::Result<PathBuf> {
         // Not more than the page at a time: the next one need not be there.
         let mut text = Vec::new();
         let mut buffer = [0; LONGEST];
@@ -83,7 +83,7 @@ impl Tracee {
     }
 
     /// The absolute path that the text at this address means, with a folder that relative ones are from. Links are not followed.
-    pub(super) fn path(&self, folder: i32, address: u64) -> io::Result<PathBuf> {
+    pub(crate) fn path(&self, folder: i32, address: u64) -> io::Result<PathBuf> {
         let path = self.text(address)?;
         if path.is_absolute() {
             return Ok(without_dots(&path));
@@ -96,12 +96,12 @@ impl Tracee {
     }
 
     /// What a descriptor is open on, as the kernel names it now.
-    pub(super) fn link(&self, descriptor: i32) -> io::Result<PathBuf> {
+    pub(crate) fn link(&self, descriptor: i32) -> io::Result<PathBuf> {
         fs::read_link(self.proc(descriptor))
     }
 
     /// A descriptor with all that is known of it.
-    pub(super) fn descriptor(&self, descriptor: i32) -> io::Result<Descriptor> {
+    pub(crate) fn descriptor(&self, descriptor: i32) -> io::Result<Descriptor> {
         let info = fs::read_to_string(format!("/proc/{}/fdinfo/{descriptor}", self.thread))?;
         let field = |name: &str| {
             info.lines()
@@ -117,7 +117,7 @@ impl Tracee {
     }
 
     /// The file that a descriptor is open on, opened anew to read.
-    pub(super) fn reopen(&self, descriptor: i32) -> io::Result<File> {
+    pub(crate) fn reopen(&self, descriptor: i32) -> io::Result<File> {
         File::open(self.proc(descriptor))
     }
 
@@ -142,7 +142,7 @@ fn without_dots(path: &Path) -> PathBuf {
 }
 
 /// Whether the kernel says of a descriptor's path that the file has no name any more.
-pub(super) fn is_nameless(path: &Path) -> bool {
+pub(crate) fn is_nameless(path: &Path) -> bool {
     path.as_os_str().as_bytes().ends_with(b" (deleted)")
 }
 

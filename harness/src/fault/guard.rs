@@ -247,6 +247,7 @@ impl FaultLog {
             .strip_prefix(dir)
             .or_else(|_| path.strip_prefix(dir.parent().unwrap_or(dir)));
         match inside {
+            Ok(inside) if inside.as_os_str().is_empty() => ".".to_owned(),
             Ok(inside) => inside.display().to_string(),
             Err(_) => text,
         }

@@ -1,5 +1,6 @@
 //! Tests that misbehave, one in each way. Most of them fail, as they should.
 
+mod calls;
 mod chances;
 mod clocks;
 mod endings;

@@ -1,5 +1,6 @@
 //! What every way of isolation must do.
 
+mod calls;
 mod chances;
 mod clocks;
 #[cfg(target_os = "linux")]

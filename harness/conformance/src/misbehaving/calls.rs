@@ -1,0 +1,111 @@
+//! System calls that fail, come late or do less.
+
+use clarity_chaos::explore::Errno;
+use clarity_chaos::fault::{CallKind, SystemCall, Undone};
+use clarity_chaos::{Context, Result, chaos};
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// As long as the fault is there, and below its folder, nothing can be written; in threads and programs neither.
+#[chaos(non_destructive)]
+fn writes_fail(cx: Context) -> Result {
+    let (inside, beside) = (cx.dir().join("inside"), cx.dir().join("beside"));
+    fs::create_dir(&inside)?;
+    let file = inside.join("file");
+    let full = cx.inject(SystemCall::of(CallKind::Write, &inside).fails_with(Errno::ENOSPC))?;
+    let error = fs::write(&file, "text").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::StorageFull);
+    let path = file.clone();
+    let error = thread::spawn(move || fs::write(path, "text"))
+        .join()
+        .unwrap();
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::StorageFull);
+    let script = format!("echo text > '{}'", file.display());
+    let said = Command::new("sh").args(["-c", &script]).output()?;
+    assert!(!said.status.success(), "{said:?}");
+    fs::write(&beside, "text")?;
+    assert_eq!(fs::read(&file)?, b"");
+    assert_eq!(full.undo(), Undone::Restored);
+    fs::write(&file, "text")?;
+    assert_eq!(fs::read(&file)?, b"text");
+    Ok(())
+}
+
+/// One of several alone.
+#[chaos(non_destructive)]
+fn the_third_sync_fails(cx: Context) -> Result {
+    let file = File::create(cx.dir().join("file"))?;
+    let _fault = cx.inject(SystemCall::of(CallKind::Sync, cx.dir()).nth(3))?;
+    let synced: Vec<bool> = (0..5).map(|_| file.sync_all().is_ok()).collect();
+    assert_eq!(synced, [true, true, false, true, true]);
+    Ok(())
+}
+
+/// Which one is drawn.
+#[chaos(non_destructive)]
+fn a_drawn_rename_fails(cx: Context) -> Result {
+    let fault = SystemCall::of(CallKind::Rename, cx.dir()).one_of_the_first(4);
+    let _fault = cx.inject(fault.fails_with(Errno::EACCES))?;
+    let mut failed = Vec::new();
+    for number in 1..=4 {
+        let (here, there) = (format!("{number}"), format!("{number}.new"));
+        fs::write(cx.dir().join(&here), "")?;
+        if fs::rename(cx.dir().join(here), cx.dir().join(there)).is_err() {
+            failed.push(number);
+        }
+    }
+    assert_eq!(failed.len(), 1, "{failed:?}");
+    cx.note(failed[0]);
+    Ok(())
+}
+
+/// Later, but done.
+#[chaos(non_destructive)]
+fn opening_takes_long(cx: Context) -> Result {
+    let path = cx.dir().join("file");
+    fs::write(&path, "text")?;
+    let delay = Duration::from_millis(60);
+    let _slow = cx.inject(SystemCall::of(CallKind::Open, cx.dir()).delayed_by(delay))?;
+    let began = Instant::now();
+    let read = fs::read(&path)?;
+    assert!(began.elapsed() >= delay, "{:?}", began.elapsed());
+    assert_eq!(read, b"text");
+    Ok(())
+}
+
+/// Reads and writes do a little at a time, which whoever loops does not notice.
+#[chaos(non_destructive)]
+fn reads_and_writes_are_short(cx: Context) -> Result {
+    let path = cx.dir().join("file");
+    let text: Vec<u8> = (0..100).collect();
+    let writing = cx.inject(SystemCall::of(CallKind::Write, cx.dir()).shortened_to(7))?;
+    assert_eq!(File::create(&path)?.write(&text)?, 7);
+    fs::write(&path, &text)?;
+    drop(writing);
+    let reading = cx.inject(SystemCall::of(CallKind::Read, cx.dir()).shortened_to(3))?;
+    assert_eq!(File::open(&path)?.read(&mut [0; 10])?, 3);
+    assert_eq!(fs::read(&path)?, text);
+    drop(reading);
+    assert_eq!(File::open(&path)?.read(&mut [0; 10])?, 10);
+    Ok(())
+}
+
+/// Both need the calls for themselves.
+#[chaos(non_destructive)]
+fn cannot_be_explored_as_well(cx: Context) -> Result {
+    let _fault = cx.inject(SystemCall::of(CallKind::Sync, cx.dir()))?;
+    let explored = cx.crash_everywhere(|dir| Ok(fs::write(dir.join("a"), "")?), |_, _| Ok(()));
+    let error = explored.unwrap_err().to_string();
+    assert!(error.contains("handed over once"), "{error}");
+    Ok(())
+}
+
+/// Ends with the fault in effect.
+#[chaos(non_destructive)]
+fn panics_meanwhile(cx: Context) {
+    let _fault = cx.inject(SystemCall::of(CallKind::Write, cx.dir()));
+    panic!("as it must");
+}
