@@ -14,6 +14,7 @@ mod observability;
 mod overload;
 mod performance;
 mod support;
+mod system_calls;
 mod whole_program;
 
 clarity_chaos::main!();

@@ -5,11 +5,15 @@ use crate::fault::CallKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// The call that lists a folder.
+const LISTING: &str = "getdents64";
+
 /// Whether a call is of this kind.
 fn is_of(kind: CallKind, call: &Call) -> bool {
     match kind {
         CallKind::Open => matches!(call.effect, Effect::Open { .. }),
-        CallKind::Read => matches!(call.effect, Effect::Read { .. }),
+        CallKind::Read => matches!(call.effect, Effect::Read { .. }) && call.name != LISTING,
+        CallKind::List => call.name == LISTING,
         CallKind::Write => matches!(call.effect, Effect::Write { .. } | Effect::Extend { .. }),
         CallKind::Sync => matches!(call.effect, Effect::Sync { .. } | Effect::SyncAll),
         CallKind::Rename => matches!(call.effect, Effect::Rename { .. } | Effect::MoveOut { .. }),

@@ -22,8 +22,10 @@ use std::time::Duration;
 pub enum CallKind {
     /// Opens it, whatever for.
     Open,
-    /// Reads from it, or lists a folder.
+    /// Reads from it.
     Read,
+    /// Lists it, a folder.
+    List,
     /// Writes to it, or copies into it.
     Write,
     /// Brings it to the disk: `fsync` and its like.
@@ -39,6 +41,7 @@ impl fmt::Display for CallKind {
         f.write_str(match self {
             Self::Open => "open",
             Self::Read => "read",
+            Self::List => "list",
             Self::Write => "write",
             Self::Sync => "sync",
             Self::Rename => "rename",

@@ -1,0 +1,103 @@
+//! A disk that fails, is full, or gives a little at a time.
+
+use crate::support::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke};
+use clarity_chaos::explore::Errno;
+use clarity_chaos::fault::{CallKind, SystemCall};
+use clarity_chaos::rand::RngExt as _;
+use clarity_chaos::{Context, Result, chaos, sometimes};
+
+/// About as many calls of each kind as it takes to load a version.
+const CALLS: u64 = 8;
+
+/// While a second version is loaded one call that reads or opens its files fails. One of the two versions must go on answering, and the second
+/// one when the disk is well again.
+#[chaos(files, non_destructive, clock = "manual")]
+async fn a_disk_that_cannot_be_read_for_a_moment_costs_no_answer(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    let served = Served::start(&cx, &repository).await?;
+    let version = repository.publish_scaled(MODEL, 2.0)?;
+    let kind = [CallKind::Open, CallKind::Read][cx.rng().random_range(0..2)];
+    let errno = [Errno::EIO, Errno::EMFILE, Errno::EACCES][cx.rng().random_range(0..3)];
+    let fault = SystemCall::of(kind, repository.root()).one_of_the_first(CALLS);
+    let failing = cx.inject(fault.fails_with(errno))?;
+    served.reload(MODEL).await?;
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    let answer = served.client.infer(MODEL, &activity).await?;
+    let answered = answer.member("model_version")?;
+    let scale = if answered == "1" { 1.0 } else { 2.0 };
+    assert!(
+        cole_kripke::is_right(&answer, &activity, scale)?,
+        "{}",
+        answer.text
+    );
+    sometimes!(
+        answered == "1",
+        "a version is not loaded since the disk cannot be read"
+    );
+
+    failing.undo();
+    served.reload(MODEL).await?;
+    let answer = served.client.infer(MODEL, &activity).await?;
+    answer.assert_served_by(version, false);
+    served.shut_down().await
+}
+
+/// Reads give a few bytes at a time, and one of them is interrupted by a signal. Everything must be loaded and verified as ever.
+#[chaos(files, non_destructive, clock = "manual")]
+async fn short_and_interrupted_reads_change_nothing(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    let most = cx.rng().random_range(1..40);
+    let reads = || SystemCall::of(CallKind::Read, repository.root());
+    let interrupted = reads().one_of_the_first(CALLS).fails_with(Errno::EINTR);
+    let _interrupted = cx.inject(interrupted)?;
+    let _short = cx.inject(reads().shortened_to(most))?;
+    let served = Served::start(&cx, &repository).await?;
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    let answer = served.client.infer(MODEL, &activity).await?;
+    answer.assert_served_by(1, false);
+    assert!(
+        cole_kripke::is_right(&answer, &activity, 1.0)?,
+        "{}",
+        answer.text
+    );
+    served.shut_down().await
+}
+
+/// The disk is full at some moment while a version is published. What was published before must still answer, what was not
+/// must not, and when there is room again it can be published.
+#[chaos(files, non_destructive, clock = "manual")]
+async fn a_full_disk_while_publishing_costs_nothing_that_was_there(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    let served = Served::start(&cx, &repository).await?;
+    let kind = [
+        CallKind::Open,
+        CallKind::Write,
+        CallKind::Sync,
+        CallKind::Rename,
+    ];
+    let kind = kind[cx.rng().random_range(0..kind.len())];
+    let fault = SystemCall::of(kind, repository.root()).one_of_the_first(3);
+    let full = cx.inject(fault.fails_with(Errno::ENOSPC))?;
+    let published = repository.publish_bytes(MODEL, MODEL_BYTES);
+    full.undo();
+    sometimes!(
+        published.is_err(),
+        "a version cannot be published since the disk is full"
+    );
+    served.reload(MODEL).await?;
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    let newest = published.as_ref().map_or(1, |version| *version);
+    let answer = served.client.infer(MODEL, &activity).await?;
+    answer.assert_served_by(newest, false);
+
+    let version = repository.publish_scaled(MODEL, 2.0)?;
+    served.reload(MODEL).await?;
+    let answer = served.client.infer(MODEL, &activity).await?;
+    answer.assert_served_by(version, false);
+    assert!(
+        cole_kripke::is_right(&answer, &activity, 2.0)?,
+        "{}",
+        answer.text
+    );
+    served.shut_down().await
+}
