@@ -112,7 +112,7 @@ fn hundreds_of_corruptions_give_no_wrong_answer(cx: Context) -> Result {
     for _ in 0..ROUNDS {
         corruptions.try_one(&mut rng, &mut tally)?;
     }
-    cx.note(format!("{tally:?}"));
+    cx.measured(format!("{tally:?}"));
     assert_eq!(tally.refused + tally.harmless, ROUNDS);
     assert!(tally.refused > tally.harmless);
     assert!(corruptions.are_intact());
@@ -148,7 +148,8 @@ fn thousands_of_corruptions_let_no_other_bytes_through(cx: Context) -> Result {
         }
         damage.undo();
     }
-    cx.note(format!("{refused} refused, {passed} harmless"));
+    // What is harmless depends on the digits of the manifest's date.
+    cx.measured(format!("{refused} refused, {passed} harmless"));
     assert!(refused > passed);
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! Tests to sweep over many seeds.
 
+use clarity_chaos::fault::BitFlip;
 use clarity_chaos::rand::RngExt as _;
-use clarity_chaos::{Context, chaos};
+use clarity_chaos::{Context, Result, chaos};
+use std::fs;
 
 /// Fails with about one seed in fifty.
 #[chaos]
@@ -13,3 +15,19 @@ fn rarely_fails(cx: Context) {
 /// Passes with every seed.
 #[chaos]
 fn never_fails() {}
+
+/// Fourteen bits flip, and one byte of 5,000 must not be hit: with one seed in 5,000 it is.
+#[chaos(non_destructive)]
+fn one_byte_in_5000_matters(cx: Context) -> Result {
+    let (beside, model) = (cx.dir().join("beside"), cx.dir().join("model"));
+    fs::write(&beside, [0; 64])?;
+    fs::write(&model, [0; 5000])?;
+    let mut flips = Vec::new();
+    for number in 0..14 {
+        // The others are only there to be left out.
+        let file = if number == 6 { &model } else { &beside };
+        flips.push(cx.inject(BitFlip::in_file(file))?);
+    }
+    assert_eq!(fs::read(&model)?[1234], 0, "the byte that matters");
+    Ok(())
+}

@@ -133,3 +133,22 @@ fn a_sweep_without_a_seed_says_which_seeds_it_had() {
     let again = suite().run(["--exact", NEVER, "--seeds", seeds]);
     assert!(line(&again, "sweep result: ok.").contains("5 cases passed"));
 }
+
+/// As a whole sweep would find it: 20,000 seeds take too long here.
+#[test]
+fn a_bug_of_one_seed_in_5000_is_found_kept_repeated_and_told_by_its_one_cause() {
+    const TEST: &str = "sweeps::one_byte_in_5000_matters";
+    let suite = suite();
+    let found = suite.run(["--exact", TEST, "--seeds", "3825..3835", "--minimize"]);
+    assert_eq!(found.code, Some(101), "{}", found.stdout);
+    let sum = line(&found, "sweep result: FAILED.");
+    assert!(sum.contains("9 cases passed; 1 failed"), "{sum}");
+    let kept = fs::read_to_string(suite.regressions()).unwrap();
+    assert!(kept.contains(&format!("{TEST} 3831")), "{kept}");
+    let again = suite.run(["--exact", TEST, "--seed", "3831", "--minimize"]);
+    for ran in [found, again] {
+        assert!(ran.stdout.contains("--seed 3831"), "{}", ran.stdout);
+        let cause = line(&ran, "    fails with 1 of 14 faults: ");
+        assert!(cause.contains("of byte 1234 of model flipped"), "{cause}");
+    }
+}
