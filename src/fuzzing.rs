@@ -16,5 +16,6 @@ pub fn decode_request(
     gives: &[TensorSpec],
     memory: usize,
 ) -> Result<Vec<Tensor>, String> {
-    decode(body, json_length, takes, gives, &Budget::new(memory)).map_err(|failure| failure.detail)
+    let decoded = decode(body, json_length, takes, gives, &Budget::new(memory));
+    decoded.map_err(|failure| failure.detail.into_owned())
 }
