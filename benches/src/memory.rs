@@ -22,6 +22,13 @@ fn peak_in(status: &str) -> Option<u64> {
     kilobytes.checked_mul(1024)
 }
 
+/// Touches so many bytes of memory and gives them back. A virtual machine fetches memory that it has not used for a while
+/// from its host, which takes longer than all that is measured here: what follows finds it fetched.
+pub fn warm_up(bytes: u64) {
+    let touched = vec![1_u8; usize::try_from(bytes).unwrap_or(usize::MAX)];
+    std::hint::black_box(&touched);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,11 +47,4 @@ mod tests {
         let touched = vec![1_u8; 32 << 20];
         assert!(peak(std::process::id()).unwrap() > touched.len() as u64);
     }
-}
-
-/// Touches so many bytes of memory and gives them back. A virtual machine fetches memory that it has not used for a while
-/// from its host, which takes longer than all that is measured here: what follows finds it fetched.
-pub fn warm_up(bytes: u64) {
-    let touched = vec![1_u8; usize::try_from(bytes).unwrap_or(usize::MAX)];
-    std::hint::black_box(&touched);
 }
