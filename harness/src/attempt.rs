@@ -4,7 +4,7 @@ use crate::case::{Case, CaseSpec, Keeping};
 use crate::cli::{DEFAULT_TIMEOUT, KeepDirs, Options};
 use crate::determinism;
 use crate::ending::{Ending, Exit};
-use crate::fault::Restriction;
+use crate::fault::{self, Restriction};
 use crate::isolation::Isolation;
 use crate::origin::Origin;
 use crate::output;
@@ -170,6 +170,10 @@ impl Attempts {
         let evidence = place.workspace().evidence(&case);
         let touched = !matches!(evidence.left_beside, Ok(None));
         evidence.conclude(&mut record, ended, timeout);
+        // In the sandbox nothing elsewhere can be damaged, and nothing that was written there be believed.
+        if !case.spec.sandboxed {
+            record.repair(fault::after_the_end(&case.undo()));
+        }
         let cleaned = match variation.keeping {
             Keeping::AsAsked => self.keep_or_remove(&mut record, place.workspace(), &case, touched),
             Keeping::Nothing => removed(place.workspace(), &case, touched),

@@ -14,6 +14,7 @@ mod guard;
 mod identity;
 mod network;
 mod process;
+mod repair;
 mod replace;
 mod restriction;
 mod splice;
@@ -30,6 +31,7 @@ pub use network::{
     RefusalPlan, Severance, SeverancePlan, Stall, StallPlan,
 };
 pub use process::{Kill, KillPlan, Pause, PausePlan};
+pub(crate) use repair::after_the_end;
 pub use replace::{CopiedFrom, Replace};
 pub(crate) use restriction::{KeptFault, Restriction};
 pub use system_call::{CallEffect, CallKind, SystemCall, SystemCallPlan};

@@ -56,8 +56,8 @@
 //! - A test tagged `non_destructive` can change nothing outside of its own folder and reach nobody, and fails when it leaves something behind: a process, thread,
 //!   descriptor, temporary file or shared memory ([`Context::allow_leak`] declares what is meant to stay). [`Sandbox`] says part by part what was enforced,
 //!   and by what; the second line of a run tells it before the first test.
-//! - A test that is asked to end, because its time is up, at Ctrl-C or by another runner, undoes its faults first. A test that is killed outright
-//!   cannot; its report names the faults that are still in effect.
+//! - A test that is asked to end, because its time is up, at Ctrl-C or by another runner, undoes its faults first. For a test that is killed outright
+//!   the runner undoes them: what was done to files elsewhere; its own directory, links and programs go with it. The report names faults that are still in effect all the same.
 //!
 //! # What the sandbox does to a test
 //!

@@ -2,7 +2,7 @@
 //!
 //! The format has a version, [`Record::SCHEMA`]. Fields are only ever added within a version; readers ignore those they do not know.
 
-use crate::fault::PlannedFault;
+use crate::fault::{PlannedFault, Undone};
 use crate::hung::HungThread;
 use crate::isolation::Isolation;
 use crate::limits::Limits;
@@ -86,6 +86,26 @@ impl Record {
     pub(crate) fn explores(&self) -> bool {
         let mut events = self.timeline.iter();
         events.any(|event| matches!(event.what, What::Explored { .. }))
+    }
+
+    /// Tells that these faults were undone by the runner, since the test's process could not.
+    pub(crate) fn repair(&mut self, undone: Vec<(usize, Undone)>) {
+        let last = self
+            .timeline
+            .last()
+            .map_or((0, None), |event| (event.at_us, event.virtual_us));
+        let open: Vec<usize> = self.faults_in_effect().map(|fault| fault.id).collect();
+        // One that could not be undone is in effect as it was.
+        let is_undone = |(id, result): &(usize, Undone)| {
+            open.contains(id) && !matches!(result, Undone::Failed { .. })
+        };
+        let undone = undone.into_iter().filter(is_undone);
+        self.timeline.extend(undone.map(|(id, result)| Event {
+            at_us: last.0,
+            virtual_us: last.1,
+            thread: "the runner".to_owned(),
+            what: What::FaultUndone { id, result },
+        }));
     }
 
     /// The faults that nobody undid: the test's process was ended before it could.

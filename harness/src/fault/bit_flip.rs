@@ -77,9 +77,9 @@ impl Fault for BitFlip {
         }
     }
 
-    fn apply(&self, place: &BitPlace, _scratch: &Path) -> Result<Undo, FaultError> {
+    fn apply(&self, place: &BitPlace, scratch: &Path) -> Result<Undo, FaultError> {
         Splice::of_byte(&self.path, place.byte, |byte| byte ^ (1 << place.bit))?
             .silently()
-            .apply()
+            .apply(scratch)
     }
 }

@@ -1,5 +1,6 @@
 //! A file that is gone.
 
+use super::repair::Repair;
 use super::{Fault, FaultError, Undo, Undone};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -52,24 +53,37 @@ impl Fault for Delete {
             .map_err(FaultError::file("make a folder in", scratch))?
             .keep()
             .join("entry");
-        fs::rename(&self.path, &aside).map_err(FaultError::file("move aside", &self.path))?;
-        let path = self.path.clone();
-        Ok(Undo::new(move || match fs::symlink_metadata(&path) {
-            Ok(_) => Ok(Undone::Superseded {
-                found: "a new file in its place".to_owned(),
-            }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                match fs::rename(&aside, &path) {
-                    Ok(()) => Ok(Undone::Restored),
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                        Ok(Undone::Superseded {
-                            found: "the folder that it stood in is gone".to_owned(),
-                        })
-                    }
-                    Err(error) => Err(FaultError::file("move back", &path)(error)),
-                }
+        let path = std::path::absolute(&self.path).map_err(FaultError::file("find", &self.path))?;
+        let is_kept = Repair::is_needed(&path, scratch);
+        if is_kept {
+            let (aside, path) = (aside.clone(), path.clone());
+            Repair::Move { aside, path }.keep(scratch)?;
+        }
+        fs::rename(&path, &aside).map_err(FaultError::file("move aside", &path))?;
+        let scratch = scratch.to_owned();
+        Ok(Undo::new(move || {
+            let undone = move_back(&aside, &path)?;
+            if is_kept {
+                Repair::forget(&scratch);
             }
-            Err(error) => Err(FaultError::file("look at", &path)(error)),
+            Ok(undone)
         }))
+    }
+}
+
+/// Puts what was moved aside in its place again, if nothing else stands there.
+pub(super) fn move_back(aside: &Path, path: &Path) -> Result<Undone, FaultError> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(Undone::Superseded {
+            found: "a new file in its place".to_owned(),
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::rename(aside, path) {
+            Ok(()) => Ok(Undone::Restored),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Undone::Superseded {
+                found: "the folder that it stood in is gone".to_owned(),
+            }),
+            Err(error) => Err(FaultError::file("move back", path)(error)),
+        },
+        Err(error) => Err(FaultError::file("look at", path)(error)),
     }
 }

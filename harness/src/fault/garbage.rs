@@ -90,7 +90,7 @@ impl Fault for Garbage {
         })
     }
 
-    fn apply(&self, plan: &GarbagePlan, _scratch: &Path) -> Result<Undo, FaultError> {
+    fn apply(&self, plan: &GarbagePlan, scratch: &Path) -> Result<Undo, FaultError> {
         Splice::plan(&self.path, plan.offset, plan.length, |old| {
             let mut noise = vec![0; old.len()];
             ChaCha8Rng::seed_from_u64(plan.noise.into()).fill_bytes(&mut noise);
@@ -101,6 +101,6 @@ impl Fault for Garbage {
             noise
         })?
         .silently()
-        .apply()
+        .apply(scratch)
     }
 }

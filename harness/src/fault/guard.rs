@@ -170,7 +170,7 @@ impl FaultLog {
         shared.timeline.record(What::FaultInjected {
             fault: planned.clone(),
         });
-        match fault.apply(&plan, &shared.scratch) {
+        match fault.apply(&plan, &shared.scratch.join(planned.id.to_string())) {
             Ok(undo) => {
                 state.open.push(Open {
                     fault: planned.clone(),

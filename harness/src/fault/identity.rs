@@ -1,12 +1,13 @@
 //! How to tell whether a file is still as a fault has left it.
 
 use super::FaultError;
+use serde::{Deserialize, Serialize};
 use std::fs::{File, Metadata};
 use std::path::Path;
 use std::time::SystemTime;
 
 /// Which file it is, how long, and when it was last written. Any write by somebody else changes it, and so does a new file in its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Identity {
     #[cfg(unix)]
     inode: (u64, u64),

@@ -50,7 +50,7 @@ impl Fault for Replace {
         })
     }
 
-    fn apply(&self, plan: &CopiedFrom, _scratch: &Path) -> Result<Undo, FaultError> {
+    fn apply(&self, plan: &CopiedFrom, scratch: &Path) -> Result<Undo, FaultError> {
         let new = std::fs::read(&plan.source).map_err(FaultError::file("read", &plan.source))?;
         let splice = Splice::plan(&self.path, 0, size(&self.path)?, |_| new)?;
         if splice.changes_nothing() {
@@ -59,6 +59,6 @@ impl Fault for Replace {
                 "the same content",
             ));
         }
-        splice.apply()
+        splice.apply(scratch)
     }
 }

@@ -1,10 +1,13 @@
 //! The one way in which file faults change content, and change it back.
 
 use super::identity::Identity;
+use super::repair::Repair;
 use super::{FaultError, Undo, Undone};
+use serde::{Deserialize, Serialize};
 use std::fs::{File, FileTimes};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Puts `new` in the place of the `old` bytes at `offset`, in place: same file, same inode.
 ///
@@ -72,20 +75,58 @@ impl Splice {
         self
     }
 
-    /// Changes the file. What it gives changes it back, if nobody has touched the file meanwhile.
-    pub(super) fn apply(self) -> Result<Undo, FaultError> {
+    /// Changes the file. What it gives changes it back, if nobody has touched the file meanwhile. `scratch` is for what changes it back when this process
+    /// is gone.
+    pub(super) fn apply(self, scratch: &Path) -> Result<Undo, FaultError> {
         let mut file = self.open()?;
-        let before = self.times(&file)?;
+        let before = self.modified(&file)?;
+        let is_kept = Repair::is_needed(&self.path, scratch);
+        if is_kept {
+            self.keep(scratch, before, None)?;
+        }
         self.put(&mut file, &self.new, self.old.len())?;
         if self.silent {
-            self.set_times(&file, before)?;
+            self.set_modified(&file, before)?;
         }
         let left = Identity::of(&file, &self.path)?;
-        Ok(Undo::new(move || self.take_back(&left, before)))
+        if is_kept {
+            self.keep(scratch, before, Some(left.clone()))?;
+        }
+        let scratch = scratch.to_owned();
+        Ok(Undo::new(move || {
+            let undone = self.take_back(Some(&left), before)?;
+            if is_kept {
+                Repair::forget(&scratch);
+            }
+            Ok(undone)
+        }))
     }
 
-    /// Puts back the old bytes and the old time of modification, where the file is still as it was `left`.
-    fn take_back(self, left: &Identity, before: FileTimes) -> Result<Undone, FaultError> {
+    /// Writes down how to take it back.
+    fn keep(
+        &self,
+        scratch: &Path,
+        modified: SystemTime,
+        left: Option<Identity>,
+    ) -> Result<(), FaultError> {
+        if left.is_none() {
+            let old = scratch.join(OLD);
+            std::fs::create_dir_all(scratch)
+                .and_then(|()| std::fs::write(&old, &self.old))
+                .map_err(FaultError::file("write", &old))?;
+        }
+        let kept = Kept {
+            path: std::path::absolute(&self.path).map_err(FaultError::file("find", &self.path))?,
+            offset: self.offset,
+            new_length: self.new.len(),
+            modified,
+            left,
+        };
+        Repair::Splice(kept).keep(scratch)
+    }
+
+    /// Puts back the old bytes and the old time of modification, where the file is still as it was `left`; whatever it is, if that is not known.
+    fn take_back(self, left: Option<&Identity>, before: SystemTime) -> Result<Undone, FaultError> {
         let superseded = |found: &str| {
             Ok(Undone::Superseded {
                 found: found.to_owned(),
@@ -97,11 +138,12 @@ impl Splice {
             }
             opened => opened?,
         };
-        if Identity::of(&file, &self.path)? != *left {
+        let found = Identity::of(&file, &self.path)?;
+        if left.is_some_and(|left| found != *left) {
             return superseded("a file that was written since");
         }
         self.put(&mut file, &self.old, self.new.len())?;
-        self.set_times(&file, before)?;
+        self.set_modified(&file, before)?;
         Ok(Undone::Restored)
     }
 
@@ -113,14 +155,14 @@ impl Splice {
             .map_err(FaultError::file("open for writing", &self.path))
     }
 
-    fn times(&self, file: &File) -> Result<FileTimes, FaultError> {
+    fn modified(&self, file: &File) -> Result<SystemTime, FaultError> {
         file.metadata()
-            .and_then(|metadata| Ok(FileTimes::new().set_modified(metadata.modified()?)))
+            .and_then(|metadata| metadata.modified())
             .map_err(FaultError::file("read the times of", &self.path))
     }
 
-    fn set_times(&self, file: &File, times: FileTimes) -> Result<(), FaultError> {
-        file.set_times(times)
+    fn set_modified(&self, file: &File, modified: SystemTime) -> Result<(), FaultError> {
+        file.set_times(FileTimes::new().set_modified(modified))
             .map_err(FaultError::file("set the times of", &self.path))
     }
 
@@ -134,6 +176,35 @@ impl Splice {
                 .map_err(FaultError::file("cut", &self.path))?;
         }
         Ok(())
+    }
+}
+
+/// Here the old bytes are kept.
+const OLD: &str = "old";
+
+/// What it takes to take a splice back.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Kept {
+    path: PathBuf,
+    offset: u64,
+    new_length: usize,
+    modified: SystemTime,
+    /// What the file was left as; none when the process ended while it was changing it.
+    left: Option<Identity>,
+}
+
+impl Kept {
+    pub(super) fn take_back(self, scratch: &Path) -> Result<Undone, FaultError> {
+        let old = scratch.join(OLD);
+        let splice = Splice {
+            offset: self.offset,
+            old: std::fs::read(&old).map_err(FaultError::file("read", &old))?,
+            // Its length is all that counts on the way back.
+            new: vec![0; self.new_length],
+            silent: false,
+            path: self.path,
+        };
+        splice.take_back(self.left.as_ref(), self.modified)
     }
 }
 

@@ -66,8 +66,8 @@ impl Fault for Truncate {
         Ok(Cut { kept })
     }
 
-    fn apply(&self, cut: &Cut, _scratch: &Path) -> Result<Undo, FaultError> {
+    fn apply(&self, cut: &Cut, scratch: &Path) -> Result<Undo, FaultError> {
         let lost = size(&self.path)?.saturating_sub(cut.kept);
-        Splice::plan(&self.path, cut.kept, lost, |_| Vec::new())?.apply()
+        Splice::plan(&self.path, cut.kept, lost, |_| Vec::new())?.apply(scratch)
     }
 }

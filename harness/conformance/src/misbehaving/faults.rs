@@ -225,6 +225,33 @@ fn in_effect_when_killed(cx: Context) -> Result {
     std::process::abort();
 }
 
+/// A file outside is gone, and the process is ended before anybody can bring it back.
+#[chaos]
+fn gone_when_killed(cx: Context) -> Result {
+    let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
+    let _gone = cx.inject(Delete::path(PathBuf::from(path)))?;
+    std::process::abort();
+}
+
+/// A file outside is damaged twice, and the process is ended.
+#[chaos]
+fn replaced_and_cut_when_killed(cx: Context) -> Result {
+    let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
+    let path = PathBuf::from(path);
+    let _garbage = cx.inject(Garbage::over(&path))?;
+    let _cut = cx.inject(Truncate::file(&path))?;
+    std::process::abort();
+}
+
+/// The same, and the test has removed what would bring it back.
+#[chaos]
+fn without_a_way_back_when_killed(cx: Context) -> Result {
+    let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
+    let _flip = cx.inject(BitFlip::in_file(PathBuf::from(path)))?;
+    fs::remove_dir_all(cx.dir().with_file_name("undo"))?;
+    std::process::abort();
+}
+
 /// A file outside is damaged, and the test hangs until somebody ends it.
 #[chaos]
 fn hangs_with_damage(cx: Context) -> Result {

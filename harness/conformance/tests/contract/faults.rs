@@ -139,8 +139,31 @@ fn a_fault_in_effect_at_the_timeout_is_undone_before_the_end() {
 }
 
 #[test]
-fn a_fault_in_effect_when_the_test_is_killed_is_told() {
-    let (record, told, file, content) = damage_outside("faults::in_effect_when_killed");
+fn faults_in_effect_when_the_test_is_killed_are_undone_by_the_runner() {
+    for test in [
+        "faults::in_effect_when_killed",
+        "faults::gone_when_killed",
+        "faults::replaced_and_cut_when_killed",
+    ] {
+        let (record, told, _, content) = damage_outside(test);
+        assert_eq!(record.verdict, Verdict::Killed { signal: 6 });
+        assert!(!record.faults.is_empty());
+        assert_eq!(record.faults_in_effect().count(), 0, "{told}");
+        assert!(!told.contains("still in effect"), "{told}");
+        let undone = record.timeline.iter().filter_map(undone);
+        assert!(undone.clone().count() == record.faults.len());
+        assert!(
+            undone
+                .map(|(_, result)| result)
+                .all(|result| *result == Undone::Restored)
+        );
+        assert_eq!(content, OUTSIDE);
+    }
+}
+
+#[test]
+fn a_fault_that_the_runner_cannot_undo_is_told_as_still_in_effect() {
+    let (record, told, file, content) = damage_outside("faults::without_a_way_back_when_killed");
     assert_eq!(record.verdict, Verdict::Killed { signal: 6 });
     assert_eq!(record.faults_in_effect().count(), 1);
     assert!(told.contains("still in effect"), "{told}");
