@@ -3,7 +3,7 @@
 //! The model that fails here is a real one: with weights four times the published ones, activity counts near the end of single precision
 //! overflow, and an answer that is not finite is a failure of the model.
 
-use crate::support::{Client, Repository, Served, cole_kripke, read_answer};
+use crate::support::{Client, MODEL, Repository, Served, cole_kripke, read_answer};
 use clarity::{BreakerConfig, BreakerRate, BreakerState, BreakerTrip, BreakerWindow, JobKind};
 use clarity_chaos::rand::RngExt as _;
 use clarity_chaos::{Context, Result, chaos};
@@ -309,5 +309,29 @@ async fn a_client_that_goes_away_in_half_open_gives_its_place_to_the_next(cx: Co
     served.executor.release();
     succeed(&served, &cx).await?;
     assert_eq!(served.breaker(FRAGILE)?.state, BreakerState::Closed);
+    served.shut_down().await
+}
+
+/// An operator opens the breaker of a model that works. Nothing must get through and the model not be ready, however long; and when it is released
+/// all must be as before.
+#[chaos(breaker, non_destructive, clock = "manual")]
+async fn a_breaker_that_an_operator_has_opened_stays_so_until_it_is_released(
+    cx: Context,
+) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    let served = Served::start(&cx, &repository).await?;
+    let ready = format!("/v2/models/{MODEL}/ready");
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    let breaker = served.force_open(MODEL)?;
+    for _ in 0..3 {
+        cx.clock().advance(Duration::from_secs(3600)).await;
+        let answer = served.client.infer(MODEL, &activity).await?;
+        answer.assert_unavailable("circuit_open");
+        assert_eq!(served.client.status(&ready).await?, 503);
+    }
+    breaker.release();
+    let answer = served.client.infer(MODEL, &activity).await?;
+    answer.assert_served_by(1, false);
+    assert_eq!(served.client.status(&ready).await?, 200);
     served.shut_down().await
 }

@@ -1,6 +1,6 @@
 //! Less than everything is good: serve what is, say what is not, recover by itself.
 
-use crate::support::{MODEL, Repository, Served, cole_kripke, read_answer};
+use crate::support::{Client, MODEL, MODEL_BYTES, Repository, Served, cole_kripke, read_answer};
 use clarity_chaos::fault::{BitFlip, Delete, Truncate};
 use clarity_chaos::{Context, Result, chaos};
 use std::time::Duration;
@@ -221,5 +221,51 @@ async fn a_version_whose_answers_are_not_numbers_does_not_take_over(cx: Context)
         "{}",
         answer.text
     );
+    served.shut_down().await
+}
+
+/// A folder was made for a model, and nothing was published into it yet. The server must be ready without it, as soon as the others are.
+#[chaos(degradation, non_destructive, clock = "manual")]
+async fn a_folder_without_versions_keeps_nobody_waiting(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    std::fs::create_dir(repository.root().join("soon"))?;
+    let served = Served::start(&cx, &repository).await?;
+    for (path, status) in [
+        ("/v2/health/ready", 200),
+        ("/v2/models/soon/ready", 503),
+        (&format!("/v2/models/{MODEL}/ready"), 200),
+    ] {
+        assert_eq!(served.client.status(path).await?, status, "{path}");
+    }
+    let flip = cx.inject(BitFlip::in_file(repository.weights(MODEL, 1)))?;
+    repository.publish_bytes("soon", MODEL_BYTES)?;
+    let other = cx.inject(BitFlip::in_file(repository.weights("soon", 1)))?;
+    served.reload("soon").await?;
+    // It has a version now, and that is not good: one to wait for.
+    assert_eq!(served.client.status("/v2/health/ready").await?, 503);
+    drop((flip, other));
+    served.reload("soon").await?;
+    assert_eq!(served.client.status("/v2/health/ready").await?, 200);
+    served.shut_down().await
+}
+
+/// Version 2 is there and damaged. Each version must be known by its number, and answer, or not, for itself.
+#[chaos(degradation, non_destructive, clock = "manual")]
+async fn each_version_answers_for_itself(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    repository.publish_scaled(MODEL, 2.0)?;
+    let _flip = cx.inject(BitFlip::in_file(repository.weights(MODEL, 2)))?;
+    let served = Served::start(&cx, &repository).await?;
+    let metadata = served.client.get(&format!("/v2/models/{MODEL}")).await?;
+    assert_eq!(metadata.json()?["versions"], serde_json::json!(["1"]));
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    let body = Client::inference(&activity);
+    for (version, status) in [(1, 200), (2, 503), (3, 404)] {
+        let path = format!("/v2/models/{MODEL}/versions/{version}/infer");
+        let answer = served.client.post(&path, &body).await?;
+        assert_eq!(answer.status, status, "{version}: {}", answer.text);
+        let path = format!("/v2/models/{MODEL}/versions/{version}/ready");
+        assert_eq!(served.client.status(&path).await?, status, "{version}");
+    }
     served.shut_down().await
 }

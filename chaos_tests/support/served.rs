@@ -1,7 +1,9 @@
 //! The real server, in the test's process, on a real socket.
 
 use crate::support::{Client, Repository, executor::Watched};
-use clarity::{BlockingPool, BreakerConfig, BreakerSnapshot, Config, ReloadConfig, Server};
+use clarity::{
+    BlockingPool, BreakerConfig, BreakerHandle, BreakerSnapshot, Config, ReloadConfig, Server,
+};
 use clarity_chaos::{Context, Result};
 use std::sync::Arc;
 use tokio::task::JoinHandle;
@@ -88,6 +90,13 @@ impl Served {
     /// How the circuit breaker of a model is.
     pub(crate) fn breaker(&self, model: &str) -> Result<BreakerSnapshot> {
         Ok(self.server.models().breaker(model)?)
+    }
+
+    /// Opens the circuit breaker of a model, as an operator may; gives what closes it again.
+    pub(crate) fn force_open(&self, model: &str) -> Result<BreakerHandle> {
+        let breaker = self.server.models().breaker_handle(model)?;
+        breaker.force_open();
+        Ok(breaker)
     }
 
     /// How many times the model was asked to run.
