@@ -27,11 +27,7 @@ async fn another_model_of_the_same_size_is_refused(cx: Context) -> Result {
     assert_eq!(second, 2);
     served.reload(MODEL).await?;
     let answer = served.client.infer(MODEL, &activity).await?;
-    assert!(
-        cole_kripke::is_right(&answer, &activity, 2.0)?,
-        "{}",
-        answer.text
-    );
+    cole_kripke::assert_right(&answer, &activity, 2.0)?;
     replaced.undo();
     served.shut_down().await
 }
@@ -111,10 +107,6 @@ async fn a_manifest_of_another_version_is_refused(cx: Context) -> Result {
     let activity = cole_kripke::activity(30, &mut cx.rng());
     let answer = served.client.infer(MODEL, &activity).await?;
     answer.assert_served_by(1, true);
-    assert!(
-        cole_kripke::is_right(&answer, &activity, 1.0)?,
-        "{}",
-        answer.text
-    );
+    cole_kripke::assert_right(&answer, &activity, 1.0)?;
     served.shut_down().await
 }

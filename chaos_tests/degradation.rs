@@ -73,11 +73,7 @@ async fn a_bad_new_version_leaves_the_old_one_answering(cx: Context) -> Result {
     served.reload(MODEL).await?;
     let after = served.client.infer(MODEL, &activity).await?;
     after.assert_served_by(2, false);
-    assert!(
-        cole_kripke::is_right(&after, &activity, 2.0)?,
-        "{}",
-        after.text
-    );
+    cole_kripke::assert_right(&after, &activity, 2.0)?;
     served.shut_down().await
 }
 
@@ -111,11 +107,7 @@ async fn a_repaired_model_is_back_by_the_time_that_was_named(cx: Context) -> Res
     served.until_serving(MODEL).await?;
     let answer = served.client.infer(MODEL, &activity).await?;
     answer.assert_served_by(1, false);
-    assert!(
-        cole_kripke::is_right(&answer, &activity, 1.0)?,
-        "{}",
-        answer.text
-    );
+    cole_kripke::assert_right(&answer, &activity, 1.0)?;
     served.shut_down().await
 }
 
@@ -132,11 +124,7 @@ async fn a_damaged_model_does_not_touch_the_others(cx: Context) -> Result {
     let activity = cole_kripke::activity(30, &mut cx.rng());
     for name in ["left", "right"] {
         let answer = served.client.infer(name, &activity).await?;
-        assert!(
-            cole_kripke::is_right(&answer, &activity, 1.0)?,
-            "{}",
-            answer.text
-        );
+        cole_kripke::assert_right(&answer, &activity, 1.0)?;
     }
     let refused = served.client.infer(MODEL, &activity).await?;
     refused.assert_unavailable("model_corrupt");
@@ -193,11 +181,7 @@ async fn at_the_start_the_newest_good_version_is_found(cx: Context) -> Result {
     let activity = cole_kripke::activity(30, &mut cx.rng());
     let answer = served.client.infer(MODEL, &activity).await?;
     answer.assert_served_by(2, true);
-    assert!(
-        cole_kripke::is_right(&answer, &activity, 2.0)?,
-        "{}",
-        answer.text
-    );
+    cole_kripke::assert_right(&answer, &activity, 2.0)?;
     served.shut_down().await
 }
 
@@ -216,11 +200,7 @@ async fn a_version_whose_answers_are_not_numbers_does_not_take_over(cx: Context)
     refused.assert_unavailable("model_incompatible");
     let answer = served.client.infer(MODEL, &activity).await?;
     answer.assert_served_by(1, true);
-    assert!(
-        cole_kripke::is_right(&answer, &activity, 1.0)?,
-        "{}",
-        answer.text
-    );
+    cole_kripke::assert_right(&answer, &activity, 1.0)?;
     served.shut_down().await
 }
 

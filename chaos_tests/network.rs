@@ -192,11 +192,7 @@ async fn a_server_that_stood_still_answers_what_it_was_asked(cx: Context) -> Res
     pause.undo();
     for asked in asked {
         let answer = asked.await??;
-        assert!(
-            cole_kripke::is_right(&answer, &activity, 1.0)?,
-            "{}",
-            answer.text
-        );
+        cole_kripke::assert_right(&answer, &activity, 1.0)?;
     }
     Ok(())
 }

@@ -16,11 +16,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 async fn assert_well(cx: &Context, served: &Served, model: &str) -> Result {
     let activity = cole_kripke::activity(30, &mut cx.rng());
     let answer = served.client.infer(model, &activity).await?;
-    assert!(
-        cole_kripke::is_right(&answer, &activity, 1.0)?,
-        "{}",
-        answer.text
-    );
+    cole_kripke::assert_right(&answer, &activity, 1.0)?;
     for path in ["/v2/health/live", "/v2/health/ready", "/metrics", "/v2"] {
         assert_eq!(served.client.status(path).await?, 200, "{path}");
     }
@@ -155,11 +151,7 @@ async fn a_storm_of_reloads_costs_no_request(cx: Context) -> Result {
         while storm.iter().any(|reload| !reload.is_finished()) {
             let answer = served.client.infer(MODEL, &activity).await?;
             answer.assert_served_by(1, false);
-            assert!(
-                cole_kripke::is_right(&answer, &activity, 1.0)?,
-                "{}",
-                answer.text
-            );
+            cole_kripke::assert_right(&answer, &activity, 1.0)?;
         }
         for reload in storm {
             reload.await?;

@@ -57,11 +57,7 @@ async fn a_healthy_model_is_not_delayed_by_anothers_loads(cx: Context) -> Result
     for _ in 0..REQUESTS {
         let activity = cole_kripke::activity(30, &mut rng);
         let answer = served.client.infer(MODEL, &activity).await?;
-        assert!(
-            cole_kripke::is_right(&answer, &activity, 1.0)?,
-            "{}",
-            answer.text
-        );
+        cole_kripke::assert_right(&answer, &activity, 1.0)?;
     }
     assert_eq!(
         served.inferences(MODEL),

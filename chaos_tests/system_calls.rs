@@ -25,11 +25,7 @@ async fn a_disk_that_cannot_be_read_for_a_moment_costs_no_answer(cx: Context) ->
     let answer = served.client.infer(MODEL, &activity).await?;
     let answered = answer.member("model_version")?;
     let scale = if answered == "1" { 1.0 } else { 2.0 };
-    assert!(
-        cole_kripke::is_right(&answer, &activity, scale)?,
-        "{}",
-        answer.text
-    );
+    cole_kripke::assert_right(&answer, &activity, scale)?;
     sometimes!(
         answered == "1",
         "a version is not loaded since the disk cannot be read"
@@ -55,11 +51,7 @@ async fn short_and_interrupted_reads_change_nothing(cx: Context) -> Result {
     let activity = cole_kripke::activity(30, &mut cx.rng());
     let answer = served.client.infer(MODEL, &activity).await?;
     answer.assert_served_by(1, false);
-    assert!(
-        cole_kripke::is_right(&answer, &activity, 1.0)?,
-        "{}",
-        answer.text
-    );
+    cole_kripke::assert_right(&answer, &activity, 1.0)?;
     served.shut_down().await
 }
 
@@ -94,10 +86,6 @@ async fn a_full_disk_while_publishing_costs_nothing_that_was_there(cx: Context) 
     served.reload(MODEL).await?;
     let answer = served.client.infer(MODEL, &activity).await?;
     answer.assert_served_by(version, false);
-    assert!(
-        cole_kripke::is_right(&answer, &activity, 2.0)?,
-        "{}",
-        answer.text
-    );
+    cole_kripke::assert_right(&answer, &activity, 2.0)?;
     served.shut_down().await
 }

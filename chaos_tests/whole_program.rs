@@ -90,11 +90,7 @@ async fn survives<F: Fault>(cx: &Context, fault: impl Fn(std::path::PathBuf) -> 
     let activity = cole_kripke::activity(7 * 24 * 60, &mut cx.rng());
     let program = Program::start(&repository).await?;
     let good = program.answered(200, &activity).await?;
-    assert!(
-        cole_kripke::is_right(&good, &activity, 1.0)?,
-        "{}",
-        good.text
-    );
+    cole_kripke::assert_right(&good, &activity, 1.0)?;
     program.terminate().await?;
 
     let damage = cx.inject(fault(repository.weights(MODEL, 1)))?;

@@ -106,8 +106,10 @@ impl Predictor {
         self.serving(version)?;
         match self.breaker().state {
             BreakerState::ForcedOpen => {
-                let detail = "an operator has opened the circuit breaker of the model; it lets no request through until it is released";
-                Err(Failure::new(Reason::CircuitOpen, detail))
+                let state = BreakerState::ForcedOpen;
+                let retry_after = Duration::ZERO;
+                let rejected = Rejected { state, retry_after };
+                Err(Failure::new(Reason::CircuitOpen, rejected.as_str()))
             }
             _ => Ok(()),
         }

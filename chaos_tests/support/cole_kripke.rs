@@ -78,6 +78,12 @@ pub(crate) fn is_right(answer: &Answer, activity: &[f32], scale: f32) -> Result<
     Ok(found.len() == expected.len() && found.iter().zip(expected).all(is_close))
 }
 
+/// Whether it is right must not be a question.
+pub(crate) fn assert_right(answer: &Answer, activity: &[f32], scale: f32) -> Result {
+    assert!(is_right(answer, activity, scale)?, "{}", answer.text);
+    Ok(())
+}
+
 fn is_close((found, expected): (&f32, f32)) -> bool {
     (found - expected).abs() <= TOLERANCE * expected.abs().max(1.0)
 }

@@ -38,7 +38,7 @@
 //!
 //! - [`chaos`] registers a test, [`main!`] runs all of them.
 //! - [`Context`] is what a test is handed: its seed, directory, clock and timeline.
-//! - [`fault`]s damage things and take the damage back.
+//! - [`fault`]s damage things and take the damage back; [`fault::SystemCall`] lets calls of the code under test fail, come late or do less.
 //! - A [`network::Link`] stands between a client and a server, and can be disturbed.
 //! - A [`process::Process`] is a program that the test starts, and can be stopped and killed.
 //! - [`explore`] lets an operation die, or its calls fail, or the power, at every single point where that makes a difference.

@@ -47,7 +47,7 @@ pub(super) struct Parted {
 }
 
 /// Parts a model, whose graph is to find the weights under the name `file`; gives it back as it is if it has no large tensor or is
-/// no well-formed protobuf, about which the runtime has more to say.
+/// no well-formed protobuf, about which the runtime has more to say; or if it names `file` itself, which it would be answered for.
 ///
 /// Takes no more memory than the graph, and moves each tensor by less than four bytes.
 pub(super) fn part(mut model: Vec<u8>, file: &str) -> Result<Parted, Vec<u8>> {
@@ -59,7 +59,7 @@ pub(super) fn part(mut model: Vec<u8>, file: &str) -> Result<Parted, Vec<u8>> {
     let graph = parting.model();
     let moves = parting.moves;
     match graph {
-        Some(graph) if !moves.is_empty() => {
+        Some(graph) if !moves.is_empty() && count(&graph, file) == moves.len() => {
             for (from, to) in moves {
                 model.copy_within(from, to);
             }
@@ -70,6 +70,12 @@ pub(super) fn part(mut model: Vec<u8>, file: &str) -> Result<Parted, Vec<u8>> {
         }
         _ => Err(model),
     }
+}
+
+/// How often the text is in the bytes.
+fn count(bytes: &[u8], text: &str) -> usize {
+    let places = bytes.windows(text.len());
+    places.filter(|place| *place == text.as_bytes()).count()
 }
 
 struct Parting<'a> {
@@ -336,6 +342,16 @@ mod tests {
             let whole = model(&[tensor]);
             assert_eq!(part(whole.clone(), FILE).unwrap_err(), whole);
         }
+    }
+
+    /// Its own bytes must not be taken for a file that is missing.
+    #[test]
+    fn a_model_that_names_the_file_itself_stays_whole() {
+        let mut other = Vec::new();
+        write_bytes(&mut other, 8, FILE.as_bytes());
+        let whole = model(&[tensor(1, &vec![1; LARGE], &[]), other]);
+        assert_eq!(part(whole.clone(), FILE).unwrap_err(), whole);
+        assert!(part(whole, "another.data").is_ok());
     }
 
     #[test]

@@ -70,6 +70,37 @@ async fn a_connection_without_another_request_is_closed_and_not_before_its_time(
     assert_eq!(read_to_the_end(stream, &clock, 60.0).await, "");
 }
 
+/// The time without a request begins anew when the answer has been sent, also when it ran out meanwhile.
+#[tokio::test]
+async fn a_connection_is_closed_in_its_time_after_an_answer_that_took_longer() {
+    let clock = ManualClock::start();
+    let models = Models::cole_kripke();
+    let faulty = Faulty::new();
+    let config = Config {
+        idle: std::time::Duration::from_secs(1),
+        ..config()
+    };
+    let builder = Server::builder(models.root()).config(config);
+    let (server, _client) = start(builder.runtime(faulty.runtime())).await;
+    faulty.set(Mood::Hang);
+    let runs = faulty.runs();
+    let mut stream = connect(&server).await;
+    let body = short_request().to_string();
+    let length = body.len();
+    let head = format!("POST {INFER} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n");
+    send(&mut stream, &(head + &body)).await;
+    while faulty.runs() == runs {
+        tokio::task::yield_now().await;
+    }
+    clock.run_out(5.0).await;
+    faulty.release();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    let rest = read_to_the_end(stream, &clock, 2.0).await;
+    assert!(rest.ends_with(SHORT_ANSWER), "{rest}");
+}
+
 /// While the model works the client has nothing to send.
 #[tokio::test]
 async fn a_connection_that_waits_for_its_answer_is_not_idle() {

@@ -201,9 +201,9 @@ impl Attendant {
         }
         let tracee = Tracee::of(waiting.thread).ok()?;
         let rules = state.rules.iter_mut();
-        let mut actions: Vec<Option<Action>> =
-            rules.map(|(_, rule)| rule.meet(waiting, &tracee)).collect();
-        actions.drain(..).flatten().next()
+        // Not lazily: each is to count it.
+        let actions: Vec<_> = rules.map(|(_, rule)| rule.meet(waiting, &tracee)).collect();
+        actions.into_iter().flatten().next()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

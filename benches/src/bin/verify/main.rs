@@ -12,8 +12,8 @@ use std::path::PathBuf;
 /// Measures what verification adds to the load of a model
 ///
 /// Files are read from the page cache, since that is where hashing shows most; what that costs is processor time, so that what else runs on the
-/// machine counts as little as possible. How much faster shards are beside each other can only be told when both processors are free. All is measured in turn (A B C A B C …) and compared round by
-/// round. Models are written into a folder of their own first, and take four times the largest size on disk.
+/// machine counts as little as possible. How much faster shards are beside each other can only be told when both processors are free. All is measured in turn, each round beginning with another kind of load (A B C B C A …), and compared round by
+/// round. Memory is touched before it is measured what takes it. Models are written into a folder of their own first, and take four times the largest size on disk.
 #[derive(Debug, Parser)]
 #[command(name = "verify")]
 struct Options {
