@@ -44,6 +44,10 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+// Helpers that unit tests share with those of `tests/` call the library by its name.
+#[cfg(test)]
+extern crate self as clarity;
+
 mod background;
 mod backoff;
 mod bearer;

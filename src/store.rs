@@ -21,6 +21,8 @@ mod read;
 mod remove;
 mod scrub;
 mod signature;
+#[cfg(test)]
+mod tests;
 mod unverified;
 mod verified_version;
 

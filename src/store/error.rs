@@ -191,3 +191,76 @@ impl VerifyError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Hasher;
+
+    #[test]
+    fn what_was_expected_and_found_is_told_in_a_few_words() {
+        let file: FilePath = "a".parse().unwrap();
+        let (expected, found) = (Hasher::new().finish(), Digest::of(b"other"));
+        let told = [
+            (
+                VerifyError::ManifestTooLarge {
+                    limit: 10,
+                    found: 11,
+                },
+                Some(("at most 10 bytes".to_owned(), "11 bytes".to_owned())),
+            ),
+            (
+                VerifyError::ForeignManifest {
+                    expected_model: "m".parse().unwrap(),
+                    expected_version: Version::FIRST,
+                    found_model: "n".parse().unwrap(),
+                    found_version: Version::new(7).unwrap(),
+                },
+                Some(("m 1".to_owned(), "n 7".to_owned())),
+            ),
+            (
+                VerifyError::NotRegular {
+                    file: "a".to_owned(),
+                    found: "a link",
+                },
+                Some(("a regular file".to_owned(), "a link".to_owned())),
+            ),
+            (
+                VerifyError::SizeMismatch {
+                    file: file.clone(),
+                    expected: 1,
+                    found: 2,
+                },
+                Some(("1 bytes".to_owned(), "2 bytes".to_owned())),
+            ),
+            (
+                VerifyError::Changed {
+                    file: file.clone(),
+                    expected: 1,
+                    grew: true,
+                },
+                Some(("1 bytes".to_owned(), "more".to_owned())),
+            ),
+            (
+                VerifyError::Changed {
+                    file: file.clone(),
+                    expected: 1,
+                    grew: false,
+                },
+                Some(("1 bytes".to_owned(), "fewer".to_owned())),
+            ),
+            (
+                VerifyError::DigestMismatch {
+                    file: file.clone(),
+                    expected,
+                    found,
+                },
+                Some((expected.to_string(), found.to_string())),
+            ),
+            (VerifyError::FileMissing { file }, None),
+        ];
+        for (error, words) in told {
+            assert_eq!(error.expected_and_found(), words, "{error}");
+        }
+    }
+}

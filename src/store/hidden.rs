@@ -117,3 +117,75 @@ fn lock(folder: &Path) -> io::Result<Lock> {
         Err(fs::TryLockError::Error(_)) => Ok(Lock::Unsupported),
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::Version;
+    use std::sync::atomic::AtomicBool;
+    use std::thread;
+
+    #[test]
+    fn a_name_that_is_taken_is_passed_over_and_any_other_trouble_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Hidden::create(dir.path(), "mark").unwrap();
+        let name = first.path().file_name().unwrap().to_str().unwrap();
+        let (before, number) = name.rsplit_once('-').unwrap();
+        let number: u64 = number.parse().unwrap();
+        for taken in number + 1..number + 1000 {
+            fs::create_dir(dir.path().join(format!("{before}-{taken}"))).unwrap();
+        }
+        let second = Hidden::create(dir.path(), "mark").unwrap();
+        assert!(second.path().exists());
+        let error = Hidden::create(&dir.path().join("nowhere"), "mark").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn what_was_left_behind_is_removed_and_counted_and_what_is_in_use_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path());
+        let in_use = Hidden::create(dir.path(), "publish").unwrap();
+        for left in [
+            ".mark-1-1",
+            ".publish-1-2",
+            ".remove-1-3",
+            ".other-1-4",
+            "model",
+        ] {
+            fs::create_dir(dir.path().join(left)).unwrap();
+        }
+        fs::write(dir.path().join(".mark-1-5"), "a file").unwrap();
+        // Markers of versions that are not there.
+        for number in [1, 2] {
+            let marker = store.marker(&"model".parse().unwrap(), Version::new(number).unwrap());
+            fs::write(marker, "{}").unwrap();
+        }
+        assert_eq!(store.clean().unwrap(), 5);
+        assert!(in_use.path().exists());
+        assert!(dir.path().join(".other-1-4").exists());
+        assert!(dir.path().join(".mark-1-5").exists());
+        assert_eq!(store.clean().unwrap(), 0);
+    }
+
+    /// Somebody cleans up all the time, also between a folder's making and its lock.
+    #[test]
+    fn a_folder_that_is_given_out_is_there_however_many_clean_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path());
+        let ended = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !ended.load(Ordering::Relaxed) {
+                    // A folder that goes away meanwhile is no trouble of this test.
+                    let _ = store.clean();
+                }
+            });
+            let found: Vec<bool> = (0..2000)
+                .map(|_| Hidden::create(dir.path(), "mark").is_ok_and(|made| made.path().exists()))
+                .collect();
+            ended.store(true, Ordering::Relaxed);
+            assert!(found.into_iter().all(|found| found));
+        });
+    }
+}

@@ -101,3 +101,48 @@ pub(super) fn io_error(file: &str, source: io::Error) -> VerifyError {
         source,
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_is_not_waited_for_and_a_link_followed_only_where_that_is_wanted() {
+        let dir = tempfile::tempdir().unwrap();
+        let (pipe, link, file) = (
+            dir.path().join("pipe"),
+            dir.path().join("link"),
+            dir.path().join("file"),
+        );
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
+        fs::write(&file, "text").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert!(open_plain(&pipe).is_err());
+        assert!(open_plain(&link).is_err());
+        assert!(open_plain(&file).is_ok());
+        assert_eq!(open_following(&link).unwrap().metadata().unwrap().len(), 4);
+        let found = |path: &Path| match open_regular(path, "name") {
+            Err(Opening::Refused(VerifyError::NotRegular { file, found })) => {
+                assert_eq!(file, "name");
+                found
+            }
+            Err(Opening::NotFound) => "nothing",
+            _ => "something else",
+        };
+        assert_eq!(found(&pipe), "a pipe, socket or device");
+        assert_eq!(found(&link), "a link");
+        assert_eq!(found(dir.path()), "a folder");
+        assert_eq!(found(&dir.path().join("none")), "nothing");
+        assert_eq!(
+            describe(file.metadata().unwrap().file_type()),
+            "a regular file"
+        );
+    }
+}

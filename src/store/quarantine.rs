@@ -231,3 +231,117 @@ impl Store {
         self.model_folder(model).join(format!("{version}{SUFFIX}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Source;
+    use std::collections::BTreeMap;
+
+    /// A store with version 1 of a model.
+    fn store() -> (tempfile::TempDir, Store, ModelName, Manifest) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path());
+        let model: ModelName = "m".parse().unwrap();
+        let entry: crate::FilePath = "model.onnx".parse().unwrap();
+        let files = BTreeMap::from([(entry.clone(), Source::Bytes(b"abc".to_vec()))]);
+        let manifest = store.publish(&model, &entry, &files).unwrap();
+        (dir, store, model, manifest)
+    }
+
+    #[test]
+    fn a_marker_says_what_was_told_until_it_is_lifted() {
+        let (_dir, store, model, _) = store();
+        assert_eq!(store.quarantined(&model, Version::FIRST), None);
+        let made = store.quarantine(&model, Version::FIRST, "why").unwrap();
+        let read = store.quarantined(&model, Version::FIRST).unwrap();
+        assert_eq!(read, made);
+        assert_eq!(
+            (read.cause(), read.detail()),
+            (QuarantineCause::Operator, "why")
+        );
+        let since: crate::manifest::Timestamp =
+            serde_json::from_value(read.since().into()).unwrap();
+        assert_eq!(since.as_str(), read.since());
+        assert!(read.since() > "2026", "{}", read.since());
+        assert!(store.release(&model, Version::FIRST).unwrap());
+        assert!(!store.release(&model, Version::FIRST).unwrap());
+        assert_eq!(store.quarantined(&model, Version::FIRST), None);
+        let missing = store.quarantine(&model, Version::new(2).unwrap(), "why");
+        assert_eq!(missing.unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    /// What stands there and is no marker, whatever it is.
+    #[test]
+    fn a_marker_that_cannot_be_read_counts_as_the_operators() {
+        let (_dir, store, model, _) = store();
+        let marker = store.marker(&model, Version::FIRST);
+        let told = || store.quarantined(&model, Version::FIRST).unwrap();
+        fs::create_dir(&marker).unwrap();
+        let folder = told();
+        assert!(store.release(&model, Version::FIRST).is_err());
+        fs::remove_dir(&marker).unwrap();
+        fs::write(&marker, "no JSON").unwrap();
+        for found in [folder, told()] {
+            assert_eq!(found.cause(), QuarantineCause::Operator);
+            assert!(found.detail().contains("no such"), "{}", found.detail());
+            assert_eq!(found.since(), "1970-01-01T00:00:00Z");
+        }
+        // As long as one may be, and longer.
+        let json = serde_json::to_vec(&Quarantine::new(QuarantineCause::Corrupt, "rot", None));
+        let mut json = json.unwrap();
+        json.resize(MAX_BYTES as usize, b' ');
+        assert_eq!(MAX_BYTES, 65_536);
+        fs::write(&marker, &json).unwrap();
+        assert_eq!(told().cause(), QuarantineCause::Corrupt);
+        json.insert(0, b' ');
+        *json.last_mut().unwrap() = b'x';
+        fs::write(&marker, &json).unwrap();
+        assert_eq!(
+            told().cause(),
+            QuarantineCause::Corrupt,
+            "the end is not read"
+        );
+    }
+
+    #[test]
+    fn what_was_judged_holds_for_the_same_bytes_and_the_same_release() {
+        let (_dir, store, model, manifest) = store();
+        let entry: crate::FilePath = "model.onnx".parse().unwrap();
+        let files = BTreeMap::from([(entry.clone(), Source::Bytes(b"other".to_vec()))]);
+        let other = store.publish(&model, &entry, &files).unwrap();
+        let judged = |cause| Quarantine::new(cause, "why", Some(&manifest));
+        let incompatible = judged(QuarantineCause::Incompatible);
+        assert!(incompatible.still_holds(&manifest));
+        assert!(!incompatible.still_holds(&other));
+        let by_another = Quarantine {
+            release: "0.0.0".to_owned(),
+            ..incompatible.clone()
+        };
+        assert!(!by_another.still_holds(&manifest));
+        assert!(!judged(QuarantineCause::Corrupt).still_holds(&manifest));
+        assert!(judged(QuarantineCause::Operator).still_holds(&other));
+
+        let later = Quarantine {
+            since: Timestamp::at(SystemTime::UNIX_EPOCH),
+            ..incompatible.clone()
+        };
+        assert!(incompatible.says_the_same(&later));
+        assert!(!incompatible.says_the_same(&by_another));
+        assert!(!incompatible.says_the_same(&judged(QuarantineCause::Corrupt)));
+    }
+
+    #[test]
+    fn causes_have_words_and_reasons() {
+        use QuarantineCause::{Corrupt, Incompatible, Operator};
+        let told = [Corrupt, Incompatible, Operator].map(|cause| (cause.as_str(), cause.reason()));
+        assert_eq!(
+            told,
+            [
+                ("corrupt", Some(Reason::ModelCorrupt)),
+                ("incompatible", Some(Reason::ModelIncompatible)),
+                ("operator", None),
+            ]
+        );
+    }
+}

@@ -212,7 +212,7 @@ fn refuse_unlisted(folder: &Path, manifest: &Manifest) -> Result<(), VerifyError
                 continue;
             } else if kind.is_dir() && depth < MAX_DEPTH && listed_inside() {
                 folders.push((entry.path(), inside, depth + 1));
-            } else if !listed && listed_inside() {
+            } else if !listed && !kind.is_file() && listed_inside() {
                 return Err(VerifyError::NotRegular {
                     file,
                     found: describe(kind),

@@ -29,3 +29,25 @@ impl Store {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::models::Models;
+
+    #[test]
+    fn a_version_goes_with_its_marker_and_nothing_else() {
+        let models = Models::cole_kripke();
+        models.publish("cole_kripke", b"other");
+        let model = "cole_kripke".parse().unwrap();
+        let (first, second) = (Version::FIRST, Version::new(2).unwrap());
+        models.store.quarantine(&model, first, "why").unwrap();
+        models.store.remove(&model, first).unwrap();
+        assert_eq!(models.store.versions(&model).unwrap().entries, [second]);
+        assert_eq!(models.store.quarantined(&model, first), None);
+        let error = models.store.remove(&model, first).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        let hidden = fs::read_dir(models.root()).unwrap();
+        assert_eq!(hidden.count(), 1, "only the model is left");
+    }
+}

@@ -138,3 +138,107 @@ fn forget(file: &File) {
     #[cfg(not(target_os = "linux"))]
     let _ = file;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Source;
+    use crate::store::tests::models::Models;
+    use std::collections::BTreeMap;
+    use std::fs;
+
+    /// Version 1 of `m` with files of these names and lengths.
+    fn scrubbing(files: &[(&str, usize)]) -> (Models, PathBuf, Scrubbing) {
+        let models = Models::empty();
+        let model = "m".parse().unwrap();
+        let entry = files[0].0.parse().unwrap();
+        let sources: BTreeMap<FilePath, Source> = files
+            .iter()
+            .map(|(name, length)| (name.parse().unwrap(), Source::Bytes(vec![7; *length])))
+            .collect();
+        models.store.publish(&model, &entry, &sources).unwrap();
+        let scrubbing = models.store.scrub(&model, Version::FIRST).unwrap();
+        let folder = models.root().join("m/1");
+        (models, folder, scrubbing)
+    }
+
+    /// What each step has read, and what came in the end.
+    fn steps(mut scrubbing: Scrubbing, most: u64) -> (Vec<u64>, Step) {
+        let mut read = Vec::new();
+        loop {
+            match scrubbing.step(most) {
+                Step::More(more, count) => {
+                    read.push(count);
+                    scrubbing = more;
+                }
+                end => return (read, end),
+            }
+            assert!(read.len() < 1000, "it does not end");
+        }
+    }
+
+    #[test]
+    fn everything_is_read_a_little_at_a_time() {
+        let (_models, _, scrubbing) = scrubbing(&[("a", 25), ("b", 0), ("c", 10)]);
+        let (read, end) = steps(scrubbing, 10);
+        assert!(matches!(end, Step::Clean), "{end:?}");
+        assert_eq!(read.iter().sum::<u64>(), 35);
+        assert!(read.iter().all(|count| *count <= 10), "{read:?}");
+    }
+
+    #[test]
+    fn what_is_not_as_promised_is_told_by_what_it_is() {
+        let told = |spoil: &dyn Fn(&std::path::Path)| {
+            let (_models, folder, scrubbing) = scrubbing(&[("a", 25)]);
+            spoil(&folder.join("a"));
+            match steps(scrubbing, 10).1 {
+                Step::Rotten(manifest, error) => {
+                    assert_eq!(manifest.version(), Version::FIRST);
+                    error.to_string()
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        let rotten = told(&|path| fs::write(path, [8; 25]).unwrap());
+        assert!(rotten.contains("SHA-256"), "{rotten}");
+        let longer = told(&|path| fs::write(path, [7; 26]).unwrap());
+        assert!(longer.contains("expected 25 bytes, found 26"), "{longer}");
+        let gone = told(&|path| fs::remove_file(path).unwrap());
+        assert!(gone.contains("a: "), "{gone}");
+        let folder = told(&|path| {
+            fs::remove_file(path).unwrap();
+            fs::create_dir(path).unwrap();
+        });
+        assert!(folder.contains("found a folder"), "{folder}");
+    }
+
+    #[test]
+    fn a_file_that_is_cut_while_it_is_read_has_changed() {
+        let (_models, folder, scrubbing) = scrubbing(&[("a", 25)]);
+        let Step::More(scrubbing, 10) = scrubbing.step(10) else {
+            panic!("ten bytes");
+        };
+        File::options()
+            .write(true)
+            .open(folder.join("a"))
+            .unwrap()
+            .set_len(10)
+            .unwrap();
+        let (read, end) = steps(scrubbing, 10);
+        assert_eq!(read, Vec::<u64>::new());
+        assert!(
+            matches!(
+                end,
+                Step::Rotten(
+                    _,
+                    VerifyError::Changed {
+                        expected: 25,
+                        grew: false,
+                        ..
+                    }
+                )
+            ),
+            "{end:?}"
+        );
+    }
+}

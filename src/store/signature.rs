@@ -100,3 +100,101 @@ fn stamp(metadata: &Metadata) -> Stamp {
         more,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::models::{COLE_KRIPKE, Models};
+
+    fn model() -> ModelName {
+        "cole_kripke".parse().unwrap()
+    }
+
+    #[test]
+    fn whatever_changes_in_the_folder_of_a_model_changes_its_signature() {
+        let models = Models::cole_kripke();
+        let sign = || models.store.signature(&model()).unwrap();
+        let mut before = sign();
+        assert_eq!(before, sign());
+        assert_eq!(before.versions.len(), 1);
+        let mut changed = |what: &str| {
+            let now = sign();
+            assert_ne!(before, now, "{what}");
+            before = now;
+        };
+        models.publish("cole_kripke", COLE_KRIPKE);
+        changed("a new version");
+        fs::write(models.path("1/model.onnx"), "shorter").unwrap();
+        changed("a length");
+        fs::create_dir(models.path("1/folder")).unwrap();
+        changed("a folder");
+        fs::write(models.path("1/folder/file"), "").unwrap();
+        changed("a file in a folder");
+        fs::create_dir(models.path("01")).unwrap();
+        changed("a mistake");
+        models
+            .store
+            .quarantine(&model(), Version::FIRST, "why")
+            .unwrap();
+        changed("a quarantine");
+        fs::remove_dir_all(models.path("2")).unwrap();
+        changed("a version that is gone");
+        assert_eq!(before.quarantined.len(), 1);
+        assert_eq!(before.mistakes.len(), 1);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn rights_and_times_are_part_of_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let models = Models::cole_kripke();
+        let path = models.path("1/model.onnx");
+        let stamp = || stamp(&fs::metadata(&path).unwrap());
+        let before = stamp();
+        assert_eq!((before.0, before.1), (true, COLE_KRIPKE.len() as u64));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+        let after = stamp();
+        assert_eq!(before.2, after.2);
+        assert_ne!(before.3, after.3);
+        let file = fs::File::open(&path).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(stamp().2, Some(SystemTime::UNIX_EPOCH));
+    }
+
+    #[test]
+    fn a_model_that_is_not_there_has_none_and_one_that_cannot_be_read_is_an_error() {
+        let models = Models::empty();
+        let signature = models.store.signature(&model()).unwrap();
+        assert!(signature.versions.is_empty());
+        fs::write(models.root().join("cole_kripke"), "a file").unwrap();
+        assert!(models.store.signature(&model()).is_err());
+    }
+
+    #[test]
+    fn no_more_is_looked_at_than_is_enough() {
+        let dir = tempfile::tempdir().unwrap();
+        let of = || VersionSignature::of(dir.path());
+        let mut deep = dir.path().to_owned();
+        for depth in 0..=MAX_DEPTH {
+            deep.push(depth.to_string());
+        }
+        fs::create_dir_all(&deep).unwrap();
+        let before = of();
+        fs::write(deep.join("file"), "").unwrap();
+        assert_eq!(
+            before.0.len(),
+            of().0.len(),
+            "a file deeper than any that is served"
+        );
+        fs::write(deep.parent().unwrap().join("file"), "").unwrap();
+        assert_eq!(of().0.len(), before.0.len() + 1);
+
+        let crowd = tempfile::tempdir().unwrap();
+        for number in 0..2 * Manifest::MAX_FILES + 10 {
+            fs::write(crowd.path().join(number.to_string()), "").unwrap();
+        }
+        let found = VersionSignature::of(crowd.path());
+        assert_eq!(found.0.len(), 2 * Manifest::MAX_FILES + 1);
+        assert!(found.0.is_sorted());
+    }
+}

@@ -98,3 +98,101 @@ fn hash(path: &Path, name: &str) -> Result<FileEntry, VerifyError> {
         sha256: hasher.finish(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::models::Models;
+
+    /// What is opened of version 1 of `m` that consists of these files.
+    fn open(files: &[(&str, &str)]) -> Result<VerifiedVersion, VerifyError> {
+        let models = Models::empty();
+        let folder = models.root().join("m/1");
+        fs::create_dir_all(&folder).unwrap();
+        for (name, text) in files {
+            let path = folder.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        models
+            .store
+            .open_unverified(&"m".parse().unwrap(), Version::FIRST)
+    }
+
+    #[test]
+    fn the_model_is_the_one_of_the_usual_name_or_the_only_one() {
+        for (files, entry) in [
+            (
+                &[("other.onnx", "o"), ("model.onnx", "m")][..],
+                "model.onnx",
+            ),
+            (&[("other.onnx", "o"), ("weights/a.bin", "w")], "other.onnx"),
+        ] {
+            let opened = open(files).unwrap();
+            assert!(opened.is_unverified());
+            assert_eq!(opened.manifest().entry().as_str(), entry);
+            assert_eq!(opened.files().len(), 2);
+            for (path, bytes) in opened.files() {
+                let (_, text) = files
+                    .iter()
+                    .find(|(name, _)| *name == path.as_str())
+                    .unwrap();
+                assert_eq!(bytes, text.as_bytes());
+            }
+        }
+        for files in [&[("a.onnx", ""), ("b.onnx", "")][..], &[("a.txt", "")]] {
+            let error = open(files).unwrap_err();
+            assert!(matches!(error, VerifyError::NoEntry), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_has_a_manifest_must_be_what_that_promises() {
+        let models = Models::cole_kripke();
+        let model = "cole_kripke".parse().unwrap();
+        let opened = models
+            .store
+            .open_unverified(&model, Version::FIRST)
+            .unwrap();
+        assert!(!opened.is_unverified());
+        models.flip_bit("1/model.onnx", 7);
+        let error = models.store.open_unverified(&model, Version::FIRST);
+        assert!(matches!(error, Err(VerifyError::DigestMismatch { .. })));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_is_not_followed() {
+        let models = Models::empty();
+        let folder = models.root().join("m/1");
+        fs::create_dir_all(folder.join("inside")).unwrap();
+        std::os::unix::fs::symlink("/dev/null", folder.join("inside/model.onnx")).unwrap();
+        let error = models
+            .store
+            .open_unverified(&"m".parse().unwrap(), Version::FIRST)
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "inside/model.onnx: expected a regular file, found a link"
+        );
+    }
+
+    #[test]
+    fn there_is_an_end_to_depth_and_number() {
+        let deep = |depth: usize| format!("{}model.onnx", "d/".repeat(depth));
+        assert!(open(&[(&deep(MAX_DEPTH), "m")]).is_ok());
+        let error = open(&[(&deep(MAX_DEPTH + 1), "m")]).unwrap_err();
+        assert!(matches!(error, VerifyError::NotRegular { .. }), "{error}");
+
+        let names: Vec<String> = (1..Manifest::MAX_FILES).map(|n| n.to_string()).collect();
+        let mut files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
+        files.push(("model.onnx", "m"));
+        assert_eq!(open(&files).unwrap().files().len(), Manifest::MAX_FILES);
+        files.push(("one", "too many"));
+        let error = open(&files).unwrap_err();
+        assert!(
+            error.to_string().contains("more than 1024 files"),
+            "{error}"
+        );
+    }
+}

@@ -77,3 +77,33 @@ impl VerifiedVersion {
         (self.manifest, self.files)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Version;
+    use crate::store::tests::models::Models;
+
+    #[test]
+    fn what_was_sent_is_verified_again() {
+        let models = Models::cole_kripke();
+        let model = "cole_kripke".parse().unwrap();
+        let opened = models.store.open(&model, Version::FIRST).unwrap();
+        assert!(!opened.is_unverified());
+        assert_eq!(opened.probe().unwrap(), None);
+        let (manifest, files) = opened.into_parts();
+        let sent: Vec<u8> = files.values().flatten().copied().collect();
+        let received = VerifiedVersion::receive(manifest.clone(), sent.as_slice()).unwrap();
+        assert_eq!(*received.files(), files);
+        assert_eq!(*received.manifest(), manifest);
+        let mut rotten = sent.clone();
+        rotten[3] ^= 1;
+        let refused = VerifiedVersion::receive(manifest.clone(), rotten.as_slice());
+        assert!(matches!(refused, Err(VerifyError::DigestMismatch { .. })));
+        let short = VerifiedVersion::receive(manifest, &sent[1..]);
+        assert!(matches!(
+            short,
+            Err(VerifyError::Changed { grew: false, .. })
+        ));
+    }
+}

@@ -22,6 +22,5 @@ mod refusals;
 mod reload;
 mod repository;
 mod scrub;
-mod store;
 mod support;
 mod vetting;

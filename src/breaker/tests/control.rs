@@ -108,6 +108,32 @@ async fn disabled_it_admits_everything_and_counts_nothing_until_released() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_operator_overrules_it_and_sees_that() {
+    let (breaker, _) = default_breaker();
+    let handle = BreakerHandle::new(Arc::clone(&breaker));
+    handle.force_open();
+    assert_eq!(handle.snapshot().state, ForcedOpen);
+    let shown = format!("{handle:?}");
+    assert!(shown.contains("ForcedOpen"), "{shown}");
+    handle.disable();
+    assert_eq!(handle.snapshot().state, Disabled);
+    handle.release();
+    assert_eq!(handle.snapshot().state, Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn probes_under_way_are_seen_and_told_to_who_is_turned_away() {
+    let (breaker, _) = default_breaker();
+    open_and_wait(&breaker).await;
+    let open = breaker.admit().unwrap();
+    assert_eq!(breaker.snapshot().probes, 1);
+    let why = breaker.admit().unwrap_err().as_str();
+    assert!(why.contains("waits for the outcome"), "{why}");
+    open.success();
+    assert_eq!(breaker.snapshot().probes, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn releasing_a_breaker_that_opened_by_itself_changes_nothing() {
     let (breaker, _) = default_breaker();
     fail(&breaker, 5);

@@ -1,5 +1,7 @@
 //! Rates over sliding windows.
 
+use super::super::time_window::TimeWindow;
+use super::super::verdict::Verdict;
 use super::*;
 
 fn rate(rate: BreakerRate) -> Arc<Breaker> {
@@ -171,6 +173,24 @@ async fn a_window_is_empty_after_the_breaker_was_open_or_reset() {
         assert_eq!(counts(&breaker), (0, 0, 0));
         assert_eq!(breaker.snapshot().late_outcomes, 1);
     }
+}
+
+/// A thread is held up between looking at the state and counting, and the window has begun anew meanwhile.
+#[tokio::test(start_paused = true)]
+async fn what_is_counted_too_late_is_not_in_the_window() {
+    let good = Verdict {
+        failed: false,
+        slow: false,
+    };
+    let start = primitives::now();
+    let window = TimeWindow::new(Duration::from_secs(10), start);
+    window.add(1, start, good);
+    window.add(0, start, good);
+    assert_eq!(window.counts(1, start).calls, 1);
+    let later = start + Duration::from_secs(10);
+    window.add(1, later, good);
+    window.add(1, start, good);
+    assert_eq!(window.counts(1, later).calls, 1);
 }
 
 /// Real threads: nothing that is counted is lost or counted twice.

@@ -136,3 +136,99 @@ fn a_missing_source_publishes_nothing() {
     assert_eq!(store.models().unwrap().entries, []);
     assert_eq!(hidden(&store), 0);
 }
+
+#[test]
+fn as_many_files_as_a_manifest_may_list_are_staged_and_no_more() {
+    let (dir, store, model, _) = store();
+    let source = |number: usize| {
+        let path: FilePath = format!("f{number}").parse().unwrap();
+        (path, Source::File(dir.path().join("missing")))
+    };
+    let refused = |count: usize| {
+        let files = (0..count).map(source).collect();
+        let entry = "f0".parse().unwrap();
+        store.stage(&model, &entry, &files).unwrap_err()
+    };
+    // It gets as far as to look for the first of them.
+    assert!(!matches!(
+        refused(Manifest::MAX_FILES),
+        PublishError::TooManyFiles { .. }
+    ));
+    for more in [1, 2] {
+        let found = Manifest::MAX_FILES + more;
+        let error = refused(found);
+        assert!(
+            matches!(error, PublishError::TooManyFiles { found: told } if told == found),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_model_that_cannot_be_listed_gets_no_version() {
+    let (_dir, store, model, entry) = store();
+    fs::create_dir_all(store.root()).unwrap();
+    fs::write(store.root().join("m"), "a file").unwrap();
+    let error = store
+        .stage(&model, &entry, &one_file(&entry, b"abc"))
+        .unwrap_err();
+    assert!(error.to_string().contains("/m"), "{error}");
+    assert_eq!(hidden(&store), 0);
+}
+
+/// Gives a byte at a time, each after an interruption, and then what it is told to end with.
+struct Halting<'a> {
+    bytes: &'a [u8],
+    interrupted: bool,
+    end: Option<io::ErrorKind>,
+}
+
+impl Read for Halting<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.interrupted = !self.interrupted;
+        match self.bytes.split_first() {
+            _ if self.interrupted => Err(io::ErrorKind::Interrupted.into()),
+            Some((first, rest)) => {
+                buffer[0] = *first;
+                self.bytes = rest;
+                Ok(1)
+            }
+            None => self.end.map_or(Ok(0), |kind| Err(kind.into())),
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_read_is_made_again_and_one_that_fails_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = (Path::new("from"), dir.path().join("to"));
+    let copy = |end| {
+        let mut source = Halting {
+            bytes: b"abc",
+            interrupted: false,
+            end,
+        };
+        let mut file = File::create(&to).unwrap();
+        copy_hashed(&mut source, from, &mut file, &to)
+    };
+    let entry = copy(None).unwrap();
+    assert_eq!((entry.size, entry.sha256), (3, crate::Digest::of(b"abc")));
+    assert_eq!(fs::read(&to).unwrap(), b"abc");
+    let error = copy(Some(io::ErrorKind::ConnectionReset)).unwrap_err();
+    assert!(error.to_string().contains("from"), "{error}");
+}
+
+#[test]
+fn a_probe_that_was_added_is_part_of_what_is_published() {
+    let (_dir, store, model, entry) = store();
+    let mut staged = store
+        .stage(&model, &entry, &one_file(&entry, b"abc"))
+        .unwrap();
+    let probe = Probe::parse(br#"{"inputs": []}"#).unwrap();
+    staged.add_probe(&probe).unwrap();
+    let manifest = staged.publish().unwrap();
+    assert_eq!(manifest.probe().unwrap().as_str(), Probe::FILE_NAME);
+    let opened = store.open(&model, manifest.version()).unwrap();
+    assert_eq!(opened.files().len(), 2);
+    assert_eq!(opened.probe().unwrap(), Some(probe));
+}

@@ -3,76 +3,26 @@
 pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod faulty;
+pub(crate) mod models;
 pub(crate) mod onnx;
 pub(crate) mod process;
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clarity::{
-    Config, Executor, Inline, Manifest, ModelName, ModelStatus, Reason, ReloadConfig, Server,
-    Source, Store, Version, VersionStatus,
+    Config, Executor, Inline, ModelStatus, Reason, ReloadConfig, Server, Version, VersionStatus,
 };
 use rten_onnx::onnx::DataType;
 use serde_json::{Value, json};
 
 pub(crate) use client::Client;
 pub(crate) use clock::ManualClock;
+pub(crate) use models::{COLE_KRIPKE, Models};
 use onnx::{OPEN, model, node, value};
-
-/// The published Cole–Kripke model, as the repository ships it.
-pub(crate) const COLE_KRIPKE: &[u8] =
-    include_bytes!("../../../chaos_tests/models/cole_kripke/1/model.onnx");
 
 /// What blocks a thread until a test says otherwise ends after this at the latest: a test that has failed waits for its
 /// threads, and says what failed only then. No test that succeeds takes as long.
 pub(crate) const FAILED: Duration = Duration::from_secs(30);
-
-/// A folder of models, and a store in it.
-pub(crate) struct Models {
-    _dir: tempfile::TempDir,
-    pub(crate) store: Store,
-}
-
-impl Models {
-    pub(crate) fn empty() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::new(dir.path());
-        Self { _dir: dir, store }
-    }
-
-    /// With version 1 of `cole_kripke`.
-    pub(crate) fn cole_kripke() -> Self {
-        let models = Self::empty();
-        models.publish("cole_kripke", COLE_KRIPKE);
-        models
-    }
-
-    pub(crate) fn publish(&self, model: &str, bytes: &[u8]) -> Manifest {
-        let model: ModelName = model.parse().unwrap();
-        let entry = "model.onnx".parse().unwrap();
-        let files =
-            BTreeMap::from([("model.onnx".parse().unwrap(), Source::Bytes(bytes.to_vec()))]);
-        self.store.publish(&model, &entry, &files).unwrap()
-    }
-
-    pub(crate) fn root(&self) -> &Path {
-        self.store.root()
-    }
-
-    /// A file of `cole_kripke`, as in `1/model.onnx`.
-    pub(crate) fn path(&self, inside: &str) -> PathBuf {
-        self.root().join("cole_kripke").join(inside)
-    }
-
-    pub(crate) fn flip_bit(&self, inside: &str, bit: usize) {
-        let mut bytes = fs::read(self.path(inside)).unwrap();
-        bytes[bit / 8] ^= 1 << (bit % 8);
-        fs::write(self.path(inside), bytes).unwrap();
-    }
-}
 
 /// A configuration in which nothing is left to chance.
 pub(crate) fn config() -> Config {

@@ -5,7 +5,10 @@ use std::fs;
 use clarity::{Manifest, Reason, Store, VerifyError, Version};
 use serde_json::{Value, json};
 
-use crate::support::*;
+use models::{COLE_KRIPKE, Models};
+
+#[path = "../../tests/server/support/models.rs"]
+pub(super) mod models;
 
 fn open(store: &Store, version: u64) -> Result<Vec<u8>, VerifyError> {
     let version = Version::new(version).unwrap();
@@ -192,6 +195,30 @@ fn a_manifest_that_is_none_or_too_long_is_refused() {
 
 /// The manifest promises more than a machine has: nothing is allocated for a promise.
 #[test]
+fn a_manifest_may_be_as_long_as_that_and_no_longer() {
+    let models = Models::cole_kripke();
+    let path = models.path("1/manifest.json");
+    let json = fs::read_to_string(&path).unwrap();
+    let (inside, end) = json.trim_end().split_at(json.trim_end().len() - 1);
+    let most = usize::try_from(Manifest::MAX_BYTES).unwrap();
+    let padded = |length: usize| {
+        let padding = " ".repeat(length - inside.len() - end.len());
+        fs::write(&path, format!("{inside}{padding}{end}")).unwrap();
+        models
+            .store
+            .manifest(&"cole_kripke".parse().unwrap(), Version::FIRST)
+    };
+    assert!(padded(most).is_ok());
+    for more in [1, 2] {
+        let error = padded(most + more).unwrap_err();
+        assert!(
+            matches!(error, VerifyError::ManifestTooLarge { found, .. } if found == (most + more) as u64),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn a_promise_beyond_the_file_allocates_nothing() {
     let models = Models::cole_kripke();
     let path = models.path("1/manifest.json");
@@ -247,6 +274,25 @@ fn a_folder_in_place_of_a_file_is_refused() {
 }
 
 #[cfg(unix)]
+#[test]
+fn a_file_in_place_of_a_folder_is_refused() {
+    let models = Models::empty();
+    let model = "m".parse().unwrap();
+    let entry: clarity::FilePath = "weights/a.bin".parse().unwrap();
+    let bytes = clarity::Source::Bytes(b"weights".to_vec());
+    let files = std::collections::BTreeMap::from([(entry.clone(), bytes)]);
+    models.store.publish(&model, &entry, &files).unwrap();
+    let folder = models.root().join("m/1/weights");
+    assert!(models.store.open(&model, Version::FIRST).is_ok());
+    fs::remove_dir_all(&folder).unwrap();
+    fs::write(&folder, "weights").unwrap();
+    let error = models.store.open(&model, Version::FIRST).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "weights: the file is not listed in the manifest"
+    );
+}
+
 #[test]
 fn links_and_pipes_are_refused_and_not_waited_for() {
     use std::os::unix::fs::symlink;
