@@ -235,6 +235,7 @@ impl Attempts {
             verdict: Verdict::Lost {
                 error: "it has not run".to_owned(),
             },
+            failed_before: Vec::new(),
             started_at: humantime::format_rfc3339_micros(SystemTime::now()).to_string(),
             duration_us: 0,
             timeout_ms: u64::try_from(spec.timeout.as_millis()).unwrap_or(u64::MAX),

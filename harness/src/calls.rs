@@ -10,4 +10,4 @@ mod rule;
 mod shorten;
 
 pub(crate) use self::attendant::{Attendants, attend, put};
-pub(crate) use self::rule::{Action, Rule};
+pub(crate) use self::rule::{Action, Deed, Rule};

@@ -1,61 +1,26 @@
 //! The command line of a chaos-test binary: libtest's flags, and ours beside them.
 
 mod definition;
+mod values;
+
+pub(crate) use self::values::{KeepDirs, NoTests, OracleMode, SeedChoice};
+use self::values::{duration, log_filter, positive_duration};
 
 use crate::isolation::Isolation;
 use crate::logs::DEFAULT_FILTER;
 use crate::marker::Marker;
 use crate::sandbox::SandboxScope;
-use crate::seed::Seed;
 use crate::seeds::SeedsChoice;
 use crate::shard::Shard;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, FromArgMatches as _, Parser, ValueEnum};
+use clap::{ArgMatches, FromArgMatches as _, Parser};
 use definition::definition;
 use libtest_mimic::{Arguments, FormatSetting};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
-use tracing_subscriber::filter::Targets;
 
-const AFTER_HELP: &str = "\
-Examples (after `cargo test --test chaos --`):
-  --skip-tag slow                    everything but the slow tests
-  -m \"not slow and breaker\"          by an expression over tags
-  corruption breaker                 all tests whose names contain either word
-  --exact corruption::one_bit --seed 42
-                                     one failure, again
-  --seed last                        the last run, again
-  --seeds 1000 --max-failures 1      a sweep: each test with 1000 seeds, until one case fails
-  --seeds 0..1000 --shard 2/4 --results 2.json
-                                     a quarter of a sweep, on one of four machines
-  --exact corruption::one_bit --seed 42 --minimize
-                                     which of its faults a failure takes
-  --merge 1.json 2.json 3.json 4.json
-                                     what the four found, as one
-  --list                             all tests with their tags and scenarios
-
-Randomness: everything a test draws follows from its name and the seed in the first line of a run,
-whatever else is selected and in whichever order tests run.
-
-Sweeps: seeds that a sweep found to fail are written to a file, chaos_regressions/TARGET.txt in the package's
-folder. Commit it: every run without --seed tries them first.
-
-Shards: give all of them the same --seeds A..B (or --seed N), and each its number, from 1. In a GitHub matrix
-`shard: [1, 2, 3, 4]`, that is --shard ${{ matrix.shard }}/4; in an indexed job of Kubernetes, whose numbers
-begin with 0, --shard $((JOB_COMPLETION_INDEX + 1))/4. Without --seeds, tests are shared out by name.
-
-Exit codes:
-  0    all selected tests passed or were skipped
-  101  at least one test failed, or an oracle was not met
-  1    the harness itself failed, for example to write a report
-  2    the command line is wrong
-  3    --require-sandbox, and part of the sandbox is not there
-  4    nothing was selected (see --no-tests)
-  128+N  the run was interrupted by signal N: 130 after Ctrl-C
-
-Each option that shows [env: …] can be set by that variable, for runners that own the command line.";
+const AFTER_HELP: &str = include_str!("cli/after_help.txt");
 
 /// The parsed command line.
 #[derive(Debug, Parser)]
@@ -105,6 +70,24 @@ pub(crate) struct Options {
     )]
     pub(crate) markers: Option<Marker>,
 
+    /// Run only tests that failed when they ran last, and with the seeds that they failed with before that of this run; all, if none did
+    #[arg(
+        long = "last-failed",
+        visible_alias = "lf",
+        env = "CHAOS_LAST_FAILED",
+        help_heading = "Selection"
+    )]
+    pub(crate) last_failed: bool,
+
+    /// Begin with tests that failed when they ran last, and with the seeds that they failed with
+    #[arg(
+        long = "failed-first",
+        visible_alias = "ff",
+        env = "CHAOS_FAILED_FIRST",
+        help_heading = "Selection"
+    )]
+    pub(crate) failed_first: bool,
+
     /// What to do when nothing is selected [default: fail with --exact or any option that libtest does not have, else warn]
     #[arg(
         long = "no-tests",
@@ -122,6 +105,17 @@ pub(crate) struct Options {
         help_heading = "Running"
     )]
     pub(crate) seed: Option<SeedChoice>,
+
+    /// Run a test that fails again, with the same seed, up to so many times; one that passes then is told as flaky, and does not fail the run
+    #[arg(
+        long = "retries",
+        value_name = "N",
+        env = "CHAOS_RETRIES",
+        default_value_t = 0,
+        hide_default_value = true,
+        help_heading = "Running"
+    )]
+    pub(crate) retries: usize,
 
     /// Search, for about this long [default: 10s], for the fewest faults that a failed test still fails with, and the simplest of each
     #[arg(long = "minimize", value_name = "DURATION", env = "CHAOS_MINIMIZE", num_args = 0..=1, require_equals = true, default_missing_value = "10s", value_parser = positive_duration, help_heading = "Sweeps")]
@@ -246,6 +240,33 @@ pub(crate) struct Options {
     )]
     pub(crate) junit: Option<PathBuf>,
 
+    /// Leave out of the JUnit report what the schema of Jenkins' xUnit plug-in does not name: files, lines and times of tests
+    #[arg(
+        long = "junit-strict",
+        env = "CHAOS_JUNIT_STRICT",
+        help_heading = "Reports"
+    )]
+    pub(crate) junit_strict: bool,
+
+    /// Write a report to look at, with the timeline of each test, to this file, which needs nothing else
+    #[arg(
+        long = "html",
+        value_name = "FILE",
+        env = "CHAOS_HTML",
+        help_heading = "Reports"
+    )]
+    pub(crate) html: Option<PathBuf>,
+
+    /// Run nothing; make the reports, and fail, as the runs did that left these records: files, or folders of them; of several for a test the latest counts
+    #[arg(
+        long = "records",
+        value_name = "PATH",
+        num_args = 1..,
+        conflicts_with = "merge",
+        help_heading = "Reports"
+    )]
+    pub(crate) records: Vec<PathBuf>,
+
     /// Where the last seed and the latest record of each test are left [default: chaos/PACKAGE/TARGET in Cargo's target folder]
     #[arg(
         long = "history",
@@ -273,68 +294,19 @@ pub(crate) struct Options {
 /// The limit of tests that declare none, where the command line gives none either.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What to do when nothing is selected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum NoTests {
-    /// Nothing: exit 0.
-    Pass,
-    /// Say so: exit 0.
-    Warn,
-    /// Say so: exit 4.
-    Fail,
-}
-
-/// Whether unmet oracles fail a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum OracleMode {
-    /// Only those of `always!` that are violated, which fail their case.
-    Off,
-    /// Those of the tests that have run, and if all have, those of the code under test.
-    Strict,
-}
-
-/// Whose folders are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum KeepDirs {
-    /// Nobody's.
-    Never,
-    /// Those of tests that failed.
-    Failed,
-    /// Everybody's.
-    Always,
-}
-
-/// The value of `--seed`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SeedChoice {
-    Given(Seed),
-    Last,
-}
-
-impl FromStr for SeedChoice {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "last" => Ok(Self::Last),
-            number => number
-                .parse()
-                .map(Self::Given)
-                .map_err(|error| format!("{error}; or write `last`")),
-        }
-    }
-}
-
 /// Those of [`OURS`] that select tests.
 const SELECTING: [&str; 3] = ["tags", "skip_tags", "markers"];
 
 /// Our options, by their names in [`Options`].
-const OURS: [&str; 23] = [
+const OURS: [&str; 29] = [
     "tags",
     "skip_tags",
     "markers",
+    "last_failed",
+    "failed_first",
     "no_tests",
     "seed",
+    "retries",
     "minimize",
     "check_determinism",
     "seeds",
@@ -351,6 +323,9 @@ const OURS: [&str; 23] = [
     "require_sandbox",
     "log",
     "junit",
+    "junit_strict",
+    "html",
+    "records",
     "history",
     "keep_dirs",
 ];
@@ -427,6 +402,11 @@ impl Options {
             None if options.results.is_some() && options.merge.is_empty() => {
                 return refuse("--results: expected --seeds beside it");
             }
+            Some(_) if options.retries > 0 => {
+                return refuse(
+                    "--retries: a sweep looks for what fails once; leave one of the two out",
+                );
+            }
             None if options.max_failures.is_some() => {
                 return refuse("--max-failures: expected --seeds beside it");
             }
@@ -460,26 +440,6 @@ impl Options {
     pub(crate) fn is_json(&self) -> bool {
         self.libtest.format == Some(FormatSetting::Json)
     }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .map_err(|error| format!("expected a duration such as 500ms, 30s or 2m ({error})"))
-}
-
-fn positive_duration(text: &str) -> Result<Duration, String> {
-    match duration(text)? {
-        Duration::ZERO => Err("expected a duration above zero".to_owned()),
-        duration => Ok(duration),
-    }
-}
-
-fn log_filter(text: &str) -> Result<String, String> {
-    text.parse::<Targets>()
-        .map(|_| text.to_owned())
-        .map_err(|error| {
-            format!("expected levels by target, such as info,my_crate=debug ({error})")
-        })
 }
 
 #[cfg(test)]

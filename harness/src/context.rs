@@ -6,11 +6,11 @@ use crate::clock::Clock;
 use crate::explore::Explored;
 use crate::fault::{Fault, FaultError, FaultGuard, FaultLog, InjectError};
 use crate::network::Link;
+use crate::other_filesystem;
 use crate::outcome::Skipped;
 use crate::panics::Panics;
 use crate::process::Process;
 use crate::seed::Seed;
-use crate::test_process::Home;
 use crate::timeline::{Event, Timeline, What};
 use rand_chacha::ChaCha8Rng;
 use std::fmt::{self, Display};
@@ -18,8 +18,9 @@ use std::io;
 use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tempfile::TempDir;
 
 /// A test's hold on its run: seed, directory, clock, faults, timeline. Clones are the same context.
 #[derive(Clone)]
@@ -35,9 +36,10 @@ struct Inner {
     timeline: Timeline,
     faults: FaultLog,
     panics: Panics,
-    home: Home,
     generators: AtomicU64,
     skipped: std::sync::OnceLock<String>,
+    /// A folder on another file system, once it was asked for.
+    elsewhere: Mutex<Option<TempDir>>,
 }
 
 impl Context {
@@ -48,7 +50,6 @@ impl Context {
         timeline: Timeline,
         faults: FaultLog,
         panics: Panics,
-        home: Home,
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -59,9 +60,9 @@ impl Context {
                 timeline,
                 faults,
                 panics,
-                home,
                 generators: AtomicU64::new(0),
                 skipped: std::sync::OnceLock::new(),
+                elsewhere: Mutex::default(),
             }),
         }
     }
@@ -96,6 +97,36 @@ impl Context {
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.inner.dir
+    }
+
+    /// A folder on another file system than [`dir`](Self::dir), empty at first and the same at each call: files cannot be renamed from one to the other, and what is in it
+    /// lies in memory. An [exploration](Self::explore) does not look at it. It is gone when the test ends; that of a test that is killed outside of the sandbox
+    /// stays in `/dev/shm`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no other file system; a test that returns this error is skipped. Or when no folder can be made there.
+    pub fn other_filesystem(&self) -> crate::Result<PathBuf> {
+        let elsewhere = &self.inner.elsewhere;
+        let mut elsewhere = elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        if elsewhere.is_none() {
+            *elsewhere = other_filesystem::folder_beside(self.dir())?;
+        }
+        match &*elsewhere {
+            Some(folder) => Ok(folder.path().to_owned()),
+            None => {
+                let skipped = self.skip("no other file system is at hand");
+                Err(skipped.expect_err("skipping is an error").into())
+            }
+        }
+    }
+
+    /// Removes what was made beside the test's directory.
+    pub(crate) fn close(&self) {
+        let elsewhere = &self.inner.elsewhere;
+        let mut elsewhere = elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        // What is left of it is found with the rest.
+        drop(elsewhere.take());
     }
 
     /// The clock that the test declared.
@@ -153,6 +184,15 @@ impl Context {
     pub fn measured(&self, text: impl Display) {
         self.inner.timeline.record(What::Measured {
             text: text.to_string(),
+        });
+    }
+
+    /// Puts a mark on the timeline, in the lane of its kind: `cx.mark("requests", "503 model_corrupt")`. Reports draw each lane by itself, and labels that begin
+    /// with a status of HTTP by its class. As what was [measured](Self::measured), it is not compared by `--check-determinism`.
+    pub fn mark(&self, lane: impl Display, label: impl Display) {
+        self.inner.timeline.record(What::Mark {
+            lane: lane.to_string(),
+            label: label.to_string(),
         });
     }
 
@@ -221,11 +261,6 @@ impl Context {
         });
         let _ = self.inner.skipped.set(reason.clone());
         Err(Skipped(reason))
-    }
-
-    /// Whose process it runs in.
-    pub(crate) fn home(&self) -> Home {
-        self.inner.home
     }
 
     /// Why the test asked to be skipped, if it did.

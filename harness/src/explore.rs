@@ -87,8 +87,8 @@ pub(crate) use self::listener::{Listener, Waiting};
 pub(crate) use self::tracee::Tracee;
 
 use crate::context::Context;
+use crate::home::Home;
 use crate::outcome::{Result, Skipped};
-use crate::test_process::Home;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -344,19 +344,19 @@ impl Exploration<'_> {
 
     /// The runner has threads, which a fork would lack.
     fn refuse_where_it_cannot_be(&self) -> Result<(), ExploreError> {
-        match self.context.home() {
-            #[cfg(target_os = "linux")]
-            Home::Own if crate::calls::Attendants::are_in_use() => {
-                Err(ExploreError::Io(io::Error::new(
-                    io::ErrorKind::ResourceBusy,
-                    "the test has injected faults into its system calls, and they can be handed over once",
-                )))
-            }
-            Home::Own => Ok(()),
-            Home::Runner => {
-                Err(self.unavailable(&"the test has no process of its own (--isolation thread)"))
-            }
+        if !Home::is_own() {
+            return Err(
+                self.unavailable(&"the test has no process of its own (--isolation thread)")
+            );
         }
+        #[cfg(target_os = "linux")]
+        if crate::calls::Attendants::are_in_use() {
+            return Err(ExploreError::Io(io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                "the test has injected faults into its system calls, and they can be handed over once",
+            )));
+        }
+        Ok(())
     }
 
     #[cfg(target_os = "linux")]

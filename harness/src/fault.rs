@@ -7,35 +7,59 @@
 //!
 //! [`Context::inject`](crate::Context::inject) gives a [`FaultGuard`], which undoes the fault when it is dropped.
 
+mod aside;
 mod bit_flip;
 mod delete;
+mod descriptors;
+mod displace;
+mod extend;
+mod flip_while_read;
 mod garbage;
 mod guard;
 mod identity;
+mod limit;
+mod memory;
 mod network;
+mod permissions;
 mod process;
+mod processor;
 mod repair;
 mod replace;
 mod restriction;
 mod splice;
 mod system_call;
+mod torn;
 mod truncate;
+mod wall_clock;
+mod zeros;
 
 pub use bit_flip::{BitFlip, BitPlace};
 pub use delete::{Delete, Gone};
+pub use descriptors::{Descriptors, DescriptorsPlan};
+pub use displace::{Displace, DisplacedBy};
+pub use extend::{Extend, ExtendPlan};
+pub use flip_while_read::{FlipWhileRead, FlipWhileReadPlan};
 pub use garbage::{Garbage, GarbagePlan};
 pub use guard::FaultGuard;
 pub(crate) use guard::FaultLog;
+#[cfg(target_os = "linux")]
+pub(crate) use limit::lifted;
+pub use memory::{Memory, MemoryPlan};
 pub use network::{
     Bandwidth, BandwidthPlan, Corruption, CorruptionPlan, Latency, LatencyPlan, Refusal,
     RefusalPlan, Severance, SeverancePlan, Stall, StallPlan,
 };
+pub use permissions::{Permissions, PermissionsPlan};
 pub use process::{Kill, KillPlan, Pause, PausePlan};
+pub use processor::{Processor, ProcessorPlan};
 pub(crate) use repair::after_the_end;
 pub use replace::{CopiedFrom, Replace};
 pub(crate) use restriction::{KeptFault, Restriction};
 pub use system_call::{CallEffect, CallKind, SystemCall, SystemCallPlan};
+pub use torn::{TornPlan, TornWrite};
 pub use truncate::{Cut, Truncate};
+pub use wall_clock::{WallClock, WallClockPlan};
+pub use zeros::{Stretch, Zeros};
 
 use rand_chacha::ChaCha8Rng;
 use serde::de::DeserializeOwned;

@@ -10,6 +10,9 @@ use crate::case::file_name;
 use crate::origin::Origin;
 use crate::record::Record;
 use crate::seed::Seed;
+use crate::verdict::Verdict;
+use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::env;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -63,10 +66,28 @@ impl History {
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
     }
 
+    /// Of these tests those that failed when they ran last, each with the root seed. A record that is not there, or cannot be read, tells of no failure.
+    pub(crate) fn failures<'a>(
+        &self,
+        tests: impl Iterator<Item = &'a str>,
+    ) -> BTreeMap<String, Seed> {
+        let failed = |name: &'a str| {
+            let last: Last = serde_json::from_slice(&fs::read(self.record(name)).ok()?).ok()?;
+            last.verdict
+                .is_failure()
+                .then(|| (name.to_owned(), last.root_seed))
+        };
+        tests.filter_map(failed).collect()
+    }
+
+    fn record(&self, test: &str) -> PathBuf {
+        let name = format!("{}.json", file_name(test));
+        self.root.join("records").join(name)
+    }
+
     /// Puts a record in the place of the test's last one.
     pub(crate) fn keep(&self, record: &Record) -> io::Result<()> {
-        let folder = self.root.join("records");
-        let path = folder.join(format!("{}.json", file_name(&record.name)));
+        let path = self.record(&record.name);
         let mut text = serde_json::to_vec(record)?;
         // In place, and not beside and then moved over it: a file that replaces another is written to the disk at once, which takes longer than
         // all else around an empty test. Whoever reads while this writes, or after it was killed, finds that it is no JSON.
@@ -79,7 +100,7 @@ impl History {
         };
         let mut file = match open() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                fs::create_dir_all(&folder)?;
+                fs::create_dir_all(self.root.join("records"))?;
                 open()
             }
             opened => opened,
@@ -97,6 +118,14 @@ impl History {
     fn last_seed_file(&self) -> PathBuf {
         self.root.join("last-seed")
     }
+}
+
+/// What counts of a test's last record.
+#[derive(Deserialize)]
+struct Last {
+    root_seed: Seed,
+    #[serde(flatten)]
+    verdict: Verdict,
 }
 
 /// Writes a file so that a reader sees the old one or the new one, never half of it. Missing folders are made.

@@ -32,7 +32,7 @@
 //! clarity_chaos::main!();
 //! ```
 //!
-//! `cargo test --test chaos` runs it; `-- --help` explains the rest.
+//! `cargo test --test chaos` runs it; `-- --help` explains the rest. The [`guide`] takes you from an empty project to a first bug found in ten minutes.
 //!
 //! # The concepts, in the order in which one needs them
 //!
@@ -92,11 +92,14 @@ mod end_request;
 mod ending;
 mod entry;
 mod evidence;
+mod exit;
 pub mod explore;
 pub mod fault;
 #[cfg(target_os = "linux")]
 mod fork;
+pub mod guide;
 mod history;
+mod home;
 mod hung;
 #[cfg(target_os = "linux")]
 mod instrumentation;
@@ -111,6 +114,7 @@ mod oracle;
 mod oracle_counts;
 mod order;
 mod origin;
+mod other_filesystem;
 mod outcome;
 mod output;
 mod panics;
@@ -123,7 +127,9 @@ mod removal;
 mod report;
 mod resources;
 mod results;
+mod retelling;
 mod role;
+mod run;
 mod run_dir;
 mod runner;
 mod sandbox;
@@ -142,6 +148,7 @@ mod test_time;
 mod timeline;
 mod timestamps;
 mod verdict;
+mod wall_clock;
 mod watched;
 mod workspace;
 
@@ -155,7 +162,7 @@ pub use oracle::{OracleId, OracleKind, SeenOracle};
 pub use outcome::{Result, Skipped};
 /// The random-number traits that generators of [`Context::rng`] implement, in the version that they do.
 pub use rand;
-pub use record::{Leaks, Minimized, Output, Record, Resources};
+pub use record::{FailedAttempt, Leaks, Minimized, Output, Record, Resources};
 pub use sandbox::{Enforcement, Sandbox};
 pub use seed::Seed;
 pub use test_time::ClockKind;

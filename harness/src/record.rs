@@ -40,6 +40,9 @@ pub struct Record {
     /// How it ended.
     #[serde(flatten)]
     pub verdict: Verdict,
+    /// What came of it before, with the same seed, where a failure was tried again (`--retries`). If it passed after that, it is *flaky*.
+    #[serde(default)]
+    pub failed_before: Vec<FailedAttempt>,
     /// When it began, as RFC 3339 in UTC.
     pub started_at: String,
     /// From the start of its process to the end, in microseconds of real time.
@@ -82,6 +85,12 @@ impl Record {
     /// The version of the format that this release writes.
     pub const SCHEMA: u32 = 1;
 
+    /// Whether it has failed and then passed, with the same seed.
+    #[must_use]
+    pub fn is_flaky(&self) -> bool {
+        !self.failed_before.is_empty() && !self.verdict.is_failure()
+    }
+
     /// Whether the test has explored an operation to its end.
     pub(crate) fn explores(&self) -> bool {
         let mut events = self.timeline.iter();
@@ -117,6 +126,23 @@ impl Record {
         };
         self.faults.iter().filter(move |fault| !undone(fault))
     }
+}
+
+/// A run of a case that failed and was followed by another one with the same seed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct FailedAttempt {
+    /// How it ended.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// When it began, as RFC 3339 in UTC.
+    pub started_at: String,
+    /// From the start of its process to the end, in microseconds of real time.
+    pub duration_us: u64,
+    /// What it printed.
+    pub output: Output,
+    /// Its folder, where that was kept.
+    pub kept: Option<PathBuf>,
 }
 
 /// The fewest faults, and the simplest of each, that a case was found to fail with.

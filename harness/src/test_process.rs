@@ -15,6 +15,7 @@ use crate::end_request::EndRequest;
 use crate::fault::FaultLog;
 #[cfg(target_os = "linux")]
 use crate::fork::has_other_threads;
+use crate::home::Home;
 use crate::limits;
 use crate::logs;
 use crate::oracle;
@@ -121,15 +122,6 @@ fn exit_code(end: BodyEnd) -> i32 {
     }
 }
 
-/// Whose process a test runs in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Home {
-    /// Its own.
-    Own,
-    /// The runner's, beside others.
-    Runner,
-}
-
 /// What stands ready before the body begins.
 struct Setup {
     time: TestTime,
@@ -145,6 +137,7 @@ struct Setup {
 
 impl Setup {
     fn new(test: &TestCase, case: &Case, timeline: File, home: Home) -> io::Result<Self> {
+        home.enter();
         let request = EndRequest::new(home == Home::Own);
         let spec = &case.spec;
         let time = TestTime::new(test.clock());
@@ -169,7 +162,6 @@ impl Setup {
             timeline.clone(),
             faults.clone(),
             panics.clone(),
-            home,
         );
         Ok(Self {
             time,
@@ -212,6 +204,7 @@ impl Setup {
         }
         drop(limits);
         let left_behind = self.faults.end();
+        self.context.close();
         self.request.stop();
         let found = audit.end();
         if !found.is_empty() {

@@ -48,6 +48,13 @@ pub enum What {
         /// Its words.
         text: String,
     },
+    /// Something to be drawn beside others of its kind: [`Context::mark`](crate::Context::mark).
+    Mark {
+        /// What kind of thing it is.
+        lane: String,
+        /// What it was.
+        label: String,
+    },
     /// A `tracing` event of the code under test.
     Log {
         /// `ERROR`, `WARN`, `INFO`, `DEBUG` or `TRACE`.
@@ -133,7 +140,7 @@ pub enum What {
         end: BodyEnd,
         /// CPU time of the whole process, in microseconds, where the system tells.
         cpu_us: Option<u64>,
-        /// How many notes and logs are not on the timeline, since there were more than 100,000.
+        /// How many notes, marks and logs are not on the timeline, since there were more than 100,000.
         #[serde(default)]
         omitted: usize,
     },
@@ -192,7 +199,7 @@ struct Log {
     omitted: usize,
 }
 
-/// From so many events on, notes and logs are counted only: a test that tells without end must not fill the memory.
+/// From so many events on, notes, marks and logs are counted only: a test that tells without end must not fill the memory.
 const MANY: usize = 100_000;
 
 impl Timeline {
@@ -239,7 +246,10 @@ impl Timeline {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let what = match (log.events.len(), what) {
-            (MANY.., What::Note { .. } | What::Measured { .. } | What::Log { .. }) => {
+            (
+                MANY..,
+                What::Note { .. } | What::Measured { .. } | What::Mark { .. } | What::Log { .. },
+            ) => {
                 log.omitted += 1;
                 return;
             }

@@ -3,6 +3,7 @@
 use super::rule::{Action, Rule};
 use super::shorten::shortened;
 use crate::explore::{Listener, Tracee, Trap, Waiting, install, traps};
+use crate::fault::lifted;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use std::io;
@@ -179,12 +180,23 @@ impl Attendant {
                         listener: listener.number(),
                         waiting,
                     }),
-                    Some(Action::Shorten(most)) => match shortened(&waiting, most) {
-                        Some(value) => {
-                            let _ = listener.pretend(&waiting, value);
+                    Some(Action::Shorten { most, otherwise }) => {
+                        match (shortened(&waiting, most), otherwise) {
+                            (Some(value), _) => {
+                                let _ = listener.pretend(&waiting, value);
+                            }
+                            (None, Some(errno)) => {
+                                let _ = listener.fail(&waiting, errno);
+                            }
+                            (None, None) => pass(listener, &waiting),
                         }
-                        None => pass(listener, &waiting),
-                    },
+                    }
+                    Some(Action::After(deed)) => {
+                        deed.run();
+                        pass(listener, &waiting);
+                    }
+                    // A rule gives what it comes to.
+                    Some(Action::Room(_)) => pass(listener, &waiting),
                 }
             }
         }
@@ -199,11 +211,14 @@ impl Attendant {
         if state.rules.is_empty() {
             return None;
         }
-        let tracee = Tracee::of(waiting.thread).ok()?;
-        let rules = state.rules.iter_mut();
-        // Not lazily: each is to count it.
-        let actions: Vec<_> = rules.map(|(_, rule)| rule.meet(waiting, &tracee)).collect();
-        actions.into_iter().flatten().next()
+        // To look at a call takes descriptors and memory, of which a fault may have left none.
+        lifted(|| {
+            let tracee = Tracee::of(waiting.thread).ok()?;
+            let rules = state.rules.iter_mut();
+            // Not lazily: each is to count it.
+            let actions: Vec<_> = rules.map(|(_, rule)| rule.meet(waiting, &tracee)).collect();
+            actions.into_iter().flatten().next()
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

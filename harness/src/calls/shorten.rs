@@ -6,14 +6,20 @@
 
 use crate::explore::Waiting;
 use rustix::fd::BorrowedFd;
+use rustix::fs::{copy_file_range, sendfile};
 use rustix::io::{pread, pwrite, read, write};
 use std::io;
 use std::path::Path;
 
 /// Does the call of a thread of this process for it with no more than `most` bytes, and gives what it is to return; none if it asks for no
-/// more, is made by another process, or is none of `read`, `pread64`, `write` and `pwrite64`.
+/// more, is made by another process, or is none of `read`, `pread64`, `write`, `pwrite64`, and `copy_file_range` and `sendfile` from and to where the files stand.
 pub(super) fn shortened(waiting: &Waiting, most: u64) -> Option<i64> {
-    let [file, address, length, at, ..] = waiting.arguments;
+    let [file, address, third, at, fifth, _] = waiting.arguments;
+    let length = match waiting.number {
+        libc::SYS_copy_file_range => fifth,
+        libc::SYS_sendfile => at,
+        _ => third,
+    };
     let is_ours = Path::new("/proc/self/task")
         .join(waiting.thread.to_string())
         .exists();
@@ -29,6 +35,16 @@ pub(super) fn shortened(waiting: &Waiting, most: u64) -> Option<i64> {
         libc::SYS_pread64 => fetch(address, most, |bytes| Ok(pread(file, bytes, at)?)),
         libc::SYS_write => store(address, most, |bytes| Ok(write(file, bytes)?)),
         libc::SYS_pwrite64 => store(address, most, |bytes| Ok(pwrite(file, bytes, at)?)),
+        libc::SYS_copy_file_range if address == 0 && at == 0 => {
+            // SAFETY: as above.
+            let to = unsafe { BorrowedFd::borrow_raw(i32::try_from(third).ok()?) };
+            copy_file_range(file, None, to, None, most).map_err(Into::into)
+        }
+        libc::SYS_sendfile if third == 0 => {
+            // SAFETY: as above.
+            let from = unsafe { BorrowedFd::borrow_raw(i32::try_from(address).ok()?) };
+            sendfile(file, from, None, most).map_err(Into::into)
+        }
         _ => return None,
     };
     // What fails here fails for the thread, too, with its own error.

@@ -109,12 +109,14 @@ impl Watch<'_> {
                 Err(error) => return Err(error.into()),
             }
             let (calls, ended) = (watched[0].revents(), watched[1].revents());
-            if calls.contains(PollFlags::IN) {
-                if let Some(call) = listener.next()? {
-                    dies = matches!(self.meet(&call)?, Fate::Dies);
-                }
-            } else if !ended.is_empty() {
+            // Then a call is one of a process that was left behind, and none of the operation's.
+            if !ended.is_empty() {
                 break;
+            }
+            if calls.contains(PollFlags::IN)
+                && let Some(call) = listener.next()?
+            {
+                dies = matches!(self.meet(&call)?, Fate::Dies);
             }
         }
         self.end_all()?;

@@ -78,7 +78,14 @@ impl Fault for BitFlip {
     }
 
     fn apply(&self, place: &BitPlace, scratch: &Path) -> Result<Undo, FaultError> {
-        Splice::of_byte(&self.path, place.byte, |byte| byte ^ (1 << place.bit))?
+        place.flip(&self.path, scratch)
+    }
+}
+
+impl BitPlace {
+    /// Flips the bit that stands here.
+    pub(super) fn flip(self, path: &Path, scratch: &Path) -> Result<Undo, FaultError> {
+        Splice::of_byte(path, self.byte, |byte| byte ^ (1 << self.bit))?
             .silently()
             .apply(scratch)
     }

@@ -92,8 +92,7 @@ impl Fault for Garbage {
 
     fn apply(&self, plan: &GarbagePlan, scratch: &Path) -> Result<Undo, FaultError> {
         Splice::plan(&self.path, plan.offset, plan.length, |old| {
-            let mut noise = vec![0; old.len()];
-            ChaCha8Rng::seed_from_u64(plan.noise.into()).fill_bytes(&mut noise);
+            let mut noise = noise(plan.noise, old.len());
             if noise == old {
                 // One byte may come out as it was; then nothing would be damaged.
                 noise[0] = !noise[0];
@@ -103,4 +102,11 @@ impl Fault for Garbage {
         .silently()
         .apply(scratch)
     }
+}
+
+/// Random bytes that follow from their seed.
+pub(super) fn noise(seed: u32, length: usize) -> Vec<u8> {
+    let mut noise = vec![0; length];
+    ChaCha8Rng::seed_from_u64(seed.into()).fill_bytes(&mut noise);
+    noise
 }

@@ -7,7 +7,7 @@ use super::{FaultError, Undone};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The way back stands in a file of this name, in the folder of its fault.
 const FILE: &str = "repair.json";
@@ -18,12 +18,9 @@ pub(super) enum Repair {
     /// Bytes of a file were changed, and are kept beside.
     Splice(super::splice::Kept),
     /// Something was moved aside.
-    Move {
-        /// Where it is.
-        aside: PathBuf,
-        /// Where it was.
-        path: PathBuf,
-    },
+    Move(super::aside::Aside),
+    /// Rights of a file were changed.
+    Rights(super::permissions::Kept),
 }
 
 impl Repair {
@@ -56,7 +53,8 @@ impl Repair {
     fn run(self, scratch: &Path) -> Result<Undone, FaultError> {
         match self {
             Self::Splice(kept) => kept.take_back(scratch),
-            Self::Move { aside, path } => super::delete::move_back(&aside, &path),
+            Self::Move(aside) => aside.put_back(),
+            Self::Rights(kept) => kept.take_back(),
         }
     }
 }

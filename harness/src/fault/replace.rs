@@ -1,5 +1,6 @@
 //! Other content in a file's place: a stale copy, another version, somebody else's file.
 
+use super::limit::lifted;
 use super::splice::{Splice, size};
 use super::{Fault, FaultError, Undo};
 use rand_chacha::ChaCha8Rng;
@@ -51,7 +52,8 @@ impl Fault for Replace {
     }
 
     fn apply(&self, plan: &CopiedFrom, scratch: &Path) -> Result<Undo, FaultError> {
-        let new = std::fs::read(&plan.source).map_err(FaultError::file("read", &plan.source))?;
+        let new = lifted(|| std::fs::read(&plan.source))
+            .map_err(FaultError::file("read", &plan.source))?;
         let splice = Splice::plan(&self.path, 0, size(&self.path)?, |_| new)?;
         if splice.changes_nothing() {
             return Err(FaultError::unfit(

@@ -1,6 +1,7 @@
 //! The one way in which file faults change content, and change it back.
 
 use super::identity::Identity;
+use super::limit::lifted;
 use super::repair::Repair;
 use super::{FaultError, Undo, Undone};
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,15 @@ pub(super) struct Splice {
 impl Splice {
     /// Reads the `length` bytes of the file from `offset` on; `change` makes of them what is to stand there instead.
     pub(super) fn plan(
+        path: &Path,
+        offset: u64,
+        length: u64,
+        change: impl FnOnce(&[u8]) -> Vec<u8>,
+    ) -> Result<Self, FaultError> {
+        lifted(|| Self::read(path, offset, length, change))
+    }
+
+    fn read(
         path: &Path,
         offset: u64,
         length: u64,
@@ -78,6 +88,10 @@ impl Splice {
     /// Changes the file. What it gives changes it back, if nobody has touched the file meanwhile. `scratch` is for what changes it back when this process
     /// is gone.
     pub(super) fn apply(self, scratch: &Path) -> Result<Undo, FaultError> {
+        lifted(|| self.write(scratch))
+    }
+
+    fn write(self, scratch: &Path) -> Result<Undo, FaultError> {
         let mut file = self.open()?;
         let before = self.modified(&file)?;
         let is_kept = Repair::is_needed(&self.path, scratch);
@@ -94,7 +108,7 @@ impl Splice {
         }
         let scratch = scratch.to_owned();
         Ok(Undo::new(move || {
-            let undone = self.take_back(Some(&left), before)?;
+            let undone = lifted(|| self.take_back(Some(&left), before))?;
             if is_kept {
                 Repair::forget(&scratch);
             }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 #[cfg(target_os = "linux")]
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -59,15 +60,9 @@ impl fmt::Display for CallKind {
 pub struct SystemCall {
     kind: CallKind,
     below: PathBuf,
-    which: Which,
+    /// Which of them, from 1; all if none.
+    which: Option<RangeInclusive<u64>>,
     effect: CallEffect,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Which {
-    All,
-    Nth(u64),
-    OneOf(u64),
 }
 
 /// What is done to a call.
@@ -81,6 +76,9 @@ pub enum CallEffect {
     DelayMs(u64),
     /// If it is a `read`, `pread`, `write` or `pwrite` of the test's own process, it is done for so many bytes at most.
     ShortenedTo(u64),
+    /// It is done as long as all of them together write no more than so many bytes. The one that reaches the end of that is done in part, where it could be
+    /// shortened, and those after it fail with `ENOSPC`.
+    FullAfter(u64),
 }
 
 /// Which calls, and what.
@@ -100,7 +98,7 @@ impl SystemCall {
         Self {
             kind,
             below: below.into(),
-            which: Which::All,
+            which: None,
             effect: CallEffect::Error(Errno::EIO.0),
         }
     }
@@ -109,7 +107,7 @@ impl SystemCall {
     #[must_use]
     pub fn nth(self, n: u64) -> Self {
         Self {
-            which: Which::Nth(n),
+            which: Some(n..=n),
             ..self
         }
     }
@@ -118,7 +116,7 @@ impl SystemCall {
     #[must_use]
     pub fn one_of_the_first(self, n: u64) -> Self {
         Self {
-            which: Which::OneOf(n),
+            which: Some(1..=n),
             ..self
         }
     }
@@ -150,6 +148,15 @@ impl SystemCall {
             ..self
         }
     }
+
+    /// Writes succeed until they have filled the disk with so many more bytes, and fail with [`Errno::ENOSPC`] after that. What is removed gives no room back.
+    #[must_use]
+    pub fn full_after(self, bytes: u64) -> Self {
+        Self {
+            effect: CallEffect::FullAfter(bytes),
+            ..self
+        }
+    }
 }
 
 impl Fault for SystemCall {
@@ -165,6 +172,7 @@ impl Fault for SystemCall {
             CallEffect::Error(errno) => format!("failed: {}", Errno(errno)),
             CallEffect::DelayMs(delay) => format!("delayed by {delay} ms"),
             CallEffect::ShortenedTo(bytes) => format!("shortened to {bytes} bytes"),
+            CallEffect::FullAfter(bytes) => format!("without room after {bytes} bytes"),
         };
         format!("{which} {} below {target} {effect}", plan.kind)
     }
@@ -174,10 +182,9 @@ impl Fault for SystemCall {
     }
 
     fn draw(&self, rng: &mut ChaCha8Rng) -> Result<SystemCallPlan, FaultError> {
-        let at_least_one = |n: u64| match n {
-            0 => Err(FaultError::unfit("calls counted from 1", "0")),
-            n => Ok(n),
-        };
+        if self.which.as_ref().is_some_and(|which| *which.end() == 0) {
+            return Err(FaultError::unfit("calls counted from 1", "0"));
+        }
         if let CallEffect::ShortenedTo(bytes) = self.effect
             && (bytes == 0 || !matches!(self.kind, CallKind::Read | CallKind::Write))
         {
@@ -187,38 +194,33 @@ impl Fault for SystemCall {
                 format!("calls to {}, and {bytes} bytes", self.kind),
             ));
         }
+        if let CallEffect::FullAfter(_) = self.effect
+            && self.kind != CallKind::Write
+        {
+            return Err(FaultError::unfit(
+                "writes, which need room",
+                format!("calls to {}", self.kind),
+            ));
+        }
         Ok(SystemCallPlan {
             kind: self.kind,
-            nth: match self.which {
-                Which::All => None,
-                Which::Nth(n) => Some(at_least_one(n)?),
-                Which::OneOf(n) => Some(rng.random_range(1..=at_least_one(n)?)),
-            },
+            nth: self.which.clone().map(|which| rng.random_range(which)),
             effect: self.effect,
         })
     }
 
     #[cfg(target_os = "linux")]
     fn apply(&self, plan: &SystemCallPlan, _scratch: &Path) -> Result<Undo, FaultError> {
-        let folder = self.below.canonicalize();
-        let below = folder.map_err(FaultError::file("read", &self.below))?;
-        calls::attend().map_err(|error| match error.kind() {
-            io::ErrorKind::Unsupported => {
-                FaultError::Unavailable(format!("system calls cannot be handed over: {error}"))
-            }
-            _ => FaultError::Other(Box::new(error)),
-        })?;
-        let take_back = calls::put(Rule {
-            kind: plan.kind,
-            below,
-            which: plan.nth,
-            action: match plan.effect {
-                CallEffect::Error(errno) => Action::Fail(errno),
-                CallEffect::DelayMs(delay) => Action::Delay(Duration::from_millis(delay)),
-                CallEffect::ShortenedTo(bytes) => Action::Shorten(bytes),
+        let action = match plan.effect {
+            CallEffect::Error(errno) => Action::Fail(errno),
+            CallEffect::DelayMs(delay) => Action::Delay(Duration::from_millis(delay)),
+            CallEffect::ShortenedTo(most) => Action::Shorten {
+                most,
+                otherwise: None,
             },
-            seen: 0,
-        });
+            CallEffect::FullAfter(bytes) => Action::Room(bytes),
+        };
+        let take_back = put_rule(plan.kind, &self.below, plan.nth, action)?;
         Ok(Undo::new(move || {
             take_back();
             Ok(Undone::Restored)
@@ -227,8 +229,38 @@ impl Fault for SystemCall {
 
     #[cfg(not(target_os = "linux"))]
     fn apply(&self, _plan: &SystemCallPlan, _scratch: &Path) -> Result<Undo, FaultError> {
-        Err(FaultError::Unavailable(
-            "system calls are handed over by seccomp, which Linux alone has".to_owned(),
-        ))
+        Err(only_on_linux())
     }
+}
+
+/// Does something to calls of a kind, on this file or on those below this folder, from now on; gives what ends it.
+#[cfg(target_os = "linux")]
+pub(super) fn put_rule(
+    kind: CallKind,
+    below: &Path,
+    which: Option<u64>,
+    action: Action,
+) -> Result<impl FnOnce() + Send + 'static, FaultError> {
+    let real = below.canonicalize();
+    let below = real.map_err(FaultError::file("find", below))?;
+    calls::attend().map_err(|error| match error.kind() {
+        io::ErrorKind::Unsupported => {
+            FaultError::Unavailable(format!("system calls cannot be handed over: {error}"))
+        }
+        _ => FaultError::Other(Box::new(error)),
+    })?;
+    Ok(calls::put(Rule {
+        kind,
+        below,
+        which,
+        action,
+        seen: 0,
+    }))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn only_on_linux() -> FaultError {
+    FaultError::Unavailable(
+        "system calls are handed over by seccomp, which Linux alone has".to_owned(),
+    )
 }

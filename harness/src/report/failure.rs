@@ -74,6 +74,25 @@ pub(crate) fn tell(record: &Record) -> String {
     text
 }
 
+/// A case that has failed and then passed, in a line or two.
+pub(crate) fn flaky(record: &Record) -> String {
+    let attempts = record.failed_before.len();
+    let first = record.failed_before.first();
+    let why = first.map_or(String::new(), |failed| failed.verdict.to_string());
+    let kept = record
+        .failed_before
+        .iter()
+        .filter_map(|failed| failed.kept.as_ref());
+    let kept: String = kept
+        .map(|path| format!("\n    kept: {}", path.display()))
+        .collect();
+    format!(
+        "flaky: {} passed at attempt {}, with the same seed; at first: {why}{kept}",
+        record.name,
+        attempts + 1
+    )
+}
+
 /// A titled list, left out when it is empty.
 fn section(text: &mut String, title: &str, lines: impl IntoIterator<Item = impl AsRef<str>>) {
     let mut lines = lines.into_iter().peekable();
@@ -96,6 +115,7 @@ fn event(event: &Event) -> String {
     let _ = match &event.what {
         What::Started => write!(line, "started"),
         What::Note { text } => write!(line, "note: {text}"),
+        What::Mark { lane, label } => write!(line, "{lane}: {label}"),
         What::Measured { text } => write!(line, "measured: {text}"),
         What::Log {
             level,
@@ -153,6 +173,6 @@ fn event(event: &Event) -> String {
     line
 }
 
-fn milliseconds(us: u64) -> String {
+pub(super) fn milliseconds(us: u64) -> String {
     format!("{}.{:03} ms", us / 1000, us % 1000)
 }

@@ -3,26 +3,32 @@
 //! The attributes follow what the common readers look for: `name` is the whole name of the test and unique, `classname` its module
 //! with the crate, `time` stands everywhere in seconds, `file` and `line` (not in the original schema, read by several) at each test.
 
+mod strict;
+
+use self::strict::strict;
+use super::Summary;
 use crate::history::write_atomically;
-use crate::record::Record;
+use crate::record::{FailedAttempt, Record};
 use crate::report;
-use crate::seed::Seed;
 use crate::verdict::Verdict;
 use chrono::{DateTime, FixedOffset};
-use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{
+    NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestRerun, TestSuite,
+};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-/// Writes the report of a run; `unmet` are the oracles that it should have met, `took` is its duration.
-pub(crate) fn write(
-    path: &Path,
-    suite: &str,
-    seed: Seed,
-    records: &[Record],
-    unmet: &[String],
-    took: Duration,
-) -> io::Result<()> {
+/// Writes the report of a run; `is_strict` for readers that take nothing but what their schema names.
+pub(super) fn write(path: &Path, run: &Summary<'_>, is_strict: bool) -> io::Result<()> {
+    let Summary {
+        suite,
+        seed,
+        records,
+        unmet,
+        took,
+        ..
+    } = *run;
     let mut report = Report::new(suite);
     let mut tests = TestSuite::new(suite);
     tests
@@ -57,7 +63,10 @@ pub(crate) fn write(
         tests.add_test_case(case);
     }
     report.set_time(took).add_test_suite(tests);
-    let text = report.to_string().map_err(io::Error::other)?;
+    let mut text = report.to_string().map_err(io::Error::other)?;
+    if is_strict {
+        text = strict(&text)?;
+    }
     write_atomically(path, text.as_bytes())
 }
 
@@ -86,6 +95,7 @@ fn test_case(record: &Record) -> TestCase {
                 )));
         }
     }
+    status.add_reruns(record.failed_before.iter().map(rerun));
     let mut case = TestCase::new(record.name.as_str(), status);
     case.set_classname(record.module.as_str())
         .set_time(Duration::from_micros(record.duration_us))
@@ -98,6 +108,17 @@ fn test_case(record: &Record) -> TestCase {
     case.extra
         .insert("line".into(), record.line.to_string().into());
     case
+}
+
+/// A run of the case that failed and was followed by another.
+fn rerun(failed: &FailedAttempt) -> TestRerun {
+    let mut rerun = TestRerun::new(NonSuccessKind::Failure);
+    rerun
+        .set_type(failed.verdict.kind())
+        .set_message(xml(&failed.verdict.to_string()))
+        .set_time(Duration::from_micros(failed.duration_us))
+        .set_system_out(xml(&failed.output.text));
+    rerun
 }
 
 /// The text without what XML 1.0 cannot hold: quick-junit takes care of control characters, not of these two.

@@ -1,7 +1,7 @@
 //! System calls that fail, come late or do less.
 
 use clarity_chaos::explore::Errno;
-use clarity_chaos::fault::{CallKind, SystemCall, Undone};
+use clarity_chaos::fault::{CallKind, Descriptors, FlipWhileRead, SystemCall, Undone};
 use clarity_chaos::{Context, Result, chaos};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -90,6 +90,84 @@ fn reads_and_writes_are_short(cx: Context) -> Result {
     assert_eq!(fs::read(&path)?, text);
     drop(reading);
     assert_eq!(File::open(&path)?.read(&mut [0; 10])?, 10);
+    Ok(())
+}
+
+/// The disk is full after so many bytes, in the middle of a write.
+#[chaos(non_destructive)]
+fn the_disk_is_full(cx: Context) -> Result {
+    let (a, b) = (cx.dir().join("a"), cx.dir().join("b"));
+    let full = cx.inject(SystemCall::of(CallKind::Write, cx.dir()).full_after(10))?;
+    fs::write(&a, "seven..")?;
+    let error = fs::write(&b, "seven..").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::StorageFull);
+    assert_eq!((fs::read(&a)?.len(), fs::read(&b)?.len()), (7, 3));
+    assert!(fs::write(&a, "x").is_err());
+    assert_eq!(full.undo(), Undone::Restored);
+    fs::write(&b, "seven..")?;
+    // A file is copied in the kernel, as far as there is room.
+    let _full = cx.inject(SystemCall::of(CallKind::Write, cx.dir()).full_after(5))?;
+    let error = fs::copy(&b, &a).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::StorageFull);
+    assert_eq!(fs::read(&a)?, b"seven");
+    Ok(())
+}
+
+/// What is read first, and what is read then, are not of the same file. Also when there are no descriptors to be had, since faults need some themselves.
+#[chaos(non_destructive)]
+fn a_file_changes_while_it_is_read(cx: Context) -> Result {
+    let path = cx.dir().join("file");
+    let text = [7; 64];
+    fs::write(&path, text)?;
+    let changing = cx.inject(FlipWhileRead::of(&path).before_read(3))?;
+    let read = |file: &mut File| -> Result<Vec<u8>> {
+        let mut bytes = vec![0; text.len()];
+        file.read_exact(&mut bytes)?;
+        Ok(bytes)
+    };
+    let mut files = [File::open(&path)?, File::open(&path)?, File::open(&path)?];
+    let _none = cx.inject(Descriptors::left(0))?;
+    assert_eq!(read(&mut files[0])?, text);
+    assert_eq!(read(&mut files[1])?, text);
+    let changed = read(&mut files[2])?;
+    let bits: u32 = changed
+        .iter()
+        .zip(text)
+        .map(|(a, b)| (a ^ b).count_ones())
+        .sum();
+    assert_eq!(bits, 1);
+    assert_eq!(changing.undo(), Undone::Restored);
+    drop(_none);
+    assert_eq!(fs::read(&path)?, text);
+
+    let never = cx.inject(FlipWhileRead::of(&path).before_read(100))?;
+    assert_eq!(fs::read(&path)?, text);
+    assert!(matches!(never.undo(), Undone::NeverApplied { .. }));
+    cx.inject(FlipWhileRead::of(&path).before_one_of(1))?
+        .until_end();
+    assert_ne!(fs::read(&path)?, text);
+    Ok(())
+}
+
+/// Many threads read a file while it changes and changes back.
+#[chaos(non_destructive)]
+fn a_file_changes_while_many_read_it(cx: Context) -> Result {
+    let path = cx.dir().join("file");
+    fs::write(&path, [7; 64])?;
+    for _ in 0..20 {
+        let changing = cx.inject(FlipWhileRead::of(&path).before_one_of(8))?;
+        thread::scope(|scope| {
+            let readers: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| (0..4).try_for_each(|_| fs::read(&path).map(drop))))
+                .collect();
+            // While they read.
+            changing.undo();
+            readers
+                .into_iter()
+                .try_for_each(|reader| reader.join().expect("it does not panic"))
+        })?;
+        assert_eq!(fs::read(&path)?, [7; 64]);
+    }
     Ok(())
 }
 

@@ -96,12 +96,11 @@ fn without_sync_of_the_folder(cx: Context) -> Result {
 /// Has its draft on another file system, so that it is copied and not moved.
 #[chaos(non_destructive)]
 fn from_another_file_system(cx: Context) -> Result {
-    let other = tempfile::tempdir_in("/dev/shm")?;
-    let other = other.path();
+    let other = cx.other_filesystem()?;
     fs::write(cx.dir().join("current"), OLD)?;
     cx.crash_everywhere(
         |dir| {
-            draft(other)?.sync_all()?;
+            draft(&other)?.sync_all()?;
             let to = dir.join("current");
             if fs::rename(other.join("draft"), &to).is_err() {
                 fs::copy(other.join("draft"), &to)?;
@@ -365,13 +364,20 @@ fn beside_a_thread(cx: Context) -> Result {
     explored
 }
 
-/// What is explored leaves a process behind, which goes on to write.
+const WRITES_WHEN_ORPHANED: &str = r#"
+    while read -r stat < "/proc/$PPID/stat"; do
+        case $stat in *") Z "*) break;; esac
+    done
+    while :; do echo >> ticks; done
+"#;
+
+/// What is explored leaves a process behind, which begins to write when its parent is dead.
 #[chaos(non_destructive)]
 fn a_daemon_goes_on(cx: Context) -> Result {
     cx.crash_everywhere(
         |dir| {
             Command::new("setsid")
-                .args(["sh", "-c", "while :; do echo >> ticks; done"])
+                .args(["sh", "-c", WRITES_WHEN_ORPHANED])
                 .current_dir(dir)
                 .spawn()?;
             fs::write(dir.join("file"), "")?;

@@ -1,6 +1,9 @@
 //! Faults: drawn from the seed, undone, superseded, left behind.
 
-use clarity_chaos::fault::{BitFlip, Delete, Garbage, Replace, Truncate, Undone};
+use clarity_chaos::fault::{
+    BitFlip, Delete, Displace, Extend, Garbage, Permissions, Replace, TornWrite, Truncate, Undone,
+    Zeros,
+};
 use clarity_chaos::rand::RngExt as _;
 use clarity_chaos::{Context, Result, chaos};
 use std::fs;
@@ -70,6 +73,106 @@ fn undone(cx: Context) -> Result {
     Ok(())
 }
 
+/// Kinds of which there is more than one way to notice what they do.
+#[chaos(non_destructive)]
+#[cfg(unix)]
+fn undone_as_well(cx: Context) -> Result {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = file(&cx, "a")?;
+    let intact = || -> Result {
+        assert_eq!(fs::read(&path)?, CONTENT);
+        Ok(())
+    };
+    let longer = cx.inject(Extend::file(&path).by(5))?;
+    let found = fs::read(&path)?;
+    assert_eq!(
+        (&found[..CONTENT.len()], found.len()),
+        (CONTENT, CONTENT.len() + 5)
+    );
+    assert_eq!(longer.undo(), Undone::Restored);
+    intact()?;
+
+    let zeros = cx.inject(Zeros::in_file(&path))?;
+    assert_eq!(fs::read(&path)?, [0; CONTENT.len()]);
+    assert!(cx.inject(Zeros::in_file(&path)).is_err());
+    assert_eq!(zeros.undo(), Undone::Restored);
+    let zeros = cx.inject(Zeros::in_file(&path).at(1, 2))?;
+    assert_eq!(&fs::read(&path)?[..4], b"0\0\x003");
+    assert_eq!(zeros.undo(), Undone::Restored);
+    intact()?;
+
+    let (old, new) = (cx.dir().join("old"), cx.dir().join("new"));
+    fs::write(&old, [b'o'; 1500])?;
+    fs::write(&new, [b'n'; 1300])?;
+    assert!(cx.inject(TornWrite::of(&path, &path)).is_err());
+    let torn = cx.inject(TornWrite::of(&new, &old))?;
+    let written = fs::read(&old)?.iter().filter(|byte| **byte == b'n').count();
+    assert!([512, 1024].contains(&written), "{written}");
+    assert_eq!(fs::metadata(&old)?.len(), 1500);
+    assert_eq!(torn.undo(), Undone::Restored);
+    assert_eq!(fs::read(&old)?, [b'o'; 1500]);
+
+    let folder = cx.inject(Displace::by_folder(&path))?;
+    assert!(path.is_dir());
+    assert_eq!(folder.undo(), Undone::Restored);
+    let link = cx.inject(Displace::by_link(&path, &new))?;
+    assert_eq!(fs::read_link(&path)?, new);
+    assert_eq!(link.undo(), Undone::Restored);
+    intact()?;
+
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640))?;
+    let forbidden = cx.inject(Permissions::none(&path))?;
+    assert_eq!(
+        fs::read(&path).unwrap_err().kind(),
+        std::io::ErrorKind::PermissionDenied
+    );
+    assert_eq!(forbidden.undo(), Undone::Restored);
+    assert_eq!(fs::metadata(&path)?.permissions().mode() & 0o777, 0o640);
+    let folder = cx.inject(Permissions::read_only(cx.dir()))?;
+    assert!(fs::write(cx.dir().join("b"), "").is_err());
+    assert_eq!(folder.undo(), Undone::Restored);
+    intact()
+}
+
+/// What stands in the place of something is taken for the code's own as soon as that has changed it.
+#[chaos]
+#[cfg(unix)]
+fn stand_ins_superseded(cx: Context) -> Result {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = file(&cx, "a")?;
+    let folder = cx.inject(Displace::by_folder(&path))?;
+    fs::write(path.join("inside"), "")?;
+    assert!(matches!(folder.undo(), Undone::Superseded { .. }));
+    fs::remove_dir_all(&path)?;
+    fs::write(&path, CONTENT)?;
+    let link = cx.inject(Displace::by_link(&path, "nowhere"))?;
+    fs::remove_file(&path)?;
+    assert_eq!(link.undo(), Undone::Restored);
+    let link = cx.inject(Displace::by_link(&path, "nowhere"))?;
+    fs::remove_file(&path)?;
+    fs::write(&path, "new")?;
+    assert!(matches!(link.undo(), Undone::Superseded { .. }));
+    // Root outside of the sandbox is not hindered, which is as good.
+    if let Ok(mode) = cx.inject(Permissions::none(&path)) {
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+        assert!(matches!(mode.undo(), Undone::Superseded { .. }));
+    }
+    Ok(())
+}
+
+/// A file outside of the directory is displaced and another one's mode is changed, and the process is ended before anybody can undo that.
+#[chaos]
+fn displaced_when_killed(cx: Context) -> Result {
+    let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
+    let path = PathBuf::from(path);
+    let folder = path.parent().ok_or("a file is in a folder")?;
+    let _displaced = cx.inject(Displace::by_link(&path, "nowhere"))?;
+    let _again = cx.inject(Displace::by_folder(&path))?;
+    // Whoever may do everything is not hindered, so there is no such fault.
+    let _rights = cx.inject(Permissions::read_only(folder));
+    std::process::abort();
+}
+
 /// The code under test repairs its file: undoing must not bring old content back.
 #[chaos]
 fn superseded(cx: Context) -> Result {
@@ -96,6 +199,23 @@ fn left_behind(cx: Context) -> Result {
     cx.inject(BitFlip::in_file(folder.join("a")))?.until_end();
     fs::remove_dir_all(&folder)?;
     fs::write(&folder, "")?;
+    Ok(())
+}
+
+/// Files cannot be moved to another file system, which is empty at first and gone in the end.
+#[chaos(non_destructive)]
+#[cfg(target_os = "linux")]
+fn on_another_file_system(cx: Context) -> Result {
+    let other = cx.other_filesystem()?;
+    assert_eq!(fs::read_dir(&other)?.count(), 0);
+    let path = file(&cx, "a")?;
+    let error = fs::rename(&path, other.join("a")).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::CrossesDevices);
+    fs::copy(&path, other.join("a"))?;
+    let flip = cx.inject(BitFlip::in_file(other.join("a")))?;
+    assert_eq!(flip.undo(), Undone::Restored);
+    assert_eq!(fs::read(cx.other_filesystem()?.join("a"))?, CONTENT);
+    cx.note(other.display());
     Ok(())
 }
 

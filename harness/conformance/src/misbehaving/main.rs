@@ -24,6 +24,9 @@ mod plans;
 mod processes;
 #[cfg(target_os = "linux")]
 mod programs;
+#[cfg(target_os = "linux")]
+mod resources;
+mod stories;
 mod surroundings;
 mod sweeps;
 mod tags;

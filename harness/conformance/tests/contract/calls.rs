@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 #[cfg(target_os = "linux")]
 fn calls_fail_come_late_and_do_less_below_a_folder_while_the_fault_is_there() {
     let ran = suite().run(["calls::"]);
-    assert_eq!(ran.records.len(), 7);
+    assert_eq!(ran.records.len(), 10);
     for (name, record) in &ran.records {
         match name.as_str() {
             "calls::panics_meanwhile" => assert!(record.verdict.is_failure()),

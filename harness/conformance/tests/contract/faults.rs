@@ -41,6 +41,57 @@ fn each_kind_of_fault_does_damage_and_takes_it_back() {
 }
 
 #[test]
+#[cfg(unix)]
+fn what_takes_the_place_or_the_rights_of_a_file_is_undone_as_well() {
+    for test in ["faults::undone_as_well", "faults::stand_ins_superseded"] {
+        let record = record(test);
+        let is_skipped = matches!(record.verdict, Verdict::Skipped { .. });
+        assert!(
+            record.verdict == Verdict::Passed || is_skipped,
+            "{record:?}"
+        );
+        assert_eq!(record.faults_in_effect().count(), 0, "{test}");
+    }
+    let sentences = record("faults::undone_as_well").faults;
+    let sentences: Vec<_> = sentences
+        .iter()
+        .map(|fault| fault.sentence.as_str())
+        .collect();
+    assert_eq!(sentences[0], "5 bytes of garbage appended to a");
+    assert_eq!(
+        sentences[2],
+        "2 bytes of a from byte 1 on overwritten with zeros"
+    );
+    assert!(sentences.contains(&"an empty folder in the place of a"));
+    assert!(sentences.contains(&"a symbolic link to new in the place of a"));
+    assert!(
+        sentences.contains(&"the mode of a changed to 000"),
+        "{sentences:?}"
+    );
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn another_file_system_is_there_and_leaves_nothing() {
+    for sandbox in ["marked", "none"] {
+        let test = "faults::on_another_file_system";
+        let ran = suite().run(["--exact", test, "--sandbox", sandbox]);
+        let record = &ran.records[test];
+        assert_eq!(record.verdict, Verdict::Passed, "{sandbox}");
+        let notes = record
+            .timeline
+            .iter()
+            .filter_map(|event| match &event.what {
+                What::Note { text } => Some(text),
+                _ => None,
+            });
+        let folders: Vec<_> = notes.collect();
+        assert_eq!(folders.len(), 1);
+        assert!(!std::path::Path::new(folders[0]).exists(), "{folders:?}");
+    }
+}
+
+#[test]
 fn paths_in_the_plan_are_relative_to_the_tests_directory() {
     let record = record("faults::undone");
     assert_eq!(record.faults[3].target, "a");
@@ -159,6 +210,20 @@ fn faults_in_effect_when_the_test_is_killed_are_undone_by_the_runner() {
         );
         assert_eq!(content, OUTSIDE);
     }
+}
+
+#[test]
+#[cfg(unix)]
+fn the_place_and_the_rights_of_a_file_come_back_when_the_test_is_killed() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = || std::fs::metadata(suite().tmp()).map(|found| found.permissions().mode());
+    let before = mode().unwrap();
+    let (record, told, _, content) = damage_outside("faults::displaced_when_killed");
+    assert_eq!(record.verdict, Verdict::Killed { signal: 6 });
+    assert_eq!(record.faults.len(), 3);
+    assert_eq!(record.faults_in_effect().count(), 0, "{told}");
+    assert_eq!(content, OUTSIDE);
+    assert_eq!(mode().unwrap(), before);
 }
 
 #[test]

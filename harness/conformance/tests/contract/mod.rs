@@ -20,10 +20,13 @@ mod leaks;
 mod limits;
 mod links;
 mod oracles;
+mod pages;
 mod plans;
 #[cfg(target_os = "linux")]
 mod programs;
 mod reports;
+#[cfg(target_os = "linux")]
+mod resources;
 mod seeds;
 mod selection;
 #[cfg(target_os = "linux")]

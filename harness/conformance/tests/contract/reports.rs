@@ -57,6 +57,47 @@ fn the_junit_report_has_what_its_readers_look_for() {
     );
 }
 
+/// What the schema of Jenkins' plug-in does not name is not there, and all else is.
+#[test]
+fn the_strict_junit_report_tells_the_same_in_fewer_words() {
+    let suite = suite();
+    let tests = [
+        "endings::",
+        "--skip",
+        "waits_without_a_limit",
+        "--seed",
+        "42",
+    ];
+    let report = |strict: &[&str]| {
+        let path = suite.tmp().join("report.xml");
+        let junit = ["--junit", path.to_str().unwrap()];
+        suite.run(tests.iter().chain(&junit).chain(strict));
+        std::fs::read_to_string(&path).unwrap()
+    };
+    let (full, strict) = (report(&[]), report(&["--junit-strict"]));
+    for unknown in [" file=", " line=", "<testsuites timestamp="] {
+        assert!(!strict.contains(unknown), "{unknown}");
+    }
+    assert!(
+        !strict
+            .lines()
+            .any(|line| line.contains("<testcase") && line.contains("timestamp="))
+    );
+    let cases = |report: &str| {
+        let report = quick_junit::Report::deserialize_from_str(report).unwrap();
+        let cases = report.test_suites[0].test_cases.iter();
+        let told = cases.map(|case| {
+            let message = match &case.status {
+                quick_junit::TestCaseStatus::NonSuccess { message, .. } => message.clone(),
+                _ => None,
+            };
+            (case.name.to_string(), case.classname.clone(), message)
+        });
+        (told.collect::<Vec<_>>(), report.tests, report.failures)
+    };
+    assert_eq!(cases(&full), cases(&strict));
+}
+
 #[test]
 fn a_report_that_cannot_be_written_fails_the_run() {
     let suite = suite();

@@ -210,3 +210,40 @@ fn skipped_names_are_exact_when_filters_are() {
         ["breaker", "breaker_and_slow"]
     );
 }
+
+#[test]
+fn what_failed_last_runs_again_alone_or_first_with_the_seed_that_it_failed_with() {
+    let suite = suite();
+    let passing = "endings::passes";
+    let none = suite.run(["--exact", passing, "--last-failed"]);
+    assert_eq!((none.code, none.records.len()), (Some(0), 1));
+    assert!(none.stderr.contains("all of them run"), "{}", none.stderr);
+
+    // It fails with one seed in fifty.
+    let failing = "sweeps::rarely_fails";
+    let filters = [passing, failing, "--exact"];
+    let seed = (0..1000)
+        .map(|seed| seed.to_string())
+        .find(|seed| {
+            let ran = suite.run(["--exact", failing, "--seed", seed]);
+            ran.code == Some(101)
+        })
+        .expect("a seed that it fails with");
+    suite.run([passing, "--exact", "--seed", &seed]);
+
+    let again = suite.run(filters.into_iter().chain(["--lf"]));
+    assert_eq!(again.code, Some(101));
+    assert!(again.stdout.contains("1 of "), "{}", again.stdout);
+    assert!(
+        !again.stdout.contains("test endings::passes "),
+        "{}",
+        again.stdout
+    );
+    assert_eq!(again.records[failing].root_seed.to_string(), seed);
+
+    let first = suite.run(filters.into_iter().chain(["--ff", "--test-threads", "1"]));
+    assert_eq!(first.code, Some(101));
+    let place = |test: &str| first.stdout.find(&format!("test {test} ")).unwrap();
+    assert!(place(failing) < place(passing), "{}", first.stdout);
+    assert_eq!(first.records[failing].root_seed.to_string(), seed);
+}

@@ -1,0 +1,164 @@
+//! Processes that run out of something because of a fault, and clocks that jump.
+
+use clarity_chaos::fault::{BitFlip, Descriptors, Memory, Processor, Undone, WallClock};
+use clarity_chaos::{Context, Result, chaos};
+use std::fs::{self, File};
+use std::hint::black_box;
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime};
+
+const EMFILE: i32 = 24;
+
+fn limit_of(name: &str) -> Result<String> {
+    let limits = fs::read_to_string("/proc/self/limits")?;
+    let line = limits.lines().find(|line| line.starts_with(name));
+    Ok(line.ok_or("no such limit")?.to_owned())
+}
+
+/// So many can be opened, and no more; what is closed can be opened again, and other faults go on.
+#[chaos(non_destructive)]
+fn descriptors_run_out(cx: Context) -> Result {
+    let before = limit_of("Max open files")?;
+    let path = cx.dir().join("file");
+    fs::write(&path, "text")?;
+    let fault = cx.inject(Descriptors::left(3))?;
+    let mut open = vec![File::open(&path)?, File::open(&path)?, File::open(&path)?];
+    let refused = File::open(&path).unwrap_err();
+    assert_eq!(refused.raw_os_error(), Some(EMFILE));
+    let flip = cx.inject(BitFlip::in_file(&path))?;
+    assert_eq!(flip.undo(), Undone::Restored);
+    assert!(File::open(&path).is_err());
+    open.pop();
+    open.push(File::open(&path)?);
+    assert!(File::open(&path).is_err());
+    let none = cx.inject(Descriptors::left(0));
+    let error = none.unwrap_err().to_string();
+    assert!(error.contains("more than 0 free"), "{error}");
+    assert_eq!(fault.undo(), Undone::Restored);
+    assert_eq!(fs::read(&path)?, b"text");
+    assert_eq!(limit_of("Max open files")?, before);
+    Ok(())
+}
+
+/// More than one such fault, the first one undone first.
+#[chaos(non_destructive)]
+fn descriptors_run_out_twice(cx: Context) -> Result {
+    let before = limit_of("Max open files")?;
+    let path = cx.dir().join("file");
+    fs::write(&path, "text")?;
+    let drawn = cx.inject(Descriptors::at_most_left(8))?;
+    let most = drawn.planned().plan["left"].as_u64();
+    let open: Vec<File> = std::iter::from_fn(|| File::open(&path).ok()).collect();
+    assert_eq!(Some(open.len() as u64), most);
+    drop(open);
+    assert_eq!(drawn.undo(), Undone::Restored);
+
+    let few = cx.inject(Descriptors::left(4))?;
+    let flip = cx.inject(BitFlip::in_file(&path))?;
+    let none = cx.inject(Descriptors::left(0))?;
+    assert!(File::open(&path).is_err());
+    assert_eq!(few.undo(), Undone::Waiting);
+    assert!(File::open(&path).is_err());
+    assert_eq!(flip.undo(), Undone::Restored);
+    assert_eq!(none.undo(), Undone::Restored);
+    assert!(File::open(&path).is_ok());
+    assert_eq!(limit_of("Max open files")?, before);
+    Ok(())
+}
+
+/// What is large is refused, what is small is there, and all of it again afterwards.
+#[chaos(non_destructive)]
+fn memory_runs_out(cx: Context) -> Result {
+    let before = limit_of("Max data size")?;
+    let fault = cx.inject(Memory::left(64 << 20))?;
+    let mut bytes: Vec<u8> = Vec::new();
+    assert!(bytes.try_reserve_exact(128 << 20).is_err());
+    black_box(vec![1_u8; 16 << 20]);
+    let said = Command::new("cat").arg("/proc/self/limits").output()?;
+    assert!(!String::from_utf8_lossy(&said.stdout).contains(&before));
+    assert_eq!(fault.undo(), Undone::Restored);
+    bytes.try_reserve_exact(128 << 20)?;
+    assert_eq!(limit_of("Max data size")?, before);
+    Ok(())
+}
+
+/// Insists on what is not there.
+#[chaos(non_destructive)]
+fn insists_on_memory(cx: Context) -> Result {
+    let _fault = cx.inject(Memory::at_most_left(1 << 20))?;
+    black_box(vec![1_u8; 64 << 20]);
+    Ok(())
+}
+
+/// Threads of the harness compute, and end.
+#[chaos(non_destructive)]
+fn the_processor_is_busy(cx: Context) -> Result {
+    let busy = || -> Result<usize> {
+        let mut count = 0;
+        for thread in fs::read_dir("/proc/self/task")? {
+            let name = fs::read_to_string(thread?.path().join("comm"));
+            count += usize::from(name.is_ok_and(|name| name.trim() == "chaos-busy"));
+        }
+        Ok(count)
+    };
+    let fault = cx.inject(Processor::kept_busy_by(3))?;
+    // A thread names itself when it begins.
+    while busy()? < 3 {
+        std::thread::yield_now();
+    }
+    assert_eq!(fault.undo(), Undone::Restored);
+    assert_eq!(busy()?, 0);
+    assert!(cx.inject(Processor::kept_busy_by(0)).is_err());
+    Ok(())
+}
+
+/// The wall clock jumps, alone, and goes on from there.
+#[chaos(non_destructive)]
+fn the_wall_clock_jumps(cx: Context) -> Result {
+    const HOUR: Duration = Duration::from_secs(3600);
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let (began, instant) = (SystemTime::now(), Instant::now());
+    let near = |wanted: SystemTime| {
+        let now = SystemTime::now();
+        let off = now
+            .duration_since(wanted)
+            .or_else(|_| wanted.duration_since(now));
+        assert!(
+            off.is_ok_and(|off| off < HOUR),
+            "{now:?} and not {wanted:?}"
+        );
+    };
+    let forward = cx.inject(WallClock::jumps_forward(2 * DAY))?;
+    near(began + 2 * DAY);
+    let back = cx.inject(WallClock::jumps_back(5 * DAY))?;
+    near(began - 3 * DAY);
+    assert!(began.elapsed().is_err(), "what was is to come");
+    assert!(instant.elapsed() < HOUR);
+    // Programs that the test starts have the system's.
+    let said = Command::new("date").arg("+%s").output()?;
+    let seconds: u64 = String::from_utf8(said.stdout)?.trim().parse()?;
+    let real = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    assert!(real.duration_since(began).map_or(true, |off| off < HOUR));
+    // And so have files.
+    fs::write(cx.dir().join("file"), "")?;
+    let written = fs::metadata(cx.dir().join("file"))?.modified()?;
+    assert!(written.duration_since(SystemTime::now())? > 2 * DAY);
+    assert_eq!(forward.undo(), Undone::Waiting);
+    assert_eq!(back.undo(), Undone::Restored);
+    near(began);
+    cx.inject(WallClock::jumps_within(DAY))?.until_end();
+    Ok(())
+}
+
+/// Ends at its timeout with all of them in effect.
+#[chaos(non_destructive, timeout = "500ms")]
+fn hangs_meanwhile(cx: Context) -> Result {
+    cx.inject(WallClock::jumps_forward(Duration::from_secs(3600)))?
+        .until_end();
+    cx.inject(Processor::kept_busy_by(1))?.until_end();
+    cx.inject(Memory::left(64 << 20))?.until_end();
+    cx.inject(Descriptors::left(0))?.until_end();
+    loop {
+        std::thread::park();
+    }
+}

@@ -1,0 +1,48 @@
+//! Descriptors, memory and the processor run out, and the wall clock jumps, for the test alone and as long as the fault is there.
+
+use crate::suite;
+use clarity_chaos::Verdict;
+
+#[test]
+fn a_process_runs_out_of_what_a_fault_takes_and_has_it_again_afterwards() {
+    let ran = suite().run(["resources::"]);
+    assert_eq!(ran.records.len(), 7);
+    for (name, record) in &ran.records {
+        match name.as_str() {
+            "resources::insists_on_memory" => assert_eq!(record.verdict, Verdict::OutOfMemory),
+            "resources::hangs_meanwhile" => {
+                assert_eq!(record.verdict, Verdict::TimedOut { limit_ms: 500 });
+                assert_eq!(record.faults.len(), 4);
+                assert_eq!(record.faults_in_effect().count(), 0, "{record:?}");
+            }
+            _ => {
+                assert_eq!(record.verdict, Verdict::Passed, "{name}");
+                assert_eq!(record.faults_in_effect().count(), 0, "{name}");
+            }
+        }
+    }
+    let jumps = &ran.records["resources::the_wall_clock_jumps"].faults;
+    assert_eq!(jumps[0].sentence, "the wall clock set forward by 2days");
+    assert_eq!(jumps[1].sentence, "the wall clock set back by 5days");
+    let left = &ran.records["resources::descriptors_run_out"].faults[0];
+    assert_eq!(left.sentence, "3 descriptors left");
+}
+
+/// What is the whole process's cannot be taken from one of several tests in it.
+#[test]
+fn tests_without_a_process_of_their_own_are_skipped() {
+    for test in [
+        "descriptors_run_out",
+        "memory_runs_out",
+        "the_processor_is_busy",
+        "the_wall_clock_jumps",
+    ] {
+        let test = format!("resources::{test}");
+        let ran = suite().run(["--isolation", "thread", "--exact", &test]);
+        let verdict = &ran.records[&test].verdict;
+        let Verdict::Skipped { reason } = verdict else {
+            panic!("{test}: {verdict:?}");
+        };
+        assert!(reason.contains("--isolation thread"), "{reason}");
+    }
+}

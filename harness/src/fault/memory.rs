@@ -1,0 +1,86 @@
+//! No more memory: a neighbour that takes it all, an input larger than anybody thought of.
+
+use super::limit::Limited;
+use super::{Fault, FaultError, Undo};
+use rand::RngExt as _;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+/// Leaves the test's process no more than a few bytes of private writable memory: heap, stacks of new threads, anonymous mappings. Memory that the
+/// allocator has already is not counted again. Programs that it starts inherit the limit.
+///
+/// Rust ends a process that cannot have the memory it insists on, so this is for code that can be refused, as with
+/// [`Vec::try_reserve`], and for what a program does when it was ended by it.
+///
+/// On Linux alone, by lowering `RLIMIT_DATA` ([getrlimit(2)](https://man7.org/linux/man-pages/man2/getrlimit.2.html)).
+#[derive(Clone, Debug)]
+pub struct Memory {
+    left: RangeInclusive<u64>,
+}
+
+/// How much is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryPlan {
+    /// How many more bytes can be had.
+    pub left: u64,
+}
+
+impl Memory {
+    /// Leaves so many bytes.
+    #[must_use]
+    pub fn left(bytes: u64) -> Self {
+        Self {
+            left: bytes..=bytes,
+        }
+    }
+
+    /// Leaves any number of bytes up to `most`, each with the same probability.
+    #[must_use]
+    pub fn at_most_left(most: u64) -> Self {
+        Self { left: 0..=most }
+    }
+}
+
+impl Fault for Memory {
+    type Plan = MemoryPlan;
+    const KIND: &'static str = "memory";
+
+    fn sentence(plan: &MemoryPlan, _target: &str) -> String {
+        format!("{} bytes of memory left", plan.left)
+    }
+
+    fn target(&self) -> String {
+        "process".to_owned()
+    }
+
+    fn draw(&self, rng: &mut ChaCha8Rng) -> Result<MemoryPlan, FaultError> {
+        Ok(MemoryPlan {
+            left: rng.random_range(self.left.clone()),
+        })
+    }
+
+    fn apply(&self, plan: &MemoryPlan, _scratch: &Path) -> Result<Undo, FaultError> {
+        let to = in_use()?.saturating_add(plan.left);
+        Limited::Memory.lower(to)
+    }
+}
+
+/// What counts against the limit now, in bytes: `VmData` of
+/// [proc_pid_status(5)](https://man7.org/linux/man-pages/man5/proc_pid_status.5.html).
+#[cfg(target_os = "linux")]
+fn in_use() -> Result<u64, FaultError> {
+    let path = Path::new("/proc/self/status");
+    let status = std::fs::read_to_string(path).map_err(FaultError::file("read", path))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmData:"));
+    let kilobytes = line.and_then(|rest| rest.trim().strip_suffix("kB")?.trim().parse().ok());
+    kilobytes
+        .map(|kilobytes: u64| kilobytes * 1024)
+        .ok_or_else(|| FaultError::unfit("VmData in kB in /proc/self/status", "none"))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn in_use() -> Result<u64, FaultError> {
+    Ok(0)
+}

@@ -1,0 +1,125 @@
+//! A write that was torn: its first sectors have reached the disk, the others are as before.
+
+use super::limit::lifted;
+use super::splice::{Splice, size};
+use super::zeros::SECTOR;
+use super::{Fault, FaultError, Undo};
+use rand::RngExt as _;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Writes the first sectors of 512 bytes of another file over a file, in place, as a power loss leaves it in the middle of writing a new version over the
+/// old one.
+#[derive(Clone, Debug)]
+pub struct TornWrite {
+    path: PathBuf,
+    source: PathBuf,
+}
+
+/// How far it came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TornPlan {
+    /// The file with what was to be written.
+    pub source: PathBuf,
+    /// How many bytes of it were, from the beginning.
+    pub written: u64,
+}
+
+impl TornWrite {
+    /// Writes over the file at `path` as if the content of `source` were to replace it. Where the write ends is drawn, among all sectors after which the file is
+    /// neither the old one nor the new.
+    pub fn of(source: impl Into<PathBuf>, path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            source: source.into(),
+        }
+    }
+}
+
+impl Fault for TornWrite {
+    type Plan = TornPlan;
+    const KIND: &'static str = "torn_write";
+
+    fn sentence(plan: &TornPlan, target: &str) -> String {
+        let source = plan.source.file_name().unwrap_or(plan.source.as_os_str());
+        format!(
+            "the first {} bytes of {} written over {target}",
+            plan.written,
+            source.display()
+        )
+    }
+
+    fn target(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn draw(&self, rng: &mut ChaCha8Rng) -> Result<TornPlan, FaultError> {
+        size(&self.path)?;
+        size(&self.source)?;
+        let read = |path: &Path| fs::read(path).map_err(FaultError::file("read", path));
+        let (old, new) = lifted(|| Ok((read(&self.path)?, read(&self.source)?)))?;
+        let candidates = ends(&old, &new);
+        match candidates.len() {
+            0 => Err(FaultError::unfit(
+                "two files that differ on both sides of the end of a sector of 512 bytes",
+                format!("files of {} and {} bytes", old.len(), new.len()),
+            )),
+            count => Ok(TornPlan {
+                source: self.source.clone(),
+                written: candidates[rng.random_range(0..count)],
+            }),
+        }
+    }
+
+    fn apply(&self, plan: &TornPlan, scratch: &Path) -> Result<Undo, FaultError> {
+        let new = lifted(|| fs::read(&plan.source));
+        let mut new = new.map_err(FaultError::file("read", &plan.source))?;
+        new.truncate(usize::try_from(plan.written).unwrap_or(usize::MAX));
+        let overwritten = size(&self.path)?.min(new.len() as u64);
+        Splice::plan(&self.path, 0, overwritten, |_| new)?.apply(scratch)
+    }
+}
+
+/// After which bytes a write of the new content over the old can be torn.
+fn ends(old: &[u8], new: &[u8]) -> Vec<u64> {
+    let common = old.len().min(new.len());
+    let differs = |(a, b): (&u8, &u8)| a != b;
+    // Up to the first difference it is still the old content.
+    let first = old.iter().zip(new).position(differs).unwrap_or(common);
+    // From the last one on it is the new content already; an end of the old one that is left behind makes a difference for ever.
+    let last = match old.len().cmp(&new.len()) {
+        Ordering::Less => new.len() - 1,
+        Ordering::Equal => old.iter().zip(new).rposition(differs).unwrap_or(0),
+        Ordering::Greater => new.len(),
+    };
+    let (first, last) = (first as u64, last as u64);
+    let sectors = first / SECTOR + 1..=last / SECTOR;
+    sectors.map(|sectors| sectors * SECTOR).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_torn_write_leaves_neither_the_old_content_nor_the_new() {
+        let zeros = |length: usize| vec![0_u8; length];
+        let with = |length: usize, place: usize| {
+            let mut bytes = zeros(length);
+            bytes[place] = 1;
+            bytes
+        };
+        assert!(ends(&zeros(2000), &zeros(2000)).is_empty());
+        assert!(ends(&zeros(2000), &with(2000, 600)).is_empty());
+        let mut twice = with(2000, 600);
+        twice[1600] = 1;
+        assert_eq!(ends(&zeros(2000), &twice), [1024, 1536]);
+        assert_eq!(ends(&zeros(600), &zeros(1600)), [1024, 1536]);
+        assert_eq!(ends(&zeros(600), &zeros(1024)), Vec::<u64>::new());
+        assert_eq!(ends(&zeros(2000), &with(1024, 0)), [512, 1024]);
+        assert!(ends(&[], &[]).is_empty());
+    }
+}

@@ -1,0 +1,141 @@
+//! What programs read the wall clock with.
+#![expect(
+    unsafe_code,
+    reason = "functions of the C library, in whose place these stand"
+)]
+
+use libc::{c_int, c_void, clockid_t, time_t, timespec, timeval};
+use std::ffi::CStr;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, Ordering};
+use std::time::SystemTime;
+
+/// How far ahead of the system's clock this process's is, in milliseconds.
+static AHEAD_MS: AtomicI64 = AtomicI64::new(0);
+
+/// Whether the first of these functions has been called.
+static CALLED: AtomicBool = AtomicBool::new(false);
+
+pub(super) fn move_by(milliseconds: i64) {
+    AHEAD_MS.fetch_add(milliseconds, Ordering::SeqCst);
+}
+
+/// Whether the standard library reads the clock by these functions.
+pub(super) fn are_in_use() -> bool {
+    CALLED.store(false, Ordering::SeqCst);
+    let _ = SystemTime::now();
+    CALLED.load(Ordering::SeqCst)
+}
+
+type ClockGettime = unsafe extern "C" fn(clockid_t, *mut timespec) -> c_int;
+type Gettimeofday = unsafe extern "C" fn(*mut timeval, *mut c_void) -> c_int;
+
+/// A function of the C library, which is looked up at its first use.
+struct Original {
+    name: &'static CStr,
+    address: AtomicPtr<c_void>,
+}
+
+static CLOCK_GETTIME: Original = Original::named(c"clock_gettime");
+static GETTIMEOFDAY: Original = Original::named(c"gettimeofday");
+
+impl Original {
+    const fn named(name: &'static CStr) -> Self {
+        Self {
+            name,
+            address: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    /// Null if the C library has none.
+    fn address(&self) -> *mut c_void {
+        let known = self.address.load(Ordering::Relaxed);
+        if !known.is_null() {
+            return known;
+        }
+        // SAFETY: the name ends with a zero. The next one of that name is the C library's, since this one is the program's.
+        let found = unsafe { libc::dlsym(libc::RTLD_NEXT, self.name.as_ptr()) };
+        self.address.store(found, Ordering::Relaxed);
+        found
+    }
+}
+
+/// Stands in the place of [clock_gettime(2)](https://man7.org/linux/man-pages/man2/clock_gettime.2.html).
+///
+/// # Safety
+///
+/// As there: `time` is where the time can be written.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn clock_gettime(clock: clockid_t, time: *mut timespec) -> c_int {
+    let original = CLOCK_GETTIME.address();
+    let told = if original.is_null() {
+        // SAFETY: as the caller has promised; the call is the same one.
+        unsafe { libc::syscall(libc::SYS_clock_gettime, clock, time) as c_int }
+    } else {
+        // SAFETY: this is the function of that name, of the C library.
+        let original: ClockGettime = unsafe { std::mem::transmute(original) };
+        // SAFETY: as the caller has promised.
+        unsafe { original(clock, time) }
+    };
+    if !matches!(clock, libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE) {
+        return told;
+    }
+    CALLED.store(true, Ordering::Relaxed);
+    let ahead = AHEAD_MS.load(Ordering::Relaxed);
+    if told == 0 && ahead != 0 {
+        // SAFETY: the original has just written there.
+        let time = unsafe { &mut *time };
+        let nanoseconds = time.tv_nsec + ahead.rem_euclid(1000) * 1_000_000;
+        time.tv_sec += ahead.div_euclid(1000) + nanoseconds / 1_000_000_000;
+        time.tv_nsec = nanoseconds % 1_000_000_000;
+    }
+    told
+}
+
+/// Stands in the place of [gettimeofday(2)](https://man7.org/linux/man-pages/man2/gettimeofday.2.html).
+///
+/// # Safety
+///
+/// As there: `time` is where the time can be written, or null, and so is `zone`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn gettimeofday(time: *mut timeval, zone: *mut c_void) -> c_int {
+    let original = GETTIMEOFDAY.address();
+    let told = if original.is_null() {
+        // SAFETY: as the caller has promised; the call is the same one.
+        unsafe { libc::syscall(libc::SYS_gettimeofday, time, zone) as c_int }
+    } else {
+        // SAFETY: this is the function of that name, of the C library.
+        let original: Gettimeofday = unsafe { std::mem::transmute(original) };
+        // SAFETY: as the caller has promised.
+        unsafe { original(time, zone) }
+    };
+    let ahead = AHEAD_MS.load(Ordering::Relaxed);
+    if told == 0 && ahead != 0 && !time.is_null() {
+        // SAFETY: the original has just written there.
+        let time = unsafe { &mut *time };
+        let microseconds = time.tv_usec + ahead.rem_euclid(1000) * 1000;
+        time.tv_sec += ahead.div_euclid(1000) + microseconds / 1_000_000;
+        time.tv_usec = microseconds % 1_000_000;
+    }
+    told
+}
+
+/// Stands in the place of [time(2)](https://man7.org/linux/man-pages/man2/time.2.html).
+///
+/// # Safety
+///
+/// As there: `time` is where the time can be written, or null.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn time(time: *mut time_t) -> time_t {
+    let mut now = timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: it outlives the call.
+    unsafe { clock_gettime(libc::CLOCK_REALTIME_COARSE, &raw mut now) };
+    if !time.is_null() {
+        // SAFETY: as the caller has promised.
+        unsafe { *time = now.tv_sec };
+    }
+    now.tv_sec
+}
