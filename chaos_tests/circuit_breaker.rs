@@ -320,6 +320,10 @@ async fn a_breaker_that_an_operator_has_opened_stays_so_until_it_is_released(
         let answer = served.client.infer(MODEL, &activity).await?;
         answer.assert_unavailable("circuit_open");
         assert_eq!(served.client.status(&ready).await?, 503);
+        // Nobody need send a body in vain.
+        let answer = served.client.ask_before_sending(MODEL).await?;
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        assert!(answer.contains("circuit_open"), "{answer}");
     }
     breaker.release();
     let answer = served.client.infer(MODEL, &activity).await?;

@@ -1,6 +1,7 @@
 //! Less than everything is good: serve what is, say what is not, recover by itself.
 
 use crate::support::{Client, MODEL, MODEL_BYTES, Repository, Served, cole_kripke, read_answer};
+use clarity::JobKind;
 use clarity_chaos::fault::{BitFlip, Delete, Truncate};
 use clarity_chaos::{Context, Result, chaos};
 use std::time::Duration;
@@ -229,12 +230,36 @@ async fn a_folder_without_versions_keeps_nobody_waiting(cx: Context) -> Result {
     served.shut_down().await
 }
 
+/// A model arrives and is looked at for the first time. Until that is done nobody may be told that it is not there, or that all is well.
+#[chaos(degradation, non_destructive, clock = "manual")]
+async fn a_model_that_is_looked_at_for_the_first_time_is_waited_for(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    let served = Served::start(&cx, &repository).await?;
+    repository.publish_bytes("soon", MODEL_BYTES)?;
+    served.executor.hold(JobKind::Load, "soon");
+    let looking = served.reload_in_background("soon");
+    served.executor.held().await;
+    let body = Client::inference(&cole_kripke::activity(30, &mut cx.rng()));
+    for path in ["/v2/models/soon/infer", "/v2/models/soon/versions/1/infer"] {
+        let answer = served.client.post(path, &body).await?;
+        answer.assert_unavailable("model_loading");
+    }
+    assert_eq!(served.client.status("/v2/health/ready").await?, 503);
+
+    served.executor.release();
+    looking.await?;
+    let answer = served.client.post("/v2/models/soon/infer", &body).await?;
+    answer.assert_served_by(1, false);
+    assert_eq!(served.client.status("/v2/health/ready").await?, 200);
+    served.shut_down().await
+}
+
 /// Version 2 is there and damaged. Each version must be known by its number, and answer, or not, for itself.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn each_version_answers_for_itself(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     repository.publish_scaled(MODEL, 2.0)?;
-    let _flip = cx.inject(BitFlip::in_file(repository.weights(MODEL, 2)))?;
+    let flip = cx.inject(BitFlip::in_file(repository.weights(MODEL, 2)))?;
     let served = Served::start(&cx, &repository).await?;
     let metadata = served.client.get(&format!("/v2/models/{MODEL}")).await?;
     assert_eq!(metadata.json()?["versions"], serde_json::json!(["1"]));
@@ -247,5 +272,11 @@ async fn each_version_answers_for_itself(cx: Context) -> Result {
         let path = format!("/v2/models/{MODEL}/versions/{version}/ready");
         assert_eq!(served.client.status(&path).await?, status, "{version}");
     }
+
+    drop(flip);
+    served.reload(MODEL).await?;
+    let first = format!("/v2/models/{MODEL}/versions/1/infer");
+    let answer = served.client.post(&first, &body).await?;
+    assert_eq!(answer.member("reason")?, "version_not_loaded");
     served.shut_down().await
 }

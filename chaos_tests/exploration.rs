@@ -69,8 +69,11 @@ fn without_debris(dir: &Path) -> Result {
     Ok(())
 }
 
+/// With a file in a folder, which has to reach the disk as well.
 fn publish(dir: &Path) -> Result {
-    repository(dir).publish_bytes(MODEL, &other_bytes())?;
+    let bytes = other_bytes();
+    let files: [(&str, &[u8]); 2] = [("model.onnx", &bytes), ("weights/first.bin", b"weights")];
+    repository(dir).publish_files(MODEL, &files)?;
     Ok(())
 }
 

@@ -1,35 +1,40 @@
 //! What stands in the place of a version's files, or beside them.
 
 use crate::support::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke};
-use clarity_chaos::fault::{BitFlip, Delete, Fault};
+#[cfg(unix)]
+use clarity_chaos::fault::Permissions;
+use clarity_chaos::fault::{BitFlip, Delete, Displace, Extend, Fault, TornWrite, Zeros};
 use clarity_chaos::{Context, Result, chaos};
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 
-/// `change` is done to the only version's weight file before the server starts: it must be refused with this reason, and the server live.
-async fn is_refused(
+/// The only version's weight file has this fault before the server starts: it must be refused with this reason, and the server live. Without the fault it must
+/// be served.
+async fn is_refused<F: Fault>(
     cx: &Context,
     reason: &str,
-    change: impl FnOnce(&Path) -> std::io::Result<()>,
+    fault: impl FnOnce(PathBuf) -> F,
 ) -> Result {
     let repository = Repository::with_model(cx)?;
-    change(&repository.weights(MODEL, 1))?;
+    let fault = cx.inject(fault(repository.weights(MODEL, 1)))?;
     let served = Served::start(cx, &repository).await?;
     let activity = cole_kripke::activity(30, &mut cx.rng());
     let answer = served.client.infer(MODEL, &activity).await?;
     answer.assert_unavailable(reason);
     assert_eq!(served.client.status("/v2/health/live").await?, 200);
+
+    fault.undo();
+    served.reload(MODEL).await?;
+    let answer = served.client.infer(MODEL, &activity).await?;
+    answer.assert_served_by(1, false);
+    cole_kripke::assert_right(&answer, &activity, 1.0)?;
     served.shut_down().await
 }
 
 /// A folder stands in the place of the weight file. It must be refused.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_folder_in_the_place_of_a_file_is_refused(cx: Context) -> Result {
-    is_refused(&cx, "model_corrupt", |weights| {
-        fs::remove_file(weights)?;
-        fs::create_dir(weights)
-    })
-    .await
+    is_refused(&cx, "model_corrupt", Displace::by_folder).await
 }
 
 /// A link stands in the place of the weight file. It must be refused though it leads to the very bytes that were promised: whoever owns the link can turn it.
@@ -37,9 +42,9 @@ async fn a_folder_in_the_place_of_a_file_is_refused(cx: Context) -> Result {
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_link_is_refused_wherever_it_leads(cx: Context) -> Result {
     let elsewhere = cx.dir().join("elsewhere.onnx");
+    fs::write(&elsewhere, MODEL_BYTES)?;
     is_refused(&cx, "model_corrupt", |weights| {
-        fs::rename(weights, &elsewhere)?;
-        std::os::unix::fs::symlink(&elsewhere, weights)
+        Displace::by_link(weights, &elsewhere)
     })
     .await
 }
@@ -48,24 +53,32 @@ async fn a_link_is_refused_wherever_it_leads(cx: Context) -> Result {
 #[cfg(unix)]
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_file_that_may_not_be_read_is_told_apart_from_a_damaged_one(cx: Context) -> Result {
-    use std::os::unix::fs::PermissionsExt as _;
+    is_refused(&cx, "model_unreadable", Permissions::none).await
+}
 
-    let repository = Repository::with_model(&cx)?;
-    let weights = repository.weights(MODEL, 1);
-    fs::set_permissions(&weights, fs::Permissions::from_mode(0o0))?;
-    if fs::read(&weights).is_ok() {
-        cx.skip("whoever runs this test may read everything")?;
-    }
-    let served = Served::start(&cx, &repository).await?;
-    let activity = cole_kripke::activity(30, &mut cx.rng());
-    let answer = served.client.infer(MODEL, &activity).await?;
-    answer.assert_unavailable("model_unreadable");
+/// A sector of the weight file was never written. It must be refused.
+#[chaos(files, non_destructive, clock = "manual")]
+async fn a_sector_of_zeros_is_refused(cx: Context) -> Result {
+    is_refused(&cx, "model_corrupt", Zeros::in_file).await
+}
 
-    fs::set_permissions(&weights, fs::Permissions::from_mode(0o600))?;
-    served.reload(MODEL).await?;
-    let answer = served.client.infer(MODEL, &activity).await?;
-    answer.assert_served_by(1, false);
-    served.shut_down().await
+/// Something was appended to the weight file. It must be refused.
+#[chaos(files, non_destructive, clock = "manual")]
+async fn a_file_that_is_too_long_is_refused(cx: Context) -> Result {
+    is_refused(&cx, "model_corrupt", Extend::file).await
+}
+
+/// A deployment that overwrites a version by a larger one in place was cut off by a power loss. What it left is neither, though it can be read as a model with
+/// other weights, and must be refused.
+#[chaos(files, non_destructive, clock = "manual")]
+async fn a_torn_write_is_refused(cx: Context) -> Result {
+    let newer = cx.dir().join("newer.onnx");
+    // One message of Protocol Buffers after another is one as well.
+    fs::write(&newer, cole_kripke::scaled(MODEL_BYTES, 2.0)?.repeat(8))?;
+    is_refused(&cx, "model_corrupt", |weights| {
+        TornWrite::of(&newer, weights)
+    })
+    .await
 }
 
 const FILES: [(&str, &[u8]); 4] = [
@@ -79,7 +92,7 @@ const FILES: [(&str, &[u8]); 4] = [
 async fn the_file_is_named<F: Fault>(
     cx: &Context,
     reason: &str,
-    fault: impl FnOnce(std::path::PathBuf) -> F,
+    fault: impl FnOnce(PathBuf) -> F,
 ) -> Result {
     let repository = Repository::with_model(cx)?;
     let served = Served::start(cx, &repository).await?;

@@ -13,6 +13,7 @@ mod network;
 mod observability;
 mod overload;
 mod performance;
+mod resources;
 mod support;
 mod system_calls;
 mod whole_program;

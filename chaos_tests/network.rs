@@ -26,7 +26,7 @@ impl Linked {
         let served = Served::start_on_threads(cx, &repository).await?;
         let link = cx.link("server", served.client.server())?;
         Ok(Self {
-            far: Client::new(link.addr()),
+            far: Client::new(cx, link.addr()),
             activity: cole_kripke::activity(200, &mut cx.rng()),
             served,
             link,
@@ -85,7 +85,7 @@ async fn an_answer_that_ends_early_is_an_error_to_the_client(cx: Context) -> Res
     let most = u64::try_from(whole.text.len())?;
     for after in [most / 2, most - 1, most] {
         // Of a connection of its own, so that none is closed while it is idle.
-        let far = Client::new(linked.link.addr());
+        let far = Client::new(&cx, linked.link.addr());
         let cut = Severance::of(&linked.link, Direction::ToClient)
             .after(after)
             .by_closing();
@@ -163,7 +163,7 @@ fn program_with(
     let process = cx.spawn(name, &mut serve)?;
     let line = block_in_place(|| process.wait_for_line("listening on http://", PATIENCE))?;
     let (_, address) = line.split_once("http://").ok_or("a line with an address")?;
-    Ok((process, Client::new(address.trim().parse()?)))
+    Ok((process, Client::new(cx, address.trim().parse()?)))
 }
 
 /// Asks until the model answers, since it loads after the start. The limit is that of the test.

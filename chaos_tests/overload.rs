@@ -1,10 +1,9 @@
 //! Too much to do, or no end of it: what one model does must not become the others' trouble.
 
-use crate::support::{MODEL, Repository, Served, cole_kripke, read_answer};
+use crate::support::{MODEL, Repository, Served, cole_kripke};
 use clarity::{BreakerState, JobKind};
 use clarity_chaos::{Context, Result, chaos};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt as _;
 
 /// From the platform: so many failures in a row open the breaker, and so long it stays open.
 const FAILURES: usize = 5;
@@ -91,21 +90,37 @@ async fn what_is_too_much_is_shed_and_is_no_failure_of_the_model(cx: Context) ->
     served.shut_down().await
 }
 
+/// Clients go away while the model runs for them. Each must be counted as gone, once, and the model answer others.
+#[chaos(overload, non_destructive, clock = "manual")]
+async fn clients_that_go_away_are_counted_as_gone(cx: Context) -> Result {
+    const CLIENTS: usize = 3;
+    let repository = Repository::with_model(&cx)?;
+    let served = Served::start(&cx, &repository).await?;
+    served.executor.hold(JobKind::Inference, MODEL);
+    let asked: Vec<_> = (0..CLIENTS)
+        .map(|_| served.client.infer_in_background(MODEL, &[1.0; 10]))
+        .collect();
+    served.executor.so_many_held(CLIENTS).await;
+    for asked in asked {
+        asked.abort();
+    }
+    let gone = format!("prediction_failure_total{{model=\"{MODEL}\",reason=\"cancelled\"}}");
+    while served.client.metric(&gone).await.unwrap_or(0.0) < CLIENTS as f64 {}
+    served.executor.release();
+    assert_well(&cx, &served, MODEL).await?;
+    assert_eq!(served.client.metric(&gone).await?, CLIENTS as f64);
+    served.shut_down().await
+}
+
 /// There is no room, and a client asks whether it may send its body. It must be told of that before, and not after it has sent it all.
 #[chaos(overload, non_destructive, clock = "manual")]
 async fn a_body_that_would_be_shed_need_not_be_sent(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     let served = Served::start(&cx, &repository).await?;
     served.executor.room_for(0);
-    let mut connection = served.client.connect().await?;
-    let head = format!(
-        "POST /v2/models/{MODEL}/infer HTTP/1.1\r\nhost: clarity\r\ncontent-length: 1000\r\nexpect: 100-continue\r\n\r\n"
-    );
-    connection.write_all(head.as_bytes()).await?;
-    let answer = read_answer(&mut connection).await?;
+    let answer = served.client.ask_before_sending(MODEL).await?;
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
     assert!(answer.contains("overloaded"), "{answer}");
-    drop(connection);
     served.shut_down().await
 }
 

@@ -2,7 +2,7 @@
 
 use crate::support::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke};
 use clarity_chaos::explore::Errno;
-use clarity_chaos::fault::{CallKind, SystemCall};
+use clarity_chaos::fault::{CallKind, FlipWhileRead, SystemCall};
 use clarity_chaos::rand::RngExt as _;
 use clarity_chaos::{Context, Result, chaos, sometimes};
 
@@ -82,10 +82,71 @@ async fn a_full_disk_while_publishing_costs_nothing_that_was_there(cx: Context) 
     let answer = served.client.infer(MODEL, &activity).await?;
     answer.assert_served_by(newest, false);
 
-    let version = repository.publish_scaled(MODEL, 2.0)?;
+    takes_another_version(served, &repository, &activity).await
+}
+
+/// The disk has room for some bytes of a version that is published, and no more. What is there of it must not be served, and not be
+/// in the way when there is room again.
+#[chaos(files, non_destructive, clock = "manual")]
+async fn a_disk_that_fills_up_while_publishing_leaves_nothing_half_done(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    let served = Served::start(&cx, &repository).await?;
+    let room = cx.rng().random_range(0..MODEL_BYTES.len() as u64);
+    let writes = SystemCall::of(CallKind::Write, repository.root());
+    let full = cx.inject(writes.full_after(room))?;
+    assert!(repository.publish_scaled(MODEL, 2.0).is_err());
+    served.reload(MODEL).await?;
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    let answer = served.client.infer(MODEL, &activity).await?;
+    answer.assert_served_by(1, false);
+
+    full.undo();
+    takes_another_version(served, &repository, &activity).await
+}
+
+/// A bit of the weight file flips before one of the reads by which it is verified and loaded. Either it was read before and is right, or it is refused: what is verified
+/// and what is used are the same bytes.
+#[chaos(files, non_destructive, clock = "manual")]
+async fn a_file_that_changes_while_it_is_loaded_gives_no_wrong_answer(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    // In pieces, so that there is something between one read and the next.
+    let reads = SystemCall::of(CallKind::Read, repository.root());
+    let piece = MODEL_BYTES.len() as u64 / 8;
+    let flip = FlipWhileRead::of(repository.weights(MODEL, 1)).before_one_of(9);
+    let flip = cx.inject(flip)?;
+    let _pieces = cx.inject(reads.shortened_to(piece))?;
+    let served = Served::start(&cx, &repository).await?;
+    let activity = cole_kripke::recorded_and(20, &mut cx.rng());
+    let answer = served.client.infer(MODEL, &activity).await?;
+    if answer.status == 200 {
+        cole_kripke::assert_right(&answer, &activity, 1.0)?;
+    } else {
+        answer.assert_unavailable("model_corrupt");
+    }
+    sometimes!(
+        answer.status == 200,
+        "the bit flips where it was read before"
+    );
+    sometimes!(answer.status == 503, "the bit flips before it is read");
+
+    flip.undo();
     served.reload(MODEL).await?;
     let answer = served.client.infer(MODEL, &activity).await?;
+    answer.assert_served_by(1, false);
+    cole_kripke::assert_right(&answer, &activity, 1.0)?;
+    served.shut_down().await
+}
+
+/// The disk is well again: another version can be published and is served.
+async fn takes_another_version(
+    served: Served,
+    repository: &Repository,
+    activity: &[f32],
+) -> Result {
+    let version = repository.publish_scaled(MODEL, 2.0)?;
+    served.reload(MODEL).await?;
+    let answer = served.client.infer(MODEL, activity).await?;
     answer.assert_served_by(version, false);
-    cole_kripke::assert_right(&answer, &activity, 2.0)?;
+    cole_kripke::assert_right(&answer, activity, 2.0)?;
     served.shut_down().await
 }

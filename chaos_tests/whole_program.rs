@@ -27,11 +27,11 @@ fn clarity(repository: &Repository) -> Command {
 }
 
 impl Program {
-    async fn start(repository: &Repository) -> Result<Self> {
-        Self::start_with(repository, &[]).await
+    async fn start(cx: &Context, repository: &Repository) -> Result<Self> {
+        Self::start_with(cx, repository, &[]).await
     }
 
-    async fn start_with(repository: &Repository, flags: &[&str]) -> Result<Self> {
+    async fn start_with(cx: &Context, repository: &Repository, flags: &[&str]) -> Result<Self> {
         let mut process = clarity(repository)
             .args(["serve", "--listen", "127.0.0.1:0", "--models"])
             .arg(repository.root())
@@ -47,7 +47,7 @@ impl Program {
         let address = line.strip_prefix("listening on http://");
         let address = address.ok_or_else(|| format!("expected an address, found {line:?}"))?;
         Ok(Self {
-            client: Client::new(address.parse()?),
+            client: Client::new(cx, address.parse()?),
             process,
         })
     }
@@ -88,13 +88,13 @@ impl Program {
 async fn survives<F: Fault>(cx: &Context, fault: impl Fn(std::path::PathBuf) -> F) -> Result {
     let repository = Repository::with_model(cx)?;
     let activity = cole_kripke::activity(7 * 24 * 60, &mut cx.rng());
-    let program = Program::start(&repository).await?;
+    let program = Program::start(cx, &repository).await?;
     let good = program.answered(200, &activity).await?;
     cole_kripke::assert_right(&good, &activity, 1.0)?;
     program.terminate().await?;
 
     let damage = cx.inject(fault(repository.weights(MODEL, 1)))?;
-    let program = Program::start(&repository).await?;
+    let program = Program::start(cx, &repository).await?;
     let refused = program.answered(503, &activity).await?;
     refused.assert_unavailable("model_corrupt");
     assert_eq!(program.client.get("/v2/health/live").await?.status, 200);
@@ -157,7 +157,7 @@ async fn verify_names_what_is_damaged(cx: Context) -> Result {
 async fn ends_where_it_is_tried_out(cx: &Context, hostile: &[u8], says: &str) -> Result {
     let repository = Repository::with_model(cx)?;
     let flags = ["--vetting-memory", "268435456", "--vetting-cpu", "1s"];
-    let program = Program::start_with(&repository, &flags).await?;
+    let program = Program::start_with(cx, &repository, &flags).await?;
     let activity = cole_kripke::activity(30, &mut cx.rng());
     program.answered(200, &activity).await?;
     let deployed = repository.publish_bytes(MODEL, hostile)?;

@@ -1,13 +1,13 @@
 //! A client of the server, over real TCP.
 
-use clarity_chaos::Result;
+use clarity_chaos::{Context, Result};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 #[derive(Clone)]
 pub(crate) struct Client {
     server: SocketAddr,
+    cx: Context,
     http: HyperClient<HttpConnector, Full<hyper::body::Bytes>>,
 }
 
@@ -28,9 +29,11 @@ pub(crate) struct Answer {
 }
 
 impl Client {
-    pub(crate) fn new(server: SocketAddr) -> Self {
+    /// Marks what it is answered on the timeline.
+    pub(crate) fn new(cx: &Context, server: SocketAddr) -> Self {
         Self {
             server,
+            cx: cx.clone(),
             http: HyperClient::builder(TokioExecutor::new()).build_http(),
         }
     }
@@ -82,6 +85,16 @@ impl Client {
         Ok(TcpStream::connect(self.server).await?)
     }
 
+    /// Asks whether a body may be sent for `model` to answer, and gives what comes back though none was sent.
+    pub(crate) async fn ask_before_sending(&self, model: &str) -> Result<String> {
+        let mut connection = self.connect().await?;
+        let head = format!(
+            "POST /v2/models/{model}/infer HTTP/1.1\r\nhost: clarity\r\ncontent-length: 1000\r\nexpect: 100-continue\r\n\r\n"
+        );
+        connection.write_all(head.as_bytes()).await?;
+        read_answer(&mut connection).await
+    }
+
     /// The status of a page.
     pub(crate) async fn status(&self, path: &str) -> Result<u16> {
         Ok(self.get(path).await?.status)
@@ -111,12 +124,29 @@ impl Client {
         let (retry_after, content_type) = (header("retry-after"), header("content-type"));
         let status = response.status().as_u16();
         let body = response.into_body().collect().await?.to_bytes();
-        Ok(Answer {
+        let answer = Answer {
             status,
             retry_after: retry_after.map(|seconds| seconds.parse()).transpose()?,
             content_type: content_type.unwrap_or_default(),
             text: String::from_utf8(body.to_vec())?,
-        })
+        };
+        self.mark(method, path, &answer);
+        Ok(answer)
+    }
+
+    /// Requests for predictions stand in a lane of their own, with the version that answered or the reason why none did.
+    fn mark(&self, method: &str, path: &str, answer: &Answer) {
+        let status = answer.status;
+        if path.ends_with("/infer") {
+            let told = match answer.member("model_version") {
+                Ok(version) => format!("version {version}"),
+                Err(_) => answer.member("reason").unwrap_or_default(),
+            };
+            self.cx.mark("predictions", format!("{status} {told}"));
+        } else {
+            self.cx
+                .mark("requests", format!("{status} {method} {path}"));
+        }
     }
 }
 

@@ -33,7 +33,7 @@ impl Served {
             ..config(cx)
         };
         let builder = Server::builder(repository.root()).config(config);
-        Self::bind(builder.shared_executor(executor.clone()), executor).await
+        Self::bind(cx, builder.shared_executor(executor.clone()), executor).await
     }
 
     /// Serves the repository as in production: models load and run on threads of their own.
@@ -49,17 +49,22 @@ impl Served {
     ) -> Result<Self> {
         let builder = Server::builder(repository.root()).config(config(cx));
         Self::bind(
+            cx,
             builder.executor(BlockingPool::new(inferences)),
             Arc::new(Watched::new()),
         )
         .await
     }
 
-    async fn bind(builder: clarity::ServerBuilder, executor: Arc<Watched>) -> Result<Self> {
+    async fn bind(
+        cx: &Context,
+        builder: clarity::ServerBuilder,
+        executor: Arc<Watched>,
+    ) -> Result<Self> {
         let server = builder.bind("127.0.0.1:0".parse()?).await?;
         server.models().settled().await;
         Ok(Self {
-            client: Client::new(server.local_addr()),
+            client: Client::new(cx, server.local_addr()),
             executor,
             server,
         })

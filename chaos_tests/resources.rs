@@ -1,0 +1,111 @@
+//! A machine that runs out of something, and a clock that somebody sets.
+
+use crate::support::{MODEL, Repository, Served, cole_kripke, read_answer};
+use clarity_chaos::fault::{BitFlip, Descriptors, Processor, WallClock};
+use clarity_chaos::{Context, Event, Result, What, chaos, sometimes};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
+
+/// There are few descriptors left while a second version is looked for. One of the two must answer over the connection that is there, the server
+/// stay live, and the second version be served when there are descriptors again.
+#[chaos(resources, non_destructive, clock = "manual")]
+async fn without_descriptors_what_is_loaded_goes_on_answering(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    let served = Served::start(&cx, &repository).await?;
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    let answer = served.client.infer(MODEL, &activity).await?;
+    answer.assert_served_by(1, false);
+    let version = repository.publish_scaled(MODEL, 2.0)?;
+
+    let few = cx.inject(Descriptors::at_most_left(3))?;
+    served.reload(MODEL).await?;
+    let answer = served.client.infer(MODEL, &activity).await?;
+    let is_first = answer.member("model_version")? == "1";
+    cole_kripke::assert_right(&answer, &activity, if is_first { 1.0 } else { 2.0 })?;
+    sometimes!(is_first, "a version is not loaded for want of descriptors");
+    assert_eq!(served.client.status("/v2/health/live").await?, 200);
+
+    few.undo();
+    served.reload(MODEL).await?;
+    let answer = served.client.infer(MODEL, &activity).await?;
+    answer.assert_served_by(version, false);
+    cole_kripke::assert_right(&answer, &activity, 2.0)?;
+    served.shut_down().await
+}
+
+/// Clients that come while there are no descriptors cannot be accepted. They must be as soon as there are some: the listener goes on.
+#[chaos(resources, non_destructive, clock = "manual")]
+async fn clients_that_came_when_there_were_no_descriptors_are_accepted_later(
+    cx: Context,
+) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    let served = Served::start(&cx, &repository).await?;
+    // One for the client's end, and none for the server's.
+    let few = cx.inject(Descriptors::left(1))?;
+    let mut waiting = served.client.connect().await?;
+    assert!(served.client.connect().await.is_err());
+    let is_refusal = |event: &Event| matches!(&event.what, What::Log { message, .. } if message == "connection not accepted");
+    while !cx.timeline().iter().any(is_refusal) {
+        tokio::task::yield_now().await;
+    }
+
+    few.undo();
+    // The server tries again after a while.
+    cx.clock().advance(Duration::from_secs(1)).await;
+    waiting
+        .write_all(b"GET /v2/health/live HTTP/1.1\r\nhost: clarity\r\n\r\n")
+        .await?;
+    let answer = read_answer(&mut waiting).await?;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    drop(waiting);
+    served.shut_down().await
+}
+
+/// Others compute on every processor. A version must be loaded and answer rightly all the same.
+#[chaos(resources, non_destructive, clock = "manual")]
+async fn a_neighbour_on_every_processor_makes_nothing_wrong(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    let served = Served::start(&cx, &repository).await?;
+    let _busy = cx.inject(Processor::kept_busy_by(4))?;
+    let version = repository.publish_scaled(MODEL, 2.0)?;
+    served.reload(MODEL).await?;
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    let answer = served.client.infer(MODEL, &activity).await?;
+    answer.assert_served_by(version, false);
+    cole_kripke::assert_right(&answer, &activity, 2.0)?;
+    served.shut_down().await
+}
+
+/// Somebody sets the clock, by up to ten years in either direction. A model that is damaged and repaired meanwhile must be noticed both times, and no time that a client is told
+/// to wait may follow the jump.
+#[chaos(resources, non_destructive, clock = "manual")]
+async fn a_clock_that_is_set_changes_no_answer(cx: Context) -> Result {
+    const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+    let repository = Repository::with_model(&cx)?;
+    let served = Served::start(&cx, &repository).await?;
+    let activity = cole_kripke::activity(30, &mut cx.rng());
+    let set = cx.inject(WallClock::jumps_within(TEN_YEARS))?;
+    let answer = served.client.infer(MODEL, &activity).await?;
+    answer.assert_served_by(1, false);
+
+    let version = repository.publish_scaled(MODEL, 2.0)?;
+    let rot = cx.inject(BitFlip::in_file(repository.weights(MODEL, version)))?;
+    served.reload(MODEL).await?;
+    let answer = served.client.infer(MODEL, &activity).await?;
+    answer.assert_served_by(1, true);
+    let path = format!("/v2/models/{MODEL}/versions/{version}/ready");
+    let wait = served
+        .client
+        .get(&path)
+        .await?
+        .assert_unavailable("model_corrupt");
+    assert!(wait <= 3600, "Retry-After: {wait}");
+
+    set.undo();
+    rot.undo();
+    served.reload(MODEL).await?;
+    let answer = served.client.infer(MODEL, &activity).await?;
+    answer.assert_served_by(version, false);
+    cole_kripke::assert_right(&answer, &activity, 2.0)?;
+    served.shut_down().await
+}
