@@ -1,7 +1,7 @@
 //! One run of one test: its folder, its supervisor, its record.
 
 use crate::case::{Case, CaseSpec, Keeping};
-use crate::cli::{DEFAULT_TIMEOUT, KeepDirs, Options};
+use crate::cli::{KeepDirs, Options};
 use crate::determinism;
 use crate::ending::{Ending, Exit};
 use crate::fault::{self, Restriction};
@@ -10,6 +10,7 @@ use crate::origin::Origin;
 use crate::output;
 use crate::record::{Leaks, Output, Record, Resources};
 use crate::registration::{NON_DESTRUCTIVE, TestCase};
+use crate::replay;
 use crate::sandbox::{Sandbox, SandboxScope};
 use crate::seed::Seed;
 use crate::slot::{Held, Slots};
@@ -251,26 +252,9 @@ impl Attempts {
             leaks: Leaks::default(),
             resources: Resources::default(),
             output: Output::default(),
-            replay: self.replay(&spec.name, root_seed),
+            replay: replay::one_case(&self.origin, &self.options, &spec.name, root_seed),
             kept: None,
         }
-    }
-
-    /// The command that runs a test again as it ran now.
-    fn replay(&self, test: &str, root_seed: Seed) -> String {
-        let start = self.origin.command();
-        let mut command = format!("{start} --exact {test} --seed {root_seed}");
-        if let Some(isolation) = self.options.isolation {
-            command.push_str(&format!(" --isolation {isolation}"));
-        }
-        if self.options.sandbox != SandboxScope::DEFAULT {
-            command.push_str(&format!(" --sandbox {}", self.options.sandbox));
-        }
-        if self.options.timeout != DEFAULT_TIMEOUT {
-            let timeout = humantime::format_duration(self.options.timeout);
-            command.push_str(&format!(" --timeout '{timeout}'"));
-        }
-        command
     }
 
     /// Removes the folder of a case that has been concluded, or keeps it where that was asked for.

@@ -16,6 +16,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches as _, Parser};
 use definition::definition;
 use libtest_mimic::{Arguments, FormatSetting};
+use std::io;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -286,6 +287,20 @@ pub(crate) struct Options {
     )]
     pub(crate) keep_dirs: KeepDirs,
 
+    /// Tell of each test how long it took, what it met and what it is about
+    #[arg(
+        short = 'v',
+        long = "verbose",
+        env = "CHAOS_VERBOSE",
+        conflicts_with = "quiet",
+        help_heading = "Reports"
+    )]
+    pub(crate) verbose: bool,
+
+    /// Name tests that have been running for so long, and again each time that their age has doubled
+    #[arg(long = "slow-after", value_name = "DURATION", env = "CHAOS_SLOW_AFTER", default_value = "10s", value_parser = positive_duration, help_heading = "Reports")]
+    pub(crate) slow_after: Duration,
+
     /// Whether an option of ours stood on the command line, or one that selects in the environment.
     #[arg(skip)]
     pub(crate) ours_given: bool,
@@ -298,7 +313,7 @@ pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const SELECTING: [&str; 3] = ["tags", "skip_tags", "markers"];
 
 /// Our options, by their names in [`Options`].
-const OURS: [&str; 29] = [
+const OURS: [&str; 31] = [
     "tags",
     "skip_tags",
     "markers",
@@ -328,6 +343,8 @@ const OURS: [&str; 29] = [
     "records",
     "history",
     "keep_dirs",
+    "verbose",
+    "slow_after",
 ];
 
 impl Options {
@@ -423,6 +440,23 @@ impl Options {
             OracleMode::Off
         };
         self.oracles.unwrap_or(default) == OracleMode::Strict
+    }
+
+    /// How many tests run at the same time.
+    ///
+    /// # Errors
+    ///
+    /// When nobody says, and the system does not know how many processors there are.
+    pub(crate) fn threads(&self) -> io::Result<usize> {
+        match (
+            self.isolation.unwrap_or(Isolation::DEFAULT),
+            self.libtest.test_threads,
+        ) {
+            // One runner's thread can be a test at a time.
+            (Isolation::Thread, _) => Ok(1),
+            (_, Some(threads)) => Ok(threads),
+            (_, None) => Ok(std::thread::available_parallelism()?.get()),
+        }
     }
 
     /// All filters: a test is wanted when it matches any; with none, all are.

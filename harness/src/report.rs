@@ -6,14 +6,14 @@ mod header;
 mod html;
 mod junit;
 mod list;
+mod oracles;
 mod picture;
 mod summary;
-mod sweep;
 
 use failure::milliseconds;
 pub(crate) use failure::{flaky, tell as failure};
 pub(crate) use header::header;
 pub(crate) use list::list;
+pub(crate) use oracles::oracles;
 use picture::picture;
 pub(crate) use summary::Summary;
-pub(crate) use sweep::{oracles, tell as sweep};

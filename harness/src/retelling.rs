@@ -38,7 +38,7 @@ pub(crate) fn tell(suite: &str, records: &[Record], options: &Options) -> io::Re
         unmet: &[],
         took: took(records),
     };
-    let trouble = summary.write(options);
+    let trouble = summary.write(options).trouble;
     match trouble.is_empty() {
         true => Ok(()),
         false => Err(io::Error::other(trouble.join("; "))),

@@ -3,6 +3,7 @@
 use crate::attempt::{Attempts, Variation};
 use crate::case::SlotDir;
 use crate::cli::Options;
+use crate::console::{self, Closing, Console, Outcome, Output};
 use crate::exit::{HARNESS_FAILED, SANDBOX_MISSING, SIGNALLED, TESTS_FAILED};
 use crate::history::History;
 use crate::interruption::Interruption;
@@ -10,9 +11,11 @@ use crate::isolation::Isolation;
 use crate::minimizer;
 use crate::oracle;
 use crate::origin::Origin;
+use crate::pool;
 use crate::record::{FailedAttempt, Record};
 use crate::registration::{self, TestCase};
 use crate::regressions::Regressions;
+use crate::replay;
 use crate::report::{self, Summary};
 use crate::results::Results;
 use crate::run_dir::RunDir;
@@ -24,15 +27,14 @@ use crate::surroundings::Surroundings;
 use crate::sweep::Sweep;
 use crate::verdict::Verdict;
 use crate::workspace::Workspace;
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
 /// A run in progress.
 pub(crate) struct Run {
     attempts: Attempts,
@@ -69,12 +71,6 @@ impl Run {
                 return Err(io::Error::new(error.kind(), told));
             }
             eprintln!("warning: {told}; --seed last will not know it");
-        }
-        if let Some(file) = &options.libtest.logfile {
-            let created = fs::File::create(file);
-            created.map_err(|error| {
-                io::Error::new(error.kind(), format!("--logfile {file}: {error}"))
-            })?;
         }
         let dir = RunDir::create()?;
         let isolation = options.isolation.unwrap_or(Isolation::DEFAULT);
@@ -156,58 +152,51 @@ impl Run {
             return Ok(ExitCode::from(SANDBOX_MISSING));
         }
 
-        if let Some(seeds) = sweep {
-            return self.sweep(&selection, seeds);
+        match sweep {
+            Some(seeds) => self.sweep(&selection, seeds),
+            None => self.once(&selection),
         }
+    }
 
-        // libtest-mimic counts what it filters out itself, so it is told which tests are not wanted, each by its exact name.
-        let arguments = Arguments {
-            filter: None,
-            exact: true,
-            ignored: false,
-            skip: selection
-                .deselected
-                .iter()
-                .map(|test| test.name().to_owned())
-                .collect(),
-            // One runner's thread can be a test at a time.
-            test_threads: match self.attempts.isolation {
-                Isolation::Thread => Some(1),
-                _ => options.libtest.test_threads,
-            },
-            ..options.libtest.clone()
-        };
-        let run = Arc::new(self);
-        let trials = selection
-            .selected
-            .iter()
-            .chain(&selection.deselected)
-            .map(|test| {
-                let (run, test) = (Arc::clone(&run), *test);
-                Trial::ignorable_test(test.name(), move || run.trial(test))
-            })
-            .collect();
-        // It panics when its output is closed; what has run by then is reported all the same.
-        let conclusion = catch_unwind(AssertUnwindSafe(|| libtest_mimic::run(&arguments, trials)));
-        let run = Arc::into_inner(run).expect("every trial has run or was dropped");
-        match conclusion {
-            Ok(conclusion) => {
-                let unmet = run.unmet();
-                if !unmet.is_empty() {
-                    let told = report::oracles(&unmet);
-                    if run.attempts.options.is_json() {
-                        eprintln!("{told}");
-                    } else {
-                        println!("{told}");
-                    }
-                }
-                run.conclude(conclusion.has_failed(), &unmet, None)
+    /// Runs every selected test.
+    fn once(self, selection: &Selection) -> io::Result<ExitCode> {
+        let Attempts {
+            origin,
+            options,
+            seed,
+            ..
+        } = &self.attempts;
+        let selected = &selection.selected;
+        let console = Console::begin(options, origin, *seed, selected.len())?;
+        let again = replay::whole_run(origin, *seed);
+        let failed_again = replay::what_failed(origin);
+        let next = AtomicUsize::new(0);
+        pool::on_threads(options.threads()?, || {
+            while console.trouble().is_none()
+                && let Some(test) = selected.get(next.fetch_add(1, Ordering::Relaxed))
+            {
+                self.told(&console, test);
             }
-            Err(_told_already) => {
-                run.note_trouble("the run was not completed".to_owned());
-                run.conclude(false, &[], None)
-            }
+        });
+        if let Some(error) = console.trouble() {
+            let left = selected.len().saturating_sub(locked(&self.records).len());
+            self.note_trouble(format!(
+                "nobody takes what is printed ({error}); {left} tests were not run"
+            ));
         }
+        let unmet = self.unmet();
+        self.conclude(&unmet, None, console.output(), |ended| {
+            console.conclude(&Closing {
+                records: ended.records,
+                selected: selected.len(),
+                filtered_out: selection.deselected.len(),
+                unmet: &unmet,
+                reports: ended.reports,
+                again: &again,
+                failed_again: &failed_again,
+                took: ended.took,
+            });
+        })
     }
 
     /// Runs every selected test with each of the seeds.
@@ -216,15 +205,14 @@ impl Run {
             package, target, ..
         } = self.attempts.origin;
         let options = &self.attempts.options;
-        let threads = match options.libtest.test_threads {
-            Some(threads) => threads,
-            None => std::thread::available_parallelism()?.get(),
-        };
+        let threads = options.threads()?;
+        let output = Arc::new(Output::open(options)?);
         let sweep = Sweep {
             attempts: &self.attempts,
             tests: &selection.selected,
             seeds,
             regressions: &self.regressions,
+            output: &output,
         };
         let mut results = sweep.run(
             format!("{package}::{target}"),
@@ -251,12 +239,11 @@ impl Run {
             .representatives()
             .for_each(|record| self.keep(record));
         let unmet = unmet(&results, options);
-        let told = report::sweep(&results, &unmet, self.began.elapsed());
-        print!("{told}");
         remember(&self.regressions, &results);
         locked(&self.records).extend(results.representatives().cloned());
-        let has_failed = results.failed() > 0;
-        self.conclude(has_failed, &unmet, Some(&results))
+        self.conclude(&unmet, Some(&results), &output, |ended| {
+            output.print(&console::sweep(&results, &unmet, ended.reports, ended.took));
+        })
     }
 
     /// Finds what a failure takes, where that was asked for.
@@ -276,39 +263,44 @@ impl Run {
         }
     }
 
-    /// Runs one test with the seeds that it has failed with before, as far as these are kept or were asked for, unless a seed was asked for, and then with that of this run; the first failure counts.
-    fn trial(&self, test: &'static TestCase) -> Result<Completion, Failed> {
+    /// Runs one test, and tells it.
+    fn told(&self, console: &Console, test: &'static TestCase) {
+        let number = console.started(test);
+        let record = self.trial(test);
+        let outcome = match &record {
+            Some(record) => Outcome::Ran(record),
+            None => Outcome::NotRun("the run was interrupted"),
+        };
+        console.ended(number, test, outcome);
+        // Reports tell one case of each test.
+        locked(&self.records).extend(record);
+    }
+
+    /// Runs one test with the seeds that it has failed with before, as far as these are kept or were asked for, unless a seed was asked for, and then with
+    /// that of this run; the first failure counts. Gives nothing when the run was interrupted before.
+    fn trial(&self, test: &'static TestCase) -> Option<Record> {
         if self.attempts.options.seed.is_none() {
             let kept = self.regressions.of_test(test.name());
             let failed = self.failed.get(test.name());
             for seed in failed.into_iter().chain(kept) {
-                if let failed @ Err(_) = self.case(test, *seed) {
-                    return failed;
+                let record = self.case(test, *seed)?;
+                if record.verdict.is_failure() {
+                    return Some(record);
                 }
             }
         }
         self.case(test, self.attempts.seed)
     }
 
-    /// Runs one test, and puts its record where reports will look for it.
-    fn case(&self, test: &'static TestCase, seed: Seed) -> Result<Completion, Failed> {
+    /// Runs one test, and leaves its record where later runs look for it.
+    fn case(&self, test: &'static TestCase, seed: Seed) -> Option<Record> {
         if self.attempts.slots.are_interrupted() {
-            return Ok(Completion::ignored_with("the run was interrupted"));
+            return None;
         }
         let mut record = self.tried(test, seed);
         self.minimize(test, &mut record);
         self.keep(&record);
-        let result = match &record.verdict {
-            Verdict::Passed => Ok(Completion::Completed),
-            Verdict::Skipped { reason } => Ok(Completion::ignored_with(reason)),
-            _ => Err(report::failure(&record).into()),
-        };
-        let mut records = locked(&self.records);
-        // Reports tell one case of each test.
-        records.retain(|other| other.name != record.name);
-        records.push(record);
-        drop(records);
-        result
+        Some(record)
     }
 
     /// Runs one test, and where it fails once more with the same seed, as often as was asked for.
@@ -361,12 +353,13 @@ impl Run {
         locked(&self.trouble).push(what);
     }
 
-    /// Writes the reports, says where things are, and gives the exit code.
+    /// Writes the reports, lets the end be told, and gives the exit code.
     fn conclude(
         self,
-        failed: bool,
         unmet: &[String],
         sweep: Option<&Results>,
+        output: &Output,
+        tell: impl FnOnce(&Ended<'_>),
     ) -> io::Result<ExitCode> {
         let took = self.began.elapsed();
         let Attempts {
@@ -396,7 +389,8 @@ impl Run {
             unmet,
             took,
         };
-        trouble.extend(summary.write(&options));
+        let written = summary.write(&options);
+        trouble.extend(written.trouble);
         let (dir, left) = self.dir.end(self.has_kept.into_inner());
         if let Err(error) = left {
             trouble.push(format!("failed to clean up {}: {error}", dir.display()));
@@ -404,26 +398,24 @@ impl Run {
         if options.libtest.show_output && !options.is_json() {
             for record in records.iter().filter(|r| !r.verdict.is_failure()) {
                 if !record.output.text.is_empty() {
-                    println!("---- {} printed ----\n{}", record.name, record.output.text);
+                    let Record {
+                        name,
+                        output: printed,
+                        ..
+                    } = record;
+                    output.print(&format!("---- {name} printed ----\n{}\n", printed.text));
                 }
             }
         }
-        let failed = failed || !unmet.is_empty();
-        if !options.is_json() {
-            for record in records.iter().filter(|record| record.is_flaky()) {
-                println!("{}", report::flaky(record));
-            }
-        }
-        if records.iter().any(|record| record.verdict.is_failure()) && !options.is_json() {
-            println!("run the failed tests again:");
-            for record in records.iter().filter(|record| record.verdict.is_failure()) {
-                println!("    {}", record.replay);
-            }
-            println!();
-        }
+        tell(&Ended {
+            records: &records,
+            reports: &written.reports,
+            took,
+        });
         for what in &trouble {
             eprintln!("error: {what}");
         }
+        let failed = !unmet.is_empty() || records.iter().any(|record| record.verdict.is_failure());
         Ok(if let Some(signal) = self.interruption.signal() {
             ExitCode::from(SIGNALLED.saturating_add(signal))
         } else if failed {
@@ -434,6 +426,13 @@ impl Run {
             ExitCode::SUCCESS
         })
     }
+}
+
+/// What a run has left to be told.
+struct Ended<'a> {
+    records: &'a [Record],
+    reports: &'a [String],
+    took: Duration,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

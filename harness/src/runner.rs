@@ -1,6 +1,7 @@
 //! The runner: read the command line, select, and run or report what is asked for.
 
 use crate::cli::{NoTests, Options, SeedChoice};
+use crate::console::{self, Output};
 use crate::exit::{HARNESS_FAILED, NOTHING_SELECTED, TESTS_FAILED, USAGE};
 use crate::history::History;
 use crate::origin::Origin;
@@ -150,7 +151,6 @@ fn merge(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
     let unmet = unmet(&results, options);
     let failed = results.failed() > 0 || !unmet.is_empty();
     let took = Duration::from_micros(records.iter().map(|record| record.duration_us).sum());
-    print!("{}", report::sweep(&results, &unmet, took));
     let summary = Summary {
         suite: &results.suite,
         seed: results.seeds.first(),
@@ -159,12 +159,13 @@ fn merge(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
         unmet: &unmet,
         took,
     };
-    let trouble = summary.write(options);
+    let written = summary.write(options);
+    Output::open(options)?.print(&console::sweep(&results, &unmet, &written.reports, took));
     if let Some(path) = &options.results {
         results.write(path)?;
     }
-    if !trouble.is_empty() {
-        return Err(io::Error::other(trouble.join("; ")));
+    if !written.trouble.is_empty() {
+        return Err(io::Error::other(written.trouble.join("; ")));
     }
     Ok(if failed {
         ExitCode::from(TESTS_FAILED)

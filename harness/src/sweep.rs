@@ -2,7 +2,8 @@
 
 use crate::attempt::{Attempts, Variation};
 use crate::case::Keeping;
-use crate::progress::Progress;
+use crate::console::{Live, Output, Unit, slow_line};
+use crate::pool;
 use crate::record::Record;
 use crate::registration::TestCase;
 use crate::regressions::Regressions;
@@ -13,8 +14,7 @@ use crate::verdict::Verdict;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What is to be swept.
 #[derive(Debug)]
@@ -23,6 +23,7 @@ pub(crate) struct Sweep<'a> {
     pub(crate) tests: &'a [&'static TestCase],
     pub(crate) seeds: SeedRange,
     pub(crate) regressions: &'a Regressions,
+    pub(crate) output: &'a Arc<Output>,
 }
 
 /// What the threads of a sweep share.
@@ -37,7 +38,7 @@ struct State<'a> {
     /// How many cases of each test have failed, among those that ended already.
     failed_of: Mutex<BTreeMap<&'static str, usize>>,
     results: Mutex<Results>,
-    progress: Progress,
+    live: Live,
     seen: &'a (dyn Fn(&Record, io::Result<()>) + Sync),
 }
 
@@ -72,17 +73,11 @@ impl Sweep<'_> {
             failed: AtomicU64::new(0),
             failed_of: Mutex::default(),
             results: Mutex::new(Results::new(suite, self.seeds, options.shard, names)),
-            // About: hashes share them out.
-            progress: Progress::begin(all / shards),
+            live: self.live(all / shards),
             seen,
         };
-        thread::scope(|scope| {
-            for _ in 1..threads {
-                scope.spawn(|| self.work(&state));
-            }
-            self.work(&state);
-        });
-        state.progress.end();
+        pool::on_threads(threads, || self.work(&state));
+        state.live.end();
         let mut results = state
             .results
             .into_inner()
@@ -93,6 +88,15 @@ impl Sweep<'_> {
             results.stopped = Some(format!("--max-failures {limit}"));
         }
         results
+    }
+
+    /// Shows what is running, of about so many cases: hashes share them out among shards.
+    fn live(&self, cases: u64) -> Live {
+        let teller = Arc::clone(self.output);
+        let slow_after = self.attempts.options.slow_after;
+        let slow = move |name: &str, age| teller.print(&slow_line(name, age));
+        let output = Arc::clone(self.output);
+        Live::begin(Unit::Cases, cases, output, slow_after, slow)
     }
 
     fn work(&self, state: &State<'_>) {
@@ -142,21 +146,25 @@ impl Sweep<'_> {
             },
             ..Variation::of(seed)
         };
+        let running = state
+            .live
+            .started(format!("{} with seed {seed}", test.name()));
         let (record, cleaned) = self.attempts.check(test, &variation);
+        state.live.ended(running, record.verdict.is_failure());
         if record.verdict == Verdict::Interrupted {
             // It has shown nothing.
             return;
         }
         let is_failure = record.verdict.is_failure();
-        let mut failed = state.failed.load(Ordering::Relaxed);
         if is_failure {
             *locked(&state.failed_of).entry(test.name()).or_default() += 1;
-            failed = state.failed.fetch_add(1, Ordering::Relaxed) + 1;
+            let failed = state.failed.fetch_add(1, Ordering::Relaxed) + 1;
             if before < KEPT_FAILURES {
                 let first = record.verdict.to_string();
                 let first = first.lines().next().unwrap_or_default();
-                let line = format!("test {} with seed {seed} ... FAILED: {first}", test.name());
-                state.progress.tell(&line);
+                let name = test.name();
+                let line = format!("test {name} with seed {seed} ... FAILED: {first}\n");
+                self.output.print(&line);
             }
             let limit = self.attempts.options.max_failures;
             if limit.is_some_and(|limit| failed >= limit.get()) {
@@ -165,7 +173,6 @@ impl Sweep<'_> {
         }
         (state.seen)(&record, cleaned);
         locked(&state.results).add(record);
-        state.progress.advance(failed);
     }
 }
 

@@ -15,7 +15,8 @@ pub(crate) fn header(
     let both = sandboxed.is_some() && open.is_some();
     let title = |title: &str, group: &Group| {
         if both {
-            format!("{title} ({} tests):", group.tests)
+            let plural = if group.tests == 1 { "" } else { "s" };
+            format!("{title} ({} test{plural}):", group.tests)
         } else {
             format!("{title}:")
         }

@@ -5,6 +5,7 @@ use crate::cli::Options;
 use crate::record::Record;
 use crate::results::Results;
 use crate::seed::Seed;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -24,28 +25,42 @@ pub(crate) struct Summary<'a> {
     pub(crate) took: Duration,
 }
 
+/// What became of the reports that were asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// The files that hold them.
+    pub(crate) reports: Vec<String>,
+    /// What could not be written.
+    pub(crate) trouble: Vec<String>,
+}
+
+impl Written {
+    fn note(&mut self, what: &str, path: &Path, written: io::Result<()>) {
+        let path = path.display();
+        match written {
+            Ok(()) => self.reports.push(path.to_string()),
+            Err(error) => self
+                .trouble
+                .push(format!("failed to write the {what} report {path}: {error}")),
+        }
+    }
+}
+
 impl Summary<'_> {
-    /// Writes the reports that were asked for, each of them whatever becomes of the others; gives what could not be written.
-    pub(crate) fn write(&self, options: &Options) -> Vec<String> {
-        let told = |what: &str, path: &Path, written: std::io::Result<()>| {
-            let error = written.err()?;
-            Some(format!(
-                "failed to write the {what} report {}: {error}",
-                path.display()
-            ))
-        };
-        let junit = options.junit.as_deref().and_then(|path| {
-            told(
+    /// Writes the reports that were asked for, each of them whatever becomes of the others.
+    pub(crate) fn write(&self, options: &Options) -> Written {
+        let mut written = Written::default();
+        if let Some(path) = &options.junit {
+            written.note(
                 "JUnit",
                 path,
                 junit::write(path, self, options.junit_strict),
-            )
-        });
-        let html = options
-            .html
-            .as_deref()
-            .and_then(|path| told("HTML", path, html::write(path, self)));
-        let github = github::tell(self, options);
-        [junit, html, github].into_iter().flatten().collect()
+            );
+        }
+        if let Some(path) = &options.html {
+            written.note("HTML", path, html::write(path, self));
+        }
+        written.trouble.extend(github::tell(self, options));
+        written
     }
 }

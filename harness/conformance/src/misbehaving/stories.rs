@@ -72,3 +72,13 @@ fn fails_at_first() -> Result {
     }
     Ok(())
 }
+
+/// Waits for a file outside.
+#[chaos]
+fn waits_for_a_file() -> Result {
+    let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
+    while !fs::exists(&path)? {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}

@@ -3,6 +3,7 @@
 mod calls;
 mod chances;
 mod clocks;
+mod console;
 #[cfg(target_os = "linux")]
 mod containment;
 #[cfg(target_os = "linux")]

@@ -252,7 +252,7 @@ fn the_limit_of_tests_without_one_can_be_set() {
         ran.records[test].verdict,
         Verdict::TimedOut { limit_ms: 300 }
     );
-    assert!(ran.records[test].replay.contains("--timeout '300ms'"));
+    assert!(ran.records[test].replay.contains("--timeout 300ms"));
     let ran = suite.run([
         "--exact",
         test,

@@ -1,5 +1,8 @@
-//! What a sweep came to, told to a person.
+//! The end of a sweep: what came of each test, and the story of one failure of each that failed.
 
+use super::{BAD, DOUBTFUL, GOOD, closing};
+use crate::record::Record;
+use crate::report;
 use crate::results::{Results, Tally};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -8,34 +11,38 @@ use std::time::Duration;
 const SEEDS: usize = 10;
 
 /// A line for each test, the story of the first failure of each that failed, and the sum.
-pub(crate) fn tell(results: &Results, unmet: &[String], took: Duration) -> String {
+pub(crate) fn sweep(
+    results: &Results,
+    unmet: &[String],
+    reports: &[String],
+    took: Duration,
+) -> String {
     let failed = results.failed() > 0 || !unmet.is_empty();
     let mut text = String::new();
     for (name, tally) in &results.tests {
         let _ = writeln!(text, "test {name} ... {}", line(tally));
     }
-    let mut stories = results
-        .tests
-        .values()
+    let tallies = results.tests.values();
+    let failures: Vec<&Record> = tallies
         .filter(|tally| tally.failed > 0)
         .filter_map(|tally| tally.records.first())
-        .peekable();
-    if stories.peek().is_some() {
-        text.push_str("\nfailures:\n");
-    }
-    for record in stories {
-        let story = super::failure(record);
+        .collect();
+    for record in &failures {
+        let story = report::failure(record);
         let (name, seed) = (&record.name, record.root_seed);
         let _ = writeln!(text, "\n---- {name}, seed {seed} ----\n{story}");
     }
-    if !unmet.is_empty() {
-        let _ = write!(text, "\n{}", oracles(unmet));
-    }
+    closing::tell_failures(&mut text, &failures);
+    closing::tell_unmet(&mut text, unmet);
+    closing::tell_reports(&mut text, reports);
+    let result = match failed {
+        true => format!("{BAD}FAILED{BAD:#}"),
+        false => format!("{GOOD}ok{GOOD:#}"),
+    };
     let sum = |count: fn(&Tally) -> u64| results.tests.values().map(count).sum::<u64>();
     let _ = write!(
         text,
-        "\nsweep result: {}. {} cases passed; {} failed; {} skipped; seeds {}; finished in {:.2}s",
-        if failed { "FAILED" } else { "ok" },
+        "\nsweep result: {result}. {} cases passed; {} failed; {} skipped; seeds {}; finished in {:.2}s",
         sum(Tally::passed),
         sum(|tally| tally.failed),
         sum(|tally| tally.skipped),
@@ -56,21 +63,14 @@ pub(crate) fn tell(results: &Results, unmet: &[String], took: Duration) -> Strin
     text
 }
 
-/// The oracles that no case has met.
-pub(crate) fn oracles(unmet: &[String]) -> String {
-    let mut text = "oracles that no case has met:\n".to_owned();
-    for oracle in unmet {
-        let _ = writeln!(text, "    {oracle}");
-    }
-    text
-}
-
 fn line(tally: &Tally) -> String {
     let cases = tally.cases;
     if tally.failed == 0 {
         return match tally.skipped {
-            0 => format!("ok ({cases} cases)"),
-            skipped => format!("ok ({cases} cases, {skipped} of them skipped)"),
+            0 => format!("{GOOD}ok{GOOD:#} ({cases} cases)"),
+            skipped => format!(
+                "{GOOD}ok{GOOD:#} ({cases} cases, {DOUBTFUL}{skipped} of them skipped{DOUBTFUL:#})"
+            ),
         };
     }
     let told: Vec<String> = tally
@@ -85,7 +85,7 @@ fn line(tally: &Tally) -> String {
         ""
     };
     format!(
-        "FAILED ({} of {cases} cases; seeds {}{more})",
+        "{BAD}FAILED{BAD:#} ({} of {cases} cases; seeds {}{more})",
         tally.failed,
         told.join(", ")
     )

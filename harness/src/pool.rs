@@ -1,0 +1,13 @@
+//! Threads that share out work.
+
+use std::thread;
+
+/// Calls `work` on so many threads, of which this is one, and returns when all have.
+pub(crate) fn on_threads(count: usize, work: impl Fn() + Sync) {
+    thread::scope(|scope| {
+        for _ in 1..count {
+            scope.spawn(&work);
+        }
+        work();
+    });
+}
