@@ -60,9 +60,11 @@ fn text(event: &Event, clock: ClockKind, run: &str) -> Option<String> {
         What::FaultInjected { fault } => fault.id = 0,
         What::FaultUndone { id, .. } => *id = 0,
         // Descriptors are told with the system's numbers for them, and are judged elsewhere.
-        What::LeftBehind { .. } | What::AskedToEnd | What::Measured { .. } | What::Mark { .. } => {
-            return None;
-        }
+        What::LeftBehind { .. }
+        | What::AskedToEnd
+        | What::Measured { .. }
+        | What::Mark { .. }
+        | What::Blocked { .. } => return None,
         _ => {}
     }
     let mut text = serde_json::to_string(&what).ok()?;

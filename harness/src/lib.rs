@@ -76,6 +76,7 @@ mod affinity;
 mod appended;
 mod attempt;
 mod audit;
+mod blocking;
 #[cfg(target_os = "linux")]
 mod calls;
 mod case;

@@ -3,6 +3,7 @@
 mod failure;
 mod github;
 mod header;
+mod hints;
 mod html;
 mod junit;
 mod list;
@@ -13,6 +14,7 @@ mod summary;
 use failure::milliseconds;
 pub(crate) use failure::{flaky, tell as failure};
 pub(crate) use header::header;
+pub(crate) use hints::hints;
 pub(crate) use list::list;
 pub(crate) use oracles::oracles;
 use picture::picture;

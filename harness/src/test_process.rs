@@ -3,6 +3,7 @@
 #[cfg(target_os = "linux")]
 use crate::affinity;
 use crate::audit::{self, Audit};
+use crate::blocking::Watched;
 #[cfg(target_os = "linux")]
 use crate::calls::Attendants;
 use crate::case::Case;
@@ -23,7 +24,7 @@ use crate::outcome::{Outcome, Skipped};
 use crate::panics::{Caught, Panics};
 use crate::registration::{self, Body, TestCase};
 use crate::resources;
-use crate::test_time::TestTime;
+use crate::test_time::{ClockKind, TestTime};
 use crate::timeline::{BodyEnd, Timeline, What};
 use std::fs::File;
 use std::io;
@@ -178,7 +179,7 @@ impl Setup {
     /// Runs the test, on a fresh thread.
     fn run(self, test: &'static TestCase) -> io::Result<BodyEnd> {
         let (body, context, time) = (test.body(), self.context.clone(), self.time.clone());
-        let panics = self.panics.clone();
+        let (panics, timeline) = (self.panics.clone(), self.timeline.clone());
         audit::make_lasting_descriptors();
         // Before anything that is gone again by the end: its place must not hide what was left.
         let audit = Audit::begin();
@@ -193,7 +194,7 @@ impl Setup {
                     affinity::unbind();
                     Attendants::begin_late_starts();
                 }
-                catch_unwind(AssertUnwindSafe(|| call(body, context, &time)))
+                catch_unwind(AssertUnwindSafe(|| call(body, context, &time, timeline)))
                     .map_err(|payload| panics.caught(&*payload))
             })?
             .join()
@@ -282,12 +283,19 @@ impl Setup {
 }
 
 /// Calls the body; an async one on a runtime of its own, which is gone when this returns or unwinds.
-fn call(body: Body, context: Context, time: &TestTime) -> io::Result<Outcome> {
+fn call(body: Body, context: Context, time: &TestTime, timeline: Timeline) -> io::Result<Outcome> {
     match body {
         Body::Sync(function) => Ok(function(context)),
         Body::Async(function) => {
             let runtime = time.runtime()?;
-            let returned = catch_unwind(AssertUnwindSafe(|| runtime.block_on(function(context))));
+            let body = match time.kind() {
+                // There others go on while the body waits.
+                ClockKind::Real => function(context),
+                ClockKind::Paused | ClockKind::Manual => {
+                    Box::pin(Watched::new(function(context), timeline))
+                }
+            };
+            let returned = catch_unwind(AssertUnwindSafe(|| runtime.block_on(body)));
             runtime.shut_down();
             Ok(returned.unwrap_or_else(|payload| std::panic::resume_unwind(payload)))
         }

@@ -106,6 +106,12 @@ pub enum What {
         /// By how much, in microseconds.
         by_us: u64,
     },
+    /// The body of an async test under a virtual clock kept the only thread of its runtime waiting for something other than a task: a sleep, a socket or a lock of
+    /// the standard library. Noted from a tenth of a second on.
+    Blocked {
+        /// How long, in microseconds of real time.
+        for_us: u64,
+    },
     /// Some thread panicked.
     Panicked {
         /// The panic's message.

@@ -61,6 +61,8 @@ pub(crate) fn expand(function: &ItemFn, options: &Options) -> TokenStream {
     };
 
     quote! {
+        // A future that nobody awaits has done nothing, and a result that nobody looks at has shown nothing.
+        #[deny(unused_must_use, clippy::let_underscore_future)]
         #function
 
         #(#conditions)*

@@ -1,5 +1,6 @@
 //! A failure, told to a person: what happened, what was injected, what the system did, how to see it again.
 
+use super::hints;
 use crate::oracle::SeenOracle;
 use crate::output::end_of;
 use crate::record::Record;
@@ -35,6 +36,7 @@ pub(crate) fn tell(record: &Record) -> String {
         "what it was at when its end was asked for",
         record.hung.iter().map(ToString::to_string),
     );
+    section(&mut text, "hint", hints(record));
     section(&mut text, "left behind", record.leaks.lines());
     section(&mut text, "left behind and excused", &record.leaks.excused);
 
@@ -145,6 +147,11 @@ fn event(event: &Event) -> String {
             "explored {calls} calls: {points} points, {states} states after a loss of power"
         ),
         What::ClockAdvanced { by_us } => write!(line, "clock advanced by {}", milliseconds(*by_us)),
+        What::Blocked { for_us } => write!(
+            line,
+            "the body kept all tasks waiting for {} of real time",
+            milliseconds(*for_us)
+        ),
         What::Panicked {
             message,
             location,

@@ -46,3 +46,37 @@ async fn blocked() {
         }
     });
 }
+
+/// Sleeps by the system's clock under a virtual one.
+#[chaos(clock = "manual", timeout = "300ms")]
+async fn sleeps_for_real() {
+    std::thread::sleep(HOUR);
+}
+
+/// Waits for a timer that nobody fires.
+#[chaos(clock = "manual", timeout = "300ms")]
+async fn waits_for_a_timer() {
+    sleep(HOUR).await;
+}
+
+/// Waits on the one thread for a client that is to come from another task.
+#[chaos(clock = "paused", timeout = "300ms")]
+async fn accepts_on_the_only_thread() -> Result {
+    std::net::TcpListener::bind("127.0.0.1:0")?.accept()?;
+    Ok(())
+}
+
+/// A slow peer, which a paused clock takes for one that does not come at all.
+#[chaos(clock = "paused")]
+async fn has_a_peer_outside() -> Result {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    timeout(HOUR, listener.accept()).await??;
+    Ok(())
+}
+
+/// Sleeps by the system's clock under a virtual one, for a while, and then fails.
+#[chaos(clock = "manual")]
+async fn sleeps_for_a_while() -> Result {
+    std::thread::sleep(Duration::from_millis(150));
+    Err("as it should".into())
+}

@@ -13,6 +13,8 @@ mod explorations;
 mod faults;
 #[cfg(target_os = "linux")]
 mod hangs;
+#[cfg(target_os = "linux")]
+mod hints;
 #[cfg(unix)]
 mod interruption;
 #[cfg(target_os = "linux")]

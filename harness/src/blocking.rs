@@ -1,0 +1,52 @@
+//! Whether the body of an async test keeps the only thread of its runtime waiting.
+
+use crate::duration::microseconds;
+use crate::outcome::Outcome;
+use crate::timeline::{Timeline, What};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// What is shorter may be a slow disk, or a busy machine.
+const LONG: Duration = Duration::from_millis(100);
+
+/// The body of a test, whose long waits go on the timeline.
+pub(crate) struct Watched {
+    body: Pin<Box<dyn Future<Output = Outcome>>>,
+    timeline: Timeline,
+}
+
+impl Watched {
+    pub(crate) fn new(body: Pin<Box<dyn Future<Output = Outcome>>>, timeline: Timeline) -> Self {
+        Self { body, timeline }
+    }
+}
+
+impl Future for Watched {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+        let (began, used) = (Instant::now(), cpu_time());
+        let polled = self.body.as_mut().poll(context);
+        let computed = cpu_time().saturating_sub(used);
+        let waited = began.elapsed().saturating_sub(computed);
+        if waited >= LONG {
+            let for_us = microseconds(waited);
+            self.timeline.record(What::Blocked { for_us });
+        }
+        polled
+    }
+}
+
+/// What this thread has computed so far.
+#[cfg(unix)]
+fn cpu_time() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}
+
+/// Nobody knows; long computations are taken for waiting.
+#[cfg(not(unix))]
+fn cpu_time() -> Duration {
+    Duration::ZERO
+}
