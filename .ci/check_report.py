@@ -2,7 +2,8 @@
 
 Usage: check_report.py REPORT.html CROWD.html SCREENSHOTS
 
-REPORT is of the test `stories::a_breaker_opens_after_a_fault` and of others, CROWD of a sweep of a thousand tests.
+REPORT is of the tests `stories::a_breaker_opens_after_a_fault`, `explorations::in_place`, `clocks::sleeps_for_a_while` and of others, CROWD of a sweep of a
+thousand tests.
 """
 
 import json
@@ -58,6 +59,13 @@ def check_story(browser, path, screenshots):
         changes = story.locator("tbody tr", has_text="circuit breaker changed")
         changes.first.wait_for()
         assert changes.count() == 3, changes.count()
+        explored = page.locator("[id='explorations::in_place']")
+        calls = [cell.get_attribute("class") for cell in explored.locator(".points i").all()]
+        assert calls == ["good", "bad"], calls
+        assert "the invariant broke" in explored.locator(".points i").nth(1).get_attribute("title")
+        assert "one thread of its runtime" in page.locator("[id='clocks::sleeps_for_a_while'] .notice").text_content()
+        oracles = page.locator("#oracles tbody tr").all_text_contents()
+        assert any("the file is a folder" in row and "0 cases" in row for row in oracles), oracles
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it is no wider than the window"
 
         serious = [
@@ -97,6 +105,10 @@ def check_crowd(browser, path):
     paint = page.evaluate("performance.getEntriesByType('paint').map((entry) => entry.startTime)[0] / 1000")
     count = page.locator("#count").text_content()
     assert count == "10000 tests", count
+    page.locator("details.test summary").first.click()
+    grid = page.locator("details.test").first.locator(".seeds li")
+    grid.first.wait_for()
+    assert grid.count() == 10, f"a cell for each seed, and not {grid.count()}"
     page.close()
     # Told and not asserted: no check depends on the speed of a machine.
     print(f"a report of {count}: {size / 1e6:.1f} MB, first paint after {paint:.2f} s, its rows after {took:.2f} s")

@@ -3,7 +3,7 @@
 use crate::case::CaseSpec;
 use crate::clock::Clock;
 #[cfg(target_os = "linux")]
-use crate::explore::Explored;
+use crate::explore::Progress;
 use crate::fault::{Fault, FaultError, FaultGuard, FaultLog, InjectError};
 use crate::network::Link;
 use crate::other_filesystem;
@@ -21,6 +21,10 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::TempDir;
+
+/// How many calls of an explored operation stand on the timeline.
+#[cfg(target_os = "linux")]
+const TOLD_CALLS: usize = 2000;
 
 /// A test's hold on its run: seed, directory, clock, faults, timeline. Clones are the same context.
 #[derive(Clone)]
@@ -197,11 +201,16 @@ impl Context {
     }
 
     #[cfg(target_os = "linux")]
-    pub(crate) fn explored(&self, explored: Explored) {
+    pub(crate) fn explored(&self, progress: Progress) {
+        let points = progress.calls.iter().map(|call| call.points).sum();
+        let calls = progress.calls.len();
+        let mut each = progress.calls;
+        each.truncate(TOLD_CALLS);
         self.inner.timeline.record(What::Explored {
-            calls: explored.calls,
-            points: explored.points,
-            states: explored.states,
+            calls,
+            points,
+            states: progress.states,
+            each,
         });
     }
 

@@ -56,6 +56,8 @@ fn text(event: &Event, clock: ClockKind, run: &str) -> Option<String> {
     let mut what = event.what.clone();
     match &mut what {
         What::Finished { cpu_us, .. } => *cpu_us = None,
+        // Threads of the operation may race.
+        What::Explored { each, .. } => each.clear(),
         // Numbers in the order of injection, in which threads may race.
         What::FaultInjected { fault } => fault.id = 0,
         What::FaultUndone { id, .. } => *id = 0,

@@ -80,6 +80,8 @@ pub(crate) use self::call::{Decoder, traps};
 #[cfg(target_os = "linux")]
 pub(crate) use self::effect::{Call, Effect};
 #[cfg(target_os = "linux")]
+pub(crate) use self::everywhere::Progress;
+#[cfg(target_os = "linux")]
 pub(crate) use self::filter::{Trap, install};
 #[cfg(target_os = "linux")]
 pub(crate) use self::listener::{Listener, Waiting};
@@ -302,11 +304,14 @@ impl Exploration<'_> {
     ) -> Result<Explored, ExploreError> {
         self.refuse_where_it_cannot_be()?;
         #[cfg(target_os = "linux")]
-        return self.conclude(everywhere::crash(
-            &self,
-            &|dir| told(operation(dir)),
-            &|dir, crash| told(invariant(dir, crash)),
-        ));
+        return self.conclude(|progress| {
+            everywhere::crash(
+                &self,
+                &|dir| told(operation(dir)),
+                &|dir, crash| told(invariant(dir, crash)),
+                progress,
+            )
+        });
         #[cfg(not(target_os = "linux"))]
         {
             let _ = (operation, invariant);
@@ -329,12 +334,15 @@ impl Exploration<'_> {
         let errnos: Vec<Errno> = errnos.into_iter().collect();
         self.refuse_where_it_cannot_be()?;
         #[cfg(target_os = "linux")]
-        return self.conclude(everywhere::fail(
-            &self,
-            &errnos,
-            &|dir| told(operation(dir)),
-            &|dir, failure| told(invariant(dir, failure)),
-        ));
+        return self.conclude(|progress| {
+            everywhere::fail(
+                &self,
+                &errnos,
+                &|dir| told(operation(dir)),
+                &|dir, failure| told(invariant(dir, failure)),
+                progress,
+            )
+        });
         #[cfg(not(target_os = "linux"))]
         {
             let _ = (errnos, operation, invariant);
@@ -359,17 +367,28 @@ impl Exploration<'_> {
         Ok(())
     }
 
+    /// Explores, and tells how far that came.
     #[cfg(target_os = "linux")]
-    fn conclude(&self, explored: Result<Explored, ExploreError>) -> Result<Explored, ExploreError> {
+    fn conclude(
+        &self,
+        explore: impl FnOnce(&mut Progress) -> Result<(), ExploreError>,
+    ) -> Result<Explored, ExploreError> {
+        let mut progress = Progress::default();
+        let explored = explore(&mut progress);
+        let covered = Explored {
+            calls: progress.calls.len(),
+            points: progress.calls.iter().map(|call| call.points).sum(),
+            states: progress.states,
+        };
+        if matches!(explored, Ok(()) | Err(ExploreError::Broken(_))) {
+            self.context.explored(progress);
+        }
         match explored {
-            Ok(explored) => {
-                self.context.explored(explored);
-                Ok(explored)
-            }
+            Ok(()) => Ok(covered),
             Err(ExploreError::Io(error)) if error.kind() == io::ErrorKind::Unsupported => {
                 Err(self.unavailable(&error))
             }
-            other => other,
+            Err(other) => Err(other),
         }
     }
 

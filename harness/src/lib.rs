@@ -169,7 +169,7 @@ pub use record::{FailedAttempt, Leaks, Minimized, Output, Record, Resources};
 pub use sandbox::{Enforcement, Sandbox};
 pub use seed::Seed;
 pub use test_time::ClockKind;
-pub use timeline::{BodyEnd, Event, What};
+pub use timeline::{BodyEnd, Event, ExploredCall, What};
 pub use verdict::Verdict;
 
 /// The README's first chaos test must compile as it stands there.

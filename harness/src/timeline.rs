@@ -92,7 +92,7 @@ pub enum What {
         /// Whether what it demands was so.
         holds: bool,
     },
-    /// An exploration came to its end.
+    /// An exploration came to its end: it was at every point, or at one the invariant broke.
     Explored {
         /// How many calls of the operation concern its directory.
         calls: usize,
@@ -100,6 +100,9 @@ pub enum What {
         points: usize,
         /// How many states after a loss of power were tried.
         states: usize,
+        /// These calls, in order: no more than the first 2,000.
+        #[serde(default)]
+        each: Vec<ExploredCall>,
     },
     /// A virtual clock was moved by the test.
     ClockAdvanced {
@@ -150,6 +153,18 @@ pub enum What {
         #[serde(default)]
         omitted: usize,
     },
+}
+
+/// A call of an explored operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ExploredCall {
+    /// What it does: `write of draft`.
+    pub call: String,
+    /// How often the operation was cut off or failed here.
+    pub points: usize,
+    /// Whether the invariant broke here: when the process died in the place of the call, when it failed, or when the power did and this was not on the disk.
+    pub broke: bool,
 }
 
 /// How the body of a test ended, as its own process saw it.

@@ -8,8 +8,9 @@ use super::power::Journal;
 use super::run::{Operation, Point, Run, Script};
 use super::strays::Strays;
 use super::tree::Tree;
-use super::{Crash, Errno, Exploration, ExploreError, Explored, InjectedFailure, location};
+use super::{Crash, Errno, Exploration, ExploreError, InjectedFailure, location};
 use crate::seed::Seed;
+use crate::timeline::ExploredCall;
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,14 +22,37 @@ const TRIES: usize = 5;
 type Work<'a> = &'a (dyn Fn(&Path) -> Result<(), String> + Sync);
 type Check<'a, T> = &'a (dyn Fn(&Path, T) -> Result<(), String> + Sync);
 
+/// How far an exploration has come.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    pub(crate) calls: Vec<ExploredCall>,
+    /// How many states after a loss of power were checked.
+    pub(crate) states: usize,
+}
+
+impl Progress {
+    fn begin(&mut self, whole: &Whole) {
+        let calls = whole.calls.iter();
+        self.calls = calls
+            .map(|call| ExploredCall {
+                call: call.words(),
+                points: 0,
+                broke: false,
+            })
+            .collect();
+    }
+}
+
 /// Lets the operation die everywhere.
 pub(super) fn crash(
     exploration: &Exploration<'_>,
     work: Work<'_>,
     invariant: Check<'_, Crash>,
-) -> Result<Explored, ExploreError> {
+    progress: &mut Progress,
+) -> Result<(), ExploreError> {
     let site = Site::prepare(exploration, work, false)?;
     let whole = site.watch()?;
+    progress.begin(&whole);
     let acknowledged = Crash {
         acknowledged: true,
         power_lost: false,
@@ -42,35 +66,21 @@ pub(super) fn crash(
         acknowledged: false,
         power_lost: false,
     };
-    let mut points = 0;
     for (number, call) in whole.changing() {
         if matches!(call.effect, Effect::Sync { .. } | Effect::SyncAll) {
             continue; // the same is there before and after
         }
         site.reach(&whole, number, Script::Die)?;
-        points += 1;
+        progress.calls[number].points += 1;
         if let Err(why) = site.check(invariant, crash) {
+            progress.calls[number].broke = true;
             let at = site.tell(&whole, number);
             return Err(ExploreError::Broken(format!(
                 "the invariant broke when the process died in the place of {at}: {why}"
             )));
         }
     }
-    let states = site.lose_power(exploration, &whole, invariant)?;
-    let explored = Explored {
-        calls: whole.calls.len(),
-        points,
-        states,
-    };
-    let of_power = match exploration.power_loss {
-        Some(_) => format!(", {states} states after a loss of power"),
-        None => String::new(),
-    };
-    exploration.context.note(format_args!(
-        "explored {points} crash points in {} calls{of_power}",
-        explored.calls
-    ));
-    Ok(explored)
+    site.lose_power(exploration, &whole, invariant, progress)
 }
 
 /// Lets every call of the operation fail.
@@ -79,22 +89,24 @@ pub(super) fn fail(
     errnos: &[Errno],
     work: Work<'_>,
     invariant: Check<'_, InjectedFailure>,
-) -> Result<Explored, ExploreError> {
+    progress: &mut Progress,
+) -> Result<(), ExploreError> {
     let site = Site::prepare(exploration, work, true)?;
     let whole = site.watch()?;
-    let mut points = 0;
+    progress.begin(&whole);
     for (number, call) in whole.calls.iter().enumerate() {
         for &errno in errnos {
             if !is_possible(errno, call) {
                 continue;
             }
             let run = site.reach(&whole, number, |point| Script::Fail(point, errno.0))?;
-            points += 1;
+            progress.calls[number].points += 1;
             let failure = InjectedFailure {
                 errno,
                 acknowledged: run.end == Some(End::Returned(Ok(()))),
             };
             if let Err(why) = site.check(invariant, failure) {
+                progress.calls[number].broke = true;
                 let at = site.tell(&whole, number);
                 let end = match run.end {
                     Some(End::Returned(Ok(()))) => "the operation returned success".to_owned(),
@@ -109,15 +121,7 @@ pub(super) fn fail(
             }
         }
     }
-    exploration.context.note(format_args!(
-        "explored {points} failures of {} calls",
-        whole.calls.len()
-    ));
-    Ok(Explored {
-        calls: whole.calls.len(),
-        points,
-        states: 0,
-    })
+    Ok(())
 }
 
 /// Whether the call can give this error: not for want of room if it needs none, nor of descriptors if it opens nothing.
@@ -276,15 +280,16 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// Lets the power fail after each call, if that was asked for; gives how many states were checked.
+    /// Lets the power fail after each call, if that was asked for.
     fn lose_power(
         &self,
         exploration: &Exploration<'_>,
         whole: &Whole,
         invariant: Check<'_, Crash>,
-    ) -> Result<usize, ExploreError> {
+        progress: &mut Progress,
+    ) -> Result<(), ExploreError> {
         let Some(model) = exploration.power_loss else {
-            return Ok(0);
+            return Ok(());
         };
         // Another run than the one that was taken down may have had other names for the same.
         let run = self.run(&Script::Watch)?;
@@ -313,6 +318,7 @@ impl<'a> Site<'a> {
                 if !seen.insert((acknowledged, lost.tree.clone())) {
                     continue;
                 }
+                progress.states += 1;
                 lost.tree.write(&self.directory)?;
                 let Err(why) = self.check(invariant, crash) else {
                     continue;
@@ -321,6 +327,11 @@ impl<'a> Site<'a> {
                     true => "after the operation had returned success".to_owned(),
                     false => format!("before {}", self.tell(whole, made)),
                 };
+                for number in &lost.missing {
+                    if let Some(call) = progress.calls.get_mut(*number) {
+                        call.broke = true;
+                    }
+                }
                 let missing: Vec<String> = lost
                     .missing
                     .iter()
@@ -338,7 +349,7 @@ impl<'a> Site<'a> {
                 )));
             }
         }
-        Ok(seen.len())
+        Ok(())
     }
 }
 

@@ -142,6 +142,7 @@ fn event(event: &Event) -> String {
             calls,
             points,
             states,
+            ..
         } => write!(
             line,
             "explored {calls} calls: {points} points, {states} states after a loss of power"

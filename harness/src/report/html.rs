@@ -5,6 +5,7 @@
 
 use super::Summary;
 use crate::history::write_atomically;
+use crate::oracle_counts::OracleCounts;
 use crate::record::Record;
 use crate::report;
 use crate::results::Tally;
@@ -85,6 +86,7 @@ struct Data<'a> {
     machine: String,
     harness: &'static str,
     unmet: &'a [String],
+    oracles: OracleCounts,
     tests: Vec<Row<'a>>,
 }
 
@@ -93,6 +95,7 @@ struct Row<'a> {
     name: &'a str,
     verdict: &'static str,
     message: String,
+    hints: Vec<String>,
     duration_us: u64,
     tags: &'a [String],
     replay: &'a str,
@@ -138,9 +141,20 @@ impl<'a> Data<'a> {
             machine: machine(),
             harness: concat!("clarity-chaos ", env!("CARGO_PKG_VERSION")),
             unmet: run.unmet,
+            oracles: oracles(run),
             tests: rows(run)?,
         })
     }
+}
+
+/// Those that any case has reached.
+fn oracles(run: &Summary<'_>) -> OracleCounts {
+    if let Some(results) = run.sweep {
+        return results.oracles.clone();
+    }
+    let mut counts = OracleCounts::default();
+    run.records.iter().for_each(|record| counts.add(record));
+    counts
 }
 
 fn rows<'a>(run: &Summary<'a>) -> io::Result<Vec<Row<'a>>> {
@@ -166,6 +180,7 @@ fn rows<'a>(run: &Summary<'a>) -> io::Result<Vec<Row<'a>>> {
                 Verdict::Passed => String::new(),
                 verdict => verdict.to_string().chars().take(MESSAGE).collect(),
             },
+            hints: report::hints(record),
             duration_us: record.duration_us,
             tags: &record.tags,
             replay: &record.replay,

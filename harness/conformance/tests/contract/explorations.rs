@@ -1,7 +1,7 @@
 //! What exploring an operation finds, and what it does not let pass.
 
 use crate::suite;
-use clarity_chaos::{Record, Verdict};
+use clarity_chaos::{ExploredCall, Record, Verdict, What};
 use clarity_chaos_conformance::Ran;
 use std::sync::LazyLock;
 
@@ -27,18 +27,45 @@ fn failed(test: &str, words: &[&str]) {
     }
 }
 
+/// How often each call of the operation was cut off, and these calls.
+fn explored(test: &str) -> (Vec<usize>, Vec<ExploredCall>) {
+    let mut events = record(test).timeline.iter();
+    let calls = events.find_map(|event| match &event.what {
+        What::Explored { each, .. } => Some(each.clone()),
+        _ => None,
+    });
+    let calls = calls.unwrap_or_else(|| panic!("{test}: {:?}", record(test).timeline));
+    (calls.iter().map(|call| call.points).collect(), calls)
+}
+
+#[test]
+fn the_call_that_breaks_the_invariant_is_marked_among_the_others() {
+    let (points, calls) = explored("in_place");
+    assert_eq!(points, [1, 1], "{calls:?}");
+    assert_eq!(
+        calls.iter().map(|call| call.broke).collect::<Vec<_>>(),
+        [false, true]
+    );
+    let (_, calls) = explored("without_sync");
+    let broke: Vec<_> = calls.iter().filter(|call| call.broke).collect();
+    assert!(
+        broke
+            .iter()
+            .any(|call| call.call == "write of 27 bytes at 0 of draft"),
+        "{calls:?}"
+    );
+}
+
 #[test]
 fn the_right_way_to_save_a_file_holds_everywhere() {
     passed("the_right_way");
     passed("a_popular_crate");
     passed("by_a_task");
     passed("by_io_uring");
-    let noted = serde_json::to_string(&record("the_right_way").timeline).unwrap();
     // Made, written, moved; the syncs are no points of their own.
-    assert!(
-        noted.contains("explored 3 crash points in 5 calls"),
-        "{noted}"
-    );
+    let (points, calls) = explored("the_right_way");
+    assert_eq!(points, [1, 1, 0, 1, 0], "{calls:?}");
+    assert!(calls.iter().all(|call| !call.broke), "{calls:?}");
 }
 
 #[test]

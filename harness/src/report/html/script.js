@@ -49,6 +49,14 @@ if (run.unmet.length) {
   section.querySelector("ul").append(...run.unmet.map((text) => el("li", {}, text)));
 }
 
+if (run.oracles.length) {
+  const section = document.getElementById("oracles");
+  section.hidden = false;
+  section.querySelector("tbody").append(...run.oracles.map((oracle) => el("tr", {},
+    el("td", {}, `${oracle.kind}!`), el("td", {}, oracle.message), el("td", { class: "mono" }, `${oracle.file}:${oracle.line}`),
+    el("td", {}, plural(oracle.reached, "case")), el("td", { class: oracle.held ? undefined : "skipped" }, oracle.kind === "reachable" ? "" : plural(oracle.held, "case")))));
+}
+
 // ---- the list of tests ----
 const chosen = new Set(["failed", "skipped", "passed"]);
 for (const name of chosen) {
@@ -118,7 +126,8 @@ function body(test) {
   if (record.description) box.append(el("p", {}, record.description));
   if (record.minimized) box.append(el("p", {}, el("strong", {}, record.minimized.sentence)));
   box.append(again(record.replay));
-  if (record.timeline.length) box.append(el("h3", {}, "Timeline"), drawing(record), ...explorations(record));
+  if (test.hints.length) box.append(el("ul", { class: "notice" }, ...test.hints.map((hint) => el("li", {}, hint))));
+  box.append(...drawing(record), ...explorations(record));
   if (record.faults.length) box.append(el("h3", {}, "Faults"), faults(record));
   box.append(events(record));
   section(box, "What threads were at", record.hung.map((hung) => `${hung.thread}: ${hung.state}${hung.system_call ? ` in ${hung.system_call}` : ""}`));
@@ -152,7 +161,7 @@ function sweep(cases) {
   const text = `${plural(cases.total, "case")}: ${cases.failed} failed, ${cases.skipped} skipped.`;
   const parts = [el("p", {}, text)];
   const bad = new Set(cases.failing_seeds);
-  if (bad.size && cases.first_seed !== undefined) {
+  if (cases.total > 1 && cases.first_seed !== undefined) {
     // Neighbouring seeds share a cell where there are very many.
     const cells = Math.min(cases.total, 2000);
     const per = cases.total / cells;
@@ -166,11 +175,17 @@ function sweep(cases) {
   if (bad.size) parts.push(el("details", {}, el("summary", {}, "Failing root seeds"), el("p", { class: "mono" }, cases.failing_seeds.join(", "))));
   return parts;
 }
+// A strip for each exploration: a cell for each call of the operation, red where the invariant broke.
 function explorations(record) {
   return record.timeline.filter((event) => event.event === "explored").map((event) => {
-    const strip = el("div", { class: "points", role: "img", "aria-label": `${event.points} points` });
-    for (let point = 0; point < Math.min(event.points, 2000); point += 1) strip.append(el("i"));
-    return el("div", {}, el("p", {}, `Explored ${plural(event.points, "point")} of ${plural(event.calls, "call")}${event.states ? ` and ${plural(event.states, "state")} after a loss of power` : ""}; the invariant held at each.`), strip);
+    const each = event.each ?? [];
+    const told = (call, place) => `${place + 1}. ${call.call}: ${call.broke ? "the invariant broke" : call.points ? `held at ${plural(call.points, "point")}` : "changes nothing, not cut off"}`;
+    const kind = (call) => (call.broke ? "bad" : call.points ? "good" : "none");
+    const strip = el("div", { class: "points", role: "img", "aria-label": `${plural(each.length, "call")}, ${each.filter((call) => call.broke).length} of them with a broken invariant; they are below as text` },
+      ...each.map((call, place) => el("i", { class: kind(call), title: told(call, place) })));
+    const power = event.states ? `, and ${plural(event.states, "state")} after a loss of power` : "";
+    const calls = el("details", {}, el("summary", {}, "These calls as text"), el("ol", { class: "mono" }, ...each.map((call, place) => el("li", { class: call.broke ? "failed" : undefined }, told(call, place).replace(/^\d+\. /, "")))));
+    return el("div", {}, el("p", {}, `Explored ${plural(event.points, "point")} of ${plural(event.calls, "call")}${power}.`), strip, calls);
   });
 }
 function faults(record) {
@@ -205,7 +220,8 @@ function words(event) {
     case "fault_left_out": return `fault ${event.fault.id} left out`;
     case "fault_undone": return `fault ${event.id} undone: ${undone(event.result)}`;
     case "oracle_reached": return `${event.kind}: ${event.message} — ${event.holds ? "holds" : "does not hold"}`;
-    case "explored": return `explored ${event.points} points`;
+    case "explored": return `explored ${plural(event.points, "point")} of ${plural(event.calls, "call")}`;
+    case "blocked": return `the body kept all tasks waiting for ${duration(event.for_us)} of real time`;
     case "clock_advanced": return `clock moved by ${duration(event.by_us)}`;
     case "panicked": return `${event.expected ? "expected panic" : "panic"}${event.location ? ` at ${event.location}` : ""}: ${event.message}`;
     case "skipped": return `skipped: ${event.reason}`;
@@ -242,6 +258,7 @@ function drawing(record) {
   const end = Math.max(1, ...record.timeline.map(at));
   const x = (time) => LEFT + (time / end) * (WIDTH - LEFT - 12);
   const lanes = [...faultLanes(record, at, end), ...stateLanes(record, at, end), ...markLanes(record, at)];
+  if (!lanes.length) return [];
   const height = lanes.length * LANE + 30;
   const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": `Timeline of ${duration(end)} of ${isVirtual ? "virtual" : "real"} time: ${lanes.map((lane) => lane.title).join(", ")}. The events are below as text.` });
   const axis = svg("g", { class: "axis" });
@@ -258,13 +275,13 @@ function drawing(record) {
     title.textContent = lane.title.length > 25 ? `${lane.title.slice(0, 24)}…` : lane.title;
     picture.append(title, ...lane.draw(x, top));
   });
-  return el("div", { class: "drawing", tabindex: "0", role: "region", "aria-label": "Timeline" }, picture);
+  return [el("h3", {}, "Timeline"), el("div", { class: "drawing", tabindex: "0", role: "region", "aria-label": "Timeline" }, picture)];
 }
 const titled = (shape, text) => { const title = svg("title"); title.textContent = text; shape.append(title); return shape; };
-function caption(text, left, right, top) {
-  const room = Math.floor((right - left - 8) / 6.2);
+function caption(text, left, right, top, size = "") {
+  const room = Math.floor((right - left - 8) / (size ? 5 : 6.2));
   if (room < 4) return [];
-  const label = svg("text", { x: left + 4, y: top + 14 });
+  const label = svg("text", { class: size, x: left + 4, y: top + 14 });
   label.textContent = text.length > room ? `${text.slice(0, room - 1)}…` : text;
   return [label];
 }
@@ -313,7 +330,7 @@ function stateLanes(record, at, end) {
 }
 function markLanes(record, at) {
   const lanes = new Map();
-  const put = (lane, event, kind) => { if (!lanes.has(lane)) lanes.set(lane, []); lanes.get(lane).push({ time: at(event), kind, text: words(event) }); };
+  const put = (lane, event, kind) => { if (!lanes.has(lane)) lanes.set(lane, []); lanes.get(lane).push({ time: at(event), kind, text: words(event), label: event.event === "mark" ? event.label : "" }); };
   for (const event of record.timeline) {
     switch (event.event) {
       case "mark": put(event.lane, event, /^[2]\d\d\b/.test(event.label) ? "good" : /^5\d\d\b/.test(event.label) ? "bad" : /^4\d\d\b/.test(event.label) ? "warn" : "info"); break;
@@ -321,13 +338,23 @@ function markLanes(record, at) {
       case "note": case "measured": put("notes", event, "info"); break;
       case "panicked": put("panics", event, event.expected ? "warn" : "bad"); break;
       case "oracle_reached": put("oracles", event, event.holds ? "good" : "warn"); break;
+      case "blocked": put("blocked", event, "bad"); break;
       case "clock_advanced": put("clock moved", event, "info"); break;
       case "asked_to_end": put("asked to end", event, "bad"); break;
       default: break;
     }
   }
-  return [...lanes].map(([title, marks]) => ({ title, draw: (x, top) => marks.slice(0, 5000).map((mark) =>
-    titled(svg("circle", { class: `mark mark-${mark.kind}`, cx: x(mark.time), cy: top + 9, r: 5 }), `${duration(mark.time)}: ${mark.text}`)) }));
+  return [...lanes].map(([title, all]) => ({ title, draw: (x, top) => {
+    const marks = all.slice(0, 5000);
+    // What does not change is said once, above: which version answers, which status comes.
+    const changes = marks.filter((mark, index) => mark.label && mark.label !== marks[index - 1]?.label);
+    const labels = changes.flatMap((mark, index) => {
+      const next = changes[index + 1];
+      return caption(mark.label, x(mark.time) - 9, next ? x(next.time) - 9 : WIDTH, top - 7, "small");
+    });
+    const low = marks.some((mark) => mark.label) ? 7 : 0;
+    return [...labels, ...marks.map((mark) => titled(svg("circle", { class: `mark mark-${mark.kind}`, cx: x(mark.time), cy: top + 9 + low, r: 5 }), `${duration(mark.time)}: ${mark.text}`))];
+  } }));
 }
 // `#name-of-a-test` opens it, wherever it stands in the list.
 function jump() {
