@@ -1,6 +1,7 @@
 //! The command line of a chaos-test binary: libtest's flags, and ours beside them.
 
 mod definition;
+mod parsing;
 mod values;
 
 pub(crate) use self::values::{KeepDirs, NoTests, OracleMode, SeedChoice};
@@ -12,9 +13,7 @@ use crate::marker::Marker;
 use crate::sandbox::SandboxScope;
 use crate::seeds::SeedsChoice;
 use crate::shard::Shard;
-use clap::parser::ValueSource;
-use clap::{ArgMatches, FromArgMatches as _, Parser};
-use definition::definition;
+use clap::Parser;
 use libtest_mimic::{Arguments, FormatSetting};
 use std::io;
 use std::num::NonZeroU64;
@@ -309,129 +308,7 @@ pub(crate) struct Options {
 /// The limit of tests that declare none, where the command line gives none either.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Those of [`OURS`] that select tests.
-const SELECTING: [&str; 3] = ["tags", "skip_tags", "markers"];
-
-/// Our options, by their names in [`Options`].
-const OURS: [&str; 31] = [
-    "tags",
-    "skip_tags",
-    "markers",
-    "last_failed",
-    "failed_first",
-    "no_tests",
-    "seed",
-    "retries",
-    "minimize",
-    "check_determinism",
-    "seeds",
-    "max_failures",
-    "shard",
-    "results",
-    "merge",
-    "regressions",
-    "oracles",
-    "timeout",
-    "grace",
-    "isolation",
-    "sandbox",
-    "require_sandbox",
-    "log",
-    "junit",
-    "junit_strict",
-    "html",
-    "records",
-    "history",
-    "keep_dirs",
-    "verbose",
-    "slow_after",
-];
-
 impl Options {
-    /// Parses the process's arguments and environment; ends the process with code 2, or 0 after `--help`, where that is due.
-    pub(crate) fn parse_or_exit() -> Self {
-        let mut command = definition();
-        let parsed = command
-            .try_get_matches_from_mut(std::env::args_os())
-            .and_then(|matches| Self::from_matches(&matches));
-        match parsed {
-            Ok(options) => options,
-            Err(error) => error.format(&mut command).exit(),
-        }
-    }
-
-    fn from_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let mut options = Self::from_arg_matches(matches)?;
-        options.ours_given = OURS.iter().any(|id| {
-            matches.try_contains_id(id).is_ok()
-                && match matches.value_source(id) {
-                    Some(ValueSource::CommandLine) => true,
-                    Some(ValueSource::EnvVariable) => SELECTING.contains(id),
-                    _ => false,
-                }
-        });
-        let refuse = |what: &str| {
-            let kind = clap::error::ErrorKind::ValueValidation;
-            Err(clap::Error::raw(kind, format!("{what}\n")))
-        };
-        if options.libtest.test_threads == Some(0) {
-            return refuse("--test-threads: expected at least 1, found 0");
-        }
-        if options.libtest.bench {
-            return refuse("--bench: there are no benchmarks here, only tests");
-        }
-        if options.isolation == Some(Isolation::Thread)
-            && options
-                .libtest
-                .test_threads
-                .is_some_and(|threads| threads > 1)
-        {
-            return refuse("--isolation thread: runs one test at a time; leave --test-threads out");
-        }
-        if options.require_sandbox && options.sandbox == SandboxScope::None {
-            return refuse("--require-sandbox: expected a --sandbox that is not none");
-        }
-        if options.isolation == Some(Isolation::Fork) && !cfg!(target_os = "linux") {
-            return refuse("--isolation fork: expected exec, since this system is not Linux");
-        }
-        if options.seeds.is_some() {
-            if options.is_json() || options.libtest.logfile.is_some() {
-                return refuse(
-                    "--seeds: expected no --format json and no --logfile; --results FILE writes JSON",
-                );
-            }
-            if options.isolation == Some(Isolation::Thread) {
-                return refuse("--seeds: expected an --isolation that is not thread");
-            }
-        }
-        if options.check_determinism && options.isolation == Some(Isolation::Thread) {
-            return refuse("--check-determinism: expected an --isolation that is not thread");
-        }
-        match options.seeds {
-            Some(SeedsChoice::Range(_)) if options.seed.is_some() => {
-                return refuse("--seeds A..B: names the seeds already; leave --seed out");
-            }
-            Some(SeedsChoice::Count(_)) if options.shard.is_some() && options.seed.is_none() => {
-                return refuse(
-                    "--shard: expected --seeds A..B or --seed N beside it, since all shards must sweep the same seeds",
-                );
-            }
-            None if options.results.is_some() && options.merge.is_empty() => {
-                return refuse("--results: expected --seeds beside it");
-            }
-            Some(_) if options.retries > 0 => {
-                return refuse(
-                    "--retries: a sweep looks for what fails once; leave one of the two out",
-                );
-            }
-            None if options.max_failures.is_some() => {
-                return refuse("--max-failures: expected --seeds beside it");
-            }
-            _ => {}
-        }
-        Ok(options)
-    }
-
     /// Whether unmet oracles fail the run.
     pub(crate) fn enforces_oracles(&self) -> bool {
         let default = if self.seeds.is_some() || !self.merge.is_empty() {
@@ -473,62 +350,5 @@ impl Options {
     /// Whether standard output carries JSON and nothing else.
     pub(crate) fn is_json(&self) -> bool {
         self.libtest.format == Some(FormatSetting::Json)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(arguments: &[&str]) -> Result<Options, clap::Error> {
-        let arguments = ["chaos"].iter().chain(arguments);
-        definition()
-            .try_get_matches_from(arguments)
-            .and_then(|matches| Options::from_matches(&matches))
-    }
-
-    #[test]
-    fn the_definition_is_sound_and_knows_all_our_options() {
-        let command = definition();
-        command.clone().debug_assert();
-        let selection_and_more = command
-            .get_arguments()
-            .filter(|argument| argument.get_env().is_some())
-            .map(|argument| argument.get_id().as_str().to_owned());
-        for id in selection_and_more {
-            assert!(OURS.contains(&id.as_str()), "{id} is missing in OURS");
-        }
-    }
-
-    #[test]
-    fn any_number_of_filters_stands_beside_flags() {
-        let options = parse(&["a", "--skip-tag", "slow", "b", "c"]).unwrap();
-        assert_eq!(options.filters().collect::<Vec<_>>(), ["a", "b", "c"]);
-        assert!(options.ours_given);
-        assert!(!parse(&["a", "--exact"]).unwrap().ours_given);
-    }
-
-    #[test]
-    fn values_out_of_bounds_are_usage_errors() {
-        for wrong in [
-            &["--seed", "x"][..],
-            &["--timeout", "0s"],
-            &["--timeout", "fast"],
-            &["--test-threads", "0"],
-            &["-m", "not"],
-            &["--log", "clarity=loud"],
-            &["--keep-dirs", "some"],
-            &["--bench"],
-            &["--seeds", "0"],
-            &["--seeds", "1..2", "--seed", "1"],
-            &["--seeds", "9", "--shard", "1/2"],
-            &["--seeds", "9", "--format", "json"],
-            &["--seeds", "9", "--max-failures", "0"],
-            &["--results", "file"],
-            &["--max-failures", "1"],
-            &["--shard", "3/2"],
-        ] {
-            assert!(parse(wrong).is_err(), "{wrong:?} was accepted");
-        }
     }
 }
