@@ -1,10 +1,37 @@
-//! Pages to read: a first bug in ten minutes, which fault for which question, and what to do when tests misbehave.
+//! Pages to read: a first bug in ten minutes, which fault for which question, what to do when tests misbehave, and how all of it fits into continuous integration.
 
 #[doc = include_str!("../guide/ten_minutes.md")]
 pub mod ten_minutes {}
 
-#[doc = include_str!("../guide/faults.md")]
-pub mod faults {}
+#[doc = include_str!("../guide/faults/overview.md")]
+pub mod faults {
+    #[doc = include_str!("../guide/faults/files.md")]
+    pub mod files {}
+
+    #[doc = include_str!("../guide/faults/networks.md")]
+    pub mod networks {}
+
+    #[doc = include_str!("../guide/faults/processes.md")]
+    pub mod processes {}
+
+    #[doc = include_str!("../guide/faults/resources.md")]
+    pub mod resources {}
+
+    #[doc = include_str!("../guide/faults/system_calls.md")]
+    pub mod system_calls {}
+
+    #[doc = include_str!("../guide/faults/time.md")]
+    pub mod time {}
+}
 
 #[doc = include_str!("../guide/troubleshooting.md")]
 pub mod troubleshooting {}
+
+#[doc = include_str!("../guide/ci.md")]
+pub mod ci {}
+
+#[doc = include_str!("../guide/machine_readable.md")]
+pub mod machine_readable {}
+
+#[doc = include_str!("../guide/comparison.md")]
+pub mod comparison {}

@@ -13,7 +13,8 @@
 //! harness = false
 //! ```
 //!
-//! ```
+//! ```standalone_crate
+//! # fn main() -> std::process::ExitCode {
 //! use clarity_chaos::fault::BitFlip;
 //! use clarity_chaos::{Context, Result, chaos};
 //! use std::fs;
@@ -30,6 +31,7 @@
 //! }
 //!
 //! clarity_chaos::main!();
+//! # main() }
 //! ```
 //!
 //! `cargo test --test chaos` runs it; `-- --help` explains the rest. The [`guide`] takes you from an empty project to a first bug found in ten minutes.

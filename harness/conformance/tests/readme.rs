@@ -1,0 +1,67 @@
+//! What the README shows of a first chaos test runs, and finds what it says.
+
+use clarity_chaos_conformance::Suite;
+use std::fs;
+use std::path::Path;
+
+const README: &str = include_str!("../../../README.md");
+const FIRST: &str = include_str!("../src/first/main.rs");
+
+#[test]
+fn the_first_chaos_test_of_the_readme_passes() {
+    let (_title, example) = FIRST.split_once("\n\n").unwrap();
+    assert!(
+        README.contains(&format!("```rust\n{example}```")),
+        "the README shows another one"
+    );
+    let ran = Suite::new(env!("CARGO_BIN_EXE_first"), "exec").run(["--seed", "42"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stdout);
+    assert_eq!(ran.records.len(), 2);
+    assert!(ran.records.values().all(|record| record.faults.len() == 1));
+}
+
+/// What the README shows of the harness's own output is what it says.
+#[test]
+fn the_options_that_the_readme_names_are_there() {
+    let help = Suite::new(env!("CARGO_BIN_EXE_first"), "exec")
+        .run(["--help"])
+        .stdout;
+    let words = README.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'));
+    let commands = README
+        .lines()
+        .filter(|line| line.contains("--test chaos -- "));
+    let given = commands.flat_map(|line| {
+        line.split("--test chaos -- ")
+            .nth(1)
+            .unwrap_or_default()
+            .split(' ')
+    });
+    let options: Vec<&str> = given.filter(|word| word.starts_with("--")).collect();
+    assert!(options.len() > 10, "{options:?}");
+    for option in options {
+        let name = option
+            .split('=')
+            .next()
+            .unwrap_or(option)
+            .trim_end_matches(['`', ',', ')']);
+        assert!(help.contains(name), "--help does not know {name}");
+    }
+    let variables = words.filter(|word| word.starts_with("CHAOS_") && word.len() > "CHAOS_".len());
+    for variable in variables {
+        assert!(
+            help.contains(&format!("[env: {variable}=")),
+            "no option has {variable}"
+        );
+    }
+    assert!(Path::new("../../harness/guide/ten_minutes.md").exists());
+    let links = README
+        .split("](harness/")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next());
+    for link in links {
+        assert!(
+            fs::exists(format!("../{link}")).unwrap(),
+            "harness/{link} is not there"
+        );
+    }
+}
