@@ -1,9 +1,14 @@
 //! A run: each selected case, what is told meanwhile, and the reports at the end.
 
-use crate::attempt::{Attempts, Variation};
+mod once;
+mod sweep;
+
+pub(crate) use self::sweep::remember;
+
+use crate::attempt::Attempts;
 use crate::case::SlotDir;
 use crate::cli::Options;
-use crate::console::{self, Closing, Console, Outcome, Output};
+use crate::console::Output;
 use crate::exit::{HARNESS_FAILED, SANDBOX_MISSING, SIGNALLED, TESTS_FAILED};
 use crate::history::History;
 use crate::interruption::Interruption;
@@ -11,11 +16,9 @@ use crate::isolation::Isolation;
 use crate::minimizer;
 use crate::oracle;
 use crate::origin::Origin;
-use crate::pool;
-use crate::record::{FailedAttempt, Record};
+use crate::record::Record;
 use crate::registration::{self, TestCase};
 use crate::regressions::Regressions;
-use crate::replay;
 use crate::report::{self, Summary};
 use crate::results::Results;
 use crate::run_dir::RunDir;
@@ -24,14 +27,12 @@ use crate::seeds::{SeedRange, SeedsChoice};
 use crate::selection::Selection;
 use crate::slot::Slots;
 use crate::surroundings::Surroundings;
-use crate::sweep::Sweep;
-use crate::verdict::Verdict;
 use crate::workspace::Workspace;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -158,94 +159,6 @@ impl Run {
         }
     }
 
-    /// Runs every selected test.
-    fn once(self, selection: &Selection) -> io::Result<ExitCode> {
-        let Attempts {
-            origin,
-            options,
-            seed,
-            ..
-        } = &self.attempts;
-        let selected = &selection.selected;
-        let console = Console::begin(options, origin, *seed, selected.len())?;
-        let again = replay::whole_run(origin, *seed);
-        let failed_again = replay::what_failed(origin);
-        let next = AtomicUsize::new(0);
-        pool::on_threads(options.threads()?, || {
-            while console.trouble().is_none()
-                && let Some(test) = selected.get(next.fetch_add(1, Ordering::Relaxed))
-            {
-                self.told(&console, test);
-            }
-        });
-        if let Some(error) = console.trouble() {
-            let left = selected.len().saturating_sub(locked(&self.records).len());
-            self.note_trouble(format!(
-                "nobody takes what is printed ({error}); {left} tests were not run"
-            ));
-        }
-        let unmet = self.unmet();
-        self.conclude(&unmet, None, console.output(), |ended| {
-            console.conclude(&Closing {
-                records: ended.records,
-                selected: selected.len(),
-                filtered_out: selection.deselected.len(),
-                unmet: &unmet,
-                reports: ended.reports,
-                again: &again,
-                failed_again: &failed_again,
-                took: ended.took,
-            });
-        })
-    }
-
-    /// Runs every selected test with each of the seeds.
-    fn sweep(self, selection: &Selection, seeds: SeedRange) -> io::Result<ExitCode> {
-        let Origin {
-            package, target, ..
-        } = self.attempts.origin;
-        let options = &self.attempts.options;
-        let threads = options.threads()?;
-        let output = Arc::new(Output::open(options)?);
-        let sweep = Sweep {
-            attempts: &self.attempts,
-            tests: &selection.selected,
-            seeds,
-            regressions: &self.regressions,
-            output: &output,
-        };
-        let mut results = sweep.run(
-            format!("{package}::{target}"),
-            threads,
-            &|record, cleaned| {
-                self.note_remains(record, cleaned);
-            },
-        );
-        for record in results.representatives_mut() {
-            let mut tests = selection.selected.iter();
-            if let Some(test) = tests.find(|test| test.name() == record.name) {
-                self.minimize(test, record);
-            }
-        }
-        if let Some(path) = &options.results
-            && let Err(error) = results.write(path)
-        {
-            self.note_trouble(format!(
-                "failed to write the results {}: {error}",
-                path.display()
-            ));
-        }
-        results
-            .representatives()
-            .for_each(|record| self.keep(record));
-        let unmet = unmet(&results, options);
-        remember(&self.regressions, &results);
-        locked(&self.records).extend(results.representatives().cloned());
-        self.conclude(&unmet, Some(&results), &output, |ended| {
-            output.print(&console::sweep(&results, &unmet, ended.reports, ended.took));
-        })
-    }
-
     /// Finds what a failure takes, where that was asked for.
     fn minimize(&self, test: &'static TestCase, record: &mut Record) {
         if let Some(within) = self.attempts.options.minimize {
@@ -261,82 +174,6 @@ impl Run {
                 record.name
             ));
         }
-    }
-
-    /// Runs one test, and tells it.
-    fn told(&self, console: &Console, test: &'static TestCase) {
-        let number = console.started(test);
-        let record = self.trial(test);
-        let outcome = match &record {
-            Some(record) => Outcome::Ran(record),
-            None => Outcome::NotRun("the run was interrupted"),
-        };
-        console.ended(number, test, outcome);
-        // Reports tell one case of each test.
-        locked(&self.records).extend(record);
-    }
-
-    /// Runs one test with the seeds that it has failed with before, as far as these are kept or were asked for, unless a seed was asked for, and then with
-    /// that of this run; the first failure counts. Gives nothing when the run was interrupted before.
-    fn trial(&self, test: &'static TestCase) -> Option<Record> {
-        if self.attempts.options.seed.is_none() {
-            let kept = self.regressions.of_test(test.name());
-            let failed = self.failed.get(test.name());
-            for seed in failed.into_iter().chain(kept) {
-                let record = self.case(test, *seed)?;
-                if record.verdict.is_failure() {
-                    return Some(record);
-                }
-            }
-        }
-        self.case(test, self.attempts.seed)
-    }
-
-    /// Runs one test, and leaves its record where later runs look for it.
-    fn case(&self, test: &'static TestCase, seed: Seed) -> Option<Record> {
-        if self.attempts.slots.are_interrupted() {
-            return None;
-        }
-        let mut record = self.tried(test, seed);
-        self.minimize(test, &mut record);
-        self.keep(&record);
-        Some(record)
-    }
-
-    /// Runs one test, and where it fails once more with the same seed, as often as was asked for.
-    fn tried(&self, test: &'static TestCase, seed: Seed) -> Record {
-        let mut failed_before = Vec::new();
-        loop {
-            let (mut record, cleaned) = self.attempts.check(test, &Variation::of(seed));
-            self.note_remains(&record, cleaned);
-            let is_final = !record.verdict.is_failure()
-                || record.verdict == Verdict::Interrupted
-                || failed_before.len() >= self.attempts.options.retries;
-            if is_final {
-                record.failed_before = failed_before;
-                return record;
-            }
-            failed_before.push(FailedAttempt {
-                verdict: record.verdict,
-                started_at: record.started_at,
-                duration_us: record.duration_us,
-                output: record.output,
-                kept: record.kept,
-            });
-        }
-    }
-
-    /// The unmet oracles of an ordinary run, where those count.
-    fn unmet(&self) -> Vec<String> {
-        let seeds = SeedRange::new(self.attempts.seed, 1);
-        let mut results = Results::new(String::new(), seeds, self.attempts.options.shard, []);
-        if self.attempts.slots.are_interrupted() {
-            results.stopped = Some(String::new());
-        }
-        for record in locked(&self.records).iter() {
-            results.add(record.clone());
-        }
-        unmet(&results, &self.attempts.options)
     }
 
     /// Notes that the folder of a case is kept, or could not be removed.
@@ -445,15 +282,5 @@ pub(crate) fn unmet(results: &Results, options: &Options) -> Vec<String> {
         results.unmet(&oracle::catalogue(), &registration::all())
     } else {
         Vec::new()
-    }
-}
-
-/// Keeps the seeds that failed for later runs. Where that cannot be done the run has told them all the same.
-pub(crate) fn remember(regressions: &Regressions, results: &Results) {
-    let path = regressions.path().display();
-    match regressions.add(results.regressions()) {
-        Ok(0) => {}
-        Ok(added) => println!("failing seeds added to {path}, to be committed: {added}"),
-        Err(error) => eprintln!("warning: failed to write the failing seeds to {path}: {error}"),
     }
 }

@@ -1,0 +1,136 @@
+//! An ordinary run: each test once, or again where it failed before.
+
+use super::{Run, locked, unmet};
+use crate::attempt::{Attempts, Variation};
+use crate::console::{Closing, Console, Outcome};
+use crate::pool;
+use crate::record::{FailedAttempt, Record};
+use crate::registration::TestCase;
+use crate::replay;
+use crate::results::Results;
+use crate::seed::Seed;
+use crate::seeds::SeedRange;
+use crate::selection::Selection;
+use crate::verdict::Verdict;
+use std::io;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+impl Run {
+    /// Runs every selected test.
+    pub(super) fn once(self, selection: &Selection) -> io::Result<ExitCode> {
+        let Attempts {
+            origin,
+            options,
+            seed,
+            ..
+        } = &self.attempts;
+        let selected = &selection.selected;
+        let console = Console::begin(options, origin, *seed, selected.len())?;
+        let again = replay::whole_run(origin, *seed);
+        let failed_again = replay::what_failed(origin);
+        let next = AtomicUsize::new(0);
+        pool::on_threads(options.threads()?, || {
+            while console.trouble().is_none()
+                && let Some(test) = selected.get(next.fetch_add(1, Ordering::Relaxed))
+            {
+                self.told(&console, test);
+            }
+        });
+        if let Some(error) = console.trouble() {
+            let left = selected.len().saturating_sub(locked(&self.records).len());
+            self.note_trouble(format!(
+                "nobody takes what is printed ({error}); {left} tests were not run"
+            ));
+        }
+        let unmet = self.unmet();
+        self.conclude(&unmet, None, console.output(), |ended| {
+            console.conclude(&Closing {
+                records: ended.records,
+                selected: selected.len(),
+                filtered_out: selection.deselected.len(),
+                unmet: &unmet,
+                reports: ended.reports,
+                again: &again,
+                failed_again: &failed_again,
+                took: ended.took,
+            });
+        })
+    }
+
+    /// Runs one test, and tells it.
+    fn told(&self, console: &Console, test: &'static TestCase) {
+        let number = console.started(test);
+        let record = self.trial(test);
+        let outcome = match &record {
+            Some(record) => Outcome::Ran(record),
+            None => Outcome::NotRun("the run was interrupted"),
+        };
+        console.ended(number, test, outcome);
+        // Reports tell one case of each test.
+        locked(&self.records).extend(record);
+    }
+
+    /// Runs one test with the seeds that it has failed with before, as far as these are kept or were asked for, unless a seed was asked for, and then with
+    /// that of this run; the first failure counts. Gives nothing when the run was interrupted before.
+    fn trial(&self, test: &'static TestCase) -> Option<Record> {
+        if self.attempts.options.seed.is_none() {
+            let kept = self.regressions.of_test(test.name());
+            let failed = self.failed.get(test.name());
+            for seed in failed.into_iter().chain(kept) {
+                let record = self.case(test, *seed)?;
+                if record.verdict.is_failure() {
+                    return Some(record);
+                }
+            }
+        }
+        self.case(test, self.attempts.seed)
+    }
+
+    /// Runs one test, and leaves its record where later runs look for it.
+    fn case(&self, test: &'static TestCase, seed: Seed) -> Option<Record> {
+        if self.attempts.slots.are_interrupted() {
+            return None;
+        }
+        let mut record = self.tried(test, seed);
+        self.minimize(test, &mut record);
+        self.keep(&record);
+        Some(record)
+    }
+
+    /// Runs one test, and where it fails once more with the same seed, as often as was asked for.
+    fn tried(&self, test: &'static TestCase, seed: Seed) -> Record {
+        let mut failed_before = Vec::new();
+        loop {
+            let (mut record, cleaned) = self.attempts.check(test, &Variation::of(seed));
+            self.note_remains(&record, cleaned);
+            let is_final = !record.verdict.is_failure()
+                || record.verdict == Verdict::Interrupted
+                || failed_before.len() >= self.attempts.options.retries;
+            if is_final {
+                record.failed_before = failed_before;
+                return record;
+            }
+            failed_before.push(FailedAttempt {
+                verdict: record.verdict,
+                started_at: record.started_at,
+                duration_us: record.duration_us,
+                output: record.output,
+                kept: record.kept,
+            });
+        }
+    }
+
+    /// The unmet oracles of an ordinary run, where those count.
+    fn unmet(&self) -> Vec<String> {
+        let seeds = SeedRange::new(self.attempts.seed, 1);
+        let mut results = Results::new(String::new(), seeds, self.attempts.options.shard, []);
+        if self.attempts.slots.are_interrupted() {
+            results.stopped = Some(String::new());
+        }
+        for record in locked(&self.records).iter() {
+            results.add(record.clone());
+        }
+        unmet(&results, &self.attempts.options)
+    }
+}
