@@ -15,6 +15,7 @@ mod overload;
 mod performance;
 mod resources;
 mod support;
+mod swarm;
 mod system_calls;
 mod whole_program;
 
