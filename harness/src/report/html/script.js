@@ -262,12 +262,14 @@ function drawing(record) {
   const height = lanes.length * LANE + 30;
   const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": `Timeline of ${duration(end)} of ${isVirtual ? "virtual" : "real"} time: ${lanes.map((lane) => lane.title).join(", ")}. The events are below as text.` });
   const axis = svg("g", { class: "axis" });
-  for (let tick = 0; tick <= 5; tick += 1) {
-    const time = (end * tick) / 5;
-    const label = svg("text", { x: x(time), y: height - 8, "text-anchor": tick === 5 ? "end" : "middle" });
-    label.textContent = duration(Math.round(time)) + (tick === 5 && isVirtual ? " (virtual)" : "");
+  for (const time of ticks(end)) {
+    const label = svg("text", { x: x(time), y: height - 8, "text-anchor": x(time) > WIDTH - 40 ? "end" : "middle" });
+    label.textContent = time ? duration(time).replace(/\.0+ /, " ") : "0";
     axis.append(svg("line", { class: "grid", x1: x(time), x2: x(time), y1: 4, y2: height - 22 }), label);
   }
+  const unit = svg("text", { x: 8, y: height - 8 });
+  unit.textContent = isVirtual ? "virtual time" : "real time";
+  axis.append(unit);
   picture.append(axis);
   lanes.forEach((lane, index) => {
     const top = 6 + index * LANE;
@@ -276,6 +278,13 @@ function drawing(record) {
     picture.append(title, ...lane.draw(x, top));
   });
   return [el("h3", {}, "Timeline"), el("div", { class: "drawing", tabindex: "0", role: "region", "aria-label": "Timeline" }, picture)];
+}
+// From 0 on, some four to nine of them, in steps of 1, 2 or 5.
+function ticks(end) {
+  const rough = end / 8;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = Math.max(1, [1, 2, 5, 10].find((part) => part * power >= rough) * power);
+  return Array.from({ length: Math.floor(end / step) + 1 }, (_, tick) => tick * step);
 }
 const titled = (shape, text) => { const title = svg("title"); title.textContent = text; shape.append(title); return shape; };
 function caption(text, left, right, top, size = "") {
