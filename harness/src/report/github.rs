@@ -122,12 +122,14 @@ fn failure(text: &mut String, record: &Record) {
     if let Some(least) = &record.minimized {
         let _ = write!(text, "\n**{}**\n", inline(&least.sentence));
     }
-    let _ = write!(
-        text,
-        "\n{}\nAgain: `{}`\n\n</details>\n",
-        fenced(&picture(record)),
-        record.replay,
-    );
+    for hint in report::hints(record) {
+        let _ = write!(text, "\n> {}\n", inline(&hint));
+    }
+    let picture = picture(record);
+    if !picture.is_empty() {
+        let _ = write!(text, "\n{}", fenced(&picture));
+    }
+    let _ = write!(text, "\nAgain: `{}`\n\n</details>\n", record.replay);
 }
 
 /// A block of plain text, with a fence that is longer than any in it.

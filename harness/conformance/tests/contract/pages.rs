@@ -120,6 +120,26 @@ fn github_is_told_where_the_test_stands_and_what_happened() {
         bars[0].contains("·█") && bars[0].contains("█·") && bars[0].contains("of model flipped")
     );
     assert!(summary.contains("\nlogs       "), "{summary}");
+    let lane = |name: &str| {
+        let line = summary.lines().find(|line| line.starts_with(name));
+        line.unwrap_or_else(|| panic!("no lane {name}: {summary}"))
+            .to_owned()
+    };
+    let (states, requests) = (lane("sleep "), lane("requests "));
+    let place = |text: &str| {
+        states
+            .find(text)
+            .unwrap_or_else(|| panic!("no {text}: {states}"))
+    };
+    assert!(place("│closed─") < place("─│open─") && place("─│open─") < place("─│half"));
+    // Of the same character in both lanes: requests fail before the breaker opens, and not while it is open.
+    let opened = states.chars().position(|c| c == '│').unwrap();
+    let drawn: String = requests
+        .chars()
+        .skip(opened)
+        .filter(|c| *c != '·')
+        .collect();
+    assert_eq!(drawn, "ooooxxxox");
 
     let elsewhere = suite
         .command()
