@@ -132,11 +132,11 @@ fn github_is_told_where_the_test_stands_and_what_happened() {
             .unwrap_or_else(|| panic!("no {text}: {states}"))
     };
     assert!(place("│closed─") < place("─│open─") && place("─│open─") < place("─│half"));
-    // Of the same character in both lanes: requests fail before the breaker opens, and not while it is open.
-    let opened = states.chars().position(|c| c == '│').unwrap();
+    // Requests fail before the breaker opens; none is made while it is open.
+    let beginning = states.chars().position(|c| c == '│').unwrap();
     let drawn: String = requests
         .chars()
-        .skip(opened)
+        .skip(beginning)
         .filter(|c| *c != '·')
         .collect();
     assert_eq!(drawn, "ooooxxxox");
