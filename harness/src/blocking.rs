@@ -14,11 +14,17 @@ const LONG: Duration = Duration::from_millis(100);
 pub(crate) struct Watched {
     body: Pin<Box<dyn Future<Output = Outcome>>>,
     timeline: Timeline,
+    /// How long the thread had waited for a processor when that was last asked.
+    queued: Duration,
 }
 
 impl Watched {
     pub(crate) fn new(body: Pin<Box<dyn Future<Output = Outcome>>>, timeline: Timeline) -> Self {
-        Self { body, timeline }
+        Self {
+            body,
+            timeline,
+            queued: queued(),
+        }
     }
 }
 
@@ -29,13 +35,28 @@ impl Future for Watched {
         let (began, used) = (Instant::now(), cpu_time());
         let polled = self.body.as_mut().poll(context);
         let computed = cpu_time().saturating_sub(used);
-        let waited = began.elapsed().saturating_sub(computed);
+        let mut waited = began.elapsed().saturating_sub(computed);
+        if waited >= LONG {
+            // Since it was last asked, so rather too long: who waits for a busy machine has done nothing wrong.
+            let queued = queued();
+            waited = waited.saturating_sub(queued.saturating_sub(self.queued));
+            self.queued = queued;
+        }
         if waited >= LONG {
             let for_us = microseconds(waited);
             self.timeline.record(What::Blocked { for_us });
         }
         polled
     }
+}
+
+/// How long this thread has waited for a processor so far, where the system tells:
+/// [schedstat](https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat).
+fn queued() -> Duration {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = told.split_whitespace().nth(1);
+    let nanoseconds = nanoseconds.and_then(|word| word.parse().ok());
+    Duration::from_nanos(nanoseconds.unwrap_or_default())
 }
 
 /// What this thread has computed so far.

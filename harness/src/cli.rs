@@ -4,7 +4,8 @@ mod definition;
 mod parsing;
 mod values;
 
-pub(crate) use self::values::{KeepDirs, NoTests, OracleMode, SeedChoice};
+pub(crate) use self::definition::variables;
+pub(crate) use self::values::{KeepDirs, KnownSeeds, NoTests, OracleMode, SeedChoice};
 use self::values::{duration, log_filter, positive_duration};
 
 use crate::isolation::Isolation;
@@ -192,6 +193,15 @@ pub(crate) struct Options {
     )]
     pub(crate) regressions: Option<PathBuf>,
 
+    /// Whether seeds that a test is known to fail with are tried first [default: first, but never with --seed]
+    #[arg(
+        long = "known-seeds",
+        value_enum,
+        env = "CHAOS_KNOWN_SEEDS",
+        help_heading = "Running"
+    )]
+    pub(crate) known_seeds: Option<KnownSeeds>,
+
     /// The limit of real time for tests that declare none
     #[arg(long = "timeout", value_name = "DURATION", env = "CHAOS_TIMEOUT", default_value = "30s", value_parser = positive_duration, help_heading = "Running")]
     pub(crate) timeout: Duration,
@@ -286,12 +296,11 @@ pub(crate) struct Options {
     )]
     pub(crate) keep_dirs: KeepDirs,
 
-    /// Tell of each test how long it took, what it met and what it is about
+    /// Tell of each test how long it took, what it met and what it is about; --quiet outweighs it
     #[arg(
         short = 'v',
         long = "verbose",
         env = "CHAOS_VERBOSE",
-        conflicts_with = "quiet",
         help_heading = "Reports"
     )]
     pub(crate) verbose: bool,
@@ -317,6 +326,14 @@ impl Options {
             OracleMode::Off
         };
         self.oracles.unwrap_or(default) == OracleMode::Strict
+    }
+
+    /// Whether the seeds that a test is known to fail with come before that of the run.
+    pub(crate) fn tries_known_seeds(&self) -> bool {
+        match self.known_seeds {
+            Some(choice) => choice == KnownSeeds::First,
+            None => self.seed.is_none(),
+        }
     }
 
     /// How many tests run at the same time.

@@ -25,7 +25,6 @@ use crate::seed::Seed;
 use crate::verdict::Verdict;
 use anstyle::{AnsiColor, Style};
 use std::fmt::Write as _;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,18 +77,15 @@ pub(crate) struct Console {
 
 impl Console {
     /// Begins to tell the run of so many tests.
-    ///
-    /// # Errors
-    ///
-    /// When the file of `--logfile` cannot be made.
     pub(crate) fn begin(
         options: &Options,
+        output: &Arc<Output>,
         origin: &Origin,
         seed: Seed,
         tests: usize,
-    ) -> io::Result<Self> {
+    ) -> Self {
         let form = Form::of(options);
-        let output = Arc::new(Output::open(options)?);
+        let output = Arc::clone(output);
         match form {
             Form::Json => {
                 let begun = Event::Begun {
@@ -117,21 +113,12 @@ impl Console {
                 Form::Terse => {}
             },
         );
-        Ok(Self {
+        Self {
             form,
             output,
             live,
             slow_after,
-        })
-    }
-
-    /// Whether nobody reads any more, and what went wrong.
-    pub(crate) fn trouble(&self) -> Option<String> {
-        self.output.trouble()
-    }
-
-    pub(crate) fn output(&self) -> &Output {
-        &self.output
+        }
     }
 
     /// A test begins. Gives the number under which it has to end.

@@ -45,9 +45,6 @@ mod unix {
                 .spawn(move || {
                     // The other end is never closed.
                     if news.read_exact(&mut [0]).is_ok() {
-                        eprintln!(
-                            "\ninterrupted: ending the tests that are running (once more ends this at once)"
-                        );
                         act();
                     }
                 })?;

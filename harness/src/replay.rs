@@ -1,12 +1,15 @@
 //! Commands that run the same again.
 
-use crate::cli::{DEFAULT_TIMEOUT, Options};
+use crate::cli::{DEFAULT_TIMEOUT, Options, variables as variables_of_options};
 use crate::origin::Origin;
 use crate::sandbox::SandboxScope;
 use crate::seed::Seed;
 use std::env;
 use std::ffi::OsString;
 use std::fmt::Write as _;
+
+/// The variable of `--seed`.
+const SEED: &str = "CHAOS_SEED";
 
 /// The command that runs a test again as it ran now.
 pub(crate) fn one_case(origin: &Origin, options: &Options, test: &str, root_seed: Seed) -> String {
@@ -28,17 +31,22 @@ pub(crate) fn one_case(origin: &Origin, options: &Options, test: &str, root_seed
     text
 }
 
-/// The command that repeats this whole run: the arguments and variables that it was given, with the seed that it has drawn.
-pub(crate) fn whole_run(origin: &Origin, seed: Seed) -> String {
-    let seed = format!("--seed {seed}");
+/// The command that repeats this whole run: the arguments and variables that it was given, with the seed that it has drawn, and, where `tries_known`, with the seeds
+/// before it that tests are known to fail with. None if they are not text.
+pub(crate) fn whole_run(origin: &Origin, seed: Seed, tries_known: bool) -> Option<String> {
+    let known = if tries_known {
+        " --known-seeds first"
+    } else {
+        ""
+    };
+    let seed = format!("--seed {seed}{known}");
     command(origin, &seed, env::args_os().skip(1), env::vars_os())
 }
 
-/// The command that runs what failed in this run, each test with the seed that it failed with.
-pub(crate) fn what_failed(origin: &Origin) -> String {
+/// The command that runs what failed in this run, each test with the seed that it failed with. None if what was given is not text.
+pub(crate) fn what_failed(origin: &Origin) -> Option<String> {
     let arguments = env::args_os().skip(1);
-    let arguments =
-        arguments.filter(|argument| !["--last-failed", "--lf"].contains(&&*lossy(argument)));
+    let arguments = arguments.filter(|argument| argument != "--last-failed" && argument != "--lf");
     command(origin, "--last-failed", arguments, env::vars_os())
 }
 
@@ -48,33 +56,39 @@ fn command(
     instead: &str,
     arguments: impl Iterator<Item = OsString>,
     variables: impl Iterator<Item = (OsString, OsString)>,
-) -> String {
+) -> Option<String> {
     let mut text = String::new();
-    let mut set: Vec<_> = variables
-        .map(|(name, value)| (lossy(&name), lossy(&value)))
-        .filter(|(name, value)| {
-            name.starts_with("CHAOS_") && name != "CHAOS_SEED" && !value.is_empty()
-        })
-        .collect();
+    // Others are not ours, and may be secrets.
+    let ours = variables_of_options();
+    let mut set = Vec::new();
+    for (name, value) in variables.filter(|(_, value)| !value.is_empty()) {
+        if let Some(name) = ours.iter().find(|ours| name == ours.as_str()) {
+            set.push((name.as_str(), value.into_string().ok()?));
+        }
+    }
     set.sort();
     for (name, value) in set {
-        let _ = write!(text, "{name}={} ", quoted(&value));
+        let value = match name {
+            SEED if instead.contains("--seed") => continue,
+            // An empty one is none.
+            SEED => String::new(),
+            _ => quoted(&value),
+        };
+        let _ = write!(text, "{name}={value} ");
     }
     // Before the others, among which may be a `--` after which nothing is an option.
     let _ = write!(text, "{} {instead}", origin.command());
-    let mut arguments = arguments.map(|argument| lossy(&argument));
+    let mut arguments = arguments.map(OsString::into_string);
     while let Some(argument) = arguments.next() {
-        if argument == "--seed" {
+        let argument = argument.ok()?;
+        let is_given = instead.contains("--known-seeds") && argument == "--known-seeds";
+        if argument == "--seed" || is_given {
             arguments.next();
         } else if !argument.starts_with("--seed=") {
             let _ = write!(text, " {}", quoted(&argument));
         }
     }
-    text
-}
-
-fn lossy(text: &OsString) -> String {
-    text.to_string_lossy().into_owned()
+    Some(text)
 }
 
 /// As a POSIX shell reads it as one word.
@@ -100,19 +114,50 @@ mod tests {
             binary: None,
             target_tmpdir: None,
         };
-        let told = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let told = |instead: &str, arguments: &[&str], variables: &[(&str, &str)]| {
             let variables = variables.iter().map(|(k, v)| ((*k).into(), (*v).into()));
             let arguments = arguments.iter().map(OsString::from);
-            command(&origin, "--seed 7", arguments, variables)
+            command(&origin, instead, arguments, variables).unwrap()
         };
         assert_eq!(
-            told(&["-m", "not slow", "--seed", "last", "a'b"], &[]),
+            told(
+                "--seed 7",
+                &["-m", "not slow", "--seed", "last", "a'b"],
+                &[]
+            ),
             r"cargo test -p mine --test chaos -- --seed 7 -m 'not slow' 'a'\''b'"
         );
-        let variables = [("CHAOS_TAG", "a b"), ("CHAOS_SEED", "1"), ("HOME", "/")];
+        let variables = [
+            ("CHAOS_TAG", "a b"),
+            (SEED, "1"),
+            ("HOME", "/"),
+            ("CHAOS_SECRET", "1"),
+        ];
         assert_eq!(
-            told(&["--seed=3"], &variables),
+            told("--seed 7", &["--seed=3"], &variables),
             "CHAOS_TAG='a b' cargo test -p mine --test chaos -- --seed 7"
+        );
+        assert_eq!(
+            told("--last-failed", &[], &variables),
+            "CHAOS_SEED= CHAOS_TAG='a b' cargo test -p mine --test chaos -- --last-failed"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_text_cannot_be_told() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let origin = Origin {
+            package: "mine",
+            package_dir: "",
+            target: "chaos",
+            binary: None,
+            target_tmpdir: None,
+        };
+        let argument = OsString::from_vec(vec![b'-', 0xff]);
+        assert_eq!(
+            command(&origin, "--seed 1", [argument].into_iter(), [].into_iter()),
+            None
         );
     }
 }

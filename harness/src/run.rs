@@ -40,6 +40,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct Run {
     attempts: Attempts,
     history: History,
+    output: Arc<Output>,
     regressions: Regressions,
     /// Tests that failed when they ran last, where these are to run so again.
     failed: BTreeMap<String, Seed>,
@@ -89,10 +90,15 @@ impl Run {
             .chain(fresh.iter().map(|(slots, _)| slots))
             .map(Arc::downgrade)
             .collect();
+        let output = Arc::new(Output::open(&options)?);
+        let told = Arc::clone(&output);
         let interruption = Interruption::listen(move || {
             for slots in running.iter().filter_map(Weak::upgrade) {
                 slots.interrupt();
             }
+            told.notice(
+                "\ninterrupted: ending the tests that are running (once more ends this at once)",
+            );
         })?;
         Ok(Self {
             attempts: Attempts {
@@ -111,6 +117,7 @@ impl Run {
                 },
             },
             history,
+            output,
             regressions,
             failed,
             interruption,
@@ -195,10 +202,10 @@ impl Run {
         self,
         unmet: &[String],
         sweep: Option<&Results>,
-        output: &Output,
         tell: impl FnOnce(&Ended<'_>),
     ) -> io::Result<ExitCode> {
         let took = self.began.elapsed();
+        let output = self.output;
         let Attempts {
             origin,
             options,
@@ -233,6 +240,9 @@ impl Run {
             trouble.push(format!("failed to clean up {}: {error}", dir.display()));
         }
         if options.libtest.show_output && !options.is_json() {
+            if options.is_terse() {
+                output.print("\n");
+            }
             for record in records.iter().filter(|r| !r.verdict.is_failure()) {
                 if !record.output.text.is_empty() {
                     let Record {
@@ -249,6 +259,7 @@ impl Run {
             reports: &written.reports,
             took,
         });
+        trouble.extend(output.trouble());
         for what in &trouble {
             eprintln!("error: {what}");
         }

@@ -146,7 +146,8 @@ fn merge(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
         }
     };
     let regressions = Regressions::of(origin, options.regressions.as_deref());
-    remember(&regressions.map_err(io::Error::other)?, &results);
+    let output = Output::open(options)?;
+    remember(&regressions.map_err(io::Error::other)?, &results, &output);
     let records: Vec<Record> = results.representatives().cloned().collect();
     let unmet = unmet(&results, options);
     let failed = results.failed() > 0 || !unmet.is_empty();
@@ -160,12 +161,21 @@ fn merge(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
         took,
     };
     let written = summary.write(options);
-    Output::open(options)?.print(&console::sweep(&results, &unmet, &written.reports, took));
+    let is_terse = options.is_terse();
+    output.print(&console::sweep(
+        &results,
+        &unmet,
+        &written.reports,
+        took,
+        is_terse,
+    ));
     if let Some(path) = &options.results {
         results.write(path)?;
     }
-    if !written.trouble.is_empty() {
-        return Err(io::Error::other(written.trouble.join("; ")));
+    let mut trouble = written.trouble;
+    trouble.extend(output.trouble());
+    if !trouble.is_empty() {
+        return Err(io::Error::other(trouble.join("; ")));
     }
     Ok(if failed {
         ExitCode::from(TESTS_FAILED)

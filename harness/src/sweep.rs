@@ -76,6 +76,7 @@ impl Sweep<'_> {
             live: self.live(all / shards),
             seen,
         };
+        let threads = threads.min(usize::try_from(all).unwrap_or(usize::MAX));
         pool::on_threads(threads, || self.work(&state));
         state.live.end();
         let mut results = state
@@ -150,12 +151,13 @@ impl Sweep<'_> {
             .live
             .started(format!("{} with seed {seed}", test.name()));
         let (record, cleaned) = self.attempts.check(test, &variation);
-        state.live.ended(running, record.verdict.is_failure());
-        if record.verdict == Verdict::Interrupted {
-            // It has shown nothing.
+        // What was interrupted has shown nothing.
+        let is_interrupted = record.verdict == Verdict::Interrupted;
+        let is_failure = record.verdict.is_failure() && !is_interrupted;
+        state.live.ended(running, is_failure);
+        if is_interrupted {
             return;
         }
-        let is_failure = record.verdict.is_failure();
         if is_failure {
             *locked(&state.failed_of).entry(test.name()).or_default() += 1;
             let failed = state.failed.fetch_add(1, Ordering::Relaxed) + 1;

@@ -117,7 +117,7 @@ impl fmt::Debug for TestTime {
 const NEVER: u64 = u64::MAX;
 
 /// Worker threads of a test under a real clock: enough for tasks to race, few enough to run many tests at once.
-const WORKERS: usize = 2;
+pub(crate) const WORKERS: usize = 2;
 
 /// How long blocking tasks that are still running may keep a finished test from ending.
 const SHUTDOWN: Duration = Duration::from_secs(1);

@@ -153,6 +153,9 @@ pub enum What {
         #[serde(default)]
         omitted: usize,
     },
+    /// An event that this version does not know: the record is of a later one.
+    #[serde(other)]
+    Unknown,
 }
 
 /// A call of an explored operation.
@@ -161,8 +164,11 @@ pub enum What {
 pub struct ExploredCall {
     /// What it does: `write of draft`.
     pub call: String,
-    /// How often the operation was cut off or failed here.
+    /// How often the operation was cut off here, or this call failed.
     pub points: usize,
+    /// Whether it is no point: to die here leaves what dying before leaves, or the call cannot give the errors that were asked for. Without that and without points
+    /// the exploration ended before it.
+    pub is_spared: bool,
     /// Whether the invariant broke here: when the process died in the place of the call, when it failed, or when the power did and this was not on the disk.
     pub broke: bool,
 }

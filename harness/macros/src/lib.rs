@@ -35,8 +35,8 @@ use syn::{ItemFn, parse_macro_input};
 /// | `open_files = 64` | descriptors, those of the harness (about ten) included: opening more fails. Linux | the system's |
 /// | `cpu = "10s"` | CPU time of all threads, in whole seconds: the process is killed when it is used up. Linux | unlimited |
 ///
-/// Anything else in the attribute does not compile. Neither does a body that leaves a future without an `.await` or a `Result` unused: what was never awaited
-/// has not happened.
+/// Anything else in the attribute does not compile. Neither does a body in which a future or a `Result` stands as a statement and is not used: what was never awaited has not
+/// happened. (The function gets `#[deny(unused_must_use)]`, whatever the crate says of that; `let _ =` says that it is meant.)
 #[proc_macro_attribute]
 pub fn chaos(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let function = parse_macro_input!(item as ItemFn);

@@ -1,7 +1,8 @@
 //! The definition that the command line is parsed by, and that `--help` shows.
 
 use super::Options;
-use clap::{Arg, Command, CommandFactory as _};
+use clap::builder::BoolishValueParser;
+use clap::{Arg, ArgAction, Command, CommandFactory as _};
 
 /// The command line, with libtest-mimic's own flags told as they are here: some that do nothing there do something, and others have no use.
 pub(super) fn definition() -> Command {
@@ -66,6 +67,13 @@ pub(super) fn definition() -> Command {
     for id in empty {
         command = command.mut_arg(id, |argument| argument.env(None::<&'static str>));
     }
+    // Variables that say yes or no: `1` and `off` do, as well.
+    command = command.mut_args(|argument| match argument.get_action() {
+        ArgAction::SetTrue if argument.get_env().is_some() => {
+            argument.value_parser(BoolishValueParser::new())
+        }
+        _ => argument,
+    });
     for id in [
         "include_ignored",
         "ignored",
@@ -76,4 +84,13 @@ pub(super) fn definition() -> Command {
         command = hidden(id)(command);
     }
     command
+}
+
+/// The names of the variables that stand in for options.
+pub(crate) fn variables() -> Vec<String> {
+    let command = Options::command();
+    let names = command.get_arguments().filter_map(Arg::get_env);
+    names
+        .filter_map(|name| Some(name.to_str()?.to_owned()))
+        .collect()
 }

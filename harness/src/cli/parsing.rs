@@ -12,7 +12,7 @@ use clap::{ArgMatches, FromArgMatches as _};
 const SELECTING: [&str; 3] = ["tags", "skip_tags", "markers"];
 
 /// Our options, by their names in [`Options`].
-const OURS: [&str; 31] = [
+const OURS: [&str; 32] = [
     "tags",
     "skip_tags",
     "markers",
@@ -44,6 +44,7 @@ const OURS: [&str; 31] = [
     "keep_dirs",
     "verbose",
     "slow_after",
+    "known_seeds",
 ];
 
 impl Options {

@@ -26,6 +26,15 @@ pub(crate) enum OracleMode {
     Strict,
 }
 
+/// When the seeds that a test is known to fail with are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KnownSeeds {
+    /// Before that of the run.
+    First,
+    /// Not at all.
+    Never,
+}
+
 /// Whose folders are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum KeepDirs {

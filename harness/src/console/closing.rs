@@ -30,9 +30,9 @@ pub(crate) struct Closing<'a> {
     /// The reports that were written.
     pub(crate) reports: &'a [String],
     /// The command that runs all of it again.
-    pub(crate) again: &'a str,
+    pub(crate) again: Option<&'a str>,
     /// The command that runs what has failed again.
-    pub(crate) failed_again: &'a str,
+    pub(crate) failed_again: Option<&'a str>,
     pub(crate) took: Duration,
 }
 
@@ -99,8 +99,8 @@ impl<'a> Closing<'a> {
     fn tell_failures(&self, text: &mut String) {
         let failures: Vec<&Record> = self.failures().collect();
         tell_failures(text, &failures);
-        if failures.len() > 1 {
-            let _ = writeln!(text, "\nall that failed again:\n    {}", self.failed_again);
+        if let (Some(command), 2..) = (self.failed_again, failures.len()) {
+            let _ = writeln!(text, "\nall that failed again:\n    {command}");
         }
     }
 
@@ -154,7 +154,9 @@ impl<'a> Closing<'a> {
     }
 
     fn tell_again(&self, text: &mut String) {
-        let _ = writeln!(text, "\nall of it again:\n    {}", self.again);
+        if let Some(command) = self.again {
+            let _ = writeln!(text, "\nall of it again:\n    {command}");
+        }
     }
 
     /// libtest's last line, which tools look for.

@@ -24,15 +24,17 @@ pub(crate) enum Unit {
 
 impl Unit {
     /// `[#####-----] 4,811/10,000 cases, 2 failed, 6s left`, and below it what is running.
-    fn template(self) -> &'static str {
-        match self {
-            Self::Tests => {
-                "[{wide_bar}] {human_pos}/{human_len} tests{prefix}, {elapsed}\n{wide_msg:.dim}"
-            }
-            Self::Cases => {
-                "[{wide_bar}] {human_pos}/{human_len} cases{prefix}, {rate}, {eta} left\n{wide_msg:.dim}"
-            }
-        }
+    fn template(self, is_coloured: bool) -> String {
+        let counts = match self {
+            Self::Tests => "{human_pos}/{human_len} tests{prefix}, {elapsed}",
+            Self::Cases => "{human_pos}/{human_len} cases{prefix}, {rate}, {eta} left",
+        };
+        let running = if is_coloured {
+            "{wide_msg:.dim}"
+        } else {
+            "{wide_msg}"
+        };
+        format!("[{{wide_bar}}] {counts}\n{running}")
     }
 }
 
@@ -76,15 +78,13 @@ impl Live {
         slow_after: Duration,
         slow: impl Fn(&str, Duration) + Send + 'static,
     ) -> Self {
-        let style = ProgressStyle::with_template(unit.template())
-            .expect("the template is a constant")
+        let style = ProgressStyle::with_template(&unit.template(output.colours_the_bar()))
+            .expect("the templates are constants")
             .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
                 let _ = write!(out, "{:.0}/s", state.per_sec());
             })
             .progress_chars("#>-");
-        let bar = output.bar();
-        bar.set_length(total);
-        bar.set_style(style);
+        output.show_bar(total, style);
         let shared = Arc::new(Shared {
             output,
             slow_after,
@@ -161,20 +161,15 @@ impl Shared {
     fn tick(&self, slow: &dyn Fn(&str, Duration)) {
         let mut state = self.state();
         while !state.is_over {
-            let late = state.late();
-            let message = state.message();
-            drop(state);
-            let bar = self.output.bar();
-            bar.set_message(message);
-            bar.tick();
-            for (name, age) in late {
+            for (name, age) in state.late() {
+                // Under the lock: nothing is called slow after it has ended.
                 slow(&name, age);
             }
-            state = self.state();
-            if !state.is_over {
-                let waited = self.ending.wait_timeout(state, TICK);
-                state = waited.unwrap_or_else(PoisonError::into_inner).0;
-            }
+            let bar = self.output.bar();
+            bar.set_message(state.message());
+            bar.tick();
+            let waited = self.ending.wait_timeout(state, TICK);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }

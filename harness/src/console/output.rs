@@ -1,8 +1,9 @@
 //! Where the lines of a run go: standard output or a file, above the progress bar if there is one.
 
 use crate::cli::Options;
+use crate::isolation::Isolation;
 use anstream::{AutoStream, ColorChoice};
-use indicatif::{ProgressBar, ProgressDrawTarget};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use libtest_mimic::ColorSetting;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
@@ -10,8 +11,10 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 pub(crate) struct Output {
     to: Mutex<Box<dyn Write + Send>>,
-    /// Hidden where there is no terminal to show it, or where something else writes to it.
+    /// Hidden until it is [shown](Self::show_bar), and where there is no terminal for it, or where something else writes to that.
     bar: ProgressBar,
+    can_be_shown: bool,
+    colour: ColorChoice,
     trouble: OnceLock<io::Error>,
 }
 
@@ -42,23 +45,40 @@ impl Output {
             }
             None => Box::new(AutoStream::new(io::stdout(), colour)),
         };
-        let is_shown = io::stderr().is_terminal()
+        let can_be_shown = io::stderr().is_terminal()
             && !stdout_is_a_pipe()
             && !options.libtest.nocapture
+            // What a test in a thread of the runner prints is not captured.
+            && options.isolation != Some(Isolation::Thread)
             && !options.is_terse();
-        let target = match is_shown {
-            true => ProgressDrawTarget::stderr(),
-            false => ProgressDrawTarget::hidden(),
-        };
         Ok(Self {
             to: Mutex::new(to),
-            bar: ProgressBar::with_draw_target(None, target),
+            bar: ProgressBar::hidden(),
+            can_be_shown,
+            colour,
             trouble: OnceLock::new(),
         })
     }
 
+    /// Shows the bar, if there is somewhere to show it.
+    pub(super) fn show_bar(&self, length: u64, style: ProgressStyle) {
+        self.bar.set_length(length);
+        self.bar.set_style(style);
+        if self.can_be_shown {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+    }
+
     pub(super) fn bar(&self) -> &ProgressBar {
         &self.bar
+    }
+
+    /// Whether the bar may have colours.
+    pub(super) fn colours_the_bar(&self) -> bool {
+        match self.colour {
+            ColorChoice::Auto => AutoStream::choice(&io::stderr()) != ColorChoice::Never,
+            choice => choice != ColorChoice::Never,
+        }
     }
 
     /// Writes lines above the bar, in one piece. When nobody reads any more that is remembered.
@@ -72,9 +92,17 @@ impl Output {
         });
     }
 
+    /// Writes a line to standard error, above the bar.
+    pub(crate) fn notice(&self, line: &str) {
+        self.bar.suspend(|| {
+            let _ = writeln!(io::stderr(), "{line}");
+        });
+    }
+
     /// What kept lines from being written, if something did.
     pub(crate) fn trouble(&self) -> Option<String> {
-        self.trouble.get().map(ToString::to_string)
+        let error = self.trouble.get()?;
+        Some(format!("nobody takes what is printed ({error})"))
     }
 }
 

@@ -10,16 +10,18 @@ use std::time::Duration;
 /// How many failing seeds stand in a test's line.
 const SEEDS: usize = 10;
 
-/// A line for each test, the story of the first failure of each that failed, and the sum.
+/// A line for each test, or in the terse form for each that failed, the story of the first failure of each that failed, and the sum.
 pub(crate) fn sweep(
     results: &Results,
     unmet: &[String],
     reports: &[String],
     took: Duration,
+    is_terse: bool,
 ) -> String {
     let failed = results.failed() > 0 || !unmet.is_empty();
     let mut text = String::new();
-    for (name, tally) in &results.tests {
+    let told = results.tests.iter();
+    for (name, tally) in told.filter(|(_, tally)| !is_terse || tally.failed > 0) {
         let _ = writeln!(text, "test {name} ... {}", line(tally));
     }
     let tallies = results.tests.values();

@@ -37,6 +37,7 @@ impl Progress {
             .map(|call| ExploredCall {
                 call: call.words(),
                 points: 0,
+                is_spared: false,
                 broke: false,
             })
             .collect();
@@ -53,6 +54,9 @@ pub(super) fn crash(
     let site = Site::prepare(exploration, work, false)?;
     let whole = site.watch()?;
     progress.begin(&whole);
+    for (call, told) in whole.calls.iter().zip(&mut progress.calls) {
+        told.is_spared = !can_be_cut_off(call);
+    }
     let acknowledged = Crash {
         acknowledged: true,
         power_lost: false,
@@ -66,9 +70,9 @@ pub(super) fn crash(
         acknowledged: false,
         power_lost: false,
     };
-    for (number, call) in whole.changing() {
-        if matches!(call.effect, Effect::Sync { .. } | Effect::SyncAll) {
-            continue; // the same is there before and after
+    for (number, call) in whole.calls.iter().enumerate() {
+        if !can_be_cut_off(call) {
+            continue;
         }
         site.reach(&whole, number, Script::Die)?;
         progress.calls[number].points += 1;
@@ -94,11 +98,15 @@ pub(super) fn fail(
     let site = Site::prepare(exploration, work, true)?;
     let whole = site.watch()?;
     progress.begin(&whole);
+    for call in &mut progress.calls {
+        call.is_spared = true;
+    }
     for (number, call) in whole.calls.iter().enumerate() {
         for &errno in errnos {
             if !is_possible(errno, call) {
                 continue;
             }
+            progress.calls[number].is_spared = false;
             let run = site.reach(&whole, number, |point| Script::Fail(point, errno.0))?;
             progress.calls[number].points += 1;
             let failure = InjectedFailure {
@@ -124,6 +132,12 @@ pub(super) fn fail(
     Ok(())
 }
 
+/// Whether dying in its place leaves something else than dying before it.
+fn can_be_cut_off(call: &Call) -> bool {
+    let is_sync = matches!(call.effect, Effect::Sync { .. } | Effect::SyncAll);
+    call.effect.changes() && !is_sync
+}
+
 /// Whether the call can give this error: not for want of room if it needs none, nor of descriptors if it opens nothing.
 fn is_possible(errno: Errno, call: &Call) -> bool {
     match errno {
@@ -141,11 +155,6 @@ struct Whole {
 }
 
 impl Whole {
-    fn changing(&self) -> impl Iterator<Item = (usize, &Call)> {
-        let calls = self.calls.iter().enumerate();
-        calls.filter(|(_, call)| call.effect.changes())
-    }
-
     fn point(&self, number: usize) -> Point {
         if self.is_sequential {
             return Point::Number(number);

@@ -165,6 +165,7 @@ fn event(event: &Event) -> String {
             location.as_deref().unwrap_or("an unknown place")
         ),
         What::Skipped { reason } => write!(line, "skipped: {reason}"),
+        What::Unknown => write!(line, "something that this version does not know"),
         What::LeakAllowed { what } => write!(line, "may leave behind: {what}"),
         What::AskedToEnd => write!(line, "asked to end"),
         What::LeftBehind {

@@ -2,7 +2,7 @@
 
 use crate::hung::HungThread;
 use crate::record::Record;
-use crate::test_time::ClockKind;
+use crate::test_time::{ClockKind, WORKERS};
 use crate::timeline::What;
 use crate::verdict::Verdict;
 use std::time::Duration;
@@ -13,8 +13,8 @@ const OF_RUNTIMES: [&str; 4] = ["epoll_wait", "epoll_pwait", "epoll_pwait2", "fu
 const SLEEPS: [&str; 2] = ["clock_nanosleep", "nanosleep"];
 /// What the system keeps of a thread's name.
 const NAME: usize = 15;
-/// How Tokio names the threads of its runtimes, as far as the system keeps that.
-const WORKERS: [&str; 2] = ["tokio-rt-worker", "tokio-runtime-w"];
+/// How Tokio names the threads of its runtimes.
+const TOKIO: &str = "tokio-rt-worker";
 
 /// What the failure may come from, and what to do then; mostly nothing.
 pub(crate) fn hints(record: &Record) -> Vec<String> {
@@ -75,12 +75,19 @@ fn hung_in_virtual_time(record: &Record) -> Option<String> {
 
 fn hung_in_real_time(record: &Record) -> Option<String> {
     let own = record.hung.iter().filter(|thread| thread.process.is_none());
-    let of_runtime = own.clone().find_map(|thread| {
-        let call = thread.system_call.as_deref()?;
-        let is_waiting = OF_RUNTIMES.contains(&call.split_whitespace().next()?);
-        (WORKERS.contains(&thread.thread.as_str()) && !is_waiting).then_some(call)
-    });
-    if let Some(call) = of_runtime {
+    // Threads that may block have the workers' name in Tokio: only when too few of all are idle is it a worker that is not.
+    let of_runtime: Vec<(&str, bool)> = own
+        .clone()
+        .filter(|thread| thread.thread == TOKIO)
+        .filter_map(|thread| {
+            let call = thread.system_call.as_deref()?;
+            let name = call.split_whitespace().next()?;
+            Some((call, OF_RUNTIMES.contains(&name)))
+        })
+        .collect();
+    let idle = of_runtime.iter().filter(|(_, is_idle)| *is_idle).count();
+    let busy = of_runtime.iter().find(|(_, is_idle)| !is_idle);
+    if let (Some((call, _)), true) = (busy, idle < WORKERS) {
         return Some(format!(
             "a thread of the runtime is in {call}, and no other task can use it: use Tokio's own, or `tokio::task::spawn_blocking`"
         ));

@@ -8,7 +8,7 @@ use crate::history::write_atomically;
 use crate::oracle_counts::OracleCounts;
 use crate::record::Record;
 use crate::report;
-use crate::results::Tally;
+use crate::results::{Results, Tally};
 use crate::seed::Seed;
 use crate::timeline::What;
 use crate::verdict::Verdict;
@@ -110,6 +110,8 @@ struct Cases {
     failed: u64,
     skipped: u64,
     first_seed: Seed,
+    /// From the first one on; 0 where not all of them have run.
+    seeds: u64,
     failing_seeds: Vec<Seed>,
 }
 
@@ -168,7 +170,7 @@ fn rows<'a>(run: &Summary<'a>) -> io::Result<Vec<Row<'a>>> {
         let shown = shown(record, budget)?;
         let tally = run
             .sweep
-            .and_then(|results| Some((results.seeds.first(), results.tests.get(&record.name)?)));
+            .and_then(|results| Some((results, results.tests.get(&record.name)?)));
         rows.push(Row {
             name: &record.name,
             verdict: match record.is_flaky() {
@@ -184,7 +186,7 @@ fn rows<'a>(run: &Summary<'a>) -> io::Result<Vec<Row<'a>>> {
             duration_us: record.duration_us,
             tags: &record.tags,
             replay: &record.replay,
-            cases: tally.map(|(first, tally)| Cases::of(first, tally)),
+            cases: tally.map(|(results, tally)| Cases::of(results, tally)),
             record: shown,
         });
     }
@@ -192,12 +194,14 @@ fn rows<'a>(run: &Summary<'a>) -> io::Result<Vec<Row<'a>>> {
 }
 
 impl Cases {
-    fn of(first: Seed, tally: &Tally) -> Self {
+    fn of(results: &Results, tally: &Tally) -> Self {
+        let is_whole = results.shard.is_none() && results.stopped.is_none();
         Self {
             total: tally.cases,
             failed: tally.failed,
             skipped: tally.skipped,
-            first_seed: first,
+            first_seed: results.seeds.first(),
+            seeds: if is_whole { results.seeds.count() } else { 0 },
             failing_seeds: tally.failing_seeds.clone(),
         }
     }

@@ -14,6 +14,7 @@ use crate::selection::Selection;
 use crate::verdict::Verdict;
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 impl Run {
@@ -26,36 +27,52 @@ impl Run {
             ..
         } = &self.attempts;
         let selected = &selection.selected;
-        let console = Console::begin(options, origin, *seed, selected.len())?;
-        let again = replay::whole_run(origin, *seed);
+        let output = Arc::clone(&self.output);
+        let console = Console::begin(options, &output, origin, *seed, selected.len());
+        let again = self.again(selection);
         let failed_again = replay::what_failed(origin);
         let next = AtomicUsize::new(0);
-        pool::on_threads(options.threads()?, || {
-            while console.trouble().is_none()
+        let threads = options.threads()?.min(selected.len());
+        pool::on_threads(threads, || {
+            while output.trouble().is_none()
                 && let Some(test) = selected.get(next.fetch_add(1, Ordering::Relaxed))
             {
                 self.told(&console, test);
             }
         });
-        if let Some(error) = console.trouble() {
-            let left = selected.len().saturating_sub(locked(&self.records).len());
-            self.note_trouble(format!(
-                "nobody takes what is printed ({error}); {left} tests were not run"
-            ));
+        let left = selected.len().saturating_sub(locked(&self.records).len());
+        if output.trouble().is_some() && left > 0 {
+            self.note_trouble(format!("{left} tests were not run"));
         }
         let unmet = self.unmet();
-        self.conclude(&unmet, None, console.output(), |ended| {
+        self.conclude(&unmet, None, |ended| {
             console.conclude(&Closing {
                 records: ended.records,
                 selected: selected.len(),
                 filtered_out: selection.deselected.len(),
                 unmet: &unmet,
                 reports: ended.reports,
-                again: &again,
-                failed_again: &failed_again,
+                again: again.as_deref(),
+                failed_again: failed_again.as_deref(),
                 took: ended.took,
             });
         })
+    }
+
+    /// The command that repeats this run; none where none does, since what failed before it decides.
+    fn again(&self, selection: &Selection) -> Option<String> {
+        let Attempts {
+            origin,
+            options,
+            seed,
+            ..
+        } = &self.attempts;
+        if options.last_failed || options.failed_first {
+            return None;
+        }
+        let known = |test: &&TestCase| !self.regressions.of_test(test.name()).is_empty();
+        let tries_known = options.tries_known_seeds() && selection.selected.iter().any(known);
+        replay::whole_run(origin, *seed, tries_known)
     }
 
     /// Runs one test, and tells it.
@@ -71,10 +88,10 @@ impl Run {
         locked(&self.records).extend(record);
     }
 
-    /// Runs one test with the seeds that it has failed with before, as far as these are kept or were asked for, unless a seed was asked for, and then with
-    /// that of this run; the first failure counts. Gives nothing when the run was interrupted before.
+    /// Runs one test with the seeds that it has failed with before, as far as these are kept or were asked for, and are wanted, and then with that of this run; the
+    /// first failure counts. Gives nothing when the run was interrupted before.
     fn trial(&self, test: &'static TestCase) -> Option<Record> {
-        if self.attempts.options.seed.is_none() {
+        if self.attempts.options.tries_known_seeds() {
             let kept = self.regressions.of_test(test.name());
             let failed = self.failed.get(test.name());
             for seed in failed.into_iter().chain(kept) {

@@ -20,7 +20,8 @@ impl Run {
         } = self.attempts.origin;
         let options = &self.attempts.options;
         let threads = options.threads()?;
-        let output = Arc::new(Output::open(options)?);
+        let output = Arc::clone(&self.output);
+        let is_terse = options.is_terse();
         let sweep = Sweep {
             attempts: &self.attempts,
             tests: &selection.selected,
@@ -53,20 +54,25 @@ impl Run {
             .representatives()
             .for_each(|record| self.keep(record));
         let unmet = unmet(&results, options);
-        remember(&self.regressions, &results);
+        remember(&self.regressions, &results, &output);
         locked(&self.records).extend(results.representatives().cloned());
-        self.conclude(&unmet, Some(&results), &output, |ended| {
-            output.print(&console::sweep(&results, &unmet, ended.reports, ended.took));
+        self.conclude(&unmet, Some(&results), |ended| {
+            let told = console::sweep(&results, &unmet, ended.reports, ended.took, is_terse);
+            output.print(&told);
         })
     }
 }
 
 /// Keeps the seeds that failed for later runs. Where that cannot be done the run has told them all the same.
-pub(crate) fn remember(regressions: &Regressions, results: &Results) {
+pub(crate) fn remember(regressions: &Regressions, results: &Results, output: &Output) {
     let path = regressions.path().display();
     match regressions.add(results.regressions()) {
         Ok(0) => {}
-        Ok(added) => println!("failing seeds added to {path}, to be committed: {added}"),
-        Err(error) => eprintln!("warning: failed to write the failing seeds to {path}: {error}"),
+        Ok(added) => output.print(&format!(
+            "failing seeds added to {path}, to be committed: {added}\n"
+        )),
+        Err(error) => output.notice(&format!(
+            "warning: failed to write the failing seeds to {path}: {error}"
+        )),
     }
 }

@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// Waits for a connection that nobody makes.
 #[chaos(timeout = "300ms")]
@@ -50,5 +51,19 @@ fn in_a_deadlock() -> Result {
 #[chaos(timeout = "300ms")]
 fn in_a_child() -> Result {
     Command::new("sleep").arg("1000").status()?;
+    Ok(())
+}
+
+/// A task blocks one of the two threads of the runtime.
+#[chaos(timeout = "300ms")]
+async fn in_a_task() -> Result {
+    tokio::spawn(async { thread::sleep(Duration::from_secs(1000)) }).await?;
+    Ok(())
+}
+
+/// A task blocks where that is allowed, and is waited for.
+#[chaos(timeout = "300ms")]
+async fn in_a_blocking_task() -> Result {
+    tokio::task::spawn_blocking(|| thread::sleep(Duration::from_secs(1000))).await?;
     Ok(())
 }

@@ -95,6 +95,92 @@ fn the_end_tells_what_failed_why_others_did_not_run_what_was_slow_and_what_to_ty
     );
 }
 
+/// A run that drew its seed and met one that a test is known to fail with is repeated with both.
+#[test]
+fn a_failure_of_a_known_seed_is_there_when_the_run_is_repeated() {
+    let suite = suite();
+    let rare = "sweeps::rarely_fails";
+    let found = suite.run(["--exact", rare, "--seeds", "0..400", "--max-failures", "1"]);
+    assert_eq!(found.code, Some(101), "{}", found.stdout);
+    let ran = suite.run(["--exact", rare]);
+    assert_eq!(ran.code, Some(101), "{}", ran.stdout);
+    let (_, rest) = ran.stdout.split_once("\nall of it again:\n").unwrap();
+    let (_, arguments) = rest
+        .lines()
+        .next()
+        .unwrap()
+        .split_once(" --bin misbehaving -- ")
+        .unwrap();
+    assert!(arguments.contains("--known-seeds first"), "{arguments}");
+    let again = suite.run(arguments.split(' '));
+    assert_eq!(again.code, Some(101), "{}", again.stdout);
+    assert_eq!(again.records[rare].root_seed, ran.records[rare].root_seed);
+    // Without that a seed is a seed.
+    let alone = suite.run(["--exact", rare, "--seed", &good_seed(&suite, rare)]);
+    assert_eq!(alone.code, Some(0), "{}", alone.stdout);
+    // What failed before decides what `--last-failed` runs: nothing to type repeats that.
+    let last = suite.run(["--exact", rare, "--last-failed"]);
+    assert!(!last.stdout.contains("all of it again"), "{}", last.stdout);
+}
+
+fn good_seed(suite: &Suite, test: &str) -> String {
+    let mut seeds = (1000..1100).map(|seed| seed.to_string());
+    let passes = |seed: &String| suite.run(["--exact", test, "--seed", seed]).code == Some(0);
+    seeds.find(passes).expect("it passes with most seeds")
+}
+
+#[test]
+fn the_lines_to_repeat_a_run_tell_nothing_that_is_not_ours() {
+    let suite = suite();
+    let mut command = suite.command();
+    command
+        .args(["tags::model"])
+        .env("CHAOS_API_TOKEN", "hunter2");
+    let output = command.output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        told.contains("all of it again:") && !told.contains("hunter2"),
+        "{told}"
+    );
+}
+
+#[test]
+fn variables_of_flags_are_yes_or_no() {
+    let suite = suite();
+    let run = |value: &str| {
+        let mut command = suite.command();
+        command
+            .args(["tags::model", "--quiet"])
+            .env("CHAOS_VERBOSE", value);
+        let output = command.output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    };
+    for value in ["1", "true", "off", "0"] {
+        let (code, told) = run(value);
+        assert_eq!(code, Some(0), "{value}: {told}");
+        assert!(
+            !told.contains("test tags::model"),
+            "--quiet outweighs it: {told}"
+        );
+    }
+    assert_eq!(run("perhaps").0, Some(2));
+}
+
+#[test]
+fn output_of_passed_tests_begins_on_a_line_of_its_own() {
+    let ran = suite().run([
+        "--exact",
+        "endings::passes_and_tells",
+        "--quiet",
+        "--show-output",
+    ]);
+    let told = "\n---- endings::passes_and_tells printed ----\nprinted\n";
+    assert!(ran.stdout.contains(told), "{}", ran.stdout);
+}
+
 #[test]
 fn an_unmet_oracle_and_a_written_report_are_told_at_the_end() {
     let suite = suite();
@@ -209,18 +295,38 @@ fn colours_are_for_those_who_ask() {
     }
 }
 
+/// A run, a sweep and shards alike; what was asked for as a file is there all the same.
 #[test]
 fn a_run_that_nobody_listens_to_any_more_says_so() {
     let suite = suite();
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    let mut command = suite.command();
-    command.args(["tags", "endings::passes"]);
-    command.stdout(writer).stderr(Stdio::piped());
-    let output = command.spawn().unwrap().wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(told.contains("nobody takes what is printed"), "{told}");
+    let file = |name: &str| suite.tmp().join(name).to_str().unwrap().to_owned();
+    let (results, report) = (file("results.json"), file("report.xml"));
+    let deaf = |arguments: &[&str]| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = suite.command();
+        command
+            .args(arguments)
+            .stdout(writer)
+            .stderr(Stdio::piped());
+        let output = command.spawn().unwrap().wait_with_output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            told.contains("nobody takes what is printed"),
+            "{arguments:?}: {told}"
+        );
+        output.status.code()
+    };
+    assert_eq!(deaf(&["tags", "endings::passes"]), Some(1));
+    let sweep = ["--exact", "endings::passes", FAILS, "--seeds", "0..2"];
+    let kept = ["--results", &results, "--junit", &report];
+    assert_eq!(deaf(&[&sweep[..], &kept[..]].concat()), Some(101));
+    assert!(
+        fs::read_to_string(&report)
+            .unwrap()
+            .contains("endings::fails")
+    );
+    assert_eq!(deaf(&["--merge", &results]), Some(1));
 }
 
 #[cfg(target_os = "linux")]
@@ -232,20 +338,46 @@ mod terminals {
     use std::num::NonZero;
     use vt100::Parser;
 
-    /// Runs a failure beside a test that waits until what is running has been shown on a terminal of this width. Gives the screen when that was so,
-    /// the one at the end, and all that was written.
-    fn shown(columns: u16, variables: &[(&str, &str)]) -> (String, String, String) {
-        let suite = suite();
-        let file = suite.tmp().join("file");
-        let rows = 200;
+    /// A terminal of this width, and the command whose standard output and error it is.
+    fn on_terminal(suite: &Suite, columns: u16) -> (File, std::process::Command) {
         let size = Winsize {
-            ws_row: rows,
+            ws_row: ROWS,
             ws_col: columns,
             ws_xpixel: 0,
             ws_ypixel: 0,
         };
         let pair = openpty(Some(&size), None).unwrap();
         let mut command = suite.command();
+        command
+            .env("TERM", "xterm-256color")
+            .env_remove("NO_COLOR")
+            .stdout(pair.slave.try_clone().unwrap())
+            .stderr(pair.slave);
+        (File::from(pair.master), command)
+    }
+
+    const ROWS: u16 = 200;
+
+    /// Reads to the end of what is written to the terminal, and calls `seen` with the screen each time that something came. Gives the last screen, and all that was written.
+    fn watch(mut terminal: File, columns: u16, mut seen: impl FnMut(&str)) -> (String, String) {
+        let cells = |count| NonZero::new(count).unwrap();
+        let mut parser = Parser::new(cells(ROWS), cells(columns), 0);
+        let mut all = Vec::new();
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = terminal.read(&mut buffer) {
+            all.extend_from_slice(&buffer[..count]);
+            parser.process(&buffer[..count]);
+            seen(&parser.screen().contents());
+        }
+        (parser.screen().contents(), String::from_utf8(all).unwrap())
+    }
+
+    /// Runs a failure beside a test that waits until what is running has been shown on a terminal of this width. Gives the screen when that was so,
+    /// the one at the end, and all that was written.
+    fn shown(columns: u16, more: &[&str], variables: &[(&str, &str)]) -> (String, String, String) {
+        let suite = suite();
+        let file = suite.tmp().join("file");
+        let (terminal, mut command) = on_terminal(&suite, columns);
         command
             .args([
                 "--exact",
@@ -255,41 +387,29 @@ mod terminals {
                 "--test-threads",
                 "2",
             ])
+            .args(more)
             .env("MISBEHAVING_FILE", &file)
-            .env("TERM", "xterm-256color")
-            .env_remove("NO_COLOR")
-            .envs(variables.iter().copied())
-            .stdout(pair.slave.try_clone().unwrap())
-            .stderr(pair.slave);
+            .envs(variables.iter().copied());
         let mut runner = command.spawn().unwrap();
         // The runner's ends of the terminal are the last ones then.
         drop(command);
-        let mut terminal = File::from(pair.master);
-        let cells = |count| NonZero::new(count).unwrap();
-        let mut parser = Parser::new(cells(rows), cells(columns), 0);
-        let (mut all, mut meanwhile) = (Vec::new(), None);
-        let mut buffer = [0; 4096];
-        while let Ok(count @ 1..) = terminal.read(&mut buffer) {
-            all.extend_from_slice(&buffer[..count]);
-            parser.process(&buffer[..count]);
-            let screen = parser.screen().contents();
+        let mut meanwhile = None;
+        let (screen, all) = watch(terminal, columns, |screen| {
             let bar = screen.lines().find(|line| line.starts_with('['));
             let counted = bar.is_some_and(|bar| bar.contains("2/3 tests, 1 failed"));
             if meanwhile.is_none() && counted && screen.contains(&format!("{WAITS} 0s")) {
-                meanwhile = Some(screen);
+                meanwhile = Some(screen.to_owned());
                 fs::write(&file, "").unwrap();
             }
-        }
+        });
         assert_eq!(runner.wait().unwrap().code(), Some(101));
-        let screen = parser.screen().contents();
-        let all = String::from_utf8(all).unwrap();
         (meanwhile.unwrap_or_else(|| panic!("{screen}")), screen, all)
     }
 
     #[test]
     fn a_terminal_shows_what_is_running_and_keeps_every_line() {
         for columns in [120, 80, 46] {
-            let (meanwhile, screen, all) = shown(columns, &[]);
+            let (meanwhile, screen, all) = shown(columns, &[], &[]);
             let bars = meanwhile
                 .lines()
                 .filter(|line| line.starts_with("[#"))
@@ -314,12 +434,52 @@ mod terminals {
 
     #[test]
     fn without_colours_a_terminal_shows_the_same() {
-        let (meanwhile, _, all) = shown(80, &[("NO_COLOR", "1")]);
-        assert!(meanwhile.contains(WAITS));
-        let colours = all.split("\u{1b}[").skip(1).filter(|rest| {
-            let end = rest.find(|c: char| c.is_ascii_alphabetic());
-            end.is_some_and(|end| rest[end..].starts_with('m') && rest[..end] != *"0")
+        let never = shown(80, &["--color", "never"], &[]);
+        let no_colour = shown(80, &[], &[("NO_COLOR", "1")]);
+        for (meanwhile, _, all) in [never, no_colour] {
+            assert!(meanwhile.contains(WAITS));
+            let colours = all.split("\u{1b}[").skip(1).filter(|rest| {
+                let end = rest.find(|c: char| c.is_ascii_alphabetic());
+                end.is_some_and(|end| rest[end..].starts_with('m') && rest[..end] != *"0")
+            });
+            assert_eq!(colours.count(), 0, "{all:?}");
+        }
+    }
+
+    /// What else is written to the terminal while the bar is there is not wiped out by it.
+    #[test]
+    fn the_bar_wipes_nothing_out() {
+        let suite = suite();
+        let (terminal, mut command) = on_terminal(&suite, 100);
+        command.args([
+            "--exact",
+            "endings::waits_without_a_limit",
+            "--timeout",
+            "60s",
+        ]);
+        let mut runner = command.spawn().unwrap();
+        drop(command);
+        let mut is_asked = false;
+        let (screen, _) = watch(terminal, 100, |screen| {
+            if !is_asked && screen.contains("endings::waits_without_a_limit 0s") {
+                is_asked = true;
+                let pid = nix::unistd::Pid::from_raw(runner.id().try_into().unwrap());
+                nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+            }
         });
-        assert_eq!(colours.count(), 0, "{all:?}");
+        assert_eq!(runner.wait().unwrap().code(), Some(130));
+        assert!(screen.contains("interrupted: ending the tests"), "{screen}");
+        assert!(!screen.contains("[#") && !screen.contains("[>"), "{screen}");
+
+        // A test in a thread of the runner prints for itself: then there is no bar.
+        let (terminal, mut command) = on_terminal(&suite, 100);
+        command.args(["--exact", "endings::passes_and_tells"]);
+        command.env("CHAOS_ISOLATION", "thread");
+        let mut runner = command.spawn().unwrap();
+        drop(command);
+        let (screen, _) = watch(terminal, 100, |_| {});
+        assert_eq!(runner.wait().unwrap().code(), Some(0));
+        assert!(screen.contains("printed as an error"), "{screen}");
+        assert!(!screen.contains("[#") && !screen.contains("[>"), "{screen}");
     }
 }

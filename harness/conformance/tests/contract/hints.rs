@@ -60,6 +60,15 @@ fn blocking_the_only_thread_is_recognised() {
 }
 
 #[test]
+fn blocking_a_thread_of_the_runtime_is_recognised_and_blocking_where_that_is_allowed_is_not() {
+    hints_at(
+        "hangs::in_a_task",
+        "a thread of the runtime is in clock_nanosleep",
+    );
+    assert_eq!(hint("hangs::in_a_blocking_task"), None);
+}
+
+#[test]
 fn a_deadlock_is_recognised() {
     hints_at("hangs::in_a_deadlock", "all of its threads wait for locks");
 }

@@ -264,3 +264,58 @@ fn what_passes_when_it_is_tried_again_is_flaky_and_does_not_fail_the_run() {
     assert_eq!(report.matches("<rerunFailure").count(), 1, "{report}");
     assert!(!told.contains("flaky:"), "{told}");
 }
+
+/// A record of a later release may have events that this one does not know.
+#[test]
+fn events_of_later_releases_are_passed_over() {
+    let suite = suite();
+    let ran = suite.run(["--exact", "endings::passes_and_tells"]);
+    assert_eq!(ran.code, Some(0));
+    let folder = suite.history().join("records");
+    let path = std::fs::read_dir(&folder)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let mut record: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let later =
+        serde_json::json!({ "at_us": 1, "thread": "t", "event": "brand_new", "what": [1, 2] });
+    record["timeline"].as_array_mut().unwrap().push(later);
+    std::fs::write(&path, record.to_string()).unwrap();
+    let report = suite.tmp().join("later.html");
+    let told = suite.run([
+        "--records".as_ref(),
+        folder.as_os_str(),
+        "--html".as_ref(),
+        report.as_os_str(),
+    ]);
+    assert_eq!(told.code, Some(0), "{}", told.stderr);
+    let data = data_of(&std::fs::read_to_string(report).unwrap());
+    let events = data["tests"][0]["record"]["timeline"].as_array().unwrap();
+    assert_eq!(events.last().unwrap()["event"], "unknown");
+}
+
+/// A grid of seeds is for sweeps of which all has run; shards have gaps.
+#[test]
+fn a_page_of_a_sweep_knows_whether_all_of_it_has_run() {
+    let suite = suite();
+    let path = suite.tmp().join("sweep.html");
+    for (shard, seeds) in [("1/1", 20), ("1/2", 0)] {
+        let sweep = [
+            "--exact",
+            "sweeps::never_fails",
+            "--seeds",
+            "0..20",
+            "--html",
+        ];
+        let mut arguments = sweep.to_vec();
+        arguments.push(path.to_str().unwrap());
+        if seeds == 0 {
+            arguments.extend(["--shard", shard]);
+        }
+        suite.run(arguments);
+        let data = data_of(&std::fs::read_to_string(&path).unwrap());
+        assert_eq!(data["tests"][0]["cases"]["seeds"], seeds);
+    }
+}

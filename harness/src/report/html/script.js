@@ -161,10 +161,10 @@ function sweep(cases) {
   const text = `${plural(cases.total, "case")}: ${cases.failed} failed, ${cases.skipped} skipped.`;
   const parts = [el("p", {}, text)];
   const bad = new Set(cases.failing_seeds);
-  if (cases.total > 1 && cases.first_seed !== undefined) {
+  if (cases.seeds > 1 && !cases.skipped) {
     // Neighbouring seeds share a cell where there are very many.
-    const cells = Math.min(cases.total, 2000);
-    const per = cases.total / cells;
+    const cells = Math.min(cases.seeds, 2000);
+    const per = cases.seeds / cells;
     const first = BigInt(cases.first_seed);
     const failing = new Set([...bad].map((seed) => Math.floor(Number(BigInt(seed) - first) / per)));
     const grid = el("ul", { class: "seeds", role: "img", "aria-label": `${cells} cells, one for each ${Math.ceil(per)} seeds; ${failing.size} with failures` });
@@ -179,13 +179,14 @@ function sweep(cases) {
 function explorations(record) {
   return record.timeline.filter((event) => event.event === "explored").map((event) => {
     const each = event.each ?? [];
-    const told = (call, place) => `${place + 1}. ${call.call}: ${call.broke ? "the invariant broke" : call.points ? `held at ${plural(call.points, "point")}` : "changes nothing, not cut off"}`;
+    const told = (call, place) => `${place + 1}. ${call.call}: ${call.broke ? "the invariant broke" : call.points ? `held at ${plural(call.points, "point")}` : call.is_spared ? "no point of its own" : "not reached"}`;
     const kind = (call) => (call.broke ? "bad" : call.points ? "good" : "none");
+    const where = each.some((call) => call.broke) ? "" : each.some((call) => !call.points && !call.is_spared) ? " It ended before the first of the calls that were not reached." : " The invariant held.";
     const strip = el("div", { class: "points", role: "img", "aria-label": `${plural(each.length, "call")}, ${each.filter((call) => call.broke).length} of them with a broken invariant; they are below as text` },
       ...each.map((call, place) => el("i", { class: kind(call), title: told(call, place) })));
     const power = event.states ? `, and ${plural(event.states, "state")} after a loss of power` : "";
     const calls = el("details", {}, el("summary", {}, "These calls as text"), el("ol", { class: "mono" }, ...each.map((call, place) => el("li", { class: call.broke ? "failed" : undefined }, told(call, place).replace(/^\d+\. /, "")))));
-    return el("div", {}, el("p", {}, `Explored ${plural(event.points, "point")} of ${plural(event.calls, "call")}${power}.`), strip, calls);
+    return el("div", {}, el("p", {}, `Explored ${plural(event.points, "point")} of ${plural(event.calls, "call")}${power}.${where}`), strip, calls);
   });
 }
 function faults(record) {
@@ -229,6 +230,7 @@ function words(event) {
     case "asked_to_end": return "asked to end";
     case "left_behind": return `left behind: ${[...event.threads, ...event.descriptors].join(", ")}`;
     case "finished": return "finished";
+    case "unknown": return "something that this version does not know";
     default: return event.event;
   }
 }
