@@ -104,6 +104,19 @@ async fn a_disk_that_fills_up_while_publishing_leaves_nothing_half_done(cx: Cont
     takes_another_version(served, &repository, &activity).await
 }
 
+/// Nothing in the repository can be given another name. A publication must say so, rather than try one number after the other, and leave nothing.
+#[chaos(files, non_destructive)]
+fn a_publication_that_cannot_be_put_in_its_place_says_so(cx: Context) -> Result {
+    let repository = Repository::with_model(&cx)?;
+    let renames = SystemCall::of(CallKind::Rename, repository.root());
+    let failing = cx.inject(renames.fails_with(Errno::EIO))?;
+    assert!(repository.publish_scaled(MODEL, 2.0).is_err());
+    assert_eq!(repository.next(MODEL)?, 2);
+    failing.undo();
+    assert_eq!(repository.publish_scaled(MODEL, 2.0)?, 2);
+    Ok(())
+}
+
 /// A bit of the weight file flips before one of the reads by which it is verified and loaded. Either it was read before and is right, or it is refused: what is verified
 /// and what is used are the same bytes.
 #[chaos(files, non_destructive, clock = "manual")]

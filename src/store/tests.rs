@@ -273,9 +273,8 @@ fn a_folder_in_place_of_a_file_is_refused() {
     );
 }
 
-#[cfg(unix)]
 #[test]
-fn a_file_in_place_of_a_folder_is_refused() {
+fn something_else_in_place_of_a_folder_is_refused() {
     let models = Models::empty();
     let model = "m".parse().unwrap();
     let entry: clarity::FilePath = "weights/a.bin".parse().unwrap();
@@ -291,8 +290,21 @@ fn a_file_in_place_of_a_folder_is_refused() {
         error.to_string(),
         "weights: the file is not listed in the manifest"
     );
+    #[cfg(unix)]
+    {
+        let aside = models.root().join("aside");
+        fs::create_dir(&aside).unwrap();
+        fs::rename(&folder, aside.join("a.bin")).unwrap();
+        std::os::unix::fs::symlink(&aside, &folder).unwrap();
+        let error = models.store.open(&model, Version::FIRST).unwrap_err();
+        assert!(
+            matches!(&error, VerifyError::NotRegular { file, found: "a link" } if file == "weights"),
+            "{error}"
+        );
+    }
 }
 
+#[cfg(unix)]
 #[test]
 fn links_and_pipes_are_refused_and_not_waited_for() {
     use std::os::unix::fs::symlink;
