@@ -174,7 +174,11 @@ impl Fault for SystemCall {
             CallEffect::ShortenedTo(bytes) => format!("shortened to {bytes} bytes"),
             CallEffect::FullAfter(bytes) => format!("without room after {bytes} bytes"),
         };
-        format!("{which} {} below {target} {effect}", plan.kind)
+        let folder = match target {
+            "." => "the test's directory",
+            other => other,
+        };
+        format!("{which} {} below {folder} {effect}", plan.kind)
     }
 
     fn target(&self) -> String {

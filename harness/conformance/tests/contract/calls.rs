@@ -19,7 +19,7 @@ fn calls_fail_come_late_and_do_less_below_a_folder_while_the_fault_is_there() {
     let fault = &ran.records["calls::the_third_sync_fails"].faults[0];
     assert_eq!(
         fault.sentence,
-        "number 3 of the calls to sync below . failed: Input/output error (os error 5)"
+        "number 3 of the calls to sync below the test's directory failed: Input/output error (os error 5)"
     );
 }
 
