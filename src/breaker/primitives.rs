@@ -36,3 +36,31 @@ pub(super) fn thread_number() -> usize {
 pub(super) fn parallelism() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    #[test]
+    fn a_thread_keeps_its_number_and_others_have_others() {
+        let twice = || (thread_number(), thread_number());
+        let mut numbers: Vec<usize> = (0..3)
+            .map(|_| {
+                let (first, again) = thread::spawn(twice).join().unwrap();
+                assert_eq!(first, again);
+                first
+            })
+            .collect();
+        numbers.dedup();
+        assert_eq!(numbers.len(), 3, "{numbers:?}");
+    }
+
+    #[test]
+    fn parallelism_is_that_of_the_machine() {
+        assert_eq!(
+            parallelism(),
+            thread::available_parallelism().unwrap().get()
+        );
+    }
+}

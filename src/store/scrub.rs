@@ -87,16 +87,19 @@ impl Scrubbing {
         open.hasher.update(&chunk);
         let count = chunk.len() as u64;
         open.left -= count;
-        if open.left > 0 && count > 0 {
-            self.open = Some(open);
-            return Ok(count);
-        }
-        if open.left > 0 {
-            return Err(VerifyError::Changed {
-                file: open.path,
-                expected: open.entry.size,
-                grew: false,
-            });
+        match (open.left, count) {
+            (0, _) => {}
+            (_, 0) => {
+                return Err(VerifyError::Changed {
+                    file: open.path,
+                    expected: open.entry.size,
+                    grew: false,
+                });
+            }
+            _ => {
+                self.open = Some(open);
+                return Ok(count);
+            }
         }
         compared((), open.hasher.finish(), &open.path, &open.entry)?;
         Ok(count)
