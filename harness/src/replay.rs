@@ -105,19 +105,20 @@ fn quoted(word: &str) -> String {
 mod tests {
     use super::*;
 
+    const ORIGIN: Origin = Origin {
+        package: "mine",
+        package_dir: "",
+        target: "chaos",
+        binary: None,
+        target_tmpdir: None,
+    };
+
     #[test]
     fn a_run_is_repeated_with_its_selection_and_the_seed_that_it_had() {
-        let origin = Origin {
-            package: "mine",
-            package_dir: "",
-            target: "chaos",
-            binary: None,
-            target_tmpdir: None,
-        };
         let told = |instead: &str, arguments: &[&str], variables: &[(&str, &str)]| {
             let variables = variables.iter().map(|(k, v)| ((*k).into(), (*v).into()));
             let arguments = arguments.iter().map(OsString::from);
-            command(&origin, instead, arguments, variables).unwrap()
+            command(&ORIGIN, instead, arguments, variables).unwrap()
         };
         assert_eq!(
             told(
@@ -147,16 +148,9 @@ mod tests {
     #[test]
     fn what_is_no_text_cannot_be_told() {
         use std::os::unix::ffi::OsStringExt as _;
-        let origin = Origin {
-            package: "mine",
-            package_dir: "",
-            target: "chaos",
-            binary: None,
-            target_tmpdir: None,
-        };
         let argument = OsString::from_vec(vec![b'-', 0xff]);
         assert_eq!(
-            command(&origin, "--seed 1", [argument].into_iter(), [].into_iter()),
+            command(&ORIGIN, "--seed 1", [argument].into_iter(), [].into_iter()),
             None
         );
     }
