@@ -73,106 +73,33 @@
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
-#[cfg(target_os = "linux")]
-mod affinity;
-mod appended;
-mod attempt;
-mod audit;
-mod blocking;
-#[cfg(target_os = "linux")]
-mod calls;
-mod case;
-mod cli;
-mod clock;
-mod confinement;
-mod console;
-mod context;
-mod descriptors;
-mod determinism;
-#[cfg(unix)]
-mod dispositions;
-mod duration;
-mod end_request;
-mod ending;
-mod entry;
-mod evidence;
-mod exit;
-pub mod explore;
-pub mod fault;
-#[cfg(target_os = "linux")]
-mod fork;
+mod data;
 pub mod guide;
-mod history;
-mod home;
-mod hung;
-#[cfg(target_os = "linux")]
-mod instrumentation;
-mod interruption;
-mod isolation;
-mod limits;
-mod logs;
-mod marker;
-mod minimizer;
-pub mod network;
-mod oracle;
-mod oracle_counts;
-mod order;
-mod origin;
-mod other_filesystem;
-mod outcome;
-mod output;
-mod panics;
-mod pool;
-pub mod process;
-mod record;
+mod os;
 mod registration;
-mod regressions;
-mod removal;
-mod replay;
-mod report;
-mod resources;
-mod results;
-mod retelling;
-mod role;
-mod run;
-mod run_dir;
 mod runner;
 mod sandbox;
-mod seed;
-mod seeds;
-mod selection;
-mod shard;
-mod slot;
-#[cfg(target_os = "linux")]
-mod sockets;
 mod supervisor;
-mod surroundings;
-mod sweep;
-mod test_process;
-mod test_time;
-mod timeline;
-mod timestamps;
-mod verdict;
-mod wall_clock;
-mod watched;
-mod workspace;
+mod syscalls;
+mod test;
 
 pub use clarity_chaos_macros::chaos;
-pub use clock::Clock;
-pub use context::Context;
-pub use hung::HungThread;
-pub use isolation::Isolation;
-pub use limits::Limits;
-pub use oracle::{OracleId, OracleKind, SeenOracle};
-pub use outcome::{Result, Skipped};
+pub use data::hung::HungThread;
+pub use data::isolation::Isolation;
+pub use data::limits::Limits;
+pub use data::record::{FailedAttempt, Leaks, Minimized, Output, Record, Resources};
+pub use data::sandbox::{Enforcement, Sandbox};
+pub use data::seed::Seed;
+pub use data::verdict::Verdict;
 /// The random-number traits that generators of [`Context::rng`] implement, in the version that they do.
 pub use rand;
-pub use record::{FailedAttempt, Leaks, Minimized, Output, Record, Resources};
-pub use sandbox::{Enforcement, Sandbox};
-pub use seed::Seed;
-pub use test_time::ClockKind;
-pub use timeline::{BodyEnd, Event, ExploredCall, What};
-pub use verdict::Verdict;
+pub use test::clock::Clock;
+pub use test::context::Context;
+pub use test::oracle::{OracleId, OracleKind, SeenOracle};
+pub use test::outcome::{Result, Skipped};
+pub use test::test_time::ClockKind;
+pub use test::timeline::{BodyEnd, Event, ExploredCall, What};
+pub use test::{explore, fault, network, process};
 
 /// The README's first chaos test must compile as it stands there.
 #[cfg(doctest)]
@@ -198,12 +125,12 @@ macro_rules! main {
 /// Not public API: used by the code that the macros generate.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::entry::main;
-    pub use crate::limits::Limits;
-    pub use crate::oracle::{Cataloged, Oracle, oracles_are_watched};
-    pub use crate::origin::Origin;
-    pub use crate::outcome::{IntoOutcome, Outcome};
+    pub use crate::data::limits::Limits;
+    pub use crate::registration::origin::Origin;
     pub use crate::registration::{Body, TestCase};
-    pub use crate::test_time::ClockKind;
+    pub use crate::runner::entry::main;
+    pub use crate::test::oracle::{Cataloged, Oracle, oracles_are_watched};
+    pub use crate::test::outcome::{IntoOutcome, Outcome};
+    pub use crate::test::test_time::ClockKind;
     pub use inventory;
 }

@@ -1,9 +1,11 @@
 //! What `#[chaos]` leaves behind for the runner: one [`TestCase`] per function, collected at link time.
 
-use crate::context::Context;
-use crate::limits::Limits;
-use crate::outcome::Outcome;
-use crate::test_time::ClockKind;
+pub(crate) mod origin;
+
+use crate::data::limits::Limits;
+use crate::test::context::Context;
+use crate::test::outcome::Outcome;
+use crate::test::test_time::ClockKind;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;

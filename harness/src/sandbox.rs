@@ -1,117 +1,99 @@
-//! What a test cannot do, and what it could.
+//! The walls around tests that must not change or reach anything outside.
+//!
+//! A supervisor shuts itself in before its first test, so that all of its tests find themselves inside and pay nothing for it: namespaces of its
+//! own (user, PID, network, mount, IPC), read-only mounts, Landlock, no capabilities. What only a test must not do, such as
+//! to change its own record, its process gives up itself ([`TestRules`]).
+//!
+//! Kernels and containers refuse some of this. A supervisor that cannot put up what it was told says so and ends, and the runner starts another that
+//! tries less ([`Confinement::looser`]): half-made walls cannot be taken down again. What stands in the end is the [`Sandbox`] of the reports.
 
-use clap::ValueEnum;
+#[cfg(target_os = "linux")]
+mod calls;
+#[cfg(target_os = "linux")]
+mod capabilities;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+mod mounts;
+#[cfg(not(target_os = "linux"))]
+mod portable;
+#[cfg(target_os = "linux")]
+mod readable;
+#[cfg(target_os = "linux")]
+mod rules;
+
+#[cfg(target_os = "linux")]
+use linux as platform;
+#[cfg(not(target_os = "linux"))]
+use portable as platform;
+
+use crate::data::sandbox::Sandbox;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
-/// Which tests are shut in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SandboxScope {
-    /// None of them.
-    None,
-    /// Those tagged `non_destructive`.
-    Marked,
-    /// All of them.
+pub(crate) use platform::{Enclosed, TestRules, enclose, prepare_test};
+
+/// What a supervisor is to put up around itself and its tests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Confinement {
+    /// Nothing: its tests can do what the user can.
+    Open,
+    /// As much as is possible with these namespaces.
+    Closed {
+        namespaces: Namespaces,
+        /// Why there are not more.
+        refusals: Vec<String>,
+    },
+}
+
+/// The namespaces around a supervisor, from the most to the least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Namespaces {
+    /// User, PID, mount, network, IPC.
     All,
+    /// The same without that for users, which root needs the least: where they are switched off.
+    WithoutUsers,
+    /// All but that for processes: in containers that hide parts of `/proc`.
+    WithoutProcesses,
+    /// None.
+    None,
 }
 
-impl SandboxScope {
-    pub(crate) const DEFAULT: Self = Self::Marked;
-}
+impl Confinement {
+    /// The tightest.
+    pub(crate) fn tightest() -> Self {
+        Self::Closed {
+            namespaces: Namespaces::All,
+            refusals: Vec::new(),
+        }
+    }
 
-impl fmt::Display for SandboxScope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "none",
-            Self::Marked => "marked",
-            Self::All => "all",
+    /// What to try when this was refused for that reason; nothing is left to try when the last resort was.
+    pub(crate) fn looser(&self, refusal: String) -> Option<Self> {
+        let Self::Closed {
+            namespaces,
+            refusals,
+        } = self
+        else {
+            return None;
+        };
+        let namespaces = match namespaces {
+            Namespaces::All => Namespaces::WithoutUsers,
+            Namespaces::WithoutUsers => Namespaces::WithoutProcesses,
+            Namespaces::WithoutProcesses => Namespaces::None,
+            Namespaces::None => return None,
+        };
+        let mut refusals = refusals.clone();
+        if !refusals.contains(&refusal) {
+            refusals.push(refusal);
+        }
+        Some(Self::Closed {
+            namespaces,
+            refusals,
         })
     }
 }
 
-/// What the harness enforced, part by part.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Sandbox {
-    /// Writing is possible only below the test's directory, reading not in the user's home.
-    pub files: Enforcement,
-    /// Modes, owners, times and attributes of other files cannot be changed.
-    pub metadata: Enforcement,
-    /// Nothing but the test's own loopback can be reached.
-    pub network: Enforcement,
-    /// No process outside can be signalled, traced or seen.
-    pub processes: Enforcement,
-    /// The powers of root are gone.
-    pub capabilities: Enforcement,
-    /// Every process that the test starts ends with it.
-    pub containment: Enforcement,
-}
-
-impl Sandbox {
-    /// Nothing but, where the system can, the containment.
-    pub(crate) fn open(containment: Result<&str, &str>) -> Self {
-        Self::without(
-            "not asked for (--sandbox all shuts in tests that are not `non_destructive`, too)",
-            containment,
-        )
-    }
-
-    /// Nothing at all, for that reason, but, where the system can, the containment.
-    pub(crate) fn without(reason: &str, containment: Result<&str, &str>) -> Self {
-        Self {
-            files: Enforcement::not(reason),
-            metadata: Enforcement::not(reason),
-            network: Enforcement::not(reason),
-            processes: Enforcement::not(reason),
-            capabilities: Enforcement::not(reason),
-            containment: containment.map_or_else(Enforcement::not, Enforcement::enforced),
-        }
-    }
-
-    /// The parts with their names, in the order of headers and reports.
-    #[must_use]
-    pub fn parts(&self) -> [(&'static str, &Enforcement); 6] {
-        [
-            ("files", &self.files),
-            ("metadata", &self.metadata),
-            ("network", &self.network),
-            ("processes", &self.processes),
-            ("capabilities", &self.capabilities),
-            ("containment", &self.containment),
-        ]
-    }
-
-    /// The parts that are not enforced, each with the reason.
-    pub(crate) fn missing(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.parts()
-            .into_iter()
-            .filter(|(_, enforcement)| !enforcement.enforced)
-            .map(|(part, enforcement)| (part, enforcement.how.as_str()))
-    }
-}
-
-/// Whether a part of the sandbox is enforced.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Enforcement {
-    /// Whether it is.
-    pub enforced: bool,
-    /// By what, or why not.
-    pub how: String,
-}
-
-impl Enforcement {
-    pub(crate) fn enforced(by: impl Into<String>) -> Self {
-        Self {
-            enforced: true,
-            how: by.into(),
-        }
-    }
-
-    pub(crate) fn not(reason: impl Into<String>) -> Self {
-        Self {
-            enforced: false,
-            how: reason.into(),
-        }
-    }
+/// What stands around an open supervisor.
+pub(crate) fn open() -> Sandbox {
+    Sandbox::open(platform::CONTAINMENT)
 }

@@ -14,15 +14,13 @@
 #[cfg(target_os = "linux")]
 mod fork;
 #[cfg(target_os = "linux")]
-mod forked_exit;
-#[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
 mod orders;
 #[cfg(not(target_os = "linux"))]
 mod portable;
-#[cfg(target_os = "linux")]
-pub(crate) mod processes;
+pub(crate) mod protocol;
+pub(crate) mod role;
 #[cfg(target_os = "linux")]
 mod threads;
 
@@ -31,12 +29,12 @@ use linux as platform;
 #[cfg(not(target_os = "linux"))]
 use portable as platform;
 
-use crate::case::Case;
-use crate::confinement::{Enclosed, enclose};
-use crate::duration::deadline;
-use crate::order::{Answer, MARK, Order};
-use crate::role::{Post, Role};
-use crate::run_dir;
+use crate::data::case::Case;
+use crate::data::duration::deadline;
+use crate::runner::run_dir;
+use crate::sandbox::{Enclosed, enclose};
+use crate::supervisor::protocol::{Answer, MARK, Order};
+use crate::supervisor::role::{Post, Role};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -52,7 +50,7 @@ const RUNNER_LOST: u8 = 3;
 ///
 /// When a test's process cannot be started, or the runner not be understood.
 pub(crate) fn serve(post: &Post) -> io::Result<ExitCode> {
-    crate::descriptors::close_inherited();
+    crate::os::descriptors::close_inherited();
     let enclosed = match enclose(&post.confinement, post.slot.root()) {
         Ok(enclosed) => enclosed,
         Err(error) => {

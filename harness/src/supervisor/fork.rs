@@ -4,14 +4,14 @@
     reason = "the environment of what was forked, and what it used"
 )]
 
-use super::forked_exit;
-use crate::case::Case;
-use crate::confinement::prepare_test;
-use crate::ending::{Exit, Usage};
-use crate::fork::fork;
+use crate::data::case::Case;
+use crate::data::ending::{Exit, Usage};
+use crate::os::fork::fork;
+use crate::os::forked_exit;
 use crate::registration::TestCase;
-use crate::test_process::{self, Inherited};
-use crate::timeline::Timeline;
+use crate::sandbox::prepare_test;
+use crate::test::test_process::{self, Inherited};
+use crate::test::timeline::Timeline;
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{
     Pid, Signal, getpid, getppid, set_parent_process_death_signal, setpgid, setsid,

@@ -1,19 +1,19 @@
 //! Supervision with a reaper of orphans, a pidfd and `/proc`.
 
 use super::orders::Orders;
-use super::processes::{descendants, processes};
 use super::{fork, threads};
-use crate::affinity;
-use crate::case::Case;
-use crate::duration::deadline;
-use crate::ending::{Cut, Ending};
-use crate::fork::has_other_threads;
-use crate::isolation::Isolation;
-use crate::order::Order;
-use crate::removal::{names_in, remove};
-use crate::role::Post;
-use crate::timestamps::Timestamps;
-use crate::watched::Watched;
+use crate::data::case::Case;
+use crate::data::duration::deadline;
+use crate::data::ending::{Cut, Ending};
+use crate::data::isolation::Isolation;
+use crate::os::affinity;
+use crate::os::fork::has_other_threads;
+use crate::os::processes::{descendants, processes};
+use crate::os::removal::{names_in, remove};
+use crate::os::timestamps::Timestamps;
+use crate::os::watched::Watched;
+use crate::supervisor::protocol::Order;
+use crate::supervisor::role::Post;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;

@@ -1,6 +1,6 @@
 //! The runner's orders, from standard input.
 
-use crate::order::Order;
+use crate::supervisor::protocol::Order;
 use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, read};
 use std::io;

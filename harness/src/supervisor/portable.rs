@@ -1,12 +1,12 @@
 //! Supervision where there is no subreaper: the test's process, and what its process group (Unix) or
 //! process tree (Windows) still tells, can be ended; a daemon escapes.
 
-use crate::case::Case;
-use crate::duration::deadline;
-use crate::ending::{Cut, Ending, Exit};
-use crate::isolation::Isolation;
-use crate::order::Order;
-use crate::role::Post;
+use crate::data::case::Case;
+use crate::data::duration::deadline;
+use crate::data::ending::{Cut, Ending, Exit};
+use crate::data::isolation::Isolation;
+use crate::supervisor::protocol::Order;
+use crate::supervisor::role::Post;
 use std::io;
 use std::path::PathBuf;
 use std::process::Child;

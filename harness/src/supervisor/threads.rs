@@ -1,9 +1,9 @@
 //! What the threads of hung processes are at, as `/proc` tells.
 
-use super::processes::descendants;
-use crate::end_request;
-use crate::hung::HungThread;
-use crate::sockets;
+use crate::data::hung::HungThread;
+use crate::os::processes::descendants;
+use crate::os::sockets;
+use crate::test::end_request;
 use rustix::process::Pid;
 use std::fs;
 use std::path::Path;

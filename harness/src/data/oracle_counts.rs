@@ -1,0 +1,190 @@
+//! In how many cases of a run each oracle was reached, and in how many it held.
+
+use crate::data::record::Record;
+use crate::test::oracle::{OracleId, OracleKind, SeenOracle};
+use crate::test::timeline::{Event, What};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The counts of all oracles that some case has reached.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Vec<Count>", into = "Vec<Count>")]
+pub(crate) struct OracleCounts {
+    reached: BTreeMap<OracleId, Cases>,
+}
+
+/// Numbers of cases.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Cases {
+    reached: u64,
+    held: u64,
+}
+
+/// An oracle with its counts, as it stands in JSON.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Count {
+    #[serde(flatten)]
+    oracle: OracleId,
+    #[serde(flatten)]
+    cases: Cases,
+}
+
+/// Which tests have run, by their paths, and whether there are others.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Exercised<'a> {
+    pub(crate) ran: BTreeSet<&'a str>,
+    pub(crate) not_ran: BTreeSet<&'a str>,
+}
+
+impl OracleCounts {
+    /// Adds what a case has reached.
+    pub(crate) fn add(&mut self, record: &Record) {
+        for SeenOracle { oracle, held } in &record.oracles {
+            let cases = self.reached.entry(oracle.clone()).or_default();
+            cases.reached += 1;
+            cases.held += u64::from(*held);
+        }
+    }
+
+    /// Whether no oracle was reached.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.reached.is_empty()
+    }
+
+    /// Adds the counts of another shard.
+    pub(crate) fn take_in(&mut self, other: Self) {
+        for (oracle, theirs) in other.reached {
+            let cases = self.reached.entry(oracle).or_default();
+            cases.reached += theirs.reached;
+            cases.held += theirs.held;
+        }
+    }
+
+    /// The oracles of this catalogue that had to be reached, or hold, and did not, each told in a line.
+    ///
+    /// One that stands in a test is due when that test has run. Any other could be reached by any test, so it is due when all have.
+    pub(crate) fn unmet(&self, catalogue: &[OracleId], tests: &Exercised<'_>) -> Vec<String> {
+        let due = catalogue.iter().filter(|oracle| tests.make_due(oracle));
+        due.filter_map(|oracle| {
+            let cases = self.reached.get(oracle).copied().unwrap_or_default();
+            match (oracle.kind, cases) {
+                (_, Cases { reached: 0, .. }) => Some(format!("never reached: {oracle}")),
+                // A violation has failed its case.
+                (OracleKind::Always | OracleKind::Reachable, _) => None,
+                (OracleKind::Sometimes, Cases { held: 0, reached }) => Some(format!(
+                    "never held, though {reached} cases have reached it: {oracle}"
+                )),
+                (OracleKind::Sometimes, _) => None,
+            }
+        })
+        .collect()
+    }
+}
+
+impl Exercised<'_> {
+    fn make_due(&self, oracle: &OracleId) -> bool {
+        let function = oracle.function.as_str();
+        let stands_in = |test: &str| {
+            let rest = function.strip_prefix(test);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+        };
+        let all_ran = self.not_ran.is_empty() && !self.ran.is_empty();
+        all_ran || self.ran.iter().any(|test| stands_in(test))
+    }
+}
+
+impl From<Vec<Count>> for OracleCounts {
+    fn from(counts: Vec<Count>) -> Self {
+        let reached = counts.into_iter();
+        Self {
+            reached: reached.map(|count| (count.oracle, count.cases)).collect(),
+        }
+    }
+}
+
+impl From<OracleCounts> for Vec<Count> {
+    fn from(counts: OracleCounts) -> Self {
+        let reached = counts.reached.into_iter();
+        reached
+            .map(|(oracle, cases)| Count { oracle, cases })
+            .collect()
+    }
+}
+
+/// The oracles that a case has reached, in the order in which it did.
+pub(crate) fn seen(timeline: &[Event]) -> Vec<SeenOracle> {
+    let mut seen: Vec<SeenOracle> = Vec::new();
+    for event in timeline {
+        let What::OracleReached { oracle, holds } = &event.what else {
+            continue;
+        };
+        match seen.iter_mut().find(|seen| seen.oracle == *oracle) {
+            Some(seen) if oracle.kind == OracleKind::Always => seen.held &= holds,
+            Some(seen) => seen.held |= holds,
+            None => seen.push(SeenOracle {
+                oracle: oracle.clone(),
+                held: *holds,
+            }),
+        }
+    }
+    seen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn oracle(kind: OracleKind, function: &str) -> OracleId {
+        OracleId {
+            kind,
+            message: "m".to_owned(),
+            function: function.to_owned(),
+            file: "f.rs".to_owned(),
+            line: 1,
+        }
+    }
+
+    fn counts(oracle: &OracleId, reached: u64, held: u64) -> OracleCounts {
+        OracleCounts {
+            reached: BTreeMap::from([(oracle.clone(), Cases { reached, held })]),
+        }
+    }
+
+    #[test]
+    fn an_oracle_is_due_with_its_test_and_one_of_nobody_with_all_tests() {
+        let of_test = oracle(OracleKind::Reachable, "c::a");
+        let of_other = oracle(OracleKind::Reachable, "c::ab");
+        let of_nobody = oracle(OracleKind::Reachable, "lib::x");
+        let catalogue = [of_test.clone(), of_other.clone(), of_nobody.clone()];
+        let unmet = |ran: &[&'static str], not_ran: &[&'static str]| {
+            let tests = Exercised {
+                ran: ran.iter().copied().collect(),
+                not_ran: not_ran.iter().copied().collect(),
+            };
+            OracleCounts::default().unmet(&catalogue, &tests).len()
+        };
+        assert_eq!(unmet(&["c::a"], &["c::ab"]), 1);
+        assert_eq!(unmet(&["c::a", "c::ab"], &[]), 3);
+        assert_eq!(unmet(&[], &["c::a"]), 0);
+    }
+
+    #[test]
+    fn sometimes_must_have_held_and_the_others_been_reached() {
+        let tests = Exercised {
+            ran: BTreeSet::from(["c::a"]),
+            not_ran: BTreeSet::new(),
+        };
+        for (kind, unmet) in [
+            (OracleKind::Sometimes, 1),
+            (OracleKind::Reachable, 0),
+            (OracleKind::Always, 0),
+        ] {
+            let oracle = oracle(kind, "c::a");
+            let catalogue = [oracle.clone()];
+            assert_eq!(counts(&oracle, 3, 0).unmet(&catalogue, &tests).len(), unmet);
+            let mut both = counts(&oracle, 3, 0);
+            both.take_in(counts(&oracle, 1, 1));
+            assert_eq!(both.unmet(&catalogue, &tests), Vec::<String>::new());
+        }
+    }
+}

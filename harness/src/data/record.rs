@@ -1,0 +1,236 @@
+//! The record of a case: one JSON document from which every report is made.
+//!
+//! The format has a version, [`Record::SCHEMA`]. Fields are only ever added within a version; readers ignore those they do not know.
+
+use crate::data::hung::HungThread;
+use crate::data::isolation::Isolation;
+use crate::data::limits::Limits;
+use crate::data::sandbox::Sandbox;
+use crate::data::seed::Seed;
+use crate::data::verdict::Verdict;
+use crate::test::fault::{PlannedFault, Undone};
+use crate::test::oracle::SeenOracle;
+use crate::test::test_time::ClockKind;
+use crate::test::timeline::{Event, What};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Everything known about one run of one test.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Record {
+    /// The version of this format: [`Record::SCHEMA`].
+    pub schema: u32,
+    /// The test's name, such as `corruption::one_flipped_bit_is_refused`.
+    pub name: String,
+    /// The test's module with its crate, such as `chaos::corruption`.
+    pub module: String,
+    /// The test's tags, as they stand at the function.
+    pub tags: Vec<String>,
+    /// The doc comment: the failure scenario.
+    pub description: String,
+    /// The source file of the test, relative to the workspace.
+    pub file: String,
+    /// The line of its attribute, from 1.
+    pub line: u32,
+    /// The seed of the whole run.
+    pub root_seed: Seed,
+    /// The seed of this test.
+    pub seed: Seed,
+    /// How it ended.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// What came of it before, with the same seed, where a failure was tried again (`--retries`). If it passed after that, it is *flaky*.
+    #[serde(default)]
+    pub failed_before: Vec<FailedAttempt>,
+    /// When it began, as RFC 3339 in UTC.
+    pub started_at: String,
+    /// From the start of its process to the end, in microseconds of real time.
+    pub duration_us: u64,
+    /// The limit that it had, in milliseconds of real time.
+    pub timeout_ms: u64,
+    /// The clock that it ran under.
+    pub clock: ClockKind,
+    /// What it was allowed to use.
+    pub limits: Limits,
+    /// How it was kept apart from other tests.
+    pub isolation: Isolation,
+    /// What was enforced while it ran.
+    pub sandbox: Sandbox,
+    /// The plan of faults, in the order of injection. Of two runs with the same seed the rows are the same; their order is that in which the
+    /// test's own threads and tasks injected them.
+    pub faults: Vec<PlannedFault>,
+    /// What its failure takes, where that was searched for (`--minimize`).
+    #[serde(default)]
+    pub minimized: Option<Minimized>,
+    /// All that happened, in order.
+    pub timeline: Vec<Event>,
+    /// The oracles that it reached, in that order, and whether they held.
+    pub oracles: Vec<SeenOracle>,
+    /// What its threads were at when it was made to end, because its time was up or the run was interrupted.
+    pub hung: Vec<HungThread>,
+    /// What it left behind.
+    pub leaks: Leaks,
+    /// What it used.
+    pub resources: Resources,
+    /// What it printed.
+    pub output: Output,
+    /// The command that runs it again with the same seed.
+    pub replay: String,
+    /// Its folder, where that was kept.
+    pub kept: Option<PathBuf>,
+}
+
+impl Record {
+    /// The version of the format that this release writes.
+    pub const SCHEMA: u32 = 1;
+
+    /// Whether it has failed and then passed, with the same seed.
+    #[must_use]
+    pub fn is_flaky(&self) -> bool {
+        !self.failed_before.is_empty() && !self.verdict.is_failure()
+    }
+
+    /// Whether the test has explored an operation to its end.
+    pub(crate) fn explores(&self) -> bool {
+        let mut events = self.timeline.iter();
+        events.any(|event| matches!(event.what, What::Explored { .. }))
+    }
+
+    /// Tells that these faults were undone by the runner, since the test's process could not.
+    pub(crate) fn repair(&mut self, undone: Vec<(usize, Undone)>) {
+        let last = self
+            .timeline
+            .last()
+            .map_or((0, None), |event| (event.at_us, event.virtual_us));
+        let open: Vec<usize> = self.faults_in_effect().map(|fault| fault.id).collect();
+        // One that could not be undone is in effect as it was.
+        let is_undone = |(id, result): &(usize, Undone)| {
+            open.contains(id) && !matches!(result, Undone::Failed { .. })
+        };
+        let undone = undone.into_iter().filter(is_undone);
+        self.timeline.extend(undone.map(|(id, result)| Event {
+            at_us: last.0,
+            virtual_us: last.1,
+            thread: "the runner".to_owned(),
+            what: What::FaultUndone { id, result },
+        }));
+    }
+
+    /// The faults that nobody undid: the test's process was ended before it could.
+    pub fn faults_in_effect(&self) -> impl Iterator<Item = &PlannedFault> {
+        let undone = |fault: &PlannedFault| {
+            self.timeline
+                .iter()
+                .any(|event| matches!(&event.what, What::FaultUndone { id, .. } if *id == fault.id))
+        };
+        self.faults.iter().filter(move |fault| !undone(fault))
+    }
+}
+
+/// A run of a case that failed and was followed by another one with the same seed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct FailedAttempt {
+    /// How it ended.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// When it began, as RFC 3339 in UTC.
+    pub started_at: String,
+    /// From the start of its process to the end, in microseconds of real time.
+    pub duration_us: u64,
+    /// What it printed.
+    pub output: Output,
+    /// Its folder, where that was kept.
+    pub kept: Option<PathBuf>,
+}
+
+/// The fewest faults, and the simplest of each, that a case was found to fail with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Minimized {
+    /// What was found, in words.
+    pub sentence: String,
+    /// These faults.
+    pub faults: Vec<PlannedFault>,
+    /// How many faults the case had.
+    pub of: usize,
+    /// How often the case was run for it.
+    pub runs: u64,
+    /// Whether the search came to its end before its time was over.
+    pub is_complete: bool,
+}
+
+/// What a test left behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Leaks {
+    /// The command lines of processes that were alive after it; they were ended.
+    pub processes: Vec<String>,
+    /// The names of threads that were running after its body had ended; the system keeps 15 bytes of each.
+    pub threads: Vec<String>,
+    /// Descriptors that were open after its body had ended, with what they were open on.
+    pub descriptors: Vec<String>,
+    /// Files in the folder for temporary files and among shared memory; they were removed, or kept with the case.
+    pub files: Vec<String>,
+    /// What the test had declared with [`Context::allow_leak`](crate::Context::allow_leak), and pools of threads that are known
+    /// to live as long as their process.
+    pub excused: Vec<String>,
+}
+
+impl Leaks {
+    /// Each in a line of its own that says what it is; what is excused is not among them.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        let kinds = [
+            ("process", &self.processes),
+            ("thread", &self.threads),
+            ("descriptor", &self.descriptors),
+            ("file", &self.files),
+        ];
+        kinds
+            .into_iter()
+            .flat_map(|(kind, found)| found.iter().map(move |what| format!("{kind} `{what}`")))
+    }
+
+    /// Sets aside what `is_excused` says of its line.
+    pub(crate) fn excuse(&mut self, is_excused: impl Fn(&str) -> bool) {
+        let kinds = [
+            ("process", &mut self.processes),
+            ("thread", &mut self.threads),
+            ("descriptor", &mut self.descriptors),
+            ("file", &mut self.files),
+        ];
+        for (kind, found) in kinds {
+            found.retain(|what| {
+                let line = format!("{kind} `{what}`");
+                let excused = is_excused(&line);
+                if excused {
+                    self.excused.push(line);
+                }
+                !excused
+            });
+        }
+    }
+}
+
+/// What a test used, counted by the system; of a process that could not be asked, what it told itself. Absent where nobody knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Resources {
+    /// CPU time of all its threads, and of the children that it waited for, in microseconds.
+    pub cpu_us: Option<u64>,
+    /// Peak resident memory, in bytes.
+    pub peak_memory_bytes: Option<u64>,
+}
+
+/// What a test printed, standard output and standard error in order. Bytes that are not UTF-8 are replaced.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Output {
+    /// The text; of a long one the beginning and the end.
+    pub text: String,
+    /// How many bytes were printed in all.
+    pub total_bytes: u64,
+    /// How many of them, from the middle, are not in the text.
+    pub omitted_bytes: u64,
+}

@@ -1,7 +1,0 @@
-//! Faults of a [`Process`](crate::process::Process).
-
-mod kill;
-mod pause;
-
-pub use kill::{Kill, KillPlan};
-pub use pause::{Pause, PausePlan};

@@ -1,0 +1,110 @@
+//! From what a case left behind to its record and its verdict.
+
+use crate::data::duration::microseconds;
+use crate::data::ending::Ending;
+use crate::data::oracle_counts;
+use crate::data::record::{Output, Record};
+use crate::data::verdict::{Verdict, judge};
+use crate::registration::NON_DESTRUCTIVE;
+use crate::runner::output;
+use crate::test::audit::is_of_lasting_pool;
+use crate::test::timeline::{Event, What};
+use std::io;
+use std::time::Duration;
+
+/// How much of the end of the output is searched for the runtime's last words.
+const LAST_WORDS: usize = 16 * 1024;
+
+/// What a case left behind.
+#[derive(Debug)]
+pub(crate) struct Evidence {
+    pub(crate) timeline: io::Result<Vec<Event>>,
+    pub(crate) output: io::Result<Output>,
+    /// What it left beside its own folder; none if it touched nothing there.
+    pub(crate) left_beside: io::Result<Option<Vec<String>>>,
+}
+
+impl Evidence {
+    /// Adds it to the record with how the case's process `ended`, and concludes; `limit` is the time that the case had.
+    pub(crate) fn conclude(self, record: &mut Record, ended: io::Result<Ending>, limit: Duration) {
+        let unreadable = [
+            self.timeline.as_ref().err().map(ToString::to_string),
+            self.output.as_ref().err().map(ToString::to_string),
+        ];
+        record.timeline = self.timeline.unwrap_or_default();
+        record.output = self.output.unwrap_or_default();
+        collect(record);
+        record.oracles = oracle_counts::seen(&record.timeline);
+        if let Ok(ending) = &ended {
+            add(record, ending);
+        }
+        let left = self.left_beside.into_iter().flatten().flatten();
+        record.leaks.files.extend(left);
+        excuse(record);
+        record.verdict = match (&ended, unreadable.into_iter().flatten().next()) {
+            (Err(error), _) => Verdict::Lost {
+                error: error.to_string(),
+            },
+            (Ok(_), Some(error)) => Verdict::Lost {
+                error: format!("failed to read back what the test left: {error}"),
+            },
+            (Ok(ending), None) => judge(
+                &record.timeline,
+                ending,
+                limit,
+                output::end_of(&record.output.text, LAST_WORDS),
+                record
+                    .tags
+                    .iter()
+                    .any(|tag| tag == NON_DESTRUCTIVE)
+                    .then_some(&record.leaks),
+            ),
+        };
+    }
+}
+
+/// What the supervisor saw.
+fn add(record: &mut Record, ending: &Ending) {
+    record.duration_us = microseconds(ending.duration);
+    record.isolation = ending.isolation;
+    record.hung.clone_from(&ending.hung);
+    record.leaks.processes.clone_from(&ending.left_behind);
+    record.leaks.files.clone_from(&ending.left_files);
+    let resources = &mut record.resources;
+    resources.cpu_us = ending.usage.cpu_us.or(resources.cpu_us);
+    resources.peak_memory_bytes = ending.usage.peak_memory_bytes;
+}
+
+/// Sets aside the leaks that the test declared, and threads of pools that nobody can end.
+fn excuse(record: &mut Record) {
+    let allowed: Vec<&str> = record
+        .timeline
+        .iter()
+        .filter_map(|event| match &event.what {
+            What::LeakAllowed { what } => Some(what.as_str()),
+            _ => None,
+        })
+        .collect();
+    record.leaks.excuse(|line| {
+        let thread = line.strip_prefix("thread `");
+        allowed.iter().any(|what| line.contains(what)) || thread.is_some_and(is_of_lasting_pool)
+    });
+}
+
+/// Gathers from the timeline what has a place of its own in the record.
+fn collect(record: &mut Record) {
+    for event in &record.timeline {
+        match &event.what {
+            What::FaultInjected { fault } => record.faults.push(fault.clone()),
+            What::Finished { cpu_us, .. } => record.resources.cpu_us = *cpu_us,
+            What::LeftBehind {
+                threads,
+                descriptors,
+            } => {
+                record.leaks.threads.clone_from(threads);
+                record.leaks.descriptors.clone_from(descriptors);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Reading back what a test printed, in bounded memory.
+
+use crate::data::record::Output;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+/// How much of a long output is kept from its beginning, in bytes.
+const HEAD: u64 = 1 << 20;
+/// How much of a long output is kept from its end, in bytes.
+const TAIL: u64 = 3 << 20;
+
+/// Reads what a test has printed, `total` bytes from here in this file; of more than 4 MiB, the first 1 and the last 3.
+pub(crate) fn read(file: &mut File, total: u64) -> io::Result<Output> {
+    let from = file.stream_position()?;
+    let mut bytes = Vec::new();
+    let omitted = total.saturating_sub(HEAD + TAIL);
+    if omitted == 0 {
+        file.read_to_end(&mut bytes)?;
+    } else {
+        file.take(HEAD).read_to_end(&mut bytes)?;
+        bytes.extend_from_slice(
+            format!("\n[… {omitted} of {total} bytes are left out here …]\n").as_bytes(),
+        );
+        file.seek(SeekFrom::Start(from + total - TAIL))?;
+        file.take(TAIL).read_to_end(&mut bytes)?;
+    }
+    Ok(Output {
+        text: String::from_utf8_lossy(&bytes).into_owned(),
+        total_bytes: total,
+        omitted_bytes: omitted,
+    })
+}
+
+/// How often what a test prints is copied on.
+const INTERVAL: Duration = Duration::from_millis(20);
+
+/// Copies what is appended to the file to standard output, or to standard error, for as long as `work` goes on.
+pub(crate) fn copying<T>(mut file: File, to_stderr: bool, work: impl FnOnce() -> T) -> T {
+    thread::scope(|scope| {
+        let (done, wait) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            loop {
+                let last = wait.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Timeout);
+                let mut bytes = Vec::new();
+                // Showing is a service: a closed terminal must not fail the test.
+                let _ = file.read_to_end(&mut bytes);
+                let _ = if to_stderr {
+                    io::stderr().write_all(&bytes)
+                } else {
+                    io::stdout().write_all(&bytes)
+                };
+                if last {
+                    break;
+                }
+            }
+        });
+        let result = work();
+        drop(done);
+        result
+    })
+}
+
+/// The end of a text: whole lines, of at most `limit` bytes together (a longer last line is cut).
+pub(crate) fn end_of(text: &str, limit: usize) -> &str {
+    if text.len() <= limit {
+        return text;
+    }
+    let mut from = text.len() - limit;
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    match text[from..].split_once('\n') {
+        Some((_cut, whole)) if !whole.is_empty() => whole,
+        _ => &text[from..],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_output_keeps_both_ends_and_says_what_is_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("output");
+        let mut text = b"first\n".to_vec();
+        text.resize(10 << 20, b'x');
+        text.extend_from_slice(b"\nlast\n");
+        std::fs::write(&path, &text).unwrap();
+        let mut file = File::open(&path).unwrap();
+        let all = read(&mut file, text.len() as u64).unwrap();
+        file.seek(SeekFrom::Start(6)).unwrap();
+        let part = read(&mut file, text.len() as u64 - 6).unwrap();
+        assert!(part.text.starts_with("xxx") && part.text.ends_with("\nlast\n"));
+        let output = all;
+        assert_eq!(output.total_bytes, text.len() as u64);
+        assert_eq!(output.omitted_bytes, text.len() as u64 - HEAD - TAIL);
+        assert!(output.text.starts_with("first\n"));
+        assert!(output.text.ends_with("\nlast\n"));
+        assert!(output.text.contains("bytes are left out here"));
+    }
+
+    #[test]
+    fn the_end_of_a_text_is_whole_lines_and_never_splits_a_character() {
+        assert_eq!(end_of("one\ntwo\nthree\n", 9), "three\n");
+        assert_eq!(end_of("short", 9), "short");
+        assert_eq!(end_of("ääääää", 5), "ää");
+    }
+}

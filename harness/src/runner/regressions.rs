@@ -1,0 +1,159 @@
+//! The seeds that have failed once: a file meant to be committed, whose cases run before all others.
+//!
+//! A line names a test and the root seed that it failed with; what follows `#` is for people:
+//!
+//! ```text
+//! corruption::one_flipped_bit_is_refused 42  # panicked at chaos_tests/corruption.rs:12:5: …
+//! ```
+
+use crate::data::seed::Seed;
+use crate::os::atomic_file::write_atomically;
+use crate::registration::origin::Origin;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What a new file begins with.
+const HEADER: &str = "\
+# Seeds that chaos tests have failed with. They run before all others; commit this file.
+# A line is the name of a test and a root seed. Remove what no longer tells you anything.
+";
+
+/// The longest comment, in characters.
+const COMMENT: usize = 120;
+
+/// The file as it was when the run began.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Regressions {
+    path: PathBuf,
+    text: String,
+    kept: BTreeMap<String, Vec<Seed>>,
+}
+
+impl Regressions {
+    /// The file `given`, or the usual one of the tests of `origin`: `chaos_regressions/TARGET.txt` beside the package's manifest. One that does not exist is empty.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or a line of it is wrong; the text names the line.
+    pub(crate) fn of(origin: &Origin, given: Option<&Path>) -> Result<Self, String> {
+        let usual = || {
+            let manifest = std::env::var_os("CARGO_MANIFEST_DIR");
+            let folder = manifest.map_or_else(|| PathBuf::from(origin.package_dir), PathBuf::from);
+            folder
+                .join("chaos_regressions")
+                .join(format!("{}.txt", origin.target))
+        };
+        Self::read(given.map_or_else(usual, Path::to_owned))
+    }
+
+    fn read(path: PathBuf) -> Result<Self, String> {
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(format!("{}: {error}", path.display())),
+        };
+        let mut kept: BTreeMap<String, Vec<Seed>> = BTreeMap::new();
+        for (number, line) in text.lines().enumerate() {
+            let told = line.split('#').next().unwrap_or_default();
+            let words: Vec<&str> = told.split_whitespace().collect();
+            let (test, seed) = match words[..] {
+                [] => continue,
+                [test, seed] => (test, seed.parse::<Seed>()),
+                _ => ("", Err("expected the name of a test and a seed".to_owned())),
+            };
+            let wrong = |error| format!("{}:{}: {error}", path.display(), number + 1);
+            let seeds = kept.entry(test.to_owned()).or_default();
+            let seed = seed.map_err(wrong)?;
+            if !seeds.contains(&seed) {
+                seeds.push(seed);
+            }
+        }
+        Ok(Self { path, text, kept })
+    }
+
+    /// The seeds that this test is to run with first, in the order of the file.
+    pub(crate) fn of_test(&self, name: &str) -> &[Seed] {
+        self.kept.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The tests that stand in the file.
+    pub(crate) fn tests(&self) -> impl Iterator<Item = &str> {
+        self.kept.keys().map(String::as_str)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds failures (test, seed, what happened) that are not in the file yet, and says how many those were. What people wrote stays.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub(crate) fn add<'a>(
+        &self,
+        failures: impl IntoIterator<Item = (&'a str, Seed, String)>,
+    ) -> io::Result<usize> {
+        let mut text = if self.text.is_empty() {
+            HEADER.to_owned()
+        } else {
+            self.text.clone()
+        };
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        let mut added = 0;
+        for (test, seed, what) in failures {
+            if self.of_test(test).contains(&seed) {
+                continue;
+            }
+            let first = what.lines().next().unwrap_or_default();
+            let comment: String = first.chars().take(COMMENT).collect();
+            let _ = writeln!(text, "{test} {seed}  # {comment}");
+            added += 1;
+        }
+        if added > 0 {
+            write_atomically(&self.path, text.as_bytes())?;
+        }
+        Ok(added)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_added_is_read_back_once_and_comments_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sub/regressions.txt");
+        let empty = Regressions::read(path.clone()).unwrap();
+        assert!(empty.of_test("a::b").is_empty());
+        let failure = |seed| ("a::b", Seed::new(seed), "failed: x\ny # z".to_owned());
+        assert_eq!(empty.add([failure(7), failure(3)]).unwrap(), 2);
+
+        let told = format!("{}# mine\n", fs::read_to_string(&path).unwrap());
+        fs::write(&path, told).unwrap();
+        let first = Regressions::read(path.clone()).unwrap();
+        assert_eq!(first.of_test("a::b"), [Seed::new(7), Seed::new(3)]);
+        assert_eq!(first.add([failure(7), failure(9)]).unwrap(), 1);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains("# mine\n"), "{text}");
+        let second = Regressions::read(path).unwrap();
+        assert_eq!(second.of_test("a::b"), [7, 3, 9].map(Seed::new));
+    }
+
+    #[test]
+    fn a_wrong_line_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r");
+        for wrong in ["a::b", "a::b x", "a::b 1 2"] {
+            fs::write(&path, format!("# fine\n{wrong}\n")).unwrap();
+            let error = Regressions::read(path.clone()).unwrap_err();
+            assert!(error.contains("r:2: "), "{error}");
+        }
+    }
+}

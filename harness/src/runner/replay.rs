@@ -1,0 +1,157 @@
+//! Commands that run the same again.
+
+use crate::data::sandbox::SandboxScope;
+use crate::data::seed::Seed;
+use crate::registration::origin::Origin;
+use crate::runner::cli::{DEFAULT_TIMEOUT, Options, variables as variables_of_options};
+use std::env;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+
+/// The variable of `--seed`.
+const SEED: &str = "CHAOS_SEED";
+
+/// The command that runs a test again as it ran now.
+pub(crate) fn one_case(origin: &Origin, options: &Options, test: &str, root_seed: Seed) -> String {
+    let start = origin.command();
+    let mut text = format!("{start} --exact {test} --seed {root_seed}");
+    if let Some(isolation) = options.isolation {
+        let _ = write!(text, " --isolation {isolation}");
+    }
+    if options.sandbox != SandboxScope::DEFAULT {
+        let _ = write!(text, " --sandbox {}", options.sandbox);
+    }
+    if options.timeout != DEFAULT_TIMEOUT {
+        let timeout = humantime::format_duration(options.timeout).to_string();
+        let _ = write!(text, " --timeout {}", quoted(&timeout));
+    }
+    if options.check_determinism {
+        text.push_str(" --check-determinism");
+    }
+    text
+}
+
+/// The command that repeats this whole run: the arguments and variables that it was given, with the seed that it has drawn, and, where `tries_known`, with the seeds
+/// before it that tests are known to fail with. None if they are not text.
+pub(crate) fn whole_run(origin: &Origin, seed: Seed, tries_known: bool) -> Option<String> {
+    let known = if tries_known {
+        " --known-seeds first"
+    } else {
+        ""
+    };
+    let seed = format!("--seed {seed}{known}");
+    command(origin, &seed, env::args_os().skip(1), env::vars_os())
+}
+
+/// The command that runs what failed in this run, each test with the seed that it failed with. None if what was given is not text.
+pub(crate) fn what_failed(origin: &Origin) -> Option<String> {
+    let arguments = env::args_os().skip(1);
+    let arguments = arguments.filter(|argument| argument != "--last-failed" && argument != "--lf");
+    command(origin, "--last-failed", arguments, env::vars_os())
+}
+
+/// What was given but the seed, and in the place of that something else.
+fn command(
+    origin: &Origin,
+    instead: &str,
+    arguments: impl Iterator<Item = OsString>,
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> Option<String> {
+    let mut text = String::new();
+    // Others are not ours, and may be secrets.
+    let ours = variables_of_options();
+    let mut set = Vec::new();
+    for (name, value) in variables.filter(|(_, value)| !value.is_empty()) {
+        if let Some(name) = ours.iter().find(|ours| name == ours.as_str()) {
+            set.push((name.as_str(), value.into_string().ok()?));
+        }
+    }
+    set.sort();
+    for (name, value) in set {
+        let value = match name {
+            SEED if instead.contains("--seed") => continue,
+            // An empty one is none.
+            SEED => String::new(),
+            _ => quoted(&value),
+        };
+        let _ = write!(text, "{name}={value} ");
+    }
+    // Before the others, among which may be a `--` after which nothing is an option.
+    let _ = write!(text, "{} {instead}", origin.command());
+    let mut arguments = arguments.map(OsString::into_string);
+    while let Some(argument) = arguments.next() {
+        let argument = argument.ok()?;
+        let is_given = instead.contains("--known-seeds") && argument == "--known-seeds";
+        if argument == "--seed" || is_given {
+            arguments.next();
+        } else if !argument.starts_with("--seed=") {
+            let _ = write!(text, " {}", quoted(&argument));
+        }
+    }
+    Some(text)
+}
+
+/// As a POSIX shell reads it as one word.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ORIGIN: Origin = Origin {
+        package: "mine",
+        package_dir: "",
+        target: "chaos",
+        binary: None,
+        target_tmpdir: None,
+    };
+
+    #[test]
+    fn a_run_is_repeated_with_its_selection_and_the_seed_that_it_had() {
+        let told = |instead: &str, arguments: &[&str], variables: &[(&str, &str)]| {
+            let variables = variables.iter().map(|(k, v)| ((*k).into(), (*v).into()));
+            let arguments = arguments.iter().map(OsString::from);
+            command(&ORIGIN, instead, arguments, variables).unwrap()
+        };
+        assert_eq!(
+            told(
+                "--seed 7",
+                &["-m", "not slow", "--seed", "last", "a'b"],
+                &[]
+            ),
+            r"cargo test -p mine --test chaos -- --seed 7 -m 'not slow' 'a'\''b'"
+        );
+        let variables = [
+            ("CHAOS_TAG", "a b"),
+            (SEED, "1"),
+            ("HOME", "/"),
+            ("CHAOS_SECRET", "1"),
+        ];
+        assert_eq!(
+            told("--seed 7", &["--seed=3"], &variables),
+            "CHAOS_TAG='a b' cargo test -p mine --test chaos -- --seed 7"
+        );
+        assert_eq!(
+            told("--last-failed", &[], &variables),
+            "CHAOS_SEED= CHAOS_TAG='a b' cargo test -p mine --test chaos -- --last-failed"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_text_cannot_be_told() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let argument = OsString::from_vec(vec![b'-', 0xff]);
+        assert_eq!(
+            command(&ORIGIN, "--seed 1", [argument].into_iter(), [].into_iter()),
+            None
+        );
+    }
+}

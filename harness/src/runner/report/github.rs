@@ -1,0 +1,171 @@
+//! What GitHub shows of a run: annotations at the lines of failed tests, and a summary of the job.
+//!
+//! Annotations are workflow commands on standard output, the summary is appended to the file that `GITHUB_STEP_SUMMARY` names:
+//! <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>.
+
+use super::{Summary, picture};
+use crate::data::record::Record;
+use crate::data::verdict::Verdict;
+use crate::runner::cli::Options;
+use crate::runner::report;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+
+/// How many annotations GitHub takes of a step.
+const ANNOTATIONS: usize = 10;
+
+/// How many failures the summary tells in full. GitHub takes a mebibyte of a step.
+const TOLD: usize = 20;
+
+/// How long a message in the summary may be, in characters.
+const MESSAGE: usize = 4000;
+
+/// Tells the run if this is a job of GitHub; gives what could not be written.
+pub(super) fn tell(run: &Summary<'_>, options: &Options) -> Option<String> {
+    if std::env::var("GITHUB_ACTIONS").as_deref() != Ok("true") {
+        return None;
+    }
+    let failures = run
+        .records
+        .iter()
+        .filter(|record| record.verdict.is_failure());
+    for record in failures.take(ANNOTATIONS) {
+        match options.is_json() {
+            true => eprintln!("{}", annotation(record)),
+            false => println!("{}", annotation(record)),
+        }
+    }
+    let path = std::env::var_os("GITHUB_STEP_SUMMARY")?;
+    let path = Path::new(&path);
+    let opened = File::options().append(true).create(true).open(path);
+    let written = opened.and_then(|mut file| file.write_all(summary(run).as_bytes()));
+    let error = written.err()?;
+    Some(format!(
+        "failed to write the summary {}: {error}",
+        path.display()
+    ))
+}
+
+/// The workflow command that puts the failure at the line of its test.
+fn annotation(record: &Record) -> String {
+    let Record { file, line, .. } = record;
+    format!(
+        "::error file={},line={line},title={}::{}",
+        property(file),
+        property(&format!("{} (seed {})", record.name, record.root_seed)),
+        data(&format!("{}\nagain: {}", record.verdict, record.replay)),
+    )
+}
+
+fn data(text: &str) -> String {
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
+}
+
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+/// The run in Markdown.
+fn summary(run: &Summary<'_>) -> String {
+    let of = |is: fn(&Verdict) -> bool| {
+        let verdicts = run.records.iter().map(|record| &record.verdict);
+        verdicts.filter(|verdict| is(verdict)).count()
+    };
+    let failed = of(Verdict::is_failure);
+    let skipped = of(|verdict| matches!(verdict, Verdict::Skipped { .. }));
+    let passed = run.records.len() - failed - skipped;
+    let mark = match failed + run.unmet.len() {
+        0 => "✅",
+        _ => "❌",
+    };
+    let mut text = format!(
+        "## {mark} {}\n\n| failed | passed | skipped | time | seed |\n|---|---|---|---|---|\n| {failed} | {passed} | {skipped} | {:.1} s | `{}` |\n",
+        run.suite,
+        run.took.as_secs_f64(),
+        run.seed,
+    );
+    if let Some(results) = run.sweep {
+        let _ = writeln!(text, "\nA sweep over the seeds {}.", results.seeds);
+    }
+    for record in run.records.iter().filter(|record| record.is_flaky()) {
+        let _ = writeln!(text, "\n- ⚠️ {}", inline(&report::flaky(record)));
+    }
+    for unmet in run.unmet {
+        let _ = writeln!(text, "\n- {}", inline(unmet));
+    }
+    let failures = run
+        .records
+        .iter()
+        .filter(|record| record.verdict.is_failure());
+    for record in failures.clone().take(TOLD) {
+        failure(&mut text, record);
+    }
+    if let Some(more) = failures.count().checked_sub(TOLD).filter(|more| *more > 0) {
+        let _ = writeln!(text, "\n… and {more} more failures.");
+    }
+    text
+}
+
+fn failure(text: &mut String, record: &Record) {
+    let message: String = record.verdict.to_string().chars().take(MESSAGE).collect();
+    let _ = write!(
+        text,
+        "\n<details open><summary><strong>{}</strong></summary>\n\n{}\n\n{}",
+        inline(&record.name),
+        inline(&record.description),
+        fenced(&message),
+    );
+    if let Some(least) = &record.minimized {
+        let _ = write!(text, "\n**{}**\n", inline(&least.sentence));
+    }
+    for hint in report::hints(record) {
+        let _ = write!(text, "\n> {}\n", inline(&hint));
+    }
+    let picture = picture(record);
+    if !picture.is_empty() {
+        let _ = write!(text, "\n{}", fenced(&picture));
+    }
+    let _ = write!(text, "\nAgain: `{}`\n\n</details>\n", record.replay);
+}
+
+/// A block of plain text, with a fence that is longer than any in it.
+fn fenced(text: &str) -> String {
+    let mut fence = "```".to_owned();
+    while text.contains(&fence) {
+        fence.push('`');
+    }
+    format!("{fence}text\n{text}\n{fence}\n")
+}
+
+/// Text that is no markup.
+fn inline(text: &str) -> String {
+    let mut plain = String::new();
+    for character in text.chars() {
+        if matches!(
+            character,
+            '<' | '&' | '*' | '_' | '`' | '[' | ']' | '|' | '\\' | '#'
+        ) {
+            let _ = write!(plain, "&#{};", u32::from(character));
+        } else {
+            plain.push(character);
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_text_ends_the_command_that_it_stands_in() {
+        assert_eq!(property("a:b,c%\nd"), "a%3Ab%2Cc%25%0Ad");
+        assert_eq!(data("a:b,c%\r\n"), "a:b,c%25%0D%0A");
+        assert_eq!(fenced("```"), "````text\n```\n````\n");
+        assert_eq!(inline("<b>|*"), "&#60;b>&#124;&#42;");
+    }
+}

@@ -1,0 +1,121 @@
+//! What a failure looks like to somebody who has seen many: the most common mistakes, recognised in the record.
+
+use crate::data::hung::HungThread;
+use crate::data::record::Record;
+use crate::data::verdict::Verdict;
+use crate::test::test_time::{ClockKind, WORKERS};
+use crate::test::timeline::What;
+use std::time::Duration;
+
+/// Calls in which the thread of a runtime waits for its own tasks.
+const OF_RUNTIMES: [&str; 4] = ["epoll_wait", "epoll_pwait", "epoll_pwait2", "futex"];
+/// Calls in which a thread sleeps.
+const SLEEPS: [&str; 2] = ["clock_nanosleep", "nanosleep"];
+/// What the system keeps of a thread's name.
+const NAME: usize = 15;
+/// How Tokio names the threads of its runtimes.
+const TOKIO: &str = "tokio-rt-worker";
+
+/// What the failure may come from, and what to do then; mostly nothing.
+pub(crate) fn hints(record: &Record) -> Vec<String> {
+    let mut hints = Vec::new();
+    let is_virtual = record.clock != ClockKind::Real;
+    if record.verdict.is_failure() && is_virtual {
+        hints.extend(blocked(record));
+    }
+    match &record.verdict {
+        Verdict::TimedOut { .. } if is_virtual => hints.extend(hung_in_virtual_time(record)),
+        Verdict::TimedOut { .. } => hints.extend(hung_in_real_time(record)),
+        verdict if verdict.is_failure() && record.clock == ClockKind::Paused => {
+            hints.extend(jumped_ahead(&verdict.to_string()));
+        }
+        _ => {}
+    }
+    hints
+}
+
+/// The body has blocked.
+fn blocked(record: &Record) -> Option<String> {
+    let events = record.timeline.iter();
+    let waits: Vec<u64> = events
+        .filter_map(|event| match event.what {
+            What::Blocked { for_us } => Some(for_us),
+            _ => None,
+        })
+        .collect();
+    if waits.is_empty() {
+        return None;
+    }
+    let waited = Duration::from_micros(waits.iter().sum());
+    Some(format!(
+        "the body kept the one thread of its runtime waiting for {:.1} s of real time, while no task could run: use Tokio's own sleeps, sockets and locks, or `tokio::task::spawn_blocking`",
+        waited.as_secs_f64()
+    ))
+}
+
+/// One thread runs everything there: what is it at?
+fn hung_in_virtual_time(record: &Record) -> Option<String> {
+    let own = own_thread(record)?;
+    let call = own.system_call.as_deref()?;
+    let name = call.split_whitespace().next()?;
+    if SLEEPS.contains(&name) {
+        return Some(
+            "it sleeps by the system's clock, which the test's does not move: use `tokio::time::sleep`".to_owned(),
+        );
+    }
+    if !OF_RUNTIMES.contains(&name) {
+        return Some(format!(
+            "the one thread that runs all tasks is in {call}: use Tokio's own sockets and files, or `tokio::task::spawn_blocking`"
+        ));
+    }
+    (record.clock == ClockKind::Manual && name != "futex").then(|| {
+        "all tasks wait, and under `clock = \"manual\"` timers fire only when the test calls `cx.clock().advance(…)`".to_owned()
+    })
+}
+
+fn hung_in_real_time(record: &Record) -> Option<String> {
+    let own = record.hung.iter().filter(|thread| thread.process.is_none());
+    // Threads that may block have the workers' name in Tokio: only when too few of all are idle is it a worker that is not.
+    let of_runtime: Vec<(&str, bool)> = own
+        .clone()
+        .filter(|thread| thread.thread == TOKIO)
+        .filter_map(|thread| {
+            let call = thread.system_call.as_deref()?;
+            let name = call.split_whitespace().next()?;
+            Some((call, OF_RUNTIMES.contains(&name)))
+        })
+        .collect();
+    let idle = of_runtime.iter().filter(|(_, is_idle)| *is_idle).count();
+    let busy = of_runtime.iter().find(|(_, is_idle)| !is_idle);
+    if let (Some((call, _)), true) = (busy, idle < WORKERS) {
+        return Some(format!(
+            "a thread of the runtime is in {call}, and no other task can use it: use Tokio's own, or `tokio::task::spawn_blocking`"
+        ));
+    }
+    let in_locks = own
+        .clone()
+        .filter(|thread| thread.system_call.as_deref() == Some("futex"));
+    let (in_locks, all) = (in_locks.count(), own.count());
+    (in_locks >= 2 && in_locks == all).then(|| {
+        "all of its threads wait for locks or channels: each may hold what another wants, or a sender was kept that never sends"
+            .to_owned()
+    })
+}
+
+/// The test's own thread.
+fn own_thread(record: &Record) -> Option<&HungThread> {
+    let mut threads = record.hung.iter();
+    threads.find(|thread| {
+        let name = record.name.as_bytes();
+        thread.process.is_none() && thread.thread.as_bytes() == &name[..name.len().min(NAME)]
+    })
+}
+
+/// A time limit of virtual time is over at once when something outside of the runtime is waited for.
+fn jumped_ahead(told: &str) -> Option<String> {
+    let is_late = ["deadline has elapsed", "timed out"];
+    is_late.iter().any(|words| told.contains(words)).then(|| {
+        "a paused clock jumps to the next timer while a socket or another thread is waited for: with such peers, use `clock = \"manual\"`"
+            .to_owned()
+    })
+}

@@ -1,0 +1,131 @@
+//! The JUnit report.
+//!
+//! The attributes follow what the common readers look for: `name` is the whole name of the test and unique, `classname` its module
+//! with the crate, `time` stands everywhere in seconds, `file` and `line` (not in the original schema, read by several) at each test.
+
+mod strict;
+
+use self::strict::strict;
+use super::Summary;
+use crate::data::record::{FailedAttempt, Record};
+use crate::data::verdict::Verdict;
+use crate::os::atomic_file::write_atomically;
+use crate::runner::report;
+use chrono::{DateTime, FixedOffset};
+use quick_junit::{
+    NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestRerun, TestSuite,
+};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+/// Writes the report of a run; `is_strict` for readers that take nothing but what their schema names.
+pub(super) fn write(path: &Path, run: &Summary<'_>, is_strict: bool) -> io::Result<()> {
+    let Summary {
+        suite,
+        seed,
+        records,
+        unmet,
+        took,
+        ..
+    } = *run;
+    let mut report = Report::new(suite);
+    let mut tests = TestSuite::new(suite);
+    tests
+        .add_property(Property::new("seed", seed.to_string()))
+        .set_time(took);
+    if let Some(record) = records.first() {
+        tests.add_property(Property::new("isolation", record.isolation.name()));
+        for (part, enforcement) in record.sandbox.parts() {
+            let mark = if enforcement.enforced {
+                ""
+            } else {
+                "not enforced: "
+            };
+            tests.add_property(Property::new(
+                format!("sandbox.{part}"),
+                format!("{mark}{}", enforcement.how),
+            ));
+        }
+    }
+    if let Some(began) = records.iter().filter_map(started_at).min() {
+        report.set_timestamp(began);
+        tests.set_timestamp(began);
+    }
+    tests.add_test_cases(records.iter().map(test_case));
+    if !unmet.is_empty() {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+        status
+            .set_type("oracles")
+            .set_message(xml(&report::oracles(unmet)));
+        let mut case = TestCase::new("oracles", status);
+        case.set_classname(suite).set_time(Duration::ZERO);
+        tests.add_test_case(case);
+    }
+    report.set_time(took).add_test_suite(tests);
+    let mut text = report.to_string().map_err(io::Error::other)?;
+    if is_strict {
+        text = strict(&text)?;
+    }
+    write_atomically(path, text.as_bytes())
+}
+
+fn test_case(record: &Record) -> TestCase {
+    let mut status = match &record.verdict {
+        Verdict::Passed => TestCaseStatus::success(),
+        Verdict::Skipped { .. } => TestCaseStatus::skipped(),
+        // JUnit's *error* is trouble of the harness, *failure* what the test found.
+        Verdict::Lost { .. } => TestCaseStatus::non_success(NonSuccessKind::Error),
+        _ => TestCaseStatus::non_success(NonSuccessKind::Failure),
+    };
+    match &record.verdict {
+        Verdict::Passed => {}
+        Verdict::Skipped { reason } => {
+            status.set_message(xml(reason));
+        }
+        failed => {
+            status
+                .set_type(failed.kind())
+                .set_message(xml(&failed.to_string()))
+                .set_description(xml(&format!(
+                    "seed {} (root seed {})\n{}",
+                    record.seed,
+                    record.root_seed,
+                    report::failure(record)
+                )));
+        }
+    }
+    status.add_reruns(record.failed_before.iter().map(rerun));
+    let mut case = TestCase::new(record.name.as_str(), status);
+    case.set_classname(record.module.as_str())
+        .set_time(Duration::from_micros(record.duration_us))
+        .set_system_out(xml(&record.output.text));
+    if let Some(began) = started_at(record) {
+        case.set_timestamp(began);
+    }
+    case.extra
+        .insert("file".into(), record.file.as_str().into());
+    case.extra
+        .insert("line".into(), record.line.to_string().into());
+    case
+}
+
+/// A run of the case that failed and was followed by another.
+fn rerun(failed: &FailedAttempt) -> TestRerun {
+    let mut rerun = TestRerun::new(NonSuccessKind::Failure);
+    rerun
+        .set_type(failed.verdict.kind())
+        .set_message(xml(&failed.verdict.to_string()))
+        .set_time(Duration::from_micros(failed.duration_us))
+        .set_system_out(xml(&failed.output.text));
+    rerun
+}
+
+/// The text without what XML 1.0 cannot hold: quick-junit takes care of control characters, not of these two.
+fn xml(text: &str) -> String {
+    text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
+}
+
+fn started_at(record: &Record) -> Option<DateTime<FixedOffset>> {
+    DateTime::parse_from_rfc3339(&record.started_at).ok()
+}

@@ -1,0 +1,10 @@
+//! System calls of other threads and processes: decoding a trapped one, its effect on files, its place in the code, and intercepting it.
+
+#[cfg(target_os = "linux")]
+pub(crate) mod decoder;
+#[cfg(target_os = "linux")]
+pub(crate) mod effect;
+#[cfg(target_os = "linux")]
+pub(crate) mod interceptor;
+#[cfg(target_os = "linux")]
+pub(crate) mod location;

@@ -1,0 +1,92 @@
+//! A narrow link.
+
+use super::Target;
+use crate::test::fault::{Fault, FaultError, Undo};
+use crate::test::network::{Condition, Direction, Link};
+use rand::RngExt as _;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+use std::path::Path;
+
+/// What a bandwidth is drawn from, in powers of two of bytes a second: 1 KiB to 1 MiB.
+const DRAWN: Range<u32> = 10..21;
+
+/// Lets no more pass a link than so many bytes in a second, in each direction of each connection.
+#[derive(Clone, Debug)]
+pub struct Bandwidth {
+    target: Target,
+    direction: Direction,
+    bytes_per_second: Option<u64>,
+}
+
+/// How much passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BandwidthPlan {
+    /// Which way.
+    pub direction: Direction,
+    /// How many bytes in a second.
+    pub bytes_per_second: u64,
+}
+
+impl Bandwidth {
+    /// Narrows this link both ways, to 1 KiB to 1 MiB a second, which is drawn.
+    pub fn of(link: &Link) -> Self {
+        Self {
+            target: Target::of(link),
+            direction: Direction::Both,
+            bytes_per_second: None,
+        }
+    }
+
+    /// Lets exactly so many bytes pass in a second.
+    #[must_use]
+    pub fn bytes_per_second(self, bytes: u64) -> Self {
+        Self {
+            bytes_per_second: Some(bytes),
+            ..self
+        }
+    }
+
+    /// Narrows this way alone.
+    #[must_use]
+    pub fn towards(self, direction: Direction) -> Self {
+        Self { direction, ..self }
+    }
+}
+
+impl Fault for Bandwidth {
+    type Plan = BandwidthPlan;
+    const KIND: &'static str = "bandwidth";
+
+    fn sentence(plan: &BandwidthPlan, target: &str) -> String {
+        let direction = plan.direction.words();
+        let rate = plan.bytes_per_second;
+        format!("{target} narrowed to {rate} bytes a second {direction}")
+    }
+
+    fn target(&self) -> String {
+        self.target.name.clone()
+    }
+
+    fn draw(&self, rng: &mut ChaCha8Rng) -> Result<BandwidthPlan, FaultError> {
+        let drawn = 1 << rng.random_range(DRAWN);
+        match self.bytes_per_second.unwrap_or(drawn) {
+            0 => Err(FaultError::unfit(
+                "1 byte a second or more, or the fault `Stall`",
+                "a bandwidth of 0",
+            )),
+            bytes_per_second => Ok(BandwidthPlan {
+                direction: self.direction,
+                bytes_per_second,
+            }),
+        }
+    }
+
+    fn apply(&self, plan: &BandwidthPlan, _scratch: &Path) -> Result<Undo, FaultError> {
+        Ok(self.target.put(Condition::Bandwidth {
+            direction: plan.direction,
+            bytes_per_second: plan.bytes_per_second,
+        }))
+    }
+}

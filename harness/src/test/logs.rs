@@ -1,0 +1,91 @@
+//! The `tracing` events of the code under test, on the timeline.
+
+use crate::test::timeline::{Timeline, What};
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::io;
+use std::sync::{Once, PoisonError, RwLock};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// What is put on the timeline unless `--log` says otherwise.
+pub(crate) const DEFAULT_FILTER: &str = "info";
+
+/// The timeline of the test that is running. A process has one subscriber for good, but can have one test after the other.
+static TIMELINE: RwLock<Option<Timeline>> = RwLock::new(None);
+
+/// Makes the harness the process's subscriber, once and for all, for the events that pass `filter` (such as `info,my_crate=debug`).
+/// Does nothing when the process has another.
+///
+/// # Errors
+///
+/// When the filter cannot be understood.
+pub(crate) fn subscribe(filter: &str) -> io::Result<()> {
+    static SUBSCRIBED: Once = Once::new();
+    let mut understood = Ok(());
+    SUBSCRIBED.call_once(|| match filter.parse::<Targets>() {
+        Ok(filter) => {
+            let subscriber = tracing_subscriber::registry().with(ToTimeline.with_filter(filter));
+            let _ = subscriber.try_init();
+        }
+        Err(error) => understood = Err(io::Error::other(error)),
+    });
+    understood
+}
+
+/// Puts events on this timeline from now on, or on none.
+pub(crate) fn send_to(timeline: Option<Timeline>) {
+    *TIMELINE.write().unwrap_or_else(PoisonError::into_inner) = timeline;
+}
+
+struct ToTimeline;
+
+impl<S: Subscriber> Layer<S> for ToTimeline {
+    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        // A copy: what the fields print may log in its turn.
+        let current = TIMELINE.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(timeline) = current.clone() else {
+            return;
+        };
+        drop(current);
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let metadata = event.metadata();
+        timeline.record(What::Log {
+            level: metadata.level().to_string(),
+            target: metadata.target().to_owned(),
+            message: fields.message,
+            fields: fields.others,
+        });
+    }
+}
+
+#[derive(Default)]
+struct Fields {
+    message: String,
+    others: BTreeMap<String, String>,
+}
+
+impl Fields {
+    fn put(&mut self, field: &Field, value: String) {
+        if field.name() == "message" {
+            self.message = value;
+        } else {
+            self.others.insert(field.name().to_owned(), value);
+        }
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.put(field, format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value.to_owned());
+    }
+}
