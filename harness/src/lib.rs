@@ -84,6 +84,8 @@ mod syscalls;
 mod test;
 
 pub use clarity_chaos_macros::chaos;
+pub use data::clock_kind::ClockKind;
+pub use data::event::{BodyEnd, Event, ExploredCall, What};
 pub use data::hung::HungThread;
 pub use data::isolation::Isolation;
 pub use data::limits::Limits;
@@ -97,8 +99,6 @@ pub use test::clock::Clock;
 pub use test::context::Context;
 pub use test::oracle::{OracleId, OracleKind, SeenOracle};
 pub use test::outcome::{Result, Skipped};
-pub use test::test_time::ClockKind;
-pub use test::timeline::{BodyEnd, Event, ExploredCall, What};
 pub use test::{explore, fault, network, process};
 
 /// The README's first chaos test must compile as it stands there.
@@ -125,12 +125,12 @@ macro_rules! main {
 /// Not public API: used by the code that the macros generate.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::data::clock_kind::ClockKind;
     pub use crate::data::limits::Limits;
     pub use crate::registration::origin::Origin;
     pub use crate::registration::{Body, TestCase};
     pub use crate::runner::entry::main;
     pub use crate::test::oracle::{Cataloged, Oracle, oracles_are_watched};
     pub use crate::test::outcome::{IntoOutcome, Outcome};
-    pub use crate::test::test_time::ClockKind;
     pub use inventory;
 }

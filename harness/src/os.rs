@@ -17,6 +17,7 @@ pub(crate) mod forked_exit;
 pub(crate) mod instrumentation;
 #[cfg(target_os = "linux")]
 pub(crate) mod listener;
+pub(crate) mod lowered_limit;
 #[cfg(target_os = "linux")]
 pub(crate) mod namespaces;
 #[cfg(target_os = "linux")]

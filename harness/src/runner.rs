@@ -9,6 +9,7 @@ mod evidence;
 mod exit;
 mod history;
 mod interruption;
+mod judge;
 mod marker;
 mod minimizer;
 mod output;
@@ -18,7 +19,6 @@ mod replay;
 mod report;
 mod retelling;
 mod run;
-pub(crate) mod run_dir;
 mod selection;
 mod slot;
 mod surroundings;
@@ -29,6 +29,7 @@ use crate::data::record::Record;
 use crate::data::results::Results;
 use crate::data::seed::Seed;
 use crate::data::seeds::SeedsChoice;
+use crate::os::atomic_file::write_json_atomically;
 use crate::registration;
 use crate::registration::origin::Origin;
 use crate::runner::cli::{NoTests, Options, SeedChoice};
@@ -194,7 +195,7 @@ fn merge(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
         is_terse,
     ));
     if let Some(path) = &options.results {
-        results.write(path)?;
+        write_json_atomically(path, &results)?;
     }
     let mut trouble = written.trouble;
     trouble.extend(output.trouble());

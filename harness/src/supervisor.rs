@@ -11,8 +11,10 @@
 //!
 //! Its standard input is a pipe from the runner. When that closes, the run is over, or the runner is gone; then all of this is, too.
 
+pub(crate) mod entry;
 #[cfg(target_os = "linux")]
 mod fork;
+pub(crate) mod guest;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
@@ -21,6 +23,7 @@ mod orders;
 mod portable;
 pub(crate) mod protocol;
 pub(crate) mod role;
+pub(crate) mod run_dir;
 #[cfg(target_os = "linux")]
 mod threads;
 
@@ -31,7 +34,6 @@ use portable as platform;
 
 use crate::data::case::Case;
 use crate::data::duration::deadline;
-use crate::runner::run_dir;
 use crate::sandbox::{Enclosed, enclose};
 use crate::supervisor::protocol::{Answer, MARK, Order};
 use crate::supervisor::role::{Post, Role};

@@ -4,7 +4,9 @@
 pub(crate) mod decoder;
 #[cfg(target_os = "linux")]
 pub(crate) mod effect;
+pub(crate) mod errno;
 #[cfg(target_os = "linux")]
 pub(crate) mod interceptor;
+pub(crate) mod kind;
 #[cfg(target_os = "linux")]
 pub(crate) mod location;

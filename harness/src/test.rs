@@ -8,6 +8,7 @@ pub(crate) mod end_request;
 pub mod explore;
 pub mod fault;
 pub(crate) mod home;
+pub(crate) mod limits;
 pub(crate) mod logs;
 pub mod network;
 pub(crate) mod oracle;

@@ -1,8 +1,8 @@
 //! In how many cases of a run each oracle was reached, and in how many it held.
 
+use crate::data::event::{Event, What};
 use crate::data::record::Record;
 use crate::test::oracle::{OracleId, OracleKind, SeenOracle};
-use crate::test::timeline::{Event, What};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,16 +2,16 @@
 //!
 //! The format has a version, [`Record::SCHEMA`]. Fields are only ever added within a version; readers ignore those they do not know.
 
+use crate::data::clock_kind::ClockKind;
+use crate::data::event::{Event, What};
+use crate::data::fault_plan::{PlannedFault, Undone};
 use crate::data::hung::HungThread;
 use crate::data::isolation::Isolation;
 use crate::data::limits::Limits;
 use crate::data::sandbox::Sandbox;
 use crate::data::seed::Seed;
 use crate::data::verdict::Verdict;
-use crate::test::fault::{PlannedFault, Undone};
 use crate::test::oracle::SeenOracle;
-use crate::test::test_time::ClockKind;
-use crate::test::timeline::{Event, What};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 

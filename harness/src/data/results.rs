@@ -8,14 +8,11 @@ use crate::data::seed::Seed;
 use crate::data::seeds::SeedRange;
 use crate::data::shard::Shard;
 use crate::data::verdict::Verdict;
-use crate::os::atomic_file::write_atomically;
-use crate::registration::TestCase;
 use crate::test::oracle::OracleId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// How many failing seeds of a test are told; further ones are counted.
 const TOLD_SEEDS: usize = 100;
@@ -58,10 +55,17 @@ pub(crate) struct Tally {
     pub(crate) records: Vec<Record>,
 }
 
+/// A test by its name, and by the path of its function with the crate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TestName<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) path: &'a str,
+}
+
 impl Results {
     const SCHEMA: u32 = 1;
 
-    /// None yet.
+    /// No case has run yet.
     pub(crate) fn new<'a>(
         suite: String,
         seeds: SeedRange,
@@ -110,20 +114,23 @@ impl Results {
     }
 
     /// The oracles of this catalogue that are due, since all of the cases have run, and are unmet; `all` are the tests of the binary.
-    pub(crate) fn unmet(&self, catalogue: &[OracleId], all: &[&'static TestCase]) -> Vec<String> {
+    pub(crate) fn unmet(&self, catalogue: &[OracleId], all: &[TestName<'_>]) -> Vec<String> {
         if self.shard.is_some() || self.stopped.is_some() {
             return Vec::new();
         }
-        let has_run = |test: &&TestCase| {
-            let tally = self.tests.get(test.name());
+        let has_run = |test: &TestName<'_>| {
+            let tally = self.tests.get(test.name);
             tally.is_some_and(|tally| tally.cases > tally.skipped)
         };
-        let (ran, not_ran): (Vec<_>, Vec<_>) = all.iter().copied().partition(has_run);
-        let paths = |tests: Vec<&'static TestCase>| tests.iter().map(|test| test.path()).collect();
-        let tests = Exercised {
-            ran: paths(ran),
-            not_ran: paths(not_ran),
-        };
+        let mut tests = Exercised::default();
+        for test in all {
+            let paths = if has_run(test) {
+                &mut tests.ran
+            } else {
+                &mut tests.not_ran
+            };
+            paths.insert(test.path);
+        }
         self.oracles.unmet(catalogue, &tests)
     }
 
@@ -151,10 +158,6 @@ impl Results {
                     && !matches!(verdict, Verdict::Lost { .. } | Verdict::Interrupted)
             })
             .map(move |record| (record.name.as_str(), record.root_seed, told(record)))
-    }
-
-    pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
-        write_atomically(path, &serde_json::to_vec(self)?)
     }
 
     /// Reads the results of all shards of a sweep, and makes one of them.

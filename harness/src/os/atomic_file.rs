@@ -1,5 +1,6 @@
 //! Files that readers see whole or not at all.
 
+use serde::Serialize;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -16,6 +17,11 @@ pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     make_readable(file.as_file())?;
     file.persist(path)?;
     Ok(())
+}
+
+/// Writes a value as JSON, as [`write_atomically`] does.
+pub(crate) fn write_json_atomically(path: &Path, value: &impl Serialize) -> io::Result<()> {
+    write_atomically(path, &serde_json::to_vec(value)?)
 }
 
 /// Temporary files are the owner's alone; reports are for everybody, as other build products are.

@@ -1,9 +1,10 @@
 //! One run of one test: its folder, its supervisor, its record.
 
 use crate::data::case::{Case, CaseSpec, Keeping};
-use crate::data::ending::{Ending, Exit};
+use crate::data::ending::Ending;
 use crate::data::isolation::Isolation;
 use crate::data::record::{Leaks, Output, Record, Resources};
+use crate::data::restriction::Restriction;
 use crate::data::sandbox::{Sandbox, SandboxScope};
 use crate::data::seed::Seed;
 use crate::data::verdict::Verdict;
@@ -15,12 +16,12 @@ use crate::runner::output;
 use crate::runner::replay;
 use crate::runner::slot::{Held, Slots};
 use crate::runner::workspace::Workspace;
-use crate::test::fault::{self, Restriction};
-use crate::test::test_process;
+use crate::supervisor::guest;
+use crate::test::fault;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 /// How much longer than a test and its end may take the runner waits for a supervisor before it gives it up.
 const SLACK: Duration = Duration::from_secs(30);
@@ -166,7 +167,7 @@ impl Attempts {
         };
         let ended = match &mut place {
             Place::Slot(held) => self.supervised(held, &case, variation.is_quiet),
-            Place::Guest(_) => as_guest(&case),
+            Place::Guest(_) => guest::run(&case),
         };
         let evidence = place.workspace().evidence(&case);
         let touched = !matches!(evidence.left_beside, Ok(None));
@@ -314,15 +315,4 @@ impl Place<'_> {
 fn nothing_around() -> Sandbox {
     let reason = "a thread of the runner can do what the runner can";
     Sandbox::without(reason, Err("a thread cannot be ended"))
-}
-
-/// Runs the case on a thread of this process.
-fn as_guest(case: &Case) -> io::Result<Ending> {
-    let began = Instant::now();
-    let code = test_process::run_as_guest(case)?;
-    Ok(Ending::of(
-        Exit::Code(code),
-        Isolation::Thread,
-        began.elapsed(),
-    ))
 }

@@ -13,13 +13,15 @@ use crate::data::sandbox::SandboxScope;
 use crate::data::seeds::SeedsChoice;
 use crate::data::shard::Shard;
 use crate::runner::marker::Marker;
-use crate::test::logs::DEFAULT_FILTER;
 use clap::Parser;
 use libtest_mimic::{Arguments, FormatSetting};
 use std::io;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// What is put on the timeline unless `--log` says otherwise.
+const DEFAULT_FILTER: &str = "info";
 
 const AFTER_HELP: &str = include_str!("cli/after_help.txt");
 

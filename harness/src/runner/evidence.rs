@@ -2,13 +2,14 @@
 
 use crate::data::duration::microseconds;
 use crate::data::ending::Ending;
+use crate::data::event::{Event, What};
 use crate::data::oracle_counts;
 use crate::data::record::{Output, Record};
-use crate::data::verdict::{Verdict, judge};
+use crate::data::verdict::Verdict;
 use crate::registration::NON_DESTRUCTIVE;
+use crate::runner::judge::judge;
 use crate::runner::output;
 use crate::test::audit::is_of_lasting_pool;
-use crate::test::timeline::{Event, What};
 use std::io;
 use std::time::Duration;
 

@@ -4,12 +4,13 @@
 //! towards 0 for each number in what is left. Every attempt draws from the same seed: a row that is left out changes nothing about the others.
 
 use crate::data::case::Keeping;
+use crate::data::event::What;
+use crate::data::fault_plan::PlannedFault;
 use crate::data::record::{Minimized, Record};
+use crate::data::restriction::{KeptFault, Restriction};
 use crate::data::verdict::Verdict;
 use crate::registration::TestCase;
 use crate::runner::attempt::{Attempts, Variation};
-use crate::test::fault::{KeptFault, PlannedFault, Restriction};
-use crate::test::timeline::What;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 

@@ -8,7 +8,7 @@ pub(crate) use self::sweep::remember;
 use crate::data::case::SlotDir;
 use crate::data::isolation::Isolation;
 use crate::data::record::Record;
-use crate::data::results::Results;
+use crate::data::results::{Results, TestName};
 use crate::data::seed::Seed;
 use crate::data::seeds::{SeedRange, SeedsChoice};
 use crate::registration::origin::Origin;
@@ -22,11 +22,11 @@ use crate::runner::interruption::Interruption;
 use crate::runner::minimizer;
 use crate::runner::regressions::Regressions;
 use crate::runner::report::{self, Summary};
-use crate::runner::run_dir::RunDir;
 use crate::runner::selection::Selection;
 use crate::runner::slot::Slots;
 use crate::runner::surroundings::Surroundings;
 use crate::runner::workspace::Workspace;
+use crate::supervisor::run_dir::RunDir;
 use crate::test::oracle;
 use std::collections::BTreeMap;
 use std::fs;
@@ -290,7 +290,14 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 /// The oracles that were to be reached or to hold in these results and did not, where that counts.
 pub(crate) fn unmet(results: &Results, options: &Options) -> Vec<String> {
     if options.enforces_oracles() {
-        results.unmet(&oracle::catalogue(), &registration::all())
+        let tests: Vec<TestName<'_>> = registration::all()
+            .into_iter()
+            .map(|test| TestName {
+                name: test.name(),
+                path: test.path(),
+            })
+            .collect();
+        results.unmet(&oracle::catalogue(), &tests)
     } else {
         Vec::new()
     }

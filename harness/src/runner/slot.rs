@@ -4,12 +4,13 @@
 //! [`Answer`] in a line of its standard output. One that dies takes its case with it, and the next case gets another.
 
 use crate::data::case::{Case, SlotDir};
+use crate::data::confinement::Confinement;
 use crate::data::duration::deadline;
 use crate::data::ending::Ending;
 use crate::data::isolation::Isolation;
 use crate::data::sandbox::Sandbox;
 use crate::runner::workspace::Workspace;
-use crate::sandbox::{self, Confinement};
+use crate::sandbox;
 use crate::supervisor::protocol::{Answer, MARK, Order};
 use crate::supervisor::role::{Post, Role};
 use std::io::{self, BufRead as _, BufReader, Write as _};

@@ -1,6 +1,7 @@
 //! The runner's side of a slot's folder: makes the folder of each case in it, and makes it ready for the next.
 
 use crate::data::case::{Case, CaseSpec, SlotDir};
+use crate::data::event::read_timeline;
 use crate::data::record::Output;
 use crate::os::append_log::Appended;
 use crate::os::removal::{make_folder, names_in, remove};
@@ -8,7 +9,6 @@ use crate::os::timestamps::Timestamps;
 use crate::os::watched::Watched;
 use crate::runner::evidence::Evidence;
 use crate::runner::output;
-use crate::test::timeline;
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
@@ -82,7 +82,7 @@ impl Workspace {
     /// What the case, which has ended, left behind. Each on its own: of a case that went wrong, whatever can be read is evidence.
     pub(crate) fn evidence(&mut self, case: &Case) -> Evidence {
         Evidence {
-            timeline: self.timeline.part().and_then(timeline::read),
+            timeline: self.timeline.part().and_then(read_timeline),
             output: self.output.len().and_then(|length| match length {
                 0 => Ok(Output::default()),
                 length => output::read(self.output.part()?, length),

@@ -2,8 +2,9 @@
 
 pub(crate) use super::rules::TestRules;
 use super::rules::Version;
-use super::{Confinement, Namespaces, calls, capabilities, mounts, readable, rules};
+use super::{calls, capabilities, mounts, readable, rules};
 use crate::data::case::SlotDir;
+use crate::data::confinement::{Confinement, Namespaces};
 use crate::data::sandbox::{Enforcement, Sandbox};
 use crate::os::fork::fork;
 use crate::os::instrumentation;

@@ -1,7 +1,7 @@
 //! No walls: systems other than Linux.
 
-use super::Confinement;
 use crate::data::case::SlotDir;
+use crate::data::confinement::Confinement;
 use crate::data::sandbox::Sandbox;
 use std::io;
 use std::path::{Path, PathBuf};

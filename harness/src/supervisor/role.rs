@@ -5,8 +5,8 @@
 //! more. The role stands in the first arguments.
 
 use crate::data::case::{Case, SlotDir};
+use crate::data::confinement::Confinement;
 use crate::data::isolation::Isolation;
-use crate::sandbox::Confinement;
 use serde::{Deserialize, Serialize};
 use std::env;
 use std::ffi::OsString;

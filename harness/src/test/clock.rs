@@ -1,8 +1,10 @@
 //! The time that a test sees: real, paused, or moved by hand.
 
+use crate::data::clock_kind::ClockKind;
 use crate::data::duration::microseconds;
-use crate::test::test_time::{ClockKind, TestTime};
-use crate::test::timeline::{Timeline, What};
+use crate::data::event::What;
+use crate::test::test_time::TestTime;
+use crate::test::timeline::Timeline;
 use std::time::Duration;
 
 /// Far beyond any timer, far within what the system's clock can hold.

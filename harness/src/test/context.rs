@@ -1,6 +1,7 @@
 //! What a test is handed.
 
 use crate::data::case::CaseSpec;
+use crate::data::event::{Event, What};
 use crate::data::seed::Seed;
 use crate::test::clock::Clock;
 #[cfg(target_os = "linux")]
@@ -11,7 +12,7 @@ use crate::test::other_filesystem;
 use crate::test::outcome::Skipped;
 use crate::test::panics::Panics;
 use crate::test::process::Process;
-use crate::test::timeline::{Event, Timeline, What};
+use crate::test::timeline::Timeline;
 use rand_chacha::ChaCha8Rng;
 use std::fmt::{self, Display};
 use std::io;

@@ -16,7 +16,7 @@ pub(crate) const THREAD: &str = "clarity-chaos";
 #[cfg(unix)]
 mod unix {
     use super::{FaultLog, THREAD, Timeline, io};
-    use crate::test::timeline::What;
+    use crate::data::event::What;
     use signal_hook::SigId;
     use signal_hook::consts::SIGTERM;
     use signal_hook::low_level::{emulate_default_handler, pipe, unregister};

@@ -66,6 +66,7 @@ mod tree;
 #[cfg(target_os = "linux")]
 pub(crate) use self::everywhere::Progress;
 
+pub use crate::syscalls::errno::Errno;
 use crate::test::context::Context;
 use crate::test::home::Home;
 use crate::test::outcome::{Result, Skipped};
@@ -114,29 +115,6 @@ impl InjectedFailure {
     #[must_use]
     pub fn acknowledged(&self) -> bool {
         self.acknowledged
-    }
-}
-
-/// An error number of the system, as `errno.h` names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Errno(pub i32);
-
-impl Errno {
-    /// Interrupted by a signal.
-    pub const EINTR: Self = Self(4);
-    /// Input/output error.
-    pub const EIO: Self = Self(5);
-    /// Permission denied.
-    pub const EACCES: Self = Self(13);
-    /// Too many open files.
-    pub const EMFILE: Self = Self(24);
-    /// No space left on device. Calls that need none are spared.
-    pub const ENOSPC: Self = Self(28);
-}
-
-impl fmt::Display for Errno {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        io::Error::from_raw_os_error(self.0).fmt(f)
     }
 }
 

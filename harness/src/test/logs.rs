@@ -1,6 +1,7 @@
 //! The `tracing` events of the code under test, on the timeline.
 
-use crate::test::timeline::{Timeline, What};
+use crate::data::event::What;
+use crate::test::timeline::Timeline;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io;
@@ -11,9 +12,6 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
-
-/// What is put on the timeline unless `--log` says otherwise.
-pub(crate) const DEFAULT_FILTER: &str = "info";
 
 /// The timeline of the test that is running. A process has one subscriber for good, but can have one test after the other.
 static TIMELINE: RwLock<Option<Timeline>> = RwLock::new(None);

@@ -3,7 +3,8 @@
 //! Each oracle stands in a catalogue that the linker makes, so that one which nothing ever reaches is known, too. A test's process tells on its
 //! timeline when an oracle is first reached, and when it first holds.
 
-use crate::test::timeline::{Timeline, What};
+use crate::data::event::What;
+use crate::test::timeline::Timeline;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};

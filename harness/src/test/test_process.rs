@@ -3,7 +3,8 @@
 use crate::data::case::Case;
 #[cfg(target_os = "linux")]
 use crate::data::case::CaseSpec;
-use crate::data::limits;
+use crate::data::clock_kind::ClockKind;
+use crate::data::event::{BodyEnd, What};
 #[cfg(target_os = "linux")]
 use crate::os::affinity;
 use crate::os::cpu_time;
@@ -20,12 +21,13 @@ use crate::test::context::Context;
 use crate::test::end_request::EndRequest;
 use crate::test::fault::FaultLog;
 use crate::test::home::Home;
+use crate::test::limits;
 use crate::test::logs;
 use crate::test::oracle;
 use crate::test::outcome::{Outcome, Skipped};
 use crate::test::panics::{Caught, Panics};
-use crate::test::test_time::{ClockKind, TestTime};
-use crate::test::timeline::{BodyEnd, Timeline, What};
+use crate::test::test_time::TestTime;
+use crate::test::timeline::Timeline;
 use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,7 +1,7 @@
 //! What a test's time is measured by, and the Tokio runtime that goes with it.
 
+use crate::data::clock_kind::ClockKind;
 use crate::data::duration::microseconds;
-use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,20 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::Instant;
-
-/// Which clock a test runs under: `#[chaos(clock = "…")]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum ClockKind {
-    /// Real time.
-    Real,
-    /// Tokio's time, standing still while a task can run and jumping to the next timer when none can.
-    /// It also jumps while a socket or another thread is waited for, so the code must have no peers outside the runtime.
-    Paused,
-    /// Tokio's time, standing still until [`Clock::advance`](crate::Clock::advance). Sockets, files and blocking tasks are usable.
-    Manual,
-}
 
 /// The time of one test.
 #[derive(Clone)]
@@ -79,7 +65,7 @@ impl TestTime {
     pub(crate) fn runtime(&self) -> io::Result<TestRuntime> {
         let runtime = match self.kind {
             ClockKind::Real => Builder::new_multi_thread()
-                .worker_threads(WORKERS)
+                .worker_threads(ClockKind::REAL_WORKERS)
                 .enable_all()
                 .build()?,
             ClockKind::Paused | ClockKind::Manual => Builder::new_current_thread()
@@ -115,9 +101,6 @@ impl fmt::Debug for TestTime {
 
 /// No virtual time: there are 584,000 years before it.
 const NEVER: u64 = u64::MAX;
-
-/// Worker threads of a test under a real clock: enough for tasks to race, few enough to run many tests at once.
-pub(crate) const WORKERS: usize = 2;
 
 /// How long blocking tasks that are still running may keep a finished test from ending.
 const SHUTDOWN: Duration = Duration::from_secs(1);

@@ -1,10 +1,10 @@
 //! A failure, told to a person: what happened, what was injected, what the system did, how to see it again.
 
 use super::hints;
+use crate::data::event::{Event, What};
 use crate::data::record::Record;
 use crate::runner::output::end_of;
 use crate::test::oracle::SeenOracle;
-use crate::test::timeline::{Event, What};
 use std::fmt::Write as _;
 
 /// How many of the last events are shown.

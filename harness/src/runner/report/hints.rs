@@ -1,10 +1,10 @@
 //! What a failure looks like to somebody who has seen many: the most common mistakes, recognised in the record.
 
+use crate::data::clock_kind::ClockKind;
+use crate::data::event::What;
 use crate::data::hung::HungThread;
 use crate::data::record::Record;
 use crate::data::verdict::Verdict;
-use crate::test::test_time::{ClockKind, WORKERS};
-use crate::test::timeline::What;
 use std::time::Duration;
 
 /// Calls in which the thread of a runtime waits for its own tasks.
@@ -87,7 +87,7 @@ fn hung_in_real_time(record: &Record) -> Option<String> {
         .collect();
     let idle = of_runtime.iter().filter(|(_, is_idle)| *is_idle).count();
     let busy = of_runtime.iter().find(|(_, is_idle)| !is_idle);
-    if let (Some((call, _)), true) = (busy, idle < WORKERS) {
+    if let (Some((call, _)), true) = (busy, idle < ClockKind::REAL_WORKERS) {
         return Some(format!(
             "a thread of the runtime is in {call}, and no other task can use it: use Tokio's own, or `tokio::task::spawn_blocking`"
         ));

@@ -4,6 +4,7 @@
 //! their whole record, passed ones as long as there is room, and of the others the row in the table.
 
 use super::Summary;
+use crate::data::event::What;
 use crate::data::oracle_counts::OracleCounts;
 use crate::data::record::Record;
 use crate::data::results::{Results, Tally};
@@ -11,7 +12,6 @@ use crate::data::seed::Seed;
 use crate::data::verdict::Verdict;
 use crate::os::atomic_file::write_atomically;
 use crate::runner::report;
-use crate::test::timeline::What;
 use serde::Serialize;
 use serde_json::Value;
 use std::io;
@@ -270,8 +270,8 @@ fn machine() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test::fault::PlannedFault;
-    use crate::test::timeline::Event;
+    use crate::data::event::Event;
+    use crate::data::fault_plan::PlannedFault;
     use std::time::Duration;
 
     /// The test of this number, with so many notes, and a fault in the middle of very many.

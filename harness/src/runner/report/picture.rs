@@ -2,8 +2,8 @@
 
 use super::milliseconds;
 use crate::data::duration::seconds;
+use crate::data::event::{Event, What};
 use crate::data::record::Record;
-use crate::test::timeline::{Event, What};
 use std::time::Duration;
 
 /// How many characters are the whole time.

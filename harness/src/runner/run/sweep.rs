@@ -3,6 +3,7 @@
 use super::{Run, locked, unmet};
 use crate::data::results::Results;
 use crate::data::seeds::SeedRange;
+use crate::os::atomic_file::write_json_atomically;
 use crate::registration::origin::Origin;
 use crate::runner::console::{self, Output};
 use crate::runner::regressions::Regressions;
@@ -43,7 +44,7 @@ impl Run {
             }
         }
         if let Some(path) = &options.results
-            && let Err(error) = results.write(path)
+            && let Err(error) = write_json_atomically(path, &results)
         {
             self.note_trouble(format!(
                 "failed to write the results {}: {error}",

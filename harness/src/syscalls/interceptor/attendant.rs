@@ -3,10 +3,10 @@
 use super::rule::{Action, Rule};
 use super::shorten::shortened;
 use crate::os::listener::{Listener, Waiting};
+use crate::os::lowered_limit::lifted;
 use crate::os::seccomp::{Trap, install};
 use crate::os::tracee::Tracee;
 use crate::syscalls::decoder::traps;
-use crate::test::fault::lifted;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use std::io;

@@ -4,7 +4,7 @@ use crate::os::listener::Waiting;
 use crate::os::tracee::Tracee;
 use crate::syscalls::decoder::Decoder;
 use crate::syscalls::effect::{Call, Effect};
-use crate::test::fault::CallKind;
+use crate::syscalls::kind::CallKind;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! No more descriptors: a leak elsewhere in the program, or more connections than anybody thought of.
 
-use super::limit::Limited;
+use super::limit::{Limited, lower};
 use super::{Fault, FaultError, Undo};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
@@ -60,7 +60,7 @@ impl Fault for Descriptors {
     }
 
     fn apply(&self, plan: &DescriptorsPlan, _scratch: &Path) -> Result<Undo, FaultError> {
-        Limited::Descriptors.lower(limit_that_leaves(plan.left)?)
+        lower(Limited::Descriptors, limit_that_leaves(plan.left)?)
     }
 }
 

@@ -1,9 +1,11 @@
 //! The faults of one test: numbered, drawn, told on the timeline, and undone.
 
-use super::{Fault, FaultError, InjectError, PlannedFault, Restriction, Undo, Undone};
+use super::{Fault, FaultError, InjectError, PlannedFault, Undo, Undone};
+use crate::data::event::What;
+use crate::data::restriction::Restriction;
 use crate::data::seed::Seed;
 use crate::test::end_request::EndRequest;
-use crate::test::timeline::{Timeline, What};
+use crate::test::timeline::Timeline;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt;

@@ -1,6 +1,6 @@
 //! No more memory: a neighbour that takes it all, an input larger than anybody thought of.
 
-use super::limit::Limited;
+use super::limit::{Limited, lower};
 use super::{Fault, FaultError, Undo};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
@@ -63,7 +63,7 @@ impl Fault for Memory {
 
     fn apply(&self, plan: &MemoryPlan, _scratch: &Path) -> Result<Undo, FaultError> {
         let to = in_use()?.saturating_add(plan.left);
-        Limited::Memory.lower(to)
+        lower(Limited::Memory, to)
     }
 }
 

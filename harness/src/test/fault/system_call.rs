@@ -3,53 +3,18 @@
 #[cfg(target_os = "linux")]
 use super::Undone;
 use super::{Fault, FaultError, Undo};
+use crate::syscalls::errno::Errno;
 #[cfg(target_os = "linux")]
 use crate::syscalls::interceptor::{self, Action, Rule};
-use crate::test::explore::Errno;
+pub use crate::syscalls::kind::CallKind;
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 #[cfg(target_os = "linux")]
 use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// What a call does to a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum CallKind {
-    /// Opens it, whatever for.
-    Open,
-    /// Reads from it.
-    Read,
-    /// Lists it, a folder.
-    List,
-    /// Writes to it, or copies into it.
-    Write,
-    /// Brings it to the disk: `fsync` and its like.
-    Sync,
-    /// Gives it another name.
-    Rename,
-    /// Takes its name away.
-    Remove,
-}
-
-impl fmt::Display for CallKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Open => "open",
-            Self::Read => "read",
-            Self::List => "list",
-            Self::Write => "write",
-            Self::Sync => "sync",
-            Self::Rename => "rename",
-            Self::Remove => "remove",
-        })
-    }
-}
 
 /// Does something to calls of one [`CallKind`] on files below a folder: of the thread that injects it, and of all threads and programs that it
 /// starts from then on. Threads that were there before are left alone, so inject it before the system under test has begun, and from the test itself.

@@ -1,6 +1,7 @@
 //! A process that is gone without a word.
 
-use crate::test::fault::{Fault, FaultError, Undo, Undone};
+use crate::data::fault_plan::Undone;
+use crate::test::fault::{Fault, FaultError, Undo};
 use crate::test::process::{Process, Running};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;

@@ -1,7 +1,8 @@
 //! A process that stands still: a machine that swaps, a long garbage collection, a debugger.
 
 use super::kill::other;
-use crate::test::fault::{Fault, FaultError, Undo, Undone};
+use crate::data::fault_plan::Undone;
+use crate::test::fault::{Fault, FaultError, Undo};
 use crate::test::process::{Process, Running};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! Part of a plan: what the minimiser runs a case with.
 
-use super::PlannedFault;
+use crate::data::fault_plan::PlannedFault;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ pub(crate) struct KeptFault {
 
 impl Restriction {
     /// The fault, if it is to take effect.
-    pub(super) fn find(&self, fault: &PlannedFault) -> Option<&KeptFault> {
+    pub(crate) fn find(&self, fault: &PlannedFault) -> Option<&KeptFault> {
         self.kept.iter().find(|kept| kept.is(fault))
     }
 }
@@ -37,7 +37,7 @@ impl KeptFault {
     }
 
     /// The plan that was drawn, as simple as it is to be.
-    pub(super) fn simplified(&self, mut drawn: Value) -> Value {
+    pub(crate) fn simplified(&self, mut drawn: Value) -> Value {
         for (place, number) in &self.replaced {
             if let Some(value) = drawn.pointer_mut(place) {
                 *value = (*number).into();

@@ -1,0 +1,19 @@
+//! A case as a guest of the runner: on a thread of it, without a supervisor (`--isolation thread`).
+
+use crate::data::case::Case;
+use crate::data::ending::{Ending, Exit};
+use crate::data::isolation::Isolation;
+use crate::test::test_process;
+use std::io;
+use std::time::Instant;
+
+/// Runs the case on a thread of this process.
+pub(crate) fn run(case: &Case) -> io::Result<Ending> {
+    let began = Instant::now();
+    let code = test_process::run_as_guest(case)?;
+    Ok(Ending::of(
+        Exit::Code(code),
+        Isolation::Thread,
+        began.elapsed(),
+    ))
+}
