@@ -34,7 +34,8 @@ use portable as platform;
 
 use crate::data::case::Case;
 use crate::data::duration::deadline;
-use crate::sandbox::{Enclosed, enclose};
+use crate::data::sandbox::Sandbox;
+use crate::sandbox::{self, Enclosed, enclose};
 use crate::supervisor::protocol::{Answer, MARK, Order};
 use crate::supervisor::role::{Post, Role};
 use std::fs::File;
@@ -84,6 +85,11 @@ pub(crate) fn serve(post: &Post) -> io::Result<ExitCode> {
         remove_with_others(&post.run);
     }
     Ok(ExitCode::from(code))
+}
+
+/// What is enforced around tests that are not confined.
+pub(crate) fn unconfined() -> Sandbox {
+    sandbox::open()
 }
 
 /// Removes a folder while other supervisors of the run may be removing it, too, or still ending tests that write there: each may find what it was

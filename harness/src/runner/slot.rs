@@ -10,7 +10,7 @@ use crate::data::ending::Ending;
 use crate::data::isolation::Isolation;
 use crate::data::sandbox::Sandbox;
 use crate::runner::workspace::Workspace;
-use crate::sandbox;
+use crate::supervisor;
 use crate::supervisor::protocol::{Answer, MARK, Order};
 use crate::supervisor::role::{Post, Role};
 use std::io::{self, BufRead as _, BufReader, Write as _};
@@ -247,7 +247,7 @@ impl Slot {
             sandboxed,
             processor,
             workspace,
-            sandbox: sandbox::open(),
+            sandbox: supervisor::unconfined(),
             orders: Arc::new(Mutex::new(Orders(process.stdin.take()))),
             answers: BufReader::new(answers),
             process,

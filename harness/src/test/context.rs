@@ -1,17 +1,18 @@
 //! What a test is handed.
 
+mod exploration;
+
 use crate::data::case::CaseSpec;
 use crate::data::event::{Event, What};
 use crate::data::seed::Seed;
 use crate::test::clock::Clock;
-#[cfg(target_os = "linux")]
-use crate::test::explore::Progress;
 use crate::test::fault::{Fault, FaultError, FaultGuard, FaultLog, InjectError};
 use crate::test::network::Link;
 use crate::test::other_filesystem;
 use crate::test::outcome::Skipped;
 use crate::test::panics::Panics;
 use crate::test::process::Process;
+use crate::test::skip::SkipRequest;
 use crate::test::timeline::Timeline;
 use rand_chacha::ChaCha8Rng;
 use std::fmt::{self, Display};
@@ -22,10 +23,6 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::TempDir;
-
-/// How many calls of an explored operation stand on the timeline.
-#[cfg(target_os = "linux")]
-const TOLD_CALLS: usize = 2000;
 
 /// A test's hold on its run: seed, directory, clock, faults, timeline. Clones are the same context.
 #[derive(Clone)]
@@ -42,7 +39,7 @@ struct Inner {
     faults: FaultLog,
     panics: Panics,
     generators: AtomicU64,
-    skipped: std::sync::OnceLock<String>,
+    skip: SkipRequest,
     /// A folder on another file system, once it was asked for.
     elsewhere: Mutex<Option<TempDir>>,
 }
@@ -62,11 +59,11 @@ impl Context {
                 seed: spec.seed,
                 dir,
                 clock,
+                skip: SkipRequest::new(timeline.clone()),
                 timeline,
                 faults,
                 panics,
                 generators: AtomicU64::new(0),
-                skipped: std::sync::OnceLock::new(),
                 elsewhere: Mutex::default(),
             }),
         }
@@ -201,20 +198,6 @@ impl Context {
         });
     }
 
-    #[cfg(target_os = "linux")]
-    pub(crate) fn explored(&self, progress: Progress) {
-        let points = progress.calls.iter().map(|call| call.points).sum();
-        let calls = progress.calls.len();
-        let mut each = progress.calls;
-        each.truncate(TOLD_CALLS);
-        self.inner.timeline.record(What::Explored {
-            calls,
-            points,
-            states: progress.states,
-            each,
-        });
-    }
-
     /// All that has happened so far, in order; among it the `tracing` events of the code under test, as [`What::Log`].
     ///
     /// The harness is the process's global subscriber: code under test that insists on installing its own (`init` rather than `try_init`)
@@ -265,17 +248,12 @@ impl Context {
     ///
     /// Always, so that `?` leaves the test. A test is skipped when it returns this very error, and nothing else was amiss.
     pub fn skip(&self, reason: impl Display) -> Result<(), Skipped> {
-        let reason = reason.to_string();
-        self.inner.timeline.record(What::Skipped {
-            reason: reason.clone(),
-        });
-        let _ = self.inner.skipped.set(reason.clone());
-        Err(Skipped(reason))
+        Err(self.inner.skip.skip(reason.to_string()))
     }
 
     /// Why the test asked to be skipped, if it did.
     pub(crate) fn skip_reason(&self) -> Option<&str> {
-        self.inner.skipped.get().map(String::as_str)
+        self.inner.skip.reason()
     }
 }
 

@@ -3,8 +3,6 @@
 //! It comes from the supervisor when the test's time is up or the run is interrupted. Without faults in effect there is nothing to do, and the request
 //! ends the process at once, as it does by default; so nobody listens before the first fault.
 
-use crate::test::fault::FaultLog;
-use crate::test::timeline::Timeline;
 use std::io;
 
 #[cfg(unix)]
@@ -15,8 +13,7 @@ pub(crate) const THREAD: &str = "clarity-chaos";
 
 #[cfg(unix)]
 mod unix {
-    use super::{FaultLog, THREAD, Timeline, io};
-    use crate::data::event::What;
+    use super::{THREAD, io};
     use signal_hook::SigId;
     use signal_hook::consts::SIGTERM;
     use signal_hook::low_level::{emulate_default_handler, pipe, unregister};
@@ -51,25 +48,23 @@ mod unix {
             }
         }
 
-        /// Takes the request from now on, unless it does so already: undoes the faults, and ends the process then.
+        /// Takes the request from now on, unless it does so already: calls `undo`, and then ends the process.
         ///
         /// # Errors
         ///
         /// When there is no room for a thread or a descriptor.
-        pub(crate) fn listen(&self, faults: &FaultLog, timeline: &Timeline) -> io::Result<()> {
+        pub(crate) fn listen(&self, undo: impl FnOnce() + Send + 'static) -> io::Result<()> {
             let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
             if !self.is_ours || listener.is_some() {
                 return Ok(());
             }
             let (mut news, sender) = UnixStream::pair()?;
-            let (faults, timeline) = (faults.clone(), timeline.clone());
             let thread = thread::Builder::new()
                 .name(THREAD.to_owned())
                 .spawn(move || {
                     let mut word = [0];
                     if news.read_exact(&mut word).is_ok() && word[0] != STOP {
-                        timeline.record(What::AskedToEnd);
-                        faults.end();
+                        undo();
                         let _ = emulate_default_handler(SIGTERM);
                     }
                 })?;
@@ -106,7 +101,7 @@ impl EndRequest {
         Self
     }
 
-    pub(crate) fn listen(&self, _faults: &FaultLog, _timeline: &Timeline) -> io::Result<()> {
+    pub(crate) fn listen(&self, _undo: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let _ = THREAD;
         Ok(())
     }

@@ -66,10 +66,13 @@ mod tree;
 #[cfg(target_os = "linux")]
 pub(crate) use self::everywhere::Progress;
 
+use crate::data::event::What;
+use crate::data::seed::Seed;
 pub use crate::syscalls::errno::Errno;
-use crate::test::context::Context;
 use crate::test::home::Home;
 use crate::test::outcome::{Result, Skipped};
+use crate::test::skip::SkipRequest;
+use crate::test::timeline::Timeline;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -172,55 +175,39 @@ pub enum ExploreError {
 #[derive(Clone, Debug)]
 #[must_use = "nothing is explored yet"]
 pub struct Exploration<'a> {
-    context: &'a Context,
     before: PathBuf,
+    seed: Seed,
+    timeline: &'a Timeline,
+    skip: &'a SkipRequest,
     power_loss: Option<PowerLoss>,
     draws: usize,
 }
 
+/// How many calls of an explored operation stand on the timeline.
+#[cfg(target_os = "linux")]
+const TOLD_CALLS: usize = 2000;
+
 /// How many combinations of losses are drawn for each point, beside those that are always tried.
 const DRAWS: usize = 8;
 
-impl Context {
-    /// An exploration that starts from what is in the test's own directory.
-    pub fn explore(&self) -> Exploration<'_> {
-        Exploration {
-            context: self,
-            before: self.dir().to_owned(),
+impl<'a> Exploration<'a> {
+    /// An exploration that starts from what is in `before`, and draws from `seed`.
+    pub(crate) fn new(
+        before: &Path,
+        seed: Seed,
+        timeline: &'a Timeline,
+        skip: &'a SkipRequest,
+    ) -> Self {
+        Self {
+            before: before.to_owned(),
+            seed,
+            timeline,
+            skip,
             power_loss: None,
             draws: DRAWS,
         }
     }
 
-    /// Lets the operation's process die at each of its points: [`Exploration::crash_everywhere`].
-    ///
-    /// # Errors
-    ///
-    /// See [`ExploreError`].
-    pub fn crash_everywhere<T>(
-        &self,
-        operation: impl Fn(&Path) -> Result<T> + Sync,
-        invariant: impl Fn(&Path, Crash) -> Result + Sync,
-    ) -> Result<Explored, ExploreError> {
-        self.explore().crash_everywhere(operation, invariant)
-    }
-
-    /// Lets each call of the operation fail with each of these errors: [`Exploration::fail_everywhere`].
-    ///
-    /// # Errors
-    ///
-    /// See [`ExploreError`].
-    pub fn fail_everywhere<T>(
-        &self,
-        errnos: impl IntoIterator<Item = Errno>,
-        operation: impl Fn(&Path) -> Result<T> + Sync,
-        invariant: impl Fn(&Path, InjectedFailure) -> Result + Sync,
-    ) -> Result<Explored, ExploreError> {
-        self.explore().fail_everywhere(errnos, operation, invariant)
-    }
-}
-
-impl Exploration<'_> {
     /// Starts from what is in another directory. It is read once, and never changed.
     pub fn starting_from(self, directory: impl Into<PathBuf>) -> Self {
         Self {
@@ -337,7 +324,7 @@ impl Exploration<'_> {
             states: progress.states,
         };
         if matches!(explored, Ok(()) | Err(ExploreError::Broken(_))) {
-            self.context.explored(progress);
+            self.record(progress);
         }
         match explored {
             Ok(()) => Ok(covered),
@@ -348,13 +335,25 @@ impl Exploration<'_> {
         }
     }
 
+    /// Puts on the timeline how far the exploration came.
+    #[cfg(target_os = "linux")]
+    fn record(&self, progress: everywhere::Progress) {
+        let points = progress.calls.iter().map(|call| call.points).sum();
+        let calls = progress.calls.len();
+        let mut each = progress.calls;
+        each.truncate(TOLD_CALLS);
+        self.timeline.record(What::Explored {
+            calls,
+            points,
+            states: progress.states,
+            each,
+        });
+    }
+
     /// The error of a test that is skipped for this reason.
     fn unavailable(&self, why: &dyn fmt::Display) -> ExploreError {
         let reason = format!("system calls cannot be explored: {why}");
-        match self.context.skip(reason) {
-            Err(skipped) => ExploreError::Unavailable(skipped),
-            Ok(()) => ExploreError::Io(io::ErrorKind::Unsupported.into()),
-        }
+        ExploreError::Unavailable(self.skip.skip(reason))
     }
 }
 

@@ -7,7 +7,6 @@ use super::strays::Strays;
 use super::tree::Tree;
 use super::{Crash, Errno, Exploration, ExploreError, InjectedFailure};
 use crate::data::event::ExploredCall;
-use crate::data::seed::Seed;
 use crate::os::seccomp::Trap;
 use crate::syscalls::decoder::traps;
 use crate::syscalls::effect::{Call, Effect};
@@ -312,7 +311,7 @@ impl<'a> Site<'a> {
                 difference(&journal.whole(), &found)
             )));
         }
-        let seed = Seed::new(exploration.context.seed()).child("explore", "power loss");
+        let seed = exploration.seed.child("explore", "power loss");
         let mut rng = seed.rng();
         let mut seen = HashSet::new();
         for made in 0..=calls.len() {

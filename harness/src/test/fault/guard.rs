@@ -122,7 +122,12 @@ impl FaultLog {
             reason,
         };
         let target = self.relative(fault.target());
-        if let Err(error) = shared.request.listen(self, &shared.timeline) {
+        let this = self.clone();
+        let undo = move || {
+            this.shared.timeline.record(What::AskedToEnd);
+            this.end();
+        };
+        if let Err(error) = shared.request.listen(undo) {
             // The fault is injected all the same; if the test is made to end, the report names it as still in effect.
             let text = format!("a request to end will not undo faults: {error}");
             shared.timeline.record(What::Note { text });

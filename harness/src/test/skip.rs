@@ -1,0 +1,36 @@
+//! The request of a test to be skipped.
+
+use crate::data::event::What;
+use crate::test::outcome::Skipped;
+use crate::test::timeline::Timeline;
+use std::sync::{Arc, OnceLock};
+
+/// Takes the request. Clones are the same.
+#[derive(Clone, Debug)]
+pub(crate) struct SkipRequest {
+    timeline: Timeline,
+    reason: Arc<OnceLock<String>>,
+}
+
+impl SkipRequest {
+    pub(crate) fn new(timeline: Timeline) -> Self {
+        Self {
+            timeline,
+            reason: Arc::default(),
+        }
+    }
+
+    /// Records the request, and gives the error that the test must return.
+    pub(crate) fn skip(&self, reason: String) -> Skipped {
+        self.timeline.record(What::Skipped {
+            reason: reason.clone(),
+        });
+        let _ = self.reason.set(reason.clone());
+        Skipped(reason)
+    }
+
+    /// The reason of the first request; none without one.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        self.reason.get().map(String::as_str)
+    }
+}
