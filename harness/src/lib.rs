@@ -84,20 +84,20 @@ mod syscalls;
 mod test;
 
 pub use clarity_chaos_macros::chaos;
-pub use data::clock_kind::ClockKind;
-pub use data::event::{BodyEnd, Event, ExploredCall, What};
-pub use data::hung::HungThread;
-pub use data::isolation::Isolation;
-pub use data::limits::Limits;
-pub use data::record::{FailedAttempt, Leaks, Minimized, Output, Record, Resources};
-pub use data::sandbox::{Enforcement, Sandbox};
-pub use data::seed::Seed;
-pub use data::verdict::Verdict;
+pub use clarity_chaos_record::ClockKind;
+pub use clarity_chaos_record::HungThread;
+pub use clarity_chaos_record::Isolation;
+pub use clarity_chaos_record::Limits;
+pub use clarity_chaos_record::Seed;
+pub use clarity_chaos_record::Verdict;
+pub use clarity_chaos_record::{BodyEnd, Event, ExploredCall, What};
+pub use clarity_chaos_record::{Enforcement, Sandbox};
+pub use clarity_chaos_record::{FailedAttempt, Leaks, Minimized, Output, Record, Resources};
+pub use clarity_chaos_record::{OracleId, OracleKind, SeenOracle};
 /// The random-number traits that generators of [`Context::rng`] implement, in the version that they do.
 pub use rand;
 pub use test::clock::Clock;
 pub use test::context::Context;
-pub use test::oracle::{OracleId, OracleKind, SeenOracle};
 pub use test::outcome::{Result, Skipped};
 pub use test::{explore, fault, network, process};
 
@@ -125,12 +125,12 @@ macro_rules! main {
 /// Not public API: used by the code that the macros generate.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::data::clock_kind::ClockKind;
-    pub use crate::data::limits::Limits;
     pub use crate::registration::origin::Origin;
     pub use crate::registration::{Body, TestCase};
     pub use crate::runner::entry::main;
     pub use crate::test::oracle::{Cataloged, Oracle, oracles_are_watched};
     pub use crate::test::outcome::{IntoOutcome, Outcome};
+    pub use clarity_chaos_record::ClockKind;
+    pub use clarity_chaos_record::Limits;
     pub use inventory;
 }

@@ -2,10 +2,9 @@
 
 pub(crate) mod origin;
 
-use crate::data::clock_kind::ClockKind;
-use crate::data::limits::Limits;
 use crate::test::context::Context;
 use crate::test::outcome::Outcome;
+use clarity_chaos_record::{ClockKind, Limits};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;

@@ -18,6 +18,7 @@ mod regressions;
 mod replay;
 mod report;
 mod retelling;
+mod root_seed;
 mod run;
 mod selection;
 mod slot;
@@ -25,13 +26,10 @@ mod surroundings;
 mod sweep;
 mod workspace;
 
-use crate::data::record::Record;
-use crate::data::results::Results;
-use crate::data::seed::Seed;
-use crate::data::seeds::SeedsChoice;
 use crate::os::atomic_file::write_json_atomically;
 use crate::registration;
 use crate::registration::origin::Origin;
+use crate::runner::cli::seeds::SeedsChoice;
 use crate::runner::cli::{NoTests, Options, SeedChoice};
 use crate::runner::console::Output;
 use crate::runner::exit::{HARNESS_FAILED, NOTHING_SELECTED, TESTS_FAILED, USAGE};
@@ -40,6 +38,7 @@ use crate::runner::regressions::Regressions;
 use crate::runner::report::Summary;
 use crate::runner::run::{Run, remember, unmet};
 use crate::runner::selection::Selection;
+use clarity_chaos_record::{Record, Results, Seed};
 use std::collections::BTreeMap;
 use std::io;
 use std::process::ExitCode;
@@ -135,9 +134,9 @@ fn root_seed(options: &Options, history: &History) -> Result<Seed, String> {
         (Some(SeedChoice::Last), _) => history.last_seed(),
         (None, Some(SeedsChoice::Range(range))) => Ok(range.first()),
         (None, choice) => Ok(match std::env::var("NEXTEST_RUN_ID") {
-            Ok(id) => Seed::of_nextest_run(&id),
-            Err(_) if choice.is_some() => Seed::fresh_for_a_sweep(),
-            Err(_) => Seed::fresh(),
+            Ok(id) => root_seed::of_nextest_run(&id),
+            Err(_) if choice.is_some() => root_seed::fresh_for_a_sweep(),
+            Err(_) => root_seed::fresh(),
         }),
     }
 }

@@ -27,7 +27,7 @@ use linux as platform;
 #[cfg(not(target_os = "linux"))]
 use portable as platform;
 
-use crate::data::sandbox::Sandbox;
+use clarity_chaos_record::Sandbox;
 
 pub(crate) use platform::{Enclosed, TestRules, enclose, prepare_test};
 

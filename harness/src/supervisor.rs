@@ -34,10 +34,10 @@ use portable as platform;
 
 use crate::data::case::Case;
 use crate::data::duration::deadline;
-use crate::data::sandbox::Sandbox;
 use crate::sandbox::{self, Enclosed, enclose};
 use crate::supervisor::protocol::{Answer, MARK, Order};
 use crate::supervisor::role::{Post, Role};
+use clarity_chaos_record::Sandbox;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;

@@ -16,6 +16,7 @@ pub(crate) mod other_filesystem;
 pub(crate) mod outcome;
 pub(crate) mod panics;
 pub mod process;
+pub(crate) mod random;
 pub(crate) mod skip;
 pub(crate) mod test_process;
 pub(crate) mod test_time;

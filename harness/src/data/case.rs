@@ -1,7 +1,7 @@
 //! One run of one test: what its process is told, and the folders that all about it is in.
 
 use crate::data::restriction::Restriction;
-use crate::data::seed::Seed;
+use clarity_chaos_record::Seed;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io;

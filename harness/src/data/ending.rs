@@ -1,7 +1,6 @@
 //! How a test's process ended: what the supervisor tells the runner.
 
-use crate::data::hung::HungThread;
-use crate::data::isolation::Isolation;
+use clarity_chaos_record::{HungThread, Isolation};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

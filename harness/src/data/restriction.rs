@@ -1,6 +1,6 @@
 //! Part of a plan: what the minimiser runs a case with.
 
-use crate::data::fault_plan::PlannedFault;
+use clarity_chaos_record::PlannedFault;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -2,14 +2,10 @@
 
 use crate::data::case::{Case, CaseSpec, Keeping};
 use crate::data::ending::Ending;
-use crate::data::isolation::Isolation;
-use crate::data::record::{Leaks, Output, Record, Resources};
 use crate::data::restriction::Restriction;
-use crate::data::sandbox::{Sandbox, SandboxScope};
-use crate::data::seed::Seed;
-use crate::data::verdict::Verdict;
 use crate::registration::origin::Origin;
 use crate::registration::{NON_DESTRUCTIVE, TestCase};
+use crate::runner::cli::sandbox_scope::SandboxScope;
 use crate::runner::cli::{KeepDirs, Options};
 use crate::runner::determinism;
 use crate::runner::output;
@@ -18,6 +14,7 @@ use crate::runner::slot::{Held, Slots};
 use crate::runner::workspace::Workspace;
 use crate::supervisor::guest;
 use crate::test::fault;
+use clarity_chaos_record::{Isolation, Record, Sandbox, Seed, Verdict};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -223,39 +220,20 @@ impl Attempts {
     /// The record as far as it is known before the test has run.
     fn blank_record(&self, test: &TestCase, spec: &CaseSpec, root_seed: Seed) -> Record {
         let (file, line) = test.location();
-        Record {
-            schema: Record::SCHEMA,
-            name: spec.name.clone(),
-            module: test.module().to_owned(),
-            tags: test.tags().iter().map(ToString::to_string).collect(),
-            description: test.description().to_owned(),
-            file: file.to_owned(),
-            line,
-            root_seed,
-            seed: spec.seed,
-            // Nothing passes that was not concluded.
-            verdict: Verdict::Lost {
-                error: "it has not run".to_owned(),
-            },
-            failed_before: Vec::new(),
-            started_at: humantime::format_rfc3339_micros(SystemTime::now()).to_string(),
-            duration_us: 0,
-            timeout_ms: u64::try_from(spec.timeout.as_millis()).unwrap_or(u64::MAX),
-            clock: test.clock(),
-            limits: test.limits(),
-            isolation: self.isolation,
-            sandbox: nothing_around(),
-            faults: Vec::new(),
-            minimized: None,
-            timeline: Vec::new(),
-            oracles: Vec::new(),
-            hung: Vec::new(),
-            leaks: Leaks::default(),
-            resources: Resources::default(),
-            output: Output::default(),
-            replay: replay::one_case(&self.origin, &self.options, &spec.name, root_seed),
-            kept: None,
-        }
+        let mut record = Record::new(spec.name.clone(), root_seed, spec.seed);
+        record.module = test.module().to_owned();
+        record.tags = test.tags().iter().map(ToString::to_string).collect();
+        record.description = test.description().to_owned();
+        record.file = file.to_owned();
+        record.line = line;
+        record.started_at = humantime::format_rfc3339_micros(SystemTime::now()).to_string();
+        record.timeout_ms = u64::try_from(spec.timeout.as_millis()).unwrap_or(u64::MAX);
+        record.clock = test.clock();
+        record.limits = test.limits();
+        record.isolation = self.isolation;
+        record.sandbox = nothing_around();
+        record.replay = replay::one_case(&self.origin, &self.options, &spec.name, root_seed);
+        record
     }
 
     /// Removes the folder of a case that has been concluded, or keeps it where that was asked for.

@@ -1,19 +1,22 @@
 //! The command line of a chaos-test binary: libtest's flags, and ours beside them.
 
 mod definition;
+mod isolation;
 mod parsing;
+pub(crate) mod sandbox_scope;
+pub(crate) mod seeds;
 mod values;
 
 pub(crate) use self::definition::variables;
+use self::isolation::isolation;
 pub(crate) use self::values::{KeepDirs, KnownSeeds, NoTests, OracleMode, SeedChoice};
 use self::values::{duration, log_filter, positive_duration};
 
-use crate::data::isolation::Isolation;
-use crate::data::sandbox::SandboxScope;
-use crate::data::seeds::SeedsChoice;
-use crate::data::shard::Shard;
+use crate::runner::cli::sandbox_scope::SandboxScope;
+use crate::runner::cli::seeds::SeedsChoice;
 use crate::runner::marker::Marker;
 use clap::Parser;
+use clarity_chaos_record::{Isolation, Shard};
 use libtest_mimic::{Arguments, FormatSetting};
 use std::io;
 use std::num::NonZeroU64;
@@ -211,7 +214,8 @@ pub(crate) struct Options {
     /// How tests are kept apart [default: fork on Linux, else exec]
     #[arg(
         long = "isolation",
-        value_enum,
+        value_name = "ISOLATION",
+        value_parser = isolation(),
         env = "CHAOS_ISOLATION",
         help_heading = "Running"
     )]

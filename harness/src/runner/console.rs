@@ -16,14 +16,12 @@ pub(crate) use self::sweep::sweep;
 
 use self::events::Event;
 use crate::data::duration::seconds;
-use crate::data::record::Record;
-use crate::data::seed::Seed;
-use crate::data::verdict::Verdict;
 use crate::registration::TestCase;
 use crate::registration::origin::Origin;
 use crate::runner::cli::Options;
 use crate::runner::report;
 use anstyle::{AnsiColor, Style};
+use clarity_chaos_record::{Record, Seed, Verdict};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,9 +3,7 @@
 //! What is compared is the verdict, the plan of faults, and for each thread the sequence of its events: which thread came first is the system's affair.
 //! Real times are not compared, virtual ones are.
 
-use crate::data::clock_kind::ClockKind;
-use crate::data::event::{Event, What};
-use crate::data::record::Record;
+use clarity_chaos_record::{ClockKind, Event, Record, What};
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -2,14 +2,11 @@
 
 use crate::data::duration::microseconds;
 use crate::data::ending::Ending;
-use crate::data::event::{Event, What};
-use crate::data::oracle_counts;
-use crate::data::record::{Output, Record};
-use crate::data::verdict::Verdict;
 use crate::registration::NON_DESTRUCTIVE;
 use crate::runner::judge::judge;
 use crate::runner::output;
 use crate::test::audit::is_of_lasting_pool;
+use clarity_chaos_record::{Event, Output, Record, Verdict, What, seen};
 use std::io;
 use std::time::Duration;
 
@@ -35,7 +32,7 @@ impl Evidence {
         record.timeline = self.timeline.unwrap_or_default();
         record.output = self.output.unwrap_or_default();
         collect(record);
-        record.oracles = oracle_counts::seen(&record.timeline);
+        record.oracles = seen(&record.timeline);
         if let Ok(ending) = &ended {
             add(record, ending);
         }

@@ -7,11 +7,9 @@
 //! ```
 
 use crate::data::case::file_name;
-use crate::data::record::Record;
-use crate::data::seed::Seed;
-use crate::data::verdict::Verdict;
 use crate::os::atomic_file::write_atomically;
 use crate::registration::origin::Origin;
+use clarity_chaos_record::{Record, Seed, Verdict};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::env;

@@ -1,9 +1,7 @@
 //! The verdict of a case: decided from its timeline, from how its process ended, and from its leaks.
 
 use crate::data::ending::{Cut, Ending, Exit};
-use crate::data::event::{BodyEnd, Event, What};
-use crate::data::record::Leaks;
-use crate::data::verdict::Verdict;
+use clarity_chaos_record::{BodyEnd, Event, Leaks, Verdict, What};
 use std::time::Duration;
 
 /// Concludes. `output_end` is the last part of what the test printed, `leaks` what it left, if it must leave nothing.
@@ -54,6 +52,11 @@ pub(crate) fn judge(
             Verdict::Panicked { message, location }
         }
         (Some(BodyEnd::PanickedElsewhere { panics }), _) => Verdict::PanickedElsewhere { panics },
+        (Some(unknown), _) => Verdict::Lost {
+            error: format!(
+                "the test's body ended in a way that this version does not know: {unknown:?}"
+            ),
+        },
     }
 }
 
@@ -98,17 +101,16 @@ fn ran_out_of_memory(output_end: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::isolation::Isolation;
+    use clarity_chaos_record::Isolation;
 
     fn ended(exit: Exit) -> Ending {
         Ending::of(exit, Isolation::Exec, Duration::from_millis(1))
     }
 
     fn a_leak() -> Leaks {
-        Leaks {
-            processes: vec!["sleep 1000".to_owned()],
-            ..Leaks::default()
-        }
+        let mut leaks = Leaks::default();
+        leaks.processes.push("sleep 1000".to_owned());
+        leaks
     }
 
     fn told(end: BodyEnd) -> Vec<Event> {

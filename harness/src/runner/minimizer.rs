@@ -4,13 +4,10 @@
 //! towards 0 for each number in what is left. Every attempt draws from the same seed: a row that is left out changes nothing about the others.
 
 use crate::data::case::Keeping;
-use crate::data::event::What;
-use crate::data::fault_plan::PlannedFault;
-use crate::data::record::{Minimized, Record};
 use crate::data::restriction::{KeptFault, Restriction};
-use crate::data::verdict::Verdict;
 use crate::registration::TestCase;
 use crate::runner::attempt::{Attempts, Variation};
+use clarity_chaos_record::{Minimized, PlannedFault, Record, Verdict, What};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -79,13 +76,10 @@ impl Search<'_> {
     }
 
     fn concluded(self, sentence: String) -> Minimized {
-        Minimized {
-            sentence,
-            faults: self.best.faults,
-            of: self.record.faults.len(),
-            runs: self.runs,
-            is_complete: !self.is_cut,
-        }
+        let all = self.record.faults.len();
+        let mut minimized = Minimized::new(sentence, self.best.faults, all, self.runs);
+        minimized.is_complete = !self.is_cut;
+        minimized
     }
 
     /// A part of these faults that fails, and none of which can be left out.

@@ -1,6 +1,6 @@
 //! Reading back what a test printed, in bounded memory.
 
-use crate::data::record::Output;
+use clarity_chaos_record::Output;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -27,11 +27,11 @@ pub(crate) fn read(file: &mut File, total: u64) -> io::Result<Output> {
         file.seek(SeekFrom::Start(from + total - TAIL))?;
         file.take(TAIL).read_to_end(&mut bytes)?;
     }
-    Ok(Output {
-        text: String::from_utf8_lossy(&bytes).into_owned(),
-        total_bytes: total,
-        omitted_bytes: omitted,
-    })
+    let mut output = Output::default();
+    output.text = String::from_utf8_lossy(&bytes).into_owned();
+    output.total_bytes = total;
+    output.omitted_bytes = omitted;
+    Ok(output)
 }
 
 /// How often what a test prints is copied on.

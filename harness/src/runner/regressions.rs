@@ -6,9 +6,9 @@
 //! corruption::one_flipped_bit_is_refused 42  # panicked at chaos_tests/corruption.rs:12:5: …
 //! ```
 
-use crate::data::seed::Seed;
 use crate::os::atomic_file::write_atomically;
 use crate::registration::origin::Origin;
+use clarity_chaos_record::Seed;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;

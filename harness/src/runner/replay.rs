@@ -1,9 +1,9 @@
 //! Commands that run the same again.
 
-use crate::data::sandbox::SandboxScope;
-use crate::data::seed::Seed;
 use crate::registration::origin::Origin;
+use crate::runner::cli::sandbox_scope::SandboxScope;
 use crate::runner::cli::{DEFAULT_TIMEOUT, Options, variables as variables_of_options};
+use clarity_chaos_record::Seed;
 use std::env;
 use std::ffi::OsString;
 use std::fmt::Write as _;

@@ -1,11 +1,9 @@
 //! Reports of what ran earlier, or elsewhere: from records, without running anything.
 
-use crate::data::record::Record;
-use crate::data::seed::Seed;
-use crate::data::verdict::Verdict;
 use crate::runner::cli::Options;
 use crate::runner::report::{self, Summary};
 use chrono::DateTime;
+use clarity_chaos_record::{Record, Seed, Verdict};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;

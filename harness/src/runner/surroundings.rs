@@ -1,8 +1,8 @@
 //! What stands around the tests of a run, as the header tells it before the first of them.
 
-use crate::data::sandbox::Sandbox;
 use crate::registration::TestCase;
 use crate::runner::attempt::Attempts;
+use clarity_chaos_record::Sandbox;
 use std::io;
 
 /// How many of the selected tests run in the sandbox, how many do not, and what is enforced for either.

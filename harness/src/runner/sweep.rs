@@ -1,16 +1,12 @@
 //! A sweep: every selected test once for each seed, spread over all processors.
 
 use crate::data::case::Keeping;
-use crate::data::record::Record;
-use crate::data::results::{KEPT_FAILURES, Results};
-use crate::data::seed::Seed;
-use crate::data::seeds::SeedRange;
-use crate::data::verdict::Verdict;
 use crate::registration::TestCase;
 use crate::runner::attempt::{Attempts, Variation};
 use crate::runner::console::{Live, Output, Unit, slow_line};
 use crate::runner::pool;
 use crate::runner::regressions::Regressions;
+use clarity_chaos_record::{KEPT_FAILURES, Record, Results, Seed, SeedRange, Verdict};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,14 +1,13 @@
 //! The runner's side of a slot's folder: makes the folder of each case in it, and makes it ready for the next.
 
 use crate::data::case::{Case, CaseSpec, SlotDir};
-use crate::data::event::read_timeline;
-use crate::data::record::Output;
 use crate::os::append_log::Appended;
 use crate::os::removal::{make_folder, names_in, remove};
 use crate::os::timestamps::Timestamps;
 use crate::os::watched::Watched;
 use crate::runner::evidence::Evidence;
 use crate::runner::output;
+use clarity_chaos_record::{Output, read_timeline};
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;

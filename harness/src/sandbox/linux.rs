@@ -5,10 +5,10 @@ use super::rules::Version;
 use super::{calls, capabilities, mounts, readable, rules};
 use crate::data::case::SlotDir;
 use crate::data::confinement::{Confinement, Namespaces};
-use crate::data::sandbox::{Enforcement, Sandbox};
 use crate::os::fork::fork;
 use crate::os::instrumentation;
 use crate::os::namespaces;
+use clarity_chaos_record::{Enforcement, Sandbox};
 use rustix::io::Errno;
 use rustix::process::{
     Pid, Signal, WaitOptions, getgid, getpid, getuid, set_child_subreaper,
@@ -188,18 +188,18 @@ fn sandbox(
         )),
         _ => of_namespace(own_processes, "PID namespace"),
     };
-    Sandbox {
-        files,
-        metadata: of_namespace(read_only, "read-only mounts"),
-        network: of_namespace(read_only, "network namespace"),
-        processes,
-        capabilities: Enforcement::enforced("dropped"),
-        containment: Enforcement::enforced(if own_processes {
-            "PID namespace"
-        } else {
-            "subreaper"
-        }),
-    }
+    let containment = if own_processes {
+        "PID namespace"
+    } else {
+        "subreaper"
+    };
+    let mut sandbox = Sandbox::without("", Ok(containment));
+    sandbox.files = files;
+    sandbox.metadata = of_namespace(read_only, "read-only mounts");
+    sandbox.network = of_namespace(read_only, "network namespace");
+    sandbox.processes = processes;
+    sandbox.capabilities = Enforcement::enforced("dropped");
+    sandbox
 }
 
 /// The narrower walls of a test, to be entered by its own process.

@@ -2,7 +2,7 @@
 
 use crate::data::case::SlotDir;
 use crate::data::confinement::Confinement;
-use crate::data::sandbox::Sandbox;
+use clarity_chaos_record::Sandbox;
 use std::io;
 use std::path::{Path, PathBuf};
 

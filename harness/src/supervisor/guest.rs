@@ -2,8 +2,8 @@
 
 use crate::data::case::Case;
 use crate::data::ending::{Ending, Exit};
-use crate::data::isolation::Isolation;
 use crate::test::test_process;
+use clarity_chaos_record::Isolation;
 use std::io;
 use std::time::Instant;
 

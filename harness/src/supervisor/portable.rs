@@ -4,9 +4,9 @@
 use crate::data::case::Case;
 use crate::data::duration::deadline;
 use crate::data::ending::{Cut, Ending, Exit};
-use crate::data::isolation::Isolation;
 use crate::supervisor::protocol::Order;
 use crate::supervisor::role::Post;
+use clarity_chaos_record::Isolation;
 use std::io;
 use std::path::PathBuf;
 use std::process::Child;

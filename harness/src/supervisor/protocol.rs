@@ -2,7 +2,7 @@
 
 use crate::data::case::Case;
 use crate::data::ending::Ending;
-use crate::data::sandbox::Sandbox;
+use clarity_chaos_record::Sandbox;
 use serde::{Deserialize, Serialize};
 
 /// What a supervisor is told.

@@ -6,7 +6,7 @@
 
 use crate::data::case::{Case, SlotDir};
 use crate::data::confinement::Confinement;
-use crate::data::isolation::Isolation;
+use clarity_chaos_record::Isolation;
 use serde::{Deserialize, Serialize};
 use std::env;
 use std::ffi::OsString;
@@ -83,7 +83,7 @@ impl Assignment {
 mod tests {
     use super::*;
     use crate::data::case::CaseSpec;
-    use crate::data::seed::Seed;
+    use clarity_chaos_record::Seed;
     use std::time::Duration;
 
     #[test]

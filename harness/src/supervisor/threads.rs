@@ -1,9 +1,9 @@
 //! What the threads of hung processes are at, as `/proc` tells.
 
-use crate::data::hung::HungThread;
 use crate::os::processes::descendants;
 use crate::os::sockets;
 use crate::test::end_request;
+use clarity_chaos_record::HungThread;
 use rustix::process::Pid;
 use std::fs;
 use std::path::Path;
@@ -48,14 +48,12 @@ fn look_at(task: &Path, process: Option<String>) -> Option<HungThread> {
         return None;
     }
     let wait_channel = read("wchan").filter(|channel| channel != "0" && !channel.is_empty());
-    Some(HungThread {
-        process,
-        thread,
-        state,
-        // Both need the right to trace the thread.
-        system_call: read("syscall").and_then(|call| system_call(&call, task)),
-        wait_channel,
-    })
+    let mut hung = HungThread::new(thread, state);
+    hung.process = process;
+    // Both need the right to trace the thread.
+    hung.system_call = read("syscall").and_then(|call| system_call(&call, task));
+    hung.wait_channel = wait_channel;
+    Some(hung)
 }
 
 /// Reads `NUMBER ARGUMENT… STACK INSTRUCTION`; a thread that is in no call says `running`, or -1.

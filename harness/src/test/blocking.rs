@@ -1,9 +1,9 @@
 //! Whether the body of an async test keeps the only thread of its runtime waiting.
 
 use crate::data::duration::microseconds;
-use crate::data::event::What;
 use crate::test::outcome::Outcome;
 use crate::test::timeline::Timeline;
+use clarity_chaos_record::What;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};

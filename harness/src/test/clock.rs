@@ -1,10 +1,9 @@
 //! The time that a test sees: real, paused, or moved by hand.
 
-use crate::data::clock_kind::ClockKind;
 use crate::data::duration::microseconds;
-use crate::data::event::What;
 use crate::test::test_time::TestTime;
 use crate::test::timeline::Timeline;
+use clarity_chaos_record::{ClockKind, What};
 use std::time::Duration;
 
 /// Far beyond any timer, far within what the system's clock can hold.

@@ -3,8 +3,6 @@
 mod exploration;
 
 use crate::data::case::CaseSpec;
-use crate::data::event::{Event, What};
-use crate::data::seed::Seed;
 use crate::test::clock::Clock;
 use crate::test::fault::{Fault, FaultError, FaultGuard, FaultLog, InjectError};
 use crate::test::network::Link;
@@ -12,8 +10,10 @@ use crate::test::other_filesystem;
 use crate::test::outcome::Skipped;
 use crate::test::panics::Panics;
 use crate::test::process::Process;
+use crate::test::random::rng;
 use crate::test::skip::SkipRequest;
 use crate::test::timeline::Timeline;
+use clarity_chaos_record::{Event, Seed, What};
 use rand_chacha::ChaCha8Rng;
 use std::fmt::{self, Display};
 use std::io;
@@ -86,13 +86,13 @@ impl Context {
     #[must_use]
     pub fn rng(&self) -> ChaCha8Rng {
         let number = self.inner.generators.fetch_add(1, Ordering::Relaxed);
-        self.inner.seed.child("rng", &number.to_string()).rng()
+        rng(self.inner.seed.child("rng", &number.to_string()))
     }
 
     /// The generator of the actor called `actor`: independent of all others, and of the order in which they ask.
     #[must_use]
     pub fn rng_for(&self, actor: &str) -> ChaCha8Rng {
-        self.inner.seed.child("actor", actor).rng()
+        rng(self.inner.seed.child("actor", actor))
     }
 
     /// An empty directory of the test's own, gone afterwards unless `--keep-dirs` says otherwise.

@@ -66,13 +66,12 @@ mod tree;
 #[cfg(target_os = "linux")]
 pub(crate) use self::everywhere::Progress;
 
-use crate::data::event::What;
-use crate::data::seed::Seed;
 pub use crate::syscalls::errno::Errno;
 use crate::test::home::Home;
 use crate::test::outcome::{Result, Skipped};
 use crate::test::skip::SkipRequest;
 use crate::test::timeline::Timeline;
+use clarity_chaos_record::{Seed, What};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -57,8 +57,8 @@ pub use truncate::{Cut, Truncate};
 pub use wall_clock::{WallClock, WallClockPlan};
 pub use zeros::{Stretch, Zeros};
 
-use crate::data::fault_plan::describe;
-pub use crate::data::fault_plan::{PlannedFault, Undone};
+use clarity_chaos_record::describe;
+pub use clarity_chaos_record::{PlannedFault, Undone};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -1,6 +1,6 @@
 //! Putting the limits of a test in force.
 
-use crate::data::limits::Limits;
+use clarity_chaos_record::Limits;
 use std::io;
 
 /// Limits in force; dropped, they are what they were before.

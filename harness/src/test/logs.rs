@@ -1,7 +1,7 @@
 //! The `tracing` events of the code under test, on the timeline.
 
-use crate::data::event::What;
 use crate::test::timeline::Timeline;
+use clarity_chaos_record::What;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io;

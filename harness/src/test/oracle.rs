@@ -3,10 +3,8 @@
 //! Each oracle stands in a catalogue that the linker makes, so that one which nothing ever reaches is known, too. A test's process tells on its
 //! timeline when an oracle is first reached, and when it first holds.
 
-use crate::data::event::What;
 use crate::test::timeline::Timeline;
-use serde::{Deserialize, Serialize};
-use std::fmt;
+use clarity_chaos_record::{OracleId, OracleKind, What};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 
@@ -85,69 +83,6 @@ macro_rules! __oracle {
         );
         $crate::__private::inventory::submit! { $crate::__private::Cataloged(&ORACLE) }
     };
-}
-
-/// What an oracle demands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum OracleKind {
-    /// Its condition holds whenever it is evaluated, and is evaluated at least once: [`always!`](crate::always).
-    Always,
-    /// Its condition holds at least once: [`sometimes!`](crate::sometimes).
-    Sometimes,
-    /// It is reached at least once: [`reachable!`](crate::reachable).
-    Reachable,
-}
-
-impl fmt::Display for OracleKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Always => "always!",
-            Self::Sometimes => "sometimes!",
-            Self::Reachable => "reachable!",
-        })
-    }
-}
-
-/// Which oracle: what it demands and where it stands.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct OracleId {
-    /// What it demands.
-    pub kind: OracleKind,
-    /// Its words.
-    pub message: String,
-    /// The path of the function that it stands in, with the crate.
-    pub function: String,
-    /// The source file, as the compiler was given it.
-    pub file: String,
-    /// The line, from 1.
-    pub line: u32,
-}
-
-impl fmt::Display for OracleId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            kind,
-            message,
-            file,
-            line,
-            ..
-        } = self;
-        write!(f, "{kind} \"{message}\" ({file}:{line})")
-    }
-}
-
-/// An oracle that a case has reached.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct SeenOracle {
-    /// Which.
-    #[serde(flatten)]
-    pub oracle: OracleId,
-    /// Whether what it demands was so: of [`OracleKind::Always`] each time, else at least once.
-    pub held: bool,
 }
 
 /// Not public API: an oracle, as the macros make it.
@@ -261,13 +196,13 @@ impl Oracle {
     fn id(&self) -> OracleId {
         let scope = (self.scope)();
         let function = scope.strip_suffix("::scope").unwrap_or(scope);
-        OracleId {
-            kind: self.kind,
-            message: self.message.to_owned(),
-            function: function.replace("::{{closure}}", ""),
-            file: self.file.to_owned(),
-            line: self.line,
-        }
+        OracleId::new(
+            self.kind,
+            self.message,
+            function.replace("::{{closure}}", ""),
+            self.file,
+            self.line,
+        )
     }
 }
 

@@ -1,7 +1,7 @@
 //! Every panic of a test's process, whichever thread it is on and whoever catches it.
 
-use crate::data::event::What;
 use crate::test::timeline::Timeline;
+use clarity_chaos_record::What;
 use std::any::Any;
 use std::panic::{self, PanicHookInfo};
 use std::sync::{Arc, Mutex, PoisonError};

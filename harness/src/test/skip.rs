@@ -1,8 +1,8 @@
 //! The request of a test to be skipped.
 
-use crate::data::event::What;
 use crate::test::outcome::Skipped;
 use crate::test::timeline::Timeline;
+use clarity_chaos_record::What;
 use std::sync::{Arc, OnceLock};
 
 /// Takes the request. Clones are the same.

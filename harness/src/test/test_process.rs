@@ -3,8 +3,6 @@
 use crate::data::case::Case;
 #[cfg(target_os = "linux")]
 use crate::data::case::CaseSpec;
-use crate::data::clock_kind::ClockKind;
-use crate::data::event::{BodyEnd, What};
 #[cfg(target_os = "linux")]
 use crate::os::affinity;
 use crate::os::cpu_time;
@@ -28,6 +26,7 @@ use crate::test::outcome::{Outcome, Skipped};
 use crate::test::panics::{Caught, Panics};
 use crate::test::test_time::TestTime;
 use crate::test::timeline::Timeline;
+use clarity_chaos_record::{BodyEnd, What};
 use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -290,12 +289,12 @@ fn call(body: Body, context: Context, time: &TestTime, timeline: Timeline) -> io
         Body::Sync(function) => Ok(function(context)),
         Body::Async(function) => {
             let runtime = time.runtime()?;
-            let body = match time.kind() {
-                // There others go on while the body waits.
-                ClockKind::Real => function(context),
-                ClockKind::Paused | ClockKind::Manual => {
-                    Box::pin(Watched::new(function(context), timeline))
-                }
+            let body = function(context);
+            let body = if time.kind().is_virtual() {
+                Box::pin(Watched::new(body, timeline))
+            } else {
+                // Other tasks go on while the body waits.
+                body
             };
             let returned = catch_unwind(AssertUnwindSafe(|| runtime.block_on(body)));
             runtime.shut_down();

@@ -1,7 +1,7 @@
 //! What a test's time is measured by, and the Tokio runtime that goes with it.
 
-use crate::data::clock_kind::ClockKind;
 use crate::data::duration::microseconds;
+use clarity_chaos_record::ClockKind;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,17 +63,18 @@ impl TestTime {
 
     /// The runtime of an async test under this clock.
     pub(crate) fn runtime(&self) -> io::Result<TestRuntime> {
-        let runtime = match self.kind {
-            ClockKind::Real => Builder::new_multi_thread()
-                .worker_threads(ClockKind::REAL_WORKERS)
-                .enable_all()
-                .build()?,
-            ClockKind::Paused | ClockKind::Manual => Builder::new_current_thread()
+        let runtime = if self.kind.is_virtual() {
+            Builder::new_current_thread()
                 .enable_all()
                 .start_paused(true)
-                .build()?,
+                .build()?
+        } else {
+            Builder::new_multi_thread()
+                .worker_threads(ClockKind::REAL_WORKERS)
+                .enable_all()
+                .build()?
         };
-        if self.kind != ClockKind::Real {
+        if self.kind.is_virtual() {
             let _context = runtime.enter();
             self.latest_us.store(0, Ordering::Relaxed);
             *self.origin() = Some((runtime.handle().clone(), Instant::now()));

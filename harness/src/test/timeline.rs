@@ -4,8 +4,8 @@
 //! its end is known. The runner reads it back; see [`Event`] for the format.
 
 use crate::data::duration::microseconds;
-use crate::data::event::{Event, What};
 use crate::test::test_time::TestTime;
+use clarity_chaos_record::{Event, What};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -95,13 +95,10 @@ impl Timeline {
             },
             (_, what) => what,
         };
-        let event = Event {
-            // Read under the lock: the order in the file is the order of the times.
-            at_us: microseconds(self.inner.began.elapsed()),
-            virtual_us,
-            thread,
-            what,
-        };
+        // Read under the lock: the order in the file is the order of the times.
+        let at_us = microseconds(self.inner.began.elapsed());
+        let mut event = Event::new(at_us, thread, what);
+        event.virtual_us = virtual_us;
         let mut line =
             serde_json::to_vec(&event).expect("an event has string keys and no failing types");
         line.push(b'\n');
@@ -129,8 +126,7 @@ impl Timeline {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::clock_kind::ClockKind;
-    use crate::data::event::{BodyEnd, read_timeline as read};
+    use clarity_chaos_record::{BodyEnd, ClockKind, read_timeline as read};
 
     fn note(text: &str) -> What {
         What::Note {

@@ -2,11 +2,11 @@
 
 use super::Options;
 use super::definition::definition;
-use crate::data::isolation::Isolation;
-use crate::data::sandbox::SandboxScope;
-use crate::data::seeds::SeedsChoice;
+use crate::runner::cli::sandbox_scope::SandboxScope;
+use crate::runner::cli::seeds::SeedsChoice;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches as _};
+use clarity_chaos_record::Isolation;
 
 /// Those of [`OURS`] that select tests.
 const SELECTING: [&str; 3] = ["tags", "skip_tags", "markers"];

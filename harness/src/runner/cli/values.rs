@@ -1,7 +1,7 @@
 //! What options can be set to.
 
-use crate::data::seed::Seed;
 use clap::ValueEnum;
+use clarity_chaos_record::Seed;
 use std::str::FromStr;
 use std::time::Duration;
 use tracing_subscriber::filter::Targets;

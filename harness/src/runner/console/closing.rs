@@ -2,9 +2,8 @@
 
 use super::{BAD, DOUBTFUL, FAINT, GOOD};
 use crate::data::duration::seconds;
-use crate::data::record::Record;
-use crate::data::verdict::Verdict;
 use crate::runner::report;
+use clarity_chaos_record::{Record, Verdict};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -1,10 +1,9 @@
 //! libtest's stream of events (`--format json`), a line of JSON each, with our fields beside in `chaos`.
 
 use super::{Closing, Outcome};
-use crate::data::seed::Seed;
-use crate::data::verdict::Verdict;
 use crate::registration::origin::Origin;
 use crate::runner::report;
+use clarity_chaos_record::{Seed, Verdict};
 use serde_json::{Value, json};
 use std::time::Duration;
 

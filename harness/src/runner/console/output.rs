@@ -1,8 +1,8 @@
 //! Where the lines of a run go: standard output or a file, above the progress bar if there is one.
 
-use crate::data::isolation::Isolation;
 use crate::runner::cli::Options;
 use anstream::{AutoStream, ColorChoice};
+use clarity_chaos_record::Isolation;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use libtest_mimic::ColorSetting;
 use std::fs::File;

@@ -1,10 +1,8 @@
 //! A failure, told to a person: what happened, what was injected, what the system did, how to see it again.
 
 use super::hints;
-use crate::data::event::{Event, What};
-use crate::data::record::Record;
 use crate::runner::output::end_of;
-use crate::test::oracle::SeenOracle;
+use clarity_chaos_record::{Event, Record, SeenOracle, What};
 use std::fmt::Write as _;
 
 /// How many of the last events are shown.
@@ -165,7 +163,6 @@ fn event(event: &Event) -> String {
             location.as_deref().unwrap_or("an unknown place")
         ),
         What::Skipped { reason } => write!(line, "skipped: {reason}"),
-        What::Unknown => write!(line, "something that this version does not know"),
         What::LeakAllowed { what } => write!(line, "may leave behind: {what}"),
         What::AskedToEnd => write!(line, "asked to end"),
         What::LeftBehind {
@@ -178,6 +175,7 @@ fn event(event: &Event) -> String {
             descriptors.len()
         ),
         What::Finished { .. } => write!(line, "finished"),
+        _ => write!(line, "something that this version does not know"),
     };
     line
 }

@@ -4,10 +4,9 @@
 //! <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>.
 
 use super::{Summary, picture};
-use crate::data::record::Record;
-use crate::data::verdict::Verdict;
 use crate::runner::cli::Options;
 use crate::runner::report;
+use clarity_chaos_record::{Record, Verdict};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;

@@ -1,10 +1,6 @@
 //! What a failure looks like to somebody who has seen many: the most common mistakes, recognised in the record.
 
-use crate::data::clock_kind::ClockKind;
-use crate::data::event::What;
-use crate::data::hung::HungThread;
-use crate::data::record::Record;
-use crate::data::verdict::Verdict;
+use clarity_chaos_record::{ClockKind, HungThread, Record, Verdict, What};
 use std::time::Duration;
 
 /// Calls in which the thread of a runtime waits for its own tasks.

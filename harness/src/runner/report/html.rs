@@ -4,14 +4,9 @@
 //! their whole record, passed ones as long as there is room, and of the others the row in the table.
 
 use super::Summary;
-use crate::data::event::What;
-use crate::data::oracle_counts::OracleCounts;
-use crate::data::record::Record;
-use crate::data::results::{Results, Tally};
-use crate::data::seed::Seed;
-use crate::data::verdict::Verdict;
 use crate::os::atomic_file::write_atomically;
 use crate::runner::report;
+use clarity_chaos_record::{OracleCounts, Record, Results, Seed, Tally, Verdict, What};
 use serde::Serialize;
 use serde_json::Value;
 use std::io;
@@ -270,30 +265,19 @@ fn machine() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::event::Event;
-    use crate::data::fault_plan::PlannedFault;
+    use clarity_chaos_record::Event;
+    use clarity_chaos_record::PlannedFault;
     use std::time::Duration;
 
     /// The test of this number, with so many notes, and a fault in the middle of very many.
     fn record(number: usize, verdict: Verdict, notes: u64) -> Record {
-        let event = |at_us: u64, what: What| Event {
-            at_us,
-            virtual_us: None,
-            thread: "main".to_owned(),
-            what,
-        };
+        let event = |at_us: u64, what: What| Event::new(at_us, "main", what);
         let note = |at_us| {
             let text = "a note of some length, as tests write them </script>".to_owned();
             event(at_us, What::Note { text })
         };
-        let fault = PlannedFault {
-            id: 1,
-            kind: "bit_flip".to_owned(),
-            target: "a".to_owned(),
-            plan: Value::Null,
-            occurrence: 1,
-            sentence: "flipped".to_owned(),
-        };
+        let mut fault = PlannedFault::new(1, "bit_flip", "a", Value::Null);
+        fault.sentence = "flipped".to_owned();
         let mut timeline: Vec<Event> = (0..notes).map(note).collect();
         if notes > EVENTS as u64 {
             let middle = notes / 2;
@@ -306,7 +290,7 @@ mod tests {
             "schema": 1, "name": format!("crowd::test_{number:05}"), "module": "crowd", "tags": [], "description": "", "file": "a.rs", "line": 1,
             "root_seed": u64::MAX.to_string(), "seed": "1", "verdict": "passed", "started_at": "2020-01-01T00:00:00Z", "duration_us": 1, "timeout_ms": 1,
             "clock": "real", "limits": {"memory": null, "open_files": null, "cpu": null}, "isolation": "fork",
-            "sandbox": serde_json::to_value(crate::data::sandbox::Sandbox::open(Err("not here"))).unwrap(),
+            "sandbox": serde_json::to_value(clarity_chaos_record::Sandbox::open(Err("not here"))).unwrap(),
             "faults": [], "timeline": [], "oracles": [], "hung": [], "leaks": {"processes": [], "threads": [], "descriptors": [], "files": [], "excused": []},
             "resources": {"cpu_us": null, "peak_memory_bytes": null}, "output": {"text": "", "total_bytes": 0, "omitted_bytes": 0}, "replay": "again", "kept": null,
         });

@@ -7,11 +7,10 @@ mod strict;
 
 use self::strict::strict;
 use super::Summary;
-use crate::data::record::{FailedAttempt, Record};
-use crate::data::verdict::Verdict;
 use crate::os::atomic_file::write_atomically;
 use crate::runner::report;
 use chrono::{DateTime, FixedOffset};
+use clarity_chaos_record::{FailedAttempt, Record, Verdict};
 use quick_junit::{
     NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestRerun, TestSuite,
 };

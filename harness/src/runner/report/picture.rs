@@ -2,8 +2,7 @@
 
 use super::milliseconds;
 use crate::data::duration::seconds;
-use crate::data::event::{Event, What};
-use crate::data::record::Record;
+use clarity_chaos_record::{Event, Record, What};
 use std::time::Duration;
 
 /// How many characters are the whole time.

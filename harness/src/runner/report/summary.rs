@@ -1,10 +1,8 @@
 //! A whole run, as the reports tell it.
 
 use super::{github, html, junit};
-use crate::data::record::Record;
-use crate::data::results::Results;
-use crate::data::seed::Seed;
 use crate::runner::cli::Options;
+use clarity_chaos_record::{Record, Results, Seed};
 use std::io;
 use std::path::Path;
 use std::time::Duration;

@@ -1,17 +1,13 @@
 //! An ordinary run: each test once, or again where it failed before.
 
 use super::{Run, locked, unmet};
-use crate::data::record::{FailedAttempt, Record};
-use crate::data::results::Results;
-use crate::data::seed::Seed;
-use crate::data::seeds::SeedRange;
-use crate::data::verdict::Verdict;
 use crate::registration::TestCase;
 use crate::runner::attempt::{Attempts, Variation};
 use crate::runner::console::{Closing, Console, Outcome};
 use crate::runner::pool;
 use crate::runner::replay;
 use crate::runner::selection::Selection;
+use clarity_chaos_record::{FailedAttempt, Record, Results, Seed, SeedRange, Verdict};
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -128,13 +124,7 @@ impl Run {
                 record.failed_before = failed_before;
                 return record;
             }
-            failed_before.push(FailedAttempt {
-                verdict: record.verdict,
-                started_at: record.started_at,
-                duration_us: record.duration_us,
-                output: record.output,
-                kept: record.kept,
-            });
+            failed_before.push(FailedAttempt::from(record));
         }
     }
 

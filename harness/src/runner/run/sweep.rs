@@ -1,14 +1,13 @@
 //! A run of many seeds, and what is kept of it for later ones.
 
 use super::{Run, locked, unmet};
-use crate::data::results::Results;
-use crate::data::seeds::SeedRange;
 use crate::os::atomic_file::write_json_atomically;
 use crate::registration::origin::Origin;
 use crate::runner::console::{self, Output};
 use crate::runner::regressions::Regressions;
 use crate::runner::selection::Selection;
 use crate::runner::sweep::Sweep;
+use clarity_chaos_record::{Results, SeedRange};
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;

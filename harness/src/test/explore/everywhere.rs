@@ -6,11 +6,12 @@ use super::run::{Operation, Point, Run, Script};
 use super::strays::Strays;
 use super::tree::Tree;
 use super::{Crash, Errno, Exploration, ExploreError, InjectedFailure};
-use crate::data::event::ExploredCall;
 use crate::os::seccomp::Trap;
 use crate::syscalls::decoder::traps;
 use crate::syscalls::effect::{Call, Effect};
 use crate::syscalls::location;
+use crate::test::random::rng;
+use clarity_chaos_record::ExploredCall;
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -33,14 +34,7 @@ pub(crate) struct Progress {
 impl Progress {
     fn begin(&mut self, whole: &Whole) {
         let calls = whole.calls.iter();
-        self.calls = calls
-            .map(|call| ExploredCall {
-                call: call.words(),
-                points: 0,
-                is_spared: false,
-                broke: false,
-            })
-            .collect();
+        self.calls = calls.map(|call| ExploredCall::new(call.words())).collect();
     }
 }
 
@@ -312,7 +306,7 @@ impl<'a> Site<'a> {
             )));
         }
         let seed = exploration.seed.child("explore", "power loss");
-        let mut rng = seed.rng();
+        let mut rng = rng(seed);
         let mut seen = HashSet::new();
         for made in 0..=calls.len() {
             let acknowledged = made == calls.len();

@@ -1,11 +1,11 @@
 //! The faults of one test: numbered, drawn, told on the timeline, and undone.
 
 use super::{Fault, FaultError, InjectError, PlannedFault, Undo, Undone};
-use crate::data::event::What;
 use crate::data::restriction::Restriction;
-use crate::data::seed::Seed;
 use crate::test::end_request::EndRequest;
+use crate::test::random::rng;
 use crate::test::timeline::Timeline;
+use clarity_chaos_record::{Seed, What};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt;
@@ -139,10 +139,7 @@ impl FaultLog {
         let times = state.drawn.entry(stream.clone()).or_default();
         *times += 1;
         let occurrence = *times;
-        let mut rng = shared
-            .seed
-            .child("fault", &format!("{stream} {times}"))
-            .rng();
+        let mut rng = rng(shared.seed.child("fault", &format!("{stream} {times}")));
         let mut plan = fault.draw(&mut rng).map_err(failed)?;
 
         let told = |plan: &F::Plan| {
@@ -150,14 +147,11 @@ impl FaultLog {
                 .expect("a plan is plain data: numbers, strings and named fields")
         };
         state.planned += 1;
-        let mut planned = PlannedFault {
-            id: state.planned,
-            kind: F::KIND.to_owned(),
-            plan: self.relative_strings(told(&plan)),
-            sentence: F::sentence(&plan, &target),
-            target,
-            occurrence,
-        };
+        let drawn = self.relative_strings(told(&plan));
+        let sentence = F::sentence(&plan, &target);
+        let mut planned = PlannedFault::new(state.planned, F::KIND, target, drawn);
+        planned.sentence = sentence;
+        planned.occurrence = occurrence;
         if let Some(restriction) = &shared.restriction {
             let Some(kept) = restriction.find(&planned) else {
                 let fault = planned.clone();

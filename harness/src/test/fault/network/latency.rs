@@ -1,9 +1,10 @@
 //! Bytes that come later.
 
 use super::Target;
-use crate::data::seed::Seed;
 use crate::test::fault::{Fault, FaultError, Undo};
 use crate::test::network::{Condition, Direction, Link};
+use crate::test::random::rng;
+use clarity_chaos_record::Seed;
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -108,7 +109,7 @@ impl Fault for Latency {
             direction: plan.direction,
             delay: Duration::from_millis(plan.delay_ms),
             jitter: Duration::from_millis(plan.jitter_ms),
-            rng: Box::new(Seed::new(plan.seed).rng()),
+            rng: Box::new(rng(Seed::new(plan.seed))),
         }))
     }
 }

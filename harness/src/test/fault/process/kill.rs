@@ -1,8 +1,8 @@
 //! A process that is gone without a word.
 
-use crate::data::fault_plan::Undone;
 use crate::test::fault::{Fault, FaultError, Undo};
 use crate::test::process::{Process, Running};
+use clarity_chaos_record::Undone;
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};

@@ -1,9 +1,9 @@
 //! A process that stands still: a machine that swaps, a long garbage collection, a debugger.
 
 use super::kill::other;
-use crate::data::fault_plan::Undone;
 use crate::test::fault::{Fault, FaultError, Undo};
 use crate::test::process::{Process, Running};
+use clarity_chaos_record::Undone;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::io;

@@ -9,18 +9,38 @@ use std::fmt::{self, Write as _};
 pub struct PlannedFault {
     /// Its place in the plan, from 1.
     pub id: usize,
-    /// The kind of fault: [`Fault::KIND`].
+    /// The kind of fault: `Fault::KIND`.
     pub kind: String,
     /// What was damaged; paths below the test's directory are relative to it.
     pub target: String,
-    /// What was drawn: [`Fault::Plan`].
+    /// What was drawn: `Fault::Plan`.
     pub plan: serde_json::Value,
     /// Which of the faults of this kind on this target it is, from 1.
     #[serde(default)]
     pub occurrence: usize,
-    /// What it does, in words: [`Fault::sentence`].
+    /// What it does, in words: `Fault::sentence`.
     #[serde(default)]
     pub sentence: String,
+}
+
+impl PlannedFault {
+    /// The first fault of its kind on its target, without a description.
+    #[must_use]
+    pub fn new(
+        id: usize,
+        kind: impl Into<String>,
+        target: impl Into<String>,
+        plan: serde_json::Value,
+    ) -> Self {
+        Self {
+            id,
+            kind: kind.into(),
+            target: target.into(),
+            plan,
+            occurrence: 1,
+            sentence: String::new(),
+        }
+    }
 }
 
 impl fmt::Display for PlannedFault {
@@ -30,7 +50,7 @@ impl fmt::Display for PlannedFault {
 }
 
 /// `bit_flip model.onnx byte=118 bit=3`.
-pub(crate) fn describe(kind: &str, target: &str, plan: &serde_json::Value) -> String {
+pub fn describe(kind: &str, target: &str, plan: &serde_json::Value) -> String {
     let mut text = format!("{kind} {target}");
     if let serde_json::Value::Object(fields) = plan {
         for (name, value) in fields {

@@ -1,11 +1,10 @@
 //! The ways to keep tests apart.
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// How a test is kept apart from the runner and from other tests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Isolation {
@@ -19,14 +18,14 @@ pub enum Isolation {
 
 impl Isolation {
     /// The fastest that works on this system.
-    pub(crate) const DEFAULT: Self = if cfg!(target_os = "linux") {
+    pub const DEFAULT: Self = if cfg!(target_os = "linux") {
         Self::Fork
     } else {
         Self::Exec
     };
 
     /// The name that the command line and records use.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Fork => "fork",
             Self::Exec => "exec",

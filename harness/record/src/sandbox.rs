@@ -1,33 +1,6 @@
 //! What a test cannot do, and what it could.
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-use std::fmt;
-
-/// Which tests are shut in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SandboxScope {
-    /// None of them.
-    None,
-    /// Those tagged `non_destructive`.
-    Marked,
-    /// All of them.
-    All,
-}
-
-impl SandboxScope {
-    pub(crate) const DEFAULT: Self = Self::Marked;
-}
-
-impl fmt::Display for SandboxScope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "none",
-            Self::Marked => "marked",
-            Self::All => "all",
-        })
-    }
-}
 
 /// What the harness enforced, part by part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +22,7 @@ pub struct Sandbox {
 
 impl Sandbox {
     /// Nothing but, where the system can, the containment.
-    pub(crate) fn open(containment: Result<&str, &str>) -> Self {
+    pub fn open(containment: Result<&str, &str>) -> Self {
         Self::without(
             "not asked for (--sandbox all shuts in tests that are not `non_destructive`, too)",
             containment,
@@ -57,7 +30,7 @@ impl Sandbox {
     }
 
     /// Nothing at all, for that reason, but, where the system can, the containment.
-    pub(crate) fn without(reason: &str, containment: Result<&str, &str>) -> Self {
+    pub fn without(reason: &str, containment: Result<&str, &str>) -> Self {
         Self {
             files: Enforcement::not(reason),
             metadata: Enforcement::not(reason),
@@ -82,7 +55,7 @@ impl Sandbox {
     }
 
     /// The parts that are not enforced, each with the reason.
-    pub(crate) fn missing(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    pub fn missing(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.parts()
             .into_iter()
             .filter(|(_, enforcement)| !enforcement.enforced)
@@ -101,14 +74,16 @@ pub struct Enforcement {
 }
 
 impl Enforcement {
-    pub(crate) fn enforced(by: impl Into<String>) -> Self {
+    /// Enforced, by this.
+    pub fn enforced(by: impl Into<String>) -> Self {
         Self {
             enforced: true,
             how: by.into(),
         }
     }
 
-    pub(crate) fn not(reason: impl Into<String>) -> Self {
+    /// Not enforced, for this reason.
+    pub fn not(reason: impl Into<String>) -> Self {
         Self {
             enforced: false,
             how: reason.into(),

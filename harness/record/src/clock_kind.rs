@@ -12,11 +12,17 @@ pub enum ClockKind {
     /// Tokio's time, standing still while a task can run and jumping to the next timer when none can.
     /// It also jumps while a socket or another thread is waited for, so the code must have no peers outside the runtime.
     Paused,
-    /// Tokio's time, standing still until [`Clock::advance`](crate::Clock::advance). Sockets, files and blocking tasks are usable.
+    /// Tokio's time, standing still until `Clock::advance`. Sockets, files and blocking tasks are usable.
     Manual,
 }
 
 impl ClockKind {
     /// Worker threads of an async test under a real clock: enough for tasks to race, few enough to run many tests at once.
-    pub(crate) const REAL_WORKERS: usize = 2;
+    pub const REAL_WORKERS: usize = 2;
+
+    /// Whether time stands still while a task can run.
+    #[must_use]
+    pub fn is_virtual(self) -> bool {
+        self != Self::Real
+    }
 }

@@ -1,15 +1,15 @@
 //! In how many cases of a run each oracle was reached, and in how many it held.
 
-use crate::data::event::{Event, What};
-use crate::data::record::Record;
-use crate::test::oracle::{OracleId, OracleKind, SeenOracle};
+use crate::event::{Event, What};
+use crate::oracle::{OracleId, OracleKind, SeenOracle};
+use crate::record::Record;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The counts of all oracles that some case has reached.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Vec<Count>", into = "Vec<Count>")]
-pub(crate) struct OracleCounts {
+pub struct OracleCounts {
     reached: BTreeMap<OracleId, Cases>,
 }
 
@@ -31,14 +31,16 @@ struct Count {
 
 /// Which tests have run, by their paths, and whether there are others.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Exercised<'a> {
-    pub(crate) ran: BTreeSet<&'a str>,
-    pub(crate) not_ran: BTreeSet<&'a str>,
+pub struct Exercised<'a> {
+    /// Those that have run.
+    pub ran: BTreeSet<&'a str>,
+    /// Those that have not.
+    pub not_ran: BTreeSet<&'a str>,
 }
 
 impl OracleCounts {
     /// Adds what a case has reached.
-    pub(crate) fn add(&mut self, record: &Record) {
+    pub fn add(&mut self, record: &Record) {
         for SeenOracle { oracle, held } in &record.oracles {
             let cases = self.reached.entry(oracle.clone()).or_default();
             cases.reached += 1;
@@ -47,12 +49,12 @@ impl OracleCounts {
     }
 
     /// Whether no oracle was reached.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.reached.is_empty()
     }
 
     /// Adds the counts of another shard.
-    pub(crate) fn take_in(&mut self, other: Self) {
+    pub fn take_in(&mut self, other: Self) {
         for (oracle, theirs) in other.reached {
             let cases = self.reached.entry(oracle).or_default();
             cases.reached += theirs.reached;
@@ -63,7 +65,7 @@ impl OracleCounts {
     /// The oracles of this catalogue that had to be reached, or hold, and did not, each told in a line.
     ///
     /// One that stands in a test is due when that test has run. Any other could be reached by any test, so it is due when all have.
-    pub(crate) fn unmet(&self, catalogue: &[OracleId], tests: &Exercised<'_>) -> Vec<String> {
+    pub fn unmet(&self, catalogue: &[OracleId], tests: &Exercised<'_>) -> Vec<String> {
         let due = catalogue.iter().filter(|oracle| tests.make_due(oracle));
         due.filter_map(|oracle| {
             let cases = self.reached.get(oracle).copied().unwrap_or_default();
@@ -112,7 +114,7 @@ impl From<OracleCounts> for Vec<Count> {
 }
 
 /// The oracles that a case has reached, in the order in which it did.
-pub(crate) fn seen(timeline: &[Event]) -> Vec<SeenOracle> {
+pub fn seen(timeline: &[Event]) -> Vec<SeenOracle> {
     let mut seen: Vec<SeenOracle> = Vec::new();
     for event in timeline {
         let What::OracleReached { oracle, holds } = &event.what else {

@@ -1,8 +1,6 @@
 //! The root seeds of a sweep.
 
-use crate::data::seed::Seed;
-use serde::{Deserialize, Serialize};
-use std::fmt;
+use clarity_chaos_record::{Seed, SeedRange};
 use std::str::FromStr;
 
 /// The value of `--seeds`.
@@ -12,44 +10,6 @@ pub(crate) enum SeedsChoice {
     Count(u64),
     /// Exactly these.
     Range(SeedRange),
-}
-
-/// Consecutive root seeds; there is at least one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct SeedRange {
-    first: Seed,
-    count: u64,
-}
-
-impl SeedRange {
-    /// `count` seeds from `first` on. After the highest number comes 0.
-    pub(crate) fn new(first: Seed, count: u64) -> Self {
-        Self { first, count }
-    }
-
-    pub(crate) fn first(self) -> Seed {
-        self.first
-    }
-
-    /// How many seeds there are.
-    pub(crate) fn count(self) -> u64 {
-        self.count
-    }
-
-    /// The seed at this place, from 0.
-    pub(crate) fn at(self, place: u64) -> Seed {
-        Seed::new(self.first.get().wrapping_add(place))
-    }
-}
-
-impl fmt::Display for SeedRange {
-    /// As `--seeds` takes it, where that is possible.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.first.get().checked_add(self.count) {
-            Some(end) => write!(f, "{}..{end}", self.first),
-            None => write!(f, "{} --seed {}", self.count, self.first),
-        }
-    }
 }
 
 impl FromStr for SeedsChoice {
@@ -67,7 +27,7 @@ impl FromStr for SeedsChoice {
         };
         let (first, end): (Seed, Seed) = (first.parse()?, end.parse()?);
         match end.get().checked_sub(first.get()) {
-            Some(count @ 1..) => Ok(Self::Range(SeedRange { first, count })),
+            Some(count @ 1..) => Ok(Self::Range(SeedRange::new(first, count))),
             _ => Err(format!(
                 "expected a range whose end, which is not part of it, is above its beginning, found `{text}`"
             )),
@@ -91,13 +51,5 @@ mod tests {
                 "{wrong:?} was accepted"
             );
         }
-    }
-
-    #[test]
-    fn a_range_is_told_as_it_can_be_given_again() {
-        assert_eq!(SeedRange::new(Seed::new(5), 2).to_string(), "5..7");
-        let last = SeedRange::new(Seed::new(u64::MAX), 2);
-        assert_eq!(last.to_string(), format!("2 --seed {}", u64::MAX));
-        assert_eq!(last.at(1), Seed::new(0));
     }
 }

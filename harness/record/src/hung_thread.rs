@@ -22,6 +22,20 @@ pub struct HungThread {
     pub wait_channel: Option<String>,
 }
 
+impl HungThread {
+    /// A thread of the test's own process of which nothing else is known.
+    #[must_use]
+    pub fn new(thread: impl Into<String>, state: impl Into<String>) -> Self {
+        Self {
+            process: None,
+            thread: thread.into(),
+            state: state.into(),
+            system_call: None,
+            wait_channel: None,
+        }
+    }
+}
+
 impl fmt::Display for HungThread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "thread '{}'", self.thread)?;

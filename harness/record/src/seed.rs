@@ -1,15 +1,13 @@
-//! Where all randomness of a run comes from: one root seed, hashed into a seed per test, split into streams.
+//! The seeds of a run and of its tests.
 //!
 //! A test's seed depends on the root seed and the test's name alone, so a filter, a shard or a new test
 //! never changes what another test draws. The hash is SipHash-2-4 (Aumasson and Bernstein, 2012) keyed by the
 //! parent seed: a keyed pseudo-random function whose result is the same on every platform and release.
 
-use rand::SeedableRng as _;
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use siphasher::sip::SipHasher24;
 use std::fmt;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::hash::Hasher as _;
 use std::str::FromStr;
 
 /// A 64-bit seed. In JSON it is a decimal string, since many readers round integers above 2^53.
@@ -23,22 +21,6 @@ impl Seed {
         Self(number)
     }
 
-    /// A root seed that the operating system's randomness decided.
-    pub(crate) fn fresh() -> Self {
-        // Each `RandomState` starts from the system's random source; the empty hash is keyed by it.
-        Self(RandomState::new().build_hasher().finish())
-    }
-
-    /// The same for the first seed of a sweep: small enough to be read, and far from the end of the numbers.
-    pub(crate) fn fresh_for_a_sweep() -> Self {
-        Self(Self::fresh().0 >> 24)
-    }
-
-    /// The root seed of the run that nextest calls `id`: it starts a process per test, and all of them must draw from the same.
-    pub(crate) fn of_nextest_run(id: &str) -> Self {
-        Self(0).child("nextest run", id)
-    }
-
     /// The number itself.
     #[must_use]
     pub const fn get(self) -> u64 {
@@ -46,17 +28,13 @@ impl Seed {
     }
 
     /// The seed of what is called `label` below this one; other kinds of children never collide with it.
-    pub(crate) fn child(self, kind: &str, label: &str) -> Self {
+    #[must_use]
+    pub fn child(self, kind: &str, label: &str) -> Self {
         let mut hasher = SipHasher24::new_with_keys(self.0, 0x636c_6172_6974_7921);
         hasher.write(kind.as_bytes());
         hasher.write_u8(0xff); // never part of UTF-8, so ("a", "bc") and ("ab", "c") differ
         hasher.write(label.as_bytes());
         Self(hasher.finish())
-    }
-
-    /// A generator that starts from this seed.
-    pub(crate) fn rng(self) -> ChaCha8Rng {
-        ChaCha8Rng::seed_from_u64(self.0)
     }
 }
 
@@ -100,7 +78,6 @@ impl<'de> Deserialize<'de> for Seed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::Rng as _;
 
     #[test]
     fn the_derivation_never_changes() {
@@ -108,7 +85,6 @@ mod tests {
         let seed = Seed::new(42).child("test", "corruption::one_flipped_bit");
         // SipHash-2-4 with the key (42, 0x636c617269747921) of b"test\xffcorruption::one_flipped_bit", computed independently.
         assert_eq!(seed.get(), 4_383_917_399_484_623_092);
-        assert_eq!(seed.rng().next_u64(), 12_406_052_889_998_413_521);
     }
 
     #[test]

@@ -1,25 +1,27 @@
 //! One of several machines that share a run.
 
-use crate::data::seed::Seed;
+use crate::seed::Seed;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// The value of `--shard`: the share `index` of `count`, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Shard {
-    pub(crate) index: u64,
-    pub(crate) count: u64,
+pub struct Shard {
+    /// Its number, from 1 to `count`.
+    pub index: u64,
+    /// How many shares there are, at least 1.
+    pub count: u64,
 }
 
 impl Shard {
     /// Whether a test of an ordinary run is in this share. Each is in exactly one, whatever other tests there are.
-    pub(crate) fn holds_test(self, name: &str) -> bool {
+    pub fn holds_test(self, name: &str) -> bool {
         self.holds("shard of a test", name)
     }
 
     /// Whether this case of a sweep is in this share: one test is spread over all of them.
-    pub(crate) fn holds_case(self, name: &str, seed: Seed) -> bool {
+    pub fn holds_case(self, name: &str, seed: Seed) -> bool {
         self.holds("shard of a case", &format!("{name} {seed}"))
     }
 

@@ -2,13 +2,13 @@
 //!
 //! The format has a version, [`Results::SCHEMA`]. Fields are only ever added within a version; readers ignore those they do not know.
 
-use crate::data::oracle_counts::{Exercised, OracleCounts};
-use crate::data::record::Record;
-use crate::data::seed::Seed;
-use crate::data::seeds::SeedRange;
-use crate::data::shard::Shard;
-use crate::data::verdict::Verdict;
-use crate::test::oracle::OracleId;
+use crate::oracle::OracleId;
+use crate::oracle_counts::{Exercised, OracleCounts};
+use crate::record::Record;
+use crate::seed::Seed;
+use crate::seed_range::SeedRange;
+use crate::shard::Shard;
+use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,55 +18,57 @@ use std::path::PathBuf;
 const TOLD_SEEDS: usize = 100;
 
 /// How many records of failed cases are kept for each test; of further ones the seed is.
-pub(crate) const KEPT_FAILURES: usize = 3;
+pub const KEPT_FAILURES: usize = 3;
 
 /// The results of a sweep.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Results {
+pub struct Results {
     /// The version of this format.
-    pub(crate) schema: u32,
+    pub schema: u32,
     /// The package and target of the tests.
-    pub(crate) suite: String,
+    pub suite: String,
     /// The root seeds.
-    pub(crate) seeds: SeedRange,
+    pub seeds: SeedRange,
     /// Which share of the cases this is; none when it is all of them.
-    pub(crate) shard: Option<Shard>,
+    pub shard: Option<Shard>,
     /// Why not all of the cases have run, if so.
-    pub(crate) stopped: Option<String>,
+    pub stopped: Option<String>,
     /// How often oracles were reached and held.
     #[serde(default)]
-    pub(crate) oracles: OracleCounts,
+    pub oracles: OracleCounts,
     /// What came of each selected test.
-    pub(crate) tests: BTreeMap<String, Tally>,
+    pub tests: BTreeMap<String, Tally>,
 }
 
 /// What the cases of one test came to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Tally {
+pub struct Tally {
     /// How many have run.
-    pub(crate) cases: u64,
+    pub cases: u64,
     /// How many of them were skipped.
-    pub(crate) skipped: u64,
+    pub skipped: u64,
     /// How many of them failed.
-    pub(crate) failed: u64,
+    pub failed: u64,
     /// The root seeds of those that failed, in order: the first ones, when there are very many.
-    pub(crate) failing_seeds: Vec<Seed>,
+    pub failing_seeds: Vec<Seed>,
     /// The records of some: of failures those with the lowest seeds, and if there are none, that of the case with the lowest seed.
-    pub(crate) records: Vec<Record>,
+    pub records: Vec<Record>,
 }
 
 /// A test by its name, and by the path of its function with the crate.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct TestName<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) path: &'a str,
+pub struct TestName<'a> {
+    /// The name that it is selected by.
+    pub name: &'a str,
+    /// The path of its function, with the crate.
+    pub path: &'a str,
 }
 
 impl Results {
     const SCHEMA: u32 = 1;
 
     /// No case has run yet.
-    pub(crate) fn new<'a>(
+    pub fn new<'a>(
         suite: String,
         seeds: SeedRange,
         shard: Option<Shard>,
@@ -87,7 +89,7 @@ impl Results {
     }
 
     /// Adds a case.
-    pub(crate) fn add(&mut self, record: Record) {
+    pub fn add(&mut self, record: Record) {
         self.oracles.add(&record);
         let tally = self.tests.entry(record.name.clone()).or_default();
         tally.cases += 1;
@@ -104,17 +106,17 @@ impl Results {
     }
 
     /// How many cases failed.
-    pub(crate) fn failed(&self) -> u64 {
+    pub fn failed(&self) -> u64 {
         self.tests.values().map(|tally| tally.failed).sum()
     }
 
     /// The records that reports are made from: those of failures, and one for each test that had none.
-    pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
+    pub fn records(&self) -> impl Iterator<Item = &Record> {
         self.tests.values().flat_map(|tally| &tally.records)
     }
 
     /// The oracles of this catalogue that are due, since all of the cases have run, and are unmet; `all` are the tests of the binary.
-    pub(crate) fn unmet(&self, catalogue: &[OracleId], all: &[TestName<'_>]) -> Vec<String> {
+    pub fn unmet(&self, catalogue: &[OracleId], all: &[TestName<'_>]) -> Vec<String> {
         if self.shard.is_some() || self.stopped.is_some() {
             return Vec::new();
         }
@@ -135,20 +137,20 @@ impl Results {
     }
 
     /// One record for each test that has run: of failures, the one with the lowest seed.
-    pub(crate) fn representatives(&self) -> impl Iterator<Item = &Record> {
+    pub fn representatives(&self) -> impl Iterator<Item = &Record> {
         self.tests
             .values()
             .filter_map(|tally| tally.records.first())
     }
 
     /// The same, to add to them.
-    pub(crate) fn representatives_mut(&mut self) -> impl Iterator<Item = &mut Record> {
+    pub fn representatives_mut(&mut self) -> impl Iterator<Item = &mut Record> {
         let tallies = self.tests.values_mut();
         tallies.filter_map(|tally| tally.records.first_mut())
     }
 
     /// The failures that are worth keeping for later runs: test, root seed, what happened.
-    pub(crate) fn regressions(&self) -> impl Iterator<Item = (&str, Seed, String)> {
+    pub fn regressions(&self) -> impl Iterator<Item = (&str, Seed, String)> {
         let told = |record: &Record| record.verdict.to_string();
         self.records()
             // What the harness or a signal is to blame for has nothing to do with the seed.
@@ -165,7 +167,7 @@ impl Results {
     /// # Errors
     ///
     /// When a file cannot be read, the files are not of the same sweep, or a shard is missing or there twice; the text says which.
-    pub(crate) fn merged(files: &[PathBuf]) -> Result<Self, String> {
+    pub fn merged(files: &[PathBuf]) -> Result<Self, String> {
         let mut shards = Vec::new();
         for path in files {
             let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
@@ -234,7 +236,7 @@ impl Results {
 
 impl Tally {
     /// How many of its cases passed.
-    pub(crate) fn passed(&self) -> u64 {
+    pub fn passed(&self) -> u64 {
         self.cases - self.failed - self.skipped
     }
 

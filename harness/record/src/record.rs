@@ -2,16 +2,16 @@
 //!
 //! The format has a version, [`Record::SCHEMA`]. Fields are only ever added within a version; readers ignore those they do not know.
 
-use crate::data::clock_kind::ClockKind;
-use crate::data::event::{Event, What};
-use crate::data::fault_plan::{PlannedFault, Undone};
-use crate::data::hung::HungThread;
-use crate::data::isolation::Isolation;
-use crate::data::limits::Limits;
-use crate::data::sandbox::Sandbox;
-use crate::data::seed::Seed;
-use crate::data::verdict::Verdict;
-use crate::test::oracle::SeenOracle;
+use crate::clock_kind::ClockKind;
+use crate::event::{Event, What};
+use crate::fault_plan::{PlannedFault, Undone};
+use crate::hung_thread::HungThread;
+use crate::isolation::Isolation;
+use crate::limits::Limits;
+use crate::oracle::SeenOracle;
+use crate::sandbox::Sandbox;
+use crate::seed::Seed;
+use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -85,6 +85,45 @@ impl Record {
     /// The version of the format that this release writes.
     pub const SCHEMA: u32 = 1;
 
+    /// The record of a case that has not run: nothing is known of it but its name and its seeds.
+    ///
+    /// Its verdict is [`Verdict::Lost`] until another is set: nothing passes that was not concluded.
+    #[must_use]
+    pub fn new(name: impl Into<String>, root_seed: Seed, seed: Seed) -> Self {
+        Self {
+            schema: Self::SCHEMA,
+            name: name.into(),
+            module: String::new(),
+            tags: Vec::new(),
+            description: String::new(),
+            file: String::new(),
+            line: 0,
+            root_seed,
+            seed,
+            verdict: Verdict::Lost {
+                error: "it has not run".to_owned(),
+            },
+            failed_before: Vec::new(),
+            started_at: String::new(),
+            duration_us: 0,
+            timeout_ms: 0,
+            clock: ClockKind::Real,
+            limits: Limits::default(),
+            isolation: Isolation::Exec,
+            sandbox: Sandbox::without("the case has not run", Err("the case has not run")),
+            faults: Vec::new(),
+            minimized: None,
+            timeline: Vec::new(),
+            oracles: Vec::new(),
+            hung: Vec::new(),
+            leaks: Leaks::default(),
+            resources: Resources::default(),
+            output: Output::default(),
+            replay: String::new(),
+            kept: None,
+        }
+    }
+
     /// Whether it has failed and then passed, with the same seed.
     #[must_use]
     pub fn is_flaky(&self) -> bool {
@@ -92,13 +131,13 @@ impl Record {
     }
 
     /// Whether the test has explored an operation to its end.
-    pub(crate) fn explores(&self) -> bool {
+    pub fn explores(&self) -> bool {
         let mut events = self.timeline.iter();
         events.any(|event| matches!(event.what, What::Explored { .. }))
     }
 
     /// Tells that these faults were undone by the runner, since the test's process could not.
-    pub(crate) fn repair(&mut self, undone: Vec<(usize, Undone)>) {
+    pub fn repair(&mut self, undone: Vec<(usize, Undone)>) {
         let last = self
             .timeline
             .last()
@@ -145,6 +184,18 @@ pub struct FailedAttempt {
     pub kept: Option<PathBuf>,
 }
 
+impl From<Record> for FailedAttempt {
+    fn from(record: Record) -> Self {
+        Self {
+            verdict: record.verdict,
+            started_at: record.started_at,
+            duration_us: record.duration_us,
+            output: record.output,
+            kept: record.kept,
+        }
+    }
+}
+
 /// The fewest faults, and the simplest of each, that a case was found to fail with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -161,6 +212,20 @@ pub struct Minimized {
     pub is_complete: bool,
 }
 
+impl Minimized {
+    /// What was found in `runs` runs of a case with `of` faults, when the search came to its end.
+    #[must_use]
+    pub fn new(sentence: String, faults: Vec<PlannedFault>, of: usize, runs: u64) -> Self {
+        Self {
+            sentence,
+            faults,
+            of,
+            runs,
+            is_complete: true,
+        }
+    }
+}
+
 /// What a test left behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -173,7 +238,7 @@ pub struct Leaks {
     pub descriptors: Vec<String>,
     /// Files in the folder for temporary files and among shared memory; they were removed, or kept with the case.
     pub files: Vec<String>,
-    /// What the test had declared with [`Context::allow_leak`](crate::Context::allow_leak), and pools of threads that are known
+    /// What the test had declared with `Context::allow_leak`, and pools of threads that are known
     /// to live as long as their process.
     pub excused: Vec<String>,
 }
@@ -193,7 +258,7 @@ impl Leaks {
     }
 
     /// Sets aside what `is_excused` says of its line.
-    pub(crate) fn excuse(&mut self, is_excused: impl Fn(&str) -> bool) {
+    pub fn excuse(&mut self, is_excused: impl Fn(&str) -> bool) {
         let kinds = [
             ("process", &mut self.processes),
             ("thread", &mut self.threads),

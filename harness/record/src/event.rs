@@ -1,7 +1,7 @@
 //! The events of a test's timeline, as one JSON line each.
 
-use crate::data::fault_plan::{PlannedFault, Undone};
-use crate::test::oracle::OracleId;
+use crate::fault_plan::{PlannedFault, Undone};
+use crate::oracle::OracleId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -22,6 +22,19 @@ pub struct Event {
     pub what: What,
 }
 
+impl Event {
+    /// An event under a real clock.
+    #[must_use]
+    pub fn new(at_us: u64, thread: impl Into<String>, what: What) -> Self {
+        Self {
+            at_us,
+            virtual_us: None,
+            thread: thread.into(),
+            what,
+        }
+    }
+}
+
 /// What an [`Event`] tells. In JSON the variant's name stands in `event`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -29,17 +42,17 @@ pub struct Event {
 pub enum What {
     /// The test's body is about to run.
     Started,
-    /// The test said something: [`Context::note`](crate::Context::note).
+    /// The test said something: `Context::note`.
     Note {
         /// Its words.
         text: String,
     },
-    /// The test said what may differ from run to run: [`Context::measured`](crate::Context::measured).
+    /// The test said what may differ from run to run: `Context::measured`.
     Measured {
         /// Its words.
         text: String,
     },
-    /// Something to be drawn beside others of its kind: [`Context::mark`](crate::Context::mark).
+    /// Something to be drawn beside others of its kind: `Context::mark`.
     Mark {
         /// What kind of thing it is.
         lane: String,
@@ -120,7 +133,7 @@ pub enum What {
         /// Why.
         reason: String,
     },
-    /// The test said that it may leave something behind: [`Context::allow_leak`](crate::Context::allow_leak).
+    /// The test said that it may leave something behind: `Context::allow_leak`.
     LeakAllowed {
         /// Part of how that is told.
         what: String,
@@ -164,6 +177,19 @@ pub struct ExploredCall {
     pub broke: bool,
 }
 
+impl ExploredCall {
+    /// A call at which nothing was tried yet.
+    #[must_use]
+    pub fn new(call: impl Into<String>) -> Self {
+        Self {
+            call: call.into(),
+            points: 0,
+            is_spared: false,
+            broke: false,
+        }
+    }
+}
+
 /// How the body of a test ended, as its own process saw it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "end", rename_all = "snake_case")]
@@ -200,7 +226,7 @@ pub enum BodyEnd {
 /// # Errors
 ///
 /// When the file cannot be read, or a line other than the last is not an event.
-pub(crate) fn read_timeline(mut file: impl io::Read) -> io::Result<Vec<Event>> {
+pub fn read_timeline(mut file: impl io::Read) -> io::Result<Vec<Event>> {
     let mut text = Vec::new();
     file.read_to_end(&mut text)?;
     let mut events = Vec::new();

@@ -1,0 +1,57 @@
+//! The root seeds of a sweep.
+
+use crate::seed::Seed;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Consecutive root seeds; there is at least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeedRange {
+    first: Seed,
+    count: u64,
+}
+
+impl SeedRange {
+    /// `count` seeds from `first` on. After the highest number comes 0.
+    pub fn new(first: Seed, count: u64) -> Self {
+        Self { first, count }
+    }
+
+    /// The first seed.
+    pub fn first(self) -> Seed {
+        self.first
+    }
+
+    /// How many seeds there are.
+    pub fn count(self) -> u64 {
+        self.count
+    }
+
+    /// The seed at this place, from 0.
+    pub fn at(self, place: u64) -> Seed {
+        Seed::new(self.first.get().wrapping_add(place))
+    }
+}
+
+impl fmt::Display for SeedRange {
+    /// As `--seeds` takes it, where that is possible.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.first.get().checked_add(self.count) {
+            Some(end) => write!(f, "{}..{end}", self.first),
+            None => write!(f, "{} --seed {}", self.count, self.first),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_told_as_it_can_be_given_again() {
+        assert_eq!(SeedRange::new(Seed::new(5), 2).to_string(), "5..7");
+        let last = SeedRange::new(Seed::new(u64::MAX), 2);
+        assert_eq!(last.to_string(), format!("2 --seed {}", u64::MAX));
+        assert_eq!(last.at(1), Seed::new(0));
+    }
+}
