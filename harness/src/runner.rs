@@ -7,17 +7,20 @@ mod determinism;
 pub(crate) mod entry;
 mod evidence;
 mod exit;
+mod header;
 mod history;
 mod interruption;
 mod judge;
+mod list;
 mod marker;
 mod minimizer;
 mod output;
 mod pool;
+mod provenance;
 mod regressions;
 mod replay;
-mod report;
-mod retelling;
+mod report_from_records;
+mod reports;
 mod root_seed;
 mod run;
 mod selection;
@@ -35,10 +38,10 @@ use crate::runner::console::Output;
 use crate::runner::exit::{HARNESS_FAILED, NOTHING_SELECTED, TESTS_FAILED, USAGE};
 use crate::runner::history::History;
 use crate::runner::regressions::Regressions;
-use crate::runner::report::Summary;
 use crate::runner::run::{Run, remember, unmet};
 use crate::runner::selection::Selection;
 use clarity_chaos_record::{Record, Results, Seed};
+use clarity_chaos_report::{Summary, read_records};
 use std::collections::BTreeMap;
 use std::io;
 use std::process::ExitCode;
@@ -66,7 +69,7 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
         eprintln!("warning: {warning}");
     }
     if options.libtest.list {
-        let listed = report::list(
+        let listed = list::list(
             &mut io::stdout().lock(),
             &selection.selected,
             options.is_terse(),
@@ -143,7 +146,7 @@ fn root_seed(options: &Options, history: &History) -> Result<Seed, String> {
 
 /// Reports what the records that are named tell, as the runs that left them did.
 fn retell(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
-    let records = match retelling::read(&options.records) {
+    let records = match read_records(&options.records) {
         Ok(records) => records,
         Err(error) => {
             eprintln!("error: --records: {error}");
@@ -151,7 +154,7 @@ fn retell(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
         }
     };
     let suite = format!("{}::{}", origin.package, origin.target);
-    retelling::tell(&suite, &records, options)?;
+    report_from_records::report(&suite, &records, options)?;
     let failed = records.iter().any(|record| record.verdict.is_failure());
     Ok(if failed {
         ExitCode::from(TESTS_FAILED)
@@ -184,7 +187,7 @@ fn merge(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
         unmet: &unmet,
         took,
     };
-    let written = summary.write(options);
+    let written = reports::write(&summary, options);
     let is_terse = options.is_terse();
     output.print(&console::sweep(
         &results,

@@ -299,3 +299,38 @@ pub struct Output {
     /// How many of them, from the middle, are not in the text.
     pub omitted_bytes: u64,
 }
+
+impl Output {
+    /// The end of the text: whole lines, of at most `limit` bytes together; a longer last line is cut.
+    #[must_use]
+    pub fn tail(&self, limit: usize) -> &str {
+        end_of(&self.text, limit)
+    }
+}
+
+/// The end of a text: whole lines, of at most `limit` bytes together (a longer last line is cut).
+fn end_of(text: &str, limit: usize) -> &str {
+    if text.len() <= limit {
+        return text;
+    }
+    let mut from = text.len() - limit;
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    match text[from..].split_once('\n') {
+        Some((_cut, whole)) if !whole.is_empty() => whole,
+        _ => &text[from..],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_text_is_whole_lines_and_never_splits_a_character() {
+        assert_eq!(end_of("one\ntwo\nthree\n", 9), "three\n");
+        assert_eq!(end_of("short", 9), "short");
+        assert_eq!(end_of("ääääää", 5), "ää");
+    }
+}

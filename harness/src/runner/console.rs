@@ -15,13 +15,13 @@ pub(crate) use self::output::Output;
 pub(crate) use self::sweep::sweep;
 
 use self::events::Event;
-use crate::data::duration::seconds;
 use crate::registration::TestCase;
 use crate::registration::origin::Origin;
 use crate::runner::cli::Options;
-use crate::runner::report;
 use anstyle::{AnsiColor, Style};
 use clarity_chaos_record::{Record, Seed, Verdict};
+use clarity_chaos_report as report;
+use clarity_chaos_report::seconds;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;

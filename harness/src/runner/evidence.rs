@@ -4,7 +4,6 @@ use crate::data::duration::microseconds;
 use crate::data::ending::Ending;
 use crate::registration::NON_DESTRUCTIVE;
 use crate::runner::judge::judge;
-use crate::runner::output;
 use crate::test::audit::is_of_lasting_pool;
 use clarity_chaos_record::{Event, Output, Record, Verdict, What, seen};
 use std::io;
@@ -50,7 +49,7 @@ impl Evidence {
                 &record.timeline,
                 ending,
                 limit,
-                output::end_of(&record.output.text, LAST_WORDS),
+                record.output.tail(LAST_WORDS),
                 record
                     .tags
                     .iter()

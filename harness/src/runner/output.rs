@@ -63,21 +63,6 @@ pub(crate) fn copying<T>(mut file: File, to_stderr: bool, work: impl FnOnce() ->
     })
 }
 
-/// The end of a text: whole lines, of at most `limit` bytes together (a longer last line is cut).
-pub(crate) fn end_of(text: &str, limit: usize) -> &str {
-    if text.len() <= limit {
-        return text;
-    }
-    let mut from = text.len() - limit;
-    while !text.is_char_boundary(from) {
-        from += 1;
-    }
-    match text[from..].split_once('\n') {
-        Some((_cut, whole)) if !whole.is_empty() => whole,
-        _ => &text[from..],
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,12 +86,5 @@ mod tests {
         assert!(output.text.starts_with("first\n"));
         assert!(output.text.ends_with("\nlast\n"));
         assert!(output.text.contains("bytes are left out here"));
-    }
-
-    #[test]
-    fn the_end_of_a_text_is_whole_lines_and_never_splits_a_character() {
-        assert_eq!(end_of("one\ntwo\nthree\n", 9), "three\n");
-        assert_eq!(end_of("short", 9), "short");
-        assert_eq!(end_of("ääääää", 5), "ää");
     }
 }

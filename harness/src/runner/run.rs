@@ -13,11 +13,12 @@ use crate::runner::cli::Options;
 use crate::runner::cli::seeds::SeedsChoice;
 use crate::runner::console::Output;
 use crate::runner::exit::{HARNESS_FAILED, SANDBOX_MISSING, SIGNALLED, TESTS_FAILED};
+use crate::runner::header::header;
 use crate::runner::history::History;
 use crate::runner::interruption::Interruption;
 use crate::runner::minimizer;
 use crate::runner::regressions::Regressions;
-use crate::runner::report::{self, Summary};
+use crate::runner::reports;
 use crate::runner::selection::Selection;
 use crate::runner::slot::Slots;
 use crate::runner::surroundings::Surroundings;
@@ -25,6 +26,7 @@ use crate::runner::workspace::Workspace;
 use crate::supervisor::run_dir::RunDir;
 use crate::test::oracle;
 use clarity_chaos_record::{Isolation, Record, Results, Seed, SeedRange, TestName};
+use clarity_chaos_report::Summary;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
@@ -139,7 +141,7 @@ impl Run {
             None => format!("seed {seed} (again: --seed {seed})"),
             Some(seeds) => format!("seeds {seeds} (again: --seeds {seeds})"),
         };
-        let header = report::header(
+        let header = header(
             selection.selected.len(),
             total,
             &seeds,
@@ -230,7 +232,7 @@ impl Run {
             unmet,
             took,
         };
-        let written = summary.write(&options);
+        let written = reports::write(&summary, &options);
         trouble.extend(written.trouble);
         let (dir, left) = self.dir.end(self.has_kept.into_inner());
         if let Err(error) = left {

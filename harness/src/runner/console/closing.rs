@@ -1,9 +1,9 @@
 //! The end of a run: what came of it, what is worth a look, and what to type next.
 
 use super::{BAD, DOUBTFUL, FAINT, GOOD};
-use crate::data::duration::seconds;
-use crate::runner::report;
 use clarity_chaos_record::{Record, Verdict};
+use clarity_chaos_report as report;
+use clarity_chaos_report::seconds;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;

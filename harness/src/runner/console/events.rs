@@ -2,8 +2,8 @@
 
 use super::{Closing, Outcome};
 use crate::registration::origin::Origin;
-use crate::runner::report;
 use clarity_chaos_record::{Seed, Verdict};
+use clarity_chaos_report as report;
 use serde_json::{Value, json};
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! What is running at the moment: a progress bar with the tests below it, and a line for each that takes long.
 
 use super::Output;
-use crate::data::duration::seconds;
+use clarity_chaos_report::seconds;
 use indicatif::{ProgressState, ProgressStyle};
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};

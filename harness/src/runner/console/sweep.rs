@@ -1,8 +1,8 @@
 //! The end of a sweep: what came of each test, and the story of one failure of each that failed.
 
 use super::{BAD, DOUBTFUL, GOOD, closing};
-use crate::runner::report;
 use clarity_chaos_record::{Record, Results, Tally};
+use clarity_chaos_report as report;
 use std::fmt::Write as _;
 use std::time::Duration;
 

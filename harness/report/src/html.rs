@@ -3,15 +3,13 @@
 //! The page is `html/page.html` with its style, its script and the records, which the script draws. A budget keeps the file small: failed tests come with
 //! their whole record, passed ones as long as there is room, and of the others the row in the table.
 
-use super::Summary;
-use crate::os::atomic_file::write_atomically;
-use crate::runner::report;
+use crate::failure::flaky;
+use crate::hints::hints;
+use crate::summary::{Provenance, Summary};
 use clarity_chaos_record::{OracleCounts, Record, Results, Seed, Tally, Verdict, What};
 use serde::Serialize;
 use serde_json::Value;
 use std::io;
-use std::path::Path;
-use std::process::{Command, Stdio};
 
 const PAGE: &str = include_str!("html/page.html");
 const STYLE: &str = include_str!("html/style.css");
@@ -29,13 +27,13 @@ const MESSAGE: usize = 400;
 /// How many events of one timeline are kept, half of them from its beginning. Faults are among them in any case.
 const EVENTS: usize = 4000;
 
-/// Writes the report of a run.
-pub(super) fn write(path: &Path, run: &Summary<'_>) -> io::Result<()> {
-    write_atomically(path, page(run)?.as_bytes())
-}
-
-fn page(run: &Summary<'_>) -> io::Result<String> {
-    let data = serde_json::to_string(&Data::of(run)?)?;
+/// The report of a run as one page of HTML that loads nothing else.
+///
+/// # Errors
+///
+/// When a record has no form in JSON.
+pub fn html(run: &Summary<'_>, provenance: &Provenance) -> io::Result<String> {
+    let data = serde_json::to_string(&Data::of(run, provenance)?)?;
     let data = embedded(&data);
     let title = format!("{}: chaos tests", escaped(run.suite));
     Ok(filled(&[
@@ -73,12 +71,12 @@ struct Data<'a> {
     suite: &'a str,
     seed: Seed,
     sweep: Option<String>,
-    commit: Option<String>,
+    commit: Option<&'a str>,
     started_at: Option<&'a str>,
     took_us: u64,
     isolation: Option<&'static str>,
     sandbox: Vec<(&'static str, bool, &'a str)>,
-    machine: String,
+    machine: &'a str,
     harness: &'static str,
     unmet: &'a [String],
     oracles: OracleCounts,
@@ -111,7 +109,7 @@ struct Cases {
 }
 
 impl<'a> Data<'a> {
-    fn of(run: &Summary<'a>) -> io::Result<Self> {
+    fn of(run: &Summary<'a>, provenance: &'a Provenance) -> io::Result<Self> {
         let first = run.records.first();
         let boxed = run
             .records
@@ -130,12 +128,12 @@ impl<'a> Data<'a> {
                 let cases: u64 = results.tests.values().map(|tally| tally.cases).sum();
                 format!("{cases} cases, seeds {}", results.seeds)
             }),
-            commit: commit(),
+            commit: provenance.commit.as_deref(),
             started_at: run.records.iter().map(|one| one.started_at.as_str()).min(),
             took_us: u64::try_from(run.took.as_micros()).unwrap_or(u64::MAX),
             isolation: first.map(|record| record.isolation.name()),
             sandbox,
-            machine: machine(),
+            machine: &provenance.machine,
             harness: concat!("clarity-chaos ", env!("CARGO_PKG_VERSION")),
             unmet: run.unmet,
             oracles: oracles(run),
@@ -173,11 +171,11 @@ fn rows<'a>(run: &Summary<'a>) -> io::Result<Vec<Row<'a>>> {
                 false => record.verdict.kind(),
             },
             message: match &record.verdict {
-                _ if record.is_flaky() => report::flaky(record),
+                _ if record.is_flaky() => flaky(record),
                 Verdict::Passed => String::new(),
                 verdict => verdict.to_string().chars().take(MESSAGE).collect(),
             },
-            hints: report::hints(record),
+            hints: hints(record),
             duration_us: record.duration_us,
             tags: &record.tags,
             replay: &record.replay,
@@ -229,37 +227,6 @@ fn abridged(record: &Record) -> io::Result<Value> {
     let mut record = record.clone();
     record.timeline = shown;
     Ok(serde_json::to_value(record)?)
-}
-
-/// The commit that the tests stand in, with a mark where files were changed since; none where nobody knows.
-fn commit() -> Option<String> {
-    let git = |arguments: &[&str]| {
-        let mut git = Command::new("git");
-        let output = git.args(arguments).stderr(Stdio::null()).output().ok()?;
-        let text = String::from_utf8(output.stdout).ok()?;
-        output.status.success().then(|| text.trim().to_owned())
-    };
-    let commit = git(&["rev-parse", "HEAD"])?;
-    let changed = git(&["status", "--porcelain", "--untracked-files=no"])?;
-    let mark = if changed.is_empty() {
-        ""
-    } else {
-        ", with changes"
-    };
-    Some(format!("{commit}{mark}"))
-}
-
-fn machine() -> String {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let (system, architecture) = (std::env::consts::OS, std::env::consts::ARCH);
-    #[cfg(unix)]
-    let kernel = {
-        let name = rustix::system::uname();
-        format!(" {}", name.release().to_string_lossy())
-    };
-    #[cfg(not(unix))]
-    let kernel = "";
-    format!("{system}{kernel}, {architecture}, {processors} processors")
 }
 
 #[cfg(test)]
@@ -316,11 +283,12 @@ mod tests {
             unmet: &[],
             took: Duration::from_secs(1),
         };
-        let page = page(&run).unwrap();
+        let provenance = Provenance::default();
+        let page = html(&run, &provenance).unwrap();
         assert!(page.len() < 20_000_000, "{} bytes", page.len());
         assert_eq!(page.matches("</script>").count(), 2);
         assert!(page.contains("<title>a&lt;b: chaos tests</title>"));
-        let data = Data::of(&run).unwrap();
+        let data = Data::of(&run, &provenance).unwrap();
         assert_eq!(data.tests.len(), records.len());
         assert!(data.tests[..FAILED].iter().all(|row| row.record.is_some()));
         assert!(data.tests.last().unwrap().record.is_none());
@@ -346,7 +314,7 @@ mod tests {
             unmet: &[],
             took: Duration::from_secs(1),
         };
-        let page = page(&run).unwrap();
+        let page = html(&run, &Provenance::default()).unwrap();
         assert!(page.len() < 20_000_000, "{} bytes", page.len());
         assert!(
             page.len() > BUDGET_OF_FAILURES,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// The oracles that no case has met.
-pub(crate) fn oracles(unmet: &[String]) -> String {
+pub fn oracles(unmet: &[String]) -> String {
     let mut text = "oracles that no case has met:\n".to_owned();
     for oracle in unmet {
         let _ = writeln!(text, "    {oracle}");

@@ -3,14 +3,12 @@
 //! Annotations are workflow commands on standard output, the summary is appended to the file that `GITHUB_STEP_SUMMARY` names:
 //! <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>.
 
-use super::{Summary, picture};
-use crate::runner::cli::Options;
-use crate::runner::report;
+use crate::failure::flaky;
+use crate::hints::hints;
+use crate::picture::picture;
+use crate::summary::Summary;
 use clarity_chaos_record::{Record, Verdict};
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::Write as _;
-use std::path::Path;
 
 /// How many annotations GitHub takes of a step.
 const ANNOTATIONS: usize = 10;
@@ -21,30 +19,16 @@ const TOLD: usize = 20;
 /// How long a message in the summary may be, in characters.
 const MESSAGE: usize = 4000;
 
-/// Tells the run if this is a job of GitHub; gives what could not be written.
-pub(super) fn tell(run: &Summary<'_>, options: &Options) -> Option<String> {
-    if std::env::var("GITHUB_ACTIONS").as_deref() != Ok("true") {
-        return None;
-    }
+/// The workflow commands that annotate the lines of failed tests, at most 10: GitHub shows no more for a step.
+///
+/// Each is one line for standard output.
+#[must_use]
+pub fn annotations(run: &Summary<'_>) -> Vec<String> {
     let failures = run
         .records
         .iter()
         .filter(|record| record.verdict.is_failure());
-    for record in failures.take(ANNOTATIONS) {
-        match options.is_json() {
-            true => eprintln!("{}", annotation(record)),
-            false => println!("{}", annotation(record)),
-        }
-    }
-    let path = std::env::var_os("GITHUB_STEP_SUMMARY")?;
-    let path = Path::new(&path);
-    let opened = File::options().append(true).create(true).open(path);
-    let written = opened.and_then(|mut file| file.write_all(summary(run).as_bytes()));
-    let error = written.err()?;
-    Some(format!(
-        "failed to write the summary {}: {error}",
-        path.display()
-    ))
+    failures.take(ANNOTATIONS).map(annotation).collect()
 }
 
 /// The workflow command that puts the failure at the line of its test.
@@ -68,8 +52,9 @@ fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// The run in Markdown.
-fn summary(run: &Summary<'_>) -> String {
+/// The run in Markdown, for the file that `GITHUB_STEP_SUMMARY` names.
+#[must_use]
+pub fn job_summary(run: &Summary<'_>) -> String {
     let of = |is: fn(&Verdict) -> bool| {
         let verdicts = run.records.iter().map(|record| &record.verdict);
         verdicts.filter(|verdict| is(verdict)).count()
@@ -91,7 +76,7 @@ fn summary(run: &Summary<'_>) -> String {
         let _ = writeln!(text, "\nA sweep over the seeds {}.", results.seeds);
     }
     for record in run.records.iter().filter(|record| record.is_flaky()) {
-        let _ = writeln!(text, "\n- ⚠️ {}", inline(&report::flaky(record)));
+        let _ = writeln!(text, "\n- ⚠️ {}", inline(&flaky(record)));
     }
     for unmet in run.unmet {
         let _ = writeln!(text, "\n- {}", inline(unmet));
@@ -121,7 +106,7 @@ fn failure(text: &mut String, record: &Record) {
     if let Some(least) = &record.minimized {
         let _ = write!(text, "\n**{}**\n", inline(&least.sentence));
     }
-    for hint in report::hints(record) {
+    for hint in hints(record) {
         let _ = write!(text, "\n> {}\n", inline(&hint));
     }
     let picture = picture(record);

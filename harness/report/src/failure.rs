@@ -1,7 +1,7 @@
 //! A failure, told to a person: what happened, what was injected, what the system did, how to see it again.
 
-use super::hints;
-use crate::runner::output::end_of;
+use crate::duration::milliseconds;
+use crate::hints::hints;
 use clarity_chaos_record::{Event, Record, SeenOracle, What};
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ const EVENTS: usize = 20;
 const OUTPUT: usize = 4096;
 
 /// The whole story of a failed case.
-pub(crate) fn tell(record: &Record) -> String {
+pub fn failure(record: &Record) -> String {
     let mut text = record.verdict.to_string();
     section(&mut text, "scenario", record.description.lines());
     section(
@@ -56,7 +56,7 @@ pub(crate) fn tell(record: &Record) -> String {
         record.timeline[hidden..].iter().map(event),
     );
 
-    let shown = end_of(&record.output.text, OUTPUT);
+    let shown = record.output.tail(OUTPUT);
     let title = if shown.len() == record.output.text.len() {
         "output".to_owned()
     } else {
@@ -75,7 +75,7 @@ pub(crate) fn tell(record: &Record) -> String {
 }
 
 /// A case that has failed and then passed, in a line or two.
-pub(crate) fn flaky(record: &Record) -> String {
+pub fn flaky(record: &Record) -> String {
     let attempts = record.failed_before.len();
     let first = record.failed_before.first();
     let why = first.map_or(String::new(), |failed| failed.verdict.to_string());
@@ -178,8 +178,4 @@ fn event(event: &Event) -> String {
         _ => write!(line, "something that this version does not know"),
     };
     line
-}
-
-pub(super) fn milliseconds(us: u64) -> String {
-    format!("{}.{:03} ms", us / 1000, us % 1000)
 }

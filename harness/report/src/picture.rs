@@ -1,7 +1,6 @@
 //! The timeline of a case as a small picture of characters, for places that show nothing else.
 
-use super::milliseconds;
-use crate::data::duration::seconds;
+use crate::duration::{milliseconds, seconds};
 use clarity_chaos_record::{Event, Record, What};
 use std::time::Duration;
 
@@ -142,7 +141,7 @@ fn states(timeline: &[Event], scale: &Scale) -> Vec<String> {
     drawn.collect()
 }
 
-/// What [`Context::mark`](crate::Context::mark) has put into lanes, by the class of its status.
+/// What `Context::mark` has put into lanes, by the class of its status.
 fn marks(timeline: &[Event], scale: &Scale) -> Vec<String> {
     let mut names: Vec<&str> = Vec::new();
     for event in timeline {

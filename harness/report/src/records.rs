@@ -1,54 +1,19 @@
-//! Reports of what ran earlier, or elsewhere: from records, without running anything.
+//! Records of runs, read back from files.
 
-use crate::runner::cli::Options;
-use crate::runner::report::{self, Summary};
 use chrono::DateTime;
-use clarity_chaos_record::{Record, Seed, Verdict};
+use clarity_chaos_record::Record;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Tells what came of these tests, and writes the reports that are asked for.
-///
-/// # Errors
-///
-/// When a report cannot be written; the text says which.
-pub(crate) fn tell(suite: &str, records: &[Record], options: &Options) -> io::Result<()> {
-    let of = |is: fn(&Verdict) -> bool| records.iter().filter(|record| is(&record.verdict)).count();
-    let failed = of(Verdict::is_failure);
-    let skipped = of(|verdict| matches!(verdict, Verdict::Skipped { .. }));
-    for record in records.iter().filter(|record| record.verdict.is_failure()) {
-        println!("---- {} ----\n{}\n", record.name, report::failure(record));
-    }
-    println!(
-        "records: {} tests passed; {failed} failed; {skipped} skipped",
-        records.len() - failed - skipped
-    );
-    let summary = Summary {
-        suite,
-        seed: records
-            .first()
-            .map_or(Seed::new(0), |first| first.root_seed),
-        records,
-        sweep: None,
-        unmet: &[],
-        took: took(records),
-    };
-    let trouble = summary.write(options).trouble;
-    match trouble.is_empty() {
-        true => Ok(()),
-        false => Err(io::Error::other(trouble.join("; "))),
-    }
-}
-
 /// One record for each test, by name: of several the one that began last.
 ///
 /// # Errors
 ///
 /// When one of them cannot be read, or there is none; the text says what was expected.
-pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Record>, String> {
+pub fn read_records(paths: &[PathBuf]) -> Result<Vec<Record>, String> {
     let mut files = Vec::new();
     for path in paths {
         find(path, &mut files).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -112,7 +77,7 @@ fn began(record: &Record) -> i64 {
 }
 
 /// From the first beginning to the last end.
-fn took(records: &[Record]) -> Duration {
+pub fn elapsed(records: &[Record]) -> Duration {
     let ended = |record: &Record| began(record).saturating_add_unsigned(record.duration_us);
     let first = records.iter().map(began).min().unwrap_or(0);
     let last = records.iter().map(ended).max().unwrap_or(0);

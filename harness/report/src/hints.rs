@@ -13,7 +13,7 @@ const NAME: usize = 15;
 const TOKIO: &str = "tokio-rt-worker";
 
 /// What the failure may come from, and what to do then; mostly nothing.
-pub(crate) fn hints(record: &Record) -> Vec<String> {
+pub fn hints(record: &Record) -> Vec<String> {
     let mut hints = Vec::new();
     let is_virtual = record.clock != ClockKind::Real;
     if record.verdict.is_failure() && is_virtual {

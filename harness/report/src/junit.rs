@@ -6,20 +6,23 @@
 mod strict;
 
 use self::strict::strict;
-use super::Summary;
-use crate::os::atomic_file::write_atomically;
-use crate::runner::report;
+use crate::failure::failure;
+use crate::oracles::oracles;
+use crate::summary::Summary;
 use chrono::{DateTime, FixedOffset};
 use clarity_chaos_record::{FailedAttempt, Record, Verdict};
 use quick_junit::{
     NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestRerun, TestSuite,
 };
 use std::io;
-use std::path::Path;
 use std::time::Duration;
 
-/// Writes the report of a run; `is_strict` for readers that take nothing but what their schema names.
-pub(super) fn write(path: &Path, run: &Summary<'_>, is_strict: bool) -> io::Result<()> {
+/// The report of a run in the JUnit format; `is_strict` for readers that take nothing but what their schema names.
+///
+/// # Errors
+///
+/// When the text cannot be made into XML.
+pub fn junit(run: &Summary<'_>, is_strict: bool) -> io::Result<String> {
     let Summary {
         suite,
         seed,
@@ -54,9 +57,7 @@ pub(super) fn write(path: &Path, run: &Summary<'_>, is_strict: bool) -> io::Resu
     tests.add_test_cases(records.iter().map(test_case));
     if !unmet.is_empty() {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-        status
-            .set_type("oracles")
-            .set_message(xml(&report::oracles(unmet)));
+        status.set_type("oracles").set_message(xml(&oracles(unmet)));
         let mut case = TestCase::new("oracles", status);
         case.set_classname(suite).set_time(Duration::ZERO);
         tests.add_test_case(case);
@@ -66,7 +67,7 @@ pub(super) fn write(path: &Path, run: &Summary<'_>, is_strict: bool) -> io::Resu
     if is_strict {
         text = strict(&text)?;
     }
-    write_atomically(path, text.as_bytes())
+    Ok(text)
 }
 
 fn test_case(record: &Record) -> TestCase {
@@ -90,7 +91,7 @@ fn test_case(record: &Record) -> TestCase {
                     "seed {} (root seed {})\n{}",
                     record.seed,
                     record.root_seed,
-                    report::failure(record)
+                    failure(record)
                 )));
         }
     }

@@ -1,0 +1,43 @@
+//! Where this run takes place, as reports tell it.
+
+use clarity_chaos_report::Provenance;
+use std::process::{Command, Stdio};
+
+/// Asks git and the system.
+pub(crate) fn provenance() -> Provenance {
+    Provenance {
+        commit: commit(),
+        machine: machine(),
+    }
+}
+
+/// The commit that the tests stand in, with a mark where files were changed since; none where nobody knows.
+fn commit() -> Option<String> {
+    let git = |arguments: &[&str]| {
+        let mut git = Command::new("git");
+        let output = git.args(arguments).stderr(Stdio::null()).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.trim().to_owned())
+    };
+    let commit = git(&["rev-parse", "HEAD"])?;
+    let changed = git(&["status", "--porcelain", "--untracked-files=no"])?;
+    let mark = if changed.is_empty() {
+        ""
+    } else {
+        ", with changes"
+    };
+    Some(format!("{commit}{mark}"))
+}
+
+fn machine() -> String {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let (system, architecture) = (std::env::consts::OS, std::env::consts::ARCH);
+    #[cfg(unix)]
+    let kernel = {
+        let name = rustix::system::uname();
+        format!(" {}", name.release().to_string_lossy())
+    };
+    #[cfg(not(unix))]
+    let kernel = "";
+    format!("{system}{kernel}, {architecture}, {processors} processors")
+}
