@@ -73,14 +73,22 @@
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+#[forbid(unsafe_code)]
 mod data;
+#[forbid(unsafe_code)]
 pub mod guide;
 mod os;
+#[forbid(unsafe_code)]
 mod registration;
+#[forbid(unsafe_code)]
 mod runner;
+#[forbid(unsafe_code)]
 mod sandbox;
+#[forbid(unsafe_code)]
 mod supervisor;
+#[forbid(unsafe_code)]
 mod syscalls;
+#[forbid(unsafe_code)]
 mod test;
 
 pub use clarity_chaos_macros::chaos;
@@ -124,6 +132,7 @@ macro_rules! main {
 
 /// Not public API: used by the code that the macros generate.
 #[doc(hidden)]
+#[forbid(unsafe_code)]
 pub mod __private {
     pub use crate::registration::origin::Origin;
     pub use crate::registration::{Body, TestCase};

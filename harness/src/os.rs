@@ -7,8 +7,12 @@
 pub(crate) mod affinity;
 pub(crate) mod append_log;
 pub(crate) mod atomic_file;
+#[cfg(target_os = "linux")]
+pub(crate) mod backtrace_signal;
 pub(crate) mod cpu_time;
 pub(crate) mod descriptors;
+#[cfg(target_os = "linux")]
+pub(crate) mod environment;
 #[cfg(target_os = "linux")]
 pub(crate) mod fork;
 #[cfg(target_os = "linux")]
@@ -25,6 +29,10 @@ pub(crate) mod processes;
 pub(crate) mod removal;
 #[cfg(target_os = "linux")]
 pub(crate) mod seccomp;
+#[cfg(target_os = "linux")]
+pub(crate) mod session;
+#[cfg(target_os = "linux")]
+pub(crate) mod short_io;
 #[cfg(unix)]
 pub(crate) mod signals;
 #[cfg(target_os = "linux")]
@@ -32,5 +40,7 @@ pub(crate) mod sockets;
 pub(crate) mod timestamps;
 #[cfg(target_os = "linux")]
 pub(crate) mod tracee;
+#[cfg(target_os = "linux")]
+pub(crate) mod wait;
 pub(crate) mod wall_clock;
 pub(crate) mod watched;

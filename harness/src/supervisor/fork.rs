@@ -1,13 +1,12 @@
 //! The test as a fork of its supervisor.
-#![expect(
-    unsafe_code,
-    reason = "the environment of what was forked, and what it used"
-)]
 
 use crate::data::case::Case;
 use crate::data::ending::{Exit, Usage};
+use crate::os::environment;
 use crate::os::fork::fork;
 use crate::os::forked_exit;
+use crate::os::session::in_session_of;
+use crate::os::wait::wait_with_usage;
 use crate::registration::TestCase;
 use crate::sandbox::prepare_test;
 use crate::test::test_process::{self, Inherited};
@@ -19,10 +18,8 @@ use rustix::process::{
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use std::fs::File;
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::unix::process::ExitStatusExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::{self, ExitStatus};
+use std::process;
 
 /// A process that is ready to be forked for tests: what each fork gets from it, made once.
 #[derive(Debug)]
@@ -36,8 +33,7 @@ impl Zygote {
     /// Prepares this process for forks that run tests like this.
     pub(super) fn prepare(case: &Case) -> io::Result<Self> {
         // The same for all cases of a slot.
-        // SAFETY: a supervisor has one thread, so nobody reads the environment meanwhile; threads before `main` rule out forks.
-        unsafe { std::env::set_var("TMPDIR", case.tmp()) };
+        environment::set("TMPDIR", case.tmp().as_os_str())?;
         test_process::rehearse(&case.spec)?;
         forked_exit::shorten()?;
         let rules = case.spec.sandboxed.then(|| prepare_test(case.slot()));
@@ -116,37 +112,9 @@ fn become_test(
     test_process::run(case, test, Some(inherited))
 }
 
-/// Whether this process is in the session that the given one leads.
-fn in_session_of(leader: Pid) -> bool {
-    // SAFETY: touches no memory. And not by rustix, which takes 0 for impossible: it is the session of a container whose leader is outside.
-    let session = unsafe { libc::getsid(0) };
-    session == leader.as_raw_nonzero().get()
-}
-
 /// Waits for a child of this process that has ended or is about to, and gives what it and the children that it had waited for used.
 pub(super) fn reap(child: Pid) -> io::Result<(Exit, Usage)> {
-    let mut status = 0;
-    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-    loop {
-        // SAFETY: both point to memory of the right type that outlives the call.
-        let reaped = unsafe {
-            libc::wait4(
-                child.as_raw_nonzero().get(),
-                &raw mut status,
-                0,
-                usage.as_mut_ptr(),
-            )
-        };
-        if reaped > 0 {
-            break;
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    }
-    // SAFETY: all zeros are a valid `rusage`, which the call has filled in.
-    let usage = unsafe { usage.assume_init() };
+    let (status, usage) = wait_with_usage(child)?;
     let microseconds = |time: libc::timeval| {
         let (seconds, rest) = (u64::try_from(time.tv_sec), u64::try_from(time.tv_usec));
         Some(seconds.ok()? * 1_000_000 + rest.ok()?)
@@ -157,5 +125,5 @@ pub(super) fn reap(child: Pid) -> io::Result<(Exit, Usage)> {
         // In kibibytes on Linux.
         peak_memory_bytes: u64::try_from(usage.ru_maxrss).ok().map(|kib| kib * 1024),
     };
-    Ok((ExitStatus::from_raw(status).into(), used))
+    Ok((status.into(), used))
 }

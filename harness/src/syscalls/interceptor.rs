@@ -7,7 +7,6 @@
 
 mod attendant;
 mod rule;
-mod shorten;
 
 pub(crate) use self::attendant::{Attendants, attend, put};
 pub(crate) use self::rule::{Action, Deed, Rule};

@@ -1,10 +1,10 @@
 //! The thread that answers the calls that wait.
 
 use super::rule::{Action, Rule};
-use super::shorten::shortened;
 use crate::os::listener::{Listener, Waiting};
 use crate::os::lowered_limit::lifted;
 use crate::os::seccomp::{Trap, install};
+use crate::os::short_io::shortened;
 use crate::os::tracee::Tracee;
 use crate::syscalls::decoder::traps;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

@@ -1,9 +1,7 @@
 //! A process that runs something of the test's.
-#![expect(
-    unsafe_code,
-    reason = "fork in a process with threads, and a signal's handler"
-)]
 
+use crate::os::backtrace_signal::{answer_where, ask_where};
+use crate::os::fork::{exit_at_once, fork_beside};
 use crate::os::listener::Listener;
 use crate::os::seccomp::{Trap, install};
 use crate::test::end_request::THREAD;
@@ -18,25 +16,15 @@ use rustix::process::{
     set_parent_process_death_signal, setpgid, waitpid,
 };
 use std::any::Any;
-use std::backtrace::Backtrace;
-use std::fs;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
 
 /// The most that is told of how it ended, in bytes: so much fits into a socket of which nobody reads yet.
 const LONGEST: usize = 32 << 10;
-
-/// How long a thread that was waited for may take to be gone.
-const ENDING: Duration = Duration::from_millis(100);
-
-/// The signal that asks a thread where it is.
-const WHERE: i32 = libc::SIGUSR2;
 
 /// How it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,14 +60,10 @@ impl Child {
         traps: Option<&[Trap]>,
         work: impl FnOnce() -> Result<(), String> + Send,
     ) -> io::Result<Self> {
-        refuse_threads()?;
         let (channel, other) = UnixStream::pair()?;
         let parent = getpid();
-        // SAFETY: of the other threads none holds a lock that the child will want: they are known, and wait. The C library hands its own over.
-        let pid = match unsafe { libc::fork() } {
-            -1 => return Err(io::Error::last_os_error()),
-            0 => run(traps, work, &other, parent),
-            pid => Pid::from_raw(pid).ok_or_else(|| io::Error::other("fork gave no number"))?,
+        let Some(pid) = fork_beside(|name| name == THREAD)? else {
+            run(traps, work, &other, parent)
         };
         drop(other);
         let mut child = Self {
@@ -120,16 +104,7 @@ impl Child {
 
     /// Asks a thread of it where it is. It will answer, and end, when its call returns.
     pub(super) fn ask_where(&self, thread: u32) -> bool {
-        // SAFETY: touches no memory.
-        let asked = unsafe {
-            libc::syscall(
-                libc::SYS_tgkill,
-                self.pid.as_raw_nonzero().get(),
-                thread,
-                WHERE,
-            )
-        };
-        asked == 0
+        ask_where(self.pid, thread)
     }
 
     /// Kills it, with all processes of its group.
@@ -200,50 +175,6 @@ const LOCATED: char = 'l';
 /// How it begins to say why no calls can be trapped.
 const UNSUPPORTED: &str = "unsupported: ";
 
-/// Threads that a fork lacks, and whose locks it may need.
-fn refuse_threads() -> io::Result<()> {
-    // One that has been waited for can still be on its way out.
-    let deadline = Instant::now() + ENDING;
-    loop {
-        let others = other_threads()?;
-        if others.is_empty() {
-            return Ok(());
-        }
-        if Instant::now() >= deadline {
-            return Err(io::Error::new(
-                io::ErrorKind::ResourceBusy,
-                format!(
-                    "an exploration forks the test's process, which needs its threads to have ended, or not to have begun: {}",
-                    others.join(", ")
-                ),
-            ));
-        }
-        thread::yield_now();
-    }
-}
-
-/// The names of the threads beside this one, the main one, which waits for the test's, and the harness's own, which waits for a signal.
-fn other_threads() -> io::Result<Vec<String>> {
-    let (own, main) = (rustix::thread::gettid(), getpid());
-    let mut others = Vec::new();
-    for task in fs::read_dir("/proc/self/task")? {
-        let task = task?;
-        let number = task.file_name().to_string_lossy().parse().ok();
-        let Some(number) = number.and_then(Pid::from_raw) else {
-            continue;
-        };
-        // It has ended since if it has no name.
-        let Ok(name) = fs::read_to_string(task.path().join("comm")) else {
-            continue;
-        };
-        let name = name.trim_end();
-        if number != own && number != main && name != THREAD {
-            others.push(format!("`{name}`"));
-        }
-    }
-    Ok(others)
-}
-
 /// The child's whole life.
 fn run(
     traps: Option<&[Trap]>,
@@ -267,8 +198,8 @@ fn run(
     };
     let text: String = kind.into_iter().chain(told.chars()).collect();
     tell(channel, &text);
-    // SAFETY: touches no memory. What else there is to do at an exit is the test's.
-    unsafe { libc::_exit(0) }
+    // The handlers of `exit` are the test's.
+    exit_at_once(0)
 }
 
 fn prepare(traps: Option<&[Trap]>, channel: &UnixStream, parent: Pid) -> Result<(), String> {
@@ -287,7 +218,7 @@ fn prepare(traps: Option<&[Trap]>, channel: &UnixStream, parent: Pid) -> Result<
     let Some(traps) = traps else {
         return Ok(());
     };
-    answer_where(channel).map_err(told)?;
+    answer_where(channel, LOCATED, LONGEST).map_err(told)?;
     let listener = install(traps).map_err(told)?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
@@ -311,40 +242,6 @@ fn tell(channel: &UnixStream, text: &str) {
         &bytes[..bytes.len().min(LONGEST)],
         SendFlags::NOSIGNAL,
     );
-}
-
-/// Where the handler answers to.
-static ASKER: AtomicI32 = AtomicI32::new(-1);
-
-/// Lets [`WHERE`] be answered with a backtrace.
-fn answer_where(channel: &UnixStream) -> io::Result<()> {
-    extern "C" fn answer(_signal: i32) {
-        // The thread waits in a call, so it holds no lock of the allocator or of the standard library.
-        let text = format!("{LOCATED}{}", Backtrace::force_capture());
-        let bytes = text.as_bytes();
-        // SAFETY: the text outlives the call; then the process is over.
-        unsafe {
-            libc::send(
-                ASKER.load(Ordering::Relaxed),
-                bytes.as_ptr().cast(),
-                bytes.len().min(LONGEST),
-                libc::MSG_NOSIGNAL,
-            );
-            libc::_exit(0);
-        }
-    }
-    ASKER.store(channel.as_raw_fd(), Ordering::Relaxed);
-    let handler: extern "C" fn(i32) = answer;
-    // SAFETY: zeros are a valid `sigaction` without flags and with an empty mask; the handler has the type of one without flags.
-    let set = unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = handler as libc::sighandler_t;
-        libc::sigaction(WHERE, &raw const action, std::ptr::null_mut())
-    };
-    match set {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {

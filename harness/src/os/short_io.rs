@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// Does the call of a thread of this process for it with no more than `most` bytes, and gives what it is to return; none if it asks for no
 /// more, is made by another process, or is none of `read`, `pread64`, `write`, `pwrite64`, and `copy_file_range` and `sendfile` from and to where the files stand.
-pub(super) fn shortened(waiting: &Waiting, most: u64) -> Option<i64> {
+pub(crate) fn shortened(waiting: &Waiting, most: u64) -> Option<i64> {
     let [file, address, third, at, fifth, _] = waiting.arguments;
     let length = match waiting.number {
         libc::SYS_copy_file_range => fifth,
