@@ -116,6 +116,7 @@ mod minimizer;
 pub mod network;
 mod oracle;
 mod oracle_counts;
+mod oracle_id;
 mod order;
 mod origin;
 mod other_filesystem;
@@ -158,12 +159,24 @@ mod watched;
 mod workspace;
 
 pub use clarity_chaos_macros::chaos;
+/// Test oracles of the crate `clarity-chaos-oracles`, which production code can depend on without
+/// this harness. A chaos test evaluates them, and its [`Record`] has those that it reached.
+///
+/// ```
+/// let (stored, sent, retries) = (1, 1, 0);
+/// clarity_chaos::always!(stored == sent, "the stored value is the sent one");
+/// clarity_chaos::sometimes!(retries > 0, "a request is retried");
+/// if retries > 2 {
+///     clarity_chaos::reachable!("the fallback answers");
+/// }
+/// ```
+pub use clarity_chaos_oracles::{always, reachable, sometimes};
 pub use clock::Clock;
 pub use context::Context;
 pub use hung::HungThread;
 pub use isolation::Isolation;
 pub use limits::Limits;
-pub use oracle::{OracleId, OracleKind, SeenOracle};
+pub use oracle_id::{OracleId, OracleKind, SeenOracle};
 pub use outcome::{Result, Skipped};
 /// The random-number traits that generators of [`Context::rng`] implement, in the version that they do.
 pub use rand;
@@ -200,7 +213,6 @@ macro_rules! main {
 pub mod __private {
     pub use crate::entry::main;
     pub use crate::limits::Limits;
-    pub use crate::oracle::{Cataloged, Oracle, oracles_are_watched};
     pub use crate::origin::Origin;
     pub use crate::outcome::{IntoOutcome, Outcome};
     pub use crate::registration::{Body, TestCase};

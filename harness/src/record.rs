@@ -6,7 +6,7 @@ use crate::fault::{PlannedFault, Undone};
 use crate::hung::HungThread;
 use crate::isolation::Isolation;
 use crate::limits::Limits;
-use crate::oracle::SeenOracle;
+use crate::oracle_id::SeenOracle;
 use crate::sandbox::Sandbox;
 use crate::seed::Seed;
 use crate::test_time::ClockKind;

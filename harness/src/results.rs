@@ -3,8 +3,8 @@
 //! The format has a version, [`Results::SCHEMA`]. Fields are only ever added within a version; readers ignore those they do not know.
 
 use crate::history::write_atomically;
-use crate::oracle::OracleId;
 use crate::oracle_counts::{Exercised, OracleCounts};
+use crate::oracle_id::OracleId;
 use crate::record::Record;
 use crate::registration::TestCase;
 use crate::seed::Seed;
@@ -216,7 +216,7 @@ impl Results {
 
     fn take_in(&mut self, other: Self) {
         self.stopped = self.stopped.take().or(other.stopped);
-        self.oracles.take_in(other.oracles);
+        self.oracles.merge(other.oracles);
         for (test, theirs) in other.tests {
             let tally = self.tests.entry(test).or_default();
             tally.cases += theirs.cases;

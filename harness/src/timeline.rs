@@ -5,7 +5,7 @@
 
 use crate::duration::microseconds;
 use crate::fault::{PlannedFault, Undone};
-use crate::oracle::OracleId;
+use crate::oracle_id::OracleId;
 use crate::test_time::TestTime;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -129,16 +129,23 @@ fn sink_gets_reachable_as_true_once() {
 #[test]
 fn listen_again_reports_again_to_the_new_sink() {
     let _turn = Turn::new();
-    let reach = || sometimes!(true, "once for each sink");
+    let reach = || [true, true, false, false].map(|holds| sometimes!(holds, "for each sink"));
     let first = Recorder::listening();
-    reach();
     reach();
     let second = Recorder::listening();
     reach();
-    reach();
     for recorder in [first, second] {
-        assert_eq!(recorder.calls_for("once for each sink"), ["true"]);
+        assert_eq!(recorder.calls_for("for each sink"), ["true", "false"]);
     }
+}
+
+#[test]
+fn silence_drops_the_sink() {
+    let _turn = Turn::new();
+    let recorder = Recorder::listening();
+    assert_eq!(Arc::strong_count(&recorder), 2);
+    silence();
+    assert_eq!(Arc::strong_count(&recorder), 1);
 }
 
 #[test]

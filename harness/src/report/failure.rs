@@ -1,7 +1,7 @@
 //! A failure, told to a person: what happened, what was injected, what the system did, how to see it again.
 
 use super::hints;
-use crate::oracle::SeenOracle;
+use crate::oracle_id::SeenOracle;
 use crate::output::end_of;
 use crate::record::Record;
 use crate::timeline::{Event, What};

@@ -1,0 +1,95 @@
+//! Oracles as data: what a record says of them.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The property that an oracle states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OracleKind {
+    /// The condition holds at every evaluation, and is evaluated at least once:
+    /// [`always!`](crate::always).
+    Always,
+    /// The condition holds at least once: [`sometimes!`](crate::sometimes).
+    Sometimes,
+    /// The line runs at least once: [`reachable!`](crate::reachable).
+    Reachable,
+}
+
+impl fmt::Display for OracleKind {
+    /// The name of the macro: `always!`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Always => "always!",
+            Self::Sometimes => "sometimes!",
+            Self::Reachable => "reachable!",
+        })
+    }
+}
+
+/// An oracle: its kind, its message, and its place in the source.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct OracleId {
+    /// The property that it states.
+    pub kind: OracleKind,
+    /// The message, as it stands in the macro.
+    pub message: String,
+    /// The path of the function around it, with the crate's name.
+    pub function: String,
+    /// The source file, as the compiler got its path.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u32,
+}
+
+impl fmt::Display for OracleId {
+    /// `always! "the stored value is the sent one" (src/store.rs:12)`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            kind,
+            message,
+            file,
+            line,
+            ..
+        } = self;
+        write!(f, "{kind} \"{message}\" ({file}:{line})")
+    }
+}
+
+/// An oracle that a case has reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SeenOracle {
+    /// The oracle.
+    #[serde(flatten)]
+    pub oracle: OracleId,
+    /// Whether it held: [`OracleKind::Always`] at every evaluation, the others at least once.
+    pub held: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seen_oracle_keeps_its_names_in_json() {
+        let seen = SeenOracle {
+            oracle: OracleId {
+                kind: OracleKind::Sometimes,
+                message: "a retry succeeds".to_owned(),
+                function: "shop::fetch".to_owned(),
+                file: "src/fetch.rs".to_owned(),
+                line: 7,
+            },
+            held: true,
+        };
+        let json = serde_json::json!({
+            "kind": "sometimes", "message": "a retry succeeds", "function": "shop::fetch",
+            "file": "src/fetch.rs", "line": 7, "held": true,
+        });
+        assert_eq!(serde_json::to_value(&seen).unwrap(), json);
+        assert_eq!(serde_json::from_value::<SeenOracle>(json).unwrap(), seen);
+    }
+}
