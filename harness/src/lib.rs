@@ -92,16 +92,23 @@ mod syscalls;
 mod test;
 
 pub use clarity_chaos_macros::chaos;
-pub use clarity_chaos_record::ClockKind;
-pub use clarity_chaos_record::HungThread;
-pub use clarity_chaos_record::Isolation;
-pub use clarity_chaos_record::Limits;
-pub use clarity_chaos_record::Seed;
-pub use clarity_chaos_record::Verdict;
-pub use clarity_chaos_record::{BodyEnd, Event, ExploredCall, What};
-pub use clarity_chaos_record::{Enforcement, Sandbox};
-pub use clarity_chaos_record::{FailedAttempt, Leaks, Minimized, Output, Record, Resources};
-pub use clarity_chaos_record::{OracleId, OracleKind, SeenOracle};
+/// Test oracles of the crate `clarity-chaos-oracles`, which production code can depend on without
+/// this harness. A chaos test evaluates them, and its [`Record`] has those that it reached.
+///
+/// ```
+/// let (stored, sent, retries) = (1, 1, 0);
+/// clarity_chaos::always!(stored == sent, "the stored value is the sent one");
+/// clarity_chaos::sometimes!(retries > 0, "a request is retried");
+/// if retries > 2 {
+///     clarity_chaos::reachable!("the fallback answers");
+/// }
+/// ```
+pub use clarity_chaos_oracles::{always, reachable, sometimes};
+pub use clarity_chaos_record::{
+    BodyEnd, ClockKind, Enforcement, Event, ExploredCall, FailedAttempt, HungThread, Isolation,
+    Leaks, Limits, Minimized, OracleId, OracleKind, Output, Record, Resources, Sandbox, Seed,
+    SeenOracle, Verdict, What,
+};
 /// The random-number traits that generators of [`Context::rng`] implement, in the version that they do.
 pub use rand;
 pub use test::clock::Clock;
@@ -137,9 +144,7 @@ pub mod __private {
     pub use crate::registration::origin::Origin;
     pub use crate::registration::{Body, TestCase};
     pub use crate::runner::entry::main;
-    pub use crate::test::oracle::{Cataloged, Oracle, oracles_are_watched};
     pub use crate::test::outcome::{IntoOutcome, Outcome};
-    pub use clarity_chaos_record::ClockKind;
-    pub use clarity_chaos_record::Limits;
+    pub use clarity_chaos_record::{ClockKind, Limits};
     pub use inventory;
 }

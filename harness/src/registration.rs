@@ -1,5 +1,6 @@
 //! What `#[chaos]` leaves behind for the runner: one [`TestCase`] per function, collected at link time.
 
+pub(crate) mod oracles;
 pub(crate) mod origin;
 
 use crate::test::context::Context;

@@ -1,22 +1,24 @@
-//! Oracles by name, and what cases saw of them.
+//! Oracles as data: what a record says of them.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What an oracle demands.
+/// The property that an oracle states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OracleKind {
-    /// Its condition holds whenever it is evaluated, and is evaluated at least once: `always!`.
+    /// The condition holds at every evaluation, and is evaluated at least once:
+    /// `always!`.
     Always,
-    /// Its condition holds at least once: `sometimes!`.
+    /// The condition holds at least once: `sometimes!`.
     Sometimes,
-    /// It is reached at least once: `reachable!`.
+    /// The line runs at least once: `reachable!`.
     Reachable,
 }
 
 impl fmt::Display for OracleKind {
+    /// The name of the macro: `always!`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Always => "always!",
@@ -26,17 +28,17 @@ impl fmt::Display for OracleKind {
     }
 }
 
-/// Which oracle: what it demands and where it stands.
+/// An oracle: its kind, its message, and its place in the source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct OracleId {
-    /// What it demands.
+    /// The property that it states.
     pub kind: OracleKind,
-    /// Its words.
+    /// The message, as it stands in the macro.
     pub message: String,
-    /// The path of the function that it stands in, with the crate.
+    /// The path of the function around it, with the crate's name.
     pub function: String,
-    /// The source file, as the compiler was given it.
+    /// The source file, as the compiler got its path.
     pub file: String,
     /// The line, from 1.
     pub line: u32,
@@ -63,6 +65,7 @@ impl OracleId {
 }
 
 impl fmt::Display for OracleId {
+    /// `always! "the stored value is the sent one" (src/store.rs:12)`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             kind,
@@ -79,9 +82,34 @@ impl fmt::Display for OracleId {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SeenOracle {
-    /// Which.
+    /// The oracle.
     #[serde(flatten)]
     pub oracle: OracleId,
-    /// Whether what it demands was so: of [`OracleKind::Always`] each time, else at least once.
+    /// Whether it held: [`OracleKind::Always`] at every evaluation, the others at least once.
     pub held: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seen_oracle_keeps_its_names_in_json() {
+        let seen = SeenOracle {
+            oracle: OracleId {
+                kind: OracleKind::Sometimes,
+                message: "a retry succeeds".to_owned(),
+                function: "shop::fetch".to_owned(),
+                file: "src/fetch.rs".to_owned(),
+                line: 7,
+            },
+            held: true,
+        };
+        let json = serde_json::json!({
+            "kind": "sometimes", "message": "a retry succeeds", "function": "shop::fetch",
+            "file": "src/fetch.rs", "line": 7, "held": true,
+        });
+        assert_eq!(serde_json::to_value(&seen).unwrap(), json);
+        assert_eq!(serde_json::from_value::<SeenOracle>(json).unwrap(), seen);
+    }
 }

@@ -1,4 +1,4 @@
-//! In how many cases of a run each oracle was reached, and in how many it held.
+//! How many cases of a run reached each oracle, and in how many of these it held.
 
 use crate::event::{Event, What};
 use crate::oracle::{OracleId, OracleKind, SeenOracle};
@@ -6,30 +6,30 @@ use crate::record::Record;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The counts of all oracles that some case has reached.
+/// The counts of all oracles that at least one case has reached.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Vec<Count>", into = "Vec<Count>")]
 pub struct OracleCounts {
-    reached: BTreeMap<OracleId, Cases>,
+    reached: BTreeMap<OracleId, CaseCounts>,
 }
 
-/// Numbers of cases.
+/// Numbers of cases for one oracle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Cases {
+struct CaseCounts {
     reached: u64,
     held: u64,
 }
 
-/// An oracle with its counts, as it stands in JSON.
+/// An oracle with its counts, as an element of the JSON list.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Count {
     #[serde(flatten)]
     oracle: OracleId,
     #[serde(flatten)]
-    cases: Cases,
+    cases: CaseCounts,
 }
 
-/// Which tests have run, by their paths, and whether there are others.
+/// The paths of the tests of a binary, by whether they have run.
 #[derive(Clone, Debug, Default)]
 pub struct Exercised<'a> {
     /// Those that have run.
@@ -39,7 +39,7 @@ pub struct Exercised<'a> {
 }
 
 impl OracleCounts {
-    /// Adds what a case has reached.
+    /// Adds the oracles that a case has reached.
     pub fn add(&mut self, record: &Record) {
         for SeenOracle { oracle, held } in &record.oracles {
             let cases = self.reached.entry(oracle.clone()).or_default();
@@ -54,7 +54,7 @@ impl OracleCounts {
     }
 
     /// Adds the counts of another shard.
-    pub fn take_in(&mut self, other: Self) {
+    pub fn merge(&mut self, other: Self) {
         for (oracle, theirs) in other.reached {
             let cases = self.reached.entry(oracle).or_default();
             cases.reached += theirs.reached;
@@ -62,18 +62,20 @@ impl OracleCounts {
         }
     }
 
-    /// The oracles of this catalogue that had to be reached, or hold, and did not, each told in a line.
+    /// The due oracles of this catalogue that were never reached, and each due `sometimes!` that
+    /// never held: a line each.
     ///
-    /// One that stands in a test is due when that test has run. Any other could be reached by any test, so it is due when all have.
+    /// An oracle inside of a test is due when that test has run, any other when all tests have.
     pub fn unmet(&self, catalogue: &[OracleId], tests: &Exercised<'_>) -> Vec<String> {
+        // Any test could reach an oracle that stands outside of tests.
         let due = catalogue.iter().filter(|oracle| tests.make_due(oracle));
         due.filter_map(|oracle| {
             let cases = self.reached.get(oracle).copied().unwrap_or_default();
             match (oracle.kind, cases) {
-                (_, Cases { reached: 0, .. }) => Some(format!("never reached: {oracle}")),
+                (_, CaseCounts { reached: 0, .. }) => Some(format!("never reached: {oracle}")),
                 // A violation has failed its case.
                 (OracleKind::Always | OracleKind::Reachable, _) => None,
-                (OracleKind::Sometimes, Cases { held: 0, reached }) => Some(format!(
+                (OracleKind::Sometimes, CaseCounts { held: 0, reached }) => Some(format!(
                     "never held, though {reached} cases have reached it: {oracle}"
                 )),
                 (OracleKind::Sometimes, _) => None,
@@ -113,7 +115,7 @@ impl From<OracleCounts> for Vec<Count> {
     }
 }
 
-/// The oracles that a case has reached, in the order in which it did.
+/// The oracles that a case has reached, in the order of the first reach.
 pub fn seen(timeline: &[Event]) -> Vec<SeenOracle> {
     let mut seen: Vec<SeenOracle> = Vec::new();
     for event in timeline {
@@ -148,16 +150,16 @@ mod tests {
 
     fn counts(oracle: &OracleId, reached: u64, held: u64) -> OracleCounts {
         OracleCounts {
-            reached: BTreeMap::from([(oracle.clone(), Cases { reached, held })]),
+            reached: BTreeMap::from([(oracle.clone(), CaseCounts { reached, held })]),
         }
     }
 
     #[test]
-    fn an_oracle_is_due_with_its_test_and_one_of_nobody_with_all_tests() {
+    fn oracle_is_due_with_its_test_or_with_all_tests() {
         let of_test = oracle(OracleKind::Reachable, "c::a");
         let of_other = oracle(OracleKind::Reachable, "c::ab");
-        let of_nobody = oracle(OracleKind::Reachable, "lib::x");
-        let catalogue = [of_test.clone(), of_other.clone(), of_nobody.clone()];
+        let outside = oracle(OracleKind::Reachable, "lib::x");
+        let catalogue = [of_test.clone(), of_other.clone(), outside.clone()];
         let unmet = |ran: &[&'static str], not_ran: &[&'static str]| {
             let tests = Exercised {
                 ran: ran.iter().copied().collect(),
@@ -171,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn sometimes_must_have_held_and_the_others_been_reached() {
+    fn unmet_demands_a_hold_of_sometimes_alone() {
         let tests = Exercised {
             ran: BTreeSet::from(["c::a"]),
             not_ran: BTreeSet::new(),
@@ -185,7 +187,7 @@ mod tests {
             let catalogue = [oracle.clone()];
             assert_eq!(counts(&oracle, 3, 0).unmet(&catalogue, &tests).len(), unmet);
             let mut both = counts(&oracle, 3, 0);
-            both.take_in(counts(&oracle, 1, 1));
+            both.merge(counts(&oracle, 1, 1));
             assert_eq!(both.unmet(&catalogue, &tests), Vec::<String>::new());
         }
     }

@@ -221,7 +221,7 @@ impl Results {
 
     fn take_in(&mut self, other: Self) {
         self.stopped = self.stopped.take().or(other.stopped);
-        self.oracles.take_in(other.oracles);
+        self.oracles.merge(other.oracles);
         for (test, theirs) in other.tests {
             let tally = self.tests.entry(test).or_default();
             tally.cases += theirs.cases;

@@ -6,6 +6,7 @@ mod sweep;
 pub(crate) use self::sweep::remember;
 
 use crate::data::case::SlotDir;
+use crate::registration::oracles;
 use crate::registration::origin::Origin;
 use crate::registration::{self, TestCase};
 use crate::runner::attempt::Attempts;
@@ -24,7 +25,6 @@ use crate::runner::slot::Slots;
 use crate::runner::surroundings::Surroundings;
 use crate::runner::workspace::Workspace;
 use crate::supervisor::run_dir::RunDir;
-use crate::test::oracle;
 use clarity_chaos_record::{Isolation, Record, Results, Seed, SeedRange, TestName};
 use clarity_chaos_report::Summary;
 use std::collections::BTreeMap;
@@ -296,7 +296,7 @@ pub(crate) fn unmet(results: &Results, options: &Options) -> Vec<String> {
                 path: test.path(),
             })
             .collect();
-        results.unmet(&oracle::catalogue(), &tests)
+        results.unmet(&oracles::catalogue(), &tests)
     } else {
         Vec::new()
     }

@@ -42,6 +42,20 @@ fn a_single_run_is_held_to_its_oracles_where_asked() {
 }
 
 #[test]
+fn violations_of_a_case_stay_out_of_the_next_one() {
+    let suite = suite();
+    let violated = "oracles::violated_in_secret";
+    let thread = ["--isolation", "thread", "--exact", violated];
+    assert_eq!(suite.run(thread).code, Some(101));
+    // The test that has failed runs first, in the same process.
+    let ran = suite.run(thread.into_iter().chain([MET, "--failed-first"]));
+    let place = |test| ran.stdout.find(&format!("test {test} ...")).unwrap();
+    assert!(place(violated) < place(MET), "{}", ran.stdout);
+    assert_eq!(ran.records[MET].verdict, Verdict::Passed);
+    assert!(ran.records[violated].verdict.is_failure());
+}
+
+#[test]
 fn shards_are_held_to_their_oracles_together() {
     let suite = suite();
     let file = |shard: u8| suite.tmp().join(format!("{shard}.json"));
