@@ -1,0 +1,88 @@
+"""Lists the imports of a crate: which module uses a definition of which other one."""
+
+from dataclasses import dataclass
+
+from .modules import Module
+
+
+@dataclass(frozen=True)
+class Import:
+    """`source` imports a definition that stands in `target`, both with a file of their own."""
+
+    source: Module
+    target: Module | None
+    line: int
+    text: str
+    name: str
+    kind: str  # of the target
+    crate: str | None = None
+
+    def place(self):
+        return f"{self.source.file}:{self.line}"
+
+    def describe(self):
+        """The path as it is written, and the definition where that is another one."""
+        if self.crate:
+            return self.text
+        defined = self.target.path if self.kind == "module" else f"{self.target.path}::{self.name}"
+        written = self.text.removeprefix("crate::")
+        defined = defined.removeprefix("crate::")
+        return self.text if written == defined else f"{self.text}  (is {defined})"
+
+
+def imports(crate):
+    """Gives the imports of all modules that are not for tests, each definition once a module."""
+    found = {}
+    for module in crate.modules:
+        if module.test:
+            continue
+        body = module.body
+        for brace, uses in [(-1, body.uses), *body.brace_uses.items()]:
+            for use in uses:
+                if use.test:
+                    continue
+                text = "::".join(use.path) + ("::*" if use.glob else "")
+                outer = body.parents[brace] if brace >= 0 else -1
+                busy = frozenset([id(use)])
+                for target in crate.resolve(module, use.path, outer, busy):
+                    _add(found, crate, module, target, use.line, text)
+        has_globs = bool(module.globs) or any(
+            use.glob for uses in body.brace_uses.values() for use in uses
+        )
+        for path in body.paths:
+            for target in _targets(crate, module, path, has_globs):
+                _add(found, crate, module, target, path.line, "::".join(path.segments))
+    return sorted(found.values(), key=lambda each: (each.source.file, each.line, each.text))
+
+
+def _targets(crate, module, path, has_globs):
+    if len(path.segments) > 1:
+        return crate.resolve(module, path.segments, path.brace)
+    name = path.segments[0]
+    if path.kind == "macro":
+        found = crate.head(module, name, path.brace, frozenset()) if has_globs else set()
+        found = {target for target in found if target.kind == "macro"}
+        if not found and name not in module.names:
+            target = crate.macro_in_scope(module, name)
+            return {target} if target else set()
+        return found
+    if not has_globs or name in module.names:
+        return set()
+    found = crate.head(module, name, path.brace, frozenset())
+    return {target for target in found if target.kind in ("item", "foreign")}
+
+
+def _add(found, crate, module, target, line, text):
+    source = module.node
+    if target.crate:
+        if target.crate != crate.package.name.replace("-", "_"):
+            key = (source, target.crate, text)
+            found.setdefault(key, Import(source, None, line, text, text, "crate", target.crate))
+        return
+    node = target.module.node
+    if node is source or target.module.test:
+        return
+    key = (source, node, target.name, target.kind)
+    seen = found.get(key)
+    if seen is None or line < seen.line:
+        found[key] = Import(source, node, line, text, target.name, target.kind)
