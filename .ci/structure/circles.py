@@ -38,8 +38,17 @@ def _nodes(module):
     return [each for each in module.ancestry() if each.node is each]
 
 
+@dataclass
+class Circle:
+    """A strongly connected component: its modules, a shortest circle, and all edges within."""
+
+    modules: list
+    shortest: list
+    edges: list
+
+
 def circles(imports):
-    """Gives every strongly connected component with more than one module, as a list of edges."""
+    """Gives every strongly connected component with more than one module."""
     found = []
     for level in edges(imports).values():
         graph = {}
@@ -48,7 +57,9 @@ def circles(imports):
             graph.setdefault(target, [])
         for component in _components(graph):
             if len(component) > 1:
-                found.append((component, _shortest_circle(component, level)))
+                members = set(component)
+                inner = [edge for edge in level.values() if {edge.source, edge.target} <= members]
+                found.append(Circle(component, _shortest(component, inner), inner))
     return found
 
 
@@ -95,13 +106,11 @@ def _components(graph):
     return found
 
 
-def _shortest_circle(component, level):
+def _shortest(component, inner):
     """Gives the edges of a shortest circle in a component."""
-    members = set(component)
     graph = {}
-    for source, target in level:
-        if source in members and target in members:
-            graph.setdefault(source, []).append(target)
+    for edge in inner:
+        graph.setdefault(edge.source, {})[edge.target] = edge
     best = None
     for start in component:
         came_from = {}
@@ -116,6 +125,5 @@ def _shortest_circle(component, level):
         while len(path) == 1 or path[-1] is not start:
             path.append(came_from[path[-1]])
         if best is None or len(path) < len(best):
-            best = path
-    best.reverse()
-    return [level[pair] for pair in zip(best, best[1:])]
+            best = path[::-1]
+    return [graph[source][target] for source, target in zip(best, best[1:])]

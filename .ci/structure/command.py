@@ -26,7 +26,8 @@ checks:
 
 examples:
   .ci/check_structure --only circles,layers
-  .ci/check_structure --explain probe runtime      every import between two modules of one level
+  .ci/check_structure --edges                      every edge of each circle, the thinnest first
+  .ci/check_structure --explain probe runtime      every import between two modules (or files)
   .ci/check_structure --prose src/probe.rs         the comment lines of a file to rewrite
 """
 
@@ -47,26 +48,42 @@ class Checks:
         return self._imports[crate]
 
     def circles(self):
-        seen = set()
         for crate in self.crates:
             for file, line, missing in crate.missing:
                 yield f"{file}:{line}: no file for this module: {missing}"
-            for component, ring in circles.circles(self.imports(crate)):
-                # A file that several crates include has one circle.
-                files = frozenset(module.file for module in component)
-                if files in seen:
-                    continue
-                seen.add(files)
-                listed = ", ".join(module.path for module in component)
-                lines = [f"{crate.file}: circle of {len(component)} modules: {listed}"]
-                for edge in ring:
-                    first = edge.imports[0]
-                    arrow = f"{edge.source.path} -> {edge.target.path}"
-                    lines.append(f"    {arrow}  {first.place()}: {first.describe()}")
-                yield "\n".join(lines)
+        for crate, circle in self._circles():
+            listed = ", ".join(module.path for module in circle.modules)
+            lines = [f"{crate.file}: circle of {len(circle.modules)} modules: {listed}"]
+            for edge in circle.shortest:
+                first = edge.imports[0]
+                arrow = f"{edge.source.path} -> {edge.target.path}"
+                lines.append(f"    {arrow}  {first.place()}: {first.describe()}")
+            yield "\n".join(lines)
+        for crate in self.crates:
             if crate.kind in ("lib", "bin"):
                 for each in circles.from_root(self.imports(crate), crate.root):
                     yield f"{each.place()}: imports up, from {crate.file}: {each.text}"
+
+    def _circles(self):
+        seen = set()
+        for crate in self.crates:
+            for circle in circles.circles(self.imports(crate)):
+                # A file that several crates include has one circle.
+                files = frozenset(module.file for module in circle.modules)
+                if files not in seen:
+                    seen.add(files)
+                    yield crate, circle
+
+    def edges(self):
+        """Gives every edge among the modules of each circle, those with the fewest imports first."""
+        for crate, circle in self._circles():
+            yield f"{crate.file}: circle of {len(circle.modules)} modules"
+            for edge in sorted(circle.edges, key=lambda edge: len(edge.imports)):
+                first = edge.imports[0]
+                yield (
+                    f"{len(edge.imports):5}  {edge.source.path} -> {edge.target.path}"
+                    f"  {first.place()}: {first.describe()}"
+                )
 
     def layers(self):
         for crate in self.crates:
@@ -81,7 +98,8 @@ class Checks:
             for name, places in names.findings(crate):
                 if (name, frozenset(places)) not in seen:
                     seen.add((name, frozenset(places)))
-                    yield f"{places[0]}: `{name}` is declared {len(places)} times: {', '.join(places)}"
+                    listed = ", ".join(places)
+                    yield f"{places[0]}: `{name}` is declared {len(places)} times: {listed}"
 
     def unsafe(self):
         return unsafe_code.findings(self.crates)
@@ -91,36 +109,43 @@ class Checks:
 
     def prose(self):
         lines = list(prose.comments(self.repository))
-        yield from prose.long_comments(lines)
         found = prose.relatives(lines)
         if len(found) > prose.MOST_SHARE * len(lines):
-            share = f"{len(found)} of {len(lines)} comment lines, {100 * len(found) / len(lines):.1f} %"
-            for file, number, line in found:
-                yield f"{file}:{number}: {line.strip()}"
-            yield f"what, whatever, who, whoever: {share}, at most {100 * prose.MOST_SHARE:.0f} %"
+            share = f"{100 * len(found) / len(lines):.1f} % of {len(lines)} comment lines"
+            most = f"at most {100 * prose.MOST_SHARE:.0f} %"
+            yield f"what, whatever, who, whoever: {share}, {most}; they are:"
+            yield from (f"{file}:{number}: {line.strip()}" for file, number, line in found)
+        yield from prose.long_comments(lines)
         yield from prose.long_test_names(self.repository, self.sources)
 
     def prose_of(self, files):
         lines = list(prose.comments(self.repository, files))
         yield from prose.long_comments(lines)
-        yield from (f"{file}:{number}: {line.strip()}" for file, number, line in prose.relatives(lines))
+        for file, number, line in prose.relatives(lines):
+            yield f"{file}:{number}: {line.strip()}"
         yield from prose.long_test_names(self.repository, self.sources, files)
 
     def explain(self, one, other):
         """Gives every import from one module to another one, descendants included, and back."""
+        seen = set()
         for crate in self.crates:
             for first, second in ((one, other), (other, one)):
                 for each in self.imports(crate):
-                    if each.target and _is_below(each.source, first) and _is_below(each.target, second):
-                        yield f"{first} -> {second}  {each.place()}: {each.describe()}"
+                    if _is_below(each.source, first) and _is_below(each.target, second):
+                        line = f"{first} -> {second}  {each.place()}: {each.describe()}"
+                        if line not in seen:
+                            seen.add(line)
+                            yield line
 
 
 CHECKS = ("circles", "layers", "names", "unsafe", "length", "prose")
 
 
-def _is_below(module, path):
-    path = path.removeprefix("crate::")
-    return module.path == path or module.path.startswith(path + "::")
+def _is_below(module, place):
+    """Says whether a module is the one at a path or in a file, or stands below it."""
+    place = place.removeprefix("crate::")
+    ancestry = module.ancestry() if module else ()
+    return any(place in (each.path, each.file) for each in ancestry)
 
 
 def main(arguments=None):
@@ -132,9 +157,16 @@ def main(arguments=None):
     )
     parser.add_argument("--only", metavar="CHECKS", help="run these checks, separated by commas")
     parser.add_argument("--summary", action="store_true", help="print the number of findings alone")
-    parser.add_argument("--explain", nargs=2, metavar="MODULE", help="list the imports between two modules")
-    parser.add_argument("--prose", nargs="+", metavar="FILE", help="list the findings of prose in these files")
-    parser.add_argument("--root", default=Path(__file__).parents[2], help="the repository to check")
+    parser.add_argument("--edges", action="store_true", help="list the edges of each circle")
+    parser.add_argument(
+        "--explain", nargs=2, metavar="MODULE", help="list the imports between two modules"
+    )
+    parser.add_argument(
+        "--prose", nargs="+", metavar="FILE", help="list the findings of prose in these files"
+    )
+    parser.add_argument(
+        "--root", default=Path(__file__).parents[2], help="check the repository in this directory"
+    )
     options = parser.parse_args(arguments)
     chosen = options.only.split(",") if options.only else CHECKS
     unknown = [name for name in chosen if name not in CHECKS]
@@ -142,8 +174,9 @@ def main(arguments=None):
         parser.error(f"no check is called {', '.join(unknown)}; the checks are {', '.join(CHECKS)}")
 
     checks = Checks(options.root)
-    if options.explain:
-        sys.stdout.writelines(line + "\n" for line in checks.explain(*options.explain))
+    if options.explain or options.edges:
+        lines = checks.explain(*options.explain) if options.explain else checks.edges()
+        sys.stdout.writelines(line + "\n" for line in lines)
         return 0
     if options.prose:
         found = list(checks.prose_of(options.prose))

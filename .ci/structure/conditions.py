@@ -4,13 +4,11 @@ from itertools import product
 
 from .tokens import is_word
 
-TRUE = ("all",)
-
 
 def parse(text, start, end):
     """Parses the tokens of one condition.
 
-    Gives a tuple: `("all", ...)`, `("any", ...)`, `("not", inner)`, or an atom `("is", key, value)`.
+    Gives `("all", ...)`, `("any", ...)`, `("not", inner)`, or an atom `("is", key, value)`.
     """
     condition, _ = _parse_one(text, start, end)
     return condition
@@ -46,7 +44,7 @@ def needs_test(condition):
 
 
 def exclusive(one, other):
-    """Says whether no build fulfils both conditions. Each of them is a list, all of which must hold."""
+    """Says whether no build fulfils both lists of conditions."""
     both = ("all", *one, *other)
     atoms = sorted(_atoms(both), key=repr)
     # Beyond that, tables of truth would take long; no item of the repository comes near it.

@@ -1,4 +1,8 @@
-"""Lists the imports of a crate: which module uses a definition of which other one."""
+"""Lists the imports of a crate: which module uses a definition of which other one.
+
+Seen are `use` declarations, paths in code, macro bodies and attributes, and single names that an
+import by glob brings. Calls of methods are no imports: they need no path.
+"""
 
 from dataclasses import dataclass
 
@@ -20,10 +24,13 @@ class Import:
     def place(self):
         return f"{self.source.file}:{self.line}"
 
+    def place_key(self):
+        return (self.source.file, self.line)
+
     def describe(self):
         """The path as it is written, and the definition where that is another one."""
         if self.crate:
-            return self.text
+            return self.text if self.crate in self.text else f"{self.text}  (is of {self.crate})"
         defined = self.target.path if self.kind == "module" else f"{self.target.path}::{self.name}"
         written = self.text.removeprefix("crate::")
         defined = defined.removeprefix("crate::")
@@ -52,7 +59,7 @@ def imports(crate):
         for path in body.paths:
             for target in _targets(crate, module, path, has_globs):
                 _add(found, crate, module, target, path.line, "::".join(path.segments))
-    return sorted(found.values(), key=lambda each: (each.source.file, each.line, each.text))
+    return sorted(found.values(), key=lambda each: (each.place_key(), each.text, each.describe()))
 
 
 def _targets(crate, module, path, has_globs):

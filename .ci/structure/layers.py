@@ -114,9 +114,9 @@ def dependencies(packages):
 def knowledge_of_server(repository, crates):
     """Gives the places where `harness/` names the server's engine, or its log field `model`.
 
-    Examined are the libraries below `harness/` without their test code: identifiers and strings with
-    the word `rten`; the string `"model"` alone, as a key; a field `.model`; and the word `model` in
-    scripts. A variable may be called `model`.
+    Examined are the libraries below `harness/` without their test code. Findings are the word `rten`
+    in an identifier or a string, the string `"model"` alone (a key), a field `.model`, and the word
+    `model` in a script. A variable may be called `model`, and a comment may say anything.
     """
     for crate in crates:
         if crate.kind != "lib" or crate.package.directory.split("/")[0] != "harness":

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from .items import Source
 from .packages import normal
+from .parser import Source
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,8 @@ class Target:
     foreign crate the module that re-exports it, and `None` with `crate` set for a crate of ours.
     """
 
-    kind: str  # "module", "item", "macro", "foreign" (re-exported) or "crate"
+    # "module", "item", "macro", "foreign" (re-exported) or "crate"
+    kind: str
     module: "Module | None"
     name: str
     crate: str | None = None
@@ -186,14 +187,13 @@ class Crate:
         else:
             found = self.head(module, head, brace, busy)
         for name in rest:
-            nearer = set()
-            for target in found:
-                if target.kind == "module":
-                    nearer |= self.lookup(target.module, name, module, busy)
-                else:
-                    # Variants and associated items belong to the type; paths of macros end there.
-                    nearer.add(target)
-            found = nearer
+            within = [target for target in found if target.kind == "module"]
+            if not within:
+                # Variants and associated items belong to the type.
+                break
+            found = set()
+            for target in within:
+                found |= self.lookup(target.module, name, module, busy)
         return found
 
     def head(self, module, name, brace, busy):

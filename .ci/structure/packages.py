@@ -1,4 +1,4 @@
-"""Finds the packages of the repository, and the roots of the crates in each: library, programs, tests."""
+"""Finds the packages of the repository, and the root files of their crates."""
 
 import subprocess
 import tomllib
@@ -17,7 +17,7 @@ class Package:
         return f"{self.directory}/{path}" if self.directory else path
 
     def dependencies(self, development=False):
-        """Gives the names of the dependencies for every target; those of tests where asked for."""
+        """Gives the names of the dependencies for every target."""
         tables = [self.manifest, *self.manifest.get("target", {}).values()]
         kinds = ["dependencies", "build-dependencies"] + ["dev-dependencies"] * development
         names = set()
