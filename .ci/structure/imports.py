@@ -6,7 +6,7 @@ import by glob brings. Calls of methods are no imports: they need no path.
 
 from dataclasses import dataclass
 
-from .modules import Module
+from .modules import Module, Target
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def imports(crate):
                 text = "::".join(use.path) + ("::*" if use.glob else "")
                 outer = body.parents[brace] if brace >= 0 else -1
                 busy = frozenset([id(use)])
-                for target in crate.resolve(module, use.path, outer, busy):
+                for target in _resolve(crate, module, use.path, outer, busy):
                     _add(found, crate, module, target, use.line, text)
         has_globs = bool(module.globs) or any(
             use.glob for uses in body.brace_uses.values() for use in uses
@@ -62,9 +62,20 @@ def imports(crate):
     return sorted(found.values(), key=lambda each: (each.place_key(), each.text, each.describe()))
 
 
+def _resolve(crate, module, path, brace, busy):
+    """Resolves a path; a name that a macro generates counts for the module that it stands in."""
+    for length in range(len(path), 0, -1):
+        found = crate.resolve(module, path[:length], brace, busy)
+        if found and length < len(path):
+            return {Target("item", target.module, path[length]) for target in found if target.module}
+        if found:
+            return found
+    return set()
+
+
 def _targets(crate, module, path, has_globs):
     if len(path.segments) > 1:
-        return crate.resolve(module, path.segments, path.brace)
+        return _resolve(crate, module, path.segments, path.brace, frozenset())
     name = path.segments[0]
     if path.kind == "macro":
         found = crate.head(module, name, path.brace, frozenset()) if has_globs else set()

@@ -59,7 +59,7 @@ def imports_up(crate, imports):
     if allowed is not None and crate.kind in ("lib", "bin"):
         for each in imports:
             if each.crate and not _is_allowed(each.crate, allowed):
-                yield f"{each.place()}: {crate.package.name} must not import {each.text}"
+                yield f"{each.place()}: `{crate.package.name}` must not import {each.describe()}"
 
 
 def _between_layers(crate, imports):
@@ -77,7 +77,7 @@ def _between_layers(crate, imports):
             continue
         if each.crate:
             if not _is_allowed(each.crate, allowed):
-                yield f"{each.place()}: layer `{source.name}` must not import {each.text}"
+                yield f"{each.place()}: layer `{source.name}` must not import {each.describe()}"
             continue
         target = each.target.top_level()
         if target is not None and target is not source and target.name not in allowed:

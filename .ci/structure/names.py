@@ -14,9 +14,9 @@ def findings(crate):
                 conditions = (*module.conditions, *item.conditions)
                 place = f"{module.file}:{item.line}"
                 # A file that `#[path]` includes twice declares its names once.
-                places.setdefault(item.name, {}).setdefault(place, conditions)
+                places.setdefault(item.name, {}).setdefault(id(item), (place, conditions))
     for name, declared in sorted(places.items()):
-        found = list(declared.items())
+        found = list(declared.values())
         twice = [
             place
             for i, (place, conditions) in enumerate(found)

@@ -1,0 +1,43 @@
+"""Writes packages into a temporary repository and runs the checks over them."""
+
+import subprocess
+import tempfile
+import textwrap
+import unittest
+from pathlib import Path
+
+from structure.command import Checks
+
+HARNESS = """
+    [package]
+    name = "clarity-chaos"
+"""
+
+
+class PlantedTest(unittest.TestCase):
+    def check(self, files):
+        """Gives the checks of a repository with these files; a manifest is added where none is."""
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        if not any(name.endswith("Cargo.toml") for name in files):
+            files = {"Cargo.toml": '[package]\nname = "planted"\n', **files}
+        for name, text in files.items():
+            path = Path(directory.name, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(text), encoding="utf-8")
+        for command in (["init", "--quiet"], ["add", "--all"]):
+            subprocess.run(["git", *command], cwd=directory.name, check=True)
+        return Checks(directory.name)
+
+    def circles(self, files):
+        """Gives the modules of each circle as one string."""
+        found = []
+        for line in self.check(files).circles():
+            head = line.split("\n")[0]
+            found.append(head.rpartition("modules: ")[2] if "circle" in head else head)
+        return found
+
+    def harness(self, files):
+        """Gives the checks of a harness whose `src` has these files."""
+        below = {f"harness/src/{name}": text for name, text in files.items()}
+        return self.check({"harness/Cargo.toml": HARNESS, **below})

@@ -1,0 +1,42 @@
+"""The exit code and the output of the command."""
+
+import contextlib
+import io
+
+from structure.command import main
+
+from .planted import PlantedTest
+
+CLEAN = {"src/lib.rs": "#![forbid(unsafe_code)]\n"}
+BROKEN = {"src/lib.rs": "struct A;\nmod inner { struct A; }\n"}
+
+
+class Command(PlantedTest):
+    def run_main(self, files, *arguments):
+        directory = str(self.check(files).repository.directory)
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            code = main(["--root", directory, *arguments])
+        return code, output.getvalue()
+
+    def test_nothing_is_printed_where_all_holds(self):
+        self.assertEqual(self.run_main(CLEAN), (0, ""))
+
+    def test_a_finding_fails(self):
+        code, output = self.run_main(BROKEN)
+        self.assertEqual(code, 1)
+        self.assertEqual([line.split(":")[0] for line in output.splitlines()], ["names", "unsafe"])
+
+    def test_only_the_chosen_checks_run(self):
+        self.assertEqual(self.run_main(BROKEN, "--only", "circles,length"), (0, ""))
+        self.assertEqual(self.run_main(BROKEN, "--only", "names")[0], 1)
+
+    def test_a_summary_counts(self):
+        code, output = self.run_main(BROKEN, "--summary")
+        self.assertEqual(code, 1)
+        self.assertIn("names: 1\nunsafe: 1\n", output)
+
+    def test_an_unknown_check_is_an_error(self):
+        with self.assertRaises(SystemExit) as raised, contextlib.redirect_stderr(io.StringIO()):
+            self.run_main(CLEAN, "--only", "nonsense")
+        self.assertEqual(raised.exception.code, 2)
