@@ -20,7 +20,7 @@ checks:
            .ci/structure/layers.py allow, and nothing names the server.
   names    No crate declares two types of one name; twins under exclusive #[cfg] are one.
   unsafe   `unsafe` stands in harness/src/os alone; the compiler forbids it elsewhere.
-  length   No *.rs file is longer than 400 lines.
+  length   No *.rs file that git tracks is longer than 400 lines.
   prose    At most 5 % of the comment lines contain what, whatever, who or whoever; none is longer
            than 100 columns; no test's name is longer than 60 characters.
 
@@ -75,7 +75,7 @@ class Checks:
                     yield crate, circle
 
     def edges(self):
-        """Gives every edge among the modules of each circle, those with the fewest imports first."""
+        """Gives every edge within each circle, those with the fewest imports first."""
         for crate, circle in self._circles():
             yield f"{crate.file}: circle of {len(circle.modules)} modules"
             for edge in sorted(circle.edges, key=lambda edge: len(edge.imports)):

@@ -30,7 +30,7 @@ class Import:
     def describe(self):
         """The path as it is written, and the definition where that is another one."""
         if self.crate:
-            return self.text if self.crate in self.text else f"{self.text}  (is of {self.crate})"
+            return f"{self.text}  (of {self.crate})"
         defined = self.target.path if self.kind == "module" else f"{self.target.path}::{self.name}"
         written = self.text.removeprefix("crate::")
         defined = defined.removeprefix("crate::")
@@ -67,7 +67,8 @@ def _resolve(crate, module, path, brace, busy):
     for length in range(len(path), 0, -1):
         found = crate.resolve(module, path[:length], brace, busy)
         if found and length < len(path):
-            return {Target("item", target.module, path[length]) for target in found if target.module}
+            modules = [target.module for target in found if target.module]
+            return {Target("item", place, path[length]) for place in modules}
         if found:
             return found
     return set()
@@ -93,7 +94,7 @@ def _targets(crate, module, path, has_globs):
 def _add(found, crate, module, target, line, text):
     source = module.node
     if target.crate:
-        if target.crate != crate.package.name.replace("-", "_"):
+        if target.crate != crate.package.name:
             key = (source, target.crate, text)
             found.setdefault(key, Import(source, None, line, text, text, "crate", target.crate))
         return

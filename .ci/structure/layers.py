@@ -58,7 +58,7 @@ def imports_up(crate, imports):
     allowed = PACKAGES.get(crate.package.name)
     if allowed is not None and crate.kind in ("lib", "bin"):
         for each in imports:
-            if each.crate and not _is_allowed(each.crate, allowed):
+            if each.crate and each.crate not in allowed:
                 yield f"{each.place()}: `{crate.package.name}` must not import {each.describe()}"
 
 
@@ -76,7 +76,7 @@ def _between_layers(crate, imports):
             # Reported above, once for the module.
             continue
         if each.crate:
-            if not _is_allowed(each.crate, allowed):
+            if each.crate not in allowed:
                 yield f"{each.place()}: layer `{source.name}` must not import {each.describe()}"
             continue
         target = each.target.top_level()
@@ -85,10 +85,6 @@ def _between_layers(crate, imports):
                 f"{each.place()}: layer `{source.name}` must not import "
                 f"`{target.name}`: {each.describe()}"
             )
-
-
-def _is_allowed(crate, packages):
-    return crate in [package.replace("-", "_") for package in packages]
 
 
 def dependencies(packages):
@@ -102,11 +98,11 @@ def dependencies(packages):
         if allowed is None:
             yield f"{manifest}: package `{package.name}` is in no row of the table of packages"
             continue
-        for name in sorted(package.dependencies()):
+        for name in sorted(set(package.dependencies().values())):
             only = ONLY.get(package.name)
             if (name in ours and name not in allowed) or (only is not None and name not in only):
                 yield f"{manifest}: `{package.name}` must not depend on `{name}`"
-        for name in sorted(package.dependencies(development=True)):
+        for name in sorted(set(package.dependencies(development=True).values())):
             if _RTEN.search(name) or name in ("clarity", "clarity-server"):
                 yield f"{manifest}: `{package.name}` knows the server: it depends on `{name}`"
 
@@ -114,9 +110,9 @@ def dependencies(packages):
 def knowledge_of_server(repository, crates):
     """Gives the places where `harness/` names the server's engine, or its log field `model`.
 
-    Examined are the libraries below `harness/` without their test code. Findings are the word `rten`
-    in an identifier or a string, the string `"model"` alone (a key), a field `.model`, and the word
-    `model` in a script. A variable may be called `model`, and a comment may say anything.
+    Examined are the libraries below `harness/` without their test code. Findings are the word
+    `rten` in an identifier or a string, the string `"model"` alone (a key), a field `.model`, and
+    the word `model` in a script. A variable may be called `model`; comments are free.
     """
     for crate in crates:
         if crate.kind != "lib" or crate.package.directory.split("/")[0] != "harness":

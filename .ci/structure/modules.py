@@ -11,7 +11,8 @@ class Target:
     """The definition that a path leads to.
 
     `module` is where the definition stands: for a module it is that module itself, for an item of a
-    foreign crate the module that re-exports it, and `None` with `crate` set for a crate of ours.
+    foreign crate the module that re-exports it, and `None` for a crate of ours, whose package
+    `crate` names.
     """
 
     # "module", "item", "macro", "foreign" (re-exported) or "crate"
@@ -22,7 +23,7 @@ class Target:
 
 
 class Module:
-    """A module in a tree. Inline modules share the `node` of the module whose file they stand in."""
+    """A module in a tree; an inline module shares the `node` of the module with its file."""
 
     def __init__(self, name, parent, file, body, test, conditions, visibility):
         self.name = name
@@ -80,7 +81,11 @@ class Crate:
         self.file = root.path
         self.modules = []
         self.missing = []
-        self.ours = ours
+        # The packages of this repository, by the names of their libraries in this crate.
+        self._ours = {each.library(): each.name for each in ours}
+        for name, dependency in package.dependencies(development=True).items():
+            if dependency in self._ours.values():
+                self._ours.setdefault(name, dependency)
         self._sources = sources
         self._exported = {}
         self._self_names = set()
@@ -213,8 +218,8 @@ class Crate:
                         return found
             brace = body.parents[brace]
         found = self.lookup(module, name, module, busy)
-        if not found and name in self.ours:
-            return {Target("crate", None, name, name)}
+        if not found and name in self._ours:
+            return {Target("crate", None, name, self._ours[name])}
         return found
 
     def lookup(self, module, name, viewer, busy=frozenset()):
@@ -291,5 +296,6 @@ class Sources:
 
 def crates(packages, sources):
     """Gives the crates of all packages, the libraries before programs and tests."""
-    ours = {package.name.replace("-", "_") for package in packages}
-    return [Crate(package, root, sources, ours) for package in packages for root in package.roots]
+    return [
+        Crate(package, root, sources, packages) for package in packages for root in package.roots
+    ]

@@ -16,17 +16,21 @@ class Package:
     def join(self, path):
         return f"{self.directory}/{path}" if self.directory else path
 
+    def library(self):
+        """The name of the library in code."""
+        return self.manifest.get("lib", {}).get("name", self.name).replace("-", "_")
+
     def dependencies(self, development=False):
-        """Gives the names of the dependencies for every target."""
+        """Gives the packages of the dependencies for every target, by their names in code."""
         tables = [self.manifest, *self.manifest.get("target", {}).values()]
         kinds = ["dependencies", "build-dependencies"] + ["dev-dependencies"] * development
-        names = set()
+        found = {}
         for table in tables:
             for kind in kinds:
                 for key, value in table.get(kind, {}).items():
                     renamed = isinstance(value, dict) and value.get("package")
-                    names.add(renamed or key)
-        return names
+                    found[key.replace("-", "_")] = renamed or key
+        return found
 
 
 @dataclass
@@ -76,7 +80,8 @@ class Repository:
             if name == "Cargo.toml" or name.endswith("/Cargo.toml"):
                 manifest = tomllib.loads(self.text(name))
                 if "package" in manifest:
-                    found.append(self._package(name.removesuffix("Cargo.toml").rstrip("/"), manifest))
+                    directory = name.removesuffix("Cargo.toml").rstrip("/")
+                    found.append(self._package(directory, manifest))
         return found
 
     def _package(self, directory, manifest):

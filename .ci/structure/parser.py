@@ -11,7 +11,8 @@ from .items import TYPES, Body, Declaration, Path, Submodule, TestFunction, Use
 from .tokens import Tokens, is_word
 
 _ITEMS = frozenset(
-    "async const enum extern fn impl macro_rules mod static struct trait type union unsafe use".split()
+    "async const enum extern fn impl macro_rules mod static struct trait type union unsafe"
+    " use".split()
 )
 _KEYWORDS = frozenset(
     "as async await break const continue crate dyn else enum extern false fn for if impl in let"

@@ -7,7 +7,7 @@ MOST_COLUMNS = 100
 MOST_SHARE = 0.05
 MOST_TEST_NAME = 60
 # The directories whose comments count.
-DIRECTORIES = ("src/", "harness/", "chaos_tests/", "benches/")
+DIRECTORIES = ("src/", "breaker/", "harness/", "chaos_tests/", "benches/")
 
 _COMMENT = re.compile(r"^\s*//")
 _EMPTY = re.compile(r"^\s*//[/!]?\s*$")

@@ -77,10 +77,33 @@ class Circles(PlantedTest):
                 pub struct B;
                 enum Kind { State(u8), Other }
                 fn f(file: File, open: bool) { file.open(); let x = open; }
-                fn open() {}
             """,
         }
         self.assertEqual(self.circles(files), [])
+        files["src/b.rs"] = "use super::*; pub struct B; fn open() {} fn f() { open() }"
+        self.assertEqual(self.circles(files), [], "the module's own function")
+        files["src/b.rs"] = "use super::*; pub struct B; fn f() { let a = || 1; a() }"
+        self.assertEqual(self.circles(files), [], "a closure with the name of a module")
+
+    def test_through_a_glob_in_a_function(self):
+        files = {
+            "src/lib.rs": LIB + "mod prelude;",
+            "src/prelude.rs": "pub use crate::a::A; pub use crate::b::B;",
+            "src/a.rs": "pub struct A; fn f() { use crate::prelude::*; B::new() }",
+            "src/b.rs": "pub struct B; fn f() { use crate::prelude::*; A::new() }",
+        }
+        self.assertIn("a, b, prelude", self.circles(files))
+        edges = "\n".join(self.check(files).edges())
+        self.assertIn("a -> b", edges)
+        self.assertIn("b -> a", edges)
+
+    def test_through_an_import_in_a_function(self):
+        files = {
+            "src/lib.rs": LIB,
+            "src/a.rs": "pub fn f() { use crate::b::g; g() }",
+            "src/b.rs": "pub fn g() { use crate::a::f; f() }",
+        }
+        self.assertEqual(self.circles(files), ["a, b"])
 
     def test_through_a_rename(self):
         files = {
@@ -94,7 +117,7 @@ class Circles(PlantedTest):
         files = {
             "src/lib.rs": LIB,
             "src/a.rs": "pub fn f() { let b = 0..super::b::MOST; }",
-            "src/b.rs": "pub const MOST: u8 = 1; pub fn g() { fn inner() { use crate::a; a::f() } }",
+            "src/b.rs": "pub const MOST: u8 = 1; fn g() { fn inner() { use crate::a; a::f() } }",
         }
         self.assertEqual(self.circles(files), ["a, b"])
 
@@ -114,10 +137,18 @@ class Circles(PlantedTest):
         }
         self.assertEqual(self.circles(files), ["a, b"])
 
+    def test_through_a_macro_in_textual_scope(self):
+        files = {
+            "src/lib.rs": "#[macro_use] mod a; mod b;",
+            "src/a.rs": "use crate::b::g; macro_rules! m { () => {} }",
+            "src/b.rs": "pub fn g() {} fn h() { m!() }",
+        }
+        self.assertEqual(self.circles(files), ["a, b"])
+
     def test_through_a_string_of_serde(self):
         files = {
             "src/lib.rs": LIB,
-            "src/a.rs": '#[derive(Serialize)] pub struct A { #[serde(with = "crate::b::text")] x: u8 }',
+            "src/a.rs": 'pub struct A { #[serde(with = "crate::b::text")] x: u8 }',
             "src/b.rs": "pub mod text {} use crate::a::A;",
         }
         self.assertEqual(self.circles(files), ["a, b"])
@@ -186,6 +217,29 @@ class Circles(PlantedTest):
         }
         self.assertEqual(self.circles(files), [])
 
+    def test_files_for_tests_are_free(self):
+        files = {
+            "src/lib.rs": LIB,
+            "src/a.rs": "use crate::b::B; pub struct A;",
+            "src/b.rs": "pub struct B; #[cfg(test)] mod tests; mod other;",
+            "src/b/tests.rs": "use crate::a::A;",
+            "src/b/other.rs": "#![cfg(test)] use crate::a::A;",
+        }
+        self.assertEqual(self.circles(files), [])
+
+    def test_a_name_that_stands_for_a_module_in_tests_alone(self):
+        files = {
+            "src/lib.rs": LIB,
+            "src/a.rs": "use crate::b::B; pub mod clock { pub fn now() {} }",
+            "src/b.rs": """
+                #[cfg(test)] use crate::a::clock;
+                #[cfg(not(test))] use std::time as clock;
+                pub struct B;
+                fn f() { clock::now() }
+            """,
+        }
+        self.assertEqual(self.circles(files), [])
+
     def test_code_after_that_of_a_test_counts(self):
         files = {
             "src/lib.rs": LIB,
@@ -193,6 +247,10 @@ class Circles(PlantedTest):
             "src/b.rs": "pub struct B { #[cfg(test)] x: Map<A, B>, a: crate::a::A }",
         }
         self.assertEqual(self.circles(files), ["a, b"])
+        files["src/b.rs"] = "pub struct B { #[cfg(test)] x: u8 } use crate::a::A;"
+        self.assertEqual(self.circles(files), ["a, b"])
+        files["src/b.rs"] = "#[cfg(test)] mod tests; pub struct B; use crate::a::A;"
+        self.assertEqual(self.circles({**files, "src/b/tests.rs": ""}), ["a, b"])
 
     def test_code_of_any_condition_but_tests_counts(self):
         files = {
@@ -217,6 +275,24 @@ class Circles(PlantedTest):
         }
         self.assertEqual(self.circles(files), [])
 
+    def test_code_after_odd_literals_counts(self):
+        for code in (
+            "const X: char = '\"';",
+            "const X: char = '\\'';",
+            "const X: u8 = b'\"';",
+            "fn f<'a>(x: &'a str) -> &'a str { 'outer: loop {} }",
+            'const X: &str = r#"""#;',
+            'const X: &[u8] = b"\\"";',
+            "/* /* nested */ */",
+            "fn r#type(x: f64) -> f64 { 1.0e-3 + x.0.1 + 1..2 }",
+        ):
+            files = {
+                "src/lib.rs": LIB,
+                "src/a.rs": "use crate::b::B; pub struct A;",
+                "src/b.rs": code + ' use crate::a::A; const Y: &str = "";\npub struct B;',
+            }
+            self.assertEqual(self.circles(files), ["a, b"], code)
+
     def test_a_private_module_is_not_the_function_of_its_name(self):
         files = {
             "src/lib.rs": "mod a; mod b;",
@@ -228,16 +304,18 @@ class Circles(PlantedTest):
 
     def test_modules_at_a_given_path(self):
         files = {
-            "src/lib.rs": '#[path = "other/place.rs"] mod a; #[path = "dir"] mod in_dir { pub mod b; }',
+            "src/lib.rs": """
+                #[path = "other/place.rs"] mod a;
+                #[path = "dir"] mod in_dir { pub mod b; }
+            """,
             "src/other/place.rs": "use crate::in_dir::b::B; pub struct A;",
             "src/dir/b.rs": "use crate::a::A; pub struct B;",
         }
         self.assertEqual(self.circles(files), ["a, in_dir::b"])
 
     def test_a_module_without_a_file_is_reported(self):
-        self.assertEqual(
-            self.circles({"src/lib.rs": "\nmod a;"}), ["src/lib.rs:2: no file for this module: src/a.rs"]
-        )
+        found = self.circles({"src/lib.rs": "\nmod a;"})
+        self.assertEqual(found, ["src/lib.rs:2: no file for this module: src/a.rs"])
 
     def test_each_root_is_a_crate(self):
         files = {

@@ -73,8 +73,28 @@ class Layers(PlantedTest):
         self.assertEqual(
             list(self.check(record).layers()),
             [
-                f"{message} clarity_chaos_record::write",
-                f"{message} crate::Seed  (is of clarity_chaos_record)",
+                f"{message} clarity_chaos_record::write  (of clarity-chaos-record)",
+                f"{message} crate::Seed  (of clarity-chaos-record)",
+            ],
+        )
+
+    def test_a_crate_that_another_must_not_import(self):
+        files = {
+            "harness/Cargo.toml": HARNESS,
+            "harness/src/lib.rs": "pub struct Context;",
+            "harness/record/Cargo.toml": """
+                [package]
+                name = "clarity-chaos-record"
+                [dev-dependencies]
+                up = { package = "clarity-chaos", path = ".." }
+            """,
+            "harness/record/src/lib.rs": "use up::Context; #[cfg(test)] mod tests { use up; }",
+        }
+        self.assertEqual(
+            list(self.check(files).layers()),
+            [
+                "harness/record/src/lib.rs:1: `clarity-chaos-record` must not import "
+                "up::Context  (of clarity-chaos)"
             ],
         )
 

@@ -33,7 +33,8 @@ class Names(PlantedTest):
         )
 
     def test_errors_and_results_may_be_many(self):
-        self.assertEqual(self.names("struct Error; type Result = u8;", "enum Error {} type Result = u8;"), [])
+        one, other = "struct Error; type Result = u8;", "enum Error {} type Result = u8;"
+        self.assertEqual(self.names(one, other), [])
 
     def test_associated_types_are_no_names(self):
         self.assertEqual(
@@ -70,7 +71,8 @@ class Names(PlantedTest):
     def test_twins_in_files_under_exclusive_conditions_are_one(self):
         files = {
             "src/lib.rs": "#[cfg(unix)] mod unix; #[cfg(not(unix))] mod portable;",
-            "src/unix.rs": "pub struct Supervisor;",
+            "src/unix.rs": "mod inner;",
+            "src/unix/inner.rs": "pub struct Supervisor;",
             "src/portable.rs": "pub struct Supervisor;",
         }
         self.assertEqual(list(self.check(files).names()), [])

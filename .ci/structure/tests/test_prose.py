@@ -33,8 +33,9 @@ class Prose(PlantedTest):
     def test_a_test_name_that_is_too_long(self):
         fits, long = "a" * 60, "b" * 61
         for attribute in ("test", "tokio::test(flavor = x)", "chaos(slow)", "clarity_chaos::chaos"):
-            text = f"#[{attribute}]\n#[ignore]\nasync fn {long}() {{}}\n#[test] fn {fits}() {{}}\nfn c{long}() {{}}"
-            checks = self.check({"tests/one.rs": text})
+            test = f"#[{attribute}]\n#[ignore]\nasync fn {long}() {{}}\n"
+            others = f"#[test] fn {fits}() {{}}\nfn c{long}() {{}}"
+            checks = self.check({"tests/one.rs": test + others})
             self.assertEqual(
                 list(checks.prose()), [f"tests/one.rs:3: test name of 61 characters: {long}"]
             )
