@@ -24,6 +24,8 @@ checks:
   prose    At most 5 % of the comment lines contain what, whatever, who or whoever; none is longer
            than 100 columns; no test's name is longer than 60 characters.
 
+Files count that git tracks: add new ones first. Needs Python 3.11.
+
 examples:
   .ci/check_structure --only circles,layers
   .ci/check_structure --edges                      every edge of each circle, the thinnest first
@@ -35,8 +37,8 @@ examples:
 class Checks:
     """The repository, and the crates and imports that several checks need; each is read once."""
 
-    def __init__(self, directory):
-        self.repository = packages.Repository(directory)
+    def __init__(self, directory, files=None):
+        self.repository = packages.Repository(directory, files)
         self.sources = modules.Sources(self.repository)
         self.packages = self.repository.packages()
         self.crates = modules.crates(self.packages, self.sources)
@@ -174,6 +176,9 @@ def main(arguments=None):
         parser.error(f"no check is called {', '.join(unknown)}; the checks are {', '.join(CHECKS)}")
 
     checks = Checks(options.root)
+    for file in options.prose or ():
+        if not checks.repository.exists(file):
+            parser.error(f"no file {file} in {checks.repository.directory}")
     if options.explain or options.edges:
         lines = checks.explain(*options.explain) if options.explain else checks.edges()
         sys.stdout.writelines(line + "\n" for line in lines)

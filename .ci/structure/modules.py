@@ -151,7 +151,7 @@ class Crate:
         module.children.append(child)
 
     def _bind(self, module):
-        """Fills the module's table of names; what tests alone can see is left out."""
+        """Fills the module's table of names, without those for tests alone."""
         self._self_names.update(module.body.self_names)
         for child in module.children:
             if not child.test:

@@ -42,20 +42,13 @@ class Root:
 
 
 class Repository:
-    """The files that git tracks below a directory."""
+    """The files that git tracks below a directory, or the given ones."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, files=None):
         self.directory = Path(directory)
-        listed = subprocess.run(
-            ["git", "ls-files", "-z", "--cached"],
-            cwd=self.directory,
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
+        names = sorted(_tracked(directory) if files is None else files)
         # A file that was deleted and is still in the index has no contents to check.
-        names = sorted(set(filter(None, listed.split("\0"))))
-        self.files = [name for name in names if (self.directory / name).is_file()]
+        self.files = [name for name in names if self.exists(name)]
         self._texts = {}
 
     def text(self, name):
@@ -125,6 +118,13 @@ class Repository:
                 rest = name[len(prefix) :].split("/")
                 if len(rest) == 1 or (len(rest) == 2 and rest[1] == "main.rs"):
                     yield name
+
+
+def _tracked(directory):
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=directory, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+    return set(filter(None, listed.split("\0")))
 
 
 def normal(path):

@@ -46,7 +46,7 @@ class Source:
 
 
 class _File:
-    """What the modules in one file share: tokens, matching brackets and conditions in force."""
+    """The state that modules in one file share: tokens, matching brackets, conditions in force."""
 
     def __init__(self, tokens):
         self.text = tokens.text
@@ -243,7 +243,7 @@ class _Module:
     # Items and paths.
 
     def _word(self, i):
-        """Reads what begins with the word at `i`, and gives the index after it."""
+        """Reads the item or path that begins with the word at `i`; gives the index after it."""
         token = self.text[i]
         previous = self.text[i - 1] if i > self.start else ";"
         following = self._at(i + 1)

@@ -1,6 +1,5 @@
 """Writes packages into a temporary repository and runs the checks over them."""
 
-import subprocess
 import tempfile
 import textwrap
 import unittest
@@ -15,8 +14,8 @@ HARNESS = """
 
 
 class PlantedTest(unittest.TestCase):
-    def check(self, files):
-        """Gives the checks of a repository with these files; a manifest is added where none is."""
+    def plant(self, files):
+        """Writes the files, with a manifest unless they have one; gives the directory and names."""
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         if not any(name.endswith("Cargo.toml") for name in files):
@@ -25,9 +24,11 @@ class PlantedTest(unittest.TestCase):
             path = Path(directory.name, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(textwrap.dedent(text), encoding="utf-8")
-        for command in (["init", "--quiet"], ["add", "--all"]):
-            subprocess.run(["git", *command], cwd=directory.name, check=True)
-        return Checks(directory.name)
+        return directory.name, list(files)
+
+    def check(self, files):
+        """Gives the checks of a repository with these files."""
+        return Checks(*self.plant(files))
 
     def circles(self, files):
         """Gives the modules of each circle as one string."""

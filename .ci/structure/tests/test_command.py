@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import subprocess
+from pathlib import Path
 
 from structure.command import main
 
@@ -13,7 +15,10 @@ BROKEN = {"src/lib.rs": "struct A;\nmod inner { struct A; }\n"}
 
 class Command(PlantedTest):
     def run_main(self, files, *arguments):
-        directory = str(self.check(files).repository.directory)
+        directory, _ = self.plant(files)
+        Path(directory, "untracked.rs").write_text("\n" * 401, encoding="utf-8")
+        for command in (["init", "--quiet"], ["add", "Cargo.toml", "src"]):
+            subprocess.run(["git", *command], cwd=directory, check=True)
         output = io.StringIO()
         with contextlib.redirect_stdout(output):
             code = main(["--root", directory, *arguments])
@@ -36,7 +41,10 @@ class Command(PlantedTest):
         self.assertEqual(code, 1)
         self.assertIn("names: 1\nunsafe: 1\n", output)
 
-    def test_an_unknown_check_is_an_error(self):
-        with self.assertRaises(SystemExit) as raised, contextlib.redirect_stderr(io.StringIO()):
-            self.run_main(CLEAN, "--only", "nonsense")
-        self.assertEqual(raised.exception.code, 2)
+    def test_an_unknown_check_or_file_is_an_error(self):
+        for arguments in (("--only", "nonsense"), ("--prose", "src/nonsense.rs")):
+            errors = io.StringIO()
+            with self.assertRaises(SystemExit) as raised, contextlib.redirect_stderr(errors):
+                self.run_main(CLEAN, *arguments)
+            self.assertEqual(raised.exception.code, 2)
+            self.assertIn("nonsense", errors.getvalue())
