@@ -16,9 +16,11 @@ class Import:
     source: Module
     target: Module | None
     line: int
+    # The path as it is written, and the path of the definition.
     text: str
-    name: str
-    kind: str  # of the target
+    defined: str
+    # Of the target.
+    kind: str
     crate: str | None = None
 
     def place(self):
@@ -28,13 +30,12 @@ class Import:
         return (self.source.file, self.line)
 
     def describe(self):
-        """The path as it is written, and the definition where that is another one."""
+        """The path as it is written, with the definition where that is another path."""
         if self.crate:
             return f"{self.text}  (of {self.crate})"
-        defined = self.target.path if self.kind == "module" else f"{self.target.path}::{self.name}"
-        written = self.text.removeprefix("crate::")
-        defined = defined.removeprefix("crate::")
-        return self.text if written == defined else f"{self.text}  (is {defined})"
+        if self.text.removeprefix("crate::") == self.defined.removeprefix("crate::"):
+            return self.text
+        return f"{self.text}  (is {self.defined})"
 
 
 def imports(crate):
@@ -101,7 +102,10 @@ def _add(found, crate, module, target, line, text):
     node = target.module.node
     if node is source or target.module.test:
         return
-    key = (source, node, target.name, target.kind)
+    defined = target.module.path
+    if target.kind != "module":
+        defined = f"{defined}::{target.name}"
+    key = (source, node, defined, target.kind)
     seen = found.get(key)
     if seen is None or line < seen.line:
-        found[key] = Import(source, node, line, text, target.name, target.kind)
+        found[key] = Import(source, node, line, text, defined, target.kind)

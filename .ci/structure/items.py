@@ -7,7 +7,7 @@ TYPES = ("struct", "enum", "union", "trait", "type")
 
 @dataclass
 class Use:
-    """One leaf of a `use` tree; `name` is the name that it binds, `None` for a glob or `_`."""
+    """One leaf of a `use` tree; `name` is the name that it binds, `None` for a glob."""
 
     path: tuple
     name: str | None

@@ -135,7 +135,6 @@ class Crate:
                 if source is None:
                     continue
                 conditions = (*conditions, *source.body.conditions)
-                test = test or source.test_only
                 child = self._module(
                     item.name, module, file, source.body, test, conditions, item.visibility
                 )

@@ -37,7 +37,6 @@ class Source:
         reader = _File(self.tokens)
         self.body = _Module(reader, 0, len(self.tokens)).read()
         self.tests = reader.tests
-        self.test_only = any(map(conditions.needs_test, self.body.conditions))
         self._test_ranges = reader.test_ranges
 
     def in_test(self, i):

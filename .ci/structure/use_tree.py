@@ -6,7 +6,7 @@ from .tokens import is_word
 def read(text, line, i, end):
     """Gives the leaves as `(path, name, is_glob, line)`, and the index of the closing semicolon.
 
-    `name` is the name that a leaf binds, `None` for a glob or `_`.
+    `name` is the name that a leaf binds, `None` for a glob.
     """
     leaves = []
     return leaves, _read(text, line, i, end, (), leaves)
@@ -26,8 +26,7 @@ def _read(text, line, i, end, prefix, leaves):
             leaves.append((path, None, True, at))
             return i + 1
         if token == "as":
-            name = text[i + 1]
-            leaves.append((_without_self(path), None if name == "_" else name, False, at))
+            leaves.append((_without_self(path), text[i + 1], False, at))
             return i + 2
         if token in (";", ",", "}"):
             if path != prefix:

@@ -14,11 +14,13 @@ BROKEN = {"src/lib.rs": "struct A;\nmod inner { struct A; }\n"}
 
 
 class Command(PlantedTest):
-    def run_main(self, files, *arguments):
+    def run_main(self, files, *arguments, removed=()):
         directory, _ = self.plant(files)
         Path(directory, "untracked.rs").write_text("\n" * 401, encoding="utf-8")
         for command in (["init", "--quiet"], ["add", "Cargo.toml", "src"]):
             subprocess.run(["git", *command], cwd=directory, check=True)
+        for name in removed:
+            Path(directory, name).unlink()
         output = io.StringIO()
         with contextlib.redirect_stdout(output):
             code = main(["--root", directory, *arguments])
@@ -26,6 +28,10 @@ class Command(PlantedTest):
 
     def test_nothing_is_printed_where_all_holds(self):
         self.assertEqual(self.run_main(CLEAN), (0, ""))
+
+    def test_a_file_that_was_deleted_is_not_checked(self):
+        files = {**CLEAN, "src/deleted.rs": "\n" * 401}
+        self.assertEqual(self.run_main(files, removed=["src/deleted.rs"]), (0, ""))
 
     def test_a_finding_fails(self):
         code, output = self.run_main(BROKEN)
