@@ -1,0 +1,1 @@
+"""Checks the structure of the repository: imports, layers, names, `unsafe`, length and prose."""
