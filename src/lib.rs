@@ -1,10 +1,4 @@
-//! A model server that never answers from bytes it has not verified.
-//!
-//! Models lie on disk in numbered versions, each with a manifest that promises the size and SHA-256 of its files. A
-//! version is read into memory once and hashed in the same pass, and only those very bytes are handed to the runtime.
-//! When a newer version is damaged the last good one goes on answering; when none is good the answer is an honest 503
-//! with a reason and a time to come back; when the damage is repaired the model answers again, without a restart. A
-//! model that fails on good requests is left alone for a while by its circuit breaker. All of it is measured.
+#![doc = include_str!("README.md")]
 //!
 //! # The concepts, in the order in which data flows through them
 //!
