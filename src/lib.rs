@@ -15,6 +15,8 @@
 //! - A [`Server`] answers with all that over HTTP, in the Open Inference Protocol, and counts it in [`Metrics`].
 //! - A [`Reason`] is one word for why something failed: in the answer, in the metrics, in the log.
 //!
+//! The [`guide`] is for operators.
+//!
 //! # A server in a test
 //!
 //! ```
@@ -53,6 +55,7 @@ mod executor;
 #[cfg(feature = "unstable-fuzz")]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod guide;
 mod http;
 mod loader;
 mod manifest;
