@@ -1,10 +1,4 @@
-//! A model server that never answers from bytes it has not verified.
-//!
-//! Models lie on disk in numbered versions, each with a manifest that promises the size and SHA-256 of its files. A
-//! version is read into memory once and hashed in the same pass, and only those very bytes are handed to the runtime.
-//! When a newer version is damaged the last good one goes on answering; when none is good the answer is an honest 503
-//! with a reason and a time to come back; when the damage is repaired the model answers again, without a restart. A
-//! model that fails on good requests is left alone for a while by its circuit breaker. All of it is measured.
+#![doc = include_str!("README.md")]
 //!
 //! # The concepts, in the order in which data flows through them
 //!
@@ -20,6 +14,8 @@
 //!   overrules.
 //! - A [`Server`] answers with all that over HTTP, in the Open Inference Protocol, and counts it in [`Metrics`].
 //! - A [`Reason`] is one word for why something failed: in the answer, in the metrics, in the log.
+//!
+//! The [`guide`] is for operators.
 //!
 //! # A server in a test
 //!
@@ -59,6 +55,7 @@ mod executor;
 #[cfg(feature = "unstable-fuzz")]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod guide;
 mod http;
 mod loader;
 mod manifest;

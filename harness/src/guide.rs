@@ -1,4 +1,4 @@
-//! Pages to read: a first bug in ten minutes, which fault for which question, what to do when tests misbehave, and how all of it fits into continuous integration.
+//! The guide: a first bug in ten minutes, faults, selecting, reports, sweeps, the sandbox, troubleshooting, and continuous integration.
 
 #[doc = include_str!("../guide/ten_minutes.md")]
 pub mod ten_minutes {}
@@ -23,6 +23,24 @@ pub mod faults {
     #[doc = include_str!("../guide/faults/time.md")]
     pub mod time {}
 }
+
+#[doc = include_str!("../guide/selecting.md")]
+pub mod selecting {}
+
+#[doc = include_str!("../guide/reports.md")]
+pub mod reports {}
+
+#[doc = include_str!("../guide/sweeps.md")]
+pub mod sweeps {}
+
+#[doc = include_str!("../guide/shards.md")]
+pub mod shards {}
+
+#[doc = include_str!("../guide/sandbox.md")]
+pub mod sandbox {}
+
+#[doc = include_str!("../guide/exit_codes.md")]
+pub mod exit_codes {}
 
 #[doc = include_str!("../guide/troubleshooting.md")]
 pub mod troubleshooting {}

@@ -1,40 +1,6 @@
-//! A chaos-test harness: seeded faults, a process per test, honest verdicts.
+#![doc = include_str!("../README.md")]
 //!
-//! A chaos test breaks something on purpose and shows that the system under test bears it. Here is one, whole; it goes to
-//! `chaos_tests/main.rs`, and the target to `Cargo.toml` as
-//!
-//! ```toml
-//! [dev-dependencies]
-//! clarity-chaos = "0.1"
-//!
-//! [[test]]
-//! name = "chaos"
-//! path = "chaos_tests/main.rs"
-//! harness = false
-//! ```
-//!
-//! ```standalone_crate
-//! # fn main() -> std::process::ExitCode {
-//! use clarity_chaos::fault::BitFlip;
-//! use clarity_chaos::{Context, Result, chaos};
-//! use std::fs;
-//!
-//! /// One bit of a saved file rots on the disk. Reading it back must fail; it must never give another value.
-//! #[chaos(non_destructive, timeout = "10s")]
-//! fn one_rotten_bit_is_noticed(cx: Context) -> Result {
-//!     let path = cx.dir().join("value");
-//!     fs::write(&path, "42 42")?; // your code here: save with a checksum
-//!     let _rot = cx.inject(BitFlip::in_file(&path))?; // which bit: drawn from the seed, told in the record
-//!     let text = fs::read(&path)?; // your code here: load and verify
-//!     assert_ne!(text, b"42 42");
-//!     Ok(())
-//! }
-//!
-//! clarity_chaos::main!();
-//! # main() }
-//! ```
-//!
-//! `cargo test --test chaos` runs it; `-- --help` explains the rest. The [`guide`] takes you from an empty project to a first bug found in ten minutes.
+//! The guide is the module [`guide`].
 //!
 //! # The concepts, in the order in which one needs them
 //!
@@ -115,11 +81,6 @@ pub use test::clock::Clock;
 pub use test::context::Context;
 pub use test::outcome::{Result, Skipped};
 pub use test::{explore, fault, network, process};
-
-/// The README's first chaos test must compile as it stands there.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
 
 /// Writes the `main` function of a chaos-test target: the runner for all [`chaos`] tests that are linked into it.
 #[macro_export]

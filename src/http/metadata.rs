@@ -9,7 +9,7 @@ use crate::{Dimension, TensorSpec};
 
 pub(super) async fn server() -> Json<Value> {
     Json(
-        json!({ "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION"), "extensions": ["binary_tensor_data", "model_repository"] }),
+        json!({ "name": "clarity", "version": env!("CARGO_PKG_VERSION"), "extensions": ["binary_tensor_data", "model_repository"] }),
     )
 }
 

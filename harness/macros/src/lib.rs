@@ -1,4 +1,4 @@
-//! The `#[chaos]` attribute of [`clarity-chaos`](https://docs.rs/clarity-chaos). Use it through that crate.
+#![doc = include_str!("../README.md")]
 //!
 //! The way of a test function through this crate: `options` reads what stands in the attribute,
 //! `validate` refuses functions that cannot be tests, `expand` writes the registration.

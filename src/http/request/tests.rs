@@ -1,6 +1,6 @@
 //! Bodies of requests: good ones in every form, bad ones, and random ones.
 //!
-//! `PROPTEST_CASES=1000000 cargo test -p clarity --release --lib http::request` looks for longer.
+//! `PROPTEST_CASES=1000000 cargo test -p clarity-server --release --lib http::request` looks for longer.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -60,7 +60,7 @@ pub(crate) fn build() -> Result<PathBuf, Box<dyn Error>> {
             "build",
             "--release",
             "--package",
-            "clarity",
+            "clarity-server",
             "--bin",
             "clarity",
         ])

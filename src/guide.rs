@@ -1,0 +1,10 @@
+//! The guide for operators: requests and answers, versions of models, and limits.
+
+#[doc = include_str!("../docs/requests.md")]
+pub mod requests {}
+
+#[doc = include_str!("../docs/versions.md")]
+pub mod versions {}
+
+#[doc = include_str!("../docs/limits.md")]
+pub mod limits {}
