@@ -179,7 +179,19 @@ pub use verdict::Verdict;
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-/// Writes the `main` function of a chaos-test target: the runner for all [`chaos`] tests that are linked into it.
+/// Writes the `main` function of a chaos-test target: the runner for all [`chaos`] tests that are
+/// linked into it.
+///
+/// Tests of a library are linked only if the target's source mentions the library. Where nothing else of it is used, write
+///
+/// ```ignore
+/// use my_lib as _; // links the chaos tests of `my_lib`
+///
+/// clarity_chaos::main!();
+/// ```
+///
+/// The tests of a library that is not mentioned are missing from `--list`. A target without any test warns.
+/// [Troubleshooting](guide::troubleshooting) says how to find such libraries.
 #[macro_export]
 macro_rules! main {
     () => {
@@ -199,7 +211,6 @@ macro_rules! main {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::entry::main;
-    pub use crate::limits::Limits;
     pub use crate::oracle::{Cataloged, Oracle, oracles_are_watched};
     pub use crate::origin::Origin;
     pub use crate::outcome::{IntoOutcome, Outcome};

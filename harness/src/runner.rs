@@ -6,7 +6,7 @@ use crate::exit::{HARNESS_FAILED, NOTHING_SELECTED, TESTS_FAILED, USAGE};
 use crate::history::History;
 use crate::origin::Origin;
 use crate::record::Record;
-use crate::registration;
+use crate::registration::{self, TestCase};
 use crate::regressions::Regressions;
 use crate::report::{self, Summary};
 use crate::results::Results;
@@ -56,14 +56,15 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
         selection.leave_out(|test| !shard.holds_test(test.name()));
     }
     let regressions = match Regressions::of(origin, options.regressions.as_deref()) {
-        Ok(regressions) => regressions,
+        Ok(regressions) => regressions.with_former_names(selection.all()),
         Err(error) => {
             eprintln!("error: {error}");
             return ExitCode::from(USAGE);
         }
     };
     for test in regressions.tests() {
-        if !selection.all().any(|known| known.name() == test) {
+        let is_known = |known: &TestCase| known.name() == test || known.seed_name() == test;
+        if !selection.all().any(is_known) {
             let path = regressions.path().display();
             eprintln!("warning: {path}: no test is called `{test}`");
         }
@@ -90,7 +91,7 @@ fn select_by_history(
     if !options.last_failed && !options.failed_first {
         return BTreeMap::new();
     }
-    let failed = history.failures(selection.selected.iter().map(|test| test.name()));
+    let failed = history.failures(selection.selected.iter().copied());
     if options.last_failed && failed.is_empty() {
         let warning = "--last-failed: none of these tests failed when it ran last; all of them run";
         selection.warnings.push(warning.to_owned());
@@ -145,9 +146,11 @@ fn merge(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
             return Ok(ExitCode::from(USAGE));
         }
     };
-    let regressions = Regressions::of(origin, options.regressions.as_deref());
+    let regressions = Regressions::of(origin, options.regressions.as_deref())
+        .map_err(io::Error::other)?
+        .with_former_names(registration::all());
     let output = Output::open(options)?;
-    remember(&regressions.map_err(io::Error::other)?, &results, &output);
+    remember(&regressions, &results, &output);
     let records: Vec<Record> = results.representatives().cloned().collect();
     let unmet = unmet(&results, options);
     let failed = results.failed() > 0 || !unmet.is_empty();
@@ -211,10 +214,15 @@ fn refuse_nothing(selection: &Selection, options: &Options) -> Option<ExitCode> 
             eprintln!("{word}: {missing}");
         }
         if nothing {
-            let total = selection.deselected.len();
-            eprintln!(
-                "{word}: none of the {total} tests is selected (--list shows them; --no-tests=pass|warn|fail says what to make of this)"
-            );
+            match selection.all().count() {
+                0 => eprintln!(
+                    "{word}: this program contains no chaos tests (add `use LIBRARY as _;` next to `main!()` for tests in a library; \
+                     --no-tests=pass|warn|fail decides what follows)"
+                ),
+                total => eprintln!(
+                    "{word}: none of the {total} tests is selected (--list shows them; --no-tests=pass|warn|fail decides what follows)"
+                ),
+            }
         }
     }
     let failed = action == NoTests::Fail && (nothing || !selection.missing.is_empty());

@@ -1,6 +1,6 @@
-//! What `#[chaos]` refuses, and how it says so.
+//! The errors of `#[chaos]` for functions and arguments that it refuses.
 
 #[test]
-fn misuse_of_the_attribute_does_not_compile() {
+fn chaos_attribute_misuse_does_not_compile() {
     trybuild::TestCases::new().compile_fail("tests/ui/*.rs");
 }

@@ -28,7 +28,23 @@ fn reserved_word() {}
 #[chaos("slow")]
 fn quoted_tag() {}
 
-/// Two problems at once, both told.
+/// A number of nothing.
+#[chaos(open_files = 0)]
+fn zero_files() {}
+
+/// A size without a unit.
+#[chaos(memory = "512")]
+fn no_unit() {}
+
+/// A fraction of a second of CPU time.
+#[chaos(cpu = "1500ms")]
+fn no_whole_seconds() {}
+
+/// A value that is missing.
+#[chaos(timeout = , slow)]
+fn nothing() {}
+
+/// Two problems at once, both reported.
 #[chaos(timeout = "soon", clock = "broken")]
 async fn two_problems() {}
 
