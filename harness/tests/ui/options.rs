@@ -8,7 +8,7 @@ fn unknown_option() {}
 #[chaos(timeout)]
 fn no_value() {}
 
-/// A value that is no string.
+/// A number where a string is expected.
 #[chaos(timeout = 10)]
 fn no_string() {}
 
@@ -28,7 +28,7 @@ fn reserved_word() {}
 #[chaos("slow")]
 fn quoted_tag() {}
 
-/// A number of nothing.
+/// Zero descriptors.
 #[chaos(open_files = 0)]
 fn zero_files() {}
 
@@ -40,7 +40,7 @@ fn no_unit() {}
 #[chaos(cpu = "1500ms")]
 fn no_whole_seconds() {}
 
-/// A value that is missing.
+/// A missing value.
 #[chaos(timeout = , slow)]
 fn nothing() {}
 

@@ -1,4 +1,4 @@
-//! Nothing here resolves: each error points at the path.
+//! None of these paths leads to the harness.
 
 use clarity_chaos::chaos;
 

@@ -1,6 +1,6 @@
 use clarity_chaos::chaos;
 
-/// No name at all.
+/// An empty name.
 #[chaos(seed_name = "")]
 fn empty() {}
 
