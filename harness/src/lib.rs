@@ -82,7 +82,19 @@ pub use test::context::Context;
 pub use test::outcome::{Result, Skipped};
 pub use test::{explore, fault, network, process};
 
-/// Writes the `main` function of a chaos-test target: the runner for all [`chaos`] tests that are linked into it.
+/// Writes the `main` function of a chaos-test target: the runner for all [`chaos`] tests that are
+/// linked into it.
+///
+/// Tests of a library are linked only if the target's source mentions the library. Where nothing else of it is used, write
+///
+/// ```ignore
+/// use my_lib as _; // links the chaos tests of `my_lib`
+///
+/// clarity_chaos::main!();
+/// ```
+///
+/// The tests of a library that is not mentioned are missing from `--list`. A target without any test warns.
+/// [Troubleshooting](guide::troubleshooting) says how to find such libraries.
 #[macro_export]
 macro_rules! main {
     () => {

@@ -1,4 +1,5 @@
-//! What `#[chaos]` leaves behind for the runner: one [`TestCase`] per function, collected at link time.
+//! The registry of chaos tests: `#[chaos]` submits one [`TestCase`] per function, and the linker
+//! collects them.
 
 pub(crate) mod oracles;
 pub(crate) mod origin;
@@ -21,9 +22,10 @@ pub enum Body {
     Async(fn(Context) -> Pin<Box<dyn Future<Output = Outcome>>>),
 }
 
-/// One registered test: everything known about it before it runs.
+/// A registered test: everything known about it before it runs.
 pub struct TestCase {
     path: &'static str,
+    seed_name: Option<&'static str>,
     tags: &'static [&'static str],
     description: &'static str,
     timeout: Option<Duration>,
@@ -36,44 +38,96 @@ pub struct TestCase {
 
 inventory::collect!(TestCase);
 
-/// The tag of tests that must leave nothing changed outside their own directory.
+/// The tag of tests that must leave everything outside their own directory unchanged.
 pub(crate) const NON_DESTRUCTIVE: &str = "non_destructive";
 
+/// Not public API: called by the code that `#[chaos]` generates.
 impl TestCase {
-    /// Not public API: called by the code that `#[chaos]` generates.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "called by generated code alone, and must be const"
-    )]
+    /// A test under a real clock, without tags and limits.
+    #[must_use]
     pub const fn new(
         path: &'static str,
-        tags: &'static [&'static str],
         description: &'static str,
-        timeout: Option<Duration>,
-        clock: ClockKind,
-        limits: Limits,
         file: &'static str,
         line: u32,
         body: Body,
     ) -> Self {
         Self {
             path,
-            tags,
+            seed_name: None,
+            tags: &[],
             description,
-            timeout,
-            clock,
-            limits,
+            timeout: None,
+            clock: ClockKind::Real,
+            limits: Limits::NONE,
             file,
             line,
             body,
         }
     }
 
-    /// The name to select by: the function's path inside its crate, such as `corruption::one_flipped_bit`.
+    /// Sets the tags.
+    #[must_use]
+    pub const fn with_tags(mut self, tags: &'static [&'static str]) -> Self {
+        self.tags = tags;
+        self
+    }
+
+    /// Sets the limit of real time.
+    #[must_use]
+    pub const fn with_timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// Sets the clock.
+    #[must_use]
+    pub const fn with_clock(mut self, clock: ClockKind) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Sets [`Limits::memory`].
+    #[must_use]
+    pub const fn with_memory_limit(mut self, bytes: u64) -> Self {
+        self.limits.memory = Some(bytes);
+        self
+    }
+
+    /// Sets [`Limits::open_files`].
+    #[must_use]
+    pub const fn with_open_files_limit(mut self, count: u64) -> Self {
+        self.limits.open_files = Some(count);
+        self
+    }
+
+    /// Sets [`Limits::cpu`].
+    #[must_use]
+    pub const fn with_cpu_limit(mut self, seconds: u64) -> Self {
+        self.limits.cpu = Some(seconds);
+        self
+    }
+
+    /// Sets the name that the seed is derived from.
+    #[must_use]
+    pub const fn with_seed_name(mut self, name: &'static str) -> Self {
+        self.seed_name = Some(name);
+        self
+    }
+}
+
+impl TestCase {
+    /// The name to select by: the function's path inside its crate, such as
+    /// `corruption::one_flipped_bit`.
     pub(crate) fn name(&self) -> &'static str {
         self.path
             .split_once("::")
             .map_or(self.path, |(_crate, rest)| rest)
+    }
+
+    /// The name that the test's seed is derived from: its own, or an earlier one that it declares.
+    pub(crate) fn seed_name(&self) -> &'static str {
+        self.seed_name.unwrap_or_else(|| self.name())
     }
 
     /// The path of the function, with its crate.
@@ -96,7 +150,7 @@ impl TestCase {
         self.tags.contains(&tag)
     }
 
-    /// The doc comment.
+    /// The description of the failure scenario.
     pub(crate) fn description(&self) -> &'static str {
         self.description
     }
@@ -110,7 +164,7 @@ impl TestCase {
         self.clock
     }
 
-    /// What it may use.
+    /// The limits that the test declares.
     pub(crate) fn limits(&self) -> Limits {
         self.limits
     }
@@ -134,16 +188,16 @@ impl fmt::Debug for TestCase {
     }
 }
 
-/// All registered tests, sorted by name: the order of collection is the linker's and means nothing.
+/// All registered tests, sorted by name: the linker decides the order of collection.
 pub(crate) fn all() -> Vec<&'static TestCase> {
     let mut tests: Vec<_> = inventory::iter::<TestCase>.into_iter().collect();
     tests.sort_by_key(|test| test.name());
     tests
 }
 
-/// The test at exactly this path.
+/// The test whose path, with its crate, is `path`.
 pub(crate) fn find(path: &str) -> Option<&'static TestCase> {
-    // Sorted, and no hash map: its keys, once drawn, would be the same in every fork of this process.
+    // A sorted list: every fork of this process would inherit the random keys of a hash map.
     static BY_PATH: LazyLock<Vec<&'static TestCase>> = LazyLock::new(|| {
         let mut tests: Vec<_> = inventory::iter::<TestCase>.into_iter().collect();
         tests.sort_by_key(|test| test.path);
@@ -153,18 +207,97 @@ pub(crate) fn find(path: &str) -> Option<&'static TestCase> {
     place.ok().map(|place| BY_PATH[place])
 }
 
-/// An error for each name that more than one of the tests (sorted by name) has: only one of them could be run by it.
+/// The errors of tests (sorted by name) that share a name or a derivation of the seed.
+///
+/// A shared name could select only one of the tests. A shared derivation would give both the same
+/// faults.
 pub(crate) fn duplicates(tests: &[&TestCase]) -> Vec<String> {
-    let pairs = tests
-        .windows(2)
-        .filter(|pair| pair[0].name() == pair[1].name());
-    pairs
-        .map(|pair| {
-            let [(file, line), (other_file, other_line)] = [pair[0].location(), pair[1].location()];
-            format!(
-                "two tests are called `{}`: {file}:{line} and {other_file}:{other_line}; rename one",
-                pair[0].name()
-            )
-        })
-        .collect()
+    let mut errors = Vec::new();
+    for pair in tests.windows(2) {
+        let name = pair[0].name();
+        if name == pair[1].name() {
+            let locations = locations(pair[0], pair[1]);
+            errors.push(format!(
+                "two tests have the name `{name}`: {locations}. Rename one"
+            ));
+        }
+    }
+    let mut by_seed_name = tests.to_vec();
+    by_seed_name.sort_by_key(|test| test.seed_name());
+    for pair in by_seed_name.windows(2) {
+        let seed_name = pair[0].seed_name();
+        if seed_name == pair[1].seed_name() && pair[0].name() != pair[1].name() {
+            let (name, other) = (pair[0].name(), pair[1].name());
+            let locations = locations(pair[0], pair[1]);
+            errors.push(format!(
+                "the tests `{name}` and `{other}` derive their seeds from the same name `{seed_name}`: {locations}. \
+                 Remove or change `seed_name` of one"
+            ));
+        }
+    }
+    errors
+}
+
+/// Where two tests are: `FILE:LINE and FILE:LINE`.
+fn locations(a: &TestCase, b: &TestCase) -> String {
+    let [(file, line), (other_file, other_line)] = [a.location(), b.location()];
+    format!("{file}:{line} and {other_file}:{other_line}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn test_at(path: &'static str, line: u32) -> TestCase {
+        TestCase::new(
+            path,
+            "A scenario.",
+            "tests.rs",
+            line,
+            Body::Sync(|_| Ok(())),
+        )
+    }
+
+    #[test]
+    fn seed_name_undeclared_is_the_name() {
+        let test = test_at("chaos::a::b", 1);
+        assert_eq!(test.seed_name(), "a::b");
+        assert_eq!(test.with_seed_name("old").seed_name(), "old");
+    }
+
+    #[test]
+    fn duplicates_distinct_derivations_are_accepted() {
+        // Two tests that exchanged their names keep their derivations.
+        let a = test_at("chaos::a", 1).with_seed_name("b");
+        let b = test_at("chaos::b", 2).with_seed_name("a");
+        assert_eq!(duplicates(&[&a, &b]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn duplicates_same_name_is_refused() {
+        let (a, b) = (test_at("one::a", 1), test_at("other::a", 2));
+        assert_eq!(
+            duplicates(&[&a, &b]),
+            ["two tests have the name `a`: tests.rs:1 and tests.rs:2. Rename one"]
+        );
+    }
+
+    #[test]
+    fn duplicates_same_seed_name_is_refused() {
+        let renamed = test_at("chaos::renamed", 3).with_seed_name("old");
+        for other in [
+            test_at("chaos::zzz", 4).with_seed_name("old"),
+            test_at("chaos::old", 4),
+        ] {
+            let mut tests = [&renamed, &other];
+            tests.sort_by_key(|test| test.name());
+            let errors = duplicates(&tests);
+            let [error] = errors.as_slice() else {
+                panic!("expected one error, found {errors:?}");
+            };
+            assert!(error.contains("from the same name `old`"), "{error}");
+            assert!(error.contains("tests.rs:3"), "{error}");
+            assert!(error.contains("tests.rs:4"), "{error}");
+        }
+    }
 }

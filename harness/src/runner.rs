@@ -30,8 +30,8 @@ mod sweep;
 mod workspace;
 
 use crate::os::atomic_file::write_json_atomically;
-use crate::registration;
 use crate::registration::origin::Origin;
+use crate::registration::{self, TestCase};
 use crate::runner::cli::seeds::SeedsChoice;
 use crate::runner::cli::{NoTests, Options, SeedChoice};
 use crate::runner::console::Output;
@@ -83,14 +83,15 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
         selection.leave_out(|test| !shard.holds_test(test.name()));
     }
     let regressions = match Regressions::of(origin, options.regressions.as_deref()) {
-        Ok(regressions) => regressions,
+        Ok(regressions) => regressions.with_former_names(selection.all()),
         Err(error) => {
             eprintln!("error: {error}");
             return ExitCode::from(USAGE);
         }
     };
     for test in regressions.tests() {
-        if !selection.all().any(|known| known.name() == test) {
+        let is_known = |known: &TestCase| known.name() == test || known.seed_name() == test;
+        if !selection.all().any(is_known) {
             let path = regressions.path().display();
             eprintln!("warning: {path}: no test is called `{test}`");
         }
@@ -117,7 +118,7 @@ fn select_by_history(
     if !options.last_failed && !options.failed_first {
         return BTreeMap::new();
     }
-    let failed = history.failures(selection.selected.iter().map(|test| test.name()));
+    let failed = history.failures(selection.selected.iter().copied());
     if options.last_failed && failed.is_empty() {
         let warning = "--last-failed: none of these tests failed when it ran last; all of them run";
         selection.warnings.push(warning.to_owned());
@@ -172,9 +173,11 @@ fn merge(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
             return Ok(ExitCode::from(USAGE));
         }
     };
-    let regressions = Regressions::of(origin, options.regressions.as_deref());
+    let regressions = Regressions::of(origin, options.regressions.as_deref())
+        .map_err(io::Error::other)?
+        .with_former_names(registration::all());
     let output = Output::open(options)?;
-    remember(&regressions.map_err(io::Error::other)?, &results, &output);
+    remember(&regressions, &results, &output);
     let records: Vec<Record> = results.representatives().cloned().collect();
     let unmet = unmet(&results, options);
     let failed = results.failed() > 0 || !unmet.is_empty();
@@ -238,10 +241,15 @@ fn refuse_nothing(selection: &Selection, options: &Options) -> Option<ExitCode> 
             eprintln!("{word}: {missing}");
         }
         if nothing {
-            let total = selection.deselected.len();
-            eprintln!(
-                "{word}: none of the {total} tests is selected (--list shows them; --no-tests=pass|warn|fail says what to make of this)"
-            );
+            match selection.all().count() {
+                0 => eprintln!(
+                    "{word}: this program contains no chaos tests (add `use LIBRARY as _;` next to `main!()` for tests in a library; \
+                     --no-tests=pass|warn|fail decides what follows)"
+                ),
+                total => eprintln!(
+                    "{word}: none of the {total} tests is selected (--list shows them; --no-tests=pass|warn|fail decides what follows)"
+                ),
+            }
         }
     }
     let failed = action == NoTests::Fail && (nothing || !selection.missing.is_empty());

@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 /// The compiler whose messages `ui/*.stderr` holds. `TRYBUILD=overwrite` writes them again.
 const RECORDED_WITH: &str = "1.95.0";
 
-const NAME: &str = "misuse_of_the_attribute_does_not_compile";
+const NAME: &str = "chaos_attribute_misuse_does_not_compile";
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();

@@ -1,46 +1,93 @@
-//! The registration that `#[chaos]` puts beside the function.
+//! The registration that `#[chaos]` adds to the function.
 
+use crate::description::Description;
 use crate::options::{Clock, Options};
-use crate::validate::description;
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{ItemFn, ReturnType};
 
-pub(crate) fn expand(function: &ItemFn, options: &Options) -> TokenStream {
+pub(crate) fn expand(
+    function: &ItemFn,
+    description: &Description,
+    options: &Options,
+) -> TokenStream {
     let name = &function.sig.ident;
     let path_end = name.unraw().to_string();
-    let description = description(function);
-    let tags = &options.tags;
+    let description = description.expression(name.span());
+    // A full path each time: an import would shadow a name that the user's path may begin with.
+    let private_at = |span: Span| match &options.crate_path {
+        Some(path) => quote_spanned! { span=> #path::__private },
+        None => quote_spanned! { span=> ::clarity_chaos::__private },
+    };
+    let private = private_at(Span::call_site());
+    let settings = settings(options, &private);
+    let body = body(function, private_at);
     // A function that is compiled out must not be registered.
     let conditions = function
         .attrs
         .iter()
         .filter(|attribute| attribute.path().is_ident("cfg"));
 
-    let timeout = match options.timeout {
-        Some(limit) => {
-            let (seconds, nanoseconds) = (limit.as_secs(), limit.subsec_nanos());
-            quote! { ::core::option::Option::Some(::core::time::Duration::new(#seconds, #nanoseconds)) }
-        }
-        None => quote! { ::core::option::Option::None },
-    };
-    let clock = match options.clock {
-        Clock::Real => quote! { Real },
-        Clock::Paused => quote! { Paused },
-        Clock::Manual => quote! { Manual },
-    };
-    let number = |limit: Option<u64>| match limit {
-        Some(limit) => quote! { ::core::option::Option::Some(#limit) },
-        None => quote! { ::core::option::Option::None },
-    };
-    let (memory, open_files, cpu) = (
-        number(options.memory),
-        number(options.open_files),
-        number(options.cpu),
-    );
-    // Where the compiler shall point when the argument or the result has the wrong type.
+    quote! {
+        // An unawaited future has done nothing, and an ignored result has shown nothing.
+        #[deny(unused_must_use, clippy::let_underscore_future)]
+        #function
+
+        #(#conditions)*
+        const _: () = {
+            #private::inventory::submit! {
+                #private::TestCase::new(
+                    ::core::concat!(::core::module_path!(), "::", #path_end),
+                    #description,
+                    ::core::file!(),
+                    ::core::line!(),
+                    #body,
+                )
+                #settings
+            }
+        };
+    }
+}
+
+/// The calls that add what the attribute declares to the registration.
+fn settings(options: &Options, private: &TokenStream) -> TokenStream {
+    let mut settings = TokenStream::new();
+    let tags = &options.tags;
+    if !tags.is_empty() {
+        settings.extend(quote! { .with_tags(&[#(#tags),*]) });
+    }
+    if let Some(limit) = options.timeout {
+        let (seconds, nanoseconds) = (limit.as_secs(), limit.subsec_nanos());
+        settings.extend(quote! {
+            .with_timeout(::core::time::Duration::new(#seconds, #nanoseconds))
+        });
+    }
+    match options.clock {
+        Clock::Real => {}
+        Clock::Paused => settings.extend(quote! { .with_clock(#private::ClockKind::Paused) }),
+        Clock::Manual => settings.extend(quote! { .with_clock(#private::ClockKind::Manual) }),
+    }
+    if let Some(bytes) = options.memory {
+        settings.extend(quote! { .with_memory_limit(#bytes) });
+    }
+    if let Some(count) = options.open_files {
+        settings.extend(quote! { .with_open_files_limit(#count) });
+    }
+    if let Some(seconds) = options.cpu {
+        settings.extend(quote! { .with_cpu_limit(#seconds) });
+    }
+    if let Some(name) = &options.seed_name {
+        settings.extend(quote! { .with_seed_name(#name) });
+    }
+    settings
+}
+
+/// The closure that calls the function and turns its result into an outcome.
+fn body(function: &ItemFn, private_at: impl Fn(Span) -> TokenStream) -> TokenStream {
+    let name = &function.sig.ident;
+    // The compiler points here when the argument or the result has the wrong type.
     let at = |span: Span| Span::call_site().located_at(span);
     let call = match function.sig.inputs.first() {
         None => quote! { { let _ = context; #name() } },
@@ -50,41 +97,15 @@ pub(crate) fn expand(function: &ItemFn, options: &Options) -> TokenStream {
         ReturnType::Default => at(name.span()),
         ReturnType::Type(_, result) => at(result.span()),
     };
-    let body = if function.sig.asyncness.is_some() {
-        let outcome = quote_spanned! { result=> private::IntoOutcome::into_outcome(#call.await) };
+    let (private, private_result) = (private_at(Span::call_site()), private_at(result));
+    if function.sig.asyncness.is_some() {
+        let outcome =
+            quote_spanned! { result=> #private_result::IntoOutcome::into_outcome(#call.await) };
         quote! {
-            private::Body::Async(|context| ::std::boxed::Box::pin(async move { #outcome }))
+            #private::Body::Async(|context| ::std::boxed::Box::pin(async move { #outcome }))
         }
     } else {
-        let outcome = quote_spanned! { result=> private::IntoOutcome::into_outcome(#call) };
-        quote! { private::Body::Sync(|context| #outcome) }
-    };
-
-    quote! {
-        // A future that nobody awaits has done nothing, and a result that nobody looks at has shown nothing.
-        #[deny(unused_must_use, clippy::let_underscore_future)]
-        #function
-
-        #(#conditions)*
-        const _: () = {
-            use ::clarity_chaos::__private as private;
-            private::inventory::submit! {
-                private::TestCase::new(
-                    ::core::concat!(::core::module_path!(), "::", #path_end),
-                    &[#(#tags),*],
-                    #description,
-                    #timeout,
-                    private::ClockKind::#clock,
-                    private::Limits {
-                        memory: #memory,
-                        open_files: #open_files,
-                        cpu: #cpu,
-                    },
-                    ::core::file!(),
-                    ::core::line!(),
-                    #body,
-                )
-            }
-        };
+        let outcome = quote_spanned! { result=> #private_result::IntoOutcome::into_outcome(#call) };
+        quote! { #private::Body::Sync(|context| #outcome) }
     }
 }

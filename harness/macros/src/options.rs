@@ -1,22 +1,30 @@
-//! What stands between the parentheses of `#[chaos(…)]`.
+//! The arguments of `#[chaos(…)]`: tags and options.
 
+mod value;
+
+use self::value::{Value, bytes, clock, count, duration, path, seed_name, text, whole_seconds};
 use proc_macro2::{Span, TokenStream};
 use std::time::Duration;
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
-use syn::{Error, Ident, Lit, LitStr, Token};
+use syn::{Error, Ident, Path, Token};
 
-/// The options that take a value, for the error that names them.
-const OPTIONS: &str = "`timeout = \"10s\"`, `clock = \"real\" | \"paused\" | \"manual\"`, `memory = \"512MiB\"`, `open_files = 64` and `cpu = \"10s\"`";
-
-/// Their names.
-const NAMES: [&str; 5] = ["timeout", "clock", "memory", "open_files", "cpu"];
+/// The options: the name of each, and an example of its use.
+const OPTIONS: [(&str, &str); 7] = [
+    ("timeout", "timeout = \"10s\""),
+    ("clock", "clock = \"real\" | \"paused\" | \"manual\""),
+    ("memory", "memory = \"512MiB\""),
+    ("open_files", "open_files = 64"),
+    ("cpu", "cpu = \"10s\""),
+    ("seed_name", "seed_name = \"module::old_name\""),
+    ("crate", "crate = my_prelude::chaos"),
+];
 
 /// The operators of tag expressions (`-m "not slow and breaker"`), which therefore cannot be tags.
 const RESERVED: [&str; 3] = ["and", "or", "not"];
 
-/// Which clock an async test sees.
+/// The clock of an async test.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Clock {
     #[default]
@@ -36,19 +44,23 @@ pub(crate) struct Options {
     /// In seconds.
     pub(crate) cpu: Option<u64>,
     pub(crate) clock: Clock,
-    /// Where the clock was chosen, for errors about it.
+    /// The place of the `clock` option, for errors about it.
     pub(crate) clock_span: Option<Span>,
+    /// The name that the seed is derived from, if not the test's own.
+    pub(crate) seed_name: Option<String>,
+    /// The path to the harness, if not `::clarity_chaos`.
+    pub(crate) crate_path: Option<Path>,
 }
 
 impl Options {
-    /// Reads the attribute's tokens; all that is wrong with them comes back beside what could be read.
+    /// Parses the attribute's tokens. Returns the valid options together with every error.
     pub(crate) fn parse(tokens: TokenStream) -> (Self, Vec<Error>) {
         let mut options = Self::default();
         let mut problems = Vec::new();
         match Punctuated::<Entry, Token![,]>::parse_terminated.parse2(tokens) {
             Ok(entries) => {
                 for entry in entries {
-                    if let Err(problem) = options.take(entry) {
+                    if let Err(problem) = options.add(entry) {
                         problems.push(problem);
                     }
                 }
@@ -58,91 +70,90 @@ impl Options {
         (options, problems)
     }
 
-    fn take(&mut self, entry: Entry) -> Result<(), Error> {
-        let name = entry.name.unraw().to_string();
+    fn add(&mut self, entry: Entry) -> Result<(), Error> {
         let Some(value) = entry.value else {
-            return self.tag(&entry.name, name);
+            return self.add_tag(&entry.name);
         };
-        let given = match name.as_str() {
-            "timeout" => self.timeout.is_some(),
-            "clock" => self.clock_span.is_some(),
-            "memory" => self.memory.is_some(),
-            "open_files" => self.open_files.is_some(),
-            "cpu" => self.cpu.is_some(),
-            other => {
-                return Err(Error::new(
-                    entry.name.span(),
-                    format!(
-                        "unknown option `{other}`: the options are {OPTIONS}; a word without a value is a tag"
-                    ),
-                ));
-            }
-        };
-        if given {
-            return Err(repeated(&entry.name));
-        }
-        match name.as_str() {
-            "timeout" => self.timeout = Some(duration(&text(&entry.name, value)?)?),
-            "memory" => self.memory = Some(bytes(&text(&entry.name, value)?)?),
-            "open_files" => self.open_files = Some(count(&entry.name, value)?),
-            "cpu" => self.cpu = Some(whole_seconds(&text(&entry.name, value)?)?),
-            _clock => {
-                let value = text(&entry.name, value)?;
+        let name = &entry.name;
+        match name.unraw().to_string().as_str() {
+            "timeout" => set(&mut self.timeout, name, || duration(&text(name, value)?)),
+            "memory" => set(&mut self.memory, name, || bytes(&text(name, value)?)),
+            "open_files" => set(&mut self.open_files, name, || count(name, &value)),
+            "cpu" => set(&mut self.cpu, name, || whole_seconds(&text(name, value)?)),
+            "seed_name" => set(&mut self.seed_name, name, || seed_name(&text(name, value)?)),
+            "crate" => set(&mut self.crate_path, name, || path(value)),
+            "clock" => {
+                let value = text(name, value)?;
+                set(&mut self.clock_span, name, || Ok(value.span()))?;
                 self.clock = clock(&value)?;
-                self.clock_span = Some(value.span());
+                Ok(())
             }
+            other => Err(Error::new(
+                name.span(),
+                format!(
+                    "unknown option `{other}`: expected {}. A word without a value is a tag",
+                    all_options()
+                ),
+            )),
         }
-        Ok(())
     }
 
-    fn tag(&mut self, ident: &Ident, name: String) -> Result<(), Error> {
-        if NAMES.contains(&name.as_str()) {
-            return Err(Error::new(
-                ident.span(),
-                format!("`{name}` is an option and needs a value: {OPTIONS}"),
-            ));
-        }
-        if RESERVED.contains(&name.as_str()) {
-            return Err(Error::new(
-                ident.span(),
-                format!(
-                    "`{name}` cannot be a tag: it is an operator of tag expressions (`-m \"not slow\"`)"
-                ),
-            ));
-        }
-        if self.tags.contains(&name) {
-            return Err(Error::new(
-                ident.span(),
-                format!("the tag `{name}` stands here twice"),
-            ));
-        }
-        self.tags.push(name);
-        Ok(())
+    fn add_tag(&mut self, ident: &Ident) -> Result<(), Error> {
+        let name = ident.unraw().to_string();
+        let refusal = if let Some(example) = example_of(&name) {
+            format!("option `{name}` has no value: write `{example}`")
+        } else if RESERVED.contains(&name.as_str()) {
+            format!(
+                "`{name}` cannot be a tag: it is an operator of tag expressions (`-m \"not slow\"`). Choose another word"
+            )
+        } else if self.tags.contains(&name) {
+            format!("duplicate tag `{name}`: remove one")
+        } else {
+            self.tags.push(name);
+            return Ok(());
+        };
+        Err(Error::new(ident.span(), refusal))
     }
+}
+
+/// Sets an option to the value that `parse` returns.
+///
+/// # Errors
+///
+/// When the option is set already, or `parse` fails.
+fn set<T>(
+    option: &mut Option<T>,
+    name: &Ident,
+    parse: impl FnOnce() -> Result<T, Error>,
+) -> Result<(), Error> {
+    if option.is_some() {
+        return Err(Error::new(
+            name.span(),
+            format!("duplicate option `{name}`: remove one"),
+        ));
+    }
+    *option = Some(parse()?);
+    Ok(())
 }
 
 /// One entry: `word` or `name = value`.
 struct Entry {
     name: Ident,
-    value: Option<Lit>,
+    value: Option<Value>,
 }
 
 impl Parse for Entry {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         if input.peek(syn::Lit) {
             return Err(input.error(format!(
-                "expected a tag (a bare word such as `slow`) or an option: {OPTIONS}"
+                "expected a tag or an option, found a literal: write a tag without quotes, such as `slow`. The options are {}",
+                all_options()
             )));
         }
         let name = input.call(Ident::parse_any)?;
         let value = if input.peek(Token![=]) {
             input.parse::<Token![=]>()?;
-            Some(input.parse::<Lit>().map_err(|error| {
-                Error::new(
-                    error.span(),
-                    format!("the value of `{name}` is a literal: {OPTIONS}"),
-                )
-            })?)
+            Some(Value::parse(&name, input)?)
         } else {
             None
         };
@@ -150,101 +161,18 @@ impl Parse for Entry {
     }
 }
 
-/// A value that is written in quotes.
-fn text(name: &Ident, value: Lit) -> Result<LitStr, Error> {
-    match value {
-        Lit::Str(text) => Ok(text),
-        other => Err(Error::new(
-            other.span(),
-            format!("the value of `{name}` is a string literal: {OPTIONS}"),
-        )),
-    }
+/// The example of the option `name`; `None` when there is no such option.
+fn example_of(name: &str) -> Option<&'static str> {
+    OPTIONS
+        .into_iter()
+        .find_map(|(option, example)| (option == name).then_some(example))
 }
 
-/// A positive number.
-fn count(name: &Ident, value: Lit) -> Result<u64, Error> {
-    let number = match &value {
-        Lit::Int(number) => number.base10_parse().ok(),
-        _ => None,
-    };
-    number.filter(|number| *number > 0).ok_or_else(|| {
-        Error::new(
-            value.span(),
-            format!("the value of `{name}` is a number above zero, without quotes: {OPTIONS}"),
-        )
-    })
-}
-
-/// A size in units of 1024: one way to write it, and no doubt what it means.
-fn bytes(value: &LitStr) -> Result<u64, Error> {
-    let text = value.value();
-    let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
-    let shift = match text[digits.len()..].trim() {
-        "KiB" => Some(10),
-        "MiB" => Some(20),
-        "GiB" => Some(30),
-        _ => None,
-    };
-    let size = digits.parse::<u64>().ok().zip(shift);
-    size.and_then(|(number, shift)| number.checked_mul(1 << shift))
-        .filter(|bytes| *bytes > 0)
-        .ok_or_else(|| {
-            Error::new(
-                value.span(),
-                format!(
-                    "`{text}` is not a size: write for example \"64KiB\", \"512MiB\" or \"2GiB\""
-                ),
-            )
-        })
-}
-
-/// A duration that the system can count: its limit of CPU time is in seconds.
-fn whole_seconds(value: &LitStr) -> Result<u64, Error> {
-    let limit = duration(value)?;
-    if limit.subsec_nanos() == 0 {
-        Ok(limit.as_secs())
-    } else {
-        Err(Error::new(
-            value.span(),
-            "a limit of CPU time is in whole seconds, as the system counts it: write for example \"10s\" or \"1m\"",
-        ))
-    }
-}
-
-fn repeated(name: &Ident) -> Error {
-    Error::new(
-        name.span(),
-        format!("the option `{name}` stands here twice"),
-    )
-}
-
-fn duration(value: &LitStr) -> Result<Duration, Error> {
-    let duration = humantime::parse_duration(&value.value()).map_err(|error| {
-        Error::new(
-            value.span(),
-            format!(
-                "`{}` is not a duration ({error}): write for example \"500ms\", \"10s\" or \"1m 30s\"",
-                value.value()
-            ),
-        )
-    })?;
-    if duration.is_zero() {
-        return Err(Error::new(
-            value.span(),
-            "a limit of zero would end the test before it begins: expected a positive duration",
-        ));
-    }
-    Ok(duration)
-}
-
-fn clock(value: &LitStr) -> Result<Clock, Error> {
-    match value.value().as_str() {
-        "real" => Ok(Clock::Real),
-        "paused" => Ok(Clock::Paused),
-        "manual" => Ok(Clock::Manual),
-        other => Err(Error::new(
-            value.span(),
-            format!("unknown clock `{other}`: expected \"real\", \"paused\" or \"manual\""),
-        )),
-    }
+/// All options, for errors: "`timeout = "10s"`, … or `crate = my_prelude::chaos`".
+fn all_options() -> String {
+    let examples = OPTIONS.map(|(_, example)| format!("`{example}`"));
+    let (last, rest) = examples
+        .split_last()
+        .expect("the list of options is a constant with several entries");
+    format!("{} or {last}", rest.join(", "))
 }

@@ -2,15 +2,29 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The limits that a test declares, for itself and, each on its own, for the processes that it starts.
+/// The limits that a test declares. They apply to the test and, separately, to each process that
+/// it starts.
 ///
-/// They are the system's soft limits, in force while the test's body runs: means to see what code does when it runs out, no walls.
+/// They are soft limits of the system, in force while the test's body runs. They show how code
+/// behaves when a resource runs out, and contain nothing: a test can raise them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Limits {
-    /// Private writable memory (heap, stacks and anonymous mappings), in bytes: `RLIMIT_DATA`. Allocations beyond it fail.
+    /// Private writable memory (heap, stacks and anonymous mappings), in bytes: `RLIMIT_DATA`.
+    /// Allocations beyond it fail.
     pub memory: Option<u64>,
-    /// Descriptors: `RLIMIT_NOFILE`, one above the highest number that can be open. Opening more fails with `EMFILE`.
+    /// Descriptors: `RLIMIT_NOFILE`, one above the highest number that can be open. Opening more
+    /// fails with `EMFILE`.
     pub open_files: Option<u64>,
-    /// CPU time of all threads, in seconds: `RLIMIT_CPU`. The process is ended with `SIGXCPU` when it has used it up.
+    /// CPU time of all threads, in seconds: `RLIMIT_CPU`. Beyond it, `SIGXCPU` ends the process.
     pub cpu: Option<u64>,
+}
+
+impl Limits {
+    /// No limit but those of the user.
+    pub const NONE: Self = Self {
+        memory: None,
+        open_files: None,
+        cpu: None,
+    };
 }

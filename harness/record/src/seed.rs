@@ -1,7 +1,7 @@
 //! The seeds of a run and of its tests.
 //!
-//! A test's seed depends on the root seed and the test's name alone, so a filter, a shard or a new test
-//! never changes what another test draws. The hash is SipHash-2-4 (Aumasson and Bernstein, 2012) keyed by the
+//! A test's seed depends on the root seed and the test's name alone, or the `seed_name` that a renamed test
+//! declares. A filter, a shard or a new test therefore never changes the draws of another test. The hash is SipHash-2-4 (Aumasson and Bernstein, 2012) keyed by the
 //! parent seed: a keyed pseudo-random function whose result is the same on every platform and release.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

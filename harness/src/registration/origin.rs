@@ -1,27 +1,27 @@
-//! Whose tests these are.
+//! The package and target of the tests.
 
-/// Where the tests come from: [`main!`](crate::main) fills it in at the user's place.
+/// The package and target of the tests: [`main!`](crate::main) reads them where it is expanded.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin {
     /// The package of the tests.
     pub package: &'static str,
-    /// The folder of its manifest, where it was compiled.
+    /// The directory of its manifest, on the machine that compiled it.
     pub package_dir: &'static str,
-    /// The test target, as the name of its crate: hyphens are underscores.
+    /// The crate name of the test target: hyphens are underscores.
     pub target: &'static str,
-    /// The name of the binary, if it is one and no test target.
+    /// The name of the binary; `None` for a test target.
     pub binary: Option<&'static str>,
-    /// The folder that Cargo gives a test target for its files, where it does.
+    /// Cargo's directory for the files of an integration test; `None` for a binary.
     pub target_tmpdir: Option<&'static str>,
 }
 
 impl Origin {
-    /// The command that starts these tests, up to their own arguments.
+    /// The command that runs these tests, up to and including `--`.
     pub(crate) fn command(&self) -> String {
         let package = self.package;
         match self.binary {
             Some(binary) => format!("cargo run -p {package} --bin {binary} --"),
-            // Cargo knows the target by its own name, and matches patterns: `?` stands for what was a hyphen or an underscore.
+            // Cargo accepts a pattern for the target: `?` matches its hyphen or underscore.
             None if self.target.contains('_') => {
                 format!(
                     "cargo test -p {package} --test '{}' --",

@@ -134,7 +134,7 @@ impl Attempts {
         let spec = CaseSpec {
             name: test.name().to_owned(),
             path: test.path().to_owned(),
-            seed: variation.root_seed.child("test", test.name()),
+            seed: variation.root_seed.child("test", test.seed_name()),
             timeout: variation
                 .timeout
                 .or(test.timeout())

@@ -8,6 +8,7 @@
 
 use crate::data::case::file_name;
 use crate::os::atomic_file::write_atomically;
+use crate::registration::TestCase;
 use crate::registration::origin::Origin;
 use clarity_chaos_record::{Record, Seed, Verdict};
 use serde::Deserialize;
@@ -65,16 +66,20 @@ impl History {
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
     }
 
-    /// Of these tests those that failed when they ran last, each with the root seed. A record that is not there, or cannot be read, tells of no failure.
+    /// The tests that failed in their last run, each with the root seed of that run.
+    ///
+    /// A test without a record of its own has that of the name that its seed is derived from. A missing or unreadable record counts as no failure.
     pub(crate) fn failures<'a>(
         &self,
-        tests: impl Iterator<Item = &'a str>,
+        tests: impl Iterator<Item = &'a TestCase>,
     ) -> BTreeMap<String, Seed> {
-        let failed = |name: &'a str| {
-            let last: Last = serde_json::from_slice(&fs::read(self.record(name)).ok()?).ok()?;
+        let failed = |test: &'a TestCase| {
+            let text = fs::read(self.record(test.name()))
+                .or_else(|_| fs::read(self.record(test.seed_name())));
+            let last: Last = serde_json::from_slice(&text.ok()?).ok()?;
             last.verdict
                 .is_failure()
-                .then(|| (name.to_owned(), last.root_seed))
+                .then(|| (test.name().to_owned(), last.root_seed))
         };
         tests.filter_map(failed).collect()
     }

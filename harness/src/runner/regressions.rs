@@ -7,6 +7,7 @@
 //! ```
 
 use crate::os::atomic_file::write_atomically;
+use crate::registration::TestCase;
 use crate::registration::origin::Origin;
 use clarity_chaos_record::Seed;
 use std::collections::BTreeMap;
@@ -74,6 +75,25 @@ impl Regressions {
         Ok(Self { path, text, kept })
     }
 
+    /// Adds to the seeds of each test those of the name that its seed is derived from.
+    pub(crate) fn with_former_names<'a>(
+        mut self,
+        tests: impl IntoIterator<Item = &'a TestCase>,
+    ) -> Self {
+        // Read from the file alone: two tests may have exchanged their names.
+        let in_file = self.kept.clone();
+        for test in tests {
+            let former = in_file.get(test.seed_name()).into_iter().flatten();
+            for seed in former {
+                let seeds = self.kept.entry(test.name().to_owned()).or_default();
+                if !seeds.contains(seed) {
+                    seeds.push(*seed);
+                }
+            }
+        }
+        self
+    }
+
     /// The seeds that this test is to run with first, in the order of the file.
     pub(crate) fn of_test(&self, name: &str) -> &[Seed] {
         self.kept.get(name).map_or(&[], Vec::as_slice)
@@ -125,6 +145,7 @@ impl Regressions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registration::Body;
 
     #[test]
     fn what_is_added_is_read_back_once_and_comments_stay() {
@@ -144,6 +165,45 @@ mod tests {
         assert!(text.contains("# mine\n"), "{text}");
         let second = Regressions::read(path).unwrap();
         assert_eq!(second.of_test("a::b"), [7, 3, 9].map(Seed::new));
+    }
+
+    #[test]
+    fn with_former_names_adds_seeds_of_the_derivation() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r");
+        fs::write(&path, "old 7\nold 8\nnew 8\nnew 9\nother 1\n").unwrap();
+        let test = |path| TestCase::new(path, "A scenario.", "r.rs", 1, Body::Sync(|_| Ok(())));
+        let (new, other) = (
+            test("chaos::new").with_seed_name("old"),
+            test("chaos::other"),
+        );
+        let read = Regressions::read(path.clone()).unwrap();
+        let regressions = read.with_former_names([&new, &other]);
+        assert_eq!(regressions.of_test("new"), [8, 9, 7].map(Seed::new));
+        assert_eq!(regressions.of_test("other"), [Seed::new(1)]);
+        // A seed that stands under the old name is not added a second time.
+        let failures = [7, 10].map(|seed| ("new", Seed::new(seed), "failed".to_owned()));
+        assert_eq!(regressions.add(failures).unwrap(), 1);
+        assert!(
+            fs::read_to_string(&path)
+                .unwrap()
+                .ends_with("new 10  # failed\n")
+        );
+    }
+
+    #[test]
+    fn with_former_names_exchanged_names_share_seeds() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r");
+        fs::write(&path, "a 1\nb 2\n").unwrap();
+        let test = |path| TestCase::new(path, "A scenario.", "r.rs", 1, Body::Sync(|_| Ok(())));
+        let (a, b) = (
+            test("chaos::a").with_seed_name("b"),
+            test("chaos::b").with_seed_name("a"),
+        );
+        let regressions = Regressions::read(path).unwrap().with_former_names([&a, &b]);
+        assert_eq!(regressions.of_test("a"), [1, 2].map(Seed::new));
+        assert_eq!(regressions.of_test("b"), [2, 1].map(Seed::new));
     }
 
     #[test]

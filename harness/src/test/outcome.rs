@@ -1,21 +1,21 @@
-//! What a test function may return, and what the harness makes of it.
+//! The return types of test functions.
 
 use std::error::Error;
 
-/// What a chaos test returns: any error fails the test, and is told with all its sources.
+/// The result of a chaos test: an error fails the test, and is reported with all its sources.
 pub type Result<T = (), E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
-/// How the function itself ended, when it returned at all: `Err` carries the error with its sources.
+/// The result of a function that returned: `Err` is the error with its sources.
 pub type Outcome = std::result::Result<(), String>;
 
-/// Not public API: turns what a test function returns into its [`Outcome`].
+/// Not public API: converts the return value of a test function into its [`Outcome`].
 #[diagnostic::on_unimplemented(
     message = "a chaos test cannot return `{Self}`",
     label = "expected `()` or a `Result` whose error converts into `Box<dyn Error + Send + Sync>`",
     note = "`clarity_chaos::Result` fits most tests"
 )]
 pub trait IntoOutcome {
-    /// `Err` is the message to fail with.
+    /// Converts the value; `Err` is the message of the failure.
     fn into_outcome(self) -> Outcome;
 }
 
@@ -36,15 +36,16 @@ impl<T: IntoOutcome, E: Into<Box<dyn Error + Send + Sync>>> IntoOutcome
     }
 }
 
-/// The error and what caused it, outermost first, joined by colons; a source that its error already quotes is not repeated.
+/// The error and its sources, outermost first, joined by colons. A source that the text already
+/// contains is left out.
 pub(crate) fn with_sources(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {
-        let told = source.to_string();
-        if !text.contains(&told) {
+        let message = source.to_string();
+        if !text.contains(&message) {
             text.push_str(": ");
-            text.push_str(&told);
+            text.push_str(&message);
         }
         next = source.source();
     }
@@ -52,13 +53,14 @@ pub(crate) fn with_sources(error: &dyn Error) -> String {
 }
 
 impl Skipped {
-    /// Whether this is what the test failed with, however wrapped: its words are in the error's.
+    /// Whether the error `message` of a test contains the skip with this `reason`, perhaps wrapped
+    /// by other errors.
     pub(crate) fn is_in(reason: &str, message: &str) -> bool {
         message.contains(&Self(reason.to_owned()).to_string())
     }
 }
 
-/// The error of [`Context::skip`](crate::Context::skip): returned from the test, it ends it as skipped.
+/// The error of [`Context::skip`](crate::Context::skip): a test that returns it ends as skipped.
 #[derive(Debug, thiserror::Error)]
 #[error("skipped: {0}")]
 pub struct Skipped(pub(crate) String);
@@ -72,7 +74,7 @@ mod tests {
     struct Load(#[source] std::io::Error);
 
     #[test]
-    fn an_error_is_told_with_its_sources() {
+    fn into_outcome_error_contains_its_sources() {
         let error = Load(std::io::Error::other("disk on fire"));
         let outcome = Err::<(), _>(error).into_outcome();
         assert_eq!(
@@ -82,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn results_nest_and_units_pass() {
+    fn into_outcome_nested_results_are_flattened() {
         assert_eq!(Ok::<(), String>(()).into_outcome(), Ok(()));
         assert_eq!(
             Ok::<_, String>(Err::<(), _>("inner")).into_outcome(),

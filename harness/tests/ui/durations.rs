@@ -1,14 +1,14 @@
 use clarity_chaos::chaos;
 
-/// No unit.
+/// A number without a unit.
 #[chaos(timeout = "10")]
 fn no_unit() {}
 
-/// No time at all.
+/// A duration of zero.
 #[chaos(timeout = "0s")]
 fn zero() {}
 
-/// Less than none.
+/// A negative duration.
 #[chaos(timeout = "-1s")]
 fn negative() {}
 

@@ -8,7 +8,7 @@ fn generic<T>(_cx: Context) {}
 #[chaos]
 fn constant<const N: usize>() {}
 
-/// More than the context.
+/// A second parameter.
 #[chaos]
 fn two_arguments(_cx: Context, _other: u32) {}
 

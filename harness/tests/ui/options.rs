@@ -8,7 +8,7 @@ fn unknown_option() {}
 #[chaos(timeout)]
 fn no_value() {}
 
-/// A value that is no string.
+/// A number where a string is expected.
 #[chaos(timeout = 10)]
 fn no_string() {}
 
@@ -28,7 +28,23 @@ fn reserved_word() {}
 #[chaos("slow")]
 fn quoted_tag() {}
 
-/// Two problems at once, both told.
+/// Zero descriptors.
+#[chaos(open_files = 0)]
+fn zero_files() {}
+
+/// A size without a unit.
+#[chaos(memory = "512")]
+fn no_unit() {}
+
+/// A fraction of a second of CPU time.
+#[chaos(cpu = "1500ms")]
+fn no_whole_seconds() {}
+
+/// A missing value.
+#[chaos(timeout = , slow)]
+fn nothing() {}
+
+/// Two problems at once, both reported.
 #[chaos(timeout = "soon", clock = "broken")]
 async fn two_problems() {}
 

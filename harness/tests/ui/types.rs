@@ -1,16 +1,16 @@
 use clarity_chaos::chaos;
 
-/// Something other than the context.
+/// A parameter that is not the context.
 #[chaos]
 fn another_argument(_number: u32) {}
 
-/// Something that is no result.
+/// A return type that is no `Result`.
 #[chaos]
 fn another_result() -> u32 {
     1
 }
 
-/// Something that is no result, later.
+/// The same for an async function.
 #[chaos]
 async fn another_result_later() -> u32 {
     1

@@ -1,10 +1,18 @@
 use clarity_chaos::chaos;
 
 #[chaos]
-fn nobody_knows_what_this_is_about() {}
+fn no_comment() {}
 
 ///
 #[chaos(slow)]
-fn an_empty_comment_is_none() {}
+fn empty_comment() {}
+
+/**/
+#[chaos]
+fn empty_block_comment() {}
+
+#[doc(alias = "documented")]
+#[chaos]
+fn alias_alone() {}
 
 fn main() {}

@@ -1,0 +1,3 @@
+//! A program that never mentions the library of its package, and so has none of its tests.
+
+harness::main!();
