@@ -1,4 +1,4 @@
-//! What the README shows of a first chaos test runs, and finds what it says.
+//! The first chaos test of the README passes, and the options that the README names exist.
 
 use clarity_chaos_conformance::Suite;
 use std::fs;
@@ -8,11 +8,11 @@ const README: &str = include_str!("../../../README.md");
 const FIRST: &str = include_str!("../src/first/main.rs");
 
 #[test]
-fn the_first_chaos_test_of_the_readme_passes() {
+fn first_chaos_test_of_the_readme_passes() {
     let (_title, example) = FIRST.split_once("\n\n").unwrap();
     assert!(
         README.contains(&format!("```rust\n{example}```")),
-        "the README shows another one"
+        "the README shows another test"
     );
     let ran = Suite::new(env!("CARGO_BIN_EXE_first"), "exec").run(["--seed", "42"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stdout);
@@ -20,9 +20,8 @@ fn the_first_chaos_test_of_the_readme_passes() {
     assert!(ran.records.values().all(|record| record.faults.len() == 1));
 }
 
-/// What the README shows of the harness's own output is what it says.
 #[test]
-fn the_options_that_the_readme_names_are_there() {
+fn options_and_links_of_the_readme_exist() {
     let help = Suite::new(env!("CARGO_BIN_EXE_first"), "exec")
         .run(["--help"])
         .stdout;
@@ -47,6 +46,8 @@ fn the_options_that_the_readme_names_are_there() {
         assert!(help.contains(name), "--help does not know {name}");
     }
     let variables = words.filter(|word| word.starts_with("CHAOS_") && word.len() > "CHAOS_".len());
+    let variables: Vec<&str> = variables.collect();
+    assert!(!variables.is_empty(), "the README names no variable");
     for variable in variables {
         assert!(
             help.contains(&format!("[env: {variable}=")),
@@ -58,10 +59,12 @@ fn the_options_that_the_readme_names_are_there() {
         .split("](harness/")
         .skip(1)
         .filter_map(|rest| rest.split(')').next());
+    let links: Vec<&str> = links.collect();
+    assert!(!links.is_empty(), "the README has no link to the harness");
     for link in links {
         assert!(
             fs::exists(format!("../{link}")).unwrap(),
-            "harness/{link} is not there"
+            "harness/{link} does not exist"
         );
     }
 }

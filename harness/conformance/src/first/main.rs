@@ -1,4 +1,4 @@
-//! The first chaos test of the project's README, word for word.
+//! The first chaos test of the project's README, which shows it verbatim.
 
 use clarity_chaos::fault::{BitFlip, Truncate};
 use clarity_chaos::{Context, Result, chaos};

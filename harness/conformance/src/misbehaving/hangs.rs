@@ -1,4 +1,4 @@
-//! Tests that hang, each in another way.
+//! Tests that hang, each in another call.
 
 use clarity_chaos::{Context, Result, chaos};
 use std::io::Read as _;
@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// Waits for a connection that nobody makes.
+/// Waits for a connection that never comes.
 #[chaos(timeout = "300ms")]
 fn in_accept() -> Result {
     TcpListener::bind("127.0.0.1:0")?.accept()?;
     Ok(())
 }
 
-/// Waits for bytes that nobody writes.
+/// Waits for bytes that never come.
 #[chaos(timeout = "300ms")]
 fn in_read(cx: Context) -> Result {
     let (mut reader, writer) = std::io::pipe()?;
@@ -61,7 +61,7 @@ async fn in_a_task() -> Result {
     Ok(())
 }
 
-/// A task blocks where that is allowed, and is waited for.
+/// A task blocks in a thread for blocking tasks, and is awaited.
 #[chaos(timeout = "300ms")]
 async fn in_a_blocking_task() -> Result {
     tokio::task::spawn_blocking(|| thread::sleep(Duration::from_secs(1000))).await?;
