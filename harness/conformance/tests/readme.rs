@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 const README: &str = include_str!("../../../README.md");
+const CI_GUIDE: &str = include_str!("../../guide/ci.md");
 const FIRST: &str = include_str!("../src/first/main.rs");
 
 #[test]
@@ -25,7 +26,10 @@ fn options_and_links_of_the_readme_exist() {
     let help = Suite::new(env!("CARGO_BIN_EXE_first"), "exec")
         .run(["--help"])
         .stdout;
-    let words = README.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'));
+    let is_separator = |c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    let words = README
+        .split(is_separator)
+        .chain(CI_GUIDE.split(is_separator));
     let commands = README
         .lines()
         .filter(|line| line.contains("--test chaos -- "));
@@ -47,7 +51,7 @@ fn options_and_links_of_the_readme_exist() {
     }
     let variables = words.filter(|word| word.starts_with("CHAOS_") && word.len() > "CHAOS_".len());
     let variables: Vec<&str> = variables.collect();
-    assert!(!variables.is_empty(), "the README names no variable");
+    assert!(!variables.is_empty(), "README and guide name no variable");
     for variable in variables {
         assert!(
             help.contains(&format!("[env: {variable}=")),

@@ -48,19 +48,19 @@ async fn blocked() {
 }
 
 /// Sleeps by the real clock under a virtual one.
-#[chaos(clock = "manual", timeout = "300ms")]
+#[chaos(clock = "manual", timeout = "1s")]
 async fn sleeps_for_real() {
     std::thread::sleep(HOUR);
 }
 
 /// Waits for a timer under a clock that never moves.
-#[chaos(clock = "manual", timeout = "300ms")]
+#[chaos(clock = "manual", timeout = "1s")]
 async fn waits_for_a_timer() {
     sleep(HOUR).await;
 }
 
 /// Blocks the only thread in a wait for a client that another task would start.
-#[chaos(clock = "paused", timeout = "300ms")]
+#[chaos(clock = "paused", timeout = "1s")]
 async fn accepts_on_the_only_thread() -> Result {
     std::net::TcpListener::bind("127.0.0.1:0")?.accept()?;
     Ok(())

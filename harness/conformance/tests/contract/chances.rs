@@ -20,13 +20,17 @@ fn nondeterminism_is_reported_with_both_values() {
 }
 
 /// The second run delays the first thread.
+//
+// On a busy machine that thread may lose in the first run too; then the two runs agree.
 #[test]
 #[cfg(target_os = "linux")]
 fn race_of_two_threads_is_reported_with_both_winners() {
     let test = "chances::race";
     assert_eq!(suite().verdict_of(test), Verdict::Passed);
-    let ran = suite().run(["--exact", test, "--check-determinism"]);
-    assert_eq!(ran.code, Some(101), "{}", ran.stderr);
+    let attempt = |_| suite().run(["--exact", test, "--check-determinism"]);
+    let mut attempts = (0..5).map(attempt);
+    let found = attempts.find(|ran| ran.code == Some(101));
+    let ran = found.expect("one check in five finds the race");
     let Verdict::Nondeterministic { what } = &ran.records[test].verdict else {
         panic!("{:?}", ran.records[test].verdict);
     };
