@@ -27,9 +27,9 @@ mod programs;
 #[cfg(target_os = "linux")]
 mod resources;
 mod stories;
-mod surroundings;
 mod sweeps;
 mod tags;
+mod test_environment;
 
 use std::thread;
 use std::time::{Duration, Instant};

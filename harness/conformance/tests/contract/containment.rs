@@ -208,14 +208,14 @@ fn list(directory: &Path) -> String {
 fn runner_ended_at_any_moment_leaves_no_directory() {
     const ROUNDS: u32 = 24;
     let began = Instant::now();
-    suite().run(["tags", "surroundings", "--test-threads", "2"]);
+    suite().run(["tags", "test_environment", "--test-threads", "2"]);
     let whole = began.elapsed();
     let mut cut_short = 0;
     for round in 0..ROUNDS {
         let suite = suite();
         let mut runner = suite
             .command()
-            .args(["tags", "surroundings", "--test-threads", "2"])
+            .args(["tags", "test_environment", "--test-threads", "2"])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

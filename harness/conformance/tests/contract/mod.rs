@@ -15,6 +15,8 @@ mod faults;
 mod hangs;
 #[cfg(target_os = "linux")]
 mod hints;
+#[cfg(target_os = "linux")]
+mod host_environment;
 #[cfg(unix)]
 mod interruption;
 #[cfg(target_os = "linux")]
@@ -32,8 +34,6 @@ mod reports;
 mod resources;
 mod seeds;
 mod selection;
-#[cfg(target_os = "linux")]
-mod surroundings;
 mod sweeps;
 mod verdicts;
 

@@ -269,7 +269,7 @@ fn timeout_option_limits_tests_without_their_own() {
 
 #[test]
 fn test_has_its_own_thread_directory_and_generators() {
-    let ran = suite().run(["surroundings"]);
+    let ran = suite().run(["test_environment"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stdout);
     assert_eq!(ran.records.len(), 2, "{}", ran.stdout);
     for record in ran.records.values() {

@@ -8,10 +8,10 @@ use std::{env, io, thread};
 
 /// A test has its own thread with its name, empty directories, and an empty standard input.
 #[chaos]
-fn are_the_tests_own(cx: Context) -> Result {
+fn belongs_to_the_test(cx: Context) -> Result {
     assert_eq!(
         thread::current().name(),
-        Some("surroundings::are_the_tests_own")
+        Some("test_environment::belongs_to_the_test")
     );
     let worker = cx
         .dir()
@@ -41,7 +41,7 @@ fn are_the_tests_own(cx: Context) -> Result {
 
 /// Each generator draws other numbers, and that of an actor is the same each time.
 #[chaos]
-fn hold_independent_generators(cx: Context) {
+fn has_independent_generators(cx: Context) {
     let draws =
         [cx.rng(), cx.rng(), cx.rng_for("a"), cx.rng_for("b")].map(|mut rng| rng.random::<u64>());
     assert_eq!(HashSet::from(draws).len(), draws.len(), "{draws:?}");
