@@ -65,7 +65,7 @@ def check_story(browser, path, screenshots):
         assert "the invariant broke" in explored.locator(".points i").nth(1).get_attribute("title")
         assert "one thread of its runtime" in page.locator("[id='clocks::sleeps_for_a_while'] .notice").text_content()
         oracles = page.locator("#oracles tbody tr").all_text_contents()
-        assert any("the file is a folder" in row and "0 cases" in row for row in oracles), oracles
+        assert any("the file is a directory" in row and "0 cases" in row for row in oracles), oracles
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it is no wider than the window"
 
         serious = [

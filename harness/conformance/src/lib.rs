@@ -1,7 +1,10 @@
-//! Runs a chaos-test binary as a user would, and reads what came of it.
+//! Runs a chaos-test binary as a user would, and reads its output and its records.
 //!
-//! The binary is `misbehaving`: a suite of tests that hang, abort, leak and lie. The tests of this package run it and check that the harness makes
-//! of each what it should. They are tests of the *contract* of the harness: every way of isolation must pass them.
+//! The binary is `misbehaving`: a suite of tests that hang, abort, leak and lie. The tests of this
+//! package run it and check each verdict, report and exit code. They test the *contract* of the
+//! harness: every isolation must pass them.
+
+pub mod limits;
 
 use clarity_chaos::{Record, Verdict};
 use std::collections::BTreeMap;
@@ -11,19 +14,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
-/// A chaos-test binary with a history and a folder for temporary files of its own.
+/// A chaos-test binary with its own history and its own directory for temporary files.
 #[derive(Debug)]
 pub struct Suite {
     binary: PathBuf,
-    surroundings: Vec<OsString>,
+    wrapper: Vec<OsString>,
     isolation: &'static str,
     home: TempDir,
 }
 
-/// What a run of the binary gave.
+/// The result of a run of the binary.
 #[derive(Debug)]
-pub struct Ran {
-    /// The exit code; none when a signal ended the runner.
+pub struct RunOutput {
+    /// The exit code; `None` when a signal ended the runner.
     pub code: Option<i32>,
     /// All of standard output.
     pub stdout: String,
@@ -38,58 +41,61 @@ impl Suite {
     ///
     /// # Panics
     ///
-    /// When there is no room for its folders.
+    /// When its temporary directories cannot be created.
     #[must_use]
     pub fn new(binary: impl Into<PathBuf>, isolation: &'static str) -> Self {
-        let home = tempfile::tempdir().expect("a temporary folder can be made");
-        fs::create_dir(home.path().join("tmp")).expect("a new folder takes another");
+        let home = tempfile::tempdir().expect("a temporary directory can be created");
+        fs::create_dir(home.path().join("tmp")).expect("a new directory is writable");
         Self {
             binary: binary.into(),
-            surroundings: Vec::new(),
+            wrapper: Vec::new(),
             isolation,
             home,
         }
     }
 
-    /// The same suite, in folders that this user can use: a copy of the binary, and all that it writes. Only root can do that.
+    /// The same suite for another user, who owns its directories and a copy of the binary.
     ///
     /// # Panics
     ///
-    /// When the folders cannot be given away.
+    /// When the caller is not root, and so cannot change owners.
     #[cfg(unix)]
     #[must_use]
     pub fn for_user(mut self, user: u32) -> Self {
         use std::os::unix::fs::{PermissionsExt as _, chown};
         let home = self.home.path();
         let copy = home.join("suite");
-        // A copy cannot be executed while another thread forks, whose child then has it open to write to it; a link can.
+        // While another thread forks, its child holds a copy open for writing, and executing the
+        // copy fails with ETXTBSY. A hard link has no writer.
         if fs::hard_link(&self.binary, &copy).is_err() {
             fs::copy(&self.binary, &copy).expect("the binary can be copied");
         }
         for path in [home.to_owned(), self.tmp()] {
-            chown(&path, Some(user), Some(user)).expect("root gives folders away");
+            chown(&path, Some(user), Some(user)).expect("root can change owners");
         }
         for path in [home, &copy] {
-            let rights = fs::Permissions::from_mode(0o755);
-            fs::set_permissions(path, rights).expect("our own files");
+            let permissions = fs::Permissions::from_mode(0o755);
+            fs::set_permissions(path, permissions).expect("these files are ours");
         }
         self.binary = copy;
         self
     }
 
-    /// The same suite, run by a program with these arguments, to which the binary and its own arguments are added.
+    /// The same suite, run by a wrapper program: the binary and its arguments follow these words.
     #[must_use]
     pub fn within<S: Into<OsString>>(mut self, program: impl IntoIterator<Item = S>) -> Self {
-        self.surroundings = program.into_iter().map(Into::into).collect();
+        self.wrapper = program.into_iter().map(Into::into).collect();
         self
     }
 
-    /// The command that runs the suite, before arguments: nothing of the caller's environment that the harness listens to is in it.
+    /// The command that runs the suite, without arguments.
+    ///
+    /// It inherits no variable that configures the harness.
     #[must_use]
     pub fn command(&self) -> Command {
         let binary = self.binary.as_os_str().to_owned();
-        let mut words = self.surroundings.iter().cloned().chain([binary]);
-        let mut command = Command::new(words.next().expect("the binary is one"));
+        let mut words = self.wrapper.iter().cloned().chain([binary]);
+        let mut command = Command::new(words.next().expect("the binary is a word"));
         command.args(words);
         for (name, _) in std::env::vars_os() {
             let ours = name.as_encoded_bytes().starts_with(b"CHAOS_");
@@ -106,18 +112,25 @@ impl Suite {
         command
     }
 
-    /// Runs the suite with these arguments to its end.
+    /// Runs the suite with these arguments to its end, for at most [`limits::RUN_LIMIT`].
     ///
     /// # Panics
     ///
-    /// When it cannot be started or its records cannot be read.
-    pub fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Ran {
-        let output = self
-            .command()
-            .args(arguments)
-            .output()
-            .expect("the suite can be started");
-        Ran {
+    /// When it cannot be started, exceeds the limit, or leaves records that cannot be read.
+    #[track_caller]
+    pub fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> RunOutput {
+        self.run_command(self.command().args(arguments))
+    }
+
+    /// Runs a command that [`Suite::command`] has made, as [`Suite::run`] does.
+    ///
+    /// # Panics
+    ///
+    /// As [`Suite::run`].
+    #[track_caller]
+    pub fn run_command(&self, command: &mut Command) -> RunOutput {
+        let output = limits::output_of(command);
+        RunOutput {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -125,11 +138,12 @@ impl Suite {
         }
     }
 
-    /// Runs exactly one test, and gives its record.
+    /// Runs exactly one test, and returns its record.
     ///
     /// # Panics
     ///
-    /// When there is no record of it.
+    /// When the run leaves no record of it.
+    #[track_caller]
     #[must_use]
     pub fn record_of(&self, test: &str) -> Record {
         let mut ran = self.run(["--exact", test]);
@@ -137,13 +151,18 @@ impl Suite {
         record.unwrap_or_else(|| panic!("no record of {test}:\n{}\n{}", ran.stdout, ran.stderr))
     }
 
-    /// Runs exactly one test, and gives its verdict.
+    /// Runs exactly one test, and returns its verdict.
+    ///
+    /// # Panics
+    ///
+    /// When the run leaves no record of it.
+    #[track_caller]
     #[must_use]
     pub fn verdict_of(&self, test: &str) -> Verdict {
         self.record_of(test).verdict
     }
 
-    /// How many tests the suite has.
+    /// The number of tests in the suite.
     #[must_use]
     pub fn tests(&self) -> usize {
         let listed = self.run(["--list", "--format", "terse"]);
@@ -156,20 +175,21 @@ impl Suite {
         self.isolation
     }
 
-    /// Where the suite leaves its history.
+    /// The directory of the suite's history.
     #[must_use]
     pub fn history(&self) -> PathBuf {
         self.home.path().join("history")
     }
 
-    /// Where the suite keeps the seeds that it has failed with.
+    /// The file of the seeds that the suite's tests have failed with.
     #[must_use]
     pub fn regressions(&self) -> PathBuf {
         self.home.path().join("regressions.txt")
     }
 
-    /// The living processes that were started for this suite, by whomever, in whatever namespace, with their command lines: its history's
-    /// folder stands in their environment.
+    /// The living processes of this suite with their command lines, in every namespace.
+    ///
+    /// A process belongs to the suite when its environment names the suite's history.
     #[must_use]
     pub fn processes(&self) -> Vec<(u32, String)> {
         let mark = format!("CHAOS_HISTORY={}", self.history().display());
@@ -186,17 +206,17 @@ impl Suite {
             .collect()
     }
 
-    /// Whether the timeline of a case that has not ended holds this text.
+    /// Whether the timeline of a case that is still running contains this text.
     #[must_use]
-    pub fn is_told(&self, text: &str) -> bool {
-        let mut folders = vec![self.tmp()];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+    pub fn timeline_contains(&self, text: &str) -> bool {
+        let mut directories = vec![self.tmp()];
+        while let Some(directory) = directories.pop() {
+            for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
                 let path = entry.path();
                 if path.is_dir() {
-                    folders.push(path);
+                    directories.push(path);
                 } else if path.ends_with("timeline.jsonl")
-                    && fs::read_to_string(&path).is_ok_and(|told| told.contains(text))
+                    && fs::read_to_string(&path).is_ok_and(|events| events.contains(text))
                 {
                     return true;
                 }
@@ -205,7 +225,7 @@ impl Suite {
         false
     }
 
-    /// Where the suite makes its temporary folders.
+    /// The directory that the suite creates its temporary directories in.
     #[must_use]
     pub fn tmp(&self) -> PathBuf {
         self.home.path().join("tmp")
@@ -215,7 +235,7 @@ impl Suite {
     ///
     /// # Panics
     ///
-    /// When one cannot be read, or is no record.
+    /// When a file cannot be read, or is not a record.
     #[must_use]
     pub fn records(&self) -> BTreeMap<String, Record> {
         let files = fs::read_dir(self.history().join("records"));
@@ -232,7 +252,7 @@ impl Suite {
     }
 }
 
-/// Reads a record. A runner that was killed may have left half of one.
+/// Reads a record; `None` when it is cut short, as a killed runner may leave it.
 fn read_record(path: &Path) -> Option<Record> {
     let text = fs::read(path).expect("a record that is listed can be read");
     match serde_json::from_slice(&text) {

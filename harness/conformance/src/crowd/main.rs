@@ -1,4 +1,4 @@
-//! A thousand well-behaved tests: a crowd to find out whether anybody is blamed for nothing, and what happens when some of them are killed.
+//! A thousand well-behaved tests, which must pass unless they are killed.
 
 use clarity_chaos::rand::RngExt as _;
 use clarity_chaos::{Context, Result};
@@ -8,7 +8,7 @@ use std::thread;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A file, a thread, now and then a child; all of it is gone at the end.
+/// Uses a file, a thread and sometimes a child process, and leaves none of them.
 fn work(cx: &Context) -> Result {
     let mut rng = cx.rng();
     let content: [u8; 32] = rng.random();
@@ -23,7 +23,7 @@ fn work(cx: &Context) -> Result {
     Ok(())
 }
 
-/// A message to oneself, there and back.
+/// Sends a message to itself and back.
 async fn talk(cx: &Context) -> Result {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -33,17 +33,17 @@ async fn talk(cx: &Context) -> Result {
         tokio::io::copy(&mut reader, &mut writer).await
     });
     let mut stream = TcpStream::connect(address).await?;
-    let said: [u8; 16] = cx.rng().random();
-    stream.write_all(&said).await?;
+    let sent: [u8; 16] = cx.rng().random();
+    stream.write_all(&sent).await?;
     stream.shutdown().await?;
-    let mut heard = Vec::new();
-    stream.read_to_end(&mut heard).await?;
-    assert_eq!(heard, said);
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).await?;
+    assert_eq!(received, sent);
     echo.await??;
     Ok(())
 }
 
-/// Ten modules, with the same in each.
+/// Ten modules with the same contents.
 macro_rules! ten {
     ($inner:ident) => {
         ten!($inner: m0 m1 m2 m3 m4 m5 m6 m7 m8 m9);

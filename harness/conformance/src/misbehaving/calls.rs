@@ -1,4 +1,4 @@
-//! System calls that fail, come late or do less.
+//! System calls that fail, are delayed, or transfer less.
 
 use clarity_chaos::explore::Errno;
 use clarity_chaos::fault::{CallKind, Descriptors, FlipWhileRead, SystemCall, Undone};
@@ -9,10 +9,10 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// As long as the fault is there, and below its folder, nothing can be written; in threads and programs neither.
+/// Writes below a directory fail while the fault is in effect, in threads and programs too.
 #[chaos(non_destructive)]
 fn writes_fail(cx: Context) -> Result {
-    let (inside, beside) = (cx.dir().join("inside"), cx.dir().join("beside"));
+    let (inside, outside) = (cx.dir().join("inside"), cx.dir().join("outside"));
     fs::create_dir(&inside)?;
     let file = inside.join("file");
     let full = cx.inject(SystemCall::of(CallKind::Write, &inside).fails_with(Errno::ENOSPC))?;
@@ -24,9 +24,9 @@ fn writes_fail(cx: Context) -> Result {
         .unwrap();
     assert_eq!(error.unwrap_err().kind(), ErrorKind::StorageFull);
     let script = format!("echo text > '{}'", file.display());
-    let said = Command::new("sh").args(["-c", &script]).output()?;
-    assert!(!said.status.success(), "{said:?}");
-    fs::write(&beside, "text")?;
+    let output = Command::new("sh").args(["-c", &script]).output()?;
+    assert!(!output.status.success(), "{output:?}");
+    fs::write(&outside, "text")?;
     assert_eq!(fs::read(&file)?, b"");
     assert_eq!(full.undo(), Undone::Restored);
     fs::write(&file, "text")?;
@@ -34,7 +34,7 @@ fn writes_fail(cx: Context) -> Result {
     Ok(())
 }
 
-/// One of several alone.
+/// One of five calls fails.
 #[chaos(non_destructive)]
 fn the_third_sync_fails(cx: Context) -> Result {
     let file = File::create(cx.dir().join("file"))?;
@@ -44,7 +44,7 @@ fn the_third_sync_fails(cx: Context) -> Result {
     Ok(())
 }
 
-/// Which one is drawn.
+/// The number of the failing call is drawn.
 #[chaos(non_destructive)]
 fn a_drawn_rename_fails(cx: Context) -> Result {
     let fault = SystemCall::of(CallKind::Rename, cx.dir()).one_of_the_first(4);
@@ -62,7 +62,7 @@ fn a_drawn_rename_fails(cx: Context) -> Result {
     Ok(())
 }
 
-/// Later, but done.
+/// A delayed call succeeds.
 #[chaos(non_destructive)]
 fn opening_takes_long(cx: Context) -> Result {
     let path = cx.dir().join("file");
@@ -76,7 +76,7 @@ fn opening_takes_long(cx: Context) -> Result {
     Ok(())
 }
 
-/// Reads and writes do a little at a time, which whoever loops does not notice.
+/// Reads and writes transfer a few bytes at a time; loops transfer everything.
 #[chaos(non_destructive)]
 fn reads_and_writes_are_short(cx: Context) -> Result {
     let path = cx.dir().join("file");
@@ -93,7 +93,7 @@ fn reads_and_writes_are_short(cx: Context) -> Result {
     Ok(())
 }
 
-/// The disk is full after so many bytes, in the middle of a write.
+/// The disk is full after ten bytes, in the middle of a write.
 #[chaos(non_destructive)]
 fn the_disk_is_full(cx: Context) -> Result {
     let (a, b) = (cx.dir().join("a"), cx.dir().join("b"));
@@ -105,7 +105,7 @@ fn the_disk_is_full(cx: Context) -> Result {
     assert!(fs::write(&a, "x").is_err());
     assert_eq!(full.undo(), Undone::Restored);
     fs::write(&b, "seven..")?;
-    // A file is copied in the kernel, as far as there is room.
+    // The kernel copies the file up to the limit.
     let _full = cx.inject(SystemCall::of(CallKind::Write, cx.dir()).full_after(5))?;
     let error = fs::copy(&b, &a).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::StorageFull);
@@ -113,7 +113,9 @@ fn the_disk_is_full(cx: Context) -> Result {
     Ok(())
 }
 
-/// What is read first, and what is read then, are not of the same file. Also when there are no descriptors to be had, since faults need some themselves.
+/// A bit flips between two reads of a file.
+///
+/// The fault works without a free descriptor, although it opens files itself.
 #[chaos(non_destructive)]
 fn a_file_changes_while_it_is_read(cx: Context) -> Result {
     let path = cx.dir().join("file");
@@ -149,7 +151,7 @@ fn a_file_changes_while_it_is_read(cx: Context) -> Result {
     Ok(())
 }
 
-/// Many threads read a file while it changes and changes back.
+/// Many threads read a file while a bit flips and flips back.
 #[chaos(non_destructive)]
 fn a_file_changes_while_many_read_it(cx: Context) -> Result {
     let path = cx.dir().join("file");
@@ -160,18 +162,22 @@ fn a_file_changes_while_many_read_it(cx: Context) -> Result {
             let readers: Vec<_> = (0..4)
                 .map(|_| scope.spawn(|| (0..4).try_for_each(|_| fs::read(&path).map(drop))))
                 .collect();
-            // While they read.
-            changing.undo();
+            // While the threads read: the read of the flip may have come or not.
+            let undone = changing.undo();
+            assert!(
+                matches!(undone, Undone::Restored | Undone::NeverApplied { .. }),
+                "{undone}"
+            );
             readers
                 .into_iter()
-                .try_for_each(|reader| reader.join().expect("it does not panic"))
+                .try_for_each(|reader| reader.join().expect("a reader does not panic"))
         })?;
         assert_eq!(fs::read(&path)?, [7; 64]);
     }
     Ok(())
 }
 
-/// Both need the calls for themselves.
+/// A fault of calls and an exploration exclude each other.
 #[chaos(non_destructive)]
 fn cannot_be_explored_as_well(cx: Context) -> Result {
     let _fault = cx.inject(SystemCall::of(CallKind::Sync, cx.dir()))?;
@@ -181,9 +187,9 @@ fn cannot_be_explored_as_well(cx: Context) -> Result {
     Ok(())
 }
 
-/// Ends with the fault in effect.
+/// Panics with the fault in effect.
 #[chaos(non_destructive)]
-fn panics_meanwhile(cx: Context) {
-    let _fault = cx.inject(SystemCall::of(CallKind::Write, cx.dir()));
+fn panics_meanwhile(cx: Context) -> Result {
+    let _fault = cx.inject(SystemCall::of(CallKind::Write, cx.dir()))?;
     panic!("as it must");
 }

@@ -1,4 +1,4 @@
-//! Tests that do not follow from their seed alone, and one that does.
+//! Tests that depend on more than their seed, and some that do not.
 
 use clarity_chaos::fault::BitFlip;
 use clarity_chaos::rand::RngExt as _;
@@ -10,14 +10,14 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Tells the order of a `HashSet`.
+/// Notes the order of a `HashSet`.
 #[chaos]
 fn order(cx: Context) {
     let set: HashSet<u32> = (0..100).collect();
     cx.note(format!("{set:?}"));
 }
 
-/// Tells the time of a real clock.
+/// Notes the time of the real clock.
 #[chaos]
 fn clock(cx: Context) -> Result {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
@@ -25,7 +25,7 @@ fn clock(cx: Context) -> Result {
     Ok(())
 }
 
-/// Draws all from the seed, and tells where its files are.
+/// Draws everything from the seed, and notes the path of its file.
 #[chaos]
 fn none(cx: Context) -> Result {
     cx.note(cx.rng().random::<u64>());
@@ -36,7 +36,7 @@ fn none(cx: Context) -> Result {
     Ok(())
 }
 
-/// Draws from the system, and not from the seed.
+/// Draws from the operating system, and not from the seed.
 #[chaos]
 fn unseeded(cx: Context) -> Result {
     let mut drawn = [0; 8];
@@ -45,20 +45,20 @@ fn unseeded(cx: Context) -> Result {
     Ok(())
 }
 
-/// Tells which of two threads came first. Nearly always the one that was started first does.
+/// Notes the faster of two threads, which is nearly always the first.
 #[chaos]
 fn race(cx: Context) {
     let winner = OnceLock::new();
     thread::scope(|scope| {
         scope.spawn(|| winner.set("the first"));
-        // What makes races rare: it seems to work.
+        // Makes the race rare, as races are that seem to work.
         thread::sleep(Duration::from_millis(5));
         scope.spawn(|| winner.set("the second"));
     });
     cx.note(winner.get().copied().unwrap_or_default());
 }
 
-/// Has threads, and waits for what each has to say in an order of its own.
+/// Joins threads in a fixed order, and notes their results.
 #[chaos]
 fn joined(cx: Context) {
     let threads: Vec<_> = (0..4).map(|number| thread::spawn(move || number)).collect();

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// An hour passes in no time.
+/// A paused clock jumps over an hour.
 #[chaos(clock = "paused")]
 async fn paused(cx: Context) -> Result {
     let began = Instant::now();
@@ -16,7 +16,7 @@ async fn paused(cx: Context) -> Result {
     Ok(())
 }
 
-/// The clock stands still while a real socket is used, and moves when it is told to.
+/// The clock stands still while a real socket is used, and moves on request.
 #[chaos(clock = "manual")]
 async fn manual(cx: Context) -> Result {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
@@ -30,7 +30,7 @@ async fn manual(cx: Context) -> Result {
     Ok(())
 }
 
-/// Real time cannot be moved.
+/// A real clock cannot be moved.
 #[chaos]
 async fn real(cx: Context) {
     assert_eq!(cx.clock().kind(), ClockKind::Real);
@@ -47,26 +47,26 @@ async fn blocked() {
     });
 }
 
-/// Sleeps by the system's clock under a virtual one.
-#[chaos(clock = "manual", timeout = "300ms")]
+/// Sleeps by the real clock under a virtual one.
+#[chaos(clock = "manual", timeout = "1s")]
 async fn sleeps_for_real() {
     std::thread::sleep(HOUR);
 }
 
-/// Waits for a timer that nobody fires.
-#[chaos(clock = "manual", timeout = "300ms")]
+/// Waits for a timer under a clock that never moves.
+#[chaos(clock = "manual", timeout = "1s")]
 async fn waits_for_a_timer() {
     sleep(HOUR).await;
 }
 
-/// Waits on the one thread for a client that is to come from another task.
-#[chaos(clock = "paused", timeout = "300ms")]
+/// Blocks the only thread in a wait for a client that another task would start.
+#[chaos(clock = "paused", timeout = "1s")]
 async fn accepts_on_the_only_thread() -> Result {
     std::net::TcpListener::bind("127.0.0.1:0")?.accept()?;
     Ok(())
 }
 
-/// A slow peer, which a paused clock takes for one that does not come at all.
+/// Waits for a peer outside: the paused clock jumps to the timeout first.
 #[chaos(clock = "paused")]
 async fn has_a_peer_outside() -> Result {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
@@ -74,7 +74,7 @@ async fn has_a_peer_outside() -> Result {
     Ok(())
 }
 
-/// Sleeps by the system's clock under a virtual one, for a while, and then fails.
+/// Sleeps by the real clock under a virtual one for 150 ms, and then fails.
 #[chaos(clock = "manual")]
 async fn sleeps_for_a_while() -> Result {
     std::thread::sleep(Duration::from_millis(150));

@@ -4,22 +4,22 @@ use clarity_chaos::{Context, Result, chaos};
 use std::hint::black_box;
 use std::process;
 
-/// Nothing is wrong.
+/// Passes.
 #[chaos]
 fn passes() {}
 
-/// Nothing is wrong, and something was said on the way.
+/// Passes, with a note, logs and output.
 #[chaos]
 async fn passes_and_tells(cx: Context) -> Result {
     cx.note("a note");
     tracing::warn!(model = "m", version = 2, "a warning");
-    tracing::debug!("too fine to be told");
+    tracing::debug!("too fine for the default level");
     println!("printed");
     eprintln!("printed as an error");
     Ok(())
 }
 
-/// An error with a source is returned.
+/// Returns an error with a source.
 #[chaos]
 fn fails(cx: Context) -> Result {
     std::fs::read(cx.dir().join("no such file"))?;
@@ -32,14 +32,14 @@ fn panics() {
     panic!("on purpose");
 }
 
-/// The test finds that it cannot run here.
+/// Skips itself.
 #[chaos]
 fn skips(cx: Context) -> Result {
     cx.skip("not on this machine")?;
     unreachable!("a skipped test goes no further");
 }
 
-/// A loop that no signal handler, await or check interrupts.
+/// Loops for ever without an await.
 #[chaos(timeout = "1s")]
 fn spins_forever() {
     loop {
@@ -47,7 +47,7 @@ fn spins_forever() {
     }
 }
 
-/// An await that never ends.
+/// Awaits for ever.
 #[chaos(timeout = "1s")]
 async fn waits_forever(cx: Context) {
     cx.note("about to wait");
@@ -74,13 +74,13 @@ fn deeper(depth: u64) -> u64 {
     frame[7] + deeper(depth + 1) + frame[9]
 }
 
-/// Something calls `exit(0)` before the test is done.
+/// Calls `exit(0)` before the end of the test.
 #[chaos]
 fn exits_early() {
     process::exit(0);
 }
 
-/// A C library has work left for the exit: what it has registered, and what it has not written yet.
+/// Leaves an exit handler and a buffered line to the C library.
 #[chaos]
 fn leaves_work_for_the_exit() {
     unsafe extern "C" {
@@ -96,7 +96,7 @@ fn leaves_work_for_the_exit() {
     assert!(unsafe { puts(c"a line in a buffer".as_ptr()) } >= 0);
 }
 
-/// A megabyte is printed, in lines.
+/// Prints a megabyte in lines.
 #[chaos]
 fn prints_a_megabyte() {
     for _ in 0..16 * 1024 {
@@ -104,7 +104,7 @@ fn prints_a_megabyte() {
     }
 }
 
-/// The test asks to be skipped, and goes on to fail.
+/// Asks to be skipped, and then fails.
 #[chaos]
 fn fails_after_asking_to_be_skipped(cx: Context) -> Result {
     let _ = cx.skip("as an excuse");
@@ -112,13 +112,13 @@ fn fails_after_asking_to_be_skipped(cx: Context) -> Result {
     Ok(())
 }
 
-/// Waits for ever, with no limit of its own.
+/// Waits for ever, without its own timeout.
 #[chaos]
 async fn waits_without_a_limit() {
     std::future::pending::<()>().await;
 }
 
-/// Prints what no XML document can hold, and fails with it.
+/// Prints characters that XML cannot represent, and fails with them.
 #[chaos]
 fn prints_what_xml_cannot_hold() -> Result {
     use std::io::Write as _;

@@ -1,7 +1,8 @@
-//! Tests that try to get out of the sandbox. Each fails, and says so, if it could.
+//! Tests that try to escape from the sandbox. Each fails when an attempt succeeds.
 //!
-//! The victim is a folder outside, made by whoever runs these tests and named in `MISBEHAVING_VICTIM`. Those tagged `harmful` could do harm to others
-//! outside of the sandbox, and are never tried there.
+//! The victim is a directory outside of the sandbox, which the caller creates and names in
+//! `MISBEHAVING_VICTIM`. Attempts tagged `harmful` could harm other processes, and are skipped
+//! outside of the sandbox.
 
 mod deputies;
 mod files;
@@ -16,13 +17,14 @@ use std::env;
 use std::io;
 use std::path::PathBuf;
 
-/// The folder outside: `file`, `other`, `folder/`, `locked` (mode 000), `socket`.
+/// The victim: `file`, `other`, `folder/`, `locked` (mode 000), `socket`.
 fn victim() -> Result<PathBuf> {
-    let folder = env::var_os("MISBEHAVING_VICTIM").ok_or("MISBEHAVING_VICTIM names a folder")?;
-    Ok(folder.into())
+    let directory =
+        env::var_os("MISBEHAVING_VICTIM").ok_or("MISBEHAVING_VICTIM is not set to a directory")?;
+    Ok(directory.into())
 }
 
-/// The ways for a system to say no.
+/// The errors that count as a refusal.
 const REFUSALS: [(i32, &str); 7] = [
     (1, "EPERM"),
     (2, "ENOENT"),
@@ -30,11 +32,11 @@ const REFUSALS: [(i32, &str); 7] = [
     (30, "EROFS"),
     (101, "ENETUNREACH"),
     (111, "ECONNREFUSED"),
-    // What the kernel says when the number of user namespaces is limited to none.
+    // The limit of user namespaces is 0.
     (28, "ENOSPC"),
 ];
 
-/// Skips an attempt that could do harm to others, where the powers to do so are there.
+/// Skips an attempt that could harm other processes where the test has capabilities.
 fn only_inside(cx: &Context) -> Result {
     if !capabilities(None)?.permitted.is_empty() {
         cx.skip("only ever tried in the sandbox")?;
@@ -42,7 +44,7 @@ fn only_inside(cx: &Context) -> Result {
     Ok(())
 }
 
-/// Notes how an attempt was refused, and fails if it was not.
+/// Notes the error of a refused attempt, and fails when the attempt succeeded.
 fn refused<T, E: Into<io::Error>>(cx: &Context, what: &str, attempt: Result<T, E>) -> Result {
     match attempt {
         Ok(_) => Err(format!("escaped: {what}").into()),

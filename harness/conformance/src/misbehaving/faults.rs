@@ -1,4 +1,4 @@
-//! Faults: drawn from the seed, undone, superseded, left behind.
+//! Faults of files: drawn from the seed, undone, superseded, left behind.
 
 use clarity_chaos::fault::{
     BitFlip, Delete, Displace, Extend, Garbage, Permissions, Replace, TornWrite, Truncate, Undone,
@@ -17,7 +17,7 @@ fn file(cx: &Context, name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Several faults, all of them drawn.
+/// Draws the parameters of three faults.
 #[chaos]
 fn drawn(cx: Context) -> Result {
     let (a, b) = (file(&cx, "a")?, file(&cx, "b")?);
@@ -28,7 +28,7 @@ fn drawn(cx: Context) -> Result {
     Ok(())
 }
 
-/// Each fault damages its file, and takes the damage back.
+/// Each fault damages its file, and undoes the damage.
 #[chaos]
 fn undone(cx: Context) -> Result {
     let path = file(&cx, "a")?;
@@ -62,7 +62,7 @@ fn undone(cx: Context) -> Result {
     assert!(!path.exists());
     assert_eq!(deleted.undo(), Undone::Restored);
 
-    // Dropping a guard is enough, also while unwinding.
+    // Dropping a guard undoes its fault, also during unwinding.
     cx.expect_panic("with a fault in effect");
     let unwound = std::panic::catch_unwind(|| {
         let _fault = cx.inject(BitFlip::in_file(&path)).unwrap();
@@ -73,7 +73,7 @@ fn undone(cx: Context) -> Result {
     Ok(())
 }
 
-/// Kinds of which there is more than one way to notice what they do.
+/// Faults that add, zero, tear, displace or lock a file are undone.
 #[chaos(non_destructive)]
 #[cfg(unix)]
 fn undone_as_well(cx: Context) -> Result {
@@ -134,8 +134,8 @@ fn undone_as_well(cx: Context) -> Result {
     intact()
 }
 
-/// What stands in the place of something is taken for the code's own as soon as that has changed it.
-#[chaos]
+/// A displaced path that the code under test has changed is left as it is.
+#[chaos(non_destructive)]
 #[cfg(unix)]
 fn stand_ins_superseded(cx: Context) -> Result {
     use std::os::unix::fs::PermissionsExt as _;
@@ -152,24 +152,21 @@ fn stand_ins_superseded(cx: Context) -> Result {
     fs::remove_file(&path)?;
     fs::write(&path, "new")?;
     assert!(matches!(link.undo(), Undone::Superseded { .. }));
-    // Root outside of the sandbox is not hindered, which is as good.
-    if let Ok(mode) = cx.inject(Permissions::none(&path)) {
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
-        assert!(matches!(mode.undo(), Undone::Superseded { .. }));
-    }
+    let mode = cx.inject(Permissions::none(&path))?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+    assert!(matches!(mode.undo(), Undone::Superseded { .. }));
     Ok(())
 }
 
-/// A file outside of the directory is displaced and another one's mode is changed, and the process is ended before anybody can undo that.
+/// Aborts with a displaced file outside of its directory, and a changed mode.
 #[chaos]
 fn displaced_when_killed(cx: Context) -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
     let path = PathBuf::from(path);
-    let folder = path.parent().ok_or("a file is in a folder")?;
+    let directory = path.parent().ok_or("the file has no parent")?;
     let _displaced = cx.inject(Displace::by_link(&path, "nowhere"))?;
     let _again = cx.inject(Displace::by_folder(&path))?;
-    // Whoever may do everything is not hindered, so there is no such fault.
-    let _rights = cx.inject(Permissions::read_only(folder));
+    let _mode = cx.inject(Permissions::read_only(directory))?;
     std::process::abort();
 }
 
@@ -190,7 +187,7 @@ fn superseded(cx: Context) -> Result {
     Ok(())
 }
 
-/// The damaged file's folder turns into a file: undoing fails, and so does the test.
+/// The damaged file's directory turns into a file: undoing fails, and so does the test.
 #[chaos]
 fn left_behind(cx: Context) -> Result {
     let folder = cx.dir().join("folder");
@@ -202,7 +199,7 @@ fn left_behind(cx: Context) -> Result {
     Ok(())
 }
 
-/// Files cannot be moved to another file system, which is empty at first and gone in the end.
+/// The other file system is empty at first, and files cannot be renamed into it.
 #[chaos(non_destructive)]
 #[cfg(target_os = "linux")]
 fn on_another_file_system(cx: Context) -> Result {
@@ -219,7 +216,7 @@ fn on_another_file_system(cx: Context) -> Result {
     Ok(())
 }
 
-/// A fault that its target cannot bear.
+/// Injects a fault that does not fit its target.
 #[chaos]
 fn unfit(cx: Context) -> Result {
     let path = cx.dir().join("empty");
@@ -228,7 +225,7 @@ fn unfit(cx: Context) -> Result {
     Ok(())
 }
 
-/// A guard is forgotten: the fault is undone at the end all the same.
+/// The fault of a forgotten guard is undone at the end.
 #[chaos]
 fn forgotten(cx: Context) -> Result {
     let path = file(&cx, "a")?;
@@ -236,7 +233,7 @@ fn forgotten(cx: Context) -> Result {
     Ok(())
 }
 
-/// Guards of faults on the same file are dropped the first one first, as a `Vec` does. The file must come back whole.
+/// Guards of one file are dropped in the order of injection, and the file is restored.
 #[chaos]
 fn dropped_in_the_wrong_order(cx: Context) -> Result {
     let path = file(&cx, "a")?;
@@ -257,7 +254,7 @@ fn dropped_in_the_wrong_order(cx: Context) -> Result {
     Ok(())
 }
 
-/// The code under test puts a new file in the place of the damaged one, alike where the damage was. Undoing must not touch it.
+/// Undoing does not touch a new file with the same damaged bytes.
 #[chaos]
 fn replaced_by_the_code_under_test(cx: Context) -> Result {
     let (path, new) = (file(&cx, "a")?, cx.dir().join("new"));
@@ -270,7 +267,7 @@ fn replaced_by_the_code_under_test(cx: Context) -> Result {
     Ok(())
 }
 
-/// Undoing brings back the time of modification, too.
+/// Undoing restores the time of modification.
 #[chaos]
 fn undone_with_its_times(cx: Context) -> Result {
     let path = file(&cx, "a")?;
@@ -299,7 +296,7 @@ fn without_effect(cx: Context) -> Result {
     assert!(cx.inject(BitFlip::in_file(&path).at(1000, 0)).is_err());
     assert!(cx.inject(Garbage::over(&path).somewhere(1000)).is_err());
     assert!(cx.inject(Delete::path(cx.dir().join("nothing"))).is_err());
-    // One byte of garbage may come out as it was, and must not stay so.
+    // A drawn byte may equal the old one, and must then be drawn again.
     for _ in 0..600 {
         let garbage = cx.inject(Garbage::over(&path).at(0, 1))?;
         assert_ne!(fs::read(&path)?, CONTENT);
@@ -308,7 +305,7 @@ fn without_effect(cx: Context) -> Result {
     Ok(())
 }
 
-/// Threads inject at the same time, each into a file of its own.
+/// Threads inject concurrently, each into its own file.
 #[chaos]
 fn at_the_same_time(cx: Context) -> Result {
     let paths = (0..16).map(|number| file(&cx, &format!("file {number}")));
@@ -337,7 +334,7 @@ fn in_effect_at_the_timeout(cx: Context) -> Result {
     }
 }
 
-/// A file outside is damaged, and the process is ended before anybody can undo that.
+/// Aborts with a damaged file outside.
 #[chaos]
 fn in_effect_when_killed(cx: Context) -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
@@ -345,7 +342,7 @@ fn in_effect_when_killed(cx: Context) -> Result {
     std::process::abort();
 }
 
-/// A file outside is gone, and the process is ended before anybody can bring it back.
+/// Aborts with a deleted file outside.
 #[chaos]
 fn gone_when_killed(cx: Context) -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
@@ -353,7 +350,7 @@ fn gone_when_killed(cx: Context) -> Result {
     std::process::abort();
 }
 
-/// A file outside is damaged twice, and the process is ended.
+/// Aborts with a file outside that is damaged twice.
 #[chaos]
 fn replaced_and_cut_when_killed(cx: Context) -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
@@ -363,7 +360,7 @@ fn replaced_and_cut_when_killed(cx: Context) -> Result {
     std::process::abort();
 }
 
-/// The same, and the test has removed what would bring it back.
+/// Aborts with a damaged file outside, after it has removed the copy to restore.
 #[chaos]
 fn without_a_way_back_when_killed(cx: Context) -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
@@ -372,7 +369,7 @@ fn without_a_way_back_when_killed(cx: Context) -> Result {
     std::process::abort();
 }
 
-/// A file outside is damaged, and the test hangs until somebody ends it.
+/// Hangs with a damaged file outside, until it is ended.
 #[chaos]
 fn hangs_with_damage(cx: Context) -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;

@@ -1,4 +1,4 @@
-//! Tests that hang, each in another way.
+//! Tests that hang, each in another call.
 
 use clarity_chaos::{Context, Result, chaos};
 use std::io::Read as _;
@@ -8,15 +8,15 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// Waits for a connection that nobody makes.
-#[chaos(timeout = "300ms")]
+/// Waits for a connection that never comes.
+#[chaos(timeout = "1s")]
 fn in_accept() -> Result {
     TcpListener::bind("127.0.0.1:0")?.accept()?;
     Ok(())
 }
 
-/// Waits for bytes that nobody writes.
-#[chaos(timeout = "300ms")]
+/// Waits for bytes that never come.
+#[chaos(timeout = "1s")]
 fn in_read(cx: Context) -> Result {
     let (mut reader, writer) = std::io::pipe()?;
     cx.note("reading");
@@ -26,7 +26,7 @@ fn in_read(cx: Context) -> Result {
 }
 
 /// Two threads wait for each other's lock.
-#[chaos(timeout = "300ms")]
+#[chaos(timeout = "1s")]
 fn in_a_deadlock() -> Result {
     let (left, right) = (Arc::new(Mutex::new(())), Arc::new(Mutex::new(())));
     let met = Arc::new(std::sync::Barrier::new(2));
@@ -48,21 +48,21 @@ fn in_a_deadlock() -> Result {
 }
 
 /// Waits for a child that sleeps.
-#[chaos(timeout = "300ms")]
+#[chaos(timeout = "1s")]
 fn in_a_child() -> Result {
     Command::new("sleep").arg("1000").status()?;
     Ok(())
 }
 
 /// A task blocks one of the two threads of the runtime.
-#[chaos(timeout = "300ms")]
+#[chaos(timeout = "1s")]
 async fn in_a_task() -> Result {
     tokio::spawn(async { thread::sleep(Duration::from_secs(1000)) }).await?;
     Ok(())
 }
 
-/// A task blocks where that is allowed, and is waited for.
-#[chaos(timeout = "300ms")]
+/// A task blocks in a thread for blocking tasks, and is awaited.
+#[chaos(timeout = "1s")]
 async fn in_a_blocking_task() -> Result {
     tokio::task::spawn_blocking(|| thread::sleep(Duration::from_secs(1000))).await?;
     Ok(())

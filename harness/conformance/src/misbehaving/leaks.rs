@@ -1,4 +1,4 @@
-//! Tests that leave something of each kind behind, and tests that only look as if they did.
+//! Tests that leak each kind of resource, and tests that only seem to.
 
 use clarity_chaos::{Context, Result, chaos};
 use std::fs::File;
@@ -74,13 +74,13 @@ fn a_temporary_file() -> Result {
     Ok(())
 }
 
-/// A temporary folder stays, with a folder in it that nobody may enter.
+/// A temporary directory stays, with a directory of mode 000 in it.
 #[chaos(non_destructive)]
 fn a_temporary_folder() -> Result {
     use std::os::unix::fs::PermissionsExt as _;
-    let folder = std::env::temp_dir().join("left-behind/locked");
-    std::fs::create_dir_all(&folder)?;
-    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o000))?;
+    let locked = std::env::temp_dir().join("left-behind/locked");
+    std::fs::create_dir_all(&locked)?;
+    std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0o000))?;
     Ok(())
 }
 
@@ -91,7 +91,7 @@ fn shared_memory() -> Result {
     Ok(())
 }
 
-/// One of everything, and the test never promised otherwise.
+/// Leaks a thread, a descriptor and a file, and is not marked `non_destructive`.
 #[chaos]
 fn everything_and_may(cx: Context) -> Result {
     a_thread()?;
@@ -99,7 +99,7 @@ fn everything_and_may(cx: Context) -> Result {
     a_temporary_file()
 }
 
-/// Each leak is declared.
+/// Declares each of its leaks.
 #[chaos(non_destructive)]
 fn declared(cx: Context) -> Result {
     cx.allow_leak("thread `left-running`");
@@ -108,7 +108,7 @@ fn declared(cx: Context) -> Result {
     everything_and_may(cx)
 }
 
-/// Only one of two threads is declared.
+/// Declares one of two leaked threads.
 #[chaos(non_destructive)]
 fn half_declared(cx: Context) -> Result {
     cx.allow_leak("thread `left-running`");
@@ -116,7 +116,7 @@ fn half_declared(cx: Context) -> Result {
     park_a_thread("another")
 }
 
-/// Everything is used, and nothing is left: threads, descriptors, children, temporary files, runtimes.
+/// Uses threads, descriptors, children, temporary files and runtimes, and leaves none.
 #[chaos(non_destructive)]
 fn nothing(cx: Context) -> Result {
     let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -124,7 +124,7 @@ fn nothing(cx: Context) -> Result {
     let worker = thread::spawn(move || listener.accept().map(drop));
     drop(std::net::TcpStream::connect(address)?);
     worker.join().map_err(|_| "the worker has panicked")??;
-    // Told to end, and not waited for.
+    // A thread that ends soon, and that nothing joins.
     let (end, ended) = mpsc::channel::<()>();
     thread::spawn(move || ended.recv());
     drop(end);
@@ -143,12 +143,12 @@ fn nothing(cx: Context) -> Result {
     Ok(())
 }
 
-/// The same in an async test.
+/// Leaves nothing in an async test.
 #[chaos(non_destructive)]
 async fn nothing_async() -> Result {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    // It runs until the runtime is gone.
+    // The task runs until the runtime is dropped.
     tokio::spawn(async move {
         loop {
             let _ = listener.accept().await;
@@ -159,7 +159,7 @@ async fn nothing_async() -> Result {
     Ok(())
 }
 
-/// And under a clock that stands still.
+/// Leaves nothing under a manual clock.
 #[chaos(non_destructive, clock = "manual")]
 async fn nothing_manual() -> Result {
     let _listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;

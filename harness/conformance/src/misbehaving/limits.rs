@@ -1,35 +1,41 @@
-//! Tests that run out of something.
+//! Tests that exceed a limit.
 
 use clarity_chaos::{Context, Result, chaos};
 use std::fs::File;
 use std::hint::black_box;
 
-/// Allocates more than it may, in a way that can be refused, and then a little, which cannot.
+/// Tries to allocate beyond the limit, and then allocates below it.
 #[chaos(memory = "256MiB")]
 fn refused_allocation() -> Result {
     let mut bytes: Vec<u8> = Vec::new();
     let refused = bytes.try_reserve_exact(512 << 20);
-    assert!(refused.is_err(), "512 MiB were there");
+    assert!(refused.is_err(), "512 MiB were allocated");
     black_box(vec![1_u8; 16 << 20]);
     Ok(())
 }
 
-/// Allocates more than it may, and insists.
+/// Allocates beyond the limit, and aborts when that fails.
 #[chaos(memory = "256MiB")]
 fn fatal_allocation() {
     black_box(vec![1_u8; 512 << 20]);
 }
 
-/// Opens files until there are no more descriptors.
+/// Opens files until the limit is reached.
 #[chaos(open_files = 32)]
 fn descriptors(cx: Context) -> Result {
     let mut open = Vec::new();
-    let error = loop {
-        match File::create(cx.dir().join(open.len().to_string())) {
-            Ok(file) => open.push(file),
-            Err(error) => break error,
-        }
-    };
+    // Without the limit of 32 the loop must end too.
+    let error =
+        (0..1000).find_map(
+            |number: u32| match File::create(cx.dir().join(number.to_string())) {
+                Ok(file) => {
+                    open.push(file);
+                    None
+                }
+                Err(error) => Some(error),
+            },
+        );
+    let error = error.ok_or("1000 files could be opened")?;
     cx.note(open.len());
     const EMFILE: i32 = 24;
     assert_eq!(error.raw_os_error(), Some(EMFILE));
@@ -37,15 +43,15 @@ fn descriptors(cx: Context) -> Result {
     Ok(())
 }
 
-/// Leaves all descriptors that it may have open: the audit must find them all the same.
+/// Leaks descriptors up to the limit, so that the audit has none.
 #[chaos(non_destructive, open_files = 32)]
 fn leaked_descriptors(cx: Context) {
-    while let Ok(file) = File::create(cx.dir().join("file")) {
-        std::mem::forget(file);
-    }
+    // Without the limit of 32 the loop must end too.
+    let files = (0..1000).map_while(|_| File::create(cx.dir().join("file")).ok());
+    files.for_each(std::mem::forget);
 }
 
-/// Computes without end.
+/// Computes for ever.
 #[chaos(cpu = "1s", timeout = "60s")]
 fn cpu() {
     loop {

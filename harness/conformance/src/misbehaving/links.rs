@@ -1,5 +1,6 @@
 //! Links between a client and a server, disturbed in each way.
 
+use crate::PATIENCE;
 use clarity_chaos::fault::{Bandwidth, Corruption, Latency, Refusal, Severance, Stall};
 use clarity_chaos::network::{Direction, Link};
 use clarity_chaos::{Context, Result, chaos};
@@ -8,10 +9,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Long enough for what must come, however busy the machine is.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A server that sends back whatever it gets, and ends with the test.
+/// A server that echoes all bytes, and ends with the test.
 struct Echo {
     addr: SocketAddr,
     serving: Option<JoinHandle<()>>,
@@ -19,12 +17,16 @@ struct Echo {
 
 impl Echo {
     fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
+        Self::start_at(([127, 0, 0, 1], 0).into())
+    }
+
+    fn start_at(addr: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(addr)?;
         let addr = listener.local_addr()?;
         let serve = move || {
             let mut sessions = Vec::new();
             for stream in listener.incoming().flatten() {
-                // The first byte says whether it is the end.
+                // A `!` as the first byte ends the server.
                 let mut first = [0];
                 if (&stream).read_exact(&mut first).is_ok() && first == *b"!" {
                     break;
@@ -64,7 +66,12 @@ fn connect(link: &Link) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Sends a text and reads as much.
+/// Whether an error is a timeout of a read, and no end of the connection.
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// Sends a text and reads as many bytes.
 fn ask(mut stream: &TcpStream, text: &str) -> io::Result<String> {
     stream.write_all(text.as_bytes())?;
     let mut answer = vec![0; text.len()];
@@ -72,7 +79,7 @@ fn ask(mut stream: &TcpStream, text: &str) -> io::Result<String> {
     String::from_utf8(answer).map_err(io::Error::other)
 }
 
-/// Without a fault everything passes as it is, and so does the end of the stream.
+/// Without a fault a link passes all bytes and the end of the stream.
 #[chaos(non_destructive)]
 fn nothing_is_wrong(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -93,7 +100,7 @@ fn nothing_is_wrong(cx: Context) -> Result {
     Ok(())
 }
 
-/// What passes is delayed both ways, by what was asked for at least, and no longer when that is undone.
+/// Both directions are delayed by at least the latency, and not after its end.
 #[chaos(non_destructive)]
 fn latency(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -106,16 +113,15 @@ fn latency(cx: Context) -> Result {
     assert!(began.elapsed() >= 2 * delay);
     assert!(began.elapsed() < PATIENCE / 2);
     slow.undo();
-    // Many of them are quicker than one before.
-    let began = Instant::now();
-    for _ in 0..10 {
+    // On a busy machine some round trips are slow. With the latency none could be quick.
+    crate::until("a round trip without latency", || {
+        let began = Instant::now();
         ask(&stream, "soon")?;
-    }
-    assert!(began.elapsed() < 20 * delay);
-    Ok(())
+        Ok(began.elapsed() < 2 * delay)
+    })
 }
 
-/// No more passes than was asked for.
+/// No more bytes pass in a second than the bandwidth.
 #[chaos(non_destructive)]
 fn bandwidth(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -129,12 +135,12 @@ fn bandwidth(cx: Context) -> Result {
     for _ in 0..2 {
         ask(&stream, &"x".repeat(1000))?;
     }
-    // The first thousand has had its time before the second goes.
+    // The first thousand bytes take 100 ms before the second thousand pass.
     assert!(began.elapsed() >= Duration::from_millis(100));
     Ok(())
 }
 
-/// What is sent into a stall arrives when it is over.
+/// Bytes that are sent during a stall arrive after it.
 #[chaos(non_destructive)]
 fn stall(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -146,10 +152,7 @@ fn stall(cx: Context) -> Result {
     stream.set_read_timeout(Some(Duration::from_millis(100)))?;
     let mut answer = [0; 6];
     let waited = (&stream).read(&mut answer).unwrap_err();
-    assert!(
-        matches!(waited.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
-        "{waited}"
-    );
+    assert!(is_timeout(&waited), "{waited}");
     stall.undo();
     stream.set_read_timeout(Some(PATIENCE))?;
     (&stream).read_exact(&mut answer)?;
@@ -157,7 +160,7 @@ fn stall(cx: Context) -> Result {
     Ok(())
 }
 
-/// New connections are reset; the old one goes on, and others come later.
+/// New connections are reset during the fault, and the old one works.
 #[chaos(non_destructive)]
 fn refusal(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -166,14 +169,15 @@ fn refusal(cx: Context) -> Result {
     ask(&old, "before")?;
     let refusal = cx.inject(Refusal::of(&link))?;
     let refused = connect(&link).and_then(|stream| ask(&stream, "x"));
-    assert!(refused.is_err());
+    let error = refused.unwrap_err();
+    assert!(!is_timeout(&error), "{error}");
     assert_eq!(ask(&old, "meanwhile")?, "meanwhile");
     refusal.undo();
     assert_eq!(ask(&connect(&link)?, "after")?, "after");
     Ok(())
 }
 
-/// A reset after exactly so many bytes; the next connection is whole.
+/// A connection is reset after three bytes, and the next one works.
 #[chaos(non_destructive)]
 fn reset(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -181,7 +185,7 @@ fn reset(cx: Context) -> Result {
     cx.inject(Severance::of(&link, Direction::ToServer).after(3))?
         .until_end();
     let mut stream = connect(&link)?;
-    // What passed may still come back before the reset does, and no more than that.
+    // The three bytes may come back before the reset.
     let _ = stream.write_all(b"abcdef");
     let mut answer = Vec::new();
     let ended = stream.read_to_end(&mut answer).unwrap_err();
@@ -191,7 +195,7 @@ fn reset(cx: Context) -> Result {
     Ok(())
 }
 
-/// An answer that is cut off without an error.
+/// The connection closes after three bytes of the answer, without an error.
 #[chaos(non_destructive)]
 fn close(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -208,7 +212,7 @@ fn close(cx: Context) -> Result {
     Ok(())
 }
 
-/// One direction ends, the other goes on.
+/// One direction closes after three bytes, and the other goes on.
 #[chaos(non_destructive)]
 fn half_close(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -219,14 +223,14 @@ fn half_close(cx: Context) -> Result {
     cx.inject(cut)?.until_end();
     let mut stream = connect(&link)?;
     stream.write_all(b"abcdef")?;
-    // The server finds the end, and ends; what it had got came back.
+    // The server reads the end of the stream, and returns the bytes that it got.
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     assert_eq!(answer, b"abc");
     Ok(())
 }
 
-/// One bit of one byte arrives as another.
+/// One bit of one byte is flipped.
 #[chaos(non_destructive)]
 fn corruption(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -249,7 +253,7 @@ fn corruption(cx: Context) -> Result {
     Ok(())
 }
 
-/// Several at once: each does its part.
+/// Three faults of one link all take effect.
 #[chaos(non_destructive)]
 fn together(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -276,7 +280,7 @@ fn together(cx: Context) -> Result {
     Ok(())
 }
 
-/// A link that is dropped in the midst of everything leaves nothing behind: no thread, no descriptor.
+/// A link that is dropped while bytes are stalled leaves no thread and no descriptor.
 #[chaos(non_destructive)]
 fn dropped(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -288,23 +292,32 @@ fn dropped(cx: Context) -> Result {
     }
     drop(link);
     for mut stream in &streams {
-        assert!(!matches!(stream.read(&mut [0; 10]), Ok(1..)));
+        let ended = stream.read(&mut [0; 10]);
+        assert!(
+            matches!(&ended, Ok(0)) || ended.as_ref().is_err_and(|error| !is_timeout(error)),
+            "{ended:?}"
+        );
     }
     stall.undo();
     Ok(())
 }
 
-/// A server that is not there: clients are reset, and reach it when it comes.
+/// Clients of a server that does not listen are reset, and reach it once it does.
 #[chaos(non_destructive)]
 fn nobody_serves(cx: Context) -> Result {
-    let nobody = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    let link = cx.link("nobody", nobody)?;
+    let server = Echo::start()?;
+    let addr = server.addr;
+    drop(server);
+    let link = cx.link("nobody", addr)?;
     let refused = connect(&link).and_then(|stream| ask(&stream, "x"));
-    assert!(refused.is_err());
+    let error = refused.unwrap_err();
+    assert!(!is_timeout(&error), "{error}");
+    let _server = Echo::start_at(addr)?;
+    assert_eq!(ask(&connect(&link)?, "after")?, "after");
     Ok(())
 }
 
-/// Draws everything: the plan of two runs with the same seed is the same, whatever ports there are.
+/// Draws all parameters, which must not depend on port numbers.
 #[chaos(non_destructive)]
 fn drawn(cx: Context) -> Result {
     let server = Echo::start()?;

@@ -1,34 +1,37 @@
-//! Tests that run one after the other in the same place.
+//! Tests that run one after the other in the same directory.
 
 use clarity_chaos::{Context, Result, chaos};
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-/// The folders that a test may write to. Shared memory is its own in the sandbox alone, and the caller says so.
+/// The directories that a test may write to.
+///
+/// Only in the sandbox a test has its own shared memory: then the caller sets the variable.
 fn writable(cx: &Context) -> Result<Vec<PathBuf>> {
-    let case = cx.dir().parent().ok_or("it is in the case's folder")?;
+    let case = cx.dir().parent().ok_or("the directory has no parent")?;
     let shared = std::env::var_os("MISBEHAVING_SHARED_MEMORY").map(PathBuf::from);
     let own = [cx.dir().to_owned(), case.to_owned(), std::env::temp_dir()];
     Ok(own.into_iter().chain(shared).collect())
 }
 
-/// Leaves something in each, and takes all rights away.
+/// Leaves a file in each directory, and takes all permissions away.
 #[chaos]
 fn one_spoils_all(cx: Context) -> Result {
-    for folder in writable(&cx)? {
-        File::create(folder.join("left-behind"))?;
-        fs::set_permissions(folder, Permissions::from_mode(0o000))?;
+    for directory in writable(&cx)? {
+        File::create(directory.join("left-behind"))?;
+        fs::set_permissions(directory, Permissions::from_mode(0o000))?;
     }
     Ok(())
 }
 
-/// Finds nothing of that, in the same slot.
+/// Finds none of these files in the same place.
 #[chaos]
 fn two_finds_nothing_of_it(cx: Context) -> Result {
-    for (entries, folder) in [0, 1, 0, 0].into_iter().zip(writable(&cx)?) {
-        assert_eq!(folder.read_dir()?.count(), entries, "{}", folder.display());
-        let file = folder.join("own");
+    for (entries, directory) in [0, 1, 0, 0].into_iter().zip(writable(&cx)?) {
+        let count = directory.read_dir()?.count();
+        assert_eq!(count, entries, "{}", directory.display());
+        let file = directory.join("own");
         File::create(&file)?;
         fs::remove_file(file)?;
     }

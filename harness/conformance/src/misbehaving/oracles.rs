@@ -1,21 +1,21 @@
-//! Tests with oracles in and around them.
+//! Tests with oracles.
 
 use clarity_chaos::rand::RngExt as _;
 use clarity_chaos::{Context, Result, always, chaos, reachable, sometimes};
 use std::panic;
 
-/// Reaches all of its oracles: the second only with some seeds.
+/// Meets all of its oracles, some of them only with some seeds.
 #[chaos]
 async fn met(cx: Context) {
     let drawn = cx.rng().random_range(0..4);
-    always!(drawn < 4, "what is drawn is in bounds");
+    always!(drawn < 4, "the drawn number is in bounds");
     sometimes!(drawn == 0, "the lowest is drawn");
     if drawn == 3 {
         reachable!("the highest is drawn");
     }
 }
 
-/// Never reaches one of its oracles, and one never holds.
+/// Never meets one of its oracles, and never reaches the other.
 #[chaos]
 fn unmet(cx: Context) {
     sometimes!(cx.name().is_empty(), "a test has no name");
@@ -24,7 +24,7 @@ fn unmet(cx: Context) {
     }
 }
 
-/// Violates an oracle, and hides the panic in each way there is.
+/// Violates an oracle, and catches and expects the panic.
 #[chaos]
 fn violated_in_secret(cx: Context) -> Result {
     cx.expect_panic("it does not always hold");

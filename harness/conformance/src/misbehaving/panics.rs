@@ -1,54 +1,54 @@
-//! Panics beside the test's body, declared and not.
+//! Declared and undeclared panics, in the body of a test and outside of it.
 
 use clarity_chaos::{Context, Result, chaos};
 use std::panic::catch_unwind;
 use std::thread;
 
-/// Another thread panics, and nobody looks at its result.
+/// A thread panics, and the test ignores its result.
 #[chaos]
 fn in_a_thread() {
     let _ = thread::spawn(|| panic!("in a thread")).join();
 }
 
-/// A task panics, and nobody looks at its result.
+/// A task panics, and the test ignores its result.
 #[chaos]
 async fn in_a_task() {
     let _ = tokio::spawn(async { panic!("in a task") }).await;
 }
 
-/// A panic is caught, although the test did not say that there would be one.
+/// Catches a panic that it did not declare.
 #[chaos]
 fn caught() {
     let _ = catch_unwind(|| panic!("caught"));
 }
 
-/// A panic happens that was announced, on another thread.
+/// Another thread panics as declared.
 #[chaos]
 fn expected(cx: Context) {
     cx.expect_panic("as announced");
     let _ = thread::spawn(|| panic!("just as announced")).join();
 }
 
-/// The body itself panics, as it announced.
+/// The body panics as declared.
 #[chaos]
 fn expected_of_the_body(cx: Context) {
     cx.expect_panic("as announced");
     panic!("as announced");
 }
 
-/// A panic was announced, and does not come.
+/// A declared panic does not happen.
 #[chaos]
 fn expected_in_vain(cx: Context) {
     cx.expect_panic("as announced");
 }
 
-/// A panic was allowed, and does not come.
+/// An allowed panic does not happen.
 #[chaos]
 fn allowed_in_vain(cx: Context) {
     cx.allow_panic("perhaps");
 }
 
-/// One panic was announced, another one comes as well.
+/// A declared panic happens, and an undeclared one too.
 #[chaos]
 fn another_than_expected(cx: Context) -> Result {
     cx.expect_panic("as announced");
@@ -58,7 +58,7 @@ fn another_than_expected(cx: Context) -> Result {
     Ok(())
 }
 
-/// An announced panic is caught; then another one, which the panic hook never sees, ends the body.
+/// Catches a declared panic; then another one, which bypasses the hook, ends the body.
 #[chaos]
 fn resumed_after_an_expected_one(cx: Context) {
     cx.expect_panic("as announced");
@@ -66,14 +66,14 @@ fn resumed_after_an_expected_one(cx: Context) {
     std::panic::resume_unwind(Box::new("the real failure"));
 }
 
-/// The panic hook is replaced, so that a panic of another thread would go unseen.
+/// Replaces the panic hook, so that a panic of another thread goes unseen.
 #[chaos]
 fn behind_a_replaced_hook() {
     std::panic::set_hook(Box::new(|_| {}));
     let _ = thread::spawn(|| panic!("unseen")).join();
 }
 
-/// The panic hook is replaced and put back: nothing is amiss.
+/// Replaces the panic hook and puts it back.
 #[chaos]
 fn with_the_hook_put_back() {
     let hook = std::panic::take_hook();

@@ -1,4 +1,4 @@
-//! Tests with many faults, of which few matter.
+//! Tests with many faults, few of which matter.
 
 use clarity_chaos::fault::{BitFlip, Delete, FaultGuard, Truncate};
 use clarity_chaos::{Context, Result, chaos};
@@ -8,21 +8,21 @@ use std::path::PathBuf;
 /// The size of the files, in bytes.
 const SIZE: usize = 1000;
 
-/// Makes a file of zeros in the test's directory.
+/// Creates a file of zeros in the test's directory.
 fn file(cx: &Context, name: &str) -> Result<PathBuf> {
     let path = cx.dir().join(name);
     fs::write(&path, [0; SIZE])?;
     Ok(path)
 }
 
-/// The bit that is set in the file, as byte and bit.
+/// The first set bit of the file, as byte and bit.
 fn damage(path: &PathBuf) -> Result<Option<(usize, u32)>> {
     let bytes = fs::read(path)?;
     let place = bytes.iter().position(|byte| *byte != 0);
     Ok(place.map(|place| (place, bytes[place].trailing_zeros())))
 }
 
-/// Fails when the right one of 14 flipped bits is in the upper part of its byte, not too near to the beginning.
+/// Fails when the bit that flips in the model is at least bit 3 of at least byte 118.
 #[chaos]
 fn one_of_fourteen(cx: Context) -> Result {
     let model = file(&cx, "model.onnx")?;
@@ -42,7 +42,7 @@ fn one_of_fourteen(cx: Context) -> Result {
     Ok(())
 }
 
-/// Fails when the first file is cut and the last one is gone, whatever else.
+/// Fails when the first file is cut and the last one is deleted.
 #[chaos]
 fn two_together(cx: Context) -> Result {
     let mut guards: Vec<FaultGuard> = Vec::new();
@@ -61,7 +61,7 @@ fn two_together(cx: Context) -> Result {
     Ok(())
 }
 
-/// Fails whatever is damaged.
+/// Fails with and without its fault.
 #[chaos]
 fn fails_anyway(cx: Context) -> Result {
     let path = file(&cx, "file")?;

@@ -1,19 +1,17 @@
 //! Programs that tests start.
 
+use crate::PATIENCE;
 use clarity_chaos::fault::{Kill, Pause, Undone};
 use clarity_chaos::process::{Process, ProcessError};
 use clarity_chaos::{Context, Result, chaos};
 use std::process::Command;
 use std::time::Duration;
 
-/// Long enough for what must come, however busy the machine is.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 fn shell(cx: &Context, script: &str) -> Result<Process> {
     Ok(cx.spawn("shell", Command::new("sh").args(["-c", script]))?)
 }
 
-/// What it prints is read line by line, and its end waited for.
+/// Reads the output of a program line by line, and waits for its end.
 #[chaos(non_destructive)]
 fn prints_and_ends(cx: Context) -> Result {
     let process = shell(
@@ -33,7 +31,7 @@ fn prints_and_ends(cx: Context) -> Result {
     Ok(())
 }
 
-/// A line that does not come is not waited for for ever.
+/// The wait for a missing line ends at its limit.
 #[chaos(non_destructive)]
 fn says_nothing(cx: Context) -> Result {
     let process = shell(&cx, "echo something else; exec sleep 1000")?;
@@ -52,18 +50,21 @@ fn says_nothing(cx: Context) -> Result {
     Ok(())
 }
 
-/// Killed at once; the fault cannot be taken back, and says so.
+/// A kill takes effect at once and cannot be undone.
 #[chaos(non_destructive)]
 fn is_killed(cx: Context) -> Result {
     let process = shell(&cx, "exec sleep 1000")?;
     let killed = cx.inject(Kill::of(&process))?;
     assert!(!process.wait(PATIENCE)?.success());
     assert!(matches!(killed.undo(), Undone::Superseded { .. }));
-    assert!(cx.inject(Kill::of(&process)).is_err(), "it has ended");
+    assert!(
+        cx.inject(Kill::of(&process)).is_err(),
+        "the process has already ended"
+    );
     Ok(())
 }
 
-/// Killed at a moment that is drawn; spared when the fault is undone before.
+/// A kill at a drawn moment takes effect unless it is undone before.
 #[chaos(non_destructive)]
 fn is_killed_later(cx: Context) -> Result {
     let process = shell(&cx, "exec sleep 1000")?;
@@ -76,7 +77,7 @@ fn is_killed_later(cx: Context) -> Result {
     Ok(())
 }
 
-/// Stopped, it does nothing; continued, it goes on.
+/// A paused program is stopped until the fault is undone.
 #[chaos(non_destructive)]
 fn is_paused(cx: Context) -> Result {
     let process = shell(&cx, "echo tick; exec sleep 1000")?;
@@ -87,16 +88,14 @@ fn is_paused(cx: Context) -> Result {
         let (_, rest) = stat.rsplit_once(") ").ok_or("no state")?;
         Ok(rest[..1].to_owned())
     };
-    // The signal is taken when it is next in the kernel.
-    while state()? != "T" {
-        std::thread::yield_now();
-    }
+    // The process takes the signal when it next enters the kernel.
+    crate::until("the process is stopped", || Ok(state()? == "T"))?;
     assert_eq!(paused.undo(), Undone::Restored);
     assert_ne!(state()?, "T");
     Ok(())
 }
 
-/// A paused process that nobody continues ends with the test.
+/// A process that is paused at the end of the test is ended with it.
 #[chaos(non_destructive)]
 fn is_left_paused(cx: Context) -> Result {
     let process = shell(&cx, "exec sleep 1000")?;
@@ -105,7 +104,7 @@ fn is_left_paused(cx: Context) -> Result {
     Ok(())
 }
 
-/// A program that is not there.
+/// A missing program is an error.
 #[chaos(non_destructive)]
 fn is_not_there(cx: Context) -> Result {
     assert!(

@@ -1,4 +1,4 @@
-//! Processes that run out of something because of a fault, and clocks that jump.
+//! Processes that run out of a resource because of a fault, and clocks that jump.
 
 use clarity_chaos::fault::{BitFlip, Descriptors, Memory, Processor, Undone, WallClock};
 use clarity_chaos::{Context, Result, chaos};
@@ -15,7 +15,7 @@ fn limit_of(name: &str) -> Result<String> {
     Ok(line.ok_or("no such limit")?.to_owned())
 }
 
-/// So many can be opened, and no more; what is closed can be opened again, and other faults go on.
+/// Three descriptors are left, and no more; other faults still work.
 #[chaos(non_destructive)]
 fn descriptors_run_out(cx: Context) -> Result {
     let before = limit_of("Max open files")?;
@@ -40,7 +40,7 @@ fn descriptors_run_out(cx: Context) -> Result {
     Ok(())
 }
 
-/// More than one such fault, the first one undone first.
+/// Two such faults at a time, the first of which is undone first.
 #[chaos(non_destructive)]
 fn descriptors_run_out_twice(cx: Context) -> Result {
     let before = limit_of("Max open files")?;
@@ -66,7 +66,7 @@ fn descriptors_run_out_twice(cx: Context) -> Result {
     Ok(())
 }
 
-/// What is large is refused, what is small is there, and all of it again afterwards.
+/// Large allocations fail and small ones succeed until the fault is undone.
 #[chaos(non_destructive)]
 fn memory_runs_out(cx: Context) -> Result {
     let before = limit_of("Max data size")?;
@@ -74,15 +74,15 @@ fn memory_runs_out(cx: Context) -> Result {
     let mut bytes: Vec<u8> = Vec::new();
     assert!(bytes.try_reserve_exact(128 << 20).is_err());
     black_box(vec![1_u8; 16 << 20]);
-    let said = Command::new("cat").arg("/proc/self/limits").output()?;
-    assert!(!String::from_utf8_lossy(&said.stdout).contains(&before));
+    let output = Command::new("cat").arg("/proc/self/limits").output()?;
+    assert!(!String::from_utf8_lossy(&output.stdout).contains(&before));
     assert_eq!(fault.undo(), Undone::Restored);
     bytes.try_reserve_exact(128 << 20)?;
     assert_eq!(limit_of("Max data size")?, before);
     Ok(())
 }
 
-/// Insists on what is not there.
+/// Aborts for lack of memory.
 #[chaos(non_destructive)]
 fn insists_on_memory(cx: Context) -> Result {
     let _fault = cx.inject(Memory::at_most_left(1 << 20))?;
@@ -90,7 +90,7 @@ fn insists_on_memory(cx: Context) -> Result {
     Ok(())
 }
 
-/// Threads of the harness compute, and end.
+/// Threads of the harness keep the processor busy until the fault is undone.
 #[chaos(non_destructive)]
 fn the_processor_is_busy(cx: Context) -> Result {
     let busy = || -> Result<usize> {
@@ -102,17 +102,15 @@ fn the_processor_is_busy(cx: Context) -> Result {
         Ok(count)
     };
     let fault = cx.inject(Processor::kept_busy_by(3))?;
-    // A thread names itself when it begins.
-    while busy()? < 3 {
-        std::thread::yield_now();
-    }
+    // A thread sets its name after its start.
+    crate::until("three busy threads", || Ok(busy()? >= 3))?;
     assert_eq!(fault.undo(), Undone::Restored);
     assert_eq!(busy()?, 0);
     assert!(cx.inject(Processor::kept_busy_by(0)).is_err());
     Ok(())
 }
 
-/// The wall clock jumps, alone, and goes on from there.
+/// The wall clock of the test jumps, and no other clock does.
 #[chaos(non_destructive)]
 fn the_wall_clock_jumps(cx: Context) -> Result {
     const HOUR: Duration = Duration::from_secs(3600);
@@ -132,14 +130,20 @@ fn the_wall_clock_jumps(cx: Context) -> Result {
     near(began + 2 * DAY);
     let back = cx.inject(WallClock::jumps_back(5 * DAY))?;
     near(began - 3 * DAY);
-    assert!(began.elapsed().is_err(), "what was is to come");
+    assert!(began.elapsed().is_err(), "the start is in the future");
     assert!(instant.elapsed() < HOUR);
-    // Programs that the test starts have the system's.
-    let said = Command::new("date").arg("+%s").output()?;
-    let seconds: u64 = String::from_utf8(said.stdout)?.trim().parse()?;
+    // Programs that the test starts see the real clock.
+    let output = Command::new("date").arg("+%s").output()?;
+    let seconds: u64 = String::from_utf8(output.stdout)?.trim().parse()?;
     let real = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-    assert!(real.duration_since(began).map_or(true, |off| off < HOUR));
-    // And so have files.
+    let off = real
+        .duration_since(began)
+        .or_else(|_| began.duration_since(real));
+    assert!(
+        off.is_ok_and(|off| off < HOUR),
+        "{real:?} and not {began:?}"
+    );
+    // Files have the time of the real clock too.
     fs::write(cx.dir().join("file"), "")?;
     let written = fs::metadata(cx.dir().join("file"))?.modified()?;
     assert!(written.duration_since(SystemTime::now())? > 2 * DAY);
@@ -150,7 +154,7 @@ fn the_wall_clock_jumps(cx: Context) -> Result {
     Ok(())
 }
 
-/// Ends at its timeout with all of them in effect.
+/// Times out with all of these faults in effect.
 #[chaos(non_destructive, timeout = "500ms")]
 fn hangs_meanwhile(cx: Context) -> Result {
     cx.inject(WallClock::jumps_forward(Duration::from_secs(3600)))?

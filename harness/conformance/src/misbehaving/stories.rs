@@ -1,11 +1,13 @@
-//! A failure with everything that a report can show.
+//! A failure with everything that a report can show, and tests that depend on a file.
 
 use clarity_chaos::fault::{BitFlip, Truncate};
 use clarity_chaos::{Context, Result, always, chaos, sometimes};
 use std::fs;
 use std::time::Duration;
 
-/// A service answers until its file is damaged, is taken out of service, is asked again, and comes back; only the client had hoped for more.
+/// The breaker of a service opens after a fault of its file, and closes after its end.
+///
+/// Then a second fault fails the test.
 #[chaos(non_destructive, clock = "manual")]
 async fn a_breaker_opens_after_a_fault(cx: Context) -> Result {
     let path = cx.dir().join("model");
@@ -53,7 +55,7 @@ async fn a_breaker_opens_after_a_fault(cx: Context) -> Result {
         "circuit breaker changed"
     );
     always!(path.exists(), "the file is there");
-    sometimes!(path.is_dir(), "the file is a folder");
+    sometimes!(path.is_dir(), "the file is a directory");
     cx.note("everything is well again");
     cx.inject(Truncate::file(&path).to(0))?.until_end();
     cx.clock().advance(Duration::from_secs(5)).await;
@@ -61,24 +63,21 @@ async fn a_breaker_opens_after_a_fault(cx: Context) -> Result {
     Err("the client had hoped for more".into())
 }
 
-/// Fails as long as a file outside is empty, and writes to it.
+/// Fails twice: each attempt appends a byte to a file outside.
 #[chaos]
 fn fails_at_first() -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
-    let told = fs::read_to_string(&path)?;
-    fs::write(&path, format!("{told}x"))?;
-    if told.len() < 2 {
-        return Err(format!("it has run {} times before", told.len()).into());
+    let content = fs::read_to_string(&path)?;
+    fs::write(&path, format!("{content}x"))?;
+    if content.len() < 2 {
+        return Err(format!("it has run {} times before", content.len()).into());
     }
     Ok(())
 }
 
-/// Waits for a file outside.
+/// Waits for a file outside, for at most 20 seconds.
 #[chaos]
 fn waits_for_a_file() -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
-    while !fs::exists(&path)? {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    Ok(())
+    crate::until("the file exists", || Ok(fs::exists(&path)?))
 }

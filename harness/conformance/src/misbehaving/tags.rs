@@ -1,4 +1,4 @@
-//! Tests to select by tag; all of them pass.
+//! Tests to select by tag, all of which pass.
 
 use clarity_chaos::chaos;
 

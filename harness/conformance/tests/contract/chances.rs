@@ -1,10 +1,10 @@
-//! Whether a test goes the same way twice.
+//! `--check-determinism`: whether a test does the same in two runs.
 
 use crate::suite;
 use clarity_chaos::Verdict;
 
 #[test]
-fn what_does_not_follow_from_the_seed_is_named_with_both_values() {
+fn nondeterminism_is_reported_with_both_values() {
     for test in ["chances::order", "chances::clock", "chances::unseeded"] {
         assert_eq!(suite().verdict_of(test), Verdict::Passed);
         let ran = suite().run(["--exact", test, "--check-determinism"]);
@@ -19,14 +19,18 @@ fn what_does_not_follow_from_the_seed_is_named_with_both_values() {
     }
 }
 
-/// The second run holds the first thread up.
+/// The second run delays the first thread.
+//
+// On a busy machine that thread may lose in the first run too; then the two runs agree.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_race_of_two_threads_is_named_with_both_winners() {
+fn race_of_two_threads_is_reported_with_both_winners() {
     let test = "chances::race";
     assert_eq!(suite().verdict_of(test), Verdict::Passed);
-    let ran = suite().run(["--exact", test, "--check-determinism"]);
-    assert_eq!(ran.code, Some(101), "{}", ran.stderr);
+    let attempt = |_| suite().run(["--exact", test, "--check-determinism"]);
+    let mut attempts = (0..5).map(attempt);
+    let found = attempts.find(|ran| ran.code == Some(101));
+    let ran = found.expect("one check in five finds the race");
     let Verdict::Nondeterministic { what } = &ran.records[test].verdict else {
         panic!("{:?}", ran.records[test].verdict);
     };
@@ -36,10 +40,19 @@ fn a_race_of_two_threads_is_named_with_both_winners() {
 }
 
 #[test]
-fn what_follows_from_the_seed_passes_over_a_sweep() {
+fn sweep_checks_determinism_of_each_case() {
     for test in ["chances::none", "chances::joined"] {
         let sweep = ["--exact", test, "--seeds", "0..20"];
         let ran = suite().run(sweep.into_iter().chain(["--check-determinism"]));
         assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
     }
+    let test = "chances::unseeded";
+    let sweep = ["--exact", test, "--seeds", "0..2", "--check-determinism"];
+    let ran = suite().run(sweep);
+    assert_eq!(ran.code, Some(101), "{}{}", ran.stdout, ran.stderr);
+    let verdict = &ran.records[test].verdict;
+    assert!(
+        matches!(verdict, Verdict::Nondeterministic { .. }),
+        "{verdict:?}"
+    );
 }

@@ -10,7 +10,7 @@ fn record(test: &str) -> Record {
 }
 
 #[test]
-fn paused_time_jumps_and_events_carry_both_times() {
+fn paused_clock_jumps_and_events_carry_both_times() {
     let record = record("clocks::paused");
     assert_eq!(record.verdict, Verdict::Passed, "{:?}", record.output);
     let mut events = record.timeline.iter();
@@ -22,7 +22,7 @@ fn paused_time_jumps_and_events_carry_both_times() {
 }
 
 #[test]
-fn manual_time_moves_only_when_told_and_the_timeline_tells() {
+fn manual_clock_moves_on_request_and_timeline_records_it() {
     let record = record("clocks::manual");
     assert_eq!(record.verdict, Verdict::Passed, "{:?}", record.output);
     let by = |what: &What| match what {
@@ -34,7 +34,7 @@ fn manual_time_moves_only_when_told_and_the_timeline_tells() {
 }
 
 #[test]
-fn real_time_cannot_be_moved() {
+fn real_clock_cannot_be_moved() {
     let Verdict::Panicked { message, location } = record("clocks::real").verdict else {
         panic!("real time was moved");
     };
@@ -44,11 +44,11 @@ fn real_time_cannot_be_moved() {
     );
     assert!(
         location.unwrap().contains("clocks.rs:"),
-        "the place is the test's"
+        "the location is in the test"
     );
 }
 
 #[test]
-fn a_blocking_task_without_end_does_not_hold_the_test() {
+fn endless_blocking_task_does_not_hold_the_test() {
     assert_eq!(record("clocks::blocked").verdict, Verdict::Passed);
 }

@@ -1,26 +1,30 @@
-//! What is seen of a run: at once, and no more than the reader can take; on terminals, in pipes, and as JSON.
+//! The output of a run: on terminals, in pipes, and as JSON.
 
 #[cfg(target_os = "linux")]
 mod terminals;
 
 use crate::suite;
-use clarity_chaos_conformance::{Ran, Suite};
+use clarity_chaos_conformance::limits::{output_of, wait, wait_with_output};
+use clarity_chaos_conformance::{RunOutput, Suite};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 const FAILS: &str = "endings::fails";
 const WAITS: &str = "stories::waits_for_a_file";
 
-/// The tests of many endings, those that take no longer than they must.
-fn endings(suite: &Suite, more: &[&str]) -> Ran {
+/// Runs all endings but the one that waits for the default timeout.
+fn endings(suite: &Suite, more: &[&str]) -> RunOutput {
     let all = ["endings::", "--skip", "waits_without_a_limit"];
     suite.run(all.iter().chain(more))
 }
 
 #[test]
-fn a_failure_is_told_at_once_and_a_slow_test_named_while_it_runs() {
+fn failure_and_slow_test_are_reported_while_the_run_goes_on() {
     let suite = suite();
     let file = suite.tmp().join("file");
     let mut command = suite.command();
@@ -31,26 +35,35 @@ fn a_failure_is_told_at_once_and_a_slow_test_named_while_it_runs() {
         .stdout(Stdio::piped());
     let mut runner = command.spawn().unwrap();
     let lines = BufReader::new(runner.stdout.take().unwrap()).lines();
-    let mut lines = lines.map(Result::unwrap);
-    // Both tests have to be told while the second still waits: the file comes after that.
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        lines
+            .map_while(Result::ok)
+            .try_for_each(|line| sender.send(line))
+    });
+    let next = || receiver.recv_timeout(Duration::from_secs(60));
+    // Both lines must come while the second test still waits: the file is created after them.
     let (mut failed, mut slow) = (false, false);
-    let mut told = Vec::new();
+    let mut printed = Vec::new();
     while !(failed && slow) {
-        let line = lines.next().unwrap_or_else(|| panic!("{told:#?}"));
+        let line = next().unwrap_or_else(|error| panic!("{error}: {printed:#?}"));
         failed |= line.contains("cargo run") && line.contains("--exact endings::fails --seed");
         slow |= line.starts_with(&format!("test {WAITS} has been running for "));
-        told.push(line);
+        printed.push(line);
     }
-    assert!(told.contains(&format!("test {FAILS} ... FAILED")));
+    // On a busy machine the line ends with the time that the test took.
+    let failed = format!("test {FAILS} ... FAILED");
+    let is_printed = printed.iter().any(|line| line.starts_with(&failed));
+    assert!(is_printed, "{printed:#?}");
     fs::write(&file, "").unwrap();
-    let rest: Vec<_> = lines.collect();
-    assert_eq!(runner.wait().unwrap().code(), Some(101));
+    let rest: Vec<_> = std::iter::from_fn(|| next().ok()).collect();
+    assert_eq!(wait(&mut runner).code(), Some(101));
     let ended = |line: &String| line.starts_with(&format!("test {WAITS} ... ok"));
     assert!(rest.iter().any(ended), "{rest:#?}");
 }
 
 #[test]
-fn the_end_tells_what_failed_why_others_did_not_run_what_was_slow_and_what_to_type() {
+fn summary_lists_failures_skips_slow_tests_and_commands() {
     let suite = suite();
     let ran = endings(&suite, &["--seed", "42"]);
     let (_, end) = ran.stdout.split_once("\nfailures:\n").unwrap();
@@ -71,7 +84,7 @@ fn the_end_tells_what_failed_why_others_did_not_run_what_was_slow_and_what_to_ty
         );
     }
 
-    // What is to be typed does what it says.
+    // The printed commands repeat the run.
     let typed = |title: &str| {
         let (_, rest) = end.split_once(title).unwrap();
         let line = rest.lines().next().unwrap();
@@ -80,7 +93,7 @@ fn the_end_tells_what_failed_why_others_did_not_run_what_was_slow_and_what_to_ty
     };
     let again = typed("\nall of it again:\n");
     assert_eq!(again.code, Some(101));
-    let sum = |ran: &Ran| {
+    let sum = |ran: &RunOutput| {
         let line = ran
             .stdout
             .lines()
@@ -98,9 +111,9 @@ fn the_end_tells_what_failed_why_others_did_not_run_what_was_slow_and_what_to_ty
     );
 }
 
-/// A run that drew its seed and met one that a test is known to fail with is repeated with both.
+/// A run with a drawn seed also ran a known failing seed: its command repeats both.
 #[test]
-fn a_failure_of_a_known_seed_is_there_when_the_run_is_repeated() {
+fn repeated_run_meets_the_known_failing_seed_again() {
     let suite = suite();
     let rare = "sweeps::rarely_fails";
     let found = suite.run(["--exact", rare, "--seeds", "0..400", "--max-failures", "1"]);
@@ -118,10 +131,10 @@ fn a_failure_of_a_known_seed_is_there_when_the_run_is_repeated() {
     let again = suite.run(arguments.split(' '));
     assert_eq!(again.code, Some(101), "{}", again.stdout);
     assert_eq!(again.records[rare].root_seed, ran.records[rare].root_seed);
-    // Without that a seed is a seed.
+    // `--seed` alone does not run known seeds.
     let alone = suite.run(["--exact", rare, "--seed", &good_seed(&suite, rare)]);
     assert_eq!(alone.code, Some(0), "{}", alone.stdout);
-    // What failed before decides what `--last-failed` runs: nothing to type repeats that.
+    // The history decides which tests `--last-failed` runs, so no command repeats that run.
     let last = suite.run(["--exact", rare, "--last-failed"]);
     assert!(!last.stdout.contains("all of it again"), "{}", last.stdout);
 }
@@ -133,65 +146,71 @@ fn good_seed(suite: &Suite, test: &str) -> String {
 }
 
 #[test]
-fn the_lines_to_repeat_a_run_tell_nothing_that_is_not_ours() {
+fn command_to_repeat_a_run_holds_only_our_variables() {
     let suite = suite();
     let mut command = suite.command();
     command
-        .args(["tags::model"])
+        .env("CHAOS_TAG", "model")
         .env("CHAOS_API_TOKEN", "hunter2");
-    let output = command.output().unwrap();
-    let told = String::from_utf8(output.stdout).unwrap();
+    let output = output_of(&mut command);
+    let printed = String::from_utf8(output.stdout).unwrap();
     assert!(
-        told.contains("all of it again:") && !told.contains("hunter2"),
-        "{told}"
+        printed.contains("all of it again:\n    CHAOS_")
+            && printed.contains(" CHAOS_TAG=model cargo "),
+        "{printed}"
     );
+    assert!(!printed.contains("hunter2"), "{printed}");
 }
 
 #[test]
-fn variables_of_flags_are_yes_or_no() {
+fn variables_of_flags_take_yes_and_no() {
     let suite = suite();
-    let run = |value: &str| {
+    let run = |value: &str, more: &[&str]| {
         let mut command = suite.command();
         command
-            .args(["tags::model", "--quiet"])
+            .args(["tags::model"])
+            .args(more)
             .env("CHAOS_VERBOSE", value);
-        let output = command.output().unwrap();
+        let output = output_of(&mut command);
         (
             output.status.code(),
             String::from_utf8(output.stdout).unwrap(),
         )
     };
-    for value in ["1", "true", "off", "0"] {
-        let (code, told) = run(value);
-        assert_eq!(code, Some(0), "{value}: {told}");
+    for (value, is_verbose) in [("1", true), ("true", true), ("off", false), ("0", false)] {
+        let (code, printed) = run(value, &[]);
+        assert_eq!(code, Some(0), "{value}: {printed}");
+        let scenario = printed.contains("    Tagged `model`.");
+        assert_eq!(scenario, is_verbose, "{value}: {printed}");
+        let (_, printed) = run(value, &["--quiet"]);
         assert!(
-            !told.contains("test tags::model"),
-            "--quiet outweighs it: {told}"
+            !printed.contains("test tags::model"),
+            "--quiet outweighs it: {printed}"
         );
     }
-    assert_eq!(run("perhaps").0, Some(2));
+    assert_eq!(run("perhaps", &[]).0, Some(2));
 }
 
 #[test]
-fn output_of_passed_tests_begins_on_a_line_of_its_own() {
+fn shown_output_of_passed_test_starts_on_its_own_line() {
     let ran = suite().run([
         "--exact",
         "endings::passes_and_tells",
         "--quiet",
         "--show-output",
     ]);
-    let told = "\n---- endings::passes_and_tells printed ----\nprinted\n";
-    assert!(ran.stdout.contains(told), "{}", ran.stdout);
+    let printed = "\n---- endings::passes_and_tells printed ----\nprinted\n";
+    assert!(ran.stdout.contains(printed), "{}", ran.stdout);
 }
 
 #[test]
-fn an_unmet_oracle_and_a_written_report_are_told_at_the_end() {
+fn summary_names_unmet_oracles_and_written_reports() {
     let suite = suite();
     let report = suite.tmp().join("report.html");
     let report = report.to_str().unwrap();
     let ran = suite.run(["tags", "--oracles", "strict", "--html", report]);
-    let told = format!("\nreports: {report}\n");
-    assert!(ran.stdout.contains(&told), "{}", ran.stdout);
+    let printed = format!("\nreports: {report}\n");
+    assert!(ran.stdout.contains(&printed), "{}", ran.stdout);
     let seen = suite.run([
         "--exact",
         "stories::a_breaker_opens_after_a_fault",
@@ -202,11 +221,11 @@ fn an_unmet_oracle_and_a_written_report_are_told_at_the_end() {
         .stdout
         .split_once("oracles that no case has met:\n")
         .unwrap();
-    assert!(end.contains("the file is a folder"), "{end}");
+    assert!(end.contains("the file is a directory"), "{end}");
 }
 
 #[test]
-fn quiet_is_a_character_for_each_test_and_what_failed() {
+fn quiet_prints_a_character_for_each_test_and_failures() {
     let ran = endings(&suite(), &["--quiet", "--test-threads", "1"]);
     assert_eq!(ran.code, Some(101));
     let characters = ran.stdout.lines().find(|line| line.len() == 14).unwrap();
@@ -229,7 +248,7 @@ fn quiet_is_a_character_for_each_test_and_what_failed() {
 }
 
 #[test]
-fn verbose_tells_of_each_test_what_it_is_about_and_what_it_met() {
+fn verbose_prints_scenario_and_number_of_faults() {
     let ran = suite().run(["--exact", "faults::superseded", "-v", "--no-tests", "fail"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let mut lines = ran.stdout.lines();
@@ -237,11 +256,13 @@ fn verbose_tells_of_each_test_what_it_is_about_and_what_it_met() {
     let line = line.unwrap_or_else(|| panic!("{}", ran.stdout));
     let faults = ran.records["faults::superseded"].faults.len();
     assert!(line.contains(&format!("> {faults} fault")), "{line}");
-    assert!(lines.next().unwrap().starts_with("    "), "{}", ran.stdout);
+    let scenario =
+        "    The code under test repairs its file: undoing must not bring old content back.";
+    assert_eq!(lines.next(), Some(scenario), "{}", ran.stdout);
 }
 
 #[test]
-fn the_stream_of_events_is_libtests_with_our_fields_beside() {
+fn json_events_are_those_of_libtest_with_more_fields() {
     let ran = endings(&suite(), &["--format", "json", "--seed", "7"]);
     assert_eq!(ran.code, Some(101));
     let events: Vec<Value> = ran
@@ -290,7 +311,7 @@ fn the_stream_of_events_is_libtests_with_our_fields_beside() {
 }
 
 #[test]
-fn colours_are_for_those_who_ask() {
+fn colours_follow_the_choice_and_default_to_none_in_pipes() {
     let suite = suite();
     for (choice, is_coloured) in [("auto", false), ("never", false), ("always", true)] {
         let ran = suite.run(["tags", "--color", choice]);
@@ -298,9 +319,9 @@ fn colours_are_for_those_who_ask() {
     }
 }
 
-/// A run, a sweep and shards alike; what was asked for as a file is there all the same.
+/// A run, a sweep and a merge fail alike; report files are written all the same.
 #[test]
-fn a_run_that_nobody_listens_to_any_more_says_so() {
+fn closed_standard_output_is_an_error_and_loses_no_report() {
     let suite = suite();
     let file = |name: &str| suite.tmp().join(name).to_str().unwrap().to_owned();
     let (results, report) = (file("results.json"), file("report.xml"));
@@ -312,11 +333,11 @@ fn a_run_that_nobody_listens_to_any_more_says_so() {
             .args(arguments)
             .stdout(writer)
             .stderr(Stdio::piped());
-        let output = command.spawn().unwrap().wait_with_output().unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
+        let output = wait_with_output(command.spawn().unwrap());
+        let printed = String::from_utf8(output.stderr).unwrap();
         assert!(
-            told.contains("nobody takes what is printed"),
-            "{arguments:?}: {told}"
+            printed.contains("nobody takes what is printed"),
+            "{arguments:?}: {printed}"
         );
         output.status.code()
     };

@@ -1,17 +1,18 @@
-//! What tests start ends with them, and with the runner.
+//! Processes that tests start end with the test, and with the runner.
 
 use super::{until, until_or};
 use crate::suite;
 use clarity_chaos::{Record, Verdict, What};
 use clarity_chaos_conformance::Suite;
+use clarity_chaos_conformance::limits::{wait, wait_with_output};
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::Instant;
 
-/// Runs one test of the suite, in the sandbox or not, and checks that it started processes and that none of them is left.
+/// Runs one test, and checks how many processes it noted and that none of them is left.
 fn run(suite: &Suite, test: &str, sandbox: &str, processes: usize) -> Record {
     let mut ran = suite.run(["--exact", test, "--sandbox", sandbox, "--grace", "100ms"]);
     let record = ran.records.remove(test);
@@ -25,11 +26,11 @@ fn run(suite: &Suite, test: &str, sandbox: &str, processes: usize) -> Record {
     record
 }
 
-/// What holds with walls must hold without, and the other way round.
+/// Every check holds in the sandbox and outside of it.
 const SANDBOXES: [&str; 2] = ["none", "all"];
 
 #[test]
-fn a_child_or_daemon_left_behind_is_named_and_ended() {
+fn leaked_child_or_daemon_is_named_and_ended() {
     for sandbox in SANDBOXES {
         for test in ["processes::leaves_a_child", "processes::leaves_a_daemon"] {
             let record = run(&suite(), test, sandbox, 1);
@@ -41,7 +42,7 @@ fn a_child_or_daemon_left_behind_is_named_and_ended() {
 }
 
 #[test]
-fn a_test_that_never_promised_otherwise_passes_but_its_leak_is_ended_and_recorded() {
+fn leak_of_unmarked_test_is_recorded_and_ended() {
     for sandbox in SANDBOXES {
         let record = run(&suite(), "processes::leaves_a_child_and_may", sandbox, 1);
         assert_eq!(record.verdict, Verdict::Passed);
@@ -50,7 +51,7 @@ fn a_test_that_never_promised_otherwise_passes_but_its_leak_is_ended_and_recorde
 }
 
 #[test]
-fn a_child_that_is_on_its_way_out_is_no_leak() {
+fn child_that_is_ending_is_no_leak() {
     for sandbox in SANDBOXES {
         let record = run(
             &suite(),
@@ -63,7 +64,7 @@ fn a_child_that_is_on_its_way_out_is_no_leak() {
 }
 
 #[test]
-fn a_hung_test_is_ended_with_children_that_ignore_the_polite_request() {
+fn hung_test_is_ended_with_children_that_ignore_sigterm() {
     for sandbox in SANDBOXES {
         let record = run(
             &suite(),
@@ -76,7 +77,7 @@ fn a_hung_test_is_ended_with_children_that_ignore_the_polite_request() {
 }
 
 #[test]
-fn the_children_of_a_test_that_aborts_end_too() {
+fn children_of_aborted_test_are_ended() {
     for sandbox in SANDBOXES {
         let record = run(&suite(), "processes::aborts_with_a_child", sandbox, 1);
         assert_eq!(record.verdict, Verdict::Killed { signal: 6 });
@@ -84,7 +85,7 @@ fn the_children_of_a_test_that_aborts_end_too() {
 }
 
 #[test]
-fn a_runner_that_is_killed_leaves_no_process_and_no_folder() {
+fn killed_runner_leaves_no_process_and_no_directory() {
     for sandbox in SANDBOXES {
         let suite = suite();
         let mut runner = suite
@@ -98,9 +99,9 @@ fn a_runner_that_is_killed_leaves_no_process_and_no_folder() {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        until(|| suite.is_told("hanging now"));
+        until(|| suite.timeline_contains("hanging now"));
         runner.kill().unwrap();
-        assert_eq!(runner.wait().unwrap().signal(), Some(9));
+        assert_eq!(wait(&mut runner).signal(), Some(9));
         until(|| suite.processes().is_empty());
         until(|| is_empty(&suite.tmp()));
     }
@@ -108,11 +109,11 @@ fn a_runner_that_is_killed_leaves_no_process_and_no_folder() {
 
 fn kill(pid: u32) {
     let killed = Command::new("kill").args(["-9", &pid.to_string()]).status();
-    assert!(killed.unwrap().success(), "process {pid} is gone already");
+    assert!(killed.unwrap().success(), "process {pid} has already ended");
 }
 
 #[test]
-fn a_supervisor_that_is_killed_loses_its_case_and_is_replaced() {
+fn killed_supervisor_loses_its_case_and_is_replaced() {
     for sandbox in SANDBOXES {
         let suite = suite();
         let report = suite.tmp().join("report.xml");
@@ -124,7 +125,7 @@ fn a_supervisor_that_is_killed_loses_its_case_and_is_replaced() {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        until(|| suite.is_told("hanging now"));
+        until(|| suite.timeline_contains("hanging now"));
         let processes = suite.processes();
         let supervisor = processes.iter().map(|(pid, _)| *pid).filter(|pid| {
             let parent = parent_of(*pid);
@@ -132,12 +133,12 @@ fn a_supervisor_that_is_killed_loses_its_case_and_is_replaced() {
         });
         kill(supervisor.min().unwrap());
         if sandbox == "none" {
-            // Nobody else can know of the test's child any more; in the sandbox the kernel has ended it.
+            // In the sandbox the kernel has ended the child; here nothing else knows of it.
             let child = processes.iter().find(|(_, line)| line.contains("sleep"));
             kill(child.unwrap().0);
         }
 
-        let output = runner.wait_with_output().unwrap();
+        let output = wait_with_output(runner);
         assert_eq!(output.status.code(), Some(101));
         let ran = suite.records();
         let Verdict::Lost { error } = &ran["processes::hangs_and_says_so"].verdict else {
@@ -145,7 +146,7 @@ fn a_supervisor_that_is_killed_loses_its_case_and_is_replaced() {
         };
         assert!(error.contains("signal: 9"), "{error}");
         assert_eq!(ran["tags::model"].verdict, Verdict::Passed);
-        // To JUnit, what the harness could not do is an error, and no failure of the test.
+        // JUnit counts a failure of the harness as an error.
         let report = fs::read_to_string(report).unwrap();
         assert!(report.contains(r#"failures="0" errors="1""#), "{report}");
         until(|| suite.processes().is_empty());
@@ -159,20 +160,20 @@ fn parent_of(pid: u32) -> Option<u32> {
     after_name.split(' ').nth(1)?.parse().ok()
 }
 
-/// Whether a folder holds nothing, or is no more.
-fn is_empty(folder: &Path) -> bool {
-    fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none())
+/// Whether a directory is empty or missing.
+fn is_empty(directory: &Path) -> bool {
+    fs::read_dir(directory).map_or(true, |mut entries| entries.next().is_none())
 }
 
 #[test]
-fn a_grandchild_is_named_beside_its_parent() {
+fn leaked_grandchild_is_named_with_its_parent() {
     let record = run(&suite(), "processes::leaves_a_grandchild", "marked", 1);
     assert_eq!(record.leaks.processes.len(), 2, "{:?}", record.leaks);
     assert!(record.leaks.processes.contains(&"sleep 1000".to_owned()));
 }
 
 #[test]
-fn a_storm_of_daemons_is_swept() {
+fn many_daemons_are_ended() {
     for sandbox in SANDBOXES {
         let record = run(&suite(), "processes::leaves_a_storm", sandbox, 1);
         assert!(matches!(record.verdict, Verdict::Leaked { .. }));
@@ -181,7 +182,7 @@ fn a_storm_of_daemons_is_swept() {
 }
 
 #[test]
-fn helpers_of_a_hung_test_are_asked_politely_first() {
+fn children_of_hung_test_get_sigterm_first() {
     for sandbox in SANDBOXES {
         let suite = suite();
         let test = "processes::hangs_with_a_polite_child";
@@ -192,46 +193,57 @@ fn helpers_of_a_hung_test_are_asked_politely_first() {
     }
 }
 
-/// All that is below a folder, a line each.
-fn list(folder: &Path) -> String {
+/// All paths below a directory, one a line.
+fn list(directory: &Path) -> String {
     let mut listed = String::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         listed.push_str(&format!("{}\n", entry.path().display()));
         listed.push_str(&list(&entry.path()));
     }
     listed
 }
 
-/// Signals that end the runner, at moments that the loop's number spreads over its life.
+/// Ends the runner at 24 moments, spread over the time that a whole run takes.
 #[test]
-fn a_runner_that_is_ended_at_any_moment_leaves_no_folder() {
-    for round in 0..24 {
+fn runner_ended_at_any_moment_leaves_no_directory() {
+    const ROUNDS: u32 = 24;
+    let began = Instant::now();
+    suite().run(["tags", "test_environment", "--test-threads", "2"]);
+    let whole = began.elapsed();
+    let mut cut_short = 0;
+    for round in 0..ROUNDS {
         let suite = suite();
         let mut runner = suite
             .command()
-            .args(["tags", "surroundings", "--test-threads", "2"])
+            .args(["tags", "test_environment", "--test-threads", "2"])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        thread::sleep(Duration::from_millis(round));
+        // Not a wait for something: the moment is the input of the test.
+        let after = whole * round / ROUNDS;
+        thread::sleep(after);
+        let had_directory = !is_empty(&suite.tmp());
         let signal = ["-KILL", "-TERM", "-INT"][usize::try_from(round % 3).unwrap()];
         let pid = runner.id().to_string();
+        // It fails when the run is already over.
         let _ = Command::new("kill")
             .args([signal, &pid])
             .stderr(Stdio::null())
             .status();
-        runner.wait().unwrap();
-        // Killed before it had anybody to clean up after it, it leaves a folder, which the next run removes.
+        let ended = wait(&mut runner);
+        cut_short += u32::from(had_directory && !ended.success());
+        // A runner that is killed early leaves a directory, which the next run removes.
         let next = suite.run(["tags::model"]);
         let all_gone = || is_empty(&suite.tmp());
-        let told = || {
+        let printed = || {
             format!(
-                "{signal} after {round} ms: {}\n{}",
+                "{signal} after {after:?}: {}\n{}",
                 list(&suite.tmp()),
                 next.stderr
             )
         };
-        until_or(all_gone, told);
+        until_or(all_gone, printed);
     }
+    assert!(cut_short > 0, "every run was over before its signal came");
 }

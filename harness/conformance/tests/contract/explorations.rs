@@ -1,14 +1,14 @@
-//! What exploring an operation finds, and what it does not let pass.
+//! Explorations: the bugs that they find, and the operations that they refuse.
 
 use crate::suite;
 use clarity_chaos::{ExploredCall, Record, Verdict, What};
-use clarity_chaos_conformance::Ran;
+use clarity_chaos_conformance::RunOutput;
 use std::sync::LazyLock;
 
-static RAN: LazyLock<Ran> = LazyLock::new(|| suite().run(["explorations::"]));
+static RUN: LazyLock<RunOutput> = LazyLock::new(|| suite().run(["explorations::"]));
 
 fn record(test: &str) -> &'static Record {
-    &RAN.records[&format!("explorations::{test}")]
+    &RUN.records[&format!("explorations::{test}")]
 }
 
 #[track_caller]
@@ -16,7 +16,7 @@ fn passed(test: &str) {
     assert_eq!(record(test).verdict, Verdict::Passed, "{test}");
 }
 
-/// The test's error, which must say all of this.
+/// Checks that the test failed with an error that contains all these words.
 #[track_caller]
 fn failed(test: &str, words: &[&str]) {
     let Verdict::Failed { message } = &record(test).verdict else {
@@ -27,7 +27,7 @@ fn failed(test: &str, words: &[&str]) {
     }
 }
 
-/// How often each call of the operation was cut off, and these calls.
+/// The number of crash points of each call of the operation, and these calls.
 fn explored(test: &str) -> (Vec<usize>, Vec<ExploredCall>) {
     let mut events = record(test).timeline.iter();
     let calls = events.find_map(|event| match &event.what {
@@ -39,19 +39,19 @@ fn explored(test: &str) -> (Vec<usize>, Vec<ExploredCall>) {
 }
 
 #[test]
-fn the_call_that_breaks_the_invariant_is_marked_among_the_others() {
+fn call_that_breaks_the_invariant_is_marked() {
     let (points, calls) = explored("in_place");
     assert_eq!(points, [1, 1], "{calls:?}");
     assert_eq!(
         calls.iter().map(|call| call.broke).collect::<Vec<_>>(),
         [false, true]
     );
-    let (_, calls) = explored("without_sync");
-    let broke: Vec<_> = calls.iter().filter(|call| call.broke).collect();
-    // It ends at the third of five: the others were not reached, which is something else than being none.
+    // The exploration ends at the third of five calls: the others are not reached, and not spared.
     let (points, later) = explored("two_files_without_order");
     assert_eq!(points.last(), Some(&0), "{later:?}");
     assert!(!later.last().unwrap().is_spared, "{later:?}");
+    let (_, calls) = explored("without_sync");
+    let broke: Vec<_> = calls.iter().filter(|call| call.broke).collect();
     assert!(
         broke
             .iter()
@@ -61,12 +61,12 @@ fn the_call_that_breaks_the_invariant_is_marked_among_the_others() {
 }
 
 #[test]
-fn the_right_way_to_save_a_file_holds_everywhere() {
+fn right_way_to_save_a_file_survives_every_crash() {
     passed("the_right_way");
     passed("a_popular_crate");
     passed("by_a_task");
     passed("by_io_uring");
-    // Made, written, moved; the syncs are no points of their own.
+    // Create, write, rename; the syncs are no crash points.
     let (points, calls) = explored("the_right_way");
     assert_eq!(points, [1, 1, 0, 1, 0], "{calls:?}");
     assert!(calls.iter().all(|call| !call.broke), "{calls:?}");
@@ -75,7 +75,7 @@ fn the_right_way_to_save_a_file_holds_everywhere() {
 }
 
 #[test]
-fn each_wrong_way_is_found_with_the_call_that_breaks_it() {
+fn wrong_ways_to_save_a_file_are_reported_with_the_call() {
     failed(
         "in_place",
         &[
@@ -121,7 +121,7 @@ fn each_wrong_way_is_found_with_the_call_that_breaks_it() {
 }
 
 #[test]
-fn the_model_of_the_loss_of_power_makes_a_difference() {
+fn power_loss_models_differ_in_the_states_they_allow() {
     passed("without_sync_on_ext4");
     failed(
         "a_new_file_without_sync_on_ext4",
@@ -141,42 +141,48 @@ fn threads_and_programs_of_the_operation_are_followed() {
 }
 
 #[test]
-fn failures_of_calls_that_are_overlooked_are_found() {
-    passed("errors_are_told");
+fn ignored_errors_of_calls_are_found() {
+    passed("failures::errors_are_told");
     failed(
-        "errors_are_overlooked",
+        "failures::errors_are_overlooked",
         &[
             "write of 27 bytes at 0 of draft",
             "Input/output error",
             "the operation returned success",
         ],
     );
-    passed("interrupted_calls_are_made_again");
+    passed("failures::interrupted_calls_are_made_again");
 }
 
 #[test]
-fn what_cannot_be_explored_does_not_pass() {
+fn operation_that_cannot_be_explored_fails() {
     failed(
-        "through_a_mapping",
+        "refused::through_a_mapping",
         &["not explorable: a shared mapping", "mmap of current"],
     );
-    failed("it_fails_anyway", &["when it is left alone: no such luck"]);
     failed(
-        "another_way_each_time",
+        "refused::it_fails_anyway",
+        &["when it is left alone: no such luck"],
+    );
+    failed(
+        "refused::another_way_each_time",
         &["other calls each time", "did not come again"],
     );
-    failed("elsewhere", &["does nothing in the directory"]);
-    failed("beside_a_thread", &["`busy`"]);
-    failed("its_check_panics", &["assertion failed: never true"]);
+    failed("refused::elsewhere", &["does nothing in the directory"]);
+    failed("refused::beside_a_thread", &["`busy`"]);
+    failed(
+        "refused::its_check_panics",
+        &["assertion failed: never true"],
+    );
 }
 
 #[test]
-fn where_calls_are_watched_by_somebody_else_the_test_is_skipped_with_the_reason() {
-    passed("where_calls_are_watched_already");
+fn exploration_inside_an_exploration_is_skipped_with_reason() {
+    passed("refused::where_calls_are_watched_already");
 }
 
 #[test]
-fn without_a_process_of_its_own_the_test_is_skipped_with_the_reason() {
+fn exploration_in_a_thread_is_skipped_with_reason() {
     let test = "explorations::the_right_way";
     let ran = suite().run(["--exact", test, "--isolation", "thread"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stdout);

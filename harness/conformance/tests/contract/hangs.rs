@@ -1,19 +1,20 @@
-//! What hung, and where, is told with the timeout.
+//! A timeout is reported with the system calls that the threads hang in.
 
 use crate::suite;
 use clarity_chaos::{HungThread, Record, Verdict};
-use clarity_chaos_conformance::Ran;
+use clarity_chaos_conformance::RunOutput;
 use std::sync::LazyLock;
 
-static RAN: LazyLock<Ran> = LazyLock::new(|| suite().run(["hangs::", "--keep-dirs", "never"]));
+static RUN: LazyLock<RunOutput> =
+    LazyLock::new(|| suite().run(["hangs::", "--keep-dirs", "never"]));
 
 fn record(test: &str) -> &'static Record {
-    let record = &RAN.records[&format!("hangs::{test}")];
-    assert_eq!(record.verdict, Verdict::TimedOut { limit_ms: 300 });
+    let record = &RUN.records[&format!("hangs::{test}")];
+    assert_eq!(record.verdict, Verdict::TimedOut { limit_ms: 1000 });
     record
 }
 
-/// The thread of that name; the system keeps 15 bytes of it.
+/// The thread of that name; the kernel keeps 15 bytes of it.
 fn thread(record: &'static Record, name: &str) -> &'static HungThread {
     let name: String = name.chars().take(15).collect();
     let found = record.hung.iter().find(|thread| thread.thread == name);
@@ -21,18 +22,18 @@ fn thread(record: &'static Record, name: &str) -> &'static HungThread {
 }
 
 #[test]
-fn a_thread_in_a_system_call_is_told_with_what_the_call_is_about() {
+fn hung_system_call_is_reported_with_its_descriptor() {
     let call = thread(record("in_accept"), "hangs::in_accept");
     assert!(call.state == "sleeping", "{call}");
-    let told = call.system_call.as_deref().unwrap();
-    assert!(told.starts_with("accept4 of socket:["), "{told}");
-    assert!(told.contains("tcp listening on 127.0.0.1:"), "{told}");
-    let told = thread(record("in_read"), "hangs::in_read").to_string();
-    assert!(told.contains("read of pipe:["), "{told}");
+    let printed = call.system_call.as_deref().unwrap();
+    assert!(printed.starts_with("accept4 of socket:["), "{printed}");
+    assert!(printed.contains("tcp listening on 127.0.0.1:"), "{printed}");
+    let printed = thread(record("in_read"), "hangs::in_read").to_string();
+    assert!(printed.contains("read of pipe:["), "{printed}");
 }
 
 #[test]
-fn both_sides_of_a_deadlock_are_told() {
+fn deadlock_is_reported_with_both_threads() {
     let record = record("in_a_deadlock");
     for name in ["hangs::in_a_deadlock", "other-side"] {
         let call = thread(record, name).system_call.as_deref();
@@ -41,7 +42,7 @@ fn both_sides_of_a_deadlock_are_told() {
 }
 
 #[test]
-fn a_child_that_is_waited_for_is_told_with_its_command_line() {
+fn awaited_child_is_reported_with_its_command_line() {
     let record = record("in_a_child");
     let child = record.hung.iter().find(|thread| thread.process.is_some());
     let child = child.unwrap_or_else(|| panic!("{:?}", record.hung));
@@ -50,15 +51,15 @@ fn a_child_that_is_waited_for_is_told_with_its_command_line() {
 }
 
 #[test]
-fn it_stands_in_the_report_of_the_failure() {
+fn hung_call_is_in_the_report_of_the_failure() {
     record("in_read");
     assert!(
-        RAN.stdout
+        RUN.stdout
             .contains("what it was at when its end was asked for:")
     );
     assert!(
-        RAN.stdout.contains("sleeping in read of pipe:["),
+        RUN.stdout.contains("sleeping in read of pipe:["),
         "{}",
-        RAN.stdout
+        RUN.stdout
     );
 }

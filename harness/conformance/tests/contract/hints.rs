@@ -1,10 +1,10 @@
-//! Common mistakes are recognised, and nothing else is taken for one.
+//! Hints: common mistakes are recognised, and other failures get no hint.
 
 use crate::suite;
-use clarity_chaos_conformance::Ran;
+use clarity_chaos_conformance::RunOutput;
 use std::sync::LazyLock;
 
-static RAN: LazyLock<Ran> = LazyLock::new(|| {
+static RUN: LazyLock<RunOutput> = LazyLock::new(|| {
     suite().run([
         "clocks::",
         "hangs::",
@@ -13,9 +13,9 @@ static RAN: LazyLock<Ran> = LazyLock::new(|| {
     ])
 });
 
-/// What stands under *hint* in the story of the test's failure.
+/// The line below `hint:` in the report of the test's failure.
 fn hint(test: &str) -> Option<&'static str> {
-    let (_, story) = RAN
+    let (_, story) = RUN
         .stdout
         .split_once(&format!("---- {test} ----\n"))
         .unwrap();
@@ -30,12 +30,12 @@ fn hints_at(test: &str, words: &str) {
     assert!(
         hint.is_some_and(|hint| hint.contains(words)),
         "{hint:?}\n{}",
-        RAN.stdout
+        RUN.stdout
     );
 }
 
 #[test]
-fn waiting_for_the_wrong_clock_is_recognised() {
+fn wait_for_the_wrong_clock_gets_a_hint() {
     hints_at("clocks::sleeps_for_real", "use `tokio::time::sleep`");
     hints_at(
         "clocks::waits_for_a_timer",
@@ -48,7 +48,7 @@ fn waiting_for_the_wrong_clock_is_recognised() {
 }
 
 #[test]
-fn blocking_the_only_thread_is_recognised() {
+fn blocking_the_only_thread_gets_a_hint() {
     hints_at(
         "clocks::accepts_on_the_only_thread",
         "runs all tasks is in accept4 of socket:[",
@@ -60,7 +60,7 @@ fn blocking_the_only_thread_is_recognised() {
 }
 
 #[test]
-fn blocking_a_thread_of_the_runtime_is_recognised_and_blocking_where_that_is_allowed_is_not() {
+fn blocking_task_gets_a_hint_unless_it_may_block() {
     hints_at(
         "hangs::in_a_task",
         "a thread of the runtime is in clock_nanosleep",
@@ -69,12 +69,12 @@ fn blocking_a_thread_of_the_runtime_is_recognised_and_blocking_where_that_is_all
 }
 
 #[test]
-fn a_deadlock_is_recognised() {
+fn deadlock_gets_a_hint() {
     hints_at("hangs::in_a_deadlock", "all of its threads wait for locks");
 }
 
 #[test]
-fn other_failures_are_left_to_speak_for_themselves() {
+fn other_failures_get_no_hint() {
     for test in [
         "endings::fails",
         "endings::waits_forever",

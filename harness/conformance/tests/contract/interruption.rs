@@ -1,19 +1,20 @@
-//! Ctrl-C: all that runs ends, what was done is reported.
+//! Ctrl-C: running tests are ended, and finished ones are reported.
 
 use super::until;
 use crate::suite;
 use clarity_chaos::{Verdict, What};
+use clarity_chaos_conformance::limits::wait_with_output;
 use std::fs;
 use std::process::{Command, Stdio};
 
 #[test]
-fn an_interrupted_run_ends_its_tests_and_reports_what_was_done() {
+fn interrupted_run_ends_its_tests_and_reports_finished_ones() {
     for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
         let suite = suite();
         let report = suite.tmp().join("report.xml");
         let file = suite.tmp().join("outside");
-        fs::write(&file, "outside of the test's folder").unwrap();
-        // In the order of their names: one that passes, one that hangs with a fault in effect, and one for which there is no time.
+        fs::write(&file, "outside of the test's directory").unwrap();
+        // In this order: a test that passes, one that hangs with a fault, and one that never runs.
         let runner = suite
             .command()
             .args(["--exact", "endings::passes", "faults::hangs_with_damage"])
@@ -24,7 +25,7 @@ fn an_interrupted_run_ends_its_tests_and_reports_what_was_done() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        until(|| suite.is_told("hanging with damage"));
+        until(|| suite.timeline_contains("hanging with damage"));
         let pid = runner.id().to_string();
         assert!(
             Command::new("kill")
@@ -33,7 +34,7 @@ fn an_interrupted_run_ends_its_tests_and_reports_what_was_done() {
                 .unwrap()
                 .success()
         );
-        let output = runner.wait_with_output().unwrap();
+        let output = wait_with_output(runner);
         assert_eq!(output.status.code(), Some(code));
         assert_eq!(suite.processes(), []);
 
@@ -50,13 +51,16 @@ fn an_interrupted_run_ends_its_tests_and_reports_what_was_done() {
         assert_eq!(interrupted.faults_in_effect().count(), 0);
         assert_eq!(
             fs::read_to_string(&file).unwrap(),
-            "outside of the test's folder"
+            "outside of the test's directory"
         );
         assert!(!records.contains_key("tags::model"), "it has run");
         let report = fs::read_to_string(report).unwrap();
         assert!(report.contains(r#"tests="2""#), "{report}");
         assert!(report.contains("interrupted"), "{report}");
-        let told = String::from_utf8_lossy(&output.stdout);
-        assert!(told.contains("1 passed; 1 failed; 1 ignored"), "{told}");
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            printed.contains("1 passed; 1 failed; 1 ignored"),
+            "{printed}"
+        );
     }
 }

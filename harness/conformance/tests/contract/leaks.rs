@@ -1,20 +1,22 @@
-//! What a test leaves behind is found and named, and nobody is blamed for nothing.
+//! Leaks are found and named, and tests without leaks are not blamed.
 
 use crate::suite;
 use clarity_chaos::{Record, Verdict, What};
-use clarity_chaos_conformance::Ran;
+use clarity_chaos_conformance::RunOutput;
+use clarity_chaos_conformance::limits::{output_of, skip};
 use std::sync::LazyLock;
 
-static RAN: LazyLock<Ran> = LazyLock::new(|| suite().run(["leaks::", "--keep-dirs", "never"]));
+static RUN: LazyLock<RunOutput> =
+    LazyLock::new(|| suite().run(["leaks::", "--keep-dirs", "never"]));
 
 fn record(test: &str) -> &'static Record {
     let name = format!("leaks::{test}");
-    RAN.records
+    RUN.records
         .get(&name)
-        .unwrap_or_else(|| panic!("{name} has not run: {}", RAN.stderr))
+        .unwrap_or_else(|| panic!("{name} has not run: {}", RUN.stderr))
 }
 
-/// The one thing that the test is blamed for.
+/// The only leak in the verdict of the test.
 #[track_caller]
 fn only_leak(test: &str) -> &'static str {
     match &record(test).verdict {
@@ -24,15 +26,15 @@ fn only_leak(test: &str) -> &'static str {
 }
 
 #[test]
-fn a_thread_is_named() {
+fn leaked_thread_is_named() {
     assert_eq!(only_leak("a_thread"), "thread `left-running`");
-    // Tokio's name for it; its runtime cannot close its descriptors either.
+    // Tokio's name. The blocked runtime leaks its descriptors too.
     assert_eq!(record("a_blocking_task").leaks.threads, ["tokio-rt-worker"]);
     assert!(record("a_blocking_task").verdict.is_failure());
 }
 
 #[test]
-fn a_descriptor_is_told_with_what_it_is_open_on() {
+fn leaked_descriptor_is_named_with_its_file_or_socket() {
     let file = only_leak("a_file_descriptor");
     assert!(file.starts_with("descriptor `"), "{file}");
     assert!(file.ends_with("/dir/left open`"), "{file}");
@@ -49,23 +51,27 @@ fn a_descriptor_is_told_with_what_it_is_open_on() {
 }
 
 #[test]
-fn a_file_outside_of_the_tests_directory_is_named() {
+fn leaked_file_outside_of_the_test_directory_is_named() {
     assert_eq!(only_leak("a_temporary_file"), "file `tmp/left-behind`");
     assert_eq!(only_leak("a_temporary_folder"), "file `tmp/left-behind`");
-    if record("shared_memory").sandbox.metadata.enforced {
-        assert_eq!(only_leak("shared_memory"), "file `/dev/shm/left-behind`");
+    if !record("shared_memory").sandbox.metadata.enforced {
+        return skip("without a mount namespace /dev/shm is shared with other processes");
     }
+    assert_eq!(only_leak("shared_memory"), "file `/dev/shm/left-behind`");
 }
 
 #[test]
-fn a_test_that_never_promised_otherwise_passes_and_its_leaks_are_recorded() {
+fn leaks_of_unmarked_test_are_recorded_and_it_passes() {
     let record = record("everything_and_may");
     assert_eq!(record.verdict, Verdict::Passed);
-    assert_eq!(record.leaks.lines().count(), 3, "{:?}", record.leaks);
+    let leaks = &record.leaks;
+    assert_eq!(leaks.threads, ["left-running"]);
+    assert_eq!(leaks.descriptors.len(), 1, "{leaks:?}");
+    assert_eq!(leaks.lines().count(), 3, "{leaks:?}");
 }
 
 #[test]
-fn what_is_declared_is_excused_and_nothing_else() {
+fn declared_leaks_are_excused_and_no_others() {
     let declared = record("declared");
     assert_eq!(declared.verdict, Verdict::Passed);
     assert_eq!(declared.leaks.excused.len(), 3, "{:?}", declared.leaks);
@@ -74,7 +80,7 @@ fn what_is_declared_is_excused_and_nothing_else() {
 }
 
 #[test]
-fn who_cleans_up_is_not_blamed() {
+fn test_without_leaks_is_not_blamed() {
     for test in ["nothing", "nothing_async", "nothing_manual"] {
         let record = record(test);
         assert_eq!(record.verdict, Verdict::Passed, "{:?}", record.leaks);
@@ -93,16 +99,16 @@ fn leftovers_are_removed_before_the_next_test() {
         if sandbox == "all" {
             command.env("MISBEHAVING_SHARED_MEMORY", "/dev/shm");
         }
-        let output = command.output().unwrap();
-        let told = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{sandbox}: {told}");
+        let output = output_of(&mut command);
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{sandbox}: {printed}");
         let records = suite.records();
         let second = &records["neighbours::two_finds_nothing_of_it"];
-        let in_the_same_slot = second
+        let ran_in_the_same_place = second
             .timeline
             .iter()
             .any(|event| matches!(&event.what, What::Note { text } if text.contains("/1/work/")));
-        assert!(in_the_same_slot, "{:?}", second.timeline);
+        assert!(ran_in_the_same_place, "{:?}", second.timeline);
         assert_eq!(std::fs::read_dir(suite.tmp()).unwrap().count(), 0);
     }
 }

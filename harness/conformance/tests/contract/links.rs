@@ -1,10 +1,10 @@
-//! What links do to what passes them.
+//! Faults of links between a client and a server.
 
 use crate::suite;
 use clarity_chaos::Verdict;
 
 #[test]
-fn each_fault_of_a_link_does_its_part_and_is_undone() {
+fn link_faults_take_effect_and_are_undone() {
     let ran = suite().run(["links::", "--skip", "drawn"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stdout);
     assert_eq!(ran.records.len(), 12);
@@ -12,35 +12,35 @@ fn each_fault_of_a_link_does_its_part_and_is_undone() {
         assert_eq!(record.verdict, Verdict::Passed);
         assert_eq!(record.faults_in_effect().count(), 0);
     }
-    let said = |test: &str, sentence: &str| {
+    let has_sentence = |test: &str, sentence: &str| {
         let faults = &ran.records[test].faults;
         assert!(
             faults.iter().any(|fault| fault.sentence == sentence),
             "{test}: {faults:?}"
         );
     };
-    said(
+    has_sentence(
         "links::reset",
         "link echo reset after 3 bytes to the server",
     );
-    said(
+    has_sentence(
         "links::close",
         "link echo closed after 3 bytes to the client",
     );
-    said(
+    has_sentence(
         "links::latency",
         "link echo delayed by 40 ms and up to 40 ms more both ways",
     );
-    said(
+    has_sentence(
         "links::bandwidth",
         "link echo narrowed to 10000 bytes a second to the server",
     );
-    said("links::stall", "link echo stalled to the client");
-    said("links::refusal", "new connections to link echo refused");
+    has_sentence("links::stall", "link echo stalled to the client");
+    has_sentence("links::refusal", "new connections to link echo refused");
 }
 
 #[test]
-fn the_plan_of_a_link_follows_from_the_seed() {
+fn plan_of_link_faults_follows_from_the_seed() {
     let plan = |seed: &str| {
         let mut ran = suite().run(["--exact", "links::drawn", "--seed", seed]);
         ran.records.remove("links::drawn").unwrap().faults

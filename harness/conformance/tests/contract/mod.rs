@@ -1,4 +1,4 @@
-//! What every way of isolation must do.
+//! The contract of the harness: every isolation must pass these tests.
 
 mod calls;
 mod chances;
@@ -15,6 +15,8 @@ mod faults;
 mod hangs;
 #[cfg(target_os = "linux")]
 mod hints;
+#[cfg(target_os = "linux")]
+mod host_environment;
 #[cfg(unix)]
 mod interruption;
 #[cfg(target_os = "linux")]
@@ -32,29 +34,27 @@ mod reports;
 mod resources;
 mod seeds;
 mod selection;
-#[cfg(target_os = "linux")]
-mod surroundings;
 mod sweeps;
 mod verdicts;
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Waits until `condition` holds; what never comes fails after a minute.
+/// Waits until `condition` holds, and fails after a minute.
 #[track_caller]
 pub(crate) fn until(condition: impl Fn() -> bool) {
     until_or(condition, String::new);
 }
 
-/// The same, with something to tell when it fails.
+/// As [`until`], with a description of the state for the failure.
 #[track_caller]
-pub(crate) fn until_or(condition: impl Fn() -> bool, tell: impl Fn() -> String) {
+pub(crate) fn until_or(condition: impl Fn() -> bool, describe: impl Fn() -> String) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !condition() {
         assert!(
             Instant::now() < deadline,
-            "it has not come true within a minute: {}",
-            tell()
+            "the condition did not hold within a minute: {}",
+            describe()
         );
         thread::sleep(Duration::from_millis(5));
     }

@@ -1,4 +1,4 @@
-//! What must hold always, or in some case of a sweep.
+//! Oracles: conditions that hold always, or in some case of a sweep.
 
 use crate::suite;
 use clarity_chaos::{OracleKind, Verdict};
@@ -8,13 +8,13 @@ const MET: &str = "oracles::met";
 const UNMET: &str = "oracles::unmet";
 
 #[test]
-fn a_sweep_in_which_every_oracle_of_its_tests_is_met_passes() {
+fn sweep_that_meets_every_oracle_passes() {
     let ran = suite().run(["--exact", MET, "--seeds", "0..64"]);
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
 }
 
 #[test]
-fn a_sweep_fails_with_the_oracles_that_no_case_has_met() {
+fn sweep_fails_with_the_oracles_that_no_case_met() {
     let suite = suite();
     let junit = suite.tmp().join("junit.xml");
     let sweep = ["--exact", UNMET, "--seeds", "0..4", "--junit"];
@@ -22,17 +22,17 @@ fn a_sweep_fails_with_the_oracles_that_no_case_has_met() {
     assert_eq!(ran.code, Some(101), "{}", ran.stderr);
     let held = "never held, though 4 cases have reached it: sometimes! \"a test has no name\"";
     let reached = "never reached: reachable! \"a place that nothing reaches\"";
-    for told in [held, reached, "sweep result: FAILED. 4 cases passed"] {
-        assert!(ran.stdout.contains(told), "{}", ran.stdout);
+    for printed in [held, reached, "sweep result: FAILED. 4 cases passed"] {
+        assert!(ran.stdout.contains(printed), "{}", ran.stdout);
     }
-    // Those of tests that were not selected are not due.
+    // Oracles of tests that are not selected do not count.
     assert!(!ran.stdout.contains("is drawn"), "{}", ran.stdout);
     let junit = std::fs::read_to_string(junit).unwrap();
     assert!(junit.contains("a place that nothing reaches"), "{junit}");
 }
 
 #[test]
-fn a_single_run_is_held_to_its_oracles_where_asked() {
+fn single_run_fails_for_unmet_oracles_only_when_strict() {
     assert_eq!(suite().run(["--exact", UNMET]).code, Some(0));
     let strict = suite().run(["--exact", UNMET, "--oracles", "strict"]);
     assert_eq!(strict.code, Some(101));
@@ -56,7 +56,7 @@ fn violations_of_a_case_stay_out_of_the_next_one() {
 }
 
 #[test]
-fn shards_are_held_to_their_oracles_together() {
+fn oracles_of_shards_are_judged_after_the_merge() {
     let suite = suite();
     let file = |shard: u8| suite.tmp().join(format!("{shard}.json"));
     for shard in 1..=2 {
@@ -73,13 +73,13 @@ fn shards_are_held_to_their_oracles_together() {
 }
 
 #[test]
-fn what_does_not_always_hold_fails_the_case_whoever_catches_the_panic() {
+fn violated_always_fails_the_case_despite_a_caught_panic() {
     let record = suite().record_of("oracles::violated_in_secret");
     let Verdict::Failed { message } = &record.verdict else {
         panic!("{:?}", record.verdict);
     };
-    let told = "it did not hold: always! \"one is more than two\"";
-    assert!(message.contains(told), "{message}");
+    let printed = "it did not hold: always! \"one is more than two\"";
+    assert!(message.contains(printed), "{message}");
     let [seen] = &record.oracles[..] else {
         panic!("{:?}", record.oracles);
     };

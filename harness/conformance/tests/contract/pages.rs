@@ -1,9 +1,10 @@
-//! Reports to look at: the page, what GitHub shows, and both of runs that are over; and tests that were tried again.
+//! The HTML page, GitHub annotations and summary, reports from saved records, and retries.
 
 use crate::suite;
+use clarity_chaos_conformance::limits::output_of;
 use serde_json::Value;
 
-/// What a page to look at has to draw.
+/// The data that a page draws.
 fn data_of(page: &str) -> Value {
     let (_, rest) = page
         .split_once("<script type=\"application/json\" id=\"data\">")
@@ -12,8 +13,59 @@ fn data_of(page: &str) -> Value {
     serde_json::from_str(data).unwrap()
 }
 
+/// The addresses in a page that are not the name of the SVG namespace, and its external resources.
+fn references(page: &str) -> Vec<&str> {
+    const SVG: &str = "http://www.w3.org/2000/svg";
+    let words = page.split(|c: char| c.is_whitespace() || "\"'`()<>,;".contains(c));
+    let loads = [
+        "src=",
+        "href=",
+        "srcset=",
+        "@import",
+        "fetch",
+        "XMLHttpRequest",
+        "WebSocket",
+        "EventSource",
+        "sendBeacon",
+        "import",
+        "url",
+    ];
+    let is_reference = |word: &&str| {
+        let is_address = ["http://", "https://", "ws://", "wss://"]
+            .iter()
+            .any(|scheme| word.contains(scheme));
+        let is_protocol_relative = word.starts_with("//") && word.len() > 2;
+        (is_address && *word != SVG)
+            || is_protocol_relative
+            || loads
+                .iter()
+                .any(|load| word == load || load.ends_with('=') && word.starts_with(load))
+    };
+    words.filter(is_reference).collect()
+}
+
 #[test]
-fn a_page_to_look_at_has_everything_in_it_and_nothing_of_it_is_markup() {
+fn references_of_a_page_are_found_in_each_form() {
+    for page in [
+        "<script src=\"page.js\">",
+        "<link rel=stylesheet href=page.css>",
+        "<style>@import 'page.css';</style>",
+        "p { background: url(page.png) }",
+        "await fetch(\"data.json\")",
+        "new WebSocket('wss://example.org')",
+        "const at = \"//example.org/page.js\";",
+        "made(\"https://example.org\")",
+    ] {
+        assert_ne!(references(page), Vec::<&str>::new(), "{page}");
+    }
+    assert_eq!(
+        references("createElementNS(\"http://www.w3.org/2000/svg\", name); // a comment"),
+        Vec::<&str>::new()
+    );
+}
+
+#[test]
+fn html_page_is_self_contained_and_escapes_output() {
     let suite = suite();
     let path = suite.tmp().join("deep/report.html");
     let ran = suite.run([
@@ -27,14 +79,15 @@ fn a_page_to_look_at_has_everything_in_it_and_nothing_of_it_is_markup() {
     ]);
     assert_eq!(ran.code, Some(101));
     let page = std::fs::read_to_string(&path).unwrap();
-    assert!(!page.contains("{{"), "a place was left unfilled");
-    assert!(
-        !page.contains("http://") || !page.contains("src="),
-        "it needs the network"
+    assert!(!page.contains("{{"), "a placeholder is left");
+    assert_eq!(
+        references(&page),
+        Vec::<&str>::new(),
+        "the page needs the network"
     );
     assert!(!page.contains("<b>not bold"));
     let data = data_of(&page);
-    // Numbers that a script cannot hold are text.
+    // JavaScript cannot hold 64-bit integers, so seeds are text.
     assert_eq!(data["seed"], "18446744073709551615");
     assert_eq!(data["tests"].as_array().unwrap().len(), 2);
     let test = &data["tests"][1];
@@ -59,7 +112,7 @@ fn a_page_to_look_at_has_everything_in_it_and_nothing_of_it_is_markup() {
 }
 
 #[test]
-fn a_page_of_a_sweep_tells_the_seeds_that_failed() {
+fn html_page_of_a_sweep_lists_the_failing_seeds() {
     let suite = suite();
     let path = suite.tmp().join("sweep.html");
     let regressions = suite.tmp().join("regressions.txt");
@@ -84,21 +137,24 @@ fn a_page_of_a_sweep_tells_the_seeds_that_failed() {
 }
 
 #[test]
-fn github_is_told_where_the_test_stands_and_what_happened() {
+fn github_annotation_and_summary_describe_the_failure() {
     let suite = suite();
     let summary = suite.tmp().join("summary.md");
     std::fs::write(&summary, "what was there\n").unwrap();
-    let output = suite
-        .command()
-        .args(["--exact", "stories::a_breaker_opens_after_a_fault"])
-        .args(["endings::passes", "--seed", "42"])
-        .env("GITHUB_ACTIONS", "true")
-        .env("GITHUB_STEP_SUMMARY", &summary)
-        .output()
-        .unwrap();
-    let told = String::from_utf8(output.stdout).unwrap();
-    let annotations: Vec<_> = told.lines().filter(|line| line.starts_with("::")).collect();
-    assert_eq!(annotations.len(), 1, "{told}");
+    let output = output_of(
+        suite
+            .command()
+            .args(["--exact", "stories::a_breaker_opens_after_a_fault"])
+            .args(["endings::passes", "--seed", "42"])
+            .env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_STEP_SUMMARY", &summary),
+    );
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let annotations: Vec<_> = printed
+        .lines()
+        .filter(|line| line.starts_with("::"))
+        .collect();
+    assert_eq!(annotations.len(), 1, "{printed}");
     let place = "::error file=harness/conformance/src/misbehaving/stories.rs,line=";
     assert!(annotations[0].starts_with(place), "{annotations:?}");
     assert!(
@@ -132,7 +188,7 @@ fn github_is_told_where_the_test_stands_and_what_happened() {
             .unwrap_or_else(|| panic!("no {text}: {states}"))
     };
     assert!(place("│closed─") < place("─│open─") && place("─│open─") < place("─│half"));
-    // Requests fail before the breaker opens; none is made while it is open.
+    // Requests fail before the breaker opens, and none is made while it is open.
     let beginning = states.chars().position(|c| c == '│').unwrap();
     let drawn: String = requests
         .chars()
@@ -141,53 +197,50 @@ fn github_is_told_where_the_test_stands_and_what_happened() {
         .collect();
     assert_eq!(drawn, "ooooxxxox");
 
-    let elsewhere = suite
-        .command()
-        .args(["--exact", "stories::a_breaker_opens_after_a_fault"])
-        .env_remove("GITHUB_ACTIONS")
-        .output()
-        .unwrap();
-    assert!(
-        !String::from_utf8(elsewhere.stdout)
-            .unwrap()
-            .contains("::error")
+    let elsewhere = output_of(
+        suite
+            .command()
+            .args(["--exact", "stories::a_breaker_opens_after_a_fault"])
+            .env_remove("GITHUB_ACTIONS"),
     );
+    let printed = String::from_utf8(elsewhere.stdout).unwrap();
+    assert_eq!(elsewhere.status.code(), Some(101), "{printed}");
+    assert!(!printed.contains("::error"), "{printed}");
 }
 
 #[test]
-fn reports_are_made_from_records_of_several_runs_later() {
+fn reports_are_made_from_saved_records_of_several_runs() {
     let suite = suite();
     let (one, other) = (suite.tmp().join("one"), suite.tmp().join("other"));
     let run = |history: &std::path::Path, test: &str, seed: &str| {
-        let output = suite
-            .command()
+        let mut command = suite.command();
+        command
             .args(["--exact", test, "--seed", seed, "--history"])
-            .arg(history)
-            .output();
-        output.unwrap().status.code()
+            .arg(history);
+        output_of(&mut command).status.code()
     };
     let story = "stories::a_breaker_opens_after_a_fault";
     assert_eq!(run(&one, story, "1"), Some(101));
     assert_eq!(run(&other, "endings::passes", "2"), Some(0));
-    // Later than the one beside it, and so the one that counts.
+    // The later of two records of the same test counts.
     assert_eq!(run(&other, story, "3"), Some(101));
 
     let page = suite.tmp().join("report.html");
-    let retold = suite
-        .command()
-        .arg("--records")
-        .args([&one, &other])
-        .arg("--html")
-        .arg(&page)
-        .output()
-        .unwrap();
-    let told = String::from_utf8(retold.stdout).unwrap();
-    assert_eq!(retold.status.code(), Some(101), "{told}");
-    assert!(
-        told.contains("1 tests passed; 1 failed; 0 skipped"),
-        "{told}"
+    let output = output_of(
+        suite
+            .command()
+            .arg("--records")
+            .args([&one, &other])
+            .arg("--html")
+            .arg(&page),
     );
-    assert!(told.contains("had hoped for more"), "{told}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(101), "{printed}");
+    assert!(
+        printed.contains("1 tests passed; 1 failed; 0 skipped"),
+        "{printed}"
+    );
+    assert!(printed.contains("had hoped for more"), "{printed}");
     let data = data_of(&std::fs::read_to_string(&page).unwrap());
     assert_eq!(data["tests"].as_array().unwrap().len(), 2);
     assert_eq!(data["tests"][1]["record"]["root_seed"], "3");
@@ -203,40 +256,35 @@ fn reports_are_made_from_records_of_several_runs_later() {
         ),
         (suite.tmp().join("nowhere"), "No such file"),
     ] {
-        let refused = suite
-            .command()
-            .arg("--records")
-            .arg(&path)
-            .output()
-            .unwrap();
-        let told = String::from_utf8(refused.stderr).unwrap();
-        assert_eq!(refused.status.code(), Some(2), "{told}");
-        assert!(told.contains(says), "{told}");
-        assert!(told.contains(path.to_str().unwrap()), "{told}");
+        let refused = output_of(suite.command().arg("--records").arg(&path));
+        let printed = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{printed}");
+        assert!(printed.contains(says), "{printed}");
+        assert!(printed.contains(path.to_str().unwrap()), "{printed}");
     }
 }
 
 #[test]
-fn what_passes_when_it_is_tried_again_is_flaky_and_does_not_fail_the_run() {
+fn test_that_passes_on_a_retry_is_flaky_and_no_failure() {
     let suite = suite();
     let file = suite.tmp().join("outside");
     let junit = suite.tmp().join("report.xml");
     let test = "stories::fails_at_first";
     let run = |retries: &str| {
         std::fs::write(&file, "").unwrap();
-        let output = suite
-            .command()
-            .args(["--exact", test, "--retries", retries, "--junit"])
-            .arg(&junit)
-            .env("MISBEHAVING_FILE", &file)
-            .output()
-            .unwrap();
-        let told = String::from_utf8(output.stdout).unwrap();
+        let output = output_of(
+            suite
+                .command()
+                .args(["--exact", test, "--retries", retries, "--junit"])
+                .arg(&junit)
+                .env("MISBEHAVING_FILE", &file),
+        );
+        let printed = String::from_utf8(output.stdout).unwrap();
         let record = suite.records().remove(test).unwrap();
-        (output.status.code(), told, record)
+        (output.status.code(), printed, record)
     };
-    let (code, told, record) = run("2");
-    assert_eq!(code, Some(0), "{told}");
+    let (code, printed, record) = run("2");
+    assert_eq!(code, Some(0), "{printed}");
     assert!(record.is_flaky());
     let before: Vec<_> = record
         .failed_before
@@ -249,30 +297,30 @@ fn what_passes_when_it_is_tried_again_is_flaky_and_does_not_fail_the_run() {
         "{before:?}"
     );
     assert!(
-        told.contains("flaky: stories::fails_at_first passed at attempt 3"),
-        "{told}"
+        printed.contains("flaky: stories::fails_at_first passed at attempt 3"),
+        "{printed}"
     );
     let report = std::fs::read_to_string(&junit).unwrap();
     assert_eq!(report.matches("<flakyFailure").count(), 2, "{report}");
     assert!(report.contains("failures=\"0\""), "{report}");
 
-    let (code, told, record) = run("1");
-    assert_eq!(code, Some(101), "{told}");
+    let (code, printed, record) = run("1");
+    assert_eq!(code, Some(101), "{printed}");
     assert!(!record.is_flaky());
     assert_eq!(record.failed_before.len(), 1);
     let report = std::fs::read_to_string(&junit).unwrap();
     assert_eq!(report.matches("<rerunFailure").count(), 1, "{report}");
-    assert!(!told.contains("flaky:"), "{told}");
+    assert!(!printed.contains("flaky:"), "{printed}");
 }
 
-/// A record of a later release may have events that this one does not know.
+/// A record of a later release may contain events that this one does not know.
 #[test]
-fn events_of_later_releases_are_passed_over() {
+fn unknown_events_of_later_releases_are_accepted() {
     let suite = suite();
     let ran = suite.run(["--exact", "endings::passes_and_tells"]);
     assert_eq!(ran.code, Some(0));
-    let folder = suite.history().join("records");
-    let path = std::fs::read_dir(&folder)
+    let records = suite.history().join("records");
+    let path = std::fs::read_dir(&records)
         .unwrap()
         .next()
         .unwrap()
@@ -284,24 +332,24 @@ fn events_of_later_releases_are_passed_over() {
     record["timeline"].as_array_mut().unwrap().push(later);
     std::fs::write(&path, record.to_string()).unwrap();
     let report = suite.tmp().join("later.html");
-    let told = suite.run([
+    let printed = suite.run([
         "--records".as_ref(),
-        folder.as_os_str(),
+        records.as_os_str(),
         "--html".as_ref(),
         report.as_os_str(),
     ]);
-    assert_eq!(told.code, Some(0), "{}", told.stderr);
+    assert_eq!(printed.code, Some(0), "{}", printed.stderr);
     let data = data_of(&std::fs::read_to_string(report).unwrap());
     let events = data["tests"][0]["record"]["timeline"].as_array().unwrap();
     assert_eq!(events.last().unwrap()["event"], "unknown");
 }
 
-/// A grid of seeds is for sweeps of which all has run; shards have gaps.
+/// The page draws a grid of seeds for whole sweeps only: a shard has gaps.
 #[test]
-fn a_page_of_a_sweep_knows_whether_all_of_it_has_run() {
+fn html_page_draws_a_grid_of_seeds_for_whole_sweeps_only() {
     let suite = suite();
     let path = suite.tmp().join("sweep.html");
-    for (shard, seeds) in [("1/1", 20), ("1/2", 0)] {
+    for (shard, seeds) in [(None, 20), (Some("1/2"), 0)] {
         let sweep = [
             "--exact",
             "sweeps::never_fails",
@@ -311,10 +359,11 @@ fn a_page_of_a_sweep_knows_whether_all_of_it_has_run() {
         ];
         let mut arguments = sweep.to_vec();
         arguments.push(path.to_str().unwrap());
-        if seeds == 0 {
+        if let Some(shard) = shard {
             arguments.extend(["--shard", shard]);
         }
-        suite.run(arguments);
+        let ran = suite.run(arguments);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
         let data = data_of(&std::fs::read_to_string(&path).unwrap());
         assert_eq!(data["tests"][0]["cases"]["seeds"], seeds);
     }

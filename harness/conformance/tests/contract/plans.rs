@@ -1,4 +1,4 @@
-//! Which faults of a plan a failure takes.
+//! `--minimize`: the faults of a plan that cause a failure.
 
 use crate::suite;
 use clarity_chaos::{Minimized, Verdict};
@@ -14,7 +14,7 @@ fn minimized(test: &str) -> Minimized {
 }
 
 #[test]
-fn a_failing_seed_of_a_sweep_is_brought_down_to_its_one_cause() {
+fn failing_seed_of_a_sweep_is_minimized_to_its_one_cause() {
     // About half of the seeds fail.
     let sweep = ["--exact", ONE, "--seeds", "0..20", "--minimize=60s"];
     let ran = suite().run(sweep);
@@ -31,7 +31,7 @@ fn a_failing_seed_of_a_sweep_is_brought_down_to_its_one_cause() {
 }
 
 #[test]
-fn faults_that_are_needed_together_stay_together() {
+fn faults_that_fail_only_together_are_both_kept() {
     let minimized = minimized("plans::two_together");
     assert_eq!(minimized.of, 11);
     assert_eq!(
@@ -41,7 +41,7 @@ fn faults_that_are_needed_together_stay_together() {
 }
 
 #[test]
-fn a_failure_that_no_fault_causes_is_told_as_such() {
+fn failure_without_a_causing_fault_is_reported_so() {
     let minimized = minimized("plans::fails_anyway");
     assert_eq!(
         minimized.sentence,
@@ -50,15 +50,15 @@ fn a_failure_that_no_fault_causes_is_told_as_such() {
 }
 
 #[test]
-fn what_does_not_fail_again_is_not_searched() {
+fn failure_that_does_not_recur_is_not_searched() {
     let minimized = minimized("plans::fails_once");
-    let told = "did not fail in the same way again";
-    assert!(minimized.sentence.starts_with(told), "{minimized:?}");
+    let printed = "did not fail in the same way again";
+    assert!(minimized.sentence.starts_with(printed), "{minimized:?}");
     assert_eq!(minimized.runs, 1);
 }
 
 #[test]
-fn a_search_ends_with_its_time() {
+fn search_ends_at_its_time_limit() {
     let test = "plans::two_together";
     let ran = suite().run(["--exact", test, "--minimize=1ns"]);
     let record = &ran.records[test];
@@ -68,7 +68,8 @@ fn a_search_ends_with_its_time() {
 }
 
 #[test]
-fn nothing_is_searched_unless_asked() {
+fn no_search_without_the_option() {
     let record = suite().record_of("plans::two_together");
+    assert!(matches!(record.verdict, Verdict::Failed { .. }));
     assert_eq!(record.minimized, None);
 }

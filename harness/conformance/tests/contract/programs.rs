@@ -1,10 +1,10 @@
-//! What tests can do with programs that they start.
+//! Programs that tests start.
 
 use crate::suite;
 use clarity_chaos::Verdict;
 
 #[test]
-fn programs_are_heard_waited_for_stopped_and_killed() {
+fn programs_are_read_awaited_paused_and_killed() {
     let ran = suite().run(["programs::"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stdout);
     assert_eq!(ran.records.len(), 7);

@@ -1,9 +1,14 @@
 //! JUnit, captured and shown output, JSON.
 
 use crate::suite;
+use clarity_chaos_conformance::limits::wait;
+use std::io::{BufRead as _, BufReader};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 #[test]
-fn the_junit_report_has_what_its_readers_look_for() {
+fn junit_report_has_the_fields_that_its_readers_use() {
     let suite = suite();
     let path = suite.tmp().join("deep/er/report.xml");
     let ran = suite.run([
@@ -57,9 +62,9 @@ fn the_junit_report_has_what_its_readers_look_for() {
     );
 }
 
-/// What the schema of Jenkins' plug-in does not name is not there, and all else is.
+/// The strict report omits attributes that the schema of Jenkins' plug-in does not have.
 #[test]
-fn the_strict_junit_report_tells_the_same_in_fewer_words() {
+fn strict_junit_report_has_the_same_results() {
     let suite = suite();
     let tests = [
         "endings::",
@@ -86,20 +91,20 @@ fn the_strict_junit_report_tells_the_same_in_fewer_words() {
     let cases = |report: &str| {
         let report = quick_junit::Report::deserialize_from_str(report).unwrap();
         let cases = report.test_suites[0].test_cases.iter();
-        let told = cases.map(|case| {
+        let printed = cases.map(|case| {
             let message = match &case.status {
                 quick_junit::TestCaseStatus::NonSuccess { message, .. } => message.clone(),
                 _ => None,
             };
             (case.name.to_string(), case.classname.clone(), message)
         });
-        (told.collect::<Vec<_>>(), report.tests, report.failures)
+        (printed.collect::<Vec<_>>(), report.tests, report.failures)
     };
     assert_eq!(cases(&full), cases(&strict));
 }
 
 #[test]
-fn a_report_that_cannot_be_written_fails_the_run() {
+fn report_that_cannot_be_written_fails_the_run() {
     let suite = suite();
     let ran = suite.run([
         "--exact",
@@ -117,7 +122,7 @@ fn a_report_that_cannot_be_written_fails_the_run() {
 }
 
 #[test]
-fn output_is_captured_unless_it_is_asked_for() {
+fn output_is_captured_unless_an_option_shows_it() {
     let suite = suite();
     let test = "endings::passes_and_tells";
     let quiet = suite.run(["--exact", test]);
@@ -143,9 +148,11 @@ fn output_is_captured_unless_it_is_asked_for() {
 }
 
 #[test]
-fn json_output_is_json_and_nothing_else() {
+fn json_output_holds_json_alone() {
     let ran = suite().run(["tags", "--format", "json"]);
     assert_eq!(ran.code, Some(0));
+    // A start and an end of the run and of each of its four tests.
+    assert_eq!(ran.stdout.lines().count(), 10, "{}", ran.stdout);
     for line in ran.stdout.lines() {
         let event: serde_json::Value = serde_json::from_str(line).unwrap();
         assert!(event["type"].is_string(), "{line}");
@@ -154,7 +161,7 @@ fn json_output_is_json_and_nothing_else() {
 }
 
 #[test]
-fn the_header_says_what_is_enforced_and_what_not() {
+fn header_lists_enforced_and_missing_parts_of_the_sandbox() {
     let suite = suite();
     let ran = suite.run(["tags::model"]);
     let isolation = format!("isolation {}\n", suite.isolation());
@@ -185,24 +192,39 @@ fn shown_output_does_not_mix_with_json() {
     );
 }
 
+/// The runner starts no more tests once its output is closed, and reports the finished ones.
 #[test]
-fn a_closed_output_loses_no_report() {
+fn closed_standard_output_loses_no_junit_report() {
     let suite = suite();
-    let report = suite.tmp().join("report.xml");
+    let (report, file) = (suite.tmp().join("report.xml"), suite.tmp().join("file"));
+    let (reader, writer) = std::io::pipe().unwrap();
     let mut runner = suite
         .command()
-        .args(["tags", "--junit", report.to_str().unwrap()])
-        .stdout(std::process::Stdio::piped())
+        .args(["--exact", "endings::passes", "stories::waits_for_a_file"])
+        .args(["tags::model", "--test-threads", "1"])
+        .args(["--junit", report.to_str().unwrap()])
+        .env("MISBEHAVING_FILE", &file)
+        .stdout(writer)
         .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    drop(runner.stdout.take());
-    assert_eq!(runner.wait().unwrap().code(), Some(1));
-    assert!(report.is_file());
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut lines = BufReader::new(reader).lines().map_while(Result::ok);
+        let found = lines.any(|line| line.starts_with("test endings::passes ... ok"));
+        drop(lines);
+        sender.send(found)
+    });
+    assert_eq!(receiver.recv_timeout(Duration::from_secs(60)), Ok(true));
+    std::fs::write(&file, "").unwrap();
+    assert_eq!(wait(&mut runner).code(), Some(1));
+    let report = std::fs::read_to_string(report).unwrap();
+    let report = quick_junit::Report::deserialize_from_str(&report).unwrap();
+    assert_eq!((report.tests, report.failures, report.errors), (2, 0, 0));
 }
 
 #[test]
-fn a_history_that_cannot_be_written_is_an_error_that_names_it() {
+fn history_that_cannot_be_written_is_an_error_with_its_path() {
     let ran = suite().run(["tags::model", "--history", "/dev/null/history"]);
     assert_eq!(ran.code, Some(1));
     assert!(ran.stderr.contains("/dev/null/history"), "{}", ran.stderr);

@@ -1,10 +1,10 @@
-//! Descriptors, memory and the processor run out, and the wall clock jumps, for the test alone and as long as the fault is there.
+//! Faults of descriptors, memory, processor and wall clock, which end with their guard.
 
 use crate::suite;
 use clarity_chaos::Verdict;
 
 #[test]
-fn a_process_runs_out_of_what_a_fault_takes_and_has_it_again_afterwards() {
+fn resource_faults_take_effect_and_are_undone() {
     let ran = suite().run(["resources::"]);
     assert_eq!(ran.records.len(), 7);
     for (name, record) in &ran.records {
@@ -28,9 +28,9 @@ fn a_process_runs_out_of_what_a_fault_takes_and_has_it_again_afterwards() {
     assert_eq!(left.sentence, "3 descriptors left");
 }
 
-/// What is the whole process's cannot be taken from one of several tests in it.
+/// These faults change the whole process, which other tests share in a thread.
 #[test]
-fn tests_without_a_process_of_their_own_are_skipped() {
+fn resource_faults_in_a_shared_process_are_skipped() {
     for test in [
         "descriptors_run_out",
         "memory_runs_out",

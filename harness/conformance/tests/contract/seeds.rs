@@ -3,12 +3,13 @@
 use crate::suite;
 use clarity_chaos::fault::PlannedFault;
 use clarity_chaos::{Event, Verdict, What};
-use clarity_chaos_conformance::Ran;
+use clarity_chaos_conformance::RunOutput;
+use clarity_chaos_conformance::limits::output_of;
 
 const DRAWN: &str = "faults::drawn";
 
-/// What the test drew: the plan of its faults, and the number that it noted.
-fn drawn(ran: &Ran) -> (Vec<PlannedFault>, String) {
+/// The draws of the test: the plan of its faults, and the number that it noted.
+fn drawn(ran: &RunOutput) -> (Vec<PlannedFault>, String) {
     let record = &ran.records[DRAWN];
     assert_eq!(record.verdict, Verdict::Passed);
     assert_eq!(record.faults.len(), 3);
@@ -21,7 +22,7 @@ fn drawn(ran: &Ran) -> (Vec<PlannedFault>, String) {
 }
 
 #[test]
-fn the_same_seed_draws_the_same_whatever_else_runs() {
+fn same_seed_draws_the_same_alone_and_among_other_tests() {
     let alone = drawn(&suite().run(["--exact", DRAWN, "--seed", "42"]));
     let among_others = drawn(&suite().run(["faults", "--seed", "0x2a"]));
     assert_eq!(alone, among_others);
@@ -31,7 +32,7 @@ fn the_same_seed_draws_the_same_whatever_else_runs() {
 }
 
 #[test]
-fn a_run_without_a_seed_draws_a_fresh_one_and_prints_it() {
+fn run_without_a_seed_draws_a_fresh_one_and_prints_it() {
     let first = suite().run(["--exact", DRAWN]);
     let second = suite().run(["--exact", DRAWN]);
     assert_ne!(drawn(&first), drawn(&second));
@@ -44,7 +45,7 @@ fn a_run_without_a_seed_draws_a_fresh_one_and_prints_it() {
 }
 
 #[test]
-fn the_last_seed_is_remembered() {
+fn last_seed_is_remembered() {
     let suite = suite();
     let none = suite.run(["--exact", DRAWN, "--seed", "last"]);
     assert_eq!(none.code, Some(2));
@@ -59,13 +60,13 @@ fn the_last_seed_is_remembered() {
 }
 
 #[test]
-fn tasks_that_inject_at_the_same_time_do_not_change_each_others_draws() {
+fn concurrent_injections_do_not_change_their_draws() {
     let plan = || {
         let test = "faults::at_the_same_time";
         let mut ran = suite().run(["--exact", test, "--seed", "42"]);
         let mut rows: Vec<_> = ran.records.remove(test).unwrap().faults;
         assert_eq!(rows.len(), 128);
-        // Each file's own rows are in order; which thread came first is the system's affair.
+        // Rows of one file are in order; the scheduler decides the order of threads.
         rows.sort_by(|a, b| a.target.cmp(&b.target).then(a.id.cmp(&b.id)));
         rows.into_iter()
             .map(|row| (row.target, row.plan))
@@ -75,12 +76,12 @@ fn tasks_that_inject_at_the_same_time_do_not_change_each_others_draws() {
 }
 
 #[test]
-fn the_processes_of_a_nextest_run_share_their_seed() {
+fn processes_of_a_nextest_run_share_their_seed() {
     let suite = suite();
     let seed = |run: &str, test: &str| {
         let mut command = suite.command();
         command.args(["--exact", test]).env("NEXTEST_RUN_ID", run);
-        assert!(command.output().unwrap().status.success());
+        assert!(output_of(&mut command).status.success());
         suite.records()[test].root_seed
     };
     let first = seed("one", "tags::model");

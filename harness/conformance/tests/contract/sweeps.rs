@@ -1,13 +1,13 @@
-//! Sweeps over many seeds, in one piece and in shards.
+//! Sweeps over many seeds, whole and in shards.
 
 use crate::suite;
-use clarity_chaos_conformance::{Ran, Suite};
+use clarity_chaos_conformance::{RunOutput, Suite};
 use std::fs;
 
 const RARE: &str = "sweeps::rarely_fails";
 const NEVER: &str = "sweeps::never_fails";
 
-/// The root seeds that a test is told to have failed with in a run.
+/// The root seeds in the file of regressions.
 fn failing(suite: &Suite) -> Vec<String> {
     let text = fs::read_to_string(suite.regressions()).unwrap_or_default();
     let lines = text.lines().filter(|line| !line.starts_with('#'));
@@ -16,7 +16,7 @@ fn failing(suite: &Suite) -> Vec<String> {
         .collect()
 }
 
-fn line<'a>(ran: &'a Ran, start: &str) -> &'a str {
+fn line<'a>(ran: &'a RunOutput, start: &str) -> &'a str {
     let mut lines = ran.stdout.lines();
     lines
         .find(|line| line.starts_with(start))
@@ -24,7 +24,7 @@ fn line<'a>(ran: &'a Ran, start: &str) -> &'a str {
 }
 
 #[test]
-fn a_sweep_runs_each_test_with_each_seed_and_tells_those_that_fail() {
+fn sweep_runs_each_seed_and_keeps_the_failing_ones() {
     let suite = suite();
     let ran = suite.run(["--exact", RARE, NEVER, "--seeds", "0..150"]);
     assert_eq!(ran.code, Some(101), "{}", ran.stderr);
@@ -32,7 +32,7 @@ fn a_sweep_runs_each_test_with_each_seed_and_tells_those_that_fail() {
     assert!(never.ends_with("ok (150 cases)"), "{never}");
     let rare = line(&ran, "test sweeps::rarely_fails ... FAILED");
     assert!(rare.contains(" of 150 cases; seeds "), "{rare}");
-    // What is told to fail fails alone, and what is kept is what was told.
+    // The printed seeds are the kept ones, and each fails alone.
     let kept = failing(&suite);
     assert!(!kept.is_empty() && kept.len() <= 3, "{kept:?}");
     assert!(rare.contains(&kept.join(", ")), "{rare}, {kept:?}");
@@ -42,12 +42,12 @@ fn a_sweep_runs_each_test_with_each_seed_and_tells_those_that_fail() {
 }
 
 #[test]
-fn seeds_that_failed_are_tried_first_from_then_on() {
+fn failed_seeds_run_first_in_later_runs() {
     let suite = suite();
     suite.run(["--exact", RARE, "--seeds", "0..300", "--max-failures", "1"]);
     let kept = failing(&suite);
     assert!(!kept.is_empty());
-    // Neither this run's own seed nor this sweep's fail: 49 in 50 do not.
+    // 49 seeds in 50 pass: the kept seed must fail the next two runs.
     let good = (1000..1010).find(|seed| {
         let seed = seed.to_string();
         suite.run(["--exact", RARE, "--seed", &seed]).code == Some(0)
@@ -64,7 +64,7 @@ fn seeds_that_failed_are_tried_first_from_then_on() {
 }
 
 #[test]
-fn a_sweep_stops_after_enough_failures() {
+fn sweep_stops_after_max_failures() {
     let threads = ["--test-threads", "1", "--max-failures", "2"];
     let sweep = ["--exact", RARE, "--seeds", "0..1000000000"];
     let ran = suite().run(sweep.iter().chain(&threads));
@@ -76,13 +76,13 @@ fn a_sweep_stops_after_enough_failures() {
 }
 
 #[test]
-fn shards_merge_into_what_the_whole_sweep_is() {
+fn merged_shards_equal_the_whole_sweep() {
     let seeds = ["--exact", RARE, NEVER, "--seeds", "0..150"];
     let whole = suite();
     let expected = whole.run(seeds);
     let merged = suite();
-    let folder = tempfile::tempdir().unwrap();
-    let file = |shard: u64| folder.path().join(format!("{shard}.json"));
+    let directory = tempfile::tempdir().unwrap();
+    let file = |shard: u64| directory.path().join(format!("{shard}.json"));
     for shard in 1..=3 {
         let (name, file) = (format!("{shard}/3"), file(shard));
         let more = ["--shard", &name, "--results", file.to_str().unwrap()];
@@ -105,7 +105,7 @@ fn shards_merge_into_what_the_whole_sweep_is() {
 }
 
 #[test]
-fn shards_of_an_ordinary_run_have_each_test_once() {
+fn shards_of_a_single_run_have_each_test_once() {
     let ran = |shard: &str| {
         let suite = suite();
         let ran = suite.run(["tags", "sweeps::never", "--shard", shard]);
@@ -124,19 +124,24 @@ fn shards_of_an_ordinary_run_have_each_test_once() {
 }
 
 #[test]
-fn a_sweep_without_a_seed_says_which_seeds_it_had() {
+fn sweep_with_drawn_seeds_prints_the_range_to_repeat() {
     let ran = suite().run(["--exact", NEVER, "--seeds", "5"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let header = line(&ran, "chaos: 1 of");
     let seeds = header.split("(again: --seeds ").nth(1).unwrap();
     let seeds = seeds.split(')').next().unwrap();
+    let (first, end) = seeds.split_once("..").unwrap();
+    let range = first.parse::<u64>().unwrap()..end.parse::<u64>().unwrap();
+    assert_eq!(range.end - range.start, 5, "{seeds}");
+    let ran_seed: u64 = ran.records[NEVER].root_seed.to_string().parse().unwrap();
+    assert!(range.contains(&ran_seed), "{ran_seed} is not in {seeds}");
     let again = suite().run(["--exact", NEVER, "--seeds", seeds]);
     assert!(line(&again, "sweep result: ok.").contains("5 cases passed"));
 }
 
-/// As a whole sweep would find it: 20,000 seeds take too long here.
+/// Ten seeds around the failing one stand for a sweep of 20,000, which would take too long.
 #[test]
-fn a_bug_of_one_seed_in_5000_is_found_kept_repeated_and_told_by_its_one_cause() {
+fn bug_of_one_seed_in_5000_is_found_kept_and_minimized() {
     const TEST: &str = "sweeps::one_byte_in_5000_matters";
     let suite = suite();
     let found = suite.run(["--exact", TEST, "--seeds", "3825..3835", "--minimize"]);

@@ -1,13 +1,13 @@
-//! Every way for a test to end gets its own verdict, and the run goes on.
+//! Each way for a test to end has its own verdict, and the run goes on.
 
 use crate::suite;
 use clarity_chaos::{Record, Verdict};
-use clarity_chaos_conformance::Ran;
+use clarity_chaos_conformance::RunOutput;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-/// One run of all endings and panics together, so that each is also shown to disturb no other.
-static RAN: LazyLock<Ran> = LazyLock::new(|| {
+/// One run of all endings and panics: none of them disturbs another.
+static RUN: LazyLock<RunOutput> = LazyLock::new(|| {
     let suite = suite();
     let ran = suite.run(["endings", "panics", "--skip", "waits_without_a_limit"]);
     assert_eq!(ran.code, Some(101), "{}", ran.stderr);
@@ -15,13 +15,13 @@ static RAN: LazyLock<Ran> = LazyLock::new(|| {
     assert_eq!(
         left.len(),
         1,
-        "the folders of failed tests, in one folder: {left:?}"
+        "directories of failed tests, in one directory: {left:?}"
     );
     ran
 });
 
 fn record(test: &str) -> &'static Record {
-    &RAN.records[test]
+    &RUN.records[test]
 }
 
 fn verdict(test: &str) -> &'static Verdict {
@@ -29,7 +29,7 @@ fn verdict(test: &str) -> &'static Verdict {
 }
 
 #[test]
-fn no_two_kinds_of_ending_look_alike() {
+fn each_kind_of_ending_has_its_own_verdict() {
     let mut kinds = BTreeMap::new();
     for test in [
         "endings::passes",
@@ -48,18 +48,18 @@ fn no_two_kinds_of_ending_look_alike() {
 }
 
 #[test]
-fn a_pass_keeps_what_was_noted_logged_and_printed() {
+fn passed_test_keeps_notes_logs_and_output() {
     let record = record("endings::passes_and_tells");
     assert_eq!(record.verdict, Verdict::Passed);
-    let told = serde_json::to_value(&record.timeline).unwrap();
-    let told = told.as_array().unwrap();
-    let kinds: Vec<_> = told.iter().map(|event| &event["event"]).collect();
+    let printed = serde_json::to_value(&record.timeline).unwrap();
+    let printed = printed.as_array().unwrap();
+    let kinds: Vec<_> = printed.iter().map(|event| &event["event"]).collect();
     assert_eq!(kinds, ["started", "note", "log", "finished"]);
-    assert_eq!(told[1]["text"], "a note");
-    assert_eq!(told[2]["level"], "WARN");
-    assert_eq!(told[2]["message"], "a warning");
+    assert_eq!(printed[1]["text"], "a note");
+    assert_eq!(printed[2]["level"], "WARN");
+    assert_eq!(printed[2]["message"], "a warning");
     assert_eq!(
-        told[2]["fields"],
+        printed[2]["fields"],
         serde_json::json!({"model": "m", "version": "2"})
     );
     assert_eq!(record.output.text, "printed\nprinted as an error\n");
@@ -67,7 +67,7 @@ fn a_pass_keeps_what_was_noted_logged_and_printed() {
 }
 
 #[test]
-fn an_error_is_told_with_the_systems_words() {
+fn error_is_reported_with_the_message_of_the_system() {
     let Verdict::Failed { message } = verdict("endings::fails") else {
         panic!("{:?}", verdict("endings::fails"));
     };
@@ -75,7 +75,7 @@ fn an_error_is_told_with_the_systems_words() {
 }
 
 #[test]
-fn a_panic_is_told_with_its_place() {
+fn panic_is_reported_with_its_location() {
     let Verdict::Panicked { message, location } = verdict("endings::panics") else {
         panic!("{:?}", verdict("endings::panics"));
     };
@@ -87,18 +87,18 @@ fn a_panic_is_told_with_its_place() {
 }
 
 #[test]
-fn a_skipped_test_says_why_and_is_no_failure() {
+fn skipped_test_has_a_reason_and_is_no_failure() {
     let reason = "not on this machine".to_owned();
     assert_eq!(*verdict("endings::skips"), Verdict::Skipped { reason });
     assert!(
-        RAN.stdout.contains("ignored (not on this machine)"),
+        RUN.stdout.contains("ignored (not on this machine)"),
         "{}",
-        RAN.stdout
+        RUN.stdout
     );
 }
 
 #[test]
-fn loops_and_waits_without_end_are_timed_out() {
+fn endless_loops_and_waits_time_out() {
     for test in ["endings::spins_forever", "endings::waits_forever"] {
         assert_eq!(
             *verdict(test),
@@ -106,12 +106,12 @@ fn loops_and_waits_without_end_are_timed_out() {
             "{test}"
         );
     }
-    // What it did before it hung is known.
+    // The events before the hang are kept.
     assert_eq!(record("endings::waits_forever").timeline.len(), 2);
 }
 
 #[test]
-fn an_abort_is_told_from_a_stack_overflow() {
+fn abort_and_stack_overflow_have_different_verdicts() {
     assert_eq!(*verdict("endings::aborts"), Verdict::Killed { signal: 6 });
     assert_eq!(
         *verdict("endings::overflows_its_stack"),
@@ -120,7 +120,7 @@ fn an_abort_is_told_from_a_stack_overflow() {
 }
 
 #[test]
-fn an_exit_with_success_before_the_end_is_a_failure() {
+fn early_exit_with_success_is_a_failure() {
     assert_eq!(
         *verdict("endings::exits_early"),
         Verdict::ExitedEarly { code: 0 }
@@ -128,7 +128,7 @@ fn an_exit_with_success_before_the_end_is_a_failure() {
 }
 
 #[test]
-fn what_is_left_for_the_exit_is_done() {
+fn exit_handlers_run_and_buffers_are_flushed() {
     let record = record("endings::leaves_work_for_the_exit");
     assert_eq!(record.verdict, Verdict::Passed);
     let printed = &record.output.text;
@@ -137,7 +137,7 @@ fn what_is_left_for_the_exit_is_done() {
 }
 
 #[test]
-fn a_megabyte_of_output_is_kept_whole() {
+fn megabyte_of_output_is_kept_whole() {
     let output = &record("endings::prints_a_megabyte").output;
     assert_eq!(*verdict("endings::prints_a_megabyte"), Verdict::Passed);
     assert_eq!((output.total_bytes, output.omitted_bytes), (1 << 20, 0));
@@ -145,7 +145,7 @@ fn a_megabyte_of_output_is_kept_whole() {
 }
 
 #[test]
-fn panics_that_nobody_declared_fail_the_test_wherever_they_happen() {
+fn undeclared_panics_outside_of_the_body_fail_the_test() {
     for (test, message) in [
         ("panics::in_a_thread", "in a thread"),
         ("panics::in_a_task", "in a task"),
@@ -162,7 +162,7 @@ fn panics_that_nobody_declared_fail_the_test_wherever_they_happen() {
 }
 
 #[test]
-fn declared_panics_are_no_failure_unless_they_stay_away() {
+fn declared_panics_are_no_failure_unless_absent() {
     for test in ["expected", "expected_of_the_body", "allowed_in_vain"] {
         assert_eq!(
             *verdict(&format!("panics::{test}")),
@@ -180,7 +180,7 @@ fn declared_panics_are_no_failure_unless_they_stay_away() {
 }
 
 #[test]
-fn a_failure_ends_with_the_line_that_repeats_it() {
+fn failure_is_reported_with_the_command_that_repeats_it() {
     let record = record("endings::fails");
     let isolation = suite().isolation();
     let line = format!(
@@ -188,11 +188,11 @@ fn a_failure_ends_with_the_line_that_repeats_it() {
         record.root_seed
     );
     assert_eq!(record.replay, line);
-    assert!(RAN.stdout.contains(&record.replay), "{}", RAN.stdout);
+    assert!(RUN.stdout.contains(&record.replay), "{}", RUN.stdout);
 }
 
 #[test]
-fn the_folder_of_a_failed_test_is_kept_and_named() {
+fn directory_of_failed_test_is_kept_and_named() {
     let suite = suite();
     let kept = suite.record_of("endings::fails").kept.unwrap();
     assert!(kept.join("timeline.jsonl").is_file());
@@ -202,7 +202,7 @@ fn the_folder_of_a_failed_test_is_kept_and_named() {
 }
 
 #[test]
-fn asking_to_be_skipped_excuses_no_failure() {
+fn skip_request_excuses_no_failure() {
     let message = "a real failure".to_owned();
     assert_eq!(
         *verdict("endings::fails_after_asking_to_be_skipped"),
@@ -211,7 +211,7 @@ fn asking_to_be_skipped_excuses_no_failure() {
 }
 
 #[test]
-fn an_expected_panic_excuses_no_other_that_ends_the_body() {
+fn expected_panic_excuses_no_other_panic_of_the_body() {
     let Verdict::Panicked { message, .. } = verdict("panics::resumed_after_an_expected_one") else {
         panic!("{:?}", verdict("panics::resumed_after_an_expected_one"));
     };
@@ -219,7 +219,7 @@ fn an_expected_panic_excuses_no_other_that_ends_the_body() {
 }
 
 #[test]
-fn a_test_that_replaces_the_panic_hook_does_not_pass_unless_it_puts_it_back() {
+fn replaced_panic_hook_fails_the_test_unless_put_back() {
     let Verdict::Failed { message } = verdict("panics::behind_a_replaced_hook") else {
         panic!("{:?}", verdict("panics::behind_a_replaced_hook"));
     };
@@ -228,12 +228,12 @@ fn a_test_that_replaces_the_panic_hook_does_not_pass_unless_it_puts_it_back() {
 }
 
 #[test]
-fn a_panic_is_printed_too() {
+fn panic_message_is_printed() {
     assert!(record("endings::panics").output.text.contains("on purpose"));
 }
 
 #[test]
-fn records_carry_their_version_and_plausible_numbers() {
+fn record_has_schema_version_and_plausible_numbers() {
     let record = record("endings::prints_a_megabyte");
     assert_eq!(record.schema, 1);
     assert!(record.duration_us > 100, "{} µs", record.duration_us);
@@ -244,7 +244,7 @@ fn records_carry_their_version_and_plausible_numbers() {
 }
 
 #[test]
-fn the_limit_of_tests_without_one_can_be_set() {
+fn timeout_option_limits_tests_without_their_own() {
     let suite = suite();
     let test = "endings::waits_without_a_limit";
     let ran = suite.run(["--exact", test, "--timeout", "300ms"]);
@@ -268,13 +268,17 @@ fn the_limit_of_tests_without_one_can_be_set() {
 }
 
 #[test]
-fn what_a_test_finds_around_it_is_its_own() {
-    let ran = suite().run(["surroundings"]);
+fn test_has_its_own_thread_directory_and_generators() {
+    let ran = suite().run(["test_environment"]);
     assert_eq!(ran.code, Some(0), "{}", ran.stdout);
+    assert_eq!(ran.records.len(), 2, "{}", ran.stdout);
+    for record in ran.records.values() {
+        assert_eq!(record.verdict, Verdict::Passed, "{}", record.name);
+    }
 }
 
 #[test]
-fn finer_events_are_told_when_they_are_asked_for() {
+fn log_option_records_finer_events() {
     let suite = suite();
     let test = "endings::passes_and_tells";
     let ran = suite.run(["--exact", test, "--log", "misbehaving=debug"]);
@@ -282,7 +286,7 @@ fn finer_events_are_told_when_they_are_asked_for() {
 }
 
 #[test]
-fn all_folders_are_kept_when_that_is_asked_for() {
+fn keep_dirs_always_keeps_directories_of_passed_tests() {
     let suite = suite();
     let ran = suite.run(["--exact", "endings::passes", "--keep-dirs", "always"]);
     assert!(

@@ -1,6 +1,6 @@
-//! Making the runner do, when it cleans up or keeps what a test left, what the test may not.
+//! Confused deputies: traps for the runner when it removes or keeps the files of a test.
 //!
-//! Each of these fails besides, if `MISBEHAVING_FAILS` is set: what a failed test left is kept.
+//! Each test fails when `MISBEHAVING_FAILS` is set: the runner keeps the files of failed tests.
 
 use super::victim;
 use clarity_chaos::{Context, Result, chaos};
@@ -9,10 +9,10 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-/// The test's own folder, with `dir()` in it, and the one that the slot's tests have it in.
-fn folders(cx: &Context) -> Result<(PathBuf, PathBuf)> {
-    let own = cx.dir().parent().ok_or("it is in the case's folder")?;
-    let all = own.parent().ok_or("it is in the slot's folder")?;
+/// The directory of the case, which contains `dir()`, and the one that contains it.
+fn case_directories(cx: &Context) -> Result<(PathBuf, PathBuf)> {
+    let own = cx.dir().parent().ok_or("the directory has no parent")?;
+    let all = own.parent().ok_or("the case has no parent")?;
     Ok((own.to_owned(), all.to_owned()))
 }
 
@@ -23,10 +23,10 @@ fn end() -> Result {
     }
 }
 
-/// Links in the places of files that the runner may write.
+/// Leaves symlinks at paths that the runner writes to.
 #[chaos]
 fn links_for_files(cx: Context) -> Result {
-    let (own, _) = folders(&cx)?;
+    let (own, _) = case_directories(&cx)?;
     let victim = victim()?;
     for (name, target) in [
         ("output", "file"),
@@ -40,10 +40,10 @@ fn links_for_files(cx: Context) -> Result {
     end()
 }
 
-/// Links in the places of folders that the runner empties, lists and takes back.
+/// Leaves symlinks at paths of directories that the runner empties and lists.
 #[chaos]
 fn links_for_folders(cx: Context) -> Result {
-    let (own, all) = folders(&cx)?;
+    let (own, all) = case_directories(&cx)?;
     let victim = victim()?;
     fs::rename(&own, all.join("moved-away"))?;
     symlink(&victim, &own)?;
@@ -53,24 +53,24 @@ fn links_for_folders(cx: Context) -> Result {
     end()
 }
 
-/// Something in the place of the next test's folder, and no rights to any folder.
+/// Leaves a symlink at the path of the next test, and no permissions to any directory.
 #[chaos]
 fn obstacles(cx: Context) -> Result {
-    let (own, all) = folders(&cx)?;
+    let (own, all) = case_directories(&cx)?;
     symlink(victim()?, all.join("escapes.deputies.they_are_gone"))?;
-    let shut = |folder: &Path| fs::set_permissions(folder, Permissions::from_mode(0o000));
+    let shut = |directory: &Path| fs::set_permissions(directory, Permissions::from_mode(0o000));
     shut(&own)?;
     shut(&env::temp_dir())?;
     shut(&all)?;
     end()
 }
 
-/// Runs last, where the others have run.
+/// Runs last and in the same place: nothing of the others is left.
 #[chaos]
 fn they_are_gone(cx: Context) -> Result {
-    let (own, all) = folders(&cx)?;
-    let names = |folder: &Path| -> Result<Vec<_>> {
-        let entries = fs::read_dir(folder)?;
+    let (own, all) = case_directories(&cx)?;
+    let names = |directory: &Path| -> Result<Vec<_>> {
+        let entries = fs::read_dir(directory)?;
         let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
         names.sort();
         Ok(names)

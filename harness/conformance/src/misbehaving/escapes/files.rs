@@ -1,4 +1,4 @@
-//! Changing files outside.
+//! Attempts to change files outside.
 
 use super::{only_inside, refused, victim};
 use clarity_chaos::{Context, Result, chaos};
@@ -14,7 +14,7 @@ fn append(path: PathBuf) -> io::Result<()> {
     file.write_all(b"harm")
 }
 
-/// Writing to a file, truncating it, making a new one.
+/// Writes to a file, truncates it, creates a new one.
 #[chaos(non_destructive)]
 fn write(cx: Context) -> Result {
     let victim = victim()?;
@@ -31,23 +31,23 @@ fn write(cx: Context) -> Result {
         Mode::empty(),
     )
     .and_then(|file| rustix::fs::ftruncate(file, 0));
-    // A descriptor for reading cannot be truncated anywhere.
+    // A file cannot be truncated through a descriptor for reading, in or out of the sandbox.
     assert!(truncated.is_err());
     Ok(())
 }
 
-/// Moving, unlinking, removing.
+/// Renames and removes.
 #[chaos(non_destructive)]
 fn remove(cx: Context) -> Result {
     let victim = victim()?;
-    let (file, folder) = (victim.join("file"), victim.join("folder"));
+    let (file, directory) = (victim.join("file"), victim.join("folder"));
     refused(&cx, "rename", fs::rename(&file, victim.join("renamed")))?;
     refused(&cx, "rename over", fs::rename(victim.join("other"), &file))?;
     refused(&cx, "unlink", fs::remove_file(&file))?;
-    refused(&cx, "rmdir", fs::remove_dir(&folder))
+    refused(&cx, "rmdir", fs::remove_dir(&directory))
 }
 
-/// Making folders, links, pipes and devices.
+/// Creates directories, links and pipes.
 #[chaos(non_destructive)]
 fn make(cx: Context) -> Result {
     let victim = victim()?;
@@ -60,10 +60,10 @@ fn make(cx: Context) -> Result {
     refused(&cx, "mknod", pipe)
 }
 
-/// A file outside under a name inside: what is done to the one is done to the other.
+/// Links a file outside to a name inside, to change it through that name.
 #[chaos(non_destructive)]
 fn link_in(cx: Context) -> Result {
-    // On another file system, or on the same behind another mount: EXDEV, and no errno of refusal; either will do.
+    // Behind another mount, even of the same file system, the error is EXDEV.
     const EXDEV: i32 = 18;
     match fs::hard_link(victim()?.join("file"), cx.dir().join("linked")) {
         Err(error) if error.raw_os_error() == Some(EXDEV) => {
@@ -74,7 +74,7 @@ fn link_in(cx: Context) -> Result {
     }
 }
 
-/// A symbolic link inside leads nowhere that is not allowed.
+/// Writes through a symlink inside.
 #[chaos(non_destructive)]
 fn through_a_symlink(cx: Context) -> Result {
     let link = cx.dir().join("link");
@@ -82,7 +82,7 @@ fn through_a_symlink(cx: Context) -> Result {
     refused(&cx, "write through a symlink", append(link))
 }
 
-/// The process's own door to the root.
+/// Writes through paths of `/proc` that lead to the root.
 #[chaos(non_destructive)]
 fn through_proc(cx: Context) -> Result {
     let victim = victim()?;
@@ -98,7 +98,7 @@ fn through_proc(cx: Context) -> Result {
     Ok(())
 }
 
-/// A child is as shut in as its parent.
+/// Writes from a child process.
 #[chaos(non_destructive)]
 fn through_a_child(cx: Context) -> Result {
     let status = Command::new("sh")
@@ -111,7 +111,7 @@ fn through_a_child(cx: Context) -> Result {
     Ok(())
 }
 
-/// Another case's folder, the harness's own files, the slot.
+/// Writes to files of the harness and of the run.
 #[chaos(non_destructive, harmful)]
 fn the_harness(cx: Context) -> Result {
     only_inside(&cx)?;
@@ -119,8 +119,8 @@ fn the_harness(cx: Context) -> Result {
         .dir()
         .ancestors()
         .nth(3)
-        .ok_or("the folder of the slot")?;
-    let run = slot.parent().ok_or("the folder of the run")?;
+        .ok_or("the directory has no such ancestor")?;
+    let run = slot.parent().ok_or("the directory has no such ancestor")?;
     refused(&cx, "timeline", append(slot.join("timeline.jsonl")))?;
     refused(&cx, "output", append(slot.join("output")))?;
     refused(&cx, "slot", File::create_new(slot.join("new")))?;
@@ -128,7 +128,7 @@ fn the_harness(cx: Context) -> Result {
     refused(&cx, "mark of the run", fs::remove_file(run.join("running")))
 }
 
-/// Settings of the system, and its disks.
+/// Opens settings of the system and its disks for writing.
 #[chaos(non_destructive, harmful)]
 fn the_system(cx: Context) -> Result {
     only_inside(&cx)?;
@@ -162,14 +162,14 @@ fn the_system(cx: Context) -> Result {
     Ok(())
 }
 
-/// Nothing is open that the test and the harness have not opened themselves.
+/// No descriptor is open but those of the test and of the harness.
 #[chaos(non_destructive)]
 fn through_a_descriptor(cx: Context) -> Result {
     let slot = cx
         .dir()
         .ancestors()
         .nth(3)
-        .ok_or("the folder of the slot")?;
+        .ok_or("the directory has no such ancestor")?;
     for entry in fs::read_dir("/proc/self/fd")? {
         let target = fs::read_link(entry?.path()).unwrap_or_default();
         let known = target.starts_with(slot)
@@ -184,15 +184,15 @@ fn through_a_descriptor(cx: Context) -> Result {
     Ok(())
 }
 
-/// What is in the user's home.
+/// Reads the user's home directory.
 #[chaos(non_destructive)]
 fn the_home(cx: Context) -> Result {
-    let home = PathBuf::from(std::env::var_os("HOME").ok_or("there is a home")?);
+    let home = PathBuf::from(std::env::var_os("HOME").ok_or("HOME is not set")?);
     refused(&cx, "list the home", fs::read_dir(&home))?;
     refused(&cx, "read the home", fs::read(home.join("secret")))
 }
 
-/// Where services have their sockets and state.
+/// Lists `/run`, which contains the sockets of services.
 #[chaos(non_destructive)]
 fn services(cx: Context) -> Result {
     match fs::read_dir("/run").map(Iterator::count) {

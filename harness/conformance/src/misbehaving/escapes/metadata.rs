@@ -1,4 +1,4 @@
-//! Changing what is known of files outside, which needs no permission to write to them.
+//! Attempts to change metadata of files outside, which needs no write permission.
 
 use super::{refused, victim};
 use clarity_chaos::{Context, Result, chaos};
@@ -7,7 +7,7 @@ use rustix::fs::{CWD, Mode, Timespec, Timestamps, XattrFlags, chmodat, setxattr,
 use std::os::unix::fs::chown;
 use std::process::Command;
 
-/// Rights, owners, times, attributes.
+/// Changes mode, owner, times and extended attributes.
 #[chaos(non_destructive)]
 fn change(cx: Context) -> Result {
     let file = victim()?.join("file");
@@ -39,7 +39,7 @@ fn change(cx: Context) -> Result {
     refused(&cx, "setxattr", attribute)
 }
 
-/// The same by a child.
+/// Changes the mode from a child process.
 #[chaos(non_destructive)]
 fn change_by_a_child(cx: Context) -> Result {
     let status = Command::new("chmod")
@@ -47,7 +47,7 @@ fn change_by_a_child(cx: Context) -> Result {
         .arg(victim()?.join("other"))
         .status()?;
     if status.success() {
-        return Err("escaped: a child has changed the rights".into());
+        return Err("escaped: a child has changed the permissions".into());
     }
     cx.note("child: refused");
     Ok(())

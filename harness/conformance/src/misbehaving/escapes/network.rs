@@ -1,4 +1,4 @@
-//! Reaching somebody outside. The addresses of those who listen stand in the environment.
+//! Attempts to connect to processes outside. Their addresses are in the environment.
 
 use super::{only_inside, refused, victim};
 use clarity_chaos::{Context, Result, chaos};
@@ -9,14 +9,14 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixStream};
 use std::time::Duration;
 
-/// A listener on loopback: the test's loopback is another.
+/// Connects to a listener on the loopback of the host.
 #[chaos(non_destructive)]
 fn loopback(cx: Context) -> Result {
     let address: SocketAddr = env::var("MISBEHAVING_TCP")?.parse()?;
     refused(&cx, "tcp on loopback", TcpStream::connect(address))
 }
 
-/// An address of another machine, made for documentation.
+/// Sends to 192.0.2.1, an address for documentation (RFC 5737).
 #[chaos(non_destructive, harmful)]
 fn outside(cx: Context) -> Result {
     only_inside(&cx)?;
@@ -31,7 +31,7 @@ fn outside(cx: Context) -> Result {
     refused(&cx, "udp outside", sent)
 }
 
-/// A socket with a path.
+/// Connects to a socket with a path.
 #[chaos(non_destructive)]
 fn unix_path(cx: Context) -> Result {
     refused(
@@ -41,7 +41,7 @@ fn unix_path(cx: Context) -> Result {
     )
 }
 
-/// A socket with a name that is no path.
+/// Connects to a socket with an abstract name.
 #[chaos(non_destructive)]
 fn unix_abstract(cx: Context) -> Result {
     let name = env::var("MISBEHAVING_ABSTRACT")?;

@@ -1,4 +1,4 @@
-//! Getting powers back.
+//! Attempts to regain privileges.
 
 use super::{only_inside, refused, victim};
 use clarity_chaos::{Context, Result, chaos};
@@ -7,7 +7,7 @@ use rustix::thread::capabilities;
 use std::fs;
 use std::process::Command;
 
-/// A file without permissions, which root could read.
+/// Reads a file of mode 000, as root with capabilities could.
 #[chaos(non_destructive)]
 fn a_locked_file(cx: Context) -> Result {
     refused(
@@ -17,7 +17,7 @@ fn a_locked_file(cx: Context) -> Result {
     )
 }
 
-/// There are no capabilities, and no program gives any back.
+/// The test and its child processes have no capabilities.
 #[chaos(non_destructive)]
 fn capabilities_are_gone(cx: Context) -> Result {
     let sets = capabilities(None)?;
@@ -27,15 +27,15 @@ fn capabilities_are_gone(cx: Context) -> Result {
     let status = Command::new("grep")
         .args(["^CapEff", "/proc/self/status"])
         .output()?;
-    let told = String::from_utf8(status.stdout)?;
-    if told.trim_start_matches("CapEff:").trim() != "0000000000000000" {
-        return Err(format!("escaped: a child has {told}").into());
+    let printed = String::from_utf8(status.stdout)?;
+    if printed.trim_start_matches("CapEff:").trim() != "0000000000000000" {
+        return Err(format!("escaped: a child has {printed}").into());
     }
     cx.note("capabilities: none");
     Ok(())
 }
 
-/// In a user namespace of its own, a process has all of them again.
+/// Creates a user namespace, in which a process has all capabilities.
 #[chaos(non_destructive)]
 fn a_new_user_namespace(cx: Context) -> Result {
     let ran = Command::new("unshare")
@@ -49,16 +49,16 @@ fn a_new_user_namespace(cx: Context) -> Result {
     if bare.status.success() {
         return Err("escaped: a new user namespace was made".into());
     }
-    let told = String::from_utf8_lossy(&bare.stderr).into_owned();
+    let printed = String::from_utf8_lossy(&bare.stderr).into_owned();
     let known = ["Operation not permitted", "No space left on device"];
-    if !known.iter().any(|reason| told.contains(reason)) {
-        return Err(format!("refused in an unknown way: {told}").into());
+    if !known.iter().any(|reason| printed.contains(reason)) {
+        return Err(format!("refused in an unknown way: {printed}").into());
     }
-    cx.note(format!("user namespace: {}", told.trim()));
+    cx.note(format!("user namespace: {}", printed.trim()));
     Ok(())
 }
 
-/// The mounts stay as they are.
+/// Mounts, unmounts and remounts.
 #[chaos(non_destructive, harmful)]
 fn mounts(cx: Context) -> Result {
     only_inside(&cx)?;

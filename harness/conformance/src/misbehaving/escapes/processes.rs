@@ -1,4 +1,4 @@
-//! Reaching processes outside.
+//! Attempts to reach processes outside.
 
 use super::{only_inside, refused};
 use clarity_chaos::{Context, Result, chaos};
@@ -15,12 +15,13 @@ fn runner() -> Result<Pid> {
     Pid::from_raw(number).ok_or_else(|| "not a process number".into())
 }
 
-/// The runner's process: asking whether it is there, reading its memory and environment, tracing it.
+/// Signals the runner, and opens its memory and environment.
 #[chaos(non_destructive)]
 fn runner_is_out_of_reach(cx: Context) -> Result {
     let runner = runner()?;
     let number = runner.as_raw_nonzero();
-    // No such process: ESRCH. Within a namespace of its own the number may be another's, whose memory is as closed.
+    // ESRCH: no such process. In a PID namespace the number may be another process's, whose memory
+    // is closed too.
     const ESRCH: i32 = 3;
     match test_kill_process(runner) {
         Err(error) if error.raw_os_error() == ESRCH => cx.note("signal: ESRCH"),
@@ -50,7 +51,7 @@ fn runner_is_out_of_reach(cx: Context) -> Result {
     Ok(())
 }
 
-/// Tracing the runner, which would stop it.
+/// Traces the runner, which would stop it.
 #[chaos(non_destructive, harmful)]
 fn tracing(cx: Context) -> Result {
     use nix::errno::Errno;
@@ -63,22 +64,22 @@ fn tracing(cx: Context) -> Result {
     Ok(())
 }
 
-/// Message queues, semaphores and shared memory by number belong to a namespace.
+/// System V IPC has its own namespace.
 #[chaos(non_destructive)]
 fn system_v_ipc(cx: Context) -> Result {
     let own = fs::read_link("/proc/self/ns/ipc")?;
-    if own.as_os_str() == env::var_os("MISBEHAVING_IPC").ok_or("it names a namespace")? {
+    if own.as_os_str() == env::var_os("MISBEHAVING_IPC").ok_or("MISBEHAVING_IPC is not set")? {
         return Err("escaped: the namespace of IPC is the runner's".into());
     }
     cx.note("ipc: another namespace");
     Ok(())
 }
 
-/// The supervisor's limits and priority, which are all that its tests after this one have.
+/// Lowers limits and priority of the supervisor, which later tests would inherit.
 #[chaos(non_destructive, harmful)]
 fn the_supervisors_limits(cx: Context) -> Result {
     only_inside(&cx)?;
-    let supervisor = getppid().ok_or("there is a supervisor")?;
+    let supervisor = getppid().ok_or("the test has no parent process")?;
     let few = Rlimit {
         current: Some(64),
         maximum: Some(64),
@@ -87,20 +88,20 @@ fn the_supervisors_limits(cx: Context) -> Result {
     refused(&cx, "limits of the supervisor", limited)?;
     let slowed = setpriority_process(Some(supervisor), 19);
     refused(&cx, "priority of the supervisor", slowed)?;
-    // Its own are its own.
+    // The test may lower its own.
     let own = getrlimit(Resource::Nofile);
     prlimit(None, Resource::Nofile, own)?;
     setpriority_process(None, 1)?;
     Ok(())
 }
 
-/// The user's keys, which are the user's in every namespace.
+/// Adds and reads keys of the user, which no namespace separates.
 #[chaos(non_destructive)]
 fn keys(cx: Context) -> Result {
     use nix::libc::{SYS_add_key, SYS_keyctl, syscall};
     const SESSION_KEYRING: i32 = -3;
     const DESCRIBE: i32 = 6;
-    let told = |result| match result {
+    let printed = |result| match result {
         -1 => Err(std::io::Error::last_os_error()),
         key => Ok(key),
     };
@@ -109,28 +110,28 @@ fn keys(cx: Context) -> Result {
         let (kind, name) = (c"user".as_ptr(), c"harm".as_ptr());
         syscall(SYS_add_key, kind, name, c"x".as_ptr(), 1, SESSION_KEYRING)
     };
-    refused(&cx, "add a key", told(added))?;
+    refused(&cx, "add a key", printed(added))?;
     // SAFETY: without a buffer nothing is written.
     let seen = unsafe { syscall(SYS_keyctl, DESCRIBE, SESSION_KEYRING, 0, 0) };
-    refused(&cx, "see the keys", told(seen))
+    refused(&cx, "see the keys", printed(seen))
 }
 
-/// A terminal of somebody else.
+/// Opens the terminal of another process.
 #[chaos(non_destructive)]
 fn terminals(cx: Context) -> Result {
     let Ok(terminal) = env::var("MISBEHAVING_TERMINAL") else {
-        cx.skip("there is none")?;
+        cx.skip("MISBEHAVING_TERMINAL is not set")?;
         return Ok(());
     };
     let open = File::options().write(true).open(terminal);
     refused(&cx, "another terminal", open)?;
-    // And one of its own.
+    // The test may open its own.
     let own = nix::pty::openpty(None, None)?;
     nix::unistd::write(&own.slave, b"for the other side")?;
     Ok(())
 }
 
-/// Only what belongs to the test is to be seen.
+/// `/proc` shows the processes of the test alone.
 #[chaos(non_destructive)]
 fn others_are_not_seen(cx: Context) -> Result {
     let seen = fs::read_dir("/proc")?.flatten().filter(|entry| {
@@ -138,7 +139,7 @@ fn others_are_not_seen(cx: Context) -> Result {
         name.as_encoded_bytes().iter().all(u8::is_ascii_digit)
     });
     let seen = seen.count();
-    // The supervisor, this one, and perhaps one that is ending.
+    // The supervisor, this process, and perhaps one that is ending.
     if seen > 3 {
         return Err(format!("escaped: {seen} processes are seen").into());
     }
@@ -146,15 +147,15 @@ fn others_are_not_seen(cx: Context) -> Result {
     Ok(())
 }
 
-/// The supervisor, which is process 1 here, survives the worst.
+/// Kills the supervisor, which is process 1 here and survives.
 #[chaos(non_destructive, harmful)]
 fn the_supervisor_survives(cx: Context) -> Result {
-    let supervisor = getppid().ok_or("there is a supervisor")?;
+    let supervisor = getppid().ok_or("the test has no parent process")?;
     if supervisor.as_raw_nonzero().get() != 1 {
         cx.skip("the supervisor is no process 1 here")?;
     }
     match kill_process(supervisor, Signal::KILL) {
-        // Allowed, and without effect: the kernel shields process 1 from its own.
+        // The kernel shields process 1 from signals of its own namespace.
         Ok(()) => cx.note("kill the supervisor: no effect"),
         attempt => refused(&cx, "kill the supervisor", attempt)?,
     }

@@ -1,16 +1,20 @@
-//! On terminals: a bar that shows what is running, and wipes nothing out.
+//! On terminals: a bar names the running tests, and erases no other line.
 
 use super::{FAILS, WAITS};
 use crate::suite;
 use clarity_chaos_conformance::Suite;
+use clarity_chaos_conformance::limits::{RUN_LIMIT, wait};
 use nix::pty::{Winsize, openpty};
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::num::NonZero;
 use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Instant;
 use vt100::Parser;
 
-/// A terminal of this width, and the command whose standard output and error it is.
+/// A terminal of this width, and a command that writes to it.
 fn on_terminal(suite: &Suite, columns: u16) -> (File, Command) {
     let size = Winsize {
         ws_row: ROWS,
@@ -30,28 +34,51 @@ fn on_terminal(suite: &Suite, columns: u16) -> (File, Command) {
 
 const ROWS: u16 = 200;
 
-/// Reads to the end of what is written to the terminal, and calls `seen` with the screen each time that something came. Gives the last screen, and all that was written.
+/// Reads the terminal to its end and calls `seen` with the screen after each read.
+///
+/// Returns the last screen, and all bytes as text.
 fn watch(mut terminal: File, columns: u16, mut seen: impl FnMut(&str)) -> (String, String) {
     let cells = |count| NonZero::new(count).unwrap();
     let mut parser = Parser::new(cells(ROWS), cells(columns), 0);
     let mut all = Vec::new();
-    let mut buffer = [0; 4096];
-    while let Ok(count @ 1..) = terminal.read(&mut buffer) {
-        all.extend_from_slice(&buffer[..count]);
-        parser.process(&buffer[..count]);
-        seen(&parser.screen().contents());
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = terminal.read(&mut buffer) {
+            if sender.send(buffer[..count].to_owned()).is_err() {
+                break;
+            }
+        }
+    });
+    let deadline = Instant::now() + RUN_LIMIT;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match receiver.recv_timeout(left) {
+            Ok(bytes) => {
+                all.extend_from_slice(&bytes);
+                parser.process(&bytes);
+                seen(&parser.screen().contents());
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                panic!("the terminal is still open: {}", parser.screen().contents())
+            }
+        }
     }
     (parser.screen().contents(), String::from_utf8(all).unwrap())
 }
 
-/// Whether the line below the bar names the test, however long it has been running. The bar fills its own line, so for the terminal this one goes on with it.
+/// Whether the line below the bar names the test.
+///
+/// A bar as wide as the terminal joins that line to its own.
 fn is_running(screen: &str, test: &str) -> bool {
     let mut lines = screen.lines();
     lines.any(|line| (line.starts_with('[') || line.starts_with(test)) && line.contains(test))
 }
 
-/// Runs a failure beside a test that waits until what is running has been shown on a terminal of this width. Gives the screen when that was so,
-/// the one at the end, and all that was written.
+/// Runs a failing test and one that waits until a terminal of this width has named it.
+///
+/// Returns the screen at that moment, the last screen, and all that was written.
 fn shown(columns: u16, more: &[&str], variables: &[(&str, &str)]) -> (String, String, String) {
     let suite = suite();
     let file = suite.tmp().join("file");
@@ -69,7 +96,7 @@ fn shown(columns: u16, more: &[&str], variables: &[(&str, &str)]) -> (String, St
         .env("MISBEHAVING_FILE", &file)
         .envs(variables.iter().copied());
     let mut runner = command.spawn().unwrap();
-    // The runner's ends of the terminal are the last ones then.
+    // The runner then holds the last open ends of the terminal.
     drop(command);
     let mut meanwhile = None;
     let (screen, all) = watch(terminal, columns, |screen| {
@@ -80,12 +107,12 @@ fn shown(columns: u16, more: &[&str], variables: &[(&str, &str)]) -> (String, St
             fs::write(&file, "").unwrap();
         }
     });
-    assert_eq!(runner.wait().unwrap().code(), Some(101));
+    assert_eq!(wait(&mut runner).code(), Some(101));
     (meanwhile.unwrap_or_else(|| panic!("{screen}")), screen, all)
 }
 
 #[test]
-fn a_terminal_shows_what_is_running_and_keeps_every_line() {
+fn terminal_names_running_tests_and_keeps_every_line() {
     for columns in [120, 80, 46] {
         let (meanwhile, screen, all) = shown(columns, &[], &[]);
         let bars = meanwhile
@@ -94,16 +121,18 @@ fn a_terminal_shows_what_is_running_and_keeps_every_line() {
             .count();
         assert_eq!(bars, 1, "{meanwhile}");
         assert!(all.contains("\u{1b}[31mFAILED"), "{all}");
-        // Lines that the terminal has wrapped are whole again here.
-        for told in [
+        // The parser joins lines that the terminal has wrapped.
+        for printed in [
             "test endings::passes ... ok",
             "test endings::fails ... FAILED",
             "    failed: No such file or directory (os error 2)",
             "test stories::waits_for_a_file ... ok",
             "test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured",
         ] {
-            let is_there = screen.lines().any(|line| line.contains(told.trim_start()));
-            assert!(is_there, "{columns}: {told}\n{screen}");
+            let is_there = screen
+                .lines()
+                .any(|line| line.contains(printed.trim_start()));
+            assert!(is_there, "{columns}: {printed}\n{screen}");
         }
         assert!(!screen.contains("[#"), "the bar is left behind: {screen}");
         assert_eq!(screen.matches(" ... ").count(), 3, "{screen}");
@@ -111,7 +140,7 @@ fn a_terminal_shows_what_is_running_and_keeps_every_line() {
 }
 
 #[test]
-fn without_colours_a_terminal_shows_the_same() {
+fn terminal_without_colours_names_running_tests_too() {
     let never = shown(80, &["--color", "never"], &[]);
     let no_colour = shown(80, &[], &[("NO_COLOR", "1")]);
     for (meanwhile, _, all) in [never, no_colour] {
@@ -124,9 +153,8 @@ fn without_colours_a_terminal_shows_the_same() {
     }
 }
 
-/// What else is written to the terminal while the bar is there is not wiped out by it.
 #[test]
-fn the_bar_wipes_nothing_out() {
+fn bar_erases_no_other_output() {
     let suite = suite();
     let (terminal, mut command) = on_terminal(&suite, 100);
     command.args([
@@ -137,26 +165,26 @@ fn the_bar_wipes_nothing_out() {
     ]);
     let mut runner = command.spawn().unwrap();
     drop(command);
-    let mut is_asked = false;
+    let mut is_interrupted = false;
     let (screen, _) = watch(terminal, 100, |screen| {
-        if !is_asked && is_running(screen, "endings::waits_without_a_limit") {
-            is_asked = true;
+        if !is_interrupted && is_running(screen, "endings::waits_without_a_limit") {
+            is_interrupted = true;
             let pid = nix::unistd::Pid::from_raw(runner.id().try_into().unwrap());
             nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
         }
     });
-    assert_eq!(runner.wait().unwrap().code(), Some(130));
+    assert_eq!(wait(&mut runner).code(), Some(130));
     assert!(screen.contains("interrupted: ending the tests"), "{screen}");
     assert!(!screen.contains("[#") && !screen.contains("[>"), "{screen}");
 
-    // A test in a thread of the runner prints for itself: then there is no bar.
+    // A test in a thread of the runner prints directly, so no bar is drawn.
     let (terminal, mut command) = on_terminal(&suite, 100);
     command.args(["--exact", "endings::passes_and_tells"]);
     command.env("CHAOS_ISOLATION", "thread");
     let mut runner = command.spawn().unwrap();
     drop(command);
     let (screen, _) = watch(terminal, 100, |_| {});
-    assert_eq!(runner.wait().unwrap().code(), Some(0));
+    assert_eq!(wait(&mut runner).code(), Some(0));
     assert!(screen.contains("printed as an error"), "{screen}");
     assert!(!screen.contains("[#") && !screen.contains("[>"), "{screen}");
 }

@@ -1,10 +1,11 @@
-//! Where tests are run: in containers, and not as their harness would have it.
+//! Runs in containers, and with signals that the caller ignores.
 
 use crate::suite;
 use clarity_chaos::{Event, Verdict, What};
+use clarity_chaos_conformance::limits::{output_of, skip};
 use std::process::Command;
 
-/// Namespaces as a container has them, entered by a process whose session began outside: in there, the session has the number 0.
+/// The namespaces of a container. The session began outside, so its number inside is 0.
 const CONTAINER: [&str; 6] = [
     "unshare",
     "--user",
@@ -14,7 +15,7 @@ const CONTAINER: [&str; 6] = [
     "--mount-proc",
 ];
 
-/// Whether such a container can be made here; where not, this says so.
+/// Whether such a container can be made here; if not, reports the test as skipped.
 fn are_containers_possible() -> bool {
     let possible = Command::new(CONTAINER[0])
         .args(&CONTAINER[1..])
@@ -22,13 +23,13 @@ fn are_containers_possible() -> bool {
         .status()
         .is_ok_and(|status| status.success());
     if !possible {
-        eprintln!("not tried, since user namespaces are not allowed here");
+        skip("user namespaces are not allowed");
     }
     possible
 }
 
 #[test]
-fn a_session_that_began_outside_of_the_container_is_no_obstacle() {
+fn session_from_outside_of_the_container_is_no_obstacle() {
     if !are_containers_possible() {
         return;
     }
@@ -46,7 +47,9 @@ fn a_session_that_began_outside_of_the_container_is_no_obstacle() {
     }
 }
 
-/// A container that hides parts of `/proc`, as the usual ones do: then nobody in it may mount another. Entered without capabilities.
+/// A container that hides parts of `/proc`, as the usual ones do, entered without capabilities.
+///
+/// The kernel refuses to mount another `/proc` there.
 const WITH_HIDDEN_PARTS: [&str; 7] = [
     "unshare",
     "--user",
@@ -58,37 +61,37 @@ const WITH_HIDDEN_PARTS: [&str; 7] = [
 ];
 
 #[test]
-fn processes_that_are_seen_are_still_out_of_reach() {
+fn visible_processes_are_still_out_of_reach() {
     if !are_containers_possible() {
         return;
     }
     let suite = suite().within(WITH_HIDDEN_PARTS);
     let test = "escapes::processes::runner_is_out_of_reach";
-    let output = suite
-        .command()
-        .args(["--exact", test])
-        .env("MISBEHAVING_RUNNER", std::process::id().to_string())
-        .output()
-        .unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{told}");
+    let output = output_of(
+        suite
+            .command()
+            .args(["--exact", test])
+            .env("MISBEHAVING_RUNNER", std::process::id().to_string()),
+    );
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}");
     let record = &suite.records()[test];
     assert!(!record.sandbox.processes.enforced, "{:?}", record.sandbox);
     let is_refused =
         |event: &Event| matches!(&event.what, What::Note { text } if text == "signal: EPERM");
-    assert!(record.timeline.iter().any(is_refused), "{told}");
+    assert!(record.timeline.iter().any(is_refused), "{printed}");
 }
 
 #[test]
-fn signals_that_the_caller_ignores_are_not_missed() {
-    // As `nohup` and some servers leave their children.
+fn signals_ignored_by_the_caller_still_work() {
+    // `nohup` and some servers start their children so.
     let ignoring = ["env", "--ignore-signal=CHLD,TERM,INT,HUP"];
     for sandbox in ["none", "all"] {
         let suite = suite().within(ignoring);
         let tests = ["endings::passes", "processes::leaves_a_child_and_may"];
         let ran = suite.run(["--exact", tests[0], tests[1], "--sandbox", sandbox]);
         assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
-        // Ends at the first, polite signal, and needs no grace.
+        // The test ends at the first SIGTERM and needs no grace period.
         let hang = "endings::spins_forever";
         let ran = suite.run(["--exact", hang, "--sandbox", sandbox, "--grace", "30s"]);
         let record = &ran.records[hang];

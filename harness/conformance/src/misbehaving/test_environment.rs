@@ -1,4 +1,4 @@
-//! What a test finds around it.
+//! The environment of a test: thread, directories, standard input, generators.
 
 use clarity_chaos::rand::RngExt as _;
 use clarity_chaos::{Context, Result, chaos};
@@ -6,20 +6,20 @@ use std::collections::HashSet;
 use std::io::Read as _;
 use std::{env, io, thread};
 
-/// A thread of its own, named after the test; temporary files in the slot's folder, none before its own; nothing on standard input.
+/// A test has its own thread with its name, empty directories, and an empty standard input.
 #[chaos]
-fn are_the_tests_own(cx: Context) -> Result {
+fn belongs_to_the_test(cx: Context) -> Result {
     assert_eq!(
         thread::current().name(),
-        Some("surroundings::are_the_tests_own")
+        Some("test_environment::belongs_to_the_test")
     );
-    let slot = cx
+    let worker = cx
         .dir()
         .ancestors()
         .nth(2)
-        .ok_or("the directory is in the case's folder, and that in the slot's")?;
+        .ok_or("the directory has no such ancestor")?;
     assert!(
-        env::temp_dir().starts_with(slot),
+        env::temp_dir().starts_with(worker),
         "{}",
         env::temp_dir().display()
     );
@@ -39,9 +39,9 @@ fn are_the_tests_own(cx: Context) -> Result {
     Ok(())
 }
 
-/// Every generator is another one, and an actor's is its own whenever it asks.
+/// Each generator draws other numbers, and that of an actor is the same each time.
 #[chaos]
-fn hold_independent_generators(cx: Context) {
+fn has_independent_generators(cx: Context) {
     let draws =
         [cx.rng(), cx.rng(), cx.rng_for("a"), cx.rng_for("b")].map(|mut rng| rng.random::<u64>());
     assert_eq!(HashSet::from(draws).len(), draws.len(), "{draws:?}");

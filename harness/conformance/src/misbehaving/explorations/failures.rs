@@ -1,0 +1,65 @@
+//! Operations whose calls fail, one after the other.
+
+use super::{NEW, OLD, publish, rightly};
+use clarity_chaos::explore::{Errno, InjectedFailure};
+use clarity_chaos::{Context, Result, chaos};
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+
+/// Ignores the error of a write.
+#[chaos(non_destructive)]
+fn errors_are_overlooked(cx: Context) -> Result {
+    fs::write(cx.dir().join("current"), OLD)?;
+    cx.fail_everywhere(
+        [Errno::EIO, Errno::ENOSPC],
+        |dir| {
+            let mut file = File::create(dir.join("draft"))?;
+            let _ = file.write_all(NEW.as_bytes());
+            file.sync_all()?;
+            publish(dir)
+        },
+        reported_or_old,
+    )?;
+    Ok(())
+}
+
+/// Returns the error of each call, and leaves the old text.
+#[chaos(non_destructive)]
+fn errors_are_told(cx: Context) -> Result {
+    fs::write(cx.dir().join("current"), OLD)?;
+    let explored = cx.fail_everywhere([Errno::EIO, Errno::ENOSPC], rightly, reported_or_old)?;
+    assert!(explored.points > explored.calls, "{explored:?}");
+    Ok(())
+}
+
+/// The file holds the new text, or the old one after an error was returned.
+fn reported_or_old(dir: &Path, failure: InjectedFailure) -> Result {
+    match fs::read_to_string(dir.join("current"))?.as_str() {
+        NEW => Ok(()),
+        OLD if !failure.acknowledged() => Ok(()),
+        found => Err(format!("found {found:?}").into()),
+    }
+}
+
+/// The standard library repeats interrupted calls.
+#[chaos(non_destructive)]
+fn interrupted_calls_are_made_again(cx: Context) -> Result {
+    fs::write(cx.dir().join("current"), OLD)?;
+    let explored = cx.fail_everywhere(
+        [Errno::EINTR],
+        |dir| {
+            let text = fs::read(dir.join("current"))?;
+            let mut file = File::create(dir.join("draft"))?;
+            file.write_all(&text)?;
+            Ok(())
+        },
+        |dir, failure| {
+            assert!(failure.acknowledged());
+            assert_eq!(fs::read_to_string(dir.join("draft"))?, OLD);
+            Ok(())
+        },
+    )?;
+    assert!(explored.points > 0, "{explored:?}");
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! Operations that cannot be explored, and checks that fail by themselves.
+
+use super::{OLD, explore, rightly};
+use clarity_chaos::explore::Crash;
+use clarity_chaos::{Context, Result, chaos};
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+
+/// Writes through a shared mapping, without a system call.
+#[chaos(non_destructive)]
+fn through_a_mapping(cx: Context) -> Result {
+    use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+    explore(&cx, |dir| {
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .open(dir.join("current"))?;
+        // SAFETY: the mapping is new, nothing truncates the file, the write is within its length.
+        unsafe {
+            let place = mmap(
+                std::ptr::null_mut(),
+                OLD.len(),
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::SHARED,
+                &file,
+                0,
+            )?;
+            place.cast::<u8>().write(b'T');
+            munmap(place, OLD.len())?;
+        }
+        Ok(())
+    })
+}
+
+/// Writes outside of the directory only.
+#[chaos(non_destructive)]
+fn elsewhere(cx: Context) -> Result {
+    let other = tempfile::tempdir()?;
+    let other = other.path();
+    cx.crash_everywhere(|_| Ok(fs::write(other.join("file"), "")?), |_, _| Ok(()))?;
+    Ok(())
+}
+
+/// Fails without a crash.
+#[chaos(non_destructive)]
+fn it_fails_anyway(cx: Context) -> Result {
+    explore(&cx, |_| Err("no such luck".into()))
+}
+
+/// Another thread of the test is running.
+#[chaos(non_destructive)]
+fn beside_a_thread(cx: Context) -> Result {
+    let (begin, begun) = std::sync::mpsc::channel();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let thread = thread::Builder::new()
+        .name("busy".to_owned())
+        .spawn(move || {
+            let _ = begin.send(());
+            stopped.recv()
+        })?;
+    begun.recv()?;
+    let explored = explore(&cx, rightly);
+    drop(stop);
+    let _ = thread.join();
+    explored
+}
+
+/// Makes other calls in each run.
+#[chaos(non_destructive)]
+fn another_way_each_time(cx: Context) -> Result {
+    // Each run is a fork of this process, so a directory outside counts them.
+    let runs = tempfile::tempdir()?;
+    let runs = runs.path();
+    cx.crash_everywhere(
+        |dir| {
+            let number = fs::read_dir(runs)?.count();
+            File::create(runs.join(number.to_string()))?;
+            if number == 0 {
+                fs::write(dir.join("file"), "")?;
+            }
+            Ok(())
+        },
+        |_, _| Ok(()),
+    )?;
+    Ok(())
+}
+
+/// The check panics, as assertions do.
+#[chaos(non_destructive)]
+fn its_check_panics(cx: Context) -> Result {
+    explore_with(&cx, |_, _| {
+        let never = fs::exists("/")?;
+        assert!(!never, "assertion failed: never true");
+        Ok(())
+    })
+}
+
+fn explore_with(cx: &Context, invariant: fn(&Path, Crash) -> Result) -> Result {
+    cx.crash_everywhere(rightly, invariant)?;
+    Ok(())
+}
+
+/// The next test runs this one in another runner.
+#[chaos(non_destructive)]
+fn inside(cx: Context) -> Result {
+    explore(&cx, rightly)
+}
+
+/// Explores a run of the harness that explores, which the kernel refuses.
+#[chaos]
+fn where_calls_are_watched_already(cx: Context) -> Result {
+    cx.crash_everywhere(
+        |dir| {
+            fs::write(dir.join("file"), "")?;
+            let inner = Command::new(std::env::current_exe()?)
+                .args([
+                    "--exact",
+                    "explorations::refused::inside",
+                    "--sandbox",
+                    "none",
+                ])
+                .output()?;
+            let printed = String::from_utf8_lossy(&inner.stdout);
+            let skipped =
+                printed.contains("is notified of the system calls of this process already");
+            match inner.status.success() && skipped && printed.contains("0 failed") {
+                true => Ok(()),
+                false => Err(printed.into_owned().into()),
+            }
+        },
+        |_, _| Ok(()),
+    )?;
+    Ok(())
+}
