@@ -2,7 +2,7 @@
 
 use crate::support::{MODEL, Repository, Served};
 use clarity_chaos::fault::BitFlip;
-use clarity_chaos::{Context, Result, What, chaos};
+use clarity_chaos::{Context, EventKind, Result, chaos};
 use std::collections::BTreeMap;
 
 /// Requests succeed, fail on the model, and meet an open breaker. Every metric must move by exactly what happened.
@@ -82,7 +82,7 @@ async fn a_failed_load_is_counted_by_its_reason(cx: Context) -> Result {
 /// The warnings and errors so far, as model, version and reason.
 fn failures(cx: &Context) -> Vec<BTreeMap<String, String>> {
     let failure = |what| match what {
-        What::Log {
+        EventKind::Log {
             level,
             target,
             fields,
@@ -92,7 +92,7 @@ fn failures(cx: &Context) -> Vec<BTreeMap<String, String>> {
     };
     cx.timeline()
         .into_iter()
-        .filter_map(|event| failure(event.what))
+        .filter_map(|event| failure(event.kind))
         .collect()
 }
 

@@ -2,7 +2,7 @@
 
 use crate::support::{MODEL, Repository, Served, cole_kripke, read_answer};
 use clarity_chaos::fault::{BitFlip, Descriptors, Processor, WallClock};
-use clarity_chaos::{Context, Event, Result, What, chaos, sometimes};
+use clarity_chaos::{Context, Event, EventKind, Result, chaos, sometimes};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 
@@ -44,7 +44,7 @@ async fn clients_that_came_when_there_were_no_descriptors_are_accepted_later(
     let few = cx.inject(Descriptors::left(1))?;
     let mut waiting = served.client.connect().await?;
     assert!(served.client.connect().await.is_err());
-    let is_refusal = |event: &Event| matches!(&event.what, What::Log { message, .. } if message == "connection not accepted");
+    let is_refusal = |event: &Event| matches!(&event.kind, EventKind::Log { message, .. } if message == "connection not accepted");
     while !cx.timeline().iter().any(is_refusal) {
         tokio::task::yield_now().await;
     }

@@ -1,6 +1,6 @@
 //! The events of a test's timeline, as one JSON line each.
 
-use crate::fault_plan::{PlannedFault, Undone};
+use crate::fault_plan::{PlannedFault, UndoOutcome};
 use crate::oracle::OracleId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -17,29 +17,29 @@ pub struct Event {
     pub virtual_us: Option<u64>,
     /// The name of the thread that it happened on.
     pub thread: String,
-    /// What happened.
+    /// EventKind happened.
     #[serde(flatten)]
-    pub what: What,
+    pub kind: EventKind,
 }
 
 impl Event {
     /// An event under a real clock.
     #[must_use]
-    pub fn new(at_us: u64, thread: impl Into<String>, what: What) -> Self {
+    pub fn new(at_us: u64, thread: impl Into<String>, kind: EventKind) -> Self {
         Self {
             at_us,
             virtual_us: None,
             thread: thread.into(),
-            what,
+            kind,
         }
     }
 }
 
-/// What an [`Event`] tells. In JSON the variant's name stands in `event`.
+/// EventKind an [`Event`] tells. In JSON the variant's name stands in `event`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum What {
+pub enum EventKind {
     /// The test's body is about to run.
     Started,
     /// The test said something: `Context::note`.
@@ -54,9 +54,9 @@ pub enum What {
     },
     /// Something to be drawn beside others of its kind: `Context::mark`.
     Mark {
-        /// What kind of thing it is.
+        /// EventKind kind of thing it is.
         lane: String,
-        /// What it was.
+        /// EventKind it was.
         label: String,
     },
     /// A `tracing` event of the code under test.
@@ -86,7 +86,7 @@ pub enum What {
         /// The number of its row in the plan.
         id: usize,
         /// How that went.
-        result: Undone,
+        result: UndoOutcome,
     },
     /// An oracle was reached for the first time, or for the first time with this result.
     OracleReached {
@@ -166,7 +166,7 @@ pub enum What {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ExploredCall {
-    /// What it does: `write of draft`.
+    /// EventKind it does: `write of draft`.
     pub call: String,
     /// How often the operation was cut off here, or this call failed.
     pub points: usize,

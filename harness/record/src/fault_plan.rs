@@ -18,7 +18,7 @@ pub struct PlannedFault {
     /// Which of the faults of this kind on this target it is, from 1.
     #[serde(default)]
     pub occurrence: usize,
-    /// What it does, in words: `Fault::sentence`.
+    /// What it does, in words: `Fault::describe`.
     #[serde(default)]
     pub sentence: String,
 }
@@ -64,7 +64,7 @@ pub fn describe(kind: &str, target: &str, plan: &serde_json::Value) -> String {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Undone {
+pub enum UndoOutcome {
     /// The target is as it was before; a file also has its old time of modification.
     Restored,
     /// Its guard is gone, and it waits for faults that were injected later into the same target and are still in effect.
@@ -86,7 +86,7 @@ pub enum Undone {
     },
 }
 
-impl fmt::Display for Undone {
+impl fmt::Display for UndoOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Restored => f.write_str("undone"),

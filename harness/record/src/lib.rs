@@ -19,8 +19,8 @@ mod shard;
 mod verdict;
 
 pub use clock_kind::ClockKind;
-pub use event::{BodyEnd, Event, ExploredCall, What, read_timeline};
-pub use fault_plan::{PlannedFault, Undone, describe};
+pub use event::{BodyEnd, Event, EventKind, ExploredCall, read_timeline};
+pub use fault_plan::{PlannedFault, UndoOutcome, describe};
 pub use hung_thread::HungThread;
 pub use isolation::Isolation;
 pub use limits::Limits;

@@ -1,6 +1,6 @@
 //! How many cases of a run reached each oracle, and in how many of these it held.
 
-use crate::event::{Event, What};
+use crate::event::{Event, EventKind};
 use crate::oracle::{OracleId, OracleKind, SeenOracle};
 use crate::record::Record;
 use serde::{Deserialize, Serialize};
@@ -119,7 +119,7 @@ impl From<OracleCounts> for Vec<Count> {
 pub fn seen(timeline: &[Event]) -> Vec<SeenOracle> {
     let mut seen: Vec<SeenOracle> = Vec::new();
     for event in timeline {
-        let What::OracleReached { oracle, holds } = &event.what else {
+        let EventKind::OracleReached { oracle, holds } = &event.kind else {
             continue;
         };
         match seen.iter_mut().find(|seen| seen.oracle == *oracle) {

@@ -3,8 +3,8 @@
 //! The format has a version, [`Record::SCHEMA`]. Fields are only ever added within a version; readers ignore those they do not know.
 
 use crate::clock_kind::ClockKind;
-use crate::event::{Event, What};
-use crate::fault_plan::{PlannedFault, Undone};
+use crate::event::{Event, EventKind};
+use crate::fault_plan::{PlannedFault, UndoOutcome};
 use crate::hung_thread::HungThread;
 use crate::isolation::Isolation;
 use crate::limits::Limits;
@@ -40,7 +40,7 @@ pub struct Record {
     /// How it ended.
     #[serde(flatten)]
     pub verdict: Verdict,
-    /// What came of it before, with the same seed, where a failure was tried again (`--retries`). If it passed after that, it is *flaky*.
+    /// EventKind came of it before, with the same seed, where a failure was tried again (`--retries`). If it passed after that, it is *flaky*.
     #[serde(default)]
     pub failed_before: Vec<FailedAttempt>,
     /// When it began, as RFC 3339 in UTC.
@@ -51,29 +51,29 @@ pub struct Record {
     pub timeout_ms: u64,
     /// The clock that it ran under.
     pub clock: ClockKind,
-    /// What it was allowed to use.
+    /// EventKind it was allowed to use.
     pub limits: Limits,
     /// How it was kept apart from other tests.
     pub isolation: Isolation,
-    /// What was enforced while it ran.
+    /// EventKind was enforced while it ran.
     pub sandbox: Sandbox,
     /// The plan of faults, in the order of injection. Of two runs with the same seed the rows are the same; their order is that in which the
     /// test's own threads and tasks injected them.
     pub faults: Vec<PlannedFault>,
-    /// What its failure takes, where that was searched for (`--minimize`).
+    /// EventKind its failure takes, where that was searched for (`--minimize`).
     #[serde(default)]
     pub minimized: Option<Minimized>,
     /// All that happened, in order.
     pub timeline: Vec<Event>,
     /// The oracles that it reached, in that order, and whether they held.
     pub oracles: Vec<SeenOracle>,
-    /// What its threads were at when it was made to end, because its time was up or the run was interrupted.
+    /// EventKind its threads were at when it was made to end, because its time was up or the run was interrupted.
     pub hung: Vec<HungThread>,
-    /// What it left behind.
+    /// EventKind it left behind.
     pub leaks: Leaks,
-    /// What it used.
+    /// EventKind it used.
     pub resources: Resources,
-    /// What it printed.
+    /// EventKind it printed.
     pub output: Output,
     /// The command that runs it again with the same seed.
     pub replay: String,
@@ -133,35 +133,35 @@ impl Record {
     /// Whether the test has explored an operation to its end.
     pub fn explores(&self) -> bool {
         let mut events = self.timeline.iter();
-        events.any(|event| matches!(event.what, What::Explored { .. }))
+        events.any(|event| matches!(event.kind, EventKind::Explored { .. }))
     }
 
     /// Tells that these faults were undone by the runner, since the test's process could not.
-    pub fn repair(&mut self, undone: Vec<(usize, Undone)>) {
+    pub fn repair(&mut self, undone: Vec<(usize, UndoOutcome)>) {
         let last = self
             .timeline
             .last()
             .map_or((0, None), |event| (event.at_us, event.virtual_us));
         let open: Vec<usize> = self.faults_in_effect().map(|fault| fault.id).collect();
         // One that could not be undone is in effect as it was.
-        let is_undone = |(id, result): &(usize, Undone)| {
-            open.contains(id) && !matches!(result, Undone::Failed { .. })
+        let is_undone = |(id, result): &(usize, UndoOutcome)| {
+            open.contains(id) && !matches!(result, UndoOutcome::Failed { .. })
         };
         let undone = undone.into_iter().filter(is_undone);
         self.timeline.extend(undone.map(|(id, result)| Event {
             at_us: last.0,
             virtual_us: last.1,
             thread: "the runner".to_owned(),
-            what: What::FaultUndone { id, result },
+            kind: EventKind::FaultUndone { id, result },
         }));
     }
 
     /// The faults that nobody undid: the test's process was ended before it could.
     pub fn faults_in_effect(&self) -> impl Iterator<Item = &PlannedFault> {
         let undone = |fault: &PlannedFault| {
-            self.timeline
-                .iter()
-                .any(|event| matches!(&event.what, What::FaultUndone { id, .. } if *id == fault.id))
+            self.timeline.iter().any(
+                |event| matches!(&event.kind, EventKind::FaultUndone { id, .. } if *id == fault.id),
+            )
         };
         self.faults.iter().filter(move |fault| !undone(fault))
     }
@@ -178,7 +178,7 @@ pub struct FailedAttempt {
     pub started_at: String,
     /// From the start of its process to the end, in microseconds of real time.
     pub duration_us: u64,
-    /// What it printed.
+    /// EventKind it printed.
     pub output: Output,
     /// Its folder, where that was kept.
     pub kept: Option<PathBuf>,
@@ -200,7 +200,7 @@ impl From<Record> for FailedAttempt {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Minimized {
-    /// What was found, in words.
+    /// EventKind was found, in words.
     pub sentence: String,
     /// These faults.
     pub faults: Vec<PlannedFault>,
@@ -213,7 +213,7 @@ pub struct Minimized {
 }
 
 impl Minimized {
-    /// What was found in `runs` runs of a case with `of` faults, when the search came to its end.
+    /// EventKind was found in `runs` runs of a case with `of` faults, when the search came to its end.
     #[must_use]
     pub fn new(sentence: String, faults: Vec<PlannedFault>, of: usize, runs: u64) -> Self {
         Self {
@@ -226,7 +226,7 @@ impl Minimized {
     }
 }
 
-/// What a test left behind.
+/// EventKind a test left behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Leaks {
@@ -238,7 +238,7 @@ pub struct Leaks {
     pub descriptors: Vec<String>,
     /// Files in the folder for temporary files and among shared memory; they were removed, or kept with the case.
     pub files: Vec<String>,
-    /// What the test had declared with `Context::allow_leak`, and pools of threads that are known
+    /// EventKind the test had declared with `Context::allow_leak`, and pools of threads that are known
     /// to live as long as their process.
     pub excused: Vec<String>,
 }
@@ -278,7 +278,7 @@ impl Leaks {
     }
 }
 
-/// What a test used, counted by the system; of a process that could not be asked, what it told itself. Absent where nobody knows.
+/// EventKind a test used, counted by the system; of a process that could not be asked, what it told itself. Absent where nobody knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Resources {
@@ -288,7 +288,7 @@ pub struct Resources {
     pub peak_memory_bytes: Option<u64>,
 }
 
-/// What a test printed, standard output and standard error in order. Bytes that are not UTF-8 are replaced.
+/// EventKind a test printed, standard output and standard error in order. Bytes that are not UTF-8 are replaced.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Output {

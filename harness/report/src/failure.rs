@@ -2,7 +2,7 @@
 
 use crate::duration::milliseconds;
 use crate::hints::hints;
-use clarity_chaos_record::{Event, Record, SeenOracle, What};
+use clarity_chaos_record::{Event, EventKind, Record, SeenOracle};
 use std::fmt::Write as _;
 
 /// How many of the last events are shown.
@@ -112,12 +112,12 @@ fn event(event: &Event) -> String {
         let _ = write!(line, " (virtual +{})", milliseconds(virtual_us));
     }
     line.push_str("  ");
-    let _ = match &event.what {
-        What::Started => write!(line, "started"),
-        What::Note { text } => write!(line, "note: {text}"),
-        What::Mark { lane, label } => write!(line, "{lane}: {label}"),
-        What::Measured { text } => write!(line, "measured: {text}"),
-        What::Log {
+    let _ = match &event.kind {
+        EventKind::Started => write!(line, "started"),
+        EventKind::Note { text } => write!(line, "note: {text}"),
+        EventKind::Mark { lane, label } => write!(line, "{lane}: {label}"),
+        EventKind::Measured { text } => write!(line, "measured: {text}"),
+        EventKind::Log {
             level,
             target,
             message,
@@ -129,14 +129,14 @@ fn event(event: &Event) -> String {
             }
             Ok(())
         }
-        What::FaultInjected { fault } => write!(line, "fault {} injected: {fault}", fault.id),
-        What::FaultLeftOut { fault } => write!(line, "fault {} left out: {fault}", fault.id),
-        What::FaultUndone { id, result } => write!(line, "fault {id} {result}"),
-        What::OracleReached { oracle, holds } => {
+        EventKind::FaultInjected { fault } => write!(line, "fault {} injected: {fault}", fault.id),
+        EventKind::FaultLeftOut { fault } => write!(line, "fault {} left out: {fault}", fault.id),
+        EventKind::FaultUndone { id, result } => write!(line, "fault {id} {result}"),
+        EventKind::OracleReached { oracle, holds } => {
             let how = if *holds { "holds" } else { "does not hold" };
             write!(line, "{how}: {oracle}")
         }
-        What::Explored {
+        EventKind::Explored {
             calls,
             points,
             states,
@@ -145,13 +145,15 @@ fn event(event: &Event) -> String {
             line,
             "explored {calls} calls: {points} points, {states} states after a loss of power"
         ),
-        What::ClockAdvanced { by_us } => write!(line, "clock advanced by {}", milliseconds(*by_us)),
-        What::Blocked { for_us } => write!(
+        EventKind::ClockAdvanced { by_us } => {
+            write!(line, "clock advanced by {}", milliseconds(*by_us))
+        }
+        EventKind::Blocked { for_us } => write!(
             line,
             "the body kept all tasks waiting for {} of real time",
             milliseconds(*for_us)
         ),
-        What::Panicked {
+        EventKind::Panicked {
             message,
             location,
             expected,
@@ -162,10 +164,10 @@ fn event(event: &Event) -> String {
             event.thread,
             location.as_deref().unwrap_or("an unknown place")
         ),
-        What::Skipped { reason } => write!(line, "skipped: {reason}"),
-        What::LeakAllowed { what } => write!(line, "may leave behind: {what}"),
-        What::AskedToEnd => write!(line, "asked to end"),
-        What::LeftBehind {
+        EventKind::Skipped { reason } => write!(line, "skipped: {reason}"),
+        EventKind::LeakAllowed { what } => write!(line, "may leave behind: {what}"),
+        EventKind::AskedToEnd => write!(line, "asked to end"),
+        EventKind::LeftBehind {
             threads,
             descriptors,
         } => write!(
@@ -174,7 +176,7 @@ fn event(event: &Event) -> String {
             threads.len(),
             descriptors.len()
         ),
-        What::Finished { .. } => write!(line, "finished"),
+        EventKind::Finished { .. } => write!(line, "finished"),
         _ => write!(line, "something that this version does not know"),
     };
     line

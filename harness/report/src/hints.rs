@@ -1,18 +1,18 @@
-//! What a failure looks like to somebody who has seen many: the most common mistakes, recognised in the record.
+//! EventKind a failure looks like to somebody who has seen many: the most common mistakes, recognised in the record.
 
-use clarity_chaos_record::{ClockKind, HungThread, Record, Verdict, What};
+use clarity_chaos_record::{ClockKind, EventKind, HungThread, Record, Verdict};
 use std::time::Duration;
 
 /// Calls in which the thread of a runtime waits for its own tasks.
 const OF_RUNTIMES: [&str; 4] = ["epoll_wait", "epoll_pwait", "epoll_pwait2", "futex"];
 /// Calls in which a thread sleeps.
 const SLEEPS: [&str; 2] = ["clock_nanosleep", "nanosleep"];
-/// What the system keeps of a thread's name.
+/// EventKind the system keeps of a thread's name.
 const NAME: usize = 15;
 /// How Tokio names the threads of its runtimes.
 const TOKIO: &str = "tokio-rt-worker";
 
-/// What the failure may come from, and what to do then; mostly nothing.
+/// EventKind the failure may come from, and what to do then; mostly nothing.
 pub fn hints(record: &Record) -> Vec<String> {
     let mut hints = Vec::new();
     let is_virtual = record.clock != ClockKind::Real;
@@ -34,8 +34,8 @@ pub fn hints(record: &Record) -> Vec<String> {
 fn blocked(record: &Record) -> Option<String> {
     let events = record.timeline.iter();
     let waits: Vec<u64> = events
-        .filter_map(|event| match event.what {
-            What::Blocked { for_us } => Some(for_us),
+        .filter_map(|event| match event.kind {
+            EventKind::Blocked { for_us } => Some(for_us),
             _ => None,
         })
         .collect();

@@ -6,7 +6,7 @@
 use crate::failure::flaky;
 use crate::hints::hints;
 use crate::summary::{Provenance, Summary};
-use clarity_chaos_record::{OracleCounts, Record, Results, Seed, Tally, Verdict, What};
+use clarity_chaos_record::{EventKind, OracleCounts, Record, Results, Seed, Tally, Verdict};
 use serde::Serialize;
 use serde_json::Value;
 use std::io;
@@ -44,7 +44,7 @@ pub fn html(run: &Summary<'_>, provenance: &Provenance) -> io::Result<String> {
     ]))
 }
 
-/// The page with each of these put in the place of its name, in this order. What is put in is not looked at again.
+/// The page with each of these put in the place of its name, in this order. EventKind is put in is not looked at again.
 fn filled(parts: &[(&str, &str)]) -> String {
     let mut page = String::new();
     let mut rest = PAGE;
@@ -96,7 +96,7 @@ struct Row<'a> {
     record: Option<Value>,
 }
 
-/// What a sweep found of a test.
+/// EventKind a sweep found of a test.
 #[derive(Serialize)]
 struct Cases {
     total: u64,
@@ -217,12 +217,16 @@ fn abridged(record: &Record) -> io::Result<Value> {
     if count <= EVENTS {
         return Ok(serde_json::to_value(record)?);
     }
-    let is_shown = |place: usize, what: &What| {
+    let is_shown = |place: usize, what: &EventKind| {
         let is_outer = place < EVENTS / 2 || place >= count - EVENTS / 2;
-        is_outer || matches!(what, What::FaultInjected { .. } | What::FaultUndone { .. })
+        is_outer
+            || matches!(
+                what,
+                EventKind::FaultInjected { .. } | EventKind::FaultUndone { .. }
+            )
     };
     let events = record.timeline.iter().enumerate();
-    let shown = events.filter(|(place, event)| is_shown(*place, &event.what));
+    let shown = events.filter(|(place, event)| is_shown(*place, &event.kind));
     let shown = shown.map(|(_, event)| event.clone()).collect();
     let mut record = record.clone();
     record.timeline = shown;
@@ -238,10 +242,10 @@ mod tests {
 
     /// The test of this number, with so many notes, and a fault in the middle of very many.
     fn record(number: usize, verdict: Verdict, notes: u64) -> Record {
-        let event = |at_us: u64, what: What| Event::new(at_us, "main", what);
+        let event = |at_us: u64, kind: EventKind| Event::new(at_us, "main", kind);
         let note = |at_us| {
             let text = "a note of some length, as tests write them </script>".to_owned();
-            event(at_us, What::Note { text })
+            event(at_us, EventKind::Note { text })
         };
         let mut fault = PlannedFault::new(1, "bit_flip", "a", Value::Null);
         fault.sentence = "flipped".to_owned();
@@ -250,7 +254,7 @@ mod tests {
             let middle = notes / 2;
             timeline.insert(
                 middle as usize,
-                event(middle, What::FaultInjected { fault }),
+                event(middle, EventKind::FaultInjected { fault }),
             );
         }
         let blank = serde_json::json!({

@@ -1,7 +1,7 @@
 //! The timeline of a case as a small picture of characters, for places that show nothing else.
 
 use crate::duration::{milliseconds, seconds};
-use clarity_chaos_record::{Event, Record, What};
+use clarity_chaos_record::{Event, EventKind, Record};
 use std::time::Duration;
 
 /// How many characters are the whole time.
@@ -20,7 +20,7 @@ pub(crate) fn picture(record: &Record) -> String {
     lanes.extend(states(&record.timeline, &scale));
     lanes.extend(marks(&record.timeline, &scale));
     for (name, mark) in [
-        ("logs", log_mark as fn(&What) -> Option<char>),
+        ("logs", log_mark as fn(&EventKind) -> Option<char>),
         ("notes", note_mark),
         ("panics", panic_mark),
     ] {
@@ -83,9 +83,8 @@ fn faults(record: &Record, scale: &Scale) -> Vec<String> {
     let timeline = &record.timeline;
     let mut lanes = Vec::new();
     for fault in record.faults.iter().take(MANY) {
-        let injected = |event: &&Event| matches!(&event.what, What::FaultInjected { fault: other } if other.id == fault.id);
-        let undone =
-            |event: &&Event| matches!(&event.what, What::FaultUndone { id, .. } if *id == fault.id);
+        let injected = |event: &&Event| matches!(&event.kind, EventKind::FaultInjected { fault: other } if other.id == fault.id);
+        let undone = |event: &&Event| matches!(&event.kind, EventKind::FaultUndone { id, .. } if *id == fault.id);
         let column = |event| scale.column(event);
         let from = timeline.iter().find(injected).map_or(0, column);
         let to = timeline.iter().rfind(undone);
@@ -103,13 +102,13 @@ fn faults(record: &Record, scale: &Scale) -> Vec<String> {
     lanes
 }
 
-/// What logs tell of changes of state, with the fields `from` and `to`: `│closed───│open─────│half_open─│closed`.
+/// EventKind logs tell of changes of state, with the fields `from` and `to`: `│closed───│open─────│half_open─│closed`.
 fn states(timeline: &[Event], scale: &Scale) -> Vec<String> {
     let mut lanes: Vec<(&str, Vec<(usize, &str)>)> = Vec::new();
     for event in timeline {
-        let What::Log {
+        let EventKind::Log {
             message, fields, ..
-        } = &event.what
+        } = &event.kind
         else {
             continue;
         };
@@ -141,11 +140,11 @@ fn states(timeline: &[Event], scale: &Scale) -> Vec<String> {
     drawn.collect()
 }
 
-/// What `Context::mark` has put into lanes, by the class of its status.
+/// EventKind `Context::mark` has put into lanes, by the class of its status.
 fn marks(timeline: &[Event], scale: &Scale) -> Vec<String> {
     let mut names: Vec<&str> = Vec::new();
     for event in timeline {
-        if let What::Mark { lane, .. } = &event.what
+        if let EventKind::Mark { lane, .. } = &event.kind
             && !names.contains(&lane.as_str())
         {
             names.push(lane);
@@ -153,7 +152,7 @@ fn marks(timeline: &[Event], scale: &Scale) -> Vec<String> {
     }
     let drawn = names.into_iter().take(MANY).filter_map(|name| {
         sown(name, timeline, scale, |what| match what {
-            What::Mark { lane, label } if lane == name => Some(match label.as_bytes() {
+            EventKind::Mark { lane, label } if lane == name => Some(match label.as_bytes() {
                 [b'5', b'0'..=b'9', b'0'..=b'9', ..] => 'x',
                 [b'4', b'0'..=b'9', b'0'..=b'9', ..] => '!',
                 _ => 'o',
@@ -169,12 +168,12 @@ fn sown(
     name: &str,
     timeline: &[Event],
     scale: &Scale,
-    mark: impl Fn(&What) -> Option<char>,
+    mark: impl Fn(&EventKind) -> Option<char>,
 ) -> Option<String> {
     let mut drawn = vec!['·'; WIDTH];
     let mut is_empty = true;
     for event in timeline {
-        if let Some(mark) = mark(&event.what) {
+        if let Some(mark) = mark(&event.kind) {
             is_empty = false;
             let place = &mut drawn[scale.column(event)];
             // The worse one hides the other.
@@ -184,9 +183,9 @@ fn sown(
     (!is_empty).then(|| lane(name, &String::from_iter(drawn)))
 }
 
-fn log_mark(what: &What) -> Option<char> {
+fn log_mark(what: &EventKind) -> Option<char> {
     match what {
-        What::Log { level, .. } => Some(match level.as_str() {
+        EventKind::Log { level, .. } => Some(match level.as_str() {
             "ERROR" => 'E',
             "WARN" => 'W',
             _ => 'i',
@@ -195,12 +194,12 @@ fn log_mark(what: &What) -> Option<char> {
     }
 }
 
-fn note_mark(what: &What) -> Option<char> {
-    matches!(what, What::Note { .. } | What::Measured { .. }).then_some('n')
+fn note_mark(what: &EventKind) -> Option<char> {
+    matches!(what, EventKind::Note { .. } | EventKind::Measured { .. }).then_some('n')
 }
 
-fn panic_mark(what: &What) -> Option<char> {
-    matches!(what, What::Panicked { .. }).then_some('p')
+fn panic_mark(what: &EventKind) -> Option<char> {
+    matches!(what, EventKind::Panicked { .. }).then_some('p')
 }
 
 fn worse(one: char, other: char) -> char {

@@ -1,13 +1,13 @@
 //! Whether a case goes the same way twice.
 //!
-//! What is compared is the verdict, the plan of faults, and for each thread the sequence of its events: which thread came first is the system's affair.
+//! EventKind is compared is the verdict, the plan of faults, and for each thread the sequence of its events: which thread came first is the system's affair.
 //! Real times are not compared, virtual ones are.
 
-use clarity_chaos_record::{ClockKind, Event, Record, What};
+use clarity_chaos_record::{ClockKind, Event, EventKind, Record};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What differs first between two runs of a case with the same seed, whose folders are below `run`; told with both values.
+/// EventKind differs first between two runs of a case with the same seed, whose folders are below `run`; told with both values.
 pub(crate) fn difference(first: &Record, second: &Record, run: &Path) -> Option<String> {
     if first.verdict.is_failure() != second.verdict.is_failure() {
         let [first, second] = [first, second].map(|record| record.verdict.to_string());
@@ -51,20 +51,20 @@ fn told(what: &str, first: &str, second: &str) -> String {
 
 /// The event without what may differ; `None` when all of it may.
 fn text(event: &Event, clock: ClockKind, run: &str) -> Option<String> {
-    let mut what = event.what.clone();
+    let mut what = event.kind.clone();
     match &mut what {
-        What::Finished { cpu_us, .. } => *cpu_us = None,
+        EventKind::Finished { cpu_us, .. } => *cpu_us = None,
         // Threads of the operation may race.
-        What::Explored { each, .. } => each.clear(),
+        EventKind::Explored { each, .. } => each.clear(),
         // Numbers in the order of injection, in which threads may race.
-        What::FaultInjected { fault } => fault.id = 0,
-        What::FaultUndone { id, .. } => *id = 0,
+        EventKind::FaultInjected { fault } => fault.id = 0,
+        EventKind::FaultUndone { id, .. } => *id = 0,
         // Descriptors are told with the system's numbers for them, and are judged elsewhere.
-        What::LeftBehind { .. }
-        | What::AskedToEnd
-        | What::Measured { .. }
-        | What::Mark { .. }
-        | What::Blocked { .. } => return None,
+        EventKind::LeftBehind { .. }
+        | EventKind::AskedToEnd
+        | EventKind::Measured { .. }
+        | EventKind::Mark { .. }
+        | EventKind::Blocked { .. } => return None,
         _ => {}
     }
     let mut text = serde_json::to_string(&what).ok()?;

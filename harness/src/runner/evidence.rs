@@ -5,19 +5,19 @@ use crate::data::ending::Ending;
 use crate::registration::NON_DESTRUCTIVE;
 use crate::runner::judge::judge;
 use crate::test::audit::is_of_lasting_pool;
-use clarity_chaos_record::{Event, Output, Record, Verdict, What, seen};
+use clarity_chaos_record::{Event, EventKind, Output, Record, Verdict, seen};
 use std::io;
 use std::time::Duration;
 
 /// How much of the end of the output is searched for the runtime's last words.
 const LAST_WORDS: usize = 16 * 1024;
 
-/// What a case left behind.
+/// EventKind a case left behind.
 #[derive(Debug)]
 pub(crate) struct Evidence {
     pub(crate) timeline: io::Result<Vec<Event>>,
     pub(crate) output: io::Result<Output>,
-    /// What it left beside its own folder; none if it touched nothing there.
+    /// EventKind it left beside its own folder; none if it touched nothing there.
     pub(crate) left_beside: io::Result<Option<Vec<String>>>,
 }
 
@@ -60,7 +60,7 @@ impl Evidence {
     }
 }
 
-/// What the supervisor saw.
+/// EventKind the supervisor saw.
 fn add(record: &mut Record, ending: &Ending) {
     record.duration_us = microseconds(ending.duration);
     record.isolation = ending.isolation;
@@ -77,8 +77,8 @@ fn excuse(record: &mut Record) {
     let allowed: Vec<&str> = record
         .timeline
         .iter()
-        .filter_map(|event| match &event.what {
-            What::LeakAllowed { what } => Some(what.as_str()),
+        .filter_map(|event| match &event.kind {
+            EventKind::LeakAllowed { what } => Some(what.as_str()),
             _ => None,
         })
         .collect();
@@ -91,10 +91,10 @@ fn excuse(record: &mut Record) {
 /// Gathers from the timeline what has a place of its own in the record.
 fn collect(record: &mut Record) {
     for event in &record.timeline {
-        match &event.what {
-            What::FaultInjected { fault } => record.faults.push(fault.clone()),
-            What::Finished { cpu_us, .. } => record.resources.cpu_us = *cpu_us,
-            What::LeftBehind {
+        match &event.kind {
+            EventKind::FaultInjected { fault } => record.faults.push(fault.clone()),
+            EventKind::Finished { cpu_us, .. } => record.resources.cpu_us = *cpu_us,
+            EventKind::LeftBehind {
                 threads,
                 descriptors,
             } => {

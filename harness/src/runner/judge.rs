@@ -1,7 +1,7 @@
 //! The verdict of a case: decided from its timeline, from how its process ended, and from its leaks.
 
 use crate::data::ending::{Cut, Ending, Exit};
-use clarity_chaos_record::{BodyEnd, Event, Leaks, Verdict, What};
+use clarity_chaos_record::{BodyEnd, Event, EventKind, Leaks, Verdict};
 use std::time::Duration;
 
 /// Concludes. `output_end` is the last part of what the test printed, `leaks` what it left, if it must leave nothing.
@@ -21,8 +21,8 @@ pub(crate) fn judge(
         Some(Cut::Interrupted) => return Verdict::Interrupted,
         None => {}
     }
-    let finished = timeline.iter().rev().find_map(|event| match &event.what {
-        What::Finished { end, .. } => Some(end.clone()),
+    let finished = timeline.iter().rev().find_map(|event| match &event.kind {
+        EventKind::Finished { end, .. } => Some(end.clone()),
         _ => None,
     });
     // Panics of threads that went on after the test's own end; those before it the test has judged itself.
@@ -66,12 +66,12 @@ const SIGSEGV: i32 = 11;
 fn undeclared_after_the_end(timeline: &[Event]) -> Vec<String> {
     let end = timeline
         .iter()
-        .position(|event| matches!(event.what, What::Finished { .. }));
+        .position(|event| matches!(event.kind, EventKind::Finished { .. }));
     let after = end.map_or(&[][..], |end| &timeline[end + 1..]);
     after
         .iter()
-        .filter_map(|event| match &event.what {
-            What::Panicked {
+        .filter_map(|event| match &event.kind {
+            EventKind::Panicked {
                 message,
                 location,
                 expected: false,

@@ -7,7 +7,7 @@ use crate::data::case::Keeping;
 use crate::data::restriction::{KeptFault, Restriction};
 use crate::registration::TestCase;
 use crate::runner::attempt::{Attempts, Variation};
-use clarity_chaos_record::{Minimized, PlannedFault, Record, Verdict, What};
+use clarity_chaos_record::{EventKind, Minimized, PlannedFault, Record, Verdict};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -116,7 +116,7 @@ impl Search<'_> {
     fn simplest(&mut self, faults: &mut Vec<KeptFault>) {
         for place in 0..faults.len() {
             for (pointer, drawn) in numbers(self.record, &faults[place]) {
-                // What fails, and below it what does not.
+                // EventKind fails, and below it what does not.
                 let (mut fails, mut passes) = (drawn, None);
                 while fails > 0 && passes.is_none_or(|passes| fails - passes > 1) {
                     let middle = passes.map_or(0, |passes| passes + (fails - passes) / 2);
@@ -139,7 +139,7 @@ impl Search<'_> {
     fn fails_with(&mut self, faults: &[KeptFault]) -> bool {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let limit = Duration::from_millis(self.record.timeout_ms);
-        // What timed out takes all of its time to do it again.
+        // EventKind timed out takes all of its time to do it again.
         let needed = match self.record.verdict {
             Verdict::TimedOut { .. } => limit,
             _ => Duration::from_millis(1),
@@ -250,13 +250,13 @@ fn tell(record: &Record, all: usize) -> String {
     )
 }
 
-/// What the test said last before this fault.
+/// EventKind the test said last before this fault.
 fn note_before<'a>(record: &'a Record, fault: &PlannedFault) -> Option<&'a str> {
     let mut last = None;
     for event in &record.timeline {
-        match &event.what {
-            What::Note { text } => last = Some(text.as_str()),
-            What::FaultInjected { fault: other } if other.id == fault.id => break,
+        match &event.kind {
+            EventKind::Note { text } => last = Some(text.as_str()),
+            EventKind::FaultInjected { fault: other } if other.id == fault.id => break,
             _ => {}
         }
     }

@@ -3,12 +3,12 @@
 use crate::data::duration::microseconds;
 use crate::test::outcome::Outcome;
 use crate::test::timeline::Timeline;
-use clarity_chaos_record::What;
+use clarity_chaos_record::EventKind;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// What is shorter may be a slow disk, or a busy machine.
+/// EventKind is shorter may be a slow disk, or a busy machine.
 const LONG: Duration = Duration::from_millis(100);
 
 /// The body of a test, whose long waits go on the timeline.
@@ -45,7 +45,7 @@ impl Future for Watched {
         }
         if waited >= LONG {
             let for_us = microseconds(waited);
-            self.timeline.record(What::Blocked { for_us });
+            self.timeline.record(EventKind::Blocked { for_us });
         }
         polled
     }
@@ -60,7 +60,7 @@ fn queued() -> Duration {
     Duration::from_nanos(nanoseconds.unwrap_or_default())
 }
 
-/// What this thread has computed so far.
+/// EventKind this thread has computed so far.
 #[cfg(unix)]
 fn cpu_time() -> Duration {
     use rustix::time::{ClockId, clock_gettime};

@@ -3,7 +3,7 @@
 use crate::data::duration::microseconds;
 use crate::test::test_time::TestTime;
 use crate::test::timeline::Timeline;
-use clarity_chaos_record::{ClockKind, What};
+use clarity_chaos_record::{ClockKind, EventKind};
 use std::time::Duration;
 
 /// Far beyond any timer, far within what the system's clock can hold.
@@ -52,7 +52,7 @@ impl Clock {
             "the clock cannot be advanced by {duration:?}: expected a century at most"
         );
         async move {
-            self.timeline.record(What::ClockAdvanced {
+            self.timeline.record(EventKind::ClockAdvanced {
                 by_us: microseconds(duration),
             });
             self.time.advance(duration).await;

@@ -1,4 +1,4 @@
-//! What a test is handed.
+//! EventKind a test is handed.
 
 mod exploration;
 
@@ -13,7 +13,7 @@ use crate::test::process::Process;
 use crate::test::random::rng;
 use crate::test::skip::SkipRequest;
 use crate::test::timeline::Timeline;
-use clarity_chaos_record::{Event, Seed, What};
+use clarity_chaos_record::{Event, EventKind, Seed};
 use rand_chacha::ChaCha8Rng;
 use std::fmt::{self, Display};
 use std::io;
@@ -127,7 +127,7 @@ impl Context {
     pub(crate) fn close(&self) {
         let elsewhere = &self.inner.elsewhere;
         let mut elsewhere = elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
-        // What is left of it is found with the rest.
+        // EventKind is left of it is found with the rest.
         drop(elsewhere.take());
     }
 
@@ -150,7 +150,7 @@ impl Context {
             ..
         }) = &injected
         {
-            // What the test returns says so, too.
+            // EventKind the test returns says so, too.
             let _ = self.skip(reason);
         }
         injected
@@ -165,7 +165,7 @@ impl Context {
         Link::open(name.into(), server)
     }
 
-    /// Starts a program of the test's own. What it prints becomes part of the test's output, each line behind `name`; it has nothing to read.
+    /// Starts a program of the test's own. EventKind it prints becomes part of the test's output, each line behind `name`; it has nothing to read.
     ///
     /// # Errors
     ///
@@ -176,7 +176,7 @@ impl Context {
 
     /// Says something on the timeline.
     pub fn note(&self, text: impl Display) {
-        self.inner.timeline.record(What::Note {
+        self.inner.timeline.record(EventKind::Note {
             text: text.to_string(),
         });
     }
@@ -184,7 +184,7 @@ impl Context {
     /// Says on the timeline what may be different each time, also with the same seed: a count of what clients got, a real time. It is not compared by
     /// `--check-determinism`.
     pub fn measured(&self, text: impl Display) {
-        self.inner.timeline.record(What::Measured {
+        self.inner.timeline.record(EventKind::Measured {
             text: text.to_string(),
         });
     }
@@ -192,13 +192,13 @@ impl Context {
     /// Puts a mark on the timeline, in the lane of its kind: `cx.mark("requests", "503 model_corrupt")`. Reports draw each lane by itself, and labels that begin
     /// with a status of HTTP by its class. As what was [measured](Self::measured), it is not compared by `--check-determinism`.
     pub fn mark(&self, lane: impl Display, label: impl Display) {
-        self.inner.timeline.record(What::Mark {
+        self.inner.timeline.record(EventKind::Mark {
             lane: lane.to_string(),
             label: label.to_string(),
         });
     }
 
-    /// All that has happened so far, in order; among it the `tracing` events of the code under test, as [`What::Log`].
+    /// All that has happened so far, in order; among it the `tracing` events of the code under test, as [`EventKind::Log`].
     ///
     /// The harness is the process's global subscriber: code under test that insists on installing its own (`init` rather than `try_init`)
     /// panics, and what it logs under a scoped one (`with_default`) is not here.
@@ -239,7 +239,7 @@ impl Context {
     pub fn allow_leak(&self, what: impl Into<String>) {
         let what = what.into();
         assert!(!what.is_empty(), "an empty text would excuse every leak");
-        self.inner.timeline.record(What::LeakAllowed { what });
+        self.inner.timeline.record(EventKind::LeakAllowed { what });
     }
 
     /// Ends the test as skipped: `cx.skip("needs IPv6")?`.

@@ -35,16 +35,16 @@
 //! }
 //! ```
 //!
-//! What it needs, and what it does not see:
+//! EventKind it needs, and what it does not see:
 //!
 //! - Linux 5.6 or later on x86-64 or 64-bit ARM, for any user; a container whose runtime is notified of system calls itself allows no other. Where it
 //!   cannot be done the test is skipped with the reason, once its error is returned.
-//! - Operation and invariant run in processes of their own, forked from the test's. What they change in memory is gone. At the call the test must
+//! - Operation and invariant run in processes of their own, forked from the test's. EventKind they change in memory is gone. At the call the test must
 //!   have no threads of its own, since a fork lacks them: build runtimes and pools inside. The runtime of an async test is such a pool, so a test that
 //!   explores is a plain function.
 //! - The operation's threads and processes are followed. With several threads a point is a call by its name, its file and how many like it came
 //!   before; with one it is a call by its number.
-//! - What changes files without a call cannot be explored, and is an error and never a pass: shared mappings of files that can be written to. io_uring
+//! - EventKind changes files without a call cannot be explored, and is an error and never a pass: shared mappings of files that can be written to. io_uring
 //!   does not exist for the operation, so code that can do without it is explored without it.
 //! - `fsync` and its like are believed and not done, which is what makes it quick.
 
@@ -71,7 +71,7 @@ use crate::test::home::Home;
 use crate::test::outcome::{Result, Skipped};
 use crate::test::skip::SkipRequest;
 use crate::test::timeline::Timeline;
-use clarity_chaos_record::{Seed, What};
+use clarity_chaos_record::{EventKind, Seed};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -98,7 +98,7 @@ impl Crash {
     }
 }
 
-/// What an explored operation made of a call that failed.
+/// EventKind an explored operation made of a call that failed.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct InjectedFailure {
@@ -120,7 +120,7 @@ impl InjectedFailure {
     }
 }
 
-/// What a disk keeps of what was not synced when the power fails.
+/// EventKind a disk keeps of what was not synced when the power fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PowerLoss {
@@ -128,13 +128,13 @@ pub enum PowerLoss {
     /// of the file, a name after `fsync` of its folder, and a name that moves from one folder to another after that of either. Bytes are there or
     /// not in sectors of 512.
     Posix,
-    /// What ext4 keeps in its default mode, `data=ordered`, as its
+    /// EventKind ext4 keeps in its default mode, `data=ordered`, as its
     /// [documentation](https://docs.kernel.org/admin-guide/ext4.html) has it: names change in order, any sync brings all names before it along, and a
     /// file that replaces another by rename is written out first (`auto_da_alloc`). Code that is right only here is not right elsewhere.
     Ext4Ordered,
 }
 
-/// What an exploration covered.
+/// EventKind an exploration covered.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Explored {
@@ -170,7 +170,7 @@ pub enum ExploreError {
     Io(#[from] io::Error),
 }
 
-/// What is to be explored, and how.
+/// EventKind is to be explored, and how.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is explored yet"]
 pub struct Exploration<'a> {
@@ -341,7 +341,7 @@ impl<'a> Exploration<'a> {
         let calls = progress.calls.len();
         let mut each = progress.calls;
         each.truncate(TOLD_CALLS);
-        self.timeline.record(What::Explored {
+        self.timeline.record(EventKind::Explored {
             calls,
             points,
             states: progress.states,

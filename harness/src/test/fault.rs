@@ -58,7 +58,7 @@ pub use wall_clock::{WallClock, WallClockPlan};
 pub use zeros::{Stretch, Zeros};
 
 use clarity_chaos_record::describe;
-pub use clarity_chaos_record::{PlannedFault, Undone};
+pub use clarity_chaos_record::{PlannedFault, UndoOutcome};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -79,7 +79,7 @@ pub trait Fault {
     const KIND: &'static str;
 
     /// What was done, in words that stand in a sentence: `bit 3 of byte 118 of model.onnx flipped`. `target` is as the plan names it.
-    fn sentence(plan: &Self::Plan, target: &str) -> String {
+    fn describe(plan: &Self::Plan, target: &str) -> String {
         let plan = serde_json::to_value(plan).unwrap_or_default();
         describe(Self::KIND, target, &plan)
     }
@@ -104,16 +104,16 @@ pub trait Fault {
 }
 
 /// How to take a fault back; called once.
-pub struct Undo(Box<dyn FnOnce() -> Result<Undone, FaultError> + Send>);
+pub struct Undo(Box<dyn FnOnce() -> Result<UndoOutcome, FaultError> + Send>);
 
 impl Undo {
     /// Wraps the steps that take a fault back.
-    pub fn new(steps: impl FnOnce() -> Result<Undone, FaultError> + Send + 'static) -> Self {
+    pub fn new(steps: impl FnOnce() -> Result<UndoOutcome, FaultError> + Send + 'static) -> Self {
         Self(Box::new(steps))
     }
 
-    fn run(self) -> Undone {
-        (self.0)().unwrap_or_else(|error| Undone::Failed {
+    fn run(self) -> UndoOutcome {
+        (self.0)().unwrap_or_else(|error| UndoOutcome::Failed {
             error: error.to_string(),
         })
     }

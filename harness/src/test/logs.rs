@@ -1,7 +1,7 @@
 //! The `tracing` events of the code under test, on the timeline.
 
 use crate::test::timeline::Timeline;
-use clarity_chaos_record::What;
+use clarity_chaos_record::EventKind;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io;
@@ -53,7 +53,7 @@ impl<S: Subscriber> Layer<S> for ToTimeline {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let metadata = event.metadata();
-        timeline.record(What::Log {
+        timeline.record(EventKind::Log {
             level: metadata.level().to_string(),
             target: metadata.target().to_owned(),
             message: fields.message,

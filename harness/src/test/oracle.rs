@@ -3,7 +3,7 @@
 use crate::registration::oracles::id_of;
 use crate::test::timeline::Timeline;
 use clarity_chaos_oracles as oracles;
-use clarity_chaos_record::What;
+use clarity_chaos_record::EventKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The violations of [`always!`](crate::always) in this case, a line each.
@@ -17,7 +17,8 @@ struct CaseSink {
 impl oracles::Sink for CaseSink {
     fn reached(&self, oracle: &'static oracles::Oracle, holds: bool) {
         if let Some(oracle) = id_of(oracle) {
-            self.timeline.record(What::OracleReached { oracle, holds });
+            self.timeline
+                .record(EventKind::OracleReached { oracle, holds });
         }
     }
 

@@ -1,7 +1,7 @@
 //! Every panic of a test's process, whichever thread it is on and whoever catches it.
 
 use crate::test::timeline::Timeline;
-use clarity_chaos_record::What;
+use clarity_chaos_record::EventKind;
 use std::any::Any;
 use std::panic::{self, PanicHookInfo};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,10 +13,10 @@ pub(crate) struct Panics {
     seen: Arc<Mutex<Seen>>,
 }
 
-/// What the process calls at a panic.
+/// EventKind the process calls at a panic.
 type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
 
-/// What tells a hook from all others: ours holds something, so no other is at the same place.
+/// EventKind tells a hook from all others: ours holds something, so no other is at the same place.
 fn address(hook: &Hook) -> usize {
     std::ptr::from_ref(&**hook).cast::<()>().addr()
 }
@@ -71,7 +71,7 @@ impl Panics {
         let hook: Hook = Box::new(move |info| {
             let panic = panics.see(info);
             // Told first: printing takes its time with a backtrace, and the process may not survive it.
-            timeline.record_panic(What::Panicked {
+            timeline.record_panic(EventKind::Panicked {
                 message: panic.message,
                 location: panic.location,
                 expected: panic.expected,

@@ -2,7 +2,7 @@
 
 use crate::test::outcome::Skipped;
 use crate::test::timeline::Timeline;
-use clarity_chaos_record::What;
+use clarity_chaos_record::EventKind;
 use std::sync::{Arc, OnceLock};
 
 /// Takes the request. Clones are the same.
@@ -22,7 +22,7 @@ impl SkipRequest {
 
     /// Records the request, and gives the error that the test must return.
     pub(crate) fn skip(&self, reason: String) -> Skipped {
-        self.timeline.record(What::Skipped {
+        self.timeline.record(EventKind::Skipped {
             reason: reason.clone(),
         });
         let _ = self.reason.set(reason.clone());

@@ -26,14 +26,14 @@ use crate::test::outcome::{Outcome, Skipped};
 use crate::test::panics::{Caught, Panics};
 use crate::test::test_time::TestTime;
 use crate::test::timeline::Timeline;
-use clarity_chaos_record::{BodyEnd, What};
+use clarity_chaos_record::{BodyEnd, EventKind};
 use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 /// Does once, in a process that will be forked for each test, what each of them would otherwise do anew: a page that the fork finds touched already costs it nothing.
-/// What it does must leave nothing behind but memory, and the descriptors that Tokio keeps.
+/// EventKind it does must leave nothing behind but memory, and the descriptors that Tokio keeps.
 ///
 /// # Errors
 ///
@@ -58,12 +58,12 @@ pub(crate) fn rehearse(spec: &CaseSpec) -> io::Result<()> {
     Ok(())
 }
 
-/// What a process for a test has from the one that it was forked from, which made it once for all its forks.
+/// EventKind a process for a test has from the one that it was forked from, which made it once for all its forks.
 #[derive(Debug)]
 pub(crate) struct Inherited {
     /// The file that the timeline is appended to.
     pub(crate) timeline: File,
-    /// What the process gives up, in the sandbox.
+    /// EventKind the process gives up, in the sandbox.
     pub(crate) rules: Option<TestRules>,
 }
 
@@ -124,7 +124,7 @@ fn exit_code(end: BodyEnd) -> i32 {
     }
 }
 
-/// What stands ready before the body begins.
+/// EventKind stands ready before the body begins.
 struct Setup {
     time: TestTime,
     timeline: Timeline,
@@ -185,7 +185,7 @@ impl Setup {
         // Before anything that is gone again by the end: its place must not hide what was left.
         let audit = Audit::begin();
         let limits = limits::enforce(test.limits())?;
-        self.timeline.record(What::Started);
+        self.timeline.record(EventKind::Started);
         // Named after the test: its `HashMap`s get keys of their own, its panics a name.
         let returned = thread::Builder::new()
             .name(test.name().to_owned())
@@ -210,13 +210,13 @@ impl Setup {
         self.request.stop();
         let found = audit.end();
         if !found.is_empty() {
-            self.timeline.record(What::LeftBehind {
+            self.timeline.record(EventKind::LeftBehind {
                 threads: found.threads,
                 descriptors: found.descriptors,
             });
         }
         let end = self.judge(returned, &left_behind);
-        self.timeline.record(What::Finished {
+        self.timeline.record(EventKind::Finished {
             end: end.clone(),
             cpu_us: cpu_time::cpu_time_us(),
             omitted: 0, // the timeline knows
@@ -224,7 +224,7 @@ impl Setup {
         Ok(end)
     }
 
-    /// What the body's return or panic means, with all that happened beside it.
+    /// EventKind the body's return or panic means, with all that happened beside it.
     fn judge(
         &self,
         returned: Result<io::Result<Outcome>, Caught>,

@@ -5,7 +5,7 @@
 
 use crate::data::duration::microseconds;
 use crate::test::test_time::TestTime;
-use clarity_chaos_record::{Event, What};
+use clarity_chaos_record::{Event, EventKind};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -60,16 +60,16 @@ impl Timeline {
     }
 
     /// Appends an event that happens now, on this thread.
-    pub(crate) fn record(&self, what: What) {
+    pub(crate) fn record(&self, what: EventKind) {
         self.append(what, self.inner.time.virtual_now());
     }
 
     /// The same for a panic, which may happen while Tokio's clock is locked: asking for the time would wait for ever.
-    pub(crate) fn record_panic(&self, what: What) {
+    pub(crate) fn record_panic(&self, what: EventKind) {
         self.append(what, self.inner.time.virtual_then());
     }
 
-    fn append(&self, what: What, virtual_time: Option<Duration>) {
+    fn append(&self, what: EventKind, virtual_time: Option<Duration>) {
         let virtual_us = virtual_time.map(microseconds);
         let thread = std::thread::current()
             .name()
@@ -83,12 +83,15 @@ impl Timeline {
         let what = match (log.events.len(), what) {
             (
                 MANY..,
-                What::Note { .. } | What::Measured { .. } | What::Mark { .. } | What::Log { .. },
+                EventKind::Note { .. }
+                | EventKind::Measured { .. }
+                | EventKind::Mark { .. }
+                | EventKind::Log { .. },
             ) => {
                 log.omitted += 1;
                 return;
             }
-            (_, What::Finished { end, cpu_us, .. }) => What::Finished {
+            (_, EventKind::Finished { end, cpu_us, .. }) => EventKind::Finished {
                 end,
                 cpu_us,
                 omitted: log.omitted,
@@ -128,8 +131,8 @@ mod tests {
     use super::*;
     use clarity_chaos_record::{BodyEnd, ClockKind, read_timeline as read};
 
-    fn note(text: &str) -> What {
-        What::Note {
+    fn note(text: &str) -> EventKind {
+        EventKind::Note {
             text: text.to_owned(),
         }
     }
@@ -168,7 +171,7 @@ mod tests {
         for _ in 0..MANY + 7 {
             timeline.record(note("again"));
         }
-        timeline.record(What::Finished {
+        timeline.record(EventKind::Finished {
             end: BodyEnd::Returned,
             cpu_us: None,
             omitted: 0,
@@ -176,8 +179,8 @@ mod tests {
         let events = read(File::open(&path).unwrap()).unwrap();
         assert_eq!(events.len(), MANY + 1);
         assert!(matches!(
-            events[MANY].what,
-            What::Finished { omitted: 7, .. }
+            events[MANY].kind,
+            EventKind::Finished { omitted: 7, .. }
         ));
     }
 

@@ -6,7 +6,7 @@ fn empty() {}
 
 /// A sentence.
 #[chaos(seed_name = "the old name")]
-fn sentence() {}
+fn describe() {}
 
 /// White space between the parts.
 #[chaos(seed_name = "old :: name")]

@@ -1,7 +1,7 @@
 //! Registration reaches the harness by any path, takes any description, and keeps seeds across a
 //! rename.
 
-use clarity_chaos_conformance::{Ran, Suite};
+use clarity_chaos_conformance::{RunOutput, Suite};
 use harness::{Record, Verdict};
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ const RENAMED: &str = env!("CARGO_BIN_EXE_renamed");
 const BEFORE: &str = env!("CARGO_BIN_EXE_before_rename");
 const EMPTY: &str = env!("CARGO_BIN_EXE_empty");
 
-fn run(binary: &str, arguments: &[&str]) -> Ran {
+fn run(binary: &str, arguments: &[&str]) -> RunOutput {
     Suite::new(binary, "exec").run(arguments)
 }
 

@@ -1,7 +1,7 @@
 //! System calls that fail, are delayed, or transfer less.
 
 use clarity_chaos::explore::Errno;
-use clarity_chaos::fault::{CallKind, Descriptors, FlipWhileRead, SystemCall, Undone};
+use clarity_chaos::fault::{CallKind, Descriptors, FlipWhileRead, SystemCall, UndoOutcome};
 use clarity_chaos::{Context, Result, chaos};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -28,7 +28,7 @@ fn writes_fail(cx: Context) -> Result {
     assert!(!output.status.success(), "{output:?}");
     fs::write(&outside, "text")?;
     assert_eq!(fs::read(&file)?, b"");
-    assert_eq!(full.undo(), Undone::Restored);
+    assert_eq!(full.undo(), UndoOutcome::Restored);
     fs::write(&file, "text")?;
     assert_eq!(fs::read(&file)?, b"text");
     Ok(())
@@ -103,7 +103,7 @@ fn the_disk_is_full(cx: Context) -> Result {
     assert_eq!(error.kind(), ErrorKind::StorageFull);
     assert_eq!((fs::read(&a)?.len(), fs::read(&b)?.len()), (7, 3));
     assert!(fs::write(&a, "x").is_err());
-    assert_eq!(full.undo(), Undone::Restored);
+    assert_eq!(full.undo(), UndoOutcome::Restored);
     fs::write(&b, "seven..")?;
     // The kernel copies the file up to the limit.
     let _full = cx.inject(SystemCall::of(CallKind::Write, cx.dir()).full_after(5))?;
@@ -138,13 +138,13 @@ fn a_file_changes_while_it_is_read(cx: Context) -> Result {
         .map(|(a, b)| (a ^ b).count_ones())
         .sum();
     assert_eq!(bits, 1);
-    assert_eq!(changing.undo(), Undone::Restored);
+    assert_eq!(changing.undo(), UndoOutcome::Restored);
     drop(_none);
     assert_eq!(fs::read(&path)?, text);
 
     let never = cx.inject(FlipWhileRead::of(&path).before_read(100))?;
     assert_eq!(fs::read(&path)?, text);
-    assert!(matches!(never.undo(), Undone::NeverApplied { .. }));
+    assert!(matches!(never.undo(), UndoOutcome::NeverApplied { .. }));
     cx.inject(FlipWhileRead::of(&path).before_one_of(1))?
         .until_end();
     assert_ne!(fs::read(&path)?, text);
@@ -165,7 +165,10 @@ fn a_file_changes_while_many_read_it(cx: Context) -> Result {
             // While the threads read: the read of the flip may have come or not.
             let undone = changing.undo();
             assert!(
-                matches!(undone, Undone::Restored | Undone::NeverApplied { .. }),
+                matches!(
+                    undone,
+                    UndoOutcome::Restored | UndoOutcome::NeverApplied { .. }
+                ),
                 "{undone}"
             );
             readers

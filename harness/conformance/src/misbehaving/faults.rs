@@ -1,8 +1,8 @@
 //! Faults of files: drawn from the seed, undone, superseded, left behind.
 
 use clarity_chaos::fault::{
-    BitFlip, Delete, Displace, Extend, Garbage, Permissions, Replace, TornWrite, Truncate, Undone,
-    Zeros,
+    BitFlip, Delete, Displace, Extend, Garbage, Permissions, Replace, TornWrite, Truncate,
+    UndoOutcome, Zeros,
 };
 use clarity_chaos::rand::RngExt as _;
 use clarity_chaos::{Context, Result, chaos};
@@ -43,24 +43,24 @@ fn undone(cx: Context) -> Result {
     let flip = cx.inject(BitFlip::in_file(&path))?;
     damaged("bit flip")?;
     assert_eq!(fs::metadata(&path)?.modified()?, modified);
-    assert_eq!(flip.undo(), Undone::Restored);
+    assert_eq!(flip.undo(), UndoOutcome::Restored);
 
     let garbage = cx.inject(Garbage::over(&path))?;
     damaged("garbage")?;
     assert_eq!(fs::metadata(&path)?.len(), CONTENT.len() as u64);
-    assert_eq!(garbage.undo(), Undone::Restored);
+    assert_eq!(garbage.undo(), UndoOutcome::Restored);
 
     let cut = cx.inject(Truncate::file(&path).to(3))?;
     assert_eq!(fs::read(&path)?, b"012");
-    assert_eq!(cut.undo(), Undone::Restored);
+    assert_eq!(cut.undo(), UndoOutcome::Restored);
 
     let replaced = cx.inject(Replace::content_of(&path, &other))?;
     assert_eq!(fs::read(&path)?, b"other");
-    assert_eq!(replaced.undo(), Undone::Restored);
+    assert_eq!(replaced.undo(), UndoOutcome::Restored);
 
     let deleted = cx.inject(Delete::path(&path))?;
     assert!(!path.exists());
-    assert_eq!(deleted.undo(), Undone::Restored);
+    assert_eq!(deleted.undo(), UndoOutcome::Restored);
 
     // Dropping a guard undoes its fault, also during unwinding.
     cx.expect_panic("with a fault in effect");
@@ -89,16 +89,16 @@ fn undone_as_well(cx: Context) -> Result {
         (&found[..CONTENT.len()], found.len()),
         (CONTENT, CONTENT.len() + 5)
     );
-    assert_eq!(longer.undo(), Undone::Restored);
+    assert_eq!(longer.undo(), UndoOutcome::Restored);
     intact()?;
 
     let zeros = cx.inject(Zeros::in_file(&path))?;
     assert_eq!(fs::read(&path)?, [0; CONTENT.len()]);
     assert!(cx.inject(Zeros::in_file(&path)).is_err());
-    assert_eq!(zeros.undo(), Undone::Restored);
+    assert_eq!(zeros.undo(), UndoOutcome::Restored);
     let zeros = cx.inject(Zeros::in_file(&path).at(1, 2))?;
     assert_eq!(&fs::read(&path)?[..4], b"0\0\x003");
-    assert_eq!(zeros.undo(), Undone::Restored);
+    assert_eq!(zeros.undo(), UndoOutcome::Restored);
     intact()?;
 
     let (old, new) = (cx.dir().join("old"), cx.dir().join("new"));
@@ -109,15 +109,15 @@ fn undone_as_well(cx: Context) -> Result {
     let written = fs::read(&old)?.iter().filter(|byte| **byte == b'n').count();
     assert!([512, 1024].contains(&written), "{written}");
     assert_eq!(fs::metadata(&old)?.len(), 1500);
-    assert_eq!(torn.undo(), Undone::Restored);
+    assert_eq!(torn.undo(), UndoOutcome::Restored);
     assert_eq!(fs::read(&old)?, [b'o'; 1500]);
 
     let folder = cx.inject(Displace::by_folder(&path))?;
     assert!(path.is_dir());
-    assert_eq!(folder.undo(), Undone::Restored);
+    assert_eq!(folder.undo(), UndoOutcome::Restored);
     let link = cx.inject(Displace::by_link(&path, &new))?;
     assert_eq!(fs::read_link(&path)?, new);
-    assert_eq!(link.undo(), Undone::Restored);
+    assert_eq!(link.undo(), UndoOutcome::Restored);
     intact()?;
 
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640))?;
@@ -126,11 +126,11 @@ fn undone_as_well(cx: Context) -> Result {
         fs::read(&path).unwrap_err().kind(),
         std::io::ErrorKind::PermissionDenied
     );
-    assert_eq!(forbidden.undo(), Undone::Restored);
+    assert_eq!(forbidden.undo(), UndoOutcome::Restored);
     assert_eq!(fs::metadata(&path)?.permissions().mode() & 0o777, 0o640);
     let folder = cx.inject(Permissions::read_only(cx.dir()))?;
     assert!(fs::write(cx.dir().join("b"), "").is_err());
-    assert_eq!(folder.undo(), Undone::Restored);
+    assert_eq!(folder.undo(), UndoOutcome::Restored);
     intact()
 }
 
@@ -142,19 +142,19 @@ fn stand_ins_superseded(cx: Context) -> Result {
     let path = file(&cx, "a")?;
     let folder = cx.inject(Displace::by_folder(&path))?;
     fs::write(path.join("inside"), "")?;
-    assert!(matches!(folder.undo(), Undone::Superseded { .. }));
+    assert!(matches!(folder.undo(), UndoOutcome::Superseded { .. }));
     fs::remove_dir_all(&path)?;
     fs::write(&path, CONTENT)?;
     let link = cx.inject(Displace::by_link(&path, "nowhere"))?;
     fs::remove_file(&path)?;
-    assert_eq!(link.undo(), Undone::Restored);
+    assert_eq!(link.undo(), UndoOutcome::Restored);
     let link = cx.inject(Displace::by_link(&path, "nowhere"))?;
     fs::remove_file(&path)?;
     fs::write(&path, "new")?;
-    assert!(matches!(link.undo(), Undone::Superseded { .. }));
+    assert!(matches!(link.undo(), UndoOutcome::Superseded { .. }));
     let mode = cx.inject(Permissions::none(&path))?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
-    assert!(matches!(mode.undo(), Undone::Superseded { .. }));
+    assert!(matches!(mode.undo(), UndoOutcome::Superseded { .. }));
     Ok(())
 }
 
@@ -177,12 +177,12 @@ fn superseded(cx: Context) -> Result {
     let flip = cx.inject(BitFlip::in_file(&path))?;
     let cut = cx.inject(Truncate::file(&path).to(0))?;
     fs::write(&path, "repaired")?;
-    assert!(matches!(cut.undo(), Undone::Superseded { .. }));
-    assert!(matches!(flip.undo(), Undone::Superseded { .. }));
+    assert!(matches!(cut.undo(), UndoOutcome::Superseded { .. }));
+    assert!(matches!(flip.undo(), UndoOutcome::Superseded { .. }));
 
     let gone = cx.inject(Delete::path(&path))?;
     fs::write(&path, "repaired again")?;
-    assert!(matches!(gone.undo(), Undone::Superseded { .. }));
+    assert!(matches!(gone.undo(), UndoOutcome::Superseded { .. }));
     assert_eq!(fs::read(&path)?, b"repaired again");
     Ok(())
 }
@@ -210,7 +210,7 @@ fn on_another_file_system(cx: Context) -> Result {
     assert_eq!(error.kind(), std::io::ErrorKind::CrossesDevices);
     fs::copy(&path, other.join("a"))?;
     let flip = cx.inject(BitFlip::in_file(other.join("a")))?;
-    assert_eq!(flip.undo(), Undone::Restored);
+    assert_eq!(flip.undo(), UndoOutcome::Restored);
     assert_eq!(fs::read(cx.other_filesystem()?.join("a"))?, CONTENT);
     cx.note(other.display());
     Ok(())
@@ -248,8 +248,8 @@ fn dropped_in_the_wrong_order(cx: Context) -> Result {
 
     let first = cx.inject(BitFlip::in_file(&path))?;
     let second = cx.inject(Truncate::file(&path))?;
-    assert_eq!(first.undo(), Undone::Waiting);
-    assert_eq!(second.undo(), Undone::Restored);
+    assert_eq!(first.undo(), UndoOutcome::Waiting);
+    assert_eq!(second.undo(), UndoOutcome::Restored);
     assert_eq!(fs::read(&path)?, CONTENT);
     Ok(())
 }
@@ -262,7 +262,7 @@ fn replaced_by_the_code_under_test(cx: Context) -> Result {
     let damaged = fs::read(&path)?;
     fs::write(&new, &damaged)?;
     fs::rename(&new, &path)?;
-    assert!(matches!(flip.undo(), Undone::Superseded { .. }));
+    assert!(matches!(flip.undo(), UndoOutcome::Superseded { .. }));
     assert_eq!(fs::read(&path)?, damaged);
     Ok(())
 }
@@ -279,7 +279,7 @@ fn undone_with_its_times(cx: Context) -> Result {
         .set_modified(long_ago)?;
     let cut = cx.inject(Truncate::file(&path))?;
     assert_ne!(fs::metadata(&path)?.modified()?, long_ago);
-    assert_eq!(cut.undo(), Undone::Restored);
+    assert_eq!(cut.undo(), UndoOutcome::Restored);
     assert_eq!(fs::metadata(&path)?.modified()?, long_ago);
     Ok(())
 }

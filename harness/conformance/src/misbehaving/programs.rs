@@ -1,7 +1,7 @@
 //! Programs that tests start.
 
 use crate::PATIENCE;
-use clarity_chaos::fault::{Kill, Pause, Undone};
+use clarity_chaos::fault::{Kill, Pause, UndoOutcome};
 use clarity_chaos::process::{Process, ProcessError};
 use clarity_chaos::{Context, Result, chaos};
 use std::process::Command;
@@ -56,7 +56,7 @@ fn is_killed(cx: Context) -> Result {
     let process = shell(&cx, "exec sleep 1000")?;
     let killed = cx.inject(Kill::of(&process))?;
     assert!(!process.wait(PATIENCE)?.success());
-    assert!(matches!(killed.undo(), Undone::Superseded { .. }));
+    assert!(matches!(killed.undo(), UndoOutcome::Superseded { .. }));
     assert!(
         cx.inject(Kill::of(&process)).is_err(),
         "the process has already ended"
@@ -69,7 +69,7 @@ fn is_killed(cx: Context) -> Result {
 fn is_killed_later(cx: Context) -> Result {
     let process = shell(&cx, "exec sleep 1000")?;
     let spared = cx.inject(Kill::of(&process).within(Duration::from_secs(1_000_000)))?;
-    assert_eq!(spared.undo(), Undone::Restored);
+    assert_eq!(spared.undo(), UndoOutcome::Restored);
     assert!(process.status()?.is_none());
     cx.inject(Kill::of(&process).within(Duration::from_millis(20)))?
         .until_end();
@@ -90,7 +90,7 @@ fn is_paused(cx: Context) -> Result {
     };
     // The process takes the signal when it next enters the kernel.
     crate::until("the process is stopped", || Ok(state()? == "T"))?;
-    assert_eq!(paused.undo(), Undone::Restored);
+    assert_eq!(paused.undo(), UndoOutcome::Restored);
     assert_ne!(state()?, "T");
     Ok(())
 }

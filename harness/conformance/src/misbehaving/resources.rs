@@ -1,6 +1,6 @@
 //! Processes that run out of a resource because of a fault, and clocks that jump.
 
-use clarity_chaos::fault::{BitFlip, Descriptors, Memory, Processor, Undone, WallClock};
+use clarity_chaos::fault::{BitFlip, Descriptors, Memory, Processor, UndoOutcome, WallClock};
 use clarity_chaos::{Context, Result, chaos};
 use std::fs::{self, File};
 use std::hint::black_box;
@@ -26,7 +26,7 @@ fn descriptors_run_out(cx: Context) -> Result {
     let refused = File::open(&path).unwrap_err();
     assert_eq!(refused.raw_os_error(), Some(EMFILE));
     let flip = cx.inject(BitFlip::in_file(&path))?;
-    assert_eq!(flip.undo(), Undone::Restored);
+    assert_eq!(flip.undo(), UndoOutcome::Restored);
     assert!(File::open(&path).is_err());
     open.pop();
     open.push(File::open(&path)?);
@@ -34,7 +34,7 @@ fn descriptors_run_out(cx: Context) -> Result {
     let none = cx.inject(Descriptors::left(0));
     let error = none.unwrap_err().to_string();
     assert!(error.contains("more than 0 free"), "{error}");
-    assert_eq!(fault.undo(), Undone::Restored);
+    assert_eq!(fault.undo(), UndoOutcome::Restored);
     assert_eq!(fs::read(&path)?, b"text");
     assert_eq!(limit_of("Max open files")?, before);
     Ok(())
@@ -51,16 +51,16 @@ fn descriptors_run_out_twice(cx: Context) -> Result {
     let open: Vec<File> = std::iter::from_fn(|| File::open(&path).ok()).collect();
     assert_eq!(Some(open.len() as u64), most);
     drop(open);
-    assert_eq!(drawn.undo(), Undone::Restored);
+    assert_eq!(drawn.undo(), UndoOutcome::Restored);
 
     let few = cx.inject(Descriptors::left(4))?;
     let flip = cx.inject(BitFlip::in_file(&path))?;
     let none = cx.inject(Descriptors::left(0))?;
     assert!(File::open(&path).is_err());
-    assert_eq!(few.undo(), Undone::Waiting);
+    assert_eq!(few.undo(), UndoOutcome::Waiting);
     assert!(File::open(&path).is_err());
-    assert_eq!(flip.undo(), Undone::Restored);
-    assert_eq!(none.undo(), Undone::Restored);
+    assert_eq!(flip.undo(), UndoOutcome::Restored);
+    assert_eq!(none.undo(), UndoOutcome::Restored);
     assert!(File::open(&path).is_ok());
     assert_eq!(limit_of("Max open files")?, before);
     Ok(())
@@ -76,7 +76,7 @@ fn memory_runs_out(cx: Context) -> Result {
     black_box(vec![1_u8; 16 << 20]);
     let output = Command::new("cat").arg("/proc/self/limits").output()?;
     assert!(!String::from_utf8_lossy(&output.stdout).contains(&before));
-    assert_eq!(fault.undo(), Undone::Restored);
+    assert_eq!(fault.undo(), UndoOutcome::Restored);
     bytes.try_reserve_exact(128 << 20)?;
     assert_eq!(limit_of("Max data size")?, before);
     Ok(())
@@ -104,7 +104,7 @@ fn the_processor_is_busy(cx: Context) -> Result {
     let fault = cx.inject(Processor::kept_busy_by(3))?;
     // A thread sets its name after its start.
     crate::until("three busy threads", || Ok(busy()? >= 3))?;
-    assert_eq!(fault.undo(), Undone::Restored);
+    assert_eq!(fault.undo(), UndoOutcome::Restored);
     assert_eq!(busy()?, 0);
     assert!(cx.inject(Processor::kept_busy_by(0)).is_err());
     Ok(())
@@ -147,8 +147,8 @@ fn the_wall_clock_jumps(cx: Context) -> Result {
     fs::write(cx.dir().join("file"), "")?;
     let written = fs::metadata(cx.dir().join("file"))?.modified()?;
     assert!(written.duration_since(SystemTime::now())? > 2 * DAY);
-    assert_eq!(forward.undo(), Undone::Waiting);
-    assert_eq!(back.undo(), Undone::Restored);
+    assert_eq!(forward.undo(), UndoOutcome::Waiting);
+    assert_eq!(back.undo(), UndoOutcome::Restored);
     near(began);
     cx.inject(WallClock::jumps_within(DAY))?.until_end();
     Ok(())

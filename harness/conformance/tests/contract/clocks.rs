@@ -1,7 +1,7 @@
 //! Real, paused and manual time.
 
 use crate::suite;
-use clarity_chaos::{Record, Verdict, What};
+use clarity_chaos::{EventKind, Record, Verdict};
 
 const HOUR_US: u64 = 3_600_000_000;
 
@@ -15,7 +15,7 @@ fn paused_clock_jumps_and_events_carry_both_times() {
     assert_eq!(record.verdict, Verdict::Passed, "{:?}", record.output);
     let mut events = record.timeline.iter();
     let note = events
-        .find(|event| matches!(event.what, What::Note { .. }))
+        .find(|event| matches!(event.kind, EventKind::Note { .. }))
         .unwrap();
     assert!(note.virtual_us.unwrap() >= HOUR_US);
     assert!(note.at_us < HOUR_US);
@@ -25,11 +25,11 @@ fn paused_clock_jumps_and_events_carry_both_times() {
 fn manual_clock_moves_on_request_and_timeline_records_it() {
     let record = record("clocks::manual");
     assert_eq!(record.verdict, Verdict::Passed, "{:?}", record.output);
-    let by = |what: &What| match what {
-        What::ClockAdvanced { by_us } => Some(*by_us),
+    let by = |what: &EventKind| match what {
+        EventKind::ClockAdvanced { by_us } => Some(*by_us),
         _ => None,
     };
-    let advances: Vec<_> = record.timeline.iter().filter_map(|e| by(&e.what)).collect();
+    let advances: Vec<_> = record.timeline.iter().filter_map(|e| by(&e.kind)).collect();
     assert_eq!(advances, [HOUR_US]);
 }
 

@@ -2,7 +2,7 @@
 
 use super::{until, until_or};
 use crate::suite;
-use clarity_chaos::{Record, Verdict, What};
+use clarity_chaos::{EventKind, Record, Verdict};
 use clarity_chaos_conformance::Suite;
 use clarity_chaos_conformance::limits::{wait, wait_with_output};
 use std::fs;
@@ -20,7 +20,7 @@ fn run(suite: &Suite, test: &str, sandbox: &str, processes: usize) -> Record {
     let notes = record
         .timeline
         .iter()
-        .filter(|event| matches!(event.what, What::Note { .. }));
+        .filter(|event| matches!(event.kind, EventKind::Note { .. }));
     assert_eq!(notes.count(), processes, "{record:?}");
     assert_eq!(suite.processes(), [], "{test}, sandbox {sandbox}");
     record

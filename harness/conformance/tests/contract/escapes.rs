@@ -1,7 +1,7 @@
 //! The sandbox refuses every attempt to escape, and each attempt succeeds without it.
 
 use crate::suite;
-use clarity_chaos::{Record, Verdict, What};
+use clarity_chaos::{EventKind, Record, Verdict};
 use clarity_chaos_conformance::limits::skip;
 use clarity_chaos_conformance::{RunOutput, Suite};
 use landlock::{Access as _, Compatible as _, RulesetAttr as _};
@@ -158,8 +158,8 @@ fn notes(record: &Record) -> Vec<&str> {
     let notes = record
         .timeline
         .iter()
-        .filter_map(|event| match &event.what {
-            What::Note { text } => Some(text.as_str()),
+        .filter_map(|event| match &event.kind {
+            EventKind::Note { text } => Some(text.as_str()),
             _ => None,
         });
     notes.collect()

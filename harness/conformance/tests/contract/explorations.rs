@@ -1,7 +1,7 @@
 //! Explorations: the bugs that they find, and the operations that they refuse.
 
 use crate::suite;
-use clarity_chaos::{ExploredCall, Record, Verdict, What};
+use clarity_chaos::{EventKind, ExploredCall, Record, Verdict};
 use clarity_chaos_conformance::RunOutput;
 use std::sync::LazyLock;
 
@@ -30,8 +30,8 @@ fn failed(test: &str, words: &[&str]) {
 /// The number of crash points of each call of the operation, and these calls.
 fn explored(test: &str) -> (Vec<usize>, Vec<ExploredCall>) {
     let mut events = record(test).timeline.iter();
-    let calls = events.find_map(|event| match &event.what {
-        What::Explored { each, .. } => Some(each.clone()),
+    let calls = events.find_map(|event| match &event.kind {
+        EventKind::Explored { each, .. } => Some(each.clone()),
         _ => None,
     });
     let calls = calls.unwrap_or_else(|| panic!("{test}: {:?}", record(test).timeline));

@@ -1,8 +1,8 @@
 //! Faults of files: the damage, its undoing, and their events.
 
 use crate::suite;
-use clarity_chaos::fault::Undone;
-use clarity_chaos::{Event, Record, Verdict, What};
+use clarity_chaos::fault::UndoOutcome;
+use clarity_chaos::{Event, EventKind, Record, Verdict};
 use clarity_chaos_conformance::Suite;
 use clarity_chaos_conformance::limits::output_of;
 
@@ -10,9 +10,9 @@ fn record(test: &str) -> Record {
     suite().record_of(test)
 }
 
-fn undone(event: &Event) -> Option<(usize, &Undone)> {
-    match &event.what {
-        What::FaultUndone { id, result } => Some((*id, result)),
+fn undone(event: &Event) -> Option<(usize, &UndoOutcome)> {
+    match &event.kind {
+        EventKind::FaultUndone { id, result } => Some((*id, result)),
         _ => None,
     }
 }
@@ -37,7 +37,7 @@ fn file_faults_do_damage_and_undo_it() {
     assert!(
         results
             .iter()
-            .all(|(_, result)| **result == Undone::Restored),
+            .all(|(_, result)| **result == UndoOutcome::Restored),
         "{results:?}"
     );
 }
@@ -79,8 +79,8 @@ fn other_file_system_is_mounted_and_removed() {
         let notes = record
             .timeline
             .iter()
-            .filter_map(|event| match &event.what {
-                What::Note { text } => Some(text),
+            .filter_map(|event| match &event.kind {
+                EventKind::Note { text } => Some(text),
                 _ => None,
             });
         let paths: Vec<_> = notes.collect();
@@ -156,7 +156,7 @@ fn faults_of_one_file_are_undone_in_reverse_order() {
 fn forgotten_guard_is_undone_at_the_end() {
     let record = record("faults::forgotten");
     let results: Vec<_> = record.timeline.iter().filter_map(undone).collect();
-    assert_eq!(results, [(1, &Undone::Restored)]);
+    assert_eq!(results, [(1, &UndoOutcome::Restored)]);
 }
 
 /// Runs a test that damages a file outside of its directory.
@@ -219,7 +219,7 @@ fn faults_of_a_killed_test_are_undone_by_the_runner() {
         assert!(
             undone
                 .map(|(_, result)| result)
-                .all(|result| *result == Undone::Restored)
+                .all(|result| *result == UndoOutcome::Restored)
         );
         assert_eq!(content, OUTSIDE);
     }
@@ -248,7 +248,7 @@ fn displaced_file_and_mode_come_back_when_the_test_is_killed() {
         results.len() == 3
             && results
                 .iter()
-                .all(|(_, result)| **result == Undone::Restored),
+                .all(|(_, result)| **result == UndoOutcome::Restored),
         "{results:?}"
     );
     assert_eq!(content, OUTSIDE);

@@ -1,7 +1,7 @@
 //! Runs in containers, and with signals that the caller ignores.
 
 use crate::suite;
-use clarity_chaos::{Event, Verdict, What};
+use clarity_chaos::{Event, EventKind, Verdict};
 use clarity_chaos_conformance::limits::{output_of, skip};
 use std::process::Command;
 
@@ -78,7 +78,7 @@ fn visible_processes_are_still_out_of_reach() {
     let record = &suite.records()[test];
     assert!(!record.sandbox.processes.enforced, "{:?}", record.sandbox);
     let is_refused =
-        |event: &Event| matches!(&event.what, What::Note { text } if text == "signal: EPERM");
+        |event: &Event| matches!(&event.kind, EventKind::Note { text } if text == "signal: EPERM");
     assert!(record.timeline.iter().any(is_refused), "{printed}");
 }
 

@@ -2,7 +2,7 @@
 
 use super::until;
 use crate::suite;
-use clarity_chaos::{Verdict, What};
+use clarity_chaos::{EventKind, Verdict};
 use clarity_chaos_conformance::limits::wait_with_output;
 use std::fs;
 use std::process::{Command, Stdio};
@@ -46,7 +46,7 @@ fn interrupted_run_ends_its_tests_and_reports_finished_ones() {
             interrupted
                 .timeline
                 .iter()
-                .any(|event| event.what == What::AskedToEnd)
+                .any(|event| event.kind == EventKind::AskedToEnd)
         );
         assert_eq!(interrupted.faults_in_effect().count(), 0);
         assert_eq!(

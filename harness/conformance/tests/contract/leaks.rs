@@ -1,7 +1,7 @@
 //! Leaks are found and named, and tests without leaks are not blamed.
 
 use crate::suite;
-use clarity_chaos::{Record, Verdict, What};
+use clarity_chaos::{EventKind, Record, Verdict};
 use clarity_chaos_conformance::RunOutput;
 use clarity_chaos_conformance::limits::{output_of, skip};
 use std::sync::LazyLock;
@@ -104,10 +104,9 @@ fn leftovers_are_removed_before_the_next_test() {
         assert!(output.status.success(), "{sandbox}: {printed}");
         let records = suite.records();
         let second = &records["neighbours::two_finds_nothing_of_it"];
-        let ran_in_the_same_place = second
-            .timeline
-            .iter()
-            .any(|event| matches!(&event.what, What::Note { text } if text.contains("/1/work/")));
+        let ran_in_the_same_place = second.timeline.iter().any(
+            |event| matches!(&event.kind, EventKind::Note { text } if text.contains("/1/work/")),
+        );
         assert!(ran_in_the_same_place, "{:?}", second.timeline);
         assert_eq!(std::fs::read_dir(suite.tmp()).unwrap().count(), 0);
     }

@@ -2,7 +2,7 @@
 
 use crate::suite;
 use clarity_chaos::fault::PlannedFault;
-use clarity_chaos::{Event, Verdict, What};
+use clarity_chaos::{Event, EventKind, Verdict};
 use clarity_chaos_conformance::RunOutput;
 use clarity_chaos_conformance::limits::output_of;
 
@@ -13,8 +13,8 @@ fn drawn(ran: &RunOutput) -> (Vec<PlannedFault>, String) {
     let record = &ran.records[DRAWN];
     assert_eq!(record.verdict, Verdict::Passed);
     assert_eq!(record.faults.len(), 3);
-    let note = |event: &Event| match &event.what {
-        What::Note { text } => Some(text.clone()),
+    let note = |event: &Event| match &event.kind {
+        EventKind::Note { text } => Some(text.clone()),
         _ => None,
     };
     let noted = record.timeline.iter().find_map(note).unwrap();

@@ -2,7 +2,7 @@
 
 use super::limit::lifted;
 use super::repair::Repair;
-use super::{FaultError, Undo, Undone};
+use super::{FaultError, Undo, UndoOutcome};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -69,9 +69,9 @@ impl Aside {
     }
 
     /// Puts it in its place again, if nothing else stands there than the fault has put.
-    pub(super) fn put_back(&self) -> Result<Undone, FaultError> {
+    pub(super) fn put_back(&self) -> Result<UndoOutcome, FaultError> {
         let superseded = |found: &str| {
-            Ok(Undone::Superseded {
+            Ok(UndoOutcome::Superseded {
                 found: found.to_owned(),
             })
         };
@@ -84,7 +84,7 @@ impl Aside {
             Err(error) => return Err(FaultError::file("clear the place of", path)(error)),
         }
         match fs::rename(&self.aside, path) {
-            Ok(()) => Ok(Undone::Restored),
+            Ok(()) => Ok(UndoOutcome::Restored),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 superseded("the folder that it stood in is gone")
             }

@@ -55,7 +55,7 @@ impl Fault for BitFlip {
     type Plan = BitPlace;
     const KIND: &'static str = "bit_flip";
 
-    fn sentence(place: &BitPlace, target: &str) -> String {
+    fn describe(place: &BitPlace, target: &str) -> String {
         let BitPlace { byte, bit } = place;
         format!("bit {bit} of byte {byte} of {target} flipped")
     }

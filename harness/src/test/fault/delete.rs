@@ -29,7 +29,7 @@ impl Fault for Delete {
     type Plan = Gone;
     const KIND: &'static str = "delete";
 
-    fn sentence(_plan: &Gone, target: &str) -> String {
+    fn describe(_plan: &Gone, target: &str) -> String {
         format!("{target} deleted")
     }
 

@@ -45,7 +45,7 @@ impl Fault for Descriptors {
     type Plan = DescriptorsPlan;
     const KIND: &'static str = "descriptors";
 
-    fn sentence(plan: &DescriptorsPlan, _target: &str) -> String {
+    fn describe(plan: &DescriptorsPlan, _target: &str) -> String {
         format!("{} descriptors left", plan.left)
     }
 

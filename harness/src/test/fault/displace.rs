@@ -48,7 +48,7 @@ impl Fault for Displace {
     type Plan = DisplacedBy;
     const KIND: &'static str = "displace";
 
-    fn sentence(by: &DisplacedBy, target: &str) -> String {
+    fn describe(by: &DisplacedBy, target: &str) -> String {
         match by {
             DisplacedBy::Folder => format!("an empty folder in the place of {target}"),
             DisplacedBy::Link(to) => {

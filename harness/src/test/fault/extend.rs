@@ -48,7 +48,7 @@ impl Fault for Extend {
     type Plan = ExtendPlan;
     const KIND: &'static str = "extend";
 
-    fn sentence(plan: &ExtendPlan, target: &str) -> String {
+    fn describe(plan: &ExtendPlan, target: &str) -> String {
         format!("{} bytes of garbage appended to {target}", plan.length)
     }
 

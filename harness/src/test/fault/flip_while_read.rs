@@ -1,7 +1,7 @@
 //! A file that changes while somebody reads it: a deployment that overwrites in place, a disk whose second answer is not its first.
 
 #[cfg(target_os = "linux")]
-use super::Undone;
+use super::UndoOutcome;
 use super::bit_flip::BitPlace;
 use super::splice::size;
 #[cfg(not(target_os = "linux"))]
@@ -73,7 +73,7 @@ impl Fault for FlipWhileRead {
     type Plan = FlipWhileReadPlan;
     const KIND: &'static str = "flip_while_read";
 
-    fn sentence(plan: &FlipWhileReadPlan, target: &str) -> String {
+    fn describe(plan: &FlipWhileReadPlan, target: &str) -> String {
         let FlipWhileReadPlan { read, byte, bit } = plan;
         format!("bit {bit} of byte {byte} of {target} flipped before it is read for time {read}")
     }
@@ -125,7 +125,7 @@ impl Fault for FlipWhileRead {
             match state {
                 State::Flipped(undo) => Ok(undo.run()),
                 State::Failed(error) => Err(error),
-                State::Before(_) | State::Over => Ok(Undone::NeverApplied {
+                State::Before(_) | State::Over => Ok(UndoOutcome::NeverApplied {
                     error: "the file was not read so often".to_owned(),
                 }),
             }

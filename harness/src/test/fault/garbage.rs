@@ -61,7 +61,7 @@ impl Fault for Garbage {
     type Plan = GarbagePlan;
     const KIND: &'static str = "garbage";
 
-    fn sentence(plan: &GarbagePlan, target: &str) -> String {
+    fn describe(plan: &GarbagePlan, target: &str) -> String {
         let GarbagePlan { offset, length, .. } = plan;
         format!("{length} bytes of {target} from byte {offset} on overwritten with garbage")
     }

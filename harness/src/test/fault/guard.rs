@@ -1,11 +1,11 @@
 //! The faults of one test: numbered, drawn, told on the timeline, and undone.
 
-use super::{Fault, FaultError, InjectError, PlannedFault, Undo, Undone};
+use super::{Fault, FaultError, InjectError, PlannedFault, Undo, UndoOutcome};
 use crate::data::restriction::Restriction;
 use crate::test::end_request::EndRequest;
 use crate::test::random::rng;
 use crate::test::timeline::Timeline;
-use clarity_chaos_record::{Seed, What};
+use clarity_chaos_record::{EventKind, Seed};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt;
@@ -31,7 +31,7 @@ impl FaultGuard {
     }
 
     /// Undoes the fault now, and tells how that went. A failure also fails the test.
-    pub fn undo(self) -> Undone {
+    pub fn undo(self) -> UndoOutcome {
         let this = ManuallyDrop::new(self);
         this.log.release(this.fault.id)
     }
@@ -54,7 +54,7 @@ impl fmt::Debug for FaultGuard {
     }
 }
 
-/// What a test's process knows of its faults.
+/// EventKind a test's process knows of its faults.
 #[derive(Clone)]
 pub(crate) struct FaultLog {
     shared: Arc<Shared>,
@@ -79,7 +79,7 @@ struct State {
     planned: usize,
     /// How often each kind was injected into each target.
     drawn: HashMap<String, usize>,
-    /// What is in effect, in the order of injection.
+    /// EventKind is in effect, in the order of injection.
     open: Vec<Open>,
     left_behind: Vec<String>,
 }
@@ -124,17 +124,17 @@ impl FaultLog {
         let target = self.relative(fault.target());
         let this = self.clone();
         let undo = move || {
-            this.shared.timeline.record(What::AskedToEnd);
+            this.shared.timeline.record(EventKind::AskedToEnd);
             this.end();
         };
         if let Err(error) = shared.request.listen(undo) {
             // The fault is injected all the same; if the test is made to end, the report names it as still in effect.
             let text = format!("a request to end will not undo faults: {error}");
-            shared.timeline.record(What::Note { text });
+            shared.timeline.record(EventKind::Note { text });
         }
         // Held throughout: faults are numbered, drawn and applied one after the other.
         let mut state = self.state();
-        // What is drawn hangs on kind, target and how often, so tasks that inject at the same time do not change each other's draws.
+        // EventKind is drawn hangs on kind, target and how often, so tasks that inject at the same time do not change each other's draws.
         let stream = format!("{} {target}", F::KIND);
         let times = state.drawn.entry(stream.clone()).or_default();
         *times += 1;
@@ -148,14 +148,14 @@ impl FaultLog {
         };
         state.planned += 1;
         let drawn = self.relative_strings(told(&plan));
-        let sentence = F::sentence(&plan, &target);
+        let sentence = F::describe(&plan, &target);
         let mut planned = PlannedFault::new(state.planned, F::KIND, target, drawn);
         planned.sentence = sentence;
         planned.occurrence = occurrence;
         if let Some(restriction) = &shared.restriction {
             let Some(kept) = restriction.find(&planned) else {
                 let fault = planned.clone();
-                shared.timeline.record(What::FaultLeftOut { fault });
+                shared.timeline.record(EventKind::FaultLeftOut { fault });
                 // The guard of a fault that is not in effect has nothing to undo.
                 return Ok(FaultGuard {
                     fault: planned,
@@ -165,10 +165,10 @@ impl FaultLog {
             let simplified = serde_json::from_value(kept.simplified(told(&plan)));
             plan = simplified.map_err(|error| failed(FaultError::Other(Box::new(error))))?;
             planned.plan = self.relative_strings(told(&plan));
-            planned.sentence = F::sentence(&plan, &planned.target);
+            planned.sentence = F::describe(&plan, &planned.target);
         }
         // Told before it takes effect, so that no effect can stand on the timeline before its cause.
-        shared.timeline.record(What::FaultInjected {
+        shared.timeline.record(EventKind::FaultInjected {
             fault: planned.clone(),
         });
         match fault.apply(&plan, &shared.scratch.join(planned.id.to_string())) {
@@ -185,9 +185,9 @@ impl FaultLog {
             }
             Err(reason) => {
                 let error = reason.to_string();
-                shared.timeline.record(What::FaultUndone {
+                shared.timeline.record(EventKind::FaultUndone {
                     id: planned.id,
-                    result: Undone::NeverApplied { error },
+                    result: UndoOutcome::NeverApplied { error },
                 });
                 Err(failed(reason))
             }
@@ -204,15 +204,15 @@ impl FaultLog {
     }
 
     /// Undoes a fault, or lets it wait for those on top of it.
-    fn release(&self, id: usize) -> Undone {
+    fn release(&self, id: usize) -> UndoOutcome {
         let mut state = self.state();
         let Some(place) = state.open.iter().position(|open| open.fault.id == id) else {
             // The test is over, and all of its faults were undone.
-            return Undone::Restored;
+            return UndoOutcome::Restored;
         };
         state.open[place].released = true;
         let target = state.open[place].fault.target.clone();
-        let mut result = Undone::Waiting;
+        let mut result = UndoOutcome::Waiting;
         // From the top down, for as long as nobody holds on to what is there.
         while let Some(top) = state
             .open
@@ -229,12 +229,12 @@ impl FaultLog {
         result
     }
 
-    fn take_back(&self, state: &mut State, open: Open) -> Undone {
+    fn take_back(&self, state: &mut State, open: Open) -> UndoOutcome {
         let result = open.undo.run();
-        if let Undone::Failed { error } = &result {
+        if let UndoOutcome::Failed { error } = &result {
             state.left_behind.push(format!("{} ({error})", open.fault));
         }
-        self.shared.timeline.record(What::FaultUndone {
+        self.shared.timeline.record(EventKind::FaultUndone {
             id: open.fault.id,
             result: result.clone(),
         });

@@ -1,7 +1,7 @@
 //! The one way in which resource faults lower a limit of the process, and raise it again.
 
 #[cfg(target_os = "linux")]
-use super::Undone;
+use super::UndoOutcome;
 use super::{FaultError, Undo};
 pub(super) use crate::os::lowered_limit::{Limited, lifted};
 #[cfg(target_os = "linux")]
@@ -26,8 +26,8 @@ pub(super) fn lower(limited: Limited, to: u64) -> Result<Undo, FaultError> {
         LowerError::Io(error) => FaultError::Other(Box::new(error)),
     })?;
     Ok(Undo::new(move || match limited.raise(to) {
-        Ok(Raised::Restored) => Ok(Undone::Restored),
-        Ok(Raised::ChangedTo(other)) => Ok(Undone::Superseded {
+        Ok(Raised::Restored) => Ok(UndoOutcome::Restored),
+        Ok(Raised::ChangedTo(other)) => Ok(UndoOutcome::Superseded {
             found: other.map_or("no limit".to_owned(), |other| format!("a limit of {other}")),
         }),
         Err(error) => Err(FaultError::Other(Box::new(error))),

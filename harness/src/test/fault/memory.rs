@@ -47,7 +47,7 @@ impl Fault for Memory {
     type Plan = MemoryPlan;
     const KIND: &'static str = "memory";
 
-    fn sentence(plan: &MemoryPlan, _target: &str) -> String {
+    fn describe(plan: &MemoryPlan, _target: &str) -> String {
         format!("{} bytes of memory left", plan.left)
     }
 

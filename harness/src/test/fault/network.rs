@@ -14,7 +14,7 @@ pub use refusal::{Refusal, RefusalPlan};
 pub use severance::{Severance, SeverancePlan};
 pub use stall::{Stall, StallPlan};
 
-use super::{Undo, Undone};
+use super::{Undo, UndoOutcome};
 use crate::test::network::{Condition, Link, Shared};
 use std::fmt;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ impl Target {
         let id = link.conditions.add(condition);
         Undo::new(move || {
             link.conditions.remove(id);
-            Ok(Undone::Restored)
+            Ok(UndoOutcome::Restored)
         })
     }
 }

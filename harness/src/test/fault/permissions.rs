@@ -1,7 +1,7 @@
 //! A file that may not be read, or a folder that may not be written: a deployment by the wrong user, a mask that was forgotten.
 
 use super::repair::Repair;
-use super::{Fault, FaultError, Undo, Undone};
+use super::{Fault, FaultError, Undo, UndoOutcome};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -45,7 +45,7 @@ impl Fault for Permissions {
     type Plan = PermissionsPlan;
     const KIND: &'static str = "permissions";
 
-    fn sentence(plan: &PermissionsPlan, target: &str) -> String {
+    fn describe(plan: &PermissionsPlan, target: &str) -> String {
         format!("the mode of {target} changed to {:03o}", plan.mode)
     }
 
@@ -103,18 +103,18 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub(super) fn take_back(&self) -> Result<Undone, FaultError> {
+    pub(super) fn take_back(&self) -> Result<UndoOutcome, FaultError> {
         let found = match fs::metadata(&self.path) {
             Err(_) => "nothing in its place".to_owned(),
             Ok(_) => match mode(&self.path)? {
                 now if now == self.to => {
                     set_mode(&self.path, self.before)?;
-                    return Ok(Undone::Restored);
+                    return Ok(UndoOutcome::Restored);
                 }
                 now => format!("the mode {now:03o}"),
             },
         };
-        Ok(Undone::Superseded { found })
+        Ok(UndoOutcome::Superseded { found })
     }
 }
 

@@ -1,6 +1,6 @@
 //! No processor to be had: neighbours that compute.
 
-use super::{Fault, FaultError, Undo, Undone};
+use super::{Fault, FaultError, Undo, UndoOutcome};
 use crate::test::home::Home;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ impl Fault for Processor {
     type Plan = ProcessorPlan;
     const KIND: &'static str = "processor";
 
-    fn sentence(plan: &ProcessorPlan, _target: &str) -> String {
+    fn describe(plan: &ProcessorPlan, _target: &str) -> String {
         format!("the processor kept busy by {} threads", plan.threads)
     }
 
@@ -71,7 +71,7 @@ impl Fault for Processor {
         }
         Ok(Undo::new(move || {
             drop(busy);
-            Ok(Undone::Restored)
+            Ok(UndoOutcome::Restored)
         }))
     }
 }

@@ -3,7 +3,7 @@
 //! A test that is killed undoes nothing. What it has damaged in its own directory is removed with that; for damage elsewhere the way back is written
 //! beside the test before the damage is done, and the runner goes it after the process has ended.
 
-use super::{FaultError, Undone};
+use super::{FaultError, UndoOutcome};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -50,7 +50,7 @@ impl Repair {
         let _ = fs::remove_file(scratch.join(FILE));
     }
 
-    fn run(self, scratch: &Path) -> Result<Undone, FaultError> {
+    fn run(self, scratch: &Path) -> Result<UndoOutcome, FaultError> {
         match self {
             Self::Splice(kept) => kept.take_back(scratch),
             Self::Move(aside) => aside.put_back(),
@@ -61,7 +61,7 @@ impl Repair {
 
 /// Undoes the faults that a process left in effect, the latest first, as far as it has written down how; gives their numbers. To be called when the
 /// process has ended. What stands in the folder is believed, so it must have been free to do the same itself.
-pub(crate) fn after_the_end(of_all_faults: &Path) -> Vec<(usize, Undone)> {
+pub(crate) fn after_the_end(of_all_faults: &Path) -> Vec<(usize, UndoOutcome)> {
     let entries = fs::read_dir(of_all_faults).into_iter().flatten().flatten();
     let mut numbers: Vec<usize> = entries
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
@@ -79,7 +79,7 @@ pub(crate) fn after_the_end(of_all_faults: &Path) -> Vec<(usize, Undone)> {
                 .map_err(|error| FaultError::Other(Box::new(error)))?;
             repair.run(&scratch)
         });
-        let undone = repaired.unwrap_or_else(|error| Undone::Failed {
+        let undone = repaired.unwrap_or_else(|error| UndoOutcome::Failed {
             error: error.to_string(),
         });
         Some((number, undone))

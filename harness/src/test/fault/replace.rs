@@ -35,7 +35,7 @@ impl Fault for Replace {
     type Plan = CopiedFrom;
     const KIND: &'static str = "replace";
 
-    fn sentence(plan: &CopiedFrom, target: &str) -> String {
+    fn describe(plan: &CopiedFrom, target: &str) -> String {
         let source = plan.source.file_name().unwrap_or(plan.source.as_os_str());
         format!("{target} replaced by the content of {}", source.display())
     }

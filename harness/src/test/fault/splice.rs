@@ -3,7 +3,7 @@
 use super::identity::Identity;
 use super::limit::lifted;
 use super::repair::Repair;
-use super::{FaultError, Undo, Undone};
+use super::{FaultError, Undo, UndoOutcome};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, FileTimes};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -140,9 +140,13 @@ impl Splice {
     }
 
     /// Puts back the old bytes and the old time of modification, where the file is still as it was `left`; whatever it is, if that is not known.
-    fn take_back(self, left: Option<&Identity>, before: SystemTime) -> Result<Undone, FaultError> {
+    fn take_back(
+        self,
+        left: Option<&Identity>,
+        before: SystemTime,
+    ) -> Result<UndoOutcome, FaultError> {
         let superseded = |found: &str| {
-            Ok(Undone::Superseded {
+            Ok(UndoOutcome::Superseded {
                 found: found.to_owned(),
             })
         };
@@ -158,7 +162,7 @@ impl Splice {
         }
         self.put(&mut file, &self.old, self.new.len())?;
         self.set_modified(&file, before)?;
-        Ok(Undone::Restored)
+        Ok(UndoOutcome::Restored)
     }
 
     fn open(&self) -> Result<File, FaultError> {
@@ -208,7 +212,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub(super) fn take_back(self, scratch: &Path) -> Result<Undone, FaultError> {
+    pub(super) fn take_back(self, scratch: &Path) -> Result<UndoOutcome, FaultError> {
         let old = scratch.join(OLD);
         let splice = Splice {
             offset: self.offset,

@@ -1,7 +1,7 @@
 //! System calls that fail, come late, or do less than they were asked for.
 
 #[cfg(target_os = "linux")]
-use super::Undone;
+use super::UndoOutcome;
 use super::{Fault, FaultError, Undo};
 use crate::syscalls::errno::Errno;
 #[cfg(target_os = "linux")]
@@ -128,7 +128,7 @@ impl Fault for SystemCall {
     type Plan = SystemCallPlan;
     const KIND: &'static str = "system_call";
 
-    fn sentence(plan: &SystemCallPlan, target: &str) -> String {
+    fn describe(plan: &SystemCallPlan, target: &str) -> String {
         let which = match plan.nth {
             None => "every".to_owned(),
             Some(nth) => format!("number {nth} of the calls to"),
@@ -192,7 +192,7 @@ impl Fault for SystemCall {
         let take_back = put_rule(plan.kind, &self.below, plan.nth, action)?;
         Ok(Undo::new(move || {
             take_back();
-            Ok(Undone::Restored)
+            Ok(UndoOutcome::Restored)
         }))
     }
 

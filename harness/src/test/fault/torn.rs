@@ -43,7 +43,7 @@ impl Fault for TornWrite {
     type Plan = TornPlan;
     const KIND: &'static str = "torn_write";
 
-    fn sentence(plan: &TornPlan, target: &str) -> String {
+    fn describe(plan: &TornPlan, target: &str) -> String {
         let source = plan.source.file_name().unwrap_or(plan.source.as_os_str());
         format!(
             "the first {} bytes of {} written over {target}",

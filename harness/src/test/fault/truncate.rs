@@ -42,7 +42,7 @@ impl Fault for Truncate {
     type Plan = Cut;
     const KIND: &'static str = "truncate";
 
-    fn sentence(cut: &Cut, target: &str) -> String {
+    fn describe(cut: &Cut, target: &str) -> String {
         format!("{target} cut after {} bytes", cut.kept)
     }
 

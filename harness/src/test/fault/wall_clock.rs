@@ -1,6 +1,6 @@
 //! A wall clock that jumps: somebody sets it, a time server corrects it, a virtual machine wakes up.
 
-use super::{Fault, FaultError, Undo, Undone};
+use super::{Fault, FaultError, Undo, UndoOutcome};
 use crate::os::wall_clock;
 use crate::test::home::Home;
 use rand::RngExt as _;
@@ -68,7 +68,7 @@ impl Fault for WallClock {
     type Plan = WallClockPlan;
     const KIND: &'static str = "wall_clock";
 
-    fn sentence(plan: &WallClockPlan, _target: &str) -> String {
+    fn describe(plan: &WallClockPlan, _target: &str) -> String {
         let distance = Duration::from_millis(plan.by_ms.unsigned_abs());
         let distance = humantime::format_duration(distance);
         match plan.by_ms {
@@ -115,7 +115,7 @@ impl Fault for WallClock {
         })?;
         Ok(Undo::new(move || {
             wall_clock::move_by(-by_ms).map_err(|error| FaultError::Other(Box::new(error)))?;
-            Ok(Undone::Restored)
+            Ok(UndoOutcome::Restored)
         }))
     }
 }

@@ -49,7 +49,7 @@ impl Fault for Zeros {
     type Plan = Stretch;
     const KIND: &'static str = "zeros";
 
-    fn sentence(plan: &Stretch, target: &str) -> String {
+    fn describe(plan: &Stretch, target: &str) -> String {
         let Stretch { offset, length } = plan;
         format!("{length} bytes of {target} from byte {offset} on overwritten with zeros")
     }

@@ -59,7 +59,7 @@ impl Fault for Bandwidth {
     type Plan = BandwidthPlan;
     const KIND: &'static str = "bandwidth";
 
-    fn sentence(plan: &BandwidthPlan, target: &str) -> String {
+    fn describe(plan: &BandwidthPlan, target: &str) -> String {
         let direction = plan.direction.words();
         let rate = plan.bytes_per_second;
         format!("{target} narrowed to {rate} bytes a second {direction}")

@@ -54,7 +54,7 @@ impl Fault for Corruption {
     type Plan = CorruptionPlan;
     const KIND: &'static str = "corruption";
 
-    fn sentence(plan: &CorruptionPlan, target: &str) -> String {
+    fn describe(plan: &CorruptionPlan, target: &str) -> String {
         let direction = plan.direction.words();
         let (bit, byte) = (plan.bit, plan.byte);
         format!("bit {bit} of byte {byte} on {target} flipped {direction}")

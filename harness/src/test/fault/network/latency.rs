@@ -74,7 +74,7 @@ impl Fault for Latency {
     type Plan = LatencyPlan;
     const KIND: &'static str = "latency";
 
-    fn sentence(plan: &LatencyPlan, target: &str) -> String {
+    fn describe(plan: &LatencyPlan, target: &str) -> String {
         let jitter = match plan.jitter_ms {
             0 => String::new(),
             jitter => format!(" and up to {jitter} ms more"),

@@ -30,7 +30,7 @@ impl Fault for Refusal {
     type Plan = RefusalPlan;
     const KIND: &'static str = "refusal";
 
-    fn sentence(_plan: &RefusalPlan, target: &str) -> String {
+    fn describe(_plan: &RefusalPlan, target: &str) -> String {
         format!("new connections to {target} refused")
     }
 

@@ -75,7 +75,7 @@ impl Fault for Severance {
     type Plan = SeverancePlan;
     const KIND: &'static str = "severance";
 
-    fn sentence(plan: &SeverancePlan, target: &str) -> String {
+    fn describe(plan: &SeverancePlan, target: &str) -> String {
         let how = match plan.ending {
             Ending::Reset => "reset",
             Ending::Close => "closed",

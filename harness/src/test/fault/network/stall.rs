@@ -35,7 +35,7 @@ impl Fault for Stall {
     type Plan = StallPlan;
     const KIND: &'static str = "stall";
 
-    fn sentence(plan: &StallPlan, target: &str) -> String {
+    fn describe(plan: &StallPlan, target: &str) -> String {
         format!("{target} stalled {}", plan.direction.words())
     }
 

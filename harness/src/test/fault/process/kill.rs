@@ -2,7 +2,7 @@
 
 use crate::test::fault::{Fault, FaultError, Undo};
 use crate::test::process::{Process, Running};
-use clarity_chaos_record::Undone;
+use clarity_chaos_record::UndoOutcome;
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -51,7 +51,7 @@ impl Fault for Kill {
     type Plan = KillPlan;
     const KIND: &'static str = "kill";
 
-    fn sentence(plan: &KillPlan, target: &str) -> String {
+    fn describe(plan: &KillPlan, target: &str) -> String {
         match plan.after_us {
             0 => format!("{target} killed"),
             after => format!("{target} killed after {after} µs"),
@@ -77,7 +77,7 @@ impl Fault for Kill {
     }
 
     fn apply(&self, plan: &KillPlan, _scratch: &Path) -> Result<Undo, FaultError> {
-        let killed = || Undone::Superseded {
+        let killed = || UndoOutcome::Superseded {
             found: "a process that has ended, which nothing brings back".to_owned(),
         };
         if plan.after_us == 0 {
@@ -100,7 +100,7 @@ impl Fault for Kill {
             let _ = spare.send(());
             match killer.join() {
                 Ok(Ok(true)) => Ok(killed()),
-                Ok(Ok(false)) => Ok(Undone::Restored),
+                Ok(Ok(false)) => Ok(UndoOutcome::Restored),
                 Ok(Err(error)) => Err(other(error)),
                 Err(_panic) => Err(FaultError::unfit(
                     "an end of the thread that kills",

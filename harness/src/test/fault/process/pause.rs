@@ -3,7 +3,7 @@
 use super::kill::other;
 use crate::test::fault::{Fault, FaultError, Undo};
 use crate::test::process::{Process, Running};
-use clarity_chaos_record::Undone;
+use clarity_chaos_record::UndoOutcome;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -35,7 +35,7 @@ impl Fault for Pause {
     type Plan = PausePlan;
     const KIND: &'static str = "pause";
 
-    fn sentence(_plan: &PausePlan, target: &str) -> String {
+    fn describe(_plan: &PausePlan, target: &str) -> String {
         format!("{target} paused")
     }
 
@@ -58,12 +58,12 @@ impl Fault for Pause {
         let process = Arc::clone(&self.process);
         Ok(Undo::new(move || {
             if !process.is_running().map_err(other)? {
-                return Ok(Undone::Superseded {
+                return Ok(UndoOutcome::Superseded {
                     found: "a process that has ended".to_owned(),
                 });
             }
             go_on(&process).map_err(other)?;
-            Ok(Undone::Restored)
+            Ok(UndoOutcome::Restored)
         }))
     }
 }
