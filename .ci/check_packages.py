@@ -63,7 +63,7 @@ shutil.rmtree(unpacked, ignore_errors=True)
 unpacked.mkdir(parents=True)
 for package in packages:
     directory = f"{package['name']}-{package['version']}"
-    [archive, *_] = Path("target/package").rglob(f"{directory}.crate")
+    archive = max(Path("target/package").rglob(f"{directory}.crate"), key=lambda path: path.stat().st_mtime)
     with tarfile.open(archive) as tar:
         tar.extractall(unpacked, filter="data")
 directories = {package["name"]: f"{package['name']}-{package['version']}" for package in packages}

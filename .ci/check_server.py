@@ -7,6 +7,7 @@ ONNX Runtime in ANSWERS, makes every call that tritonclient has for it, good and
 import http.client
 import json
 import random
+import re
 import secrets
 import socket
 import subprocess
@@ -93,6 +94,19 @@ def raw_infer(server, name, body, header_length=None):
     response = connection.getresponse()
     length = response.headers["inference-header-content-length"]
     return response, response.read(), length and int(length)
+
+
+def answer_as_the_readme_says(server):
+    """The request of README.md gets the answer of README.md."""
+    lines = Path(__file__).parent.parent.joinpath("README.md").read_text().splitlines()
+    [(path, body)] = re.findall(r"^curl -s http://127.0.0.1:8080(\S+) -d '(.*)'$", "\n".join(lines), re.MULTILINE)
+    [answer] = [json.loads(line) for line in lines if line.startswith('{"model_name"')]
+    response, text = server.request("POST", path, json.loads(body))
+    found = json.loads(text)
+    assert response.status == 200, text
+    for output, expected in zip(found["outputs"], answer["outputs"], strict=True):
+        assert np.allclose(output.pop("data"), expected.pop("data"), rtol=1e-4), text
+    assert found == answer, text
 
 
 def infer_through_triton(server, name):
@@ -286,6 +300,8 @@ for model in models:
             response, text = server.request("GET", f"/v2/models/{name}")
             assert response.status == 200 and json.loads(text)["inputs"][0]["name"] == "activity", text
             infer_plainly(server, name, request)
+            if name == "cole_kripke":
+                answer_as_the_readme_says(server)
             infer_through_triton(server, name)
             be_refused_through_triton(server, name)
             be_refused_what_is_not_spoken(server, name)
