@@ -19,4 +19,5 @@ mod swarm;
 mod system_calls;
 mod whole_program;
 
-clarity_chaos::main!();
+// The runtime keeps the threads of its pools until the process ends.
+clarity_chaos::main!(lasting_threads = ["rten-"]);

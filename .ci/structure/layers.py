@@ -5,23 +5,35 @@ import re
 # The layers of `harness/src`, top to bottom: each is a top-level module, and may import the layers
 # and crates on its line. `lib.rs` may import everything.
 LAYERS = {
-    "runner": ["supervisor", "registration", "os", "clarity-chaos-report", "clarity-chaos-record"],
-    "supervisor": ["test", "registration", "sandbox", "os", "clarity-chaos-record"],
+    "runner": [
+        "supervisor",
+        "registration",
+        "journal",
+        "os",
+        "data",
+        "clarity-chaos-report",
+        "clarity-chaos-record",
+    ],
+    "supervisor": ["test", "registration", "sandbox", "os", "data", "clarity-chaos-record"],
     "test": [
         "registration",
         "syscalls",
         "sandbox",
+        "journal",
         "os",
+        "data",
         "clarity-chaos-record",
         "clarity-chaos-oracles",
     ],
-    "sandbox": ["os", "clarity-chaos-record"],
+    "registration": ["os", "clarity-chaos-record", "clarity-chaos-oracles"],
     "syscalls": ["os"],
-    "registration": ["os", "clarity-chaos-record"],
+    "sandbox": ["os", "data", "clarity-chaos-record"],
+    "journal": ["os", "data", "clarity-chaos-record"],
     "os": [],
+    "data": ["clarity-chaos-record"],
 }
-# A top-level module without a layer: nothing imports it, and it imports nothing.
-DOCUMENTATION = ["guide"]
+# Top-level modules without a layer: documentation, and the re-exports that generated code uses.
+DOCUMENTATION = ["guide", "__private"]
 LAYERED = "harness/src/lib.rs"
 
 # The packages below `harness/`, and the packages of ours that each may depend on.
@@ -36,6 +48,7 @@ PACKAGES = {
     "clarity-chaos-record": [],
     "clarity-chaos-oracles": [],
     "clarity-chaos-macros": [],
+    "clarity-chaos-registration": ["clarity-chaos", "clarity-chaos-conformance"],
     "clarity-chaos-conformance": [
         "clarity-chaos",
         "clarity-chaos-report",

@@ -93,11 +93,25 @@ pub use test::{explore, fault, network, process};
 /// clarity_chaos::main!();
 /// ```
 ///
+/// # Threads that outlive their test
+///
+/// A library may keep a pool of threads until the process ends, by design. Such threads are no leak of
+/// the test that happened to start them. Name the prefixes of their names:
+///
+/// ```ignore
+/// clarity_chaos::main!(lasting_threads = ["rayon-"]);
+/// ```
+///
+/// # Libraries with tests
+///
 /// The tests of a library that is not mentioned are missing from `--list`. A target without any test warns.
 /// [Troubleshooting](guide::troubleshooting) says how to find such libraries.
 #[macro_export]
 macro_rules! main {
     () => {
+        $crate::main!(lasting_threads = []);
+    };
+    (lasting_threads = [$($prefix:expr),* $(,)?] $(,)?) => {
         fn main() -> ::std::process::ExitCode {
             $crate::__private::main($crate::__private::Origin {
                 package: ::core::env!("CARGO_PKG_NAME"),
@@ -105,6 +119,7 @@ macro_rules! main {
                 target: ::core::env!("CARGO_CRATE_NAME"),
                 binary: ::core::option_env!("CARGO_BIN_NAME"),
                 target_tmpdir: ::core::option_env!("CARGO_TARGET_TMPDIR"),
+                lasting_threads: &[$($prefix),*],
             })
         }
     };
@@ -114,9 +129,10 @@ macro_rules! main {
 #[doc(hidden)]
 #[forbid(unsafe_code)]
 pub mod __private {
+    pub use crate::registration::TestCase;
     pub use crate::registration::origin::Origin;
-    pub use crate::registration::{Body, TestCase};
     pub use crate::runner::entry::main;
+    pub use crate::test::body::Body;
     pub use crate::test::outcome::{IntoOutcome, Outcome};
     pub use clarity_chaos_record::{ClockKind, Limits};
     pub use inventory;

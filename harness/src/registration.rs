@@ -4,23 +4,14 @@
 pub(crate) mod oracles;
 pub(crate) mod origin;
 
-use crate::test::context::Context;
-use crate::test::outcome::Outcome;
 use clarity_chaos_record::{ClockKind, Limits};
+use std::any::Any;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-/// The body of a test, as the macro wraps it.
-#[derive(Clone, Copy, Debug)]
-pub enum Body {
-    /// Runs on the test's thread.
-    Sync(fn(Context) -> Outcome),
-    /// Runs on a Tokio runtime made for the test.
-    Async(fn(Context) -> Pin<Box<dyn Future<Output = Outcome>>>),
-}
+/// The body of a test. Only the process that runs it knows the type, `test::body::Body`.
+pub(crate) type TestBody = dyn Any + Send + Sync;
 
 /// A registered test: everything known about it before it runs.
 pub struct TestCase {
@@ -33,7 +24,7 @@ pub struct TestCase {
     limits: Limits,
     file: &'static str,
     line: u32,
-    body: Body,
+    body: &'static TestBody,
 }
 
 inventory::collect!(TestCase);
@@ -50,7 +41,7 @@ impl TestCase {
         description: &'static str,
         file: &'static str,
         line: u32,
-        body: Body,
+        body: &'static TestBody,
     ) -> Self {
         Self {
             path,
@@ -174,7 +165,7 @@ impl TestCase {
         (self.file, self.line)
     }
 
-    pub(crate) fn body(&self) -> Body {
+    pub(crate) fn body(&self) -> &'static TestBody {
         self.body
     }
 }
@@ -249,13 +240,7 @@ mod tests {
     use super::*;
 
     const fn test_at(path: &'static str, line: u32) -> TestCase {
-        TestCase::new(
-            path,
-            "A scenario.",
-            "tests.rs",
-            line,
-            Body::Sync(|_| Ok(())),
-        )
+        TestCase::new(path, "A scenario.", "tests.rs", line, &())
     }
 
     #[test]

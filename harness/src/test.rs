@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod blocking;
+pub(crate) mod body;
 pub(crate) mod clock;
 pub(crate) mod context;
 pub(crate) mod end_request;

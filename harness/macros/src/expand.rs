@@ -43,7 +43,7 @@ pub(crate) fn expand(
                     #description,
                     ::core::file!(),
                     ::core::line!(),
-                    #body,
+                    &#body,
                 )
                 #settings
             }

@@ -4,6 +4,8 @@
 //! `description` reads the doc comment, `validate` refuses functions that cannot be tests,
 //! and `expand` writes the registration.
 
+#![forbid(unsafe_code)]
+
 mod description;
 mod expand;
 mod options;

@@ -1,6 +1,6 @@
 //! The listener of this process, and the flag that keeps oracles dormant without one.
 
-use crate::oracle::{Oracle, catalogue};
+use crate::oracle::{Oracle, OracleKind, catalogue};
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -44,6 +44,31 @@ pub fn silence() {
     replace(None);
 }
 
+impl Oracle {
+    /// Not public API: takes one evaluation, called by the code that the macros generate.
+    ///
+    /// # Panics
+    ///
+    /// When an [`always!`](crate::always) does not hold.
+    #[doc(hidden)]
+    // Keeps the call out of the way of production code, which never makes it.
+    #[cold]
+    #[track_caller]
+    pub fn observe(&'static self, holds: bool) {
+        if self.is_first(holds)
+            && let Some(sink) = current()
+        {
+            sink.reached(self, holds);
+        }
+        if self.kind() == OracleKind::Always && !holds {
+            if let Some(sink) = current() {
+                sink.violated(self);
+            }
+            panic!("it does not always hold: {}", self.message());
+        }
+    }
+}
+
 fn replace(sink: Option<Arc<dyn Sink>>) {
     let previous = mem::replace(
         &mut *SINK.write().unwrap_or_else(PoisonError::into_inner),
@@ -62,6 +87,6 @@ pub fn is_listening() -> bool {
 }
 
 /// The sink, outside of the lock: a sink may reach an oracle, or call [`listen`].
-pub(crate) fn current() -> Option<Arc<dyn Sink>> {
+fn current() -> Option<Arc<dyn Sink>> {
     SINK.read().unwrap_or_else(PoisonError::into_inner).clone()
 }

@@ -29,6 +29,8 @@ pub(crate) struct CaseSpec {
     pub(crate) late_starts: bool,
     /// Whether its process is inside the walls of its supervisor, and is to narrow them to this case.
     pub(crate) sandboxed: bool,
+    /// Prefixes of the names of threads that are no leak: they live as long as their process.
+    pub(crate) lasting_threads: Vec<String>,
 }
 
 /// Whether the folder of a case that fails may be kept.

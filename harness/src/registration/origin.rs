@@ -13,6 +13,8 @@ pub struct Origin {
     pub binary: Option<&'static str>,
     /// Cargo's directory for the files of an integration test; `None` for a binary.
     pub target_tmpdir: Option<&'static str>,
+    /// Prefixes of the names of threads that live as long as their process.
+    pub lasting_threads: &'static [&'static str],
 }
 
 impl Origin {

@@ -144,6 +144,12 @@ impl Attempts {
             restriction: variation.restriction.clone(),
             late_starts: variation.late_starts,
             sandboxed: self.isolation != Isolation::Thread && self.sandboxes(test),
+            lasting_threads: self
+                .origin
+                .lasting_threads
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
         };
         let mut record = self.blank_record(test, &spec, variation.root_seed);
         let timeout = spec.timeout;
@@ -168,7 +174,7 @@ impl Attempts {
         };
         let evidence = place.workspace().evidence(&case);
         let touched = !matches!(evidence.left_beside, Ok(None));
-        evidence.conclude(&mut record, ended, timeout);
+        evidence.conclude(&mut record, ended, timeout, &case.spec.lasting_threads);
         // In the sandbox nothing elsewhere can be damaged, and nothing that was written there be believed.
         if !case.spec.sandboxed {
             record.repair(fault::after_the_end(&case.undo()));

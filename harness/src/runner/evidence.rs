@@ -4,7 +4,6 @@ use crate::data::duration::microseconds;
 use crate::data::ending::Ending;
 use crate::registration::NON_DESTRUCTIVE;
 use crate::runner::judge::judge;
-use crate::test::audit::is_of_lasting_pool;
 use clarity_chaos_record::{Event, EventKind, Output, Record, Verdict, seen};
 use std::io;
 use std::time::Duration;
@@ -23,7 +22,13 @@ pub(crate) struct Evidence {
 
 impl Evidence {
     /// Adds it to the record with how the case's process `ended`, and concludes; `limit` is the time that the case had.
-    pub(crate) fn conclude(self, record: &mut Record, ended: io::Result<Ending>, limit: Duration) {
+    pub(crate) fn conclude(
+        self,
+        record: &mut Record,
+        ended: io::Result<Ending>,
+        limit: Duration,
+        lasting_threads: &[String],
+    ) {
         let unreadable = [
             self.timeline.as_ref().err().map(ToString::to_string),
             self.output.as_ref().err().map(ToString::to_string),
@@ -37,7 +42,7 @@ impl Evidence {
         }
         let left = self.left_beside.into_iter().flatten().flatten();
         record.leaks.files.extend(left);
-        excuse(record);
+        excuse(record, lasting_threads);
         record.verdict = match (&ended, unreadable.into_iter().flatten().next()) {
             (Err(error), _) => Verdict::Lost {
                 error: error.to_string(),
@@ -73,7 +78,7 @@ fn add(record: &mut Record, ending: &Ending) {
 }
 
 /// Sets aside the leaks that the test declared, and threads of pools that nobody can end.
-fn excuse(record: &mut Record) {
+fn excuse(record: &mut Record, lasting_threads: &[String]) {
     let allowed: Vec<&str> = record
         .timeline
         .iter()
@@ -84,7 +89,12 @@ fn excuse(record: &mut Record) {
         .collect();
     record.leaks.excuse(|line| {
         let thread = line.strip_prefix("thread `");
-        allowed.iter().any(|what| line.contains(what)) || thread.is_some_and(is_of_lasting_pool)
+        let is_lasting = |name: &str| {
+            lasting_threads
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
+        };
+        allowed.iter().any(|what| line.contains(what)) || thread.is_some_and(is_lasting)
     });
 }
 

@@ -106,6 +106,7 @@ mod tests {
     use super::*;
 
     const ORIGIN: Origin = Origin {
+        lasting_threads: &[],
         package: "mine",
         package_dir: "",
         target: "chaos",

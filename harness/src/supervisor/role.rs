@@ -99,6 +99,7 @@ mod tests {
             log: "a \"word\"".to_owned(),
             restriction: None,
             late_starts: false,
+            lasting_threads: Vec::new(),
             sandboxed: true,
         };
         let case = Case::new(&slot, spec);

@@ -33,12 +33,10 @@ impl Found {
     }
 }
 
-/// How the names of threads begin whose pools live as long as their process, by design of the libraries that make them.
-const LASTING_POOLS: [&str; 1] = ["rten-"];
-
-/// Whether a thread of this name is of a pool that nobody can end.
-pub(crate) fn is_of_lasting_pool(thread: &str) -> bool {
-    LASTING_POOLS.iter().any(|pool| thread.starts_with(pool))
+/// Whether a thread of this name belongs to a pool that lives as long as its process.
+#[cfg(target_os = "linux")]
+fn is_lasting(thread: &str, prefixes: &[String]) -> bool {
+    prefixes.iter().any(|prefix| thread.starts_with(prefix))
 }
 
 /// Makes what Tokio keeps from its first runtime to the end of the process, a pair of sockets for signals: no leak of whoever comes first.
@@ -53,7 +51,7 @@ pub(crate) fn make_lasting_descriptors() {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::{Audit, Found, Stock, is_of_lasting_pool};
+    use super::{Audit, Found, Stock, is_lasting};
     use crate::os::descriptors::open_below;
     use crate::os::fork::has_other_threads;
     use crate::os::sockets;
@@ -96,12 +94,12 @@ mod linux {
         }
 
         /// Compares with what there is now.
-        pub(crate) fn end(&self) -> Found {
+        pub(crate) fn end(&self, lasting: &[String]) -> Found {
             let began = Instant::now();
             loop {
                 let found = self.compare();
                 let may_last = found.descriptors.is_empty()
-                    && found.threads.iter().all(|name| is_of_lasting_pool(name));
+                    && found.threads.iter().all(|name| is_lasting(name, lasting));
                 let patience = if may_last { SETTLE_LASTING } else { SETTLE };
                 if found.is_empty() || began.elapsed() >= patience {
                     return found;
@@ -172,7 +170,7 @@ impl Audit {
         Self::default()
     }
 
-    pub(crate) fn end(&self) -> Found {
+    pub(crate) fn end(&self, _lasting: &[String]) -> Found {
         let stocks = [&self.threads, &self.descriptors];
         debug_assert!(
             stocks

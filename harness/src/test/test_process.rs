@@ -8,12 +8,13 @@ use crate::os::affinity;
 use crate::os::cpu_time;
 #[cfg(target_os = "linux")]
 use crate::os::fork::has_other_threads;
-use crate::registration::{self, Body, TestCase};
+use crate::registration::{self, TestCase};
 use crate::sandbox::{TestRules, prepare_test};
 #[cfg(target_os = "linux")]
 use crate::syscalls::interceptor::Attendants;
 use crate::test::audit::{self, Audit};
 use crate::test::blocking::Watched;
+use crate::test::body::Body;
 use crate::test::clock::Clock;
 use crate::test::context::Context;
 use crate::test::end_request::EndRequest;
@@ -132,6 +133,8 @@ struct Setup {
     faults: FaultLog,
     request: EndRequest,
     context: Context,
+    /// Prefixes of the names of threads that may live as long as the process.
+    lasting_threads: Vec<String>,
     /// None in the runner, of which no call is handed over.
     #[cfg(target_os = "linux")]
     attendants: Option<Attendants>,
@@ -172,6 +175,7 @@ impl Setup {
             faults,
             request,
             context,
+            lasting_threads: spec.lasting_threads.clone(),
             #[cfg(target_os = "linux")]
             attendants: (home == Home::Own).then(|| Attendants::allow(spec.late_starts)),
         })
@@ -179,7 +183,10 @@ impl Setup {
 
     /// Runs the test, on a fresh thread.
     fn run(self, test: &'static TestCase) -> io::Result<BodyEnd> {
-        let (body, context, time) = (test.body(), self.context.clone(), self.time.clone());
+        let (context, time) = (self.context.clone(), self.time.clone());
+        let body: Body = *test.body().downcast_ref().ok_or_else(|| {
+            io::Error::other("the test was registered by another version of the harness")
+        })?;
         let (panics, timeline) = (self.panics.clone(), self.timeline.clone());
         audit::make_lasting_descriptors();
         // Before anything that is gone again by the end: its place must not hide what was left.
@@ -208,7 +215,7 @@ impl Setup {
         let left_behind = self.faults.end();
         self.context.close();
         self.request.stop();
-        let found = audit.end();
+        let found = audit.end(&self.lasting_threads);
         if !found.is_empty() {
             self.timeline.record(EventKind::LeftBehind {
                 threads: found.threads,

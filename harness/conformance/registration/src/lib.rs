@@ -1,5 +1,7 @@
 //! A library that re-exports the harness and registers a chaos test of its own.
 
+#![forbid(unsafe_code)]
+
 use harness::fault::BitFlip;
 use harness::{Context, Result};
 

@@ -1,5 +1,7 @@
 //! The program `renamed` before its tests of seeds were renamed.
 
+#![forbid(unsafe_code)]
+
 mod seeds {
     use harness::{Context, Result};
 
