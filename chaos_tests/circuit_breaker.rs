@@ -241,7 +241,7 @@ async fn a_new_version_is_not_punished_for_the_old_one(cx: Context) -> Result {
 /// Requests are arriving when a good version replaces a failing one. The new version must answer
 /// them, and its breaker must not count failures of the old one.
 #[chaos(breaker, non_destructive, clock = "manual")]
-async fn a_version_that_takes_over_while_requests_arrive_is_not_blamed(cx: Context) -> Result {
+async fn a_version_that_takes_over_amid_requests_is_not_blamed(cx: Context) -> Result {
     let repository = Repository::empty(&cx)?;
     repository.publish_scaled(FRAGILE, SCALE)?;
     let served = Served::start(&cx, &repository).await?;
@@ -274,7 +274,7 @@ async fn a_version_that_takes_over_while_requests_arrive_is_not_blamed(cx: Conte
 /// The client of the probe of a half-open breaker leaves. The next request must become the probe,
 /// or the breaker would never close.
 #[chaos(breaker, non_destructive, clock = "manual")]
-async fn a_client_that_goes_away_in_half_open_gives_its_place_to_the_next(cx: Context) -> Result {
+async fn a_probe_whose_client_leaves_gives_its_place_to_the_next(cx: Context) -> Result {
     let served = fragile(&cx).await?;
     fail(&served, FAILURES).await?;
     cx.clock().advance(OPEN).await;
@@ -305,9 +305,7 @@ async fn a_client_that_goes_away_in_half_open_gives_its_place_to_the_next(cx: Co
 /// An operator opens the breaker of a good model. No request must reach the model for hours, and
 /// the model must not be ready. Once released, the breaker must be closed.
 #[chaos(breaker, non_destructive, clock = "manual")]
-async fn a_breaker_that_an_operator_has_opened_stays_so_until_it_is_released(
-    cx: Context,
-) -> Result {
+async fn a_breaker_opened_by_an_operator_stays_open_until_released(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     let served = Served::start(&cx, &repository).await?;
     let ready = format!("/v2/models/{MODEL}/ready");

@@ -95,7 +95,7 @@ fn size(variable: &str, default: usize) -> Result<usize> {
 /// CLIENTS=200` in the environment is the full size; a swap is the deployment of one version, good
 /// or bad.
 #[chaos(concurrency, non_destructive, timeout = "300s")]
-async fn clients_lose_nothing_over_swaps_between_good_and_bad_versions(cx: Context) -> Result {
+async fn clients_lose_nothing_over_swaps_of_good_and_bad_versions(cx: Context) -> Result {
     let (clients, swaps) = (size("CLIENTS", 24)?, size("SWAPS", 24)?);
     let repository = Repository::with_model(&cx)?;
     let staging = Repository::staging(&cx)?;

@@ -35,9 +35,7 @@ async fn without_descriptors_what_is_loaded_goes_on_answering(cx: Context) -> Re
 /// No descriptor is left when a client connects. The server must accept it once there are
 /// descriptors.
 #[chaos(resources, non_destructive, clock = "manual")]
-async fn clients_that_came_when_there_were_no_descriptors_are_accepted_later(
-    cx: Context,
-) -> Result {
+async fn clients_that_came_without_descriptors_are_accepted_later(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     let served = Served::start(&cx, &repository).await?;
     // One descriptor for the client's end, and none for the server's.

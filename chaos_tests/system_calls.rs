@@ -89,7 +89,7 @@ async fn a_full_disk_while_publishing_costs_nothing_that_was_there(cx: Context) 
 /// The disk has space for a part of a version. That part must not be served, and must not prevent
 /// another publication once there is space.
 #[chaos(files, non_destructive, clock = "manual")]
-async fn a_disk_that_fills_up_while_publishing_leaves_nothing_half_done(cx: Context) -> Result {
+async fn a_disk_that_fills_up_while_publishing_leaves_no_debris(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     let served = Served::start(&cx, &repository).await?;
     let room = cx.rng().random_range(0..MODEL_BYTES.len() as u64);
