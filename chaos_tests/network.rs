@@ -129,7 +129,7 @@ async fn a_stalled_client_holds_nobody_up(cx: Context) -> Result {
 #[chaos(network, non_destructive)]
 async fn a_poor_link_gives_late_answers_and_right_ones(cx: Context) -> Result {
     let linked = Linked::start(&cx).await?;
-    const LATENCY: Duration = Duration::from_millis(5);
+    const LATENCY: Duration = Duration::from_millis(100);
     let slow = Latency::on(&linked.link).of(LATENCY);
     cx.inject(slow.jitter(Duration::from_millis(20)))?
         .until_end();
