@@ -1,13 +1,13 @@
-//! Bytes that could be a model, and are not the ones that were promised.
+//! Bytes that could be a model, and are not those in the manifest.
 
-use crate::support::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke};
 use clarity_chaos::fault::{BitFlip, Fault, Garbage, Replace, Truncate};
 use clarity_chaos::{Context, Result, chaos};
+use clarity_testbed::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke};
 use std::fs;
 use std::path::PathBuf;
 
-/// Another model of the very same size stands in the file's place: it loads and answers well, only with other weights.
-/// Nothing but the digest tells, and it must be refused.
+/// Another model of the same size replaces the file. It loads and answers, with other weights. Only
+/// the digest differs, and the version must be refused.
 #[chaos(checksum, non_destructive, clock = "manual")]
 async fn another_model_of_the_same_size_is_refused(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -22,7 +22,7 @@ async fn another_model_of_the_same_size_is_refused(cx: Context) -> Result {
     let refused = served.client.infer(MODEL, &activity).await?;
     refused.assert_unavailable("model_corrupt");
 
-    // The very same bytes serve well where they are what was promised: it was the digest that refused them.
+    // The same bytes are served under a manifest of their own: the digest was the reason.
     let second = repository.publish_bytes(MODEL, &fs::read(&other)?)?;
     assert_eq!(second, 2);
     served.reload(MODEL).await?;
@@ -58,7 +58,8 @@ async fn a_manifest_cut_short_is_refused(cx: Context) -> Result {
     without_its_manifest_it_is_refused(&cx, Truncate::file).await
 }
 
-/// One bit of the weights flips on the disk. The store must not give the version out, and must when the bit is back.
+/// One bit of the weights flips on the disk. The store must refuse the version, and open it once
+/// the bit is back.
 #[chaos(checksum, non_destructive)]
 fn a_flipped_bit_never_leaves_the_store(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -70,8 +71,8 @@ fn a_flipped_bit_never_leaves_the_store(cx: Context) -> Result {
     Ok(())
 }
 
-/// One bit of a manifest flips, many times. A flip that leaves a manifest which promises the same bytes may pass (another date);
-/// bytes other than the published ones must never come out.
+/// One bit of a manifest flips, many times. The store may refuse, or give the published bytes, as
+/// with another date. It must never give other bytes.
 #[chaos(checksum, non_destructive)]
 fn a_flipped_bit_in_a_manifest_never_lets_other_bytes_through(cx: Context) -> Result {
     const FLIPS: usize = 256;
@@ -89,13 +90,14 @@ fn a_flipped_bit_in_a_manifest_never_lets_other_bytes_through(cx: Context) -> Re
         }
         flip.undo();
     }
-    // What is harmless depends on the digits of a real date.
+    // The count depends on the digits of a real date.
     cx.measured(format!("{refused} flips refused, {passed} harmless"));
     assert!(refused > passed, "{refused} refused, {passed} passed");
     Ok(())
 }
 
-/// A deployment copied the manifest of version 1 over that of version 2. Version 2 must be refused, and version 1 answer.
+/// A deployment copied the manifest of version 1 over that of version 2. Version 2 must be refused,
+/// and version 1 must answer.
 #[chaos(checksum, non_destructive, clock = "manual")]
 async fn a_manifest_of_another_version_is_refused(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;

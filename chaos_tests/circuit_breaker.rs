@@ -1,24 +1,23 @@
-//! A model that fails on valid requests: stop asking it, ask again later, carefully.
+//! A model that fails on valid requests: its breaker opens, and admits one probe later.
 //!
-//! The model that fails here is a real one: with weights four times the published ones, activity counts near the end of single precision
-//! overflow, and an answer that is not finite is a failure of the model.
+//! The failing model is a real one, with weights four times the published ones. Activity counts
+//! near the end of single precision overflow, and an answer that is not finite is a failure of the
+//! model.
 
-use crate::support::{Client, MODEL, Repository, Served, cole_kripke, read_answer};
 use clarity::{BreakerConfig, BreakerRate, BreakerState, BreakerTrip, BreakerWindow, JobKind};
 use clarity_chaos::rand::RngExt as _;
 use clarity_chaos::{Context, Result, chaos};
+use clarity_testbed::cole_kripke::{self, OVERWHELMING};
+use clarity_testbed::{MODEL, MODEL_BYTES, Repository, Served, post_head, until};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt as _;
 
 /// The model whose sums overflow on [`OVERWHELMING`].
 const FRAGILE: &str = "fragile";
 const SCALE: f32 = 4.0;
-/// Valid activity counts that the model cannot answer.
-const OVERWHELMING: [f32; 10] = [3e38; 10];
 
-/// From the platform: so many failures in a row open the breaker.
+/// The consecutive failures that open a breaker by default.
 const FAILURES: usize = 5;
-/// From the platform: so long it stays open.
+/// The time that it stays open by default.
 const OPEN: Duration = Duration::from_secs(60);
 
 async fn fragile(cx: &Context) -> Result<Served> {
@@ -34,7 +33,7 @@ async fn fragile_with(cx: &Context, breaker: BreakerConfig) -> Result<Served> {
 async fn fail(served: &Served, times: usize) -> Result {
     for _ in 0..times {
         let answer = served.client.infer(FRAGILE, &OVERWHELMING).await?;
-        assert_eq!(answer.status, 503, "{}", answer.text);
+        assert_eq!(answer.status, 503, "{}", answer.body);
         assert_eq!(answer.member("reason")?, "inference_failed");
     }
     Ok(())
@@ -47,17 +46,18 @@ async fn succeed(served: &Served, cx: &Context) -> Result {
     Ok(())
 }
 
-/// That the breaker is open, and for how many seconds.
+/// Asserts that the breaker is open, and gives the seconds until its next probe.
 async fn assert_open(served: &Served) -> Result<u64> {
     let called = served.inferences(FRAGILE);
-    // A request that the model could answer well: it must not even be asked.
+    // The model could answer this request, but must not be called.
     let answer = served.client.infer(FRAGILE, &[1.0; 10]).await?;
     let seconds = answer.assert_unavailable("circuit_open");
     assert_eq!(served.inferences(FRAGILE), called, "the model was called");
     Ok(seconds)
 }
 
-/// A model fails five times in a row. The fifth failure, and none before, must open its breaker, and from then on the model is not called.
+/// A model fails five times in a row. The fifth failure must open its breaker, and none before.
+/// Then the model must not be called.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn it_opens_at_exactly_the_fifth_failure(cx: Context) -> Result {
     let served = fragile(&cx).await?;
@@ -66,14 +66,14 @@ async fn it_opens_at_exactly_the_fifth_failure(cx: Context) -> Result {
         assert_eq!(
             served.inferences(FRAGILE),
             failures,
-            "each of the first five is asked of the model"
+            "the model was not called for each of the first five"
         );
     }
     assert_eq!(assert_open(&served).await?, OPEN.as_secs());
     served.shut_down().await
 }
 
-/// Four failures, a success, four failures: they were not five in a row, so the model must go on being asked.
+/// Four failures, a success, four failures: no five are in a row, so the breaker must stay closed.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn a_success_starts_the_count_anew(cx: Context) -> Result {
     let served = fragile(&cx).await?;
@@ -86,7 +86,8 @@ async fn a_success_starts_the_count_anew(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// The open time passes. Before its end nothing may be asked of the model, at its end one request, and its success closes the breaker.
+/// The open time passes. The model must not be called before its end. At its end one request is a
+/// probe, whose success closes the breaker.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn after_60_seconds_a_good_probe_closes_it(cx: Context) -> Result {
     let served = fragile(&cx).await?;
@@ -95,13 +96,13 @@ async fn after_60_seconds_a_good_probe_closes_it(cx: Context) -> Result {
     assert_eq!(assert_open(&served).await?, 1);
     cx.clock().advance(Duration::from_secs(1)).await;
     succeed(&served, &cx).await?;
-    // Closed, and counting from nothing.
+    // Closed, and counting from zero.
     fail(&served, FAILURES - 1).await?;
     succeed(&served, &cx).await?;
     served.shut_down().await
 }
 
-/// The open time passes and the model still fails. One failed probe must open the breaker for another whole time.
+/// The open time passes, and the model still fails. One failed probe must open the breaker again.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn after_60_seconds_a_bad_probe_opens_it_again(cx: Context) -> Result {
     let served = fragile(&cx).await?;
@@ -116,8 +117,8 @@ async fn after_60_seconds_a_bad_probe_opens_it_again(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// A model fails on some requests and answers others, in a random order, and its breaker looks at the last ten. It must open with the very failure that
-/// makes five of them, and with no other.
+/// A model fails on random requests, and its breaker counts the last ten. The failure that is the
+/// fifth of ten must open it, and no other.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn a_window_of_calls_opens_it_at_exactly_half(cx: Context) -> Result {
     let rate = BreakerRate {
@@ -136,6 +137,7 @@ async fn a_window_of_calls_opens_it_at_exactly_half(cx: Context) -> Result {
     let mut rng = cx.rng();
     let mut failed = Vec::new();
     loop {
+        assert!(failed.len() < 1000, "the breaker never opened: {failed:?}");
         failed.push(rng.random_bool(0.4));
         match failed.last() {
             Some(true) => fail(&served, 1).await?,
@@ -156,8 +158,8 @@ async fn a_window_of_calls_opens_it_at_exactly_half(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// A model fails for a long time, and its breaker may stay open for longer each time. It must be asked less and less often, and be forgiven everything
-/// as soon as it answers.
+/// A model fails for long, and its breaker may stay open longer each time. The probes must become
+/// rarer, and a success must reset the open time.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn open_times_grow_while_the_model_goes_on_failing(cx: Context) -> Result {
     let served = fragile_with(
@@ -181,7 +183,7 @@ async fn open_times_grow_while_the_model_goes_on_failing(cx: Context) -> Result 
     served.shut_down().await
 }
 
-/// One model's breaker is open. Another model must be answered as always.
+/// The breaker of one model is open. Another model must answer as always.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn an_open_breaker_leaves_other_models_alone(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -190,15 +192,13 @@ async fn an_open_breaker_leaves_other_models_alone(cx: Context) -> Result {
     fail(&served, FAILURES).await?;
     assert_open(&served).await?;
     let activity = cole_kripke::activity(30, &mut cx.rng());
-    let answer = served
-        .client
-        .infer(crate::support::MODEL, &activity)
-        .await?;
+    let answer = served.client.infer(MODEL, &activity).await?;
     cole_kripke::assert_right(&answer, &activity, 1.0)?;
     served.shut_down().await
 }
 
-/// Clients send requests that no model could answer: wrong names, shapes and types. That is not the model's failure, and must not open its breaker.
+/// Clients send requests with wrong names, shapes and types. These are no failures of the model,
+/// and must not open its breaker.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn bad_requests_are_not_failures_of_the_model(cx: Context) -> Result {
     let served = fragile(&cx).await?;
@@ -214,14 +214,15 @@ async fn bad_requests_are_not_failures_of_the_model(cx: Context) -> Result {
             .client
             .post(&format!("/v2/models/{FRAGILE}/infer"), request)
             .await?;
-        assert_eq!(answer.status, 400, "{request}: {}", answer.text);
+        assert_eq!(answer.status, 400, "{request}: {}", answer.body);
     }
     assert_eq!(served.inferences(FRAGILE), 0);
     succeed(&served, &cx).await?;
     served.shut_down().await
 }
 
-/// A model's breaker is open, and a version that does not fail is deployed. The new version has done nothing wrong: it must be asked at once.
+/// The breaker of a model is open, and a version that does not fail is deployed. The new version
+/// must be called at once.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn a_new_version_is_not_punished_for_the_old_one(cx: Context) -> Result {
     let repository = Repository::empty(&cx)?;
@@ -230,42 +231,39 @@ async fn a_new_version_is_not_punished_for_the_old_one(cx: Context) -> Result {
     fail(&served, FAILURES).await?;
     assert_open(&served).await?;
 
-    repository.publish_bytes(FRAGILE, crate::support::MODEL_BYTES)?;
+    repository.publish_bytes(FRAGILE, MODEL_BYTES)?;
     served.reload(FRAGILE).await?;
     let answer = served.client.infer(FRAGILE, &OVERWHELMING).await?;
     answer.assert_served_by(2, false);
     served.shut_down().await
 }
 
-/// Requests are still arriving when a version that does not fail takes over from one that does. They must be answered by the new one, and its breaker
-/// not be told of failures of the old.
+/// Requests are arriving when a good version replaces a failing one. The new version must answer
+/// them, and its breaker must not count failures of the old one.
 #[chaos(breaker, non_destructive, clock = "manual")]
-async fn a_version_that_takes_over_while_requests_arrive_is_not_blamed(cx: Context) -> Result {
+async fn a_version_that_takes_over_amid_requests_is_not_blamed(cx: Context) -> Result {
     let repository = Repository::empty(&cx)?;
     repository.publish_scaled(FRAGILE, SCALE)?;
     let served = Served::start(&cx, &repository).await?;
 
-    let body = Client::inference(&OVERWHELMING).to_string();
+    let body = cole_kripke::request(&OVERWHELMING).to_string();
     let (first, rest) = body.as_bytes().split_at(body.len() / 2);
     let mut arriving = Vec::new();
     for _ in 0..FAILURES {
         let mut connection = served.client.connect().await?;
-        let head = format!(
-            "POST /v2/models/{FRAGILE}/infer HTTP/1.1\r\nhost: clarity\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        connection.write_all(head.as_bytes()).await?;
-        connection.write_all(first).await?;
+        let path = format!("/v2/models/{FRAGILE}/infer");
+        connection.send(post_head(&path, body.len())).await?;
+        connection.send(first).await?;
         arriving.push(connection);
     }
-    // Another request is answered meanwhile, so the server has seen the beginnings of these.
+    // The server has read their first halves once it answers another request.
     assert_eq!(served.client.status("/v2/health/live").await?, 200);
-    repository.publish_bytes(FRAGILE, crate::support::MODEL_BYTES)?;
+    repository.publish_bytes(FRAGILE, MODEL_BYTES)?;
     served.reload(FRAGILE).await?;
 
     for mut connection in arriving {
-        connection.write_all(rest).await?;
-        let answer = read_answer(&mut connection).await?;
+        connection.send(rest).await?;
+        let answer = connection.read_response().await?;
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
     let answer = served.client.infer(FRAGILE, &OVERWHELMING).await?;
@@ -273,30 +271,30 @@ async fn a_version_that_takes_over_while_requests_arrive_is_not_blamed(cx: Conte
     served.shut_down().await
 }
 
-/// The one probe of a half-open breaker is under way when its client goes away. It must give its place to the next request, or the model would be out for ever.
+/// The client of the probe of a half-open breaker leaves. The next request must become the probe,
+/// or the breaker would never close.
 #[chaos(breaker, non_destructive, clock = "manual")]
-async fn a_client_that_goes_away_in_half_open_gives_its_place_to_the_next(cx: Context) -> Result {
+async fn a_probe_whose_client_leaves_gives_its_place_to_the_next(cx: Context) -> Result {
     let served = fragile(&cx).await?;
     fail(&served, FAILURES).await?;
     cx.clock().advance(OPEN).await;
     served.executor.hold(JobKind::Inference, FRAGILE);
-    let body = Client::inference(&[1.0; 10]).to_string();
+    let body = cole_kripke::request(&[1.0; 10]).to_string();
     let mut connection = served.client.connect().await?;
-    let head = format!(
-        "POST /v2/models/{FRAGILE}/infer HTTP/1.1\r\nhost: clarity\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
-    connection.write_all((head + &body).as_bytes()).await?;
-    served.executor.held().await;
-    // Half-open admits one, and that is taken.
+    let head = post_head(&format!("/v2/models/{FRAGILE}/infer"), body.len());
+    connection.send(head + &body).await?;
+    served.executor.until_held(1).await;
+    // Half-open admits one probe, and there is one.
     let second = served.client.infer(FRAGILE, &[1.0; 10]).await?;
     second.assert_unavailable("circuit_open");
     assert_eq!(served.breaker(FRAGILE)?.probes, 1);
 
     drop(connection);
-    while served.breaker(FRAGILE)?.probes > 0 {
-        tokio::task::yield_now().await;
-    }
+    until("the end of the probe", || {
+        let breaker = served.breaker(FRAGILE);
+        breaker.is_ok_and(|breaker| breaker.probes == 0)
+    })
+    .await;
     assert_eq!(served.breaker(FRAGILE)?.state, BreakerState::HalfOpen);
     served.executor.release();
     succeed(&served, &cx).await?;
@@ -304,12 +302,10 @@ async fn a_client_that_goes_away_in_half_open_gives_its_place_to_the_next(cx: Co
     served.shut_down().await
 }
 
-/// An operator opens the breaker of a model that works. Nothing must get through and the model not be ready, however long; and when it is released
-/// all must be as before.
+/// An operator opens the breaker of a good model. No request must reach the model for hours, and
+/// the model must not be ready. Once released, the breaker must be closed.
 #[chaos(breaker, non_destructive, clock = "manual")]
-async fn a_breaker_that_an_operator_has_opened_stays_so_until_it_is_released(
-    cx: Context,
-) -> Result {
+async fn a_breaker_opened_by_an_operator_stays_open_until_released(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     let served = Served::start(&cx, &repository).await?;
     let ready = format!("/v2/models/{MODEL}/ready");
@@ -320,7 +316,7 @@ async fn a_breaker_that_an_operator_has_opened_stays_so_until_it_is_released(
         let answer = served.client.infer(MODEL, &activity).await?;
         answer.assert_unavailable("circuit_open");
         assert_eq!(served.client.status(&ready).await?, 503);
-        // Nobody need send a body in vain.
+        // The refusal comes before the body.
         let answer = served.client.ask_before_sending(MODEL).await?;
         assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
         assert!(answer.contains("circuit_open"), "{answer}");

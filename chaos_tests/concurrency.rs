@@ -1,14 +1,15 @@
-//! Files are damaged, replaced and reloaded while many clients ask.
+//! Files are damaged, replaced and reloaded while many clients send requests.
 
-use crate::support::{Clients, MODEL, Repository, Served, cole_kripke, scale_of};
 use clarity_chaos::fault::{BitFlip, Delete, Fault, Garbage, Replace, Truncate};
 use clarity_chaos::{Context, Result, chaos};
+use clarity_testbed::{Clients, MODEL, MODEL_BYTES, Repository, Served, cole_kripke, scale_of};
 use std::collections::BTreeSet;
 
 const CLIENTS: usize = 16;
 
-/// Sixteen clients ask while the only version is damaged, repaired, followed by damaged ones and repaired again. Each answer must be
-/// exactly right for the version it names, or an honest 503; both must have been seen, and in the end the newest version.
+/// Sixteen clients send requests while versions are damaged and repaired. Each answer must be right
+/// for the version it names, or a 503 with a reason and a time. In the end the newest version must
+/// answer.
 #[chaos(concurrency, non_destructive, timeout = "60s")]
 async fn sixteen_clients_get_right_answers_or_honest_refusals(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -30,7 +31,7 @@ async fn sixteen_clients_get_right_answers_or_honest_refusals(cx: Context) -> Re
     served.shut_down().await
 }
 
-/// Publishes the next version, damages it before the server can have looked, and repairs it later.
+/// Publishes the next version, damages it before its reload, and repairs it later.
 async fn deploy_damaged(
     cx: &Context,
     repository: &Repository,
@@ -61,7 +62,8 @@ async fn damage_for_a_while<F: Fault>(
     Ok(())
 }
 
-/// Good versions follow each other quickly while sixteen clients ask. No request may be lost, and each answer must be that of the version it names.
+/// Good versions follow each other quickly while sixteen clients send requests. No request may be
+/// lost, and each answer must be right for the version it names.
 #[chaos(concurrency, non_destructive, timeout = "60s")]
 async fn good_versions_follow_each_other_without_a_lost_request(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -78,27 +80,29 @@ async fn good_versions_follow_each_other_without_a_lost_request(cx: Context) -> 
     served.shut_down().await
 }
 
-/// A size of a scenario, from the environment where it is set there.
-fn size(variable: &str, usually: usize) -> Result<usize> {
+/// The size of a scenario: that in the environment, if it is set.
+fn size(variable: &str, default: usize) -> Result<usize> {
     match std::env::var(variable) {
         Ok(text) => text
             .parse()
             .map_err(|error| format!("{variable}={text}: {error}").into()),
-        Err(_) => Ok(usually),
+        Err(_) => Ok(default),
     }
 }
 
-/// Good and bad versions take turns while many clients ask. No request may be lost, each answer must be ONNX Runtime's for the version that it names, and that
-/// must be a good one. `SWAPS=100 CLIENTS=200` in the environment is the full size; a swap is the deployment of one version, good or bad.
+/// Good and bad versions take turns while many clients send requests. No request may be lost. Each
+/// answer must be that of ONNX Runtime for the version it names, which must be good. `SWAPS=100
+/// CLIENTS=200` in the environment is the full size; a swap is the deployment of one version, good
+/// or bad.
 #[chaos(concurrency, non_destructive, timeout = "300s")]
-async fn clients_lose_nothing_over_swaps_between_good_and_bad_versions(cx: Context) -> Result {
+async fn clients_lose_nothing_over_swaps_of_good_and_bad_versions(cx: Context) -> Result {
     let (clients, swaps) = (size("CLIENTS", 24)?, size("SWAPS", 24)?);
     let repository = Repository::with_model(&cx)?;
     let staging = Repository::staging(&cx)?;
-    staging.publish_bytes(MODEL, crate::support::MODEL_BYTES)?;
-    // One for each client and for this test, and as many again: a place is free a moment after the answer is out.
+    staging.publish_bytes(MODEL, MODEL_BYTES)?;
+    // Twice the number of clients and of this test: a place is free a moment after its answer.
     let places = 2 * (clients + 1);
-    let served = Served::start_on_so_many_threads(&cx, &repository, places).await?;
+    let served = Served::start_with_capacity(&cx, &repository, places).await?;
     let activity = cole_kripke::recorded_and(10, &mut cx.rng());
 
     let mut asking = Clients::start(&cx, &served, clients);
@@ -108,7 +112,7 @@ async fn clients_lose_nothing_over_swaps_between_good_and_bad_versions(cx: Conte
         if is_bad {
             deploy_bad(&cx, &staging, &repository, swap / 2)?;
         } else {
-            newest_good = staging.publish_scaled(MODEL, scale_of(staging.next(MODEL)?)?)?;
+            newest_good = staging.publish_scaled(MODEL, scale_of(staging.next_version(MODEL)?)?)?;
             repository.receive(&staging, MODEL, newest_good)?;
             good.insert(newest_good);
         }
@@ -129,7 +133,7 @@ async fn clients_lose_nothing_over_swaps_between_good_and_bad_versions(cx: Conte
     served.shut_down().await
 }
 
-/// Deploys the next version, bad from its first moment on; in what way depends on how many there were before.
+/// Deploys the next version, bad from its first moment on. Its `number` decides the damage.
 fn deploy_bad(
     cx: &Context,
     staging: &Repository,
@@ -137,11 +141,11 @@ fn deploy_bad(
     number: usize,
 ) -> Result {
     if number % 8 == 7 {
-        // What was promised, and no model.
+        // Every byte verifies, and it is no model.
         let version = staging.publish_bytes(MODEL, b"not a model")?;
         return repository.receive(staging, MODEL, version);
     }
-    let version = staging.publish_scaled(MODEL, scale_of(staging.next(MODEL)?)?)?;
+    let version = staging.publish_scaled(MODEL, scale_of(staging.next_version(MODEL)?)?)?;
     let (weights, manifest) = (
         staging.weights(MODEL, version),
         staging.manifest(MODEL, version),

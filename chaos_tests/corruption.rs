@@ -1,13 +1,14 @@
-//! Files whose bytes are not what they were.
+//! Files whose bytes have changed.
 
-use crate::support::corruptions::{Corruptions, Specimen, Tally};
-use crate::support::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke};
 use clarity_chaos::fault::{BitFlip, Fault, Garbage, Replace, Truncate};
 use clarity_chaos::rand::RngExt as _;
 use clarity_chaos::{Context, Result, chaos};
+use clarity_testbed::corruptions::{Corruptions, Specimen, Tally};
+use clarity_testbed::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke};
 use std::path::PathBuf;
 
-/// The only version's weight file is damaged before the server starts: it must be refused, honestly, while the server lives.
+/// Damages the weight file of the only version before the server starts. The version must be
+/// refused, and the server stay live.
 async fn is_refused<F: Fault>(cx: &Context, fault: impl FnOnce(PathBuf) -> F) -> Result {
     let repository = Repository::with_model(cx)?;
     cx.inject(fault(repository.weights(MODEL, 1)))?.until_end();
@@ -44,7 +45,7 @@ async fn an_empty_file_is_refused(cx: Context) -> Result {
     is_refused(&cx, |weights| Truncate::file(weights).to(0)).await
 }
 
-/// The first bytes of a weight file, which say what it is, are overwritten. It must be refused.
+/// The first bytes of a weight file, its header, are overwritten. It must be refused.
 #[chaos(corruption, non_destructive, clock = "manual")]
 async fn a_damaged_header_is_refused(cx: Context) -> Result {
     is_refused(&cx, |weights| Garbage::over(weights).at(0, 8)).await
@@ -55,36 +56,39 @@ async fn a_damaged_header_is_refused(cx: Context) -> Result {
 async fn a_zeroed_block_is_refused(cx: Context) -> Result {
     const BLOCK: usize = 64;
     let mut rng = cx.rng_for("block");
-    // Aligned as on a disk; none of the blocks of this model is zero already.
+    // Aligned as on a disk; no block of this model is zero.
     let block = rng.random_range(0..MODEL_BYTES.len() / BLOCK) * BLOCK;
     let mut zeroed = MODEL_BYTES.to_vec();
     zeroed[block..block + BLOCK].fill(0);
     assert_ne!(zeroed, MODEL_BYTES);
-    stands_instead_and_is_refused(&cx, &zeroed).await
+    replacement_is_refused(&cx, &zeroed).await
 }
 
-/// A copy went on too long: other bytes follow those of the weight file. It must be refused, though what was promised is all there.
+/// Other bytes follow those of the weight file. It must be refused, though it holds all published
+/// bytes.
 #[chaos(corruption, non_destructive, clock = "manual")]
 async fn appended_bytes_are_refused(cx: Context) -> Result {
     let mut longer = MODEL_BYTES.to_vec();
     longer.extend(cx.rng_for("rest").random_iter::<u8>().take(100));
-    stands_instead_and_is_refused(&cx, &longer).await
+    replacement_is_refused(&cx, &longer).await
 }
 
-async fn stands_instead_and_is_refused(cx: &Context, bytes: &[u8]) -> Result {
+/// Replaces the weight file by these bytes, which must be refused.
+async fn replacement_is_refused(cx: &Context, bytes: &[u8]) -> Result {
     let other = cx.dir().join("other.onnx");
     std::fs::write(&other, bytes)?;
     is_refused(cx, |weights| Replace::content_of(weights, &other)).await
 }
 
-/// One bit of a weight file flips while the model is not loaded. Without verification one flip in sixteen of this
-/// model loads well and answers wrongly. Each must be refused.
+/// One bit of a weight file flips while the model is not loaded. Without verification, one flip in
+/// sixteen of this model loads and answers wrongly. Each must be refused.
 #[chaos(corruption, non_destructive, clock = "manual")]
 async fn one_flipped_bit_is_refused(cx: Context) -> Result {
     is_refused(&cx, BitFlip::in_file).await
 }
 
-/// Many single bits flip, one after the other, anywhere in the file. The store must refuse each, and take the repaired file again.
+/// Single bits flip one after the other, anywhere in the file. The store must refuse each flip, and
+/// open the repaired file.
 #[chaos(corruption, non_destructive)]
 fn one_flipped_bit_anywhere_is_refused(cx: Context) -> Result {
     const FLIPS: usize = 256;
@@ -99,8 +103,8 @@ fn one_flipped_bit_anywhere_is_refused(cx: Context) -> Result {
     Ok(())
 }
 
-/// Hundreds of corruptions of all kinds, drawn at random, of any file of a version: one or two at a time. The version must be refused, or answer as before.
-/// (`tests/corruptions.rs` does the same a million times.)
+/// Hundreds of random corruptions of all kinds damage one or two files of a version. The version
+/// must be refused, or answer as before. (`tests/corruptions.rs` does the same a million times.)
 #[chaos(corruption, non_destructive)]
 fn hundreds_of_corruptions_give_no_wrong_answer(cx: Context) -> Result {
     const ROUNDS: u64 = 500;
@@ -119,8 +123,8 @@ fn hundreds_of_corruptions_give_no_wrong_answer(cx: Context) -> Result {
     Ok(())
 }
 
-/// Thousands of corruptions of all kinds, drawn at random, of the model and of its manifest. The store may refuse, and may give the published bytes; it must
-/// never give others, and never crash.
+/// Thousands of random corruptions damage the model or its manifest. The store may refuse, or give
+/// the published bytes. It must never give other bytes, and never crash.
 #[chaos(corruption, slow, non_destructive, timeout = "120s")]
 fn thousands_of_corruptions_let_no_other_bytes_through(cx: Context) -> Result {
     const ROUNDS: usize = 2_000;
@@ -148,7 +152,7 @@ fn thousands_of_corruptions_let_no_other_bytes_through(cx: Context) -> Result {
         }
         damage.undo();
     }
-    // What is harmless depends on the digits of the manifest's date.
+    // The count depends on the digits of the manifest's date.
     cx.measured(format!("{refused} refused, {passed} harmless"));
     assert!(refused > passed);
     Ok(())

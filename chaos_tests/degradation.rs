@@ -1,17 +1,15 @@
-//! Less than everything is good: serve what is, say what is not, recover by itself.
+//! Some versions are bad: the good ones are served, the bad ones reported, and repairs noticed.
 
-use crate::support::{Client, MODEL, MODEL_BYTES, Repository, Served, cole_kripke, read_answer};
 use clarity::JobKind;
 use clarity_chaos::fault::{BitFlip, Delete, Truncate};
 use clarity_chaos::{Context, Result, chaos};
+use clarity_testbed::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke, post_head};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt as _;
 
-/// No version of a model is good. The model must say so with a 503, a reason and a time to come back; it is not ready, and the server lives.
+/// No version of a model is good. The model must answer with a 503, a reason and a time to retry.
+/// It must not be ready, and the server must stay live.
 #[chaos(degradation, non_destructive, clock = "manual")]
-async fn without_a_good_version_the_model_is_unavailable_and_the_server_lives(
-    cx: Context,
-) -> Result {
+async fn a_model_without_a_good_version_is_503_and_the_server_lives(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     repository.publish_scaled(MODEL, 2.0)?;
     for version in [1, 2] {
@@ -35,7 +33,7 @@ async fn without_a_good_version_the_model_is_unavailable_and_the_server_lives(
     served.shut_down().await
 }
 
-/// The weight file is gone before the server starts. The reason must tell that apart from damage.
+/// The weight file is missing when the server starts. The reason must differ from that of damage.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn a_missing_file_is_told_apart_from_a_damaged_one(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -48,7 +46,8 @@ async fn a_missing_file_is_told_apart_from_a_damaged_one(cx: Context) -> Result 
     served.shut_down().await
 }
 
-/// A new version is deployed damaged while the old one serves. The old one must go on giving the very same bytes, and say that it is old.
+/// A damaged version is deployed while the old one serves. The old one must give the same outputs
+/// as before, marked as degraded.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn a_bad_new_version_leaves_the_old_one_answering(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -62,14 +61,14 @@ async fn a_bad_new_version_leaves_the_old_one_answering(cx: Context) -> Result {
     served.reload(MODEL).await?;
     let during = served.client.infer(MODEL, &activity).await?;
     during.assert_served_by(1, true);
-    assert_eq!(before.json()?["outputs"], during.json()?["outputs"]);
+    assert_eq!(before.json()["outputs"], during.json()["outputs"]);
     let ready = served
         .client
         .get(&format!("/v2/models/{MODEL}/ready"))
         .await?;
-    assert_eq!(ready.status, 200, "an older good version is ready");
+    assert_eq!(ready.status, 200, "an older good version is not ready");
 
-    // Repaired, the new one takes over.
+    // The repaired version replaces the old one.
     flip.undo();
     served.reload(MODEL).await?;
     let after = served.client.infer(MODEL, &activity).await?;
@@ -78,22 +77,26 @@ async fn a_bad_new_version_leaves_the_old_one_answering(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// The file of the version that serves rots on the disk. The bytes in memory were verified: the answers must stay.
+/// The file of the served version rots on the disk. The bytes in memory are verified: the outputs
+/// must stay the same, marked as degraded.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn a_version_that_rots_while_it_serves_goes_on_from_memory(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     let served = Served::start(&cx, &repository).await?;
     let activity = cole_kripke::activity(30, &mut cx.rng());
     let before = served.client.infer(MODEL, &activity).await?;
+    before.assert_served_by(1, false);
     cx.inject(BitFlip::in_file(repository.weights(MODEL, 1)))?
         .until_end();
     served.reload(MODEL).await?;
     let after = served.client.infer(MODEL, &activity).await?;
-    assert_eq!(before.json()?["outputs"], after.json()?["outputs"]);
+    after.assert_served_by(1, true);
+    assert_eq!(before.json()["outputs"], after.json()["outputs"]);
     served.shut_down().await
 }
 
-/// A damaged file is repaired in place. The model must be back by the time that its 503 named, without a restart or a command.
+/// A damaged file is repaired in place. The model must answer within the time that its 503 named,
+/// without a restart or a command.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn a_repaired_model_is_back_by_the_time_that_was_named(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -112,12 +115,12 @@ async fn a_repaired_model_is_back_by_the_time_that_was_named(cx: Context) -> Res
     served.shut_down().await
 }
 
-/// One of three models is damaged at start. The others must be served as if nothing were.
+/// One of three models is damaged when the server starts. The others must answer as always.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn a_damaged_model_does_not_touch_the_others(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     for name in ["left", "right"] {
-        repository.publish_bytes(name, crate::support::MODEL_BYTES)?;
+        repository.publish_bytes(name, MODEL_BYTES)?;
     }
     cx.inject(BitFlip::in_file(repository.weights(MODEL, 1)))?
         .until_end();
@@ -132,8 +135,8 @@ async fn a_damaged_model_does_not_touch_the_others(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// A client is still sending when its request is refused. It must be able to send the next one on the same connection, rather than to
-/// meet a reset in the place of an answer.
+/// A client is still sending when its request is refused. It must get the answer, and not a reset.
+/// It must be able to send the next request on the same connection.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn a_refusal_leaves_the_connection_usable(cx: Context) -> Result {
     const HALF: usize = 30_000;
@@ -144,16 +147,13 @@ async fn a_refusal_leaves_the_connection_usable(cx: Context) -> Result {
 
     let mut connection = served.client.connect().await?;
     for request in 1..=3 {
-        let head = format!(
-            "POST /v2/models/{MODEL}/infer HTTP/1.1\r\nhost: clarity\r\ncontent-length: {}\r\n\r\n",
-            2 * HALF
-        );
-        connection.write_all(head.as_bytes()).await?;
-        connection.write_all(&[b' '; HALF]).await?;
-        // Another request is answered meanwhile, so the server has seen the first half of this one.
+        let path = format!("/v2/models/{MODEL}/infer");
+        connection.send(post_head(&path, 2 * HALF)).await?;
+        connection.send([b' '; HALF]).await?;
+        // The server has read the first half once it answers another request.
         assert_eq!(served.client.status("/v2/health/live").await?, 200);
-        connection.write_all(&[b' '; HALF]).await?;
-        let answer = read_answer(&mut connection).await?;
+        connection.send([b' '; HALF]).await?;
+        let answer = connection.read_response().await?;
         assert!(
             answer.starts_with("HTTP/1.1 503"),
             "request {request}: {answer}"
@@ -167,7 +167,8 @@ async fn a_refusal_leaves_the_connection_usable(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// The two newest of four versions are damaged while the server is down. It must start with the newest good one, and say that it is not the newest.
+/// The two newest of four versions are damaged while the server is down. It must start with the
+/// newest good one, marked as degraded.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn at_the_start_the_newest_good_version_is_found(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -186,7 +187,8 @@ async fn at_the_start_the_newest_good_version_is_found(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// A version is deployed that is what was promised, loads, and whose weights are not numbers. It must not take over.
+/// A deployed version verifies and loads, and its weights are NaN. It must not replace the old
+/// version.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn a_version_whose_answers_are_not_numbers_does_not_take_over(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -205,7 +207,8 @@ async fn a_version_whose_answers_are_not_numbers_does_not_take_over(cx: Context)
     served.shut_down().await
 }
 
-/// A folder was made for a model, and nothing was published into it yet. The server must be ready without it, as soon as the others are.
+/// A model has a directory and no version yet. The server must be ready as soon as the other models
+/// are.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn a_folder_without_versions_keeps_nobody_waiting(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -222,7 +225,7 @@ async fn a_folder_without_versions_keeps_nobody_waiting(cx: Context) -> Result {
     repository.publish_bytes("soon", MODEL_BYTES)?;
     let other = cx.inject(BitFlip::in_file(repository.weights("soon", 1)))?;
     served.reload("soon").await?;
-    // It has a version now, and that is not good: one to wait for.
+    // Its only version is bad now: the server is not ready.
     assert_eq!(served.client.status("/v2/health/ready").await?, 503);
     drop((flip, other));
     served.reload("soon").await?;
@@ -230,7 +233,8 @@ async fn a_folder_without_versions_keeps_nobody_waiting(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// A model arrives and is looked at for the first time. Until that is done nobody may be told that it is not there, or that all is well.
+/// A new model is loading for the first time. Until the load ends, the model must be loading and
+/// not missing, and the server not ready.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn a_model_that_is_looked_at_for_the_first_time_is_waited_for(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -238,8 +242,8 @@ async fn a_model_that_is_looked_at_for_the_first_time_is_waited_for(cx: Context)
     repository.publish_bytes("soon", MODEL_BYTES)?;
     served.executor.hold(JobKind::Load, "soon");
     let looking = served.reload_in_background("soon");
-    served.executor.held().await;
-    let body = Client::inference(&cole_kripke::activity(30, &mut cx.rng()));
+    served.executor.until_held(1).await;
+    let body = cole_kripke::request(&cole_kripke::activity(30, &mut cx.rng()));
     for path in ["/v2/models/soon/infer", "/v2/models/soon/versions/1/infer"] {
         let answer = served.client.post(path, &body).await?;
         answer.assert_unavailable("model_loading");
@@ -254,7 +258,7 @@ async fn a_model_that_is_looked_at_for_the_first_time_is_waited_for(cx: Context)
     served.shut_down().await
 }
 
-/// Version 2 is there and damaged. Each version must be known by its number, and answer, or not, for itself.
+/// Version 2 is damaged. Each version must answer, or not, under its own number.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn each_version_answers_for_itself(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -262,13 +266,13 @@ async fn each_version_answers_for_itself(cx: Context) -> Result {
     let flip = cx.inject(BitFlip::in_file(repository.weights(MODEL, 2)))?;
     let served = Served::start(&cx, &repository).await?;
     let metadata = served.client.get(&format!("/v2/models/{MODEL}")).await?;
-    assert_eq!(metadata.json()?["versions"], serde_json::json!(["1"]));
+    assert_eq!(metadata.json()["versions"], serde_json::json!(["1"]));
     let activity = cole_kripke::activity(30, &mut cx.rng());
-    let body = Client::inference(&activity);
+    let body = cole_kripke::request(&activity);
     for (version, status) in [(1, 200), (2, 503), (3, 404)] {
         let path = format!("/v2/models/{MODEL}/versions/{version}/infer");
         let answer = served.client.post(&path, &body).await?;
-        assert_eq!(answer.status, status, "{version}: {}", answer.text);
+        assert_eq!(answer.status, status, "{version}: {}", answer.body);
         let path = format!("/v2/models/{MODEL}/versions/{version}/ready");
         assert_eq!(served.client.status(&path).await?, status, "{version}");
     }

@@ -1,16 +1,17 @@
-//! The store, explored everywhere: at each of its system calls the process dies, the call fails, or the power does.
+//! The store under exploration: at each of its system calls the process dies, the call fails, or
+//! the power is lost.
 //!
-//! Beside the scenarios that damage a store from outside these are those that show that it does not damage itself.
+//! Other scenarios damage a store from outside; these show that it does not damage itself.
 
 #![cfg(target_os = "linux")]
 
-use crate::support::{MODEL, MODEL_BYTES, Repository};
 use clarity::{ModelName, QuarantineCause, Store, Version};
 use clarity_chaos::explore::{Crash, Errno, InjectedFailure, PowerLoss};
 use clarity_chaos::{Context, Result, chaos};
+use clarity_testbed::{MODEL, MODEL_BYTES, Repository};
 use std::path::Path;
 
-/// What can go wrong with a call and be told.
+/// The errors of failing calls.
 const ERRNOS: [Errno; 5] = [
     Errno::EIO,
     Errno::ENOSPC,
@@ -19,17 +20,17 @@ const ERRNOS: [Errno; 5] = [
     Errno::EACCES,
 ];
 
-/// The bytes of another version: comments of a model are not read, and must be verified all the same.
+/// The bytes of another version: with an unread field behind the model, which is verified as well.
 fn other_bytes() -> Vec<u8> {
     [MODEL_BYTES, b"\x7a\x00"].concat()
 }
 
 fn model() -> ModelName {
-    MODEL.parse().expect("a plain name")
+    MODEL.parse().expect("it is a valid name")
 }
 
 fn version(number: u64) -> Version {
-    Version::new(number).expect("a number from 1 on")
+    Version::new(number).expect("versions are numbered from 1 on")
 }
 
 /// The store in the directory that is explored.
@@ -37,7 +38,7 @@ fn repository(dir: &Path) -> Repository {
     Repository::at(dir.join("models"))
 }
 
-/// The versions in the store. All that it shows must be whole: it opens, every byte verified, and is what was published.
+/// The versions in the store. Each listed version must open, and hold the published bytes.
 fn whole_versions(dir: &Path) -> Result<Vec<u64>> {
     let store = Store::new(dir.join("models"));
     let mut numbers = Vec::new();
@@ -58,8 +59,8 @@ fn whole_versions(dir: &Path) -> Result<Vec<u64>> {
     Ok(numbers)
 }
 
-/// What is left in the folder of the store by whatever was cut off, after the next command has cleaned up.
-fn without_debris(dir: &Path) -> Result {
+/// Asserts that the store's next cleaning removes all debris.
+fn assert_no_debris(dir: &Path) -> Result {
     let root = dir.join("models");
     Store::new(&root).clean()?;
     for entry in root.read_dir()? {
@@ -69,7 +70,7 @@ fn without_debris(dir: &Path) -> Result {
     Ok(())
 }
 
-/// With a file in a folder, which has to reach the disk as well.
+/// Publishes a version with a file in a directory, which must reach the disk as well.
 fn publish(dir: &Path) -> Result {
     let bytes = other_bytes();
     let files: [(&str, &[u8]); 2] = [("model.onnx", &bytes), ("weights/first.bin", b"weights")];
@@ -77,8 +78,8 @@ fn publish(dir: &Path) -> Result {
     Ok(())
 }
 
-/// Wherever publishing is cut off, by its death or by the power, the old version is there and whole, the new one whole or not there; it is there once
-/// the store has said so.
+/// A publication dies, or the power is lost, at every point. The old version must be whole, and the
+/// new one whole or absent. It must be present once the store has acknowledged it.
 #[chaos(non_destructive, timeout = "120s")]
 fn publishing_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     Repository::with_model(&cx)?;
@@ -91,48 +92,59 @@ fn publishing_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
                     versions == [1, 2] || (versions == [1] && !crash.acknowledged()),
                     "{versions:?}"
                 );
-                without_debris(dir)
+                assert_no_debris(dir)
             })?;
     assert!(explored.points > 5 && explored.states > 5, "{explored:?}");
     Ok(())
 }
 
-/// The first version of a model makes its folder, too.
+/// The first publication of a model, which makes its directory, dies at every point.
 #[chaos(non_destructive, timeout = "120s")]
 fn the_first_version_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
-    cx.explore().power_loss(PowerLoss::Posix).crash_everywhere(
+    let explored = cx.explore().power_loss(PowerLoss::Posix).crash_everywhere(
         |dir| {
             repository(dir).publish_bytes(MODEL, MODEL_BYTES)?;
             Ok(())
         },
         |dir, crash| {
-            let versions = whole_versions(dir).unwrap_or_default();
-            assert!(versions == [1] || !crash.acknowledged(), "{versions:?}");
-            // Whatever is left, the next publication succeeds.
+            let exists = dir.join("models").join(MODEL).exists();
+            let versions = if exists {
+                whole_versions(dir)?
+            } else {
+                Vec::new()
+            };
+            assert!(
+                versions == [1] || (versions.is_empty() && !crash.acknowledged()),
+                "{versions:?}"
+            );
+            // The next publication succeeds.
             repository(dir).publish_bytes(MODEL, &other_bytes())?;
-            without_debris(dir)
+            assert_no_debris(dir)
         },
     )?;
+    assert!(explored.points >= 5, "{explored:?}");
     Ok(())
 }
 
-/// Whichever call of a publication fails, and however: it says so and the new version is not there, or it goes on and is whole. The old one stays.
+/// Each call of a publication fails, with each error. The publication must fail and leave no
+/// version, or succeed with a whole one. The old version must stay.
 #[chaos(non_destructive, timeout = "120s")]
 fn publishing_survives_every_failure_of_a_call(cx: Context) -> Result {
     Repository::with_model(&cx)?;
-    cx.fail_everywhere(ERRNOS, publish, |dir, failure| {
+    let explored = cx.fail_everywhere(ERRNOS, publish, |dir, failure| {
         let versions = whole_versions(dir)?;
-        // An error after the rename is told, and the version is there: it could not be proven durable.
+        // An error after the rename is reported, and the version is present: it may not be durable.
         assert!(
             versions == [1, 2] || (versions == [1] && !failure.acknowledged()),
             "{versions:?}"
         );
-        without_debris(dir)
+        assert_no_debris(dir)
     })?;
+    assert!(explored.points >= 5, "{explored:?}");
     Ok(())
 }
 
-/// Holding a version back: the marker is there and whole, or not there; the version itself stays.
+/// A quarantine dies at every point. Its marker must be whole or absent, and the version must stay.
 #[chaos(non_destructive, timeout = "120s")]
 fn quarantine_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     Repository::with_model(&cx)?;
@@ -140,17 +152,20 @@ fn quarantine_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
         Store::new(dir.join("models")).quarantine(&model(), version(1), "withdrawn")?;
         Ok(())
     };
-    cx.explore()
-        .power_loss(PowerLoss::Posix)
-        .crash_everywhere(hold, |dir, crash| {
-            assert_eq!(whole_versions(dir)?, [1]);
-            is_held_whole(dir, crash)?;
-            without_debris(dir)
-        })?;
+    let explored =
+        cx.explore()
+            .power_loss(PowerLoss::Posix)
+            .crash_everywhere(hold, |dir, crash| {
+                assert_eq!(whole_versions(dir)?, [1]);
+                assert_marker_whole(dir, crash)?;
+                assert_no_debris(dir)
+            })?;
+    assert!(explored.points >= 5, "{explored:?}");
     Ok(())
 }
 
-fn is_held_whole(dir: &Path, crash: Crash) -> Result {
+/// Asserts that the marker is whole, or absent and not acknowledged.
+fn assert_marker_whole(dir: &Path, crash: Crash) -> Result {
     let held = Store::new(dir.join("models")).quarantined(&model(), version(1));
     match held {
         Some(marker) => {
@@ -166,52 +181,57 @@ fn remove(dir: &Path) -> Result {
     Ok(Store::new(dir.join("models")).remove(&model(), version(2))?)
 }
 
-/// Removing a version: it is there and whole, or gone; once that is said it stays gone, and holds no other version of its number back.
+/// A removal dies at every point. The version must be whole or gone, and gone once that is
+/// acknowledged. The next version of its number must not be quarantined.
 #[chaos(non_destructive, timeout = "120s")]
 fn removal_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     let before = Repository::with_model(&cx)?;
     before.publish_bytes(MODEL, &other_bytes())?;
     Store::new(before.root()).quarantine(&model(), version(2), "withdrawn")?;
-    cx.explore()
-        .power_loss(PowerLoss::Posix)
-        .crash_everywhere(remove, |dir, crash| {
-            let versions = whole_versions(dir)?;
-            assert!(
-                versions == [1] || (versions == [1, 2] && !crash.acknowledged()),
-                "{versions:?}"
-            );
-            if versions == [1] {
-                publish(dir)?;
-                let held = Store::new(dir.join("models")).quarantined(&model(), version(2));
+    let explored =
+        cx.explore()
+            .power_loss(PowerLoss::Posix)
+            .crash_everywhere(remove, |dir, crash| {
+                let versions = whole_versions(dir)?;
                 assert!(
-                    held.is_none(),
-                    "the next version of that number is held back"
+                    versions == [1] || (versions == [1, 2] && !crash.acknowledged()),
+                    "{versions:?}"
                 );
-            }
-            without_debris(dir)
-        })?;
+                if versions == [1] {
+                    publish(dir)?;
+                    let held = Store::new(dir.join("models")).quarantined(&model(), version(2));
+                    assert!(
+                        held.is_none(),
+                        "the next version of that number is quarantined"
+                    );
+                }
+                assert_no_debris(dir)
+            })?;
+    assert!(explored.points >= 5, "{explored:?}");
     Ok(())
 }
 
-/// The same of a version that nobody held back.
+/// The removal of a version that is not quarantined dies at every point.
 #[chaos(non_destructive, timeout = "120s")]
-fn removal_of_a_version_in_use_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
+fn removal_in_use_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     let before = Repository::with_model(&cx)?;
     before.publish_bytes(MODEL, &other_bytes())?;
-    cx.explore()
-        .power_loss(PowerLoss::Posix)
-        .crash_everywhere(remove, |dir, crash| {
-            let versions = whole_versions(dir)?;
-            assert!(
-                versions == [1] || (versions == [1, 2] && !crash.acknowledged()),
-                "{versions:?}"
-            );
-            without_debris(dir)
-        })?;
+    let explored =
+        cx.explore()
+            .power_loss(PowerLoss::Posix)
+            .crash_everywhere(remove, |dir, crash| {
+                let versions = whole_versions(dir)?;
+                assert!(
+                    versions == [1] || (versions == [1, 2] && !crash.acknowledged()),
+                    "{versions:?}"
+                );
+                assert_no_debris(dir)
+            })?;
+    assert!(explored.points >= 5, "{explored:?}");
     Ok(())
 }
 
-/// Removal and quarantine with each of their calls failing.
+/// Each call of a quarantine and a removal fails, with each error.
 #[chaos(non_destructive, timeout = "120s")]
 fn removal_survives_every_failure_of_a_call(cx: Context) -> Result {
     let before = Repository::with_model(&cx)?;
@@ -222,13 +242,14 @@ fn removal_survives_every_failure_of_a_call(cx: Context) -> Result {
         store.remove(&model(), version(2))?;
         Ok(())
     };
-    cx.fail_everywhere(ERRNOS, change, |dir, failure: InjectedFailure| {
+    let explored = cx.fail_everywhere(ERRNOS, change, |dir, failure: InjectedFailure| {
         let versions = whole_versions(dir)?;
         assert!(
             versions == [1] || (versions == [1, 2] && !failure.acknowledged()),
             "{versions:?}"
         );
-        without_debris(dir)
+        assert_no_debris(dir)
     })?;
+    assert!(explored.points >= 5, "{explored:?}");
     Ok(())
 }

@@ -1,15 +1,15 @@
-//! What stands in the place of a version's files, or beside them.
+//! Faults of the files of a version, and other things in their place.
 
-use crate::support::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke};
 #[cfg(unix)]
 use clarity_chaos::fault::Permissions;
 use clarity_chaos::fault::{BitFlip, Delete, Displace, Extend, Fault, TornWrite, Zeros};
 use clarity_chaos::{Context, Result, chaos};
+use clarity_testbed::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke};
 use std::fs;
 use std::path::PathBuf;
 
-/// The only version's weight file has this fault before the server starts: it must be refused with this reason, and the server live. Without the fault it must
-/// be served.
+/// The weight file of the only version has this fault when the server starts. The version must be
+/// refused with this reason, and the server stay live. Without the fault it must be served.
 async fn is_refused<F: Fault>(
     cx: &Context,
     reason: &str,
@@ -31,13 +31,14 @@ async fn is_refused<F: Fault>(
     served.shut_down().await
 }
 
-/// A folder stands in the place of the weight file. It must be refused.
+/// A directory has the place of the weight file. It must be refused.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_folder_in_the_place_of_a_file_is_refused(cx: Context) -> Result {
     is_refused(&cx, "model_corrupt", Displace::by_folder).await
 }
 
-/// A link stands in the place of the weight file. It must be refused though it leads to the very bytes that were promised: whoever owns the link can turn it.
+/// A symlink has the place of the weight file. It must be refused even if it leads to the published
+/// bytes, since its target can change.
 #[cfg(unix)]
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_link_is_refused_wherever_it_leads(cx: Context) -> Result {
@@ -49,7 +50,8 @@ async fn a_link_is_refused_wherever_it_leads(cx: Context) -> Result {
     .await
 }
 
-/// The server may not read the weight file. The reason must not call damaged what nobody has looked at, and the model must be back once it may be read.
+/// The server has no permission to read the weight file. The reason must differ from that of
+/// damage, and the model must answer once it has the permission.
 #[cfg(unix)]
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_file_that_may_not_be_read_is_told_apart_from_a_damaged_one(cx: Context) -> Result {
@@ -68,12 +70,12 @@ async fn a_file_that_is_too_long_is_refused(cx: Context) -> Result {
     is_refused(&cx, "model_corrupt", Extend::file).await
 }
 
-/// A deployment that overwrites a version by a larger one in place was cut off by a power loss. What it left is neither, though it can be read as a model with
-/// other weights, and must be refused.
+/// A power loss cut off a deployment that overwrites a version by a larger one. The file is neither
+/// of the two, and could be loaded with other weights. It must be refused.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_torn_write_is_refused(cx: Context) -> Result {
     let newer = cx.dir().join("newer.onnx");
-    // One message of Protocol Buffers after another is one as well.
+    // Concatenated messages of Protocol Buffers are a message.
     fs::write(&newer, cole_kripke::scaled(MODEL_BYTES, 2.0)?.repeat(8))?;
     is_refused(&cx, "model_corrupt", |weights| {
         TornWrite::of(&newer, weights)
@@ -88,7 +90,8 @@ const FILES: [(&str, &[u8]); 4] = [
     ("third.bin", b"third"),
 ];
 
-/// Version 2 has several files, and one of them has a fault: version 1 must go on answering, and the refusal name the file.
+/// One of several files of version 2 has this fault. Version 1 must answer, and the refusal must
+/// name the file.
 async fn the_file_is_named<F: Fault>(
     cx: &Context,
     reason: &str,
@@ -103,7 +106,7 @@ async fn the_file_is_named<F: Fault>(
     let path = format!("/v2/models/{MODEL}/versions/{version}/ready");
     let refused = served.client.get(&path).await?;
     refused.assert_unavailable(reason);
-    assert!(refused.text.contains("second.bin"), "{}", refused.text);
+    assert!(refused.body.contains("second.bin"), "{}", refused.body);
     let activity = cole_kripke::activity(30, &mut cx.rng());
     let answer = served.client.infer(MODEL, &activity).await?;
     answer.assert_served_by(1, true);
@@ -115,13 +118,14 @@ async fn the_file_is_named<F: Fault>(
     served.shut_down().await
 }
 
-/// One of several files of a version is damaged. The version must be refused, with the name of the file.
+/// One of several files of a version is damaged. The version must be refused, with the name of the
+/// file.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn one_damaged_file_among_several_is_named(cx: Context) -> Result {
     the_file_is_named(&cx, "model_corrupt", BitFlip::in_file).await
 }
 
-/// A manifest names a file that is not there. The version must be refused, with the name of the file.
+/// A file of the manifest is missing. The version must be refused, with the name of the file.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_missing_file_among_several_is_named(cx: Context) -> Result {
     the_file_is_named(&cx, "model_missing", Delete::path).await

@@ -1,6 +1,8 @@
-//! The chaos suite: the real server, real HTTP, real models, really damaged. No wrong answer may come out.
+//! The chaos suite: the real server, real HTTP, and real models with real damage. No answer may be
+//! wrong.
 //!
-//! One file for each family of failures; `support/` holds the model repository, the running server, a client, and what the right answers are.
+//! Each family of failures has a file. The testbed (`tests/testbed`) holds the models, the server,
+//! its clients and the right answers.
 
 mod checksums;
 mod circuit_breaker;
@@ -14,7 +16,6 @@ mod observability;
 mod overload;
 mod performance;
 mod resources;
-mod support;
 mod swarm;
 mod system_calls;
 mod whole_program;

@@ -1,18 +1,20 @@
-//! Failures must be seen: in the metrics, in the logs, once each.
+//! Each failure is seen once in the metrics and once in the log.
 
-use crate::support::{MODEL, Repository, Served};
 use clarity_chaos::fault::BitFlip;
 use clarity_chaos::{Context, EventKind, Result, chaos};
+use clarity_testbed::cole_kripke::OVERWHELMING;
+use clarity_testbed::{MODEL, Repository, Served};
 use std::collections::BTreeMap;
 
-/// Requests succeed, fail on the model, and meet an open breaker. Every metric must move by exactly what happened.
+/// Predictions succeed, fail, and meet an open breaker. Each metric must count exactly these
+/// events.
 #[chaos(metrics, non_destructive, clock = "manual")]
 async fn metrics_count_exactly_what_happened(cx: Context) -> Result {
     let repository = Repository::empty(&cx)?;
     repository.publish_scaled(MODEL, 4.0)?;
     let served = Served::start(&cx, &repository).await?;
-    let (good, overwhelming) = ([1.0; 10], [3e38; 10]);
-    for (request, times) in [(good, 3), (overwhelming, 5), (good, 2)] {
+    let good = [1.0; 10];
+    for (request, times) in [(good, 3), (OVERWHELMING, 5), (good, 2)] {
         for _ in 0..times {
             served.client.infer(MODEL, &request).await?;
         }
@@ -55,7 +57,8 @@ async fn metrics_count_exactly_what_happened(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// A damaged version is deployed beside a good one. The load failure must be counted by its reason, and the version that serves be named.
+/// A damaged version is deployed after a good one. The failed load must be counted under its
+/// reason, and the metrics must name the served version.
 #[chaos(metrics, non_destructive, clock = "manual")]
 async fn a_failed_load_is_counted_by_its_reason(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -69,7 +72,7 @@ async fn a_failed_load_is_counted_by_its_reason(cx: Context) -> Result {
     assert!(served.client.metric(&series).await? >= 1.0);
     let series = format!("model_load_failures_total{{model=\"{MODEL}\",reason=\"model_missing\"}}");
     assert_eq!(served.client.metric(&series).await?, 0.0);
-    let metrics = served.client.get("/metrics").await?.text;
+    let metrics = served.client.get("/metrics").await?.body;
     let info = metrics
         .lines()
         .filter(|line| line.starts_with("model_version_info{"));
@@ -79,7 +82,7 @@ async fn a_failed_load_is_counted_by_its_reason(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// The warnings and errors so far, as model, version and reason.
+/// The fields of the warnings and errors so far.
 fn failures(cx: &Context) -> Vec<BTreeMap<String, String>> {
     let failure = |what| match what {
         EventKind::Log {
@@ -96,43 +99,45 @@ fn failures(cx: &Context) -> Vec<BTreeMap<String, String>> {
         .collect()
 }
 
-/// A damaged version is found. Exactly one event must say so, with model, version and reason as fields, not as prose.
+/// A damaged version is found. Exactly one event must report it, with model, version and reason as
+/// fields.
 #[chaos(logs, non_destructive, clock = "manual")]
 async fn a_damaged_version_is_logged_once_with_its_fields(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     let served = Served::start(&cx, &repository).await?;
-    assert_eq!(failures(&cx), [], "nothing has failed yet");
+    assert_eq!(failures(&cx), [], "an event before the first failure");
 
     repository.publish_scaled(MODEL, 2.0)?;
     cx.inject(BitFlip::in_file(repository.weights(MODEL, 2)))?
         .until_end();
     served.reload(MODEL).await?;
-    let told = failures(&cx);
-    assert_eq!(told.len(), 1, "{told:?}");
+    let events = failures(&cx);
+    assert_eq!(events.len(), 1, "{events:?}");
     for (field, expected) in [
         ("model", MODEL),
         ("version", "2"),
         ("reason", "model_corrupt"),
     ] {
         assert_eq!(
-            told[0].get(field).map(String::as_str),
+            events[0].get(field).map(String::as_str),
             Some(expected),
-            "{told:?}"
+            "{events:?}"
         );
     }
     served.shut_down().await
 }
 
-/// A model fails on five requests, and its breaker opens. Each failure must be one event with the same reason that the client got.
+/// A model fails on five requests, and its breaker opens. Each failure must be one event, with the
+/// reason that the client got.
 #[chaos(logs, non_destructive, clock = "manual")]
 async fn each_failed_inference_is_one_event(cx: Context) -> Result {
     let repository = Repository::empty(&cx)?;
     repository.publish_scaled(MODEL, 4.0)?;
     let served = Served::start(&cx, &repository).await?;
     for failures_so_far in 1..=5 {
-        let answer = served.client.infer(MODEL, &[3e38; 10]).await?;
-        let told = failures(&cx);
-        let told: Vec<_> = told
+        let answer = served.client.infer(MODEL, &OVERWHELMING).await?;
+        let events = failures(&cx);
+        let events: Vec<_> = events
             .iter()
             .filter(|fields| {
                 fields
@@ -140,8 +145,8 @@ async fn each_failed_inference_is_one_event(cx: Context) -> Result {
                     .is_some_and(|reason| reason == "inference_failed")
             })
             .collect();
-        assert_eq!(told.len(), failures_so_far, "{told:?}");
-        let last = told[failures_so_far - 1];
+        assert_eq!(events.len(), failures_so_far, "{events:?}");
+        let last = events[failures_so_far - 1];
         assert_eq!(last["model"], MODEL);
         assert_eq!(last["version"], "1");
         assert_eq!(last["reason"], answer.member("reason")?);

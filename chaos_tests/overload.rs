@@ -1,18 +1,20 @@
-//! Too much to do, or no end of it: what one model does must not become the others' trouble.
+//! Overload and models that hang: one model must not affect the others.
 
-use crate::support::{MODEL, Repository, Served, cole_kripke};
 use clarity::{BreakerState, JobKind};
 use clarity_chaos::{Context, Result, chaos};
+use clarity_testbed::cole_kripke::OVERWHELMING;
+use clarity_testbed::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke, until_some};
 use std::time::Duration;
 
-/// From the platform: so many failures in a row open the breaker, and so long it stays open.
+/// The consecutive failures that open a breaker by default.
 const FAILURES: usize = 5;
+/// The time that it stays open by default.
 const OPEN: Duration = Duration::from_secs(60);
-/// How long a model may take to answer.
+/// The default time limit of a prediction.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// That the model, and all that is there to look at, answers as always.
-async fn assert_well(cx: &Context, served: &Served, model: &str) -> Result {
+/// Asserts a right answer of the model, and that health, metrics and metadata answer.
+async fn assert_healthy(cx: &Context, served: &Served, model: &str) -> Result {
     let activity = cole_kripke::activity(30, &mut cx.rng());
     let answer = served.client.infer(model, &activity).await?;
     cole_kripke::assert_right(&answer, &activity, 1.0)?;
@@ -22,7 +24,8 @@ async fn assert_well(cx: &Context, served: &Served, model: &str) -> Result {
     Ok(())
 }
 
-/// A model takes requests and never answers. Each client must be freed by the deadline with a 504, the breaker open after the fifth, and another model not notice.
+/// A model hangs on every request. Each client must get a 504 at the deadline, and the fifth must
+/// open the breaker. Another model must answer as always.
 #[chaos(overload, non_destructive, clock = "manual")]
 async fn a_model_that_hangs_is_taken_out_by_its_breaker(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -32,8 +35,8 @@ async fn a_model_that_hangs_is_taken_out_by_its_breaker(cx: Context) -> Result {
     let asked: Vec<_> = (0..FAILURES)
         .map(|_| served.client.infer_in_background("hanging", &[1.0; 10]))
         .collect();
-    served.executor.so_many_held(FAILURES).await;
-    assert_well(&cx, &served, MODEL).await?;
+    served.executor.until_held(FAILURES).await;
+    assert_healthy(&cx, &served, MODEL).await?;
     assert!(asked.iter().all(|asked| !asked.is_finished()));
 
     // A timer may be a millisecond late.
@@ -42,35 +45,35 @@ async fn a_model_that_hangs_is_taken_out_by_its_breaker(cx: Context) -> Result {
         .await;
     for asked in asked {
         let answer = asked.await??;
-        assert_eq!(answer.status, 504, "{}", answer.text);
+        assert_eq!(answer.status, 504, "{}", answer.body);
         assert_eq!(answer.member("reason")?, "deadline_exceeded");
     }
     let answer = served.client.infer("hanging", &[1.0; 10]).await?;
     answer.assert_unavailable("circuit_open");
     assert_eq!(served.inferences("hanging"), FAILURES);
-    assert_well(&cx, &served, MODEL).await?;
+    assert_healthy(&cx, &served, MODEL).await?;
 
-    // What hung comes to an end after all: too late to change anything.
+    // The late outcomes of the hanging runs change nothing.
     served.executor.release();
     assert_eq!(served.breaker("hanging")?.state, BreakerState::Open);
     cx.clock().advance(OPEN).await;
-    assert_well(&cx, &served, "hanging").await?;
+    assert_healthy(&cx, &served, "hanging").await?;
     served.shut_down().await
 }
 
-/// More requests come than there is room for. Those over it must be shed at once with a 503 that says when to come back, those within it be answered, and the
-/// model's breaker hear of neither.
+/// More requests come than there is capacity for. The excess must be shed at once, with a 503 and a
+/// time to retry. The others must be answered, and the breaker must count no failure.
 #[chaos(overload, non_destructive, clock = "manual")]
 async fn what_is_too_much_is_shed_and_is_no_failure_of_the_model(cx: Context) -> Result {
-    const ROOM: usize = 2;
+    const CAPACITY: usize = 2;
     let repository = Repository::with_model(&cx)?;
     let served = Served::start(&cx, &repository).await?;
-    served.executor.room_for(ROOM);
+    served.executor.set_capacity(CAPACITY);
     served.executor.hold(JobKind::Inference, MODEL);
-    let under_way: Vec<_> = (0..ROOM)
+    let under_way: Vec<_> = (0..CAPACITY)
         .map(|_| served.client.infer_in_background(MODEL, &[1.0; 10]))
         .collect();
-    served.executor.so_many_held(ROOM).await;
+    served.executor.until_held(CAPACITY).await;
     for _ in 0..4 * FAILURES {
         let shed = served.client.infer(MODEL, &[1.0; 10]).await?;
         shed.assert_unavailable("overloaded");
@@ -86,11 +89,12 @@ async fn what_is_too_much_is_shed_and_is_no_failure_of_the_model(cx: Context) ->
         answer.assert_served_by(1, false);
         assert!(cole_kripke::is_right(&answer, &[1.0; 10], 1.0)?);
     }
-    assert_well(&cx, &served, MODEL).await?;
+    assert_healthy(&cx, &served, MODEL).await?;
     served.shut_down().await
 }
 
-/// Clients go away while the model runs for them. Each must be counted as gone, once, and the model answer others.
+/// Clients leave while the model runs for them. Each must be counted as cancelled once, and the
+/// model must answer others.
 #[chaos(overload, non_destructive, clock = "manual")]
 async fn clients_that_go_away_are_counted_as_gone(cx: Context) -> Result {
     const CLIENTS: usize = 3;
@@ -100,50 +104,54 @@ async fn clients_that_go_away_are_counted_as_gone(cx: Context) -> Result {
     let asked: Vec<_> = (0..CLIENTS)
         .map(|_| served.client.infer_in_background(MODEL, &[1.0; 10]))
         .collect();
-    served.executor.so_many_held(CLIENTS).await;
+    served.executor.until_held(CLIENTS).await;
     for asked in asked {
         asked.abort();
     }
     let gone = format!("prediction_failure_total{{model=\"{MODEL}\",reason=\"cancelled\"}}");
-    while served.client.metric(&gone).await.unwrap_or(0.0) < CLIENTS as f64 {}
+    until_some("the cancelled requests", async || {
+        let count = served.client.metric(&gone).await.ok()?;
+        (count >= CLIENTS as f64).then_some(())
+    })
+    .await;
     served.executor.release();
-    assert_well(&cx, &served, MODEL).await?;
+    assert_healthy(&cx, &served, MODEL).await?;
     assert_eq!(served.client.metric(&gone).await?, CLIENTS as f64);
     served.shut_down().await
 }
 
-/// There is no room, and a client asks whether it may send its body. It must be told of that before, and not after it has sent it all.
+/// There is no capacity, and a client waits for `100 Continue`. The refusal must come before the
+/// body.
 #[chaos(overload, non_destructive, clock = "manual")]
 async fn a_body_that_would_be_shed_need_not_be_sent(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     let served = Served::start(&cx, &repository).await?;
-    served.executor.room_for(0);
+    served.executor.set_capacity(0);
     let answer = served.client.ask_before_sending(MODEL).await?;
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
     assert!(answer.contains("overloaded"), "{answer}");
     served.shut_down().await
 }
 
-/// A model fails for an hour, probe after probe. Metrics, health and the other models must stay up all the time, and the failing model be asked once a minute.
+/// A model fails for an hour, probe after probe. Metrics, health and the other model must answer
+/// all the time, and the failing model must be called once a minute.
 #[chaos(overload, non_destructive, clock = "manual")]
 async fn a_model_that_fails_for_long_takes_nothing_with_it(cx: Context) -> Result {
     const MINUTES: usize = 60;
     let repository = Repository::with_model(&cx)?;
     repository.publish_scaled("failing", 4.0)?;
     let served = Served::start(&cx, &repository).await?;
-    // Valid activity counts whose sum is beyond single precision.
-    let overwhelming = [3e38; 10];
     for _ in 0..FAILURES {
-        served.client.infer("failing", &overwhelming).await?;
+        served.client.infer("failing", &OVERWHELMING).await?;
     }
     for _ in 0..MINUTES {
         for _ in 0..3 {
-            let answer = served.client.infer("failing", &overwhelming).await?;
+            let answer = served.client.infer("failing", &OVERWHELMING).await?;
             answer.assert_unavailable("circuit_open");
         }
-        assert_well(&cx, &served, MODEL).await?;
+        assert_healthy(&cx, &served, MODEL).await?;
         cx.clock().advance(OPEN).await;
-        let answer = served.client.infer("failing", &overwhelming).await?;
+        let answer = served.client.infer("failing", &OVERWHELMING).await?;
         assert_eq!(answer.member("reason")?, "inference_failed");
     }
     assert_eq!(served.inferences("failing"), FAILURES + MINUTES);
@@ -151,7 +159,8 @@ async fn a_model_that_fails_for_long_takes_nothing_with_it(cx: Context) -> Resul
     served.shut_down().await
 }
 
-/// Everybody asks for a reload at once, again and again, while clients ask the model. Each reload must end, and each answer be right.
+/// Many reloads are requested at once, again and again, while a client sends requests. Each reload
+/// must end, and each answer must be right.
 #[chaos(overload, non_destructive, timeout = "60s")]
 async fn a_storm_of_reloads_costs_no_request(cx: Context) -> Result {
     const RELOADERS: usize = 32;
@@ -159,6 +168,7 @@ async fn a_storm_of_reloads_costs_no_request(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     let served = Served::start_on_threads(&cx, &repository).await?;
     let activity = cole_kripke::activity(30, &mut cx.rng());
+    let mut answers = 0;
     for _ in 0..ROUNDS {
         let storm: Vec<_> = (0..RELOADERS)
             .map(|_| served.reload_in_background(MODEL))
@@ -167,6 +177,7 @@ async fn a_storm_of_reloads_costs_no_request(cx: Context) -> Result {
             let answer = served.client.infer(MODEL, &activity).await?;
             answer.assert_served_by(1, false);
             cole_kripke::assert_right(&answer, &activity, 1.0)?;
+            answers += 1;
         }
         for reload in storm {
             reload.await?;
@@ -175,12 +186,15 @@ async fn a_storm_of_reloads_costs_no_request(cx: Context) -> Result {
     let loads = format!("model_load_duration_seconds_count{{model=\"{MODEL}\"}}");
     let loads = served.client.metric(&loads).await?;
     cx.measured(format!("{loads} loads for {} requests", RELOADERS * ROUNDS));
-    // Those that come while one is under way share the next.
+    assert!(answers > 0, "no request came between the reloads");
+    // Each round has a load of its own; reloads requested during a load share the next one.
+    assert!(loads > ROUNDS as f64, "{loads} loads");
     assert!(loads < (RELOADERS * ROUNDS / 2) as f64, "{loads} loads");
     served.shut_down().await
 }
 
-/// A damaged version is tried hundreds of times. The attempts must leave neither descriptors nor memory behind.
+/// A damaged version is tried hundreds of times. The attempts must leak neither descriptors nor
+/// memory.
 #[cfg(target_os = "linux")]
 #[chaos(overload, non_destructive, timeout = "60s")]
 async fn hundreds_of_failed_loads_leak_nothing(cx: Context) -> Result {
@@ -194,10 +208,7 @@ async fn hundreds_of_failed_loads_leak_nothing(cx: Context) -> Result {
     let padding = vec![7; 1 << 20];
     repository.publish_files(
         MODEL,
-        &[
-            ("model.onnx", crate::support::MODEL_BYTES),
-            ("weights.bin", &padding),
-        ],
+        &[("model.onnx", MODEL_BYTES), ("weights.bin", &padding)],
     )?;
     cx.inject(BitFlip::in_file(repository.weights(MODEL, 2)))?
         .until_end();

@@ -1,13 +1,12 @@
-//! A machine that runs out of something, and a clock that somebody sets.
+//! A machine short of descriptors or CPU time, and a wall clock that jumps.
 
-use crate::support::{MODEL, Repository, Served, cole_kripke, read_answer};
 use clarity_chaos::fault::{BitFlip, Descriptors, Processor, WallClock};
 use clarity_chaos::{Context, Event, EventKind, Result, chaos, sometimes};
+use clarity_testbed::{MODEL, Repository, Served, cole_kripke, until};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt as _;
 
-/// There are few descriptors left while a second version is looked for. One of the two must answer over the connection that is there, the server
-/// stay live, and the second version be served when there are descriptors again.
+/// Few descriptors are left when a second version is published. One of the two versions must answer
+/// over the open connection. The second must be served once there are descriptors.
 #[chaos(resources, non_destructive, clock = "manual")]
 async fn without_descriptors_what_is_loaded_goes_on_answering(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -33,35 +32,36 @@ async fn without_descriptors_what_is_loaded_goes_on_answering(cx: Context) -> Re
     served.shut_down().await
 }
 
-/// Clients that come while there are no descriptors cannot be accepted. They must be as soon as there are some: the listener goes on.
+/// No descriptor is left when a client connects. The server must accept it once there are
+/// descriptors.
 #[chaos(resources, non_destructive, clock = "manual")]
-async fn clients_that_came_when_there_were_no_descriptors_are_accepted_later(
-    cx: Context,
-) -> Result {
+async fn clients_that_came_without_descriptors_are_accepted_later(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     let served = Served::start(&cx, &repository).await?;
-    // One for the client's end, and none for the server's.
+    // One descriptor for the client's end, and none for the server's.
     let few = cx.inject(Descriptors::left(1))?;
     let mut waiting = served.client.connect().await?;
     assert!(served.client.connect().await.is_err());
-    let is_refusal = |event: &Event| matches!(&event.kind, EventKind::Log { message, .. } if message == "connection not accepted");
-    while !cx.timeline().iter().any(is_refusal) {
-        tokio::task::yield_now().await;
-    }
+    // The server has no other reason to warn.
+    let is_warning = |event: &Event| matches!(&event.kind, EventKind::Log { level, target, .. } if level == "WARN" && target.starts_with("clarity::server"));
+    until("the warning of the server", || {
+        cx.timeline().iter().any(is_warning)
+    })
+    .await;
 
     few.undo();
     // The server tries again after a while.
     cx.clock().advance(Duration::from_secs(1)).await;
     waiting
-        .write_all(b"GET /v2/health/live HTTP/1.1\r\nhost: clarity\r\n\r\n")
+        .send("GET /v2/health/live HTTP/1.1\r\nhost: clarity\r\n\r\n")
         .await?;
-    let answer = read_answer(&mut waiting).await?;
+    let answer = waiting.read_response().await?;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     drop(waiting);
     served.shut_down().await
 }
 
-/// Others compute on every processor. A version must be loaded and answer rightly all the same.
+/// Other threads compute on every processor. A version must be loaded and answer rightly.
 #[chaos(resources, non_destructive, clock = "manual")]
 async fn a_neighbour_on_every_processor_makes_nothing_wrong(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -76,8 +76,8 @@ async fn a_neighbour_on_every_processor_makes_nothing_wrong(cx: Context) -> Resu
     served.shut_down().await
 }
 
-/// Somebody sets the clock, by up to ten years in either direction. A model that is damaged and repaired meanwhile must be noticed both times, and no time that a client is told
-/// to wait may follow the jump.
+/// The wall clock jumps by up to ten years in either direction. The server must notice a damage and
+/// its repair, and no `Retry-After` may follow the jump.
 #[chaos(resources, non_destructive, clock = "manual")]
 async fn a_clock_that_is_set_changes_no_answer(cx: Context) -> Result {
     const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);

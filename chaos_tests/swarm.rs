@@ -1,53 +1,67 @@
-//! Safety first, then liveness: many faults at a time, and none.
+//! Many faults at a time, then none: first safety, then liveness.
 
-use crate::support::{Answer, MODEL, Repository, Served, cole_kripke, scale_of};
 use clarity_chaos::explore::Errno;
 use clarity_chaos::fault::{
-    BitFlip, CallKind, Delete, Displace, Extend, FaultGuard, Garbage, SystemCall, Truncate,
-    WallClock, Zeros,
+    BitFlip, CallKind, Delete, Displace, Extend, FaultError, FaultGuard, Garbage, InjectError,
+    SystemCall, Truncate, WallClock, Zeros,
 };
 use clarity_chaos::rand::RngExt as _;
 use clarity_chaos::rand::seq::SliceRandom as _;
 use clarity_chaos::{Context, Result, chaos, sometimes};
+use clarity_testbed::{MODEL, Repository, Response, Served, cole_kripke, scale_of};
+use std::error::Error as _;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How long the storm is, in steps.
+/// The length of the storm, in steps.
 const STEPS: usize = 30;
 
-/// How long it may take until all is well again: twice the longest delay between two looks at a version that was bad.
+/// The time limit of the recovery: twice the longest delay between two attempts at a bad version.
 const BOUND: Duration = Duration::from_secs(120);
+
+/// The number of [`Errno::EIO`].
+const EIO: i32 = 5;
+
+/// The reasons of a refusal that damaged or unreadable files explain.
+const TRUE_REASONS: [&str; 4] = [
+    "model_corrupt",
+    "model_missing",
+    "model_unreadable",
+    "unverified",
+];
 
 /// The kinds of faults that a storm may have.
 #[derive(Clone, Copy, Debug)]
-enum Kind {
+enum StormFault {
     BitFlip,
     Garbage,
     Zeros,
     Truncate,
     Extend,
     Delete,
-    Folder,
+    Directory,
     FailedRead,
     FailedSync,
     Clock,
 }
 
-const KINDS: [Kind; 10] = [
-    Kind::BitFlip,
-    Kind::Garbage,
-    Kind::Zeros,
-    Kind::Truncate,
-    Kind::Extend,
-    Kind::Delete,
-    Kind::Folder,
-    Kind::FailedRead,
-    Kind::FailedSync,
-    Kind::Clock,
+const KINDS: [StormFault; 10] = [
+    StormFault::BitFlip,
+    StormFault::Garbage,
+    StormFault::Zeros,
+    StormFault::Truncate,
+    StormFault::Extend,
+    StormFault::Delete,
+    StormFault::Directory,
+    StormFault::FailedRead,
+    StormFault::FailedSync,
+    StormFault::Clock,
 ];
 
-/// Faults of some kinds, which the seed chooses, come and go for half an hour, while versions are published and a client asks: each answer must be right for the version that it names, or
-/// an honest refusal. Then all faults end, and the newest version must answer within two minutes.
+/// Faults of some kinds come and go for half an hour, while versions are published. Each answer
+/// must be right for the version it names, or a refusal with a true reason. Then all faults end,
+/// and the newest version must answer within two minutes.
 #[chaos(swarm, non_destructive, clock = "manual")]
 async fn after_a_storm_of_faults_the_newest_version_answers(cx: Context) -> Result {
     let mut rng = cx.rng();
@@ -61,13 +75,14 @@ async fn after_a_storm_of_faults_the_newest_version_answers(cx: Context) -> Resu
     let served = Served::start(&cx, &repository).await?;
     let activity = cole_kripke::activity(30, &mut rng);
     let mut faults: Vec<FaultGuard> = Vec::new();
+    let mut injected = 0;
     for _ in 0..STEPS {
         match rng.random_range(0..6) {
             0 => {
                 // A publication that fails leaves no version, or all of it.
-                let number = repository.next(MODEL)?;
+                let number = repository.next_version(MODEL)?;
                 let _ = repository.publish_scaled(MODEL, scale_of(number)?);
-                versions = repository.next(MODEL)? - 1;
+                versions = repository.next_version(MODEL)? - 1;
             }
             1 | 2 if !faults.is_empty() => {
                 faults.swap_remove(rng.random_range(0..faults.len())).undo();
@@ -79,18 +94,21 @@ async fn after_a_storm_of_faults_the_newest_version_answers(cx: Context) -> Resu
                     false => repository.manifest(MODEL, version),
                 };
                 let kind = kinds[rng.random_range(0..kinds.len())];
-                // What is gone cannot be damaged as well.
-                faults.extend(inject(&cx, &repository, kind, path));
+                if let Some(fault) = inject(&cx, &repository, kind, path)? {
+                    faults.push(fault);
+                    injected += 1;
+                }
             }
         }
         let seconds = rng.random_range(1..120);
         cx.clock().advance(Duration::from_secs(seconds)).await;
-        is_safe(&served, &activity).await?;
+        assert_safe(&served, &activity, versions).await?;
     }
+    assert!(injected > 0, "no fault was injected");
     sometimes!(faults.len() > 3, "several faults are there at a time");
 
     drop(faults);
-    let newest = repository.next(MODEL)? - 1;
+    let newest = repository.next_version(MODEL)? - 1;
     let mut waited = Duration::ZERO;
     loop {
         let answer = served.client.infer(MODEL, &activity).await?;
@@ -99,7 +117,7 @@ async fn after_a_storm_of_faults_the_newest_version_answers(cx: Context) -> Resu
             break;
         }
         sometimes!(true, "the storm leaves something to recover from");
-        assert!(waited < BOUND, "not recovered: {}", answer.text);
+        assert!(waited < BOUND, "not recovered: {}", answer.body);
         waited += Duration::from_secs(1);
         cx.clock().advance(Duration::from_secs(1)).await;
     }
@@ -107,43 +125,88 @@ async fn after_a_storm_of_faults_the_newest_version_answers(cx: Context) -> Resu
     served.shut_down().await
 }
 
-/// Whether the newest version answers, and has nothing to say against itself.
-fn is_recovered(answer: &Answer, newest: u64) -> Result<bool> {
+/// Whether the newest version answers, and is not degraded.
+fn is_recovered(answer: &Response, newest: u64) -> Result<bool> {
     if answer.status != 200 {
         return Ok(false);
     }
-    let is_degraded = answer.json()?["parameters"]["degraded"] == true;
+    let is_degraded = answer.json()["parameters"]["degraded"] == true;
     Ok(!is_degraded && answer.member("model_version")? == newest.to_string())
 }
 
-/// A right answer, or an honest refusal.
-async fn is_safe(served: &Served, activity: &[f32]) -> Result {
+/// Asserts a right answer, or a refusal with a true reason.
+async fn assert_safe(served: &Served, activity: &[f32], versions: u64) -> Result {
+    // A loaded version answers from memory: the others have the refusals.
+    for version in 1..=versions {
+        let path = format!("/v2/models/{MODEL}/versions/{version}/ready");
+        let ready = served.client.get(&path).await?;
+        if ready.status == 503 {
+            assert_true_reason(&ready)?;
+        } else {
+            assert!(ready.status == 200 || ready.status == 404, "{}", ready.body);
+        }
+    }
     let answer = served.client.infer(MODEL, activity).await?;
     if answer.status == 200 {
         let version = answer.member("model_version")?.parse()?;
         return cole_kripke::assert_right(&answer, activity, scale_of(version)?);
     }
-    answer.assert_unavailable(&answer.member("reason")?);
+    assert_true_reason(&answer)?;
     assert_eq!(served.client.status("/v2/health/live").await?, 200);
     Ok(())
 }
 
-fn inject(cx: &Context, repository: &Repository, kind: Kind, path: PathBuf) -> Option<FaultGuard> {
+/// Asserts a refusal whose reason a fault of the storm explains.
+fn assert_true_reason(refusal: &Response) -> Result {
+    let reason = refusal.member("reason")?;
+    assert!(TRUE_REASONS.contains(&&*reason), "{}", refusal.body);
+    refusal.assert_unavailable(&reason);
+    Ok(())
+}
+
+/// Injects a fault; `None` when its target is missing, or such a fault is unavailable here.
+fn inject(
+    cx: &Context,
+    repository: &Repository,
+    kind: StormFault,
+    path: PathBuf,
+) -> Result<Option<FaultGuard>> {
     let calls = |kind, errno: Errno| {
         let some = SystemCall::of(kind, repository.root()).one_of_the_first(8);
         cx.inject(some.fails_with(errno))
     };
     let injected = match kind {
-        Kind::BitFlip => cx.inject(BitFlip::in_file(path)),
-        Kind::Garbage => cx.inject(Garbage::over(path)),
-        Kind::Zeros => cx.inject(Zeros::in_file(path)),
-        Kind::Truncate => cx.inject(Truncate::file(path)),
-        Kind::Extend => cx.inject(Extend::file(path)),
-        Kind::Delete => cx.inject(Delete::path(path)),
-        Kind::Folder => cx.inject(Displace::by_folder(path)),
-        Kind::FailedRead => calls(CallKind::Read, Errno::EIO),
-        Kind::FailedSync => calls(CallKind::Sync, Errno::EIO),
-        Kind::Clock => cx.inject(WallClock::jumps_within(Duration::from_secs(86_400))),
+        StormFault::BitFlip => cx.inject(BitFlip::in_file(path)),
+        StormFault::Garbage => cx.inject(Garbage::over(path)),
+        StormFault::Zeros => cx.inject(Zeros::in_file(path)),
+        StormFault::Truncate => cx.inject(Truncate::file(path)),
+        StormFault::Extend => cx.inject(Extend::file(path)),
+        StormFault::Delete => cx.inject(Delete::path(path)),
+        StormFault::Directory => cx.inject(Displace::by_folder(path)),
+        StormFault::FailedRead => calls(CallKind::Read, Errno::EIO),
+        StormFault::FailedSync => calls(CallKind::Sync, Errno::EIO),
+        StormFault::Clock => cx.inject(WallClock::jumps_within(Duration::from_secs(86_400))),
     };
-    injected.ok()
+    match injected {
+        Ok(fault) => Ok(Some(fault)),
+        Err(error) if is_expected(&error) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether another fault of the storm explains the error, or the fault is unavailable here.
+fn is_expected(error: &InjectError) -> bool {
+    let reason = error.source().and_then(|reason| reason.downcast_ref());
+    match reason {
+        Some(FaultError::File { error, .. }) => {
+            // A failed read of the storm also fails in this process.
+            error.raw_os_error() == Some(EIO)
+                || matches!(
+                    error.kind(),
+                    ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::AlreadyExists
+                )
+        }
+        Some(FaultError::Unfit { .. } | FaultError::Unavailable(_)) => true,
+        _ => false,
+    }
 }

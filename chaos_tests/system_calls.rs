@@ -1,16 +1,16 @@
-//! A disk that fails, is full, or gives a little at a time.
+//! A disk that fails, is full, or reads a few bytes at a time.
 
-use crate::support::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke};
 use clarity_chaos::explore::Errno;
 use clarity_chaos::fault::{CallKind, FlipWhileRead, SystemCall};
 use clarity_chaos::rand::RngExt as _;
 use clarity_chaos::{Context, Result, chaos, sometimes};
+use clarity_testbed::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke};
 
-/// About as many calls of each kind as it takes to load a version.
+/// The approximate number of calls of each kind during the load of a version.
 const CALLS: u64 = 8;
 
-/// While a second version is loaded one call that reads or opens its files fails. One of the two versions must go on answering, and the second
-/// one when the disk is well again.
+/// One call that opens or reads a file fails during the load of a second version. One of the two
+/// versions must answer, and the second once the disk works.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_disk_that_cannot_be_read_for_a_moment_costs_no_answer(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -38,7 +38,8 @@ async fn a_disk_that_cannot_be_read_for_a_moment_costs_no_answer(cx: Context) ->
     served.shut_down().await
 }
 
-/// Reads give a few bytes at a time, and one of them is interrupted by a signal. Everything must be loaded and verified as ever.
+/// Reads give a few bytes at a time, and a signal interrupts one. The version must be loaded and
+/// verified as always.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn short_and_interrupted_reads_change_nothing(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -55,8 +56,8 @@ async fn short_and_interrupted_reads_change_nothing(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// The disk is full at some moment while a version is published. What was published before must still answer, what was not
-/// must not, and when there is room again it can be published.
+/// The disk is full at one call of a publication. The newest version that was published must
+/// answer. Once there is space, another can be published.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_full_disk_while_publishing_costs_nothing_that_was_there(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -82,13 +83,13 @@ async fn a_full_disk_while_publishing_costs_nothing_that_was_there(cx: Context) 
     let answer = served.client.infer(MODEL, &activity).await?;
     answer.assert_served_by(newest, false);
 
-    takes_another_version(served, &repository, &activity).await
+    assert_publishes_another(served, &repository, &activity).await
 }
 
-/// The disk has room for some bytes of a version that is published, and no more. What is there of it must not be served, and not be
-/// in the way when there is room again.
+/// The disk has space for a part of a version. That part must not be served, and must not prevent
+/// another publication once there is space.
 #[chaos(files, non_destructive, clock = "manual")]
-async fn a_disk_that_fills_up_while_publishing_leaves_nothing_half_done(cx: Context) -> Result {
+async fn a_disk_that_fills_up_while_publishing_leaves_no_debris(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     let served = Served::start(&cx, &repository).await?;
     let room = cx.rng().random_range(0..MODEL_BYTES.len() as u64);
@@ -101,28 +102,29 @@ async fn a_disk_that_fills_up_while_publishing_leaves_nothing_half_done(cx: Cont
     answer.assert_served_by(1, false);
 
     full.undo();
-    takes_another_version(served, &repository, &activity).await
+    assert_publishes_another(served, &repository, &activity).await
 }
 
-/// Nothing in the repository can be given another name. A publication must say so, rather than try one number after the other, and leave nothing.
+/// Every rename in the repository fails. A publication must fail, without trying one number after
+/// the other, and leave no debris.
 #[chaos(files, non_destructive)]
 fn a_publication_that_cannot_be_put_in_its_place_says_so(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     let renames = SystemCall::of(CallKind::Rename, repository.root());
     let failing = cx.inject(renames.fails_with(Errno::EIO))?;
     assert!(repository.publish_scaled(MODEL, 2.0).is_err());
-    assert_eq!(repository.next(MODEL)?, 2);
+    assert_eq!(repository.next_version(MODEL)?, 2);
     failing.undo();
     assert_eq!(repository.publish_scaled(MODEL, 2.0)?, 2);
     Ok(())
 }
 
-/// A bit of the weight file flips before one of the reads by which it is verified and loaded. Either it was read before and is right, or it is refused: what is verified
-/// and what is used are the same bytes.
+/// A bit of the weight file flips before one of the reads of its load. The version must be right,
+/// when the bit was read before, or refused: the verified bytes are those that are used.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_file_that_changes_while_it_is_loaded_gives_no_wrong_answer(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
-    // In pieces, so that there is something between one read and the next.
+    // Short reads: there are several, between which the bit can flip.
     let reads = SystemCall::of(CallKind::Read, repository.root());
     let piece = MODEL_BYTES.len() as u64 / 8;
     let flip = FlipWhileRead::of(repository.weights(MODEL, 1)).before_one_of(9);
@@ -150,8 +152,8 @@ async fn a_file_that_changes_while_it_is_loaded_gives_no_wrong_answer(cx: Contex
     served.shut_down().await
 }
 
-/// The disk is well again: another version can be published and is served.
-async fn takes_another_version(
+/// Asserts that another version can be published and is served, then shuts the server down.
+async fn assert_publishes_another(
     served: Served,
     repository: &Repository,
     activity: &[f32],

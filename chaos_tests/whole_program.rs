@@ -1,201 +1,193 @@
-//! The server as its users run it: the binary itself, its files, its signals.
+//! The binary, as its users run it: its files and signals.
 
-use crate::support::{Client, MODEL, Repository, cole_kripke};
 use clarity_chaos::fault::{BitFlip, Fault, Garbage, Truncate};
 use clarity_chaos::{Context, Result, chaos};
-use std::process::Stdio;
-use std::time::Duration;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+#[cfg(unix)]
+use clarity_testbed::hostile;
+use clarity_testbed::{
+    Client, MODEL, Repository, Response, ServerProcess, cole_kripke, command, until_some,
+};
+use std::process::Command;
+
+/// The path of the binary.
+const CLARITY: &str = env!("CARGO_BIN_EXE_clarity");
 
 /// A `clarity serve` that ends with the test.
 struct Program {
-    process: Child,
+    server: ServerProcess,
     client: Client,
 }
 
 fn clarity(repository: &Repository) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_clarity"));
-    command
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .env("CLARITY_MODELS", "");
-    command
-        .env_remove("CLARITY_MODELS")
-        .current_dir(repository.root());
+    let mut command = command(CLARITY);
+    command.current_dir(repository.root());
     command
 }
 
 impl Program {
-    async fn start(cx: &Context, repository: &Repository) -> Result<Self> {
-        Self::start_with(cx, repository, &[]).await
-    }
-
-    async fn start_with(cx: &Context, repository: &Repository, flags: &[&str]) -> Result<Self> {
-        let mut process = clarity(repository)
+    fn start(cx: &Context, repository: &Repository, flags: &[&str]) -> Self {
+        let mut serve = clarity(repository);
+        serve
             .args(["serve", "--listen", "127.0.0.1:0", "--models"])
             .arg(repository.root())
-            .args(flags)
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let stdout = process.stdout.take().ok_or("the pipe was asked for")?;
-        let mut lines = BufReader::new(stdout).lines();
-        let line = lines
-            .next_line()
-            .await?
-            .ok_or("the server ended without a word")?;
-        let address = line.strip_prefix("listening on http://");
-        let address = address.ok_or_else(|| format!("expected an address, found {line:?}"))?;
-        Ok(Self {
-            client: Client::new(cx, address.parse()?),
-            process,
-        })
-    }
-
-    /// Asks until the answer has this status. The limit is that of the test.
-    async fn answered(&self, status: u16, activity: &[f32]) -> Result<crate::support::Answer> {
-        loop {
-            let answer = self.client.infer(MODEL, activity).await?;
-            let loading = answer
-                .member("reason")
-                .is_ok_and(|reason| reason == "model_loading");
-            if answer.status == status && !loading {
-                return Ok(answer);
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            .args(flags);
+        let server = ServerProcess::spawn(&mut serve);
+        Self {
+            client: Client::marking(cx, server.client.server()),
+            server,
         }
     }
 
+    /// Repeats a request until the model is loaded and the answer has this status.
+    async fn answered(&self, status: u16, activity: &[f32]) -> Result<Response> {
+        let description = format!("an answer of status {status}");
+        until_some(&description, async || {
+            let answer = match self.client.infer(MODEL, activity).await {
+                Ok(answer) => answer,
+                Err(error) => return Some(Err(error)),
+            };
+            let reason = answer.member("reason");
+            let is_loading = reason.is_ok_and(|reason| reason == "model_loading");
+            (answer.status == status && !is_loading).then_some(Ok(answer))
+        })
+        .await
+    }
+
+    /// Ends the server with SIGTERM, which it must obey with exit code 0.
     #[cfg(unix)]
     async fn terminate(mut self) -> Result {
-        let pid = self.process.id().ok_or("the server has ended already")?;
-        let killed = Command::new("kill")
-            .args(["-TERM", &pid.to_string()])
-            .status()
-            .await?;
-        assert!(killed.success());
-        let status = self.process.wait().await?;
-        assert_eq!(status.code(), Some(0), "asked to end, it ends well");
+        let pid = self.server.child.id().to_string();
+        let killed = Command::new("kill").args(["-TERM", &pid]).status()?;
+        assert!(killed.success(), "{killed}");
+        let ended = until_some("the end of the server", async || {
+            self.server.child.try_wait().transpose()
+        });
+        assert_eq!(ended.await?.code(), Some(0), "after SIGTERM");
         Ok(())
     }
 
+    /// Ends the server.
     #[cfg(not(unix))]
-    async fn terminate(mut self) -> Result {
-        Ok(self.process.kill().await?)
+    async fn terminate(self) -> Result {
+        Ok(())
     }
 }
 
+/// The weight file has this fault while the server is down. Started again, the server must refuse
+/// the model, and answer as before once the file is repaired.
 async fn survives<F: Fault>(cx: &Context, fault: impl Fn(std::path::PathBuf) -> F) -> Result {
     let repository = Repository::with_model(cx)?;
     let activity = cole_kripke::activity(7 * 24 * 60, &mut cx.rng());
-    let program = Program::start(cx, &repository).await?;
+    let program = Program::start(cx, &repository, &[]);
     let good = program.answered(200, &activity).await?;
     cole_kripke::assert_right(&good, &activity, 1.0)?;
     program.terminate().await?;
 
     let damage = cx.inject(fault(repository.weights(MODEL, 1)))?;
-    let program = Program::start(cx, &repository).await?;
+    let program = Program::start(cx, &repository, &[]);
     let refused = program.answered(503, &activity).await?;
     refused.assert_unavailable("model_corrupt");
     assert_eq!(program.client.get("/v2/health/live").await?.status, 200);
 
     damage.undo();
     let back = program.answered(200, &activity).await?;
-    assert_eq!(back.json()?["outputs"], good.json()?["outputs"]);
+    assert_eq!(back.json()["outputs"], good.json()["outputs"]);
     program.terminate().await
 }
 
-/// A bit flips while the server is down. Started again it must refuse with a 503, and be back without a restart once the file is repaired.
+/// A bit flips while the server is down. Started again, it must refuse the model with a 503, and
+/// serve it once the file is repaired, without a restart.
 #[chaos(slow, non_destructive, timeout = "120s")]
 async fn it_survives_a_flipped_bit(cx: Context) -> Result {
     survives(&cx, BitFlip::in_file).await
 }
 
-/// The file is cut short while the server is down: the same must hold.
+/// The file is cut short while the server is down. Started again, it must refuse the model until it
+/// is repaired.
 #[chaos(slow, non_destructive, timeout = "120s")]
 async fn it_survives_a_file_cut_short(cx: Context) -> Result {
     survives(&cx, Truncate::file).await
 }
 
-/// The file is overwritten while the server is down: the same must hold.
+/// The file is overwritten while the server is down. Started again, it must refuse the model until
+/// it is repaired.
 #[chaos(slow, non_destructive, timeout = "120s")]
 async fn it_survives_garbage(cx: Context) -> Result {
     survives(&cx, Garbage::over).await
 }
 
-/// An operator verifies a repository. `clarity verify` must name the damaged model and fail, and pass once it is repaired.
+/// An operator verifies a repository. `clarity verify` must name the damaged model and fail, and
+/// pass once it is repaired.
 #[chaos(slow, non_destructive)]
 async fn verify_names_what_is_damaged(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     repository.publish_scaled("other", 2.0)?;
-    let verify = async || {
-        clarity(&repository)
-            .args(["verify", "--models"])
-            .arg(repository.root())
-            .output()
-            .await
+    let verify = || {
+        let mut verify = clarity(&repository);
+        verify.args(["verify", "--models"]).arg(repository.root());
+        verify.output()
     };
 
     let flip = cx.inject(BitFlip::in_file(repository.weights("other", 1)))?;
-    let bad = verify().await?;
+    let bad = verify()?;
     assert_eq!(bad.status.code(), Some(1), "{bad:?}");
-    let told = String::from_utf8([bad.stdout, bad.stderr].concat())?;
+    let output = String::from_utf8([bad.stdout, bad.stderr].concat())?;
     assert!(
-        told.contains("other") && told.contains("model.onnx"),
-        "{told}"
+        output.contains("other") && output.contains("model.onnx"),
+        "{output}"
     );
 
     flip.undo();
-    let good = verify().await?;
+    let good = verify()?;
     assert_eq!(good.status.code(), Some(0), "{good:?}");
     Ok(())
 }
 
-/// A version is deployed that verifies, and that no process survives. The one that tries it out must end of that, which is told in these words, and the server go on
-/// answering with the version before.
+/// A version is deployed that verifies, and that no process survives. The child that vets it must
+/// end, and the refusal contain `says`. The server must answer with the version before.
 #[cfg(unix)]
-async fn ends_where_it_is_tried_out(cx: &Context, hostile: &[u8], says: &str) -> Result {
+async fn ends_the_vetting_child_alone(cx: &Context, hostile: &[u8], says: &str) -> Result {
     let repository = Repository::with_model(cx)?;
     let flags = ["--vetting-memory", "268435456", "--vetting-cpu", "1s"];
-    let program = Program::start_with(cx, &repository, &flags).await?;
+    let program = Program::start(cx, &repository, &flags);
     let activity = cole_kripke::activity(30, &mut cx.rng());
     program.answered(200, &activity).await?;
     let deployed = repository.publish_bytes(MODEL, hostile)?;
     let path = format!("/v2/models/{MODEL}/versions/{deployed}/ready");
-    // Unknown until the folder has been looked at.
-    while program.client.status(&path).await? != 503 {
-        let answer = program.client.infer(MODEL, &activity).await?;
-        assert_eq!(answer.status, 200, "{}", answer.text);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let refused = program.client.get(&path).await?;
+    // The version is unknown before the next poll, and loading until its vetting ends.
+    let refused = until_some("the refusal of the version", async || {
+        let answer = program.client.infer(MODEL, &activity).await.ok()?;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let ready = program.client.get(&path).await.ok()?;
+        let is_loading = ready.body.contains("model_loading");
+        (ready.status == 503 && !is_loading).then_some(ready)
+    })
+    .await;
     refused.assert_unavailable("model_incompatible");
-    assert!(refused.text.contains(says), "{}", refused.text);
+    assert!(refused.body.contains(says), "{}", refused.body);
     let answer = program.client.infer(MODEL, &activity).await?;
     answer.assert_served_by(1, true);
     program.terminate().await
 }
 
-/// A version is deployed that asks for eight gigabytes when it is loaded.
+/// A deployed version asks for eight gigabytes when it is loaded. Only the child that vets it must
+/// end.
 #[cfg(unix)]
 #[chaos(degradation, non_destructive, timeout = "60s")]
 async fn a_model_that_would_exhaust_memory_ends_where_it_is_tried_out(cx: Context) -> Result {
-    const GREEDY: &[u8] = include_bytes!("../tests/server/data/hostile/memory_at_load.onnx");
-    ends_where_it_is_tried_out(&cx, GREEDY, "memory").await
+    ends_the_vetting_child_alone(&cx, hostile::MEMORY_AT_LOAD, "memory").await
 }
 
-/// A version is deployed whose graph is nested deeper than any stack.
+/// A deployed version is nested deeper than any stack. Only the child that vets it must end.
 #[cfg(unix)]
 #[chaos(degradation, non_destructive, timeout = "60s")]
-async fn a_model_that_would_overflow_the_stack_ends_where_it_is_tried_out(cx: Context) -> Result {
-    const DEEP: &[u8] = include_bytes!("../tests/server/data/hostile/stack_at_load.onnx");
-    ends_where_it_is_tried_out(&cx, DEEP, "stack overflow").await
+async fn a_model_that_overflows_the_stack_ends_where_it_is_tried_out(cx: Context) -> Result {
+    ends_the_vetting_child_alone(&cx, hostile::STACK_AT_LOAD, "stack overflow").await
 }
 
-/// A version is deployed that computes without end when it is first run.
+/// A deployed version computes endlessly when it is run. Only the child that vets it must end.
 #[cfg(unix)]
 #[chaos(degradation, non_destructive, timeout = "60s")]
 async fn a_model_that_would_run_for_ever_ends_where_it_is_tried_out(cx: Context) -> Result {
-    const ENDLESS: &[u8] = include_bytes!("../tests/server/data/hostile/time_at_inference.onnx");
-    ends_where_it_is_tried_out(&cx, ENDLESS, "CPU time").await
+    ends_the_vetting_child_alone(&cx, hostile::TIME_AT_INFERENCE, "CPU time").await
 }

@@ -1,18 +1,16 @@
 //! No corruption of a published version gives a wrong answer, or ends the process.
 //!
-//! Some thousands in every run of the tests; as many as are wanted with
+//! Every run has some thousands of corruptions; the environment sets their number and seed:
 //!
 //! ```sh
-//! CORRUPTIONS=1000000 cargo test --release --test corruptions -- --nocapture
+//! CORRUPTIONS=1000000 CORRUPTIONS_SEED=7 cargo test --release --test corruptions -- --nocapture
 //! ```
 //!
-//! and the same again with `CORRUPTIONS_SEED`, which a failure tells.
-
-#[path = "../chaos_tests/support/corruptions/mod.rs"]
-mod corruptions;
+//! A failure names its seed.
 
 use clarity_chaos::Result;
-use corruptions::{Corruptions, Specimen, Tally};
+use clarity_testbed::MODEL_BYTES;
+use clarity_testbed::corruptions::{Corruptions, Specimen, Tally};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use std::io::{IsTerminal as _, Write as _};
@@ -20,10 +18,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-const COLE_KRIPKE: &[u8] = include_bytes!("../chaos_tests/models/cole_kripke/1/model.onnx");
 const PAT_SMALL: &[u8] = include_bytes!("data/pat_small.onnx");
 
-/// Its input in minutes: a week.
+/// The input of `pat_small`: a week of minutes.
 const WEEK: usize = 7 * 24 * 60;
 
 fn specimens() -> Result<Vec<Specimen>> {
@@ -33,12 +30,12 @@ fn specimens() -> Result<Vec<Specimen>> {
             .collect()
     };
     Ok(vec![
-        Specimen::new("cole_kripke", COLE_KRIPKE.to_vec(), row(60))?,
+        Specimen::new("cole_kripke", MODEL_BYTES.to_vec(), row(60))?,
         Specimen::new("pat_small", PAT_SMALL.to_vec(), row(WEEK))?,
     ])
 }
 
-/// A number from the environment.
+/// A whole number from the environment.
 fn number(variable: &str, default: u64) -> u64 {
     match std::env::var(variable) {
         Ok(text) => text
@@ -48,18 +45,18 @@ fn number(variable: &str, default: u64) -> u64 {
     }
 }
 
-/// A folder in memory where there is one: a file that is overwritten goes to the disk at once.
-fn folder() -> tempfile::TempDir {
+/// A temporary directory, in memory if possible: overwritten files need not reach a disk.
+fn temporary_directory() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     let made = match memory.is_dir() {
         true => tempfile::tempdir_in(memory),
         false => tempfile::tempdir(),
     };
-    made.expect("there is room for a folder")
+    made.expect("a temporary directory can be made")
 }
 
 #[test]
-fn no_corruption_gives_a_wrong_answer() {
+fn corruption_is_refused_or_harmless() {
     let (count, seed) = (number("CORRUPTIONS", 4_000), number("CORRUPTIONS_SEED", 42));
     let done = AtomicU64::new(0);
     let workers = thread::available_parallelism().map_or(1, |count| count.get() as u64);
@@ -68,7 +65,7 @@ fn no_corruption_gives_a_wrong_answer() {
             .map(|worker| {
                 let share = count / workers + u64::from(worker < count % workers);
                 let done = &done;
-                scope.spawn(move || work(seed, worker, share, &|| tell(done, count)))
+                scope.spawn(move || work(seed, worker, share, &|| report(done, count)))
             })
             .collect();
         let joined = workers.into_iter().map(|worker| worker.join());
@@ -79,29 +76,36 @@ fn no_corruption_gives_a_wrong_answer() {
     let harmless: u64 = tallies.iter().map(|tally| tally.harmless).sum();
     println!("{count} corruptions of seed {seed}: {refused} refused, {harmless} harmless, 0 wrong");
     assert_eq!(refused + harmless, count);
-    assert!(harmless > 0, "not even the date of a manifest was changed");
-    assert!(refused > 20 * harmless, "most corruptions do harm");
+    assert!(
+        harmless > 0,
+        "no corruption was harmless, not even one of a date"
+    );
+    assert!(
+        refused > 20 * harmless,
+        "too few of the corruptions were refused"
+    );
 }
 
-/// One worker's share, with a store and a generator of its own.
-fn work(seed: u64, worker: u64, share: u64, tell: &dyn Fn()) -> Tally {
-    let folder = folder();
+/// Makes one worker's share of the corruptions, with its own store and generator.
+fn work(seed: u64, worker: u64, share: u64, report: &dyn Fn()) -> Tally {
+    let directory = temporary_directory();
     let mut rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(worker << 32));
-    let specimens = specimens().expect("the specimens are models of this project");
-    let corruptions = Corruptions::of(&specimens, folder.path()).expect("sound models are taken");
+    let specimens = specimens().expect("the specimens have one row each");
+    let corruptions =
+        Corruptions::of(&specimens, directory.path()).expect("sound models can be published");
     let mut tally = Tally::default();
     for round in 0..share {
         if let Err(error) = corruptions.try_one(&mut rng, &mut tally) {
             panic!("seed {seed}, worker {worker}, round {round}: {error}");
         }
-        tell();
+        report();
     }
-    assert!(corruptions.are_intact(), "the last repair was none");
+    assert!(corruptions.are_intact(), "a version is not repaired");
     tally
 }
 
-/// Shows on a terminal how far all of them are.
-fn tell(done: &AtomicU64, count: u64) {
+/// Shows the progress on a terminal.
+fn report(done: &AtomicU64, count: u64) {
     let done = done.fetch_add(1, Ordering::Relaxed) + 1;
     let mut terminal = std::io::stderr();
     if done.is_multiple_of(count.div_ceil(1000)) && terminal.is_terminal() {

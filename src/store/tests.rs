@@ -7,8 +7,43 @@ use serde_json::{Value, json};
 
 use models::{COLE_KRIPKE, Models};
 
-#[path = "../../tests/server/support/models.rs"]
-pub(super) mod models;
+/// The testbed's models, opened by the store under test.
+pub(super) mod models {
+    use clarity::Store;
+    pub(crate) use clarity_testbed::MODEL_BYTES as COLE_KRIPKE;
+    use clarity_testbed::Repository;
+
+    pub(crate) struct Models {
+        repository: Repository,
+        pub(crate) store: Store,
+    }
+
+    impl Models {
+        pub(crate) fn empty() -> Self {
+            Self::of(Repository::temporary())
+        }
+
+        /// With version 1 of `cole_kripke`.
+        pub(crate) fn cole_kripke() -> Self {
+            Self::of(Repository::temporary_with_model())
+        }
+
+        fn of(repository: Repository) -> Self {
+            Self {
+                store: Store::new(repository.root()),
+                repository,
+            }
+        }
+    }
+
+    impl std::ops::Deref for Models {
+        type Target = Repository;
+
+        fn deref(&self) -> &Repository {
+            &self.repository
+        }
+    }
+}
 
 fn open(store: &Store, version: u64) -> Result<Vec<u8>, VerifyError> {
     let version = Version::new(version).unwrap();

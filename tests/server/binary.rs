@@ -1,10 +1,9 @@
 //! The binary tensor extension over a real socket.
 
-use crate::support::onnx::{OPEN, model, node, value};
-use crate::support::*;
+use clarity_testbed::onnx::{DataType, OPEN, model, node, value};
+use clarity_testbed::*;
 use hyper::Method;
 use hyper::body::Bytes;
-use rten_onnx::onnx::DataType;
 use serde_json::{Value, json};
 
 fn floats(values: &[f32]) -> Vec<u8> {
@@ -19,19 +18,24 @@ fn input(name: &str, datatype: &str, shape: &[usize], bytes: usize) -> Value {
 }
 
 #[tokio::test]
-async fn a_week_of_minutes_in_binary_is_answered_as_in_json() {
-    let (_server, client) = serve(&Models::cole_kripke()).await;
-    let Answers { activity, .. } = Answers::read();
-    let expected = client.post(INFER, &minutes(&activity)).await.json();
+async fn binary_request_is_answered_as_in_json() {
+    let (_server, client) = serve(&Repository::temporary_with_model()).await;
+    let RecordedWeek { activity, .. } = RecordedWeek::read();
+    let expected = client
+        .post(INFER, &cole_kripke::request(&activity))
+        .await
+        .unwrap()
+        .json();
     let bytes = floats(&activity);
     let mut request = json!({
         "id": "7",
         "inputs": [input("activity", "FP32", &[1, activity.len()], bytes.len())],
         "parameters": { "binary_data_output": true },
     });
-    let answer = client.post_binary(INFER, &request, &bytes).await;
+    let answer = client.post_binary(INFER, &request, &bytes).await.unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.headers["content-type"], "application/octet-stream");
+    assert_eq!(answer.binary.len(), bytes.len() + activity.len());
     let (index, asleep) = answer.binary.split_at(bytes.len());
     let number = |(bytes, expected): (&[u8], &Value)| {
         let found = f32::from_le_bytes(bytes.try_into().unwrap());
@@ -39,6 +43,7 @@ async fn a_week_of_minutes_in_binary_is_answered_as_in_json() {
     };
     let outputs = &expected["outputs"];
     let expected_index = outputs[0]["data"].as_array().unwrap();
+    assert_eq!(expected_index.len(), activity.len());
     index.chunks(4).zip(expected_index).for_each(number);
     let asleep: Vec<bool> = asleep.iter().map(|byte| *byte == 1).collect();
     assert_eq!(json!(asleep), outputs[1]["data"]);
@@ -55,19 +60,19 @@ async fn a_week_of_minutes_in_binary_is_answered_as_in_json() {
     );
 
     request["outputs"] = json!([{ "name": "asleep" }, { "name": "sleep_index", "parameters": { "binary_data": false } }]);
-    let mixed = client.post_binary(INFER, &request, &bytes).await;
+    let mixed = client.post_binary(INFER, &request, &bytes).await.unwrap();
     assert_eq!(mixed.binary.len(), activity.len());
     assert_eq!(mixed.json["outputs"][1]["data"], outputs[0]["data"]);
     request["outputs"] = json!([{ "name": "asleep", "parameters": { "binary_data": false } }]);
-    let json = client.post_binary(INFER, &request, &bytes).await;
+    let json = client.post_binary(INFER, &request, &bytes).await.unwrap();
     assert_eq!(json.headers["content-type"], "application/json");
     assert!(!json.headers.contains_key("inference-header-content-length"));
     assert_eq!(json.json["outputs"][0], outputs[1]);
 }
 
 #[tokio::test]
-async fn every_datatype_goes_in_and_comes_out_in_binary() {
-    let models = Models::empty();
+async fn every_datatype_is_copied_in_binary() {
+    let models = Repository::temporary();
     let narrow = [i32::MIN, i32::MAX];
     let types: [(&str, DataType, Vec<u8>); 6] = [
         ("FP32", DataType::FLOAT, floats(&[-1.5, f32::MAX])),
@@ -115,14 +120,16 @@ async fn every_datatype_goes_in_and_comes_out_in_binary() {
         .collect();
     let request = json!({ "inputs": inputs, "parameters": { "binary_data_output": true } });
     let path = "/v2/models/copies/infer";
-    let answer = client.post_binary(path, &request, &data).await;
+    let answer = client.post_binary(path, &request, &data).await.unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");
     let expected: Vec<u8> = types
         .iter()
         .flat_map(|(_, _, bytes)| bytes.clone())
         .collect();
     assert_eq!(answer.binary, expected);
-    for ((name, _, bytes), output) in types.iter().zip(answer.json["outputs"].as_array().unwrap()) {
+    let outputs = answer.json["outputs"].as_array().unwrap();
+    assert_eq!(outputs.len(), types.len());
+    for ((name, _, bytes), output) in types.iter().zip(outputs) {
         assert_eq!(output["name"], format!("out_{name}"));
         assert_eq!(output["datatype"], *name);
         assert_eq!(output["parameters"]["binary_data_size"], bytes.len());
@@ -130,8 +137,8 @@ async fn every_datatype_goes_in_and_comes_out_in_binary() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_binary_data_is_400_and_not_the_models_fault() {
-    let (server, client) = serve(&Models::cole_kripke()).await;
+async fn malformed_binary_data_is_400_and_no_failure() {
+    let (server, client) = serve(&Repository::temporary_with_model()).await;
     let good = json!({ "inputs": [input("activity", "FP32", &[1, 2], 8)] });
     for (request, data, says) in [
         (
@@ -155,7 +162,7 @@ async fn what_is_wrong_with_binary_data_is_400_and_not_the_models_fault() {
             "input activity: expected the datatype FP32, found \"BYTES\"",
         ),
     ] {
-        let answer = client.post_binary(INFER, request, &data).await;
+        let answer = client.post_binary(INFER, request, &data).await.unwrap();
         assert_eq!(answer.status, 400, "{answer:?}");
         assert_eq!(answer.headers["content-type"], "application/problem+json");
         let detail = answer.json["detail"].as_str().unwrap();
@@ -164,7 +171,10 @@ async fn what_is_wrong_with_binary_data_is_400_and_not_the_models_fault() {
     for length in ["x", "-1", "+1", "", "1.0", "99999999999999999999999"] {
         let header = [("inference-header-content-length", length)];
         let body = Bytes::from(short_request().to_string());
-        let response = client.send(Method::POST, INFER, &header, body).await;
+        let response = client
+            .send(Method::POST, INFER, &header, body)
+            .await
+            .unwrap();
         response.assert_problem(400, "invalid_request");
         response.assert_says("Inference-Header-Content-Length: expected one number of bytes");
     }

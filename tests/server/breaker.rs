@@ -1,4 +1,4 @@
-//! The circuit breaker, seen from a client, under a clock that is driven by hand.
+//! The circuit breaker, seen from a client, under a clock that the tests drive.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use clarity::{
     Job, JobKind, Overloaded, Server, SlowCalls,
 };
 
-use crate::support::faulty::{Faulty, Mood};
-use crate::support::*;
+use clarity_testbed::*;
 
-async fn serve_faulty(models: &Models, faulty: &Faulty) -> (Server, Client) {
+/// A server whose models behave as the switch says, everything inline.
+pub(crate) async fn serve_faulty(models: &Repository, faulty: &FaultSwitch) -> (Server, Client) {
     start(
         Server::builder(models.root())
             .config(config())
@@ -20,34 +20,36 @@ async fn serve_faulty(models: &Models, faulty: &Faulty) -> (Server, Client) {
     .await
 }
 
-async fn fail(client: &Client, faulty: &Faulty, times: usize) {
-    faulty.set(Mood::Error);
+/// Lets predictions fail this many times.
+pub(crate) async fn fail(client: &Client, faulty: &FaultSwitch, times: usize) {
+    faulty.set(Behaviour::Error);
     for _ in 0..times {
         client
             .post(INFER, &short_request())
             .await
+            .unwrap()
             .assert_problem(503, "inference_failed");
     }
 }
 
 #[tokio::test]
-async fn it_opens_at_the_fifth_failure_and_stops_calling_the_model() {
+async fn breaker_opens_at_the_fifth_failure_and_spares_the_model() {
     let clock = ManualClock::start();
-    let (models, faulty) = (Models::cole_kripke(), Faulty::new());
+    let (models, faulty) = (Repository::temporary_with_model(), FaultSwitch::new());
     let (server, client) = serve_faulty(&models, &faulty).await;
     fail(&client, &faulty, 4).await;
-    faulty.set(Mood::Well);
+    faulty.set(Behaviour::Normal);
     assert_eq!(
-        client.post(INFER, &short_request()).await.status,
+        client.post(INFER, &short_request()).await.unwrap().status,
         200,
-        "four in a row are borne"
+        "four failures in a row opened the breaker"
     );
     fail(&client, &faulty, 5).await;
-    faulty.set(Mood::Well);
+    faulty.set(Behaviour::Normal);
     let runs = faulty.runs();
     for elapsed in [0.0, 0.5, 59.0] {
         clock.advance(elapsed).await;
-        let response = client.post(INFER, &short_request()).await;
+        let response = client.post(INFER, &short_request()).await.unwrap();
         response.assert_problem(503, "circuit_open");
         let left = server
             .models()
@@ -60,8 +62,15 @@ async fn it_opens_at_the_fifth_failure_and_stops_calling_the_model() {
             Some((left.as_secs_f64().ceil() as u64).max(1))
         );
     }
-    assert_eq!(faulty.runs(), runs, "the model is left alone");
-    assert_eq!(client.get("/v2/models/cole_kripke/ready").await.status, 200);
+    assert_eq!(faulty.runs(), runs, "the open breaker called the model");
+    assert_eq!(
+        client
+            .get("/v2/models/cole_kripke/ready")
+            .await
+            .unwrap()
+            .status,
+        200
+    );
     assert_eq!(
         metric(
             &server,
@@ -79,99 +88,16 @@ async fn it_opens_at_the_fifth_failure_and_stops_calling_the_model() {
 }
 
 #[tokio::test]
-async fn after_60_seconds_a_good_probe_closes_it() {
-    let clock = ManualClock::start();
-    let (models, faulty) = (Models::cole_kripke(), Faulty::new());
-    let (server, client) = serve_faulty(&models, &faulty).await;
-    fail(&client, &faulty, 5).await;
-    clock.advance(60.0).await;
-    faulty.set(Mood::Well);
-    assert_eq!(
-        client.post(INFER, &short_request()).await.body,
-        SHORT_ANSWER
-    );
-    assert_eq!(
-        server.models().breaker("cole_kripke").unwrap().state,
-        BreakerState::Closed
-    );
-    for (from, to) in [
-        ("closed", "open"),
-        ("open", "half_open"),
-        ("half_open", "closed"),
-    ] {
-        let series = format!(
-            r#"circuit_breaker_transitions_total{{model="cole_kripke",from="{from}",to="{to}"}}"#
-        );
-        assert_eq!(metric(&server, &series), 1.0, "{series}");
-    }
-}
-
-#[tokio::test]
-async fn after_60_seconds_a_bad_probe_opens_it_again() {
-    let clock = ManualClock::start();
-    let (models, faulty) = (Models::cole_kripke(), Faulty::new());
-    let (_server, client) = serve_faulty(&models, &faulty).await;
-    fail(&client, &faulty, 5).await;
-    clock.advance(60.0).await;
-    let runs = faulty.runs();
-    client
-        .post(INFER, &short_request())
-        .await
-        .assert_problem(503, "inference_failed");
-    let response = client.post(INFER, &short_request()).await;
-    response.assert_problem(503, "circuit_open");
-    assert_eq!(
-        (response.retry_after(), faulty.runs()),
-        (Some(60), runs + 1)
-    );
-}
-
-/// The probe hangs in the pool: the others are rejected and not queued behind it.
-#[tokio::test]
-async fn half_open_lets_one_probe_through_and_no_more() {
-    let clock = ManualClock::start();
-    let (models, faulty) = (Models::cole_kripke(), Faulty::new());
-    let (server, client) = start(
-        Server::builder(models.root())
-            .config(config())
-            .runtime(faulty.runtime()),
-    )
-    .await;
-    fail(&client, &faulty, 5).await;
-    clock.advance(60.0).await;
-    faulty.set(Mood::Hang);
-    let runs = faulty.runs();
-    let probe = tokio::spawn({
-        let client = client.clone();
-        async move { client.post(INFER, &short_request()).await }
-    });
-    while faulty.runs() == runs {
-        tokio::task::yield_now().await;
-    }
-    for _ in 0..20 {
-        let response = client.post(INFER, &short_request()).await;
-        response.assert_problem(503, "circuit_open");
-        assert_eq!(response.retry_after(), Some(1));
-    }
-    faulty.release();
-    assert_eq!(probe.await.unwrap().body, SHORT_ANSWER);
-    assert_eq!(
-        server.models().breaker("cole_kripke").unwrap().state,
-        BreakerState::Closed
-    );
-    assert_eq!(faulty.runs(), runs + 1);
-}
-
-#[tokio::test]
-async fn bad_requests_are_not_the_models_failures() {
+async fn bad_requests_do_not_count_as_failures() {
     let _clock = ManualClock::start();
-    let (models, faulty) = (Models::cole_kripke(), Faulty::new());
+    let (models, faulty) = (Repository::temporary_with_model(), FaultSwitch::new());
     let (server, client) = serve_faulty(&models, &faulty).await;
     fail(&client, &faulty, 4).await;
     for _ in 0..10 {
         client
             .post_text(INFER, "{}")
             .await
+            .unwrap()
             .assert_problem(400, "invalid_request");
     }
     let snapshot = server.models().breaker("cole_kripke").unwrap();
@@ -182,15 +108,15 @@ async fn bad_requests_are_not_the_models_failures() {
 }
 
 #[tokio::test]
-async fn a_new_version_starts_with_a_closed_breaker() {
+async fn new_version_starts_with_a_closed_breaker() {
     let _clock = ManualClock::start();
-    let (models, faulty) = (Models::cole_kripke(), Faulty::new());
+    let (models, faulty) = (Repository::temporary_with_model(), FaultSwitch::new());
     let (server, client) = serve_faulty(&models, &faulty).await;
     fail(&client, &faulty, 5).await;
-    faulty.set(Mood::Well);
-    models.publish("cole_kripke", COLE_KRIPKE);
+    faulty.set(Behaviour::Normal);
+    models.publish("cole_kripke", MODEL_BYTES);
     server.models().reload("cole_kripke").await.unwrap();
-    let answer = client.post(INFER, &short_request()).await;
+    let answer = client.post(INFER, &short_request()).await.unwrap();
     assert_eq!(answer.json()["model_version"], "2");
     assert_eq!(
         metric(
@@ -202,30 +128,32 @@ async fn a_new_version_starts_with_a_closed_breaker() {
 }
 
 #[tokio::test]
-async fn one_models_breaker_is_not_anothers() {
+async fn open_breaker_leaves_other_models_alone() {
     let _clock = ManualClock::start();
-    let (models, faulty) = (Models::cole_kripke(), Faulty::new());
-    models.publish("other", COLE_KRIPKE);
+    let (models, faulty) = (Repository::temporary_with_model(), FaultSwitch::new());
+    models.publish("other", MODEL_BYTES);
     let (_server, client) = serve_faulty(&models, &faulty).await;
     fail(&client, &faulty, 5).await;
-    faulty.set(Mood::Well);
+    faulty.set(Behaviour::Normal);
     client
         .post(INFER, &short_request())
         .await
+        .unwrap()
         .assert_problem(503, "circuit_open");
     assert_eq!(
         client
             .post("/v2/models/other/infer", &short_request())
             .await
+            .unwrap()
             .status,
         200
     );
 }
 
 #[tokio::test]
-async fn its_numbers_can_be_set() {
+async fn breaker_follows_its_configuration() {
     let _clock = ManualClock::start();
-    let (models, faulty) = (Models::cole_kripke(), Faulty::new());
+    let (models, faulty) = (Repository::temporary_with_model(), FaultSwitch::new());
     let config = Config {
         breaker: BreakerConfig {
             trip: BreakerTrip::ConsecutiveFailures(2),
@@ -242,6 +170,7 @@ async fn its_numbers_can_be_set() {
     client
         .post(INFER, &short_request())
         .await
+        .unwrap()
         .assert_problem(503, "circuit_open");
     let nonsense = Config {
         breaker: BreakerConfig {
@@ -261,73 +190,39 @@ async fn its_numbers_can_be_set() {
     );
 }
 
-/// The model hangs, and the client of the one probe does not wait for it: the next request is the next probe.
 #[tokio::test]
-async fn a_probe_whose_client_goes_away_gives_its_place_back() {
+async fn operator_overrules_the_breaker_until_it_is_released() {
     let clock = ManualClock::start();
-    let (models, faulty) = (Models::cole_kripke(), Faulty::new());
-    let (server, client) = start(
-        Server::builder(models.root())
-            .config(config())
-            .runtime(faulty.runtime()),
-    )
-    .await;
-    fail(&client, &faulty, 5).await;
-    clock.advance(60.0).await;
-    faulty.set(Mood::Hang);
-    let runs = faulty.runs();
-    let probe = tokio::spawn({
-        let client = client.clone();
-        async move { client.post(INFER, &short_request()).await }
-    });
-    while faulty.runs() == runs {
-        tokio::task::yield_now().await;
-    }
-    probe.abort();
-    let breaker = server.models().breaker_handle("cole_kripke").unwrap();
-    while breaker.snapshot().probes > 0 {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(breaker.snapshot().state, BreakerState::HalfOpen);
-    faulty.set(Mood::Well);
-    assert_eq!(
-        client.post(INFER, &short_request()).await.body,
-        SHORT_ANSWER
-    );
-    assert_eq!(breaker.snapshot().state, BreakerState::Closed);
-    faulty.release();
-}
-
-#[tokio::test]
-async fn an_operator_overrules_it_and_is_obeyed_until_it_is_released() {
-    let clock = ManualClock::start();
-    let (models, faulty) = (Models::cole_kripke(), Faulty::new());
+    let (models, faulty) = (Repository::temporary_with_model(), FaultSwitch::new());
     let (server, client) = serve_faulty(&models, &faulty).await;
     let breaker = server.models().breaker_handle("cole_kripke").unwrap();
     let mut events = breaker.subscribe();
     breaker.force_open();
     clock.advance(1_000.0).await;
-    models.publish("cole_kripke", COLE_KRIPKE);
+    models.publish("cole_kripke", MODEL_BYTES);
     server.models().reload("cole_kripke").await.unwrap();
-    let response = client.post(INFER, &short_request()).await;
+    let response = client.post(INFER, &short_request()).await.unwrap();
     response.assert_problem(503, "circuit_open");
     let detail = response.json()["detail"].to_string();
     assert!(detail.contains("an operator has opened"), "{detail}");
     assert_eq!(response.retry_after(), Some(60));
     let ready = "/v2/models/cole_kripke/ready";
-    let response = client.get(ready).await;
+    let response = client.get(ready).await.unwrap();
     response.assert_problem(503, "circuit_open");
     response.assert_says("an operator has opened");
-    assert_eq!(client.get("/v2/health/ready").await.status, 200);
+    assert_eq!(client.get("/v2/health/ready").await.unwrap().status, 200);
     let forced = r#"circuit_breaker_state{model="cole_kripke",state="forced_open"}"#;
     assert_eq!(metric(&server, forced), 1.0);
 
     breaker.disable();
-    assert_eq!(client.get(ready).await.status, 200);
+    assert_eq!(client.get(ready).await.unwrap().status, 200);
     fail(&client, &faulty, 20).await;
     breaker.release();
-    faulty.set(Mood::Well);
-    assert_eq!(client.post(INFER, &short_request()).await.status, 200);
+    faulty.set(Behaviour::Normal);
+    assert_eq!(
+        client.post(INFER, &short_request()).await.unwrap().status,
+        200
+    );
     assert_eq!(metric(&server, forced), 0.0);
     let mut seen = Vec::new();
     for _ in 0..3 {
@@ -337,11 +232,11 @@ async fn an_operator_overrules_it_and_is_obeyed_until_it_is_released() {
     assert_eq!(seen, [ForcedOpen, Disabled, Closed]);
 }
 
-/// The model answers well and takes too long: by the clock that the test drives.
+/// The answers are right and too slow, by the clock that the test drives.
 #[tokio::test]
-async fn slow_answers_open_it() {
+async fn slow_answers_open_the_breaker() {
     let clock = ManualClock::start();
-    let (models, faulty) = (Models::cole_kripke(), Faulty::new());
+    let (models, faulty) = (Repository::temporary_with_model(), FaultSwitch::new());
     let rate = BreakerRate {
         window: BreakerWindow::Time(Duration::from_secs(600)),
         minimum_calls: 3,
@@ -362,16 +257,17 @@ async fn slow_answers_open_it() {
         .config(config)
         .runtime(faulty.runtime());
     let (server, client) = start(builder).await;
-    assert_eq!(client.post(INFER, &short_request()).await.status, 200);
-    faulty.set(Mood::Hang);
+    assert_eq!(
+        client.post(INFER, &short_request()).await.unwrap().status,
+        200
+    );
+    faulty.set(Behaviour::Hang);
     let runs = faulty.runs();
     let slow = [(); 2].map(|()| {
         let client = client.clone();
-        tokio::spawn(async move { client.post(INFER, &short_request()).await })
+        tokio::spawn(async move { client.post(INFER, &short_request()).await.unwrap() })
     });
-    while faulty.runs() < runs + 2 {
-        tokio::task::yield_now().await;
-    }
+    faulty.until_runs(runs + 2).await;
     clock.advance(3.0).await;
     faulty.release();
     for slow in slow {
@@ -382,14 +278,15 @@ async fn slow_answers_open_it() {
     client
         .post(INFER, &short_request())
         .await
+        .unwrap()
         .assert_problem(503, "circuit_open");
 }
 
-/// Has room when it is asked, and none when it counts: as when others come first while a body arrives.
+/// Claims to have capacity and refuses inferences, as when others come first while a body arrives.
 #[derive(Debug)]
-struct Full;
+struct RefusingExecutor;
 
-impl Executor for Full {
+impl Executor for RefusingExecutor {
     fn execute(&self, job: Job) -> Result<(), Overloaded> {
         match job.kind() {
             JobKind::Inference => Err(Overloaded),
@@ -399,12 +296,12 @@ impl Executor for Full {
 }
 
 #[tokio::test]
-async fn what_is_shed_after_it_was_admitted_is_not_the_models_failure() {
+async fn prediction_shed_after_admission_is_not_a_failure() {
     let _clock = ManualClock::start();
-    let models = Models::cole_kripke();
-    let (server, client) = serve_with(&models, config(), Full).await;
+    let models = Repository::temporary_with_model();
+    let (server, client) = serve_with(&models, config(), RefusingExecutor).await;
     for _ in 0..20 {
-        let shed = client.post(INFER, &short_request()).await;
+        let shed = client.post(INFER, &short_request()).await.unwrap();
         shed.assert_problem(503, "overloaded");
     }
     let breaker = server.models().breaker("cole_kripke").unwrap();
@@ -412,19 +309,20 @@ async fn what_is_shed_after_it_was_admitted_is_not_the_models_failure() {
     assert_eq!(breaker.consecutive_failures, 0);
 }
 
-/// What would be refused when it had been read is not read: a server whose model has failed has better things to do.
 #[tokio::test]
-async fn an_open_breaker_rejects_a_request_before_it_is_read() {
+async fn open_breaker_rejects_a_request_before_reading_it() {
     let _clock = ManualClock::start();
-    let (models, faulty) = (Models::cole_kripke(), Faulty::new());
+    let (models, faulty) = (Repository::temporary_with_model(), FaultSwitch::new());
     let (_server, client) = serve_faulty(&models, &faulty).await;
     client
         .post_text(INFER, "not JSON")
         .await
+        .unwrap()
         .assert_problem(400, "invalid_request");
     fail(&client, &faulty, 5).await;
     client
         .post_text(INFER, "not JSON")
         .await
+        .unwrap()
         .assert_problem(503, "circuit_open");
 }

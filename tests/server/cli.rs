@@ -1,17 +1,17 @@
-//! The binary itself: files, signals, exit codes.
+//! The binary: files, signals, exit codes.
 
 use std::fs;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
+use clarity_testbed::*;
 use serde_json::Value;
 
-use crate::support::process::{Serving, clarity};
-use crate::support::*;
+use crate::CLARITY;
 
 fn run(models: &Path, args: &[&str]) -> Output {
-    clarity()
+    command(CLARITY)
         .args(args)
         .arg("--models")
         .arg(models)
@@ -27,7 +27,7 @@ fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
 }
 
-/// The model as a file of its own, under a name of its own.
+/// Writes a model file whose name has a space.
 fn model_file(dir: &Path, bytes: &[u8]) -> String {
     let path = dir.join("some model.onnx");
     fs::write(&path, bytes).unwrap();
@@ -35,10 +35,10 @@ fn model_file(dir: &Path, bytes: &[u8]) -> String {
 }
 
 #[test]
-fn add_list_and_verify_go_together() {
+fn list_and_verify_show_added_versions() {
     let dir = tempfile::tempdir().unwrap();
     let models = dir.path().join("models");
-    let file = model_file(dir.path(), COLE_KRIPKE);
+    let file = model_file(dir.path(), MODEL_BYTES);
     for version in ["1", "2"] {
         let added = run(&models, &["add", "sleep", &file]);
         assert_eq!(added.status.code(), Some(0), "{}", stderr(&added));
@@ -59,7 +59,7 @@ fn add_list_and_verify_go_together() {
     assert_eq!(list[0]["model"], "sleep");
 
     assert_eq!(run(&models, &["verify"]).status.code(), Some(0));
-    let mut damaged = COLE_KRIPKE.to_vec();
+    let mut damaged = MODEL_BYTES.to_vec();
     damaged[472] ^= 1;
     fs::write(models.join("sleep/2/model.onnx"), damaged).unwrap();
     let verified = run(&models, &["verify", "sleep"]);
@@ -79,7 +79,7 @@ fn add_list_and_verify_go_together() {
 }
 
 #[test]
-fn what_cannot_be_served_is_not_published_unless_one_insists() {
+fn add_refuses_a_broken_model_unless_unchecked() {
     let dir = tempfile::tempdir().unwrap();
     let models = dir.path().join("models");
     let file = model_file(dir.path(), b"not a model");
@@ -90,11 +90,7 @@ fn what_cannot_be_served_is_not_published_unless_one_insists() {
         "{}",
         stderr(&refused)
     );
-    assert_eq!(
-        fs::read_dir(&models).unwrap().count(),
-        0,
-        "nothing is left behind"
-    );
+    assert_eq!(fs::read_dir(&models).unwrap().count(), 0, "debris is left");
     assert_eq!(
         run(&models, &["add", "sleep", &file, "--no-check"])
             .status
@@ -104,12 +100,12 @@ fn what_cannot_be_served_is_not_published_unless_one_insists() {
 }
 
 #[test]
-fn additions_at_once_each_get_a_version() {
+fn concurrent_additions_get_distinct_versions() {
     let dir = tempfile::tempdir().unwrap();
     let models = dir.path().join("models");
-    let file = model_file(dir.path(), COLE_KRIPKE);
+    let file = model_file(dir.path(), MODEL_BYTES);
     let add = || {
-        clarity()
+        command(CLARITY)
             .args(["add", "sleep", &file, "--models"])
             .arg(&models)
             .stdout(Stdio::null())
@@ -126,7 +122,7 @@ fn additions_at_once_each_get_a_version() {
 }
 
 #[test]
-fn a_command_line_that_is_not_understood_is_2_and_help_teaches() {
+fn invalid_command_line_exits_with_2_and_help_lists_flags() {
     for args in [
         &["frobnicate"][..],
         &["add", "sleep"],
@@ -135,15 +131,15 @@ fn a_command_line_that_is_not_understood_is_2_and_help_teaches() {
         &[],
     ] {
         assert_eq!(
-            clarity().args(args).output().unwrap().status.code(),
+            command(CLARITY).args(args).output().unwrap().status.code(),
             Some(2),
             "{args:?}"
         );
     }
-    let help = clarity().arg("--help").output().unwrap();
+    let help = command(CLARITY).arg("--help").output().unwrap();
     assert_eq!(help.status.code(), Some(0));
     assert!(stdout(&help).contains("Exit codes:") && stdout(&help).contains("clarity add"));
-    let help = clarity().args(["serve", "--help"]).output().unwrap();
+    let help = command(CLARITY).args(["serve", "--help"]).output().unwrap();
     for flag in [
         "--breaker-failures <N>",
         "[default: 5]",
@@ -157,25 +153,29 @@ fn a_command_line_that_is_not_understood_is_2_and_help_teaches() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn serve_survives_corruption_recovers_and_stops_on_a_signal() {
-    let models = Models::cole_kripke();
+async fn serve_refuses_corruption_recovers_and_stops_on_a_signal() {
+    let models = Repository::temporary_with_model();
     models.flip_bit("1/model.onnx", 1234);
-    let mut serving = Serving::start(models.root(), &["--log-format", "json"]);
-    // Corrupt once it has been read; loading before that.
-    let refused = loop {
-        let response = serving.client.post(INFER, &short_request()).await;
+    let mut serving = ServerProcess::start(CLARITY, models.root(), &["--log-format", "json"]);
+    let refused = serving.until("the end of the first load", |response| {
         assert_eq!(response.status, 503);
-        if response.json()["reason"] != "model_loading" {
-            break response;
-        }
-    };
+        response.json()["reason"] != "model_loading"
+    });
+    let refused = refused.await;
     refused.assert_problem(503, "model_corrupt");
     assert!(refused.retry_after().is_some());
-    assert_eq!(serving.client.get("/v2/health/live").await.status, 200);
+    assert_eq!(
+        serving.client.get("/v2/health/live").await.unwrap().status,
+        200
+    );
     models.flip_bit("1/model.onnx", 1234);
-    assert_eq!(serving.until(200).await, SHORT_ANSWER);
-    models.publish("cole_kripke", COLE_KRIPKE);
-    while !serving.until(200).await.contains(r#""model_version":"2""#) {}
+    assert_eq!(serving.until_status(200).await, SHORT_ANSWER);
+    models.publish("cole_kripke", MODEL_BYTES);
+    serving
+        .until("an answer of version 2", |response| {
+            response.body.contains(r#""model_version":"2""#)
+        })
+        .await;
 
     let pid = serving.child.id().to_string();
     assert!(
@@ -185,7 +185,10 @@ async fn serve_survives_corruption_recovers_and_stops_on_a_signal() {
             .unwrap()
             .success()
     );
-    assert_eq!(serving.child.wait().unwrap().code(), Some(0));
+    let ended = until_some("the end of the server", async || {
+        serving.child.try_wait().unwrap()
+    });
+    assert_eq!(ended.await.code(), Some(0));
     let mut log = String::new();
     serving
         .child
@@ -210,7 +213,7 @@ async fn serve_survives_corruption_recovers_and_stops_on_a_signal() {
 }
 
 #[test]
-fn serve_says_why_it_cannot_start() {
+fn serve_names_the_reason_of_a_failed_start() {
     let dir = tempfile::tempdir().unwrap();
     let failed = run(
         &dir.path().join("none"),
@@ -218,7 +221,7 @@ fn serve_says_why_it_cannot_start() {
     );
     assert_eq!(failed.status.code(), Some(1));
     assert!(
-        stderr(&failed).contains("cannot read the models' folder"),
+        stderr(&failed).contains(dir.path().join("none").to_str().unwrap()),
         "{}",
         stderr(&failed)
     );
@@ -232,6 +235,7 @@ fn serve_says_why_it_cannot_start() {
             "0",
         ],
     );
+    assert_eq!(failed.status.code(), Some(1), "{}", stderr(&failed));
     assert!(
         stderr(&failed).contains("breaker.failures: expected 1 to 1000000, found 0"),
         "{}",
@@ -240,8 +244,8 @@ fn serve_says_why_it_cannot_start() {
 }
 
 #[test]
-fn a_token_that_cannot_be_read_or_guessed_too_easily_keeps_the_server_from_starting() {
-    let models = Models::cole_kripke();
+fn serve_refuses_an_unreadable_or_short_token() {
+    let models = Repository::temporary_with_model();
     let short = models.root().join("token");
     fs::write(&short, "secret\n").unwrap();
     for (file, says) in [
@@ -259,21 +263,21 @@ fn a_token_that_cannot_be_read_or_guessed_too_easily_keeps_the_server_from_start
             ],
         );
         assert_eq!(output.status.code(), Some(1));
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(told.contains(says) && !told.contains("secret"), "{told}");
+        let stderr = stderr(&output);
+        assert!(stderr.contains(says), "{stderr}");
+        assert!(!stderr.contains("secret"), "{stderr}");
     }
 }
 
-/// A person who waits sees how far it is; a program that reads the output sees nothing of it.
 #[cfg(target_os = "linux")]
 #[test]
-fn progress_is_shown_on_a_terminal_and_nowhere_else() {
+fn progress_is_shown_on_a_terminal_only() {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     use rustix::termios::{Winsize, tcsetwinsize};
 
     let dir = tempfile::tempdir().unwrap();
     let models = dir.path().join("models");
-    let file = model_file(dir.path(), COLE_KRIPKE);
+    let file = model_file(dir.path(), MODEL_BYTES);
     let commands: [(&[&str], &str); 2] = [
         (&["add", "m", &file], "trying it out"),
         (&["verify"], "m 1"),
@@ -301,7 +305,7 @@ fn progress_is_shown_on_a_terminal_and_nowhere_else() {
             terminal.unwrap()
         };
         for (json, shown) in [(false, true), (true, false)] {
-            let mut command = clarity();
+            let mut command = command(CLARITY);
             command.args(args).arg("--models").arg(&models);
             command.env("TERM", "xterm").env_remove("NO_COLOR");
             if json {
@@ -314,7 +318,7 @@ fn progress_is_shown_on_a_terminal_and_nowhere_else() {
                 .stderr(terminal())
                 .spawn()
                 .unwrap();
-            // What is written waits for whoever reads; it is less than a terminal holds.
+            // A terminal holds more than the output: the process ends before it is read.
             assert!(child.wait().unwrap().success());
             let mut buffer = [0; 16 << 10];
             let read = rustix::io::read(&master, &mut buffer).unwrap();

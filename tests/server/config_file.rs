@@ -1,101 +1,106 @@
 //! `clarity serve --config FILE`
 
+use clarity_testbed::*;
 use std::fs;
 
-use crate::support::process::{Serving, clarity};
-use crate::support::*;
+use crate::CLARITY;
 
-/// What `serve` says about a file that it does not take.
+/// Asserts that `serve` refuses this file, with a message that contains `says`.
 #[track_caller]
-fn refused(text: &str, says: &str) {
+fn assert_refused(text: &str, says: &str) {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("clarity.toml");
     fs::write(&file, text).unwrap();
-    let mut command = clarity();
+    let mut command = command(CLARITY);
     command.args(["serve", "--listen", "127.0.0.1:0", "--models"]);
     command
         .arg(dir.path().join("none"))
         .arg("--config")
         .arg(&file);
     let output = command.output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{text}: {said}");
-    assert!(said.contains("clarity.toml: "), "{said}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{text}: {stderr}");
+    assert!(stderr.contains("clarity.toml: "), "{stderr}");
     assert!(
-        said.contains(says),
-        "{text}: {said:?} does not say {says:?}"
+        stderr.contains(says),
+        "{text}: {stderr:?} does not say {says:?}"
     );
 }
 
 #[test]
-fn what_is_wrong_with_a_file_is_told_with_its_line() {
-    refused(
+fn invalid_setting_is_refused_with_its_line() {
+    assert_refused(
         "\nfrobnicate = 1",
         "line 2: frobnicate: there is no such setting",
     );
-    refused("config = \"x\"", "line 1: config: there is no such setting");
-    refused(
+    assert_refused("config = \"x\"", "line 1: config: there is no such setting");
+    assert_refused(
         "poll = \"1s\"\ndeadline = \"soon\"",
         "line 2: deadline: invalid value \"soon\"",
     );
-    refused(
+    assert_refused(
         "deadline = \"100000000y\"",
         "line 1: deadline: invalid value",
     );
-    refused(
+    assert_refused(
         "deadline = \"1s\"\n\n[breaker]\nfailures = 0",
         "line 4: breaker.failures: expected 1 to 1000000, found 0",
     );
-    refused(
+    assert_refused(
         "breaker-failures = -1",
         "line 1: breaker-failures: invalid value \"-1\"",
     );
-    refused(
+    assert_refused(
         "breaker-failures = 3\nbreaker_failures = 4",
         "line 2: breaker-failures is set twice",
     );
-    refused(
+    assert_refused(
         "deadline = [\"1s\", \"2s\"]",
         "line 1: deadline: expected one value, found 2",
     );
-    refused("deadline = 1979-05-27", "line 1: deadline: expected a text");
-    refused("deadline =", "line 1");
-    refused("log-format = \"xml\"", "expected one of");
-    refused(
+    assert_refused("deadline = 1979-05-27", "line 1: deadline: expected a text");
+    assert_refused("deadline =", "line 1");
+    assert_refused("log-format = \"xml\"", "expected one of");
+    assert_refused(
         "backoff-least = \"30s\"\nbackoff-most = \"10s\"",
         "reload.backoff_most: expected no less",
     );
-    refused(
+    assert_refused(
         "deadline = \"3m\"\ndrain = \"4m\"",
         "breaker.probe_lease: expected longer than deadline, found 120s with a deadline of 180s",
     );
-    refused(
+    assert_refused(
         "vetting-memory = 1",
         "line 1: vetting.address_space: expected at least",
     );
 }
 
 #[tokio::test]
-async fn a_flag_is_over_the_file() {
-    let models = Models::cole_kripke();
+async fn flag_overrides_the_file() {
+    let models = Repository::temporary_with_model();
     let file = models.root().join("clarity.toml");
     let text = "# limits\nbody_limit = 10\n\n[log]\nformat = \"json\"\n[backoff]\nleast = \"2s\"\nmost = \"300s\"\n";
     fs::write(&file, text).unwrap();
     let path = file.to_str().unwrap();
-    let serving = Serving::start(models.root(), &["--config", path]);
-    serving.until(413).await;
-    let serving = Serving::start(models.root(), &["--config", path, "--body-limit", "100000"]);
-    assert_eq!(serving.until(200).await, SHORT_ANSWER);
+    let serving = ServerProcess::start(CLARITY, models.root(), &["--config", path]);
+    serving.until_status(413).await;
+    let serving = ServerProcess::start(
+        CLARITY,
+        models.root(),
+        &["--config", path, "--body-limit", "100000"],
+    );
+    assert_eq!(serving.until_status(200).await, SHORT_ANSWER);
 }
 
-/// The address of the file is none of this machine's (RFC 5737); listening comes before looking for models.
+/// No machine has the address in the file (RFC 5737). The server listens before it looks for
+/// models.
 #[test]
-fn the_environment_is_over_the_file() {
+fn environment_overrides_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("clarity.toml");
     fs::write(&file, "listen = \"192.0.2.1:1\"").unwrap();
-    let said = |listen: Option<&str>| {
-        let mut command = clarity();
+    let stderr = |listen: Option<&str>| {
+        let mut command = command(CLARITY);
         command
             .args(["serve", "--models"])
             .arg(dir.path().join("none"));
@@ -106,10 +111,11 @@ fn the_environment_is_over_the_file() {
         String::from_utf8(command.output().unwrap().stderr).unwrap()
     };
     assert!(
-        said(None).contains("cannot listen on 192.0.2.1:1"),
+        stderr(None).contains("cannot listen on 192.0.2.1:1"),
         "{}",
-        said(None)
+        stderr(None)
     );
-    let over = said(Some("127.0.0.1:0"));
-    assert!(over.contains("cannot read the models' folder"), "{over}");
+    let over = stderr(Some("127.0.0.1:0"));
+    let models = dir.path().join("none");
+    assert!(over.contains(models.to_str().unwrap()), "{over}");
 }

@@ -1,20 +1,17 @@
-//! Models whose weights lie in a file of their own: read from the version's verified bytes, and from nothing else.
+//! Models whose weights are in a file of their own: they are read from verified bytes only.
 
-use std::collections::BTreeMap;
 use std::fs;
 
-use clarity::{ModelStatus, Reason, Source, VersionStatus};
-use rten_onnx::onnx::{
-    DataLocation, DataType, GraphProto, ModelProto, OperatorSetIdProto, StringStringEntryProto,
-    TensorProto,
-};
+use clarity::{ModelStatus, Reason, VersionStatus};
+use rten_onnx::onnx::{DataLocation, StringStringEntryProto};
 use serde_json::json;
 
-use crate::support::onnx::{OPEN, node, value};
-use crate::support::*;
+use clarity_testbed::onnx::{DataType, OPEN, TensorProto, model_with_weights, node, value};
+use clarity_testbed::*;
 
-/// The file that the weights are in, and where: behind something else.
+/// The file of the weights.
 const FILE: &str = "weights.onnx_data";
+/// The place of the weights in it, behind other bytes.
 const OFFSET: usize = 16;
 const WEIGHT: f32 = 3.0;
 
@@ -22,7 +19,7 @@ fn weights() -> Vec<u8> {
     [[7; OFFSET].as_slice(), &WEIGHT.to_le_bytes()].concat()
 }
 
-/// `scaled` is `activity` times one number, which is where `entries` say.
+/// A model whose output is its input times one number, at the place that `entries` name.
 fn model(entries: &[(&str, &str)]) -> Vec<u8> {
     let entry = |&(key, value): &(&str, &str)| StringStringEntryProto {
         key: Some(key.to_owned()),
@@ -37,54 +34,40 @@ fn model(entries: &[(&str, &str)]) -> Vec<u8> {
         ..TensorProto::default()
     };
     let tensor = |name| value(name, DataType::FLOAT, &[1, OPEN]);
-    let graph = GraphProto {
-        node: vec![node("Mul", &["activity", "weight"], "scaled")],
-        initializer: vec![weight],
-        input: vec![tensor("activity")],
-        output: vec![tensor("scaled")],
-        ..GraphProto::default()
-    };
-    let opset = OperatorSetIdProto {
-        domain: Some(String::new()),
-        version: Some(17),
-    };
-    let model = ModelProto {
-        ir_version: Some(8),
-        graph: Some(graph),
-        opset_import: vec![opset],
-        ..ModelProto::default()
-    };
-    model.write_buf().unwrap()
+    model_with_weights(
+        vec![tensor("activity")],
+        vec![node("Mul", &["activity", "weight"], "scaled")],
+        vec![tensor("scaled")],
+        vec![weight],
+    )
 }
 
-fn publish(models: &Models, entries: &[(&str, &str)], file: &str) -> u64 {
-    let entry = "model.onnx".parse().unwrap();
-    let files = BTreeMap::from([
-        ("model.onnx".parse().unwrap(), Source::Bytes(model(entries))),
-        (file.parse().unwrap(), Source::Bytes(weights())),
-    ]);
-    let name = "cole_kripke".parse().unwrap();
-    let manifest = models.store.publish(&name, &entry, &files).unwrap();
-    manifest.version().get()
+fn publish(models: &Repository, entries: &[(&str, &str)], file: &str) -> u64 {
+    let (model, weights) = (model(entries), weights());
+    let files: [(&str, &[u8]); 2] = [("model.onnx", &model), (file, &weights)];
+    models.publish_files("cole_kripke", &files).unwrap()
 }
 
 const GOOD: [(&str, &str); 3] = [("location", FILE), ("offset", "16"), ("length", "4")];
 
 async fn assert_answers(client: &Client) {
-    let answer = client.post(INFER, &minutes(&[1.0, 2.0])).await;
+    let answer = client
+        .post(INFER, &cole_kripke::request(&[1.0, 2.0]))
+        .await
+        .unwrap();
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(answer.json()["outputs"][0]["data"], json!([3.0, 6.0]));
 }
 
 #[tokio::test]
-async fn weights_of_their_own_are_verified_like_the_model() {
+async fn external_weights_are_verified_like_the_model() {
     let _clock = ManualClock::start();
-    let models = Models::empty();
+    let models = Repository::temporary();
     publish(&models, &GOOD, FILE);
     let (server, client) = serve(&models).await;
     assert_answers(&client).await;
 
-    // What answers was read into memory: nobody who edits, cuts or removes the file changes an answer.
+    // The loaded model is in memory: editing, cutting or removing the file changes no answer.
     let path = models.path("1/weights.onnx_data");
     let reload = async || server.models().reload("cole_kripke").await.unwrap();
     let reason = |status: ModelStatus| reason_of(&status, 1);
@@ -98,34 +81,44 @@ async fn weights_of_their_own_are_verified_like_the_model() {
     assert_eq!(reason(reload().await), Some(Reason::ModelMissing));
     assert_answers(&client).await;
 
-    // Started on them, there is nothing to answer with.
+    // A server that starts on the damaged files has nothing to answer with.
     models.flip_bit("1/model.onnx", 0);
     let (_server, client) = serve(&models).await;
-    assert_eq!(client.post(INFER, &minutes(&[1.0])).await.status, 503);
+    assert_eq!(
+        client
+            .post(INFER, &cole_kripke::request(&[1.0]))
+            .await
+            .unwrap()
+            .status,
+        503
+    );
 }
 
 #[tokio::test]
-async fn a_name_that_the_runtime_does_not_take_is_refused_with_those_that_it_does() {
+async fn unsupported_weight_file_name_is_refused() {
     let _clock = ManualClock::start();
-    let models = Models::empty();
+    let models = Repository::temporary();
     publish(
         &models,
         &[("location", "weights.bin"), GOOD[1], GOOD[2]],
         "weights.bin",
     );
     let (_server, client) = serve(&models).await;
-    let refused = client.post(INFER, &minutes(&[1.0])).await;
+    let refused = client
+        .post(INFER, &cole_kripke::request(&[1.0]))
+        .await
+        .unwrap();
     refused.assert_problem(503, "model_incompatible");
     refused.assert_says("weights.bin");
     refused.assert_says("ends with .data or .onnx_data");
 }
 
 #[tokio::test]
-async fn weights_are_in_files_of_the_version_and_nowhere_else() {
+async fn weights_outside_of_the_version_are_refused() {
     let _clock = ManualClock::start();
-    let models = Models::empty();
+    let models = Repository::temporary();
     publish(&models, &GOOD, FILE);
-    // Right bytes, right places, and files that nobody has promised.
+    // The right bytes at the right places, in files that no manifest lists.
     let outside = models.root().join("outside.onnx_data");
     fs::write(&outside, weights()).unwrap();
     let absolute = outside.to_str().unwrap().to_owned();

@@ -1,44 +1,46 @@
-//! Damage, fallback, swap and recovery, under a clock that is driven by hand.
+//! Damage, fallback, swap and recovery, under a clock that the tests drive.
 
 use std::fs;
 
 use clarity::{Reason, VersionStatus};
+use clarity_testbed::*;
 use serde_json::json;
 
-use crate::support::*;
-
 #[tokio::test]
-async fn a_flipped_bit_is_503_until_it_is_repaired_without_a_restart() {
+async fn flipped_bit_is_503_until_it_is_repaired() {
     let _clock = ManualClock::start();
-    let models = Models::cole_kripke();
+    let models = Repository::temporary_with_model();
     models.flip_bit("1/model.onnx", 2000);
     let (server, client) = serve(&models).await;
     for response in [
-        client.post(INFER, &short_request()).await,
-        client.get("/v2/models/cole_kripke").await,
-        client.get("/v2/models/cole_kripke/ready").await,
-        client.get("/v2/models/cole_kripke/versions/1/ready").await,
-        client.get("/v2/health/ready").await,
+        client.post(INFER, &short_request()).await.unwrap(),
+        client.get("/v2/models/cole_kripke").await.unwrap(),
+        client.get("/v2/models/cole_kripke/ready").await.unwrap(),
+        client
+            .get("/v2/models/cole_kripke/versions/1/ready")
+            .await
+            .unwrap(),
+        client.get("/v2/health/ready").await.unwrap(),
     ] {
         response.assert_problem(503, "model_corrupt");
         response.assert_says("version 1: model.onnx: expected SHA-256 837b04d3");
         assert_eq!(response.json()["model"], "cole_kripke");
         assert!(response.retry_after().is_some());
     }
-    assert_eq!(client.get("/v2/health/live").await.status, 200);
+    assert_eq!(client.get("/v2/health/live").await.unwrap().status, 200);
     models.flip_bit("1/model.onnx", 2000);
     server.models().reload("cole_kripke").await.unwrap();
     assert_eq!(
-        client.post(INFER, &short_request()).await.body,
+        client.post(INFER, &short_request()).await.unwrap().body,
         SHORT_ANSWER
     );
-    assert_eq!(client.get("/v2/health/ready").await.status, 200);
+    assert_eq!(client.get("/v2/health/ready").await.unwrap().status, 200);
 }
 
 #[tokio::test]
-async fn a_bad_new_version_leaves_the_old_one_answering() {
+async fn bad_new_version_leaves_the_old_one_answering() {
     let _clock = ManualClock::start();
-    let models = Models::cole_kripke();
+    let models = Repository::temporary_with_model();
     let (server, client) = serve(&models).await;
     models.publish("cole_kripke", &other_model());
     models.flip_bit("2/model.onnx", 100);
@@ -47,7 +49,7 @@ async fn a_bad_new_version_leaves_the_old_one_answering() {
     assert_eq!(status.degraded, Some(Reason::ModelCorrupt));
     assert_eq!(reason_of(&status, 2), Some(Reason::ModelCorrupt));
 
-    let answer = client.post(INFER, &short_request()).await.json();
+    let answer = client.post(INFER, &short_request()).await.unwrap().json();
     assert_eq!(answer["model_version"], "1");
     assert_eq!(
         answer["parameters"],
@@ -56,14 +58,22 @@ async fn a_bad_new_version_leaves_the_old_one_answering() {
     let right: serde_json::Value = serde_json::from_str(SHORT_ANSWER).unwrap();
     assert_eq!(answer["outputs"], right["outputs"]);
     assert_eq!(
-        client.get("/v2/health/ready").await.status,
+        client.get("/v2/health/ready").await.unwrap().status,
         200,
-        "an older good version is ready"
+        "an older good version is not ready"
     );
-    assert_eq!(client.get("/v2/models/cole_kripke/ready").await.status, 200);
+    assert_eq!(
+        client
+            .get("/v2/models/cole_kripke/ready")
+            .await
+            .unwrap()
+            .status,
+        200
+    );
     let bad = client
         .post("/v2/models/cole_kripke/versions/2/infer", &short_request())
-        .await;
+        .await
+        .unwrap();
     bad.assert_problem(503, "model_corrupt");
     assert!(bad.retry_after().is_some());
 
@@ -73,7 +83,11 @@ async fn a_bad_new_version_leaves_the_old_one_answering() {
         (status.serving.unwrap().0, status.degraded),
         (version(2), None)
     );
-    let answer = client.post(INFER, &minutes(&[1.0; 7])).await.json();
+    let answer = client
+        .post(INFER, &cole_kripke::request(&[1.0; 7]))
+        .await
+        .unwrap()
+        .json();
     assert_eq!(
         (&answer["model_version"], answer.get("parameters")),
         (&json!("2"), None)
@@ -85,11 +99,11 @@ async fn a_bad_new_version_leaves_the_old_one_answering() {
 }
 
 #[tokio::test]
-async fn at_the_start_the_newest_good_version_is_found() {
+async fn server_starts_with_the_newest_good_version() {
     let _clock = ManualClock::start();
-    let models = Models::cole_kripke();
+    let models = Repository::temporary_with_model();
     for _ in 0..3 {
-        models.publish("cole_kripke", COLE_KRIPKE);
+        models.publish("cole_kripke", MODEL_BYTES);
     }
     models.flip_bit("4/model.onnx", 0);
     fs::remove_file(models.path("3/manifest.json")).unwrap();
@@ -99,44 +113,46 @@ async fn at_the_start_the_newest_good_version_is_found() {
     assert_eq!(
         status.degraded,
         Some(Reason::ModelCorrupt),
-        "the reason of the newest"
+        "not the reason of the newest version"
     );
     assert_eq!(reason_of(&status, 3), Some(Reason::Unverified));
     assert_eq!(status.versions[&version(1)], VersionStatus::Standby);
 }
 
 #[tokio::test]
-async fn one_bad_model_does_not_keep_the_others_from_answering() {
+async fn bad_model_leaves_the_others_answering() {
     let _clock = ManualClock::start();
-    let models = Models::cole_kripke();
+    let models = Repository::temporary_with_model();
     models.publish("bad", b"not a model at all");
     fs::create_dir(models.root().join("empty")).unwrap();
     let (_server, client) = serve(&models).await;
     assert_eq!(
-        client.post(INFER, &short_request()).await.body,
+        client.post(INFER, &short_request()).await.unwrap().body,
         SHORT_ANSWER
     );
-    let bad = client.get("/v2/models/bad/ready").await;
+    let bad = client.get("/v2/models/bad/ready").await.unwrap();
     bad.assert_problem(503, "model_incompatible");
     bad.assert_says("version 1: the runtime cannot load the model");
     client
         .get("/v2/models/empty/ready")
         .await
+        .unwrap()
         .assert_problem(503, "model_missing");
     client
         .get("/v2/health/ready")
         .await
+        .unwrap()
         .assert_problem(503, "model_incompatible");
 }
 
 #[tokio::test]
-async fn what_answers_lives_in_memory_when_its_files_rot_or_vanish() {
+async fn loaded_version_answers_when_its_files_rot_or_vanish() {
     let _clock = ManualClock::start();
-    let models = Models::cole_kripke();
-    models.publish("cole_kripke", COLE_KRIPKE);
+    let models = Repository::temporary_with_model();
+    models.publish("cole_kripke", MODEL_BYTES);
     let (server, client) = serve(&models).await;
-    let right = client.post(INFER, &short_request()).await.json();
-    type Damage = fn(&Models);
+    let right = client.post(INFER, &short_request()).await.unwrap().json();
+    type Damage = fn(&Repository);
     let damages: [(Damage, Reason); 4] = [
         (
             |models| models.flip_bit("2/model.onnx", 9),
@@ -161,21 +177,21 @@ async fn what_answers_lives_in_memory_when_its_files_rot_or_vanish() {
         assert_eq!(
             status.serving.unwrap().0,
             version(2),
-            "not the older version: memory has a better one"
+            "the older version has replaced the one in memory"
         );
         assert_eq!(status.degraded, Some(reason));
         assert!(status.next_attempt.is_some());
-        let answer = client.post(INFER, &short_request()).await.json();
+        let answer = client.post(INFER, &short_request()).await.unwrap().json();
         assert_eq!(answer["outputs"], right["outputs"]);
         assert_eq!(answer["parameters"]["degraded_reason"], reason.as_str());
     }
-    assert_eq!(client.get("/v2/health/ready").await.status, 200);
+    assert_eq!(client.get("/v2/health/ready").await.unwrap().status, 200);
 }
 
 #[tokio::test]
-async fn a_model_whose_folder_vanished_before_it_was_good_stays_known() {
+async fn model_whose_directory_vanished_stays_known() {
     let _clock = ManualClock::start();
-    let models = Models::cole_kripke();
+    let models = Repository::temporary_with_model();
     models.flip_bit("1/model.onnx", 0);
     let (server, client) = serve(&models).await;
     fs::remove_dir_all(models.path("")).unwrap();
@@ -183,42 +199,55 @@ async fn a_model_whose_folder_vanished_before_it_was_good_stays_known() {
     client
         .post(INFER, &short_request())
         .await
+        .unwrap()
         .assert_problem(503, "model_missing");
-    models.publish("cole_kripke", COLE_KRIPKE);
+    models.publish("cole_kripke", MODEL_BYTES);
     server.models().reload("cole_kripke").await.unwrap();
     assert_eq!(
-        client.post(INFER, &short_request()).await.body,
+        client.post(INFER, &short_request()).await.unwrap().body,
         SHORT_ANSWER
     );
 }
 
 #[tokio::test]
-async fn what_nobody_promised_is_served_only_where_it_is_allowed_and_each_answer_says_so() {
+async fn unverified_version_is_served_only_where_allowed() {
     let _clock = ManualClock::start();
-    let models = Models::cole_kripke();
+    let models = Repository::temporary_with_model();
     models.publish("cole_kripke", &other_model());
     fs::remove_file(models.path("2/manifest.json")).unwrap();
     let (_server, client) = serve(&models).await;
-    let answer = client.post(INFER, &minutes(&[1.0; 7])).await.json();
+    let answer = client
+        .post(INFER, &cole_kripke::request(&[1.0; 7]))
+        .await
+        .unwrap()
+        .json();
     assert_eq!(answer["model_version"], "1");
 
     let mut allowing = config();
     allowing.reload.allow_unverified = true;
     let (server, client) = serve_with(&models, allowing, clarity::Inline).await;
-    let answer = client.post(INFER, &minutes(&[1.0; 7])).await.json();
+    let answer = client
+        .post(INFER, &cole_kripke::request(&[1.0; 7]))
+        .await
+        .unwrap()
+        .json();
     assert_eq!(answer["model_version"], "2");
     assert_eq!(answer["parameters"], json!({ "unverified": true }));
-    // A manifest binds wherever there is one.
-    let good = Models::cole_kripke();
+    // A manifest is verified also where unverified versions are allowed.
+    let good = Repository::temporary_with_model();
     good.publish("cole_kripke", &other_model());
     fs::copy(good.path("2/manifest.json"), models.path("2/manifest.json")).unwrap();
     server.models().reload("cole_kripke").await.unwrap();
-    let answer = client.post(INFER, &minutes(&[1.0; 7])).await.json();
+    let answer = client
+        .post(INFER, &cole_kripke::request(&[1.0; 7]))
+        .await
+        .unwrap()
+        .json();
     assert_eq!(
         (&answer["model_version"], answer.get("parameters")),
         (&json!("2"), None)
     );
-    models.publish("cole_kripke", COLE_KRIPKE);
+    models.publish("cole_kripke", MODEL_BYTES);
     models.flip_bit("3/model.onnx", 5);
     let status = server.models().reload("cole_kripke").await.unwrap();
     assert_eq!(reason_of(&status, 3), Some(Reason::ModelCorrupt));

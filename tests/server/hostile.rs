@@ -1,21 +1,12 @@
-//! Verified models that would take the server with them, were they loaded in its process.
+//! Verified models that would take the server down, were they loaded in its process.
 
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use clarity::{OnnxRuntime, Reason, Server, VersionStatus, Vetting, VettingLimits};
+use clarity_testbed::*;
 
-use crate::support::process::{Serving, clarity};
-use crate::support::*;
-
-fn hostile(name: &str) -> Vec<u8> {
-    let folder = Path::new(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/server/data/hostile"
-    ));
-    fs::read(folder.join(name).with_extension("onnx")).unwrap()
-}
+use crate::CLARITY;
 
 fn limits() -> VettingLimits {
     VettingLimits {
@@ -29,18 +20,22 @@ fn in_child() -> Vetting {
     Vetting::child(env!("CARGO_BIN_EXE_clarity"), &["vet"], limits())
 }
 
-/// What each sample does, and what is said about it.
-#[cfg(unix)]
-const SAMPLES: [(&str, &str); 6] = [
-    ("memory_at_inference", "memory"),
-    ("memory_at_load", "memory"),
-    ("overflow_at_load", "overflow"),
-    ("stack_at_load", "stack overflow"),
-    ("time_at_inference", "used up 1 s of CPU time"),
-    ("time_at_load", "used up 1 s of CPU time"),
+/// Each sample with its name, and a part of the message of its refusal.
+#[cfg(target_os = "linux")]
+const SAMPLES: [(&str, &[u8], &str); 6] = [
+    (
+        "memory_at_inference",
+        hostile::MEMORY_AT_INFERENCE,
+        "memory",
+    ),
+    ("memory_at_load", hostile::MEMORY_AT_LOAD, "memory"),
+    ("overflow_at_load", hostile::OVERFLOW_AT_LOAD, "overflow"),
+    ("stack_at_load", hostile::STACK_AT_LOAD, "stack overflow"),
+    ("time_at_inference", hostile::TIME_AT_INFERENCE, "CPU time"),
+    ("time_at_load", hostile::TIME_AT_LOAD, "CPU time"),
 ];
 
-/// The greatest amount of memory that a process ever had, in KiB.
+/// The peak of a process's resident memory, in KiB.
 #[cfg(target_os = "linux")]
 fn peak_memory(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
@@ -51,45 +46,47 @@ fn peak_memory(process: u32) -> u64 {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn hostile_models_are_refused_with_their_reason_and_cost_the_server_nothing() {
-    let models = Models::cole_kripke();
-    for (name, _) in SAMPLES {
-        models.publish(name, &hostile(name));
+async fn hostile_models_are_refused_and_cost_the_server_nothing() {
+    let models = Repository::temporary_with_model();
+    for (name, sample, _) in SAMPLES {
+        models.publish(name, sample);
     }
-    // Asked of the operating system: the environment, 256 MiB and a second are all that a child gets.
+    // The operating system enforces these limits on the child: 256 MiB and a second.
     let flags = ["--vetting-memory", "268435456", "--vetting-cpu", "1s"];
-    let serving = Serving::start(models.root(), &flags);
-    assert_eq!(serving.until(200).await, SHORT_ANSWER);
+    let serving = ServerProcess::start(CLARITY, models.root(), &flags);
+    assert_eq!(serving.until_status(200).await, SHORT_ANSWER);
     let before = peak_memory(serving.child.id());
-    for (name, says) in SAMPLES {
+    for (name, _, says) in SAMPLES {
         let path = format!("/v2/models/{name}/ready");
-        let refused = loop {
-            let response = serving.client.get(&path).await;
+        let refused = until_some("the end of the vetting", async || {
+            let response = serving.client.get(&path).await.unwrap();
             assert_eq!(response.status, 503, "{name}");
             if response.json()["reason"] != "model_loading" {
-                break response;
+                return Some(response);
             }
-            // While it is being vetted the others answer.
-            let answer = serving.client.post(INFER, &short_request()).await;
+            // While it is vetted the others answer.
+            let answer = serving.client.post(INFER, &short_request()).await.unwrap();
             assert_eq!(answer.body, SHORT_ANSWER, "{name}");
-        };
+            None
+        })
+        .await;
         refused.assert_problem(503, "model_incompatible");
         refused.assert_says(says);
     }
-    assert_eq!(serving.until(200).await, SHORT_ANSWER);
+    assert_eq!(serving.until_status(200).await, SHORT_ANSWER);
     let grown = peak_memory(serving.child.id()) - before;
     assert!(grown < 32 << 10, "{grown} KiB more");
 }
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_hostile_version_leaves_the_one_that_answers_alone() {
+async fn hostile_version_leaves_the_one_that_answers_alone() {
     let _clock = ManualClock::start();
-    let models = Models::cole_kripke();
+    let models = Repository::temporary_with_model();
     let builder = Server::builder(models.root()).config(config());
     let builder = builder.executor(clarity::Inline).vetting(in_child());
     let (server, client) = start(builder).await;
-    models.publish("cole_kripke", &hostile("memory_at_load"));
+    models.publish("cole_kripke", hostile::MEMORY_AT_LOAD);
     let status = server.models().reload("cole_kripke").await.unwrap();
     assert_eq!(status.serving.unwrap().0, version(1));
     assert_eq!(
@@ -97,15 +94,15 @@ async fn a_hostile_version_leaves_the_one_that_answers_alone() {
         Some(Reason::ModelIncompatible),
         "{status:?}"
     );
-    let answer = client.post(INFER, &short_request()).await.json();
+    let answer = client.post(INFER, &short_request()).await.unwrap().json();
     assert_eq!(answer["model_version"], "1");
 }
 
-/// Nothing is swapped in that could not be vetted, and the version is not blamed for it.
+/// The version is not blamed: it is unreadable, not incompatible.
 #[tokio::test]
-async fn without_a_process_to_vet_in_nothing_is_swapped_in() {
+async fn version_is_not_swapped_in_without_vetting() {
     let _clock = ManualClock::start();
-    let models = Models::cole_kripke();
+    let models = Repository::temporary_with_model();
     let nowhere = Vetting::child("/nonexistent/program", &[], limits());
     let builder = Server::builder(models.root()).config(config());
     let builder = builder.executor(clarity::Inline).vetting(nowhere);
@@ -120,12 +117,12 @@ async fn without_a_process_to_vet_in_nothing_is_swapped_in() {
     }
 }
 
-/// A program that says nothing and never ends is killed when its time is over, and one that ends at once is told.
+/// A child that ends without an answer is an error as well.
 #[cfg(unix)]
 #[test]
-fn a_child_that_does_not_answer_is_not_waited_for() {
-    let models = Models::cole_kripke();
-    let verified = |models: &Models| {
+fn silent_child_is_killed_after_its_time() {
+    let models = Repository::temporary_with_model();
+    let verified = |models: &Repository| {
         let name = "cole_kripke".parse().unwrap();
         models.store.open(&name, version(1)).unwrap()
     };
@@ -140,26 +137,26 @@ fn a_child_that_does_not_answer_is_not_waited_for() {
         "{error}"
     );
     assert!(!error.is_lasting());
-    let deaf = Vetting::child("/bin/false", &[], VettingLimits::default());
-    let error = deaf.vet(&verified(&models)).unwrap_err();
+    let ended = Vetting::child("/bin/false", &[], VettingLimits::default());
+    let error = ended.vet(&verified(&models)).unwrap_err();
     assert!(
         error.to_string().contains("ended without an answer"),
         "{error}"
     );
 }
 
-/// The child trusts nobody: bytes that are not the promised ones on their way are refused there too.
+/// Bytes that change on their way to the child are refused there.
 #[test]
-fn the_child_verifies_what_it_is_sent() {
+fn child_verifies_the_bytes_that_it_receives() {
     let head = |manifest: &str| {
         let limits = serde_json::to_value(VettingLimits::default()).unwrap();
         serde_json::json!({ "limits": limits, "manifest_bytes": manifest.len() }).to_string()
     };
     let manifest = include_str!("../../chaos_tests/models/cole_kripke/1/manifest.json");
     let mut sent = format!("{}\n{manifest}", head(manifest)).into_bytes();
-    sent.extend(COLE_KRIPKE);
+    sent.extend(MODEL_BYTES);
     let ask = |sent: &[u8]| {
-        let mut child = clarity()
+        let mut child = command(CLARITY)
             .arg("vet")
             .stdin(std::process::Stdio::piped())
             .stdout(std::process::Stdio::piped())
@@ -175,32 +172,31 @@ fn the_child_verifies_what_it_is_sent() {
     sent[last] ^= 1;
     let refused = ask(&sent);
     assert_eq!(refused.status.code(), Some(1));
-    let said = String::from_utf8(refused.stderr).unwrap();
-    assert!(said.contains("expected SHA-256 837b04d3"), "{said}");
+    let stderr = String::from_utf8(refused.stderr).unwrap();
+    assert!(stderr.contains("expected SHA-256 837b04d3"), "{stderr}");
     assert!(refused.stdout.is_empty());
 }
 
 #[cfg(unix)]
 #[test]
-fn add_refuses_a_hostile_model_and_lives() {
+fn add_refuses_a_hostile_model_and_survives() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("hostile.onnx");
-    fs::write(&file, hostile("stack_at_load")).unwrap();
-    let added = clarity()
+    fs::write(&file, hostile::STACK_AT_LOAD).unwrap();
+    let added = command(CLARITY)
         .args(["add", "hostile", file.to_str().unwrap(), "--models"])
         .arg(dir.path().join("models"))
         .output()
         .unwrap();
     assert_eq!(added.status.code(), Some(1));
-    let said = String::from_utf8(added.stderr).unwrap();
-    assert!(said.contains("hostile is not published"), "{said}");
-    assert!(said.contains("stack overflow"), "{said}");
+    let stderr = String::from_utf8(added.stderr).unwrap();
+    assert!(stderr.contains("hostile is not published"), "{stderr}");
+    assert!(stderr.contains("stack overflow"), "{stderr}");
 }
 
-/// What the in-process runtime finds wrong is found in the child, in the same words.
 #[test]
-fn the_child_says_what_this_process_would() {
-    let models = Models::empty();
+fn child_reports_the_error_of_the_runtime() {
+    let models = Repository::temporary();
     models.publish("garbage", b"not a model");
     let open = || models.store.open(&"garbage".parse().unwrap(), version(1));
     let here = clarity::try_version(&OnnxRuntime::new(), open().unwrap());

@@ -1,20 +1,25 @@
 //! The protocol over a real socket: every row of the status matrix, and the tensors.
 
-use crate::support::onnx::{OPEN, model, node, value};
-use crate::support::*;
+use clarity_testbed::onnx::{DataType, OPEN, model, node, value};
+use clarity_testbed::*;
 use hyper::Method;
 use hyper::body::Bytes;
-use rten_onnx::onnx::DataType;
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn a_week_of_minutes_is_answered_as_onnx_runtime_answers_it() {
-    let (server, client) = serve(&Models::cole_kripke()).await;
-    let Answers { activity, answers } = Answers::read();
-    let response = client.post(INFER, &minutes(&activity)).await;
+async fn recorded_week_is_answered_as_by_onnx_runtime() {
+    let (server, client) = serve(&Repository::temporary_with_model()).await;
+    let RecordedWeek { activity, answers } = RecordedWeek::read();
+    let response = client
+        .post(INFER, &cole_kripke::request(&activity))
+        .await
+        .unwrap();
     assert_eq!(response.status, 200);
     let answer = response.json();
-    for output in answer["outputs"].as_array().unwrap() {
+    let outputs = answer["outputs"].as_array().unwrap();
+    let names: Vec<&Value> = outputs.iter().map(|output| &output["name"]).collect();
+    assert_eq!(names, ["sleep_index", "asleep"]);
+    for output in outputs {
         let expected = &answers[output["name"].as_str().unwrap()];
         assert_eq!(output["shape"], expected["shape"]);
         let number = |value: &Value| {
@@ -28,6 +33,7 @@ async fn a_week_of_minutes_is_answered_as_onnx_runtime_answers_it() {
             .iter()
             .map(number)
             .collect();
+        assert_eq!(found.len(), activity.len());
         for (found, expected) in found.iter().zip(expected["first"].as_array().unwrap()) {
             assert!(
                 (found - number(expected)).abs() < 1e-4,
@@ -41,9 +47,9 @@ async fn a_week_of_minutes_is_answered_as_onnx_runtime_answers_it() {
 }
 
 #[tokio::test]
-async fn the_answer_has_the_documented_form() {
-    let (_server, client) = serve(&Models::cole_kripke()).await;
-    let response = client.post(INFER, &short_request()).await;
+async fn answer_has_the_documented_form() {
+    let (_server, client) = serve(&Repository::temporary_with_model()).await;
+    let response = client.post(INFER, &short_request()).await.unwrap();
     assert_eq!(response.headers["content-type"], "application/json");
     assert_eq!(response.body, SHORT_ANSWER);
 
@@ -53,6 +59,7 @@ async fn the_answer_has_the_documented_form() {
     let answer = client
         .post("/v2/models/cole_kripke/versions/1/infer", &request)
         .await
+        .unwrap()
         .json();
     assert_eq!(answer["id"], "a \"quoted\" id");
     let names: Vec<&Value> = answer["outputs"]
@@ -64,14 +71,14 @@ async fn the_answer_has_the_documented_form() {
     assert_eq!(
         names,
         ["asleep", "sleep_index"],
-        "in the order that was asked for"
+        "not in the requested order"
     );
 }
 
 #[tokio::test]
-async fn the_server_and_its_models_describe_themselves() {
-    let (_server, client) = serve(&Models::cole_kripke()).await;
-    assert_eq!(client.get("/v2").await.json()["name"], "clarity");
+async fn metadata_describes_server_and_models() {
+    let (_server, client) = serve(&Repository::temporary_with_model()).await;
+    assert_eq!(client.get("/v2").await.unwrap().json()["name"], "clarity");
     let expected = json!({
         "name": "cole_kripke",
         "versions": ["1"],
@@ -82,9 +89,16 @@ async fn the_server_and_its_models_describe_themselves() {
             { "name": "asleep", "datatype": "BOOL", "shape": [-1, -1] },
         ],
     });
-    assert_eq!(client.get("/v2/models/cole_kripke").await.json(), expected);
     assert_eq!(
-        client.get("/v2/models/cole_kripke/versions/1").await.json(),
+        client.get("/v2/models/cole_kripke").await.unwrap().json(),
+        expected
+    );
+    assert_eq!(
+        client
+            .get("/v2/models/cole_kripke/versions/1")
+            .await
+            .unwrap()
+            .json(),
         expected
     );
     for path in [
@@ -93,13 +107,13 @@ async fn the_server_and_its_models_describe_themselves() {
         "/v2/models/cole_kripke/ready",
         "/v2/models/cole_kripke/versions/1/ready",
     ] {
-        assert_eq!(client.get(path).await.status, 200, "{path}");
+        assert_eq!(client.get(path).await.unwrap().status, 200, "{path}");
     }
 }
 
 #[tokio::test]
-async fn every_datatype_goes_in_and_comes_out() {
-    let models = Models::empty();
+async fn every_datatype_is_copied_in_json() {
+    let models = Repository::temporary();
     let types = [
         (
             "fp32",
@@ -135,19 +149,24 @@ async fn every_datatype_goes_in_and_comes_out() {
         let request = json!({ "inputs": [{ "name": "x", "datatype": datatype, "shape": [1, 2], "data": data }] });
         let response = client
             .post(&format!("/v2/models/{name}/infer"), &request)
-            .await;
+            .await
+            .unwrap();
         assert_eq!(response.status, 200, "{name}: {}", response.body);
         let output = &response.json()["outputs"][0];
         assert_eq!(output["datatype"], *datatype);
         assert_eq!(output["data"], data[0], "{name}");
-        let metadata = client.get(&format!("/v2/models/{name}")).await.json();
+        let metadata = client
+            .get(&format!("/v2/models/{name}"))
+            .await
+            .unwrap()
+            .json();
         assert_eq!(
             metadata["outputs"][0],
             json!({ "name": "y", "datatype": datatype, "shape": [1, -1] })
         );
     }
     let wide = json!({ "inputs": [{ "name": "x", "datatype": "INT64", "shape": [1, 1], "data": [2_147_483_648_i64] }] });
-    let response = client.post("/v2/models/int64/infer", &wide).await;
+    let response = client.post("/v2/models/int64/infer", &wide).await.unwrap();
     response.assert_problem(400, "invalid_request");
     response.assert_says("input x: expected 64-bit integers in the range of 32-bit ones");
     assert_eq!(
@@ -161,9 +180,9 @@ async fn every_datatype_goes_in_and_comes_out() {
 }
 
 #[tokio::test]
-async fn metrics_come_in_the_format_that_the_scraper_prefers() {
-    let (_server, client) = serve(&Models::cole_kripke()).await;
-    let classic = client.get("/metrics").await;
+async fn metrics_come_in_the_preferred_format() {
+    let (_server, client) = serve(&Repository::temporary_with_model()).await;
+    let classic = client.get("/metrics").await.unwrap();
     assert!(
         classic.headers["content-type"]
             .to_str()
@@ -181,7 +200,8 @@ async fn metrics_come_in_the_format_that_the_scraper_prefers() {
     )];
     let open = client
         .send(Method::GET, "/metrics", &accept, Bytes::new())
-        .await;
+        .await
+        .unwrap();
     assert!(
         open.headers["content-type"]
             .to_str()

@@ -1,6 +1,7 @@
-//! `kill -9` at any moment of what changes a store: it always opens, with what was there before or what was asked for, and nothing is left lying about.
+//! SIGKILL at any moment of a change: the store always opens, with the contents from before or
+//! after the change, and the next command removes all debris.
 //!
-//! A few dozen kills in every run; as many as are wanted, and others, with
+//! Every run has a few dozen kills; the environment sets their number and seed:
 //!
 //! ```sh
 //! KILLS=2000 KILLS_SEED=7 cargo test --test server -- kills --nocapture
@@ -10,24 +11,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clarity::ModelName;
+use clarity_testbed::*;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
-use crate::support::process::{Serving, clarity};
-use crate::support::*;
+use crate::CLARITY;
 
-const MODEL: &str = "cole_kripke";
-
-/// After so many kills the debris of all of them must be gone.
+/// After this many kills, the next command must remove the debris of all.
 const SWEEP: u64 = 20;
 
-/// More versions than this are removed again.
+/// A store of this many versions gets no more.
 const MANY: usize = 5;
 
-/// What a store holds: the content of each version by its place among the sources, and the versions that are held back.
+/// The contents of a store: each version with the index of its source, and the quarantined ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Contents {
     versions: BTreeMap<u64, usize>,
@@ -41,13 +40,13 @@ impl Contents {
             .collect()
     }
 
-    /// The version that answers.
+    /// The version that a server would serve.
     fn serving(&self) -> Option<u64> {
         self.free().last().copied()
     }
 
-    /// Whether this is on the way from one to the other: every version one of theirs, held back only what one of them holds back, and served
-    /// what one of them serves.
+    /// Whether these contents are on the way from `before` to `after`: the versions are those of
+    /// one, quarantined are at most those of both, and the served version is that of one.
     fn is_between(&self, before: &Self, after: &Self) -> bool {
         let held = |contents: &Self| -> BTreeSet<u64> {
             let known = contents.held.iter().copied();
@@ -90,8 +89,8 @@ impl Change {
         }
     }
 
-    /// What the store holds when it was made.
-    fn made(self, before: &Contents) -> Contents {
+    /// The contents after this change.
+    fn apply(self, before: &Contents) -> Contents {
         let mut after = before.clone();
         match self {
             Self::Add { source, .. } => {
@@ -114,7 +113,7 @@ impl Change {
         after
     }
 
-    /// What kind it is, for its usual duration.
+    /// The index of its kind, for its usual duration.
     fn kind(self) -> u8 {
         match self {
             Self::Add { checked: true, .. } => 0,
@@ -126,28 +125,36 @@ impl Change {
     }
 }
 
-struct Trial {
-    models: Models,
+struct KillTrial {
+    models: Repository,
     sources: Vec<Vec<u8>>,
     paths: Vec<String>,
     rng: ChaCha8Rng,
-    /// About how long a command of a kind takes that is left alone.
+    /// The approximate duration of an undisturbed command, by its kind.
     usual: BTreeMap<u8, Duration>,
+    /// The first estimate of every kind: the duration of one command on this machine.
+    first: Duration,
 }
 
-impl Trial {
+impl KillTrial {
     fn new(seed: u64) -> Self {
-        let models = Models::empty();
-        let sources = vec![COLE_KRIPKE.to_vec(), other_model()];
-        let folder = models.root().join(".sources");
-        fs::create_dir(&folder).unwrap();
+        let models = Repository::temporary();
+        let sources = vec![MODEL_BYTES.to_vec(), other_model()];
+        let directory = models.root().join(".sources");
+        fs::create_dir(&directory).unwrap();
         let paths = sources.iter().enumerate().map(|(number, bytes)| {
-            let path = folder.join(format!("{number}.onnx"));
+            let path = directory.join(format!("{number}.onnx"));
             fs::write(&path, bytes).unwrap();
             path.to_str().unwrap().to_owned()
         });
+        let paths = paths.collect();
+        let started = Instant::now();
+        let mut listing = command(CLARITY);
+        listing.args(["list", "--models"]).arg(models.root());
+        assert!(listing.output().unwrap().status.success());
         Self {
-            paths: paths.collect(),
+            first: started.elapsed(),
+            paths,
             models,
             sources,
             rng: ChaCha8Rng::seed_from_u64(seed),
@@ -160,7 +167,7 @@ impl Trial {
     }
 
     fn command(&self, change: Change) -> Command {
-        let mut command = clarity();
+        let mut command = command(CLARITY);
         command
             .args(change.arguments(&self.paths))
             .arg("--models")
@@ -169,19 +176,20 @@ impl Trial {
         command
     }
 
-    /// Makes a change undisturbed.
+    /// Makes a change without a kill.
     fn make(&self, change: Change) {
         let status = self.command(change).status().unwrap();
         assert!(status.success(), "{change:?}: {status}");
     }
 
-    /// Begins a change, and kills it at a random moment of the time that such a change takes, or a little later; that time is found out on the way.
+    /// Begins a change, and kills it at a random moment of its usual duration, or a little later.
+    // The duration is corrected on the way, so that about as many kills are late as early.
     fn cut_short(&mut self, change: Change) {
         let (kind, share) = (
             change.kind(),
             f64::from(self.rng.next_u32()) / f64::from(u32::MAX),
         );
-        let usual = self.usual.entry(kind).or_insert(Duration::from_millis(20));
+        let usual = self.usual.entry(kind).or_insert(self.first);
         let moment = usual.mul_f64(1.2 * share);
         let mut process = self.command(change).stderr(Stdio::null()).spawn().unwrap();
         thread::sleep(moment);
@@ -228,22 +236,25 @@ impl Trial {
         }
     }
 
-    /// What is in the store, of which every byte must be one of the sources'.
+    /// The contents of the store. Every byte must be that of a source.
     fn contents(&self) -> Contents {
         let (store, model): (_, ModelName) = (&self.models.store, MODEL.parse().unwrap());
         let mut contents = Contents::default();
-        let Ok(listing) = store.versions(&model) else {
-            return contents; // nothing was ever published
-        };
+        if !self.models.root().join(MODEL).exists() {
+            // Nothing has been published yet.
+            return contents;
+        }
+        let listing = store.versions(&model).expect("the versions can be listed");
         assert!(listing.mistakes.is_empty(), "{:?}", listing.mistakes);
         for version in listing.entries {
             let verified = store.open(&model, version);
-            let (_, files) = verified.expect("what is listed is whole").into_parts();
+            let (_, files) = verified.expect("a listed version is whole").into_parts();
             let bytes = &files[&"model.onnx".parse().unwrap()];
             let source = self.sources.iter().position(|source| source == bytes);
-            contents
-                .versions
-                .insert(version.get(), source.expect("published content"));
+            contents.versions.insert(
+                version.get(),
+                source.expect("a version has the bytes of a source"),
+            );
             if store.quarantined(&model, version).is_some() {
                 contents.held.insert(version.get());
             }
@@ -251,11 +262,11 @@ impl Trial {
         contents
     }
 
-    /// The names in the store that are no model's, version's or marker's.
+    /// The names in the store that belong to no model, version or quarantine marker.
     fn debris(&self) -> Vec<String> {
         let contents = self.contents();
-        let names = |folder| -> Vec<String> {
-            let entries = fs::read_dir(folder).into_iter().flatten();
+        let names = |directory| -> Vec<String> {
+            let entries = fs::read_dir(directory).into_iter().flatten();
             let names = entries.map(|entry| entry.unwrap().file_name());
             names.map(|name| name.into_string().unwrap()).collect()
         };
@@ -275,19 +286,20 @@ impl Trial {
     }
 }
 
+/// A whole number from the environment.
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().unwrap())
 }
 
 #[test]
-fn a_command_that_is_killed_has_done_all_or_nothing() {
+fn killed_command_has_done_all_or_nothing() {
     let (kills, seed) = (number("KILLS", 40), number("KILLS_SEED", 1));
-    let mut trial = Trial::new(seed);
+    let mut trial = KillTrial::new(seed);
     let mut contents = Contents::default();
     let (mut done, mut not_done) = (0, 0);
     for kill in 1..=kills {
         let change = trial.draw(&contents);
-        let after = change.made(&contents);
+        let after = change.apply(&contents);
         trial.cut_short(change);
         let found = trial.contents();
         assert!(
@@ -306,31 +318,34 @@ fn a_command_that_is_killed_has_done_all_or_nothing() {
                 checked: true,
             };
             trial.make(change);
-            contents = change.made(&contents);
+            contents = change.apply(&contents);
             assert_eq!(trial.contents(), contents, "seed {seed}, kill {kill}");
             assert_eq!(trial.debris(), [""; 0], "seed {seed}, kill {kill}");
         }
     }
     println!("{kills} kills of seed {seed}: {done} came too late, {not_done} did not");
-    assert!(done > 0 && not_done > 0, "all moments were the same");
+    assert!(
+        done > 0 && not_done > 0,
+        "the kills came all too late or all too early"
+    );
 }
 
-/// The server marks what it finds damaged, and lifts its marks.
+/// The server quarantines damaged versions, and releases repaired ones.
 #[tokio::test]
-async fn a_server_that_is_killed_while_it_reloads_leaves_a_store_that_serves() {
+async fn killed_server_leaves_a_store_that_serves() {
     let (kills, seed) = (number("KILLS", 40) / 4, number("KILLS_SEED", 1));
-    let mut trial = Trial::new(seed);
+    let mut trial = KillTrial::new(seed);
     let whole = Change::Add {
         source: 0,
         checked: false,
     };
     trial.make(whole);
     for kill in 1..=kills {
-        let mut server = Serving::start(trial.models.root(), &[]);
-        server.until(200).await;
+        let mut server = ServerProcess::start(CLARITY, trial.models.root(), &[]);
+        server.until_status(200).await;
         let before = trial.contents();
-        // The next version comes whole or damaged, or a damaged one is repaired; the server is killed while it takes notice.
-        let newest = trial.models.publish(MODEL, COLE_KRIPKE).version();
+        // The next version is whole or damaged. The server is killed around its reload.
+        let newest = trial.models.publish(MODEL, MODEL_BYTES);
         let damaged = trial.below(2) == 0;
         if damaged {
             trial.models.flip_bit(&format!("{newest}/model.onnx"), 99);
@@ -343,17 +358,17 @@ async fn a_server_that_is_killed_while_it_reloads_leaves_a_store_that_serves() {
         }
         let after = trial.contents();
         let mut expected = before.versions.clone();
-        expected.insert(newest.get(), 0);
+        expected.insert(newest, 0);
         assert_eq!(after.versions, expected, "seed {seed}, kill {kill}");
 
-        // What is whole again is served again, and its mark is gone.
-        let server = Serving::start(trial.models.root(), &[]);
+        // A server serves the repaired version, and releases it.
+        let server = ServerProcess::start(CLARITY, trial.models.root(), &[]);
         let says = format!(r#""model_version":"{newest}""#);
-        while !server.until(200).await.contains(&says) {}
+        server
+            .until(&says, |response| response.body.contains(&says))
+            .await;
         drop(server);
-        trial.make(Change::Remove {
-            version: newest.get(),
-        });
+        trial.make(Change::Remove { version: newest });
         let left = trial.contents();
         assert_eq!(left, before, "seed {seed}, kill {kill}");
         assert_eq!(trial.debris(), [""; 0], "seed {seed}, kill {kill}");

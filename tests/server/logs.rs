@@ -1,4 +1,4 @@
-//! One event for each failure, with the model, the version and the reason as fields.
+//! The log: one event for each failure, with model, version and reason as fields.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -6,28 +6,27 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 
 use clarity::{Inline, Server};
+use clarity_testbed::*;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
-use crate::support::faulty::{Faulty, Mood};
-use crate::support::*;
-
 type Fields = BTreeMap<&'static str, String>;
 
-/// Keeps the events of this crate's code.
+/// Keeps the events of the library.
 #[derive(Clone, Default)]
 struct Capture(Arc<Mutex<Vec<(Level, Fields)>>>);
 
 impl Capture {
-    /// For as long as the guard lives, on this thread: the tests' servers run on one thread each.
+    /// Captures the events of this thread while the guard lives. The server runs on the thread of
+    /// its test.
     fn start() -> (Self, tracing::subscriber::DefaultGuard) {
         let capture = Self::default();
         let subscriber = tracing_subscriber::registry().with(capture.clone());
         (capture, tracing::subscriber::set_default(subscriber))
     }
 
-    /// The events at this level since the last call of this.
+    /// The events at this level since the last call.
     fn take(&self, level: Level) -> Vec<Fields> {
         let events = std::mem::take(&mut *self.0.lock().unwrap());
         events
@@ -41,7 +40,7 @@ impl Capture {
 impl<S: Subscriber> tracing_subscriber::Layer<S> for Capture {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         if event.metadata().target().starts_with("clarity") {
-            let mut fields = Gathered::default();
+            let mut fields = FieldVisitor::default();
             event.record(&mut fields);
             self.0
                 .lock()
@@ -52,9 +51,9 @@ impl<S: Subscriber> tracing_subscriber::Layer<S> for Capture {
 }
 
 #[derive(Default)]
-struct Gathered(Fields);
+struct FieldVisitor(Fields);
 
-impl Visit for Gathered {
+impl Visit for FieldVisitor {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.0.insert(field.name(), format!("{value:?}"));
     }
@@ -76,10 +75,10 @@ fn assert_fields(event: &Fields, expected: &[(&str, &str)]) {
 }
 
 #[tokio::test]
-async fn a_refused_version_is_one_event_that_says_what_was_expected_and_found() {
+async fn refused_version_is_one_event_per_attempt() {
     let _clock = ManualClock::start();
     let (capture, _guard) = Capture::start();
-    let models = Models::cole_kripke();
+    let models = Repository::temporary_with_model();
     fs::write(models.path("1/model.onnx"), "short").unwrap();
     let (server, _client) = serve(&models).await;
     let expected = [
@@ -96,12 +95,8 @@ async fn a_refused_version_is_one_event_that_says_what_was_expected_and_found() 
     assert_fields(&events[0], &expected);
     server.models().reload("cole_kripke").await.unwrap();
     let events = capture.take(Level::ERROR);
-    assert_eq!(
-        events.len(),
-        1,
-        "each attempt is a failure of its own: {events:?}"
-    );
-    fs::write(models.path("1/model.onnx"), COLE_KRIPKE).unwrap();
+    assert_eq!(events.len(), 1, "each attempt is one event: {events:?}");
+    fs::write(models.path("1/model.onnx"), MODEL_BYTES).unwrap();
     server.models().reload("cole_kripke").await.unwrap();
     let events = capture.take(Level::INFO);
     assert_fields(
@@ -115,24 +110,24 @@ async fn a_refused_version_is_one_event_that_says_what_was_expected_and_found() 
 }
 
 #[tokio::test]
-async fn a_failed_prediction_is_one_event_and_a_good_one_is_none() {
+async fn failed_prediction_is_one_event_and_a_good_one_none() {
     let _clock = ManualClock::start();
     let (capture, _guard) = Capture::start();
-    let (models, faulty) = (Models::cole_kripke(), Faulty::new());
+    let (models, faulty) = (Repository::temporary_with_model(), FaultSwitch::new());
     let builder = Server::builder(models.root())
         .config(config())
         .executor(Inline)
         .runtime(faulty.runtime());
     let (_server, client) = start(builder).await;
     capture.take(Level::INFO);
-    client.post(INFER, &short_request()).await;
+    client.post(INFER, &short_request()).await.unwrap();
     assert_eq!(
         capture.0.lock().unwrap().len(),
         0,
-        "requests are not logged"
+        "a good prediction was logged"
     );
-    faulty.set(Mood::Error);
-    client.post(INFER, &short_request()).await;
+    faulty.set(Behaviour::Error);
+    client.post(INFER, &short_request()).await.unwrap();
     let events = capture.take(Level::ERROR);
     assert_eq!(events.len(), 1, "{events:?}");
     let expected = [
@@ -143,7 +138,7 @@ async fn a_failed_prediction_is_one_event_and_a_good_one_is_none() {
         ("detail", "the model failed: an injected error"),
     ];
     assert_fields(&events[0], &expected);
-    client.post_text(INFER, "").await;
+    client.post_text(INFER, "").await.unwrap();
     let events = capture.take(Level::DEBUG);
     assert_fields(
         &events[0],
@@ -155,18 +150,18 @@ async fn a_failed_prediction_is_one_event_and_a_good_one_is_none() {
 }
 
 #[tokio::test]
-async fn a_breaker_that_opens_is_one_event() {
+async fn opening_breaker_is_one_event() {
     let _clock = ManualClock::start();
     let (capture, _guard) = Capture::start();
-    let (models, faulty) = (Models::cole_kripke(), Faulty::new());
+    let (models, faulty) = (Repository::temporary_with_model(), FaultSwitch::new());
     let builder = Server::builder(models.root())
         .config(config())
         .executor(Inline)
         .runtime(faulty.runtime());
     let (_server, client) = start(builder).await;
-    faulty.set(Mood::Error);
+    faulty.set(Behaviour::Error);
     for _ in 0..8 {
-        client.post(INFER, &short_request()).await;
+        client.post(INFER, &short_request()).await.unwrap();
     }
     let events = capture.take(Level::WARN);
     assert_eq!(events.len(), 1, "{events:?}");

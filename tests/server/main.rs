@@ -1,26 +1,31 @@
 //! The server from outside: real files, real sockets, one module for each theme.
 
 mod binary;
+mod bodies;
 mod breaker;
 mod cli;
 mod config_file;
+mod connections;
 mod external_data;
 mod fallback;
+mod half_open;
 mod hostile;
-mod house;
 mod http;
 mod kills;
 mod lifecycle;
-mod limits;
 mod logs;
+mod malformed_requests;
 mod metrics;
 mod operator;
 mod policy;
 mod probe;
 mod quarantine;
+mod real_time;
 mod refusals;
 mod reload;
 mod repository;
 mod scrub;
-mod support;
 mod vetting;
+
+/// The path of the binary.
+const CLARITY: &str = env!("CARGO_BIN_EXE_clarity");

@@ -1,27 +1,26 @@
-//! Versions that load well and answer wrongly.
+//! Versions that load and answer wrongly.
 
 use std::collections::BTreeMap;
 use std::fs;
 
 use clarity::{OnnxRuntime, Probe, Reason, Server, Source, try_version};
+use clarity_testbed::*;
 use serde_json::{Value, json};
 
-use crate::support::faulty::{Faulty, Mood};
-use crate::support::process::clarity;
-use crate::support::*;
+use crate::CLARITY;
 
-/// The probe of `cole_kripke`: a short request, and what it answered.
+/// The probe of `cole_kripke`: a short request and the answer to it.
 fn recorded() -> Probe {
-    let models = Models::cole_kripke();
+    let models = Repository::temporary_with_model();
     let opened = models
         .store
         .open(&"cole_kripke".parse().unwrap(), version(1));
     let session = try_version(&OnnxRuntime::new(), opened.unwrap()).unwrap();
-    let probe = Probe::parse(minutes(&[1.0; 7]).to_string().as_bytes()).unwrap();
+    let probe = Probe::parse(cole_kripke::request(&[1.0; 7]).to_string().as_bytes()).unwrap();
     probe.record(&*session).unwrap()
 }
 
-fn publish(models: &Models, bytes: &[u8], probe: &Probe) {
+fn publish(models: &Repository, bytes: &[u8], probe: &Probe) {
     let (model, entry) = (
         "cole_kripke".parse().unwrap(),
         "model.onnx".parse().unwrap(),
@@ -32,35 +31,38 @@ fn publish(models: &Models, bytes: &[u8], probe: &Probe) {
     staged.publish().unwrap();
 }
 
-/// Every byte is as promised, it loads, and its numbers are finite: only that they are others tells.
+/// Every byte verifies, the version loads, and its numbers are finite, but wrong.
 #[tokio::test]
-async fn a_version_that_verifies_and_answers_wrongly_is_not_swapped_in() {
+async fn version_that_fails_its_probe_is_not_swapped_in() {
     let _clock = ManualClock::start();
-    let models = Models::cole_kripke();
+    let models = Repository::temporary_with_model();
     let (server, client) = serve(&models).await;
     publish(&models, &other_model(), &recorded());
     let status = server.models().reload("cole_kripke").await.unwrap();
     assert_eq!(status.serving.unwrap().0, version(1));
     assert_eq!(reason_of(&status, 2), Some(Reason::ModelIncompatible));
-    let bad = client.get("/v2/models/cole_kripke/versions/2").await;
+    let bad = client
+        .get("/v2/models/cole_kripke/versions/2")
+        .await
+        .unwrap();
     bad.assert_says("the probe failed: output sleep_index: expected ");
-    publish(&models, COLE_KRIPKE, &recorded());
+    publish(&models, MODEL_BYTES, &recorded());
     let status = server.models().reload("cole_kripke").await.unwrap();
     assert_eq!(status.serving.unwrap().0, version(3));
-    let answer = client.post(INFER, &short_request()).await.json();
+    let answer = client.post(INFER, &short_request()).await.unwrap().json();
     assert_eq!(
         answer["outputs"][0]["data"][0],
         json!(1.84),
-        "a probe is not an input of the model"
+        "the probe has become an input of the model"
     );
 }
 
 #[tokio::test]
-async fn a_loaded_version_that_begins_to_answer_wrongly_does_not_stay() {
+async fn loaded_version_that_fails_its_probe_is_unloaded() {
     let clock = ManualClock::start();
-    let models = Models::empty();
-    publish(&models, COLE_KRIPKE, &recorded());
-    let faulty = Faulty::new();
+    let models = Repository::temporary();
+    publish(&models, MODEL_BYTES, &recorded());
+    let faulty = FaultSwitch::new();
     let builder = Server::builder(models.root()).config(config());
     let builder = builder.executor(clarity::Inline).runtime(faulty.runtime());
     let (server, client) = start(builder).await;
@@ -68,14 +70,12 @@ async fn a_loaded_version_that_begins_to_answer_wrongly_does_not_stay() {
     assert_eq!(faulty.runs(), 1);
     // Probed again, and good.
     clock.run_out(60.0).await;
-    while faulty.runs() < 2 {
-        tokio::task::yield_now().await;
-    }
+    faulty.until_runs(2).await;
     assert!(watch.current().serving.is_some());
 
-    faulty.set(Mood::NotFinite);
+    faulty.set(Behaviour::NotFinite);
     clock.run_out(60.0).await;
-    let status = watch.wait_for(|now| now.serving.is_none()).await;
+    let status = within("a status", watch.wait_for(|now| now.serving.is_none())).await;
     assert_eq!(reason_of(&status, 1), Some(Reason::ModelIncompatible));
     assert_eq!(
         metric(
@@ -84,31 +84,30 @@ async fn a_loaded_version_that_begins_to_answer_wrongly_does_not_stay() {
         ),
         1.0
     );
-    let refused = client.post(INFER, &short_request()).await;
+    let refused = client.post(INFER, &short_request()).await.unwrap();
     refused.assert_problem(503, "model_incompatible");
-    faulty.set(Mood::Well);
+    faulty.set(Behaviour::Normal);
     server.models().reload("cole_kripke").await.unwrap();
     assert_eq!(
-        client.post(INFER, &short_request()).await.body,
+        client.post(INFER, &short_request()).await.unwrap().body,
         SHORT_ANSWER
     );
 }
 
-/// What is wrong in memory and right on disk is loaded again, without waiting for anything.
 #[tokio::test]
-async fn what_is_wrong_in_memory_alone_is_loaded_again() {
+async fn version_wrong_in_memory_only_is_loaded_again() {
     let clock = ManualClock::start();
-    let models = Models::empty();
-    publish(&models, COLE_KRIPKE, &recorded());
-    let faulty = Faulty::new();
+    let models = Repository::temporary();
+    publish(&models, MODEL_BYTES, &recorded());
+    let faulty = FaultSwitch::new();
     let builder = Server::builder(models.root()).config(config());
     let builder = builder.executor(clarity::Inline).runtime(faulty.runtime());
     let (server, client) = start(builder).await;
     let mut watch = server.models().watch("cole_kripke").unwrap();
-    faulty.set(Mood::OneNotFinite);
+    faulty.set(Behaviour::NotFiniteOnce);
     clock.run_out(60.0).await;
     let again = |now: &clarity::ModelStatus| now.attempts > 1 && now.serving.is_some();
-    let status = watch.wait_for(again).await;
+    let status = within("a status", watch.wait_for(again)).await;
     assert_eq!(
         (status.serving.unwrap().0, status.degraded),
         (version(1), None)
@@ -121,20 +120,20 @@ async fn what_is_wrong_in_memory_alone_is_loaded_again() {
         1.0
     );
     assert_eq!(
-        client.post(INFER, &short_request()).await.body,
+        client.post(INFER, &short_request()).await.unwrap().body,
         SHORT_ANSWER
     );
 }
 
 #[test]
-fn add_records_what_the_model_answers_and_refuses_another_answer() {
-    let models = Models::empty();
+fn add_records_the_answer_and_refuses_another() {
+    let models = Repository::temporary();
     let model = models.root().join("some.onnx");
     let probe = models.root().join("request.json");
-    fs::write(&model, COLE_KRIPKE).unwrap();
+    fs::write(&model, MODEL_BYTES).unwrap();
     let add = |request: &Value| {
         fs::write(&probe, request.to_string()).unwrap();
-        let mut command = clarity();
+        let mut command = command(CLARITY);
         command.args(["add", "sleep", "--json"]).arg(&model);
         command
             .arg("--probe")
@@ -154,17 +153,18 @@ fn add_records_what_the_model_answers_and_refuses_another_answer() {
     assert_eq!(
         add(&written).status.code(),
         Some(0),
-        "the right answer may be given"
+        "add refuses the right answer"
     );
     written["outputs"][0]["data"][0] = json!(1.9);
     let refused = add(&written);
     assert_eq!(refused.status.code(), Some(1));
-    let said = String::from_utf8(refused.stderr).unwrap();
+    let stderr = String::from_utf8(refused.stderr).unwrap();
     assert!(
-        said.contains("request.json: output sleep_index: expected 1.9 at 0, found 1.84"),
-        "{said}"
+        stderr.contains("request.json: output sleep_index: expected 1.9 at 0, found 1.84"),
+        "{stderr}"
     );
     let unfit = add(&json!({ "inputs": [] }));
+    assert_eq!(unfit.status.code(), Some(1));
     assert!(
         String::from_utf8(unfit.stderr)
             .unwrap()
@@ -173,11 +173,11 @@ fn add_records_what_the_model_answers_and_refuses_another_answer() {
     assert!(!models.root().join("sleep/3").exists());
 }
 
-/// Valid numbers whose sum is beyond single precision: the model cannot answer them, whatever it is made of.
+/// The sum of these valid numbers is beyond single precision: no model can answer.
 #[tokio::test]
-async fn inputs_that_overflow_do_not_open_the_breaker_of_a_model_that_passes_its_probe() {
+async fn overflowing_inputs_do_not_open_the_breaker() {
     let _clock = ManualClock::start();
-    let models = Models::empty();
+    let models = Repository::temporary();
     models.publish("cole_kripke", &other_model());
     let session = {
         let opened = models
@@ -185,27 +185,30 @@ async fn inputs_that_overflow_do_not_open_the_breaker_of_a_model_that_passes_its
             .open(&"cole_kripke".parse().unwrap(), version(1));
         try_version(&OnnxRuntime::new(), opened.unwrap()).unwrap()
     };
-    let good = minutes(&[1.0; 7]);
+    let good = cole_kripke::request(&[1.0; 7]);
     let probe = Probe::parse(good.to_string().as_bytes()).unwrap();
     publish(&models, &other_model(), &probe.record(&*session).unwrap());
-    let faulty = Faulty::new();
+    let faulty = FaultSwitch::new();
     let builder = Server::builder(models.root()).config(config());
     let builder = builder.executor(clarity::Inline).runtime(faulty.runtime());
     let (server, client) = start(builder).await;
     let breaker = || server.models().breaker("cole_kripke").unwrap();
     for _ in 0..20 {
-        let refused = client.post(INFER, &minutes(&[3e38; 7])).await;
+        let refused = client
+            .post(INFER, &cole_kripke::request(&[3e38; 7]))
+            .await
+            .unwrap();
         refused.assert_problem(503, "inference_failed");
     }
     assert_eq!(breaker().consecutive_failures, 0);
-    assert_eq!(client.post(INFER, &good).await.status, 200);
+    assert_eq!(client.post(INFER, &good).await.unwrap().status, 200);
 
-    // Where the model itself is at fault the probe tells, and the breaker opens at the fifth as ever.
-    faulty.set(Mood::NotFinite);
+    // A model that fails its probe is at fault: the breaker opens at the fifth failure.
+    faulty.set(Behaviour::NotFinite);
     for _ in 0..5 {
-        let refused = client.post(INFER, &good).await;
+        let refused = client.post(INFER, &good).await.unwrap();
         refused.assert_problem(503, "inference_failed");
     }
-    let refused = client.post(INFER, &good).await;
+    let refused = client.post(INFER, &good).await.unwrap();
     refused.assert_problem(503, "circuit_open");
 }

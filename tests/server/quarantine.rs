@@ -1,12 +1,10 @@
-//! Versions that are held back, by the server and by the operator.
+//! Versions that the server or the operator quarantines.
 
 use std::fs;
 use std::sync::Arc;
 
 use clarity::{QuarantineCause, Reason, Server, Store, VersionStatus};
-
-use crate::support::faulty::Faulty;
-use crate::support::*;
+use clarity_testbed::*;
 
 fn held(store: &Store, number: u64) -> Option<QuarantineCause> {
     let held = store.quarantined(&"cole_kripke".parse().unwrap(), version(number));
@@ -14,36 +12,37 @@ fn held(store: &Store, number: u64) -> Option<QuarantineCause> {
 }
 
 #[tokio::test]
-async fn a_corrupt_version_is_marked_and_free_again_when_it_is_repaired() {
+async fn corrupt_version_is_quarantined_until_it_is_repaired() {
     let clock = ManualClock::start();
-    let models = Models::cole_kripke();
+    let models = Repository::temporary_with_model();
     models.flip_bit("1/model.onnx", 0);
     let (server, _client) = serve(&models).await;
     assert_eq!(held(&models.store, 1), Some(QuarantineCause::Corrupt));
     let marker = fs::read_to_string(models.path("1.quarantine.json")).unwrap();
     assert!(marker.contains("expected SHA-256 837b04d3"), "{marker}");
-    assert!(models.path("1/model.onnx").exists(), "nothing is deleted");
-    // The server's own marker is no change on disk for it to act on.
+    assert!(
+        models.path("1/model.onnx").exists(),
+        "the corrupt file was deleted"
+    );
     let mut watch = server.models().watch("cole_kripke").unwrap();
     let attempts = watch.current().attempts;
     models.flip_bit("1/model.onnx", 0);
     clock.run_out(1.0).await;
-    let status = watch.wait_for(|now| now.attempts > attempts).await;
+    let status = within("a status", watch.wait_for(|now| now.attempts > attempts)).await;
     assert_eq!(status.serving.unwrap().0, version(1));
     assert_eq!(held(&models.store, 1), None);
 }
 
-/// It would fail again, or worse: after a restart it is not even loaded, until somebody says so.
 #[tokio::test]
-async fn an_incompatible_version_is_not_loaded_again_after_a_restart() {
+async fn incompatible_version_is_not_loaded_after_a_restart() {
     let _clock = ManualClock::start();
-    let models = Models::cole_kripke();
+    let models = Repository::temporary_with_model();
     models.publish("cole_kripke", b"not a model");
     let (server, _client) = serve(&models).await;
     drop(server);
     assert_eq!(held(&models.store, 2), Some(QuarantineCause::Incompatible));
 
-    let faulty = Faulty::new();
+    let faulty = FaultSwitch::new();
     let restart = || {
         let builder = Server::builder(models.root()).config(config());
         let builder = builder.executor(clarity::Inline);
@@ -69,9 +68,9 @@ async fn an_incompatible_version_is_not_loaded_again_after_a_restart() {
     );
     drop(server);
 
-    // Another manifest is another promise.
-    let good = Models::cole_kripke();
-    good.publish("cole_kripke", COLE_KRIPKE);
+    // A version with another manifest is another version, also of this number.
+    let good = Repository::temporary_with_model();
+    good.publish("cole_kripke", MODEL_BYTES);
     fs::remove_dir_all(models.path("2")).unwrap();
     fs::rename(good.path("2"), models.path("2")).unwrap();
     let (server, _client) = restart().await;
@@ -81,9 +80,9 @@ async fn an_incompatible_version_is_not_loaded_again_after_a_restart() {
 }
 
 #[tokio::test]
-async fn what_another_release_has_judged_is_judged_again() {
+async fn quarantine_by_another_release_is_checked_again() {
     let _clock = ManualClock::start();
-    let models = Models::cole_kripke();
+    let models = Repository::temporary_with_model();
     models.publish("cole_kripke", b"not a model");
     drop(serve(&models).await);
     let path = models.path("2.quarantine.json");
@@ -103,10 +102,10 @@ async fn what_another_release_has_judged_is_judged_again() {
 }
 
 #[tokio::test]
-async fn the_operator_withdraws_the_version_that_answers_and_gives_it_back() {
+async fn operator_withdraws_and_releases_the_served_version() {
     let clock = ManualClock::start();
-    let models = Models::cole_kripke();
-    models.publish("cole_kripke", COLE_KRIPKE);
+    let models = Repository::temporary_with_model();
+    models.publish("cole_kripke", MODEL_BYTES);
     let (server, client) = serve(&models).await;
     let mut watch = server.models().watch("cole_kripke").unwrap();
     assert_eq!(watch.current().serving.unwrap().0, version(2));
@@ -116,30 +115,33 @@ async fn the_operator_withdraws_the_version_that_answers_and_gives_it_back() {
         .quarantine(&model, version(2), "a bad day")
         .unwrap();
     clock.run_out(1.0).await;
-    let status = watch.wait_for(|now| now.attempts > 1).await;
+    let status = within("a status", watch.wait_for(|now| now.attempts > 1)).await;
     assert_eq!(status.serving.unwrap().0, version(1));
     assert_eq!(
         (status.degraded, status.next_attempt),
         (None, None),
-        "as it should be"
+        "an intended fallback is degraded"
     );
     assert!(
         matches!(&status.versions[&version(2)], VersionStatus::Withdrawn { detail } if detail == "a bad day")
     );
-    let second = client.get("/v2/models/cole_kripke/versions/2").await;
+    let second = client
+        .get("/v2/models/cole_kripke/versions/2")
+        .await
+        .unwrap();
     second.assert_problem(404, "version_not_loaded");
 
     assert!(models.store.release(&model, version(2)).unwrap());
     clock.run_out(1.0).await;
-    let status = watch.wait_for(|now| now.attempts > 2).await;
+    let status = within("a status", watch.wait_for(|now| now.attempts > 2)).await;
     assert_eq!(status.serving.unwrap().0, version(2));
 }
 
-/// There is nothing to take its place: an answer that the operator does not like is better than none, and says so.
+/// A degraded answer is better than none.
 #[tokio::test]
-async fn a_withdrawn_version_answers_until_another_can() {
+async fn withdrawn_version_answers_until_another_can() {
     let _clock = ManualClock::start();
-    let models = Models::cole_kripke();
+    let models = Repository::temporary_with_model();
     let (server, client) = serve(&models).await;
     models
         .store
@@ -149,19 +151,19 @@ async fn a_withdrawn_version_answers_until_another_can() {
     assert_eq!(status.serving.unwrap().0, version(1));
     assert_eq!(status.degraded, Some(Reason::ModelMissing));
     drop(server);
-    // A server that is started then has no reason to serve it.
+    // A server that starts later does not load it.
     let (_server, restarted) = serve(&models).await;
     drop(client);
-    let refused = restarted.post(INFER, &short_request()).await;
+    let refused = restarted.post(INFER, &short_request()).await.unwrap();
     refused.assert_problem(503, "model_missing");
-    refused.assert_says("all are withdrawn");
+    refused.assert_says("withdrawn");
 }
 
 #[tokio::test]
-async fn a_marker_of_garbage_holds() {
+async fn garbage_as_marker_is_a_quarantine() {
     let _clock = ManualClock::start();
-    let models = Models::cole_kripke();
-    models.publish("cole_kripke", COLE_KRIPKE);
+    let models = Repository::temporary_with_model();
+    models.publish("cole_kripke", MODEL_BYTES);
     fs::write(models.path("2.quarantine.json"), "{}").unwrap();
     let (server, _client) = serve(&models).await;
     let status = server.models().status("cole_kripke").unwrap();
@@ -170,41 +172,42 @@ async fn a_marker_of_garbage_holds() {
 }
 
 #[tokio::test]
-async fn an_empty_folder_keeps_nobody_waiting_and_a_vanished_model_does() {
+async fn empty_directory_is_ready_and_a_vanished_model_is_not() {
     let _clock = ManualClock::start();
-    let models = Models::cole_kripke();
+    let models = Repository::temporary_with_model();
     fs::create_dir(models.root().join("empty")).unwrap();
     let (server, client) = serve(&models).await;
     client
         .get("/v2/models/empty/ready")
         .await
+        .unwrap()
         .assert_problem(503, "model_missing");
-    assert_eq!(client.get("/v2/health/ready").await.status, 200);
+    assert_eq!(client.get("/v2/health/ready").await.unwrap().status, 200);
     models.publish("empty", b"not a model");
     server.models().reload("empty").await.unwrap();
-    assert_eq!(client.get("/v2/health/ready").await.status, 503);
+    assert_eq!(client.get("/v2/health/ready").await.unwrap().status, 503);
     fs::remove_dir_all(models.root().join("empty")).unwrap();
     server.models().reload("empty").await.unwrap();
     client
         .get("/v2/health/ready")
         .await
+        .unwrap()
         .assert_problem(503, "model_missing");
 }
 
-/// A folder that became a link cannot be looked into, whoever asks: unlike permissions, which do not bind everybody.
+/// A symlink in the place of the directory: root could read a directory without permissions.
 #[cfg(unix)]
 #[tokio::test]
-async fn a_folder_that_cannot_be_looked_into_is_not_told_as_missing() {
+async fn unreadable_directory_is_unreadable_and_not_missing() {
     let _clock = ManualClock::start();
-    let models = Models::empty();
+    let models = Repository::temporary();
     fs::create_dir(models.path("")).unwrap();
     let (server, client) = serve(&models).await;
     fs::remove_dir(models.path("")).unwrap();
     std::os::unix::fs::symlink("/", models.root().join("cole_kripke")).unwrap();
     server.models().reload("cole_kripke").await.unwrap();
     for path in ["/v2/models/cole_kripke/ready", "/v2/health/ready"] {
-        let refused = client.get(path).await;
+        let refused = client.get(path).await.unwrap();
         refused.assert_problem(503, "model_unreadable");
-        refused.assert_says("a link: models are folders of their own");
     }
 }

@@ -1,4 +1,4 @@
-//! When the disk is looked at, what is read again, and what is swapped.
+//! Reloads: scans of the disk, loads and swaps.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,18 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clarity::{Executor, Inline, Job, JobKind, Overloaded, Server};
+use clarity_testbed::*;
 use serde_json::json;
 
-use crate::support::*;
-
-/// Counts jobs by their kind, for one model.
+/// Counts the scans and loads.
 #[derive(Debug, Default)]
-struct Counting {
+struct JobCounter {
     scans: AtomicUsize,
     loads: AtomicUsize,
 }
 
-impl Executor for Counting {
+impl Executor for JobCounter {
     fn execute(&self, job: Job) -> Result<(), Overloaded> {
         match job.kind() {
             JobKind::Scan => self.scans.fetch_add(1, Ordering::SeqCst),
@@ -29,38 +28,48 @@ impl Executor for Counting {
 }
 
 #[tokio::test]
-async fn a_repair_is_noticed_at_the_next_poll() {
+async fn repair_is_noticed_at_the_next_poll() {
     let clock = ManualClock::start();
-    let models = Models::cole_kripke();
+    let models = Repository::temporary_with_model();
     models.flip_bit("1/model.onnx", 0);
     let (server, client) = serve(&models).await;
     let mut watch = server.models().watch("cole_kripke").unwrap();
-    // Far from the next attempt, which would notice it too.
-    let status = loop {
-        let status = watch.current();
-        if status.retry_after().unwrap().as_secs() > 20 {
-            break status;
+    // Far from the next attempt, which would notice the repair as well. The delays grow to a
+    // minute.
+    let mut status = watch.current();
+    for _ in 0..20 {
+        let delay = status.retry_after().unwrap();
+        if delay.as_secs() > 20 {
+            break;
         }
-        clock
-            .run_out(status.retry_after().unwrap().as_secs_f64())
-            .await;
-        watch.wait_for(|now| now.attempts > status.attempts).await;
-    };
+        clock.run_out(delay.as_secs_f64()).await;
+        let attempts = status.attempts;
+        let next = watch.wait_for(|now| now.attempts > attempts);
+        status = within("the next attempt", next).await;
+    }
+    assert!(status.retry_after().unwrap().as_secs() > 20, "{status:?}");
     models.flip_bit("1/model.onnx", 0);
     clock.run_out(1.0).await;
-    let recovered = watch.wait_for(|now| now.attempts > status.attempts).await;
+    let recovered = within(
+        "a status",
+        watch.wait_for(|now| now.attempts > status.attempts),
+    )
+    .await;
     assert_eq!(recovered.serving.unwrap().0, version(1));
-    assert_eq!(recovered.next_attempt, None, "there is nothing to mend");
     assert_eq!(
-        client.post(INFER, &short_request()).await.body,
+        recovered.next_attempt, None,
+        "a good model has a next attempt"
+    );
+    assert_eq!(
+        client.post(INFER, &short_request()).await.unwrap().body,
         SHORT_ANSWER
     );
 }
 
 #[tokio::test]
-async fn a_bad_version_is_tried_again_for_ever_with_growing_delays() {
+async fn bad_version_is_retried_with_growing_delays() {
     let clock = ManualClock::start();
-    let models = Models::cole_kripke();
+    let models = Repository::temporary_with_model();
     models.flip_bit("1/model.onnx", 0);
     let (server, client) = serve(&models).await;
     let mut watch = server.models().watch("cole_kripke").unwrap();
@@ -72,57 +81,63 @@ async fn a_bad_version_is_tried_again_for_ever_with_growing_delays() {
             delay > full / 2.0 && delay <= full,
             "attempt {attempt}: {delay}"
         );
-        let response = client.get("/v2/models/cole_kripke/ready").await;
+        let response = client.get("/v2/models/cole_kripke/ready").await.unwrap();
         assert_eq!(
             response.retry_after(),
             Some(delay.ceil() as u64),
-            "when the next attempt is made"
+            "not the time of the next attempt"
         );
         clock.run_out(delay).await;
-        watch.wait_for(|now| now.attempts > status.attempts).await;
+        within(
+            "a status",
+            watch.wait_for(|now| now.attempts > status.attempts),
+        )
+        .await;
     }
 }
 
 #[tokio::test]
-async fn a_model_that_appears_later_is_picked_up() {
+async fn model_that_appears_later_is_served() {
     let clock = ManualClock::start();
-    let models = Models::empty();
+    let models = Repository::temporary();
     let (server, client) = serve(&models).await;
     assert_eq!(
-        client.get("/v2/health/ready").await.status,
+        client.get("/v2/health/ready").await.unwrap().status,
         200,
-        "a server without models is ready"
+        "a server without models is not ready"
     );
     client
         .post(INFER, &short_request())
         .await
+        .unwrap()
         .assert_problem(404, "unknown_model");
     assert!(server.models().reload("cole_kripke").await.is_err());
-    models.publish("cole_kripke", COLE_KRIPKE);
+    models.publish("cole_kripke", MODEL_BYTES);
     clock.run_out(1.0).await;
-    while server.models().names().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    until("the discovery of the model", || {
+        !server.models().names().is_empty()
+    })
+    .await;
     server.models().settled().await;
     assert_eq!(
-        client.post(INFER, &short_request()).await.body,
+        client.post(INFER, &short_request()).await.unwrap().body,
         SHORT_ANSWER
     );
 
-    models.publish("later", COLE_KRIPKE);
+    models.publish("later", MODEL_BYTES);
     let status = server.models().reload("later").await.unwrap();
     assert_eq!(
         status.serving.unwrap().0,
         version(1),
-        "asked for, there is no need to wait for a poll"
+        "a requested reload waits for a poll"
     );
 }
 
 #[tokio::test]
-async fn a_healthy_model_is_looked_at_and_not_read_again() {
+async fn healthy_model_is_scanned_and_not_loaded_again() {
     let clock = ManualClock::start();
-    let models = Models::cole_kripke();
-    let counting = Arc::new(Counting::default());
+    let models = Repository::temporary_with_model();
+    let counting = Arc::new(JobCounter::default());
     let executor: Arc<dyn Executor> = counting.clone();
     let (server, _client) = start(
         Server::builder(models.root())
@@ -133,10 +148,11 @@ async fn a_healthy_model_is_looked_at_and_not_read_again() {
     for polls in 1..=100 {
         let before = counting.scans.load(Ordering::SeqCst);
         clock.run_out(1.0).await;
-        // The model's own scan, and that of the folder of all models.
-        while counting.scans.load(Ordering::SeqCst) < before + 2 {
-            tokio::task::yield_now().await;
-        }
+        // That of the model, and that of the directory of all models.
+        until("two scans", || {
+            counting.scans.load(Ordering::SeqCst) >= before + 2
+        })
+        .await;
         assert_eq!(
             counting.loads.load(Ordering::SeqCst),
             1,
@@ -148,54 +164,72 @@ async fn a_healthy_model_is_looked_at_and_not_read_again() {
     assert_eq!(
         counting.loads.load(Ordering::SeqCst),
         2,
-        "asked to, it verifies again"
+        "a requested reload does not verify"
     );
 }
 
 #[tokio::test]
-async fn the_same_content_again_is_no_swap_and_other_content_is() {
+async fn other_content_is_swapped_in_and_the_same_is_not() {
     let _clock = ManualClock::start();
-    let models = Models::cole_kripke();
+    let models = Repository::temporary_with_model();
     let (server, client) = serve(&models).await;
-    // Copied over itself: other times and inode, the same bytes.
+    // The same bytes with another inode and other times.
     let path = models.path("1/model.onnx");
-    fs::write(models.path("copy"), COLE_KRIPKE).unwrap();
+    fs::write(models.path("copy"), MODEL_BYTES).unwrap();
     fs::rename(models.path("copy"), &path).unwrap();
     let status = server.models().reload("cole_kripke").await.unwrap();
     assert_eq!((status.degraded, status.next_attempt), (None, None));
-    // Replaced in place, manifest and all: unusual, and verified, so it is served.
+    // Another version of the same number, manifest included: it verifies, so it is served.
     let bytes = other_model();
-    let staged = Models::empty();
+    let staged = Repository::temporary();
     staged.publish("cole_kripke", &bytes);
     fs::remove_dir_all(models.path("1")).unwrap();
     fs::rename(staged.path("1"), models.path("1")).unwrap();
     server.models().reload("cole_kripke").await.unwrap();
-    let answer = client.post(INFER, &minutes(&[1.0; 7])).await.json();
+    let answer = client
+        .post(INFER, &cole_kripke::request(&[1.0; 7]))
+        .await
+        .unwrap()
+        .json();
     assert_eq!(answer["outputs"][0]["data"][0], json!(2.0));
 }
 
-/// 16 clients ask without a pause while good and bad versions come: each answer is exactly right for its version.
+/// Sixteen clients send requests without a pause; each answer is exactly right for its version.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_request_is_lost_over_good_and_bad_reloads() {
-    let models = Models::cole_kripke();
+    let models = Repository::temporary_with_model();
     let bytes = other_model();
     let (server, client) = serve_with(&models, config(), clarity::BlockingPool::default()).await;
     let right: Arc<BTreeMap<bool, serde_json::Value>> = Arc::new({
-        let even = client.post(INFER, &minutes(&[1.0; 7])).await.json()["outputs"].clone();
+        let even = client
+            .post(INFER, &cole_kripke::request(&[1.0; 7]))
+            .await
+            .unwrap()
+            .json()["outputs"]
+            .clone();
         models.publish("cole_kripke", &bytes);
         server.models().reload("cole_kripke").await.unwrap();
-        let odd = client.post(INFER, &minutes(&[1.0; 7])).await.json()["outputs"].clone();
+        let odd = client
+            .post(INFER, &cole_kripke::request(&[1.0; 7]))
+            .await
+            .unwrap()
+            .json()["outputs"]
+            .clone();
         BTreeMap::from([(true, odd), (false, even)])
     });
     assert_ne!(right[&true], right[&false]);
     let (stop, stopped) = tokio::sync::watch::channel(false);
+    let answers: Arc<[AtomicUsize; 16]> = Arc::default();
     let mut clients = tokio::task::JoinSet::new();
-    for _ in 0..16 {
+    for number in 0..answers.len() {
         let (client, right, stopped) = (client.clone(), Arc::clone(&right), stopped.clone());
+        let answers = Arc::clone(&answers);
         clients.spawn(async move {
-            let mut answers = 0;
             while !*stopped.borrow() {
-                let response = client.post(INFER, &minutes(&[1.0; 7])).await;
+                let response = client
+                    .post(INFER, &cole_kripke::request(&[1.0; 7]))
+                    .await
+                    .unwrap();
                 assert_eq!(response.status, 200, "{}", response.body);
                 let answer = response.json();
                 let version: u64 = answer["model_version"].as_str().unwrap().parse().unwrap();
@@ -204,15 +238,14 @@ async fn no_request_is_lost_over_good_and_bad_reloads() {
                     right[&(version.is_multiple_of(2))],
                     "version {version}"
                 );
-                answers += 1;
+                answers[number].fetch_add(1, Ordering::SeqCst);
             }
-            answers
         });
     }
     let mut newest_good = 2;
     for round in 0..20 {
-        let bytes = if round % 2 == 0 { COLE_KRIPKE } else { &bytes };
-        let number = models.publish("cole_kripke", bytes).version().get();
+        let bytes = if round % 2 == 0 { MODEL_BYTES } else { &bytes };
+        let number = models.publish("cole_kripke", bytes);
         let is_bad = round % 4 >= 2;
         if is_bad {
             fs::write(models.path(&format!("{number}/model.onnx")), "damaged").unwrap();
@@ -220,10 +253,17 @@ async fn no_request_is_lost_over_good_and_bad_reloads() {
             newest_good = number;
         }
         let status = server.models().reload("cole_kripke").await.unwrap();
-        // A poll may have been faster than the damage; then the version was good when it was read.
+        // A poll may have loaded the version before it was damaged.
         assert!(status.serving.unwrap().0 >= version(newest_good));
     }
+    // Each client is answered after the last swap as well.
+    let before = answers.each_ref().map(|count| count.load(Ordering::SeqCst));
+    until("an answer for each client", || {
+        let mut counts = answers.iter().zip(before);
+        counts.all(|(count, before)| count.load(Ordering::SeqCst) > before)
+            || clients.try_join_next().is_some()
+    })
+    .await;
     stop.send(true).unwrap();
-    let answers: u64 = clients.join_all().await.into_iter().sum();
-    assert!(answers >= 16, "{answers}");
+    clients.join_all().await;
 }

@@ -1,7 +1,7 @@
-//! Which models there are, and loading and unloading them over HTTP.
+//! The index of models, and loading and unloading over HTTP.
 
-use crate::support::*;
 use clarity::{Config, Inline, Server};
+use clarity_testbed::*;
 use hyper::Method;
 use hyper::body::Bytes;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ const INDEX: &str = "/v2/repository/index";
 const LOAD: &str = "/v2/repository/models/cole_kripke/load";
 const UNLOAD: &str = "/v2/repository/models/cole_kripke/unload";
 
-async fn serve_with_token(models: &Models) -> (Server, Client) {
+async fn serve_with_token(models: &Repository) -> (Server, Client) {
     let config = Config {
         admin_token: Some(TOKEN.parse().unwrap()),
         ..config()
@@ -19,74 +19,85 @@ async fn serve_with_token(models: &Models) -> (Server, Client) {
     serve_with(models, config, Inline).await
 }
 
-async fn post(client: &Client, path: &str, token: &str, body: &str) -> client::Response {
+async fn post(client: &Client, path: &str, token: &str, body: &str) -> Response {
     let authorization = format!("Bearer {token}");
     let headers = [("authorization", &*authorization)];
     client
         .send(Method::POST, path, &headers, Bytes::from(body.to_owned()))
         .await
+        .unwrap()
 }
 
 #[tokio::test]
-async fn without_a_token_nobody_loads_or_unloads() {
-    let (_server, client) = serve(&Models::cole_kripke()).await;
+async fn load_and_unload_without_a_token_are_403() {
+    let (_server, client) = serve(&Repository::temporary_with_model()).await;
     for path in [LOAD, UNLOAD, "/v2/repository/models/nope/unload"] {
         for token in ["", TOKEN] {
             let response = post(&client, path, token, "").await;
             response.assert_problem(403, "admin_disabled");
         }
     }
-    assert_eq!(client.post(INFER, &short_request()).await.status, 200);
+    assert_eq!(
+        client.post(INFER, &short_request()).await.unwrap().status,
+        200
+    );
 }
 
 #[tokio::test]
-async fn with_another_token_nobody_loads_or_unloads() {
-    let (_server, client) = serve_with_token(&Models::cole_kripke()).await;
+async fn load_and_unload_with_a_wrong_token_are_401() {
+    let (_server, client) = serve_with_token(&Repository::temporary_with_model()).await;
     for path in [LOAD, UNLOAD, "/v2/repository/models/nope/unload"] {
         for token in ["", "0123456789abcdeF", "0123456789abcdef0"] {
             let response = post(&client, path, token, "").await;
             response.assert_problem(401, "unauthorized");
             assert_eq!(response.headers["www-authenticate"], "Bearer");
         }
-        let response = client.post_text(path, "").await;
+        let response = client.post_text(path, "").await.unwrap();
         response.assert_problem(401, "unauthorized");
     }
-    assert_eq!(client.post(INFER, &short_request()).await.status, 200);
+    assert_eq!(
+        client.post(INFER, &short_request()).await.unwrap().status,
+        200
+    );
 }
 
 #[tokio::test]
-async fn an_unloaded_model_answers_no_more_until_it_is_loaded() {
+async fn unloaded_model_is_503_until_it_is_loaded() {
     let clock = ManualClock::start();
-    let models = Models::cole_kripke();
+    let models = Repository::temporary_with_model();
     let (server, client) = serve_with_token(&models).await;
     for body in ["", "{}", r#"{"parameters": {"unload_dependents": false}}"#] {
         assert_eq!(post(&client, UNLOAD, TOKEN, body).await.status, 200);
-        let response = client.post(INFER, &short_request()).await;
+        let response = client.post(INFER, &short_request()).await.unwrap();
         response.assert_problem(503, "model_unloaded");
         assert_eq!(response.retry_after(), None);
     }
     for path in ["/v2/models/cole_kripke", "/v2/models/cole_kripke/ready"] {
-        client.get(path).await.assert_problem(503, "model_unloaded");
+        client
+            .get(path)
+            .await
+            .unwrap()
+            .assert_problem(503, "model_unloaded");
     }
-    assert_eq!(client.get("/v2/health/ready").await.status, 200);
+    assert_eq!(client.get("/v2/health/ready").await.unwrap().status, 200);
     let unloaded = json!([{ "name": "cole_kripke", "version": "1", "state": "UNAVAILABLE", "reason": "unloaded" }]);
-    assert_eq!(client.post_text(INDEX, "").await.json(), unloaded);
+    assert_eq!(client.post_text(INDEX, "").await.unwrap().json(), unloaded);
 
-    models.publish("cole_kripke", COLE_KRIPKE);
+    models.publish("cole_kripke", MODEL_BYTES);
     clock.run_out(10.0).await;
     server.models().discover().await;
-    let response = client.post(INFER, &short_request()).await;
+    let response = client.post(INFER, &short_request()).await.unwrap();
     response.assert_problem(503, "model_unloaded");
 
     assert_eq!(post(&client, LOAD, TOKEN, "").await.status, 200);
-    let answer = client.post(INFER, &short_request()).await.json();
+    let answer = client.post(INFER, &short_request()).await.unwrap().json();
     assert_eq!(answer["model_version"], "2");
     assert_eq!(post(&client, LOAD, TOKEN, "{}").await.status, 200, "again");
 }
 
 #[tokio::test]
-async fn a_load_tells_what_came_of_it() {
-    let models = Models::cole_kripke();
+async fn load_answers_with_its_outcome() {
+    let models = Repository::temporary_with_model();
     let (_server, client) = serve_with_token(&models).await;
     let unknown = "/v2/repository/models/nope/load";
     let response = post(&client, unknown, TOKEN, "").await;
@@ -96,9 +107,12 @@ async fn a_load_tells_what_came_of_it() {
         let response = post(&client, &path, TOKEN, "").await;
         response.assert_problem(404, "unknown_model");
     }
-    models.publish("nope", COLE_KRIPKE);
+    models.publish("nope", MODEL_BYTES);
     assert_eq!(post(&client, unknown, TOKEN, "").await.status, 200);
-    assert_eq!(client.get("/v2/models/nope/ready").await.status, 200);
+    assert_eq!(
+        client.get("/v2/models/nope/ready").await.unwrap().status,
+        200
+    );
 
     post(&client, UNLOAD, TOKEN, "").await;
     models.flip_bit("1/model.onnx", 1000);
@@ -108,8 +122,8 @@ async fn a_load_tells_what_came_of_it() {
 }
 
 #[tokio::test]
-async fn a_load_takes_nothing_but_what_is_on_disk() {
-    let (_server, client) = serve_with_token(&Models::cole_kripke()).await;
+async fn load_refuses_parameters() {
+    let (_server, client) = serve_with_token(&Repository::temporary_with_model()).await;
     for (body, says) in [
         (
             r#"{"parameters": {"config": "{}"}}"#,
@@ -130,14 +144,14 @@ async fn a_load_takes_nothing_but_what_is_on_disk() {
 }
 
 #[tokio::test]
-async fn the_index_has_every_version_and_those_that_are_ready() {
-    let models = Models::cole_kripke();
+async fn index_lists_every_version_with_its_state() {
+    let models = Repository::temporary_with_model();
     models.publish("cole_kripke", &other_model());
-    models.publish("cole_kripke", COLE_KRIPKE);
-    models.publish("other", COLE_KRIPKE);
+    models.publish("cole_kripke", MODEL_BYTES);
+    models.publish("other", MODEL_BYTES);
     models.flip_bit("3/model.onnx", 1000);
     let (_server, client) = serve(&models).await;
-    let index = client.post_text(INDEX, "").await;
+    let index = client.post_text(INDEX, "").await.unwrap();
     assert_eq!(index.status, 200, "{index:?}");
     let index = index.json();
     let states: Vec<[&str; 3]> = index
@@ -159,14 +173,22 @@ async fn the_index_has_every_version_and_those_that_are_ready() {
         index[2]["reason"].as_str().unwrap().contains("SHA-256"),
         "{index}"
     );
-    let ready: Value = client.post(INDEX, &json!({ "ready": true })).await.json();
+    let ready: Value = client
+        .post(INDEX, &json!({ "ready": true }))
+        .await
+        .unwrap()
+        .json();
     assert_eq!(ready.as_array().unwrap().len(), 2);
     assert_eq!(
-        client.post(INDEX, &json!({ "ready": false })).await.json(),
+        client
+            .post(INDEX, &json!({ "ready": false }))
+            .await
+            .unwrap()
+            .json(),
         index
     );
     for body in ["[true]", "null", r#"{"ready": 1}"#] {
-        let response = client.post_text(INDEX, body).await;
+        let response = client.post_text(INDEX, body).await.unwrap();
         response.assert_problem(400, "invalid_request");
     }
 }

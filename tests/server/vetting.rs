@@ -1,15 +1,14 @@
-//! Verified models that must not be served all the same.
+//! Verified models that must not be served.
 
 use clarity::{Reason, VersionStatus};
-use rten_onnx::onnx::DataType;
 use serde_json::json;
 
-use crate::support::onnx::{OPEN, model, node, value};
-use crate::support::*;
+use clarity_testbed::onnx::{DataType, OPEN, model, node, value};
+use clarity_testbed::*;
 
-/// Each row: a verified model that must not be served, and what is said about it.
+/// Each row: a verified model, and a part of the message of its refusal.
 #[tokio::test]
-async fn a_verified_model_that_cannot_answer_is_not_swapped_in() {
+async fn version_that_cannot_answer_is_not_swapped_in() {
     let _clock = ManualClock::start();
     let tensor = |name, shape: &[i64]| value(name, DataType::FLOAT, shape);
     let one = |operator, shape: &[i64]| {
@@ -68,10 +67,10 @@ async fn a_verified_model_that_cannot_answer_is_not_swapped_in() {
             "expected at most 67108864 elements",
         ),
     ];
-    let models = Models::cole_kripke();
+    let models = Repository::temporary_with_model();
     let (server, client) = serve(&models).await;
     for (name, bytes, says) in cases {
-        let number = models.publish("cole_kripke", &bytes).version().get();
+        let number = models.publish("cole_kripke", &bytes);
         let status = server.models().reload("cole_kripke").await.unwrap();
         assert_eq!(status.serving.unwrap().0, version(1), "{name}");
         match &status.versions[&version(number)] {
@@ -82,14 +81,14 @@ async fn a_verified_model_that_cannot_answer_is_not_swapped_in() {
             other => panic!("{name}: {other:?}"),
         }
     }
-    let answer = client.post(INFER, &short_request()).await.json();
+    let answer = client.post(INFER, &short_request()).await.unwrap().json();
     assert_eq!(answer["outputs"][0]["data"][0], json!(1.84));
 }
 
 #[tokio::test]
-async fn a_warm_up_finds_a_size_that_the_model_takes() {
+async fn warm_up_finds_a_size_that_the_model_accepts() {
     let _clock = ManualClock::start();
-    // Takes 16 elements and no other number.
+    // Accepts 16 elements and no other number.
     let constant = |name: &str, value: i64| {
         let tensor = rten_onnx::onnx::TensorProto {
             dims: vec![1],
@@ -112,7 +111,7 @@ async fn a_warm_up_finds_a_size_that_the_model_takes() {
     };
     let reshape = vec![constant("shape", 16), node("Reshape", &["x", "shape"], "y")];
     let tensor = |name, shape: &[i64]| value(name, DataType::FLOAT, shape);
-    let models = Models::empty();
+    let models = Repository::temporary();
     models.publish(
         "sixteen",
         &model(

@@ -1,6 +1,6 @@
 //! Many clients at once, each of which checks every answer.
 
-use crate::support::{Answer, MODEL, Served, cole_kripke};
+use crate::{MODEL, Response, Served, cole_kripke};
 use clarity_chaos::{Context, Result};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,39 +8,48 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// What the clients have seen together.
+/// The answers that all clients together have received.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Seen {
+pub struct Seen {
+    /// The number of right answers.
     pub right: usize,
+    /// The number of refusals that give a reason and a time to retry.
     pub unavailable: usize,
+    /// The newest version that has answered.
     pub newest: u64,
-    /// All that have answered.
+    /// All versions that have answered.
     pub versions: BTreeSet<u64>,
 }
 
-/// Clients that ask until they are told to stop, and check every answer.
-pub(crate) struct Clients {
+/// Clients that send requests until they are stopped, and check every answer.
+#[derive(Debug)]
+pub struct Clients {
     tasks: JoinSet<Result>,
     stop: Arc<AtomicBool>,
     seen: watch::Receiver<Seen>,
 }
 
 impl Clients {
-    pub(crate) fn start(cx: &Context, served: &Served, clients: usize) -> Self {
+    /// Starts this many clients.
+    #[must_use]
+    pub fn start(cx: &Context, served: &Served, clients: usize) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let (tell, seen) = watch::channel(Seen::default());
-        let tell = Arc::new(tell);
+        let (report, seen) = watch::channel(Seen::default());
+        let report = Arc::new(report);
         let mut tasks = JoinSet::new();
         for number in 0..clients {
             let mut rng = cx.rng_for(&format!("client {number}"));
-            let (client, stop, tell) =
-                (served.client.clone(), Arc::clone(&stop), Arc::clone(&tell));
+            let (client, stop, report) = (
+                served.client.clone(),
+                Arc::clone(&stop),
+                Arc::clone(&report),
+            );
             tasks.spawn(async move {
                 while !stop.load(Ordering::Acquire) {
                     let activity = cole_kripke::recorded_and(20, &mut rng);
                     let answer = client.infer(MODEL, &activity).await?;
                     let version = check(&answer, &activity)?;
-                    tell.send_modify(|seen| match version {
+                    report.send_modify(|seen| match version {
                         Some(version) => {
                             seen.right += 1;
                             seen.newest = seen.newest.max(version);
@@ -55,8 +64,12 @@ impl Clients {
         Self { tasks, stop, seen }
     }
 
-    /// Waits until what they have seen satisfies `enough`, or one of them has seen something wrong.
-    pub(crate) async fn until(&mut self, enough: impl Fn(&Seen) -> bool) -> Result<Seen> {
+    /// Waits until their answers satisfy `enough`.
+    ///
+    /// # Errors
+    ///
+    /// When a client got a wrong answer, or stopped.
+    pub async fn until(&mut self, enough: impl Fn(&Seen) -> bool) -> Result<Seen> {
         tokio::select! {
             seen = self.seen.wait_for(enough) => Ok(seen?.clone()),
             Some(ended) = self.tasks.join_next() => {
@@ -66,14 +79,23 @@ impl Clients {
         }
     }
 
-    /// Waits until the clients have got so many more answers, of whichever kind.
-    pub(crate) async fn go_on_for(&mut self, answers: usize) -> Result<Seen> {
+    /// Waits for this many more answers, refusals included.
+    ///
+    /// # Errors
+    ///
+    /// When a client got a wrong answer, or stopped.
+    pub async fn go_on_for(&mut self, answers: usize) -> Result<Seen> {
         let now = self.seen.borrow().clone();
         self.until(|seen| seen.right + seen.unavailable >= now.right + now.unavailable + answers)
             .await
     }
 
-    pub(crate) async fn stop(mut self) -> Result<Seen> {
+    /// Stops the clients, and gives the sum of their answers.
+    ///
+    /// # Errors
+    ///
+    /// When a client got a wrong answer.
+    pub async fn stop(mut self) -> Result<Seen> {
         self.stop.store(true, Ordering::Release);
         while let Some(ended) = self.tasks.join_next().await {
             ended??;
@@ -82,17 +104,22 @@ impl Clients {
     }
 }
 
-/// The version that answered rightly, or none for an honest refusal. Anything else is an error.
-fn check(answer: &Answer, activity: &[f32]) -> Result<Option<u64>> {
+/// The version that answered rightly, or `None` for a refusal with a reason and a time to retry.
+/// Anything else is an error.
+fn check(answer: &Response, activity: &[f32]) -> Result<Option<u64>> {
     if answer.status == 503 {
         let reason = answer.member("reason")?;
         return match reason.as_str() {
             "model_corrupt" | "model_missing" | "model_loading" | "overloaded"
-                if answer.retry_after >= Some(1) =>
+                if answer.retry_after() >= Some(1) =>
             {
                 Ok(None)
             }
-            _ => Err(format!("not an honest refusal: {}", answer.text).into()),
+            _ => Err(format!(
+                "a refusal without a reason or a time to retry: {}",
+                answer.body
+            )
+            .into()),
         };
     }
     let version: u64 = answer.member("model_version")?.parse()?;
@@ -105,14 +132,19 @@ fn check(answer: &Answer, activity: &[f32]) -> Result<Option<u64>> {
     } else {
         Err(format!(
             "a wrong answer of version {version}, status {}: {}",
-            answer.status, answer.text
+            answer.status, answer.body
         )
         .into())
     }
 }
 
-/// Version 1 has the published weights, every later one twice those of the one before, and version 65 begins anew: no answer comes near the end of single
-/// precision, and no two versions that answer at about the same time have the same.
-pub(crate) fn scale_of(version: u64) -> Result<f32> {
+/// The scale of a version's weights: 1 for version 1, twice that of the version before for later
+/// ones, and 1 again for version 65.
+///
+/// # Errors
+///
+/// Never.
+// No answer comes near the end of single precision, and versions close to each other differ.
+pub fn scale_of(version: u64) -> Result<f32> {
     Ok(2_f32.powi(i32::try_from((version - 1) % 64)?))
 }

@@ -1,4 +1,5 @@
-//! Corruptions of published versions by the thousand, through the real store and the real runtime: each must be refused, or do no harm.
+//! Corruptions of published versions by the thousand, through the real store and the real runtime:
+//! each must be refused, or do no harm.
 
 mod damage;
 
@@ -15,16 +16,20 @@ use std::path::{Path, PathBuf};
 
 /// A model to be damaged.
 #[derive(Clone, Debug)]
-pub(crate) struct Specimen {
-    pub(crate) name: &'static str,
-    pub(crate) model: Vec<u8>,
-    /// What it is asked, again and again.
-    pub(crate) input: Tensor,
+pub struct Specimen {
+    name: &'static str,
+    model: Vec<u8>,
+    /// The input of every inference.
+    input: Tensor,
 }
 
 impl Specimen {
     /// A model that takes one row of numbers.
-    pub(crate) fn new(name: &'static str, model: Vec<u8>, row: Vec<f32>) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// Never: a row has as many elements as its shape says.
+    pub fn new(name: &'static str, model: Vec<u8>, row: Vec<f32>) -> Result<Self> {
         let input = Tensor::new(vec![1, row.len()], TensorData::Fp32(row));
         Ok(Self {
             name,
@@ -34,18 +39,18 @@ impl Specimen {
     }
 }
 
-/// What came of many corruptions.
+/// The outcomes of many corruptions.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tally {
+pub struct Tally {
     /// The store or the runtime refused the version.
-    pub(crate) refused: u64,
-    /// It was taken, and answered as before.
-    pub(crate) harmless: u64,
+    pub refused: u64,
+    /// The version was loaded, and answered as before.
+    pub harmless: u64,
 }
 
-/// Published versions, their files as they should be, and what they answer.
+/// Published versions, with their pristine files and their right answers.
 #[derive(Debug)]
-pub(crate) struct Corruptions {
+pub struct Corruptions {
     store: Store,
     runtime: OnnxRuntime,
     versions: Vec<Published>,
@@ -70,8 +75,12 @@ struct Pristine {
 }
 
 impl Corruptions {
-    /// Publishes each specimen twice, the second time with another file besides, in a new store at `root`.
-    pub(crate) fn of(specimens: &[Specimen], root: &Path) -> Result<Self> {
+    /// Publishes each specimen twice in a new store at `root`, the second time with another file.
+    ///
+    /// # Errors
+    ///
+    /// When a specimen cannot be published or loaded.
+    pub fn of(specimens: &[Specimen], root: &Path) -> Result<Self> {
         let store = Store::new(root);
         let runtime = OnnxRuntime::default();
         let mut versions = Vec::new();
@@ -98,21 +107,22 @@ impl Corruptions {
         })
     }
 
-    /// Damages one or two files of a version, drawn at random, asks for the version's answer, and repairs it.
+    /// Damages one or two files of a version, all drawn at random, asks for the version's answer,
+    /// and repairs the files.
     ///
     /// # Errors
     ///
-    /// When the answer is wrong, with what was damaged and how.
-    pub(crate) fn try_one(&self, rng: &mut impl Rng, tally: &mut Tally) -> Result {
-        // Large models take their time.
+    /// When the answer is wrong; the error names the files and their damages.
+    pub fn try_one(&self, rng: &mut impl Rng, tally: &mut Tally) -> Result {
+        // Large models are slow, so they are drawn less often.
         let weights = self.versions.iter().map(|version| 1.0 / version.cost());
         let version = &self.versions[weighted(weights, rng)];
         let count = if rng.random_ratio(1, 8) { 2 } else { 1 };
-        let mut told = format!("{} {}", version.name, version.version);
+        let mut description = format!("{} {}", version.name, version.version);
         for _ in 0..count {
             let file = &version.files[rng.random_range(0..version.files.len())];
             let damaged = damage::draw(&file.bytes, file.is_text, &file.others, rng);
-            told.push_str(&format!(", {}: {}", file.path.display(), damaged.how));
+            description.push_str(&format!(", {}: {}", file.path.display(), damaged.how));
             match damaged.bytes {
                 Some(bytes) => put(&file.path, &bytes)?,
                 None => fs::remove_file(&file.path).or_else(absent)?,
@@ -122,7 +132,7 @@ impl Corruptions {
             None => tally.refused += 1,
             Some(answer) if answer == version.answer => tally.harmless += 1,
             Some(answer) => {
-                return Err(format!("a wrong answer: {told}: {answer:?}").into());
+                return Err(format!("a wrong answer: {description}: {answer:?}").into());
             }
         }
         for file in &version.files {
@@ -132,12 +142,13 @@ impl Corruptions {
     }
 
     /// Whether all versions answer as they did at first.
-    pub(crate) fn are_intact(&self) -> bool {
+    #[must_use]
+    pub fn are_intact(&self) -> bool {
         let intact = |version| self.answer(version).as_ref() == Some(&version.answer);
         self.versions.iter().all(intact)
     }
 
-    /// What the version answers, if it is served at all.
+    /// The answer of the version; `None` when the store or the runtime refuses it.
     fn answer(&self, version: &Published) -> Option<Vec<Tensor>> {
         let verified = self.store.open(&version.name, version.version).ok()?;
         let session = try_version(&self.runtime, verified).ok()?;
@@ -146,7 +157,7 @@ impl Corruptions {
 }
 
 impl Published {
-    /// About how long it takes to damage and read it: grows with its size.
+    /// The approximate time to damage and read it, which grows with its size.
     fn cost(&self) -> f64 {
         let bytes: usize = self.files.iter().map(|file| file.bytes.len()).sum();
         1.0 + bytes as f64 / 20_000.0
@@ -168,12 +179,12 @@ fn publish(
     let name: ModelName = specimen.name.parse()?;
     let version = store.publish(&name, &entry, &files)?.version();
     let session = try_version(runtime, store.open(&name, version)?)?;
-    let folder = store
+    let directory = store
         .root()
         .join(specimen.name)
         .join(version.get().to_string());
-    let paths = files.keys().map(|path| folder.join(path.as_str()));
-    let paths = paths.chain([folder.join(Manifest::FILE_NAME)]);
+    let paths = files.keys().map(|path| directory.join(path.as_str()));
+    let paths = paths.chain([directory.join(Manifest::FILE_NAME)]);
     let pristine = paths.map(|path| {
         Ok(Pristine {
             bytes: fs::read(&path)?,
@@ -197,19 +208,20 @@ fn ask(session: &dyn Session, input: &Tensor) -> std::result::Result<Vec<Tensor>
     session.run(vec![input.clone()])
 }
 
-/// A place, drawn with these weights.
+/// An index, drawn with these weights.
 fn weighted(weights: impl Iterator<Item = f64> + Clone, rng: &mut impl Rng) -> usize {
     let mut left = rng.random_range(0.0..weights.clone().sum());
-    for (place, weight) in weights.enumerate() {
+    for (index, weight) in weights.enumerate() {
         left -= weight;
         if left < 0.0 {
-            return place;
+            return index;
         }
     }
     0
 }
 
-/// Writes a file over the one that is there. Not cut first: what is cut to nothing and closed goes to the disk at once.
+/// Overwrites a file.
+// Not truncated first: ext4 flushes a truncated file to the disk as soon as it is closed.
 fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file = fs::File::options()
         .write(true)

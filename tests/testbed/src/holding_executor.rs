@@ -1,4 +1,4 @@
-//! The server's executor, with somebody watching.
+//! An executor that counts inferences and holds jobs back.
 
 use clarity::{Executor, Inline, Job, JobKind, Overloaded};
 use std::collections::HashMap;
@@ -7,57 +7,61 @@ use tokio::sync::watch;
 
 /// Runs jobs at once, counts the inferences of each model, and can hold jobs back.
 #[derive(Debug)]
-pub(crate) struct Watched {
-    state: Mutex<State>,
+pub struct HoldingExecutor {
+    state: Mutex<ExecutorState>,
     held: watch::Sender<usize>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ExecutorState {
     inferences: HashMap<String, usize>,
     hold: Option<(JobKind, String)>,
     held: Vec<Job>,
-    /// So many jobs may be held back; there is no room for another inference then.
-    room: Option<usize>,
+    /// The number of held jobs from which on inferences are refused.
+    capacity: Option<usize>,
 }
 
-impl Watched {
-    pub(crate) fn new() -> Self {
+impl Default for HoldingExecutor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl HoldingExecutor {
+    /// An executor that holds nothing back.
+    #[must_use]
+    pub fn new() -> Self {
         Self {
             state: Mutex::default(),
             held: watch::Sender::new(0),
         }
     }
 
-    /// How many times the model was asked to run.
-    pub(crate) fn inferences(&self, model: &str) -> usize {
+    /// The number of times that the model was run, or was to be.
+    #[must_use]
+    pub fn inferences(&self, model: &str) -> usize {
         self.state().inferences.get(model).copied().unwrap_or(0)
     }
 
-    /// From now on, jobs of this kind for this model wait.
-    pub(crate) fn hold(&self, kind: JobKind, model: &str) {
+    /// Holds back jobs of this kind for this model, from now on.
+    pub fn hold(&self, kind: JobKind, model: &str) {
         self.state().hold = Some((kind, model.to_owned()));
     }
 
-    /// From now on, there is room for so many inferences at a time.
-    pub(crate) fn room_for(&self, inferences: usize) {
-        self.state().room = Some(inferences);
+    /// Refuses further inferences while this many jobs are held back.
+    pub fn set_capacity(&self, inferences: usize) {
+        self.state().capacity = Some(inferences);
     }
 
-    /// Waits until a job is held back, and tells how many are.
-    pub(crate) async fn held(&self) -> usize {
-        self.so_many_held(1).await
-    }
-
-    /// Waits until so many jobs are held back, and tells how many are.
-    pub(crate) async fn so_many_held(&self, jobs: usize) -> usize {
+    /// Waits until at least this many jobs are held back, and gives their number.
+    pub async fn until_held(&self, jobs: usize) -> usize {
         let mut held = self.held.subscribe();
         let held = held.wait_for(|held| *held >= jobs).await;
         held.map_or(0, |held| *held)
     }
 
-    /// Runs what was held back, and holds nothing any more.
-    pub(crate) fn release(&self) {
+    /// Runs all jobs held back, and holds none from now on.
+    pub fn release(&self) {
         let held = {
             let mut state = self.state();
             state.hold = None;
@@ -67,12 +71,12 @@ impl Watched {
         held.into_iter().for_each(Job::run);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ExecutorState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Executor for Watched {
+impl Executor for HoldingExecutor {
     fn execute(&self, job: Job) -> Result<(), Overloaded> {
         let model = job.model().map(ToString::to_string).unwrap_or_default();
         let mut state = self.state();
@@ -99,8 +103,9 @@ impl Executor for Watched {
     }
 }
 
-impl State {
+impl ExecutorState {
     fn is_full(&self) -> bool {
-        self.room.is_some_and(|room| self.held.len() >= room)
+        self.capacity
+            .is_some_and(|capacity| self.held.len() >= capacity)
     }
 }

@@ -1,14 +1,17 @@
-//! Small ONNX models, written by hand.
+//! Small ONNX models, built in memory.
 
+pub use rten_onnx::onnx::{DataType, NodeProto, TensorProto, ValueInfoProto};
 use rten_onnx::onnx::{
-    DataType, Dimension, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto,
-    TypeProto, TypeProtoTensor, ValueInfoProto,
+    Dimension, GraphProto, ModelProto, OperatorSetIdProto, TensorShapeProto, TypeProto,
+    TypeProtoTensor,
 };
 
-pub(crate) const OPEN: i64 = -1;
+/// The size of a dimension that is open.
+pub const OPEN: i64 = -1;
 
 /// An input or output; a size of [`OPEN`] is a dimension called `n`.
-pub(crate) fn value(name: &str, datatype: DataType, shape: &[i64]) -> ValueInfoProto {
+#[must_use]
+pub fn value(name: &str, datatype: DataType, shape: &[i64]) -> ValueInfoProto {
     let dim = shape.iter().map(|&size| {
         let mut dimension = Dimension::default();
         match size {
@@ -30,7 +33,9 @@ pub(crate) fn value(name: &str, datatype: DataType, shape: &[i64]) -> ValueInfoP
     }
 }
 
-pub(crate) fn node(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
+/// A node with one output.
+#[must_use]
+pub fn node(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
     NodeProto {
         op_type: Some(operator.to_owned()),
         name: Some(output.to_owned()),
@@ -40,13 +45,31 @@ pub(crate) fn node(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
     }
 }
 
-pub(crate) fn model(
+/// The bytes of a model without weights.
+#[must_use]
+pub fn model(
     inputs: Vec<ValueInfoProto>,
     nodes: Vec<NodeProto>,
     outputs: Vec<ValueInfoProto>,
 ) -> Vec<u8> {
+    model_with_weights(inputs, nodes, outputs, Vec::new())
+}
+
+/// The bytes of a model with these weights.
+///
+/// # Panics
+///
+/// When the model cannot be encoded.
+#[must_use]
+pub fn model_with_weights(
+    inputs: Vec<ValueInfoProto>,
+    nodes: Vec<NodeProto>,
+    outputs: Vec<ValueInfoProto>,
+    weights: Vec<TensorProto>,
+) -> Vec<u8> {
     let graph = GraphProto {
         node: nodes,
+        initializer: weights,
         input: inputs,
         output: outputs,
         ..GraphProto::default()
@@ -61,5 +84,5 @@ pub(crate) fn model(
         opset_import: vec![opset],
         ..ModelProto::default()
     };
-    model.write_buf().unwrap()
+    model.write_buf().expect("a model can be encoded in memory")
 }

@@ -1,17 +1,17 @@
-//! Ways for a file to be no longer what it was.
+//! Damages of a file.
 
 use clarity_chaos::rand::{Rng, RngExt as _};
 
 /// A damaged file.
 #[derive(Debug)]
 pub(crate) struct Damaged {
-    /// What is on disk in its place; none: nothing.
+    /// The bytes of the file; `None` when it is removed.
     pub(crate) bytes: Option<Vec<u8>>,
-    /// How it came about.
+    /// The damage, for a message.
     pub(crate) how: String,
 }
 
-/// Draws a damage of this file, for which one of `others` may stand in.
+/// Draws a damage of this file, which one of `others` may replace.
 pub(crate) fn draw(file: &[u8], is_text: bool, others: &[Vec<u8>], rng: &mut impl Rng) -> Damaged {
     let kinds = if is_text { 12 } else { 8 };
     let length = file.len();
@@ -103,7 +103,7 @@ fn extended(file: &[u8], by: usize, rng: &mut impl Rng) -> Damaged {
     damaged(bytes, format!("{by} bytes longer"))
 }
 
-/// What is still text afterwards, and often still a manifest: another digit, another letter, another sign.
+/// Replaces one character: the file is still text, and often still a manifest.
 fn one_character(file: &[u8], rng: &mut impl Rng) -> Damaged {
     const SIGNS: &[u8] = b"0123456789abcdefABCDEF-+.eE\"{}[],: nulltruefalse/\\\n\t";
     let mut bytes = file.to_vec();

@@ -1,0 +1,183 @@
+//! Connections that send slowly, send nothing, or send no HTTP: each ends in its time.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use clarity::{Config, Inline, Server};
+use clarity_testbed::*;
+
+/// A whole request.
+const LIVE: &str = "GET /v2/health/live HTTP/1.1\r\nhost: x\r\n\r\n";
+/// The same without the end of its head.
+const HALF_A_HEAD: &str = "GET /v2/health/live HTTP/1.1\r\nhost: x\r\n";
+
+async fn connect(server: &Server) -> Connection {
+    Connection::open(server.local_addr()).await.unwrap()
+}
+
+/// A server that closes a connection after a second without a request, and the switch of its
+/// models.
+async fn serve_impatiently(models: &Repository) -> (Server, Client, FaultSwitch) {
+    let faulty = FaultSwitch::new();
+    let config = Config {
+        idle: Duration::from_secs(1),
+        ..config()
+    };
+    let builder = Server::builder(models.root()).config(config);
+    let (server, client) = start(builder.runtime(faulty.runtime())).await;
+    (server, client, faulty)
+}
+
+#[tokio::test]
+async fn connection_without_a_whole_head_is_closed() {
+    let clock = ManualClock::start();
+    let (server, _client) = serve(&Repository::temporary_with_model()).await;
+    for sent in ["", "GET /v2 HTTP/1.1\r\nhost:"] {
+        let mut connection = connect(&server).await;
+        connection.send(sent).await.unwrap();
+        let rest = connection.read_while_advancing(&clock, 60.0).await;
+        assert_eq!(rest, "", "{sent:?}");
+    }
+}
+
+#[tokio::test]
+async fn idle_connection_is_closed_after_its_time_and_not_before() {
+    let clock = ManualClock::start();
+    let (server, _client) = serve(&Repository::temporary_with_model()).await;
+    let mut connection = connect(&server).await;
+    for _ in 0..3 {
+        connection.send(LIVE).await.unwrap();
+        let response = connection.read_response().await.unwrap();
+        assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+        assert!(response.ends_with(r#"{"live":true}"#), "{response}");
+        clock.advance(59.0).await;
+    }
+    assert_eq!(connection.read_while_advancing(&clock, 60.0).await, "");
+}
+
+/// The idle time begins at the end of an answer, also when it ran out during the request.
+#[tokio::test]
+async fn idle_time_starts_at_the_end_of_a_slow_answer() {
+    let clock = ManualClock::start();
+    let models = Repository::temporary_with_model();
+    let (server, _client, faulty) = serve_impatiently(&models).await;
+    faulty.set(Behaviour::Hang);
+    let runs = faulty.runs();
+    let mut connection = connect(&server).await;
+    let body = short_request().to_string();
+    let request = post_head(INFER, body.len()) + &body;
+    connection.send(request).await.unwrap();
+    faulty.until_runs(runs + 1).await;
+    clock.run_out(5.0).await;
+    faulty.release();
+    let answer = connection.read_response().await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.ends_with(SHORT_ANSWER), "{answer}");
+    assert_eq!(connection.read_while_advancing(&clock, 2.0).await, "");
+}
+
+/// While the model runs, the client has nothing to send.
+#[tokio::test]
+async fn connection_that_waits_for_its_answer_is_not_idle() {
+    let clock = ManualClock::start();
+    let models = Repository::temporary_with_model();
+    let (_server, client, faulty) = serve_impatiently(&models).await;
+    faulty.set(Behaviour::Hang);
+    let runs = faulty.runs();
+    let waiting = tokio::spawn(async move { client.post(INFER, &short_request()).await.unwrap() });
+    faulty.until_runs(runs + 1).await;
+    clock.run_out(29.0).await;
+    faulty.release();
+    assert_eq!(waiting.await.unwrap().body, SHORT_ANSWER);
+}
+
+#[tokio::test]
+async fn connection_over_the_limit_waits_until_another_ends() {
+    let config = Config {
+        connections: 2,
+        ..config()
+    };
+    let (server, _) = serve_with(&Repository::temporary_with_model(), config, Inline).await;
+    let mut connections = Vec::new();
+    for _ in 0..2 {
+        let mut connection = connect(&server).await;
+        connection.send(LIVE).await.unwrap();
+        assert_eq!(connection.read_status().await.unwrap(), 200);
+        connections.push(connection);
+    }
+    let mut third = connect(&server).await;
+    third.send(LIVE).await.unwrap();
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+        let nothing = third.stream().try_read(&mut [0; 12]).unwrap_err();
+        assert_eq!(nothing.kind(), ErrorKind::WouldBlock);
+    }
+    connections.pop();
+    assert_eq!(third.read_status().await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn shutdown_waits_a_second_for_the_rest_of_a_head() {
+    let clock = ManualClock::start();
+    let (server, _client) = serve(&Repository::temporary_with_model()).await;
+    let mut half = connect(&server).await;
+    half.send(HALF_A_HEAD).await.unwrap();
+    // The half was sent before the whole, which is answered.
+    let mut whole = connect(&server).await;
+    whole.send(LIVE).await.unwrap();
+    assert_eq!(whole.read_status().await.unwrap(), 200);
+    let shutdown = tokio::spawn(server.shutdown());
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!shutdown.is_finished(), "half a head is not waited for");
+    clock.run_out(1.0).await;
+    assert!(
+        within("the shutdown", shutdown).await.unwrap(),
+        "a request was cut"
+    );
+    assert_eq!(half.read_to_end().await.unwrap(), b"");
+}
+
+#[tokio::test]
+async fn shutdown_answers_a_head_that_is_completed_in_time() {
+    let clock = ManualClock::start();
+    let (server, _client) = serve(&Repository::temporary_with_model()).await;
+    let mut half = connect(&server).await;
+    half.send(HALF_A_HEAD).await.unwrap();
+    let mut whole = connect(&server).await;
+    whole.send(LIVE).await.unwrap();
+    assert_eq!(whole.read_status().await.unwrap(), 200);
+    let shutdown = tokio::spawn(server.shutdown());
+    tokio::task::yield_now().await;
+    clock.advance(0.9).await;
+    half.send("\r\n").await.unwrap();
+    assert_eq!(half.read_status().await.unwrap(), 200);
+    assert!(
+        within("the shutdown", shutdown).await.unwrap(),
+        "a request was cut"
+    );
+}
+
+/// hyper answers these itself, without a body.
+#[tokio::test]
+async fn malformed_head_is_4xx_and_ends_the_connection() {
+    let clock = ManualClock::start();
+    let (server, _client) = serve(&Repository::temporary_with_model()).await;
+    let many = format!("GET /v2 HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(200));
+    let long = format!("GET /v2 HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(1 << 20));
+    for (sent, status) in [("not http\r\n\r\n", 400), (&many, 431), (&long, 431)] {
+        let mut connection = connect(&server).await;
+        for piece in sent.as_bytes().chunks(8 << 10) {
+            // An error: the server has answered and closed before it was all sent.
+            if connection.send(piece).await.is_err() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(connection.read_status().await.unwrap(), status);
+        connection.read_while_advancing(&clock, 0.0).await;
+    }
+    let client = Client::new(server.local_addr());
+    assert_eq!(client.get("/v2").await.unwrap().status, 200);
+}

@@ -1,0 +1,49 @@
+//! The testbed of the model server: models on disk, servers of them, clients, and the right
+//! answers.
+//!
+//! The tests in `tests/` and the scenarios in `chaos_tests/` share it.
+//!
+//! - A [`Repository`] is a directory of published models, to be served or damaged.
+//! - [`cole_kripke`] is the model in it, with requests for it and the answers that are right;
+//!   [`onnx`] builds others, and [`hostile`] holds models that no process survives.
+//! - A [`Client`] sends requests over real sockets; a [`Connection`] is written to by hand.
+//! - A [`FaultyRuntime`] fails on demand; a [`HoldingExecutor`] holds jobs back.
+//! - [`serve`] starts a server in the test's process, [`ServerProcess`] one of the binary.
+//! - [`Served`] is a server in the process of a chaos test, and [`Clients`] check its answers.
+//! - [`until`] and [`within`] are the ways to wait: both have a limit.
+
+pub mod cole_kripke;
+pub mod corruptions;
+pub mod hostile;
+pub mod onnx;
+
+mod client;
+mod clients;
+mod clock;
+mod connection;
+mod faulty_runtime;
+mod holding_executor;
+mod metrics;
+mod process;
+mod repository;
+mod response;
+mod served;
+mod server;
+mod wait;
+
+pub use client::Client;
+pub use clients::{Clients, Seen, scale_of};
+pub use clock::ManualClock;
+pub use cole_kripke::{INFER, RecordedWeek, SHORT_ANSWER, other_model, short_request};
+pub use connection::{Connection, expecting_head, post_head};
+pub use faulty_runtime::{Behaviour, FaultSwitch, FaultyRuntime};
+pub use holding_executor::HoldingExecutor;
+pub use metrics::metric_in;
+pub use process::{ServerProcess, command, listening_address};
+pub use repository::{MODEL, MODEL_BYTES, Repository};
+pub use response::{BinaryResponse, Response};
+pub use served::Served;
+pub use server::{
+    bind, config, metric, reason_of, seeded_config, serve, serve_with, start, version,
+};
+pub use wait::{LIMIT, until, until_some, within};

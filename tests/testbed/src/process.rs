@@ -1,0 +1,131 @@
+//! The binary `clarity`, in a process of its own.
+
+use crate::cole_kripke::{INFER, short_request};
+use crate::{Client, LIMIT, Response, until_some};
+use clarity_chaos::Result;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
+
+/// The binary as a command, with none of its environment variables set.
+///
+/// Tests give its path, which is in `CARGO_BIN_EXE_clarity`.
+#[must_use]
+pub fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command
+        .stdin(Stdio::null())
+        .env_remove("CLARITY_ADMIN_TOKEN_FILE")
+        .env_remove("CLARITY_CONFIG")
+        .env_remove("CLARITY_LISTEN")
+        .env_remove("CLARITY_LOG")
+        .env_remove("CLARITY_MODELS");
+    command
+}
+
+/// The address in the line that `clarity serve` prints once it listens.
+///
+/// # Errors
+///
+/// When it is another line.
+pub fn listening_address(line: &str) -> Result<SocketAddr> {
+    let address = line.trim_end().strip_prefix("listening on http://");
+    Ok(address
+        .ok_or_else(|| format!("no address in {line:?}"))?
+        .parse()?)
+}
+
+/// A `clarity serve` on loopback; killed when dropped.
+#[derive(Debug)]
+pub struct ServerProcess {
+    /// The process.
+    pub child: Child,
+    /// A client of the server.
+    pub client: Client,
+}
+
+impl ServerProcess {
+    /// Starts the binary at `program`, with a poll every 10 ms and its standard error in a pipe.
+    ///
+    /// # Panics
+    ///
+    /// When it does not listen within [`LIMIT`].
+    #[must_use]
+    pub fn start(program: &str, models: &Path, flags: &[&str]) -> Self {
+        let mut serve = command(program);
+        serve.args(["serve", "--listen", "127.0.0.1:0", "--poll", "10ms"]);
+        serve.arg("--models").arg(models).args(flags);
+        Self::spawn(serve.stderr(Stdio::piped()))
+    }
+
+    /// Starts this `clarity serve`, and waits until it listens.
+    ///
+    /// # Panics
+    ///
+    /// When it does not listen within [`LIMIT`].
+    #[must_use]
+    pub fn spawn(serve: &mut Command) -> Self {
+        let spawned = serve.stdout(Stdio::piped()).spawn();
+        let mut child = spawned.expect("the binary can be run");
+        let mut stdout = child.stdout.take().expect("it was piped");
+        let (sender, receiver) = channel();
+        let reader = std::thread::spawn(move || {
+            let mut line = String::new();
+            let read = BufReader::new(&mut stdout).read_line(&mut line);
+            // An error: the limit has passed.
+            let _ = sender.send(read.map(|_| line));
+            stdout
+        });
+        let Ok(line) = receiver.recv_timeout(LIMIT) else {
+            let _ = child.kill();
+            panic!("the server does not listen within {LIMIT:?}");
+        };
+        // Kept open: the server may print more.
+        child.stdout = Some(reader.join().expect("reading a line does not panic"));
+        let line = line.expect("the pipe can be read");
+        let address = listening_address(&line).unwrap_or_else(|error| panic!("{error}"));
+        Self {
+            child,
+            client: Client::new(address),
+        }
+    }
+
+    /// Repeats [`short_request`] until the answer has this status, and gives its body.
+    ///
+    /// # Panics
+    ///
+    /// When no answer has it within [`LIMIT`].
+    pub async fn until_status(&self, status: u16) -> String {
+        let description = format!("an answer of status {status}");
+        let response = self.until(&description, |response| response.status == status);
+        response.await.body
+    }
+
+    /// Repeats [`short_request`] until the answer satisfies `condition`, and gives it.
+    ///
+    /// # Panics
+    ///
+    /// When no answer does within [`LIMIT`]; `description` names the event.
+    pub async fn until(
+        &self,
+        description: &str,
+        condition: impl Fn(&Response) -> bool,
+    ) -> Response {
+        until_some(description, async || {
+            let response = self.client.post(INFER, &short_request()).await;
+            let response = response.expect("the server answers");
+            condition(&response).then_some(response)
+        })
+        .await
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        // An error: the test has ended the process.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
