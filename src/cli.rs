@@ -3,17 +3,17 @@
 mod add;
 mod breaker;
 mod config_file;
-mod hold;
+mod duration;
 mod import;
 mod info;
 mod list;
 mod logs;
 mod progress;
+mod quarantine;
 mod remove;
 mod rollback;
 mod serve;
 mod table;
-mod time;
 mod verify;
 mod vetting;
 
@@ -27,7 +27,7 @@ use clarity::Store;
 use serde::Serialize;
 
 /// What came of a command: good, or not, which is told already.
-type Outcome = Result<bool, Box<dyn std::error::Error>>;
+type CommandResult = Result<bool, Box<dyn std::error::Error>>;
 
 /// The exit code for a command line that is not understood, as clap has it too.
 const USAGE: u8 = 2;
@@ -61,8 +61,8 @@ enum Command {
     List(list::List),
     Info(info::Info),
     Rollback(rollback::Rollback),
-    Quarantine(hold::Quarantine),
-    Release(hold::Release),
+    Quarantine(quarantine::QuarantineCommand),
+    Release(quarantine::ReleaseCommand),
     Remove(remove::Remove),
     Import(import::Import),
     /// Load and run the version on standard input, for another process
@@ -72,8 +72,8 @@ enum Command {
 
 /// Where the models are.
 #[derive(Args, Debug)]
-struct Models {
-    /// The folder of the models: one folder for each model, in it one for each version
+struct ModelsArg {
+    /// The directory of the models: one directory for each model, in it one for each version
     #[arg(
         long = "models",
         value_name = "DIR",
@@ -83,7 +83,7 @@ struct Models {
     path: PathBuf,
 }
 
-impl Models {
+impl ModelsArg {
     fn store(&self) -> Store {
         Store::new(&self.path)
     }
@@ -97,7 +97,7 @@ pub(crate) fn run() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    let outcome = match command {
+    let result = match command {
         Command::Serve(serve) => serve.run(),
         Command::Add(add) => add.run(),
         Command::Verify(verify) => verify.run(),
@@ -110,7 +110,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Import(import) => import.run(),
         Command::Vet => vetting::vet(),
     };
-    match outcome {
+    match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

@@ -11,10 +11,10 @@ use thiserror::Error;
 
 pub(crate) use self::file_path::MAX_DEPTH;
 pub use self::file_path::{FilePath, InvalidFilePath};
-use crate::brief::brief;
+use crate::sanitize::sanitize_for_log;
 use crate::{Digest, ModelName, Version};
 
-/// The manifest of one version: the file `manifest.json` in its folder.
+/// The manifest of one version: the file `manifest.json` in its directory.
 ///
 /// ```json
 /// {
@@ -117,7 +117,7 @@ pub enum ManifestError {
 }
 
 /// Whether a bracket stands outside of the texts in this JSON.
-fn has_list(json: &[u8]) -> bool {
+fn contains_array(json: &[u8]) -> bool {
     let (mut in_text, mut escaped) = (false, false);
     json.iter().any(|byte| {
         match byte {
@@ -132,7 +132,7 @@ fn has_list(json: &[u8]) -> bool {
 }
 
 impl Manifest {
-    /// The name of the manifest's file in the folder of its version. No file of a version may be called so.
+    /// The name of the manifest's file in the directory of its version. No file of a version may be called so.
     pub const FILE_NAME: &str = "manifest.json";
     /// A manifest is no longer than this, in bytes.
     pub const MAX_BYTES: u64 = 1 << 20;
@@ -176,12 +176,12 @@ impl Manifest {
     /// See [`ManifestError`]. The size of `json` is the caller's to bound ([`Manifest::MAX_BYTES`]).
     pub fn parse(json: &[u8]) -> Result<Self, ManifestError> {
         // The derived reader would also take a list of values for an object; a manifest has no list anywhere.
-        if has_list(json) {
+        if contains_array(json) {
             let found = "expected objects with named members, found a list".to_owned();
             return Err(ManifestError::Syntax(found));
         }
-        let manifest: Self =
-            serde_json::from_slice(json).map_err(|error| ManifestError::Syntax(brief(error)))?;
+        let manifest: Self = serde_json::from_slice(json)
+            .map_err(|error| ManifestError::Syntax(sanitize_for_log(error)))?;
         manifest.check().map(|()| manifest)
     }
 

@@ -4,7 +4,7 @@ mod exposition;
 mod families;
 mod labels;
 mod late_outcomes;
-mod of_model;
+mod model_metrics;
 mod process;
 
 use std::fmt;
@@ -15,8 +15,8 @@ use prometheus_client::registry::Registry;
 
 use self::families::Families;
 use self::late_outcomes::LateOutcomes;
-pub(crate) use self::of_model::ModelMetrics;
-use self::process::Process;
+pub(crate) use self::model_metrics::ModelMetrics;
+use self::process::ProcessCollector;
 use crate::ModelName;
 use crate::breaker::Breaker;
 
@@ -34,7 +34,7 @@ impl Metrics {
         let mut registry = Registry::default();
         families.register(&mut registry);
         registry.register_collector(Box::new(late_outcomes.clone()));
-        registry.register_collector(Box::new(Process));
+        registry.register_collector(Box::new(ProcessCollector));
         Self {
             registry,
             families,
@@ -63,7 +63,7 @@ impl Metrics {
     }
 
     /// The metrics of one model, all there from now on with 0.
-    pub(crate) fn of_model(&self, model: &ModelName) -> ModelMetrics {
+    pub(crate) fn for_model(&self, model: &ModelName) -> ModelMetrics {
         ModelMetrics::new(&self.families, model)
     }
 

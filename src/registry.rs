@@ -22,8 +22,8 @@ use crate::loader::{Loader, ReloadRequest};
 use crate::metrics::ModelMetrics;
 use crate::predictor::{Failure, Predictor};
 use crate::scrub::Scrubber;
-use crate::status::State;
-use crate::store::{Listing, Mistake};
+use crate::status::ModelState;
+use crate::store::{IgnoredEntry, Listing};
 use crate::{
     BreakerEvent, BreakerHandle, BreakerSnapshot, BreakerState, Config, Metrics, ModelName,
     ModelStatus, Reason, Runtime, Store, Vetting,
@@ -31,7 +31,7 @@ use crate::{
 
 /// All models of a server: what a program that embeds it can ask and wait for.
 ///
-/// A model is registered when its folder is first seen, and stays so: when the folder vanishes later, what answers goes
+/// A model is registered when its directory is first seen, and stays so: when the directory vanishes later, what answers goes
 /// on answering from memory, and otherwise requests get 503 `model_missing` rather than 404, since a disk that is away
 /// for a minute must not tell clients that the model never was.
 #[derive(Clone)]
@@ -46,14 +46,14 @@ struct Inner {
     executor: Arc<dyn Executor>,
     metrics: Arc<Metrics>,
     config: Config,
-    models: RwLock<BTreeMap<ModelName, Model>>,
-    mistakes: Mutex<Vec<Mistake>>,
+    models: RwLock<BTreeMap<ModelName, RegisteredModel>>,
+    ignored: Mutex<Vec<IgnoredEntry>>,
     tasks: Mutex<JoinSet<()>>,
     loads: Arc<Semaphore>,
 }
 
 #[derive(Clone)]
-struct Model {
+struct RegisteredModel {
     predictor: Arc<Predictor>,
     /// To the loader, which ends when this is gone; none when the model is unloaded.
     reload: Option<mpsc::UnboundedSender<ReloadRequest>>,
@@ -84,7 +84,7 @@ impl Registry {
             metrics,
             config,
             models: RwLock::default(),
-            mistakes: Mutex::default(),
+            ignored: Mutex::default(),
             tasks: Mutex::default(),
             loads,
         };
@@ -139,7 +139,7 @@ impl Registry {
     }
 
     /// Looks at a model on disk now, verifies anew what answers and everything newer, and returns when that attempt has
-    /// ended. A model whose folder is new is registered.
+    /// ended. A model whose directory is new is registered.
     ///
     /// # Errors
     ///
@@ -165,7 +165,8 @@ impl Registry {
     /// All models.
     pub(crate) fn predictors(&self) -> Vec<Arc<Predictor>> {
         let all = self.all().into_iter();
-        all.map(|Model { predictor, .. }| predictor).collect()
+        all.map(|RegisteredModel { predictor, .. }| predictor)
+            .collect()
     }
 
     /// Waits until every registered model has been tried once, whatever came of it.
@@ -177,7 +178,7 @@ impl Registry {
         }
     }
 
-    /// Looks for folders of models that are not registered, registers them and starts to load them. A server does so
+    /// Looks for directories of models that are not registered, registers them and starts to load them. A server does so
     /// by itself at each poll.
     pub async fn discover(&self) {
         let store = self.inner.store.clone();
@@ -188,8 +189,12 @@ impl Registry {
         match models {
             Ok(Ok(listing)) => self.register_all(listing),
             // The models that are registered notice for themselves, and report it each.
-            Ok(Err(error)) => tracing::debug!(detail = %error, "the models' folder cannot be read"),
-            Err(error) => tracing::debug!(detail = %error, "the models' folder was not looked at"),
+            Ok(Err(error)) => {
+                tracing::debug!(detail = %error, "the models' directory cannot be read")
+            }
+            Err(error) => {
+                tracing::debug!(detail = %error, "the models' directory was not looked at")
+            }
         }
     }
 
@@ -219,10 +224,10 @@ impl Registry {
         };
         let registry = self.clone();
         self.spawn(scrubber.run(move || {
-            let of_model = |Model { predictor, .. }: Model| {
+            let name_and_metrics = |RegisteredModel { predictor, .. }: RegisteredModel| {
                 (predictor.model.clone(), Arc::clone(&predictor.metrics))
             };
-            registry.all().into_iter().map(of_model).collect()
+            registry.all().into_iter().map(name_and_metrics).collect()
         }));
         Ok(())
     }
@@ -240,7 +245,7 @@ impl Registry {
         Ok(self.find(model)?.predictor)
     }
 
-    /// Whether every model answers; otherwise why the first of those that do not does not. A folder in which there never
+    /// Whether every model answers; otherwise why the first of those that do not does not. A directory in which there never
     /// was a version keeps nobody waiting.
     pub(crate) fn readiness(&self) -> Result<(), (ModelName, Failure)> {
         let loaded = self
@@ -260,18 +265,18 @@ impl Registry {
     }
 
     fn register_all(&self, listing: Listing<ModelName>) {
-        let mut mistakes = self
+        let mut ignored = self
             .inner
-            .mistakes
+            .ignored
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if *mistakes != listing.mistakes {
-            for mistake in &listing.mistakes {
-                tracing::warn!(entry = %mistake.name, detail = mistake.why, "entry ignored");
+        if *ignored != listing.ignored {
+            for entry in &listing.ignored {
+                tracing::warn!(entry = %entry.name, detail = entry.why, "entry ignored");
             }
-            *mistakes = listing.mistakes;
+            *ignored = listing.ignored;
         }
-        drop(mistakes);
+        drop(ignored);
         for name in listing.entries {
             if self.find(name.as_str()).is_err() {
                 self.register(name);
@@ -289,11 +294,11 @@ impl Registry {
             return;
         };
         let inner = &*self.inner;
-        let metrics = Arc::new(inner.metrics.of_model(&name));
+        let metrics = Arc::new(inner.metrics.for_model(&name));
         let breaker = Arc::new(new_breaker(&inner.config, &name, &metrics));
         inner.metrics.watch_breaker(&name, Arc::downgrade(&breaker));
         let status = Arc::new(ModelStatus::loading(name.clone()));
-        let (sender, state) = watch::channel(State {
+        let (sender, state) = watch::channel(ModelState {
             loaded: None,
             others: BTreeMap::new(),
             vacant: true,
@@ -330,7 +335,7 @@ impl Registry {
             deadline: inner.config.deadline,
             unloaded: false,
         };
-        place.insert(Model {
+        place.insert(RegisteredModel {
             predictor: Arc::new(predictor),
             reload: Some(reload),
         });
@@ -345,7 +350,7 @@ impl Registry {
             .spawn(task);
     }
 
-    fn find(&self, model: &str) -> Result<Model, UnknownModel> {
+    fn find(&self, model: &str) -> Result<RegisteredModel, UnknownModel> {
         let models = self
             .inner
             .models
@@ -356,7 +361,7 @@ impl Registry {
         })
     }
 
-    fn all(&self) -> Vec<Model> {
+    fn all(&self) -> Vec<RegisteredModel> {
         self.inner
             .models
             .read()

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use crate::executor::{Executor, JobError, JobKind, execute};
 use crate::metrics::{Metrics, ModelMetrics};
-use crate::store::{Scrubbing, Step};
+use crate::store::{ScrubStep, VersionScrub};
 use crate::{
     ModelName, Quarantine, QuarantineCause, Reason, ScrubConfig, Store, VerifyError, Version,
 };
@@ -62,33 +62,33 @@ impl Scrubber {
     ) {
         let (store, name) = (self.store.clone(), model.clone());
         let begin = move || match store.scrub(&name, version) {
-            Ok(scrubbing) => Step::More(scrubbing, 0),
-            Err(VerifyError::NoVersion | VerifyError::NoManifest) => Step::Clean,
-            Err(error) => Step::Unbelievable(error),
+            Ok(scrubbing) => ScrubStep::InProgress(scrubbing, 0),
+            Err(VerifyError::NoVersion | VerifyError::NoManifest) => ScrubStep::Clean,
+            Err(error) => ScrubStep::InvalidManifest(error),
         };
         let mut step = self.work(model, begin).await;
         loop {
             match step {
-                Ok(Step::More(scrubbing, bytes)) => {
+                Ok(ScrubStep::InProgress(scrubbing, bytes)) => {
                     self.metrics.scrubbed(bytes);
                     if bytes > 0 {
                         sleep(Duration::from_secs_f64(bytes as f64 / rate.get() as f64)).await;
                     }
                     step = self.next(model, scrubbing, rate).await;
                 }
-                Ok(Step::Rotten(manifest, error)) => {
+                Ok(ScrubStep::Corrupt(manifest, error)) => {
                     let quarantine = quarantine(&error, Some(&manifest));
                     return self
                         .found(model, version, &error, quarantine, metrics)
                         .await;
                 }
-                Ok(Step::Unbelievable(error)) => {
+                Ok(ScrubStep::InvalidManifest(error)) => {
                     let quarantine = quarantine(&error, None);
                     return self
                         .found(model, version, &error, quarantine, metrics)
                         .await;
                 }
-                Ok(Step::Clean) => return,
+                Ok(ScrubStep::Clean) => return,
                 // There was no time for it now; there will be another round.
                 Err(error) => {
                     return tracing::debug!(%model, %version, detail = %error, "scrub given up");
@@ -100,9 +100,9 @@ impl Scrubber {
     async fn next(
         &self,
         model: &ModelName,
-        scrubbing: Scrubbing,
+        scrubbing: VersionScrub,
         rate: NonZeroU64,
-    ) -> Result<Step, JobError> {
+    ) -> Result<ScrubStep, JobError> {
         self.work(model, move || scrubbing.step(CHUNK.min(rate.get())))
             .await
     }
@@ -110,8 +110,8 @@ impl Scrubber {
     async fn work(
         &self,
         model: &ModelName,
-        work: impl FnOnce() -> Step + Send + 'static,
-    ) -> Result<Step, JobError> {
+        work: impl FnOnce() -> ScrubStep + Send + 'static,
+    ) -> Result<ScrubStep, JobError> {
         execute(&*self.executor, JobKind::Scrub, Some(model), work).await
     }
 

@@ -64,10 +64,10 @@ pub enum BindError {
     /// A setting is out of its bounds.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The folder of the models cannot be read.
-    #[error("cannot read the models' folder {}: {source}", path.display())]
+    /// The directory of the models cannot be read.
+    #[error("cannot read the models directory {}: {source}", path.display())]
     Models {
-        /// The folder.
+        /// The directory.
         path: PathBuf,
         /// What the operating system said.
         source: io::Error,
@@ -160,7 +160,7 @@ impl ServerBuilder {
             deadline: self.config.deadline,
         });
         let (stop, stopped) = watch::channel(false);
-        let accepting = Accepting {
+        let accepting = AcceptLoop {
             listener,
             http: Http::new(app),
             connections: self.config.connections,
@@ -179,7 +179,7 @@ impl ServerBuilder {
 }
 
 impl Server {
-    /// A server of the models in the folder `models`.
+    /// A server of the models in the directory `models`.
     pub fn builder(models: impl Into<PathBuf>) -> ServerBuilder {
         ServerBuilder {
             models: models.into(),
@@ -234,7 +234,7 @@ impl Drop for Server {
 }
 
 /// What it takes to accept connections.
-struct Accepting {
+struct AcceptLoop {
     listener: TcpListener,
     http: Http,
     /// So many at a time. Others wait with the operating system, which refuses them when it has too many: a thousand
@@ -243,7 +243,7 @@ struct Accepting {
     idle: Duration,
 }
 
-impl Accepting {
+impl AcceptLoop {
     /// Accepts connections until told to stop; then gives those that are open, each of which ends after its request.
     async fn run(self, mut stopped: watch::Receiver<bool>) -> JoinSet<()> {
         let mut connections = JoinSet::new();
@@ -259,7 +259,7 @@ impl Accepting {
                 was_full = true;
             }
             tokio::select! {
-                () = told_to_stop(&mut stopped) => return connections,
+                () = stop_requested(&mut stopped) => return connections,
                 Some(_) = connections.join_next() => {}
                 accepted = self.listener.accept(), if !full => match accepted {
                     Ok((stream, _)) => {
@@ -277,7 +277,7 @@ impl Accepting {
 }
 
 /// Returns when the server is told to stop, or is gone.
-async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
+async fn stop_requested(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 

@@ -22,7 +22,7 @@ pub struct ModelStatus {
     pub degraded: Option<Reason>,
     /// The versions on disk as the last attempt found them.
     pub versions: BTreeMap<Version, VersionStatus>,
-    /// Why the model's folder could not be looked at the last time; none when it could.
+    /// Why the model's directory could not be looked at the last time; none when it could.
     pub unreadable: Option<String>,
     /// Attempts to load that have ended. 0 means that the model is still loading for the first time.
     pub attempts: u64,
@@ -118,7 +118,7 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     /// Whether it has a probe, and answers that as was recorded. Runs the model, so it may block.
-    pub(crate) fn is_well(&self) -> bool {
+    pub(crate) fn passes_probe(&self) -> bool {
         let probe = self.probe.as_ref();
         probe.is_some_and(|probe| probe.run(&*self.session).is_ok())
     }
@@ -130,7 +130,7 @@ impl Loaded {
 
 /// What a model's loader publishes, and its predictor reads: what answers, and how the model is, always of one moment.
 #[derive(Clone)]
-pub(crate) struct State {
+pub(crate) struct ModelState {
     pub(crate) loaded: Option<Arc<Loaded>>,
     /// What answers beside it, to requests for just that version.
     pub(crate) others: BTreeMap<Version, Arc<Loaded>>,
@@ -139,7 +139,7 @@ pub(crate) struct State {
     pub(crate) status: Arc<ModelStatus>,
 }
 
-impl std::fmt::Debug for State {
+impl std::fmt::Debug for ModelState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.status.fmt(f)
     }

@@ -10,34 +10,37 @@
 //!     2/…
 //! ```
 
+mod clean;
 mod error;
-mod hidden;
+mod fingerprint;
 mod listing;
-mod opening;
+mod open;
 mod parallel;
 mod publish;
 mod quarantine;
-mod read;
+mod regular_file;
 mod remove;
 mod scrub;
-mod signature;
+mod staging;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod unverified;
+mod verified_file;
 mod verified_version;
 
 use std::path::{Path, PathBuf};
 
 pub use self::error::VerifyError;
-pub use self::listing::{Listing, Mistake};
+pub(crate) use self::fingerprint::{ModelFingerprint, VersionFingerprint};
+pub use self::listing::{IgnoredEntry, Listing};
 pub use self::publish::{PublishError, Source, Staged};
 pub use self::quarantine::{Quarantine, QuarantineCause};
-pub(crate) use self::scrub::{Scrubbing, Step};
-pub(crate) use self::signature::{Signature, VersionSignature};
+pub(crate) use self::scrub::{ScrubStep, VersionScrub};
 pub use self::verified_version::VerifiedVersion;
 use crate::{ModelName, Version};
 
-/// A folder of models, each a folder of versions, each with its manifest.
+/// A directory of models, each a directory of versions, each with its manifest.
 ///
 /// All calls block on the file system: servers make them on an [`Executor`](crate::Executor).
 #[derive(Clone, Debug)]
@@ -46,21 +49,21 @@ pub struct Store {
 }
 
 impl Store {
-    /// The store in the folder `root`, which need not exist yet: only publishing creates it.
+    /// The store in the directory `root`, which need not exist yet: only publishing creates it.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
-    /// The folder.
+    /// The directory.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    fn model_folder(&self, model: &ModelName) -> PathBuf {
+    fn model_directory(&self, model: &ModelName) -> PathBuf {
         self.root.join(model.as_str())
     }
 
-    fn version_folder(&self, model: &ModelName, version: Version) -> PathBuf {
-        self.model_folder(model).join(version.to_string())
+    fn version_directory(&self, model: &ModelName, version: Version) -> PathBuf {
+        self.model_directory(model).join(version.to_string())
     }
 }

@@ -15,8 +15,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 pub use self::limits::VettingLimits;
-use crate::brief::brief;
 use crate::runtime::{RuntimeError, try_version};
+use crate::sanitize::sanitize_for_log;
 use crate::{ConfigError, Runtime, VerifiedVersion};
 
 /// Threads of a child parse and run models on a smaller stack than those of a server (Tokio's and rten's have 2 MiB), so
@@ -28,10 +28,10 @@ const STACK_BYTES: usize = 1 << 20;
 /// A program that embeds the server gets [`in_process`](Self::in_process) unless it says otherwise, since only it knows
 /// which program can be started as a child; `clarity serve` starts itself.
 #[derive(Clone, Debug)]
-pub struct Vetting(Place);
+pub struct Vetting(Isolation);
 
 #[derive(Clone, Debug)]
-enum Place {
+enum Isolation {
     InProcess,
     Child {
         program: PathBuf,
@@ -48,7 +48,7 @@ pub enum VettingError {
     #[error("{0}")]
     Refused(String),
     /// The child did not live to answer.
-    #[error("loaded and run once in a process of its own, it {how}{}", after_colon(.said))]
+    #[error("loaded and run once in a process of its own, it {how}{}", colon_prefixed(.said))]
     Died {
         /// What became of the child, and the limit that it met where that can be told.
         how: String,
@@ -72,7 +72,7 @@ pub enum VettingError {
     },
 }
 
-fn after_colon(said: &str) -> String {
+fn colon_prefixed(said: &str) -> String {
     match said {
         "" => String::new(),
         said => format!(": {said}"),
@@ -82,13 +82,13 @@ fn after_colon(said: &str) -> String {
 impl Vetting {
     /// Loads and runs versions in this process only: for models that are trusted, or where no child can be had.
     pub fn in_process() -> Self {
-        Self(Place::InProcess)
+        Self(Isolation::InProcess)
     }
 
     /// Starts `program` with `args` for each version and hands it the verified bytes on its standard input. It must call
     /// [`answer`](Self::answer), with the same kind of runtime.
     pub fn child(program: impl Into<PathBuf>, args: &[&str], limits: VettingLimits) -> Self {
-        Self(Place::Child {
+        Self(Isolation::Child {
             program: program.into(),
             args: args.iter().map(|&arg| arg.to_owned()).collect(),
             limits,
@@ -97,8 +97,8 @@ impl Vetting {
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         match &self.0 {
-            Place::InProcess => Ok(()),
-            Place::Child { limits, .. } => limits.check(),
+            Isolation::InProcess => Ok(()),
+            Isolation::Child { limits, .. } => limits.check(),
         }
     }
 
@@ -109,8 +109,8 @@ impl Vetting {
     /// Why the version must not be loaded in this process: see [`VettingError`].
     pub fn vet(&self, version: &VerifiedVersion) -> Result<(), VettingError> {
         match &self.0 {
-            Place::InProcess => Ok(()),
-            Place::Child {
+            Isolation::InProcess => Ok(()),
+            Isolation::Child {
                 program,
                 args,
                 limits,
@@ -134,7 +134,7 @@ impl Vetting {
     ) -> io::Result<()> {
         let request = frame::read_request(&mut input)?;
         die_with_parent()?;
-        request.limits.put_on_this_process(request.bytes)?;
+        request.limits.apply_to_this_process(request.bytes)?;
         let version = VerifiedVersion::receive(request.manifest, &mut input)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         let tried = std::thread::scope(|scope| {
@@ -144,7 +144,7 @@ impl Vetting {
             let panicked = |_| Err(RuntimeError::Panicked("the thread ended".to_owned()));
             io::Result::Ok(vetting.join().unwrap_or_else(panicked))
         })?;
-        frame::write_verdict(&mut output, &tried.map_err(brief))
+        frame::write_verdict(&mut output, &tried.map_err(sanitize_for_log))
     }
 }
 

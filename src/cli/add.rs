@@ -8,16 +8,16 @@ use clarity::{FilePath, Manifest, ModelName, OnnxRuntime, Probe, Source, Staged,
 
 use super::progress::Progress;
 use super::vetting::VettingArgs;
-use super::{Models, Outcome, print, print_json};
+use super::{CommandResult, ModelsArg, print, print_json};
 
 /// What the entry of a published version is called, as existing repositories of models have it.
 const ENTRY: &str = "model.onnx";
 
 /// Publish the next version of a model
 ///
-/// The files are copied into a hidden folder beside, with a manifest of their sizes and SHA-256 digests, and made
+/// The files are copied into a hidden directory beside, with a manifest of their sizes and SHA-256 digests, and made
 /// durable; what was written is read back, verified, loaded and run once on made-up inputs, as a server does before it
-/// serves it; then one rename publishes it. A server that watches the folder starts to serve it by itself.
+/// serves it; then one rename publishes it. A server that watches the directory starts to serve it by itself.
 ///
 /// Of the files exactly one is an ONNX model, which becomes model.onnx; the others, such as weights outside of the
 /// model, keep their names.
@@ -29,7 +29,7 @@ pub(super) struct Add {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    models: Models,
+    models: ModelsArg,
     #[command(flatten)]
     vetting: VettingArgs,
     /// A request for a prediction as JSON, as a client would send it. The model's answer is recorded beside it, and from
@@ -46,21 +46,21 @@ pub(super) struct Add {
 }
 
 impl Add {
-    pub(super) fn run(&self) -> Outcome {
+    pub(super) fn run(&self) -> CommandResult {
         let files = self.sources()?;
         let progress = Progress::of_steps(self.json);
-        progress.at("copying");
+        progress.set_step("copying");
         let entry = ENTRY.parse()?;
         let mut staged = self.models.store().stage(&self.name, &entry, &files)?;
         if let Some(probe) = &self.probe {
-            progress.at("recording the probe");
+            progress.set_step("recording the probe");
             self.record(probe, &mut staged)
                 .map_err(|error| format!("{}: {error}", probe.display()))?;
         }
-        progress.at("verifying");
+        progress.set_step("verifying");
         let verified = staged.open()?;
         if !self.no_check {
-            progress.at("trying it out");
+            progress.set_step("trying it out");
             self.vetting
                 .try_out(verified)
                 .map_err(|error| format!("{} is not published: {error}", self.name))?;
@@ -70,7 +70,7 @@ impl Add {
         if self.json {
             print_json(&manifest)?;
         } else {
-            print(format_args!("{}", told(&manifest)))?;
+            print(format_args!("{}", summary(&manifest)))?;
         }
         Ok(true)
     }
@@ -118,7 +118,7 @@ fn name_of(file: &Path) -> Result<&str, String> {
     name.ok_or_else(|| format!("{}: expected a file with a name in UTF-8", file.display()))
 }
 
-fn told(manifest: &Manifest) -> String {
+fn summary(manifest: &Manifest) -> String {
     let bytes: u64 = manifest.files().values().map(|file| file.size).sum();
     let files = manifest.files().len();
     let (model, version, digest) = (manifest.model(), manifest.version(), manifest.digest());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use clarity::{BreakerConfig, BreakerRate, BreakerTrip, BreakerWindow, SlowCalls};
 
-use super::time::time;
+use super::duration::parse_duration;
 
 #[derive(Args, Debug)]
 pub(super) struct BreakerArgs {
@@ -38,7 +38,7 @@ pub(super) struct BreakerArgs {
     )]
     minimum_calls: u32,
     /// A call that takes longer is slow, and too great a share of those in the window opens the circuit breaker too
-    #[arg(id = "slow-after", long = "breaker-slow-after", value_name = "TIME", value_parser = time, requires = "window")]
+    #[arg(id = "slow-after", long = "breaker-slow-after", value_name = "TIME", value_parser = parse_duration, requires = "window")]
     slow_after: Option<Duration>,
     /// That share, in percent
     #[arg(
@@ -49,10 +49,10 @@ pub(super) struct BreakerArgs {
     )]
     slow_percent: u32,
     /// How long an open circuit breaker lets nothing through; doubled each time that the probes after it fail
-    #[arg(long = "breaker-open", value_name = "TIME", default_value = "60s", value_parser = time)]
+    #[arg(long = "breaker-open", value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     open: Duration,
     /// The longest that it does, if that is longer
-    #[arg(long = "breaker-open-most", value_name = "TIME", default_value = "60s", value_parser = time)]
+    #[arg(long = "breaker-open-most", value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     open_most: Duration,
     /// It does so for up to this share less, at random
     #[arg(
@@ -72,7 +72,7 @@ pub(super) struct BreakerArgs {
     #[arg(long = "breaker-successes", value_name = "N")]
     successes: Option<usize>,
     /// A probe that takes longer than this gives its place to another; longer than `--deadline`
-    #[arg(long = "breaker-probe-lease", value_name = "TIME", default_value = "120s", value_parser = time)]
+    #[arg(long = "breaker-probe-lease", value_name = "TIME", default_value = "120s", value_parser = parse_duration)]
     probe_lease: Duration,
 }
 
@@ -86,7 +86,7 @@ impl FromStr for Window {
         if let Ok(calls) = text.parse() {
             return Ok(Self(BreakerWindow::Calls(calls)));
         }
-        let window = time(text).map(BreakerWindow::Time);
+        let window = parse_duration(text).map(BreakerWindow::Time);
         window
             .map(Self)
             .map_err(|error| format!("expected a number of calls or a time: {error}"))
@@ -131,14 +131,14 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Parser)]
-    struct Command {
+    struct TestCommand {
         #[command(flatten)]
         breaker: BreakerArgs,
     }
 
     fn config(line: &str) -> Result<BreakerConfig, String> {
         let words = std::iter::once("serve").chain(line.split_whitespace());
-        let command = Command::try_parse_from(words).map_err(|error| error.to_string())?;
+        let command = TestCommand::try_parse_from(words).map_err(|error| error.to_string())?;
         Ok(command.breaker.config())
     }
 

@@ -10,15 +10,15 @@ use clap::Args;
 use clarity::{FilePath, Manifest, ModelName, Source, Store, Version};
 use serde_json::{Value, json};
 
-use self::checksums::{Checksums, Promise};
+use self::checksums::{Checksums, ModelChecksums};
 use super::vetting::VettingArgs;
-use super::{Models, Outcome, print, print_json};
+use super::{CommandResult, ModelsArg, print, print_json};
 
 /// Publish the models that a checksums.json lists
 ///
 /// The file is a table of models: {"NAME": {"created_at": …, "total_size_bytes": …, "files": {"FILE": {"checksum": …,
-/// "size_bytes": …, "algorithm": "sha256"}}}}. The files are looked for in the folder NAME beside it, and if there is no
-/// such folder beside it. Each model becomes its next version, if every byte is as listed and it can be served; models of
+/// "size_bytes": …, "algorithm": "sha256"}}}}. The files are looked for in the directory NAME beside it, and if there is no
+/// such directory beside it. Each model becomes its next version, if every byte is as listed and it can be served; models of
 /// which a version with the same files is there already are left as they are, so that an import can be repeated. Exits
 /// with 1 when a model could not be imported; the others are.
 #[derive(Args, Debug)]
@@ -26,11 +26,11 @@ pub(super) struct Import {
     /// The file checksums.json
     #[arg(value_name = "CHECKSUMS")]
     checksums: PathBuf,
-    /// The folder of the files [default: the folder of CHECKSUMS]
+    /// The directory of the files [default: the directory of CHECKSUMS]
     #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,
     #[command(flatten)]
-    models: Models,
+    models: ModelsArg,
     #[command(flatten)]
     vetting: VettingArgs,
     /// Publish without loading them first
@@ -43,14 +43,14 @@ pub(super) struct Import {
 
 enum Imported {
     Published(Manifest),
-    There(Version),
+    AlreadyPublished(Version),
     Failed(String),
 }
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 impl Import {
-    pub(super) fn run(&self) -> Outcome {
+    pub(super) fn run(&self) -> CommandResult {
         let listed = Checksums::read(&self.checksums)?;
         let beside = self.checksums.parent().unwrap_or(Path::new(""));
         let from = self.from.as_deref().unwrap_or(beside);
@@ -83,20 +83,20 @@ impl Import {
         store: &Store,
         from: &Path,
         name: &str,
-        promise: &Promise,
+        promise: &ModelChecksums,
     ) -> Result<Imported> {
         let model: ModelName = name.parse()?;
         let promised = promise.files()?;
-        if let Some(version) = already(store, &model, &promised)? {
-            return Ok(Imported::There(version));
+        if let Some(version) = find_identical(store, &model, &promised)? {
+            return Ok(Imported::AlreadyPublished(version));
         }
-        let folder = from.join(model.as_str());
-        let folder = if folder.is_dir() {
-            folder.as_path()
+        let directory = from.join(model.as_str());
+        let directory = if directory.is_dir() {
+            directory.as_path()
         } else {
             from
         };
-        let source = |path: &FilePath| Source::File(folder.join(path.as_str()));
+        let source = |path: &FilePath| Source::File(directory.join(path.as_str()));
         let sources = promised
             .keys()
             .map(|path| (path.clone(), source(path)))
@@ -122,7 +122,7 @@ impl Import {
 }
 
 /// The version that has these files already.
-fn already(
+fn find_identical(
     store: &Store,
     model: &ModelName,
     promised: &BTreeMap<FilePath, clarity::FileEntry>,
@@ -155,7 +155,9 @@ impl Imported {
     fn to_line(&self, name: &str) -> String {
         match self {
             Self::Published(manifest) => format!("published {name} {}\n", manifest.version()),
-            Self::There(version) => format!("{name} {version} has these files already\n"),
+            Self::AlreadyPublished(version) => {
+                format!("{name} {version} has these files already\n")
+            }
             Self::Failed(why) => format!("{name} is not imported: {why}\n"),
         }
     }
@@ -165,7 +167,7 @@ impl Imported {
             Self::Published(manifest) => {
                 json!({ "model": name, "ok": true, "published": true, "version": manifest.version() })
             }
-            Self::There(version) => {
+            Self::AlreadyPublished(version) => {
                 json!({ "model": name, "ok": true, "published": false, "version": version })
             }
             Self::Failed(why) => {

@@ -1,4 +1,4 @@
-//! Logs on standard error, so that standard output has only what a command is for.
+//! LogArgs on standard error, so that standard output has only what a command is for.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
 #[derive(Args, Debug)]
-pub(super) struct Logs {
+pub(super) struct LogArgs {
     /// How log events are written to standard error
     #[arg(
         long = "log-format",
@@ -15,7 +15,7 @@ pub(super) struct Logs {
         env = "CLARITY_LOG_FORMAT",
         default_value = "human"
     )]
-    format: Format,
+    format: LogFormat,
     /// Which log events are written: a level (error, warn, info, debug, trace), or targets with levels
     /// (`info,clarity::predictor=debug`)
     #[arg(
@@ -28,19 +28,19 @@ pub(super) struct Logs {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
+enum LogFormat {
     /// A line for people
     Human,
     /// A JSON object for each event
     Json,
 }
 
-impl Logs {
+impl LogArgs {
     pub(super) fn install(&self) {
         let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
         let layer = match self.format {
-            Format::Human => layer.with_ansi(false).boxed(),
-            Format::Json => layer.json().flatten_event(true).boxed(),
+            LogFormat::Human => layer.with_ansi(false).boxed(),
+            LogFormat::Json => layer.json().flatten_event(true).boxed(),
         };
         tracing_subscriber::registry()
             .with(layer.with_filter(self.filter.clone()))

@@ -41,7 +41,7 @@ impl Progress {
     }
 
     /// What is being done now.
-    pub(super) fn at(&self, what: impl Into<String>) {
+    pub(super) fn set_step(&self, what: impl Into<String>) {
         self.0.set_message(what.into());
     }
 

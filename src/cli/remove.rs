@@ -4,8 +4,8 @@ use clap::Args;
 use clarity::{ModelName, Version};
 use serde_json::json;
 
-use super::list::known;
-use super::{Models, Outcome, print, print_json};
+use super::list::require_version;
+use super::{CommandResult, ModelsArg, print, print_json};
 
 /// Delete a version from the disk
 ///
@@ -19,16 +19,16 @@ pub(super) struct Remove {
     #[arg(long, value_name = "V")]
     version: Version,
     #[command(flatten)]
-    models: Models,
+    models: ModelsArg,
     /// Print what was done as JSON
     #[arg(long)]
     json: bool,
 }
 
 impl Remove {
-    pub(super) fn run(&self) -> Outcome {
+    pub(super) fn run(&self) -> CommandResult {
         let store = self.models.store();
-        known(&store, &self.name, self.version)?;
+        require_version(&store, &self.name, self.version)?;
         // What others have left behind is no reason not to remove.
         let _ = store.clean();
         store

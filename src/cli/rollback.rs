@@ -4,7 +4,7 @@ use clap::Args;
 use clarity::{ModelName, QuarantineCause, Store, Version};
 use serde_json::json;
 
-use super::{Models, Outcome, print, print_json};
+use super::{CommandResult, ModelsArg, print, print_json};
 
 /// Go back to an older version of a model
 ///
@@ -18,17 +18,17 @@ pub(super) struct Rollback {
     #[arg(long, value_name = "V")]
     to: Option<Version>,
     #[command(flatten)]
-    models: Models,
+    models: ModelsArg,
     /// Print what was done as JSON
     #[arg(long)]
     json: bool,
 }
 
 impl Rollback {
-    pub(super) fn run(&self) -> Outcome {
+    pub(super) fn run(&self) -> CommandResult {
         let store = self.models.store();
-        let free = self.free(&store)?;
-        let target = self.target(&free)?;
+        let servable = self.servable(&store)?;
+        let target = self.target(&servable)?;
         store.open(&self.name, target).map_err(|error| {
             format!(
                 "{} {target} is no version to go back to: {error}",
@@ -36,7 +36,7 @@ impl Rollback {
             )
         })?;
         let detail = format!("rolled back to version {target}");
-        let newer: Vec<Version> = free
+        let newer: Vec<Version> = servable
             .into_iter()
             .filter(|&version| version > target)
             .collect();
@@ -57,7 +57,7 @@ impl Rollback {
     }
 
     /// The versions that a server may serve. What is held back for its bytes counts when it is asked for by number only.
-    fn free(&self, store: &Store) -> Result<Vec<Version>, String> {
+    fn servable(&self, store: &Store) -> Result<Vec<Version>, String> {
         let versions = super::list::versions(store, &self.name)?;
         let withdrawn = |version: &Version| {
             store
@@ -70,9 +70,9 @@ impl Rollback {
             .collect())
     }
 
-    fn target(&self, free: &[Version]) -> Result<Version, String> {
-        match (self.to, free) {
-            (Some(to), _) if !free.contains(&to) => Err(format!(
+    fn target(&self, servable: &[Version]) -> Result<Version, String> {
+        match (self.to, servable) {
+            (Some(to), _) if !servable.contains(&to) => Err(format!(
                 "{} has no version {to} that is not held back",
                 self.name
             )),

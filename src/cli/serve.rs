@@ -12,20 +12,20 @@ use clarity::{
 };
 
 use super::breaker::BreakerArgs;
-use super::logs::Logs;
-use super::time::time;
+use super::duration::parse_duration;
+use super::logs::LogArgs;
 use super::vetting::VettingArgs;
-use super::{Models, Outcome, print};
+use super::{CommandResult, ModelsArg, print};
 
 /// Answer requests for predictions, in the Open Inference Protocol over HTTP
 ///
 /// Prints one line to standard output when it answers, `listening on http://ADDRESS:PORT`, and logs to standard error.
-/// Models are loaded after that; until a model is, requests for it get 503 `model_loading`. Changes in the folder of
+/// Models are loaded after that; until a model is, requests for it get 503 `model_loading`. Changes in the directory of
 /// the models are noticed by themselves. SIGTERM and SIGINT (Ctrl-C) stop it: requests under way are answered first.
 #[derive(Args, Debug)]
 pub(super) struct Serve {
     #[command(flatten)]
-    models: Models,
+    models: ModelsArg,
     /// A file in TOML with any of these settings: `deadline = "10s"`, `breaker-failures = 3`, or `[breaker]` and
     /// `failures = 3`. What is given here or in the environment is over it
     #[arg(long, value_name = "FILE", env = "CLARITY_CONFIG")]
@@ -39,16 +39,16 @@ pub(super) struct Serve {
     )]
     listen: SocketAddr,
     /// How long a model may take to answer, and a body to arrive
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     deadline: Duration,
     /// How long a shutdown waits for requests under way; no less than the deadline
-    #[arg(long, value_name = "TIME", default_value = "45s", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "45s", value_parser = parse_duration)]
     drain: Duration,
     /// So many connections at a time; more wait until one ends
     #[arg(long, value_name = "N", default_value_t = Config::default().connections)]
     connections: usize,
     /// How long a connection may be without a request, and a client take nothing of its answer
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     idle: Duration,
     /// The largest body of a request, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = Config::default().body_limit)]
@@ -67,42 +67,42 @@ pub(super) struct Serve {
     threads: Option<NonZeroUsize>,
     #[command(flatten)]
     breaker: BreakerArgs,
-    /// How often the folder of the models is looked at
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time)]
+    /// How often the directory of the models is looked at
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     poll: Duration,
     /// The first delay before a bad version is tried again, doubled each time
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     backoff_least: Duration,
     /// The longest delay before a bad version is tried again
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     backoff_most: Duration,
     /// So many versions may be read, vetted and loaded at a time, all models together
     #[arg(long, value_name = "N", default_value_t = ReloadConfig::default().parallel)]
     parallel_loads: usize,
     /// Which versions of a model answer: `latest` (the default), `all`, or numbers with commas between them, such as
     /// `cole_kripke=1,3`. May be given once for each model
-    #[arg(long, value_name = "MODEL=VERSIONS", value_parser = policy)]
+    #[arg(long, value_name = "MODEL=VERSIONS", value_parser = parse_policy)]
     versions: Vec<(ModelName, VersionPolicy)>,
     /// Serve versions without a manifest too; each of their answers says `unverified`
     #[arg(long)]
     allow_unverified: bool,
     /// How often a version that answers is probed again, if it has a probe
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     probe_interval: Duration,
     /// How many bytes on disk are read again in a second to find rot; 0 for none
     #[arg(long, value_name = "BYTES", default_value_t = 4 << 20)]
     scrub_rate: u64,
     /// The pause before everything on disk is read again
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_duration)]
     scrub_pause: Duration,
     #[command(flatten)]
     vetting: VettingArgs,
     #[command(flatten)]
-    logs: Logs,
+    logs: LogArgs,
 }
 
 impl Serve {
-    pub(super) fn run(&self) -> Outcome {
+    pub(super) fn run(&self) -> CommandResult {
         self.logs.install();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -113,7 +113,7 @@ impl Serve {
         outcome
     }
 
-    async fn serve(&self) -> Outcome {
+    async fn serve(&self) -> CommandResult {
         // Before the line that says that it runs: who reads that may stop it at once.
         let stop = stop_signal()?;
         let mut runtime = OnnxRuntime::new();
@@ -189,7 +189,7 @@ impl Serve {
 }
 
 /// A model and which of its versions answer.
-fn policy(text: &str) -> Result<(ModelName, VersionPolicy), String> {
+fn parse_policy(text: &str) -> Result<(ModelName, VersionPolicy), String> {
     let parts = text.split_once('=');
     let (model, policy) = parts.ok_or("expected MODEL=VERSIONS, as in cole_kripke=1,3")?;
     let model = model

@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use clarity::{OnnxRuntime, VerifiedVersion, Vetting, VettingLimits, try_version};
 
-use super::Outcome;
-use super::time::time;
+use super::CommandResult;
+use super::duration::parse_duration;
 
 /// The hidden command that vets one version for another process.
 pub(super) const COMMAND: &str = "vet";
@@ -16,20 +16,20 @@ pub(super) const COMMAND: &str = "vet";
 pub(super) struct VettingArgs {
     /// Where a version is loaded and run once before it is used
     #[arg(long = "vetting", value_name = "WHERE", default_value = "child")]
-    place: Place,
+    mode: VettingMode,
     /// The address space of that child in bytes, three times the size of the version's files not counted
     #[arg(long = "vetting-memory", value_name = "BYTES", default_value_t = VettingLimits::default().address_space)]
     memory: u64,
     /// CPU time of that child, in whole seconds
-    #[arg(long = "vetting-cpu", value_name = "TIME", default_value = "30s", value_parser = time)]
+    #[arg(long = "vetting-cpu", value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     cpu: Duration,
     /// How long that child may take altogether
-    #[arg(long = "vetting-time", value_name = "TIME", default_value = "120s", value_parser = time)]
+    #[arg(long = "vetting-time", value_name = "TIME", default_value = "120s", value_parser = parse_duration)]
     time: Duration,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Place {
+enum VettingMode {
     /// In a short-lived process with limits, where a hostile model can do no harm
     Child,
     /// In the process itself only: for models that are trusted
@@ -44,9 +44,9 @@ impl VettingArgs {
             time: self.time,
         };
         limits.check()?;
-        Ok(match self.place {
-            Place::Child => Vetting::child(this_program()?, &[COMMAND], limits),
-            Place::InProcess => Vetting::in_process(),
+        Ok(match self.mode {
+            VettingMode::Child => Vetting::child(this_program()?, &[COMMAND], limits),
+            VettingMode::InProcess => Vetting::in_process(),
         })
     }
 
@@ -55,9 +55,9 @@ impl VettingArgs {
         &self,
         version: VerifiedVersion,
     ) -> Result<(), Box<dyn std::error::Error>> {
-        match self.place {
-            Place::Child => self.vetting()?.vet(&version)?,
-            Place::InProcess => drop(try_version(&OnnxRuntime::new(), version)?),
+        match self.mode {
+            VettingMode::Child => self.vetting()?.vet(&version)?,
+            VettingMode::InProcess => drop(try_version(&OnnxRuntime::new(), version)?),
         }
         Ok(())
     }
@@ -73,7 +73,7 @@ fn this_program() -> std::io::Result<PathBuf> {
 }
 
 /// The child's side: a version on standard input, what came of it on standard output.
-pub(super) fn vet() -> Outcome {
+pub(super) fn vet() -> CommandResult {
     let one = std::num::NonZeroUsize::MIN;
     let runtime = OnnxRuntime::new().threads(one);
     Vetting::answer(&runtime, std::io::stdin().lock(), std::io::stdout())?;

@@ -1,4 +1,4 @@
-//! The path of a file inside the folder of its version.
+//! The path of a file inside the directory of its version.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,12 +11,12 @@ use super::Manifest;
 
 /// The longest path, in bytes.
 const MAX_LENGTH: usize = 512;
-/// The most folders that a file may be in, below that of its version.
+/// The most directories that a file may be in, below that of its version.
 pub(crate) const MAX_DEPTH: usize = 8;
 
-/// The path of a file inside the folder of its version: names joined by `/`, none of them empty, `.` or `..`; no backslash, colon or control character.
+/// The path of a file inside the directory of its version: names joined by `/`, none of them empty, `.` or `..`; no backslash, colon or control character.
 ///
-/// Such a path stays inside its folder on every platform.
+/// Such a path stays inside its directory on every platform.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FilePath(String);
 
@@ -51,7 +51,7 @@ impl FromStr for FilePath {
         } else if text.chars().any(char::is_control) {
             "it has a control character"
         } else if components().any(|component| component == "." || component == "..") {
-            "it leaves its folder or names it"
+            "it leaves its directory or names it"
         } else if components().any(str::is_empty) {
             "it has an empty component"
         } else if components().count() > MAX_DEPTH + 1 {

@@ -13,12 +13,12 @@ use super::{FileEntry, FilePath, Manifest};
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<FilePath, FileEntry>, D::Error> {
-    deserializer.deserialize_map(Table)
+    deserializer.deserialize_map(FileTableVisitor)
 }
 
-struct Table;
+struct FileTableVisitor;
 
-impl<'de> Visitor<'de> for Table {
+impl<'de> Visitor<'de> for FileTableVisitor {
     type Value = BTreeMap<FilePath, FileEntry>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

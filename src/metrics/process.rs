@@ -13,16 +13,16 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 /// Memory, descriptors and CPU time of this process. What the system does not tell is left out.
 #[derive(Debug)]
-pub(super) struct Process;
+pub(super) struct ProcessCollector;
 
-impl Collector for Process {
+impl Collector for ProcessCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Usage {
+        let ProcessUsage {
             cpu_seconds,
             resident_bytes,
             virtual_bytes,
             open_descriptors,
-            most_descriptors,
+            max_descriptors,
         } = usage();
         if let Some(seconds) = cpu_seconds {
             let help = "CPU time of all threads, in the kernel and outside, in seconds.";
@@ -53,7 +53,7 @@ impl Collector for Process {
             (
                 "process_max_fds",
                 "File descriptors that may be open.",
-                most_descriptors,
+                max_descriptors,
             ),
         ] {
             if let Some(value) = value {
@@ -66,16 +66,16 @@ impl Collector for Process {
 }
 
 #[derive(Debug, Default)]
-struct Usage {
+struct ProcessUsage {
     cpu_seconds: Option<f64>,
     resident_bytes: Option<u64>,
     virtual_bytes: Option<u64>,
     open_descriptors: Option<u64>,
-    most_descriptors: Option<u64>,
+    max_descriptors: Option<u64>,
 }
 
 #[cfg(target_os = "linux")]
-fn usage() -> Usage {
+fn usage() -> ProcessUsage {
     use std::fs;
 
     use rustix::param::page_size;
@@ -91,20 +91,20 @@ fn usage() -> Usage {
         pages.checked_mul(u64::try_from(page_size()).ok()?)
     };
     let (virtual_bytes, resident_bytes) = (next(), next());
-    // The folder is listed through a descriptor of its own.
+    // The directory is listed through a descriptor of its own.
     let listed = fs::read_dir("/proc/self/fd").map(|listing| listing.count().saturating_sub(1));
-    Usage {
+    ProcessUsage {
         cpu_seconds: Some(cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9),
         resident_bytes,
         virtual_bytes,
         open_descriptors: listed.ok().and_then(|count| u64::try_from(count).ok()),
-        most_descriptors: getrlimit(Resource::Nofile).current,
+        max_descriptors: getrlimit(Resource::Nofile).current,
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn usage() -> Usage {
-    Usage::default()
+fn usage() -> ProcessUsage {
+    ProcessUsage::default()
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -123,7 +123,7 @@ mod tests {
         assert!(after.open_descriptors.unwrap() >= before.open_descriptors.unwrap() + 50);
         assert!(after.resident_bytes.unwrap() >= before.resident_bytes.unwrap() + (32 << 20));
         assert!(after.virtual_bytes.unwrap() >= after.resident_bytes.unwrap());
-        assert!(after.most_descriptors.unwrap() >= after.open_descriptors.unwrap());
+        assert!(after.max_descriptors.unwrap() >= after.open_descriptors.unwrap());
         assert!(after.cpu_seconds.unwrap() > before.cpu_seconds.unwrap());
         drop((files, memory));
     }

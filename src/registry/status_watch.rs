@@ -3,11 +3,11 @@
 use tokio::sync::watch;
 
 use crate::ModelStatus;
-use crate::status::State;
+use crate::status::ModelState;
 
 /// The status of a model, and the news of it.
 #[derive(Clone, Debug)]
-pub struct StatusWatch(pub(super) watch::Receiver<State>);
+pub struct StatusWatch(pub(super) watch::Receiver<ModelState>);
 
 impl StatusWatch {
     /// The status as it is now.

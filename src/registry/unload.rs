@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::{Registry, UnknownModel};
 use crate::predictor::Predictor;
-use crate::status::State;
+use crate::status::ModelState;
 
 impl Registry {
     /// Unloads a model: it answers no more, its memory is free when the requests under way are answered, and nothing on
@@ -35,7 +35,7 @@ impl Registry {
             status.serving = None;
             status.degraded = None;
             status.next_attempt = None;
-            let state = State {
+            let state = ModelState {
                 loaded: None,
                 others: BTreeMap::new(),
                 vacant: false,

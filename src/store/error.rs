@@ -11,10 +11,10 @@ use crate::{Digest, ModelName, Reason, Version};
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// The folder of the version is not there.
-    #[error("the version's folder does not exist")]
+    /// The directory of the version is not there.
+    #[error("the version's directory does not exist")]
     NoVersion,
-    /// The folder has no manifest.
+    /// The directory has no manifest.
     #[error(
         "the version has no {}, and is not served unverified",
         Manifest::FILE_NAME
@@ -45,9 +45,9 @@ pub enum VerifyError {
         Manifest::FILE_NAME
     )]
     ForeignManifest {
-        /// The model in whose folder it was found.
+        /// The model in whose directory it was found.
         expected_model: ModelName,
-        /// The version in whose folder it was found.
+        /// The version in whose directory it was found.
         expected_version: Version,
         /// The model that it names.
         found_model: ModelName,
@@ -60,13 +60,13 @@ pub enum VerifyError {
         /// The file.
         file: FilePath,
     },
-    /// An entry of the folder that is neither a listed file nor a folder of one.
+    /// An entry of the directory that is neither a listed file nor a directory of one.
     #[error("{file}: the file is not listed in the manifest")]
     Unlisted {
         /// The entry, as text for people.
         file: String,
     },
-    /// A link, a pipe, a folder or the like where a file should be. Links are not followed.
+    /// A link, a pipe, a directory or the like where a file should be. Links are not followed.
     #[error("{file}: expected a regular file, found {found}")]
     NotRegular {
         /// The entry, as text for people.
@@ -115,7 +115,7 @@ pub enum VerifyError {
     /// The operating system refused.
     #[error("{file}: {source}")]
     Io {
-        /// The file or folder, as text for people.
+        /// The file or directory, as text for people.
         file: String,
         /// What the operating system said.
         source: io::Error,
@@ -140,7 +140,7 @@ impl VerifyError {
         }
     }
 
-    /// The file that it is about, relative to the version's folder.
+    /// The file that it is about, relative to the version's directory.
     pub fn file(&self) -> Option<&str> {
         match self {
             Self::NoVersion | Self::NoEntry => None,
@@ -221,9 +221,9 @@ mod tests {
             (
                 VerifyError::NotRegular {
                     file: "a".to_owned(),
-                    found: "a link",
+                    found: "a symlink",
                 },
-                Some(("a regular file".to_owned(), "a link".to_owned())),
+                Some(("a regular file".to_owned(), "a symlink".to_owned())),
             ),
             (
                 VerifyError::SizeMismatch {

@@ -8,9 +8,10 @@ use std::time::SystemTime;
 
 use thiserror::Error;
 
-use super::hidden::Hidden;
-use super::opening::{describe, open_following};
-use super::read::open_folder_verified;
+use super::open::open_verified;
+use super::regular_file::{describe, open_following};
+use super::staging::StagingDir;
+use super::sync::sync_directory;
 use super::{Store, VerifiedVersion, VerifyError};
 use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath, Manifest, ManifestError};
@@ -29,17 +30,17 @@ pub enum Source {
     Bytes(Vec<u8>),
 }
 
-/// A version that is written and durable, in a hidden folder where no server looks, and not yet published.
+/// A version that is written and durable, in a hidden directory where no server looks, and not yet published.
 ///
-/// Dropped without [`publish`](Self::publish) it is removed. After a crash what is left of it is a hidden folder called
-/// `.publish-…` in the folder of the store, which harms nobody and is removed by the next publication
+/// Dropped without [`publish`](Self::publish) it is removed. After a crash what is left of it is a hidden directory called
+/// `.publish-…` in the directory of the store, which harms nobody and is removed by the next publication
 /// ([`Store::clean`]).
 #[derive(Debug)]
 pub struct Staged {
     store: Store,
     manifest: Manifest,
-    folder: PathBuf,
-    _hidden: Hidden,
+    directory: PathBuf,
+    _staging: StagingDir,
 }
 
 /// Why a version was not published. Nothing of it can be seen in the store.
@@ -61,7 +62,7 @@ pub enum PublishError {
         /// The model.
         model: ModelName,
     },
-    /// A link, a pipe, a folder or the like where a file should be.
+    /// A link, a pipe, a directory or the like where a file should be.
     #[error("{}: expected a regular file, found {found}", path.display())]
     NotRegular {
         /// What was to be published.
@@ -72,7 +73,7 @@ pub enum PublishError {
     /// The operating system refused.
     #[error("{}: {source}", path.display())]
     Io {
-        /// The file or folder.
+        /// The file or directory.
         path: PathBuf,
         /// What the operating system said.
         source: io::Error,
@@ -120,17 +121,17 @@ impl Store {
         let now = SystemTime::now();
         // Refuses what cannot have a manifest before a byte is copied; `Staged` cleans up from here on.
         let manifest = Manifest::new(model.clone(), version, entry.clone(), now, unread)?;
-        create_folders(&self.root)?;
+        create_directories(&self.root)?;
         // What others have left behind is no reason not to publish.
         let _ = self.clean();
-        let hidden = Hidden::create(&self.root, "publish").map_err(at(&self.root))?;
-        let folder = hidden.path().join("version");
-        fs::create_dir(&folder).map_err(at(&folder))?;
+        let staging = StagingDir::create(&self.root, "publish").map_err(at(&self.root))?;
+        let directory = staging.path().join("version");
+        fs::create_dir(&directory).map_err(at(&directory))?;
         let mut staged = Staged {
             store: self.clone(),
             manifest,
-            folder,
-            _hidden: hidden,
+            directory,
+            _staging: staging,
         };
         let mut written = BTreeMap::new();
         for (path, source) in files {
@@ -142,11 +143,11 @@ impl Store {
     }
 
     fn next_version(&self, model: &ModelName) -> Result<Version, PublishError> {
-        let folder = self.model_folder(model);
+        let directory = self.model_directory(model);
         let newest = match self.versions(model) {
             Ok(listing) => listing.entries.last().copied(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(at(&folder)(error)),
+            Err(error) => return Err(at(&directory)(error)),
         };
         match newest {
             None => Ok(Version::FIRST),
@@ -169,7 +170,11 @@ impl Staged {
     ///
     /// See [`VerifyError`].
     pub fn open(&self) -> Result<VerifiedVersion, VerifyError> {
-        open_folder_verified(&self.folder, self.manifest.model(), self.manifest.version())
+        open_verified(
+            &self.directory,
+            self.manifest.model(),
+            self.manifest.version(),
+        )
     }
 
     /// Adds a probe, which the version must pass from now on wherever it is to be served.
@@ -193,32 +198,34 @@ impl Staged {
     /// See [`PublishError`].
     pub fn publish(mut self) -> Result<Manifest, PublishError> {
         let model = self.manifest.model().clone();
-        let models = self.store.model_folder(&model);
-        create_folders(&models)?;
+        let models = self.store.model_directory(&model);
+        create_directories(&models)?;
         // Whoever created it may not have lived to make that durable.
-        sync_folder(&self.store.root)?;
+        sync_directory(&self.store.root).map_err(at(&self.store.root))?;
         loop {
-            let target = self.store.version_folder(&model, self.manifest.version());
-            // A rename replaces an empty folder without a word, so look first; what is in the way and not empty fails it.
+            let target = self
+                .store
+                .version_directory(&model, self.manifest.version());
+            // A rename replaces an empty directory without a word, so look first; what is in the way and not empty fails it.
             let taken = || fs::symlink_metadata(&target).is_ok();
             let renamed = if taken() {
                 Err(io::ErrorKind::AlreadyExists.into())
             } else {
                 // A marker without a version is that of a removed one.
                 let released = self.store.release(&model, self.manifest.version());
-                released.and_then(|_| fs::rename(&self.folder, &target))
+                released.and_then(|_| fs::rename(&self.directory, &target))
             };
             match renamed {
                 Ok(()) => break,
-                Err(_) if taken() => self.take_next_version()?,
+                Err(_) if taken() => self.renumber()?,
                 Err(error) => return Err(at(&target)(error)),
             }
         }
-        sync_folder(&models)?;
+        sync_directory(&models).map_err(at(&models))?;
         Ok(self.manifest.clone())
     }
 
-    fn take_next_version(&mut self) -> Result<(), PublishError> {
+    fn renumber(&mut self) -> Result<(), PublishError> {
         let model = self.manifest.model();
         let after = self.manifest.version().next();
         let after = after.ok_or_else(|| PublishError::NoVersionLeft {
@@ -230,7 +237,7 @@ impl Staged {
     }
 
     fn write(&self, path: &FilePath, source: &Source) -> Result<FileEntry, PublishError> {
-        let target = self.folder.join(path.as_str());
+        let target = self.directory.join(path.as_str());
         if let Some(parent) = target.parent() {
             fs::create_dir_all(parent).map_err(at(parent))?;
         }
@@ -240,29 +247,31 @@ impl Staged {
             .open(&target)
             .map_err(at(&target))?;
         let entry = match source {
-            Source::File(from) => copy_hashed(&mut open_source(from)?, from, &mut file, &target)?,
-            Source::Bytes(bytes) => copy_hashed(&mut &bytes[..], &target, &mut file, &target)?,
+            Source::File(from) => copy_and_hash(&mut open_source(from)?, from, &mut file, &target)?,
+            Source::Bytes(bytes) => copy_and_hash(&mut &bytes[..], &target, &mut file, &target)?,
         };
         file.sync_all().map_err(at(&target))?;
         let inside = target
             .ancestors()
             .skip(1)
-            .take_while(|folder| *folder != self.folder);
-        inside.into_iter().try_for_each(sync_folder)?;
+            .take_while(|directory| *directory != self.directory);
+        inside
+            .into_iter()
+            .try_for_each(|directory| sync_directory(directory).map_err(at(directory)))?;
         Ok(entry)
     }
 
     fn write_manifest(&self) -> Result<(), PublishError> {
-        let target = self.folder.join(Manifest::FILE_NAME);
+        let target = self.directory.join(Manifest::FILE_NAME);
         let mut file = File::create(&target).map_err(at(&target))?;
         file.write_all(self.manifest.to_json().as_bytes())
             .map_err(at(&target))?;
         file.sync_all().map_err(at(&target))?;
-        sync_folder(&self.folder)
+        sync_directory(&self.directory).map_err(at(&self.directory))
     }
 }
 
-fn copy_hashed(
+fn copy_and_hash(
     from: &mut dyn Read,
     from_path: &Path,
     to: &mut File,
@@ -303,30 +312,19 @@ fn open_source(from: &Path) -> Result<File, PublishError> {
     }
 }
 
-/// Creates a folder and those that it is in, each made durable in its parent.
-fn create_folders(folder: &Path) -> Result<(), PublishError> {
-    let missing = folder
+/// Creates a directory and those that it is in, each made durable in its parent.
+fn create_directories(directory: &Path) -> Result<(), PublishError> {
+    let missing = directory
         .ancestors()
         .take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists());
     let missing: Vec<&Path> = missing.collect();
-    fs::create_dir_all(folder).map_err(at(folder))?;
+    fs::create_dir_all(directory).map_err(at(directory))?;
     for created in missing {
         let parent = created
             .parent()
             .filter(|parent| !parent.as_os_str().is_empty());
-        sync_folder(parent.unwrap_or(Path::new(".")))?;
-    }
-    Ok(())
-}
-
-fn sync_folder(folder: &Path) -> Result<(), PublishError> {
-    sync(folder).map_err(at(folder))
-}
-
-/// Makes the names in a folder durable. Windows has no such call: there a rename is as durable as the file system makes it.
-pub(super) fn sync(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        File::open(folder)?.sync_all()?;
+        let parent = parent.unwrap_or(Path::new("."));
+        sync_directory(parent).map_err(at(parent))?;
     }
     Ok(())
 }

@@ -8,20 +8,20 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::Store;
-use super::hidden::Hidden;
-use super::opening::open_plain;
-use super::publish::sync;
-use crate::brief::brief;
+use super::regular_file::open_plain;
+use super::staging::StagingDir;
+use super::sync::sync_directory;
 use crate::manifest::{Manifest, Timestamp};
+use crate::sanitize::sanitize_for_log;
 use crate::{Digest, ModelName, Reason, Version};
 
 /// How the name of a marker ends, after the number of its version.
-const SUFFIX: &str = ".quarantine.json";
+pub(super) const MARKER_SUFFIX: &str = ".quarantine.json";
 
 /// A marker is a few lines: a file that is longer is none.
 const MAX_BYTES: u64 = 64 << 10;
 
-/// Why a version is held back: the content of the file `N.quarantine.json` beside the folder of version `N`.
+/// Why a version is held back: the content of the file `N.quarantine.json` beside the directory of version `N`.
 ///
 /// ```json
 /// {
@@ -80,16 +80,16 @@ impl Quarantine {
     pub(crate) fn new(cause: QuarantineCause, detail: &str, manifest: Option<&Manifest>) -> Self {
         Self {
             cause,
-            detail: brief(detail),
+            detail: sanitize_for_log(detail),
             since: Timestamp::at(SystemTime::now()),
-            manifest: manifest.map(fingerprint),
+            manifest: manifest.map(manifest_digest),
             release: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
 
     /// A marker that cannot be believed holds all the same: why it is there is not known, and that it is there is.
     fn unreadable(why: impl std::fmt::Display) -> Self {
-        let detail = brief(format_args!(
+        let detail = sanitize_for_log(format_args!(
             "the marker of its quarantine is no such: {why}"
         ));
         Self {
@@ -99,19 +99,19 @@ impl Quarantine {
     }
 
     /// Whether a version with this manifest would only fail again, as far as this release can tell.
-    pub(crate) fn still_holds(&self, manifest: &Manifest) -> bool {
+    pub(crate) fn applies_to(&self, manifest: &Manifest) -> bool {
         match self.cause {
             QuarantineCause::Corrupt => false,
             QuarantineCause::Incompatible => {
                 self.release == env!("CARGO_PKG_VERSION")
-                    && self.manifest == Some(fingerprint(manifest))
+                    && self.manifest == Some(manifest_digest(manifest))
             }
             QuarantineCause::Operator => true,
         }
     }
 
     /// Whether it says the same as another, except since when.
-    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
+    pub(crate) fn equals_ignoring_time(&self, other: &Self) -> bool {
         (self.cause, &self.detail, self.manifest, &self.release)
             == (other.cause, &other.detail, other.manifest, &other.release)
     }
@@ -137,7 +137,7 @@ impl QuarantineCause {
     }
 }
 
-fn fingerprint(manifest: &Manifest) -> Digest {
+fn manifest_digest(manifest: &Manifest) -> Digest {
     Digest::of(manifest.to_json().as_bytes())
 }
 
@@ -154,7 +154,7 @@ impl Store {
         version: Version,
         detail: &str,
     ) -> io::Result<Quarantine> {
-        fs::symlink_metadata(self.version_folder(model, version))?;
+        fs::symlink_metadata(self.version_directory(model, version))?;
         let manifest = self.manifest(model, version).ok();
         let marker = Quarantine::new(QuarantineCause::Operator, detail, manifest.as_ref());
         self.mark(model, version, &marker)?;
@@ -163,7 +163,7 @@ impl Store {
 
     /// Why a version is held back; none when it is not. A marker that cannot be read counts as the operator's.
     pub fn quarantined(&self, model: &ModelName, version: Version) -> Option<Quarantine> {
-        let path = self.marker(model, version);
+        let path = self.marker_path(model, version);
         let file = match open_plain(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -182,14 +182,14 @@ impl Store {
     ///
     /// When the marker cannot be removed.
     pub fn release(&self, model: &ModelName, version: Version) -> io::Result<bool> {
-        match fs::remove_file(self.marker(model, version)) {
-            Ok(()) => sync(&self.model_folder(model)).map(|()| true),
+        match fs::remove_file(self.marker_path(model, version)) {
+            Ok(()) => sync_directory(&self.model_directory(model)).map(|()| true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// Writes a marker: in a hidden folder, durable, then renamed into place, so that half a marker is never seen.
+    /// Writes a marker: in a hidden directory, durable, then renamed into place, so that half a marker is never seen.
     pub(crate) fn mark(
         &self,
         model: &ModelName,
@@ -198,37 +198,20 @@ impl Store {
     ) -> io::Result<()> {
         // What others have left behind is no reason not to hold something back.
         let _ = self.clean();
-        let hidden = Hidden::create(&self.root, "mark")?;
-        let beside = hidden.path().join("marker");
+        let staging = StagingDir::create(&self.root, "mark")?;
+        let beside = staging.path().join("marker");
         let mut json = serde_json::to_vec_pretty(marker)?;
         json.push(b'\n');
         let mut file = File::create_new(&beside)?;
         file.write_all(&json)?;
         file.sync_all()?;
-        fs::rename(&beside, self.marker(model, version))?;
-        sync(&self.model_folder(model))
+        fs::rename(&beside, self.marker_path(model, version))?;
+        sync_directory(&self.model_directory(model))
     }
 
-    /// Removes the markers of versions that are gone: a removal that was killed may have left one, and it must not hold back another version of
-    /// the same number.
-    pub(super) fn clean_markers(&self, model: &ModelName) -> io::Result<usize> {
-        let mut removed = 0;
-        for entry in fs::read_dir(self.model_folder(model))? {
-            let name = entry?.file_name();
-            let version = name.to_str().and_then(|name| name.strip_suffix(SUFFIX));
-            let Some(version) = version.and_then(|version| version.parse().ok()) else {
-                continue;
-            };
-            let folder = fs::symlink_metadata(self.version_folder(model, version));
-            if folder.is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-                removed += usize::from(self.release(model, version)?);
-            }
-        }
-        Ok(removed)
-    }
-
-    pub(super) fn marker(&self, model: &ModelName, version: Version) -> PathBuf {
-        self.model_folder(model).join(format!("{version}{SUFFIX}"))
+    pub(super) fn marker_path(&self, model: &ModelName, version: Version) -> PathBuf {
+        self.model_directory(model)
+            .join(format!("{version}{MARKER_SUFFIX}"))
     }
 }
 
@@ -275,14 +258,14 @@ mod tests {
     #[test]
     fn a_marker_that_cannot_be_read_counts_as_the_operators() {
         let (_dir, store, model, _) = store();
-        let marker = store.marker(&model, Version::FIRST);
+        let marker = store.marker_path(&model, Version::FIRST);
         let told = || store.quarantined(&model, Version::FIRST).unwrap();
         fs::create_dir(&marker).unwrap();
-        let folder = told();
+        let directory = told();
         assert!(store.release(&model, Version::FIRST).is_err());
         fs::remove_dir(&marker).unwrap();
         fs::write(&marker, "no JSON").unwrap();
-        for found in [folder, told()] {
+        for found in [directory, told()] {
             assert_eq!(found.cause(), QuarantineCause::Operator);
             assert!(found.detail().contains("no such"), "{}", found.detail());
             assert_eq!(found.since(), "1970-01-01T00:00:00Z");
@@ -312,23 +295,23 @@ mod tests {
         let other = store.publish(&model, &entry, &files).unwrap();
         let judged = |cause| Quarantine::new(cause, "why", Some(&manifest));
         let incompatible = judged(QuarantineCause::Incompatible);
-        assert!(incompatible.still_holds(&manifest));
-        assert!(!incompatible.still_holds(&other));
+        assert!(incompatible.applies_to(&manifest));
+        assert!(!incompatible.applies_to(&other));
         let by_another = Quarantine {
             release: "0.0.0".to_owned(),
             ..incompatible.clone()
         };
-        assert!(!by_another.still_holds(&manifest));
-        assert!(!judged(QuarantineCause::Corrupt).still_holds(&manifest));
-        assert!(judged(QuarantineCause::Operator).still_holds(&other));
+        assert!(!by_another.applies_to(&manifest));
+        assert!(!judged(QuarantineCause::Corrupt).applies_to(&manifest));
+        assert!(judged(QuarantineCause::Operator).applies_to(&other));
 
         let later = Quarantine {
             since: Timestamp::at(SystemTime::UNIX_EPOCH),
             ..incompatible.clone()
         };
-        assert!(incompatible.says_the_same(&later));
-        assert!(!incompatible.says_the_same(&by_another));
-        assert!(!incompatible.says_the_same(&judged(QuarantineCause::Corrupt)));
+        assert!(incompatible.equals_ignoring_time(&later));
+        assert!(!incompatible.equals_ignoring_time(&by_another));
+        assert!(!incompatible.equals_ignoring_time(&judged(QuarantineCause::Corrupt)));
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::fs;
 use std::io;
 
 use super::Store;
-use super::hidden::Hidden;
-use super::publish::sync;
+use super::staging::StagingDir;
+use super::sync::sync_directory;
 use crate::{ModelName, Version};
 
 impl Store {
@@ -18,13 +18,13 @@ impl Store {
     ///
     /// When there is no such version ([`io::ErrorKind::NotFound`]), or the operating system refuses.
     pub fn remove(&self, model: &ModelName, version: Version) -> io::Result<()> {
-        let hidden = Hidden::create(&self.root, "remove")?;
-        let folder = self.model_folder(model);
+        let staging = StagingDir::create(&self.root, "remove")?;
+        let directory = self.model_directory(model);
         fs::rename(
-            self.version_folder(model, version),
-            hidden.path().join("version"),
+            self.version_directory(model, version),
+            staging.path().join("version"),
         )?;
-        sync(&folder)?;
+        sync_directory(&directory)?;
         self.release(model, version)?;
         Ok(())
     }
@@ -47,7 +47,7 @@ mod tests {
         assert_eq!(models.store.quarantined(&model, first), None);
         let error = models.store.remove(&model, first).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
-        let hidden = fs::read_dir(models.root()).unwrap();
-        assert_eq!(hidden.count(), 1, "only the model is left");
+        let entries = fs::read_dir(models.root()).unwrap();
+        assert_eq!(entries.count(), 1, "only the model is left");
     }
 }

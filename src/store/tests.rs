@@ -131,7 +131,7 @@ fn what_is_missing_is_told_apart() {
     fs::remove_file(models.path("1/manifest.json")).unwrap();
     refused(&models, Reason::Unverified, "no manifest.json");
     fs::remove_dir(models.path("1")).unwrap();
-    refused(&models, Reason::ModelMissing, "folder does not exist");
+    refused(&models, Reason::ModelMissing, "directory does not exist");
 }
 
 #[test]
@@ -235,14 +235,14 @@ fn a_promise_beyond_the_file_allocates_nothing() {
 #[test]
 fn what_the_manifest_does_not_list_is_refused() {
     let models = Models::cole_kripke();
-    for (entry, is_folder) in [
+    for (entry, is_directory) in [
         ("extra.bin", false),
         (".hidden", false),
         ("model.onnx.bak", false),
-        ("folder", true),
+        ("directory", true),
     ] {
         let path = models.path("1").join(entry);
-        if is_folder {
+        if is_directory {
             fs::create_dir(&path).unwrap()
         } else {
             fs::write(&path, "").unwrap()
@@ -252,7 +252,7 @@ fn what_the_manifest_does_not_list_is_refused() {
             Reason::ModelCorrupt,
             &format!("{entry}: the file is not listed"),
         );
-        if is_folder {
+        if is_directory {
             fs::remove_dir(&path).unwrap()
         } else {
             fs::remove_file(&path).unwrap()
@@ -262,29 +262,29 @@ fn what_the_manifest_does_not_list_is_refused() {
 }
 
 #[test]
-fn a_folder_in_place_of_a_file_is_refused() {
+fn a_directory_in_place_of_a_file_is_refused() {
     let models = Models::cole_kripke();
     fs::remove_file(models.path("1/model.onnx")).unwrap();
     fs::create_dir(models.path("1/model.onnx")).unwrap();
     refused(
         &models,
         Reason::ModelCorrupt,
-        "model.onnx: expected a regular file, found a folder",
+        "model.onnx: expected a regular file, found a directory",
     );
 }
 
 #[test]
-fn something_else_in_place_of_a_folder_is_refused() {
+fn something_else_in_place_of_a_directory_is_refused() {
     let models = Models::empty();
     let model = "m".parse().unwrap();
     let entry: clarity::FilePath = "weights/a.bin".parse().unwrap();
     let bytes = clarity::Source::Bytes(b"weights".to_vec());
     let files = std::collections::BTreeMap::from([(entry.clone(), bytes)]);
     models.store.publish(&model, &entry, &files).unwrap();
-    let folder = models.root().join("m/1/weights");
+    let directory = models.root().join("m/1/weights");
     assert!(models.store.open(&model, Version::FIRST).is_ok());
-    fs::remove_dir_all(&folder).unwrap();
-    fs::write(&folder, "weights").unwrap();
+    fs::remove_dir_all(&directory).unwrap();
+    fs::write(&directory, "weights").unwrap();
     let error = models.store.open(&model, Version::FIRST).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -294,11 +294,11 @@ fn something_else_in_place_of_a_folder_is_refused() {
     {
         let aside = models.root().join("aside");
         fs::create_dir(&aside).unwrap();
-        fs::rename(&folder, aside.join("a.bin")).unwrap();
-        std::os::unix::fs::symlink(&aside, &folder).unwrap();
+        fs::rename(&directory, aside.join("a.bin")).unwrap();
+        std::os::unix::fs::symlink(&aside, &directory).unwrap();
         let error = models.store.open(&model, Version::FIRST).unwrap_err();
         assert!(
-            matches!(&error, VerifyError::NotRegular { file, found: "a link" } if file == "weights"),
+            matches!(&error, VerifyError::NotRegular { file, found: "a symlink" } if file == "weights"),
             "{error}"
         );
     }
@@ -317,7 +317,7 @@ fn links_and_pipes_are_refused_and_not_waited_for() {
         refused(
             &models,
             Reason::ModelCorrupt,
-            &format!("{file}: expected a regular file, found a link"),
+            &format!("{file}: expected a regular file, found a symlink"),
         );
         fs::remove_file(&path).unwrap();
         let made = std::process::Command::new("mkfifo")
@@ -325,7 +325,7 @@ fn links_and_pipes_are_refused_and_not_waited_for() {
             .status()
             .unwrap();
         assert!(made.success());
-        // Opening a pipe for reading waits for a writer, unless one takes care; there is none here.
+        // OpenError a pipe for reading waits for a writer, unless one takes care; there is none here.
         refused(
             &models,
             Reason::ModelCorrupt,

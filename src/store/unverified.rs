@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::opening::{Opening, describe, io_error, open_regular};
 use super::parallel::read_files;
+use super::regular_file::{OpenError, describe, io_error, open_regular};
 use super::{Store, VerifiedVersion, VerifyError};
 use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath, MAX_DEPTH, Manifest};
@@ -31,9 +31,9 @@ impl Store {
             Err(VerifyError::NoManifest) => {}
             opened => return opened,
         }
-        let folder = self.version_folder(model, version);
+        let directory = self.version_directory(model, version);
         let mut files = BTreeMap::new();
-        list(&folder, "", 0, &mut files)?;
+        list(&directory, "", 0, &mut files)?;
         let named: Option<FilePath> = ENTRY.parse().ok();
         let mut models = files.keys().filter(|path| path.as_str().ends_with(".onnx"));
         let entry = match (named, models.next(), models.next()) {
@@ -45,19 +45,19 @@ impl Store {
         let never = SystemTime::UNIX_EPOCH;
         let manifest = Manifest::new(model.clone(), version, entry, never, files)?;
         // Read again, and held to what was just found: what changes in between is refused.
-        let files = read_files(&folder, &manifest)?;
+        let files = read_files(&directory, &manifest)?;
         Ok(VerifiedVersion::unverified(manifest, files))
     }
 }
 
 fn list(
-    folder: &Path,
+    directory: &Path,
     prefix: &str,
     depth: usize,
     files: &mut BTreeMap<FilePath, FileEntry>,
 ) -> Result<(), VerifyError> {
     let shown = if prefix.is_empty() { "." } else { prefix };
-    for entry in fs::read_dir(folder).map_err(|error| io_error(shown, error))? {
+    for entry in fs::read_dir(directory).map_err(|error| io_error(shown, error))? {
         let entry = entry.map_err(|error| io_error(shown, error))?;
         let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
         let kind = entry.file_type().map_err(|error| io_error(&name, error))?;
@@ -84,8 +84,8 @@ fn list(
 fn hash(path: &Path, name: &str) -> Result<FileEntry, VerifyError> {
     let (mut file, size) = match open_regular(path, name) {
         Ok(opened) => opened,
-        Err(Opening::Refused(error)) => return Err(error),
-        Err(Opening::NotFound) => {
+        Err(OpenError::Refused(error)) => return Err(error),
+        Err(OpenError::NotFound) => {
             return Err(io_error(name, std::io::ErrorKind::NotFound.into()));
         }
     };
@@ -107,10 +107,10 @@ mod tests {
     /// What is opened of version 1 of `m` that consists of these files.
     fn open(files: &[(&str, &str)]) -> Result<VerifiedVersion, VerifyError> {
         let models = Models::empty();
-        let folder = models.root().join("m/1");
-        fs::create_dir_all(&folder).unwrap();
+        let directory = models.root().join("m/1");
+        fs::create_dir_all(&directory).unwrap();
         for (name, text) in files {
-            let path = folder.join(name);
+            let path = directory.join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
@@ -164,16 +164,16 @@ mod tests {
     #[cfg(unix)]
     fn a_link_is_not_followed() {
         let models = Models::empty();
-        let folder = models.root().join("m/1");
-        fs::create_dir_all(folder.join("inside")).unwrap();
-        std::os::unix::fs::symlink("/dev/null", folder.join("inside/model.onnx")).unwrap();
+        let directory = models.root().join("m/1");
+        fs::create_dir_all(directory.join("inside")).unwrap();
+        std::os::unix::fs::symlink("/dev/null", directory.join("inside/model.onnx")).unwrap();
         let error = models
             .store
             .open_unverified(&"m".parse().unwrap(), Version::FIRST)
             .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "inside/model.onnx: expected a regular file, found a link"
+            "inside/model.onnx: expected a regular file, found a symlink"
         );
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use super::VerifyError;
-use super::read::{compared, read_hashed};
+use super::verified_file::{compare_digest, read_and_hash};
 use crate::manifest::{FilePath, Manifest};
 use crate::{Probe, ProbeError};
 
@@ -56,8 +56,8 @@ impl VerifiedVersion {
     pub(crate) fn receive(manifest: Manifest, mut from: impl Read) -> Result<Self, VerifyError> {
         let mut files = BTreeMap::new();
         for (path, entry) in manifest.files() {
-            let (bytes, found) = read_hashed(&mut from, path, entry.size)?;
-            files.insert(path.clone(), compared(bytes, found, path, entry)?);
+            let (bytes, found) = read_and_hash(&mut from, path, entry.size)?;
+            files.insert(path.clone(), compare_digest(bytes, found, path, entry)?);
         }
         Ok(Self::new(manifest, files))
     }

@@ -9,7 +9,7 @@ use std::thread;
 use super::frame::{read_verdict, write_request};
 use super::{VettingError, VettingLimits};
 use crate::VerifiedVersion;
-use crate::brief::brief;
+use crate::sanitize::sanitize_for_log;
 
 /// A verdict is a sentence, and of what a child says on standard error the last line is told.
 const MAX_OUTPUT_BYTES: u64 = 64 << 10;
@@ -25,7 +25,7 @@ pub(super) fn ask(
         source,
     };
     let child = start(program, args).map_err(unavailable)?;
-    let ended = converse(child, limits, version).map_err(unavailable)?;
+    let ended = exchange(child, limits, version).map_err(unavailable)?;
     let Some(ended) = ended else {
         return Err(VettingError::TimedOut { limit: limits.time });
     };
@@ -56,7 +56,7 @@ fn start(program: &Path, args: &[String]) -> io::Result<Child> {
     command.spawn()
 }
 
-struct Ended {
+struct ChildOutput {
     status: ExitStatus,
     output: Vec<u8>,
     errors: Vec<u8>,
@@ -65,11 +65,11 @@ struct Ended {
 /// Writes, reads and waits, each on a thread of its own so that none can hold up another; none when time ran out.
 ///
 /// A child that ends closes its pipes, and so ends all three: when this returns there is neither child nor thread left.
-fn converse(
+fn exchange(
     mut child: Child,
     limits: &VettingLimits,
     version: &VerifiedVersion,
-) -> io::Result<Option<Ended>> {
+) -> io::Result<Option<ChildOutput>> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     thread::scope(|scope| {
         let (sender, receiver) = channel();
@@ -79,10 +79,10 @@ fn converse(
             // A child that has seen enough has said why, or died of it.
             let _ = write_request(&mut stdin, limits, version).and_then(|()| stdin.flush());
         });
-        let errors = scope.spawn(move || stderr.map_or(Vec::new(), read_some));
+        let errors = scope.spawn(move || stderr.map_or(Vec::new(), read_capped));
         scope.spawn(move || {
             // Nobody waits any more when time has run out.
-            let _ = sender.send(stdout.map_or(Vec::new(), read_some));
+            let _ = sender.send(stdout.map_or(Vec::new(), read_capped));
         });
         let output = receiver.recv_timeout(limits.time);
         if output.is_err() {
@@ -92,7 +92,7 @@ fn converse(
         let status = child.wait()?;
         let errors = errors.join().unwrap_or_default();
         match output {
-            Ok(output) => Ok(Some(Ended {
+            Ok(output) => Ok(Some(ChildOutput {
                 status,
                 output,
                 errors,
@@ -104,7 +104,7 @@ fn converse(
 }
 
 /// Reads to the end and keeps the beginning: a child that writes without end meets its limit of time, not of a pipe.
-fn read_some(mut from: impl Read) -> Vec<u8> {
+fn read_capped(mut from: impl Read) -> Vec<u8> {
     let mut kept = Vec::new();
     // What cannot be read says no more than what was not written.
     let _ = from.by_ref().take(MAX_OUTPUT_BYTES).read_to_end(&mut kept);
@@ -119,7 +119,7 @@ fn last_line(errors: &[u8]) -> String {
         .map(str::trim)
         .rev()
         .find(told)
-        .map(brief)
+        .map(sanitize_for_log)
         .unwrap_or_default()
 }
 

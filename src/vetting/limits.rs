@@ -69,7 +69,7 @@ impl VettingLimits {
     }
 
     #[cfg(unix)]
-    pub(super) fn put_on_this_process(&self, bytes: u64) -> io::Result<()> {
+    pub(super) fn apply_to_this_process(&self, bytes: u64) -> io::Result<()> {
         use rustix::process::{Resource, Rlimit, setrlimit};
 
         let limit = |resource, current: u64, maximum: u64| {
@@ -89,7 +89,7 @@ impl VettingLimits {
     }
 
     #[cfg(not(unix))]
-    pub(super) fn put_on_this_process(&self, _bytes: u64) -> io::Result<()> {
+    pub(super) fn apply_to_this_process(&self, _bytes: u64) -> io::Result<()> {
         Ok(())
     }
 }

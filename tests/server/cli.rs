@@ -218,7 +218,7 @@ fn serve_says_why_it_cannot_start() {
     );
     assert_eq!(failed.status.code(), Some(1));
     assert!(
-        stderr(&failed).contains("cannot read the models' folder"),
+        stderr(&failed).contains("cannot read the models directory"),
         "{}",
         stderr(&failed)
     );

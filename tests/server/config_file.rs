@@ -111,5 +111,5 @@ fn the_environment_is_over_the_file() {
         said(None)
     );
     let over = said(Some("127.0.0.1:0"));
-    assert!(over.contains("cannot read the models' folder"), "{over}");
+    assert!(over.contains("cannot read the models directory"), "{over}");
 }

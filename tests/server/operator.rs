@@ -85,7 +85,7 @@ fn nobody_goes_back_to_a_version_that_is_damaged_or_not_there() {
     fails(
         &models,
         &["rollback", "nothing"],
-        "cannot read the folder of nothing",
+        "cannot read the directory of nothing",
     );
     assert!(!models.path("3.quarantine.json").exists());
 }
@@ -274,7 +274,7 @@ fn what_is_not_as_listed_is_not_imported_and_the_rest_is() {
         ("algorithm", "expected the algorithm sha256"),
         ("other", "sleep.onnx: expected 473 bytes, SHA-256 e3b0c442"),
         ("total", "473 bytes by their sizes and 474"),
-        ("up", "it leaves its folder"),
+        ("up", "it leaves its directory"),
         ("../up", "expected a model's name"),
     ] {
         let row = of(name);

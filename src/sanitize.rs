@@ -3,29 +3,29 @@
 use std::fmt::{self, Display, Write as _};
 
 /// The longest text that is taken over whole, in characters.
-const LONGEST: usize = 1000;
+const MAX_CHARACTERS: usize = 1000;
 
 /// The text, cut where it is long, with its control characters escaped.
 ///
 /// What clients send and files hold ends up in answers and logs: there it must neither grow without bound nor begin lines of its own.
-pub(crate) fn brief(text: impl Display) -> String {
-    let mut brief = Brief {
+pub(crate) fn sanitize_for_log(text: impl Display) -> String {
+    let mut writer = BoundedWriter {
         text: String::new(),
-        left: LONGEST,
+        left: MAX_CHARACTERS,
     };
     // An error says that it was cut: what is left over is not even formatted.
-    if write!(brief, "{text}").is_err() {
-        brief.text.push('…');
+    if write!(writer, "{text}").is_err() {
+        writer.text.push('…');
     }
-    brief.text
+    writer.text
 }
 
-struct Brief {
+struct BoundedWriter {
     text: String,
     left: usize,
 }
 
-impl fmt::Write for Brief {
+impl fmt::Write for BoundedWriter {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         // As nearly all text is: nothing to escape, nothing to cut, a byte for each character.
         let is_plain = |byte: u8| byte.is_ascii() && !byte.is_ascii_control();
@@ -52,16 +52,19 @@ mod tests {
 
     #[test]
     fn short_text_stays_and_long_text_is_cut() {
-        assert_eq!(brief("expected 3, found ä"), "expected 3, found ä");
-        let exactly = "x".repeat(LONGEST);
-        assert_eq!(brief(&exactly), exactly);
-        assert_eq!(brief(exactly.clone() + "y"), exactly + "…");
+        assert_eq!(
+            sanitize_for_log("expected 3, found ä"),
+            "expected 3, found ä"
+        );
+        let exactly = "x".repeat(MAX_CHARACTERS);
+        assert_eq!(sanitize_for_log(&exactly), exactly);
+        assert_eq!(sanitize_for_log(exactly.clone() + "y"), exactly + "…");
     }
 
     #[test]
     fn no_text_begins_a_line_of_its_own() {
         assert_eq!(
-            brief("a\nERROR fake\u{1b}[31m"),
+            sanitize_for_log("a\nERROR fake\u{1b}[31m"),
             "a\\nERROR fake\\u{1b}[31m"
         );
     }
