@@ -152,7 +152,7 @@ fn router(app: App) -> Router {
 async fn not_found(uri: Uri) -> Problem {
     Failure::new(
         Reason::NotFound,
-        format!("there is nothing at {}", uri.path()),
+        format!("no resource at {}", uri.path()),
     )
     .into()
 }
@@ -160,7 +160,7 @@ async fn not_found(uri: Uri) -> Problem {
 async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
     Failure::new(
         Reason::MethodNotAllowed,
-        format!("{method} is not for {}", uri.path()),
+        format!("{method} is not allowed for {}", uri.path()),
     )
     .into()
 }

@@ -1,4 +1,4 @@
-//! Every metric, named once.
+//! The metrics of a server.
 
 mod exposition;
 mod families;
@@ -20,7 +20,7 @@ use self::process::ProcessCollector;
 use crate::ModelName;
 use crate::breaker::Breaker;
 
-/// The metrics of one server; no two servers share any but those of their process.
+/// The metrics of one server. Servers in one process share only the process metrics.
 pub struct Metrics {
     registry: Registry,
     families: Families,
@@ -62,12 +62,12 @@ impl Metrics {
         self.families.scrubs.inc();
     }
 
-    /// The metrics of one model, all there from now on with 0.
+    /// The metrics of one model; all its series exist from now on, starting at 0.
     pub(crate) fn for_model(&self, model: &ModelName) -> ModelMetrics {
         ModelMetrics::new(&self.families, model)
     }
 
-    /// Tells the late outcomes of a model's breaker from now on.
+    /// Exports the late outcomes of a model's breaker from now on.
     pub(crate) fn watch_breaker(&self, model: &ModelName, breaker: Weak<Breaker>) {
         self.late_outcomes.watch(model, breaker);
     }

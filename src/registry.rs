@@ -1,4 +1,4 @@
-//! All models of a server.
+//! The registry of models.
 
 mod status_watch;
 mod unload;
@@ -29,11 +29,12 @@ use crate::{
     ModelStatus, Reason, Runtime, Store, Vetting,
 };
 
-/// All models of a server: what a program that embeds it can ask and wait for.
+/// All models of a server, as embedding programs query and await them.
 ///
-/// A model is registered when its directory is first seen, and stays so: when the directory vanishes later, what answers goes
-/// on answering from memory, and otherwise requests get 503 `model_missing` rather than 404, since a disk that is away
-/// for a minute must not tell clients that the model never was.
+/// A model is registered when its directory first appears, and stays registered. When the directory
+/// vanishes, a loaded version continues to answer from memory; otherwise requests get 503
+/// `model_missing`.
+// Not 404: a disk that is gone for a minute must not tell clients that the model never existed.
 #[derive(Clone)]
 pub struct Registry {
     inner: Arc<Inner>,
@@ -55,13 +56,13 @@ struct Inner {
 #[derive(Clone)]
 struct RegisteredModel {
     predictor: Arc<Predictor>,
-    /// To the loader, which ends when this is gone; none when the model is unloaded.
+    /// The channel to the loader, which ends when this is dropped; `None` for an unloaded model.
     reload: Option<mpsc::UnboundedSender<ReloadRequest>>,
 }
 
-/// No model of that name is registered.
+/// The error for a model that is not registered.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("there is no model {name:?}")]
+#[error("unknown model {name:?}")]
 pub struct UnknownModel {
     name: String,
 }
@@ -101,7 +102,7 @@ impl Registry {
             .collect()
     }
 
-    /// How a model is.
+    /// The status of a model.
     ///
     /// # Errors
     ///
@@ -110,7 +111,7 @@ impl Registry {
         Ok((*self.find(model)?.predictor.status()).clone())
     }
 
-    /// How the circuit breaker of a model is.
+    /// The state of a model's circuit breaker.
     ///
     /// # Errors
     ///
@@ -119,7 +120,7 @@ impl Registry {
         Ok(self.find(model)?.predictor.breaker())
     }
 
-    /// The circuit breaker of a model, to listen to and to overrule.
+    /// A handle to a model's circuit breaker, to observe and override it.
     ///
     /// # Errors
     ///
@@ -129,7 +130,7 @@ impl Registry {
         Ok(BreakerHandle::new(Arc::clone(&predictor.breaker)))
     }
 
-    /// The status of a model, to wait for news of it.
+    /// Watches the status of a model.
     ///
     /// # Errors
     ///
@@ -138,8 +139,10 @@ impl Registry {
         Ok(StatusWatch(self.find(model)?.predictor.state.clone()))
     }
 
-    /// Looks at a model on disk now, verifies anew what answers and everything newer, and returns when that attempt has
-    /// ended. A model whose directory is new is registered.
+    /// Reloads a model: re-verifies the loaded version and everything newer, then returns the
+    /// status.
+    ///
+    /// Registers a model whose directory is new.
     ///
     /// # Errors
     ///
@@ -147,14 +150,14 @@ impl Registry {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future stops the waiting and not the attempt.
+    /// Dropping the future stops the wait, not the reload.
     pub async fn reload(&self, model: &str) -> Result<ModelStatus, UnknownModel> {
         if self.find(model).is_err() {
             self.discover().await;
         }
         let model = self.find(model)?;
         let (request, done) = oneshot::channel();
-        // Both fail only when the loader has been stopped; then the last status is all there is.
+        // Both fail only after the loader has stopped; the last status is then final.
         if let Some(reload) = &model.reload {
             let _ = reload.send(request);
             let _ = done.await;
@@ -169,7 +172,7 @@ impl Registry {
             .collect()
     }
 
-    /// Waits until every registered model has been tried once, whatever came of it.
+    /// Waits until each registered model has finished its first load, successful or not.
     pub async fn settled(&self) {
         for model in self.all() {
             StatusWatch(model.predictor.state.clone())
@@ -178,8 +181,9 @@ impl Registry {
         }
     }
 
-    /// Looks for directories of models that are not registered, registers them and starts to load them. A server does so
-    /// by itself at each poll.
+    /// Registers the models whose directories are new, and starts to load them.
+    ///
+    /// A server does this itself at each poll.
     pub async fn discover(&self) {
         let store = self.inner.store.clone();
         let models = execute(&*self.inner.executor, JobKind::Scan, None, move || {
@@ -188,17 +192,17 @@ impl Registry {
         .await;
         match models {
             Ok(Ok(listing)) => self.register_all(listing),
-            // The models that are registered notice for themselves, and report it each.
+            // The loaders of registered models report this error themselves.
             Ok(Err(error)) => {
-                tracing::debug!(detail = %error, "the models' directory cannot be read")
+                tracing::debug!(detail = %error, "cannot read the models directory")
             }
             Err(error) => {
-                tracing::debug!(detail = %error, "the models' directory was not looked at")
+                tracing::debug!(detail = %error, "models directory not scanned")
             }
         }
     }
 
-    /// The first look: unlike later ones it must succeed.
+    /// Lists the models for the first time, which must succeed, and starts the background tasks.
     pub(crate) async fn start(&self) -> io::Result<()> {
         let store = self.inner.store.clone();
         let models = execute(&*self.inner.executor, JobKind::Scan, None, move || {
@@ -232,7 +236,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Ends all tasks. Models stay as they are.
+    /// Aborts all tasks. Models stay as they are.
     pub(crate) fn stop(&self) {
         self.inner
             .tasks
@@ -245,8 +249,9 @@ impl Registry {
         Ok(self.find(model)?.predictor)
     }
 
-    /// Whether every model answers; otherwise why the first of those that do not does not. A directory in which there never
-    /// was a version keeps nobody waiting.
+    /// Whether every model answers; otherwise the first one that does not, with its failure.
+    ///
+    /// Ignores unloaded models, and directories that never contained a version.
     pub(crate) fn readiness(&self) -> Result<(), (ModelName, Failure)> {
         let loaded = self
             .all()

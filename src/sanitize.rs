@@ -1,19 +1,19 @@
-//! Text from outside, on its way into messages: short, and on one line.
+//! Sanitizing untrusted text for messages: short, and on one line.
 
 use std::fmt::{self, Display, Write as _};
 
-/// The longest text that is taken over whole, in characters.
+/// The maximum length in characters.
 const MAX_CHARACTERS: usize = 1000;
 
-/// The text, cut where it is long, with its control characters escaped.
-///
-/// What clients send and files hold ends up in answers and logs: there it must neither grow without bound nor begin lines of its own.
+/// Truncates the text to 1000 characters and escapes its control characters.
+// Text from clients and files ends up in responses and logs. It must not grow without bound, nor
+// forge log lines.
 pub(crate) fn sanitize_for_log(text: impl Display) -> String {
     let mut writer = BoundedWriter {
         text: String::new(),
         left: MAX_CHARACTERS,
     };
-    // An error says that it was cut: what is left over is not even formatted.
+    // The writer fails when it truncates, which also stops the formatting.
     if write!(writer, "{text}").is_err() {
         writer.text.push('…');
     }
@@ -27,7 +27,8 @@ struct BoundedWriter {
 
 impl fmt::Write for BoundedWriter {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // As nearly all text is: nothing to escape, nothing to cut, a byte for each character.
+        // The fast path, for nearly all texts: nothing to escape or truncate, one byte per
+        // character.
         let is_plain = |byte: u8| byte.is_ascii() && !byte.is_ascii_control();
         if text.len() <= self.left && text.bytes().all(is_plain) {
             self.left -= text.len();

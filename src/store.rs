@@ -1,12 +1,12 @@
-//! Versions on disk: what there is, opened verified, published, held back, removed.
+//! Versions on disk: listing, verified opening, publishing, quarantine and removal.
 //!
 //! ```text
 //! models/                 the store
 //!   cole_kripke/          a model
 //!     1/                  a version
-//!       manifest.json     what it promises
+//!       manifest.json     the sizes and digests of its files
 //!       model.onnx        its files
-//!     1.quarantine.json   why it is held back, if it is
+//!     1.quarantine.json   the reason of its quarantine, if any
 //!     2/…
 //! ```
 
@@ -42,19 +42,19 @@ use crate::{ModelName, Version};
 
 /// A directory of models, each a directory of versions, each with its manifest.
 ///
-/// All calls block on the file system: servers make them on an [`Executor`](crate::Executor).
+/// All calls block on the file system; servers make them on an [`Executor`](crate::Executor).
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
 }
 
 impl Store {
-    /// The store in the directory `root`, which need not exist yet: only publishing creates it.
+    /// A store in the directory `root`, which need not exist: publishing creates it.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
-    /// The directory.
+    /// The directory of the store.
     pub fn root(&self) -> &Path {
         &self.root
     }

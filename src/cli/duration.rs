@@ -1,11 +1,11 @@
-//! Times on the command line.
+//! Durations on the command line.
 
 use std::time::Duration;
 
-/// No parse_duration that is given is longer: moments beyond it could not be counted on every platform.
+/// The maximum duration: later instants overflow on some platforms.
 const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-/// A parse_duration with its unit, as in `500ms`, `30s`, `2m`.
+/// Parses a duration with its unit, such as `500ms`, `30s` or `2m`.
 pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(duration) if duration <= MAX_DURATION => Ok(duration),

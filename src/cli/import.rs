@@ -14,29 +14,31 @@ use self::checksums::{Checksums, ModelChecksums};
 use super::vetting::VettingArgs;
 use super::{CommandResult, ModelsArg, print, print_json};
 
-/// Publish the models that a checksums.json lists
+/// Publish the models listed in a checksums.json
 ///
-/// The file is a table of models: {"NAME": {"created_at": …, "total_size_bytes": …, "files": {"FILE": {"checksum": …,
-/// "size_bytes": …, "algorithm": "sha256"}}}}. The files are looked for in the directory NAME beside it, and if there is no
-/// such directory beside it. Each model becomes its next version, if every byte is as listed and it can be served; models of
-/// which a version with the same files is there already are left as they are, so that an import can be repeated. Exits
-/// with 1 when a model could not be imported; the others are.
+/// The file has the form {"NAME": {"created_at": …, "total_size_bytes": …, "files": {"FILE":
+/// {"checksum": …, "size_bytes": …, "algorithm": "sha256"}}}}. The model files are in the directory
+/// NAME next to it, or directly next to it.
+///
+/// Each model becomes its next version if every byte matches and the version can be served. A model
+/// with an identical version is skipped, so an import can be repeated. Exits with 1 if any model
+/// failed; the others are imported all the same.
 #[derive(Args, Debug)]
 pub(super) struct Import {
-    /// The file checksums.json
+    /// The checksums.json file
     #[arg(value_name = "CHECKSUMS")]
     checksums: PathBuf,
-    /// The directory of the files [default: the directory of CHECKSUMS]
+    /// The directory of the model files [default: the directory of CHECKSUMS]
     #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,
     #[command(flatten)]
     models: ModelsArg,
     #[command(flatten)]
     vetting: VettingArgs,
-    /// Publish without loading them first
+    /// Publish without loading the versions first
     #[arg(long)]
     no_check: bool,
-    /// Print what was done as JSON
+    /// Print the results as JSON
     #[arg(long)]
     json: bool,
 }
@@ -102,7 +104,8 @@ impl Import {
             .map(|path| (path.clone(), source(path)))
             .collect();
         let staged = store.stage(&model, entry(&promised)?, &sources)?;
-        // What was copied was hashed on the way: these are the digests of the very bytes that would be published.
+        // Staging hashed the bytes while it copied them, so these are the digests of the published
+        // bytes.
         for (path, found) in staged.manifest().files() {
             let expected = &promised[path];
             if found != expected {
@@ -121,7 +124,7 @@ impl Import {
     }
 }
 
-/// The version that has these files already.
+/// The existing version with the same files, if any.
 fn find_identical(
     store: &Store,
     model: &ModelName,
@@ -156,9 +159,9 @@ impl Imported {
         match self {
             Self::Published(manifest) => format!("published {name} {}\n", manifest.version()),
             Self::AlreadyPublished(version) => {
-                format!("{name} {version} has these files already\n")
+                format!("{name} {version} already has these files\n")
             }
-            Self::Failed(why) => format!("{name} is not imported: {why}\n"),
+            Self::Failed(why) => format!("cannot import {name}: {why}\n"),
         }
     }
 

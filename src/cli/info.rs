@@ -8,16 +8,16 @@ use serde_json::{Value, json};
 
 use super::{CommandResult, ModelsArg, print, print_json};
 
-/// Tell all that is known of a model: its versions, their files, and why any is held back
+/// Show a model: its versions, their files, and their quarantines
 ///
-/// Manifests are read and files are not: `clarity verify` does that.
+/// Reads manifests only; `clarity verify` reads the files.
 #[derive(Args, Debug)]
 pub(super) struct Info {
     /// The model
     name: ModelName,
     #[command(flatten)]
     models: ModelsArg,
-    /// Print it as JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
@@ -69,7 +69,7 @@ impl VersionDetails {
         };
         if let Some(held) = &self.quarantine {
             let (cause, since, detail) = (held.cause().as_str(), held.since(), held.detail());
-            let _ = writeln!(text, "  held back since {since} ({cause}): {detail}");
+            let _ = writeln!(text, "  quarantined since {since} ({cause}): {detail}");
         }
         for (path, file) in self.manifest.iter().flat_map(|manifest| manifest.files()) {
             let _ = writeln!(text, "  {}  {:>12} bytes  {path}", file.sha256, file.size);

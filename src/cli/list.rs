@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::table::Table;
 use super::{CommandResult, ModelsArg, print, print_json};
 
-/// List the models and their versions, as their manifests have them
+/// List all models and versions, from their manifests
 ///
-/// Manifests are read and files are not: `clarity verify` does that.
+/// Reads manifests only; `clarity verify` reads the files.
 #[derive(Args, Debug)]
 pub(super) struct List {
     #[command(flatten)]
@@ -55,7 +55,7 @@ impl List {
                 "FILES",
                 "BYTES",
                 "PUBLISHED",
-                "HELD BACK",
+                "QUARANTINE",
                 "SHA-256",
             ]);
             rows.iter().for_each(|row| table.row(row.to_cells()));
@@ -131,7 +131,7 @@ fn total_bytes(manifest: &Manifest) -> u64 {
     manifest.files().values().map(|file| file.size).sum()
 }
 
-/// There must be such a version, good or not.
+/// Fails unless the version exists, valid or not.
 pub(super) fn require_version(
     store: &Store,
     model: &ModelName,
@@ -143,7 +143,7 @@ pub(super) fn require_version(
     }
 }
 
-/// The models of a store, or the one that was asked for. Mistakes are told to whoever looks on.
+/// The models of a store, or only the given one. Prints warnings about ignored entries.
 pub(super) fn models(store: &Store, only: Option<&ModelName>) -> Result<Vec<ModelName>, String> {
     let listing = store
         .models()
@@ -157,13 +157,13 @@ pub(super) fn models(store: &Store, only: Option<&ModelName>) -> Result<Vec<Mode
     match listing.entries.contains(only) {
         true => Ok(vec![only.clone()]),
         false => Err(format!(
-            "there is no model {only} in {}",
+            "no model {only} in {}",
             store.root().display()
         )),
     }
 }
 
-/// The versions of a model, the oldest first. Mistakes are told to whoever looks on.
+/// The versions of a model, the oldest first. Prints warnings about ignored entries.
 pub(super) fn versions(store: &Store, model: &ModelName) -> Result<Vec<Version>, String> {
     let listing = store
         .versions(model)

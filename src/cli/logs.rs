@@ -1,4 +1,4 @@
-//! LogArgs on standard error, so that standard output has only what a command is for.
+//! Logs on standard error. Standard output is reserved for results.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use tracing_subscriber::prelude::*;
 
 #[derive(Args, Debug)]
 pub(super) struct LogArgs {
-    /// How log events are written to standard error
+    /// The format of log events on standard error
     #[arg(
         long = "log-format",
         value_name = "FORMAT",
@@ -16,7 +16,7 @@ pub(super) struct LogArgs {
         default_value = "human"
     )]
     format: LogFormat,
-    /// Which log events are written: a level (error, warn, info, debug, trace), or targets with levels
+    /// The log filter: a level (error, warn, info, debug, trace), or targets with levels
     /// (`info,clarity::predictor=debug`)
     #[arg(
         long = "log",
@@ -29,9 +29,9 @@ pub(super) struct LogArgs {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum LogFormat {
-    /// A line for people
+    /// One line of text per event
     Human,
-    /// A JSON object for each event
+    /// One JSON object per event
     Json,
 }
 

@@ -7,10 +7,10 @@ use serde_json::json;
 use super::list::require_version;
 use super::{CommandResult, ModelsArg, print, print_json};
 
-/// Delete a version from the disk
+/// Delete a version from disk
 ///
-/// It cannot be undone: `clarity quarantine` takes a version out of service and keeps it. A server that answers from this
-/// version goes on doing so from memory, and says that it is degraded.
+/// This cannot be undone; `clarity quarantine` withdraws a version and keeps it. A server that
+/// answers from the version continues from memory, and reports that it is degraded.
 #[derive(Args, Debug)]
 pub(super) struct Remove {
     /// The model
@@ -20,7 +20,7 @@ pub(super) struct Remove {
     version: Version,
     #[command(flatten)]
     models: ModelsArg,
-    /// Print what was done as JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
@@ -29,7 +29,7 @@ impl Remove {
     pub(super) fn run(&self) -> CommandResult {
         let store = self.models.store();
         require_version(&store, &self.name, self.version)?;
-        // What others have left behind is no reason not to remove.
+        // Leftovers of other processes must not prevent a removal.
         let _ = store.clean();
         store
             .remove(&self.name, self.version)

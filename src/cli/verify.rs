@@ -8,10 +8,10 @@ use super::progress::Progress;
 use super::table::Table;
 use super::{CommandResult, ModelsArg, print, print_json};
 
-/// Read every byte of every version again and compare it with the manifest
+/// Re-read every byte of every version and compare it with the manifest
 ///
-/// Nothing is changed. Exits with 1 when a version is not what its manifest promises, when one has none, and when a model
-/// has no version or cannot be looked into.
+/// Changes nothing. Exits with 1 when a version differs from its manifest or has none, and when a
+/// model has no version or is unreadable.
 #[derive(Args, Debug)]
 pub(super) struct Verify {
     /// Only this model
@@ -25,12 +25,12 @@ pub(super) struct Verify {
 
 struct Finding {
     model: ModelName,
-    /// None when it is about the whole model.
+    /// `None` when the finding concerns the whole model.
     version: Option<Version>,
     fault: Option<Fault>,
 }
 
-/// What is wrong, in the words of whoever found it.
+/// A failed verification.
 struct Fault {
     reason: Reason,
     file: Option<String>,
@@ -53,8 +53,8 @@ impl Verify {
         Ok(findings.iter().all(|finding| finding.fault.is_none()))
     }
 
-    /// One for each version, and one for each model that has none or cannot be looked into: a directory that cannot be read
-    /// must not hide those that come after it.
+    /// One finding per version, and one per model that is unreadable or has no version.
+    // An unreadable directory must not hide the models after it.
     fn findings(&self, store: &Store) -> Result<Vec<Finding>, Box<dyn std::error::Error>> {
         let models = super::list::models(store, self.name.as_ref())?;
         let progress = Progress::of_bytes(
@@ -99,7 +99,7 @@ impl Verify {
     }
 }
 
-/// The bytes that all manifests of a model promise, as far as they can be read.
+/// The total size in all readable manifests of a model, in bytes.
 fn promised_bytes_of_model(store: &Store, model: &ModelName) -> u64 {
     let versions = store.versions(model).map(|listing| listing.entries);
     let versions = versions.unwrap_or_default().into_iter();

@@ -99,12 +99,12 @@ fn read_error(error: &(dyn Error + 'static)) -> Failure {
     if malformed {
         Failure::new(
             Reason::InvalidRequest,
-            format!("the body cannot be read: {error}"),
+            format!("cannot read the body: {error}"),
         )
     } else {
         Failure::new(
             Reason::Cancelled,
-            format!("the client went away before the end of the body: {error}"),
+            format!("the client disconnected before the end of the body: {error}"),
         )
     }
 }

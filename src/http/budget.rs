@@ -42,7 +42,7 @@ impl Budget {
             return Err(Failure::new(
                 Reason::PayloadTooLarge,
                 format!(
-                    "{what} needs {bytes} bytes, and all requests together have {}",
+                    "{what} needs {bytes} bytes, more than the memory limit of {} for all requests",
                     self.total
                 ),
             ));
@@ -55,7 +55,7 @@ impl Budget {
                 ..Failure::new(
                     Reason::Overloaded,
                     format!(
-                        "there is no room for the {bytes} bytes of {what} beside other requests now"
+                        "memory limit reached: no {bytes} bytes left for {what}"
                     ),
                 )
             })?;

@@ -149,11 +149,11 @@ fn describe_syntax_error(json: &[u8], error: &serde_json::Error) -> Failure {
         inputs, outputs, ..
     }) = match serde_json::from_slice(json) {
         Ok(unread) => unread,
-        Err(error) => return invalid(format!("the body is not a request: {error}")),
+        Err(error) => return invalid(format!("invalid request: {error}")),
     };
     let inputs = parse_each::<RequestInput<'_>>("input", &inputs).err();
     let of_one = inputs.or_else(|| parse_each::<RequestOutput<'_>>("output", &outputs).err());
-    of_one.unwrap_or_else(|| invalid(format!("the body is not a request: {error}")))
+    of_one.unwrap_or_else(|| invalid(format!("invalid request: {error}")))
 }
 
 pub(super) fn invalid(detail: String) -> Failure {

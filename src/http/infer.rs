@@ -126,7 +126,7 @@ fn refuse_encodings(headers: &HeaderMap) -> Result<(), Failure> {
     match found {
         Some(encoding) => Err(Failure::new(
             Reason::UnsupportedEncoding,
-            format!("expected a body without content encoding, found {encoding:?}"),
+            format!("expected no content encoding, found {encoding:?}"),
         )),
         None => Ok(()),
     }

@@ -56,7 +56,7 @@ pub(super) fn parse_tensor(
     }
     let shape = check_shape(&input.shape.0, spec, sizes)?;
     let count = element_count(&shape)
-        .ok_or_else(|| format!("the shape {shape:?} has more elements than can be counted"))?;
+        .ok_or_else(|| format!("the shape {shape:?} has too many elements"))?;
     let data = match data {
         InputData::Binary(bytes) => binary::decode(spec.datatype, bytes, count)?,
         InputData::Json(data) => match spec.datatype {
@@ -83,7 +83,7 @@ fn check_shape(
     };
     if found.iter().any(|size| *size < 1) {
         return Err(format!(
-            "expected the shape {} with every size 1 or more, found {found:?}",
+            "expected the shape {} with all sizes at least 1, found {found:?}",
             expected()
         ));
     }
@@ -109,7 +109,7 @@ fn check_shape(
                 let given = *sizes.0.entry(name.clone()).or_insert(size);
                 if given != size {
                     return Err(format!(
-                        "{}, where {name} is {given} elsewhere in the request",
+                        "{}; {name} is {given} elsewhere in the request",
                         mismatch()
                     ));
                 }
@@ -198,7 +198,7 @@ impl<'de, T: Element> Visitor<'de> for NestingLevel<'_, T> {
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} elements, each {}, flat or nested as the shape {:?} is",
+            "{} elements ({}), flat or nested like the shape {:?}",
             self.limit,
             T::EXPECTED,
             self.shape
@@ -314,7 +314,7 @@ impl Element for i8 {
 }
 
 impl Element for i32 {
-    const EXPECTED: &'static str = "an integer of 32 bits";
+    const EXPECTED: &'static str = "a 32-bit integer";
 
     fn from_i64(value: i64) -> Option<Self> {
         value.try_into().ok()
@@ -322,7 +322,7 @@ impl Element for i32 {
 }
 
 impl Element for i64 {
-    const EXPECTED: &'static str = "an integer of 64 bits";
+    const EXPECTED: &'static str = "a 64-bit integer";
 
     fn from_i64(value: i64) -> Option<Self> {
         Some(value)
@@ -330,7 +330,7 @@ impl Element for i64 {
 }
 
 impl Element for f32 {
-    const EXPECTED: &'static str = "a number in the range of 32-bit ones";
+    const EXPECTED: &'static str = "a number in the range of FP32";
 
     fn from_i64(value: i64) -> Option<Self> {
         Some(value as Self)

@@ -63,7 +63,7 @@ impl Parameters<'_> {
         ];
         match extensions.into_iter().find(|(_, value)| value.is_some()) {
             Some((name, _)) => Err(format!(
-                "the parameter {name} asks for an extension that is not spoken here: tensors are sent as JSON or binary data"
+                "the parameter {name} belongs to an unsupported extension; send tensors as JSON or binary data"
             )),
             None => Ok(()),
         }

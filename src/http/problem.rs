@@ -77,7 +77,7 @@ impl IntoResponse for Problem {
         };
         let mut json = Vec::with_capacity(256 + 2 * detail.len());
         serde_json::to_writer(&mut json, &body)
-            .expect("a struct of texts and a number cannot fail to be written as JSON");
+            .expect("strings and a number always serialize to JSON");
         let mut response =
             (status, [(CONTENT_TYPE, "application/problem+json")], json).into_response();
         if status == StatusCode::UNAUTHORIZED {

@@ -30,14 +30,14 @@ impl FromRequestParts<App> for Admin {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let Some(token) = &app.admin_token else {
             let detail =
-                "loading and unloading are off: the server was started without a token for them";
+                "loading and unloading are disabled: the server has no admin token";
             return Err(Failure::new(Reason::AdminDisabled, detail).into());
         };
         let mut given = parts.headers.get_all(AUTHORIZATION).iter();
         match (given.next(), given.next()) {
             (Some(given), None) if token.admits(given.as_bytes()) => Ok(Self),
             _ => {
-                let detail = "expected the header Authorization with the server's bearer token";
+                let detail = "expected the server's bearer token in the header Authorization";
                 Err(Failure::new(Reason::Unauthorized, detail).into())
             }
         }
@@ -98,7 +98,7 @@ fn entries(predictor: &Predictor) -> Vec<IndexEntry> {
     }
     let only_in_memory = |version: &&Version| !status.versions.contains_key(*version);
     let memory_only = serving.iter().filter(only_in_memory).map(|version| {
-        let reason = "removed from disk, answers from memory".to_owned();
+        let reason = "removed from disk, served from memory".to_owned();
         entry(Some(version.to_string()), READY, reason)
     });
     let on_disk = status.versions.iter().map(|(version, found)| {
@@ -136,14 +136,14 @@ pub(super) async fn load(
     } = parse_body(&app, request).await?;
     if let Some((name, _)) = parameters.first_key_value() {
         let detail = format!(
-            "the parameter {name} asks for another configuration or other files than those on disk, which only are verified"
+            "unsupported parameter {name}: models are only loaded from disk, with the server's configuration"
         );
         return Err(Failure::new(Reason::InvalidRequest, detail).into());
     }
     let attempt = timeout(app.deadline, app.registry.load(&model)).await;
     let loaded = attempt.map_err(|_| {
         let detail = format!(
-            "the model was not loaded within {:?}; the attempt goes on",
+            "the model was not loaded within {:?}; the load continues",
             app.deadline
         );
         Failure::new(Reason::DeadlineExceeded, detail)
@@ -181,7 +181,7 @@ async fn parse_body<T: Default + DeserializeOwned>(
         Ok(Object(parsed)) => Ok(parsed),
         Err(error) => Err(Failure::new(
             Reason::InvalidRequest,
-            format!("the body is not a request: {error}"),
+            format!("invalid request: {error}"),
         )),
     }
 }

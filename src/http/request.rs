@@ -60,7 +60,7 @@ fn split(body: &[u8], json_length: Option<usize>) -> Result<(&[u8], &[u8]), Fail
         None => Ok((body, &[])),
         Some(length) => body.split_at_checked(length).ok_or_else(|| {
             invalid(format!(
-                "Inference-Header-Content-Length: expected no more than the {} bytes of the body, found {length}",
+                "Inference-Header-Content-Length: expected at most {}, the size of the body, found {length}",
                 body.len()
             ))
         }),
@@ -78,7 +78,7 @@ impl<'a> RequestDocument<'a> {
         for (place, Object(input)) in self.inputs.iter().enumerate() {
             if !specs.iter().any(|spec| spec.name == input.name) {
                 return Err(invalid(format!(
-                    "input {}: the model has no such input, only {}",
+                    "unknown input {}: the model has {}",
                     input.name,
                     names(specs)
                 )));
@@ -88,7 +88,7 @@ impl<'a> RequestDocument<'a> {
                 .iter()
                 .any(|Object(before)| before.name == input.name)
             {
-                return Err(invalid(format!("input {}: it is there twice", input.name)));
+                return Err(invalid(format!("input {}: listed twice", input.name)));
             }
         }
         let mut rest = binary;
@@ -99,7 +99,7 @@ impl<'a> RequestDocument<'a> {
         }
         if !rest.is_empty() {
             return Err(invalid(format!(
-                "expected {} bytes of binary data after the JSON, as the inputs announce in binary_data_size, found {}",
+                "expected {} bytes of binary data, the sum of all binary_data_size, found {}",
                 binary.len() - rest.len(),
                 binary.len()
             )));
@@ -121,7 +121,7 @@ impl<'a> RequestDocument<'a> {
             let found = inputs.find(|(Object(input), _)| input.name == spec.name);
             let (Object(input), data) = found.ok_or_else(|| {
                 invalid(format!(
-                    "input {}: expected {}, found nothing",
+                    "missing input {} of type {}",
                     spec.name, spec.datatype
                 ))
             })?;
@@ -150,14 +150,14 @@ impl<'a> RequestDocument<'a> {
             let place = specs.iter().position(|spec| spec.name == output.name);
             let place = place.ok_or_else(|| {
                 refused(format!(
-                    "the model has no such output, only {}",
+                    "unknown output: the model has {}",
                     names(specs)
                 ))
             })?;
             // Short: at most one entry per output of the model. Repeats would multiply the
             // response.
             if wanted.iter().any(|before| before.place == place) {
-                return Err(refused("it is there twice".to_owned()));
+                return Err(refused("listed twice".to_owned()));
             }
             let Object(parameters) = &output.parameters;
             let binary = parameters.of_output().map_err(refused)?.unwrap_or(binary);
@@ -176,7 +176,7 @@ impl<'a> RequestInput<'a> {
             (None, None) => Err("expected data or the parameter binary_data_size, found neither".to_owned()),
             (Some(_), Some(_)) => Err("expected data or the parameter binary_data_size, found both".to_owned()),
             (Some(_), None) if !announced => Err(
-                "binary_data_size: expected the header Inference-Header-Content-Length with it, found none".to_owned(),
+                "binary_data_size: expected the header Inference-Header-Content-Length, found none".to_owned(),
             ),
             (Some(size), None) => {
                 let (data, after) = rest.split_at_checked(size).ok_or_else(|| {

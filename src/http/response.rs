@@ -90,7 +90,7 @@ impl EncodedResponse {
                 .iter()
                 .map(|output| max_bytes(*output, &outputs[output.place]))
                 .sum::<usize>();
-        let mut memory = budget.reserve(tensors + body_size, "the answer")?;
+        let mut memory = budget.reserve(tensors + body_size, "the response")?;
         let output = |wanted: &WantedOutput| {
             let (spec, tensor) = (&specs[wanted.place], &outputs[wanted.place]);
             ResponseOutput {
@@ -118,7 +118,7 @@ impl EncodedResponse {
         };
         let mut body = Vec::with_capacity(body_size);
         serde_json::to_writer(&mut body, &response)
-            .expect("texts, flags and finite numbers cannot fail to be written to memory as JSON");
+            .expect("strings, booleans and finite numbers always serialize to JSON in memory");
         let binaries = wanted.iter().filter(|output| output.binary);
         let mut json_length = None;
         for output in binaries {

@@ -1,6 +1,6 @@
-//! What the process takes of the machine, read when it is asked for.
+//! Resource usage of the process, collected at each scrape.
 //!
-//! Names and meanings are those that Prometheus asks of every client library:
+//! Names and meanings follow the guidelines for Prometheus client libraries:
 //! <https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>.
 
 use std::fmt;
@@ -11,7 +11,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-/// Memory, descriptors and CPU time of this process. What the system does not tell is left out.
+/// Memory, descriptors and CPU time of this process, as far as the system reports them.
 #[derive(Debug)]
 pub(super) struct ProcessCollector;
 
@@ -25,7 +25,7 @@ impl Collector for ProcessCollector {
             max_descriptors,
         } = usage();
         if let Some(seconds) = cpu_seconds {
-            let help = "CPU time of all threads, in the kernel and outside, in seconds.";
+            let help = "User and system CPU time of all threads in seconds.";
             let metric = encoder.encode_descriptor(
                 "process_cpu_seconds",
                 help,
@@ -37,22 +37,22 @@ impl Collector for ProcessCollector {
         for (name, help, value) in [
             (
                 "process_resident_memory_bytes",
-                "Memory that is in use and not swapped out.",
+                "Resident memory in bytes.",
                 resident_bytes,
             ),
             (
                 "process_virtual_memory_bytes",
-                "Memory that is reserved.",
+                "Virtual memory in bytes.",
                 virtual_bytes,
             ),
             (
                 "process_open_fds",
-                "File descriptors that are open.",
+                "Number of open file descriptors.",
                 open_descriptors,
             ),
             (
                 "process_max_fds",
-                "File descriptors that may be open.",
+                "Maximum number of open file descriptors.",
                 max_descriptors,
             ),
         ] {
@@ -91,7 +91,7 @@ fn usage() -> ProcessUsage {
         pages.checked_mul(u64::try_from(page_size()).ok()?)
     };
     let (virtual_bytes, resident_bytes) = (next(), next());
-    // The directory is listed through a descriptor of its own.
+    // Excludes the descriptor of this listing itself.
     let listed = fs::read_dir("/proc/self/fd").map(|listing| listing.count().saturating_sub(1));
     ProcessUsage {
         cpu_seconds: Some(cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9),
@@ -119,7 +119,7 @@ mod tests {
             .collect();
         let memory = std::hint::black_box(vec![1_u8; 64 << 20]);
         let after = usage();
-        // Other tests of this process may close and free meanwhile, but not as much as this.
+        // Concurrent tests may close files and free memory, but less than this.
         assert!(after.open_descriptors.unwrap() >= before.open_descriptors.unwrap() + 50);
         assert!(after.resident_bytes.unwrap() >= before.resident_bytes.unwrap() + (32 << 20));
         assert!(after.virtual_bytes.unwrap() >= after.resident_bytes.unwrap());

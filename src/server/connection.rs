@@ -1,4 +1,4 @@
-//! One connection, from its first byte to its last.
+//! Serving one connection.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,20 +19,22 @@ use tokio_io_timeout::TimeoutWriter;
 
 use crate::http::Http;
 
-/// When the server stops: the time for the rest of a head of which a part may be on its way. There is no request yet
-/// that could be lost, so who sends no more of it does not hold the server up for as long as a request may take.
+/// At shutdown, the time for a client to finish a request head that it has started to send.
+// No complete request can be lost here, so this is shorter than the drain of running requests.
 const HEAD_GRACE: Duration = Duration::from_secs(1);
 
-/// Serves a connection until it ends, or until the request under way is answered after `stopped` has become true.
+/// Serves a connection until it ends, or until its running request is answered after `stopped`.
 ///
-/// A client that sends no request for the time `idle`, or takes nothing of its answer for as long, loses its connection.
+/// Closes the connection when the client sends no request, or reads nothing of a response, for
+/// `idle`.
 pub(super) async fn serve(
     stream: TcpStream,
     http: Http,
     idle: Duration,
     mut stopped: watch::Receiver<bool>,
 ) {
-    // Answers are written whole: waiting for more to send would only delay them. Without it they come later, no worse.
+    // Responses are written whole, so Nagle's algorithm would only delay them. A failure to disable
+    // it does no other harm.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutWriter::new(stream);
     stream.set_timeout(Some(idle));
@@ -44,7 +46,7 @@ pub(super) async fn serve(
     let connection =
         http1::Builder::new().serve_connection(TokioIo::new(Box::pin(stream)), service);
     let mut connection = std::pin::pin!(connection);
-    // The first is nearly always what there is to do.
+    // Biased: the connection is nearly always the branch that is ready.
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => Some(ended),
@@ -80,14 +82,14 @@ async fn respond(
     Ok(response.map(|body| TrackedBody { body, in_flight }))
 }
 
-/// The requests of one connection that are under way.
+/// The running requests of one connection.
 #[derive(Debug)]
 struct InFlightRequests {
     count: AtomicUsize,
-    /// Told when there are wait_idle any more; there may be some again by then.
+    /// Notified when the count reaches 0. It may be above 0 again when the waiter runs.
     ended: Notify,
     began: Instant,
-    /// Since when there are wait_idle, in nanoseconds from the beginning; of no meaning while there are some.
+    /// The start of the idle period in nanoseconds since `began`; meaningless while requests run.
     idle_since: AtomicU64,
 }
 
@@ -101,15 +103,18 @@ impl InFlightRequests {
         }
     }
 
-    /// Returns when all that was asked for has been written.
+    /// Waits until all responses are written.
     async fn wait_idle(&self) {
         while self.count.load(Ordering::Acquire) > 0 {
             self.ended.notified().await;
         }
     }
 
-    /// Returns when there has been wait_idle for so long: the time from the beginning, or from the end of an answer, to the end of
-    /// the next head. One timer for a connection, set again when it goes off and never before, costs a request next to nothing.
+    /// Waits until the connection has been idle for `time`.
+    ///
+    /// An idle period starts with the connection or at the end of a response, and ends with the
+    /// next head.
+    // One timer per connection, reset only when it fires, costs a request nearly nothing.
     async fn wait_idle_for(&self, time: Duration) {
         loop {
             self.wait_idle().await;
@@ -123,7 +128,7 @@ impl InFlightRequests {
     }
 }
 
-/// One of them, until it is dropped.
+/// A running request, until dropped.
 #[derive(Debug)]
 struct InFlightRequest(Arc<InFlightRequests>);
 
@@ -158,14 +163,14 @@ impl Drop for InFlightRequest {
     }
 }
 
-/// The body of an answer, and the mark that its request is under way.
+/// A response body that keeps its request counted as running.
 struct TrackedBody {
     body: Body,
     in_flight: InFlightRequest,
 }
 
-/// Bytes of a body, which take the mark with them: hyper drops a body when it has taken its bytes, and those when they
-/// are written.
+/// A chunk that keeps its request counted until its bytes are written.
+// Hyper drops a body after taking its chunks, and each chunk after writing it.
 struct TrackedChunk {
     bytes: Bytes,
     _request: InFlightRequest,

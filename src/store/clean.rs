@@ -1,4 +1,4 @@
-//! Removing the leftovers of processes that were killed.
+//! Removing the leftovers of killed processes.
 
 use std::fs;
 use std::io;
@@ -9,14 +9,15 @@ use super::staging::{DirectoryLock, PURPOSES, lock_directory};
 use crate::ModelName;
 
 impl Store {
-    /// Removes what publications, removals and quarantines that were killed have left behind, and nothing that is in use;
-    /// tells how many directories and markers there were.
+    /// Removes the leftovers of killed publications, removals and quarantines; returns their
+    /// number.
     ///
-    /// Where directories cannot be locked (elsewhere than on Unix) nothing is removed.
+    /// Leaves directories in use alone. Removes no directories where locks are unsupported (outside
+    /// Unix).
     ///
     /// # Errors
     ///
-    /// When the directory of the store cannot be read. What cannot be removed is left.
+    /// When the directory of the store is unreadable. Entries that resist removal stay.
     pub fn clean(&self) -> io::Result<usize> {
         let mut removed = 0;
         for entry in fs::read_dir(&self.root)? {
@@ -37,14 +38,14 @@ impl Store {
             }
         }
         for model in self.models()?.entries {
-            // One that cannot be read is no reason to leave the others.
+            // An unreadable model must not keep the others from being cleaned.
             removed += self.clean_markers(&model).unwrap_or(0);
         }
         Ok(removed)
     }
 
-    /// Removes the markers of versions that are gone: a removal that was killed may have left one, and it must not hold back another version of
-    /// the same number.
+    /// Removes the quarantine markers of versions that no longer exist.
+    // A killed removal may leave one. It must not hold back a later version of the same number.
     fn clean_markers(&self, model: &ModelName) -> io::Result<usize> {
         let mut removed = 0;
         for entry in fs::read_dir(self.model_directory(model))? {
@@ -88,7 +89,7 @@ mod tests {
             fs::create_dir(dir.path().join(left)).unwrap();
         }
         fs::write(dir.path().join(".mark-1-5"), "a file").unwrap();
-        // Markers of versions that are not there.
+        // Markers of missing versions.
         for number in [1, 2] {
             let marker =
                 store.marker_path(&"model".parse().unwrap(), Version::new(number).unwrap());
@@ -101,7 +102,7 @@ mod tests {
         assert_eq!(store.clean().unwrap(), 0);
     }
 
-    /// Somebody cleans up all the time, also between a directory's making and its lock.
+    /// Cleans continuously, also between the creation of a directory and its lock.
     #[test]
     fn a_directory_that_is_given_out_is_there_however_many_clean_up() {
         let dir = tempfile::tempdir().unwrap();
@@ -110,7 +111,7 @@ mod tests {
         thread::scope(|scope| {
             scope.spawn(|| {
                 while !ended.load(Ordering::Relaxed) {
-                    // A directory that goes away meanwhile is no trouble of this test.
+                    // The directory may vanish meanwhile; this test ignores that.
                     let _ = store.clean();
                 }
             });

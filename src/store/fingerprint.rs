@@ -1,4 +1,4 @@
-//! A cheap sign that something on disk may have changed.
+//! Cheap detection of changes on disk.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
@@ -10,11 +10,13 @@ use super::{IgnoredEntry, Listing, Quarantine, Store};
 use crate::manifest::{MAX_DEPTH, Manifest};
 use crate::{ModelName, Version};
 
-/// What can be told of a model's directory without reading a file of a version: its versions, and of each file the size, the
-/// time of modification and, on Unix, the inode and the time of its last change; and which versions are held back.
+/// The metadata of a model's directory: its versions, its quarantines, and the state of each file.
 ///
-/// Equal signatures do not prove equal bytes (two writes within one tick of the file system's clock look alike), which
-/// is why bytes are verified at every load and a bad version is tried again even when nothing seems to have changed.
+/// The state of a file is its size and modification time, on Unix also its inode, change time and
+/// mode.
+// Equal fingerprints do not prove equal bytes: two writes within one tick of the file system's
+// clock look alike. So every load verifies all bytes, and a bad version is retried without any
+// change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ModelFingerprint {
     pub(crate) versions: BTreeMap<Version, VersionFingerprint>,
@@ -22,14 +24,14 @@ pub(crate) struct ModelFingerprint {
     pub(crate) ignored: Vec<IgnoredEntry>,
 }
 
-/// The part of a [`ModelFingerprint`] that is about one version.
+/// The part of a [`ModelFingerprint`] that concerns one version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct VersionFingerprint(Vec<(String, Option<FileStamp>)>);
 
 type FileStamp = (bool, u64, Option<SystemTime>, [i64; 4]);
 
 impl Store {
-    /// The fingerprint of a model. A directory that is not there has no versions.
+    /// The fingerprint of a model. A missing directory counts as one without versions.
     pub(crate) fn fingerprint(&self, model: &ModelName) -> io::Result<ModelFingerprint> {
         let Listing { entries, ignored } = match self.versions(model) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -57,13 +59,13 @@ impl Store {
 }
 
 impl VersionFingerprint {
-    /// What cannot be read is part of the fingerprint too: it changes when it can be read again.
+    /// Includes unreadable entries: the fingerprint changes when they become readable.
     fn of(directory: &Path) -> Self {
         let mut found = Vec::new();
         let mut directories = vec![(directory.to_owned(), String::new(), 0)];
         while let Some((directory, prefix, depth)) = directories.pop() {
             for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
-                // Enough to see that there is too much.
+                // One more than the limit is enough to detect an excess.
                 if found.len() > 2 * Manifest::MAX_FILES {
                     break;
                 }

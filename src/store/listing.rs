@@ -1,4 +1,4 @@
-//! What there is on disk.
+//! Listing models and versions on disk.
 
 use std::ffi::OsString;
 use std::fs::{self, DirEntry};
@@ -7,48 +7,54 @@ use std::io;
 use super::Store;
 use crate::{ModelName, Version};
 
-/// The entries of a directory of models or of versions, sorted.
+/// The sorted entries of a directory of models or of versions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing<T> {
-    /// What is served from.
+    /// The valid entries.
     pub entries: Vec<T>,
-    /// What is ignored, and looks as if it should not be.
+    /// Ignored entries that look like models or versions.
     pub ignored: Vec<IgnoredEntry>,
 }
 
-/// An entry that is ignored, and looks as if its owner meant it to be used.
+/// An entry that is ignored but looks like a model or a version.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct IgnoredEntry {
     /// Its name, as text for people.
     pub name: String,
-    /// What is wrong with it.
+    /// Why it is ignored.
     pub why: &'static str,
 }
 
 impl Store {
-    /// The models. Hidden entries and files are ignored; a directory or link that cannot be a model is a [`IgnoredEntry`].
+    /// The models of the store.
+    ///
+    /// Hidden entries and files are ignored. A directory or symlink that cannot be a model becomes
+    /// an [`IgnoredEntry`].
     ///
     /// # Errors
     ///
-    /// When the directory of the store cannot be read.
+    /// When the directory of the store is unreadable.
     pub fn models(&self) -> io::Result<Listing<ModelName>> {
         list(fs::read_dir(&self.root)?, |name, kind| {
             match (name.parse(), kind) {
                 (_, EntryKind::Other) => Ok(None),
                 (Ok(_), EntryKind::Symlink) => Err("a symlink: models are real directories"),
-                (Err(_), _) => Err("not a model's name: A-Z a-z 0-9 _ . - only"),
+                (Err(_), _) => Err("invalid model name: only A-Z a-z 0-9 _ . - are allowed"),
                 (Ok(model), EntryKind::Directory) => Ok(Some(model)),
             }
         })
     }
 
-    /// The versions of a model, whether good or not. Ignored are hidden entries (publications under way among them) and
-    /// everything whose name has anything but digits; what looks like a version and cannot be one (`0`, `01`, a file or
-    /// a link called `2`) is a [`IgnoredEntry`].
+    /// The versions of a model, valid or not.
+    ///
+    /// Ignores hidden entries, such as running publications, and names with a character other than
+    /// a digit. A numeric name that cannot be a version becomes an [`IgnoredEntry`]: `0`, `01`, or
+    /// a file or symlink named `2`.
     ///
     /// # Errors
     ///
-    /// When the directory of the model cannot be read, or is a link: what it leads to is not in this store.
+    /// When the directory of the model is unreadable, or is a symlink: its target is outside of the
+    /// store.
     pub fn versions(&self, model: &ModelName) -> io::Result<Listing<Version>> {
         let directory = self.model_directory(model);
         if fs::symlink_metadata(&directory)?.is_symlink() {
@@ -59,7 +65,7 @@ impl Store {
                 return Ok(None);
             }
             match (name.parse(), kind) {
-                (Err(_), _) => Err("not a version: a positive integer without leading zeros"),
+                (Err(_), _) => Err("invalid version: expected a positive integer without leading zeros"),
                 (Ok(_), EntryKind::Symlink) => Err("a symlink: versions are real directories"),
                 (Ok(_), EntryKind::Other) => Err("not a directory"),
                 (Ok(version), EntryKind::Directory) => Ok(Some(version)),
@@ -105,7 +111,7 @@ fn list<T: Ord>(
     Ok(listing)
 }
 
-/// A name that is not Unicode becomes one that no name of ours equals.
+/// Replaces invalid Unicode; the result never equals a valid name.
 fn lossy_text(name: OsString) -> String {
     name.to_string_lossy().into_owned()
 }

@@ -1,4 +1,4 @@
-//! Verify while reading: each file is opened once, read once, hashed in the same pass; what was verified is what is used.
+//! Opening a version: its manifest, its list of files, and their bytes.
 
 use std::fs;
 use std::io::Read;
@@ -13,12 +13,11 @@ use crate::{ModelName, Version};
 impl Store {
     /// Reads a version into memory and verifies it.
     ///
-    /// Each file is opened once without following links, must be a regular file of the promised length, and is read
-    /// once while it is hashed; large ones beside each other, on a few threads. Nothing is mapped: a mapped page can change after it was verified.
-    ///
-    /// # Errors
-    ///
-    /// What is not as the manifest promises, the first of it that is found: see [`VerifyError`].
+    /// Each file is opened once, without following symlinks, and must be a regular file of the
+    /// stated length. It is read once and hashed in the same pass; large files are read in
+    /// parallel.
+    // Nothing is memory-mapped: a mapped page can change after it was verified.  # Errors  The
+    // first violation of the manifest that is found: see [`VerifyError`].
     pub fn open(
         &self,
         model: &ModelName,
@@ -27,17 +26,17 @@ impl Store {
         open_verified(&self.version_directory(model, version), model, version)
     }
 
-    /// Reads the manifest of a version, without verifying the files.
+    /// Reads the manifest of a version without verifying its files.
     ///
     /// # Errors
     ///
-    /// When there is none, or it cannot be believed: see [`VerifyError`].
+    /// When the manifest is missing or invalid: see [`VerifyError`].
     pub fn manifest(&self, model: &ModelName, version: Version) -> Result<Manifest, VerifyError> {
         read_manifest(&self.version_directory(model, version), model, version)
     }
 }
 
-/// Opens the version in `directory`, which must be that version of that model.
+/// Opens the version in `directory`, whose manifest must name this model and version.
 pub(super) fn open_verified(
     directory: &Path,
     model: &ModelName,
@@ -69,7 +68,7 @@ fn read_manifest(
         });
     }
     let mut json = Vec::new();
-    // One byte over the limit, so that a manifest that grows just now is seen to.
+    // One byte over the limit detects a manifest that grows while it is read.
     file.take(limit + 1)
         .read_to_end(&mut json)
         .map_err(|error| io_error(name, error))?;
@@ -91,8 +90,7 @@ fn read_manifest(
     Ok(manifest)
 }
 
-/// Refuses everything in the directory that the manifest does not list, empty directories included: a version is what was
-/// published and no more.
+/// Refuses every entry that the manifest does not list, empty directories included.
 fn refuse_unlisted(directory: &Path, manifest: &Manifest) -> Result<(), VerifyError> {
     let mut directories = vec![(directory.to_owned(), String::new(), 0)];
     while let Some((directory, prefix, depth)) = directories.pop() {

@@ -1,4 +1,4 @@
-//! The files of a version, read and hashed beside each other.
+//! Reading the files of a version in parallel.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -10,10 +10,11 @@ use super::VerifyError;
 use super::verified_file::read_verified;
 use crate::manifest::{FileEntry, FilePath, Manifest};
 
-/// Below this many bytes altogether, threads cost more than they bring.
+/// The total size in bytes below which threads cost more than they gain.
 const MIN_PARALLEL_BYTES: u64 = 4 << 20;
 
-/// More threads than this do not read faster, and take processors from whoever answers.
+/// The maximum number of threads.
+// More do not read faster, and take processors from predictions.
 const MAX_THREADS: usize = 4;
 
 type FileContents = BTreeMap<FilePath, Vec<u8>>;
@@ -22,7 +23,7 @@ type FileContents = BTreeMap<FilePath, Vec<u8>>;
 ///
 /// # Errors
 ///
-/// Of what is found wrong the first by path; no more files are begun after that.
+/// The first error in path order. After an error no further file is started.
 pub(super) fn read_files(
     directory: &Path,
     manifest: &Manifest,
@@ -41,7 +42,7 @@ fn read_on_threads(
     manifest: &Manifest,
 ) -> Result<FileContents, VerifyError> {
     let mut files: Vec<(&FilePath, &FileEntry)> = manifest.files().iter().collect();
-    // Taken from the end: the largest first, so that no thread is left alone with it.
+    // Popped from the end: the largest files first, so that none is left for last.
     files.sort_by_key(|(path, entry)| (entry.size, std::cmp::Reverse(*path)));
     let threads = threads.clamp(1, files.len().max(1));
     let shared = Mutex::new((files, FileContents::new(), BTreeMap::new()));
@@ -64,7 +65,7 @@ fn read_on_threads(
     };
     thread::scope(|scope| {
         for _ in 1..threads {
-            // Where no thread is to be had this one does it all.
+            // If no thread can be spawned, this one does all the work.
             let _ = thread::Builder::new().spawn_scoped(scope, work);
         }
         work();

@@ -1,4 +1,4 @@
-//! Publishing a version: written beside, made durable, then renamed into place.
+//! Publishing a version: written to a staging directory, synced, then renamed into place.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -17,10 +17,10 @@ use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath, Manifest, ManifestError};
 use crate::{ModelName, Probe, Version};
 
-/// Bytes copied at a time.
+/// The size of a copied chunk in bytes.
 const CHUNK: usize = 256 << 10;
 
-/// Where the bytes of a file come from that is to be published.
+/// The source of a file's bytes.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Source {
@@ -30,10 +30,10 @@ pub enum Source {
     Bytes(Vec<u8>),
 }
 
-/// A version that is written and durable, in a hidden directory where no server looks, and not yet published.
+/// A version that is written and durable but not yet published.
 ///
-/// Dropped without [`publish`](Self::publish) it is removed. After a crash what is left of it is a hidden directory called
-/// `.publish-…` in the directory of the store, which harms nobody and is removed by the next publication
+/// It lies in a hidden directory of the store, `.publish-…`, which servers ignore. Dropping it
+/// without [`publish`](Self::publish) removes it. After a crash the next publication removes it
 /// ([`Store::clean`]).
 #[derive(Debug)]
 pub struct Staged {
@@ -43,45 +43,46 @@ pub struct Staged {
     _staging: StagingDir,
 }
 
-/// Why a version was not published. Nothing of it can be seen in the store.
+/// Why a version was not published. The store is unchanged.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// There is no manifest for these files.
+    /// The files do not form a valid manifest.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-    /// More files than a version may have.
+    /// There are more files than [`Manifest::MAX_FILES`].
     #[error("expected at most {} files, found {found}", Manifest::MAX_FILES)]
     TooManyFiles {
-        /// How many.
+        /// The number of files.
         found: usize,
     },
     /// All version numbers are taken.
-    #[error("{model} has no version number left")]
+    #[error("{model}: all version numbers are taken")]
     NoVersionLeft {
         /// The model.
         model: ModelName,
     },
-    /// A link, a pipe, a directory or the like where a file should be.
+    /// A source is a symlink, a pipe, a directory or the like.
     #[error("{}: expected a regular file, found {found}", path.display())]
     NotRegular {
-        /// What was to be published.
+        /// The source.
         path: PathBuf,
-        /// What it is.
+        /// The type of the entry.
         found: &'static str,
     },
-    /// The operating system refused.
+    /// A system call failed.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
 impl Store {
-    /// Publishes the next version of a model: [`stage`](Self::stage) and [`publish`](Staged::publish) in one.
+    /// Publishes the next version of a model: [`stage`](Self::stage), then
+    /// [`publish`](Staged::publish).
     ///
     /// # Errors
     ///
@@ -95,7 +96,7 @@ impl Store {
         self.stage(model, entry, files)?.publish()
     }
 
-    /// Writes the next version of a model beside the models, with its manifest, and makes it durable.
+    /// Writes the next version of a model to a staging directory, with its manifest, and syncs it.
     ///
     /// # Errors
     ///
@@ -119,10 +120,10 @@ impl Store {
             .map(|(path, source)| (path.clone(), placeholder(source)))
             .collect();
         let now = SystemTime::now();
-        // Refuses what cannot have a manifest before a byte is copied; `Staged` cleans up from here on.
+        // Refuses invalid files before a byte is copied. From here on, dropping `Staged` cleans up.
         let manifest = Manifest::new(model.clone(), version, entry.clone(), now, unread)?;
         create_directories(&self.root)?;
-        // What others have left behind is no reason not to publish.
+        // Leftovers of other processes must not prevent a publication.
         let _ = self.clean();
         let staging = StagingDir::create(&self.root, "publish").map_err(at(&self.root))?;
         let directory = staging.path().join("version");
@@ -159,12 +160,12 @@ impl Store {
 }
 
 impl Staged {
-    /// What will be published; its version may still change when another publication is faster.
+    /// The manifest to be published. Its version changes if another publication takes the number.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Reads back what was written and verifies it: what a runtime can be tried with before anybody is served by it.
+    /// Reads the staged files back and verifies them, for a trial before publication.
     ///
     /// # Errors
     ///
@@ -177,21 +178,22 @@ impl Staged {
         )
     }
 
-    /// Adds a probe, which the version must pass from now on wherever it is to be served.
+    /// Adds a probe, which the version must pass to be served.
     ///
     /// # Errors
     ///
-    /// See [`PublishError`]; also when the version has a file of that name already.
+    /// See [`PublishError`]; also when the version already has a file of that name.
     pub fn add_probe(&mut self, probe: &Probe) -> Result<(), PublishError> {
         let path: FilePath = Probe::FILE_NAME
             .parse()
-            .expect("the name of a probe's file is a plain one");
+            .expect("Probe::FILE_NAME is a valid file path");
         let entry = self.write(&path, &Source::Bytes(probe.to_json().into_bytes()))?;
         self.manifest = self.manifest.clone().with_probe(path, entry)?;
         self.write_manifest()
     }
 
-    /// Publishes it: one rename, made durable. Of two publications at once each gets a version of its own.
+    /// Publishes the version with one rename and syncs it. Concurrent publications get distinct
+    /// versions.
     ///
     /// # Errors
     ///
@@ -200,18 +202,19 @@ impl Staged {
         let model = self.manifest.model().clone();
         let models = self.store.model_directory(&model);
         create_directories(&models)?;
-        // Whoever created it may not have lived to make that durable.
+        // The process that created the directory may have died before it synced it.
         sync_directory(&self.store.root).map_err(at(&self.store.root))?;
         loop {
             let target = self
                 .store
                 .version_directory(&model, self.manifest.version());
-            // A rename replaces an empty directory without a word, so look first; what is in the way and not empty fails it.
+            // A rename silently replaces an empty directory, so check first. A non-empty one fails
+            // the rename.
             let taken = || fs::symlink_metadata(&target).is_ok();
             let renamed = if taken() {
                 Err(io::ErrorKind::AlreadyExists.into())
             } else {
-                // A marker without a version is that of a removed one.
+                // A marker without a version belonged to a removed version.
                 let released = self.store.release(&model, self.manifest.version());
                 released.and_then(|_| fs::rename(&self.directory, &target))
             };
@@ -298,8 +301,9 @@ fn copy_and_hash(
     }
 }
 
-/// Opens a file that is to be published. Links are followed, since the caller has named the file; a pipe or a device
-/// is refused, and not waited for.
+/// Opens a source file. Follows symlinks, since the caller named the file.
+///
+/// Refuses pipes and devices without blocking on them.
 fn open_source(from: &Path) -> Result<File, PublishError> {
     let file = open_following(from).map_err(at(from))?;
     let found = file.metadata().map_err(at(from))?.file_type();
@@ -312,7 +316,7 @@ fn open_source(from: &Path) -> Result<File, PublishError> {
     }
 }
 
-/// Creates a directory and those that it is in, each made durable in its parent.
+/// Creates a directory and its missing ancestors, and syncs the parent of each.
 fn create_directories(directory: &Path) -> Result<(), PublishError> {
     let missing = directory
         .ancestors()

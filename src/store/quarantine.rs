@@ -1,4 +1,4 @@
-//! Versions that are held back: a marker beside the version, never a deletion.
+//! Quarantined versions: a marker file next to the version, never a deletion.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -15,13 +15,13 @@ use crate::manifest::{Manifest, Timestamp};
 use crate::sanitize::sanitize_for_log;
 use crate::{Digest, ModelName, Reason, Version};
 
-/// How the name of a marker ends, after the number of its version.
+/// The suffix of a marker's name, after the version number.
 pub(super) const MARKER_SUFFIX: &str = ".quarantine.json";
 
-/// A marker is a few lines: a file that is longer is none.
+/// The maximum length of a marker in bytes; the rest is not read.
 const MAX_BYTES: u64 = 64 << 10;
 
-/// Why a version is held back: the content of the file `N.quarantine.json` beside the directory of version `N`.
+/// Why a version is quarantined: the content of `N.quarantine.json`, next to version `N`.
 ///
 /// ```json
 /// {
@@ -33,36 +33,40 @@ const MAX_BYTES: u64 = 64 << 10;
 /// }
 /// ```
 ///
-/// A marker outlives the server that has written it. It is lifted by [`Store::release`], which is the operator's, and by
-/// itself as soon as its cause is gone: see [`QuarantineCause`].
+/// A marker outlives the server that wrote it. [`Store::release`] removes it; a server removes it
+/// when its cause has ended, see [`QuarantineCause`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quarantine {
     cause: QuarantineCause,
     detail: String,
     since: Timestamp,
-    /// The digest of the manifest that was judged, in the form in which it is written; none when there was none.
+    /// The digest of the judged manifest in its written form; `None` without a valid manifest.
     manifest: Option<Digest>,
-    /// The release of the server that judged it: the next may have a runtime that can do more.
+    /// The release of the server that judged the version: a later release may support it.
     release: String,
 }
 
-/// Why a version is held back, and so until when.
+/// The cause of a quarantine, which decides when it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum QuarantineCause {
-    /// Its bytes are not what its manifest promises. It is read again now and then, and lifted when they are.
+    /// The bytes differ from the manifest. Servers re-read them, and lift the quarantine when they
+    /// match.
     Corrupt,
-    /// Its bytes are what was promised, and it cannot be served or is harmful. It is not loaded again until its manifest
-    /// changes or another release of the server judges it: the same bytes would fail again.
+    /// The bytes match, but the version cannot be served or is harmful.
+    ///
+    /// The quarantine ends when the manifest changes or another release of the server judges the
+    /// version.
+    // Loading the same bytes again would fail again.
     Incompatible,
-    /// The operator has withdrawn it. Only the operator gives it back.
+    /// Withdrawn by the operator, who alone can release it.
     Operator,
 }
 
 impl Quarantine {
-    /// What it is held back for.
+    /// The cause.
     pub fn cause(&self) -> QuarantineCause {
         self.cause
     }
@@ -72,7 +76,7 @@ impl Quarantine {
         &self.detail
     }
 
-    /// Since when, in RFC 3339 form, in UTC.
+    /// The start of the quarantine in RFC 3339 form, in UTC.
     pub fn since(&self) -> &str {
         self.since.as_str()
     }
@@ -87,10 +91,10 @@ impl Quarantine {
         }
     }
 
-    /// A marker that cannot be believed holds all the same: why it is there is not known, and that it is there is.
+    /// The quarantine of an unreadable marker: its presence counts, its cause is unknown.
     fn unreadable(why: impl std::fmt::Display) -> Self {
         let detail = sanitize_for_log(format_args!(
-            "the marker of its quarantine is no such: {why}"
+            "invalid quarantine marker: {why}"
         ));
         Self {
             since: Timestamp::at(SystemTime::UNIX_EPOCH),
@@ -98,7 +102,7 @@ impl Quarantine {
         }
     }
 
-    /// Whether a version with this manifest would only fail again, as far as this release can tell.
+    /// Whether a version with this manifest would fail again, as far as this release knows.
     pub(crate) fn applies_to(&self, manifest: &Manifest) -> bool {
         match self.cause {
             QuarantineCause::Corrupt => false,
@@ -110,7 +114,7 @@ impl Quarantine {
         }
     }
 
-    /// Whether it says the same as another, except since when.
+    /// Whether both are equal except for their start.
     pub(crate) fn equals_ignoring_time(&self, other: &Self) -> bool {
         (self.cause, &self.detail, self.manifest, &self.release)
             == (other.cause, &other.detail, other.manifest, &other.release)
@@ -118,7 +122,7 @@ impl Quarantine {
 }
 
 impl QuarantineCause {
-    /// The word, in snake case.
+    /// The cause as a word in snake case.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Corrupt => "corrupt",
@@ -127,7 +131,7 @@ impl QuarantineCause {
         }
     }
 
-    /// The reason under which a version is refused for it; none when it is not refused but withdrawn.
+    /// The reason code of a refusal; `None` for a withdrawn version, which is not refused.
     pub(crate) fn reason(self) -> Option<Reason> {
         match self {
             Self::Corrupt => Some(Reason::ModelCorrupt),
@@ -142,12 +146,13 @@ fn manifest_digest(manifest: &Manifest) -> Digest {
 }
 
 impl Store {
-    /// Holds a version back in the operator's name, until [`release`](Self::release). A server that watches the store
-    /// stops serving it as soon as an older version can take its place.
+    /// Quarantines a version in the operator's name, until [`release`](Self::release).
+    ///
+    /// A server that watches the store stops serving it as soon as an older version can replace it.
     ///
     /// # Errors
     ///
-    /// When the marker cannot be written, or there is no such version.
+    /// When the version does not exist or the marker cannot be written.
     pub fn quarantine(
         &self,
         model: &ModelName,
@@ -161,7 +166,7 @@ impl Store {
         Ok(marker)
     }
 
-    /// Why a version is held back; none when it is not. A marker that cannot be read counts as the operator's.
+    /// The quarantine of a version, if any. An unreadable marker counts as the operator's.
     pub fn quarantined(&self, model: &ModelName, version: Version) -> Option<Quarantine> {
         let path = self.marker_path(model, version);
         let file = match open_plain(&path) {
@@ -176,7 +181,7 @@ impl Store {
         Some(serde_json::from_slice(&json).unwrap_or_else(Quarantine::unreadable))
     }
 
-    /// Ends the quarantine of a version; tells whether there was one.
+    /// Ends the quarantine of a version; returns whether there was one.
     ///
     /// # Errors
     ///
@@ -189,14 +194,14 @@ impl Store {
         }
     }
 
-    /// Writes a marker: in a hidden directory, durable, then renamed into place, so that half a marker is never seen.
+    /// Writes a marker atomically: staged, synced, then renamed into place.
     pub(crate) fn mark(
         &self,
         model: &ModelName,
         version: Version,
         marker: &Quarantine,
     ) -> io::Result<()> {
-        // What others have left behind is no reason not to hold something back.
+        // Leftovers of other processes must not prevent a quarantine.
         let _ = self.clean();
         let staging = StagingDir::create(&self.root, "mark")?;
         let beside = staging.path().join("marker");
@@ -254,7 +259,7 @@ mod tests {
         assert_eq!(missing.unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
-    /// What stands there and is no marker, whatever it is.
+    /// Each entry in the marker's place that is not a valid marker.
     #[test]
     fn a_marker_that_cannot_be_read_counts_as_the_operators() {
         let (_dir, store, model, _) = store();
@@ -267,10 +272,10 @@ mod tests {
         fs::write(&marker, "no JSON").unwrap();
         for found in [directory, told()] {
             assert_eq!(found.cause(), QuarantineCause::Operator);
-            assert!(found.detail().contains("no such"), "{}", found.detail());
+            assert!(found.detail().contains("invalid quarantine marker"), "{}", found.detail());
             assert_eq!(found.since(), "1970-01-01T00:00:00Z");
         }
-        // As long as one may be, and longer.
+        // Exactly at the limit, then beyond it.
         let json = serde_json::to_vec(&Quarantine::new(QuarantineCause::Corrupt, "rot", None));
         let mut json = json.unwrap();
         json.resize(MAX_BYTES as usize, b' ');

@@ -1,4 +1,4 @@
-//! OpenError what somebody else may have put there: no link is followed unless that is wanted, and no pipe waited for.
+//! Opening untrusted files: symlinks are followed only on request, and pipes never block.
 
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io;
@@ -12,8 +12,9 @@ pub(super) enum OpenError {
     Refused(VerifyError),
 }
 
-/// Opens a file for reading, without following a link at its end and without waiting for the writer of a pipe; tells
-/// its length as the opened file has it.
+/// Opens a regular file for reading; returns its length as well.
+///
+/// Follows no symlink in the last component and never blocks on a pipe.
 pub(super) fn open_regular(path: &Path, name: &str) -> Result<(File, u64), OpenError> {
     let refused = |error| OpenError::Refused(io_error(name, error));
     let not_regular = |kind| {
@@ -25,7 +26,7 @@ pub(super) fn open_regular(path: &Path, name: &str) -> Result<(File, u64), OpenE
     let file = match open_without_following(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(OpenError::NotFound),
-        // A link, a socket and the like cannot be opened at all: tell what it is.
+        // Symlinks and sockets fail to open: report the type instead.
         Err(error) => match fs::symlink_metadata(path) {
             Ok(found) if !found.is_file() => return Err(not_regular(found.file_type())),
             _ => return Err(refused(error)),
@@ -38,7 +39,7 @@ pub(super) fn open_regular(path: &Path, name: &str) -> Result<(File, u64), OpenE
     Ok((file, found.len()))
 }
 
-/// Opens a regular file; a link is not followed and a pipe not waited for.
+/// Opens a regular file; refuses symlinks and pipes.
 pub(super) fn open_plain(path: &Path) -> io::Result<File> {
     let file = open_without_following(path)?;
     match file.metadata()?.is_file() {
@@ -52,7 +53,7 @@ fn open_without_following(path: &Path) -> io::Result<File> {
     open_with(path, rustix::fs::OFlags::NOFOLLOW)
 }
 
-/// Opens without waiting for the writer of a pipe.
+/// Opens without blocking on a pipe.
 #[cfg(unix)]
 pub(super) fn open_following(path: &Path) -> io::Result<File> {
     open_with(path, rustix::fs::OFlags::empty())
@@ -82,7 +83,7 @@ pub(super) fn open_following(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).open(path)
 }
 
-/// What it is, in words.
+/// The type of an entry, in words.
 pub(super) fn describe(kind: FileType) -> &'static str {
     if kind.is_symlink() {
         "a symlink"

@@ -1,4 +1,4 @@
-//! Removing a version, which nothing does unless it is told to.
+//! Removing a version, on the operator's command only.
 
 use std::fs;
 use std::io;
@@ -9,14 +9,15 @@ use super::sync::sync_directory;
 use crate::{ModelName, Version};
 
 impl Store {
-    /// Removes a version and the marker of its quarantine: one rename, made durable, after which nobody sees it, and then
-    /// the deletion, which the next command finishes if this one is killed.
+    /// Removes a version and its quarantine marker.
     ///
-    /// A server that answers from this version goes on doing so from memory, and says that it is degraded.
+    /// One durable rename hides the version; then it is deleted. If the process dies in between,
+    /// the next command finishes the deletion. A server that answers from this version continues
+    /// from memory, and reports that it is degraded.
     ///
     /// # Errors
     ///
-    /// When there is no such version ([`io::ErrorKind::NotFound`]), or the operating system refuses.
+    /// When the version does not exist ([`io::ErrorKind::NotFound`]) or a system call fails.
     pub fn remove(&self, model: &ModelName, version: Version) -> io::Result<()> {
         let staging = StagingDir::create(&self.root, "remove")?;
         let directory = self.model_directory(model);

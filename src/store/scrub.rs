@@ -1,4 +1,4 @@
-//! Reading a version again a little at a time, to find what has rotted.
+//! Re-reading a version in small steps, to detect bit rot.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,7 +11,7 @@ use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath, Manifest};
 use crate::{ModelName, Version};
 
-/// A version that is being read again. Nothing of it is kept: what was read is hashed and forgotten.
+/// A version that is being re-read. Its bytes are hashed and discarded.
 #[derive(Debug)]
 pub(crate) struct VersionScrub {
     directory: PathBuf,
@@ -29,21 +29,21 @@ struct OpenFile {
     left: u64,
 }
 
-/// What a step came to.
+/// The result of a step.
 #[derive(Debug)]
 pub(crate) enum ScrubStep {
-    /// So many bytes were read, and there is more.
+    /// This number of bytes was read, and more remain.
     InProgress(VersionScrub, u64),
-    /// All of it is as promised.
+    /// All bytes match the manifest.
     Clean,
-    /// What is on disk is not what was promised.
+    /// The bytes differ from the manifest.
     Corrupt(Manifest, VerifyError),
-    /// What it should be cannot even be told.
+    /// The manifest itself is missing or invalid.
     InvalidManifest(VerifyError),
 }
 
 impl Store {
-    /// Begins to read a version again.
+    /// Starts to re-read a version.
     pub(crate) fn scrub(
         &self,
         model: &ModelName,
@@ -61,7 +61,7 @@ impl Store {
 }
 
 impl VersionScrub {
-    /// Reads up to so many bytes more. Blocks.
+    /// Reads up to `most` bytes. Blocks.
     pub(crate) fn step(mut self, most: u64) -> ScrubStep {
         match self.read(most) {
             Err(error) => ScrubStep::Corrupt(self.manifest, error),
@@ -70,7 +70,7 @@ impl VersionScrub {
         }
     }
 
-    /// Reads a part of one file; 0 when a file has ended.
+    /// Reads a part of one file; returns 0 at the end of a file.
     fn read(&mut self, most: u64) -> Result<u64, VerifyError> {
         let mut open = match self.open.take() {
             Some(open) => open,
@@ -129,13 +129,13 @@ impl VersionScrub {
     }
 }
 
-/// Asks the operating system to drop what it remembers of a file, so that the disk is read and not the copy in memory,
-/// which is good for as long as it is there.
+/// Asks the kernel to drop the cached pages of a file.
+// The scrub must read the disk. The cached copy stays intact while the disk rots.
 fn drop_page_cache(file: &File) {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{Advice, fadvise};
-        // An advice: where it is not taken the scrub finds less, and does no harm.
+        // Only advice: if the kernel ignores it, the scrub detects less.
         let _ = fadvise(file, 0, None, Advice::DontNeed);
     }
     #[cfg(not(target_os = "linux"))]
@@ -150,7 +150,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::fs;
 
-    /// Version 1 of `m` with files of these names and lengths.
+    /// Version 1 of `m` with files of these names and lengths in bytes.
     fn scrubbing(files: &[(&str, usize)]) -> (Models, PathBuf, VersionScrub) {
         let models = Models::empty();
         let model = "m".parse().unwrap();
@@ -165,7 +165,7 @@ mod tests {
         (models, directory, scrubbing)
     }
 
-    /// What each step has read, and what came in the end.
+    /// The bytes read by each step, and the last step.
     fn steps(mut scrubbing: VersionScrub, most: u64) -> (Vec<u64>, ScrubStep) {
         let mut read = Vec::new();
         loop {

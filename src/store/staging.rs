@@ -1,19 +1,19 @@
-//! Directories where nobody looks, for what is not there yet or not there any more.
+//! Hidden directories for entries before their publication and after their removal.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What the names of such directories begin with, by what they are for.
+/// The purposes of such directories, which their names begin with.
 pub(super) const PURPOSES: [&str; 3] = ["mark", "publish", "remove"];
 
-/// A hidden directory of the store, removed with all that is in it when dropped, and locked for as long as it is in use: a
-/// lock ends with its process however that ends, so a directory that is not locked is one that was left behind.
+/// A hidden, locked directory of the store, removed with its content on drop.
+// A lock ends with its process, however the process ends. So an unlocked directory is a leftover.
 #[derive(Debug)]
 pub(super) struct StagingDir {
     path: PathBuf,
-    /// The lock. Kept until after the removal, by the order in which things are dropped.
+    /// The lock. Declared last, so that it is released after the removal.
     _locked: Option<File>,
 }
 
@@ -28,7 +28,8 @@ impl StagingDir {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 created => created?,
             }
-            // Whoever cleans up may have been faster than the lock; then the directory is gone, or about to be.
+            // A concurrent `Store::clean` may take the lock first; then the directory is gone or
+            // going.
             match lock_directory(&path) {
                 Ok(DirectoryLock::Held(locked)) if path.exists() => {
                     return Ok(Self {
@@ -56,7 +57,7 @@ impl StagingDir {
 
 impl Drop for StagingDir {
     fn drop(&mut self) {
-        // Gone already when it was published; and a hidden directory left behind harms nobody.
+        // Fails after a publication, which renames it away. A leftover is harmless.
         let _ = fs::remove_dir_all(&self.path);
     }
 }
@@ -75,7 +76,7 @@ pub(super) fn lock_directory(directory: &Path) -> io::Result<DirectoryLock> {
     match directory.try_lock() {
         Ok(()) => Ok(DirectoryLock::Held(directory)),
         Err(fs::TryLockError::WouldBlock) => Ok(DirectoryLock::InUse),
-        // A file system without locks, such as some network ones: then nobody else has one either.
+        // Some network file systems have no locks; then no other process holds one either.
         Err(fs::TryLockError::Error(_)) => Ok(DirectoryLock::Unsupported),
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Makes the names in a directory durable.
 ///
-/// Windows has no such call: there a rename is as durable as the file system makes it.
+/// Does nothing on Windows, which has no such call: there the file system decides about durability.
 pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
     if cfg!(unix) {
         File::open(directory)?.sync_all()?;

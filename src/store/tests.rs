@@ -1,4 +1,4 @@
-//! Files that are not what their manifest promises.
+//! Files that differ from their manifest.
 
 use std::fs;
 
@@ -49,7 +49,7 @@ fn every_single_flipped_bit_is_refused() {
     assert_eq!(open(&models.store, 1).unwrap(), COLE_KRIPKE, "repaired");
 }
 
-/// A flipped bit may hit the date or a blank. It may never lead to other bytes.
+/// A flipped bit may hit the date or whitespace. It must never lead to other bytes.
 #[test]
 fn every_flipped_bit_of_the_manifest_is_refused_or_harmless() {
     let models = Models::cole_kripke();
@@ -90,7 +90,7 @@ fn every_length_but_the_right_one_is_refused_before_a_byte_is_hashed() {
             "{length} bytes: {error}"
         );
     }
-    // Reading this, or allocating it, would take forever and everything.
+    // Too large to read or to allocate.
     fs::File::options()
         .write(true)
         .open(&path)
@@ -131,7 +131,7 @@ fn what_is_missing_is_told_apart() {
     fs::remove_file(models.path("1/manifest.json")).unwrap();
     refused(&models, Reason::Unverified, "no manifest.json");
     fs::remove_dir(models.path("1")).unwrap();
-    refused(&models, Reason::ModelMissing, "directory does not exist");
+    refused(&models, Reason::ModelMissing, "version does not exist");
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_manifest_of_another_version_or_model_is_refused() {
     let models = Models::cole_kripke();
     models.publish("cole_kripke", COLE_KRIPKE);
     models.publish("other", COLE_KRIPKE);
-    // The files are the very same: only whose manifest it is tells.
+    // The files are identical; only the manifest's model and version differ.
     fs::copy(
         models.path("2/manifest.json"),
         models.path("1/manifest.json"),
@@ -148,7 +148,7 @@ fn a_manifest_of_another_version_or_model_is_refused() {
     refused(
         &models,
         Reason::ModelCorrupt,
-        "manifest.json belongs to version 2 of cole_kripke",
+        "manifest.json is of cole_kripke 2",
     );
     fs::copy(
         models.root().join("other/1/manifest.json"),
@@ -158,7 +158,7 @@ fn a_manifest_of_another_version_or_model_is_refused() {
     let error = refused(
         &models,
         Reason::ModelCorrupt,
-        "manifest.json belongs to version 1 of other",
+        "manifest.json is of other 1",
     );
     assert_eq!(
         error.expected_and_found(),
@@ -193,7 +193,6 @@ fn a_manifest_that_is_none_or_too_long_is_refused() {
     );
 }
 
-/// The manifest promises more than a machine has: nothing is allocated for a promise.
 #[test]
 fn a_manifest_may_be_as_long_as_that_and_no_longer() {
     let models = Models::cole_kripke();
@@ -325,7 +324,7 @@ fn links_and_pipes_are_refused_and_not_waited_for() {
             .status()
             .unwrap();
         assert!(made.success());
-        // OpenError a pipe for reading waits for a writer, unless one takes care; there is none here.
+        // Opening a pipe for reading blocks until a writer opens it; this one has none.
         refused(
             &models,
             Reason::ModelCorrupt,
@@ -345,7 +344,7 @@ fn what_may_not_be_read_is_unreadable_and_not_corrupt() {
     let models = Models::cole_kripke();
     let path = models.path("1/model.onnx");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o0)).unwrap();
-    // Root reads everything; then there is nothing to see here.
+    // Root can read everything, so root cannot run this check.
     if fs::read(&path).is_err() {
         refused(&models, Reason::ModelUnreadable, "model.onnx: ");
     }

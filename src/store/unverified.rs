@@ -1,4 +1,4 @@
-//! Versions without a manifest, for those who serve them all the same.
+//! Opening versions without a manifest, on explicit request.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,16 +12,17 @@ use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath, MAX_DEPTH, Manifest};
 use crate::{ModelName, Version};
 
-/// What the model is called where there are several files: the name that repositories of models have for it.
+/// The name of the model among several files, as in existing model repositories.
 const ENTRY: &str = "model.onnx";
 
 impl Store {
-    /// Opens a version; one that has no manifest is taken as it is, and says so
-    /// ([`VerifiedVersion::is_unverified`]). A version with a manifest must be what that promises.
+    /// Opens a version, verified if it has a manifest.
+    ///
+    /// Without one its files are accepted as they are: [`VerifiedVersion::is_unverified`].
     ///
     /// # Errors
     ///
-    /// See [`open`](Self::open); also when it cannot be told which of the files is the model.
+    /// See [`open`](Self::open); also when the model file is ambiguous.
     pub fn open_unverified(
         &self,
         model: &ModelName,
@@ -41,10 +42,10 @@ impl Store {
             (_, Some(only), None) => only.clone(),
             _ => return Err(VerifyError::NoEntry),
         };
-        // Always the same, so that the same files are the same version.
+        // A constant, so that the same files make the same version.
         let never = SystemTime::UNIX_EPOCH;
         let manifest = Manifest::new(model.clone(), version, entry, never, files)?;
-        // Read again, and held to what was just found: what changes in between is refused.
+        // Read a second time and compared with the first: a change in between is refused.
         let files = read_files(&directory, &manifest)?;
         Ok(VerifiedVersion::unverified(manifest, files))
     }
@@ -104,7 +105,7 @@ mod tests {
     use super::*;
     use crate::store::tests::models::Models;
 
-    /// What is opened of version 1 of `m` that consists of these files.
+    /// Opens version 1 of `m`, which consists of these files.
     fn open(files: &[(&str, &str)]) -> Result<VerifiedVersion, VerifyError> {
         let models = Models::empty();
         let directory = models.root().join("m/1");

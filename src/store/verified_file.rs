@@ -1,4 +1,4 @@
-//! One file of a version: opened once, read once, hashed in the same pass and compared.
+//! Reading one file of a version: hashed in the same pass and compared with its digest.
 
 use std::io::Read;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::Digest;
 use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath};
 
-/// Bytes read at a time: small enough that they are still in the processor's cache when they are hashed.
+/// The size of a chunk in bytes: still in the processor's cache when it is hashed.
 const CHUNK: u64 = 256 << 10;
 
 pub(super) fn read_verified(
@@ -34,7 +34,7 @@ pub(super) fn read_verified(
     read_exactly(file, path, entry)
 }
 
-/// Reads what was promised: exactly so many bytes, and no more to come after them.
+/// Reads exactly the stated number of bytes, followed by the end of the file.
 fn read_exactly(
     mut file: impl Read,
     path: &FilePath,
@@ -52,7 +52,7 @@ fn read_exactly(
     compare_digest(bytes, found, path, entry)
 }
 
-/// Reads so many bytes, hashing them in the same pass.
+/// Reads `size` bytes and hashes them in the same pass.
 pub(super) fn read_and_hash(
     file: &mut impl Read,
     path: &FilePath,
@@ -60,7 +60,8 @@ pub(super) fn read_and_hash(
 ) -> Result<(Vec<u8>, Digest), VerifyError> {
     let mut bytes = Vec::new();
     let room = usize::try_from(size).ok();
-    // Only as much as is on disk is allocated: the promised length equals the found one here.
+    // Bounded: callers have compared `size` with the length on disk, or run under a memory limit
+    // (the vetting child).
     if room.is_none_or(|room| bytes.try_reserve_exact(room).is_err()) {
         return Err(VerifyError::OutOfMemory {
             file: path.clone(),
@@ -87,7 +88,7 @@ pub(super) fn read_and_hash(
     Ok((bytes, hasher.finish()))
 }
 
-/// Gives `bytes` out if theirs is the promised digest.
+/// Returns `bytes` if `found` is the digest in the manifest.
 pub(super) fn compare_digest<T>(
     bytes: T,
     found: Digest,

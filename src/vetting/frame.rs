@@ -1,7 +1,7 @@
-//! What goes over the pipes between a server and the child that vets for it.
+//! The protocol between the server and its vetting child.
 //!
-//! To the child: one line of JSON with the limits and the length of the manifest, the manifest, then the bytes of its
-//! files in the order of their paths. Back: one JSON document.
+//! Request: one line of JSON with the limits and the length of the manifest, the manifest, then the
+//! bytes of the files in path order. Response: one JSON document.
 
 use std::io::{self, BufRead, Read, Write};
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::VettingLimits;
 use crate::{Manifest, VerifiedVersion};
 
-/// The head is a few numbers: a line that is longer is none.
+/// The maximum length of the first line, in bytes.
 const MAX_HEADER_BYTES: u64 = 4096;
 
 #[derive(Serialize, Deserialize)]
@@ -20,15 +20,15 @@ struct FrameHeader {
     manifest_bytes: u64,
 }
 
-/// What the child reads before the files.
+/// The part of the request before the files.
 pub(super) struct VettingRequest {
     pub(super) limits: VettingLimits,
     pub(super) manifest: Manifest,
-    /// The size of all files.
+    /// The total size of the files in bytes.
     pub(super) bytes: u64,
 }
 
-/// What the child found.
+/// The child's response.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum VettingVerdict {

@@ -31,9 +31,9 @@ fn refused(text: &str, says: &str) {
 fn what_is_wrong_with_a_file_is_told_with_its_line() {
     refused(
         "\nfrobnicate = 1",
-        "line 2: frobnicate: there is no such setting",
+        "line 2: frobnicate: unknown setting",
     );
-    refused("config = \"x\"", "line 1: config: there is no such setting");
+    refused("config = \"x\"", "line 1: config: unknown setting");
     refused(
         "poll = \"1s\"\ndeadline = \"soon\"",
         "line 2: deadline: invalid value \"soon\"",

@@ -1,4 +1,4 @@
-//! The file `checksums.json`, an older form of manifest: one for all models.
+//! The file `checksums.json`, an older form of manifest for all models together.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,10 +11,10 @@ use serde::{Deserialize, Deserializer};
 
 use super::{Result, read};
 
-/// What the file promises of each model, in its order.
+/// The models of the file, in its order.
 pub(super) struct Checksums(pub(super) Vec<(String, ModelChecksums)>);
 
-/// What is promised of one model.
+/// The size and the files of one model.
 #[derive(Deserialize)]
 pub(super) struct ModelChecksums {
     total_size_bytes: u64,
@@ -37,7 +37,7 @@ impl Checksums {
 }
 
 impl ModelChecksums {
-    /// The files, in today's terms.
+    /// The files as manifest entries.
     pub(super) fn files(&self) -> Result<BTreeMap<FilePath, FileEntry>> {
         let mut files = BTreeMap::new();
         for (path, file) in &self.files.0 {
@@ -60,14 +60,15 @@ impl ModelChecksums {
         match expected == found {
             true => Ok(files),
             false => Err(format!(
-                "its files have {found} bytes by their sizes and {expected} by total_size_bytes"
+                "total_size_bytes: expected {found}, the sum of the sizes, found {expected}"
             )
             .into()),
         }
     }
 }
 
-/// A JSON object in its order, without repeated names: of two equal ones the last would win in silence.
+/// A JSON object with its order, which refuses duplicate names.
+// A plain map would silently keep the last of two.
 struct OrderedObject<T>(Vec<(String, T)>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for OrderedObject<T> {

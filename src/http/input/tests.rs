@@ -107,7 +107,7 @@ fn a_dimension_of_one_name_has_one_size_in_a_request() {
     assert!(
         parse(&spec, "[2, 1]", "[1, 2]")
             .unwrap_err()
-            .contains("where n is 2 elsewhere")
+            .contains("n is 2 elsewhere")
     );
 }
 

@@ -131,15 +131,15 @@ fn binary_data_that_does_not_fit_is_refused_with_the_name_of_its_input() {
     );
     check(
         &|_, bytes| bytes.push(0),
-        "expected 80 bytes of binary data after the JSON, as the inputs announce in binary_data_size, found 81",
+        "expected 80 bytes of binary data, the sum of all binary_data_size, found 81",
     );
     check(
         &|json, _| json["inputs"][3]["parameters"]["binary_data_size"] = json!(15),
-        "expected 79 bytes of binary data after the JSON",
+        "expected 79 bytes of binary data",
     );
     check(
         &|json, _| json["inputs"][3]["shape"] = json!([3, 2]),
-        "input int32: expected the shape [-1, 2], found [3, 2], where n is 2 elsewhere",
+        "input int32: expected the shape [-1, 2], found [3, 2]; n is 2 elsewhere",
     );
     check(
         &|json, _| json["inputs"][6]["shape"] = json!([5]),
@@ -191,7 +191,7 @@ fn binary_data_without_its_header_is_refused() {
     assert_refused(
         &body,
         None,
-        "the body is not a request: trailing characters",
+        "invalid request: trailing characters",
     );
     assert_refused(
         json.to_string().as_bytes(),
@@ -202,9 +202,9 @@ fn binary_data_without_its_header_is_refused() {
     assert_refused(
         &body,
         Some(beyond),
-        "Inference-Header-Content-Length: expected no more than the",
+        "Inference-Header-Content-Length: expected at most",
     );
-    assert_refused(&body, Some(0), "the body is not a request");
+    assert_refused(&body, Some(0), "invalid request");
 }
 
 #[test]

@@ -149,7 +149,7 @@ fn as_many_files_as_a_manifest_may_list_are_staged_and_no_more() {
         let entry = "f0".parse().unwrap();
         store.stage(&model, &entry, &files).unwrap_err()
     };
-    // It gets as far as to look for the first of them.
+    // Fails later, at the first missing file.
     assert!(!matches!(
         refused(Manifest::MAX_FILES),
         PublishError::TooManyFiles { .. }
@@ -176,7 +176,7 @@ fn a_model_that_cannot_be_listed_gets_no_version() {
     assert_eq!(hidden(&store), 0);
 }
 
-/// Gives a byte at a time, each after an interruption, and then what it is told to end with.
+/// Returns one byte at a time, each after an interruption, then the configured end.
 struct InterruptedReader<'a> {
     bytes: &'a [u8],
     interrupted: bool,
