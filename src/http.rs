@@ -150,11 +150,7 @@ fn router(app: App) -> Router {
 }
 
 async fn not_found(uri: Uri) -> Problem {
-    Failure::new(
-        Reason::NotFound,
-        format!("no resource at {}", uri.path()),
-    )
-    .into()
+    Failure::new(Reason::NotFound, format!("no resource at {}", uri.path())).into()
 }
 
 async fn method_not_allowed(method: Method, uri: Uri) -> Problem {

@@ -258,10 +258,7 @@ impl AcceptLoop {
             if full && !was_full {
                 // Logged once: clients decide how often this happens, and must not decide the size
                 // of the log.
-                tracing::warn!(
-                    connections = self.connections,
-                    "connection limit reached"
-                );
+                tracing::warn!(connections = self.connections, "connection limit reached");
                 was_full = true;
             }
             tokio::select! {

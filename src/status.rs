@@ -97,10 +97,7 @@ impl ModelStatus {
                 Reason::ModelMissing,
                 "all versions are withdrawn or excluded by the version policy".to_owned(),
             ),
-            true => (
-                Reason::ModelMissing,
-                "no version on disk".to_owned(),
-            ),
+            true => (Reason::ModelMissing, "no version on disk".to_owned()),
         }))
     }
 

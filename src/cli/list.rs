@@ -156,10 +156,7 @@ pub(super) fn models(store: &Store, only: Option<&ModelName>) -> Result<Vec<Mode
     };
     match listing.entries.contains(only) {
         true => Ok(vec![only.clone()]),
-        false => Err(format!(
-            "no model {only} in {}",
-            store.root().display()
-        )),
+        false => Err(format!("no model {only} in {}", store.root().display())),
     }
 }
 

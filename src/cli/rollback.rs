@@ -82,7 +82,10 @@ impl Rollback {
             }
             (Some(to), _) => Ok(to),
             (None, [.., before, _]) => Ok(*before),
-            (None, _) => Err(format!("{} has no older version to roll back to", self.name)),
+            (None, _) => Err(format!(
+                "{} has no older version to roll back to",
+                self.name
+            )),
         }
     }
 }

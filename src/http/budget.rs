@@ -54,9 +54,7 @@ impl Budget {
                 retry_after: Some(OVERLOAD_RETRY),
                 ..Failure::new(
                     Reason::Overloaded,
-                    format!(
-                        "memory limit reached: no {bytes} bytes left for {what}"
-                    ),
+                    format!("memory limit reached: no {bytes} bytes left for {what}"),
                 )
             })?;
         Ok(Reservation {

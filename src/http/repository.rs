@@ -29,8 +29,7 @@ impl FromRequestParts<App> for Admin {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let Some(token) = &app.admin_token else {
-            let detail =
-                "loading and unloading are disabled: the server has no admin token";
+            let detail = "loading and unloading are disabled: the server has no admin token";
             return Err(Failure::new(Reason::AdminDisabled, detail).into());
         };
         let mut given = parts.headers.get_all(AUTHORIZATION).iter();

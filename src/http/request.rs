@@ -149,10 +149,7 @@ impl<'a> RequestDocument<'a> {
             let refused = |why: String| invalid(format!("output {}: {why}", output.name));
             let place = specs.iter().position(|spec| spec.name == output.name);
             let place = place.ok_or_else(|| {
-                refused(format!(
-                    "unknown output: the model has {}",
-                    names(specs)
-                ))
+                refused(format!("unknown output: the model has {}", names(specs)))
             })?;
             // Short: at most one entry per output of the model. Repeats would multiply the
             // response.
@@ -173,10 +170,15 @@ impl<'a> RequestInput<'a> {
         let Object(parameters) = &self.parameters;
         match (parameters.of_input()?, self.data) {
             (None, Some(data)) => Ok(InputData::Json(data)),
-            (None, None) => Err("expected data or the parameter binary_data_size, found neither".to_owned()),
-            (Some(_), Some(_)) => Err("expected data or the parameter binary_data_size, found both".to_owned()),
+            (None, None) => {
+                Err("expected data or the parameter binary_data_size, found neither".to_owned())
+            }
+            (Some(_), Some(_)) => {
+                Err("expected data or the parameter binary_data_size, found both".to_owned())
+            }
             (Some(_), None) if !announced => Err(
-                "binary_data_size: expected the header Inference-Header-Content-Length, found none".to_owned(),
+                "binary_data_size: expected the header Inference-Header-Content-Length, found none"
+                    .to_owned(),
             ),
             (Some(size), None) => {
                 let (data, after) = rest.split_at_checked(size).ok_or_else(|| {

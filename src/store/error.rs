@@ -21,9 +21,7 @@ pub enum VerifyError {
     )]
     NoManifest,
     /// The version has no manifest, and its model file is ambiguous.
-    #[error(
-        "no manifest, and neither model.onnx nor exactly one *.onnx file"
-    )]
+    #[error("no manifest, and neither model.onnx nor exactly one *.onnx file")]
     NoEntry,
     /// The manifest is longer than [`Manifest::MAX_BYTES`].
     #[error(

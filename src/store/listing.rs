@@ -65,7 +65,9 @@ impl Store {
                 return Ok(None);
             }
             match (name.parse(), kind) {
-                (Err(_), _) => Err("invalid version: expected a positive integer without leading zeros"),
+                (Err(_), _) => {
+                    Err("invalid version: expected a positive integer without leading zeros")
+                }
                 (Ok(_), EntryKind::Symlink) => Err("a symlink: versions are real directories"),
                 (Ok(_), EntryKind::Other) => Err("not a directory"),
                 (Ok(version), EntryKind::Directory) => Ok(Some(version)),

@@ -93,9 +93,7 @@ impl Quarantine {
 
     /// The quarantine of an unreadable marker: its presence counts, its cause is unknown.
     fn unreadable(why: impl std::fmt::Display) -> Self {
-        let detail = sanitize_for_log(format_args!(
-            "invalid quarantine marker: {why}"
-        ));
+        let detail = sanitize_for_log(format_args!("invalid quarantine marker: {why}"));
         Self {
             since: Timestamp::at(SystemTime::UNIX_EPOCH),
             ..Self::new(QuarantineCause::Operator, &detail, None)
@@ -272,7 +270,11 @@ mod tests {
         fs::write(&marker, "no JSON").unwrap();
         for found in [directory, told()] {
             assert_eq!(found.cause(), QuarantineCause::Operator);
-            assert!(found.detail().contains("invalid quarantine marker"), "{}", found.detail());
+            assert!(
+                found.detail().contains("invalid quarantine marker"),
+                "{}",
+                found.detail()
+            );
             assert_eq!(found.since(), "1970-01-01T00:00:00Z");
         }
         // Exactly at the limit, then beyond it.

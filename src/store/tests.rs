@@ -155,11 +155,7 @@ fn a_manifest_of_another_version_or_model_is_refused() {
         models.path("1/manifest.json"),
     )
     .unwrap();
-    let error = refused(
-        &models,
-        Reason::ModelCorrupt,
-        "manifest.json is of other 1",
-    );
+    let error = refused(&models, Reason::ModelCorrupt, "manifest.json is of other 1");
     assert_eq!(
         error.expected_and_found(),
         Some(("cole_kripke 1".to_owned(), "other 1".to_owned()))

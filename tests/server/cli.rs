@@ -274,10 +274,7 @@ fn progress_is_shown_on_a_terminal_and_nowhere_else() {
     let dir = tempfile::tempdir().unwrap();
     let models = dir.path().join("models");
     let file = model_file(dir.path(), COLE_KRIPKE);
-    let commands: [(&[&str], &str); 2] = [
-        (&["add", "m", &file], "vetting"),
-        (&["verify"], "m 1"),
-    ];
+    let commands: [(&[&str], &str); 2] = [(&["add", "m", &file], "vetting"), (&["verify"], "m 1")];
     for (args, says) in commands {
         let piped = run(&models, args);
         assert!(

@@ -29,10 +29,7 @@ fn refused(text: &str, says: &str) {
 
 #[test]
 fn what_is_wrong_with_a_file_is_told_with_its_line() {
-    refused(
-        "\nfrobnicate = 1",
-        "line 2: frobnicate: unknown setting",
-    );
+    refused("\nfrobnicate = 1", "line 2: frobnicate: unknown setting");
     refused("config = \"x\"", "line 1: config: unknown setting");
     refused(
         "poll = \"1s\"\ndeadline = \"soon\"",

@@ -70,7 +70,7 @@ fn nobody_goes_back_to_a_version_that_is_damaged_or_not_there() {
     fails(
         &models,
         &["rollback", "cole_kripke"],
-        "cannot roll",
+        "cannot roll cole_kripke back to version 2",
     );
     fails(
         &models,

@@ -84,7 +84,7 @@ fn shapes_that_do_not_fit_the_model_are_refused() {
     ] {
         let error = parse(&spec, shape, sixteen).expect_err(shape);
         assert!(
-            error.contains("expected the shape [-1, 4]") || error.contains("more elements"),
+            error.contains("expected the shape [-1, 4]") || error.contains("too many elements"),
             "{shape}: {error}"
         );
     }

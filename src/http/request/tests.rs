@@ -188,11 +188,7 @@ fn binary_data_that_does_not_fit_is_refused_with_the_name_of_its_input() {
 fn binary_data_without_its_header_is_refused() {
     let (json, bytes) = body(&["int8"]);
     let body = [json.to_string().as_bytes(), &bytes].concat();
-    assert_refused(
-        &body,
-        None,
-        "invalid request: trailing characters",
-    );
+    assert_refused(&body, None, "invalid request: trailing characters");
     assert_refused(
         json.to_string().as_bytes(),
         None,
