@@ -58,6 +58,7 @@ pub struct Manifest {
 /// One file of a version, as its manifest lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct FileEntry {
     /// Its length in bytes, at most [`Manifest::MAX_FILE_BYTES`].
     pub size: u64,
@@ -131,6 +132,13 @@ fn contains_array(json: &[u8]) -> bool {
         }
         false
     })
+}
+
+impl FileEntry {
+    /// An entry for a file of `size` bytes with this SHA-256.
+    pub fn new(size: u64, sha256: Digest) -> Self {
+        Self { size, sha256 }
+    }
 }
 
 impl Manifest {

@@ -1,10 +1,10 @@
 //! The registry of models.
 
+mod discovery;
 mod status_watch;
 mod unload;
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -12,21 +12,17 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 pub use self::status_watch::StatusWatch;
 
 use thiserror::Error;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use crate::backoff::seed_for;
-use crate::breaker::Breaker;
 use crate::executor::{Executor, JobKind, execute};
-use crate::loader::{Loader, ReloadRequest};
-use crate::metrics::ModelMetrics;
+use crate::loader::ReloadRequest;
 use crate::predictor::{Failure, Predictor};
 use crate::scrub::Scrubber;
-use crate::status::ModelState;
-use crate::store::{IgnoredEntry, Listing};
+use crate::store::IgnoredEntry;
 use crate::{
-    BreakerEvent, BreakerHandle, BreakerSnapshot, BreakerState, Config, Metrics, ModelName,
-    ModelStatus, Reason, Runtime, Store, Vetting,
+    BreakerHandle, BreakerSnapshot, Config, Metrics, ModelName, ModelStatus, Runtime, Store,
+    Vetting,
 };
 
 /// All models of a server, as embedding programs query and await them.
@@ -181,27 +177,6 @@ impl Registry {
         }
     }
 
-    /// Registers the models whose directories are new, and starts to load them.
-    ///
-    /// A server does this itself at each poll.
-    pub async fn discover(&self) {
-        let store = self.inner.store.clone();
-        let models = execute(&*self.inner.executor, JobKind::Scan, None, move || {
-            store.models()
-        })
-        .await;
-        match models {
-            Ok(Ok(listing)) => self.register_all(listing),
-            // The loaders of registered models report this error themselves.
-            Ok(Err(error)) => {
-                tracing::debug!(detail = %error, "cannot read the models directory")
-            }
-            Err(error) => {
-                tracing::debug!(detail = %error, "models directory not scanned")
-            }
-        }
-    }
-
     /// Lists the models for the first time, which must succeed, and starts the background tasks.
     pub(crate) async fn start(&self) -> io::Result<()> {
         let store = self.inner.store.clone();
@@ -269,84 +244,6 @@ impl Registry {
         Ok(())
     }
 
-    fn register_all(&self, listing: Listing<ModelName>) {
-        let mut ignored = self
-            .inner
-            .ignored
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if *ignored != listing.ignored {
-            for entry in &listing.ignored {
-                tracing::warn!(entry = %entry.name, detail = entry.why, "entry ignored");
-            }
-            *ignored = listing.ignored;
-        }
-        drop(ignored);
-        for name in listing.entries {
-            if self.find(name.as_str()).is_err() {
-                self.register(name);
-            }
-        }
-    }
-
-    fn register(&self, name: ModelName) {
-        let mut models = self
-            .inner
-            .models
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        let Entry::Vacant(place) = models.entry(name.clone()) else {
-            return;
-        };
-        let inner = &*self.inner;
-        let metrics = Arc::new(inner.metrics.for_model(&name));
-        let breaker = Arc::new(new_breaker(&inner.config, &name, &metrics));
-        inner.metrics.watch_breaker(&name, Arc::downgrade(&breaker));
-        let status = Arc::new(ModelStatus::loading(name.clone()));
-        let (sender, state) = watch::channel(ModelState {
-            loaded: None,
-            others: BTreeMap::new(),
-            vacant: true,
-            status,
-        });
-        let (reload, requests) = mpsc::unbounded_channel();
-        let loader = Loader {
-            model: name.clone(),
-            store: inner.store.clone(),
-            runtime: Arc::clone(&inner.runtime),
-            vetting: Arc::clone(&inner.vetting),
-            executor: Arc::clone(&inner.executor),
-            breaker: Arc::clone(&breaker),
-            metrics: Arc::clone(&metrics),
-            state: sender,
-            loads: Arc::clone(&inner.loads),
-            requests,
-            config: inner.config.reload.clone(),
-            policy: inner
-                .config
-                .versions
-                .get(&name)
-                .cloned()
-                .unwrap_or_default(),
-            deadline: inner.config.deadline,
-        };
-        let executor = Arc::clone(&inner.executor);
-        let predictor = Predictor {
-            model: name,
-            state,
-            breaker,
-            metrics,
-            executor,
-            deadline: inner.config.deadline,
-            unloaded: false,
-        };
-        place.insert(RegisteredModel {
-            predictor: Arc::new(predictor),
-            reload: Some(reload),
-        });
-        self.spawn(loader.run());
-    }
-
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.inner
             .tasks
@@ -375,20 +272,6 @@ impl Registry {
             .cloned()
             .collect()
     }
-}
-
-fn new_breaker(config: &Config, model: &ModelName, metrics: &Arc<ModelMetrics>) -> Breaker {
-    let (model, metrics) = (model.clone(), Arc::clone(metrics));
-    let seed = seed_for(model.as_str(), config.breaker.seed);
-    Breaker::new(config.breaker.clone(), seed, move |event: &BreakerEvent| {
-        let BreakerEvent { from, to, .. } = *event;
-        metrics.breaker_changed(from, to);
-        if matches!(to, BreakerState::Open | BreakerState::ForcedOpen) {
-            tracing::warn!(%model, %from, %to, reason = %Reason::CircuitOpen, "circuit breaker changed");
-        } else {
-            tracing::info!(%model, %from, %to, "circuit breaker changed");
-        }
-    })
 }
 
 impl fmt::Debug for Registry {

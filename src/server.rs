@@ -31,7 +31,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 ///
 /// ```
 /// # async fn serve(models: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
-/// let server = clarity::Server::builder(models).executor(clarity::Inline).bind("127.0.0.1:0".parse()?).await?;
+/// let server = clarity::Server::builder(models)
+///     .executor(clarity::Inline)
+///     .bind("127.0.0.1:0".parse()?)
+///     .await?;
 /// server.models().settled().await;
 /// println!("http://{}/v2/models", server.local_addr());
 /// server.shutdown().await;

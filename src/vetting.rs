@@ -49,12 +49,12 @@ pub enum VettingError {
     #[error("{0}")]
     Refused(String),
     /// The child ended without a verdict.
-    #[error("the vetting process {how}{}", colon_prefixed(.said))]
+    #[error("the vetting process {outcome}{}", colon_prefixed(.stderr))]
     Died {
         /// How the child ended, and which limit it hit, if known.
-        how: String,
+        outcome: String,
         /// The last line of its standard error, shortened; may be empty.
-        said: String,
+        stderr: String,
     },
     /// The child exceeded the time limit and was killed.
     ///
@@ -74,10 +74,10 @@ pub enum VettingError {
     },
 }
 
-fn colon_prefixed(said: &str) -> String {
-    match said {
+fn colon_prefixed(stderr: &str) -> String {
+    match stderr {
         "" => String::new(),
-        said => format!(": {said}"),
+        stderr => format!(": {stderr}"),
     }
 }
 

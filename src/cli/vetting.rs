@@ -39,11 +39,10 @@ enum VettingMode {
 
 impl VettingArgs {
     pub(super) fn vetting(&self) -> Result<Vetting, Box<dyn std::error::Error>> {
-        let limits = VettingLimits {
-            address_space: self.memory,
-            cpu: self.cpu,
-            time: self.time,
-        };
+        let mut limits = VettingLimits::default();
+        limits.address_space = self.memory;
+        limits.cpu = self.cpu;
+        limits.time = self.time;
         limits.check()?;
         Ok(match self.mode {
             VettingMode::Child => Vetting::child(this_program()?, &[COMMAND], limits),

@@ -1,6 +1,6 @@
 //! Tensor elements as bytes, little-endian and in row-major order, as in the protocol's binary
 //! tensor extension:
-//! <https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md>.
+//! `docs/protocol/extension_binary_data.md` in <https://github.com/triton-inference-server/server>.
 
 use axum::http::HeaderMap;
 

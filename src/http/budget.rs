@@ -35,14 +35,14 @@ impl Budget {
         }
     }
 
-    /// Reserves `bytes` bytes. `what` names their purpose in the error.
-    pub(crate) fn reserve(&self, bytes: usize, what: &str) -> Result<Reservation, Failure> {
+    /// Reserves `bytes` bytes. An error names their `purpose`.
+    pub(crate) fn reserve(&self, bytes: usize, purpose: &str) -> Result<Reservation, Failure> {
         let units = bytes.div_ceil(UNIT);
         if units > self.total / UNIT {
             return Err(Failure::new(
                 Reason::PayloadTooLarge,
                 format!(
-                    "{what} needs {bytes} bytes, more than the memory limit of {} for all requests",
+                    "{purpose} needs {bytes} bytes, more than the memory limit of {} for all requests",
                     self.total
                 ),
             ));
@@ -54,7 +54,7 @@ impl Budget {
                 retry_after: Some(OVERLOAD_RETRY),
                 ..Failure::new(
                     Reason::Overloaded,
-                    format!("memory limit reached: no {bytes} bytes left for {what}"),
+                    format!("memory limit reached: no {bytes} bytes left for {purpose}"),
                 )
             })?;
         Ok(Reservation {
@@ -66,10 +66,11 @@ impl Budget {
 
 impl Reservation {
     /// Grows the reservation to at least `bytes` bytes.
-    pub(crate) fn grow_to(&mut self, bytes: usize, what: &str) -> Result<(), Failure> {
+    pub(crate) fn grow_to(&mut self, bytes: usize, purpose: &str) -> Result<(), Failure> {
         let more = bytes.saturating_sub(self.permit.num_permits() * UNIT);
         if more > 0 {
-            self.permit.merge(self.budget.reserve(more, what)?.permit);
+            self.permit
+                .merge(self.budget.reserve(more, purpose)?.permit);
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The protocol's model repository extension, which lists, loads and unloads models:
-//! <https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_model_repository.md>.
+//! `docs/protocol/extension_model_repository.md` in
+//! <https://github.com/triton-inference-server/server>.
 
 use std::collections::BTreeMap;
 

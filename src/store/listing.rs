@@ -9,6 +9,7 @@ use crate::{ModelName, Version};
 
 /// The sorted entries of a directory of models or of versions.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Listing<T> {
     /// The valid entries.
     pub entries: Vec<T>,
@@ -18,6 +19,7 @@ pub struct Listing<T> {
 
 /// An entry that is ignored but looks like a model or a version.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct IgnoredEntry {
     /// Its name, as text for people.
     pub name: String,

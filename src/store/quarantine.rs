@@ -61,7 +61,7 @@ pub enum QuarantineCause {
     /// version.
     // Loading the same bytes again would fail again.
     Incompatible,
-    /// Withdrawn by the operator, who alone can release it.
+    /// Withdrawn by the operator. Only the operator can release it.
     Operator,
 }
 

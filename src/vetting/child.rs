@@ -32,8 +32,8 @@ pub(super) fn ask(
     match read_verdict(&ended.output) {
         Some(verdict) if ended.status.success() => verdict.map_err(VettingError::Refused),
         _ => Err(VettingError::Died {
-            how: describe(ended.status, limits, version),
-            said: last_line(&ended.errors),
+            outcome: describe(ended.status, limits, version),
+            stderr: last_line(&ended.errors),
         }),
     }
 }

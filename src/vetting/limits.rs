@@ -18,6 +18,7 @@ const COPIES: u64 = 3;
 /// time is limited.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct VettingLimits {
     /// The address space in bytes, plus three times the size of the version's files. At least 64
     /// MiB; 1 GiB by default.

@@ -18,11 +18,10 @@ fn hostile(name: &str) -> Vec<u8> {
 }
 
 fn limits() -> VettingLimits {
-    VettingLimits {
-        address_space: 256 << 20,
-        cpu: Duration::from_secs(1),
-        ..VettingLimits::default()
-    }
+    let mut limits = VettingLimits::default();
+    limits.address_space = 256 << 20;
+    limits.cpu = Duration::from_secs(1);
+    limits
 }
 
 fn in_child() -> Vetting {
@@ -129,10 +128,8 @@ fn a_child_that_does_not_answer_is_not_waited_for() {
         let name = "cole_kripke".parse().unwrap();
         models.store.open(&name, version(1)).unwrap()
     };
-    let limits = VettingLimits {
-        time: Duration::from_millis(50),
-        ..limits()
-    };
+    let mut limits = limits();
+    limits.time = Duration::from_millis(50);
     let silent = Vetting::child("/bin/sleep", &["1000"], limits.clone());
     let error = silent.vet(&verified(&models)).unwrap_err();
     assert!(

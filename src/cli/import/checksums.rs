@@ -53,7 +53,7 @@ impl ModelChecksums {
                 .parse()
                 .map_err(|error| format!("{path}: {error}"))?;
             let size = file.size_bytes;
-            files.insert(path.parse()?, FileEntry { size, sha256 });
+            files.insert(path.parse()?, FileEntry::new(size, sha256));
         }
         let sizes = files.values().map(|file| file.size);
         let (expected, found) = (self.total_size_bytes, sizes.fold(0, u64::saturating_add));
