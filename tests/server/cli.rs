@@ -245,7 +245,7 @@ fn a_token_that_cannot_be_read_or_guessed_too_easily_keeps_the_server_from_start
     let short = models.root().join("token");
     fs::write(&short, "secret\n").unwrap();
     for (file, says) in [
-        (models.root().join("none"), "cannot be read"),
+        (models.root().join("none"), "cannot read the token file"),
         (short, "expected a token of 16 or more characters"),
     ] {
         let output = run(

@@ -55,7 +55,10 @@ fn what_is_wrong_with_a_file_is_told_with_its_line() {
         "deadline = [\"1s\", \"2s\"]",
         "line 1: deadline: expected one value, found 2",
     );
-    refused("deadline = 1979-05-27", "line 1: deadline: expected a text");
+    refused(
+        "deadline = 1979-05-27",
+        "line 1: deadline: expected a string",
+    );
     refused("deadline =", "line 1");
     refused("log-format = \"xml\"", "expected one of");
     refused(

@@ -344,7 +344,7 @@ async fn an_answer_without_room_is_refused() {
     let (server, client) = serve_with(&Models::cole_kripke(), config, Inline).await;
     let response = client.post(INFER, &minutes(&[0.0; 500])).await;
     response.assert_problem(413, "payload_too_large");
-    response.assert_says("the answer needs");
+    response.assert_says("the response needs");
     assert_eq!(client.post(INFER, &short_request()).await.status, 200);
     let breaker = server.models().breaker("cole_kripke").unwrap();
     assert_eq!(breaker.consecutive_failures, 0);

@@ -80,7 +80,7 @@ fn nobody_goes_back_to_a_version_that_is_damaged_or_not_there() {
     fails(
         &models,
         &["rollback", "cole_kripke", "--to", "3"],
-        "at version 3 already",
+        "already at version 3",
     );
     fails(
         &models,
@@ -273,7 +273,7 @@ fn what_is_not_as_listed_is_not_imported_and_the_rest_is() {
     for (name, says) in [
         ("algorithm", "expected the algorithm sha256"),
         ("other", "sleep.onnx: expected 473 bytes, SHA-256 e3b0c442"),
-        ("total", "473 bytes by their sizes and 474"),
+        ("total", "expected 473, the sum of the sizes, found 474"),
         ("up", "it contains . or .."),
         ("../up", "expected a model's name"),
     ] {

@@ -154,7 +154,7 @@ async fn a_withdrawn_version_answers_until_another_can() {
     drop(client);
     let refused = restarted.post(INFER, &short_request()).await;
     refused.assert_problem(503, "model_missing");
-    refused.assert_says("all are withdrawn");
+    refused.assert_says("all versions are withdrawn");
 }
 
 #[tokio::test]

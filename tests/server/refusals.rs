@@ -77,7 +77,7 @@ async fn a_malformed_request_is_400_and_says_what_was_expected() {
         (
             "an empty list",
             json!({ "inputs": [] }),
-            "input activity: expected FP32, found nothing",
+            "missing input activity of type FP32",
         ),
         (
             "another name",

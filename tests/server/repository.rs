@@ -113,11 +113,11 @@ async fn a_load_takes_nothing_but_what_is_on_disk() {
     for (body, says) in [
         (
             r#"{"parameters": {"config": "{}"}}"#,
-            "the parameter config",
+            "unsupported parameter config",
         ),
         (
             r#"{"parameters": {"file:1/model.onnx": "AAAA"}}"#,
-            "the parameter file:1/model.onnx",
+            "unsupported parameter file:1/model.onnx",
         ),
         (r#"{"parameters": null}"#, "expected an object"),
         ("[{}]", "expected an object"),
