@@ -203,7 +203,7 @@ fn hostile_manifest_is_refused_with_its_reason() {
         (
             "a size over the limit",
             good.replace(r#""size": 3"#, r#""size": 18446744073709551615"#),
-            "over the limit",
+            "expected at most 68719476736 bytes",
         ),
         (
             "an unknown field of a file",
