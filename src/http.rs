@@ -1,5 +1,6 @@
 //! The Open Inference Protocol, version 2, over HTTP, with JSON and binary tensors:
-//! `specification/protocol/inference_rest.md` in <https://github.com/kserve/open-inference-protocol>.
+//! `specification/protocol/inference_rest.md` in
+//! <https://github.com/kserve/open-inference-protocol>.
 //!
 //! Every response is JSON, and every error is a problem document. Hyper itself refuses a bad
 //! request line or an oversized head: with status 4xx, no body, and the end of the connection.
