@@ -2,7 +2,7 @@
 //!
 //! # The concepts, in the order in which data flows through them
 //!
-//! - A [`Store`] is a folder of models, each a folder of [`Version`]s. [`Store::publish`] adds one: written beside, made
+//! - A [`Store`] is a directory of models, each a directory of [`Version`]s. [`Store::publish`] adds one: written beside, made
 //!   durable, renamed into place.
 //! - A [`Manifest`] is what a version promises; [`Store::open`] gives a [`VerifiedVersion`] or a [`VerifyError`].
 //! - A [`Probe`] is an input whose answer is known: a version that answers otherwise is not served.
@@ -48,7 +48,6 @@ mod background;
 mod backoff;
 mod bearer;
 mod breaker;
-mod brief;
 mod config;
 mod digest;
 mod executor;
@@ -68,6 +67,7 @@ mod probe;
 mod reason;
 mod registry;
 mod runtime;
+mod sanitize;
 mod scrub;
 mod server;
 mod status;
@@ -98,7 +98,7 @@ pub use self::runtime::{
 pub use self::server::{BindError, Server, ServerBuilder};
 pub use self::status::{ModelStatus, VersionStatus};
 pub use self::store::{
-    Listing, Mistake, PublishError, Quarantine, QuarantineCause, Source, Staged, Store,
+    IgnoredEntry, Listing, PublishError, Quarantine, QuarantineCause, Source, Staged, Store,
     VerifiedVersion, VerifyError,
 };
 pub use self::version::{InvalidVersion, Version};

@@ -8,11 +8,11 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::breaker::{Breaker, Rejected};
-use crate::brief::brief;
 use crate::executor::{Executor, JobError, JobKind, Overloaded, infer};
 use crate::metrics::ModelMetrics;
 use crate::runtime::{RunError, run};
-use crate::status::{Loaded, State};
+use crate::sanitize::sanitize_for_log;
+use crate::status::{Loaded, ModelState};
 use crate::stopwatch::Stopwatch;
 use crate::{
     BreakerSnapshot, BreakerState, ModelName, ModelStatus, Reason, Tensor, Version, VersionStatus,
@@ -25,7 +25,7 @@ pub(crate) const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Predictor {
     pub(crate) model: ModelName,
-    pub(crate) state: watch::Receiver<State>,
+    pub(crate) state: watch::Receiver<ModelState>,
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) metrics: Arc<ModelMetrics>,
     pub(crate) executor: Arc<dyn Executor>,
@@ -152,7 +152,7 @@ impl Predictor {
                 let _memory = memory;
                 let outcome = run(&*loaded.session, inputs);
                 let is_input =
-                    matches!(outcome, Err(RunError::NotFinite { .. })) && loaded.is_well();
+                    matches!(outcome, Err(RunError::NotFinite { .. })) && loaded.passes_probe();
                 (outcome, is_input)
             }
         };
@@ -217,7 +217,7 @@ impl Failure {
     pub(crate) fn new(reason: Reason, detail: impl std::fmt::Display) -> Self {
         Self {
             reason,
-            detail: brief(detail).into(),
+            detail: sanitize_for_log(detail).into(),
             retry_after: None,
         }
     }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::VerifiedVersion;
 use crate::background::in_background;
-use crate::brief::brief;
+use crate::sanitize::sanitize_for_log;
 
 /// Under this name a model's graph finds the weights that are in the model's own file. rten looks at how it ends.
 const INSIDE: &str = "inside.data";
@@ -92,7 +92,7 @@ impl Runtime for OnnxRuntime {
             options.load(model)
         });
         let unloadable =
-            |error: LoadError| RuntimeError::Unloadable(brief(told(&error.to_string())));
+            |error: LoadError| RuntimeError::Unloadable(sanitize_for_log(told(&error.to_string())));
         let model = model.map_err(unloadable)?;
         Ok(Box::new(OnnxSession::new(model, &signature, self.threads)?))
     }

@@ -191,7 +191,7 @@ async fn output_requested_twice_is_400() {
         json!([{ "name": "asleep" }, { "name": "sleep_index" }, { "name": "asleep" }]);
     let response = client.post(INFER, &request).await.unwrap();
     response.assert_problem(400, "invalid_request");
-    response.assert_says("output asleep: it is there twice");
+    response.assert_says("output asleep: listed twice");
 }
 
 /// A problem and a log line quote a part of the client's text only.

@@ -127,15 +127,15 @@ async fn load_refuses_parameters() {
     for (body, says) in [
         (
             r#"{"parameters": {"config": "{}"}}"#,
-            "the parameter config",
+            "unsupported parameter config",
         ),
         (
             r#"{"parameters": {"file:1/model.onnx": "AAAA"}}"#,
-            "the parameter file:1/model.onnx",
+            "unsupported parameter file:1/model.onnx",
         ),
         (r#"{"parameters": null}"#, "expected an object"),
         ("[{}]", "expected an object"),
-        ("{", "the body is not a request"),
+        ("{", "invalid request"),
     ] {
         let response = post(&client, LOAD, TOKEN, body).await;
         response.assert_problem(400, "invalid_request");
