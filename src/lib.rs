@@ -49,10 +49,8 @@
 extern crate self as clarity;
 
 mod background;
-mod backoff;
 mod bearer;
-mod breaker;
-mod brief;
+
 mod config;
 mod digest;
 mod executor;
@@ -71,19 +69,19 @@ mod probe;
 mod reason;
 mod registry;
 mod runtime;
+mod sanitize;
 mod scrub;
+mod seed;
 mod server;
+mod session;
 mod status;
 mod stopwatch;
 mod store;
+mod tensor;
 mod version;
 mod vetting;
 
 pub use self::bearer::{BearerToken, InvalidToken};
-pub use self::breaker::{
-    BreakerConfig, BreakerCounts, BreakerEvent, BreakerEvents, BreakerHandle, BreakerRate,
-    BreakerSnapshot, BreakerState, BreakerTrip, BreakerWindow, SlowCalls,
-};
 pub use self::config::{Config, ConfigError, ReloadConfig, ScrubConfig};
 pub use self::digest::{Digest, InvalidDigest};
 pub use self::executor::{BlockingPool, Executor, Inline, Job, JobKind, Overloaded};
@@ -94,15 +92,18 @@ pub use self::policy::{InvalidVersionPolicy, VersionPolicy};
 pub use self::probe::{Probe, ProbeError, Tolerance};
 pub use self::reason::Reason;
 pub use self::registry::{Registry, StatusWatch, UnknownModel};
-pub use self::runtime::{
-    DataType, Dimension, OnnxRuntime, RunError, Runtime, RuntimeError, Session, Tensor, TensorData,
-    TensorSpec, Work, try_version,
-};
+pub use self::runtime::{OnnxRuntime, Runtime, RuntimeError, try_version};
 pub use self::server::{BindError, Server, ServerBuilder};
+pub use self::session::{RunError, Session, Work};
 pub use self::status::{ModelStatus, VersionStatus};
 pub use self::store::{
     Listing, Mistake, PublishError, Quarantine, QuarantineCause, Source, Staged, Store,
     VerifiedVersion, VerifyError,
 };
+pub use self::tensor::{DataType, Dimension, Tensor, TensorData, TensorSpec};
 pub use self::version::{InvalidVersion, Version};
 pub use self::vetting::{Vetting, VettingError, VettingLimits};
+pub use clarity_breaker::{
+    BreakerConfig, BreakerCounts, BreakerEvent, BreakerEvents, BreakerHandle, BreakerRate,
+    BreakerSnapshot, BreakerState, BreakerTrip, BreakerWindow, SlowCalls,
+};

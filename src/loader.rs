@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clarity_breaker::{Backoff, Breaker};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use self::attempt::Findings;
 pub(crate) use self::load::LoadError;
-use crate::backoff::{Backoff, seed_for};
-use crate::breaker::Breaker;
 use crate::executor::{Executor, JobKind, execute, infer};
 use crate::metrics::ModelMetrics;
+use crate::seed::seed_for;
 use crate::status::{Loaded, State};
 use crate::store::{Signature, VersionSignature};
 use crate::{

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 pub(crate) use self::file_path::MAX_DEPTH;
 pub use self::file_path::{FilePath, InvalidFilePath};
-use crate::brief::brief;
+use crate::sanitize::sanitize_for_log;
 use crate::{Digest, ModelName, Version};
 
 /// The manifest of one version: the file `manifest.json` in its folder.
@@ -180,8 +180,8 @@ impl Manifest {
             let found = "expected objects with named members, found a list".to_owned();
             return Err(ManifestError::Syntax(found));
         }
-        let manifest: Self =
-            serde_json::from_slice(json).map_err(|error| ManifestError::Syntax(brief(error)))?;
+        let manifest: Self = serde_json::from_slice(json)
+            .map_err(|error| ManifestError::Syntax(sanitize_for_log(error)))?;
         manifest.check().map(|()| manifest)
     }
 

@@ -18,7 +18,7 @@ use self::late_outcomes::LateOutcomes;
 pub(crate) use self::of_model::ModelMetrics;
 use self::process::Process;
 use crate::ModelName;
-use crate::breaker::Breaker;
+use clarity_breaker::Breaker;
 
 /// The metrics of one server; no two servers share any but those of their process.
 pub struct Metrics {

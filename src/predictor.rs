@@ -4,19 +4,17 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clarity_breaker::{Breaker, BreakerState, Rejected};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::breaker::{Breaker, Rejected};
-use crate::brief::brief;
 use crate::executor::{Executor, JobError, JobKind, Overloaded, infer};
 use crate::metrics::ModelMetrics;
-use crate::runtime::{RunError, run};
+use crate::sanitize::sanitize_for_log;
+use crate::session::{RunError, run};
 use crate::status::{Loaded, State};
 use crate::stopwatch::Stopwatch;
-use crate::{
-    BreakerSnapshot, BreakerState, ModelName, ModelStatus, Reason, Tensor, Version, VersionStatus,
-};
+use crate::{BreakerSnapshot, ModelName, ModelStatus, Reason, Tensor, Version, VersionStatus};
 
 /// How long a client should wait that came when the server had too much to do.
 pub(crate) const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
@@ -106,10 +104,8 @@ impl Predictor {
         self.serving(version)?;
         match self.breaker().state {
             BreakerState::ForcedOpen => {
-                let state = BreakerState::ForcedOpen;
-                let retry_after = Duration::ZERO;
-                let rejected = Rejected { state, retry_after };
-                Err(Failure::new(Reason::CircuitOpen, rejected.as_str()))
+                let detail = rejection(BreakerState::ForcedOpen);
+                Err(Failure::new(Reason::CircuitOpen, detail))
             }
             _ => Ok(()),
         }
@@ -117,7 +113,7 @@ impl Predictor {
 
     /// Whether the breaker would let a run pass now, as far as that is known before it is asked for one.
     pub(crate) fn is_let_through(&self) -> Result<(), Failure> {
-        self.breaker.look().map_err(rejected)
+        self.breaker.reject_if_open().map_err(rejected)
     }
 
     /// Whether a run would be taken now. Asked before a body is read, so that it is not read in vain; what is asked then
@@ -217,7 +213,7 @@ impl Failure {
     pub(crate) fn new(reason: Reason, detail: impl std::fmt::Display) -> Self {
         Self {
             reason,
-            detail: brief(detail).into(),
+            detail: sanitize_for_log(detail).into(),
             retry_after: None,
         }
     }
@@ -226,8 +222,21 @@ impl Failure {
 fn rejected(rejected: Rejected) -> Failure {
     Failure {
         reason: Reason::CircuitOpen,
-        detail: rejected.as_str().into(),
+        detail: rejection(rejected.state).into(),
         retry_after: Some(rejected.retry_after),
+    }
+}
+
+/// The detail of a rejection by a breaker in `state`.
+fn rejection(state: BreakerState) -> &'static str {
+    match state {
+        BreakerState::ForcedOpen => {
+            "an operator opened the circuit breaker of the model: no request passes until an operator releases it"
+        }
+        BreakerState::HalfOpen => {
+            "the model failed too often: its circuit breaker waits for the outcome of its probes"
+        }
+        _ => "the model failed too often: its circuit breaker is open and rejects requests for now",
     }
 }
 

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use self::tensors::NamedTensor;
-use crate::brief::brief;
-use crate::runtime::{RunError, run};
-use crate::{DataType, Dimension, Session, Tensor, TensorData, TensorSpec};
+use crate::sanitize::sanitize_for_log;
+use crate::session::{RunError, Session, run};
+use crate::tensor::{DataType, Dimension, Tensor, TensorData, TensorSpec};
 
 /// An input whose answer is known.
 ///
@@ -97,8 +97,8 @@ impl Probe {
     ///
     /// [`ProbeError::Syntax`].
     pub fn parse(json: &[u8]) -> Result<Self, ProbeError> {
-        let probe: Self =
-            serde_json::from_slice(json).map_err(|error| ProbeError::Syntax(brief(error)))?;
+        let probe: Self = serde_json::from_slice(json)
+            .map_err(|error| ProbeError::Syntax(sanitize_for_log(error)))?;
         let Tolerance { relative, absolute } = probe.tolerance;
         for part in [relative, absolute] {
             // A tolerance that is no number would make every answer a right one.
@@ -231,7 +231,7 @@ fn in_order<'a>(
         .iter()
         .find(|tensor| specs.iter().all(|spec| spec.name != tensor.name));
     if let Some(unknown) = unknown {
-        let tensor = brief(format_args!("{what} {}", unknown.name));
+        let tensor = sanitize_for_log(format_args!("{what} {}", unknown.name));
         return Err(unfit(
             tensor,
             &format!("an {what} of the model"),

@@ -11,17 +11,17 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 pub use self::status_watch::StatusWatch;
 
+use clarity_breaker::Breaker;
 use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::backoff::seed_for;
-use crate::breaker::Breaker;
 use crate::executor::{Executor, JobKind, execute};
 use crate::loader::{Loader, ReloadRequest};
 use crate::metrics::ModelMetrics;
 use crate::predictor::{Failure, Predictor};
 use crate::scrub::Scrubber;
+use crate::seed::seed_for;
 use crate::status::State;
 use crate::store::{Listing, Mistake};
 use crate::{
@@ -369,8 +369,10 @@ impl Registry {
 
 fn new_breaker(config: &Config, model: &ModelName, metrics: &Arc<ModelMetrics>) -> Breaker {
     let (model, metrics) = (model.clone(), Arc::clone(metrics));
-    let seed = seed_for(model.as_str(), config.breaker.seed);
-    Breaker::new(config.breaker.clone(), seed, move |event: &BreakerEvent| {
+    let mut breaker = config.breaker.clone();
+    breaker.seed = Some(seed_for(model.as_str(), breaker.seed));
+    let breaker = Breaker::new(breaker).expect("a server checks its configuration first");
+    breaker.with_hook(move |event: &BreakerEvent| {
         let BreakerEvent { from, to, .. } = *event;
         metrics.breaker_changed(from, to);
         if matches!(to, BreakerState::Open | BreakerState::ForcedOpen) {

@@ -15,8 +15,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 pub use self::limits::VettingLimits;
-use crate::brief::brief;
 use crate::runtime::{RuntimeError, try_version};
+use crate::sanitize::sanitize_for_log;
 use crate::{ConfigError, Runtime, VerifiedVersion};
 
 /// Threads of a child parse and run models on a smaller stack than those of a server (Tokio's and rten's have 2 MiB), so
@@ -144,7 +144,7 @@ impl Vetting {
             let panicked = |_| Err(RuntimeError::Panicked("the thread ended".to_owned()));
             io::Result::Ok(vetting.join().unwrap_or_else(panicked))
         })?;
-        frame::write_verdict(&mut output, &tried.map_err(brief))
+        frame::write_verdict(&mut output, &tried.map_err(sanitize_for_log))
     }
 }
 

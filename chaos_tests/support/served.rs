@@ -1,9 +1,7 @@
 //! The real server, in the test's process, on a real socket.
 
 use crate::support::{Client, Repository, executor::Watched};
-use clarity::{
-    BlockingPool, BreakerConfig, BreakerHandle, BreakerSnapshot, Config, ReloadConfig, Server,
-};
+use clarity::{BlockingPool, BreakerConfig, BreakerHandle, BreakerSnapshot, Config, Server};
 use clarity_chaos::{Context, Result};
 use std::sync::Arc;
 use tokio::task::JoinHandle;
@@ -28,10 +26,8 @@ impl Served {
         breaker: BreakerConfig,
     ) -> Result<Self> {
         let executor = Arc::new(Watched::new());
-        let config = Config {
-            breaker,
-            ..config(cx)
-        };
+        let mut config = config(cx);
+        config.breaker = breaker;
         let builder = Server::builder(repository.root()).config(config);
         Self::bind(cx, builder.shared_executor(executor.clone()), executor).await
     }
@@ -122,12 +118,7 @@ impl Served {
 
 /// The defaults, with the randomness of the test.
 fn config(cx: &Context) -> Config {
-    let reload = ReloadConfig {
-        seed: Some(cx.seed()),
-        ..ReloadConfig::default()
-    };
-    Config {
-        reload,
-        ..Config::default()
-    }
+    let mut config = Config::default();
+    config.reload.seed = Some(cx.seed());
+    config
 }

@@ -9,11 +9,7 @@ const MEMORY: usize = 1 << 20;
 
 static TAKES: LazyLock<Vec<TensorSpec>> = LazyLock::new(|| {
     let rows = || Dimension::Dynamic(Some("rows".to_owned()));
-    let spec = |name: &str, datatype, shape| TensorSpec {
-        name: name.to_owned(),
-        datatype,
-        shape,
-    };
+    let spec = |name: &str, datatype, shape| TensorSpec::new(name, datatype, shape);
     vec![
         spec("a", DataType::Fp32, Some(vec![rows(), Dimension::Fixed(2)])),
         spec("b", DataType::Int64, Some(vec![rows()])),

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::binary;
 use super::request::RequestInput;
-use crate::runtime::element_count;
+use crate::tensor::element_count;
 use crate::{DataType, Dimension, Tensor, TensorData, TensorSpec};
 
 /// The sizes that a request has given so far to the dimensions that the model leaves open, by their names.

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::brief::brief;
+use crate::sanitize::sanitize_for_log;
 
 /// Parameters that change what a request means. They are kept as text until it is known who has them: a parameter
 /// costs no more memory than its name, whatever its value, and what is wrong with one is told with the name of its tensor.
@@ -77,6 +77,10 @@ fn read<T: DeserializeOwned>(
 ) -> Result<Option<T>, String> {
     let Some(value) = value else { return Ok(None) };
     let read = serde_json::from_str(value.get());
-    read.map(Some)
-        .map_err(|_| format!("{name}: expected {expected}, found {}", brief(value.get())))
+    read.map(Some).map_err(|_| {
+        format!(
+            "{name}: expected {expected}, found {}",
+            sanitize_for_log(value.get())
+        )
+    })
 }

@@ -11,7 +11,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 
 use super::labels::ModelLabel;
 use crate::ModelName;
-use crate::breaker::Breaker;
+use clarity_breaker::Breaker;
 
 /// The breakers of all models. A breaker counts its late outcomes itself, so that telling them costs a call nothing.
 #[derive(Clone, Debug, Default)]

@@ -11,8 +11,8 @@ use super::Store;
 use super::hidden::Hidden;
 use super::opening::open_plain;
 use super::publish::sync;
-use crate::brief::brief;
 use crate::manifest::{Manifest, Timestamp};
+use crate::sanitize::sanitize_for_log;
 use crate::{Digest, ModelName, Reason, Version};
 
 /// How the name of a marker ends, after the number of its version.
@@ -80,7 +80,7 @@ impl Quarantine {
     pub(crate) fn new(cause: QuarantineCause, detail: &str, manifest: Option<&Manifest>) -> Self {
         Self {
             cause,
-            detail: brief(detail),
+            detail: sanitize_for_log(detail),
             since: Timestamp::at(SystemTime::now()),
             manifest: manifest.map(fingerprint),
             release: env!("CARGO_PKG_VERSION").to_owned(),
@@ -89,7 +89,7 @@ impl Quarantine {
 
     /// A marker that cannot be believed holds all the same: why it is there is not known, and that it is there is.
     fn unreadable(why: impl std::fmt::Display) -> Self {
-        let detail = brief(format_args!(
+        let detail = sanitize_for_log(format_args!(
             "the marker of its quarantine is no such: {why}"
         ));
         Self {

@@ -9,7 +9,7 @@ use std::thread;
 use super::frame::{read_verdict, write_request};
 use super::{VettingError, VettingLimits};
 use crate::VerifiedVersion;
-use crate::brief::brief;
+use crate::sanitize::sanitize_for_log;
 
 /// A verdict is a sentence, and of what a child says on standard error the last line is told.
 const MAX_OUTPUT_BYTES: u64 = 64 << 10;
@@ -119,7 +119,7 @@ fn last_line(errors: &[u8]) -> String {
         .map(str::trim)
         .rev()
         .find(told)
-        .map(brief)
+        .map(sanitize_for_log)
         .unwrap_or_default()
 }
 

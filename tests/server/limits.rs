@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::support::faulty::{Faulty, Mood};
 use crate::support::onnx::{OPEN, model, node, value};
 use crate::support::*;
-use clarity::{BlockingPool, Config, Executor, Inline, Job, JobKind, Overloaded, Server};
+use clarity::{BlockingPool, Executor, Inline, Job, JobKind, Overloaded, Server};
 use rten_onnx::onnx::DataType;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -76,10 +76,8 @@ async fn a_connection_is_closed_in_its_time_after_an_answer_that_took_longer() {
     let clock = ManualClock::start();
     let models = Models::cole_kripke();
     let faulty = Faulty::new();
-    let config = Config {
-        idle: std::time::Duration::from_secs(1),
-        ..config()
-    };
+    let mut config = config();
+    config.idle = std::time::Duration::from_secs(1);
     let builder = Server::builder(models.root()).config(config);
     let (server, _client) = start(builder.runtime(faulty.runtime())).await;
     faulty.set(Mood::Hang);
@@ -107,10 +105,8 @@ async fn a_connection_that_waits_for_its_answer_is_not_idle() {
     let clock = ManualClock::start();
     let models = Models::cole_kripke();
     let faulty = Faulty::new();
-    let config = Config {
-        idle: std::time::Duration::from_secs(1),
-        ..config()
-    };
+    let mut config = config();
+    config.idle = std::time::Duration::from_secs(1);
     let builder = Server::builder(models.root()).config(config);
     let (_server, client) = start(builder.runtime(faulty.runtime())).await;
     faulty.set(Mood::Hang);
@@ -160,11 +156,9 @@ fn copy_request(connection: &str) -> Vec<u8> {
 #[tokio::test]
 async fn a_client_that_does_not_take_its_answer_loses_its_connection_and_its_room() {
     let clock = ManualClock::start();
-    let config = Config {
-        connections: 1,
-        memory_limit: 24 << 20,
-        ..config()
-    };
+    let mut config = config();
+    config.connections = 1;
+    config.memory_limit = 24 << 20;
     let models = copy();
     let (server, _client) = serve_with(&models, config, Inline).await;
     let mut start = [0; 12];
@@ -214,10 +208,8 @@ async fn a_shutdown_waits_for_a_client_that_reads_slowly() {
 
 #[tokio::test]
 async fn connections_over_the_limit_wait_until_one_ends() {
-    let config = Config {
-        connections: 2,
-        ..config()
-    };
+    let mut config = config();
+    config.connections = 2;
     let (server, _) = serve_with(&Models::cole_kripke(), config, Inline).await;
     let request = "GET /v2/health/live HTTP/1.1\r\nhost: x\r\n\r\n";
     let mut answer = [0; 12];
@@ -296,11 +288,9 @@ async fn the_rest_of_a_head_is_waited_for_at_a_shutdown_for_a_moment() {
 #[tokio::test]
 async fn a_body_without_room_beside_others_is_shed_before_it_is_read() {
     let clock = ManualClock::start();
-    let config = Config {
-        body_limit: 64 << 10,
-        memory_limit: 64 << 10,
-        ..config()
-    };
+    let mut config = config();
+    config.body_limit = 64 << 10;
+    config.memory_limit = 64 << 10;
     let (server, client) = serve_with(&Models::cole_kripke(), config, Inline).await;
     let mut slow = connect(&server).await;
     let head = |length: usize| {
@@ -336,11 +326,9 @@ async fn a_body_without_room_beside_others_is_shed_before_it_is_read() {
 
 #[tokio::test]
 async fn an_answer_without_room_is_refused() {
-    let config = Config {
-        body_limit: 8 << 10,
-        memory_limit: 8 << 10,
-        ..config()
-    };
+    let mut config = config();
+    config.body_limit = 8 << 10;
+    config.memory_limit = 8 << 10;
     let (server, client) = serve_with(&Models::cole_kripke(), config, Inline).await;
     let response = client.post(INFER, &minutes(&[0.0; 500])).await;
     response.assert_problem(413, "payload_too_large");

@@ -2,7 +2,7 @@
 
 use crate::support::faulty::{Faulty, Mood};
 use crate::support::*;
-use clarity::{Config, Inline, Server};
+use clarity::{Inline, Server};
 use hyper::Method;
 use hyper::body::Bytes;
 use serde_json::{Value, json};
@@ -311,10 +311,8 @@ async fn a_client_that_goes_away_while_it_sends_is_counted_as_such() {
 
 #[tokio::test]
 async fn a_body_over_the_limit_is_413() {
-    let config = Config {
-        body_limit: 1000,
-        ..config()
-    };
+    let mut config = config();
+    config.body_limit = 1000;
     let (server, client) = serve_with(&Models::cole_kripke(), config, Inline).await;
     assert_eq!(client.post(INFER, &short_request()).await.status, 200);
     client

@@ -1,7 +1,7 @@
 //! Which models there are, and loading and unloading them over HTTP.
 
 use crate::support::*;
-use clarity::{Config, Inline, Server};
+use clarity::{Inline, Server};
 use hyper::Method;
 use hyper::body::Bytes;
 use serde_json::{Value, json};
@@ -12,10 +12,8 @@ const LOAD: &str = "/v2/repository/models/cole_kripke/load";
 const UNLOAD: &str = "/v2/repository/models/cole_kripke/unload";
 
 async fn serve_with_token(models: &Models) -> (Server, Client) {
-    let config = Config {
-        admin_token: Some(TOKEN.parse().unwrap()),
-        ..config()
-    };
+    let mut config = config();
+    config.admin_token = Some(TOKEN.parse().unwrap());
     serve_with(models, config, Inline).await
 }
 

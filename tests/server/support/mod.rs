@@ -9,9 +9,7 @@ pub(crate) mod process;
 
 use std::time::Duration;
 
-use clarity::{
-    Config, Executor, Inline, ModelStatus, Reason, ReloadConfig, Server, Version, VersionStatus,
-};
+use clarity::{Config, Executor, Inline, ModelStatus, Reason, Server, Version, VersionStatus};
 use rten_onnx::onnx::DataType;
 use serde_json::{Value, json};
 
@@ -26,13 +24,9 @@ pub(crate) const FAILED: Duration = Duration::from_secs(30);
 
 /// A configuration in which nothing is left to chance.
 pub(crate) fn config() -> Config {
-    Config {
-        reload: ReloadConfig {
-            seed: Some(1),
-            ..ReloadConfig::default()
-        },
-        ..Config::default()
-    }
+    let mut config = Config::default();
+    config.reload.seed = Some(1);
+    config
 }
 
 /// A server of these models that runs everything inline, with each model tried once.

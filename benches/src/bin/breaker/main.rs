@@ -1,8 +1,5 @@
-//! What a call through a closed circuit breaker costs, ours and others', beside the bare call.
+//! The cost of a call through a closed circuit breaker, ours and three others, over a bare call.
 
-#[path = "../../../../src/backoff.rs"]
-#[cfg_attr(not(test), expect(dead_code, reason = "what only the server needs"))]
-mod backoff;
 mod calls;
 mod ours;
 mod peers;
@@ -11,15 +8,6 @@ mod rounds;
 
 use clap::Parser;
 use clarity_benches::{acceptance, machine};
-
-/// Stands in for the server's, with which configurations are refused.
-struct ConfigError;
-
-impl ConfigError {
-    fn new(_: &'static str, _: &'static str, _: impl std::fmt::Display) -> Self {
-        Self
-    }
-}
 
 /// Measures what a call costs through a closed circuit breaker: ours and three others, beside the bare call
 ///
