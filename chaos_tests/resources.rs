@@ -44,7 +44,7 @@ async fn clients_that_came_when_there_were_no_descriptors_are_accepted_later(
     let few = cx.inject(Descriptors::left(1))?;
     let mut waiting = served.client.connect().await?;
     assert!(served.client.connect().await.is_err());
-    let is_refusal = |event: &Event| matches!(&event.what, What::Log { message, .. } if message == "connection not accepted");
+    let is_refusal = |event: &Event| matches!(&event.what, What::Log { message, .. } if message == "cannot accept a connection");
     while !cx.timeline().iter().any(is_refusal) {
         tokio::task::yield_now().await;
     }

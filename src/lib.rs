@@ -8,7 +8,7 @@
 //!
 //! # The concepts, in the order in which data flows through them
 //!
-//! - A [`Store`] is a folder of models, each a folder of [`Version`]s. [`Store::publish`] adds one: written beside, made
+//! - A [`Store`] is a directory of models, each a directory of [`Version`]s. [`Store::publish`] adds one: written beside, made
 //!   durable, renamed into place.
 //! - A [`Manifest`] is what a version promises; [`Store::open`] gives a [`VerifiedVersion`] or a [`VerifyError`].
 //! - A [`Probe`] is an input whose answer is known: a version that answers otherwise is not served.
@@ -50,7 +50,6 @@ extern crate self as clarity;
 
 mod background;
 mod bearer;
-
 mod config;
 mod digest;
 mod executor;
@@ -97,7 +96,7 @@ pub use self::server::{BindError, Server, ServerBuilder};
 pub use self::session::{RunError, Session, Work};
 pub use self::status::{ModelStatus, VersionStatus};
 pub use self::store::{
-    Listing, Mistake, PublishError, Quarantine, QuarantineCause, Source, Staged, Store,
+    IgnoredEntry, Listing, PublishError, Quarantine, QuarantineCause, Source, Staged, Store,
     VerifiedVersion, VerifyError,
 };
 pub use self::tensor::{DataType, Dimension, Tensor, TensorData, TensorSpec};

@@ -16,8 +16,8 @@ pub(crate) use self::load::LoadError;
 use crate::executor::{Executor, JobKind, execute, infer};
 use crate::metrics::ModelMetrics;
 use crate::seed::seed_for;
-use crate::status::{Loaded, State};
-use crate::store::{Signature, VersionSignature};
+use crate::status::{Loaded, ModelState};
+use crate::store::{ModelFingerprint, VersionFingerprint};
 use crate::{
     ModelName, ModelStatus, Quarantine, Reason, ReloadConfig, Runtime, Store, Version,
     VersionPolicy, VersionStatus, Vetting,
@@ -39,7 +39,7 @@ pub(crate) struct Loader {
     pub(crate) executor: Arc<dyn Executor>,
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) metrics: Arc<ModelMetrics>,
-    pub(crate) state: watch::Sender<State>,
+    pub(crate) state: watch::Sender<ModelState>,
     /// Places for loads of all models together: each takes memory, and a child to vet it in.
     pub(crate) loads: Arc<Semaphore>,
     pub(crate) requests: mpsc::UnboundedReceiver<ReloadRequest>,
@@ -63,9 +63,9 @@ enum Occasion {
 struct Memory {
     backoff: Backoff,
     /// The disk as of the last attempt.
-    seen: Option<Signature>,
+    seen: Option<ModelFingerprint>,
     /// The files of the versions that answer, as of when they were last verified.
-    good: BTreeMap<Version, VersionSignature>,
+    good: BTreeMap<Version, VersionFingerprint>,
 }
 
 impl Loader {
@@ -119,32 +119,32 @@ impl Loader {
     /// Looks at the disk, and makes an attempt if it has changed, if one is due, or if one was asked for.
     async fn look(&self, memory: &mut Memory, occasion: Occasion) {
         // Taken before anything is read: what changes while it is read differs from this the next time.
-        let mut signature = match self.scan().await {
-            Ok(signature) => signature,
+        let mut fingerprint = match self.scan().await {
+            Ok(fingerprint) => fingerprint,
             Err(error) => return self.cannot_look(memory, occasion, &error),
         };
-        let changed = memory.seen.as_ref() != Some(&signature);
+        let changed = memory.seen.as_ref() != Some(&fingerprint);
         if changed {
             memory.backoff.reset();
-            for mistake in &signature.mistakes {
-                tracing::warn!(model = %self.model, entry = %mistake.name, detail = mistake.why, "entry ignored");
+            for entry in &fingerprint.ignored {
+                tracing::warn!(model = %self.model, entry = %entry.name, detail = entry.why, "entry ignored");
             }
         }
         if changed || occasion != Occasion::Due || self.is_due() {
-            let quarantined = self.attempt(memory, &signature, occasion).await;
+            let quarantined = self.attempt(memory, &fingerprint, occasion).await;
             // What this attempt itself has changed is no news the next time.
-            signature.quarantined = quarantined;
-            memory.seen = Some(signature);
+            fingerprint.quarantined = quarantined;
+            memory.seen = Some(fingerprint);
         }
     }
 
-    async fn scan(&self) -> Result<Signature, LoadError> {
+    async fn scan(&self) -> Result<ModelFingerprint, LoadError> {
         let (store, model) = (self.store.clone(), self.model.clone());
         let scanned = execute(
             &*self.executor,
             JobKind::Scan,
             Some(&self.model),
-            move || store.signature(&model),
+            move || store.fingerprint(&model),
         )
         .await;
         scanned?.map_err(|error| LoadError::Unreadable(error.to_string()))
@@ -257,7 +257,7 @@ impl Loader {
             self.metrics.now_serving(version, digest);
             tracing::info!(model = %self.model, %version, %digest, "model version loaded");
         }
-        self.state.send_replace(State {
+        self.state.send_replace(ModelState {
             loaded,
             others,
             vacant,
@@ -271,7 +271,7 @@ impl Loader {
 
     /// Probes all that answer and have a probe.
     async fn answers_rightly(&self) -> bool {
-        let State { loaded, others, .. } = self.state.borrow().clone();
+        let ModelState { loaded, others, .. } = self.state.borrow().clone();
         for loaded in loaded.into_iter().chain(others.into_values()) {
             if !self.passes_probe(loaded).await {
                 return false;

@@ -12,7 +12,7 @@ use crate::executor::{Executor, JobError, JobKind, Overloaded, infer};
 use crate::metrics::ModelMetrics;
 use crate::sanitize::sanitize_for_log;
 use crate::session::{RunError, run};
-use crate::status::{Loaded, State};
+use crate::status::{Loaded, ModelState};
 use crate::stopwatch::Stopwatch;
 use crate::{BreakerSnapshot, ModelName, ModelStatus, Reason, Tensor, Version, VersionStatus};
 
@@ -23,7 +23,7 @@ pub(crate) const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Predictor {
     pub(crate) model: ModelName,
-    pub(crate) state: watch::Receiver<State>,
+    pub(crate) state: watch::Receiver<ModelState>,
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) metrics: Arc<ModelMetrics>,
     pub(crate) executor: Arc<dyn Executor>,
@@ -148,7 +148,7 @@ impl Predictor {
                 let _memory = memory;
                 let outcome = run(&*loaded.session, inputs);
                 let is_input =
-                    matches!(outcome, Err(RunError::NotFinite { .. })) && loaded.is_well();
+                    matches!(outcome, Err(RunError::NotFinite { .. })) && loaded.passes_probe();
                 (outcome, is_input)
             }
         };

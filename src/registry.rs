@@ -1,4 +1,4 @@
-//! All models of a server.
+//! The registry of models.
 
 mod status_watch;
 mod unload;
@@ -22,18 +22,19 @@ use crate::metrics::ModelMetrics;
 use crate::predictor::{Failure, Predictor};
 use crate::scrub::Scrubber;
 use crate::seed::seed_for;
-use crate::status::State;
-use crate::store::{Listing, Mistake};
+use crate::status::ModelState;
+use crate::store::{IgnoredEntry, Listing};
 use crate::{
     BreakerEvent, BreakerHandle, BreakerSnapshot, BreakerState, Config, Metrics, ModelName,
     ModelStatus, Reason, Runtime, Store, Vetting,
 };
 
-/// All models of a server: what a program that embeds it can ask and wait for.
+/// All models of a server, as embedding programs query and await them.
 ///
-/// A model is registered when its folder is first seen, and stays so: when the folder vanishes later, what answers goes
-/// on answering from memory, and otherwise requests get 503 `model_missing` rather than 404, since a disk that is away
-/// for a minute must not tell clients that the model never was.
+/// A model is registered when its directory first appears, and stays registered. When the directory
+/// vanishes, a loaded version continues to answer from memory; otherwise requests get 503
+/// `model_missing`.
+// Not 404: a disk that is gone for a minute must not tell clients that the model never existed.
 #[derive(Clone)]
 pub struct Registry {
     inner: Arc<Inner>,
@@ -46,22 +47,22 @@ struct Inner {
     executor: Arc<dyn Executor>,
     metrics: Arc<Metrics>,
     config: Config,
-    models: RwLock<BTreeMap<ModelName, Model>>,
-    mistakes: Mutex<Vec<Mistake>>,
+    models: RwLock<BTreeMap<ModelName, RegisteredModel>>,
+    ignored: Mutex<Vec<IgnoredEntry>>,
     tasks: Mutex<JoinSet<()>>,
     loads: Arc<Semaphore>,
 }
 
 #[derive(Clone)]
-struct Model {
+struct RegisteredModel {
     predictor: Arc<Predictor>,
-    /// To the loader, which ends when this is gone; none when the model is unloaded.
+    /// The channel to the loader, which ends when this is dropped; `None` for an unloaded model.
     reload: Option<mpsc::UnboundedSender<ReloadRequest>>,
 }
 
-/// No model of that name is registered.
+/// The error for a model that is not registered.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("there is no model {name:?}")]
+#[error("unknown model {name:?}")]
 pub struct UnknownModel {
     name: String,
 }
@@ -84,7 +85,7 @@ impl Registry {
             metrics,
             config,
             models: RwLock::default(),
-            mistakes: Mutex::default(),
+            ignored: Mutex::default(),
             tasks: Mutex::default(),
             loads,
         };
@@ -101,7 +102,7 @@ impl Registry {
             .collect()
     }
 
-    /// How a model is.
+    /// The status of a model.
     ///
     /// # Errors
     ///
@@ -110,7 +111,7 @@ impl Registry {
         Ok((*self.find(model)?.predictor.status()).clone())
     }
 
-    /// How the circuit breaker of a model is.
+    /// The state of a model's circuit breaker.
     ///
     /// # Errors
     ///
@@ -119,7 +120,7 @@ impl Registry {
         Ok(self.find(model)?.predictor.breaker())
     }
 
-    /// The circuit breaker of a model, to listen to and to overrule.
+    /// A handle to a model's circuit breaker, to observe and override it.
     ///
     /// # Errors
     ///
@@ -129,7 +130,7 @@ impl Registry {
         Ok(BreakerHandle::new(Arc::clone(&predictor.breaker)))
     }
 
-    /// The status of a model, to wait for news of it.
+    /// Watches the status of a model.
     ///
     /// # Errors
     ///
@@ -138,8 +139,10 @@ impl Registry {
         Ok(StatusWatch(self.find(model)?.predictor.state.clone()))
     }
 
-    /// Looks at a model on disk now, verifies anew what answers and everything newer, and returns when that attempt has
-    /// ended. A model whose folder is new is registered.
+    /// Reloads a model: re-verifies the loaded version and everything newer, then returns the
+    /// status.
+    ///
+    /// Registers a model whose directory is new.
     ///
     /// # Errors
     ///
@@ -147,14 +150,14 @@ impl Registry {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future stops the waiting and not the attempt.
+    /// Dropping the future stops the wait, not the reload.
     pub async fn reload(&self, model: &str) -> Result<ModelStatus, UnknownModel> {
         if self.find(model).is_err() {
             self.discover().await;
         }
         let model = self.find(model)?;
         let (request, done) = oneshot::channel();
-        // Both fail only when the loader has been stopped; then the last status is all there is.
+        // Both fail only after the loader has stopped; the last status is then final.
         if let Some(reload) = &model.reload {
             let _ = reload.send(request);
             let _ = done.await;
@@ -165,10 +168,11 @@ impl Registry {
     /// All models.
     pub(crate) fn predictors(&self) -> Vec<Arc<Predictor>> {
         let all = self.all().into_iter();
-        all.map(|Model { predictor, .. }| predictor).collect()
+        all.map(|RegisteredModel { predictor, .. }| predictor)
+            .collect()
     }
 
-    /// Waits until every registered model has been tried once, whatever came of it.
+    /// Waits until each registered model has finished its first load, successful or not.
     pub async fn settled(&self) {
         for model in self.all() {
             StatusWatch(model.predictor.state.clone())
@@ -177,8 +181,9 @@ impl Registry {
         }
     }
 
-    /// Looks for folders of models that are not registered, registers them and starts to load them. A server does so
-    /// by itself at each poll.
+    /// Registers the models whose directories are new, and starts to load them.
+    ///
+    /// A server does this itself at each poll.
     pub async fn discover(&self) {
         let store = self.inner.store.clone();
         let models = execute(&*self.inner.executor, JobKind::Scan, None, move || {
@@ -187,13 +192,17 @@ impl Registry {
         .await;
         match models {
             Ok(Ok(listing)) => self.register_all(listing),
-            // The models that are registered notice for themselves, and report it each.
-            Ok(Err(error)) => tracing::debug!(detail = %error, "the models' folder cannot be read"),
-            Err(error) => tracing::debug!(detail = %error, "the models' folder was not looked at"),
+            // The loaders of registered models report this error themselves.
+            Ok(Err(error)) => {
+                tracing::debug!(detail = %error, "cannot read the models directory")
+            }
+            Err(error) => {
+                tracing::debug!(detail = %error, "models directory not scanned")
+            }
         }
     }
 
-    /// The first look: unlike later ones it must succeed.
+    /// Lists the models for the first time, which must succeed, and starts the background tasks.
     pub(crate) async fn start(&self) -> io::Result<()> {
         let store = self.inner.store.clone();
         let models = execute(&*self.inner.executor, JobKind::Scan, None, move || {
@@ -219,15 +228,15 @@ impl Registry {
         };
         let registry = self.clone();
         self.spawn(scrubber.run(move || {
-            let of_model = |Model { predictor, .. }: Model| {
+            let name_and_metrics = |RegisteredModel { predictor, .. }: RegisteredModel| {
                 (predictor.model.clone(), Arc::clone(&predictor.metrics))
             };
-            registry.all().into_iter().map(of_model).collect()
+            registry.all().into_iter().map(name_and_metrics).collect()
         }));
         Ok(())
     }
 
-    /// Ends all tasks. Models stay as they are.
+    /// Aborts all tasks. Models stay as they are.
     pub(crate) fn stop(&self) {
         self.inner
             .tasks
@@ -240,8 +249,9 @@ impl Registry {
         Ok(self.find(model)?.predictor)
     }
 
-    /// Whether every model answers; otherwise why the first of those that do not does not. A folder in which there never
-    /// was a version keeps nobody waiting.
+    /// Whether every model answers; otherwise the first one that does not, with its failure.
+    ///
+    /// Ignores unloaded models, and directories that never contained a version.
     pub(crate) fn readiness(&self) -> Result<(), (ModelName, Failure)> {
         let loaded = self
             .all()
@@ -260,18 +270,18 @@ impl Registry {
     }
 
     fn register_all(&self, listing: Listing<ModelName>) {
-        let mut mistakes = self
+        let mut ignored = self
             .inner
-            .mistakes
+            .ignored
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if *mistakes != listing.mistakes {
-            for mistake in &listing.mistakes {
-                tracing::warn!(entry = %mistake.name, detail = mistake.why, "entry ignored");
+        if *ignored != listing.ignored {
+            for entry in &listing.ignored {
+                tracing::warn!(entry = %entry.name, detail = entry.why, "entry ignored");
             }
-            *mistakes = listing.mistakes;
+            *ignored = listing.ignored;
         }
-        drop(mistakes);
+        drop(ignored);
         for name in listing.entries {
             if self.find(name.as_str()).is_err() {
                 self.register(name);
@@ -289,11 +299,11 @@ impl Registry {
             return;
         };
         let inner = &*self.inner;
-        let metrics = Arc::new(inner.metrics.of_model(&name));
+        let metrics = Arc::new(inner.metrics.for_model(&name));
         let breaker = Arc::new(new_breaker(&inner.config, &name, &metrics));
         inner.metrics.watch_breaker(&name, Arc::downgrade(&breaker));
         let status = Arc::new(ModelStatus::loading(name.clone()));
-        let (sender, state) = watch::channel(State {
+        let (sender, state) = watch::channel(ModelState {
             loaded: None,
             others: BTreeMap::new(),
             vacant: true,
@@ -330,7 +340,7 @@ impl Registry {
             deadline: inner.config.deadline,
             unloaded: false,
         };
-        place.insert(Model {
+        place.insert(RegisteredModel {
             predictor: Arc::new(predictor),
             reload: Some(reload),
         });
@@ -345,7 +355,7 @@ impl Registry {
             .spawn(task);
     }
 
-    fn find(&self, model: &str) -> Result<Model, UnknownModel> {
+    fn find(&self, model: &str) -> Result<RegisteredModel, UnknownModel> {
         let models = self
             .inner
             .models
@@ -356,7 +366,7 @@ impl Registry {
         })
     }
 
-    fn all(&self) -> Vec<Model> {
+    fn all(&self) -> Vec<RegisteredModel> {
         self.inner
             .models
             .read()

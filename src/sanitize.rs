@@ -1,33 +1,34 @@
-//! Text from clients and files, made safe for messages.
+//! Sanitizing untrusted text for messages: short, and on one line.
 
 use std::fmt::{self, Display, Write as _};
 
-/// The longest text that is not cut, in characters.
-const LONGEST: usize = 1000;
+/// The maximum length in characters.
+const MAX_CHARACTERS: usize = 1000;
 
-/// The text on one line: control characters are escaped, and everything after 1000 characters is
-/// cut.
-// Such text ends up in answers and logs. There it must not grow without bound, or forge lines.
+/// Truncates the text to 1000 characters and escapes its control characters.
+// Text from clients and files ends up in responses and logs. It must not grow without bound, nor
+// forge log lines.
 pub(crate) fn sanitize_for_log(text: impl Display) -> String {
-    let mut sanitized = SanitizedText {
+    let mut writer = BoundedWriter {
         text: String::new(),
-        left: LONGEST,
+        left: MAX_CHARACTERS,
     };
-    // An error means that the text was cut. The rest is not formatted.
-    if write!(sanitized, "{text}").is_err() {
-        sanitized.text.push('…');
+    // The writer fails when it truncates, which also stops the formatting.
+    if write!(writer, "{text}").is_err() {
+        writer.text.push('…');
     }
-    sanitized.text
+    writer.text
 }
 
-struct SanitizedText {
+struct BoundedWriter {
     text: String,
     left: usize,
 }
 
-impl fmt::Write for SanitizedText {
+impl fmt::Write for BoundedWriter {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // The fast path of nearly all text: ASCII without control characters, and not too long.
+        // The fast path, for nearly all texts: nothing to escape or truncate, one byte per
+        // character.
         let is_plain = |byte: u8| byte.is_ascii() && !byte.is_ascii_control();
         if text.len() <= self.left && text.bytes().all(is_plain) {
             self.left -= text.len();
@@ -51,18 +52,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sanitize_for_log_cuts_only_long_text() {
+    fn short_text_stays_and_long_text_is_cut() {
         assert_eq!(
             sanitize_for_log("expected 3, found ä"),
             "expected 3, found ä"
         );
-        let exactly = "x".repeat(LONGEST);
+        let exactly = "x".repeat(MAX_CHARACTERS);
         assert_eq!(sanitize_for_log(&exactly), exactly);
         assert_eq!(sanitize_for_log(exactly.clone() + "y"), exactly + "…");
     }
 
     #[test]
-    fn sanitize_for_log_escapes_control_characters() {
+    fn no_text_begins_a_line_of_its_own() {
         assert_eq!(
             sanitize_for_log("a\nERROR fake\u{1b}[31m"),
             "a\\nERROR fake\\u{1b}[31m"

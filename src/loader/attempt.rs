@@ -7,7 +7,7 @@ use super::load::{self, Workshop};
 use super::{LoadError, Loader, Memory, Occasion, refused};
 use crate::executor::{JobError, JobKind, execute};
 use crate::status::Loaded;
-use crate::store::{Signature, VersionSignature};
+use crate::store::{ModelFingerprint, VersionFingerprint};
 use crate::{Quarantine, QuarantineCause, Version, VersionStatus};
 
 /// What a look at the disk has come to.
@@ -26,7 +26,7 @@ pub(super) struct Findings {
 /// An attempt under way.
 struct Trial<'a> {
     loader: &'a Loader,
-    signature: &'a Signature,
+    fingerprint: &'a ModelFingerprint,
     occasion: Occasion,
     /// What answered before, by version.
     before: BTreeMap<Version, Arc<Loaded>>,
@@ -40,12 +40,12 @@ impl Loader {
     pub(super) async fn attempt(
         &self,
         memory: &mut Memory,
-        signature: &Signature,
+        fingerprint: &ModelFingerprint,
         occasion: Occasion,
     ) -> BTreeMap<Version, Quarantine> {
         memory
             .good
-            .retain(|version, _| signature.versions.contains_key(version));
+            .retain(|version, _| fingerprint.versions.contains_key(version));
         let state = self.state.borrow().clone();
         let running = state.loaded;
         let before = running
@@ -54,10 +54,10 @@ impl Loader {
             .chain(state.others.into_values());
         let mut trial = Trial {
             loader: self,
-            signature,
+            fingerprint,
             occasion,
             before: before.map(|loaded| (loaded.version(), loaded)).collect(),
-            quarantined: signature.quarantined.clone(),
+            quarantined: fingerprint.quarantined.clone(),
             found: BTreeMap::new(),
         };
         let running_version = running.as_ref().map(|running| running.version());
@@ -65,7 +65,7 @@ impl Loader {
         let floor = running_version.filter(|&version| !trial.is_withdrawn(version));
         let mut first = None;
         let mut others = BTreeMap::new();
-        for (&version, files) in signature.versions.iter().rev() {
+        for (&version, files) in fingerprint.versions.iter().rev() {
             let settled = first.is_some() || floor > Some(version);
             if trial.is_withdrawn(version)
                 || !self.policy.admits(version)
@@ -135,13 +135,13 @@ impl Loader {
 
 impl Trial<'_> {
     fn is_withdrawn(&self, version: Version) -> bool {
-        let held = self.signature.quarantined.get(&version);
+        let held = self.fingerprint.quarantined.get(&version);
         held.is_some_and(|held| held.cause() == QuarantineCause::Operator)
     }
 
     /// It is not looked into: another answers, or it is not to.
     fn leave(&mut self, version: Version) {
-        let held = self.signature.quarantined.get(&version);
+        let held = self.fingerprint.quarantined.get(&version);
         let status = held.map_or(VersionStatus::Standby, refused);
         self.found.insert(version, status);
     }
@@ -151,10 +151,10 @@ impl Trial<'_> {
         &mut self,
         memory: &mut Memory,
         version: Version,
-        files: &VersionSignature,
+        files: &VersionFingerprint,
     ) -> Option<Arc<Loaded>> {
         let before = self.before.get(&version);
-        let is_held = self.signature.quarantined.contains_key(&version);
+        let is_held = self.fingerprint.quarantined.contains_key(&version);
         let is_unchanged = memory.good.get(&version) == Some(files) && !is_held;
         if let (Some(before), Occasion::Due, true) = (before, self.occasion, is_unchanged) {
             self.found.insert(version, VersionStatus::Serving);

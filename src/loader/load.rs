@@ -107,7 +107,7 @@ impl Workshop {
         let held = before.as_ref().filter(|_| !insists);
         let manifest = self.store.manifest(&self.model, version).ok();
         let (result, verification) = match (held, &manifest) {
-            (Some(held), Some(manifest)) if held.still_holds(manifest) => {
+            (Some(held), Some(manifest)) if held.applies_to(manifest) => {
                 (Err(LoadError::Quarantined(held.clone())), Duration::ZERO)
             }
             _ => {
@@ -161,7 +161,7 @@ impl Workshop {
             Err((Some(cause), error)) => {
                 let now = Quarantine::new(cause, &error.to_string(), manifest);
                 match &before {
-                    Some(known) if known.says_the_same(&now) => (before.clone(), Ok(())),
+                    Some(known) if known.equals_ignoring_time(&now) => (before.clone(), Ok(())),
                     _ => {
                         let written = self.store.mark(&self.model, version, &now);
                         (Some(now), written)

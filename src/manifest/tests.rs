@@ -40,7 +40,7 @@ fn what_is_written_is_read_back() {
 }
 
 #[test]
-fn files_in_folders_are_accepted() {
+fn files_in_directories_are_accepted() {
     let manifest = Manifest::parse(
         json(&format!(
             "{}, {}",
@@ -53,7 +53,7 @@ fn files_in_folders_are_accepted() {
     assert_eq!(manifest.files().len(), 2);
 }
 
-/// Each row is a valid manifest with one thing wrong, and a part of what is said about it.
+/// Each row: a valid manifest with one defect, and a part of its error.
 #[test]
 fn hostile_manifests_are_refused_with_their_reason() {
     let good = json(&file("model.onnx"));
@@ -86,7 +86,7 @@ fn hostile_manifests_are_refused_with_their_reason() {
         (
             "a probe elsewhere",
             good.replacen('{', r#"{"probe": "../p", "#, 1),
-            "leaves its folder",
+            "contains . or ..",
         ),
         (
             "a repeated field",
@@ -162,14 +162,14 @@ fn hostile_manifests_are_refused_with_their_reason() {
         (
             "a path upwards",
             with_path("../1/model.onnx"),
-            "leaves its folder",
+            "contains . or ..",
         ),
         (
             "a path upwards inside",
             with_path("a/../b"),
-            "leaves its folder",
+            "contains . or ..",
         ),
-        ("a dot", with_path("./a"), "leaves its folder"),
+        ("a dot", with_path("./a"), "contains . or .."),
         ("an empty component", with_path("a//b"), "empty component"),
         ("a final slash", with_path("a/"), "empty component"),
         ("an empty path", with_path(""), "empty"),
@@ -250,7 +250,7 @@ fn lists_do_not_pass_for_objects() {
     assert!(Manifest::parse(good.as_bytes()).is_ok());
     let bracketed = format!(r#"{good} "a\"[b""#);
     assert!(
-        !has_list(bracketed.as_bytes()),
+        !contains_array(bracketed.as_bytes()),
         "brackets in texts are none"
     );
     let entry = format!(r#"[3, "{DIGEST}"]"#);

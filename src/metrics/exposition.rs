@@ -1,8 +1,10 @@
-//! From the OpenMetrics text format to the older one of Prometheus.
+//! Converting OpenMetrics text to Prometheus text.
 
-/// In OpenMetrics a counter family `x` has the sample `x_total`; in the format 0.0.4 the family itself is called
-/// `x_total`, and a reader of it takes anything else for a sample without type or help. Units and the end mark do not
-/// exist there.
+/// Converts OpenMetrics text 1.0.0 to Prometheus text 0.0.4.
+///
+/// In OpenMetrics the counter family `x` has the sample `x_total`. In 0.0.4 the family itself is
+/// named `x_total`; other names become samples without type and help. Units and the end marker are
+/// dropped.
 pub(super) fn to_prometheus(openmetrics: &str) -> String {
     let mut text = String::with_capacity(openmetrics.len());
     let mut help = None;

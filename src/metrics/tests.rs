@@ -11,7 +11,7 @@ fn value(text: &str, series: &str) -> Option<f64> {
 #[test]
 fn every_series_of_a_model_is_there_from_the_start() {
     let metrics = Metrics::new();
-    let _model = metrics.of_model(&"m".parse().unwrap());
+    let _model = metrics.for_model(&"m".parse().unwrap());
     let text = metrics.render();
     for series in [
         r#"prediction_success_total{model="m"}"#,
@@ -37,7 +37,7 @@ fn every_series_of_a_model_is_there_from_the_start() {
 #[test]
 fn every_reason_of_a_prediction_and_of_a_load_is_counted() {
     let metrics = Metrics::new();
-    let model = metrics.of_model(&"m".parse().unwrap());
+    let model = metrics.for_model(&"m".parse().unwrap());
     Reason::OF_PREDICTIONS
         .into_iter()
         .for_each(|reason| model.prediction_failed(reason));
@@ -69,7 +69,7 @@ fn every_reason_of_a_prediction_and_of_a_load_is_counted() {
 #[test]
 fn the_state_of_the_breaker_is_one_of_all() {
     let metrics = Metrics::new();
-    let model = metrics.of_model(&"m".parse().unwrap());
+    let model = metrics.for_model(&"m".parse().unwrap());
     model.breaker_changed(BreakerState::Closed, BreakerState::Open);
     let text = metrics.render();
     let states = BreakerState::ALL.map(|state| {
@@ -91,7 +91,7 @@ fn the_state_of_the_breaker_is_one_of_all() {
 #[test]
 fn only_the_version_that_answers_has_a_series() {
     let metrics = Metrics::new();
-    let model = metrics.of_model(&"m".parse().unwrap());
+    let model = metrics.for_model(&"m".parse().unwrap());
     model.now_serving(Version::FIRST, Digest::of(b"a"));
     model.now_serving(Version::new(2).unwrap(), Digest::of(b"b"));
     let text = metrics.render();

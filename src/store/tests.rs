@@ -1,4 +1,4 @@
-//! Files that are not what their manifest promises.
+//! Files that differ from their manifest.
 
 use std::fs;
 
@@ -49,7 +49,7 @@ fn every_single_flipped_bit_is_refused() {
     assert_eq!(open(&models.store, 1).unwrap(), COLE_KRIPKE, "repaired");
 }
 
-/// A flipped bit may hit the date or a blank. It may never lead to other bytes.
+/// A flipped bit may hit the date or whitespace. It must never lead to other bytes.
 #[test]
 fn every_flipped_bit_of_the_manifest_is_refused_or_harmless() {
     let models = Models::cole_kripke();
@@ -90,7 +90,7 @@ fn every_length_but_the_right_one_is_refused_before_a_byte_is_hashed() {
             "{length} bytes: {error}"
         );
     }
-    // Reading this, or allocating it, would take forever and everything.
+    // Too large to read or to allocate.
     fs::File::options()
         .write(true)
         .open(&path)
@@ -131,7 +131,7 @@ fn what_is_missing_is_told_apart() {
     fs::remove_file(models.path("1/manifest.json")).unwrap();
     refused(&models, Reason::Unverified, "no manifest.json");
     fs::remove_dir(models.path("1")).unwrap();
-    refused(&models, Reason::ModelMissing, "folder does not exist");
+    refused(&models, Reason::ModelMissing, "version does not exist");
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_manifest_of_another_version_or_model_is_refused() {
     let models = Models::cole_kripke();
     models.publish("cole_kripke", COLE_KRIPKE);
     models.publish("other", COLE_KRIPKE);
-    // The files are the very same: only whose manifest it is tells.
+    // The files are identical; only the manifest's model and version differ.
     fs::copy(
         models.path("2/manifest.json"),
         models.path("1/manifest.json"),
@@ -148,18 +148,14 @@ fn a_manifest_of_another_version_or_model_is_refused() {
     refused(
         &models,
         Reason::ModelCorrupt,
-        "manifest.json belongs to version 2 of cole_kripke",
+        "manifest.json is of cole_kripke 2",
     );
     fs::copy(
         models.root().join("other/1/manifest.json"),
         models.path("1/manifest.json"),
     )
     .unwrap();
-    let error = refused(
-        &models,
-        Reason::ModelCorrupt,
-        "manifest.json belongs to version 1 of other",
-    );
+    let error = refused(&models, Reason::ModelCorrupt, "manifest.json is of other 1");
     assert_eq!(
         error.expected_and_found(),
         Some(("cole_kripke 1".to_owned(), "other 1".to_owned()))
@@ -193,7 +189,6 @@ fn a_manifest_that_is_none_or_too_long_is_refused() {
     );
 }
 
-/// The manifest promises more than a machine has: nothing is allocated for a promise.
 #[test]
 fn a_manifest_may_be_as_long_as_that_and_no_longer() {
     let models = Models::cole_kripke();
@@ -235,14 +230,14 @@ fn a_promise_beyond_the_file_allocates_nothing() {
 #[test]
 fn what_the_manifest_does_not_list_is_refused() {
     let models = Models::cole_kripke();
-    for (entry, is_folder) in [
+    for (entry, is_directory) in [
         ("extra.bin", false),
         (".hidden", false),
         ("model.onnx.bak", false),
-        ("folder", true),
+        ("directory", true),
     ] {
         let path = models.path("1").join(entry);
-        if is_folder {
+        if is_directory {
             fs::create_dir(&path).unwrap()
         } else {
             fs::write(&path, "").unwrap()
@@ -252,7 +247,7 @@ fn what_the_manifest_does_not_list_is_refused() {
             Reason::ModelCorrupt,
             &format!("{entry}: the file is not listed"),
         );
-        if is_folder {
+        if is_directory {
             fs::remove_dir(&path).unwrap()
         } else {
             fs::remove_file(&path).unwrap()
@@ -262,29 +257,29 @@ fn what_the_manifest_does_not_list_is_refused() {
 }
 
 #[test]
-fn a_folder_in_place_of_a_file_is_refused() {
+fn a_directory_in_place_of_a_file_is_refused() {
     let models = Models::cole_kripke();
     fs::remove_file(models.path("1/model.onnx")).unwrap();
     fs::create_dir(models.path("1/model.onnx")).unwrap();
     refused(
         &models,
         Reason::ModelCorrupt,
-        "model.onnx: expected a regular file, found a folder",
+        "model.onnx: expected a regular file, found a directory",
     );
 }
 
 #[test]
-fn something_else_in_place_of_a_folder_is_refused() {
+fn something_else_in_place_of_a_directory_is_refused() {
     let models = Models::empty();
     let model = "m".parse().unwrap();
     let entry: clarity::FilePath = "weights/a.bin".parse().unwrap();
     let bytes = clarity::Source::Bytes(b"weights".to_vec());
     let files = std::collections::BTreeMap::from([(entry.clone(), bytes)]);
     models.store.publish(&model, &entry, &files).unwrap();
-    let folder = models.root().join("m/1/weights");
+    let directory = models.root().join("m/1/weights");
     assert!(models.store.open(&model, Version::FIRST).is_ok());
-    fs::remove_dir_all(&folder).unwrap();
-    fs::write(&folder, "weights").unwrap();
+    fs::remove_dir_all(&directory).unwrap();
+    fs::write(&directory, "weights").unwrap();
     let error = models.store.open(&model, Version::FIRST).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -294,11 +289,11 @@ fn something_else_in_place_of_a_folder_is_refused() {
     {
         let aside = models.root().join("aside");
         fs::create_dir(&aside).unwrap();
-        fs::rename(&folder, aside.join("a.bin")).unwrap();
-        std::os::unix::fs::symlink(&aside, &folder).unwrap();
+        fs::rename(&directory, aside.join("a.bin")).unwrap();
+        std::os::unix::fs::symlink(&aside, &directory).unwrap();
         let error = models.store.open(&model, Version::FIRST).unwrap_err();
         assert!(
-            matches!(&error, VerifyError::NotRegular { file, found: "a link" } if file == "weights"),
+            matches!(&error, VerifyError::NotRegular { file, found: "a symlink" } if file == "weights"),
             "{error}"
         );
     }
@@ -317,7 +312,7 @@ fn links_and_pipes_are_refused_and_not_waited_for() {
         refused(
             &models,
             Reason::ModelCorrupt,
-            &format!("{file}: expected a regular file, found a link"),
+            &format!("{file}: expected a regular file, found a symlink"),
         );
         fs::remove_file(&path).unwrap();
         let made = std::process::Command::new("mkfifo")
@@ -325,7 +320,7 @@ fn links_and_pipes_are_refused_and_not_waited_for() {
             .status()
             .unwrap();
         assert!(made.success());
-        // Opening a pipe for reading waits for a writer, unless one takes care; there is none here.
+        // Opening a pipe for reading blocks until a writer opens it; this one has none.
         refused(
             &models,
             Reason::ModelCorrupt,
@@ -345,7 +340,7 @@ fn what_may_not_be_read_is_unreadable_and_not_corrupt() {
     let models = Models::cole_kripke();
     let path = models.path("1/model.onnx");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o0)).unwrap();
-    // Root reads everything; then there is nothing to see here.
+    // Root can read everything, so root cannot run this check.
     if fs::read(&path).is_err() {
         refused(&models, Reason::ModelUnreadable, "model.onnx: ");
     }

@@ -86,7 +86,7 @@ fn what_cannot_be_served_is_not_published_unless_one_insists() {
     let refused = run(&models, &["add", "sleep", &file]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(
-        stderr(&refused).contains("sleep is not published: the runtime cannot load the model"),
+        stderr(&refused).contains("cannot publish sleep: the runtime cannot load the model"),
         "{}",
         stderr(&refused)
     );
@@ -218,7 +218,7 @@ fn serve_says_why_it_cannot_start() {
     );
     assert_eq!(failed.status.code(), Some(1));
     assert!(
-        stderr(&failed).contains("cannot read the models' folder"),
+        stderr(&failed).contains("cannot read the models directory"),
         "{}",
         stderr(&failed)
     );
@@ -274,10 +274,7 @@ fn progress_is_shown_on_a_terminal_and_nowhere_else() {
     let dir = tempfile::tempdir().unwrap();
     let models = dir.path().join("models");
     let file = model_file(dir.path(), COLE_KRIPKE);
-    let commands: [(&[&str], &str); 2] = [
-        (&["add", "m", &file], "trying it out"),
-        (&["verify"], "m 1"),
-    ];
+    let commands: [(&[&str], &str); 2] = [(&["add", "m", &file], "vetting"), (&["verify"], "m 1")];
     for (args, says) in commands {
         let piped = run(&models, args);
         assert!(

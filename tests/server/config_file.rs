@@ -29,11 +29,8 @@ fn refused(text: &str, says: &str) {
 
 #[test]
 fn what_is_wrong_with_a_file_is_told_with_its_line() {
-    refused(
-        "\nfrobnicate = 1",
-        "line 2: frobnicate: there is no such setting",
-    );
-    refused("config = \"x\"", "line 1: config: there is no such setting");
+    refused("\nfrobnicate = 1", "line 2: frobnicate: unknown setting");
+    refused("config = \"x\"", "line 1: config: unknown setting");
     refused(
         "poll = \"1s\"\ndeadline = \"soon\"",
         "line 2: deadline: invalid value \"soon\"",
@@ -111,5 +108,5 @@ fn the_environment_is_over_the_file() {
         said(None)
     );
     let over = said(Some("127.0.0.1:0"));
-    assert!(over.contains("cannot read the models' folder"), "{over}");
+    assert!(over.contains("cannot read the models directory"), "{over}");
 }

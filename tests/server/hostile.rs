@@ -36,8 +36,8 @@ const SAMPLES: [(&str, &str); 6] = [
     ("memory_at_load", "memory"),
     ("overflow_at_load", "overflow"),
     ("stack_at_load", "stack overflow"),
-    ("time_at_inference", "used up 1 s of CPU time"),
-    ("time_at_load", "used up 1 s of CPU time"),
+    ("time_at_inference", "exceeded 1 s of CPU time"),
+    ("time_at_load", "exceeded 1 s of CPU time"),
 ];
 
 /// The greatest amount of memory that a process ever had, in KiB.
@@ -143,7 +143,7 @@ fn a_child_that_does_not_answer_is_not_waited_for() {
     let deaf = Vetting::child("/bin/false", &[], VettingLimits::default());
     let error = deaf.vet(&verified(&models)).unwrap_err();
     assert!(
-        error.to_string().contains("ended without an answer"),
+        error.to_string().contains("ended without a verdict"),
         "{error}"
     );
 }
@@ -193,7 +193,7 @@ fn add_refuses_a_hostile_model_and_lives() {
         .unwrap();
     assert_eq!(added.status.code(), Some(1));
     let said = String::from_utf8(added.stderr).unwrap();
-    assert!(said.contains("hostile is not published"), "{said}");
+    assert!(said.contains("cannot publish hostile"), "{said}");
     assert!(said.contains("stack overflow"), "{said}");
 }
 

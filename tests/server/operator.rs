@@ -67,11 +67,7 @@ fn rollback_holds_newer_versions_back_and_release_gives_them_free() {
 fn nobody_goes_back_to_a_version_that_is_damaged_or_not_there() {
     let models = three();
     models.flip_bit("2/model.onnx", 0);
-    fails(
-        &models,
-        &["rollback", "cole_kripke"],
-        "2 is no version to go back to",
-    );
+    fails(&models, &["rollback", "cole_kripke"], "cannot roll");
     fails(
         &models,
         &["rollback", "cole_kripke", "--to", "7"],
@@ -85,7 +81,7 @@ fn nobody_goes_back_to_a_version_that_is_damaged_or_not_there() {
     fails(
         &models,
         &["rollback", "nothing"],
-        "cannot read the folder of nothing",
+        "cannot read the directory of nothing",
     );
     assert!(!models.path("3.quarantine.json").exists());
 }
@@ -146,7 +142,7 @@ fn info_tells_files_and_quarantines() {
     let text = String::from_utf8(run(&models, &["info", "cole_kripke"]).stdout).unwrap();
     assert!(text.contains("(operator): drifts"), "{text}");
     assert!(text.contains("837b04d3"), "{text}");
-    fails(&models, &["info", "nothing"], "there is no model nothing");
+    fails(&models, &["info", "nothing"], "no model nothing");
 }
 
 /// One model that cannot be looked into and one without versions: both are told, and neither hides the others.
@@ -274,7 +270,7 @@ fn what_is_not_as_listed_is_not_imported_and_the_rest_is() {
         ("algorithm", "expected the algorithm sha256"),
         ("other", "sleep.onnx: expected 473 bytes, SHA-256 e3b0c442"),
         ("total", "473 bytes by their sizes and 474"),
-        ("up", "it leaves its folder"),
+        ("up", "it contains . or .."),
         ("../up", "expected a model's name"),
     ] {
         let row = of(name);

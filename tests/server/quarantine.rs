@@ -205,6 +205,6 @@ async fn a_folder_that_cannot_be_looked_into_is_not_told_as_missing() {
     for path in ["/v2/models/cole_kripke/ready", "/v2/health/ready"] {
         let refused = client.get(path).await;
         refused.assert_problem(503, "model_unreadable");
-        refused.assert_says("a link: models are folders of their own");
+        refused.assert_says("a symlink: models are real directories");
     }
 }

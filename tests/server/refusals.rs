@@ -82,7 +82,7 @@ async fn a_malformed_request_is_400_and_says_what_was_expected() {
         (
             "another name",
             input(json!({ "name": "x" })),
-            "input x: the model has no such input, only activity",
+            "unknown input x: the model has activity",
         ),
         (
             "another datatype",
@@ -97,12 +97,12 @@ async fn a_malformed_request_is_400_and_says_what_was_expected() {
         (
             "a negative size",
             input(json!({ "shape": [-1, 2] })),
-            "every size 1 or more, found [-1, 2]",
+            "all sizes at least 1, found [-1, 2]",
         ),
         (
             "a size of zero",
             input(json!({ "shape": [0, 2], "data": [] })),
-            "every size 1 or more",
+            "all sizes at least 1",
         ),
         (
             "a shape beyond counting",
@@ -122,7 +122,7 @@ async fn a_malformed_request_is_400_and_says_what_was_expected() {
         (
             "text as data",
             input(json!({ "data": ["1", "2"] })),
-            "input activity: invalid type: string \"1\", expected 2 elements, each a number in the range of 32-bit ones",
+            "input activity: invalid type: string \"1\", expected 2 elements, each a number in the range of FP32",
         ),
         (
             "a shape that is a number",
@@ -189,7 +189,7 @@ async fn a_malformed_request_is_400_and_says_what_was_expected() {
     let cases = [
         (
             with("outputs", json!([{ "name": "x" }])),
-            "output x: the model has no such output, only sleep_index, asleep",
+            "output x: unknown output: the model has sleep_index, asleep",
         ),
         (
             with(
@@ -223,10 +223,7 @@ async fn a_malformed_request_is_400_and_says_what_was_expected() {
         response.assert_says(says);
     }
     let twice = json!({ "inputs": [short_request()["inputs"][0], short_request()["inputs"][0]] });
-    client
-        .post(INFER, &twice)
-        .await
-        .assert_says("it is there twice");
+    client.post(INFER, &twice).await.assert_says("listed twice");
     for text in [
         "",
         "null",
@@ -384,7 +381,7 @@ async fn an_output_that_is_wanted_twice_is_400() {
         json!([{ "name": "asleep" }, { "name": "sleep_index" }, { "name": "asleep" }]);
     let response = client.post(INFER, &request).await;
     response.assert_problem(400, "invalid_request");
-    response.assert_says("output asleep: it is there twice");
+    response.assert_says("output asleep: listed twice");
 }
 
 /// What a client sends comes back to it, and to the log, in part only.

@@ -119,7 +119,7 @@ async fn a_load_takes_nothing_but_what_is_on_disk() {
         ),
         (r#"{"parameters": null}"#, "expected an object"),
         ("[{}]", "expected an object"),
-        ("{", "the body is not a request"),
+        ("{", "invalid request"),
     ] {
         let response = post(&client, LOAD, TOKEN, body).await;
         response.assert_problem(400, "invalid_request");

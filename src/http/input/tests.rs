@@ -18,8 +18,8 @@ fn parse(spec: &TensorSpec, shape: &str, data: &str) -> Result<Tensor, String> {
         spec.datatype
     );
     let input: RequestInput<'_> = serde_json::from_str(&input).unwrap();
-    let data = Data::Json(input.data.ok_or("found none")?);
-    parse_tensor(&input, data, spec, &mut Sizes::default())
+    let data = InputData::Json(input.data.ok_or("found none")?);
+    parse_tensor(&input, data, spec, &mut DimensionSizes::default())
 }
 
 #[test]
@@ -107,11 +107,11 @@ fn a_dimension_of_one_name_has_one_size_in_a_request() {
     assert!(
         parse(&spec, "[2, 1]", "[1, 2]")
             .unwrap_err()
-            .contains("where n is 2 elsewhere")
+            .contains("n is 2 elsewhere")
     );
 }
 
-/// For each datatype: what is taken, and what is out of its range or not of its kind.
+/// For each datatype: accepted elements, and elements out of range or of another type.
 #[test]
 fn elements_are_taken_exactly_or_not_at_all() {
     let cases: [(DataType, &[&str], &[&str]); 6] = [
@@ -173,9 +173,9 @@ fn another_datatype_is_refused() {
     let spec = spec(DataType::Fp32, &[None]);
     let input = r#"{"name": "x", "datatype": "FP64", "shape": [1], "data": [1]}"#;
     let input: RequestInput<'_> = serde_json::from_str(input).unwrap();
-    let data = Data::Json(input.data.unwrap());
+    let data = InputData::Json(input.data.unwrap());
     assert_eq!(
-        parse_tensor(&input, data, &spec, &mut Sizes::default()).unwrap_err(),
+        parse_tensor(&input, data, &spec, &mut DimensionSizes::default()).unwrap_err(),
         "expected the datatype FP32, found \"FP64\""
     );
 }
@@ -183,7 +183,7 @@ fn another_datatype_is_refused() {
 #[test]
 fn every_number_of_32_bits_survives_being_written_and_read() {
     let spec = spec(DataType::Fp32, &[None]);
-    // A walk through the bit patterns with a step that has no pattern of its own.
+    // Samples the bit patterns with a prime step, which leaves no bit constant.
     for bits in (0..u32::MAX).step_by(1_000_003) {
         let value = f32::from_bits(bits);
         if value.is_finite() {

@@ -46,7 +46,7 @@ fn what_is_published_can_be_opened_and_nothing_else_is_left() {
 }
 
 #[test]
-fn files_in_folders_are_published() {
+fn files_in_directories_are_published() {
     let (_dir, store, model, entry) = store();
     let mut files = one_file(&entry, b"abc");
     files.insert(
@@ -149,7 +149,7 @@ fn as_many_files_as_a_manifest_may_list_are_staged_and_no_more() {
         let entry = "f0".parse().unwrap();
         store.stage(&model, &entry, &files).unwrap_err()
     };
-    // It gets as far as to look for the first of them.
+    // Fails later, at the first missing file.
     assert!(!matches!(
         refused(Manifest::MAX_FILES),
         PublishError::TooManyFiles { .. }
@@ -176,14 +176,14 @@ fn a_model_that_cannot_be_listed_gets_no_version() {
     assert_eq!(hidden(&store), 0);
 }
 
-/// Gives a byte at a time, each after an interruption, and then what it is told to end with.
-struct Halting<'a> {
+/// Returns one byte at a time, each after an interruption, then the configured end.
+struct InterruptedReader<'a> {
     bytes: &'a [u8],
     interrupted: bool,
     end: Option<io::ErrorKind>,
 }
 
-impl Read for Halting<'_> {
+impl Read for InterruptedReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.interrupted = !self.interrupted;
         match self.bytes.split_first() {
@@ -203,13 +203,13 @@ fn an_interrupted_read_is_made_again_and_one_that_fails_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let (from, to) = (Path::new("from"), dir.path().join("to"));
     let copy = |end| {
-        let mut source = Halting {
+        let mut source = InterruptedReader {
             bytes: b"abc",
             interrupted: false,
             end,
         };
         let mut file = File::create(&to).unwrap();
-        copy_hashed(&mut source, from, &mut file, &to)
+        copy_and_hash(&mut source, from, &mut file, &to)
     };
     let entry = copy(None).unwrap();
     assert_eq!((entry.size, entry.sha256), (3, crate::Digest::of(b"abc")));

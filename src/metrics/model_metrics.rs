@@ -11,7 +11,7 @@ use super::families::Families;
 use super::labels::{ModelLabel, ReasonLabels, StateLabels, TransitionLabels, VersionLabels};
 use crate::{BreakerState, Digest, ModelName, Reason, Version};
 
-/// The metrics of one model, each resolved once: counting one costs an atomic addition and no look-up.
+/// The metrics of one model. Counting costs one atomic addition and no lookup.
 #[derive(Debug)]
 pub(crate) struct ModelMetrics {
     model: String,
@@ -122,7 +122,8 @@ impl ModelMetrics {
         self.scrub_failures.inc();
     }
 
-    /// The series of the version before is removed: it would otherwise say 1 for ever.
+    /// Sets the version that answers.
+    // Removes the series of the previous version, which would otherwise stay at 1.
     pub(crate) fn now_serving(&self, version: Version, digest: Digest) {
         let labels = VersionLabels {
             model: self.model.clone(),

@@ -1,4 +1,4 @@
-//! The body of an answer.
+//! Encoding the body of an inference response.
 
 use axum::body::Bytes;
 use axum::http::HeaderValue;
@@ -12,14 +12,14 @@ use super::request::WantedOutput;
 use crate::predictor::{Failure, Serving};
 use crate::{DataType, ModelName, Tensor, TensorData};
 
-/// The bytes of an answer's JSON beside elements and names: more than its longest texts and numbers.
-const FRAME: usize = 1024;
+/// An upper bound in bytes on the JSON of a response without its elements and names.
+const JSON_OVERHEAD: usize = 1024;
 
-/// The body of an answer, and the room that it takes until it is sent.
+/// The encoded body, with its reservation until it is sent.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct EncodedResponse {
     body: Vec<u8>,
-    /// How many of its bytes are JSON; none when all are.
+    /// The length of the JSON part in bytes, or `None` when the whole body is JSON.
     json_length: Option<usize>,
     _memory: Reservation,
 }
@@ -31,13 +31,13 @@ struct InferResponse<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    parameters: Option<Parameters>,
+    parameters: Option<ResponseParameters>,
     outputs: Vec<ResponseOutput<'a>>,
 }
 
-/// Only there when the version that answers is not the one that should, or nobody has promised its bytes.
+/// Present only when the response is degraded or from an unverified version.
 #[derive(Serialize)]
-struct Parameters {
+struct ResponseParameters {
     #[serde(skip_serializing_if = "Option::is_none")]
     degraded: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,24 +54,25 @@ struct ResponseOutput<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     parameters: Option<OutputParameters>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Data<'a>>,
+    data: Option<OutputData<'a>>,
 }
 
-/// Only there when the elements follow the JSON.
+/// Present only when the elements follow the JSON.
 #[derive(Serialize)]
 struct OutputParameters {
     binary_data_size: usize,
 }
 
-/// Flat, in row-major order.
-struct Data<'a>(&'a TensorData);
+/// Elements as a flat list in row-major order.
+struct OutputData<'a>(&'a TensorData);
 
-impl Answer {
-    /// The answer as JSON, with the elements that are wanted in binary behind it. In JSON numbers of 32 bits are written
-    /// with as few digits as tell them from their neighbours among numbers of 32 bits, so that reading them back gives
-    /// the same bits.
+impl EncodedResponse {
+    /// Encodes the response as JSON, followed by the elements of binary outputs.
     ///
-    /// Takes room for the tensors, which are there already, and for the body before it is written.
+    /// FP32 values are written with the fewest digits that read back as the same bits.
+    ///
+    /// Reserves memory for the tensors, which exist already, and for the body before it is
+    /// allocated.
     pub(super) fn encode(
         model: &ModelName,
         serving: &Serving,
@@ -83,13 +84,13 @@ impl Answer {
         let specs = serving.loaded.session.outputs();
         let tensors: usize = outputs.iter().map(binary_size).sum();
         let id_size = id.map_or(0, |id| 6 * id.len());
-        let body_size = FRAME
+        let body_size = JSON_OVERHEAD
             + id_size
             + wanted
                 .iter()
-                .map(|output| most_bytes(*output, &outputs[output.place]))
+                .map(|output| max_bytes(*output, &outputs[output.place]))
                 .sum::<usize>();
-        let mut memory = budget.reserve(tensors + body_size, "the answer")?;
+        let mut memory = budget.reserve(tensors + body_size, "the response")?;
         let output = |wanted: &WantedOutput| {
             let (spec, tensor) = (&specs[wanted.place], &outputs[wanted.place]);
             ResponseOutput {
@@ -99,11 +100,11 @@ impl Answer {
                 parameters: wanted.binary.then(|| OutputParameters {
                     binary_data_size: binary_size(tensor),
                 }),
-                data: (!wanted.binary).then(|| Data(tensor.data())),
+                data: (!wanted.binary).then(|| OutputData(tensor.data())),
             }
         };
         let is_unverified = serving.loaded.is_unverified;
-        let parameters = Parameters {
+        let parameters = ResponseParameters {
             degraded: serving.degraded.map(|_| true),
             degraded_reason: serving.degraded.map(crate::Reason::as_str),
             unverified: is_unverified.then_some(true),
@@ -117,12 +118,12 @@ impl Answer {
         };
         let mut body = Vec::with_capacity(body_size);
         serde_json::to_writer(&mut body, &response)
-            .expect("texts, flags and finite numbers cannot fail to be written to memory as JSON");
+            .expect("strings, booleans and finite numbers always serialize to JSON in memory");
         let binaries = wanted.iter().filter(|output| output.binary);
         let mut json_length = None;
         for output in binaries {
             json_length.get_or_insert(body.len());
-            binary::write(outputs[output.place].data(), &mut body);
+            binary::encode(outputs[output.place].data(), &mut body);
         }
         memory.shrink_to(body.len());
         Ok(Self {
@@ -137,10 +138,10 @@ fn binary_size(tensor: &Tensor) -> usize {
     tensor.data().len() * tensor.datatype().size()
 }
 
-/// The most bytes of the body that an output takes, its name left out.
-fn most_bytes(output: WantedOutput, tensor: &Tensor) -> usize {
+/// An upper bound in bytes on the encoded size of one output, without its name.
+fn max_bytes(output: WantedOutput, tensor: &Tensor) -> usize {
     const DIMENSION: usize = "18446744073709551615,".len();
-    let frame = FRAME / 4 + DIMENSION * tensor.shape().len();
+    let frame = JSON_OVERHEAD / 4 + DIMENSION * tensor.shape().len();
     let element = match (output.binary, tensor.datatype()) {
         (true, datatype) => datatype.size(),
         (false, DataType::Bool) => "false,".len(),
@@ -148,21 +149,23 @@ fn most_bytes(output: WantedOutput, tensor: &Tensor) -> usize {
         (false, DataType::Int8) => "-128,".len(),
         (false, DataType::Int32) => "-2147483648,".len(),
         (false, DataType::Int64) => "-9223372036854775808,".len(),
-        // Eight more than the digits that tell it apart: sign, point, exponent, or the zeros of a number written out.
+        // Eight more than the shortest unique digits: sign, point, exponent, or the zeros of a
+        // number written out.
         (false, DataType::Fp32) => "-123456790000000.0,".len(),
     };
     frame + element * tensor.data().len()
 }
 
-impl IntoResponse for Answer {
+impl IntoResponse for EncodedResponse {
     fn into_response(self) -> Response {
         let content_type = match self.json_length {
             None => "application/json",
             Some(_) => "application/octet-stream",
         };
         let json_length = self.json_length;
-        // The room is free again when the last byte has been written to the socket, however slowly the client reads.
-        let mut response = Bytes::from_owner(Sending(self)).into_response();
+        // The reservation ends when the last byte is written to the socket, however slow the
+        // client.
+        let mut response = Bytes::from_owner(ResponseBytes(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         if let Some(length) = json_length {
@@ -172,16 +175,16 @@ impl IntoResponse for Answer {
     }
 }
 
-/// The bytes of a body that take their room with them.
-struct Sending(Answer);
+/// The bytes of a body, with their reservation.
+struct ResponseBytes(EncodedResponse);
 
-impl AsRef<[u8]> for Sending {
+impl AsRef<[u8]> for ResponseBytes {
     fn as_ref(&self) -> &[u8] {
         &self.0.body
     }
 }
 
-impl Serialize for Data<'_> {
+impl Serialize for OutputData<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             TensorData::Bool(values) => serializer.collect_seq(values),

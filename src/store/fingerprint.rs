@@ -1,4 +1,4 @@
-//! A cheap sign that something on disk may have changed.
+//! Cheap detection of changes on disk.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
@@ -6,37 +6,39 @@ use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::{Listing, Mistake, Quarantine, Store};
+use super::{IgnoredEntry, Listing, Quarantine, Store};
 use crate::manifest::{MAX_DEPTH, Manifest};
 use crate::{ModelName, Version};
 
-/// What can be told of a model's folder without reading a file of a version: its versions, and of each file the size, the
-/// time of modification and, on Unix, the inode and the time of its last change; and which versions are held back.
+/// The metadata of a model's directory: its versions, its quarantines, and the state of each file.
 ///
-/// Equal signatures do not prove equal bytes (two writes within one tick of the file system's clock look alike), which
-/// is why bytes are verified at every load and a bad version is tried again even when nothing seems to have changed.
+/// The state of a file is its size and modification time, on Unix also its inode, change time and
+/// mode.
+// Equal fingerprints do not prove equal bytes: two writes within one tick of the file system's
+// clock look alike. So every load verifies all bytes, and a bad version is retried without any
+// change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Signature {
-    pub(crate) versions: BTreeMap<Version, VersionSignature>,
+pub(crate) struct ModelFingerprint {
+    pub(crate) versions: BTreeMap<Version, VersionFingerprint>,
     pub(crate) quarantined: BTreeMap<Version, Quarantine>,
-    pub(crate) mistakes: Vec<Mistake>,
+    pub(crate) ignored: Vec<IgnoredEntry>,
 }
 
-/// The part of a [`Signature`] that is about one version.
+/// The part of a [`ModelFingerprint`] that concerns one version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct VersionSignature(Vec<(String, Option<Stamp>)>);
+pub(crate) struct VersionFingerprint(Vec<(String, Option<FileStamp>)>);
 
-type Stamp = (bool, u64, Option<SystemTime>, [i64; 4]);
+type FileStamp = (bool, u64, Option<SystemTime>, [i64; 4]);
 
 impl Store {
-    /// The signature of a model. A folder that is not there has no versions.
-    pub(crate) fn signature(&self, model: &ModelName) -> io::Result<Signature> {
-        let Listing { entries, mistakes } = match self.versions(model) {
+    /// The fingerprint of a model. A missing directory counts as one without versions.
+    pub(crate) fn fingerprint(&self, model: &ModelName) -> io::Result<ModelFingerprint> {
+        let Listing { entries, ignored } = match self.versions(model) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Signature {
+                return Ok(ModelFingerprint {
                     versions: BTreeMap::new(),
                     quarantined: BTreeMap::new(),
-                    mistakes: Vec::new(),
+                    ignored: Vec::new(),
                 });
             }
             listing => listing?,
@@ -44,35 +46,35 @@ impl Store {
         let of_version = |version| {
             (
                 version,
-                VersionSignature::of(&self.version_folder(model, version)),
+                VersionFingerprint::of(&self.version_directory(model, version)),
             )
         };
         let held = |&version: &Version| Some((version, self.quarantined(model, version)?));
-        Ok(Signature {
+        Ok(ModelFingerprint {
             quarantined: entries.iter().filter_map(held).collect(),
             versions: entries.into_iter().map(of_version).collect(),
-            mistakes,
+            ignored,
         })
     }
 }
 
-impl VersionSignature {
-    /// What cannot be read is part of the signature too: it changes when it can be read again.
-    fn of(folder: &Path) -> Self {
+impl VersionFingerprint {
+    /// Includes unreadable entries: the fingerprint changes when they become readable.
+    fn of(directory: &Path) -> Self {
         let mut found = Vec::new();
-        let mut folders = vec![(folder.to_owned(), String::new(), 0)];
-        while let Some((folder, prefix, depth)) = folders.pop() {
-            for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-                // Enough to see that there is too much.
+        let mut directories = vec![(directory.to_owned(), String::new(), 0)];
+        while let Some((directory, prefix, depth)) = directories.pop() {
+            for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
+                // One more than the limit is enough to detect an excess.
                 if found.len() > 2 * Manifest::MAX_FILES {
                     break;
                 }
                 let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
                 let metadata = entry.metadata().ok();
                 if depth < MAX_DEPTH && metadata.as_ref().is_some_and(Metadata::is_dir) {
-                    folders.push((entry.path(), format!("{name}/"), depth + 1));
+                    directories.push((entry.path(), format!("{name}/"), depth + 1));
                 }
-                found.push((name, metadata.map(|metadata| stamp(&metadata))));
+                found.push((name, metadata.map(|metadata| file_stamp(&metadata))));
             }
         }
         found.sort();
@@ -80,7 +82,7 @@ impl VersionSignature {
     }
 }
 
-fn stamp(metadata: &Metadata) -> Stamp {
+fn file_stamp(metadata: &Metadata) -> FileStamp {
     #[cfg(unix)]
     let more = {
         use std::os::unix::fs::MetadataExt;
@@ -111,9 +113,9 @@ mod tests {
     }
 
     #[test]
-    fn whatever_changes_in_the_folder_of_a_model_changes_its_signature() {
+    fn whatever_changes_in_the_directory_of_a_model_changes_its_signature() {
         let models = Models::cole_kripke();
-        let sign = || models.store.signature(&model()).unwrap();
+        let sign = || models.store.fingerprint(&model()).unwrap();
         let mut before = sign();
         assert_eq!(before, sign());
         assert_eq!(before.versions.len(), 1);
@@ -126,12 +128,12 @@ mod tests {
         changed("a new version");
         fs::write(models.path("1/model.onnx"), "shorter").unwrap();
         changed("a length");
-        fs::create_dir(models.path("1/folder")).unwrap();
-        changed("a folder");
-        fs::write(models.path("1/folder/file"), "").unwrap();
-        changed("a file in a folder");
+        fs::create_dir(models.path("1/directory")).unwrap();
+        changed("a directory");
+        fs::write(models.path("1/directory/file"), "").unwrap();
+        changed("a file in a directory");
         fs::create_dir(models.path("01")).unwrap();
-        changed("a mistake");
+        changed("a entry");
         models
             .store
             .quarantine(&model(), Version::FIRST, "why")
@@ -140,7 +142,7 @@ mod tests {
         fs::remove_dir_all(models.path("2")).unwrap();
         changed("a version that is gone");
         assert_eq!(before.quarantined.len(), 1);
-        assert_eq!(before.mistakes.len(), 1);
+        assert_eq!(before.ignored.len(), 1);
     }
 
     #[test]
@@ -149,7 +151,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let models = Models::cole_kripke();
         let path = models.path("1/model.onnx");
-        let stamp = || stamp(&fs::metadata(&path).unwrap());
+        let stamp = || file_stamp(&fs::metadata(&path).unwrap());
         let before = stamp();
         assert_eq!((before.0, before.1), (true, COLE_KRIPKE.len() as u64));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
@@ -164,16 +166,16 @@ mod tests {
     #[test]
     fn a_model_that_is_not_there_has_none_and_one_that_cannot_be_read_is_an_error() {
         let models = Models::empty();
-        let signature = models.store.signature(&model()).unwrap();
-        assert!(signature.versions.is_empty());
+        let fingerprint = models.store.fingerprint(&model()).unwrap();
+        assert!(fingerprint.versions.is_empty());
         fs::write(models.root().join("cole_kripke"), "a file").unwrap();
-        assert!(models.store.signature(&model()).is_err());
+        assert!(models.store.fingerprint(&model()).is_err());
     }
 
     #[test]
     fn no_more_is_looked_at_than_is_enough() {
         let dir = tempfile::tempdir().unwrap();
-        let of = || VersionSignature::of(dir.path());
+        let of = || VersionFingerprint::of(dir.path());
         let mut deep = dir.path().to_owned();
         for depth in 0..=MAX_DEPTH {
             deep.push(depth.to_string());
@@ -193,7 +195,7 @@ mod tests {
         for number in 0..2 * Manifest::MAX_FILES + 10 {
             fs::write(crowd.path().join(number.to_string()), "").unwrap();
         }
-        let found = VersionSignature::of(crowd.path());
+        let found = VersionFingerprint::of(crowd.path());
         assert_eq!(found.0.len(), 2 * Manifest::MAX_FILES + 1);
         assert!(found.0.is_sorted());
     }

@@ -1,4 +1,4 @@
-//! Opening what somebody else may have put there: no link is followed unless that is wanted, and no pipe waited for.
+//! Opening untrusted files: symlinks are followed only on request, and pipes never block.
 
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io;
@@ -7,25 +7,26 @@ use std::path::Path;
 use super::VerifyError;
 
 /// Why a file was not opened.
-pub(super) enum Opening {
+pub(super) enum OpenError {
     NotFound,
     Refused(VerifyError),
 }
 
-/// Opens a file for reading, without following a link at its end and without waiting for the writer of a pipe; tells
-/// its length as the opened file has it.
-pub(super) fn open_regular(path: &Path, name: &str) -> Result<(File, u64), Opening> {
-    let refused = |error| Opening::Refused(io_error(name, error));
+/// Opens a regular file for reading; returns its length as well.
+///
+/// Follows no symlink in the last component and never blocks on a pipe.
+pub(super) fn open_regular(path: &Path, name: &str) -> Result<(File, u64), OpenError> {
+    let refused = |error| OpenError::Refused(io_error(name, error));
     let not_regular = |kind| {
-        Opening::Refused(VerifyError::NotRegular {
+        OpenError::Refused(VerifyError::NotRegular {
             file: name.to_owned(),
             found: describe(kind),
         })
     };
     let file = match open_without_following(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Opening::NotFound),
-        // A link, a socket and the like cannot be opened at all: tell what it is.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(OpenError::NotFound),
+        // Symlinks and sockets fail to open: report the type instead.
         Err(error) => match fs::symlink_metadata(path) {
             Ok(found) if !found.is_file() => return Err(not_regular(found.file_type())),
             _ => return Err(refused(error)),
@@ -38,7 +39,7 @@ pub(super) fn open_regular(path: &Path, name: &str) -> Result<(File, u64), Openi
     Ok((file, found.len()))
 }
 
-/// Opens a regular file; a link is not followed and a pipe not waited for.
+/// Opens a regular file; refuses symlinks and pipes.
 pub(super) fn open_plain(path: &Path) -> io::Result<File> {
     let file = open_without_following(path)?;
     match file.metadata()?.is_file() {
@@ -52,7 +53,7 @@ fn open_without_following(path: &Path) -> io::Result<File> {
     open_with(path, rustix::fs::OFlags::NOFOLLOW)
 }
 
-/// Opens without waiting for the writer of a pipe.
+/// Opens without blocking on a pipe.
 #[cfg(unix)]
 pub(super) fn open_following(path: &Path) -> io::Result<File> {
     open_with(path, rustix::fs::OFlags::empty())
@@ -72,7 +73,7 @@ fn open_with(path: &Path, flags: rustix::fs::OFlags) -> io::Result<File> {
 #[cfg(not(unix))]
 fn open_without_following(path: &Path) -> io::Result<File> {
     if fs::symlink_metadata(path)?.is_symlink() {
-        return Err(io::Error::other("a link"));
+        return Err(io::Error::other("a symlink"));
     }
     OpenOptions::new().read(true).open(path)
 }
@@ -82,12 +83,12 @@ pub(super) fn open_following(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).open(path)
 }
 
-/// What it is, in words.
+/// The type of an entry, in words.
 pub(super) fn describe(kind: FileType) -> &'static str {
     if kind.is_symlink() {
-        "a link"
+        "a symlink"
     } else if kind.is_dir() {
-        "a folder"
+        "a directory"
     } else if kind.is_file() {
         "a regular file"
     } else {
@@ -129,16 +130,16 @@ mod tests {
         assert!(open_plain(&file).is_ok());
         assert_eq!(open_following(&link).unwrap().metadata().unwrap().len(), 4);
         let found = |path: &Path| match open_regular(path, "name") {
-            Err(Opening::Refused(VerifyError::NotRegular { file, found })) => {
+            Err(OpenError::Refused(VerifyError::NotRegular { file, found })) => {
                 assert_eq!(file, "name");
                 found
             }
-            Err(Opening::NotFound) => "nothing",
+            Err(OpenError::NotFound) => "nothing",
             _ => "something else",
         };
         assert_eq!(found(&pipe), "a pipe, socket or device");
-        assert_eq!(found(&link), "a link");
-        assert_eq!(found(dir.path()), "a folder");
+        assert_eq!(found(&link), "a symlink");
+        assert_eq!(found(dir.path()), "a directory");
         assert_eq!(found(&dir.path().join("none")), "nothing");
         assert_eq!(
             describe(file.metadata().unwrap().file_type()),

@@ -4,51 +4,51 @@ use clap::Args;
 use clarity::{ModelName, Version};
 use serde_json::json;
 
-use super::list::known;
-use super::{Models, Outcome, print, print_json};
+use super::list::require_version;
+use super::{CommandResult, ModelsArg, print, print_json};
 
-/// Hold a version back: servers serve an older one in its place
+/// Quarantine a version: servers answer with an older one
 ///
-/// A marker is written beside the version, and nothing is deleted. Servers also hold versions back by themselves: those
-/// whose bytes are not the promised ones, and those that cannot be served.
+/// Writes a marker next to the version and deletes nothing. Servers also quarantine versions
+/// themselves: corrupt ones, and ones that cannot be served.
 #[derive(Args, Debug)]
-pub(super) struct Quarantine {
+pub(super) struct QuarantineCommand {
     /// The model
     name: ModelName,
-    /// The version to hold back
+    /// The version to quarantine
     #[arg(long, value_name = "V")]
     version: Version,
-    /// Why, for whoever looks at it later
+    /// The reason, shown with the quarantine
     #[arg(long, value_name = "TEXT", default_value = "withdrawn by the operator")]
     because: String,
     #[command(flatten)]
-    models: Models,
-    /// Print what was done as JSON
+    models: ModelsArg,
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
 
-/// End the quarantine of a version, whoever began it
+/// End the quarantine of a version, by an operator or a server
 ///
-/// A server that watches the folder tries the version at once.
+/// A server that watches the directory tries the version at once.
 #[derive(Args, Debug)]
-pub(super) struct Release {
+pub(super) struct ReleaseCommand {
     /// The model
     name: ModelName,
-    /// The version to give free
+    /// The version to release
     #[arg(long, value_name = "V")]
     version: Version,
     #[command(flatten)]
-    models: Models,
-    /// Print what was done as JSON
+    models: ModelsArg,
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
 
-impl Quarantine {
-    pub(super) fn run(&self) -> Outcome {
+impl QuarantineCommand {
+    pub(super) fn run(&self) -> CommandResult {
         let store = self.models.store();
-        known(&store, &self.name, self.version)?;
+        require_version(&store, &self.name, self.version)?;
         let marker = store.quarantine(&self.name, self.version, &self.because)?;
         if self.json {
             print_json(
@@ -56,7 +56,7 @@ impl Quarantine {
             )?;
         } else {
             print(format_args!(
-                "{} {} is held back\n",
+                "{} {} is quarantined\n",
                 self.name, self.version
             ))?;
         }
@@ -64,10 +64,10 @@ impl Quarantine {
     }
 }
 
-impl Release {
-    pub(super) fn run(&self) -> Outcome {
+impl ReleaseCommand {
+    pub(super) fn run(&self) -> CommandResult {
         let store = self.models.store();
-        known(&store, &self.name, self.version)?;
+        require_version(&store, &self.name, self.version)?;
         let released = store.release(&self.name, self.version)?;
         if self.json {
             print_json(
@@ -75,9 +75,9 @@ impl Release {
             )?;
         } else {
             let what = if released {
-                "is free again"
+                "is released"
             } else {
-                "was not held back"
+                "was not quarantined"
             };
             print(format_args!("{} {} {what}\n", self.name, self.version))?;
         }

@@ -1,8 +1,8 @@
-//! What is left of a request's body when its answer is known.
+//! Draining the unread rest of a request body.
 //!
-//! A request that is refused early leaves its body on the wire. The connection can then only be closed, and a client that
-//! sends its next request on it meets a reset in the place of an answer. So the rest is read and thrown away, within the
-//! bounds that any body has; where that cannot be, the answer says that the connection ends.
+//! A request that is refused early leaves its body on the wire. Closing the connection then makes
+//! the client's next request fail with a reset. So the rest is read and discarded, within the
+//! limits of any body. Beyond these limits the response announces that the connection closes.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,31 +18,32 @@ use tokio::time::timeout;
 
 use super::App;
 
-/// Lets `answer` have the request, and reads to its end whatever of the body it has not read.
-pub(super) async fn read_whole<A: Future<Output = Response>>(
+/// Passes the request to `answer`, then drains the unread rest of its body.
+pub(super) async fn answer_then_drain<A: Future<Output = Response>>(
     app: &App,
     request: hyper::Request<Incoming>,
-    answer: impl FnOnce(Request<Lent>) -> A,
+    answer: impl FnOnce(Request<SharedBody>) -> A,
 ) -> Response {
     let (parts, body) = request.into_parts();
     let asks_first = parts.headers.contains_key(EXPECT);
-    let lent = Lent(Arc::new(Mutex::new(body)));
-    let mut response = answer(Request::from_parts(parts, lent.clone())).await;
-    // A body that is too large or too slow has had its chance, and one that waits to be asked for need not come at all.
+    let shared = SharedBody(Arc::new(Mutex::new(body)));
+    let mut response = answer(Request::from_parts(parts, shared.clone())).await;
+    // Oversized and slow bodies have used up their limits. A client that sent `Expect` may never
+    // send its body.
     let unwanted = asks_first
         || matches!(
             response.status(),
             StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT
         );
-    if !lent.is_end_stream() && (unwanted || !throw_away(lent, app).await) {
+    if !shared.is_end_stream() && (unwanted || !drain(shared, app).await) {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
     }
     response
 }
 
-/// Whether the end of the body came within the bounds of size and time.
-async fn throw_away(rest: Lent, app: &App) -> bool {
+/// Whether the end of the body arrived within the limits of size and time.
+async fn drain(rest: SharedBody, app: &App) -> bool {
     if rest.size_hint().lower() > app.body_limit as u64 {
         return false;
     }
@@ -59,18 +60,18 @@ async fn throw_away(rest: Lent, app: &App) -> bool {
     timeout(app.deadline, read).await.unwrap_or(false)
 }
 
-/// A body that can be read on when the one who was reading it has lost interest.
+/// A body that can be drained after its handler has dropped it.
 #[derive(Clone)]
-pub(super) struct Lent(Arc<Mutex<Incoming>>);
+pub(super) struct SharedBody(Arc<Mutex<Incoming>>);
 
-impl Lent {
-    /// Never contended: the handler has ended before anybody else reads.
+impl SharedBody {
+    /// Never contended: the handler has ended before the drain starts.
     fn body(&self) -> MutexGuard<'_, Incoming> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl HttpBody for Lent {
+impl HttpBody for SharedBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
