@@ -63,7 +63,8 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReloadConfig {
-    /// The interval between polls of names, sizes and times on disk. More than zero; 1 s by default.
+    /// The interval between polls of names, sizes and times on disk. More than zero; 1 s by
+    /// default.
     pub poll: Duration,
     /// The delay before the first retry of a bad version that did not change. It doubles with each
     /// retry. 1 s by default.

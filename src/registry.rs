@@ -1,5 +1,6 @@
 //! The registry of models.
 
+mod model_breaker;
 mod status_watch;
 mod unload;
 
@@ -11,22 +12,19 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 pub use self::status_watch::StatusWatch;
 
-use clarity_breaker::Breaker;
 use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::executor::{Executor, JobKind, execute};
 use crate::loader::{Loader, ReloadRequest};
-use crate::metrics::ModelMetrics;
 use crate::predictor::{Failure, Predictor};
 use crate::scrub::Scrubber;
-use crate::seed::seed_for;
 use crate::status::ModelState;
 use crate::store::{IgnoredEntry, Listing};
 use crate::{
-    BreakerEvent, BreakerHandle, BreakerSnapshot, BreakerState, Config, Metrics, ModelName,
-    ModelStatus, Reason, Runtime, Store, Vetting,
+    BreakerHandle, BreakerSnapshot, Config, Metrics, ModelName, ModelStatus, Runtime, Store,
+    Vetting,
 };
 
 /// All models of a server, as embedding programs query and await them.
@@ -300,7 +298,7 @@ impl Registry {
         };
         let inner = &*self.inner;
         let metrics = Arc::new(inner.metrics.for_model(&name));
-        let breaker = Arc::new(new_breaker(&inner.config, &name, &metrics));
+        let breaker = Arc::new(model_breaker::new(&inner.config.breaker, &name, &metrics));
         inner.metrics.watch_breaker(&name, Arc::downgrade(&breaker));
         let status = Arc::new(ModelStatus::loading(name.clone()));
         let (sender, state) = watch::channel(ModelState {
@@ -375,22 +373,6 @@ impl Registry {
             .cloned()
             .collect()
     }
-}
-
-fn new_breaker(config: &Config, model: &ModelName, metrics: &Arc<ModelMetrics>) -> Breaker {
-    let (model, metrics) = (model.clone(), Arc::clone(metrics));
-    let mut breaker = config.breaker.clone();
-    breaker.seed = Some(seed_for(model.as_str(), breaker.seed));
-    let breaker = Breaker::new(breaker).expect("a server checks its configuration first");
-    breaker.with_hook(move |event: &BreakerEvent| {
-        let BreakerEvent { from, to, .. } = *event;
-        metrics.breaker_changed(from, to);
-        if matches!(to, BreakerState::Open | BreakerState::ForcedOpen) {
-            tracing::warn!(%model, %from, %to, reason = %Reason::CircuitOpen, "circuit breaker changed");
-        } else {
-            tracing::info!(%model, %from, %to, "circuit breaker changed");
-        }
-    })
 }
 
 impl fmt::Debug for Registry {

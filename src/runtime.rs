@@ -19,8 +19,8 @@ use crate::{Probe, ProbeError, RunError, Session, VerifiedVersion};
 pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     /// Makes a session of a verified version.
     ///
-    /// Called on an [`Executor`](crate::Executor), so it may block. A panic is caught and reported as
-    /// [`RuntimeError::Panicked`].
+    /// Called on an [`Executor`](crate::Executor), so it may block. A panic is caught and reported
+    /// as [`RuntimeError::Panicked`].
     ///
     /// # Errors
     ///

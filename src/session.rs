@@ -13,11 +13,12 @@ pub trait Session: Send + Sync {
     /// The outputs of the model, in order.
     fn outputs(&self) -> &[TensorSpec];
 
-    /// Runs the model once. Takes one tensor for each of [`inputs`](Self::inputs), in that order and
-    /// fitting its declaration. Returns one for each of [`outputs`](Self::outputs), in that order.
+    /// Runs the model once. Takes one tensor for each of [`inputs`](Self::inputs), in that order
+    /// and fitting its declaration. Returns one for each of [`outputs`](Self::outputs), in that
+    /// order.
     ///
-    /// Called on an [`Executor`](crate::Executor), so it may block. A panic is caught and reported as
-    /// [`RunError::Panicked`].
+    /// Called on an [`Executor`](crate::Executor), so it may block. A panic is caught and reported
+    /// as [`RunError::Panicked`].
     ///
     /// # Errors
     ///
@@ -28,7 +29,8 @@ pub trait Session: Send + Sync {
     /// Queues `work`, which calls [`run`](Self::run), on a thread of the session, and returns at
     /// once. The default returns the work: the session has no threads.
     ///
-    /// A session with threads saves each run two thread switches. It must do all work that it takes.
+    /// A session with threads saves each run two thread switches. It must do all work that it
+    /// takes.
     ///
     /// # Errors
     ///

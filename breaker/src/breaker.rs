@@ -98,7 +98,8 @@ impl Breaker {
 
     /// Calls `hook` at each change of state, in order.
     ///
-    /// The hook runs under the lock of the breaker: it must be quick, and must not call the breaker.
+    /// The hook runs under the lock of the breaker: it must be quick, and must not call the
+    /// breaker.
     #[must_use]
     pub fn with_hook(self, hook: impl Fn(&BreakerEvent) + Send + Sync + 'static) -> Self {
         Self {

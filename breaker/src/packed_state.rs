@@ -5,7 +5,7 @@ use super::state::BreakerState;
 /// 40 bits of generation, 21 bits of count, 3 bits of state.
 ///
 /// A generation ends with a change of state or a reset. At a thousand a second, 40 bits last 34
-/// years. The [`TripRule`](super::trip_rule::TripRule) defines what is counted.
+/// years. The [`TripRule`](super::trip_rule::TripRule) defines the meaning of the count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PackedState(u64);
 

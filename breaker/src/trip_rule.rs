@@ -6,7 +6,7 @@ use super::config::{BreakerRate, BreakerTrip, BreakerWindow};
 use super::primitives::Instant;
 use super::time_window::TimeWindow;
 
-/// What opens the breaker, and the meaning of the count in its [`PackedState`].
+/// The rule that opens the breaker, and the meaning of the count in its [`PackedState`].
 ///
 /// [`PackedState`]: super::packed_state::PackedState
 #[derive(Debug)]

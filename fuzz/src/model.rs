@@ -24,7 +24,8 @@ static TAKES: LazyLock<Vec<TensorSpec>> = LazyLock::new(|| {
     ]
 });
 
-/// Reads the body for the whole model, and for each of its inputs alone: one input is found sooner than six.
+/// Reads the body for the whole model, and for each of its inputs alone: one input is found sooner
+/// than six.
 pub(crate) fn check(body: &[u8], json_length: Option<usize>) {
     let all = [&TAKES[..]];
     for takes in all.into_iter().chain(TAKES.chunks(1)) {

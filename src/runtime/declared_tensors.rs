@@ -1,8 +1,8 @@
 //! The declared inputs and outputs of an ONNX model.
 //!
 //! rten keeps booleans and 64-bit integers as 32-bit ones, and does not keep their declaration. It
-//! also replaces declared shapes by inferred ones. The server serves the declarations, so this module
-//! reads them from the file: only these few fields of the protobuf, without the rest.
+//! also replaces declared shapes by inferred ones. The server serves the declarations, so this
+//! module reads them from the file: only these few fields of the protobuf, without the rest.
 
 use std::collections::HashMap;
 

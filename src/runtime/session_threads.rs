@@ -16,18 +16,18 @@ use crate::panics::catch;
 use crate::session::Work;
 use crate::stopwatch::Stopwatch;
 
-/// A run that took at least this long on one thread is worth more threads. Spreading costs some tens
-/// of microseconds.
+/// A run that took at least this long on one thread is worth more threads. Spreading costs some
+/// tens of microseconds.
 const WORTH_SPREADING: Duration = Duration::from_millis(1);
 
 /// The threads of one session, which take work in order of arrival.
 ///
 /// Each thread is the worker of a rayon pool of one. A long run with an empty queue uses a pool of
 /// several instead.
-// A run inside of a pool of one needs no handover to another thread. In a pool of several, every run
-// wakes workers that steal parts of it and yield in between. Measured: 35 thread switches for a run
-// of 0.1 ms, and 4 ms lost at each yield while another thread loads a model. A worker that waits for
-// a part of one run also starts whole other runs meanwhile.
+// A run inside of a pool of one needs no handover to another thread. In a pool of several, every
+// run wakes workers that steal parts of it and yield in between. Measured: 35 thread switches for a
+// run of 0.1 ms, and 4 ms lost at each yield while another thread loads a model. A worker that
+// waits for a part of one run also starts whole other runs meanwhile.
 #[derive(Debug)]
 pub(super) struct SessionThreads(Arc<Shared>);
 

@@ -1,9 +1,9 @@
 //! Splits an ONNX model into a graph and its weights, without a copy of the weights.
 //!
-//! rten copies each tensor out of a model's bytes, so after a load every weight is in memory twice. It
-//! does not copy tensors of external files. ONNX stores large models so: a graph, which names the
-//! offset and length of each large tensor in a file of weights, and that file. This module makes both
-//! of the verified bytes; the file of weights is the model itself.
+//! rten copies each tensor out of a model's bytes, so after a load every weight is in memory twice.
+//! It does not copy tensors of external files. ONNX stores large models so: a graph, which names
+//! the offset and length of each large tensor in a file of weights, and that file. This module
+//! makes both of the verified bytes; the file of weights is the model itself.
 //!
 //! Field numbers are those of
 //! [onnx.proto](https://github.com/onnx/onnx/blob/main/onnx/onnx.proto), the encoding is that of
@@ -43,8 +43,8 @@ const ALIGNMENT: usize = 4;
 pub(super) struct SplitModel {
     /// The model without its large tensors.
     pub(super) graph: Vec<u8>,
-    /// The large tensors at the offsets that the graph names, between other bytes. Of the size of the
-    /// model.
+    /// The large tensors at the offsets that the graph names, between other bytes. Of the size of
+    /// the model.
     pub(super) weights: Vec<u8>,
 }
 
@@ -112,8 +112,8 @@ impl Splitter<'_> {
         })
     }
 
-    /// Copies a message, and replaces the value of each field `number` by `replace` of it. `None` if
-    /// the message is malformed.
+    /// Copies a message, and replaces the value of each field `number` by `replace` of it. `None`
+    /// if the message is malformed.
     fn rewrite(
         &mut self,
         message: Range<usize>,

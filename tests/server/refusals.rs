@@ -44,7 +44,7 @@ async fn what_is_not_there_is_404() {
     let other = client
         .post("/v2/models/cole_kripke/versions/1/infer", &short_request())
         .await;
-    other.assert_says("one version of a model is loaded at a time, and that is 2 now");
+    other.assert_says("version 1 is not loaded: version 2 answers for this model");
 }
 
 #[tokio::test]

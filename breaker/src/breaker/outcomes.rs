@@ -1,4 +1,4 @@
-//! The outcomes of calls, and what follows from them.
+//! The outcomes of calls, and their effects.
 
 use super::permit::Outcome;
 use super::{Breaker, Guarded};

@@ -107,7 +107,8 @@ async fn failsafe_and_recloser_probes_never_exceed_permits() {
     assert_eq!(admitted, 4);
 }
 
-/// tower-resilience 0.14: after 10,000 successes a window of 100 calls needed 10,000 failures to trip.
+/// tower-resilience 0.14: after 10,000 successes a window of 100 calls needed 10,000 failures to
+/// trip.
 #[tokio::test(start_paused = true)]
 async fn tower_resilience_window_of_calls_slides() {
     let (breaker, _) = breaker(BreakerConfig {

@@ -1,90 +1,90 @@
-//! One attempt: which versions of a model can answer, as the disk is now.
+//! One pass over the versions of a model on disk.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::load::{self, Workshop};
-use super::{LoadError, Loader, Memory, Occasion, refused};
+use super::load::{LoadAttempt, LoadContext};
+use super::{LoadError, Loader, LoaderState, Trigger, quarantined_status};
 use crate::executor::{JobError, JobKind, execute};
 use crate::status::Loaded;
 use crate::store::{ModelFingerprint, VersionFingerprint};
 use crate::{Quarantine, QuarantineCause, Version, VersionStatus};
 
-/// What a look at the disk has come to.
-pub(super) struct Findings {
+/// The result of a pass, or of a failed scan.
+pub(super) struct PassResult {
     pub(super) versions: BTreeMap<Version, VersionStatus>,
-    /// Why the folder could not be looked at.
+    /// The error, if the directory could not be read.
     pub(super) unreadable: Option<String>,
-    /// What is to take over from what answers.
+    /// The version that replaces `loaded`.
     pub(super) fresh: Option<Arc<Loaded>>,
-    /// What goes on answering otherwise.
+    /// The version that goes on answering without a `fresh` one.
     pub(super) loaded: Option<Arc<Loaded>>,
-    /// What answers beside it, by number.
+    /// Other versions that answer.
     pub(super) others: BTreeMap<Version, Arc<Loaded>>,
 }
 
-/// An attempt under way.
-struct Trial<'a> {
+/// A pass under way.
+struct LoadPass<'a> {
     loader: &'a Loader,
     fingerprint: &'a ModelFingerprint,
-    occasion: Occasion,
-    /// What answered before, by version.
+    trigger: Trigger,
+    /// The versions that answered before.
     before: BTreeMap<Version, Arc<Loaded>>,
     quarantined: BTreeMap<Version, Quarantine>,
     found: BTreeMap<Version, VersionStatus>,
 }
 
 impl Loader {
-    /// Tries versions from the newest down to the first good one, or to the last where several are to answer, and
-    /// publishes what it has found; tells which versions are held back after it.
-    pub(super) async fn attempt(
+    /// Tries versions from the newest to the first good one, or all where the policy serves
+    /// several. Publishes the result, and returns the quarantines after the pass.
+    pub(super) async fn run_pass(
         &self,
-        memory: &mut Memory,
+        state: &mut LoaderState,
         fingerprint: &ModelFingerprint,
-        occasion: Occasion,
+        trigger: Trigger,
     ) -> BTreeMap<Version, Quarantine> {
-        memory
-            .good
+        state
+            .verified
             .retain(|version, _| fingerprint.versions.contains_key(version));
-        let state = self.state.borrow().clone();
-        let running = state.loaded;
+        let published = self.state.borrow().clone();
+        let running = published.loaded;
         let before = running
             .clone()
             .into_iter()
-            .chain(state.others.into_values());
-        let mut trial = Trial {
+            .chain(published.others.into_values());
+        let mut pass = LoadPass {
             loader: self,
             fingerprint,
-            occasion,
+            trigger,
             before: before.map(|loaded| (loaded.version(), loaded)).collect(),
             quarantined: fingerprint.quarantined.clone(),
             found: BTreeMap::new(),
         };
         let running_version = running.as_ref().map(|running| running.version());
-        // Of what answers memory has a better copy than any older version on disk, unless it is not to answer.
-        let floor = running_version.filter(|&version| !trial.is_withdrawn(version));
+        // The loaded version is better than any older one on disk, unless the operator withdrew it.
+        let oldest_wanted = running_version.filter(|&version| !pass.is_withdrawn(version));
         let mut first = None;
         let mut others = BTreeMap::new();
         for (&version, files) in fingerprint.versions.iter().rev() {
-            let settled = first.is_some() || floor > Some(version);
-            if trial.is_withdrawn(version)
+            let has_first = first.is_some() || oldest_wanted > Some(version);
+            if pass.is_withdrawn(version)
                 || !self.policy.admits(version)
-                || (settled && !self.policy.serves_several())
+                || (has_first && !self.policy.serves_several())
             {
-                trial.leave(version);
-            } else if let Some(loaded) = trial.serve(memory, version, files).await {
-                match settled {
+                pass.skip(version);
+            } else if let Some(loaded) = pass.load_or_keep(state, version, files).await {
+                match has_first {
                     true => drop(others.insert(version, loaded)),
                     false => first = Some(loaded),
                 }
-            } else if settled && let Some(loaded) = trial.before.get(&version) {
-                // Refused on disk, and good in memory.
+            } else if has_first && let Some(loaded) = pass.before.get(&version) {
+                // Refused on disk, but good in memory.
                 others.insert(version, Arc::clone(loaded));
             }
         }
-        let Trial {
+        let LoadPass {
             found, quarantined, ..
-        } = trial;
+        } = pass;
         let same = |fresh: &Arc<Loaded>| {
             running
                 .as_ref()
@@ -92,15 +92,15 @@ impl Loader {
         };
         let fresh = first.filter(|first| !same(first));
         match running_version {
-            None if found.is_empty() => self.failed(None, &LoadError::NoVersion),
+            None if found.is_empty() => self.report_failure(None, &LoadError::NoVersion),
             Some(version) if fresh.is_none() && !found.contains_key(&version) => {
-                self.failed(Some(version), &LoadError::Removed)
+                self.report_failure(Some(version), &LoadError::Removed)
             }
             _ => {}
         }
         self.publish(
-            memory,
-            Findings {
+            state,
+            PassResult {
                 versions: found,
                 unreadable: None,
                 fresh,
@@ -111,18 +111,18 @@ impl Loader {
         quarantined
     }
 
-    async fn load(&self, version: Version, insists: bool) -> Result<load::Attempt, JobError> {
-        let workshop = Workshop {
+    async fn load(&self, version: Version, forced: bool) -> Result<LoadAttempt, JobError> {
+        let context = LoadContext {
             store: self.store.clone(),
             vetting: Arc::clone(&self.vetting),
             runtime: Arc::clone(&self.runtime),
             model: self.model.clone(),
             allow_unverified: self.config.allow_unverified,
         };
-        let work = move || workshop.load(version, insists);
+        let work = move || context.load(version, forced);
         let attempt = {
-            // Never closed; and were it, a load without a place is better than none.
-            let _place = self.loads.acquire().await.ok();
+            // The semaphore is never closed. If it were, an unlimited load would still be right.
+            let _permit = self.loads.acquire().await.ok();
             execute(&*self.executor, JobKind::Load, Some(&self.model), work).await?
         };
         if !matches!(attempt.result, Err(LoadError::Quarantined(_))) {
@@ -133,35 +133,36 @@ impl Loader {
     }
 }
 
-impl Trial<'_> {
+impl LoadPass<'_> {
     fn is_withdrawn(&self, version: Version) -> bool {
         let held = self.fingerprint.quarantined.get(&version);
         held.is_some_and(|held| held.cause() == QuarantineCause::Operator)
     }
 
-    /// It is not looked into: another answers, or it is not to.
-    fn leave(&mut self, version: Version) {
+    /// Records the status of a version that is not tried.
+    fn skip(&mut self, version: Version) {
         let held = self.fingerprint.quarantined.get(&version);
-        let status = held.map_or(VersionStatus::Standby, refused);
+        let status = held.map_or(VersionStatus::Standby, quarantined_status);
         self.found.insert(version, status);
     }
 
-    /// What can answer as this version: what did before, if nothing has changed, or what is loaded now.
-    async fn serve(
+    /// The session for a version: the one from before if nothing changed, or a fresh one. `None` if
+    /// the version is refused.
+    async fn load_or_keep(
         &mut self,
-        memory: &mut Memory,
+        state: &mut LoaderState,
         version: Version,
         files: &VersionFingerprint,
     ) -> Option<Arc<Loaded>> {
         let before = self.before.get(&version);
         let is_held = self.fingerprint.quarantined.contains_key(&version);
-        let is_unchanged = memory.good.get(&version) == Some(files) && !is_held;
-        if let (Some(before), Occasion::Due, true) = (before, self.occasion, is_unchanged) {
+        let is_unchanged = state.verified.get(&version) == Some(files) && !is_held;
+        if let (Some(before), Trigger::Due, true) = (before, self.trigger, is_unchanged) {
             self.found.insert(version, VersionStatus::Serving);
             return Some(Arc::clone(before));
         }
-        let insists = self.occasion == Occasion::Asked;
-        let attempt = self.loader.load(version, insists).await;
+        let forced = self.trigger == Trigger::Requested;
+        let attempt = self.loader.load(version, forced).await;
         if let Ok(attempt) = &attempt {
             match attempt.quarantine.clone() {
                 Some(quarantine) => self.quarantined.insert(version, quarantine),
@@ -174,12 +175,12 @@ impl Trial<'_> {
         {
             Ok(fresh) => {
                 self.found.insert(version, VersionStatus::Serving);
-                memory.good.insert(version, files.clone());
+                state.verified.insert(version, files.clone());
                 let same = before.filter(|before| before.manifest == fresh.manifest);
                 Some(same.cloned().unwrap_or_else(|| Arc::new(fresh)))
             }
             Err(error) => {
-                self.loader.failed(Some(version), &error);
+                self.loader.report_failure(Some(version), &error);
                 let (reason, detail) = (error.reason(), error.to_string());
                 self.found
                     .insert(version, VersionStatus::Refused { reason, detail });
