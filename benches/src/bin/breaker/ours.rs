@@ -1,8 +1,6 @@
 //! The breaker of the server.
 
-use crate::calls::call;
-use crate::peers::{WINDOW, WINDOW_CALLS};
-use crate::rounds::Guard;
+use crate::calls::{Guard, WINDOW, WINDOW_CALLS, call};
 use clarity_breaker::{Breaker, BreakerConfig, BreakerRate, BreakerTrip, BreakerWindow};
 
 /// Opens after five failures in a row.
