@@ -179,8 +179,8 @@ def be_refused_through_triton(server, name):
     refused(404, "nope", client.infer, "nope", [activity(few)])
     refused(404, "9", client.infer, name, [activity(few)], model_version="9")
     refused(413, "at most", client.infer, name, [activity([0] * (5 << 20))])
-    refused(403, "off", client.load_model, name)
-    refused(403, "off", client.unload_model, name)
+    refused(403, "disabled", client.load_model, name)
+    refused(403, "disabled", client.unload_model, name)
 
 
 def be_refused_what_is_not_spoken(server, name):
@@ -207,7 +207,7 @@ def be_refused_what_is_not_spoken(server, name):
         (client.unregister_cuda_shared_memory, "region"),
         (client.unregister_cuda_shared_memory,),
     ]:
-        refused(404, "there is no", call, *arguments)
+        refused(404, "no resource", call, *arguments)
 
 
 def be_refused_plainly(server, name):

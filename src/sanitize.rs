@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_text_stays_and_long_text_is_cut() {
+    fn sanitize_keeps_short_text_and_truncates_long_text() {
         assert_eq!(
             sanitize_for_log("expected 3, found ä"),
             "expected 3, found ä"
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_begins_a_line_of_its_own() {
+    fn sanitize_escapes_line_breaks() {
         assert_eq!(
             sanitize_for_log("a\nERROR fake\u{1b}[31m"),
             "a\\nERROR fake\\u{1b}[31m"

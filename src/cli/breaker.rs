@@ -140,12 +140,12 @@ mod tests {
     }
 
     #[test]
-    fn without_arguments_it_is_the_default() {
+    fn breaker_args_without_flags_are_the_default() {
         assert_eq!(config(""), Ok(BreakerConfig::default()));
     }
 
     #[test]
-    fn every_setting_can_be_given() {
+    fn breaker_args_with_every_flag_set_every_setting() {
         let line = "--breaker-window 10m --breaker-failure-percent 30 --breaker-minimum-calls 7 \
             --breaker-slow-after 250ms --breaker-slow-percent 80 --breaker-open 5s --breaker-open-most 2m \
             --breaker-jitter 10 --breaker-probes 4 --breaker-successes 3 --breaker-probe-lease 45s";
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_a_window_of_calls_and_all_probes_must_succeed_unless_told() {
+    fn breaker_window_of_a_bare_number_counts_calls() {
         let config = config("--breaker-window 50 --breaker-probes 3").unwrap();
         let mut rate = BreakerRate::default();
         rate.window = BreakerWindow::Calls(50);
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_together_is_refused() {
+    fn breaker_args_that_conflict_are_refused() {
         for line in [
             "--breaker-failures 3 --breaker-window 50",
             "--breaker-failure-percent 30",

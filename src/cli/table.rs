@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_as_wide_as_their_widest_cell_however_wide() {
+    fn table_column_is_as_wide_as_its_widest_cell() {
         let mut table = Table::new(["a", "b"]);
         let wide = "x".repeat(100_000);
         table.row([wide.clone(), "y".to_owned()]);

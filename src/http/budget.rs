@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_is_there_again_when_it_is_dropped() {
+    fn budget_is_restored_when_a_reservation_drops() {
         let budget = Budget::new(4 * UNIT);
         let three = budget.reserve(2 * UNIT + 1, "a body").unwrap();
         assert_eq!(
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_never_fit_is_not_told_to_come_back() {
+    fn budget_larger_request_gets_no_retry_after() {
         let refused = Budget::new(4 * UNIT)
             .reserve(4 * UNIT + 1, "a body")
             .unwrap_err();
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reservation_grows_and_shrinks_by_what_it_lacks_and_does_not_need() {
+    fn reservation_grows_and_shrinks_by_the_difference() {
         let budget = Budget::new(4 * UNIT);
         let mut room = budget.reserve(0, "a body").unwrap();
         room.grow_to(3 * UNIT, "a body").unwrap();

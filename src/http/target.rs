@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_prediction_is_told_by_its_path() {
+    fn prediction_path_names_model_and_version() {
         let of = |path| Target::of_prediction(&Method::POST, path);
         let named = |model, version| Some(Named { model, version });
         assert_eq!(of("/v2/models/m/infer"), named("m", None));
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_prediction_or_is_to_be_decoded_is_left_to_the_router() {
+    fn other_paths_are_left_to_the_router() {
         for path in [
             "/v2/models//infer",
             "/v2/models/infer",

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counters_are_renamed_and_nothing_else_is() {
+    fn exposition_renames_counters_only() {
         let openmetrics = "# HELP a Counts things.\n# TYPE a counter\na_total{m=\"x y\"} 1\n\
                            # HELP b Says.\n# TYPE b gauge\n# UNIT b seconds\nb 2\n# EOF\n";
         let expected = "# HELP a_total Counts things.\n# TYPE a_total counter\na_total{m=\"x y\"} 1\n\

@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_told_is_of_this_process() {
+    fn process_usage_grows_with_files_and_memory() {
         let before = usage();
         let files: Vec<_> = (0..100)
             .map(|_| std::fs::File::open("/proc/self/statm").unwrap())

@@ -75,7 +75,7 @@ mod tests {
     use crate::store::staging::StagingDir;
 
     #[test]
-    fn what_was_left_behind_is_removed_and_counted_and_what_is_in_use_stays() {
+    fn clean_removes_leftovers_and_keeps_entries_in_use() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path());
         let in_use = StagingDir::create(dir.path(), "publish").unwrap();
@@ -104,7 +104,7 @@ mod tests {
 
     /// Cleans continuously, also between the creation of a directory and its lock.
     #[test]
-    fn a_directory_that_is_given_out_is_there_however_many_clean_up() {
+    fn staging_dir_survives_a_concurrent_clean() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path());
         let ended = AtomicBool::new(false);

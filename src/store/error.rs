@@ -196,7 +196,7 @@ mod tests {
     use crate::digest::Hasher;
 
     #[test]
-    fn what_was_expected_and_found_is_told_in_a_few_words() {
+    fn verify_error_has_short_expected_and_found() {
         let file: FilePath = "a".parse().unwrap();
         let (expected, found) = (Hasher::new().finish(), Digest::of(b"other"));
         let told = [

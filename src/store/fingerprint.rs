@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_changes_in_the_directory_of_a_model_changes_its_signature() {
+    fn fingerprint_changes_with_every_change_on_disk() {
         let models = Models::cole_kripke();
         let sign = || models.store.fingerprint(&model()).unwrap();
         let mut before = sign();
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn rights_and_times_are_part_of_it() {
+    fn fingerprint_includes_permissions_and_times() {
         use std::os::unix::fs::PermissionsExt;
         let models = Models::cole_kripke();
         let path = models.path("1/model.onnx");
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_that_is_not_there_has_none_and_one_that_cannot_be_read_is_an_error() {
+    fn fingerprint_of_a_missing_model_is_empty() {
         let models = Models::empty();
         let fingerprint = models.store.fingerprint(&model()).unwrap();
         assert!(fingerprint.versions.is_empty());
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_looked_at_than_is_enough() {
+    fn fingerprint_limits_depth_and_number_of_entries() {
         let dir = tempfile::tempdir().unwrap();
         let of = || VersionFingerprint::of(dir.path());
         let mut deep = dir.path().to_owned();

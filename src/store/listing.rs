@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_sorted_by_number_and_look_alikes_are_told() {
+    fn versions_are_sorted_and_lookalikes_are_ignored() {
         let dir = tempfile::tempdir().unwrap();
         let model = dir.path().join("m");
         for directory in ["10", "9", "0", "01", "notes", ".publish-1", "v3", "2.tmp"] {
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn models_are_directories_with_plain_names() {
+    fn models_are_directories_with_valid_names() {
         let dir = tempfile::tempdir().unwrap();
         for directory in ["b", "a", ".git", "a b"] {
             fs::create_dir_all(dir.path().join(directory)).unwrap();
@@ -157,7 +157,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_are_not_followed() {
+    fn listing_does_not_follow_symlinks() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("m/1")).unwrap();
         std::os::unix::fs::symlink(dir.path().join("m/1"), dir.path().join("m/2")).unwrap();
@@ -173,7 +173,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_model_that_has_become_a_link_has_no_versions() {
+    fn versions_of_a_symlinked_model_are_an_error() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("elsewhere/1")).unwrap();
         fs::create_dir(dir.path().join("models")).unwrap();

@@ -86,7 +86,7 @@ mod tests {
     use crate::{Store, Version};
 
     #[test]
-    fn files_come_out_the_same_however_many_threads_read_them() {
+    fn parallel_reads_give_the_same_files_and_errors() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path());
         let file = |number: usize| {

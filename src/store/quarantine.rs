@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_says_what_was_told_until_it_is_lifted() {
+    fn quarantine_lasts_until_its_release() {
         let (_dir, store, model, _) = store();
         assert_eq!(store.quarantined(&model, Version::FIRST), None);
         let made = store.quarantine(&model, Version::FIRST, "why").unwrap();
@@ -259,7 +259,7 @@ mod tests {
 
     /// Each entry in the marker's place that is not a valid marker.
     #[test]
-    fn a_marker_that_cannot_be_read_counts_as_the_operators() {
+    fn unreadable_marker_counts_as_the_operators() {
         let (_dir, store, model, _) = store();
         let marker = store.marker_path(&model, Version::FIRST);
         let told = || store.quarantined(&model, Version::FIRST).unwrap();
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_judged_holds_for_the_same_bytes_and_the_same_release() {
+    fn quarantine_applies_to_the_same_manifest_and_release() {
         let (_dir, store, model, manifest) = store();
         let entry: crate::FilePath = "model.onnx".parse().unwrap();
         let files = BTreeMap::from([(entry.clone(), Source::Bytes(b"other".to_vec()))]);
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn causes_have_words_and_reasons() {
+    fn quarantine_causes_have_words_and_reasons() {
         use QuarantineCause::{Corrupt, Incompatible, Operator};
         let told = [Corrupt, Incompatible, Operator].map(|cause| (cause.as_str(), cause.reason()));
         assert_eq!(

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pipe_is_not_waited_for_and_a_link_followed_only_where_that_is_wanted() {
+    fn open_never_blocks_on_pipes_nor_follows_symlinks() {
         let dir = tempfile::tempdir().unwrap();
         let (pipe, link, file) = (
             dir.path().join("pipe"),

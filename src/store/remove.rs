@@ -37,7 +37,7 @@ mod tests {
     use crate::store::tests::models::Models;
 
     #[test]
-    fn a_version_goes_with_its_marker_and_nothing_else() {
+    fn remove_deletes_a_version_and_its_marker_only() {
         let models = Models::cole_kripke();
         models.publish("cole_kripke", b"other");
         let model = "cole_kripke".parse().unwrap();

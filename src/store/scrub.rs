@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_read_a_little_at_a_time() {
+    fn scrub_reads_everything_in_small_steps() {
         let (_models, _, scrubbing) = scrubbing(&[("a", 25), ("b", 0), ("c", 10)]);
         let (read, end) = steps(scrubbing, 10);
         assert!(matches!(end, ScrubStep::Clean), "{end:?}");
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_as_promised_is_told_by_what_it_is() {
+    fn scrub_reports_each_kind_of_damage() {
         let told = |spoil: &dyn Fn(&std::path::Path)| {
             let (_models, directory, scrubbing) = scrubbing(&[("a", 25)]);
             spoil(&directory.join("a"));
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_cut_while_it_is_read_has_changed() {
+    fn scrub_of_a_truncated_file_reports_a_change() {
         let (_models, directory, scrubbing) = scrubbing(&[("a", 25)]);
         let ScrubStep::InProgress(scrubbing, 10) = scrubbing.step(10) else {
             panic!("ten bytes");

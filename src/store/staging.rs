@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_is_taken_is_passed_over_and_any_other_trouble_told() {
+    fn staging_dir_skips_taken_names_and_reports_errors() {
         let dir = tempfile::tempdir().unwrap();
         let first = StagingDir::create(dir.path(), "mark").unwrap();
         let name = first.path().file_name().unwrap().to_str().unwrap();

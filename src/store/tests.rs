@@ -29,13 +29,13 @@ fn refused(models: &Models, reason: Reason, says: &str) -> VerifyError {
 }
 
 #[test]
-fn what_the_repository_ships_verifies() {
+fn shipped_models_verify() {
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/chaos_tests/models");
     assert_eq!(open(&Store::new(shipped), 1).unwrap(), COLE_KRIPKE);
 }
 
 #[test]
-fn every_single_flipped_bit_is_refused() {
+fn every_flipped_bit_of_a_file_is_refused() {
     let models = Models::cole_kripke();
     for bit in 0..COLE_KRIPKE.len() * 8 {
         models.flip_bit("1/model.onnx", bit);
@@ -51,7 +51,7 @@ fn every_single_flipped_bit_is_refused() {
 
 /// A flipped bit may hit the date or whitespace. It must never lead to other bytes.
 #[test]
-fn every_flipped_bit_of_the_manifest_is_refused_or_harmless() {
+fn every_flipped_bit_of_a_manifest_is_refused_or_harmless() {
     let models = Models::cole_kripke();
     let length = fs::read(models.path("1/manifest.json")).unwrap().len();
     let mut harmless = 0;
@@ -77,7 +77,7 @@ fn every_flipped_bit_of_the_manifest_is_refused_or_harmless() {
 }
 
 #[test]
-fn every_length_but_the_right_one_is_refused_before_a_byte_is_hashed() {
+fn every_other_length_is_refused_before_hashing() {
     let models = Models::cole_kripke();
     let path = models.path("1/model.onnx");
     for length in (0..COLE_KRIPKE.len()).chain([COLE_KRIPKE.len() + 1, 1 << 20]) {
@@ -106,7 +106,7 @@ fn every_length_but_the_right_one_is_refused_before_a_byte_is_hashed() {
 }
 
 #[test]
-fn garbage_of_the_right_length_is_refused_with_both_digests() {
+fn garbage_of_the_right_length_is_refused_by_digest() {
     let models = Models::cole_kripke();
     fs::write(models.path("1/model.onnx"), [7; COLE_KRIPKE.len()]).unwrap();
     let error = refused(
@@ -120,7 +120,7 @@ fn garbage_of_the_right_length_is_refused_with_both_digests() {
 }
 
 #[test]
-fn what_is_missing_is_told_apart() {
+fn missing_file_manifest_and_version_are_distinct() {
     let models = Models::cole_kripke();
     fs::remove_file(models.path("1/model.onnx")).unwrap();
     refused(
@@ -135,7 +135,7 @@ fn what_is_missing_is_told_apart() {
 }
 
 #[test]
-fn a_manifest_of_another_version_or_model_is_refused() {
+fn manifest_of_another_version_or_model_is_refused() {
     let models = Models::cole_kripke();
     models.publish("cole_kripke", COLE_KRIPKE);
     models.publish("other", COLE_KRIPKE);
@@ -163,7 +163,7 @@ fn a_manifest_of_another_version_or_model_is_refused() {
 }
 
 #[test]
-fn a_manifest_that_is_none_or_too_long_is_refused() {
+fn invalid_or_oversized_manifest_is_refused() {
     let models = Models::cole_kripke();
     for garbage in [
         &b""[..],
@@ -190,7 +190,7 @@ fn a_manifest_that_is_none_or_too_long_is_refused() {
 }
 
 #[test]
-fn a_manifest_may_be_as_long_as_that_and_no_longer() {
+fn manifest_length_limit_is_exact() {
     let models = Models::cole_kripke();
     let path = models.path("1/manifest.json");
     let json = fs::read_to_string(&path).unwrap();
@@ -214,7 +214,7 @@ fn a_manifest_may_be_as_long_as_that_and_no_longer() {
 }
 
 #[test]
-fn a_promise_beyond_the_file_allocates_nothing() {
+fn manifest_size_beyond_the_file_allocates_nothing() {
     let models = Models::cole_kripke();
     let path = models.path("1/manifest.json");
     let mut manifest: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -228,7 +228,7 @@ fn a_promise_beyond_the_file_allocates_nothing() {
 }
 
 #[test]
-fn what_the_manifest_does_not_list_is_refused() {
+fn unlisted_entry_is_refused() {
     let models = Models::cole_kripke();
     for (entry, is_directory) in [
         ("extra.bin", false),
@@ -257,7 +257,7 @@ fn what_the_manifest_does_not_list_is_refused() {
 }
 
 #[test]
-fn a_directory_in_place_of_a_file_is_refused() {
+fn directory_in_place_of_a_file_is_refused() {
     let models = Models::cole_kripke();
     fs::remove_file(models.path("1/model.onnx")).unwrap();
     fs::create_dir(models.path("1/model.onnx")).unwrap();
@@ -269,7 +269,7 @@ fn a_directory_in_place_of_a_file_is_refused() {
 }
 
 #[test]
-fn something_else_in_place_of_a_directory_is_refused() {
+fn file_or_symlink_in_place_of_a_directory_is_refused() {
     let models = Models::empty();
     let model = "m".parse().unwrap();
     let entry: clarity::FilePath = "weights/a.bin".parse().unwrap();
@@ -301,7 +301,7 @@ fn something_else_in_place_of_a_directory_is_refused() {
 
 #[cfg(unix)]
 #[test]
-fn links_and_pipes_are_refused_and_not_waited_for() {
+fn symlinks_and_pipes_are_refused_without_blocking() {
     use std::os::unix::fs::symlink;
 
     let models = Models::cole_kripke();
@@ -334,7 +334,7 @@ fn links_and_pipes_are_refused_and_not_waited_for() {
 
 #[cfg(unix)]
 #[test]
-fn what_may_not_be_read_is_unreadable_and_not_corrupt() {
+fn file_without_permission_is_unreadable_not_corrupt() {
     use std::os::unix::fs::PermissionsExt;
 
     let models = Models::cole_kripke();

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_model_is_the_one_of_the_usual_name_or_the_only_one() {
+    fn unverified_entry_is_model_onnx_or_the_only_model() {
         for (files, entry) in [
             (
                 &[("other.onnx", "o"), ("model.onnx", "m")][..],
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_a_manifest_must_be_what_that_promises() {
+    fn unverified_open_still_verifies_a_manifest() {
         let models = Models::cole_kripke();
         let model = "cole_kripke".parse().unwrap();
         let opened = models
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn a_link_is_not_followed() {
+    fn unverified_open_refuses_symlinks() {
         let models = Models::empty();
         let directory = models.root().join("m/1");
         fs::create_dir_all(directory.join("inside")).unwrap();
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_an_end_to_depth_and_number() {
+    fn unverified_open_limits_depth_and_number() {
         let deep = |depth: usize| format!("{}model.onnx", "d/".repeat(depth));
         assert!(open(&[(&deep(MAX_DEPTH), "m")]).is_ok());
         let error = open(&[(&deep(MAX_DEPTH + 1), "m")]).unwrap_err();

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_read_whole_across_chunks() {
+    fn read_exactly_spans_chunks() {
         let chunk = usize::try_from(CHUNK).unwrap();
         for length in [0, 1, chunk - 1, chunk, chunk + 1, 3 * chunk + 7] {
             let bytes: Vec<u8> = (0..length).map(|place| (place % 251) as u8).collect();
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_grows_or_shrinks_while_it_is_read_is_refused() {
+    fn read_exactly_refuses_a_file_that_changes() {
         let grown = read(b"abcd", b"abc").unwrap_err();
         assert!(
             matches!(grown, VerifyError::Changed { grew: true, .. }),

@@ -89,7 +89,7 @@ mod tests {
     use crate::store::tests::models::Models;
 
     #[test]
-    fn what_was_sent_is_verified_again() {
+    fn received_version_is_verified_again() {
         let models = Models::cole_kripke();
         let model = "cole_kripke".parse().unwrap();
         let opened = models.store.open(&model, Version::FIRST).unwrap();

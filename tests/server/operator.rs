@@ -67,7 +67,11 @@ fn rollback_holds_newer_versions_back_and_release_gives_them_free() {
 fn nobody_goes_back_to_a_version_that_is_damaged_or_not_there() {
     let models = three();
     models.flip_bit("2/model.onnx", 0);
-    fails(&models, &["rollback", "cole_kripke"], "cannot roll");
+    fails(
+        &models,
+        &["rollback", "cole_kripke"],
+        "cannot roll cole_kripke back to version 2",
+    );
     fails(
         &models,
         &["rollback", "cole_kripke", "--to", "7"],

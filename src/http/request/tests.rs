@@ -82,7 +82,7 @@ fn assert_refused(body: &[u8], json_length: Option<usize>, says: &str) {
 }
 
 #[test]
-fn json_and_binary_data_give_the_same_tensors_in_any_mixture() {
+fn request_mixing_json_and_binary_gives_the_same_tensors() {
     let (json, _) = body(&[]);
     let expected = decode_for(json.to_string().as_bytes(), None, &specs()).unwrap();
     assert_eq!(
@@ -105,7 +105,7 @@ fn json_and_binary_data_give_the_same_tensors_in_any_mixture() {
 }
 
 #[test]
-fn binary_data_belongs_to_the_inputs_in_the_order_of_the_request() {
+fn binary_data_follows_the_order_of_the_request() {
     let (mut json, _) = body(&["uint8", "int8"]);
     json["inputs"].as_array_mut().unwrap().reverse();
     let (body, json_length) = with_binary(&json, &[1, 2, 3, 4, 5, 6, 7, 8]);
@@ -115,7 +115,7 @@ fn binary_data_belongs_to_the_inputs_in_the_order_of_the_request() {
 }
 
 #[test]
-fn binary_data_that_does_not_fit_is_refused_with_the_name_of_its_input() {
+fn binary_data_mismatch_is_refused_with_its_input_name() {
     let all: Vec<String> = specs().into_iter().map(|spec| spec.name).collect();
     let all: Vec<&str> = all.iter().map(|name| &**name).collect();
     let (good, bytes) = body(&all);
@@ -204,7 +204,7 @@ fn binary_data_without_its_header_is_refused() {
 }
 
 #[test]
-fn outputs_are_wanted_in_binary_one_by_one_or_all() {
+fn binary_outputs_are_selected_one_by_one_or_all() {
     let (mut json, _) = body(&[]);
     let mut wanted = |parameters: Value, outputs: Value| {
         json["parameters"] = parameters;
@@ -234,7 +234,7 @@ fn outputs_are_wanted_in_binary_one_by_one_or_all() {
 }
 
 #[test]
-fn what_should_be_an_object_or_a_list_is_one() {
+fn request_members_of_another_json_type_are_refused() {
     let (good, _) = body(&[]);
     let check = |change: &dyn Fn(&mut Value), says: &str| {
         let mut json = good.clone();
@@ -287,7 +287,7 @@ fn what_should_be_an_object_or_a_list_is_one() {
 
 /// A short text must not become a large tensor or a long list of parameters.
 #[test]
-fn a_tensor_takes_its_room_before_its_memory() {
+fn tensor_reserves_budget_before_it_allocates() {
     let free = specs().split_off(6);
     let body = json!({ "inputs": [{ "name": "free", "datatype": "UINT8", "shape": [9000], "data": vec![1; 9000] }] });
     let body = body.to_string();

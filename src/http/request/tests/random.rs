@@ -67,7 +67,7 @@ fn token() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn random_bytes_are_refused_or_fit(
+    fn random_bytes_are_refused_or_valid(
         body in proptest::collection::vec(any::<u8>(), 0..200),
         json_length in proptest::option::of(0..250_usize),
     ) {
@@ -75,7 +75,7 @@ proptest! {
     }
 
     #[test]
-    fn good_requests_with_anything_in_their_midst_are_refused_or_fit(
+    fn randomly_edited_requests_are_refused_or_valid(
         mask in 0..1_usize << 7,
         edits in proptest::collection::vec((any::<prop::sample::Index>(), 0..6_usize, token()), 0..4),
         shift in prop_oneof![4 => Just(0), 1 => -3..4_isize],
@@ -99,7 +99,7 @@ proptest! {
 
     /// One JSON request with random values for shape and size.
     #[test]
-    fn any_shape_and_size_is_refused_or_fits(
+    fn random_shape_and_size_are_refused_or_valid(
         shape in proptest::collection::vec(prop_oneof![0..5_i64, any::<i64>()], 0..5),
         size in prop_oneof![0..40_usize, any::<usize>()],
         bytes in proptest::collection::vec(any::<u8>(), 0..40),
