@@ -168,7 +168,7 @@ fn add_records_what_the_model_answers_and_refuses_another_answer() {
     assert!(
         String::from_utf8(unfit.stderr)
             .unwrap()
-            .contains("input activity: expected it once")
+            .contains("input activity: expected one tensor")
     );
     assert!(!models.root().join("sleep/3").exists());
 }
