@@ -1,4 +1,4 @@
-//! The command line of the model server: `clarity serve | add | verify | list`.
+//! The command line of the model server: `clarity serve | add | verify | list | …`.
 
 #![forbid(unsafe_code)]
 

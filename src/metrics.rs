@@ -18,7 +18,7 @@ use self::late_outcomes::LateOutcomes;
 pub(crate) use self::model_metrics::ModelMetrics;
 use self::process::ProcessCollector;
 use crate::ModelName;
-use crate::breaker::Breaker;
+use clarity_breaker::Breaker;
 
 /// The metrics of one server. Servers in one process share only the process metrics.
 pub struct Metrics {

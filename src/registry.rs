@@ -1,6 +1,7 @@
 //! The registry of models.
 
 mod discovery;
+mod model_breaker;
 mod status_watch;
 mod unload;
 

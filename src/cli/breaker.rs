@@ -96,32 +96,28 @@ impl FromStr for Window {
 
 impl BreakerArgs {
     pub(super) fn config(&self) -> BreakerConfig {
-        BreakerConfig {
-            trip: self.trip(),
-            open: self.open,
-            open_most: self.open_most,
-            jitter_percent: self.jitter_percent,
-            seed: None,
-            half_open_permits: self.probes,
-            half_open_successes: self.successes.unwrap_or(self.probes),
-            probe_lease: self.probe_lease,
-        }
+        let mut config = BreakerConfig::default();
+        config.trip = self.trip();
+        config.open = self.open;
+        config.open_most = self.open_most;
+        config.jitter_percent = self.jitter_percent;
+        config.half_open_permits = self.probes;
+        config.half_open_successes = self.successes.unwrap_or(self.probes);
+        config.probe_lease = self.probe_lease;
+        config
     }
 
     fn trip(&self) -> BreakerTrip {
         let Some(Window(window)) = self.window else {
             return BreakerTrip::ConsecutiveFailures(self.failures);
         };
-        let percent = self.slow_percent;
-        BreakerTrip::Rate(BreakerRate {
-            window,
-            minimum_calls: self.minimum_calls,
-            failure_percent: self.failure_percent,
-            slow_calls: self.slow_after.map(|longer_than| SlowCalls {
-                longer_than,
-                percent,
-            }),
-        })
+        let slow_calls = |longer_than| SlowCalls::new(longer_than, self.slow_percent);
+        let mut rate = BreakerRate::default();
+        rate.window = window;
+        rate.minimum_calls = self.minimum_calls;
+        rate.failure_percent = self.failure_percent;
+        rate.slow_calls = self.slow_after.map(slow_calls);
+        BreakerTrip::Rate(rate)
     }
 }
 
@@ -153,35 +149,27 @@ mod tests {
         let line = "--breaker-window 10m --breaker-failure-percent 30 --breaker-minimum-calls 7 \
             --breaker-slow-after 250ms --breaker-slow-percent 80 --breaker-open 5s --breaker-open-most 2m \
             --breaker-jitter 10 --breaker-probes 4 --breaker-successes 3 --breaker-probe-lease 45s";
-        let expected = BreakerConfig {
-            trip: BreakerTrip::Rate(BreakerRate {
-                window: BreakerWindow::Time(Duration::from_secs(600)),
-                minimum_calls: 7,
-                failure_percent: 30,
-                slow_calls: Some(SlowCalls {
-                    longer_than: Duration::from_millis(250),
-                    percent: 80,
-                }),
-            }),
-            open: Duration::from_secs(5),
-            open_most: Duration::from_secs(120),
-            jitter_percent: 10,
-            seed: None,
-            half_open_permits: 4,
-            half_open_successes: 3,
-            probe_lease: Duration::from_secs(45),
-        };
+        let mut rate = BreakerRate::default();
+        rate.window = BreakerWindow::Time(Duration::from_secs(600));
+        rate.minimum_calls = 7;
+        rate.failure_percent = 30;
+        rate.slow_calls = Some(SlowCalls::new(Duration::from_millis(250), 80));
+        let mut expected = BreakerConfig::default();
+        expected.trip = BreakerTrip::Rate(rate);
+        expected.open = Duration::from_secs(5);
+        expected.open_most = Duration::from_secs(120);
+        expected.jitter_percent = 10;
+        expected.half_open_permits = 4;
+        expected.half_open_successes = 3;
+        expected.probe_lease = Duration::from_secs(45);
         assert_eq!(config(line), Ok(expected));
     }
 
     #[test]
     fn breaker_window_of_a_bare_number_counts_calls() {
         let config = config("--breaker-window 50 --breaker-probes 3").unwrap();
-        let window = BreakerWindow::Calls(50);
-        let rate = BreakerRate {
-            window,
-            ..BreakerRate::default()
-        };
+        let mut rate = BreakerRate::default();
+        rate.window = BreakerWindow::Calls(50);
         assert_eq!(config.trip, BreakerTrip::Rate(rate));
         assert_eq!(config.half_open_successes, 3);
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use clarity::{
     BearerToken, BlockingPool, Config, InvalidModelName, InvalidToken, InvalidVersionPolicy,
-    ModelName, OnnxRuntime, ReloadConfig, ScrubConfig, Server, VersionPolicy,
+    ModelName, OnnxRuntime, ReloadConfig, Server, VersionPolicy,
 };
 
 use super::breaker::BreakerArgs;
@@ -166,30 +166,25 @@ impl Serve {
     }
 
     fn config(&self, admin_token: Option<BearerToken>) -> Config {
-        Config {
-            breaker: self.breaker.config(),
-            reload: ReloadConfig {
-                poll: self.poll,
-                backoff_least: self.backoff_least,
-                backoff_most: self.backoff_most,
-                parallel: self.parallel_loads,
-                allow_unverified: self.allow_unverified,
-                probe: self.probe_interval,
-                seed: None,
-            },
-            versions: self.versions.iter().cloned().collect(),
-            scrub: ScrubConfig {
-                rate: NonZeroU64::new(self.scrub_rate),
-                pause: self.scrub_pause,
-            },
-            body_limit: self.body_limit,
-            memory_limit: self.memory_limit,
-            deadline: self.deadline,
-            drain: self.drain,
-            connections: self.connections,
-            idle: self.idle,
-            admin_token,
-        }
+        let mut config = Config::default();
+        config.breaker = self.breaker.config();
+        config.reload.poll = self.poll;
+        config.reload.backoff_least = self.backoff_least;
+        config.reload.backoff_most = self.backoff_most;
+        config.reload.parallel = self.parallel_loads;
+        config.reload.allow_unverified = self.allow_unverified;
+        config.reload.probe = self.probe_interval;
+        config.versions = self.versions.iter().cloned().collect();
+        config.scrub.rate = NonZeroU64::new(self.scrub_rate);
+        config.scrub.pause = self.scrub_pause;
+        config.body_limit = self.body_limit;
+        config.memory_limit = self.memory_limit;
+        config.deadline = self.deadline;
+        config.drain = self.drain;
+        config.connections = self.connections;
+        config.idle = self.idle;
+        config.admin_token = admin_token;
+        config
     }
 }
 

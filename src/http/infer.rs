@@ -65,8 +65,8 @@ where
     predictor.serving(version)?;
     refuse_encodings(request.headers())?;
     let json_length = json_length(request.headers())?;
-    predictor.is_let_through()?;
-    predictor.has_room()?;
+    predictor.reject_if_open()?;
+    predictor.reject_if_full()?;
     let body = read_body(app, request.into_body()).await?;
     // Checked again: another version may have been swapped in while the body arrived, and its
     // breaker must not count this version's failures.

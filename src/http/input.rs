@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::binary;
 use super::document::RequestInput;
-use crate::runtime::element_count;
+use crate::tensor::element_count;
 use crate::{DataType, Dimension, Tensor, TensorData, TensorSpec};
 
 /// The sizes that this request has assigned to the model's named dynamic dimensions.

@@ -11,7 +11,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 
 use super::labels::ModelLabel;
 use crate::ModelName;
-use crate::breaker::Breaker;
+use clarity_breaker::Breaker;
 
 /// The breakers of all models.
 // Each breaker counts its late outcomes itself, so exporting them adds no cost to a call.

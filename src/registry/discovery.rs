@@ -6,16 +6,13 @@ use std::sync::{Arc, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 
-use super::{RegisteredModel, Registry};
-use crate::backoff::seed_for;
-use crate::breaker::Breaker;
+use super::{RegisteredModel, Registry, model_breaker};
 use crate::executor::{JobKind, execute};
 use crate::loader::Loader;
-use crate::metrics::ModelMetrics;
 use crate::predictor::Predictor;
 use crate::status::ModelState;
 use crate::store::Listing;
-use crate::{BreakerEvent, BreakerState, Config, ModelName, ModelStatus, Reason};
+use crate::{ModelName, ModelStatus};
 
 impl Registry {
     /// Registers the models whose directories are new, and starts to load them.
@@ -70,7 +67,7 @@ impl Registry {
         };
         let inner = &*self.inner;
         let metrics = Arc::new(inner.metrics.for_model(&name));
-        let breaker = Arc::new(new_breaker(&inner.config, &name, &metrics));
+        let breaker = Arc::new(model_breaker::new(&inner.config.breaker, &name, &metrics));
         inner.metrics.watch_breaker(&name, Arc::downgrade(&breaker));
         let status = Arc::new(ModelStatus::loading(name.clone()));
         let (sender, state) = watch::channel(ModelState {
@@ -116,18 +113,4 @@ impl Registry {
         });
         self.spawn(loader.run());
     }
-}
-
-fn new_breaker(config: &Config, model: &ModelName, metrics: &Arc<ModelMetrics>) -> Breaker {
-    let (model, metrics) = (model.clone(), Arc::clone(metrics));
-    let seed = seed_for(model.as_str(), config.breaker.seed);
-    Breaker::new(config.breaker.clone(), seed, move |event: &BreakerEvent| {
-        let BreakerEvent { from, to, .. } = *event;
-        metrics.breaker_changed(from, to);
-        if matches!(to, BreakerState::Open | BreakerState::ForcedOpen) {
-            tracing::warn!(%model, %from, %to, reason = %Reason::CircuitOpen, "circuit breaker changed");
-        } else {
-            tracing::info!(%model, %from, %to, "circuit breaker changed");
-        }
-    })
 }

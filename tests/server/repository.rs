@@ -1,6 +1,6 @@
 //! The index of models, and loading and unloading over HTTP.
 
-use clarity::{Config, Inline, Server};
+use clarity::{Inline, Server};
 use clarity_testbed::*;
 use hyper::Method;
 use hyper::body::Bytes;
@@ -12,10 +12,8 @@ const LOAD: &str = "/v2/repository/models/cole_kripke/load";
 const UNLOAD: &str = "/v2/repository/models/cole_kripke/unload";
 
 async fn serve_with_token(models: &Repository) -> (Server, Client) {
-    let config = Config {
-        admin_token: Some(TOKEN.parse().unwrap()),
-        ..config()
-    };
+    let mut config = config();
+    config.admin_token = Some(TOKEN.parse().unwrap());
     serve_with(models, config, Inline).await
 }
 
