@@ -1,8 +1,8 @@
-//! The call that breakers guard, and many of them in a row.
+//! The call that breakers guard, and series of them.
 
 use std::hint::black_box;
 
-/// How often the call fails.
+/// The rate of failing calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failures {
     Never,
@@ -20,7 +20,7 @@ impl Failures {
         }
     }
 
-    /// So many calls in a row succeed, and the next fails. None fails where there are not that many.
+    /// The number of successful calls before each failure.
     pub(crate) fn run(self) -> u64 {
         match self {
             Self::Never => u64::MAX,
@@ -29,7 +29,7 @@ impl Failures {
     }
 }
 
-/// The call: as little as a call can do. It fails when it is told so.
+/// A minimal call, which fails when `fails` is set.
 #[inline(never)]
 pub(crate) fn call(fails: bool) -> Result<u32, u32> {
     match black_box(fails) {
@@ -38,7 +38,7 @@ pub(crate) fn call(fails: bool) -> Result<u32, u32> {
     }
 }
 
-/// Tells of each call of a row whether it fails.
+/// Decides for each call of a series whether it fails.
 #[derive(Debug)]
 pub(crate) struct Row {
     run: u64,

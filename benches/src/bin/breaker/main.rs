@@ -1,4 +1,4 @@
-//! What a call through a closed circuit breaker costs, ours and others', beside the bare call.
+//! The cost of a call through a closed circuit breaker, ours and those of peers.
 
 #[path = "../../../../src/backoff.rs"]
 #[cfg_attr(not(test), expect(dead_code, reason = "what only the server needs"))]
@@ -12,7 +12,7 @@ mod rounds;
 use clap::Parser;
 use clarity_benches::{acceptance, machine};
 
-/// Stands in for the server's, with which configurations are refused.
+/// A placeholder for the server's error of invalid configurations.
 struct ConfigError;
 
 impl ConfigError {
@@ -21,19 +21,19 @@ impl ConfigError {
     }
 }
 
-/// Measures what a call costs through a closed circuit breaker: ours and three others, beside the bare call
+/// Measures the cost of a call through a closed circuit breaker: ours, three others, and none
 ///
-/// Runs all breakers in turn (A B C A B C …), on one thread and on two at once, with no failures and with 1 %, and compares them round by round.
-/// A call's cost is the processor time of its thread, so that what else runs on the machine counts as little as possible; a thread that sleeps for
-/// a lock pays nothing for that.
+/// Runs all breakers in turn (A B C A B C …), on one thread and on two, without failures and with
+/// 1 %, and compares them round by round. The cost of a call is the processor time of its thread,
+/// so that other load matters little. Sleeping for a lock costs nothing in this measure.
 #[derive(Debug, Parser)]
 #[command(name = "breaker")]
 struct Options {
-    /// How many rounds count; one more goes before them
+    /// The number of rounds that count, after one that does not
     #[arg(long, default_value_t = 51, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
 
-    /// How long each breaker is called in each round, in milliseconds
+    /// The time of each breaker in each round, in milliseconds
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     milliseconds: u64,
 }

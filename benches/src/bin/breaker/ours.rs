@@ -1,4 +1,4 @@
-//! The server's own breaker, from its own files: it is no public part of the server, which calls it from within.
+//! The server's own breaker.
 
 use crate::calls::call;
 use crate::peers::{WINDOW, WINDOW_CALLS};
@@ -31,7 +31,7 @@ mod breaker {
     pub(crate) use config::{BreakerConfig, BreakerRate, BreakerTrip, BreakerWindow};
 }
 
-/// Opens after so many failures in a row.
+/// Opens after five failures in a row.
 pub(crate) fn consecutive() -> impl Guard {
     guard(BreakerTrip::ConsecutiveFailures(5))
 }

@@ -1,4 +1,4 @@
-//! Other breakers, each set to what comes nearest to one of ours, and no breaker at all.
+//! Other breakers, each configured as close to one of ours as possible, and no breaker.
 
 use crate::calls::call;
 use crate::rounds::Guard;
@@ -14,13 +14,15 @@ use tower_resilience_circuitbreaker::{
     SlidingWindowType,
 };
 
-/// How many calls a window of calls holds.
+/// The length of a window of calls.
 pub(crate) const WINDOW_CALLS: u32 = 100;
 
-/// How long a window of time is. Short, since tower-resilience remembers and counts each call in it at each call.
+/// The length of a window of time.
+//
+// Short, since tower-resilience stores each call in it, and counts all of them at each call.
 pub(crate) const WINDOW: Duration = Duration::from_secs(1);
 
-/// How long they stay open.
+/// The time that a breaker stays open.
 const OPEN: Duration = Duration::from_secs(60);
 
 /// The call without a breaker.
@@ -102,7 +104,7 @@ where
 {
     fn caller(&self) -> impl FnMut(bool) -> bool {
         let mut service = self.0.clone();
-        // Polled until it is ready, without a runtime between: that is the least it can cost.
+        // Polled until it is ready, without a runtime: the least possible cost.
         let mut context = Context::from_waker(Waker::noop());
         move |fails| {
             let mut spins = 0_u32;
@@ -122,7 +124,7 @@ where
     }
 }
 
-/// Waits a little for another thread; now and then so that it may run here.
+/// Spins once, and yields the processor in every 64th call.
 fn spin(spins: &mut u32) {
     *spins += 1;
     match spins.is_multiple_of(64) {

@@ -1,4 +1,4 @@
-//! Processes that answer while they are measured.
+//! Server processes that are measured.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader};
@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// A process that answers, and is ended when this is dropped.
+/// A server process, which is killed on drop.
 #[derive(Debug)]
 pub(crate) struct Answering {
     child: Child,
@@ -14,7 +14,7 @@ pub(crate) struct Answering {
 }
 
 impl Answering {
-    /// Starts `command`, which must tell its address in the first line.
+    /// Starts `command`, which must print its address in the first line.
     pub(crate) fn start(command: &mut Command) -> Result<Self, Box<dyn Error>> {
         let mut child = command
             .stdin(Stdio::null())
@@ -30,12 +30,12 @@ impl Answering {
             None => {
                 let _ = child.kill();
                 let _ = child.wait();
-                Err(format!("{command:?} told no address but {line:?}").into())
+                Err(format!("{command:?} printed {line:?}, expected its address").into())
             }
         }
     }
 
-    /// Which process it is.
+    /// The number of the process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -43,27 +43,20 @@ impl Answering {
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        // It keeps nothing that could be lost.
+        // The process has no data to lose.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The server, in the release profile, as its users build it.
+/// Builds the server in the release profile, as its users do.
 pub(crate) fn build() -> Result<PathBuf, Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let target = root.join("target");
     let built = Command::new(cargo)
         .current_dir(&root)
-        .args([
-            "build",
-            "--release",
-            "--package",
-            "clarity",
-            "--bin",
-            "clarity",
-        ])
+        .args(["build", "--release", "--bin", "clarity"])
         .arg("--target-dir")
         .arg(&target)
         .status()?;
