@@ -103,7 +103,7 @@ fn the_processor_is_busy(cx: Context) -> Result {
     };
     let fault = cx.inject(Processor::kept_busy_by(3))?;
     // A thread sets its name after its start.
-    crate::until("three busy threads", || Ok(busy()? >= 3))?;
+    crate::waiting::until("three busy threads", || Ok(busy()? >= 3))?;
     assert_eq!(fault.undo(), UndoOutcome::Restored);
     assert_eq!(busy()?, 0);
     assert!(cx.inject(Processor::kept_busy_by(0)).is_err());
