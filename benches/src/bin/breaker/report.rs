@@ -38,7 +38,7 @@ pub(crate) fn lines(all: &[Series]) -> Vec<Line> {
 fn over_bare(all: &[Series], ours: &Series) -> Option<Line> {
     let bare = same_load(all, ours).find(|series| series.kind == Kind::Bare)?;
     Some(Line {
-        what: format!("{}: ns over a bare call", describe(ours)),
+        quantity: format!("{}: ns over a bare call", describe(ours)),
         bound: Bound::AtMost(OVER_BARE),
         found: round_by_round(ours, bare, |ours, bare| ours - bare)?,
     })
@@ -52,7 +52,7 @@ fn relative_to_fastest(all: &[Series], ours: &Series) -> Option<Line> {
         .min_by(|(_, a), (_, b)| a.total_cmp(b))?
         .0;
     Some(Line {
-        what: format!("{} / {}", describe(ours), fastest.name),
+        quantity: format!("{} / {}", describe(ours), fastest.name),
         bound: Bound::AtMost(1.0),
         found: round_by_round(ours, fastest, |ours, fastest| ours / fastest)?,
     })
