@@ -1,4 +1,6 @@
-//! The command line.
+//! Not public API: the command line, for the binary and the fuzz targets.
+//!
+//! `clarity serve | add | verify | list | …`
 
 mod add;
 mod breaker;
@@ -23,8 +25,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use clarity::Store;
 use serde::Serialize;
+
+use crate::Store;
 
 /// The result of a command. `false` is a failure that the command has already reported.
 type CommandResult = Result<bool, Box<dyn std::error::Error>>;
@@ -89,7 +92,8 @@ impl ModelsArg {
     }
 }
 
-pub(crate) fn run() -> ExitCode {
+/// Runs the command of this process, and returns its exit code.
+pub fn run() -> ExitCode {
     let command = match parse() {
         Ok(cli) => cli.command,
         Err(error) => {

@@ -1,5 +1,8 @@
 //! Not public API: internal functions for the fuzz targets.
 
+#[cfg(feature = "cli")]
+use std::path::Path;
+
 use crate::http::budget::Budget;
 use crate::http::decode;
 use crate::{Tensor, TensorSpec};
@@ -19,4 +22,14 @@ pub fn decode_request(
 ) -> Result<Vec<Tensor>, String> {
     let decoded = decode(body, json_length, inputs, outputs, &Budget::new(memory));
     decoded.map_err(|failure| failure.detail.into_owned())
+}
+
+/// Reads a configuration file of `clarity serve`.
+///
+/// # Errors
+///
+/// A sentence that begins with the path of the file.
+#[cfg(feature = "cli")]
+pub fn read_configuration(file: &Path) -> Result<(), String> {
+    crate::cli::with_file(file).map(drop)
 }

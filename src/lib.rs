@@ -56,6 +56,9 @@ extern crate self as clarity;
 
 mod background;
 mod bearer;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 mod config;
 mod digest;
 mod executor;

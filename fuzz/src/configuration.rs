@@ -1,10 +1,7 @@
 //! Configuration files of `clarity serve`: any error names the file, and nothing panics.
 #![no_main]
 
-#[path = "../../src/main.rs"]
-#[expect(dead_code, reason = "only the configuration file is read here")]
-mod program;
-
+use clarity::fuzzing::read_configuration;
 use libfuzzer_sys::fuzz_target;
 use std::fs;
 use std::path::PathBuf;
@@ -23,7 +20,7 @@ static FILE: LazyLock<PathBuf> = LazyLock::new(|| {
 
 fuzz_target!(|text: &[u8]| {
     fs::write(&*FILE, text).expect("the temporary directory is writable");
-    if let Err(error) = program::cli::with_file(&FILE) {
+    if let Err(error) = read_configuration(&FILE) {
         assert!(error.starts_with(&*FILE.to_string_lossy()), "{error}");
     }
 });

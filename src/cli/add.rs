@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clarity::{FilePath, Manifest, ModelName, OnnxRuntime, Probe, Source, Staged, try_version};
 
 use super::progress::Progress;
 use super::vetting::VettingArgs;
 use super::{CommandResult, ModelsArg, print, print_json};
+use crate::{FilePath, Manifest, ModelName, OnnxRuntime, Probe, Source, Staged, try_version};
 
 /// The name of a published model file, as in existing model repositories.
 const ENTRY: &str = "model.onnx";

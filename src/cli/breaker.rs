@@ -4,9 +4,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
-use clarity::{BreakerConfig, BreakerRate, BreakerTrip, BreakerWindow, SlowCalls};
 
 use super::duration::parse_duration;
+use crate::{BreakerConfig, BreakerRate, BreakerTrip, BreakerWindow, SlowCalls};
 
 #[derive(Args, Debug)]
 pub(super) struct BreakerArgs {

@@ -7,12 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clarity::{FilePath, Manifest, ModelName, Source, Store, Version};
 use serde_json::{Value, json};
 
 use self::checksums::{Checksums, ModelChecksums};
 use super::vetting::VettingArgs;
 use super::{CommandResult, ModelsArg, print, print_json};
+use crate::{FilePath, Manifest, ModelName, Source, Store, Version};
 
 /// Publish the models listed in a checksums.json
 ///
@@ -109,7 +109,7 @@ impl Import {
         for (path, found) in staged.manifest().files() {
             let expected = &promised[path];
             if found != expected {
-                let text = |entry: &clarity::FileEntry| {
+                let text = |entry: &crate::FileEntry| {
                     format!("{} bytes, SHA-256 {}", entry.size, entry.sha256)
                 };
                 return Err(
@@ -128,7 +128,7 @@ impl Import {
 fn find_identical(
     store: &Store,
     model: &ModelName,
-    promised: &BTreeMap<FilePath, clarity::FileEntry>,
+    promised: &BTreeMap<FilePath, crate::FileEntry>,
 ) -> Result<Option<Version>> {
     let versions = match store.versions(model) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -141,7 +141,7 @@ fn find_identical(
     Ok(versions.into_iter().find(same))
 }
 
-fn entry(promised: &BTreeMap<FilePath, clarity::FileEntry>) -> Result<&FilePath> {
+fn entry(promised: &BTreeMap<FilePath, crate::FileEntry>) -> Result<&FilePath> {
     let is_model = |path: &&FilePath| path.as_str().ends_with(".onnx");
     let models: Vec<&FilePath> = promised.keys().filter(is_model).collect();
     match models[..] {

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use clarity::{Manifest, ModelName, Quarantine, VerifyError, Version};
 use serde_json::{Value, json};
 
 use super::{CommandResult, ModelsArg, print, print_json};
+use crate::{Manifest, ModelName, Quarantine, VerifyError, Version};
 
 /// Show a model: its versions, their files, and their quarantines
 ///

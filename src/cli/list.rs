@@ -1,11 +1,11 @@
 //! `clarity list`
 
 use clap::Args;
-use clarity::{Manifest, ModelName, Quarantine, Store, VerifyError, Version};
 use serde_json::{Value, json};
 
 use super::table::Table;
 use super::{CommandResult, ModelsArg, print, print_json};
+use crate::{Manifest, ModelName, Quarantine, Store, VerifyError, Version};
 
 /// List all models and versions, from their manifests
 ///

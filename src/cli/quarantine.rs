@@ -1,11 +1,11 @@
 //! `clarity quarantine` and `clarity release`
 
 use clap::Args;
-use clarity::{ModelName, Version};
 use serde_json::json;
 
 use super::list::require_version;
 use super::{CommandResult, ModelsArg, print, print_json};
+use crate::{ModelName, Version};
 
 /// Quarantine a version: servers answer with an older one
 ///

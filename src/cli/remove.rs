@@ -1,11 +1,11 @@
 //! `clarity remove`
 
 use clap::Args;
-use clarity::{ModelName, Version};
 use serde_json::json;
 
 use super::list::require_version;
 use super::{CommandResult, ModelsArg, print, print_json};
+use crate::{ModelName, Version};
 
 /// Delete a version from disk
 ///

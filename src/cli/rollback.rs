@@ -1,10 +1,10 @@
 //! `clarity rollback`
 
 use clap::Args;
-use clarity::{ModelName, QuarantineCause, Store, Version};
 use serde_json::json;
 
 use super::{CommandResult, ModelsArg, print, print_json};
+use crate::{ModelName, QuarantineCause, Store, Version};
 
 /// Roll a model back to an older version
 ///

@@ -6,16 +6,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use clarity::{
-    BearerToken, BlockingPool, Config, InvalidModelName, InvalidToken, InvalidVersionPolicy,
-    ModelName, OnnxRuntime, ReloadConfig, Server, VersionPolicy,
-};
 
 use super::breaker::BreakerArgs;
 use super::duration::parse_duration;
 use super::logs::LogArgs;
 use super::vetting::VettingArgs;
 use super::{CommandResult, ModelsArg, print};
+use crate::{
+    BearerToken, BlockingPool, Config, InvalidModelName, InvalidToken, InvalidVersionPolicy,
+    ModelName, OnnxRuntime, ReloadConfig, Server, VersionPolicy,
+};
 
 /// Serve predictions over HTTP with the Open Inference Protocol
 ///

@@ -1,12 +1,12 @@
 //! `clarity verify`
 
 use clap::Args;
-use clarity::{ModelName, Reason, Store, VerifyError, Version};
 use serde_json::{Value, json};
 
 use super::progress::Progress;
 use super::table::Table;
 use super::{CommandResult, ModelsArg, print, print_json};
+use crate::{ModelName, Reason, Store, VerifyError, Version};
 
 /// Re-read every byte of every version and compare it with the manifest
 ///

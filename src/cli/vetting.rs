@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use clarity::{OnnxRuntime, VerifiedVersion, Vetting, VettingLimits, try_version};
 
 use super::CommandResult;
 use super::duration::parse_duration;
+use crate::{OnnxRuntime, VerifiedVersion, Vetting, VettingLimits, try_version};
 
 /// The hidden command that vets one version on behalf of another process.
 pub(super) const COMMAND: &str = "vet";
@@ -39,10 +39,11 @@ enum VettingMode {
 
 impl VettingArgs {
     pub(super) fn vetting(&self) -> Result<Vetting, Box<dyn std::error::Error>> {
-        let mut limits = VettingLimits::default();
-        limits.address_space = self.memory;
-        limits.cpu = self.cpu;
-        limits.time = self.time;
+        let limits = VettingLimits {
+            address_space: self.memory,
+            cpu: self.cpu,
+            time: self.time,
+        };
         limits.check()?;
         Ok(match self.mode {
             VettingMode::Child => Vetting::child(this_program()?, &[COMMAND], limits),

@@ -5,11 +5,11 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
 
-use clarity::{Digest, FileEntry, FilePath};
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::{Result, read};
+use crate::{Digest, FileEntry, FilePath};
 
 /// The models of the file, in its order.
 pub(super) struct Checksums(pub(super) Vec<(String, ModelChecksums)>);
