@@ -1,4 +1,4 @@
-//! What a test may use: `#[chaos(memory = "512MiB", open_files = 64, cpu = "10s")]`.
+//! Resource limits of a test: `#[chaos(memory = "512MiB", open_files = 64, cpu = "10s")]`.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// No limit but those of the user.
+    /// No limits but those of the user; [`Limits::default`] as a constant.
     pub const NONE: Self = Self {
         memory: None,
         open_files: None,

@@ -1,13 +1,15 @@
 //! Whether a case goes the same way twice.
 //!
-//! EventKind is compared is the verdict, the plan of faults, and for each thread the sequence of its events: which thread came first is the system's affair.
+//! The verdict, the plan of faults and the sequence of events of each thread are compared: the
+//! order of threads is up to the system.
 //! Real times are not compared, virtual ones are.
 
 use clarity_chaos_record::{ClockKind, Event, EventKind, Record};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// EventKind differs first between two runs of a case with the same seed, whose folders are below `run`; told with both values.
+/// The first difference between two runs of a case with the same seed, with both values. The
+/// directories of both are below `run`.
 pub(crate) fn difference(first: &Record, second: &Record, run: &Path) -> Option<String> {
     if first.verdict.is_failure() != second.verdict.is_failure() {
         let [first, second] = [first, second].map(|record| record.verdict.to_string());
@@ -55,13 +57,13 @@ fn text(event: &Event, clock: ClockKind, run: &str) -> Option<String> {
     match &mut what {
         EventKind::Finished { cpu_us, .. } => *cpu_us = None,
         // Threads of the operation may race.
-        EventKind::Explored { each, .. } => each.clear(),
+        EventKind::Explored { calls, .. } => calls.clear(),
         // Numbers in the order of injection, in which threads may race.
         EventKind::FaultInjected { fault } => fault.id = 0,
-        EventKind::FaultUndone { id, .. } => *id = 0,
+        EventKind::FaultUndone { fault_id, .. } => *fault_id = 0,
         // Descriptors are told with the system's numbers for them, and are judged elsewhere.
-        EventKind::LeftBehind { .. }
-        | EventKind::AskedToEnd
+        EventKind::Leaked { .. }
+        | EventKind::TerminationRequested
         | EventKind::Measured { .. }
         | EventKind::Mark { .. }
         | EventKind::Blocked { .. } => return None,

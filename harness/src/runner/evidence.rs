@@ -5,19 +5,19 @@ use crate::data::ending::Ending;
 use crate::registration::NON_DESTRUCTIVE;
 use crate::runner::judge::judge;
 use crate::test::audit::is_of_lasting_pool;
-use clarity_chaos_record::{Event, EventKind, Output, Record, Verdict, seen};
+use clarity_chaos_record::{CapturedOutput, Event, EventKind, Record, SeenOracle, Verdict};
 use std::io;
 use std::time::Duration;
 
 /// How much of the end of the output is searched for the runtime's last words.
 const LAST_WORDS: usize = 16 * 1024;
 
-/// EventKind a case left behind.
+/// The results that a case left in its directory.
 #[derive(Debug)]
 pub(crate) struct Evidence {
     pub(crate) timeline: io::Result<Vec<Event>>,
-    pub(crate) output: io::Result<Output>,
-    /// EventKind it left beside its own folder; none if it touched nothing there.
+    pub(crate) output: io::Result<CapturedOutput>,
+    /// The files that it left outside of its own directory; none if it touched nothing there.
     pub(crate) left_beside: io::Result<Option<Vec<String>>>,
 }
 
@@ -31,7 +31,7 @@ impl Evidence {
         record.timeline = self.timeline.unwrap_or_default();
         record.output = self.output.unwrap_or_default();
         collect(record);
-        record.oracles = seen(&record.timeline);
+        record.oracles = SeenOracle::all_on(&record.timeline);
         if let Ok(ending) = &ended {
             add(record, ending);
         }
@@ -60,11 +60,11 @@ impl Evidence {
     }
 }
 
-/// EventKind the supervisor saw.
+/// Adds the observations of the supervisor.
 fn add(record: &mut Record, ending: &Ending) {
     record.duration_us = microseconds(ending.duration);
     record.isolation = ending.isolation;
-    record.hung.clone_from(&ending.hung);
+    record.hung_threads.clone_from(&ending.hung);
     record.leaks.processes.clone_from(&ending.left_behind);
     record.leaks.files.clone_from(&ending.left_files);
     let resources = &mut record.resources;
@@ -78,13 +78,14 @@ fn excuse(record: &mut Record) {
         .timeline
         .iter()
         .filter_map(|event| match &event.kind {
-            EventKind::LeakAllowed { what } => Some(what.as_str()),
+            EventKind::LeakAllowed { pattern } => Some(pattern.as_str()),
             _ => None,
         })
         .collect();
-    record.leaks.excuse(|line| {
+    record.leaks.allow(|line| {
         let thread = line.strip_prefix("thread `");
-        allowed.iter().any(|what| line.contains(what)) || thread.is_some_and(is_of_lasting_pool)
+        allowed.iter().any(|pattern| line.contains(pattern))
+            || thread.is_some_and(is_of_lasting_pool)
     });
 }
 
@@ -94,7 +95,7 @@ fn collect(record: &mut Record) {
         match &event.kind {
             EventKind::FaultInjected { fault } => record.faults.push(fault.clone()),
             EventKind::Finished { cpu_us, .. } => record.resources.cpu_us = *cpu_us,
-            EventKind::LeftBehind {
+            EventKind::Leaked {
                 threads,
                 descriptors,
             } => {

@@ -81,9 +81,9 @@ fn seed_name_keeps_the_plan_of_the_old_name() {
         assert_ne!(changed.seed, old.seed);
         assert_ne!(plan(changed), plan(old));
         assert!(
-            kept.replay.contains("seeds::draws_as_before"),
+            kept.replay_command.contains("seeds::draws_as_before"),
             "{}",
-            kept.replay
+            kept.replay_command
         );
     }
 }

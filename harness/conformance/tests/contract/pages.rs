@@ -287,7 +287,7 @@ fn test_that_passes_on_a_retry_is_flaky_and_no_failure() {
     assert_eq!(code, Some(0), "{printed}");
     assert!(record.is_flaky());
     let before: Vec<_> = record
-        .failed_before
+        .failed_attempts
         .iter()
         .map(|failed| failed.verdict.to_string())
         .collect();
@@ -307,7 +307,7 @@ fn test_that_passes_on_a_retry_is_flaky_and_no_failure() {
     let (code, printed, record) = run("1");
     assert_eq!(code, Some(101), "{printed}");
     assert!(!record.is_flaky());
-    assert_eq!(record.failed_before.len(), 1);
+    assert_eq!(record.failed_attempts.len(), 1);
     let report = std::fs::read_to_string(&junit).unwrap();
     assert_eq!(report.matches("<rerunFailure").count(), 1, "{report}");
     assert!(!printed.contains("flaky:"), "{printed}");
