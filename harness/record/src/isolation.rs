@@ -12,8 +12,8 @@ pub enum Isolation {
     Fork,
     /// A process of its own, the test binary started again: works everywhere.
     Exec,
-    /// A thread of the runner, one test at a time, for debuggers: no timeout, no sandbox, nothing is
-    /// contained or captured.
+    /// A thread of the runner, one test at a time, for debuggers: no timeout, no sandbox, no
+    /// containment, no captured output.
     Thread,
 }
 

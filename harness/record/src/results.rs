@@ -107,8 +107,8 @@ impl Results {
         self.tests.values().flat_map(|tally| &tally.records)
     }
 
-    /// A line for each unmet oracle of this catalogue that is due. None is due before all cases have
-    /// run. `all` are the tests of the binary.
+    /// A line for each unmet oracle of this catalogue that is due. None is due before all cases
+    /// have run. `all` are the tests of the binary.
     #[must_use]
     pub fn unmet(&self, catalogue: &[OracleId], all: &[TestName<'_>]) -> Vec<String> {
         if self.shard.is_some() || self.stop_reason.is_some() {

@@ -1,8 +1,8 @@
 //! The page for people: one file that loads nothing else, with the timeline of each test.
 //!
-//! The page is `html/page.html` with its style, its script and the records, which the script draws. A
-//! budget keeps the file small: failed tests come with their whole record, passed ones as long as
-//! there is room. The others have only their row in the table.
+//! The page is `html/page.html` with its style, its script and the records, which the script
+//! draws. A budget keeps the file small: failed tests come with their whole record, passed ones as
+//! long as there is room. The others have only their row in the table.
 
 use crate::failure::render_flaky;
 use crate::hints::hints;
@@ -26,8 +26,8 @@ const BUDGET_OF_FAILURES: usize = 8 << 20;
 /// The longest message in the table, in characters; the record has all of it.
 const MESSAGE: usize = 400;
 
-/// The number of events of one timeline that are kept, half of them from its beginning. Injecting and
-/// undoing of faults is always kept.
+/// The number of events of one timeline that are kept, half of them from its beginning. Injecting
+/// and undoing of faults is always kept.
 const EVENTS: usize = 4000;
 
 /// The report of a run as one page of HTML that loads nothing else.
@@ -249,7 +249,8 @@ mod tests {
     use super::*;
     use clarity_chaos_record::{Event, PlannedFault};
 
-    /// The record of test `number` with this many notes; more than [`EVENTS`] have a fault in the middle.
+    /// The record of test `number` with this many notes; more than [`EVENTS`] of them have a fault
+    /// in the middle.
     fn record(number: usize, verdict: Verdict, notes: u64) -> Record {
         let event = |at_us: u64, kind: EventKind| Event::new(at_us, "main", kind);
         let note = |at_us| {

@@ -1,8 +1,8 @@
 //! The JUnit report.
 //!
-//! The attributes are those that common readers use. `name` is the whole name of the test and unique,
-//! `classname` its module with the crate. `time` is everywhere, in seconds. `file` and `line` are at
-//! each test: not in the original schema, but several readers use them.
+//! The attributes are those that common readers use. `name` is the whole name of the test and
+//! unique, `classname` its module with the crate. `time` is everywhere, in seconds. `file` and
+//! `line` are at each test: not in the original schema, but several readers use them.
 
 mod strict;
 
@@ -135,8 +135,8 @@ fn rerun(failed: &FailedAttempt) -> TestRerun {
     rerun
 }
 
-/// The text without characters that XML 1.0 cannot hold. quick-junit replaces control characters, but
-/// not these two.
+/// The text without characters that XML 1.0 cannot hold. quick-junit replaces control characters,
+/// but not these two.
 fn xml(text: &str) -> String {
     text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 /// Reads one record for each test, by name: of several the one that began last.
 ///
-/// Each path is a file, or a directory whose `.json` files are read, also those in directories below.
+/// Each path is a file, or a directory whose `.json` files are read, with those in directories
+/// below.
 ///
 /// # Errors
 ///
-/// When a file cannot be read, is not a record of this schema, or there is no record. The text names
-/// the file.
+/// When a file cannot be read, is not a record of this schema, or there is no record. The text
+/// names the file.
 pub fn read_records(paths: &[PathBuf]) -> Result<Vec<Record>, String> {
     let mut files = Vec::new();
     for path in paths {

@@ -1,7 +1,7 @@
 //! Changes of state in the log: events with the fields `from` and `to`.
 //!
-//! The subject of a change is its message, and its field `name` or else the values of all fields that
-//! every change with this message has.
+//! The subject of a change is its message, and its field `name` or else the values of all fields
+//! that every change with this message has.
 
 use clarity_chaos_record::{Event, EventKind};
 use serde::Serialize;
@@ -29,7 +29,7 @@ pub(crate) struct StateChange<'a> {
     pub(crate) from: &'a str,
     /// The state after.
     pub(crate) to: &'a str,
-    /// All other fields: `reason=circuit_open`.
+    /// The fields that do not name the subject: `reason=circuit_open`.
     pub(crate) details: String,
 }
 
@@ -48,8 +48,27 @@ pub(crate) fn subjects(timeline: &[Event]) -> Vec<Subject<'_>> {
     }
     let mut subjects: Vec<Subject<'_>> = Vec::new();
     for (event, message, fields) in changes() {
-        let name = name_of(fields, &shared[message]);
-        let change = state_change(event, fields);
+        let shared = &shared[message];
+        let names = |field: &str| match fields.contains_key("name") {
+            true => field == "name",
+            false => shared.contains(field),
+        };
+        let name: Vec<&str> = others(fields)
+            .filter(|(field, _)| names(field))
+            .map(|(_, value)| value)
+            .collect();
+        let name = name.join(" ");
+        let details: Vec<String> = others(fields)
+            .filter(|(field, _)| !names(field))
+            .map(|(field, value)| format!("{field}={value}"))
+            .collect();
+        let change = StateChange {
+            at_us: event.at_us,
+            virtual_us: event.virtual_us,
+            from: fields.get("from").map_or("", String::as_str),
+            to: fields.get("to").map_or("", String::as_str),
+            details: details.join(" "),
+        };
         let message = short(message);
         let same = |subject: &&mut Subject<'_>| subject.message == message && subject.name == name;
         match subjects.iter_mut().find(same) {
@@ -76,37 +95,12 @@ fn change(event: &Event) -> Option<(&Event, &str, &Fields)> {
     }
 }
 
-/// The name of the subject: the field `name`, or the values of the fields that all changes share.
-fn name_of(fields: &Fields, shared: &BTreeSet<&str>) -> String {
-    if let Some(name) = fields.get("name") {
-        return name.clone();
-    }
-    let values: Vec<&str> = others(fields)
-        .filter(|(field, _)| shared.contains(field))
-        .map(|(_, value)| value)
-        .collect();
-    values.join(" ")
-}
-
 /// All fields but the states themselves.
 fn others(fields: &Fields) -> impl Iterator<Item = (&str, &str)> {
     fields
         .iter()
         .map(|(field, value)| (field.as_str(), value.as_str()))
         .filter(|(field, _)| !matches!(*field, "from" | "to"))
-}
-
-fn state_change<'a>(event: &Event, fields: &'a Fields) -> StateChange<'a> {
-    let details: Vec<String> = others(fields)
-        .map(|(field, value)| format!("{field}={value}"))
-        .collect();
-    StateChange {
-        at_us: event.at_us,
-        virtual_us: event.virtual_us,
-        from: fields.get("from").map_or("", String::as_str),
-        to: fields.get("to").map_or("", String::as_str),
-        details: details.join(" "),
-    }
 }
 
 /// The message without a "changed" at its end: `circuit breaker` of `circuit breaker changed`.
@@ -192,7 +186,7 @@ mod tests {
             ]
         );
         let details = &subjects(&timeline)[0].changes[0].details;
-        assert_eq!(details, "model=a reason=r");
+        assert_eq!(details, "reason=r");
     }
 
     #[test]

@@ -40,7 +40,8 @@ impl<'a> Summary<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Provenance {
-    /// The commit of the tests, with a mark where files had changed; absent outside of a repository.
+    /// The commit of the tests, with a mark where files had changed; absent outside of a
+    /// repository.
     pub commit: Option<String>,
     /// The system, its architecture and its number of processors.
     pub machine: String,

@@ -1,15 +1,13 @@
 //! Whether a case goes the same way twice.
 //!
-//! The verdict, the plan of faults and the sequence of events of each thread are compared: the
-//! order of threads is up to the system.
+//! EventKind is compared is the verdict, the plan of faults, and for each thread the sequence of its events: which thread came first is the system's affair.
 //! Real times are not compared, virtual ones are.
 
 use clarity_chaos_record::{ClockKind, Event, EventKind, Record};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The first difference between two runs of a case with the same seed, with both values. The
-/// directories of both are below `run`.
+/// EventKind differs first between two runs of a case with the same seed, whose folders are below `run`; told with both values.
 pub(crate) fn difference(first: &Record, second: &Record, run: &Path) -> Option<String> {
     if first.verdict.is_failure() != second.verdict.is_failure() {
         let [first, second] = [first, second].map(|record| record.verdict.to_string());

@@ -12,12 +12,12 @@ use std::time::Duration;
 /// How much of the end of the output is searched for the runtime's last words.
 const LAST_WORDS: usize = 16 * 1024;
 
-/// The results that a case left in its directory.
+/// EventKind a case left behind.
 #[derive(Debug)]
 pub(crate) struct Evidence {
     pub(crate) timeline: io::Result<Vec<Event>>,
     pub(crate) output: io::Result<CapturedOutput>,
-    /// The files that it left outside of its own directory; none if it touched nothing there.
+    /// EventKind it left beside its own folder; none if it touched nothing there.
     pub(crate) left_beside: io::Result<Option<Vec<String>>>,
 }
 
@@ -60,7 +60,7 @@ impl Evidence {
     }
 }
 
-/// Adds the observations of the supervisor.
+/// EventKind the supervisor saw.
 fn add(record: &mut Record, ending: &Ending) {
     record.duration_us = microseconds(ending.duration);
     record.isolation = ending.isolation;

@@ -93,6 +93,13 @@ fn html_page_is_self_contained_and_escapes_output() {
     let test = &data["tests"][1];
     assert_eq!(test["verdict"], "failed");
     assert_eq!(test["name"], "stories::a_breaker_opens_after_a_fault");
+    let subjects = &test["subjects"];
+    assert_eq!(subjects.as_array().unwrap().len(), 1, "{subjects}");
+    assert_eq!(
+        (&subjects[0]["message"], &subjects[0]["name"]),
+        (&"circuit breaker".into(), &"sleep".into())
+    );
+    assert_eq!(subjects[0]["changes"][2]["to"], "closed");
     let record = &test["record"];
     assert_eq!(record["root_seed"], "18446744073709551615");
     assert!(record["seed"].is_string());

@@ -1,10 +1,10 @@
-//! The strict dialect, for readers that refuse attributes outside of their schema, above all
-//! [Jenkins' xUnit plug-in].
+//! The strict dialect, for readers that refuse attributes outside of their schema. It follows
+//! `types/model/xsd/junit-10.xsd` of [Jenkins' xUnit plug-in].
 //!
 //! It has no files, lines and times of day of tests. The readers of GitLab and GitHub use these, so
 //! the other dialect has them.
 //!
-//! [Jenkins' xUnit plug-in]: https://github.com/jenkinsci/xunit-plugin/blob/master/src/main/resources/org/jenkinsci/plugins/xunit/types/model/xsd/junit-10.xsd
+//! [Jenkins' xUnit plug-in]: https://github.com/jenkinsci/xunit-plugin
 
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, Writer};
