@@ -1,5 +1,6 @@
 //! An oracle, and the catalogue of all oracles in the binary.
 
+use crate::sink;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -93,7 +94,7 @@ impl Oracle {
         self.kind
     }
 
-    /// The message in the macro.
+    /// The message, as it stands in the macro.
     #[must_use]
     pub fn message(&self) -> &'static str {
         self.message
@@ -120,15 +121,32 @@ impl Oracle {
         self.line
     }
 
-    /// Whether this is the first evaluation with this result since [`Oracle::reset`].
-    pub(crate) fn is_first(&self, holds: bool) -> bool {
+    /// Not public API: takes one evaluation, called by the code that the macros generate.
+    ///
+    /// # Panics
+    ///
+    /// When an [`always!`](crate::always) does not hold.
+    #[doc(hidden)]
+    // Keeps the call out of the way of production code, which never makes it.
+    #[cold]
+    #[track_caller]
+    pub fn observe(&'static self, holds: bool) {
         let reported = if holds {
             &self.reported_true
         } else {
             &self.reported_false
         };
         // The load keeps repeated evaluations from sharing a written cache line.
-        !reported.load(Ordering::Relaxed) && !reported.swap(true, Ordering::Relaxed)
+        let is_first = !reported.load(Ordering::Relaxed) && !reported.swap(true, Ordering::Relaxed);
+        if is_first && let Some(sink) = sink::current() {
+            sink.reached(self, holds);
+        }
+        if self.kind == OracleKind::Always && !holds {
+            if let Some(sink) = sink::current() {
+                sink.violated(self);
+            }
+            panic!("it does not always hold: {}", self.message);
+        }
     }
 
     /// Lets the next evaluation with either result be reported again.

@@ -216,9 +216,9 @@ fn record() -> Record {
         timeout_ms: 10_000,
         clock: ClockKind::Manual,
         limits: Limits {
-            memory: Some(536_870_912),
+            memory_bytes: Some(536_870_912),
             open_files: Some(64),
-            cpu: Some(10),
+            cpu_s: Some(10),
         },
         isolation: Isolation::Fork,
         sandbox: Sandbox {
