@@ -71,9 +71,9 @@ pub use clarity_chaos_macros::chaos;
 /// ```
 pub use clarity_chaos_oracles::{always, reachable, sometimes};
 pub use clarity_chaos_record::{
-    BodyEnd, ClockKind, Enforcement, Event, EventKind, ExploredCall, FailedAttempt, HungThread,
-    Isolation, Leaks, Limits, Minimized, OracleId, OracleKind, Output, Record, Resources, Sandbox,
-    Seed, SeenOracle, Verdict,
+    BodyEnd, CapturedOutput, ClockKind, Enforcement, Event, EventKind, ExploredCall, FailedAttempt,
+    HungThread, Isolation, Leaks, Limits, Minimized, OracleId, OracleKind, ReadError, Record,
+    Resources, Sandbox, Seed, SeenOracle, Verdict,
 };
 /// The random-number traits that generators of [`Context::rng`] implement, in the version that they do.
 pub use rand;

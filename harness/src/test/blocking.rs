@@ -44,8 +44,8 @@ impl Future for Watched {
             self.queued = queued;
         }
         if waited >= LONG {
-            let for_us = microseconds(waited);
-            self.timeline.record(EventKind::Blocked { for_us });
+            let duration_us = microseconds(waited);
+            self.timeline.record(EventKind::Blocked { duration_us });
         }
         polled
     }

@@ -237,9 +237,11 @@ impl Context {
     /// When `what` is empty: it would excuse every leak.
     #[track_caller]
     pub fn allow_leak(&self, what: impl Into<String>) {
-        let what = what.into();
-        assert!(!what.is_empty(), "an empty text would excuse every leak");
-        self.inner.timeline.record(EventKind::LeakAllowed { what });
+        let pattern = what.into();
+        assert!(!pattern.is_empty(), "an empty text would excuse every leak");
+        self.inner
+            .timeline
+            .record(EventKind::LeakAllowed { pattern });
     }
 
     /// Ends the test as skipped: `cx.skip("needs IPv6")?`.

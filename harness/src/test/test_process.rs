@@ -217,7 +217,7 @@ impl Setup {
         self.request.stop();
         let found = audit.end(&self.lasting_threads);
         if !found.is_empty() {
-            self.timeline.record(EventKind::LeftBehind {
+            self.timeline.record(EventKind::Leaked {
                 threads: found.threads,
                 descriptors: found.descriptors,
             });
@@ -226,7 +226,7 @@ impl Setup {
         self.timeline.record(EventKind::Finished {
             end: end.clone(),
             cpu_us: cpu_time::cpu_time_us(),
-            omitted: 0, // the timeline knows
+            omitted_events: 0, // the timeline knows
         });
         Ok(end)
     }

@@ -34,8 +34,8 @@ fn leaked_child_or_daemon_is_named_and_ended() {
     for sandbox in SANDBOXES {
         for test in ["processes::leaves_a_child", "processes::leaves_a_daemon"] {
             let record = run(&suite(), test, sandbox, 1);
-            let what = vec!["process `sleep 1000`".to_owned()];
-            assert_eq!(record.verdict, Verdict::Leaked { what }, "{test}");
+            let leaked = vec!["process `sleep 1000`".to_owned()];
+            assert_eq!(record.verdict, Verdict::Leaked { leaked }, "{test}");
             assert_eq!(record.leaks.processes, ["sleep 1000"]);
         }
     }

@@ -1,9 +1,10 @@
-//! The oracles that a run should have met, told to a person.
+//! The unmet oracles of a run, as text.
 
 use std::fmt::Write as _;
 
-/// The oracles that no case has met.
-pub fn oracles(unmet: &[String]) -> String {
+/// A heading, and an indented line for each of these oracles.
+#[must_use]
+pub fn render_unmet_oracles(unmet: &[String]) -> String {
     let mut text = "oracles that no case has met:\n".to_owned();
     for oracle in unmet {
         let _ = writeln!(text, "    {oracle}");
