@@ -9,6 +9,7 @@ mod evidence;
 mod exit;
 mod header;
 mod history;
+mod in_process;
 mod interruption;
 mod judge;
 mod list;

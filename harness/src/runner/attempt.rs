@@ -8,6 +8,7 @@ use crate::registration::{NON_DESTRUCTIVE, TestCase};
 use crate::runner::cli::sandbox_scope::SandboxScope;
 use crate::runner::cli::{KeepDirs, Options};
 use crate::runner::determinism;
+use crate::runner::in_process::InProcess;
 use crate::runner::output;
 use crate::runner::replay;
 use crate::runner::slot::{Held, Slots};
@@ -34,7 +35,7 @@ pub(crate) struct Attempts {
     /// Supervisors of newly executed processes, for the second runs of `--check-determinism`, with the folder of the run.
     pub(crate) fresh: Option<(Arc<Slots>, PathBuf)>,
     /// The folder of the cases that run as guests of the runner, one at a time, and have no supervisor.
-    pub(crate) guests: Option<Mutex<Workspace>>,
+    pub(crate) guests: Option<Mutex<InProcess>>,
 }
 
 /// What one run of a test has of its own.
@@ -178,9 +179,17 @@ impl Attempts {
             Keeping::Nothing => removed(place.workspace(), &case, touched),
         };
         // Not before: the next case is appended to the same files. And a slot in which something is kept has no other.
-        if let (Place::Slot(held), Ok(()), None) = (place, &cleaned, &record.kept) {
-            held.give_back();
-        }
+        let is_reusable = cleaned.is_ok() && record.kept.is_none();
+        let cleaned = match place {
+            Place::Slot(held) if is_reusable => {
+                held.give_back();
+                cleaned
+            }
+            Place::Guest(mut in_process) if !is_reusable => {
+                cleaned.and(in_process.replace_workspace())
+            }
+            Place::Slot(_) | Place::Guest(_) => cleaned,
+        };
         (record, cleaned)
     }
 
@@ -188,8 +197,8 @@ impl Attempts {
     fn place(&self, spec: &CaseSpec, is_fresh: bool) -> io::Result<Place<'_>> {
         match &self.guests {
             Some(guests) => {
-                let workspace = guests.lock().unwrap_or_else(PoisonError::into_inner);
-                Ok(Place::Guest(workspace))
+                let in_process = guests.lock().unwrap_or_else(PoisonError::into_inner);
+                Ok(Place::Guest(in_process))
             }
             None => {
                 let slots = match &self.fresh {
@@ -278,14 +287,14 @@ fn told(what: &str, case: &Case, done: io::Result<()>) -> io::Result<()> {
 #[derive(Debug)]
 enum Place<'a> {
     Slot(Box<Held<'a>>),
-    Guest(MutexGuard<'a, Workspace>),
+    Guest(MutexGuard<'a, InProcess>),
 }
 
 impl Place<'_> {
     fn workspace(&mut self) -> &mut Workspace {
         match self {
             Self::Slot(held) => held.workspace(),
-            Self::Guest(workspace) => workspace,
+            Self::Guest(in_process) => in_process.workspace(),
         }
     }
 }

@@ -5,7 +5,6 @@ mod sweep;
 
 pub(crate) use self::sweep::remember;
 
-use crate::data::case::SlotDir;
 use crate::registration::oracles;
 use crate::registration::origin::Origin;
 use crate::registration::{self, TestCase};
@@ -16,6 +15,7 @@ use crate::runner::console::Output;
 use crate::runner::exit::{HARNESS_FAILED, SANDBOX_MISSING, SIGNALLED, TESTS_FAILED};
 use crate::runner::header::header;
 use crate::runner::history::History;
+use crate::runner::in_process::InProcess;
 use crate::runner::interruption::Interruption;
 use crate::runner::minimizer;
 use crate::runner::regressions::Regressions;
@@ -23,7 +23,6 @@ use crate::runner::reports;
 use crate::runner::selection::Selection;
 use crate::runner::slot::Slots;
 use crate::runner::surroundings::Surroundings;
-use crate::runner::workspace::Workspace;
 use crate::supervisor::run_dir::RunDir;
 use clarity_chaos_record::{Isolation, Record, Results, Seed, SeedRange, TestName};
 use clarity_chaos_report::Summary;
@@ -108,10 +107,7 @@ impl Run {
                 slots,
                 fresh,
                 guests: match isolation {
-                    Isolation::Thread => {
-                        let slot = SlotDir::create(dir.path(), 0)?;
-                        Some(Mutex::new(Workspace::open(slot)?))
-                    }
+                    Isolation::Thread => Some(Mutex::new(InProcess::new(dir.path().to_owned())?)),
                     _ => None,
                 },
             },
