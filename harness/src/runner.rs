@@ -37,7 +37,7 @@ use crate::runner::cli::seeds::SeedsChoice;
 use crate::runner::cli::{NoTests, Options, SeedChoice};
 use crate::runner::console::Output;
 use crate::runner::exit::{HARNESS_FAILED, NOTHING_SELECTED, TESTS_FAILED, USAGE};
-use crate::runner::history::History;
+use crate::runner::history::{Failures, History};
 use crate::runner::regressions::Regressions;
 use crate::runner::run::{Run, remember, unmet};
 use crate::runner::selection::Selection;
@@ -115,11 +115,15 @@ fn select_by_history(
     selection: &mut Selection,
     history: &History,
     options: &Options,
-) -> BTreeMap<String, Seed> {
+) -> BTreeMap<String, Option<Seed>> {
     if !options.last_failed && !options.failed_first {
         return BTreeMap::new();
     }
-    let failed = history.failures(selection.selected.iter().copied());
+    let Failures {
+        seeds: failed,
+        warnings,
+    } = history.failures(selection.selected.iter().copied());
+    selection.warnings.extend(warnings);
     if options.last_failed && failed.is_empty() {
         let warning = "--last-failed: none of these tests failed when it ran last; all of them run";
         selection.warnings.push(warning.to_owned());

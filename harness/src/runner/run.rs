@@ -41,7 +41,7 @@ pub(crate) struct Run {
     output: Arc<Output>,
     regressions: Regressions,
     /// Tests that failed when they ran last, where these are to run so again.
-    failed: BTreeMap<String, Seed>,
+    failed: BTreeMap<String, Option<Seed>>,
     interruption: Interruption,
     began: Instant,
     /// The folders of the cases.
@@ -62,7 +62,7 @@ impl Run {
         options: Options,
         history: History,
         regressions: Regressions,
-        failed: BTreeMap<String, Seed>,
+        failed: BTreeMap<String, Option<Seed>>,
         seed: Seed,
     ) -> io::Result<Self> {
         if let Err(error) = history.set_last_seed(seed) {
@@ -170,7 +170,7 @@ impl Run {
 
     /// Writes a record where later runs and people find it.
     fn keep(&self, record: &Record) {
-        if let Err(error) = self.history.keep(record) {
+        if let Err(error) = self.history.save(record) {
             self.note_trouble(format!(
                 "failed to write the record of {}: {error}",
                 record.name

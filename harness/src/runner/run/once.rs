@@ -89,7 +89,7 @@ impl Run {
     fn trial(&self, test: &'static TestCase) -> Option<Record> {
         if self.attempts.options.tries_known_seeds() {
             let kept = self.regressions.of_test(test.name());
-            let failed = self.failed.get(test.name());
+            let failed = self.failed.get(test.name()).and_then(Option::as_ref);
             for seed in failed.into_iter().chain(kept) {
                 let record = self.case(test, *seed)?;
                 if record.verdict.is_failure() {
