@@ -157,10 +157,10 @@ not json
 
     #[test]
     fn a_flag_is_known_when_the_help_offers_it_and_not_when_it_only_speaks_of_it() {
-        let help = "      --require-sandbox\n          see --sandbox\n  -m, --markers <EXPR>\n";
+        let help = "      --require-sandbox\n          see --sandbox\n  -m, --tag-expr <EXPR>\n";
         assert!(!offers(help, "--sandbox"));
         assert!(offers(help, "--require-sandbox"));
-        assert!(offers(help, "--markers"));
+        assert!(offers(help, "--tag-expr"));
         assert!(offers("      --sandbox <WHICH>\n", "--sandbox"));
     }
 }

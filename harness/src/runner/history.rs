@@ -1,4 +1,5 @@
-//! What runs leave for later ones, in Cargo's target folder: the last seed, and the latest record of each test.
+//! The history of a test target, in Cargo's target directory: the last seed, and the latest record
+//! of each test.
 //!
 //! ```text
 //! target/chaos/PACKAGE/TARGET/
@@ -18,17 +19,18 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The folder of a test target's history.
+/// The directory of a test target's history.
 #[derive(Clone, Debug)]
 pub(crate) struct History {
     root: PathBuf,
 }
 
 impl History {
-    /// The history in the folder `given`, or else in the usual place for the tests of `origin`.
-    pub(crate) fn of(origin: &Origin, given: Option<&Path>) -> Self {
+    /// The history in the directory `given`, or by default in `chaos/PACKAGE/TARGET` of Cargo's
+    /// target directory.
+    pub(crate) fn new(origin: &Origin, given: Option<&Path>) -> Self {
         let root = given.map(Path::to_owned).unwrap_or_else(|| {
-            let target = target_folder(origin).unwrap_or_else(env::temp_dir);
+            let target = target_directory(origin).unwrap_or_else(env::temp_dir);
             target
                 .join("chaos")
                 .join(origin.package)
@@ -41,14 +43,14 @@ impl History {
     ///
     /// # Errors
     ///
-    /// When there was none, or its file is damaged; the text says what to do.
+    /// When there was no run, or the file is malformed; the error suggests a remedy.
     pub(crate) fn last_seed(&self) -> Result<Seed, String> {
         let path = self.last_seed_file();
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(format!(
-                    "--seed last: there was no run before this one ({} does not exist); leave the option out for a fresh seed",
+                    "--seed last: there is no earlier run ({} does not exist); omit the option for a fresh seed",
                     path.display()
                 ));
             }
@@ -59,7 +61,7 @@ impl History {
             .map_err(|error| format!("--seed last: {}: {error}", path.display()))
     }
 
-    /// Remembers the seed of the run that begins.
+    /// Saves the seed of this run.
     pub(crate) fn set_last_seed(&self, seed: Seed) -> io::Result<()> {
         let path = self.last_seed_file();
         write_atomically(&path, format!("{seed}\n").as_bytes())
@@ -140,15 +142,16 @@ struct LastRecord {
     verdict: Verdict,
 }
 
-/// Cargo's target folder: from the folder for temporary files that it gives integration tests, or by its mark above the binary.
-fn target_folder(origin: &Origin) -> Option<PathBuf> {
+/// Cargo's target directory: the parent of `CARGO_TARGET_TMPDIR`, or the directory with a
+/// `CACHEDIR.TAG` above the binary.
+fn target_directory(origin: &Origin) -> Option<PathBuf> {
     if let Some(tmpdir) = origin.target_tmpdir {
         return Path::new(tmpdir).parent().map(Path::to_owned);
     }
     let binary = env::current_exe().ok()?;
-    let mut folders = binary.ancestors().skip(1);
-    folders
-        .find(|folder| folder.join("CACHEDIR.TAG").exists())
+    let mut directories = binary.ancestors().skip(1);
+    directories
+        .find(|directory| directory.join("CACHEDIR.TAG").exists())
         .map(Path::to_owned)
 }
 

@@ -1,6 +1,6 @@
 //! The directory of the cases that run in the runner's process, one at a time.
 
-use crate::data::case::SlotDir;
+use crate::data::case::WorkerDir;
 use crate::runner::workspace::Workspace;
 use std::io;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ impl InProcess {
     /// Creates the first workspace, for the run whose directory is `run`.
     pub(crate) fn new(run: PathBuf) -> io::Result<Self> {
         Ok(Self {
-            workspace: Workspace::open(SlotDir::create(&run, 0)?)?,
+            workspace: Workspace::open(WorkerDir::create(&run, 0)?)?,
             created: 1,
             run,
         })
@@ -30,7 +30,7 @@ impl InProcess {
 
     /// Creates a new workspace and leaves the files of the old one in place.
     pub(crate) fn replace_workspace(&mut self) -> io::Result<()> {
-        self.workspace = Workspace::open(SlotDir::create(&self.run, self.created)?)?;
+        self.workspace = Workspace::open(WorkerDir::create(&self.run, self.created)?)?;
         self.created += 1;
         Ok(())
     }
