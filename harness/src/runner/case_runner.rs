@@ -163,7 +163,7 @@ impl CaseRunner {
         let (case, mut executor) = match begun {
             Ok(begun) => begun,
             Err(error) => {
-                let error = format!("it could not begin: {error}");
+                let error = format!("cannot start the case: {error}");
                 record.verdict = Verdict::Lost { error };
                 return (record, Ok(()));
             }

@@ -63,8 +63,12 @@ impl Workspace {
                 dir: spare.dir.moved_to(dir),
             },
             _ => {
-                fs::create_dir(&root)?;
-                fs::create_dir(&dir)?;
+                for path in [&root, &dir] {
+                    fs::create_dir(path).map_err(|error| {
+                        let text = format!("cannot create {}: {error}", path.display());
+                        io::Error::new(error.kind(), text)
+                    })?;
+                }
                 CaseDirs {
                     root: Watched::new(root, 1, times),
                     dir: Watched::new(dir, 0, times),
