@@ -1,4 +1,4 @@
-//! Where every process of a test binary begins.
+//! The entry point of every process of a test binary.
 
 use crate::registration::origin::Origin;
 use crate::runner;
@@ -13,7 +13,7 @@ use crate::os::signals::expect_children;
 #[cfg(not(unix))]
 fn expect_children() {}
 
-/// Not public API: what [`main!`](crate::main) expands to.
+/// Not public API: the expansion of [`main!`](crate::main).
 #[must_use]
 pub fn main(origin: Origin) -> ExitCode {
     match Assignment::parse(env::args_os().skip(1)) {

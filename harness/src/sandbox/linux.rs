@@ -3,7 +3,7 @@
 pub(crate) use super::rules::TestRules;
 use super::rules::Version;
 use super::{calls, capabilities, mounts, readable, rules};
-use crate::data::case::SlotDir;
+use crate::data::case::WorkerDir;
 use crate::data::confinement::{Confinement, Namespaces};
 use crate::os::fork::fork;
 use crate::os::instrumentation;
@@ -207,7 +207,7 @@ fn sandbox(
 /// # Errors
 ///
 /// When a folder is not there, or the kernel refuses.
-pub(crate) fn prepare_test(slot: &SlotDir) -> io::Result<TestRules> {
+pub(crate) fn prepare_test(slot: &WorkerDir) -> io::Result<TestRules> {
     let also: Vec<PathBuf> = profile_folder().collect();
     TestRules::prepare(&slot.work(), &also)
 }

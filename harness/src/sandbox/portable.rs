@@ -1,6 +1,6 @@
 //! No walls: systems other than Linux.
 
-use crate::data::case::SlotDir;
+use crate::data::case::WorkerDir;
 use crate::data::confinement::Confinement;
 use clarity_chaos_record::Sandbox;
 use std::io;
@@ -49,6 +49,6 @@ impl TestRules {
     }
 }
 
-pub(crate) fn prepare_test(_slot: &SlotDir) -> io::Result<TestRules> {
+pub(crate) fn prepare_test(_slot: &WorkerDir) -> io::Result<TestRules> {
     Ok(TestRules)
 }

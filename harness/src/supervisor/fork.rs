@@ -36,7 +36,7 @@ impl Zygote {
         environment::set("TMPDIR", case.tmp().as_os_str())?;
         test_process::rehearse(&case.spec)?;
         forked_exit::shorten()?;
-        let rules = case.spec.sandboxed.then(|| prepare_test(case.slot()));
+        let rules = case.spec.sandboxed.then(|| prepare_test(case.worker_dir()));
         Ok(Self {
             nothing: File::open("/dev/null")?,
             output: super::output(case)?,

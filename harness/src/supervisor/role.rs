@@ -4,7 +4,7 @@
 //! each test that is to run at the same time. A supervisor makes the process of each *test*: by forking, or by starting the binary once
 //! more. The role stands in the first arguments.
 
-use crate::data::case::{Case, SlotDir};
+use crate::data::case::{Case, WorkerDir};
 use crate::data::confinement::Confinement;
 use clarity_chaos_record::Isolation;
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ pub(crate) struct Post {
     /// The processor for its own steps.
     pub(crate) processor: Option<usize>,
     /// The folder that the folders of its cases are in.
-    pub(crate) slot: SlotDir,
+    pub(crate) slot: WorkerDir,
     /// The folder of the run, above it.
     pub(crate) run: PathBuf,
 }
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn a_role_survives_the_command_line() {
         let dir = tempfile::tempdir().unwrap();
-        let slot = SlotDir::create(dir.path(), 7).unwrap();
+        let slot = WorkerDir::create(dir.path(), 7).unwrap();
         let spec = CaseSpec {
             name: "m::t".to_owned(),
             path: "c::m::t".to_owned(),

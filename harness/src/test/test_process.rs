@@ -84,7 +84,7 @@ pub(crate) fn run(
     };
     let setup = Setup::new(test, case, timeline, Home::Own)?;
     if case.spec.sandboxed {
-        let rules = rules.map_or_else(|| prepare_test(case.slot()), Ok)?;
+        let rules = rules.map_or_else(|| prepare_test(case.worker_dir()), Ok)?;
         rules.enter()?;
     }
     setup.run(test).map(exit_code)

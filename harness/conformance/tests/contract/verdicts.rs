@@ -301,3 +301,18 @@ fn keep_dirs_always_keeps_directories_of_passed_tests() {
             .is_dir()
     );
 }
+
+#[test]
+fn retry_in_the_runner_process_has_its_own_directory() {
+    let suite = suite();
+    let test = "endings::fails";
+    let thread = ["--isolation", "thread", "--exact", test];
+    let ran = suite.run(thread.into_iter().chain(["--retries", "1"]));
+    assert_eq!(ran.code, Some(101), "{}", ran.stdout);
+    let record = &ran.records[test];
+    let first = &record.failed_before[0].verdict;
+    assert!(matches!(first, Verdict::Failed { .. }), "{first:?}");
+    assert_eq!(record.verdict, *first);
+    let kept = record.kept.as_ref().unwrap();
+    assert!(kept.join("output").is_file(), "{}", kept.display());
+}

@@ -1,16 +1,17 @@
-//! The end of a sweep: what came of each test, and the story of one failure of each that failed.
+//! The summary of a sweep: a line for each test, and a failure of each failed test.
 
-use super::{BAD, DOUBTFUL, GOOD, closing};
+use super::{FAIL, PASS, WARN, run_summary};
 use clarity_chaos_record::{Record, Results, TestTally};
 use clarity_chaos_report as report;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// How many failing seeds stand in a test's line.
+/// The number of failing seeds in a test's line.
 const SEEDS: usize = 10;
 
-/// A line for each test, or in the terse form for each that failed, the story of the first failure of each that failed, and the sum.
-pub(crate) fn sweep(
+/// Renders a line for each test, the first failure of each failed test, and the totals. The terse
+/// form has lines for failed tests only.
+pub(crate) fn sweep_summary(
     results: &Results,
     unmet: &[String],
     reports: &[String],
@@ -19,8 +20,8 @@ pub(crate) fn sweep(
 ) -> String {
     let failed = results.failed() > 0 || !unmet.is_empty();
     let mut text = String::new();
-    let told = results.tests.iter();
-    for (name, tally) in told.filter(|(_, tally)| !is_terse || tally.failed > 0) {
+    let tests = results.tests.iter();
+    for (name, tally) in tests.filter(|(_, tally)| !is_terse || tally.failed > 0) {
         let _ = writeln!(text, "test {name} ... {}", line(tally));
     }
     let tallies = results.tests.values();
@@ -29,16 +30,16 @@ pub(crate) fn sweep(
         .filter_map(|tally| tally.records.first())
         .collect();
     for record in &failures {
-        let story = report::render_failure(record);
+        let failure = report::render_failure(record);
         let (name, seed) = (&record.name, record.root_seed);
-        let _ = writeln!(text, "\n---- {name}, seed {seed} ----\n{story}");
+        let _ = writeln!(text, "\n---- {name}, seed {seed} ----\n{failure}");
     }
-    closing::tell_failures(&mut text, &failures);
-    closing::tell_unmet(&mut text, unmet);
-    closing::tell_reports(&mut text, reports);
+    run_summary::render_failures(&mut text, &failures);
+    run_summary::render_unmet(&mut text, unmet);
+    run_summary::render_reports(&mut text, reports);
     let result = match failed {
-        true => format!("{BAD}FAILED{BAD:#}"),
-        false => format!("{GOOD}ok{GOOD:#}"),
+        true => format!("{FAIL}FAILED{FAIL:#}"),
+        false => format!("{PASS}ok{PASS:#}"),
     };
     let sum = |count: fn(&TestTally) -> u64| results.tests.values().map(count).sum::<u64>();
     let _ = write!(
@@ -54,11 +55,11 @@ pub(crate) fn sweep(
         let _ = write!(text, "; shard {shard}");
     }
     let whole = results.shard.is_none() && results.stop_reason.is_none();
-    if let Some(why) = &results.stop_reason {
-        let _ = write!(text, "; stopped early: {why}");
+    if let Some(reason) = &results.stop_reason {
+        let _ = write!(text, "; stopped early: {reason}");
     }
     if !whole && !results.oracles.is_empty() {
-        text.push_str("; oracles are judged over whole sweeps alone");
+        text.push_str("; oracles are checked in whole sweeps only");
     }
     text.push('\n');
     text
@@ -68,13 +69,13 @@ fn line(tally: &TestTally) -> String {
     let cases = tally.cases;
     if tally.failed == 0 {
         return match tally.skipped {
-            0 => format!("{GOOD}ok{GOOD:#} ({cases} cases)"),
-            skipped => format!(
-                "{GOOD}ok{GOOD:#} ({cases} cases, {DOUBTFUL}{skipped} of them skipped{DOUBTFUL:#})"
-            ),
+            0 => format!("{PASS}ok{PASS:#} ({cases} cases)"),
+            skipped => {
+                format!("{PASS}ok{PASS:#} ({cases} cases, {WARN}{skipped} of them skipped{WARN:#})")
+            }
         };
     }
-    let told: Vec<String> = tally
+    let seeds: Vec<String> = tally
         .failing_seeds
         .iter()
         .take(SEEDS)
@@ -86,8 +87,8 @@ fn line(tally: &TestTally) -> String {
         ""
     };
     format!(
-        "{BAD}FAILED{BAD:#} ({} of {cases} cases; seeds {}{more})",
+        "{FAIL}FAILED{FAIL:#} ({} of {cases} cases; seeds {}{more})",
         tally.failed,
-        told.join(", ")
+        seeds.join(", ")
     )
 }

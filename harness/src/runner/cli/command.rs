@@ -1,12 +1,13 @@
-//! The definition that the command line is parsed by, and that `--help` shows.
+//! The command for `clap`, with the help texts of libtest's flags.
 
-use super::Options;
+use super::options::Options;
 use clap::builder::BoolishValueParser;
 use clap::{Arg, ArgAction, Command, CommandFactory as _};
 
-/// The command line, with libtest-mimic's own flags told as they are here: some that do nothing there do something, and others have no use.
-pub(super) fn definition() -> Command {
-    let told = |id, heading, help| {
+/// The command. It describes libtest-mimic's flags as this runner implements them, and hides those
+/// without effect.
+pub(super) fn command() -> Command {
+    let describe = |id, heading, help| {
         move |command: Command| {
             command.mut_arg(id, |argument: Arg| {
                 argument.help_heading(heading).help(help).long_help(help)
@@ -16,46 +17,54 @@ pub(super) fn definition() -> Command {
     let hidden = |id| move |command: Command| command.mut_arg(id, |argument| argument.hide(true));
 
     let mut command = Options::command();
-    command = told(
+    command = describe(
         "filter",
         "Selection",
-        "Run only tests whose names contain FILTER; given several times, any of them",
+        "Run only tests whose names contain FILTER (repeatable: any of the filters)",
     )(command);
-    command = told("exact", "Selection", "FILTERs and --skip are whole names")(command);
-    command = told(
+    command = describe(
+        "exact",
+        "Selection",
+        "Match FILTERs and --skip against whole names",
+    )(command);
+    command = describe(
         "skip",
         "Selection",
-        "Leave out tests whose names contain FILTER (repeatable)",
+        "Exclude tests whose names contain FILTER (repeatable)",
     )(command);
-    command = told(
+    command = describe(
         "list",
         "Selection",
-        "List the selected tests with their tags and scenarios; with --format terse, their names alone",
+        "List the selected tests with their tags and scenarios; with --format terse, only their names",
     )(command);
-    command = told(
+    command = describe(
         "test_threads",
         "Running",
-        "How many tests run at the same time [default: as many as there are processors]",
+        "Number of tests that run at the same time [default: number of processors]",
     )(command);
-    command = told(
+    command = describe(
         "nocapture",
         "Reports",
-        "Show what tests print while they run, and not only what failed ones printed",
+        "Show the output of tests while they run, not only that of failed tests",
     )(command);
-    command = told(
+    command = describe(
         "show_output",
         "Reports",
-        "Show what passed tests printed, too",
+        "Show the output of passed tests too",
     )(command);
-    command = told("quiet", "Reports", "One character per test: --format terse")(command);
-    command = told("format", "Reports", "How tests are told while they run")(command);
-    command = told("color", "Reports", "Whether to use colours")(command);
-    command = told(
+    command = describe(
+        "quiet",
+        "Reports",
+        "Print one character per test, as --format terse",
+    )(command);
+    command = describe("format", "Reports", "Format of the output")(command);
+    command = describe("color", "Reports", "Whether to use colours")(command);
+    command = describe(
         "logfile",
         "Reports",
-        "Write libtest's lines to this file instead of standard output",
+        "Write the output to this file instead of standard output",
     )(command);
-    // An empty variable is how a workflow says that an optional input was not given.
+    // Workflows set an empty variable for an absent optional input.
     let empty: Vec<clap::Id> = command
         .get_arguments()
         .filter(|argument| {
@@ -67,7 +76,7 @@ pub(super) fn definition() -> Command {
     for id in empty {
         command = command.mut_arg(id, |argument| argument.env(None::<&'static str>));
     }
-    // Variables that say yes or no: `1` and `off` do, as well.
+    // Boolean variables also accept `1`, `off` and the like.
     command = command.mut_args(|argument| match argument.get_action() {
         ArgAction::SetTrue if argument.get_env().is_some() => {
             argument.value_parser(BoolishValueParser::new())
@@ -86,7 +95,7 @@ pub(super) fn definition() -> Command {
     command
 }
 
-/// The names of the variables that stand in for options.
+/// The names of the variables that set options.
 pub(crate) fn variables() -> Vec<String> {
     let command = Options::command();
     let names = command.get_arguments().filter_map(Arg::get_env);

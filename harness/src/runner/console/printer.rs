@@ -1,4 +1,4 @@
-//! Where the lines of a run go: standard output or a file, above the progress bar if there is one.
+//! Writes the lines of a run to standard output or a file, above the progress bar if there is one.
 
 use crate::runner::cli::Options;
 use anstream::{AutoStream, ColorChoice};
@@ -9,27 +9,28 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-pub(crate) struct Output {
+/// The destination of a run's lines, with the progress bar.
+pub(crate) struct Printer {
     to: Mutex<Box<dyn Write + Send>>,
-    /// Hidden until it is [shown](Self::show_bar), and where there is no terminal for it, or where something else writes to that.
+    /// Hidden until [`show_bar`](Self::show_bar), and always unless `can_be_shown`.
     bar: ProgressBar,
     can_be_shown: bool,
     colour: ColorChoice,
-    trouble: OnceLock<io::Error>,
+    error: OnceLock<io::Error>,
 }
 
-impl std::fmt::Debug for Output {
+impl std::fmt::Debug for Printer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Output")
-            .field("trouble", &self.trouble)
+        f.debug_struct("Printer")
+            .field("error", &self.error)
             .finish_non_exhaustive()
     }
 }
 
-impl Output {
+impl Printer {
     /// # Errors
     ///
-    /// When the file of `--logfile` cannot be made.
+    /// When the file of `--logfile` cannot be created.
     pub(crate) fn open(options: &Options) -> io::Result<Self> {
         let colour = match options.libtest.color.unwrap_or(ColorSetting::Auto) {
             ColorSetting::Auto => ColorChoice::Auto,
@@ -48,7 +49,7 @@ impl Output {
         let can_be_shown = io::stderr().is_terminal()
             && !stdout_is_a_pipe()
             && !options.libtest.nocapture
-            // What a test in a thread of the runner prints is not captured.
+            // The output of a test in the runner's process is not captured.
             && options.isolation != Some(Isolation::Thread)
             && !options.is_terse();
         Ok(Self {
@@ -56,11 +57,11 @@ impl Output {
             bar: ProgressBar::hidden(),
             can_be_shown,
             colour,
-            trouble: OnceLock::new(),
+            error: OnceLock::new(),
         })
     }
 
-    /// Shows the bar, if there is somewhere to show it.
+    /// Shows the bar, if there is a terminal for it.
     pub(super) fn show_bar(&self, length: u64, style: ProgressStyle) {
         self.bar.set_length(length);
         self.bar.set_style(style);
@@ -81,32 +82,36 @@ impl Output {
         }
     }
 
-    /// Writes lines above the bar, in one piece. When nobody reads any more that is remembered.
+    /// Writes lines above the bar, in one piece. Keeps the first error for [`error`](Self::error).
     pub(crate) fn print(&self, text: &str) {
         self.bar.suspend(|| {
             let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
             let written = to.write_all(text.as_bytes()).and_then(|()| to.flush());
             if let Err(error) = written {
-                let _ = self.trouble.set(error);
+                let _ = self.error.set(error);
             }
         });
     }
 
     /// Writes a line to standard error, above the bar.
-    pub(crate) fn notice(&self, line: &str) {
+    pub(crate) fn print_to_stderr(&self, line: &str) {
         self.bar.suspend(|| {
             let _ = writeln!(io::stderr(), "{line}");
         });
     }
 
-    /// What kept lines from being written, if something did.
-    pub(crate) fn trouble(&self) -> Option<String> {
-        let error = self.trouble.get()?;
-        Some(format!("nobody takes what is printed ({error})"))
+    /// The first error of [`print`](Self::print).
+    pub(crate) fn error(&self) -> Option<String> {
+        let error = self.error.get()?;
+        Some(if error.kind() == io::ErrorKind::BrokenPipe {
+            format!("cannot write to stdout: it is closed ({error})")
+        } else {
+            format!("cannot write the output of the run: {error}")
+        })
     }
 }
 
-/// Then what reads it may show it on the same terminal, at any time.
+/// Whether standard output is a pipe: its reader may write to the same terminal at any time.
 fn stdout_is_a_pipe() -> bool {
     #[cfg(unix)]
     {

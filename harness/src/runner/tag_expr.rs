@@ -1,6 +1,7 @@
-//! Tag expressions, as pytest's `-m` has them: `not slow and (model or breaker)`.
+//! Tag expressions in the syntax of pytest's `-m`: `not slow and (model or breaker)`.
 //!
-//! `not` binds tighter than `and`, `and` tighter than `or`; a word is true of a test that has the tag.
+//! `not` binds tighter than `and`, and `and` tighter than `or`. A word holds for a test with that
+//! tag.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,14 +9,14 @@ use std::str::FromStr;
 
 /// A parsed tag expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Marker {
+pub(crate) enum TagExpr {
     Tag(String),
-    Not(Box<Marker>),
-    All(Vec<Marker>),
-    Any(Vec<Marker>),
+    Not(Box<TagExpr>),
+    All(Vec<TagExpr>),
+    Any(Vec<TagExpr>),
 }
 
-impl Marker {
+impl TagExpr {
     /// Whether the expression holds for a test with these tags.
     pub(crate) fn matches(&self, tags: &[&str]) -> bool {
         match self {
@@ -36,15 +37,15 @@ impl Marker {
     }
 }
 
-/// What is wrong with an expression, and where.
+/// A syntax error of an expression, with its column.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct MarkerError {
+pub(crate) struct TagExprError {
     expected: &'static str,
     found: String,
     column: usize,
 }
 
-impl fmt::Display for MarkerError {
+impl fmt::Display for TagExprError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -54,10 +55,10 @@ impl fmt::Display for MarkerError {
     }
 }
 
-impl std::error::Error for MarkerError {}
+impl std::error::Error for TagExprError {}
 
-impl FromStr for Marker {
-    type Err = MarkerError;
+impl FromStr for TagExpr {
+    type Err = TagExprError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut parser = Parser {
@@ -65,9 +66,9 @@ impl FromStr for Marker {
             next: 0,
             depth: 0,
         };
-        let marker = parser.disjunction()?;
+        let tag_expr = parser.disjunction()?;
         match parser.peek() {
-            Token::End => Ok(marker),
+            Token::End => Ok(tag_expr),
             _ => Err(parser.unexpected("`and`, `or` or the end")),
         }
     }
@@ -84,8 +85,9 @@ enum Token {
     End,
 }
 
-/// The tokens with the column (from 1, in characters) at which each starts; the last is [`Token::End`].
-fn tokens(text: &str) -> Result<Vec<(Token, usize)>, MarkerError> {
+/// The tokens with the column (from 1, in characters) at which each starts; the last is
+/// [`Token::End`].
+fn tokens(text: &str) -> Result<Vec<(Token, usize)>, TagExprError> {
     let mut tokens = Vec::new();
     let mut characters = text.chars().zip(1..).peekable();
     while let Some((character, column)) = characters.next() {
@@ -106,7 +108,7 @@ fn tokens(text: &str) -> Result<Vec<(Token, usize)>, MarkerError> {
                 }
             }
             other => {
-                return Err(MarkerError {
+                return Err(TagExprError {
                     expected: "a tag, `not`, `and`, `or` or a parenthesis",
                     found: format!("`{other}`"),
                     column,
@@ -123,7 +125,7 @@ fn is_word(character: char) -> bool {
     character.is_alphanumeric() || character == '_'
 }
 
-/// How deeply parentheses and `not` may nest: far more than a person writes, far less than the stack holds.
+/// The limit for nested parentheses and `not`. Deeper expressions could overflow the stack.
 const MAX_DEPTH: usize = 64;
 
 struct Parser {
@@ -133,29 +135,29 @@ struct Parser {
 }
 
 impl Parser {
-    fn disjunction(&mut self) -> Result<Marker, MarkerError> {
+    fn disjunction(&mut self) -> Result<TagExpr, TagExprError> {
         let mut terms = vec![self.conjunction()?];
         while self.take(&Token::Or) {
             terms.push(self.conjunction()?);
         }
-        Ok(Marker::Any(terms))
+        Ok(TagExpr::Any(terms))
     }
 
-    fn conjunction(&mut self) -> Result<Marker, MarkerError> {
+    fn conjunction(&mut self) -> Result<TagExpr, TagExprError> {
         let mut terms = vec![self.negation()?];
         while self.take(&Token::And) {
             terms.push(self.negation()?);
         }
-        Ok(Marker::All(terms))
+        Ok(TagExpr::All(terms))
     }
 
-    fn negation(&mut self) -> Result<Marker, MarkerError> {
+    fn negation(&mut self) -> Result<TagExpr, TagExprError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(self.unexpected("at most 64 levels of nesting"));
         }
-        let marker = if self.take(&Token::Not) {
-            Marker::Not(Box::new(self.negation()?))
+        let tag_expr = if self.take(&Token::Not) {
+            TagExpr::Not(Box::new(self.negation()?))
         } else if self.take(&Token::Open) {
             let inner = self.disjunction()?;
             if !self.take(&Token::Close) {
@@ -164,12 +166,12 @@ impl Parser {
             inner
         } else if let Token::Word(word) = self.peek().clone() {
             self.next += 1;
-            Marker::Tag(word)
+            TagExpr::Tag(word)
         } else {
             return Err(self.unexpected("a tag, `not` or `(`"));
         };
         self.depth -= 1;
-        Ok(marker)
+        Ok(tag_expr)
     }
 
     fn peek(&self) -> &Token {
@@ -183,7 +185,7 @@ impl Parser {
         taken
     }
 
-    fn unexpected(&self, expected: &'static str) -> MarkerError {
+    fn unexpected(&self, expected: &'static str) -> TagExprError {
         let (token, column) = &self.tokens[self.next];
         let found = match token {
             Token::Word(word) => format!("`{word}`"),
@@ -194,7 +196,7 @@ impl Parser {
             Token::Close => "`)`".to_owned(),
             Token::End => "the end".to_owned(),
         };
-        MarkerError {
+        TagExprError {
             expected,
             found,
             column: *column,
@@ -207,11 +209,11 @@ mod tests {
     use super::*;
 
     fn holds(expression: &str, tags: &[&str]) -> bool {
-        expression.parse::<Marker>().unwrap().matches(tags)
+        expression.parse::<TagExpr>().unwrap().matches(tags)
     }
 
     #[test]
-    fn not_binds_tighter_than_and_and_than_or() {
+    fn expression_not_binds_tightest_and_or_loosest() {
         assert!(holds("not slow and breaker", &["breaker"]));
         assert!(!holds("not slow and breaker", &["slow", "breaker"]));
         assert!(holds("a or b and c", &["a"]));
@@ -221,28 +223,28 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_expected_the_found_and_the_column() {
-        let told = |expression: &str| expression.parse::<Marker>().unwrap_err().to_string();
-        assert!(told("").starts_with("expected a tag, `not` or `(`, found the end at column 1"));
-        assert!(told("a b").starts_with("expected `and`, `or` or the end, found `b` at column 3"));
-        assert!(told("(a").starts_with("expected `)`, found the end at column 3"));
-        assert!(told("a and").starts_with("expected a tag, `not` or `(`, found the end"));
-        assert!(told("a & b").contains("found `&` at column 3"));
+    fn syntax_error_names_expected_and_found_token_and_column() {
+        let error = |expression: &str| expression.parse::<TagExpr>().unwrap_err().to_string();
+        assert!(error("").starts_with("expected a tag, `not` or `(`, found the end at column 1"));
+        assert!(error("a b").starts_with("expected `and`, `or` or the end, found `b` at column 3"));
+        assert!(error("(a").starts_with("expected `)`, found the end at column 3"));
+        assert!(error("a and").starts_with("expected a tag, `not` or `(`, found the end"));
+        assert!(error("a & b").contains("found `&` at column 3"));
     }
 
     #[test]
-    fn deep_nesting_is_an_error_and_not_a_crash() {
+    fn expression_nested_too_deeply_is_an_error() {
         let deep = "(".repeat(100_000);
-        assert!(deep.parse::<Marker>().is_err());
+        assert!(deep.parse::<TagExpr>().is_err());
         let wide = vec!["a"; 10_000].join(" or ");
-        assert!(wide.parse::<Marker>().is_ok());
+        assert!(wide.parse::<TagExpr>().is_ok());
     }
 
     #[test]
-    fn the_tags_of_an_expression_are_found() {
-        let marker: Marker = "not slow and (model or breaker)".parse().unwrap();
+    fn tags_lists_every_tag_of_the_expression() {
+        let tag_expr: TagExpr = "not slow and (model or breaker)".parse().unwrap();
         assert_eq!(
-            marker.tags().into_iter().collect::<Vec<_>>(),
+            tag_expr.tags().into_iter().collect::<Vec<_>>(),
             ["breaker", "model", "slow"]
         );
     }

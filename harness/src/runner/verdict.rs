@@ -1,11 +1,12 @@
-//! The verdict of a case: decided from its timeline, from how its process ended, and from its leaks.
+//! Decides the verdict of a case from its timeline, the end of its process, and its leaks.
 
 use crate::data::ending::{Cut, Ending, Exit};
 use clarity_chaos_record::{BodyEnd, Event, EventKind, Leaks, Verdict};
 use std::time::Duration;
 
-/// Concludes. `output_end` is the last part of what the test printed, `leaks` what it left, if it must leave nothing.
-pub(crate) fn judge(
+/// Decides the verdict. `output_end` is the last part of the output. `leaks` is given only for a
+/// test that must not leak.
+pub(crate) fn decide(
     timeline: &[Event],
     ending: &Ending,
     limit: Duration,
@@ -25,10 +26,10 @@ pub(crate) fn judge(
         EventKind::Finished { end, .. } => Some(end.clone()),
         _ => None,
     });
-    // Panics of threads that went on after the test's own end; those before it the test has judged itself.
+    // Panics of threads that outlived the test's body. The test itself counts the earlier ones.
     let late = undeclared_after_the_end(timeline);
     match (finished, ending.exit) {
-        // Whatever the test said of itself, a process that died afterwards did not end well.
+        // A process that a signal ended has failed, even if its body had finished.
         (_, Exit::Signal(SIGABRT | SIGSEGV)) if overflowed(output_end) => Verdict::StackOverflow,
         (_, Exit::Signal(SIGABRT)) if ran_out_of_memory(output_end) => Verdict::OutOfMemory,
         (_, Exit::Signal(signal)) => Verdict::Killed { signal },
@@ -53,9 +54,7 @@ pub(crate) fn judge(
         }
         (Some(BodyEnd::PanickedElsewhere { panics }), _) => Verdict::PanickedElsewhere { panics },
         (Some(unknown), _) => Verdict::Lost {
-            error: format!(
-                "the test's body ended in a way that this version does not know: {unknown:?}"
-            ),
+            error: format!("the test's body ended in a way unknown to this version: {unknown:?}"),
         },
     }
 }
@@ -78,20 +77,20 @@ fn undeclared_after_the_end(timeline: &[Event]) -> Vec<String> {
             } => Some(format!(
                 "thread '{}' panicked at {} after the test had ended: {message}",
                 event.thread,
-                location.as_deref().unwrap_or("an unknown place"),
+                location.as_deref().unwrap_or("an unknown location"),
             )),
             _ => None,
         })
         .collect()
 }
 
-/// Rust's runtime aborts when a guard page is hit, and says so first; the signal alone would be that of any abort.
+/// Whether Rust's runtime reported a stack overflow. The signal alone could be that of any abort.
 fn overflowed(output_end: &str) -> bool {
     output_end.contains("has overflowed its stack")
         && output_end.contains("fatal runtime error: stack overflow")
 }
 
-/// The same for an allocation that failed.
+/// Whether Rust's runtime reported a failed allocation.
 fn ran_out_of_memory(output_end: &str) -> bool {
     output_end.lines().any(|line| {
         line.starts_with("memory allocation of ") && line.trim_end().ends_with(" bytes failed")
@@ -113,19 +112,19 @@ mod tests {
         leaks
     }
 
-    fn told(end: BodyEnd) -> Vec<Event> {
+    fn finished(end: BodyEnd) -> Vec<Event> {
         let json = serde_json::json!({ "at_us": 1, "thread": "t", "event": "finished",
             "end": end, "cpu_us": null });
         vec![serde_json::from_value(json).unwrap()]
     }
 
     fn verdict(timeline: &[Event], ending: &Ending) -> Verdict {
-        judge(timeline, ending, Duration::from_secs(1), "", None)
+        decide(timeline, ending, Duration::from_secs(1), "", None)
     }
 
     #[test]
-    fn only_a_record_that_says_so_is_a_pass() {
-        let returned = told(BodyEnd::Returned);
+    fn decide_passes_only_returned_bodies_with_exit_code_0() {
+        let returned = finished(BodyEnd::Returned);
         assert_eq!(verdict(&returned, &ended(Exit::Code(0))), Verdict::Passed);
         assert_eq!(
             verdict(&[], &ended(Exit::Code(0))),
@@ -142,8 +141,8 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_after_the_end_is_no_pass() {
-        let mut timeline = told(BodyEnd::Returned);
+    fn decide_fails_a_late_panic() {
+        let mut timeline = finished(BodyEnd::Returned);
         let json = serde_json::json!({ "at_us": 2, "thread": "late", "event": "panicked",
             "message": "bug", "location": "x.rs:1:1", "expected": false });
         timeline.push(serde_json::from_value(json).unwrap());
@@ -158,60 +157,60 @@ mod tests {
     }
 
     #[test]
-    fn a_skip_that_leaks_or_dies_is_no_skip() {
-        let skipped = told(BodyEnd::Skipped {
+    fn decide_fails_a_skip_that_leaks_or_dies() {
+        let skipped = finished(BodyEnd::Skipped {
             reason: "no".to_owned(),
         });
         let mut ending = ended(Exit::Code(7));
         assert!(verdict(&skipped, &ending).is_failure());
         ending.exit = Exit::Code(0);
         assert!(!verdict(&skipped, &ending).is_failure());
-        let leaky = judge(&skipped, &ending, Duration::ZERO, "", Some(&a_leak()));
+        let leaky = decide(&skipped, &ending, Duration::ZERO, "", Some(&a_leak()));
         assert!(leaky.is_failure());
     }
 
     #[test]
-    fn a_stack_overflow_is_told_from_an_abort_by_what_the_runtime_printed() {
+    fn decide_recognises_the_messages_of_the_runtime() {
         let abort = ended(Exit::Signal(6));
-        let judged = |output| judge(&[], &abort, Duration::from_secs(1), output, None);
-        assert_eq!(judged("aborting"), Verdict::Killed { signal: 6 });
+        let decided = |output| decide(&[], &abort, Duration::from_secs(1), output, None);
+        assert_eq!(decided("aborting"), Verdict::Killed { signal: 6 });
         assert_eq!(
-            judged(
+            decided(
                 "thread 'x' has overflowed its stack\nfatal runtime error: stack overflow, aborting\n"
             ),
             Verdict::StackOverflow
         );
         assert_eq!(
-            judged("the test says: it has overflowed its stack\n"),
+            decided("the test says: it has overflowed its stack\n"),
             Verdict::Killed { signal: 6 }
         );
         assert_eq!(
-            judged("memory allocation of 1073741824 bytes failed\n"),
+            decided("memory allocation of 1073741824 bytes failed\n"),
             Verdict::OutOfMemory
         );
     }
 
     #[test]
-    fn what_was_left_behind_matters_only_where_nothing_may_be() {
+    fn decide_fails_a_leak_only_where_leaks_are_forbidden() {
         let ending = ended(Exit::Code(0));
-        let (returned, leak) = (told(BodyEnd::Returned), a_leak());
-        let judged = |leaks| judge(&returned, &ending, Duration::from_secs(1), "", leaks);
+        let (returned, leak) = (finished(BodyEnd::Returned), a_leak());
+        let decided = |leaks| decide(&returned, &ending, Duration::from_secs(1), "", leaks);
         assert_eq!(
-            judged(Some(&leak)),
+            decided(Some(&leak)),
             Verdict::Leaked {
                 leaked: vec!["process `sleep 1000`".to_owned()]
             }
         );
-        assert_eq!(judged(None), Verdict::Passed);
-        assert_eq!(judged(Some(&Leaks::default())), Verdict::Passed);
+        assert_eq!(decided(None), Verdict::Passed);
+        assert_eq!(decided(Some(&Leaks::default())), Verdict::Passed);
     }
 
     #[test]
-    fn a_limit_reached_outweighs_everything() {
+    fn decide_puts_a_timeout_before_everything_else() {
         let mut ending = ended(Exit::Signal(9));
         ending.cut = Some(Cut::TimedOut);
         assert_eq!(
-            verdict(&told(BodyEnd::Returned), &ending),
+            verdict(&finished(BodyEnd::Returned), &ending),
             Verdict::TimedOut { limit_ms: 1000 }
         );
     }

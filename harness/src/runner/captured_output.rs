@@ -1,4 +1,4 @@
-//! Reading back what a test printed, in bounded memory.
+//! The captured output of a test, read in bounded memory.
 
 use clarity_chaos_record::CapturedOutput;
 use std::fs::File;
@@ -7,12 +7,13 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-/// How much of a long output is kept from its beginning, in bytes.
+/// The part of a long output that is kept from its start, in bytes.
 const HEAD: u64 = 1 << 20;
-/// How much of a long output is kept from its end, in bytes.
+/// The part of a long output that is kept from its end, in bytes.
 const TAIL: u64 = 3 << 20;
 
-/// Reads what a test has printed, `total` bytes from here in this file; of more than 4 MiB, the first 1 and the last 3.
+/// Reads the output of a test: `total` bytes from the current position of the file. Of an output
+/// over 4 MiB it keeps the first 1 MiB and the last 3 MiB.
 pub(crate) fn read(file: &mut File, total: u64) -> io::Result<CapturedOutput> {
     let from = file.stream_position()?;
     let mut bytes = Vec::new();
@@ -21,9 +22,7 @@ pub(crate) fn read(file: &mut File, total: u64) -> io::Result<CapturedOutput> {
         file.read_to_end(&mut bytes)?;
     } else {
         file.take(HEAD).read_to_end(&mut bytes)?;
-        bytes.extend_from_slice(
-            format!("\n[… {omitted} of {total} bytes are left out here …]\n").as_bytes(),
-        );
+        bytes.extend_from_slice(format!("\n[… {omitted} of {total} bytes omitted …]\n").as_bytes());
         file.seek(SeekFrom::Start(from + total - TAIL))?;
         file.take(TAIL).read_to_end(&mut bytes)?;
     }
@@ -34,18 +33,18 @@ pub(crate) fn read(file: &mut File, total: u64) -> io::Result<CapturedOutput> {
     Ok(output)
 }
 
-/// How often what a test prints is copied on.
+/// The interval between copies.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// Copies what is appended to the file to standard output, or to standard error, for as long as `work` goes on.
-pub(crate) fn copying<T>(mut file: File, to_stderr: bool, work: impl FnOnce() -> T) -> T {
+/// Runs `work`, and meanwhile copies new output from the file to standard output or standard error.
+pub(crate) fn copy_while<T>(mut file: File, to_stderr: bool, work: impl FnOnce() -> T) -> T {
     thread::scope(|scope| {
         let (done, wait) = mpsc::channel::<()>();
         scope.spawn(move || {
             loop {
                 let last = wait.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Timeout);
                 let mut bytes = Vec::new();
-                // Showing is a service: a closed terminal must not fail the test.
+                // Not an error: a closed terminal must not fail the test.
                 let _ = file.read_to_end(&mut bytes);
                 let _ = if to_stderr {
                     io::stderr().write_all(&bytes)
@@ -68,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_output_keeps_both_ends_and_says_what_is_missing() {
+    fn read_long_output_keeps_both_ends_and_the_omitted_size() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("output");
         let mut text = b"first\n".to_vec();
@@ -85,6 +84,6 @@ mod tests {
         assert_eq!(output.omitted_bytes, text.len() as u64 - HEAD - TAIL);
         assert!(output.text.starts_with("first\n"));
         assert!(output.text.ends_with("\nlast\n"));
-        assert!(output.text.contains("bytes are left out here"));
+        assert!(output.text.contains("bytes omitted"));
     }
 }

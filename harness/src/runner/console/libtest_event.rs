@@ -1,42 +1,42 @@
-//! libtest's stream of events (`--format json`), a line of JSON each, with our fields beside in `chaos`.
+//! libtest's JSON events (`--format json`), one per line, with additional fields in `chaos`.
 
-use super::{Closing, Outcome};
+use super::{RunSummary, TestOutcome};
 use crate::registration::origin::Origin;
 use clarity_chaos_record::{Seed, Verdict};
 use clarity_chaos_report as report;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// What is told of a run.
+/// An event of libtest's stream.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Event<'a> {
-    Begun {
+pub(super) enum LibtestEvent<'a> {
+    SuiteStarted {
         tests: usize,
         origin: &'a Origin,
         seed: Seed,
     },
-    Started {
+    TestStarted {
         name: &'a str,
     },
-    /// It takes long: libtest's `timeout`, which is none.
-    Slow {
+    /// A slow test. libtest calls the event `timeout`, but the test goes on.
+    TestSlow {
         name: &'a str,
     },
-    Ended {
+    TestFinished {
         name: &'a str,
-        outcome: Outcome<'a>,
+        outcome: TestOutcome<'a>,
     },
-    Over(&'a Closing<'a>),
+    SuiteFinished(&'a RunSummary<'a>),
 }
 
-impl Event<'_> {
+impl LibtestEvent<'_> {
     pub(super) fn line(&self) -> String {
         format!("{}\n", self.value())
     }
 
     fn value(&self) -> Value {
         match self {
-            Self::Begun {
+            Self::SuiteStarted {
                 tests,
                 origin,
                 seed,
@@ -44,36 +44,38 @@ impl Event<'_> {
                 "type": "suite", "event": "started", "test_count": tests,
                 "chaos": { "package": origin.package, "target": origin.target, "root_seed": seed },
             }),
-            Self::Started { name } => json!({ "type": "test", "event": "started", "name": name }),
-            Self::Slow { name } => json!({ "type": "test", "event": "timeout", "name": name }),
-            Self::Ended { name, outcome } => ended(name, outcome),
-            Self::Over(closing) => json!({
+            Self::TestStarted { name } => {
+                json!({ "type": "test", "event": "started", "name": name })
+            }
+            Self::TestSlow { name } => json!({ "type": "test", "event": "timeout", "name": name }),
+            Self::TestFinished { name, outcome } => test_finished(name, outcome),
+            Self::SuiteFinished(summary) => json!({
                 "type": "suite",
-                "event": if closing.has_failed() { "failed" } else { "ok" },
-                "passed": closing.passed(),
-                "failed": closing.failed(),
-                "ignored": closing.ignored(),
+                "event": if summary.has_failed() { "failed" } else { "ok" },
+                "passed": summary.passed(),
+                "failed": summary.failed(),
+                "ignored": summary.ignored(),
                 "measured": 0,
-                "filtered_out": closing.filtered_out,
-                "exec_time": closing.took.as_secs_f64(),
+                "filtered_out": summary.filtered_out,
+                "exec_time": summary.took.as_secs_f64(),
                 "chaos": {
-                    "flaky": closing.flaky().count(),
-                    "unmet_oracles": closing.unmet,
-                    "reports": closing.reports,
-                    "replay_command": closing.again,
+                    "flaky": summary.flaky().count(),
+                    "unmet_oracles": summary.unmet,
+                    "reports": summary.reports,
+                    "replay_command": summary.rerun_command,
                 },
             }),
         }
     }
 }
 
-fn ended(name: &str, outcome: &Outcome<'_>) -> Value {
+fn test_finished(name: &str, outcome: &TestOutcome<'_>) -> Value {
     let mut value = json!({ "type": "test", "name": name });
     let record = match outcome {
-        Outcome::Ran(record) => record,
-        Outcome::NotRun(why) => {
+        TestOutcome::Ran(record) => record,
+        TestOutcome::NotRun(reason) => {
             value["event"] = "ignored".into();
-            value["message"] = (*why).into();
+            value["message"] = (*reason).into();
             return value;
         }
     };

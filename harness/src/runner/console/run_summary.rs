@@ -1,6 +1,7 @@
-//! The end of a run: what came of it, what is worth a look, and what to type next.
+//! The summary of a run: failures, flaky, skipped and slow tests, the totals, and the next
+//! commands.
 
-use super::{BAD, DOUBTFUL, FAINT, GOOD};
+use super::{DIM, FAIL, PASS, WARN};
 use clarity_chaos_record::{Record, Verdict};
 use clarity_chaos_report as report;
 use clarity_chaos_report::format_seconds;
@@ -8,34 +9,34 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// How many of the tests that took longest are named.
+/// The number of slowest tests that are named.
 const SLOWEST: usize = 5;
-/// What takes less is not worth a word.
-const QUICK: Duration = Duration::from_millis(100);
-/// How many tests stand beside the reason for which they were skipped.
+/// The least duration of a test among the slowest.
+const SLOW: Duration = Duration::from_millis(100);
+/// The number of skipped tests that are named with each reason.
 const NAMED: usize = 8;
 
-/// What a run came to.
+/// The results of a run.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Closing<'a> {
-    /// One for each test that has run, by name.
+pub(crate) struct RunSummary<'a> {
+    /// A record of each test that has run, sorted by name.
     pub(crate) records: &'a [Record],
-    /// How many tests were selected.
+    /// The number of selected tests.
     pub(crate) selected: usize,
-    /// How many were not.
+    /// The number of deselected tests.
     pub(crate) filtered_out: usize,
-    /// The oracles that should have been met.
+    /// A message for each unmet oracle.
     pub(crate) unmet: &'a [String],
-    /// The reports that were written.
+    /// The paths of the written reports.
     pub(crate) reports: &'a [String],
-    /// The command that runs all of it again.
-    pub(crate) again: Option<&'a str>,
-    /// The command that runs what has failed again.
-    pub(crate) failed_again: Option<&'a str>,
+    /// The command that repeats the run.
+    pub(crate) rerun_command: Option<&'a str>,
+    /// The command that repeats the failed tests.
+    pub(crate) rerun_failed_command: Option<&'a str>,
     pub(crate) took: Duration,
 }
 
-impl<'a> Closing<'a> {
+impl<'a> RunSummary<'a> {
     fn failures(&self) -> impl Iterator<Item = &'a Record> {
         let records = self.records.iter();
         records.filter(|record| record.verdict.is_failure())
@@ -52,7 +53,7 @@ impl<'a> Closing<'a> {
             .count()
     }
 
-    /// Those that were skipped, and those that the end of the run has kept from running.
+    /// The number of skipped tests, and of tests that did not run before an interruption.
     pub(super) fn ignored(&self) -> usize {
         self.selected
             .saturating_sub(self.passed())
@@ -68,57 +69,53 @@ impl<'a> Closing<'a> {
         self.failed() > 0 || !self.unmet.is_empty()
     }
 
-    /// The end of a run whose failures were told when they happened.
+    /// The summary after a line for each test: the failures are above.
     pub(super) fn pretty(&self) -> String {
         let mut text = String::new();
-        self.tell_failures(&mut text);
-        self.tell_flaky(&mut text);
-        self.tell_skipped(&mut text);
-        self.tell_slowest(&mut text);
-        tell_unmet(&mut text, self.unmet);
-        tell_reports(&mut text, self.reports);
-        self.tell_again(&mut text);
-        self.tell_sum(&mut text);
+        self.render_failures(&mut text);
+        self.render_flaky(&mut text);
+        self.render_skipped(&mut text);
+        self.render_slowest(&mut text);
+        render_unmet(&mut text, self.unmet);
+        render_reports(&mut text, self.reports);
+        self.render_rerun(&mut text);
+        self.render_totals(&mut text);
         text
     }
 
-    /// The end of a run of which nothing was told but a character for each test.
+    /// The summary after a character for each test, with the failures.
     pub(super) fn terse(&self) -> String {
         let mut text = "\n".to_owned();
         for record in self.failures() {
-            let story = report::render_failure(record);
-            let _ = writeln!(text, "\n---- {} ----\n{story}", record.name);
+            let failure = report::render_failure(record);
+            let _ = writeln!(text, "\n---- {} ----\n{failure}", record.name);
         }
-        self.tell_flaky(&mut text);
-        tell_unmet(&mut text, self.unmet);
-        self.tell_sum(&mut text);
+        self.render_flaky(&mut text);
+        render_unmet(&mut text, self.unmet);
+        self.render_totals(&mut text);
         text
     }
 
-    fn tell_failures(&self, text: &mut String) {
+    fn render_failures(&self, text: &mut String) {
         let failures: Vec<&Record> = self.failures().collect();
-        tell_failures(text, &failures);
-        if let (Some(command), 2..) = (self.failed_again, failures.len()) {
-            let _ = writeln!(text, "\nall that failed again:\n    {command}");
+        render_failures(text, &failures);
+        if let (Some(command), 2..) = (self.rerun_failed_command, failures.len()) {
+            let _ = writeln!(text, "\nto repeat the failed tests:\n    {command}");
         }
     }
 
-    fn tell_flaky(&self, text: &mut String) {
+    fn render_flaky(&self, text: &mut String) {
         let mut flaky = self.flaky().peekable();
         if flaky.peek().is_some() {
             text.push('\n');
         }
         for record in flaky {
-            let _ = writeln!(
-                text,
-                "{DOUBTFUL}{}{DOUBTFUL:#}",
-                report::render_flaky(record)
-            );
+            let _ = writeln!(text, "{WARN}{}{WARN:#}", report::render_flaky(record));
         }
     }
 
-    /// Each reason once.
-    fn tell_skipped(&self, text: &mut String) {
+    /// The skipped tests, grouped by reason.
+    fn render_skipped(&self, text: &mut String) {
         let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for record in self.records {
             if let Verdict::Skipped { reason } = &record.verdict {
@@ -128,7 +125,7 @@ impl<'a> Closing<'a> {
         if reasons.is_empty() {
             return;
         }
-        let _ = writeln!(text, "\n{DOUBTFUL}skipped:{DOUBTFUL:#}");
+        let _ = writeln!(text, "\n{WARN}skipped:{WARN:#}");
         for (reason, names) in reasons {
             let more = names.len().saturating_sub(NAMED);
             let named = names[..names.len().min(NAMED)].join(", ");
@@ -140,33 +137,33 @@ impl<'a> Closing<'a> {
         }
     }
 
-    /// Nobody looks for them among a handful, or where all are quick.
-    fn tell_slowest(&self, text: &mut String) {
+    /// The slowest tests, unless the run has few tests or all are fast.
+    fn render_slowest(&self, text: &mut String) {
         let mut records: Vec<&Record> = self.records.iter().collect();
         records.sort_by_key(|record| std::cmp::Reverse(record.duration_us));
         records.truncate(SLOWEST);
-        records.retain(|record| Duration::from_micros(record.duration_us) >= QUICK);
+        records.retain(|record| Duration::from_micros(record.duration_us) >= SLOW);
         if self.records.len() <= SLOWEST || records.is_empty() {
             return;
         }
         text.push_str("\nslowest:\n");
         for record in records {
             let took = format_seconds(Duration::from_micros(record.duration_us));
-            let _ = writeln!(text, "    {FAINT}{took:>7}{FAINT:#}  {}", record.name);
+            let _ = writeln!(text, "    {DIM}{took:>7}{DIM:#}  {}", record.name);
         }
     }
 
-    fn tell_again(&self, text: &mut String) {
-        if let Some(command) = self.again {
-            let _ = writeln!(text, "\nall of it again:\n    {command}");
+    fn render_rerun(&self, text: &mut String) {
+        if let Some(command) = self.rerun_command {
+            let _ = writeln!(text, "\nto repeat this run:\n    {command}");
         }
     }
 
-    /// libtest's last line, which tools look for.
-    fn tell_sum(&self, text: &mut String) {
+    /// libtest's last line, which other tools parse.
+    fn render_totals(&self, text: &mut String) {
         let result = match self.has_failed() {
-            true => format!("{BAD}FAILED{BAD:#}"),
-            false => format!("{GOOD}ok{GOOD:#}"),
+            true => format!("{FAIL}FAILED{FAIL:#}"),
+            false => format!("{PASS}ok{PASS:#}"),
         };
         let _ = writeln!(
             text,
@@ -180,34 +177,34 @@ impl<'a> Closing<'a> {
     }
 }
 
-/// A paragraph for each: why it failed, and the command that runs it again.
-pub(super) fn tell_failures(text: &mut String, failures: &[&Record]) {
+/// For each failure its verdict, and the command that repeats it.
+pub(super) fn render_failures(text: &mut String, failures: &[&Record]) {
     if failures.is_empty() {
         return;
     }
-    let _ = writeln!(text, "\n{BAD}failures:{BAD:#}");
+    let _ = writeln!(text, "\n{FAIL}failures:{FAIL:#}");
     for record in failures {
         let Record {
             name,
             replay_command,
             ..
         } = record;
-        let why = record.verdict.to_string();
-        let why = why.lines().next().unwrap_or_default();
+        let verdict = record.verdict.to_string();
+        let verdict = verdict.lines().next().unwrap_or_default();
         let _ = writeln!(
             text,
-            "    {name}\n        {why}\n        {FAINT}{replay_command}{FAINT:#}"
+            "    {name}\n        {verdict}\n        {DIM}{replay_command}{DIM:#}"
         );
     }
 }
 
-pub(super) fn tell_unmet(text: &mut String, unmet: &[String]) {
+pub(super) fn render_unmet(text: &mut String, unmet: &[String]) {
     if !unmet.is_empty() {
         let _ = write!(text, "\n{}", report::render_unmet_oracles(unmet));
     }
 }
 
-pub(super) fn tell_reports(text: &mut String, reports: &[String]) {
+pub(super) fn render_reports(text: &mut String, reports: &[String]) {
     if !reports.is_empty() {
         let _ = writeln!(text, "\nreports: {}", reports.join(", "));
     }
