@@ -32,6 +32,31 @@ pub enum ExploreError {
 }
 
 /// A state of the operation's directory in which the invariant does not hold.
+///
+/// ```no_run
+/// # use clarity_chaos::explore::ExploreError;
+/// # use clarity_chaos::{Context, Result, chaos};
+/// # use std::fs;
+/// /// A known bug: a crash can leave an empty file.
+/// #[chaos(non_destructive)]
+/// fn writing_in_place_is_not_atomic(cx: Context) -> Result {
+///     let explored = cx.crash_everywhere(
+///         |dir| Ok(fs::write(dir.join("file"), "text")?),
+///         |dir, _| match fs::read(dir.join("file")) {
+///             Ok(bytes) if bytes.is_empty() => Err("an empty file".into()),
+///             _ => Ok(()),
+///         },
+///     );
+///     match explored {
+///         Err(ExploreError::Broken(broken)) => {
+///             assert_eq!(broken.message, "an empty file");
+///             assert_eq!(broken.call().map(|call| call.name), Some("write"));
+///             Ok(())
+///         }
+///         other => Err(format!("the bug was not found: {other:?}").into()),
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BrokenInvariant {
