@@ -34,7 +34,7 @@ use portable as platform;
 
 use crate::data::case::Case;
 use crate::data::duration::deadline;
-use crate::sandbox::{self, Enclosed, enclose};
+use crate::sandbox::{self, Confined, confine};
 use crate::supervisor::protocol::{Answer, MARK, Order};
 use crate::supervisor::role::{Post, Role};
 use clarity_chaos_record::Sandbox;
@@ -54,16 +54,16 @@ const RUNNER_LOST: u8 = 3;
 /// When a test's process cannot be started, or the runner not be understood.
 pub(crate) fn serve(post: &Post) -> io::Result<ExitCode> {
     crate::os::descriptors::close_inherited();
-    let enclosed = match enclose(&post.confinement, post.slot.root()) {
-        Ok(enclosed) => enclosed,
+    let confined = match confine(&post.confinement, post.slot.root()) {
+        Ok(confined) => confined,
         Err(error) => {
             answer(&Answer::Refused(error.to_string()))?;
             return Ok(ExitCode::SUCCESS);
         }
     };
-    let code = match enclosed {
-        Enclosed::Outside(code) => u8::try_from(code).unwrap_or(u8::MAX),
-        Enclosed::Inside(inside) => {
+    let code = match confined {
+        Confined::Outside(code) => u8::try_from(code).unwrap_or(u8::MAX),
+        Confined::Inside(inside) => {
             let mut supervisor = platform::Supervisor::new(post, inside.private)?;
             let obeyed =
                 answer(&Answer::Ready(inside.sandbox)).and_then(|()| obey(&mut supervisor));
@@ -73,7 +73,7 @@ pub(crate) fn serve(post: &Post) -> io::Result<ExitCode> {
                 result => result?,
             };
             let code = if parted { 0 } else { RUNNER_LOST };
-            if inside.walled {
+            if inside.has_outer_process {
                 // The run's folder cannot be removed from in here.
                 return Ok(ExitCode::from(code));
             }
@@ -89,7 +89,7 @@ pub(crate) fn serve(post: &Post) -> io::Result<ExitCode> {
 
 /// What is enforced around tests that are not confined.
 pub(crate) fn unconfined() -> Sandbox {
-    sandbox::open()
+    sandbox::unconfined()
 }
 
 /// Removes a folder while other supervisors of the run may be removing it, too, or still ending tests that write there: each may find what it was

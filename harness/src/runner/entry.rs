@@ -8,17 +8,17 @@ use std::env;
 use std::process::ExitCode;
 
 #[cfg(unix)]
-use crate::os::signals::expect_children;
+use crate::os::signals::restore_child_signal;
 
 #[cfg(not(unix))]
-fn expect_children() {}
+fn restore_child_signal() {}
 
 /// Not public API: the expansion of [`main!`](crate::main).
 #[must_use]
 pub fn main(origin: Origin) -> ExitCode {
     match Assignment::parse(env::args_os().skip(1)) {
         None => {
-            expect_children();
+            restore_child_signal();
             runner::main(&origin)
         }
         Some(assignment) => assignment.and_then(fulfil).unwrap_or_else(|error| {

@@ -2,10 +2,10 @@
 //! it for the next case.
 
 use crate::data::case::{Case, CaseSpec, WorkerDir};
-use crate::os::append_log::Appended;
-use crate::os::removal::{make_folder, names_in, remove};
-use crate::os::timestamps::Timestamps;
-use crate::os::watched::Watched;
+use crate::os::append_log::AppendLog;
+use crate::os::change_detector::ChangeDetector;
+use crate::os::directory::{ensure_directory, entry_names, remove};
+use crate::os::timestamp_granularity::TimestampGranularity;
 use crate::runner::captured_output;
 use crate::runner::evidence::Evidence;
 use clarity_chaos_record::{CapturedOutput, read_timeline};
@@ -17,12 +17,12 @@ use std::path::PathBuf;
 #[derive(Debug)]
 pub(crate) struct Workspace {
     worker: WorkerDir,
-    output: Appended,
-    timeline: Appended,
-    times: Timestamps,
+    output: AppendLog,
+    timeline: AppendLog,
+    times: TimestampGranularity,
     /// The parent of `tmp` and of the case's directory.
-    work: Watched,
-    tmp: Watched,
+    work: ChangeDetector,
+    tmp: ChangeDetector,
     /// The directories of the running case, or of the last one if it left them empty.
     // The next case then reuses them: creating and removing directories is the largest cost around
     // an empty test.
@@ -31,19 +31,19 @@ pub(crate) struct Workspace {
 
 #[derive(Debug)]
 struct CaseDirs {
-    root: Watched,
-    dir: Watched,
+    root: ChangeDetector,
+    dir: ChangeDetector,
 }
 
 impl Workspace {
     /// Opens the workspace in a new worker's directory.
     pub(crate) fn open(worker: WorkerDir) -> io::Result<Self> {
-        let times = Timestamps::of(&worker.tmp())?;
+        let times = TimestampGranularity::measure(&worker.tmp())?;
         Ok(Self {
-            output: Appended::open(worker.output())?,
-            timeline: Appended::open(worker.timeline())?,
-            work: Watched::new(worker.work(), 2, times),
-            tmp: Watched::new(worker.tmp(), 0, times),
+            output: AppendLog::open(worker.output())?,
+            timeline: AppendLog::open(worker.timeline())?,
+            work: ChangeDetector::new(worker.work(), 2, times),
+            tmp: ChangeDetector::new(worker.tmp(), 0, times),
             times,
             worker,
             case_dirs: None,
@@ -52,14 +52,14 @@ impl Workspace {
 
     /// Creates or reuses the directories of the next case.
     pub(crate) fn begin(&mut self, spec: CaseSpec) -> io::Result<Case> {
-        self.output.begin_part()?;
-        self.timeline.begin_part()?;
+        self.output.begin_segment()?;
+        self.timeline.begin_segment()?;
         let case = Case::new(&self.worker, spec);
         let (root, dir, times) = (case.root().to_owned(), case.dir(), self.times);
         self.case_dirs = Some(match self.case_dirs.take() {
             Some(spare) if fs::rename(spare.root.path(), &root).is_ok() => CaseDirs {
                 // The rename has changed its time.
-                root: Watched::new(root, 1, times),
+                root: ChangeDetector::new(root, 1, times),
                 dir: spare.dir.moved_to(dir),
             },
             _ => {
@@ -70,27 +70,27 @@ impl Workspace {
                     })?;
                 }
                 CaseDirs {
-                    root: Watched::new(root, 1, times),
-                    dir: Watched::new(dir, 0, times),
+                    root: ChangeDetector::new(root, 1, times),
+                    dir: ChangeDetector::new(dir, 0, times),
                 }
             }
         });
-        self.work.expect_change();
+        self.work.accept_change();
         Ok(case)
     }
 
     /// Opens the output file at the start of the case's part.
     pub(crate) fn open_output(&self) -> io::Result<File> {
-        self.output.open_part()
+        self.output.open_segment()
     }
 
     /// Reads the evidence of a case that has ended.
     pub(crate) fn evidence(&mut self, case: &Case) -> Evidence {
         Evidence {
-            timeline: self.timeline.part().and_then(read_timeline),
+            timeline: self.timeline.segment().and_then(read_timeline),
             output: self.output.len().and_then(|length| match length {
                 0 => Ok(CapturedOutput::default()),
-                length => captured_output::read(self.output.part()?, length),
+                length => captured_output::read(self.output.segment()?, length),
             }),
             stray_files: self.stray_files(case),
         }
@@ -99,24 +99,24 @@ impl Workspace {
     /// The files that the case left in the worker's directory, outside of its own; `None` if it
     /// touched nothing there.
     fn stray_files(&mut self, case: &Case) -> io::Result<Option<Vec<String>>> {
-        if self.work.is_proven_untouched() && self.tmp.is_untouched() {
+        if self.work.is_proven_unchanged() && self.tmp.is_unchanged() {
             return Ok(None);
         }
         let work = self.worker.work();
         let (own, tmp) = (case.root(), self.worker.tmp());
-        let strays: Vec<PathBuf> = names_in(&work)?
+        let strays: Vec<PathBuf> = entry_names(&work)?
             .into_iter()
             .map(|name| work.join(name))
             .filter(|path| path != own && *path != tmp)
             .collect();
-        if strays.is_empty() && self.work.has_its_rights() && self.tmp.is_untouched() {
+        if strays.is_empty() && self.work.has_its_permissions() && self.tmp.is_unchanged() {
             return Ok(None);
         }
         let mut left: Vec<String> = strays
             .iter()
             .map(|path| path.display().to_string())
             .collect();
-        match names_in(&tmp) {
+        match entry_names(&tmp) {
             Ok(names) => {
                 left.extend(names.iter().map(|name| format!("tmp/{}", name.display())));
             }
@@ -128,17 +128,17 @@ impl Workspace {
     /// Removes all files of the case. `touched` says whether it changed anything outside of its own
     /// directory.
     pub(crate) fn remove(&mut self, case: &Case, touched: bool) -> io::Result<()> {
-        let is_spare = |dirs: &mut CaseDirs| dirs.root.is_untouched() && dirs.dir.is_untouched();
+        let is_spare = |dirs: &mut CaseDirs| dirs.root.is_unchanged() && dirs.dir.is_unchanged();
         if touched || !self.case_dirs.as_mut().is_some_and(is_spare) {
             self.case_dirs = None;
             remove(case.root())?;
         }
         if touched {
             let work = self.worker.work();
-            for name in names_in(&work)? {
+            for name in entry_names(&work)? {
                 remove(&work.join(name))?;
             }
-            self.work.restore_rights()?;
+            self.work.restore_permissions()?;
             self.make_tmp()?;
         }
         Ok(())
@@ -152,14 +152,14 @@ impl Workspace {
     pub(crate) fn keep(&mut self, case: &Case, touched: bool) -> io::Result<()> {
         self.case_dirs = None;
         let root = case.root();
-        make_folder(root)?;
+        ensure_directory(root)?;
         let create = |name: &str| {
             let path = root.join(name);
             remove(&path)?;
             File::create_new(path)
         };
-        io::copy(self.output.part()?, &mut create("output")?)?;
-        io::copy(self.timeline.part()?, &mut create("timeline.jsonl")?)?;
+        io::copy(self.output.segment()?, &mut create("output")?)?;
+        io::copy(self.timeline.segment()?, &mut create("timeline.jsonl")?)?;
         if touched {
             let kept = root.join("tmp");
             remove(&kept)?;
@@ -171,7 +171,7 @@ impl Workspace {
 
     fn make_tmp(&mut self) -> io::Result<()> {
         fs::create_dir(self.tmp.path())?;
-        self.tmp = Watched::new(self.worker.tmp(), 0, self.times);
+        self.tmp = ChangeDetector::new(self.worker.tmp(), 0, self.times);
         Ok(())
     }
 }

@@ -1,14 +1,14 @@
 //! Where the processes of a test binary begin that are not the runner.
 
 #[cfg(unix)]
-use crate::os::signals::expect_requests;
+use crate::os::signals::restore_termination_signals;
 use crate::supervisor::role::{Assignment, Role};
 use crate::test::test_process;
 use std::io;
 use std::process::ExitCode;
 
 #[cfg(not(unix))]
-fn expect_requests() {}
+fn restore_termination_signals() {}
 
 /// Plays the role that this process was started for.
 ///
@@ -16,7 +16,7 @@ fn expect_requests() {}
 ///
 /// When a supervisor cannot serve, or a case not begin.
 pub(crate) fn fulfil(assignment: Assignment) -> io::Result<ExitCode> {
-    expect_requests();
+    restore_termination_signals();
     match assignment.role {
         Role::Supervisor(post) => super::serve(&post),
         Role::Test(case) => {

@@ -3,8 +3,8 @@
 use crate::data::case::Case;
 use crate::data::ending::{Exit, Usage};
 use crate::os::environment;
+use crate::os::exit_handler;
 use crate::os::fork::fork;
-use crate::os::forked_exit;
 use crate::os::session::in_session_of;
 use crate::os::wait::wait_with_usage;
 use crate::registration::TestCase;
@@ -35,8 +35,11 @@ impl Zygote {
         // The same for all cases of a slot.
         environment::set("TMPDIR", case.tmp().as_os_str())?;
         test_process::rehearse(&case.spec)?;
-        forked_exit::shorten()?;
-        let rules = case.spec.sandboxed.then(|| prepare_test(case.worker_dir()));
+        exit_handler::skip_inherited()?;
+        let rules = case
+            .spec
+            .sandboxed
+            .then(|| prepare_test(&case.worker_dir().work()));
         Ok(Self {
             nothing: File::open("/dev/null")?,
             output: super::output(case)?,

@@ -6,11 +6,11 @@ use crate::data::case::Case;
 use crate::data::duration::deadline;
 use crate::data::ending::{Cut, Ending};
 use crate::os::affinity;
+use crate::os::change_detector::ChangeDetector;
+use crate::os::directory::{entry_names, remove};
 use crate::os::fork::has_other_threads;
 use crate::os::processes::{descendants, processes};
-use crate::os::removal::{names_in, remove};
-use crate::os::timestamps::Timestamps;
-use crate::os::watched::Watched;
+use crate::os::timestamp_granularity::TimestampGranularity;
 use crate::supervisor::protocol::Order;
 use crate::supervisor::role::Post;
 use clarity_chaos_record::Isolation;
@@ -38,7 +38,7 @@ pub(super) struct Supervisor {
     isolation: Isolation,
     orders: Orders,
     /// Folders that only this supervisor's tests can see, and that are empty between them.
-    private: Vec<Watched>,
+    private: Vec<ChangeDetector>,
     /// Whether it is ready to be forked, which it is made for the first test.
     zygote: Option<fork::Zygote>,
 }
@@ -183,15 +183,15 @@ impl Supervisor {
     fn clear_private_folders(&mut self) -> io::Result<Vec<String>> {
         let mut left = Vec::new();
         for folder in &mut self.private {
-            if folder.is_untouched() {
+            if folder.is_unchanged() {
                 continue;
             }
-            for name in names_in(folder.path())? {
+            for name in entry_names(folder.path())? {
                 let path = folder.path().join(name);
                 remove(&path)?;
                 left.push(path.display().to_string());
             }
-            folder.restore_rights()?;
+            folder.restore_permissions()?;
             *folder = watched(folder.path().to_owned());
         }
         Ok(left)
@@ -199,8 +199,8 @@ impl Supervisor {
 }
 
 /// An empty folder that the supervisor does not change itself, so that any times will do.
-fn watched(folder: PathBuf) -> Watched {
-    Watched::new(folder, 0, Timestamps::Ticking)
+fn watched(folder: PathBuf) -> ChangeDetector {
+    ChangeDetector::new(folder, 0, TimestampGranularity::Coarse)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! killed before it has any, the next run does: the folder holds a mark, which a run takes away at its end, and keeps locked until then. A lock tells more
 //! than a process's number, which is another's in another container that shares the folder for temporary files.
 
-use crate::os::removal::remove_folder;
+use crate::os::directory::remove_directory;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -96,10 +96,10 @@ pub(crate) fn remove(run: &Path) -> io::Result<()> {
     for entry in entries {
         let entry = entry?;
         if entry.file_name() != RUNNING {
-            remove_folder(&entry.path())?;
+            remove_directory(&entry.path())?;
         }
     }
-    remove_folder(run)
+    remove_directory(run)
 }
 
 #[cfg(unix)]

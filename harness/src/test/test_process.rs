@@ -11,7 +11,7 @@ use crate::os::fork::has_other_threads;
 use crate::registration::{self, TestCase};
 use crate::sandbox::{TestRules, prepare_test};
 #[cfg(target_os = "linux")]
-use crate::syscalls::interceptor::Attendants;
+use crate::syscalls::interceptor::SyscallInterceptor;
 use crate::test::audit::{self, Audit};
 use crate::test::blocking::Watched;
 use crate::test::body::Body;
@@ -84,7 +84,7 @@ pub(crate) fn run(
     };
     let setup = Setup::new(test, case, timeline, Home::Own)?;
     if case.spec.sandboxed {
-        let rules = rules.map_or_else(|| prepare_test(case.worker_dir()), Ok)?;
+        let rules = rules.map_or_else(|| prepare_test(&case.worker_dir().work()), Ok)?;
         rules.enter()?;
     }
     setup.run(test).map(exit_code)
@@ -137,7 +137,7 @@ struct Setup {
     lasting_threads: Vec<String>,
     /// None in the runner, of which no call is handed over.
     #[cfg(target_os = "linux")]
-    attendants: Option<Attendants>,
+    interceptor: Option<SyscallInterceptor>,
 }
 
 impl Setup {
@@ -177,7 +177,7 @@ impl Setup {
             context,
             lasting_threads: spec.lasting_threads.clone(),
             #[cfg(target_os = "linux")]
-            attendants: (home == Home::Own).then(|| Attendants::allow(spec.late_starts)),
+            interceptor: (home == Home::Own).then(|| SyscallInterceptor::allow(spec.late_starts)),
         })
     }
 
@@ -200,7 +200,7 @@ impl Setup {
                 #[cfg(target_os = "linux")]
                 {
                     affinity::unbind();
-                    Attendants::begin_late_starts();
+                    SyscallInterceptor::begin_late_starts();
                 }
                 catch_unwind(AssertUnwindSafe(|| call(body, context, &time, timeline)))
                     .map_err(|payload| panics.caught(&*payload))
@@ -208,8 +208,8 @@ impl Setup {
             .join()
             .map_err(|_payload| io::Error::other("the test's thread ended outside its body"))?;
         #[cfg(target_os = "linux")]
-        if let Some(attendants) = &self.attendants {
-            attendants.end();
+        if let Some(interceptor) = &self.interceptor {
+            interceptor.end();
         }
         drop(limits);
         let left_behind = self.faults.end();

@@ -310,9 +310,9 @@ fn retry_in_the_runner_process_has_its_own_directory() {
     let ran = suite.run(thread.into_iter().chain(["--retries", "1"]));
     assert_eq!(ran.code, Some(101), "{}", ran.stdout);
     let record = &ran.records[test];
-    let first = &record.failed_before[0].verdict;
+    let first = &record.failed_attempts[0].verdict;
     assert!(matches!(first, Verdict::Failed { .. }), "{first:?}");
     assert_eq!(record.verdict, *first);
-    let kept = record.kept.as_ref().unwrap();
+    let kept = record.kept_dir.as_ref().unwrap();
     assert!(kept.join("output").is_file(), "{}", kept.display());
 }

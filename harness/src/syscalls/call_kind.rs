@@ -1,26 +1,26 @@
-//! Kinds of system calls, by their effect on a file.
+//! Kinds of system calls on files.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What a call does to a file.
+/// A kind of system call, by its effect on a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CallKind {
-    /// Opens it, whatever for.
+    /// Opens it, in any mode.
     Open,
     /// Reads from it.
     Read,
-    /// Lists it, a folder.
+    /// Lists a directory.
     List,
     /// Writes to it, or copies into it.
     Write,
-    /// Brings it to the disk: `fsync` and its like.
+    /// Writes it to the disk: `fsync`, `fdatasync` and the like.
     Sync,
-    /// Gives it another name.
+    /// Renames it.
     Rename,
-    /// Takes its name away.
+    /// Removes its name.
     Remove,
 }
 

@@ -1,10 +1,11 @@
-//! The rules of [Landlock](https://docs.kernel.org/userspace-api/landlock.html): which files may be read and written.
+//! The rules of [Landlock](https://docs.kernel.org/userspace-api/landlock.html): the files that
+//! tests may read and write.
 //!
-//! Two layers, of which both must agree: the supervisor's, and that of its tests, which may write to less. A test enters its own, but its supervisor
-//! has prepared it.
+//! There are two layers, which must both allow an access: the supervisor's, and a narrower one of
+//! its tests. The supervisor prepares the latter, and each test enters it.
 
 use super::mounts::{SHARED_MEMORY, TERMINALS};
-use super::readable;
+use super::readable_paths;
 use landlock::{
     ABI, Access as _, AccessFs, LandlockStatus, PathBeneath, PathFd, RestrictionStatus, Ruleset,
     RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
@@ -13,16 +14,16 @@ use landlock::{
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The newest version whose rights are asked for; of an older kernel, those that it knows.
+/// The newest version whose permissions are handled. An older kernel handles those that it knows.
 const NEWEST: ABI = ABI::V9;
 
-/// The first version that refuses to truncate, without which files outside are not safe.
+/// The first version that can refuse to truncate; before it, files outside are not safe.
 const TRUNCATION: i32 = 3;
 
-/// The first version that keeps signals inside.
+/// The first version that can restrict signals.
 const SIGNALS: i32 = 6;
 
-/// Devices that swallow, make noise, or make terminals.
+/// Devices that discard writes, generate bytes, or are or make terminals.
 const DEVICES: [&str; 7] = [
     "/dev/null",
     "/dev/zero",
@@ -33,11 +34,11 @@ const DEVICES: [&str; 7] = [
     "/dev/ptmx",
 ];
 
-/// The version of Landlock that is in force.
+/// The version of Landlock in force.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Version(i32);
+pub(super) struct LandlockVersion(i32);
 
-impl Version {
+impl LandlockVersion {
     pub(super) fn protects_files(self) -> bool {
         self.0 >= TRUNCATION
     }
@@ -51,19 +52,24 @@ impl Version {
     }
 }
 
-/// Restricts this process and all that it starts: reads what a test needs, writes in the folders `writable`, and to shared memory and terminals if those
-/// are the slot's own; gives the version in force.
+/// Restricts this process and all that it starts. Gives the version in force.
+///
+/// They can read the paths that tests need, and write to the directories `writable`; with
+/// `own_devices`, also to shared memory and terminals, which must belong to the slot.
 ///
 /// # Errors
 ///
-/// With the reason why Landlock is not there.
-pub(super) fn enter_slot(writable: &[PathBuf], own_devices: bool) -> Result<Version, String> {
+/// The reason why Landlock is missing.
+pub(super) fn enter_slot(
+    writable: &[PathBuf],
+    own_devices: bool,
+) -> Result<LandlockVersion, String> {
     let enter = || -> Result<RestrictionStatus, RulesetError> {
         Ruleset::default()
             .handle_access(AccessFs::from_all(NEWEST))?
             .create()?
             .add_rules(path_beneath_rules(
-                readable::roots(),
+                readable_paths::roots(),
                 AccessFs::from_read(NEWEST),
             ))?
             .add_rules(path_beneath_rules(writable, AccessFs::from_all(NEWEST)))?
@@ -79,22 +85,25 @@ pub(super) fn enter_slot(writable: &[PathBuf], own_devices: bool) -> Result<Vers
             Err("Landlock is switched off in this kernel".to_owned())
         }
         (RulesetStatus::NotEnforced, _) => Err("this kernel has no Landlock".to_owned()),
-        (_, LandlockStatus::Available { effective_abi, .. }) => Ok(Version(effective_abi as i32)),
+        (_, LandlockStatus::Available { effective_abi, .. }) => {
+            Ok(LandlockVersion(effective_abi as i32))
+        }
         (_, other) => Err(format!("Landlock: {other:?}")),
     }
 }
 
-/// The second layer, prepared.
+/// The prepared second layer.
 #[derive(Debug)]
 pub(crate) struct TestRules(RulesetCreated);
 
 impl TestRules {
-    /// Prepares to narrow what a process may write to `work` and `also`, and whom it may signal to itself and what it starts.
+    /// Prepares rules by which a process can write to `work` and `also` alone, and signal itself
+    /// and its descendants alone.
     pub(super) fn prepare(work: &Path, also: &[PathBuf]) -> io::Result<Self> {
         let write = AccessFs::from_write(NEWEST);
-        let folder = |path: &Path| PathFd::new(path).map_err(|error| told(&error));
-        // All devices here: the layer above knows which.
-        let (work, devices) = (folder(work)?, folder(Path::new("/dev"))?);
+        let open = |path: &Path| PathFd::new(path).map_err(|error| with_context(&error));
+        // All devices: the first layer already restricts them.
+        let (work, devices) = (open(work)?, open(Path::new("/dev"))?);
         let prepare = || -> Result<RulesetCreated, RulesetError> {
             Ruleset::default()
                 .handle_access(write)?
@@ -104,27 +113,29 @@ impl TestRules {
                 .add_rule(PathBeneath::new(devices, write))?
                 .add_rules(path_beneath_rules(also, write))
         };
-        prepare().map(Self).map_err(|error| told(&error))
+        prepare().map(Self).map_err(|error| with_context(&error))
     }
 
-    /// Narrows. The process must not have other threads yet.
+    /// Restricts this process, which must not have other threads yet.
     ///
     /// # Errors
     ///
     /// When the kernel refuses; then the test must not run.
     pub(crate) fn enter(self) -> io::Result<()> {
-        self.0.restrict_self().map_err(|error| told(&error))?;
+        self.0
+            .restrict_self()
+            .map_err(|error| with_context(&error))?;
         Ok(())
     }
 }
 
-fn told(error: &dyn std::fmt::Display) -> io::Error {
+fn with_context(error: &dyn std::fmt::Display) -> io::Error {
     io::Error::other(format!("Landlock: {error}"))
 }
 
-/// The devices; with shared memory and terminals, where those are the slot's own.
+/// Gives the devices that tests may write to; with shared memory and terminals if those are `own`.
 fn devices(own: bool) -> impl Iterator<Item = &'static Path> {
-    let folders = [SHARED_MEMORY, TERMINALS];
-    let folders = folders.into_iter().filter(move |_| own);
-    DEVICES.into_iter().chain(folders).map(Path::new)
+    let directories = [SHARED_MEMORY, TERMINALS];
+    let directories = directories.into_iter().filter(move |_| own);
+    DEVICES.into_iter().chain(directories).map(Path::new)
 }

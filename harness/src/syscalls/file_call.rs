@@ -1,37 +1,37 @@
-//! What a call of an operation would do in its directory.
+//! System calls that concern the files of one directory.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// A call of the operation that concerns its directory. Paths are relative to that.
+/// A system call that concerns the directory. Paths are relative to the directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Call {
+pub(crate) struct FileCall {
     pub(crate) name: &'static str,
     pub(crate) effect: Effect,
 }
 
-/// What a call would do if it succeeded.
+/// The effect of a successful call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// Opens a file, which it may make or empty.
     Open {
         path: PathBuf,
         creates: bool,
         truncates: bool,
     },
-    /// Writes these bytes there; at the end of the file if nowhere else.
     Write {
         path: PathBuf,
-        at: Option<u64>,
+        /// The end of the file if none.
+        offset: Option<u64>,
         bytes: Vec<u8>,
-        /// Whether they are on the disk when it returns.
+        /// Whether the bytes are on the disk when the call returns.
         durable: bool,
     },
     Truncate {
         path: PathBuf,
         length: u64,
     },
-    /// Makes a file at least so long.
+    /// Makes a file at least this long.
     Extend {
         path: PathBuf,
         length: u64,
@@ -48,10 +48,10 @@ pub(crate) enum Effect {
     Unlink {
         path: PathBuf,
     },
-    RemoveFolder {
+    RemoveDirectory {
         path: PathBuf,
     },
-    MakeFolder {
+    MakeDirectory {
         path: PathBuf,
     },
     Link {
@@ -62,36 +62,36 @@ pub(crate) enum Effect {
         to: PathBuf,
         path: PathBuf,
     },
-    /// Brings a file or folder to the disk.
+    /// Writes a file or directory to the disk.
     Sync {
         path: PathBuf,
     },
-    /// Brings everything to the disk.
+    /// Writes the whole file system to the disk.
     SyncAll,
     Read {
         path: PathBuf,
     },
-    /// Changes rights or owner.
-    Rights {
+    /// Changes permissions or owner.
+    ChangePermissions {
         path: PathBuf,
     },
-    /// Makes a file share the blocks of another.
-    Clone {
+    /// Shares the blocks of another file.
+    Reflink {
         path: PathBuf,
     },
-    /// Fails whatever is done, for a reason of its own.
-    Nothing {
+    /// Changes nothing: the call fails in any case, or guarantees nothing.
+    NoChange {
         path: PathBuf,
     },
-    /// Changes files in a way that cannot be followed.
-    Unknown {
+    /// Changes files in an unsupported way.
+    Unsupported {
         path: PathBuf,
-        why: &'static str,
+        reason: &'static str,
     },
 }
 
 impl Effect {
-    /// The file that it is about.
+    /// Gives the path of the affected file; of a rename or link, the source.
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Open { path, .. }
@@ -99,32 +99,37 @@ impl Effect {
             | Self::Truncate { path, .. }
             | Self::Extend { path, .. }
             | Self::Unlink { path }
-            | Self::RemoveFolder { path }
-            | Self::MakeFolder { path }
+            | Self::RemoveDirectory { path }
+            | Self::MakeDirectory { path }
             | Self::Symlink { path, .. }
             | Self::Sync { path }
             | Self::Read { path }
-            | Self::Rights { path }
-            | Self::Clone { path }
-            | Self::Nothing { path }
-            | Self::Unknown { path, .. } => path,
+            | Self::ChangePermissions { path }
+            | Self::Reflink { path }
+            | Self::NoChange { path }
+            | Self::Unsupported { path, .. } => path,
             Self::Rename { from, .. } | Self::MoveOut { from } | Self::Link { from, .. } => from,
             Self::SyncAll => Path::new(""),
         }
     }
 
-    /// Whether it leaves something else on the disk than was there.
+    /// Whether it may change the state of the disk.
     pub(crate) fn changes(&self) -> bool {
         match self {
             Self::Open {
                 creates, truncates, ..
             } => *creates || *truncates,
-            Self::Read { .. } | Self::Nothing { .. } | Self::Clone { .. } => false,
+            Self::Read { .. } | Self::NoChange { .. } | Self::Reflink { .. } => false,
             _ => true,
         }
     }
 
-    /// Whether it may need room on the disk.
+    /// Whether it writes cached changes to the disk.
+    pub(crate) fn is_sync(&self) -> bool {
+        matches!(self, Self::Sync { .. } | Self::SyncAll)
+    }
+
+    /// Whether it may allocate space on the disk.
     pub(crate) fn allocates(&self) -> bool {
         match self {
             Self::Open { creates, .. } => *creates,
@@ -132,7 +137,7 @@ impl Effect {
             | Self::Extend { .. }
             | Self::Truncate { .. }
             | Self::Rename { .. }
-            | Self::MakeFolder { .. }
+            | Self::MakeDirectory { .. }
             | Self::Link { .. }
             | Self::Symlink { .. }
             | Self::Sync { .. }
@@ -142,28 +147,28 @@ impl Effect {
     }
 }
 
-impl Call {
-    /// In words: `rename of draft to current`.
-    pub(crate) fn words(&self) -> String {
+/// Describes the call: `rename of draft to current`.
+impl fmt::Display for FileCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name;
         let path = self.effect.path().display();
         match &self.effect {
-            Effect::Write { at, bytes, .. } => match at {
-                Some(at) => format!("{name} of {} bytes at {at} of {path}", bytes.len()),
-                None => format!("{name} of {} bytes at the end of {path}", bytes.len()),
+            Effect::Write { offset, bytes, .. } => match offset {
+                Some(offset) => write!(f, "{name} of {} bytes at {offset} of {path}", bytes.len()),
+                None => write!(f, "{name} of {} bytes at the end of {path}", bytes.len()),
             },
-            Effect::Truncate { length, .. } => format!("{name} of {path} to {length} bytes"),
+            Effect::Truncate { length, .. } => write!(f, "{name} of {path} to {length} bytes"),
             Effect::Rename { to, .. } | Effect::Link { to, .. } => {
-                format!("{name} of {path} to {}", to.display())
+                write!(f, "{name} of {path} to {}", to.display())
             }
-            Effect::SyncAll => name.to_owned(),
-            _ if self.effect.path() == Path::new("") => format!("{name} of the directory"),
-            _ => format!("{name} of {path}"),
+            Effect::SyncAll => f.write_str(name),
+            _ if self.effect.path() == Path::new("") => write!(f, "{name} of the directory"),
+            _ => write!(f, "{name} of {path}"),
         }
     }
 }
 
-/// The folder of a path, and its name there.
+/// Splits a path into its parent and its file name.
 pub(crate) fn split(path: &Path) -> Option<(&Path, OsString)> {
     Some((path.parent()?, path.file_name()?.to_owned()))
 }

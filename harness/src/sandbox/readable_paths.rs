@@ -1,13 +1,14 @@
-//! What tests may read: the system, and of the user's home what they need to run.
+//! The paths that tests may read: the system, and the needed parts of the user's home.
 //!
-//! A home holds keys and letters, and a test has no business there. What it needs of it is the repository, the target folder with the test binary,
-//! the programs of `PATH`, and the toolchain; credentials of the toolchain are not part of that.
+//! A home contains keys and private files. Of these, tests may read the repository, the target
+//! directory with the test binary, and the programs of `PATH`. They may also read the toolchain,
+//! without its credentials.
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The folders and files that tests may read, each with all below it.
+/// Gives the directories and files that tests may read, each with everything below it.
 pub(super) fn roots() -> Vec<PathBuf> {
     let home = env::home_dir().and_then(|home| fs::canonicalize(home).ok());
     match home {
@@ -15,32 +16,32 @@ pub(super) fn roots() -> Vec<PathBuf> {
             let needed = needed().filter(|path| path.starts_with(&home));
             outermost(all_but(&home).into_iter().chain(needed))
         }
-        // Nobody's home, or all there is.
+        // There is no home, or it is the root.
         _ => vec![PathBuf::from("/")],
     }
 }
 
-/// Why tests may read the user's whole home, if they may.
-pub(super) fn why_home() -> Option<&'static str> {
+/// Gives the reason why tests may read the user's whole home; none if they may not.
+pub(super) fn home_exposure() -> Option<&'static str> {
     let Some(home) = env::home_dir().and_then(|home| fs::canonicalize(home).ok()) else {
-        return Some("the home is not known, so nothing is kept from being read");
+        return Some("the home is unknown, so all files are readable");
     };
     let exposed = home.parent().is_none() || needed().any(|path| home.starts_with(path));
     exposed.then_some(
-        "the home is readable, since it is or is in the repository, the target folder or PATH",
+        "the home is readable, since it is or is in the repository, the target directory or PATH",
     )
 }
 
-/// The paths without those that are below another of them: each test pays for each rule.
+/// Drops paths below other ones: each rule costs each test some time.
 fn outermost(paths: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
-    // Many of the system's folders are links into /usr.
+    // Many of the system's directories are symlinks into /usr.
     let mut paths: Vec<PathBuf> = paths
         .filter_map(|path| fs::canonicalize(path).ok())
         .collect();
     paths.sort();
     let mut outermost: Vec<PathBuf> = Vec::new();
     for path in paths {
-        // What is above a path comes before it in this order.
+        // In this order, the ancestors of a path come first.
         if !outermost.iter().any(|above| path.starts_with(above)) {
             outermost.push(path);
         }
@@ -48,19 +49,19 @@ fn outermost(paths: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
     outermost
 }
 
-/// Everything that stands beside the path from the root to this folder: a rule for a folder holds for all below it, so it cannot be
-/// said of the root.
-fn all_but(folder: &Path) -> Vec<PathBuf> {
-    folder
+/// Gives the entries of all ancestors of this directory, without those on the way to it.
+// A rule for a directory applies to everything below it, so the root cannot have one.
+fn all_but(directory: &Path) -> Vec<PathBuf> {
+    directory
         .ancestors()
         .skip(1)
         .flat_map(|above| fs::read_dir(above).into_iter().flatten().flatten())
         .map(|entry| entry.path())
-        .filter(|path| !folder.starts_with(path))
+        .filter(|path| !directory.starts_with(path))
         .collect()
 }
 
-/// What tests need, wherever it is.
+/// Gives the paths that tests need, in the home or elsewhere.
 pub(super) fn needed() -> impl Iterator<Item = PathBuf> {
     let listed = |variable| {
         let value = env::var_os(variable).unwrap_or_default();
@@ -83,21 +84,24 @@ pub(super) fn needed() -> impl Iterator<Item = PathBuf> {
         .filter_map(|path| fs::canonicalize(path).ok())
 }
 
-/// The repository that the tests are run in: the nearest folder above with a `.git`, or else the working directory.
+/// Gives the repository: the nearest directory with a `.git` at or above the working directory, or
+/// the working directory.
 fn repository() -> Option<PathBuf> {
     let here = env::current_dir().ok()?;
-    let marked = here.ancestors().find(|folder| folder.join(".git").exists());
+    let marked = here
+        .ancestors()
+        .find(|directory| directory.join(".git").exists());
     Some(marked.unwrap_or(&here).to_owned())
 }
 
-/// Cargo's target folder, by its mark above the test binary, or else the binary's own folder.
+/// Gives Cargo's target directory, marked by `CACHEDIR.TAG`, or the test binary's own directory.
 fn target() -> Option<PathBuf> {
     let binary = env::current_exe().ok()?;
-    let folder = binary.parent()?;
-    let marked = folder
+    let directory = binary.parent()?;
+    let marked = directory
         .ancestors()
-        .find(|folder| folder.join("CACHEDIR.TAG").exists());
-    Some(marked.unwrap_or(folder).to_owned())
+        .find(|directory| directory.join("CACHEDIR.TAG").exists());
+    Some(marked.unwrap_or(directory).to_owned())
 }
 
 #[cfg(test)]
@@ -105,11 +109,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_but_a_folder_leaves_out_exactly_that_folder() {
+    fn all_but_leaves_out_exactly_one_directory() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
-        for folder in ["a", "b/home", "b/other"] {
-            fs::create_dir_all(root.join(folder)).unwrap();
+        for directory in ["a", "b/home", "b/other"] {
+            fs::create_dir_all(root.join(directory)).unwrap();
         }
         let below: Vec<_> = all_but(&root.join("b/home"))
             .into_iter()
@@ -124,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_below_another_needs_no_rule_of_its_own() {
+    fn path_below_another_needs_no_rule() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
         fs::create_dir_all(root.join("usr/bin")).unwrap();
@@ -136,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_test_binary_is_always_among_what_is_needed() {
+    fn test_binary_is_always_needed() {
         let binary = env::current_exe().unwrap().canonicalize().unwrap();
         assert!(needed().any(|path| binary.starts_with(path)));
     }

@@ -1,4 +1,4 @@
-//! Processes that an operation has left.
+//! Processes that an operation leaves behind.
 
 use crate::os::processes::descendants;
 use rustix::io::retry_on_intr;
@@ -7,22 +7,22 @@ use rustix::process::{
 };
 use std::io;
 
-/// Tells the processes that operations leave from those that the test has started itself: these were there before.
+/// Distinguishes processes of operations from those of the test, which are older.
 #[derive(Debug)]
-pub(super) struct Strays {
+pub(super) struct Orphans {
     own: Vec<Pid>,
 }
 
-impl Strays {
-    /// From now on, what loses its parent becomes a child of this process.
-    pub(super) fn watch() -> io::Result<Self> {
+impl Orphans {
+    /// Makes this process the parent of all descendants that become orphans from now on.
+    pub(super) fn adopt() -> io::Result<Self> {
         set_child_subreaper(Some(getpid()))?;
         Ok(Self {
             own: descendants().iter().map(|process| process.pid).collect(),
         })
     }
 
-    /// Kills what there is now, and tells whether there was something.
+    /// Kills all descendants that are younger than this. Gives whether there were any.
     pub(super) fn kill(&self) -> bool {
         let mut found = false;
         for process in descendants() {
@@ -31,14 +31,15 @@ impl Strays {
             }
             found = true;
             let _ = kill_process(process.pid, Signal::KILL);
-            // Only what is our own child is ours to wait for; what is not will be when its parent is gone.
+            // Reaps a child of this process. Other descendants become children when their parent
+            // dies.
             let _ = retry_on_intr(|| waitpid(Some(process.pid), WaitOptions::NOHANG));
         }
         found
     }
 }
 
-impl Drop for Strays {
+impl Drop for Orphans {
     fn drop(&mut self) {
         let _ = set_child_subreaper(None);
     }

@@ -1,7 +1,8 @@
-//! System calls that reach what no namespace holds: keyrings, and limits and priorities of other processes.
+//! Denied system calls, whose targets no namespace isolates: keyrings, and limits and priorities of
+//! other processes.
 //!
-//! A keyring is the user's, wherever a process is. And a test has the same user as its supervisor, which could otherwise be starved by it, with all
-//! tests that come after.
+//! A keyring belongs to the user, in every namespace. And a test has the same user as its
+//! supervisor: it could starve the supervisor, with all later tests.
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -14,12 +15,14 @@ use std::io;
 /// `IOPRIO_WHO_PROCESS` of ioprio_set(2).
 const IO_PRIORITY_OF_PROCESS: u64 = 1;
 
-/// Refuses these calls, with `EPERM`, to this process and all that it starts. They must not be able to gain privileges any more.
+/// Denies these calls, with `EPERM`, to this process and all that it starts.
+///
+/// Call it after this process has lost the ability to gain privileges.
 ///
 /// # Errors
 ///
-/// When the kernel has no seccomp, or this processor is none that filters can be made for.
-pub(super) fn refuse() -> io::Result<()> {
+/// When the kernel has no seccomp, or filters do not support this processor.
+pub(super) fn deny() -> io::Result<()> {
     let always = Vec::new;
     let own = libc::PRIO_PROCESS.into();
     let rules = BTreeMap::from([
@@ -36,12 +39,12 @@ pub(super) fn refuse() -> io::Result<()> {
         (libc::SYS_sched_setparam, unless(&[(0, 0)])?),
         (libc::SYS_sched_setattr, unless(&[(0, 0)])?),
     ]);
-    let refusal = u32::try_from(libc::EPERM).map_err(io::Error::other)?;
+    let errno = u32::try_from(libc::EPERM).map_err(io::Error::other)?;
     let architecture = env::consts::ARCH.try_into().map_err(io::Error::other)?;
     let filter = SeccompFilter::new(
         rules,
         SeccompAction::Allow,
-        SeccompAction::Errno(refusal),
+        SeccompAction::Errno(errno),
         architecture,
     );
     let program: BpfProgram = filter
@@ -50,13 +53,13 @@ pub(super) fn refuse() -> io::Result<()> {
     apply_filter(&program).map_err(io::Error::other)
 }
 
-/// The rules by which a call is refused that does not have these values in these of its arguments.
-fn unless(wanted: &[(u8, u64)]) -> io::Result<Vec<SeccompRule>> {
+/// Makes rules that match every call in which one of these arguments has another value.
+fn unless(allowed: &[(u8, u64)]) -> io::Result<Vec<SeccompRule>> {
     let rule = |(argument, value): &(u8, u64)| {
         let other =
             SeccompCondition::new(*argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, *value);
         SeccompRule::new(vec![other?])
     };
-    let rules: Result<_, seccompiler::BackendError> = wanted.iter().map(rule).collect();
+    let rules: Result<_, seccompiler::BackendError> = allowed.iter().map(rule).collect();
     rules.map_err(io::Error::other)
 }

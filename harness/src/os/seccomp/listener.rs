@@ -1,4 +1,4 @@
-//! The calls that wait for an answer.
+//! Receiving and answering the system calls that wait.
 #![expect(unsafe_code, reason = "the ioctls of a listener")]
 
 use std::io;
@@ -7,13 +7,13 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 /// `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP` of `linux/seccomp.h`.
 const SYNC_WAKE_UP: libc::c_ulong = 1;
 
-/// Where the calls of a filtered process arrive.
+/// The descriptor at which the calls of filtered threads arrive.
 #[derive(Debug)]
-pub(crate) struct Listener(OwnedFd);
+pub(crate) struct NotificationListener(OwnedFd);
 
-/// A call that waits.
+/// A system call that waits for an answer.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Waiting {
+pub(crate) struct WaitingCall {
     id: u64,
     /// The thread that calls.
     pub(crate) thread: u32,
@@ -21,9 +21,10 @@ pub(crate) struct Waiting {
     pub(crate) arguments: [u64; 6],
 }
 
-impl Listener {
+impl NotificationListener {
     pub(crate) fn new(listener: OwnedFd) -> Self {
-        // Who calls and who answers take turns, so neither needs a processor of its own. Linux knows of it since 6.6.
+        // The calling and the answering thread take turns, so they can share a processor. Linux
+        // knows this flag since 6.6; without it calls are slower.
         // SAFETY: touches no memory.
         let _ = unsafe {
             libc::ioctl(
@@ -35,19 +36,25 @@ impl Listener {
         Self(listener)
     }
 
-    /// Its own number, by which it is told from others.
+    /// Gives its descriptor, which identifies it.
     pub(crate) fn number(&self) -> i32 {
         self.0.as_raw_fd()
     }
 
-    /// The next call that waits; none if its thread has been killed meanwhile.
-    pub(crate) fn next(&self) -> io::Result<Option<Waiting>> {
-        // Newer kernels may know more of a call than this program, and write as much as they know.
-        let mut room = [0_u64; 64];
-        let place = room.as_mut_ptr().cast::<libc::seccomp_notif>();
-        // SAFETY: the room is aligned as the struct is, zero as the kernel wants it, and longer than the struct of any kernel.
-        let received =
-            unsafe { libc::ioctl(self.0.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, place) };
+    /// Waits for the next call; none if its thread was killed meanwhile.
+    pub(crate) fn next(&self) -> io::Result<Option<WaitingCall>> {
+        // The struct of a newer kernel may be longer than that of this program.
+        let mut buffer = [0_u64; 64];
+        let notification = buffer.as_mut_ptr().cast::<libc::seccomp_notif>();
+        // SAFETY: the buffer is aligned like the struct, zero as the kernel requires, and longer
+        // than the struct of any kernel.
+        let received = unsafe {
+            libc::ioctl(
+                self.0.as_raw_fd(),
+                libc::SECCOMP_IOCTL_NOTIF_RECV,
+                notification,
+            )
+        };
         if received != 0 {
             let error = io::Error::last_os_error();
             return match error.raw_os_error() {
@@ -55,9 +62,9 @@ impl Listener {
                 _ => Err(error),
             };
         }
-        // SAFETY: the kernel has filled it in, and any bits are a valid one.
-        let notification = unsafe { place.read() };
-        Ok(Some(Waiting {
+        // SAFETY: the kernel has filled it in, and any bits are a valid value.
+        let notification = unsafe { notification.read() };
+        Ok(Some(WaitingCall {
             id: notification.id,
             thread: notification.pid,
             number: i64::from(notification.data.nr),
@@ -65,10 +72,13 @@ impl Listener {
         }))
     }
 
-    /// Whether the call still waits: if not, its thread is gone, and its number may be another's, with all that was read of it.
-    pub(crate) fn waits(&self, call: &Waiting) -> bool {
+    /// Whether the call still waits.
+    ///
+    /// If not, its thread is gone, and the thread's number may be reused. Then discard everything
+    /// that was read of the thread.
+    pub(crate) fn is_waiting(&self, call: &WaitingCall) -> bool {
         let id = call.id;
-        // SAFETY: the number outlives the call.
+        // SAFETY: `id` outlives the call.
         let valid = unsafe {
             libc::ioctl(
                 self.0.as_raw_fd(),
@@ -79,23 +89,23 @@ impl Listener {
         valid == 0
     }
 
-    /// Lets the kernel do it.
-    pub(crate) fn proceed(&self, call: &Waiting) -> io::Result<()> {
-        // The constant is for a field of 32 bits.
+    /// Lets the kernel execute the call.
+    pub(crate) fn proceed(&self, call: &WaitingCall) -> io::Result<()> {
+        // The field of the constant has 32 bits.
         self.answer(call, 0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32)
     }
 
-    /// It is not done, and gives this error.
-    pub(crate) fn fail(&self, call: &Waiting, errno: i32) -> io::Result<()> {
+    /// Lets the call fail with this error, without executing it.
+    pub(crate) fn fail(&self, call: &WaitingCall, errno: i32) -> io::Result<()> {
         self.answer(call, -errno, 0, 0)
     }
 
-    /// It is not done, and gives this value all the same.
-    pub(crate) fn pretend(&self, call: &Waiting, value: i64) -> io::Result<()> {
+    /// Lets the call return this value, without executing it.
+    pub(crate) fn pretend(&self, call: &WaitingCall, value: i64) -> io::Result<()> {
         self.answer(call, 0, value, 0)
     }
 
-    fn answer(&self, call: &Waiting, error: i32, val: i64, flags: u32) -> io::Result<()> {
+    fn answer(&self, call: &WaitingCall, error: i32, val: i64, flags: u32) -> io::Result<()> {
         let mut response = libc::seccomp_notif_resp {
             id: call.id,
             val,
@@ -115,14 +125,14 @@ impl Listener {
         }
         let error = io::Error::last_os_error();
         match error.raw_os_error() {
-            // Its thread was killed.
+            // The thread was killed.
             Some(libc::ENOENT) => Ok(()),
             _ => Err(error),
         }
     }
 }
 
-impl AsFd for Listener {
+impl AsFd for NotificationListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
