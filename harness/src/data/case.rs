@@ -1,6 +1,6 @@
 //! One run of one test: what its process is told, and the folders that all about it is in.
 
-use crate::data::restriction::Restriction;
+use crate::data::fault_selection::FaultSelection;
 use clarity_chaos_record::Seed;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -24,7 +24,7 @@ pub(crate) struct CaseSpec {
     /// Which `tracing` events go on the timeline.
     pub(crate) log: String,
     /// Which of its faults take effect, if not all.
-    pub(crate) restriction: Option<Restriction>,
+    pub(crate) fault_selection: Option<FaultSelection>,
     /// Whether some of its threads begin late.
     pub(crate) late_starts: bool,
     /// Whether its process is inside the walls of its supervisor, and is to narrow them to this case.

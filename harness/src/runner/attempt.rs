@@ -1,8 +1,8 @@
 //! One run of one test: its folder, its supervisor, its record.
 
 use crate::data::case::{Case, CaseSpec, Keeping};
-use crate::data::ending::Ending;
-use crate::data::restriction::Restriction;
+use crate::data::fault_selection::FaultSelection;
+use crate::data::process_report::ProcessReport;
 use crate::registration::origin::Origin;
 use crate::registration::{NON_DESTRUCTIVE, TestCase};
 use crate::runner::cli::sandbox_scope::SandboxScope;
@@ -12,7 +12,7 @@ use crate::runner::output;
 use crate::runner::replay;
 use crate::runner::slot::{Held, Slots};
 use crate::runner::workspace::Workspace;
-use crate::supervisor::guest;
+use crate::supervisor::runner_thread;
 use crate::test::fault;
 use clarity_chaos_record::{Isolation, Record, Sandbox, Seed, Verdict};
 use std::io;
@@ -52,7 +52,7 @@ pub(crate) struct Variation {
     /// Whether some of its threads begin late.
     pub(crate) late_starts: bool,
     /// Which of its faults take effect, if not all.
-    pub(crate) restriction: Option<Restriction>,
+    pub(crate) restriction: Option<FaultSelection>,
 }
 
 impl Variation {
@@ -141,7 +141,7 @@ impl Attempts {
                 .unwrap_or(self.options.timeout),
             grace: self.options.grace,
             log: self.options.log.clone(),
-            restriction: variation.restriction.clone(),
+            fault_selection: variation.restriction.clone(),
             late_starts: variation.late_starts,
             sandboxed: self.isolation != Isolation::Thread && self.sandboxes(test),
             lasting_threads: self
@@ -170,7 +170,7 @@ impl Attempts {
         };
         let ended = match &mut place {
             Place::Slot(held) => self.supervised(held, &case, variation.is_quiet),
-            Place::Guest(_) => guest::run(&case),
+            Place::Guest(_) => runner_thread::run(&case),
         };
         let evidence = place.workspace().evidence(&case);
         let touched = !matches!(evidence.left_beside, Ok(None));
@@ -208,7 +208,12 @@ impl Attempts {
         }
     }
 
-    fn supervised(&self, held: &mut Held<'_>, case: &Case, is_quiet: bool) -> io::Result<Ending> {
+    fn supervised(
+        &self,
+        held: &mut Held<'_>,
+        case: &Case,
+        is_quiet: bool,
+    ) -> io::Result<ProcessReport> {
         let patience = case
             .spec
             .timeout

@@ -1,7 +1,7 @@
 //! From what a case left behind to its record and its verdict.
 
 use crate::data::duration::microseconds;
-use crate::data::ending::Ending;
+use crate::data::process_report::ProcessReport;
 use crate::registration::NON_DESTRUCTIVE;
 use crate::runner::judge::judge;
 use clarity_chaos_record::{Event, EventKind, Output, Record, Verdict, seen};
@@ -25,7 +25,7 @@ impl Evidence {
     pub(crate) fn conclude(
         self,
         record: &mut Record,
-        ended: io::Result<Ending>,
+        ended: io::Result<ProcessReport>,
         limit: Duration,
         lasting_threads: &[String],
     ) {
@@ -66,12 +66,12 @@ impl Evidence {
 }
 
 /// EventKind the supervisor saw.
-fn add(record: &mut Record, ending: &Ending) {
+fn add(record: &mut Record, ending: &ProcessReport) {
     record.duration_us = microseconds(ending.duration);
     record.isolation = ending.isolation;
-    record.hung.clone_from(&ending.hung);
-    record.leaks.processes.clone_from(&ending.left_behind);
-    record.leaks.files.clone_from(&ending.left_files);
+    record.hung.clone_from(&ending.hung_threads);
+    record.leaks.processes.clone_from(&ending.leaked_processes);
+    record.leaks.files.clone_from(&ending.leaked_files);
     let resources = &mut record.resources;
     resources.cpu_us = ending.usage.cpu_us.or(resources.cpu_us);
     resources.peak_memory_bytes = ending.usage.peak_memory_bytes;

@@ -1,24 +1,25 @@
 //! The verdict of a case: decided from its timeline, from how its process ended, and from its leaks.
 
-use crate::data::ending::{Cut, Ending, Exit};
+use crate::data::exit_status::ExitStatus;
+use crate::data::process_report::{ProcessReport, StopReason};
 use clarity_chaos_record::{BodyEnd, Event, EventKind, Leaks, Verdict};
 use std::time::Duration;
 
 /// Concludes. `output_end` is the last part of what the test printed, `leaks` what it left, if it must leave nothing.
 pub(crate) fn judge(
     timeline: &[Event],
-    ending: &Ending,
+    ending: &ProcessReport,
     limit: Duration,
     output_end: &str,
     leaks: Option<&Leaks>,
 ) -> Verdict {
-    match ending.cut {
-        Some(Cut::TimedOut) => {
+    match ending.stop_reason {
+        Some(StopReason::TimedOut) => {
             return Verdict::TimedOut {
                 limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
             };
         }
-        Some(Cut::Interrupted) => return Verdict::Interrupted,
+        Some(StopReason::Interrupted) => return Verdict::Interrupted,
         None => {}
     }
     let finished = timeline.iter().rev().find_map(|event| match &event.kind {
@@ -27,16 +28,20 @@ pub(crate) fn judge(
     });
     // Panics of threads that went on after the test's own end; those before it the test has judged itself.
     let late = undeclared_after_the_end(timeline);
-    match (finished, ending.exit) {
+    match (finished, ending.exit_status) {
         // Whatever the test said of itself, a process that died afterwards did not end well.
-        (_, Exit::Signal(SIGABRT | SIGSEGV)) if overflowed(output_end) => Verdict::StackOverflow,
-        (_, Exit::Signal(SIGABRT)) if ran_out_of_memory(output_end) => Verdict::OutOfMemory,
-        (_, Exit::Signal(signal)) => Verdict::Killed { signal },
-        (None, Exit::Code(code)) => Verdict::ExitedEarly { code },
-        (Some(BodyEnd::Returned | BodyEnd::Skipped { .. }), Exit::Code(0)) if !late.is_empty() => {
+        (_, ExitStatus::Signal(SIGABRT | SIGSEGV)) if overflowed(output_end) => {
+            Verdict::StackOverflow
+        }
+        (_, ExitStatus::Signal(SIGABRT)) if ran_out_of_memory(output_end) => Verdict::OutOfMemory,
+        (_, ExitStatus::Signal(signal)) => Verdict::Killed { signal },
+        (None, ExitStatus::Code(code)) => Verdict::ExitedEarly { code },
+        (Some(BodyEnd::Returned | BodyEnd::Skipped { .. }), ExitStatus::Code(0))
+            if !late.is_empty() =>
+        {
             Verdict::PanickedElsewhere { panics: late }
         }
-        (Some(end @ (BodyEnd::Returned | BodyEnd::Skipped { .. })), Exit::Code(0)) => {
+        (Some(end @ (BodyEnd::Returned | BodyEnd::Skipped { .. })), ExitStatus::Code(0)) => {
             let what: Vec<String> = leaks.into_iter().flat_map(Leaks::lines).collect();
             match end {
                 _ if !what.is_empty() => Verdict::Leaked { what },
@@ -44,7 +49,7 @@ pub(crate) fn judge(
                 _ => Verdict::Passed,
             }
         }
-        (Some(BodyEnd::Returned | BodyEnd::Skipped { .. }), Exit::Code(code)) => {
+        (Some(BodyEnd::Returned | BodyEnd::Skipped { .. }), ExitStatus::Code(code)) => {
             Verdict::ExitedEarly { code }
         }
         (Some(BodyEnd::Failed { message }), _) => Verdict::Failed { message },
@@ -103,8 +108,8 @@ mod tests {
     use super::*;
     use clarity_chaos_record::Isolation;
 
-    fn ended(exit: Exit) -> Ending {
-        Ending::of(exit, Isolation::Exec, Duration::from_millis(1))
+    fn ended(status: ExitStatus) -> ProcessReport {
+        ProcessReport::new(status, Isolation::Exec, Duration::from_millis(1))
     }
 
     fn a_leak() -> Leaks {
@@ -119,24 +124,27 @@ mod tests {
         vec![serde_json::from_value(json).unwrap()]
     }
 
-    fn verdict(timeline: &[Event], ending: &Ending) -> Verdict {
+    fn verdict(timeline: &[Event], ending: &ProcessReport) -> Verdict {
         judge(timeline, ending, Duration::from_secs(1), "", None)
     }
 
     #[test]
     fn only_a_record_that_says_so_is_a_pass() {
         let returned = told(BodyEnd::Returned);
-        assert_eq!(verdict(&returned, &ended(Exit::Code(0))), Verdict::Passed);
         assert_eq!(
-            verdict(&[], &ended(Exit::Code(0))),
+            verdict(&returned, &ended(ExitStatus::Code(0))),
+            Verdict::Passed
+        );
+        assert_eq!(
+            verdict(&[], &ended(ExitStatus::Code(0))),
             Verdict::ExitedEarly { code: 0 }
         );
         assert_eq!(
-            verdict(&returned, &ended(Exit::Code(7))),
+            verdict(&returned, &ended(ExitStatus::Code(7))),
             Verdict::ExitedEarly { code: 7 }
         );
         assert_eq!(
-            verdict(&returned, &ended(Exit::Signal(11))),
+            verdict(&returned, &ended(ExitStatus::Signal(11))),
             Verdict::Killed { signal: 11 }
         );
     }
@@ -147,7 +155,7 @@ mod tests {
         let json = serde_json::json!({ "at_us": 2, "thread": "late", "event": "panicked",
             "message": "bug", "location": "x.rs:1:1", "expected": false });
         timeline.push(serde_json::from_value(json).unwrap());
-        let Verdict::PanickedElsewhere { panics } = verdict(&timeline, &ended(Exit::Code(0)))
+        let Verdict::PanickedElsewhere { panics } = verdict(&timeline, &ended(ExitStatus::Code(0)))
         else {
             panic!("it passed");
         };
@@ -162,9 +170,9 @@ mod tests {
         let skipped = told(BodyEnd::Skipped {
             reason: "no".to_owned(),
         });
-        let mut ending = ended(Exit::Code(7));
+        let mut ending = ended(ExitStatus::Code(7));
         assert!(verdict(&skipped, &ending).is_failure());
-        ending.exit = Exit::Code(0);
+        ending.exit_status = ExitStatus::Code(0);
         assert!(!verdict(&skipped, &ending).is_failure());
         let leaky = judge(&skipped, &ending, Duration::ZERO, "", Some(&a_leak()));
         assert!(leaky.is_failure());
@@ -172,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_stack_overflow_is_told_from_an_abort_by_what_the_runtime_printed() {
-        let abort = ended(Exit::Signal(6));
+        let abort = ended(ExitStatus::Signal(6));
         let judged = |output| judge(&[], &abort, Duration::from_secs(1), output, None);
         assert_eq!(judged("aborting"), Verdict::Killed { signal: 6 });
         assert_eq!(
@@ -193,7 +201,7 @@ mod tests {
 
     #[test]
     fn what_was_left_behind_matters_only_where_nothing_may_be() {
-        let ending = ended(Exit::Code(0));
+        let ending = ended(ExitStatus::Code(0));
         let (returned, leak) = (told(BodyEnd::Returned), a_leak());
         let judged = |leaks| judge(&returned, &ending, Duration::from_secs(1), "", leaks);
         assert_eq!(
@@ -208,8 +216,8 @@ mod tests {
 
     #[test]
     fn a_limit_reached_outweighs_everything() {
-        let mut ending = ended(Exit::Signal(9));
-        ending.cut = Some(Cut::TimedOut);
+        let mut ending = ended(ExitStatus::Signal(9));
+        ending.stop_reason = Some(StopReason::TimedOut);
         assert_eq!(
             verdict(&told(BodyEnd::Returned), &ending),
             Verdict::TimedOut { limit_ms: 1000 }

@@ -4,7 +4,7 @@
 //! towards 0 for each number in what is left. Every attempt draws from the same seed: a row that is left out changes nothing about the others.
 
 use crate::data::case::Keeping;
-use crate::data::restriction::{KeptFault, Restriction};
+use crate::data::fault_selection::{FaultSelection, SelectedFault};
 use crate::registration::TestCase;
 use crate::runner::attempt::{Attempts, Variation};
 use clarity_chaos_record::{EventKind, Minimized, PlannedFault, Record, Verdict};
@@ -53,7 +53,7 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn run(mut self) -> Minimized {
-        let all: Vec<KeptFault> = self.record.faults.iter().map(kept).collect();
+        let all: Vec<SelectedFault> = self.record.faults.iter().map(kept).collect();
         if !self.fails_with(&all) {
             let sentence = if self.is_cut {
                 "no time was left to run it again".to_owned()
@@ -83,7 +83,7 @@ impl Search<'_> {
     }
 
     /// A part of these faults that fails, and none of which can be left out.
-    fn fewest(&mut self, mut faults: Vec<KeptFault>) -> Vec<KeptFault> {
+    fn fewest(&mut self, mut faults: Vec<SelectedFault>) -> Vec<SelectedFault> {
         let mut parts = 2;
         while faults.len() >= 2 {
             let size = faults.len().div_ceil(parts);
@@ -113,7 +113,7 @@ impl Search<'_> {
     }
 
     /// Brings each number of these faults as near to 0 as it still fails.
-    fn simplest(&mut self, faults: &mut Vec<KeptFault>) {
+    fn simplest(&mut self, faults: &mut Vec<SelectedFault>) {
         for place in 0..faults.len() {
             for (pointer, drawn) in numbers(self.record, &faults[place]) {
                 // EventKind fails, and below it what does not.
@@ -136,7 +136,7 @@ impl Search<'_> {
     }
 
     /// Whether the case fails as it did, with these faults alone. Once the time is over nothing does.
-    fn fails_with(&mut self, faults: &[KeptFault]) -> bool {
+    fn fails_with(&mut self, faults: &[SelectedFault]) -> bool {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let limit = Duration::from_millis(self.record.timeout_ms);
         // EventKind timed out takes all of its time to do it again.
@@ -153,8 +153,8 @@ impl Search<'_> {
             keeping: Keeping::Nothing,
             is_quiet: true,
             timeout: Some(limit.min(left.max(needed))),
-            restriction: Some(Restriction {
-                kept: faults.to_vec(),
+            restriction: Some(FaultSelection {
+                faults: faults.to_vec(),
             }),
             ..Variation::of(self.record.root_seed)
         };
@@ -168,8 +168,8 @@ impl Search<'_> {
 }
 
 /// The fault as it was drawn.
-fn kept(fault: &PlannedFault) -> KeptFault {
-    KeptFault {
+fn kept(fault: &PlannedFault) -> SelectedFault {
+    SelectedFault {
         kind: fault.kind.clone(),
         target: fault.target.clone(),
         occurrence: fault.occurrence,
@@ -183,9 +183,9 @@ fn set(replaced: &mut Vec<(String, u64)>, pointer: &str, number: u64) {
 }
 
 /// The numbers that were drawn for this fault, each with its place.
-fn numbers(record: &Record, of: &KeptFault) -> Vec<(String, u64)> {
+fn numbers(record: &Record, of: &SelectedFault) -> Vec<(String, u64)> {
     let mut found = Vec::new();
-    for fault in record.faults.iter().filter(|fault| of.is(fault)) {
+    for fault in record.faults.iter().filter(|fault| of.matches(fault)) {
         collect(&fault.plan, String::new(), &mut found);
     }
     found

@@ -1,16 +1,16 @@
 //! The supervisors that wait for cases: one for each test that runs at the same time.
 //!
-//! A supervisor is started when it is first needed and used again and again. It gets an [`Order`] in a line of its standard input, and gives an
-//! [`Answer`] in a line of its standard output. One that dies takes its case with it, and the next case gets another.
+//! A supervisor is started when it is first needed and used again and again. It gets an [`RunnerMessage`] in a line of its standard input, and gives an
+//! [`SupervisorMessage`] in a line of its standard output. One that dies takes its case with it, and the next case gets another.
 
 use crate::data::case::{Case, SlotDir};
 use crate::data::confinement::Confinement;
 use crate::data::duration::deadline;
-use crate::data::ending::Ending;
+use crate::data::process_report::ProcessReport;
 use crate::runner::workspace::Workspace;
 use crate::supervisor;
-use crate::supervisor::protocol::{Answer, MARK, Order};
-use crate::supervisor::role::{Post, Role};
+use crate::supervisor::protocol::{MESSAGE_PREFIX, RunnerMessage, SupervisorMessage};
+use crate::supervisor::role::{Role, SupervisorConfig};
 use clarity_chaos_record::{Isolation, Sandbox};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
@@ -91,7 +91,7 @@ impl Slots {
         let working = self.state().working.clone();
         for orders in working {
             // A supervisor that is gone needs no order.
-            let _ = locked(&orders).give(&Order::Interrupt);
+            let _ = locked(&orders).give(&RunnerMessage::Interrupt);
         }
     }
 
@@ -113,7 +113,7 @@ impl Slots {
             _ => None,
         };
         loop {
-            let post = Post {
+            let post = SupervisorConfig {
                 isolation: self.isolation,
                 confinement: confinement.clone(),
                 processor,
@@ -176,7 +176,7 @@ impl Held<'_> {
     /// # Errors
     ///
     /// When the supervisor died or has not answered after `patience`.
-    pub(crate) fn run(&mut self, case: &Case, patience: Duration) -> io::Result<Ending> {
+    pub(crate) fn run(&mut self, case: &Case, patience: Duration) -> io::Result<ProcessReport> {
         bind(self.slot.processor);
         let orders = Arc::clone(&self.slot.orders);
         self.slots.state().working.push(Arc::clone(&orders));
@@ -188,14 +188,15 @@ impl Held<'_> {
         ended
     }
 
-    fn order(&mut self, case: &Case, patience: Duration) -> io::Result<Ending> {
-        self.slot.give(&Order::Run(Box::new(case.clone())))?;
+    fn order(&mut self, case: &Case, patience: Duration) -> io::Result<ProcessReport> {
+        self.slot
+            .give(&RunnerMessage::Run(Box::new(case.clone())))?;
         // Whoever interrupted before the order was given has interrupted nobody.
         if self.slots.are_interrupted() {
-            self.slot.give(&Order::Interrupt)?;
+            self.slot.give(&RunnerMessage::Interrupt)?;
         }
         match self.slot.answer(patience)? {
-            Answer::Ended(ending) => Ok(ending),
+            SupervisorMessage::CaseEnded(ending) => Ok(ending),
             other => Err(out_of_turn(&other)),
         }
     }
@@ -218,7 +219,7 @@ struct Slot {
 struct Orders(Option<ChildStdin>);
 
 impl Orders {
-    fn give(&mut self, order: &Order) -> io::Result<()> {
+    fn give(&mut self, order: &RunnerMessage) -> io::Result<()> {
         let mut line = serde_json::to_vec(order)?;
         line.push(b'\n');
         match &mut self.0 {
@@ -230,7 +231,7 @@ impl Orders {
 
 impl Slot {
     /// Starts a supervisor; the inner error is its reason to refuse the post.
-    fn start(post: Post, sandboxed: bool) -> io::Result<Result<Self, String>> {
+    fn start(post: SupervisorConfig, sandboxed: bool) -> io::Result<Result<Self, String>> {
         let (workspace, processor) = (Workspace::open(post.slot.clone())?, post.processor);
         let mut command = Role::Supervisor(post).command()?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -252,19 +253,19 @@ impl Slot {
             process,
         };
         match slot.answer(BEGINNING)? {
-            Answer::Ready(sandbox) => slot.sandbox = sandbox,
-            Answer::Refused(reason) => return Ok(Err(reason)),
-            other @ Answer::Ended(_) => return Err(out_of_turn(&other)),
+            SupervisorMessage::Ready(sandbox) => slot.sandbox = sandbox,
+            SupervisorMessage::Refused(reason) => return Ok(Err(reason)),
+            other @ SupervisorMessage::CaseEnded(_) => return Err(out_of_turn(&other)),
         }
         Ok(Ok(slot))
     }
 
-    fn give(&self, order: &Order) -> io::Result<()> {
+    fn give(&self, order: &RunnerMessage) -> io::Result<()> {
         locked(&self.orders).give(order)
     }
 
     /// The supervisor's next answer.
-    fn answer(&mut self, patience: Duration) -> io::Result<Answer> {
+    fn answer(&mut self, patience: Duration) -> io::Result<SupervisorMessage> {
         loop {
             if self.answers.buffer().is_empty() && !readable(self.answers.get_ref(), patience)? {
                 self.process.kill()?;
@@ -279,14 +280,14 @@ impl Slot {
                     "the supervisor ended without a word ({status})"
                 )));
             }
-            if let Some(answer) = line.strip_prefix(MARK) {
+            if let Some(answer) = line.strip_prefix(MESSAGE_PREFIX) {
                 return Ok(serde_json::from_str(answer)?);
             }
         }
     }
 }
 
-fn out_of_turn(answer: &Answer) -> io::Error {
+fn out_of_turn(answer: &SupervisorMessage) -> io::Error {
     io::Error::other(format!("the supervisor answered out of turn: {answer:?}"))
 }
 
@@ -315,7 +316,7 @@ fn readable(_pipe: &ChildStdout, _patience: Duration) -> io::Result<bool> {
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut orders = locked(&self.orders);
-        let _ = orders.give(&Order::Farewell); // fails when it is dead, which is as well
+        let _ = orders.give(&RunnerMessage::Shutdown); // fails when it is dead, which is as well
         orders.0 = None;
         drop(orders);
         let _ = self.process.wait();

@@ -67,8 +67,8 @@ mod tree;
 pub(crate) use self::everywhere::Progress;
 
 pub use crate::syscalls::errno::Errno;
-use crate::test::home::Home;
 use crate::test::outcome::{Result, Skipped};
+use crate::test::process_scope::ProcessScope;
 use crate::test::skip::SkipRequest;
 use crate::test::timeline::Timeline;
 use clarity_chaos_record::{EventKind, Seed};
@@ -294,7 +294,7 @@ impl<'a> Exploration<'a> {
 
     /// The runner has threads, which a fork would lack.
     fn refuse_where_it_cannot_be(&self) -> Result<(), ExploreError> {
-        if !Home::is_own() {
+        if !ProcessScope::is_dedicated() {
             return Err(
                 self.unavailable(&"the test has no process of its own (--isolation thread)")
             );

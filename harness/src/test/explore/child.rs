@@ -4,8 +4,8 @@ use crate::os::backtrace_signal::{answer_where, ask_where};
 use crate::os::fork::{exit_at_once, fork_beside};
 use crate::os::listener::Listener;
 use crate::os::seccomp::{Trap, install};
-use crate::test::end_request::THREAD;
 use crate::test::logs;
+use crate::test::termination::THREAD;
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
