@@ -31,9 +31,8 @@
 //!   does not control the order of threads, or the network.
 //! - A test tagged `non_destructive` can change nothing outside of its own directory, and reach no
 //!   machine or process outside. It fails when it leaks a process, thread, descriptor, temporary
-//!   file or shared memory, unless it declares the leak with [`Context::allow_leak`]. [`Sandbox`]
-//!   lists each protection and its mechanism. The second line of a run prints it before the first
-//!   test.
+//!   file or shared memory. [`Context::allow_leak`] declares an intended leak. [`Sandbox`] lists
+//!   each protection and its mechanism. The second line of a run prints them before the first test.
 //! - A test undoes its faults when it is asked to end: at its timeout, at Ctrl-C, or by another
 //!   runner. The runner undoes the faults of a killed test in files outside of its directory. The
 //!   directory, links and programs of the test are gone by then. The report still names the faults
@@ -41,10 +40,10 @@
 //!
 //! # Sandbox
 //!
-//! - A test may read the system. In the user's home it may read the repository, Cargo's target
-//!   directory, the toolchain without its credentials, and the directories of `PATH`. The
-//!   repository is the nearest directory with a `.git` above the working directory. A test cannot
-//!   list `/`, or the directories on the path to the home.
+//! - A test may read the system. In the user's home it may read four things: the repository,
+//!   Cargo's target directory, the toolchain without its credentials, the directories of `PATH`.
+//!   The repository is the nearest directory with a `.git` above the working directory. A test
+//!   cannot list `/`, or the directories on the path to the home.
 //! - It may write below [`Context::dir`], to its temporary directory (`TMPDIR`) and to shared
 //!   memory. All are empty at first. `/tmp` and the repository are read-only, and `/run` is empty.
 //!   The network is a loopback interface of the test's own.

@@ -141,7 +141,15 @@ fn send(message: &SupervisorMessage) -> io::Result<()> {
 
 /// Opens the file for the output of the test.
 fn output(case: &Case) -> io::Result<File> {
-    File::options().append(true).open(case.output())
+    let path = case.output();
+    let file = File::options().append(true).open(&path);
+    file.map_err(|error| {
+        let text = format!(
+            "cannot open `{}` for the test's output: {error}",
+            path.display()
+        );
+        io::Error::new(error.kind(), text)
+    })
 }
 
 /// Starts the test binary again as the test of this case.
@@ -162,5 +170,9 @@ fn execute(case: &Case) -> io::Result<Child> {
         // SIGTERM to the group also reaches the processes that the test starts.
         command.process_group(0);
     }
-    command.spawn()
+    command.spawn().map_err(|error| {
+        let program = command.get_program().display();
+        let text = format!("cannot start `{program}` for the test: {error}");
+        io::Error::new(error.kind(), text)
+    })
 }

@@ -60,7 +60,7 @@ impl Zygote {
 /// Forks a process that runs the test of this case, and returns its ID.
 pub(super) fn fork_test(case: &Case, zygote: &mut Option<Zygote>) -> io::Result<Pid> {
     let supervisor = getpid();
-    // Found before the fork, which would have to touch more pages.
+    // Found before the fork: the search would touch more pages in the fork.
     let test = test_process::test_of(case)?;
     if let Some(child) = fork()? {
         return Ok(child);
@@ -106,7 +106,7 @@ fn run_in_fork(
         output,
         inherited,
     } = zygote.ok_or_else(|| {
-        io::Error::other("the test cannot start: its supervisor was forked without a zygote")
+        io::Error::other("the test cannot start: its supervisor was not prepared for forks")
     })?;
     dup2_stdin(dev_null)?;
     dup2_stdout(&output)?;

@@ -162,7 +162,7 @@ impl Context {
             ..
         }) = &injected
         {
-            // The test returns this error, whose message contains the same reason.
+            // If the test returns the error, its message contains the reason of this skip.
             let _ = self.skip(reason);
         }
         injected

@@ -92,7 +92,8 @@ pub(crate) fn run(
     setup.run(test).map(exit_code)
 }
 
-/// Runs a case on a thread of a shared process, and returns the exit code of a process of its own.
+/// Runs a case on a thread of a shared process. Returns the exit code that its own process would
+/// have.
 ///
 /// # Errors
 ///
@@ -275,7 +276,7 @@ impl Setup {
         failures.extend(
             violations
                 .iter()
-                .map(|oracle| format!("it did not hold: {oracle}")),
+                .map(|oracle| format!("an oracle did not hold: {oracle}")),
         );
         failures.extend(
             active_faults

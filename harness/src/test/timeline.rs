@@ -1,7 +1,7 @@
 //! The timeline of a test: its events in order, one line of JSON each.
 //!
-//! The test's process appends each event to the file at once, so the events of a killed process are
-//! not lost. The runner reads the file; see [`Event`] for the format.
+//! The test's process appends each event to the file at once: a killed process loses none. The
+//! runner reads the file; see [`Event`] for the format.
 
 use crate::data::duration::microseconds;
 use crate::test::test_time::TestTime;
