@@ -1,9 +1,13 @@
-"""check_packages.py: each published package has complete metadata, compiles from its own files, and is in the workflow's matrix of oldest Rusts.
+"""Checks the published packages: their metadata is complete, they compile from their own files, and
+the matrix `msrv` of the workflow has their oldest Rust.
 
-Run it after `cargo publish --workspace --dry-run --no-verify`, whose archives it unpacks. Cargo's own verification builds every dependency again,
-and no tests; this one checks all targets, with the dependencies that `cargo clippy` has checked already.
+Run it after `cargo publish --workspace --dry-run --no-verify`, and it unpacks those archives.
+Cargo's own verification builds every dependency again, and no tests. This one checks all targets,
+with the dependencies that `cargo clippy` has already checked. A package whose tests need a package
+that is not published has only its library and its binaries checked: nobody can run its tests.
 
-The registry refuses more than five keywords, drops categories that it does not know without a word, and shows a package's own README.
+The registry refuses more than five keywords, drops unknown categories without a message, and shows
+the README of each package.
 """
 
 import json
@@ -13,12 +17,14 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-# Of the registry's categories those in use here. A new one: look it up in the registry's list, then add it.
+# The categories in use here, a part of the registry's. Look a new one up in its list, then add it.
 CATEGORIES = {
     "command-line-utilities",
+    "concurrency",
     "development-tools::debugging",
     "development-tools::testing",
     "encoding",
+    "network-programming",
     "science",
     "web-programming::http-server",
 }
@@ -26,6 +32,7 @@ CATEGORIES = {
 command = ["cargo", "metadata", "--locked", "--no-deps", "--format-version", "1"]
 metadata = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 packages = [package for package in metadata["packages"] if package["publish"] is None]
+unpublished = {package["name"] for package in metadata["packages"] if package["publish"] is not None}
 workflow = Path(".github/workflows/ci.yml").read_text()
 promised = dict(re.findall(r'\{ package: ([\w-]+), rust: "([\d.]+)" \}', workflow))
 readmes = set()
@@ -74,6 +81,10 @@ patches = [f'{name} = {{ path = "{directory}" }}' for name, directory in directo
 text = ["[workspace]", 'resolver = "3"', f"members = {json.dumps(list(directories.values()))}", "", "[patch.crates-io]", *patches, "", *profiles]
 (unpacked / "Cargo.toml").write_text("\n".join(text))
 shutil.copy("Cargo.lock", unpacked)
-check = ["cargo", "check", "--quiet", "--offline", "--workspace", "--all-targets", "--all-features", "--target-dir", "target"]
-subprocess.run([*check, "--manifest-path", str(unpacked / "Cargo.toml")], check=True)
+check = ["cargo", "check", "--quiet", "--offline", "--all-features", "--target-dir", "target"]
+check += ["--manifest-path", str(unpacked / "Cargo.toml")]
+untested = [package["name"] for package in packages if any(needed["name"] in unpublished for needed in package["dependencies"])]
+excluded = [argument for name in untested for argument in ("--exclude", name)]
+subprocess.run([*check, "--workspace", "--lib", "--bins"], check=True)
+subprocess.run([*check, "--workspace", *excluded, "--all-targets"], check=True)
 print(f"{len(packages)} packages are complete, and compile from their own files: {', '.join(sorted(directories))}")

@@ -169,13 +169,13 @@ def be_refused_through_triton(server, name):
     for binary in [True, False]:
         kind = {"binary_data": binary}
         refused(400, "expected the datatype FP32, found \"INT32\"", client.infer, name, [activity(few, "INT32", np.int32, **kind)])
-        refused(400, "input x: the model has no such input, only activity", client.infer, name, [activity(few, name="x", **kind)])
-        refused(400, "it is there twice", client.infer, name, [activity(few, **kind)] * 2)
+        refused(400, "unknown input x: the model has activity", client.infer, name, [activity(few, name="x", **kind)])
+        refused(400, "listed twice", client.infer, name, [activity(few, **kind)] * 2)
         texts = triton.InferInput("activity", [1, 2], "BYTES")
         texts.set_data_from_numpy(np.array([["a", "b"]], np.object_), **kind)
         refused(400, "found \"BYTES\"", client.infer, name, [texts])
         outputs = [triton.InferRequestedOutput("x", binary_data=binary)]
-        refused(400, "output x: the model has no such output", client.infer, name, [activity(few)], outputs=outputs)
+        refused(400, "output x: unknown output", client.infer, name, [activity(few)], outputs=outputs)
     for value in [np.nan, np.inf, -np.inf]:
         refused(400, "input activity: expected finite numbers", client.infer, name, [activity([1, value])])
     misshapen = activity(few)
@@ -193,8 +193,8 @@ def be_refused_through_triton(server, name):
     refused(404, "nope", client.infer, "nope", [activity(few)])
     refused(404, "9", client.infer, name, [activity(few)], model_version="9")
     refused(413, "at most", client.infer, name, [activity([0] * (5 << 20))])
-    refused(403, "off", client.load_model, name)
-    refused(403, "off", client.unload_model, name)
+    refused(403, "disabled", client.load_model, name)
+    refused(403, "disabled", client.unload_model, name)
 
 
 def be_refused_what_is_not_spoken(server, name):
@@ -221,7 +221,7 @@ def be_refused_what_is_not_spoken(server, name):
         (client.unregister_cuda_shared_memory, "region"),
         (client.unregister_cuda_shared_memory,),
     ]:
-        refused(404, "there is no", call, *arguments)
+        refused(404, "no resource", call, *arguments)
 
 
 def be_refused_plainly(server, name):

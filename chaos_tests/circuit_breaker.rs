@@ -121,19 +121,12 @@ async fn after_60_seconds_a_bad_probe_opens_it_again(cx: Context) -> Result {
 /// fifth of ten must open it, and no other.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn a_window_of_calls_opens_it_at_exactly_half(cx: Context) -> Result {
-    let rate = BreakerRate {
-        window: BreakerWindow::Calls(10),
-        minimum_calls: 10,
-        ..BreakerRate::default()
-    };
-    let served = fragile_with(
-        &cx,
-        BreakerConfig {
-            trip: BreakerTrip::Rate(rate),
-            ..BreakerConfig::default()
-        },
-    )
-    .await?;
+    let mut rate = BreakerRate::default();
+    rate.window = BreakerWindow::Calls(10);
+    rate.minimum_calls = 10;
+    let mut breaker = BreakerConfig::default();
+    breaker.trip = BreakerTrip::Rate(rate);
+    let served = fragile_with(&cx, breaker).await?;
     let mut rng = cx.rng();
     let mut failed = Vec::new();
     loop {
@@ -162,14 +155,9 @@ async fn a_window_of_calls_opens_it_at_exactly_half(cx: Context) -> Result {
 /// rarer, and a success must reset the open time.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn open_times_grow_while_the_model_goes_on_failing(cx: Context) -> Result {
-    let served = fragile_with(
-        &cx,
-        BreakerConfig {
-            open_most: 4 * OPEN,
-            ..BreakerConfig::default()
-        },
-    )
-    .await?;
+    let mut breaker = BreakerConfig::default();
+    breaker.open_most = 4 * OPEN;
+    let served = fragile_with(&cx, breaker).await?;
     fail(&served, FAILURES).await?;
     for times in [1, 2, 4, 4] {
         assert_eq!(assert_open(&served).await?, times * OPEN.as_secs());

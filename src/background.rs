@@ -1,23 +1,25 @@
-//! Long work that must not slow down answers.
+//! Background threads: long work that must not slow down answers.
 
 use std::panic::resume_unwind;
 use std::thread::{self, Builder};
 
-/// How far a thread of the background stands back. At 10 the scheduler of Linux gives it a tenth of a processor that
-/// others want all of ([sched(7)](https://man7.org/linux/man-pages/man7/sched.7.html)): with less, a load on a busy
-/// server would not come to its end within the time of its vetting.
+/// The nice value of a background thread.
+// At 10, Linux gives the thread a tenth of a fully used processor: see
+// [sched(7)](https://man7.org/linux/man-pages/man7/sched.7.html). With less, a load on a busy
+// server would not end within the time limit of its vetting.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
-/// Runs `work` on a thread of its own that leaves the processors to others, and waits for it.
+/// Runs `work` on a new thread of low priority, and waits for it.
 ///
-/// A thread of its own, since an ordinary user may lower a priority and not raise it again. Threads that `work` starts
-/// have its priority: it must start none that are to answer. Elsewhere than on Linux, where a priority is the whole process's, or where no
-/// thread is to be had, `work` is run by the caller.
+/// Threads that `work` starts inherit the priority: it must not start threads that answer requests.
+/// If the system starts no thread, and on systems other than Linux, the caller runs `work` itself.
 ///
 /// # Panics
 ///
-/// As `work` does.
+/// When `work` does.
+// A new thread, since an ordinary user may lower a priority but not raise it again. Only on Linux
+// is the priority that of a thread; elsewhere it is that of the process.
 pub(crate) fn in_background<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     if !cfg!(target_os = "linux") {
         return work();
@@ -27,19 +29,22 @@ pub(crate) fn in_background<T: Send>(work: impl FnOnce() -> T + Send) -> T {
         let work = &mut work;
         let thread = Builder::new().name("background".to_owned());
         let thread = thread.spawn_scoped(scope, move || {
-            stand_back();
+            lower_priority();
             work.take().map(|work| work())
         });
         let joined = thread.ok()?.join();
         joined.unwrap_or_else(|panic| resume_unwind(panic))
     });
-    // There was no thread to take it, so it is there still.
-    done.unwrap_or_else(|| work.take().expect("work that was not run")())
+    // No thread took the work.
+    done.unwrap_or_else(|| {
+        work.take()
+            .expect("only the thread takes the work, and none was started")()
+    })
 }
 
 /// Lowers the priority of the calling thread.
-fn stand_back() {
-    // Where that is forbidden the work is done all the same.
+fn lower_priority() {
+    // The work runs all the same if this is forbidden.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::nice(NICENESS);
 }
@@ -49,20 +54,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_gives_what_the_work_gives() {
+    fn in_background_returns_the_result() {
         let text = "borrowed".to_owned();
         assert_eq!(in_background(|| text.len()), 8);
     }
 
     #[test]
-    fn a_panic_of_the_work_is_the_callers() {
+    fn in_background_forwards_a_panic() {
         let caught = crate::panics::catch(|| in_background(|| -> () { panic!("within") }));
         assert_eq!(caught, Err("within".to_owned()));
     }
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn the_work_stands_back_and_the_caller_does_not() {
+    fn in_background_lowers_only_its_own_priority() {
         use rustix::process::getpriority_process;
 
         let before = getpriority_process(None).unwrap();

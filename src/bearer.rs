@@ -1,4 +1,4 @@
-//! The token of those who may change what a server does.
+//! The bearer token that authorizes an operator.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,22 +11,23 @@ use crate::Digest;
 /// The shortest token, in characters: in hexadecimal, 64 bits.
 const SHORTEST: usize = 16;
 
-/// A bearer token: <https://www.rfc-editor.org/rfc/rfc6750>. Only its digest is kept, so that neither a log nor a dump
-/// of memory tells it.
+/// A bearer token: <https://www.rfc-editor.org/rfc/rfc6750>.
+// Only the digest is kept: neither a log nor a memory dump reveals the token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BearerToken(Digest);
 
-/// Why a text is not a [`BearerToken`]. It does not tell the text.
+/// A text is not a [`BearerToken`]. The error does not contain the text.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
 #[error(
-    "expected a token of {SHORTEST} or more characters, each a letter, a digit or one of -._~+/, with = at its end only"
+    "expected a token of {SHORTEST} or more characters: letters, digits and -._~+/, then any number of ="
 )]
 pub struct InvalidToken;
 
 impl FromStr for BearerToken {
     type Err = InvalidToken;
 
-    /// As `b64token` in RFC 6750, and not so short that it can be guessed.
+    /// Accepts a `b64token` of RFC 6750 that is too long to be guessed.
     fn from_str(text: &str) -> Result<Self, InvalidToken> {
         let letters = text.trim_end_matches('=').bytes();
         let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
@@ -38,8 +39,8 @@ impl FromStr for BearerToken {
 }
 
 impl BearerToken {
-    /// Whether the value of a request's `Authorization` has this token. Takes as long for any token of the same length,
-    /// whatever it has in common with this one.
+    /// Whether the value of an `Authorization` header has this token. Compares in constant time for
+    /// tokens of equal length.
     pub(crate) fn admits(&self, authorization: &[u8]) -> bool {
         const SCHEME: &[u8] = b"bearer ";
         let Some((scheme, token)) = authorization.split_at_checked(SCHEME.len()) else {
@@ -63,7 +64,7 @@ mod tests {
     const TOKEN: &str = "0123456789-._~+/==";
 
     #[test]
-    fn a_token_admits_itself_and_nothing_else() {
+    fn admits_accepts_only_the_same_token() {
         let token: BearerToken = TOKEN.parse().unwrap();
         for good in [format!("Bearer {TOKEN}"), format!("bearer {TOKEN}")] {
             assert!(token.admits(good.as_bytes()), "{good}");
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_guessed_or_not_be_sent_is_no_token() {
+    fn parse_refuses_short_and_malformed_tokens() {
         for bad in [
             "",
             "short",

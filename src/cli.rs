@@ -1,19 +1,21 @@
-//! The commands, and what they have in common.
+//! Not public API: the command line, for the binary and the fuzz targets.
+//!
+//! `clarity serve | add | verify | list | …`
 
 mod add;
 mod breaker;
 mod config_file;
-mod hold;
+mod duration;
 mod import;
 mod info;
 mod list;
 mod logs;
 mod progress;
+mod quarantine;
 mod remove;
 mod rollback;
 mod serve;
 mod table;
-mod time;
 mod verify;
 mod vetting;
 
@@ -23,13 +25,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use clarity::Store;
 use serde::Serialize;
 
-/// What came of a command: good, or not, which is told already.
-type Outcome = Result<bool, Box<dyn std::error::Error>>;
+use crate::Store;
 
-/// The exit code for a command line that is not understood, as clap has it too.
+/// The result of a command. `false` is a failure that the command has already reported.
+type CommandResult = Result<bool, Box<dyn std::error::Error>>;
+
+/// The exit code for an invalid command line or configuration file, the same as clap's.
 const USAGE: u8 = 2;
 
 const HELP: &str = "\
@@ -61,19 +64,19 @@ enum Command {
     List(list::List),
     Info(info::Info),
     Rollback(rollback::Rollback),
-    Quarantine(hold::Quarantine),
-    Release(hold::Release),
+    Quarantine(quarantine::QuarantineCommand),
+    Release(quarantine::ReleaseCommand),
     Remove(remove::Remove),
     Import(import::Import),
-    /// Load and run the version on standard input, for another process
+    /// Load and run the version on standard input, on behalf of another process
     #[command(name = vetting::COMMAND, hide = true)]
     Vet,
 }
 
-/// Where the models are.
+/// The directory of the models.
 #[derive(Args, Debug)]
-struct Models {
-    /// The folder of the models: one folder for each model, in it one for each version
+struct ModelsArg {
+    /// The directory of the models: one directory per model, in it one directory per version
     #[arg(
         long = "models",
         value_name = "DIR",
@@ -83,13 +86,14 @@ struct Models {
     path: PathBuf,
 }
 
-impl Models {
+impl ModelsArg {
     fn store(&self) -> Store {
         Store::new(&self.path)
     }
 }
 
-pub(crate) fn run() -> ExitCode {
+/// Runs the command of this process, and returns its exit code.
+pub fn run() -> ExitCode {
     let command = match parse() {
         Ok(cli) => cli.command,
         Err(error) => {
@@ -97,7 +101,7 @@ pub(crate) fn run() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    let outcome = match command {
+    let result = match command {
         Command::Serve(serve) => serve.run(),
         Command::Add(add) => add.run(),
         Command::Verify(verify) => verify.run(),
@@ -110,18 +114,18 @@ pub(crate) fn run() -> ExitCode {
         Command::Import(import) => import.run(),
         Command::Vet => vetting::vet(),
     };
-    match outcome {
+    match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            // Nothing is left to do when even this cannot be written.
+            // If standard error fails too, there is no way left to report anything.
             let _ = writeln!(io::stderr(), "error: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// The command line, over the configuration file that it names. Ends the process when it is not understood.
+/// Parses the command line on top of its configuration file. Ends the process on a usage error.
 fn parse() -> Result<Cli, String> {
     let matches = Cli::command().get_matches();
     let serve = matches.subcommand_matches("serve");
@@ -133,7 +137,7 @@ fn parse() -> Result<Cli, String> {
     Cli::from_arg_matches(&matches).map_err(|error| error.to_string())
 }
 
-/// The command line with the settings of this file in the place of the defaults.
+/// The command line with the defaults replaced by the settings of this file.
 pub(crate) fn with_file(file: &Path) -> Result<clap::Command, String> {
     let cli = Cli::command();
     let serve = cli.find_subcommand("serve").cloned().unwrap_or_default();
@@ -141,7 +145,7 @@ pub(crate) fn with_file(file: &Path) -> Result<clap::Command, String> {
     Ok(cli.mut_subcommand("serve", |_| serve))
 }
 
-/// Writes to standard output. A reader that has seen enough (`| head`) is no error.
+/// Writes to standard output. A closed pipe (`| head`) is not an error.
 fn print(text: impl Display) -> io::Result<()> {
     match write!(io::stdout(), "{text}").and_then(|()| io::stdout().flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

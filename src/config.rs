@@ -1,87 +1,105 @@
-//! What can be set about a server.
+//! The configuration of a server.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use clarity_breaker::{BreakerConfig, BreakerConfigError};
 use thiserror::Error;
 
-use crate::{BearerToken, BreakerConfig, ModelName, VersionPolicy};
+use crate::{BearerToken, ModelName, VersionPolicy};
 
-/// No time is longer (a leap year): a moment beyond it might not be countable.
+/// The longest time of any setting, a leap year: the sum with any clock's time fits.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
-/// More loads at a time only get in each other's way.
+/// The most loads at a time: more only slow each other down.
 const MOST_LOADS: usize = 1024;
 
-/// What can be set about a server. All times are those of Tokio's clock, which tests may drive.
+/// The configuration of a server. All times are measured by Tokio's clock, which tests may drive.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Config {
-    /// The circuit breaker that each model has.
+    /// The circuit breaker of each model.
+    ///
+    /// Each model derives its own seed from [`BreakerConfig::seed`]. The lease of a probe must be
+    /// longer than [`deadline`](Self::deadline).
     pub breaker: BreakerConfig,
-    /// How changes on disk are noticed and bad versions tried again.
+    /// Polling for changes on disk, and retries of bad versions.
     pub reload: ReloadConfig,
-    /// Which versions of a model answer; the latest of those that are not here.
+    /// The versions that each model serves. A model that is not listed serves its latest.
     pub versions: BTreeMap<ModelName, VersionPolicy>,
-    /// How what is on disk is read again in the background.
+    /// The scrub, which reads the files on disk again in the background.
     pub scrub: ScrubConfig,
-    /// The largest body of a request, in bytes. 16 MiB by default.
+    /// The largest request body, in bytes. 16 MiB by default.
     pub body_limit: usize,
-    /// The memory that bodies, inputs and answers of all requests together may take, in bytes; what finds no room is
-    /// refused as overloaded. It does not bound what a model takes while it runs. A request in JSON may take five times its
-    /// body, so that it should be several times [`body_limit`](Self::body_limit), and no less. 256 MiB by default.
+    /// The memory for bodies, inputs and answers of all requests together, in bytes. 256 MiB by
+    /// default, and no less than [`body_limit`](Self::body_limit).
+    ///
+    /// A request that does not fit is refused as overloaded. A JSON request may take five times the
+    /// size of its body. The memory of a running model is not included.
     pub memory_limit: usize,
-    /// How long a body may take to arrive, and then how long a model may take to answer. More than zero, and shorter
-    /// than [`BreakerConfig::probe_lease`]; 30 s by default.
+    /// The timeout of a body's arrival, and of a model's answer. More than zero, and shorter than
+    /// [`BreakerConfig::probe_lease`]; 30 s by default.
     pub deadline: Duration,
-    /// How long a shutdown waits for requests under way. No less than the deadline; twice that and more for the slowest
-    /// of bodies to be answered too. 45 s by default.
+    /// The time that a shutdown waits for requests under way. No less than the deadline; 45 s by
+    /// default. More than twice the deadline lets even the slowest request finish.
     pub drain: Duration,
-    /// So many connections at a time; more wait until one ends. 1 or more; 1024 by default.
+    /// The number of connections at a time; others wait until one ends. 1 or more; 1024 by default.
     pub connections: usize,
-    /// How long a connection may be without a request, from its start or its last answer to the end of the head of the
-    /// next, and how long a client may take nothing of its answer; then the connection is closed. More than zero; 60 s by
-    /// default, as nginx has it for [both](https://nginx.org/en/docs/http/ngx_http_core_module.html#client_header_timeout).
+    /// The idle timeout of a connection. More than zero; 60 s by default, as in
+    /// [nginx](https://nginx.org/en/docs/http/ngx_http_core_module.html#client_header_timeout).
+    ///
+    /// It bounds the time without a request: from the start of the connection, or from the last
+    /// answer, to the end of the next head. It also bounds the time in which a client reads nothing
+    /// of its answer.
     pub idle: Duration,
-    /// What a request to load or unload a model must bring; none, as by default, turns these off.
+    /// The token that authorizes requests to load and unload models. `None`, the default, disables
+    /// these requests.
     pub admin_token: Option<BearerToken>,
 }
 
-/// How changes on disk are noticed, and bad versions tried again.
+/// Polling for changes on disk, and retries of bad versions.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ReloadConfig {
-    /// How often names, sizes and times on disk are looked at. More than zero; 1 s by default.
-    pub poll: Duration,
-    /// The delay before a bad version is tried again though nothing seems to have changed; doubled each time. 1 s by
+    /// The interval between polls of names, sizes and times on disk. More than zero; 1 s by
     /// default.
+    pub poll: Duration,
+    /// The delay before the first retry of a bad version that did not change. It doubles with each
+    /// retry. 1 s by default.
     pub backoff_least: Duration,
-    /// The longest such delay. 60 s by default.
+    /// The longest delay between retries. 60 s by default.
     pub backoff_most: Duration,
-    /// Whether versions without a manifest are served, each answer saying so; not by default. Those that have one must
-    /// be what it promises all the same.
+    /// Whether versions without a manifest are served; each answer then says so. False by default.
+    /// Versions with a manifest are verified all the same.
     pub allow_unverified: bool,
-    /// How often a version that answers is probed again, if it has a probe. More than zero; 60 s by default.
+    /// The interval between probes of a version that answers and has a probe. More than zero; 60 s
+    /// by default.
     pub probe: Duration,
-    /// How many versions may be read, vetted and loaded at a time, all models together. At least 1; 2 by default.
+    /// The number of versions that are read, vetted and loaded at a time, all models together. At
+    /// least 1; 2 by default.
     pub parallel: usize,
-    /// The seed of the random part of these delays; drawn anew by each server if there is none, as by default.
+    /// The seed of the jitter of these delays; random if `None`, as by default.
     pub seed: Option<u64>,
 }
 
-/// How what is on disk is read again in the background, to find rot before a restart does.
+/// The scrub: it reads the files on disk again in the background, to find damage before a restart
+/// does.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ScrubConfig {
-    /// Bytes read in a second, all models together; none for no scrub at all. 4 MiB by default.
+    /// The bytes read per second, all models together; `None` disables the scrub. 4 MiB by default.
     pub rate: Option<NonZeroU64>,
     /// The pause before each round. More than zero; an hour by default.
     pub pause: Duration,
 }
 
-/// A setting out of its bounds.
+/// A setting is out of its bounds.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{setting}: expected {expected}, found {found}")]
 pub struct ConfigError {
-    setting: &'static str,
+    setting: Cow<'static, str>,
     expected: &'static str,
     found: String,
 }
@@ -128,11 +146,11 @@ impl Default for ReloadConfig {
 }
 
 impl Config {
-    /// Whether all settings are within their bounds, as a server asks before it starts.
+    /// Checks that all settings are within their bounds. A server does so before it starts.
     ///
     /// # Errors
     ///
-    /// The first that is not.
+    /// The first setting that is not.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.breaker.check()?;
         let positive = |setting, time: Duration| match time.is_zero() {
@@ -207,9 +225,19 @@ impl ConfigError {
         found: impl fmt::Display,
     ) -> Self {
         Self {
-            setting,
+            setting: Cow::Borrowed(setting),
             expected,
             found: found.to_string(),
+        }
+    }
+}
+
+impl From<BreakerConfigError> for ConfigError {
+    fn from(error: BreakerConfigError) -> Self {
+        Self {
+            setting: format!("breaker.{}", error.setting()).into(),
+            expected: error.expected(),
+            found: error.found().to_owned(),
         }
     }
 }
@@ -219,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lease_that_a_probe_can_outlive_names_both_times() {
+    fn check_of_a_short_probe_lease_names_both_times() {
         let mut config = Config::default();
         config.deadline = config.breaker.probe_lease;
         config.drain = config.deadline;
@@ -232,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_within_bounds_and_nonsense_is_not() {
+    fn check_accepts_defaults_and_refuses_each_bad_setting() {
         assert_eq!(Config::default().check(), Ok(()));
         let spoil: [fn(&mut Config); 19] = [
             |config| config.reload.probe = Duration::ZERO,

@@ -1,4 +1,4 @@
-//! SHA-256 of what is being read, in the same pass.
+//! SHA-256 digests.
 
 use std::fmt;
 use std::io;
@@ -9,14 +9,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-/// Bytes read at a time: few enough to be in the processor's cache when they are hashed.
+/// The bytes of one read: few enough to be in the processor's cache when they are hashed.
 const CHUNK: usize = 256 << 10;
 
-/// A SHA-256 digest, written as 64 lower-case hexadecimal digits: what `sha256sum` prints.
+/// A SHA-256 digest, written as 64 lower-case hexadecimal digits like the output of `sha256sum`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 
-/// Why a text is not a [`Digest`].
+/// A text is not a [`Digest`].
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("expected a SHA-256 digest of 64 lower-case hexadecimal digits, found {found:?}")]
 pub struct InvalidDigest {
@@ -56,7 +56,7 @@ impl fmt::Debug for Digest {
 impl FromStr for Digest {
     type Err = InvalidDigest;
 
-    /// One spelling only: upper case is refused, so that equal digests are equal texts wherever they are compared.
+    /// Refuses upper case, so that equal digests are equal texts.
     fn from_str(text: &str) -> Result<Self, InvalidDigest> {
         let invalid = || InvalidDigest {
             found: text.chars().take(80).collect(),
@@ -96,7 +96,7 @@ impl Hasher {
         self.0.update(chunk);
     }
 
-    /// Takes everything that there is to be read.
+    /// Hashes all bytes up to the end of `from`.
     pub(crate) fn read(&mut self, from: &mut impl io::Read) -> io::Result<()> {
         let mut chunk = vec![0; CHUNK];
         loop {
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_digest_of_a_known_text_is_the_published_one() {
+    fn digest_of_abc_is_the_published_one() {
         // FIPS 180-4, the example "abc".
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(Digest::of(b"abc").to_string(), expected);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn other_spellings_are_refused() {
+    fn parse_refuses_other_spellings() {
         let good = Digest::of(b"abc").to_string();
         for bad in [
             "",

@@ -1,4 +1,4 @@
-//! Where work that blocks is done: verification, loading, inference.
+//! Executors: they run jobs that block, such as verification, loading and inference.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,53 +10,54 @@ use crate::panics::catch;
 use crate::status::Loaded;
 use crate::{ModelName, Work};
 
-/// What a [`Job`] does.
+/// The kind of a [`Job`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum JobKind {
-    /// Looks at names, sizes and times on disk.
+    /// Lists names, sizes and times on disk.
     Scan,
     /// Reads, verifies, loads and warms up one version.
     Load,
-    /// Reads a little of what is on disk again.
+    /// Reads a part of the files on disk again.
     Scrub,
     /// Runs a model once.
     Inference,
-    /// Reads the tensors of a large request, or writes a large answer.
+    /// Parses the tensors of a large request, or serializes a large answer.
     Transcode,
 }
 
-/// A piece of work that blocks, to be run once. A job that is dropped instead is reported as such to who waits for it.
+/// Blocking work that runs once. A dropped job is reported to its caller.
 pub struct Job {
     kind: JobKind,
     model: Option<ModelName>,
-    /// What it runs, if that is what it does.
+    /// The model that an inference runs.
     runs: Option<Arc<Loaded>>,
     work: Work,
 }
 
 impl Job {
-    /// What it does.
+    /// The kind of the job.
     pub fn kind(&self) -> JobKind {
         self.kind
     }
 
-    /// The model it is for; none for a scan of the whole store.
+    /// The model of the job; `None` for a scan of the whole store.
     pub fn model(&self) -> Option<&ModelName> {
         self.model.as_ref()
     }
 
-    /// Does it, on the calling thread. Does not panic: a panic of the work is handed to who waits for it.
+    /// Runs the job on the calling thread. Never panics: the caller of the job gets a panic of its
+    /// work.
     pub fn run(self) {
         (self.work)();
     }
 
-    /// Has it done, and `then` what comes after it, on another thread: one of the model's own if it has any
-    /// ([`Session::spawn`](crate::Session::spawn)), else one of Tokio's for work that blocks.
+    /// Runs the job, and then `then`, on another thread: one of the model's session
+    /// ([`Session::spawn`](crate::Session::spawn)), or else one of Tokio's blocking pool.
     ///
     /// # Panics
     ///
-    /// When called outside of a Tokio runtime.
+    /// Outside of a Tokio runtime.
     pub fn spawn(self, then: impl FnOnce() + Send + 'static) {
         let Self { runs, work, .. } = self;
         let work = Box::new(move || {
@@ -82,13 +83,13 @@ impl fmt::Debug for Job {
     }
 }
 
-/// There is no room for another job now. The job was dropped.
+/// The executor is full: it dropped the job.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("the server has as much to do as it may")]
+#[error("too many concurrent requests")]
 pub struct Overloaded;
 
-/// Runs jobs: [`BlockingPool`] in production, [`Inline`] under virtual time, or a wrapper of one that counts, delays
-/// or refuses them.
+/// Runs jobs: [`BlockingPool`] in production, [`Inline`] under virtual time. A wrapper can count,
+/// delay or refuse jobs.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -96,9 +97,9 @@ pub struct Overloaded;
 ///
 /// /// Counts inferences.
 /// #[derive(Debug, Default)]
-/// struct Counting(AtomicUsize);
+/// struct CountingExecutor(AtomicUsize);
 ///
-/// impl Executor for Counting {
+/// impl Executor for CountingExecutor {
 ///     fn execute(&self, job: Job) -> Result<(), Overloaded> {
 ///         if job.kind() == JobKind::Inference {
 ///             self.0.fetch_add(1, Ordering::Relaxed);
@@ -108,28 +109,29 @@ pub struct Overloaded;
 /// }
 /// ```
 pub trait Executor: fmt::Debug + Send + Sync + 'static {
-    /// Runs the job ([`Job::run`]) now, or makes sure that it is run later. Called on a task of a Tokio runtime.
+    /// Runs the job ([`Job::run`]) now or later. Called on a task of a Tokio runtime.
     ///
     /// # Errors
     ///
-    /// [`Overloaded`] when there is no room for it. Only [`JobKind::Inference`] may be refused for long: a server
-    /// without room to load would never recover.
+    /// [`Overloaded`] when the executor is full. Only a [`JobKind::Inference`] may be refused for
+    /// long: a server that cannot load would never recover.
     fn execute(&self, job: Job) -> Result<(), Overloaded>;
 
-    /// Whether a job of this kind would be taken now. A server asks before it reads the body of a request, so that it
-    /// does not read in vain what it will refuse; by then the answer may be another. A wrapper should pass it on.
+    /// Whether a job of this kind would be accepted now. Reserves nothing. A wrapper should forward
+    /// it.
+    // A server asks before it reads the body of a request, to save the read.
     fn has_room(&self, kind: JobKind) -> bool {
         let _ = kind;
         true
     }
 }
 
-/// Runs inferences on the threads of the model and other jobs on Tokio's threads for blocking work; refuses inferences
-/// over a bound.
+/// Runs inferences on the threads of the model, and other jobs on Tokio's blocking pool. Limits
+/// concurrent inferences.
 ///
-/// The place of an inference is free again when it ends, not when its caller stops waiting: a thread that cannot be
-/// stopped is still in use. The others have no bound here: there is one scan at a time for each model, one scrub at a time, and no more
-/// loads than [`ReloadConfig::parallel`](crate::ReloadConfig::parallel); the bodies that are transcoded at a time are bounded by
+/// An inference counts until it ends, also after its caller stopped waiting: its thread is still in
+/// use. Other jobs have limits elsewhere: one scan at a time for each model, one scrub at a time,
+/// loads by [`ReloadConfig::parallel`](crate::ReloadConfig::parallel), and transcoding by
 /// [`Config::memory_limit`](crate::Config::memory_limit).
 #[derive(Clone, Debug)]
 pub struct BlockingPool {
@@ -137,11 +139,11 @@ pub struct BlockingPool {
 }
 
 impl BlockingPool {
-    /// The bound where nothing else is asked for.
+    /// The default limit of concurrent inferences.
     pub const DEFAULT_INFERENCES: usize = 64;
 
-    /// A pool that takes up to `inferences` at a time, clamped to 1 or more. Tokio's own limit (512 threads by default)
-    /// should be well above that.
+    /// A pool that runs up to `inferences` at a time, clamped to 1 or more. Tokio's limit of
+    /// blocking threads (512 by default) should be well above.
     pub fn new(inferences: usize) -> Self {
         let inferences = inferences.clamp(1, Semaphore::MAX_PERMITS);
         Self {
@@ -158,7 +160,7 @@ impl Default for BlockingPool {
 
 impl Executor for BlockingPool {
     fn execute(&self, job: Job) -> Result<(), Overloaded> {
-        let place = match job.kind() {
+        let permit = match job.kind() {
             JobKind::Inference => Some(
                 Arc::clone(&self.inferences)
                     .try_acquire_owned()
@@ -166,7 +168,7 @@ impl Executor for BlockingPool {
             ),
             JobKind::Scan | JobKind::Load | JobKind::Scrub | JobKind::Transcode => None,
         };
-        job.spawn(move || drop(place));
+        job.spawn(move || drop(permit));
         Ok(())
     }
 
@@ -175,8 +177,8 @@ impl Executor for BlockingPool {
     }
 }
 
-/// Runs each job at once, on the task that asks: nothing is left to the scheduler, and no real thread holds virtual
-/// time back. For tests; a job blocks its whole runtime thread.
+/// Runs each job at once, on the calling task. For tests: a job blocks its whole runtime thread.
+// No other thread takes part, so the order is deterministic, and no thread holds virtual time back.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Inline;
 
@@ -202,7 +204,7 @@ pub(crate) enum JobError {
 ///
 /// # Cancel safety
 ///
-/// Dropping the future stops the waiting and not the work; its result is dropped.
+/// A dropped future drops the result. The work goes on.
 pub(crate) async fn execute<T: Send + 'static>(
     executor: &dyn Executor,
     kind: JobKind,
@@ -212,7 +214,7 @@ pub(crate) async fn execute<T: Send + 'static>(
     submit(executor, kind, model.cloned(), None, work).await
 }
 
-/// The same for work that runs `loaded`, on its threads if the executor likes.
+/// The same for work that runs `loaded`, which the executor may put on the threads of its session.
 pub(crate) async fn infer<T: Send + 'static>(
     executor: &dyn Executor,
     model: &ModelName,
@@ -232,7 +234,7 @@ async fn submit<T: Send + 'static>(
 ) -> Result<T, JobError> {
     let (sender, receiver) = oneshot::channel();
     let work = Box::new(move || {
-        // Nobody waits any more when it cannot be sent.
+        // An error means that the caller stopped waiting.
         let _ = sender.send(catch(work));
     });
     executor.execute(Job {
@@ -260,7 +262,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn inline_runs_on_the_calling_thread_without_waiting() {
+    async fn inline_runs_on_the_calling_thread() {
         let here = std::thread::current().id();
         let there = infer(&Inline, || std::thread::current().id())
             .await
@@ -269,7 +271,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_pool_refuses_what_is_over_its_bound_and_has_room_again_when_work_ends() {
+    async fn pool_over_its_limit_refuses_until_work_ends() {
         let pool = BlockingPool::new(1);
         let (release, released) = std::sync::mpsc::channel::<()>();
         let busy = tokio::spawn({
@@ -295,7 +297,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_abandoned_inference_keeps_its_place_until_it_ends() {
+    async fn abandoned_inference_counts_until_it_ends() {
         let pool = BlockingPool::new(1);
         let (release, released) = std::sync::mpsc::channel::<()>();
         let waiting = infer(&pool, move || released.recv());
@@ -315,10 +317,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_and_a_dropped_job_are_told_apart() {
+    async fn panicked_and_dropped_jobs_are_distinct_errors() {
         #[derive(Debug)]
-        struct Dropping;
-        impl Executor for Dropping {
+        struct DroppingExecutor;
+        impl Executor for DroppingExecutor {
             fn execute(&self, _: Job) -> Result<(), Overloaded> {
                 Ok(())
             }
@@ -326,7 +328,7 @@ mod tests {
         let panicked = infer(&Inline, || -> () { panic!("boom") }).await;
         assert!(matches!(panicked, Err(JobError::Panicked(message)) if message == "boom"));
         assert!(matches!(
-            infer(&Dropping, || ()).await,
+            infer(&DroppingExecutor, || ()).await,
             Err(JobError::Dropped)
         ));
     }

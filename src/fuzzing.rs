@@ -1,21 +1,35 @@
-//! Not public API: the inside of the server, as far as fuzz targets give it bytes.
+//! Not public API: internal functions for the fuzz targets.
+
+#[cfg(feature = "cli")]
+use std::path::Path;
 
 use crate::http::budget::Budget;
 use crate::http::decode;
 use crate::{Tensor, TensorSpec};
 
-/// Reads the body of a request for a prediction, of which so many bytes are JSON, or all of them; gives the inputs for the model.
+/// Decodes the body of a prediction request into the inputs for the model. The first `json_length`
+/// bytes are JSON, or all if `None`.
 ///
 /// # Errors
 ///
-/// What a client is told.
+/// The detail of the response.
 pub fn decode_request(
     body: &[u8],
     json_length: Option<usize>,
-    takes: &[TensorSpec],
-    gives: &[TensorSpec],
+    inputs: &[TensorSpec],
+    outputs: &[TensorSpec],
     memory: usize,
 ) -> Result<Vec<Tensor>, String> {
-    let decoded = decode(body, json_length, takes, gives, &Budget::new(memory));
+    let decoded = decode(body, json_length, inputs, outputs, &Budget::new(memory));
     decoded.map_err(|failure| failure.detail.into_owned())
+}
+
+/// Reads a configuration file of `clarity serve`.
+///
+/// # Errors
+///
+/// A sentence that begins with the path of the file.
+#[cfg(feature = "cli")]
+pub fn read_configuration(file: &Path) -> Result<(), String> {
+    crate::cli::with_file(file).map(drop)
 }

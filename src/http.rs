@@ -1,24 +1,27 @@
-//! The Open Inference Protocol, version 2, over HTTP, in JSON and with binary tensors:
-//! <https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md>.
+//! The Open Inference Protocol, version 2, over HTTP, with JSON and binary tensors:
+//! `specification/protocol/inference_rest.md` in
+//! <https://github.com/kserve/open-inference-protocol>.
 //!
-//! Every answer from here is JSON, and every error a problem document. What hyper refuses before there is a request (a bad request
-//! line, a head that is too long) has a status of 4xx, no body and the end of the connection: hyper lets nobody say more.
+//! Every response is JSON, and every error is a problem document. Hyper itself refuses a bad
+//! request line or an oversized head: with status 4xx, no body, and the end of the connection.
+//! Hyper has no hook for a body there.
 
 mod binary;
 mod body;
 pub(crate) mod budget;
+mod document;
+mod drain_body;
 mod health;
 mod infer;
 mod input;
 mod metadata;
 mod object;
-mod output;
 mod parameters;
 mod problem;
 mod repository;
 mod request;
+mod response;
 mod target;
-mod unread;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -40,7 +43,7 @@ use self::target::Target;
 use crate::predictor::Failure;
 use crate::{BearerToken, Metrics, Reason, Registry};
 
-/// The inputs of a request's body.
+/// Decodes the inputs in the body of an inference request.
 #[cfg(feature = "unstable-fuzz")]
 pub(crate) fn decode(
     body: &[u8],
@@ -53,11 +56,11 @@ pub(crate) fn decode(
     Ok(request.inputs)
 }
 
-/// What every handler works on. Clones are the same.
+/// The state that every handler shares. Clones share it too.
 #[derive(Clone, Debug)]
 pub(crate) struct App(Arc<Settings>);
 
-/// See [`App`].
+/// The content of [`App`].
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) registry: Registry,
@@ -82,7 +85,7 @@ impl Deref for App {
     }
 }
 
-/// Answers requests. Clones are the same.
+/// The HTTP service. Clones share their state.
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
     app: App,
@@ -97,10 +100,10 @@ impl Http {
         }
     }
 
-    /// Answers a request, and has read it to its end then.
+    /// Answers a request after reading it to its end.
     pub(crate) async fn answer(&self, request: hyper::Request<Incoming>) -> Response {
         let app = &self.app;
-        unread::read_whole(app, request, async |request| {
+        drain_body::answer_then_drain(app, request, async |request| {
             if let Some(target) = Target::of_prediction(request.method(), request.uri().path()) {
                 return match target.find(app) {
                     Ok(target) => infer::answer(app, target, request).await,
@@ -114,7 +117,7 @@ impl Http {
     }
 }
 
-/// Every path that the server has.
+/// The routes of the server.
 fn router(app: App) -> Router {
     Router::new()
         .route("/v2", get(metadata::server))
@@ -148,22 +151,18 @@ fn router(app: App) -> Router {
 }
 
 async fn not_found(uri: Uri) -> Problem {
-    Failure::new(
-        Reason::NotFound,
-        format!("there is nothing at {}", uri.path()),
-    )
-    .into()
+    Failure::new(Reason::NotFound, format!("no resource at {}", uri.path())).into()
 }
 
 async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
     Failure::new(
         Reason::MethodNotAllowed,
-        format!("{method} is not for {}", uri.path()),
+        format!("{method} is not allowed for {}", uri.path()),
     )
     .into()
 }
 
-/// The format that the scraper prefers of the two there are; the older one if it does not say.
+/// Renders the metrics in OpenMetrics if the scraper accepts it, otherwise in the older format.
 async fn metrics(State(app): State<App>, headers: HeaderMap) -> impl IntoResponse {
     let accepts = headers
         .get(ACCEPT)

@@ -1,19 +1,28 @@
 #![doc = include_str!("README.md")]
 //!
-//! # The concepts, in the order in which data flows through them
+//! If a newer version is damaged, the last good one goes on answering. If none is good, the answer
+//! is a 503 with a reason and a retry delay. Once the damage is repaired, the model answers again
+//! without a restart. A circuit breaker rejects requests to a model that fails on valid requests.
+//! Metrics cover all of this.
 //!
-//! - A [`Store`] is a folder of models, each a folder of [`Version`]s. [`Store::publish`] adds one: written beside, made
-//!   durable, renamed into place.
-//! - A [`Manifest`] is what a version promises; [`Store::open`] gives a [`VerifiedVersion`] or a [`VerifyError`].
-//! - A [`Probe`] is an input whose answer is known: a version that answers otherwise is not served.
-//! - [`Vetting`] loads and runs a version in a process of its own first, where a hostile one can do no harm.
-//! - A [`Runtime`] makes a [`Session`] of verified bytes and of nothing else. [`OnnxRuntime`] is the one there is.
-//! - An [`Executor`] does what blocks: a [`BlockingPool`] in production, [`Inline`] under virtual time.
-//! - The [`Registry`] keeps every model loaded: it notices changes on disk, swaps, falls back and never gives up.
-//! - Each model has a circuit breaker ([`BreakerConfig`], [`BreakerSnapshot`]), which a [`BreakerHandle`] listens to and
-//!   overrules.
-//! - A [`Server`] answers with all that over HTTP, in the Open Inference Protocol, and counts it in [`Metrics`].
-//! - A [`Reason`] is one word for why something failed: in the answer, in the metrics, in the log.
+//! # The concepts, in the order of the data flow
+//!
+//! - A [`Store`] is a directory of models, each a directory of [`Version`]s. [`Store::publish`]
+//!   adds a version: it writes a staging directory, syncs it, and renames it into place.
+//! - A [`Manifest`] lists the files of a version. [`Store::open`] returns a [`VerifiedVersion`] or
+//!   a [`VerifyError`].
+//! - A [`Probe`] is an input with a known answer. A version with another answer is not served.
+//! - [`Vetting`] first loads and runs a version in a child process, where a hostile one does no
+//!   harm.
+//! - A [`Runtime`] makes a [`Session`] of verified bytes. [`OnnxRuntime`] comes with the server.
+//! - An [`Executor`] runs jobs that block: [`BlockingPool`] in production, [`Inline`] under virtual
+//!   time.
+//! - The [`Registry`] keeps every model loaded: it notices changes on disk, swaps versions, falls
+//!   back and retries.
+//! - Each model has a circuit breaker, of the crate [`clarity_breaker`] ([`BreakerConfig`],
+//!   [`BreakerSnapshot`]). A [`BreakerHandle`] observes and overrides it.
+//! - A [`Server`] answers over HTTP, in the Open Inference Protocol, and counts in [`Metrics`].
+//! - A [`Reason`] names the cause of a failure in answers, metrics and logs.
 //!
 //! The [`guide`] is for operators.
 //!
@@ -23,10 +32,11 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
 //! let models = tempfile::tempdir()?;
-//! let server = clarity::Server::builder(models.path()).executor(clarity::Inline).bind("127.0.0.1:0".parse()?).await?;
-//! server.models().settled().await; // every model has been tried once
+//! let builder = clarity::Server::builder(models.path()).executor(clarity::Inline);
+//! let server = builder.bind("127.0.0.1:0".parse()?).await?;
+//! server.models().settled().await; // the first load of every model has ended
 //! assert!(server.models().names().is_empty());
-//! assert!(server.shutdown().await); // nothing had to be cut
+//! assert!(server.shutdown().await); // no connection had to be cut
 //! # Ok(())
 //! # })
 //! # }
@@ -34,21 +44,21 @@
 //!
 //! # Time
 //!
-//! Everything that is decided by time (open breakers, delays between attempts, deadlines) uses `tokio::time`: a paused or
-//! hand-driven clock drives all of it. Only the durations in the metrics are real ones.
+//! All decisions by time (open breakers, retries, deadlines) use `tokio::time`, so a test can pause
+//! or drive the clock. Only the durations in the metrics are real.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
-// Helpers that unit tests share with those of `tests/` call the library by its name.
+// Unit tests share files with `tests/`, which call the library by its name.
 #[cfg(test)]
 extern crate self as clarity;
 
 mod background;
-mod backoff;
 mod bearer;
-mod breaker;
-mod brief;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 mod config;
 mod digest;
 mod executor;
@@ -68,19 +78,19 @@ mod probe;
 mod reason;
 mod registry;
 mod runtime;
+mod sanitize;
 mod scrub;
+mod seed;
 mod server;
+mod session;
 mod status;
 mod stopwatch;
 mod store;
+mod tensor;
 mod version;
 mod vetting;
 
 pub use self::bearer::{BearerToken, InvalidToken};
-pub use self::breaker::{
-    BreakerConfig, BreakerCounts, BreakerEvent, BreakerEvents, BreakerHandle, BreakerRate,
-    BreakerSnapshot, BreakerState, BreakerTrip, BreakerWindow, SlowCalls,
-};
 pub use self::config::{Config, ConfigError, ReloadConfig, ScrubConfig};
 pub use self::digest::{Digest, InvalidDigest};
 pub use self::executor::{BlockingPool, Executor, Inline, Job, JobKind, Overloaded};
@@ -91,15 +101,18 @@ pub use self::policy::{InvalidVersionPolicy, VersionPolicy};
 pub use self::probe::{Probe, ProbeError, Tolerance};
 pub use self::reason::Reason;
 pub use self::registry::{Registry, StatusWatch, UnknownModel};
-pub use self::runtime::{
-    DataType, Dimension, OnnxRuntime, RunError, Runtime, RuntimeError, Session, Tensor, TensorData,
-    TensorSpec, Work, try_version,
-};
+pub use self::runtime::{OnnxRuntime, Runtime, RuntimeError, try_version};
 pub use self::server::{BindError, Server, ServerBuilder};
+pub use self::session::{RunError, Session, Work};
 pub use self::status::{ModelStatus, VersionStatus};
 pub use self::store::{
-    Listing, Mistake, PublishError, Quarantine, QuarantineCause, Source, Staged, Store,
+    IgnoredEntry, Listing, PublishError, Quarantine, QuarantineCause, Source, Staged, Store,
     VerifiedVersion, VerifyError,
 };
+pub use self::tensor::{DataType, Dimension, Tensor, TensorData, TensorSpec};
 pub use self::version::{InvalidVersion, Version};
 pub use self::vetting::{Vetting, VettingError, VettingLimits};
+pub use clarity_breaker::{
+    BreakerConfig, BreakerCounts, BreakerEvent, BreakerEvents, BreakerHandle, BreakerRate,
+    BreakerSnapshot, BreakerState, BreakerTrip, BreakerWindow, SlowCalls,
+};

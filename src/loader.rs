@@ -1,36 +1,37 @@
-//! The task that keeps a model loaded: it looks at the disk, verifies, loads, swaps, and never gives up.
+//! The loader: the task that keeps one model loaded.
 
-mod attempt;
 mod load;
+mod pass;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clarity_breaker::{Backoff, Breaker};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use self::attempt::Findings;
 pub(crate) use self::load::LoadError;
-use crate::backoff::{Backoff, seed_for};
-use crate::breaker::Breaker;
+use self::pass::PassResult;
 use crate::executor::{Executor, JobKind, execute, infer};
 use crate::metrics::ModelMetrics;
-use crate::status::{Loaded, State};
-use crate::store::{Signature, VersionSignature};
+use crate::seed::seed_for;
+use crate::status::{Loaded, ModelState};
+use crate::store::{ModelFingerprint, VersionFingerprint};
 use crate::{
     ModelName, ModelStatus, Quarantine, Reason, ReloadConfig, Runtime, Store, Version,
     VersionPolicy, VersionStatus, Vetting,
 };
 
-/// Asks a loader to look at the disk now, whether anything seems to have changed or not; answered when it has.
+/// Requests a pass now, even if nothing changed on disk. The loader answers after the pass.
 pub(crate) type ReloadRequest = oneshot::Sender<()>;
 
 /// Keeps one model loaded.
 ///
-/// It serves the newest version that verifies, loads and passes its warm-up. Whatever fails leaves the version that
-/// answers untouched: that lives in memory, so damage or removal on disk cannot reach it either. Changes on disk are
-/// acted on at the next poll; a bad version is also tried again without any, with growing delays.
+/// It serves the newest version that verifies, loads and passes its warm-up. A failure does not
+/// affect the version that answers. That version is in memory, so damage or removal on disk does
+/// not affect it either. The next poll acts on changes on disk. An unchanged bad version is retried
+/// with growing delays.
 pub(crate) struct Loader {
     pub(crate) model: ModelName,
     pub(crate) store: Store,
@@ -39,62 +40,62 @@ pub(crate) struct Loader {
     pub(crate) executor: Arc<dyn Executor>,
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) metrics: Arc<ModelMetrics>,
-    pub(crate) state: watch::Sender<State>,
-    /// Places for loads of all models together: each takes memory, and a child to vet it in.
+    pub(crate) state: watch::Sender<ModelState>,
+    /// Limits the loads of all models together: each takes memory, and a child process to vet it.
     pub(crate) loads: Arc<Semaphore>,
     pub(crate) requests: mpsc::UnboundedReceiver<ReloadRequest>,
     pub(crate) config: ReloadConfig,
-    /// Which versions are to answer.
+    /// The versions that may answer.
     pub(crate) policy: VersionPolicy,
-    /// How long the model may take to answer its probe.
+    /// The timeout of a probe.
     pub(crate) deadline: Duration,
 }
 
-/// Why a loader looks at the disk.
+/// The trigger of a pass.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Occasion {
-    /// It is time to.
+enum Trigger {
+    /// A timer.
     Due,
-    /// Somebody asked: what is known is not taken for granted.
-    Asked,
+    /// A request: every candidate is loaded again, also if its files did not change.
+    Requested,
 }
 
-/// What a loader remembers between two looks at the disk.
-struct Memory {
+/// The state of a loader between two passes.
+struct LoaderState {
     backoff: Backoff,
-    /// The disk as of the last attempt.
-    seen: Option<Signature>,
-    /// The files of the versions that answer, as of when they were last verified.
-    good: BTreeMap<Version, VersionSignature>,
+    /// The directory as of the last pass.
+    last_fingerprint: Option<ModelFingerprint>,
+    /// The files of the versions that answer, as of their last verification.
+    verified: BTreeMap<Version, VersionFingerprint>,
 }
 
 impl Loader {
-    /// Runs until it is aborted, or until nobody can ask it anything any more.
+    /// Runs until the task is aborted, or all senders of requests are dropped.
     pub(crate) async fn run(mut self) {
         let seed = seed_for(self.model.as_str(), self.config.seed);
         let backoff = Backoff::new(self.config.backoff_least, self.config.backoff_most, seed);
-        let mut memory = Memory {
+        let mut state = LoaderState {
             backoff,
-            seen: None,
-            good: BTreeMap::new(),
+            last_fingerprint: None,
+            verified: BTreeMap::new(),
         };
-        let mut asked: Vec<ReloadRequest> = Vec::new();
-        let mut probe = Instant::now() + self.config.probe;
+        let mut requested: Vec<ReloadRequest> = Vec::new();
+        let mut next_probe = Instant::now() + self.config.probe;
         loop {
-            let occasion = if asked.is_empty() {
-                Occasion::Due
+            let trigger = if requested.is_empty() {
+                Trigger::Due
             } else {
-                Occasion::Asked
+                Trigger::Requested
             };
-            if Instant::now() >= probe {
-                if !self.answers_rightly().await {
-                    self.unload(&mut memory);
+            if Instant::now() >= next_probe {
+                if !self.all_pass_probes().await {
+                    self.stop_serving(&mut state);
                 }
-                probe = Instant::now() + self.config.probe;
+                next_probe = Instant::now() + self.config.probe;
             }
-            self.look(&mut memory, occasion).await;
-            for request in asked.drain(..) {
-                // Who asked may have stopped waiting.
+            self.poll_disk(&mut state, trigger).await;
+            for request in requested.drain(..) {
+                // The receiver may have been dropped.
                 let _ = request.send(());
             }
             let poll = Instant::now() + self.config.poll;
@@ -102,49 +103,50 @@ impl Loader {
                 .status()
                 .next_attempt
                 .map_or(poll, |attempt| attempt.min(poll))
-                .min(probe);
+                .min(next_probe);
             tokio::select! {
                 () = sleep_until(next) => {}
                 request = self.requests.recv() => match request {
                     None => return,
-                    Some(request) => asked.push(request),
+                    Some(request) => requested.push(request),
                 }
             }
             while let Ok(request) = self.requests.try_recv() {
-                asked.push(request);
+                requested.push(request);
             }
         }
     }
 
-    /// Looks at the disk, and makes an attempt if it has changed, if one is due, or if one was asked for.
-    async fn look(&self, memory: &mut Memory, occasion: Occasion) {
-        // Taken before anything is read: what changes while it is read differs from this the next time.
-        let mut signature = match self.scan().await {
-            Ok(signature) => signature,
-            Err(error) => return self.cannot_look(memory, occasion, &error),
+    /// Scans the directory. Runs a pass if it changed, if a retry is due, or on request.
+    async fn poll_disk(&self, state: &mut LoaderState, trigger: Trigger) {
+        // The scan comes before the reads: a change during the reads differs from it at the next
+        // poll.
+        let mut fingerprint = match self.scan().await {
+            Ok(fingerprint) => fingerprint,
+            Err(error) => return self.scan_failed(state, trigger, &error),
         };
-        let changed = memory.seen.as_ref() != Some(&signature);
+        let changed = state.last_fingerprint.as_ref() != Some(&fingerprint);
         if changed {
-            memory.backoff.reset();
-            for mistake in &signature.mistakes {
-                tracing::warn!(model = %self.model, entry = %mistake.name, detail = mistake.why, "entry ignored");
+            state.backoff.reset();
+            for entry in &fingerprint.ignored {
+                tracing::warn!(model = %self.model, entry = %entry.name, detail = entry.why, "entry ignored");
             }
         }
-        if changed || occasion != Occasion::Due || self.is_due() {
-            let quarantined = self.attempt(memory, &signature, occasion).await;
-            // What this attempt itself has changed is no news the next time.
-            signature.quarantined = quarantined;
-            memory.seen = Some(signature);
+        if changed || trigger != Trigger::Due || self.is_due() {
+            let quarantined = self.run_pass(state, &fingerprint, trigger).await;
+            // The pass itself changes quarantines. The next poll must not see that as a change.
+            fingerprint.quarantined = quarantined;
+            state.last_fingerprint = Some(fingerprint);
         }
     }
 
-    async fn scan(&self) -> Result<Signature, LoadError> {
+    async fn scan(&self) -> Result<ModelFingerprint, LoadError> {
         let (store, model) = (self.store.clone(), self.model.clone());
         let scanned = execute(
             &*self.executor,
             JobKind::Scan,
             Some(&self.model),
-            move || store.signature(&model),
+            move || store.fingerprint(&model),
         )
         .await;
         scanned?.map_err(|error| LoadError::Unreadable(error.to_string()))
@@ -156,16 +158,18 @@ impl Loader {
             .is_some_and(|next| Instant::now() >= next)
     }
 
-    /// One failure: counted once, logged once. A version that is held back has failed when it was, and is only told of
-    /// when that is news to this server.
-    fn failed(&self, version: Option<Version>, error: &LoadError) {
+    /// Counts and logs one failure.
+    ///
+    /// The failure of a quarantined version was counted when it was quarantined. It is only logged,
+    /// the first time that this server finds it.
+    fn report_failure(&self, version: Option<Version>, error: &LoadError) {
         let reason = error.reason();
         if let LoadError::Quarantined(_) = error {
             let status = self.status();
             let known = version.and_then(|version| status.versions.get(&version));
             if !matches!(known, Some(VersionStatus::Refused { .. })) {
                 let version = version.map(tracing::field::display);
-                tracing::warn!(model = %self.model, version, %reason, detail = %error, "model version held back");
+                tracing::warn!(model = %self.model, version, %reason, detail = %error, "model version quarantined");
             }
             return;
         }
@@ -186,13 +190,13 @@ impl Loader {
         );
     }
 
-    /// The folder itself cannot be read. What answers goes on answering.
-    fn cannot_look(&self, memory: &mut Memory, occasion: Occasion, error: &LoadError) {
-        let is_news = memory.seen.take().is_some() || self.status().attempts == 0;
-        if !is_news && !self.is_due() && occasion == Occasion::Due {
+    /// Records that the directory cannot be read. Loaded versions go on answering.
+    fn scan_failed(&self, state: &mut LoaderState, trigger: Trigger, error: &LoadError) {
+        let is_news = state.last_fingerprint.take().is_some() || self.status().attempts == 0;
+        if !is_news && !self.is_due() && trigger == Trigger::Due {
             return;
         }
-        self.failed(None, error);
+        self.report_failure(None, error);
         let refused = |version| {
             (
                 version,
@@ -209,27 +213,27 @@ impl Loader {
             .copied()
             .map(refused)
             .collect();
-        memory.good.clear();
+        state.verified.clear();
         let before = self.state.borrow().clone();
-        let findings = Findings {
+        let result = PassResult {
             versions: known,
             unreadable: Some(error.to_string()),
             fresh: None,
             loaded: before.loaded,
             others: before.others,
         };
-        self.publish(memory, findings);
+        self.publish(state, result);
     }
 
-    /// The one place where what answers is swapped, and where the status changes with it.
-    fn publish(&self, memory: &mut Memory, findings: Findings) {
-        let Findings {
+    /// Swaps the versions that answer, together with the status. No other method does.
+    fn publish(&self, state: &mut LoaderState, result: PassResult) {
+        let PassResult {
             versions,
             unreadable,
             fresh,
             loaded,
             others,
-        } = findings;
+        } = result;
         let before = self.state.borrow().clone();
         let loaded = fresh.clone().or(loaded);
         let serving = loaded
@@ -237,10 +241,10 @@ impl Loader {
             .map(|loaded| (loaded.version(), loaded.manifest.digest()));
         let degraded = serving.and_then(|(version, _)| degradation(version, &versions));
         let is_refused = |status: &VersionStatus| matches!(status, VersionStatus::Refused { .. });
-        // Where older versions are to answer too, each of them is worth another attempt.
-        let wanted = self.policy.serves_several() && versions.values().any(is_refused);
-        let healthy = serving.is_some() && degraded.is_none() && !wanted;
-        let next_attempt = (!healthy).then(|| Instant::now() + memory.backoff.next_delay());
+        // Where older versions answer too, each refused one is worth a retry.
+        let wants_retry = self.policy.serves_several() && versions.values().any(is_refused);
+        let healthy = serving.is_some() && degraded.is_none() && !wants_retry;
+        let next_attempt = (!healthy).then(|| Instant::now() + state.backoff.next_delay());
         let attempts = before.status.attempts + 1;
         let status = ModelStatus {
             model: self.model.clone(),
@@ -257,21 +261,21 @@ impl Loader {
             self.metrics.now_serving(version, digest);
             tracing::info!(model = %self.model, %version, %digest, "model version loaded");
         }
-        self.state.send_replace(State {
+        self.state.send_replace(ModelState {
             loaded,
             others,
             vacant,
             status: Arc::new(status),
         });
         if fresh.is_some() {
-            // After the swap: what fails from here on is the new version's failure.
+            // After the swap: failures from here on are those of the new version.
             self.breaker.reset();
         }
     }
 
-    /// Probes all that answer and have a probe.
-    async fn answers_rightly(&self) -> bool {
-        let State { loaded, others, .. } = self.state.borrow().clone();
+    /// Probes all versions that answer and have a probe.
+    async fn all_pass_probes(&self) -> bool {
+        let ModelState { loaded, others, .. } = self.state.borrow().clone();
         for loaded in loaded.into_iter().chain(others.into_values()) {
             if !self.passes_probe(loaded).await {
                 return false;
@@ -280,26 +284,28 @@ impl Loader {
         true
     }
 
-    /// Nothing answers any more until it is loaded anew: a wrong answer is worse than none.
-    fn unload(&self, memory: &mut Memory) {
+    /// Drops all loaded versions until the next load succeeds.
+    // A wrong answer is worse than none.
+    fn stop_serving(&self, state: &mut LoaderState) {
         let wrong = |&version: &Version| {
-            let detail = "it did not answer its probe as was recorded".to_owned();
+            let detail = "its answer to the probe differs from the recorded one".to_owned();
             let reason = Reason::ModelIncompatible;
             (version, VersionStatus::Refused { reason, detail })
         };
-        let findings = Findings {
+        let result = PassResult {
             versions: self.status().versions.keys().map(wrong).collect(),
             unreadable: None,
             fresh: None,
             loaded: None,
             others: BTreeMap::new(),
         };
-        self.publish(memory, findings);
-        // The next look takes everything for new.
-        memory.seen = None;
+        self.publish(state, result);
+        // The next poll then loads every candidate again.
+        state.last_fingerprint = None;
     }
 
-    /// That it was busy or slow says nothing about what it answers.
+    /// Whether a version passes its probe, has none, or could not be probed in time.
+    // A busy or slow server says nothing about the answer.
     async fn passes_probe(&self, loaded: Arc<Loaded>) -> bool {
         let version = loaded.version();
         if loaded.probe.is_none() {
@@ -323,7 +329,7 @@ impl Loader {
                 true
             }
             Err(_) => {
-                tracing::debug!(model = %self.model, %version, "probe not answered in time");
+                tracing::debug!(model = %self.model, %version, "probe timed out");
                 true
             }
         }
@@ -334,8 +340,8 @@ impl Loader {
     }
 }
 
-/// A version that is held back, in the words of its marker.
-fn refused(held: &Quarantine) -> VersionStatus {
+/// The status of a quarantined version.
+fn quarantined_status(held: &Quarantine) -> VersionStatus {
     let detail = held.detail().to_owned();
     match held.cause().reason() {
         Some(reason) => VersionStatus::Refused { reason, detail },
@@ -343,7 +349,7 @@ fn refused(held: &Quarantine) -> VersionStatus {
     }
 }
 
-/// Why the version that answers is not what the disk should give.
+/// Why the version that answers is not the newest on disk.
 fn degradation(serving: Version, versions: &BTreeMap<Version, VersionStatus>) -> Option<Reason> {
     if let None | Some(VersionStatus::Withdrawn { .. }) = versions.get(&serving) {
         return Some(Reason::ModelMissing);

@@ -1,11 +1,9 @@
-//! The command line of the model server: `clarity serve | add | verify | list`.
+//! The binary `clarity`: its command line is in the library, where the fuzz targets reach it.
 
 #![forbid(unsafe_code)]
-
-pub(crate) mod cli;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run()
+    clarity::cli::run()
 }

@@ -1,4 +1,4 @@
-//! What one version promises: its files, their sizes and their digests.
+//! The manifest of a version: its files, their sizes and their digests.
 
 mod file_path;
 mod file_table;
@@ -11,10 +11,10 @@ use thiserror::Error;
 
 pub(crate) use self::file_path::MAX_DEPTH;
 pub use self::file_path::{FilePath, InvalidFilePath};
-use crate::brief::brief;
+use crate::sanitize::sanitize_for_log;
 use crate::{Digest, ModelName, Version};
 
-/// The manifest of one version: the file `manifest.json` in its folder.
+/// The manifest of one version: the file `manifest.json` in its directory.
 ///
 /// ```json
 /// {
@@ -32,11 +32,13 @@ use crate::{Digest, ModelName, Version};
 /// }
 /// ```
 ///
-/// `probe` may be left out: it names the file of a [`Probe`](crate::Probe), which the version must pass to be served.
+/// `probe` is optional: it names the file of a [`Probe`](crate::Probe), which the version must
+/// pass.
 ///
-/// A manifest is hostile input. Unknown fields are refused: a field that this reader does not know could be a promise (a signature) that it would
-/// then serve without having kept; what is added later comes with another `manifest_version`. Repeated fields and repeated files are refused, since two
-/// readers could take different ones.
+/// Parsing treats a manifest as hostile input. It refuses unknown fields, duplicate fields and
+/// duplicate files. Later additions come with another `manifest_version`.
+// An unknown field could be a promise, such as a signature, that this reader would not check. Two
+// readers could pick different duplicates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -46,16 +48,17 @@ pub struct Manifest {
     format: Format,
     entry: FilePath,
     created_at: Timestamp,
-    /// Left out where there is none, so that it is never null.
+    /// Omitted when there is none, never null.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     probe: Option<FilePath>,
     #[serde(deserialize_with = "file_table::deserialize")]
     files: BTreeMap<FilePath, FileEntry>,
 }
 
-/// One file of a version, as its manifest promises it.
+/// One file of a version, as its manifest lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct FileEntry {
     /// Its length in bytes, at most [`Manifest::MAX_FILE_BYTES`].
     pub size: u64,
@@ -81,43 +84,43 @@ pub(crate) struct Timestamp(String);
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ManifestError {
-    /// Not JSON of the documented form.
+    /// The text is not JSON of the documented form.
     #[error("invalid manifest: {0}")]
     Syntax(String),
-    /// Written by a later release.
+    /// A later release wrote the manifest.
     #[error("unknown manifest_version: expected {expected}, found {found}")]
     UnknownVersion {
-        /// The one that this reader knows.
+        /// The version that this release reads.
         expected: u32,
-        /// What the manifest says.
+        /// The version in the manifest.
         found: u32,
     },
-    /// The entry is none of the files.
+    /// The files do not include the entry.
     #[error("the entry {entry} is not among the files")]
     EntryNotListed {
-        /// The entry as the manifest has it.
+        /// The entry in the manifest.
         entry: FilePath,
     },
-    /// The probe is none of the files, or is the entry.
-    #[error("the probe {probe} is not among the files beside the entry")]
+    /// The files do not include the probe, or the probe is the entry.
+    #[error("the probe {probe} is not among the files, or is the entry")]
     ProbeNotListed {
-        /// The probe as the manifest has it.
+        /// The probe in the manifest.
         probe: FilePath,
     },
-    /// No file could be this large.
-    #[error("{file}: a size of {size} bytes is over the limit of {limit}")]
+    /// A size exceeds [`Manifest::MAX_FILE_BYTES`].
+    #[error("{file}: expected at most {limit} bytes, found {size}")]
     FileTooLarge {
         /// The file.
         file: FilePath,
-        /// Its size as the manifest has it, in bytes.
+        /// Its size in the manifest, in bytes.
         size: u64,
         /// The limit in bytes.
         limit: u64,
     },
 }
 
-/// Whether a bracket stands outside of the texts in this JSON.
-fn has_list(json: &[u8]) -> bool {
+/// Whether the JSON contains a bracket outside of strings.
+fn contains_array(json: &[u8]) -> bool {
     let (mut in_text, mut escaped) = (false, false);
     json.iter().any(|byte| {
         match byte {
@@ -131,23 +134,30 @@ fn has_list(json: &[u8]) -> bool {
     })
 }
 
+impl FileEntry {
+    /// An entry for a file of `size` bytes with this SHA-256.
+    pub fn new(size: u64, sha256: Digest) -> Self {
+        Self { size, sha256 }
+    }
+}
+
 impl Manifest {
-    /// The name of the manifest's file in the folder of its version. No file of a version may be called so.
+    /// The name of the manifest in the version's directory, reserved for it.
     pub const FILE_NAME: &str = "manifest.json";
-    /// A manifest is no longer than this, in bytes.
+    /// The maximum length of a manifest in bytes.
     pub const MAX_BYTES: u64 = 1 << 20;
-    /// A version has no more files than this.
+    /// The maximum number of files of a version.
     pub const MAX_FILES: usize = 1024;
-    /// A file is no longer than this, in bytes (64 GiB).
+    /// The maximum length of a file in bytes (64 GiB).
     pub const MAX_FILE_BYTES: u64 = 64 << 30;
-    /// The form written and read by this release.
+    /// The `manifest_version` that this release writes and reads.
     pub const VERSION: u32 = 1;
 
-    /// A manifest of what is being published.
+    /// A manifest for a version that is about to be published.
     ///
     /// # Errors
     ///
-    /// [`ManifestError::EntryNotListed`] and [`ManifestError::FileTooLarge`], as for one that is read.
+    /// [`ManifestError::EntryNotListed`] and [`ManifestError::FileTooLarge`].
     pub fn new(
         model: ModelName,
         version: Version,
@@ -169,36 +179,36 @@ impl Manifest {
         manifest.check().map(|()| manifest)
     }
 
-    /// Reads a manifest.
+    /// Parses a manifest. The caller limits the length of `json` ([`Manifest::MAX_BYTES`]).
     ///
     /// # Errors
     ///
-    /// See [`ManifestError`]. The size of `json` is the caller's to bound ([`Manifest::MAX_BYTES`]).
+    /// See [`ManifestError`].
     pub fn parse(json: &[u8]) -> Result<Self, ManifestError> {
-        // The derived reader would also take a list of values for an object; a manifest has no list anywhere.
-        if has_list(json) {
-            let found = "expected objects with named members, found a list".to_owned();
+        // Serde's derive also accepts an array for a struct; a valid manifest contains no array.
+        if contains_array(json) {
+            let found = "expected objects only, found a list".to_owned();
             return Err(ManifestError::Syntax(found));
         }
-        let manifest: Self =
-            serde_json::from_slice(json).map_err(|error| ManifestError::Syntax(brief(error)))?;
+        let manifest: Self = serde_json::from_slice(json)
+            .map_err(|error| ManifestError::Syntax(sanitize_for_log(error)))?;
         manifest.check().map(|()| manifest)
     }
 
-    /// The manifest as it is written: indented JSON that ends with a line break.
+    /// The written form: indented JSON with a final line break.
     pub fn to_json(&self) -> String {
         let mut json = serde_json::to_string_pretty(self)
-            .expect("a manifest has text keys only and cannot fail to be written as JSON");
+            .expect("maps with string keys always serialize to JSON");
         json.push('\n');
         json
     }
 
-    /// The model whose version this is.
+    /// The model.
     pub fn model(&self) -> &ModelName {
         &self.model
     }
 
-    /// The version that this is a manifest of.
+    /// The version.
     pub fn version(&self) -> Version {
         self.version
     }
@@ -213,12 +223,12 @@ impl Manifest {
         &self.entry
     }
 
-    /// The file with an input whose answer is known, if there is one.
+    /// The file of the probe, if there is one.
     pub fn probe(&self) -> Option<&FilePath> {
         self.probe.as_ref()
     }
 
-    /// When the version was published, in RFC 3339 form, in UTC.
+    /// The time of publication in RFC 3339 form, in UTC.
     pub fn created_at(&self) -> &str {
         &self.created_at.0
     }
@@ -228,17 +238,17 @@ impl Manifest {
         &self.files
     }
 
-    /// The digest of the entry file: what names the content of this version in metrics and answers.
+    /// The digest of the entry file, which identifies this version in metrics and responses.
     pub fn digest(&self) -> Digest {
         self.files[&self.entry].sha256
     }
 
-    /// The same promise as another version.
+    /// The same manifest for another version.
     pub(crate) fn with_version(self, version: Version) -> Self {
         Self { version, ..self }
     }
 
-    /// The same promise and a probe.
+    /// The same manifest with a probe.
     pub(crate) fn with_probe(
         mut self,
         path: FilePath,
@@ -308,7 +318,7 @@ impl TryFrom<String> for Timestamp {
         match humantime::parse_rfc3339(&text) {
             Ok(_) => Ok(Self(text)),
             Err(_) => Err(format!(
-                "expected a moment in RFC 3339 form, in UTC, found {text:?}"
+                "expected a time in RFC 3339 form, in UTC, found {text:?}"
             )),
         }
     }

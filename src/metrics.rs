@@ -1,10 +1,10 @@
-//! Every metric, named once.
+//! The metrics of a server.
 
 mod exposition;
 mod families;
 mod labels;
 mod late_outcomes;
-mod of_model;
+mod model_metrics;
 mod process;
 
 use std::fmt;
@@ -15,12 +15,12 @@ use prometheus_client::registry::Registry;
 
 use self::families::Families;
 use self::late_outcomes::LateOutcomes;
-pub(crate) use self::of_model::ModelMetrics;
-use self::process::Process;
+pub(crate) use self::model_metrics::ModelMetrics;
+use self::process::ProcessCollector;
 use crate::ModelName;
-use crate::breaker::Breaker;
+use clarity_breaker::Breaker;
 
-/// The metrics of one server; no two servers share any but those of their process.
+/// The metrics of one server. Servers in one process share only the process metrics.
 pub struct Metrics {
     registry: Registry,
     families: Families,
@@ -34,7 +34,7 @@ impl Metrics {
         let mut registry = Registry::default();
         families.register(&mut registry);
         registry.register_collector(Box::new(late_outcomes.clone()));
-        registry.register_collector(Box::new(Process));
+        registry.register_collector(Box::new(ProcessCollector));
         Self {
             registry,
             families,
@@ -62,12 +62,12 @@ impl Metrics {
         self.families.scrubs.inc();
     }
 
-    /// The metrics of one model, all there from now on with 0.
-    pub(crate) fn of_model(&self, model: &ModelName) -> ModelMetrics {
+    /// The metrics of one model; all its series exist from now on, starting at 0.
+    pub(crate) fn for_model(&self, model: &ModelName) -> ModelMetrics {
         ModelMetrics::new(&self.families, model)
     }
 
-    /// Tells the late outcomes of a model's breaker from now on.
+    /// Exports the late outcomes of a model's breaker from now on.
     pub(crate) fn watch_breaker(&self, model: &ModelName, breaker: Weak<Breaker>) {
         self.late_outcomes.watch(model, breaker);
     }

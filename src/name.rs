@@ -8,16 +8,18 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-/// The longest name of a model, in bytes: with room for a version and a temporary suffix in any file system's limit of 255.
+/// The longest name of a model, in bytes. A version and a temporary suffix still fit into the limit
+/// of 255 of file systems.
 const MAX_LENGTH: usize = 128;
 
-/// The name of a model: the name of its folder, a part of its URL and a label of its metrics.
+/// The name of a model: the name of its directory, a part of its URL and a label of its metrics.
 ///
-/// 1 to 128 characters of `A-Z a-z 0-9 _ . -`, not starting with a dot, so that it cannot leave its folder, hide in it, or need escaping anywhere.
+/// 1 to 128 characters of `A-Z a-z 0-9 _ . -`, not starting with a dot.
+// Such a name cannot leave its directory, is not hidden, and needs no escaping.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ModelName(Arc<str>);
 
-/// Why a text is not a [`ModelName`].
+/// A text is not a [`ModelName`].
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error(
     "expected a model's name of 1 to {MAX_LENGTH} characters A-Z a-z 0-9 _ . - not starting with a dot, found {found:?}"
@@ -49,7 +51,7 @@ impl FromStr for ModelName {
     }
 }
 
-/// A name is looked up by the text of a request without making a `ModelName` of it first.
+/// Lets maps look up a name by the text of a request.
 impl std::borrow::Borrow<str> for ModelName {
     fn borrow(&self) -> &str {
         &self.0
@@ -86,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_could_leave_their_folder_are_refused() {
+    fn parse_refuses_names_that_leave_their_directory() {
         for good in [
             "cole_kripke",
             "a",

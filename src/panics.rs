@@ -1,12 +1,12 @@
-//! Panics of code that is not ours, as values.
+//! Panics of foreign code, as errors.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs `work`; a panic becomes its message. The panic hook still runs first, and prints it.
+/// Runs `work`. Returns the message of its panic as the error, after the panic hook has run.
 ///
-/// What `work` had borrowed may be half-changed after a panic. Every caller either drops it or hands it out again only
-/// behind checks of its own.
+/// Values that `work` borrowed may be inconsistent after a panic: the caller must drop or check
+/// them.
 pub(crate) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| message(&*payload))
 }
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_becomes_its_message() {
+    fn catch_returns_the_message_of_a_panic() {
         assert_eq!(catch(|| 1), Ok(1));
         assert_eq!(catch(|| -> () { panic!("plain") }), Err("plain".to_owned()));
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Which versions of a model answer.
+//! Version policies.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,28 +8,30 @@ use thiserror::Error;
 
 use crate::{InvalidVersion, Version};
 
-/// Which versions of a model answer. Requests that name no version get the newest that does.
+/// The policy that selects the versions of a model that answer. A request without a version gets
+/// the newest of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum VersionPolicy {
-    /// The newest good version, alone.
+    /// Only the newest good version.
     #[default]
     Latest,
-    /// Every good version, each by its number.
+    /// All good versions.
     All,
-    /// Of these versions every good one, each by its number. The others are not looked into.
+    /// The good versions of this set. Others are not loaded.
     Only(BTreeSet<Version>),
 }
 
-/// Why a text is not a [`VersionPolicy`].
+/// A text is not a [`VersionPolicy`].
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("expected latest, all, or versions with commas between them, found {found:?}: {source}")]
+#[error("expected latest, all, or versions separated by commas, found {found:?}: {source}")]
 pub struct InvalidVersionPolicy {
     found: String,
     source: InvalidVersion,
 }
 
 impl VersionPolicy {
-    /// Whether a version may answer at all.
+    /// Whether a version may answer.
     pub fn admits(&self, version: Version) -> bool {
         match self {
             Self::Latest | Self::All => true,
@@ -37,7 +39,7 @@ impl VersionPolicy {
         }
     }
 
-    /// Whether versions answer beside the newest.
+    /// Whether more than one version may answer.
     pub(crate) fn serves_several(&self) -> bool {
         !matches!(self, Self::Latest)
     }
@@ -82,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_back_and_nonsense_is_refused() {
+    fn parse_reads_back_display_and_refuses_bad_texts() {
         for text in ["latest", "all", "1", "1,3"] {
             let policy: VersionPolicy = text.parse().unwrap();
             assert_eq!(policy.to_string(), text);

@@ -1,40 +1,38 @@
-//! One model as a request sees it: what answers, behind its circuit breaker and a deadline.
+//! The predictor: answers requests for one model, behind its circuit breaker and a deadline.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clarity_breaker::{Breaker, BreakerState, Rejected};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::breaker::{Breaker, Rejected};
-use crate::brief::brief;
 use crate::executor::{Executor, JobError, JobKind, Overloaded, infer};
 use crate::metrics::ModelMetrics;
-use crate::runtime::{RunError, run};
-use crate::status::{Loaded, State};
+use crate::sanitize::sanitize_for_log;
+use crate::session::{RunError, run};
+use crate::status::{Loaded, ModelState};
 use crate::stopwatch::Stopwatch;
-use crate::{
-    BreakerSnapshot, BreakerState, ModelName, ModelStatus, Reason, Tensor, Version, VersionStatus,
-};
+use crate::{BreakerSnapshot, ModelName, ModelStatus, Reason, Tensor, Version, VersionStatus};
 
-/// How long a client should wait that came when the server had too much to do.
+/// The retry delay for a client of an overloaded server.
 pub(crate) const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
 
 /// Answers for one model.
 #[derive(Debug)]
 pub(crate) struct Predictor {
     pub(crate) model: ModelName,
-    pub(crate) state: watch::Receiver<State>,
+    pub(crate) state: watch::Receiver<ModelState>,
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) metrics: Arc<ModelMetrics>,
     pub(crate) executor: Arc<dyn Executor>,
     pub(crate) deadline: Duration,
-    /// Nothing answers because that was asked for.
+    /// Whether the model was unloaded on request.
     pub(crate) unloaded: bool,
 }
 
-/// Why a request has no answer, in all that is told of it: the status, the body, the metric, the log.
+/// Why a request has no answer. The status, the body, the metric and the log are made of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) reason: Reason,
@@ -42,7 +40,7 @@ pub(crate) struct Failure {
     pub(crate) retry_after: Option<Duration>,
 }
 
-/// What answers a request, and whether it is less than it should be.
+/// The version that answers a request, and why it is not the newest on disk.
 pub(crate) struct Serving {
     pub(crate) loaded: Arc<Loaded>,
     pub(crate) degraded: Option<Reason>,
@@ -53,13 +51,13 @@ impl Predictor {
         Arc::clone(&self.state.borrow().status)
     }
 
-    /// Whether it has been looked at, and there never was a version.
+    /// Whether a pass over the disk has ended, and no version was ever there.
     pub(crate) fn is_vacant(&self) -> bool {
         let state = self.state.borrow();
         state.vacant && state.status.attempts > 0
     }
 
-    /// The versions that answer, the oldest first.
+    /// The versions that answer, from the oldest to the newest.
     pub(crate) fn versions(&self) -> Vec<Version> {
         let state = self.state.borrow();
         let first = state.loaded.iter().map(|loaded| loaded.version());
@@ -72,13 +70,13 @@ impl Predictor {
         self.breaker.snapshot()
     }
 
-    /// What answers for `version`, or for the newest good one if none is asked for.
+    /// The session for `version`, or for the newest good version if `None`.
     pub(crate) fn serving(&self, version: Option<Version>) -> Result<Serving, Failure> {
         if self.unloaded {
-            let detail = "the model was unloaded on request, and answers when it is loaded again";
+            let detail = "the model was unloaded on request: load it again first";
             return Err(Failure::new(Reason::ModelUnloaded, detail));
         }
-        // Held for as long as it takes to look at it, which waits for nobody.
+        // The borrow locks the channel: nothing below waits.
         let state = self.state.borrow();
         let status = &state.status;
         if let Some(loaded) = version.and_then(|version| state.others.get(&version)) {
@@ -99,45 +97,47 @@ impl Predictor {
         }
     }
 
-    /// Whether requests for `version`, or for the newest good one, are answered. A breaker that has opened by itself does
-    /// not count: it closes by requests alone, and an unready model would get none. One that an operator has opened lets
-    /// none through whatever they ask.
+    /// Whether requests for `version`, or for the newest good version, can be answered.
+    ///
+    /// A breaker that an operator forced open makes the model unready. One that opened itself does
+    /// not.
+    // Only requests close such a breaker, and an unready model would get none.
     pub(crate) fn ready(&self, version: Option<Version>) -> Result<(), Failure> {
         self.serving(version)?;
         match self.breaker().state {
             BreakerState::ForcedOpen => {
-                let state = BreakerState::ForcedOpen;
-                let retry_after = Duration::ZERO;
-                let rejected = Rejected { state, retry_after };
-                Err(Failure::new(Reason::CircuitOpen, rejected.as_str()))
+                let detail = rejection(BreakerState::ForcedOpen);
+                Err(Failure::new(Reason::CircuitOpen, detail))
             }
             _ => Ok(()),
         }
     }
 
-    /// Whether the breaker would let a run pass now, as far as that is known before it is asked for one.
-    pub(crate) fn is_let_through(&self) -> Result<(), Failure> {
-        self.breaker.look().map_err(rejected)
+    /// Rejects early while the breaker is open. [`predict`](Self::predict) asks the breaker again.
+    pub(crate) fn reject_if_open(&self) -> Result<(), Failure> {
+        self.breaker.reject_if_open().map_err(rejected)
     }
 
-    /// Whether a run would be taken now. Asked before a body is read, so that it is not read in vain; what is asked then
-    /// has no claim, since a client that sends slowly could otherwise hold a place without using it.
-    pub(crate) fn has_room(&self) -> Result<(), Failure> {
+    /// Rejects early while the executor is full, before a body is read. Reserves nothing.
+    // A reservation would let a slow client hold a slot without using it.
+    pub(crate) fn reject_if_full(&self) -> Result<(), Failure> {
         match self.executor.has_room(JobKind::Inference) {
             true => Ok(()),
             false => Err(JobError::Overloaded(Overloaded).into_failure()),
         }
     }
 
-    /// Runs what answers once, if the breaker admits it. `memory` is what the inputs take, and is held for as long as
-    /// the run has them, however long anybody waits for it.
+    /// Runs the model once, if the breaker admits the call. `memory` is the reservation for the
+    /// inputs: the run holds it until it ends, also after the deadline.
     ///
-    /// An answer that is not finite is the model's failure, since damaged weights give such; unless the version has a probe
-    /// and passes it right after: then it was that input, and one client that sends such must not open the breaker for all.
+    /// An answer that is not finite counts as the model's failure, unless the version has a probe
+    /// and passes it right after.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future is no outcome for the breaker. The run itself goes on, and is forgotten.
+    /// A dropped future is a cancelled call for the breaker. The run itself goes on.
+    // Damaged weights give infinite answers. But some inputs do too, and one client that sends them
+    // must not open the breaker for all clients.
     pub(crate) async fn predict(
         &self,
         loaded: &Arc<Loaded>,
@@ -151,15 +151,16 @@ impl Predictor {
             move || {
                 let _memory = memory;
                 let outcome = run(&*loaded.session, inputs);
-                let is_input =
-                    matches!(outcome, Err(RunError::NotFinite { .. })) && loaded.is_well();
-                (outcome, is_input)
+                let is_fault_of_input =
+                    matches!(outcome, Err(RunError::NotFinite { .. })) && loaded.passes_probe();
+                (outcome, is_fault_of_input)
             }
         };
         let job = infer(&*self.executor, &self.model, loaded, work);
         let outcome = timeout(self.deadline, job).await;
         let took = stopwatch.elapsed();
-        // Held over the wait and settled here, on every path: only a dropped future leaves it to its destructor.
+        // Every path below reports to the permit. Only a dropped future leaves it to its
+        // destructor.
         let failure = match outcome {
             Ok(Ok((Ok(outputs), _))) => {
                 permit.success();
@@ -192,16 +193,16 @@ impl Predictor {
     }
 
     /// Begins to account for a request.
-    pub(crate) fn account(&self) -> Account<'_> {
-        Account {
+    pub(crate) fn account(&self) -> RequestAccount<'_> {
+        RequestAccount {
             predictor: self,
-            settled: false,
+            recorded: false,
         }
     }
 }
 
 impl JobError {
-    /// What a request is told whose work was not done.
+    /// The failure of the request whose job this was.
     pub(crate) fn into_failure(self) -> Failure {
         match self {
             Self::Overloaded(_) => Failure {
@@ -217,7 +218,7 @@ impl Failure {
     pub(crate) fn new(reason: Reason, detail: impl std::fmt::Display) -> Self {
         Self {
             reason,
-            detail: brief(detail).into(),
+            detail: sanitize_for_log(detail).into(),
             retry_after: None,
         }
     }
@@ -226,8 +227,21 @@ impl Failure {
 fn rejected(rejected: Rejected) -> Failure {
     Failure {
         reason: Reason::CircuitOpen,
-        detail: rejected.as_str().into(),
+        detail: rejection(rejected.state).into(),
         retry_after: Some(rejected.retry_after),
+    }
+}
+
+/// The detail of a rejection by a breaker in `state`.
+fn rejection(state: BreakerState) -> &'static str {
+    match state {
+        BreakerState::ForcedOpen => {
+            "an operator opened the circuit breaker of the model: no request passes until an operator releases it"
+        }
+        BreakerState::HalfOpen => {
+            "the model failed too often: its circuit breaker waits for the outcome of its probes"
+        }
+        _ => "the model failed too often: its circuit breaker is open and rejects requests for now",
     }
 }
 
@@ -242,7 +256,7 @@ fn unavailable(status: &ModelStatus) -> Failure {
     }
 }
 
-/// A version was asked for that is not the one that answers.
+/// The failure of a request for a version that does not answer.
 fn not_served(status: &ModelStatus, version: Version) -> Failure {
     match (status.versions.get(&version), status.serving) {
         _ if status.attempts == 0 => unavailable(status),
@@ -256,7 +270,7 @@ fn not_served(status: &ModelStatus, version: Version) -> Failure {
         }
         (Some(_), Some((serving, _))) => {
             let detail = format!(
-                "one version of a model is loaded at a time, and that is {serving} now, not {version}"
+                "version {version} is not loaded: version {serving} answers for this model"
             );
             Failure::new(Reason::VersionNotLoaded, detail)
         }
@@ -267,34 +281,34 @@ fn not_served(status: &ModelStatus, version: Version) -> Failure {
     }
 }
 
-/// One request for a prediction of a known model, counted exactly once: as answered, as failed, or, when it is dropped
+/// One prediction request, counted exactly once: as answered, as failed, or, if this is dropped
 /// before either, as cancelled.
 #[must_use = "a request that is dropped is a cancelled one"]
-pub(crate) struct Account<'a> {
+pub(crate) struct RequestAccount<'a> {
     predictor: &'a Predictor,
-    settled: bool,
+    recorded: bool,
 }
 
-impl Account<'_> {
+impl RequestAccount<'_> {
     pub(crate) fn answered(mut self) {
-        self.settled = true;
+        self.recorded = true;
         self.predictor.metrics.prediction_succeeded();
     }
 
     pub(crate) fn failed(mut self, failure: &Failure) {
-        self.settle(failure.reason, &failure.detail);
+        self.record_failure(failure.reason, &failure.detail);
     }
 
-    fn settle(&mut self, reason: Reason, detail: &str) {
-        self.settled = true;
+    fn record_failure(&mut self, reason: Reason, detail: &str) {
+        self.recorded = true;
         self.predictor.metrics.prediction_failed(reason);
         let model = &self.predictor.model;
         let version = || {
             let serving = self.predictor.status().serving;
             serving.map(|(version, _)| tracing::field::display(version))
         };
-        // What the model did wrong is news. What follows from a state that was news before, or from what a client
-        // sent, comes as often as clients like, and is told at a level that is off by default.
+        // A failure of the model is an error. Other failures follow from a logged state, or from
+        // the request. Clients can cause any number of them, so their level is off by default.
         if matches!(reason, Reason::InferenceFailed | Reason::DeadlineExceeded) {
             tracing::error!(%model, version = version(), %reason, detail, "prediction failed");
         } else {
@@ -303,10 +317,10 @@ impl Account<'_> {
     }
 }
 
-impl Drop for Account<'_> {
+impl Drop for RequestAccount<'_> {
     fn drop(&mut self) {
-        if !self.settled {
-            self.settle(Reason::Cancelled, "the client went away");
+        if !self.recorded {
+            self.record_failure(Reason::Cancelled, "the client closed the connection");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! An input whose answer is known: what tells a wrong model from a right one when both load well.
+//! Probes: inputs with known answers, which detect a wrong model that loads well.
 
 mod tensors;
 
@@ -6,14 +6,15 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use self::tensors::NamedTensor;
-use crate::brief::brief;
-use crate::runtime::{RunError, run};
-use crate::{DataType, Dimension, Session, Tensor, TensorData, TensorSpec};
+use crate::sanitize::sanitize_for_log;
+use crate::session::{RunError, Session, run};
+use crate::tensor::{DataType, Dimension, Tensor, TensorData, TensorSpec};
 
-/// An input whose answer is known.
+/// An input with a known answer.
 ///
-/// It is a file of its version, listed and verified as every other, in the form of the Open Inference Protocol: the
-/// `inputs` of a request, the `outputs` of its answer, and the tolerance within which another answer counts as the same.
+/// It is a file of its version, listed in the manifest and verified like the others. Its JSON is
+/// that of the Open Inference Protocol: the `inputs` of a request, the `outputs` of its answer, and
+/// the tolerance of the comparison.
 ///
 /// ```json
 /// {
@@ -31,32 +32,33 @@ pub struct Probe {
     tolerance: Tolerance,
 }
 
-/// How far a number of an answer may be from the expected one: `absolute + relative * |expected|`. Integers and truth
-/// values must be equal.
+/// The largest difference of a floating-point number from the expected one: `absolute + relative *
+/// |expected|`. Integers and booleans must be equal.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Tolerance {
-    /// The part that grows with the expected number. Not negative.
+    /// The relative part. Finite and not negative.
     pub relative: f32,
-    /// The part that does not. Not negative.
+    /// The absolute part. Finite and not negative.
     pub absolute: f32,
 }
 
-/// Why a probe is none, or a model does not pass it.
+/// Why a probe is invalid, or a model does not pass it.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ProbeError {
-    /// Not JSON of the documented form.
+    /// The file is not JSON of the documented form.
     #[error("invalid probe: {0}")]
     Syntax(String),
-    /// The inputs or outputs are not those of the model.
+    /// The inputs or outputs do not fit the model.
     #[error("{tensor}: expected {expected}, found {found}")]
     Unfit {
         /// The input or output.
         tensor: String,
-        /// What the model declares, or the probe expects.
+        /// The declaration of the model, or the form in the probe.
         expected: String,
-        /// What was found in its place.
+        /// The form that was found.
         found: String,
     },
     /// The model gave no answer.
@@ -67,18 +69,19 @@ pub enum ProbeError {
     WrongAnswer {
         /// The output.
         output: String,
-        /// The place of the first such value, counted from 0 in row-major order.
+        /// The index of the first wrong value, counted from 0 in row-major order.
         position: usize,
-        /// The value that was recorded.
+        /// The recorded value.
         expected: String,
-        /// The value that came.
+        /// The value in the answer.
         found: String,
     },
 }
 
 impl Default for Tolerance {
-    /// Those of ONNX's own tests of backends:
-    /// <https://github.com/onnx/onnx/blob/main/onnx/backend/test/loader/__init__.py>. Processors sum in different orders.
+    /// The tolerances of ONNX's own backend tests:
+    /// <https://github.com/onnx/onnx/blob/main/onnx/backend/test/loader/__init__.py>.
+    // Not zero, since processors sum in different orders.
     fn default() -> Self {
         Self {
             relative: 1e-3,
@@ -88,20 +91,21 @@ impl Default for Tolerance {
 }
 
 impl Probe {
-    /// What the file of a probe is called by who records it.
+    /// The usual file name of a recorded probe.
     pub const FILE_NAME: &str = "probe.json";
 
-    /// Reads a probe. The body of a request for a prediction is one without outputs, to be [recorded](Self::record).
+    /// Parses a probe. The body of a prediction request is a probe without outputs: see
+    /// [`record`](Self::record).
     ///
     /// # Errors
     ///
     /// [`ProbeError::Syntax`].
     pub fn parse(json: &[u8]) -> Result<Self, ProbeError> {
-        let probe: Self =
-            serde_json::from_slice(json).map_err(|error| ProbeError::Syntax(brief(error)))?;
+        let probe: Self = serde_json::from_slice(json)
+            .map_err(|error| ProbeError::Syntax(sanitize_for_log(error)))?;
         let Tolerance { relative, absolute } = probe.tolerance;
         for part in [relative, absolute] {
-            // A tolerance that is no number would make every answer a right one.
+            // With a tolerance of NaN or infinity any answer could pass.
             if !part.is_finite() || part < 0.0 {
                 let why =
                     format!("expected a tolerance that is finite and not negative, found {part}");
@@ -111,19 +115,21 @@ impl Probe {
         Ok(probe)
     }
 
-    /// The probe as it is written: indented JSON that ends with a line break.
+    /// The content of a probe's file: indented JSON that ends with a line break.
     pub fn to_json(&self) -> String {
         let mut json = serde_json::to_string_pretty(self)
-            .expect("texts, flags and finite numbers cannot fail to be written as JSON");
+            .expect("strings, booleans and finite numbers always serialize to JSON");
         json.push('\n');
         json
     }
 
-    /// Takes what the model answers now for what is right, unless the probe says already what is.
+    /// Records the model's answer as the known one. A probe with outputs is [run](Self::run)
+    /// instead.
     ///
     /// # Errors
     ///
-    /// When the inputs do not fit the model, it does not answer, or it answers otherwise than the probe says.
+    /// When the inputs do not fit the model, it gives no answer, or its answer differs from the
+    /// probe.
     pub fn record(self, session: &dyn Session) -> Result<Self, ProbeError> {
         if !self.outputs.is_empty() {
             return self.run(session).map(|()| self);
@@ -140,11 +146,11 @@ impl Probe {
         })
     }
 
-    /// Runs the model on the input and compares its answer with the one that is known.
+    /// Runs the model on the input and compares its answer with the known one.
     ///
     /// # Errors
     ///
-    /// What is wrong with the answer, or why there is none.
+    /// When the inputs do not fit the model, it gives no answer, or a different one.
     pub fn run(&self, session: &dyn Session) -> Result<(), ProbeError> {
         let expected = in_order(session.outputs(), &self.outputs, "output")?;
         let found = run(session, self.inputs_of(session)?)?;
@@ -183,19 +189,21 @@ impl Probe {
         macro_rules! first {
             ($expected:expr, $found:expr, $same:expr) => {{
                 let mut pairs = $expected.iter().zip($found);
-                let place = pairs.position(|(expected, found)| !$same(*expected, *found));
-                match place {
-                    Some(place) => Err(wrong(Some(place), &$expected[place], &$found[place])),
+                let wrong_at = pairs.position(|(expected, found)| !$same(*expected, *found));
+                match wrong_at {
+                    Some(at) => Err(wrong(Some(at), &$expected[at], &$found[at])),
                     None => Ok(()),
                 }
             }};
         }
         let Tolerance { relative, absolute } = self.tolerance;
-        let near = |expected: f32, found: f32| {
+        let is_near = |expected: f32, found: f32| {
             (expected - found).abs() <= absolute + relative * expected.abs()
         };
         match (expected.data(), found.data()) {
-            (TensorData::Fp32(expected), TensorData::Fp32(found)) => first!(expected, found, near),
+            (TensorData::Fp32(expected), TensorData::Fp32(found)) => {
+                first!(expected, found, is_near)
+            }
             (TensorData::Int64(expected), TensorData::Int64(found)) => {
                 first!(expected, found, |a: i64, b: i64| a == b)
             }
@@ -216,11 +224,11 @@ impl Probe {
     }
 }
 
-/// The tensors in the order in which the model declares them, each of them once.
+/// Sorts tensors into the order of the model's declarations, each exactly once.
 fn in_order<'a>(
     specs: &[TensorSpec],
     tensors: &'a [NamedTensor],
-    what: &str,
+    role: &str,
 ) -> Result<Vec<&'a Tensor>, ProbeError> {
     let unfit = |tensor: String, expected: &str, found: &str| ProbeError::Unfit {
         tensor,
@@ -231,11 +239,11 @@ fn in_order<'a>(
         .iter()
         .find(|tensor| specs.iter().all(|spec| spec.name != tensor.name));
     if let Some(unknown) = unknown {
-        let tensor = brief(format_args!("{what} {}", unknown.name));
+        let tensor = sanitize_for_log(format_args!("{role} {}", unknown.name));
         return Err(unfit(
             tensor,
-            &format!("an {what} of the model"),
-            "none of that name",
+            &format!("an {role} of the model"),
+            &format!("no {role} of that name"),
         ));
     }
     specs
@@ -244,15 +252,11 @@ fn in_order<'a>(
             let mut named = tensors.iter().filter(|tensor| tensor.name == spec.name);
             match (named.next(), named.next()) {
                 (Some(tensor), None) => Ok(&tensor.tensor),
-                (None, _) => Err(unfit(
-                    format!("{what} {}", spec.name),
-                    "it once",
-                    "it is left out",
-                )),
+                (None, _) => Err(unfit(format!("{role} {}", spec.name), "one tensor", "none")),
                 (Some(_), Some(_)) => Err(unfit(
-                    format!("{what} {}", spec.name),
-                    "it once",
-                    "it twice",
+                    format!("{role} {}", spec.name),
+                    "one tensor",
+                    "two or more",
                 )),
             }
         })

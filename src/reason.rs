@@ -1,62 +1,63 @@
-//! Why a request, a load or a version failed: one list for all who tell it.
+//! Reasons of failures.
 
 use std::fmt;
 
-/// Why something failed. The same word is the `reason` of a problem's body, the label `reason` of a metric and the
-/// field `reason` of a log event.
+/// The reason of a failure, in the `reason` member of a problem's body, the `reason` label of a
+/// metric and the `reason` field of a log event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The request is for a path that does not exist.
+    /// The path does not exist.
     NotFound,
-    /// The path exists, the method does not.
+    /// The path does not support the method.
     MethodNotAllowed,
-    /// Loading and unloading are off, since the server has no token for them.
+    /// Loading and unloading are disabled: the server has no admin token.
     AdminDisabled,
-    /// The token that loading and unloading need is missing or wrong.
+    /// The admin token for loading and unloading is missing or wrong.
     Unauthorized,
-    /// No model of that name.
+    /// No model has this name.
     UnknownModel,
-    /// The model has no such version.
+    /// The model does not have this version.
     UnknownVersion,
-    /// The version exists and is not loaded, since another one of its model is.
+    /// The version exists but is not loaded; another version of the model is.
     VersionNotLoaded,
-    /// The request is malformed, or does not fit the model's inputs.
+    /// The request is malformed, or does not fit the inputs of the model.
     InvalidRequest,
-    /// The body is larger than the server takes.
+    /// The body exceeds the limit.
     PayloadTooLarge,
     /// The body did not arrive in time.
     RequestTimeout,
-    /// The body is in an encoding that the server does not read.
+    /// The server does not support the encoding of the body.
     UnsupportedEncoding,
-    /// No version has been tried yet.
+    /// The first load of the model has not ended.
     ModelLoading,
-    /// The model was unloaded on request, and has not been loaded since.
+    /// The model was unloaded on request.
     ModelUnloaded,
-    /// No version, or a file that its manifest lists is not there.
+    /// No version exists, or a file that the manifest lists is missing.
     ModelMissing,
-    /// The bytes are not what the manifest promises, or the manifest cannot be believed.
+    /// The bytes differ from the manifest, or the manifest is invalid.
     ModelCorrupt,
-    /// There is no manifest to verify against.
+    /// The version has no manifest.
     Unverified,
     /// The files cannot be read: permissions, a failing disk.
     ModelUnreadable,
-    /// The bytes are what the manifest promises, and the runtime cannot serve them.
+    /// The runtime cannot serve the verified bytes.
     ModelIncompatible,
     /// The circuit breaker of the model is open.
     CircuitOpen,
-    /// The server has as much to do as it may.
+    /// Too many concurrent requests.
     Overloaded,
     /// The model failed on a valid request: an error, a panic, a value that is not finite.
     InferenceFailed,
     /// The model did not answer in time.
     DeadlineExceeded,
-    /// The client went away before the answer.
+    /// The client closed the connection before the answer.
     Cancelled,
 }
 
 impl Reason {
-    /// What a request to a known model can fail with: the values of `reason` in `prediction_failure_total`.
+    /// The failures of a request to a known model: the `reason` values of
+    /// `prediction_failure_total`.
     pub const OF_PREDICTIONS: [Self; 18] = [
         Self::UnknownVersion,
         Self::VersionNotLoaded,
@@ -78,7 +79,7 @@ impl Reason {
         Self::Cancelled,
     ];
 
-    /// What loading a version can fail with: the values of `reason` in `model_load_failures_total`.
+    /// The failures of a load: the `reason` values of `model_load_failures_total`.
     pub const OF_LOADS: [Self; 5] = [
         Self::ModelMissing,
         Self::ModelCorrupt,
@@ -87,7 +88,7 @@ impl Reason {
         Self::ModelIncompatible,
     ];
 
-    /// The word, in snake case.
+    /// The name in snake case.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NotFound => "not_found",

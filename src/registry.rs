@@ -1,10 +1,11 @@
-//! All models of a server.
+//! The registry of models.
 
+mod discovery;
+mod model_breaker;
 mod status_watch;
 mod unload;
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -12,28 +13,25 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 pub use self::status_watch::StatusWatch;
 
 use thiserror::Error;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use crate::backoff::seed_for;
-use crate::breaker::Breaker;
 use crate::executor::{Executor, JobKind, execute};
-use crate::loader::{Loader, ReloadRequest};
-use crate::metrics::ModelMetrics;
+use crate::loader::ReloadRequest;
 use crate::predictor::{Failure, Predictor};
 use crate::scrub::Scrubber;
-use crate::status::State;
-use crate::store::{Listing, Mistake};
+use crate::store::IgnoredEntry;
 use crate::{
-    BreakerEvent, BreakerHandle, BreakerSnapshot, BreakerState, Config, Metrics, ModelName,
-    ModelStatus, Reason, Runtime, Store, Vetting,
+    BreakerHandle, BreakerSnapshot, Config, Metrics, ModelName, ModelStatus, Runtime, Store,
+    Vetting,
 };
 
-/// All models of a server: what a program that embeds it can ask and wait for.
+/// All models of a server, as embedding programs query and await them.
 ///
-/// A model is registered when its folder is first seen, and stays so: when the folder vanishes later, what answers goes
-/// on answering from memory, and otherwise requests get 503 `model_missing` rather than 404, since a disk that is away
-/// for a minute must not tell clients that the model never was.
+/// A model is registered when its directory first appears, and stays registered. When the directory
+/// vanishes, a loaded version continues to answer from memory; otherwise requests get 503
+/// `model_missing`.
+// Not 404: a disk that is gone for a minute must not tell clients that the model never existed.
 #[derive(Clone)]
 pub struct Registry {
     inner: Arc<Inner>,
@@ -46,22 +44,22 @@ struct Inner {
     executor: Arc<dyn Executor>,
     metrics: Arc<Metrics>,
     config: Config,
-    models: RwLock<BTreeMap<ModelName, Model>>,
-    mistakes: Mutex<Vec<Mistake>>,
+    models: RwLock<BTreeMap<ModelName, RegisteredModel>>,
+    ignored: Mutex<Vec<IgnoredEntry>>,
     tasks: Mutex<JoinSet<()>>,
     loads: Arc<Semaphore>,
 }
 
 #[derive(Clone)]
-struct Model {
+struct RegisteredModel {
     predictor: Arc<Predictor>,
-    /// To the loader, which ends when this is gone; none when the model is unloaded.
+    /// The channel to the loader, which ends when this is dropped; `None` for an unloaded model.
     reload: Option<mpsc::UnboundedSender<ReloadRequest>>,
 }
 
-/// No model of that name is registered.
+/// The error for a model that is not registered.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("there is no model {name:?}")]
+#[error("unknown model {name:?}")]
 pub struct UnknownModel {
     name: String,
 }
@@ -84,7 +82,7 @@ impl Registry {
             metrics,
             config,
             models: RwLock::default(),
-            mistakes: Mutex::default(),
+            ignored: Mutex::default(),
             tasks: Mutex::default(),
             loads,
         };
@@ -101,7 +99,7 @@ impl Registry {
             .collect()
     }
 
-    /// How a model is.
+    /// The status of a model.
     ///
     /// # Errors
     ///
@@ -110,7 +108,7 @@ impl Registry {
         Ok((*self.find(model)?.predictor.status()).clone())
     }
 
-    /// How the circuit breaker of a model is.
+    /// The state of a model's circuit breaker.
     ///
     /// # Errors
     ///
@@ -119,7 +117,7 @@ impl Registry {
         Ok(self.find(model)?.predictor.breaker())
     }
 
-    /// The circuit breaker of a model, to listen to and to overrule.
+    /// A handle to a model's circuit breaker, to observe and override it.
     ///
     /// # Errors
     ///
@@ -129,7 +127,7 @@ impl Registry {
         Ok(BreakerHandle::new(Arc::clone(&predictor.breaker)))
     }
 
-    /// The status of a model, to wait for news of it.
+    /// Watches the status of a model.
     ///
     /// # Errors
     ///
@@ -138,8 +136,10 @@ impl Registry {
         Ok(StatusWatch(self.find(model)?.predictor.state.clone()))
     }
 
-    /// Looks at a model on disk now, verifies anew what answers and everything newer, and returns when that attempt has
-    /// ended. A model whose folder is new is registered.
+    /// Reloads a model: re-verifies the loaded version and everything newer, then returns the
+    /// status.
+    ///
+    /// Registers a model whose directory is new.
     ///
     /// # Errors
     ///
@@ -147,14 +147,14 @@ impl Registry {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future stops the waiting and not the attempt.
+    /// Dropping the future stops the wait, not the reload.
     pub async fn reload(&self, model: &str) -> Result<ModelStatus, UnknownModel> {
         if self.find(model).is_err() {
             self.discover().await;
         }
         let model = self.find(model)?;
         let (request, done) = oneshot::channel();
-        // Both fail only when the loader has been stopped; then the last status is all there is.
+        // Both fail only after the loader has stopped; the last status is then final.
         if let Some(reload) = &model.reload {
             let _ = reload.send(request);
             let _ = done.await;
@@ -165,10 +165,11 @@ impl Registry {
     /// All models.
     pub(crate) fn predictors(&self) -> Vec<Arc<Predictor>> {
         let all = self.all().into_iter();
-        all.map(|Model { predictor, .. }| predictor).collect()
+        all.map(|RegisteredModel { predictor, .. }| predictor)
+            .collect()
     }
 
-    /// Waits until every registered model has been tried once, whatever came of it.
+    /// Waits until each registered model has finished its first load, successful or not.
     pub async fn settled(&self) {
         for model in self.all() {
             StatusWatch(model.predictor.state.clone())
@@ -177,23 +178,7 @@ impl Registry {
         }
     }
 
-    /// Looks for folders of models that are not registered, registers them and starts to load them. A server does so
-    /// by itself at each poll.
-    pub async fn discover(&self) {
-        let store = self.inner.store.clone();
-        let models = execute(&*self.inner.executor, JobKind::Scan, None, move || {
-            store.models()
-        })
-        .await;
-        match models {
-            Ok(Ok(listing)) => self.register_all(listing),
-            // The models that are registered notice for themselves, and report it each.
-            Ok(Err(error)) => tracing::debug!(detail = %error, "the models' folder cannot be read"),
-            Err(error) => tracing::debug!(detail = %error, "the models' folder was not looked at"),
-        }
-    }
-
-    /// The first look: unlike later ones it must succeed.
+    /// Lists the models for the first time, which must succeed, and starts the background tasks.
     pub(crate) async fn start(&self) -> io::Result<()> {
         let store = self.inner.store.clone();
         let models = execute(&*self.inner.executor, JobKind::Scan, None, move || {
@@ -219,15 +204,15 @@ impl Registry {
         };
         let registry = self.clone();
         self.spawn(scrubber.run(move || {
-            let of_model = |Model { predictor, .. }: Model| {
+            let name_and_metrics = |RegisteredModel { predictor, .. }: RegisteredModel| {
                 (predictor.model.clone(), Arc::clone(&predictor.metrics))
             };
-            registry.all().into_iter().map(of_model).collect()
+            registry.all().into_iter().map(name_and_metrics).collect()
         }));
         Ok(())
     }
 
-    /// Ends all tasks. Models stay as they are.
+    /// Aborts all tasks. Models stay as they are.
     pub(crate) fn stop(&self) {
         self.inner
             .tasks
@@ -240,8 +225,9 @@ impl Registry {
         Ok(self.find(model)?.predictor)
     }
 
-    /// Whether every model answers; otherwise why the first of those that do not does not. A folder in which there never
-    /// was a version keeps nobody waiting.
+    /// Whether every model answers; otherwise the first one that does not, with its failure.
+    ///
+    /// Ignores unloaded models, and directories that never contained a version.
     pub(crate) fn readiness(&self) -> Result<(), (ModelName, Failure)> {
         let loaded = self
             .all()
@@ -259,84 +245,6 @@ impl Registry {
         Ok(())
     }
 
-    fn register_all(&self, listing: Listing<ModelName>) {
-        let mut mistakes = self
-            .inner
-            .mistakes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if *mistakes != listing.mistakes {
-            for mistake in &listing.mistakes {
-                tracing::warn!(entry = %mistake.name, detail = mistake.why, "entry ignored");
-            }
-            *mistakes = listing.mistakes;
-        }
-        drop(mistakes);
-        for name in listing.entries {
-            if self.find(name.as_str()).is_err() {
-                self.register(name);
-            }
-        }
-    }
-
-    fn register(&self, name: ModelName) {
-        let mut models = self
-            .inner
-            .models
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        let Entry::Vacant(place) = models.entry(name.clone()) else {
-            return;
-        };
-        let inner = &*self.inner;
-        let metrics = Arc::new(inner.metrics.of_model(&name));
-        let breaker = Arc::new(new_breaker(&inner.config, &name, &metrics));
-        inner.metrics.watch_breaker(&name, Arc::downgrade(&breaker));
-        let status = Arc::new(ModelStatus::loading(name.clone()));
-        let (sender, state) = watch::channel(State {
-            loaded: None,
-            others: BTreeMap::new(),
-            vacant: true,
-            status,
-        });
-        let (reload, requests) = mpsc::unbounded_channel();
-        let loader = Loader {
-            model: name.clone(),
-            store: inner.store.clone(),
-            runtime: Arc::clone(&inner.runtime),
-            vetting: Arc::clone(&inner.vetting),
-            executor: Arc::clone(&inner.executor),
-            breaker: Arc::clone(&breaker),
-            metrics: Arc::clone(&metrics),
-            state: sender,
-            loads: Arc::clone(&inner.loads),
-            requests,
-            config: inner.config.reload.clone(),
-            policy: inner
-                .config
-                .versions
-                .get(&name)
-                .cloned()
-                .unwrap_or_default(),
-            deadline: inner.config.deadline,
-        };
-        let executor = Arc::clone(&inner.executor);
-        let predictor = Predictor {
-            model: name,
-            state,
-            breaker,
-            metrics,
-            executor,
-            deadline: inner.config.deadline,
-            unloaded: false,
-        };
-        place.insert(Model {
-            predictor: Arc::new(predictor),
-            reload: Some(reload),
-        });
-        self.spawn(loader.run());
-    }
-
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.inner
             .tasks
@@ -345,7 +253,7 @@ impl Registry {
             .spawn(task);
     }
 
-    fn find(&self, model: &str) -> Result<Model, UnknownModel> {
+    fn find(&self, model: &str) -> Result<RegisteredModel, UnknownModel> {
         let models = self
             .inner
             .models
@@ -356,7 +264,7 @@ impl Registry {
         })
     }
 
-    fn all(&self) -> Vec<Model> {
+    fn all(&self) -> Vec<RegisteredModel> {
         self.inner
             .models
             .read()
@@ -365,20 +273,6 @@ impl Registry {
             .cloned()
             .collect()
     }
-}
-
-fn new_breaker(config: &Config, model: &ModelName, metrics: &Arc<ModelMetrics>) -> Breaker {
-    let (model, metrics) = (model.clone(), Arc::clone(metrics));
-    let seed = seed_for(model.as_str(), config.breaker.seed);
-    Breaker::new(config.breaker.clone(), seed, move |event: &BreakerEvent| {
-        let BreakerEvent { from, to, .. } = *event;
-        metrics.breaker_changed(from, to);
-        if matches!(to, BreakerState::Open | BreakerState::ForcedOpen) {
-            tracing::warn!(%model, %from, %to, reason = %Reason::CircuitOpen, "circuit breaker changed");
-        } else {
-            tracing::info!(%model, %from, %to, "circuit breaker changed");
-        }
-    })
 }
 
 impl fmt::Debug for Registry {

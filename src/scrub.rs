@@ -1,4 +1,4 @@
-//! Reading everything on disk again in the background, before a restart does.
+//! Re-reading all versions in the background, to detect bit rot before a restart does.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -8,16 +8,18 @@ use tokio::time::sleep;
 
 use crate::executor::{Executor, JobError, JobKind, execute};
 use crate::metrics::{Metrics, ModelMetrics};
-use crate::store::{Scrubbing, Step};
+use crate::store::{ScrubStep, VersionScrub};
 use crate::{
     ModelName, Quarantine, QuarantineCause, Reason, ScrubConfig, Store, VerifyError, Version,
 };
 
-/// Bytes read in one go at most: at any rate the disk is free for others in between.
+/// The maximum bytes per read, which leaves the disk free for others in between.
 const CHUNK: u64 = 256 << 10;
 
-/// Reads versions again, slowly, and holds back those that have rotted. What answers does so from memory and is not
-/// touched; its loader sees the marker, and says that it is degraded.
+/// Re-reads versions slowly and quarantines corrupt ones.
+///
+/// Loaded versions continue from memory; their loader sees the marker and reports the model as
+/// degraded.
 pub(crate) struct Scrubber {
     pub(crate) store: Store,
     pub(crate) executor: Arc<dyn Executor>,
@@ -26,7 +28,7 @@ pub(crate) struct Scrubber {
 }
 
 impl Scrubber {
-    /// Goes round without end; what is there at the start was just read by its loader, so a pause comes first.
+    /// Runs forever. Starts with a pause, because the loaders have just read everything.
     pub(crate) async fn run(self, models: impl Fn() -> Vec<(ModelName, Arc<ModelMetrics>)>) {
         let Some(rate) = self.config.rate else { return };
         loop {
@@ -40,7 +42,7 @@ impl Scrubber {
         }
     }
 
-    /// The versions that are not known to be bad.
+    /// The versions that are not quarantined.
     async fn versions(&self, model: &ModelName) -> Vec<Version> {
         let (store, name) = (self.store.clone(), model.clone());
         let list = move || {
@@ -48,7 +50,7 @@ impl Scrubber {
             versions.retain(|&version| store.quarantined(&name, version).is_none());
             std::io::Result::Ok(versions)
         };
-        // What cannot be listed is the loader's to tell.
+        // The loader reports an unreadable directory.
         let listed = execute(&*self.executor, JobKind::Scrub, Some(model), list).await;
         listed.ok().and_then(Result::ok).unwrap_or_default()
     }
@@ -62,36 +64,36 @@ impl Scrubber {
     ) {
         let (store, name) = (self.store.clone(), model.clone());
         let begin = move || match store.scrub(&name, version) {
-            Ok(scrubbing) => Step::More(scrubbing, 0),
-            Err(VerifyError::NoVersion | VerifyError::NoManifest) => Step::Clean,
-            Err(error) => Step::Unbelievable(error),
+            Ok(scrubbing) => ScrubStep::InProgress(scrubbing, 0),
+            Err(VerifyError::NoVersion | VerifyError::NoManifest) => ScrubStep::Clean,
+            Err(error) => ScrubStep::InvalidManifest(error),
         };
         let mut step = self.work(model, begin).await;
         loop {
             match step {
-                Ok(Step::More(scrubbing, bytes)) => {
+                Ok(ScrubStep::InProgress(scrubbing, bytes)) => {
                     self.metrics.scrubbed(bytes);
                     if bytes > 0 {
                         sleep(Duration::from_secs_f64(bytes as f64 / rate.get() as f64)).await;
                     }
                     step = self.next(model, scrubbing, rate).await;
                 }
-                Ok(Step::Rotten(manifest, error)) => {
+                Ok(ScrubStep::Corrupt(manifest, error)) => {
                     let quarantine = quarantine(&error, Some(&manifest));
                     return self
                         .found(model, version, &error, quarantine, metrics)
                         .await;
                 }
-                Ok(Step::Unbelievable(error)) => {
+                Ok(ScrubStep::InvalidManifest(error)) => {
                     let quarantine = quarantine(&error, None);
                     return self
                         .found(model, version, &error, quarantine, metrics)
                         .await;
                 }
-                Ok(Step::Clean) => return,
-                // There was no time for it now; there will be another round.
+                Ok(ScrubStep::Clean) => return,
+                // The executor was overloaded or stopped; the next round tries again.
                 Err(error) => {
-                    return tracing::debug!(%model, %version, detail = %error, "scrub given up");
+                    return tracing::debug!(%model, %version, detail = %error, "scrub of the version aborted");
                 }
             }
         }
@@ -100,9 +102,9 @@ impl Scrubber {
     async fn next(
         &self,
         model: &ModelName,
-        scrubbing: Scrubbing,
+        scrubbing: VersionScrub,
         rate: NonZeroU64,
-    ) -> Result<Step, JobError> {
+    ) -> Result<ScrubStep, JobError> {
         self.work(model, move || scrubbing.step(CHUNK.min(rate.get())))
             .await
     }
@@ -110,12 +112,12 @@ impl Scrubber {
     async fn work(
         &self,
         model: &ModelName,
-        work: impl FnOnce() -> Step + Send + 'static,
-    ) -> Result<Step, JobError> {
+        work: impl FnOnce() -> ScrubStep + Send + 'static,
+    ) -> Result<ScrubStep, JobError> {
         execute(&*self.executor, JobKind::Scrub, Some(model), work).await
     }
 
-    /// Rot is told once: what is held back is not read again by the next round.
+    /// Reports damage once: the next round skips quarantined versions.
     async fn found(
         &self,
         model: &ModelName,
@@ -133,16 +135,16 @@ impl Scrubber {
         match execute(&*self.executor, JobKind::Scrub, Some(model), mark).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::warn!(%model, %version, detail = %error, "quarantine not changed on disk")
+                tracing::warn!(%model, %version, detail = %error, "cannot write the quarantine marker")
             }
             Err(error) => {
-                tracing::warn!(%model, %version, detail = %error, "quarantine not changed on disk")
+                tracing::warn!(%model, %version, detail = %error, "cannot write the quarantine marker")
             }
         }
     }
 }
 
-/// Damage is a reason to hold a version back; a disk that is away or a file that may not be read is not.
+/// A quarantine for corrupt bytes only, not for missing disks or unreadable files.
 fn quarantine(error: &VerifyError, manifest: Option<&crate::Manifest>) -> Option<Quarantine> {
     let corrupt = error.reason() == Reason::ModelCorrupt;
     corrupt.then(|| Quarantine::new(QuarantineCause::Corrupt, &error.to_string(), manifest))

@@ -1,4 +1,4 @@
-//! A server: the models of a store, answering on a socket.
+//! The server: the models of a store behind an HTTP socket.
 
 mod connection;
 
@@ -22,15 +22,19 @@ use crate::{
     Vetting,
 };
 
-/// The pause after the operating system could not accept a connection, mostly for want of file descriptors: time for
-/// some to be closed.
+/// The pause after a failed accept.
+// Most failures are a lack of file descriptors; the pause lets some connections close.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A running server. Dropped without [`shutdown`](Self::shutdown) it stops at once, and cuts its connections.
+/// A running server. Dropping it without [`shutdown`](Self::shutdown) closes all connections at
+/// once.
 ///
 /// ```
 /// # async fn serve(models: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
-/// let server = clarity::Server::builder(models).executor(clarity::Inline).bind("127.0.0.1:0".parse()?).await?;
+/// let server = clarity::Server::builder(models)
+///     .executor(clarity::Inline)
+///     .bind("127.0.0.1:0".parse()?)
+///     .await?;
 /// server.models().settled().await;
 /// println!("http://{}/v2/models", server.local_addr());
 /// server.shutdown().await;
@@ -47,7 +51,7 @@ pub struct Server {
     accepting: Option<JoinHandle<JoinSet<()>>>,
 }
 
-/// What a server is made of, before it is bound.
+/// Configures a [`Server`].
 #[derive(Debug)]
 pub struct ServerBuilder {
     models: PathBuf,
@@ -64,65 +68,66 @@ pub enum BindError {
     /// A setting is out of its bounds.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The folder of the models cannot be read.
-    #[error("cannot read the models' folder {}: {source}", path.display())]
+    /// The directory of the models is unreadable.
+    #[error("cannot read the models directory {}: {source}", path.display())]
     Models {
-        /// The folder.
+        /// The directory.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The address is not to be had.
+    /// Binding the address failed.
     #[error("cannot listen on {address}: {source}")]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
 impl ServerBuilder {
-    /// What can be set about the server.
+    /// Sets the configuration.
     #[must_use]
     pub fn config(self, config: Config) -> Self {
         Self { config, ..self }
     }
 
-    /// Where work that blocks is done; a [`BlockingPool`] if nothing is said.
+    /// Sets the executor for blocking work. The default is a [`BlockingPool`].
     #[must_use]
     pub fn executor(self, executor: impl Executor) -> Self {
         self.shared_executor(Arc::new(executor))
     }
 
-    /// The same, for an executor that the caller goes on looking at.
+    /// Sets an executor that the caller shares.
     #[must_use]
     pub fn shared_executor(self, executor: Arc<dyn Executor>) -> Self {
         Self { executor, ..self }
     }
 
-    /// What loads and runs models; an [`OnnxRuntime`] if nothing is said.
+    /// Sets the runtime that loads and runs models. The default is an [`OnnxRuntime`].
     #[must_use]
     pub fn runtime(self, runtime: impl Runtime) -> Self {
         self.shared_runtime(Arc::new(runtime))
     }
 
-    /// The same, for a runtime that the caller goes on looking at.
+    /// Sets a runtime that the caller shares.
     #[must_use]
     pub fn shared_runtime(self, runtime: Arc<dyn Runtime>) -> Self {
         Self { runtime, ..self }
     }
 
-    /// Where a version is tried before it is swapped in; [`Vetting::in_process`] if nothing is said.
+    /// Sets the vetting of versions. The default is [`Vetting::in_process`].
     #[must_use]
     pub fn vetting(self, vetting: Vetting) -> Self {
         Self { vetting, ..self }
     }
 
-    /// Starts the server on `address`; port 0 takes a free one.
+    /// Starts the server on `address`; port 0 selects a free port.
     ///
-    /// Returns as soon as it answers, which is before its models are loaded: until then they are `model_loading`
-    /// ([`Registry::settled`] waits for them). A bad model does not keep it from starting.
+    /// Returns when the server accepts requests, before its models are loaded: until then they
+    /// answer `model_loading` ([`Registry::settled`] waits for them). A bad model does not prevent
+    /// the start.
     ///
     /// # Errors
     ///
@@ -160,7 +165,7 @@ impl ServerBuilder {
             deadline: self.config.deadline,
         });
         let (stop, stopped) = watch::channel(false);
-        let accepting = Accepting {
+        let accepting = AcceptLoop {
             listener,
             http: Http::new(app),
             connections: self.config.connections,
@@ -179,7 +184,7 @@ impl ServerBuilder {
 }
 
 impl Server {
-    /// A server of the models in the folder `models`.
+    /// A builder for a server of the models in the directory `models`.
     pub fn builder(models: impl Into<PathBuf>) -> ServerBuilder {
         ServerBuilder {
             models: models.into(),
@@ -190,23 +195,25 @@ impl Server {
         }
     }
 
-    /// The address that it listens on.
+    /// The local address of the socket.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
 
-    /// Its models.
+    /// The models.
     pub fn models(&self) -> &Registry {
         &self.registry
     }
 
-    /// Its metrics.
+    /// The metrics.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
-    /// Stops: no more connections are accepted, idle ones are closed, requests under way are answered, for at most
-    /// [`Config::drain`]; then what is left is cut. Tells whether nothing had to be cut.
+    /// Shuts down gracefully; returns whether all running requests were answered.
+    ///
+    /// Accepts no more connections, closes idle ones, and waits at most [`Config::drain`] for
+    /// running requests. Then closes the remaining connections.
     ///
     /// # Cancel safety
     ///
@@ -216,7 +223,7 @@ impl Server {
         let drain = async {
             let accepting = self.accepting.as_mut()?;
             let mut connections = accepting.await.ok()?;
-            // A connection's task has nothing to say: what failed was reported where it failed.
+            // Connection tasks return nothing: they have logged their own errors.
             while connections.join_next().await.is_some() {}
             Some(())
         };
@@ -233,33 +240,32 @@ impl Drop for Server {
     }
 }
 
-/// What it takes to accept connections.
-struct Accepting {
+/// The task that accepts connections.
+struct AcceptLoop {
     listener: TcpListener,
     http: Http,
-    /// So many at a time. Others wait with the operating system, which refuses them when it has too many: a thousand
-    /// connections that are answered with an error cost as much as a thousand that are served.
+    /// The maximum number of connections; the others wait in the kernel's backlog.
+    // Answering a thousand connections with an error costs as much as serving them.
     connections: usize,
     idle: Duration,
 }
 
-impl Accepting {
-    /// Accepts connections until told to stop; then gives those that are open, each of which ends after its request.
+impl AcceptLoop {
+    /// Accepts connections until the server stops; returns the open ones, which end after their
+    /// request.
     async fn run(self, mut stopped: watch::Receiver<bool>) -> JoinSet<()> {
         let mut connections = JoinSet::new();
         let mut was_full = false;
         loop {
             let full = connections.len() >= self.connections;
             if full && !was_full {
-                // Once: how often it happens is up to clients, and so would be the length of the log.
-                tracing::warn!(
-                    connections = self.connections,
-                    "as many connections as there may be"
-                );
+                // Logged once: clients decide how often this happens, and must not decide the size
+                // of the log.
+                tracing::warn!(connections = self.connections, "connection limit reached");
                 was_full = true;
             }
             tokio::select! {
-                () = told_to_stop(&mut stopped) => return connections,
+                () = stop_requested(&mut stopped) => return connections,
                 Some(_) = connections.join_next() => {}
                 accepted = self.listener.accept(), if !full => match accepted {
                     Ok((stream, _)) => {
@@ -267,7 +273,7 @@ impl Accepting {
                         connections.spawn(connection::serve(stream, http, self.idle, stopped.clone()));
                     }
                     Err(error) => {
-                        tracing::warn!(detail = %error, "connection not accepted");
+                        tracing::warn!(detail = %error, "cannot accept a connection");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
@@ -276,8 +282,8 @@ impl Accepting {
     }
 }
 
-/// Returns when the server is told to stop, or is gone.
-async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
+/// Waits until the server stops or is dropped.
+async fn stop_requested(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 

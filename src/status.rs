@@ -1,4 +1,4 @@
-//! How a model is, as anyone may ask.
+//! The public status of a model.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,47 +9,51 @@ use tokio::time::Instant;
 use crate::manifest::Manifest;
 use crate::{Digest, ModelName, Probe, Reason, Session, Version};
 
-/// How a model is.
+/// The status of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ModelStatus {
     /// The model.
     pub model: ModelName,
-    /// The version that answers, with the digest of its entry file; none when no version is good.
+    /// The version that answers, with the digest of its entry file; `None` when no version is
+    /// valid.
     pub serving: Option<(Version, Digest)>,
-    /// Why what answers is not what the disk should give: a newer version is refused, or the one that answers has
-    /// since been damaged or removed on disk and lives in memory only. None when all is well, or nothing answers.
+    /// Why the answering version is not the one that the disk should provide.
+    ///
+    /// Set when a newer version is refused, or when the answering one was damaged or removed on
+    /// disk and lives in memory only. `None` when the model is healthy or nothing answers.
     pub degraded: Option<Reason>,
-    /// The versions on disk as the last attempt found them.
+    /// The versions on disk at the last attempt.
     pub versions: BTreeMap<Version, VersionStatus>,
-    /// Why the model's folder could not be looked at the last time; none when it could.
+    /// Why the model's directory was unreadable at the last attempt, if it was.
     pub unreadable: Option<String>,
-    /// Attempts to load that have ended. 0 means that the model is still loading for the first time.
+    /// The number of finished load attempts. 0 means that the first load is still running.
     pub attempts: u64,
-    /// When the next attempt is made if nothing changes on disk; none when there is nothing to mend.
+    /// The time of the next attempt if the disk does not change; `None` when the model is healthy.
     pub next_attempt: Option<Instant>,
 }
 
-/// How a version on disk is.
+/// The status of a version on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VersionStatus {
-    /// It answers, and its files were good when last read.
+    /// It answers, and its files were valid when last read.
     Serving,
-    /// It has not been looked into, since a newer one answers, or it is left out by the model's
-    /// [`VersionPolicy`](crate::VersionPolicy).
+    /// Not checked: a newer version answers, or the model's [`VersionPolicy`](crate::VersionPolicy)
+    /// excludes it.
     Standby,
-    /// The operator has withdrawn it ([`Store::quarantine`](crate::Store::quarantine)). If it is the one that answers, it
-    /// does so until another can.
+    /// The operator has withdrawn it ([`Store::quarantine`](crate::Store::quarantine)).
+    ///
+    /// If it is the answering version, it continues until another one can replace it.
     Withdrawn {
-        /// What the operator said.
+        /// The operator's reason.
         detail: String,
     },
-    /// It is not served, or, if it answers from memory, could not be loaded again.
+    /// It is not served; or it answers from memory, and a reload failed.
     Refused {
-        /// The reason in a word.
+        /// The reason code.
         reason: Reason,
-        /// The reason in a sentence.
+        /// The reason as a sentence.
         detail: String,
     },
 }
@@ -67,7 +71,7 @@ impl ModelStatus {
         }
     }
 
-    /// Why nothing answers: the reason of the newest version. None when something does.
+    /// Why nothing answers: the failure of the newest version. `None` when a version answers.
     pub fn unavailable(&self) -> Option<(Reason, String)> {
         if self.serving.is_some() {
             return None;
@@ -75,7 +79,7 @@ impl ModelStatus {
         if self.attempts == 0 {
             return Some((
                 Reason::ModelLoading,
-                "no version has been tried yet".to_owned(),
+                "the first load is still running".to_owned(),
             ));
         }
         if let Some(detail) = &self.unreadable {
@@ -91,34 +95,31 @@ impl ModelStatus {
         Some(newest.unwrap_or_else(|| match self.versions.is_empty() {
             false => (
                 Reason::ModelMissing,
-                "no version may be served: all are withdrawn or left out".to_owned(),
+                "all versions are withdrawn or excluded by the version policy".to_owned(),
             ),
-            true => (
-                Reason::ModelMissing,
-                "there is no version on disk".to_owned(),
-            ),
+            true => (Reason::ModelMissing, "no version on disk".to_owned()),
         }))
     }
 
-    /// How long until the next attempt; none when there is nothing to mend.
+    /// The time until the next attempt; `None` when the model is healthy.
     pub fn retry_after(&self) -> Option<Duration> {
         self.next_attempt
             .map(|next| next.saturating_duration_since(Instant::now()))
     }
 }
 
-/// A version that is loaded and has passed its warm-up. It never changes: another takes its place.
+/// A version that is loaded and has passed its warm-up. Immutable: a reload replaces it.
 pub(crate) struct Loaded {
     pub(crate) manifest: Manifest,
     pub(crate) session: Box<dyn Session>,
     pub(crate) probe: Option<Probe>,
-    /// Whether nobody has promised its bytes.
+    /// Whether the version has no manifest on disk.
     pub(crate) is_unverified: bool,
 }
 
 impl Loaded {
-    /// Whether it has a probe, and answers that as was recorded. Runs the model, so it may block.
-    pub(crate) fn is_well(&self) -> bool {
+    /// Whether it has a probe and repeats the recorded answer. Runs the model, so it may block.
+    pub(crate) fn passes_probe(&self) -> bool {
         let probe = self.probe.as_ref();
         probe.is_some_and(|probe| probe.run(&*self.session).is_ok())
     }
@@ -128,18 +129,19 @@ impl Loaded {
     }
 }
 
-/// What a model's loader publishes, and its predictor reads: what answers, and how the model is, always of one moment.
+/// A consistent snapshot from a model's loader to its predictor: the loaded versions and the
+/// status.
 #[derive(Clone)]
-pub(crate) struct State {
+pub(crate) struct ModelState {
     pub(crate) loaded: Option<Arc<Loaded>>,
-    /// What answers beside it, to requests for just that version.
+    /// Older loaded versions, for requests that name them.
     pub(crate) others: BTreeMap<Version, Arc<Loaded>>,
-    /// Whether there never was a version, so that nobody can miss one.
+    /// Whether the model never had a version, which exempts it from readiness.
     pub(crate) vacant: bool,
     pub(crate) status: Arc<ModelStatus>,
 }
 
-impl std::fmt::Debug for State {
+impl std::fmt::Debug for ModelState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.status.fmt(f)
     }

@@ -1,9 +1,10 @@
-//! Real durations, for metrics only.
+//! Real durations, for metrics.
 
 use std::time::{Duration, Instant};
 
-/// Measures how long work really took, also where Tokio's clock is paused or driven by hand: a verification that takes
-/// 3 ms takes them under any clock. Nothing is ever decided by it; what is decided by time uses `tokio::time`.
+/// Measures real time, also while Tokio's clock is paused or driven by a test.
+///
+/// Use it for measurements only. Decisions use `tokio::time`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stopwatch(Instant);
 

@@ -1,66 +1,69 @@
-//! Versions on disk: what there is, opened verified, published, held back, removed.
+//! Versions on disk: listing, verified opening, publishing, quarantine and removal.
 //!
 //! ```text
 //! models/                 the store
 //!   cole_kripke/          a model
 //!     1/                  a version
-//!       manifest.json     what it promises
+//!       manifest.json     the sizes and digests of its files
 //!       model.onnx        its files
-//!     1.quarantine.json   why it is held back, if it is
+//!     1.quarantine.json   the reason of its quarantine, if any
 //!     2/…
 //! ```
 
+mod clean;
 mod error;
-mod hidden;
+mod fingerprint;
 mod listing;
-mod opening;
+mod open;
 mod parallel;
 mod publish;
 mod quarantine;
-mod read;
+mod regular_file;
 mod remove;
 mod scrub;
-mod signature;
+mod staging;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod unverified;
+mod verified_file;
 mod verified_version;
 
 use std::path::{Path, PathBuf};
 
 pub use self::error::VerifyError;
-pub use self::listing::{Listing, Mistake};
+pub(crate) use self::fingerprint::{ModelFingerprint, VersionFingerprint};
+pub use self::listing::{IgnoredEntry, Listing};
 pub use self::publish::{PublishError, Source, Staged};
 pub use self::quarantine::{Quarantine, QuarantineCause};
-pub(crate) use self::scrub::{Scrubbing, Step};
-pub(crate) use self::signature::{Signature, VersionSignature};
+pub(crate) use self::scrub::{ScrubStep, VersionScrub};
 pub use self::verified_version::VerifiedVersion;
 use crate::{ModelName, Version};
 
-/// A folder of models, each a folder of versions, each with its manifest.
+/// A directory of models, each a directory of versions, each with its manifest.
 ///
-/// All calls block on the file system: servers make them on an [`Executor`](crate::Executor).
+/// All calls block on the file system; servers make them on an [`Executor`](crate::Executor).
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
 }
 
 impl Store {
-    /// The store in the folder `root`, which need not exist yet: only publishing creates it.
+    /// A store in the directory `root`, which need not exist: publishing creates it.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
-    /// The folder.
+    /// The directory of the store.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    fn model_folder(&self, model: &ModelName) -> PathBuf {
+    fn model_directory(&self, model: &ModelName) -> PathBuf {
         self.root.join(model.as_str())
     }
 
-    fn version_folder(&self, model: &ModelName, version: Version) -> PathBuf {
-        self.model_folder(model).join(version.to_string())
+    fn version_directory(&self, model: &ModelName, version: Version) -> PathBuf {
+        self.model_directory(model).join(version.to_string())
     }
 }

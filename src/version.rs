@@ -1,4 +1,4 @@
-//! The version of a model.
+//! Versions of models.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -7,12 +7,13 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The version of a model: a positive integer, whose decimal digits name its folder. A greater one is newer.
+/// The version of a model: a positive integer, in decimal the name of its directory. A greater one
+/// is newer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Version(NonZeroU64);
 
-/// Why a text is not a [`Version`].
+/// A text is not a [`Version`].
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("expected a version, a positive integer without leading zeros, found {found:?}")]
 pub struct InvalidVersion {
@@ -20,10 +21,10 @@ pub struct InvalidVersion {
 }
 
 impl Version {
-    /// The version that the first publication of a model gets.
+    /// The version of the first publication of a model.
     pub const FIRST: Self = Self(NonZeroU64::MIN);
 
-    /// A version by its number; none for zero.
+    /// The version of this number; `None` for zero.
     pub fn new(number: u64) -> Option<Self> {
         NonZeroU64::new(number).map(Self)
     }
@@ -33,7 +34,7 @@ impl Version {
         self.0.get()
     }
 
-    /// The version after this one; none after the greatest number there is.
+    /// The version after this one; `None` after the greatest.
     pub fn next(self) -> Option<Self> {
         self.0.checked_add(1).map(Self)
     }
@@ -42,7 +43,8 @@ impl Version {
 impl FromStr for Version {
     type Err = InvalidVersion;
 
-    /// One spelling only (no sign, no leading zero): otherwise `1` and `01` would be two folders of one version.
+    /// Refuses signs and leading zeros: otherwise `1` and `01` would be two directories of one
+    /// version.
     fn from_str(text: &str) -> Result<Self, InvalidVersion> {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let parsed = if digits && !text.starts_with('0') {
@@ -67,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_one_spelling_of_a_version() {
+    fn parse_accepts_one_spelling_of_a_version() {
         assert_eq!("1".parse(), Ok(Version::FIRST));
         assert_eq!(
             "18446744073709551615".parse::<Version>().unwrap().next(),

@@ -1,8 +1,8 @@
-//! Trying a version where it can do no harm, before it is swapped in.
+//! Trying a version in a sandboxed child process before it is served.
 //!
-//! Verified does not mean harmless: a model of a hundred bytes can ask for more memory than there is, overflow the stack
-//! or never finish loading. No `catch_unwind` helps against that, but a process does: the version is loaded and run once
-//! in a short-lived child with limits of its own. What ends there has ended nothing else.
+//! Verified bytes can still be harmful: a model of a hundred bytes can exhaust the memory, overflow
+//! the stack or load forever. `catch_unwind` does not contain that; a process does. So a
+//! short-lived child with its own limits loads and runs the version once.
 
 mod child;
 mod frame;
@@ -15,23 +15,24 @@ use std::time::Duration;
 use thiserror::Error;
 
 pub use self::limits::VettingLimits;
-use crate::brief::brief;
 use crate::runtime::{RuntimeError, try_version};
+use crate::sanitize::sanitize_for_log;
 use crate::{ConfigError, Runtime, VerifiedVersion};
 
-/// Threads of a child parse and run models on a smaller stack than those of a server (Tokio's and rten's have 2 MiB), so
-/// that nesting which passes here cannot overflow there.
+/// The stack size of the vetting thread, in bytes.
+// Smaller than the 2 MiB of Tokio's and rten's threads: nesting that passes here cannot overflow
+// the server's stack.
 const STACK_BYTES: usize = 1 << 20;
 
-/// Where a version is tried before it is swapped in.
+/// The process that tries a version before it is served.
 ///
-/// A program that embeds the server gets [`in_process`](Self::in_process) unless it says otherwise, since only it knows
-/// which program can be started as a child; `clarity serve` starts itself.
+/// Embedding programs get [`in_process`](Self::in_process) by default, because only they know which
+/// program can run as the child; `clarity serve` runs itself.
 #[derive(Clone, Debug)]
-pub struct Vetting(Place);
+pub struct Vetting(Isolation);
 
 #[derive(Clone, Debug)]
-enum Place {
+enum Isolation {
     InProcess,
     Child {
         program: PathBuf,
@@ -40,55 +41,58 @@ enum Place {
     },
 }
 
-/// Why a version did not pass its vetting.
+/// Why a version failed its vetting.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum VettingError {
-    /// The child answered: the runtime cannot serve the version.
+    /// The child reported that the runtime cannot serve the version.
     #[error("{0}")]
     Refused(String),
-    /// The child did not live to answer.
-    #[error("loaded and run once in a process of its own, it {how}{}", after_colon(.said))]
+    /// The child ended without a verdict.
+    #[error("the vetting process {outcome}{}", colon_prefixed(.stderr))]
     Died {
-        /// What became of the child, and the limit that it met where that can be told.
-        how: String,
-        /// The last that it wrote to its standard error, shortened; may be empty.
-        said: String,
+        /// How the child ended, and which limit it hit, if known.
+        outcome: String,
+        /// The last line of its standard error, shortened; may be empty.
+        stderr: String,
     },
-    /// The child did not answer in time, and was killed. It had not used up its CPU time, so this may be the machine's
-    /// fault rather than the model's.
-    #[error("loaded and run once in a process of its own, it did not answer within {limit:?}")]
+    /// The child exceeded the time limit and was killed.
+    ///
+    /// It had CPU time left, so the cause may be the machine rather than the model.
+    #[error("the vetting process did not answer within {limit:?}")]
     TimedOut {
-        /// The bound.
+        /// The time limit.
         limit: Duration,
     },
-    /// There was no child to ask.
-    #[error("it could not be vetted: the process {} could not be used: {source}", program.display())]
+    /// The child could not be started or used.
+    #[error("cannot run the vetting process {}: {source}", program.display())]
     Unavailable {
-        /// The program that should have been started.
+        /// The program of the child.
         program: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
-fn after_colon(said: &str) -> String {
-    match said {
+fn colon_prefixed(stderr: &str) -> String {
+    match stderr {
         "" => String::new(),
-        said => format!(": {said}"),
+        stderr => format!(": {stderr}"),
     }
 }
 
 impl Vetting {
-    /// Loads and runs versions in this process only: for models that are trusted, or where no child can be had.
+    /// No vetting process, for trusted models or platforms without child processes.
     pub fn in_process() -> Self {
-        Self(Place::InProcess)
+        Self(Isolation::InProcess)
     }
 
-    /// Starts `program` with `args` for each version and hands it the verified bytes on its standard input. It must call
-    /// [`answer`](Self::answer), with the same kind of runtime.
+    /// Runs `program` with `args` for each version, and sends it the verified bytes on standard
+    /// input.
+    ///
+    /// The program must call [`answer`](Self::answer) with the same kind of runtime.
     pub fn child(program: impl Into<PathBuf>, args: &[&str], limits: VettingLimits) -> Self {
-        Self(Place::Child {
+        Self(Isolation::Child {
             program: program.into(),
             args: args.iter().map(|&arg| arg.to_owned()).collect(),
             limits,
@@ -97,20 +101,20 @@ impl Vetting {
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         match &self.0 {
-            Place::InProcess => Ok(()),
-            Place::Child { limits, .. } => limits.check(),
+            Isolation::InProcess => Ok(()),
+            Isolation::Child { limits, .. } => limits.check(),
         }
     }
 
-    /// Tries a version in the child, if there is one. Blocks.
+    /// Tries a version in the child, if one is configured. Blocks.
     ///
     /// # Errors
     ///
-    /// Why the version must not be loaded in this process: see [`VettingError`].
+    /// Why this process must not load the version: see [`VettingError`].
     pub fn vet(&self, version: &VerifiedVersion) -> Result<(), VettingError> {
         match &self.0 {
-            Place::InProcess => Ok(()),
-            Place::Child {
+            Isolation::InProcess => Ok(()),
+            Isolation::Child {
                 program,
                 args,
                 limits,
@@ -118,15 +122,14 @@ impl Vetting {
         }
     }
 
-    /// The child's side: reads one version from `input`, puts the limits that came with it on this process, loads and
-    /// runs the version, and writes what came of it to `output`.
+    /// The child's side: vets one version from `input` and writes the verdict to `output`.
     ///
-    /// The limits stay: a process can answer once, and should end then.
+    /// Applies the received limits to this process, permanently: a process can answer only once.
     ///
     /// # Errors
     ///
-    /// When `input` holds no version, its bytes are not the promised ones, the limits cannot be set, or `output` cannot
-    /// be written.
+    /// When `input` holds no valid version, its bytes differ from its manifest, or a system call
+    /// fails.
     pub fn answer(
         runtime: &dyn Runtime,
         mut input: impl BufRead,
@@ -134,7 +137,7 @@ impl Vetting {
     ) -> io::Result<()> {
         let request = frame::read_request(&mut input)?;
         die_with_parent()?;
-        request.limits.put_on_this_process(request.bytes)?;
+        request.limits.apply_to_this_process(request.bytes)?;
         let version = VerifiedVersion::receive(request.manifest, &mut input)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         let tried = std::thread::scope(|scope| {
@@ -144,11 +147,11 @@ impl Vetting {
             let panicked = |_| Err(RuntimeError::Panicked("the thread ended".to_owned()));
             io::Result::Ok(vetting.join().unwrap_or_else(panicked))
         })?;
-        frame::write_verdict(&mut output, &tried.map_err(brief))
+        frame::write_verdict(&mut output, &tried.map_err(sanitize_for_log))
     }
 }
 
-/// A server that is killed takes its child along. Elsewhere than on Linux the child ends by its limits.
+/// On Linux the kernel kills the child when the server dies; elsewhere its limits end it.
 fn die_with_parent() -> io::Result<()> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
@@ -162,7 +165,7 @@ impl Default for Vetting {
 }
 
 impl VettingError {
-    /// Whether the same bytes would fail again, wherever and whenever they are tried.
+    /// Whether the same bytes would fail again, regardless of machine and time.
     pub fn is_lasting(&self) -> bool {
         match self {
             Self::Refused(_) | Self::Died { .. } => true,

@@ -1,4 +1,4 @@
-//! Writes as many empty test functions as the package's name says, once for each form: real functions, as a user would have them.
+//! Generates the number of empty test functions in the package's name, once for each form.
 
 use std::env;
 use std::error::Error;
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         )?;
         writeln!(trials, "    ({name:?}, {name}),")?;
     }
-    // A table, and not calls in one function: the compiler needs minutes for a function that builds 10,000 trials.
+    // A table: the compiler needs minutes for one function that builds 10,000 trials.
     writeln!(
         mimic,
         "static TESTS: &[(&str, fn() -> Result<(), Failed>)] = &[\n{trials}];"

@@ -1,1 +1,1 @@
-//! Nothing: the tests are what is built here.
+//! Empty: the package consists of its tests.

@@ -1,9 +1,9 @@
-//! What a measurement must show, and whether it does.
+//! Acceptance lines: bounds of measurements, and whether they hold.
 
 use crate::statistics::Spread;
 use std::fmt;
 
-/// Where a measured number must lie; a bound is inside.
+/// An inclusive bound of a measured number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Bound {
     AtMost(f64),
@@ -11,7 +11,7 @@ pub enum Bound {
 }
 
 impl Bound {
-    /// Whether `number` lies where it must.
+    /// Whether `number` is within the bound.
     pub fn holds(self, number: f64) -> bool {
         match self {
             Self::AtMost(most) => number <= most,
@@ -29,18 +29,18 @@ impl fmt::Display for Bound {
     }
 }
 
-/// One acceptance line with what was measured for it.
+/// One acceptance line with its measurement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
-    /// What must lie within the bound.
-    pub what: String,
+    /// The name of the measured quantity.
+    pub quantity: String,
     pub bound: Bound,
-    /// The rounds. Their median is judged.
+    /// The spread of the rounds, whose median is judged.
     pub found: Spread,
 }
 
 impl Line {
-    /// Whether the median holds.
+    /// Whether the median is within the bound.
     pub fn holds(&self) -> bool {
         self.bound.holds(self.found.median)
     }
@@ -56,12 +56,12 @@ impl fmt::Display for Line {
         write!(
             f,
             "{verdict} {}: {}, found {}",
-            self.what, self.bound, self.found
+            self.quantity, self.bound, self.found
         )
     }
 }
 
-/// Prints the lines under a heading.
+/// Prints the lines below a heading.
 pub fn report(lines: &[Line]) {
     println!("\nacceptance: median (min to max) of the rounds");
     for line in lines {
@@ -75,14 +75,14 @@ mod tests {
 
     fn line(bound: Bound) -> Line {
         Line {
-            what: "calls".to_owned(),
+            quantity: "calls".to_owned(),
             bound,
             found: Spread::of([1.0, 2.0, 9.0]).unwrap(),
         }
     }
 
     #[test]
-    fn the_median_is_judged_and_a_bound_is_inside() {
+    fn line_judges_the_median_with_an_inclusive_bound() {
         assert!(line(Bound::AtMost(2.0)).holds());
         assert!(!line(Bound::AtMost(1.9)).holds());
         assert!(line(Bound::AtLeast(2.0)).holds());
@@ -90,10 +90,10 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_what_was_to_be_shown_and_what_was_found() {
-        let told = line(Bound::AtLeast(2.5)).to_string();
+    fn line_shows_verdict_bound_and_measurement() {
+        let text = line(Bound::AtLeast(2.5)).to_string();
         assert_eq!(
-            told,
+            text,
             "does not hold  calls: at least 2.5, found 2.00 (1.00 to 9.00)"
         );
     }

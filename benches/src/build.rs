@@ -1,4 +1,4 @@
-//! Building the empty tests, and finding what was built.
+//! Builds the packages of empty tests, and finds their executables.
 
 use crate::error::Error;
 use serde_json::Value;
@@ -7,17 +7,17 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The test binaries with one number of tests.
+/// The test binaries of one package of empty tests.
 #[derive(Debug)]
 pub(crate) struct Binaries {
-    /// How many tests each of them has.
+    /// The number of tests in each binary.
     pub(crate) count: usize,
     pub(crate) chaos: PathBuf,
     pub(crate) libtest: PathBuf,
     pub(crate) mimic: PathBuf,
 }
 
-/// What nextest is told in place of building, so that Cargo's own time is not measured.
+/// The metadata that nextest reads instead of running Cargo, whose time is not measured.
 #[derive(Debug)]
 pub(crate) struct NextestInput {
     pub(crate) cargo_metadata: PathBuf,
@@ -25,7 +25,7 @@ pub(crate) struct NextestInput {
 }
 
 impl Binaries {
-    /// Builds the package `empty-COUNT` in the release profile; Cargo tells of its progress on standard error.
+    /// Builds the package `empty-COUNT` in the release profile; Cargo prints its progress.
     pub(crate) fn build(count: usize) -> Result<Self, Error> {
         let mut command = cargo();
         command
@@ -45,18 +45,18 @@ impl Binaries {
         })
     }
 
-    /// Whether the chaos harness that was built knows the flag.
-    pub(crate) fn chaos_knows(&self, flag: &str) -> Result<bool, Error> {
+    /// Whether the built chaos harness has the flag.
+    pub(crate) fn chaos_has_flag(&self, flag: &str) -> Result<bool, Error> {
         let mut command = Command::new(&self.chaos);
         command.arg("--help");
-        Ok(offers(&output(command)?, flag))
+        Ok(lists_flag(&output(command)?, flag))
     }
 
-    /// Asks Cargo and nextest for what nextest needs to run the binary of `#[test]`s, and leaves it in `folder`.
+    /// Writes the metadata that nextest needs to run the binary of `#[test]`s to `directory`.
     pub(crate) fn nextest_input(
         &self,
         nextest: &Path,
-        folder: &Path,
+        directory: &Path,
     ) -> Result<NextestInput, Error> {
         let mut metadata = cargo();
         metadata.args(["metadata", "--format-version", "1"]);
@@ -67,8 +67,8 @@ impl Binaries {
             .arg(package(self.count))
             .current_dir(root());
         let input = NextestInput {
-            cargo_metadata: folder.join("cargo.json"),
-            binaries_metadata: folder.join(format!("binaries-{}.json", self.count)),
+            cargo_metadata: directory.join("cargo.json"),
+            binaries_metadata: directory.join(format!("binaries-{}.json", self.count)),
         };
         for (path, command) in [
             (&input.cargo_metadata, metadata),
@@ -81,12 +81,12 @@ impl Binaries {
     }
 }
 
-/// The folder of this workspace.
+/// The directory of this workspace.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Cargo, at work in this workspace: the one that runs us, or else that of the `PATH`.
+/// A command of Cargo in this workspace: the Cargo that runs this program, or that of `PATH`.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
@@ -97,18 +97,18 @@ fn package(count: usize) -> String {
     format!("empty-{count}")
 }
 
-/// Runs a command that must succeed, and gives its standard output.
+/// Runs a command that must succeed, and returns its standard output.
 fn output(mut command: Command) -> Result<String, Error> {
-    let told = format!("{command:?}");
+    let line = format!("{command:?}");
     let ended = command
         .stdin(Stdio::null())
         .output()
-        .map_err(|error| Error::start(&told, error))?;
+        .map_err(|error| Error::start(&line, error))?;
     if !ended.status.success() {
         return Err(Error::Failed {
-            command: told,
+            command: line,
             status: ended.status,
-            said: String::from_utf8_lossy(&ended.stderr).into_owned(),
+            output: String::from_utf8_lossy(&ended.stderr).into_owned(),
         });
     }
     Ok(String::from_utf8_lossy(&ended.stdout).into_owned())
@@ -125,17 +125,17 @@ fn executable(messages: &str, target: &str) -> Option<PathBuf> {
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
-/// Whether a help text offers exactly this flag; other flags may begin with it.
-fn offers(help: &str, flag: &str) -> bool {
+/// Whether a help text lists exactly this flag, and not only a longer one.
+fn lists_flag(help: &str, flag: &str) -> bool {
     help.lines()
         .filter(|line| line.trim_start().starts_with('-'))
         .flat_map(|line| line.split([' ', ',', '=', '[']))
         .any(|word| word == flag)
 }
 
-/// An empty file for what a run prints, in `folder`.
-pub(crate) fn output_file(folder: &Path) -> Result<(PathBuf, File), Error> {
-    let path = folder.join("output");
+/// An empty file in `directory` for the output of a run.
+pub(crate) fn output_file(directory: &Path) -> Result<(PathBuf, File), Error> {
+    let path = directory.join("output");
     let file = File::create(&path).map_err(|error| Error::file("create", &path, error))?;
     Ok((path, file))
 }
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_executable_of_a_target_is_found_among_cargos_messages() {
+    fn executable_of_a_target_is_found_in_cargo_messages() {
         let messages = r#"{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"mimic"},"executable":"/t/mimic-0"}
 not json
 {"reason":"compiler-artifact","target":{"kind":["test"],"name":"chaos"},"executable":"/t/chaos-1"}
@@ -156,11 +156,11 @@ not json
     }
 
     #[test]
-    fn a_flag_is_known_when_the_help_offers_it_and_not_when_it_only_speaks_of_it() {
+    fn flag_is_found_in_the_list_and_not_in_prose_of_the_help() {
         let help = "      --require-sandbox\n          see --sandbox\n  -m, --markers <EXPR>\n";
-        assert!(!offers(help, "--sandbox"));
-        assert!(offers(help, "--require-sandbox"));
-        assert!(offers(help, "--markers"));
-        assert!(offers("      --sandbox <WHICH>\n", "--sandbox"));
+        assert!(!lists_flag(help, "--sandbox"));
+        assert!(lists_flag(help, "--require-sandbox"));
+        assert!(lists_flag(help, "--markers"));
+        assert!(lists_flag("      --sandbox <WHICH>\n", "--sandbox"));
     }
 }

@@ -1,4 +1,4 @@
-//! Why nothing could be measured.
+//! The error of a measurement.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,26 +8,26 @@ use std::process::ExitStatus;
 pub(crate) enum Error {
     #[error("failed to start {command}: {source}")]
     Start { command: String, source: io::Error },
-    #[error("{command} ended with {status}:\n{said}")]
+    #[error("{command} ended with {status}:\n{output}")]
     Failed {
         command: String,
         status: ExitStatus,
-        said: String,
+        output: String,
     },
     #[error("Cargo built no test target `{target}` of empty-{count}; see its messages above")]
     NotBuilt { target: &'static str, count: usize },
     #[error(
-        "{form}: expected exit 0 and a summary of {count} passed tests, found {status} and:\n{said}"
+        "{form}: expected exit 0 and a summary of {count} passed tests, found {status} and:\n{output}"
     )]
     NotAllPassed {
         form: String,
         count: usize,
         status: ExitStatus,
-        said: String,
+        output: String,
     },
-    #[error("failed to {what} {}: {source}", path.display())]
+    #[error("failed to {action} {}: {source}", path.display())]
     File {
-        what: &'static str,
+        action: &'static str,
         path: PathBuf,
         source: io::Error,
     },
@@ -46,9 +46,9 @@ impl Error {
         }
     }
 
-    pub(crate) fn file(what: &'static str, path: &Path, source: io::Error) -> Self {
+    pub(crate) fn file(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::File {
-            what,
+            action,
             path: path.to_owned(),
             source,
         }

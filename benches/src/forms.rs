@@ -1,4 +1,4 @@
-//! The forms in which the same empty tests are run, and one run of one of them.
+//! The forms that run the same empty tests, and one run of a form.
 
 use crate::build::{Binaries, NextestInput, output_file};
 use crate::error::Error;
@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How much of the end of an output stands in an error, in bytes.
-const LAST_WORDS: usize = 4096;
+/// The bytes of the end of an output that an error shows.
+const OUTPUT_TAIL: usize = 4096;
 
 /// One way to run the empty tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,12 +21,12 @@ pub(crate) enum Form {
     Mimic(Vec<&'static str>),
     /// `#[test]`.
     Libtest,
-    /// `#[test]`, each in a process of its own by nextest.
+    /// `#[test]`, each in its own process by nextest.
     Nextest(PathBuf),
 }
 
 impl Form {
-    /// All forms; those of the sandbox only where the chaos harness has the flag, nextest only where it is.
+    /// All forms; those of the sandbox need its flag, and that of nextest needs nextest.
     pub(crate) fn all(sandbox: bool, nextest: Option<PathBuf>) -> Vec<Self> {
         let mut forms = if sandbox {
             vec![
@@ -46,7 +46,7 @@ impl Form {
         forms
     }
 
-    /// What it is called in the tables.
+    /// The name in the tables.
     pub(crate) fn name(&self) -> String {
         let (form, arguments) = match self {
             Self::Chaos(arguments) => ("chaos", arguments.as_slice()),
@@ -64,48 +64,50 @@ impl Form {
             .join(", ")
     }
 
-    /// Runs it once in `folder`, and gives the time from the start of its process to its end.
+    /// Runs the form once, and returns the time from the start of its process to its end.
     ///
     /// # Errors
     ///
-    /// When it could not be started, or does not say that all tests have passed.
+    /// When it cannot be started, or its summary does not say that all tests passed.
     pub(crate) fn run(
         &self,
         binaries: &Binaries,
         nextest: &NextestInput,
-        folder: &Path,
+        directory: &Path,
     ) -> Result<Duration, Error> {
-        let (path, file) = output_file(folder)?;
+        let (path, file) = output_file(directory)?;
         let both = file
             .try_clone()
             .map_err(|error| Error::file("open", &path, error))?;
         let mut command = self.command(binaries, nextest);
-        // A pipe would have to be emptied meanwhile, at the cost of what is measured.
+        // A pipe would have to be read during the run, which would slow it.
         command.stdin(Stdio::null()).stdout(file).stderr(both);
-        for (name, _) in env::vars_os().filter(|(name, _)| steers(&name.to_string_lossy())) {
+        for (name, _) in
+            env::vars_os().filter(|(name, _)| is_read_by_a_form(&name.to_string_lossy()))
+        {
             command.env_remove(name);
         }
         let began = Instant::now();
         let status = command
             .status()
             .map_err(|error| Error::start(&self.name(), error))?;
-        let took = began.elapsed();
+        let duration = began.elapsed();
 
-        let said = fs::read(&path).map_err(|error| Error::file("read", &path, error))?;
-        let said = String::from_utf8_lossy(&said);
+        let output = fs::read(&path).map_err(|error| Error::file("read", &path, error))?;
+        let output = String::from_utf8_lossy(&output);
         let passed = match self {
-            Self::Nextest(_) => nextest_says_all_passed(&said, binaries.count),
-            _ => libtest_says_all_passed(&said, binaries.count),
+            Self::Nextest(_) => nextest_says_all_passed(&output, binaries.count),
+            _ => libtest_says_all_passed(&output, binaries.count),
         };
         if status.success() && passed {
-            return Ok(took);
+            return Ok(duration);
         }
-        let from = said.ceil_char_boundary(said.len().saturating_sub(LAST_WORDS));
+        let from = output.ceil_char_boundary(output.len().saturating_sub(OUTPUT_TAIL));
         Err(Error::NotAllPassed {
             form: self.name(),
             count: binaries.count,
             status,
-            said: said[from..].to_owned(),
+            output: output[from..].to_owned(),
         })
     }
 
@@ -136,8 +138,8 @@ impl Form {
     }
 }
 
-/// Whether a variable of the environment changes what a form does.
-fn steers(variable: &str) -> bool {
+/// Whether a form reads the environment variable.
+fn is_read_by_a_form(variable: &str) -> bool {
     ["CHAOS_", "NEXTEST", "RUST_TEST_"]
         .iter()
         .any(|prefix| variable.starts_with(prefix))
@@ -148,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn forms_are_left_out_where_their_means_are_missing() {
+    fn forms_without_their_flag_or_program_are_left_out() {
         let names = |forms: Vec<Form>| forms.iter().map(Form::name).collect::<Vec<_>>();
         assert_eq!(
             names(Form::all(false, None)),
@@ -166,10 +168,12 @@ mod tests {
     }
 
     #[test]
-    fn the_callers_environment_does_not_steer_the_runs() {
+    fn variables_that_forms_read_are_recognised() {
         assert!(
-            steers("CHAOS_TIMEOUT") && steers("RUST_TEST_THREADS") && steers("NEXTEST_RETRIES")
+            is_read_by_a_form("CHAOS_TIMEOUT")
+                && is_read_by_a_form("RUST_TEST_THREADS")
+                && is_read_by_a_form("NEXTEST_RETRIES")
         );
-        assert!(!steers("PATH") && !steers("CARGO_HOME"));
+        assert!(!is_read_by_a_form("PATH") && !is_read_by_a_form("CARGO_HOME"));
     }
 }

@@ -1,5 +1,5 @@
-//! What all benchmarks share: medians and spreads of rounds, the verdict on an acceptance line, models of any
-//! size, how much memory and processor time a process has had, how busy the machine is.
+//! Shared by all benchmarks: medians and spreads of rounds, acceptance lines, models of any size,
+//! the memory and processor time of a process, the load of the machine.
 
 pub mod acceptance;
 pub mod machine;

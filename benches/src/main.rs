@@ -1,4 +1,4 @@
-//! Measures the chaos harness against its peers: the same empty tests, in every form, in one run.
+//! Measures the chaos harness and its peers with the same empty tests.
 
 mod build;
 mod error;
@@ -18,29 +18,30 @@ use series::Series;
 use std::fs;
 use std::process::ExitCode;
 
-/// Where the harness leaves the record that the part `record` is measured with.
+/// The record that the part `record` is measured with.
 const RECORD: &str = "target/chaos/empty-COUNT/chaos/records/empty_00000.json";
 
-/// Measures what a test costs that does nothing: as a chaos test, under libtest, libtest-mimic and nextest
+/// Measures the cost of an empty test as a chaos test, under libtest, libtest-mimic and nextest
 ///
-/// Builds packages with 1,000 and 10,000 real, empty test functions, runs all forms in turn (A B C A B C …), and compares them round by round, so
-/// that what slows the machine for a while slows all of them. A run counts only when its own summary says that all of its tests have passed.
+/// Builds packages with 1,000 and 10,000 real, empty test functions, runs all forms in turn
+/// (A B C A B C …), and compares them round by round: other load then slows all of them. A run
+/// counts only when its own summary says that all of its tests passed.
 #[derive(Debug, Parser)]
 #[command(name = "benches")]
 struct Options {
-    /// How many tests: 1000, 10000 or both
+    /// The number of tests: 1000, 10000 or both
     #[arg(long, value_delimiter = ',', default_values_t = [1000, 10000], value_parser = size)]
     sizes: Vec<usize>,
 
-    /// How many rounds count; one more goes before them
+    /// The number of rounds that count, after one that does not
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
 
-    /// Build nextest into this workspace's target folder first, which takes some minutes
+    /// Build nextest into this workspace's target directory first, which takes some minutes
     #[arg(long)]
     install_nextest: bool,
 
-    /// Leave out the cost of one case by parts
+    /// Leave out the parts of the cost of one case
     #[arg(long)]
     no_parts: bool,
 }
@@ -49,7 +50,7 @@ fn size(text: &str) -> Result<usize, String> {
     match text {
         "1000" => Ok(1000),
         "10000" => Ok(10000),
-        _ => Err("expected 1000 or 10000: each has a package of its own".to_owned()),
+        _ => Err("expected 1000 or 10000: each has its own package".to_owned()),
     }
 }
 
@@ -69,7 +70,7 @@ fn measure(options: &Options) -> Result<(), Error> {
     }
     let nextest = nextest::find();
     if nextest.is_none() {
-        println!("left out: nextest, which is not on this machine; --install-nextest builds it");
+        println!("left out: nextest, which is not installed; --install-nextest builds it");
     }
     let mut sizes = options.sizes.clone();
     sizes.sort_unstable();
@@ -79,11 +80,11 @@ fn measure(options: &Options) -> Result<(), Error> {
         built.push(Binaries::build(count)?);
     }
     let sandbox = match built.first() {
-        Some(binaries) => binaries.chaos_knows("--sandbox")?,
+        Some(binaries) => binaries.chaos_has_flag("--sandbox")?,
         None => false,
     };
     if !sandbox {
-        println!("left out: the sandbox on and off; this harness does not know --sandbox");
+        println!("left out: the sandbox on and off; this harness has no --sandbox");
     }
     machine::describe();
     let forms = Form::all(sandbox, nextest.clone());
@@ -102,7 +103,7 @@ fn measure(options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
-/// What one case costs when one runs at a time, and its parts.
+/// Measures the cost of one case at a time, and its parts.
 fn one_case(binaries: Binaries, sandbox: bool, rounds: u16) -> Result<(), Error> {
     let chaos = |arguments: &[&'static str]| {
         let mut all = vec!["--test-threads=1"];
@@ -124,8 +125,8 @@ fn one_case(binaries: Binaries, sandbox: bool, rounds: u16) -> Result<(), Error>
     let measured: Vec<Series> = series::measure(&[binaries], &forms, None, rounds)?;
     let path = build::root().join(RECORD.replace("COUNT", &count.to_string()));
     let record = fs::read(&path).map_err(|error| Error::file("read", &path, error))?;
-    let folder = series::folder()?;
-    let parts = parts::measure(folder.path(), &record)?;
+    let directory = series::directory()?;
+    let parts = parts::measure(directory.path(), &record)?;
     for series in &measured {
         tables::one_case(series, &parts);
     }

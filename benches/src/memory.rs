@@ -1,17 +1,17 @@
-//! How much memory a process has had.
+//! The memory of a process.
 
 use std::fs;
 use std::io;
 
-/// The most memory that a process had at a time, in bytes: `VmHWM` of
+/// The peak memory of a process, in bytes: `VmHWM` of
 /// [its status](https://man7.org/linux/man-pages/man5/proc_pid_status.5.html).
 ///
 /// # Errors
 ///
-/// When there is no such process, or no such line.
+/// When the process or the line does not exist.
 pub fn peak(process: u32) -> io::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    peak_in(&status).ok_or_else(|| io::Error::other("its status tells no peak"))
+    peak_in(&status).ok_or_else(|| io::Error::other("the status has no line VmHWM"))
 }
 
 fn peak_in(status: &str) -> Option<u64> {
@@ -22,8 +22,10 @@ fn peak_in(status: &str) -> Option<u64> {
     kilobytes.checked_mul(1024)
 }
 
-/// Touches so many bytes of memory and gives them back. A virtual machine fetches memory that it has not used for a while
-/// from its host, which takes longer than all that is measured here: what follows finds it fetched.
+/// Touches this many bytes of memory and frees them.
+///
+/// A virtual machine fetches unused memory from its host, which takes longer than the measurements
+/// here. Later allocations find the memory fetched.
 pub fn warm_up(bytes: u64) {
     let touched = vec![1_u8; usize::try_from(bytes).unwrap_or(usize::MAX)];
     std::hint::black_box(&touched);
@@ -34,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_peak_is_told_in_kilobytes() {
+    fn peak_is_read_in_kilobytes() {
         assert_eq!(
             peak_in("VmPeak:\t9 kB\nVmHWM:\t    12 kB\n"),
             Some(12 << 10)
@@ -43,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_has_had_what_it_has_touched() {
+    fn peak_of_a_process_includes_touched_memory() {
         let touched = vec![1_u8; 32 << 20];
         assert!(peak(std::process::id()).unwrap() > touched.len() as u64);
     }

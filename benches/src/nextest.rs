@@ -1,4 +1,4 @@
-//! Finding nextest, or installing it where that is asked for.
+//! Finds nextest, or installs it.
 
 use crate::build::{cargo, root};
 use crate::error::Error;
@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 const BINARY: &str = "cargo-nextest";
 
-/// nextest, if it is on this machine: as this program installed it, as Cargo did, or as the `PATH` has it.
+/// The path of nextest: installed by this program, by Cargo, or in `PATH`.
 pub(crate) fn find() -> Option<PathBuf> {
     let name = format!("{BINARY}{}", env::consts::EXE_SUFFIX);
     let cargo_home = env::var_os("CARGO_HOME")
@@ -18,30 +18,30 @@ pub(crate) fn find() -> Option<PathBuf> {
     [Some(installed()), cargo_home]
         .into_iter()
         .flatten()
-        .map(|folder| folder.join("bin"))
+        .map(|directory| directory.join("bin"))
         .chain(env::split_paths(&path))
-        .map(|folder| folder.join(&name))
+        .map(|directory| directory.join(&name))
         .find(|file| file.is_file())
 }
 
-/// Builds and installs nextest into this workspace's target folder; Cargo tells of its progress.
+/// Builds nextest into this workspace's target directory; Cargo prints its progress.
 pub(crate) fn install() -> Result<(), Error> {
     let mut command = cargo();
     command
         .args(["install", BINARY, "--locked", "--root"])
         .arg(installed())
         .stdin(Stdio::null());
-    let told = format!("{command:?}");
+    let line = format!("{command:?}");
     let status = command
         .status()
-        .map_err(|error| Error::start(&told, error))?;
+        .map_err(|error| Error::start(&line, error))?;
     if status.success() {
         return Ok(());
     }
     Err(Error::Failed {
-        command: told,
+        command: line,
         status,
-        said: "its messages stand above".to_owned(),
+        output: "its messages are above".to_owned(),
     })
 }
 

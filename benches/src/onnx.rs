@@ -1,19 +1,20 @@
-//! ONNX models of any size: one matrix, by which a vector is multiplied.
+//! ONNX models of any size that multiply a vector by one matrix.
 //!
 //! Written by hand, as [protocol buffers](https://protobuf.dev/programming-guides/encoding/) of
-//! [the schema](https://github.com/onnx/onnx/blob/main/onnx/onnx.proto): a library would hold all of a model in memory to write it.
+//! [the schema](https://github.com/onnx/onnx/blob/main/onnx/onnx.proto): a library would hold the
+//! whole model in memory.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-/// The type of 32-bit floating-point numbers.
+/// The number of the type `FLOAT`, 32-bit floating point.
 const FLOAT: u64 = 1;
 
-/// The rows of the matrix: a vector of so many numbers, called `x`, goes in, and `y` comes out.
+/// The rows of the matrix, and so the length of the input `x`; the output is `y`.
 pub const ROWS: u64 = 256;
 
-/// Writes a model of about `size` bytes, and no fewer than one column of the matrix takes.
+/// Writes a model of about `size` bytes, with at least one column of the matrix.
 ///
 /// # Errors
 ///
@@ -27,7 +28,7 @@ pub fn write(path: &Path, size: u64) -> io::Result<()> {
     }
     number(&mut weights, 2, FLOAT);
     field(&mut weights, 8, b"w");
-    head(&mut weights, 9, bytes);
+    field_header(&mut weights, 9, bytes);
 
     let mut node = Vec::new();
     for input in ["x", "w"] {
@@ -40,7 +41,7 @@ pub fn write(path: &Path, size: u64) -> io::Result<()> {
     field(&mut before, 2, b"matrix");
     field(&mut before, 11, &value("x", ROWS));
     field(&mut before, 12, &value("y", columns));
-    head(&mut before, 5, weights.len() as u64 + bytes);
+    field_header(&mut before, 5, weights.len() as u64 + bytes);
     before.extend(weights);
 
     let mut model = Vec::new();
@@ -48,12 +49,12 @@ pub fn write(path: &Path, size: u64) -> io::Result<()> {
     let mut operators = Vec::new();
     number(&mut operators, 2, 17);
     field(&mut model, 8, &operators);
-    head(&mut model, 7, before.len() as u64 + bytes);
+    field_header(&mut model, 7, before.len() as u64 + bytes);
 
     let mut file = BufWriter::new(File::create(path)?);
     file.write_all(&model)?;
     file.write_all(&before)?;
-    // Numbers that differ, small and finite.
+    // Small, finite numbers that differ.
     let mut row = Vec::new();
     for column in 0..columns {
         row.extend_from_slice(&((column % 251) as f32 / 1024.0 - 0.1).to_le_bytes());
@@ -64,7 +65,7 @@ pub fn write(path: &Path, size: u64) -> io::Result<()> {
     file.flush()
 }
 
-/// A tensor of one row that goes in or comes out.
+/// An input or output: a tensor of one row.
 fn value(name: &str, columns: u64) -> Vec<u8> {
     let mut shape = Vec::new();
     for size in [1, columns] {
@@ -91,12 +92,12 @@ fn number(to: &mut Vec<u8>, field: u64, value: u64) {
 
 /// A field with bytes.
 fn field(to: &mut Vec<u8>, field: u64, bytes: &[u8]) {
-    head(to, field, bytes.len() as u64);
+    field_header(to, field, bytes.len() as u64);
     to.extend_from_slice(bytes);
 }
 
-/// What stands before so many bytes of a field.
-fn head(to: &mut Vec<u8>, field: u64, length: u64) {
+/// The tag and the length of a field with this many bytes.
+fn field_header(to: &mut Vec<u8>, field: u64, length: u64) {
     varint(to, field << 3 | 2);
     varint(to, length);
 }
@@ -116,7 +117,7 @@ mod tests {
     use rten_tensor::prelude::*;
 
     #[test]
-    fn the_model_has_the_size_asked_for_and_multiplies_by_its_matrix() {
+    fn model_has_the_given_size_and_multiplies_by_its_matrix() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.onnx");
         write(&path, 1 << 20).unwrap();

@@ -1,6 +1,7 @@
-//! What one case costs, by parts: each part's system calls, made here as the harness makes them, many times over.
+//! The parts of the cost of one case: each repeats the system calls that the harness makes.
 //!
-//! These are models of the parts and not the parts themselves, so that the harness needs no clock of its own. What they leave unexplained is told as such.
+//! These are models of the parts, so that the harness needs no instrumentation. The tables show the
+//! unexplained rest.
 
 mod process;
 
@@ -15,17 +16,17 @@ use std::path::Path;
 use std::thread;
 use std::time::Instant;
 
-/// How often a part is repeated for one measurement.
+/// The repetitions of a part in one measurement.
 const REPETITIONS: u32 = 100;
 
-/// How many measurements are made of a part.
+/// The measurements of a part.
 const MEASUREMENTS: usize = 11;
 
-/// One part of a case, and what it takes in seconds.
+/// One part of a case, and its time in seconds.
 #[derive(Debug)]
 pub(crate) struct Part {
     pub(crate) name: &'static str,
-    /// The calls that stand for it.
+    /// The calls that model the part.
     pub(crate) how: &'static str,
     pub(crate) seconds: Spread,
 }
@@ -41,13 +42,13 @@ const PARTS: [(&str, &str, Work); 6] = [
     ("thread", "spawn and join", |_, _| one_thread()),
     (
         "directory",
-        "4 mkdir, write and read the order, remove all",
-        |folder, _| directory(folder),
+        "4 mkdir, write and read the spec, remove all",
+        |directory, _| case_directory(directory),
     ),
     (
         "capture",
         "create, duplicate, read back, unlink",
-        |folder, _| capture(folder),
+        |directory, _| capture(directory),
     ),
     (
         "record",
@@ -61,12 +62,12 @@ const PARTS: [(&str, &str, Work); 6] = [
     ),
 ];
 
-/// Measures every part in `folder`; `record` is what the harness wrote of one case.
-pub(crate) fn measure(folder: &Path, record: &[u8]) -> Result<Vec<Part>, Error> {
+/// Measures every part in `directory`; `record` is the record of one case.
+pub(crate) fn measure(directory: &Path, record: &[u8]) -> Result<Vec<Part>, Error> {
     PARTS
         .into_iter()
         .map(|(name, how, work)| {
-            let seconds = time(|| work(folder, record))
+            let seconds = time(|| work(directory, record))
                 .map_err(|source| Error::Part { part: name, source })?;
             Ok(Part { name, how, seconds })
         })
@@ -91,21 +92,21 @@ fn one_thread() -> io::Result<()> {
     joined.map_or_else(|_| Err(io::Error::other("the thread panicked")), |_| Ok(()))
 }
 
-fn directory(folder: &Path) -> io::Result<()> {
-    let case = folder.join("case");
+fn case_directory(directory: &Path) -> io::Result<()> {
+    let case = directory.join("case");
     fs::create_dir(&case)?;
     for inner in ["dir", "tmp", "undo"] {
         fs::create_dir(case.join(inner))?;
     }
-    let order = case.join("spec.json");
-    fs::write(&order, [b' '; 256])?;
-    black_box(fs::read(&order)?);
-    black_box(fs::read(&order)?); // the supervisor reads it, and the test
+    let spec = case.join("spec.json");
+    fs::write(&spec, [b' '; 256])?;
+    black_box(fs::read(&spec)?);
+    black_box(fs::read(&spec)?); // the supervisor reads it, and the test
     fs::remove_dir_all(&case)
 }
 
-fn capture(folder: &Path) -> io::Result<()> {
-    let path = folder.join("captured");
+fn capture(directory: &Path) -> io::Result<()> {
+    let path = directory.join("captured");
     let file = File::options().append(true).create_new(true).open(&path)?;
     drop(file.try_clone()?);
     drop(file);
@@ -113,11 +114,11 @@ fn capture(folder: &Path) -> io::Result<()> {
     fs::remove_file(&path)
 }
 
-fn record(folder: &Path, record: &[u8]) -> io::Result<()> {
+fn record(directory: &Path, record: &[u8]) -> io::Result<()> {
     let record: clarity_chaos::Record = serde_json::from_slice(record)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
     file.write_all(&serde_json::to_vec_pretty(&record)?)?;
-    file.persist(folder.join("record.json"))?;
+    file.persist(directory.join("record.json"))?;
     Ok(())
 }
 
@@ -127,17 +128,17 @@ mod tests {
 
     #[test]
     fn directory_and_capture_leave_nothing_and_can_be_repeated() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         for _ in 0..2 {
-            directory(folder.path()).unwrap();
-            capture(folder.path()).unwrap();
+            case_directory(directory.path()).unwrap();
+            capture(directory.path()).unwrap();
         }
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 
     #[test]
-    fn what_is_not_a_record_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(record(folder.path(), b"{}").is_err());
+    fn invalid_record_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(record(directory.path(), b"{}").is_err());
     }
 }

@@ -11,20 +11,22 @@ use tempfile::TempDir;
 /// The times of all forms with one number of tests.
 #[derive(Debug)]
 pub(crate) struct Series {
-    /// How many tests each run had.
+    /// The number of tests in each run.
     pub(crate) count: usize,
-    /// The times of each form, one for each round, in the order of the rounds.
+    /// The times of each form, in the order of the rounds.
     pub(crate) forms: Vec<(Form, Vec<Duration>)>,
 }
 
-/// Runs every form with every number of tests once in each round. The round before the first does not count: it fills the caches.
+/// Runs every form with every number of tests once in each round.
+///
+/// One more round before the first fills the caches and does not count.
 pub(crate) fn measure(
     built: &[Binaries],
     forms: &[Form],
     nextest: Option<&Path>,
     rounds: u16,
 ) -> Result<Vec<Series>, Error> {
-    let folder = folder()?;
+    let directory = directory()?;
     let mut series = Vec::new();
     let mut inputs = Vec::new();
     for binaries in built {
@@ -36,7 +38,7 @@ pub(crate) fn measure(
                 .collect(),
         });
         inputs.push(match nextest {
-            Some(program) => binaries.nextest_input(program, folder.path())?,
+            Some(program) => binaries.nextest_input(program, directory.path())?,
             None => NextestInput {
                 cargo_metadata: PathBuf::new(),
                 binaries_metadata: PathBuf::new(),
@@ -47,9 +49,9 @@ pub(crate) fn measure(
         eprintln!("round {round} of {rounds}");
         for ((binaries, input), series) in built.iter().zip(&inputs).zip(&mut series) {
             for (form, times) in &mut series.forms {
-                let took = form.run(binaries, input, folder.path())?;
+                let duration = form.run(binaries, input, directory.path())?;
                 if round > 0 {
-                    times.push(took);
+                    times.push(duration);
                 }
             }
         }
@@ -57,7 +59,8 @@ pub(crate) fn measure(
     Ok(series)
 }
 
-/// A folder for what is made on the way.
-pub(crate) fn folder() -> Result<TempDir, Error> {
-    tempfile::tempdir().map_err(|error| Error::file("make a folder in", &env::temp_dir(), error))
+/// A temporary directory.
+pub(crate) fn directory() -> Result<TempDir, Error> {
+    tempfile::tempdir()
+        .map_err(|error| Error::file("create a directory in", &env::temp_dir(), error))
 }

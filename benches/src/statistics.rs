@@ -1,9 +1,9 @@
-//! Medians, ratios and spreads of a few measurements.
+//! Medians, ratios and spreads of measurements.
 
 use std::fmt;
 use std::time::Duration;
 
-/// The middle of some numbers, and how far they lie apart.
+/// The median and the extremes of some numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
     pub min: f64,
@@ -12,7 +12,9 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of some finite numbers in any order; `None` when there are none. The median of an even count is the mean of the two in the middle.
+    /// The spread of finite numbers in any order; `None` without numbers.
+    ///
+    /// The median of an even count is the mean of the two numbers in the middle.
     pub fn of(numbers: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut sorted: Vec<f64> = numbers.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
@@ -26,8 +28,11 @@ impl Spread {
         Some(Self { min, median, max })
     }
 
-    /// Of the median of some numbers: `min` and `max` are what it lies between in 95 of 100 such series, by the
-    /// [ranks of a sign test](https://online.stat.psu.edu/stat415/lesson/19/19.1) in the normal approximation. `None` when there are none.
+    /// The median of some numbers with its 95 % confidence interval; `None` without numbers.
+    ///
+    /// The interval follows from the
+    /// [ranks of a sign test](https://online.stat.psu.edu/stat415/lesson/19/19.1) in the normal
+    /// approximation.
     pub fn of_median(numbers: &[f64]) -> Option<Self> {
         let median = Self::of(numbers.iter().copied())?.median;
         let mut sorted = numbers.to_vec();
@@ -43,12 +48,14 @@ impl Spread {
         })
     }
 
-    /// Of `a` divided by `b`, round by round: what slows both down in the same round cancels out. Rounds that only one of them has are left out.
+    /// The spread of `a / b`, round by round: load that slows both in a round cancels out.
+    ///
+    /// Rounds that only one series has are left out.
     pub fn of_ratios(a: &[Duration], b: &[Duration]) -> Option<Self> {
         Self::of(a.iter().zip(b).map(|(a, b)| a.div_duration_f64(*b)))
     }
 
-    /// Of `a` minus `b`, round by round, in seconds; negative where `b` took longer.
+    /// The spread of `a - b`, round by round, in seconds; negative where `b` is longer.
     pub fn of_differences(a: &[Duration], b: &[Duration]) -> Option<Self> {
         Self::of(
             a.iter()
@@ -57,12 +64,12 @@ impl Spread {
         )
     }
 
-    /// Of durations, in seconds.
+    /// The spread of durations, in seconds.
     pub fn of_seconds(durations: &[Duration]) -> Option<Self> {
         Self::of(durations.iter().map(Duration::as_secs_f64))
     }
 
-    /// Each number multiplied by `factor`, which is not negative.
+    /// The spread of the numbers multiplied by `factor`, which is not negative.
     pub fn times(self, factor: f64) -> Self {
         Self {
             min: self.min * factor,
@@ -71,14 +78,14 @@ impl Spread {
         }
     }
 
-    /// From the smallest to the largest, as a part of the median: how noisy the machine was.
+    /// The range as a fraction of the median: the noise of the machine.
     pub fn noise(self) -> f64 {
         (self.max - self.min) / self.median
     }
 }
 
 impl fmt::Display for Spread {
-    /// `2.00 (1.90 to 2.10)`, with as many decimals as the format asks for.
+    /// `2.00 (1.90 to 2.10)`, with the precision of the format.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let decimals = f.precision().unwrap_or(2);
         write!(
@@ -98,23 +105,23 @@ mod tests {
     }
 
     #[test]
-    fn the_median_of_an_odd_count_is_the_middle_whatever_the_order() {
+    fn median_of_an_odd_count_is_the_middle_in_any_order() {
         let spread = Spread::of([9.0, 1.0, 2.0]).unwrap();
         assert_eq!((spread.min, spread.median, spread.max), (1.0, 2.0, 9.0));
     }
 
     #[test]
-    fn the_median_of_an_even_count_lies_between_the_two_in_the_middle() {
+    fn median_of_an_even_count_is_the_mean_of_the_middle_two() {
         assert_eq!(Spread::of([4.0, 1.0, 2.0, 100.0]).unwrap().median, 3.0);
     }
 
     #[test]
-    fn nothing_has_no_median() {
+    fn no_numbers_have_no_median() {
         assert_eq!(Spread::of([]), None);
     }
 
     #[test]
-    fn a_median_of_many_is_known_better_than_they_lie_apart() {
+    fn interval_of_a_median_is_narrower_than_the_range() {
         let many: Vec<f64> = (1..=100).map(f64::from).collect();
         let known = Spread::of_median(&many).unwrap();
         assert_eq!((known.min, known.median, known.max), (41.0, 50.5, 60.0));
@@ -124,13 +131,13 @@ mod tests {
     }
 
     #[test]
-    fn ratios_are_taken_round_by_round_so_that_a_slow_round_cancels_out() {
+    fn ratios_by_round_cancel_out_a_slow_round() {
         let spread = Spread::of_ratios(&seconds(&[2, 20, 4]), &seconds(&[1, 10, 2])).unwrap();
         assert_eq!((spread.min, spread.median, spread.max), (2.0, 2.0, 2.0));
     }
 
     #[test]
-    fn the_ratio_of_medians_is_not_the_median_of_ratios() {
+    fn median_of_ratios_is_not_the_ratio_of_medians() {
         let spread = Spread::of_ratios(&seconds(&[1, 2, 9]), &seconds(&[4, 1, 3])).unwrap();
         assert_eq!(spread.median, 2.0);
     }
@@ -142,12 +149,12 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_the_range_as_a_part_of_the_median() {
+    fn noise_is_the_range_as_a_fraction_of_the_median() {
         assert_eq!(Spread::of([8.0, 10.0, 13.0]).unwrap().noise(), 0.5);
     }
 
     #[test]
-    fn a_spread_is_told_with_the_decimals_asked_for() {
+    fn spread_is_printed_with_the_given_precision() {
         let spread = Spread::of([1.0, 2.0, 4.0]).unwrap();
         assert_eq!(format!("{spread:.1}"), "2.0 (1.0 to 4.0)");
     }

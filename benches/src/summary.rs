@@ -1,6 +1,6 @@
-//! What a run says of itself: a time counts only when all tests have passed.
+//! Summaries of runs: a time counts only when all tests passed.
 
-/// Whether the output of libtest, libtest-mimic or the chaos harness says that exactly `count` tests ran and passed.
+/// Whether libtest, libtest-mimic or the chaos harness report exactly `count` passed tests.
 pub(crate) fn libtest_says_all_passed(output: &str, count: usize) -> bool {
     let expected =
         format!("test result: ok. {count} passed; 0 failed; 0 ignored; 0 measured; 0 filtered out");
@@ -13,7 +13,7 @@ pub(crate) fn libtest_says_all_passed(output: &str, count: usize) -> bool {
         && results.next().is_none()
 }
 
-/// Whether the output of nextest says that exactly `count` tests ran and passed.
+/// Whether nextest reports exactly `count` passed tests.
 pub(crate) fn nextest_says_all_passed(output: &str, count: usize) -> bool {
     let expected = format!("{count} tests run: {count} passed, 0 skipped");
     output
@@ -30,14 +30,14 @@ mod tests {
     const OK: &str = "\ntest result: ok. 10 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.04s\n\n";
 
     #[test]
-    fn all_tests_have_passed() {
+    fn summary_of_passed_tests_counts() {
         assert!(libtest_says_all_passed(OK, 10));
         let nextest = "------------\n     Summary [   2.913s] 10 tests run: 10 passed, 0 skipped\n";
         assert!(nextest_says_all_passed(nextest, 10));
     }
 
     #[test]
-    fn fewer_or_more_tests_than_there_are_do_not_count() {
+    fn summary_of_another_number_of_tests_does_not_count() {
         assert!(!libtest_says_all_passed(OK, 100));
         assert!(!libtest_says_all_passed(OK, 1));
         let nextest = "     Summary [   2.913s] 10 tests run: 10 passed, 0 skipped\n";
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_without_a_summary_or_with_two_does_not_count() {
+    fn output_without_a_summary_or_with_two_does_not_count() {
         assert!(!libtest_says_all_passed("running 10 tests\n", 10));
         assert!(!libtest_says_all_passed(&OK.repeat(2), 10));
         assert!(!nextest_says_all_passed("", 10));

@@ -1,4 +1,4 @@
-//! What was measured, as text.
+//! The tables of the measurements.
 
 use crate::forms::Form;
 use crate::parts::{self, Part};
@@ -6,10 +6,10 @@ use crate::series::Series;
 use clarity_benches::statistics::Spread;
 use std::time::Duration;
 
-/// A spread beyond this part of the median is pointed out.
+/// A range beyond this fraction of the median is marked as noisy.
 const NOISY: f64 = 0.2;
 
-/// The time of each form.
+/// Prints the time of each form.
 pub(crate) fn times(series: &Series) {
     println!("\n{} empty tests", series.count);
     println!(
@@ -32,7 +32,7 @@ pub(crate) fn times(series: &Series) {
     }
 }
 
-/// Every form against every later one.
+/// Prints the ratio of every form to every later one.
 pub(crate) fn ratios(series: &Series) {
     println!(
         "\n  time of the first as a multiple of the second: median of the rounds (min to max)"
@@ -49,10 +49,10 @@ pub(crate) fn ratios(series: &Series) {
     }
 }
 
-/// How the time of each form grows with the number of tests.
+/// Prints how the time of each form grows with the number of tests.
 pub(crate) fn linearity(fewer: &Series, more: &Series) {
     println!(
-        "\n{} against {} tests: time of one test as a multiple (1 is linear; below it, the start of the run weighs in)",
+        "\n{} against {} tests: time of one test as a multiple (1 is linear; below 1, the start of the run dominates)",
         more.count, fewer.count
     );
     for ((form, a), (_, b)) in fewer.forms.iter().zip(&more.forms) {
@@ -66,7 +66,9 @@ fn growth(fewer: usize, a: &[Duration], more: usize, b: &[Duration]) -> Option<S
     Some(Spread::of_ratios(b, a)?.times(fewer as f64 / more as f64))
 }
 
-/// The parts of one case, of which `series` has the whole and, as its first form, what goes without a process.
+/// Prints the parts of one case.
+///
+/// The first form of `series` runs without processes, the second with them.
 pub(crate) fn one_case(series: &Series, parts: &[Part]) {
     let [(bare, bare_times), (chaos, chaos_times), sandboxed @ ..] = series.forms.as_slice() else {
         return;
@@ -98,12 +100,12 @@ pub(crate) fn one_case(series: &Series, parts: &[Part]) {
         row("whole", whole, &how);
         let explained: f64 = parts.iter().map(|part| part.seconds.median * 1e6).sum();
         println!(
-            "  {:<12} {:>26.0}  whole minus the models: what they do not show, such as the pages that a fork of the real harness copies",
+            "  {:<12} {:>26.0}  whole minus the models, such as the pages that a fork of the real harness copies",
             "rest",
             whole.median - explained
         );
     }
-    println!("  the sweep looked at {} processes", parts::processes());
+    println!("  the sweep reads {} processes", parts::processes());
 }
 
 fn per_second(count: usize, seconds: f64) -> f64 {
@@ -115,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ten_times_the_time_for_ten_times_the_tests_is_linear() {
+    fn time_in_proportion_to_the_tests_is_linear() {
         let (a, b) = ([Duration::from_secs(2)], [Duration::from_secs(20)]);
         assert_eq!(growth(1000, &a, 10000, &b).unwrap().median, 1.0);
         assert_eq!(
@@ -127,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_tests_for_each_second() {
+    fn rate_is_tests_per_second() {
         assert_eq!(per_second(1000, 0.5), 2000.0);
     }
 }

@@ -1,4 +1,4 @@
-//! Manifests: what is accepted must be safe to follow, and stay the same when it is written again.
+//! Manifests: an accepted one has only safe paths, and is equal after it is written and parsed.
 #![no_main]
 
 use clarity::Manifest;
@@ -12,10 +12,13 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(!manifest.files().is_empty() && manifest.files().len() <= Manifest::MAX_FILES);
     assert!(manifest.files().contains_key(manifest.entry()));
     for path in manifest.files().keys() {
-        let plain = |component| matches!(component, Component::Normal(_));
-        assert!(Path::new(path.as_str()).components().all(plain), "{path}");
+        let is_normal = |component| matches!(component, Component::Normal(_));
+        assert!(
+            Path::new(path.as_str()).components().all(is_normal),
+            "{path}"
+        );
     }
     let again = Manifest::parse(manifest.to_json().as_bytes())
-        .expect("what was accepted is accepted again");
+        .expect("an accepted manifest is accepted again");
     assert_eq!(again, manifest);
 });

@@ -1,19 +1,15 @@
-//! A model that takes every datatype, and what its inputs must be.
+//! A model with inputs of every datatype, and the checks of decoded inputs.
 
 use clarity::fuzzing::decode_request;
 use clarity::{DataType, Dimension, TensorSpec};
 use std::sync::LazyLock;
 
-/// What all that is read may take, in bytes.
+/// The memory for all decoded inputs, in bytes.
 const MEMORY: usize = 1 << 20;
 
-static TAKES: LazyLock<Vec<TensorSpec>> = LazyLock::new(|| {
+static INPUTS: LazyLock<Vec<TensorSpec>> = LazyLock::new(|| {
     let rows = || Dimension::Dynamic(Some("rows".to_owned()));
-    let spec = |name: &str, datatype, shape| TensorSpec {
-        name: name.to_owned(),
-        datatype,
-        shape,
-    };
+    let spec = |name: &str, datatype, shape| TensorSpec::new(name, datatype, shape);
     vec![
         spec("a", DataType::Fp32, Some(vec![rows(), Dimension::Fixed(2)])),
         spec("b", DataType::Int64, Some(vec![rows()])),
@@ -28,15 +24,16 @@ static TAKES: LazyLock<Vec<TensorSpec>> = LazyLock::new(|| {
     ]
 });
 
-/// Reads the body for the whole model, and for each of its inputs alone: one input is found sooner than six.
+/// Decodes the body for the whole model, and for each of its inputs alone: the fuzzer finds one
+/// input sooner than six.
 pub(crate) fn check(body: &[u8], json_length: Option<usize>) {
-    let all = [&TAKES[..]];
-    for takes in all.into_iter().chain(TAKES.chunks(1)) {
-        let Ok(inputs) = decode_request(body, json_length, takes, &TAKES[..1], MEMORY) else {
+    let all = [&INPUTS[..]];
+    for specs in all.into_iter().chain(INPUTS.chunks(1)) {
+        let Ok(inputs) = decode_request(body, json_length, specs, &INPUTS[..1], MEMORY) else {
             continue;
         };
-        assert_eq!(inputs.len(), takes.len());
-        for (input, spec) in inputs.iter().zip(takes) {
+        assert_eq!(inputs.len(), specs.len());
+        for (input, spec) in inputs.iter().zip(specs) {
             let count: usize = input.shape().iter().product();
             assert_eq!(input.data().len(), count);
             assert_eq!(input.datatype(), spec.datatype);

@@ -1,4 +1,4 @@
-//! Bodies of requests in JSON.
+//! Bodies of JSON requests.
 #![no_main]
 
 mod model;

@@ -1,4 +1,4 @@
-//! Bodies of requests with binary tensors: the first two bytes say how many of the others are JSON.
+//! Bodies of requests with binary tensors. The first two bytes are the length of the JSON.
 #![no_main]
 
 mod model;

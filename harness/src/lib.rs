@@ -88,9 +88,9 @@ pub use clarity_chaos_macros::chaos;
 /// ```
 pub use clarity_chaos_oracles::{always, reachable, sometimes};
 pub use clarity_chaos_record::{
-    BodyEnd, ClockKind, Enforcement, Event, EventKind, ExploredCall, FailedAttempt, HungThread,
-    Isolation, Leaks, Limits, Minimized, OracleId, OracleKind, Output, Record, Resources, Sandbox,
-    Seed, SeenOracle, Verdict,
+    BodyEnd, CapturedOutput, ClockKind, Enforcement, Event, EventKind, ExploredCall, FailedAttempt,
+    HungThread, Isolation, Leaks, Limits, Minimized, OracleId, OracleKind, ReadError, Record,
+    Resources, Sandbox, Seed, SeenOracle, Verdict,
 };
 /// The version of `rand` whose traits the generators of [`Context::rng`] implement.
 pub use rand;

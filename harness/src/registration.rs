@@ -78,10 +78,10 @@ impl TestCase {
         self
     }
 
-    /// Sets [`Limits::memory`].
+    /// Sets [`Limits::memory_bytes`].
     #[must_use]
     pub const fn with_memory_limit(mut self, bytes: u64) -> Self {
-        self.limits.memory = Some(bytes);
+        self.limits.memory_bytes = Some(bytes);
         self
     }
 
@@ -92,10 +92,10 @@ impl TestCase {
         self
     }
 
-    /// Sets [`Limits::cpu`].
+    /// Sets [`Limits::cpu_s`].
     #[must_use]
     pub const fn with_cpu_limit(mut self, seconds: u64) -> Self {
-        self.limits.cpu = Some(seconds);
+        self.limits.cpu_s = Some(seconds);
         self
     }
 

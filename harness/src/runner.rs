@@ -166,7 +166,7 @@ fn retell(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
 
 /// Puts the results of shards together, and reports and concludes as one run would have.
 fn merge(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
-    let results = match Results::merged(&options.merge) {
+    let results = match Results::from_shards(&options.merge) {
         Ok(results) => results,
         Err(error) => {
             eprintln!("error: --merge: {error}");
@@ -182,14 +182,10 @@ fn merge(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
     let unmet = unmet(&results, options);
     let failed = results.failed() > 0 || !unmet.is_empty();
     let took = Duration::from_micros(records.iter().map(|record| record.duration_us).sum());
-    let summary = Summary {
-        suite: &results.suite,
-        seed: results.seeds.first(),
-        records: &records,
-        sweep: Some(&results),
-        unmet: &unmet,
-        took,
-    };
+    let mut summary = Summary::new(&results.suite, results.seeds.first(), &records);
+    summary.sweep = Some(&results);
+    summary.unmet = &unmet;
+    summary.took = took;
     let written = reports::write(&summary, options);
     let is_terse = options.is_terse();
     output.print(&console::sweep(

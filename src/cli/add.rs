@@ -4,40 +4,42 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clarity::{FilePath, Manifest, ModelName, OnnxRuntime, Probe, Source, Staged, try_version};
 
 use super::progress::Progress;
 use super::vetting::VettingArgs;
-use super::{Models, Outcome, print, print_json};
+use super::{CommandResult, ModelsArg, print, print_json};
+use crate::{FilePath, Manifest, ModelName, OnnxRuntime, Probe, Source, Staged, try_version};
 
-/// What the entry of a published version is called, as existing repositories of models have it.
+/// The name of a published model file, as in existing model repositories.
 const ENTRY: &str = "model.onnx";
 
 /// Publish the next version of a model
 ///
-/// The files are copied into a hidden folder beside, with a manifest of their sizes and SHA-256 digests, and made
-/// durable; what was written is read back, verified, loaded and run once on made-up inputs, as a server does before it
-/// serves it; then one rename publishes it. A server that watches the folder starts to serve it by itself.
+/// Copies the files into a hidden staging directory, with a manifest of their sizes and SHA-256
+/// digests. Then reads the version back, verifies and loads it, and runs it once on synthetic
+/// inputs, as a server does. One rename publishes it. A server that watches the directory starts to
+/// serve it automatically.
 ///
-/// Of the files exactly one is an ONNX model, which becomes model.onnx; the others, such as weights outside of the
-/// model, keep their names.
+/// Exactly one file must be an ONNX model, which becomes model.onnx. Other files, such as external
+/// weights, keep their names.
 #[derive(Args, Debug)]
 pub(super) struct Add {
-    /// The name of the model, new or not: A-Z a-z 0-9 _ . -
+    /// The name of the model, new or existing: A-Z a-z 0-9 _ . -
     name: ModelName,
     /// The files of the version
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    models: Models,
+    models: ModelsArg,
     #[command(flatten)]
     vetting: VettingArgs,
-    /// A request for a prediction as JSON, as a client would send it. The model's answer is recorded beside it, and from
-    /// then on the version is only served where it answers the same. The file may also hold the right `outputs`, and
-    /// the `tolerance` {"relative": …, "absolute": …} within which another answer is the same
+    /// A prediction request as JSON, in the form that clients send. The model's answer is recorded
+    /// with it, and servers only serve the version if it repeats that answer. The file may also
+    /// contain the expected `outputs`, and a `tolerance` {"relative": …, "absolute": …} for the
+    /// comparison
     #[arg(long, value_name = "FILE", conflicts_with = "no_check")]
     probe: Option<PathBuf>,
-    /// Publish without loading it first
+    /// Publish without loading the version first
     #[arg(long)]
     no_check: bool,
     /// Print the manifest as JSON
@@ -46,36 +48,36 @@ pub(super) struct Add {
 }
 
 impl Add {
-    pub(super) fn run(&self) -> Outcome {
+    pub(super) fn run(&self) -> CommandResult {
         let files = self.sources()?;
         let progress = Progress::of_steps(self.json);
-        progress.at("copying");
+        progress.set_step("copying");
         let entry = ENTRY.parse()?;
         let mut staged = self.models.store().stage(&self.name, &entry, &files)?;
         if let Some(probe) = &self.probe {
-            progress.at("recording the probe");
+            progress.set_step("recording the probe");
             self.record(probe, &mut staged)
                 .map_err(|error| format!("{}: {error}", probe.display()))?;
         }
-        progress.at("verifying");
+        progress.set_step("verifying");
         let verified = staged.open()?;
         if !self.no_check {
-            progress.at("trying it out");
+            progress.set_step("vetting");
             self.vetting
                 .try_out(verified)
-                .map_err(|error| format!("{} is not published: {error}", self.name))?;
+                .map_err(|error| format!("cannot publish {}: {error}", self.name))?;
         }
         let manifest = staged.publish()?;
         drop(progress);
         if self.json {
             print_json(&manifest)?;
         } else {
-            print(format_args!("{}", told(&manifest)))?;
+            print(format_args!("{}", summary(&manifest)))?;
         }
         Ok(true)
     }
 
-    /// Records what the model answers to `probe`, once it is known that it can be run without harm.
+    /// Records the model's answer to `probe`, after vetting has shown that the model runs safely.
     fn record(&self, probe: &Path, staged: &mut Staged) -> Result<(), Box<dyn std::error::Error>> {
         let probe = Probe::parse(&std::fs::read(probe)?)?;
         self.vetting.try_out(staged.open()?)?;
@@ -84,7 +86,7 @@ impl Add {
         Ok(())
     }
 
-    /// The files by the paths that they will have.
+    /// The source files by their published paths.
     fn sources(&self) -> Result<BTreeMap<FilePath, Source>, Box<dyn std::error::Error>> {
         let is_model = |file: &&PathBuf| {
             file.extension()
@@ -106,7 +108,7 @@ impl Add {
                 name_of(file)?.parse()?
             };
             if sources.insert(path, Source::File(file.clone())).is_some() {
-                return Err(format!("{}: another file has the same name", file.display()).into());
+                return Err(format!("{}: the name is used twice", file.display()).into());
             }
         }
         Ok(sources)
@@ -115,10 +117,10 @@ impl Add {
 
 fn name_of(file: &Path) -> Result<&str, String> {
     let name = file.file_name().and_then(|name| name.to_str());
-    name.ok_or_else(|| format!("{}: expected a file with a name in UTF-8", file.display()))
+    name.ok_or_else(|| format!("{}: expected a file name in UTF-8", file.display()))
 }
 
-fn told(manifest: &Manifest) -> String {
+fn summary(manifest: &Manifest) -> String {
     let bytes: u64 = manifest.files().values().map(|file| file.size).sum();
     let files = manifest.files().len();
     let (model, version, digest) = (manifest.model(), manifest.version(), manifest.digest());

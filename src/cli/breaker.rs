@@ -1,16 +1,16 @@
-//! The circuit breakers on the command line.
+//! Command-line arguments of the circuit breakers.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
-use clarity::{BreakerConfig, BreakerRate, BreakerTrip, BreakerWindow, SlowCalls};
 
-use super::time::time;
+use super::duration::parse_duration;
+use crate::{BreakerConfig, BreakerRate, BreakerTrip, BreakerWindow, SlowCalls};
 
 #[derive(Args, Debug)]
 pub(super) struct BreakerArgs {
-    /// So many failures in a row open the circuit breaker of a model
+    /// The number of consecutive failures that opens a model's circuit breaker
     #[arg(
         long = "breaker-failures",
         value_name = "N",
@@ -18,10 +18,10 @@ pub(super) struct BreakerArgs {
         conflicts_with = "window"
     )]
     failures: u32,
-    /// Instead, the share of failures among the last so many calls (`100`), or in the last so much time (`60s`)
+    /// Open on a failure rate instead: over the last calls (`100`) or the last period (`60s`)
     #[arg(id = "window", long = "breaker-window", value_name = "CALLS|TIME")]
     window: Option<Window>,
-    /// That share, in percent
+    /// The failure rate that opens the circuit breaker, in percent
     #[arg(
         long = "breaker-failure-percent",
         value_name = "PERCENT",
@@ -29,7 +29,7 @@ pub(super) struct BreakerArgs {
         requires = "window"
     )]
     failure_percent: u32,
-    /// With fewer calls than this in the window nothing is judged
+    /// The minimum number of calls in the window before the rate is evaluated
     #[arg(
         long = "breaker-minimum-calls",
         value_name = "N",
@@ -37,10 +37,11 @@ pub(super) struct BreakerArgs {
         requires = "window"
     )]
     minimum_calls: u32,
-    /// A call that takes longer is slow, and too great a share of those in the window opens the circuit breaker too
-    #[arg(id = "slow-after", long = "breaker-slow-after", value_name = "TIME", value_parser = time, requires = "window")]
+    /// The duration beyond which a call is slow; a high rate of slow calls opens the circuit
+    /// breaker too
+    #[arg(id = "slow-after", long = "breaker-slow-after", value_name = "TIME", value_parser = parse_duration, requires = "window")]
     slow_after: Option<Duration>,
-    /// That share, in percent
+    /// The rate of slow calls that opens the circuit breaker, in percent
     #[arg(
         long = "breaker-slow-percent",
         value_name = "PERCENT",
@@ -48,31 +49,31 @@ pub(super) struct BreakerArgs {
         requires = "slow-after"
     )]
     slow_percent: u32,
-    /// How long an open circuit breaker lets nothing through; doubled each time that the probes after it fail
-    #[arg(long = "breaker-open", value_name = "TIME", default_value = "60s", value_parser = time)]
+    /// How long the circuit breaker stays open; doubled after each failed half-open period
+    #[arg(long = "breaker-open", value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     open: Duration,
-    /// The longest that it does, if that is longer
-    #[arg(long = "breaker-open-most", value_name = "TIME", default_value = "60s", value_parser = time)]
+    /// The maximum open time
+    #[arg(long = "breaker-open-most", value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     open_most: Duration,
-    /// It does so for up to this share less, at random
+    /// Shorten each open time at random by up to this share, in percent
     #[arg(
         long = "breaker-jitter",
         value_name = "PERCENT",
         default_value_t = BreakerConfig::default().jitter_percent
     )]
     jitter_percent: u32,
-    /// So many probes may be made when it is over
+    /// The number of trial calls after the open time
     #[arg(
         long = "breaker-probes",
         value_name = "N",
         default_value_t = BreakerConfig::default().half_open_permits
     )]
     probes: usize,
-    /// So many of them must succeed to close the circuit breaker [default: all]
+    /// The number of successful trial calls that closes the circuit breaker [default: all]
     #[arg(long = "breaker-successes", value_name = "N")]
     successes: Option<usize>,
-    /// A probe that takes longer than this gives its place to another; longer than `--deadline`
-    #[arg(long = "breaker-probe-lease", value_name = "TIME", default_value = "120s", value_parser = time)]
+    /// The time after which an unfinished trial call frees its slot; must exceed `--deadline`
+    #[arg(long = "breaker-probe-lease", value_name = "TIME", default_value = "120s", value_parser = parse_duration)]
     probe_lease: Duration,
 }
 
@@ -86,41 +87,37 @@ impl FromStr for Window {
         if let Ok(calls) = text.parse() {
             return Ok(Self(BreakerWindow::Calls(calls)));
         }
-        let window = time(text).map(BreakerWindow::Time);
+        let window = parse_duration(text).map(BreakerWindow::Time);
         window
             .map(Self)
-            .map_err(|error| format!("expected a number of calls or a time: {error}"))
+            .map_err(|error| format!("expected a number of calls or a duration: {error}"))
     }
 }
 
 impl BreakerArgs {
     pub(super) fn config(&self) -> BreakerConfig {
-        BreakerConfig {
-            trip: self.trip(),
-            open: self.open,
-            open_most: self.open_most,
-            jitter_percent: self.jitter_percent,
-            seed: None,
-            half_open_permits: self.probes,
-            half_open_successes: self.successes.unwrap_or(self.probes),
-            probe_lease: self.probe_lease,
-        }
+        let mut config = BreakerConfig::default();
+        config.trip = self.trip();
+        config.open = self.open;
+        config.open_most = self.open_most;
+        config.jitter_percent = self.jitter_percent;
+        config.half_open_permits = self.probes;
+        config.half_open_successes = self.successes.unwrap_or(self.probes);
+        config.probe_lease = self.probe_lease;
+        config
     }
 
     fn trip(&self) -> BreakerTrip {
         let Some(Window(window)) = self.window else {
             return BreakerTrip::ConsecutiveFailures(self.failures);
         };
-        let percent = self.slow_percent;
-        BreakerTrip::Rate(BreakerRate {
-            window,
-            minimum_calls: self.minimum_calls,
-            failure_percent: self.failure_percent,
-            slow_calls: self.slow_after.map(|longer_than| SlowCalls {
-                longer_than,
-                percent,
-            }),
-        })
+        let slow_calls = |longer_than| SlowCalls::new(longer_than, self.slow_percent);
+        let mut rate = BreakerRate::default();
+        rate.window = window;
+        rate.minimum_calls = self.minimum_calls;
+        rate.failure_percent = self.failure_percent;
+        rate.slow_calls = self.slow_after.map(slow_calls);
+        BreakerTrip::Rate(rate)
     }
 }
 
@@ -131,62 +128,54 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Parser)]
-    struct Command {
+    struct TestCommand {
         #[command(flatten)]
         breaker: BreakerArgs,
     }
 
     fn config(line: &str) -> Result<BreakerConfig, String> {
         let words = std::iter::once("serve").chain(line.split_whitespace());
-        let command = Command::try_parse_from(words).map_err(|error| error.to_string())?;
+        let command = TestCommand::try_parse_from(words).map_err(|error| error.to_string())?;
         Ok(command.breaker.config())
     }
 
     #[test]
-    fn without_arguments_it_is_the_default() {
+    fn breaker_args_without_flags_are_the_default() {
         assert_eq!(config(""), Ok(BreakerConfig::default()));
     }
 
     #[test]
-    fn every_setting_can_be_given() {
+    fn breaker_args_with_every_flag_set_every_setting() {
         let line = "--breaker-window 10m --breaker-failure-percent 30 --breaker-minimum-calls 7 \
             --breaker-slow-after 250ms --breaker-slow-percent 80 --breaker-open 5s --breaker-open-most 2m \
             --breaker-jitter 10 --breaker-probes 4 --breaker-successes 3 --breaker-probe-lease 45s";
-        let expected = BreakerConfig {
-            trip: BreakerTrip::Rate(BreakerRate {
-                window: BreakerWindow::Time(Duration::from_secs(600)),
-                minimum_calls: 7,
-                failure_percent: 30,
-                slow_calls: Some(SlowCalls {
-                    longer_than: Duration::from_millis(250),
-                    percent: 80,
-                }),
-            }),
-            open: Duration::from_secs(5),
-            open_most: Duration::from_secs(120),
-            jitter_percent: 10,
-            seed: None,
-            half_open_permits: 4,
-            half_open_successes: 3,
-            probe_lease: Duration::from_secs(45),
-        };
+        let mut rate = BreakerRate::default();
+        rate.window = BreakerWindow::Time(Duration::from_secs(600));
+        rate.minimum_calls = 7;
+        rate.failure_percent = 30;
+        rate.slow_calls = Some(SlowCalls::new(Duration::from_millis(250), 80));
+        let mut expected = BreakerConfig::default();
+        expected.trip = BreakerTrip::Rate(rate);
+        expected.open = Duration::from_secs(5);
+        expected.open_most = Duration::from_secs(120);
+        expected.jitter_percent = 10;
+        expected.half_open_permits = 4;
+        expected.half_open_successes = 3;
+        expected.probe_lease = Duration::from_secs(45);
         assert_eq!(config(line), Ok(expected));
     }
 
     #[test]
-    fn a_number_is_a_window_of_calls_and_all_probes_must_succeed_unless_told() {
+    fn breaker_window_of_a_bare_number_counts_calls() {
         let config = config("--breaker-window 50 --breaker-probes 3").unwrap();
-        let window = BreakerWindow::Calls(50);
-        let rate = BreakerRate {
-            window,
-            ..BreakerRate::default()
-        };
+        let mut rate = BreakerRate::default();
+        rate.window = BreakerWindow::Calls(50);
         assert_eq!(config.trip, BreakerTrip::Rate(rate));
         assert_eq!(config.half_open_successes, 3);
     }
 
     #[test]
-    fn what_makes_no_sense_together_is_refused() {
+    fn breaker_args_that_conflict_are_refused() {
         for line in [
             "--breaker-failures 3 --breaker-window 50",
             "--breaker-failure-percent 30",

@@ -1,7 +1,7 @@
 //! The configuration file of `clarity serve`: its flags, under their own names, in TOML.
 //!
-//! What is in the file takes the place of the defaults of the flags, so that a flag or a variable of the environment is
-//! over it, and whatever flag there is can be in the file.
+//! Settings of the file replace the defaults of the flags. So flags and environment variables
+//! override the file, and the file accepts every flag.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,23 +13,24 @@ use toml::de::{DeTable, DeValue};
 
 use super::serve::Serve;
 
-/// The flag that names the file; it has no place in it.
+/// The flag that names the file; the file itself must not contain it.
 const FLAG: &str = "config";
 
 /// One setting of the file.
 #[derive(Debug, PartialEq)]
 struct Setting {
-    /// The flag without its dashes in front.
+    /// The flag without its leading dashes.
     flag: String,
     values: Vec<String>,
     line: usize,
 }
 
-/// The command `serve` with the settings of the file in the place of its defaults.
+/// The command `serve` with its defaults replaced by the settings of the file.
 ///
 /// # Errors
 ///
-/// A sentence that names the file and the line: the file is not TOML, a setting does not exist, or its value is not one.
+/// A sentence that names the file and the line: the file is not TOML, or a setting is unknown or
+/// invalid.
 pub(super) fn with_file(serve: Command, path: &Path) -> Result<Command, String> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
@@ -44,7 +45,7 @@ pub(super) fn with_file(serve: Command, path: &Path) -> Result<Command, String> 
     let Err(why) = parse(whole.clone()).and_then(|serve| serve.check()) else {
         return Ok(whole);
     };
-    // Wrong already by itself, or only together with others?
+    // Tells a setting that is invalid alone from an invalid combination.
     let is_alone = |setting: &&Setting| {
         let alone = set(serve.clone(), setting).and_then(parse);
         alone.is_ok_and(|serve| serve.check().is_err())
@@ -55,9 +56,9 @@ pub(super) fn with_file(serve: Command, path: &Path) -> Result<Command, String> 
     }
 }
 
-/// What the command line is without a flag, as far as the file goes.
+/// Parses an empty command line, which leaves only the settings of the file.
 fn parse(serve: Command) -> Result<Serve, String> {
-    // Only the file is judged here: what the environment says is judged with the command line.
+    // Ignores the environment here: it is validated with the command line.
     let names: Vec<_> = serve
         .get_arguments()
         .map(|arg| arg.get_id().clone())
@@ -70,7 +71,7 @@ fn parse(serve: Command) -> Result<Serve, String> {
     parsed.map_err(|error| explain(&error))
 }
 
-/// The value and what is wrong with it, without the advice about command lines around it.
+/// The invalid value and its error, without clap's advice about command lines.
 fn explain(error: &clap::Error) -> String {
     let value = error.get(ContextKind::InvalidValue);
     let value = value.map(|value| format!("invalid value {:?}", value.to_string()));
@@ -94,7 +95,7 @@ fn set(serve: Command, setting: &Setting) -> Result<Command, String> {
         .get_arguments()
         .find(|arg| arg.get_long() == Some(&*setting.flag) && setting.flag != FLAG);
     let Some(arg) = found else {
-        return Err("there is no such setting (clarity serve --help lists them)".to_owned());
+        return Err("unknown setting (see clarity serve --help)".to_owned());
     };
     let takes_many = matches!(arg.get_action(), ArgAction::Append);
     if setting.values.len() != 1 && !takes_many {
@@ -107,7 +108,7 @@ fn set(serve: Command, setting: &Setting) -> Result<Command, String> {
     Ok(serve.mut_arg(name, |arg| arg.default_values(values)))
 }
 
-/// The settings of a file. Tables are for order only: `[breaker] open` is `breaker-open`.
+/// Parses the settings. Tables are optional grouping: `[breaker] open` equals `breaker-open`.
 fn read(text: &str) -> Result<Vec<Setting>, String> {
     let table = DeTable::parse(text).map_err(|error| error.to_string().trim_end().to_owned())?;
     let mut settings = Vec::new();
@@ -135,7 +136,7 @@ fn read_table(
             DeValue::Table(table) => read_table(text, &format!("{flag}-"), table, settings)?,
             _ => {
                 let values = values(value).ok_or_else(|| {
-                    format!("line {line}: {flag}: expected a text, a number, true, false or a list of these")
+                    format!("line {line}: {flag}: expected a string, a number, a boolean or a list of these")
                 })?;
                 settings.push(Setting { flag, values, line });
             }

@@ -7,50 +7,52 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clarity::{FilePath, Manifest, ModelName, Source, Store, Version};
 use serde_json::{Value, json};
 
-use self::checksums::{Checksums, Promise};
+use self::checksums::{Checksums, ModelChecksums};
 use super::vetting::VettingArgs;
-use super::{Models, Outcome, print, print_json};
+use super::{CommandResult, ModelsArg, print, print_json};
+use crate::{FilePath, Manifest, ModelName, Source, Store, Version};
 
-/// Publish the models that a checksums.json lists
+/// Publish the models listed in a checksums.json
 ///
-/// The file is a table of models: {"NAME": {"created_at": …, "total_size_bytes": …, "files": {"FILE": {"checksum": …,
-/// "size_bytes": …, "algorithm": "sha256"}}}}. The files are looked for in the folder NAME beside it, and if there is no
-/// such folder beside it. Each model becomes its next version, if every byte is as listed and it can be served; models of
-/// which a version with the same files is there already are left as they are, so that an import can be repeated. Exits
-/// with 1 when a model could not be imported; the others are.
+/// The file has the form {"NAME": {"created_at": …, "total_size_bytes": …, "files": {"FILE":
+/// {"checksum": …, "size_bytes": …, "algorithm": "sha256"}}}}. The model files are in the directory
+/// NAME next to it, or directly next to it.
+///
+/// Each model becomes its next version if every byte matches and the version can be served. A model
+/// with an identical version is skipped, so an import can be repeated. Exits with 1 if any model
+/// failed; the others are imported all the same.
 #[derive(Args, Debug)]
 pub(super) struct Import {
-    /// The file checksums.json
+    /// The checksums.json file
     #[arg(value_name = "CHECKSUMS")]
     checksums: PathBuf,
-    /// The folder of the files [default: the folder of CHECKSUMS]
+    /// The directory of the model files [default: the directory of CHECKSUMS]
     #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,
     #[command(flatten)]
-    models: Models,
+    models: ModelsArg,
     #[command(flatten)]
     vetting: VettingArgs,
-    /// Publish without loading them first
+    /// Publish without loading the versions first
     #[arg(long)]
     no_check: bool,
-    /// Print what was done as JSON
+    /// Print the results as JSON
     #[arg(long)]
     json: bool,
 }
 
 enum Imported {
     Published(Manifest),
-    There(Version),
+    AlreadyPublished(Version),
     Failed(String),
 }
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 impl Import {
-    pub(super) fn run(&self) -> Outcome {
+    pub(super) fn run(&self) -> CommandResult {
         let listed = Checksums::read(&self.checksums)?;
         let beside = self.checksums.parent().unwrap_or(Path::new(""));
         let from = self.from.as_deref().unwrap_or(beside);
@@ -83,30 +85,31 @@ impl Import {
         store: &Store,
         from: &Path,
         name: &str,
-        promise: &Promise,
+        promise: &ModelChecksums,
     ) -> Result<Imported> {
         let model: ModelName = name.parse()?;
         let promised = promise.files()?;
-        if let Some(version) = already(store, &model, &promised)? {
-            return Ok(Imported::There(version));
+        if let Some(version) = find_identical(store, &model, &promised)? {
+            return Ok(Imported::AlreadyPublished(version));
         }
-        let folder = from.join(model.as_str());
-        let folder = if folder.is_dir() {
-            folder.as_path()
+        let directory = from.join(model.as_str());
+        let directory = if directory.is_dir() {
+            directory.as_path()
         } else {
             from
         };
-        let source = |path: &FilePath| Source::File(folder.join(path.as_str()));
+        let source = |path: &FilePath| Source::File(directory.join(path.as_str()));
         let sources = promised
             .keys()
             .map(|path| (path.clone(), source(path)))
             .collect();
         let staged = store.stage(&model, entry(&promised)?, &sources)?;
-        // What was copied was hashed on the way: these are the digests of the very bytes that would be published.
+        // Staging hashed the bytes while it copied them, so these are the digests of the published
+        // bytes.
         for (path, found) in staged.manifest().files() {
             let expected = &promised[path];
             if found != expected {
-                let text = |entry: &clarity::FileEntry| {
+                let text = |entry: &crate::FileEntry| {
                     format!("{} bytes, SHA-256 {}", entry.size, entry.sha256)
                 };
                 return Err(
@@ -121,11 +124,11 @@ impl Import {
     }
 }
 
-/// The version that has these files already.
-fn already(
+/// The existing version with the same files, if any.
+fn find_identical(
     store: &Store,
     model: &ModelName,
-    promised: &BTreeMap<FilePath, clarity::FileEntry>,
+    promised: &BTreeMap<FilePath, crate::FileEntry>,
 ) -> Result<Option<Version>> {
     let versions = match store.versions(model) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -138,7 +141,7 @@ fn already(
     Ok(versions.into_iter().find(same))
 }
 
-fn entry(promised: &BTreeMap<FilePath, clarity::FileEntry>) -> Result<&FilePath> {
+fn entry(promised: &BTreeMap<FilePath, crate::FileEntry>) -> Result<&FilePath> {
     let is_model = |path: &&FilePath| path.as_str().ends_with(".onnx");
     let models: Vec<&FilePath> = promised.keys().filter(is_model).collect();
     match models[..] {
@@ -155,8 +158,10 @@ impl Imported {
     fn to_line(&self, name: &str) -> String {
         match self {
             Self::Published(manifest) => format!("published {name} {}\n", manifest.version()),
-            Self::There(version) => format!("{name} {version} has these files already\n"),
-            Self::Failed(why) => format!("{name} is not imported: {why}\n"),
+            Self::AlreadyPublished(version) => {
+                format!("{name} {version} already has these files\n")
+            }
+            Self::Failed(why) => format!("cannot import {name}: {why}\n"),
         }
     }
 
@@ -165,7 +170,7 @@ impl Imported {
             Self::Published(manifest) => {
                 json!({ "model": name, "ok": true, "published": true, "version": manifest.version() })
             }
-            Self::There(version) => {
+            Self::AlreadyPublished(version) => {
                 json!({ "model": name, "ok": true, "published": false, "version": version })
             }
             Self::Failed(why) => {

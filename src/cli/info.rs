@@ -3,47 +3,47 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use clarity::{Manifest, ModelName, Quarantine, VerifyError, Version};
 use serde_json::{Value, json};
 
-use super::{Models, Outcome, print, print_json};
+use super::{CommandResult, ModelsArg, print, print_json};
+use crate::{Manifest, ModelName, Quarantine, VerifyError, Version};
 
-/// Tell all that is known of a model: its versions, their files, and why any is held back
+/// Show a model: its versions, their files, and their quarantines
 ///
-/// Manifests are read and files are not: `clarity verify` does that.
+/// Reads manifests only; `clarity verify` reads the files.
 #[derive(Args, Debug)]
 pub(super) struct Info {
     /// The model
     name: ModelName,
     #[command(flatten)]
-    models: Models,
-    /// Print it as JSON
+    models: ModelsArg,
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
 
-struct About {
+struct VersionDetails {
     version: Version,
     manifest: Result<Manifest, VerifyError>,
     quarantine: Option<Quarantine>,
 }
 
 impl Info {
-    pub(super) fn run(&self) -> Outcome {
+    pub(super) fn run(&self) -> CommandResult {
         let store = self.models.store();
         super::list::models(&store, Some(&self.name))?;
-        let about = |version| About {
+        let details = |version| VersionDetails {
             version,
             manifest: store.manifest(&self.name, version),
             quarantine: store.quarantined(&self.name, version),
         };
         let versions = super::list::versions(&store, &self.name)?;
-        let versions: Vec<About> = versions.into_iter().map(about).collect();
+        let versions: Vec<VersionDetails> = versions.into_iter().map(details).collect();
         if self.json {
-            let versions: Vec<Value> = versions.iter().map(About::to_json).collect();
+            let versions: Vec<Value> = versions.iter().map(VersionDetails::to_json).collect();
             print_json(&json!({ "model": self.name, "versions": versions }))?;
         } else {
-            let texts: String = versions.iter().map(About::to_text).collect();
+            let texts: String = versions.iter().map(VersionDetails::to_text).collect();
             print(format_args!(
                 "{}, {} version(s)\n{texts}",
                 self.name,
@@ -54,7 +54,7 @@ impl Info {
     }
 }
 
-impl About {
+impl VersionDetails {
     fn to_text(&self) -> String {
         let mut text = format!("\nversion {}", self.version);
         // Writing to a String cannot fail.
@@ -69,7 +69,7 @@ impl About {
         };
         if let Some(held) = &self.quarantine {
             let (cause, since, detail) = (held.cause().as_str(), held.since(), held.detail());
-            let _ = writeln!(text, "  held back since {since} ({cause}): {detail}");
+            let _ = writeln!(text, "  quarantined since {since} ({cause}): {detail}");
         }
         for (path, file) in self.manifest.iter().flat_map(|manifest| manifest.files()) {
             let _ = writeln!(text, "  {}  {:>12} bytes  {path}", file.sha256, file.size);

@@ -1,19 +1,19 @@
 //! `clarity list`
 
 use clap::Args;
-use clarity::{Manifest, ModelName, Quarantine, Store, VerifyError, Version};
 use serde_json::{Value, json};
 
 use super::table::Table;
-use super::{Models, Outcome, print, print_json};
+use super::{CommandResult, ModelsArg, print, print_json};
+use crate::{Manifest, ModelName, Quarantine, Store, VerifyError, Version};
 
-/// List the models and their versions, as their manifests have them
+/// List all models and versions, from their manifests
 ///
-/// Manifests are read and files are not: `clarity verify` does that.
+/// Reads manifests only; `clarity verify` reads the files.
 #[derive(Args, Debug)]
 pub(super) struct List {
     #[command(flatten)]
-    models: Models,
+    models: ModelsArg,
     /// Print the list as JSON
     #[arg(long)]
     json: bool,
@@ -27,7 +27,7 @@ struct Row {
 }
 
 impl List {
-    pub(super) fn run(&self) -> Outcome {
+    pub(super) fn run(&self) -> CommandResult {
         let store = self.models.store();
         let mut rows = Vec::new();
         let mut all_readable = true;
@@ -55,7 +55,7 @@ impl List {
                 "FILES",
                 "BYTES",
                 "PUBLISHED",
-                "HELD BACK",
+                "QUARANTINE",
                 "SHA-256",
             ]);
             rows.iter().for_each(|row| table.row(row.to_cells()));
@@ -75,7 +75,7 @@ impl Row {
             Ok(manifest) => {
                 let [files, bytes] = [
                     manifest.files().len().to_string(),
-                    bytes(manifest).to_string(),
+                    total_bytes(manifest).to_string(),
                 ];
                 [
                     model,
@@ -111,7 +111,7 @@ impl Row {
                 "model": model,
                 "version": version,
                 "files": manifest.files().len(),
-                "bytes": bytes(manifest),
+                "bytes": total_bytes(manifest),
                 "created_at": manifest.created_at(),
                 "sha256": manifest.digest(),
                 "quarantine": quarantine,
@@ -127,48 +127,46 @@ impl Row {
     }
 }
 
-fn bytes(manifest: &Manifest) -> u64 {
+fn total_bytes(manifest: &Manifest) -> u64 {
     manifest.files().values().map(|file| file.size).sum()
 }
 
-/// There must be such a version, good or not.
-pub(super) fn known(store: &Store, model: &ModelName, version: Version) -> Result<(), String> {
+/// Fails unless the version exists, valid or not.
+pub(super) fn require_version(
+    store: &Store,
+    model: &ModelName,
+    version: Version,
+) -> Result<(), String> {
     match versions(store, model)?.contains(&version) {
         true => Ok(()),
         false => Err(format!("{model} has no version {version}")),
     }
 }
 
-/// The models of a store, or the one that was asked for. Mistakes are told to whoever looks on.
+/// The models of a store, or only the given one. Prints warnings about ignored entries.
 pub(super) fn models(store: &Store, only: Option<&ModelName>) -> Result<Vec<ModelName>, String> {
     let listing = store
         .models()
         .map_err(|error| format!("cannot read {}: {error}", store.root().display()))?;
     let Some(only) = only else {
-        for mistake in &listing.mistakes {
-            eprintln!("warning: {} is ignored: {}", mistake.name, mistake.why);
+        for entry in &listing.ignored {
+            eprintln!("warning: {} is ignored: {}", entry.name, entry.why);
         }
         return Ok(listing.entries);
     };
     match listing.entries.contains(only) {
         true => Ok(vec![only.clone()]),
-        false => Err(format!(
-            "there is no model {only} in {}",
-            store.root().display()
-        )),
+        false => Err(format!("no model {only} in {}", store.root().display())),
     }
 }
 
-/// The versions of a model, the oldest first. Mistakes are told to whoever looks on.
+/// The versions of a model, the oldest first. Prints warnings about ignored entries.
 pub(super) fn versions(store: &Store, model: &ModelName) -> Result<Vec<Version>, String> {
     let listing = store
         .versions(model)
-        .map_err(|error| format!("cannot read the folder of {model}: {error}"))?;
-    for mistake in &listing.mistakes {
-        eprintln!(
-            "warning: {model}/{} is ignored: {}",
-            mistake.name, mistake.why
-        );
+        .map_err(|error| format!("cannot read the directory of {model}: {error}"))?;
+    for entry in &listing.ignored {
+        eprintln!("warning: {model}/{} is ignored: {}", entry.name, entry.why);
     }
     Ok(listing.entries)
 }

@@ -1,4 +1,4 @@
-//! Logs on standard error, so that standard output has only what a command is for.
+//! Logs on standard error. Standard output is reserved for results.
 
 use std::io;
 
@@ -7,16 +7,16 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
 #[derive(Args, Debug)]
-pub(super) struct Logs {
-    /// How log events are written to standard error
+pub(super) struct LogArgs {
+    /// The format of log events on standard error
     #[arg(
         long = "log-format",
         value_name = "FORMAT",
         env = "CLARITY_LOG_FORMAT",
         default_value = "human"
     )]
-    format: Format,
-    /// Which log events are written: a level (error, warn, info, debug, trace), or targets with levels
+    format: LogFormat,
+    /// The log filter: a level (error, warn, info, debug, trace), or targets with levels
     /// (`info,clarity::predictor=debug`)
     #[arg(
         long = "log",
@@ -28,19 +28,19 @@ pub(super) struct Logs {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    /// A line for people
+enum LogFormat {
+    /// One line of text per event
     Human,
-    /// A JSON object for each event
+    /// One JSON object per event
     Json,
 }
 
-impl Logs {
+impl LogArgs {
     pub(super) fn install(&self) {
         let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
         let layer = match self.format {
-            Format::Human => layer.with_ansi(false).boxed(),
-            Format::Json => layer.json().flatten_event(true).boxed(),
+            LogFormat::Human => layer.with_ansi(false).boxed(),
+            LogFormat::Json => layer.json().flatten_event(true).boxed(),
         };
         tracing_subscriber::registry()
             .with(layer.with_filter(self.filter.clone()))

@@ -1,26 +1,27 @@
-//! How far a command is, for a person who waits.
+//! Progress on the terminal.
 
 use std::io::{IsTerminal, stdout};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// How often the bar moves, so that one sees that the command is alive while it reads a large file.
+/// The refresh interval, which shows activity while a large file is read.
 const TICK: Duration = Duration::from_millis(100);
 
-/// A line on the terminal that is gone when the command has ended. Drawn on standard error, and only where a person reads
-/// both that and the result: in a pipe, in a file or with `--json` there is nothing.
+/// A progress line on standard error, cleared when the command ends.
+///
+/// Hidden with `--json` and when standard output or standard error is not a terminal.
 #[derive(Debug)]
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {
-    /// Of work whose size is known, in bytes.
+    /// Progress of a known number of bytes.
     pub(super) fn of_bytes(bytes: u64, json: bool) -> Self {
         let template = "{spinner} {msg} [{bar:30}] {bytes}/{total_bytes} {elapsed}";
         Self::new(Some(bytes), template, json)
     }
 
-    /// Of work that takes its time.
+    /// Progress of steps of unknown duration.
     pub(super) fn of_steps(json: bool) -> Self {
         Self::new(None, "{spinner} {msg} {elapsed}", json)
     }
@@ -40,12 +41,12 @@ impl Progress {
         Self(bar)
     }
 
-    /// What is being done now.
-    pub(super) fn at(&self, what: impl Into<String>) {
+    /// Shows the current step.
+    pub(super) fn set_step(&self, what: impl Into<String>) {
         self.0.set_message(what.into());
     }
 
-    /// So many bytes more are done.
+    /// Adds to the number of processed bytes.
     pub(super) fn advance(&self, bytes: u64) {
         self.0.inc(bytes);
     }

@@ -1,16 +1,16 @@
 //! `clarity remove`
 
 use clap::Args;
-use clarity::{ModelName, Version};
 use serde_json::json;
 
-use super::list::known;
-use super::{Models, Outcome, print, print_json};
+use super::list::require_version;
+use super::{CommandResult, ModelsArg, print, print_json};
+use crate::{ModelName, Version};
 
-/// Delete a version from the disk
+/// Delete a version from disk
 ///
-/// It cannot be undone: `clarity quarantine` takes a version out of service and keeps it. A server that answers from this
-/// version goes on doing so from memory, and says that it is degraded.
+/// This cannot be undone; `clarity quarantine` withdraws a version and keeps it. A server that
+/// answers from the version continues from memory, and reports that it is degraded.
 #[derive(Args, Debug)]
 pub(super) struct Remove {
     /// The model
@@ -19,17 +19,17 @@ pub(super) struct Remove {
     #[arg(long, value_name = "V")]
     version: Version,
     #[command(flatten)]
-    models: Models,
-    /// Print what was done as JSON
+    models: ModelsArg,
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
 
 impl Remove {
-    pub(super) fn run(&self) -> Outcome {
+    pub(super) fn run(&self) -> CommandResult {
         let store = self.models.store();
-        known(&store, &self.name, self.version)?;
-        // What others have left behind is no reason not to remove.
+        require_version(&store, &self.name, self.version)?;
+        // Leftovers of other processes must not prevent a removal.
         let _ = store.clean();
         store
             .remove(&self.name, self.version)

@@ -1,42 +1,42 @@
 //! `clarity rollback`
 
 use clap::Args;
-use clarity::{ModelName, QuarantineCause, Store, Version};
 use serde_json::json;
 
-use super::{Models, Outcome, print, print_json};
+use super::{CommandResult, ModelsArg, print, print_json};
+use crate::{ModelName, QuarantineCause, Store, Version};
 
-/// Go back to an older version of a model
+/// Roll a model back to an older version
 ///
-/// The version to go back to is verified first; then every newer one is held back, the newest last, so that servers
-/// change once. Nothing is deleted: `clarity release` gives a version back.
+/// Verifies the target version, then quarantines every newer one, the newest last, so that servers
+/// change once. Deletes nothing: `clarity release` restores a version.
 #[derive(Args, Debug)]
 pub(super) struct Rollback {
     /// The model
     name: ModelName,
-    /// The version to go back to [default: the one before the newest that is not held back]
+    /// The target version [default: the one before the newest version that is not withdrawn]
     #[arg(long, value_name = "V")]
     to: Option<Version>,
     #[command(flatten)]
-    models: Models,
-    /// Print what was done as JSON
+    models: ModelsArg,
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
 
 impl Rollback {
-    pub(super) fn run(&self) -> Outcome {
+    pub(super) fn run(&self) -> CommandResult {
         let store = self.models.store();
-        let free = self.free(&store)?;
-        let target = self.target(&free)?;
+        let servable = self.servable(&store)?;
+        let target = self.target(&servable)?;
         store.open(&self.name, target).map_err(|error| {
             format!(
-                "{} {target} is no version to go back to: {error}",
+                "cannot roll {} back to version {target}: {error}",
                 self.name
             )
         })?;
         let detail = format!("rolled back to version {target}");
-        let newer: Vec<Version> = free
+        let newer: Vec<Version> = servable
             .into_iter()
             .filter(|&version| version > target)
             .collect();
@@ -48,7 +48,7 @@ impl Rollback {
         } else {
             let newer: Vec<String> = newer.iter().map(Version::to_string).collect();
             print(format_args!(
-                "{} is back at version {target}; held back: {}\n",
+                "rolled {} back to version {target}; quarantined: {}\n",
                 self.name,
                 newer.join(", ")
             ))?;
@@ -56,8 +56,9 @@ impl Rollback {
         Ok(true)
     }
 
-    /// The versions that a server may serve. What is held back for its bytes counts when it is asked for by number only.
-    fn free(&self, store: &Store) -> Result<Vec<Version>, String> {
+    /// The versions that the operator has not withdrawn.
+    // Corrupt and incompatible versions count: an explicit `--to` may name one that was repaired.
+    fn servable(&self, store: &Store) -> Result<Vec<Version>, String> {
         let versions = super::list::versions(store, &self.name)?;
         let withdrawn = |version: &Version| {
             store
@@ -70,18 +71,21 @@ impl Rollback {
             .collect())
     }
 
-    fn target(&self, free: &[Version]) -> Result<Version, String> {
-        match (self.to, free) {
-            (Some(to), _) if !free.contains(&to) => Err(format!(
-                "{} has no version {to} that is not held back",
+    fn target(&self, servable: &[Version]) -> Result<Version, String> {
+        match (self.to, servable) {
+            (Some(to), _) if !servable.contains(&to) => Err(format!(
+                "{} has no version {to} that is not withdrawn",
                 self.name
             )),
             (Some(to), [.., newest]) if to == *newest => {
-                Err(format!("{} is at version {to} already", self.name))
+                Err(format!("{} is already at version {to}", self.name))
             }
             (Some(to), _) => Ok(to),
             (None, [.., before, _]) => Ok(*before),
-            (None, _) => Err(format!("{} has no older version to go back to", self.name)),
+            (None, _) => Err(format!(
+                "{} has no older version to roll back to",
+                self.name
+            )),
         }
     }
 }

@@ -6,31 +6,32 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use clarity::{
-    BearerToken, BlockingPool, Config, InvalidModelName, InvalidToken, InvalidVersionPolicy,
-    ModelName, OnnxRuntime, ReloadConfig, ScrubConfig, Server, VersionPolicy,
-};
 
 use super::breaker::BreakerArgs;
-use super::logs::Logs;
-use super::time::time;
+use super::duration::parse_duration;
+use super::logs::LogArgs;
 use super::vetting::VettingArgs;
-use super::{Models, Outcome, print};
+use super::{CommandResult, ModelsArg, print};
+use crate::{
+    BearerToken, BlockingPool, Config, InvalidModelName, InvalidToken, InvalidVersionPolicy,
+    ModelName, OnnxRuntime, ReloadConfig, Server, VersionPolicy,
+};
 
-/// Answer requests for predictions, in the Open Inference Protocol over HTTP
+/// Serve predictions over HTTP with the Open Inference Protocol
 ///
-/// Prints one line to standard output when it answers, `listening on http://ADDRESS:PORT`, and logs to standard error.
-/// Models are loaded after that; until a model is, requests for it get 503 `model_loading`. Changes in the folder of
-/// the models are noticed by themselves. SIGTERM and SIGINT (Ctrl-C) stop it: requests under way are answered first.
+/// Prints `listening on http://ADDRESS:PORT` to standard output when it accepts requests, and logs
+/// to standard error. Then loads the models; requests for a loading model get 503 `model_loading`.
+/// Detects changes in the directory of the models. SIGTERM or SIGINT (Ctrl-C) stops it after the
+/// running requests.
 #[derive(Args, Debug)]
 pub(super) struct Serve {
     #[command(flatten)]
-    models: Models,
-    /// A file in TOML with any of these settings: `deadline = "10s"`, `breaker-failures = 3`, or `[breaker]` and
-    /// `failures = 3`. What is given here or in the environment is over it
+    models: ModelsArg,
+    /// A TOML file with any of these settings: `deadline = "10s"`, `breaker-failures = 3`, or
+    /// `[breaker]` and `failures = 3`. Flags and environment variables override it
     #[arg(long, value_name = "FILE", env = "CLARITY_CONFIG")]
     config: Option<PathBuf>,
-    /// The address to listen on; port 0 takes a free one
+    /// The address to listen on; port 0 selects a free port
     #[arg(
         long,
         value_name = "ADDRESS:PORT",
@@ -38,83 +39,87 @@ pub(super) struct Serve {
         default_value = "127.0.0.1:8080"
     )]
     listen: SocketAddr,
-    /// How long a model may take to answer, and a body to arrive
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
+    /// The time limit for a model to answer and for a body to arrive
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     deadline: Duration,
-    /// How long a shutdown waits for requests under way; no less than the deadline
-    #[arg(long, value_name = "TIME", default_value = "45s", value_parser = time)]
+    /// How long a shutdown waits for running requests; at least the deadline
+    #[arg(long, value_name = "TIME", default_value = "45s", value_parser = parse_duration)]
     drain: Duration,
-    /// So many connections at a time; more wait until one ends
+    /// The maximum number of connections; more wait until one ends
     #[arg(long, value_name = "N", default_value_t = Config::default().connections)]
     connections: usize,
-    /// How long a connection may be without a request, and a client take nothing of its answer
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    /// The timeout of a connection without a request, or with a client that does not read its
+    /// response
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     idle: Duration,
-    /// The largest body of a request, in bytes
+    /// The maximum size of a request body, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = Config::default().body_limit)]
     body_limit: usize,
-    /// The memory that the bodies of all requests and answers may take, in bytes; more are refused with 503 `overloaded`
+    /// The memory limit for all request and response bodies, in bytes; excess requests get 503
+    /// `overloaded`
     #[arg(long, value_name = "BYTES", default_value_t = Config::default().memory_limit)]
     memory_limit: usize,
-    /// A file with the bearer token that requests to load and unload models must bring; without it these are off
+    /// A file with the bearer token for loading and unloading models; without it both are disabled
     #[arg(long, value_name = "FILE", env = "CLARITY_ADMIN_TOKEN_FILE")]
     admin_token_file: Option<PathBuf>,
-    /// So many predictions may be under way at a time; more are refused with 503 `overloaded`
+    /// The maximum number of concurrent predictions; excess requests get 503 `overloaded`
     #[arg(long, value_name = "N", default_value_t = BlockingPool::DEFAULT_INFERENCES)]
     concurrency: usize,
-    /// The threads that each model computes with [default: one for each processor, 4 at most]
+    /// The number of threads per model [default: the number of processors, at most 4]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
     #[command(flatten)]
     breaker: BreakerArgs,
-    /// How often the folder of the models is looked at
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time)]
+    /// The interval between scans of the directory of the models
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     poll: Duration,
-    /// The first delay before a bad version is tried again, doubled each time
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time)]
+    /// The first delay before a bad version is retried; doubled each time
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     backoff_least: Duration,
-    /// The longest delay before a bad version is tried again
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    /// The maximum delay before a bad version is retried
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     backoff_most: Duration,
-    /// So many versions may be read, vetted and loaded at a time, all models together
+    /// The maximum number of versions of all models that are read, vetted and loaded at the same
+    /// time
     #[arg(long, value_name = "N", default_value_t = ReloadConfig::default().parallel)]
     parallel_loads: usize,
-    /// Which versions of a model answer: `latest` (the default), `all`, or numbers with commas between them, such as
-    /// `cole_kripke=1,3`. May be given once for each model
-    #[arg(long, value_name = "MODEL=VERSIONS", value_parser = policy)]
+    /// The versions of a model to serve: `latest` (the default), `all`, or a list such as
+    /// `cole_kripke=1,3`. May be repeated, once per model
+    #[arg(long, value_name = "MODEL=VERSIONS", value_parser = parse_policy)]
     versions: Vec<(ModelName, VersionPolicy)>,
-    /// Serve versions without a manifest too; each of their answers says `unverified`
+    /// Also serve versions without a manifest; their responses contain `unverified`
     #[arg(long)]
     allow_unverified: bool,
-    /// How often a version that answers is probed again, if it has a probe
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    /// The interval between probes of a loaded version, if it has a probe
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     probe_interval: Duration,
-    /// How many bytes on disk are read again in a second to find rot; 0 for none
+    /// The rate of background reads that detect bit rot, in bytes per second; 0 disables them
     #[arg(long, value_name = "BYTES", default_value_t = 4 << 20)]
     scrub_rate: u64,
-    /// The pause before everything on disk is read again
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time)]
+    /// The pause between two rounds of background reads
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_duration)]
     scrub_pause: Duration,
     #[command(flatten)]
     vetting: VettingArgs,
     #[command(flatten)]
-    logs: Logs,
+    logs: LogArgs,
 }
 
 impl Serve {
-    pub(super) fn run(&self) -> Outcome {
+    pub(super) fn run(&self) -> CommandResult {
         self.logs.install();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?;
         let outcome = runtime.block_on(self.serve());
-        // The drain was the time to wait: a model that is still at it then must not keep the process.
+        // The drain has waited long enough: a model that still runs must not keep the process
+        // alive.
         runtime.shutdown_background();
         outcome
     }
 
-    async fn serve(&self) -> Outcome {
-        // Before the line that says that it runs: who reads that may stop it at once.
+    async fn serve(&self) -> CommandResult {
+        // Installed before the line on standard output: its reader may send a signal at once.
         let stop = stop_signal()?;
         let mut runtime = OnnxRuntime::new();
         if let Some(threads) = self.threads {
@@ -133,25 +138,25 @@ impl Serve {
         stop.await;
         tracing::info!("stopping");
         if !server.shutdown().await {
-            tracing::warn!(drain = ?self.drain, "requests under way were cut");
+            tracing::warn!(drain = ?self.drain, "running requests were aborted");
         }
         Ok(true)
     }
 
-    /// From a file, since command lines and environments are for others to see.
+    /// Read from a file, because command lines and environments are visible to other users.
     fn admin_token(&self) -> Result<Option<BearerToken>, String> {
         let Some(path) = &self.admin_token_file else {
             return Ok(None);
         };
         let text = std::fs::read_to_string(path)
-            .map_err(|error| format!("the token in {} cannot be read: {error}", path.display()))?;
+            .map_err(|error| format!("cannot read the token file {}: {error}", path.display()))?;
         let token = text.trim_end().parse();
         token
             .map(Some)
             .map_err(|error: InvalidToken| format!("{}: {error}", path.display()))
     }
 
-    /// Whether all settings are within their bounds.
+    /// Checks that all settings are within their bounds.
     pub(super) fn check(&self) -> Result<(), String> {
         self.config(None)
             .check()
@@ -161,37 +166,32 @@ impl Serve {
     }
 
     fn config(&self, admin_token: Option<BearerToken>) -> Config {
-        Config {
-            breaker: self.breaker.config(),
-            reload: ReloadConfig {
-                poll: self.poll,
-                backoff_least: self.backoff_least,
-                backoff_most: self.backoff_most,
-                parallel: self.parallel_loads,
-                allow_unverified: self.allow_unverified,
-                probe: self.probe_interval,
-                seed: None,
-            },
-            versions: self.versions.iter().cloned().collect(),
-            scrub: ScrubConfig {
-                rate: NonZeroU64::new(self.scrub_rate),
-                pause: self.scrub_pause,
-            },
-            body_limit: self.body_limit,
-            memory_limit: self.memory_limit,
-            deadline: self.deadline,
-            drain: self.drain,
-            connections: self.connections,
-            idle: self.idle,
-            admin_token,
-        }
+        let mut config = Config::default();
+        config.breaker = self.breaker.config();
+        config.reload.poll = self.poll;
+        config.reload.backoff_least = self.backoff_least;
+        config.reload.backoff_most = self.backoff_most;
+        config.reload.parallel = self.parallel_loads;
+        config.reload.allow_unverified = self.allow_unverified;
+        config.reload.probe = self.probe_interval;
+        config.versions = self.versions.iter().cloned().collect();
+        config.scrub.rate = NonZeroU64::new(self.scrub_rate);
+        config.scrub.pause = self.scrub_pause;
+        config.body_limit = self.body_limit;
+        config.memory_limit = self.memory_limit;
+        config.deadline = self.deadline;
+        config.drain = self.drain;
+        config.connections = self.connections;
+        config.idle = self.idle;
+        config.admin_token = admin_token;
+        config
     }
 }
 
-/// A model and which of its versions answer.
-fn policy(text: &str) -> Result<(ModelName, VersionPolicy), String> {
+/// Parses a model and its version policy.
+fn parse_policy(text: &str) -> Result<(ModelName, VersionPolicy), String> {
     let parts = text.split_once('=');
-    let (model, policy) = parts.ok_or("expected MODEL=VERSIONS, as in cole_kripke=1,3")?;
+    let (model, policy) = parts.ok_or("expected MODEL=VERSIONS, such as cole_kripke=1,3")?;
     let model = model
         .parse()
         .map_err(|error: InvalidModelName| error.to_string())?;
@@ -201,7 +201,7 @@ fn policy(text: &str) -> Result<(ModelName, VersionPolicy), String> {
     Ok((model, policy))
 }
 
-/// Listens for the signals that stop a server from now on; the future ends with the first one.
+/// Listens for the stop signals from now on; the future ends with the first one.
 #[cfg(unix)]
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};

@@ -1,8 +1,8 @@
-//! Columns for people.
+//! Tables of text.
 
 use std::fmt;
 
-/// Rows of cells, written in columns as wide as they need be.
+/// Rows of cells in aligned columns.
 pub(super) struct Table<const N: usize> {
     rows: Vec<[String; N]>,
 }
@@ -32,7 +32,7 @@ impl<const N: usize> fmt::Display for Table<N> {
         for row in &self.rows {
             let mut line = String::new();
             for (cell, width) in row.iter().zip(&widths) {
-                // By hand: the formatter's own padding panics above 65,535.
+                // Padded manually: the formatter's own padding panics above 65,535.
                 let padding = width - cell.chars().count() + 2;
                 line.push_str(cell);
                 line.extend(std::iter::repeat_n(' ', padding));
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_as_wide_as_their_widest_cell_however_wide() {
+    fn table_column_is_as_wide_as_its_widest_cell() {
         let mut table = Table::new(["a", "b"]);
         let wide = "x".repeat(100_000);
         table.row([wide.clone(), "y".to_owned()]);

@@ -1,23 +1,23 @@
 //! `clarity verify`
 
 use clap::Args;
-use clarity::{ModelName, Reason, Store, VerifyError, Version};
 use serde_json::{Value, json};
 
 use super::progress::Progress;
 use super::table::Table;
-use super::{Models, Outcome, print, print_json};
+use super::{CommandResult, ModelsArg, print, print_json};
+use crate::{ModelName, Reason, Store, VerifyError, Version};
 
-/// Read every byte of every version again and compare it with the manifest
+/// Re-read every byte of every version and compare it with the manifest
 ///
-/// Nothing is changed. Exits with 1 when a version is not what its manifest promises, when one has none, and when a model
-/// has no version or cannot be looked into.
+/// Changes nothing. Exits with 1 when a version differs from its manifest or has none, and when a
+/// model has no version or is unreadable.
 #[derive(Args, Debug)]
 pub(super) struct Verify {
     /// Only this model
     name: Option<ModelName>,
     #[command(flatten)]
-    models: Models,
+    models: ModelsArg,
     /// Print the findings as JSON
     #[arg(long)]
     json: bool,
@@ -25,12 +25,12 @@ pub(super) struct Verify {
 
 struct Finding {
     model: ModelName,
-    /// None when it is about the whole model.
+    /// `None` when the finding concerns the whole model.
     version: Option<Version>,
     fault: Option<Fault>,
 }
 
-/// What is wrong, in the words of whoever found it.
+/// A failed verification.
 struct Fault {
     reason: Reason,
     file: Option<String>,
@@ -39,7 +39,7 @@ struct Fault {
 }
 
 impl Verify {
-    pub(super) fn run(&self) -> Outcome {
+    pub(super) fn run(&self) -> CommandResult {
         let findings = self.findings(&self.models.store())?;
         if self.json {
             print_json(&findings.iter().map(Finding::to_json).collect::<Vec<_>>())?;
@@ -53,21 +53,21 @@ impl Verify {
         Ok(findings.iter().all(|finding| finding.fault.is_none()))
     }
 
-    /// One for each version, and one for each model that has none or cannot be looked into: a folder that cannot be read
-    /// must not hide those that come after it.
+    /// One finding per version, and one per model that is unreadable or has no version.
+    // An unreadable directory must not hide the models after it.
     fn findings(&self, store: &Store) -> Result<Vec<Finding>, Box<dyn std::error::Error>> {
         let models = super::list::models(store, self.name.as_ref())?;
         let progress = Progress::of_bytes(
             models
                 .iter()
-                .map(|model| promised_by_all(store, model))
+                .map(|model| promised_bytes_of_model(store, model))
                 .fold(0, u64::saturating_add),
             self.json,
         );
         let verify = |model: &ModelName, version| {
-            progress.at(format!("{model} {version}"));
+            progress.set_step(format!("{model} {version}"));
             let opened = store.open(model, version);
-            progress.advance(promised(store, model, version));
+            progress.advance(promised_bytes(store, model, version));
             opened.err().map(Fault::from)
         };
         let mut findings = Vec::new();
@@ -99,16 +99,16 @@ impl Verify {
     }
 }
 
-/// The bytes that all manifests of a model promise, as far as they can be read.
-fn promised_by_all(store: &Store, model: &ModelName) -> u64 {
+/// The total size in all readable manifests of a model, in bytes.
+fn promised_bytes_of_model(store: &Store, model: &ModelName) -> u64 {
     let versions = store.versions(model).map(|listing| listing.entries);
     let versions = versions.unwrap_or_default().into_iter();
     versions
-        .map(|version| promised(store, model, version))
+        .map(|version| promised_bytes(store, model, version))
         .fold(0, u64::saturating_add)
 }
 
-fn promised(store: &Store, model: &ModelName, version: Version) -> u64 {
+fn promised_bytes(store: &Store, model: &ModelName, version: Version) -> u64 {
     let Ok(manifest) = store.manifest(model, version) else {
         return 0;
     };

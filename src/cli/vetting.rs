@@ -1,38 +1,39 @@
-//! Where and within which limits versions are tried before they are used.
+//! Command-line arguments of vetting: its process and its limits.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use clarity::{OnnxRuntime, VerifiedVersion, Vetting, VettingLimits, try_version};
 
-use super::Outcome;
-use super::time::time;
+use super::CommandResult;
+use super::duration::parse_duration;
+use crate::{OnnxRuntime, VerifiedVersion, Vetting, VettingLimits, try_version};
 
-/// The hidden command that vets one version for another process.
+/// The hidden command that vets one version on behalf of another process.
 pub(super) const COMMAND: &str = "vet";
 
 #[derive(Args, Debug)]
 pub(super) struct VettingArgs {
-    /// Where a version is loaded and run once before it is used
+    /// The process that loads and runs a version once before it is used
     #[arg(long = "vetting", value_name = "WHERE", default_value = "child")]
-    place: Place,
-    /// The address space of that child in bytes, three times the size of the version's files not counted
+    mode: VettingMode,
+    /// The address space limit of the vetting process in bytes, plus three times the size of the
+    /// version
     #[arg(long = "vetting-memory", value_name = "BYTES", default_value_t = VettingLimits::default().address_space)]
     memory: u64,
-    /// CPU time of that child, in whole seconds
-    #[arg(long = "vetting-cpu", value_name = "TIME", default_value = "30s", value_parser = time)]
+    /// The CPU time limit of the vetting process, in whole seconds
+    #[arg(long = "vetting-cpu", value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     cpu: Duration,
-    /// How long that child may take altogether
-    #[arg(long = "vetting-time", value_name = "TIME", default_value = "120s", value_parser = time)]
+    /// The time limit of the vetting process
+    #[arg(long = "vetting-time", value_name = "TIME", default_value = "120s", value_parser = parse_duration)]
     time: Duration,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Place {
-    /// In a short-lived process with limits, where a hostile model can do no harm
+enum VettingMode {
+    /// A short-lived process with limits, which contains a hostile model
     Child,
-    /// In the process itself only: for models that are trusted
+    /// The server's own process: only for trusted models
     InProcess,
 }
 
@@ -44,27 +45,27 @@ impl VettingArgs {
             time: self.time,
         };
         limits.check()?;
-        Ok(match self.place {
-            Place::Child => Vetting::child(this_program()?, &[COMMAND], limits),
-            Place::InProcess => Vetting::in_process(),
+        Ok(match self.mode {
+            VettingMode::Child => Vetting::child(this_program()?, &[COMMAND], limits),
+            VettingMode::InProcess => Vetting::in_process(),
         })
     }
 
-    /// Tries a version as a server would before it serves it.
+    /// Vets a version as a server does before it serves it.
     pub(super) fn try_out(
         &self,
         version: VerifiedVersion,
     ) -> Result<(), Box<dyn std::error::Error>> {
-        match self.place {
-            Place::Child => self.vetting()?.vet(&version)?,
-            Place::InProcess => drop(try_version(&OnnxRuntime::new(), version)?),
+        match self.mode {
+            VettingMode::Child => self.vetting()?.vet(&version)?,
+            VettingMode::InProcess => drop(try_version(&OnnxRuntime::new(), version)?),
         }
         Ok(())
     }
 }
 
-/// On Linux the very file that runs, also after another was put in its place: a server that is upgraded on disk must not
-/// have its models judged by the next release.
+/// The running executable, on Linux even after its file was replaced.
+// An upgrade on disk must not make the next release judge this server's models.
 fn this_program() -> std::io::Result<PathBuf> {
     match cfg!(target_os = "linux") {
         true => Ok("/proc/self/exe".into()),
@@ -72,8 +73,8 @@ fn this_program() -> std::io::Result<PathBuf> {
     }
 }
 
-/// The child's side: a version on standard input, what came of it on standard output.
-pub(super) fn vet() -> Outcome {
+/// The child's side: reads a version from standard input, writes the verdict to standard output.
+pub(super) fn vet() -> CommandResult {
     let one = std::num::NonZeroUsize::MIN;
     let runtime = OnnxRuntime::new().threads(one);
     Vetting::answer(&runtime, std::io::stdin().lock(), std::io::stdout())?;

@@ -1,21 +1,23 @@
-//! The elements of a tensor as bytes, little-endian and in row-major order, as the protocol's binary tensor extension
-//! has them: <https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md>.
+//! Tensor elements as bytes, little-endian and in row-major order, as in the protocol's binary
+//! tensor extension:
+//! `docs/protocol/extension_binary_data.md` in <https://github.com/triton-inference-server/server>.
 
 use axum::http::HeaderMap;
 
 use crate::predictor::Failure;
 use crate::{DataType, Reason, TensorData};
 
-/// The header that tells how many bytes of a body are JSON; binary tensors follow. In lower case, as headers are kept.
+/// The header with the length of the JSON part of a body, in bytes; binary tensors follow it.
+// Lower case, as `HeaderName` stores it.
 pub(super) const HEADER_LENGTH: &str = "inference-header-content-length";
 
-/// How many bytes of the body are JSON; none when all of them are.
+/// The length of the JSON part in bytes, or `None` when the whole body is JSON.
 pub(super) fn json_length(headers: &HeaderMap) -> Result<Option<usize>, Failure> {
     let mut values = headers.get_all(HEADER_LENGTH).iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };
-    // Digits alone: what Rust parses may also begin with a sign.
+    // Digits only: Rust's parser also accepts a leading sign.
     let length = value
         .to_str()
         .ok()
@@ -38,11 +40,11 @@ pub(super) fn json_length(headers: &HeaderMap) -> Result<Option<usize>, Failure>
     }
 }
 
-/// Reads `count` elements; otherwise says what was expected and found.
+/// Decodes `count` elements; the error states the expected and the found value.
 ///
-/// A number that is infinite or not a number is refused, as it is in JSON, which cannot write it: the model's answer to
-/// it would be counted as the model's failure.
-pub(super) fn read(datatype: DataType, bytes: &[u8], count: usize) -> Result<TensorData, String> {
+/// Refuses NaN and infinities, as JSON does.
+// The model's answer to them would count as a failure of the model.
+pub(super) fn decode(datatype: DataType, bytes: &[u8], count: usize) -> Result<TensorData, String> {
     if count.checked_mul(datatype.size()) != Some(bytes.len()) {
         return Err(format!(
             "expected {count} elements of {} bytes each, found {} bytes",
@@ -60,8 +62,8 @@ pub(super) fn read(datatype: DataType, bytes: &[u8], count: usize) -> Result<Ten
     })
 }
 
-/// Appends all elements.
-pub(super) fn write(data: &TensorData, to: &mut Vec<u8>) {
+/// Appends all elements to `to`.
+pub(super) fn encode(data: &TensorData, to: &mut Vec<u8>) {
     match data {
         TensorData::Bool(values) => to.extend(values.iter().map(|value| u8::from(*value))),
         TensorData::Uint8(values) => to.extend_from_slice(values),

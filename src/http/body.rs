@@ -1,4 +1,4 @@
-//! The body of a request, as its bytes arrive.
+//! Reading the body of a request.
 
 use std::error::Error;
 use std::io;
@@ -13,14 +13,14 @@ use super::budget::Reservation;
 use crate::Reason;
 use crate::predictor::Failure;
 
-/// A body that has arrived, with the room that it takes.
+/// A received body, with the reservation for its memory.
 #[derive(Debug)]
-pub(super) struct Arrived {
+pub(super) struct ReceivedBody {
     bytes: Vec<u8>,
     _memory: Reservation,
 }
 
-impl Deref for Arrived {
+impl Deref for ReceivedBody {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -28,9 +28,11 @@ impl Deref for Arrived {
     }
 }
 
-/// Reads a body within the bounds of size, of time, and of what all requests together may take. A body that announces its
-/// size is refused before any of it is read; its room is taken then, and its memory as it arrives.
-pub(super) async fn read<B>(app: &App, body: B) -> Result<Arrived, Failure>
+/// Reads a body within the limits on size, time and the memory of all requests.
+///
+/// A body with a declared length is refused or reserved before any of it is read. Memory is
+/// allocated as bytes arrive.
+pub(super) async fn read_body<B>(app: &App, body: B) -> Result<ReceivedBody, Failure>
 where
     B: HttpBody<Data = Bytes, Error: Error + 'static> + Unpin,
 {
@@ -49,14 +51,18 @@ where
     })
 }
 
-async fn collect<B>(app: &App, mut body: B, mut memory: Reservation) -> Result<Arrived, Failure>
+async fn collect<B>(
+    app: &App,
+    mut body: B,
+    mut memory: Reservation,
+) -> Result<ReceivedBody, Failure>
 where
     B: HttpBody<Data = Bytes, Error: Error + 'static> + Unpin,
 {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
-        // Trailers say nothing here.
-        let Ok(data) = frame.map_err(|error| broken(&error))?.into_data() else {
+        // Trailers have no meaning in this protocol.
+        let Ok(data) = frame.map_err(|error| read_error(&error))?.into_data() else {
             continue;
         };
         let size = bytes.len() + data.len();
@@ -66,7 +72,7 @@ where
         memory.grow_to(size, "the body")?;
         bytes.extend_from_slice(&data);
     }
-    Ok(Arrived {
+    Ok(ReceivedBody {
         bytes,
         _memory: memory,
     })
@@ -79,8 +85,8 @@ fn too_large(app: &App) -> Failure {
     )
 }
 
-/// Chunks that are not formed as chunks are the request's fault; of anything else the client that sends no more is.
-fn broken(error: &(dyn Error + 'static)) -> Failure {
+/// Classifies a read error: malformed chunks are the request's fault, all else is a disconnect.
+fn read_error(error: &(dyn Error + 'static)) -> Failure {
     let mut causes = std::iter::successors(Some(error), |&error| error.source());
     let malformed = causes.any(|cause| {
         cause.downcast_ref::<io::Error>().is_some_and(|error| {
@@ -93,12 +99,12 @@ fn broken(error: &(dyn Error + 'static)) -> Failure {
     if malformed {
         Failure::new(
             Reason::InvalidRequest,
-            format!("the body cannot be read: {error}"),
+            format!("cannot read the body: {error}"),
         )
     } else {
         Failure::new(
             Reason::Cancelled,
-            format!("the client went away before the end of the body: {error}"),
+            format!("the client disconnected before the end of the body: {error}"),
         )
     }
 }

@@ -1,4 +1,4 @@
-//! The memory of all requests together.
+//! A memory budget for all concurrent requests.
 
 use std::sync::Arc;
 
@@ -7,18 +7,19 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::Reason;
 use crate::predictor::{Failure, OVERLOAD_RETRY};
 
-/// What a reservation is rounded up to, in bytes: permits are counted in 32 bits, and bodies may be longer than that.
+/// The granularity of reservations, in bytes.
+// Semaphore permits are counted in 32 bits, and bodies may be longer than that.
 const UNIT: usize = 1024;
 
-/// So many bytes for bodies, tensors and answers of all requests at a time. What finds no room is refused at once and
-/// never waits: who waits for room while holding some can wait for one who does the same.
+/// A limit in bytes on the bodies, tensors and responses of all concurrent requests.
+// Never blocks: waiting while holding a reservation could deadlock.
 #[derive(Clone, Debug)]
 pub(crate) struct Budget {
     units: Arc<Semaphore>,
     total: usize,
 }
 
-/// Room that is taken, until it is dropped.
+/// Reserved memory, released on drop.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     permit: OwnedSemaphorePermit,
@@ -34,14 +35,14 @@ impl Budget {
         }
     }
 
-    /// Takes room for so many bytes. `what` they are for is told when there is none.
-    pub(crate) fn reserve(&self, bytes: usize, what: &str) -> Result<Reservation, Failure> {
+    /// Reserves `bytes` bytes. An error names their `purpose`.
+    pub(crate) fn reserve(&self, bytes: usize, purpose: &str) -> Result<Reservation, Failure> {
         let units = bytes.div_ceil(UNIT);
         if units > self.total / UNIT {
             return Err(Failure::new(
                 Reason::PayloadTooLarge,
                 format!(
-                    "{what} needs {bytes} bytes, and all requests together have {}",
+                    "{purpose} needs {bytes} bytes, more than the memory limit of {} for all requests",
                     self.total
                 ),
             ));
@@ -53,9 +54,7 @@ impl Budget {
                 retry_after: Some(OVERLOAD_RETRY),
                 ..Failure::new(
                     Reason::Overloaded,
-                    format!(
-                        "there is no room for the {bytes} bytes of {what} beside other requests now"
-                    ),
+                    format!("memory limit reached: no {bytes} bytes left for {purpose}"),
                 )
             })?;
         Ok(Reservation {
@@ -66,16 +65,17 @@ impl Budget {
 }
 
 impl Reservation {
-    /// Takes more room, to have it for so many bytes.
-    pub(crate) fn grow_to(&mut self, bytes: usize, what: &str) -> Result<(), Failure> {
+    /// Grows the reservation to at least `bytes` bytes.
+    pub(crate) fn grow_to(&mut self, bytes: usize, purpose: &str) -> Result<(), Failure> {
         let more = bytes.saturating_sub(self.permit.num_permits() * UNIT);
         if more > 0 {
-            self.permit.merge(self.budget.reserve(more, what)?.permit);
+            self.permit
+                .merge(self.budget.reserve(more, purpose)?.permit);
         }
         Ok(())
     }
 
-    /// Gives back what is over so many bytes.
+    /// Shrinks the reservation to `bytes` bytes, rounded up.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
         let units = bytes.div_ceil(UNIT);
         drop(
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_is_there_again_when_it_is_dropped() {
+    fn budget_is_restored_when_a_reservation_drops() {
         let budget = Budget::new(4 * UNIT);
         let three = budget.reserve(2 * UNIT + 1, "a body").unwrap();
         assert_eq!(
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_never_fit_is_not_told_to_come_back() {
+    fn budget_larger_request_gets_no_retry_after() {
         let refused = Budget::new(4 * UNIT)
             .reserve(4 * UNIT + 1, "a body")
             .unwrap_err();
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reservation_grows_and_shrinks_by_what_it_lacks_and_does_not_need() {
+    fn reservation_grows_and_shrinks_by_the_difference() {
         let budget = Budget::new(4 * UNIT);
         let mut room = budget.reserve(0, "a body").unwrap();
         room.grow_to(3 * UNIT, "a body").unwrap();

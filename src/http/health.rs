@@ -1,4 +1,4 @@
-//! Alive, and ready.
+//! Liveness and readiness.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,14 +8,15 @@ use super::App;
 use super::problem::Problem;
 use super::target::Target;
 
-/// The process answers: that is all it takes to be alive. A supervisor that restarts a server for a bad file would
-/// restart it for ever.
+/// Live as soon as the process answers.
+// A supervisor that restarts a server because of a bad file would restart it forever.
 pub(super) async fn live() -> Json<Value> {
     Json(json!({ "live": true }))
 }
 
-/// Ready when every model answers, as the protocol defines it (and Triton's strict readiness, its default); an older
-/// version is an answer. A server without models is ready.
+/// Ready when every model answers, as the protocol and Triton's default (strict readiness) define.
+///
+/// An older version counts as an answer. A server without models is ready.
 pub(super) async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem> {
     app.registry
         .readiness()
@@ -23,8 +24,10 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem
     Ok(Json(json!({ "ready": true })))
 }
 
-/// Ready when the model answers, with whatever good version, unless an operator has opened its circuit breaker. The
-/// server is ready all the same then, as it is without a model that was unloaded: both are meant.
+/// Ready when the model answers with any good version.
+///
+/// Not ready while an operator holds its circuit breaker open.
+// Server readiness ignores forced-open breakers and unloaded models: both are deliberate.
 pub(super) async fn model_ready(target: Target) -> Result<Json<Value>, Problem> {
     let Target { predictor, version } = target;
     predictor

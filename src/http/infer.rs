@@ -1,4 +1,4 @@
-//! A request for a prediction, from its first byte to its answer.
+//! Handling one inference request.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use axum::response::{IntoResponse, Response};
 
 use super::App;
 use super::binary::json_length;
-use super::body::read;
-use super::output::Answer;
+use super::body::read_body;
 use super::problem::Problem;
 use super::request::InferRequest;
+use super::response::EncodedResponse;
 use super::target::Target;
 use crate::executor::{Executor, JobKind, execute};
 use crate::predictor::{Failure, Predictor};
 use crate::{ModelName, Reason, Version};
 
-/// From so many bytes on, bodies are read and written where work that blocks is done: JSON is parsed at some 100 MB/s,
-/// so that less does not hold a thread up that others wait for.
-const LARGE: usize = 64 << 10;
+/// The body size in bytes at which encoding and decoding move to the blocking executor.
+// JSON parses at about 100 MB/s: smaller bodies do not delay other requests noticeably.
+const OFFLOAD_BYTES: usize = 64 << 10;
 
 pub(super) async fn infer(
     State(app): State<App>,
@@ -50,24 +50,26 @@ where
     }
 }
 
-/// What can be refused without reading the body is refused first, an open breaker's requests among it; a breaker that may
-/// let this one pass is asked last, when the request is known to be good.
+/// Validates a request and runs the model.
+// Checks that need no body come first. Admission by a half-open breaker comes last, so that an
+// invalid request never uses up a probe.
 async fn predict<B>(
     app: &App,
     predictor: &Predictor,
     version: Option<Version>,
     request: Request<B>,
-) -> Result<Answer, Failure>
+) -> Result<EncodedResponse, Failure>
 where
     B: HttpBody<Data = Bytes, Error: Error + 'static> + Unpin,
 {
     predictor.serving(version)?;
     refuse_encodings(request.headers())?;
     let json_length = json_length(request.headers())?;
-    predictor.is_let_through()?;
-    predictor.has_room()?;
-    let body = read(app, request.into_body()).await?;
-    // Asked again: while the body arrived another version may have taken over, and its breaker must not be told of this one's failures.
+    predictor.reject_if_open()?;
+    predictor.reject_if_full()?;
+    let body = read_body(app, request.into_body()).await?;
+    // Checked again: another version may have been swapped in while the body arrived, and its
+    // breaker must not count this version's failures.
     let serving = Arc::new(predictor.serving(version)?);
     let decode = {
         let (serving, budget) = (Arc::clone(&serving), app.budget.clone());
@@ -93,19 +95,19 @@ where
         let (model, budget) = (predictor.model.clone(), app.budget.clone());
         move || {
             let id = request.id.as_deref();
-            Answer::encode(&model, &serving, id, &request.outputs, &outputs, &budget)
+            EncodedResponse::encode(&model, &serving, id, &request.outputs, &outputs, &budget)
         }
     };
     transcode(predictor, size, encode).await
 }
 
-/// Reads or writes a body of about this size: here when it is small, and otherwise where it holds nobody up.
+/// Encodes or decodes a body of about `size` bytes: inline if small, else on the executor.
 async fn transcode<T: Send + 'static>(
     predictor: &Predictor,
     size: usize,
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    if size < LARGE {
+    if size < OFFLOAD_BYTES {
         return work();
     }
     let (executor, model): (&dyn Executor, &ModelName) = (&*predictor.executor, &predictor.model);
@@ -117,14 +119,14 @@ async fn transcode<T: Send + 'static>(
 
 fn refuse_encodings(headers: &HeaderMap) -> Result<(), Failure> {
     let encodings = headers.get_all(CONTENT_ENCODING);
-    // The names of encodings are the same in any case: RFC 9110, 8.4.1.
+    // Names of encodings are case-insensitive: RFC 9110, section 8.4.1.
     let found = encodings
         .iter()
         .find(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
     match found {
         Some(encoding) => Err(Failure::new(
             Reason::UnsupportedEncoding,
-            format!("expected a body without content encoding, found {encoding:?}"),
+            format!("expected no content encoding, found {encoding:?}"),
         )),
         None => Ok(()),
     }

@@ -1,4 +1,4 @@
-//! One input of a request, checked and parsed.
+//! Validating and parsing one input of a request.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,25 +7,25 @@ use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Unexpected, Vis
 use serde_json::value::RawValue;
 
 use super::binary;
-use super::request::RequestInput;
-use crate::runtime::element_count;
+use super::document::RequestInput;
+use crate::tensor::element_count;
 use crate::{DataType, Dimension, Tensor, TensorData, TensorSpec};
 
-/// The sizes that a request has given so far to the dimensions that the model leaves open, by their names.
+/// The sizes that this request has assigned to the model's named dynamic dimensions.
 #[derive(Default)]
-pub(super) struct Sizes(BTreeMap<String, usize>);
+pub(super) struct DimensionSizes(BTreeMap<String, usize>);
 
-/// The elements of an input as they came.
+/// The unparsed elements of an input.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Data<'a> {
-    /// A list, flat or nested.
+pub(super) enum InputData<'a> {
+    /// A JSON list, flat or nested.
     Json(&'a RawValue),
-    /// Bytes as in [`binary`].
+    /// Bytes in the encoding of [`binary`].
     Binary(&'a [u8]),
 }
 
-impl Data<'_> {
-    /// The most bytes that the elements can take when they are read, whatever the shape promises.
+impl InputData<'_> {
+    /// An upper bound on the parsed size in bytes, independent of the declared shape.
     pub(super) fn most_bytes(self, datatype: DataType) -> usize {
         match self {
             Self::Json(text) => most_elements(text).saturating_mul(datatype.size()),
@@ -34,49 +34,19 @@ impl Data<'_> {
     }
 }
 
-/// Each element takes a digit and a comma or bracket at least.
+/// An upper bound: each element takes at least a digit and a comma or bracket.
 fn most_elements(text: &RawValue) -> usize {
     text.get().len() / 2 + 1
 }
 
-/// The most dimensions of a tensor, as many as NumPy has. A list of dimensions could be as long as the body otherwise.
-const MOST_DIMENSIONS: usize = 64;
-
-/// The sizes of an input's dimensions as they came.
-#[derive(Debug)]
-pub(super) struct Shape(Vec<i64>);
-
-impl<'de> serde::Deserialize<'de> for Shape {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Dimensions;
-        impl<'de> Visitor<'de> for Dimensions {
-            type Value = Shape;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a list of at most {MOST_DIMENSIONS} sizes")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Shape, A::Error> {
-                let mut sizes = Vec::new();
-                while let Some(size) = list.next_element()? {
-                    if sizes.len() == MOST_DIMENSIONS {
-                        return Err(A::Error::invalid_length(MOST_DIMENSIONS + 1, &self));
-                    }
-                    sizes.push(size);
-                }
-                Ok(Shape(sizes))
-            }
-        }
-        deserializer.deserialize_seq(Dimensions)
-    }
-}
-
-/// Checks an input against what the model declares, and parses its data; otherwise says what was expected and found.
+/// Validates an input against the model's signature and parses its data.
+///
+/// The error states the expected and the found value.
 pub(super) fn parse_tensor(
     input: &RequestInput<'_>,
-    data: Data<'_>,
+    data: InputData<'_>,
     spec: &TensorSpec,
-    sizes: &mut Sizes,
+    sizes: &mut DimensionSizes,
 ) -> Result<Tensor, String> {
     if input.datatype != spec.datatype.as_str() {
         return Err(format!(
@@ -86,30 +56,34 @@ pub(super) fn parse_tensor(
     }
     let shape = check_shape(&input.shape.0, spec, sizes)?;
     let count = element_count(&shape)
-        .ok_or_else(|| format!("the shape {shape:?} has more elements than can be counted"))?;
+        .ok_or_else(|| format!("the shape {shape:?} has too many elements"))?;
     let data = match data {
-        Data::Binary(bytes) => binary::read(spec.datatype, bytes, count)?,
-        Data::Json(data) => match spec.datatype {
-            DataType::Bool => TensorData::Bool(elements(data, &shape, count)?),
-            DataType::Uint8 => TensorData::Uint8(elements(data, &shape, count)?),
-            DataType::Int8 => TensorData::Int8(elements(data, &shape, count)?),
-            DataType::Int32 => TensorData::Int32(elements(data, &shape, count)?),
-            DataType::Int64 => TensorData::Int64(elements(data, &shape, count)?),
-            DataType::Fp32 => TensorData::Fp32(elements(data, &shape, count)?),
+        InputData::Binary(bytes) => binary::decode(spec.datatype, bytes, count)?,
+        InputData::Json(data) => match spec.datatype {
+            DataType::Bool => TensorData::Bool(parse_elements(data, &shape, count)?),
+            DataType::Uint8 => TensorData::Uint8(parse_elements(data, &shape, count)?),
+            DataType::Int8 => TensorData::Int8(parse_elements(data, &shape, count)?),
+            DataType::Int32 => TensorData::Int32(parse_elements(data, &shape, count)?),
+            DataType::Int64 => TensorData::Int64(parse_elements(data, &shape, count)?),
+            DataType::Fp32 => TensorData::Fp32(parse_elements(data, &shape, count)?),
         },
     };
     let found = data.len();
     Tensor::new(shape, data).ok_or_else(|| format!("expected {count} elements, found {found}"))
 }
 
-fn check_shape(found: &[i64], spec: &TensorSpec, sizes: &mut Sizes) -> Result<Vec<usize>, String> {
+fn check_shape(
+    found: &[i64],
+    spec: &TensorSpec,
+    sizes: &mut DimensionSizes,
+) -> Result<Vec<usize>, String> {
     let expected = || match &spec.shape {
-        Some(shape) => show(shape),
+        Some(shape) => format_shape(shape),
         None => "any shape".to_owned(),
     };
     if found.iter().any(|size| *size < 1) {
         return Err(format!(
-            "expected the shape {} with every size 1 or more, found {found:?}",
+            "expected the shape {} with all sizes at least 1, found {found:?}",
             expected()
         ));
     }
@@ -118,7 +92,12 @@ fn check_shape(found: &[i64], spec: &TensorSpec, sizes: &mut Sizes) -> Result<Ve
     let Some(declared) = &spec.shape else {
         return Ok(shape);
     };
-    let mismatch = || format!("expected the shape {}, found {found:?}", show(declared));
+    let mismatch = || {
+        format!(
+            "expected the shape {}, found {found:?}",
+            format_shape(declared)
+        )
+    };
     if declared.len() != shape.len() {
         return Err(mismatch());
     }
@@ -130,7 +109,7 @@ fn check_shape(found: &[i64], spec: &TensorSpec, sizes: &mut Sizes) -> Result<Ve
                 let given = *sizes.0.entry(name.clone()).or_insert(size);
                 if given != size {
                     return Err(format!(
-                        "{}, where {name} is {given} elsewhere in the request",
+                        "{}; {name} is {given} elsewhere in the request",
                         mismatch()
                     ));
                 }
@@ -140,8 +119,8 @@ fn check_shape(found: &[i64], spec: &TensorSpec, sizes: &mut Sizes) -> Result<Ve
     Ok(shape)
 }
 
-/// -1 for a dimension of any size, as in the metadata.
-fn show(shape: &[Dimension]) -> String {
+/// Formats a shape; dynamic dimensions are -1, as in the metadata.
+fn format_shape(shape: &[Dimension]) -> String {
     let size = |dimension: &Dimension| match dimension {
         Dimension::Fixed(size) => size.to_string(),
         Dimension::Dynamic(_) => "-1".to_owned(),
@@ -152,12 +131,16 @@ fn show(shape: &[Dimension]) -> String {
     )
 }
 
-/// Parses data that is flat or nested as the shape is, in row-major order.
-fn elements<T: Element>(data: &RawValue, shape: &[usize], count: usize) -> Result<Vec<T>, String> {
-    // A shape that promises more than the text has allocates nothing.
+/// Parses flat or nested data in row-major order.
+fn parse_elements<T: Element>(
+    data: &RawValue,
+    shape: &[usize],
+    count: usize,
+) -> Result<Vec<T>, String> {
+    // Bounded by the text: a large declared shape allocates nothing.
     let mut found = Vec::with_capacity(count.min(most_elements(data)));
     let mut json = serde_json::Deserializer::from_str(data.get());
-    let level = Level {
+    let level = NestingLevel {
         shape,
         depth: 0,
         limit: count,
@@ -170,17 +153,17 @@ fn elements<T: Element>(data: &RawValue, shape: &[usize], count: usize) -> Resul
     Ok(found)
 }
 
-/// One level of the data: the list at the top, a list in it, or an element.
-struct Level<'a, T> {
+/// The position in the nested data: the top-level list, an inner list, or an element.
+struct NestingLevel<'a, T> {
     shape: &'a [usize],
     depth: usize,
     limit: usize,
-    /// Whether the data is nested, once that is known; all of it must be as its first element is.
+    /// Whether the data is nested, decided by the first element; all others must agree.
     nested: &'a mut Option<bool>,
     found: &'a mut Vec<T>,
 }
 
-impl<T: Element> Level<'_, T> {
+impl<T: Element> NestingLevel<'_, T> {
     fn element<E: Error>(self, element: Option<T>, found: Unexpected<'_>) -> Result<(), E> {
         let nested = *self.nested.get_or_insert(self.depth > 1);
         if self.depth == 0
@@ -201,7 +184,7 @@ impl<T: Element> Level<'_, T> {
     }
 }
 
-impl<'de, T: Element> DeserializeSeed<'de> for Level<'_, T> {
+impl<'de, T: Element> DeserializeSeed<'de> for NestingLevel<'_, T> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -209,13 +192,13 @@ impl<'de, T: Element> DeserializeSeed<'de> for Level<'_, T> {
     }
 }
 
-impl<'de, T: Element> Visitor<'de> for Level<'_, T> {
+impl<'de, T: Element> Visitor<'de> for NestingLevel<'_, T> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} elements, each {}, flat or nested as the shape {:?} is",
+            "{} elements ({}), flat or nested like the shape {:?}",
             self.limit,
             T::EXPECTED,
             self.shape
@@ -223,7 +206,7 @@ impl<'de, T: Element> Visitor<'de> for Level<'_, T> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let Level {
+        let NestingLevel {
             shape,
             depth,
             limit,
@@ -235,7 +218,7 @@ impl<'de, T: Element> Visitor<'de> for Level<'_, T> {
         }
         let mut length = 0_usize;
         while list
-            .next_element_seed(Level {
+            .next_element_seed(NestingLevel {
                 shape,
                 depth: depth + 1,
                 limit,
@@ -283,7 +266,7 @@ impl<'de, T: Element> Visitor<'de> for Level<'_, T> {
     }
 }
 
-/// What an element can be made of, exactly or not at all; only numbers of 32 bits are rounded, to the nearest.
+/// A conversion from a JSON value: exact or refused. Only FP32 rounds, to the nearest value.
 trait Element: Sized {
     const EXPECTED: &'static str;
 
@@ -331,7 +314,7 @@ impl Element for i8 {
 }
 
 impl Element for i32 {
-    const EXPECTED: &'static str = "an integer of 32 bits";
+    const EXPECTED: &'static str = "a 32-bit integer";
 
     fn from_i64(value: i64) -> Option<Self> {
         value.try_into().ok()
@@ -339,7 +322,7 @@ impl Element for i32 {
 }
 
 impl Element for i64 {
-    const EXPECTED: &'static str = "an integer of 64 bits";
+    const EXPECTED: &'static str = "a 64-bit integer";
 
     fn from_i64(value: i64) -> Option<Self> {
         Some(value)
@@ -347,13 +330,13 @@ impl Element for i64 {
 }
 
 impl Element for f32 {
-    const EXPECTED: &'static str = "a number in the range of 32-bit ones";
+    const EXPECTED: &'static str = "a number in the range of FP32";
 
     fn from_i64(value: i64) -> Option<Self> {
         Some(value as Self)
     }
 
-    /// Beyond its range a number would become an infinity, which no answer may come from.
+    /// Refuses values beyond the range of FP32, which would become infinite.
     fn from_f64(value: f64) -> Option<Self> {
         Some(value as Self).filter(|rounded| rounded.is_finite())
     }

@@ -1,4 +1,4 @@
-//! What the server is, and what its models take and give.
+//! Metadata of the server and its models.
 
 use axum::Json;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ pub(super) async fn server() -> Json<Value> {
     )
 }
 
-/// `versions` has those that may be asked for, which are those that are loaded.
+/// `versions` lists the loaded versions, which are the only ones a request can name.
 pub(super) async fn model(target: Target) -> Result<Json<Value>, Problem> {
     let Target { predictor, version } = target;
     let serving = predictor
@@ -30,7 +30,7 @@ pub(super) async fn model(target: Target) -> Result<Json<Value>, Problem> {
     })))
 }
 
-/// -1 is a dimension of any size. A tensor of which the model tells no dimensions is shown with one such.
+/// Dynamic dimensions are -1. A tensor without a declared shape is shown as `[-1]`.
 fn tensor(spec: &TensorSpec) -> Value {
     let size = |dimension: &Dimension| match dimension {
         Dimension::Fixed(size) => json!(size),

@@ -1,4 +1,4 @@
-//! JSON objects that are objects.
+//! Strict deserialization of JSON objects.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -6,20 +6,23 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-/// A `T` that is written as an object. What serde derives for a struct also takes a list of its fields in the order of
-/// the source text, which no protocol says, and which would change its meaning when a field is moved.
+/// A `T` that only deserializes from a JSON object.
+// Serde's derive also accepts a list of the fields in source order. No protocol defines that form,
+// and moving a field would change its meaning.
 #[derive(Debug, Default)]
 pub(super) struct Object<T>(pub(super) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Members(PhantomData)).map(Self)
+        deserializer
+            .deserialize_map(ObjectVisitor(PhantomData))
+            .map(Self)
     }
 }
 
-struct Members<T>(PhantomData<T>);
+struct ObjectVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

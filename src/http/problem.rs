@@ -11,15 +11,17 @@ use crate::predictor::Failure;
 use crate::registry::UnknownModel;
 use crate::{ModelName, Reason};
 
-/// A failure on its way to a client, with the model it is about.
+/// A failure as a response, with the model concerned.
 #[derive(Debug)]
 pub(super) struct Problem {
     failure: Failure,
     model: Option<ModelName>,
 }
 
-/// `type` is left out of the registered kinds (`about:blank`), so that `title` is the phrase of the status, as RFC 9457
-/// has it; the kind is in `reason`. `error` is the member that clients of the Open Inference Protocol read.
+/// The problem document.
+///
+/// `type` is always `about:blank`, so `title` is the phrase of the status (RFC 9457); `reason`
+/// holds the specific kind. Clients of the Open Inference Protocol read `error`.
 #[derive(Serialize)]
 struct Body<'a> {
     r#type: &'static str,
@@ -75,7 +77,7 @@ impl IntoResponse for Problem {
         };
         let mut json = Vec::with_capacity(256 + 2 * detail.len());
         serde_json::to_writer(&mut json, &body)
-            .expect("a struct of texts and a number cannot fail to be written as JSON");
+            .expect("strings and a number always serialize to JSON");
         let mut response =
             (status, [(CONTENT_TYPE, "application/problem+json")], json).into_response();
         if status == StatusCode::UNAUTHORIZED {
@@ -112,14 +114,14 @@ fn status_of(reason: Reason) -> StatusCode {
         | Reason::CircuitOpen
         | Reason::Overloaded
         | Reason::InferenceFailed
-        // Never sent: nobody is there to read it.
+        // Never sent: the client has disconnected.
         | Reason::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
         Reason::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
     }
 }
 
-/// `Retry-After` has whole seconds: rounded up, so that a client does not come too early, and never 0, so that it does
-/// not come at once.
+/// Rounds up to whole seconds for `Retry-After`, to at least 1.
+// A smaller value would make clients return early or at once.
 fn whole_seconds(time: Duration) -> u64 {
     (time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1)
 }

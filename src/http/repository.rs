@@ -1,5 +1,6 @@
-//! The protocol's model repository extension: which models there are, and loading and unloading them:
-//! <https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_model_repository.md>.
+//! The protocol's model repository extension, which lists, loads and unloads models:
+//! `docs/protocol/extension_model_repository.md` in
+//! <https://github.com/triton-inference-server/server>.
 
 use std::collections::BTreeMap;
 
@@ -14,14 +15,14 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::App;
-use super::body::read;
+use super::body::read_body;
 use super::object::Object;
 use super::problem::Problem;
 use super::target::Target;
 use crate::predictor::{Failure, Predictor};
 use crate::{ModelName, Reason, Version, VersionStatus};
 
-/// Whoever may load and unload: a request with the server's token.
+/// Proof that a request carries the server's admin token.
 pub(super) struct Admin;
 
 impl FromRequestParts<App> for Admin {
@@ -29,15 +30,14 @@ impl FromRequestParts<App> for Admin {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let Some(token) = &app.admin_token else {
-            let detail =
-                "loading and unloading are off: the server was started without a token for them";
+            let detail = "loading and unloading are disabled: the server has no admin token";
             return Err(Failure::new(Reason::AdminDisabled, detail).into());
         };
         let mut given = parts.headers.get_all(AUTHORIZATION).iter();
         match (given.next(), given.next()) {
             (Some(given), None) if token.admits(given.as_bytes()) => Ok(Self),
             _ => {
-                let detail = "expected the header Authorization with the server's bearer token";
+                let detail = "expected the server's bearer token in the header Authorization";
                 Err(Failure::new(Reason::Unauthorized, detail).into())
             }
         }
@@ -50,7 +50,7 @@ struct IndexRequest {
     ready: bool,
 }
 
-/// One version of a model; or a model of which no version is known.
+/// One version of a model, or a model without any known version.
 #[derive(Serialize)]
 pub(super) struct IndexEntry {
     name: ModelName,
@@ -60,12 +60,13 @@ pub(super) struct IndexEntry {
     reason: String,
 }
 
-/// All versions of all models, or those that answer. Needs no token, as the metadata of a model needs none.
+/// Lists all versions of all models, or only the ready ones.
+// Needs no token, because the metadata of a model needs none.
 pub(super) async fn index(
     State(app): State<App>,
     request: Request<Body>,
 ) -> Result<Json<Vec<IndexEntry>>, Problem> {
-    let IndexRequest { ready } = parse(&app, request).await?;
+    let IndexRequest { ready } = parse_body(&app, request).await?;
     let all = app.registry.predictors();
     let entries = all.iter().flat_map(|predictor| entries(predictor));
     Ok(Json(
@@ -97,7 +98,7 @@ fn entries(predictor: &Predictor) -> Vec<IndexEntry> {
     }
     let only_in_memory = |version: &&Version| !status.versions.contains_key(*version);
     let memory_only = serving.iter().filter(only_in_memory).map(|version| {
-        let reason = "removed from disk, answers from memory".to_owned();
+        let reason = "removed from disk, served from memory".to_owned();
         entry(Some(version.to_string()), READY, reason)
     });
     let on_disk = status.versions.iter().map(|(version, found)| {
@@ -116,33 +117,33 @@ fn entries(predictor: &Predictor) -> Vec<IndexEntry> {
 }
 
 #[derive(Default, Deserialize)]
-struct ChangeRequest {
+struct LoadRequest {
     #[serde(default)]
     parameters: Object<BTreeMap<String, IgnoredAny>>,
 }
 
-/// Looks at the model on disk now, and answers when it has been loaded, or why it has not.
+/// Checks the model on disk now, and answers when it is loaded or has failed to load.
 ///
-/// The name is looked up among the names of folders and never made part of a path.
+/// The name is compared with the names of directories and never becomes part of a path.
 pub(super) async fn load(
     _: Admin,
     State(app): State<App>,
     Path(model): Path<String>,
     request: Request<Body>,
 ) -> Result<StatusCode, Problem> {
-    let ChangeRequest {
+    let LoadRequest {
         parameters: Object(parameters),
-    } = parse(&app, request).await?;
+    } = parse_body(&app, request).await?;
     if let Some((name, _)) = parameters.first_key_value() {
         let detail = format!(
-            "the parameter {name} asks for another configuration or other files than those on disk, which only are verified"
+            "unsupported parameter {name}: models are only loaded from disk, with the server's configuration"
         );
         return Err(Failure::new(Reason::InvalidRequest, detail).into());
     }
     let attempt = timeout(app.deadline, app.registry.load(&model)).await;
     let loaded = attempt.map_err(|_| {
         let detail = format!(
-            "the model was not loaded within {:?}; the attempt goes on",
+            "the model was not loaded within {:?}; the load continues",
             app.deadline
         );
         Failure::new(Reason::DeadlineExceeded, detail)
@@ -154,25 +155,25 @@ pub(super) async fn load(
     Ok(StatusCode::OK)
 }
 
-/// Requests under way are answered; then the memory of the model is free.
+/// Stops serving the model; its memory is free when its running requests are answered.
 pub(super) async fn unload(
     _: Admin,
     target: Target,
     State(app): State<App>,
     request: Request<Body>,
 ) -> Result<StatusCode, Problem> {
-    // Nothing depends on another model here: what may be said of dependents changes nothing.
-    let ChangeRequest { .. } = parse(&app, request).await?;
+    // The option `unload_dependents` has no effect: models here have no dependents.
+    let LoadRequest { .. } = parse_body(&app, request).await?;
     app.registry.unload(target.predictor.model.as_str())?;
     Ok(StatusCode::OK)
 }
 
-/// The body as a JSON object, which may be left out.
-async fn parse<T: Default + DeserializeOwned>(
+/// Parses the body as a JSON object; an empty body means the default.
+async fn parse_body<T: Default + DeserializeOwned>(
     app: &App,
     request: Request<Body>,
 ) -> Result<T, Failure> {
-    let body = read(app, request.into_body()).await?;
+    let body = read_body(app, request.into_body()).await?;
     if body.is_empty() {
         return Ok(T::default());
     }
@@ -180,7 +181,7 @@ async fn parse<T: Default + DeserializeOwned>(
         Ok(Object(parsed)) => Ok(parsed),
         Err(error) => Err(Failure::new(
             Reason::InvalidRequest,
-            format!("the body is not a request: {error}"),
+            format!("invalid request: {error}"),
         )),
     }
 }

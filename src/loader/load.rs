@@ -1,4 +1,4 @@
-//! One attempt to load one version.
+//! The load of one version.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,13 +26,15 @@ pub(crate) enum LoadError {
     Vetting(#[from] VettingError),
     #[error(transparent)]
     Job(#[from] JobError),
-    #[error("the model's folder cannot be read: {0}")]
+    #[error("cannot read the model's directory: {0}")]
     Unreadable(String),
-    #[error("held back since {}: {}", .0.since(), .0.detail())]
+    #[error("quarantined since {}: {}", .0.since(), .0.detail())]
     Quarantined(Quarantine),
-    #[error("there is no version on disk")]
+    #[error("no version on disk")]
     NoVersion,
-    #[error("the folder of the version that answers is gone; it goes on answering from memory")]
+    #[error(
+        "the directory of the version that answers was removed: the version goes on answering from memory"
+    )]
     Removed,
 }
 
@@ -40,7 +42,7 @@ impl LoadError {
     pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::Verify(error) => error.reason(),
-            // Nothing was found out about the version, but that there was no process to vet it in.
+            // No process to vet the version: this says nothing about the version.
             Self::Vetting(VettingError::Unavailable { .. }) => Reason::ModelUnreadable,
             Self::Runtime(_) | Self::Vetting(_) | Self::Job(JobError::Panicked(_)) => {
                 Reason::ModelIncompatible
@@ -53,7 +55,7 @@ impl LoadError {
         }
     }
 
-    /// What the version is to be held back for; none when this is no finding about its bytes.
+    /// The cause of a quarantine; `None` when the error says nothing about the version's bytes.
     fn quarantine_cause(&self) -> Option<QuarantineCause> {
         match self {
             Self::Verify(error) if error.reason() == Reason::ModelCorrupt => {
@@ -80,17 +82,17 @@ impl LoadError {
     }
 }
 
-/// How an attempt ended, how long it really took, and whether the version is held back after it.
-pub(super) struct Attempt {
+/// The result of a load, its real durations, and the quarantine of the version after it.
+pub(super) struct LoadAttempt {
     pub(super) result: Result<Loaded, LoadError>,
     pub(super) verification: Duration,
     pub(super) total: Duration,
     pub(super) quarantine: Option<Quarantine>,
 }
 
-/// What an attempt to load works with.
+/// The parts of a server that a load needs.
 #[derive(Clone)]
-pub(super) struct Workshop {
+pub(super) struct LoadContext {
     pub(super) store: Store,
     pub(super) vetting: Arc<Vetting>,
     pub(super) runtime: Arc<dyn Runtime>,
@@ -98,16 +100,18 @@ pub(super) struct Workshop {
     pub(super) allow_unverified: bool,
 }
 
-impl Workshop {
-    /// Verifies, vets, loads and warms up a version, and holds it back or gives it free according to what came of it.
-    /// Blocks. A quarantine that still holds ends it at once, unless somebody `insists`.
-    pub(super) fn load(&self, version: Version, insists: bool) -> Attempt {
+impl LoadContext {
+    /// Verifies, vets, loads and warms up a version. Then quarantines or releases it, as the result
+    /// says. Blocks.
+    ///
+    /// Unless `forced`, a quarantine that still applies is the result at once.
+    pub(super) fn load(&self, version: Version, forced: bool) -> LoadAttempt {
         let stopwatch = Stopwatch::start();
         let before = self.store.quarantined(&self.model, version);
-        let held = before.as_ref().filter(|_| !insists);
+        let held = before.as_ref().filter(|_| !forced);
         let manifest = self.store.manifest(&self.model, version).ok();
         let (result, verification) = match (held, &manifest) {
-            (Some(held), Some(manifest)) if held.still_holds(manifest) => {
+            (Some(held), Some(manifest)) if held.applies_to(manifest) => {
                 (Err(LoadError::Quarantined(held.clone())), Duration::ZERO)
             }
             _ => {
@@ -116,11 +120,11 @@ impl Workshop {
                     true => self.store.open_unverified(&self.model, version),
                 });
                 let verification = stopwatch.elapsed();
-                (self.try_out(verified), verification)
+                (self.vet_and_load(verified), verification)
             }
         };
-        let quarantine = self.settle(version, before, manifest.as_ref(), &result);
-        Attempt {
+        let quarantine = self.update_quarantine(version, before, manifest.as_ref(), &result);
+        LoadAttempt {
             result,
             verification,
             total: stopwatch.elapsed(),
@@ -128,7 +132,10 @@ impl Workshop {
         }
     }
 
-    fn try_out(&self, verified: Result<VerifiedVersion, VerifyError>) -> Result<Loaded, LoadError> {
+    fn vet_and_load(
+        &self,
+        verified: Result<VerifiedVersion, VerifyError>,
+    ) -> Result<Loaded, LoadError> {
         let verified = verified?;
         in_background(|| self.vetting.vet(&verified))?;
         let manifest = verified.manifest().clone();
@@ -142,9 +149,9 @@ impl Workshop {
         })
     }
 
-    /// Makes the marker on disk say what is known now. Where it cannot be written, as on a file system that is read
-    /// only, what is known is known until the server ends.
-    fn settle(
+    /// Updates the quarantine marker on disk, and returns the quarantine after that.
+    // On a read-only file system the marker stays: the result then lasts until the server ends.
+    fn update_quarantine(
         &self,
         version: Version,
         before: Option<Quarantine>,
@@ -161,7 +168,7 @@ impl Workshop {
             Err((Some(cause), error)) => {
                 let now = Quarantine::new(cause, &error.to_string(), manifest);
                 match &before {
-                    Some(known) if known.says_the_same(&now) => (before.clone(), Ok(())),
+                    Some(known) if known.equals_ignoring_time(&now) => (before.clone(), Ok(())),
                     _ => {
                         let written = self.store.mark(&self.model, version, &now);
                         (Some(now), written)
@@ -171,8 +178,8 @@ impl Workshop {
         };
         if let Err(error) = written {
             let model = &self.model;
-            tracing::warn!(%model, %version, detail = %error, "quarantine not changed on disk");
-            // As the next look will find it.
+            tracing::warn!(%model, %version, detail = %error, "cannot update the quarantine marker");
+            // The state that the next poll will find.
             return before;
         }
         after

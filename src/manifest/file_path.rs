@@ -1,4 +1,4 @@
-//! The path of a file inside the folder of its version.
+//! The path of a file inside the directory of its version.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,18 +9,19 @@ use thiserror::Error;
 
 use super::Manifest;
 
-/// The longest path, in bytes.
+/// The maximum length of a path in bytes.
 const MAX_LENGTH: usize = 512;
-/// The most folders that a file may be in, below that of its version.
+/// The maximum number of directories in a path.
 pub(crate) const MAX_DEPTH: usize = 8;
 
-/// The path of a file inside the folder of its version: names joined by `/`, none of them empty, `.` or `..`; no backslash, colon or control character.
+/// The path of a file inside the directory of its version.
 ///
-/// Such a path stays inside its folder on every platform.
+/// Consists of names joined by `/`, none of them empty, `.` or `..`, without backslash, colon or
+/// control character. Such a path stays inside its directory on every platform.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FilePath(String);
 
-/// Why a text is not a [`FilePath`].
+/// The error for a text that is not a [`FilePath`].
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("invalid path {path:?}: {why}")]
 pub struct InvalidFilePath {
@@ -29,7 +30,7 @@ pub struct InvalidFilePath {
 }
 
 impl FilePath {
-    /// The path as text, with `/` between its names.
+    /// The path as text, with `/` as separator.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -51,7 +52,7 @@ impl FromStr for FilePath {
         } else if text.chars().any(char::is_control) {
             "it has a control character"
         } else if components().any(|component| component == "." || component == "..") {
-            "it leaves its folder or names it"
+            "it contains . or .."
         } else if components().any(str::is_empty) {
             "it has an empty component"
         } else if components().count() > MAX_DEPTH + 1 {

@@ -1,4 +1,4 @@
-//! The table of files of a manifest, read with a bound on its length and without repeated names.
+//! Deserializing the table of files: bounded, without duplicates.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -9,16 +9,17 @@ use serde::de::{Error as _, MapAccess, Visitor};
 
 use super::{FileEntry, FilePath, Manifest};
 
-/// Reads the table. A plain map would let the last of two equal keys win in silence.
+/// Deserializes the table.
+// A plain map would silently keep the last of two equal keys.
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<FilePath, FileEntry>, D::Error> {
-    deserializer.deserialize_map(Table)
+    deserializer.deserialize_map(FileTableVisitor)
 }
 
-struct Table;
+struct FileTableVisitor;
 
-impl<'de> Visitor<'de> for Table {
+impl<'de> Visitor<'de> for FileTableVisitor {
     type Value = BTreeMap<FilePath, FileEntry>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

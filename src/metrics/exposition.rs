@@ -1,8 +1,10 @@
-//! From the OpenMetrics text format to the older one of Prometheus.
+//! Converting OpenMetrics text to Prometheus text.
 
-/// In OpenMetrics a counter family `x` has the sample `x_total`; in the format 0.0.4 the family itself is called
-/// `x_total`, and a reader of it takes anything else for a sample without type or help. Units and the end mark do not
-/// exist there.
+/// Converts OpenMetrics text 1.0.0 to Prometheus text 0.0.4.
+///
+/// In OpenMetrics the counter family `x` has the sample `x_total`. In 0.0.4 the family itself is
+/// named `x_total`; other names become samples without type and help. Units and the end marker are
+/// dropped.
 pub(super) fn to_prometheus(openmetrics: &str) -> String {
     let mut text = String::with_capacity(openmetrics.len());
     let mut help = None;
@@ -38,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counters_are_renamed_and_nothing_else_is() {
+    fn exposition_renames_counters_only() {
         let openmetrics = "# HELP a Counts things.\n# TYPE a counter\na_total{m=\"x y\"} 1\n\
                            # HELP b Says.\n# TYPE b gauge\n# UNIT b seconds\nb 2\n# EOF\n";
         let expected = "# HELP a_total Counts things.\n# TYPE a_total counter\na_total{m=\"x y\"} 1\n\

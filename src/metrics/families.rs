@@ -1,4 +1,4 @@
-//! Every metric that is counted as things happen, with its name, its help and its buckets.
+//! All event-driven metrics: their names, help texts and buckets.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -8,13 +8,13 @@ use prometheus_client::registry::Registry;
 
 use super::labels::{ModelLabel, ReasonLabels, StateLabels, TransitionLabels, VersionLabels};
 
-/// Seconds that an inference takes: from a small model on one core to the usual deadline.
+/// Buckets of inference times in seconds: from a small model on one core to the default deadline.
 const PREDICTION_SECONDS: [f64; 16] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
     10.0, 30.0,
 ];
 
-/// Seconds that loading or hashing takes: from a model of some hundred bytes to one of many gigabytes.
+/// Buckets of load and hash times in seconds: from some hundred bytes to many gigabytes.
 const LOAD_SECONDS: [f64; 14] = [
     0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0,
 ];
@@ -65,17 +65,18 @@ impl Families {
         }
     }
 
-    /// The counter of the exposition gets the suffix `_total` from its type; the names here are without it.
+    /// Registers all metrics.
+    // Counters are named without `_total`, which the encoder adds.
     pub(super) fn register(&self, registry: &mut Registry) {
         let f = self.clone();
         registry.register(
             "prediction_success",
-            "Requests for a prediction that were answered",
+            "Prediction requests that were answered",
             f.prediction_success,
         );
         registry.register(
             "prediction_failure",
-            "Requests for a prediction that were not answered, by reason",
+            "Prediction requests that failed, by reason",
             f.prediction_failure,
         );
         registry.register(
@@ -85,12 +86,12 @@ impl Families {
         );
         registry.register(
             "circuit_breaker_state",
-            "1 for the state in which the circuit breaker is, 0 for the others",
+            "1 for the current state of the circuit breaker, 0 for the others",
             f.breaker_state,
         );
         registry.register(
             "circuit_breaker_transitions",
-            "Changes of state of the circuit breaker",
+            "State changes of the circuit breaker",
             f.breaker_transitions,
         );
         registry.register(
@@ -105,7 +106,7 @@ impl Families {
         );
         registry.register(
             "model_load_failures",
-            "Attempts to load a version that failed, by reason",
+            "Failed loads of a version, by reason",
             f.load_failures,
         );
         registry.register(
@@ -115,7 +116,7 @@ impl Families {
         );
         registry.register(
             "checksum_verification_failures",
-            "Versions that were not what their manifest promises",
+            "Versions that differed from their manifest",
             f.verification_failures,
         );
         registry.register(
@@ -125,27 +126,27 @@ impl Families {
         );
         registry.register(
             "model_probe_failures",
-            "Times that a loaded version did not answer its probe as was recorded",
+            "Failed probes of a loaded version",
             f.probe_failures,
         );
         registry.register(
             "scrub_failures",
-            "Versions that were found damaged when read again in the background",
+            "Versions found corrupt by the background scrub",
             f.scrub_failures,
         );
         registry.register(
             "requests_shed",
-            "Requests refused because the server had as much to do as it may",
+            "Requests refused because the server was overloaded",
             f.requests_shed,
         );
         registry.register(
             "scrub_read_bytes",
-            "Bytes on disk read again in the background",
+            "Bytes read by the background scrub",
             f.scrubbed,
         );
         registry.register(
             "scrub_rounds",
-            "Times that everything on disk was read again",
+            "Completed rounds of the background scrub",
             f.scrubs,
         );
     }

@@ -1,4 +1,4 @@
-//! What the series of a metric are told apart by.
+//! The labels of the series.
 
 use prometheus_client::encoding::EncodeLabelSet;
 

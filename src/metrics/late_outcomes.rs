@@ -1,4 +1,4 @@
-//! What circuit breakers were told too late, read from them when it is asked for.
+//! Late outcomes of circuit breakers, collected at each scrape.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,9 +11,10 @@ use prometheus_client::metrics::counter::ConstCounter;
 
 use super::labels::ModelLabel;
 use crate::ModelName;
-use crate::breaker::Breaker;
+use clarity_breaker::Breaker;
 
-/// The breakers of all models. A breaker counts its late outcomes itself, so that telling them costs a call nothing.
+/// The breakers of all models.
+// Each breaker counts its late outcomes itself, so exporting them adds no cost to a call.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LateOutcomes {
     breakers: Arc<Mutex<BTreeMap<String, Weak<Breaker>>>>,
@@ -31,7 +32,7 @@ impl Collector for LateOutcomes {
         let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
         let mut family = encoder.encode_descriptor(
             "circuit_breaker_late_outcomes",
-            "Outcomes that came after the state of their admission had ended, and changed nothing.",
+            "Outcomes that arrived after a state change and were ignored.",
             None,
             MetricType::Counter,
         )?;

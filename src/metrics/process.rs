@@ -1,6 +1,6 @@
-//! What the process takes of the machine, read when it is asked for.
+//! Resource usage of the process, collected at each scrape.
 //!
-//! Names and meanings are those that Prometheus asks of every client library:
+//! Names and meanings follow the guidelines for Prometheus client libraries:
 //! <https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>.
 
 use std::fmt;
@@ -11,21 +11,21 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-/// Memory, descriptors and CPU time of this process. What the system does not tell is left out.
+/// Memory, descriptors and CPU time of this process, as far as the system reports them.
 #[derive(Debug)]
-pub(super) struct Process;
+pub(super) struct ProcessCollector;
 
-impl Collector for Process {
+impl Collector for ProcessCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Usage {
+        let ProcessUsage {
             cpu_seconds,
             resident_bytes,
             virtual_bytes,
             open_descriptors,
-            most_descriptors,
+            max_descriptors,
         } = usage();
         if let Some(seconds) = cpu_seconds {
-            let help = "CPU time of all threads, in the kernel and outside, in seconds.";
+            let help = "User and system CPU time of all threads in seconds.";
             let metric = encoder.encode_descriptor(
                 "process_cpu_seconds",
                 help,
@@ -37,23 +37,23 @@ impl Collector for Process {
         for (name, help, value) in [
             (
                 "process_resident_memory_bytes",
-                "Memory that is in use and not swapped out.",
+                "Resident memory in bytes.",
                 resident_bytes,
             ),
             (
                 "process_virtual_memory_bytes",
-                "Memory that is reserved.",
+                "Virtual memory in bytes.",
                 virtual_bytes,
             ),
             (
                 "process_open_fds",
-                "File descriptors that are open.",
+                "Number of open file descriptors.",
                 open_descriptors,
             ),
             (
                 "process_max_fds",
-                "File descriptors that may be open.",
-                most_descriptors,
+                "Maximum number of open file descriptors.",
+                max_descriptors,
             ),
         ] {
             if let Some(value) = value {
@@ -66,16 +66,16 @@ impl Collector for Process {
 }
 
 #[derive(Debug, Default)]
-struct Usage {
+struct ProcessUsage {
     cpu_seconds: Option<f64>,
     resident_bytes: Option<u64>,
     virtual_bytes: Option<u64>,
     open_descriptors: Option<u64>,
-    most_descriptors: Option<u64>,
+    max_descriptors: Option<u64>,
 }
 
 #[cfg(target_os = "linux")]
-fn usage() -> Usage {
+fn usage() -> ProcessUsage {
     use std::fs;
 
     use rustix::param::page_size;
@@ -91,20 +91,20 @@ fn usage() -> Usage {
         pages.checked_mul(u64::try_from(page_size()).ok()?)
     };
     let (virtual_bytes, resident_bytes) = (next(), next());
-    // The folder is listed through a descriptor of its own.
+    // Excludes the descriptor of this listing itself.
     let listed = fs::read_dir("/proc/self/fd").map(|listing| listing.count().saturating_sub(1));
-    Usage {
+    ProcessUsage {
         cpu_seconds: Some(cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9),
         resident_bytes,
         virtual_bytes,
         open_descriptors: listed.ok().and_then(|count| u64::try_from(count).ok()),
-        most_descriptors: getrlimit(Resource::Nofile).current,
+        max_descriptors: getrlimit(Resource::Nofile).current,
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn usage() -> Usage {
-    Usage::default()
+fn usage() -> ProcessUsage {
+    ProcessUsage::default()
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -112,18 +112,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_told_is_of_this_process() {
+    fn process_usage_grows_with_files_and_memory() {
         let before = usage();
         let files: Vec<_> = (0..100)
             .map(|_| std::fs::File::open("/proc/self/statm").unwrap())
             .collect();
         let memory = std::hint::black_box(vec![1_u8; 64 << 20]);
         let after = usage();
-        // Other tests of this process may close and free meanwhile, but not as much as this.
+        // Concurrent tests may close files and free memory, but less than this.
         assert!(after.open_descriptors.unwrap() >= before.open_descriptors.unwrap() + 50);
         assert!(after.resident_bytes.unwrap() >= before.resident_bytes.unwrap() + (32 << 20));
         assert!(after.virtual_bytes.unwrap() >= after.resident_bytes.unwrap());
-        assert!(after.most_descriptors.unwrap() >= after.open_descriptors.unwrap());
+        assert!(after.max_descriptors.unwrap() >= after.open_descriptors.unwrap());
         assert!(after.cpu_seconds.unwrap() > before.cpu_seconds.unwrap());
         drop((files, memory));
     }

@@ -9,9 +9,9 @@ fn value(text: &str, series: &str) -> Option<f64> {
 }
 
 #[test]
-fn every_series_of_a_model_is_there_from_the_start() {
+fn model_series_all_exist_from_the_start() {
     let metrics = Metrics::new();
-    let _model = metrics.of_model(&"m".parse().unwrap());
+    let _model = metrics.for_model(&"m".parse().unwrap());
     let text = metrics.render();
     for series in [
         r#"prediction_success_total{model="m"}"#,
@@ -35,9 +35,9 @@ fn every_series_of_a_model_is_there_from_the_start() {
 }
 
 #[test]
-fn every_reason_of_a_prediction_and_of_a_load_is_counted() {
+fn every_reason_of_predictions_and_loads_is_counted() {
     let metrics = Metrics::new();
-    let model = metrics.of_model(&"m".parse().unwrap());
+    let model = metrics.for_model(&"m".parse().unwrap());
     Reason::OF_PREDICTIONS
         .into_iter()
         .for_each(|reason| model.prediction_failed(reason));
@@ -67,9 +67,9 @@ fn every_reason_of_a_prediction_and_of_a_load_is_counted() {
 }
 
 #[test]
-fn the_state_of_the_breaker_is_one_of_all() {
+fn breaker_state_series_has_exactly_one_set() {
     let metrics = Metrics::new();
-    let model = metrics.of_model(&"m".parse().unwrap());
+    let model = metrics.for_model(&"m".parse().unwrap());
     model.breaker_changed(BreakerState::Closed, BreakerState::Open);
     let text = metrics.render();
     let states = BreakerState::ALL.map(|state| {
@@ -89,9 +89,9 @@ fn the_state_of_the_breaker_is_one_of_all() {
 }
 
 #[test]
-fn only_the_version_that_answers_has_a_series() {
+fn version_info_has_only_the_serving_version() {
     let metrics = Metrics::new();
-    let model = metrics.of_model(&"m".parse().unwrap());
+    let model = metrics.for_model(&"m".parse().unwrap());
     model.now_serving(Version::FIRST, Digest::of(b"a"));
     model.now_serving(Version::new(2).unwrap(), Digest::of(b"b"));
     let text = metrics.render();

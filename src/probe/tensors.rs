@@ -1,13 +1,14 @@
-//! Tensors as the file of a probe has them.
+//! Tensors in the file of a probe.
 
 use serde::de::Error as _;
 use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use crate::{Tensor, TensorData};
+use crate::tensor::{Tensor, TensorData};
 
-/// A tensor with its name, in the JSON of the Open Inference Protocol; its elements may be nested, in row-major order.
+/// A tensor and its name, in the JSON of the Open Inference Protocol. Its elements may be nested,
+/// in row-major order.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct NamedTensor {
     pub(super) name: String,
@@ -15,7 +16,7 @@ pub(super) struct NamedTensor {
 }
 
 #[derive(Deserialize)]
-struct Written {
+struct TensorJson {
     name: String,
     datatype: String,
     shape: Vec<usize>,
@@ -24,23 +25,23 @@ struct Written {
 
 impl<'de> Deserialize<'de> for NamedTensor {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let written = Written::deserialize(deserializer)?;
-        let tensor = tensor(&written).map_err(|why| {
-            let name = &written.name;
+        let json = TensorJson::deserialize(deserializer)?;
+        let tensor = tensor(&json).map_err(|why| {
+            let name = &json.name;
             D::Error::custom(format_args!("{name}: {why}"))
         })?;
         Ok(Self {
-            name: written.name,
+            name: json.name,
             tensor,
         })
     }
 }
 
-fn tensor(written: &Written) -> Result<Tensor, String> {
+fn tensor(json: &TensorJson) -> Result<Tensor, String> {
     let mut flat = Vec::new();
-    flatten(&written.data, &mut flat);
+    flatten(&json.data, &mut flat);
     let integer = |value: &Value| value.as_i64();
-    let data = match &*written.datatype {
+    let data = match &*json.datatype {
         "BOOL" => TensorData::Bool(all(&flat, Value::as_bool)?),
         "INT64" => TensorData::Int64(all(&flat, integer)?),
         "INT32" => TensorData::Int32(all(&flat, |value| integer(value)?.try_into().ok())?),
@@ -53,13 +54,13 @@ fn tensor(written: &Written) -> Result<Tensor, String> {
             ));
         }
     };
-    let (shape, found) = (&written.shape, flat.len());
+    let (shape, found) = (&json.shape, flat.len());
     Tensor::new(shape.clone(), data).ok_or_else(|| {
-        format!("expected as many elements as the shape {shape:?} has, found {found}")
+        format!("expected the number of elements of the shape {shape:?}, found {found}")
     })
 }
 
-/// The depth is bounded by the reader of the JSON.
+/// Appends all elements of nested lists. The JSON parser bounds the depth.
 fn flatten<'a>(values: &'a [Value], flat: &mut Vec<&'a Value>) {
     for value in values {
         match value {
@@ -75,10 +76,10 @@ fn all<T>(values: &[&Value], read: impl Fn(&Value) -> Option<T>) -> Result<Vec<T
     values.iter().map(read).collect()
 }
 
-/// A number beyond the range of 32 bits would become infinite.
+/// The nearest number of 32 bits; `None` if that is infinite.
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "the nearest number of 32 bits is what is meant"
+    reason = "the nearest number of 32 bits is wanted"
 )]
 fn single(value: &Value) -> Option<f32> {
     let single = value.as_f64()? as f32;

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Doubles its input `x` of two numbers into `y`, and says whether each is positive in `positive`.
+/// Doubles its input `x` of two numbers into `y`. `positive` tells which of them are positive.
 struct Doubling(f32, Vec<TensorSpec>, Vec<TensorSpec>);
 
 impl Doubling {
@@ -49,7 +49,7 @@ fn recorded() -> Probe {
 }
 
 #[test]
-fn what_is_recorded_is_read_back_and_passes() {
+fn recorded_probe_is_parsed_back_and_passes() {
     let probe = recorded();
     let read = Probe::parse(probe.to_json().as_bytes()).unwrap();
     assert_eq!(read, probe);
@@ -57,7 +57,7 @@ fn what_is_recorded_is_read_back_and_passes() {
 }
 
 #[test]
-fn another_answer_is_told_with_its_place_and_one_within_the_tolerance_is_the_same() {
+fn run_names_the_wrong_value_and_applies_the_tolerance() {
     let probe = recorded();
     probe.run(&Doubling::by(2.001)).unwrap();
     let error = probe.run(&Doubling::by(2.01)).unwrap_err().to_string();
@@ -73,14 +73,14 @@ fn another_answer_is_told_with_its_place_and_one_within_the_tolerance_is_the_sam
 }
 
 #[test]
-fn an_answer_that_is_given_is_not_replaced_by_the_one_that_comes() {
+fn record_keeps_a_given_answer() {
     let json = recorded().to_json();
     let given = Probe::parse(json.as_bytes()).unwrap();
     assert!(given.record(&Doubling::by(3.0)).is_err());
 }
 
 #[test]
-fn what_does_not_fit_the_model_is_told() {
+fn record_of_an_unfit_probe_names_the_mismatch() {
     let parse = |json: &str| Probe::parse(json.as_bytes());
     let with = |from: &str, to: &str| {
         let text = String::from_utf8(request("[1, 2]")).unwrap();
@@ -119,5 +119,9 @@ fn what_does_not_fit_the_model_is_told() {
     let none = parse(r#"{"inputs": []}"#)
         .unwrap()
         .record(&Doubling::by(2.0));
-    assert!(none.unwrap_err().to_string().contains("it is left out"));
+    assert!(
+        none.unwrap_err()
+            .to_string()
+            .contains("expected one tensor, found none")
+    );
 }

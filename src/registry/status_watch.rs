@@ -1,37 +1,38 @@
-//! News of how one model is.
+//! Watching the status of one model.
 
 use tokio::sync::watch;
 
 use crate::ModelStatus;
-use crate::status::State;
+use crate::status::ModelState;
 
-/// The status of a model, and the news of it.
+/// A receiver for the status of a model.
 #[derive(Clone, Debug)]
-pub struct StatusWatch(pub(super) watch::Receiver<State>);
+pub struct StatusWatch(pub(super) watch::Receiver<ModelState>);
 
 impl StatusWatch {
-    /// The status as it is now.
+    /// The current status.
     pub fn current(&self) -> ModelStatus {
         (*self.0.borrow().status).clone()
     }
 
-    /// Waits until an attempt has ended that [`current`](Self::current) had not told of when this was made or last
-    /// returned; returns at once with the last status when the server has stopped.
+    /// Waits for the end of a load attempt after the last returned status, or since the creation.
+    ///
+    /// Returns the last status at once when the server has stopped.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when the future is dropped.
+    /// Cancel safe.
     pub async fn changed(&mut self) -> ModelStatus {
-        // An error says that there will be no more news.
+        // An error means that no more changes will come.
         let _ = self.0.changed().await;
         (*self.0.borrow_and_update().status).clone()
     }
 
-    /// Waits until the status is as `wanted`, and gives it; returns the last status when the server stops before.
+    /// Waits for a status that satisfies `wanted`; returns the last one if the server stops first.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when the future is dropped.
+    /// Cancel safe.
     pub async fn wait_for(&mut self, mut wanted: impl FnMut(&ModelStatus) -> bool) -> ModelStatus {
         let found = self
             .0

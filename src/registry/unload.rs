@@ -1,4 +1,4 @@
-//! Taking a model away on request, and bringing it back.
+//! Unloading a model and loading it again.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -7,11 +7,14 @@ use tokio::sync::watch;
 
 use super::{Registry, UnknownModel};
 use crate::predictor::Predictor;
-use crate::status::State;
+use crate::status::ModelState;
 
 impl Registry {
-    /// Unloads a model: it answers no more, its memory is free when the requests under way are answered, and nothing on
-    /// disk brings it back until a server is asked to load it. Nothing on disk changes. A model that is unloaded keeps no server from being ready.
+    /// Unloads a model until a server is asked to load it again.
+    ///
+    /// It stops answering, and its memory is free after its running requests. The disk is
+    /// unchanged, and no change on disk brings the model back. An unloaded model does not affect
+    /// readiness.
     ///
     /// # Errors
     ///
@@ -27,15 +30,15 @@ impl Registry {
                 name: model.to_owned(),
             });
         };
-        // The loader keeps what answers alive, and ends with the sender. One that is loading just now ends after that;
-        // what it publishes then goes to a channel that nobody reads.
+        // Dropping the sender ends the loader, which keeps the loaded versions alive. A loader in
+        // the middle of a load ends afterwards; it publishes to a channel without receivers.
         if model.reload.take().is_some() {
             let before = &model.predictor;
             let mut status = (*before.status()).clone();
             status.serving = None;
             status.degraded = None;
             status.next_attempt = None;
-            let state = State {
+            let state = ModelState {
                 loaded: None,
                 others: BTreeMap::new(),
                 vacant: false,
@@ -55,7 +58,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Loads a model that was unloaded, or is new; otherwise the same as [`reload`](Self::reload). Gives what answers now.
+    /// Loads an unloaded or new model, otherwise the same as [`reload`](Self::reload).
     pub(crate) async fn load(&self, model: &str) -> Result<Arc<Predictor>, UnknownModel> {
         if let Ok(found) = self.find(model)
             && found.predictor.unloaded
@@ -67,7 +70,7 @@ impl Registry {
                     .models
                     .write()
                     .unwrap_or_else(PoisonError::into_inner);
-                // Another request may have been faster.
+                // A concurrent request may have loaded it already.
                 if models
                     .get(&name)
                     .is_some_and(|model| model.predictor.unloaded)

@@ -7,43 +7,44 @@ use std::sync::Arc;
 use rten::{LoadError, Model, ModelOptions, NodeId, RunOptions, Value, ValueOrView};
 use rten_tensor::prelude::*;
 
-use super::lane::Lane;
-use super::signature::Signature;
-use super::weights::{self, Parted};
-use super::{
-    DataType, RunError, Runtime, RuntimeError, Session, Tensor, TensorData, TensorSpec, Work,
-};
+use super::declared_tensors::DeclaredTensors;
+use super::session_threads::SessionThreads;
+use super::weights::{self, SplitModel};
+use super::{Runtime, RuntimeError};
 use crate::VerifiedVersion;
 use crate::background::in_background;
-use crate::brief::brief;
+use crate::sanitize::sanitize_for_log;
+use crate::session::{RunError, Session, Work};
+use crate::tensor::{DataType, Tensor, TensorData, TensorSpec};
 
-/// Under this name a model's graph finds the weights that are in the model's own file. rten looks at how it ends.
-const INSIDE: &str = "inside.data";
+/// The name of the file of weights that is split off the model file. rten requires the suffix.
+const SPLIT_WEIGHTS: &str = "inside.data";
 
-/// Threads of a session where nothing else is asked for: see [`OnnxRuntime::threads`].
+/// The most threads of a session by default: see [`OnnxRuntime::threads`].
 const MAX_DEFAULT_THREADS: usize = 4;
 
 /// Runs ONNX models with [rten](https://docs.rs/rten), in this process.
 ///
-/// Every loaded model has a few threads of its own. Threads for all would let a model that never finishes, which
-/// cannot be stopped from outside, take those of the others; one thread for each model would run its requests one
-/// after the other. On a few as many requests run beside each other, first come, first served, and a long run
-/// with nobody behind it is spread over as many more. (Packing weights while loading happens on rten's own pool, which all models share.)
+/// Every loaded model has a few threads of its own: as many requests run at a time, in order of
+/// arrival. A long run with no other request waiting uses as many more threads.
+/// (Packing weights while loading happens on rten's own pool, which all models share.)
 ///
-/// Weights outside of the model are taken from the version's own files, which were verified with it, and are never looked
-/// for on disk. rten takes them from files beside the model whose names end with `.data` or `.onnx_data`, and a number if
-/// there are several. Those inside of the model stay where they are, so that a loaded model takes little more memory than its files,
-/// also while it loads.
+/// External weights are taken from the version's verified files, never from disk. rten requires
+/// names that end with `.data` or `.onnx_data`, plus a number if there are several. Weights inside
+/// of the model file are not copied: a loaded model takes little more memory than its files, also
+/// while it loads.
 ///
-/// rten computes INT64 in 32 bits. Values that do not fit are refused on their way in, but a model whose own arithmetic leaves that range gives
-/// wrapped numbers: models that count in INT64 beyond 2^31 are not for this runtime.
+/// rten computes INT64 in 32 bits. Inputs that do not fit are refused. A model whose own arithmetic
+/// leaves that range gives wrapped numbers: do not use this runtime for INT64 beyond 2^31.
+// Threads for all models would let a model that never finishes, and cannot be stopped, take those
+// of the others. One thread for each model would serialize its requests.
 #[derive(Clone, Debug)]
 pub struct OnnxRuntime {
     threads: NonZeroUsize,
 }
 
 impl OnnxRuntime {
-    /// A runtime whose sessions have as many threads as the machine has processors, 4 at most.
+    /// A runtime whose sessions have one thread for each processor, 4 at most.
     pub fn new() -> Self {
         let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let most = NonZeroUsize::new(MAX_DEFAULT_THREADS).unwrap_or(NonZeroUsize::MIN);
@@ -52,7 +53,7 @@ impl OnnxRuntime {
         }
     }
 
-    /// The number of threads of each session.
+    /// Sets the number of threads of each session.
     #[must_use]
     pub fn threads(self, threads: NonZeroUsize) -> Self {
         Self { threads }
@@ -69,40 +70,41 @@ impl Runtime for OnnxRuntime {
     fn load(&self, version: VerifiedVersion) -> Result<Box<dyn Session>, RuntimeError> {
         let (manifest, mut files) = version.into_parts();
         let model = files.remove(manifest.entry()).unwrap_or_default();
-        let signature = Signature::read(&model)?;
+        let declared = DeclaredTensors::read(&model)?;
         let probe = manifest.probe();
-        let beside = files.into_iter().filter(|(path, _)| Some(path) != probe);
+        let external = files.into_iter().filter(|(path, _)| Some(path) != probe);
         let model = in_background(|| {
             let mut options = ModelOptions::with_all_ops();
-            let mut inside = INSIDE.to_owned();
-            for (path, bytes) in beside {
-                // In the order of the names, so that a longer one that is taken comes later.
-                if inside == path.as_str() {
-                    inside.push('_');
+            let mut weights_name = SPLIT_WEIGHTS.to_owned();
+            for (path, bytes) in external {
+                // Files come in the order of their names: a longer name that is taken comes later.
+                if weights_name == path.as_str() {
+                    weights_name.push('_');
                 }
                 options.external_data(path.as_str(), bytes);
             }
-            let model = match weights::part(model, &inside) {
-                Ok(Parted { graph, weights }) => {
-                    options.external_data(&inside, weights);
+            let model = match weights::split(model, &weights_name) {
+                Ok(SplitModel { graph, weights }) => {
+                    options.external_data(&weights_name, weights);
                     graph
                 }
                 Err(model) => model,
             };
             options.load(model)
         });
-        let unloadable =
-            |error: LoadError| RuntimeError::Unloadable(brief(told(&error.to_string())));
+        let unloadable = |error: LoadError| {
+            RuntimeError::Unloadable(sanitize_for_log(with_expected_names(&error.to_string())))
+        };
         let model = model.map_err(unloadable)?;
-        Ok(Box::new(OnnxSession::new(model, &signature, self.threads)?))
+        Ok(Box::new(OnnxSession::new(model, &declared, self.threads)?))
     }
 }
 
-/// What rten says about a file of weights that it does not take, with what it would.
-fn told(error: &str) -> String {
+/// Adds the names that rten accepts to its error about a file of weights.
+fn with_expected_names(error: &str) -> String {
     match error.contains("disallowed path") {
         true => format!(
-            "{error}: expected a file beside the model whose name ends with .data or .onnx_data"
+            "{error}: expected a file in the directory of the model whose name ends with .data or .onnx_data"
         ),
         false => error.to_owned(),
     }
@@ -112,19 +114,19 @@ struct OnnxSession {
     model: Arc<Model>,
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
-    lane: Lane,
+    threads: SessionThreads,
 }
 
 impl OnnxSession {
     fn new(
         model: Model,
-        signature: &Signature,
+        declared: &DeclaredTensors,
         threads: NonZeroUsize,
     ) -> Result<Self, RuntimeError> {
         let specs = |nodes: &[NodeId]| {
             nodes
                 .iter()
-                .map(|&node| spec(&model, signature, node))
+                .map(|&node| spec(&model, declared, node))
                 .collect::<Result<Vec<_>, _>>()
         };
         let inputs = specs(model.input_ids())?;
@@ -138,15 +140,19 @@ impl OnnxSession {
             model: Arc::new(model),
             inputs,
             outputs,
-            lane: Lane::new(threads)?,
+            threads: SessionThreads::new(threads)?,
         })
     }
 }
 
-fn spec(model: &Model, signature: &Signature, node: NodeId) -> Result<TensorSpec, RuntimeError> {
+fn spec(
+    model: &Model,
+    declared: &DeclaredTensors,
+    node: NodeId,
+) -> Result<TensorSpec, RuntimeError> {
     let name = model.node_info(node).and_then(|info| info.name());
     let nameless = || RuntimeError::Unloadable("an input or output has no name".to_owned());
-    signature.of(name.ok_or_else(nameless)?)
+    declared.spec(name.ok_or_else(nameless)?)
 }
 
 impl Session for OnnxSession {
@@ -158,14 +164,14 @@ impl Session for OnnxSession {
         &self.outputs
     }
 
-    /// All outputs are computed at every run, so that rten makes its plan once, in the warm-up, and not under traffic.
+    // Every run computes all outputs, so rten makes its plan once, in the warm-up.
     fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
         let mut values = Vec::with_capacity(inputs.len());
         for ((&node, spec), tensor) in self.model.input_ids().iter().zip(&self.inputs).zip(inputs) {
             values.push((node, ValueOrView::Value(to_value(spec, tensor)?)));
         }
         let model = Arc::clone(&self.model);
-        let outputs = self.lane.run(move |pool| {
+        let outputs = self.threads.run(move |pool| {
             let options = RunOptions::default().with_thread_pool(Some(pool));
             model.run(values, model.output_ids(), Some(options))
         });
@@ -178,7 +184,7 @@ impl Session for OnnxSession {
     }
 
     fn spawn(&self, work: Work) -> Result<(), Work> {
-        self.lane.spawn(work);
+        self.threads.spawn(work);
         Ok(())
     }
 }
@@ -205,7 +211,7 @@ fn to_value(spec: &TensorSpec, tensor: Tensor) -> Result<Value, RunError> {
                 .collect::<Result<Vec<_>, _>>();
             let why = |value| {
                 format!(
-                    "expected 64-bit integers in the range of 32-bit ones, which the runtime computes with, found {value}"
+                    "expected 64-bit integers in the range of 32 bits, in which the runtime computes, found {value}"
                 )
             };
             Value::from_shape(shape, narrowed.map_err(|value| refused(why(value)))?).ok()
@@ -242,13 +248,13 @@ fn to_tensor(spec: &TensorSpec, value: Value) -> Result<Tensor, RunError> {
             });
         }
     };
-    let lengths = || {
+    let mismatch = || {
         RunError::Failed(format!(
             "output {}: the shape does not fit the data",
             spec.name
         ))
     };
-    Tensor::new(shape, data).ok_or_else(lengths)
+    Tensor::new(shape, data).ok_or_else(mismatch)
 }
 
 impl fmt::Debug for OnnxSession {

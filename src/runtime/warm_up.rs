@@ -1,30 +1,30 @@
-//! The first pass of a model, before anybody is served by it.
+//! The warm-up: the first run of a model, before it serves requests.
 
-use super::tensor::element_count;
-use super::{
-    DataType, Dimension, RunError, RuntimeError, Session, Tensor, TensorData, TensorSpec, run,
-};
+use super::RuntimeError;
+use crate::session::{RunError, Session, run};
+use crate::tensor::{DataType, Dimension, Tensor, TensorData, TensorSpec, element_count};
 
-/// The sizes tried for dimensions that the model leaves open, the smallest first. The first dimension, which is the
-/// batch by convention, is always tried with 1.
+/// The sizes tried for dynamic dimensions, in order. The first dimension, by convention the batch,
+/// is always 1.
 const SIZES: [usize; 4] = [1, 16, 128, 1024];
 
-/// No input made up here has more elements than this: a model that declares more is not worth the memory.
+/// The most elements of a generated input, to bound the memory.
 const MAX_ELEMENTS: usize = 64 << 20;
 
-/// Runs the model once on made-up inputs: the outputs must have the declared datatypes and ranks and be finite.
+/// Runs the model once on generated inputs. The outputs must have the declared datatypes and ranks,
+/// and be finite.
 ///
-/// Zeros, with open dimensions as small as the model takes them. A model may rightly have no answer for zeros (the mean
-/// of nothing masked in) or for size 1 (a window of 7), so ones and other sizes are tried before it is refused; what is
-/// told then is the first failure.
+/// The first inputs are zeros in the smallest dynamic sizes. The error is that of the first run.
+// A correct model may fail on zeros (the mean of an empty mask), or on size 1 (a window of 7). So
+// ones and larger sizes are tried before it is refused.
 pub(crate) fn warm_up(session: &dyn Session) -> Result<(), RuntimeError> {
-    let open = |spec: &TensorSpec| match &spec.shape {
+    let is_dynamic = |spec: &TensorSpec| match &spec.shape {
         Some(shape) => shape
             .iter()
             .any(|dimension| matches!(dimension, Dimension::Dynamic(_))),
         None => true,
     };
-    let sizes = if session.inputs().iter().any(open) {
+    let sizes = if session.inputs().iter().any(is_dynamic) {
         &SIZES[..]
     } else {
         &SIZES[..1]
@@ -32,24 +32,24 @@ pub(crate) fn warm_up(session: &dyn Session) -> Result<(), RuntimeError> {
     let mut first = None;
     for &size in sizes {
         for fill in [0, 1] {
-            let made_up = session
+            let inputs = session
                 .inputs()
                 .iter()
-                .map(|spec| make_up(spec, size, fill));
-            match run(session, made_up.collect::<Result<_, _>>()?) {
+                .map(|spec| generate(spec, size, fill));
+            match run(session, inputs.collect::<Result<_, _>>()?) {
                 Ok(_) => return Ok(()),
                 Err(error) => first = first.or(Some(error)),
             }
         }
     }
-    let failed = first.unwrap_or_else(|| RunError::Failed("nothing was tried".to_owned()));
+    let failed = first.unwrap_or_else(|| RunError::Failed("no input was tried".to_owned()));
     Err(RuntimeError::WarmUp(failed))
 }
 
-fn make_up(spec: &TensorSpec, size: usize, fill: u8) -> Result<Tensor, RuntimeError> {
-    let sized = |(place, dimension): (usize, &Dimension)| match dimension {
+fn generate(spec: &TensorSpec, size: usize, fill: u8) -> Result<Tensor, RuntimeError> {
+    let sized = |(position, dimension): (usize, &Dimension)| match dimension {
         Dimension::Fixed(fixed) => *fixed,
-        Dimension::Dynamic(_) if place == 0 => 1,
+        Dimension::Dynamic(_) if position == 0 => 1,
         Dimension::Dynamic(_) => size,
     };
     let shape: Vec<usize> = match &spec.shape {

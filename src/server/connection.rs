@@ -1,4 +1,4 @@
-//! One connection, from its first byte to its last.
+//! Serving one connection.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,45 +19,47 @@ use tokio_io_timeout::TimeoutWriter;
 
 use crate::http::Http;
 
-/// When the server stops: the time for the rest of a head of which a part may be on its way. There is no request yet
-/// that could be lost, so who sends no more of it does not hold the server up for as long as a request may take.
-const REST_OF_A_HEAD: Duration = Duration::from_secs(1);
+/// At shutdown, the time for a client to finish a request head that it has started to send.
+// No complete request can be lost here, so this is shorter than the drain of running requests.
+const HEAD_GRACE: Duration = Duration::from_secs(1);
 
-/// Serves a connection until it ends, or until the request under way is answered after `stopped` has become true.
+/// Serves a connection until it ends, or until its running request is answered after `stopped`.
 ///
-/// A client that sends no request for the time `idle`, or takes nothing of its answer for as long, loses its connection.
+/// Closes the connection when the client sends no request, or reads nothing of a response, for
+/// `idle`.
 pub(super) async fn serve(
     stream: TcpStream,
     http: Http,
     idle: Duration,
     mut stopped: watch::Receiver<bool>,
 ) {
-    // Answers are written whole: waiting for more to send would only delay them. Without it they come later, no worse.
+    // Responses are written whole, so Nagle's algorithm would only delay them. A failure to disable
+    // it does no other harm.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutWriter::new(stream);
     stream.set_timeout(Some(idle));
-    let requests = Arc::new(Requests::new());
+    let requests = Arc::new(InFlightRequests::new());
     let service = {
         let requests = Arc::clone(&requests);
-        service_fn(move |request| respond(http.clone(), request, UnderWay::mark(&requests)))
+        service_fn(move |request| respond(http.clone(), request, InFlightRequest::mark(&requests)))
     };
     let connection =
         http1::Builder::new().serve_connection(TokioIo::new(Box::pin(stream)), service);
     let mut connection = std::pin::pin!(connection);
-    // The first is nearly always what there is to do.
+    // Biased: the connection is nearly always the branch that is ready.
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => Some(ended),
-        () = super::told_to_stop(&mut stopped) => None,
-        () = requests.none_for(idle) => Some(Ok(())),
+        () = super::stop_requested(&mut stopped) => None,
+        () = requests.wait_idle_for(idle) => Some(Ok(())),
     };
     let ended = match ended {
         Some(ended) => ended,
         None => {
             connection.as_mut().graceful_shutdown();
             let without_request = async {
-                sleep(REST_OF_A_HEAD).await;
-                requests.none().await;
+                sleep(HEAD_GRACE).await;
+                requests.wait_idle().await;
             };
             tokio::select! {
                 biased;
@@ -74,46 +76,49 @@ pub(super) async fn serve(
 async fn respond(
     http: Http,
     request: hyper::Request<hyper::body::Incoming>,
-    under_way: UnderWay,
-) -> Result<Response<Answering>, std::convert::Infallible> {
+    in_flight: InFlightRequest,
+) -> Result<Response<TrackedBody>, std::convert::Infallible> {
     let response = http.answer(request).await;
-    Ok(response.map(|body| Answering { body, under_way }))
+    Ok(response.map(|body| TrackedBody { body, in_flight }))
 }
 
-/// The requests of one connection that are under way.
+/// The running requests of one connection.
 #[derive(Debug)]
-struct Requests {
+struct InFlightRequests {
     count: AtomicUsize,
-    /// Told when there are none any more; there may be some again by then.
+    /// Notified when the count reaches 0. It may be above 0 again when the waiter runs.
     ended: Notify,
     began: Instant,
-    /// Since when there are none, in nanoseconds from the beginning; of no meaning while there are some.
-    none_since: AtomicU64,
+    /// The start of the idle period in nanoseconds since `began`; meaningless while requests run.
+    idle_since: AtomicU64,
 }
 
-impl Requests {
+impl InFlightRequests {
     fn new() -> Self {
         Self {
             count: AtomicUsize::new(0),
             ended: Notify::new(),
             began: Instant::now(),
-            none_since: AtomicU64::new(0),
+            idle_since: AtomicU64::new(0),
         }
     }
 
-    /// Returns when all that was asked for has been written.
-    async fn none(&self) {
+    /// Waits until all responses are written.
+    async fn wait_idle(&self) {
         while self.count.load(Ordering::Acquire) > 0 {
             self.ended.notified().await;
         }
     }
 
-    /// Returns when there has been none for so long: the time from the beginning, or from the end of an answer, to the end of
-    /// the next head. One timer for a connection, set again when it goes off and never before, costs a request next to nothing.
-    async fn none_for(&self, time: Duration) {
+    /// Waits until the connection has been idle for `time`.
+    ///
+    /// An idle period starts with the connection or at the end of a response, and ends with the
+    /// next head.
+    // One timer per connection, reset only when it fires, costs a request nearly nothing.
+    async fn wait_idle_for(&self, time: Duration) {
         loop {
-            self.none().await;
-            let since = Duration::from_nanos(self.none_since.load(Ordering::Acquire));
+            self.wait_idle().await;
+            let since = Duration::from_nanos(self.idle_since.load(Ordering::Acquire));
             let over = self.began + since + time;
             if over <= Instant::now() {
                 return;
@@ -123,34 +128,34 @@ impl Requests {
     }
 }
 
-/// One of them, until it is dropped.
+/// A running request, until dropped.
 #[derive(Debug)]
-struct UnderWay(Arc<Requests>);
+struct InFlightRequest(Arc<InFlightRequests>);
 
-impl UnderWay {
-    fn mark(requests: &Arc<Requests>) -> Self {
+impl InFlightRequest {
+    fn mark(requests: &Arc<InFlightRequests>) -> Self {
         requests.count.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(requests))
     }
 }
 
-impl Clone for UnderWay {
+impl Clone for InFlightRequest {
     fn clone(&self) -> Self {
         Self::mark(&self.0)
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for InFlightRequest {
     fn drop(&mut self) {
-        let Requests {
+        let InFlightRequests {
             count,
             ended,
             began,
-            none_since,
+            idle_since,
         } = &*self.0;
         if count.load(Ordering::Relaxed) == 1 {
             let now = began.elapsed().as_nanos();
-            none_since.store(u64::try_from(now).unwrap_or(u64::MAX), Ordering::Release);
+            idle_since.store(u64::try_from(now).unwrap_or(u64::MAX), Ordering::Release);
         }
         if count.fetch_sub(1, Ordering::AcqRel) == 1 {
             ended.notify_one();
@@ -158,31 +163,31 @@ impl Drop for UnderWay {
     }
 }
 
-/// The body of an answer, and the mark that its request is under way.
-struct Answering {
+/// A response body that keeps its request counted as running.
+struct TrackedBody {
     body: Body,
-    under_way: UnderWay,
+    in_flight: InFlightRequest,
 }
 
-/// Bytes of a body, which take the mark with them: hyper drops a body when it has taken its bytes, and those when they
-/// are written.
-struct Chunk {
+/// A chunk that keeps its request counted until its bytes are written.
+// Hyper drops a body after taking its chunks, and each chunk after writing it.
+struct TrackedChunk {
     bytes: Bytes,
-    _under_way: UnderWay,
+    _request: InFlightRequest,
 }
 
-impl HttpBody for Answering {
-    type Data = Chunk;
+impl HttpBody for TrackedBody {
+    type Data = TrackedChunk;
     type Error = axum::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Chunk>, axum::Error>>> {
+    ) -> Poll<Option<Result<Frame<TrackedChunk>, axum::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
-        let chunk = |bytes| Chunk {
+        let chunk = |bytes| TrackedChunk {
             bytes,
-            _under_way: self.under_way.clone(),
+            _request: self.in_flight.clone(),
         };
         frame.map_ok(|frame| frame.map_data(chunk))
     }
@@ -196,7 +201,7 @@ impl HttpBody for Answering {
     }
 }
 
-impl Buf for Chunk {
+impl Buf for TrackedChunk {
     fn remaining(&self) -> usize {
         self.bytes.remaining()
     }

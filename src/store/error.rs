@@ -7,74 +7,72 @@ use thiserror::Error;
 use crate::manifest::{FilePath, Manifest, ManifestError};
 use crate::{Digest, ModelName, Reason, Version};
 
-/// Why a version on disk is refused. Whoever reports it adds which model and version it was.
+/// Why a version on disk is refused. The caller adds the model and the version.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// The folder of the version is not there.
-    #[error("the version's folder does not exist")]
+    /// The directory of the version does not exist.
+    #[error("the version does not exist")]
     NoVersion,
-    /// The folder has no manifest.
+    /// The directory has no manifest.
     #[error(
-        "the version has no {}, and is not served unverified",
+        "the version has no {}, and unverified versions are not allowed",
         Manifest::FILE_NAME
     )]
     NoManifest,
-    /// There is no manifest to tell which file the model is, and no other way to tell.
-    #[error(
-        "expected model.onnx, or one file that ends with .onnx, in a version without a manifest"
-    )]
+    /// The version has no manifest, and its model file is ambiguous.
+    #[error("no manifest, and neither model.onnx nor exactly one *.onnx file")]
     NoEntry,
-    /// The manifest is longer than any manifest may be.
+    /// The manifest is longer than [`Manifest::MAX_BYTES`].
     #[error(
         "{}: expected at most {limit} bytes, found {found}",
         Manifest::FILE_NAME
     )]
     ManifestTooLarge {
-        /// The bound in bytes.
+        /// The limit in bytes.
         limit: u64,
         /// Its length in bytes.
         found: u64,
     },
-    /// The manifest is not one.
+    /// The manifest is invalid.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-    /// The manifest is of another version, or of another model.
+    /// The manifest is of another version or another model.
     #[error(
-        "{} belongs to version {found_version} of {found_model}",
+        "{} is of {found_model} {found_version}, expected {expected_model} {expected_version}",
         Manifest::FILE_NAME
     )]
     ForeignManifest {
-        /// The model in whose folder it was found.
+        /// The model of the directory.
         expected_model: ModelName,
-        /// The version in whose folder it was found.
+        /// The version of the directory.
         expected_version: Version,
-        /// The model that it names.
+        /// The model in the manifest.
         found_model: ModelName,
-        /// The version that it names.
+        /// The version in the manifest.
         found_version: Version,
     },
-    /// A listed file is not there.
+    /// A listed file is missing.
     #[error("{file}: the file does not exist")]
     FileMissing {
         /// The file.
         file: FilePath,
     },
-    /// An entry of the folder that is neither a listed file nor a folder of one.
+    /// The directory contains an entry that the manifest does not list.
     #[error("{file}: the file is not listed in the manifest")]
     Unlisted {
         /// The entry, as text for people.
         file: String,
     },
-    /// A link, a pipe, a folder or the like where a file should be. Links are not followed.
+    /// A listed file is a symlink, a pipe, a directory or the like. Symlinks are not followed.
     #[error("{file}: expected a regular file, found {found}")]
     NotRegular {
         /// The entry, as text for people.
         file: String,
-        /// What it is.
+        /// The type of the entry.
         found: &'static str,
     },
-    /// The file has another length than promised. Not a byte of it was read.
+    /// The file has another length than the manifest states. Its content was not read.
     #[error("{file}: expected {expected} bytes, found {found}")]
     SizeMismatch {
         /// The file.
@@ -84,17 +82,17 @@ pub enum VerifyError {
         /// The length on disk, in bytes.
         found: u64,
     },
-    /// The file was cut short or grew while it was read.
+    /// The file shrank or grew while it was read.
     #[error("{file}: the file changed while it was read: expected {expected} bytes, found {}", if *.grew { "more" } else { "fewer" })]
     Changed {
         /// The file.
         file: FilePath,
-        /// The length in the manifest and at the time of opening, in bytes.
+        /// The length in bytes, in the manifest and when the file was opened.
         expected: u64,
-        /// Whether there was more to read than that; otherwise there was less.
+        /// True if the file grew, false if it shrank.
         grew: bool,
     },
-    /// The bytes are not the promised ones.
+    /// The bytes have another digest than the manifest states.
     #[error("{file}: expected SHA-256 {expected}, found {found}")]
     DigestMismatch {
         /// The file.
@@ -104,26 +102,26 @@ pub enum VerifyError {
         /// The digest of the bytes on disk.
         found: Digest,
     },
-    /// There is not enough memory for the file.
-    #[error("{file}: no memory for {size} bytes")]
+    /// The memory for the file could not be allocated.
+    #[error("{file}: cannot allocate {size} bytes")]
     OutOfMemory {
         /// The file.
         file: FilePath,
         /// Its length in bytes.
         size: u64,
     },
-    /// The operating system refused.
+    /// A system call failed.
     #[error("{file}: {source}")]
     Io {
-        /// The file or folder, as text for people.
+        /// The file or directory, as text for people.
         file: String,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
 impl VerifyError {
-    /// The reason under which this is reported.
+    /// The reason code of this error.
     pub fn reason(&self) -> Reason {
         match self {
             Self::NoVersion | Self::FileMissing { .. } => Reason::ModelMissing,
@@ -140,7 +138,7 @@ impl VerifyError {
         }
     }
 
-    /// The file that it is about, relative to the version's folder.
+    /// The file concerned, relative to the version's directory.
     pub fn file(&self) -> Option<&str> {
         match self {
             Self::NoVersion | Self::NoEntry => None,
@@ -159,7 +157,7 @@ impl VerifyError {
         }
     }
 
-    /// What was promised and what was found in its place, where that can be put in a few words.
+    /// The expected and the found value, where both have a short form.
     pub fn expected_and_found(&self) -> Option<(String, String)> {
         match self {
             Self::ManifestTooLarge { limit, found } => {
@@ -198,7 +196,7 @@ mod tests {
     use crate::digest::Hasher;
 
     #[test]
-    fn what_was_expected_and_found_is_told_in_a_few_words() {
+    fn verify_error_has_short_expected_and_found() {
         let file: FilePath = "a".parse().unwrap();
         let (expected, found) = (Hasher::new().finish(), Digest::of(b"other"));
         let told = [
@@ -221,9 +219,9 @@ mod tests {
             (
                 VerifyError::NotRegular {
                     file: "a".to_owned(),
-                    found: "a link",
+                    found: "a symlink",
                 },
-                Some(("a regular file".to_owned(), "a link".to_owned())),
+                Some(("a regular file".to_owned(), "a symlink".to_owned())),
             ),
             (
                 VerifyError::SizeMismatch {

@@ -1,4 +1,4 @@
-//! What there is on disk.
+//! Listing models and versions on disk.
 
 use std::ffi::OsString;
 use std::fs::{self, DirEntry};
@@ -7,106 +7,116 @@ use std::io;
 use super::Store;
 use crate::{ModelName, Version};
 
-/// The entries of a folder of models or of versions, sorted.
+/// The sorted entries of a directory of models or of versions.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Listing<T> {
-    /// What is served from.
+    /// The valid entries.
     pub entries: Vec<T>,
-    /// What is ignored, and looks as if it should not be.
-    pub mistakes: Vec<Mistake>,
+    /// Ignored entries that look like models or versions.
+    pub ignored: Vec<IgnoredEntry>,
 }
 
-/// An entry that is ignored, and looks as if its owner meant it to be used.
+/// An entry that is ignored but looks like a model or a version.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mistake {
+#[non_exhaustive]
+pub struct IgnoredEntry {
     /// Its name, as text for people.
     pub name: String,
-    /// What is wrong with it.
+    /// Why it is ignored.
     pub why: &'static str,
 }
 
 impl Store {
-    /// The models. Hidden entries and files are ignored; a folder or link that cannot be a model is a [`Mistake`].
+    /// The models of the store.
+    ///
+    /// Hidden entries and files are ignored. A directory or symlink that cannot be a model becomes
+    /// an [`IgnoredEntry`].
     ///
     /// # Errors
     ///
-    /// When the folder of the store cannot be read.
+    /// When the directory of the store is unreadable.
     pub fn models(&self) -> io::Result<Listing<ModelName>> {
         list(fs::read_dir(&self.root)?, |name, kind| {
             match (name.parse(), kind) {
-                (_, Kind::Other) => Ok(None),
-                (Ok(_), Kind::Link) => Err("a link: models are folders of their own"),
-                (Err(_), _) => Err("not a model's name: A-Z a-z 0-9 _ . - only"),
-                (Ok(model), Kind::Folder) => Ok(Some(model)),
+                (_, EntryKind::Other) => Ok(None),
+                (Ok(_), EntryKind::Symlink) => Err("a symlink: models are real directories"),
+                (Err(_), _) => Err("invalid model name: only A-Z a-z 0-9 _ . - are allowed"),
+                (Ok(model), EntryKind::Directory) => Ok(Some(model)),
             }
         })
     }
 
-    /// The versions of a model, whether good or not. Ignored are hidden entries (publications under way among them) and
-    /// everything whose name has anything but digits; what looks like a version and cannot be one (`0`, `01`, a file or
-    /// a link called `2`) is a [`Mistake`].
+    /// The versions of a model, valid or not.
+    ///
+    /// Ignores hidden entries, such as running publications, and names with a character other than
+    /// a digit. A numeric name that cannot be a version becomes an [`IgnoredEntry`]: `0`, `01`, or
+    /// a file or symlink named `2`.
     ///
     /// # Errors
     ///
-    /// When the folder of the model cannot be read, or is a link: what it leads to is not in this store.
+    /// When the directory of the model is unreadable, or is a symlink: its target is outside of the
+    /// store.
     pub fn versions(&self, model: &ModelName) -> io::Result<Listing<Version>> {
-        let folder = self.model_folder(model);
-        if fs::symlink_metadata(&folder)?.is_symlink() {
-            return Err(io::Error::other("a link: models are folders of their own"));
+        let directory = self.model_directory(model);
+        if fs::symlink_metadata(&directory)?.is_symlink() {
+            return Err(io::Error::other("a symlink: models are real directories"));
         }
-        list(fs::read_dir(folder)?, |name, kind| {
+        list(fs::read_dir(directory)?, |name, kind| {
             if !name.bytes().all(|byte| byte.is_ascii_digit()) {
                 return Ok(None);
             }
             match (name.parse(), kind) {
-                (Err(_), _) => Err("not a version: a positive integer without leading zeros"),
-                (Ok(_), Kind::Link) => Err("a link: versions are folders of their own"),
-                (Ok(_), Kind::Other) => Err("not a folder"),
-                (Ok(version), Kind::Folder) => Ok(Some(version)),
+                (Err(_), _) => {
+                    Err("invalid version: expected a positive integer without leading zeros")
+                }
+                (Ok(_), EntryKind::Symlink) => Err("a symlink: versions are real directories"),
+                (Ok(_), EntryKind::Other) => Err("not a directory"),
+                (Ok(version), EntryKind::Directory) => Ok(Some(version)),
             }
         })
     }
 }
 
-enum Kind {
-    Folder,
-    Link,
+enum EntryKind {
+    Directory,
+    Symlink,
     Other,
 }
 
 fn list<T: Ord>(
     entries: impl Iterator<Item = io::Result<DirEntry>>,
-    judge: impl Fn(&str, Kind) -> Result<Option<T>, &'static str>,
+    judge: impl Fn(&str, EntryKind) -> Result<Option<T>, &'static str>,
 ) -> io::Result<Listing<T>> {
     let mut listing = Listing {
         entries: Vec::new(),
-        mistakes: Vec::new(),
+        ignored: Vec::new(),
     };
     for entry in entries {
         let entry = entry?;
-        let name = text(entry.file_name());
+        let name = lossy_text(entry.file_name());
         if name.starts_with('.') {
             continue;
         }
         let kind = match entry.file_type() {
-            Ok(kind) if kind.is_dir() => Kind::Folder,
-            Ok(kind) if kind.is_symlink() => Kind::Link,
-            Ok(_) => Kind::Other,
+            Ok(kind) if kind.is_dir() => EntryKind::Directory,
+            Ok(kind) if kind.is_symlink() => EntryKind::Symlink,
+            Ok(_) => EntryKind::Other,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
         match judge(&name, kind) {
             Ok(found) => listing.entries.extend(found),
-            Err(why) => listing.mistakes.push(Mistake { name, why }),
+            Err(why) => listing.ignored.push(IgnoredEntry { name, why }),
         }
     }
     listing.entries.sort();
-    listing.mistakes.sort();
+    listing.ignored.sort();
     Ok(listing)
 }
 
-/// A name that is not Unicode becomes one that no name of ours equals.
-fn text(name: OsString) -> String {
+/// Replaces invalid Unicode; the result never equals a valid name.
+fn lossy_text(name: OsString) -> String {
     name.to_string_lossy().into_owned()
 }
 
@@ -119,11 +129,11 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_sorted_by_number_and_look_alikes_are_told() {
+    fn versions_are_sorted_and_lookalikes_are_ignored() {
         let dir = tempfile::tempdir().unwrap();
         let model = dir.path().join("m");
-        for folder in ["10", "9", "0", "01", "notes", ".publish-1", "v3", "2.tmp"] {
-            fs::create_dir_all(model.join(folder)).unwrap();
+        for directory in ["10", "9", "0", "01", "notes", ".publish-1", "v3", "2.tmp"] {
+            fs::create_dir_all(model.join(directory)).unwrap();
         }
         fs::write(model.join("7"), "").unwrap();
         fs::write(model.join("README"), "").unwrap();
@@ -131,35 +141,31 @@ mod tests {
             .versions(&"m".parse().unwrap())
             .unwrap();
         assert_eq!(names(&listing.entries), ["9", "10"]);
-        let mistakes: Vec<&str> = listing
-            .mistakes
-            .iter()
-            .map(|mistake| &*mistake.name)
-            .collect();
-        assert_eq!(mistakes, ["0", "01", "7"]);
+        let ignored: Vec<&str> = listing.ignored.iter().map(|entry| &*entry.name).collect();
+        assert_eq!(ignored, ["0", "01", "7"]);
     }
 
     #[test]
-    fn models_are_folders_with_plain_names() {
+    fn models_are_directories_with_valid_names() {
         let dir = tempfile::tempdir().unwrap();
-        for folder in ["b", "a", ".git", "a b"] {
-            fs::create_dir_all(dir.path().join(folder)).unwrap();
+        for directory in ["b", "a", ".git", "a b"] {
+            fs::create_dir_all(dir.path().join(directory)).unwrap();
         }
         fs::write(dir.path().join("README.md"), "").unwrap();
         let listing = Store::new(dir.path()).models().unwrap();
         assert_eq!(names(&listing.entries), ["a", "b"]);
-        assert_eq!(listing.mistakes.len(), 1);
+        assert_eq!(listing.ignored.len(), 1);
     }
 
     #[cfg(unix)]
     #[test]
-    fn links_are_not_followed() {
+    fn listing_does_not_follow_symlinks() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("m/1")).unwrap();
         std::os::unix::fs::symlink(dir.path().join("m/1"), dir.path().join("m/2")).unwrap();
         std::os::unix::fs::symlink(dir.path().join("m"), dir.path().join("n")).unwrap();
         let store = Store::new(dir.path());
-        assert_eq!(store.models().unwrap().mistakes[0].name, "n");
+        assert_eq!(store.models().unwrap().ignored[0].name, "n");
         assert_eq!(names(&store.models().unwrap().entries), ["m"]);
         assert_eq!(
             names(&store.versions(&"m".parse().unwrap()).unwrap().entries),
@@ -169,7 +175,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_model_that_has_become_a_link_has_no_versions() {
+    fn versions_of_a_symlinked_model_are_an_error() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("elsewhere/1")).unwrap();
         fs::create_dir(dir.path().join("models")).unwrap();
@@ -177,6 +183,6 @@ mod tests {
         std::os::unix::fs::symlink(dir.path().join("elsewhere"), link).unwrap();
         let store = Store::new(dir.path().join("models"));
         let error = store.versions(&"m".parse().unwrap()).unwrap_err();
-        assert!(error.to_string().contains("a link"), "{error}");
+        assert!(error.to_string().contains("a symlink"), "{error}");
     }
 }

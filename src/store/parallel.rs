@@ -1,4 +1,4 @@
-//! The files of a version, read and hashed beside each other.
+//! Reading the files of a version in parallel.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -7,43 +7,51 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::VerifyError;
-use super::read::read_verified;
+use super::verified_file::read_verified;
 use crate::manifest::{FileEntry, FilePath, Manifest};
 
-/// Below this many bytes altogether, threads cost more than they bring.
-const WORTHWHILE: u64 = 4 << 20;
+/// The total size in bytes below which threads cost more than they gain.
+const MIN_PARALLEL_BYTES: u64 = 4 << 20;
 
-/// More threads than this do not read faster, and take processors from whoever answers.
+/// The maximum number of threads.
+// More do not read faster, and take processors from predictions.
 const MAX_THREADS: usize = 4;
 
-type Files = BTreeMap<FilePath, Vec<u8>>;
+type FileContents = BTreeMap<FilePath, Vec<u8>>;
 
 /// Reads and verifies all files of a version.
 ///
 /// # Errors
 ///
-/// Of what is found wrong the first by path; no more files are begun after that.
-pub(super) fn read_files(folder: &Path, manifest: &Manifest) -> Result<Files, VerifyError> {
+/// The first error in path order. After an error no further file is started.
+pub(super) fn read_files(
+    directory: &Path,
+    manifest: &Manifest,
+) -> Result<FileContents, VerifyError> {
     let sizes = manifest.files().values().map(|entry| entry.size);
     let threads = match sizes.fold(0, u64::saturating_add) {
-        ..WORTHWHILE => 1,
+        ..MIN_PARALLEL_BYTES => 1,
         _ => thread::available_parallelism().map_or(1, NonZeroUsize::get),
     };
-    read_with(threads.min(MAX_THREADS), folder, manifest)
+    read_on_threads(threads.min(MAX_THREADS), directory, manifest)
 }
 
-fn read_with(threads: usize, folder: &Path, manifest: &Manifest) -> Result<Files, VerifyError> {
+fn read_on_threads(
+    threads: usize,
+    directory: &Path,
+    manifest: &Manifest,
+) -> Result<FileContents, VerifyError> {
     let mut files: Vec<(&FilePath, &FileEntry)> = manifest.files().iter().collect();
-    // Taken from the end: the largest first, so that no thread is left alone with it.
+    // Popped from the end: the largest files first, so that none is left for last.
     files.sort_by_key(|(path, entry)| (entry.size, std::cmp::Reverse(*path)));
     let threads = threads.clamp(1, files.len().max(1));
-    let shared = Mutex::new((files, Files::new(), BTreeMap::new()));
+    let shared = Mutex::new((files, FileContents::new(), BTreeMap::new()));
     let lock = || shared.lock().unwrap_or_else(PoisonError::into_inner);
     let work = || {
         loop {
             let next = lock().0.pop();
             let Some((path, entry)) = next else { return };
-            match read_verified(folder, path, entry) {
+            match read_verified(directory, path, entry) {
                 Ok(bytes) => {
                     lock().1.insert(path.clone(), bytes);
                 }
@@ -57,7 +65,7 @@ fn read_with(threads: usize, folder: &Path, manifest: &Manifest) -> Result<Files
     };
     thread::scope(|scope| {
         for _ in 1..threads {
-            // Where no thread is to be had this one does it all.
+            // If no thread can be spawned, this one does all the work.
             let _ = thread::Builder::new().spawn_scoped(scope, work);
         }
         work();
@@ -78,7 +86,7 @@ mod tests {
     use crate::{Store, Version};
 
     #[test]
-    fn files_come_out_the_same_however_many_threads_read_them() {
+    fn parallel_reads_give_the_same_files_and_errors() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path());
         let file = |number: usize| {
@@ -89,16 +97,19 @@ mod tests {
         let sources: BTreeMap<_, _> = (0..20).map(file).collect();
         let (model, entry) = ("m".parse().unwrap(), "f00".parse().unwrap());
         let manifest = store.publish(&model, &entry, &sources).unwrap();
-        let folder = dir.path().join("m/1");
-        let alone = read_with(1, &folder, &manifest).unwrap();
+        let directory = dir.path().join("m/1");
+        let alone = read_on_threads(1, &directory, &manifest).unwrap();
         assert_eq!(alone.len(), 20);
         for threads in [2, 4, 64] {
-            assert_eq!(read_with(threads, &folder, &manifest).unwrap(), alone);
+            assert_eq!(
+                read_on_threads(threads, &directory, &manifest).unwrap(),
+                alone
+            );
         }
         assert_eq!(*store.open(&model, Version::FIRST).unwrap().files(), alone);
-        fs::write(folder.join("f07"), vec![0; 7 * 70_000]).unwrap();
+        fs::write(directory.join("f07"), vec![0; 7 * 70_000]).unwrap();
         for threads in [1, 2, 64] {
-            let error = read_with(threads, &folder, &manifest).unwrap_err();
+            let error = read_on_threads(threads, &directory, &manifest).unwrap_err();
             assert_eq!(error.file(), Some("f07"));
         }
     }

@@ -1,4 +1,4 @@
-//! Publishing a version: written beside, made durable, then renamed into place.
+//! Publishing a version: written to a staging directory, synced, then renamed into place.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -8,18 +8,19 @@ use std::time::SystemTime;
 
 use thiserror::Error;
 
-use super::hidden::Hidden;
-use super::opening::{describe, open_following};
-use super::read::open_folder_verified;
+use super::open::open_verified;
+use super::regular_file::{describe, open_following};
+use super::staging::StagingDir;
+use super::sync::sync_directory;
 use super::{Store, VerifiedVersion, VerifyError};
 use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath, Manifest, ManifestError};
 use crate::{ModelName, Probe, Version};
 
-/// Bytes copied at a time.
+/// The size of a copied chunk in bytes.
 const CHUNK: usize = 256 << 10;
 
-/// Where the bytes of a file come from that is to be published.
+/// The source of a file's bytes.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Source {
@@ -29,58 +30,59 @@ pub enum Source {
     Bytes(Vec<u8>),
 }
 
-/// A version that is written and durable, in a hidden folder where no server looks, and not yet published.
+/// A version that is written and durable but not yet published.
 ///
-/// Dropped without [`publish`](Self::publish) it is removed. After a crash what is left of it is a hidden folder called
-/// `.publish-…` in the folder of the store, which harms nobody and is removed by the next publication
+/// It lies in a hidden directory of the store, `.publish-…`, which servers ignore. Dropping it
+/// without [`publish`](Self::publish) removes it. After a crash the next publication removes it
 /// ([`Store::clean`]).
 #[derive(Debug)]
 pub struct Staged {
     store: Store,
     manifest: Manifest,
-    folder: PathBuf,
-    _hidden: Hidden,
+    directory: PathBuf,
+    _staging: StagingDir,
 }
 
-/// Why a version was not published. Nothing of it can be seen in the store.
+/// Why a version was not published. The store is unchanged.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// There is no manifest for these files.
+    /// The files do not form a valid manifest.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-    /// More files than a version may have.
+    /// There are more files than [`Manifest::MAX_FILES`].
     #[error("expected at most {} files, found {found}", Manifest::MAX_FILES)]
     TooManyFiles {
-        /// How many.
+        /// The number of files.
         found: usize,
     },
     /// All version numbers are taken.
-    #[error("{model} has no version number left")]
+    #[error("{model}: all version numbers are taken")]
     NoVersionLeft {
         /// The model.
         model: ModelName,
     },
-    /// A link, a pipe, a folder or the like where a file should be.
+    /// A source is a symlink, a pipe, a directory or the like.
     #[error("{}: expected a regular file, found {found}", path.display())]
     NotRegular {
-        /// What was to be published.
+        /// The source.
         path: PathBuf,
-        /// What it is.
+        /// The type of the entry.
         found: &'static str,
     },
-    /// The operating system refused.
+    /// A system call failed.
     #[error("{}: {source}", path.display())]
     Io {
-        /// The file or folder.
+        /// The file or directory.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
 impl Store {
-    /// Publishes the next version of a model: [`stage`](Self::stage) and [`publish`](Staged::publish) in one.
+    /// Publishes the next version of a model: [`stage`](Self::stage), then
+    /// [`publish`](Staged::publish).
     ///
     /// # Errors
     ///
@@ -94,7 +96,7 @@ impl Store {
         self.stage(model, entry, files)?.publish()
     }
 
-    /// Writes the next version of a model beside the models, with its manifest, and makes it durable.
+    /// Writes the next version of a model to a staging directory, with its manifest, and syncs it.
     ///
     /// # Errors
     ///
@@ -118,19 +120,19 @@ impl Store {
             .map(|(path, source)| (path.clone(), placeholder(source)))
             .collect();
         let now = SystemTime::now();
-        // Refuses what cannot have a manifest before a byte is copied; `Staged` cleans up from here on.
+        // Refuses invalid files before a byte is copied. From here on, dropping `Staged` cleans up.
         let manifest = Manifest::new(model.clone(), version, entry.clone(), now, unread)?;
-        create_folders(&self.root)?;
-        // What others have left behind is no reason not to publish.
+        create_directories(&self.root)?;
+        // Leftovers of other processes must not prevent a publication.
         let _ = self.clean();
-        let hidden = Hidden::create(&self.root, "publish").map_err(at(&self.root))?;
-        let folder = hidden.path().join("version");
-        fs::create_dir(&folder).map_err(at(&folder))?;
+        let staging = StagingDir::create(&self.root, "publish").map_err(at(&self.root))?;
+        let directory = staging.path().join("version");
+        fs::create_dir(&directory).map_err(at(&directory))?;
         let mut staged = Staged {
             store: self.clone(),
             manifest,
-            folder,
-            _hidden: hidden,
+            directory,
+            _staging: staging,
         };
         let mut written = BTreeMap::new();
         for (path, source) in files {
@@ -142,11 +144,11 @@ impl Store {
     }
 
     fn next_version(&self, model: &ModelName) -> Result<Version, PublishError> {
-        let folder = self.model_folder(model);
+        let directory = self.model_directory(model);
         let newest = match self.versions(model) {
             Ok(listing) => listing.entries.last().copied(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(at(&folder)(error)),
+            Err(error) => return Err(at(&directory)(error)),
         };
         match newest {
             None => Ok(Version::FIRST),
@@ -158,67 +160,75 @@ impl Store {
 }
 
 impl Staged {
-    /// What will be published; its version may still change when another publication is faster.
+    /// The manifest to be published. Its version changes if another publication takes the number.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Reads back what was written and verifies it: what a runtime can be tried with before anybody is served by it.
+    /// Reads the staged files back and verifies them, for a trial before publication.
     ///
     /// # Errors
     ///
     /// See [`VerifyError`].
     pub fn open(&self) -> Result<VerifiedVersion, VerifyError> {
-        open_folder_verified(&self.folder, self.manifest.model(), self.manifest.version())
+        open_verified(
+            &self.directory,
+            self.manifest.model(),
+            self.manifest.version(),
+        )
     }
 
-    /// Adds a probe, which the version must pass from now on wherever it is to be served.
+    /// Adds a probe, which the version must pass to be served.
     ///
     /// # Errors
     ///
-    /// See [`PublishError`]; also when the version has a file of that name already.
+    /// See [`PublishError`]; also when the version already has a file of that name.
     pub fn add_probe(&mut self, probe: &Probe) -> Result<(), PublishError> {
         let path: FilePath = Probe::FILE_NAME
             .parse()
-            .expect("the name of a probe's file is a plain one");
+            .expect("Probe::FILE_NAME is a valid file path");
         let entry = self.write(&path, &Source::Bytes(probe.to_json().into_bytes()))?;
         self.manifest = self.manifest.clone().with_probe(path, entry)?;
         self.write_manifest()
     }
 
-    /// Publishes it: one rename, made durable. Of two publications at once each gets a version of its own.
+    /// Publishes the version with one rename and syncs it. Concurrent publications get distinct
+    /// versions.
     ///
     /// # Errors
     ///
     /// See [`PublishError`].
     pub fn publish(mut self) -> Result<Manifest, PublishError> {
         let model = self.manifest.model().clone();
-        let models = self.store.model_folder(&model);
-        create_folders(&models)?;
-        // Whoever created it may not have lived to make that durable.
-        sync_folder(&self.store.root)?;
+        let models = self.store.model_directory(&model);
+        create_directories(&models)?;
+        // The process that created the directory may have died before it synced it.
+        sync_directory(&self.store.root).map_err(at(&self.store.root))?;
         loop {
-            let target = self.store.version_folder(&model, self.manifest.version());
-            // A rename replaces an empty folder without a word, so look first; what is in the way and not empty fails it.
+            let target = self
+                .store
+                .version_directory(&model, self.manifest.version());
+            // A rename silently replaces an empty directory, so check first. A non-empty one fails
+            // the rename.
             let taken = || fs::symlink_metadata(&target).is_ok();
             let renamed = if taken() {
                 Err(io::ErrorKind::AlreadyExists.into())
             } else {
-                // A marker without a version is that of a removed one.
+                // A marker without a version belonged to a removed version.
                 let released = self.store.release(&model, self.manifest.version());
-                released.and_then(|_| fs::rename(&self.folder, &target))
+                released.and_then(|_| fs::rename(&self.directory, &target))
             };
             match renamed {
                 Ok(()) => break,
-                Err(_) if taken() => self.take_next_version()?,
+                Err(_) if taken() => self.renumber()?,
                 Err(error) => return Err(at(&target)(error)),
             }
         }
-        sync_folder(&models)?;
+        sync_directory(&models).map_err(at(&models))?;
         Ok(self.manifest.clone())
     }
 
-    fn take_next_version(&mut self) -> Result<(), PublishError> {
+    fn renumber(&mut self) -> Result<(), PublishError> {
         let model = self.manifest.model();
         let after = self.manifest.version().next();
         let after = after.ok_or_else(|| PublishError::NoVersionLeft {
@@ -230,7 +240,7 @@ impl Staged {
     }
 
     fn write(&self, path: &FilePath, source: &Source) -> Result<FileEntry, PublishError> {
-        let target = self.folder.join(path.as_str());
+        let target = self.directory.join(path.as_str());
         if let Some(parent) = target.parent() {
             fs::create_dir_all(parent).map_err(at(parent))?;
         }
@@ -240,29 +250,31 @@ impl Staged {
             .open(&target)
             .map_err(at(&target))?;
         let entry = match source {
-            Source::File(from) => copy_hashed(&mut open_source(from)?, from, &mut file, &target)?,
-            Source::Bytes(bytes) => copy_hashed(&mut &bytes[..], &target, &mut file, &target)?,
+            Source::File(from) => copy_and_hash(&mut open_source(from)?, from, &mut file, &target)?,
+            Source::Bytes(bytes) => copy_and_hash(&mut &bytes[..], &target, &mut file, &target)?,
         };
         file.sync_all().map_err(at(&target))?;
         let inside = target
             .ancestors()
             .skip(1)
-            .take_while(|folder| *folder != self.folder);
-        inside.into_iter().try_for_each(sync_folder)?;
+            .take_while(|directory| *directory != self.directory);
+        inside
+            .into_iter()
+            .try_for_each(|directory| sync_directory(directory).map_err(at(directory)))?;
         Ok(entry)
     }
 
     fn write_manifest(&self) -> Result<(), PublishError> {
-        let target = self.folder.join(Manifest::FILE_NAME);
+        let target = self.directory.join(Manifest::FILE_NAME);
         let mut file = File::create(&target).map_err(at(&target))?;
         file.write_all(self.manifest.to_json().as_bytes())
             .map_err(at(&target))?;
         file.sync_all().map_err(at(&target))?;
-        sync_folder(&self.folder)
+        sync_directory(&self.directory).map_err(at(&self.directory))
     }
 }
 
-fn copy_hashed(
+fn copy_and_hash(
     from: &mut dyn Read,
     from_path: &Path,
     to: &mut File,
@@ -289,8 +301,9 @@ fn copy_hashed(
     }
 }
 
-/// Opens a file that is to be published. Links are followed, since the caller has named the file; a pipe or a device
-/// is refused, and not waited for.
+/// Opens a source file. Follows symlinks, since the caller named the file.
+///
+/// Refuses pipes and devices without blocking on them.
 fn open_source(from: &Path) -> Result<File, PublishError> {
     let file = open_following(from).map_err(at(from))?;
     let found = file.metadata().map_err(at(from))?.file_type();
@@ -303,30 +316,19 @@ fn open_source(from: &Path) -> Result<File, PublishError> {
     }
 }
 
-/// Creates a folder and those that it is in, each made durable in its parent.
-fn create_folders(folder: &Path) -> Result<(), PublishError> {
-    let missing = folder
+/// Creates a directory and its missing ancestors, and syncs the parent of each.
+fn create_directories(directory: &Path) -> Result<(), PublishError> {
+    let missing = directory
         .ancestors()
         .take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists());
     let missing: Vec<&Path> = missing.collect();
-    fs::create_dir_all(folder).map_err(at(folder))?;
+    fs::create_dir_all(directory).map_err(at(directory))?;
     for created in missing {
         let parent = created
             .parent()
             .filter(|parent| !parent.as_os_str().is_empty());
-        sync_folder(parent.unwrap_or(Path::new(".")))?;
-    }
-    Ok(())
-}
-
-fn sync_folder(folder: &Path) -> Result<(), PublishError> {
-    sync(folder).map_err(at(folder))
-}
-
-/// Makes the names in a folder durable. Windows has no such call: there a rename is as durable as the file system makes it.
-pub(super) fn sync(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        File::open(folder)?.sync_all()?;
+        let parent = parent.unwrap_or(Path::new("."));
+        sync_directory(parent).map_err(at(parent))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Versions that are held back: a marker beside the version, never a deletion.
+//! Quarantined versions: a marker file next to the version, never a deletion.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -8,20 +8,20 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::Store;
-use super::hidden::Hidden;
-use super::opening::open_plain;
-use super::publish::sync;
-use crate::brief::brief;
+use super::regular_file::open_plain;
+use super::staging::StagingDir;
+use super::sync::sync_directory;
 use crate::manifest::{Manifest, Timestamp};
+use crate::sanitize::sanitize_for_log;
 use crate::{Digest, ModelName, Reason, Version};
 
-/// How the name of a marker ends, after the number of its version.
-const SUFFIX: &str = ".quarantine.json";
+/// The suffix of a marker's name, after the version number.
+pub(super) const MARKER_SUFFIX: &str = ".quarantine.json";
 
-/// A marker is a few lines: a file that is longer is none.
+/// The maximum length of a marker in bytes; the rest is not read.
 const MAX_BYTES: u64 = 64 << 10;
 
-/// Why a version is held back: the content of the file `N.quarantine.json` beside the folder of version `N`.
+/// Why a version is quarantined: the content of `N.quarantine.json`, next to version `N`.
 ///
 /// ```json
 /// {
@@ -33,36 +33,40 @@ const MAX_BYTES: u64 = 64 << 10;
 /// }
 /// ```
 ///
-/// A marker outlives the server that has written it. It is lifted by [`Store::release`], which is the operator's, and by
-/// itself as soon as its cause is gone: see [`QuarantineCause`].
+/// A marker outlives the server that wrote it. [`Store::release`] removes it; a server removes it
+/// when its cause has ended, see [`QuarantineCause`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quarantine {
     cause: QuarantineCause,
     detail: String,
     since: Timestamp,
-    /// The digest of the manifest that was judged, in the form in which it is written; none when there was none.
+    /// The digest of the judged manifest in its written form; `None` without a valid manifest.
     manifest: Option<Digest>,
-    /// The release of the server that judged it: the next may have a runtime that can do more.
+    /// The release of the server that judged the version: a later release may support it.
     release: String,
 }
 
-/// Why a version is held back, and so until when.
+/// The cause of a quarantine, which decides when it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum QuarantineCause {
-    /// Its bytes are not what its manifest promises. It is read again now and then, and lifted when they are.
+    /// The bytes differ from the manifest. Servers re-read them, and lift the quarantine when they
+    /// match.
     Corrupt,
-    /// Its bytes are what was promised, and it cannot be served or is harmful. It is not loaded again until its manifest
-    /// changes or another release of the server judges it: the same bytes would fail again.
+    /// The bytes match, but the version cannot be served or is harmful.
+    ///
+    /// The quarantine ends when the manifest changes or another release of the server judges the
+    /// version.
+    // Loading the same bytes again would fail again.
     Incompatible,
-    /// The operator has withdrawn it. Only the operator gives it back.
+    /// Withdrawn by the operator. Only the operator can release it.
     Operator,
 }
 
 impl Quarantine {
-    /// What it is held back for.
+    /// The cause.
     pub fn cause(&self) -> QuarantineCause {
         self.cause
     }
@@ -72,7 +76,7 @@ impl Quarantine {
         &self.detail
     }
 
-    /// Since when, in RFC 3339 form, in UTC.
+    /// The start of the quarantine in RFC 3339 form, in UTC.
     pub fn since(&self) -> &str {
         self.since.as_str()
     }
@@ -80,45 +84,43 @@ impl Quarantine {
     pub(crate) fn new(cause: QuarantineCause, detail: &str, manifest: Option<&Manifest>) -> Self {
         Self {
             cause,
-            detail: brief(detail),
+            detail: sanitize_for_log(detail),
             since: Timestamp::at(SystemTime::now()),
-            manifest: manifest.map(fingerprint),
+            manifest: manifest.map(manifest_digest),
             release: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
 
-    /// A marker that cannot be believed holds all the same: why it is there is not known, and that it is there is.
+    /// The quarantine of an unreadable marker: its presence counts, its cause is unknown.
     fn unreadable(why: impl std::fmt::Display) -> Self {
-        let detail = brief(format_args!(
-            "the marker of its quarantine is no such: {why}"
-        ));
+        let detail = sanitize_for_log(format_args!("invalid quarantine marker: {why}"));
         Self {
             since: Timestamp::at(SystemTime::UNIX_EPOCH),
             ..Self::new(QuarantineCause::Operator, &detail, None)
         }
     }
 
-    /// Whether a version with this manifest would only fail again, as far as this release can tell.
-    pub(crate) fn still_holds(&self, manifest: &Manifest) -> bool {
+    /// Whether a version with this manifest would fail again, as far as this release knows.
+    pub(crate) fn applies_to(&self, manifest: &Manifest) -> bool {
         match self.cause {
             QuarantineCause::Corrupt => false,
             QuarantineCause::Incompatible => {
                 self.release == env!("CARGO_PKG_VERSION")
-                    && self.manifest == Some(fingerprint(manifest))
+                    && self.manifest == Some(manifest_digest(manifest))
             }
             QuarantineCause::Operator => true,
         }
     }
 
-    /// Whether it says the same as another, except since when.
-    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
+    /// Whether both are equal except for their start.
+    pub(crate) fn equals_ignoring_time(&self, other: &Self) -> bool {
         (self.cause, &self.detail, self.manifest, &self.release)
             == (other.cause, &other.detail, other.manifest, &other.release)
     }
 }
 
 impl QuarantineCause {
-    /// The word, in snake case.
+    /// The cause as a word in snake case.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Corrupt => "corrupt",
@@ -127,7 +129,7 @@ impl QuarantineCause {
         }
     }
 
-    /// The reason under which a version is refused for it; none when it is not refused but withdrawn.
+    /// The reason code of a refusal; `None` for a withdrawn version, which is not refused.
     pub(crate) fn reason(self) -> Option<Reason> {
         match self {
             Self::Corrupt => Some(Reason::ModelCorrupt),
@@ -137,33 +139,34 @@ impl QuarantineCause {
     }
 }
 
-fn fingerprint(manifest: &Manifest) -> Digest {
+fn manifest_digest(manifest: &Manifest) -> Digest {
     Digest::of(manifest.to_json().as_bytes())
 }
 
 impl Store {
-    /// Holds a version back in the operator's name, until [`release`](Self::release). A server that watches the store
-    /// stops serving it as soon as an older version can take its place.
+    /// Quarantines a version in the operator's name, until [`release`](Self::release).
+    ///
+    /// A server that watches the store stops serving it as soon as an older version can replace it.
     ///
     /// # Errors
     ///
-    /// When the marker cannot be written, or there is no such version.
+    /// When the version does not exist or the marker cannot be written.
     pub fn quarantine(
         &self,
         model: &ModelName,
         version: Version,
         detail: &str,
     ) -> io::Result<Quarantine> {
-        fs::symlink_metadata(self.version_folder(model, version))?;
+        fs::symlink_metadata(self.version_directory(model, version))?;
         let manifest = self.manifest(model, version).ok();
         let marker = Quarantine::new(QuarantineCause::Operator, detail, manifest.as_ref());
         self.mark(model, version, &marker)?;
         Ok(marker)
     }
 
-    /// Why a version is held back; none when it is not. A marker that cannot be read counts as the operator's.
+    /// The quarantine of a version, if any. An unreadable marker counts as the operator's.
     pub fn quarantined(&self, model: &ModelName, version: Version) -> Option<Quarantine> {
-        let path = self.marker(model, version);
+        let path = self.marker_path(model, version);
         let file = match open_plain(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -176,59 +179,42 @@ impl Store {
         Some(serde_json::from_slice(&json).unwrap_or_else(Quarantine::unreadable))
     }
 
-    /// Ends the quarantine of a version; tells whether there was one.
+    /// Ends the quarantine of a version; returns whether there was one.
     ///
     /// # Errors
     ///
     /// When the marker cannot be removed.
     pub fn release(&self, model: &ModelName, version: Version) -> io::Result<bool> {
-        match fs::remove_file(self.marker(model, version)) {
-            Ok(()) => sync(&self.model_folder(model)).map(|()| true),
+        match fs::remove_file(self.marker_path(model, version)) {
+            Ok(()) => sync_directory(&self.model_directory(model)).map(|()| true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// Writes a marker: in a hidden folder, durable, then renamed into place, so that half a marker is never seen.
+    /// Writes a marker atomically: staged, synced, then renamed into place.
     pub(crate) fn mark(
         &self,
         model: &ModelName,
         version: Version,
         marker: &Quarantine,
     ) -> io::Result<()> {
-        // What others have left behind is no reason not to hold something back.
+        // Leftovers of other processes must not prevent a quarantine.
         let _ = self.clean();
-        let hidden = Hidden::create(&self.root, "mark")?;
-        let beside = hidden.path().join("marker");
+        let staging = StagingDir::create(&self.root, "mark")?;
+        let beside = staging.path().join("marker");
         let mut json = serde_json::to_vec_pretty(marker)?;
         json.push(b'\n');
         let mut file = File::create_new(&beside)?;
         file.write_all(&json)?;
         file.sync_all()?;
-        fs::rename(&beside, self.marker(model, version))?;
-        sync(&self.model_folder(model))
+        fs::rename(&beside, self.marker_path(model, version))?;
+        sync_directory(&self.model_directory(model))
     }
 
-    /// Removes the markers of versions that are gone: a removal that was killed may have left one, and it must not hold back another version of
-    /// the same number.
-    pub(super) fn clean_markers(&self, model: &ModelName) -> io::Result<usize> {
-        let mut removed = 0;
-        for entry in fs::read_dir(self.model_folder(model))? {
-            let name = entry?.file_name();
-            let version = name.to_str().and_then(|name| name.strip_suffix(SUFFIX));
-            let Some(version) = version.and_then(|version| version.parse().ok()) else {
-                continue;
-            };
-            let folder = fs::symlink_metadata(self.version_folder(model, version));
-            if folder.is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-                removed += usize::from(self.release(model, version)?);
-            }
-        }
-        Ok(removed)
-    }
-
-    pub(super) fn marker(&self, model: &ModelName, version: Version) -> PathBuf {
-        self.model_folder(model).join(format!("{version}{SUFFIX}"))
+    pub(super) fn marker_path(&self, model: &ModelName, version: Version) -> PathBuf {
+        self.model_directory(model)
+            .join(format!("{version}{MARKER_SUFFIX}"))
     }
 }
 
@@ -250,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_says_what_was_told_until_it_is_lifted() {
+    fn quarantine_lasts_until_its_release() {
         let (_dir, store, model, _) = store();
         assert_eq!(store.quarantined(&model, Version::FIRST), None);
         let made = store.quarantine(&model, Version::FIRST, "why").unwrap();
@@ -271,23 +257,27 @@ mod tests {
         assert_eq!(missing.unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
-    /// What stands there and is no marker, whatever it is.
+    /// Each entry in the marker's place that is not a valid marker.
     #[test]
-    fn a_marker_that_cannot_be_read_counts_as_the_operators() {
+    fn unreadable_marker_counts_as_the_operators() {
         let (_dir, store, model, _) = store();
-        let marker = store.marker(&model, Version::FIRST);
+        let marker = store.marker_path(&model, Version::FIRST);
         let told = || store.quarantined(&model, Version::FIRST).unwrap();
         fs::create_dir(&marker).unwrap();
-        let folder = told();
+        let directory = told();
         assert!(store.release(&model, Version::FIRST).is_err());
         fs::remove_dir(&marker).unwrap();
         fs::write(&marker, "no JSON").unwrap();
-        for found in [folder, told()] {
+        for found in [directory, told()] {
             assert_eq!(found.cause(), QuarantineCause::Operator);
-            assert!(found.detail().contains("no such"), "{}", found.detail());
+            assert!(
+                found.detail().contains("invalid quarantine marker"),
+                "{}",
+                found.detail()
+            );
             assert_eq!(found.since(), "1970-01-01T00:00:00Z");
         }
-        // As long as one may be, and longer.
+        // Exactly at the limit, then beyond it.
         let json = serde_json::to_vec(&Quarantine::new(QuarantineCause::Corrupt, "rot", None));
         let mut json = json.unwrap();
         json.resize(MAX_BYTES as usize, b' ');
@@ -305,34 +295,34 @@ mod tests {
     }
 
     #[test]
-    fn what_was_judged_holds_for_the_same_bytes_and_the_same_release() {
+    fn quarantine_applies_to_the_same_manifest_and_release() {
         let (_dir, store, model, manifest) = store();
         let entry: crate::FilePath = "model.onnx".parse().unwrap();
         let files = BTreeMap::from([(entry.clone(), Source::Bytes(b"other".to_vec()))]);
         let other = store.publish(&model, &entry, &files).unwrap();
         let judged = |cause| Quarantine::new(cause, "why", Some(&manifest));
         let incompatible = judged(QuarantineCause::Incompatible);
-        assert!(incompatible.still_holds(&manifest));
-        assert!(!incompatible.still_holds(&other));
+        assert!(incompatible.applies_to(&manifest));
+        assert!(!incompatible.applies_to(&other));
         let by_another = Quarantine {
             release: "0.0.0".to_owned(),
             ..incompatible.clone()
         };
-        assert!(!by_another.still_holds(&manifest));
-        assert!(!judged(QuarantineCause::Corrupt).still_holds(&manifest));
-        assert!(judged(QuarantineCause::Operator).still_holds(&other));
+        assert!(!by_another.applies_to(&manifest));
+        assert!(!judged(QuarantineCause::Corrupt).applies_to(&manifest));
+        assert!(judged(QuarantineCause::Operator).applies_to(&other));
 
         let later = Quarantine {
             since: Timestamp::at(SystemTime::UNIX_EPOCH),
             ..incompatible.clone()
         };
-        assert!(incompatible.says_the_same(&later));
-        assert!(!incompatible.says_the_same(&by_another));
-        assert!(!incompatible.says_the_same(&judged(QuarantineCause::Corrupt)));
+        assert!(incompatible.equals_ignoring_time(&later));
+        assert!(!incompatible.equals_ignoring_time(&by_another));
+        assert!(!incompatible.equals_ignoring_time(&judged(QuarantineCause::Corrupt)));
     }
 
     #[test]
-    fn causes_have_words_and_reasons() {
+    fn quarantine_causes_have_words_and_reasons() {
         use QuarantineCause::{Corrupt, Incompatible, Operator};
         let told = [Corrupt, Incompatible, Operator].map(|cause| (cause.as_str(), cause.reason()));
         assert_eq!(

@@ -1,30 +1,31 @@
-//! Removing a version, which nothing does unless it is told to.
+//! Removing a version, on the operator's command only.
 
 use std::fs;
 use std::io;
 
 use super::Store;
-use super::hidden::Hidden;
-use super::publish::sync;
+use super::staging::StagingDir;
+use super::sync::sync_directory;
 use crate::{ModelName, Version};
 
 impl Store {
-    /// Removes a version and the marker of its quarantine: one rename, made durable, after which nobody sees it, and then
-    /// the deletion, which the next command finishes if this one is killed.
+    /// Removes a version and its quarantine marker.
     ///
-    /// A server that answers from this version goes on doing so from memory, and says that it is degraded.
+    /// One durable rename hides the version; then it is deleted. If the process dies in between,
+    /// the next command finishes the deletion. A server that answers from this version continues
+    /// from memory, and reports that it is degraded.
     ///
     /// # Errors
     ///
-    /// When there is no such version ([`io::ErrorKind::NotFound`]), or the operating system refuses.
+    /// When the version does not exist ([`io::ErrorKind::NotFound`]) or a system call fails.
     pub fn remove(&self, model: &ModelName, version: Version) -> io::Result<()> {
-        let hidden = Hidden::create(&self.root, "remove")?;
-        let folder = self.model_folder(model);
+        let staging = StagingDir::create(&self.root, "remove")?;
+        let directory = self.model_directory(model);
         fs::rename(
-            self.version_folder(model, version),
-            hidden.path().join("version"),
+            self.version_directory(model, version),
+            staging.path().join("version"),
         )?;
-        sync(&folder)?;
+        sync_directory(&directory)?;
         self.release(model, version)?;
         Ok(())
     }
@@ -36,7 +37,7 @@ mod tests {
     use crate::store::tests::models::Models;
 
     #[test]
-    fn a_version_goes_with_its_marker_and_nothing_else() {
+    fn remove_deletes_a_version_and_its_marker_only() {
         let models = Models::cole_kripke();
         models.publish("cole_kripke", b"other");
         let model = "cole_kripke".parse().unwrap();
@@ -47,7 +48,7 @@ mod tests {
         assert_eq!(models.store.quarantined(&model, first), None);
         let error = models.store.remove(&model, first).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
-        let hidden = fs::read_dir(models.root()).unwrap();
-        assert_eq!(hidden.count(), 1, "only the model is left");
+        let entries = fs::read_dir(models.root()).unwrap();
+        assert_eq!(entries.count(), 1, "only the model is left");
     }
 }

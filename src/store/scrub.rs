@@ -1,27 +1,27 @@
-//! Reading a version again a little at a time, to find what has rotted.
+//! Re-reading a version in small steps, to detect bit rot.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
-use super::opening::{Opening, io_error, open_regular};
-use super::read::compared;
+use super::regular_file::{OpenError, io_error, open_regular};
+use super::verified_file::compare_digest;
 use super::{Store, VerifyError};
 use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath, Manifest};
 use crate::{ModelName, Version};
 
-/// A version that is being read again. Nothing of it is kept: what was read is hashed and forgotten.
+/// A version that is being re-read. Its bytes are hashed and discarded.
 #[derive(Debug)]
-pub(crate) struct Scrubbing {
-    folder: PathBuf,
+pub(crate) struct VersionScrub {
+    directory: PathBuf,
     manifest: Manifest,
     left: Vec<(FilePath, FileEntry)>,
-    open: Option<Open>,
+    open: Option<OpenFile>,
 }
 
 #[derive(Debug)]
-struct Open {
+struct OpenFile {
     file: File,
     path: FilePath,
     entry: FileEntry,
@@ -29,30 +29,30 @@ struct Open {
     left: u64,
 }
 
-/// What a step came to.
+/// The result of a step.
 #[derive(Debug)]
-pub(crate) enum Step {
-    /// So many bytes were read, and there is more.
-    More(Scrubbing, u64),
-    /// All of it is as promised.
+pub(crate) enum ScrubStep {
+    /// This number of bytes was read, and more remain.
+    InProgress(VersionScrub, u64),
+    /// All bytes match the manifest.
     Clean,
-    /// What is on disk is not what was promised.
-    Rotten(Manifest, VerifyError),
-    /// What it should be cannot even be told.
-    Unbelievable(VerifyError),
+    /// The bytes differ from the manifest.
+    Corrupt(Manifest, VerifyError),
+    /// The manifest itself is missing or invalid.
+    InvalidManifest(VerifyError),
 }
 
 impl Store {
-    /// Begins to read a version again.
+    /// Starts to re-read a version.
     pub(crate) fn scrub(
         &self,
         model: &ModelName,
         version: Version,
-    ) -> Result<Scrubbing, VerifyError> {
+    ) -> Result<VersionScrub, VerifyError> {
         let manifest = self.manifest(model, version)?;
         let files = manifest.files().iter();
-        Ok(Scrubbing {
-            folder: self.version_folder(model, version),
+        Ok(VersionScrub {
+            directory: self.version_directory(model, version),
             left: files.map(|(path, entry)| (path.clone(), *entry)).collect(),
             manifest,
             open: None,
@@ -60,17 +60,17 @@ impl Store {
     }
 }
 
-impl Scrubbing {
-    /// Reads up to so many bytes more. Blocks.
-    pub(crate) fn step(mut self, most: u64) -> Step {
+impl VersionScrub {
+    /// Reads up to `most` bytes. Blocks.
+    pub(crate) fn step(mut self, most: u64) -> ScrubStep {
         match self.read(most) {
-            Err(error) => Step::Rotten(self.manifest, error),
-            Ok(count) if count > 0 || !self.left.is_empty() => Step::More(self, count),
-            Ok(_) => Step::Clean,
+            Err(error) => ScrubStep::Corrupt(self.manifest, error),
+            Ok(count) if count > 0 || !self.left.is_empty() => ScrubStep::InProgress(self, count),
+            Ok(_) => ScrubStep::Clean,
         }
     }
 
-    /// Reads a part of one file; 0 when a file has ended.
+    /// Reads a part of one file; returns 0 at the end of a file.
     fn read(&mut self, most: u64) -> Result<u64, VerifyError> {
         let mut open = match self.open.take() {
             Some(open) => open,
@@ -101,15 +101,15 @@ impl Scrubbing {
                 return Ok(count);
             }
         }
-        compared((), open.hasher.finish(), &open.path, &open.entry)?;
+        compare_digest((), open.hasher.finish(), &open.path, &open.entry)?;
         Ok(count)
     }
 
-    fn open(&self, path: FilePath, entry: FileEntry) -> Result<Open, VerifyError> {
-        let (file, found) = match open_regular(&self.folder.join(path.as_str()), path.as_str()) {
+    fn open(&self, path: FilePath, entry: FileEntry) -> Result<OpenFile, VerifyError> {
+        let (file, found) = match open_regular(&self.directory.join(path.as_str()), path.as_str()) {
             Ok(opened) => opened,
-            Err(Opening::NotFound) => return Err(VerifyError::FileMissing { file: path }),
-            Err(Opening::Refused(error)) => return Err(error),
+            Err(OpenError::NotFound) => return Err(VerifyError::FileMissing { file: path }),
+            Err(OpenError::Refused(error)) => return Err(error),
         };
         if found != entry.size {
             return Err(VerifyError::SizeMismatch {
@@ -118,8 +118,8 @@ impl Scrubbing {
                 found,
             });
         }
-        forget(&file);
-        Ok(Open {
+        drop_page_cache(&file);
+        Ok(OpenFile {
             file,
             path,
             left: entry.size,
@@ -129,13 +129,13 @@ impl Scrubbing {
     }
 }
 
-/// Asks the operating system to drop what it remembers of a file, so that the disk is read and not the copy in memory,
-/// which is good for as long as it is there.
-fn forget(file: &File) {
+/// Asks the kernel to drop the cached pages of a file.
+// The scrub must read the disk. The cached copy stays intact while the disk rots.
+fn drop_page_cache(file: &File) {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{Advice, fadvise};
-        // An advice: where it is not taken the scrub finds less, and does no harm.
+        // Only advice: if the kernel ignores it, the scrub detects less.
         let _ = fadvise(file, 0, None, Advice::DontNeed);
     }
     #[cfg(not(target_os = "linux"))]
@@ -150,8 +150,8 @@ mod tests {
     use std::collections::BTreeMap;
     use std::fs;
 
-    /// Version 1 of `m` with files of these names and lengths.
-    fn scrubbing(files: &[(&str, usize)]) -> (Models, PathBuf, Scrubbing) {
+    /// Version 1 of `m` with files of these names and lengths in bytes.
+    fn scrubbing(files: &[(&str, usize)]) -> (Models, PathBuf, VersionScrub) {
         let models = Models::empty();
         let model = "m".parse().unwrap();
         let entry = files[0].0.parse().unwrap();
@@ -161,16 +161,16 @@ mod tests {
             .collect();
         models.store.publish(&model, &entry, &sources).unwrap();
         let scrubbing = models.store.scrub(&model, Version::FIRST).unwrap();
-        let folder = models.root().join("m/1");
-        (models, folder, scrubbing)
+        let directory = models.root().join("m/1");
+        (models, directory, scrubbing)
     }
 
-    /// What each step has read, and what came in the end.
-    fn steps(mut scrubbing: Scrubbing, most: u64) -> (Vec<u64>, Step) {
+    /// The bytes read by each step, and the last step.
+    fn steps(mut scrubbing: VersionScrub, most: u64) -> (Vec<u64>, ScrubStep) {
         let mut read = Vec::new();
         loop {
             match scrubbing.step(most) {
-                Step::More(more, count) => {
+                ScrubStep::InProgress(more, count) => {
                     read.push(count);
                     scrubbing = more;
                 }
@@ -181,21 +181,21 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_read_a_little_at_a_time() {
+    fn scrub_reads_everything_in_small_steps() {
         let (_models, _, scrubbing) = scrubbing(&[("a", 25), ("b", 0), ("c", 10)]);
         let (read, end) = steps(scrubbing, 10);
-        assert!(matches!(end, Step::Clean), "{end:?}");
+        assert!(matches!(end, ScrubStep::Clean), "{end:?}");
         assert_eq!(read.iter().sum::<u64>(), 35);
         assert!(read.iter().all(|count| *count <= 10), "{read:?}");
     }
 
     #[test]
-    fn what_is_not_as_promised_is_told_by_what_it_is() {
+    fn scrub_reports_each_kind_of_damage() {
         let told = |spoil: &dyn Fn(&std::path::Path)| {
-            let (_models, folder, scrubbing) = scrubbing(&[("a", 25)]);
-            spoil(&folder.join("a"));
+            let (_models, directory, scrubbing) = scrubbing(&[("a", 25)]);
+            spoil(&directory.join("a"));
             match steps(scrubbing, 10).1 {
-                Step::Rotten(manifest, error) => {
+                ScrubStep::Corrupt(manifest, error) => {
                     assert_eq!(manifest.version(), Version::FIRST);
                     error.to_string()
                 }
@@ -208,22 +208,22 @@ mod tests {
         assert!(longer.contains("expected 25 bytes, found 26"), "{longer}");
         let gone = told(&|path| fs::remove_file(path).unwrap());
         assert!(gone.contains("a: "), "{gone}");
-        let folder = told(&|path| {
+        let directory = told(&|path| {
             fs::remove_file(path).unwrap();
             fs::create_dir(path).unwrap();
         });
-        assert!(folder.contains("found a folder"), "{folder}");
+        assert!(directory.contains("found a directory"), "{directory}");
     }
 
     #[test]
-    fn a_file_that_is_cut_while_it_is_read_has_changed() {
-        let (_models, folder, scrubbing) = scrubbing(&[("a", 25)]);
-        let Step::More(scrubbing, 10) = scrubbing.step(10) else {
+    fn scrub_of_a_truncated_file_reports_a_change() {
+        let (_models, directory, scrubbing) = scrubbing(&[("a", 25)]);
+        let ScrubStep::InProgress(scrubbing, 10) = scrubbing.step(10) else {
             panic!("ten bytes");
         };
         File::options()
             .write(true)
-            .open(folder.join("a"))
+            .open(directory.join("a"))
             .unwrap()
             .set_len(10)
             .unwrap();
@@ -232,7 +232,7 @@ mod tests {
         assert!(
             matches!(
                 end,
-                Step::Rotten(
+                ScrubStep::Corrupt(
                     _,
                     VerifyError::Changed {
                         expected: 25,

@@ -1,4 +1,4 @@
-//! Files that are not what their manifest promises.
+//! Files that differ from their manifest.
 
 use std::fs;
 
@@ -64,13 +64,13 @@ fn refused(models: &Models, reason: Reason, says: &str) -> VerifyError {
 }
 
 #[test]
-fn what_the_repository_ships_verifies() {
+fn shipped_models_verify() {
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/chaos_tests/models");
     assert_eq!(open(&Store::new(shipped), 1).unwrap(), COLE_KRIPKE);
 }
 
 #[test]
-fn every_single_flipped_bit_is_refused() {
+fn every_flipped_bit_of_a_file_is_refused() {
     let models = Models::cole_kripke();
     for bit in 0..COLE_KRIPKE.len() * 8 {
         models.flip_bit("1/model.onnx", bit);
@@ -84,9 +84,9 @@ fn every_single_flipped_bit_is_refused() {
     assert_eq!(open(&models.store, 1).unwrap(), COLE_KRIPKE, "repaired");
 }
 
-/// A flipped bit may hit the date or a blank. It may never lead to other bytes.
+/// A flipped bit may hit the date or whitespace. It must never lead to other bytes.
 #[test]
-fn every_flipped_bit_of_the_manifest_is_refused_or_harmless() {
+fn every_flipped_bit_of_a_manifest_is_refused_or_harmless() {
     let models = Models::cole_kripke();
     let length = fs::read(models.path("1/manifest.json")).unwrap().len();
     let mut harmless = 0;
@@ -112,7 +112,7 @@ fn every_flipped_bit_of_the_manifest_is_refused_or_harmless() {
 }
 
 #[test]
-fn every_length_but_the_right_one_is_refused_before_a_byte_is_hashed() {
+fn every_other_length_is_refused_before_hashing() {
     let models = Models::cole_kripke();
     let path = models.path("1/model.onnx");
     for length in (0..COLE_KRIPKE.len()).chain([COLE_KRIPKE.len() + 1, 1 << 20]) {
@@ -125,7 +125,7 @@ fn every_length_but_the_right_one_is_refused_before_a_byte_is_hashed() {
             "{length} bytes: {error}"
         );
     }
-    // Reading this, or allocating it, would take forever and everything.
+    // Too large to read or to allocate.
     fs::File::options()
         .write(true)
         .open(&path)
@@ -141,7 +141,7 @@ fn every_length_but_the_right_one_is_refused_before_a_byte_is_hashed() {
 }
 
 #[test]
-fn garbage_of_the_right_length_is_refused_with_both_digests() {
+fn garbage_of_the_right_length_is_refused_by_digest() {
     let models = Models::cole_kripke();
     fs::write(models.path("1/model.onnx"), [7; COLE_KRIPKE.len()]).unwrap();
     let error = refused(
@@ -155,7 +155,7 @@ fn garbage_of_the_right_length_is_refused_with_both_digests() {
 }
 
 #[test]
-fn what_is_missing_is_told_apart() {
+fn missing_file_manifest_and_version_are_distinct() {
     let models = Models::cole_kripke();
     fs::remove_file(models.path("1/model.onnx")).unwrap();
     refused(
@@ -166,15 +166,15 @@ fn what_is_missing_is_told_apart() {
     fs::remove_file(models.path("1/manifest.json")).unwrap();
     refused(&models, Reason::Unverified, "no manifest.json");
     fs::remove_dir(models.path("1")).unwrap();
-    refused(&models, Reason::ModelMissing, "folder does not exist");
+    refused(&models, Reason::ModelMissing, "version does not exist");
 }
 
 #[test]
-fn a_manifest_of_another_version_or_model_is_refused() {
+fn manifest_of_another_version_or_model_is_refused() {
     let models = Models::cole_kripke();
     models.publish("cole_kripke", COLE_KRIPKE);
     models.publish("other", COLE_KRIPKE);
-    // The files are the very same: only whose manifest it is tells.
+    // The files are identical; only the manifest's model and version differ.
     fs::copy(
         models.path("2/manifest.json"),
         models.path("1/manifest.json"),
@@ -183,18 +183,14 @@ fn a_manifest_of_another_version_or_model_is_refused() {
     refused(
         &models,
         Reason::ModelCorrupt,
-        "manifest.json belongs to version 2 of cole_kripke",
+        "manifest.json is of cole_kripke 2",
     );
     fs::copy(
         models.root().join("other/1/manifest.json"),
         models.path("1/manifest.json"),
     )
     .unwrap();
-    let error = refused(
-        &models,
-        Reason::ModelCorrupt,
-        "manifest.json belongs to version 1 of other",
-    );
+    let error = refused(&models, Reason::ModelCorrupt, "manifest.json is of other 1");
     assert_eq!(
         error.expected_and_found(),
         Some(("cole_kripke 1".to_owned(), "other 1".to_owned()))
@@ -202,7 +198,7 @@ fn a_manifest_of_another_version_or_model_is_refused() {
 }
 
 #[test]
-fn a_manifest_that_is_none_or_too_long_is_refused() {
+fn invalid_or_oversized_manifest_is_refused() {
     let models = Models::cole_kripke();
     for garbage in [
         &b""[..],
@@ -228,9 +224,8 @@ fn a_manifest_that_is_none_or_too_long_is_refused() {
     );
 }
 
-/// The manifest promises more than a machine has: nothing is allocated for a promise.
 #[test]
-fn a_manifest_may_be_as_long_as_that_and_no_longer() {
+fn manifest_length_limit_is_exact() {
     let models = Models::cole_kripke();
     let path = models.path("1/manifest.json");
     let json = fs::read_to_string(&path).unwrap();
@@ -254,7 +249,7 @@ fn a_manifest_may_be_as_long_as_that_and_no_longer() {
 }
 
 #[test]
-fn a_promise_beyond_the_file_allocates_nothing() {
+fn manifest_size_beyond_the_file_allocates_nothing() {
     let models = Models::cole_kripke();
     let path = models.path("1/manifest.json");
     let mut manifest: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -268,16 +263,16 @@ fn a_promise_beyond_the_file_allocates_nothing() {
 }
 
 #[test]
-fn what_the_manifest_does_not_list_is_refused() {
+fn unlisted_entry_is_refused() {
     let models = Models::cole_kripke();
-    for (entry, is_folder) in [
+    for (entry, is_directory) in [
         ("extra.bin", false),
         (".hidden", false),
         ("model.onnx.bak", false),
-        ("folder", true),
+        ("directory", true),
     ] {
         let path = models.path("1").join(entry);
-        if is_folder {
+        if is_directory {
             fs::create_dir(&path).unwrap()
         } else {
             fs::write(&path, "").unwrap()
@@ -287,7 +282,7 @@ fn what_the_manifest_does_not_list_is_refused() {
             Reason::ModelCorrupt,
             &format!("{entry}: the file is not listed"),
         );
-        if is_folder {
+        if is_directory {
             fs::remove_dir(&path).unwrap()
         } else {
             fs::remove_file(&path).unwrap()
@@ -297,29 +292,29 @@ fn what_the_manifest_does_not_list_is_refused() {
 }
 
 #[test]
-fn a_folder_in_place_of_a_file_is_refused() {
+fn directory_in_place_of_a_file_is_refused() {
     let models = Models::cole_kripke();
     fs::remove_file(models.path("1/model.onnx")).unwrap();
     fs::create_dir(models.path("1/model.onnx")).unwrap();
     refused(
         &models,
         Reason::ModelCorrupt,
-        "model.onnx: expected a regular file, found a folder",
+        "model.onnx: expected a regular file, found a directory",
     );
 }
 
 #[test]
-fn something_else_in_place_of_a_folder_is_refused() {
+fn file_or_symlink_in_place_of_a_directory_is_refused() {
     let models = Models::empty();
     let model = "m".parse().unwrap();
     let entry: clarity::FilePath = "weights/a.bin".parse().unwrap();
     let bytes = clarity::Source::Bytes(b"weights".to_vec());
     let files = std::collections::BTreeMap::from([(entry.clone(), bytes)]);
     models.store.publish(&model, &entry, &files).unwrap();
-    let folder = models.root().join("m/1/weights");
+    let directory = models.root().join("m/1/weights");
     assert!(models.store.open(&model, Version::FIRST).is_ok());
-    fs::remove_dir_all(&folder).unwrap();
-    fs::write(&folder, "weights").unwrap();
+    fs::remove_dir_all(&directory).unwrap();
+    fs::write(&directory, "weights").unwrap();
     let error = models.store.open(&model, Version::FIRST).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -329,11 +324,11 @@ fn something_else_in_place_of_a_folder_is_refused() {
     {
         let aside = models.root().join("aside");
         fs::create_dir(&aside).unwrap();
-        fs::rename(&folder, aside.join("a.bin")).unwrap();
-        std::os::unix::fs::symlink(&aside, &folder).unwrap();
+        fs::rename(&directory, aside.join("a.bin")).unwrap();
+        std::os::unix::fs::symlink(&aside, &directory).unwrap();
         let error = models.store.open(&model, Version::FIRST).unwrap_err();
         assert!(
-            matches!(&error, VerifyError::NotRegular { file, found: "a link" } if file == "weights"),
+            matches!(&error, VerifyError::NotRegular { file, found: "a symlink" } if file == "weights"),
             "{error}"
         );
     }
@@ -341,7 +336,7 @@ fn something_else_in_place_of_a_folder_is_refused() {
 
 #[cfg(unix)]
 #[test]
-fn links_and_pipes_are_refused_and_not_waited_for() {
+fn symlinks_and_pipes_are_refused_without_blocking() {
     use std::os::unix::fs::symlink;
 
     let models = Models::cole_kripke();
@@ -352,7 +347,7 @@ fn links_and_pipes_are_refused_and_not_waited_for() {
         refused(
             &models,
             Reason::ModelCorrupt,
-            &format!("{file}: expected a regular file, found a link"),
+            &format!("{file}: expected a regular file, found a symlink"),
         );
         fs::remove_file(&path).unwrap();
         let made = std::process::Command::new("mkfifo")
@@ -360,7 +355,7 @@ fn links_and_pipes_are_refused_and_not_waited_for() {
             .status()
             .unwrap();
         assert!(made.success());
-        // Opening a pipe for reading waits for a writer, unless one takes care; there is none here.
+        // Opening a pipe for reading blocks until a writer opens it; this one has none.
         refused(
             &models,
             Reason::ModelCorrupt,
@@ -374,13 +369,13 @@ fn links_and_pipes_are_refused_and_not_waited_for() {
 
 #[cfg(unix)]
 #[test]
-fn what_may_not_be_read_is_unreadable_and_not_corrupt() {
+fn file_without_permission_is_unreadable_not_corrupt() {
     use std::os::unix::fs::PermissionsExt;
 
     let models = Models::cole_kripke();
     let path = models.path("1/model.onnx");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o0)).unwrap();
-    // Root reads everything; then there is nothing to see here.
+    // Root can read everything, so root cannot run this check.
     if fs::read(&path).is_err() {
         refused(&models, Reason::ModelUnreadable, "model.onnx: ");
     }

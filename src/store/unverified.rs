@@ -1,27 +1,28 @@
-//! Versions without a manifest, for those who serve them all the same.
+//! Opening versions without a manifest, on explicit request.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::opening::{Opening, describe, io_error, open_regular};
 use super::parallel::read_files;
+use super::regular_file::{OpenError, describe, io_error, open_regular};
 use super::{Store, VerifiedVersion, VerifyError};
 use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath, MAX_DEPTH, Manifest};
 use crate::{ModelName, Version};
 
-/// What the model is called where there are several files: the name that repositories of models have for it.
+/// The name of the model among several files, as in existing model repositories.
 const ENTRY: &str = "model.onnx";
 
 impl Store {
-    /// Opens a version; one that has no manifest is taken as it is, and says so
-    /// ([`VerifiedVersion::is_unverified`]). A version with a manifest must be what that promises.
+    /// Opens a version, verified if it has a manifest.
+    ///
+    /// Without one its files are accepted as they are: [`VerifiedVersion::is_unverified`].
     ///
     /// # Errors
     ///
-    /// See [`open`](Self::open); also when it cannot be told which of the files is the model.
+    /// See [`open`](Self::open); also when the model file is ambiguous.
     pub fn open_unverified(
         &self,
         model: &ModelName,
@@ -31,9 +32,9 @@ impl Store {
             Err(VerifyError::NoManifest) => {}
             opened => return opened,
         }
-        let folder = self.version_folder(model, version);
+        let directory = self.version_directory(model, version);
         let mut files = BTreeMap::new();
-        list(&folder, "", 0, &mut files)?;
+        list(&directory, "", 0, &mut files)?;
         let named: Option<FilePath> = ENTRY.parse().ok();
         let mut models = files.keys().filter(|path| path.as_str().ends_with(".onnx"));
         let entry = match (named, models.next(), models.next()) {
@@ -41,23 +42,23 @@ impl Store {
             (_, Some(only), None) => only.clone(),
             _ => return Err(VerifyError::NoEntry),
         };
-        // Always the same, so that the same files are the same version.
+        // A constant, so that the same files make the same version.
         let never = SystemTime::UNIX_EPOCH;
         let manifest = Manifest::new(model.clone(), version, entry, never, files)?;
-        // Read again, and held to what was just found: what changes in between is refused.
-        let files = read_files(&folder, &manifest)?;
+        // Read a second time and compared with the first: a change in between is refused.
+        let files = read_files(&directory, &manifest)?;
         Ok(VerifiedVersion::unverified(manifest, files))
     }
 }
 
 fn list(
-    folder: &Path,
+    directory: &Path,
     prefix: &str,
     depth: usize,
     files: &mut BTreeMap<FilePath, FileEntry>,
 ) -> Result<(), VerifyError> {
     let shown = if prefix.is_empty() { "." } else { prefix };
-    for entry in fs::read_dir(folder).map_err(|error| io_error(shown, error))? {
+    for entry in fs::read_dir(directory).map_err(|error| io_error(shown, error))? {
         let entry = entry.map_err(|error| io_error(shown, error))?;
         let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
         let kind = entry.file_type().map_err(|error| io_error(&name, error))?;
@@ -84,8 +85,8 @@ fn list(
 fn hash(path: &Path, name: &str) -> Result<FileEntry, VerifyError> {
     let (mut file, size) = match open_regular(path, name) {
         Ok(opened) => opened,
-        Err(Opening::Refused(error)) => return Err(error),
-        Err(Opening::NotFound) => {
+        Err(OpenError::Refused(error)) => return Err(error),
+        Err(OpenError::NotFound) => {
             return Err(io_error(name, std::io::ErrorKind::NotFound.into()));
         }
     };
@@ -104,13 +105,13 @@ mod tests {
     use super::*;
     use crate::store::tests::models::Models;
 
-    /// What is opened of version 1 of `m` that consists of these files.
+    /// Opens version 1 of `m`, which consists of these files.
     fn open(files: &[(&str, &str)]) -> Result<VerifiedVersion, VerifyError> {
         let models = Models::empty();
-        let folder = models.root().join("m/1");
-        fs::create_dir_all(&folder).unwrap();
+        let directory = models.root().join("m/1");
+        fs::create_dir_all(&directory).unwrap();
         for (name, text) in files {
-            let path = folder.join(name);
+            let path = directory.join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_model_is_the_one_of_the_usual_name_or_the_only_one() {
+    fn unverified_entry_is_model_onnx_or_the_only_model() {
         for (files, entry) in [
             (
                 &[("other.onnx", "o"), ("model.onnx", "m")][..],
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_a_manifest_must_be_what_that_promises() {
+    fn unverified_open_still_verifies_a_manifest() {
         let models = Models::cole_kripke();
         let model = "cole_kripke".parse().unwrap();
         let opened = models
@@ -162,23 +163,23 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn a_link_is_not_followed() {
+    fn unverified_open_refuses_symlinks() {
         let models = Models::empty();
-        let folder = models.root().join("m/1");
-        fs::create_dir_all(folder.join("inside")).unwrap();
-        std::os::unix::fs::symlink("/dev/null", folder.join("inside/model.onnx")).unwrap();
+        let directory = models.root().join("m/1");
+        fs::create_dir_all(directory.join("inside")).unwrap();
+        std::os::unix::fs::symlink("/dev/null", directory.join("inside/model.onnx")).unwrap();
         let error = models
             .store
             .open_unverified(&"m".parse().unwrap(), Version::FIRST)
             .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "inside/model.onnx: expected a regular file, found a link"
+            "inside/model.onnx: expected a regular file, found a symlink"
         );
     }
 
     #[test]
-    fn there_is_an_end_to_depth_and_number() {
+    fn unverified_open_limits_depth_and_number() {
         let deep = |depth: usize| format!("{}model.onnx", "d/".repeat(depth));
         assert!(open(&[(&deep(MAX_DEPTH), "m")]).is_ok());
         let error = open(&[(&deep(MAX_DEPTH + 1), "m")]).unwrap_err();

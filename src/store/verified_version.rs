@@ -1,17 +1,18 @@
-//! What was verified, held in memory.
+//! A verified version in memory.
 
 use std::collections::BTreeMap;
 use std::io::Read;
 
 use super::VerifyError;
-use super::read::{compared, read_hashed};
+use super::verified_file::{compare_digest, read_and_hash};
 use crate::manifest::{FilePath, Manifest};
 use crate::{Probe, ProbeError};
 
-/// A version whose every byte, as held here in memory, is what its manifest promises.
+/// A version in memory whose bytes all match its manifest.
 ///
-/// There is no other way to make one, but for those who insist ([`Store::open_unverified`](crate::Store::open_unverified)): whatever takes a `VerifiedVersion` cannot be handed bytes that were not verified,
-/// and a change on disk after this cannot reach it.
+/// Only [`Store::open_unverified`](crate::Store::open_unverified) makes one from unverified bytes.
+/// A later change on disk cannot reach it.
+// No other constructor exists, so code that takes one cannot receive unverified bytes.
 #[derive(Debug)]
 pub struct VerifiedVersion {
     manifest: Manifest,
@@ -28,7 +29,7 @@ impl VerifiedVersion {
         }
     }
 
-    /// What has no manifest but one made up from the files themselves.
+    /// A version whose manifest was derived from its files.
     pub(super) fn unverified(manifest: Manifest, files: BTreeMap<FilePath, Vec<u8>>) -> Self {
         Self {
             is_unverified: true,
@@ -36,12 +37,14 @@ impl VerifiedVersion {
         }
     }
 
-    /// Whether nobody has promised these bytes: only [`Store::open_unverified`](crate::Store::open_unverified) gives such a version.
+    /// Whether the version has no manifest on disk.
+    ///
+    /// Only [`Store::open_unverified`](crate::Store::open_unverified) returns such a version.
     pub fn is_unverified(&self) -> bool {
         self.is_unverified
     }
 
-    /// What was promised and kept.
+    /// The manifest that all bytes match.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
@@ -51,28 +54,29 @@ impl VerifiedVersion {
         &self.files
     }
 
-    /// Reads what another process has verified and sent, file after file in the order of their paths, and verifies it
-    /// again: there is no other way to make one.
+    /// Receives a version from another process and verifies it again.
+    ///
+    /// Expects the files one after the other in path order.
     pub(crate) fn receive(manifest: Manifest, mut from: impl Read) -> Result<Self, VerifyError> {
         let mut files = BTreeMap::new();
         for (path, entry) in manifest.files() {
-            let (bytes, found) = read_hashed(&mut from, path, entry.size)?;
-            files.insert(path.clone(), compared(bytes, found, path, entry)?);
+            let (bytes, found) = read_and_hash(&mut from, path, entry.size)?;
+            files.insert(path.clone(), compare_digest(bytes, found, path, entry)?);
         }
         Ok(Self::new(manifest, files))
     }
 
-    /// The input whose answer is known, if the version has one.
+    /// The probe of the version, if it has one.
     ///
     /// # Errors
     ///
-    /// When its file is no probe.
+    /// When its file is not a valid probe.
     pub fn probe(&self) -> Result<Option<Probe>, ProbeError> {
         let file = self.manifest.probe().and_then(|path| self.files.get(path));
         file.map(|json| Probe::parse(json)).transpose()
     }
 
-    /// The parts: the manifest and the bytes of each file.
+    /// The manifest and the bytes of each file.
     pub fn into_parts(self) -> (Manifest, BTreeMap<FilePath, Vec<u8>>) {
         (self.manifest, self.files)
     }
@@ -85,7 +89,7 @@ mod tests {
     use crate::store::tests::models::Models;
 
     #[test]
-    fn what_was_sent_is_verified_again() {
+    fn received_version_is_verified_again() {
         let models = Models::cole_kripke();
         let model = "cole_kripke".parse().unwrap();
         let opened = models.store.open(&model, Version::FIRST).unwrap();

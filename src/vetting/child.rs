@@ -1,4 +1,4 @@
-//! Starting the child, handing it a version, and waiting for it no longer than is good.
+//! Running the child: sending it a version and waiting for its verdict.
 
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
@@ -9,9 +9,9 @@ use std::thread;
 use super::frame::{read_verdict, write_request};
 use super::{VettingError, VettingLimits};
 use crate::VerifiedVersion;
-use crate::brief::brief;
+use crate::sanitize::sanitize_for_log;
 
-/// A verdict is a sentence, and of what a child says on standard error the last line is told.
+/// The kept length of the child's standard output and standard error, in bytes.
 const MAX_OUTPUT_BYTES: u64 = 64 << 10;
 
 pub(super) fn ask(
@@ -25,15 +25,15 @@ pub(super) fn ask(
         source,
     };
     let child = start(program, args).map_err(unavailable)?;
-    let ended = converse(child, limits, version).map_err(unavailable)?;
+    let ended = exchange(child, limits, version).map_err(unavailable)?;
     let Some(ended) = ended else {
         return Err(VettingError::TimedOut { limit: limits.time });
     };
     match read_verdict(&ended.output) {
         Some(verdict) if ended.status.success() => verdict.map_err(VettingError::Refused),
         _ => Err(VettingError::Died {
-            how: describe(ended.status, limits, version),
-            said: last_line(&ended.errors),
+            outcome: describe(ended.status, limits, version),
+            stderr: last_line(&ended.errors),
         }),
     }
 }
@@ -46,67 +46,69 @@ fn start(program: &Path, args: &[String]) -> io::Result<Child> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     if cfg!(unix) {
-        // Secrets of the server are in its environment; and a model that is loaded sees what its process sees.
+        // The environment contains the server's secrets, and a loaded model sees its process's
+        // environment.
         command.env_clear();
     }
-    // More threads would bring address space that counts and time that does not help.
+    // More threads would use up the address space limit without any gain in speed.
     command
         .env("RTEN_NUM_THREADS", "1")
         .env("RAYON_NUM_THREADS", "1");
     command.spawn()
 }
 
-struct Ended {
+struct ChildOutput {
     status: ExitStatus,
     output: Vec<u8>,
     errors: Vec<u8>,
 }
 
-/// Writes, reads and waits, each on a thread of its own so that none can hold up another; none when time ran out.
+/// Writes, reads and waits on separate threads, so that none blocks another; `None` on timeout.
 ///
-/// A child that ends closes its pipes, and so ends all three: when this returns there is neither child nor thread left.
-fn converse(
+/// The end of the child closes its pipes, which ends all threads before this returns.
+fn exchange(
     mut child: Child,
     limits: &VettingLimits,
     version: &VerifiedVersion,
-) -> io::Result<Option<Ended>> {
+) -> io::Result<Option<ChildOutput>> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     thread::scope(|scope| {
         let (sender, receiver) = channel();
         scope.spawn(move || {
             let Some(stdin) = stdin else { return };
             let mut stdin = BufWriter::new(stdin);
-            // A child that has seen enough has said why, or died of it.
+            // The child may stop reading early, after its verdict or its death.
             let _ = write_request(&mut stdin, limits, version).and_then(|()| stdin.flush());
         });
-        let errors = scope.spawn(move || stderr.map_or(Vec::new(), read_some));
+        let errors = scope.spawn(move || stderr.map_or(Vec::new(), read_capped));
         scope.spawn(move || {
-            // Nobody waits any more when time has run out.
-            let _ = sender.send(stdout.map_or(Vec::new(), read_some));
+            // After a timeout there is no receiver.
+            let _ = sender.send(stdout.map_or(Vec::new(), read_capped));
         });
         let output = receiver.recv_timeout(limits.time);
         if output.is_err() {
-            // Gone already if it just ended.
+            // Fails if the child has just ended.
             let _ = child.kill();
         }
         let status = child.wait()?;
         let errors = errors.join().unwrap_or_default();
         match output {
-            Ok(output) => Ok(Some(Ended {
+            Ok(output) => Ok(Some(ChildOutput {
                 status,
                 output,
                 errors,
             })),
             Err(RecvTimeoutError::Timeout) => Ok(None),
-            Err(RecvTimeoutError::Disconnected) => Err(io::Error::other("its output was lost")),
+            Err(RecvTimeoutError::Disconnected) => Err(io::Error::other("its output is lost")),
         }
     })
 }
 
-/// Reads to the end and keeps the beginning: a child that writes without end meets its limit of time, not of a pipe.
-fn read_some(mut from: impl Read) -> Vec<u8> {
+/// Reads to the end and keeps the beginning.
+// A child that writes endlessly must hit its time limit, not block on a full pipe.
+fn read_capped(mut from: impl Read) -> Vec<u8> {
     let mut kept = Vec::new();
-    // What cannot be read says no more than what was not written.
+    // An unreadable pipe counts as an empty one.
     let _ = from.by_ref().take(MAX_OUTPUT_BYTES).read_to_end(&mut kept);
     let _ = io::copy(&mut from, &mut io::sink());
     kept
@@ -119,11 +121,11 @@ fn last_line(errors: &[u8]) -> String {
         .map(str::trim)
         .rev()
         .find(told)
-        .map(brief)
+        .map(sanitize_for_log)
         .unwrap_or_default()
 }
 
-/// What became of a child that gave no verdict.
+/// Describes the end of a child without a verdict.
 fn describe(status: ExitStatus, limits: &VettingLimits, version: &VerifiedVersion) -> String {
     #[cfg(unix)]
     {
@@ -135,14 +137,14 @@ fn describe(status: ExitStatus, limits: &VettingLimits, version: &VerifiedVersio
         let space = limits.address_space_for(sizes.fold(0, u64::saturating_add));
         let is = |signal: Signal| status.signal() == Some(signal.as_raw());
         if is(Signal::XCPU) {
-            return format!("used up {} s of CPU time", limits.cpu_seconds());
+            return format!("exceeded {} s of CPU time", limits.cpu_seconds());
         } else if is(Signal::ABORT) {
-            return format!("aborted, with {space} bytes of address space to use");
+            return format!("aborted, under a limit of {space} bytes of address space");
         } else if is(Signal::SEGV) || is(Signal::BUS) {
-            return "accessed memory that is not its own, or overflowed its stack".to_owned();
+            return "accessed invalid memory or overflowed its stack".to_owned();
         }
     }
     #[cfg(not(unix))]
     let _ = (limits, version);
-    format!("ended without an answer ({status})")
+    format!("ended without a verdict ({status})")
 }

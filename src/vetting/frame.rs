@@ -1,7 +1,7 @@
-//! What goes over the pipes between a server and the child that vets for it.
+//! The protocol between the server and its vetting child.
 //!
-//! To the child: one line of JSON with the limits and the length of the manifest, the manifest, then the bytes of its
-//! files in the order of their paths. Back: one JSON document.
+//! Request: one line of JSON with the limits and the length of the manifest, the manifest, then the
+//! bytes of the files in path order. Response: one JSON document.
 
 use std::io::{self, BufRead, Read, Write};
 
@@ -10,28 +10,28 @@ use serde::{Deserialize, Serialize};
 use super::VettingLimits;
 use crate::{Manifest, VerifiedVersion};
 
-/// The head is a few numbers: a line that is longer is none.
-const MAX_HEAD_BYTES: u64 = 4096;
+/// The maximum length of the first line, in bytes.
+const MAX_HEADER_BYTES: u64 = 4096;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Head {
+struct FrameHeader {
     limits: VettingLimits,
     manifest_bytes: u64,
 }
 
-/// What the child reads before the files.
-pub(super) struct Request {
+/// The part of the request before the files.
+pub(super) struct VettingRequest {
     pub(super) limits: VettingLimits,
     pub(super) manifest: Manifest,
-    /// The size of all files.
+    /// The total size of the files in bytes.
     pub(super) bytes: u64,
 }
 
-/// What the child found.
+/// The child's response.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Verdict {
+enum VettingVerdict {
     Passed,
     Refused(String),
 }
@@ -42,7 +42,7 @@ pub(super) fn write_request(
     version: &VerifiedVersion,
 ) -> io::Result<()> {
     let manifest = version.manifest().to_json();
-    let head = Head {
+    let head = FrameHeader {
         limits: limits.clone(),
         manifest_bytes: manifest.len() as u64,
     };
@@ -55,17 +55,17 @@ pub(super) fn write_request(
         .try_for_each(|bytes| output.write_all(bytes))
 }
 
-pub(super) fn read_request(input: &mut impl BufRead) -> io::Result<Request> {
+pub(super) fn read_request(input: &mut impl BufRead) -> io::Result<VettingRequest> {
     let mut line = Vec::new();
-    input.take(MAX_HEAD_BYTES).read_until(b'\n', &mut line)?;
-    let head: Head = serde_json::from_slice(&line)?;
+    input.take(MAX_HEADER_BYTES).read_until(b'\n', &mut line)?;
+    let head: FrameHeader = serde_json::from_slice(&line)?;
     let length = head.manifest_bytes.min(Manifest::MAX_BYTES);
     let mut json = Vec::new();
     input.take(length).read_to_end(&mut json)?;
     let manifest = Manifest::parse(&json)
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     let sizes = manifest.files().values().map(|file| file.size);
-    Ok(Request {
+    Ok(VettingRequest {
         limits: head.limits,
         bytes: sizes.fold(0, u64::saturating_add),
         manifest,
@@ -74,8 +74,8 @@ pub(super) fn read_request(input: &mut impl BufRead) -> io::Result<Request> {
 
 pub(super) fn write_verdict(output: &mut impl Write, tried: &Result<(), String>) -> io::Result<()> {
     let verdict = match tried {
-        Ok(()) => Verdict::Passed,
-        Err(why) => Verdict::Refused(why.clone()),
+        Ok(()) => VettingVerdict::Passed,
+        Err(why) => VettingVerdict::Refused(why.clone()),
     };
     serde_json::to_writer(&mut *output, &verdict)?;
     output.flush()
@@ -83,7 +83,7 @@ pub(super) fn write_verdict(output: &mut impl Write, tried: &Result<(), String>)
 
 pub(super) fn read_verdict(json: &[u8]) -> Option<Result<(), String>> {
     match serde_json::from_slice(json).ok()? {
-        Verdict::Passed => Some(Ok(())),
-        Verdict::Refused(why) => Some(Err(why)),
+        VettingVerdict::Passed => Some(Ok(())),
+        VettingVerdict::Refused(why) => Some(Err(why)),
     }
 }

@@ -1,4 +1,4 @@
-//! What a vetting may cost.
+//! The resource limits of a vetting process.
 
 use std::io;
 use std::time::Duration;
@@ -7,22 +7,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
 
-/// Times the size of a version's files that its vetting may have on top of [`VettingLimits::address_space`]: the bytes
-/// that were sent, and the runtime's copy of them while they are being moved into its own form.
+/// Copies of a version's files that its vetting may hold beyond [`VettingLimits::address_space`].
+// The received bytes, and the runtime's copy during its conversion.
 const COPIES: u64 = 3;
 
-/// What a vetting may cost. On Unix the child puts the first two on itself as resource limits
-/// ([getrlimit(2)](https://man7.org/linux/man-pages/man2/getrlimit.2.html)); elsewhere only the time is bounded.
+/// The resource limits of a vetting process.
+///
+/// On Unix the child applies the first two to itself as resource limits
+/// ([getrlimit(2)](https://man7.org/linux/man-pages/man2/getrlimit.2.html)); elsewhere only the
+/// time is limited.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct VettingLimits {
-    /// The address space of the child in bytes, three times the size of the version's files not counted. At least
-    /// 64 MiB; 1 GiB by default.
+    /// The address space in bytes, plus three times the size of the version's files. At least 64
+    /// MiB; 1 GiB by default.
     pub address_space: u64,
-    /// CPU time of all its threads, in whole seconds, rounded up. More than zero; 30 s by default.
+    /// The CPU time of all threads, rounded up to whole seconds. More than zero; 30 s by default.
     pub cpu: Duration,
-    /// Real time from start to answer, whatever the clock of the server: a real process is waited for. More than zero,
-    /// at most a day; 120 s by default.
+    /// The wall-clock time from start to verdict, independent of the server's clock. More than
+    /// zero, at most a day; 120 s by default.
     pub time: Duration,
 }
 
@@ -37,11 +41,11 @@ impl Default for VettingLimits {
 }
 
 impl VettingLimits {
-    /// Whether the limits are within their bounds.
+    /// Checks that the limits are within their bounds.
     ///
     /// # Errors
     ///
-    /// The first that is not.
+    /// The first limit that is out of its bounds.
     pub fn check(&self) -> Result<(), ConfigError> {
         let day = Duration::from_secs(24 * 60 * 60);
         if self.address_space < 64 << 20 {
@@ -57,19 +61,19 @@ impl VettingLimits {
         Ok(())
     }
 
-    /// Seconds of CPU time, which is what the operating system counts in.
+    /// The CPU time in whole seconds, the unit of the operating system.
     pub(super) fn cpu_seconds(&self) -> u64 {
         self.cpu.as_secs() + u64::from(self.cpu.subsec_nanos() > 0)
     }
 
-    /// The address space for a version of so many bytes.
+    /// The address space for a version of `bytes` bytes.
     pub(super) fn address_space_for(&self, bytes: u64) -> u64 {
         self.address_space
             .saturating_add(bytes.saturating_mul(COPIES))
     }
 
     #[cfg(unix)]
-    pub(super) fn put_on_this_process(&self, bytes: u64) -> io::Result<()> {
+    pub(super) fn apply_to_this_process(&self, bytes: u64) -> io::Result<()> {
         use rustix::process::{Resource, Rlimit, setrlimit};
 
         let limit = |resource, current: u64, maximum: u64| {
@@ -81,15 +85,15 @@ impl VettingLimits {
         };
         let (space, seconds) = (self.address_space_for(bytes), self.cpu_seconds());
         limit(Resource::As, space, space)?;
-        // The first ends it with a signal of its own, by which the reason is known.
+        // The soft limit raises SIGXCPU, which identifies the cause.
         limit(Resource::Cpu, seconds, seconds + 1)?;
-        // A model that crashes is expected here: no image of it is to fill a disk, nor is a file to be written.
+        // Models may crash here: no core dump must fill the disk, and no file must be written.
         limit(Resource::Core, 0, 0)?;
         limit(Resource::Fsize, 0, 0)
     }
 
     #[cfg(not(unix))]
-    pub(super) fn put_on_this_process(&self, _bytes: u64) -> io::Result<()> {
+    pub(super) fn apply_to_this_process(&self, _bytes: u64) -> io::Result<()> {
         Ok(())
     }
 }

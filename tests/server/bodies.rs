@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use clarity::{BlockingPool, Config, Executor, Inline, Job, JobKind, Overloaded, Server};
+use clarity::{BlockingPool, Executor, Inline, Job, JobKind, Overloaded, Server};
 use serde_json::json;
 
 use clarity_testbed::onnx::{DataType, OPEN, model, node, value};
@@ -44,11 +44,9 @@ fn copy_request(connection: &str) -> Vec<u8> {
 #[tokio::test]
 async fn client_that_does_not_read_loses_connection_and_memory() {
     let clock = ManualClock::start();
-    let config = Config {
-        connections: 1,
-        memory_limit: 24 << 20,
-        ..config()
-    };
+    let mut config = config();
+    config.connections = 1;
+    config.memory_limit = 24 << 20;
     let models = copy();
     let (server, _client) = serve_with(&models, config, Inline).await;
     let deaf = Connection::open_with_small_window(server.local_addr()).await;
@@ -99,11 +97,9 @@ async fn shutdown_waits_for_a_client_that_reads_slowly() {
 #[tokio::test]
 async fn body_over_the_memory_limit_is_shed_before_it_is_read() {
     let clock = ManualClock::start();
-    let config = Config {
-        body_limit: 64 << 10,
-        memory_limit: 64 << 10,
-        ..config()
-    };
+    let mut config = config();
+    config.body_limit = 64 << 10;
+    config.memory_limit = 64 << 10;
     let (server, client) = serve_with(&Repository::temporary_with_model(), config, Inline).await;
     let mut slow = connect(&server).await;
     slow.send(expecting_head(INFER, 60 << 10)).await.unwrap();
@@ -128,11 +124,9 @@ async fn body_over_the_memory_limit_is_shed_before_it_is_read() {
 
 #[tokio::test]
 async fn answer_over_the_memory_limit_is_413() {
-    let config = Config {
-        body_limit: 8 << 10,
-        memory_limit: 8 << 10,
-        ..config()
-    };
+    let mut config = config();
+    config.body_limit = 8 << 10;
+    config.memory_limit = 8 << 10;
     let (server, client) = serve_with(&Repository::temporary_with_model(), config, Inline).await;
     let large = cole_kripke::request(&[0.0; 500]);
     assert!(large.to_string().len() < 8 << 10, "the request itself fits");

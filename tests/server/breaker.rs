@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use clarity::{
-    BreakerConfig, BreakerRate, BreakerState, BreakerTrip, BreakerWindow, Config, Executor, Inline,
-    Job, JobKind, Overloaded, Server, SlowCalls,
+    BreakerRate, BreakerState, BreakerTrip, BreakerWindow, Config, Executor, Inline, Job, JobKind,
+    Overloaded, Server, SlowCalls,
 };
 
 use clarity_testbed::*;
@@ -154,13 +154,8 @@ async fn open_breaker_leaves_other_models_alone() {
 async fn breaker_follows_its_configuration() {
     let _clock = ManualClock::start();
     let (models, faulty) = (Repository::temporary_with_model(), FaultSwitch::new());
-    let config = Config {
-        breaker: BreakerConfig {
-            trip: BreakerTrip::ConsecutiveFailures(2),
-            ..BreakerConfig::default()
-        },
-        ..config()
-    };
+    let mut config = config();
+    config.breaker.trip = BreakerTrip::ConsecutiveFailures(2);
     let builder = Server::builder(models.root())
         .config(config)
         .executor(Inline)
@@ -172,13 +167,8 @@ async fn breaker_follows_its_configuration() {
         .await
         .unwrap()
         .assert_problem(503, "circuit_open");
-    let nonsense = Config {
-        breaker: BreakerConfig {
-            trip: BreakerTrip::ConsecutiveFailures(0),
-            ..BreakerConfig::default()
-        },
-        ..Config::default()
-    };
+    let mut nonsense = Config::default();
+    nonsense.breaker.trip = BreakerTrip::ConsecutiveFailures(0);
     let error = Server::builder(models.root())
         .config(nonsense)
         .bind("127.0.0.1:0".parse().unwrap())
@@ -204,12 +194,12 @@ async fn operator_overrules_the_breaker_until_it_is_released() {
     let response = client.post(INFER, &short_request()).await.unwrap();
     response.assert_problem(503, "circuit_open");
     let detail = response.json()["detail"].to_string();
-    assert!(detail.contains("an operator has opened"), "{detail}");
+    assert!(detail.contains("an operator opened"), "{detail}");
     assert_eq!(response.retry_after(), Some(60));
     let ready = "/v2/models/cole_kripke/ready";
     let response = client.get(ready).await.unwrap();
     response.assert_problem(503, "circuit_open");
-    response.assert_says("an operator has opened");
+    response.assert_says("an operator opened");
     assert_eq!(client.get("/v2/health/ready").await.unwrap().status, 200);
     let forced = r#"circuit_breaker_state{model="cole_kripke",state="forced_open"}"#;
     assert_eq!(metric(&server, forced), 1.0);
@@ -237,22 +227,12 @@ async fn operator_overrules_the_breaker_until_it_is_released() {
 async fn slow_answers_open_the_breaker() {
     let clock = ManualClock::start();
     let (models, faulty) = (Repository::temporary_with_model(), FaultSwitch::new());
-    let rate = BreakerRate {
-        window: BreakerWindow::Time(Duration::from_secs(600)),
-        minimum_calls: 3,
-        slow_calls: Some(SlowCalls {
-            longer_than: Duration::from_secs(2),
-            percent: 50,
-        }),
-        ..BreakerRate::default()
-    };
-    let config = Config {
-        breaker: BreakerConfig {
-            trip: BreakerTrip::Rate(rate),
-            ..BreakerConfig::default()
-        },
-        ..config()
-    };
+    let mut rate = BreakerRate::default();
+    rate.window = BreakerWindow::Time(Duration::from_secs(600));
+    rate.minimum_calls = 3;
+    rate.slow_calls = Some(SlowCalls::new(Duration::from_secs(2), 50));
+    let mut config = config();
+    config.breaker.trip = BreakerTrip::Rate(rate);
     let builder = Server::builder(models.root())
         .config(config)
         .runtime(faulty.runtime());

@@ -86,7 +86,7 @@ fn add_refuses_a_broken_model_unless_unchecked() {
     let refused = run(&models, &["add", "sleep", &file]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(
-        stderr(&refused).contains("sleep is not published: the runtime cannot load the model"),
+        stderr(&refused).contains("cannot publish sleep: the runtime cannot load the model"),
         "{}",
         stderr(&refused)
     );
@@ -249,7 +249,7 @@ fn serve_refuses_an_unreadable_or_short_token() {
     let short = models.root().join("token");
     fs::write(&short, "secret\n").unwrap();
     for (file, says) in [
-        (models.root().join("none"), "cannot be read"),
+        (models.root().join("none"), "cannot read the token file"),
         (short, "expected a token of 16 or more characters"),
     ] {
         let output = run(
@@ -278,10 +278,7 @@ fn progress_is_shown_on_a_terminal_only() {
     let dir = tempfile::tempdir().unwrap();
     let models = dir.path().join("models");
     let file = model_file(dir.path(), MODEL_BYTES);
-    let commands: [(&[&str], &str); 2] = [
-        (&["add", "m", &file], "trying it out"),
-        (&["verify"], "m 1"),
-    ];
+    let commands: [(&[&str], &str); 2] = [(&["add", "m", &file], "vetting"), (&["verify"], "m 1")];
     for (args, says) in commands {
         let piped = run(&models, args);
         assert!(

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use clarity::{Config, Inline, Server};
+use clarity::{Inline, Server};
 use clarity_testbed::*;
 
 /// A whole request.
@@ -19,10 +19,8 @@ async fn connect(server: &Server) -> Connection {
 /// models.
 async fn serve_impatiently(models: &Repository) -> (Server, Client, FaultSwitch) {
     let faulty = FaultSwitch::new();
-    let config = Config {
-        idle: Duration::from_secs(1),
-        ..config()
-    };
+    let mut config = config();
+    config.idle = Duration::from_secs(1);
     let builder = Server::builder(models.root()).config(config);
     let (server, client) = start(builder.runtime(faulty.runtime())).await;
     (server, client, faulty)
@@ -93,10 +91,8 @@ async fn connection_that_waits_for_its_answer_is_not_idle() {
 
 #[tokio::test]
 async fn connection_over_the_limit_waits_until_another_ends() {
-    let config = Config {
-        connections: 2,
-        ..config()
-    };
+    let mut config = config();
+    config.connections = 2;
     let (server, _) = serve_with(&Repository::temporary_with_model(), config, Inline).await;
     let mut connections = Vec::new();
     for _ in 0..2 {

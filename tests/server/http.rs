@@ -168,7 +168,7 @@ async fn every_datatype_is_copied_in_json() {
     let wide = json!({ "inputs": [{ "name": "x", "datatype": "INT64", "shape": [1, 1], "data": [2_147_483_648_i64] }] });
     let response = client.post("/v2/models/int64/infer", &wide).await.unwrap();
     response.assert_problem(400, "invalid_request");
-    response.assert_says("input x: expected 64-bit integers in the range of 32-bit ones");
+    response.assert_says("input x: expected 64-bit integers in the range of 32 bits");
     assert_eq!(
         server
             .models()

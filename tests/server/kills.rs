@@ -245,7 +245,7 @@ impl KillTrial {
             return contents;
         }
         let listing = store.versions(&model).expect("the versions can be listed");
-        assert!(listing.mistakes.is_empty(), "{:?}", listing.mistakes);
+        assert!(listing.ignored.is_empty(), "{:?}", listing.ignored);
         for version in listing.entries {
             let verified = store.open(&model, version);
             let (_, files) = verified.expect("a listed version is whole").into_parts();

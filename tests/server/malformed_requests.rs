@@ -21,12 +21,12 @@ async fn malformed_request_is_400_and_names_the_expected_form() {
         (
             "an empty list",
             json!({ "inputs": [] }),
-            "input activity: expected FP32, found nothing",
+            "missing input activity of type FP32",
         ),
         (
             "another name",
             input(json!({ "name": "x" })),
-            "input x: the model has no such input, only activity",
+            "unknown input x: the model has activity",
         ),
         (
             "another datatype",
@@ -41,17 +41,17 @@ async fn malformed_request_is_400_and_names_the_expected_form() {
         (
             "a negative size",
             input(json!({ "shape": [-1, 2] })),
-            "every size 1 or more, found [-1, 2]",
+            "all sizes at least 1, found [-1, 2]",
         ),
         (
             "a size of zero",
             input(json!({ "shape": [0, 2], "data": [] })),
-            "every size 1 or more",
+            "all sizes at least 1",
         ),
         (
             "a shape beyond counting",
             input(json!({ "shape": [i64::MAX, i64::MAX] })),
-            "more elements than can be counted",
+            "too many elements",
         ),
         (
             "too little data",
@@ -66,7 +66,7 @@ async fn malformed_request_is_400_and_names_the_expected_form() {
         (
             "text as data",
             input(json!({ "data": ["1", "2"] })),
-            "input activity: invalid type: string \"1\", expected 2 elements, each a number in the range of 32-bit ones",
+            "input activity: invalid type: string \"1\", expected 2 elements (a number in the range of FP32)",
         ),
         (
             "a shape that is a number",
@@ -133,7 +133,7 @@ async fn malformed_request_is_400_and_names_the_expected_form() {
     let cases = [
         (
             with("outputs", json!([{ "name": "x" }])),
-            "output x: the model has no such output, only sleep_index, asleep",
+            "output x: unknown output: the model has sleep_index, asleep",
         ),
         (
             with(
@@ -171,7 +171,7 @@ async fn malformed_request_is_400_and_names_the_expected_form() {
         .post(INFER, &twice)
         .await
         .unwrap()
-        .assert_says("it is there twice");
+        .assert_says("listed twice");
     for text in [
         "",
         "null",

@@ -168,7 +168,7 @@ fn add_records_the_answer_and_refuses_another() {
     assert!(
         String::from_utf8(unfit.stderr)
             .unwrap()
-            .contains("input activity: expected it once")
+            .contains("input activity: expected one tensor")
     );
     assert!(!models.root().join("sleep/3").exists());
 }

@@ -54,7 +54,7 @@ async fn incompatible_version_is_not_loaded_after_a_restart() {
     assert_eq!(status.degraded, Some(Reason::ModelIncompatible));
     match &status.versions[&version(2)] {
         VersionStatus::Refused { detail, .. } => {
-            assert!(detail.starts_with("held back since 20"), "{detail}");
+            assert!(detail.starts_with("quarantined since 20"), "{detail}");
             assert!(detail.contains("the runtime cannot load"), "{detail}");
         }
         other => panic!("{other:?}"),

@@ -1,6 +1,6 @@
 //! Requests that are refused, and predictions that fail, with the status and reason for the client.
 
-use clarity::{Config, Inline, Server};
+use clarity::{Inline, Server};
 use clarity_testbed::*;
 use hyper::Method;
 use hyper::body::Bytes;
@@ -44,7 +44,7 @@ async fn unknown_path_model_or_version_is_404() {
         .post("/v2/models/cole_kripke/versions/1/infer", &short_request())
         .await
         .unwrap();
-    other.assert_says("one version of a model is loaded at a time, and that is 2 now");
+    other.assert_says("version 1 is not loaded: version 2 answers for this model");
 }
 
 #[tokio::test]
@@ -112,10 +112,8 @@ async fn client_that_leaves_while_sending_is_counted_cancelled() {
 
 #[tokio::test]
 async fn body_over_the_limit_is_413() {
-    let config = Config {
-        body_limit: 1000,
-        ..config()
-    };
+    let mut config = config();
+    config.body_limit = 1000;
     let (server, client) = serve_with(&Repository::temporary_with_model(), config, Inline).await;
     assert_eq!(
         client.post(INFER, &short_request()).await.unwrap().status,
@@ -191,7 +189,7 @@ async fn output_requested_twice_is_400() {
         json!([{ "name": "asleep" }, { "name": "sleep_index" }, { "name": "asleep" }]);
     let response = client.post(INFER, &request).await.unwrap();
     response.assert_problem(400, "invalid_request");
-    response.assert_says("output asleep: it is there twice");
+    response.assert_says("output asleep: listed twice");
 }
 
 /// A problem and a log line quote a part of the client's text only.

@@ -1,6 +1,6 @@
 //! The index of models, and loading and unloading over HTTP.
 
-use clarity::{Config, Inline, Server};
+use clarity::{Inline, Server};
 use clarity_testbed::*;
 use hyper::Method;
 use hyper::body::Bytes;
@@ -12,10 +12,8 @@ const LOAD: &str = "/v2/repository/models/cole_kripke/load";
 const UNLOAD: &str = "/v2/repository/models/cole_kripke/unload";
 
 async fn serve_with_token(models: &Repository) -> (Server, Client) {
-    let config = Config {
-        admin_token: Some(TOKEN.parse().unwrap()),
-        ..config()
-    };
+    let mut config = config();
+    config.admin_token = Some(TOKEN.parse().unwrap());
     serve_with(models, config, Inline).await
 }
 
@@ -127,15 +125,15 @@ async fn load_refuses_parameters() {
     for (body, says) in [
         (
             r#"{"parameters": {"config": "{}"}}"#,
-            "the parameter config",
+            "unsupported parameter config",
         ),
         (
             r#"{"parameters": {"file:1/model.onnx": "AAAA"}}"#,
-            "the parameter file:1/model.onnx",
+            "unsupported parameter file:1/model.onnx",
         ),
         (r#"{"parameters": null}"#, "expected an object"),
         ("[{}]", "expected an object"),
-        ("{", "the body is not a request"),
+        ("{", "invalid request"),
     ] {
         let response = post(&client, LOAD, TOKEN, body).await;
         response.assert_problem(400, "invalid_request");

@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use clarity::{Config, Inline, QuarantineCause, Reason, ScrubConfig, VersionStatus};
+use clarity::{Config, Inline, QuarantineCause, Reason, VersionStatus};
 use clarity_testbed::*;
 
 const FAILURES: &str = r#"scrub_failures_total{model="cole_kripke"}"#;
@@ -12,10 +12,8 @@ const FAILURES: &str = r#"scrub_failures_total{model="cole_kripke"}"#;
 fn scrubbing(rate: u64) -> Config {
     let mut config = config();
     config.reload.poll = Duration::from_secs(1000);
-    config.scrub = ScrubConfig {
-        rate: NonZeroU64::new(rate),
-        pause: Duration::from_secs(10),
-    };
+    config.scrub.rate = NonZeroU64::new(rate);
+    config.scrub.pause = Duration::from_secs(10);
     config
 }
 

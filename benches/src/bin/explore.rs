@@ -1,4 +1,4 @@
-//! What exploring costs: points in a second, and what a call that is waited for takes longer.
+//! The cost of explorations: crash points per second, and the delay of a trapped call.
 
 use clarity_chaos::explore::PowerLoss;
 use clarity_chaos::{Context, Result, chaos};
@@ -7,10 +7,10 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The most that a call may take longer, in microseconds.
+/// The upper bound of the delay of a call, in microseconds.
 const TRAP: f64 = 30.0;
 
-/// The fewest crash points in a second.
+/// The lower bound of crash points per second.
 const RATE: f64 = 300.0;
 
 fn save(dir: &Path) -> Result {
@@ -24,25 +24,27 @@ fn save(dir: &Path) -> Result {
     Ok(())
 }
 
-fn whole(dir: &Path) -> Result {
+fn check_whole(dir: &Path) -> Result {
     let length = fs::read(dir.join("current"))?.len();
     assert!(length == 3 || length == 20 * 512);
     Ok(())
 }
 
-/// Crash points in a second: a file of 20 writes is saved, and read back each time.
+/// Crash points per second: a file is saved with 20 writes, and read at each point.
 #[chaos(timeout = "10m")]
 fn points(cx: Context) -> Result {
     fs::write(cx.dir().join("current"), "old")?;
     let (mut rates, mut states) = (Vec::new(), 0);
     for _ in 0..7 {
         let began = Instant::now();
-        let explored = cx.crash_everywhere(save, |dir, _| whole(dir))?;
+        let explored = cx.crash_everywhere(save, |dir, _| check_whole(dir))?;
         rates.push(explored.points as f64 / began.elapsed().as_secs_f64());
     }
     let began = Instant::now();
     let power = cx.explore().power_loss(PowerLoss::Posix);
-    states += power.crash_everywhere(save, |dir, _| whole(dir))?.states;
+    states += power
+        .crash_everywhere(save, |dir, _| check_whole(dir))?
+        .states;
     let per_second = states as f64 / began.elapsed().as_secs_f64();
     rates.sort_by(f64::total_cmp);
     let (median, holds) = (rates[3], verdict(rates[3] >= RATE));
@@ -56,7 +58,8 @@ fn points(cx: Context) -> Result {
     Ok(())
 }
 
-/// How much longer a call takes that is waited for: one that writes, and is none of the operation's directory, beside the same outside.
+/// The delay of a trapped call: a write outside of the operation's directory, in and out of an
+/// exploration.
 #[chaos(timeout = "10m")]
 fn trap(cx: Context) -> Result {
     const CALLS: u32 = 20_000;
@@ -68,20 +71,20 @@ fn trap(cx: Context) -> Result {
         }
         Ok(began.elapsed())
     };
-    let told = cx.dir().join("told");
+    let result = cx.dir().join("told");
     let mut longer = Vec::new();
     for _ in 0..7 {
         let alone = write()?;
         cx.explore().crash_everywhere(
             |dir| {
                 fs::write(dir.join("file"), "")?;
-                let took = write()?;
-                fs::write(&told, took.as_nanos().to_string())?;
+                let duration = write()?;
+                fs::write(&result, duration.as_nanos().to_string())?;
                 Ok(())
             },
             |_, _| Ok(()),
         )?;
-        let trapped = fs::read_to_string(&told)?.parse::<f64>()? / 1000.0;
+        let trapped = fs::read_to_string(&result)?.parse::<f64>()? / 1000.0;
         longer.push((trapped - alone.as_secs_f64() * 1e6) / f64::from(CALLS));
     }
     longer.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! What a sink gets, and what oracles do without one.
+//! Evaluations that reach a sink, and oracles without one.
 
 use clarity_chaos_oracles::{
     Oracle, OracleKind, Sink, always, catalogue, listen, reachable, silence, sometimes,

@@ -1,4 +1,4 @@
-//! The events of a test's timeline, as one JSON line each.
+//! The events of a test's timeline, one JSON line each.
 
 use crate::fault_plan::{PlannedFault, UndoOutcome};
 use crate::oracle::OracleId;
@@ -15,9 +15,9 @@ pub struct Event {
     /// Virtual time since the test began, in microseconds; absent under a real clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub virtual_us: Option<u64>,
-    /// The name of the thread that it happened on.
+    /// The name of the thread that the event happened on.
     pub thread: String,
-    /// EventKind happened.
+    /// The kind of event, with its own fields.
     #[serde(flatten)]
     pub kind: EventKind,
 }
@@ -35,129 +35,133 @@ impl Event {
     }
 }
 
-/// EventKind an [`Event`] tells. In JSON the variant's name stands in `event`.
+/// The kind of an [`Event`]. In JSON the variant's name is the value of `event`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EventKind {
     /// The test's body is about to run.
     Started,
-    /// The test said something: `Context::note`.
+    /// The test called `Context::note`.
     Note {
-        /// Its words.
+        /// The text of the note.
         text: String,
     },
-    /// The test said what may differ from run to run: `Context::measured`.
+    /// The test called `Context::measured`: the text may differ between runs with one seed.
     Measured {
-        /// Its words.
+        /// The text of the measurement.
         text: String,
     },
-    /// Something to be drawn beside others of its kind: `Context::mark`.
+    /// The test called `Context::mark`: reports draw the marks of a lane in one row.
     Mark {
-        /// EventKind kind of thing it is.
+        /// The name of the row.
         lane: String,
-        /// EventKind it was.
+        /// The text at the mark.
         label: String,
     },
     /// A `tracing` event of the code under test.
     Log {
         /// `ERROR`, `WARN`, `INFO`, `DEBUG` or `TRACE`.
         level: String,
-        /// The module that it came from, unless the event names another target.
+        /// The module that logged it, unless the event names another target.
         target: String,
         /// The text of the event.
         message: String,
-        /// All its other fields, as text.
+        /// All other fields of the event, as text.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         fields: BTreeMap<String, String>,
     },
-    /// A fault took effect.
+    /// A fault is about to take effect.
     FaultInjected {
         /// The row of the plan.
         fault: PlannedFault,
     },
-    /// A fault was drawn, and left out: the minimiser tries whether the case fails without it.
-    FaultLeftOut {
+    /// A fault was drawn and left out: the minimiser tries whether the case fails without it.
+    FaultOmitted {
         /// The row that the plan would have had.
         fault: PlannedFault,
     },
-    /// A fault was undone.
+    /// A fault was undone, or undoing it failed.
     FaultUndone {
-        /// The number of its row in the plan.
-        id: usize,
-        /// How that went.
-        result: UndoOutcome,
+        /// The fault's number in the plan.
+        fault_id: usize,
+        /// The result. In JSON `outcome` is its name, and its fields stand next to it.
+        #[serde(flatten)]
+        outcome: UndoOutcome,
     },
     /// An oracle was reached for the first time, or for the first time with this result.
     OracleReached {
-        /// Which.
+        /// The oracle. In JSON its fields stand in the event itself.
         #[serde(flatten)]
         oracle: OracleId,
-        /// Whether what it demands was so.
+        /// Whether its condition was true.
         holds: bool,
     },
-    /// An exploration came to its end: it was at every point, or at one the invariant broke.
+    /// An exploration ended: it tried every point, or the invariant broke at one.
     Explored {
-        /// How many calls of the operation concern its directory.
-        calls: usize,
-        /// How many points of it were tried.
+        /// The number of calls of the operation that concern its directory.
+        total_calls: usize,
+        /// The number of points that were tried.
         points: usize,
-        /// How many states after a loss of power were tried.
+        /// The number of states after a power loss that were tried.
         states: usize,
-        /// These calls, in order: no more than the first 2,000.
+        /// The calls in order, at most the first 2,000.
         #[serde(default)]
-        each: Vec<ExploredCall>,
+        calls: Vec<ExploredCall>,
     },
-    /// A virtual clock was moved by the test.
+    /// The test moved its virtual clock.
     ClockAdvanced {
-        /// By how much, in microseconds.
+        /// The distance, in microseconds.
         by_us: u64,
     },
-    /// The body of an async test under a virtual clock kept the only thread of its runtime waiting for something other than a task: a sleep, a socket or a lock of
-    /// the standard library. Noted from a tenth of a second on.
+    /// The body of an async test under a virtual clock blocked the only thread of its runtime: in
+    /// a sleep, a socket or a lock of the standard library. Recorded from 100 ms on.
     Blocked {
-        /// How long, in microseconds of real time.
-        for_us: u64,
+        /// The time that it blocked, in microseconds of real time.
+        duration_us: u64,
     },
-    /// Some thread panicked.
+    /// A thread panicked.
     Panicked {
         /// The panic's message.
         message: String,
         /// `file:line:column`, where known.
         location: Option<String>,
-        /// Whether the test had declared it with `expect_panic` or `allow_panic`.
+        /// Whether the test had declared the panic with `expect_panic` or `allow_panic`.
         expected: bool,
     },
     /// The test asked to be skipped.
     Skipped {
-        /// Why.
+        /// The reason that it gave.
         reason: String,
     },
-    /// The test said that it may leave something behind: `Context::allow_leak`.
+    /// The test called `Context::allow_leak`.
     LeakAllowed {
-        /// Part of how that is told.
-        what: String,
+        /// A part of the line that describes the leak.
+        pattern: String,
     },
-    /// The process was asked to end: the test's time was up, or the run was interrupted. Faults are undone next.
-    AskedToEnd,
-    /// The body ended, and these of the test's own process were still there.
-    LeftBehind {
-        /// The names of threads.
+    /// The process was asked to end: the test timed out, or the run was interrupted. Undoing
+    /// faults comes next.
+    TerminationRequested,
+    /// The body ended and left resources open in the test's own process.
+    Leaked {
+        /// The names of running threads.
         threads: Vec<String>,
-        /// The numbers of descriptors, each with what it is open on.
+        /// The numbers of open descriptors, each with its target.
         descriptors: Vec<String>,
     },
-    /// The body ended, and everything the harness holds for it was released. A process that ends without this event did not pass.
+    /// The body ended, and the harness released all resources that it held for the test. A process
+    /// that ends without this event has not passed.
     Finished {
-        /// How it ended.
+        /// The result of the body. In JSON `end` is its name, and its fields stand next to it.
+        #[serde(flatten)]
         end: BodyEnd,
-        /// CPU time of the whole process, in microseconds, where the system tells.
+        /// CPU time of the whole process, in microseconds, where the system counts it.
         cpu_us: Option<u64>,
-        /// How many notes, marks and logs are not on the timeline, since there were more than 100,000.
+        /// The number of notes, marks and logs beyond the first 100,000, which are not recorded.
         #[serde(default)]
-        omitted: usize,
+        omitted_events: usize,
     },
-    /// An event that this version does not know: the record is of a later one.
+    /// An event of a later release, unknown to this one.
     #[serde(other)]
     Unknown,
 }
@@ -166,38 +170,41 @@ pub enum EventKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ExploredCall {
-    /// EventKind it does: `write of draft`.
+    /// The call with its target: `write of draft`.
     pub call: String,
-    /// How often the operation was cut off here, or this call failed.
+    /// The number of times that the operation was cut off here, or that this call failed.
     pub points: usize,
-    /// Whether it is no point: to die here leaves what dying before leaves, or the call cannot give the errors that were asked for. Without that and without points
-    /// the exploration ended before it.
-    pub is_spared: bool,
-    /// Whether the invariant broke here: when the process died in the place of the call, when it failed, or when the power did and this was not on the disk.
-    pub broke: bool,
+    /// Whether the call is not a point. Dying here leaves the same state as dying before, or the
+    /// call cannot return the requested errors. A call without points that is not exempt was not
+    /// reached.
+    pub exempt: bool,
+    /// Whether the invariant broke here: after the process died in place of the call, after the
+    /// call failed, or after a power loss that lost its effect.
+    pub invariant_broken: bool,
 }
 
 impl ExploredCall {
-    /// A call at which nothing was tried yet.
+    /// A call at which no point was tried yet.
     #[must_use]
     pub fn new(call: impl Into<String>) -> Self {
         Self {
             call: call.into(),
             points: 0,
-            is_spared: false,
-            broke: false,
+            exempt: false,
+            invariant_broken: false,
         }
     }
 }
 
-/// How the body of a test ended, as its own process saw it.
+/// How the body of a test ended, as its own process saw it. In JSON the variant's name is the value
+/// of `end`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "end", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BodyEnd {
-    /// It returned, and nothing was amiss.
+    /// It returned without an error.
     Returned,
-    /// It returned an error, or something that it declared did not hold.
+    /// It returned an error, or a condition that it declared did not hold.
     Failed {
         /// The error with its sources.
         message: String,
@@ -209,19 +216,20 @@ pub enum BodyEnd {
         /// `file:line:column`, where known.
         location: Option<String>,
     },
-    /// It returned, but there were panics that it had not declared, on other threads or caught on its own.
+    /// It returned, but panics that it had not declared happened on other threads, or were caught.
     PanickedElsewhere {
         /// One line for each.
         panics: Vec<String>,
     },
     /// It asked to be skipped.
     Skipped {
-        /// Why.
+        /// The reason that it gave.
         reason: String,
     },
 }
 
-/// Reads a timeline back. A last line that a dying process left unfinished is dropped; one that died before it had a timeline has an empty one.
+/// Reads a timeline of JSON lines. A last line that a dying process left unfinished is dropped, and
+/// an empty file is an empty timeline.
 ///
 /// # Errors
 ///

@@ -1,9 +1,10 @@
-//! The plan of a case's faults: what was drawn, and how undoing it went.
+//! The fault plan of a case: the drawn faults, and the outcomes of undoing them.
 
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Write as _};
 
-/// A row of the fault plan. What it draws follows from the test's seed, its kind, its target and how often that kind was injected there.
+/// A row of the fault plan. Its draws follow from the test's seed, its kind, its target and its
+/// occurrence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PlannedFault {
@@ -11,16 +12,16 @@ pub struct PlannedFault {
     pub id: usize,
     /// The kind of fault: `Fault::KIND`.
     pub kind: String,
-    /// What was damaged; paths below the test's directory are relative to it.
+    /// The damaged target. Paths below the test's directory are relative to it.
     pub target: String,
-    /// What was drawn: `Fault::Plan`.
+    /// The drawn values: `Fault::Plan`.
     pub plan: serde_json::Value,
-    /// Which of the faults of this kind on this target it is, from 1.
+    /// Its number among the faults of this kind on this target, from 1.
     #[serde(default)]
     pub occurrence: usize,
-    /// What it does, in words: `Fault::describe`.
+    /// Its effect, in words: `Fault::describe`.
     #[serde(default)]
-    pub sentence: String,
+    pub description: String,
 }
 
 impl PlannedFault {
@@ -38,50 +39,53 @@ impl PlannedFault {
             target: target.into(),
             plan,
             occurrence: 1,
-            sentence: String::new(),
+            description: String::new(),
         }
+    }
+
+    /// Kind, target and the plan's fields in one line: `bit_flip model.onnx byte=118 bit=3`.
+    #[must_use]
+    pub fn summarize(kind: &str, target: &str, plan: &serde_json::Value) -> String {
+        let mut text = format!("{kind} {target}");
+        if let serde_json::Value::Object(fields) = plan {
+            for (name, value) in fields {
+                let _ = write!(text, " {name}={value}");
+            }
+        }
+        text
     }
 }
 
 impl fmt::Display for PlannedFault {
+    /// [`PlannedFault::summarize`] of this fault.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&describe(&self.kind, &self.target, &self.plan))
+        f.write_str(&Self::summarize(&self.kind, &self.target, &self.plan))
     }
 }
 
-/// `bit_flip model.onnx byte=118 bit=3`.
-pub fn describe(kind: &str, target: &str, plan: &serde_json::Value) -> String {
-    let mut text = format!("{kind} {target}");
-    if let serde_json::Value::Object(fields) = plan {
-        for (name, value) in fields {
-            let _ = write!(text, " {name}={value}");
-        }
-    }
-    text
-}
-
-/// How undoing a fault went.
+/// The outcome of undoing a fault. In JSON the variant's name is the value of `outcome`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "result", rename_all = "snake_case")]
+#[serde(tag = "outcome", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum UndoOutcome {
     /// The target is as it was before; a file also has its old time of modification.
     Restored,
-    /// Its guard is gone, and it waits for faults that were injected later into the same target and are still in effect.
-    Waiting,
-    /// The damage was no longer there: the code under test had replaced or repaired the target, which is left as it is.
+    /// Its guard is gone, and it waits for later faults on the same target that are in effect.
+    Deferred,
+    /// The damage was already gone: the code under test had replaced or repaired the target, which
+    /// stays as it is.
     Superseded {
-        /// What was found instead.
+        /// The state that was found.
         found: String,
     },
     /// Applying it failed, so nothing was damaged.
     NeverApplied {
-        /// Why.
+        /// The reason.
         error: String,
     },
     /// The damage is still there. This fails the test.
     Failed {
-        /// Why.
+        /// The reason.
         error: String,
     },
 }
@@ -90,7 +94,7 @@ impl fmt::Display for UndoOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Restored => f.write_str("undone"),
-            Self::Waiting => f.write_str("waits for later faults on the same target"),
+            Self::Deferred => f.write_str("waits for later faults on the same target"),
             Self::Superseded { found } => write!(f, "not undone, but superseded: found {found}"),
             Self::NeverApplied { error } => write!(f, "never took effect: {error}"),
             Self::Failed { error } => write!(f, "LEFT BEHIND: {error}"),

@@ -1,4 +1,4 @@
-//! What a thread was at when its test was made to end.
+//! The state of a thread that was made to end.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -12,9 +12,9 @@ pub struct HungThread {
     pub process: Option<String>,
     /// Its name; the system keeps 15 bytes of it.
     pub thread: String,
-    /// What the system says of it: `running`, `sleeping`, `stopped`.
+    /// Its state by the system: `running`, `sleeping`, `stopped`.
     pub state: String,
-    /// The system call that it was in, with what the call was about where that can be told: `read of pipe:[4711]`.
+    /// The system call that it was in, with its target where that is known: `read of pipe:[4711]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_call: Option<String>,
     /// The kernel's function that it waited in.
@@ -23,7 +23,7 @@ pub struct HungThread {
 }
 
 impl HungThread {
-    /// A thread of the test's own process of which nothing else is known.
+    /// A thread of the test's own process, of which nothing else is known.
     #[must_use]
     pub fn new(thread: impl Into<String>, state: impl Into<String>) -> Self {
         Self {

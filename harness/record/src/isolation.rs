@@ -1,9 +1,9 @@
-//! The ways to keep tests apart.
+//! The ways to isolate tests.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How a test is kept apart from the runner and from other tests.
+/// How a test is isolated from the runner and from other tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -12,7 +12,8 @@ pub enum Isolation {
     Fork,
     /// A process of its own, the test binary started again: works everywhere.
     Exec,
-    /// A thread of the runner, one test at a time, for debuggers: no limit of time, no sandbox, nothing is contained or captured.
+    /// A thread of the runner, one test at a time, for debuggers: no timeout, no sandbox, no
+    /// containment, no captured output.
     Thread,
 }
 
@@ -24,7 +25,8 @@ impl Isolation {
         Self::Exec
     };
 
-    /// The name that the command line and records use.
+    /// The name on the command line and in records.
+    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Fork => "fork",

@@ -1,4 +1,4 @@
-//! What a test may use: `#[chaos(memory = "512MiB", open_files = 64, cpu = "10s")]`.
+//! Resource limits of a test: `#[chaos(memory = "512MiB", open_files = 64, cpu = "10s")]`.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,19 +12,19 @@ use serde::{Deserialize, Serialize};
 pub struct Limits {
     /// Private writable memory (heap, stacks and anonymous mappings), in bytes: `RLIMIT_DATA`.
     /// Allocations beyond it fail.
-    pub memory: Option<u64>,
+    pub memory_bytes: Option<u64>,
     /// Descriptors: `RLIMIT_NOFILE`, one above the highest number that can be open. Opening more
     /// fails with `EMFILE`.
     pub open_files: Option<u64>,
     /// CPU time of all threads, in seconds: `RLIMIT_CPU`. Beyond it, `SIGXCPU` ends the process.
-    pub cpu: Option<u64>,
+    pub cpu_s: Option<u64>,
 }
 
 impl Limits {
-    /// No limit but those of the user.
+    /// No limits but those of the user; [`Limits::default`] as a constant.
     pub const NONE: Self = Self {
-        memory: None,
+        memory_bytes: None,
         open_files: None,
-        cpu: None,
+        cpu_s: None,
     };
 }

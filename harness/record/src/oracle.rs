@@ -1,4 +1,4 @@
-//! Oracles as data: what a record says of them.
+//! Oracles as a record has them.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -34,7 +34,7 @@ impl fmt::Display for OracleKind {
 pub struct OracleId {
     /// The property that it states.
     pub kind: OracleKind,
-    /// The message, as it stands in the macro.
+    /// The message in the macro.
     pub message: String,
     /// The path of the function around it, with the crate's name.
     pub function: String,
@@ -45,7 +45,7 @@ pub struct OracleId {
 }
 
 impl OracleId {
-    /// The oracle that stands here.
+    /// The oracle at this place.
     #[must_use]
     pub fn new(
         kind: OracleKind,
@@ -75,41 +75,5 @@ impl fmt::Display for OracleId {
             ..
         } = self;
         write!(f, "{kind} \"{message}\" ({file}:{line})")
-    }
-}
-
-/// An oracle that a case has reached.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct SeenOracle {
-    /// The oracle.
-    #[serde(flatten)]
-    pub oracle: OracleId,
-    /// Whether it held: [`OracleKind::Always`] at every evaluation, the others at least once.
-    pub held: bool,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn seen_oracle_keeps_its_names_in_json() {
-        let seen = SeenOracle {
-            oracle: OracleId {
-                kind: OracleKind::Sometimes,
-                message: "a retry succeeds".to_owned(),
-                function: "shop::fetch".to_owned(),
-                file: "src/fetch.rs".to_owned(),
-                line: 7,
-            },
-            held: true,
-        };
-        let json = serde_json::json!({
-            "kind": "sometimes", "message": "a retry succeeds", "function": "shop::fetch",
-            "file": "src/fetch.rs", "line": 7, "held": true,
-        });
-        assert_eq!(serde_json::to_value(&seen).unwrap(), json);
-        assert_eq!(serde_json::from_value::<SeenOracle>(json).unwrap(), seen);
     }
 }

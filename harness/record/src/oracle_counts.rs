@@ -1,8 +1,8 @@
-//! How many cases of a run reached each oracle, and in how many of these it held.
+//! Counts of cases that reached an oracle, and of cases in which it held.
 
-use crate::event::{Event, EventKind};
-use crate::oracle::{OracleId, OracleKind, SeenOracle};
+use crate::oracle::{OracleId, OracleKind};
 use crate::record::Record;
+use crate::seen_oracle::SeenOracle;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,9 @@ pub struct OracleCounts {
 /// Numbers of cases for one oracle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct CaseCounts {
+    #[serde(rename = "reached_cases")]
     reached: u64,
+    #[serde(rename = "held_cases")]
     held: u64,
 }
 
@@ -31,10 +33,11 @@ struct Count {
 
 /// The paths of the tests of a binary, by whether they have run.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Exercised<'a> {
-    /// Those that have run.
+    /// The tests that have run.
     pub ran: BTreeSet<&'a str>,
-    /// Those that have not.
+    /// The tests that have not run.
     pub not_ran: BTreeSet<&'a str>,
 }
 
@@ -49,6 +52,7 @@ impl OracleCounts {
     }
 
     /// Whether no oracle was reached.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.reached.is_empty()
     }
@@ -66,8 +70,9 @@ impl OracleCounts {
     /// never held: a line each.
     ///
     /// An oracle inside of a test is due when that test has run, any other when all tests have.
+    #[must_use]
     pub fn unmet(&self, catalogue: &[OracleId], tests: &Exercised<'_>) -> Vec<String> {
-        // Any test could reach an oracle that stands outside of tests.
+        // Any test could reach an oracle outside of tests.
         let due = catalogue.iter().filter(|oracle| tests.make_due(oracle));
         due.filter_map(|oracle| {
             let cases = self.reached.get(oracle).copied().unwrap_or_default();
@@ -113,25 +118,6 @@ impl From<OracleCounts> for Vec<Count> {
             .map(|(oracle, cases)| Count { oracle, cases })
             .collect()
     }
-}
-
-/// The oracles that a case has reached, in the order of the first reach.
-pub fn seen(timeline: &[Event]) -> Vec<SeenOracle> {
-    let mut seen: Vec<SeenOracle> = Vec::new();
-    for event in timeline {
-        let EventKind::OracleReached { oracle, holds } = &event.kind else {
-            continue;
-        };
-        match seen.iter_mut().find(|seen| seen.oracle == *oracle) {
-            Some(seen) if oracle.kind == OracleKind::Always => seen.held &= holds,
-            Some(seen) => seen.held |= holds,
-            None => seen.push(SeenOracle {
-                oracle: oracle.clone(),
-                held: *holds,
-            }),
-        }
-    }
-    seen
 }
 
 #[cfg(test)]

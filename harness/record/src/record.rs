@@ -1,93 +1,95 @@
-//! The record of a case: one JSON document from which every report is made.
-//!
-//! The format has a version, [`Record::SCHEMA`]. Fields are only ever added within a version; readers ignore those they do not know.
+//! The record of a case.
 
+use crate::captured_output::CapturedOutput;
 use crate::clock_kind::ClockKind;
 use crate::event::{Event, EventKind};
 use crate::fault_plan::{PlannedFault, UndoOutcome};
 use crate::hung_thread::HungThread;
 use crate::isolation::Isolation;
+use crate::leaks::Leaks;
 use crate::limits::Limits;
-use crate::oracle::SeenOracle;
+use crate::read_error::{ReadError, read};
 use crate::sandbox::Sandbox;
 use crate::seed::Seed;
+use crate::seen_oracle::SeenOracle;
 use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Everything known about one run of one test.
+/// All facts about one run of one test. Every report is made from it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Record {
-    /// The version of this format: [`Record::SCHEMA`].
+    /// The version of the format: [`Record::SCHEMA`].
     pub schema: u32,
     /// The test's name, such as `corruption::one_flipped_bit_is_refused`.
     pub name: String,
     /// The test's module with its crate, such as `chaos::corruption`.
     pub module: String,
-    /// The test's tags, as they stand at the function.
+    /// The tags in the test's attribute.
     pub tags: Vec<String>,
     /// The doc comment: the failure scenario.
     pub description: String,
     /// The source file of the test, relative to the workspace.
     pub file: String,
-    /// The line of its attribute, from 1.
+    /// The line of the test's attribute, from 1.
     pub line: u32,
     /// The seed of the whole run.
     pub root_seed: Seed,
     /// The seed of this test.
     pub seed: Seed,
-    /// How it ended.
+    /// How the test ended. In JSON `verdict` is its name, and its fields stand next to it.
     #[serde(flatten)]
     pub verdict: Verdict,
-    /// EventKind came of it before, with the same seed, where a failure was tried again (`--retries`). If it passed after that, it is *flaky*.
+    /// Earlier runs with the same seed that failed and were repeated (`--retries`). A test that
+    /// passes after that is *flaky*.
     #[serde(default)]
-    pub failed_before: Vec<FailedAttempt>,
-    /// When it began, as RFC 3339 in UTC.
+    pub failed_attempts: Vec<FailedAttempt>,
+    /// The time of the start, as RFC 3339 in UTC.
     pub started_at: String,
-    /// From the start of its process to the end, in microseconds of real time.
+    /// From the start of the test's process to the end, in microseconds of real time.
     pub duration_us: u64,
-    /// The limit that it had, in milliseconds of real time.
+    /// The test's timeout, in milliseconds of real time.
     pub timeout_ms: u64,
-    /// The clock that it ran under.
+    /// The clock that the test ran under.
     pub clock: ClockKind,
-    /// EventKind it was allowed to use.
+    /// The resource limits that the test declared.
     pub limits: Limits,
-    /// How it was kept apart from other tests.
+    /// How the test was isolated from other tests.
     pub isolation: Isolation,
-    /// EventKind was enforced while it ran.
+    /// The restrictions of the test, and which of them were enforced.
     pub sandbox: Sandbox,
-    /// The plan of faults, in the order of injection. Of two runs with the same seed the rows are the same; their order is that in which the
-    /// test's own threads and tasks injected them.
+    /// The fault plan, in the order of injection. Two runs with one seed have the same rows; the
+    /// order is that in which the test's threads and tasks injected them.
     pub faults: Vec<PlannedFault>,
-    /// EventKind its failure takes, where that was searched for (`--minimize`).
+    /// The fewest faults that the test fails with, where they were searched for (`--minimize`).
     #[serde(default)]
     pub minimized: Option<Minimized>,
-    /// All that happened, in order.
+    /// All events, in order.
     pub timeline: Vec<Event>,
-    /// The oracles that it reached, in that order, and whether they held.
+    /// The oracles that the test reached, in the order of the first reach.
     pub oracles: Vec<SeenOracle>,
-    /// EventKind its threads were at when it was made to end, because its time was up or the run was interrupted.
-    pub hung: Vec<HungThread>,
-    /// EventKind it left behind.
+    /// The threads of a test that was made to end: it timed out, or the run was interrupted.
+    pub hung_threads: Vec<HungThread>,
+    /// The resources that the test left behind.
     pub leaks: Leaks,
-    /// EventKind it used.
+    /// The resources that the test used.
     pub resources: Resources,
-    /// EventKind it printed.
-    pub output: Output,
-    /// The command that runs it again with the same seed.
-    pub replay: String,
-    /// Its folder, where that was kept.
-    pub kept: Option<PathBuf>,
+    /// The captured output.
+    pub output: CapturedOutput,
+    /// The command that runs the test again with the same seed.
+    pub replay_command: String,
+    /// The test's directory, where it was kept.
+    pub kept_dir: Option<PathBuf>,
 }
 
 impl Record {
-    /// The version of the format that this release writes.
-    pub const SCHEMA: u32 = 1;
+    /// The version of the format that this release writes and reads.
+    pub const SCHEMA: u32 = 2;
 
-    /// The record of a case that has not run: nothing is known of it but its name and its seeds.
+    /// The record of a case that has not run: only its name and its seeds are known.
     ///
-    /// Its verdict is [`Verdict::Lost`] until another is set: nothing passes that was not concluded.
+    /// Its verdict is [`Verdict::Lost`] until another is set, so an unfinished record never passes.
     #[must_use]
     pub fn new(name: impl Into<String>, root_seed: Seed, seed: Seed) -> Self {
         Self {
@@ -103,7 +105,7 @@ impl Record {
             verdict: Verdict::Lost {
                 error: "it has not run".to_owned(),
             },
-            failed_before: Vec::new(),
+            failed_attempts: Vec::new(),
             started_at: String::new(),
             duration_us: 0,
             timeout_ms: 0,
@@ -115,53 +117,66 @@ impl Record {
             minimized: None,
             timeline: Vec::new(),
             oracles: Vec::new(),
-            hung: Vec::new(),
+            hung_threads: Vec::new(),
             leaks: Leaks::default(),
             resources: Resources::default(),
-            output: Output::default(),
-            replay: String::new(),
-            kept: None,
+            output: CapturedOutput::default(),
+            replay_command: String::new(),
+            kept_dir: None,
         }
     }
 
-    /// Whether it has failed and then passed, with the same seed.
+    /// Reads a record of the version [`Record::SCHEMA`].
+    ///
+    /// # Errors
+    ///
+    /// When the text is not a record, or a record of another version.
+    pub fn from_json(text: &[u8]) -> Result<Self, ReadError> {
+        read(text, Self::SCHEMA, "a record of a test")
+    }
+
+    /// Whether the test failed and then passed, with the same seed.
     #[must_use]
     pub fn is_flaky(&self) -> bool {
-        !self.failed_before.is_empty() && !self.verdict.is_failure()
+        !self.failed_attempts.is_empty() && !self.verdict.is_failure()
     }
 
     /// Whether the test has explored an operation to its end.
+    #[must_use]
     pub fn explores(&self) -> bool {
         let mut events = self.timeline.iter();
         events.any(|event| matches!(event.kind, EventKind::Explored { .. }))
     }
 
-    /// Tells that these faults were undone by the runner, since the test's process could not.
-    pub fn repair(&mut self, undone: Vec<(usize, UndoOutcome)>) {
+    /// Adds the outcomes of faults that the runner undid for a test that was killed.
+    ///
+    /// Outcomes of faults that are not in effect are ignored, and so are [`UndoOutcome::Failed`]:
+    /// these faults stay in effect.
+    pub fn add_undone(&mut self, undone: Vec<(usize, UndoOutcome)>) {
         let last = self
             .timeline
             .last()
             .map_or((0, None), |event| (event.at_us, event.virtual_us));
         let open: Vec<usize> = self.faults_in_effect().map(|fault| fault.id).collect();
-        // One that could not be undone is in effect as it was.
-        let is_undone = |(id, result): &(usize, UndoOutcome)| {
-            open.contains(id) && !matches!(result, UndoOutcome::Failed { .. })
+        let is_undone = |(id, outcome): &(usize, UndoOutcome)| {
+            open.contains(id) && !matches!(outcome, UndoOutcome::Failed { .. })
         };
         let undone = undone.into_iter().filter(is_undone);
-        self.timeline.extend(undone.map(|(id, result)| Event {
-            at_us: last.0,
-            virtual_us: last.1,
-            thread: "the runner".to_owned(),
-            kind: EventKind::FaultUndone { id, result },
-        }));
+        self.timeline
+            .extend(undone.map(|(fault_id, outcome)| Event {
+                at_us: last.0,
+                virtual_us: last.1,
+                thread: "the runner".to_owned(),
+                kind: EventKind::FaultUndone { fault_id, outcome },
+            }));
     }
 
-    /// The faults that nobody undid: the test's process was ended before it could.
+    /// The faults that were not undone: the test's process ended before.
     pub fn faults_in_effect(&self) -> impl Iterator<Item = &PlannedFault> {
         let undone = |fault: &PlannedFault| {
-            self.timeline.iter().any(
-                |event| matches!(&event.kind, EventKind::FaultUndone { id, .. } if *id == fault.id),
-            )
+            self.timeline.iter().any(|event| {
+                matches!(&event.kind, EventKind::FaultUndone { fault_id, .. } if *fault_id == fault.id)
+            })
         };
         self.faults.iter().filter(move |fault| !undone(fault))
     }
@@ -171,17 +186,17 @@ impl Record {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FailedAttempt {
-    /// How it ended.
+    /// How it ended. In JSON `verdict` is its name, and its fields stand next to it.
     #[serde(flatten)]
     pub verdict: Verdict,
-    /// When it began, as RFC 3339 in UTC.
+    /// The time of the start, as RFC 3339 in UTC.
     pub started_at: String,
     /// From the start of its process to the end, in microseconds of real time.
     pub duration_us: u64,
-    /// EventKind it printed.
-    pub output: Output,
-    /// Its folder, where that was kept.
-    pub kept: Option<PathBuf>,
+    /// The captured output.
+    pub output: CapturedOutput,
+    /// Its directory, where it was kept.
+    pub kept_dir: Option<PathBuf>,
 }
 
 impl From<Record> for FailedAttempt {
@@ -191,94 +206,48 @@ impl From<Record> for FailedAttempt {
             started_at: record.started_at,
             duration_us: record.duration_us,
             output: record.output,
-            kept: record.kept,
+            kept_dir: record.kept_dir,
         }
     }
 }
 
-/// The fewest faults, and the simplest of each, that a case was found to fail with.
+/// The fewest faults that a case was found to fail with, and the simplest of each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Minimized {
-    /// EventKind was found, in words.
-    pub sentence: String,
-    /// These faults.
+    /// The finding, in words.
+    pub description: String,
+    /// The faults of the smallest failing plan.
     pub faults: Vec<PlannedFault>,
-    /// How many faults the case had.
-    pub of: usize,
-    /// How often the case was run for it.
+    /// The number of faults in the plan of the case.
+    pub total_faults: usize,
+    /// The number of runs that the search took.
     pub runs: u64,
-    /// Whether the search came to its end before its time was over.
-    pub is_complete: bool,
+    /// Whether the search ended before its time was over.
+    pub complete: bool,
 }
 
 impl Minimized {
-    /// EventKind was found in `runs` runs of a case with `of` faults, when the search came to its end.
+    /// The result of a complete search.
     #[must_use]
-    pub fn new(sentence: String, faults: Vec<PlannedFault>, of: usize, runs: u64) -> Self {
+    pub fn new(
+        description: impl Into<String>,
+        faults: Vec<PlannedFault>,
+        total_faults: usize,
+        runs: u64,
+    ) -> Self {
         Self {
-            sentence,
+            description: description.into(),
             faults,
-            of,
+            total_faults,
             runs,
-            is_complete: true,
+            complete: true,
         }
     }
 }
 
-/// EventKind a test left behind.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Leaks {
-    /// The command lines of processes that were alive after it; they were ended.
-    pub processes: Vec<String>,
-    /// The names of threads that were running after its body had ended; the system keeps 15 bytes of each.
-    pub threads: Vec<String>,
-    /// Descriptors that were open after its body had ended, with what they were open on.
-    pub descriptors: Vec<String>,
-    /// Files in the folder for temporary files and among shared memory; they were removed, or kept with the case.
-    pub files: Vec<String>,
-    /// EventKind the test had declared with `Context::allow_leak`, and pools of threads that are known
-    /// to live as long as their process.
-    pub excused: Vec<String>,
-}
-
-impl Leaks {
-    /// Each in a line of its own that says what it is; what is excused is not among them.
-    pub fn lines(&self) -> impl Iterator<Item = String> {
-        let kinds = [
-            ("process", &self.processes),
-            ("thread", &self.threads),
-            ("descriptor", &self.descriptors),
-            ("file", &self.files),
-        ];
-        kinds
-            .into_iter()
-            .flat_map(|(kind, found)| found.iter().map(move |what| format!("{kind} `{what}`")))
-    }
-
-    /// Sets aside what `is_excused` says of its line.
-    pub fn excuse(&mut self, is_excused: impl Fn(&str) -> bool) {
-        let kinds = [
-            ("process", &mut self.processes),
-            ("thread", &mut self.threads),
-            ("descriptor", &mut self.descriptors),
-            ("file", &mut self.files),
-        ];
-        for (kind, found) in kinds {
-            found.retain(|what| {
-                let line = format!("{kind} `{what}`");
-                let excused = is_excused(&line);
-                if excused {
-                    self.excused.push(line);
-                }
-                !excused
-            });
-        }
-    }
-}
-
-/// EventKind a test used, counted by the system; of a process that could not be asked, what it told itself. Absent where nobody knows.
+/// The resources that a test used: counted by the system, or else by the test's own process. Absent
+/// where unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Resources {
@@ -286,51 +255,4 @@ pub struct Resources {
     pub cpu_us: Option<u64>,
     /// Peak resident memory, in bytes.
     pub peak_memory_bytes: Option<u64>,
-}
-
-/// EventKind a test printed, standard output and standard error in order. Bytes that are not UTF-8 are replaced.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Output {
-    /// The text; of a long one the beginning and the end.
-    pub text: String,
-    /// How many bytes were printed in all.
-    pub total_bytes: u64,
-    /// How many of them, from the middle, are not in the text.
-    pub omitted_bytes: u64,
-}
-
-impl Output {
-    /// The end of the text: whole lines, of at most `limit` bytes together; a longer last line is cut.
-    #[must_use]
-    pub fn tail(&self, limit: usize) -> &str {
-        end_of(&self.text, limit)
-    }
-}
-
-/// The end of a text: whole lines, of at most `limit` bytes together (a longer last line is cut).
-fn end_of(text: &str, limit: usize) -> &str {
-    if text.len() <= limit {
-        return text;
-    }
-    let mut from = text.len() - limit;
-    while !text.is_char_boundary(from) {
-        from += 1;
-    }
-    match text[from..].split_once('\n') {
-        Some((_cut, whole)) if !whole.is_empty() => whole,
-        _ => &text[from..],
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_end_of_a_text_is_whole_lines_and_never_splits_a_character() {
-        assert_eq!(end_of("one\ntwo\nthree\n", 9), "three\n");
-        assert_eq!(end_of("short", 9), "short");
-        assert_eq!(end_of("ääääää", 5), "ää");
-    }
 }

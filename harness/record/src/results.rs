@@ -1,75 +1,66 @@
-//! What a sweep, or a shard of one, came to: a JSON document from which shards are merged.
-//!
-//! The format has a version, [`Results::SCHEMA`]. Fields are only ever added within a version; readers ignore those they do not know.
+//! The results of a sweep, or of a shard of one.
 
 use crate::oracle::OracleId;
 use crate::oracle_counts::{Exercised, OracleCounts};
+use crate::read_error::{ReadError, read};
 use crate::record::Record;
 use crate::seed::Seed;
 use crate::seed_range::SeedRange;
 use crate::shard::Shard;
+use crate::test_tally::TestTally;
 use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-/// How many failing seeds of a test are told; further ones are counted.
-const TOLD_SEEDS: usize = 100;
-
-/// How many records of failed cases are kept for each test; of further ones the seed is.
-pub const KEPT_FAILURES: usize = 3;
-
-/// The results of a sweep.
+/// The results of a sweep, or of a shard of one. As JSON, shards are merged from it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Results {
-    /// The version of this format.
+    /// The version of the format: [`Results::SCHEMA`].
     pub schema: u32,
     /// The package and target of the tests.
     pub suite: String,
     /// The root seeds.
     pub seeds: SeedRange,
-    /// Which share of the cases this is; none when it is all of them.
+    /// The share of the cases; absent when it is all of them.
     pub shard: Option<Shard>,
-    /// Why not all of the cases have run, if so.
-    pub stopped: Option<String>,
-    /// How often oracles were reached and held.
+    /// The reason why the sweep ended before all cases had run.
+    pub stop_reason: Option<String>,
+    /// The number of cases that reached each oracle, and in which it held.
     #[serde(default)]
     pub oracles: OracleCounts,
-    /// What came of each selected test.
-    pub tests: BTreeMap<String, Tally>,
-}
-
-/// What the cases of one test came to.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Tally {
-    /// How many have run.
-    pub cases: u64,
-    /// How many of them were skipped.
-    pub skipped: u64,
-    /// How many of them failed.
-    pub failed: u64,
-    /// The root seeds of those that failed, in order: the first ones, when there are very many.
-    pub failing_seeds: Vec<Seed>,
-    /// The records of some: of failures those with the lowest seeds, and if there are none, that of the case with the lowest seed.
-    pub records: Vec<Record>,
+    /// The results of each selected test, by name.
+    pub tests: BTreeMap<String, TestTally>,
 }
 
 /// A test by its name, and by the path of its function with the crate.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct TestName<'a> {
-    /// The name that it is selected by.
+    /// The name that selects the test.
     pub name: &'a str,
-    /// The path of its function, with the crate.
+    /// The path of the test's function, with the crate.
     pub path: &'a str,
 }
 
-impl Results {
-    const SCHEMA: u32 = 1;
+impl<'a> TestName<'a> {
+    /// A test of this name, whose function has this path.
+    #[must_use]
+    pub fn new(name: &'a str, path: &'a str) -> Self {
+        Self { name, path }
+    }
+}
 
-    /// No case has run yet.
+impl Results {
+    /// The version of the format that this release writes and reads.
+    pub const SCHEMA: u32 = 2;
+
+    /// The results of a sweep in which no case has run yet.
+    #[must_use]
     pub fn new<'a>(
-        suite: String,
+        suite: impl Into<String>,
         seeds: SeedRange,
         shard: Option<Shard>,
         tests: impl IntoIterator<Item = &'a str>,
@@ -77,47 +68,50 @@ impl Results {
         let tests = tests.into_iter();
         Self {
             schema: Self::SCHEMA,
-            suite,
+            suite: suite.into(),
             seeds,
             shard,
-            stopped: None,
+            stop_reason: None,
             oracles: OracleCounts::default(),
             tests: tests
-                .map(|test| (test.to_owned(), Tally::default()))
+                .map(|test| (test.to_owned(), TestTally::default()))
                 .collect(),
         }
+    }
+
+    /// Reads results of the version [`Results::SCHEMA`].
+    ///
+    /// # Errors
+    ///
+    /// When the text is not the results of a sweep, or has another version.
+    pub fn from_json(text: &[u8]) -> Result<Self, ReadError> {
+        read(text, Self::SCHEMA, "results of a sweep")
     }
 
     /// Adds a case.
     pub fn add(&mut self, record: Record) {
         self.oracles.add(&record);
         let tally = self.tests.entry(record.name.clone()).or_default();
-        tally.cases += 1;
-        match &record.verdict {
-            Verdict::Skipped { .. } => tally.skipped += 1,
-            verdict if verdict.is_failure() => {
-                tally.failed += 1;
-                tally.failing_seeds.push(record.root_seed);
-            }
-            _ => {}
-        }
-        tally.records.push(record);
-        tally.trim();
+        tally.add(record);
     }
 
-    /// How many cases failed.
+    /// The number of cases that failed.
+    #[must_use]
     pub fn failed(&self) -> u64 {
         self.tests.values().map(|tally| tally.failed).sum()
     }
 
-    /// The records that reports are made from: those of failures, and one for each test that had none.
+    /// The records that reports are made from: those of failures, and one of each test without
+    /// failures.
     pub fn records(&self) -> impl Iterator<Item = &Record> {
         self.tests.values().flat_map(|tally| &tally.records)
     }
 
-    /// The oracles of this catalogue that are due, since all of the cases have run, and are unmet; `all` are the tests of the binary.
+    /// A line for each unmet oracle of this catalogue that is due. None is due before all cases
+    /// have run. `all` are the tests of the binary.
+    #[must_use]
     pub fn unmet(&self, catalogue: &[OracleId], all: &[TestName<'_>]) -> Vec<String> {
-        if self.shard.is_some() || self.stopped.is_some() {
+        if self.shard.is_some() || self.stop_reason.is_some() {
             return Vec::new();
         }
         let has_run = |test: &TestName<'_>| {
@@ -143,54 +137,57 @@ impl Results {
             .filter_map(|tally| tally.records.first())
     }
 
-    /// The same, to add to them.
+    /// [`Results::representatives`], to change them.
     pub fn representatives_mut(&mut self) -> impl Iterator<Item = &mut Record> {
         let tallies = self.tests.values_mut();
         tallies.filter_map(|tally| tally.records.first_mut())
     }
 
-    /// The failures that are worth keeping for later runs: test, root seed, what happened.
+    /// The failures that later runs should repeat: test, root seed and verdict.
     pub fn regressions(&self) -> impl Iterator<Item = (&str, Seed, String)> {
-        let told = |record: &Record| record.verdict.to_string();
         self.records()
-            // What the harness or a signal is to blame for has nothing to do with the seed.
+            // An error of the harness or an interruption does not depend on the seed.
             .filter(|record| {
                 let verdict = &record.verdict;
                 verdict.is_failure()
                     && !matches!(verdict, Verdict::Lost { .. } | Verdict::Interrupted)
             })
-            .map(move |record| (record.name.as_str(), record.root_seed, told(record)))
+            .map(|record| {
+                let verdict = record.verdict.to_string();
+                (record.name.as_str(), record.root_seed, verdict)
+            })
     }
 
-    /// Reads the results of all shards of a sweep, and makes one of them.
+    /// Reads the results of all shards of a sweep, and merges them.
     ///
     /// # Errors
     ///
-    /// When a file cannot be read, the files are not of the same sweep, or a shard is missing or there twice; the text says which.
-    pub fn merged(files: &[PathBuf]) -> Result<Self, String> {
+    /// When a file cannot be read, the files are not of the same sweep, or a shard is missing or
+    /// there twice. The text names the files.
+    pub fn from_shards(files: &[PathBuf]) -> Result<Self, String> {
         let mut shards = Vec::new();
         for path in files {
-            let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-            let text = fs::read(path).map_err(|error| told(&error))?;
-            let results: Self = serde_json::from_slice(&text).map_err(|error| told(&error))?;
-            if results.schema != Self::SCHEMA {
-                let found = results.schema;
-                return Err(told(&format!(
-                    "expected version {} of the format, found {found}",
-                    Self::SCHEMA
-                )));
-            }
-            shards.push((path, results));
+            let results = fs::read(path)
+                .map_err(|error| error.to_string())
+                .and_then(|text| Self::from_json(&text).map_err(|error| error.to_string()));
+            shards.push((
+                path,
+                results.map_err(|error| format!("{}: {error}", path.display()))?,
+            ));
         }
         let mut shards = shards.into_iter();
         let (first_path, mut all) = shards.next().ok_or("expected at least one file")?;
-        let of = |results: &Self| results.shard.unwrap_or(Shard { index: 1, count: 1 });
-        let expected = of(&all);
-        let mut found = BTreeMap::from([(expected.index, first_path)]);
+        // The results of a whole sweep are its only shard.
+        let position = |results: &Self| {
+            let shard = results.shard;
+            shard.map_or((1, 1), |shard| (shard.index(), shard.count()))
+        };
+        let (first, count) = position(&all);
+        let mut found = BTreeMap::from([(first, first_path)]);
         for (path, results) in shards {
             let differs = results.suite != all.suite
                 || results.seeds != all.seeds
-                || of(&results).count != expected.count
+                || position(&results).1 != count
                 || !results.tests.keys().eq(all.tests.keys());
             if differs {
                 return Err(format!(
@@ -199,18 +196,18 @@ impl Results {
                     path.display()
                 ));
             }
-            if let Some(twice) = found.insert(of(&results).index, path) {
+            if let Some(twice) = found.insert(position(&results).0, path) {
                 return Err(format!(
                     "{} and {} are the same shard",
                     twice.display(),
                     path.display()
                 ));
             }
-            all.take_in(results);
+            all.merge(results);
         }
-        let missing: Vec<String> = (1..=expected.count)
+        let missing: Vec<String> = (1..=count)
             .filter(|index| !found.contains_key(index))
-            .map(|index| format!("{index}/{}", expected.count))
+            .map(|index| format!("{index}/{count}"))
             .collect();
         if !missing.is_empty() {
             return Err(format!("missing: shard {}", missing.join(", ")));
@@ -219,37 +216,12 @@ impl Results {
         Ok(all)
     }
 
-    fn take_in(&mut self, other: Self) {
-        self.stopped = self.stopped.take().or(other.stopped);
+    /// Adds the results of another shard.
+    fn merge(&mut self, other: Self) {
+        self.stop_reason = self.stop_reason.take().or(other.stop_reason);
         self.oracles.merge(other.oracles);
         for (test, theirs) in other.tests {
-            let tally = self.tests.entry(test).or_default();
-            tally.cases += theirs.cases;
-            tally.skipped += theirs.skipped;
-            tally.failed += theirs.failed;
-            tally.failing_seeds.extend(theirs.failing_seeds);
-            tally.records.extend(theirs.records);
-            tally.trim();
-        }
-    }
-}
-
-impl Tally {
-    /// How many of its cases passed.
-    pub fn passed(&self) -> u64 {
-        self.cases - self.failed - self.skipped
-    }
-
-    /// Keeps of seeds and records what is told: the same, whichever case ended first.
-    fn trim(&mut self) {
-        self.failing_seeds.sort_by_key(|seed| seed.get());
-        self.failing_seeds.truncate(TOLD_SEEDS);
-        self.records.sort_by_key(|record| record.root_seed.get());
-        if self.failed > 0 {
-            self.records.retain(|record| record.verdict.is_failure());
-            self.records.truncate(KEPT_FAILURES);
-        } else {
-            self.records.truncate(1);
+            self.tests.entry(test).or_default().merge(theirs);
         }
     }
 }

@@ -1,43 +1,49 @@
-//! What a test cannot do, and what it could.
+//! The restrictions of a test, and which of them were enforced.
 
 use serde::{Deserialize, Serialize};
 
-/// What the harness enforced, part by part.
+/// The parts of the sandbox, each with its [`Enforcement`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Sandbox {
-    /// Writing is possible only below the test's directory, reading not in the user's home.
+    /// The test can write only below its directory, and cannot read the user's home.
     pub files: Enforcement,
     /// Modes, owners, times and attributes of other files cannot be changed.
     pub metadata: Enforcement,
-    /// Nothing but the test's own loopback can be reached.
+    /// Only the test's own loopback can be reached.
     pub network: Enforcement,
     /// No process outside can be signalled, traced or seen.
     pub processes: Enforcement,
-    /// The powers of root are gone.
+    /// The test has none of root's capabilities.
     pub capabilities: Enforcement,
     /// Every process that the test starts ends with it.
     pub containment: Enforcement,
 }
 
 impl Sandbox {
-    /// Nothing but, where the system can, the containment.
-    pub fn open(containment: Result<&str, &str>) -> Self {
+    /// The sandbox of a test that runs without one: no part but, where possible, the containment.
+    ///
+    /// `containment` is its mechanism, or the reason why it is missing.
+    #[must_use]
+    pub fn not_requested(containment: Result<&str, &str>) -> Self {
         Self::without(
             "not asked for (--sandbox all shuts in tests that are not `non_destructive`, too)",
             containment,
         )
     }
 
-    /// Nothing at all, for that reason, but, where the system can, the containment.
+    /// No part for this reason but, where possible, the containment.
+    ///
+    /// `containment` is its mechanism, or the reason why it is missing.
+    #[must_use]
     pub fn without(reason: &str, containment: Result<&str, &str>) -> Self {
         Self {
-            files: Enforcement::not(reason),
-            metadata: Enforcement::not(reason),
-            network: Enforcement::not(reason),
-            processes: Enforcement::not(reason),
-            capabilities: Enforcement::not(reason),
-            containment: containment.map_or_else(Enforcement::not, Enforcement::enforced),
+            files: Enforcement::missing(reason),
+            metadata: Enforcement::missing(reason),
+            network: Enforcement::missing(reason),
+            processes: Enforcement::missing(reason),
+            capabilities: Enforcement::missing(reason),
+            containment: containment.map_or_else(Enforcement::missing, Enforcement::enforced),
         }
     }
 
@@ -59,7 +65,7 @@ impl Sandbox {
         self.parts()
             .into_iter()
             .filter(|(_, enforcement)| !enforcement.enforced)
-            .map(|(part, enforcement)| (part, enforcement.how.as_str()))
+            .map(|(part, enforcement)| (part, enforcement.detail.as_str()))
     }
 }
 
@@ -67,26 +73,26 @@ impl Sandbox {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Enforcement {
-    /// Whether it is.
+    /// Whether it is enforced.
     pub enforced: bool,
-    /// By what, or why not.
-    pub how: String,
+    /// The mechanism that enforces it, or the reason why none does.
+    pub detail: String,
 }
 
 impl Enforcement {
-    /// Enforced, by this.
-    pub fn enforced(by: impl Into<String>) -> Self {
+    /// Enforced by this mechanism.
+    pub fn enforced(mechanism: impl Into<String>) -> Self {
         Self {
             enforced: true,
-            how: by.into(),
+            detail: mechanism.into(),
         }
     }
 
     /// Not enforced, for this reason.
-    pub fn not(reason: impl Into<String>) -> Self {
+    pub fn missing(reason: impl Into<String>) -> Self {
         Self {
             enforced: false,
-            how: reason.into(),
+            detail: reason.into(),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! The seeds of a run and of its tests.
 //!
-//! A test's seed depends on the root seed and the test's name alone, or the `seed_name` that a renamed test
-//! declares. A filter, a shard or a new test therefore never changes the draws of another test. The hash is SipHash-2-4 (Aumasson and Bernstein, 2012) keyed by the
-//! parent seed: a keyed pseudo-random function whose result is the same on every platform and release.
+//! A test's seed depends on the root seed and the test's name alone, or on the `seed_name` of a
+//! renamed test. A filter, a shard or a new test therefore never changes another test's draws.
+//!
+//! The hash is SipHash-2-4 (Aumasson and Bernstein, 2012) keyed by the parent seed: a keyed
+//! pseudo-random function with the same result on every platform and release.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use siphasher::sip::SipHasher24;
@@ -10,7 +12,7 @@ use std::fmt;
 use std::hash::Hasher as _;
 use std::str::FromStr;
 
-/// A 64-bit seed. In JSON it is a decimal string, since many readers round integers above 2^53.
+/// A 64-bit seed. In JSON it is a decimal string: many readers round integers above 2^53.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Seed(u64);
 
@@ -27,7 +29,7 @@ impl Seed {
         self.0
     }
 
-    /// The seed of what is called `label` below this one; other kinds of children never collide with it.
+    /// The seed of the child `label` of this kind. Children of different kinds never collide.
     #[must_use]
     pub fn child(self, kind: &str, label: &str) -> Self {
         let mut hasher = SipHasher24::new_with_keys(self.0, 0x636c_6172_6974_7921);
@@ -80,22 +82,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_derivation_never_changes() {
+    fn child_derivation_never_changes() {
         // Pinned: a seed printed by an old release must replay under a new one.
         let seed = Seed::new(42).child("test", "corruption::one_flipped_bit");
-        // SipHash-2-4 with the key (42, 0x636c617269747921) of b"test\xffcorruption::one_flipped_bit", computed independently.
+        // SipHash-2-4 with the key (42, 0x636c617269747921) of
+        // b"test\xffcorruption::one_flipped_bit", computed independently.
         assert_eq!(seed.get(), 4_383_917_399_484_623_092);
     }
 
     #[test]
-    fn kind_and_label_do_not_run_together() {
+    fn child_separates_kind_and_label() {
         let root = Seed::new(1);
         assert_ne!(root.child("a", "bc"), root.child("ab", "c"));
         assert_ne!(root.child("a", "b"), Seed::new(2).child("a", "b"));
     }
 
     #[test]
-    fn seeds_parse_in_both_bases_and_refuse_the_rest() {
+    fn parsing_accepts_both_bases_and_nothing_else() {
         assert_eq!("42".parse(), Ok(Seed::new(42)));
         assert_eq!("0x2a".parse(), Ok(Seed::new(42)));
         for wrong in ["", "-1", "4 2", "18446744073709551616", "0xg"] {
@@ -104,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn json_keeps_all_64_bits() {
+    fn json_keeps_all_64_bits_of_a_seed() {
         let seed = Seed::new(u64::MAX);
         let json = serde_json::to_string(&seed).unwrap();
         assert_eq!(json, "\"18446744073709551615\"");

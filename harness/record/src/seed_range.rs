@@ -13,28 +13,32 @@ pub struct SeedRange {
 
 impl SeedRange {
     /// `count` seeds from `first` on. After the highest number comes 0.
+    #[must_use]
     pub fn new(first: Seed, count: u64) -> Self {
         Self { first, count }
     }
 
     /// The first seed.
+    #[must_use]
     pub fn first(self) -> Seed {
         self.first
     }
 
-    /// How many seeds there are.
+    /// The number of seeds.
+    #[must_use]
     pub fn count(self) -> u64 {
         self.count
     }
 
     /// The seed at this place, from 0.
+    #[must_use]
     pub fn at(self, place: u64) -> Seed {
         Seed::new(self.first.get().wrapping_add(place))
     }
 }
 
 impl fmt::Display for SeedRange {
-    /// As `--seeds` takes it, where that is possible.
+    /// The value of `--seeds`; a range past the highest seed needs `--seed` too.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.first.get().checked_add(self.count) {
             Some(end) => write!(f, "{}..{end}", self.first),
@@ -48,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_is_told_as_it_can_be_given_again() {
+    fn display_is_the_value_of_the_option() {
         assert_eq!(SeedRange::new(Seed::new(5), 2).to_string(), "5..7");
         let last = SeedRange::new(Seed::new(u64::MAX), 2);
         assert_eq!(last.to_string(), format!("2 --seed {}", u64::MAX));

@@ -7,26 +7,65 @@ use std::str::FromStr;
 
 /// The value of `--shard`: the share `index` of `count`, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "ShardFields")]
 pub struct Shard {
-    /// Its number, from 1 to `count`.
-    pub index: u64,
-    /// How many shares there are, at least 1.
-    pub count: u64,
+    index: u64,
+    count: u64,
+}
+
+/// A shard as JSON has it, with numbers that may be wrong.
+#[derive(Deserialize)]
+struct ShardFields {
+    index: u64,
+    count: u64,
 }
 
 impl Shard {
-    /// Whether a test of an ordinary run is in this share. Each is in exactly one, whatever other tests there are.
+    /// The share `index` of `count`; none unless `index` is from 1 to `count`.
+    #[must_use]
+    pub fn new(index: u64, count: u64) -> Option<Self> {
+        (1..=count)
+            .contains(&index)
+            .then_some(Self { index, count })
+    }
+
+    /// Its number, from 1 to [`Shard::count`].
+    #[must_use]
+    pub fn index(self) -> u64 {
+        self.index
+    }
+
+    /// The number of shares, at least 1.
+    #[must_use]
+    pub fn count(self) -> u64 {
+        self.count
+    }
+
+    /// Whether a test of an ordinary run is in this share. Each test is in exactly one share, which
+    /// does not depend on other tests.
+    #[must_use]
     pub fn holds_test(self, name: &str) -> bool {
         self.holds("shard of a test", name)
     }
 
-    /// Whether this case of a sweep is in this share: one test is spread over all of them.
+    /// Whether this case of a sweep is in this share. The cases of one test are spread over all
+    /// shares.
+    #[must_use]
     pub fn holds_case(self, name: &str, seed: Seed) -> bool {
         self.holds("shard of a case", &format!("{name} {seed}"))
     }
 
     fn holds(self, kind: &str, label: &str) -> bool {
         Seed::new(0).child(kind, label).get() % self.count == self.index - 1
+    }
+}
+
+impl TryFrom<ShardFields> for Shard {
+    type Error = String;
+
+    fn try_from(ShardFields { index, count }: ShardFields) -> Result<Self, String> {
+        Self::new(index, count)
+            .ok_or_else(|| format!("expected a shard from 1 to {count}, found {index}"))
     }
 }
 
@@ -40,15 +79,14 @@ impl FromStr for Shard {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let numbers = text
+        let shard = text
             .split_once('/')
-            .and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
-        match numbers {
-            Some((index @ 1.., count)) if index <= count => Ok(Self { index, count }),
-            _ => Err(format!(
-                "expected the number of this shard, from 1, and how many there are, such as 1/4, found `{text}`"
-            )),
-        }
+            .and_then(|(index, count)| Self::new(index.parse().ok()?, count.parse().ok()?));
+        shard.ok_or_else(|| {
+            format!(
+                "expected the number of this shard, from 1, and the number of shards, such as 1/4, found `{text}`"
+            )
+        })
     }
 }
 
@@ -58,7 +96,7 @@ mod tests {
 
     #[test]
     fn every_test_and_every_case_is_in_exactly_one_share() {
-        let shards: Vec<Shard> = (1..=3).map(|index| Shard { index, count: 3 }).collect();
+        let shards: Vec<Shard> = (1..=3).filter_map(|index| Shard::new(index, 3)).collect();
         let mut sizes = [0; 3];
         for number in 0..300 {
             let name = format!("test_{number}");
@@ -78,6 +116,10 @@ mod tests {
         assert_eq!("2/3".parse(), Ok(Shard { index: 2, count: 3 }));
         for wrong in ["0/3", "4/3", "1/0", "1", "/", "a/b", "1/2/3"] {
             assert!(wrong.parse::<Shard>().is_err(), "{wrong:?} was accepted");
+        }
+        for wrong in [r#"{"index":0,"count":3}"#, r#"{"index":1,"count":0}"#] {
+            let read = serde_json::from_str::<Shard>(wrong);
+            assert!(read.is_err(), "{wrong} was accepted");
         }
     }
 }

@@ -4,19 +4,20 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
-/// The result of a case. In JSON the variant's name stands in `verdict`.
+/// The result of a case. In JSON the variant's name is the value of `verdict`, and the variant's
+/// fields stand next to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Verdict {
-    /// The test returned, its record is complete, and nothing was amiss.
+    /// The test returned without an error, and its record is complete.
     Passed,
     /// The test asked to be skipped.
     Skipped {
-        /// Why.
+        /// The reason that it gave.
         reason: String,
     },
-    /// The test returned an error, or something it declared did not hold.
+    /// The test returned an error, or a condition that it declared did not hold.
     Failed {
         /// The error with its sources.
         message: String,
@@ -28,14 +29,15 @@ pub enum Verdict {
         /// `file:line:column`, where known.
         location: Option<String>,
     },
-    /// The body returned, but another thread or task panicked, or code under test caught a panic that the test had not declared.
+    /// The body returned, but another thread or task panicked, or code under test caught a panic
+    /// that the test had not declared.
     PanickedElsewhere {
         /// One line for each.
         panics: Vec<String>,
     },
-    /// The test did not end within its limit.
+    /// The test did not end within its timeout.
     TimedOut {
-        /// The limit, in milliseconds.
+        /// The timeout, in milliseconds.
         limit_ms: u64,
     },
     /// The run was interrupted while the test was running.
@@ -46,27 +48,27 @@ pub enum Verdict {
     StackOverflow,
     /// The process was ended by a signal.
     Killed {
-        /// Its number.
+        /// The signal's number.
         signal: i32,
     },
-    /// The process ended without telling how the test ended: something in it called `exit`.
+    /// The process ended before it reported how the test ended: something in it called `exit`.
     ExitedEarly {
         /// Its exit code.
         code: i32,
     },
-    /// The test passed, but left something behind, though it is tagged `non_destructive`.
+    /// The test passed and left something behind, though it is tagged `non_destructive`.
     Leaked {
-        /// What, each in a line: [`Leaks::lines`].
-        what: Vec<String>,
+        /// One line for each leak: [`Leaks::lines`](crate::Leaks::lines).
+        leaked: Vec<String>,
     },
-    /// The test passed, but went another way when it was run again with the same seed (`--check-determinism`).
+    /// The test passed, but a second run with the same seed differed (`--check-determinism`).
     Nondeterministic {
-        /// What differed first, with both values.
-        what: String,
+        /// The first difference, with both values.
+        difference: String,
     },
-    /// The harness itself could not run the case or learn how it ended.
+    /// The harness itself could not run the case, or could not learn how it ended.
     Lost {
-        /// What went wrong.
+        /// The error of the harness.
         error: String,
     },
 }
@@ -78,7 +80,7 @@ impl Verdict {
         !matches!(self, Self::Passed | Self::Skipped { .. })
     }
 
-    /// The kind of verdict in a word or two, as in JSON: `timed_out`.
+    /// The variant's name, as in JSON: `timed_out`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -113,7 +115,7 @@ impl fmt::Display for Verdict {
             Self::Panicked { message, .. } => write!(f, "panicked: {message}"),
             Self::PanickedElsewhere { panics } => write!(
                 f,
-                "panicked beside the test's body (declare with `expect_panic` or `allow_panic` what is meant to happen): {}",
+                "panicked outside of the test's body (declare intended panics with `expect_panic` or `allow_panic`): {}",
                 panics.join("; ")
             ),
             Self::TimedOut { limit_ms } => {
@@ -121,7 +123,7 @@ impl fmt::Display for Verdict {
                 write!(f, "timed out after {limit}")
             }
             Self::Interrupted => f.write_str("the run was interrupted while the test was running"),
-            Self::Nondeterministic { what } => write!(f, "not deterministic: {what}"),
+            Self::Nondeterministic { difference } => write!(f, "not deterministic: {difference}"),
             Self::OutOfMemory => {
                 f.write_str("an allocation failed, and the runtime ended the process")
             }
@@ -132,19 +134,19 @@ impl fmt::Display for Verdict {
             },
             Self::ExitedEarly { code } => write!(
                 f,
-                "the process exited with code {code} before the test had ended: something called `exit`, or the harness's part of it failed and says so in the output"
+                "the process exited with code {code} before the test had ended: something called `exit`, or the harness failed in it (see the output)"
             ),
-            Self::Leaked { what } => write!(
+            Self::Leaked { leaked } => write!(
                 f,
-                "left behind (declare with `allow_leak` what is meant to stay): {}",
-                what.join("; ")
+                "left behind (declare intended leaks with `allow_leak`): {}",
+                leaked.join("; ")
             ),
             Self::Lost { error } => write!(f, "the harness lost the case: {error}"),
         }
     }
 }
 
-/// What the signals that end processes mean; the numbers are the same on Linux and macOS.
+/// The meaning of the signals that end processes; the numbers are the same on Linux and macOS.
 fn signal_name(signal: i32) -> Option<&'static str> {
     Some(match signal {
         1 => "SIGHUP",

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-pub(crate) fn milliseconds(us: u64) -> String {
+/// Microseconds as milliseconds: `12.345 ms`.
+pub(crate) fn format_milliseconds(us: u64) -> String {
     format!("{}.{:03} ms", us / 1000, us % 1000)
 }
 
-/// For people: `2.31s`, `12s` from ten seconds on, `2m 5s` from two minutes on.
-pub fn seconds(duration: Duration) -> String {
+/// `2.31s`, `12s` from ten seconds on, `2m 5s` from two minutes on.
+#[must_use]
+pub fn format_seconds(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..10 => format!("{:.2}s", duration.as_secs_f64()),
@@ -21,10 +23,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seconds_are_as_exact_as_they_matter() {
-        let told = |ms| seconds(Duration::from_millis(ms));
-        assert_eq!(told(2_310), "2.31s");
-        assert_eq!(told(12_900), "12s");
-        assert_eq!(told(125_000), "2m 5s");
+    fn seconds_have_fewer_digits_the_longer_they_are() {
+        let format = |ms| format_seconds(Duration::from_millis(ms));
+        assert_eq!(format(2_310), "2.31s");
+        assert_eq!(format(12_900), "12s");
+        assert_eq!(format(125_000), "2m 5s");
     }
 }

@@ -1,17 +1,18 @@
-//! A failure, told to a person: what happened, what was injected, what the system did, how to see it again.
+//! A failure as text: verdict, faults, events, output, and the command that repeats it.
 
-use crate::duration::milliseconds;
+use crate::duration::format_milliseconds;
 use crate::hints::hints;
 use clarity_chaos_record::{Event, EventKind, Record, SeenOracle};
 use std::fmt::Write as _;
 
-/// How many of the last events are shown.
+/// The number of last events that are shown.
 const EVENTS: usize = 20;
-/// How much of the end of the output is shown, in bytes.
+/// The length of the end of the output that is shown, in bytes.
 const OUTPUT: usize = 4096;
 
-/// The whole story of a failed case.
-pub fn failure(record: &Record) -> String {
+/// A failed case in full: its verdict, and a titled section for each part of its record.
+#[must_use]
+pub fn render_failure(record: &Record) -> String {
     let mut text = record.verdict.to_string();
     section(&mut text, "scenario", record.description.lines());
     section(
@@ -22,21 +23,21 @@ pub fn failure(record: &Record) -> String {
             .iter()
             .map(|fault| format!("{}. {fault}", fault.id)),
     );
-    let minimized = record.minimized.iter().map(|least| &least.sentence);
+    let minimized = record.minimized.iter().map(|least| &least.description);
     section(&mut text, "minimised", minimized);
     section(
         &mut text,
-        "still in effect when the test's process ended (restore by hand what lies outside of its folder)",
+        "still in effect when the test's process ended (restore targets outside of its directory by hand)",
         record.faults_in_effect().map(ToString::to_string),
     );
     section(
         &mut text,
-        "what it was at when its end was asked for",
-        record.hung.iter().map(ToString::to_string),
+        "threads when the test was asked to end",
+        record.hung_threads.iter().map(ToString::to_string),
     );
     section(&mut text, "hint", hints(record));
     section(&mut text, "left behind", record.leaks.lines());
-    section(&mut text, "left behind and excused", &record.leaks.excused);
+    section(&mut text, "left behind and allowed", &record.leaks.allowed);
 
     let oracle = |seen: &SeenOracle| {
         let how = if seen.held { "held" } else { "did not hold" };
@@ -53,7 +54,7 @@ pub fn failure(record: &Record) -> String {
     section(
         &mut text,
         &title,
-        record.timeline[hidden..].iter().map(event),
+        record.timeline[hidden..].iter().map(render_event),
     );
 
     let shown = record.output.tail(OUTPUT);
@@ -67,22 +68,23 @@ pub fn failure(record: &Record) -> String {
     };
     section(&mut text, &title, shown.lines());
 
-    if let Some(kept) = &record.kept {
+    if let Some(kept) = &record.kept_dir {
         section(&mut text, "kept", [kept.display().to_string()]);
     }
-    section(&mut text, "again", [&record.replay]);
+    section(&mut text, "again", [&record.replay_command]);
     text
 }
 
 /// A case that has failed and then passed, in a line or two.
-pub fn flaky(record: &Record) -> String {
-    let attempts = record.failed_before.len();
-    let first = record.failed_before.first();
+#[must_use]
+pub fn render_flaky(record: &Record) -> String {
+    let attempts = record.failed_attempts.len();
+    let first = record.failed_attempts.first();
     let why = first.map_or(String::new(), |failed| failed.verdict.to_string());
     let kept = record
-        .failed_before
+        .failed_attempts
         .iter()
-        .filter_map(|failed| failed.kept.as_ref());
+        .filter_map(|failed| failed.kept_dir.as_ref());
     let kept: String = kept
         .map(|path| format!("\n    kept: {}", path.display()))
         .collect();
@@ -93,7 +95,7 @@ pub fn flaky(record: &Record) -> String {
     )
 }
 
-/// A titled list, left out when it is empty.
+/// Adds a titled list, unless it is empty.
 fn section(text: &mut String, title: &str, lines: impl IntoIterator<Item = impl AsRef<str>>) {
     let mut lines = lines.into_iter().peekable();
     if lines.peek().is_none() {
@@ -106,10 +108,10 @@ fn section(text: &mut String, title: &str, lines: impl IntoIterator<Item = impl 
 }
 
 /// An event in a line: `+12.345 ms  note  …`.
-fn event(event: &Event) -> String {
-    let mut line = format!("+{}", milliseconds(event.at_us));
+fn render_event(event: &Event) -> String {
+    let mut line = format!("+{}", format_milliseconds(event.at_us));
     if let Some(virtual_us) = event.virtual_us {
-        let _ = write!(line, " (virtual +{})", milliseconds(virtual_us));
+        let _ = write!(line, " (virtual +{})", format_milliseconds(virtual_us));
     }
     line.push_str("  ");
     let _ = match &event.kind {
@@ -130,28 +132,30 @@ fn event(event: &Event) -> String {
             Ok(())
         }
         EventKind::FaultInjected { fault } => write!(line, "fault {} injected: {fault}", fault.id),
-        EventKind::FaultLeftOut { fault } => write!(line, "fault {} left out: {fault}", fault.id),
-        EventKind::FaultUndone { id, result } => write!(line, "fault {id} {result}"),
+        EventKind::FaultOmitted { fault } => write!(line, "fault {} left out: {fault}", fault.id),
+        EventKind::FaultUndone { fault_id, outcome } => {
+            write!(line, "fault {fault_id} {outcome}")
+        }
         EventKind::OracleReached { oracle, holds } => {
             let how = if *holds { "holds" } else { "does not hold" };
             write!(line, "{how}: {oracle}")
         }
         EventKind::Explored {
-            calls,
+            total_calls,
             points,
             states,
             ..
         } => write!(
             line,
-            "explored {calls} calls: {points} points, {states} states after a loss of power"
+            "explored {total_calls} calls: {points} points, {states} states after a power loss"
         ),
         EventKind::ClockAdvanced { by_us } => {
-            write!(line, "clock advanced by {}", milliseconds(*by_us))
+            write!(line, "clock advanced by {}", format_milliseconds(*by_us))
         }
-        EventKind::Blocked { for_us } => write!(
+        EventKind::Blocked { duration_us } => write!(
             line,
-            "the body kept all tasks waiting for {} of real time",
-            milliseconds(*for_us)
+            "the body blocked all tasks for {} of real time",
+            format_milliseconds(*duration_us)
         ),
         EventKind::Panicked {
             message,
@@ -165,9 +169,9 @@ fn event(event: &Event) -> String {
             location.as_deref().unwrap_or("an unknown place")
         ),
         EventKind::Skipped { reason } => write!(line, "skipped: {reason}"),
-        EventKind::LeakAllowed { what } => write!(line, "may leave behind: {what}"),
-        EventKind::AskedToEnd => write!(line, "asked to end"),
-        EventKind::LeftBehind {
+        EventKind::LeakAllowed { pattern } => write!(line, "leaks allowed: {pattern}"),
+        EventKind::TerminationRequested => write!(line, "asked to end"),
+        EventKind::Leaked {
             threads,
             descriptors,
         } => write!(
@@ -177,7 +181,7 @@ fn event(event: &Event) -> String {
             descriptors.len()
         ),
         EventKind::Finished { .. } => write!(line, "finished"),
-        _ => write!(line, "something that this version does not know"),
+        _ => write!(line, "an event that this version does not know"),
     };
     line
 }

@@ -1,25 +1,27 @@
-//! What GitHub shows of a run: annotations at the lines of failed tests, and a summary of the job.
+//! A run on GitHub: annotations at the lines of failed tests, and a summary of the job.
 //!
-//! Annotations are workflow commands on standard output, the summary is appended to the file that `GITHUB_STEP_SUMMARY` names:
+//! Annotations are workflow commands on standard output, the summary is appended to the file that
+//! `GITHUB_STEP_SUMMARY` names:
 //! <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>.
 
-use crate::failure::flaky;
+use crate::failure::render_flaky;
 use crate::hints::hints;
-use crate::picture::picture;
+use crate::picture::render_picture;
 use crate::summary::Summary;
 use clarity_chaos_record::{Record, Verdict};
 use std::fmt::Write as _;
 
-/// How many annotations GitHub takes of a step.
+/// The number of annotations that GitHub shows for a step.
 const ANNOTATIONS: usize = 10;
 
-/// How many failures the summary tells in full. GitHub takes a mebibyte of a step.
-const TOLD: usize = 20;
+/// The number of failures that the summary has in full. GitHub takes 1 MiB of a step.
+const FULL_FAILURES: usize = 20;
 
-/// How long a message in the summary may be, in characters.
+/// The longest message in the summary, in characters.
 const MESSAGE: usize = 4000;
 
-/// The workflow commands that annotate the lines of failed tests, at most 10: GitHub shows no more for a step.
+/// The workflow commands that annotate the lines of failed tests, at most 10: GitHub shows no more
+/// for a step.
 ///
 /// Each is one line for standard output.
 #[must_use]
@@ -31,14 +33,17 @@ pub fn annotations(run: &Summary<'_>) -> Vec<String> {
     failures.take(ANNOTATIONS).map(annotation).collect()
 }
 
-/// The workflow command that puts the failure at the line of its test.
+/// The workflow command that shows a failure at the line of its test.
 fn annotation(record: &Record) -> String {
     let Record { file, line, .. } = record;
     format!(
         "::error file={},line={line},title={}::{}",
         property(file),
         property(&format!("{} (seed {})", record.name, record.root_seed)),
-        data(&format!("{}\nagain: {}", record.verdict, record.replay)),
+        data(&format!(
+            "{}\nagain: {}",
+            record.verdict, record.replay_command
+        )),
     )
 }
 
@@ -76,7 +81,7 @@ pub fn job_summary(run: &Summary<'_>) -> String {
         let _ = writeln!(text, "\nA sweep over the seeds {}.", results.seeds);
     }
     for record in run.records.iter().filter(|record| record.is_flaky()) {
-        let _ = writeln!(text, "\n- ⚠️ {}", inline(&flaky(record)));
+        let _ = writeln!(text, "\n- ⚠️ {}", inline(&render_flaky(record)));
     }
     for unmet in run.unmet {
         let _ = writeln!(text, "\n- {}", inline(unmet));
@@ -85,16 +90,21 @@ pub fn job_summary(run: &Summary<'_>) -> String {
         .records
         .iter()
         .filter(|record| record.verdict.is_failure());
-    for record in failures.clone().take(TOLD) {
-        failure(&mut text, record);
+    for record in failures.clone().take(FULL_FAILURES) {
+        add_failure(&mut text, record);
     }
-    if let Some(more) = failures.count().checked_sub(TOLD).filter(|more| *more > 0) {
+    if let Some(more) = failures
+        .count()
+        .checked_sub(FULL_FAILURES)
+        .filter(|more| *more > 0)
+    {
         let _ = writeln!(text, "\n… and {more} more failures.");
     }
     text
 }
 
-fn failure(text: &mut String, record: &Record) {
+/// Adds a failure with its timeline.
+fn add_failure(text: &mut String, record: &Record) {
     let message: String = record.verdict.to_string().chars().take(MESSAGE).collect();
     let _ = write!(
         text,
@@ -104,19 +114,19 @@ fn failure(text: &mut String, record: &Record) {
         fenced(&message),
     );
     if let Some(least) = &record.minimized {
-        let _ = write!(text, "\n**{}**\n", inline(&least.sentence));
+        let _ = write!(text, "\n**{}**\n", inline(&least.description));
     }
     for hint in hints(record) {
         let _ = write!(text, "\n> {}\n", inline(&hint));
     }
-    let picture = picture(record);
+    let picture = render_picture(record);
     if !picture.is_empty() {
         let _ = write!(text, "\n{}", fenced(&picture));
     }
-    let _ = write!(text, "\nAgain: `{}`\n\n</details>\n", record.replay);
+    let _ = write!(text, "\nAgain: `{}`\n\n</details>\n", record.replay_command);
 }
 
-/// A block of plain text, with a fence that is longer than any in it.
+/// A block of plain text, with a fence longer than any in the text.
 fn fenced(text: &str) -> String {
     let mut fence = "```".to_owned();
     while text.contains(&fence) {
@@ -125,7 +135,7 @@ fn fenced(text: &str) -> String {
     format!("{fence}text\n{text}\n{fence}\n")
 }
 
-/// Text that is no markup.
+/// Text without characters that Markdown treats as markup.
 fn inline(text: &str) -> String {
     let mut plain = String::new();
     for character in text.chars() {
@@ -146,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_in_a_text_ends_the_command_that_it_stands_in() {
+    fn special_characters_are_escaped_in_each_form() {
         assert_eq!(property("a:b,c%\nd"), "a%3Ab%2Cc%25%0Ad");
         assert_eq!(data("a:b,c%\r\n"), "a:b,c%25%0D%0A");
         assert_eq!(fenced("```"), "````text\n```\n````\n");

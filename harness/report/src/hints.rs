@@ -1,4 +1,4 @@
-//! EventKind a failure looks like to somebody who has seen many: the most common mistakes, recognised in the record.
+//! Hints at common mistakes, recognised in the record of a failure.
 
 use clarity_chaos_record::{ClockKind, EventKind, HungThread, Record, Verdict};
 use std::time::Duration;
@@ -7,12 +7,13 @@ use std::time::Duration;
 const OF_RUNTIMES: [&str; 4] = ["epoll_wait", "epoll_pwait", "epoll_pwait2", "futex"];
 /// Calls in which a thread sleeps.
 const SLEEPS: [&str; 2] = ["clock_nanosleep", "nanosleep"];
-/// EventKind the system keeps of a thread's name.
+/// The number of bytes that the system keeps of a thread's name.
 const NAME: usize = 15;
-/// How Tokio names the threads of its runtimes.
+/// The name that Tokio gives to threads of its runtimes.
 const TOKIO: &str = "tokio-rt-worker";
 
-/// EventKind the failure may come from, and what to do then; mostly nothing.
+/// Likely causes of a failure, each with a remedy. Mostly there is none.
+#[must_use]
 pub fn hints(record: &Record) -> Vec<String> {
     let mut hints = Vec::new();
     let is_virtual = record.clock != ClockKind::Real;
@@ -30,12 +31,12 @@ pub fn hints(record: &Record) -> Vec<String> {
     hints
 }
 
-/// The body has blocked.
+/// The body has blocked its runtime.
 fn blocked(record: &Record) -> Option<String> {
     let events = record.timeline.iter();
     let waits: Vec<u64> = events
         .filter_map(|event| match event.kind {
-            EventKind::Blocked { for_us } => Some(for_us),
+            EventKind::Blocked { duration_us } => Some(duration_us),
             _ => None,
         })
         .collect();
@@ -49,7 +50,7 @@ fn blocked(record: &Record) -> Option<String> {
     ))
 }
 
-/// One thread runs everything there: what is it at?
+/// The one thread that runs all tasks hangs.
 fn hung_in_virtual_time(record: &Record) -> Option<String> {
     let own = own_thread(record)?;
     let call = own.system_call.as_deref()?;
@@ -69,9 +70,12 @@ fn hung_in_virtual_time(record: &Record) -> Option<String> {
     })
 }
 
+/// A worker of the runtime blocks, or all threads wait for each other.
 fn hung_in_real_time(record: &Record) -> Option<String> {
-    let own = record.hung.iter().filter(|thread| thread.process.is_none());
-    // Threads that may block have the workers' name in Tokio: only when too few of all are idle is it a worker that is not.
+    let threads = record.hung_threads.iter();
+    let own = threads.filter(|thread| thread.process.is_none());
+    // Tokio gives threads that may block the name of workers. A worker blocks only when fewer
+    // threads than there are workers are idle.
     let of_runtime: Vec<(&str, bool)> = own
         .clone()
         .filter(|thread| thread.thread == TOKIO)
@@ -93,24 +97,24 @@ fn hung_in_real_time(record: &Record) -> Option<String> {
         .filter(|thread| thread.system_call.as_deref() == Some("futex"));
     let (in_locks, all) = (in_locks.count(), own.count());
     (in_locks >= 2 && in_locks == all).then(|| {
-        "all of its threads wait for locks or channels: each may hold what another wants, or a sender was kept that never sends"
+        "all of its threads wait for locks or channels: each may hold a lock that another needs, or a sender was kept that never sends"
             .to_owned()
     })
 }
 
 /// The test's own thread.
 fn own_thread(record: &Record) -> Option<&HungThread> {
-    let mut threads = record.hung.iter();
+    let mut threads = record.hung_threads.iter();
     threads.find(|thread| {
         let name = record.name.as_bytes();
         thread.process.is_none() && thread.thread.as_bytes() == &name[..name.len().min(NAME)]
     })
 }
 
-/// A time limit of virtual time is over at once when something outside of the runtime is waited for.
-fn jumped_ahead(told: &str) -> Option<String> {
+/// A timeout of virtual time is over at once while a task waits for something outside the runtime.
+fn jumped_ahead(verdict: &str) -> Option<String> {
     let is_late = ["deadline has elapsed", "timed out"];
-    is_late.iter().any(|words| told.contains(words)).then(|| {
+    is_late.iter().any(|words| verdict.contains(words)).then(|| {
         "a paused clock jumps to the next timer while a socket or another thread is waited for: with such peers, use `clock = \"manual\"`"
             .to_owned()
     })

@@ -1,12 +1,14 @@
-//! The report to look at: one file that needs nothing else, with the timeline of each test.
+//! The page for people: one file that loads nothing else, with the timeline of each test.
 //!
-//! The page is `html/page.html` with its style, its script and the records, which the script draws. A budget keeps the file small: failed tests come with
-//! their whole record, passed ones as long as there is room, and of the others the row in the table.
+//! The page is `html/page.html` with its style, its script and the records, which the script
+//! draws. A budget keeps the file small: failed tests come with their whole record, passed ones as
+//! long as there is room. The others have only their row in the table.
 
-use crate::failure::flaky;
+use crate::failure::render_flaky;
 use crate::hints::hints;
+use crate::state_changes::{Subject, subjects};
 use crate::summary::{Provenance, Summary};
-use clarity_chaos_record::{EventKind, OracleCounts, Record, Results, Seed, Tally, Verdict};
+use clarity_chaos_record::{EventKind, OracleCounts, Record, Results, Seed, TestTally, Verdict};
 use serde::Serialize;
 use serde_json::Value;
 use std::io;
@@ -15,16 +17,17 @@ const PAGE: &str = include_str!("html/page.html");
 const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/script.js");
 
-/// How many bytes of records of tests that passed a file may hold; those of further ones are left out.
+/// The room for records of tests that passed, in bytes. Records beyond it are left out.
 const BUDGET: usize = 4 << 20;
 
-/// The same for tests that failed.
+/// The room for records of tests that failed, in bytes.
 const BUDGET_OF_FAILURES: usize = 8 << 20;
 
-/// How long a message in the table may be, in characters; the record has all of it.
+/// The longest message in the table, in characters; the record has all of it.
 const MESSAGE: usize = 400;
 
-/// How many events of one timeline are kept, half of them from its beginning. Faults are among them in any case.
+/// The number of events of one timeline that are kept, half of them from its beginning. Injecting
+/// and undoing of faults is always kept.
 const EVENTS: usize = 4000;
 
 /// The report of a run as one page of HTML that loads nothing else.
@@ -32,7 +35,7 @@ const EVENTS: usize = 4000;
 /// # Errors
 ///
 /// When a record has no form in JSON.
-pub fn html(run: &Summary<'_>, provenance: &Provenance) -> io::Result<String> {
+pub fn render_html(run: &Summary<'_>, provenance: &Provenance) -> io::Result<String> {
     let data = serde_json::to_string(&Data::of(run, provenance)?)?;
     let data = embedded(&data);
     let title = format!("{}: chaos tests", escaped(run.suite));
@@ -44,7 +47,7 @@ pub fn html(run: &Summary<'_>, provenance: &Provenance) -> io::Result<String> {
     ]))
 }
 
-/// The page with each of these put in the place of its name, in this order. EventKind is put in is not looked at again.
+/// The page with each name replaced by its text, in this order. Names inside of a text stay.
 fn filled(parts: &[(&str, &str)]) -> String {
     let mut page = String::new();
     let mut rest = PAGE;
@@ -57,7 +60,7 @@ fn filled(parts: &[(&str, &str)]) -> String {
     page + rest
 }
 
-/// JSON as it can stand in a script element, which only this character can end.
+/// JSON for a script element, which only the character `<` can end.
 fn embedded(json: &str) -> String {
     json.replace('<', "\\u003c")
 }
@@ -91,19 +94,21 @@ struct Row<'a> {
     hints: Vec<String>,
     duration_us: u64,
     tags: &'a [String],
-    replay: &'a str,
+    replay_command: &'a str,
     cases: Option<Cases>,
     record: Option<Value>,
+    /// Drawn as rows of states. Empty without a record.
+    subjects: Vec<Subject<'a>>,
 }
 
-/// EventKind a sweep found of a test.
+/// The results of a test in a sweep.
 #[derive(Serialize)]
 struct Cases {
     total: u64,
     failed: u64,
     skipped: u64,
     first_seed: Seed,
-    /// From the first one on; 0 where not all of them have run.
+    /// The number of seeds from the first one on; 0 where not all of them have run.
     seeds: u64,
     failing_seeds: Vec<Seed>,
 }
@@ -118,7 +123,7 @@ impl<'a> Data<'a> {
         let sandbox = boxed.or(first).map_or(Vec::new(), |record| {
             let parts = record.sandbox.parts().into_iter();
             parts
-                .map(|(part, found)| (part, found.enforced, found.how.as_str()))
+                .map(|(part, found)| (part, found.enforced, found.detail.as_str()))
                 .collect()
         });
         Ok(Self {
@@ -142,7 +147,7 @@ impl<'a> Data<'a> {
     }
 }
 
-/// Those that any case has reached.
+/// The oracles that any case has reached.
 fn oracles(run: &Summary<'_>) -> OracleCounts {
     if let Some(results) = run.sweep {
         return results.oracles.clone();
@@ -161,6 +166,10 @@ fn rows<'a>(run: &Summary<'a>) -> io::Result<Vec<Row<'a>>> {
             false => &mut left,
         };
         let shown = shown(record, budget)?;
+        let subjects = match shown {
+            Some(_) => subjects(&record.timeline),
+            None => Vec::new(),
+        };
         let tally = run
             .sweep
             .and_then(|results| Some((results, results.tests.get(&record.name)?)));
@@ -171,24 +180,25 @@ fn rows<'a>(run: &Summary<'a>) -> io::Result<Vec<Row<'a>>> {
                 false => record.verdict.kind(),
             },
             message: match &record.verdict {
-                _ if record.is_flaky() => flaky(record),
+                _ if record.is_flaky() => render_flaky(record),
                 Verdict::Passed => String::new(),
                 verdict => verdict.to_string().chars().take(MESSAGE).collect(),
             },
             hints: hints(record),
             duration_us: record.duration_us,
             tags: &record.tags,
-            replay: &record.replay,
+            replay_command: &record.replay_command,
             cases: tally.map(|(results, tally)| Cases::of(results, tally)),
             record: shown,
+            subjects,
         });
     }
     Ok(rows)
 }
 
 impl Cases {
-    fn of(results: &Results, tally: &Tally) -> Self {
-        let is_whole = results.shard.is_none() && results.stopped.is_none();
+    fn of(results: &Results, tally: &TestTally) -> Self {
+        let is_whole = results.shard.is_none() && results.stop_reason.is_none();
         Self {
             total: tally.cases,
             failed: tally.failed,
@@ -200,7 +210,8 @@ impl Cases {
     }
 }
 
-/// The record as the page shows it, and takes its room from the budget; none if there is not enough, and then no more for any other.
+/// The record as the page shows it, unless the budget is too small. Subtracts its size from the
+/// budget; once a record did not fit, no other does.
 fn shown(record: &Record, budget: &mut usize) -> io::Result<Option<Value>> {
     if *budget == 0 {
         return Ok(None);
@@ -211,17 +222,17 @@ fn shown(record: &Record, budget: &mut usize) -> io::Result<Option<Value>> {
     Ok(left.map(|_| value))
 }
 
-/// The record as the page takes it: no more events than can be looked at. Seeds are text in it, since a script's numbers end at 2^53.
+/// The record with at most about [`EVENTS`] events.
 fn abridged(record: &Record) -> io::Result<Value> {
     let count = record.timeline.len();
     if count <= EVENTS {
         return Ok(serde_json::to_value(record)?);
     }
-    let is_shown = |place: usize, what: &EventKind| {
+    let is_shown = |place: usize, kind: &EventKind| {
         let is_outer = place < EVENTS / 2 || place >= count - EVENTS / 2;
         is_outer
             || matches!(
-                what,
+                kind,
                 EventKind::FaultInjected { .. } | EventKind::FaultUndone { .. }
             )
     };
@@ -236,11 +247,10 @@ fn abridged(record: &Record) -> io::Result<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clarity_chaos_record::Event;
-    use clarity_chaos_record::PlannedFault;
-    use std::time::Duration;
+    use clarity_chaos_record::{Event, PlannedFault};
 
-    /// The test of this number, with so many notes, and a fault in the middle of very many.
+    /// The record of test `number` with this many notes; more than [`EVENTS`] of them have a fault
+    /// in the middle.
     fn record(number: usize, verdict: Verdict, notes: u64) -> Record {
         let event = |at_us: u64, kind: EventKind| Event::new(at_us, "main", kind);
         let note = |at_us| {
@@ -248,7 +258,7 @@ mod tests {
             event(at_us, EventKind::Note { text })
         };
         let mut fault = PlannedFault::new(1, "bit_flip", "a", Value::Null);
-        fault.sentence = "flipped".to_owned();
+        fault.description = "flipped".to_owned();
         let mut timeline: Vec<Event> = (0..notes).map(note).collect();
         if notes > EVENTS as u64 {
             let middle = notes / 2;
@@ -257,21 +267,14 @@ mod tests {
                 event(middle, EventKind::FaultInjected { fault }),
             );
         }
-        let blank = serde_json::json!({
-            "schema": 1, "name": format!("crowd::test_{number:05}"), "module": "crowd", "tags": [], "description": "", "file": "a.rs", "line": 1,
-            "root_seed": u64::MAX.to_string(), "seed": "1", "verdict": "passed", "started_at": "2020-01-01T00:00:00Z", "duration_us": 1, "timeout_ms": 1,
-            "clock": "real", "limits": {"memory": null, "open_files": null, "cpu": null}, "isolation": "fork",
-            "sandbox": serde_json::to_value(clarity_chaos_record::Sandbox::open(Err("not here"))).unwrap(),
-            "faults": [], "timeline": [], "oracles": [], "hung": [], "leaks": {"processes": [], "threads": [], "descriptors": [], "files": [], "excused": []},
-            "resources": {"cpu_us": null, "peak_memory_bytes": null}, "output": {"text": "", "total_bytes": 0, "omitted_bytes": 0}, "replay": "again", "kept": null,
-        });
-        let mut record: Record = serde_json::from_value(blank).unwrap();
+        let name = format!("crowd::test_{number:05}");
+        let mut record = Record::new(name, Seed::new(u64::MAX), Seed::new(1));
         (record.verdict, record.timeline) = (verdict, timeline);
         record
     }
 
     #[test]
-    fn ten_thousand_tests_make_a_small_page_that_has_all_that_failed() {
+    fn page_of_10_000_tests_is_small_and_has_all_failures() {
         const FAILED: usize = 7;
         let records: Vec<Record> = (0..10_000)
             .map(|number| match number < FAILED {
@@ -279,16 +282,9 @@ mod tests {
                 false => record(number, Verdict::Passed, 20),
             })
             .collect();
-        let run = Summary {
-            suite: "a<b",
-            seed: Seed::new(u64::MAX),
-            records: &records,
-            sweep: None,
-            unmet: &[],
-            took: Duration::from_secs(1),
-        };
+        let run = Summary::new("a<b", Seed::new(u64::MAX), &records);
         let provenance = Provenance::default();
-        let page = html(&run, &provenance).unwrap();
+        let page = render_html(&run, &provenance).unwrap();
         assert!(page.len() < 20_000_000, "{} bytes", page.len());
         assert_eq!(page.matches("</script>").count(), 2);
         assert!(page.contains("<title>a&lt;b: chaos tests</title>"));
@@ -303,22 +299,15 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_fails_all_over_makes_a_small_page_as_well() {
+    fn page_of_10_000_failures_is_small() {
         let long = || Verdict::Failed {
             message: "<too long>".repeat(1000),
         };
         let records: Vec<Record> = (0..10_000)
             .map(|number| record(number, long(), 0))
             .collect();
-        let run = Summary {
-            suite: "all",
-            seed: Seed::new(1),
-            records: &records,
-            sweep: None,
-            unmet: &[],
-            took: Duration::from_secs(1),
-        };
-        let page = html(&run, &Provenance::default()).unwrap();
+        let run = Summary::new("all", Seed::new(1), &records);
+        let page = render_html(&run, &Provenance::default()).unwrap();
         assert!(page.len() < 20_000_000, "{} bytes", page.len());
         assert!(
             page.len() > BUDGET_OF_FAILURES,

@@ -1,14 +1,15 @@
 //! The JUnit report.
 //!
-//! The attributes follow what the common readers look for: `name` is the whole name of the test and unique, `classname` its module
-//! with the crate, `time` stands everywhere in seconds, `file` and `line` (not in the original schema, read by several) at each test.
+//! The attributes are those that common readers use. `name` is the whole name of the test and
+//! unique, `classname` its module with the crate. `time` is everywhere, in seconds. `file` and
+//! `line` are at each test: not in the original schema, but several readers use them.
 
 mod strict;
 
 use self::strict::strict;
-use crate::failure::failure;
-use crate::oracles::oracles;
+use crate::failure::render_failure;
 use crate::summary::Summary;
+use crate::unmet_oracles::render_unmet_oracles;
 use chrono::{DateTime, FixedOffset};
 use clarity_chaos_record::{FailedAttempt, Record, Verdict};
 use quick_junit::{
@@ -17,12 +18,23 @@ use quick_junit::{
 use std::io;
 use std::time::Duration;
 
-/// The report of a run in the JUnit format; `is_strict` for readers that take nothing but what their schema names.
+/// The attributes and elements of a JUnit report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JunitDialect {
+    /// With files, lines and times of day, which the readers of GitHub and GitLab use.
+    #[default]
+    Extended,
+    /// Only attributes of the schema of Jenkins' xUnit plug-in, which refuses others.
+    Strict,
+}
+
+/// The report of a run in the JUnit format.
 ///
 /// # Errors
 ///
-/// When the text cannot be made into XML.
-pub fn junit(run: &Summary<'_>, is_strict: bool) -> io::Result<String> {
+/// When the report has no form in XML.
+pub fn render_junit(run: &Summary<'_>, dialect: JunitDialect) -> io::Result<String> {
     let Summary {
         suite,
         seed,
@@ -46,7 +58,7 @@ pub fn junit(run: &Summary<'_>, is_strict: bool) -> io::Result<String> {
             };
             tests.add_property(Property::new(
                 format!("sandbox.{part}"),
-                format!("{mark}{}", enforcement.how),
+                format!("{mark}{}", enforcement.detail),
             ));
         }
     }
@@ -57,14 +69,16 @@ pub fn junit(run: &Summary<'_>, is_strict: bool) -> io::Result<String> {
     tests.add_test_cases(records.iter().map(test_case));
     if !unmet.is_empty() {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-        status.set_type("oracles").set_message(xml(&oracles(unmet)));
+        status
+            .set_type("oracles")
+            .set_message(xml(&render_unmet_oracles(unmet)));
         let mut case = TestCase::new("oracles", status);
         case.set_classname(suite).set_time(Duration::ZERO);
         tests.add_test_case(case);
     }
     report.set_time(took).add_test_suite(tests);
     let mut text = report.to_string().map_err(io::Error::other)?;
-    if is_strict {
+    if dialect == JunitDialect::Strict {
         text = strict(&text)?;
     }
     Ok(text)
@@ -74,7 +88,7 @@ fn test_case(record: &Record) -> TestCase {
     let mut status = match &record.verdict {
         Verdict::Passed => TestCaseStatus::success(),
         Verdict::Skipped { .. } => TestCaseStatus::skipped(),
-        // JUnit's *error* is trouble of the harness, *failure* what the test found.
+        // JUnit's *error* is a failure of the harness, its *failure* one of the test.
         Verdict::Lost { .. } => TestCaseStatus::non_success(NonSuccessKind::Error),
         _ => TestCaseStatus::non_success(NonSuccessKind::Failure),
     };
@@ -91,11 +105,11 @@ fn test_case(record: &Record) -> TestCase {
                     "seed {} (root seed {})\n{}",
                     record.seed,
                     record.root_seed,
-                    failure(record)
+                    render_failure(record)
                 )));
         }
     }
-    status.add_reruns(record.failed_before.iter().map(rerun));
+    status.add_reruns(record.failed_attempts.iter().map(rerun));
     let mut case = TestCase::new(record.name.as_str(), status);
     case.set_classname(record.module.as_str())
         .set_time(Duration::from_micros(record.duration_us))
@@ -110,7 +124,7 @@ fn test_case(record: &Record) -> TestCase {
     case
 }
 
-/// A run of the case that failed and was followed by another.
+/// A run of the case that failed and was repeated.
 fn rerun(failed: &FailedAttempt) -> TestRerun {
     let mut rerun = TestRerun::new(NonSuccessKind::Failure);
     rerun
@@ -121,7 +135,8 @@ fn rerun(failed: &FailedAttempt) -> TestRerun {
     rerun
 }
 
-/// The text without what XML 1.0 cannot hold: quick-junit takes care of control characters, not of these two.
+/// The text without characters that XML 1.0 cannot hold. quick-junit replaces control characters,
+/// but not these two.
 fn xml(text: &str) -> String {
     text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }

@@ -1,5 +1,4 @@
-//! Reports of chaos tests, made from their records alone.
-
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod duration;
@@ -8,16 +7,17 @@ pub mod github;
 mod hints;
 mod html;
 mod junit;
-mod oracles;
 mod picture;
 mod records;
+mod state_changes;
 mod summary;
+mod unmet_oracles;
 
-pub use duration::seconds;
-pub use failure::{failure, flaky};
+pub use duration::format_seconds;
+pub use failure::{render_failure, render_flaky};
 pub use hints::hints;
-pub use html::html;
-pub use junit::junit;
-pub use oracles::oracles;
+pub use html::render_html;
+pub use junit::{JunitDialect, render_junit};
 pub use records::{elapsed, read_records};
 pub use summary::{Provenance, Summary};
+pub use unmet_oracles::render_unmet_oracles;

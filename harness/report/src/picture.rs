@@ -1,20 +1,26 @@
 //! The timeline of a case as a small picture of characters, for places that show nothing else.
 
-use crate::duration::{milliseconds, seconds};
+use crate::duration::{format_milliseconds, format_seconds};
+use crate::state_changes::{StateChange, subjects};
 use clarity_chaos_record::{Event, EventKind, Record};
 use std::time::Duration;
 
-/// How many characters are the whole time.
+/// The number of characters of the whole time.
 const WIDTH: usize = 60;
-/// How many lanes of each kind are drawn.
+/// The number of lanes of each kind that are drawn.
 const MANY: usize = 8;
 /// The longest name of a lane.
 const NAME: usize = 12;
 
-/// Faults as bars from injection to undoing; what changes its state with the states' names; marks, `o` for what went well, `x` for what did not, `!` for what
-/// was refused; and what was logged and said: `E`, `W` and `i` by level, `p` a panic, `n` a note. By virtual time where that has passed, else by real time. Empty when
-/// there is nothing of all that.
-pub(crate) fn picture(record: &Record) -> String {
+/// The timeline as lines of characters, or an empty text if there is nothing to draw.
+///
+/// - Faults are bars from injection to undoing, with their description.
+/// - Subjects of state changes are rows with the states' names.
+/// - Lanes of marks have `o` for success, `x` for failure, `!` for a refusal.
+/// - Logs have `E`, `W` and `i` by level; notes are `n`, panics `p`.
+///
+/// The time is virtual where virtual time has passed, else real.
+pub(crate) fn render_picture(record: &Record) -> String {
     let scale = Scale::of(&record.timeline);
     let mut lanes = faults(record, &scale);
     lanes.extend(states(&record.timeline, &scale));
@@ -24,7 +30,7 @@ pub(crate) fn picture(record: &Record) -> String {
         ("notes", note_mark),
         ("panics", panic_mark),
     ] {
-        lanes.extend(sown(name, &record.timeline, &scale, mark));
+        lanes.extend(sparse_lane(name, &record.timeline, &scale, mark));
     }
     if lanes.is_empty() {
         return String::new();
@@ -33,7 +39,7 @@ pub(crate) fn picture(record: &Record) -> String {
     lanes.join("\n")
 }
 
-/// Which character a moment is at.
+/// The column of each moment.
 struct Scale {
     is_virtual: bool,
     end_us: u64,
@@ -46,27 +52,39 @@ impl Scale {
             is_virtual,
             end_us: 1,
         };
-        let last = timeline.iter().map(|event| scale.at(event)).max();
+        let last = timeline.iter().map(|event| scale.time(event)).max();
         scale.end_us = last.unwrap_or(0).max(1);
         scale
     }
 
-    fn at(&self, event: &Event) -> u64 {
+    fn time(&self, event: &Event) -> u64 {
+        self.choose(event.at_us, event.virtual_us)
+    }
+
+    fn choose(&self, at_us: u64, virtual_us: Option<u64>) -> u64 {
         match self.is_virtual {
-            true => event.virtual_us.unwrap_or(0),
-            false => event.at_us,
+            true => virtual_us.unwrap_or(0),
+            false => at_us,
         }
     }
 
     fn column(&self, event: &Event) -> usize {
-        let share = self.at(event) as f64 / self.end_us as f64;
+        self.column_of(self.time(event))
+    }
+
+    fn column_of_change(&self, change: &StateChange<'_>) -> usize {
+        self.column_of(self.choose(change.at_us, change.virtual_us))
+    }
+
+    fn column_of(&self, time: u64) -> usize {
+        let share = time as f64 / self.end_us as f64;
         (share * (WIDTH - 1) as f64) as usize
     }
 
     fn axis(&self) -> String {
         let end = match self.end_us {
-            0..1_000_000 => milliseconds(self.end_us),
-            _ => seconds(Duration::from_micros(self.end_us)),
+            0..1_000_000 => format_milliseconds(self.end_us),
+            _ => format_seconds(Duration::from_micros(self.end_us)),
         };
         let fill = WIDTH.saturating_sub(3 + end.chars().count());
         let kind = if self.is_virtual { " (virtual)" } else { "" };
@@ -84,7 +102,7 @@ fn faults(record: &Record, scale: &Scale) -> Vec<String> {
     let mut lanes = Vec::new();
     for fault in record.faults.iter().take(MANY) {
         let injected = |event: &&Event| matches!(&event.kind, EventKind::FaultInjected { fault: other } if other.id == fault.id);
-        let undone = |event: &&Event| matches!(&event.kind, EventKind::FaultUndone { id, .. } if *id == fault.id);
+        let undone = |event: &&Event| matches!(&event.kind, EventKind::FaultUndone { fault_id, .. } if *fault_id == fault.id);
         let column = |event| scale.column(event);
         let from = timeline.iter().find(injected).map_or(0, column);
         let to = timeline.iter().rfind(undone);
@@ -93,7 +111,7 @@ fn faults(record: &Record, scale: &Scale) -> Vec<String> {
             true => '█',
             false => '·',
         });
-        let drawn = format!("{} {}", String::from_iter(bar), fault.sentence);
+        let drawn = format!("{} {}", String::from_iter(bar), fault.description);
         lanes.push(lane(&format!("fault {}", fault.id), &drawn));
     }
     if record.faults.len() > MANY {
@@ -102,31 +120,12 @@ fn faults(record: &Record, scale: &Scale) -> Vec<String> {
     lanes
 }
 
-/// EventKind logs tell of changes of state, with the fields `from` and `to`: `│closed───│open─────│half_open─│closed`.
+/// A row of states for each subject: `│closed───│open─────│half_open─│closed`.
 fn states(timeline: &[Event], scale: &Scale) -> Vec<String> {
-    let mut lanes: Vec<(&str, Vec<(usize, &str)>)> = Vec::new();
-    for event in timeline {
-        let EventKind::Log {
-            message, fields, ..
-        } = &event.kind
-        else {
-            continue;
-        };
-        let (Some(from), Some(to)) = (fields.get("from"), fields.get("to")) else {
-            continue;
-        };
-        let name = fields.get("model").or(fields.get("name"));
-        let name = name.unwrap_or(message).as_str();
-        let place = match lanes.iter().position(|(known, _)| *known == name) {
-            Some(place) => place,
-            None => {
-                lanes.push((name, vec![(0, from)]));
-                lanes.len() - 1
-            }
-        };
-        lanes[place].1.push((scale.column(event), to));
-    }
-    let drawn = lanes.into_iter().take(MANY).map(|(name, states)| {
+    let drawn = subjects(timeline).into_iter().take(MANY).map(|subject| {
+        let changes = subject.changes.iter();
+        let mut states = vec![(0, subject.changes[0].from)];
+        states.extend(changes.map(|change| (scale.column_of_change(change), change.to)));
         let mut line = vec!['─'; WIDTH];
         for (place, (from, state)) in states.iter().enumerate() {
             let next = states.get(place + 1).map_or(WIDTH, |(column, _)| *column);
@@ -135,12 +134,16 @@ fn states(timeline: &[Event], scale: &Scale) -> Vec<String> {
             room.zip(name.chain(std::iter::repeat('─')))
                 .for_each(|(place, character)| *place = character);
         }
+        let name = match subject.name.as_str() {
+            "" => subject.message,
+            name => name,
+        };
         lane(name, &String::from_iter(line))
     });
     drawn.collect()
 }
 
-/// EventKind `Context::mark` has put into lanes, by the class of its status.
+/// The lanes of `Context::mark`: each mark by the class of its status.
 fn marks(timeline: &[Event], scale: &Scale) -> Vec<String> {
     let mut names: Vec<&str> = Vec::new();
     for event in timeline {
@@ -151,7 +154,7 @@ fn marks(timeline: &[Event], scale: &Scale) -> Vec<String> {
         }
     }
     let drawn = names.into_iter().take(MANY).filter_map(|name| {
-        sown(name, timeline, scale, |what| match what {
+        sparse_lane(name, timeline, scale, |kind| match kind {
             EventKind::Mark { lane, label } if lane == name => Some(match label.as_bytes() {
                 [b'5', b'0'..=b'9', b'0'..=b'9', ..] => 'x',
                 [b'4', b'0'..=b'9', b'0'..=b'9', ..] => '!',
@@ -164,7 +167,7 @@ fn marks(timeline: &[Event], scale: &Scale) -> Vec<String> {
 }
 
 /// A lane with a character for each event that has one; none if no event has.
-fn sown(
+fn sparse_lane(
     name: &str,
     timeline: &[Event],
     scale: &Scale,
@@ -183,8 +186,8 @@ fn sown(
     (!is_empty).then(|| lane(name, &String::from_iter(drawn)))
 }
 
-fn log_mark(what: &EventKind) -> Option<char> {
-    match what {
+fn log_mark(kind: &EventKind) -> Option<char> {
+    match kind {
         EventKind::Log { level, .. } => Some(match level.as_str() {
             "ERROR" => 'E',
             "WARN" => 'W',
@@ -194,12 +197,12 @@ fn log_mark(what: &EventKind) -> Option<char> {
     }
 }
 
-fn note_mark(what: &EventKind) -> Option<char> {
-    matches!(what, EventKind::Note { .. } | EventKind::Measured { .. }).then_some('n')
+fn note_mark(kind: &EventKind) -> Option<char> {
+    matches!(kind, EventKind::Note { .. } | EventKind::Measured { .. }).then_some('n')
 }
 
-fn panic_mark(what: &EventKind) -> Option<char> {
-    matches!(what, EventKind::Panicked { .. }).then_some('p')
+fn panic_mark(kind: &EventKind) -> Option<char> {
+    matches!(kind, EventKind::Panicked { .. }).then_some('p')
 }
 
 fn worse(one: char, other: char) -> char {

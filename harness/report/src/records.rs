@@ -8,11 +8,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// One record for each test, by name: of several the one that began last.
+/// Reads one record for each test, by name: of several the one that began last.
+///
+/// Each path is a file, or a directory whose `.json` files are read, with those in directories
+/// below.
 ///
 /// # Errors
 ///
-/// When one of them cannot be read, or there is none; the text says what was expected.
+/// When a file cannot be read, is not a record of this schema, or there is no record. The text
+/// names the file.
 pub fn read_records(paths: &[PathBuf]) -> Result<Vec<Record>, String> {
     let mut files = Vec::new();
     for path in paths {
@@ -20,16 +24,9 @@ pub fn read_records(paths: &[PathBuf]) -> Result<Vec<Record>, String> {
     }
     let mut records: BTreeMap<String, Record> = BTreeMap::new();
     for file in files {
-        let told = |error: String| format!("{}: {error}", file.display());
-        let text = fs::read(&file).map_err(|error| told(error.to_string()))?;
-        let record: Record = serde_json::from_slice(&text)
-            .map_err(|error| told(format!("expected a record of a test, found {error}")))?;
-        if record.schema != Record::SCHEMA {
-            let (known, found) = (Record::SCHEMA, record.schema);
-            return Err(told(format!(
-                "expected version {known} of the format, found {found}"
-            )));
-        }
+        let with_file = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
+        let text = fs::read(&file).map_err(|error| with_file(&error))?;
+        let record = Record::from_json(&text).map_err(|error| with_file(&error))?;
         match records.get(&record.name) {
             Some(other) if began(other) > began(&record) => {}
             _ => {
@@ -43,14 +40,14 @@ pub fn read_records(paths: &[PathBuf]) -> Result<Vec<Record>, String> {
             .map(|path| path.display().to_string())
             .collect();
         return Err(format!(
-            "expected records, found none in {}; runs leave them in chaos/PACKAGE/TARGET/records in Cargo's target folder",
+            "expected records, found none in {}; runs leave them in chaos/PACKAGE/TARGET/records in Cargo's target directory",
             paths.join(", ")
         ));
     }
     Ok(records.into_values().collect())
 }
 
-/// The file, or the files of records in a folder and those below.
+/// Adds the file, or the `.json` files in a directory and those below.
 fn find(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     if !fs::metadata(path)?.is_dir() {
         files.push(path.to_owned());
@@ -70,16 +67,57 @@ fn find(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// Since 1970, in microseconds; 0 where nobody knows.
+/// The start of a case in microseconds since 1970; 0 if unknown.
 fn began(record: &Record) -> i64 {
     let began = DateTime::parse_from_rfc3339(&record.started_at);
     began.map_or(0, |began| began.timestamp_micros())
 }
 
-/// From the first beginning to the last end.
+/// The time from the first start to the last end.
+#[must_use]
 pub fn elapsed(records: &[Record]) -> Duration {
     let ended = |record: &Record| began(record).saturating_add_unsigned(record.duration_us);
     let first = records.iter().map(began).min().unwrap_or(0);
     let last = records.iter().map(ended).max().unwrap_or(0);
     Duration::from_micros(u64::try_from(last.saturating_sub(first)).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clarity_chaos_record::Seed;
+
+    /// Writes a record that began at this second into a directory.
+    fn write(directory: &Path, file: &str, second: u32, root_seed: u64) {
+        let mut record = Record::new("a_test", Seed::new(root_seed), Seed::new(1));
+        record.started_at = format!("2026-02-03T10:00:{second:02}Z");
+        record.duration_us = 500_000;
+        fs::write(
+            directory.join(file),
+            serde_json::to_vec(&record).expect("a record is plain data"),
+        )
+        .unwrap();
+    }
+
+    #[test]
+    fn reading_takes_the_latest_record_of_a_test() {
+        let directory = tempfile::tempdir().unwrap();
+        write(directory.path(), "a.json", 7, 1);
+        write(directory.path(), "b.json", 9, 2);
+        write(directory.path(), "c.json", 8, 3);
+        let records = read_records(&[directory.path().to_owned()]).unwrap();
+        assert_eq!(records.len(), 1);
+        assert_eq!(records[0].root_seed, Seed::new(2));
+        assert_eq!(elapsed(&records), Duration::from_millis(500));
+    }
+
+    #[test]
+    fn record_of_another_schema_is_an_error_with_its_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("old.json");
+        fs::write(&file, r#"{ "schema": 1, "name": "a_test", "replay": "" }"#).unwrap();
+        let error = read_records(&[directory.path().to_owned()]).unwrap_err();
+        let expected = format!("{}: expected schema 2, found 1", file.display());
+        assert!(error.starts_with(&expected), "{error}");
+    }
 }

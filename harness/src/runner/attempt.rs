@@ -119,8 +119,8 @@ impl Attempts {
         let (again, cleaned) = self.make(test, &again);
         if again.verdict == Verdict::Interrupted {
             record.verdict = Verdict::Interrupted;
-        } else if let Some(what) = determinism::difference(&record, &again, run) {
-            record.verdict = Verdict::Nondeterministic { what };
+        } else if let Some(difference) = determinism::difference(&record, &again, run) {
+            record.verdict = Verdict::Nondeterministic { difference };
         }
         (record, cleaned)
     }
@@ -177,14 +177,14 @@ impl Attempts {
         evidence.conclude(&mut record, ended, timeout, &case.spec.lasting_threads);
         // In the sandbox nothing elsewhere can be damaged, and nothing that was written there be believed.
         if !case.spec.sandboxed {
-            record.repair(fault::after_the_end(&case.undo()));
+            record.add_undone(fault::after_the_end(&case.undo()));
         }
         let cleaned = match variation.keeping {
             Keeping::AsAsked => self.keep_or_remove(&mut record, place.workspace(), &case, touched),
             Keeping::Nothing => removed(place.workspace(), &case, touched),
         };
         // Not before: the next case is appended to the same files. And a slot in which something is kept has no other.
-        if let (Place::Slot(held), Ok(()), None) = (place, &cleaned, &record.kept) {
+        if let (Place::Slot(held), Ok(()), None) = (place, &cleaned, &record.kept_dir) {
             held.give_back();
         }
         (record, cleaned)
@@ -243,7 +243,8 @@ impl Attempts {
         record.limits = test.limits();
         record.isolation = self.isolation;
         record.sandbox = nothing_around();
-        record.replay = replay::one_case(&self.origin, &self.options, &spec.name, root_seed);
+        record.replay_command =
+            replay::one_case(&self.origin, &self.options, &spec.name, root_seed);
         record
     }
 
@@ -264,7 +265,7 @@ impl Attempts {
             KeepDirs::Always => true,
         };
         if keep {
-            record.kept = Some(case.root().to_owned());
+            record.kept_dir = Some(case.root().to_owned());
             told("keep", case, workspace.keep(case, touched))
         } else {
             removed(workspace, case, touched)

@@ -21,7 +21,7 @@ use crate::runner::cli::Options;
 use anstyle::{AnsiColor, Style};
 use clarity_chaos_record::{Record, Seed, Verdict};
 use clarity_chaos_report as report;
-use clarity_chaos_report::seconds;
+use clarity_chaos_report::format_seconds;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -178,7 +178,7 @@ impl Console {
         };
         let _ = match &record.verdict {
             Verdict::Passed if record.is_flaky() => {
-                let attempts = record.failed_before.len() + 1;
+                let attempts = record.failed_attempts.len() + 1;
                 write!(
                     text,
                     "{GOOD}ok{GOOD:#}, {DOUBTFUL}flaky{DOUBTFUL:#}: attempt {attempts}"
@@ -192,7 +192,7 @@ impl Console {
         };
         let took = Duration::from_micros(record.duration_us);
         if verbose || took >= self.slow_after {
-            let _ = write!(text, " {FAINT}<{}>{FAINT:#}", seconds(took));
+            let _ = write!(text, " {FAINT}<{}>{FAINT:#}", format_seconds(took));
         }
         if verbose {
             let faults = record.faults.len();
@@ -206,7 +206,11 @@ impl Console {
         }
         text.push('\n');
         if record.verdict.is_failure() {
-            let _ = writeln!(text, "\n---- {name} ----\n{}\n", report::failure(record));
+            let _ = writeln!(
+                text,
+                "\n---- {name} ----\n{}\n",
+                report::render_failure(record)
+            );
         }
         text
     }

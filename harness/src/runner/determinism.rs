@@ -55,13 +55,13 @@ fn text(event: &Event, clock: ClockKind, run: &str) -> Option<String> {
     match &mut what {
         EventKind::Finished { cpu_us, .. } => *cpu_us = None,
         // Threads of the operation may race.
-        EventKind::Explored { each, .. } => each.clear(),
+        EventKind::Explored { calls, .. } => calls.clear(),
         // Numbers in the order of injection, in which threads may race.
         EventKind::FaultInjected { fault } => fault.id = 0,
-        EventKind::FaultUndone { id, .. } => *id = 0,
+        EventKind::FaultUndone { fault_id, .. } => *fault_id = 0,
         // Descriptors are told with the system's numbers for them, and are judged elsewhere.
-        EventKind::LeftBehind { .. }
-        | EventKind::AskedToEnd
+        EventKind::Leaked { .. }
+        | EventKind::TerminationRequested
         | EventKind::Measured { .. }
         | EventKind::Mark { .. }
         | EventKind::Blocked { .. } => return None,

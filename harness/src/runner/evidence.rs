@@ -4,7 +4,7 @@ use crate::data::duration::microseconds;
 use crate::data::process_report::ProcessReport;
 use crate::registration::NON_DESTRUCTIVE;
 use crate::runner::judge::judge;
-use clarity_chaos_record::{Event, EventKind, Output, Record, Verdict, seen};
+use clarity_chaos_record::{CapturedOutput, Event, EventKind, Record, SeenOracle, Verdict};
 use std::io;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const LAST_WORDS: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) struct Evidence {
     pub(crate) timeline: io::Result<Vec<Event>>,
-    pub(crate) output: io::Result<Output>,
+    pub(crate) output: io::Result<CapturedOutput>,
     /// EventKind it left beside its own folder; none if it touched nothing there.
     pub(crate) left_beside: io::Result<Option<Vec<String>>>,
 }
@@ -36,7 +36,7 @@ impl Evidence {
         record.timeline = self.timeline.unwrap_or_default();
         record.output = self.output.unwrap_or_default();
         collect(record);
-        record.oracles = seen(&record.timeline);
+        record.oracles = SeenOracle::all_on(&record.timeline);
         if let Ok(ending) = &ended {
             add(record, ending);
         }
@@ -69,7 +69,7 @@ impl Evidence {
 fn add(record: &mut Record, ending: &ProcessReport) {
     record.duration_us = microseconds(ending.duration);
     record.isolation = ending.isolation;
-    record.hung.clone_from(&ending.hung_threads);
+    record.hung_threads.clone_from(&ending.hung_threads);
     record.leaks.processes.clone_from(&ending.leaked_processes);
     record.leaks.files.clone_from(&ending.leaked_files);
     let resources = &mut record.resources;
@@ -83,11 +83,11 @@ fn excuse(record: &mut Record, lasting_threads: &[String]) {
         .timeline
         .iter()
         .filter_map(|event| match &event.kind {
-            EventKind::LeakAllowed { what } => Some(what.as_str()),
+            EventKind::LeakAllowed { pattern } => Some(pattern.as_str()),
             _ => None,
         })
         .collect();
-    record.leaks.excuse(|line| {
+    record.leaks.allow(|line| {
         let thread = line.strip_prefix("thread `");
         let is_lasting = |name: &str| {
             lasting_threads
@@ -104,7 +104,7 @@ fn collect(record: &mut Record) {
         match &event.kind {
             EventKind::FaultInjected { fault } => record.faults.push(fault.clone()),
             EventKind::Finished { cpu_us, .. } => record.resources.cpu_us = *cpu_us,
-            EventKind::LeftBehind {
+            EventKind::Leaked {
                 threads,
                 descriptors,
             } => {

@@ -38,7 +38,7 @@ fn tell(text: &mut String, group: &Group) {
         let mark = if enforcement.enforced { "✓" } else { "✗" };
         let _ = write!(text, " {part} {mark}");
         if enforcement.enforced {
-            let _ = write!(text, " ({})", enforcement.how);
+            let _ = write!(text, " ({})", enforcement.detail);
         }
     }
     let mut reasons: Vec<(Vec<&str>, &str)> = Vec::new();

@@ -42,9 +42,9 @@ pub(crate) fn judge(
             Verdict::PanickedElsewhere { panics: late }
         }
         (Some(end @ (BodyEnd::Returned | BodyEnd::Skipped { .. })), ExitStatus::Code(0)) => {
-            let what: Vec<String> = leaks.into_iter().flat_map(Leaks::lines).collect();
+            let leaked: Vec<String> = leaks.into_iter().flat_map(Leaks::lines).collect();
             match end {
-                _ if !what.is_empty() => Verdict::Leaked { what },
+                _ if !leaked.is_empty() => Verdict::Leaked { leaked },
                 BodyEnd::Skipped { reason } => Verdict::Skipped { reason },
                 _ => Verdict::Passed,
             }
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(
             judged(Some(&leak)),
             Verdict::Leaked {
-                what: vec!["process `sleep 1000`".to_owned()]
+                leaked: vec!["process `sleep 1000`".to_owned()]
             }
         );
         assert_eq!(judged(None), Verdict::Passed);

@@ -55,12 +55,12 @@ impl Search<'_> {
     fn run(mut self) -> Minimized {
         let all: Vec<SelectedFault> = self.record.faults.iter().map(kept).collect();
         if !self.fails_with(&all) {
-            let sentence = if self.is_cut {
+            let description = if self.is_cut {
                 "no time was left to run it again".to_owned()
             } else {
                 "did not fail in the same way again: it depends on more than its seed".to_owned()
             };
-            return self.concluded(sentence);
+            return self.concluded(description);
         }
         let mut faults = if self.fails_with(&[]) {
             Vec::new()
@@ -68,17 +68,18 @@ impl Search<'_> {
             self.fewest(all)
         };
         self.simplest(&mut faults);
-        let mut sentence = tell(&self.best, self.record.faults.len());
+        let mut description = tell(&self.best, self.record.faults.len());
         if self.is_cut {
-            sentence.push_str(" (the time for the search was over: fewer or simpler ones may do)");
+            description
+                .push_str(" (the time for the search was over: fewer or simpler ones may do)");
         }
-        self.concluded(sentence)
+        self.concluded(description)
     }
 
-    fn concluded(self, sentence: String) -> Minimized {
+    fn concluded(self, description: String) -> Minimized {
         let all = self.record.faults.len();
-        let mut minimized = Minimized::new(sentence, self.best.faults, all, self.runs);
-        minimized.is_complete = !self.is_cut;
+        let mut minimized = Minimized::new(description, self.best.faults, all, self.runs);
+        minimized.complete = !self.is_cut;
         minimized
     }
 
@@ -239,8 +240,8 @@ fn tell(record: &Record, all: usize) -> String {
         .faults
         .iter()
         .map(|fault| match note_before(record, fault) {
-            Some(note) => format!("{} after \"{note}\"", fault.sentence),
-            None => fault.sentence.clone(),
+            Some(note) => format!("{} after \"{note}\"", fault.description),
+            None => fault.description.clone(),
         })
         .collect();
     format!(

@@ -1,6 +1,6 @@
 //! Reading back what a test printed, in bounded memory.
 
-use clarity_chaos_record::Output;
+use clarity_chaos_record::CapturedOutput;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -13,7 +13,7 @@ const HEAD: u64 = 1 << 20;
 const TAIL: u64 = 3 << 20;
 
 /// Reads what a test has printed, `total` bytes from here in this file; of more than 4 MiB, the first 1 and the last 3.
-pub(crate) fn read(file: &mut File, total: u64) -> io::Result<Output> {
+pub(crate) fn read(file: &mut File, total: u64) -> io::Result<CapturedOutput> {
     let from = file.stream_position()?;
     let mut bytes = Vec::new();
     let omitted = total.saturating_sub(HEAD + TAIL);
@@ -27,7 +27,7 @@ pub(crate) fn read(file: &mut File, total: u64) -> io::Result<Output> {
         file.seek(SeekFrom::Start(from + total - TAIL))?;
         file.take(TAIL).read_to_end(&mut bytes)?;
     }
-    let mut output = Output::default();
+    let mut output = CapturedOutput::default();
     output.text = String::from_utf8_lossy(&bytes).into_owned();
     output.total_bytes = total;
     output.omitted_bytes = omitted;

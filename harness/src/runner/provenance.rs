@@ -5,10 +5,9 @@ use std::process::{Command, Stdio};
 
 /// Asks git and the system.
 pub(crate) fn provenance() -> Provenance {
-    Provenance {
-        commit: commit(),
-        machine: machine(),
-    }
+    let mut provenance = Provenance::new(machine());
+    provenance.commit = commit();
+    provenance
 }
 
 /// The commit that the tests stand in, with a mark where files were changed since; none where nobody knows.

@@ -3,7 +3,7 @@
 use crate::runner::cli::Options;
 use crate::runner::reports;
 use clarity_chaos_record::{Record, Seed, Verdict};
-use clarity_chaos_report::{Summary, elapsed, failure};
+use clarity_chaos_report::{Summary, elapsed, render_failure};
 use std::io;
 
 /// Tells what came of these tests, and writes the reports that are asked for.
@@ -16,22 +16,17 @@ pub(crate) fn report(suite: &str, records: &[Record], options: &Options) -> io::
     let failed = of(Verdict::is_failure);
     let skipped = of(|verdict| matches!(verdict, Verdict::Skipped { .. }));
     for record in records.iter().filter(|record| record.verdict.is_failure()) {
-        println!("---- {} ----\n{}\n", record.name, failure(record));
+        println!("---- {} ----\n{}\n", record.name, render_failure(record));
     }
     println!(
         "records: {} tests passed; {failed} failed; {skipped} skipped",
         records.len() - failed - skipped
     );
-    let summary = Summary {
-        suite,
-        seed: records
-            .first()
-            .map_or(Seed::new(0), |first| first.root_seed),
-        records,
-        sweep: None,
-        unmet: &[],
-        took: elapsed(records),
-    };
+    let seed = records
+        .first()
+        .map_or(Seed::new(0), |first| first.root_seed);
+    let mut summary = Summary::new(suite, seed, records);
+    summary.took = elapsed(records);
     let trouble = reports::write(&summary, options).trouble;
     match trouble.is_empty() {
         true => Ok(()),

@@ -3,7 +3,7 @@
 use crate::os::atomic_file::write_atomically;
 use crate::runner::cli::Options;
 use crate::runner::provenance::provenance;
-use clarity_chaos_report::{Summary, github, html, junit};
+use clarity_chaos_report::{JunitDialect, Summary, github, render_html, render_junit};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -34,10 +34,14 @@ impl Written {
 pub(crate) fn write(run: &Summary<'_>, options: &Options) -> Written {
     let mut written = Written::default();
     if let Some(path) = &options.junit {
-        written.write("JUnit", path, junit(run, options.junit_strict));
+        let dialect = match options.junit_strict {
+            true => JunitDialect::Strict,
+            false => JunitDialect::Extended,
+        };
+        written.write("JUnit", path, render_junit(run, dialect));
     }
     if let Some(path) = &options.html {
-        written.write("HTML", path, html(run, &provenance()));
+        written.write("HTML", path, render_html(run, &provenance()));
     }
     written.trouble.extend(tell_github(run, options));
     written

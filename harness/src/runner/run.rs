@@ -184,7 +184,7 @@ impl Run {
 
     /// Notes that the folder of a case is kept, or could not be removed.
     fn note_remains(&self, record: &Record, cleaned: io::Result<()>) {
-        if record.kept.is_some() {
+        if record.kept_dir.is_some() {
             self.has_kept.store(true, Ordering::Relaxed);
         }
         if let Err(error) = cleaned {
@@ -224,14 +224,11 @@ impl Run {
             .unwrap_or_else(PoisonError::into_inner);
         records.sort_by(|a, b| (&a.name, a.root_seed.get()).cmp(&(&b.name, b.root_seed.get())));
 
-        let summary = Summary {
-            suite: &format!("{}::{}", origin.package, origin.target),
-            seed,
-            records: &records,
-            sweep,
-            unmet,
-            took,
-        };
+        let suite = format!("{}::{}", origin.package, origin.target);
+        let mut summary = Summary::new(&suite, seed, &records);
+        summary.sweep = sweep;
+        summary.unmet = unmet;
+        summary.took = took;
         let written = reports::write(&summary, &options);
         trouble.extend(written.trouble);
         let (dir, left) = self.dir.end(self.has_kept.into_inner());
@@ -291,10 +288,7 @@ pub(crate) fn unmet(results: &Results, options: &Options) -> Vec<String> {
     if options.enforces_oracles() {
         let tests: Vec<TestName<'_>> = registration::all()
             .into_iter()
-            .map(|test| TestName {
-                name: test.name(),
-                path: test.path(),
-            })
+            .map(|test| TestName::new(test.name(), test.path()))
             .collect();
         results.unmet(&oracles::catalogue(), &tests)
     } else {

@@ -59,7 +59,7 @@ impl Sweep<'_> {
         let tests = u64::try_from(self.tests.len()).unwrap_or(u64::MAX);
         let first = u64::try_from(known.len()).unwrap_or(u64::MAX);
         let all = first.saturating_add(self.seeds.count().saturating_mul(tests));
-        let shards = options.shard.map_or(1, |shard| shard.count);
+        let shards = options.shard.map_or(1, |shard| shard.count());
         let names = self.tests.iter().map(|test| test.name());
         let state = State {
             known,
@@ -80,9 +80,9 @@ impl Sweep<'_> {
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
         if self.attempts.slots.are_interrupted() {
-            results.stopped = Some("the run was interrupted".to_owned());
+            results.stop_reason = Some("the run was interrupted".to_owned());
         } else if let (true, Some(limit)) = (state.enough.into_inner(), options.max_failures) {
-            results.stopped = Some(format!("--max-failures {limit}"));
+            results.stop_reason = Some(format!("--max-failures {limit}"));
         }
         results
     }

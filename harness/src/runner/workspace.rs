@@ -7,7 +7,7 @@ use crate::os::timestamps::Timestamps;
 use crate::os::watched::Watched;
 use crate::runner::evidence::Evidence;
 use crate::runner::output;
-use clarity_chaos_record::{Output, read_timeline};
+use clarity_chaos_record::{CapturedOutput, read_timeline};
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
@@ -83,7 +83,7 @@ impl Workspace {
         Evidence {
             timeline: self.timeline.part().and_then(read_timeline),
             output: self.output.len().and_then(|length| match length {
-                0 => Ok(Output::default()),
+                0 => Ok(CapturedOutput::default()),
                 length => output::read(self.output.part()?, length),
             }),
             left_beside: self.left_beside(case),

@@ -133,11 +133,11 @@ fn enter_inner(
     let mut sandbox = sandbox(namespaces, refusals, landlock);
     if let Err(error) = refused {
         let reason = format!("limits and keys of others are open to it: seccomp: {error}");
-        sandbox.processes = Enforcement::not(reason);
+        sandbox.processes = Enforcement::missing(reason);
     }
     if !own_users && can_make_user_namespace()? {
         let reason = "dropped, but a test can make a user namespace, in which it has all of them";
-        sandbox.capabilities = Enforcement::not(reason);
+        sandbox.capabilities = Enforcement::missing(reason);
     }
     Ok(sandbox)
 }
@@ -166,7 +166,7 @@ fn sandbox(
         if there {
             Enforcement::enforced(by)
         } else {
-            Enforcement::not(refused.clone())
+            Enforcement::missing(refused.clone())
         }
     };
     let files = match &landlock {
@@ -175,14 +175,14 @@ fn sandbox(
             Enforcement::enforced(format!("Landlock {}{coverage}{home}", version.number()))
         }
         _ if read_only => Enforcement::enforced(format!("read-only mounts{coverage}")),
-        Ok(version) => Enforcement::not(format!(
+        Ok(version) => Enforcement::missing(format!(
             "Landlock {} of this kernel does not refuse to truncate files; {refused}",
             version.number()
         )),
-        Err(reason) => Enforcement::not(format!("{reason}; {refused}")),
+        Err(reason) => Enforcement::missing(format!("{reason}; {refused}")),
     };
     let processes = match landlock {
-        Ok(version) if !own_processes && version.keeps_signals() => Enforcement::not(format!(
+        Ok(version) if !own_processes && version.keeps_signals() => Enforcement::missing(format!(
             "Landlock {} refuses to signal and trace others, but not to see them: {refused}",
             version.number()
         )),

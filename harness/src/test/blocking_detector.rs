@@ -48,8 +48,8 @@ impl Future for BlockingDetector {
             self.queue_time = queue_time;
         }
         if waited >= MIN_WAIT {
-            let for_us = microseconds(waited);
-            self.timeline.record(EventKind::Blocked { for_us });
+            let duration_us = microseconds(waited);
+            self.timeline.record(EventKind::Blocked { duration_us });
         }
         polled
     }

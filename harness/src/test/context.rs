@@ -253,22 +253,22 @@ impl Context {
     /// Declares that the test may leak a process, thread, descriptor or file, though it is
     /// `non_destructive`.
     ///
-    /// `description` is part of the leak's line in the report, such as ``thread `pool-1` ``. The
-    /// report still lists the leak.
+    /// `pattern` is a part of the leak's line in the report, such as ``thread `pool-1` ``. The report
+    /// still lists the leak.
     ///
     /// # Panics
     ///
-    /// When `description` is empty: it would allow every leak.
+    /// When `pattern` is empty: it would allow every leak.
     #[track_caller]
-    pub fn allow_leak(&self, description: impl Into<String>) {
-        let description = description.into();
+    pub fn allow_leak(&self, pattern: impl Into<String>) {
+        let pattern = pattern.into();
         assert!(
-            !description.is_empty(),
-            "an empty description would allow every leak: name the leak, as the report does"
+            !pattern.is_empty(),
+            "an empty pattern would allow every leak: write a part of the leak's line in the report"
         );
         self.inner
             .timeline
-            .record(EventKind::LeakAllowed { what: description });
+            .record(EventKind::LeakAllowed { pattern });
     }
 
     /// Ends the test as skipped: `cx.skip("needs IPv6")?`.

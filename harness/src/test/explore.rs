@@ -338,14 +338,14 @@ impl<'a> Exploration<'a> {
     #[cfg(target_os = "linux")]
     fn record(&self, progress: everywhere::Progress) {
         let points = progress.calls.iter().map(|call| call.points).sum();
-        let calls = progress.calls.len();
-        let mut each = progress.calls;
-        each.truncate(TOLD_CALLS);
+        let total_calls = progress.calls.len();
+        let mut calls = progress.calls;
+        calls.truncate(TOLD_CALLS);
         self.timeline.record(EventKind::Explored {
-            calls,
+            total_calls,
             points,
             states: progress.states,
-            each,
+            calls,
         });
     }
 

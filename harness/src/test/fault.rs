@@ -57,7 +57,6 @@ pub use truncate::{Cut, Truncate};
 pub use wall_clock::{WallClock, WallClockPlan};
 pub use zeros::{Stretch, Zeros};
 
-use clarity_chaos_record::describe;
 pub use clarity_chaos_record::{PlannedFault, UndoOutcome};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
@@ -81,7 +80,7 @@ pub trait Fault {
     /// What was done, in words that stand in a sentence: `bit 3 of byte 118 of model.onnx flipped`. `target` is as the plan names it.
     fn describe(plan: &Self::Plan, target: &str) -> String {
         let plan = serde_json::to_value(plan).unwrap_or_default();
-        describe(Self::KIND, target, &plan)
+        PlannedFault::summarize(Self::KIND, target, &plan)
     }
 
     /// What is damaged, as the plan names it: the path of a file, the address of a peer.

@@ -19,9 +19,9 @@ pub(crate) struct LimitGuard {
 pub(crate) fn enforce(limits: Limits) -> io::Result<LimitGuard> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let wanted = [
-        (Resource::Data, limits.memory),
+        (Resource::Data, limits.memory_bytes),
         (Resource::Nofile, limits.open_files),
-        (Resource::Cpu, limits.cpu),
+        (Resource::Cpu, limits.cpu_s),
     ];
     let mut before = Vec::new();
     for (resource, limit) in wanted {

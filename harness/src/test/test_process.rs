@@ -227,7 +227,7 @@ impl Setup {
         self.termination.uninstall();
         let leaks = audit.end(&self.lasting_threads);
         if !leaks.is_empty() {
-            self.timeline.record(EventKind::LeftBehind {
+            self.timeline.record(EventKind::Leaked {
                 threads: leaks.threads,
                 descriptors: leaks.descriptors,
             });
@@ -237,7 +237,7 @@ impl Setup {
             end: end.clone(),
             cpu_us: cpu_time::cpu_time_us(),
             // The timeline sets it.
-            omitted: 0,
+            omitted_events: 0,
         });
         Ok(end)
     }

@@ -95,7 +95,7 @@ impl Timeline {
             (_, EventKind::Finished { end, cpu_us, .. }) => EventKind::Finished {
                 end,
                 cpu_us,
-                omitted: log.omitted,
+                omitted_events: log.omitted,
             },
             (_, kind) => kind,
         };
@@ -176,13 +176,16 @@ mod tests {
         timeline.record(EventKind::Finished {
             end: BodyEnd::Returned,
             cpu_us: None,
-            omitted: 0,
+            omitted_events: 0,
         });
         let events = read(File::open(&path).unwrap()).unwrap();
         assert_eq!(events.len(), MAX_EVENTS + 1);
         assert!(matches!(
             events[MAX_EVENTS].kind,
-            EventKind::Finished { omitted: 7, .. }
+            EventKind::Finished {
+                omitted_events: 7,
+                ..
+            }
         ));
     }
 

@@ -1,28 +1,28 @@
-//! The file `checksums.json`, an older form of manifest: one for all models.
+//! The file `checksums.json`, an older form of manifest for all models together.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
 
-use clarity::{Digest, FileEntry, FilePath};
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::{Result, read};
+use crate::{Digest, FileEntry, FilePath};
 
-/// What the file promises of each model, in its order.
-pub(super) struct Checksums(pub(super) Vec<(String, Promise)>);
+/// The models of the file, in its order.
+pub(super) struct Checksums(pub(super) Vec<(String, ModelChecksums)>);
 
-/// What is promised of one model.
+/// The size and the files of one model.
 #[derive(Deserialize)]
-pub(super) struct Promise {
+pub(super) struct ModelChecksums {
     total_size_bytes: u64,
-    files: Table<File>,
+    files: OrderedObject<FileChecksum>,
 }
 
 #[derive(Deserialize)]
-struct File {
+struct FileChecksum {
     checksum: String,
     size_bytes: u64,
     algorithm: String,
@@ -30,14 +30,14 @@ struct File {
 
 impl Checksums {
     pub(super) fn read(path: &Path) -> Result<Self> {
-        let Table(models) = serde_json::from_slice(&read(path)?)
+        let OrderedObject(models) = serde_json::from_slice(&read(path)?)
             .map_err(|error| format!("{}: {error}", path.display()))?;
         Ok(Self(models))
     }
 }
 
-impl Promise {
-    /// The files, in today's terms.
+impl ModelChecksums {
+    /// The files as manifest entries.
     pub(super) fn files(&self) -> Result<BTreeMap<FilePath, FileEntry>> {
         let mut files = BTreeMap::new();
         for (path, file) in &self.files.0 {
@@ -53,29 +53,30 @@ impl Promise {
                 .parse()
                 .map_err(|error| format!("{path}: {error}"))?;
             let size = file.size_bytes;
-            files.insert(path.parse()?, FileEntry { size, sha256 });
+            files.insert(path.parse()?, FileEntry::new(size, sha256));
         }
         let sizes = files.values().map(|file| file.size);
         let (expected, found) = (self.total_size_bytes, sizes.fold(0, u64::saturating_add));
         match expected == found {
             true => Ok(files),
             false => Err(format!(
-                "its files have {found} bytes by their sizes and {expected} by total_size_bytes"
+                "total_size_bytes: expected {found}, the sum of the sizes, found {expected}"
             )
             .into()),
         }
     }
 }
 
-/// A JSON object in its order, without repeated names: of two equal ones the last would win in silence.
-struct Table<T>(Vec<(String, T)>);
+/// A JSON object with its order, which refuses duplicate names.
+// A plain map would silently keep the last of two.
+struct OrderedObject<T>(Vec<(String, T)>);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Table<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OrderedObject<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct Entries<T>(PhantomData<T>);
+        struct OrderedObjectVisitor<T>(PhantomData<T>);
 
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
-            type Value = Table<T>;
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for OrderedObjectVisitor<T> {
+            type Value = OrderedObject<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
@@ -84,7 +85,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Table<T> {
             fn visit_map<A: MapAccess<'de>>(
                 self,
                 mut map: A,
-            ) -> std::result::Result<Table<T>, A::Error> {
+            ) -> std::result::Result<OrderedObject<T>, A::Error> {
                 let mut seen = BTreeSet::new();
                 let mut entries = Vec::new();
                 while let Some((name, value)) = map.next_entry::<String, T>()? {
@@ -93,10 +94,10 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Table<T> {
                     }
                     entries.push((name, value));
                 }
-                Ok(Table(entries))
+                Ok(OrderedObject(entries))
             }
         }
 
-        deserializer.deserialize_map(Entries(PhantomData))
+        deserializer.deserialize_map(OrderedObjectVisitor(PhantomData))
     }
 }

@@ -18,12 +18,12 @@ fn parse(spec: &TensorSpec, shape: &str, data: &str) -> Result<Tensor, String> {
         spec.datatype
     );
     let input: RequestInput<'_> = serde_json::from_str(&input).unwrap();
-    let data = Data::Json(input.data.ok_or("found none")?);
-    parse_tensor(&input, data, spec, &mut Sizes::default())
+    let data = InputData::Json(input.data.ok_or("found none")?);
+    parse_tensor(&input, data, spec, &mut DimensionSizes::default())
 }
 
 #[test]
-fn flat_and_nested_data_are_the_same_tensor() {
+fn input_flat_and_nested_data_give_the_same_tensor() {
     let spec = spec(DataType::Int32, &[Some(2), Some(3), Some(1)]);
     let flat = parse(&spec, "[2, 3, 1]", "[1, 2, 3, 4, 5, 6]").unwrap();
     let nested = parse(&spec, "[2, 3, 1]", "[[[1], [2], [3]], [[4], [5], [6]]]").unwrap();
@@ -32,7 +32,7 @@ fn flat_and_nested_data_are_the_same_tensor() {
 }
 
 #[test]
-fn a_scalar_is_a_list_of_one() {
+fn input_scalar_is_a_list_of_one_element() {
     let spec = spec(DataType::Fp32, &[]);
     assert_eq!(
         parse(&spec, "[]", "[2.5]").unwrap().data(),
@@ -43,7 +43,7 @@ fn a_scalar_is_a_list_of_one() {
 }
 
 #[test]
-fn data_of_another_form_than_its_shape_is_refused() {
+fn input_data_that_contradicts_its_shape_is_refused() {
     let spec = spec(DataType::Int32, &[Some(2), Some(2)]);
     for (data, says) in [
         ("[1, 2, 3]", "invalid length 3"),
@@ -68,7 +68,7 @@ fn data_of_another_form_than_its_shape_is_refused() {
 }
 
 #[test]
-fn shapes_that_do_not_fit_the_model_are_refused() {
+fn input_shape_that_contradicts_the_model_is_refused() {
     let spec = spec(DataType::Fp32, &[None, Some(4)]);
     let sixteen = "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]";
     assert!(parse(&spec, "[4, 4]", sixteen).is_ok());
@@ -84,14 +84,14 @@ fn shapes_that_do_not_fit_the_model_are_refused() {
     ] {
         let error = parse(&spec, shape, sixteen).expect_err(shape);
         assert!(
-            error.contains("expected the shape [-1, 4]") || error.contains("more elements"),
+            error.contains("expected the shape [-1, 4]") || error.contains("too many elements"),
             "{shape}: {error}"
         );
     }
 }
 
 #[test]
-fn a_shape_that_promises_much_and_has_little_allocates_little() {
+fn input_large_shape_with_little_data_allocates_little() {
     let spec = spec(DataType::Fp32, &[None]);
     assert!(
         parse(&spec, "[1000000000000]", "[1]")
@@ -101,19 +101,19 @@ fn a_shape_that_promises_much_and_has_little_allocates_little() {
 }
 
 #[test]
-fn a_dimension_of_one_name_has_one_size_in_a_request() {
+fn dimension_of_one_name_has_one_size_per_request() {
     let spec = spec(DataType::Int8, &[None, None]);
     assert!(parse(&spec, "[2, 2]", "[1, 2, 3, 4]").is_ok());
     assert!(
         parse(&spec, "[2, 1]", "[1, 2]")
             .unwrap_err()
-            .contains("where n is 2 elsewhere")
+            .contains("n is 2 elsewhere")
     );
 }
 
-/// For each datatype: what is taken, and what is out of its range or not of its kind.
+/// For each datatype: accepted elements, and elements out of range or of another type.
 #[test]
-fn elements_are_taken_exactly_or_not_at_all() {
+fn input_element_is_exact_or_refused() {
     let cases: [(DataType, &[&str], &[&str]); 6] = [
         (
             DataType::Bool,
@@ -169,21 +169,21 @@ fn elements_are_taken_exactly_or_not_at_all() {
 }
 
 #[test]
-fn another_datatype_is_refused() {
+fn input_of_another_datatype_is_refused() {
     let spec = spec(DataType::Fp32, &[None]);
     let input = r#"{"name": "x", "datatype": "FP64", "shape": [1], "data": [1]}"#;
     let input: RequestInput<'_> = serde_json::from_str(input).unwrap();
-    let data = Data::Json(input.data.unwrap());
+    let data = InputData::Json(input.data.unwrap());
     assert_eq!(
-        parse_tensor(&input, data, &spec, &mut Sizes::default()).unwrap_err(),
+        parse_tensor(&input, data, &spec, &mut DimensionSizes::default()).unwrap_err(),
         "expected the datatype FP32, found \"FP64\""
     );
 }
 
 #[test]
-fn every_number_of_32_bits_survives_being_written_and_read() {
+fn fp32_round_trip_through_json_keeps_all_bits() {
     let spec = spec(DataType::Fp32, &[None]);
-    // A walk through the bit patterns with a step that has no pattern of its own.
+    // Samples the bit patterns with a prime step, which leaves no bit constant.
     for bits in (0..u32::MAX).step_by(1_000_003) {
         let value = f32::from_bits(bits);
         if value.is_finite() {

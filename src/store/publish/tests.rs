@@ -30,7 +30,7 @@ fn hidden(store: &Store) -> usize {
 }
 
 #[test]
-fn what_is_published_can_be_opened_and_nothing_else_is_left() {
+fn publish_makes_a_version_that_opens_without_leftovers() {
     let (_dir, store, model, entry) = store();
     for number in 1..=3 {
         let bytes = vec![number; 300_000];
@@ -46,7 +46,7 @@ fn what_is_published_can_be_opened_and_nothing_else_is_left() {
 }
 
 #[test]
-fn files_in_folders_are_published() {
+fn publish_accepts_files_in_directories() {
     let (_dir, store, model, entry) = store();
     let mut files = one_file(&entry, b"abc");
     files.insert(
@@ -65,7 +65,7 @@ fn files_in_folders_are_published() {
 }
 
 #[test]
-fn a_staged_version_is_seen_by_nobody_and_goes_away() {
+fn staged_version_is_invisible_and_removed_on_drop() {
     let (_dir, store, model, entry) = store();
     let staged = store
         .stage(&model, &entry, &one_file(&entry, b"abc"))
@@ -77,7 +77,7 @@ fn a_staged_version_is_seen_by_nobody_and_goes_away() {
 }
 
 #[test]
-fn publications_at_once_each_get_a_version() {
+fn concurrent_publications_get_distinct_versions() {
     let (_dir, store, model, entry) = store();
     let staged: Vec<Staged> = (0..8)
         .map(|byte| {
@@ -111,7 +111,7 @@ fn publications_at_once_each_get_a_version() {
 }
 
 #[test]
-fn what_is_in_the_way_is_left_alone() {
+fn publish_skips_numbers_of_existing_entries() {
     let (_dir, store, model, entry) = store();
     let staged = store
         .stage(&model, &entry, &one_file(&entry, b"abc"))
@@ -128,7 +128,7 @@ fn what_is_in_the_way_is_left_alone() {
 }
 
 #[test]
-fn a_missing_source_publishes_nothing() {
+fn publish_with_a_missing_source_leaves_nothing() {
     let (dir, store, model, entry) = store();
     let files = BTreeMap::from([(entry.clone(), Source::File(dir.path().join("none.onnx")))]);
     let error = store.publish(&model, &entry, &files).unwrap_err();
@@ -138,7 +138,7 @@ fn a_missing_source_publishes_nothing() {
 }
 
 #[test]
-fn as_many_files_as_a_manifest_may_list_are_staged_and_no_more() {
+fn stage_with_too_many_files_is_refused() {
     let (dir, store, model, _) = store();
     let source = |number: usize| {
         let path: FilePath = format!("f{number}").parse().unwrap();
@@ -149,7 +149,7 @@ fn as_many_files_as_a_manifest_may_list_are_staged_and_no_more() {
         let entry = "f0".parse().unwrap();
         store.stage(&model, &entry, &files).unwrap_err()
     };
-    // It gets as far as to look for the first of them.
+    // Fails later, at the first missing file.
     assert!(!matches!(
         refused(Manifest::MAX_FILES),
         PublishError::TooManyFiles { .. }
@@ -165,7 +165,7 @@ fn as_many_files_as_a_manifest_may_list_are_staged_and_no_more() {
 }
 
 #[test]
-fn a_model_that_cannot_be_listed_gets_no_version() {
+fn stage_for_an_unreadable_model_is_refused() {
     let (_dir, store, model, entry) = store();
     fs::create_dir_all(store.root()).unwrap();
     fs::write(store.root().join("m"), "a file").unwrap();
@@ -176,14 +176,14 @@ fn a_model_that_cannot_be_listed_gets_no_version() {
     assert_eq!(hidden(&store), 0);
 }
 
-/// Gives a byte at a time, each after an interruption, and then what it is told to end with.
-struct Halting<'a> {
+/// Returns one byte at a time, each after an interruption, then the configured end.
+struct InterruptedReader<'a> {
     bytes: &'a [u8],
     interrupted: bool,
     end: Option<io::ErrorKind>,
 }
 
-impl Read for Halting<'_> {
+impl Read for InterruptedReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.interrupted = !self.interrupted;
         match self.bytes.split_first() {
@@ -199,17 +199,17 @@ impl Read for Halting<'_> {
 }
 
 #[test]
-fn an_interrupted_read_is_made_again_and_one_that_fails_is_told() {
+fn copy_retries_interruptions_and_reports_failures() {
     let dir = tempfile::tempdir().unwrap();
     let (from, to) = (Path::new("from"), dir.path().join("to"));
     let copy = |end| {
-        let mut source = Halting {
+        let mut source = InterruptedReader {
             bytes: b"abc",
             interrupted: false,
             end,
         };
         let mut file = File::create(&to).unwrap();
-        copy_hashed(&mut source, from, &mut file, &to)
+        copy_and_hash(&mut source, from, &mut file, &to)
     };
     let entry = copy(None).unwrap();
     assert_eq!((entry.size, entry.sha256), (3, crate::Digest::of(b"abc")));
@@ -219,7 +219,7 @@ fn an_interrupted_read_is_made_again_and_one_that_fails_is_told() {
 }
 
 #[test]
-fn a_probe_that_was_added_is_part_of_what_is_published() {
+fn publish_includes_an_added_probe() {
     let (_dir, store, model, entry) = store();
     let mut staged = store
         .stage(&model, &entry, &one_file(&entry, b"abc"))

@@ -12,6 +12,8 @@
 //! - [`Served`] is a server in the process of a chaos test, and [`Clients`] check its answers.
 //! - [`until`] and [`within`] are the ways to wait: both have a limit.
 
+#![forbid(unsafe_code)]
+
 pub mod cole_kripke;
 pub mod corruptions;
 pub mod hostile;

@@ -1,7 +1,7 @@
 //! The real server in the process of a chaos test, on a real socket.
 
 use crate::{Client, HoldingExecutor, Repository, seeded_config};
-use clarity::{BlockingPool, BreakerConfig, BreakerHandle, BreakerSnapshot, Config, Server};
+use clarity::{BlockingPool, BreakerConfig, BreakerHandle, BreakerSnapshot, Server};
 use clarity_chaos::{Context, Result};
 use std::sync::Arc;
 use tokio::task::JoinHandle;
@@ -38,10 +38,8 @@ impl Served {
         breaker: BreakerConfig,
     ) -> Result<Self> {
         let executor = Arc::new(HoldingExecutor::new());
-        let config = Config {
-            breaker,
-            ..seeded_config(cx.seed())
-        };
+        let mut config = seeded_config(cx.seed());
+        config.breaker = breaker;
         let builder = Server::builder(repository.root()).config(config);
         Self::bind(cx, builder.shared_executor(executor.clone()), executor).await
     }

@@ -2,20 +2,15 @@
 
 use crate::{Client, Repository, metric_in};
 use clarity::{
-    Config, Executor, Inline, ModelStatus, Reason, ReloadConfig, Server, ServerBuilder, Version,
-    VersionStatus,
+    Config, Executor, Inline, ModelStatus, Reason, Server, ServerBuilder, Version, VersionStatus,
 };
 
 /// The default configuration, with this seed for all randomness.
 #[must_use]
 pub fn seeded_config(seed: u64) -> Config {
-    Config {
-        reload: ReloadConfig {
-            seed: Some(seed),
-            ..ReloadConfig::default()
-        },
-        ..Config::default()
-    }
+    let mut config = Config::default();
+    config.reload.seed = Some(seed);
+    config
 }
 
 /// The default configuration, with a fixed seed.

@@ -1,12 +1,28 @@
-//! The call that breakers guard, and many of them in a row.
+//! The guarded call, its failures, and the settings that all breakers share.
 
 use std::hint::black_box;
+use std::time::Duration;
 
-/// How often the call fails.
+/// The size of a window of calls.
+pub(crate) const WINDOW_CALLS: u32 = 100;
+
+/// The duration of a window of time.
+// Short, since tower-resilience stores each call of the window, and counts all of them at each
+// call.
+pub(crate) const WINDOW: Duration = Duration::from_secs(1);
+
+/// A breaker that guards calls, or none.
+pub(crate) trait Guard: Send + Sync {
+    /// The function that one thread calls. Its argument makes the call fail; it returns whether the
+    /// call was admitted.
+    fn caller(&self) -> impl FnMut(bool) -> bool;
+}
+
+/// The share of failing calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failures {
     Never,
-    /// One call of a hundred.
+    /// One call in a hundred.
     OnePercent,
 }
 
@@ -20,7 +36,7 @@ impl Failures {
         }
     }
 
-    /// So many calls in a row succeed, and the next fails. None fails where there are not that many.
+    /// The number of successes between two failures.
     pub(crate) fn run(self) -> u64 {
         match self {
             Self::Never => u64::MAX,
@@ -29,7 +45,7 @@ impl Failures {
     }
 }
 
-/// The call: as little as a call can do. It fails when it is told so.
+/// The shortest possible call.
 #[inline(never)]
 pub(crate) fn call(fails: bool) -> Result<u32, u32> {
     match black_box(fails) {
@@ -38,7 +54,7 @@ pub(crate) fn call(fails: bool) -> Result<u32, u32> {
     }
 }
 
-/// Tells of each call of a row whether it fails.
+/// A sequence of calls of which some fail.
 #[derive(Debug)]
 pub(crate) struct Row {
     run: u64,
@@ -51,6 +67,7 @@ impl Row {
         Self { run, left: run }
     }
 
+    /// Whether the next call fails.
     #[inline]
     pub(crate) fn next_fails(&mut self) -> bool {
         if self.left > 0 {
@@ -67,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_call_of_a_hundred_fails_or_none() {
+    fn row_fails_one_call_in_a_hundred_or_none() {
         for failures in Failures::ALL {
             let mut row = Row::new(failures);
             let failed = (0..1000).filter(|_| row.next_fails()).count();

@@ -1,8 +1,5 @@
-//! What a call through a closed circuit breaker costs, ours and others', beside the bare call.
+//! The cost of a call through a closed circuit breaker, ours and three others, over a bare call.
 
-#[path = "../../../../src/backoff.rs"]
-#[cfg_attr(not(test), expect(dead_code, reason = "what only the server needs"))]
-mod backoff;
 mod calls;
 mod ours;
 mod peers;
@@ -12,28 +9,19 @@ mod rounds;
 use clap::Parser;
 use clarity_benches::{acceptance, machine};
 
-/// Stands in for the server's, with which configurations are refused.
-struct ConfigError;
-
-impl ConfigError {
-    fn new(_: &'static str, _: &'static str, _: impl std::fmt::Display) -> Self {
-        Self
-    }
-}
-
-/// Measures what a call costs through a closed circuit breaker: ours and three others, beside the bare call
+/// Measures the cost of a call through a closed circuit breaker: ours, three others, and none
 ///
-/// Runs all breakers in turn (A B C A B C …), on one thread and on two at once, with no failures and with 1 %, and compares them round by round.
-/// A call's cost is the processor time of its thread, so that what else runs on the machine counts as little as possible; a thread that sleeps for
-/// a lock pays nothing for that.
+/// Runs all breakers in turn (A B C A B C …), on one thread and on two at once, with no failures
+/// and with 1 %, and compares them round by round. The cost of a call is the processor time of its
+/// thread, so that other programs count as little as possible; waiting for a lock is not counted.
 #[derive(Debug, Parser)]
 #[command(name = "breaker")]
 struct Options {
-    /// How many rounds count; one more goes before them
+    /// Number of rounds; one more warms up
     #[arg(long, default_value_t = 51, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
 
-    /// How long each breaker is called in each round, in milliseconds
+    /// Duration of each breaker's calls in each round, in milliseconds
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     milliseconds: u64,
 }

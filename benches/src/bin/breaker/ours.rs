@@ -1,37 +1,9 @@
-//! The server's own breaker, from its own files: it is no public part of the server, which calls it from within.
+//! The breaker of the server.
 
-use crate::calls::call;
-use crate::peers::{WINDOW, WINDOW_CALLS};
-use crate::rounds::Guard;
-use breaker::{Breaker, BreakerConfig, BreakerRate, BreakerTrip, BreakerWindow};
+use crate::calls::{Guard, WINDOW, WINDOW_CALLS, call};
+use clarity_breaker::{Breaker, BreakerConfig, BreakerRate, BreakerTrip, BreakerWindow};
 
-#[path = "../../../../src/breaker"]
-#[expect(
-    dead_code,
-    unreachable_pub,
-    reason = "what only the server needs, and what its library shows"
-)]
-mod breaker {
-    mod call_window;
-    mod circuit;
-    mod config;
-    mod counting;
-    mod event;
-    mod half_open;
-    mod permit;
-    mod primitives;
-    mod rejected;
-    mod snapshot;
-    mod state;
-    mod time_window;
-    mod verdict;
-    mod word;
-
-    pub(crate) use circuit::Breaker;
-    pub(crate) use config::{BreakerConfig, BreakerRate, BreakerTrip, BreakerWindow};
-}
-
-/// Opens after so many failures in a row.
+/// Opens after five failures in a row.
 pub(crate) fn consecutive() -> impl Guard {
     guard(BreakerTrip::ConsecutiveFailures(5))
 }
@@ -47,18 +19,15 @@ pub(crate) fn time_window() -> impl Guard {
 }
 
 fn rate(window: BreakerWindow) -> impl Guard {
-    guard(BreakerTrip::Rate(BreakerRate {
-        window,
-        ..BreakerRate::default()
-    }))
+    let mut rate = BreakerRate::default();
+    rate.window = window;
+    guard(BreakerTrip::Rate(rate))
 }
 
 fn guard(trip: BreakerTrip) -> impl Guard {
-    let config = BreakerConfig {
-        trip,
-        ..BreakerConfig::default()
-    };
-    Ours(Breaker::new(config, 0, |_| {}))
+    let mut config = BreakerConfig::default();
+    config.trip = trip;
+    Ours(Breaker::new(config).expect("the settings are within their bounds"))
 }
 
 struct Ours(Breaker);

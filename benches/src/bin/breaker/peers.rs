@@ -1,7 +1,6 @@
-//! Other breakers, each set to what comes nearest to one of ours, and no breaker at all.
+//! Other breakers, with the settings nearest to ours, and no breaker.
 
-use crate::calls::call;
-use crate::rounds::Guard;
+use crate::calls::{Guard, WINDOW, WINDOW_CALLS, call};
 use failsafe::{backoff, failure_policy};
 use recloser::Recloser;
 use std::future::{Future, ready};
@@ -14,13 +13,7 @@ use tower_resilience_circuitbreaker::{
     SlidingWindowType,
 };
 
-/// How many calls a window of calls holds.
-pub(crate) const WINDOW_CALLS: u32 = 100;
-
-/// How long a window of time is. Short, since tower-resilience remembers and counts each call in it at each call.
-pub(crate) const WINDOW: Duration = Duration::from_secs(1);
-
-/// How long they stay open.
+/// The open time.
 const OPEN: Duration = Duration::from_secs(60);
 
 /// The call without a breaker.
@@ -34,8 +27,8 @@ impl Guard for Bare {
 
 /// recloser: a window of calls.
 pub(crate) fn recloser() -> impl Guard {
-    struct Of(Recloser);
-    impl Guard for Of {
+    struct ReclosingGuard(Recloser);
+    impl Guard for ReclosingGuard {
         fn caller(&self) -> impl FnMut(bool) -> bool {
             |fails| !matches!(self.0.call(|| call(fails)), Err(recloser::Error::Rejected))
         }
@@ -44,25 +37,25 @@ pub(crate) fn recloser() -> impl Guard {
         .error_rate(0.5)
         .closed_len(WINDOW_CALLS as usize)
         .open_wait(OPEN);
-    Of(breaker.build())
+    ReclosingGuard(breaker.build())
 }
 
 /// failsafe: failures in a row.
 pub(crate) fn failsafe_consecutive() -> impl Guard {
     let policy = failure_policy::consecutive_failures(5, backoff::constant(OPEN));
-    Failsafe(failsafe::Config::new().failure_policy(policy).build())
+    FailsafeGuard(failsafe::Config::new().failure_policy(policy).build())
 }
 
 /// failsafe: a moving average over a window of time.
 pub(crate) fn failsafe_time_window() -> impl Guard {
     let policy =
         failure_policy::success_rate_over_time_window(0.5, 20, WINDOW, backoff::constant(OPEN));
-    Failsafe(failsafe::Config::new().failure_policy(policy).build())
+    FailsafeGuard(failsafe::Config::new().failure_policy(policy).build())
 }
 
-struct Failsafe<T>(T);
+struct FailsafeGuard<T>(T);
 
-impl<T: failsafe::CircuitBreaker + Send + Sync> Guard for Failsafe<T> {
+impl<T: failsafe::CircuitBreaker + Send + Sync> Guard for FailsafeGuard<T> {
     fn caller(&self) -> impl FnMut(bool) -> bool {
         |fails| !matches!(self.0.call(|| call(fails)), Err(failsafe::Error::Rejected))
     }
@@ -91,18 +84,18 @@ fn tower(builder: CircuitBreakerConfigBuilder<DefaultClassifier>) -> impl Guard 
         .wait_duration_in_open(OPEN)
         .build()
         .expect("the settings are within their bounds");
-    Tower(layer.layer(service_fn(|fails| ready(call(fails)))))
+    TowerGuard(layer.layer(service_fn(|fails| ready(call(fails)))))
 }
 
-struct Tower<S>(S);
+struct TowerGuard<S>(S);
 
-impl<S> Guard for Tower<S>
+impl<S> Guard for TowerGuard<S>
 where
     S: Service<bool, Response = u32, Error = CircuitBreakerError<u32>> + Clone + Send + Sync,
 {
     fn caller(&self) -> impl FnMut(bool) -> bool {
         let mut service = self.0.clone();
-        // Polled until it is ready, without a runtime between: that is the least it can cost.
+        // Polls until ready without a runtime, for the least cost.
         let mut context = Context::from_waker(Waker::noop());
         move |fails| {
             let mut spins = 0_u32;
@@ -122,7 +115,7 @@ where
     }
 }
 
-/// Waits a little for another thread; now and then so that it may run here.
+/// Waits for another thread. Yields the processor at every 64th call.
 fn spin(spins: &mut u32) {
     *spins += 1;
     match spins.is_multiple_of(64) {

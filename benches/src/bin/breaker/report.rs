@@ -1,13 +1,13 @@
-//! What was measured, as text, and what it must show.
+//! The report of the measurements, and their acceptance lines.
 
 use crate::rounds::{Kind, Series};
 use clarity_benches::acceptance::{Bound, Line};
 use clarity_benches::statistics::Spread;
 
-/// A consecutive breaker costs at most so much over a bare call, in nanoseconds.
+/// The most that a breaker of failures in a row may cost over a bare call, in nanoseconds.
 const OVER_BARE: f64 = 5.0;
 
-/// The cost of a call of each series.
+/// Prints the cost of a call of each series.
 pub(crate) fn times(all: &[Series]) {
     println!("\nnanoseconds of processor time for each call: median (min to max)");
     for series in all {
@@ -22,43 +22,44 @@ pub(crate) fn times(all: &[Series]) {
     }
 }
 
-/// The acceptance lines: ours in a row over a bare call, and each window of ours as a part of the fastest peer's of its kind.
+/// The acceptance lines: our breaker of failures in a row over a bare call, and each of our windows
+/// relative to the fastest peer of its kind.
 pub(crate) fn lines(all: &[Series]) -> Vec<Line> {
     all.iter()
         .filter(|series| series.ours)
         .filter_map(|series| match series.kind {
             Kind::Bare => None,
             Kind::Consecutive => over_bare(all, series),
-            Kind::CountWindow | Kind::TimeWindow => of_the_fastest(all, series),
+            Kind::CountWindow | Kind::TimeWindow => relative_to_fastest(all, series),
         })
         .collect()
 }
 
 fn over_bare(all: &[Series], ours: &Series) -> Option<Line> {
-    let bare = alike(all, ours).find(|series| series.kind == Kind::Bare)?;
+    let bare = same_load(all, ours).find(|series| series.kind == Kind::Bare)?;
     Some(Line {
-        what: format!("{}: ns over a bare call", describe(ours)),
+        quantity: format!("{}: ns over a bare call", describe(ours)),
         bound: Bound::AtMost(OVER_BARE),
         found: round_by_round(ours, bare, |ours, bare| ours - bare)?,
     })
 }
 
-fn of_the_fastest(all: &[Series], ours: &Series) -> Option<Line> {
+fn relative_to_fastest(all: &[Series], ours: &Series) -> Option<Line> {
     let median = |series: &Series| Spread::of(series.nanoseconds.iter().copied()).map(|s| s.median);
-    let fastest = alike(all, ours)
+    let fastest = same_load(all, ours)
         .filter(|series| series.kind == ours.kind && !series.ours)
         .filter_map(|series| Some((series, median(series)?)))
         .min_by(|(_, a), (_, b)| a.total_cmp(b))?
         .0;
     Some(Line {
-        what: format!("{} / {}", describe(ours), fastest.name),
+        quantity: format!("{} / {}", describe(ours), fastest.name),
         bound: Bound::AtMost(1.0),
         found: round_by_round(ours, fastest, |ours, fastest| ours / fastest)?,
     })
 }
 
-/// What was measured under the same load.
-fn alike<'a>(all: &'a [Series], one: &'a Series) -> impl Iterator<Item = &'a Series> {
+/// The series under the same load.
+fn same_load<'a>(all: &'a [Series], one: &'a Series) -> impl Iterator<Item = &'a Series> {
     all.iter()
         .filter(|other| (other.threads, other.failures) == (one.threads, one.failures))
 }
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn ours_in_a_row_is_compared_with_the_bare_call_of_the_same_round() {
+    fn lines_compare_ours_with_the_bare_call_of_the_round() {
         let all = [
             series("bare call", Kind::Bare, &[1.0, 10.0]),
             series("clarity, in a row", Kind::Consecutive, &[5.0, 14.0]),
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_of_ours_is_compared_with_the_fastest_of_its_kind() {
+    fn lines_compare_our_window_with_the_fastest_peer() {
         let all = [
             series("clarity, calls", Kind::CountWindow, &[5.0]),
             series("slow, calls", Kind::CountWindow, &[10.0]),

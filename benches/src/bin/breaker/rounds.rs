@@ -1,6 +1,6 @@
-//! All breakers in turn, round by round.
+//! Rounds: each measures every breaker once.
 
-use crate::calls::{Failures, Row};
+use crate::calls::{Failures, Guard, Row};
 use crate::{ours, peers};
 use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
@@ -8,16 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How many calls are made between two looks at the clock.
+/// The number of calls between two reads of the clock.
 const BATCH: u32 = 500;
 
-/// What calls are made through: a breaker, or none.
-pub(crate) trait Guard: Send + Sync {
-    /// What one thread calls, telling whether the call shall fail; gives whether it was made.
-    fn caller(&self) -> impl FnMut(bool) -> bool;
-}
-
-/// What a breaker counts, so that like is compared with like.
+/// The kind of count of a breaker. Only breakers of one kind are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Bare,
@@ -26,7 +20,7 @@ pub(crate) enum Kind {
     TimeWindow,
 }
 
-/// One thing measured, under one load.
+/// The measurements of one breaker under one load.
 #[derive(Debug)]
 pub(crate) struct Series {
     pub(crate) name: &'static str,
@@ -34,15 +28,16 @@ pub(crate) struct Series {
     pub(crate) ours: bool,
     pub(crate) threads: usize,
     pub(crate) failures: Failures,
-    /// Nanoseconds for each call, one for each round.
+    /// Nanoseconds per call, one value for each round.
     pub(crate) nanoseconds: Vec<f64>,
 }
 
-/// A thing to measure: gives the cost of a call in nanoseconds.
+/// A breaker to measure.
 struct Form {
     name: &'static str,
     kind: Kind,
     ours: bool,
+    /// Returns the cost of a call in nanoseconds.
     run: Box<dyn Fn(usize, Failures, Duration) -> f64>,
 }
 
@@ -52,7 +47,7 @@ impl Form {
             name,
             kind,
             ours: name.starts_with("clarity"),
-            // A new one for each run: none begins where another ended.
+            // A new breaker for each run, so that runs do not depend on each other.
             run: Box::new(move |threads, failures, time| run(&guard(), threads, failures, time)),
         }
     }
@@ -93,7 +88,8 @@ impl Form {
     }
 }
 
-/// Runs everything once in each round, for so long. The round before the first does not count: it warms up.
+/// Measures every breaker once in each round, for this time. A first round warms up and is not
+/// counted.
 pub(crate) fn measure(rounds: u16, milliseconds: u64) -> Vec<Series> {
     let time = Duration::from_millis(milliseconds);
     let forms = Form::all();
@@ -121,11 +117,12 @@ pub(crate) fn measure(rounds: u16, milliseconds: u64) -> Vec<Series> {
     all
 }
 
-/// Calls for so long on so many threads at once; gives the processor time of a call in nanoseconds, the mean of the threads.
+/// Makes calls on several threads for this time. Returns the processor time of a call in
+/// nanoseconds, as the mean of the threads.
 ///
 /// # Panics
 ///
-/// When a call was rejected: then it was not the closed breaker that was measured.
+/// When a call is rejected: only a closed breaker is measured.
 fn run(guard: &impl Guard, threads: usize, failures: Failures, time: Duration) -> f64 {
     let missing = AtomicUsize::new(threads);
     let sum: f64 = thread::scope(|scope| {
@@ -140,9 +137,10 @@ fn run(guard: &impl Guard, threads: usize, failures: Failures, time: Duration) -
 fn calls(guard: &impl Guard, failures: Failures, time: Duration, missing: &AtomicUsize) -> f64 {
     let mut call = guard.caller();
     let mut row = Row::new(failures);
-    // A window that is not full yet costs another price.
+    // Fills the window: the cost differs before.
     (0..BATCH).for_each(|_| assert!(call(black_box(false)), "a good call was rejected"));
-    // Threads that spin until all are there begin at the same moment, each on a processor of its own; woken ones do not.
+    // Threads that spin until all have arrived begin at the same moment, each on its own processor.
+    // Threads that are woken do not.
     missing.fetch_sub(1, Ordering::AcqRel);
     while missing.load(Ordering::Acquire) > 0 {
         std::hint::spin_loop();
@@ -164,7 +162,7 @@ fn calls(guard: &impl Guard, failures: Failures, time: Duration, missing: &Atomi
     used.as_nanos() as f64 / count as f64
 }
 
-/// What the thread has had of the processor so far.
+/// The processor time of the current thread so far.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
@@ -175,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_breaker_stays_closed_under_every_load_that_is_measured() {
+    fn every_breaker_stays_closed_under_every_load() {
         for form in Form::all() {
             for failures in Failures::ALL {
                 let nanoseconds = (form.run)(2, failures, Duration::from_millis(1));
@@ -186,13 +184,18 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "no call is rejected")]
-    fn a_breaker_that_rejects_is_not_measured() {
-        struct Rejects;
-        impl Guard for Rejects {
+    fn run_panics_if_the_breaker_rejects() {
+        struct RejectingGuard;
+        impl Guard for RejectingGuard {
             fn caller(&self) -> impl FnMut(bool) -> bool {
                 |_| false
             }
         }
-        run(&Rejects, 1, Failures::Never, Duration::from_millis(1));
+        run(
+            &RejectingGuard,
+            1,
+            Failures::Never,
+            Duration::from_millis(1),
+        );
     }
 }

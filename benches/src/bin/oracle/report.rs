@@ -30,7 +30,7 @@ pub(crate) fn lines(measured: &Measured) -> Vec<Line> {
     let over_empty = |name: &str, numbers: &[f64], bound| {
         let pairs = numbers.iter().zip(&measured.empty);
         Some(Line {
-            what: format!("{name}: ns over the empty loop"),
+            quantity: format!("{name}: ns over the empty loop"),
             bound,
             found: Spread::of(pairs.map(|(with, without)| with - without))?,
         })

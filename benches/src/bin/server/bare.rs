@@ -1,4 +1,4 @@
-//! A bare handler: what it takes to parse a request, run the model and write the answer, and nothing else.
+//! A bare handler, which parses a request, runs the model and writes the answer.
 
 use axum::Json;
 use axum::Router;
@@ -44,10 +44,10 @@ struct Output<T> {
     data: Vec<T>,
 }
 
-/// Answers on a free port of loopback until it is killed, and tells its address as the server does.
+/// Answers on a free port of loopback until it is killed. Prints its address as the server does.
 ///
-/// `/blocking` runs the model on a thread for work that blocks, `/inline` on the connection's own, and `/rejected` answers 503 with the bytes
-/// of the file `rejection`.
+/// `/blocking` runs the model on a thread for blocking work, `/inline` on that of the connection,
+/// and `/rejected` answers 503 with the bytes of the file `rejection`.
 pub(crate) fn serve(model: &Path, rejection: &Path) -> Result<(), Box<dyn Error>> {
     let model = Arc::new(ModelOptions::with_all_ops().load(fs::read(model)?)?);
     let rejection = Bytes::from(fs::read(rejection)?);

@@ -1,4 +1,4 @@
-//! Processes that answer while they are measured.
+//! Server processes that are measured.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader};
@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// A process that answers, and is ended when this is dropped.
+/// A server process, which is killed on drop.
 #[derive(Debug)]
 pub(crate) struct Answering {
     child: Child,
@@ -14,7 +14,7 @@ pub(crate) struct Answering {
 }
 
 impl Answering {
-    /// Starts `command`, which must tell its address in the first line.
+    /// Starts `command`, which must print its address in the first line.
     pub(crate) fn start(command: &mut Command) -> Result<Self, Box<dyn Error>> {
         let mut child = command
             .stdin(Stdio::null())
@@ -25,17 +25,17 @@ impl Answering {
         if let Some(stdout) = child.stdout.as_mut() {
             BufReader::new(stdout).read_line(&mut line)?;
         }
-        match crate::address(&line) {
+        match address(&line) {
             Some(address) => Ok(Self { child, address }),
             None => {
                 let _ = child.kill();
                 let _ = child.wait();
-                Err(format!("{command:?} told no address but {line:?}").into())
+                Err(format!("{command:?} printed {line:?}, expected its address").into())
             }
         }
     }
 
-    /// Which process it is.
+    /// The number of the process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -43,13 +43,13 @@ impl Answering {
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        // It keeps nothing that could be lost.
+        // The process has no data to lose.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The server, in the release profile, as its users build it.
+/// Builds the server in the release profile, as its users do.
 pub(crate) fn build() -> Result<PathBuf, Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -70,5 +70,23 @@ pub(crate) fn build() -> Result<PathBuf, Box<dyn Error>> {
     match built.success() {
         true => Ok(target.join("release/clarity")),
         false => Err(format!("the server could not be built: {built}").into()),
+    }
+}
+
+/// The address in a line `listening on http://ADDRESS:PORT`.
+fn address(line: &str) -> Option<SocketAddr> {
+    let url = line.trim_end().strip_prefix("listening on http://")?;
+    url.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn address_is_parsed_from_its_line() {
+        let parsed = address("listening on http://127.0.0.1:4000\n");
+        assert_eq!(parsed, "127.0.0.1:4000".parse().ok());
+        assert_eq!(address("stopping\n"), None);
     }
 }

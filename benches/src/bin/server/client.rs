@@ -1,4 +1,4 @@
-//! Clients that ask as fast as they are answered.
+//! Clients that send the next request after each answer.
 
 use crate::child::Answering;
 use clarity_benches::processor;
@@ -8,20 +8,20 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// An answer is waited for no longer.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The timeout of an answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Longer answers are no answers of ours.
-const MOST: usize = 64 << 20;
+/// The maximum length of an answer.
+const MAX_LENGTH: usize = 64 << 20;
 
-/// A connection that is kept.
+/// A keep-alive connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
-/// An answer. Its head and body are in the connection's buffer until the next request.
+/// An answer, whose head and body stay in the connection's buffer until the next request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -33,14 +33,14 @@ impl Connection {
     pub(crate) fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         Ok(Self {
             stream,
             buffer: Vec::new(),
         })
     }
 
-    /// Sends the bytes of a whole request, and reads the whole answer.
+    /// Sends a whole request, and reads the whole answer.
     pub(crate) fn ask(&mut self, request: &[u8]) -> io::Result<Answer> {
         self.stream.write_all(request)?;
         self.buffer.clear();
@@ -52,7 +52,7 @@ impl Connection {
                 Some(answer) if self.buffer.len() >= answer.head + answer.length => {
                     return Ok(answer);
                 }
-                _ if count == 0 || self.buffer.len() > MOST => {
+                _ if count == 0 || self.buffer.len() > MAX_LENGTH => {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
                 _ => {}
@@ -67,13 +67,13 @@ impl Connection {
     }
 }
 
-/// Reads the head of an answer; none if it is not all there.
+/// Parses the head of an answer; `None` while it is incomplete.
 fn parse(bytes: &[u8]) -> io::Result<Option<Answer>> {
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
         return Ok(None);
     };
     let invalid = |what| io::Error::new(io::ErrorKind::InvalidData, what);
-    let head = std::str::from_utf8(&bytes[..end]).map_err(|_| invalid("a head that is no text"))?;
+    let head = std::str::from_utf8(&bytes[..end]).map_err(|_| invalid("the head is not UTF-8"))?;
     let status = head.get(9..12).and_then(|status| status.parse().ok());
     let length = head.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
@@ -86,35 +86,37 @@ fn parse(bytes: &[u8]) -> io::Result<Option<Answer>> {
             head: end + 4,
             length,
         })),
-        _ => Err(invalid("an answer without status or length")),
+        _ => Err(invalid("the answer has no status or no length")),
     }
 }
 
-/// A request that posts JSON.
+/// A POST request with JSON.
 pub(crate) fn post(path: &str, json: &str) -> Vec<u8> {
     let length = json.len();
     format!("POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{json}").into_bytes()
 }
 
-/// A request that gets.
+/// A GET request.
 pub(crate) fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n").into_bytes()
 }
 
-/// What some clients saw.
+/// The measurements of a load.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
-    /// Answers in a second.
+    /// Answers per second.
     pub(crate) rate: f64,
-    /// The time in which 99 of 100 answers came, in seconds.
+    /// The 99th percentile of the latency, in seconds.
     pub(crate) p99: f64,
-    /// The processor time of the asked process for each answer, in seconds: it tells more than the rate when the machine is busy with other things.
+    /// The processor time of the server per answer, in seconds.
+    ///
+    /// Other load on the machine changes it less than the rate.
     pub(crate) used: f64,
 }
 
-/// So many clients ask the same for so long. Every answer must have that status.
+/// Loads a server with clients that send the same request; each answer must have this status.
 pub(crate) fn load(
-    asked: &Answering,
+    server: &Answering,
     request: &[u8],
     status: u16,
     clients: usize,
@@ -123,9 +125,9 @@ pub(crate) fn load(
     let together = Barrier::new(clients);
     let mut connections = Vec::new();
     for _ in 0..clients {
-        connections.push(Connection::open(asked.address)?);
+        connections.push(Connection::open(server.address)?);
     }
-    let used = processor::used(asked.id())?;
+    let used = processor::used(server.id())?;
     let began = Instant::now();
     let times: io::Result<Vec<Vec<Duration>>> = thread::scope(|scope| {
         let ask = |mut connection: Connection| {
@@ -141,17 +143,17 @@ pub(crate) fn load(
             .map(|times| times.expect("a client does not panic"))
             .collect()
     });
-    let took = began.elapsed();
+    let duration = began.elapsed();
     let times: Vec<Duration> = times?.into_iter().flatten().collect();
-    let used = processor::used(asked.id())?.saturating_sub(used);
+    let used = processor::used(server.id())?.saturating_sub(used);
     Ok(Seen {
-        rate: times.len() as f64 / took.as_secs_f64(),
+        rate: times.len() as f64 / duration.as_secs_f64(),
         used: used.as_secs_f64() / times.len() as f64,
         p99: p99(times).as_secs_f64(),
     })
 }
 
-/// Asks for so long, at least once; gives the time of each answer.
+/// Sends requests for this time, at least one, and returns the latency of each answer.
 pub(crate) fn ask_for(
     connection: &mut Connection,
     request: &[u8],
@@ -178,7 +180,7 @@ pub(crate) fn ask_for(
     }
 }
 
-/// The time in which 99 of 100 came; zero of none.
+/// The 99th percentile; zero without times.
 pub(crate) fn p99(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     let place = (times.len() * 99).div_ceil(100).saturating_sub(1);
@@ -191,7 +193,7 @@ mod tests {
     use std::net::TcpListener;
 
     #[test]
-    fn an_answer_is_read_whole_however_it_is_cut() {
+    fn answer_in_several_parts_is_read_whole() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let server = thread::spawn(move || {
@@ -218,11 +220,11 @@ mod tests {
             );
         }
         server.join().unwrap();
-        assert!(connection.ask(b"?").is_err(), "the server has gone");
+        assert!(connection.ask(b"?").is_err(), "the server has ended");
     }
 
     #[test]
-    fn the_ninety_ninth_of_a_hundred_is_the_p99() {
+    fn p99_is_the_ninety_ninth_of_a_hundred() {
         let times = |count| (1..=count).rev().map(Duration::from_secs).collect();
         assert_eq!(p99(times(100)), Duration::from_secs(99));
         assert_eq!(p99(times(1)), Duration::from_secs(1));

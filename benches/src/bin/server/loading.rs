@@ -1,4 +1,4 @@
-//! What clients of one model see while another one, of 100 MB, loads.
+//! The latency of one model while another one, of 100 MB, loads.
 
 use crate::child::Answering;
 use crate::client::{Connection, ask_for, get, p99};
@@ -11,48 +11,51 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The size of the model that loads, in bytes.
+/// The size of the loaded model, in bytes.
 const SIZE: u64 = 100_000_000;
 
-/// How long the other model is asked while nothing loads.
+/// The time of requests to the other model while nothing loads.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// A load takes no longer.
-const LOADED: Duration = Duration::from_secs(120);
+/// The timeout of a load.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// One load.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Loading {
     /// The p99 of the other model while nothing loads, in seconds.
     pub(crate) idle: f64,
-    /// The same from the moment the model is there to the moment it answers.
+    /// The p99 of the other model from the rename of the large one until that answers.
     pub(crate) busy: f64,
-    /// How long that is, in seconds.
+    /// The length of this time, in seconds.
     pub(crate) took: f64,
-    /// What the load added to the most memory that the server had, as a part of the file.
+    /// The growth of the server's peak memory, divided by the size of the file.
     pub(crate) memory: f64,
 }
 
-/// Loads the model so often, each time into a new server.
+/// Loads the model several times, each time into a new server.
 pub(crate) fn measure(program: &Path, loads: u16) -> Result<Vec<Loading>, Box<dyn Error>> {
-    let folder = tempfile::tempdir()?;
-    let large = folder.path().join("model.onnx");
+    let directory = tempfile::tempdir()?;
+    let large = directory.path().join("model.onnx");
     onnx::write(&large, SIZE)?;
     let size = fs::metadata(&large)?.len();
-    let (models, aside) = (folder.path().join("models"), folder.path().join("aside"));
+    let (models, staging) = (
+        directory.path().join("models"),
+        directory.path().join("staging"),
+    );
     publish(program, &models, "cole_kripke", &model())?;
-    publish(program, &aside, "large", &large)?;
+    publish(program, &staging, "large", &large)?;
     let mut measured = Vec::new();
     for _ in 0..loads {
         let server = serve(program, &models)?;
         wait(&server, "cole_kripke")?;
         measured.push(one(
             &server,
-            &aside.join("large"),
+            &staging.join("large"),
             &models.join("large"),
             size,
         )?);
-        fs::rename(models.join("large"), aside.join("large"))?;
+        fs::rename(models.join("large"), staging.join("large"))?;
     }
     Ok(measured)
 }
@@ -68,7 +71,7 @@ fn one(server: &Answering, from: &Path, to: &Path, size: u64) -> Result<Loading,
     let (busy, took) = thread::scope(|scope| {
         let clients = scope.spawn(|| {
             let mut times = Vec::new();
-            while !loaded.load(Ordering::Acquire) && began.elapsed() < LOADED {
+            while !loaded.load(Ordering::Acquire) && began.elapsed() < LOAD_TIMEOUT {
                 let more = ask_for(&mut connection, &request, 200, Duration::from_millis(5));
                 times.extend(more.map_err(|error| error.to_string())?);
             }
@@ -92,8 +95,8 @@ fn until_ready(server: &Answering, began: Instant) -> Result<Duration, Box<dyn E
     let mut connection = Connection::open(server.address)?;
     let request = get("/v2/models/large/ready");
     while connection.ask(&request)?.status != 200 {
-        if began.elapsed() > LOADED {
-            return Err(format!("the model was not loaded within {LOADED:?}").into());
+        if began.elapsed() > LOAD_TIMEOUT {
+            return Err(format!("the model was not loaded within {LOAD_TIMEOUT:?}").into());
         }
         thread::sleep(Duration::from_millis(5));
     }

@@ -1,4 +1,4 @@
-//! What a request to the server costs, beside a bare handler that parses, runs and answers the same.
+//! The cost of a request to the server, compared with a bare handler of the same model.
 
 mod bare;
 mod child;
@@ -11,44 +11,44 @@ mod scene;
 use clap::{Parser, Subcommand};
 use clarity_benches::machine;
 use std::error::Error;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Measures what a request to the server costs, beside a bare handler of axum and rten
+/// Measures the cost of a request to the server, compared with a bare handler of axum and rten
 ///
-/// The server is its own release binary, the handler a process of this one; both answer on loopback. Clients keep their connections, and send the
-/// next request when they have the last answer. All is measured in turn (A B A B …) and compared round by round, until the median of the ratios
-/// is known to 5 % or the rounds are over.
+/// The server is its own release binary, the handler a process of this one; both answer on
+/// loopback. Clients keep their connections, and send the next request after each answer. The
+/// servers are measured in turn (A B A B …) and compared round by round, until the median of the
+/// ratios is known to 5 % or the rounds are over.
 #[derive(Debug, Parser)]
 #[command(name = "server")]
 struct Options {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// The most rounds that count; one more goes before them
+    /// The maximum number of rounds that count, after one that does not
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
 
-    /// How long each side is asked in each round, in milliseconds
+    /// The time of each server in each round, in milliseconds
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     milliseconds: u64,
 
-    /// How many clients at a time
+    /// The numbers of concurrent clients
     #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 32])]
     clients: Vec<usize>,
 
-    /// How many times a model of 100 MB is loaded while another one answers; 0 leaves it out
+    /// The number of loads of a model of 100 MB while another one answers
     #[arg(long, default_value_t = 5)]
     loads: u16,
 
-    /// A release binary of the server; built if none is given
+    /// A release binary of the server, which is built by default
     #[arg(long, value_name = "FILE")]
     clarity: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Answer on loopback with the model, or with the bytes of a file, for the process that measures
+    /// Answer on loopback with the model or the bytes of a file, for the measuring process
     #[command(hide = true)]
     Bare { model: PathBuf, rejection: PathBuf },
 }
@@ -78,22 +78,4 @@ fn main() -> Result<(), Box<dyn Error>> {
     clarity_benches::acceptance::report(&lines);
     machine::describe();
     Ok(())
-}
-
-/// An address that a process has told: `listening on http://ADDRESS:PORT`.
-fn address(line: &str) -> Option<SocketAddr> {
-    let url = line.trim_end().strip_prefix("listening on http://")?;
-    url.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_read_from_the_line_that_tells_it() {
-        let told = address("listening on http://127.0.0.1:4000\n");
-        assert_eq!(told, "127.0.0.1:4000".parse().ok());
-        assert_eq!(address("stopping\n"), None);
-    }
 }

@@ -1,4 +1,4 @@
-//! What was measured, as text, and what it must show.
+//! The report of the measurements, and the acceptance lines.
 
 use crate::client::Seen;
 use crate::loading::Loading;
@@ -6,10 +6,10 @@ use crate::rounds::Measured;
 use clarity_benches::acceptance::{Bound, Line};
 use clarity_benches::statistics::Spread;
 
-/// Rate and p99 lie within this part of the bare handler's.
-const NEAR: f64 = 0.05;
+/// The tolerance of rate and p99, as a fraction of those of the bare handler.
+const TOLERANCE: f64 = 0.05;
 
-/// Rates and p99 of each form.
+/// Prints rate and p99 of each server.
 pub(crate) fn rates(measured: &Measured) {
     println!(
         "\n{} clients, {} rounds: median (min to max)",
@@ -43,18 +43,18 @@ pub(crate) fn rates(measured: &Measured) {
     }
 }
 
-/// The acceptance lines with so many clients.
+/// The acceptance lines of a number of clients.
 pub(crate) fn lines(measured: &Measured) -> Vec<Line> {
     let clients = measured.clients;
     [
         (
             "rate / bare handler's",
-            Bound::AtLeast(1.0 - NEAR),
+            Bound::AtLeast(1.0 - TOLERANCE),
             measured.rates(),
         ),
         (
             "p99 / bare handler's",
-            Bound::AtMost(1.0 + NEAR),
+            Bound::AtMost(1.0 + TOLERANCE),
             measured.p99s(),
         ),
         (
@@ -64,9 +64,9 @@ pub(crate) fn lines(measured: &Measured) -> Vec<Line> {
         ),
     ]
     .into_iter()
-    .filter_map(|(what, bound, found)| {
+    .filter_map(|(quantity, bound, found)| {
         Some(Line {
-            what: format!("{clients:>2} clients, {what}"),
+            quantity: format!("{clients:>2} clients, {quantity}"),
             bound,
             found: found?,
         })
@@ -74,7 +74,7 @@ pub(crate) fn lines(measured: &Measured) -> Vec<Line> {
     .collect()
 }
 
-/// What another model's clients see while a large one loads.
+/// Prints the latency of another model while a large one loads.
 pub(crate) fn loading(measured: &[Loading]) {
     println!("\na model of 100 MB loads while another answers: median (min to max)");
     for (what, of) in [
@@ -92,11 +92,11 @@ pub(crate) fn loading(measured: &[Loading]) {
     }
 }
 
-/// The acceptance lines of that.
+/// The acceptance lines of loads.
 pub(crate) fn loading_lines(measured: &[Loading]) -> Vec<Line> {
-    let line = |what: &str, of: fn(&Loading) -> f64| {
+    let line = |quantity: &str, of: fn(&Loading) -> f64| {
         Some(Line {
-            what: what.to_owned(),
+            quantity: quantity.to_owned(),
             bound: Bound::AtMost(2.0),
             found: Spread::of(measured.iter().map(of))?,
         })
@@ -105,7 +105,7 @@ pub(crate) fn loading_lines(measured: &[Loading]) -> Vec<Line> {
         line("p99 of another model while 100 MB load / idle", |one| {
             one.busy / one.idle
         }),
-        line("what 100 MB add to the peak memory / file", |one| {
+        line("growth of the peak memory by 100 MB / file", |one| {
             one.memory
         }),
     ]

@@ -6,39 +6,39 @@ use clarity_benches::statistics::Spread;
 use std::io;
 use std::time::Duration;
 
-/// Fewer rounds say nothing about the noise.
-const LEAST: usize = 7;
+/// The minimum number of rounds, to estimate the noise.
+const MIN_ROUNDS: usize = 7;
 
-/// Enough is known when the median of the ratios is known to this part of it.
+/// The rounds end when the median of the ratios is known to this fraction.
 const PRECISION: f64 = 0.05;
 
-/// What so many clients saw, of each form one for each round.
+/// The measurements with a number of clients, one for each round.
 #[derive(Debug)]
 pub(crate) struct Measured {
     pub(crate) clients: usize,
     pub(crate) server: Vec<Seen>,
-    /// The bare handler that runs the model on a thread for work that blocks, as every server must that shall stay responsive.
+    /// The bare handler that runs the model on a thread for blocking work, to stay responsive.
     pub(crate) blocking: Vec<Seen>,
-    /// The bare handler that runs the model where it stands.
+    /// The bare handler that runs the model on the thread of the connection.
     pub(crate) inline: Vec<Seen>,
-    /// The server's answer while the breaker is open.
+    /// The server while the breaker is open.
     pub(crate) open: Vec<Seen>,
-    /// The same bytes from a bare handler.
+    /// The bare handler with the same bytes.
     pub(crate) rejected: Vec<Seen>,
 }
 
 impl Measured {
-    /// The server's rate as a part of the bare handler's.
+    /// The rate of the server divided by that of the bare handler.
     pub(crate) fn rates(&self) -> Option<Spread> {
         ratios(&self.server, &self.blocking, |seen| seen.rate)
     }
 
-    /// The server's p99 as a part of the bare handler's.
+    /// The p99 of the server divided by that of the bare handler.
     pub(crate) fn p99s(&self) -> Option<Spread> {
         ratios(&self.server, &self.blocking, |seen| seen.p99)
     }
 
-    /// The rate of an open breaker as a part of the bare handler's that answers the same.
+    /// The rate of an open breaker divided by that of the bare handler with the same answer.
     pub(crate) fn rejections(&self) -> Option<Spread> {
         ratios(&self.open, &self.rejected, |seen| seen.rate)
     }
@@ -49,7 +49,7 @@ impl Measured {
             let ratios: Vec<f64> = ratios.map(|(a, b)| of(a) / of(b)).collect();
             Spread::of_median(&ratios).is_some_and(|spread| spread.noise() <= PRECISION)
         };
-        self.server.len() >= LEAST && known(|seen| seen.rate) && known(|seen| seen.p99)
+        self.server.len() >= MIN_ROUNDS && known(|seen| seen.rate) && known(|seen| seen.p99)
     }
 }
 
@@ -57,7 +57,9 @@ fn ratios(a: &[Seen], b: &[Seen], of: impl Fn(&Seen) -> f64) -> Option<Spread> {
     Spread::of(a.iter().zip(b).map(|(a, b)| of(a) / of(b)))
 }
 
-/// Measures with so many clients, until enough is known or the rounds are over. The round before the first does not count: it warms up.
+/// Measures with a number of clients, until the precision is reached or the rounds are over.
+///
+/// One more round before the first warms up and does not count.
 pub(crate) fn measure(
     scene: &Scene,
     clients: usize,
@@ -78,14 +80,14 @@ pub(crate) fn measure(
     let (blocking, inline) = (day("/blocking"), day("/inline"));
     let (open, rejected) = (row("/v2/models/failing/infer"), row("/rejected"));
     for round in 0..=rounds {
-        for (asked, request, status, seen) in [
+        for (server, request, status, seen) in [
             (server, &healthy, 200, &mut measured.server),
             (bare, &blocking, 200, &mut measured.blocking),
             (bare, &inline, 200, &mut measured.inline),
             (server, &open, 503, &mut measured.open),
             (bare, &rejected, 503, &mut measured.rejected),
         ] {
-            let one = load(asked, request, status, clients, time)?;
+            let one = load(server, request, status, clients, time)?;
             if round > 0 {
                 seen.push(one);
             }

@@ -1,4 +1,4 @@
-//! The server with a healthy and a failing model, and the bare handler beside it.
+//! The measured servers: ours with a healthy and a failing model, and the bare handler.
 
 use crate::child::Answering;
 use crate::client::{Connection, post};
@@ -10,39 +10,39 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// A model that the repository has.
+/// A model of the repository.
 const MODEL: &str = "chaos_tests/models/cole_kripke/1";
 
-/// What a model of one matrix takes.
+/// The length of the input of a model of one matrix.
 const ROWS: usize = onnx::ROWS as usize;
 
-/// A day of minutes.
+/// The minutes of a day.
 const MINUTES: usize = 1440;
 
-/// A model is loaded within this.
-const LOADED: Duration = Duration::from_secs(60);
+/// The timeout of a load.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// All that is asked while it is measured.
+/// The servers that are measured.
 #[derive(Debug)]
 pub(crate) struct Scene {
     pub(crate) server: Answering,
     pub(crate) bare: Answering,
-    _folder: TempDir,
+    _directory: TempDir,
 }
 
 impl Scene {
-    /// Starts both, waits until the models answer, and lets the breaker of one open.
+    /// Starts both, waits until the models answer, and opens the breaker of one model.
     pub(crate) fn set(program: &Path) -> Result<Self, Box<dyn Error>> {
-        let folder = tempfile::tempdir()?;
-        let models = folder.path().join("models");
+        let directory = tempfile::tempdir()?;
+        let models = directory.path().join("models");
         publish(program, &models, "cole_kripke", &model())?;
-        let failing = folder.path().join("failing.onnx");
+        let failing = directory.path().join("failing.onnx");
         onnx::write(&failing, 0)?;
         publish(program, &models, "failing", &failing)?;
         let server = serve(program, &models)?;
         wait(&server, "cole_kripke")?;
         wait(&server, "failing")?;
-        let rejection = folder.path().join("rejection");
+        let rejection = directory.path().join("rejection");
         fs::write(&rejection, open(&server)?)?;
         let bare = Answering::start(
             Command::new(std::env::current_exe()?)
@@ -53,18 +53,18 @@ impl Scene {
         Ok(Self {
             server,
             bare,
-            _folder: folder,
+            _directory: directory,
         })
     }
 }
 
-/// A file of the model.
+/// The file of the model.
 pub(crate) fn model() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     root.join(MODEL).join("model.onnx")
 }
 
-/// Publishes a version as users do.
+/// Publishes a version with the command line.
 pub(crate) fn publish(
     program: &Path,
     models: &Path,
@@ -84,7 +84,7 @@ pub(crate) fn publish(
     }
 }
 
-/// Starts the server. Its breakers stay open for longer than any measurement.
+/// Starts the server, with breakers that stay open for longer than any measurement.
 pub(crate) fn serve(program: &Path, models: &Path) -> Result<Answering, Box<dyn Error>> {
     Answering::start(
         Command::new(program)
@@ -96,24 +96,24 @@ pub(crate) fn serve(program: &Path, models: &Path) -> Result<Answering, Box<dyn 
     )
 }
 
-/// Waits until a model is ready, which it tells.
+/// Waits until the server reports a model as ready.
 pub(crate) fn wait(server: &Answering, model: &str) -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
     let mut connection = Connection::open(server.address)?;
     let request = crate::client::get(&format!("/v2/models/{model}/ready"));
     while connection.ask(&request)?.status != 200 {
-        if began.elapsed() > LOADED {
-            return Err(format!("{model} was not ready within {LOADED:?}").into());
+        if began.elapsed() > LOAD_TIMEOUT {
+            return Err(format!("{model} was not ready within {LOAD_TIMEOUT:?}").into());
         }
         std::thread::sleep(Duration::from_millis(1));
     }
     Ok(())
 }
 
-/// Makes the model `failing` fail until its breaker is open; gives the body of the rejection.
+/// Makes the model `failing` fail until its breaker opens, and returns the body of the rejection.
 fn open(server: &Answering) -> Result<Vec<u8>, Box<dyn Error>> {
     let mut connection = Connection::open(server.address)?;
-    // More than the model can add: its answer is infinite.
+    // The sum exceeds the range of floats, so the answer is infinite.
     let request = post("/v2/models/failing/infer", &body("x", &["3e38"; ROWS]));
     for _ in 0..100 {
         let answer = connection.ask(&request)?;
@@ -129,7 +129,7 @@ fn open(server: &Answering) -> Result<Vec<u8>, Box<dyn Error>> {
     Err("the breaker did not open".into())
 }
 
-/// The request of a day for a model at this path.
+/// A request with a day of minutes, to this path.
 pub(crate) fn day(path: &str) -> Vec<u8> {
     let values: Vec<String> = (0..MINUTES)
         .map(|minute| (minute * 7 % 400).to_string())
@@ -138,7 +138,7 @@ pub(crate) fn day(path: &str) -> Vec<u8> {
     post(path, &body("activity", &values))
 }
 
-/// A good request for the model `failing`, at this path.
+/// A valid request for the model `failing`, to this path.
 pub(crate) fn row(path: &str) -> Vec<u8> {
     post(path, &body("x", &["1"; ROWS]))
 }
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_is_a_request_of_the_protocol() {
+    fn body_is_a_request_of_the_protocol() {
         let json: serde_json::Value = serde_json::from_str(&body("x", &["1", "3e38"])).unwrap();
         assert_eq!(json["inputs"][0]["shape"], serde_json::json!([1, 2]));
         assert_eq!(json["inputs"][0]["data"][1], 3e38);

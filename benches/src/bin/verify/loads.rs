@@ -1,4 +1,4 @@
-//! A verified load, one without verification, and hashing alone.
+//! Loads with and without verification, and hashing alone.
 
 use clarity::{Digest, ModelName, Source, Store, Version};
 use clarity_benches::acceptance::{Bound, Line};
@@ -12,7 +12,7 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Verification adds at most so many times what hashing in memory costs.
+/// The upper bound of the cost of verification, as a multiple of hashing in memory.
 const OF_HASHING: f64 = 1.1;
 
 /// A version in a store.
@@ -25,10 +25,10 @@ pub(crate) struct Published {
 
 impl Published {
     pub(crate) fn new(
-        folder: &Path,
+        directory: &Path,
         files: &BTreeMap<clarity::FilePath, Source>,
     ) -> Result<Self, Box<dyn Error>> {
-        let models = folder.join("models");
+        let models = directory.join("models");
         let (store, name) = (Store::new(&models), "model".parse()?);
         let entry = "model.onnx".parse()?;
         store.publish(&name, &entry, files)?;
@@ -44,17 +44,17 @@ impl Published {
     }
 }
 
-/// Publishes a model of about so many bytes.
-pub(crate) fn publish(folder: &Path, size: u64) -> Result<Published, Box<dyn Error>> {
-    let file = folder.join("model.onnx");
+/// Publishes a model of about `size` bytes.
+pub(crate) fn publish(directory: &Path, size: u64) -> Result<Published, Box<dyn Error>> {
+    let file = directory.join("model.onnx");
     onnx::write(&file, size)?;
     let files = BTreeMap::from([("model.onnx".parse()?, Source::File(file.clone()))]);
-    let published = Published::new(folder, &files)?;
+    let published = Published::new(directory, &files)?;
     fs::remove_file(file)?;
     Ok(published)
 }
 
-/// The three in turn, each round beginning with another one.
+/// Measures the three in turn; each round begins with another one.
 pub(crate) fn measure(
     model: &Published,
     size: u64,
@@ -87,7 +87,7 @@ pub(crate) fn measure(
         (verified.as_secs_f64() - plain.as_secs_f64()) / hashing.as_secs_f64()
     });
     Ok(Spread::of(ratios).map(|found| Line {
-        what: format!("{size:>4} MiB: what verification adds / hashing in memory"),
+        quantity: format!("{size:>4} MiB: cost of verification / hashing in memory"),
         bound: Bound::AtMost(OF_HASHING),
         found,
     }))

@@ -1,4 +1,4 @@
-//! What verification adds to a load, how much beside each other brings, and how much memory it takes.
+//! The cost of verification in a load, the gain of concurrent shards, and the memory of a load.
 
 mod loads;
 mod peak;
@@ -9,11 +9,13 @@ use clarity_benches::{acceptance, machine};
 use std::error::Error;
 use std::path::PathBuf;
 
-/// Measures what verification adds to the load of a model
+/// Measures the cost of verification in the load of a model
 ///
-/// Files are read from the page cache, since that is where hashing shows most; what that costs is processor time, so that what else runs on the
-/// machine counts as little as possible. How much faster shards are beside each other can only be told when both processors are free. All is measured in turn, each round beginning with another kind of load (A B C B C A …), and compared round by
-/// round. Memory is touched before it is measured what takes it. Models are written into a folder of their own first, and take four times the largest size on disk.
+/// Files are read from the page cache, where the share of hashing is largest. The cost is processor
+/// time, so that other load matters little; the gain of concurrent shards needs two idle
+/// processors. Loads are measured in turn, each round beginning with another kind (A B C B C A …),
+/// and compared round by round. Memory is touched before each measurement. The models need four
+/// times the largest size on disk.
 #[derive(Debug, Parser)]
 #[command(name = "verify")]
 struct Options {
@@ -24,7 +26,7 @@ struct Options {
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 128, 1024], value_parser = clap::value_parser!(u64).range(1..=1800))]
     sizes: Vec<u64>,
 
-    /// How many rounds count; one more goes before them
+    /// The number of rounds that count, after one that does not
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
 }
@@ -44,13 +46,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     machine::describe();
     let mut lines = Vec::new();
     for &size in &options.sizes {
-        let folder = tempfile::tempdir()?;
-        let model = loads::publish(folder.path(), size << 20)?;
+        let directory = tempfile::tempdir()?;
+        let model = loads::publish(directory.path(), size << 20)?;
         lines.extend(loads::measure(&model, size, options.rounds)?);
         lines.extend(peak::measure(&model, size)?);
-        drop(folder);
-        let folder = tempfile::tempdir()?;
-        let model = shards::publish(folder.path(), size << 20)?;
+        drop(directory);
+        let directory = tempfile::tempdir()?;
+        let model = shards::publish(directory.path(), size << 20)?;
         lines.extend(shards::measure(&model, size, options.rounds)?);
     }
     acceptance::report(&lines);

@@ -1,4 +1,4 @@
-//! The shards of a version, verified beside each other and one after the other.
+//! The shards of a version, verified concurrently and one after the other.
 
 use crate::loads::Published;
 use clarity::{Source, Version};
@@ -13,31 +13,31 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How many files a version has.
+/// The number of files of a version.
 const SHARDS: u64 = 8;
 
-/// Beside each other they are verified so many times faster, on two processors.
+/// The lower bound of the gain on two processors.
 const FASTER: f64 = 1.7;
 
-/// From so many MiB on the store verifies files beside each other.
+/// The size in MiB from which the store verifies files concurrently.
 const WORTHWHILE: u64 = 4;
 
-/// Publishes a version of so many bytes in equal shards.
-pub(crate) fn publish(folder: &Path, size: u64) -> Result<Published, Box<dyn Error>> {
+/// Publishes a version of `size` bytes in equal shards.
+pub(crate) fn publish(directory: &Path, size: u64) -> Result<Published, Box<dyn Error>> {
     let mut files = BTreeMap::new();
     for shard in 0..SHARDS {
         let name = match shard {
             0 => "model.onnx".to_owned(),
             _ => format!("shard-{shard}"),
         };
-        let file = folder.join(&name);
+        let file = directory.join(&name);
         fs::write(&file, vec![shard as u8; (size / SHARDS) as usize])?;
         files.insert(name.parse()?, Source::File(file));
     }
-    Published::new(folder, &files)
+    Published::new(directory, &files)
 }
 
-/// Both in turn.
+/// Measures both in turn.
 pub(crate) fn measure(
     model: &Published,
     size: u64,
@@ -46,7 +46,7 @@ pub(crate) fn measure(
     let all = sched_getaffinity(None)?;
     let two = first(&all, 2);
     if two.count() < 2 {
-        println!("left out: shards beside each other, which take two processors");
+        println!("left out: concurrent shards, which need two processors");
         return Ok(None);
     } else if size < WORTHWHILE {
         println!(
@@ -54,7 +54,7 @@ pub(crate) fn measure(
         );
         return Ok(None);
     }
-    let (mut alone, mut beside) = (Vec::new(), Vec::new());
+    let (mut alone, mut concurrent) = (Vec::new(), Vec::new());
     for round in 0..=rounds {
         let times = [
             verify_on(model, size, &first(&all, 1)),
@@ -65,23 +65,26 @@ pub(crate) fn measure(
         let (one, both) = (one?, both?);
         if round > 0 {
             alone.push(one);
-            beside.push(both);
+            concurrent.push(both);
         }
     }
     println!("\n{size} MiB in {SHARDS} shards: milliseconds, median (min to max)");
-    for (what, times) in [("one after the other", &alone), ("two at a time", &beside)] {
+    for (what, times) in [
+        ("one after the other", &alone),
+        ("two at a time", &concurrent),
+    ] {
         if let Some(spread) = Spread::of_seconds(times) {
             println!("  {what:<32} {:.2}", spread.times(1e3));
         }
     }
-    Ok(Spread::of_ratios(&alone, &beside).map(|found| Line {
-        what: format!("{size:>4} MiB in {SHARDS} shards: one after the other / two at a time"),
+    Ok(Spread::of_ratios(&alone, &concurrent).map(|found| Line {
+        quantity: format!("{size:>4} MiB in {SHARDS} shards: one after the other / two at a time"),
         bound: Bound::AtLeast(FASTER),
         found,
     }))
 }
 
-/// The store verifies with as many threads as there are processors for it.
+/// Verifies on these processors: the store starts a thread for each.
 fn verify_on(
     model: &Published,
     size: u64,
@@ -91,12 +94,12 @@ fn verify_on(
     memory::warm_up(size << 20);
     let began = Instant::now();
     let version = model.store.open(&model.name, Version::FIRST)?;
-    let took = began.elapsed();
+    let duration = began.elapsed();
     drop(black_box(version));
-    Ok(took)
+    Ok(duration)
 }
 
-/// The first so many processors of a set.
+/// The first `count` processors of a set.
 fn first(all: &CpuSet, count: usize) -> CpuSet {
     let mut some = CpuSet::new();
     let numbers = (0..CpuSet::MAX_CPU).filter(|&number| all.is_set(number));
@@ -109,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_processors_of_a_set_are_taken() {
+    fn first_takes_the_first_processors_of_a_set() {
         let mut all = CpuSet::new();
         [3, 5, 8].into_iter().for_each(|number| all.set(number));
         let two = first(&all, 2);

@@ -42,9 +42,9 @@ fn crate_path_renamed_or_re_exported_registers_and_passes() {
     assert_eq!(all_options.tags, ["quick"]);
     assert_eq!(all_options.timeout_ms, 20_000);
     assert_eq!(all_options.clock, harness::ClockKind::Paused);
-    assert_eq!(all_options.limits.memory, Some(1 << 30));
+    assert_eq!(all_options.limits.memory_bytes, Some(1 << 30));
     assert_eq!(all_options.limits.open_files, Some(256));
-    assert_eq!(all_options.limits.cpu, Some(60));
+    assert_eq!(all_options.limits.cpu_s, Some(60));
 }
 
 #[test]
@@ -81,9 +81,9 @@ fn seed_name_keeps_the_plan_of_the_old_name() {
         assert_ne!(changed.seed, old.seed);
         assert_ne!(plan(changed), plan(old));
         assert!(
-            kept.replay.contains("seeds::draws_as_before"),
+            kept.replay_command.contains("seeds::draws_as_before"),
             "{}",
-            kept.replay
+            kept.replay_command
         );
     }
 }

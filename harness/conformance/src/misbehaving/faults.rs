@@ -248,7 +248,7 @@ fn dropped_in_the_wrong_order(cx: Context) -> Result {
 
     let first = cx.inject(BitFlip::in_file(&path))?;
     let second = cx.inject(Truncate::file(&path))?;
-    assert_eq!(first.undo(), UndoOutcome::Waiting);
+    assert_eq!(first.undo(), UndoOutcome::Deferred);
     assert_eq!(second.undo(), UndoOutcome::Restored);
     assert_eq!(fs::read(&path)?, CONTENT);
     Ok(())

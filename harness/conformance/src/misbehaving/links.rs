@@ -1,6 +1,6 @@
 //! Links between a client and a server, disturbed in each way.
 
-use crate::PATIENCE;
+use crate::waiting::PATIENCE;
 use clarity_chaos::fault::{Bandwidth, Corruption, Latency, Refusal, Severance, Stall};
 use clarity_chaos::network::{Direction, Link};
 use clarity_chaos::{Context, Result, chaos};
@@ -114,7 +114,7 @@ fn latency(cx: Context) -> Result {
     assert!(began.elapsed() < PATIENCE / 2);
     slow.undo();
     // On a busy machine some round trips are slow. With the latency none could be quick.
-    crate::until("a round trip without latency", || {
+    crate::waiting::until("a round trip without latency", || {
         let began = Instant::now();
         ask(&stream, "soon")?;
         Ok(began.elapsed() < 2 * delay)

@@ -83,7 +83,7 @@ fn leaves_a_grandchild(cx: Context) -> Result {
 }
 
 /// Hangs with a child that prints a line when it gets SIGTERM.
-#[chaos(timeout = "500ms")]
+#[chaos(timeout = "2s")]
 fn hangs_with_a_polite_child(cx: Context) -> Result {
     let script =
         "trap 'echo the child was asked >&2; exit' TERM; echo ready; while :; do sleep 0.01; done";

@@ -1,6 +1,6 @@
 //! Programs that tests start.
 
-use crate::PATIENCE;
+use crate::waiting::PATIENCE;
 use clarity_chaos::fault::{Kill, Pause, UndoOutcome};
 use clarity_chaos::process::{Process, ProcessError};
 use clarity_chaos::{Context, Result, chaos};
@@ -89,7 +89,7 @@ fn is_paused(cx: Context) -> Result {
         Ok(rest[..1].to_owned())
     };
     // The process takes the signal when it next enters the kernel.
-    crate::until("the process is stopped", || Ok(state()? == "T"))?;
+    crate::waiting::until("the process is stopped", || Ok(state()? == "T"))?;
     assert_eq!(paused.undo(), UndoOutcome::Restored);
     assert_ne!(state()?, "T");
     Ok(())

@@ -57,7 +57,7 @@ fn descriptors_run_out_twice(cx: Context) -> Result {
     let flip = cx.inject(BitFlip::in_file(&path))?;
     let none = cx.inject(Descriptors::left(0))?;
     assert!(File::open(&path).is_err());
-    assert_eq!(few.undo(), UndoOutcome::Waiting);
+    assert_eq!(few.undo(), UndoOutcome::Deferred);
     assert!(File::open(&path).is_err());
     assert_eq!(flip.undo(), UndoOutcome::Restored);
     assert_eq!(none.undo(), UndoOutcome::Restored);
@@ -103,7 +103,7 @@ fn the_processor_is_busy(cx: Context) -> Result {
     };
     let fault = cx.inject(Processor::kept_busy_by(3))?;
     // A thread sets its name after its start.
-    crate::until("three busy threads", || Ok(busy()? >= 3))?;
+    crate::waiting::until("three busy threads", || Ok(busy()? >= 3))?;
     assert_eq!(fault.undo(), UndoOutcome::Restored);
     assert_eq!(busy()?, 0);
     assert!(cx.inject(Processor::kept_busy_by(0)).is_err());
@@ -147,7 +147,7 @@ fn the_wall_clock_jumps(cx: Context) -> Result {
     fs::write(cx.dir().join("file"), "")?;
     let written = fs::metadata(cx.dir().join("file"))?.modified()?;
     assert!(written.duration_since(SystemTime::now())? > 2 * DAY);
-    assert_eq!(forward.undo(), UndoOutcome::Waiting);
+    assert_eq!(forward.undo(), UndoOutcome::Deferred);
     assert_eq!(back.undo(), UndoOutcome::Restored);
     near(began);
     cx.inject(WallClock::jumps_within(DAY))?.until_end();

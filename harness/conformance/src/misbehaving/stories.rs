@@ -79,5 +79,5 @@ fn fails_at_first() -> Result {
 #[chaos]
 fn waits_for_a_file() -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
-    crate::until("the file exists", || Ok(fs::exists(&path)?))
+    crate::waiting::until("the file exists", || Ok(fs::exists(&path)?))
 }

@@ -24,7 +24,7 @@ fn system_call_faults_affect_calls_below_their_directory() {
     }
     let fault = &ran.records["calls::the_third_sync_fails"].faults[0];
     assert_eq!(
-        fault.sentence,
+        fault.description,
         "number 3 of the calls to sync below the test's directory failed: Input/output error (os error 5)"
     );
 }

@@ -9,13 +9,16 @@ fn nondeterminism_is_reported_with_both_values() {
         assert_eq!(suite().verdict_of(test), Verdict::Passed);
         let ran = suite().run(["--exact", test, "--check-determinism"]);
         assert_eq!(ran.code, Some(101), "{}", ran.stderr);
-        let Verdict::Nondeterministic { what } = &ran.records[test].verdict else {
+        let Verdict::Nondeterministic { difference } = &ran.records[test].verdict else {
             panic!("{:?}", ran.records[test].verdict);
         };
         let start = format!("event 1 of thread '{test}' was at first: ");
-        assert!(what.starts_with(&start), "{what}");
-        let (first, then) = what.split_once("; and then: ").unwrap();
-        assert!(first.contains("note") && then.contains("note"), "{what}");
+        assert!(difference.starts_with(&start), "{difference}");
+        let (first, then) = difference.split_once("; and then: ").unwrap();
+        assert!(
+            first.contains("note") && then.contains("note"),
+            "{difference}"
+        );
     }
 }
 
@@ -31,12 +34,12 @@ fn race_of_two_threads_is_reported_with_both_winners() {
     let mut attempts = (0..5).map(attempt);
     let found = attempts.find(|ran| ran.code == Some(101));
     let ran = found.expect("one check in five finds the race");
-    let Verdict::Nondeterministic { what } = &ran.records[test].verdict else {
+    let Verdict::Nondeterministic { difference } = &ran.records[test].verdict else {
         panic!("{:?}", ran.records[test].verdict);
     };
-    let (first, then) = what.split_once("; and then: ").unwrap();
-    assert!(first.contains("the first"), "{what}");
-    assert!(then.contains("the second"), "{what}");
+    let (first, then) = difference.split_once("; and then: ").unwrap();
+    assert!(first.contains("the first"), "{difference}");
+    assert!(then.contains("the second"), "{difference}");
 }
 
 #[test]

@@ -293,7 +293,7 @@ fn json_events_are_those_of_libtest_with_more_fields() {
         (&"failed".into(), &Value::Array(Vec::new()))
     );
     assert!(
-        ours["replay"]
+        ours["replay_command"]
             .as_str()
             .unwrap()
             .contains("--exact endings::fails --seed 7")

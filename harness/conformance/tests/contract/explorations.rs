@@ -31,7 +31,7 @@ fn failed(test: &str, words: &[&str]) {
 fn explored(test: &str) -> (Vec<usize>, Vec<ExploredCall>) {
     let mut events = record(test).timeline.iter();
     let calls = events.find_map(|event| match &event.kind {
-        EventKind::Explored { each, .. } => Some(each.clone()),
+        EventKind::Explored { calls, .. } => Some(calls.clone()),
         _ => None,
     });
     let calls = calls.unwrap_or_else(|| panic!("{test}: {:?}", record(test).timeline));
@@ -43,15 +43,18 @@ fn call_that_breaks_the_invariant_is_marked() {
     let (points, calls) = explored("in_place");
     assert_eq!(points, [1, 1], "{calls:?}");
     assert_eq!(
-        calls.iter().map(|call| call.broke).collect::<Vec<_>>(),
+        calls
+            .iter()
+            .map(|call| call.invariant_broken)
+            .collect::<Vec<_>>(),
         [false, true]
     );
     // The exploration ends at the third of five calls: the others are not reached, and not spared.
     let (points, later) = explored("two_files_without_order");
     assert_eq!(points.last(), Some(&0), "{later:?}");
-    assert!(!later.last().unwrap().is_spared, "{later:?}");
+    assert!(!later.last().unwrap().exempt, "{later:?}");
     let (_, calls) = explored("without_sync");
-    let broke: Vec<_> = calls.iter().filter(|call| call.broke).collect();
+    let broke: Vec<_> = calls.iter().filter(|call| call.invariant_broken).collect();
     assert!(
         broke
             .iter()
@@ -69,8 +72,8 @@ fn right_way_to_save_a_file_survives_every_crash() {
     // Create, write, rename; the syncs are no crash points.
     let (points, calls) = explored("the_right_way");
     assert_eq!(points, [1, 1, 0, 1, 0], "{calls:?}");
-    assert!(calls.iter().all(|call| !call.broke), "{calls:?}");
-    let spared: Vec<_> = calls.iter().map(|call| call.is_spared).collect();
+    assert!(calls.iter().all(|call| !call.invariant_broken), "{calls:?}");
+    let spared: Vec<_> = calls.iter().map(|call| call.exempt).collect();
     assert_eq!(spared, [false, false, true, false, true], "{calls:?}");
 }
 

@@ -12,7 +12,7 @@ fn record(test: &str) -> Record {
 
 fn undone(event: &Event) -> Option<(usize, &UndoOutcome)> {
     match &event.kind {
-        EventKind::FaultUndone { id, result } => Some((*id, result)),
+        EventKind::FaultUndone { fault_id, outcome } => Some((*fault_id, outcome)),
         _ => None,
     }
 }
@@ -53,7 +53,7 @@ fn displacement_and_permission_faults_are_undone() {
     let sentences = record("faults::undone_as_well").faults;
     let sentences: Vec<_> = sentences
         .iter()
-        .map(|fault| fault.sentence.as_str())
+        .map(|fault| fault.description.as_str())
         .collect();
     assert_eq!(sentences[0], "5 bytes of garbage appended to a");
     assert_eq!(

@@ -17,8 +17,11 @@ fn record(test: &str) -> &'static Record {
 /// The thread of that name; the kernel keeps 15 bytes of it.
 fn thread(record: &'static Record, name: &str) -> &'static HungThread {
     let name: String = name.chars().take(15).collect();
-    let found = record.hung.iter().find(|thread| thread.thread == name);
-    found.unwrap_or_else(|| panic!("no {name}: {:?}", record.hung))
+    let found = record
+        .hung_threads
+        .iter()
+        .find(|thread| thread.thread == name);
+    found.unwrap_or_else(|| panic!("no {name}: {:?}", record.hung_threads))
 }
 
 #[test]
@@ -44,8 +47,11 @@ fn deadlock_is_reported_with_both_threads() {
 #[test]
 fn awaited_child_is_reported_with_its_command_line() {
     let record = record("in_a_child");
-    let child = record.hung.iter().find(|thread| thread.process.is_some());
-    let child = child.unwrap_or_else(|| panic!("{:?}", record.hung));
+    let child = record
+        .hung_threads
+        .iter()
+        .find(|thread| thread.process.is_some());
+    let child = child.unwrap_or_else(|| panic!("{:?}", record.hung_threads));
     assert_eq!(child.process.as_deref(), Some("sleep 1000"));
     assert!(child.to_string().contains("nanosleep"), "{child}");
 }
@@ -55,7 +61,7 @@ fn hung_call_is_in_the_report_of_the_failure() {
     record("in_read");
     assert!(
         RUN.stdout
-            .contains("what it was at when its end was asked for:")
+            .contains("threads when the test was asked to end:")
     );
     assert!(
         RUN.stdout.contains("sleeping in read of pipe:["),

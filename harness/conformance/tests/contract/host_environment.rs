@@ -42,8 +42,12 @@ fn session_from_outside_of_the_container_is_no_obstacle() {
             None => panic!("no record of {test}: {}{}", ran.stdout, ran.stderr),
         };
         assert_eq!(verdict_of(tests[0]), Verdict::Passed, "{sandbox}");
-        let what = vec!["process `sleep 1000`".to_owned()];
-        assert_eq!(verdict_of(tests[1]), Verdict::Leaked { what }, "{sandbox}");
+        let leaked = vec!["process `sleep 1000`".to_owned()];
+        assert_eq!(
+            verdict_of(tests[1]),
+            Verdict::Leaked { leaked },
+            "{sandbox}"
+        );
     }
 }
 

@@ -46,7 +46,7 @@ fn interrupted_run_ends_its_tests_and_reports_finished_ones() {
             interrupted
                 .timeline
                 .iter()
-                .any(|event| event.kind == EventKind::AskedToEnd)
+                .any(|event| event.kind == EventKind::TerminationRequested)
         );
         assert_eq!(interrupted.faults_in_effect().count(), 0);
         assert_eq!(

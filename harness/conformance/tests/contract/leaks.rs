@@ -20,7 +20,7 @@ fn record(test: &str) -> &'static Record {
 #[track_caller]
 fn only_leak(test: &str) -> &'static str {
     match &record(test).verdict {
-        Verdict::Leaked { what } if what.len() == 1 => &what[0],
+        Verdict::Leaked { leaked } if leaked.len() == 1 => &leaked[0],
         other => panic!("{test}: {other:?}"),
     }
 }
@@ -43,11 +43,11 @@ fn leaked_descriptor_is_named_with_its_file_or_socket() {
         listener.contains("tcp listening on 127.0.0.1:"),
         "{listener}"
     );
-    let Verdict::Leaked { what } = &record("a_socket_pair").verdict else {
+    let Verdict::Leaked { leaked } = &record("a_socket_pair").verdict else {
         panic!("{:?}", record("a_socket_pair").verdict);
     };
-    assert_eq!(what.len(), 2, "{what:?}");
-    assert!(what[0].contains("unix, unnamed"), "{what:?}");
+    assert_eq!(leaked.len(), 2, "{leaked:?}");
+    assert!(leaked[0].contains("unix, unnamed"), "{leaked:?}");
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn leaks_of_unmarked_test_are_recorded_and_it_passes() {
 fn declared_leaks_are_excused_and_no_others() {
     let declared = record("declared");
     assert_eq!(declared.verdict, Verdict::Passed);
-    assert_eq!(declared.leaks.excused.len(), 3, "{:?}", declared.leaks);
+    assert_eq!(declared.leaks.allowed.len(), 3, "{:?}", declared.leaks);
     assert_eq!(declared.leaks.lines().count(), 0);
     assert_eq!(only_leak("half_declared"), "thread `another`");
 }

@@ -19,7 +19,7 @@ fn record(test: &str) -> &'static Record {
 fn memory_beyond_the_limit_is_refused() {
     let refused = record("refused_allocation");
     assert_eq!(refused.verdict, Verdict::Passed);
-    assert_eq!(refused.limits.memory, Some(256 << 20));
+    assert_eq!(refused.limits.memory_bytes, Some(256 << 20));
     assert_eq!(record("fatal_allocation").verdict, Verdict::OutOfMemory);
 }
 

@@ -15,7 +15,7 @@ fn link_faults_take_effect_and_are_undone() {
     let has_sentence = |test: &str, sentence: &str| {
         let faults = &ran.records[test].faults;
         assert!(
-            faults.iter().any(|fault| fault.sentence == sentence),
+            faults.iter().any(|fault| fault.description == sentence),
             "{test}: {faults:?}"
         );
     };

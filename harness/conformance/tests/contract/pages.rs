@@ -93,6 +93,13 @@ fn html_page_is_self_contained_and_escapes_output() {
     let test = &data["tests"][1];
     assert_eq!(test["verdict"], "failed");
     assert_eq!(test["name"], "stories::a_breaker_opens_after_a_fault");
+    let subjects = &test["subjects"];
+    assert_eq!(subjects.as_array().unwrap().len(), 1, "{subjects}");
+    assert_eq!(
+        (&subjects[0]["message"], &subjects[0]["name"]),
+        (&"circuit breaker".into(), &"sleep".into())
+    );
+    assert_eq!(subjects[0]["changes"][2]["to"], "closed");
     let record = &test["record"];
     assert_eq!(record["root_seed"], "18446744073709551615");
     assert!(record["seed"].is_string());
@@ -287,7 +294,7 @@ fn test_that_passes_on_a_retry_is_flaky_and_no_failure() {
     assert_eq!(code, Some(0), "{printed}");
     assert!(record.is_flaky());
     let before: Vec<_> = record
-        .failed_before
+        .failed_attempts
         .iter()
         .map(|failed| failed.verdict.to_string())
         .collect();
@@ -307,7 +314,7 @@ fn test_that_passes_on_a_retry_is_flaky_and_no_failure() {
     let (code, printed, record) = run("1");
     assert_eq!(code, Some(101), "{printed}");
     assert!(!record.is_flaky());
-    assert_eq!(record.failed_before.len(), 1);
+    assert_eq!(record.failed_attempts.len(), 1);
     let report = std::fs::read_to_string(&junit).unwrap();
     assert_eq!(report.matches("<rerunFailure").count(), 1, "{report}");
     assert!(!printed.contains("flaky:"), "{printed}");

@@ -15,5 +15,5 @@ fn programs_are_read_awaited_paused_and_killed() {
     let printed = &ran.records["programs::prints_and_ends"].output.text;
     assert!(printed.contains("shell: one\nshell: two\n"), "{printed}");
     let killed = &ran.records["programs::is_killed"].faults[0];
-    assert_eq!(killed.sentence, "process shell killed");
+    assert_eq!(killed.description, "process shell killed");
 }

@@ -22,10 +22,10 @@ fn resource_faults_take_effect_and_are_undone() {
         }
     }
     let jumps = &ran.records["resources::the_wall_clock_jumps"].faults;
-    assert_eq!(jumps[0].sentence, "the wall clock set forward by 2days");
-    assert_eq!(jumps[1].sentence, "the wall clock set back by 5days");
+    assert_eq!(jumps[0].description, "the wall clock set forward by 2days");
+    assert_eq!(jumps[1].description, "the wall clock set back by 5days");
     let left = &ran.records["resources::descriptors_run_out"].faults[0];
-    assert_eq!(left.sentence, "3 descriptors left");
+    assert_eq!(left.description, "3 descriptors left");
 }
 
 /// These faults change the whole process, which other tests share in a thread.

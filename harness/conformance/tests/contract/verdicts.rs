@@ -187,18 +187,22 @@ fn failure_is_reported_with_the_command_that_repeats_it() {
         "cargo run -p clarity-chaos-conformance --bin misbehaving -- --exact endings::fails --seed {} --isolation {isolation}",
         record.root_seed
     );
-    assert_eq!(record.replay, line);
-    assert!(RUN.stdout.contains(&record.replay), "{}", RUN.stdout);
+    assert_eq!(record.replay_command, line);
+    assert!(
+        RUN.stdout.contains(&record.replay_command),
+        "{}",
+        RUN.stdout
+    );
 }
 
 #[test]
 fn directory_of_failed_test_is_kept_and_named() {
     let suite = suite();
-    let kept = suite.record_of("endings::fails").kept.unwrap();
+    let kept = suite.record_of("endings::fails").kept_dir.unwrap();
     assert!(kept.join("timeline.jsonl").is_file());
-    assert!(suite.record_of("endings::passes").kept.is_none());
+    assert!(suite.record_of("endings::passes").kept_dir.is_none());
     let ran = suite.run(["--exact", "endings::fails", "--keep-dirs", "never"]);
-    assert_eq!(ran.records["endings::fails"].kept, None);
+    assert_eq!(ran.records["endings::fails"].kept_dir, None);
 }
 
 #[test]
@@ -252,7 +256,7 @@ fn timeout_option_limits_tests_without_their_own() {
         ran.records[test].verdict,
         Verdict::TimedOut { limit_ms: 300 }
     );
-    assert!(ran.records[test].replay.contains("--timeout 300ms"));
+    assert!(ran.records[test].replay_command.contains("--timeout 300ms"));
     let ran = suite.run([
         "--exact",
         test,
@@ -291,7 +295,7 @@ fn keep_dirs_always_keeps_directories_of_passed_tests() {
     let ran = suite.run(["--exact", "endings::passes", "--keep-dirs", "always"]);
     assert!(
         ran.records["endings::passes"]
-            .kept
+            .kept_dir
             .as_ref()
             .unwrap()
             .is_dir()

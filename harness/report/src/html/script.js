@@ -1,9 +1,9 @@
 "use strict";
-// Everything is drawn from the records in #data; all of their text is put in as text, never as markup.
+// Draws everything from the records in #data. Their text is added as text, never as markup.
 const run = JSON.parse(document.getElementById("data").textContent);
 const CHUNK = 200;
 
-// ---- words ----
+// ---- elements and units ----
 const el = (name, attributes = {}, ...children) => {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) if (value !== undefined) made.setAttribute(key, value);
@@ -40,8 +40,8 @@ document.getElementById("outcome").append(
 facts(document.getElementById("facts"), [
   ["Seed", run.seed], ["Sweep", run.sweep], ["Commit", run.commit], ["Began", run.started_at], ["Isolation", run.isolation],
 ]);
-facts(document.querySelector("#surroundings dl"), [
-  ...run.sandbox.map(([part, enforced, how]) => [part, `${enforced ? "✓" : "✗"} ${how}`]), ["Machine", run.machine], ["Harness", run.harness],
+facts(document.querySelector("#environment dl"), [
+  ...run.sandbox.map(([part, enforced, detail]) => [part, `${enforced ? "✓" : "✗"} ${detail}`]), ["Machine", run.machine], ["Harness", run.harness],
 ]);
 if (run.unmet.length) {
   const section = document.getElementById("unmet");
@@ -54,7 +54,7 @@ if (run.oracles.length) {
   section.hidden = false;
   section.querySelector("tbody").append(...run.oracles.map((oracle) => el("tr", {},
     el("td", {}, `${oracle.kind}!`), el("td", {}, oracle.message), el("td", { class: "mono" }, `${oracle.file}:${oracle.line}`),
-    el("td", {}, plural(oracle.reached, "case")), el("td", { class: oracle.held ? undefined : "skipped" }, oracle.kind === "reachable" ? "" : plural(oracle.held, "case")))));
+    el("td", {}, plural(oracle.reached_cases, "case")), el("td", { class: oracle.held_cases ? undefined : "skipped" }, oracle.kind === "reachable" ? "" : plural(oracle.held_cases, "case")))));
 }
 
 // ---- the list of tests ----
@@ -120,20 +120,20 @@ function body(test) {
   if (test.tags.length) box.append(el("p", {}, ...test.tags.map((tag) => el("span", { class: "tag" }, tag))));
   if (test.cases) box.append(...sweep(test.cases));
   if (!record) {
-    box.append(el("p", { class: "notice" }, "Its record was left out to keep the file small: there were too many. The command below runs it again, and `--html` beside it makes a page of it alone."), again(test.replay));
+    box.append(el("p", { class: "notice" }, "Its record was left out to keep the file small. The command below runs it again; add `--html FILE` for a page of this test alone."), again(test.replay_command));
     return box;
   }
   if (record.description) box.append(el("p", {}, record.description));
-  if (record.minimized) box.append(el("p", {}, el("strong", {}, record.minimized.sentence)));
-  box.append(again(record.replay));
+  if (record.minimized) box.append(el("p", {}, el("strong", {}, record.minimized.description)));
+  box.append(again(record.replay_command));
   if (test.hints.length) box.append(el("ul", { class: "notice" }, ...test.hints.map((hint) => el("li", {}, hint))));
-  box.append(...drawing(record), ...explorations(record));
+  box.append(...drawing(record, test.subjects), ...explorations(record));
   if (record.faults.length) box.append(el("h3", {}, "Faults"), faults(record));
   box.append(events(record));
-  section(box, "What threads were at", record.hung.map((hung) => `${hung.thread}: ${hung.state}${hung.system_call ? ` in ${hung.system_call}` : ""}`));
+  section(box, "Threads when the test was asked to end", record.hung_threads.map((hung) => `${hung.thread}: ${hung.state}${hung.system_call ? ` in ${hung.system_call}` : ""}`));
   const { leaks } = record;
-  section(box, "Left behind", [...leaks.processes.map((what) => `process ${what}`), ...leaks.threads.map((what) => `thread ${what}`), ...leaks.descriptors.map((what) => `descriptor ${what}`), ...leaks.files.map((what) => `file ${what}`)]);
-  section(box, "Left behind, and excused", leaks.excused);
+  section(box, "Left behind", [...leaks.processes.map((name) => `process ${name}`), ...leaks.threads.map((name) => `thread ${name}`), ...leaks.descriptors.map((name) => `descriptor ${name}`), ...leaks.files.map((name) => `file ${name}`)]);
+  section(box, "Left behind, and allowed", leaks.allowed);
   section(box, "Oracles", record.oracles.map((oracle) => `${oracle.held ? "✓" : "✗"} ${oracle.kind}: ${oracle.message} (${oracle.file}:${oracle.line})`));
   if (record.output.text) {
     box.append(el("h3", {}, `Output (${record.output.total_bytes} bytes${record.output.omitted_bytes ? `, ${record.output.omitted_bytes} left out` : ""})`), el("pre", { tabindex: "0" }, record.output.text));
@@ -142,7 +142,7 @@ function body(test) {
   facts(list, [
     ["Source", `${record.file}:${record.line}`], ["Seed", `${record.seed} (root ${record.root_seed})`], ["Clock", record.clock], ["Took", duration(record.duration_us)],
     ["CPU time", record.resources.cpu_us === null ? undefined : duration(record.resources.cpu_us)],
-    ["Peak memory", record.resources.peak_memory_bytes === null ? undefined : bytes(record.resources.peak_memory_bytes)], ["Kept in", record.kept],
+    ["Peak memory", record.resources.peak_memory_bytes === null ? undefined : bytes(record.resources.peak_memory_bytes)], ["Kept in", record.kept_dir],
   ]);
   box.append(el("h3", {}, "Case"), list);
   return box;
@@ -175,38 +175,38 @@ function sweep(cases) {
   if (bad.size) parts.push(el("details", {}, el("summary", {}, "Failing root seeds"), el("p", { class: "mono" }, cases.failing_seeds.join(", "))));
   return parts;
 }
-// A strip for each exploration: a cell for each call of the operation, red where the invariant broke.
+// A strip for each exploration: a cell for each call of the operation, red if the invariant broke.
 function explorations(record) {
   return record.timeline.filter((event) => event.event === "explored").map((event) => {
-    const each = event.each ?? [];
-    const told = (call, place) => `${place + 1}. ${call.call}: ${call.broke ? "the invariant broke" : call.points ? `held at ${plural(call.points, "point")}` : call.is_spared ? "no point of its own" : "not reached"}`;
-    const kind = (call) => (call.broke ? "bad" : call.points ? "good" : "none");
-    const where = each.some((call) => call.broke) ? "" : each.some((call) => !call.points && !call.is_spared) ? " It ended before the first of the calls that were not reached." : " The invariant held.";
-    const strip = el("div", { class: "points", role: "img", "aria-label": `${plural(each.length, "call")}, ${each.filter((call) => call.broke).length} of them with a broken invariant; they are below as text` },
-      ...each.map((call, place) => el("i", { class: kind(call), title: told(call, place) })));
-    const power = event.states ? `, and ${plural(event.states, "state")} after a loss of power` : "";
-    const calls = el("details", {}, el("summary", {}, "These calls as text"), el("ol", { class: "mono" }, ...each.map((call, place) => el("li", { class: call.broke ? "failed" : undefined }, told(call, place).replace(/^\d+\. /, "")))));
-    return el("div", {}, el("p", {}, `Explored ${plural(event.points, "point")} of ${plural(event.calls, "call")}${power}.${where}`), strip, calls);
+    const calls = event.calls ?? [];
+    const label = (call, place) => `${place + 1}. ${call.call}: ${call.invariant_broken ? "the invariant broke" : call.points ? `held at ${plural(call.points, "point")}` : call.exempt ? "no point of its own" : "not reached"}`;
+    const kind = (call) => (call.invariant_broken ? "bad" : call.points ? "good" : "none");
+    const result = calls.some((call) => call.invariant_broken) ? "" : calls.some((call) => !call.points && !call.exempt) ? " It ended before the first of the calls that were not reached." : " The invariant held.";
+    const strip = el("div", { class: "points", role: "img", "aria-label": `${plural(calls.length, "call")}, ${calls.filter((call) => call.invariant_broken).length} of them with a broken invariant; they are below as text` },
+      ...calls.map((call, place) => el("i", { class: kind(call), title: label(call, place) })));
+    const power = event.states ? `, and ${plural(event.states, "state")} after a power loss` : "";
+    const list = el("details", {}, el("summary", {}, "These calls as text"), el("ol", { class: "mono" }, ...calls.map((call, place) => el("li", { class: call.invariant_broken ? "failed" : undefined }, label(call, place).replace(/^\d+\. /, "")))));
+    return el("div", {}, el("p", {}, `Explored ${plural(event.points, "point")} of ${plural(event.total_calls, "call")}${power}.${result}`), strip, list);
   });
 }
 function faults(record) {
-  const when = (id, kind) => record.timeline.find((event) => event.event === kind && (event.fault ? event.fault.id : event.id) === id);
+  const when = (id, kind) => record.timeline.find((event) => event.event === kind && (event.fault ? event.fault.id : event.fault_id) === id);
   const rows = record.faults.map((fault) => {
     const from = when(fault.id, "fault_injected");
     const to = when(fault.id, "fault_undone");
-    const how = to ? `${duration(clock(record)(to))}: ${undone(to.result)}` : "still in effect when the test ended";
-    return el("tr", {}, el("td", {}, String(fault.id)), el("td", {}, fault.sentence || fault.kind), el("td", { class: "time" }, from ? duration(clock(record)(from)) : ""), el("td", {}, how));
+    const how = to ? `${duration(clock(record)(to))}: ${undone(to)}` : "still in effect when the test ended";
+    return el("tr", {}, el("td", {}, String(fault.id)), el("td", {}, fault.description || fault.kind), el("td", { class: "time" }, from ? duration(clock(record)(from)) : ""), el("td", {}, how));
   });
   const head = el("tr", {}, ...["#", "Fault", "Injected at", "Undone at"].map((title) => el("th", { scope: "col" }, title)));
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Faults" }, el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
 }
-function undone(result) {
-  switch (result.result) {
+function undone(event) {
+  switch (event.outcome) {
     case "restored": return "as before";
-    case "superseded": return `superseded, found ${result.found}`;
-    case "never_applied": return `never took effect: ${result.error}`;
-    case "failed": return `LEFT BEHIND: ${result.error}`;
-    default: return result.result;
+    case "superseded": return `superseded, found ${event.found}`;
+    case "never_applied": return `never took effect: ${event.error}`;
+    case "failed": return `LEFT BEHIND: ${event.error}`;
+    default: return event.outcome;
   }
 }
 
@@ -217,20 +217,20 @@ function words(event) {
     case "note": case "measured": return event.text;
     case "mark": return `${event.lane}: ${event.label}`;
     case "log": return `${event.level} ${event.target}: ${event.message}${Object.entries(event.fields || {}).map(([key, value]) => ` ${key}=${value}`).join("")}`;
-    case "fault_injected": return `fault ${event.fault.id}: ${event.fault.sentence || event.fault.kind}`;
-    case "fault_left_out": return `fault ${event.fault.id} left out`;
-    case "fault_undone": return `fault ${event.id} undone: ${undone(event.result)}`;
+    case "fault_injected": return `fault ${event.fault.id}: ${event.fault.description || event.fault.kind}`;
+    case "fault_omitted": return `fault ${event.fault.id} left out`;
+    case "fault_undone": return `fault ${event.fault_id} undone: ${undone(event)}`;
     case "oracle_reached": return `${event.kind}: ${event.message} — ${event.holds ? "holds" : "does not hold"}`;
-    case "explored": return `explored ${plural(event.points, "point")} of ${plural(event.calls, "call")}`;
-    case "blocked": return `the body kept all tasks waiting for ${duration(event.for_us)} of real time`;
+    case "explored": return `explored ${plural(event.points, "point")} of ${plural(event.total_calls, "call")}`;
+    case "blocked": return `the body blocked all tasks for ${duration(event.duration_us)} of real time`;
     case "clock_advanced": return `clock moved by ${duration(event.by_us)}`;
     case "panicked": return `${event.expected ? "expected panic" : "panic"}${event.location ? ` at ${event.location}` : ""}: ${event.message}`;
     case "skipped": return `skipped: ${event.reason}`;
-    case "leak_allowed": return `may leave ${event.what} behind`;
-    case "asked_to_end": return "asked to end";
-    case "left_behind": return `left behind: ${[...event.threads, ...event.descriptors].join(", ")}`;
+    case "leak_allowed": return `leaks allowed: ${event.pattern}`;
+    case "termination_requested": return "asked to end";
+    case "leaked": return `left behind: ${[...event.threads, ...event.descriptors].join(", ")}`;
     case "finished": return "finished";
-    case "unknown": return "something that this version does not know";
+    case "unknown": return "an event that this version does not know";
     default: return event.event;
   }
 }
@@ -247,19 +247,20 @@ function events(record) {
 }
 
 // ---- the drawing ----
-// By virtual time where it has passed, else by real time.
+// The time of an event: virtual where virtual time has passed, else real.
 function clock(record) {
   const virtual = record.timeline.some((event) => event.virtual_us > 0);
   return (event) => (virtual ? event.virtual_us ?? 0 : event.at_us);
 }
+// Common names of states; all others are neutral.
 const BANDS = { closed: "good", open: "bad", half_open: "half", "half-open": "half", forced_open: "bad", ready: "good", running: "good", stopped: "bad" };
 const WIDTH = 1000, LEFT = 170, LANE = 26;
-function drawing(record) {
+function drawing(record, subjects) {
   const at = clock(record);
   const isVirtual = record.timeline.some((event) => event.virtual_us > 0);
   const end = Math.max(1, ...record.timeline.map(at));
   const x = (time) => LEFT + (time / end) * (WIDTH - LEFT - 12);
-  const lanes = [...faultLanes(record, at, end), ...stateLanes(record, at, end), ...markLanes(record, at)];
+  const lanes = [...faultLanes(record, at, end), ...stateLanes(subjects, at, end), ...markLanes(record, at)];
   if (!lanes.length) return [];
   const height = lanes.length * LANE + 30;
   const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": `Timeline of ${duration(end)} of ${isVirtual ? "virtual" : "real"} time: ${lanes.map((lane) => lane.title).join(", ")}. The events are below as text.` });
@@ -281,7 +282,7 @@ function drawing(record) {
   });
   return [el("h3", {}, "Timeline"), el("div", { class: "drawing", tabindex: "0", role: "region", "aria-label": "Timeline" }, picture)];
 }
-// From 0 on, some four to nine of them, in steps of 1, 2 or 5.
+// Four to nine ticks from 0 on, in steps of 1, 2 or 5.
 function ticks(end) {
   const rough = end / 8;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -299,43 +300,34 @@ function caption(text, left, right, top, size = "") {
 function faultLanes(record, at, end) {
   return record.faults.map((fault) => {
     const from = record.timeline.find((event) => event.event === "fault_injected" && event.fault.id === fault.id);
-    const to = record.timeline.find((event) => event.event === "fault_undone" && event.id === fault.id && event.result.result !== "waiting");
-    const text = fault.sentence || fault.kind;
+    const to = record.timeline.find((event) => event.event === "fault_undone" && event.fault_id === fault.id && event.outcome !== "deferred");
+    const text = fault.description || fault.kind;
     return { title: `fault ${fault.id}`, draw: (x, top) => {
       const left = x(from ? at(from) : 0);
       const right = Math.max(left + 3, x(to ? at(to) : end));
       const bar = svg("rect", { class: to ? "bar" : "bar left", x: left, y: top, width: right - left, height: LANE - 8, rx: 3 });
-      const shapes = [titled(bar, `${text}\n${to ? `undone: ${undone(to.result)}` : "still in effect at the end"}`)];
+      const shapes = [titled(bar, `${text}\n${to ? `undone: ${undone(to)}` : "still in effect at the end"}`)];
       const captioned = caption(text, left, right, top);
-      return captioned.length ? [...shapes, ...captioned] : [...shapes, ...beside(text, left, right, top)];
+      return captioned.length ? [...shapes, ...captioned] : [...shapes, ...captionNextTo(text, left, right, top)];
     } };
   });
 }
-function beside(text, left, right, top) {
+function captionNextTo(text, left, right, top) {
   const toTheLeft = WIDTH - right < left - LEFT;
   const room = Math.floor((toTheLeft ? left - LEFT : WIDTH - right) / 6.2) - 2;
   const label = svg("text", toTheLeft ? { x: left - 5, y: top + 14, "text-anchor": "end" } : { x: right + 5, y: top + 14 });
   label.textContent = text.length > room ? `${text.slice(0, Math.max(0, room - 1))}…` : text;
   return [label];
 }
-// A log event with the fields `from` and `to` tells of something that changes its state; the other fields say which.
-function stateLanes(record, at, end) {
-  const lanes = new Map();
-  for (const event of record.timeline) {
-    const fields = event.event === "log" ? event.fields || {} : {};
-    if (fields.from === undefined || fields.to === undefined) continue;
-    const { from, to, model, name, ...others } = fields;
-    const title = [event.message.replace(/ (has )?changed$/, ""), model ?? name].filter(Boolean).join(" ");
-    if (!lanes.has(title)) lanes.set(title, []);
-    lanes.get(title).push({ time: at(event), from, to, why: Object.entries(others).map(([key, value]) => `${key}=${value}`).join(" ") });
-  }
-  return [...lanes].map(([title, changes]) => ({ title, draw: (x, top) => {
-    const bands = [{ state: changes[0].from, from: 0, to: changes[0].time, why: "" }, ...changes.map((change, index) => ({ state: change.to, from: change.time, to: changes[index + 1]?.time ?? end, why: change.why }))];
+// A row of states for each subject of state changes.
+function stateLanes(subjects, at, end) {
+  return subjects.map(({ message, name, changes }) => ({ title: [message, name].filter(Boolean).join(" "), changes })).map(({ title, changes }) => ({ title, draw: (x, top) => {
+    const bands = [{ state: changes[0].from, from: 0, to: at(changes[0]), details: "" }, ...changes.map((change, index) => ({ state: change.to, from: at(change), to: changes[index + 1] ? at(changes[index + 1]) : end, details: change.details }))];
     return bands.flatMap((band) => {
       const [left, right] = [x(band.from), Math.max(x(band.from) + 2, x(band.to))];
       const kind = BANDS[band.state.toLowerCase()] ?? "other";
       const shape = svg("rect", { class: `band band-${kind}`, x: left, y: top, width: right - left, height: LANE - 8, "data-state": band.state });
-      return [titled(shape, `${title}: ${band.state} from ${duration(band.from)} ${band.why}`), ...caption(band.state.replaceAll("_", " "), left, right, top)];
+      return [titled(shape, `${title}: ${band.state} from ${duration(band.from)} ${band.details}`), ...caption(band.state.replaceAll("_", " "), left, right, top)];
     });
   } }));
 }
@@ -351,13 +343,13 @@ function markLanes(record, at) {
       case "oracle_reached": put("oracles", event, event.holds ? "good" : "warn"); break;
       case "blocked": put("blocked", event, "bad"); break;
       case "clock_advanced": put("clock moved", event, "info"); break;
-      case "asked_to_end": put("asked to end", event, "bad"); break;
+      case "termination_requested": put("asked to end", event, "bad"); break;
       default: break;
     }
   }
   return [...lanes].map(([title, all]) => ({ title, draw: (x, top) => {
     const marks = all.slice(0, 5000);
-    // What does not change is said once, above: which version answers, which status comes.
+    // A label that does not change is written once, above its first mark.
     const changes = marks.filter((mark, index) => mark.label && mark.label !== marks[index - 1]?.label);
     const labels = changes.flatMap((mark, index) => {
       const next = changes[index + 1];
@@ -367,7 +359,7 @@ function markLanes(record, at) {
     return [...labels, ...marks.map((mark) => titled(svg("circle", { class: `mark mark-${mark.kind}`, cx: x(mark.time), cy: top + 9 + low, r: 5 }), `${duration(mark.time)}: ${mark.text}`))];
   } }));
 }
-// `#name-of-a-test` opens it, wherever it stands in the list.
+// `#name-of-a-test` opens that test anywhere in the list.
 function jump() {
   const name = decodeURIComponent(location.hash.slice(1));
   const place = selected.findIndex((test) => test.name === name);

@@ -1,8 +1,10 @@
-//! The dialect of readers that take nothing but what their schema names, above all Jenkins' xUnit plug-in:
-//! <https://github.com/jenkinsci/xunit-plugin/blob/master/src/main/resources/org/jenkinsci/plugins/xunit/types/model/xsd/junit-10.xsd>.
+//! The strict dialect, for readers that refuse attributes outside of their schema. It follows
+//! `types/model/xsd/junit-10.xsd` of [Jenkins' xUnit plug-in].
 //!
-//! It has neither files nor lines of tests, nor times of day but that of a suite; GitLab and GitHub's reporters read these, so reports have them
-//! unless this is asked for.
+//! It has no files, lines and times of day of tests. The readers of GitLab and GitHub use these, so
+//! the other dialect has them.
+//!
+//! [Jenkins' xUnit plug-in]: https://github.com/jenkinsci/xunit-plugin
 
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, Writer};
@@ -30,7 +32,7 @@ fn attributes_of(element: &[u8]) -> &'static [&'static str] {
     }
 }
 
-/// The report without what the schema does not name.
+/// The report without attributes that the schema does not have.
 pub(super) fn strict(report: &str) -> io::Result<String> {
     let mut reader = Reader::from_str(report);
     let mut writer = Writer::new(Vec::new());
@@ -54,7 +56,7 @@ fn kept(element: &BytesStart<'_>) -> io::Result<BytesStart<'static>> {
         let attribute = attribute.map_err(io::Error::other)?;
         let key = attribute.key.as_ref();
         if allowed.iter().any(|known| known.as_bytes() == key) {
-            // As it stands there, with its characters escaped.
+            // As it is in the report, with its characters escaped.
             kept.push_attribute((key, attribute.value.as_ref()));
         }
     }

@@ -3,7 +3,7 @@
 use super::{BAD, DOUBTFUL, FAINT, GOOD};
 use clarity_chaos_record::{Record, Verdict};
 use clarity_chaos_report as report;
-use clarity_chaos_report::seconds;
+use clarity_chaos_report::format_seconds;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -86,7 +86,7 @@ impl<'a> Closing<'a> {
     pub(super) fn terse(&self) -> String {
         let mut text = "\n".to_owned();
         for record in self.failures() {
-            let story = report::failure(record);
+            let story = report::render_failure(record);
             let _ = writeln!(text, "\n---- {} ----\n{story}", record.name);
         }
         self.tell_flaky(&mut text);
@@ -109,7 +109,11 @@ impl<'a> Closing<'a> {
             text.push('\n');
         }
         for record in flaky {
-            let _ = writeln!(text, "{DOUBTFUL}{}{DOUBTFUL:#}", report::flaky(record));
+            let _ = writeln!(
+                text,
+                "{DOUBTFUL}{}{DOUBTFUL:#}",
+                report::render_flaky(record)
+            );
         }
     }
 
@@ -147,7 +151,7 @@ impl<'a> Closing<'a> {
         }
         text.push_str("\nslowest:\n");
         for record in records {
-            let took = seconds(Duration::from_micros(record.duration_us));
+            let took = format_seconds(Duration::from_micros(record.duration_us));
             let _ = writeln!(text, "    {FAINT}{took:>7}{FAINT:#}  {}", record.name);
         }
     }
@@ -183,19 +187,23 @@ pub(super) fn tell_failures(text: &mut String, failures: &[&Record]) {
     }
     let _ = writeln!(text, "\n{BAD}failures:{BAD:#}");
     for record in failures {
-        let Record { name, replay, .. } = record;
+        let Record {
+            name,
+            replay_command,
+            ..
+        } = record;
         let why = record.verdict.to_string();
         let why = why.lines().next().unwrap_or_default();
         let _ = writeln!(
             text,
-            "    {name}\n        {why}\n        {FAINT}{replay}{FAINT:#}"
+            "    {name}\n        {why}\n        {FAINT}{replay_command}{FAINT:#}"
         );
     }
 }
 
 pub(super) fn tell_unmet(text: &mut String, unmet: &[String]) {
     if !unmet.is_empty() {
-        let _ = write!(text, "\n{}", report::oracles(unmet));
+        let _ = write!(text, "\n{}", report::render_unmet_oracles(unmet));
     }
 }
 

@@ -60,7 +60,7 @@ impl Event<'_> {
                     "flaky": closing.flaky().count(),
                     "unmet_oracles": closing.unmet,
                     "reports": closing.reports,
-                    "replay": closing.again,
+                    "replay_command": closing.again,
                 },
             }),
         }
@@ -85,7 +85,7 @@ fn ended(name: &str, outcome: &Outcome<'_>) -> Value {
         }
         _ => {
             value["event"] = "failed".into();
-            value["stdout"] = report::failure(record).into();
+            value["stdout"] = report::render_failure(record).into();
         }
     }
     let took = Duration::from_micros(record.duration_us);
@@ -99,12 +99,12 @@ fn ended(name: &str, outcome: &Outcome<'_>) -> Value {
         "file": record.file,
         "line": record.line,
         "started_at": record.started_at,
-        "attempts": record.failed_before.len() + 1,
+        "attempts": record.failed_attempts.len() + 1,
         "flaky": record.is_flaky(),
         "faults": record.faults.len(),
         "leaks": record.leaks.lines().collect::<Vec<_>>(),
-        "replay": record.replay,
-        "kept": record.kept,
+        "replay_command": record.replay_command,
+        "kept_dir": record.kept_dir,
     });
     value
 }

@@ -1,7 +1,7 @@
 //! What is running at the moment: a progress bar with the tests below it, and a line for each that takes long.
 
 use super::Output;
-use clarity_chaos_report::seconds;
+use clarity_chaos_report::format_seconds;
 use indicatif::{ProgressState, ProgressStyle};
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -208,5 +208,5 @@ impl State {
 
 /// The line of something that takes long.
 pub(crate) fn slow_line(name: &str, age: Duration) -> String {
-    format!("test {name} has been running for {}\n", seconds(age))
+    format!("test {name} has been running for {}\n", format_seconds(age))
 }

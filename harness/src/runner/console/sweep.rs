@@ -1,7 +1,7 @@
 //! The end of a sweep: what came of each test, and the story of one failure of each that failed.
 
 use super::{BAD, DOUBTFUL, GOOD, closing};
-use clarity_chaos_record::{Record, Results, Tally};
+use clarity_chaos_record::{Record, Results, TestTally};
 use clarity_chaos_report as report;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub(crate) fn sweep(
         .filter_map(|tally| tally.records.first())
         .collect();
     for record in &failures {
-        let story = report::failure(record);
+        let story = report::render_failure(record);
         let (name, seed) = (&record.name, record.root_seed);
         let _ = writeln!(text, "\n---- {name}, seed {seed} ----\n{story}");
     }
@@ -40,11 +40,11 @@ pub(crate) fn sweep(
         true => format!("{BAD}FAILED{BAD:#}"),
         false => format!("{GOOD}ok{GOOD:#}"),
     };
-    let sum = |count: fn(&Tally) -> u64| results.tests.values().map(count).sum::<u64>();
+    let sum = |count: fn(&TestTally) -> u64| results.tests.values().map(count).sum::<u64>();
     let _ = write!(
         text,
         "\nsweep result: {result}. {} cases passed; {} failed; {} skipped; seeds {}; finished in {:.2}s",
-        sum(Tally::passed),
+        sum(TestTally::passed),
         sum(|tally| tally.failed),
         sum(|tally| tally.skipped),
         results.seeds,
@@ -53,8 +53,8 @@ pub(crate) fn sweep(
     if let Some(shard) = results.shard {
         let _ = write!(text, "; shard {shard}");
     }
-    let whole = results.shard.is_none() && results.stopped.is_none();
-    if let Some(why) = &results.stopped {
+    let whole = results.shard.is_none() && results.stop_reason.is_none();
+    if let Some(why) = &results.stop_reason {
         let _ = write!(text, "; stopped early: {why}");
     }
     if !whole && !results.oracles.is_empty() {
@@ -64,7 +64,7 @@ pub(crate) fn sweep(
     text
 }
 
-fn line(tally: &Tally) -> String {
+fn line(tally: &TestTally) -> String {
     let cases = tally.cases;
     if tally.failed == 0 {
         return match tally.skipped {

@@ -113,18 +113,18 @@ impl Run {
 
     /// Runs one test, and where it fails once more with the same seed, as often as was asked for.
     fn tried(&self, test: &'static TestCase, seed: Seed) -> Record {
-        let mut failed_before = Vec::new();
+        let mut failed_attempts = Vec::new();
         loop {
             let (mut record, cleaned) = self.attempts.check(test, &Variation::of(seed));
             self.note_remains(&record, cleaned);
             let is_final = !record.verdict.is_failure()
                 || record.verdict == Verdict::Interrupted
-                || failed_before.len() >= self.attempts.options.retries;
+                || failed_attempts.len() >= self.attempts.options.retries;
             if is_final {
-                record.failed_before = failed_before;
+                record.failed_attempts = failed_attempts;
                 return record;
             }
-            failed_before.push(FailedAttempt::from(record));
+            failed_attempts.push(FailedAttempt::from(record));
         }
     }
 
@@ -133,7 +133,7 @@ impl Run {
         let seeds = SeedRange::new(self.attempts.seed, 1);
         let mut results = Results::new(String::new(), seeds, self.attempts.options.shard, []);
         if self.attempts.slots.are_interrupted() {
-            results.stopped = Some(String::new());
+            results.stop_reason = Some(String::new());
         }
         for record in locked(&self.records).iter() {
             results.add(record.clone());

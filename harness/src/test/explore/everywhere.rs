@@ -49,7 +49,7 @@ pub(super) fn crash(
     let whole = site.watch()?;
     progress.begin(&whole);
     for (call, told) in whole.calls.iter().zip(&mut progress.calls) {
-        told.is_spared = !can_be_cut_off(call);
+        told.exempt = !can_be_cut_off(call);
     }
     let acknowledged = Crash {
         acknowledged: true,
@@ -71,7 +71,7 @@ pub(super) fn crash(
         site.reach(&whole, number, Script::Die)?;
         progress.calls[number].points += 1;
         if let Err(why) = site.check(invariant, crash) {
-            progress.calls[number].broke = true;
+            progress.calls[number].invariant_broken = true;
             let at = site.tell(&whole, number);
             return Err(ExploreError::Broken(format!(
                 "the invariant broke when the process died in the place of {at}: {why}"
@@ -93,14 +93,14 @@ pub(super) fn fail(
     let whole = site.watch()?;
     progress.begin(&whole);
     for call in &mut progress.calls {
-        call.is_spared = true;
+        call.exempt = true;
     }
     for (number, call) in whole.calls.iter().enumerate() {
         for &errno in errnos {
             if !is_possible(errno, call) {
                 continue;
             }
-            progress.calls[number].is_spared = false;
+            progress.calls[number].exempt = false;
             let run = site.reach(&whole, number, |point| Script::Fail(point, errno.0))?;
             progress.calls[number].points += 1;
             let failure = InjectedFailure {
@@ -108,7 +108,7 @@ pub(super) fn fail(
                 acknowledged: run.end == Some(End::Returned(Ok(()))),
             };
             if let Err(why) = site.check(invariant, failure) {
-                progress.calls[number].broke = true;
+                progress.calls[number].invariant_broken = true;
                 let at = site.tell(&whole, number);
                 let end = match run.end {
                     Some(End::Returned(Ok(()))) => "the operation returned success".to_owned(),
@@ -332,7 +332,7 @@ impl<'a> Site<'a> {
                 };
                 for number in &lost.missing {
                     if let Some(call) = progress.calls.get_mut(*number) {
-                        call.broke = true;
+                        call.invariant_broken = true;
                     }
                 }
                 let missing: Vec<String> = lost

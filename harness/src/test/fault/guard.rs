@@ -124,7 +124,7 @@ impl FaultLog {
         let target = self.relative(fault.target());
         let this = self.clone();
         let undo = move || {
-            this.shared.timeline.record(EventKind::AskedToEnd);
+            this.shared.timeline.record(EventKind::TerminationRequested);
             this.end();
         };
         if let Err(error) = shared.request.install(undo) {
@@ -150,12 +150,12 @@ impl FaultLog {
         let drawn = self.relative_strings(told(&plan));
         let sentence = F::describe(&plan, &target);
         let mut planned = PlannedFault::new(state.planned, F::KIND, target, drawn);
-        planned.sentence = sentence;
+        planned.description = sentence;
         planned.occurrence = occurrence;
         if let Some(restriction) = &shared.restriction {
             let Some(kept) = restriction.find(&planned) else {
                 let fault = planned.clone();
-                shared.timeline.record(EventKind::FaultLeftOut { fault });
+                shared.timeline.record(EventKind::FaultOmitted { fault });
                 // The guard of a fault that is not in effect has nothing to undo.
                 return Ok(FaultGuard {
                     fault: planned,
@@ -165,7 +165,7 @@ impl FaultLog {
             let simplified = serde_json::from_value(kept.simplified(told(&plan)));
             plan = simplified.map_err(|error| failed(FaultError::Other(Box::new(error))))?;
             planned.plan = self.relative_strings(told(&plan));
-            planned.sentence = F::describe(&plan, &planned.target);
+            planned.description = F::describe(&plan, &planned.target);
         }
         // Told before it takes effect, so that no effect can stand on the timeline before its cause.
         shared.timeline.record(EventKind::FaultInjected {
@@ -186,8 +186,8 @@ impl FaultLog {
             Err(reason) => {
                 let error = reason.to_string();
                 shared.timeline.record(EventKind::FaultUndone {
-                    id: planned.id,
-                    result: UndoOutcome::NeverApplied { error },
+                    fault_id: planned.id,
+                    outcome: UndoOutcome::NeverApplied { error },
                 });
                 Err(failed(reason))
             }
@@ -212,7 +212,7 @@ impl FaultLog {
         };
         state.open[place].released = true;
         let target = state.open[place].fault.target.clone();
-        let mut result = UndoOutcome::Waiting;
+        let mut result = UndoOutcome::Deferred;
         // From the top down, for as long as nobody holds on to what is there.
         while let Some(top) = state
             .open
@@ -235,8 +235,8 @@ impl FaultLog {
             state.left_behind.push(format!("{} ({error})", open.fault));
         }
         self.shared.timeline.record(EventKind::FaultUndone {
-            id: open.fault.id,
-            result: result.clone(),
+            fault_id: open.fault.id,
+            outcome: result.clone(),
         });
         result
     }

@@ -1,0 +1,107 @@
+//! Changes of the packed state: of the count, and of the state under the lock.
+
+use super::{Breaker, Guarded};
+use crate::event::BreakerEvent;
+use crate::packed_state::PackedState;
+use crate::primitives::{Ordering, now};
+use crate::state::BreakerState;
+
+impl Breaker {
+    /// Begins a generation in the state `to`.
+    ///
+    /// Only this method and [`replace_count_or_open`](Self::replace_count_or_open) change the
+    /// state, both under the lock.
+    pub(super) fn transition(&self, guarded: &mut Guarded, to: BreakerState) {
+        let before = self.replace(|packed| packed.next_generation(to));
+        self.enter(guarded, before, to);
+    }
+
+    /// Replaces the count of a closed breaker by `next(count)`, and returns the count before. If
+    /// `next` returns `None`, opens the breaker in the same atomic step.
+    // One step, so that no good call comes between the judgement and its consequence.
+    pub(super) fn replace_count_or_open(
+        &self,
+        guarded: &mut Guarded,
+        next: impl Fn(&Guarded, u32) -> Option<u32>,
+    ) -> Option<u32> {
+        let step = |packed: PackedState| match next(guarded, packed.count()) {
+            Some(count) => packed.with_count(count),
+            None => packed.next_generation(BreakerState::Open),
+        };
+        let before = self.replace(step);
+        if step(before).state() == BreakerState::Closed {
+            return Some(before.count());
+        }
+        self.enter(guarded, before, BreakerState::Open);
+        None
+    }
+
+    /// Replaces the count of a closed breaker by `next(count)`. Returns the packed state before;
+    /// as an error if `next` returned `None`, the generation is over, or the breaker is not closed.
+    #[inline]
+    pub(super) fn replace_count(
+        &self,
+        generation: u64,
+        next: impl Fn(u32) -> Option<u32>,
+    ) -> Result<PackedState, PackedState> {
+        self.update(|packed| {
+            let counts =
+                packed.generation() == generation && packed.state() == BreakerState::Closed;
+            let count = next(packed.count()).filter(|_| counts)?;
+            Some(packed.with_count(count))
+        })
+    }
+
+    /// Applies the effects of a change of state.
+    fn enter(&self, guarded: &mut Guarded, before: PackedState, to: BreakerState) {
+        guarded.half_open.clear();
+        guarded.window.clear();
+        let mut open_for = None;
+        match to {
+            BreakerState::Closed => guarded.backoff.reset(),
+            BreakerState::Open => {
+                let delay = guarded.backoff.next_delay();
+                guarded.open_until = now() + delay;
+                open_for = Some(delay);
+            }
+            BreakerState::HalfOpen | BreakerState::ForcedOpen | BreakerState::Disabled => {}
+        }
+        let from = before.state();
+        if from == to {
+            return;
+        }
+        let event = BreakerEvent {
+            from,
+            to,
+            generation: before.next_generation(to).generation(),
+            open_for,
+        };
+        // An error means that there is no subscriber.
+        let _ = self.events.send(event);
+        if let Some(hook) = &self.hook {
+            hook(&event);
+        }
+    }
+
+    /// Replaces the packed state by `next` of it, unless that is `None`. Returns the packed state
+    /// before; as an error if it was not replaced.
+    #[inline]
+    fn update(
+        &self,
+        next: impl Fn(PackedState) -> Option<PackedState>,
+    ) -> Result<PackedState, PackedState> {
+        let next = |bits| next(PackedState::from_bits(bits)).map(PackedState::bits);
+        let before = self
+            .packed
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
+        before
+            .map(PackedState::from_bits)
+            .map_err(PackedState::from_bits)
+    }
+
+    /// Replaces the packed state by `next` of it, and returns the packed state before.
+    fn replace(&self, next: impl Fn(PackedState) -> PackedState) -> PackedState {
+        self.update(|packed| Some(next(packed)))
+            .unwrap_or_else(|packed| packed)
+    }
+}

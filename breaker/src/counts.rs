@@ -1,0 +1,55 @@
+//! Counts of the calls in a sliding window.
+
+use super::config::BreakerRate;
+use super::verdict::Verdict;
+
+/// The calls in a sliding window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BreakerCounts {
+    /// All calls.
+    pub calls: u64,
+    /// Failed calls.
+    pub failures: u64,
+    /// Slow calls, failed or not.
+    pub slow: u64,
+}
+
+impl BreakerCounts {
+    /// Whether these counts open a breaker with this `rate`.
+    pub(crate) fn trip(&self, rate: &BreakerRate) -> bool {
+        let reaches = |bad: u64, percent: u32| bad * 100 >= u64::from(percent) * self.calls;
+        let slow = || {
+            rate.slow_calls
+                .as_ref()
+                .is_some_and(|slow| reaches(self.slow, slow.percent))
+        };
+        self.calls >= u64::from(rate.minimum_calls)
+            && (reaches(self.failures, rate.failure_percent) || slow())
+    }
+
+    pub(crate) fn add(&mut self, verdict: Verdict) {
+        self.calls += 1;
+        self.mark_bad(verdict);
+    }
+
+    /// Adds the bad parts of `verdict`, whose call is already in [`calls`](Self::calls).
+    pub(crate) fn mark_bad(&mut self, verdict: Verdict) {
+        self.failures += u64::from(verdict.failed);
+        self.slow += u64::from(verdict.slow);
+    }
+
+    /// Reverts [`mark_bad`](Self::mark_bad).
+    pub(crate) fn unmark_bad(&mut self, verdict: Verdict) {
+        self.failures -= u64::from(verdict.failed);
+        self.slow -= u64::from(verdict.slow);
+    }
+}
+
+impl std::ops::AddAssign for BreakerCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.failures += other.failures;
+        self.slow += other.slow;
+    }
+}

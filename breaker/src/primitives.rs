@@ -1,0 +1,24 @@
+//! The primitives of the breaker: atomics, locks, the clock and thread numbers.
+//!
+//! No other file touches shared memory or time. Unit tests therefore run the same breaker over
+//! other primitives: instrumented ones, and with `--cfg loom` the ones of loom.
+
+#[cfg(all(test, not(loom)))]
+pub(crate) mod instrumented;
+#[cfg(all(test, loom))]
+pub(crate) mod modelled;
+#[cfg(not(all(test, loom)))]
+mod native;
+
+#[cfg(all(test, not(loom)))]
+pub(crate) use self::instrumented::{
+    AtomicU64, Instant, Mutex, MutexGuard, Ordering, now, parallelism, thread_number,
+};
+#[cfg(all(test, loom))]
+pub(crate) use self::modelled::{
+    AtomicU64, Instant, Mutex, MutexGuard, Ordering, now, parallelism, thread_number,
+};
+#[cfg(not(test))]
+pub(crate) use self::native::{
+    AtomicU64, Instant, Mutex, MutexGuard, Ordering, now, parallelism, thread_number,
+};

@@ -1,0 +1,33 @@
+//! The rejection of a call.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use super::state::BreakerState;
+
+/// A call was not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rejected {
+    /// The state of the breaker.
+    pub state: BreakerState,
+    /// When to try again.
+    ///
+    /// - Open: the rest of the open time.
+    /// - Half-open: zero, since a probe may end at any moment.
+    /// - Forced open: the shortest open time, since only an operator ends this state.
+    pub retry_after: Duration,
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { state, retry_after } = self;
+        write!(
+            f,
+            "the circuit breaker is {state}: retry after {retry_after:?}"
+        )
+    }
+}
+
+impl Error for Rejected {}

@@ -1,0 +1,110 @@
+//! A sliding window of time.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use super::counts::BreakerCounts;
+use super::primitives::{Instant, Mutex, MutexGuard, parallelism, thread_number};
+use super::verdict::Verdict;
+
+/// Counts of the calls whose outcome came within the window, which slides in tenths.
+///
+/// Counts are striped by thread: a thread locks its own stripe, so threads seldom contend. Only a
+/// bad call and a snapshot lock all stripes.
+#[derive(Debug)]
+pub(crate) struct TimeWindow {
+    start: Instant,
+    /// The duration of a bucket, in nanoseconds.
+    tenth: u64,
+    stripes: Box<[Stripe]>,
+}
+
+/// The number of buckets. The newest is still being filled.
+const BUCKETS: usize = 10;
+
+/// A stripe with cache lines of its own. Two lines of 64 bytes, since processors fetch pairs:
+/// <https://docs.rs/crossbeam-utils/latest/crossbeam_utils/struct.CachePadded.html>.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Stripe(Mutex<Buckets>);
+
+/// The counts of one generation.
+#[derive(Debug, Default)]
+struct Buckets {
+    generation: u64,
+    /// The bucket of tenth `n` has the index `n % BUCKETS`.
+    buckets: [Bucket; BUCKETS],
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Bucket {
+    tenth: u64,
+    counts: BreakerCounts,
+}
+
+impl TimeWindow {
+    pub(crate) fn new(time: Duration, start: Instant) -> Self {
+        let stripe = |_| Stripe(Mutex::new(Buckets::default()));
+        Self {
+            start,
+            tenth: nanoseconds(time) / BUCKETS as u64,
+            stripes: (0..parallelism()).map(stripe).collect(),
+        }
+    }
+
+    /// Counts a call that was admitted in `generation` and ended at `now`.
+    pub(crate) fn add(&self, generation: u64, now: Instant, verdict: Verdict) {
+        let tenth = self.tenth_of(now);
+        let mut buckets = self.stripes[thread_number() % self.stripes.len()].lock();
+        if buckets.generation < generation {
+            *buckets = Buckets {
+                generation,
+                ..Buckets::default()
+            };
+        }
+        let is_current = buckets.generation == generation;
+        let bucket = &mut buckets.buckets[tenth as usize % BUCKETS];
+        if bucket.tenth < tenth {
+            *bucket = Bucket {
+                tenth,
+                ..Bucket::default()
+            };
+        }
+        // A thread that was preempted before the lock may find the stripe ahead of its call.
+        if is_current && bucket.tenth == tenth {
+            bucket.counts.add(verdict);
+        }
+    }
+
+    /// The counts of `generation` in the window that ends at `now`. A concurrent
+    /// [`add`](Self::add) may be missing.
+    pub(crate) fn counts(&self, generation: u64, now: Instant) -> BreakerCounts {
+        let tenth = self.tenth_of(now);
+        let mut counts = BreakerCounts::default();
+        for stripe in &self.stripes {
+            let buckets = stripe.lock();
+            let current = buckets.buckets.iter().filter(|bucket| {
+                buckets.generation == generation && bucket.tenth + BUCKETS as u64 > tenth
+            });
+            current.for_each(|bucket| counts += bucket.counts);
+        }
+        counts
+    }
+
+    fn tenth_of(&self, now: Instant) -> u64 {
+        let elapsed = now.saturating_duration_since(self.start);
+        nanoseconds(elapsed) / self.tenth
+    }
+}
+
+/// 64 bits hold five centuries, and divide faster than 128 bits.
+fn nanoseconds(time: Duration) -> u64 {
+    time.as_nanos() as u64
+}
+
+impl Stripe {
+    fn lock(&self) -> MutexGuard<'_, Buckets> {
+        // Nothing under the lock can panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,80 @@
+//! Pins the JSON of records and results: the file `tests/schema_2.json` has every field, and every
+//! variant of every enum.
+//!
+//! Values are built without `..`, so a new field does not compile until it has a value there. A new
+//! variant does not compile until it is listed.
+
+mod values;
+
+use self::values::golden;
+use crate::{ClockKind, Isolation, Record, Results, TestTally, Verdict};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+const FILE: &str = include_str!("../tests/schema_2.json");
+const README: &str = include_str!("../README.md");
+
+/// The content of the file.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Golden {
+    record: Record,
+    record_that_has_not_run: Record,
+    verdicts: Vec<Verdict>,
+    clocks: Vec<ClockKind>,
+    isolations: Vec<Isolation>,
+    results: Results,
+}
+
+#[test]
+fn json_of_schema_2_never_changes() {
+    let text = serde_json::to_string_pretty(&golden()).unwrap() + "\n";
+    let lines = text.lines().zip(FILE.lines()).enumerate();
+    for (number, (written, expected)) in lines {
+        assert_eq!(written, expected, "line {} of schema_2.json", number + 1);
+    }
+    assert_eq!(text, FILE);
+}
+
+#[test]
+fn golden_file_reads_back_to_the_same_values() {
+    assert_eq!(serde_json::from_str::<Golden>(FILE).unwrap(), golden());
+}
+
+/// The names of fields, and of the variants in `verdict`, `event`, `outcome` and `end`.
+fn names_in<'a>(value: &'a Value, names: &mut BTreeSet<&'a str>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                names.insert(name);
+                match (name.as_str(), value) {
+                    // Their fields have names of the user's choice.
+                    ("plan" | "fields" | "tests", _) => {}
+                    ("verdict" | "event" | "outcome" | "end", Value::String(variant)) => {
+                        names.insert(variant);
+                    }
+                    _ => names_in(value, names),
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| names_in(value, names)),
+        _ => {}
+    }
+}
+
+#[test]
+fn readme_documents_every_name_of_the_format() {
+    let golden: Value = serde_json::from_str(FILE).unwrap();
+    let mut names = BTreeSet::new();
+    for document in ["record", "results", "verdicts"] {
+        names_in(&golden[document], &mut names);
+    }
+    let tally = serde_json::to_value(TestTally::default()).unwrap();
+    names_in(&tally, &mut names);
+    let missing: Vec<_> = names
+        .iter()
+        .filter(|name| !README.contains(&format!("`{name}`")))
+        .collect();
+    assert_eq!(missing, Vec::<&&str>::new());
+    assert!(names.len() > 80, "{names:?}");
+}

@@ -1,0 +1,75 @@
+//! The results of one test's cases.
+
+use crate::record::Record;
+use crate::seed::Seed;
+use crate::verdict::Verdict;
+use serde::{Deserialize, Serialize};
+
+/// The number of failing seeds that are listed for a test; further ones are counted.
+const LISTED_SEEDS: usize = 100;
+
+/// The number of failed cases of a test whose records are kept.
+pub const KEPT_FAILURES: usize = 3;
+
+/// The results of one test's cases in a sweep.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TestTally {
+    /// The number of cases that have run.
+    pub cases: u64,
+    /// The number of cases that were skipped.
+    pub skipped: u64,
+    /// The number of cases that failed.
+    pub failed: u64,
+    /// The root seeds of failed cases in order, at most the first 100.
+    pub failing_seeds: Vec<Seed>,
+    /// The records of the failed cases with the lowest seeds, at most 3. Without failures it is the
+    /// record of the case with the lowest seed.
+    pub records: Vec<Record>,
+}
+
+impl TestTally {
+    /// The number of cases that passed.
+    #[must_use]
+    pub fn passed(&self) -> u64 {
+        self.cases - self.failed - self.skipped
+    }
+
+    /// Adds a case.
+    pub(crate) fn add(&mut self, record: Record) {
+        self.cases += 1;
+        match &record.verdict {
+            Verdict::Skipped { .. } => self.skipped += 1,
+            verdict if verdict.is_failure() => {
+                self.failed += 1;
+                self.failing_seeds.push(record.root_seed);
+            }
+            _ => {}
+        }
+        self.records.push(record);
+        self.trim();
+    }
+
+    /// Adds the cases of another shard.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.cases += other.cases;
+        self.skipped += other.skipped;
+        self.failed += other.failed;
+        self.failing_seeds.extend(other.failing_seeds);
+        self.records.extend(other.records);
+        self.trim();
+    }
+
+    /// Cuts seeds and records to their limits. The result does not depend on the order of cases.
+    fn trim(&mut self) {
+        self.failing_seeds.sort_by_key(|seed| seed.get());
+        self.failing_seeds.truncate(LISTED_SEEDS);
+        self.records.sort_by_key(|record| record.root_seed.get());
+        if self.failed > 0 {
+            self.records.retain(|record| record.verdict.is_failure());
+            self.records.truncate(KEPT_FAILURES);
+        } else {
+            self.records.truncate(1);
+        }
+    }
+}

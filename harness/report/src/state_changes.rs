@@ -1,0 +1,218 @@
+//! Changes of state in the log: events with the fields `from` and `to`.
+//!
+//! The subject of a change is its message, and its field `name` or else the values of all fields
+//! that every change with this message has.
+
+use clarity_chaos_record::{Event, EventKind};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Something that changes its state, with its changes.
+#[derive(Debug, PartialEq, Serialize)]
+pub(crate) struct Subject<'a> {
+    /// The message of its changes, without a "changed" at the end.
+    pub(crate) message: &'a str,
+    /// Its name among the subjects with this message; empty if it is the only one.
+    pub(crate) name: String,
+    /// Its changes, in order. There is at least one.
+    pub(crate) changes: Vec<StateChange<'a>>,
+}
+
+/// A change of state.
+#[derive(Debug, PartialEq, Serialize)]
+pub(crate) struct StateChange<'a> {
+    /// Real time since the start, in microseconds.
+    pub(crate) at_us: u64,
+    /// Virtual time since the start, in microseconds.
+    pub(crate) virtual_us: Option<u64>,
+    /// The state before.
+    pub(crate) from: &'a str,
+    /// The state after.
+    pub(crate) to: &'a str,
+    /// The fields that do not name the subject: `reason=circuit_open`.
+    pub(crate) details: String,
+}
+
+type Fields = BTreeMap<String, String>;
+
+/// The subjects on a timeline, in the order of their first change.
+pub(crate) fn subjects(timeline: &[Event]) -> Vec<Subject<'_>> {
+    let changes = || timeline.iter().filter_map(change);
+    let mut shared: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (_, message, fields) in changes() {
+        let names = || fields.keys().map(String::as_str);
+        shared
+            .entry(message)
+            .and_modify(|shared| shared.retain(|name| fields.contains_key(*name)))
+            .or_insert_with(|| names().collect());
+    }
+    let mut subjects: Vec<Subject<'_>> = Vec::new();
+    for (event, message, fields) in changes() {
+        let shared = &shared[message];
+        let names = |field: &str| match fields.contains_key("name") {
+            true => field == "name",
+            false => shared.contains(field),
+        };
+        let name: Vec<&str> = others(fields)
+            .filter(|(field, _)| names(field))
+            .map(|(_, value)| value)
+            .collect();
+        let name = name.join(" ");
+        let details: Vec<String> = others(fields)
+            .filter(|(field, _)| !names(field))
+            .map(|(field, value)| format!("{field}={value}"))
+            .collect();
+        let change = StateChange {
+            at_us: event.at_us,
+            virtual_us: event.virtual_us,
+            from: fields.get("from").map_or("", String::as_str),
+            to: fields.get("to").map_or("", String::as_str),
+            details: details.join(" "),
+        };
+        let message = short(message);
+        let same = |subject: &&mut Subject<'_>| subject.message == message && subject.name == name;
+        match subjects.iter_mut().find(same) {
+            Some(subject) => subject.changes.push(change),
+            None => subjects.push(Subject {
+                message,
+                name,
+                changes: vec![change],
+            }),
+        }
+    }
+    subjects
+}
+
+/// The event with its message and its fields, if it is a change of state.
+fn change(event: &Event) -> Option<(&Event, &str, &Fields)> {
+    match &event.kind {
+        EventKind::Log {
+            message, fields, ..
+        } if fields.contains_key("from") && fields.contains_key("to") => {
+            Some((event, message, fields))
+        }
+        _ => None,
+    }
+}
+
+/// All fields but the states themselves.
+fn others(fields: &Fields) -> impl Iterator<Item = (&str, &str)> {
+    fields
+        .iter()
+        .map(|(field, value)| (field.as_str(), value.as_str()))
+        .filter(|(field, _)| !matches!(*field, "from" | "to"))
+}
+
+/// The message without a "changed" at its end: `circuit breaker` of `circuit breaker changed`.
+fn short(message: &str) -> &str {
+    let short = message
+        .strip_suffix(" has changed")
+        .or_else(|| message.strip_suffix(" changed"));
+    short.unwrap_or(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(at_us: u64, message: &str, fields: &[(&str, &str)]) -> Event {
+        let fields = fields.iter();
+        let kind = EventKind::Log {
+            level: "INFO".to_owned(),
+            target: "shop".to_owned(),
+            message: message.to_owned(),
+            fields: fields
+                .map(|(field, value)| ((*field).to_owned(), (*value).to_owned()))
+                .collect(),
+        };
+        Event::new(at_us, "main", kind)
+    }
+
+    /// Message, name and states of each subject.
+    fn found(timeline: &[Event]) -> Vec<(String, String)> {
+        let subjects = subjects(timeline).into_iter();
+        subjects
+            .map(|subject| {
+                let mut states = subject.changes[0].from.to_owned();
+                for change in &subject.changes {
+                    states.push_str(&format!(">{}", change.to));
+                }
+                (format!("{}/{}", subject.message, subject.name), states)
+            })
+            .collect()
+    }
+
+    fn row(subject: &str, states: &str) -> (String, String) {
+        (subject.to_owned(), states.to_owned())
+    }
+
+    #[test]
+    fn shared_fields_name_the_subject_and_others_do_not() {
+        let timeline = [
+            log(
+                1,
+                "breaker changed",
+                &[
+                    ("model", "a"),
+                    ("from", "closed"),
+                    ("to", "open"),
+                    ("reason", "r"),
+                ],
+            ),
+            log(
+                2,
+                "breaker changed",
+                &[
+                    ("model", "b"),
+                    ("from", "closed"),
+                    ("to", "open"),
+                    ("reason", "r"),
+                ],
+            ),
+            log(
+                3,
+                "breaker changed",
+                &[("model", "a"), ("from", "open"), ("to", "closed")],
+            ),
+            log(4, "link has changed", &[("from", "up"), ("to", "down")]),
+            log(5, "moved", &[("from", "x")]),
+        ];
+        assert_eq!(
+            found(&timeline),
+            [
+                row("breaker/a", "closed>open>closed"),
+                row("breaker/b", "closed>open"),
+                row("link/", "up>down"),
+            ]
+        );
+        let details = &subjects(&timeline)[0].changes[0].details;
+        assert_eq!(details, "reason=r");
+    }
+
+    #[test]
+    fn field_name_alone_names_the_subject() {
+        let timeline = [
+            log(
+                1,
+                "job",
+                &[
+                    ("name", "j"),
+                    ("from", "queued"),
+                    ("to", "running"),
+                    ("try", "1"),
+                ],
+            ),
+            log(
+                2,
+                "job",
+                &[
+                    ("name", "j"),
+                    ("from", "running"),
+                    ("to", "done"),
+                    ("try", "2"),
+                ],
+            ),
+        ];
+        assert_eq!(found(&timeline), [row("job/j", "queued>running>done")]);
+    }
+}

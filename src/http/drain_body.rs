@@ -1,0 +1,92 @@
+//! Draining the unread rest of a request body.
+//!
+//! A request that is refused early leaves its body on the wire. Closing the connection then makes
+//! the client's next request fail with a reset. So the rest is read and discarded, within the
+//! limits of any body. Beyond these limits the response announces that the connection closes.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use axum::body::Bytes;
+use axum::http::header::{CONNECTION, EXPECT};
+use axum::http::{HeaderValue, Request, StatusCode};
+use axum::response::Response;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use tokio::time::timeout;
+
+use super::App;
+
+/// Passes the request to `answer`, then drains the unread rest of its body.
+pub(super) async fn answer_then_drain<A: Future<Output = Response>>(
+    app: &App,
+    request: hyper::Request<Incoming>,
+    answer: impl FnOnce(Request<SharedBody>) -> A,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let asks_first = parts.headers.contains_key(EXPECT);
+    let shared = SharedBody(Arc::new(Mutex::new(body)));
+    let mut response = answer(Request::from_parts(parts, shared.clone())).await;
+    // Oversized and slow bodies have used up their limits. A client that sent `Expect` may never
+    // send its body.
+    let unwanted = asks_first
+        || matches!(
+            response.status(),
+            StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT
+        );
+    if !shared.is_end_stream() && (unwanted || !drain(shared, app).await) {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    response
+}
+
+/// Whether the end of the body arrived within the limits of size and time.
+async fn drain(rest: SharedBody, app: &App) -> bool {
+    if rest.size_hint().lower() > app.body_limit as u64 {
+        return false;
+    }
+    let mut rest = Limited::new(rest, app.body_limit);
+    let read = async {
+        loop {
+            match rest.frame().await {
+                None => return true,
+                Some(Ok(_)) => {}
+                Some(Err(_)) => return false,
+            }
+        }
+    };
+    timeout(app.deadline, read).await.unwrap_or(false)
+}
+
+/// A body that can be drained after its handler has dropped it.
+#[derive(Clone)]
+pub(super) struct SharedBody(Arc<Mutex<Incoming>>);
+
+impl SharedBody {
+    /// Never contended: the handler has ended before the drain starts.
+    fn body(&self) -> MutexGuard<'_, Incoming> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HttpBody for SharedBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut *self.body()).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body().is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body().size_hint()
+    }
+}

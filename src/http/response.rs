@@ -1,0 +1,198 @@
+//! Encoding the body of an inference response.
+
+use axum::body::Bytes;
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use serde::{Serialize, Serializer};
+
+use super::binary;
+use super::budget::{Budget, Reservation};
+use super::request::WantedOutput;
+use crate::predictor::{Failure, Serving};
+use crate::{DataType, ModelName, Tensor, TensorData};
+
+/// An upper bound in bytes on the JSON of a response without its elements and names.
+const JSON_OVERHEAD: usize = 1024;
+
+/// The encoded body, with its reservation until it is sent.
+#[derive(Debug)]
+pub(super) struct EncodedResponse {
+    body: Vec<u8>,
+    /// The length of the JSON part in bytes, or `None` when the whole body is JSON.
+    json_length: Option<usize>,
+    _memory: Reservation,
+}
+
+#[derive(Serialize)]
+struct InferResponse<'a> {
+    model_name: &'a str,
+    model_version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<ResponseParameters>,
+    outputs: Vec<ResponseOutput<'a>>,
+}
+
+/// Present only when the response is degraded or from an unverified version.
+#[derive(Serialize)]
+struct ResponseParameters {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    degraded: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    degraded_reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unverified: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct ResponseOutput<'a> {
+    name: &'a str,
+    datatype: &'static str,
+    shape: &'a [usize],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<OutputParameters>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<OutputData<'a>>,
+}
+
+/// Present only when the elements follow the JSON.
+#[derive(Serialize)]
+struct OutputParameters {
+    binary_data_size: usize,
+}
+
+/// Elements as a flat list in row-major order.
+struct OutputData<'a>(&'a TensorData);
+
+impl EncodedResponse {
+    /// Encodes the response as JSON, followed by the elements of binary outputs.
+    ///
+    /// FP32 values are written with the fewest digits that read back as the same bits.
+    ///
+    /// Reserves memory for the tensors, which exist already, and for the body before it is
+    /// allocated.
+    pub(super) fn encode(
+        model: &ModelName,
+        serving: &Serving,
+        id: Option<&str>,
+        wanted: &[WantedOutput],
+        outputs: &[Tensor],
+        budget: &Budget,
+    ) -> Result<Self, Failure> {
+        let specs = serving.loaded.session.outputs();
+        let tensors: usize = outputs.iter().map(binary_size).sum();
+        let id_size = id.map_or(0, |id| 6 * id.len());
+        let body_size = JSON_OVERHEAD
+            + id_size
+            + wanted
+                .iter()
+                .map(|output| max_bytes(*output, &outputs[output.place]))
+                .sum::<usize>();
+        let mut memory = budget.reserve(tensors + body_size, "the response")?;
+        let output = |wanted: &WantedOutput| {
+            let (spec, tensor) = (&specs[wanted.place], &outputs[wanted.place]);
+            ResponseOutput {
+                name: &spec.name,
+                datatype: spec.datatype.as_str(),
+                shape: tensor.shape(),
+                parameters: wanted.binary.then(|| OutputParameters {
+                    binary_data_size: binary_size(tensor),
+                }),
+                data: (!wanted.binary).then(|| OutputData(tensor.data())),
+            }
+        };
+        let is_unverified = serving.loaded.is_unverified;
+        let parameters = ResponseParameters {
+            degraded: serving.degraded.map(|_| true),
+            degraded_reason: serving.degraded.map(crate::Reason::as_str),
+            unverified: is_unverified.then_some(true),
+        };
+        let response = InferResponse {
+            model_name: model.as_str(),
+            model_version: serving.loaded.version().to_string(),
+            id,
+            parameters: (serving.degraded.is_some() || is_unverified).then_some(parameters),
+            outputs: wanted.iter().map(output).collect(),
+        };
+        let mut body = Vec::with_capacity(body_size);
+        serde_json::to_writer(&mut body, &response)
+            .expect("strings, booleans and finite numbers always serialize to JSON in memory");
+        let binaries = wanted.iter().filter(|output| output.binary);
+        let mut json_length = None;
+        for output in binaries {
+            json_length.get_or_insert(body.len());
+            binary::encode(outputs[output.place].data(), &mut body);
+        }
+        memory.shrink_to(body.len());
+        Ok(Self {
+            body,
+            json_length,
+            _memory: memory,
+        })
+    }
+}
+
+fn binary_size(tensor: &Tensor) -> usize {
+    tensor.data().len() * tensor.datatype().size()
+}
+
+/// An upper bound in bytes on the encoded size of one output, without its name.
+fn max_bytes(output: WantedOutput, tensor: &Tensor) -> usize {
+    const DIMENSION: usize = "18446744073709551615,".len();
+    let frame = JSON_OVERHEAD / 4 + DIMENSION * tensor.shape().len();
+    let element = match (output.binary, tensor.datatype()) {
+        (true, datatype) => datatype.size(),
+        (false, DataType::Bool) => "false,".len(),
+        (false, DataType::Uint8) => "255,".len(),
+        (false, DataType::Int8) => "-128,".len(),
+        (false, DataType::Int32) => "-2147483648,".len(),
+        (false, DataType::Int64) => "-9223372036854775808,".len(),
+        // Eight more than the shortest unique digits: sign, point, exponent, or the zeros of a
+        // number written out.
+        (false, DataType::Fp32) => "-123456790000000.0,".len(),
+    };
+    frame + element * tensor.data().len()
+}
+
+impl IntoResponse for EncodedResponse {
+    fn into_response(self) -> Response {
+        let content_type = match self.json_length {
+            None => "application/json",
+            Some(_) => "application/octet-stream",
+        };
+        let json_length = self.json_length;
+        // The reservation ends when the last byte is written to the socket, however slow the
+        // client.
+        let mut response = Bytes::from_owner(ResponseBytes(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        if let Some(length) = json_length {
+            headers.insert(binary::HEADER_LENGTH, HeaderValue::from(length));
+        }
+        response
+    }
+}
+
+/// The bytes of a body, with their reservation.
+struct ResponseBytes(EncodedResponse);
+
+impl AsRef<[u8]> for ResponseBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.body
+    }
+}
+
+impl Serialize for OutputData<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            TensorData::Bool(values) => serializer.collect_seq(values),
+            TensorData::Uint8(values) => serializer.collect_seq(values),
+            TensorData::Int8(values) => serializer.collect_seq(values),
+            TensorData::Int32(values) => serializer.collect_seq(values),
+            TensorData::Int64(values) => serializer.collect_seq(values),
+            TensorData::Fp32(values) => serializer.collect_seq(values),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! One pass over the versions of a model on disk.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::load::{LoadAttempt, LoadContext};
+use super::{LoadError, Loader, LoaderState, Trigger, quarantined_status};
+use crate::executor::{JobError, JobKind, execute};
+use crate::status::Loaded;
+use crate::store::{ModelFingerprint, VersionFingerprint};
+use crate::{Quarantine, QuarantineCause, Version, VersionStatus};
+
+/// The result of a pass, or of a failed scan.
+pub(super) struct PassResult {
+    pub(super) versions: BTreeMap<Version, VersionStatus>,
+    /// The error, if the directory could not be read.
+    pub(super) unreadable: Option<String>,
+    /// The version that replaces `loaded`.
+    pub(super) fresh: Option<Arc<Loaded>>,
+    /// The version that goes on answering without a `fresh` one.
+    pub(super) loaded: Option<Arc<Loaded>>,
+    /// Other versions that answer.
+    pub(super) others: BTreeMap<Version, Arc<Loaded>>,
+}
+
+/// A pass under way.
+struct LoadPass<'a> {
+    loader: &'a Loader,
+    fingerprint: &'a ModelFingerprint,
+    trigger: Trigger,
+    /// The versions that answered before.
+    before: BTreeMap<Version, Arc<Loaded>>,
+    quarantined: BTreeMap<Version, Quarantine>,
+    found: BTreeMap<Version, VersionStatus>,
+}
+
+impl Loader {
+    /// Tries versions from the newest to the first good one, or all where the policy serves
+    /// several. Publishes the result, and returns the quarantines after the pass.
+    pub(super) async fn run_pass(
+        &self,
+        state: &mut LoaderState,
+        fingerprint: &ModelFingerprint,
+        trigger: Trigger,
+    ) -> BTreeMap<Version, Quarantine> {
+        state
+            .verified
+            .retain(|version, _| fingerprint.versions.contains_key(version));
+        let published = self.state.borrow().clone();
+        let running = published.loaded;
+        let before = running
+            .clone()
+            .into_iter()
+            .chain(published.others.into_values());
+        let mut pass = LoadPass {
+            loader: self,
+            fingerprint,
+            trigger,
+            before: before.map(|loaded| (loaded.version(), loaded)).collect(),
+            quarantined: fingerprint.quarantined.clone(),
+            found: BTreeMap::new(),
+        };
+        let running_version = running.as_ref().map(|running| running.version());
+        // The loaded version is better than any older one on disk, unless the operator withdrew it.
+        let oldest_wanted = running_version.filter(|&version| !pass.is_withdrawn(version));
+        let mut first = None;
+        let mut others = BTreeMap::new();
+        for (&version, files) in fingerprint.versions.iter().rev() {
+            let has_first = first.is_some() || oldest_wanted > Some(version);
+            if pass.is_withdrawn(version)
+                || !self.policy.admits(version)
+                || (has_first && !self.policy.serves_several())
+            {
+                pass.skip(version);
+            } else if let Some(loaded) = pass.load_or_keep(state, version, files).await {
+                match has_first {
+                    true => drop(others.insert(version, loaded)),
+                    false => first = Some(loaded),
+                }
+            } else if has_first && let Some(loaded) = pass.before.get(&version) {
+                // Refused on disk, but good in memory.
+                others.insert(version, Arc::clone(loaded));
+            }
+        }
+        let LoadPass {
+            found, quarantined, ..
+        } = pass;
+        let same = |fresh: &Arc<Loaded>| {
+            running
+                .as_ref()
+                .is_some_and(|running| Arc::ptr_eq(running, fresh))
+        };
+        let fresh = first.filter(|first| !same(first));
+        match running_version {
+            None if found.is_empty() => self.report_failure(None, &LoadError::NoVersion),
+            Some(version) if fresh.is_none() && !found.contains_key(&version) => {
+                self.report_failure(Some(version), &LoadError::Removed)
+            }
+            _ => {}
+        }
+        self.publish(
+            state,
+            PassResult {
+                versions: found,
+                unreadable: None,
+                fresh,
+                loaded: running,
+                others,
+            },
+        );
+        quarantined
+    }
+
+    async fn load(&self, version: Version, forced: bool) -> Result<LoadAttempt, JobError> {
+        let context = LoadContext {
+            store: self.store.clone(),
+            vetting: Arc::clone(&self.vetting),
+            runtime: Arc::clone(&self.runtime),
+            model: self.model.clone(),
+            allow_unverified: self.config.allow_unverified,
+        };
+        let work = move || context.load(version, forced);
+        let attempt = {
+            // The semaphore is never closed. If it were, an unlimited load would still be right.
+            let _permit = self.loads.acquire().await.ok();
+            execute(&*self.executor, JobKind::Load, Some(&self.model), work).await?
+        };
+        if !matches!(attempt.result, Err(LoadError::Quarantined(_))) {
+            self.metrics.verification_took(attempt.verification);
+            self.metrics.load_took(attempt.total);
+        }
+        Ok(attempt)
+    }
+}
+
+impl LoadPass<'_> {
+    fn is_withdrawn(&self, version: Version) -> bool {
+        let held = self.fingerprint.quarantined.get(&version);
+        held.is_some_and(|held| held.cause() == QuarantineCause::Operator)
+    }
+
+    /// Records the status of a version that is not tried.
+    fn skip(&mut self, version: Version) {
+        let held = self.fingerprint.quarantined.get(&version);
+        let status = held.map_or(VersionStatus::Standby, quarantined_status);
+        self.found.insert(version, status);
+    }
+
+    /// The session for a version: the one from before if nothing changed, or a fresh one. `None` if
+    /// the version is refused.
+    async fn load_or_keep(
+        &mut self,
+        state: &mut LoaderState,
+        version: Version,
+        files: &VersionFingerprint,
+    ) -> Option<Arc<Loaded>> {
+        let before = self.before.get(&version);
+        let is_held = self.fingerprint.quarantined.contains_key(&version);
+        let is_unchanged = state.verified.get(&version) == Some(files) && !is_held;
+        if let (Some(before), Trigger::Due, true) = (before, self.trigger, is_unchanged) {
+            self.found.insert(version, VersionStatus::Serving);
+            return Some(Arc::clone(before));
+        }
+        let forced = self.trigger == Trigger::Requested;
+        let attempt = self.loader.load(version, forced).await;
+        if let Ok(attempt) = &attempt {
+            match attempt.quarantine.clone() {
+                Some(quarantine) => self.quarantined.insert(version, quarantine),
+                None => self.quarantined.remove(&version),
+            };
+        }
+        match attempt
+            .map_err(LoadError::from)
+            .and_then(|attempt| attempt.result)
+        {
+            Ok(fresh) => {
+                self.found.insert(version, VersionStatus::Serving);
+                state.verified.insert(version, files.clone());
+                let same = before.filter(|before| before.manifest == fresh.manifest);
+                Some(same.cloned().unwrap_or_else(|| Arc::new(fresh)))
+            }
+            Err(error) => {
+                self.loader.report_failure(Some(version), &error);
+                let (reason, detail) = (error.reason(), error.to_string());
+                self.found
+                    .insert(version, VersionStatus::Refused { reason, detail });
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Discovering and registering the models of a store.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::{Arc, PoisonError};
+
+use tokio::sync::{mpsc, watch};
+
+use super::{RegisteredModel, Registry, model_breaker};
+use crate::executor::{JobKind, execute};
+use crate::loader::Loader;
+use crate::predictor::Predictor;
+use crate::status::ModelState;
+use crate::store::Listing;
+use crate::{ModelName, ModelStatus};
+
+impl Registry {
+    /// Registers the models whose directories are new, and starts to load them.
+    ///
+    /// A server does this itself at each poll.
+    pub async fn discover(&self) {
+        let store = self.inner.store.clone();
+        let models = execute(&*self.inner.executor, JobKind::Scan, None, move || {
+            store.models()
+        })
+        .await;
+        match models {
+            Ok(Ok(listing)) => self.register_all(listing),
+            // The loaders of registered models report this error themselves.
+            Ok(Err(error)) => {
+                tracing::debug!(detail = %error, "cannot read the models directory")
+            }
+            Err(error) => {
+                tracing::debug!(detail = %error, "models directory not scanned")
+            }
+        }
+    }
+
+    pub(super) fn register_all(&self, listing: Listing<ModelName>) {
+        let mut ignored = self
+            .inner
+            .ignored
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if *ignored != listing.ignored {
+            for entry in &listing.ignored {
+                tracing::warn!(entry = %entry.name, detail = entry.why, "entry ignored");
+            }
+            *ignored = listing.ignored;
+        }
+        drop(ignored);
+        for name in listing.entries {
+            if self.find(name.as_str()).is_err() {
+                self.register(name);
+            }
+        }
+    }
+
+    pub(super) fn register(&self, name: ModelName) {
+        let mut models = self
+            .inner
+            .models
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let Entry::Vacant(place) = models.entry(name.clone()) else {
+            return;
+        };
+        let inner = &*self.inner;
+        let metrics = Arc::new(inner.metrics.for_model(&name));
+        let breaker = Arc::new(model_breaker::new(&inner.config.breaker, &name, &metrics));
+        inner.metrics.watch_breaker(&name, Arc::downgrade(&breaker));
+        let status = Arc::new(ModelStatus::loading(name.clone()));
+        let (sender, state) = watch::channel(ModelState {
+            loaded: None,
+            others: BTreeMap::new(),
+            vacant: true,
+            status,
+        });
+        let (reload, requests) = mpsc::unbounded_channel();
+        let loader = Loader {
+            model: name.clone(),
+            store: inner.store.clone(),
+            runtime: Arc::clone(&inner.runtime),
+            vetting: Arc::clone(&inner.vetting),
+            executor: Arc::clone(&inner.executor),
+            breaker: Arc::clone(&breaker),
+            metrics: Arc::clone(&metrics),
+            state: sender,
+            loads: Arc::clone(&inner.loads),
+            requests,
+            config: inner.config.reload.clone(),
+            policy: inner
+                .config
+                .versions
+                .get(&name)
+                .cloned()
+                .unwrap_or_default(),
+            deadline: inner.config.deadline,
+        };
+        let executor = Arc::clone(&inner.executor);
+        let predictor = Predictor {
+            model: name,
+            state,
+            breaker,
+            metrics,
+            executor,
+            deadline: inner.config.deadline,
+            unloaded: false,
+        };
+        place.insert(RegisteredModel {
+            predictor: Arc::new(predictor),
+            reload: Some(reload),
+        });
+        self.spawn(loader.run());
+    }
+}

@@ -1,0 +1,116 @@
+//! The declared inputs and outputs of an ONNX model.
+//!
+//! rten keeps booleans and 64-bit integers as 32-bit ones, and does not keep their declaration. It
+//! also replaces declared shapes by inferred ones. The server serves the declarations, so this
+//! module reads them from the file: only these few fields of the protobuf, without the rest.
+
+use std::collections::HashMap;
+
+use rten_onnx::onnx::{self, TypeProtoTensor, ValueInfoProto};
+use rten_onnx::protobuf::{
+    DecodeMessage, Fields, OwnedValues, ProtobufError, ReadValue, ValueReader,
+};
+
+use super::RuntimeError;
+use crate::tensor::{DataType, Dimension, TensorSpec};
+
+/// `ModelProto.graph` in onnx.proto.
+const GRAPH: u64 = 7;
+/// `GraphProto.input` in onnx.proto.
+const INPUT: u64 = 11;
+/// `GraphProto.output` in onnx.proto.
+const OUTPUT: u64 = 12;
+
+/// The declared inputs and outputs of a model, by name.
+#[derive(Debug, Default)]
+pub(super) struct DeclaredTensors(HashMap<String, Option<TypeProtoTensor>>);
+
+impl DeclaredTensors {
+    /// Reads the declarations from the bytes of a model.
+    pub(super) fn read(model: &[u8]) -> Result<Self, RuntimeError> {
+        let unreadable = |error: ProtobufError| RuntimeError::Unloadable(error.to_string());
+        read_model(model).map_err(unreadable)
+    }
+
+    /// The declaration of one input or output.
+    pub(super) fn spec(&self, tensor: &str) -> Result<TensorSpec, RuntimeError> {
+        let unservable = |why: String| RuntimeError::Unservable {
+            tensor: tensor.to_owned(),
+            why,
+        };
+        let declared = self.0.get(tensor).and_then(Option::as_ref);
+        let declared = declared.ok_or_else(|| {
+            unservable("expected a declaration as a tensor, found none".to_owned())
+        })?;
+        let datatype = match declared.elem_type {
+            Some(onnx::DataType::BOOL) => DataType::Bool,
+            Some(onnx::DataType::UINT8) => DataType::Uint8,
+            Some(onnx::DataType::INT8) => DataType::Int8,
+            Some(onnx::DataType::INT32) => DataType::Int32,
+            Some(onnx::DataType::INT64) => DataType::Int64,
+            Some(onnx::DataType::FLOAT) => DataType::Fp32,
+            other => {
+                let found = other
+                    .as_ref()
+                    .and_then(onnx::DataType::name)
+                    .unwrap_or("an unknown one");
+                let expected = "expected the datatype FLOAT, INT32, INT64, BOOL, UINT8 or INT8";
+                return Err(unservable(format!("{expected}, found {found}")));
+            }
+        };
+        let shape = declared
+            .shape
+            .as_ref()
+            .map(|shape| shape.dim.iter().map(dimension).collect());
+        Ok(TensorSpec {
+            name: tensor.to_owned(),
+            datatype,
+            shape,
+        })
+    }
+}
+
+/// A declared size below 1 is dynamic: exporters write 0 or -1 for an unknown size.
+fn dimension(declared: &onnx::Dimension) -> Dimension {
+    let fixed = declared
+        .dim_value
+        .and_then(|size| usize::try_from(size).ok())
+        .filter(|size| *size > 0);
+    match fixed {
+        Some(size) => Dimension::Fixed(size),
+        None => Dimension::Dynamic(declared.dim_param.clone().filter(|name| !name.is_empty())),
+    }
+}
+
+fn read_model(model: &[u8]) -> Result<DeclaredTensors, ProtobufError> {
+    let mut declared = DeclaredTensors::default();
+    let mut reader = ValueReader::from_buf(model);
+    let mut fields = Fields::new(&mut reader, Some("ModelProto"));
+    while let Some(mut field) = fields.next()? {
+        if field.number() == GRAPH {
+            read_graph(field.read_message(Some("GraphProto"))?, &mut declared)?;
+        } else {
+            field.skip()?;
+        }
+    }
+    Ok(declared)
+}
+
+fn read_graph<R>(
+    mut fields: Fields<'_, R>,
+    declared: &mut DeclaredTensors,
+) -> Result<(), ProtobufError>
+where
+    R: ReadValue<Types = OwnedValues>,
+{
+    while let Some(mut field) = fields.next()? {
+        if matches!(field.number(), INPUT | OUTPUT) {
+            let info = ValueInfoProto::decode_field(&mut field)?;
+            let tensor = info.r#type.and_then(|r#type| r#type.tensor_type);
+            declared.0.insert(info.name.unwrap_or_default(), tensor);
+        } else {
+            field.skip()?;
+        }
+    }
+    Ok(())
+}

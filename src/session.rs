@@ -1,0 +1,134 @@
+//! Sessions: loaded models that answer.
+
+use thiserror::Error;
+
+use crate::panics::catch;
+use crate::tensor::{Tensor, TensorSpec};
+
+/// A loaded model, which several threads may run at once.
+pub trait Session: Send + Sync {
+    /// The inputs of the model, in order.
+    fn inputs(&self) -> &[TensorSpec];
+
+    /// The outputs of the model, in order.
+    fn outputs(&self) -> &[TensorSpec];
+
+    /// Runs the model once. Takes one tensor for each of [`inputs`](Self::inputs), in that order
+    /// and fitting its declaration. Returns one for each of [`outputs`](Self::outputs), in that
+    /// order.
+    ///
+    /// Called on an [`Executor`](crate::Executor), so it may block. A panic is caught and reported
+    /// as [`RunError::Panicked`].
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Refused`] when the model cannot take a value, which is the caller's fault. Any
+    /// other error is the model's fault.
+    fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError>;
+
+    /// Queues `work`, which calls [`run`](Self::run), on a thread of the session, and returns at
+    /// once. The default returns the work: the session has no threads.
+    ///
+    /// A session with threads saves each run two thread switches. It must do all work that it
+    /// takes.
+    ///
+    /// # Errors
+    ///
+    /// The work itself, not started.
+    fn spawn(&self, work: Work) -> Result<(), Work> {
+        Err(work)
+    }
+}
+
+/// Work that runs once, on another thread.
+pub type Work = Box<dyn FnOnce() + Send>;
+
+/// Why a run gave no answer.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The model cannot take a value of an input. It was not run.
+    #[error("input {input}: {why}")]
+    Refused {
+        /// The input.
+        input: String,
+        /// The reason.
+        why: String,
+    },
+    /// The model failed.
+    #[error("the model failed: {0}")]
+    Failed(String),
+    /// The model panicked.
+    #[error("the model panicked: {0}")]
+    Panicked(String),
+    /// An output differs from the model's declaration.
+    #[error("output {output}: expected {expected}, found {found}")]
+    UnexpectedOutput {
+        /// The output.
+        output: String,
+        /// The declared datatype or rank.
+        expected: String,
+        /// The datatype or rank of the output.
+        found: String,
+    },
+    /// An output has a value that is infinite or not a number.
+    #[error("output {output}: the value at {position} is {found}, expected a finite one")]
+    NotFinite {
+        /// The output.
+        output: String,
+        /// The index of the first such value, counted from 0 in row-major order.
+        position: usize,
+        /// The value.
+        found: f32,
+    },
+}
+
+/// Runs a session, catches its panics and checks its outputs.
+pub(crate) fn run(session: &dyn Session, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
+    let outputs =
+        catch(|| session.run(inputs)).unwrap_or_else(|panic| Err(RunError::Panicked(panic)))?;
+    check_outputs(session.outputs(), &outputs)?;
+    Ok(outputs)
+}
+
+/// Checks that outputs fit the model's declaration and are finite.
+// A wrong answer is worse than none.
+fn check_outputs(specs: &[TensorSpec], outputs: &[Tensor]) -> Result<(), RunError> {
+    if specs.len() != outputs.len() {
+        return Err(RunError::Failed(format!(
+            "expected {} outputs, found {}",
+            specs.len(),
+            outputs.len()
+        )));
+    }
+    for (spec, tensor) in specs.iter().zip(outputs) {
+        let unexpected = |expected, found| RunError::UnexpectedOutput {
+            output: spec.name.clone(),
+            expected,
+            found,
+        };
+        if spec.datatype != tensor.datatype() {
+            return Err(unexpected(
+                spec.datatype.to_string(),
+                tensor.datatype().to_string(),
+            ));
+        }
+        if let Some(shape) = &spec.shape
+            && shape.len() != tensor.shape().len()
+        {
+            let (expected, found) = (shape.len(), tensor.shape().len());
+            return Err(unexpected(
+                format!("{expected} dimensions"),
+                format!("{found} dimensions"),
+            ));
+        }
+        if let Some((position, found)) = tensor.first_not_finite() {
+            return Err(RunError::NotFinite {
+                output: spec.name.clone(),
+                position,
+                found,
+            });
+        }
+    }
+    Ok(())
+}
