@@ -1,7 +1,8 @@
-//! Plain data that the layers above hand to each other. What a run leaves for readers is `clarity-chaos-record`.
+//! Plain data that the layers exchange. Data for readers of a run is in `clarity-chaos-record`.
 
 pub(crate) mod case;
 pub(crate) mod confinement;
 pub(crate) mod duration;
-pub(crate) mod ending;
-pub(crate) mod restriction;
+pub(crate) mod exit_status;
+pub(crate) mod fault_selection;
+pub(crate) mod process_report;

@@ -1,4 +1,5 @@
-//! The guide: a first bug in ten minutes, faults, selecting, reports, sweeps, the sandbox, troubleshooting, and continuous integration.
+//! The guide: a first bug in ten minutes, faults, selecting, reports, sweeps, the sandbox,
+//! troubleshooting, and continuous integration.
 
 #[doc = include_str!("../guide/ten_minutes.md")]
 pub mod ten_minutes {}

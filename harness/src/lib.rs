@@ -2,39 +2,54 @@
 //!
 //! The guide is the module [`guide`].
 //!
-//! # The concepts, in the order in which one needs them
+//! # Concepts
+//!
+//! In the order in which a new user needs them:
 //!
 //! - [`chaos`] registers a test, [`main!`] runs all of them.
-//! - [`Context`] is what a test is handed: its seed, directory, clock and timeline.
-//! - [`fault`]s damage things and take the damage back; [`fault::SystemCall`] lets calls of the code under test fail, come late or do less.
-//! - A [`network::Link`] stands between a client and a server, and can be disturbed.
-//! - A [`process::Process`] is a program that the test starts, and can be stopped and killed.
-//! - [`explore`] lets an operation die, or its calls fail, or the power, at every single point where that makes a difference.
-//! - Oracles, [`always!`], [`sometimes!`] and [`reachable!`], say in the code under test what must hold, or happen in some case of a sweep.
+//! - [`Context`] is the argument of a test. It has the test's seed, directory, clock and timeline.
+//! - A [`fault`] damages its target and undoes the damage. [`fault::SystemCall`] makes system calls
+//!   of the code under test fail, take longer or do less.
+//! - A [`network::Link`] is between a client and a server. Faults disturb its traffic.
+//! - A [`process::Process`] is a program that the test starts. Faults stop and kill it.
+//! - [`explore`] finds every point of an operation at which an interruption makes a difference. At
+//!   each of them it kills the operation, makes a call fail, or cuts the power.
+//! - Oracles are assertions in the code under test. [`always!`] holds at each evaluation;
+//!   [`sometimes!`] and [`reachable!`] hold in at least one case of a sweep.
 //! - The [`clock`](Context::clock) is real, or Tokio's virtual time.
-//! - A [`Verdict`] is the result of a test, a [`Record`] everything known about it, as JSON.
+//! - A [`Verdict`] is the result of a test. A [`Record`] is its complete description, as JSON.
 //!
-//! # Which guarantees hold
+//! # Guarantees
 //!
-//! - Every test runs in a process of its own and always gets a verdict: a hang, an abort, a stack overflow or an early `exit` ends
-//!   that test and nothing else. A test has passed only when its own record says so.
-//! - On Linux all processes that a test starts end with it, daemons included; outside of the sandbox, unless it kills its own supervisor. Elsewhere the test's
-//!   process group or tree does, and what else it leaves behind is not noticed.
-//! - What a test draws depends on the root seed and its name alone. The order of threads and the network are the test's own affair.
-//! - A test tagged `non_destructive` can change nothing outside of its own folder and reach nobody, and fails when it leaves something behind: a process, thread,
-//!   descriptor, temporary file or shared memory ([`Context::allow_leak`] declares what is meant to stay). [`Sandbox`] says part by part what was enforced,
-//!   and by what; the second line of a run tells it before the first test.
-//! - A test that is asked to end, because its time is up, at Ctrl-C or by another runner, undoes its faults first. For a test that is killed outright
-//!   the runner undoes them: what was done to files elsewhere; its own directory, links and programs go with it. The report names faults that are still in effect all the same.
+//! - Every test runs in a process of its own and always gets a verdict. A hang, an abort, a stack
+//!   overflow or an early `exit` ends that test alone. A test passes only if its own record says
+//!   so.
+//! - On Linux all processes of a test end with it, daemons included. Outside of the sandbox, a test
+//!   that kills its own supervisor is an exception. On other systems the test's process group or
+//!   tree ends, and the harness does not notice other leaks.
+//! - The random numbers of a test depend on the root seed and the test's name alone. The harness
+//!   does not control the order of threads, or the network.
+//! - A test tagged `non_destructive` can change nothing outside of its own directory, and reach no
+//!   machine or process outside. It fails when it leaks a process, thread, descriptor, temporary
+//!   file or shared memory. [`Context::allow_leak`] declares an intended leak. [`Sandbox`] lists
+//!   each protection and its mechanism. The second line of a run prints them before the first test.
+//! - A test undoes its faults when it is asked to end: at its timeout, at Ctrl-C, or by another
+//!   runner. The runner undoes the faults of a killed test in files outside of its directory. The
+//!   directory, links and programs of the test are gone by then. The report still names the faults
+//!   that were in effect.
 //!
-//! # What the sandbox does to a test
+//! # Sandbox
 //!
-//! - It may read the system, but of the user's home no more than the repository (the nearest folder with a `.git` above the working directory), Cargo's target
-//!   folder, the toolchain without its credentials, and the folders of `PATH`; and it cannot list `/`, nor the folders on the way to the home.
-//! - It may write below [`Context::dir`], to its temporary folder (`TMPDIR`) and to shared memory, all of which are empty at first. `/tmp` and
-//!   the repository are read-only, `/run` is empty, and so is the network but for a loopback of the test's own.
-//! - It has the user's number, but neither capabilities nor the means to get any: `sudo` and the like do not work.
-//! - Coverage of instrumented code is written where `LLVM_PROFILE_FILE` says.
+//! - A test may read the system. In the user's home it may read four things: the repository,
+//!   Cargo's target directory, the toolchain without its credentials, the directories of `PATH`.
+//!   The repository is the nearest directory with a `.git` above the working directory. A test
+//!   cannot list `/`, or the directories on the path to the home.
+//! - It may write below [`Context::dir`], to its temporary directory (`TMPDIR`) and to shared
+//!   memory. All are empty at first. `/tmp` and the repository are read-only, and `/run` is empty.
+//!   The network is a loopback interface of the test's own.
+//! - It has the user's ID, without capabilities and without a way to gain any: `sudo` does not
+//!   work.
+//! - Instrumented code writes its coverage to the path in `LLVM_PROFILE_FILE`.
 
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
@@ -58,8 +73,10 @@ mod syscalls;
 mod test;
 
 pub use clarity_chaos_macros::chaos;
-/// Test oracles of the crate `clarity-chaos-oracles`, which production code can depend on without
-/// this harness. A chaos test evaluates them, and its [`Record`] has those that it reached.
+/// The oracles of the crate `clarity-chaos-oracles`. Production code can depend on that crate
+/// without this harness.
+///
+/// A chaos test evaluates them. Its [`Record`] lists those that it reached.
 ///
 /// ```
 /// let (stored, sent, retries) = (1, 1, 0);
@@ -75,17 +92,18 @@ pub use clarity_chaos_record::{
     HungThread, Isolation, Leaks, Limits, Minimized, OracleId, OracleKind, ReadError, Record,
     Resources, Sandbox, Seed, SeenOracle, Verdict,
 };
-/// The random-number traits that generators of [`Context::rng`] implement, in the version that they do.
+/// The version of `rand` whose traits the generators of [`Context::rng`] implement.
 pub use rand;
 pub use test::clock::Clock;
 pub use test::context::Context;
 pub use test::outcome::{Result, Skipped};
 pub use test::{explore, fault, network, process};
 
-/// Writes the `main` function of a chaos-test target: the runner for all [`chaos`] tests that are
-/// linked into it.
+/// Expands to the `main` function of a chaos-test target: the runner of all [`chaos`] tests that
+/// are linked into it.
 ///
-/// Tests of a library are linked only if the target's source mentions the library. Where nothing else of it is used, write
+/// The linker includes tests of a library only if the target's source mentions the library. If the
+/// target uses nothing else of it, write
 ///
 /// ```ignore
 /// use my_lib as _; // links the chaos tests of `my_lib`
@@ -95,8 +113,8 @@ pub use test::{explore, fault, network, process};
 ///
 /// # Threads that outlive their test
 ///
-/// A library may keep a pool of threads until the process ends, by design. Such threads are no leak of
-/// the test that happened to start them. Name the prefixes of their names:
+/// A library may keep a pool of threads until the process ends, by design. Such threads are not a
+/// leak of the test that starts them. List the prefixes of their names:
 ///
 /// ```ignore
 /// clarity_chaos::main!(lasting_threads = ["rayon-"]);
@@ -104,8 +122,9 @@ pub use test::{explore, fault, network, process};
 ///
 /// # Libraries with tests
 ///
-/// The tests of a library that is not mentioned are missing from `--list`. A target without any test warns.
-/// [Troubleshooting](guide::troubleshooting) says how to find such libraries.
+/// `--list` does not show the tests of a library that the target does not mention. A target without
+/// any test prints a warning. [Troubleshooting](guide::troubleshooting) explains how to find such
+/// libraries.
 #[macro_export]
 macro_rules! main {
     () => {
@@ -125,7 +144,7 @@ macro_rules! main {
     };
 }
 
-/// Not public API: used by the code that the macros generate.
+/// Not public API: generated code uses it.
 #[doc(hidden)]
 #[forbid(unsafe_code)]
 pub mod __private {
@@ -133,7 +152,7 @@ pub mod __private {
     pub use crate::registration::origin::Origin;
     pub use crate::runner::entry::main;
     pub use crate::test::body::Body;
-    pub use crate::test::outcome::{IntoOutcome, Outcome};
+    pub use crate::test::outcome::{IntoOutcome, TestOutcome};
     pub use clarity_chaos_record::{ClockKind, Limits};
     pub use inventory;
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// The body of a test. Only the process that runs it knows the type, `test::body::Body`.
 pub(crate) type TestBody = dyn Any + Send + Sync;
 
-/// A registered test: everything known about it before it runs.
+/// A registered test, as its attribute declares it.
 pub struct TestCase {
     path: &'static str,
     seed_name: Option<&'static str>,
@@ -108,7 +108,7 @@ impl TestCase {
 }
 
 impl TestCase {
-    /// The name to select by: the function's path inside its crate, such as
+    /// The name that selects the test: the function's path inside its crate, such as
     /// `corruption::one_flipped_bit`.
     pub(crate) fn name(&self) -> &'static str {
         self.path
@@ -116,7 +116,7 @@ impl TestCase {
             .map_or(self.path, |(_crate, rest)| rest)
     }
 
-    /// The name that the test's seed is derived from: its own, or an earlier one that it declares.
+    /// The name that the seed is derived from: the test's own, or an earlier one that it declares.
     pub(crate) fn seed_name(&self) -> &'static str {
         self.seed_name.unwrap_or_else(|| self.name())
     }
@@ -160,7 +160,7 @@ impl TestCase {
         self.limits
     }
 
-    /// The source file, as the compiler was given it, and the line of the attribute.
+    /// The source file, as passed to the compiler, and the line of the attribute.
     pub(crate) fn location(&self) -> (&'static str, u32) {
         (self.file, self.line)
     }
@@ -194,11 +194,12 @@ pub(crate) fn find(path: &str) -> Option<&'static TestCase> {
         tests.sort_by_key(|test| test.path);
         tests
     });
-    let place = BY_PATH.binary_search_by_key(&path, |test| test.path);
-    place.ok().map(|place| BY_PATH[place])
+    let found = BY_PATH.binary_search_by_key(&path, |test| test.path);
+    found.ok().map(|index| BY_PATH[index])
 }
 
-/// The errors of tests (sorted by name) that share a name or a derivation of the seed.
+/// Checks tests, sorted by name: an error for each two with one name, or one derivation of the
+/// seed.
 ///
 /// A shared name could select only one of the tests. A shared derivation would give both the same
 /// faults.
@@ -229,7 +230,7 @@ pub(crate) fn duplicates(tests: &[&TestCase]) -> Vec<String> {
     errors
 }
 
-/// Where two tests are: `FILE:LINE and FILE:LINE`.
+/// The locations of two tests: `FILE:LINE and FILE:LINE`.
 fn locations(a: &TestCase, b: &TestCase) -> String {
     let [(file, line), (other_file, other_line)] = [a.location(), b.location()];
     format!("{file}:{line} and {other_file}:{other_line}")

@@ -1,31 +1,36 @@
-//! The process between the runner and the tests of one slot: starts a test, waits with a limit, ends it, sweeps what it left.
+//! The process between the runner and the tests of one slot. It starts a test, waits with a
+//! timeout, ends the test, and kills the processes that the test leaves.
 //!
-//! A test's process can be ended, but what it started can have slipped away from it: daemons have another parent and another
-//! process group. The supervisor is the *subreaper* of its test (Linux): whatever loses its parent below it becomes its child. So all
-//! of a test's processes can be found by looking for the supervisor's own children, again and again until there are none. A supervisor
-//! has one test at a time, so nothing else can be among them.
+//! A process of a test can escape from the test's own: a daemon has another parent and another
+//! process group. On Linux the supervisor is a *subreaper*: a process below it that loses its
+//! parent becomes its child. So the supervisor finds all processes of a test by killing its own
+//! children until there are none. It runs one test at a time, so none of them belongs to another
+//! test.
 //!
-//! In the sandbox the supervisor is process 1 of a PID namespace besides, and ends with everything in it, whatever happens.
+//! In the sandbox the supervisor is also process 1 of a PID namespace. The kernel ends every
+//! process of the namespace with it, even when it is killed.
 //!
-//! The supervisor never has more than one thread and never runs the code under test: a fork of it is as good as a fresh process.
+//! The supervisor never has more than one thread and never runs the code under test. A fork of it
+//! is therefore as good as a fresh process.
 //!
-//! Its standard input is a pipe from the runner. When that closes, the run is over, or the runner is gone; then all of this is, too.
+//! Its standard input is a pipe from the runner. The pipe closes when the run is over or the runner
+//! has died. The supervisor and its test then end.
 
 pub(crate) mod entry;
 #[cfg(target_os = "linux")]
-mod fork;
-pub(crate) mod guest;
+mod hung_threads;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-mod orders;
+mod message_reader;
 #[cfg(not(target_os = "linux"))]
 mod portable;
 pub(crate) mod protocol;
 pub(crate) mod role;
 pub(crate) mod run_dir;
+pub(crate) mod runner_thread;
 #[cfg(target_os = "linux")]
-mod threads;
+mod zygote;
 
 #[cfg(target_os = "linux")]
 use linux as platform;
@@ -35,8 +40,8 @@ use portable as platform;
 use crate::data::case::Case;
 use crate::data::duration::deadline;
 use crate::sandbox::{self, Confined, confine};
-use crate::supervisor::protocol::{Answer, MARK, Order};
-use crate::supervisor::role::{Post, Role};
+use crate::supervisor::protocol::{MESSAGE_PREFIX, RunnerMessage, SupervisorMessage};
+use crate::supervisor::role::{Role, SupervisorConfig};
 use clarity_chaos_record::Sandbox;
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -44,56 +49,58 @@ use std::path::Path;
 use std::process::{Child, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-/// What an enclosed supervisor exits with when it has lost its runner.
+/// The exit code of a supervisor in the sandbox whose runner has died.
 const RUNNER_LOST: u8 = 3;
 
-/// Runs cases, one after the other, for as long as the runner orders them.
+/// Runs cases, one after the other, until the runner sends no more.
 ///
 /// # Errors
 ///
-/// When a test's process cannot be started, or the runner not be understood.
-pub(crate) fn serve(post: &Post) -> io::Result<ExitCode> {
+/// When a test's process cannot be started, or a message of the runner cannot be parsed.
+pub(crate) fn serve(config: &SupervisorConfig) -> io::Result<ExitCode> {
     crate::os::descriptors::close_inherited();
-    let confined = match confine(&post.confinement, post.slot.root()) {
-        Ok(confined) => confined,
+    let enclosed = match confine(&config.confinement, config.slot.root()) {
+        Ok(enclosed) => enclosed,
         Err(error) => {
-            answer(&Answer::Refused(error.to_string()))?;
+            send(&SupervisorMessage::Refused(error.to_string()))?;
             return Ok(ExitCode::SUCCESS);
         }
     };
-    let code = match confined {
+    let code = match enclosed {
         Confined::Outside(code) => u8::try_from(code).unwrap_or(u8::MAX),
         Confined::Inside(inside) => {
-            let mut supervisor = platform::Supervisor::new(post, inside.private)?;
-            let obeyed =
-                answer(&Answer::Ready(inside.sandbox)).and_then(|()| obey(&mut supervisor));
-            let parted = match obeyed {
-                // Another supervisor of a runner that is gone may have removed what this one was working with.
+            let mut supervisor = platform::Supervisor::new(config, inside.private)?;
+            let served = send(&SupervisorMessage::Ready(inside.sandbox))
+                .and_then(|()| run_cases(&mut supervisor));
+            let shut_down = match served {
+                // Another supervisor of a dead runner may have removed the files in use here.
                 Err(_) if supervisor.is_abandoned() => false,
                 result => result?,
             };
-            let code = if parted { 0 } else { RUNNER_LOST };
+            let code = if shut_down { 0 } else { RUNNER_LOST };
             if inside.has_outer_process {
-                // The run's folder cannot be removed from in here.
+                // The run's directory cannot be removed from inside the sandbox.
                 return Ok(ExitCode::from(code));
             }
             code
         }
     };
     if code == RUNNER_LOST {
-        // Nobody will read the cases of this run, nobody else will clean up.
-        remove_with_others(&post.run);
+        // No other process reads the cases of this run or removes their files.
+        remove_with_others(&config.run);
     }
     Ok(ExitCode::from(code))
 }
 
-/// What is enforced around tests that are not confined.
+/// The sandbox of tests that are not confined.
 pub(crate) fn unconfined() -> Sandbox {
     sandbox::unconfined()
 }
 
-/// Removes a folder while other supervisors of the run may be removing it, too, or still ending tests that write there: each may find what it was
-/// about to remove gone, or a folder not empty any more.
+/// Removes the directory of a run, and tries again for up to 10 seconds.
+///
+/// Other supervisors of the run may be removing it too, or ending tests that write there. Each of
+/// them can find an entry gone, or a directory that is no longer empty.
 fn remove_with_others(run: &Path) {
     let deadline = deadline(Duration::from_secs(10));
     while run.exists() && Instant::now() < deadline {
@@ -103,20 +110,20 @@ fn remove_with_others(run: &Path) {
     }
 }
 
-/// Does as it is told until the end; tells whether the runner has said farewell, and did not go away without a word.
-fn obey(supervisor: &mut platform::Supervisor) -> io::Result<bool> {
-    while let Some(order) = supervisor.next_order()? {
-        let case = match order {
-            Order::Run(case) => case,
-            // It has ended by itself just before.
-            Order::Interrupt => continue,
-            Order::Farewell => return Ok(true),
+/// Handles the runner's messages until the end; `false` if they ended without a shutdown.
+fn run_cases(supervisor: &mut platform::Supervisor) -> io::Result<bool> {
+    while let Some(message) = supervisor.next_message()? {
+        let case = match message {
+            RunnerMessage::Run(case) => case,
+            // The case has just ended by itself.
+            RunnerMessage::Interrupt => continue,
+            RunnerMessage::Shutdown => return Ok(true),
         };
-        let Some(ending) = supervisor.supervise(&case)? else {
+        let Some(report) = supervisor.supervise(&case)? else {
             break;
         };
-        let retires = ending.retires;
-        answer(&Answer::Ended(ending))?;
+        let retires = report.retires;
+        send(&SupervisorMessage::CaseEnded(report))?;
         if retires {
             return Ok(true);
         }
@@ -124,17 +131,25 @@ fn obey(supervisor: &mut platform::Supervisor) -> io::Result<bool> {
     Ok(false)
 }
 
-fn answer(answer: &Answer) -> io::Result<()> {
-    // Begins a line of its own, whatever a library may have printed.
-    let line = format!("\n{MARK}{}\n", serde_json::to_string(answer)?);
+fn send(message: &SupervisorMessage) -> io::Result<()> {
+    // A library may have printed an incomplete line before.
+    let line = format!("\n{MESSAGE_PREFIX}{}\n", serde_json::to_string(message)?);
     let mut stdout = io::stdout().lock();
     stdout.write_all(line.as_bytes())?;
     stdout.flush()
 }
 
-/// The file that takes what the test prints.
+/// Opens the file for the output of the test.
 fn output(case: &Case) -> io::Result<File> {
-    File::options().append(true).open(case.output())
+    let path = case.output();
+    let file = File::options().append(true).open(&path);
+    file.map_err(|error| {
+        let text = format!(
+            "cannot open `{}` for the test's output: {error}",
+            path.display()
+        );
+        io::Error::new(error.kind(), text)
+    })
 }
 
 /// Starts the test binary again as the test of this case.
@@ -142,7 +157,8 @@ fn execute(case: &Case) -> io::Result<Child> {
     let output = output(case)?;
     let mut command = Role::Test(Box::new(case.clone())).command()?;
     command
-        .env("TMPDIR", case.tmp()) // and on Windows:
+        .env("TMPDIR", case.tmp())
+        // The names on Windows.
         .env("TMP", case.tmp())
         .env("TEMP", case.tmp())
         .stdin(Stdio::null())
@@ -151,7 +167,12 @@ fn execute(case: &Case) -> io::Result<Child> {
     #[cfg(unix)]
     {
         use std::os::unix::process::CommandExt as _;
-        command.process_group(0); // the polite request to end reaches the test's helpers, too
+        // SIGTERM to the group also reaches the processes that the test starts.
+        command.process_group(0);
     }
-    command.spawn()
+    command.spawn().map_err(|error| {
+        let program = command.get_program().display();
+        let text = format!("cannot start `{program}` for the test: {error}");
+        io::Error::new(error.kind(), text)
+    })
 }

@@ -1,6 +1,6 @@
 //! One run of one test: the specification for its process, and its directories.
 
-use crate::data::restriction::Restriction;
+use crate::data::fault_selection::FaultSelection;
 use clarity_chaos_record::Seed;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -24,7 +24,7 @@ pub(crate) struct CaseSpec {
     /// The filter of `tracing` events for the timeline.
     pub(crate) log: String,
     /// The faults that take effect, if not all.
-    pub(crate) restriction: Option<Restriction>,
+    pub(crate) fault_selection: Option<FaultSelection>,
     /// Whether to delay the start of every other thread.
     pub(crate) late_starts: bool,
     /// Whether its supervisor is in the sandbox. The test's process then restricts itself further,

@@ -1,35 +1,35 @@
-//! What a supervisor is asked to enforce, from the most to the least.
+//! The confinement that the runner requests of a supervisor, from the strictest to none.
 
 use serde::{Deserialize, Serialize};
 
-/// What a supervisor is to put up around itself and its tests.
+/// The confinement that a supervisor enforces on itself and its tests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Confinement {
-    /// Nothing: its tests can do what the user can.
+    /// None: its tests can do everything that the user can.
     Open,
-    /// As much as is possible with these namespaces.
+    /// The strictest that is possible with these namespaces.
     Closed {
         namespaces: Namespaces,
-        /// Why there are not more.
+        /// The reasons for which stricter confinements were refused.
         refusals: Vec<String>,
     },
 }
 
-/// The namespaces around a supervisor, from the most to the least.
+/// The namespaces around a supervisor, from the strictest set to none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Namespaces {
     /// User, PID, mount, network, IPC.
     All,
-    /// The same without that for users, which root needs the least: where they are switched off.
+    /// PID, mount, network, IPC: where user namespaces are disabled. Root needs none.
     WithoutUsers,
-    /// All but that for processes: in containers that hide parts of `/proc`.
+    /// User, mount, network, IPC: in containers that hide parts of `/proc`.
     WithoutProcesses,
     /// None.
     None,
 }
 
 impl Confinement {
-    /// The tightest.
+    /// The strictest confinement.
     pub(crate) fn tightest() -> Self {
         Self::Closed {
             namespaces: Namespaces::All,
@@ -37,7 +37,7 @@ impl Confinement {
         }
     }
 
-    /// What to try when this was refused for that reason; nothing is left to try when the last resort was.
+    /// The next weaker confinement, after this one was refused; `None` after the weakest.
     pub(crate) fn looser(&self, refusal: String) -> Option<Self> {
         let Self::Closed {
             namespaces,

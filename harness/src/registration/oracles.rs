@@ -11,7 +11,7 @@ pub(crate) fn catalogue() -> Vec<OracleId> {
     oracles
 }
 
-/// The oracle as data. None for a kind of a later release, which this harness cannot judge.
+/// The oracle as data; `None` for a kind of a later release, unknown to this harness.
 pub(crate) fn id_of(oracle: &oracles::Oracle) -> Option<OracleId> {
     let kind = match oracle.kind() {
         oracles::OracleKind::Always => OracleKind::Always,

@@ -13,7 +13,7 @@ pub struct Origin {
     pub binary: Option<&'static str>,
     /// Cargo's directory for the files of an integration test; `None` for a binary.
     pub target_tmpdir: Option<&'static str>,
-    /// Prefixes of the names of threads that live as long as their process.
+    /// Prefixes of the names of threads that last as long as their process.
     pub lasting_threads: &'static [&'static str],
 }
 

@@ -1,8 +1,8 @@
 //! Runs one case: prepares its directory, lets a worker run it, and completes its record.
 
 use crate::data::case::{Case, CaseSpec, KeepPolicy};
-use crate::data::ending::Ending;
-use crate::data::restriction::Restriction;
+use crate::data::fault_selection::FaultSelection;
+use crate::data::process_report::ProcessReport;
 use crate::registration::origin::Origin;
 use crate::registration::{NON_DESTRUCTIVE, TestCase};
 use crate::runner::captured_output;
@@ -13,7 +13,7 @@ use crate::runner::in_process::InProcess;
 use crate::runner::replay;
 use crate::runner::worker_pool::{WorkerLease, WorkerPool};
 use crate::runner::workspace::Workspace;
-use crate::supervisor::guest;
+use crate::supervisor::runner_thread;
 use crate::test::fault;
 use clarity_chaos_record::{Isolation, Record, Sandbox, Seed, Verdict};
 use std::io;
@@ -54,7 +54,7 @@ pub(crate) struct RunOverrides {
     /// Whether to delay the start of every other thread.
     pub(crate) late_starts: bool,
     /// The faults that take effect, if not all.
-    pub(crate) restriction: Option<Restriction>,
+    pub(crate) restriction: Option<FaultSelection>,
 }
 
 impl RunOverrides {
@@ -145,7 +145,7 @@ impl CaseRunner {
                 .unwrap_or(self.options.timeout),
             grace: self.options.grace,
             log: self.options.log.clone(),
-            restriction: overrides.restriction.clone(),
+            fault_selection: overrides.restriction.clone(),
             late_starts: overrides.late_starts,
             sandboxed: self.isolation != Isolation::Thread && self.sandboxes(test),
             lasting_threads: self
@@ -176,7 +176,7 @@ impl CaseRunner {
         };
         let ended = match &mut executor {
             Executor::Worker(lease) => self.run_in_worker(lease, &case, overrides.is_quiet),
-            Executor::InProcess(_) => guest::run(&case),
+            Executor::InProcess(_) => runner_thread::run(&case),
         };
         let evidence = executor.workspace().evidence(&case);
         let touched = !matches!(evidence.stray_files, Ok(None));
@@ -229,7 +229,7 @@ impl CaseRunner {
         lease: &mut WorkerLease<'_>,
         case: &Case,
         is_quiet: bool,
-    ) -> io::Result<Ending> {
+    ) -> io::Result<ProcessReport> {
         let CaseSpec { timeout, grace, .. } = case.spec;
         let limit = timeout.saturating_add(grace).saturating_add(SLACK);
         if self.options.libtest.nocapture && !is_quiet {

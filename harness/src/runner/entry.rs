@@ -2,8 +2,8 @@
 
 use crate::registration::origin::Origin;
 use crate::runner;
-use crate::supervisor::entry::fulfil;
-use crate::supervisor::role::Assignment;
+use crate::supervisor::entry::run_role;
+use crate::supervisor::role::RoleMessage;
 use std::env;
 use std::process::ExitCode;
 
@@ -16,12 +16,12 @@ fn restore_child_signal() {}
 /// Not public API: the expansion of [`main!`](crate::main).
 #[must_use]
 pub fn main(origin: Origin) -> ExitCode {
-    match Assignment::parse(env::args_os().skip(1)) {
+    match RoleMessage::parse(env::args_os().skip(1)) {
         None => {
             restore_child_signal();
             runner::main(&origin)
         }
-        Some(assignment) => assignment.and_then(fulfil).unwrap_or_else(|error| {
+        Some(message) => message.and_then(run_role).unwrap_or_else(|error| {
             eprintln!("clarity-chaos: {error}");
             ExitCode::FAILURE
         }),

@@ -1,7 +1,7 @@
 //! The evidence of a case after its end, and the record made from it.
 
 use crate::data::duration::microseconds;
-use crate::data::ending::Ending;
+use crate::data::process_report::ProcessReport;
 use crate::registration::NON_DESTRUCTIVE;
 use crate::runner::verdict;
 use clarity_chaos_record::{CapturedOutput, Event, EventKind, Record, SeenOracle, Verdict};
@@ -29,7 +29,7 @@ impl Evidence {
     pub(crate) fn complete(
         self,
         record: &mut Record,
-        ended: io::Result<Ending>,
+        ended: io::Result<ProcessReport>,
         limit: Duration,
         lasting_threads: &[String],
     ) {
@@ -70,12 +70,12 @@ impl Evidence {
 }
 
 /// Adds the supervisor's report.
-fn add_ending(record: &mut Record, ending: &Ending) {
+fn add_ending(record: &mut Record, ending: &ProcessReport) {
     record.duration_us = microseconds(ending.duration);
     record.isolation = ending.isolation;
-    record.hung_threads.clone_from(&ending.hung);
-    record.leaks.processes.clone_from(&ending.left_behind);
-    record.leaks.files.clone_from(&ending.left_files);
+    record.hung_threads.clone_from(&ending.hung_threads);
+    record.leaks.processes.clone_from(&ending.leaked_processes);
+    record.leaks.files.clone_from(&ending.leaked_files);
     let resources = &mut record.resources;
     resources.cpu_us = ending.usage.cpu_us.or(resources.cpu_us);
     resources.peak_memory_bytes = ending.usage.peak_memory_bytes;

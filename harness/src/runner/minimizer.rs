@@ -6,7 +6,7 @@
 //! others.
 
 use crate::data::case::KeepPolicy;
-use crate::data::restriction::{KeptFault, Restriction};
+use crate::data::fault_selection::{FaultSelection, SelectedFault};
 use crate::registration::TestCase;
 use crate::runner::case_runner::{CaseRunner, RunOverrides};
 use clarity_chaos_record::{EventKind, Minimized, PlannedFault, Record, Verdict};
@@ -55,7 +55,7 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn run(mut self) -> Minimized {
-        let all: Vec<KeptFault> = self.record.faults.iter().map(as_drawn).collect();
+        let all: Vec<SelectedFault> = self.record.faults.iter().map(as_drawn).collect();
         if !self.fails_with(&all) {
             let sentence = if self.is_incomplete {
                 "the time limit was reached before the first rerun".to_owned()
@@ -85,7 +85,7 @@ impl Search<'_> {
     }
 
     /// A subset of these faults that fails, and of which every fault is needed.
-    fn fewest_faults(&mut self, mut faults: Vec<KeptFault>) -> Vec<KeptFault> {
+    fn fewest_faults(&mut self, mut faults: Vec<SelectedFault>) -> Vec<SelectedFault> {
         let mut parts = 2;
         while faults.len() >= 2 {
             let size = faults.len().div_ceil(parts);
@@ -115,7 +115,7 @@ impl Search<'_> {
     }
 
     /// Brings each number of these faults as close to 0 as the case still fails.
-    fn reduce_numbers(&mut self, faults: &mut Vec<KeptFault>) {
+    fn reduce_numbers(&mut self, faults: &mut Vec<SelectedFault>) {
         for index in 0..faults.len() {
             for (pointer, drawn) in numbers(self.record, &faults[index]) {
                 // The case fails with `fails`, and passes with the smaller `passes`.
@@ -138,7 +138,7 @@ impl Search<'_> {
     }
 
     /// Whether the case fails in the same way with only these faults. `false` after the time limit.
-    fn fails_with(&mut self, faults: &[KeptFault]) -> bool {
+    fn fails_with(&mut self, faults: &[SelectedFault]) -> bool {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let limit = Duration::from_millis(self.record.timeout_ms);
         // A repeated timeout needs its whole limit.
@@ -155,8 +155,8 @@ impl Search<'_> {
             keep: KeepPolicy::Never,
             is_quiet: true,
             timeout: Some(limit.min(left.max(needed))),
-            restriction: Some(Restriction {
-                kept: faults.to_vec(),
+            restriction: Some(FaultSelection {
+                faults: faults.to_vec(),
             }),
             ..RunOverrides::new(self.record.root_seed)
         };
@@ -170,8 +170,8 @@ impl Search<'_> {
 }
 
 /// The fault without simplification.
-fn as_drawn(fault: &PlannedFault) -> KeptFault {
-    KeptFault {
+fn as_drawn(fault: &PlannedFault) -> SelectedFault {
+    SelectedFault {
         kind: fault.kind.clone(),
         target: fault.target.clone(),
         occurrence: fault.occurrence,
@@ -185,9 +185,9 @@ fn set(replaced: &mut Vec<(String, u64)>, pointer: &str, number: u64) {
 }
 
 /// The numbers drawn for this fault, each with its JSON pointer.
-fn numbers(record: &Record, of: &KeptFault) -> Vec<(String, u64)> {
+fn numbers(record: &Record, of: &SelectedFault) -> Vec<(String, u64)> {
     let mut found = Vec::new();
-    for fault in record.faults.iter().filter(|fault| of.is(fault)) {
+    for fault in record.faults.iter().filter(|fault| of.matches(fault)) {
         collect(&fault.plan, String::new(), &mut found);
     }
     found

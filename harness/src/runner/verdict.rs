@@ -1,6 +1,7 @@
 //! Decides the verdict of a case from its timeline, the end of its process, and its leaks.
 
-use crate::data::ending::{Cut, Ending, Exit};
+use crate::data::exit_status::ExitStatus;
+use crate::data::process_report::{ProcessReport, StopReason};
 use clarity_chaos_record::{BodyEnd, Event, EventKind, Leaks, Verdict};
 use std::time::Duration;
 
@@ -8,18 +9,18 @@ use std::time::Duration;
 /// test that must not leak.
 pub(crate) fn decide(
     timeline: &[Event],
-    ending: &Ending,
+    ending: &ProcessReport,
     limit: Duration,
     output_end: &str,
     leaks: Option<&Leaks>,
 ) -> Verdict {
-    match ending.cut {
-        Some(Cut::TimedOut) => {
+    match ending.stop_reason {
+        Some(StopReason::TimedOut) => {
             return Verdict::TimedOut {
                 limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
             };
         }
-        Some(Cut::Interrupted) => return Verdict::Interrupted,
+        Some(StopReason::Interrupted) => return Verdict::Interrupted,
         None => {}
     }
     let finished = timeline.iter().rev().find_map(|event| match &event.kind {
@@ -28,16 +29,20 @@ pub(crate) fn decide(
     });
     // Panics of threads that outlived the test's body. The test itself counts the earlier ones.
     let late = undeclared_after_the_end(timeline);
-    match (finished, ending.exit) {
+    match (finished, ending.exit_status) {
         // A process that a signal ended has failed, even if its body had finished.
-        (_, Exit::Signal(SIGABRT | SIGSEGV)) if overflowed(output_end) => Verdict::StackOverflow,
-        (_, Exit::Signal(SIGABRT)) if ran_out_of_memory(output_end) => Verdict::OutOfMemory,
-        (_, Exit::Signal(signal)) => Verdict::Killed { signal },
-        (None, Exit::Code(code)) => Verdict::ExitedEarly { code },
-        (Some(BodyEnd::Returned | BodyEnd::Skipped { .. }), Exit::Code(0)) if !late.is_empty() => {
+        (_, ExitStatus::Signal(SIGABRT | SIGSEGV)) if overflowed(output_end) => {
+            Verdict::StackOverflow
+        }
+        (_, ExitStatus::Signal(SIGABRT)) if ran_out_of_memory(output_end) => Verdict::OutOfMemory,
+        (_, ExitStatus::Signal(signal)) => Verdict::Killed { signal },
+        (None, ExitStatus::Code(code)) => Verdict::ExitedEarly { code },
+        (Some(BodyEnd::Returned | BodyEnd::Skipped { .. }), ExitStatus::Code(0))
+            if !late.is_empty() =>
+        {
             Verdict::PanickedElsewhere { panics: late }
         }
-        (Some(end @ (BodyEnd::Returned | BodyEnd::Skipped { .. })), Exit::Code(0)) => {
+        (Some(end @ (BodyEnd::Returned | BodyEnd::Skipped { .. })), ExitStatus::Code(0)) => {
             let leaked: Vec<String> = leaks.into_iter().flat_map(Leaks::lines).collect();
             match end {
                 _ if !leaked.is_empty() => Verdict::Leaked { leaked },
@@ -45,7 +50,7 @@ pub(crate) fn decide(
                 _ => Verdict::Passed,
             }
         }
-        (Some(BodyEnd::Returned | BodyEnd::Skipped { .. }), Exit::Code(code)) => {
+        (Some(BodyEnd::Returned | BodyEnd::Skipped { .. }), ExitStatus::Code(code)) => {
             Verdict::ExitedEarly { code }
         }
         (Some(BodyEnd::Failed { message }), _) => Verdict::Failed { message },
@@ -102,8 +107,8 @@ mod tests {
     use super::*;
     use clarity_chaos_record::Isolation;
 
-    fn ended(exit: Exit) -> Ending {
-        Ending::of(exit, Isolation::Exec, Duration::from_millis(1))
+    fn ended(status: ExitStatus) -> ProcessReport {
+        ProcessReport::new(status, Isolation::Exec, Duration::from_millis(1))
     }
 
     fn a_leak() -> Leaks {
@@ -118,24 +123,31 @@ mod tests {
         vec![serde_json::from_value(json).unwrap()]
     }
 
-    fn verdict(timeline: &[Event], ending: &Ending) -> Verdict {
+    fn verdict(timeline: &[Event], ending: &ProcessReport) -> Verdict {
         decide(timeline, ending, Duration::from_secs(1), "", None)
     }
 
     #[test]
     fn decide_passes_only_returned_bodies_with_exit_code_0() {
         let returned = finished(BodyEnd::Returned);
-        assert_eq!(verdict(&returned, &ended(Exit::Code(0))), Verdict::Passed);
         assert_eq!(
-            verdict(&[], &ended(Exit::Code(0))),
+            verdict(&returned, &ended(ExitStatus::Code(0))),
+            Verdict::Passed
+        );
+        assert_eq!(
+            verdict(&returned, &ended(ExitStatus::Code(0))),
+            Verdict::Passed
+        );
+        assert_eq!(
+            verdict(&[], &ended(ExitStatus::Code(0))),
             Verdict::ExitedEarly { code: 0 }
         );
         assert_eq!(
-            verdict(&returned, &ended(Exit::Code(7))),
+            verdict(&returned, &ended(ExitStatus::Code(7))),
             Verdict::ExitedEarly { code: 7 }
         );
         assert_eq!(
-            verdict(&returned, &ended(Exit::Signal(11))),
+            verdict(&returned, &ended(ExitStatus::Signal(11))),
             Verdict::Killed { signal: 11 }
         );
     }
@@ -146,7 +158,7 @@ mod tests {
         let json = serde_json::json!({ "at_us": 2, "thread": "late", "event": "panicked",
             "message": "bug", "location": "x.rs:1:1", "expected": false });
         timeline.push(serde_json::from_value(json).unwrap());
-        let Verdict::PanickedElsewhere { panics } = verdict(&timeline, &ended(Exit::Code(0)))
+        let Verdict::PanickedElsewhere { panics } = verdict(&timeline, &ended(ExitStatus::Code(0)))
         else {
             panic!("it passed");
         };
@@ -161,9 +173,9 @@ mod tests {
         let skipped = finished(BodyEnd::Skipped {
             reason: "no".to_owned(),
         });
-        let mut ending = ended(Exit::Code(7));
+        let mut ending = ended(ExitStatus::Code(7));
         assert!(verdict(&skipped, &ending).is_failure());
-        ending.exit = Exit::Code(0);
+        ending.exit_status = ExitStatus::Code(0);
         assert!(!verdict(&skipped, &ending).is_failure());
         let leaky = decide(&skipped, &ending, Duration::ZERO, "", Some(&a_leak()));
         assert!(leaky.is_failure());
@@ -171,7 +183,7 @@ mod tests {
 
     #[test]
     fn decide_recognises_the_messages_of_the_runtime() {
-        let abort = ended(Exit::Signal(6));
+        let abort = ended(ExitStatus::Signal(6));
         let decided = |output| decide(&[], &abort, Duration::from_secs(1), output, None);
         assert_eq!(decided("aborting"), Verdict::Killed { signal: 6 });
         assert_eq!(
@@ -192,7 +204,7 @@ mod tests {
 
     #[test]
     fn decide_fails_a_leak_only_where_leaks_are_forbidden() {
-        let ending = ended(Exit::Code(0));
+        let ending = ended(ExitStatus::Code(0));
         let (returned, leak) = (finished(BodyEnd::Returned), a_leak());
         let decided = |leaks| decide(&returned, &ending, Duration::from_secs(1), "", leaks);
         assert_eq!(
@@ -207,8 +219,8 @@ mod tests {
 
     #[test]
     fn decide_puts_a_timeout_before_everything_else() {
-        let mut ending = ended(Exit::Signal(9));
-        ending.cut = Some(Cut::TimedOut);
+        let mut ending = ended(ExitStatus::Signal(9));
+        ending.stop_reason = Some(StopReason::TimedOut);
         assert_eq!(
             verdict(&finished(BodyEnd::Returned), &ending),
             Verdict::TimedOut { limit_ms: 1000 }

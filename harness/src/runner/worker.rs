@@ -1,15 +1,15 @@
 //! One worker: a supervisor process, its directory, and the pipes to it.
 //!
-//! The process reads each [`Order`] from a line of its standard input, and writes each [`Answer`]
+//! The process reads each [`RunnerMessage`] from a line of its standard input, and writes each [`SupervisorMessage`]
 //! as a line of its standard output.
 
 use crate::data::case::Case;
 use crate::data::duration::deadline;
-use crate::data::ending::Ending;
+use crate::data::process_report::ProcessReport;
 use crate::runner::workspace::Workspace;
 use crate::supervisor;
-use crate::supervisor::protocol::{Answer, MARK, Order};
-use crate::supervisor::role::{Post, Role};
+use crate::supervisor::protocol::{MESSAGE_PREFIX, RunnerMessage, SupervisorMessage};
+use crate::supervisor::role::{Role, SupervisorConfig};
 use clarity_chaos_record::Sandbox;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
@@ -36,7 +36,7 @@ pub(super) struct Worker {
 pub(super) struct OrderPipe(Option<ChildStdin>);
 
 impl OrderPipe {
-    pub(super) fn send(&mut self, order: &Order) -> io::Result<()> {
+    pub(super) fn send(&mut self, order: &RunnerMessage) -> io::Result<()> {
         let mut line = serde_json::to_vec(order)?;
         line.push(b'\n');
         match &mut self.0 {
@@ -48,7 +48,10 @@ impl OrderPipe {
 
 impl Worker {
     /// Starts a supervisor. The inner error is its reason to refuse the confinement.
-    pub(super) fn start(post: Post, sandboxed: bool) -> io::Result<Result<Self, String>> {
+    pub(super) fn start(
+        post: SupervisorConfig,
+        sandboxed: bool,
+    ) -> io::Result<Result<Self, String>> {
         let (workspace, processor) = (Workspace::open(post.slot.clone())?, post.processor);
         let mut command = Role::Supervisor(post).command()?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -71,9 +74,9 @@ impl Worker {
             process,
         };
         match worker.answer(START_LIMIT)? {
-            Answer::Ready(sandbox) => worker.sandbox = sandbox,
-            Answer::Refused(reason) => return Ok(Err(reason)),
-            other @ Answer::Ended(_) => return Err(unexpected(&other)),
+            SupervisorMessage::Ready(sandbox) => worker.sandbox = sandbox,
+            SupervisorMessage::Refused(reason) => return Ok(Err(reason)),
+            other @ SupervisorMessage::CaseEnded(_) => return Err(unexpected(&other)),
         }
         Ok(Ok(worker))
     }
@@ -89,23 +92,23 @@ impl Worker {
         case: &Case,
         limit: Duration,
         is_interrupted: impl FnOnce() -> bool,
-    ) -> io::Result<Ending> {
-        self.send(&Order::Run(Box::new(case.clone())))?;
+    ) -> io::Result<ProcessReport> {
+        self.send(&RunnerMessage::Run(Box::new(case.clone())))?;
         if is_interrupted() {
-            self.send(&Order::Interrupt)?;
+            self.send(&RunnerMessage::Interrupt)?;
         }
         match self.answer(limit)? {
-            Answer::Ended(ending) => Ok(ending),
+            SupervisorMessage::CaseEnded(ending) => Ok(ending),
             other => Err(unexpected(&other)),
         }
     }
 
-    fn send(&self, order: &Order) -> io::Result<()> {
+    fn send(&self, order: &RunnerMessage) -> io::Result<()> {
         locked(&self.orders).send(order)
     }
 
     /// Reads the supervisor's next answer.
-    fn answer(&mut self, limit: Duration) -> io::Result<Answer> {
+    fn answer(&mut self, limit: Duration) -> io::Result<SupervisorMessage> {
         loop {
             if self.answers.buffer().is_empty() && !is_readable(self.answers.get_ref(), limit)? {
                 self.process.kill()?;
@@ -120,7 +123,7 @@ impl Worker {
                     "the supervisor ended without an answer ({status})"
                 )));
             }
-            if let Some(answer) = line.strip_prefix(MARK) {
+            if let Some(answer) = line.strip_prefix(MESSAGE_PREFIX) {
                 return Ok(serde_json::from_str(answer)?);
             }
         }
@@ -131,14 +134,14 @@ impl Drop for Worker {
     fn drop(&mut self) {
         let mut orders = locked(&self.orders);
         // Fails only when the supervisor is dead.
-        let _ = orders.send(&Order::Farewell);
+        let _ = orders.send(&RunnerMessage::Shutdown);
         orders.0 = None;
         drop(orders);
         let _ = self.process.wait();
     }
 }
 
-fn unexpected(answer: &Answer) -> io::Error {
+fn unexpected(answer: &SupervisorMessage) -> io::Error {
     io::Error::other(format!("unexpected answer of the supervisor: {answer:?}"))
 }
 

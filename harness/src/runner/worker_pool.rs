@@ -5,11 +5,11 @@
 
 use crate::data::case::{Case, WorkerDir};
 use crate::data::confinement::Confinement;
-use crate::data::ending::Ending;
+use crate::data::process_report::ProcessReport;
 use crate::runner::worker::{OrderPipe, Worker, locked};
 use crate::runner::workspace::Workspace;
-use crate::supervisor::protocol::Order;
-use crate::supervisor::role::Post;
+use crate::supervisor::protocol::RunnerMessage;
+use crate::supervisor::role::SupervisorConfig;
 use clarity_chaos_record::{Isolation, Sandbox};
 use std::io;
 use std::path::PathBuf;
@@ -86,7 +86,7 @@ impl WorkerPool {
         let busy = self.state().busy.clone();
         for orders in busy {
             // Fails only when the supervisor is dead.
-            let _ = locked(&orders).send(&Order::Interrupt);
+            let _ = locked(&orders).send(&RunnerMessage::Interrupt);
         }
     }
 
@@ -108,7 +108,7 @@ impl WorkerPool {
             _ => None,
         };
         loop {
-            let post = Post {
+            let post = SupervisorConfig {
                 isolation: self.isolation,
                 confinement: confinement.clone(),
                 processor,
@@ -171,7 +171,7 @@ impl WorkerLease<'_> {
     /// # Errors
     ///
     /// When the supervisor died, or has not answered within `limit`.
-    pub(crate) fn run(&mut self, case: &Case, limit: Duration) -> io::Result<Ending> {
+    pub(crate) fn run(&mut self, case: &Case, limit: Duration) -> io::Result<ProcessReport> {
         bind(self.worker.processor);
         let orders = Arc::clone(&self.worker.orders);
         self.pool.state().busy.push(Arc::clone(&orders));

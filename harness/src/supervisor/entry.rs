@@ -1,8 +1,8 @@
-//! Where the processes of a test binary begin that are not the runner.
+//! The entry point of supervisors and tests: the processes of a test binary besides the runner.
 
 #[cfg(unix)]
 use crate::os::signals::restore_termination_signals;
-use crate::supervisor::role::{Assignment, Role};
+use crate::supervisor::role::{Role, RoleMessage};
 use crate::test::test_process;
 use std::io;
 use std::process::ExitCode;
@@ -10,34 +10,37 @@ use std::process::ExitCode;
 #[cfg(not(unix))]
 fn restore_termination_signals() {}
 
-/// Plays the role that this process was started for.
+/// Runs this process in the role that `message` assigns.
 ///
 /// # Errors
 ///
-/// When a supervisor cannot serve, or a case not begin.
-pub(crate) fn fulfil(assignment: Assignment) -> io::Result<ExitCode> {
+/// When the supervisor fails, or the case cannot be started.
+pub(crate) fn run_role(message: RoleMessage) -> io::Result<ExitCode> {
     restore_termination_signals();
-    match assignment.role {
-        Role::Supervisor(post) => super::serve(&post),
+    match message.role {
+        Role::Supervisor(config) => super::serve(&config),
         Role::Test(case) => {
-            die_with(assignment.parent)?;
+            die_with(message.parent)?;
             let code = test_process::run(&case, test_process::test_of(&case)?, None)?;
             Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))
         }
     }
 }
 
-/// A supervisor that is killed outright cannot end its test; the kernel does it then.
+/// Makes the kernel kill this process when its `parent` dies: a killed supervisor cannot end its
+/// test.
 #[cfg(target_os = "linux")]
 fn die_with(parent: u32) -> io::Result<()> {
     use rustix::process::{Signal, getppid, set_parent_process_death_signal};
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    // The parent may have died before the kernel knew what to do then.
+    // The parent may have died before the call above.
     let now = getppid().map(|pid| pid.as_raw_nonzero().get());
     if now.and_then(|pid| u32::try_from(pid).ok()) == Some(parent) {
         Ok(())
     } else {
-        Err(io::Error::other("the supervisor of this test is gone"))
+        Err(io::Error::other(
+            "the test cannot start: its supervisor has died",
+        ))
     }
 }
 

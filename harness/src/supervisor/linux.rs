@@ -1,18 +1,18 @@
-//! Supervision with a reaper of orphans, a pidfd and `/proc`.
+//! The supervisor on Linux: a subreaper, with pidfds and `/proc`.
 
-use super::orders::Orders;
-use super::{fork, threads};
+use super::message_reader::MessageReader;
+use super::{hung_threads, zygote};
 use crate::data::case::Case;
 use crate::data::duration::deadline;
-use crate::data::ending::{Cut, Ending};
+use crate::data::process_report::{ProcessReport, StopReason};
 use crate::os::affinity;
 use crate::os::change_detector::ChangeDetector;
 use crate::os::directory::{entry_names, remove};
 use crate::os::fork::has_other_threads;
 use crate::os::processes::{descendants, processes};
 use crate::os::timestamp_granularity::TimestampGranularity;
-use crate::supervisor::protocol::Order;
-use crate::supervisor::role::Post;
+use crate::supervisor::protocol::RunnerMessage;
+use crate::supervisor::role::SupervisorConfig;
 use clarity_chaos_record::Isolation;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
@@ -26,42 +26,42 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long processes that were already told to end, but not waited for, may take to do so before they count as left behind.
-const SETTLE: Duration = Duration::from_millis(200);
+/// The time for processes that are already ending. Processes alive after it count as leaked.
+const EXIT_GRACE: Duration = Duration::from_millis(200);
 
-/// How long killed processes may take to die. Only the kernel can keep one longer (uninterruptible sleep), or a storm of forks.
-const DYING: Duration = Duration::from_secs(5);
+/// The time for killed processes to die. Uninterruptible sleep can exceed it, or a fork bomb.
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// This process, as the one that orphans below it fall to.
+/// This process, as the subreaper of its tests.
 #[derive(Debug)]
 pub(super) struct Supervisor {
     isolation: Isolation,
-    orders: Orders,
-    /// Folders that only this supervisor's tests can see, and that are empty between them.
+    messages: MessageReader,
+    /// Directories visible to this supervisor's tests alone. Each is empty before a test.
     private: Vec<ChangeDetector>,
-    /// Whether it is ready to be forked, which it is made for the first test.
-    zygote: Option<fork::Zygote>,
+    /// The state for forks, prepared before the first one.
+    zygote: Option<zygote::Zygote>,
 }
 
 impl Supervisor {
-    pub(super) fn new(post: &Post, private: Vec<PathBuf>) -> io::Result<Self> {
-        affinity::bind(post.processor);
-        // So that its tests need not make one each. It may lead a process group already, and then cannot.
+    pub(super) fn new(config: &SupervisorConfig, private: Vec<PathBuf>) -> io::Result<Self> {
+        affinity::bind(config.processor);
+        // One session for all tests. Fails if this process already leads a process group.
         let _ = setsid();
         Ok(Self {
-            isolation: post.isolation,
-            orders: Orders::default(),
+            isolation: config.isolation,
+            messages: MessageReader::default(),
             private: private.into_iter().map(watched).collect(),
             zygote: None,
         })
     }
 
-    /// The runner's next order; none when there will be no more.
-    pub(super) fn next_order(&mut self) -> io::Result<Option<Order>> {
-        self.orders.next()
+    /// Waits for the runner's next message; `None` when the runner has died.
+    pub(super) fn next_message(&mut self) -> io::Result<Option<RunnerMessage>> {
+        self.messages.next()
     }
 
-    /// Whether the runner is gone.
+    /// Whether the runner has died.
     pub(super) fn is_abandoned(&self) -> bool {
         let stdin = rustix::stdio::stdin();
         let mut watched = [PollFd::new(&stdin, PollFlags::IN)];
@@ -69,10 +69,10 @@ impl Supervisor {
         polled.is_ok() && watched[0].revents().contains(PollFlags::HUP)
     }
 
-    /// Runs a case to its end; `None` when the runner went away first.
-    pub(super) fn supervise(&mut self, case: &Case) -> io::Result<Option<Ending>> {
+    /// Runs a case to its end; `None` when the runner died first.
+    pub(super) fn supervise(&mut self, case: &Case) -> io::Result<Option<ProcessReport>> {
         let began = Instant::now();
-        // A library can start threads before `main`; locks that they hold would stay locked in a fork.
+        // A library can start threads before `main`. Their locks would stay locked in a fork.
         let isolation = match self.isolation {
             Isolation::Fork if self.zygote.is_none() && has_other_threads() => Isolation::Exec,
             isolation => isolation,
@@ -84,76 +84,78 @@ impl Supervisor {
             }
             _ => {
                 if self.zygote.is_none() {
-                    self.zygote = Some(fork::Zygote::prepare(case)?);
+                    self.zygote = Some(zygote::Zygote::prepare(case)?);
                 }
-                fork::test(case, &mut self.zygote)?
+                zygote::fork_test(case, &mut self.zygote)?
             }
         };
         let pidfd = pidfd_open(test, PidfdFlags::empty())?;
 
-        let mut woken = self.wait_for(&pidfd, deadline(case.spec.timeout))?;
-        let cut = match woken {
-            Woken::Deadline => Some(Cut::TimedOut),
-            Woken::Interrupted => Some(Cut::Interrupted),
-            Woken::TestEnded | Woken::RunnerGone => None,
+        let mut wake_reason = self.wait_for(&pidfd, deadline(case.spec.timeout))?;
+        let stop_reason = match wake_reason {
+            WakeReason::Deadline => Some(StopReason::TimedOut),
+            WakeReason::Interrupted => Some(StopReason::Interrupted),
+            WakeReason::TestEnded | WakeReason::RunnerDied => None,
         };
-        let mut hung = Vec::new();
-        let grace = deadline(if cut.is_some() {
+        let mut hung_threads = Vec::new();
+        let grace = deadline(if stop_reason.is_some() {
             case.spec.grace
         } else {
-            SETTLE
+            EXIT_GRACE
         });
-        if cut.is_some() {
-            hung = threads::look(test);
+        if stop_reason.is_some() {
+            hung_threads = hung_threads::inspect(test);
             if kill_process_group(test, Signal::TERM).is_err() {
-                let _ = kill_process(test, Signal::TERM); // it has left its group; or it has just ended
+                // The test has left its process group, or has just ended.
+                let _ = kill_process(test, Signal::TERM);
             }
-            woken = Woken::Interrupted;
-            while woken == Woken::Interrupted {
-                woken = self.wait_for(&pidfd, grace)?;
+            wake_reason = WakeReason::Interrupted;
+            while wake_reason == WakeReason::Interrupted {
+                wake_reason = self.wait_for(&pidfd, grace)?;
             }
         }
-        // Our child's number is its own until we have reaped it; killing one that has ended does nothing.
+        // The ID of an unreaped child is not reused. A kill has no effect on an ended process.
         kill_process(test, Signal::KILL)?;
-        let (exit, usage) = fork::reap(test)?;
+        let (exit_status, usage) = zygote::reap(test)?;
         if let Some(zygote) = &self.zygote {
             zygote.restore()?;
         }
         let duration = began.elapsed();
-        let runner_gone = woken == Woken::RunnerGone;
-        let (mut left_behind, mut retires) = (Vec::new(), false);
-        // What has lost its parent is our child: when we have none, nothing is left.
-        if reap()? == Children::Alive {
-            if !runner_gone && settle(grace)? == Children::Alive {
-                left_behind = descendants()
+        let runner_died = wake_reason == WakeReason::RunnerDied;
+        let (mut leaked_processes, mut retires) = (Vec::new(), false);
+        // Orphans become our children: without children there are no leaked processes.
+        if reap_ended()? == Children::Alive {
+            if !runner_died && wait_for_children(grace)? == Children::Alive {
+                leaked_processes = descendants()
                     .iter()
-                    .map(|left| left.command_line())
+                    .map(|process| process.command_line())
                     .collect();
             }
-            retires = sweep()? == Children::Alive;
+            retires = kill_children()? == Children::Alive;
         }
-        let left_files = self.clear_private_folders()?;
-        Ok((!runner_gone).then_some(Ending {
-            exit,
-            cut,
-            hung,
+        let leaked_files = self.clear_private_directories()?;
+        Ok((!runner_died).then_some(ProcessReport {
+            exit_status,
+            stop_reason,
+            hung_threads,
             isolation,
             duration,
             usage,
-            left_behind,
-            left_files,
+            leaked_processes,
+            leaked_files,
             retires,
         }))
     }
 
-    /// Waits for the first of: the test's end, the deadline, an order to end the case, the end of the runner.
-    fn wait_for(&mut self, pidfd: &OwnedFd, deadline: Instant) -> io::Result<Woken> {
+    /// Waits for the first of: the test's end, the deadline, an interrupt, the runner's death.
+    fn wait_for(&mut self, pidfd: &OwnedFd, deadline: Instant) -> io::Result<WakeReason> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Ok(Woken::Deadline);
+                return Ok(WakeReason::Deadline);
             }
-            // A limit of centuries does not fit; a shorter wait only wakes us to wait again.
+            // A timeout of centuries does not fit `Timespec`. After a shorter one the loop waits
+            // again.
             let wait = left.min(Duration::from_secs(3600));
             let timeout = Timespec::try_from(wait).map_err(io::Error::other)?;
             let stdin = rustix::stdio::stdin();
@@ -161,59 +163,61 @@ impl Supervisor {
                 PollFd::new(pidfd, PollFlags::IN),
                 PollFd::new(&stdin, PollFlags::IN),
             ];
-            if !self.orders.has_next() {
+            if !self.messages.has_next() {
                 match poll(&mut watched, Some(&timeout)) {
                     Ok(_) | Err(Errno::INTR) => {}
                     Err(error) => return Err(error.into()),
                 }
             }
             if !watched[0].revents().is_empty() {
-                return Ok(Woken::TestEnded);
+                return Ok(WakeReason::TestEnded);
             }
-            if self.orders.has_next() || !watched[1].revents().is_empty() {
-                return Ok(match self.orders.next()? {
-                    Some(Order::Interrupt) => Woken::Interrupted,
-                    Some(Order::Run(_) | Order::Farewell) | None => Woken::RunnerGone,
+            if self.messages.has_next() || !watched[1].revents().is_empty() {
+                return Ok(match self.messages.next()? {
+                    Some(RunnerMessage::Interrupt) => WakeReason::Interrupted,
+                    Some(RunnerMessage::Run(_) | RunnerMessage::Shutdown) | None => {
+                        WakeReason::RunnerDied
+                    }
                 });
             }
         }
     }
 
-    /// Removes what a test left in the folders that are the slot's own, and names it.
-    fn clear_private_folders(&mut self) -> io::Result<Vec<String>> {
-        let mut left = Vec::new();
-        for folder in &mut self.private {
-            if folder.is_unchanged() {
+    /// Removes the files of a test from the slot's private directories, and returns their paths.
+    fn clear_private_directories(&mut self) -> io::Result<Vec<String>> {
+        let mut removed = Vec::new();
+        for directory in &mut self.private {
+            if directory.is_unchanged() {
                 continue;
             }
-            for name in entry_names(folder.path())? {
-                let path = folder.path().join(name);
+            for name in entry_names(directory.path())? {
+                let path = directory.path().join(name);
                 remove(&path)?;
-                left.push(path.display().to_string());
+                removed.push(path.display().to_string());
             }
-            folder.restore_permissions()?;
-            *folder = watched(folder.path().to_owned());
+            directory.restore_permissions()?;
+            *directory = watched(directory.path().to_owned());
         }
-        Ok(left)
+        Ok(removed)
     }
 }
 
-/// An empty folder that the supervisor does not change itself, so that any times will do.
-fn watched(folder: PathBuf) -> ChangeDetector {
-    ChangeDetector::new(folder, 0, TimestampGranularity::Coarse)
+/// Watches an empty directory. The supervisor does not change it, so any timestamps will do.
+fn watched(directory: PathBuf) -> ChangeDetector {
+    ChangeDetector::new(directory, 0, TimestampGranularity::Coarse)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Woken {
+enum WakeReason {
     TestEnded,
     Deadline,
     Interrupted,
-    RunnerGone,
+    RunnerDied,
 }
 
-/// Gives children that were told to end, or are already on their way out, until then to go.
-fn settle(deadline: Instant) -> io::Result<Children> {
-    while reap()? == Children::Alive {
+/// Waits until all children have ended, or the deadline.
+fn wait_for_children(deadline: Instant) -> io::Result<Children> {
+    while reap_ended()? == Children::Alive {
         if Instant::now() >= deadline {
             return Ok(Children::Alive);
         }
@@ -222,10 +226,10 @@ fn settle(deadline: Instant) -> io::Result<Children> {
     Ok(Children::None)
 }
 
-/// Kills all children, and the children that we inherit by that, until there are none.
-fn sweep() -> io::Result<Children> {
-    let deadline = Instant::now() + DYING;
-    while reap()? == Children::Alive {
+/// Kills all children until there are none, with the orphans that become children meanwhile.
+fn kill_children() -> io::Result<Children> {
+    let deadline = Instant::now() + KILL_TIMEOUT;
+    while reap_ended()? == Children::Alive {
         if Instant::now() >= deadline {
             return Ok(Children::Alive);
         }
@@ -234,7 +238,7 @@ fn sweep() -> io::Result<Children> {
             .values()
             .filter(|process| process.parent == getpid())
         {
-            // Nobody else can reap our child, so its number cannot have been given to another process.
+            // This process alone can reap its child, so the ID cannot belong to another process.
             let _ = kill_process(process.pid, Signal::KILL);
         }
         thread::sleep(Duration::from_micros(200));
@@ -248,8 +252,8 @@ enum Children {
     None,
 }
 
-/// Takes note of all children that have ended, and tells whether there are others.
-fn reap() -> io::Result<Children> {
+/// Reaps all children that have ended, and returns whether others are alive.
+fn reap_ended() -> io::Result<Children> {
     loop {
         match wait(WaitOptions::NOHANG) {
             Ok(Some(_ended)) => {}

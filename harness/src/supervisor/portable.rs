@@ -1,11 +1,14 @@
-//! Supervision where there is no subreaper: the test's process, and what its process group (Unix) or
-//! process tree (Windows) still tells, can be ended; a daemon escapes.
+//! The supervisor on systems without a subreaper.
+//!
+//! It ends the test's process and its process group (Unix) or process tree (Windows). A daemon
+//! escapes.
 
 use crate::data::case::Case;
 use crate::data::duration::deadline;
-use crate::data::ending::{Cut, Ending, Exit};
-use crate::supervisor::protocol::Order;
-use crate::supervisor::role::Post;
+use crate::data::exit_status::ExitStatus;
+use crate::data::process_report::{ProcessReport, StopReason};
+use crate::supervisor::protocol::RunnerMessage;
+use crate::supervisor::role::SupervisorConfig;
 use clarity_chaos_record::Isolation;
 use std::io;
 use std::path::PathBuf;
@@ -16,94 +19,94 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often the test's process is looked at.
-const INTERVAL: Duration = Duration::from_millis(5);
+/// The interval at which the test's process is polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// This process, with a thread that listens to the runner.
+/// This process, with a thread that reads the runner's messages.
 #[derive(Debug)]
 pub(super) struct Supervisor {
-    orders: Receiver<io::Result<Order>>,
-    /// Set when the runner, who holds our standard input open, is gone.
-    runner_gone: Arc<AtomicBool>,
-    /// Set when the case that runs is to end.
+    messages: Receiver<io::Result<RunnerMessage>>,
+    /// Set at the end of standard input, when the runner has died.
+    runner_died: Arc<AtomicBool>,
+    /// Set when the running case shall end.
     interrupted: Arc<AtomicBool>,
 }
 
 impl Supervisor {
-    pub(super) fn new(post: &Post, _private: Vec<PathBuf>) -> io::Result<Self> {
-        if post.isolation != Isolation::Exec {
+    pub(super) fn new(config: &SupervisorConfig, _private: Vec<PathBuf>) -> io::Result<Self> {
+        if config.isolation != Isolation::Exec {
             return Err(io::Error::other(format!(
-                "the {} isolation does not exist on this system; use --isolation exec",
-                post.isolation
+                "isolation `{}` is not supported on this system: use --isolation exec",
+                config.isolation
             )));
         }
-        let (sender, orders) = mpsc::channel();
-        let runner_gone = Arc::new(AtomicBool::new(false));
+        let (sender, messages) = mpsc::channel();
+        let runner_died = Arc::new(AtomicBool::new(false));
         let interrupted = Arc::new(AtomicBool::new(false));
-        let (gone, interrupt) = (Arc::clone(&runner_gone), Arc::clone(&interrupted));
+        let (died, interrupt) = (Arc::clone(&runner_died), Arc::clone(&interrupted));
         thread::spawn(move || {
             for line in io::stdin().lines().map_while(Result::ok) {
                 match serde_json::from_str(&line) {
-                    Ok(Order::Interrupt) => interrupt.store(true, Ordering::Release),
-                    order => {
-                        if sender.send(order.map_err(Into::into)).is_err() {
+                    Ok(RunnerMessage::Interrupt) => interrupt.store(true, Ordering::Release),
+                    message => {
+                        if sender.send(message.map_err(Into::into)).is_err() {
                             break;
                         }
                     }
                 }
             }
-            gone.store(true, Ordering::Release);
+            died.store(true, Ordering::Release);
         });
         Ok(Self {
-            orders,
-            runner_gone,
+            messages,
+            runner_died,
             interrupted,
         })
     }
 
-    /// The runner's next order; none when there will be no more.
-    pub(super) fn next_order(&mut self) -> io::Result<Option<Order>> {
-        self.orders.recv().ok().transpose()
+    /// Waits for the runner's next message; `None` when the runner has died.
+    pub(super) fn next_message(&mut self) -> io::Result<Option<RunnerMessage>> {
+        self.messages.recv().ok().transpose()
     }
 
-    /// Whether the runner is gone.
+    /// Whether the runner has died.
     pub(super) fn is_abandoned(&self) -> bool {
-        self.runner_gone.load(Ordering::Acquire)
+        self.runner_died.load(Ordering::Acquire)
     }
 
-    /// Runs a case to its end; `None` when the runner went away first.
-    pub(super) fn supervise(&mut self, case: &Case) -> io::Result<Option<Ending>> {
+    /// Runs a case to its end; `None` when the runner died first.
+    pub(super) fn supervise(&mut self, case: &Case) -> io::Result<Option<ProcessReport>> {
         let spec = &case.spec;
-        let gone = || self.runner_gone.load(Ordering::Acquire);
+        let runner_died = || self.runner_died.load(Ordering::Acquire);
         let began = Instant::now();
         let mut test = super::execute(case)?;
 
         let interrupted = || self.interrupted.load(Ordering::Acquire);
-        let mut cut = None;
+        let mut stop_reason = None;
         let mut status = wait_for(&mut test, deadline(spec.timeout), || {
-            gone() || interrupted()
+            runner_died() || interrupted()
         })?;
-        if status.is_none() && !gone() {
-            cut = Some(if interrupted() {
-                Cut::Interrupted
+        if status.is_none() && !runner_died() {
+            stop_reason = Some(if interrupted() {
+                StopReason::Interrupted
             } else {
-                Cut::TimedOut
+                StopReason::TimedOut
             });
-            ask_to_end(&test);
-            status = wait_for(&mut test, deadline(spec.grace), gone)?;
+            terminate(&test);
+            status = wait_for(&mut test, deadline(spec.grace), runner_died)?;
         }
         kill_tree(&mut test);
         let status = match status {
             Some(status) => status,
             None => test.wait()?,
         };
-        if gone() {
+        if runner_died() {
             return Ok(None);
         }
-        let exit = Exit::from(status);
-        Ok(Some(Ending {
-            cut,
-            ..Ending::of(exit, Isolation::Exec, began.elapsed())
+        let status = ExitStatus::from(status);
+        Ok(Some(ProcessReport {
+            stop_reason,
+            ..ProcessReport::new(status, Isolation::Exec, began.elapsed())
         }))
     }
 }
@@ -120,12 +123,12 @@ fn wait_for(
         if give_up() || Instant::now() >= deadline {
             return Ok(None);
         }
-        thread::sleep(INTERVAL);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
 #[cfg(unix)]
-fn ask_to_end(test: &Child) {
+fn terminate(test: &Child) {
     let pid = rustix::process::Pid::from_child(test);
     let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::TERM);
 }
@@ -137,13 +140,13 @@ fn kill_tree(test: &mut Child) {
     let _ = test.kill();
 }
 
-/// There is no polite way to end a process without a window.
+/// Windows has no signal that asks a process without a window to end.
 #[cfg(not(unix))]
-fn ask_to_end(_test: &Child) {}
+fn terminate(_test: &Child) {}
 
 #[cfg(not(unix))]
 fn kill_tree(test: &mut Child) {
-    // The system's own tool walks the tree by parents.
+    // The system's tool finds the process tree by the IDs of parents.
     let _ = std::process::Command::new("taskkill")
         .args(["/T", "/F", "/PID", &test.id().to_string()])
         .output();

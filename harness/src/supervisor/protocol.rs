@@ -1,31 +1,34 @@
-//! What the runner and a supervisor say to each other: a line of JSON each, through pipes.
+//! The messages between the runner and a supervisor: one line of JSON each, through pipes.
 
 use crate::data::case::Case;
-use crate::data::ending::Ending;
+use crate::data::process_report::ProcessReport;
 use clarity_chaos_record::Sandbox;
 use serde::{Deserialize, Serialize};
 
-/// What a supervisor is told.
+/// A message from the runner to a supervisor.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Order {
+pub(crate) enum RunnerMessage {
     /// Run this case.
     Run(Box<Case>),
-    /// End the case that is running, as if its time were up; if none is, there is nothing to do.
+    /// End the running case as at its timeout. Without effect when no case runs.
     Interrupt,
-    /// The run is over. A supervisor whose orders end without this has lost its runner, and cleans up after it.
-    Farewell,
+    /// The run is over. A supervisor without this message has lost its runner, and removes its
+    /// files.
+    Shutdown,
 }
 
-/// What a supervisor says.
+/// A message from a supervisor to the runner.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Answer {
-    /// First: it waits for orders, and this stands around it.
+pub(crate) enum SupervisorMessage {
+    /// The first message: the supervisor waits for cases, inside this sandbox.
     Ready(Sandbox),
-    /// Or: it could not put up the walls that it was told to, and ends.
+    /// The first message of a supervisor that could not set up its confinement. It exits.
     Refused(String),
-    /// After each case: how it ended.
-    Ended(Ending),
+    /// The report about a case, after its end.
+    CaseEnded(ProcessReport),
 }
 
-/// What an answer's line begins with: a library of the tests can print to standard output before anything of ours runs.
-pub(crate) const MARK: &str = "\u{1e}clarity-chaos ";
+/// The prefix of each message from a supervisor.
+///
+/// A library of the tests can print to standard output before any code of ours runs.
+pub(crate) const MESSAGE_PREFIX: &str = "\u{1e}clarity-chaos ";

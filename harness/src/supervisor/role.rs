@@ -1,8 +1,8 @@
-//! The three roles of a test binary, and how a process of it learns its own.
+//! The three roles of a test binary.
 //!
-//! Started by Cargo or a person, the binary is the *runner*. The runner starts the same binary again as a *supervisor* for
-//! each test that is to run at the same time. A supervisor makes the process of each *test*: by forking, or by starting the binary once
-//! more. The role stands in the first arguments.
+//! Started by Cargo or a user, the binary is the *runner*. The runner starts the same binary as a
+//! *supervisor*, one for each test that runs at the same time. A supervisor makes the process of
+//! each *test*, by a fork or by another start of the binary. The first arguments contain the role.
 
 use crate::data::case::{Case, WorkerDir};
 use crate::data::confinement::Confinement;
@@ -14,67 +14,71 @@ use std::io;
 use std::path::PathBuf;
 use std::process::{self, Command};
 
-/// The first argument of a process that is not the runner.
-const MARK: &str = "__clarity_chaos";
+/// The first argument of a supervisor or test; the second is the [`RoleMessage`].
+const ROLE_ARGUMENT: &str = "__clarity_chaos";
 
-/// What a process was started for, if not as the runner.
+/// The role of a process, other than runner.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Role {
-    /// Watches over one test after the other.
-    Supervisor(Post),
+    /// Supervises one test after the other.
+    Supervisor(SupervisorConfig),
     /// Runs the test of this case.
     Test(Box<Case>),
 }
 
-/// What a supervisor needs to know besides its cases.
+/// The configuration of a supervisor, for all of its cases.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Post {
+pub(crate) struct SupervisorConfig {
     pub(crate) isolation: Isolation,
     pub(crate) confinement: Confinement,
-    /// The processor for its own steps.
+    /// The processor that the supervisor runs on.
     pub(crate) processor: Option<usize>,
-    /// The folder that the folders of its cases are in.
+    /// The directory of its cases.
     pub(crate) slot: WorkerDir,
-    /// The folder of the run, above it.
+    /// The directory of the run, above `slot`.
     pub(crate) run: PathBuf,
 }
 
-/// What a supervisor or test is told.
+/// The arguments of a supervisor or test.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Assignment {
+pub(crate) struct RoleMessage {
     pub(crate) role: Role,
-    /// The process that gave it.
+    /// The process that wrote this.
     pub(crate) parent: u32,
 }
 
 impl Role {
     /// The command that starts this binary again in this role.
     pub(crate) fn command(self) -> io::Result<Command> {
-        let assignment = Assignment {
+        let message = RoleMessage {
             role: self,
             parent: process::id(),
         };
         let mut command = Command::new(env::current_exe()?);
-        command.args([MARK, &serde_json::to_string(&assignment)?]);
+        command.args([ROLE_ARGUMENT, &serde_json::to_string(&message)?]);
         Ok(command)
     }
 }
 
-impl Assignment {
-    /// Reads the arguments of a process, its own name left out; `None` for the runner's.
+impl RoleMessage {
+    /// Parses the arguments of a process, without the program's name; `None` for the runner.
     ///
     /// # Errors
     ///
-    /// When they begin like ours and go on otherwise.
+    /// When the first argument announces a role and the second is not valid.
     pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Option<io::Result<Self>> {
         let mut arguments = arguments.into_iter();
-        if arguments.next()? != MARK {
+        if arguments.next()? != ROLE_ARGUMENT {
             return None;
         }
         let text = arguments.next().unwrap_or_default();
         Some(
-            serde_json::from_slice(text.as_encoded_bytes())
-                .map_err(|_| io::Error::other(format!("`{MARK}` is for the harness itself"))),
+            serde_json::from_slice(text.as_encoded_bytes()).map_err(|error| {
+                io::Error::other(format!(
+                    "the argument `{ROLE_ARGUMENT}` is reserved for the harness; \
+                         its value cannot be parsed: {error}"
+                ))
+            }),
         )
     }
 }
@@ -87,7 +91,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_role_survives_the_command_line() {
+    fn role_message_parse_reads_the_command_back() {
         let dir = tempfile::tempdir().unwrap();
         let slot = WorkerDir::create(dir.path(), 7).unwrap();
         let spec = CaseSpec {
@@ -97,14 +101,14 @@ mod tests {
             timeout: Duration::from_millis(1),
             grace: Duration::MAX,
             log: "a \"word\"".to_owned(),
-            restriction: None,
+            fault_selection: None,
             late_starts: false,
             lasting_threads: Vec::new(),
             sandboxed: true,
         };
         let case = Case::new(&slot, spec);
         for role in [
-            Role::Supervisor(Post {
+            Role::Supervisor(SupervisorConfig {
                 isolation: Isolation::Exec,
                 confinement: Confinement::tightest(),
                 processor: Some(1),
@@ -114,18 +118,18 @@ mod tests {
             Role::Test(Box::new(case)),
         ] {
             let command = role.clone().command().unwrap();
-            let words = command.get_args().map(ToOwned::to_owned);
-            let assignment = Assignment::parse(words).unwrap().unwrap();
-            assert_eq!(assignment.role, role);
-            assert_eq!(assignment.parent, process::id());
+            let arguments = command.get_args().map(ToOwned::to_owned);
+            let message = RoleMessage::parse(arguments).unwrap().unwrap();
+            assert_eq!(message.role, role);
+            assert_eq!(message.parent, process::id());
         }
     }
 
     #[test]
-    fn everything_else_is_the_runners() {
-        let parse = |words: &[&str]| Assignment::parse(words.iter().map(OsString::from));
+    fn role_message_parse_other_arguments_mean_the_runner() {
+        let parse = |words: &[&str]| RoleMessage::parse(words.iter().map(OsString::from));
         assert!(parse(&[]).is_none());
         assert!(parse(&["--exact", "test"]).is_none());
-        assert!(parse(&[MARK, "king"]).unwrap().is_err());
+        assert!(parse(&[ROLE_ARGUMENT, "king"]).unwrap().is_err());
     }
 }

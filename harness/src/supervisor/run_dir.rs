@@ -1,8 +1,11 @@
-//! The folder of a run: in the system's folder for temporary files, with a folder for each slot in it.
+//! The directory of a run: in the system's temporary directory, with a directory for each slot.
 //!
-//! A run removes its folder, or keeps in it the cases that it was told to keep. When the runner is killed, its supervisors remove the folder; when it is
-//! killed before it has any, the next run does: the folder holds a mark, which a run takes away at its end, and keeps locked until then. A lock tells more
-//! than a process's number, which is another's in another container that shares the folder for temporary files.
+//! A run removes its directory, or keeps the cases that `--keep-dirs` selects. When the runner is
+//! killed, its supervisors remove the directory. When it is killed before it has any, the next run
+//! does. That run knows a stale directory by its lock file: a run locks it, and removes it at its
+//! end.
+//
+// A lock, not the process's ID: containers can share a temporary directory without sharing IDs.
 
 use crate::os::directory::remove_directory;
 use std::fs::{self, File};
@@ -12,53 +15,54 @@ use std::process;
 
 const PREFIX: &str = "clarity-chaos-";
 
-/// The mark of a run that has not come to its end.
-const RUNNING: &str = "running";
+/// The name of the lock file of a run that has not ended.
+const LOCK_FILE: &str = "running";
 
-/// How often a folder is made anew that another run took for a stale one, before it was marked.
+/// The attempts to create a directory: another run can remove it as stale before it is locked.
 const ATTEMPTS: usize = 16;
 
-/// The folder of the run that this process is.
+/// The directory of this process's run.
 #[derive(Debug)]
 pub(crate) struct RunDir {
     path: PathBuf,
-    /// Whether the folder is the user's from now on.
+    /// Whether the directory remains after the run.
     is_kept: bool,
     /// Locked for as long as this process lives.
-    #[expect(dead_code, reason = "its lock is what it is for")]
-    mark: File,
+    #[expect(dead_code, reason = "the open file holds the lock")]
+    lock_file: File,
 }
 
 impl RunDir {
-    /// Makes the folder, and removes those of runs that were killed.
+    /// Creates the directory, and removes those of killed runs.
     pub(crate) fn create() -> io::Result<Self> {
-        // The real path: what tests canonicalize must still be below their directory.
+        // Canonical, so that paths that tests canonicalize are still below their directories.
         let parent = std::env::temp_dir().canonicalize()?;
         remove_stale(&parent);
-        let mut made = Self::in_folder(&parent);
+        let mut created = Self::create_in(&parent);
         for _ in 1..ATTEMPTS {
-            match &made {
+            match &created {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    made = Self::in_folder(&parent);
+                    created = Self::create_in(&parent);
                 }
                 _ => break,
             }
         }
-        made
+        created
     }
 
-    fn in_folder(parent: &Path) -> io::Result<Self> {
+    fn create_in(parent: &Path) -> io::Result<Self> {
         let dir = tempfile::Builder::new()
             .prefix(&format!("{PREFIX}{}-", process::id()))
             .tempdir_in(parent)?;
-        let path = dir.path().join(RUNNING);
-        let mark = File::create_new(&path)?;
-        lock(&mark)?;
-        fs::metadata(&path)?; // gone, if somebody was faster with the lock
+        let path = dir.path().join(LOCK_FILE);
+        let lock_file = File::create_new(&path)?;
+        lock(&lock_file)?;
+        // Fails if another run locked the file first, and removed it as stale.
+        fs::metadata(&path)?;
         Ok(Self {
             path: dir.keep(),
             is_kept: false,
-            mark,
+            lock_file,
         })
     }
 
@@ -66,11 +70,11 @@ impl RunDir {
         &self.path
     }
 
-    /// Ends the run: removes the folder, or leaves it to the user. Gives its path, and what went wrong.
+    /// Ends the run: removes the directory unless `keep`. Returns its path and the result.
     pub(crate) fn end(mut self, keep: bool) -> (PathBuf, io::Result<()>) {
         let ended = if keep {
             self.is_kept = true;
-            fs::remove_file(self.path.join(RUNNING))
+            fs::remove_file(self.path.join(LOCK_FILE))
         } else {
             remove(&self.path)
         };
@@ -80,14 +84,14 @@ impl RunDir {
 
 impl Drop for RunDir {
     fn drop(&mut self) {
-        // A run that could not go on. What cannot be removed now, the next one knows for stale by its mark.
+        // The run failed. If the removal fails too, the next run finds a stale directory.
         if !self.is_kept {
             let _ = remove(&self.path);
         }
     }
 }
 
-/// Removes the folder of a run, its mark last: whoever is killed while doing so leaves something that the next run still knows for stale.
+/// Removes the directory of a run, its lock file last: after a kill the directory is still stale.
 pub(crate) fn remove(run: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(run) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -95,7 +99,7 @@ pub(crate) fn remove(run: &Path) -> io::Result<()> {
     };
     for entry in entries {
         let entry = entry?;
-        if entry.file_name() != RUNNING {
+        if entry.file_name() != LOCK_FILE {
             remove_directory(&entry.path())?;
         }
     }
@@ -109,28 +113,32 @@ fn remove_stale(parent: &Path) {
         if !name.to_str().is_some_and(|name| name.starts_with(PREFIX)) {
             continue;
         }
-        // What cannot be removed is another user's, or in somebody else's hands already.
-        let _ = match File::options().write(true).open(entry.path().join(RUNNING)) {
-            Ok(mark) if lock(&mark).is_ok() => remove(&entry.path()),
+        // Errors are ignored: another user may own the directory, or another run be removing it.
+        let _ = match File::options()
+            .write(true)
+            .open(entry.path().join(LOCK_FILE))
+        {
+            Ok(lock_file) if lock(&lock_file).is_ok() => remove(&entry.path()),
             Ok(_in_use) => Ok(()),
-            Err(_) => fs::remove_dir(entry.path()), // refuses what is not empty: cases that were kept
+            // Fails for a directory with cases that were kept: it is not empty.
+            Err(_) => fs::remove_dir(entry.path()),
         };
     }
 }
 
-/// Locks the mark, if nobody has.
+/// Locks the file; an error if another process has it locked.
 #[cfg(unix)]
-fn lock(mark: &File) -> io::Result<()> {
+fn lock(file: &File) -> io::Result<()> {
     use rustix::fs::{FlockOperation, flock};
-    Ok(flock(mark, FlockOperation::NonBlockingLockExclusive)?)
+    Ok(flock(file, FlockOperation::NonBlockingLockExclusive)?)
 }
 
-/// Elsewhere nobody can tell which runs are over, so their folders stay.
+/// Without `flock`, a stale directory cannot be recognised, and stays.
 #[cfg(not(unix))]
 fn remove_stale(_parent: &Path) {}
 
 #[cfg(not(unix))]
-fn lock(_mark: &File) -> io::Result<()> {
+fn lock(_file: &File) -> io::Result<()> {
     Ok(())
 }
 
@@ -138,21 +146,21 @@ fn lock(_mark: &File) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn folders(parent: &Path) -> usize {
+    fn count_entries(parent: &Path) -> usize {
         fs::read_dir(parent).unwrap().count()
     }
 
-    /// Lets go of the lock without more ado, as the kernel does for a process that was killed.
+    /// Releases the lock and leaves the directory, as a kill of the process does.
     fn kill(mut run: RunDir) -> PathBuf {
         run.is_kept = true;
         run.path.clone()
     }
 
     #[test]
-    fn only_what_nobody_holds_is_stale() {
+    fn remove_stale_keeps_locked_and_foreign_directories() {
         let parent = tempfile::tempdir().unwrap();
-        let running = RunDir::in_folder(parent.path()).unwrap();
-        let killed = RunDir::in_folder(parent.path()).unwrap();
+        let running = RunDir::create_in(parent.path()).unwrap();
+        let killed = RunDir::create_in(parent.path()).unwrap();
         let (kept, other) = (kill(killed), parent.path().join("another's"));
         fs::create_dir(&other).unwrap();
         remove_stale(parent.path());
@@ -162,41 +170,41 @@ mod tests {
     }
 
     #[test]
-    fn a_removal_that_was_cut_short_is_completed_by_the_next_run() {
+    fn remove_stale_completes_an_interrupted_removal() {
         let parent = tempfile::tempdir().unwrap();
-        let run = RunDir::in_folder(parent.path()).unwrap();
+        let run = RunDir::create_in(parent.path()).unwrap();
         let (slot, path) = (run.path().join("1"), run.path().to_owned());
         fs::create_dir(&slot).unwrap();
         fs::create_dir(slot.join("work")).unwrap();
-        // Something that cannot be removed stands for the end of the process in the midst of it.
-        fs::write(path.join("2"), "no folder").unwrap();
+        // A file in place of a slot's directory makes the removal fail halfway.
+        fs::write(path.join("2"), "no directory").unwrap();
         assert!(remove(&path).is_err());
-        assert!(path.join(RUNNING).exists());
+        assert!(path.join(LOCK_FILE).exists());
         fs::remove_file(path.join("2")).unwrap();
         kill(run);
         remove_stale(parent.path());
-        assert_eq!(folders(parent.path()), 0);
+        assert_eq!(count_entries(parent.path()), 0);
     }
 
     #[test]
-    fn a_run_that_cannot_go_on_leaves_nothing_or_what_the_next_one_knows_for_stale() {
+    fn drop_removes_the_directory_or_leaves_it_stale() {
         let parent = tempfile::tempdir().unwrap();
-        drop(RunDir::in_folder(parent.path()).unwrap());
-        assert_eq!(folders(parent.path()), 0);
+        drop(RunDir::create_in(parent.path()).unwrap());
+        assert_eq!(count_entries(parent.path()), 0);
 
-        let run = RunDir::in_folder(parent.path()).unwrap();
+        let run = RunDir::create_in(parent.path()).unwrap();
         let obstacle = run.path().join("2");
-        fs::write(&obstacle, "no folder").unwrap();
+        fs::write(&obstacle, "no directory").unwrap();
         drop(run);
         fs::remove_file(obstacle).unwrap();
         remove_stale(parent.path());
-        assert_eq!(folders(parent.path()), 0);
+        assert_eq!(count_entries(parent.path()), 0);
     }
 
     #[test]
-    fn what_was_kept_stays_until_it_is_empty() {
+    fn remove_stale_keeps_kept_cases_until_they_are_gone() {
         let parent = tempfile::tempdir().unwrap();
-        let run = RunDir::in_folder(parent.path()).unwrap();
+        let run = RunDir::create_in(parent.path()).unwrap();
         fs::create_dir(run.path().join("1")).unwrap();
         let (kept, ended) = run.end(true);
         ended.unwrap();
@@ -204,6 +212,6 @@ mod tests {
         assert!(kept.exists());
         fs::remove_dir(kept.join("1")).unwrap();
         remove_stale(parent.path());
-        assert_eq!(folders(parent.path()), 0);
+        assert_eq!(count_entries(parent.path()), 0);
     }
 }

@@ -1,15 +1,15 @@
-//! The body of a test, as `#[chaos]` wraps it.
+//! The body of a test.
 
 use crate::test::context::Context;
-use crate::test::outcome::Outcome;
+use crate::test::outcome::TestOutcome;
 use std::future::Future;
 use std::pin::Pin;
 
-/// The body of a test, as the macro wraps it.
+/// The body of a test, as `#[chaos]` wraps it.
 #[derive(Clone, Copy, Debug)]
 pub enum Body {
     /// Runs on the test's thread.
-    Sync(fn(Context) -> Outcome),
-    /// Runs on a Tokio runtime made for the test.
-    Async(fn(Context) -> Pin<Box<dyn Future<Output = Outcome>>>),
+    Sync(fn(Context) -> TestOutcome),
+    /// Runs on the test's own Tokio runtime.
+    Async(fn(Context) -> Pin<Box<dyn Future<Output = TestOutcome>>>),
 }

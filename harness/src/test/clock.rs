@@ -1,4 +1,4 @@
-//! The time that a test sees: real, paused, or moved by hand.
+//! The clock of a test: real, paused, or advanced by hand.
 
 use crate::data::duration::microseconds;
 use crate::test::test_time::TestTime;
@@ -6,7 +6,7 @@ use crate::test::timeline::Timeline;
 use clarity_chaos_record::{ClockKind, EventKind};
 use std::time::Duration;
 
-/// Far beyond any timer, far within what the system's clock can hold.
+/// The longest jump: beyond any timer, and within the range of the system's clock.
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// The clock of a test; see [`Context::clock`](crate::Context::clock).
@@ -21,7 +21,7 @@ impl Clock {
         Self { time, timeline }
     }
 
-    /// Which clock this is.
+    /// The kind of this clock.
     #[must_use]
     pub fn kind(&self) -> ClockKind {
         self.time.kind()
@@ -33,23 +33,25 @@ impl Clock {
         self.time.virtual_now()
     }
 
-    /// Moves a virtual clock forward by `duration` in one jump, and lets tasks whose timers are due by then begin to run.
+    /// Advances a virtual clock by `duration` in one jump, and wakes the tasks with timers due by
+    /// then.
     ///
-    /// A jump is not a walk: a loop that sleeps a second at a time wakes once, however long the jump. Work that tasks begin is not waited for:
-    /// await what shows that it is done.
+    /// A loop that sleeps a second at a time wakes once, however long the jump. The future does not
+    /// wait for the work of the tasks: await a sign that it is done.
     ///
     /// # Panics
     ///
-    /// Under a real clock, which nobody can move; when `duration` is over a century; and, when awaited, outside the test's runtime.
+    /// Under a real clock, and when `duration` is over a century. The future panics outside of the
+    /// test's runtime.
     #[track_caller]
     pub fn advance(&self, duration: Duration) -> impl Future<Output = ()> + use<'_> {
         assert!(
             self.time.kind() != ClockKind::Real,
-            "the clock of this test is real and cannot be advanced: declare #[chaos(clock = \"manual\")]"
+            "cannot advance the real clock of this test: declare #[chaos(clock = \"manual\")]"
         );
         assert!(
             duration <= CENTURY,
-            "the clock cannot be advanced by {duration:?}: expected a century at most"
+            "cannot advance the clock by {duration:?}: expected a century at most"
         );
         async move {
             self.timeline.record(EventKind::ClockAdvanced {
@@ -66,7 +68,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "declare #[chaos(clock = \"manual\")]")]
-    fn a_real_clock_refuses_to_be_moved() {
+    fn advance_real_clock_panics() {
         let dir = tempfile::tempdir().unwrap();
         let time = TestTime::new(ClockKind::Real);
         let timeline = Timeline::new(Timeline::open(&dir.path().join("t")).unwrap(), time.clone());

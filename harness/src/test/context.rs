@@ -1,4 +1,4 @@
-//! EventKind a test is handed.
+//! The context of a test: the argument of its function.
 
 mod exploration;
 
@@ -21,16 +21,16 @@ use std::net::ToSocketAddrs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
 
-/// A test's hold on its run: seed, directory, clock, faults, timeline. Clones are the same context.
+/// The context of a test: seed, directory, clock, faults, timeline. Clones are the same context.
 #[derive(Clone)]
 pub struct Context {
-    inner: Arc<Inner>,
+    inner: Arc<ContextInner>,
 }
 
-struct Inner {
+struct ContextInner {
     name: String,
     seed: Seed,
     dir: PathBuf,
@@ -40,8 +40,8 @@ struct Inner {
     panics: Panics,
     generators: AtomicU64,
     skip: SkipRequest,
-    /// A folder on another file system, once it was asked for.
-    elsewhere: Mutex<Option<TempDir>>,
+    /// The directory on another file system, after the first call for it.
+    other_filesystem: Mutex<Option<TempDir>>,
 }
 
 impl Context {
@@ -54,7 +54,7 @@ impl Context {
         panics: Panics,
     ) -> Self {
         Self {
-            inner: Arc::new(Inner {
+            inner: Arc::new(ContextInner {
                 name: spec.name.clone(),
                 seed: spec.seed,
                 dir,
@@ -64,85 +64,97 @@ impl Context {
                 faults,
                 panics,
                 generators: AtomicU64::new(0),
-                elsewhere: Mutex::default(),
+                other_filesystem: Mutex::default(),
             }),
         }
     }
 
-    /// The test's name, as it is selected by: `corruption::one_flipped_bit_is_refused`.
+    /// The name that selects the test: `corruption::one_flipped_bit_is_refused`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.inner.name
     }
 
-    /// The test's seed: it follows from the run's root seed and the test's name alone.
+    /// The test's seed. It depends on the run's root seed and the test's name alone.
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.inner.seed.get()
     }
 
-    /// A generator of random numbers that follow from the seed. Each call gives the next of a row of independent generators,
-    /// so call it once per test; tasks that run at the same time take [`rng_for`](Self::rng_for).
+    /// A random-number generator derived from the seed. Each call returns the next generator of a
+    /// series, independent of the others.
+    ///
+    /// Call it once per test. Tasks that run at the same time would call it in a random order: they
+    /// need [`rng_for`](Self::rng_for).
     #[must_use]
     pub fn rng(&self) -> ChaCha8Rng {
         let number = self.inner.generators.fetch_add(1, Ordering::Relaxed);
         rng(self.inner.seed.child("rng", &number.to_string()))
     }
 
-    /// The generator of the actor called `actor`: independent of all others, and of the order in which they ask.
+    /// The random-number generator of one `actor`, derived from the seed and the actor's name.
+    ///
+    /// It is independent of all other generators, and of the order of calls.
     #[must_use]
     pub fn rng_for(&self, actor: &str) -> ChaCha8Rng {
         rng(self.inner.seed.child("actor", actor))
     }
 
-    /// An empty directory of the test's own, gone afterwards unless `--keep-dirs` says otherwise.
+    /// The test's own directory, empty at first. The run removes it, unless `--keep-dirs` keeps it.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.inner.dir
     }
 
-    /// A folder on another file system than [`dir`](Self::dir), empty at first and the same at each call: files cannot be renamed from one to the other, and what is in it
-    /// lies in memory. An [exploration](Self::explore) does not look at it. It is gone when the test ends; that of a test that is killed outside of the sandbox
-    /// stays in `/dev/shm`.
+    /// A directory on another file system than [`dir`](Self::dir): a rename from one to the other
+    /// fails. Empty at first, and the same at each call.
+    ///
+    /// Its files are in memory. An [exploration](Self::explore) does not cover it. It is removed
+    /// when the test ends. Outside of the sandbox, a killed test leaves it in `/dev/shm`.
     ///
     /// # Errors
     ///
-    /// When there is no other file system; a test that returns this error is skipped. Or when no folder can be made there.
+    /// When there is no other file system: a test that returns this error is skipped. Also when the
+    /// directory cannot be created there.
     pub fn other_filesystem(&self) -> crate::Result<PathBuf> {
-        let elsewhere = &self.inner.elsewhere;
-        let mut elsewhere = elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
-        if elsewhere.is_none() {
-            *elsewhere = other_filesystem::folder_beside(self.dir())?;
+        let mut directory = self.lock_other_filesystem();
+        if directory.is_none() {
+            *directory = other_filesystem::create_dir(self.dir())?;
         }
-        match &*elsewhere {
-            Some(folder) => Ok(folder.path().to_owned()),
+        match &*directory {
+            Some(directory) => Ok(directory.path().to_owned()),
             None => {
-                let skipped = self.skip("no other file system is at hand");
-                Err(skipped.expect_err("skipping is an error").into())
+                let skipped =
+                    self.skip("no file system other than the test directory's is available");
+                Err(skipped.expect_err("`skip` always returns an error").into())
             }
         }
     }
 
-    /// Removes what was made beside the test's directory.
+    /// Removes the directory on another file system.
     pub(crate) fn close(&self) {
-        let elsewhere = &self.inner.elsewhere;
-        let mut elsewhere = elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
-        // EventKind is left of it is found with the rest.
-        drop(elsewhere.take());
+        // Errors are ignored: the search for leaks finds a directory that remains.
+        drop(self.lock_other_filesystem().take());
     }
 
-    /// The clock that the test declared.
+    fn lock_other_filesystem(&self) -> MutexGuard<'_, Option<TempDir>> {
+        let directory = &self.inner.other_filesystem;
+        directory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The clock that the test declares.
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.inner.clock
     }
 
-    /// Injects a fault: draws what it leaves open from the seed, puts it on the plan and the timeline, and does it.
+    /// Injects a fault: draws its open parameters from the seed, records it in the plan and on the
+    /// timeline, and applies it.
     ///
     /// # Errors
     ///
-    /// When the target is not there or cannot bear the fault; then nothing has changed. A test that returns the error of a fault that cannot be had here, as
-    /// on another system, is skipped.
+    /// When the target is missing or unsuitable: then nothing has changed. Also when this system
+    /// does not support the fault: a test that returns that error is skipped.
     pub fn inject<F: Fault>(&self, fault: F) -> Result<FaultGuard, InjectError> {
         let injected = self.inner.faults.inject(&fault);
         if let Err(InjectError {
@@ -150,47 +162,53 @@ impl Context {
             ..
         }) = &injected
         {
-            // EventKind the test returns says so, too.
+            // If the test returns the error, its message contains the reason of this skip.
             let _ = self.skip(reason);
         }
         injected
     }
 
-    /// Opens a link to a server, for clients to connect to in its place; faults can then disturb what passes. `name` is what plans and reports call it.
+    /// Opens a link to a server. Clients connect to the link, and faults disturb its traffic.
+    ///
+    /// Plans and reports contain `name`. The server need not listen yet.
     ///
     /// # Errors
     ///
-    /// When `server` is no address, or there is no port or thread to be had. The server need not listen yet.
+    /// When `server` is not an address, or the system has no free port or thread.
     pub fn link(&self, name: impl Into<String>, server: impl ToSocketAddrs) -> io::Result<Link> {
         Link::open(name.into(), server)
     }
 
-    /// Starts a program of the test's own. EventKind it prints becomes part of the test's output, each line behind `name`; it has nothing to read.
+    /// Starts a program. Its output goes to the test's output, each line after `name`. Its standard
+    /// input is empty.
     ///
     /// # Errors
     ///
-    /// When it cannot be started.
+    /// When the program cannot be started.
     pub fn spawn(&self, name: impl Into<String>, command: &mut Command) -> io::Result<Process> {
         Process::start(name.into(), command)
     }
 
-    /// Says something on the timeline.
+    /// Records a note on the timeline. `--check-determinism` compares it.
     pub fn note(&self, text: impl Display) {
         self.inner.timeline.record(EventKind::Note {
             text: text.to_string(),
         });
     }
 
-    /// Says on the timeline what may be different each time, also with the same seed: a count of what clients got, a real time. It is not compared by
-    /// `--check-determinism`.
+    /// Records a measurement on the timeline, such as a real time or a count of responses.
+    ///
+    /// It may differ between runs with the same seed: `--check-determinism` does not compare it.
     pub fn measured(&self, text: impl Display) {
         self.inner.timeline.record(EventKind::Measured {
             text: text.to_string(),
         });
     }
 
-    /// Puts a mark on the timeline, in the lane of its kind: `cx.mark("requests", "503 model_corrupt")`. Reports draw each lane by itself, and labels that begin
-    /// with a status of HTTP by its class. As what was [measured](Self::measured), it is not compared by `--check-determinism`.
+    /// Records a mark on the timeline, in a lane: `cx.mark("requests", "503 model_corrupt")`.
+    ///
+    /// Reports draw each lane separately, and a label that begins with an HTTP status by its class.
+    /// `--check-determinism` does not compare marks.
     pub fn mark(&self, lane: impl Display, label: impl Display) {
         self.inner.timeline.record(EventKind::Mark {
             lane: lane.to_string(),
@@ -198,47 +216,56 @@ impl Context {
         });
     }
 
-    /// All that has happened so far, in order; among it the `tracing` events of the code under test, as [`EventKind::Log`].
+    /// All events so far, in order. The `tracing` events of the code under test are among them, as
+    /// [`EventKind::Log`].
     ///
-    /// The harness is the process's global subscriber: code under test that insists on installing its own (`init` rather than `try_init`)
-    /// panics, and what it logs under a scoped one (`with_default`) is not here.
+    /// The harness is the global subscriber of the process. Code under test that installs its own
+    /// with `init` panics (`try_init` does not). Events under a scoped subscriber (`with_default`)
+    /// are missing here.
     #[must_use]
     pub fn timeline(&self) -> Vec<Event> {
         self.inner.timeline.events()
     }
 
-    /// Declares that a panic whose message contains `message` will happen, on any thread. The test fails if none does.
+    /// Declares that a panic whose message contains `message` will happen, on any thread. Without
+    /// such a panic the test fails.
     ///
-    /// Without a declaration any panic fails the test, also one that the code under test catches.
+    /// An undeclared panic fails the test, even if the code under test catches it.
     ///
     /// # Panics
     ///
-    /// When `message` is empty: it would excuse every panic.
+    /// When `message` is empty: it would allow every panic.
     #[track_caller]
     pub fn expect_panic(&self, message: impl Into<String>) {
-        self.inner.panics.declare(named(message), true);
+        self.inner.panics.declare(non_empty(message), true);
     }
 
     /// Declares that panics whose message contains `message` may happen, on any thread.
     ///
     /// # Panics
     ///
-    /// When `message` is empty: it would excuse every panic.
+    /// When `message` is empty: it would allow every panic.
     #[track_caller]
     pub fn allow_panic(&self, message: impl Into<String>) {
-        self.inner.panics.declare(named(message), false);
+        self.inner.panics.declare(non_empty(message), false);
     }
 
-    /// Declares that the test may leave something behind, though it is `non_destructive`: a process, thread, descriptor or file whose line in
-    /// the report contains `what`, such as ``thread `pool-1` ``. It is told all the same.
+    /// Declares that the test may leak a process, thread, descriptor or file, though it is
+    /// `non_destructive`.
+    ///
+    /// `pattern` is a part of the leak's line in the report, such as ``thread `pool-1` ``. The report
+    /// still lists the leak.
     ///
     /// # Panics
     ///
-    /// When `what` is empty: it would excuse every leak.
+    /// When `pattern` is empty: it would allow every leak.
     #[track_caller]
-    pub fn allow_leak(&self, what: impl Into<String>) {
-        let pattern = what.into();
-        assert!(!pattern.is_empty(), "an empty text would excuse every leak");
+    pub fn allow_leak(&self, pattern: impl Into<String>) {
+        let pattern = pattern.into();
+        assert!(
+            !pattern.is_empty(),
+            "an empty pattern would allow every leak: write a part of the leak's line in the report"
+        );
         self.inner
             .timeline
             .record(EventKind::LeakAllowed { pattern });
@@ -248,23 +275,24 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// Always, so that `?` leaves the test. A test is skipped when it returns this very error, and nothing else was amiss.
+    /// Always, so that `?` leaves the test. A test that returns this error is skipped. Another
+    /// failure, such as a leak or an undeclared panic, still fails it.
     pub fn skip(&self, reason: impl Display) -> Result<(), Skipped> {
         Err(self.inner.skip.skip(reason.to_string()))
     }
 
-    /// Why the test asked to be skipped, if it did.
+    /// The reason of the test's first skip request.
     pub(crate) fn skip_reason(&self) -> Option<&str> {
         self.inner.skip.reason()
     }
 }
 
 #[track_caller]
-fn named(message: impl Into<String>) -> String {
+fn non_empty(message: impl Into<String>) -> String {
     let message = message.into();
     assert!(
         !message.is_empty(),
-        "an empty message would excuse every panic"
+        "an empty message would allow every panic: name a part of the expected message"
     );
     message
 }

@@ -1,22 +1,22 @@
-//! Putting the limits of a test in force.
+//! Enforces the resource limits of a test.
 
 use clarity_chaos_record::Limits;
 use std::io;
 
-/// Limits in force; dropped, they are what they were before.
+/// Resource limits in force. Dropping it restores the limits before.
 #[derive(Debug)]
-pub(crate) struct InForce {
+pub(crate) struct LimitGuard {
     #[cfg(target_os = "linux")]
     before: Vec<(rustix::process::Resource, rustix::process::Rlimit)>,
 }
 
-/// Puts the limits in force for this process.
+/// Sets the limits of this process.
 ///
 /// # Errors
 ///
-/// When the system refuses, as it does where the user may have less than the test asks for.
+/// When the system refuses: the hard limit of the user is lower than the test's limit.
 #[cfg(target_os = "linux")]
-pub(crate) fn enforce(limits: Limits) -> io::Result<InForce> {
+pub(crate) fn enforce(limits: Limits) -> io::Result<LimitGuard> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let wanted = [
         (Resource::Data, limits.memory_bytes),
@@ -32,33 +32,33 @@ pub(crate) fn enforce(limits: Limits) -> io::Result<InForce> {
             maximum: old.maximum,
         };
         setrlimit(resource, new).map_err(|error| {
-            let most = old.maximum.map_or("unlimited".to_owned(), |most| most.to_string());
+            let hard = old.maximum.map_or("unlimited".to_owned(), |hard| hard.to_string());
             io::Error::other(format!(
-                "the test's limit {resource:?} = {limit} cannot be set ({error}); the user may have {most}"
+                "cannot set the test's limit {resource:?} to {limit}: {error}; the hard limit is {hard}"
             ))
         })?;
         before.push((resource, old));
     }
-    Ok(InForce { before })
+    Ok(LimitGuard { before })
 }
 
-/// Elsewhere there are no limits to rely on.
+/// Other systems have no reliable limits.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn enforce(limits: Limits) -> io::Result<InForce> {
+pub(crate) fn enforce(limits: Limits) -> io::Result<LimitGuard> {
     if limits == Limits::default() {
-        Ok(InForce {})
+        Ok(LimitGuard {})
     } else {
         Err(io::Error::other(
-            "limits of tests are enforced on Linux only",
+            "cannot set the limits of the test: limits are supported on Linux only",
         ))
     }
 }
 
 #[cfg(target_os = "linux")]
-impl Drop for InForce {
+impl Drop for LimitGuard {
     fn drop(&mut self) {
         for (resource, old) in self.before.drain(..) {
-            // Raising a soft limit back to where it was is always allowed.
+            // Raising a soft limit up to the hard limit is always allowed.
             let _ = rustix::process::setrlimit(resource, old);
         }
     }

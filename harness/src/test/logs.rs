@@ -1,4 +1,4 @@
-//! The `tracing` events of the code under test, on the timeline.
+//! Records the `tracing` events of the code under test on the timeline.
 
 use crate::test::timeline::Timeline;
 use clarity_chaos_record::EventKind;
@@ -13,38 +13,42 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// The timeline of the test that is running. A process has one subscriber for good, but can have one test after the other.
+/// The timeline of the running test. A process has one subscriber, and can run several tests.
 static TIMELINE: RwLock<Option<Timeline>> = RwLock::new(None);
 
-/// Makes the harness the process's subscriber, once and for all, for the events that pass `filter` (such as `info,my_crate=debug`).
-/// Does nothing when the process has another.
+/// Installs the harness as the global subscriber, for events that pass `filter`, such as
+/// `info,my_crate=debug`. Does nothing when the process already has a subscriber.
 ///
 /// # Errors
 ///
-/// When the filter cannot be understood.
+/// When the filter is not valid.
 pub(crate) fn subscribe(filter: &str) -> io::Result<()> {
     static SUBSCRIBED: Once = Once::new();
-    let mut understood = Ok(());
+    let mut parsed = Ok(());
     SUBSCRIBED.call_once(|| match filter.parse::<Targets>() {
         Ok(filter) => {
-            let subscriber = tracing_subscriber::registry().with(ToTimeline.with_filter(filter));
+            let subscriber = tracing_subscriber::registry().with(TimelineLayer.with_filter(filter));
             let _ = subscriber.try_init();
         }
-        Err(error) => understood = Err(io::Error::other(error)),
+        Err(error) => {
+            parsed = Err(io::Error::other(format!(
+                "cannot parse the filter `{filter}` for `tracing` events: {error}"
+            )));
+        }
     });
-    understood
+    parsed
 }
 
-/// Puts events on this timeline from now on, or on none.
+/// Records events on this timeline from now on, or discards them.
 pub(crate) fn send_to(timeline: Option<Timeline>) {
     *TIMELINE.write().unwrap_or_else(PoisonError::into_inner) = timeline;
 }
 
-struct ToTimeline;
+struct TimelineLayer;
 
-impl<S: Subscriber> Layer<S> for ToTimeline {
+impl<S: Subscriber> Layer<S> for TimelineLayer {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
-        // A copy: what the fields print may log in its turn.
+        // A copy: the `Debug` code of a field may log, and must not find the lock held.
         let current = TIMELINE.read().unwrap_or_else(PoisonError::into_inner);
         let Some(timeline) = current.clone() else {
             return;

@@ -1,4 +1,4 @@
-//! Listens to the oracles of a test's process: to its timeline, and for violations.
+//! Records the oracles of a test's process on its timeline, and collects violations.
 
 use crate::registration::oracles::id_of;
 use crate::test::timeline::Timeline;
@@ -29,9 +29,9 @@ impl oracles::Sink for CaseSink {
 
 /// Evaluates oracles for the case with this timeline, or makes them dormant again.
 ///
-/// Forgets the violations of the case before; all oracles count as not yet reached.
-pub(crate) fn watch(timeline: Option<Timeline>) {
-    // Dormant first: no evaluation of the case before may count for this one.
+/// Forgets the violations of the previous case; all oracles count as not yet reached.
+pub(crate) fn send_to(timeline: Option<Timeline>) {
+    // Dormant first: an evaluation of the previous case must not count for this one.
     oracles::silence();
     lock_violations().clear();
     if let Some(timeline) = timeline {

@@ -1,33 +1,35 @@
-//! A folder on another file system than a test's directory.
+//! A directory on another file system than a test's directory.
 
 use std::io;
 use std::path::Path;
 use tempfile::TempDir;
 
-/// An empty folder on a file system in memory; none where there is none, or where that is the directory's own.
+/// Creates an empty directory on a file system in memory.
+///
+/// `None` when there is no such file system, or `test_dir` is on it too.
 ///
 /// # Errors
 ///
-/// When it cannot be made.
+/// When the directory cannot be created.
 #[cfg(target_os = "linux")]
-pub(crate) fn folder_beside(dir: &Path) -> io::Result<Option<TempDir>> {
+pub(crate) fn create_dir(test_dir: &Path) -> io::Result<Option<TempDir>> {
     use std::os::unix::fs::MetadataExt as _;
-    // In the sandbox it is the test's own.
-    let there = Path::new("/dev/shm");
-    let Ok(found) = there.metadata() else {
+    // In the sandbox each test has its own.
+    let parent = Path::new("/dev/shm");
+    let Ok(metadata) = parent.metadata() else {
         return Ok(None);
     };
-    if found.dev() == dir.metadata()?.dev() {
+    if metadata.dev() == test_dir.metadata()?.dev() {
         return Ok(None);
     }
-    let folder = tempfile::Builder::new()
+    let directory = tempfile::Builder::new()
         .prefix("chaos-")
-        .tempdir_in(there)?;
-    Ok(Some(folder))
+        .tempdir_in(parent)?;
+    Ok(Some(directory))
 }
 
-/// Elsewhere nobody knows of any.
+/// No other file system is known outside of Linux.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn folder_beside(_dir: &Path) -> io::Result<Option<TempDir>> {
+pub(crate) fn create_dir(_test_dir: &Path) -> io::Result<Option<TempDir>> {
     Ok(None)
 }

@@ -5,10 +5,10 @@ use std::error::Error;
 /// The result of a chaos test: an error fails the test, and is reported with all its sources.
 pub type Result<T = (), E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
-/// The result of a function that returned: `Err` is the error with its sources.
-pub type Outcome = std::result::Result<(), String>;
+/// Not public API: the result of a test function; `Err` is the error with its sources.
+pub type TestOutcome = std::result::Result<(), String>;
 
-/// Not public API: converts the return value of a test function into its [`Outcome`].
+/// Not public API: converts the return value of a test function into its [`TestOutcome`].
 #[diagnostic::on_unimplemented(
     message = "a chaos test cannot return `{Self}`",
     label = "expected `()` or a `Result` whose error converts into `Box<dyn Error + Send + Sync>`",
@@ -16,11 +16,11 @@ pub type Outcome = std::result::Result<(), String>;
 )]
 pub trait IntoOutcome {
     /// Converts the value; `Err` is the message of the failure.
-    fn into_outcome(self) -> Outcome;
+    fn into_outcome(self) -> TestOutcome;
 }
 
 impl IntoOutcome for () {
-    fn into_outcome(self) -> Outcome {
+    fn into_outcome(self) -> TestOutcome {
         Ok(())
     }
 }
@@ -28,7 +28,7 @@ impl IntoOutcome for () {
 impl<T: IntoOutcome, E: Into<Box<dyn Error + Send + Sync>>> IntoOutcome
     for std::result::Result<T, E>
 {
-    fn into_outcome(self) -> Outcome {
+    fn into_outcome(self) -> TestOutcome {
         match self {
             Ok(value) => value.into_outcome(),
             Err(error) => Err(with_sources(error.into().as_ref())),

@@ -1,4 +1,4 @@
-//! Every panic of a test's process, whichever thread it is on and whoever catches it.
+//! Watches every panic of a test's process, on all threads, even if the code catches it.
 
 use crate::test::timeline::Timeline;
 use clarity_chaos_record::EventKind;
@@ -7,33 +7,35 @@ use std::panic::{self, PanicHookInfo};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 
-/// The panics seen so far, and those that the test has declared.
+/// The panics so far, and those that the test has declared. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Panics {
-    seen: Arc<Mutex<Seen>>,
+    log: Arc<Mutex<PanicLog>>,
 }
 
-/// EventKind the process calls at a panic.
+/// A panic hook.
 type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
 
-/// EventKind tells a hook from all others: ours holds something, so no other is at the same place.
+/// The address of a hook. It identifies ours: a closure with captures has an address of its own.
 fn address(hook: &Hook) -> usize {
     std::ptr::from_ref(&**hook).cast::<()>().addr()
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct PanicLog {
     /// The address of our hook.
     hook: usize,
-    declared: Vec<Declared>,
+    declared: Vec<DeclaredPanic>,
     panics: Vec<Panic>,
 }
 
 #[derive(Debug)]
-struct Declared {
+struct DeclaredPanic {
+    /// A part of the panic's message.
     message: String,
+    /// Whether the test fails without such a panic.
     required: bool,
-    met: bool,
+    happened: bool,
 }
 
 /// One panic.
@@ -48,7 +50,7 @@ struct Panic {
 
 /// A panic that ended the test's body.
 #[derive(Debug)]
-pub(crate) struct Caught {
+pub(crate) struct CaughtPanic {
     pub(crate) message: String,
     pub(crate) location: Option<String>,
     pub(crate) expected: bool,
@@ -64,13 +66,13 @@ fn message_of(payload: &(dyn Any + Send)) -> String {
 }
 
 impl Panics {
-    /// Watches all panics of the process from now on; the hook that was there before (which prints) still runs.
+    /// Records all panics of the process from now on. The previous hook, which prints, still runs.
     pub(crate) fn install(&self, timeline: Timeline) {
         let panics = self.clone();
         let print = panic::take_hook();
         let hook: Hook = Box::new(move |info| {
-            let panic = panics.see(info);
-            // Told first: printing takes its time with a backtrace, and the process may not survive it.
+            let panic = panics.record(info);
+            // Recorded first: printing a backtrace is slow, and the process may die meanwhile.
             timeline.record_panic(EventKind::Panicked {
                 message: panic.message,
                 location: panic.location,
@@ -78,42 +80,44 @@ impl Panics {
             });
             print(info);
         });
-        self.with(|seen| seen.hook = address(&hook));
+        self.with(|log| log.hook = address(&hook));
         panic::set_hook(hook);
     }
 
-    /// Puts back the hook that prints, where the process goes on after the test.
+    /// Restores the default hook, in a process that outlives the test.
     pub(crate) fn uninstall(&self) {
         let _ = panic::take_hook();
     }
 
-    /// Whether the hook that [`install`](Self::install) set is still the process's: another one would see the panics in its place.
-    pub(crate) fn still_watches(&self) -> bool {
-        // Looking at it means to take it away for a moment.
+    /// Whether the hook of [`install`](Self::install) is still in place. Another hook would hide
+    /// panics.
+    pub(crate) fn is_installed(&self) -> bool {
+        // The hook can only be inspected by taking it.
         let hook = panic::take_hook();
-        let is_ours = self.with(|seen| seen.hook == address(&hook));
+        let is_ours = self.with(|log| log.hook == address(&hook));
         panic::set_hook(hook);
         is_ours
     }
 
+    /// Declares panics whose message contains `message`; `required` if one must happen.
     pub(crate) fn declare(&self, message: String, required: bool) {
-        self.with(|seen| {
-            seen.declared.push(Declared {
+        self.with(|log| {
+            log.declared.push(DeclaredPanic {
                 message,
                 required,
-                met: false,
+                happened: false,
             });
         });
     }
 
-    fn see(&self, info: &PanicHookInfo<'_>) -> Panic {
+    fn record(&self, info: &PanicHookInfo<'_>) -> Panic {
         let message = message_of(info.payload());
         let current = thread::current();
-        self.with(|seen| {
+        self.with(|log| {
             let mut expected = false;
-            for declared in &mut seen.declared {
+            for declared in &mut log.declared {
                 if message.contains(&declared.message) {
-                    declared.met = true;
+                    declared.happened = true;
                     expected = true;
                 }
             }
@@ -124,33 +128,34 @@ impl Panics {
                 location: info.location().map(ToString::to_string),
                 expected,
             };
-            seen.panics.push(panic.clone());
+            log.panics.push(panic.clone());
             panic
         })
     }
 
-    /// The panic that was caught on this thread with this payload.
+    /// Describes the panic with this payload, caught on this thread.
     ///
-    /// The hook has seen it as the thread's latest, unless it was resumed, or the hook was replaced; then nobody has declared it.
-    pub(crate) fn caught(&self, payload: &(dyn Any + Send)) -> Caught {
+    /// It is the thread's latest in the log. A resumed panic, or one under another hook, is missing
+    /// there: it counts as not expected.
+    pub(crate) fn caught(&self, payload: &(dyn Any + Send)) -> CaughtPanic {
         let message = message_of(payload);
-        let here = thread::current().id();
-        self.with(|seen| {
-            let mut panics = seen.panics.iter().rev();
-            let latest = panics.find(|panic| panic.thread == here);
-            let seen = latest.filter(|panic| panic.message == message);
-            Caught {
-                location: seen.and_then(|panic| panic.location.clone()),
-                expected: seen.is_some_and(|panic| panic.expected),
+        let thread = thread::current().id();
+        self.with(|log| {
+            let mut panics = log.panics.iter().rev();
+            let latest = panics.find(|panic| panic.thread == thread);
+            let recorded = latest.filter(|panic| panic.message == message);
+            CaughtPanic {
+                location: recorded.and_then(|panic| panic.location.clone()),
+                expected: recorded.is_some_and(|panic| panic.expected),
                 message,
             }
         })
     }
 
-    /// The panics that nobody declared, each told in a line.
+    /// The undeclared panics, one line each.
     pub(crate) fn undeclared(&self) -> Vec<String> {
-        self.with(|seen| {
-            let undeclared = seen.panics.iter().filter(|panic| !panic.expected);
+        self.with(|log| {
+            let undeclared = log.panics.iter().filter(|panic| !panic.expected);
             undeclared
                 .map(|panic| {
                     format!(
@@ -164,11 +169,12 @@ impl Panics {
         })
     }
 
-    /// The declared panics that had to happen and did not, each told in a line.
-    pub(crate) fn unmet(&self) -> Vec<String> {
-        self.with(|seen| {
-            let unmet = seen.declared.iter().filter(|d| d.required && !d.met);
-            unmet
+    /// The required panics that did not happen, one line each.
+    pub(crate) fn missing(&self) -> Vec<String> {
+        self.with(|log| {
+            let declared = log.declared.iter();
+            declared
+                .filter(|declared| declared.required && !declared.happened)
                 .map(|declared| {
                     format!(
                         "expected a panic whose message contains `{}`, and none happened",
@@ -179,7 +185,7 @@ impl Panics {
         })
     }
 
-    fn with<T>(&self, change: impl FnOnce(&mut Seen) -> T) -> T {
-        change(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<T>(&self, access: impl FnOnce(&mut PanicLog) -> T) -> T {
+        access(&mut self.log.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -1,10 +1,10 @@
-//! The generator of a seed.
+//! The random-number generator of a seed.
 
 use clarity_chaos_record::Seed;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
-/// A generator that starts from this seed.
+/// A random-number generator with this seed.
 pub(crate) fn rng(seed: Seed) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed.get())
 }

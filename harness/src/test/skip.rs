@@ -5,7 +5,7 @@ use crate::test::timeline::Timeline;
 use clarity_chaos_record::EventKind;
 use std::sync::{Arc, OnceLock};
 
-/// Takes the request. Clones are the same.
+/// The request of a test to be skipped. Clones are the same request.
 #[derive(Clone, Debug)]
 pub(crate) struct SkipRequest {
     timeline: Timeline,
@@ -20,7 +20,7 @@ impl SkipRequest {
         }
     }
 
-    /// Records the request, and gives the error that the test must return.
+    /// Records the request, and returns the error that the test must return.
     pub(crate) fn skip(&self, reason: String) -> Skipped {
         self.timeline.record(EventKind::Skipped {
             reason: reason.clone(),
@@ -29,7 +29,7 @@ impl SkipRequest {
         Skipped(reason)
     }
 
-    /// The reason of the first request; none without one.
+    /// The reason of the first request.
     pub(crate) fn reason(&self) -> Option<&str> {
         self.reason.get().map(String::as_str)
     }

@@ -1,4 +1,4 @@
-//! The process of one test: sets everything up, runs the body on a fresh thread, tells how it ended.
+//! Runs a test in its process: sets it up, runs the body on a new thread, records its end.
 
 use crate::data::case::Case;
 #[cfg(target_os = "linux")]
@@ -12,19 +12,19 @@ use crate::registration::{self, TestCase};
 use crate::sandbox::{TestRules, prepare_test};
 #[cfg(target_os = "linux")]
 use crate::syscalls::interceptor::SyscallInterceptor;
-use crate::test::audit::{self, Audit};
-use crate::test::blocking::Watched;
+use crate::test::blocking_detector::BlockingDetector;
 use crate::test::body::Body;
 use crate::test::clock::Clock;
 use crate::test::context::Context;
-use crate::test::end_request::EndRequest;
 use crate::test::fault::FaultLog;
-use crate::test::home::Home;
+use crate::test::leak_audit::{self, LeakAudit};
 use crate::test::limits;
 use crate::test::logs;
 use crate::test::oracle;
-use crate::test::outcome::{Outcome, Skipped};
-use crate::test::panics::{Caught, Panics};
+use crate::test::outcome::{Skipped, TestOutcome};
+use crate::test::panics::{CaughtPanic, Panics};
+use crate::test::process_scope::ProcessScope;
+use crate::test::termination::TerminationHandler;
 use crate::test::test_time::TestTime;
 use crate::test::timeline::Timeline;
 use clarity_chaos_record::{BodyEnd, EventKind};
@@ -33,46 +33,48 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
-/// Does once, in a process that will be forked for each test, what each of them would otherwise do anew: a page that the fork finds touched already costs it nothing.
-/// EventKind it does must leave nothing behind but memory, and the descriptors that Tokio keeps.
+/// Warms up the zygote: pages touched here are already mapped in every fork.
+///
+/// Leaves nothing but memory, and the descriptors that Tokio keeps.
 ///
 /// # Errors
 ///
-/// When there is no room for a thread.
+/// When the filter for logs is not valid, or no thread can be started.
 #[cfg(target_os = "linux")]
-pub(crate) fn rehearse(spec: &CaseSpec) -> io::Result<()> {
+pub(crate) fn prefault(spec: &CaseSpec) -> io::Result<()> {
     logs::subscribe(&spec.log)?;
-    audit::make_lasting_descriptors();
-    // Which looks for the fastest way to ask.
+    leak_audit::open_lasting_descriptors();
+    // The first call chooses the fastest clock.
     let _ = cpu_time::cpu_time_us();
-    // The C library keeps the stack of a thread that has ended, and its part of the heap, for the next one; which takes another way through it.
+    // The C library keeps the stack and the heap arena of an ended thread. The second thread takes
+    // the code path that reuses them.
     for _ in 0..2 {
         thread::Builder::new()
             .spawn(|| ())?
             .join()
-            .map_err(|_payload| io::Error::other("a thread that does nothing has panicked"))?;
+            .map_err(|_payload| io::Error::other("cannot prefault: an empty thread panicked"))?;
     }
-    // It has ended for us a moment before it has for the kernel, and a process with threads cannot be forked.
+    // `join` returns before the kernel removes the thread. A process with threads cannot be forked.
     while has_other_threads() {
         thread::yield_now();
     }
     Ok(())
 }
 
-/// EventKind a process for a test has from the one that it was forked from, which made it once for all its forks.
+/// The state that a fork inherits from the zygote, which prepared it for all forks.
 #[derive(Debug)]
 pub(crate) struct Inherited {
-    /// The file that the timeline is appended to.
+    /// The file of the timeline.
     pub(crate) timeline: File,
-    /// EventKind the process gives up, in the sandbox.
+    /// The restrictions of the process in the sandbox.
     pub(crate) rules: Option<TestRules>,
 }
 
-/// Runs the case of this test in this process, which is its own, and gives the code to exit with.
+/// Runs a case in this process, which belongs to it, and returns the exit code.
 ///
 /// # Errors
 ///
-/// When the case cannot even begin; what the test does is on the timeline instead.
+/// When the case cannot be started. A failure of the test is on the timeline, and no error.
 pub(crate) fn run(
     case: &Case,
     test: &'static TestCase,
@@ -82,7 +84,7 @@ pub(crate) fn run(
         Some(inherited) => (inherited.timeline, inherited.rules),
         None => (Timeline::open(&case.timeline())?, None),
     };
-    let setup = Setup::new(test, case, timeline, Home::Own)?;
+    let setup = Setup::new(test, case, timeline, ProcessScope::Dedicated)?;
     if case.spec.sandboxed {
         let rules = rules.map_or_else(|| prepare_test(&case.worker_dir().work()), Ok)?;
         rules.enter()?;
@@ -90,32 +92,33 @@ pub(crate) fn run(
     setup.run(test).map(exit_code)
 }
 
-/// Runs the case on a thread of a process that is not its own, and gives the code that its process would have exited with.
+/// Runs a case on a thread of a shared process. Returns the exit code that its own process would
+/// have.
 ///
 /// # Errors
 ///
-/// As [`run`].
-pub(crate) fn run_as_guest(case: &Case) -> io::Result<i32> {
+/// When the case cannot be started, as with [`run`].
+pub(crate) fn run_in_shared_process(case: &Case) -> io::Result<i32> {
     let test = test_of(case)?;
     let timeline = Timeline::open(&case.timeline())?;
-    let setup = Setup::new(test, case, timeline, Home::Runner)?;
+    let setup = Setup::new(test, case, timeline, ProcessScope::Shared)?;
     let panics = setup.panics.clone();
     let end = setup.run(test);
     panics.uninstall();
     logs::send_to(None);
-    oracle::watch(None);
+    oracle::send_to(None);
     end.map(exit_code)
 }
 
-/// The test of the case.
+/// Finds the test of the case.
 ///
 /// # Errors
 ///
-/// When this binary does not have it.
+/// When this binary does not contain the test.
 pub(crate) fn test_of(case: &Case) -> io::Result<&'static TestCase> {
     let path = &case.spec.path;
     registration::find(path)
-        .ok_or_else(|| io::Error::other(format!("this binary has no test called `{path}`")))
+        .ok_or_else(|| io::Error::other(format!("this binary contains no test `{path}`")))
 }
 
 fn exit_code(end: BodyEnd) -> i32 {
@@ -125,25 +128,26 @@ fn exit_code(end: BodyEnd) -> i32 {
     }
 }
 
-/// EventKind stands ready before the body begins.
+/// A test that is ready to run.
 struct Setup {
     time: TestTime,
     timeline: Timeline,
     panics: Panics,
     faults: FaultLog,
-    request: EndRequest,
+    termination: TerminationHandler,
     context: Context,
-    /// Prefixes of the names of threads that may live as long as the process.
+    /// Prefixes of the names of threads that last as long as the process.
     lasting_threads: Vec<String>,
-    /// None in the runner, of which no call is handed over.
+    /// `None` in the runner, whose system calls are not intercepted.
     #[cfg(target_os = "linux")]
     interceptor: Option<SyscallInterceptor>,
 }
 
 impl Setup {
-    fn new(test: &TestCase, case: &Case, timeline: File, home: Home) -> io::Result<Self> {
-        home.enter();
-        let request = EndRequest::new(home == Home::Own);
+    fn new(test: &TestCase, case: &Case, timeline: File, scope: ProcessScope) -> io::Result<Self> {
+        scope.enter();
+        let is_dedicated = scope == ProcessScope::Dedicated;
+        let termination = TerminationHandler::new(is_dedicated);
         let spec = &case.spec;
         let time = TestTime::new(test.clock());
         let timeline = Timeline::new(timeline, time.clone());
@@ -151,14 +155,14 @@ impl Setup {
         panics.install(timeline.clone());
         logs::subscribe(&spec.log)?;
         logs::send_to(Some(timeline.clone()));
-        oracle::watch(Some(timeline.clone()));
+        oracle::send_to(Some(timeline.clone()));
         let faults = FaultLog::new(
             spec.seed,
-            spec.restriction.clone(),
+            spec.fault_selection.clone(),
             case.dir(),
             case.undo(),
             timeline.clone(),
-            request.clone(),
+            termination.clone(),
         );
         let context = Context::new(
             spec,
@@ -173,27 +177,31 @@ impl Setup {
             timeline,
             panics,
             faults,
-            request,
+            termination,
             context,
             lasting_threads: spec.lasting_threads.clone(),
             #[cfg(target_os = "linux")]
-            interceptor: (home == Home::Own).then(|| SyscallInterceptor::allow(spec.late_starts)),
+            interceptor: is_dedicated.then(|| SyscallInterceptor::allow(spec.late_starts)),
         })
     }
 
-    /// Runs the test, on a fresh thread.
+    /// Runs the body on a new thread, cleans up, and records how it ended.
     fn run(self, test: &'static TestCase) -> io::Result<BodyEnd> {
         let (context, time) = (self.context.clone(), self.time.clone());
         let body: Body = *test.body().downcast_ref().ok_or_else(|| {
-            io::Error::other("the test was registered by another version of the harness")
+            io::Error::other(format!(
+                "cannot run `{}`: another version of the harness registered it",
+                test.name()
+            ))
         })?;
         let (panics, timeline) = (self.panics.clone(), self.timeline.clone());
-        audit::make_lasting_descriptors();
-        // Before anything that is gone again by the end: its place must not hide what was left.
-        let audit = Audit::begin();
+        leak_audit::open_lasting_descriptors();
+        // Before temporary descriptors: a leak could reuse the number of one in the snapshot.
+        let audit = LeakAudit::begin();
         let limits = limits::enforce(test.limits())?;
         self.timeline.record(EventKind::Started);
-        // Named after the test: its `HashMap`s get keys of their own, its panics a name.
+        // On a new thread with the test's name: `HashMap`s get new random keys, panics name the
+        // test.
         let returned = thread::Builder::new()
             .name(test.name().to_owned())
             .spawn(move || {
@@ -206,36 +214,39 @@ impl Setup {
                     .map_err(|payload| panics.caught(&*payload))
             })?
             .join()
-            .map_err(|_payload| io::Error::other("the test's thread ended outside its body"))?;
+            .map_err(|_payload| {
+                io::Error::other("the test's thread panicked outside of the test's body")
+            })?;
         #[cfg(target_os = "linux")]
         if let Some(interceptor) = &self.interceptor {
             interceptor.end();
         }
         drop(limits);
-        let left_behind = self.faults.end();
+        let active_faults = self.faults.end();
         self.context.close();
-        self.request.stop();
-        let found = audit.end(&self.lasting_threads);
-        if !found.is_empty() {
+        self.termination.uninstall();
+        let leaks = audit.end(&self.lasting_threads);
+        if !leaks.is_empty() {
             self.timeline.record(EventKind::Leaked {
-                threads: found.threads,
-                descriptors: found.descriptors,
+                threads: leaks.threads,
+                descriptors: leaks.descriptors,
             });
         }
-        let end = self.judge(returned, &left_behind);
+        let end = self.judge(returned, &active_faults);
         self.timeline.record(EventKind::Finished {
             end: end.clone(),
             cpu_us: cpu_time::cpu_time_us(),
-            omitted_events: 0, // the timeline knows
+            // The timeline sets it.
+            omitted_events: 0,
         });
         Ok(end)
     }
 
-    /// EventKind the body's return or panic means, with all that happened beside it.
+    /// Decides how the test ended, from its body's return or panic and all other observations.
     fn judge(
         &self,
-        returned: Result<io::Result<Outcome>, Caught>,
-        left_behind: &[String],
+        returned: Result<io::Result<TestOutcome>, CaughtPanic>,
+        active_faults: &[String],
     ) -> BodyEnd {
         let outcome = match returned {
             Err(panic) if !panic.expected => {
@@ -255,32 +266,33 @@ impl Setup {
         if let (Err(message), None) = (outcome, skipped) {
             return BodyEnd::Failed { message };
         }
-        // A test that skips itself must be as clean as one that passes.
+        // A skipped test must meet all conditions of a passed one.
         let panics = self.panics.undeclared();
         if !panics.is_empty() {
             return BodyEnd::PanickedElsewhere { panics };
         }
-        let mut complaints = self.panics.unmet();
+        let mut failures = self.panics.missing();
         let violations = oracle::violations();
-        complaints.extend(
+        failures.extend(
             violations
                 .iter()
-                .map(|oracle| format!("it did not hold: {oracle}")),
+                .map(|oracle| format!("an oracle did not hold: {oracle}")),
         );
-        complaints.extend(
-            left_behind
+        failures.extend(
+            active_faults
                 .iter()
                 .map(|fault| format!("a fault is left behind: {fault}")),
         );
-        if !self.panics.still_watches() {
-            complaints.push(
-                "the test replaced the panic hook, so panics of other threads were not seen; put back what `take_hook` gave"
+        if !self.panics.is_installed() {
+            failures.push(
+                "the test replaced the panic hook, which hides panics of other threads: \
+                 restore the hook that `take_hook` returned"
                     .to_owned(),
             );
         }
-        match (complaints.is_empty(), skipped) {
+        match (failures.is_empty(), skipped) {
             (false, _) => BodyEnd::Failed {
-                message: complaints.join("; "),
+                message: failures.join("; "),
             },
             (true, Some(reason)) => BodyEnd::Skipped {
                 reason: reason.to_owned(),
@@ -290,17 +302,22 @@ impl Setup {
     }
 }
 
-/// Calls the body; an async one on a runtime of its own, which is gone when this returns or unwinds.
-fn call(body: Body, context: Context, time: &TestTime, timeline: Timeline) -> io::Result<Outcome> {
+/// Calls the body. The runtime of an async one is shut down when this returns or unwinds.
+fn call(
+    body: Body,
+    context: Context,
+    time: &TestTime,
+    timeline: Timeline,
+) -> io::Result<TestOutcome> {
     match body {
         Body::Sync(function) => Ok(function(context)),
         Body::Async(function) => {
             let runtime = time.runtime()?;
             let body = function(context);
             let body = if time.kind().is_virtual() {
-                Box::pin(Watched::new(body, timeline))
+                Box::pin(BlockingDetector::new(body, timeline))
             } else {
-                // Other tasks go on while the body waits.
+                // Other threads run the tasks while the body blocks.
                 body
             };
             let returned = catch_unwind(AssertUnwindSafe(|| runtime.block_on(body)));

@@ -1,4 +1,4 @@
-//! What a test's time is measured by, and the Tokio runtime that goes with it.
+//! The time of a test, and its Tokio runtime.
 
 use crate::data::duration::microseconds;
 use clarity_chaos_record::ClockKind;
@@ -14,9 +14,9 @@ use tokio::time::Instant;
 #[derive(Clone)]
 pub(crate) struct TestTime {
     kind: ClockKind,
-    /// Where virtual time began, while the runtime runs: a handle keeps its descriptors open.
+    /// The start of virtual time. `None` without a runtime: its handle keeps descriptors open.
     origin: Arc<Mutex<Option<(Handle, Instant)>>>,
-    /// The virtual time, in microseconds, when it was last asked for; [`NEVER`] until there is one.
+    /// The virtual time at the last query, in microseconds; [`NEVER`] before the runtime starts.
     latest_us: Arc<AtomicU64>,
 }
 
@@ -33,31 +33,32 @@ impl TestTime {
         self.kind
     }
 
-    /// Virtual time since the runtime began; `None` under a real clock, or before there is a runtime.
+    /// Virtual time since the runtime began; `None` under a real clock, or before the runtime
+    /// starts.
     pub(crate) fn virtual_now(&self) -> Option<Duration> {
         let origin = self.origin().clone();
         let Some((handle, origin)) = origin else {
-            return self.virtual_then();
+            return self.latest_virtual();
         };
-        // Tokio looks for its clock in the thread's context, which other threads of the test do not have.
+        // Tokio keeps its clock in the thread's context. Other threads of the test have none.
         let _context = handle.enter();
         let now = origin.elapsed();
         self.latest_us.store(microseconds(now), Ordering::Relaxed);
         Some(now)
     }
 
-    /// Virtual time as of when it was last asked for: takes no lock.
-    pub(crate) fn virtual_then(&self) -> Option<Duration> {
+    /// Virtual time at the last query. Takes no lock.
+    pub(crate) fn latest_virtual(&self) -> Option<Duration> {
         let latest = self.latest_us.load(Ordering::Relaxed);
         (latest != NEVER).then_some(Duration::from_micros(latest))
     }
 
-    /// Moves virtual time forward; see [`Clock::advance`](crate::Clock::advance).
+    /// Advances virtual time; see [`Clock::advance`](crate::Clock::advance).
     pub(crate) async fn advance(&self, duration: Duration) {
         // Tasks that were just spawned set their timers first.
         tokio::task::yield_now().await;
         tokio::time::advance(duration).await;
-        // `advance` yields once; the timers that it fired have woken their tasks, which now get their turn.
+        // `advance` yields once, and its timers wake their tasks. This yield lets those run.
         tokio::task::yield_now().await;
     }
 
@@ -79,10 +80,11 @@ impl TestTime {
             self.latest_us.store(0, Ordering::Relaxed);
             *self.origin() = Some((runtime.handle().clone(), Instant::now()));
         }
-        let brake = (self.kind == ClockKind::Manual).then(|| Brake::hold(&runtime));
+        let inhibitor =
+            (self.kind == ClockKind::Manual).then(|| AutoAdvanceInhibitor::start(&runtime));
         Ok(TestRuntime {
             runtime,
-            brake,
+            inhibitor,
             time: self.clone(),
         })
     }
@@ -100,16 +102,16 @@ impl fmt::Debug for TestTime {
     }
 }
 
-/// No virtual time: there are 584,000 years before it.
+/// No virtual time. As a time it would be 584,000 years.
 const NEVER: u64 = u64::MAX;
 
-/// How long blocking tasks that are still running may keep a finished test from ending.
-const SHUTDOWN: Duration = Duration::from_secs(1);
+/// The longest wait for blocking tasks at the end of a test.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A runtime for one test.
+/// The runtime of one test.
 pub(crate) struct TestRuntime {
     runtime: Runtime,
-    brake: Option<Brake>,
+    inhibitor: Option<AutoAdvanceInhibitor>,
     time: TestTime,
 }
 
@@ -118,25 +120,26 @@ impl TestRuntime {
         self.runtime.block_on(future)
     }
 
-    /// Drops all tasks, and waits a bounded time for blocking ones.
+    /// Drops all tasks, and waits up to [`SHUTDOWN_TIMEOUT`] for blocking ones.
     pub(crate) fn shut_down(self) {
-        // The brake is a blocking task itself: held any longer, it would be waited for.
-        drop(self.brake);
+        // The inhibitor is a blocking task too, which the shutdown would wait for.
+        drop(self.inhibitor);
         self.time.virtual_now();
         *self.time.origin() = None;
-        self.runtime.shutdown_timeout(SHUTDOWN);
+        self.runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     }
 }
 
-/// Keeps a paused clock from advancing by itself: Tokio does not auto-advance while a blocking task runs.
-struct Brake {
+/// Prevents a paused clock from advancing by itself: Tokio does not auto-advance while a blocking
+/// task runs.
+struct AutoAdvanceInhibitor {
     _release: mpsc::Sender<()>,
 }
 
-impl Brake {
-    fn hold(runtime: &Runtime) -> Self {
-        let (release, held) = mpsc::channel::<()>();
-        runtime.spawn_blocking(move || held.recv());
+impl AutoAdvanceInhibitor {
+    fn start(runtime: &Runtime) -> Self {
+        let (release, released) = mpsc::channel::<()>();
+        runtime.spawn_blocking(move || released.recv());
         Self { _release: release }
     }
 }
@@ -148,7 +151,7 @@ mod tests {
     use tokio::time::{sleep, timeout};
 
     #[test]
-    fn a_paused_clock_jumps_to_the_next_timer() {
+    fn runtime_paused_clock_jumps_to_the_next_timer() {
         let clock = TestTime::new(ClockKind::Paused);
         let runtime = clock.runtime().unwrap();
         runtime.block_on(async { sleep(Duration::from_secs(3600)).await });
@@ -157,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manual_clock_stands_still_over_real_sockets_until_it_is_moved() {
+    fn runtime_manual_clock_moves_by_advance_alone() {
         let clock = TestTime::new(ClockKind::Manual);
         let runtime = clock.runtime().unwrap();
         runtime.block_on(async {
@@ -170,7 +173,7 @@ mod tests {
                 stream.read_exact(&mut byte).unwrap();
                 stream.write_all(&byte).unwrap();
             });
-            // Were the clock to advance by itself while the peer is waited for, this would time out.
+            // A clock that advanced by itself during the wait for the peer would cause a timeout.
             timeout(Duration::from_secs(30), async {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 stream.write_all(b"x").await.unwrap();

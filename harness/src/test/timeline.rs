@@ -1,7 +1,7 @@
-//! Everything that happens in a test, in order: one JSON line per event, written as it happens.
+//! The timeline of a test: its events in order, one line of JSON each.
 //!
-//! The file is opened by the test's process and appended to event by event, so that what a killed process did until
-//! its end is known. The runner reads it back; see [`Event`] for the format.
+//! The test's process appends each event to the file at once: a killed process loses none. The
+//! runner reads the file; see [`Event`] for the format.
 
 use crate::data::duration::microseconds;
 use crate::test::test_time::TestTime;
@@ -15,42 +15,43 @@ use std::time::{Duration, Instant};
 /// The writing end of a timeline. Clones write to the same file.
 #[derive(Clone, Debug)]
 pub(crate) struct Timeline {
-    inner: Arc<Inner>,
+    inner: Arc<TimelineInner>,
 }
 
 #[derive(Debug)]
-struct Inner {
+struct TimelineInner {
     began: Instant,
     time: TestTime,
-    log: Mutex<Log>,
+    log: Mutex<TimelineLog>,
 }
 
 #[derive(Debug)]
-struct Log {
+struct TimelineLog {
     file: File,
-    /// How long the file is, in bytes.
+    /// The length of the file, in bytes.
     length: u64,
     events: Vec<Event>,
+    /// The events beyond [`MAX_EVENTS`] that were not recorded.
     omitted: usize,
 }
 
-/// From so many events on, notes, marks and logs are counted only: a test that tells without end must not fill the memory.
-const MANY: usize = 100_000;
+/// After this many events, notes, measurements, marks and logs are only counted, to bound memory.
+const MAX_EVENTS: usize = 100_000;
 
 impl Timeline {
-    /// Opens the file that a timeline is to be appended to.
+    /// Opens the file of a timeline, and creates it if it is missing.
     pub(crate) fn open(path: &Path) -> io::Result<File> {
         File::options().append(true).create(true).open(path)
     }
 
-    /// A new timeline at the end of this file, beginning now.
+    /// Begins a timeline now, at the end of this file.
     pub(crate) fn new(file: File, time: TestTime) -> Self {
         Self {
-            inner: Arc::new(Inner {
+            inner: Arc::new(TimelineInner {
                 began: Instant::now(),
                 time,
-                log: Mutex::new(Log {
-                    length: file.metadata().map_or(0, |found| found.len()),
+                log: Mutex::new(TimelineLog {
+                    length: file.metadata().map_or(0, |metadata| metadata.len()),
                     file,
                     events: Vec::new(),
                     omitted: 0,
@@ -59,17 +60,17 @@ impl Timeline {
         }
     }
 
-    /// Appends an event that happens now, on this thread.
-    pub(crate) fn record(&self, what: EventKind) {
-        self.append(what, self.inner.time.virtual_now());
+    /// Records an event that happens now, on this thread.
+    pub(crate) fn record(&self, kind: EventKind) {
+        self.append(kind, self.inner.time.virtual_now());
     }
 
-    /// The same for a panic, which may happen while Tokio's clock is locked: asking for the time would wait for ever.
-    pub(crate) fn record_panic(&self, what: EventKind) {
-        self.append(what, self.inner.time.virtual_then());
+    /// Records a panic. Does not query the time: the panic may hold the lock of Tokio's clock.
+    pub(crate) fn record_panic(&self, kind: EventKind) {
+        self.append(kind, self.inner.time.latest_virtual());
     }
 
-    fn append(&self, what: EventKind, virtual_time: Option<Duration>) {
+    fn append(&self, kind: EventKind, virtual_time: Option<Duration>) {
         let virtual_us = virtual_time.map(microseconds);
         let thread = std::thread::current()
             .name()
@@ -80,9 +81,9 @@ impl Timeline {
             .log
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let what = match (log.events.len(), what) {
+        let kind = match (log.events.len(), kind) {
             (
-                MANY..,
+                MAX_EVENTS..,
                 EventKind::Note { .. }
                 | EventKind::Measured { .. }
                 | EventKind::Mark { .. }
@@ -96,16 +97,17 @@ impl Timeline {
                 cpu_us,
                 omitted_events: log.omitted,
             },
-            (_, what) => what,
+            (_, kind) => kind,
         };
-        // Read under the lock: the order in the file is the order of the times.
+        // Read under the lock, so that the times in the file ascend.
         let at_us = microseconds(self.inner.began.elapsed());
-        let mut event = Event::new(at_us, thread, what);
+        let mut event = Event::new(at_us, thread, kind);
         event.virtual_us = virtual_us;
         let mut line =
             serde_json::to_vec(&event).expect("an event has string keys and no failing types");
         line.push(b'\n');
-        // A full disk must not take the test down with it: the runner sees the missing end and says so. But half a line would spoil what comes after.
+        // A full disk must not fail the test: the runner reports the missing end of the timeline.
+        // A partial line would damage the next one.
         match log.file.write_all(&line) {
             Ok(()) => log.length += line.len() as u64,
             Err(_) => {
@@ -138,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read_back_even_when_the_writer_died_mid_line() {
+    fn read_timeline_ignores_an_incomplete_last_line() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("timeline.jsonl");
         let timeline = Timeline::new(
@@ -156,19 +158,19 @@ mod tests {
         text.extend_from_slice(b"\n{\"at_us\":1,\"thread\":\"t\",\"event\":\"started\"}\n");
         assert!(
             read(text.as_slice()).is_err(),
-            "damage in the middle must be told"
+            "a damaged line in the middle must be an error"
         );
     }
 
     #[test]
-    fn notes_without_end_are_counted_and_what_matters_is_kept() {
+    fn record_beyond_the_limit_counts_notes_and_keeps_the_end() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("timeline.jsonl");
         let timeline = Timeline::new(
             Timeline::open(&path).unwrap(),
             TestTime::new(ClockKind::Real),
         );
-        for _ in 0..MANY + 7 {
+        for _ in 0..MAX_EVENTS + 7 {
             timeline.record(note("again"));
         }
         timeline.record(EventKind::Finished {
@@ -177,9 +179,9 @@ mod tests {
             omitted_events: 0,
         });
         let events = read(File::open(&path).unwrap()).unwrap();
-        assert_eq!(events.len(), MANY + 1);
+        assert_eq!(events.len(), MAX_EVENTS + 1);
         assert!(matches!(
-            events[MANY].kind,
+            events[MAX_EVENTS].kind,
             EventKind::Finished {
                 omitted_events: 7,
                 ..
@@ -188,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn times_never_run_backwards() {
+    fn record_from_many_threads_keeps_times_ascending() {
         let dir = tempfile::tempdir().unwrap();
         let timeline = Timeline::new(
             Timeline::open(&dir.path().join("t")).unwrap(),

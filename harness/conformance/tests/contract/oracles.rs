@@ -78,7 +78,7 @@ fn violated_always_fails_the_case_despite_a_caught_panic() {
     let Verdict::Failed { message } = &record.verdict else {
         panic!("{:?}", record.verdict);
     };
-    let printed = "it did not hold: always! \"one is more than two\"";
+    let printed = "an oracle did not hold: always! \"one is more than two\"";
     assert!(message.contains(printed), "{message}");
     let [seen] = &record.oracles[..] else {
         panic!("{:?}", record.oracles);

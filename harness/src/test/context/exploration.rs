@@ -1,4 +1,4 @@
-//! Starting explorations from a context.
+//! Explorations from a context.
 
 use super::Context;
 use crate::test::explore::{Crash, Errno, Exploration, ExploreError, Explored, InjectedFailure};
@@ -6,7 +6,7 @@ use crate::test::outcome::Result;
 use std::path::Path;
 
 impl Context {
-    /// Starts an exploration from the content of the test's directory.
+    /// An exploration that starts from the contents of the test's directory.
     pub fn explore(&self) -> Exploration<'_> {
         Exploration::new(
             self.dir(),
@@ -16,7 +16,7 @@ impl Context {
         )
     }
 
-    /// Lets the operation's process die at each of its calls: [`Exploration::crash_everywhere`].
+    /// Kills the operation's process at each of its points: [`Exploration::crash_everywhere`].
     ///
     /// # Errors
     ///
@@ -29,7 +29,7 @@ impl Context {
         self.explore().crash_everywhere(operation, invariant)
     }
 
-    /// Lets each call of the operation fail with each of these errors:
+    /// Makes each system call of the operation fail with each of `errnos`:
     /// [`Exploration::fail_everywhere`].
     ///
     /// # Errors

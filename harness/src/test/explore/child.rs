@@ -4,8 +4,8 @@ use crate::os::backtrace_signal::{install_backtrace_handler, request_backtrace};
 use crate::os::fork::{exit_immediately, fork_with_threads};
 use crate::os::seccomp::filter::{SyscallPattern, install};
 use crate::os::seccomp::listener::NotificationListener;
-use crate::test::end_request::THREAD;
 use crate::test::logs;
+use crate::test::termination::THREAD;
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,

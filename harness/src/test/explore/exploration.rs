@@ -10,8 +10,8 @@ use super::progress::Progress;
 use super::{Crash, Errno, Explored, InjectedFailure, PowerLoss};
 #[cfg(target_os = "linux")]
 use super::{crash_points, failure_points};
-use crate::test::home::Home;
 use crate::test::outcome::Result;
+use crate::test::process_scope::ProcessScope;
 use crate::test::skip::SkipRequest;
 use crate::test::timeline::Timeline;
 use clarity_chaos_record::Seed;
@@ -157,7 +157,7 @@ impl<'a> Exploration<'a> {
     /// Fails unless the test has a process of its own, whose calls are not intercepted yet.
     fn require_own_calls(&self) -> Result<(), ExploreError> {
         // The runner has threads, which a fork would lack.
-        if !Home::is_own() {
+        if !ProcessScope::is_dedicated() {
             return Err(
                 self.unavailable(&"the test has no process of its own (--isolation thread)")
             );

@@ -1,9 +1,9 @@
 //! The faults of one test: numbered, drawn, told on the timeline, and undone.
 
 use super::{Fault, FaultError, InjectError, PlannedFault, Undo, UndoOutcome};
-use crate::data::restriction::Restriction;
-use crate::test::end_request::EndRequest;
+use crate::data::fault_selection::FaultSelection;
 use crate::test::random::rng;
+use crate::test::termination::TerminationHandler;
 use crate::test::timeline::Timeline;
 use clarity_chaos_record::{EventKind, Seed};
 use serde_json::Value;
@@ -63,14 +63,14 @@ pub(crate) struct FaultLog {
 struct Shared {
     seed: Seed,
     /// The faults that take effect, if not all do.
-    restriction: Option<Restriction>,
+    restriction: Option<FaultSelection>,
     /// The test's directory: paths in the plan are told relative to it, so that plans of two runs are equal.
     dir: PathBuf,
     /// A folder beside it, for what undoing will need.
     scratch: PathBuf,
     timeline: Timeline,
     /// Listens from the first fault on.
-    request: EndRequest,
+    request: TerminationHandler,
     state: Mutex<State>,
 }
 
@@ -95,11 +95,11 @@ struct Open {
 impl FaultLog {
     pub(crate) fn new(
         seed: Seed,
-        restriction: Option<Restriction>,
+        restriction: Option<FaultSelection>,
         dir: PathBuf,
         scratch: PathBuf,
         timeline: Timeline,
-        request: EndRequest,
+        request: TerminationHandler,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -127,7 +127,7 @@ impl FaultLog {
             this.shared.timeline.record(EventKind::TerminationRequested);
             this.end();
         };
-        if let Err(error) = shared.request.listen(undo) {
+        if let Err(error) = shared.request.install(undo) {
             // The fault is injected all the same; if the test is made to end, the report names it as still in effect.
             let text = format!("a request to end will not undo faults: {error}");
             shared.timeline.record(EventKind::Note { text });

@@ -9,12 +9,12 @@ pub(super) use crate::os::resource_limit::{
 #[cfg(target_os = "linux")]
 use crate::os::resource_limit::{LowerError, RestoredLimit};
 #[cfg(target_os = "linux")]
-use crate::test::home::Home;
+use crate::test::process_scope::ProcessScope;
 
 /// Lowers the limit until the fault is undone.
 #[cfg(target_os = "linux")]
 pub(super) fn lower(limited: Limited, to: u64) -> Result<Undo, FaultError> {
-    if !Home::is_own() {
+    if !ProcessScope::is_dedicated() {
         return Err(FaultError::Unavailable(
             "a limit is the whole process's, and the test has none of its own (--isolation thread)"
                 .to_owned(),

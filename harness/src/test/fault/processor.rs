@@ -1,7 +1,7 @@
 //! No processor to be had: neighbours that compute.
 
 use super::{Fault, FaultError, Undo, UndoOutcome};
-use crate::test::home::Home;
+use crate::test::process_scope::ProcessScope;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::hint;
@@ -58,7 +58,7 @@ impl Fault for Processor {
     }
 
     fn apply(&self, plan: &ProcessorPlan, _scratch: &Path) -> Result<Undo, FaultError> {
-        if !Home::is_own() {
+        if !ProcessScope::is_dedicated() {
             return Err(FaultError::Unavailable(
                 "the threads would slow other tests down: this one has no process of its own (--isolation thread)".to_owned(),
             ));

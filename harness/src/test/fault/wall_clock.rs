@@ -2,7 +2,7 @@
 
 use super::{Fault, FaultError, Undo, UndoOutcome};
 use crate::os::wall_clock;
-use crate::test::home::Home;
+use crate::test::process_scope::ProcessScope;
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -102,7 +102,7 @@ impl Fault for WallClock {
 
     fn apply(&self, plan: &WallClockPlan, _scratch: &Path) -> Result<Undo, FaultError> {
         let by_ms = plan.by_ms;
-        if !Home::is_own() {
+        if !ProcessScope::is_dedicated() {
             return Err(FaultError::Unavailable(
                 "a clock is the whole process's, and the test has none of its own (--isolation thread)".to_owned(),
             ));

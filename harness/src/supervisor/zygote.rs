@@ -1,7 +1,8 @@
-//! The test as a fork of its supervisor.
+//! Tests as forks of their supervisor.
 
 use crate::data::case::Case;
-use crate::data::ending::{Exit, Usage};
+use crate::data::exit_status::ExitStatus;
+use crate::data::process_report::ResourceUsage;
 use crate::os::environment;
 use crate::os::exit_handler;
 use crate::os::fork::fork;
@@ -21,27 +22,27 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
 
-/// A process that is ready to be forked for tests: what each fork gets from it, made once.
+/// The prepared state of a supervisor, which each fork inherits.
 #[derive(Debug)]
 pub(super) struct Zygote {
-    nothing: File,
+    dev_null: File,
     output: File,
     inherited: Inherited,
 }
 
 impl Zygote {
-    /// Prepares this process for forks that run tests like this.
+    /// Prepares this process for forks that run the cases of its slot.
     pub(super) fn prepare(case: &Case) -> io::Result<Self> {
-        // The same for all cases of a slot.
+        // All cases of a slot have the same temporary directory.
         environment::set("TMPDIR", case.tmp().as_os_str())?;
-        test_process::rehearse(&case.spec)?;
+        test_process::prefault(&case.spec)?;
         exit_handler::skip_inherited()?;
         let rules = case
             .spec
             .sandboxed
             .then(|| prepare_test(&case.worker_dir().work()));
         Ok(Self {
-            nothing: File::open("/dev/null")?,
+            dev_null: File::open("/dev/null")?,
             output: super::output(case)?,
             inherited: Inherited {
                 timeline: Timeline::open(&case.timeline())?,
@@ -49,10 +50,8 @@ impl Zygote {
             },
         })
     }
-}
 
-impl Zygote {
-    /// Makes what its forks share as it was: a fork can change how a file is written to for all of them.
+    /// Resets the flags of files that the forks share: a fork can change them for all others.
     pub(super) fn restore(&self) -> io::Result<()> {
         for file in [&self.output, &self.inherited.timeline] {
             fcntl_setfl(file, OFlags::APPEND)?;
@@ -61,19 +60,18 @@ impl Zygote {
     }
 }
 
-/// Forks a process that runs the test of this case, and gives its number.
-pub(super) fn test(case: &Case, zygote: &mut Option<Zygote>) -> io::Result<Pid> {
+/// Forks a process that runs the test of this case, and returns its ID.
+pub(super) fn fork_test(case: &Case, zygote: &mut Option<Zygote>) -> io::Result<Pid> {
     let supervisor = getpid();
-    // Found here, once, and not by each fork in pages that it has not seen.
-    let of_case = test_process::test_of(case)?;
+    // Found before the fork: the search would touch more pages in the fork.
+    let test = test_process::test_of(case)?;
     if let Some(child) = fork()? {
         return Ok(child);
     }
-    // Only from the child's copy. And the child must never return into the supervisor's loop.
+    // Taken from the child's copy alone. The child must never return into the supervisor's loop.
     let zygote = zygote.take();
-    let become_test = || become_test(case, of_case, zygote, supervisor);
-    let ended = catch_unwind(AssertUnwindSafe(become_test));
-    let code = match ended {
+    let run = || run_in_fork(case, test, zygote, supervisor);
+    let code = match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(code)) => code,
         Ok(Err(error)) => {
             eprintln!("clarity-chaos: {error}");
@@ -81,52 +79,58 @@ pub(super) fn test(case: &Case, zygote: &mut Option<Zygote>) -> io::Result<Pid> 
         }
         Err(_panic) => 1,
     };
-    // And not `_exit`: the test may have registered what is to be done then.
+    // Not `_exit`: the test may have registered functions with `atexit`.
     process::exit(code)
 }
 
-fn become_test(
+fn run_in_fork(
     case: &Case,
     test: &'static TestCase,
     zygote: Option<Zygote>,
     supervisor: Pid,
 ) -> io::Result<i32> {
-    // With process 1 of a namespace everything in it ends anyway.
+    // The death of process 1 of a PID namespace ends all its processes anyway.
     if supervisor != Pid::INIT {
         set_parent_process_death_signal(Some(Signal::KILL))?;
         if getppid() != Some(supervisor) {
-            return Err(io::Error::other("the supervisor of this test is gone"));
+            return Err(io::Error::other(
+                "the test cannot start: its supervisor has died",
+            ));
         }
     }
-    // Away from the terminal of the runner, and the supervisor's signals.
+    // Leaves the runner's terminal, and the process group that gets the supervisor's signals.
     if in_session_of(supervisor) {
         setpgid(None, None)?;
     } else {
         setsid()?;
     }
     let Zygote {
-        nothing,
+        dev_null,
         output,
         inherited,
-    } = zygote.ok_or_else(|| io::Error::other("the supervisor was not prepared"))?;
-    dup2_stdin(nothing)?;
+    } = zygote.ok_or_else(|| {
+        io::Error::other("the test cannot start: its supervisor was not prepared for forks")
+    })?;
+    dup2_stdin(dev_null)?;
     dup2_stdout(&output)?;
     dup2_stderr(output)?;
     test_process::run(case, test, Some(inherited))
 }
 
-/// Waits for a child of this process that has ended or is about to, and gives what it and the children that it had waited for used.
-pub(super) fn reap(child: Pid) -> io::Result<(Exit, Usage)> {
-    let (status, usage) = wait_with_usage(child)?;
+/// Waits for a child of this process that has ended or is about to.
+///
+/// The usage includes the children that the child itself waited for.
+pub(super) fn reap(child: Pid) -> io::Result<(ExitStatus, ResourceUsage)> {
+    let (status, rusage) = wait_with_usage(child)?;
     let microseconds = |time: libc::timeval| {
         let (seconds, rest) = (u64::try_from(time.tv_sec), u64::try_from(time.tv_usec));
         Some(seconds.ok()? * 1_000_000 + rest.ok()?)
     };
-    let (user, system) = (microseconds(usage.ru_utime), microseconds(usage.ru_stime));
-    let used = Usage {
+    let (user, system) = (microseconds(rusage.ru_utime), microseconds(rusage.ru_stime));
+    let usage = ResourceUsage {
         cpu_us: user.zip(system).map(|(user, system)| user + system),
-        // In kibibytes on Linux.
-        peak_memory_bytes: u64::try_from(usage.ru_maxrss).ok().map(|kib| kib * 1024),
+        // `ru_maxrss` is in KiB on Linux.
+        peak_memory_bytes: u64::try_from(rusage.ru_maxrss).ok().map(|kib| kib * 1024),
     };
-    Ok((status.into(), used))
+    Ok((status.into(), usage))
 }

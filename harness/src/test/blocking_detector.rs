@@ -1,0 +1,78 @@
+//! Detects an async body that blocks the only thread of its runtime.
+
+use crate::data::duration::microseconds;
+use crate::test::outcome::TestOutcome;
+use crate::test::timeline::Timeline;
+use clarity_chaos_record::EventKind;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// The shortest wait to report. A slow disk or a busy machine can cause shorter ones.
+const MIN_WAIT: Duration = Duration::from_millis(100);
+
+/// The body of a test. Its long waits are recorded on the timeline.
+pub(crate) struct BlockingDetector {
+    body: Pin<Box<dyn Future<Output = TestOutcome>>>,
+    timeline: Timeline,
+    /// The thread's wait for a processor up to the last measurement.
+    queue_time: Duration,
+}
+
+impl BlockingDetector {
+    pub(crate) fn new(
+        body: Pin<Box<dyn Future<Output = TestOutcome>>>,
+        timeline: Timeline,
+    ) -> Self {
+        Self {
+            body,
+            timeline,
+            queue_time: queue_time(),
+        }
+    }
+}
+
+impl Future for BlockingDetector {
+    type Output = TestOutcome;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<TestOutcome> {
+        let (began, used) = (Instant::now(), cpu_time());
+        let polled = self.body.as_mut().poll(context);
+        let computed = cpu_time().saturating_sub(used);
+        let mut waited = began.elapsed().saturating_sub(computed);
+        if waited >= MIN_WAIT {
+            // A wait for a busy machine is no fault of the test. The difference can include waits
+            // before this poll: then too little is reported, never too much.
+            let queue_time = queue_time();
+            waited = waited.saturating_sub(queue_time.saturating_sub(self.queue_time));
+            self.queue_time = queue_time;
+        }
+        if waited >= MIN_WAIT {
+            let duration_us = microseconds(waited);
+            self.timeline.record(EventKind::Blocked { duration_us });
+        }
+        polled
+    }
+}
+
+/// The time that this thread has waited for a processor, or zero if the system does not count it:
+/// [schedstat](https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat).
+fn queue_time() -> Duration {
+    let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = schedstat.split_whitespace().nth(1);
+    let nanoseconds = nanoseconds.and_then(|word| word.parse().ok());
+    Duration::from_nanos(nanoseconds.unwrap_or_default())
+}
+
+/// The CPU time of this thread.
+#[cfg(unix)]
+fn cpu_time() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}
+
+/// Unknown: a long computation counts as a wait.
+#[cfg(not(unix))]
+fn cpu_time() -> Duration {
+    Duration::ZERO
+}

@@ -1,0 +1,190 @@
+//! Leaks of a test in its own process: threads that still run, descriptors that are still open.
+//!
+//! The process itself looks for them after the body, when the runtime is gone and all faults are
+//! undone. The supervisor and the runner find leaked processes and files.
+
+use std::sync::Once;
+
+/// The threads and descriptors before the test.
+#[derive(Debug, Default)]
+pub(crate) struct LeakAudit {
+    threads: IdSnapshot,
+    descriptors: IdSnapshot,
+}
+
+/// The IDs of threads, or the numbers of descriptors, at one moment.
+#[derive(Debug, Default)]
+struct IdSnapshot {
+    /// The number of `ids`, if the kernel can count them faster than it lists them.
+    count: Option<u64>,
+    ids: Vec<u32>,
+}
+
+/// The leaks of a test in its own process, one description each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ProcessLeaks {
+    pub(crate) threads: Vec<String>,
+    pub(crate) descriptors: Vec<String>,
+}
+
+impl ProcessLeaks {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.threads.is_empty() && self.descriptors.is_empty()
+    }
+}
+
+/// Whether a thread of this name belongs to a pool that lasts as long as the process.
+#[cfg(target_os = "linux")]
+fn is_lasting(thread: &str, prefixes: &[String]) -> bool {
+    prefixes.iter().any(|prefix| thread.starts_with(prefix))
+}
+
+/// Makes Tokio open its pair of sockets for signals.
+///
+/// Tokio opens it with the first runtime and keeps it until the process ends. It is not a leak of
+/// the first test.
+pub(crate) fn open_lasting_descriptors() {
+    static OPENED: Once = Once::new();
+    OPENED.call_once(|| {
+        let _ = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build();
+    });
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use super::{IdSnapshot, LeakAudit, ProcessLeaks, is_lasting};
+    use crate::os::descriptors::open_below;
+    use crate::os::fork::has_other_threads;
+    use crate::os::sockets;
+    use std::fs;
+    use std::os::unix::fs::MetadataExt as _;
+    use std::time::{Duration, Instant};
+
+    /// The time for ending threads that nobody joins. Threads alive after it count as leaks.
+    const EXIT_GRACE: Duration = Duration::from_millis(200);
+
+    /// The same when all threads left belong to lasting pools: even those can be ending.
+    const LASTING_EXIT_GRACE: Duration = Duration::from_millis(10);
+
+    /// A bound for the descriptors of a process that has just started.
+    const LOW_DESCRIPTORS: u16 = 64;
+
+    const THREADS: &str = "/proc/self/task";
+    const DESCRIPTORS: &str = "/proc/self/fd";
+
+    impl LeakAudit {
+        /// Remembers all threads and descriptors of this process.
+        pub(crate) fn begin() -> Self {
+            let threads = count_threads();
+            let descriptors = count_descriptors();
+            Self {
+                threads: IdSnapshot {
+                    count: threads,
+                    ids: match threads {
+                        Some(1) => vec![std::process::id()],
+                        _ => ids(THREADS),
+                    },
+                },
+                descriptors: IdSnapshot {
+                    count: descriptors,
+                    ids: open_below(LOW_DESCRIPTORS)
+                        .filter(|open| descriptors == Some(open.len() as u64))
+                        .unwrap_or_else(|| ids(DESCRIPTORS)),
+                },
+            }
+        }
+
+        /// Returns the threads and descriptors that did not exist at the beginning.
+        pub(crate) fn end(&self, lasting: &[String]) -> ProcessLeaks {
+            let began = Instant::now();
+            loop {
+                let leaks = self.compare();
+                let may_last = leaks.descriptors.is_empty()
+                    && leaks.threads.iter().all(|name| is_lasting(name, lasting));
+                let grace = if may_last {
+                    LASTING_EXIT_GRACE
+                } else {
+                    EXIT_GRACE
+                };
+                if leaks.is_empty() || began.elapsed() >= grace {
+                    return leaks;
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+
+        fn compare(&self) -> ProcessLeaks {
+            let mut leaks = ProcessLeaks::default();
+            let same = |before: Option<u64>, now| before.is_some() && before == now;
+            if !same(self.threads.count, count_threads()) {
+                let threads = ids(THREADS);
+                let new = self.threads.added(&threads);
+                leaks.threads.extend(new.filter_map(|id| {
+                    let name = fs::read_to_string(format!("{THREADS}/{id}/comm")).ok()?;
+                    Some(name.trim_end().to_owned())
+                }));
+            }
+            if !same(self.descriptors.count, count_descriptors()) {
+                let descriptors = ids(DESCRIPTORS);
+                // One of them was the directory handle that listed them. It is closed, so
+                // `read_link` fails.
+                let new = self.descriptors.added(&descriptors);
+                leaks.descriptors.extend(new.filter_map(|number| {
+                    let target = fs::read_link(format!("{DESCRIPTORS}/{number}")).ok()?;
+                    let target = target.display().to_string();
+                    Some(format!("{number}: {}", sockets::describe(&target)))
+                }));
+            }
+            leaks
+        }
+    }
+
+    impl IdSnapshot {
+        /// The IDs in `now` that are not in this snapshot.
+        fn added<'a>(&'a self, now: &'a [u32]) -> impl Iterator<Item = &'a u32> {
+            now.iter().filter(|id| !self.ids.contains(id))
+        }
+    }
+
+    fn count_threads() -> Option<u64> {
+        if !has_other_threads() {
+            return Some(1);
+        }
+        // A directory has two links of its own and one for each subdirectory.
+        fs::metadata(THREADS).ok()?.nlink().checked_sub(2)
+    }
+
+    /// The size of this directory is the number of descriptors since Linux 6.2, and zero before.
+    fn count_descriptors() -> Option<u64> {
+        let size = fs::metadata(DESCRIPTORS).ok()?.size();
+        (size > 0).then_some(size)
+    }
+
+    /// The numeric names of entries in a directory of `/proc`.
+    fn ids(directory: &str) -> Vec<u32> {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        entries
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .collect()
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl LeakAudit {
+    /// Without `/proc`, leaks are unknown.
+    pub(crate) fn begin() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn end(&self, _lasting: &[String]) -> ProcessLeaks {
+        let snapshots = [&self.threads, &self.descriptors];
+        debug_assert!(
+            snapshots
+                .iter()
+                .all(|snapshot| snapshot.count.is_none() && snapshot.ids.is_empty())
+        );
+        ProcessLeaks::default()
+    }
+}
