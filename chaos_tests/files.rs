@@ -34,7 +34,7 @@ async fn is_refused<F: Fault>(
 /// A folder stands in the place of the weight file. It must be refused.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_folder_in_the_place_of_a_file_is_refused(cx: Context) -> Result {
-    is_refused(&cx, "model_corrupt", Displace::by_folder).await
+    is_refused(&cx, "model_corrupt", Displace::new).await
 }
 
 /// A link stands in the place of the weight file. It must be refused though it leads to the very bytes that were promised: whoever owns the link can turn it.
@@ -44,7 +44,7 @@ async fn a_link_is_refused_wherever_it_leads(cx: Context) -> Result {
     let elsewhere = cx.dir().join("elsewhere.onnx");
     fs::write(&elsewhere, MODEL_BYTES)?;
     is_refused(&cx, "model_corrupt", |weights| {
-        Displace::by_link(weights, &elsewhere)
+        Displace::new(weights).by_symlink(&elsewhere)
     })
     .await
 }
@@ -53,19 +53,19 @@ async fn a_link_is_refused_wherever_it_leads(cx: Context) -> Result {
 #[cfg(unix)]
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_file_that_may_not_be_read_is_told_apart_from_a_damaged_one(cx: Context) -> Result {
-    is_refused(&cx, "model_unreadable", Permissions::none).await
+    is_refused(&cx, "model_unreadable", Permissions::new).await
 }
 
 /// A sector of the weight file was never written. It must be refused.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_sector_of_zeros_is_refused(cx: Context) -> Result {
-    is_refused(&cx, "model_corrupt", Zeros::in_file).await
+    is_refused(&cx, "model_corrupt", Zeros::new).await
 }
 
 /// Something was appended to the weight file. It must be refused.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_file_that_is_too_long_is_refused(cx: Context) -> Result {
-    is_refused(&cx, "model_corrupt", Extend::file).await
+    is_refused(&cx, "model_corrupt", Extend::new).await
 }
 
 /// A deployment that overwrites a version by a larger one in place was cut off by a power loss. What it left is neither, though it can be read as a model with
@@ -76,7 +76,7 @@ async fn a_torn_write_is_refused(cx: Context) -> Result {
     // One message of Protocol Buffers after another is one as well.
     fs::write(&newer, cole_kripke::scaled(MODEL_BYTES, 2.0)?.repeat(8))?;
     is_refused(&cx, "model_corrupt", |weights| {
-        TornWrite::of(&newer, weights)
+        TornWrite::new(weights, &newer)
     })
     .await
 }
@@ -118,11 +118,11 @@ async fn the_file_is_named<F: Fault>(
 /// One of several files of a version is damaged. The version must be refused, with the name of the file.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn one_damaged_file_among_several_is_named(cx: Context) -> Result {
-    the_file_is_named(&cx, "model_corrupt", BitFlip::in_file).await
+    the_file_is_named(&cx, "model_corrupt", BitFlip::new).await
 }
 
 /// A manifest names a file that is not there. The version must be refused, with the name of the file.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_missing_file_among_several_is_named(cx: Context) -> Result {
-    the_file_is_named(&cx, "model_missing", Delete::path).await
+    the_file_is_named(&cx, "model_missing", Delete::new).await
 }

@@ -1,7 +1,9 @@
 //! Trouble between clients and the server, and a server that stands still or is gone: no wrong answer, nobody else's trouble, and an end to it.
 
 use crate::support::{Answer, Client, MODEL, Repository, Served, cole_kripke};
-use clarity_chaos::fault::{Bandwidth, Kill, Latency, Pause, Refusal, Severance, Stall};
+use clarity_chaos::fault::{
+    Bandwidth, Blackhole, ConnectionCut, ConnectionRefused, Kill, Latency, Pause,
+};
 use clarity_chaos::network::{Direction, Link};
 use clarity_chaos::process::Process;
 use clarity_chaos::{Context, Result, chaos, sometimes};
@@ -63,7 +65,7 @@ async fn broken_connections_give_right_answers_or_none(cx: Context) -> Result {
     let linked = Linked::start(&cx).await?;
     for direction in [Direction::ToClient, Direction::ToServer] {
         for _ in 0..10 {
-            let cut = cx.inject(Severance::of(&linked.link, direction))?;
+            let cut = cx.inject(ConnectionCut::new(&linked.link, direction))?;
             match linked.ask().await {
                 Ok(answer) => linked.assert_right(&answer)?,
                 Err(_broken) => sometimes!(true, "a connection broke before the answer was whole"),
@@ -86,7 +88,7 @@ async fn an_answer_that_ends_early_is_an_error_to_the_client(cx: Context) -> Res
     for after in [most / 2, most - 1, most] {
         // Of a connection of its own, so that none is closed while it is idle.
         let far = Client::new(&cx, linked.link.addr());
-        let cut = Severance::of(&linked.link, Direction::ToClient)
+        let cut = ConnectionCut::new(&linked.link, Direction::ToClient)
             .after(after)
             .by_closing();
         let cut = cx.inject(cut)?;
@@ -102,7 +104,7 @@ async fn an_answer_that_ends_early_is_an_error_to_the_client(cx: Context) -> Res
 #[chaos(network, non_destructive)]
 async fn a_stalled_client_holds_nobody_up(cx: Context) -> Result {
     let linked = Linked::start(&cx).await?;
-    let stall = cx.inject(Stall::of(&linked.link, Direction::ToServer))?;
+    let stall = cx.inject(Blackhole::new(&linked.link, Direction::ToServer))?;
     let stalled = linked.far.infer_in_background(MODEL, &linked.activity);
     for _ in 0..20 {
         let near = linked.served.client.infer(MODEL, &linked.activity).await?;
@@ -118,10 +120,10 @@ async fn a_stalled_client_holds_nobody_up(cx: Context) -> Result {
 #[chaos(network, non_destructive)]
 async fn a_poor_link_gives_late_answers_and_right_ones(cx: Context) -> Result {
     let linked = Linked::start(&cx).await?;
-    let slow = Latency::on(&linked.link).of(Duration::from_millis(5));
-    cx.inject(slow.jitter(Duration::from_millis(20)))?
+    let slow = Latency::new(&linked.link).with_delay(Duration::from_millis(5));
+    cx.inject(slow.with_jitter(Duration::from_millis(20)))?
         .until_end();
-    let narrow = Bandwidth::of(&linked.link).bytes_per_second(200_000);
+    let narrow = Bandwidth::new(&linked.link).with_bytes_per_second(200_000);
     cx.inject(narrow)?.until_end();
     let asked: Vec<_> = (0..8)
         .map(|_| linked.far.infer_in_background(MODEL, &linked.activity))
@@ -136,7 +138,7 @@ async fn a_poor_link_gives_late_answers_and_right_ones(cx: Context) -> Result {
 #[chaos(network, non_destructive)]
 async fn a_server_that_was_out_of_reach_answers_again(cx: Context) -> Result {
     let linked = Linked::start(&cx).await?;
-    let refusal = cx.inject(Refusal::of(&linked.link))?;
+    let refusal = cx.inject(ConnectionRefused::new(&linked.link))?;
     assert!(linked.ask().await.is_err());
     refusal.undo();
     linked.assert_recovered().await
@@ -185,7 +187,7 @@ async fn a_server_that_stood_still_answers_what_it_was_asked(cx: Context) -> Res
     let activity = cole_kripke::activity(200, &mut cx.rng());
     let (process, client) = program(&cx, "server", &repository)?;
     answered(&client, &activity).await?;
-    let pause = cx.inject(Pause::of(&process))?;
+    let pause = cx.inject(Pause::new(&process))?;
     let asked: Vec<_> = (0..8)
         .map(|_| client.infer_in_background(MODEL, &activity))
         .collect();
@@ -210,7 +212,7 @@ async fn a_server_that_was_killed_is_followed_by_one_that_serves(cx: Context) ->
     for round in 1..=3 {
         let (process, client) = program(&cx, &format!("server {round}"), &repository)?;
         assert!(right(&answered(&client, &activity).await?)?);
-        let killed = cx.inject(Kill::of(&process).within(Duration::from_millis(200)))?;
+        let killed = cx.inject(Kill::new(&process).within(Duration::from_millis(200)))?;
         repository.publish_scaled(MODEL, if round % 2 == 0 { 1.0 } else { 2.0 })?;
         while let Ok(answer) = client.infer(MODEL, &activity).await {
             assert!(answer.status != 200 || right(&answer)?, "{}", answer.text);
@@ -247,7 +249,7 @@ async fn what_tries_a_model_out_ends_with_the_server(cx: Context) -> Result {
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     };
-    cx.inject(Kill::of(&process))?.until_end();
+    cx.inject(Kill::new(&process))?.until_end();
     while Stat::of(trying).is_some_and(|stat| stat.state != "Z") {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

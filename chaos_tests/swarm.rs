@@ -130,20 +130,22 @@ async fn is_safe(served: &Served, activity: &[f32]) -> Result {
 
 fn inject(cx: &Context, repository: &Repository, kind: Kind, path: PathBuf) -> Option<FaultGuard> {
     let calls = |kind, errno: Errno| {
-        let some = SystemCall::of(kind, repository.root()).one_of_the_first(8);
+        let some = SystemCall::new(repository.root(), kind).one_of_the_first(8);
         cx.inject(some.fails_with(errno))
     };
     let injected = match kind {
-        Kind::BitFlip => cx.inject(BitFlip::in_file(path)),
-        Kind::Garbage => cx.inject(Garbage::over(path)),
-        Kind::Zeros => cx.inject(Zeros::in_file(path)),
-        Kind::Truncate => cx.inject(Truncate::file(path)),
-        Kind::Extend => cx.inject(Extend::file(path)),
-        Kind::Delete => cx.inject(Delete::path(path)),
-        Kind::Folder => cx.inject(Displace::by_folder(path)),
-        Kind::FailedRead => calls(CallKind::Read, Errno::EIO),
-        Kind::FailedSync => calls(CallKind::Sync, Errno::EIO),
-        Kind::Clock => cx.inject(WallClock::jumps_within(Duration::from_secs(86_400))),
+        Kind::BitFlip => cx.inject(BitFlip::new(path)).map(FaultGuard::untyped),
+        Kind::Garbage => cx.inject(Garbage::new(path)).map(FaultGuard::untyped),
+        Kind::Zeros => cx.inject(Zeros::new(path)).map(FaultGuard::untyped),
+        Kind::Truncate => cx.inject(Truncate::new(path)).map(FaultGuard::untyped),
+        Kind::Extend => cx.inject(Extend::new(path)).map(FaultGuard::untyped),
+        Kind::Delete => cx.inject(Delete::new(path)).map(FaultGuard::untyped),
+        Kind::Folder => cx.inject(Displace::new(path)).map(FaultGuard::untyped),
+        Kind::FailedRead => calls(CallKind::Read, Errno::EIO).map(FaultGuard::untyped),
+        Kind::FailedSync => calls(CallKind::Sync, Errno::EIO).map(FaultGuard::untyped),
+        Kind::Clock => cx
+            .inject(WallClock::new().within(Duration::from_secs(86_400)))
+            .map(FaultGuard::untyped),
     };
     injected.ok()
 }

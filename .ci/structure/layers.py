@@ -5,9 +5,10 @@ import re
 # The layers of `harness/src`, top to bottom: each is a top-level module, and may import the layers
 # and crates on its line. `lib.rs` may import everything.
 LAYERS = {
-    "runner": ["supervisor", "registration", "os", "clarity-chaos-report", "clarity-chaos-record"],
+    "runner": ["supervisor", "journal", "registration", "os", "clarity-chaos-report", "clarity-chaos-record"],
     "supervisor": ["test", "registration", "sandbox", "os", "clarity-chaos-record"],
     "test": [
+        "journal",
         "registration",
         "syscalls",
         "sandbox",
@@ -15,6 +16,7 @@ LAYERS = {
         "clarity-chaos-record",
         "clarity-chaos-oracles",
     ],
+    "journal": ["os", "clarity-chaos-record"],
     "sandbox": ["os", "clarity-chaos-record"],
     "syscalls": ["os"],
     "registration": ["os", "clarity-chaos-record"],

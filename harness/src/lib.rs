@@ -43,6 +43,8 @@
 mod data;
 #[forbid(unsafe_code)]
 pub mod guide;
+#[forbid(unsafe_code)]
+mod journal;
 mod os;
 #[forbid(unsafe_code)]
 mod registration;
@@ -75,8 +77,10 @@ pub use clarity_chaos_record::{
     Isolation, Leaks, Limits, Minimized, OracleId, OracleKind, Output, Record, Resources, Sandbox,
     Seed, SeenOracle, Verdict,
 };
-/// The random-number traits that generators of [`Context::rng`] implement, in the version that they do.
+/// The random-number traits that the generators of [`Context::rng`] and [`fault::Fault::draw`] implement, in their version.
 pub use rand;
+/// The generators themselves, in the version that [`fault::Fault::draw`] takes.
+pub use rand_chacha;
 pub use test::clock::Clock;
 pub use test::context::Context;
 pub use test::outcome::{Result, Skipped};
@@ -114,6 +118,7 @@ macro_rules! main {
 #[doc(hidden)]
 #[forbid(unsafe_code)]
 pub mod __private {
+    pub use crate::journal::{UndoHandler, call_undo_handler};
     pub use crate::registration::origin::Origin;
     pub use crate::registration::{Body, TestCase};
     pub use crate::runner::entry::main;

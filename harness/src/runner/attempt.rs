@@ -3,6 +3,7 @@
 use crate::data::case::{Case, CaseSpec, Keeping};
 use crate::data::ending::Ending;
 use crate::data::restriction::Restriction;
+use crate::journal::{self, Recovery};
 use crate::registration::origin::Origin;
 use crate::registration::{NON_DESTRUCTIVE, TestCase};
 use crate::runner::cli::sandbox_scope::SandboxScope;
@@ -13,8 +14,7 @@ use crate::runner::replay;
 use crate::runner::slot::{Held, Slots};
 use crate::runner::workspace::Workspace;
 use crate::supervisor::guest;
-use crate::test::fault;
-use clarity_chaos_record::{Isolation, Record, Sandbox, Seed, Verdict};
+use clarity_chaos_record::{Event, EventKind, Isolation, Record, Sandbox, Seed, Verdict};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -169,11 +169,20 @@ impl Attempts {
         let evidence = place.workspace().evidence(&case);
         let touched = !matches!(evidence.left_beside, Ok(None));
         evidence.conclude(&mut record, ended, timeout);
-        // In the sandbox nothing elsewhere can be damaged, and nothing that was written there be believed.
-        if !case.spec.sandboxed {
-            record.repair(fault::after_the_end(&case.undo()));
-        }
+        // A test in the sandbox cannot damage anything elsewhere, and its journals are not trusted.
+        let recovery = match case.spec.sandboxed {
+            true => Recovery::default(),
+            false => journal::recover(&case.undo()),
+        };
+        record.repair(recovery.outcomes);
         let cleaned = match variation.keeping {
+            _ if !recovery.kept.is_empty() => keep_journals(
+                &mut record,
+                place.workspace(),
+                &case,
+                touched,
+                recovery.kept,
+            ),
             Keeping::AsAsked => self.keep_or_remove(&mut record, place.workspace(), &case, touched),
             Keeping::Nothing => removed(place.workspace(), &case, touched),
         };
@@ -259,6 +268,24 @@ impl Attempts {
             removed(workspace, case, touched)
         }
     }
+}
+
+/// Keeps the directory of a case whose journals could not run to their end, and names them in the record and in the error.
+fn keep_journals(
+    record: &mut Record,
+    workspace: &mut Workspace,
+    case: &Case,
+    touched: bool,
+    journals: Vec<String>,
+) -> io::Result<()> {
+    record.kept = Some(case.root().to_owned());
+    let at_us = record.timeline.last().map_or(0, |event| event.at_us);
+    let error = io::Error::other(journals.join("; "));
+    let notes = journals.into_iter().map(|text| EventKind::Note { text });
+    let notes = notes.map(|note| Event::new(at_us, "the runner", note));
+    record.timeline.extend(notes);
+    told("keep", case, workspace.keep(case, touched))?;
+    Err(error)
 }
 
 fn removed(workspace: &mut Workspace, case: &Case, touched: bool) -> io::Result<()> {

@@ -141,16 +141,16 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// When the target is not there or cannot bear the fault; then nothing has changed. A test that returns the error of a fault that cannot be had here, as
-    /// on another system, is skipped.
-    pub fn inject<F: Fault>(&self, fault: F) -> Result<FaultGuard, InjectError> {
+    /// When the target is missing or cannot bear the fault; then nothing has changed. A test that returns the error of an unavailable
+    /// fault, as on another system, is skipped.
+    pub fn inject<F: Fault>(&self, fault: F) -> Result<FaultGuard<F::Plan>, InjectError> {
         let injected = self.inner.faults.inject(&fault);
         if let Err(InjectError {
             reason: FaultError::Unavailable(reason),
             ..
         }) = &injected
         {
-            // EventKind the test returns says so, too.
+            // The error that the test returns says so, too.
             let _ = self.skip(reason);
         }
         injected

@@ -1,4 +1,4 @@
-//! The one way in which resource faults lower a limit of the process, and raise it again.
+//! Lowering a limit of the process, and raising it again.
 
 #[cfg(target_os = "linux")]
 use super::UndoOutcome;
@@ -14,7 +14,7 @@ use crate::test::home::Home;
 pub(super) fn lower(limited: Limited, to: u64) -> Result<Undo, FaultError> {
     if !Home::is_own() {
         return Err(FaultError::Unavailable(
-            "a limit is the whole process's, and the test has none of its own (--isolation thread)"
+            "a limit is the whole process's, and the test has no process of its own (--isolation thread)"
                 .to_owned(),
         ));
     }
@@ -23,14 +23,14 @@ pub(super) fn lower(limited: Limited, to: u64) -> Result<Undo, FaultError> {
             format!("a limit above {to}"),
             format!("one of {now} in force already"),
         ),
-        LowerError::Io(error) => FaultError::Other(Box::new(error)),
+        LowerError::Io(error) => error.into(),
     })?;
     Ok(Undo::new(move || match limited.raise(to) {
         Ok(Raised::Restored) => Ok(UndoOutcome::Restored),
         Ok(Raised::ChangedTo(other)) => Ok(UndoOutcome::Superseded {
             found: other.map_or("no limit".to_owned(), |other| format!("a limit of {other}")),
         }),
-        Err(error) => Err(FaultError::Other(Box::new(error))),
+        Err(error) => Err(error.into()),
     }))
 }
 
