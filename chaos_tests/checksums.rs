@@ -16,7 +16,7 @@ async fn another_model_of_the_same_size_is_refused(cx: Context) -> Result {
     fs::write(&other, cole_kripke::scaled(&fs::read(&weights)?, 2.0)?)?;
     assert_eq!(fs::metadata(&other)?.len(), fs::metadata(&weights)?.len());
 
-    let replaced = cx.inject(Replace::content_of(&weights, &other))?;
+    let replaced = cx.inject(Replace::new(&weights, &other))?;
     let served = Served::start(&cx, &repository).await?;
     let activity = cole_kripke::activity(30, &mut cx.rng());
     let refused = served.client.infer(MODEL, &activity).await?;
@@ -49,13 +49,13 @@ async fn without_its_manifest_it_is_refused<F: Fault>(
 /// The manifest of a version is overwritten with random bytes. The version must be refused.
 #[chaos(checksum, non_destructive, clock = "manual")]
 async fn a_manifest_of_garbage_is_refused(cx: Context) -> Result {
-    without_its_manifest_it_is_refused(&cx, Garbage::over).await
+    without_its_manifest_it_is_refused(&cx, Garbage::new).await
 }
 
 /// The manifest of a version ends early, anywhere. The version must be refused.
 #[chaos(checksum, non_destructive, clock = "manual")]
 async fn a_manifest_cut_short_is_refused(cx: Context) -> Result {
-    without_its_manifest_it_is_refused(&cx, Truncate::file).await
+    without_its_manifest_it_is_refused(&cx, Truncate::new).await
 }
 
 /// One bit of the weights flips on the disk. The store must refuse the version, and open it once
@@ -63,7 +63,7 @@ async fn a_manifest_cut_short_is_refused(cx: Context) -> Result {
 #[chaos(checksum, non_destructive)]
 fn a_flipped_bit_never_leaves_the_store(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
-    let flip = cx.inject(BitFlip::in_file(repository.weights(MODEL, 1)))?;
+    let flip = cx.inject(BitFlip::new(repository.weights(MODEL, 1)))?;
     let error = repository.open_verified(MODEL, 1).unwrap_err();
     assert!(error.to_string().contains("SHA-256"), "{error}");
     flip.undo();
@@ -80,7 +80,7 @@ fn a_flipped_bit_in_a_manifest_never_lets_other_bytes_through(cx: Context) -> Re
     let published = fs::read(repository.weights(MODEL, 1))?;
     let (mut refused, mut passed) = (0, 0);
     for _ in 0..FLIPS {
-        let flip = cx.inject(BitFlip::in_file(repository.manifest(MODEL, 1)))?;
+        let flip = cx.inject(BitFlip::new(repository.manifest(MODEL, 1)))?;
         match repository.open_verified(MODEL, 1) {
             Err(_) => refused += 1,
             Ok(bytes) => {
@@ -103,7 +103,7 @@ async fn a_manifest_of_another_version_is_refused(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     repository.publish_scaled(MODEL, 2.0)?;
     let (first, second) = (repository.manifest(MODEL, 1), repository.manifest(MODEL, 2));
-    cx.inject(Replace::content_of(second, first))?.until_end();
+    cx.inject(Replace::new(second, first))?.until_end();
 
     let served = Served::start(&cx, &repository).await?;
     let activity = cole_kripke::activity(30, &mut cx.rng());

@@ -13,7 +13,7 @@ const CLIENTS: usize = 16;
 #[chaos(concurrency, non_destructive, timeout = "60s")]
 async fn sixteen_clients_get_right_answers_or_honest_refusals(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
-    let flip = cx.inject(BitFlip::in_file(repository.weights(MODEL, 1)))?;
+    let flip = cx.inject(BitFlip::new(repository.weights(MODEL, 1)))?;
     let served = Served::start_on_threads(&cx, &repository).await?;
     let mut clients = Clients::start(&cx, &served, CLIENTS);
     clients.until(|seen| seen.unavailable >= CLIENTS).await?;
@@ -42,9 +42,9 @@ async fn deploy_damaged(
     repository.publish_scaled(MODEL, scale_of(version)?)?;
     let weights = repository.weights(MODEL, version);
     match version % 3 {
-        0 => damage_for_a_while(cx, served, clients, BitFlip::in_file(&weights)).await,
-        1 => damage_for_a_while(cx, served, clients, Garbage::over(&weights)).await,
-        _ => damage_for_a_while(cx, served, clients, Truncate::file(&weights)).await,
+        0 => damage_for_a_while(cx, served, clients, BitFlip::new(&weights)).await,
+        1 => damage_for_a_while(cx, served, clients, Garbage::new(&weights)).await,
+        _ => damage_for_a_while(cx, served, clients, Truncate::new(&weights)).await,
     }
 }
 
@@ -151,14 +151,18 @@ fn deploy_bad(
         staging.manifest(MODEL, version),
     );
     let damage = match number % 8 {
-        0 => cx.inject(BitFlip::in_file(weights)),
-        1 => cx.inject(Truncate::file(weights)),
-        2 => cx.inject(Garbage::over(weights)),
-        3 => cx.inject(Replace::content_of(weights, staging.weights(MODEL, 1))),
-        4 => cx.inject(Delete::path(manifest)),
-        5 => cx.inject(Garbage::over(manifest)),
-        _ => cx.inject(Replace::content_of(manifest, staging.manifest(MODEL, 1))),
-    }?;
+        0 => cx.inject(BitFlip::new(weights))?.untyped(),
+        1 => cx.inject(Truncate::new(weights))?.untyped(),
+        2 => cx.inject(Garbage::new(weights))?.untyped(),
+        3 => cx
+            .inject(Replace::new(weights, staging.weights(MODEL, 1)))?
+            .untyped(),
+        4 => cx.inject(Delete::new(manifest))?.untyped(),
+        5 => cx.inject(Garbage::new(manifest))?.untyped(),
+        _ => cx
+            .inject(Replace::new(manifest, staging.manifest(MODEL, 1)))?
+            .untyped(),
+    };
     repository.receive(staging, MODEL, version)?;
     damage.undo();
     Ok(())

@@ -24,31 +24,31 @@ async fn is_refused<F: Fault>(cx: &Context, fault: impl FnOnce(PathBuf) -> F) ->
 /// A weight file is overwritten with random bytes of the same length. It must be refused.
 #[chaos(corruption, non_destructive, clock = "manual")]
 async fn garbage_is_refused(cx: Context) -> Result {
-    is_refused(&cx, Garbage::over).await
+    is_refused(&cx, Garbage::new).await
 }
 
 /// A block of eight bytes inside a weight file is overwritten. It must be refused.
 #[chaos(corruption, non_destructive, clock = "manual")]
 async fn a_bad_block_is_refused(cx: Context) -> Result {
-    is_refused(&cx, |weights| Garbage::over(weights).somewhere(8)).await
+    is_refused(&cx, |weights| Garbage::new(weights).somewhere(8)).await
 }
 
 /// A copy was interrupted: the weight file ends early, anywhere. It must be refused.
 #[chaos(corruption, non_destructive, clock = "manual")]
 async fn a_file_cut_short_is_refused(cx: Context) -> Result {
-    is_refused(&cx, Truncate::file).await
+    is_refused(&cx, Truncate::new).await
 }
 
 /// A disk was full: the weight file is there, and empty. It must be refused.
 #[chaos(corruption, non_destructive, clock = "manual")]
 async fn an_empty_file_is_refused(cx: Context) -> Result {
-    is_refused(&cx, |weights| Truncate::file(weights).to(0)).await
+    is_refused(&cx, |weights| Truncate::new(weights).to(0)).await
 }
 
 /// The first bytes of a weight file, its header, are overwritten. It must be refused.
 #[chaos(corruption, non_destructive, clock = "manual")]
 async fn a_damaged_header_is_refused(cx: Context) -> Result {
-    is_refused(&cx, |weights| Garbage::over(weights).at(0, 8)).await
+    is_refused(&cx, |weights| Garbage::new(weights).at(0, 8)).await
 }
 
 /// A block of a weight file comes back from the disk as zeros. It must be refused.
@@ -77,14 +77,14 @@ async fn appended_bytes_are_refused(cx: Context) -> Result {
 async fn replacement_is_refused(cx: &Context, bytes: &[u8]) -> Result {
     let other = cx.dir().join("other.onnx");
     std::fs::write(&other, bytes)?;
-    is_refused(cx, |weights| Replace::content_of(weights, &other)).await
+    is_refused(cx, |weights| Replace::new(weights, &other)).await
 }
 
 /// One bit of a weight file flips while the model is not loaded. Without verification, one flip in
 /// sixteen of this model loads and answers wrongly. Each must be refused.
 #[chaos(corruption, non_destructive, clock = "manual")]
 async fn one_flipped_bit_is_refused(cx: Context) -> Result {
-    is_refused(&cx, BitFlip::in_file).await
+    is_refused(&cx, BitFlip::new).await
 }
 
 /// Single bits flip one after the other, anywhere in the file. The store must refuse each flip, and
@@ -94,7 +94,7 @@ fn one_flipped_bit_anywhere_is_refused(cx: Context) -> Result {
     const FLIPS: usize = 256;
     let repository = Repository::with_model(&cx)?;
     for _ in 0..FLIPS {
-        let flip = cx.inject(BitFlip::in_file(repository.weights(MODEL, 1)))?;
+        let flip = cx.inject(BitFlip::new(repository.weights(MODEL, 1)))?;
         let opened = repository.open_verified(MODEL, 1);
         assert!(opened.is_err(), "accepted with {}", flip.planned());
         flip.undo();
@@ -138,11 +138,13 @@ fn thousands_of_corruptions_let_no_other_bytes_through(cx: Context) -> Result {
             repository.manifest(MODEL, 1)
         };
         let damage = match rng.random_range(0..4) {
-            0 => cx.inject(BitFlip::in_file(path)),
-            1 => cx.inject(Garbage::over(path).somewhere(rng.random_range(1..64))),
-            2 => cx.inject(Truncate::file(path)),
-            _ => cx.inject(Garbage::over(path)),
-        }?;
+            0 => cx.inject(BitFlip::new(path))?.untyped(),
+            1 => cx
+                .inject(Garbage::new(path).somewhere(rng.random_range(1..64)))?
+                .untyped(),
+            2 => cx.inject(Truncate::new(path))?.untyped(),
+            _ => cx.inject(Garbage::new(path))?.untyped(),
+        };
         match repository.open_verified(MODEL, 1) {
             Err(_) => refused += 1,
             Ok(bytes) => {

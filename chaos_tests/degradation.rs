@@ -13,7 +13,7 @@ async fn a_model_without_a_good_version_is_503_and_the_server_lives(cx: Context)
     let repository = Repository::with_model(&cx)?;
     repository.publish_scaled(MODEL, 2.0)?;
     for version in [1, 2] {
-        cx.inject(BitFlip::in_file(repository.weights(MODEL, version)))?
+        cx.inject(BitFlip::new(repository.weights(MODEL, version)))?
             .until_end();
     }
     let served = Served::start(&cx, &repository).await?;
@@ -37,7 +37,7 @@ async fn a_model_without_a_good_version_is_503_and_the_server_lives(cx: Context)
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn a_missing_file_is_told_apart_from_a_damaged_one(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
-    cx.inject(Delete::path(repository.weights(MODEL, 1)))?
+    cx.inject(Delete::new(repository.weights(MODEL, 1)))?
         .until_end();
     let served = Served::start(&cx, &repository).await?;
     let activity = cole_kripke::activity(30, &mut cx.rng());
@@ -57,7 +57,7 @@ async fn a_bad_new_version_leaves_the_old_one_answering(cx: Context) -> Result {
     before.assert_served_by(1, false);
 
     repository.publish_scaled(MODEL, 2.0)?;
-    let flip = cx.inject(BitFlip::in_file(repository.weights(MODEL, 2)))?;
+    let flip = cx.inject(BitFlip::new(repository.weights(MODEL, 2)))?;
     served.reload(MODEL).await?;
     let during = served.client.infer(MODEL, &activity).await?;
     during.assert_served_by(1, true);
@@ -86,7 +86,7 @@ async fn a_version_that_rots_while_it_serves_goes_on_from_memory(cx: Context) ->
     let activity = cole_kripke::activity(30, &mut cx.rng());
     let before = served.client.infer(MODEL, &activity).await?;
     before.assert_served_by(1, false);
-    cx.inject(BitFlip::in_file(repository.weights(MODEL, 1)))?
+    cx.inject(BitFlip::new(repository.weights(MODEL, 1)))?
         .until_end();
     served.reload(MODEL).await?;
     let after = served.client.infer(MODEL, &activity).await?;
@@ -100,7 +100,7 @@ async fn a_version_that_rots_while_it_serves_goes_on_from_memory(cx: Context) ->
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn a_repaired_model_is_back_by_the_time_that_was_named(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
-    let flip = cx.inject(BitFlip::in_file(repository.weights(MODEL, 1)))?;
+    let flip = cx.inject(BitFlip::new(repository.weights(MODEL, 1)))?;
     let served = Served::start(&cx, &repository).await?;
     let activity = cole_kripke::activity(30, &mut cx.rng());
     let refused = served.client.infer(MODEL, &activity).await?;
@@ -122,7 +122,7 @@ async fn a_damaged_model_does_not_touch_the_others(cx: Context) -> Result {
     for name in ["left", "right"] {
         repository.publish_bytes(name, MODEL_BYTES)?;
     }
-    cx.inject(BitFlip::in_file(repository.weights(MODEL, 1)))?
+    cx.inject(BitFlip::new(repository.weights(MODEL, 1)))?
         .until_end();
     let served = Served::start(&cx, &repository).await?;
     let activity = cole_kripke::activity(30, &mut cx.rng());
@@ -141,7 +141,7 @@ async fn a_damaged_model_does_not_touch_the_others(cx: Context) -> Result {
 async fn a_refusal_leaves_the_connection_usable(cx: Context) -> Result {
     const HALF: usize = 30_000;
     let repository = Repository::with_model(&cx)?;
-    cx.inject(BitFlip::in_file(repository.weights(MODEL, 1)))?
+    cx.inject(BitFlip::new(repository.weights(MODEL, 1)))?
         .until_end();
     let served = Served::start(&cx, &repository).await?;
 
@@ -175,9 +175,9 @@ async fn at_the_start_the_newest_good_version_is_found(cx: Context) -> Result {
     for scale in [2.0, 4.0, 8.0] {
         repository.publish_scaled(MODEL, scale)?;
     }
-    cx.inject(BitFlip::in_file(repository.weights(MODEL, 4)))?
+    cx.inject(BitFlip::new(repository.weights(MODEL, 4)))?
         .until_end();
-    cx.inject(Truncate::file(repository.weights(MODEL, 3)))?
+    cx.inject(Truncate::new(repository.weights(MODEL, 3)))?
         .until_end();
     let served = Served::start(&cx, &repository).await?;
     let activity = cole_kripke::activity(30, &mut cx.rng());
@@ -221,9 +221,9 @@ async fn a_folder_without_versions_keeps_nobody_waiting(cx: Context) -> Result {
     ] {
         assert_eq!(served.client.status(path).await?, status, "{path}");
     }
-    let flip = cx.inject(BitFlip::in_file(repository.weights(MODEL, 1)))?;
+    let flip = cx.inject(BitFlip::new(repository.weights(MODEL, 1)))?;
     repository.publish_bytes("soon", MODEL_BYTES)?;
-    let other = cx.inject(BitFlip::in_file(repository.weights("soon", 1)))?;
+    let other = cx.inject(BitFlip::new(repository.weights("soon", 1)))?;
     served.reload("soon").await?;
     // Its only version is bad now: the server is not ready.
     assert_eq!(served.client.status("/v2/health/ready").await?, 503);
@@ -263,7 +263,7 @@ async fn a_model_that_is_looked_at_for_the_first_time_is_waited_for(cx: Context)
 async fn each_version_answers_for_itself(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     repository.publish_scaled(MODEL, 2.0)?;
-    let flip = cx.inject(BitFlip::in_file(repository.weights(MODEL, 2)))?;
+    let flip = cx.inject(BitFlip::new(repository.weights(MODEL, 2)))?;
     let served = Served::start(&cx, &repository).await?;
     let metadata = served.client.get(&format!("/v2/models/{MODEL}")).await?;
     assert_eq!(metadata.json()["versions"], serde_json::json!(["1"]));

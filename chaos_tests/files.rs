@@ -34,7 +34,7 @@ async fn is_refused<F: Fault>(
 /// A directory has the place of the weight file. It must be refused.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_folder_in_the_place_of_a_file_is_refused(cx: Context) -> Result {
-    is_refused(&cx, "model_corrupt", Displace::by_folder).await
+    is_refused(&cx, "model_corrupt", Displace::new).await
 }
 
 /// A symlink has the place of the weight file. It must be refused even if it leads to the published
@@ -45,7 +45,7 @@ async fn a_link_is_refused_wherever_it_leads(cx: Context) -> Result {
     let elsewhere = cx.dir().join("elsewhere.onnx");
     fs::write(&elsewhere, MODEL_BYTES)?;
     is_refused(&cx, "model_corrupt", |weights| {
-        Displace::by_link(weights, &elsewhere)
+        Displace::new(weights).by_symlink(&elsewhere)
     })
     .await
 }
@@ -55,19 +55,19 @@ async fn a_link_is_refused_wherever_it_leads(cx: Context) -> Result {
 #[cfg(unix)]
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_file_that_may_not_be_read_is_told_apart_from_a_damaged_one(cx: Context) -> Result {
-    is_refused(&cx, "model_unreadable", Permissions::none).await
+    is_refused(&cx, "model_unreadable", Permissions::new).await
 }
 
 /// A sector of the weight file was never written. It must be refused.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_sector_of_zeros_is_refused(cx: Context) -> Result {
-    is_refused(&cx, "model_corrupt", Zeros::in_file).await
+    is_refused(&cx, "model_corrupt", Zeros::new).await
 }
 
 /// Something was appended to the weight file. It must be refused.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_file_that_is_too_long_is_refused(cx: Context) -> Result {
-    is_refused(&cx, "model_corrupt", Extend::file).await
+    is_refused(&cx, "model_corrupt", Extend::new).await
 }
 
 /// A power loss cut off a deployment that overwrites a version by a larger one. The file is neither
@@ -78,7 +78,7 @@ async fn a_torn_write_is_refused(cx: Context) -> Result {
     // Concatenated messages of Protocol Buffers are a message.
     fs::write(&newer, cole_kripke::scaled(MODEL_BYTES, 2.0)?.repeat(8))?;
     is_refused(&cx, "model_corrupt", |weights| {
-        TornWrite::of(&newer, weights)
+        TornWrite::new(weights, &newer)
     })
     .await
 }
@@ -122,11 +122,11 @@ async fn the_file_is_named<F: Fault>(
 /// file.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn one_damaged_file_among_several_is_named(cx: Context) -> Result {
-    the_file_is_named(&cx, "model_corrupt", BitFlip::in_file).await
+    the_file_is_named(&cx, "model_corrupt", BitFlip::new).await
 }
 
 /// A file of the manifest is missing. The version must be refused, with the name of the file.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_missing_file_among_several_is_named(cx: Context) -> Result {
-    the_file_is_named(&cx, "model_missing", Delete::path).await
+    the_file_is_named(&cx, "model_missing", Delete::new).await
 }

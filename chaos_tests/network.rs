@@ -1,7 +1,9 @@
 //! Faults of the network and of the server's process: no answer is wrong, no other client is
 //! affected, and the server recovers.
 
-use clarity_chaos::fault::{Bandwidth, Kill, Latency, Pause, Refusal, Severance, Stall};
+use clarity_chaos::fault::{
+    Bandwidth, Blackhole, ConnectionCut, ConnectionRefused, Kill, Latency, Pause,
+};
 use clarity_chaos::network::{Direction, Link};
 use clarity_chaos::process::Process;
 use clarity_chaos::{Context, Result, chaos};
@@ -70,7 +72,7 @@ async fn broken_connections_give_right_answers_or_none(cx: Context) -> Result {
     let mut broken = 0;
     for direction in [Direction::ToClient, Direction::ToServer] {
         for _ in 0..10 {
-            let cut = cx.inject(Severance::of(&linked.link, direction))?;
+            let cut = cx.inject(ConnectionCut::new(&linked.link, direction))?;
             match linked.ask().await {
                 Ok(answer) => linked.assert_right(&answer)?,
                 Err(_) => broken += 1,
@@ -96,7 +98,7 @@ async fn an_answer_that_ends_early_is_an_error_to_the_client(cx: Context) -> Res
     for after in [most / 2, most - 1, most] {
         // A client of its own has no idle connection that could be cut.
         let far = Client::marking(&cx, linked.link.addr());
-        let cut = Severance::of(&linked.link, Direction::ToClient)
+        let cut = ConnectionCut::new(&linked.link, Direction::ToClient)
             .after(after)
             .by_closing();
         let cut = cx.inject(cut)?;
@@ -113,7 +115,7 @@ async fn an_answer_that_ends_early_is_an_error_to_the_client(cx: Context) -> Res
 #[chaos(network, non_destructive)]
 async fn a_stalled_client_holds_nobody_up(cx: Context) -> Result {
     let linked = Linked::start(&cx).await?;
-    let stall = cx.inject(Stall::of(&linked.link, Direction::ToServer))?;
+    let stall = cx.inject(Blackhole::new(&linked.link, Direction::ToServer))?;
     let stalled = linked.far.infer_in_background(MODEL, &linked.activity);
     for _ in 0..20 {
         let near = linked.served.client.infer(MODEL, &linked.activity).await?;
@@ -130,10 +132,10 @@ async fn a_stalled_client_holds_nobody_up(cx: Context) -> Result {
 async fn a_poor_link_gives_late_answers_and_right_ones(cx: Context) -> Result {
     let linked = Linked::start(&cx).await?;
     const LATENCY: Duration = Duration::from_millis(100);
-    let slow = Latency::on(&linked.link).of(LATENCY);
-    cx.inject(slow.jitter(Duration::from_millis(20)))?
+    let slow = Latency::new(&linked.link).with_delay(LATENCY);
+    cx.inject(slow.with_jitter(Duration::from_millis(20)))?
         .until_end();
-    let narrow = Bandwidth::of(&linked.link).bytes_per_second(200_000);
+    let narrow = Bandwidth::new(&linked.link).with_bytes_per_second(200_000);
     cx.inject(narrow)?.until_end();
     let started = Instant::now();
     let asked: Vec<_> = (0..8)
@@ -150,7 +152,7 @@ async fn a_poor_link_gives_late_answers_and_right_ones(cx: Context) -> Result {
 #[chaos(network, non_destructive)]
 async fn a_server_that_was_out_of_reach_answers_again(cx: Context) -> Result {
     let linked = Linked::start(&cx).await?;
-    let refusal = cx.inject(Refusal::of(&linked.link))?;
+    let refusal = cx.inject(ConnectionRefused::new(&linked.link))?;
     assert!(linked.ask().await.is_err());
     refusal.undo();
     linked.assert_recovered().await
@@ -197,7 +199,7 @@ async fn a_server_that_stood_still_answers_what_it_was_asked(cx: Context) -> Res
     let activity = cole_kripke::activity(200, &mut cx.rng());
     let (process, client) = program(&cx, "server", &repository)?;
     answered(&client, &activity).await?;
-    let pause = cx.inject(Pause::of(&process))?;
+    let pause = cx.inject(Pause::new(&process))?;
     let asked: Vec<_> = (0..8)
         .map(|_| client.infer_in_background(MODEL, &activity))
         .collect();
@@ -227,7 +229,7 @@ async fn a_server_that_was_killed_is_followed_by_one_that_serves(cx: Context) ->
         let (process, client) = program(&cx, &format!("server {round}"), &repository)?;
         assert!(right(&answered(&client, &activity).await?)?);
         let started = Instant::now();
-        let killed = cx.inject(Kill::of(&process).within(Duration::from_millis(200)))?;
+        let killed = cx.inject(Kill::new(&process).within(Duration::from_millis(200)))?;
         repository.publish_scaled(MODEL, if round % 2 == 0 { 1.0 } else { 2.0 })?;
         while let Ok(answer) = client.infer(MODEL, &activity).await {
             assert!(started.elapsed() < PATIENCE, "the server was not killed");
@@ -260,7 +262,7 @@ async fn what_tries_a_model_out_ends_with_the_server(cx: Context) -> Result {
     repository.publish_bytes(MODEL, hostile::TIME_AT_INFERENCE)?;
     let server = process.id();
     let vetting = until_some("a busy child", async || busy_child_of(server)).await;
-    cx.inject(Kill::of(&process))?.until_end();
+    cx.inject(Kill::new(&process))?.until_end();
     until("the end of the child", || {
         Stat::of(vetting).is_none_or(|stat| stat.state == "Z")
     })

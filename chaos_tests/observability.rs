@@ -64,7 +64,7 @@ async fn a_failed_load_is_counted_by_its_reason(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     let served = Served::start(&cx, &repository).await?;
     repository.publish_scaled(MODEL, 2.0)?;
-    cx.inject(BitFlip::in_file(repository.weights(MODEL, 2)))?
+    cx.inject(BitFlip::new(repository.weights(MODEL, 2)))?
         .until_end();
     served.reload(MODEL).await?;
 
@@ -108,7 +108,7 @@ async fn a_damaged_version_is_logged_once_with_its_fields(cx: Context) -> Result
     assert_eq!(failures(&cx), [], "an event before the first failure");
 
     repository.publish_scaled(MODEL, 2.0)?;
-    cx.inject(BitFlip::in_file(repository.weights(MODEL, 2)))?
+    cx.inject(BitFlip::new(repository.weights(MODEL, 2)))?
         .until_end();
     served.reload(MODEL).await?;
     let events = failures(&cx);

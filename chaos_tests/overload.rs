@@ -210,7 +210,7 @@ async fn hundreds_of_failed_loads_leak_nothing(cx: Context) -> Result {
         MODEL,
         &[("model.onnx", MODEL_BYTES), ("weights.bin", &padding)],
     )?;
-    cx.inject(BitFlip::in_file(repository.weights(MODEL, 2)))?
+    cx.inject(BitFlip::new(repository.weights(MODEL, 2)))?
         .until_end();
     let usage = async || -> Result<(f64, f64)> {
         let descriptors = served.client.metric("process_open_fds").await?;

@@ -11,7 +11,7 @@ use clarity_testbed::{MODEL, Repository, Served, cole_kripke};
 async fn loads_and_verifications_are_measured_good_or_bad(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     repository.publish_scaled("damaged", 2.0)?;
-    cx.inject(BitFlip::in_file(repository.weights("damaged", 1)))?
+    cx.inject(BitFlip::new(repository.weights("damaged", 1)))?
         .until_end();
     let served = Served::start(&cx, &repository).await?;
     for model in [MODEL, "damaged"] {
@@ -48,7 +48,7 @@ async fn a_healthy_model_is_not_delayed_by_anothers_loads(cx: Context) -> Result
     let repository = Repository::with_model(&cx)?;
     let served = Served::start(&cx, &repository).await?;
     repository.publish_scaled("damaged", 2.0)?;
-    cx.inject(BitFlip::in_file(repository.weights("damaged", 1)))?
+    cx.inject(BitFlip::new(repository.weights("damaged", 1)))?
         .until_end();
 
     served.executor.hold(JobKind::Load, "damaged");

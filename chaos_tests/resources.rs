@@ -16,7 +16,7 @@ async fn without_descriptors_what_is_loaded_goes_on_answering(cx: Context) -> Re
     answer.assert_served_by(1, false);
     let version = repository.publish_scaled(MODEL, 2.0)?;
 
-    let few = cx.inject(Descriptors::at_most_left(3))?;
+    let few = cx.inject(Descriptors::new().leaving_at_most(3))?;
     served.reload(MODEL).await?;
     let answer = served.client.infer(MODEL, &activity).await?;
     let is_first = answer.member("model_version")? == "1";
@@ -39,7 +39,7 @@ async fn clients_that_came_without_descriptors_are_accepted_later(cx: Context) -
     let repository = Repository::with_model(&cx)?;
     let served = Served::start(&cx, &repository).await?;
     // One descriptor for the client's end, and none for the server's.
-    let few = cx.inject(Descriptors::left(1))?;
+    let few = cx.inject(Descriptors::new().leaving(1))?;
     let mut waiting = served.client.connect().await?;
     assert!(served.client.connect().await.is_err());
     // The server has no other reason to warn.
@@ -66,7 +66,7 @@ async fn clients_that_came_without_descriptors_are_accepted_later(cx: Context) -
 async fn a_neighbour_on_every_processor_makes_nothing_wrong(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     let served = Served::start(&cx, &repository).await?;
-    let _busy = cx.inject(Processor::kept_busy_by(4))?;
+    let _busy = cx.inject(Processor::new().with_threads(4))?;
     let version = repository.publish_scaled(MODEL, 2.0)?;
     served.reload(MODEL).await?;
     let activity = cole_kripke::activity(30, &mut cx.rng());
@@ -84,12 +84,12 @@ async fn a_clock_that_is_set_changes_no_answer(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     let served = Served::start(&cx, &repository).await?;
     let activity = cole_kripke::activity(30, &mut cx.rng());
-    let set = cx.inject(WallClock::jumps_within(TEN_YEARS))?;
+    let set = cx.inject(WallClock::new().within(TEN_YEARS))?;
     let answer = served.client.infer(MODEL, &activity).await?;
     answer.assert_served_by(1, false);
 
     let version = repository.publish_scaled(MODEL, 2.0)?;
-    let rot = cx.inject(BitFlip::in_file(repository.weights(MODEL, version)))?;
+    let rot = cx.inject(BitFlip::new(repository.weights(MODEL, version)))?;
     served.reload(MODEL).await?;
     let answer = served.client.infer(MODEL, &activity).await?;
     answer.assert_served_by(1, true);

@@ -172,20 +172,22 @@ fn inject(
     path: PathBuf,
 ) -> Result<Option<FaultGuard>> {
     let calls = |kind, errno: Errno| {
-        let some = SystemCall::of(kind, repository.root()).one_of_the_first(8);
+        let some = SystemCall::new(repository.root(), kind).one_of_the_first(8);
         cx.inject(some.fails_with(errno))
     };
     let injected = match kind {
-        StormFault::BitFlip => cx.inject(BitFlip::in_file(path)),
-        StormFault::Garbage => cx.inject(Garbage::over(path)),
-        StormFault::Zeros => cx.inject(Zeros::in_file(path)),
-        StormFault::Truncate => cx.inject(Truncate::file(path)),
-        StormFault::Extend => cx.inject(Extend::file(path)),
-        StormFault::Delete => cx.inject(Delete::path(path)),
-        StormFault::Directory => cx.inject(Displace::by_folder(path)),
-        StormFault::FailedRead => calls(CallKind::Read, Errno::EIO),
-        StormFault::FailedSync => calls(CallKind::Sync, Errno::EIO),
-        StormFault::Clock => cx.inject(WallClock::jumps_within(Duration::from_secs(86_400))),
+        StormFault::BitFlip => cx.inject(BitFlip::new(path)).map(FaultGuard::untyped),
+        StormFault::Garbage => cx.inject(Garbage::new(path)).map(FaultGuard::untyped),
+        StormFault::Zeros => cx.inject(Zeros::new(path)).map(FaultGuard::untyped),
+        StormFault::Truncate => cx.inject(Truncate::new(path)).map(FaultGuard::untyped),
+        StormFault::Extend => cx.inject(Extend::new(path)).map(FaultGuard::untyped),
+        StormFault::Delete => cx.inject(Delete::new(path)).map(FaultGuard::untyped),
+        StormFault::Directory => cx.inject(Displace::new(path)).map(FaultGuard::untyped),
+        StormFault::FailedRead => calls(CallKind::Read, Errno::EIO).map(FaultGuard::untyped),
+        StormFault::FailedSync => calls(CallKind::Sync, Errno::EIO).map(FaultGuard::untyped),
+        StormFault::Clock => cx
+            .inject(WallClock::new().within(Duration::from_secs(86_400)))
+            .map(FaultGuard::untyped),
     };
     match injected {
         Ok(fault) => Ok(Some(fault)),

@@ -18,7 +18,7 @@ async fn a_disk_that_cannot_be_read_for_a_moment_costs_no_answer(cx: Context) ->
     let version = repository.publish_scaled(MODEL, 2.0)?;
     let kind = [CallKind::Open, CallKind::Read][cx.rng().random_range(0..2)];
     let errno = [Errno::EIO, Errno::EMFILE, Errno::EACCES][cx.rng().random_range(0..3)];
-    let fault = SystemCall::of(kind, repository.root()).one_of_the_first(CALLS);
+    let fault = SystemCall::new(repository.root(), kind).one_of_the_first(CALLS);
     let failing = cx.inject(fault.fails_with(errno))?;
     served.reload(MODEL).await?;
     let activity = cole_kripke::activity(30, &mut cx.rng());
@@ -44,7 +44,7 @@ async fn a_disk_that_cannot_be_read_for_a_moment_costs_no_answer(cx: Context) ->
 async fn short_and_interrupted_reads_change_nothing(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     let most = cx.rng().random_range(1..40);
-    let reads = || SystemCall::of(CallKind::Read, repository.root());
+    let reads = || SystemCall::new(repository.root(), CallKind::Read);
     let interrupted = reads().one_of_the_first(CALLS).fails_with(Errno::EINTR);
     let _interrupted = cx.inject(interrupted)?;
     let _short = cx.inject(reads().shortened_to(most))?;
@@ -69,7 +69,7 @@ async fn a_full_disk_while_publishing_costs_nothing_that_was_there(cx: Context) 
         CallKind::Rename,
     ];
     let kind = kind[cx.rng().random_range(0..kind.len())];
-    let fault = SystemCall::of(kind, repository.root()).one_of_the_first(3);
+    let fault = SystemCall::new(repository.root(), kind).one_of_the_first(3);
     let full = cx.inject(fault.fails_with(Errno::ENOSPC))?;
     let published = repository.publish_bytes(MODEL, MODEL_BYTES);
     full.undo();
@@ -93,7 +93,7 @@ async fn a_disk_that_fills_up_while_publishing_leaves_no_debris(cx: Context) -> 
     let repository = Repository::with_model(&cx)?;
     let served = Served::start(&cx, &repository).await?;
     let room = cx.rng().random_range(0..MODEL_BYTES.len() as u64);
-    let writes = SystemCall::of(CallKind::Write, repository.root());
+    let writes = SystemCall::new(repository.root(), CallKind::Write);
     let full = cx.inject(writes.full_after(room))?;
     assert!(repository.publish_scaled(MODEL, 2.0).is_err());
     served.reload(MODEL).await?;
@@ -110,7 +110,7 @@ async fn a_disk_that_fills_up_while_publishing_leaves_no_debris(cx: Context) -> 
 #[chaos(files, non_destructive)]
 fn a_publication_that_cannot_be_put_in_its_place_says_so(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
-    let renames = SystemCall::of(CallKind::Rename, repository.root());
+    let renames = SystemCall::new(repository.root(), CallKind::Rename);
     let failing = cx.inject(renames.fails_with(Errno::EIO))?;
     assert!(repository.publish_scaled(MODEL, 2.0).is_err());
     assert_eq!(repository.next_version(MODEL)?, 2);
@@ -125,9 +125,9 @@ fn a_publication_that_cannot_be_put_in_its_place_says_so(cx: Context) -> Result 
 async fn a_file_that_changes_while_it_is_loaded_gives_no_wrong_answer(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     // Short reads: there are several, between which the bit can flip.
-    let reads = SystemCall::of(CallKind::Read, repository.root());
+    let reads = SystemCall::new(repository.root(), CallKind::Read);
     let piece = MODEL_BYTES.len() as u64 / 8;
-    let flip = FlipWhileRead::of(repository.weights(MODEL, 1)).before_one_of(9);
+    let flip = FlipWhileRead::new(repository.weights(MODEL, 1)).before_one_of(9);
     let flip = cx.inject(flip)?;
     let _pieces = cx.inject(reads.shortened_to(piece))?;
     let served = Served::start(&cx, &repository).await?;

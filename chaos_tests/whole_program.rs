@@ -99,21 +99,21 @@ async fn survives<F: Fault>(cx: &Context, fault: impl Fn(std::path::PathBuf) -> 
 /// serve it once the file is repaired, without a restart.
 #[chaos(slow, non_destructive, timeout = "120s")]
 async fn it_survives_a_flipped_bit(cx: Context) -> Result {
-    survives(&cx, BitFlip::in_file).await
+    survives(&cx, BitFlip::new).await
 }
 
 /// The file is cut short while the server is down. Started again, it must refuse the model until it
 /// is repaired.
 #[chaos(slow, non_destructive, timeout = "120s")]
 async fn it_survives_a_file_cut_short(cx: Context) -> Result {
-    survives(&cx, Truncate::file).await
+    survives(&cx, Truncate::new).await
 }
 
 /// The file is overwritten while the server is down. Started again, it must refuse the model until
 /// it is repaired.
 #[chaos(slow, non_destructive, timeout = "120s")]
 async fn it_survives_garbage(cx: Context) -> Result {
-    survives(&cx, Garbage::over).await
+    survives(&cx, Garbage::new).await
 }
 
 /// An operator verifies a repository. `clarity verify` must name the damaged model and fail, and
@@ -128,7 +128,7 @@ async fn verify_names_what_is_damaged(cx: Context) -> Result {
         verify.output()
     };
 
-    let flip = cx.inject(BitFlip::in_file(repository.weights("other", 1)))?;
+    let flip = cx.inject(BitFlip::new(repository.weights("other", 1)))?;
     let bad = verify()?;
     assert_eq!(bad.status.code(), Some(1), "{bad:?}");
     let output = String::from_utf8([bad.stdout, bad.stderr].concat())?;

@@ -16,6 +16,7 @@ LAYERS = {
     ],
     "supervisor": ["test", "registration", "sandbox", "os", "data", "clarity-chaos-record"],
     "test": [
+        "journal",
         "registration",
         "syscalls",
         "sandbox",

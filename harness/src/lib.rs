@@ -58,6 +58,8 @@
 mod data;
 #[forbid(unsafe_code)]
 pub mod guide;
+#[forbid(unsafe_code)]
+mod journal;
 mod os;
 #[forbid(unsafe_code)]
 mod registration;
@@ -92,8 +94,11 @@ pub use clarity_chaos_record::{
     HungThread, Isolation, Leaks, Limits, Minimized, OracleId, OracleKind, ReadError, Record,
     Resources, Sandbox, Seed, SeenOracle, Verdict,
 };
-/// The version of `rand` whose traits the generators of [`Context::rng`] implement.
+/// The random-number traits that the generators of [`Context::rng`] and [`fault::Fault::draw`]
+/// implement, in their version.
 pub use rand;
+/// The generators themselves, in the version that [`fault::Fault::draw`] takes.
+pub use rand_chacha;
 pub use test::clock::Clock;
 pub use test::context::Context;
 pub use test::outcome::{Result, Skipped};
@@ -148,6 +153,7 @@ macro_rules! main {
 #[doc(hidden)]
 #[forbid(unsafe_code)]
 pub mod __private {
+    pub use crate::journal::{UndoHandler, call_undo_handler};
     pub use crate::registration::TestCase;
     pub use crate::registration::origin::Origin;
     pub use crate::runner::entry::main;

@@ -3,6 +3,7 @@
 use crate::data::case::{Case, CaseSpec, KeepPolicy};
 use crate::data::fault_selection::FaultSelection;
 use crate::data::process_report::ProcessReport;
+use crate::journal::{self, Recovery};
 use crate::registration::origin::Origin;
 use crate::registration::{NON_DESTRUCTIVE, TestCase};
 use crate::runner::captured_output;
@@ -14,8 +15,7 @@ use crate::runner::replay;
 use crate::runner::worker_pool::{WorkerLease, WorkerPool};
 use crate::runner::workspace::Workspace;
 use crate::supervisor::runner_thread;
-use crate::test::fault;
-use clarity_chaos_record::{Isolation, Record, Sandbox, Seed, Verdict};
+use clarity_chaos_record::{Event, EventKind, Isolation, Record, Sandbox, Seed, Verdict};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -181,13 +181,18 @@ impl CaseRunner {
         let evidence = executor.workspace().evidence(&case);
         let touched = !matches!(evidence.stray_files, Ok(None));
         evidence.complete(&mut record, ended, timeout, &case.spec.lasting_threads);
-        // The journal of a sandboxed test is not trusted: the test could have written any path to
-        // it. Nor is it needed: in the sandbox the test could not damage other files.
-        if !case.spec.sandboxed {
-            record.add_undone(fault::after_the_end(&case.undo()));
-        }
+        // The journals of a sandboxed test are not trusted: the test could have written any path to
+        // them. Nor are they needed: in the sandbox the test could not damage other files.
+        let recovery = match case.spec.sandboxed {
+            true => Recovery::default(),
+            false => journal::recover(&case.undo()),
+        };
+        record.add_undone(recovery.outcomes);
         let workspace = executor.workspace();
         let cleaned = match overrides.keep {
+            _ if !recovery.kept.is_empty() => {
+                keep_journals(&mut record, workspace, &case, touched, recovery.kept)
+            }
             KeepPolicy::AsConfigured => self.keep_or_remove(&mut record, workspace, &case, touched),
             KeepPolicy::Never => remove(workspace, &case, touched),
         };
@@ -284,6 +289,25 @@ impl CaseRunner {
             remove(workspace, case, touched)
         }
     }
+}
+
+/// Keeps the directory of a case with an unfinished journal. The record and the error name the
+/// journals.
+fn keep_journals(
+    record: &mut Record,
+    workspace: &mut Workspace,
+    case: &Case,
+    touched: bool,
+    journals: Vec<String>,
+) -> io::Result<()> {
+    record.kept_dir = Some(case.root().to_owned());
+    let at_us = record.timeline.last().map_or(0, |event| event.at_us);
+    let error = io::Error::other(journals.join("; "));
+    let notes = journals.into_iter().map(|text| EventKind::Note { text });
+    let notes = notes.map(|note| Event::new(at_us, "the runner", note));
+    record.timeline.extend(notes);
+    with_context("keep", case, workspace.keep(case, touched))?;
+    Err(error)
 }
 
 fn remove(workspace: &mut Workspace, case: &Case, touched: bool) -> io::Result<()> {

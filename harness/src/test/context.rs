@@ -155,7 +155,7 @@ impl Context {
     ///
     /// When the target is missing or unsuitable: then nothing has changed. Also when this system
     /// does not support the fault: a test that returns that error is skipped.
-    pub fn inject<F: Fault>(&self, fault: F) -> Result<FaultGuard, InjectError> {
+    pub fn inject<F: Fault>(&self, fault: F) -> Result<FaultGuard<F::Plan>, InjectError> {
         let injected = self.inner.faults.inject(&fault);
         if let Err(InjectError {
             reason: FaultError::Unavailable(reason),

@@ -1,184 +1,209 @@
-//! Damage that a test does on purpose, and takes back.
+//! Damage that a test does on purpose, and undoes.
 //!
-//! A [`Fault`] says *what kind* of damage; what it leaves open (which byte, which bit) is drawn from the test's seed when
-//! it is injected. The drawn fault is a row of the test's *fault plan*, and everything it does hangs on
-//! that row: the timeline tells it, a replay repeats it, undoing it needs nothing else. So a new fault is one
-//! small file: what may be left open, how to draw it, how to apply it.
+//! A [`Fault`] is a *kind* of damage. The parts that it leaves open (the byte, the bit) are drawn
+//! from the test's seed when it is injected. The drawn fault is a row of the test's *fault plan*:
+//! the timeline shows it, a replay repeats it, and the minimiser leaves it out or makes it simpler.
+//! A new fault is one small type: its plan, how to draw it, how to apply it. [`Fault`] has a
+//! complete example.
 //!
-//! [`Context::inject`](crate::Context::inject) gives a [`FaultGuard`], which undoes the fault when it is dropped.
+//! [`Context::inject`](crate::Context::inject) returns a [`FaultGuard`], which undoes the fault
+//! when it is dropped.
+//!
+//! Every fault has a constructor `new`, which takes its target and the values that it cannot do
+//! without. Methods then narrow down the draws.
 
-mod aside;
 mod bit_flip;
 mod delete;
 mod descriptors;
 mod displace;
+mod error;
 mod extend;
 mod flip_while_read;
 mod garbage;
 mod guard;
-mod identity;
+mod in_place_edit;
+mod injection;
 mod limit;
+mod log;
 mod memory;
+mod move_aside;
 mod network;
 mod permissions;
 mod process;
 mod processor;
-mod repair;
 mod replace;
-mod splice;
 mod system_call;
 mod torn;
 mod truncate;
+mod undo;
 mod wall_clock;
 mod zeros;
 
-pub use bit_flip::{BitFlip, BitPlace};
-pub use delete::{Delete, Gone};
+pub use crate::journal::{
+    FileIdentity, SavedContent, UndoAction, UndoCondition, UndoError, UndoStep,
+};
+pub use bit_flip::{BitFlip, BitFlipPlan};
+pub use delete::{Delete, DeletePlan};
 pub use descriptors::{Descriptors, DescriptorsPlan};
-pub use displace::{Displace, DisplacedBy};
+pub use displace::{Displace, DisplacePlan};
+pub use error::{FaultError, InjectError};
 pub use extend::{Extend, ExtendPlan};
 pub use flip_while_read::{FlipWhileRead, FlipWhileReadPlan};
 pub use garbage::{Garbage, GarbagePlan};
 pub use guard::FaultGuard;
-pub(crate) use guard::FaultLog;
+pub use injection::Injection;
+pub(crate) use log::FaultLog;
 pub use memory::{Memory, MemoryPlan};
 pub use network::{
-    Bandwidth, BandwidthPlan, Corruption, CorruptionPlan, Latency, LatencyPlan, Refusal,
-    RefusalPlan, Severance, SeverancePlan, Stall, StallPlan,
+    Bandwidth, BandwidthPlan, Blackhole, BlackholePlan, ConnectionCut, ConnectionCutPlan,
+    ConnectionRefused, ConnectionRefusedPlan, Corruption, CorruptionPlan, Latency, LatencyPlan,
 };
 pub use permissions::{Permissions, PermissionsPlan};
 pub use process::{Kill, KillPlan, Pause, PausePlan};
 pub use processor::{Processor, ProcessorPlan};
-pub(crate) use repair::after_the_end;
-pub use replace::{CopiedFrom, Replace};
+pub use replace::{Replace, ReplacePlan};
 pub use system_call::{CallEffect, CallKind, SystemCall, SystemCallPlan};
-pub use torn::{TornPlan, TornWrite};
-pub use truncate::{Cut, Truncate};
+pub use torn::{TornWrite, TornWritePlan};
+pub use truncate::{Truncate, TruncatePlan};
+pub use undo::Undo;
 pub use wall_clock::{WallClock, WallClockPlan};
-pub use zeros::{Stretch, Zeros};
+pub use zeros::{Zeros, ZerosPlan};
 
 pub use clarity_chaos_record::{PlannedFault, UndoOutcome};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
 
 /// A kind of damage.
 ///
-/// Injecting one goes in two steps, so that a recorded plan can stand in for the first: [`draw`](Self::draw) decides
-/// everything that the fault leaves open, [`apply`](Self::apply) does exactly what was decided. Faults of a test are injected one
-/// at a time: neither step may inject another.
+/// Injecting a fault has two steps, so that a recorded plan can stand in for the first:
+/// [`draw`](Self::draw) decides all that the fault leaves open, and [`apply`](Self::apply) does
+/// exactly that. The faults of a test are injected one at a time: neither step may inject another
+/// one.
+///
+/// # A fault of your own
+///
+/// Implement the trait: the harness's own faults have no other means. Before `apply` damages
+/// anything, it records the [`UndoStep`]s that undo the damage. They also run after the test was
+/// killed: then the runner runs them.
+///
+/// ```
+/// use clarity_chaos::fault::{Fault, FaultError, Injection, Undo, UndoStep};
+/// use clarity_chaos::rand::RngExt as _;
+/// use clarity_chaos::rand_chacha::ChaCha8Rng;
+/// use clarity_chaos::{Context, Result, chaos};
+/// use serde::{Deserialize, Serialize};
+/// use std::fs;
+/// use std::path::PathBuf;
+///
+/// /// Two lines of a text file change places: an editor or a merge got them wrong.
+/// struct SwapLines {
+///     path: PathBuf,
+/// }
+///
+/// /// The lines that change places, from 0. This is the row of the plan.
+/// #[derive(Serialize, Deserialize)]
+/// struct SwapLinesPlan {
+///     first: usize,
+///     second: usize,
+/// }
+///
+/// impl SwapLines {
+///     fn new(path: impl Into<PathBuf>) -> Self {
+///         Self { path: path.into() }
+///     }
+/// }
+///
+/// impl Fault for SwapLines {
+///     type Plan = SwapLinesPlan;
+///     const KIND: &'static str = "swap_lines";
+///
+///     fn describe(plan: &SwapLinesPlan, target: &str) -> String {
+///         format!("lines {} and {} of {target} swapped", plan.first, plan.second)
+///     }
+///
+///     fn target(&self) -> String {
+///         self.path.display().to_string()
+///     }
+///
+///     fn draw(&self, rng: &mut ChaCha8Rng) -> Result<SwapLinesPlan, FaultError> {
+///         let count = fs::read_to_string(&self.path)?.lines().count();
+///         if count < 2 {
+///             return Err(FaultError::unfit("two lines", format!("{count}")));
+///         }
+///         let first = rng.random_range(0..count - 1);
+///         let second = rng.random_range(first + 1..count);
+///         Ok(SwapLinesPlan { first, second })
+///     }
+///
+///     fn apply(&self, plan: &SwapLinesPlan, injection: &Injection) -> Result<Undo, FaultError> {
+///         let text = fs::read_to_string(&self.path)?;
+///         let mut lines: Vec<&str> = text.lines().collect();
+///         if plan.first.max(plan.second) >= lines.len() {
+///             return Err(FaultError::unfit("a longer file", format!("{} lines", lines.len())));
+///         }
+///         lines.swap(plan.first, plan.second);
+///         // First the way back, then the damage.
+///         injection.record(UndoStep::restore(&self.path)?)?;
+///         fs::write(&self.path, lines.join("\n") + "\n")?;
+///         // If the code under test writes to the file from now on, its content stays.
+///         injection.expect_unchanged(&self.path)?;
+///         Ok(Undo::steps())
+///     }
+/// }
+///
+/// /// Settings are read in the order of the file.
+/// #[chaos(non_destructive)]
+/// fn order_matters(cx: Context) -> Result {
+///     let path = cx.dir().join("settings");
+///     fs::write(&path, "a\nb\nc\n")?;
+///     let swapped = cx.inject(SwapLines::new(&path))?;
+///     assert!(swapped.plan().first < swapped.plan().second);
+///     assert_ne!(fs::read(&path)?, b"a\nb\nc\n");
+///     swapped.undo();
+///     assert_eq!(fs::read(&path)?, b"a\nb\nc\n");
+///     Ok(())
+/// }
+/// ```
+///
+/// A plan is made simpler by the minimiser number by number, towards 0; so let smaller numbers mean
+/// a smaller fault. Damage that no [`UndoStep`] can express has an [undo
+/// handler](crate::undo_handler). Damage that ends with the test's process needs no step:
+/// [`Undo::new`] takes a closure.
 pub trait Fault {
-    /// Everything decided: with it alone the fault can be applied again.
+    /// All that was decided: the fault can be applied again from it alone. Its form as JSON must
+    /// not lose anything.
     type Plan: Serialize + DeserializeOwned;
 
-    /// What the kind is called in plans, such as `bit_flip`.
+    /// The name of the kind in plans, such as `bit_flip`. Draws depend on it: a new name gives new
+    /// draws.
     const KIND: &'static str;
 
-    /// What was done, in words that stand in a sentence: `bit 3 of byte 118 of model.onnx flipped`. `target` is as the plan names it.
+    /// The damage, as part of a sentence: `bit 3 of byte 118 of model.onnx flipped`. `target` is as
+    /// the plan names it.
     fn describe(plan: &Self::Plan, target: &str) -> String {
         let plan = serde_json::to_value(plan).unwrap_or_default();
         PlannedFault::summarize(Self::KIND, target, &plan)
     }
 
-    /// What is damaged, as the plan names it: the path of a file, the address of a peer.
+    /// The target, as the plan names it: the path of a file, the address of a peer. Draws depend on
+    /// it.
     fn target(&self) -> String;
 
-    /// Decides what is left open, by looking at the target and drawing from `rng`.
+    /// Decides all that is left open: looks at the target, and draws from `rng`.
     ///
     /// # Errors
     ///
-    /// When the target is not there or cannot bear the fault.
+    /// When the target is missing or cannot bear the fault ([`FaultError::unfit`]), or when this
+    /// system has no such fault ([`FaultError::Unavailable`]).
     fn draw(&self, rng: &mut ChaCha8Rng) -> Result<Self::Plan, FaultError>;
 
-    /// Does what was decided, and says how to take it back. `scratch` is a folder (to be made, if it is not there) for what undoing will need,
-    /// invisible to the code under test.
+    /// Does the damage that was decided, and says how to undo it. Steps are recorded in `injection`
+    /// before their damage.
     ///
     /// # Errors
     ///
-    /// When it cannot be done; then nothing has changed.
-    fn apply(&self, plan: &Self::Plan, scratch: &Path) -> Result<Undo, FaultError>;
-}
-
-/// How to take a fault back; called once.
-pub struct Undo(Box<dyn FnOnce() -> Result<UndoOutcome, FaultError> + Send>);
-
-impl Undo {
-    /// Wraps the steps that take a fault back.
-    pub fn new(steps: impl FnOnce() -> Result<UndoOutcome, FaultError> + Send + 'static) -> Self {
-        Self(Box::new(steps))
-    }
-
-    fn run(self) -> UndoOutcome {
-        (self.0)().unwrap_or_else(|error| UndoOutcome::Failed {
-            error: error.to_string(),
-        })
-    }
-}
-
-impl fmt::Debug for Undo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Undo").finish_non_exhaustive()
-    }
-}
-
-/// Why a fault could not be injected.
-#[derive(Debug, thiserror::Error)]
-#[error("failed to inject {kind} into {target}: {reason}")]
-pub struct InjectError {
-    pub(crate) kind: &'static str,
-    pub(crate) target: String,
-    #[source]
-    pub(crate) reason: FaultError,
-}
-
-/// What went wrong with a fault's target.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FaultError {
-    /// A file could not be read or changed.
-    #[error("{action} {}: {error}", path.display())]
-    File {
-        /// What was tried: `read`, `write`, …
-        action: &'static str,
-        /// Which file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        error: io::Error,
-    },
-    /// Anything else.
-    #[error(transparent)]
-    Other(Box<dyn std::error::Error + Send + Sync>),
-    /// Such a fault cannot be had here. A test that returns this is skipped.
-    #[error("skipped: {0}")]
-    Unavailable(String),
-    /// The target cannot bear this fault.
-    #[error("expected {expected}, found {found}")]
-    Unfit {
-        /// What the fault needs.
-        expected: String,
-        /// What is there.
-        found: String,
-    },
-}
-
-impl FaultError {
-    /// For `map_err`: `action` on `path` failed.
-    fn file<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
-        move |error| Self::File {
-            action,
-            path: path.to_owned(),
-            error,
-        }
-    }
-
-    fn unfit(expected: impl Into<String>, found: impl Into<String>) -> Self {
-        Self::Unfit {
-            expected: expected.into(),
-            found: found.into(),
-        }
-    }
+    /// When the damage cannot be done. The steps that were recorded run then, so part of the damage
+    /// does not stay.
+    fn apply(&self, plan: &Self::Plan, injection: &Injection) -> Result<Undo, FaultError>;
 }

@@ -1,37 +1,44 @@
 //! A network that can be disturbed: a link between clients and a server, on loopback.
 //!
-//! A [`Link`] is a TCP proxy. Clients are given its address in the place of the server's, and everything passes through it unchanged, until a fault says
-//! otherwise: [`Latency`](crate::test::fault::Latency), [`Bandwidth`](crate::test::fault::Bandwidth), [`Stall`](crate::test::fault::Stall),
-//! [`Refusal`](crate::test::fault::Refusal), [`Severance`](crate::test::fault::Severance), [`Corruption`](crate::test::fault::Corruption). They can be in
-//! effect together, each for one direction or both, and are undone like all others.
+//! A [`Link`] is a TCP proxy. Clients connect to its address instead of the server's, and all bytes
+//! pass it unchanged until a fault disturbs it: [`Latency`](crate::test::fault::Latency),
+//! [`Bandwidth`](crate::test::fault::Bandwidth), [`Blackhole`](crate::test::fault::Blackhole),
+//! [`ConnectionRefused`](crate::test::fault::ConnectionRefused),
+//! [`ConnectionCut`](crate::test::fault::ConnectionCut),
+//! [`Corruption`](crate::test::fault::Corruption). Several can be in effect together, each for one
+//! direction or both.
 //!
 //! ```no_run
-//! # use clarity_chaos::fault::{Latency, Severance};
+//! # use clarity_chaos::fault::{ConnectionCut, Latency};
 //! # use clarity_chaos::network::Direction;
 //! # use clarity_chaos::{Context, Result, chaos};
 //! # use std::time::Duration;
 //! # fn serve() -> Result<std::net::SocketAddr> { Ok(([127, 0, 0, 1], 80).into()) }
-//! # fn ask(server: std::net::SocketAddr) -> Result { std::net::TcpStream::connect(server)?; Ok(()) }
-//! /// An answer that is cut off is not taken for a whole one.
+//! # fn ask(server: std::net::SocketAddr) -> Result {
+//! #     std::net::TcpStream::connect(server)?;
+//! #     Ok(())
+//! # }
+//! /// An answer that is cut off is not taken for a complete one.
 //! #[chaos(non_destructive)]
 //! fn half_an_answer(cx: Context) -> Result {
 //!     let link = cx.link("server", serve()?)?;
-//!     cx.inject(Latency::on(&link).of(Duration::from_millis(20)))?.until_end();
-//!     let cut = cx.inject(Severance::of(&link, Direction::ToClient))?; // after how many bytes: drawn from the seed
+//!     cx.inject(Latency::new(&link).with_delay(Duration::from_millis(20)))?.until_end();
+//!     // The number of bytes before the cut is drawn from the seed.
+//!     let cut = cx.inject(ConnectionCut::new(&link, Direction::ToClient))?;
 //!     assert!(ask(link.addr()).is_err());
 //!     cut.undo();
 //!     ask(link.addr())
 //! }
 //! ```
 //!
-//! A link has threads of its own and delays by real time, whatever the test's clock: under virtual time that runs by itself it is a peer that the clock
-//! does not wait for.
+//! A link has threads of its own and delays by real time, with any clock of the test. Virtual time
+//! that runs by itself does not wait for it.
 
 mod condition;
 mod pump;
 
 pub(crate) use condition::Condition;
-pub use condition::{Direction, Ending};
+pub use condition::{ConnectionEnd, Direction};
 
 use condition::Conditions;
 use pump::Connection;
@@ -42,7 +49,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// How long the server may take to accept a connection; it is on this machine.
+/// The time in which the server must accept a connection; it is on this machine.
 const CONNECTING: Duration = Duration::from_secs(10);
 
 /// A link to a server. All connections through it end when it is dropped.
@@ -50,30 +57,32 @@ const CONNECTING: Duration = Duration::from_secs(10);
 pub struct Link {
     name: String,
     addr: SocketAddr,
-    shared: Arc<Shared>,
+    proxy: Arc<Proxy>,
     accepting: Option<JoinHandle<()>>,
 }
 
-/// What the threads of a link share.
+/// The part of a link that its threads share.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct Proxy {
     server: SocketAddr,
     pub(crate) conditions: Conditions,
     connections: Mutex<Vec<Connection>>,
 }
 
 impl Link {
-    /// Opens a link to the first address of `server`, on a free port of loopback. `name` is what plans and reports call it.
+    /// Opens a link to the first address of `server`, on a free port of loopback. Plans and reports
+    /// show `name`.
     ///
     /// # Errors
     ///
-    /// When the server's address is none, or there is no port or thread to be had. The server need not listen yet.
+    /// When `server` has no address, or the system has no free port or thread. The server need not
+    /// listen yet.
     pub(crate) fn open(name: String, server: impl ToSocketAddrs) -> io::Result<Self> {
         let server = server.to_socket_addrs()?.next().ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, "the server has no address")
         })?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let shared = Arc::new(Shared {
+        let proxy = Arc::new(Proxy {
             server,
             conditions: Conditions::default(),
             connections: Mutex::default(),
@@ -82,37 +91,37 @@ impl Link {
             name,
             addr: listener.local_addr()?,
             accepting: Some(thread::Builder::new().name("link".to_owned()).spawn({
-                let shared = Arc::clone(&shared);
-                move || shared.accept(&listener)
+                let proxy = Arc::clone(&proxy);
+                move || proxy.accept(&listener)
             })?),
-            shared,
+            proxy,
         })
     }
 
-    /// What plans and reports call it.
+    /// The name in plans and reports.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Where clients connect to in the place of the server.
+    /// The address that clients connect to instead of the server's.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    pub(crate) fn shared(&self) -> Arc<Shared> {
-        Arc::clone(&self.shared)
+    pub(crate) fn proxy(&self) -> Arc<Proxy> {
+        Arc::clone(&self.proxy)
     }
 }
 
-impl Shared {
+impl Proxy {
     fn accept(self: &Arc<Self>, listener: &TcpListener) {
         for client in listener.incoming() {
             if self.conditions.is_closed() {
                 return;
             }
-            // Nothing that is wrong with one connection is the next one's affair.
+            // A failure of one connection does not concern the next one.
             let Ok(client) = client else { continue };
             let connected = match self.conditions.refuses() {
                 true => Err(io::ErrorKind::ConnectionRefused.into()),
@@ -138,13 +147,13 @@ impl Shared {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.shared.conditions.close();
-        // Wakes who waits for a connection.
+        self.proxy.conditions.close();
+        // Wakes the thread that waits for a connection.
         let _ = TcpStream::connect(self.addr);
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.join();
         }
-        for connection in self.shared.connections().drain(..) {
+        for connection in self.proxy.connections().drain(..) {
             connection.end();
         }
     }
@@ -155,7 +164,7 @@ impl fmt::Debug for Link {
         f.debug_struct("Link")
             .field("name", &self.name)
             .field("addr", &self.addr)
-            .field("server", &self.shared.server)
+            .field("server", &self.proxy.server)
             .finish_non_exhaustive()
     }
 }

@@ -1,7 +1,8 @@
 //! Programs that a test starts: the real binary, with its files, its signals and its end.
 //!
-//! What a [`Process`] prints becomes part of the test's output, each line behind the process's name. It ends with the test, or when it is dropped.
-//! [`Kill`](crate::test::fault::Kill) and [`Pause`](crate::test::fault::Pause) are its faults.
+//! The output of a [`Process`] becomes part of the test's, each line behind the name of the
+//! process. It ends with the test, or when it is dropped. [`Kill`](crate::test::fault::Kill) and
+//! [`Pause`](crate::test::fault::Pause) are its faults.
 //!
 //! ```no_run
 //! # use clarity_chaos::fault::Pause;
@@ -14,7 +15,7 @@
 //! fn a_frozen_server(cx: Context) -> Result {
 //!     let server = cx.spawn("server", Command::new("my-server").arg("--port=0"))?;
 //!     let line = server.wait_for_line("listening on ", Duration::from_secs(10))?;
-//!     let frozen = cx.inject(Pause::of(&server))?;
+//!     let frozen = cx.inject(Pause::new(&server))?;
 //!     assert!(ask(&line).is_err());
 //!     frozen.undo();
 //!     ask(&line)
@@ -28,25 +29,25 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// How often a process is looked after that somebody waits for.
-const LOOK: Duration = Duration::from_millis(5);
+/// The interval at which a process is checked while its end is waited for.
+const CHECK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A program that runs, and is killed when this is dropped.
 #[must_use = "the process is killed when this is dropped"]
 pub struct Process {
     name: String,
-    running: Arc<Running>,
-    printed: Arc<Printed>,
+    child: Arc<ChildProcess>,
+    printed: Arc<PrintedLines>,
     reading: Option<JoinHandle<()>>,
 }
 
-/// The process itself, which faults hold on to.
+/// The process itself, which its faults share.
 #[derive(Debug)]
-pub(crate) struct Running(Mutex<Child>);
+pub(crate) struct ChildProcess(Mutex<Child>);
 
-/// What it has printed so far, in lines.
+/// The lines that a process has printed so far.
 #[derive(Debug, Default)]
-struct Printed {
+struct PrintedLines {
     state: Mutex<Lines>,
     changed: Condvar,
 }
@@ -54,49 +55,52 @@ struct Printed {
 #[derive(Debug, Default)]
 struct Lines {
     lines: Vec<String>,
-    /// How many of them [`Process::wait_for_line`] has passed.
+    /// The number of lines that [`Process::wait_for_line`] has passed.
     seen: usize,
     is_complete: bool,
 }
 
-/// Why a line or an end did not come.
+/// Why waiting for a line or an end failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProcessError {
-    /// The process has printed all that it will, and this was not among it.
+    /// The process has ended without such a line.
     #[error("{process} ended and never printed a line with {wanted:?}; its last lines: {last}")]
+    #[non_exhaustive]
     NoSuchLine {
         /// The process.
         process: String,
-        /// What was waited for.
+        /// The text that was waited for.
         wanted: String,
-        /// What it said in the end.
+        /// The last lines that it printed.
         last: String,
     },
-    /// The time was up.
-    #[error("{process}: {what} did not come within {patience:?}; its last lines: {last}")]
-    Impatient {
+    /// The line or the end did not come in time.
+    #[error("{process}: {awaited} did not come within {timeout:?}; its last lines: {last}")]
+    #[non_exhaustive]
+    TimedOut {
         /// The process.
         process: String,
-        /// What was waited for.
-        what: String,
-        /// How long.
-        patience: Duration,
-        /// What it said last.
+        /// The line or the end that was waited for.
+        awaited: String,
+        /// The time limit.
+        timeout: Duration,
+        /// The last lines that it printed.
         last: String,
     },
-    /// The system refused.
+    /// The system refused an operation on the process.
     #[error("{process}: {source}")]
+    #[non_exhaustive]
     Io {
         /// The process.
         process: String,
-        /// What it said.
+        /// The system's answer.
         source: io::Error,
     },
 }
 
 impl Process {
-    /// Starts it, with nothing to read and its output in one pipe.
+    /// Starts the process, with an empty standard input and its output in one pipe.
     pub(crate) fn start(name: String, command: &mut Command) -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
         let child = command
@@ -104,51 +108,54 @@ impl Process {
             .stdout(writer.try_clone()?)
             .stderr(writer)
             .spawn();
-        // The command would keep the pipe open for as long as it lives.
+        // Otherwise the command keeps the pipe open.
         command.stdout(Stdio::null()).stderr(Stdio::null());
-        let running = Arc::new(Running(Mutex::new(child?)));
-        let printed = Arc::new(Printed::default());
+        let child = Arc::new(ChildProcess(Mutex::new(child?)));
+        let printed = Arc::new(PrintedLines::default());
         let reading = thread::Builder::new().name("process".to_owned()).spawn({
             let (printed, name) = (Arc::clone(&printed), name.clone());
             move || printed.read(reader, &name)
         });
         let mut process = Self {
             name,
-            running,
+            child,
             printed,
             reading: None,
         };
-        // Without a reader it is dropped, and so killed.
+        // Without a reader the process is dropped here, and so killed.
         process.reading = Some(reading?);
         Ok(process)
     }
 
-    /// What the test calls it.
+    /// The name that the test gave it.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The system's number of it.
+    /// The system's number of the process.
     #[must_use]
     pub fn id(&self) -> u32 {
-        self.running.child().id()
+        self.child.child().id()
     }
 
-    /// All that it has printed so far, on standard output and standard error, in lines. What is no UTF-8 is replaced.
+    /// The lines that it has printed so far, on standard output and standard error. Bytes that are
+    /// not UTF-8 are replaced.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         self.printed.state().lines.clone()
     }
 
-    /// Waits for the next line that has `wanted` in it, from the beginning or after the one that this gave last. It blocks: in an async test call
-    /// it where that does no harm, such as in `tokio::task::block_in_place`.
+    /// Waits for the next line that contains `wanted`, from the beginning or after the line that
+    /// this returned last.
+    ///
+    /// It blocks the thread: in an async test call it in `tokio::task::block_in_place` or the like.
     ///
     /// # Errors
     ///
-    /// When it ends without such a line, or the line does not come in time.
-    pub fn wait_for_line(&self, wanted: &str, patience: Duration) -> Result<String, ProcessError> {
-        let deadline = Instant::now() + patience;
+    /// When the process ends without such a line, or the line does not come in time.
+    pub fn wait_for_line(&self, wanted: &str, timeout: Duration) -> Result<String, ProcessError> {
+        let deadline = Instant::now() + timeout;
         let mut state = self.printed.state();
         loop {
             let found = state.lines[state.seen..]
@@ -167,10 +174,10 @@ impl Process {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(ProcessError::Impatient {
+                return Err(ProcessError::TimedOut {
                     process: self.name.clone(),
-                    what: format!("a line with {wanted:?}"),
-                    patience,
+                    awaited: format!("a line with {wanted:?}"),
+                    timeout,
                     last: state.last(),
                 });
             }
@@ -179,59 +186,59 @@ impl Process {
         }
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the process.
     ///
     /// # Errors
     ///
     /// When it does not end in time.
-    pub fn wait(&self, patience: Duration) -> Result<ExitStatus, ProcessError> {
-        let deadline = Instant::now() + patience;
+    pub fn wait(&self, timeout: Duration) -> Result<ExitStatus, ProcessError> {
+        let deadline = Instant::now() + timeout;
         loop {
             if let Some(status) = self.status()? {
                 return Ok(status);
             }
             if Instant::now() >= deadline {
-                return Err(ProcessError::Impatient {
+                return Err(ProcessError::TimedOut {
                     process: self.name.clone(),
-                    what: "its end".to_owned(),
-                    patience,
+                    awaited: "its end".to_owned(),
+                    timeout,
                     last: self.printed.state().last(),
                 });
             }
-            thread::sleep(LOOK);
+            thread::sleep(CHECK_INTERVAL);
         }
     }
 
-    /// How it has ended; none while it runs.
+    /// The status of the process after its end; `None` while it runs.
     ///
     /// # Errors
     ///
-    /// When the system cannot tell.
+    /// When the system refuses the status.
     pub fn status(&self) -> Result<Option<ExitStatus>, ProcessError> {
-        let status = self.running.child().try_wait();
+        let status = self.child.child().try_wait();
         status.map_err(|source| ProcessError::Io {
             process: self.name.clone(),
             source,
         })
     }
 
-    /// Sends it a signal, by the system's number (`libc::SIGTERM`, …); nothing when it has ended.
+    /// Sends a signal, by the system's number (`libc::SIGTERM`, …), unless the process has ended.
     ///
     /// # Errors
     ///
     /// When there is no such signal.
     #[cfg(unix)]
     pub fn signal(&self, signal: i32) -> io::Result<()> {
-        self.running.signal(signal)
+        self.child.signal(signal)
     }
 
-    pub(crate) fn running(&self) -> Arc<Running> {
-        Arc::clone(&self.running)
+    pub(crate) fn child(&self) -> Arc<ChildProcess> {
+        Arc::clone(&self.child)
     }
 }
 
-impl Running {
-    /// Kills it and waits until it is gone; tells whether it was still running.
+impl ChildProcess {
+    /// Kills the process and waits for its end; returns whether it was still running.
     pub(crate) fn kill(&self) -> io::Result<bool> {
         let mut child = self.child();
         if child.try_wait()?.is_some() {
@@ -242,7 +249,7 @@ impl Running {
         Ok(true)
     }
 
-    /// Whether it has not ended.
+    /// Whether the process has not ended.
     pub(crate) fn is_running(&self) -> io::Result<bool> {
         Ok(self.child().try_wait()?.is_none())
     }
@@ -253,7 +260,7 @@ impl Running {
         let signal = Signal::from_named_raw(signal)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no such signal"))?;
         let mut child = self.child();
-        // Its number is its own only until it has been waited for.
+        // The number belongs to the process only until it has been waited for.
         if child.try_wait()?.is_none() {
             kill_process(Pid::from_child(&child), signal)?;
         }
@@ -265,7 +272,7 @@ impl Running {
     }
 }
 
-impl Printed {
+impl PrintedLines {
     fn read(&self, pipe: PipeReader, name: &str) {
         let mut pipe = BufReader::new(pipe);
         let mut line = Vec::new();
@@ -290,7 +297,7 @@ impl Printed {
 }
 
 impl Lines {
-    /// What is told of the end.
+    /// The last 5 lines, for an error.
     fn last(&self) -> String {
         const LAST: usize = 5;
         let last = &self.lines[self.lines.len().saturating_sub(LAST)..];
@@ -303,8 +310,8 @@ impl Lines {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.running.kill();
-        // What it has started itself may hold the pipe; then the sweep after the test ends both.
+        let _ = self.child.kill();
+        // Its own children may hold the pipe. The end of the test ends them, and this thread.
         if let Some(reading) = self.reading.take() {
             let deadline = Instant::now() + Duration::from_secs(1);
             while !reading.is_finished() && Instant::now() < deadline {

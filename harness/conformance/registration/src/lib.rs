@@ -33,7 +33,7 @@ pub fn flip_three_bits(cx: &Context) -> Result {
     let path = cx.dir().join("file");
     std::fs::write(&path, [0; 4096])?;
     for _ in 0..3 {
-        cx.inject(BitFlip::in_file(&path))?.until_end();
+        cx.inject(BitFlip::new(&path))?.until_end();
     }
     Ok(())
 }

@@ -32,7 +32,7 @@ fn load(path: &Path) -> io::Result<u64> {
 fn a_rotten_bit_is_noticed(cx: Context) -> Result {
     let path = cx.dir().join("number"); // a directory of the test's own
     save(&path, 42)?;
-    let rot = cx.inject(BitFlip::in_file(&path))?; // which bit: drawn from the seed
+    let rot = cx.inject(BitFlip::new(&path))?; // which bit: drawn from the seed
     assert!(load(&path).is_err());
     rot.undo();
     assert_eq!(load(&path)?, 42);
@@ -44,7 +44,7 @@ fn a_rotten_bit_is_noticed(cx: Context) -> Result {
 async fn a_file_cut_short_is_noticed(cx: Context) -> Result {
     let path = cx.dir().join("number");
     save(&path, 42)?;
-    cx.inject(Truncate::file(&path))?.until_end();
+    cx.inject(Truncate::new(&path))?.until_end();
     assert!(load(&path).is_err());
     Ok(())
 }

@@ -15,7 +15,7 @@ fn writes_fail(cx: Context) -> Result {
     let (inside, outside) = (cx.dir().join("inside"), cx.dir().join("outside"));
     fs::create_dir(&inside)?;
     let file = inside.join("file");
-    let full = cx.inject(SystemCall::of(CallKind::Write, &inside).fails_with(Errno::ENOSPC))?;
+    let full = cx.inject(SystemCall::new(&inside, CallKind::Write).fails_with(Errno::ENOSPC))?;
     let error = fs::write(&file, "text").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::StorageFull);
     let path = file.clone();
@@ -38,7 +38,7 @@ fn writes_fail(cx: Context) -> Result {
 #[chaos(non_destructive)]
 fn the_third_sync_fails(cx: Context) -> Result {
     let file = File::create(cx.dir().join("file"))?;
-    let _fault = cx.inject(SystemCall::of(CallKind::Sync, cx.dir()).nth(3))?;
+    let _fault = cx.inject(SystemCall::new(cx.dir(), CallKind::Sync).nth(3))?;
     let synced: Vec<bool> = (0..5).map(|_| file.sync_all().is_ok()).collect();
     assert_eq!(synced, [true, true, false, true, true]);
     Ok(())
@@ -47,7 +47,7 @@ fn the_third_sync_fails(cx: Context) -> Result {
 /// The number of the failing call is drawn.
 #[chaos(non_destructive)]
 fn a_drawn_rename_fails(cx: Context) -> Result {
-    let fault = SystemCall::of(CallKind::Rename, cx.dir()).one_of_the_first(4);
+    let fault = SystemCall::new(cx.dir(), CallKind::Rename).one_of_the_first(4);
     let _fault = cx.inject(fault.fails_with(Errno::EACCES))?;
     let mut failed = Vec::new();
     for number in 1..=4 {
@@ -68,7 +68,7 @@ fn opening_takes_long(cx: Context) -> Result {
     let path = cx.dir().join("file");
     fs::write(&path, "text")?;
     let delay = Duration::from_millis(60);
-    let _slow = cx.inject(SystemCall::of(CallKind::Open, cx.dir()).delayed_by(delay))?;
+    let _slow = cx.inject(SystemCall::new(cx.dir(), CallKind::Open).delayed_by(delay))?;
     let began = Instant::now();
     let read = fs::read(&path)?;
     assert!(began.elapsed() >= delay, "{:?}", began.elapsed());
@@ -81,11 +81,11 @@ fn opening_takes_long(cx: Context) -> Result {
 fn reads_and_writes_are_short(cx: Context) -> Result {
     let path = cx.dir().join("file");
     let text: Vec<u8> = (0..100).collect();
-    let writing = cx.inject(SystemCall::of(CallKind::Write, cx.dir()).shortened_to(7))?;
+    let writing = cx.inject(SystemCall::new(cx.dir(), CallKind::Write).shortened_to(7))?;
     assert_eq!(File::create(&path)?.write(&text)?, 7);
     fs::write(&path, &text)?;
     drop(writing);
-    let reading = cx.inject(SystemCall::of(CallKind::Read, cx.dir()).shortened_to(3))?;
+    let reading = cx.inject(SystemCall::new(cx.dir(), CallKind::Read).shortened_to(3))?;
     assert_eq!(File::open(&path)?.read(&mut [0; 10])?, 3);
     assert_eq!(fs::read(&path)?, text);
     drop(reading);
@@ -97,7 +97,7 @@ fn reads_and_writes_are_short(cx: Context) -> Result {
 #[chaos(non_destructive)]
 fn the_disk_is_full(cx: Context) -> Result {
     let (a, b) = (cx.dir().join("a"), cx.dir().join("b"));
-    let full = cx.inject(SystemCall::of(CallKind::Write, cx.dir()).full_after(10))?;
+    let full = cx.inject(SystemCall::new(cx.dir(), CallKind::Write).full_after(10))?;
     fs::write(&a, "seven..")?;
     let error = fs::write(&b, "seven..").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::StorageFull);
@@ -106,7 +106,7 @@ fn the_disk_is_full(cx: Context) -> Result {
     assert_eq!(full.undo(), UndoOutcome::Restored);
     fs::write(&b, "seven..")?;
     // The kernel copies the file up to the limit.
-    let _full = cx.inject(SystemCall::of(CallKind::Write, cx.dir()).full_after(5))?;
+    let _full = cx.inject(SystemCall::new(cx.dir(), CallKind::Write).full_after(5))?;
     let error = fs::copy(&b, &a).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::StorageFull);
     assert_eq!(fs::read(&a)?, b"seven");
@@ -121,14 +121,14 @@ fn a_file_changes_while_it_is_read(cx: Context) -> Result {
     let path = cx.dir().join("file");
     let text = [7; 64];
     fs::write(&path, text)?;
-    let changing = cx.inject(FlipWhileRead::of(&path).before_read(3))?;
+    let changing = cx.inject(FlipWhileRead::new(&path).before_read(3))?;
     let read = |file: &mut File| -> Result<Vec<u8>> {
         let mut bytes = vec![0; text.len()];
         file.read_exact(&mut bytes)?;
         Ok(bytes)
     };
     let mut files = [File::open(&path)?, File::open(&path)?, File::open(&path)?];
-    let _none = cx.inject(Descriptors::left(0))?;
+    let _none = cx.inject(Descriptors::new().leaving(0))?;
     assert_eq!(read(&mut files[0])?, text);
     assert_eq!(read(&mut files[1])?, text);
     let changed = read(&mut files[2])?;
@@ -142,10 +142,10 @@ fn a_file_changes_while_it_is_read(cx: Context) -> Result {
     drop(_none);
     assert_eq!(fs::read(&path)?, text);
 
-    let never = cx.inject(FlipWhileRead::of(&path).before_read(100))?;
+    let never = cx.inject(FlipWhileRead::new(&path).before_read(100))?;
     assert_eq!(fs::read(&path)?, text);
     assert!(matches!(never.undo(), UndoOutcome::NeverApplied { .. }));
-    cx.inject(FlipWhileRead::of(&path).before_one_of(1))?
+    cx.inject(FlipWhileRead::new(&path).before_one_of(1))?
         .until_end();
     assert_ne!(fs::read(&path)?, text);
     Ok(())
@@ -157,7 +157,7 @@ fn a_file_changes_while_many_read_it(cx: Context) -> Result {
     let path = cx.dir().join("file");
     fs::write(&path, [7; 64])?;
     for _ in 0..20 {
-        let changing = cx.inject(FlipWhileRead::of(&path).before_one_of(8))?;
+        let changing = cx.inject(FlipWhileRead::new(&path).before_one_of(8))?;
         thread::scope(|scope| {
             let readers: Vec<_> = (0..4)
                 .map(|_| scope.spawn(|| (0..4).try_for_each(|_| fs::read(&path).map(drop))))
@@ -183,7 +183,7 @@ fn a_file_changes_while_many_read_it(cx: Context) -> Result {
 /// A fault of calls and an exploration exclude each other.
 #[chaos(non_destructive)]
 fn cannot_be_explored_as_well(cx: Context) -> Result {
-    let _fault = cx.inject(SystemCall::of(CallKind::Sync, cx.dir()))?;
+    let _fault = cx.inject(SystemCall::new(cx.dir(), CallKind::Sync))?;
     let explored = cx.crash_everywhere(|dir| Ok(fs::write(dir.join("a"), "")?), |_, _| Ok(()));
     let error = explored.unwrap_err().to_string();
     assert!(
@@ -196,6 +196,6 @@ fn cannot_be_explored_as_well(cx: Context) -> Result {
 /// Panics with the fault in effect.
 #[chaos(non_destructive)]
 fn panics_meanwhile(cx: Context) -> Result {
-    let _fault = cx.inject(SystemCall::of(CallKind::Write, cx.dir()))?;
+    let _fault = cx.inject(SystemCall::new(cx.dir(), CallKind::Write))?;
     panic!("as it must");
 }

@@ -32,7 +32,7 @@ fn none(cx: Context) -> Result {
     let path = cx.dir().join("file");
     fs::write(&path, [0; 100])?;
     cx.note(path.display());
-    let _rot = cx.inject(BitFlip::in_file(path))?;
+    let _rot = cx.inject(BitFlip::new(path))?;
     Ok(())
 }
 

@@ -22,9 +22,9 @@ fn file(cx: &Context, name: &str) -> Result<PathBuf> {
 fn drawn(cx: Context) -> Result {
     let (a, b) = (file(&cx, "a")?, file(&cx, "b")?);
     cx.note(cx.rng().random::<u64>());
-    cx.inject(BitFlip::in_file(&a))?.until_end();
-    cx.inject(Garbage::over(&b).somewhere(8))?.until_end();
-    cx.inject(Truncate::file(&a))?.until_end();
+    cx.inject(BitFlip::new(&a))?.until_end();
+    cx.inject(Garbage::new(&b).somewhere(8))?.until_end();
+    cx.inject(Truncate::new(&a))?.until_end();
     Ok(())
 }
 
@@ -40,32 +40,32 @@ fn undone(cx: Context) -> Result {
         assert_ne!(fs::read(&path).unwrap_or_default(), CONTENT, "{what}");
         Ok(())
     };
-    let flip = cx.inject(BitFlip::in_file(&path))?;
+    let flip = cx.inject(BitFlip::new(&path))?;
     damaged("bit flip")?;
     assert_eq!(fs::metadata(&path)?.modified()?, modified);
     assert_eq!(flip.undo(), UndoOutcome::Restored);
 
-    let garbage = cx.inject(Garbage::over(&path))?;
+    let garbage = cx.inject(Garbage::new(&path))?;
     damaged("garbage")?;
     assert_eq!(fs::metadata(&path)?.len(), CONTENT.len() as u64);
     assert_eq!(garbage.undo(), UndoOutcome::Restored);
 
-    let cut = cx.inject(Truncate::file(&path).to(3))?;
+    let cut = cx.inject(Truncate::new(&path).to(3))?;
     assert_eq!(fs::read(&path)?, b"012");
     assert_eq!(cut.undo(), UndoOutcome::Restored);
 
-    let replaced = cx.inject(Replace::content_of(&path, &other))?;
+    let replaced = cx.inject(Replace::new(&path, &other))?;
     assert_eq!(fs::read(&path)?, b"other");
     assert_eq!(replaced.undo(), UndoOutcome::Restored);
 
-    let deleted = cx.inject(Delete::path(&path))?;
+    let deleted = cx.inject(Delete::new(&path))?;
     assert!(!path.exists());
     assert_eq!(deleted.undo(), UndoOutcome::Restored);
 
     // Dropping a guard undoes its fault, also during unwinding.
     cx.expect_panic("with a fault in effect");
     let unwound = std::panic::catch_unwind(|| {
-        let _fault = cx.inject(BitFlip::in_file(&path)).unwrap();
+        let _fault = cx.inject(BitFlip::new(&path)).unwrap();
         panic!("with a fault in effect");
     });
     assert!(unwound.is_err());
@@ -83,7 +83,7 @@ fn undone_as_well(cx: Context) -> Result {
         assert_eq!(fs::read(&path)?, CONTENT);
         Ok(())
     };
-    let longer = cx.inject(Extend::file(&path).by(5))?;
+    let longer = cx.inject(Extend::new(&path).by(5))?;
     let found = fs::read(&path)?;
     assert_eq!(
         (&found[..CONTENT.len()], found.len()),
@@ -92,11 +92,11 @@ fn undone_as_well(cx: Context) -> Result {
     assert_eq!(longer.undo(), UndoOutcome::Restored);
     intact()?;
 
-    let zeros = cx.inject(Zeros::in_file(&path))?;
+    let zeros = cx.inject(Zeros::new(&path))?;
     assert_eq!(fs::read(&path)?, [0; CONTENT.len()]);
-    assert!(cx.inject(Zeros::in_file(&path)).is_err());
+    assert!(cx.inject(Zeros::new(&path)).is_err());
     assert_eq!(zeros.undo(), UndoOutcome::Restored);
-    let zeros = cx.inject(Zeros::in_file(&path).at(1, 2))?;
+    let zeros = cx.inject(Zeros::new(&path).at(1, 2))?;
     assert_eq!(&fs::read(&path)?[..4], b"0\0\x003");
     assert_eq!(zeros.undo(), UndoOutcome::Restored);
     intact()?;
@@ -104,31 +104,31 @@ fn undone_as_well(cx: Context) -> Result {
     let (old, new) = (cx.dir().join("old"), cx.dir().join("new"));
     fs::write(&old, [b'o'; 1500])?;
     fs::write(&new, [b'n'; 1300])?;
-    assert!(cx.inject(TornWrite::of(&path, &path)).is_err());
-    let torn = cx.inject(TornWrite::of(&new, &old))?;
+    assert!(cx.inject(TornWrite::new(&path, &path)).is_err());
+    let torn = cx.inject(TornWrite::new(&old, &new))?;
     let written = fs::read(&old)?.iter().filter(|byte| **byte == b'n').count();
     assert!([512, 1024].contains(&written), "{written}");
     assert_eq!(fs::metadata(&old)?.len(), 1500);
     assert_eq!(torn.undo(), UndoOutcome::Restored);
     assert_eq!(fs::read(&old)?, [b'o'; 1500]);
 
-    let folder = cx.inject(Displace::by_folder(&path))?;
+    let folder = cx.inject(Displace::new(&path))?;
     assert!(path.is_dir());
     assert_eq!(folder.undo(), UndoOutcome::Restored);
-    let link = cx.inject(Displace::by_link(&path, &new))?;
+    let link = cx.inject(Displace::new(&path).by_symlink(&new))?;
     assert_eq!(fs::read_link(&path)?, new);
     assert_eq!(link.undo(), UndoOutcome::Restored);
     intact()?;
 
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640))?;
-    let forbidden = cx.inject(Permissions::none(&path))?;
+    let forbidden = cx.inject(Permissions::new(&path))?;
     assert_eq!(
         fs::read(&path).unwrap_err().kind(),
         std::io::ErrorKind::PermissionDenied
     );
     assert_eq!(forbidden.undo(), UndoOutcome::Restored);
     assert_eq!(fs::metadata(&path)?.permissions().mode() & 0o777, 0o640);
-    let folder = cx.inject(Permissions::read_only(cx.dir()))?;
+    let folder = cx.inject(Permissions::new(cx.dir()).read_only())?;
     assert!(fs::write(cx.dir().join("b"), "").is_err());
     assert_eq!(folder.undo(), UndoOutcome::Restored);
     intact()
@@ -140,19 +140,19 @@ fn undone_as_well(cx: Context) -> Result {
 fn stand_ins_superseded(cx: Context) -> Result {
     use std::os::unix::fs::PermissionsExt as _;
     let path = file(&cx, "a")?;
-    let folder = cx.inject(Displace::by_folder(&path))?;
+    let folder = cx.inject(Displace::new(&path))?;
     fs::write(path.join("inside"), "")?;
     assert!(matches!(folder.undo(), UndoOutcome::Superseded { .. }));
     fs::remove_dir_all(&path)?;
     fs::write(&path, CONTENT)?;
-    let link = cx.inject(Displace::by_link(&path, "nowhere"))?;
+    let link = cx.inject(Displace::new(&path).by_symlink("nowhere"))?;
     fs::remove_file(&path)?;
     assert_eq!(link.undo(), UndoOutcome::Restored);
-    let link = cx.inject(Displace::by_link(&path, "nowhere"))?;
+    let link = cx.inject(Displace::new(&path).by_symlink("nowhere"))?;
     fs::remove_file(&path)?;
     fs::write(&path, "new")?;
     assert!(matches!(link.undo(), UndoOutcome::Superseded { .. }));
-    let mode = cx.inject(Permissions::none(&path))?;
+    let mode = cx.inject(Permissions::new(&path))?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
     assert!(matches!(mode.undo(), UndoOutcome::Superseded { .. }));
     Ok(())
@@ -164,9 +164,9 @@ fn displaced_when_killed(cx: Context) -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
     let path = PathBuf::from(path);
     let directory = path.parent().ok_or("the file has no parent")?;
-    let _displaced = cx.inject(Displace::by_link(&path, "nowhere"))?;
-    let _again = cx.inject(Displace::by_folder(&path))?;
-    let _mode = cx.inject(Permissions::read_only(directory))?;
+    let _displaced = cx.inject(Displace::new(&path).by_symlink("nowhere"))?;
+    let _again = cx.inject(Displace::new(&path))?;
+    let _mode = cx.inject(Permissions::new(directory).read_only())?;
     std::process::abort();
 }
 
@@ -174,13 +174,13 @@ fn displaced_when_killed(cx: Context) -> Result {
 #[chaos]
 fn superseded(cx: Context) -> Result {
     let path = file(&cx, "a")?;
-    let flip = cx.inject(BitFlip::in_file(&path))?;
-    let cut = cx.inject(Truncate::file(&path).to(0))?;
+    let flip = cx.inject(BitFlip::new(&path))?;
+    let cut = cx.inject(Truncate::new(&path).to(0))?;
     fs::write(&path, "repaired")?;
     assert!(matches!(cut.undo(), UndoOutcome::Superseded { .. }));
     assert!(matches!(flip.undo(), UndoOutcome::Superseded { .. }));
 
-    let gone = cx.inject(Delete::path(&path))?;
+    let gone = cx.inject(Delete::new(&path))?;
     fs::write(&path, "repaired again")?;
     assert!(matches!(gone.undo(), UndoOutcome::Superseded { .. }));
     assert_eq!(fs::read(&path)?, b"repaired again");
@@ -193,7 +193,7 @@ fn left_behind(cx: Context) -> Result {
     let folder = cx.dir().join("folder");
     fs::create_dir(&folder)?;
     fs::write(folder.join("a"), CONTENT)?;
-    cx.inject(BitFlip::in_file(folder.join("a")))?.until_end();
+    cx.inject(BitFlip::new(folder.join("a")))?.until_end();
     fs::remove_dir_all(&folder)?;
     fs::write(&folder, "")?;
     Ok(())
@@ -209,7 +209,7 @@ fn on_another_file_system(cx: Context) -> Result {
     let error = fs::rename(&path, other.join("a")).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::CrossesDevices);
     fs::copy(&path, other.join("a"))?;
-    let flip = cx.inject(BitFlip::in_file(other.join("a")))?;
+    let flip = cx.inject(BitFlip::new(other.join("a")))?;
     assert_eq!(flip.undo(), UndoOutcome::Restored);
     assert_eq!(fs::read(cx.other_filesystem()?.join("a"))?, CONTENT);
     cx.note(other.display());
@@ -221,7 +221,7 @@ fn on_another_file_system(cx: Context) -> Result {
 fn unfit(cx: Context) -> Result {
     let path = cx.dir().join("empty");
     fs::write(&path, "")?;
-    cx.inject(BitFlip::in_file(&path))?.until_end();
+    cx.inject(BitFlip::new(&path))?.until_end();
     Ok(())
 }
 
@@ -229,7 +229,7 @@ fn unfit(cx: Context) -> Result {
 #[chaos]
 fn forgotten(cx: Context) -> Result {
     let path = file(&cx, "a")?;
-    std::mem::forget(cx.inject(BitFlip::in_file(&path))?);
+    std::mem::forget(cx.inject(BitFlip::new(&path))?);
     Ok(())
 }
 
@@ -238,16 +238,16 @@ fn forgotten(cx: Context) -> Result {
 fn dropped_in_the_wrong_order(cx: Context) -> Result {
     let path = file(&cx, "a")?;
     let guards = vec![
-        cx.inject(BitFlip::in_file(&path).at(5, 0))?,
-        cx.inject(BitFlip::in_file(&path).at(5, 1))?,
-        cx.inject(Garbage::over(&path).at(4, 8))?,
-        cx.inject(Truncate::file(&path).to(6))?,
+        cx.inject(BitFlip::new(&path).at(5, 0))?.untyped(),
+        cx.inject(BitFlip::new(&path).at(5, 1))?.untyped(),
+        cx.inject(Garbage::new(&path).at(4, 8))?.untyped(),
+        cx.inject(Truncate::new(&path).to(6))?.untyped(),
     ];
     drop(guards);
     assert_eq!(fs::read(&path)?, CONTENT);
 
-    let first = cx.inject(BitFlip::in_file(&path))?;
-    let second = cx.inject(Truncate::file(&path))?;
+    let first = cx.inject(BitFlip::new(&path))?;
+    let second = cx.inject(Truncate::new(&path))?;
     assert_eq!(first.undo(), UndoOutcome::Deferred);
     assert_eq!(second.undo(), UndoOutcome::Restored);
     assert_eq!(fs::read(&path)?, CONTENT);
@@ -258,7 +258,7 @@ fn dropped_in_the_wrong_order(cx: Context) -> Result {
 #[chaos]
 fn replaced_by_the_code_under_test(cx: Context) -> Result {
     let (path, new) = (file(&cx, "a")?, cx.dir().join("new"));
-    let flip = cx.inject(BitFlip::in_file(&path).at(5, 0))?;
+    let flip = cx.inject(BitFlip::new(&path).at(5, 0))?;
     let damaged = fs::read(&path)?;
     fs::write(&new, &damaged)?;
     fs::rename(&new, &path)?;
@@ -277,7 +277,7 @@ fn undone_with_its_times(cx: Context) -> Result {
         .write(true)
         .open(&path)?
         .set_modified(long_ago)?;
-    let cut = cx.inject(Truncate::file(&path))?;
+    let cut = cx.inject(Truncate::new(&path))?;
     assert_ne!(fs::metadata(&path)?.modified()?, long_ago);
     assert_eq!(cut.undo(), UndoOutcome::Restored);
     assert_eq!(fs::metadata(&path)?.modified()?, long_ago);
@@ -288,17 +288,17 @@ fn undone_with_its_times(cx: Context) -> Result {
 #[chaos]
 fn without_effect(cx: Context) -> Result {
     let (path, same) = (file(&cx, "a")?, file(&cx, "same")?);
-    assert!(cx.inject(Replace::content_of(&path, &same)).is_err());
+    assert!(cx.inject(Replace::new(&path, &same)).is_err());
     assert!(
-        cx.inject(Truncate::file(&path).to(CONTENT.len() as u64))
+        cx.inject(Truncate::new(&path).to(CONTENT.len() as u64))
             .is_err()
     );
-    assert!(cx.inject(BitFlip::in_file(&path).at(1000, 0)).is_err());
-    assert!(cx.inject(Garbage::over(&path).somewhere(1000)).is_err());
-    assert!(cx.inject(Delete::path(cx.dir().join("nothing"))).is_err());
+    assert!(cx.inject(BitFlip::new(&path).at(1000, 0)).is_err());
+    assert!(cx.inject(Garbage::new(&path).somewhere(1000)).is_err());
+    assert!(cx.inject(Delete::new(cx.dir().join("nothing"))).is_err());
     // A drawn byte may equal the old one, and must then be drawn again.
     for _ in 0..600 {
-        let garbage = cx.inject(Garbage::over(&path).at(0, 1))?;
+        let garbage = cx.inject(Garbage::new(&path).at(0, 1))?;
         assert_ne!(fs::read(&path)?, CONTENT);
         garbage.undo();
     }
@@ -315,7 +315,7 @@ fn at_the_same_time(cx: Context) -> Result {
             let cx = cx.clone();
             scope.spawn(move || {
                 for _ in 0..8 {
-                    let flip = cx.inject(BitFlip::in_file(path));
+                    let flip = cx.inject(BitFlip::new(path));
                     flip.expect("a bit can be flipped").until_end();
                 }
             });
@@ -328,7 +328,7 @@ fn at_the_same_time(cx: Context) -> Result {
 #[chaos(timeout = "500ms")]
 fn in_effect_at_the_timeout(cx: Context) -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
-    let _flip = cx.inject(BitFlip::in_file(PathBuf::from(path)))?;
+    let _flip = cx.inject(BitFlip::new(PathBuf::from(path)))?;
     loop {
         std::thread::park();
     }
@@ -338,7 +338,7 @@ fn in_effect_at_the_timeout(cx: Context) -> Result {
 #[chaos]
 fn in_effect_when_killed(cx: Context) -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
-    let _flip = cx.inject(BitFlip::in_file(PathBuf::from(path)))?;
+    let _flip = cx.inject(BitFlip::new(PathBuf::from(path)))?;
     std::process::abort();
 }
 
@@ -346,7 +346,7 @@ fn in_effect_when_killed(cx: Context) -> Result {
 #[chaos]
 fn gone_when_killed(cx: Context) -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
-    let _gone = cx.inject(Delete::path(PathBuf::from(path)))?;
+    let _gone = cx.inject(Delete::new(PathBuf::from(path)))?;
     std::process::abort();
 }
 
@@ -355,8 +355,8 @@ fn gone_when_killed(cx: Context) -> Result {
 fn replaced_and_cut_when_killed(cx: Context) -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
     let path = PathBuf::from(path);
-    let _garbage = cx.inject(Garbage::over(&path))?;
-    let _cut = cx.inject(Truncate::file(&path))?;
+    let _garbage = cx.inject(Garbage::new(&path))?;
+    let _cut = cx.inject(Truncate::new(&path))?;
     std::process::abort();
 }
 
@@ -364,7 +364,7 @@ fn replaced_and_cut_when_killed(cx: Context) -> Result {
 #[chaos]
 fn without_a_way_back_when_killed(cx: Context) -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
-    let _flip = cx.inject(BitFlip::in_file(PathBuf::from(path)))?;
+    let _flip = cx.inject(BitFlip::new(PathBuf::from(path)))?;
     fs::remove_dir_all(cx.dir().with_file_name("undo"))?;
     std::process::abort();
 }
@@ -373,7 +373,7 @@ fn without_a_way_back_when_killed(cx: Context) -> Result {
 #[chaos]
 fn hangs_with_damage(cx: Context) -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
-    let _flip = cx.inject(BitFlip::in_file(PathBuf::from(path)))?;
+    let _flip = cx.inject(BitFlip::new(PathBuf::from(path)))?;
     cx.note("hanging with damage");
     loop {
         std::thread::park();

@@ -1,7 +1,9 @@
 //! Links between a client and a server, disturbed in each way.
 
 use crate::waiting::PATIENCE;
-use clarity_chaos::fault::{Bandwidth, Corruption, Latency, Refusal, Severance, Stall};
+use clarity_chaos::fault::{
+    Bandwidth, Blackhole, ConnectionCut, ConnectionRefused, Corruption, Latency,
+};
 use clarity_chaos::network::{Direction, Link};
 use clarity_chaos::{Context, Result, chaos};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -107,7 +109,7 @@ fn latency(cx: Context) -> Result {
     let link = cx.link("echo", server.addr)?;
     let stream = connect(&link)?;
     let delay = Duration::from_millis(40);
-    let slow = cx.inject(Latency::on(&link).of(delay).jitter(delay))?;
+    let slow = cx.inject(Latency::new(&link).with_delay(delay).with_jitter(delay))?;
     let began = Instant::now();
     assert_eq!(ask(&stream, "late")?, "late");
     assert!(began.elapsed() >= 2 * delay);
@@ -126,8 +128,8 @@ fn latency(cx: Context) -> Result {
 fn bandwidth(cx: Context) -> Result {
     let server = Echo::start()?;
     let link = cx.link("echo", server.addr)?;
-    let narrow = Bandwidth::of(&link)
-        .bytes_per_second(10_000)
+    let narrow = Bandwidth::new(&link)
+        .with_bytes_per_second(10_000)
         .towards(Direction::ToServer);
     cx.inject(narrow)?.until_end();
     let stream = connect(&link)?;
@@ -147,7 +149,7 @@ fn stall(cx: Context) -> Result {
     let link = cx.link("echo", server.addr)?;
     let stream = connect(&link)?;
     ask(&stream, "before")?;
-    let stall = cx.inject(Stall::of(&link, Direction::ToClient))?;
+    let stall = cx.inject(Blackhole::new(&link, Direction::ToClient))?;
     (&stream).write_all(b"during")?;
     stream.set_read_timeout(Some(Duration::from_millis(100)))?;
     let mut answer = [0; 6];
@@ -167,7 +169,7 @@ fn refusal(cx: Context) -> Result {
     let link = cx.link("echo", server.addr)?;
     let old = connect(&link)?;
     ask(&old, "before")?;
-    let refusal = cx.inject(Refusal::of(&link))?;
+    let refusal = cx.inject(ConnectionRefused::new(&link))?;
     let refused = connect(&link).and_then(|stream| ask(&stream, "x"));
     let error = refused.unwrap_err();
     assert!(!is_timeout(&error), "{error}");
@@ -182,7 +184,7 @@ fn refusal(cx: Context) -> Result {
 fn reset(cx: Context) -> Result {
     let server = Echo::start()?;
     let link = cx.link("echo", server.addr)?;
-    cx.inject(Severance::of(&link, Direction::ToServer).after(3))?
+    cx.inject(ConnectionCut::new(&link, Direction::ToServer).after(3))?
         .until_end();
     let mut stream = connect(&link)?;
     // The three bytes may come back before the reset.
@@ -200,7 +202,7 @@ fn reset(cx: Context) -> Result {
 fn close(cx: Context) -> Result {
     let server = Echo::start()?;
     let link = cx.link("echo", server.addr)?;
-    let cut = Severance::of(&link, Direction::ToClient)
+    let cut = ConnectionCut::new(&link, Direction::ToClient)
         .after(3)
         .by_closing();
     cx.inject(cut)?.until_end();
@@ -217,7 +219,7 @@ fn close(cx: Context) -> Result {
 fn half_close(cx: Context) -> Result {
     let server = Echo::start()?;
     let link = cx.link("echo", server.addr)?;
-    let cut = Severance::of(&link, Direction::ToServer)
+    let cut = ConnectionCut::new(&link, Direction::ToServer)
         .after(3)
         .by_half_closing();
     cx.inject(cut)?.until_end();
@@ -237,7 +239,7 @@ fn corruption(cx: Context) -> Result {
     let link = cx.link("echo", server.addr)?;
     let stream = connect(&link)?;
     ask(&stream, "before")?;
-    cx.inject(Corruption::of(&link, Direction::ToClient).byte(5))?
+    cx.inject(Corruption::new(&link, Direction::ToClient).at(5))?
         .until_end();
     let mut stream = &stream;
     let mut answer = [0; 8];
@@ -259,11 +261,11 @@ fn together(cx: Context) -> Result {
     let server = Echo::start()?;
     let link = cx.link("echo", server.addr)?;
     let delay = Duration::from_millis(30);
-    let slow = cx.inject(Latency::on(&link).of(delay))?;
-    cx.inject(Corruption::of(&link, Direction::ToServer).byte(0))?
+    let slow = cx.inject(Latency::new(&link).with_delay(delay))?;
+    cx.inject(Corruption::new(&link, Direction::ToServer).at(0))?
         .until_end();
     cx.inject(
-        Severance::of(&link, Direction::ToClient)
+        ConnectionCut::new(&link, Direction::ToClient)
             .after(4)
             .by_closing(),
     )?
@@ -285,7 +287,7 @@ fn together(cx: Context) -> Result {
 fn dropped(cx: Context) -> Result {
     let server = Echo::start()?;
     let link = cx.link("echo", server.addr)?;
-    let stall = cx.inject(Stall::of(&link, Direction::Both))?;
+    let stall = cx.inject(Blackhole::new(&link, Direction::Both))?;
     let streams = [connect(&link)?, connect(&link)?];
     for mut stream in &streams {
         stream.write_all(&[0; 100_000])?;
@@ -322,11 +324,11 @@ fn nobody_serves(cx: Context) -> Result {
 fn drawn(cx: Context) -> Result {
     let server = Echo::start()?;
     let link = cx.link("echo", server.addr)?;
-    cx.inject(Latency::on(&link))?.until_end();
-    cx.inject(Bandwidth::of(&link))?.until_end();
-    cx.inject(Corruption::of(&link, Direction::ToClient))?
+    cx.inject(Latency::new(&link))?.until_end();
+    cx.inject(Bandwidth::new(&link))?.until_end();
+    cx.inject(Corruption::new(&link, Direction::ToClient))?
         .until_end();
-    cx.inject(Severance::of(&link, Direction::ToServer))?
+    cx.inject(ConnectionCut::new(&link, Direction::ToServer))?
         .until_end();
     Err("to see the plan")?;
     Ok(())

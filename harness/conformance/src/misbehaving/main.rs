@@ -3,6 +3,8 @@
 mod calls;
 mod chances;
 mod clocks;
+#[cfg(target_os = "linux")]
+mod custom_faults;
 mod endings;
 #[cfg(target_os = "linux")]
 mod escapes;

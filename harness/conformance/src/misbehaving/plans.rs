@@ -35,7 +35,7 @@ fn one_of_fourteen(cx: Context) -> Result {
             }
             _ => file(&cx, &format!("other-{number}"))?,
         };
-        guards.push(cx.inject(BitFlip::in_file(path))?);
+        guards.push(cx.inject(BitFlip::new(path))?.untyped());
     }
     let damage = damage(&model)?;
     assert!(!damage.is_some_and(|(byte, bit)| byte >= 118 && bit >= 3));
@@ -47,13 +47,13 @@ fn one_of_fourteen(cx: Context) -> Result {
 fn two_together(cx: Context) -> Result {
     let mut guards: Vec<FaultGuard> = Vec::new();
     let first = file(&cx, "first")?;
-    guards.push(cx.inject(Truncate::file(&first))?);
+    guards.push(cx.inject(Truncate::new(&first))?.untyped());
     for number in 0..9 {
         let path = file(&cx, &format!("other-{number}"))?;
-        guards.push(cx.inject(BitFlip::in_file(path))?);
+        guards.push(cx.inject(BitFlip::new(path))?.untyped());
     }
     let last = file(&cx, "last")?;
-    guards.push(cx.inject(Delete::path(&last))?);
+    guards.push(cx.inject(Delete::new(&last))?.untyped());
     let is_cut = fs::metadata(&first)?.len() < SIZE as u64;
     if is_cut && !last.exists() {
         return Err("the first file is cut, and the last one is gone".into());
@@ -65,7 +65,7 @@ fn two_together(cx: Context) -> Result {
 #[chaos]
 fn fails_anyway(cx: Context) -> Result {
     let path = file(&cx, "file")?;
-    let _rot = cx.inject(BitFlip::in_file(path))?;
+    let _rot = cx.inject(BitFlip::new(path))?;
     Err("it fails anyway".into())
 }
 
@@ -73,7 +73,7 @@ fn fails_anyway(cx: Context) -> Result {
 #[chaos]
 fn fails_once(cx: Context) -> Result {
     let path = file(&cx, "file")?;
-    let _rot = cx.inject(BitFlip::in_file(path))?;
+    let _rot = cx.inject(BitFlip::new(path))?;
     let history = std::env::var("CHAOS_HISTORY")?;
     let mark = PathBuf::from(history).join("has-failed");
     assert!(mark.exists() || fs::write(mark, "").is_err());

@@ -54,11 +54,11 @@ fn says_nothing(cx: Context) -> Result {
 #[chaos(non_destructive)]
 fn is_killed(cx: Context) -> Result {
     let process = shell(&cx, "exec sleep 1000")?;
-    let killed = cx.inject(Kill::of(&process))?;
+    let killed = cx.inject(Kill::new(&process))?;
     assert!(!process.wait(PATIENCE)?.success());
     assert!(matches!(killed.undo(), UndoOutcome::Superseded { .. }));
     assert!(
-        cx.inject(Kill::of(&process)).is_err(),
+        cx.inject(Kill::new(&process)).is_err(),
         "the process has already ended"
     );
     Ok(())
@@ -68,10 +68,10 @@ fn is_killed(cx: Context) -> Result {
 #[chaos(non_destructive)]
 fn is_killed_later(cx: Context) -> Result {
     let process = shell(&cx, "exec sleep 1000")?;
-    let spared = cx.inject(Kill::of(&process).within(Duration::from_secs(1_000_000)))?;
+    let spared = cx.inject(Kill::new(&process).within(Duration::from_secs(1_000_000)))?;
     assert_eq!(spared.undo(), UndoOutcome::Restored);
     assert!(process.status()?.is_none());
-    cx.inject(Kill::of(&process).within(Duration::from_millis(20)))?
+    cx.inject(Kill::new(&process).within(Duration::from_millis(20)))?
         .until_end();
     process.wait(PATIENCE)?;
     Ok(())
@@ -82,7 +82,7 @@ fn is_killed_later(cx: Context) -> Result {
 fn is_paused(cx: Context) -> Result {
     let process = shell(&cx, "echo tick; exec sleep 1000")?;
     process.wait_for_line("tick", PATIENCE)?;
-    let paused = cx.inject(Pause::of(&process))?;
+    let paused = cx.inject(Pause::new(&process))?;
     let state = || -> Result<String> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.id()))?;
         let (_, rest) = stat.rsplit_once(") ").ok_or("no state")?;
@@ -99,7 +99,7 @@ fn is_paused(cx: Context) -> Result {
 #[chaos(non_destructive)]
 fn is_left_paused(cx: Context) -> Result {
     let process = shell(&cx, "exec sleep 1000")?;
-    cx.inject(Pause::of(&process))?.until_end();
+    cx.inject(Pause::new(&process))?.until_end();
     drop(process);
     Ok(())
 }

@@ -21,17 +21,17 @@ fn descriptors_run_out(cx: Context) -> Result {
     let before = limit_of("Max open files")?;
     let path = cx.dir().join("file");
     fs::write(&path, "text")?;
-    let fault = cx.inject(Descriptors::left(3))?;
+    let fault = cx.inject(Descriptors::new().leaving(3))?;
     let mut open = vec![File::open(&path)?, File::open(&path)?, File::open(&path)?];
     let refused = File::open(&path).unwrap_err();
     assert_eq!(refused.raw_os_error(), Some(EMFILE));
-    let flip = cx.inject(BitFlip::in_file(&path))?;
+    let flip = cx.inject(BitFlip::new(&path))?;
     assert_eq!(flip.undo(), UndoOutcome::Restored);
     assert!(File::open(&path).is_err());
     open.pop();
     open.push(File::open(&path)?);
     assert!(File::open(&path).is_err());
-    let none = cx.inject(Descriptors::left(0));
+    let none = cx.inject(Descriptors::new().leaving(0));
     let error = none.unwrap_err().to_string();
     assert!(error.contains("more than 0 free"), "{error}");
     assert_eq!(fault.undo(), UndoOutcome::Restored);
@@ -46,16 +46,16 @@ fn descriptors_run_out_twice(cx: Context) -> Result {
     let before = limit_of("Max open files")?;
     let path = cx.dir().join("file");
     fs::write(&path, "text")?;
-    let drawn = cx.inject(Descriptors::at_most_left(8))?;
-    let most = drawn.planned().plan["left"].as_u64();
+    let drawn = cx.inject(Descriptors::new().leaving_at_most(8))?;
+    let most = drawn.plan().left;
     let open: Vec<File> = std::iter::from_fn(|| File::open(&path).ok()).collect();
-    assert_eq!(Some(open.len() as u64), most);
+    assert_eq!(open.len() as u64, most);
     drop(open);
     assert_eq!(drawn.undo(), UndoOutcome::Restored);
 
-    let few = cx.inject(Descriptors::left(4))?;
-    let flip = cx.inject(BitFlip::in_file(&path))?;
-    let none = cx.inject(Descriptors::left(0))?;
+    let few = cx.inject(Descriptors::new().leaving(4))?;
+    let flip = cx.inject(BitFlip::new(&path))?;
+    let none = cx.inject(Descriptors::new().leaving(0))?;
     assert!(File::open(&path).is_err());
     assert_eq!(few.undo(), UndoOutcome::Deferred);
     assert!(File::open(&path).is_err());
@@ -70,7 +70,7 @@ fn descriptors_run_out_twice(cx: Context) -> Result {
 #[chaos(non_destructive)]
 fn memory_runs_out(cx: Context) -> Result {
     let before = limit_of("Max data size")?;
-    let fault = cx.inject(Memory::left(64 << 20))?;
+    let fault = cx.inject(Memory::new().leaving(64 << 20))?;
     let mut bytes: Vec<u8> = Vec::new();
     assert!(bytes.try_reserve_exact(128 << 20).is_err());
     black_box(vec![1_u8; 16 << 20]);
@@ -85,7 +85,7 @@ fn memory_runs_out(cx: Context) -> Result {
 /// Aborts for lack of memory.
 #[chaos(non_destructive)]
 fn insists_on_memory(cx: Context) -> Result {
-    let _fault = cx.inject(Memory::at_most_left(1 << 20))?;
+    let _fault = cx.inject(Memory::new().leaving_at_most(1 << 20))?;
     black_box(vec![1_u8; 64 << 20]);
     Ok(())
 }
@@ -101,12 +101,12 @@ fn the_processor_is_busy(cx: Context) -> Result {
         }
         Ok(count)
     };
-    let fault = cx.inject(Processor::kept_busy_by(3))?;
+    let fault = cx.inject(Processor::new().with_threads(3))?;
     // A thread sets its name after its start.
     crate::waiting::until("three busy threads", || Ok(busy()? >= 3))?;
     assert_eq!(fault.undo(), UndoOutcome::Restored);
     assert_eq!(busy()?, 0);
-    assert!(cx.inject(Processor::kept_busy_by(0)).is_err());
+    assert!(cx.inject(Processor::new().with_threads(0)).is_err());
     Ok(())
 }
 
@@ -126,9 +126,9 @@ fn the_wall_clock_jumps(cx: Context) -> Result {
             "{now:?} and not {wanted:?}"
         );
     };
-    let forward = cx.inject(WallClock::jumps_forward(2 * DAY))?;
+    let forward = cx.inject(WallClock::new().forward(2 * DAY))?;
     near(began + 2 * DAY);
-    let back = cx.inject(WallClock::jumps_back(5 * DAY))?;
+    let back = cx.inject(WallClock::new().back(5 * DAY))?;
     near(began - 3 * DAY);
     assert!(began.elapsed().is_err(), "the start is in the future");
     assert!(instant.elapsed() < HOUR);
@@ -150,18 +150,18 @@ fn the_wall_clock_jumps(cx: Context) -> Result {
     assert_eq!(forward.undo(), UndoOutcome::Deferred);
     assert_eq!(back.undo(), UndoOutcome::Restored);
     near(began);
-    cx.inject(WallClock::jumps_within(DAY))?.until_end();
+    cx.inject(WallClock::new().within(DAY))?.until_end();
     Ok(())
 }
 
 /// Times out with all of these faults in effect.
 #[chaos(non_destructive, timeout = "500ms")]
 fn hangs_meanwhile(cx: Context) -> Result {
-    cx.inject(WallClock::jumps_forward(Duration::from_secs(3600)))?
+    cx.inject(WallClock::new().forward(Duration::from_secs(3600)))?
         .until_end();
-    cx.inject(Processor::kept_busy_by(1))?.until_end();
-    cx.inject(Memory::left(64 << 20))?.until_end();
-    cx.inject(Descriptors::left(0))?.until_end();
+    cx.inject(Processor::new().with_threads(1))?.until_end();
+    cx.inject(Memory::new().leaving(64 << 20))?.until_end();
+    cx.inject(Descriptors::new().leaving(0))?.until_end();
     loop {
         std::thread::park();
     }

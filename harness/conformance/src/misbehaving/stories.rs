@@ -27,7 +27,7 @@ async fn a_breaker_opens_after_a_fault(cx: Context) -> Result {
         answer(&good)?;
         cx.clock().advance(Duration::from_secs(2)).await;
     }
-    let flip = cx.inject(BitFlip::in_file(&path))?;
+    let flip = cx.inject(BitFlip::new(&path))?;
     for _ in 0..3 {
         answer(&good)?;
         cx.clock().advance(Duration::from_secs(1)).await;
@@ -57,7 +57,7 @@ async fn a_breaker_opens_after_a_fault(cx: Context) -> Result {
     always!(path.exists(), "the file is there");
     sometimes!(path.is_dir(), "the file is a directory");
     cx.note("everything is well again");
-    cx.inject(Truncate::file(&path).to(0))?.until_end();
+    cx.inject(Truncate::new(&path).to(0))?.until_end();
     cx.clock().advance(Duration::from_secs(5)).await;
     answer(&good)?;
     Err("the client had hoped for more".into())

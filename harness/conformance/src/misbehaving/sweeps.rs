@@ -26,7 +26,7 @@ fn one_byte_in_5000_matters(cx: Context) -> Result {
     for number in 0..14 {
         // The minimizer must leave out the others.
         let file = if number == 6 { &model } else { &other };
-        flips.push(cx.inject(BitFlip::in_file(file))?);
+        flips.push(cx.inject(BitFlip::new(file))?);
     }
     assert_eq!(fs::read(&model)?[1234], 0, "the byte that matters");
     Ok(())

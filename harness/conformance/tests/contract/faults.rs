@@ -10,7 +10,7 @@ fn record(test: &str) -> Record {
     suite().record_of(test)
 }
 
-fn undone(event: &Event) -> Option<(usize, &UndoOutcome)> {
+pub(crate) fn undone(event: &Event) -> Option<(usize, &UndoOutcome)> {
     match &event.kind {
         EventKind::FaultUndone { fault_id, outcome } => Some((*fault_id, outcome)),
         _ => None,
@@ -60,8 +60,8 @@ fn displacement_and_permission_faults_are_undone() {
         sentences[2],
         "2 bytes of a from byte 1 on overwritten with zeros"
     );
-    assert!(sentences.contains(&"an empty folder in the place of a"));
-    assert!(sentences.contains(&"a symbolic link to new in the place of a"));
+    assert!(sentences.contains(&"an empty directory in the place of a"));
+    assert!(sentences.contains(&"a symlink to new in the place of a"));
     assert!(
         sentences.contains(&"the mode of a changed to 000"),
         "{sentences:?}"
@@ -167,7 +167,7 @@ fn damage_outside(test: &str) -> (Record, String, String, String) {
 }
 
 /// As [`damage_outside`], with this suite, run by another user when root runs this test.
-fn damage_outside_as(
+pub(crate) fn damage_outside_as(
     user: Option<u32>,
     suite: &Suite,
     test: &str,
@@ -191,7 +191,7 @@ fn damage_outside_as(
     (record, printed, file.display().to_string(), content)
 }
 
-const OUTSIDE: &str = "outside of the test's directory";
+pub(crate) const OUTSIDE: &str = "outside of the test's directory";
 
 #[test]
 fn fault_in_effect_at_the_timeout_is_undone() {

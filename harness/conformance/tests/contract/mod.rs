@@ -7,6 +7,8 @@ mod console;
 #[cfg(target_os = "linux")]
 mod containment;
 #[cfg(target_os = "linux")]
+mod custom_faults;
+#[cfg(target_os = "linux")]
 mod escapes;
 #[cfg(target_os = "linux")]
 mod explorations;

@@ -4,6 +4,7 @@ use crate::suite;
 use clarity_chaos::Verdict;
 
 #[test]
+#[cfg(feature = "wall-clock")]
 fn resource_faults_take_effect_and_are_undone() {
     let ran = suite().run(["resources::"]);
     assert_eq!(ran.records.len(), 7);
@@ -26,6 +27,19 @@ fn resource_faults_take_effect_and_are_undone() {
     assert_eq!(jumps[1].description, "the wall clock set back by 5days");
     let left = &ran.records["resources::descriptors_run_out"].faults[0];
     assert_eq!(left.description, "3 descriptors left");
+}
+
+#[test]
+#[cfg(not(feature = "wall-clock"))]
+fn wall_clock_without_its_feature_is_skipped_by_name() {
+    for test in ["the_wall_clock_jumps", "hangs_meanwhile"] {
+        let verdict = suite().record_of(&format!("resources::{test}")).verdict;
+        let Verdict::Skipped { reason } = &verdict else {
+            panic!("{test}: {verdict:?}");
+        };
+        assert!(reason.contains("`WallClock`"), "{reason}");
+        assert!(reason.contains("features = [\"wall-clock\"]"), "{reason}");
+    }
 }
 
 /// These faults change the whole process, which other tests share in a thread.

@@ -1,8 +1,5 @@
-//! What programs read the wall clock with.
-#![expect(
-    unsafe_code,
-    reason = "functions of the C library, in whose place these stand"
-)]
+//! The functions that programs read the wall clock with.
+#![expect(unsafe_code, reason = "these functions replace those of the C library")]
 
 use libc::{c_int, c_void, clockid_t, time_t, timespec, timeval};
 use std::ffi::CStr;
@@ -10,7 +7,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, Ordering};
 use std::time::SystemTime;
 
-/// How far ahead of the system's clock this process's is, in milliseconds.
+/// The distance of this process's clock from the system's, in milliseconds; positive when it is
+/// ahead.
 static AHEAD_MS: AtomicI64 = AtomicI64::new(0);
 
 /// Whether the first of these functions has been called.
@@ -30,7 +28,7 @@ pub(super) fn are_in_use() -> bool {
 type ClockGettime = unsafe extern "C" fn(clockid_t, *mut timespec) -> c_int;
 type Gettimeofday = unsafe extern "C" fn(*mut timeval, *mut c_void) -> c_int;
 
-/// A function of the C library, which is looked up at its first use.
+/// A function of the C library. Its first use looks it up.
 struct Original {
     name: &'static CStr,
     address: AtomicPtr<c_void>,
@@ -47,28 +45,29 @@ impl Original {
         }
     }
 
-    /// Null if the C library has none.
+    /// The address; null if the C library has no such function.
     fn address(&self) -> *mut c_void {
         let known = self.address.load(Ordering::Relaxed);
         if !known.is_null() {
             return known;
         }
-        // SAFETY: the name ends with a zero. The next one of that name is the C library's, since this one is the program's.
+        // SAFETY: the name ends with a zero. The next function of that name is the C library's,
+        // since this one is the program's.
         let found = unsafe { libc::dlsym(libc::RTLD_NEXT, self.name.as_ptr()) };
         self.address.store(found, Ordering::Relaxed);
         found
     }
 }
 
-/// Stands in the place of [clock_gettime(2)](https://man7.org/linux/man-pages/man2/clock_gettime.2.html).
+/// Replaces [clock_gettime(2)](https://man7.org/linux/man-pages/man2/clock_gettime.2.html).
 ///
 /// # Safety
 ///
-/// As there: `time` is where the time can be written.
+/// As there: `time` points to memory for the time.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn clock_gettime(clock: clockid_t, time: *mut timespec) -> c_int {
     let original = CLOCK_GETTIME.address();
-    let told = if original.is_null() {
+    let status = if original.is_null() {
         // SAFETY: as the caller has promised; the call is the same one.
         unsafe { libc::syscall(libc::SYS_clock_gettime, clock, time) as c_int }
     } else {
@@ -78,29 +77,29 @@ unsafe extern "C" fn clock_gettime(clock: clockid_t, time: *mut timespec) -> c_i
         unsafe { original(clock, time) }
     };
     if !matches!(clock, libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE) {
-        return told;
+        return status;
     }
     CALLED.store(true, Ordering::Relaxed);
     let ahead = AHEAD_MS.load(Ordering::Relaxed);
-    if told == 0 && ahead != 0 {
+    if status == 0 && ahead != 0 {
         // SAFETY: the original has just written there.
         let time = unsafe { &mut *time };
         let nanoseconds = time.tv_nsec + ahead.rem_euclid(1000) * 1_000_000;
         time.tv_sec += ahead.div_euclid(1000) + nanoseconds / 1_000_000_000;
         time.tv_nsec = nanoseconds % 1_000_000_000;
     }
-    told
+    status
 }
 
-/// Stands in the place of [gettimeofday(2)](https://man7.org/linux/man-pages/man2/gettimeofday.2.html).
+/// Replaces [gettimeofday(2)](https://man7.org/linux/man-pages/man2/gettimeofday.2.html).
 ///
 /// # Safety
 ///
-/// As there: `time` is where the time can be written, or null, and so is `zone`.
+/// As there: `time` points to memory for the time, or is null, and so does `zone`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn gettimeofday(time: *mut timeval, zone: *mut c_void) -> c_int {
     let original = GETTIMEOFDAY.address();
-    let told = if original.is_null() {
+    let status = if original.is_null() {
         // SAFETY: as the caller has promised; the call is the same one.
         unsafe { libc::syscall(libc::SYS_gettimeofday, time, zone) as c_int }
     } else {
@@ -110,21 +109,21 @@ unsafe extern "C" fn gettimeofday(time: *mut timeval, zone: *mut c_void) -> c_in
         unsafe { original(time, zone) }
     };
     let ahead = AHEAD_MS.load(Ordering::Relaxed);
-    if told == 0 && ahead != 0 && !time.is_null() {
+    if status == 0 && ahead != 0 && !time.is_null() {
         // SAFETY: the original has just written there.
         let time = unsafe { &mut *time };
         let microseconds = time.tv_usec + ahead.rem_euclid(1000) * 1000;
         time.tv_sec += ahead.div_euclid(1000) + microseconds / 1_000_000;
         time.tv_usec = microseconds % 1_000_000;
     }
-    told
+    status
 }
 
-/// Stands in the place of [time(2)](https://man7.org/linux/man-pages/man2/time.2.html).
+/// Replaces [time(2)](https://man7.org/linux/man-pages/man2/time.2.html).
 ///
 /// # Safety
 ///
-/// As there: `time` is where the time can be written, or null.
+/// As there: `time` points to memory for the time, or is null.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn time(time: *mut time_t) -> time_t {
     let mut now = timespec {

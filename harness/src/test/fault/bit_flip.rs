@@ -1,28 +1,29 @@
-//! One flipped bit: what rotting disks, bad memory and cosmic rays do.
+//! One flipped bit: the work of rotting disks, bad memory and cosmic rays.
 
-use super::splice::{Splice, size};
-use super::{Fault, FaultError, Undo};
+use super::in_place_edit::{InPlaceEdit, size};
+use super::{Fault, FaultError, Injection, Undo};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// Flips one bit of a file in place, keeping its size and modification time.
+/// Flips one bit of a file in place, and keeps its size and time of modification.
 ///
 /// ```
 /// # use clarity_chaos::fault::BitFlip;
-/// let anywhere = BitFlip::in_file("model.onnx");
-/// let exactly_here = BitFlip::in_file("model.onnx").at(118, 3);
+/// let anywhere = BitFlip::new("model.onnx");
+/// let exactly_here = BitFlip::new("model.onnx").at(118, 3);
 /// ```
 #[derive(Clone, Debug)]
 pub struct BitFlip {
     path: PathBuf,
-    place: Option<BitPlace>,
+    place: Option<BitFlipPlan>,
 }
 
-/// Which bit is flipped.
+/// The bit that is flipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BitPlace {
+#[non_exhaustive]
+pub struct BitFlipPlan {
     /// The byte, from 0.
     pub byte: u64,
     /// The bit in it, from 0 (the least significant) to 7.
@@ -30,8 +31,8 @@ pub struct BitPlace {
 }
 
 impl BitFlip {
-    /// Flips any one bit of the file at `path`, each with the same probability.
-    pub fn in_file(path: impl Into<PathBuf>) -> Self {
+    /// Flips any bit of the file at `path`, each with the same probability.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
             place: None,
@@ -46,17 +47,17 @@ impl BitFlip {
     #[must_use]
     pub fn at(mut self, byte: u64, bit: u8) -> Self {
         assert!(bit < 8, "a byte has the bits 0 to 7, not {bit}");
-        self.place = Some(BitPlace { byte, bit });
+        self.place = Some(BitFlipPlan { byte, bit });
         self
     }
 }
 
 impl Fault for BitFlip {
-    type Plan = BitPlace;
+    type Plan = BitFlipPlan;
     const KIND: &'static str = "bit_flip";
 
-    fn describe(place: &BitPlace, target: &str) -> String {
-        let BitPlace { byte, bit } = place;
+    fn describe(plan: &BitFlipPlan, target: &str) -> String {
+        let BitFlipPlan { byte, bit } = plan;
         format!("bit {bit} of byte {byte} of {target} flipped")
     }
 
@@ -64,29 +65,34 @@ impl Fault for BitFlip {
         self.path.display().to_string()
     }
 
-    fn draw(&self, rng: &mut ChaCha8Rng) -> Result<BitPlace, FaultError> {
+    fn draw(&self, rng: &mut ChaCha8Rng) -> Result<BitFlipPlan, FaultError> {
         if let Some(place) = self.place {
             return Ok(place);
         }
         match size(&self.path)? {
             0 => Err(FaultError::unfit("a bit to flip", "an empty file")),
-            size => Ok(BitPlace {
+            size => Ok(BitFlipPlan {
                 byte: rng.random_range(0..size),
                 bit: rng.random_range(0..8),
             }),
         }
     }
 
-    fn apply(&self, place: &BitPlace, scratch: &Path) -> Result<Undo, FaultError> {
-        place.flip(&self.path, scratch)
+    fn apply(&self, plan: &BitFlipPlan, injection: &Injection) -> Result<Undo, FaultError> {
+        flip(&self.path, plan.byte, plan.bit, injection)?;
+        Ok(Undo::steps())
     }
 }
 
-impl BitPlace {
-    /// Flips the bit that stands here.
-    pub(super) fn flip(self, path: &Path, scratch: &Path) -> Result<Undo, FaultError> {
-        Splice::of_byte(path, self.byte, |byte| byte ^ (1 << self.bit))?
-            .silently()
-            .apply(scratch)
-    }
+/// Flips a bit of a file in place.
+pub(super) fn flip(
+    path: &Path,
+    byte: u64,
+    bit: u8,
+    injection: &Injection,
+) -> Result<(), FaultError> {
+    let flipped = |old: &[u8]| old.iter().map(|byte| byte ^ (1 << bit)).collect();
+    InPlaceEdit::plan(path, byte, 1, flipped)?
+        .silently()
+        .apply(injection)
 }

@@ -1,35 +1,36 @@
 //! A file that is gone.
 
-use super::aside::{Aside, StandIn};
-use super::limit::lifted;
-use super::{Fault, FaultError, Undo};
+use super::move_aside::{Placeholder, move_aside};
+use super::{Fault, FaultError, Injection, Undo};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// Takes a file or a folder, with all it holds, out of its place.
+/// Takes a file, or a directory with all its content, out of its place.
 #[derive(Clone, Debug)]
 pub struct Delete {
     path: PathBuf,
 }
 
-/// Nothing is drawn: a file is there or not.
+/// Nothing is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Gone {}
+#[non_exhaustive]
+pub struct DeletePlan {}
 
 impl Delete {
-    /// Deletes what stands at `path`. It must be on the same file system as the test's directory.
-    pub fn path(path: impl Into<PathBuf>) -> Self {
+    /// Deletes the file or directory at `path`. It must be on the file system of the test's
+    /// directory.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 }
 
 impl Fault for Delete {
-    type Plan = Gone;
+    type Plan = DeletePlan;
     const KIND: &'static str = "delete";
 
-    fn describe(_plan: &Gone, target: &str) -> String {
+    fn describe(_plan: &DeletePlan, target: &str) -> String {
         format!("{target} deleted")
     }
 
@@ -37,12 +38,13 @@ impl Fault for Delete {
         self.path.display().to_string()
     }
 
-    fn draw(&self, _rng: &mut ChaCha8Rng) -> Result<Gone, FaultError> {
+    fn draw(&self, _rng: &mut ChaCha8Rng) -> Result<DeletePlan, FaultError> {
         fs::symlink_metadata(&self.path).map_err(FaultError::file("look at", &self.path))?;
-        Ok(Gone {})
+        Ok(DeletePlan {})
     }
 
-    fn apply(&self, _plan: &Gone, scratch: &Path) -> Result<Undo, FaultError> {
-        lifted(|| Aside::take(&self.path, StandIn::Nothing, scratch))
+    fn apply(&self, _plan: &DeletePlan, injection: &Injection) -> Result<Undo, FaultError> {
+        move_aside(&self.path, Placeholder::Nothing, injection)?;
+        Ok(Undo::steps())
     }
 }

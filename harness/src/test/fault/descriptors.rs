@@ -1,43 +1,58 @@
-//! No more descriptors: a leak elsewhere in the program, or more connections than anybody thought of.
+//! No more descriptors: a leak elsewhere in the program, or too many connections.
 
-use super::limit::{Limited, lower};
-use super::{Fault, FaultError, Undo};
+use super::limit::{LimitedResource, lower};
+use super::{Fault, FaultError, Injection, Undo};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
-use std::path::Path;
 
-/// Leaves the test's process no more than a few free descriptors: opening one more fails with `EMFILE`, be it a file, a socket or a pipe. What is
-/// closed meanwhile is free again. Programs that it starts inherit the limit.
+/// Leaves the test's process a few free descriptors: opening one more fails with `EMFILE`, be it a
+/// file, a socket or a pipe. A descriptor that is closed is free again. Programs that the process
+/// starts inherit the limit.
 ///
-/// On Linux alone, by lowering `RLIMIT_NOFILE` ([getrlimit(2)](https://man7.org/linux/man-pages/man2/getrlimit.2.html)) to where so many numbers are
-/// free below it. Other faults go on working meanwhile: for what they do themselves the limit is lifted for a moment.
+/// On Linux alone, by lowering `RLIMIT_NOFILE`
+/// ([getrlimit(2)](https://man7.org/linux/man-pages/man2/getrlimit.2.html)) so that the wanted
+/// count of free numbers is below it. Other faults work meanwhile: the limit is lifted while they
+/// are injected and undone.
 #[derive(Clone, Debug)]
 pub struct Descriptors {
     left: RangeInclusive<u64>,
 }
 
-/// How many are left.
+/// The descriptors that are left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DescriptorsPlan {
-    /// How many more can be opened.
+    /// The number of descriptors that can still be opened.
     pub left: u64,
 }
 
 impl Descriptors {
-    /// Leaves exactly so many.
+    /// Leaves the test's process no descriptor.
     #[must_use]
-    pub fn left(count: u64) -> Self {
+    pub fn new() -> Self {
+        Self { left: 0..=0 }
+    }
+
+    /// Leaves exactly `count` descriptors.
+    #[must_use]
+    pub fn leaving(self, count: u64) -> Self {
         Self {
             left: count..=count,
         }
     }
 
-    /// Leaves any number up to `most`, each with the same probability.
+    /// Leaves 0 to `most` descriptors, each number with the same probability.
     #[must_use]
-    pub fn at_most_left(most: u64) -> Self {
+    pub fn leaving_at_most(self, most: u64) -> Self {
         Self { left: 0..=most }
+    }
+}
+
+impl Default for Descriptors {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -59,15 +74,15 @@ impl Fault for Descriptors {
         })
     }
 
-    fn apply(&self, plan: &DescriptorsPlan, _scratch: &Path) -> Result<Undo, FaultError> {
-        lower(Limited::Descriptors, limit_that_leaves(plan.left)?)
+    fn apply(&self, plan: &DescriptorsPlan, _injection: &Injection) -> Result<Undo, FaultError> {
+        lower(LimitedResource::Descriptors, limit_that_leaves(plan.left)?)
     }
 }
 
-/// The first number with so many free ones below it.
+/// The lowest limit that has this count of free numbers below it.
 #[cfg(target_os = "linux")]
 fn limit_that_leaves(left: u64) -> Result<u64, FaultError> {
-    let now = Limited::Descriptors.limit().unwrap_or(u64::MAX);
+    let now = LimitedResource::Descriptors.limit().unwrap_or(u64::MAX);
     let below = u16::try_from(now).unwrap_or(u16::MAX);
     let open = crate::os::descriptors::open_below(below).ok_or_else(|| {
         FaultError::unfit(

@@ -1,59 +1,60 @@
 //! Something of another kind in a file's place.
 
-use super::aside::{Aside, StandIn};
-use super::limit::lifted;
-use super::{Fault, FaultError, Undo};
+use super::move_aside::{Placeholder, move_aside};
+use super::{Fault, FaultError, Injection, Undo};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// Takes a file or a folder out of its place, and puts an empty folder or a symbolic link there.
+/// Takes a file or directory out of its place, and puts an empty directory or a symlink there.
 #[derive(Clone, Debug)]
 pub struct Displace {
     path: PathBuf,
-    by: DisplacedBy,
+    by: DisplacePlan,
 }
 
-/// What stands in the place now.
+/// The thing that takes the place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum DisplacedBy {
-    /// An empty folder.
-    Folder,
-    /// A symbolic link to there.
-    Link(PathBuf),
+pub enum DisplacePlan {
+    /// An empty directory.
+    Directory,
+    /// A symlink to this path.
+    Symlink(PathBuf),
 }
 
 impl Displace {
-    /// Puts an empty folder in the place of what stands at `path`, which must be on the same file system as the test's directory.
-    pub fn by_folder(path: impl Into<PathBuf>) -> Self {
+    /// Puts an empty directory in the place of the file or directory at `path`, which must be on
+    /// the file system of the test's directory.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
-            by: DisplacedBy::Folder,
+            by: DisplacePlan::Directory,
         }
     }
 
-    /// Puts a symbolic link to `to` there, which need not lead anywhere.
-    pub fn by_link(path: impl Into<PathBuf>, to: impl Into<PathBuf>) -> Self {
+    /// Puts a symlink to `to` there instead. It may lead nowhere.
+    #[must_use]
+    pub fn by_symlink(self, to: impl Into<PathBuf>) -> Self {
         Self {
-            path: path.into(),
-            by: DisplacedBy::Link(to.into()),
+            by: DisplacePlan::Symlink(to.into()),
+            ..self
         }
     }
 }
 
 impl Fault for Displace {
-    type Plan = DisplacedBy;
+    type Plan = DisplacePlan;
     const KIND: &'static str = "displace";
 
-    fn describe(by: &DisplacedBy, target: &str) -> String {
+    fn describe(by: &DisplacePlan, target: &str) -> String {
         match by {
-            DisplacedBy::Folder => format!("an empty folder in the place of {target}"),
-            DisplacedBy::Link(to) => {
+            DisplacePlan::Directory => format!("an empty directory in the place of {target}"),
+            DisplacePlan::Symlink(to) => {
                 let to = to.file_name().unwrap_or(to.as_os_str()).display();
-                format!("a symbolic link to {to} in the place of {target}")
+                format!("a symlink to {to} in the place of {target}")
             }
         }
     }
@@ -62,16 +63,17 @@ impl Fault for Displace {
         self.path.display().to_string()
     }
 
-    fn draw(&self, _rng: &mut ChaCha8Rng) -> Result<DisplacedBy, FaultError> {
+    fn draw(&self, _rng: &mut ChaCha8Rng) -> Result<DisplacePlan, FaultError> {
         fs::symlink_metadata(&self.path).map_err(FaultError::file("look at", &self.path))?;
         Ok(self.by.clone())
     }
 
-    fn apply(&self, by: &DisplacedBy, scratch: &Path) -> Result<Undo, FaultError> {
-        let stand_in = match by {
-            DisplacedBy::Folder => StandIn::Folder,
-            DisplacedBy::Link(to) => StandIn::Link(to.clone()),
+    fn apply(&self, by: &DisplacePlan, injection: &Injection) -> Result<Undo, FaultError> {
+        let placeholder = match by {
+            DisplacePlan::Directory => Placeholder::EmptyDirectory,
+            DisplacePlan::Symlink(to) => Placeholder::SymlinkTo(to),
         };
-        lifted(|| Aside::take(&self.path, stand_in, scratch))
+        move_aside(&self.path, placeholder, injection)?;
+        Ok(Undo::steps())
     }
 }

@@ -1,14 +1,14 @@
-//! A file that is longer than it should be: two writers, a log that went to the wrong place, a copy that was appended.
+//! A file that is too long: two writers, a log in the wrong file, a copy that was appended.
 
 use super::garbage::noise;
-use super::splice::{Splice, size};
-use super::{Fault, FaultError, Undo};
+use super::in_place_edit::{InPlaceEdit, size};
+use super::{Fault, FaultError, Injection, Undo};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// The most that is appended when nobody says how much, in bytes: a page.
+/// The largest number of bytes that is drawn: a page.
 const MOST: u64 = 4096;
 
 /// Appends random bytes to a file.
@@ -18,10 +18,11 @@ pub struct Extend {
     length: Option<u64>,
 }
 
-/// What is appended.
+/// The bytes that are appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ExtendPlan {
-    /// How many bytes.
+    /// The number of bytes, at least 1.
     pub length: u64,
     /// The seed of the random bytes.
     pub noise: u32,
@@ -29,14 +30,14 @@ pub struct ExtendPlan {
 
 impl Extend {
     /// Appends 1 to 4096 bytes to the file at `path`, each number with the same probability.
-    pub fn file(path: impl Into<PathBuf>) -> Self {
+    pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
             length: None,
         }
     }
 
-    /// Appends exactly so many bytes.
+    /// Appends exactly this number of bytes, at least 1.
     #[must_use]
     pub fn by(mut self, bytes: u64) -> Self {
         self.length = Some(bytes);
@@ -69,11 +70,12 @@ impl Fault for Extend {
         })
     }
 
-    fn apply(&self, plan: &ExtendPlan, scratch: &Path) -> Result<Undo, FaultError> {
+    fn apply(&self, plan: &ExtendPlan, injection: &Injection) -> Result<Undo, FaultError> {
         let length = usize::try_from(plan.length).map_err(|_| {
             FaultError::unfit("bytes that memory can hold", plan.length.to_string())
         })?;
         let end = size(&self.path)?;
-        Splice::plan(&self.path, end, 0, |_| noise(plan.noise, length))?.apply(scratch)
+        InPlaceEdit::plan(&self.path, end, 0, |_| noise(plan.noise, length))?.apply(injection)?;
+        Ok(Undo::steps())
     }
 }

@@ -1,39 +1,42 @@
-//! A file that changes while somebody reads it: a deployment that overwrites in place, a disk whose second answer is not its first.
+//! A file that changes while it is read: a deployment that overwrites in place, a disk whose second
+//! answer differs.
 
-#[cfg(target_os = "linux")]
-use super::UndoOutcome;
-use super::bit_flip::BitPlace;
-use super::splice::size;
+use super::bit_flip::flip;
+use super::in_place_edit::size;
 #[cfg(not(target_os = "linux"))]
 use super::system_call::only_on_linux;
 #[cfg(target_os = "linux")]
 use super::system_call::{CallKind, put_rule};
-use super::{Fault, FaultError, Undo};
+use super::{Fault, FaultError, Injection, Undo};
 #[cfg(target_os = "linux")]
 use crate::syscalls::interceptor::{Action, CallHook};
+#[cfg(target_os = "linux")]
+use clarity_chaos_record::UndoOutcome;
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 #[cfg(target_os = "linux")]
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Flips a bit of a file right before it is read for the n-th time, so that what was read before and what is read after do not fit together. Code that
-/// verifies a file, and then reads it again to use it, is caught by this.
+/// Flips a bit of a file right before its n-th read, so that earlier and later reads do not fit
+/// together. Code that verifies a file, and then reads it again to use it, is caught by this.
 ///
-/// It sees reads by `read` and its like, not those through a mapping, under the conditions of [`SystemCall`](super::SystemCall).
+/// It sees reads by `read` and its like, not those through a mapping, under the conditions of
+/// [`SystemCall`](super::SystemCall).
 #[derive(Clone, Debug)]
 pub struct FlipWhileRead {
     path: PathBuf,
-    /// Before which read, from 1.
+    /// The numbers of the reads that are drawn from, from 1.
     reads: RangeInclusive<u64>,
 }
 
-/// Which bit, and when.
+/// The bit and the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct FlipWhileReadPlan {
-    /// Before which read, from 1, counted from the injection on.
+    /// The number of the read, from 1, counted from the injection on.
     pub read: u64,
     /// The byte, from 0.
     pub byte: u64,
@@ -42,8 +45,8 @@ pub struct FlipWhileReadPlan {
 }
 
 impl FlipWhileRead {
-    /// Flips any bit of the file at `path` before it is read for the second time.
-    pub fn of(path: impl Into<PathBuf>) -> Self {
+    /// Flips any bit of the file at `path` before the second read.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
             reads: 2..=2,
@@ -97,35 +100,39 @@ impl Fault for FlipWhileRead {
     }
 
     #[cfg(target_os = "linux")]
-    fn apply(&self, plan: &FlipWhileReadPlan, scratch: &Path) -> Result<Undo, FaultError> {
-        let flip = Flip {
-            path: self.path.clone(),
-            place: BitPlace {
-                byte: plan.byte,
-                bit: plan.bit,
-            },
-            scratch: scratch.to_owned(),
-        };
-        let state = Arc::new(Mutex::new(State::Before(flip)));
-        let shared = Arc::clone(&state);
-        let hook = CallHook::new(move || State::advance(&shared));
-        let take_back = put_rule(
+    fn apply(&self, plan: &FlipWhileReadPlan, injection: &Injection) -> Result<Undo, FaultError> {
+        let progress = Arc::new(Mutex::new(FlipProgress::Waiting));
+        let deed = CallHook::new({
+            let (progress, injection) = (Arc::clone(&progress), injection.clone());
+            let (path, plan) = (self.path.clone(), *plan);
+            move || {
+                let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+                if let FlipProgress::Waiting = *progress {
+                    *progress = match flip(&path, plan.byte, plan.bit, &injection) {
+                        Ok(()) => FlipProgress::Flipped,
+                        Err(error) => FlipProgress::Failed(error),
+                    };
+                }
+            }
+        });
+        let remove_rule = put_rule(
             CallKind::Read,
             &self.path,
             Some(plan.read),
-            Action::RunBefore(hook),
+            Action::RunBefore(deed),
         )?;
         Ok(Undo::new(move || {
-            take_back();
-            // Let go at once: what the undoing does to the file waits for the interceptor, which may be waiting for this.
-            let state = std::mem::replace(
-                &mut *state.lock().unwrap_or_else(PoisonError::into_inner),
-                State::Over,
+            remove_rule();
+            // Unlocked before the steps run: their file calls wait for the interceptor, which may
+            // wait for this lock.
+            let progress = std::mem::replace(
+                &mut *progress.lock().unwrap_or_else(PoisonError::into_inner),
+                FlipProgress::Over,
             );
-            match state {
-                State::Flipped(undo) => Ok(undo.run()),
-                State::Failed(error) => Err(error),
-                State::Before(_) | State::Over => Ok(UndoOutcome::NeverApplied {
+            match progress {
+                FlipProgress::Flipped => Ok(UndoOutcome::Restored),
+                FlipProgress::Failed(error) => Err(error),
+                FlipProgress::Waiting | FlipProgress::Over => Ok(UndoOutcome::NeverApplied {
                     error: "the file was not read so often".to_owned(),
                 }),
             }
@@ -133,37 +140,18 @@ impl Fault for FlipWhileRead {
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn apply(&self, _plan: &FlipWhileReadPlan, _scratch: &Path) -> Result<Undo, FaultError> {
+    fn apply(&self, _plan: &FlipWhileReadPlan, _injection: &Injection) -> Result<Undo, FaultError> {
         Err(only_on_linux())
     }
 }
 
+/// The progress of the flip.
 #[cfg(target_os = "linux")]
-struct Flip {
-    path: PathBuf,
-    place: BitPlace,
-    scratch: PathBuf,
-}
-
-/// How far it has come.
-#[cfg(target_os = "linux")]
-enum State {
-    Before(Flip),
-    Flipped(Undo),
+enum FlipProgress {
+    /// The read has not come yet.
+    Waiting,
+    Flipped,
     Failed(FaultError),
+    /// The fault was undone.
     Over,
-}
-
-#[cfg(target_os = "linux")]
-impl State {
-    /// The read is about to happen.
-    fn advance(state: &Mutex<Self>) {
-        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Self::Before(flip) = &*state {
-            *state = match flip.place.flip(&flip.path, &flip.scratch) {
-                Ok(undo) => Self::Flipped(undo),
-                Err(error) => Self::Failed(error),
-            };
-        }
-    }
 }

@@ -1,33 +1,35 @@
-//! Random bytes in the place of real ones: a bad block, a mixed-up buffer, another file's content.
+//! Random bytes in the place of real ones: a bad block, a mixed-up buffer, the content of another
+//! file.
 
-use super::splice::{Splice, size};
-use super::{Fault, FaultError, Undo};
+use super::in_place_edit::{InPlaceEdit, size};
+use super::{Fault, FaultError, Injection, Undo};
 use rand::{Rng as _, RngExt as _};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// Overwrites a stretch of a file with random bytes, in place; size and modification time stay.
+/// Overwrites a range of a file with random bytes, in place. Size and time of modification stay.
 #[derive(Clone, Debug)]
 pub struct Garbage {
     path: PathBuf,
-    stretch: Stretch,
+    range: GarbageRange,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Stretch {
+enum GarbageRange {
     Whole,
     Exactly { offset: u64, length: u64 },
     Somewhere { length: u64 },
 }
 
-/// Which bytes are overwritten, and the seed of what they are overwritten with.
+/// The bytes that are overwritten, and the seed of the new ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct GarbagePlan {
     /// The first byte, from 0.
     pub offset: u64,
-    /// How many bytes.
+    /// The number of bytes, at least 1.
     pub length: u64,
     /// The seed of the random bytes.
     pub noise: u32,
@@ -35,24 +37,24 @@ pub struct GarbagePlan {
 
 impl Garbage {
     /// Overwrites the whole file at `path`.
-    pub fn over(path: impl Into<PathBuf>) -> Self {
+    pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
-            stretch: Stretch::Whole,
+            range: GarbageRange::Whole,
         }
     }
 
     /// Overwrites only `length` bytes from `offset` on.
     #[must_use]
     pub fn at(mut self, offset: u64, length: u64) -> Self {
-        self.stretch = Stretch::Exactly { offset, length };
+        self.range = GarbageRange::Exactly { offset, length };
         self
     }
 
-    /// Overwrites only `length` bytes, somewhere.
+    /// Overwrites only `length` bytes. Their place is drawn, each with the same probability.
     #[must_use]
     pub fn somewhere(mut self, length: u64) -> Self {
-        self.stretch = Stretch::Somewhere { length };
+        self.range = GarbageRange::Somewhere { length };
         self
     }
 }
@@ -72,13 +74,13 @@ impl Fault for Garbage {
 
     fn draw(&self, rng: &mut ChaCha8Rng) -> Result<GarbagePlan, FaultError> {
         let size = size(&self.path)?;
-        let (offset, length) = match self.stretch {
-            Stretch::Whole => (0, size),
-            Stretch::Exactly { offset, length } => (offset, length),
-            Stretch::Somewhere { length } if length <= size => {
+        let (offset, length) = match self.range {
+            GarbageRange::Whole => (0, size),
+            GarbageRange::Exactly { offset, length } => (offset, length),
+            GarbageRange::Somewhere { length } if length <= size => {
                 (rng.random_range(0..=size - length), length)
             }
-            Stretch::Somewhere { length } => (0, length),
+            GarbageRange::Somewhere { length } => (0, length),
         };
         if length == 0 {
             return Err(FaultError::unfit("bytes to overwrite", "none"));
@@ -90,17 +92,18 @@ impl Fault for Garbage {
         })
     }
 
-    fn apply(&self, plan: &GarbagePlan, scratch: &Path) -> Result<Undo, FaultError> {
-        Splice::plan(&self.path, plan.offset, plan.length, |old| {
+    fn apply(&self, plan: &GarbagePlan, injection: &Injection) -> Result<Undo, FaultError> {
+        InPlaceEdit::plan(&self.path, plan.offset, plan.length, |old| {
             let mut noise = noise(plan.noise, old.len());
             if noise == old {
-                // One byte may come out as it was; then nothing would be damaged.
+                // A byte may come out as it was, and nothing would be damaged.
                 noise[0] = !noise[0];
             }
             noise
         })?
         .silently()
-        .apply(scratch)
+        .apply(injection)?;
+        Ok(Undo::steps())
     }
 }
 

@@ -1,11 +1,9 @@
-//! The one way in which resource faults lower a limit of the process, and raise it again.
+//! Lowering a limit of the process, and raising it again.
 
 #[cfg(target_os = "linux")]
 use super::UndoOutcome;
 use super::{FaultError, Undo};
-pub(super) use crate::os::resource_limit::{
-    LimitedResource as Limited, with_limits_lifted as lifted,
-};
+pub(super) use crate::os::resource_limit::{LimitedResource, with_limits_lifted};
 #[cfg(target_os = "linux")]
 use crate::os::resource_limit::{LowerError, RestoredLimit};
 #[cfg(target_os = "linux")]
@@ -13,10 +11,10 @@ use crate::test::process_scope::ProcessScope;
 
 /// Lowers the limit until the fault is undone.
 #[cfg(target_os = "linux")]
-pub(super) fn lower(limited: Limited, to: u64) -> Result<Undo, FaultError> {
+pub(super) fn lower(limited: LimitedResource, to: u64) -> Result<Undo, FaultError> {
     if !ProcessScope::is_dedicated() {
         return Err(FaultError::Unavailable(
-            "a limit is the whole process's, and the test has none of its own (--isolation thread)"
+            "a limit is the whole process's, and the test has no process of its own (--isolation thread)"
                 .to_owned(),
         ));
     }
@@ -25,19 +23,19 @@ pub(super) fn lower(limited: Limited, to: u64) -> Result<Undo, FaultError> {
             format!("a limit above {to}"),
             format!("one of {now} in force already"),
         ),
-        LowerError::Io(error) => FaultError::Other(Box::new(error)),
+        LowerError::Io(error) => error.into(),
     })?;
     Ok(Undo::new(move || match limited.restore(to) {
         Ok(RestoredLimit::Restored) => Ok(UndoOutcome::Restored),
         Ok(RestoredLimit::ChangedTo(other)) => Ok(UndoOutcome::Superseded {
             found: other.map_or("no limit".to_owned(), |other| format!("a limit of {other}")),
         }),
-        Err(error) => Err(FaultError::Other(Box::new(error))),
+        Err(error) => Err(error.into()),
     }))
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn lower(_limited: Limited, _to: u64) -> Result<Undo, FaultError> {
+pub(super) fn lower(_limited: LimitedResource, _to: u64) -> Result<Undo, FaultError> {
     Err(FaultError::Unavailable(
         "limits of a process are lowered on Linux only".to_owned(),
     ))

@@ -1,45 +1,61 @@
-//! No more memory: a neighbour that takes it all, an input larger than anybody thought of.
+//! No more memory: a neighbour that takes it all, an input that is too large.
 
-use super::limit::{Limited, lower};
-use super::{Fault, FaultError, Undo};
+use super::limit::{LimitedResource, lower};
+use super::{Fault, FaultError, Injection, Undo};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
+#[cfg(target_os = "linux")]
 use std::path::Path;
 
-/// Leaves the test's process no more than a few bytes of private writable memory: heap, stacks of new threads, anonymous mappings. Memory that the
-/// allocator has already is not counted again. Programs that it starts inherit the limit.
+/// Leaves the test's process a few bytes of private writable memory: heap, stacks of new threads,
+/// anonymous mappings. Memory that the allocator has already is not counted again. Programs that
+/// the process starts inherit the limit.
 ///
-/// Rust ends a process that cannot have the memory it insists on, so this is for code that can be refused, as with
-/// [`Vec::try_reserve`], and for what a program does when it was ended by it.
+/// Rust aborts a process when most allocations fail. So this is for code that handles failure, as
+/// with [`Vec::try_reserve`], and for supervisors of programs that abort.
 ///
-/// On Linux alone, by lowering `RLIMIT_DATA` ([getrlimit(2)](https://man7.org/linux/man-pages/man2/getrlimit.2.html)).
+/// On Linux alone, by lowering `RLIMIT_DATA`
+/// ([getrlimit(2)](https://man7.org/linux/man-pages/man2/getrlimit.2.html)).
 #[derive(Clone, Debug)]
 pub struct Memory {
     left: RangeInclusive<u64>,
 }
 
-/// How much is left.
+/// The memory that is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct MemoryPlan {
-    /// How many more bytes can be had.
+    /// The number of bytes that can still be allocated.
     pub left: u64,
 }
 
 impl Memory {
-    /// Leaves so many bytes.
+    /// Leaves the test's process no memory to allocate.
     #[must_use]
-    pub fn left(bytes: u64) -> Self {
+    pub fn new() -> Self {
+        Self { left: 0..=0 }
+    }
+
+    /// Leaves exactly this number of bytes.
+    #[must_use]
+    pub fn leaving(self, bytes: u64) -> Self {
         Self {
             left: bytes..=bytes,
         }
     }
 
-    /// Leaves any number of bytes up to `most`, each with the same probability.
+    /// Leaves 0 to `most` bytes, each number with the same probability.
     #[must_use]
-    pub fn at_most_left(most: u64) -> Self {
+    pub fn leaving_at_most(self, most: u64) -> Self {
         Self { left: 0..=most }
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -61,13 +77,13 @@ impl Fault for Memory {
         })
     }
 
-    fn apply(&self, plan: &MemoryPlan, _scratch: &Path) -> Result<Undo, FaultError> {
+    fn apply(&self, plan: &MemoryPlan, _injection: &Injection) -> Result<Undo, FaultError> {
         let to = in_use()?.saturating_add(plan.left);
-        lower(Limited::Memory, to)
+        lower(LimitedResource::Memory, to)
     }
 }
 
-/// What counts against the limit now, in bytes: `VmData` of
+/// The memory that counts against the limit now, in bytes: `VmData` of
 /// [proc_pid_status(5)](https://man7.org/linux/man-pages/man5/proc_pid_status.5.html).
 #[cfg(target_os = "linux")]
 fn in_use() -> Result<u64, FaultError> {

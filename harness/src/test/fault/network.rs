@@ -1,51 +1,52 @@
 //! Faults of a [`Link`](crate::test::network::Link).
 
 mod bandwidth;
+mod blackhole;
+mod connection_cut;
+mod connection_refused;
 mod corruption;
 mod latency;
-mod refusal;
-mod severance;
-mod stall;
 
 pub use bandwidth::{Bandwidth, BandwidthPlan};
+pub use blackhole::{Blackhole, BlackholePlan};
+pub use connection_cut::{ConnectionCut, ConnectionCutPlan};
+pub use connection_refused::{ConnectionRefused, ConnectionRefusedPlan};
 pub use corruption::{Corruption, CorruptionPlan};
 pub use latency::{Latency, LatencyPlan};
-pub use refusal::{Refusal, RefusalPlan};
-pub use severance::{Severance, SeverancePlan};
-pub use stall::{Stall, StallPlan};
 
 use super::{Undo, UndoOutcome};
-use crate::test::network::{Condition, Link, Shared};
+use crate::test::network::{Condition, Link, Proxy};
 use std::fmt;
 use std::sync::Arc;
 
-/// The link that a fault is to disturb, and what plans call it.
+/// The link that a fault disturbs, and its name in plans.
 #[derive(Clone)]
-struct Target {
+struct LinkTarget {
     name: String,
-    link: Arc<Shared>,
+    proxy: Arc<Proxy>,
 }
 
-impl Target {
+impl LinkTarget {
     fn of(link: &Link) -> Self {
         Self {
             name: format!("link {}", link.name()),
-            link: link.shared(),
+            proxy: link.proxy(),
         }
     }
 
-    /// Puts the condition on the link until it is undone. What has passed by then is not taken back, nor are connections that have ended.
+    /// Puts the condition on the link until it is undone. Bytes that have passed by then stay as
+    /// they are, and so do connections that have ended.
     fn put(&self, condition: Condition) -> Undo {
-        let link = Arc::clone(&self.link);
-        let id = link.conditions.add(condition);
+        let proxy = Arc::clone(&self.proxy);
+        let id = proxy.conditions.add(condition);
         Undo::new(move || {
-            link.conditions.remove(id);
+            proxy.conditions.remove(id);
             Ok(UndoOutcome::Restored)
         })
     }
 }
 
-impl fmt::Debug for Target {
+impl fmt::Debug for LinkTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)
     }

@@ -1,43 +1,50 @@
-//! A file that may not be read, or a folder that may not be written: a deployment by the wrong user, a mask that was forgotten.
+//! A file without read permission, or a directory without write permission: a deployment by the
+//! wrong user, a forgotten mask.
 
-use super::repair::Repair;
-use super::{Fault, FaultError, Undo, UndoOutcome};
+use super::{Fault, FaultError, Injection, Undo, UndoCondition, UndoStep};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Changes the mode of a file or a folder.
+/// Changes the permissions of a file or directory. On Unix alone.
 ///
-/// Who may do everything, as root outside of the sandbox, is not hindered by it: then there is no such fault, and the test is skipped. On Unix alone.
+/// Permissions do not hinder root outside of the sandbox: there the fault is unavailable, and the
+/// test is skipped.
 #[derive(Clone, Debug)]
 pub struct Permissions {
     path: PathBuf,
     mode: u32,
 }
 
-/// The new mode.
+/// The new permissions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PermissionsPlan {
-    /// The lowest nine bits of the mode, as `chmod` takes them.
+    /// The lowest nine bits of the mode, 0 to 0o777, as `chmod` takes them.
     pub mode: u32,
 }
 
 impl Permissions {
-    /// Takes all rights: nobody may read, write, execute or list it.
-    pub fn none(path: impl Into<PathBuf>) -> Self {
+    /// Takes all permissions: nobody may read, write, execute or list the file or directory at
+    /// `path`.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
             mode: 0,
         }
     }
 
-    /// Leaves the right to read, and in a folder to look files up.
-    pub fn read_only(path: impl Into<PathBuf>) -> Self {
-        Self {
-            path: path.into(),
-            mode: 0o555,
-        }
+    /// Leaves the permission to read, and to look files up in a directory: mode 555.
+    #[must_use]
+    pub fn read_only(self) -> Self {
+        self.with_mode(0o555)
+    }
+
+    /// Sets this mode, 0 to 0o777.
+    #[must_use]
+    pub fn with_mode(self, mode: u32) -> Self {
+        Self { mode, ..self }
     }
 }
 
@@ -55,94 +62,60 @@ impl Fault for Permissions {
 
     fn draw(&self, _rng: &mut ChaCha8Rng) -> Result<PermissionsPlan, FaultError> {
         fs::metadata(&self.path).map_err(FaultError::file("look at", &self.path))?;
-        Ok(PermissionsPlan { mode: self.mode })
+        match self.mode {
+            0..=PERMISSIONS => Ok(PermissionsPlan { mode: self.mode }),
+            mode => Err(FaultError::unfit("a mode up to 777", format!("{mode:o}"))),
+        }
     }
 
-    fn apply(&self, plan: &PermissionsPlan, scratch: &Path) -> Result<Undo, FaultError> {
+    fn apply(&self, plan: &PermissionsPlan, injection: &Injection) -> Result<Undo, FaultError> {
         let path = fs::canonicalize(&self.path).map_err(FaultError::file("find", &self.path))?;
-        let kept = Kept {
-            before: mode(&path)?,
-            to: plan.mode,
-            path,
-        };
-        if kept.before == kept.to {
+        let (before, mode) = (mode(&path)?, plan.mode);
+        if before == mode {
             return Err(FaultError::unfit(
-                format!("a mode other than {:03o}", kept.to),
+                format!("a mode other than {mode:03o}"),
                 "that one",
             ));
         }
-        let is_kept = Repair::is_needed(&kept.path, scratch);
-        if is_kept {
-            Repair::Rights(kept.clone()).keep(scratch)?;
-        }
-        set_mode(&kept.path, kept.to)?;
-        if is_without_effect(&kept.path, kept.to) {
-            set_mode(&kept.path, kept.before)?;
-            Repair::forget(scratch);
+        let changed = UndoCondition::Mode {
+            path: path.clone(),
+            mode,
+        };
+        injection.record(UndoStep::set_mode(&path, before).only_if(changed))?;
+        set_mode(&path, mode)?;
+        if is_without_effect(&path, mode) {
             return Err(FaultError::Unavailable(
-                "who runs this test may do everything, whatever the mode of a file".to_owned(),
+                "permissions do not hinder the user that runs this test".to_owned(),
             ));
         }
-        let scratch = scratch.to_owned();
-        Ok(Undo::new(move || {
-            let undone = kept.take_back()?;
-            if is_kept {
-                Repair::forget(&scratch);
-            }
-            Ok(undone)
-        }))
+        Ok(Undo::steps())
     }
 }
 
-/// What it takes to give the rights back.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Kept {
-    path: PathBuf,
-    before: u32,
-    to: u32,
-}
-
-impl Kept {
-    pub(super) fn take_back(&self) -> Result<UndoOutcome, FaultError> {
-        let found = match fs::metadata(&self.path) {
-            Err(_) => "nothing in its place".to_owned(),
-            Ok(_) => match mode(&self.path)? {
-                now if now == self.to => {
-                    set_mode(&self.path, self.before)?;
-                    return Ok(UndoOutcome::Restored);
-                }
-                now => format!("the mode {now:03o}"),
-            },
-        };
-        Ok(UndoOutcome::Superseded { found })
-    }
-}
-
-/// Which bits of a mode are rights.
-#[cfg(unix)]
-const RIGHTS: u32 = 0o777;
+/// The bits of a mode that are permissions.
+const PERMISSIONS: u32 = 0o777;
 
 #[cfg(unix)]
 fn mode(path: &Path) -> Result<u32, FaultError> {
     use std::os::unix::fs::PermissionsExt as _;
     let found = fs::metadata(path).map_err(FaultError::file("look at", path))?;
-    Ok(found.permissions().mode() & RIGHTS)
+    Ok(found.permissions().mode() & PERMISSIONS)
 }
 
 #[cfg(unix)]
-fn set_mode(path: &Path, rights: u32) -> Result<(), FaultError> {
+fn set_mode(path: &Path, mode: u32) -> Result<(), FaultError> {
     use std::os::unix::fs::PermissionsExt as _;
     let found = fs::metadata(path).map_err(FaultError::file("look at", path))?;
-    let others = found.permissions().mode() & !RIGHTS;
-    fs::set_permissions(path, fs::Permissions::from_mode(others | rights))
+    let others = found.permissions().mode() & !PERMISSIONS;
+    fs::set_permissions(path, fs::Permissions::from_mode(others | mode))
         .map_err(FaultError::file("change the mode of", path))
 }
 
-/// Whether this process may do what the mode forbids.
+/// Whether this process may do an operation that the mode forbids.
 #[cfg(unix)]
-fn is_without_effect(path: &Path, rights: u32) -> bool {
+fn is_without_effect(path: &Path, mode: u32) -> bool {
     use rustix::fs::{Access, access};
-    let forbidden = match rights & 0o444 {
+    let forbidden = match mode & 0o444 {
         0 => Access::READ_OK,
         _ => Access::WRITE_OK,
     };
@@ -157,11 +130,11 @@ fn mode(_path: &Path) -> Result<u32, FaultError> {
 }
 
 #[cfg(not(unix))]
-fn set_mode(_path: &Path, _rights: u32) -> Result<(), FaultError> {
+fn set_mode(_path: &Path, _mode: u32) -> Result<(), FaultError> {
     Ok(())
 }
 
 #[cfg(not(unix))]
-fn is_without_effect(_path: &Path, _rights: u32) -> bool {
+fn is_without_effect(_path: &Path, _mode: u32) -> bool {
     true
 }

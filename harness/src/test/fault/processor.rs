@@ -1,35 +1,50 @@
-//! No processor to be had: neighbours that compute.
+//! A busy processor: neighbours that compute.
 
-use super::{Fault, FaultError, Undo, UndoOutcome};
+use super::{Fault, FaultError, Injection, Undo, UndoOutcome};
 use crate::test::process_scope::ProcessScope;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::hint;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-/// Lets threads compute without end beside those of the test, so that all of them have to wait for their turn.
+/// Starts threads that compute without end, so that the test's own threads have to wait for their
+/// turn.
 ///
-/// The threads are the test's: what they use counts against its `cpu` limit, and a test cannot [explore](crate::Context::explore) beside them.
+/// The threads are the test's: their processor time counts against its `cpu` limit, and a test
+/// cannot [explore](crate::Context::explore) meanwhile.
 #[derive(Clone, Copy, Debug)]
 pub struct Processor {
     threads: usize,
 }
 
-/// Who computes.
+/// The load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ProcessorPlan {
-    /// How many threads.
+    /// The number of threads, 1 to 1024.
     pub threads: usize,
 }
 
 impl Processor {
-    /// So many threads, 1 to 1024. With as many as the machine has processors the test's own get about half of the time that they had alone.
+    /// Keeps the machine's processors busy with one thread.
     #[must_use]
-    pub fn kept_busy_by(threads: usize) -> Self {
+    pub fn new() -> Self {
+        Self { threads: 1 }
+    }
+
+    /// Starts 1 to 1024 threads. With one for each processor of the machine, the test's own threads
+    /// get about half of the time that they had alone.
+    #[must_use]
+    pub fn with_threads(self, threads: usize) -> Self {
         Self { threads }
+    }
+}
+
+impl Default for Processor {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -57,17 +72,17 @@ impl Fault for Processor {
         }
     }
 
-    fn apply(&self, plan: &ProcessorPlan, _scratch: &Path) -> Result<Undo, FaultError> {
+    fn apply(&self, plan: &ProcessorPlan, _injection: &Injection) -> Result<Undo, FaultError> {
         if !ProcessScope::is_dedicated() {
             return Err(FaultError::Unavailable(
-                "the threads would slow other tests down: this one has no process of its own (--isolation thread)".to_owned(),
+                "the threads would slow other tests down: this test has no process of its own (--isolation thread)"
+                    .to_owned(),
             ));
         }
         let mut busy = Busy::default();
         for _ in 0..plan.threads {
-            // On failure those that were started end with `busy`.
-            busy.start()
-                .map_err(|error| FaultError::Other(Box::new(error)))?;
+            // On failure, `busy` ends the threads that were started.
+            busy.start().map_err(FaultError::other)?;
         }
         Ok(Undo::new(move || {
             drop(busy);
@@ -76,7 +91,7 @@ impl Fault for Processor {
     }
 }
 
-/// More than anybody needs, fewer than hurt.
+/// More threads than a test needs, and fewer than overload the machine.
 const MOST: usize = 1024;
 
 /// Threads that compute until this is dropped.
@@ -103,7 +118,7 @@ impl Drop for Busy {
     fn drop(&mut self) {
         self.ends.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
-            // They cannot panic.
+            // The threads cannot panic.
             let _ = thread.join();
         }
     }

@@ -1,11 +1,11 @@
-//! Other content in a file's place: a stale copy, another version, somebody else's file.
+//! Other content in a file: a stale copy, another version, the file of another service.
 
-use super::limit::lifted;
-use super::splice::{Splice, size};
-use super::{Fault, FaultError, Undo};
+use super::in_place_edit::{InPlaceEdit, size};
+use super::limit::with_limits_lifted;
+use super::{Fault, FaultError, Injection, Undo};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Writes the content of one file over another, in place.
 #[derive(Clone, Debug)]
@@ -14,16 +14,17 @@ pub struct Replace {
     source: PathBuf,
 }
 
-/// Nothing is drawn: what is copied is named by the test.
+/// Nothing is drawn: the test names the source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CopiedFrom {
+#[non_exhaustive]
+pub struct ReplacePlan {
     /// The file whose content is copied.
     pub source: PathBuf,
 }
 
 impl Replace {
     /// Gives the file at `path` the content of the file at `source`.
-    pub fn content_of(path: impl Into<PathBuf>, source: impl Into<PathBuf>) -> Self {
+    pub fn new(path: impl Into<PathBuf>, source: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
             source: source.into(),
@@ -32,10 +33,10 @@ impl Replace {
 }
 
 impl Fault for Replace {
-    type Plan = CopiedFrom;
+    type Plan = ReplacePlan;
     const KIND: &'static str = "replace";
 
-    fn describe(plan: &CopiedFrom, target: &str) -> String {
+    fn describe(plan: &ReplacePlan, target: &str) -> String {
         let source = plan.source.file_name().unwrap_or(plan.source.as_os_str());
         format!("{target} replaced by the content of {}", source.display())
     }
@@ -44,23 +45,24 @@ impl Fault for Replace {
         self.path.display().to_string()
     }
 
-    fn draw(&self, _rng: &mut ChaCha8Rng) -> Result<CopiedFrom, FaultError> {
+    fn draw(&self, _rng: &mut ChaCha8Rng) -> Result<ReplacePlan, FaultError> {
         size(&self.source)?;
-        Ok(CopiedFrom {
+        Ok(ReplacePlan {
             source: self.source.clone(),
         })
     }
 
-    fn apply(&self, plan: &CopiedFrom, scratch: &Path) -> Result<Undo, FaultError> {
-        let new = lifted(|| std::fs::read(&plan.source))
+    fn apply(&self, plan: &ReplacePlan, injection: &Injection) -> Result<Undo, FaultError> {
+        let new = with_limits_lifted(|| std::fs::read(&plan.source))
             .map_err(FaultError::file("read", &plan.source))?;
-        let splice = Splice::plan(&self.path, 0, size(&self.path)?, |_| new)?;
-        if splice.changes_nothing() {
+        let edit = InPlaceEdit::plan(&self.path, 0, size(&self.path)?, |_| new)?;
+        if edit.changes_nothing() {
             return Err(FaultError::unfit(
                 format!("content other than that of {}", plan.source.display()),
                 "the same content",
             ));
         }
-        splice.apply(scratch)
+        edit.apply(injection)?;
+        Ok(Undo::steps())
     }
 }

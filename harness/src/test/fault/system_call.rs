@@ -1,8 +1,8 @@
-//! System calls that fail, come late, or do less than they were asked for.
+//! System calls that fail, are delayed, or read and write less than requested.
 
 #[cfg(target_os = "linux")]
 use super::UndoOutcome;
-use super::{Fault, FaultError, Undo};
+use super::{Fault, FaultError, Injection, Undo};
 pub use crate::syscalls::call_kind::CallKind;
 use crate::syscalls::errno::Errno;
 #[cfg(target_os = "linux")]
@@ -16,50 +16,57 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Does something to calls of one [`CallKind`] on files below a folder: of the thread that injects it, and of all threads and programs that it
-/// starts from then on. Threads that were there before are left alone, so inject it before the system under test has begun, and from the test itself.
+/// Fails, delays or shortens calls of one [`CallKind`] on files below a directory: those of the
+/// thread that injects the fault, and of all threads and programs that it starts later. Threads
+/// that exist already are not affected, so inject it from the test itself, before the system under
+/// test has begun.
 ///
-/// On Linux alone, by seccomp user notification: from the first such fault of a test on, each of its file calls takes some microseconds longer. A
-/// test with such faults cannot [explore](crate::Context::explore).
+/// On Linux alone, by seccomp user notification: from the first such fault of a test on, each of
+/// its file calls takes some microseconds longer. A test with such faults cannot
+/// [explore](crate::Context::explore).
 #[derive(Clone, Debug)]
 pub struct SystemCall {
     kind: CallKind,
     below: PathBuf,
-    /// Which of them, from 1; all if none.
+    /// The numbers of the calls, from 1; `None` for all.
     which: Option<RangeInclusive<u64>>,
     effect: CallEffect,
 }
 
-/// What is done to a call.
+/// The effect on a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CallEffect {
-    /// It is not done, and gives this error number.
+    /// The call is not done, and returns this error number, such as 5 for `EIO`.
     Error(i32),
-    /// It is done so many milliseconds later.
+    /// The call is done this number of milliseconds later.
     DelayMs(u64),
-    /// If it is a `read`, `pread`, `write` or `pwrite` of the test's own process, it is done for so many bytes at most.
+    /// The call does at most this number of bytes, at least 1, if it is a `read`, `pread`, `write`
+    /// or `pwrite` of the test's own process.
     ShortenedTo(u64),
-    /// It is done as long as all of them together write no more than so many bytes. The one that reaches the end of that is done in part, where it could be
-    /// shortened, and those after it fail with `ENOSPC`.
+    /// Calls succeed until all of them together have written this number of bytes. The call that
+    /// exceeds it is done in part, where it can be shortened, and those after it fail with
+    /// `ENOSPC`.
     FullAfter(u64),
 }
 
-/// Which calls, and what.
+/// The calls, and the effect on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SystemCallPlan {
-    /// Of which kind.
+    /// The kind of the calls.
     pub kind: CallKind,
-    /// Which of them, from 1; all if none.
+    /// The number of the call, from 1, counted from the injection on; `None` for all.
     pub nth: Option<u64>,
-    /// What is done to them.
+    /// The effect on them.
     pub effect: CallEffect,
 }
 
 impl SystemCall {
-    /// Calls of this kind, on files below this folder, give [`Errno::EIO`]; all of them, unless told otherwise.
-    pub fn of(kind: CallKind, below: impl Into<PathBuf>) -> Self {
+    /// All calls of this kind, on the file `below` or on files below this directory, fail with
+    /// [`Errno::EIO`].
+    pub fn new(below: impl Into<PathBuf>, kind: CallKind) -> Self {
         Self {
             kind,
             below: below.into(),
@@ -68,7 +75,7 @@ impl SystemCall {
         }
     }
 
-    /// The `n`-th one alone, from 1, counted from the injection on.
+    /// Affects the `n`-th call alone, from 1, counted from the injection on.
     #[must_use]
     pub fn nth(self, n: u64) -> Self {
         Self {
@@ -77,7 +84,7 @@ impl SystemCall {
         }
     }
 
-    /// One of the first `n` alone, which is drawn.
+    /// Affects one of the first `n` calls alone, which is drawn.
     #[must_use]
     pub fn one_of_the_first(self, n: u64) -> Self {
         Self {
@@ -86,7 +93,7 @@ impl SystemCall {
         }
     }
 
-    /// They fail with this error.
+    /// The calls fail with this error.
     #[must_use]
     pub fn fails_with(self, errno: Errno) -> Self {
         Self {
@@ -95,7 +102,7 @@ impl SystemCall {
         }
     }
 
-    /// They come later by so much, in whole milliseconds.
+    /// The calls are done later by this time, in whole milliseconds.
     #[must_use]
     pub fn delayed_by(self, delay: Duration) -> Self {
         let milliseconds = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
@@ -105,7 +112,7 @@ impl SystemCall {
         }
     }
 
-    /// Reads and writes do no more than so many bytes each.
+    /// Reads and writes do at most this number of bytes each, at least 1.
     #[must_use]
     pub fn shortened_to(self, bytes: u64) -> Self {
         Self {
@@ -114,7 +121,8 @@ impl SystemCall {
         }
     }
 
-    /// Writes succeed until they have filled the disk with so many more bytes, and fail with [`Errno::ENOSPC`] after that. What is removed gives no room back.
+    /// Writes succeed until they have written this number of bytes, and fail with [`Errno::ENOSPC`]
+    /// after that. Removing files makes no room.
     #[must_use]
     pub fn full_after(self, bytes: u64) -> Self {
         Self {
@@ -139,11 +147,11 @@ impl Fault for SystemCall {
             CallEffect::ShortenedTo(bytes) => format!("shortened to {bytes} bytes"),
             CallEffect::FullAfter(bytes) => format!("without room after {bytes} bytes"),
         };
-        let folder = match target {
+        let directory = match target {
             "." => "the test's directory",
             other => other,
         };
-        format!("{which} {} below {folder} {effect}", plan.kind)
+        format!("{which} {} below {directory} {effect}", plan.kind)
     }
 
     fn target(&self) -> String {
@@ -157,7 +165,7 @@ impl Fault for SystemCall {
         if let CallEffect::ShortenedTo(bytes) = self.effect
             && (bytes == 0 || !matches!(self.kind, CallKind::Read | CallKind::Write))
         {
-            // A write of no bytes is an error that nobody expects, and a read of none the end of the file.
+            // No code expects a write of no bytes, and a read of none means the end of the file.
             return Err(FaultError::unfit(
                 "reads or writes, and at least 1 byte",
                 format!("calls to {}, and {bytes} bytes", self.kind),
@@ -179,7 +187,7 @@ impl Fault for SystemCall {
     }
 
     #[cfg(target_os = "linux")]
-    fn apply(&self, plan: &SystemCallPlan, _scratch: &Path) -> Result<Undo, FaultError> {
+    fn apply(&self, plan: &SystemCallPlan, _injection: &Injection) -> Result<Undo, FaultError> {
         let action = match plan.effect {
             CallEffect::Error(errno) => Action::Fail(errno),
             CallEffect::DelayMs(delay) => Action::Delay(Duration::from_millis(delay)),
@@ -189,20 +197,21 @@ impl Fault for SystemCall {
             },
             CallEffect::FullAfter(bytes) => Action::LimitSpace(bytes),
         };
-        let take_back = put_rule(plan.kind, &self.below, plan.nth, action)?;
+        let remove_rule = put_rule(plan.kind, &self.below, plan.nth, action)?;
         Ok(Undo::new(move || {
-            take_back();
+            remove_rule();
             Ok(UndoOutcome::Restored)
         }))
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn apply(&self, _plan: &SystemCallPlan, _scratch: &Path) -> Result<Undo, FaultError> {
+    fn apply(&self, _plan: &SystemCallPlan, _injection: &Injection) -> Result<Undo, FaultError> {
         Err(only_on_linux())
     }
 }
 
-/// Does something to calls of a kind, on this file or on those below this folder, from now on; gives what ends it.
+/// Puts a rule for calls of a kind on this file, or on files below this directory. The closure that
+/// it returns removes the rule.
 #[cfg(target_os = "linux")]
 pub(super) fn put_rule(
     kind: CallKind,
@@ -214,9 +223,9 @@ pub(super) fn put_rule(
     let below = real.map_err(FaultError::file("find", below))?;
     interceptor::intercept_this_thread().map_err(|error| match error.kind() {
         io::ErrorKind::Unsupported => {
-            FaultError::Unavailable(format!("system calls cannot be handed over: {error}"))
+            FaultError::Unavailable(format!("system calls cannot be intercepted: {error}"))
         }
-        _ => FaultError::Other(Box::new(error)),
+        _ => error.into(),
     })?;
     Ok(interceptor::add_rule(Rule {
         kind,
@@ -230,6 +239,6 @@ pub(super) fn put_rule(
 #[cfg(not(target_os = "linux"))]
 pub(super) fn only_on_linux() -> FaultError {
     FaultError::Unavailable(
-        "system calls are handed over by seccomp, which Linux alone has".to_owned(),
+        "system calls are intercepted by seccomp, which Linux alone has".to_owned(),
     )
 }

@@ -1,9 +1,9 @@
-//! A write that was torn: its first sectors have reached the disk, the others are as before.
+//! A torn write: its first sectors have reached the disk, the others are as before.
 
-use super::limit::lifted;
-use super::splice::{Splice, size};
+use super::in_place_edit::{InPlaceEdit, size};
+use super::limit::with_limits_lifted;
 use super::zeros::SECTOR;
-use super::{Fault, FaultError, Undo};
+use super::{Fault, FaultError, Injection, Undo};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -11,27 +11,28 @@ use std::cmp::Ordering;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Writes the first sectors of 512 bytes of another file over a file, in place, as a power loss leaves it in the middle of writing a new version over the
-/// old one.
+/// Writes the first sectors of 512 bytes of another file over a file, in place: the state after a
+/// power loss in the middle of a write over the old version.
 #[derive(Clone, Debug)]
 pub struct TornWrite {
     path: PathBuf,
     source: PathBuf,
 }
 
-/// How far it came.
+/// The part of the write that reached the disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TornPlan {
-    /// The file with what was to be written.
+#[non_exhaustive]
+pub struct TornWritePlan {
+    /// The file with the new content.
     pub source: PathBuf,
-    /// How many bytes of it were, from the beginning.
+    /// The number of its bytes that are written, from the beginning: a multiple of 512.
     pub written: u64,
 }
 
 impl TornWrite {
-    /// Writes over the file at `path` as if the content of `source` were to replace it. Where the write ends is drawn, among all sectors after which the file is
-    /// neither the old one nor the new.
-    pub fn of(source: impl Into<PathBuf>, path: impl Into<PathBuf>) -> Self {
+    /// Tears a write of the content of `source` over the file at `path`. Its end is drawn, among
+    /// all sectors after which the file has neither the old content nor the new.
+    pub fn new(path: impl Into<PathBuf>, source: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
             source: source.into(),
@@ -40,10 +41,10 @@ impl TornWrite {
 }
 
 impl Fault for TornWrite {
-    type Plan = TornPlan;
+    type Plan = TornWritePlan;
     const KIND: &'static str = "torn_write";
 
-    fn describe(plan: &TornPlan, target: &str) -> String {
+    fn describe(plan: &TornWritePlan, target: &str) -> String {
         let source = plan.source.file_name().unwrap_or(plan.source.as_os_str());
         format!(
             "the first {} bytes of {} written over {target}",
@@ -56,40 +57,44 @@ impl Fault for TornWrite {
         self.path.display().to_string()
     }
 
-    fn draw(&self, rng: &mut ChaCha8Rng) -> Result<TornPlan, FaultError> {
+    fn draw(&self, rng: &mut ChaCha8Rng) -> Result<TornWritePlan, FaultError> {
         size(&self.path)?;
         size(&self.source)?;
-        let read = |path: &Path| fs::read(path).map_err(FaultError::file("read", path));
-        let (old, new) = lifted(|| Ok((read(&self.path)?, read(&self.source)?)))?;
+        let read = |path: &Path| {
+            with_limits_lifted(|| fs::read(path)).map_err(FaultError::file("read", path))
+        };
+        let (old, new) = (read(&self.path)?, read(&self.source)?);
         let candidates = ends(&old, &new);
         match candidates.len() {
             0 => Err(FaultError::unfit(
                 "two files that differ on both sides of the end of a sector of 512 bytes",
                 format!("files of {} and {} bytes", old.len(), new.len()),
             )),
-            count => Ok(TornPlan {
+            count => Ok(TornWritePlan {
                 source: self.source.clone(),
                 written: candidates[rng.random_range(0..count)],
             }),
         }
     }
 
-    fn apply(&self, plan: &TornPlan, scratch: &Path) -> Result<Undo, FaultError> {
-        let new = lifted(|| fs::read(&plan.source));
+    fn apply(&self, plan: &TornWritePlan, injection: &Injection) -> Result<Undo, FaultError> {
+        let new = with_limits_lifted(|| fs::read(&plan.source));
         let mut new = new.map_err(FaultError::file("read", &plan.source))?;
         new.truncate(usize::try_from(plan.written).unwrap_or(usize::MAX));
         let overwritten = size(&self.path)?.min(new.len() as u64);
-        Splice::plan(&self.path, 0, overwritten, |_| new)?.apply(scratch)
+        InPlaceEdit::plan(&self.path, 0, overwritten, |_| new)?.apply(injection)?;
+        Ok(Undo::steps())
     }
 }
 
-/// After which bytes a write of the new content over the old can be torn.
+/// The numbers of bytes after which a write of the new content over the old can be torn.
 fn ends(old: &[u8], new: &[u8]) -> Vec<u64> {
     let common = old.len().min(new.len());
     let differs = |(a, b): (&u8, &u8)| a != b;
     // Up to the first difference it is still the old content.
     let first = old.iter().zip(new).position(differs).unwrap_or(common);
-    // From the last one on it is the new content already; an end of the old one that is left behind makes a difference for ever.
+    // From the last one on it is the new content already. A longer old content leaves its end,
+    // which is a difference for ever.
     let last = match old.len().cmp(&new.len()) {
         Ordering::Less => new.len() - 1,
         Ordering::Equal => old.iter().zip(new).rposition(differs).unwrap_or(0),
@@ -105,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_torn_write_leaves_neither_the_old_content_nor_the_new() {
+    fn torn_write_ends_between_first_and_last_difference() {
         let zeros = |length: usize| vec![0_u8; length];
         let with = |length: usize, place: usize| {
             let mut bytes = zeros(length);

@@ -1,29 +1,31 @@
-//! A file cut short: a copy that was interrupted, a disk that was full.
+//! A file cut short: an interrupted copy, a full disk.
 
-use super::splice::{Splice, size};
-use super::{Fault, FaultError, Undo};
+use super::in_place_edit::{InPlaceEdit, size};
+use super::{Fault, FaultError, Injection, Undo};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// Cuts the end off a file, in place.
+/// TruncatePlans the end off a file, in place.
 #[derive(Clone, Debug)]
 pub struct Truncate {
     path: PathBuf,
     kept: Option<u64>,
 }
 
-/// How much is left of the file.
+/// The part of the file that stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cut {
-    /// How many bytes, from the beginning.
+#[non_exhaustive]
+pub struct TruncatePlan {
+    /// The number of bytes, from the beginning: 0 to one less than the size.
     pub kept: u64,
 }
 
 impl Truncate {
-    /// Cuts the file at `path` to any shorter length, each with the same probability, down to 0.
-    pub fn file(path: impl Into<PathBuf>) -> Self {
+    /// TruncatePlans the file at `path` to any shorter length, each with the same probability, down
+    /// to 0.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
             kept: None,
@@ -39,18 +41,18 @@ impl Truncate {
 }
 
 impl Fault for Truncate {
-    type Plan = Cut;
+    type Plan = TruncatePlan;
     const KIND: &'static str = "truncate";
 
-    fn describe(cut: &Cut, target: &str) -> String {
-        format!("{target} cut after {} bytes", cut.kept)
+    fn describe(plan: &TruncatePlan, target: &str) -> String {
+        format!("{target} cut after {} bytes", plan.kept)
     }
 
     fn target(&self) -> String {
         self.path.display().to_string()
     }
 
-    fn draw(&self, rng: &mut ChaCha8Rng) -> Result<Cut, FaultError> {
+    fn draw(&self, rng: &mut ChaCha8Rng) -> Result<TruncatePlan, FaultError> {
         let size = size(&self.path)?;
         let kept = match self.kept {
             Some(kept) if kept < size => kept,
@@ -63,11 +65,12 @@ impl Fault for Truncate {
             None if size > 0 => rng.random_range(0..size),
             None => return Err(FaultError::unfit("bytes to cut", "an empty file")),
         };
-        Ok(Cut { kept })
+        Ok(TruncatePlan { kept })
     }
 
-    fn apply(&self, cut: &Cut, scratch: &Path) -> Result<Undo, FaultError> {
-        let lost = size(&self.path)?.saturating_sub(cut.kept);
-        Splice::plan(&self.path, cut.kept, lost, |_| Vec::new())?.apply(scratch)
+    fn apply(&self, plan: &TruncatePlan, injection: &Injection) -> Result<Undo, FaultError> {
+        let lost = size(&self.path)?.saturating_sub(plan.kept);
+        InPlaceEdit::plan(&self.path, plan.kept, lost, |_| Vec::new())?.apply(injection)?;
+        Ok(Undo::steps())
     }
 }

@@ -1,21 +1,30 @@
-//! A wall clock that jumps: somebody sets it, a time server corrects it, a virtual machine wakes up.
+//! A wall clock that jumps: an operator sets it, a time server corrects it, a virtual machine wakes
+//! up.
 
-use super::{Fault, FaultError, Undo, UndoOutcome};
+use super::{Fault, FaultError, Injection, Undo, UndoOutcome};
 use crate::os::wall_clock;
 use crate::test::process_scope::ProcessScope;
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::io;
-use std::path::Path;
 use std::time::Duration;
 
-/// Moves the wall clock of the test's process: [`SystemTime::now`](std::time::SystemTime::now), and whatever asks the C library for it. Nothing outside of the process
-/// sees it, neither programs that the test starts nor the times of files; and timers, [`Instant`](std::time::Instant) and the test's
-/// [clock](crate::Context::clock) go on as they are, as they do when a real clock is set.
+/// Moves the wall clock of the test's process: [`SystemTime::now`](std::time::SystemTime::now), and
+/// all other code that asks the C library for the time of day.
 ///
-/// On Linux with the GNU C library alone. The harness's feature `wall-clock`, which is on unless it is told otherwise, gives the test program its own
-/// `clock_gettime`, `gettimeofday` and `time`; turn it off if another library does the same.
+/// Nothing outside of the process sees it, neither programs that the test starts nor the times of
+/// files. Timers, [`Instant`](std::time::Instant) and the test's [clock](crate::Context::clock) are
+/// not moved, as with a real clock.
+///
+/// It needs the feature `wall-clock` of this crate, which is off by default, and Linux with the GNU
+/// C library; elsewhere a test with this fault is skipped. The feature gives the test program its
+/// own `clock_gettime`, `gettimeofday` and `time`; leave it off if another library does the same.
+///
+/// ```toml
+/// [dev-dependencies]
+/// clarity-chaos = { version = "0.1", features = ["wall-clock"] }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct WallClock {
     jump: Jump,
@@ -25,42 +34,61 @@ pub struct WallClock {
 enum Jump {
     Forward(Duration),
     Back(Duration),
-    EitherWay(Duration),
+    Within(Duration),
 }
 
-/// Where to.
+/// The jump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct WallClockPlan {
-    /// By how much, in milliseconds; backwards if negative.
+    /// The distance in milliseconds, negative for a jump back. Its amount is 1 ms to 1000 years.
     pub by_ms: i64,
 }
 
-/// Further than any clock that was set by mistake, and far within what a time can be.
+/// Further than any mistake in setting a clock, and far within the range of a time.
 const MOST: Duration = Duration::from_secs(1000 * 365 * 24 * 3600);
 
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
 impl WallClock {
-    /// It jumps forward by so much, in whole milliseconds: 1 ms to 1000 years.
+    /// The clock of the test's process jumps by at most 24 hours, as with [`within`](Self::within).
     #[must_use]
-    pub fn jumps_forward(by: Duration) -> Self {
+    pub fn new() -> Self {
+        Self {
+            jump: Jump::Within(DAY),
+        }
+    }
+
+    /// It jumps forward by this time, in whole milliseconds: 1 ms to 1000 years.
+    #[must_use]
+    pub fn forward(self, by: Duration) -> Self {
         Self {
             jump: Jump::Forward(by),
         }
     }
 
-    /// It jumps back by so much, in whole milliseconds, 1 ms to 1000 years: times that are already written down are in the future now.
+    /// It jumps back by this time, in whole milliseconds: 1 ms to 1000 years. Times that were
+    /// stored are in the future then.
     #[must_use]
-    pub fn jumps_back(by: Duration) -> Self {
+    pub fn back(self, by: Duration) -> Self {
         Self {
             jump: Jump::Back(by),
         }
     }
 
-    /// It jumps to any other time that is no further away, forward or back, each millisecond with the same probability. `most` is 1 ms to 1000 years.
+    /// It jumps forward or back by 1 ms to `most`, each millisecond with the same probability.
+    /// `most` is 1 ms to 1000 years.
     #[must_use]
-    pub fn jumps_within(most: Duration) -> Self {
+    pub fn within(self, most: Duration) -> Self {
         Self {
-            jump: Jump::EitherWay(most),
+            jump: Jump::Within(most),
         }
+    }
+}
+
+impl Default for WallClock {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -82,7 +110,7 @@ impl Fault for WallClock {
     }
 
     fn draw(&self, rng: &mut ChaCha8Rng) -> Result<WallClockPlan, FaultError> {
-        let (Jump::Forward(most) | Jump::Back(most) | Jump::EitherWay(most)) = self.jump;
+        let (Jump::Forward(most) | Jump::Back(most) | Jump::Within(most)) = self.jump;
         let fits = Some(most).filter(|most| (Duration::from_millis(1)..=MOST).contains(most));
         let most = fits.and_then(|most| i64::try_from(most.as_millis()).ok());
         let most = most.ok_or_else(|| {
@@ -91,30 +119,31 @@ impl Fault for WallClock {
         let by_ms = match self.jump {
             Jump::Forward(_) => most,
             Jump::Back(_) => -most,
-            Jump::EitherWay(_) => match rng.random_range(-most..most) {
-                // Not nowhere: one more stands for it.
+            Jump::Within(_) => match rng.random_range(-most..most) {
                 back @ ..0 => back,
+                // Not by nothing: `most` stands for it.
                 forward => forward + 1,
             },
         };
         Ok(WallClockPlan { by_ms })
     }
 
-    fn apply(&self, plan: &WallClockPlan, _scratch: &Path) -> Result<Undo, FaultError> {
+    fn apply(&self, plan: &WallClockPlan, _injection: &Injection) -> Result<Undo, FaultError> {
         let by_ms = plan.by_ms;
         if !ProcessScope::is_dedicated() {
             return Err(FaultError::Unavailable(
-                "a clock is the whole process's, and the test has none of its own (--isolation thread)".to_owned(),
+                "a clock is the whole process's, and the test has no process of its own (--isolation thread)"
+                    .to_owned(),
             ));
         }
         wall_clock::move_by(by_ms).map_err(|error| match error.kind() {
             io::ErrorKind::Unsupported => {
-                FaultError::Unavailable(format!("the wall clock cannot be moved: {error}"))
+                FaultError::Unavailable(format!("the fault `WallClock` is unavailable: {error}"))
             }
-            _ => FaultError::Other(Box::new(error)),
+            _ => error.into(),
         })?;
         Ok(Undo::new(move || {
-            wall_clock::move_by(-by_ms).map_err(|error| FaultError::Other(Box::new(error)))?;
+            wall_clock::move_by(-by_ms)?;
             Ok(UndoOutcome::Restored)
         }))
     }

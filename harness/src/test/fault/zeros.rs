@@ -1,7 +1,8 @@
-//! Zeros in the place of bytes: a write that never reached the disk, a block that was trimmed, a hole left by a crash.
+//! Zeros in the place of bytes: a write that never reached the disk, a trimmed block, a hole after
+//! a crash.
 
-use super::splice::{Splice, size};
-use super::{Fault, FaultError, Undo};
+use super::in_place_edit::{InPlaceEdit, size};
+use super::{Fault, FaultError, Injection, Undo};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -12,45 +13,47 @@ use std::path::{Path, PathBuf};
 /// The smallest piece of a file that a disk writes, in bytes.
 pub(super) const SECTOR: u64 = 512;
 
-/// Overwrites a stretch of a file with zeros, in place; size and modification time stay.
+/// Overwrites a range of a file with zeros, in place. Size and time of modification stay.
 #[derive(Clone, Debug)]
 pub struct Zeros {
     path: PathBuf,
-    stretch: Option<Stretch>,
+    range: Option<ZerosPlan>,
 }
 
-/// Which bytes are zero now.
+/// The bytes that are zero now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stretch {
-    /// The first one, from 0.
+#[non_exhaustive]
+pub struct ZerosPlan {
+    /// The first byte, from 0.
     pub offset: u64,
-    /// How many.
+    /// The number of bytes.
     pub length: u64,
 }
 
 impl Zeros {
-    /// Overwrites one sector of 512 bytes of the file at `path` (the last may be shorter), each of those that hold anything with the same probability.
-    pub fn in_file(path: impl Into<PathBuf>) -> Self {
+    /// Overwrites one sector of 512 bytes of the file at `path` (the last may be shorter): any that
+    /// is not all zeros, each with the same probability.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
-            stretch: None,
+            range: None,
         }
     }
 
     /// Overwrites `length` bytes from `offset` on.
     #[must_use]
     pub fn at(mut self, offset: u64, length: u64) -> Self {
-        self.stretch = Some(Stretch { offset, length });
+        self.range = Some(ZerosPlan { offset, length });
         self
     }
 }
 
 impl Fault for Zeros {
-    type Plan = Stretch;
+    type Plan = ZerosPlan;
     const KIND: &'static str = "zeros";
 
-    fn describe(plan: &Stretch, target: &str) -> String {
-        let Stretch { offset, length } = plan;
+    fn describe(plan: &ZerosPlan, target: &str) -> String {
+        let ZerosPlan { offset, length } = plan;
         format!("{length} bytes of {target} from byte {offset} on overwritten with zeros")
     }
 
@@ -58,9 +61,9 @@ impl Fault for Zeros {
         self.path.display().to_string()
     }
 
-    fn draw(&self, rng: &mut ChaCha8Rng) -> Result<Stretch, FaultError> {
-        if let Some(stretch) = self.stretch {
-            return Ok(stretch);
+    fn draw(&self, rng: &mut ChaCha8Rng) -> Result<ZerosPlan, FaultError> {
+        if let Some(range) = self.range {
+            return Ok(range);
         }
         let sectors = sectors_with_content(&self.path)?;
         match sectors.len() {
@@ -69,17 +72,18 @@ impl Fault for Zeros {
         }
     }
 
-    fn apply(&self, plan: &Stretch, scratch: &Path) -> Result<Undo, FaultError> {
+    fn apply(&self, plan: &ZerosPlan, injection: &Injection) -> Result<Undo, FaultError> {
         let zeros = |old: &[u8]| vec![0; old.len()];
-        let splice = Splice::plan(&self.path, plan.offset, plan.length, zeros)?;
-        if splice.changes_nothing() {
+        let edit = InPlaceEdit::plan(&self.path, plan.offset, plan.length, zeros)?;
+        if edit.changes_nothing() {
             return Err(FaultError::unfit("a byte that is not zero", "none"));
         }
-        splice.silently().apply(scratch)
+        edit.silently().apply(injection)?;
+        Ok(Undo::steps())
     }
 }
 
-fn sectors_with_content(path: &Path) -> Result<Vec<Stretch>, FaultError> {
+fn sectors_with_content(path: &Path) -> Result<Vec<ZerosPlan>, FaultError> {
     let size = size(path)?;
     let file = File::open(path).map_err(FaultError::file("open", path))?;
     let mut file = BufReader::new(file);
@@ -89,7 +93,7 @@ fn sectors_with_content(path: &Path) -> Result<Vec<Stretch>, FaultError> {
         let read = file.by_ref().take(SECTOR).read_to_end(&mut sector);
         let length = read.map_err(FaultError::file("read", path))? as u64;
         if sector.iter().any(|byte| *byte != 0) {
-            sectors.push(Stretch { offset, length });
+            sectors.push(ZerosPlan { offset, length });
         }
     }
     Ok(sectors)

@@ -1,4 +1,4 @@
-//! What is wrong with a link now.
+//! The faults that a link has now.
 
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Which way bytes go.
+/// The direction of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
@@ -23,7 +23,7 @@ impl Direction {
         self == Self::Both || self == other
     }
 
-    /// In words that stand in a sentence.
+    /// The direction as a part of a sentence.
     pub(crate) fn words(self) -> &'static str {
         match self {
             Self::ToServer => "to the server",
@@ -33,43 +33,44 @@ impl Direction {
     }
 }
 
-/// How a connection is ended.
+/// The end of a connection that is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ending {
-    /// By a reset: both ends meet an error, and what was on its way may be lost.
+#[non_exhaustive]
+pub enum ConnectionEnd {
+    /// A reset: both ends get an error, and bytes on their way may be lost.
     Reset,
-    /// As if the sender had ended: both ends find the end of the stream.
+    /// A close, as if the sender had ended: both ends get the end of the stream.
     Close,
-    /// As if the sender had ended in this direction alone; the other goes on.
+    /// A close of this direction alone. The other one goes on.
     HalfClose,
 }
 
-/// Something that is wrong with a link.
+/// A fault of a link.
 #[derive(Debug)]
 pub(crate) enum Condition {
     Latency {
         direction: Direction,
         delay: Duration,
         jitter: Duration,
-        /// What the jitter is drawn from.
+        /// The generator of the jitter.
         rng: Box<ChaCha8Rng>,
     },
     Bandwidth {
         direction: Direction,
         bytes_per_second: u64,
     },
-    Stall {
+    Blackhole {
         direction: Direction,
     },
-    Refusal,
-    /// After so many more bytes, once.
-    Severance {
+    ConnectionRefused,
+    /// After `left` more bytes, once.
+    ConnectionCut {
         direction: Direction,
         left: Option<u64>,
-        ending: Ending,
+        end: ConnectionEnd,
     },
-    /// A bit of the byte after so many more, once.
+    /// A bit of the byte after `left` more, once.
     Corruption {
         direction: Direction,
         left: Option<u64>,
@@ -77,31 +78,31 @@ pub(crate) enum Condition {
     },
 }
 
-/// Which condition it is.
+/// The number of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ConditionId(usize);
 
-/// All that is wrong with a link.
+/// All faults that a link has now.
 #[derive(Debug, Default)]
 pub(crate) struct Conditions {
-    state: Mutex<State>,
+    state: Mutex<PresentConditions>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct PresentConditions {
     count: usize,
     closed: bool,
     present: Vec<(ConditionId, Condition)>,
 }
 
-/// What becomes of bytes that were about to be delivered.
+/// The fate of bytes that are due.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// They are delivered, and then so much time passes.
-    Delivered(Duration),
-    /// So many are, and then the connection ends like that.
-    Severed(usize, Ending),
+pub(super) enum Delivery {
+    /// They are delivered, and then this time passes.
+    Whole(Duration),
+    /// This number of them is delivered, and then the connection ends.
+    Cut(usize, ConnectionEnd),
     /// The link or the connection is gone.
     Lost,
 }
@@ -134,10 +135,10 @@ impl Conditions {
     pub(super) fn refuses(&self) -> bool {
         let state = self.state();
         let mut present = state.present.iter();
-        present.any(|(_, condition)| matches!(condition, Condition::Refusal))
+        present.any(|(_, condition)| matches!(condition, Condition::ConnectionRefused))
     }
 
-    /// When bytes that have come now are due.
+    /// The moment at which bytes that arrive now are due.
     pub(super) fn due(&self, direction: Direction) -> Instant {
         let mut due = Instant::now();
         for (_, condition) in &mut self.state().present {
@@ -155,26 +156,27 @@ impl Conditions {
         due
     }
 
-    /// Waits until bytes can be delivered, and decides what becomes of them; may change one. `is_over` tells whether their connection has ended.
+    /// Waits until bytes can be delivered, and decides their fate; may change one. `is_over` is
+    /// true when their connection has ended.
     pub(super) fn deliver(
         &self,
         direction: Direction,
         due: Instant,
         bytes: &mut [u8],
         is_over: impl Fn() -> bool,
-    ) -> Fate {
+    ) -> Delivery {
         let mut state = self.state();
         loop {
             if state.closed || is_over() {
-                return Fate::Lost;
+                return Delivery::Lost;
             }
-            let stalled = state.present.iter().any(|(_, condition)| {
-                matches!(condition, Condition::Stall { direction: covered } if covered.covers(direction))
+            let is_held = state.present.iter().any(|(_, condition)| {
+                matches!(condition, Condition::Blackhole { direction: covered } if covered.covers(direction))
             });
             let left = due.saturating_duration_since(Instant::now());
-            // A connection that ends meanwhile notifies nobody.
+            // A connection that ends meanwhile does not notify this thread.
             let most = Duration::from_millis(20);
-            let wait = match stalled {
+            let wait = match is_held {
                 true => most,
                 false if left.is_zero() => break,
                 false => left.min(most),
@@ -199,14 +201,14 @@ impl Conditions {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PresentConditions> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    fn settle(&mut self, direction: Direction, bytes: &mut [u8]) -> Fate {
-        let mut severed: Option<(usize, Ending)> = None;
+impl PresentConditions {
+    fn settle(&mut self, direction: Direction, bytes: &mut [u8]) -> Delivery {
+        let mut cut: Option<(usize, ConnectionEnd)> = None;
         let mut slowest = None;
         for (_, condition) in &mut self.present {
             match condition {
@@ -226,30 +228,30 @@ impl State {
                         bytes[place] ^= 1 << *bit;
                     }
                 }
-                Condition::Severance {
+                Condition::ConnectionCut {
                     direction: covered,
                     left,
-                    ending,
-                } if covered.covers(direction) && severed.is_none() => {
+                    end,
+                } if covered.covers(direction) && cut.is_none() => {
                     if let Some(place) = count_down(left, bytes.len()) {
-                        severed = Some((place, *ending));
+                        cut = Some((place, *end));
                     }
                 }
                 _ => {}
             }
         }
-        match (severed, slowest) {
-            (Some((length, ending)), _) => Fate::Severed(length, ending),
+        match (cut, slowest) {
+            (Some((length, end)), _) => Delivery::Cut(length, end),
             (None, Some(rate)) => {
                 let seconds = bytes.len() as f64 / rate.max(1) as f64;
-                Fate::Delivered(Duration::from_secs_f64(seconds))
+                Delivery::Whole(Duration::from_secs_f64(seconds))
             }
-            (None, None) => Fate::Delivered(Duration::ZERO),
+            (None, None) => Delivery::Whole(Duration::ZERO),
         }
     }
 }
 
-/// Counts so many bytes; gives the place among them at which the count ends, once.
+/// Counts `bytes` down from `left`; returns the place among them at which the count ends, once.
 fn count_down(left: &mut Option<u64>, bytes: usize) -> Option<usize> {
     let remaining = (*left)?;
     match usize::try_from(remaining) {

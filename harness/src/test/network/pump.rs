@@ -1,7 +1,8 @@
-//! A connection through a link: for each direction a thread that takes bytes, and one that gives them when they are due.
+//! A connection through a link: for each direction a thread that receives bytes, and one that sends
+//! them when they are due.
 
-use super::Shared;
-use super::condition::{Direction, Ending, Fate};
+use super::Proxy;
+use super::condition::{ConnectionEnd, Delivery, Direction};
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
@@ -10,11 +11,11 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-/// Bytes taken at a time.
+/// The number of bytes that are received at a time, at most.
 const CHUNK: usize = 16 << 10;
 
-/// How many such may be on their way in each direction: what a sender can send before it must wait.
-const ON_THEIR_WAY: usize = 64;
+/// The number of chunks that may be on their way in each direction before the sender must wait.
+const IN_FLIGHT: usize = 64;
 
 /// Both ends of a connection.
 #[derive(Debug)]
@@ -31,16 +32,16 @@ pub(super) struct Connection {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// Bytes, and when they are due.
+/// Bytes, and the moment at which they are due.
 type Chunk = (Instant, Vec<u8>);
 
 impl Connection {
     pub(super) fn open(
         client: &TcpStream,
         server: &TcpStream,
-        shared: Arc<Shared>,
+        proxy: Arc<Proxy>,
     ) -> io::Result<Self> {
-        // What comes in one piece goes on in one piece, and at once.
+        // A piece that arrives goes on as one piece, and at once.
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
         let ends = Arc::new(Ends {
@@ -54,7 +55,7 @@ impl Connection {
         };
         let started = [Direction::ToServer, Direction::ToClient]
             .into_iter()
-            .try_for_each(|direction| connection.start(direction, &shared));
+            .try_for_each(|direction| connection.start(direction, &proxy));
         match started {
             Ok(()) => Ok(connection),
             Err(error) => {
@@ -64,33 +65,24 @@ impl Connection {
         }
     }
 
-    fn start(&mut self, direction: Direction, shared: &Arc<Shared>) -> io::Result<()> {
-        let (sender, receiver) = sync_channel(ON_THEIR_WAY);
-        let (ends, link) = (Arc::clone(&self.ends), Arc::clone(shared));
-        self.threads.push(
-            thread::Builder::new()
-                .name("link".to_owned())
-                .spawn(move || {
-                    take(&ends, direction, &link, &sender);
-                })?,
-        );
-        let (ends, link) = (Arc::clone(&self.ends), Arc::clone(shared));
-        self.threads.push(
-            thread::Builder::new()
-                .name("link".to_owned())
-                .spawn(move || {
-                    give(&ends, direction, &link, &receiver);
-                })?,
-        );
+    fn start(&mut self, direction: Direction, proxy: &Arc<Proxy>) -> io::Result<()> {
+        let (sender, receiver) = sync_channel(IN_FLIGHT);
+        let thread = || thread::Builder::new().name("link".to_owned());
+        let (ends, link) = (Arc::clone(&self.ends), Arc::clone(proxy));
+        let receiving = move || receive(&ends, direction, &link, &sender);
+        self.threads.push(thread().spawn(receiving)?);
+        let (ends, link) = (Arc::clone(&self.ends), Arc::clone(proxy));
+        let sending = move || send(&ends, direction, &link, &receiver);
+        self.threads.push(thread().spawn(sending)?);
         Ok(())
     }
 
-    /// Whether nothing will pass any more.
+    /// Whether the connection has ended in both directions.
     pub(super) fn has_ended(&mut self) -> bool {
         self.threads.iter().all(JoinHandle::is_finished)
     }
 
-    /// Ends it now.
+    /// Ends the connection now.
     pub(super) fn end(self) {
         self.ends.close();
         for thread in self.threads {
@@ -100,7 +92,7 @@ impl Connection {
 }
 
 impl Ends {
-    /// Where bytes of this direction come from, and where they go to.
+    /// The source and the destination of this direction.
     fn of(&self, direction: Direction) -> (&TcpStream, &TcpStream) {
         match direction {
             Direction::ToClient => (&self.server, &self.client),
@@ -127,26 +119,26 @@ impl Ends {
     }
 }
 
-/// Takes bytes until there are no more, each with the time when it is due.
-fn take(ends: &Ends, direction: Direction, link: &Shared, sender: &SyncSender<Chunk>) {
+/// Receives bytes until the end, each chunk with the moment at which it is due.
+fn receive(ends: &Ends, direction: Direction, proxy: &Proxy, sender: &SyncSender<Chunk>) {
     let (mut from, _) = ends.of(direction);
     let mut buffer = vec![0; CHUNK];
     loop {
         match from.read(&mut buffer) {
             Ok(count) if count > 0 => {
-                let due = link.conditions.due(direction);
+                let due = proxy.conditions.due(direction);
                 if sender.send((due, buffer[..count].to_vec())).is_err() {
                     return;
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // The end comes after all bytes, as late as they.
+            // The end comes after all bytes, with the same delay.
             Ok(_end) => {
-                let _ = sender.send((link.conditions.due(direction), Vec::new()));
+                let _ = sender.send((proxy.conditions.due(direction), Vec::new()));
                 return;
             }
             Err(_) => {
-                // A reset passes on as one.
+                // A reset goes on as a reset.
                 if !ends.is_over() {
                     ends.reset();
                 }
@@ -156,34 +148,34 @@ fn take(ends: &Ends, direction: Direction, link: &Shared, sender: &SyncSender<Ch
     }
 }
 
-/// Gives bytes when they are due, as far as the link lets them pass.
-fn give(ends: &Ends, direction: Direction, link: &Shared, receiver: &Receiver<Chunk>) {
+/// Sends bytes when they are due, as far as the link lets them pass.
+fn send(ends: &Ends, direction: Direction, proxy: &Proxy, receiver: &Receiver<Chunk>) {
     let (_, mut to) = ends.of(direction);
     while let Ok((due, mut bytes)) = receiver.recv() {
-        let fate = link
+        let delivery = proxy
             .conditions
             .deliver(direction, due, &mut bytes, || ends.is_over());
-        match fate {
-            Fate::Lost => return,
-            Fate::Delivered(_) if bytes.is_empty() => {
+        match delivery {
+            Delivery::Lost => return,
+            Delivery::Whole(_) if bytes.is_empty() => {
                 let _ = to.shutdown(Shutdown::Write);
                 return;
             }
-            Fate::Delivered(time) => {
+            Delivery::Whole(time) => {
                 if to.write_all(&bytes).is_err() {
                     ends.reset();
                     return;
                 }
-                link.conditions.pass(time);
+                proxy.conditions.pass(time);
             }
-            Fate::Severed(length, ending) => {
+            Delivery::Cut(length, end) => {
                 let _ = to.write_all(&bytes[..length]);
-                match ending {
-                    Ending::Reset => ends.reset(),
-                    Ending::Close => ends.close(),
-                    Ending::HalfClose => {
+                match end {
+                    ConnectionEnd::Reset => ends.reset(),
+                    ConnectionEnd::Close => ends.close(),
+                    ConnectionEnd::HalfClose => {
                         let _ = to.shutdown(Shutdown::Write);
-                        // What else the sender sends goes nowhere, and does not hold it up.
+                        // Further bytes are dropped, so that the sender does not wait.
                         while receiver.recv().is_ok() {}
                     }
                 }
@@ -193,11 +185,13 @@ fn give(ends: &Ends, direction: Direction, link: &Shared, receiver: &Receiver<Ch
     }
 }
 
-/// Ends a connection with a reset in the place of an orderly end: whoever reads at the other side meets an error.
+/// Ends a connection with a reset instead of an orderly end: a reader at the other side gets an
+/// error.
 pub(super) fn reset(end: &TcpStream) {
     #[cfg(unix)]
     let _ = rustix::net::sockopt::set_socket_linger(end, Some(std::time::Duration::ZERO));
-    // The descriptor is shared by several threads, so that it cannot be closed here; to connect it to nothing resets it as well.
+    // Several threads share the descriptor, so it cannot be closed here. Connecting it to nothing
+    // resets it as well.
     #[cfg(unix)]
     let _ = rustix::net::connect_unspec(end);
     let _ = end.shutdown(Shutdown::Both);

@@ -1,54 +1,55 @@
 //! A narrow link.
 
-use super::Target;
-use crate::test::fault::{Fault, FaultError, Undo};
+use super::LinkTarget;
+use crate::test::fault::{Fault, FaultError, Injection, Undo};
 use crate::test::network::{Condition, Direction, Link};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
-use std::path::Path;
 
-/// What a bandwidth is drawn from, in powers of two of bytes a second: 1 KiB to 1 MiB.
+/// The exponents that are drawn from: 2 to the power of them is a number of bytes a second, 1 KiB
+/// to 1 MiB.
 const DRAWN: Range<u32> = 10..21;
 
-/// Lets no more pass a link than so many bytes in a second, in each direction of each connection.
+/// Limits the bytes that pass a link in a second, in each direction of each connection.
 #[derive(Clone, Debug)]
 pub struct Bandwidth {
-    target: Target,
+    target: LinkTarget,
     direction: Direction,
     bytes_per_second: Option<u64>,
 }
 
-/// How much passes.
+/// The bandwidth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct BandwidthPlan {
-    /// Which way.
+    /// The direction that is narrowed.
     pub direction: Direction,
-    /// How many bytes in a second.
+    /// The number of bytes a second, at least 1.
     pub bytes_per_second: u64,
 }
 
 impl Bandwidth {
-    /// Narrows this link both ways, to 1 KiB to 1 MiB a second, which is drawn.
-    pub fn of(link: &Link) -> Self {
+    /// Narrows this link both ways, to 1 KiB to 1 MiB a second: a power of two, which is drawn.
+    pub fn new(link: &Link) -> Self {
         Self {
-            target: Target::of(link),
+            target: LinkTarget::of(link),
             direction: Direction::Both,
             bytes_per_second: None,
         }
     }
 
-    /// Lets exactly so many bytes pass in a second.
+    /// Lets exactly this number of bytes pass in a second, at least 1.
     #[must_use]
-    pub fn bytes_per_second(self, bytes: u64) -> Self {
+    pub fn with_bytes_per_second(self, bytes: u64) -> Self {
         Self {
             bytes_per_second: Some(bytes),
             ..self
         }
     }
 
-    /// Narrows this way alone.
+    /// Narrows this direction alone.
     #[must_use]
     pub fn towards(self, direction: Direction) -> Self {
         Self { direction, ..self }
@@ -73,7 +74,7 @@ impl Fault for Bandwidth {
         let drawn = 1 << rng.random_range(DRAWN);
         match self.bytes_per_second.unwrap_or(drawn) {
             0 => Err(FaultError::unfit(
-                "1 byte a second or more, or the fault `Stall`",
+                "1 byte a second or more, or the fault `Blackhole`",
                 "a bandwidth of 0",
             )),
             bytes_per_second => Ok(BandwidthPlan {
@@ -83,7 +84,7 @@ impl Fault for Bandwidth {
         }
     }
 
-    fn apply(&self, plan: &BandwidthPlan, _scratch: &Path) -> Result<Undo, FaultError> {
+    fn apply(&self, plan: &BandwidthPlan, _injection: &Injection) -> Result<Undo, FaultError> {
         Ok(self.target.put(Condition::Bandwidth {
             direction: plan.direction,
             bytes_per_second: plan.bytes_per_second,

@@ -1,48 +1,49 @@
-//! A bit that arrives as another.
+//! A bit that flips on the way.
 
-use super::Target;
-use crate::test::fault::{Fault, FaultError, Undo};
+use super::LinkTarget;
+use crate::test::fault::{Fault, FaultError, Injection, Undo};
 use crate::test::network::{Condition, Direction, Link};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 
-/// Which byte is damaged is drawn from so many.
+/// The number of bytes among which the damaged one is drawn.
 const DRAWN: u64 = 512;
 
-/// Flips one bit of what passes a link. TCP's own sum has 16 bits, and what damages bytes in a router or a network card's memory need not break it.
+/// Flips one bit of the bytes that pass a link. TCP's own checksum has 16 bits, and it misses
+/// damage in the memory of a router or a network card.
 #[derive(Clone, Debug)]
 pub struct Corruption {
-    target: Target,
+    target: LinkTarget,
     direction: Direction,
     byte: Option<u64>,
 }
 
-/// Which bit.
+/// The bit that flips.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct CorruptionPlan {
-    /// Which way the byte goes.
+    /// The direction of the byte.
     pub direction: Direction,
-    /// Its number, from 0, counted from the injection.
+    /// The number of the byte, from 0, counted from the injection on.
     pub byte: u64,
-    /// Which of its bits, from 0, the lowest.
+    /// The bit in it, from 0 (the least significant) to 7.
     pub bit: u8,
 }
 
 impl Corruption {
-    /// Flips a bit of one of the next 512 bytes that go this way, which is drawn.
-    pub fn of(link: &Link, direction: Direction) -> Self {
+    /// Flips a bit of one of the next 512 bytes in this direction. The byte and the bit are drawn.
+    pub fn new(link: &Link, direction: Direction) -> Self {
         Self {
-            target: Target::of(link),
+            target: LinkTarget::of(link),
             direction,
             byte: None,
         }
     }
 
-    /// Flips a bit of exactly that byte, from 0.
+    /// Flips a bit of exactly this byte, from 0, counted from the injection on.
     #[must_use]
-    pub fn byte(self, byte: u64) -> Self {
+    pub fn at(self, byte: u64) -> Self {
         Self {
             byte: Some(byte),
             ..self
@@ -73,7 +74,7 @@ impl Fault for Corruption {
         })
     }
 
-    fn apply(&self, plan: &CorruptionPlan, _scratch: &Path) -> Result<Undo, FaultError> {
+    fn apply(&self, plan: &CorruptionPlan, _injection: &Injection) -> Result<Undo, FaultError> {
         if plan.bit > 7 {
             return Err(FaultError::unfit("a bit from 0 to 7", plan.bit.to_string()));
         }

@@ -1,7 +1,7 @@
-//! Bytes that come later.
+//! Bytes that arrive later.
 
-use super::Target;
-use crate::test::fault::{Fault, FaultError, Undo};
+use super::LinkTarget;
+use crate::test::fault::{Fault, FaultError, Injection, Undo};
 use crate::test::network::{Condition, Direction, Link};
 use crate::test::random::rng;
 use clarity_chaos_record::Seed;
@@ -9,61 +9,63 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
-use std::path::Path;
 use std::time::Duration;
 
-/// What a delay is drawn from, in milliseconds: from another room of the data centre to another continent.
+/// The delays that are drawn from, in milliseconds: from another room of the data centre to another
+/// continent.
 const DRAWN: Range<u64> = 1..300;
 
-/// Delays what passes a link, both ways unless told otherwise. The order stays, and whatever is under way is under way at the same time.
+/// Delays the bytes that pass a link. Their order stays, and all that are under way are under way
+/// at the same time: the bandwidth is not narrowed.
 #[derive(Clone, Debug)]
 pub struct Latency {
-    target: Target,
+    target: LinkTarget,
     direction: Direction,
     delay: Option<Duration>,
     jitter: Duration,
 }
 
-/// How much later.
+/// The delay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LatencyPlan {
-    /// Which bytes.
+    /// The direction that is delayed.
     pub direction: Direction,
-    /// By so many milliseconds at least.
+    /// The least delay, in milliseconds.
     pub delay_ms: u64,
-    /// And by up to so many more, each piece by another time.
+    /// The most that is added to it, in milliseconds; drawn for each piece.
     pub jitter_ms: u64,
-    /// What these are drawn from.
+    /// The seed of these draws.
     pub seed: u64,
 }
 
 impl Latency {
-    /// Delays what passes this link by 1 to 300 ms, which is drawn.
-    pub fn on(link: &Link) -> Self {
+    /// Delays the bytes that pass this link, both ways, by 1 to 299 ms, which is drawn.
+    pub fn new(link: &Link) -> Self {
         Self {
-            target: Target::of(link),
+            target: LinkTarget::of(link),
             direction: Direction::Both,
             delay: None,
             jitter: Duration::ZERO,
         }
     }
 
-    /// Delays by exactly so much, in whole milliseconds.
+    /// Delays by exactly this time, in whole milliseconds.
     #[must_use]
-    pub fn of(self, delay: Duration) -> Self {
+    pub fn with_delay(self, delay: Duration) -> Self {
         Self {
             delay: Some(delay),
             ..self
         }
     }
 
-    /// Delays by up to so much more, evenly distributed.
+    /// Delays each piece by up to this time more, in whole milliseconds, evenly distributed.
     #[must_use]
-    pub fn jitter(self, jitter: Duration) -> Self {
+    pub fn with_jitter(self, jitter: Duration) -> Self {
         Self { jitter, ..self }
     }
 
-    /// Delays what goes this way alone.
+    /// Delays this direction alone.
     #[must_use]
     pub fn towards(self, direction: Direction) -> Self {
         Self { direction, ..self }
@@ -104,7 +106,7 @@ impl Fault for Latency {
         })
     }
 
-    fn apply(&self, plan: &LatencyPlan, _scratch: &Path) -> Result<Undo, FaultError> {
+    fn apply(&self, plan: &LatencyPlan, _injection: &Injection) -> Result<Undo, FaultError> {
         Ok(self.target.put(Condition::Latency {
             direction: plan.direction,
             delay: Duration::from_millis(plan.delay_ms),

@@ -1,43 +1,44 @@
-//! A process that is gone without a word.
+//! A process that is killed.
 
-use crate::test::fault::{Fault, FaultError, Undo};
-use crate::test::process::{Process, Running};
+use crate::test::fault::{Fault, FaultError, Injection, Undo};
+use crate::test::process::{ChildProcess, Process};
 use clarity_chaos_record::UndoOutcome;
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-/// Kills a process: by `SIGKILL`, which it cannot see coming, at once or at a moment that is drawn.
+/// Kills a process by `SIGKILL`, which no handler sees, at once or at a moment that is drawn.
 #[derive(Clone, Debug)]
 pub struct Kill {
     name: String,
-    process: Arc<Running>,
+    process: Arc<ChildProcess>,
     within: Duration,
 }
 
-/// When it is killed.
+/// The moment of the kill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct KillPlan {
-    /// So many microseconds of real time after the injection.
+    /// The real time from the injection to the kill, in microseconds.
     pub after_us: u64,
 }
 
 impl Kill {
     /// Kills this process at once.
-    pub fn of(process: &Process) -> Self {
+    pub fn new(process: &Process) -> Self {
         Self {
             name: process.name().to_owned(),
-            process: process.running(),
+            process: process.child(),
             within: Duration::ZERO,
         }
     }
 
-    /// Kills it within this time, at any moment with the same probability. When the fault is undone before, it is spared.
+    /// Kills it within this time, at any moment with the same probability. If the fault is undone
+    /// before, it is spared.
     #[must_use]
     pub fn within(self, time: Duration) -> Self {
         Self {
@@ -63,7 +64,7 @@ impl Fault for Kill {
     }
 
     fn draw(&self, rng: &mut ChaCha8Rng) -> Result<KillPlan, FaultError> {
-        if !self.process.is_running().map_err(other)? {
+        if !self.process.is_running()? {
             return Err(FaultError::unfit(
                 "a process that runs",
                 "one that has ended",
@@ -76,12 +77,12 @@ impl Fault for Kill {
         })
     }
 
-    fn apply(&self, plan: &KillPlan, _scratch: &Path) -> Result<Undo, FaultError> {
+    fn apply(&self, plan: &KillPlan, _injection: &Injection) -> Result<Undo, FaultError> {
         let killed = || UndoOutcome::Superseded {
-            found: "a process that has ended, which nothing brings back".to_owned(),
+            found: "a process that has ended, and cannot be brought back".to_owned(),
         };
         if plan.after_us == 0 {
-            self.process.kill().map_err(other)?;
+            self.process.kill()?;
             return Ok(Undo::new(move || Ok(killed())));
         }
         let (spare, spared) = channel::<()>();
@@ -94,14 +95,13 @@ impl Fault for Kill {
             .spawn(move || match spared.recv_timeout(after) {
                 Err(RecvTimeoutError::Timeout) => process.kill(),
                 _ => Ok(false),
-            })
-            .map_err(other)?;
+            })?;
         Ok(Undo::new(move || {
             let _ = spare.send(());
             match killer.join() {
                 Ok(Ok(true)) => Ok(killed()),
                 Ok(Ok(false)) => Ok(UndoOutcome::Restored),
-                Ok(Err(error)) => Err(other(error)),
+                Ok(Err(error)) => Err(error.into()),
                 Err(_panic) => Err(FaultError::unfit(
                     "an end of the thread that kills",
                     "a panic",
@@ -109,8 +109,4 @@ impl Fault for Kill {
             }
         }))
     }
-}
-
-pub(super) fn other(error: std::io::Error) -> FaultError {
-    FaultError::Other(Box::new(error))
 }

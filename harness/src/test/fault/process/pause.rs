@@ -1,32 +1,32 @@
 //! A process that stands still: a machine that swaps, a long garbage collection, a debugger.
 
-use super::kill::other;
-use crate::test::fault::{Fault, FaultError, Undo};
-use crate::test::process::{Process, Running};
+use crate::test::fault::{Fault, FaultError, Injection, Undo};
+use crate::test::process::{ChildProcess, Process};
 use clarity_chaos_record::UndoOutcome;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
-/// Stops a process (`SIGSTOP`) until the fault is undone (`SIGCONT`). Its connections stay open, and nobody answers. On Windows it cannot be done.
+/// Stops a process (`SIGSTOP`) until the fault is undone (`SIGCONT`). Its connections stay open,
+/// and nothing answers. On Unix alone.
 #[derive(Clone, Debug)]
 pub struct Pause {
     name: String,
-    process: Arc<Running>,
+    process: Arc<ChildProcess>,
 }
 
 /// Nothing is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PausePlan {}
 
 impl Pause {
     /// Stops this process.
-    pub fn of(process: &Process) -> Self {
+    pub fn new(process: &Process) -> Self {
         Self {
             name: process.name().to_owned(),
-            process: process.running(),
+            process: process.child(),
         }
     }
 }
@@ -44,7 +44,7 @@ impl Fault for Pause {
     }
 
     fn draw(&self, _rng: &mut ChaCha8Rng) -> Result<PausePlan, FaultError> {
-        match self.process.is_running().map_err(other)? {
+        match self.process.is_running()? {
             true => Ok(PausePlan {}),
             false => Err(FaultError::unfit(
                 "a process that runs",
@@ -53,33 +53,33 @@ impl Fault for Pause {
         }
     }
 
-    fn apply(&self, _plan: &PausePlan, _scratch: &Path) -> Result<Undo, FaultError> {
-        stop(&self.process).map_err(other)?;
+    fn apply(&self, _plan: &PausePlan, _injection: &Injection) -> Result<Undo, FaultError> {
+        stop(&self.process)?;
         let process = Arc::clone(&self.process);
         Ok(Undo::new(move || {
-            if !process.is_running().map_err(other)? {
+            if !process.is_running()? {
                 return Ok(UndoOutcome::Superseded {
                     found: "a process that has ended".to_owned(),
                 });
             }
-            go_on(&process).map_err(other)?;
+            go_on(&process)?;
             Ok(UndoOutcome::Restored)
         }))
     }
 }
 
 #[cfg(unix)]
-fn stop(process: &Running) -> io::Result<()> {
+fn stop(process: &ChildProcess) -> io::Result<()> {
     process.signal(libc::SIGSTOP)
 }
 
 #[cfg(unix)]
-fn go_on(process: &Running) -> io::Result<()> {
+fn go_on(process: &ChildProcess) -> io::Result<()> {
     process.signal(libc::SIGCONT)
 }
 
 #[cfg(not(unix))]
-fn stop(_process: &Running) -> io::Result<()> {
+fn stop(_process: &ChildProcess) -> io::Result<()> {
     Err(io::Error::new(
         io::ErrorKind::Unsupported,
         "a process can be stopped on Unix alone",
@@ -87,6 +87,6 @@ fn stop(_process: &Running) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn go_on(_process: &Running) -> io::Result<()> {
+fn go_on(_process: &ChildProcess) -> io::Result<()> {
     Ok(())
 }

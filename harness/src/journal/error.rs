@@ -1,0 +1,82 @@
+//! The reasons why a step cannot be recorded or run.
+
+use std::error::Error;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why an undo step cannot be recorded or run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UndoError {
+    /// The system refused an operation on a file.
+    #[error("failed to {action} {}: {error}", path.display())]
+    #[non_exhaustive]
+    File {
+        /// The operation: `read`, `write`, …
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        error: io::Error,
+    },
+    /// This binary has no undo handler of the name.
+    #[error(
+        "this binary has no undo handler `{name}`: declare it with `clarity_chaos::undo_handler!`"
+    )]
+    #[non_exhaustive]
+    NoHandler {
+        /// The name of the handler.
+        name: String,
+    },
+    /// Two undo handlers have the name.
+    #[error("this binary has {count} undo handlers `{name}`: rename all but one")]
+    #[non_exhaustive]
+    AmbiguousHandler {
+        /// The name of the handlers.
+        name: String,
+        /// Their number, at least 2.
+        count: usize,
+    },
+    /// The handler of a custom step failed.
+    #[error("the undo handler `{name}` failed: {error}")]
+    #[non_exhaustive]
+    Handler {
+        /// The name of the handler.
+        name: String,
+        /// The handler's error.
+        #[source]
+        error: Box<dyn Error + Send + Sync>,
+    },
+    /// A removal is recorded before the fault creates the path, and something is there already.
+    #[error("cannot record the removal of {}: it exists before the fault; record `rename` or `restore` instead", path.display())]
+    #[non_exhaustive]
+    Occupied {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The payload of a custom step is no JSON.
+    #[error("the payload for the undo handler `{name}` is not representable as JSON: {error}")]
+    #[non_exhaustive]
+    Payload {
+        /// The name of the handler.
+        name: String,
+        /// The reason.
+        #[source]
+        error: serde_json::Error,
+    },
+}
+
+impl UndoError {
+    /// For `map_err`: `action` on `path` failed.
+    pub(super) fn file<'a>(
+        action: &'static str,
+        path: &'a Path,
+    ) -> impl FnOnce(io::Error) -> Self + 'a {
+        move |error| Self::File {
+            action,
+            path: path.to_owned(),
+            error,
+        }
+    }
+}

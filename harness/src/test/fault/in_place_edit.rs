@@ -1,0 +1,123 @@
+//! Changing the content of a file in place, and back.
+
+use super::{FaultError, Injection, UndoStep};
+use crate::os::resource_limit::with_limits_lifted;
+use std::fs::{File, FileTimes};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+/// Puts `new` in the place of the `old` bytes at `offset`, in place: same file, same inode.
+///
+/// Where the lengths differ, `old` must reach to the end of the file.
+#[derive(Debug)]
+pub(super) struct InPlaceEdit {
+    path: PathBuf,
+    offset: u64,
+    old: Vec<u8>,
+    new: Vec<u8>,
+    /// Whether the file's time of modification stays, as it does when a disk rots.
+    silent: bool,
+}
+
+impl InPlaceEdit {
+    /// Reads the `length` bytes of the file from `offset` on; `change` makes the new bytes from
+    /// them.
+    pub(super) fn plan(
+        path: &Path,
+        offset: u64,
+        length: u64,
+        change: impl FnOnce(&[u8]) -> Vec<u8>,
+    ) -> Result<Self, FaultError> {
+        with_limits_lifted(|| {
+            let size = size(path)?;
+            let Some(end) = offset.checked_add(length).filter(|end| *end <= size) else {
+                return Err(FaultError::unfit(
+                    format!("{length} bytes from offset {offset} on"),
+                    format!("a file of {size} bytes"),
+                ));
+            };
+            let old = read_at(path, offset, length)?;
+            let new = change(&old);
+            debug_assert!(
+                old.len() == new.len() || end == size,
+                "only the end of a file can change its length"
+            );
+            Ok(Self {
+                path: path.to_owned(),
+                offset,
+                old,
+                new,
+                silent: false,
+            })
+        })
+    }
+
+    /// Whether the new bytes are the old ones.
+    pub(super) fn changes_nothing(&self) -> bool {
+        self.old == self.new
+    }
+
+    /// Keeps the file's time of modification.
+    pub(super) fn silently(mut self) -> Self {
+        self.silent = true;
+        self
+    }
+
+    /// Changes the file. Undoing changes it back, unless somebody else has written to it since.
+    pub(super) fn apply(self, injection: &Injection) -> Result<(), FaultError> {
+        with_limits_lifted(|| self.write(injection))
+    }
+
+    fn write(self, injection: &Injection) -> Result<(), FaultError> {
+        let path = &self.path;
+        let mut file = File::options()
+            .write(true)
+            .open(path)
+            .map_err(FaultError::file("open for writing", path))?;
+        let before = file
+            .metadata()
+            .and_then(|metadata| metadata.modified())
+            .map_err(FaultError::file("read the times of", path))?;
+        let (old, new) = (self.old.len() as u64, self.new.len() as u64);
+        injection.record(UndoStep::restore_bytes(
+            path,
+            self.offset,
+            self.old,
+            new,
+            before,
+        ))?;
+        file.seek(SeekFrom::Start(self.offset))
+            .and_then(|_| file.write_all(&self.new))
+            .map_err(FaultError::file("write", path))?;
+        if new < old {
+            file.set_len(self.offset + new)
+                .map_err(FaultError::file("cut", path))?;
+        }
+        if self.silent {
+            file.set_times(FileTimes::new().set_modified(before))
+                .map_err(FaultError::file("set the times of", path))?;
+        }
+        injection.expect_unchanged(path)
+    }
+}
+
+/// The size of a regular file in bytes.
+pub(super) fn size(path: &Path) -> Result<u64, FaultError> {
+    let metadata = std::fs::metadata(path).map_err(FaultError::file("look at", path))?;
+    if !metadata.is_file() {
+        return Err(FaultError::unfit(
+            "a regular file",
+            format!("{:?}", metadata.file_type()),
+        ));
+    }
+    Ok(metadata.len())
+}
+
+fn read_at(path: &Path, offset: u64, length: u64) -> Result<Vec<u8>, FaultError> {
+    let mut file = File::open(path).map_err(FaultError::file("open", path))?;
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(offset))
+        .and_then(|_| file.take(length).read_to_end(&mut bytes))
+        .map_err(FaultError::file("read", path))?;
+    Ok(bytes)
+}

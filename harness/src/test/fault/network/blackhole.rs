@@ -1,0 +1,58 @@
+//! A link on which nothing arrives.
+
+use super::LinkTarget;
+use crate::test::fault::{Fault, FaultError, Injection, Undo};
+use crate::test::network::{Condition, Direction, Link};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+/// Lets nothing pass a link, as a partition does. Connections stay open, and bytes that are sent
+/// arrive when the fault is undone.
+#[derive(Clone, Debug)]
+pub struct Blackhole {
+    target: LinkTarget,
+    direction: Direction,
+}
+
+/// The bytes that are held up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct BlackholePlan {
+    /// Their direction.
+    pub direction: Direction,
+}
+
+impl Blackhole {
+    /// Holds up the bytes of this direction.
+    pub fn new(link: &Link, direction: Direction) -> Self {
+        Self {
+            target: LinkTarget::of(link),
+            direction,
+        }
+    }
+}
+
+impl Fault for Blackhole {
+    type Plan = BlackholePlan;
+    const KIND: &'static str = "stall";
+
+    fn describe(plan: &BlackholePlan, target: &str) -> String {
+        format!("{target} stalled {}", plan.direction.words())
+    }
+
+    fn target(&self) -> String {
+        self.target.name.clone()
+    }
+
+    fn draw(&self, _rng: &mut ChaCha8Rng) -> Result<BlackholePlan, FaultError> {
+        Ok(BlackholePlan {
+            direction: self.direction,
+        })
+    }
+
+    fn apply(&self, plan: &BlackholePlan, _injection: &Injection) -> Result<Undo, FaultError> {
+        Ok(self.target.put(Condition::Blackhole {
+            direction: plan.direction,
+        }))
+    }
+}

@@ -1,0 +1,52 @@
+//! A server that refuses connections.
+
+use super::LinkTarget;
+use crate::test::fault::{Fault, FaultError, Injection, Undo};
+use crate::test::network::{Condition, Link};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+/// Resets every new connection to a link as soon as it is made. Open connections stay.
+#[derive(Clone, Debug)]
+pub struct ConnectionRefused {
+    target: LinkTarget,
+}
+
+/// Nothing is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ConnectionRefusedPlan {}
+
+impl ConnectionRefused {
+    /// Refuses connections to this link.
+    pub fn new(link: &Link) -> Self {
+        Self {
+            target: LinkTarget::of(link),
+        }
+    }
+}
+
+impl Fault for ConnectionRefused {
+    type Plan = ConnectionRefusedPlan;
+    const KIND: &'static str = "refusal";
+
+    fn describe(_plan: &ConnectionRefusedPlan, target: &str) -> String {
+        format!("new connections to {target} refused")
+    }
+
+    fn target(&self) -> String {
+        self.target.name.clone()
+    }
+
+    fn draw(&self, _rng: &mut ChaCha8Rng) -> Result<ConnectionRefusedPlan, FaultError> {
+        Ok(ConnectionRefusedPlan {})
+    }
+
+    fn apply(
+        &self,
+        _plan: &ConnectionRefusedPlan,
+        _injection: &Injection,
+    ) -> Result<Undo, FaultError> {
+        Ok(self.target.put(Condition::ConnectionRefused))
+    }
+}
