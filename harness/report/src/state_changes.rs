@@ -252,7 +252,10 @@ mod tests {
             record(&[log(1, "breaker", &[&states[..], fields].concat())])
         };
         let only = open(&[("reason", "r")]);
-        assert_eq!(found(&[only.clone()]), [row("breaker/j r", "closed>open")]);
+        assert_eq!(
+            found(std::slice::from_ref(&only)),
+            [row("breaker/j r", "closed>open")]
+        );
         assert_eq!(found(&[only, open(&[])]), [row("breaker/j", "closed>open")]);
     }
 }
