@@ -7,6 +7,7 @@
 use crate::failure::render_flaky;
 use crate::hints::hints;
 use crate::picture::render_picture;
+use crate::state_changes::SharedFields;
 use crate::summary::Summary;
 use clarity_chaos_record::{Record, Verdict};
 use std::fmt::Write as _;
@@ -90,8 +91,9 @@ pub fn job_summary(run: &Summary<'_>) -> String {
         .records
         .iter()
         .filter(|record| record.verdict.is_failure());
+    let shared = SharedFields::of(run.records);
     for record in failures.clone().take(FULL_FAILURES) {
-        add_failure(&mut text, record);
+        add_failure(&mut text, record, &shared);
     }
     if let Some(more) = failures
         .count()
@@ -104,7 +106,7 @@ pub fn job_summary(run: &Summary<'_>) -> String {
 }
 
 /// Adds a failure with its timeline.
-fn add_failure(text: &mut String, record: &Record) {
+fn add_failure(text: &mut String, record: &Record, shared: &SharedFields<'_>) {
     let message: String = record.verdict.to_string().chars().take(MESSAGE).collect();
     let _ = write!(
         text,
@@ -119,7 +121,7 @@ fn add_failure(text: &mut String, record: &Record) {
     for hint in hints(record) {
         let _ = write!(text, "\n> {}\n", inline(&hint));
     }
-    let picture = render_picture(record);
+    let picture = render_picture(record, shared);
     if !picture.is_empty() {
         let _ = write!(text, "\n{}", fenced(&picture));
     }

@@ -6,7 +6,7 @@
 
 use crate::failure::render_flaky;
 use crate::hints::hints;
-use crate::state_changes::{Subject, subjects};
+use crate::state_changes::{SharedFields, Subject, subjects};
 use crate::summary::{Provenance, Summary};
 use clarity_chaos_record::{EventKind, OracleCounts, Record, Results, Seed, TestTally, Verdict};
 use serde::Serialize;
@@ -159,6 +159,7 @@ fn oracles(run: &Summary<'_>) -> OracleCounts {
 
 fn rows<'a>(run: &Summary<'a>) -> io::Result<Vec<Row<'a>>> {
     let (mut left, mut left_for_failures) = (BUDGET, BUDGET_OF_FAILURES);
+    let shared = SharedFields::of(run.records);
     let mut rows = Vec::new();
     for record in run.records {
         let budget = match record.verdict.is_failure() {
@@ -167,7 +168,7 @@ fn rows<'a>(run: &Summary<'a>) -> io::Result<Vec<Row<'a>>> {
         };
         let shown = shown(record, budget)?;
         let subjects = match shown {
-            Some(_) => subjects(&record.timeline),
+            Some(_) => subjects(&record.timeline, &shared),
             None => Vec::new(),
         };
         let tally = run

@@ -1,7 +1,7 @@
 //! The timeline of a case as a small picture of characters, for places that show nothing else.
 
 use crate::duration::{format_milliseconds, format_seconds};
-use crate::state_changes::{StateChange, subjects};
+use crate::state_changes::{SharedFields, StateChange, subjects};
 use clarity_chaos_record::{Event, EventKind, Record};
 use std::time::Duration;
 
@@ -20,10 +20,10 @@ const NAME: usize = 12;
 /// - Logs have `E`, `W` and `i` by level; notes are `n`, panics `p`.
 ///
 /// The time is virtual where virtual time has passed, else real.
-pub(crate) fn render_picture(record: &Record) -> String {
+pub(crate) fn render_picture(record: &Record, shared: &SharedFields<'_>) -> String {
     let scale = Scale::of(&record.timeline);
     let mut lanes = faults(record, &scale);
-    lanes.extend(states(&record.timeline, &scale));
+    lanes.extend(states(&record.timeline, shared, &scale));
     lanes.extend(marks(&record.timeline, &scale));
     for (name, mark) in [
         ("logs", log_mark as fn(&EventKind) -> Option<char>),
@@ -121,25 +121,28 @@ fn faults(record: &Record, scale: &Scale) -> Vec<String> {
 }
 
 /// A row of states for each subject: `│closed───│open─────│half_open─│closed`.
-fn states(timeline: &[Event], scale: &Scale) -> Vec<String> {
-    let drawn = subjects(timeline).into_iter().take(MANY).map(|subject| {
-        let changes = subject.changes.iter();
-        let mut states = vec![(0, subject.changes[0].from)];
-        states.extend(changes.map(|change| (scale.column_of_change(change), change.to)));
-        let mut line = vec!['─'; WIDTH];
-        for (place, (from, state)) in states.iter().enumerate() {
-            let next = states.get(place + 1).map_or(WIDTH, |(column, _)| *column);
-            let room = line.get_mut(*from..next).into_iter().flatten();
-            let name = std::iter::once('│').chain(state.chars());
-            room.zip(name.chain(std::iter::repeat('─')))
-                .for_each(|(place, character)| *place = character);
-        }
-        let name = match subject.name.as_str() {
-            "" => subject.message,
-            name => name,
-        };
-        lane(name, &String::from_iter(line))
-    });
+fn states(timeline: &[Event], shared: &SharedFields<'_>, scale: &Scale) -> Vec<String> {
+    let drawn = subjects(timeline, shared)
+        .into_iter()
+        .take(MANY)
+        .map(|subject| {
+            let changes = subject.changes.iter();
+            let mut states = vec![(0, subject.changes[0].from)];
+            states.extend(changes.map(|change| (scale.column_of_change(change), change.to)));
+            let mut line = vec!['─'; WIDTH];
+            for (place, (from, state)) in states.iter().enumerate() {
+                let next = states.get(place + 1).map_or(WIDTH, |(column, _)| *column);
+                let room = line.get_mut(*from..next).into_iter().flatten();
+                let name = std::iter::once('│').chain(state.chars());
+                room.zip(name.chain(std::iter::repeat('─')))
+                    .for_each(|(place, character)| *place = character);
+            }
+            let name = match subject.name.as_str() {
+                "" => subject.message,
+                name => name,
+            };
+            lane(name, &String::from_iter(line))
+        });
     drawn.collect()
 }
 

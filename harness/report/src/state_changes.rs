@@ -1,9 +1,9 @@
 //! Changes of state in the log: events with the fields `from` and `to`.
 //!
 //! The subject of a change is its message, and its field `name` or else the values of all fields
-//! that every change with this message has.
+//! that every change with this message has, in all records of the report.
 
-use clarity_chaos_record::{Event, EventKind};
+use clarity_chaos_record::{Event, EventKind, Record};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,23 +35,38 @@ pub(crate) struct StateChange<'a> {
 
 type Fields = BTreeMap<String, String>;
 
-/// The subjects on a timeline, in the order of their first change.
-pub(crate) fn subjects(timeline: &[Event]) -> Vec<Subject<'_>> {
-    let changes = || timeline.iter().filter_map(change);
-    let mut shared: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for (_, message, fields) in changes() {
-        let names = || fields.keys().map(String::as_str);
-        shared
-            .entry(message)
-            .and_modify(|shared| shared.retain(|name| fields.contains_key(*name)))
-            .or_insert_with(|| names().collect());
+/// By message, the fields that every change with this message has.
+pub(crate) struct SharedFields<'a>(BTreeMap<&'a str, BTreeSet<&'a str>>);
+
+impl<'a> SharedFields<'a> {
+    /// The shared fields of all changes in these records.
+    pub(crate) fn of(records: &'a [Record]) -> Self {
+        let mut shared: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let timelines = records.iter().flat_map(|record| &record.timeline);
+        for (_, message, fields) in timelines.filter_map(change) {
+            let names = || fields.keys().map(String::as_str);
+            shared
+                .entry(message)
+                .and_modify(|shared| shared.retain(|name| fields.contains_key(*name)))
+                .or_insert_with(|| names().collect());
+        }
+        Self(shared)
     }
+
+    fn contains(&self, message: &str, field: &str) -> bool {
+        self.0
+            .get(message)
+            .is_some_and(|fields| fields.contains(field))
+    }
+}
+
+/// The subjects on a timeline, in the order of their first change.
+pub(crate) fn subjects<'a>(timeline: &'a [Event], shared: &SharedFields<'_>) -> Vec<Subject<'a>> {
     let mut subjects: Vec<Subject<'_>> = Vec::new();
-    for (event, message, fields) in changes() {
-        let shared = &shared[message];
+    for (event, message, fields) in timeline.iter().filter_map(change) {
         let names = |field: &str| match fields.contains_key("name") {
             true => field == "name",
-            false => shared.contains(field),
+            false => shared.contains(message, field),
         };
         let name: Vec<&str> = others(fields)
             .filter(|(field, _)| names(field))
@@ -114,6 +129,7 @@ fn short(message: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clarity_chaos_record::Seed;
 
     fn log(at_us: u64, message: &str, fields: &[(&str, &str)]) -> Event {
         let fields = fields.iter();
@@ -128,9 +144,17 @@ mod tests {
         Event::new(at_us, "main", kind)
     }
 
-    /// Message, name and states of each subject.
-    fn found(timeline: &[Event]) -> Vec<(String, String)> {
-        let subjects = subjects(timeline).into_iter();
+    /// The record of a case with these events.
+    fn record(timeline: &[Event]) -> Record {
+        let mut record = Record::new("a_test", Seed::new(1), Seed::new(2));
+        record.timeline = timeline.to_vec();
+        record
+    }
+
+    /// Message, name and states of each subject in the first of these records.
+    fn found(records: &[Record]) -> Vec<(String, String)> {
+        let shared = SharedFields::of(records);
+        let subjects = subjects(&records[0].timeline, &shared).into_iter();
         subjects
             .map(|subject| {
                 let mut states = subject.changes[0].from.to_owned();
@@ -177,15 +201,17 @@ mod tests {
             log(4, "link has changed", &[("from", "up"), ("to", "down")]),
             log(5, "moved", &[("from", "x")]),
         ];
+        let records = [record(&timeline)];
         assert_eq!(
-            found(&timeline),
+            found(&records),
             [
                 row("breaker/a", "closed>open>closed"),
                 row("breaker/b", "closed>open"),
                 row("link/", "up>down"),
             ]
         );
-        let details = &subjects(&timeline)[0].changes[0].details;
+        let shared = SharedFields::of(&records);
+        let details = &subjects(&timeline, &shared)[0].changes[0].details;
         assert_eq!(details, "reason=r");
     }
 
@@ -213,6 +239,23 @@ mod tests {
                 ],
             ),
         ];
-        assert_eq!(found(&timeline), [row("job/j", "queued>running>done")]);
+        assert_eq!(
+            found(&[record(&timeline)]),
+            [row("job/j", "queued>running>done")]
+        );
+    }
+
+    #[test]
+    fn changes_in_other_records_decide_which_fields_are_shared() {
+        let open = |fields: &[(&str, &str)]| {
+            let states = [("from", "closed"), ("to", "open"), ("job", "j")];
+            record(&[log(1, "breaker", &[&states[..], fields].concat())])
+        };
+        let only = open(&[("reason", "r")]);
+        assert_eq!(
+            found(std::slice::from_ref(&only)),
+            [row("breaker/j r", "closed>open")]
+        );
+        assert_eq!(found(&[only, open(&[])]), [row("breaker/j", "closed>open")]);
     }
 }

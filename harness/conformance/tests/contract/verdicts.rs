@@ -239,7 +239,7 @@ fn panic_message_is_printed() {
 #[test]
 fn record_has_schema_version_and_plausible_numbers() {
     let record = record("endings::prints_a_megabyte");
-    assert_eq!(record.schema, 1);
+    assert_eq!(record.schema, 2);
     assert!(record.duration_us > 100, "{} µs", record.duration_us);
     if cfg!(target_os = "linux") {
         let bytes = record.resources.peak_memory_bytes.unwrap();
