@@ -8,7 +8,12 @@ use std::time::Duration;
 
 /// No version of a model is good. The model must answer with a 503, a reason and a time to retry.
 /// It must not be ready, and the server must stay live.
-#[chaos(degradation, non_destructive, clock = "manual")]
+#[chaos(
+    degradation,
+    non_destructive,
+    clock = "manual",
+    seed_name = "degradation::without_a_good_version_the_model_is_unavailable_and_the_server_lives"
+)]
 async fn a_model_without_a_good_version_is_503_and_the_server_lives(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     repository.publish_scaled(MODEL, 2.0)?;
