@@ -74,8 +74,13 @@ async fn it_opens_at_exactly_the_fifth_failure(cx: Context) -> Result {
 }
 
 /// Four failures, a success, four failures: no five are in a row, so the breaker must stay closed.
-#[chaos(breaker, non_destructive, clock = "manual")]
-async fn a_success_starts_the_count_anew(cx: Context) -> Result {
+#[chaos(
+    breaker,
+    non_destructive,
+    clock = "manual",
+    seed_name = "circuit_breaker::a_success_starts_the_count_anew"
+)]
+async fn a_success_restarts_the_count(cx: Context) -> Result {
     let served = fragile(&cx).await?;
     fail(&served, FAILURES - 1).await?;
     succeed(&served, &cx).await?;
