@@ -203,9 +203,10 @@ def be_refused_what_is_not_spoken(server, name):
     assert client.get_server_metadata()["extensions"] == ["binary_tensor_data", "model_repository"]
     refused(404, "nope", client.get_model_metadata, "nope")
     refused(404, "9", client.get_model_metadata, name, "9")
+    # Its path, /v2/models/stats, is that of a model.
+    refused(404, 'unknown model "stats"', client.get_inference_statistics)
     for call, *arguments in [
         (client.get_model_config, name),
-        (client.get_inference_statistics,),
         (client.get_inference_statistics, name),
         (client.get_trace_settings,),
         (client.get_trace_settings, name),

@@ -74,8 +74,13 @@ async fn it_opens_at_exactly_the_fifth_failure(cx: Context) -> Result {
 }
 
 /// Four failures, a success, four failures: no five are in a row, so the breaker must stay closed.
-#[chaos(breaker, non_destructive, clock = "manual")]
-async fn a_success_starts_the_count_anew(cx: Context) -> Result {
+#[chaos(
+    breaker,
+    non_destructive,
+    clock = "manual",
+    seed_name = "circuit_breaker::a_success_starts_the_count_anew"
+)]
+async fn a_success_restarts_the_count(cx: Context) -> Result {
     let served = fragile(&cx).await?;
     fail(&served, FAILURES - 1).await?;
     succeed(&served, &cx).await?;
@@ -228,7 +233,12 @@ async fn a_new_version_is_not_punished_for_the_old_one(cx: Context) -> Result {
 
 /// Requests are arriving when a good version replaces a failing one. The new version must answer
 /// them, and its breaker must not count failures of the old one.
-#[chaos(breaker, non_destructive, clock = "manual")]
+#[chaos(
+    breaker,
+    non_destructive,
+    clock = "manual",
+    seed_name = "circuit_breaker::a_version_that_takes_over_while_requests_arrive_is_not_blamed"
+)]
 async fn a_version_that_takes_over_amid_requests_is_not_blamed(cx: Context) -> Result {
     let repository = Repository::empty(&cx)?;
     repository.publish_scaled(FRAGILE, SCALE)?;
@@ -261,7 +271,12 @@ async fn a_version_that_takes_over_amid_requests_is_not_blamed(cx: Context) -> R
 
 /// The client of the probe of a half-open breaker leaves. The next request must become the probe,
 /// or the breaker would never close.
-#[chaos(breaker, non_destructive, clock = "manual")]
+#[chaos(
+    breaker,
+    non_destructive,
+    clock = "manual",
+    seed_name = "circuit_breaker::a_client_that_goes_away_in_half_open_gives_its_place_to_the_next"
+)]
 async fn a_probe_whose_client_leaves_gives_its_place_to_the_next(cx: Context) -> Result {
     let served = fragile(&cx).await?;
     fail(&served, FAILURES).await?;
@@ -292,7 +307,12 @@ async fn a_probe_whose_client_leaves_gives_its_place_to_the_next(cx: Context) ->
 
 /// An operator opens the breaker of a good model. No request must reach the model for hours, and
 /// the model must not be ready. Once released, the breaker must be closed.
-#[chaos(breaker, non_destructive, clock = "manual")]
+#[chaos(
+    breaker,
+    non_destructive,
+    clock = "manual",
+    seed_name = "circuit_breaker::a_breaker_that_an_operator_has_opened_stays_so_until_it_is_released"
+)]
 async fn a_breaker_opened_by_an_operator_stays_open_until_released(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     let served = Served::start(&cx, &repository).await?;

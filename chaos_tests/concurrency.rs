@@ -94,7 +94,12 @@ fn size(variable: &str, default: usize) -> Result<usize> {
 /// answer must be that of ONNX Runtime for the version it names, which must be good. `SWAPS=100
 /// CLIENTS=200` in the environment is the full size; a swap is the deployment of one version, good
 /// or bad.
-#[chaos(concurrency, non_destructive, timeout = "300s")]
+#[chaos(
+    concurrency,
+    non_destructive,
+    timeout = "300s",
+    seed_name = "concurrency::clients_lose_nothing_over_swaps_between_good_and_bad_versions"
+)]
 async fn clients_lose_nothing_over_swaps_of_good_and_bad_versions(cx: Context) -> Result {
     let (clients, swaps) = (size("CLIENTS", 24)?, size("SWAPS", 24)?);
     let repository = Repository::with_model(&cx)?;

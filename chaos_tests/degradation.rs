@@ -8,7 +8,12 @@ use std::time::Duration;
 
 /// No version of a model is good. The model must answer with a 503, a reason and a time to retry.
 /// It must not be ready, and the server must stay live.
-#[chaos(degradation, non_destructive, clock = "manual")]
+#[chaos(
+    degradation,
+    non_destructive,
+    clock = "manual",
+    seed_name = "degradation::without_a_good_version_the_model_is_unavailable_and_the_server_lives"
+)]
 async fn a_model_without_a_good_version_is_503_and_the_server_lives(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     repository.publish_scaled(MODEL, 2.0)?;
@@ -34,8 +39,13 @@ async fn a_model_without_a_good_version_is_503_and_the_server_lives(cx: Context)
 }
 
 /// The weight file is missing when the server starts. The reason must differ from that of damage.
-#[chaos(degradation, non_destructive, clock = "manual")]
-async fn a_missing_file_is_told_apart_from_a_damaged_one(cx: Context) -> Result {
+#[chaos(
+    degradation,
+    non_destructive,
+    clock = "manual",
+    seed_name = "degradation::a_missing_file_is_told_apart_from_a_damaged_one"
+)]
+async fn a_missing_file_is_distinct_from_a_damaged_one(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     cx.inject(Delete::new(repository.weights(MODEL, 1)))?
         .until_end();
@@ -209,8 +219,13 @@ async fn a_version_whose_answers_are_not_numbers_does_not_take_over(cx: Context)
 
 /// A model has a directory and no version yet. The server must be ready as soon as the other models
 /// are.
-#[chaos(degradation, non_destructive, clock = "manual")]
-async fn a_folder_without_versions_keeps_nobody_waiting(cx: Context) -> Result {
+#[chaos(
+    degradation,
+    non_destructive,
+    clock = "manual",
+    seed_name = "degradation::a_folder_without_versions_keeps_nobody_waiting"
+)]
+async fn a_directory_without_versions_does_not_delay_readiness(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     std::fs::create_dir(repository.root().join("soon"))?;
     let served = Served::start(&cx, &repository).await?;

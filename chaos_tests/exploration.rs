@@ -212,7 +212,11 @@ fn removal_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
 }
 
 /// The removal of a version that is not quarantined dies at every point.
-#[chaos(non_destructive, timeout = "120s")]
+#[chaos(
+    non_destructive,
+    timeout = "120s",
+    seed_name = "exploration::removal_of_a_version_in_use_survives_every_crash_and_loss_of_power"
+)]
 fn removal_in_use_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     let before = Repository::with_model(&cx)?;
     before.publish_bytes(MODEL, &other_bytes())?;

@@ -32,8 +32,13 @@ async fn is_refused<F: Fault>(
 }
 
 /// A directory has the place of the weight file. It must be refused.
-#[chaos(files, non_destructive, clock = "manual")]
-async fn a_folder_in_the_place_of_a_file_is_refused(cx: Context) -> Result {
+#[chaos(
+    files,
+    non_destructive,
+    clock = "manual",
+    seed_name = "files::a_folder_in_the_place_of_a_file_is_refused"
+)]
+async fn a_directory_in_the_place_of_a_file_is_refused(cx: Context) -> Result {
     is_refused(&cx, "model_corrupt", Displace::new).await
 }
 
@@ -53,8 +58,13 @@ async fn a_link_is_refused_wherever_it_leads(cx: Context) -> Result {
 /// The server has no permission to read the weight file. The reason must differ from that of
 /// damage, and the model must answer once it has the permission.
 #[cfg(unix)]
-#[chaos(files, non_destructive, clock = "manual")]
-async fn a_file_that_may_not_be_read_is_told_apart_from_a_damaged_one(cx: Context) -> Result {
+#[chaos(
+    files,
+    non_destructive,
+    clock = "manual",
+    seed_name = "files::a_file_that_may_not_be_read_is_told_apart_from_a_damaged_one"
+)]
+async fn a_file_without_permission_is_distinct_from_a_damaged_one(cx: Context) -> Result {
     is_refused(&cx, "model_unreadable", Permissions::new).await
 }
 

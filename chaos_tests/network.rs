@@ -112,8 +112,12 @@ async fn an_answer_that_ends_early_is_an_error_to_the_client(cx: Context) -> Res
 
 /// A request stops half-way and goes on later. Others must be answered meanwhile, and this one at
 /// last.
-#[chaos(network, non_destructive)]
-async fn a_stalled_client_holds_nobody_up(cx: Context) -> Result {
+#[chaos(
+    network,
+    non_destructive,
+    seed_name = "network::a_stalled_client_holds_nobody_up"
+)]
+async fn a_stalled_client_holds_up_no_other(cx: Context) -> Result {
     let linked = Linked::start(&cx).await?;
     let stall = cx.inject(Blackhole::new(&linked.link, Direction::ToServer))?;
     let stalled = linked.far.infer_in_background(MODEL, &linked.activity);

@@ -34,7 +34,12 @@ async fn without_descriptors_what_is_loaded_goes_on_answering(cx: Context) -> Re
 
 /// No descriptor is left when a client connects. The server must accept it once there are
 /// descriptors.
-#[chaos(resources, non_destructive, clock = "manual")]
+#[chaos(
+    resources,
+    non_destructive,
+    clock = "manual",
+    seed_name = "resources::clients_that_came_when_there_were_no_descriptors_are_accepted_later"
+)]
 async fn clients_that_came_without_descriptors_are_accepted_later(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     let served = Served::start(&cx, &repository).await?;

@@ -88,7 +88,12 @@ async fn a_full_disk_while_publishing_costs_nothing_that_was_there(cx: Context) 
 
 /// The disk has space for a part of a version. That part must not be served, and must not prevent
 /// another publication once there is space.
-#[chaos(files, non_destructive, clock = "manual")]
+#[chaos(
+    files,
+    non_destructive,
+    clock = "manual",
+    seed_name = "system_calls::a_disk_that_fills_up_while_publishing_leaves_nothing_half_done"
+)]
 async fn a_disk_that_fills_up_while_publishing_leaves_no_debris(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     let served = Served::start(&cx, &repository).await?;

@@ -180,7 +180,12 @@ async fn a_model_that_would_exhaust_memory_ends_where_it_is_tried_out(cx: Contex
 
 /// A deployed version is nested deeper than any stack. Only the child that vets it must end.
 #[cfg(unix)]
-#[chaos(degradation, non_destructive, timeout = "60s")]
+#[chaos(
+    degradation,
+    non_destructive,
+    timeout = "60s",
+    seed_name = "whole_program::a_model_that_would_overflow_the_stack_ends_where_it_is_tried_out"
+)]
 async fn a_model_that_overflows_the_stack_ends_where_it_is_tried_out(cx: Context) -> Result {
     ends_the_vetting_child_alone(&cx, hostile::STACK_AT_LOAD, "stack overflow").await
 }

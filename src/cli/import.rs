@@ -54,8 +54,8 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 impl Import {
     pub(super) fn run(&self) -> CommandResult {
         let listed = Checksums::read(&self.checksums)?;
-        let beside = self.checksums.parent().unwrap_or(Path::new(""));
-        let from = self.from.as_deref().unwrap_or(beside);
+        let directory = self.checksums.parent().unwrap_or(Path::new(""));
+        let from = self.from.as_deref().unwrap_or(directory);
         let store = self.models.store();
         let mut done = Vec::new();
         for (name, promise) in &listed.0 {
@@ -64,17 +64,17 @@ impl Import {
             done.push((name, imported));
         }
         if self.json {
-            let told: Vec<Value> = done
+            let objects: Vec<Value> = done
                 .iter()
                 .map(|(name, imported)| imported.to_json(name))
                 .collect();
-            print_json(&told)?;
+            print_json(&objects)?;
         } else {
-            let told: String = done
+            let lines: String = done
                 .iter()
                 .map(|(name, imported)| imported.to_line(name))
                 .collect();
-            print(told)?;
+            print(lines)?;
         }
         let failed = |(_, imported): &(_, Imported)| matches!(imported, Imported::Failed(_));
         Ok(!done.iter().any(failed))

@@ -199,7 +199,7 @@ mod tests {
     fn verify_error_has_short_expected_and_found() {
         let file: FilePath = "a".parse().unwrap();
         let (expected, found) = (Hasher::new().finish(), Digest::of(b"other"));
-        let told = [
+        let cases = [
             (
                 VerifyError::ManifestTooLarge {
                     limit: 10,
@@ -257,7 +257,7 @@ mod tests {
             ),
             (VerifyError::FileMissing { file }, None),
         ];
-        for (error, words) in told {
+        for (error, words) in cases {
             assert_eq!(error.expected_and_found(), words, "{error}");
         }
     }

@@ -202,13 +202,13 @@ impl Store {
         // Leftovers of other processes must not prevent a quarantine.
         let _ = self.clean();
         let staging = StagingDir::create(&self.root, "mark")?;
-        let beside = staging.path().join("marker");
+        let staged = staging.path().join("marker");
         let mut json = serde_json::to_vec_pretty(marker)?;
         json.push(b'\n');
-        let mut file = File::create_new(&beside)?;
+        let mut file = File::create_new(&staged)?;
         file.write_all(&json)?;
         file.sync_all()?;
-        fs::rename(&beside, self.marker_path(model, version))?;
+        fs::rename(&staged, self.marker_path(model, version))?;
         sync_directory(&self.model_directory(model))
     }
 
@@ -262,13 +262,13 @@ mod tests {
     fn unreadable_marker_counts_as_the_operators() {
         let (_dir, store, model, _) = store();
         let marker = store.marker_path(&model, Version::FIRST);
-        let told = || store.quarantined(&model, Version::FIRST).unwrap();
+        let quarantined = || store.quarantined(&model, Version::FIRST).unwrap();
         fs::create_dir(&marker).unwrap();
-        let directory = told();
+        let directory = quarantined();
         assert!(store.release(&model, Version::FIRST).is_err());
         fs::remove_dir(&marker).unwrap();
         fs::write(&marker, "no JSON").unwrap();
-        for found in [directory, told()] {
+        for found in [directory, quarantined()] {
             assert_eq!(found.cause(), QuarantineCause::Operator);
             assert!(
                 found.detail().contains("invalid quarantine marker"),
@@ -283,12 +283,12 @@ mod tests {
         json.resize(MAX_BYTES as usize, b' ');
         assert_eq!(MAX_BYTES, 65_536);
         fs::write(&marker, &json).unwrap();
-        assert_eq!(told().cause(), QuarantineCause::Corrupt);
+        assert_eq!(quarantined().cause(), QuarantineCause::Corrupt);
         json.insert(0, b' ');
         *json.last_mut().unwrap() = b'x';
         fs::write(&marker, &json).unwrap();
         assert_eq!(
-            told().cause(),
+            quarantined().cause(),
             QuarantineCause::Corrupt,
             "the end is not read"
         );
@@ -324,9 +324,10 @@ mod tests {
     #[test]
     fn quarantine_causes_have_words_and_reasons() {
         use QuarantineCause::{Corrupt, Incompatible, Operator};
-        let told = [Corrupt, Incompatible, Operator].map(|cause| (cause.as_str(), cause.reason()));
+        let described =
+            [Corrupt, Incompatible, Operator].map(|cause| (cause.as_str(), cause.reason()));
         assert_eq!(
-            told,
+            described,
             [
                 ("corrupt", Some(Reason::ModelCorrupt)),
                 ("incompatible", Some(Reason::ModelIncompatible)),

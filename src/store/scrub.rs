@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn scrub_reports_each_kind_of_damage() {
-        let told = |spoil: &dyn Fn(&std::path::Path)| {
+        let report_of = |spoil: &dyn Fn(&std::path::Path)| {
             let (_models, directory, scrubbing) = scrubbing(&[("a", 25)]);
             spoil(&directory.join("a"));
             match steps(scrubbing, 10).1 {
@@ -202,13 +202,13 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         };
-        let rotten = told(&|path| fs::write(path, [8; 25]).unwrap());
+        let rotten = report_of(&|path| fs::write(path, [8; 25]).unwrap());
         assert!(rotten.contains("SHA-256"), "{rotten}");
-        let longer = told(&|path| fs::write(path, [7; 26]).unwrap());
+        let longer = report_of(&|path| fs::write(path, [7; 26]).unwrap());
         assert!(longer.contains("expected 25 bytes, found 26"), "{longer}");
-        let gone = told(&|path| fs::remove_file(path).unwrap());
+        let gone = report_of(&|path| fs::remove_file(path).unwrap());
         assert!(gone.contains("a: "), "{gone}");
-        let directory = told(&|path| {
+        let directory = report_of(&|path| {
             fs::remove_file(path).unwrap();
             fs::create_dir(path).unwrap();
         });

@@ -116,11 +116,11 @@ fn read_capped(mut from: impl Read) -> Vec<u8> {
 
 fn last_line(errors: &[u8]) -> String {
     let text = String::from_utf8_lossy(errors);
-    let told = |line: &&str| !line.is_empty() && !line.starts_with("note: ");
+    let is_message = |line: &&str| !line.is_empty() && !line.starts_with("note: ");
     text.lines()
         .map(str::trim)
         .rev()
-        .find(told)
+        .find(is_message)
         .map(sanitize_for_log)
         .unwrap_or_default()
 }

@@ -109,7 +109,7 @@ async fn malformed_request_is_400_and_names_the_expected_form() {
             "invalid value",
         ),
         (
-            "binary data beside data",
+            "both binary data and data",
             input(json!({ "parameters": { "binary_data_size": 8 } })),
             "input activity: expected data or the parameter binary_data_size, found both",
         ),

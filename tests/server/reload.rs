@@ -5,7 +5,10 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use clarity::{Executor, Inline, Job, JobKind, Overloaded, Server};
+use clarity::{
+    Executor, Inline, Job, JobKind, OnnxRuntime, Overloaded, RunError, Runtime, RuntimeError,
+    Server, Session, Tensor, TensorSpec, VerifiedVersion,
+};
 use clarity_testbed::*;
 use serde_json::json;
 
@@ -168,17 +171,75 @@ async fn healthy_model_is_scanned_and_not_loaded_again() {
     );
 }
 
+/// Numbers its sessions from 1 on, and records the last one that ran.
+#[derive(Debug, Default)]
+struct NumberingRuntime {
+    inner: OnnxRuntime,
+    sessions: AtomicUsize,
+    last_run: Arc<AtomicUsize>,
+}
+
+struct NumberedSession {
+    inner: Box<dyn Session>,
+    number: usize,
+    last_run: Arc<AtomicUsize>,
+}
+
+impl Runtime for NumberingRuntime {
+    fn load(&self, version: VerifiedVersion) -> Result<Box<dyn Session>, RuntimeError> {
+        Ok(Box::new(NumberedSession {
+            inner: self.inner.load(version)?,
+            number: self.sessions.fetch_add(1, Ordering::SeqCst) + 1,
+            last_run: Arc::clone(&self.last_run),
+        }))
+    }
+}
+
+impl Session for NumberedSession {
+    fn inputs(&self) -> &[TensorSpec] {
+        self.inner.inputs()
+    }
+
+    fn outputs(&self) -> &[TensorSpec] {
+        self.inner.outputs()
+    }
+
+    fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
+        self.last_run.store(self.number, Ordering::SeqCst);
+        self.inner.run(inputs)
+    }
+}
+
 #[tokio::test]
 async fn other_content_is_swapped_in_and_the_same_is_not() {
     let _clock = ManualClock::start();
     let models = Repository::temporary_with_model();
-    let (server, client) = serve(&models).await;
+    let runtime = NumberingRuntime::default();
+    let last_run = Arc::clone(&runtime.last_run);
+    let builder = Server::builder(models.root()).config(config());
+    let (server, client) = start(builder.runtime(runtime).executor(Inline)).await;
+    // The number of the session that answers, and the first number of its answer.
+    let answering = async || {
+        let request = cole_kripke::request(&[1.0; 7]);
+        let answer = client.post(INFER, &request).await.unwrap().json();
+        let first = answer["outputs"][0]["data"][0].clone();
+        (last_run.load(Ordering::SeqCst), first)
+    };
+    let (session, first) = answering().await;
+    assert_eq!(session, 1);
     // The same bytes with another inode and other times.
     let path = models.path("1/model.onnx");
     fs::write(models.path("copy"), MODEL_BYTES).unwrap();
     fs::rename(models.path("copy"), &path).unwrap();
     let status = server.models().reload("cole_kripke").await.unwrap();
     assert_eq!((status.degraded, status.next_attempt), (None, None));
+    let loaded = last_run.load(Ordering::SeqCst);
+    assert_eq!(loaded, 2, "the reload did not warm up a second session");
+    assert_eq!(
+        answering().await,
+        (1, first),
+        "the same content was swapped in"
+    );
     // Another version of the same number, manifest included: it verifies, so it is served.
     let bytes = other_model();
     let staged = Repository::temporary();
@@ -186,12 +247,7 @@ async fn other_content_is_swapped_in_and_the_same_is_not() {
     fs::remove_dir_all(models.path("1")).unwrap();
     fs::rename(staged.path("1"), models.path("1")).unwrap();
     server.models().reload("cole_kripke").await.unwrap();
-    let answer = client
-        .post(INFER, &cole_kripke::request(&[1.0; 7]))
-        .await
-        .unwrap()
-        .json();
-    assert_eq!(answer["outputs"][0]["data"][0], json!(2.0));
+    assert_eq!(answering().await, (3, json!(2.0)));
 }
 
 /// Sixteen clients send requests without a pause; each answer is exactly right for its version.

@@ -158,7 +158,7 @@ fn stage_with_too_many_files_is_refused() {
         let found = Manifest::MAX_FILES + more;
         let error = refused(found);
         assert!(
-            matches!(error, PublishError::TooManyFiles { found: told } if told == found),
+            matches!(error, PublishError::TooManyFiles { found: reported } if reported == found),
             "{error}"
         );
     }

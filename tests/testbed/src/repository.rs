@@ -75,7 +75,7 @@ impl Repository {
         Ok(repository)
     }
 
-    /// A second repository in the directory of a chaos test, served by nobody.
+    /// A second repository in the directory of a chaos test, which no server serves.
     ///
     /// # Errors
     ///

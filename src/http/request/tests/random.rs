@@ -1,6 +1,7 @@
 //! Random bodies, and valid ones with random edits.
 //!
-//! `PROPTEST_CASES=1000000 cargo test -p clarity --release --lib http::request` searches longer.
+//! `PROPTEST_CASES=1000000 cargo test -p clarity-server --release --lib http::request` searches
+//! longer.
 
 use proptest::prelude::*;
 use serde_json::json;
