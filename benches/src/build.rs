@@ -157,10 +157,10 @@ not json
 
     #[test]
     fn flag_is_found_in_the_list_and_not_in_prose_of_the_help() {
-        let help = "      --require-sandbox\n          see --sandbox\n  -m, --markers <EXPR>\n";
+        let help = "      --require-sandbox\n          see --sandbox\n  -m, --tag-expr <EXPR>\n";
         assert!(!lists_flag(help, "--sandbox"));
         assert!(lists_flag(help, "--require-sandbox"));
-        assert!(lists_flag(help, "--markers"));
+        assert!(lists_flag(help, "--tag-expr"));
         assert!(lists_flag("      --sandbox <WHICH>\n", "--sandbox"));
     }
 }

@@ -1,21 +1,19 @@
-//! The runner: read the command line, select, and run or report what is asked for.
+//! The runner: reads the command line, selects tests, runs them, and reports the results.
 
-mod attempt;
+mod captured_output;
+mod case_runner;
 mod cli;
 mod console;
 mod determinism;
 pub(crate) mod entry;
 mod evidence;
-mod exit;
+mod exit_codes;
 mod header;
 mod history;
+mod in_process;
 mod interruption;
-mod judge;
 mod list;
-mod marker;
 mod minimizer;
-mod output;
-mod pool;
 mod provenance;
 mod regressions;
 mod replay;
@@ -23,10 +21,14 @@ mod report_from_records;
 mod reports;
 mod root_seed;
 mod run;
+mod sandbox_probe;
 mod selection;
-mod slot;
-mod surroundings;
 mod sweep;
+mod tag_expr;
+mod threads;
+mod verdict;
+mod worker;
+mod worker_pool;
 mod workspace;
 
 use crate::os::atomic_file::write_json_atomically;
@@ -34,11 +36,11 @@ use crate::registration::origin::Origin;
 use crate::registration::{self, TestCase};
 use crate::runner::cli::seeds::SeedsChoice;
 use crate::runner::cli::{NoTests, Options, SeedChoice};
-use crate::runner::console::Output;
-use crate::runner::exit::{HARNESS_FAILED, NOTHING_SELECTED, TESTS_FAILED, USAGE};
-use crate::runner::history::History;
+use crate::runner::console::Printer;
+use crate::runner::exit_codes::{HARNESS_FAILED, NOTHING_SELECTED, TESTS_FAILED, USAGE};
+use crate::runner::history::{Failures, History};
 use crate::runner::regressions::Regressions;
-use crate::runner::run::{Run, remember, unmet};
+use crate::runner::run::{TestRun, save_regressions, unmet_oracles};
 use crate::runner::selection::Selection;
 use clarity_chaos_record::{Record, Results, Seed};
 use clarity_chaos_report::{Summary, read_records};
@@ -47,7 +49,7 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Runs what the command line asks for.
+/// Runs the runner with the arguments of the process.
 pub(crate) fn main(origin: &Origin) -> ExitCode {
     let options = Options::parse_or_exit();
     let tests = registration::all();
@@ -57,13 +59,13 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
         return ExitCode::from(HARNESS_FAILED);
     }
     if !options.merge.is_empty() {
-        return ended(merge(origin, &options));
+        return exit_code(merge(origin, &options));
     }
     if !options.records.is_empty() {
-        return ended(retell(origin, &options));
+        return exit_code(report_from_records(origin, &options));
     }
     let mut selection = Selection::new(tests, &options);
-    let history = History::of(origin, options.history.as_deref());
+    let history = History::new(origin, options.history.as_deref());
     let failed = select_by_history(&mut selection, &history, &options);
     for warning in &selection.warnings {
         eprintln!("warning: {warning}");
@@ -74,15 +76,15 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
             &selection.selected,
             options.is_terse(),
         );
-        return ended(listed.map(|()| ExitCode::SUCCESS));
+        return exit_code(listed.map(|()| ExitCode::SUCCESS));
     }
-    if let Some(code) = refuse_nothing(&selection, &options) {
+    if let Some(code) = refuse_empty_selection(&selection, &options) {
         return code;
     }
     if let (Some(shard), None) = (options.shard, options.seeds) {
-        selection.leave_out(|test| !shard.holds_test(test.name()));
+        selection.deselect(|test| !shard.holds_test(test.name()));
     }
-    let regressions = match Regressions::of(origin, options.regressions.as_deref()) {
+    let regressions = match Regressions::load(origin, options.regressions.as_deref()) {
         Ok(regressions) => regressions.with_former_names(selection.all()),
         Err(error) => {
             eprintln!("error: {error}");
@@ -103,27 +105,31 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    ended(
-        Run::new(origin, options, history, regressions, failed, seed)
+    exit_code(
+        TestRun::new(origin, options, history, regressions, failed, seed)
             .and_then(|run| run.execute(selection)),
     )
 }
 
-/// Selects or puts first what failed when it ran last, where that was asked for, and gives the root seeds of that.
+/// Applies `--last-failed` and `--failed-first`. Returns the root seeds of the failed tests.
 fn select_by_history(
     selection: &mut Selection,
     history: &History,
     options: &Options,
-) -> BTreeMap<String, Seed> {
+) -> BTreeMap<String, Option<Seed>> {
     if !options.last_failed && !options.failed_first {
         return BTreeMap::new();
     }
-    let failed = history.failures(selection.selected.iter().copied());
+    let Failures {
+        seeds: failed,
+        warnings,
+    } = history.failures(selection.selected.iter().copied());
+    selection.warnings.extend(warnings);
     if options.last_failed && failed.is_empty() {
-        let warning = "--last-failed: none of these tests failed when it ran last; all of them run";
+        let warning = "--last-failed: no selected test failed in its last run; all of them run";
         selection.warnings.push(warning.to_owned());
     } else if options.last_failed {
-        selection.leave_out(|test| !failed.contains_key(test.name()));
+        selection.deselect(|test| !failed.contains_key(test.name()));
     }
     selection
         .selected
@@ -131,7 +137,7 @@ fn select_by_history(
     failed
 }
 
-/// The seed of the run, or the first one of a sweep.
+/// The seed of the run, or the first seed of a sweep.
 fn root_seed(options: &Options, history: &History) -> Result<Seed, String> {
     match (options.seed, options.seeds) {
         (Some(SeedChoice::Given(seed)), _) => Ok(seed),
@@ -145,8 +151,8 @@ fn root_seed(options: &Options, history: &History) -> Result<Seed, String> {
     }
 }
 
-/// Reports what the records that are named tell, as the runs that left them did.
-fn retell(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
+/// `--records`: makes the reports from saved records.
+fn report_from_records(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
     let records = match read_records(&options.records) {
         Ok(records) => records,
         Err(error) => {
@@ -164,7 +170,7 @@ fn retell(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
     })
 }
 
-/// Puts the results of shards together, and reports and concludes as one run would have.
+/// `--merge`: merges the results of shards, and reports and exits as one run of the whole sweep.
 fn merge(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
     let results = match Results::from_shards(&options.merge) {
         Ok(results) => results,
@@ -173,13 +179,13 @@ fn merge(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
             return Ok(ExitCode::from(USAGE));
         }
     };
-    let regressions = Regressions::of(origin, options.regressions.as_deref())
+    let regressions = Regressions::load(origin, options.regressions.as_deref())
         .map_err(io::Error::other)?
         .with_former_names(registration::all());
-    let output = Output::open(options)?;
-    remember(&regressions, &results, &output);
+    let printer = Printer::open(options)?;
+    save_regressions(&regressions, &results, &printer);
     let records: Vec<Record> = results.representatives().cloned().collect();
-    let unmet = unmet(&results, options);
+    let unmet = unmet_oracles(&results, options);
     let failed = results.failed() > 0 || !unmet.is_empty();
     let took = Duration::from_micros(records.iter().map(|record| record.duration_us).sum());
     let mut summary = Summary::new(&results.suite, results.seeds.first(), &records);
@@ -188,20 +194,20 @@ fn merge(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
     summary.took = took;
     let written = reports::write(&summary, options);
     let is_terse = options.is_terse();
-    output.print(&console::sweep(
+    printer.print(&console::sweep_summary(
         &results,
         &unmet,
-        &written.reports,
+        &written.paths,
         took,
         is_terse,
     ));
     if let Some(path) = &options.results {
         write_json_atomically(path, &results)?;
     }
-    let mut trouble = written.trouble;
-    trouble.extend(output.trouble());
-    if !trouble.is_empty() {
-        return Err(io::Error::other(trouble.join("; ")));
+    let mut errors = written.errors;
+    errors.extend(printer.error());
+    if !errors.is_empty() {
+        return Err(io::Error::other(errors.join("; ")));
     }
     Ok(if failed {
         ExitCode::from(TESTS_FAILED)
@@ -210,44 +216,46 @@ fn merge(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
     })
 }
 
-fn ended(result: io::Result<ExitCode>) -> ExitCode {
+fn exit_code(result: io::Result<ExitCode>) -> ExitCode {
     result.unwrap_or_else(|error| {
         eprintln!("error: {error}");
         ExitCode::from(HARNESS_FAILED)
     })
 }
 
-/// What to exit with when a name is unknown or nothing is selected; `None` when the run can go on.
-fn refuse_nothing(selection: &Selection, options: &Options) -> Option<ExitCode> {
-    let asked = options.filters().next().is_some();
-    let default = if options.libtest.exact && asked || options.ours_given {
+/// Reports an unknown name or an empty selection, as `--no-tests` says. Returns the exit code;
+/// `None` to continue.
+fn refuse_empty_selection(selection: &Selection, options: &Options) -> Option<ExitCode> {
+    let has_filters = options.filters().next().is_some();
+    let default = if options.libtest.exact && has_filters || options.ours_given {
         NoTests::Fail
     } else {
         NoTests::Warn
     };
     let action = options.no_tests.unwrap_or(default);
-    let word = if action == NoTests::Fail {
+    let level = if action == NoTests::Fail {
         "error"
     } else {
         "warning"
     };
-    let nothing = selection.selected.is_empty();
+    let is_empty = selection.selected.is_empty();
     if action != NoTests::Pass {
         for missing in &selection.missing {
-            eprintln!("{word}: {missing}");
+            eprintln!("{level}: {missing}");
         }
-        if nothing {
+        if is_empty {
             match selection.all().count() {
                 0 => eprintln!(
-                    "{word}: this program contains no chaos tests (add `use LIBRARY as _;` next to `main!()` for tests in a library; \
-                     --no-tests=pass|warn|fail decides what follows)"
+                    "{level}: this program contains no chaos tests (for tests in a library, add `use LIBRARY as _;` \
+                     next to `main!()`; --no-tests=pass|warn|fail sets the result)"
                 ),
                 total => eprintln!(
-                    "{word}: none of the {total} tests is selected (--list shows them; --no-tests=pass|warn|fail decides what follows)"
+                    "{level}: none of the {total} tests is selected (--list shows them; --no-tests=pass|warn|fail sets \
+                     the result)"
                 ),
             }
         }
     }
-    let failed = action == NoTests::Fail && (nothing || !selection.missing.is_empty());
+    let failed = action == NoTests::Fail && (is_empty || !selection.missing.is_empty());
     failed.then(|| ExitCode::from(NOTHING_SELECTED))
 }

@@ -1,16 +1,22 @@
-//! The walls around tests that must not change or reach anything outside.
+//! The confinement of tests that must not change or reach anything outside of their directory.
 //!
-//! A supervisor shuts itself in before its first test, so that all of its tests find themselves inside and pay nothing for it: namespaces of its
-//! own (user, PID, network, mount, IPC), read-only mounts, Landlock, no capabilities. What only a test must not do, such as
-//! to change its own record, its process gives up itself ([`TestRules`]).
+//! A supervisor confines itself before its first test, so its tests inherit the confinement at no
+//! cost. It consists of namespaces (user, PID, network, mount, IPC), read-only mounts, Landlock,
+//! and dropped capabilities. A test's process adds rules of its own ([`TestRules`]): for example,
+//! it cannot change its own record.
 //!
-//! Kernels and containers refuse some of this. A supervisor that cannot put up what it was told says so and ends, and the runner starts another that
-//! tries less ([`Confinement::looser`]): half-made walls cannot be taken down again. What stands in the end is the [`Sandbox`] of the reports.
+//! Kernels and containers refuse some of this. A supervisor whose confinement is refused reports
+//! that and ends, since a partial confinement cannot be removed. The runner starts another one with
+//! less ([`Confinement::looser`]). The reports show the result as [`Sandbox`].
+//!
+//! [`Confinement::looser`]: crate::data::confinement::Confinement::looser
 
 #[cfg(target_os = "linux")]
-mod calls;
-#[cfg(target_os = "linux")]
 mod capabilities;
+#[cfg(target_os = "linux")]
+mod denied_calls;
+#[cfg(target_os = "linux")]
+mod landlock_rules;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
@@ -18,9 +24,7 @@ mod mounts;
 #[cfg(not(target_os = "linux"))]
 mod portable;
 #[cfg(target_os = "linux")]
-mod readable;
-#[cfg(target_os = "linux")]
-mod rules;
+mod readable_paths;
 
 #[cfg(target_os = "linux")]
 use linux as platform;
@@ -29,9 +33,9 @@ use portable as platform;
 
 use clarity_chaos_record::Sandbox;
 
-pub(crate) use platform::{Enclosed, TestRules, enclose, prepare_test};
+pub(crate) use platform::{Confined, TestRules, confine, prepare_test};
 
-/// What stands around an open supervisor.
-pub(crate) fn open() -> Sandbox {
+/// Describes the confinement of an unconfined supervisor: none.
+pub(crate) fn unconfined() -> Sandbox {
     Sandbox::not_requested(platform::CONTAINMENT)
 }

@@ -39,7 +39,7 @@ use portable as platform;
 
 use crate::data::case::Case;
 use crate::data::duration::deadline;
-use crate::sandbox::{self, Enclosed, enclose};
+use crate::sandbox::{self, Confined, confine};
 use crate::supervisor::protocol::{MESSAGE_PREFIX, RunnerMessage, SupervisorMessage};
 use crate::supervisor::role::{Role, SupervisorConfig};
 use clarity_chaos_record::Sandbox;
@@ -59,16 +59,16 @@ const RUNNER_LOST: u8 = 3;
 /// When a test's process cannot be started, or a message of the runner cannot be parsed.
 pub(crate) fn serve(config: &SupervisorConfig) -> io::Result<ExitCode> {
     crate::os::descriptors::close_inherited();
-    let enclosed = match enclose(&config.confinement, config.slot.root()) {
-        Ok(enclosed) => enclosed,
+    let confined = match confine(&config.confinement, config.slot.root()) {
+        Ok(confined) => confined,
         Err(error) => {
             send(&SupervisorMessage::Refused(error.to_string()))?;
             return Ok(ExitCode::SUCCESS);
         }
     };
-    let code = match enclosed {
-        Enclosed::Outside(code) => u8::try_from(code).unwrap_or(u8::MAX),
-        Enclosed::Inside(inside) => {
+    let code = match confined {
+        Confined::Outside(code) => u8::try_from(code).unwrap_or(u8::MAX),
+        Confined::Inside(inside) => {
             let mut supervisor = platform::Supervisor::new(config, inside.private)?;
             let served = send(&SupervisorMessage::Ready(inside.sandbox))
                 .and_then(|()| run_cases(&mut supervisor));
@@ -78,7 +78,7 @@ pub(crate) fn serve(config: &SupervisorConfig) -> io::Result<ExitCode> {
                 result => result?,
             };
             let code = if shut_down { 0 } else { RUNNER_LOST };
-            if inside.walled {
+            if inside.has_outer_process {
                 // The run's directory cannot be removed from inside the sandbox.
                 return Ok(ExitCode::from(code));
             }
@@ -94,7 +94,7 @@ pub(crate) fn serve(config: &SupervisorConfig) -> io::Result<ExitCode> {
 
 /// The sandbox of tests that are not confined.
 pub(crate) fn unconfined() -> Sandbox {
-    sandbox::open()
+    sandbox::unconfined()
 }
 
 /// Removes the directory of a run, and tries again for up to 10 seconds.

@@ -1,12 +1,15 @@
-//! System calls of other threads and processes: decoding a trapped one, its effect on files, its place in the code, and intercepting it.
+//! Intercepted system calls: their patterns, their effect on files, their place in the code.
 
 #[cfg(target_os = "linux")]
-pub(crate) mod decoder;
+mod arguments;
+pub(crate) mod call_kind;
+pub(crate) mod code_location;
 #[cfg(target_os = "linux")]
-pub(crate) mod effect;
+pub(crate) mod decoder;
 pub(crate) mod errno;
 #[cfg(target_os = "linux")]
-pub(crate) mod interceptor;
-pub(crate) mod kind;
+pub(crate) mod file_call;
 #[cfg(target_os = "linux")]
-pub(crate) mod location;
+pub(crate) mod interceptor;
+#[cfg(target_os = "linux")]
+pub(crate) mod patterns;

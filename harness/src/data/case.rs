@@ -1,4 +1,4 @@
-//! One run of one test: what its process is told, and the folders that all about it is in.
+//! One run of one test: the specification for its process, and its directories.
 
 use crate::data::fault_selection::FaultSelection;
 use clarity_chaos_record::Seed;
@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The order to run a test, as the runner hands it to the test's process.
+/// The specification of a case, from the runner to the test's process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CaseSpec {
     /// The test's name.
@@ -17,77 +17,80 @@ pub(crate) struct CaseSpec {
     pub(crate) path: String,
     /// The test's own seed.
     pub(crate) seed: Seed,
-    /// How long it may take, in real time.
+    /// The time limit, in real time.
     pub(crate) timeout: Duration,
-    /// How long it may take to end after it was asked to.
+    /// The limit for its end after the request to end.
     pub(crate) grace: Duration,
-    /// Which `tracing` events go on the timeline.
+    /// The filter of `tracing` events for the timeline.
     pub(crate) log: String,
-    /// Which of its faults take effect, if not all.
+    /// The faults that take effect, if not all.
     pub(crate) fault_selection: Option<FaultSelection>,
-    /// Whether some of its threads begin late.
+    /// Whether to delay the start of every other thread.
     pub(crate) late_starts: bool,
-    /// Whether its process is inside the walls of its supervisor, and is to narrow them to this case.
+    /// Whether its supervisor is in the sandbox. The test's process then restricts itself further,
+    /// to this case.
     pub(crate) sandboxed: bool,
     /// Prefixes of the names of threads that are no leak: they live as long as their process.
     pub(crate) lasting_threads: Vec<String>,
 }
 
-/// Whether the folder of a case that fails may be kept.
+/// Whether to keep the directory of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keeping {
+pub(crate) enum KeepPolicy {
     /// As `--keep-dirs` says.
-    AsAsked,
-    /// It is not: there are others like it.
-    Nothing,
+    AsConfigured,
+    /// Never, for one of many similar runs.
+    Never,
 }
 
-/// The folder of a slot, which has one case after the other.
+/// The directory of a worker, which runs one case after another.
 ///
 /// ```text
 /// 1/
-///   output             what its cases print, stdout and stderr in order, one after the other
-///   timeline.jsonl     their events, likewise
-///   work/              all that its tests may write to
-///     slot-tmp/        temporary files of the case that runs: TMPDIR
+///   output             stdout and stderr of its cases, interleaved, one case after another
+///   timeline.jsonl     the events of its cases, one case after another
+///   work/              the only directory that its tests may write to
+///     worker-tmp/      temporary files of the running case: TMPDIR
 ///     NAME/            a case
 ///       dir/           the test's own directory: Context::dir()
-///       undo/          what undoing its faults will need, if they need any
+///       undo/          the journal and copies for undoing faults, if any
 /// ```
 ///
-/// No test's name has a hyphen, so the slot's names are its own.
-/// Making and removing files is what costs most around an empty test, so the files are appended to, and the runner knows where the part of each case begins. In the folder
-/// of a case that is kept are copies of its parts, and its temporary files. One whose `dir/` was left empty becomes the next one's.
+/// No test's name contains a hyphen, so no case is called `worker-tmp`. A kept case directory gets
+/// copies of the case's parts of the files, and the temporary files. A case directory with an empty
+/// `dir/` is reused for the next case.
+// Creating and removing files is the largest cost around an empty test. So cases append to the same
+// files, and the runner remembers the start of each case's part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct SlotDir {
+pub(crate) struct WorkerDir {
     root: PathBuf,
 }
 
-impl SlotDir {
-    /// Makes the folder, in that of the run.
+impl WorkerDir {
+    /// Creates the directory, in the directory `run` of the run.
     pub(crate) fn create(run: &Path, number: usize) -> io::Result<Self> {
-        let slot = Self {
+        let worker = Self {
             root: run.join(number.to_string()),
         };
-        fs::create_dir(&slot.root)?;
-        fs::create_dir(slot.work())?;
-        fs::create_dir(slot.tmp())?;
-        File::create_new(slot.output())?;
-        File::create_new(slot.timeline())?;
-        Ok(slot)
+        fs::create_dir(&worker.root)?;
+        fs::create_dir(worker.work())?;
+        fs::create_dir(worker.tmp())?;
+        File::create_new(worker.output())?;
+        File::create_new(worker.timeline())?;
+        Ok(worker)
     }
 
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// What tests may write to, and no more.
+    /// The only directory that the worker's tests may write to.
     pub(crate) fn work(&self) -> PathBuf {
         self.root.join("work")
     }
 
     pub(crate) fn tmp(&self) -> PathBuf {
-        self.work().join("slot-tmp")
+        self.work().join("worker-tmp")
     }
 
     pub(crate) fn output(&self) -> PathBuf {
@@ -103,16 +106,16 @@ impl SlotDir {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Case {
     pub(crate) spec: CaseSpec,
-    slot: SlotDir,
+    worker: WorkerDir,
     root: PathBuf,
 }
 
 impl Case {
-    /// A case of a slot, whose folder is still to be made.
-    pub(crate) fn new(slot: &SlotDir, spec: CaseSpec) -> Self {
+    /// A case of a worker. Its directory does not exist yet.
+    pub(crate) fn new(worker: &WorkerDir, spec: CaseSpec) -> Self {
         Self {
-            root: slot.work().join(file_name(&spec.name)),
-            slot: slot.clone(),
+            root: worker.work().join(file_name(&spec.name)),
+            worker: worker.clone(),
             spec,
         }
     }
@@ -121,8 +124,8 @@ impl Case {
         &self.root
     }
 
-    pub(crate) fn slot(&self) -> &SlotDir {
-        &self.slot
+    pub(crate) fn worker_dir(&self) -> &WorkerDir {
+        &self.worker
     }
 
     pub(crate) fn dir(&self) -> PathBuf {
@@ -130,32 +133,34 @@ impl Case {
     }
 
     pub(crate) fn tmp(&self) -> PathBuf {
-        self.slot.tmp()
+        self.worker.tmp()
     }
 
     pub(crate) fn undo(&self) -> PathBuf {
         self.root.join("undo")
     }
 
-    /// The file that its events are appended to.
+    /// The file of its events, appended.
     pub(crate) fn timeline(&self) -> PathBuf {
-        self.slot.timeline()
+        self.worker.timeline()
     }
 
-    /// The file that what it prints is appended to.
+    /// The file of its output, appended.
     pub(crate) fn output(&self) -> PathBuf {
-        self.slot.output()
+        self.worker.output()
     }
 }
 
-/// The longest name of a file that is taken over as it is, in bytes: file systems allow 255, and paths have a limit, too.
-const LONG: usize = 120;
+/// The longest file name without a hash, in bytes. File systems allow 255, and paths have a limit
+/// too.
+const MAX_NAME: usize = 120;
 
-/// A test's name as the name of a file: `corruption::one_bit` becomes `corruption.one_bit`; of a long one, the beginning and a hash.
+/// A test's name as a file name: `corruption::one_bit` becomes `corruption.one_bit`. A long name is
+/// cut and gets a hash.
 pub(crate) fn file_name(test: &str) -> String {
     let mut name = test.replace("::", ".").replace("r#", "");
-    if name.len() > LONG {
-        let mut cut = LONG;
+    if name.len() > MAX_NAME {
+        let mut cut = MAX_NAME;
         while !name.is_char_boundary(cut) {
             cut -= 1;
         }
@@ -171,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_names_are_cut_and_stay_different() {
+    fn file_name_of_a_long_name_is_cut_and_stays_unique() {
         let (a, b) = (
             "m::".to_owned() + &"a".repeat(300),
             "m::".to_owned() + &"a".repeat(301),

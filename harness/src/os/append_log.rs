@@ -1,56 +1,60 @@
-//! A file that the cases of a slot append to, one after the other.
+//! The file that all cases of a slot append to, one after the other.
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
 use std::path::PathBuf;
 
-/// How large it may become before it begins anew, in bytes.
-const LARGE: u64 = 64 << 20;
+/// The size from which the file is truncated before the next segment, in bytes.
+const TRUNCATED_FROM: u64 = 64 << 20;
 
-/// The reading end, which knows where the part of the current case begins.
+/// The reading end. A segment is the output of one case.
 #[derive(Debug)]
-pub(crate) struct Appended {
+pub(crate) struct AppendLog {
     path: PathBuf,
     file: File,
-    from: u64,
+    segment_start: u64,
 }
 
-impl Appended {
-    /// Opens the file that was made at this path.
+impl AppendLog {
+    /// Opens the existing file at this path.
     pub(crate) fn open(path: PathBuf) -> io::Result<Self> {
         Ok(Self {
             file: File::open(&path)?,
             path,
-            from: 0,
+            segment_start: 0,
         })
     }
 
-    /// Begins the part of the next case. Nobody may be writing.
-    pub(crate) fn begin_part(&mut self) -> io::Result<()> {
-        self.from = self.file.metadata()?.len();
-        if self.from >= LARGE {
-            // Whoever has it open to append to it goes on at its new end.
+    /// Begins the next segment. No process may write meanwhile.
+    pub(crate) fn begin_segment(&mut self) -> io::Result<()> {
+        self.segment_start = self.file.metadata()?.len();
+        if self.segment_start >= TRUNCATED_FROM {
+            // Descriptors that are open for appending go on at the new end.
             File::options().write(true).open(&self.path)?.set_len(0)?;
-            self.from = 0;
+            self.segment_start = 0;
         }
         Ok(())
     }
 
-    /// How long the part has become, in bytes.
+    /// Gives the length of the segment so far, in bytes.
     pub(crate) fn len(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len().saturating_sub(self.from))
+        Ok(self
+            .file
+            .metadata()?
+            .len()
+            .saturating_sub(self.segment_start))
     }
 
-    /// The file, at the beginning of the part.
-    pub(crate) fn part(&mut self) -> io::Result<&mut File> {
-        self.file.seek(SeekFrom::Start(self.from))?;
+    /// Gives the file, positioned at the start of the segment.
+    pub(crate) fn segment(&mut self) -> io::Result<&mut File> {
+        self.file.seek(SeekFrom::Start(self.segment_start))?;
         Ok(&mut self.file)
     }
 
-    /// The same, for somebody who reads at the same time.
-    pub(crate) fn open_part(&self) -> io::Result<File> {
+    /// Opens the file once more, at the start of the segment, for a concurrent reader.
+    pub(crate) fn open_segment(&self) -> io::Result<File> {
         let mut file = File::open(&self.path)?;
-        file.seek(SeekFrom::Start(self.from))?;
+        file.seek(SeekFrom::Start(self.segment_start))?;
         Ok(file)
     }
 }
@@ -61,7 +65,7 @@ mod tests {
     use std::io::{Read as _, Write as _};
 
     #[test]
-    fn each_part_begins_where_the_last_one_ended_and_a_large_file_begins_anew() {
+    fn segment_starts_at_the_end_of_the_last_or_in_an_emptied_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("output");
         let mut writer = File::options()
@@ -69,26 +73,26 @@ mod tests {
             .create_new(true)
             .open(&path)
             .unwrap();
-        let mut appended = Appended::open(path.clone()).unwrap();
-        let read = |appended: &mut Appended| {
+        let mut log = AppendLog::open(path.clone()).unwrap();
+        let read = |log: &mut AppendLog| {
             let mut text = String::new();
-            appended.part().unwrap().read_to_string(&mut text).unwrap();
+            log.segment().unwrap().read_to_string(&mut text).unwrap();
             text
         };
         for text in ["one", "", "three"] {
-            appended.begin_part().unwrap();
+            log.begin_segment().unwrap();
             writer.write_all(text.as_bytes()).unwrap();
-            assert_eq!(appended.len().unwrap(), text.len() as u64);
-            assert_eq!(read(&mut appended), text);
+            assert_eq!(log.len().unwrap(), text.len() as u64);
+            assert_eq!(read(&mut log), text);
             let mut other = String::new();
-            let mut file = appended.open_part().unwrap();
+            let mut file = log.open_segment().unwrap();
             file.read_to_string(&mut other).unwrap();
             assert_eq!(other, text);
         }
-        writer.set_len(LARGE).unwrap();
-        appended.begin_part().unwrap();
-        writer.write_all(b"anew").unwrap();
-        assert_eq!(read(&mut appended), "anew");
-        assert_eq!(path.metadata().unwrap().len(), 4);
+        writer.set_len(TRUNCATED_FROM).unwrap();
+        log.begin_segment().unwrap();
+        writer.write_all(b"first").unwrap();
+        assert_eq!(read(&mut log), "first");
+        assert_eq!(path.metadata().unwrap().len(), 5);
     }
 }

@@ -1,30 +1,30 @@
-//! Files that readers see whole or not at all.
+//! Atomic replacement of files.
 
 use serde::Serialize;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
 
-/// Writes a file so that a reader sees the old one or the new one, never half of it. Missing folders are made.
+/// Replaces a file: a reader sees the old content or the new one. Creates missing directories.
 pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
+    let directory = match path.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
         _ => Path::new("."),
     };
-    fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    fs::create_dir_all(directory)?;
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
     file.write_all(content)?;
     make_readable(file.as_file())?;
     file.persist(path)?;
     Ok(())
 }
 
-/// Writes a value as JSON, as [`write_atomically`] does.
+/// Replaces a file by a value as JSON, as [`write_atomically`] does.
 pub(crate) fn write_json_atomically(path: &Path, value: &impl Serialize) -> io::Result<()> {
     write_atomically(path, &serde_json::to_vec(value)?)
 }
 
-/// Temporary files are the owner's alone; reports are for everybody, as other build products are.
+/// Lets every user read the file, as other build products. Temporary files are private by default.
 #[cfg(unix)]
 fn make_readable(file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;

@@ -1,6 +1,6 @@
-//! What the calling process has used so far, where the system tells.
+//! The CPU time of this process.
 
-/// CPU time of all threads, user and system, in microseconds.
+/// Gives the CPU time of all threads so far, user and system, in microseconds; none if unknown.
 #[cfg(unix)]
 pub(crate) fn cpu_time_us() -> Option<u64> {
     use rustix::time::{ClockId, clock_gettime};
@@ -12,7 +12,7 @@ pub(crate) fn cpu_time_us() -> Option<u64> {
     Some(seconds * 1_000_000 + nanoseconds / 1000)
 }
 
-/// CPU time of all threads, user and system, in microseconds.
+/// Gives the CPU time of all threads so far, user and system, in microseconds; none if unknown.
 #[cfg(not(unix))]
 pub(crate) fn cpu_time_us() -> Option<u64> {
     None

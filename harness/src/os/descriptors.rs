@@ -3,38 +3,41 @@
     target_os = "linux",
     expect(
         unsafe_code,
-        reason = "close_range, and poll of what may not be open, have no safe form"
+        reason = "close_range, and poll of a closed descriptor, have no safe form"
     )
 )]
 
-/// Closes all descriptors but standard input, output and error: what the runner's caller left open, perhaps by mistake, is no
-/// business of the tests. To be called before anything of this process has opened any.
+/// Closes all descriptors but standard input, output and error.
+///
+/// Call it before this process has opened any of its own.
+// The runner's caller can leave descriptors open by mistake. Tests must not inherit them.
 #[cfg(target_os = "linux")]
 pub(crate) fn close_inherited() {
-    // SAFETY: nothing in this process has a descriptor of its own yet, so none is closed behind somebody's back. On a kernel that has no such call
-    // nothing happens.
+    // SAFETY: this process has no descriptor of its own yet, so no owner loses one. On a kernel
+    // without this call nothing happens.
     unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
 }
 
-/// The numbers below `limit` that are open; unknown when the system does not tell.
+/// Gives the open descriptors below `limit`; none if the system does not answer.
 #[cfg(target_os = "linux")]
 pub(crate) fn open_below(limit: u16) -> Option<Vec<u32>> {
-    let mut asked: Vec<libc::pollfd> = (0..limit)
+    let mut polled: Vec<libc::pollfd> = (0..limit)
         .map(|number| libc::pollfd {
             fd: number.into(),
             events: 0,
             revents: 0,
         })
         .collect();
-    // SAFETY: the pointer is to as many structs as it says, which outlive the call. Nothing is done with the descriptors, open or not.
-    let answered = unsafe { libc::poll(asked.as_mut_ptr(), limit.into(), 0) };
+    // SAFETY: the pointer is to `limit` structs, which outlive the call. The call does nothing to
+    // the descriptors, open or not.
+    let answered = unsafe { libc::poll(polled.as_mut_ptr(), limit.into(), 0) };
     let open = (0..limit)
-        .zip(&asked)
+        .zip(&polled)
         .filter(|(_, answer)| answer.revents & libc::POLLNVAL == 0)
         .map(|(number, _)| number.into());
     (answered >= 0).then(|| open.collect())
 }
 
-/// Elsewhere descriptors are closed when a program is executed, unless somebody went out of their way to keep them.
+/// Does nothing: elsewhere, executing a program closes descriptors unless a caller prevents it.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn close_inherited() {}

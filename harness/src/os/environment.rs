@@ -5,7 +5,7 @@ use crate::os::fork::has_other_threads;
 use std::ffi::OsStr;
 use std::io;
 
-/// Sets a variable for this process and those that it starts.
+/// Sets a variable for this process and all processes that it starts.
 ///
 /// # Errors
 ///
@@ -13,10 +13,10 @@ use std::io;
 pub(crate) fn set(name: &str, value: &OsStr) -> io::Result<()> {
     if has_other_threads() {
         return Err(io::Error::other(format!(
-            "this binary starts threads before `main`, so {name} cannot be set"
+            "cannot set {name}: this binary starts threads before `main`"
         )));
     }
-    // SAFETY: this process has one thread, so nothing reads the environment meanwhile.
+    // SAFETY: this process has one thread, so no other reads the environment meanwhile.
     unsafe { std::env::set_var(name, value) };
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A copy of this process.
+//! Forking this process.
 #![expect(unsafe_code, reason = "fork has no safe form")]
 
 use rustix::process::{Pid, getpid};
@@ -8,70 +8,72 @@ use std::os::unix::fs::MetadataExt as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Forks: gives the child's number to this process, and none to the child.
+/// Forks this process. Gives the child's number to the parent, and none to the child.
 ///
 /// # Errors
 ///
-/// When this process has more than one thread (a copy would lack the others, and the locks that they hold stayed locked), or the
-/// system has no room for another process.
+/// When this process has more than one thread, or the system refuses another process. A child would
+/// lack the other threads, and the locks that they hold would stay locked.
 pub(crate) fn fork() -> io::Result<Option<Pid>> {
     if has_other_threads() {
         return Err(io::Error::other(
-            "this binary starts threads before `main`, and a process with threads cannot be forked",
+            "cannot fork a process with threads: this binary starts threads before `main`",
         ));
     }
-    // SAFETY: there is one thread, this one, so no lock is held by a thread that the child lacks.
+    // SAFETY: this is the only thread, so no thread that the child lacks holds a lock.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(None),
         child => Pid::from_raw(child)
             .map(Some)
-            .ok_or_else(|| io::Error::other("fork gave no number")),
+            .ok_or_else(|| io::Error::other("fork gave no process number")),
     }
 }
 
-/// Forks a process that may have other threads: the main one, which waits for this one, and those that `is_harmless` says of their names. The child
-/// has none of them.
+/// Forks a process with harmless threads: the main one, which waits for this one, and every thread
+/// that `is_harmless` accepts by name. The child has none of them.
 ///
 /// # Errors
 ///
-/// [`io::ErrorKind::ResourceBusy`] when there are others.
-pub(crate) fn fork_beside(is_harmless: impl Fn(&str) -> bool) -> io::Result<Option<Pid>> {
+/// [`io::ErrorKind::ResourceBusy`] when there are other threads.
+pub(crate) fn fork_with_threads(is_harmless: impl Fn(&str) -> bool) -> io::Result<Option<Pid>> {
     refuse_threads(is_harmless)?;
-    // SAFETY: of the other threads none holds a lock that the child will want: they are known, and wait. The C library hands its own over.
+    // SAFETY: no other thread holds a lock that the child needs: all are known, and wait. The C
+    // library hands its own locks over.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(None),
         child => Pid::from_raw(child)
             .map(Some)
-            .ok_or_else(|| io::Error::other("fork gave no number")),
+            .ok_or_else(|| io::Error::other("fork gave no process number")),
     }
 }
 
 /// Ends this process without the handlers that `exit` calls.
-pub(crate) fn exit_at_once(code: i32) -> ! {
+pub(crate) fn exit_immediately(code: i32) -> ! {
     // SAFETY: touches no memory.
     unsafe { libc::_exit(code) }
 }
 
-/// Whether this process has threads other than the calling one; if nobody can tell, it has.
+/// Whether this process has threads besides the calling one. True if the system does not answer.
 pub(crate) fn has_other_threads() -> bool {
-    // Whoever has none may leave its threads, which changes nothing (unshare(2)), and asks less of the system than to look into `/proc`.
+    // A process with one thread may unshare its threads, which changes nothing (unshare(2)). That
+    // is cheaper than to read `/proc`.
     // SAFETY: without other threads the call does nothing, and with them it fails.
     if unsafe { libc::unshare(libc::CLONE_THREAD) } == 0 {
         return false;
     }
-    // A folder has a link for each folder in it, and two of its own.
+    // A directory has a link for each directory in it, and two of its own.
     fs::metadata("/proc/self/task").map_or(true, |tasks| tasks.nlink() != 3)
 }
 
-/// How long a thread that was waited for may take to be gone.
-const ENDING: Duration = Duration::from_millis(100);
+/// The time that a joined thread may take to disappear.
+const EXIT_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Threads that a fork lacks, and whose locks it may need.
+/// Fails if there are threads that a fork would lack, and whose locks it may need.
 fn refuse_threads(is_harmless: impl Fn(&str) -> bool) -> io::Result<()> {
-    // One that has been waited for can still be on its way out.
-    let deadline = Instant::now() + ENDING;
+    // A joined thread can still be about to exit.
+    let deadline = Instant::now() + EXIT_TIMEOUT;
     loop {
         let others = other_threads(&is_harmless)?;
         if others.is_empty() {
@@ -81,7 +83,8 @@ fn refuse_threads(is_harmless: impl Fn(&str) -> bool) -> io::Result<()> {
             return Err(io::Error::new(
                 io::ErrorKind::ResourceBusy,
                 format!(
-                    "an exploration forks the test's process, which needs its threads to have ended, or not to have begun: {}",
+                    "cannot fork the test's process for an exploration while these threads run: \
+                     {}; end them first, or start them inside of the operation",
                     others.join(", ")
                 ),
             ));
@@ -90,7 +93,7 @@ fn refuse_threads(is_harmless: impl Fn(&str) -> bool) -> io::Result<()> {
     }
 }
 
-/// The names of the threads beside this one, the main one, which waits for the test's, and those that are harmless.
+/// Gives the names of the other threads, without the main one and harmless ones.
 fn other_threads(is_harmless: impl Fn(&str) -> bool) -> io::Result<Vec<String>> {
     let (own, main) = (rustix::thread::gettid(), getpid());
     let mut others = Vec::new();
@@ -100,7 +103,7 @@ fn other_threads(is_harmless: impl Fn(&str) -> bool) -> io::Result<Vec<String>> 
         let Some(number) = number.and_then(Pid::from_raw) else {
             continue;
         };
-        // It has ended since if it has no name.
+        // A thread without a name has ended meanwhile.
         let Ok(name) = fs::read_to_string(task.path().join("comm")) else {
             continue;
         };

@@ -1,4 +1,4 @@
-//! The system calls of the confinement that have no safe form in the libraries used here.
+//! System calls of the sandbox on namespaces, mounts and interfaces.
 #![expect(
     unsafe_code,
     reason = "unshare, mount_setattr and an ioctl have no safe form"
@@ -13,15 +13,15 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-/// Leaves the namespaces that `flags` name for new ones.
+/// Moves this process from the namespaces that `flags` name to new ones.
 pub(crate) fn unshare(flags: UnshareFlags) -> io::Result<()> {
     debug_assert!(!flags.contains(UnshareFlags::FILES));
-    // SAFETY: what can go wrong is descriptors that other threads lose sight of; the table of descriptors is not touched.
+    // SAFETY: the only danger is to unshare the table of descriptors under other threads; it stays.
     unsafe { rustix::thread::unshare_unsafe(flags) }?;
     Ok(())
 }
 
-/// Makes the mount at `path` read-only, with all mounts below it, or the one mount writable again.
+/// Makes the mount at `path` read-only, with all mounts below it; or makes it alone writable again.
 pub(crate) fn set_read_only(path: &Path, read_only: bool) -> io::Result<()> {
     let path = CString::new(path.as_os_str().as_bytes())?;
     let attributes = libc::mount_attr {
@@ -39,7 +39,8 @@ pub(crate) fn set_read_only(path: &Path, read_only: bool) -> io::Result<()> {
         userns_fd: 0,
     };
     let flags = if read_only { libc::AT_RECURSIVE } else { 0 };
-    // SAFETY: the path is a C string and the attributes a struct of the size given; both outlive the call, which only reads them.
+    // SAFETY: the path is a C string and the attributes a struct of the given size. Both outlive
+    // the call, which only reads them.
     let result = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
@@ -53,7 +54,7 @@ pub(crate) fn set_read_only(path: &Path, read_only: bool) -> io::Result<()> {
     checked(result)
 }
 
-/// Switches the loopback interface of this network namespace on.
+/// Brings up the loopback interface of this network namespace.
 pub(crate) fn bring_up_loopback() -> io::Result<()> {
     let socket = UdpSocket::bind(("0.0.0.0", 0))?;
     let mut name = [0; libc::IFNAMSIZ];
@@ -66,7 +67,8 @@ pub(crate) fn bring_up_loopback() -> io::Result<()> {
         ifr_name: name,
         ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_flags: flags },
     };
-    // SAFETY: the descriptor is open, the request a whole `ifreq` with the interface's name ended by a zero, and it is only read.
+    // SAFETY: the descriptor is open, and the request is a whole `ifreq` with the interface's name,
+    // ended by a zero. The call only reads it.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
     checked(result.into())
 }

@@ -1,19 +1,19 @@
-//! The processes that `/proc` shows.
+//! The processes in `/proc`.
 
 use rustix::process::{Pid, getpid};
 use std::collections::HashMap;
 use std::fs;
 
 /// A living process.
-pub(crate) struct Process {
+pub(crate) struct ProcessEntry {
     pub(crate) pid: Pid,
     pub(crate) parent: Pid,
-    /// The name of the program, for processes without a command line.
+    /// The name of the program, which stands for a missing command line.
     name: String,
 }
 
-/// All living processes that can be seen, by number.
-pub(crate) fn processes() -> HashMap<Pid, Process> {
+/// Gives all living processes in `/proc`, by number.
+pub(crate) fn processes() -> HashMap<Pid, ProcessEntry> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries
         .filter(|entry| {
@@ -23,17 +23,18 @@ pub(crate) fn processes() -> HashMap<Pid, Process> {
                 .is_some_and(u8::is_ascii_digit)
         })
         .filter_map(|entry| fs::read(entry.path().join("stat")).ok())
-        .filter_map(|stat| Process::parse(&String::from_utf8_lossy(&stat)))
+        .filter_map(|stat| ProcessEntry::parse(&String::from_utf8_lossy(&stat)))
         .map(|process| (process.pid, process))
         .collect()
 }
 
-/// All living processes below this one, by number.
-pub(crate) fn descendants() -> Vec<Process> {
+/// Gives all living descendants of this process, ordered by number.
+pub(crate) fn descendants() -> Vec<ProcessEntry> {
     let mut processes = processes();
-    let is_below = |process: &Process| {
+    let is_below = |process: &ProcessEntry| {
         let mut parent = process.parent;
-        // A process can change its parent while we look, but never into a circle longer than all there are.
+        // Parents can change meanwhile, so the entries can form a circle. It is no longer than the
+        // table.
         for _ in 0..processes.len() {
             if parent == getpid() {
                 return true;
@@ -57,8 +58,8 @@ pub(crate) fn descendants() -> Vec<Process> {
         .collect()
 }
 
-impl Process {
-    /// Reads `/proc/PID/stat`: `PID (NAME) STATE PPID …`, where the name may hold anything, parentheses included.
+impl ProcessEntry {
+    /// Parses `/proc/PID/stat`: `PID (NAME) STATE PPID …`. The name may contain parentheses.
     fn parse(stat: &str) -> Option<Self> {
         let (pid, rest) = stat.split_once(" (")?;
         let (name, rest) = rest.rsplit_once(") ")?;
@@ -73,6 +74,7 @@ impl Process {
         })
     }
 
+    /// Gives the command line, or the program's name in brackets.
     pub(crate) fn command_line(&self) -> String {
         let arguments =
             fs::read(format!("/proc/{}/cmdline", self.pid.as_raw_nonzero())).unwrap_or_default();
@@ -94,16 +96,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_programs_may_hold_parentheses_and_spaces() {
-        let process = Process::parse("17 (a) R (b c) S 4 17 17 0 -1").unwrap();
+    fn program_name_may_contain_parentheses_and_spaces() {
+        let process = ProcessEntry::parse("17 (a) R (b c) S 4 17 17 0 -1").unwrap();
         assert_eq!(process.pid.as_raw_nonzero().get(), 17);
         assert_eq!(process.parent.as_raw_nonzero().get(), 4);
         assert_eq!(process.name, "a) R (b c");
     }
 
     #[test]
-    fn the_dead_are_not_listed() {
-        assert!(Process::parse("17 (sh) Z 4 17 17 0 -1").is_none());
-        assert!(Process::parse("nonsense").is_none());
+    fn dead_process_is_not_listed() {
+        assert!(ProcessEntry::parse("17 (sh) Z 4 17 17 0 -1").is_none());
+        assert!(ProcessEntry::parse("nonsense").is_none());
     }
 }

@@ -1,11 +1,11 @@
-//! Sessions of processes.
-#![expect(unsafe_code, reason = "rustix takes session 0 for impossible")]
+//! The session of this process.
+#![expect(unsafe_code, reason = "rustix cannot express session 0")]
 
 use rustix::process::Pid;
 
 /// Whether this process is in the session that `leader` leads.
 pub(crate) fn in_session_of(leader: Pid) -> bool {
-    // The session is 0 in a container whose session leader is outside, which rustix cannot express.
+    // The session is 0 when its leader is outside of the container, which rustix cannot express.
     // SAFETY: touches no memory.
     let session = unsafe { libc::getsid(0) };
     session == leader.as_raw_nonzero().get()

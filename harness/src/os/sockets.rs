@@ -1,24 +1,25 @@
-//! What a socket is about, from the system's tables: `/proc/PID/fd` tells a number only.
+//! Descriptions of sockets from the system's tables; `/proc/PID/fd` has only a number.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Describes the target of a descriptor: of a socket, what is known of it.
+/// Describes the target of a descriptor: a socket with its addresses, any other as it is.
 pub(crate) fn describe(target: &str) -> String {
     let inode = target
         .strip_prefix("socket:[")
         .and_then(|rest| rest.strip_suffix(']'))
-        // Connections that are over stand in the tables with none.
+        // Closed connections have inode 0 in the tables.
         .filter(|inode| *inode != "0");
     let known = inode.and_then(|inode| {
         let internet = ["tcp", "tcp6", "udp", "udp6"];
         let mut found = internet.into_iter().filter_map(|table| {
             let text = fs::read_to_string(format!("/proc/self/net/{table}")).ok()?;
-            in_table(&text, inode).map(|what| format!("{} {what}", table.trim_end_matches('6')))
+            find_internet(&text, inode)
+                .map(|addresses| format!("{} {addresses}", table.trim_end_matches('6')))
         });
         found.next().or_else(|| {
             let text = fs::read_to_string("/proc/self/net/unix").ok()?;
-            unix(&text, inode)
+            find_unix(&text, inode)
         })
     });
     match known {
@@ -27,8 +28,10 @@ pub(crate) fn describe(target: &str) -> String {
     }
 }
 
-/// Looks an inode up in a table whose lines are `sl local_address rem_address st … uid timeout inode …`, addresses in hexadecimal.
-fn in_table(table: &str, inode: &str) -> Option<String> {
+/// Finds an inode in a table of TCP or UDP sockets.
+///
+/// Its lines are `sl local_address rem_address st … uid timeout inode …`, addresses in hexadecimal.
+fn find_internet(table: &str, inode: &str) -> Option<String> {
     const LISTENING: &str = "0A";
     table.lines().skip(1).find_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
@@ -46,7 +49,7 @@ fn in_table(table: &str, inode: &str) -> Option<String> {
     })
 }
 
-/// Reads `0100007F:1F90`: 32-bit words in the machine's order of bytes, and a port.
+/// Parses `0100007F:1F90`: 32-bit words in the machine's byte order, and a port.
 fn address(text: &str) -> Option<SocketAddr> {
     let (ip, port) = text.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
@@ -66,8 +69,8 @@ fn address(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, port))
 }
 
-/// Looks an inode up among Unix sockets: `Num RefCount Protocol Flags Type St Inode Path`.
-fn unix(table: &str, inode: &str) -> Option<String> {
+/// Finds an inode in the table of Unix sockets: `Num RefCount Protocol Flags Type St Inode Path`.
+fn find_unix(table: &str, inode: &str) -> Option<String> {
     table.lines().skip(1).find_map(|line| {
         let mut fields = line.split_whitespace();
         (fields.nth(6) == Some(inode)).then(|| match fields.next() {
@@ -85,7 +88,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_listener_is_told_with_its_address() {
+    fn listening_socket_is_described_with_its_address() {
         for ip in ["127.0.0.1:0", "[::1]:0"] {
             // A machine may have no IPv6.
             let Ok(listener) = TcpListener::bind(ip) else {
@@ -93,25 +96,25 @@ mod tests {
             };
             let link = format!("/proc/self/fd/{}", listener.as_raw_fd());
             let target = fs::read_link(link).unwrap().display().to_string();
-            let told = describe(&target);
+            let description = describe(&target);
             let address = listener.local_addr().unwrap();
-            assert_eq!(told, format!("{target}, tcp listening on {address}"));
+            assert_eq!(description, format!("{target}, tcp listening on {address}"));
         }
     }
 
     #[test]
-    fn what_is_no_socket_or_in_no_table_is_told_as_it_is() {
+    fn target_without_a_table_entry_is_given_unchanged() {
         assert_eq!(describe("pipe:[17]"), "pipe:[17]");
         assert_eq!(describe("socket:[0]"), "socket:[0]");
     }
 
     #[test]
-    fn lines_of_the_table_of_unix_sockets_may_have_no_path() {
+    fn unix_socket_without_path_is_described_as_unnamed() {
         let table = "Num RefCount Protocol Flags Type St Inode Path\n\
                      0000: 00000003 00000000 00000000 0001 03 1072\n\
                      0000: 00000002 00000000 00010000 0001 01 88 /run/a b\n";
-        assert_eq!(unix(table, "1072").unwrap(), "unix, unnamed");
-        assert_eq!(unix(table, "88").unwrap(), "unix /run/a");
-        assert_eq!(unix(table, "3"), None);
+        assert_eq!(find_unix(table, "1072").unwrap(), "unix, unnamed");
+        assert_eq!(find_unix(table, "88").unwrap(), "unix /run/a");
+        assert_eq!(find_unix(table, "3"), None);
     }
 }

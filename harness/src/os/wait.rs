@@ -1,4 +1,4 @@
-//! Waiting for a child, with the resources that it used.
+//! Waiting for a child and its resource usage.
 #![expect(unsafe_code, reason = "wait4 has no safe form")]
 
 use rustix::process::Pid;
@@ -7,7 +7,8 @@ use std::mem::MaybeUninit;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
-/// Waits for a child of this process, and gives its status and what it and the children that it had waited for used.
+/// Waits for a child of this process. Gives its status, and its resource usage with that of the
+/// children that it had waited for.
 ///
 /// # Errors
 ///
@@ -16,7 +17,7 @@ pub(crate) fn wait_with_usage(child: Pid) -> io::Result<(ExitStatus, libc::rusag
     let mut status = 0;
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     loop {
-        // SAFETY: both point to memory of the right type that outlives the call.
+        // SAFETY: both pointers are to memory of the right type, which outlives the call.
         let reaped = unsafe {
             libc::wait4(
                 child.as_raw_nonzero().get(),
@@ -26,7 +27,7 @@ pub(crate) fn wait_with_usage(child: Pid) -> io::Result<(ExitStatus, libc::rusag
             )
         };
         if reaped > 0 {
-            // SAFETY: all zeros are a valid `rusage`, which the call has filled in.
+            // SAFETY: all zeros are a valid `rusage`, and the call has filled it in.
             let usage = unsafe { usage.assume_init() };
             return Ok((ExitStatus::from_raw(status), usage));
         }

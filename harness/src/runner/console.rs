@@ -1,20 +1,21 @@
-//! What is seen of a run while it goes on, and at its end, in the form that was asked for: for people, or for programs.
+//! The output of a run, in the format of `--format`: for people or for programs.
 //!
-//! libtest's lines, and more: what is running at the moment and for how long, failures at once, and what to do next. [`libtest_mimic`], whose command
-//! line this is, tells a failure once everything has run, and has no place for the rest.
+//! It has libtest's lines, and adds the running tests with their age, failures as they happen, and
+//! the next commands. [`libtest_mimic`] has no hook for these: it prints failures after the last
+//! test.
 
-mod closing;
-mod events;
-mod live;
-mod output;
-mod sweep;
+mod libtest_event;
+mod printer;
+mod progress_display;
+mod run_summary;
+mod sweep_summary;
 
-pub(crate) use self::closing::Closing;
-pub(crate) use self::live::{Live, Unit, slow_line};
-pub(crate) use self::output::Output;
-pub(crate) use self::sweep::sweep;
+pub(crate) use self::printer::Printer;
+pub(crate) use self::progress_display::{ProgressDisplay, ProgressUnit, slow_test_line};
+pub(crate) use self::run_summary::RunSummary;
+pub(crate) use self::sweep_summary::sweep_summary;
 
-use self::events::Event;
+use self::libtest_event::LibtestEvent;
 use crate::registration::TestCase;
 use crate::registration::origin::Origin;
 use crate::runner::cli::Options;
@@ -26,24 +27,24 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(super) const GOOD: Style = AnsiColor::Green.on_default();
-pub(super) const BAD: Style = AnsiColor::Red.on_default();
-pub(super) const DOUBTFUL: Style = AnsiColor::Yellow.on_default();
-pub(super) const FAINT: Style = Style::new().dimmed();
+pub(super) const PASS: Style = AnsiColor::Green.on_default();
+pub(super) const FAIL: Style = AnsiColor::Red.on_default();
+pub(super) const WARN: Style = AnsiColor::Yellow.on_default();
+pub(super) const DIM: Style = Style::new().dimmed();
 
-/// How a run is told.
+/// The format of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    /// A line for each test, and the story of each failure below its line.
+enum ConsoleFormat {
+    /// A line for each test, and the report of a failure below its line.
     Pretty { verbose: bool },
-    /// A character for each test, and the stories at the end.
+    /// A character for each test, and the reports of failures at the end.
     Terse,
-    /// libtest's stream of events, with our fields beside.
+    /// libtest's JSON events with additional fields.
     Json,
 }
 
-impl Form {
-    fn of(options: &Options) -> Self {
+impl ConsoleFormat {
+    fn new(options: &Options) -> Self {
         if options.is_json() {
             Self::Json
         } else if options.is_terse() {
@@ -56,97 +57,97 @@ impl Form {
     }
 }
 
-/// What became of a test.
+/// The result of a test.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Outcome<'a> {
+pub(crate) enum TestOutcome<'a> {
     Ran(&'a Record),
-    /// Why it has not run.
+    /// The reason why it has not run.
     NotRun(&'a str),
 }
 
-/// Tells a run of tests, each once.
+/// Prints a run of tests with one seed.
 #[derive(Debug)]
 pub(crate) struct Console {
-    form: Form,
-    output: Arc<Output>,
-    live: Live,
+    format: ConsoleFormat,
+    printer: Arc<Printer>,
+    progress: ProgressDisplay,
     slow_after: Duration,
 }
 
 impl Console {
-    /// Begins to tell the run of so many tests.
-    pub(crate) fn begin(
+    /// Prints the start of a run of `tests` tests.
+    pub(crate) fn start(
         options: &Options,
-        output: &Arc<Output>,
+        printer: &Arc<Printer>,
         origin: &Origin,
         seed: Seed,
         tests: usize,
     ) -> Self {
-        let form = Form::of(options);
-        let output = Arc::clone(output);
-        match form {
-            Form::Json => {
-                let begun = Event::Begun {
+        let format = ConsoleFormat::new(options);
+        let printer = Arc::clone(printer);
+        match format {
+            ConsoleFormat::Json => {
+                let started = LibtestEvent::SuiteStarted {
                     tests,
                     origin,
                     seed,
                 };
-                output.print(&begun.line());
+                printer.print(&started.line());
             }
-            Form::Pretty { .. } | Form::Terse => {
+            ConsoleFormat::Pretty { .. } | ConsoleFormat::Terse => {
                 let plural = if tests == 1 { "" } else { "s" };
-                output.print(&format!("\nrunning {tests} test{plural}\n"));
+                printer.print(&format!("\nrunning {tests} test{plural}\n"));
             }
         }
-        let teller = Arc::clone(&output);
+        let slow_printer = Arc::clone(&printer);
         let slow_after = options.slow_after;
-        let live = Live::begin(
-            Unit::Tests,
+        let progress = ProgressDisplay::start(
+            ProgressUnit::Tests,
             u64::try_from(tests).unwrap_or(u64::MAX),
-            Arc::clone(&output),
+            Arc::clone(&printer),
             slow_after,
-            move |name, age| match form {
-                Form::Json => teller.print(&Event::Slow { name }.line()),
-                Form::Pretty { .. } => teller.print(&slow_line(name, age)),
-                Form::Terse => {}
+            move |name, age| match format {
+                ConsoleFormat::Json => slow_printer.print(&LibtestEvent::TestSlow { name }.line()),
+                ConsoleFormat::Pretty { .. } => slow_printer.print(&slow_test_line(name, age)),
+                ConsoleFormat::Terse => {}
             },
         );
         Self {
-            form,
-            output,
-            live,
+            format,
+            printer,
+            progress,
             slow_after,
         }
     }
 
-    /// A test begins. Gives the number under which it has to end.
+    /// Notes the start of a test. Returns its number for [`finished`](Self::finished).
     pub(crate) fn started(&self, test: &'static TestCase) -> u64 {
-        if self.form == Form::Json {
-            self.output
-                .print(&Event::Started { name: test.name() }.line());
+        if self.format == ConsoleFormat::Json {
+            self.printer
+                .print(&LibtestEvent::TestStarted { name: test.name() }.line());
         }
-        self.live.started(test.name().to_owned())
+        self.progress.started(test.name().to_owned())
     }
 
-    /// The test that began under this number has ended.
-    pub(crate) fn ended(&self, number: u64, test: &'static TestCase, outcome: Outcome<'_>) {
-        let failed = matches!(outcome, Outcome::Ran(record) if record.verdict.is_failure());
-        self.live.ended(number, failed);
-        match self.form {
-            Form::Pretty { verbose } => {
-                let told = self.pretty(test.name(), outcome, verbose);
-                self.output.print(&told);
+    /// Prints the result of the test with this number.
+    pub(crate) fn finished(&self, number: u64, test: &'static TestCase, outcome: TestOutcome<'_>) {
+        let failed = matches!(outcome, TestOutcome::Ran(record) if record.verdict.is_failure());
+        self.progress.finished(number, failed);
+        match self.format {
+            ConsoleFormat::Pretty { verbose } => {
+                let text = self.pretty(test.name(), outcome, verbose);
+                self.printer.print(&text);
             }
-            Form::Terse => {
+            ConsoleFormat::Terse => {
                 let (style, mark) = match outcome {
-                    _ if failed => (BAD, 'F'),
-                    Outcome::Ran(record) if record.verdict == Verdict::Passed => (GOOD, '.'),
-                    _ => (DOUBTFUL, 'i'),
+                    _ if failed => (FAIL, 'F'),
+                    TestOutcome::Ran(record) if record.verdict == Verdict::Passed => (PASS, '.'),
+                    _ => (WARN, 'i'),
                 };
-                self.output.print(&format!("{style}{mark}{style:#}"));
+                self.printer.print(&format!("{style}{mark}{style:#}"));
             }
-            Form::Json => self.output.print(
-                &Event::Ended {
+            ConsoleFormat::Json => self.printer.print(
+                &LibtestEvent::TestFinished {
                     name: test.name(),
                     outcome,
                 }
@@ -155,53 +156,53 @@ impl Console {
         }
     }
 
-    /// Ends the telling: the sum of it all.
-    pub(crate) fn conclude(&self, closing: &Closing<'_>) {
-        self.live.end();
-        let told = match self.form {
-            Form::Json => Event::Over(closing).line(),
-            Form::Terse => closing.terse(),
-            Form::Pretty { .. } => closing.pretty(),
+    /// Removes the progress bar and prints the summary.
+    pub(crate) fn finish(&self, summary: &RunSummary<'_>) {
+        self.progress.finish();
+        let text = match self.format {
+            ConsoleFormat::Json => LibtestEvent::SuiteFinished(summary).line(),
+            ConsoleFormat::Terse => summary.terse(),
+            ConsoleFormat::Pretty { .. } => summary.pretty(),
         };
-        self.output.print(&told);
+        self.printer.print(&text);
     }
 
-    /// The line of a test, and below it the story if it has failed.
-    fn pretty(&self, name: &str, outcome: Outcome<'_>, verbose: bool) -> String {
+    /// The line of a test, and the report of a failure.
+    fn pretty(&self, name: &str, outcome: TestOutcome<'_>, verbose: bool) -> String {
         let mut text = format!("test {name} ... ");
         let record = match outcome {
-            Outcome::NotRun(why) => {
-                let _ = writeln!(text, "{DOUBTFUL}ignored{DOUBTFUL:#} ({why})");
+            TestOutcome::NotRun(reason) => {
+                let _ = writeln!(text, "{WARN}ignored{WARN:#} ({reason})");
                 return text;
             }
-            Outcome::Ran(record) => record,
+            TestOutcome::Ran(record) => record,
         };
         let _ = match &record.verdict {
             Verdict::Passed if record.is_flaky() => {
                 let attempts = record.failed_attempts.len() + 1;
                 write!(
                     text,
-                    "{GOOD}ok{GOOD:#}, {DOUBTFUL}flaky{DOUBTFUL:#}: attempt {attempts}"
+                    "{PASS}ok{PASS:#}, {WARN}flaky{WARN:#}: attempt {attempts}"
                 )
             }
-            Verdict::Passed => write!(text, "{GOOD}ok{GOOD:#}"),
+            Verdict::Passed => write!(text, "{PASS}ok{PASS:#}"),
             Verdict::Skipped { reason } => {
-                write!(text, "{DOUBTFUL}ignored{DOUBTFUL:#} ({reason})")
+                write!(text, "{WARN}ignored{WARN:#} ({reason})")
             }
-            _ => write!(text, "{BAD}FAILED{BAD:#}"),
+            _ => write!(text, "{FAIL}FAILED{FAIL:#}"),
         };
         let took = Duration::from_micros(record.duration_us);
         if verbose || took >= self.slow_after {
-            let _ = write!(text, " {FAINT}<{}>{FAINT:#}", format_seconds(took));
+            let _ = write!(text, " {DIM}<{}>{DIM:#}", format_seconds(took));
         }
         if verbose {
             let faults = record.faults.len();
             let plural = if faults == 1 { "" } else { "s" };
             let events = record.timeline.len();
-            let _ = write!(text, " {FAINT}{faults} fault{plural}, {events} events");
-            let _ = write!(text, ", root seed {}{FAINT:#}", record.root_seed);
+            let _ = write!(text, " {DIM}{faults} fault{plural}, {events} events");
+            let _ = write!(text, ", root seed {}{DIM:#}", record.root_seed);
             for line in record.description.lines() {
-                let _ = write!(text, "\n    {FAINT}{line}{FAINT:#}");
+                let _ = write!(text, "\n    {DIM}{line}{DIM:#}");
             }
         }
         text.push('\n');

@@ -1,23 +1,30 @@
-//! Whether a case goes the same way twice.
+//! Compares two runs of a case with the same seed.
 //!
-//! EventKind is compared is the verdict, the plan of faults, and for each thread the sequence of its events: which thread came first is the system's affair.
-//! Real times are not compared, virtual ones are.
+//! It compares the verdict, the plan of faults, and the sequence of events of each thread. It
+//! compares virtual times, but no real times and no order between threads: the system decides
+//! those.
 
 use clarity_chaos_record::{ClockKind, Event, EventKind, Record};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// EventKind differs first between two runs of a case with the same seed, whose folders are below `run`; told with both values.
+/// Describes the first difference between two runs, with both values. Their directories are below
+/// `run`.
 pub(crate) fn difference(first: &Record, second: &Record, run: &Path) -> Option<String> {
     if first.verdict.is_failure() != second.verdict.is_failure() {
         let [first, second] = [first, second].map(|record| record.verdict.to_string());
-        return Some(told("the verdict", &first, &second));
+        return Some(describe("the verdict", &first, &second));
     }
     let run = run.display().to_string();
     let events = |record: &Record| -> Vec<(String, String)> {
         let timeline = record.timeline.iter();
         timeline
-            .filter_map(|event| Some((event.thread.clone(), text(event, record.clock, &run)?)))
+            .filter_map(|event| {
+                Some((
+                    event.thread.clone(),
+                    comparable_text(event, record.clock, &run)?,
+                ))
+            })
             .collect()
     };
     let (first, second) = (events(first), events(second));
@@ -34,32 +41,32 @@ pub(crate) fn difference(first: &Record, second: &Record, run: &Path) -> Option<
         let other = other.unwrap_or(nothing);
         if text != other {
             let place = format!("event {count} of thread '{thread}'");
-            return Some(told(&place, text, other));
+            return Some(describe(&place, text, other));
         }
     }
     rest.into_iter().find_map(|(thread, mut rest)| {
         let text = rest.pop()?;
         let count = counts.get(thread).copied().unwrap_or_default() + 1;
         let place = format!("event {count} of thread '{thread}'");
-        Some(told(&place, nothing, text))
+        Some(describe(&place, nothing, text))
     })
 }
 
-fn told(what: &str, first: &str, second: &str) -> String {
-    format!("{what} was at first: {first}; and then: {second}")
+fn describe(what: &str, first: &str, second: &str) -> String {
+    format!("{what} differs; first run: {first}; second run: {second}")
 }
 
-/// The event without what may differ; `None` when all of it may.
-fn text(event: &Event, clock: ClockKind, run: &str) -> Option<String> {
-    let mut what = event.kind.clone();
-    match &mut what {
+/// The event as text, without the parts that may differ; `None` when the whole event may differ.
+fn comparable_text(event: &Event, clock: ClockKind, run: &str) -> Option<String> {
+    let mut kind = event.kind.clone();
+    match &mut kind {
         EventKind::Finished { cpu_us, .. } => *cpu_us = None,
         // Threads of the operation may race.
         EventKind::Explored { calls, .. } => calls.clear(),
-        // Numbers in the order of injection, in which threads may race.
+        // Numbered in the order of injection, in which threads may race.
         EventKind::FaultInjected { fault } => fault.id = 0,
         EventKind::FaultUndone { fault_id, .. } => *fault_id = 0,
-        // Descriptors are told with the system's numbers for them, and are judged elsewhere.
+        // Leaks contain descriptor numbers, which may differ; the verdict covers them.
         EventKind::Leaked { .. }
         | EventKind::TerminationRequested
         | EventKind::Measured { .. }
@@ -67,22 +74,22 @@ fn text(event: &Event, clock: ClockKind, run: &str) -> Option<String> {
         | EventKind::Blocked { .. } => return None,
         _ => {}
     }
-    let mut text = serde_json::to_string(&what).ok()?;
+    let mut text = serde_json::to_string(&kind).ok()?;
     if let (Some(virtual_us), false) = (event.virtual_us, clock == ClockKind::Real) {
         text.push_str(&format!(" at virtual +{virtual_us} µs"));
     }
-    Some(without_slots(&text, run))
+    Some(without_worker_dirs(&text, run))
 }
 
-/// The text with the same name for the folder of any slot: `RUN/3/work/NAME` becomes `…/NAME`.
-fn without_slots(text: &str, run: &str) -> String {
+/// The text without the worker in paths: `RUN/3/work/NAME` becomes `…/NAME`.
+fn without_worker_dirs(text: &str, run: &str) -> String {
     const WORK: &str = "/work/";
     let mut parts = text.split(run);
     let mut clean = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         clean.push('…');
         match part.find(WORK) {
-            Some(place) => clean.push_str(&part[place + WORK.len() - 1..]),
+            Some(start) => clean.push_str(&part[start + WORK.len() - 1..]),
             None => clean.push_str(part),
         }
     }
@@ -94,8 +101,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_of_different_slots_have_the_same_name() {
-        let clean = |text| without_slots(text, "/tmp/run");
+    fn paths_of_different_workers_become_equal() {
+        let clean = |text| without_worker_dirs(text, "/tmp/run");
         assert_eq!(
             clean("a /tmp/run/3/work/t/dir b"),
             clean("a /tmp/run/fresh/12/work/t/dir b")

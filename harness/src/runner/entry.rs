@@ -1,4 +1,4 @@
-//! Where every process of a test binary begins.
+//! The entry point of every process of a test binary.
 
 use crate::registration::origin::Origin;
 use crate::runner;
@@ -8,17 +8,17 @@ use std::env;
 use std::process::ExitCode;
 
 #[cfg(unix)]
-use crate::os::signals::expect_children;
+use crate::os::signals::restore_child_signal;
 
 #[cfg(not(unix))]
-fn expect_children() {}
+fn restore_child_signal() {}
 
-/// Not public API: what [`main!`](crate::main) expands to.
+/// Not public API: the expansion of [`main!`](crate::main).
 #[must_use]
 pub fn main(origin: Origin) -> ExitCode {
     match RoleMessage::parse(env::args_os().skip(1)) {
         None => {
-            expect_children();
+            restore_child_signal();
             runner::main(&origin)
         }
         Some(message) => message.and_then(run_role).unwrap_or_else(|error| {

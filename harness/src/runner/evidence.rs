@@ -1,28 +1,32 @@
-//! From what a case left behind to its record and its verdict.
+//! The evidence of a case after its end, and the record made from it.
 
 use crate::data::duration::microseconds;
 use crate::data::process_report::ProcessReport;
 use crate::registration::NON_DESTRUCTIVE;
-use crate::runner::judge::judge;
+use crate::runner::verdict;
 use clarity_chaos_record::{CapturedOutput, Event, EventKind, Record, SeenOracle, Verdict};
 use std::io;
 use std::time::Duration;
 
-/// How much of the end of the output is searched for the runtime's last words.
-const LAST_WORDS: usize = 16 * 1024;
+/// The bytes at the end of the output that are searched for messages of Rust's runtime.
+const OUTPUT_END: usize = 16 * 1024;
 
-/// EventKind a case left behind.
+/// The timeline, output and stray files of a case. Each is read on its own: after a crash, any
+/// readable part counts.
 #[derive(Debug)]
 pub(crate) struct Evidence {
     pub(crate) timeline: io::Result<Vec<Event>>,
     pub(crate) output: io::Result<CapturedOutput>,
-    /// EventKind it left beside its own folder; none if it touched nothing there.
-    pub(crate) left_beside: io::Result<Option<Vec<String>>>,
+    /// The files that it left outside of its own directory; `None` if it touched nothing there.
+    pub(crate) stray_files: io::Result<Option<Vec<String>>>,
 }
 
 impl Evidence {
-    /// Adds it to the record with how the case's process `ended`, and concludes; `limit` is the time that the case had.
-    pub(crate) fn conclude(
+    /// Completes the record with this evidence, the end of the case's process and the verdict.
+    /// `limit` is the time limit of the case.
+    ///
+    /// `lasting_threads` are the prefixes of the names of threads that are no leak.
+    pub(crate) fn complete(
         self,
         record: &mut Record,
         ended: io::Result<ProcessReport>,
@@ -35,26 +39,26 @@ impl Evidence {
         ];
         record.timeline = self.timeline.unwrap_or_default();
         record.output = self.output.unwrap_or_default();
-        collect(record);
+        add_events(record);
         record.oracles = SeenOracle::all_on(&record.timeline);
         if let Ok(ending) = &ended {
-            add(record, ending);
+            add_ending(record, ending);
         }
-        let left = self.left_beside.into_iter().flatten().flatten();
+        let left = self.stray_files.into_iter().flatten().flatten();
         record.leaks.files.extend(left);
-        excuse(record, lasting_threads);
+        excuse_leaks(record, lasting_threads);
         record.verdict = match (&ended, unreadable.into_iter().flatten().next()) {
             (Err(error), _) => Verdict::Lost {
                 error: error.to_string(),
             },
             (Ok(_), Some(error)) => Verdict::Lost {
-                error: format!("failed to read back what the test left: {error}"),
+                error: format!("failed to read the timeline or output of the test: {error}"),
             },
-            (Ok(ending), None) => judge(
+            (Ok(ending), None) => verdict::decide(
                 &record.timeline,
                 ending,
                 limit,
-                record.output.tail(LAST_WORDS),
+                record.output.tail(OUTPUT_END),
                 record
                     .tags
                     .iter()
@@ -65,8 +69,8 @@ impl Evidence {
     }
 }
 
-/// EventKind the supervisor saw.
-fn add(record: &mut Record, ending: &ProcessReport) {
+/// Adds the supervisor's report.
+fn add_ending(record: &mut Record, ending: &ProcessReport) {
     record.duration_us = microseconds(ending.duration);
     record.isolation = ending.isolation;
     record.hung_threads.clone_from(&ending.hung_threads);
@@ -77,8 +81,8 @@ fn add(record: &mut Record, ending: &ProcessReport) {
     resources.peak_memory_bytes = ending.usage.peak_memory_bytes;
 }
 
-/// Sets aside the leaks that the test declared, and threads of pools that nobody can end.
-fn excuse(record: &mut Record, lasting_threads: &[String]) {
+/// Excuses the leaks that the test declared, and threads of pools that cannot be ended.
+fn excuse_leaks(record: &mut Record, lasting_threads: &[String]) {
     let allowed: Vec<&str> = record
         .timeline
         .iter()
@@ -94,12 +98,12 @@ fn excuse(record: &mut Record, lasting_threads: &[String]) {
                 .iter()
                 .any(|prefix| name.starts_with(prefix))
         };
-        allowed.iter().any(|what| line.contains(what)) || thread.is_some_and(is_lasting)
+        allowed.iter().any(|pattern| line.contains(pattern)) || thread.is_some_and(is_lasting)
     });
 }
 
-/// Gathers from the timeline what has a place of its own in the record.
-fn collect(record: &mut Record) {
+/// Copies events of the timeline to their own fields of the record.
+fn add_events(record: &mut Record) {
     for event in &record.timeline {
         match &event.kind {
             EventKind::FaultInjected { fault } => record.faults.push(fault.clone()),

@@ -1,6 +1,6 @@
-//! The first lines of a run: what runs, with which seed, and what is enforced.
+//! The first lines of a run: the number of tests, the seed, and the enforced parts of the sandbox.
 
-use crate::runner::surroundings::{Group, Surroundings};
+use crate::runner::sandbox_probe::{ProbedTests, SandboxProbe};
 use std::fmt::Write as _;
 
 pub(crate) fn header(
@@ -8,33 +8,33 @@ pub(crate) fn header(
     total: usize,
     seeds: &str,
     isolation: &str,
-    surroundings: &Surroundings,
+    probe: &SandboxProbe,
 ) -> String {
     let mut text = format!("chaos: {selected} of {total} tests, {seeds}, isolation {isolation}");
-    let Surroundings { sandboxed, open } = surroundings;
+    let SandboxProbe { sandboxed, open } = probe;
     let both = sandboxed.is_some() && open.is_some();
-    let title = |title: &str, group: &Group| {
+    let title = |title: &str, tests: &ProbedTests| {
         if both {
-            let plural = if group.tests == 1 { "" } else { "s" };
-            format!("{title} ({} test{plural}):", group.tests)
+            let plural = if tests.count == 1 { "" } else { "s" };
+            format!("{title} ({} test{plural}):", tests.count)
         } else {
             format!("{title}:")
         }
     };
-    if let Some(group) = sandboxed {
-        let _ = write!(text, "\n{}", title("sandbox", group));
-        tell(&mut text, group);
+    if let Some(tests) = sandboxed {
+        let _ = write!(text, "\n{}", title("sandbox", tests));
+        render_parts(&mut text, tests);
     }
-    if let Some(group) = open {
-        let _ = write!(text, "\n{}", title("no sandbox", group));
-        tell(&mut text, group);
+    if let Some(tests) = open {
+        let _ = write!(text, "\n{}", title("no sandbox", tests));
+        render_parts(&mut text, tests);
     }
     text
 }
 
-/// Which parts are enforced and by what, which are not, and why not: each reason once.
-fn tell(text: &mut String, group: &Group) {
-    for (part, enforcement) in group.sandbox.parts() {
+/// Appends the enforced parts with their means, and the missing parts grouped by reason.
+fn render_parts(text: &mut String, tests: &ProbedTests) {
+    for (part, enforcement) in tests.sandbox.parts() {
         let mark = if enforcement.enforced { "✓" } else { "✗" };
         let _ = write!(text, " {part} {mark}");
         if enforcement.enforced {
@@ -42,7 +42,7 @@ fn tell(text: &mut String, group: &Group) {
         }
     }
     let mut reasons: Vec<(Vec<&str>, &str)> = Vec::new();
-    for (part, reason) in group.sandbox.missing() {
+    for (part, reason) in tests.sandbox.missing() {
         match reasons.iter_mut().find(|(_, known)| *known == reason) {
             Some((parts, _)) => parts.push(part),
             None => reasons.push((vec![part], reason)),

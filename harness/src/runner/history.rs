@@ -1,4 +1,5 @@
-//! What runs leave for later ones, in Cargo's target folder: the last seed, and the latest record of each test.
+//! The history of a test target, in Cargo's target directory: the last seed, and the latest record
+//! of each test.
 //!
 //! ```text
 //! target/chaos/PACKAGE/TARGET/
@@ -7,28 +8,29 @@
 //! ```
 
 use crate::data::case::file_name;
-use crate::os::atomic_file::write_atomically;
+use crate::os::atomic_file::{write_atomically, write_json_atomically};
 use crate::registration::TestCase;
 use crate::registration::origin::Origin;
 use clarity_chaos_record::{Record, Seed, Verdict};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::env;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-/// The folder of a test target's history.
+/// The directory of a test target's history.
 #[derive(Clone, Debug)]
 pub(crate) struct History {
     root: PathBuf,
 }
 
 impl History {
-    /// The history in the folder `given`, or else in the usual place for the tests of `origin`.
-    pub(crate) fn of(origin: &Origin, given: Option<&Path>) -> Self {
+    /// The history in the directory `given`, or by default in `chaos/PACKAGE/TARGET` of Cargo's
+    /// target directory.
+    pub(crate) fn new(origin: &Origin, given: Option<&Path>) -> Self {
         let root = given.map(Path::to_owned).unwrap_or_else(|| {
-            let target = target_folder(origin).unwrap_or_else(env::temp_dir);
+            let target = target_directory(origin).unwrap_or_else(env::temp_dir);
             target
                 .join("chaos")
                 .join(origin.package)
@@ -41,14 +43,14 @@ impl History {
     ///
     /// # Errors
     ///
-    /// When there was none, or its file is damaged; the text says what to do.
+    /// When there was no run, or the file is malformed; the error suggests a remedy.
     pub(crate) fn last_seed(&self) -> Result<Seed, String> {
         let path = self.last_seed_file();
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(format!(
-                    "--seed last: there was no run before this one ({} does not exist); leave the option out for a fresh seed",
+                    "--seed last: there is no earlier run ({} does not exist); omit the option for a fresh seed",
                     path.display()
                 ));
             }
@@ -59,29 +61,53 @@ impl History {
             .map_err(|error| format!("--seed last: {}: {error}", path.display()))
     }
 
-    /// Remembers the seed of the run that begins.
+    /// Saves the seed of this run.
     pub(crate) fn set_last_seed(&self, seed: Seed) -> io::Result<()> {
         let path = self.last_seed_file();
         write_atomically(&path, format!("{seed}\n").as_bytes())
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
     }
 
-    /// The tests that failed in their last run, each with the root seed of that run.
+    /// The tests whose last run failed.
     ///
-    /// A test without a record of its own has that of the name that its seed is derived from. A missing or unreadable record counts as no failure.
-    pub(crate) fn failures<'a>(
-        &self,
-        tests: impl Iterator<Item = &'a TestCase>,
-    ) -> BTreeMap<String, Seed> {
-        let failed = |test: &'a TestCase| {
-            let text = fs::read(self.record(test.name()))
-                .or_else(|_| fs::read(self.record(test.seed_name())));
-            let last: Last = serde_json::from_slice(&text.ok()?).ok()?;
-            last.verdict
-                .is_failure()
-                .then(|| (test.name().to_owned(), last.root_seed))
-        };
-        tests.filter_map(failed).collect()
+    /// A test without a record has the record of the name that its seed is derived from. A test
+    /// without either has not failed. An unreadable record counts as a failure.
+    pub(crate) fn failures<'a>(&self, tests: impl Iterator<Item = &'a TestCase>) -> Failures {
+        let mut failures = Failures::default();
+        for test in tests {
+            match self.last(test) {
+                Ok(Some(last)) if last.verdict.is_failure() => {
+                    let seed = Some(last.root_seed);
+                    failures.seeds.insert(test.name().to_owned(), seed);
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    failures.seeds.insert(test.name().to_owned(), None);
+                    failures.warnings.push(format!(
+                        "cannot read the last record of `{}`, which counts as failed: {error}",
+                        test.name()
+                    ));
+                }
+            }
+        }
+        failures
+    }
+
+    /// The last record of a test; `None` when there is none.
+    fn last(&self, test: &TestCase) -> Result<Option<LastRecord>, String> {
+        for name in [test.name(), test.seed_name()] {
+            let path = self.record(name);
+            let with_path = |error: String| format!("{}: {error}", path.display());
+            match fs::read(&path) {
+                Ok(text) => {
+                    let last = serde_json::from_slice(&text);
+                    return last.map_err(|error| with_path(error.to_string()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(with_path(error.to_string())),
+            }
+        }
+        Ok(None)
     }
 
     fn record(&self, test: &str) -> PathBuf {
@@ -89,34 +115,9 @@ impl History {
         self.root.join("records").join(name)
     }
 
-    /// Puts a record in the place of the test's last one.
-    pub(crate) fn keep(&self, record: &Record) -> io::Result<()> {
-        let path = self.record(&record.name);
-        let mut text = serde_json::to_vec(record)?;
-        // In place, and not beside and then moved over it: a file that replaces another is written to the disk at once, which takes longer than
-        // all else around an empty test. Whoever reads while this writes, or after it was killed, finds that it is no JSON.
-        let open = || {
-            File::options()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(&path)
-        };
-        let mut file = match open() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                fs::create_dir_all(self.root.join("records"))?;
-                open()
-            }
-            opened => opened,
-        }?;
-        // What is left of a longer old one becomes spaces, which JSON does not mind, and which costs less than to cut it.
-        let old = usize::try_from(file.metadata()?.len()).unwrap_or(0);
-        if old > text.len() && old < 2 * text.len() {
-            text.resize(old, b' ');
-        } else if old > text.len() {
-            file.set_len(0)?;
-        }
-        file.write_all(&text)
+    /// Replaces the test's last record. A reader sees the old record or the new one.
+    pub(crate) fn save(&self, record: &Record) -> io::Result<()> {
+        write_json_atomically(&self.record(&record.name), record)
     }
 
     fn last_seed_file(&self) -> PathBuf {
@@ -124,22 +125,89 @@ impl History {
     }
 }
 
-/// What counts of a test's last record.
+/// The tests that failed in their last run.
+#[derive(Debug, Default)]
+pub(crate) struct Failures {
+    /// The root seed of each failure by the test's name; `None` when the record is unreadable.
+    pub(crate) seeds: BTreeMap<String, Option<Seed>>,
+    /// A warning for each unreadable record.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// The fields of a test's last record that decide whether it failed.
 #[derive(Deserialize)]
-struct Last {
+struct LastRecord {
     root_seed: Seed,
     #[serde(flatten)]
     verdict: Verdict,
 }
 
-/// Cargo's target folder: from the folder for temporary files that it gives integration tests, or by its mark above the binary.
-fn target_folder(origin: &Origin) -> Option<PathBuf> {
+/// Cargo's target directory: the parent of `CARGO_TARGET_TMPDIR`, or the directory with a
+/// `CACHEDIR.TAG` above the binary.
+fn target_directory(origin: &Origin) -> Option<PathBuf> {
     if let Some(tmpdir) = origin.target_tmpdir {
         return Path::new(tmpdir).parent().map(Path::to_owned);
     }
     let binary = env::current_exe().ok()?;
-    let mut folders = binary.ancestors().skip(1);
-    folders
-        .find(|folder| folder.join("CACHEDIR.TAG").exists())
+    let mut directories = binary.ancestors().skip(1);
+    directories
+        .find(|directory| directory.join("CACHEDIR.TAG").exists())
         .map(Path::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+
+    fn record(root_seed: u64) -> Record {
+        let mut record = Record::new("a::b".to_owned(), Seed::new(root_seed), Seed::new(0));
+        record.verdict = Verdict::Passed;
+        record
+    }
+
+    fn history(dir: &tempfile::TempDir) -> History {
+        History {
+            root: dir.path().to_owned(),
+        }
+    }
+
+    #[test]
+    fn save_leaves_an_open_reader_the_old_record() {
+        let dir = tempfile::tempdir().unwrap();
+        let history = history(&dir);
+        history.save(&record(1)).unwrap();
+        let reader = File::open(history.record("a::b")).unwrap();
+        history.save(&record(2)).unwrap();
+        let old: Record = serde_json::from_reader(reader).unwrap();
+        assert_eq!(old.root_seed, Seed::new(1));
+        let names = fs::read_dir(dir.path().join("records")).unwrap();
+        assert_eq!(names.count(), 1, "a temporary file was left");
+    }
+
+    #[test]
+    fn failures_contain_failed_and_unreadable_records_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let history = history(&dir);
+        let test = |path| TestCase::new(path, "A scenario.", "r.rs", 1, &());
+        let tests = ["c::passed", "c::failed", "c::torn", "c::new"].map(test);
+        for (name, seed) in [("passed", 1), ("failed", 2), ("torn", 3)] {
+            let mut record = record(seed);
+            record.name = name.to_owned();
+            if name == "failed" {
+                record.verdict = Verdict::ExitedEarly { code: 0 };
+            }
+            history.save(&record).unwrap();
+        }
+        let torn = history.record("torn");
+        let text = fs::read(&torn).unwrap();
+        fs::write(&torn, &text[..text.len() / 2]).unwrap();
+
+        let failures = history.failures(tests.iter());
+        let seeds: Vec<_> = failures.seeds.into_iter().collect();
+        let expected = [("failed", Some(Seed::new(2))), ("torn", None)];
+        assert_eq!(seeds, expected.map(|(name, seed)| (name.to_owned(), seed)));
+        assert_eq!(failures.warnings.len(), 1);
+        assert!(failures.warnings[0].contains(torn.to_str().unwrap()));
+    }
 }

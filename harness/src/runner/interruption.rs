@@ -1,9 +1,9 @@
-//! Ctrl-C, and the other ways to ask a run to end.
+//! The end of a run by Ctrl-C or another signal.
 //!
-//! The tests that are running are asked to end, so that their faults are undone; no other begins; what was done so far is reported. The second
-//! request ends the runner at once, and the supervisors clean up.
+//! The first signal ends the running tests, so that their faults are undone. No other test starts,
+//! and the run reports the finished tests. The second signal ends the runner at once, and the
+//! supervisors clean up.
 
-/// The signal that asked for the end of the run, if one did.
 #[cfg(unix)]
 mod unix {
     use crate::os::signals::is_ignored;
@@ -16,42 +16,42 @@ mod unix {
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::thread;
 
-    /// The first request to end.
+    /// Listens for the signals that end a run.
     #[derive(Clone, Debug)]
     pub(crate) struct Interruption {
         signal: Arc<AtomicUsize>,
     }
 
     impl Interruption {
-        /// Listens from now on, and calls `act` at the first request.
+        /// Starts to listen. Calls `act` at the first signal.
         pub(crate) fn listen(act: impl FnOnce() + Send + 'static) -> io::Result<Self> {
-            let (mut news, sender) = UnixStream::pair()?;
+            let (mut receiver, sender) = UnixStream::pair()?;
             let signal = Arc::new(AtomicUsize::new(0));
             let second = Arc::new(AtomicBool::new(false));
             for number in [SIGHUP, SIGINT, SIGTERM] {
-                // As under `nohup`, or in the background of a shell.
+                // Ignored under `nohup`, or in the background of a shell.
                 if is_ignored(number) {
                     continue;
                 }
-                // In this order: only what came before makes a request the second.
+                // In this order: the first signal must not find `second` set.
                 flag::register_conditional_default(number, Arc::clone(&second))?;
                 flag::register(number, Arc::clone(&second))?;
-                let told = usize::try_from(number).map_err(io::Error::other)?;
-                flag::register_usize(number, Arc::clone(&signal), told)?;
+                let value = usize::try_from(number).map_err(io::Error::other)?;
+                flag::register_usize(number, Arc::clone(&signal), value)?;
                 pipe::register(number, sender.try_clone()?)?;
             }
             thread::Builder::new()
                 .name("interruption".to_owned())
                 .spawn(move || {
-                    // The other end is never closed.
-                    if news.read_exact(&mut [0]).is_ok() {
+                    // An error is impossible: the sender is never closed.
+                    if receiver.read_exact(&mut [0]).is_ok() {
                         act();
                     }
                 })?;
             Ok(Self { signal })
         }
 
-        /// The number of the signal.
+        /// The number of the signal; `None` before the first.
         pub(crate) fn signal(&self) -> Option<u8> {
             let signal = self.signal.load(Ordering::SeqCst);
             u8::try_from(signal).ok().filter(|signal| *signal != 0)
@@ -62,7 +62,7 @@ mod unix {
 #[cfg(unix)]
 pub(crate) use unix::Interruption;
 
-/// Elsewhere Ctrl-C ends the runner at once, and the supervisors clean up.
+/// On other systems Ctrl-C ends the runner at once, and the supervisors clean up.
 #[cfg(not(unix))]
 #[derive(Clone, Debug)]
 pub(crate) struct Interruption;

@@ -1,9 +1,9 @@
-//! `--list`: the tests, and for people what each is about.
+//! `--list`: the tests with their tags and scenarios.
 
 use crate::registration::TestCase;
 use std::io::{self, Write};
 
-/// Lists `tests`: in the terse form, which tools read, a line `NAME: test` for each and nothing else.
+/// Lists `tests`. The terse form, for tools, has only a line `NAME: test` for each.
 pub(crate) fn list(out: &mut impl Write, tests: &[&TestCase], terse: bool) -> io::Result<()> {
     for test in tests {
         writeln!(out, "{}: test", test.name())?;

@@ -1,103 +1,104 @@
-//! The fewest faults, and the simplest of each, that a case still fails with.
+//! Minimises the faults of a failed case.
 //!
-//! Delta debugging (Zeller and Hildebrandt, *Simplifying and isolating failure-inducing input*, 2002) over the rows of the plan, and then a binary search
-//! towards 0 for each number in what is left. Every attempt draws from the same seed: a row that is left out changes nothing about the others.
+//! Delta debugging (Zeller and Hildebrandt, *Simplifying and isolating failure-inducing input*,
+//! 2002) over the faults of the plan, then a binary search towards 0 for each number of the
+//! remaining faults. Every run draws from the same seed: an omitted fault does not change the
+//! others.
 
-use crate::data::case::Keeping;
+use crate::data::case::KeepPolicy;
 use crate::data::fault_selection::{FaultSelection, SelectedFault};
 use crate::registration::TestCase;
-use crate::runner::attempt::{Attempts, Variation};
+use crate::runner::case_runner::{CaseRunner, RunOverrides};
 use clarity_chaos_record::{EventKind, Minimized, PlannedFault, Record, Verdict};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-/// Finds what the failure of this record takes, within about this time: a run that has begun is not cut short. `None` when there is nothing to search,
-/// because the case did not fail of itself or had no faults.
+/// Finds the fewest and simplest faults that still cause this failure. `within` limits the search
+/// but does not interrupt a run. `None` when the case had no faults, or did not fail by itself.
 pub(crate) fn minimize(
-    attempts: &Attempts,
+    case_runner: &CaseRunner,
     test: &'static TestCase,
     record: &Record,
     within: Duration,
 ) -> Option<Minimized> {
     let verdict = &record.verdict;
-    let is_ours = !matches!(
+    let failed_by_itself = !matches!(
         verdict,
         Verdict::Lost { .. } | Verdict::Interrupted | Verdict::Nondeterministic { .. }
     );
-    if record.faults.is_empty() || !verdict.is_failure() || !is_ours {
+    if record.faults.is_empty() || !verdict.is_failure() || !failed_by_itself {
         return None;
     }
     let search = Search {
-        attempts,
+        case_runner,
         test,
         record,
         deadline: Instant::now() + within,
         runs: 0,
-        is_cut: false,
+        is_incomplete: false,
         best: record.clone(),
     };
     Some(search.run())
 }
 
 struct Search<'a> {
-    attempts: &'a Attempts,
+    case_runner: &'a CaseRunner,
     test: &'static TestCase,
     record: &'a Record,
     deadline: Instant,
     runs: u64,
-    /// Whether the time was over before the search was.
-    is_cut: bool,
+    /// Whether the search ended at its time limit.
+    is_incomplete: bool,
     /// The record of the simplest run that failed so far.
     best: Record,
 }
 
 impl Search<'_> {
     fn run(mut self) -> Minimized {
-        let all: Vec<SelectedFault> = self.record.faults.iter().map(kept).collect();
+        let all: Vec<SelectedFault> = self.record.faults.iter().map(as_drawn).collect();
         if !self.fails_with(&all) {
-            let description = if self.is_cut {
-                "no time was left to run it again".to_owned()
+            let sentence = if self.is_incomplete {
+                "the time limit was reached before the first rerun".to_owned()
             } else {
                 "did not fail in the same way again: it depends on more than its seed".to_owned()
             };
-            return self.concluded(description);
+            return self.into_result(sentence);
         }
         let mut faults = if self.fails_with(&[]) {
             Vec::new()
         } else {
-            self.fewest(all)
+            self.fewest_faults(all)
         };
-        self.simplest(&mut faults);
-        let mut description = tell(&self.best, self.record.faults.len());
-        if self.is_cut {
-            description
-                .push_str(" (the time for the search was over: fewer or simpler ones may do)");
+        self.reduce_numbers(&mut faults);
+        let mut sentence = describe(&self.best, self.record.faults.len());
+        if self.is_incomplete {
+            sentence.push_str(" (time limit reached: fewer or simpler faults may suffice)");
         }
-        self.concluded(description)
+        self.into_result(sentence)
     }
 
-    fn concluded(self, description: String) -> Minimized {
+    fn into_result(self, sentence: String) -> Minimized {
         let all = self.record.faults.len();
-        let mut minimized = Minimized::new(description, self.best.faults, all, self.runs);
-        minimized.complete = !self.is_cut;
+        let mut minimized = Minimized::new(sentence, self.best.faults, all, self.runs);
+        minimized.complete = !self.is_incomplete;
         minimized
     }
 
-    /// A part of these faults that fails, and none of which can be left out.
-    fn fewest(&mut self, mut faults: Vec<SelectedFault>) -> Vec<SelectedFault> {
+    /// A subset of these faults that fails, and of which every fault is needed.
+    fn fewest_faults(&mut self, mut faults: Vec<SelectedFault>) -> Vec<SelectedFault> {
         let mut parts = 2;
         while faults.len() >= 2 {
             let size = faults.len().div_ceil(parts);
-            let places: Vec<_> = (0..faults.len()).step_by(size).collect();
+            let starts: Vec<_> = (0..faults.len()).step_by(size).collect();
             let subset = |from: usize| faults[from..(from + size).min(faults.len())].to_vec();
             let complement = |from: usize| {
                 let (before, rest) = faults.split_at(from);
                 let after = &rest[size.min(rest.len())..];
                 [before, after].concat()
             };
-            let found = (places.iter().map(|from| (subset(*from), 2)))
+            let found = (starts.iter().map(|from| (subset(*from), 2)))
                 .chain(
-                    places
+                    starts
                         .iter()
                         .map(|from| (complement(*from), (parts - 1).max(2))),
                 )
@@ -106,27 +107,27 @@ impl Search<'_> {
                 });
             match found {
                 Some((fewer, next)) => (faults, parts) = (fewer, next),
-                None if self.is_cut || parts >= faults.len() => break,
+                None if self.is_incomplete || parts >= faults.len() => break,
                 None => parts = (2 * parts).min(faults.len()),
             }
         }
         faults
     }
 
-    /// Brings each number of these faults as near to 0 as it still fails.
-    fn simplest(&mut self, faults: &mut Vec<SelectedFault>) {
-        for place in 0..faults.len() {
-            for (pointer, drawn) in numbers(self.record, &faults[place]) {
-                // EventKind fails, and below it what does not.
+    /// Brings each number of these faults as close to 0 as the case still fails.
+    fn reduce_numbers(&mut self, faults: &mut Vec<SelectedFault>) {
+        for index in 0..faults.len() {
+            for (pointer, drawn) in numbers(self.record, &faults[index]) {
+                // The case fails with `fails`, and passes with the smaller `passes`.
                 let (mut fails, mut passes) = (drawn, None);
                 while fails > 0 && passes.is_none_or(|passes| fails - passes > 1) {
                     let middle = passes.map_or(0, |passes| passes + (fails - passes) / 2);
                     let mut simpler = faults.clone();
-                    set(&mut simpler[place].replaced, &pointer, middle);
+                    set(&mut simpler[index].replaced, &pointer, middle);
                     if self.fails_with(&simpler) {
                         *faults = simpler;
                         fails = middle;
-                    } else if self.is_cut {
+                    } else if self.is_incomplete {
                         return;
                     } else {
                         passes = Some(middle);
@@ -136,31 +137,31 @@ impl Search<'_> {
         }
     }
 
-    /// Whether the case fails as it did, with these faults alone. Once the time is over nothing does.
+    /// Whether the case fails in the same way with only these faults. `false` after the time limit.
     fn fails_with(&mut self, faults: &[SelectedFault]) -> bool {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let limit = Duration::from_millis(self.record.timeout_ms);
-        // EventKind timed out takes all of its time to do it again.
+        // A repeated timeout needs its whole limit.
         let needed = match self.record.verdict {
             Verdict::TimedOut { .. } => limit,
             _ => Duration::from_millis(1),
         };
-        if self.is_cut || left < needed || self.attempts.slots.are_interrupted() {
-            self.is_cut = true;
+        if self.is_incomplete || left < needed || self.case_runner.workers.is_interrupted() {
+            self.is_incomplete = true;
             return false;
         }
         self.runs += 1;
-        let variation = Variation {
-            keeping: Keeping::Nothing,
+        let overrides = RunOverrides {
+            keep: KeepPolicy::Never,
             is_quiet: true,
             timeout: Some(limit.min(left.max(needed))),
             restriction: Some(FaultSelection {
                 faults: faults.to_vec(),
             }),
-            ..Variation::of(self.record.root_seed)
+            ..RunOverrides::new(self.record.root_seed)
         };
-        let (again, _cleaned) = self.attempts.make(self.test, &variation);
-        let fails = is_same(&again.verdict, &self.record.verdict);
+        let (again, _cleaned) = self.case_runner.run(self.test, &overrides);
+        let fails = is_same_failure(&again.verdict, &self.record.verdict);
         if fails {
             self.best = again;
         }
@@ -168,8 +169,8 @@ impl Search<'_> {
     }
 }
 
-/// The fault as it was drawn.
-fn kept(fault: &PlannedFault) -> SelectedFault {
+/// The fault without simplification.
+fn as_drawn(fault: &PlannedFault) -> SelectedFault {
     SelectedFault {
         kind: fault.kind.clone(),
         target: fault.target.clone(),
@@ -183,7 +184,7 @@ fn set(replaced: &mut Vec<(String, u64)>, pointer: &str, number: u64) {
     replaced.push((pointer.to_owned(), number));
 }
 
-/// The numbers that were drawn for this fault, each with its place.
+/// The numbers drawn for this fault, each with its JSON pointer.
 fn numbers(record: &Record, of: &SelectedFault) -> Vec<(String, u64)> {
     let mut found = Vec::new();
     for fault in record.faults.iter().filter(|fault| of.matches(fault)) {
@@ -196,8 +197,8 @@ fn collect(value: &Value, pointer: String, found: &mut Vec<(String, u64)>) {
     match value {
         Value::Number(number) => found.extend(number.as_u64().map(|number| (pointer, number))),
         Value::Array(items) => {
-            for (place, item) in items.iter().enumerate() {
-                collect(item, format!("{pointer}/{place}"), found);
+            for (index, item) in items.iter().enumerate() {
+                collect(item, format!("{pointer}/{index}"), found);
             }
         }
         Value::Object(fields) => {
@@ -210,8 +211,8 @@ fn collect(value: &Value, pointer: String, found: &mut Vec<(String, u64)>) {
     }
 }
 
-/// Whether two cases failed in the same way: at the same place, or with the same words but for numbers.
-fn is_same(a: &Verdict, b: &Verdict) -> bool {
+/// Whether two cases failed at the same location, or with the same message except for digits.
+fn is_same_failure(a: &Verdict, b: &Verdict) -> bool {
     let words = |text: &str| -> String { text.chars().filter(|c| !c.is_ascii_digit()).collect() };
     match (a, b) {
         (
@@ -231,12 +232,12 @@ fn is_same(a: &Verdict, b: &Verdict) -> bool {
 }
 
 /// `fails with 1 of 14 faults: bit 3 of byte 118 of model.onnx flipped after "the second request"`.
-fn tell(record: &Record, all: usize) -> String {
+fn describe(record: &Record, all: usize) -> String {
     let noun = if all == 1 { "fault" } else { "faults" };
     if record.faults.is_empty() {
         return format!("fails with 0 of {all} {noun}: they are not the cause");
     }
-    let told: Vec<String> = record
+    let faults: Vec<String> = record
         .faults
         .iter()
         .map(|fault| match note_before(record, fault) {
@@ -246,12 +247,12 @@ fn tell(record: &Record, all: usize) -> String {
         .collect();
     format!(
         "fails with {} of {all} {noun}: {}",
-        told.len(),
-        told.join("; ")
+        faults.len(),
+        faults.join("; ")
     )
 }
 
-/// EventKind the test said last before this fault.
+/// The test's last note before this fault.
 fn note_before<'a>(record: &'a Record, fault: &PlannedFault) -> Option<&'a str> {
     let mut last = None;
     for event in &record.timeline {
@@ -269,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_are_the_same_by_place_and_else_by_words_without_numbers() {
+    fn is_same_failure_compares_location_or_message_without_digits() {
         let panicked = |message: &str, location: Option<&str>| Verdict::Panicked {
             message: message.to_owned(),
             location: location.map(str::to_owned),
@@ -277,26 +278,33 @@ mod tests {
         let failed = |message: &str| Verdict::Failed {
             message: message.to_owned(),
         };
-        assert!(is_same(
+        assert!(is_same_failure(
             &panicked("x", Some("a:1:1")),
             &panicked("y", Some("a:1:1"))
         ));
-        assert!(!is_same(
+        assert!(!is_same_failure(
             &panicked("x", Some("a:1:1")),
             &panicked("x", Some("a:2:1"))
         ));
-        assert!(is_same(&failed("at byte 12"), &failed("at byte 7")));
-        assert!(!is_same(&failed("at byte 12"), &failed("at bit 12")));
-        assert!(!is_same(&failed("x"), &panicked("x", None)));
-        assert!(!is_same(&Verdict::Passed, &Verdict::Passed));
+        assert!(is_same_failure(&failed("at byte 12"), &failed("at byte 7")));
+        assert!(!is_same_failure(
+            &failed("at byte 12"),
+            &failed("at bit 12")
+        ));
+        assert!(!is_same_failure(&failed("x"), &panicked("x", None)));
+        assert!(!is_same_failure(&Verdict::Passed, &Verdict::Passed));
     }
 
     #[test]
-    fn all_numbers_of_a_plan_are_found_by_their_places() {
+    fn collect_finds_each_number_with_its_pointer() {
         let mut found = Vec::new();
         let plan = serde_json::json!({"a": 1, "b": {"c/d": [2, "x", -3]}, "e": 0.5});
         collect(&plan, String::new(), &mut found);
         assert_eq!(found, [("/a".to_owned(), 1), ("/b/c~1d/0".to_owned(), 2)]);
-        assert!(found.iter().all(|(place, _)| plan.pointer(place).is_some()));
+        assert!(
+            found
+                .iter()
+                .all(|(pointer, _)| plan.pointer(pointer).is_some())
+        );
     }
 }

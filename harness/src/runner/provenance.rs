@@ -1,16 +1,16 @@
-//! Where this run takes place, as reports tell it.
+//! The commit and machine of this run, for the reports.
 
 use clarity_chaos_report::Provenance;
 use std::process::{Command, Stdio};
 
-/// Asks git and the system.
+/// Reads the commit from git, and the machine from the system.
 pub(crate) fn provenance() -> Provenance {
     let mut provenance = Provenance::new(machine());
     provenance.commit = commit();
     provenance
 }
 
-/// The commit that the tests stand in, with a mark where files were changed since; none where nobody knows.
+/// The checked-out commit, with a note when tracked files differ; `None` outside of a repository.
 fn commit() -> Option<String> {
     let git = |arguments: &[&str]| {
         let mut git = Command::new("git");

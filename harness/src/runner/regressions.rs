@@ -1,6 +1,7 @@
-//! The seeds that have failed once: a file meant to be committed, whose cases run before all others.
+//! The regressions file: seeds that tests have failed with. Meant to be committed; its cases run
+//! first.
 //!
-//! A line names a test and the root seed that it failed with; what follows `#` is for people:
+//! Each line names a test and a root seed. A comment starts with `#`:
 //!
 //! ```text
 //! corruption::one_flipped_bit_is_refused 42  # panicked at chaos_tests/corruption.rs:12:5: …
@@ -16,38 +17,40 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What a new file begins with.
+/// The first lines of a new file.
 const HEADER: &str = "\
-# Seeds that chaos tests have failed with. They run before all others; commit this file.
-# A line is the name of a test and a root seed. Remove what no longer tells you anything.
+# Seeds that chaos tests have failed with. They run first; commit this file.
+# Each line is the name of a test and a root seed. Remove lines that are no longer useful.
 ";
 
 /// The longest comment, in characters.
 const COMMENT: usize = 120;
 
-/// The file as it was when the run began.
+/// The file's content at the start of the run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Regressions {
     path: PathBuf,
     text: String,
-    kept: BTreeMap<String, Vec<Seed>>,
+    seeds: BTreeMap<String, Vec<Seed>>,
 }
 
 impl Regressions {
-    /// The file `given`, or the usual one of the tests of `origin`: `chaos_regressions/TARGET.txt` beside the package's manifest. One that does not exist is empty.
+    /// Reads the file `given`, or the default for the tests of `origin`:
+    /// `chaos_regressions/TARGET.txt` in the package's directory. A missing file is empty.
     ///
     /// # Errors
     ///
-    /// When it cannot be read, or a line of it is wrong; the text names the line.
-    pub(crate) fn of(origin: &Origin, given: Option<&Path>) -> Result<Self, String> {
-        let usual = || {
+    /// When the file cannot be read, or a line is malformed; the error names the line.
+    pub(crate) fn load(origin: &Origin, given: Option<&Path>) -> Result<Self, String> {
+        let default = || {
             let manifest = std::env::var_os("CARGO_MANIFEST_DIR");
-            let folder = manifest.map_or_else(|| PathBuf::from(origin.package_dir), PathBuf::from);
-            folder
+            let directory =
+                manifest.map_or_else(|| PathBuf::from(origin.package_dir), PathBuf::from);
+            directory
                 .join("chaos_regressions")
                 .join(format!("{}.txt", origin.target))
         };
-        Self::read(given.map_or_else(usual, Path::to_owned))
+        Self::read(given.map_or_else(default, Path::to_owned))
     }
 
     fn read(path: PathBuf) -> Result<Self, String> {
@@ -56,36 +59,36 @@ impl Regressions {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(format!("{}: {error}", path.display())),
         };
-        let mut kept: BTreeMap<String, Vec<Seed>> = BTreeMap::new();
+        let mut seeds: BTreeMap<String, Vec<Seed>> = BTreeMap::new();
         for (number, line) in text.lines().enumerate() {
-            let told = line.split('#').next().unwrap_or_default();
-            let words: Vec<&str> = told.split_whitespace().collect();
+            let content = line.split('#').next().unwrap_or_default();
+            let words: Vec<&str> = content.split_whitespace().collect();
             let (test, seed) = match words[..] {
                 [] => continue,
                 [test, seed] => (test, seed.parse::<Seed>()),
                 _ => ("", Err("expected the name of a test and a seed".to_owned())),
             };
             let wrong = |error| format!("{}:{}: {error}", path.display(), number + 1);
-            let seeds = kept.entry(test.to_owned()).or_default();
+            let of_test = seeds.entry(test.to_owned()).or_default();
             let seed = seed.map_err(wrong)?;
-            if !seeds.contains(&seed) {
-                seeds.push(seed);
+            if !of_test.contains(&seed) {
+                of_test.push(seed);
             }
         }
-        Ok(Self { path, text, kept })
+        Ok(Self { path, text, seeds })
     }
 
-    /// Adds to the seeds of each test those of the name that its seed is derived from.
+    /// Adds to the seeds of each test the seeds of the name that its own seed is derived from.
     pub(crate) fn with_former_names<'a>(
         mut self,
         tests: impl IntoIterator<Item = &'a TestCase>,
     ) -> Self {
         // Read from the file alone: two tests may have exchanged their names.
-        let in_file = self.kept.clone();
+        let in_file = self.seeds.clone();
         for test in tests {
             let former = in_file.get(test.seed_name()).into_iter().flatten();
             for seed in former {
-                let seeds = self.kept.entry(test.name().to_owned()).or_default();
+                let seeds = self.seeds.entry(test.name().to_owned()).or_default();
                 if !seeds.contains(seed) {
                     seeds.push(*seed);
                 }
@@ -94,21 +97,22 @@ impl Regressions {
         self
     }
 
-    /// The seeds that this test is to run with first, in the order of the file.
-    pub(crate) fn of_test(&self, name: &str) -> &[Seed] {
-        self.kept.get(name).map_or(&[], Vec::as_slice)
+    /// The seeds to run this test with first, in the order of the file.
+    pub(crate) fn seeds_of(&self, name: &str) -> &[Seed] {
+        self.seeds.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// The tests that stand in the file.
+    /// The tests named in the file.
     pub(crate) fn tests(&self) -> impl Iterator<Item = &str> {
-        self.kept.keys().map(String::as_str)
+        self.seeds.keys().map(String::as_str)
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Adds failures (test, seed, what happened) that are not in the file yet, and says how many those were. What people wrote stays.
+    /// Appends the failures (test, seed, message) that the file does not contain yet. Returns the
+    /// number of new lines. Comments stay.
     ///
     /// # Errors
     ///
@@ -126,11 +130,11 @@ impl Regressions {
             text.push('\n');
         }
         let mut added = 0;
-        for (test, seed, what) in failures {
-            if self.of_test(test).contains(&seed) {
+        for (test, seed, message) in failures {
+            if self.seeds_of(test).contains(&seed) {
                 continue;
             }
-            let first = what.lines().next().unwrap_or_default();
+            let first = message.lines().next().unwrap_or_default();
             let comment: String = first.chars().take(COMMENT).collect();
             let _ = writeln!(text, "{test} {seed}  # {comment}");
             added += 1;
@@ -147,23 +151,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_added_is_read_back_once_and_comments_stay() {
+    fn add_appends_new_seeds_once_and_keeps_comments() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sub/regressions.txt");
         let empty = Regressions::read(path.clone()).unwrap();
-        assert!(empty.of_test("a::b").is_empty());
+        assert!(empty.seeds_of("a::b").is_empty());
         let failure = |seed| ("a::b", Seed::new(seed), "failed: x\ny # z".to_owned());
         assert_eq!(empty.add([failure(7), failure(3)]).unwrap(), 2);
 
-        let told = format!("{}# mine\n", fs::read_to_string(&path).unwrap());
-        fs::write(&path, told).unwrap();
+        let text = format!("{}# mine\n", fs::read_to_string(&path).unwrap());
+        fs::write(&path, text).unwrap();
         let first = Regressions::read(path.clone()).unwrap();
-        assert_eq!(first.of_test("a::b"), [Seed::new(7), Seed::new(3)]);
+        assert_eq!(first.seeds_of("a::b"), [Seed::new(7), Seed::new(3)]);
         assert_eq!(first.add([failure(7), failure(9)]).unwrap(), 1);
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains("# mine\n"), "{text}");
         let second = Regressions::read(path).unwrap();
-        assert_eq!(second.of_test("a::b"), [7, 3, 9].map(Seed::new));
+        assert_eq!(second.seeds_of("a::b"), [7, 3, 9].map(Seed::new));
     }
 
     #[test]
@@ -178,9 +182,9 @@ mod tests {
         );
         let read = Regressions::read(path.clone()).unwrap();
         let regressions = read.with_former_names([&new, &other]);
-        assert_eq!(regressions.of_test("new"), [8, 9, 7].map(Seed::new));
-        assert_eq!(regressions.of_test("other"), [Seed::new(1)]);
-        // A seed that stands under the old name is not added a second time.
+        assert_eq!(regressions.seeds_of("new"), [8, 9, 7].map(Seed::new));
+        assert_eq!(regressions.seeds_of("other"), [Seed::new(1)]);
+        // A seed under the old name is not added a second time.
         let failures = [7, 10].map(|seed| ("new", Seed::new(seed), "failed".to_owned()));
         assert_eq!(regressions.add(failures).unwrap(), 1);
         assert!(
@@ -201,12 +205,12 @@ mod tests {
             test("chaos::b").with_seed_name("a"),
         );
         let regressions = Regressions::read(path).unwrap().with_former_names([&a, &b]);
-        assert_eq!(regressions.of_test("a"), [1, 2].map(Seed::new));
-        assert_eq!(regressions.of_test("b"), [2, 1].map(Seed::new));
+        assert_eq!(regressions.seeds_of("a"), [1, 2].map(Seed::new));
+        assert_eq!(regressions.seeds_of("b"), [2, 1].map(Seed::new));
     }
 
     #[test]
-    fn a_wrong_line_is_named() {
+    fn read_malformed_line_is_named_in_the_error() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("r");
         for wrong in ["a::b", "a::b x", "a::b 1 2"] {

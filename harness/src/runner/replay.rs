@@ -1,4 +1,4 @@
-//! Commands that run the same again.
+//! Commands that repeat a case, a run, or the failures of a run.
 
 use crate::registration::origin::Origin;
 use crate::runner::cli::sandbox_scope::SandboxScope;
@@ -11,8 +11,13 @@ use std::fmt::Write as _;
 /// The variable of `--seed`.
 const SEED: &str = "CHAOS_SEED";
 
-/// The command that runs a test again as it ran now.
-pub(crate) fn one_case(origin: &Origin, options: &Options, test: &str, root_seed: Seed) -> String {
+/// The command that repeats a case.
+pub(crate) fn case_command(
+    origin: &Origin,
+    options: &Options,
+    test: &str,
+    root_seed: Seed,
+) -> String {
     let start = origin.command();
     let mut text = format!("{start} --exact {test} --seed {root_seed}");
     if let Some(isolation) = options.isolation {
@@ -31,9 +36,9 @@ pub(crate) fn one_case(origin: &Origin, options: &Options, test: &str, root_seed
     text
 }
 
-/// The command that repeats this whole run: the arguments and variables that it was given, with the seed that it has drawn, and, where `tries_known`, with the seeds
-/// before it that tests are known to fail with. None if they are not text.
-pub(crate) fn whole_run(origin: &Origin, seed: Seed, tries_known: bool) -> Option<String> {
+/// The command that repeats this run: its arguments and variables, with the drawn seed, and with
+/// `--known-seeds first` if `tries_known`. `None` when an argument is not UTF-8.
+pub(crate) fn run_command(origin: &Origin, seed: Seed, tries_known: bool) -> Option<String> {
     let known = if tries_known {
         " --known-seeds first"
     } else {
@@ -43,22 +48,23 @@ pub(crate) fn whole_run(origin: &Origin, seed: Seed, tries_known: bool) -> Optio
     command(origin, &seed, env::args_os().skip(1), env::vars_os())
 }
 
-/// The command that runs what failed in this run, each test with the seed that it failed with. None if what was given is not text.
-pub(crate) fn what_failed(origin: &Origin) -> Option<String> {
+/// The command that repeats the failed tests of this run, each with its failing seed. `None` when
+/// an argument is not UTF-8.
+pub(crate) fn failures_command(origin: &Origin) -> Option<String> {
     let arguments = env::args_os().skip(1);
     let arguments = arguments.filter(|argument| argument != "--last-failed" && argument != "--lf");
     command(origin, "--last-failed", arguments, env::vars_os())
 }
 
-/// What was given but the seed, and in the place of that something else.
+/// The arguments and variables of this run, with `replacement` in place of the seed.
 fn command(
     origin: &Origin,
-    instead: &str,
+    replacement: &str,
     arguments: impl Iterator<Item = OsString>,
     variables: impl Iterator<Item = (OsString, OsString)>,
 ) -> Option<String> {
     let mut text = String::new();
-    // Others are not ours, and may be secrets.
+    // Other variables may be secrets.
     let ours = variables_of_options();
     let mut set = Vec::new();
     for (name, value) in variables.filter(|(_, value)| !value.is_empty()) {
@@ -69,19 +75,19 @@ fn command(
     set.sort();
     for (name, value) in set {
         let value = match name {
-            SEED if instead.contains("--seed") => continue,
-            // An empty one is none.
+            SEED if replacement.contains("--seed") => continue,
+            // An empty variable counts as unset.
             SEED => String::new(),
             _ => quoted(&value),
         };
         let _ = write!(text, "{name}={value} ");
     }
-    // Before the others, among which may be a `--` after which nothing is an option.
-    let _ = write!(text, "{} {instead}", origin.command());
+    // Before the other arguments: a `--` among them would end the options.
+    let _ = write!(text, "{} {replacement}", origin.command());
     let mut arguments = arguments.map(OsString::into_string);
     while let Some(argument) = arguments.next() {
         let argument = argument.ok()?;
-        let is_given = instead.contains("--known-seeds") && argument == "--known-seeds";
+        let is_given = replacement.contains("--known-seeds") && argument == "--known-seeds";
         if argument == "--seed" || is_given {
             arguments.next();
         } else if !argument.starts_with("--seed=") {
@@ -91,7 +97,7 @@ fn command(
     Some(text)
 }
 
-/// As a POSIX shell reads it as one word.
+/// Quotes a word for a POSIX shell.
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -115,14 +121,14 @@ mod tests {
     };
 
     #[test]
-    fn a_run_is_repeated_with_its_selection_and_the_seed_that_it_had() {
-        let told = |instead: &str, arguments: &[&str], variables: &[(&str, &str)]| {
+    fn command_repeats_the_selection_with_the_drawn_seed() {
+        let build = |replacement: &str, arguments: &[&str], variables: &[(&str, &str)]| {
             let variables = variables.iter().map(|(k, v)| ((*k).into(), (*v).into()));
             let arguments = arguments.iter().map(OsString::from);
-            command(&ORIGIN, instead, arguments, variables).unwrap()
+            command(&ORIGIN, replacement, arguments, variables).unwrap()
         };
         assert_eq!(
-            told(
+            build(
                 "--seed 7",
                 &["-m", "not slow", "--seed", "last", "a'b"],
                 &[]
@@ -136,18 +142,18 @@ mod tests {
             ("CHAOS_SECRET", "1"),
         ];
         assert_eq!(
-            told("--seed 7", &["--seed=3"], &variables),
+            build("--seed 7", &["--seed=3"], &variables),
             "CHAOS_TAG='a b' cargo test -p mine --test chaos -- --seed 7"
         );
         assert_eq!(
-            told("--last-failed", &[], &variables),
+            build("--last-failed", &[], &variables),
             "CHAOS_SEED= CHAOS_TAG='a b' cargo test -p mine --test chaos -- --last-failed"
         );
     }
 
     #[cfg(unix)]
     #[test]
-    fn what_is_no_text_cannot_be_told() {
+    fn command_with_invalid_utf8_is_none() {
         use std::os::unix::ffi::OsStringExt as _;
         let argument = OsString::from_vec(vec![b'-', 0xff]);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Reports of what ran earlier, or elsewhere: from records, without running anything.
+//! Reports from saved records, without running tests.
 
 use crate::runner::cli::Options;
 use crate::runner::reports;
@@ -6,11 +6,11 @@ use clarity_chaos_record::{Record, Seed, Verdict};
 use clarity_chaos_report::{Summary, elapsed, render_failure};
 use std::io;
 
-/// Tells what came of these tests, and writes the reports that are asked for.
+/// Prints the failures and totals, and writes the requested reports.
 ///
 /// # Errors
 ///
-/// When a report cannot be written; the text says which.
+/// When a report cannot be written; the error names it.
 pub(crate) fn report(suite: &str, records: &[Record], options: &Options) -> io::Result<()> {
     let of = |is: fn(&Verdict) -> bool| records.iter().filter(|record| is(&record.verdict)).count();
     let failed = of(Verdict::is_failure);
@@ -27,9 +27,9 @@ pub(crate) fn report(suite: &str, records: &[Record], options: &Options) -> io::
         .map_or(Seed::new(0), |first| first.root_seed);
     let mut summary = Summary::new(suite, seed, records);
     summary.took = elapsed(records);
-    let trouble = reports::write(&summary, options).trouble;
-    match trouble.is_empty() {
+    let errors = reports::write(&summary, options).errors;
+    match errors.is_empty() {
         true => Ok(()),
-        false => Err(io::Error::other(trouble.join("; "))),
+        false => Err(io::Error::other(errors.join("; "))),
     }
 }

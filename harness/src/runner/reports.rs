@@ -1,4 +1,4 @@
-//! The reports that were asked for, written to where they belong.
+//! Writes the reports that the command line asks for.
 
 use crate::os::atomic_file::write_atomically;
 use crate::runner::cli::Options;
@@ -8,31 +8,31 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-/// What became of the reports that were asked for.
+/// The results of writing the reports.
 #[derive(Debug, Default)]
-pub(crate) struct Written {
-    /// The files that hold them.
-    pub(crate) reports: Vec<String>,
-    /// What could not be written.
-    pub(crate) trouble: Vec<String>,
+pub(crate) struct WrittenReports {
+    /// The paths of the reports.
+    pub(crate) paths: Vec<String>,
+    /// An error for each report that could not be written.
+    pub(crate) errors: Vec<String>,
 }
 
-impl Written {
-    fn write(&mut self, what: &str, path: &Path, report: io::Result<String>) {
+impl WrittenReports {
+    fn write(&mut self, format: &str, path: &Path, report: io::Result<String>) {
         let written = report.and_then(|text| write_atomically(path, text.as_bytes()));
         let path = path.display();
         match written {
-            Ok(()) => self.reports.push(path.to_string()),
-            Err(error) => self
-                .trouble
-                .push(format!("failed to write the {what} report {path}: {error}")),
+            Ok(()) => self.paths.push(path.to_string()),
+            Err(error) => self.errors.push(format!(
+                "failed to write the {format} report {path}: {error}"
+            )),
         }
     }
 }
 
-/// Writes the reports that were asked for. One that fails does not keep the others from being written.
-pub(crate) fn write(run: &Summary<'_>, options: &Options) -> Written {
-    let mut written = Written::default();
+/// Writes all requested reports, even after one has failed.
+pub(crate) fn write(run: &Summary<'_>, options: &Options) -> WrittenReports {
+    let mut written = WrittenReports::default();
     if let Some(path) = &options.junit {
         let dialect = match options.junit_strict {
             true => JunitDialect::Strict,
@@ -43,12 +43,12 @@ pub(crate) fn write(run: &Summary<'_>, options: &Options) -> Written {
     if let Some(path) = &options.html {
         written.write("HTML", path, render_html(run, &provenance()));
     }
-    written.trouble.extend(tell_github(run, options));
+    written.errors.extend(report_to_github(run, options));
     written
 }
 
-/// Tells the run if this is a job of GitHub; gives what could not be written.
-fn tell_github(run: &Summary<'_>, options: &Options) -> Option<String> {
+/// In a job of GitHub, prints annotations and writes the job summary. Returns the error, if any.
+fn report_to_github(run: &Summary<'_>, options: &Options) -> Option<String> {
     if std::env::var("GITHUB_ACTIONS").as_deref() != Ok("true") {
         return None;
     }
@@ -65,7 +65,7 @@ fn tell_github(run: &Summary<'_>, options: &Options) -> Option<String> {
     let written = opened.and_then(|mut file| file.write_all(summary.as_bytes()));
     let error = written.err()?;
     Some(format!(
-        "failed to write the summary {}: {error}",
+        "failed to write the job summary {}: {error}",
         path.display()
     ))
 }

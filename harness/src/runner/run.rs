@@ -1,29 +1,28 @@
-//! A run: each selected case, what is told meanwhile, and the reports at the end.
+//! A run: its set-up, its header, and the reports and exit code at its end.
 
 mod once;
 mod sweep;
 
-pub(crate) use self::sweep::remember;
+pub(crate) use self::sweep::save_regressions;
 
-use crate::data::case::SlotDir;
 use crate::registration::oracles;
 use crate::registration::origin::Origin;
 use crate::registration::{self, TestCase};
-use crate::runner::attempt::Attempts;
+use crate::runner::case_runner::CaseRunner;
 use crate::runner::cli::Options;
 use crate::runner::cli::seeds::SeedsChoice;
-use crate::runner::console::Output;
-use crate::runner::exit::{HARNESS_FAILED, SANDBOX_MISSING, SIGNALLED, TESTS_FAILED};
+use crate::runner::console::Printer;
+use crate::runner::exit_codes::{HARNESS_FAILED, SANDBOX_MISSING, SIGNALLED, TESTS_FAILED};
 use crate::runner::header::header;
 use crate::runner::history::History;
+use crate::runner::in_process::InProcess;
 use crate::runner::interruption::Interruption;
 use crate::runner::minimizer;
 use crate::runner::regressions::Regressions;
 use crate::runner::reports;
+use crate::runner::sandbox_probe::SandboxProbe;
 use crate::runner::selection::Selection;
-use crate::runner::slot::Slots;
-use crate::runner::surroundings::Surroundings;
-use crate::runner::workspace::Workspace;
+use crate::runner::worker_pool::WorkerPool;
 use crate::supervisor::run_dir::RunDir;
 use clarity_chaos_record::{Isolation, Record, Results, Seed, SeedRange, TestName};
 use clarity_chaos_report::Summary;
@@ -36,87 +35,84 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// A run in progress.
-pub(crate) struct Run {
-    attempts: Attempts,
+pub(crate) struct TestRun {
+    case_runner: CaseRunner,
     history: History,
-    output: Arc<Output>,
+    printer: Arc<Printer>,
     regressions: Regressions,
-    /// Tests that failed when they ran last, where these are to run so again.
-    failed: BTreeMap<String, Seed>,
+    /// The root seeds of failed tests, with `--last-failed` or `--failed-first`.
+    failed: BTreeMap<String, Option<Seed>>,
     interruption: Interruption,
     began: Instant,
-    /// The folders of the cases.
+    /// The directory of the run, with those of its workers.
     dir: RunDir,
-    /// Whether the folder of a case is kept.
+    /// Whether the directory of a case is kept.
     has_kept: AtomicBool,
     records: Mutex<Vec<Record>>,
-    /// What the harness itself could not do; each fails the run.
-    trouble: Mutex<Vec<String>>,
+    /// Errors of the harness itself. Each fails the run.
+    errors: Mutex<Vec<String>>,
 }
 
-impl Run {
+impl TestRun {
     /// # Errors
     ///
-    /// When what every run needs cannot be had: folders, the file of `--logfile`, a handler of signals.
+    /// When a directory, the file of `--logfile` or a signal handler cannot be created.
     pub(crate) fn new(
         origin: &Origin,
         options: Options,
         history: History,
         regressions: Regressions,
-        failed: BTreeMap<String, Seed>,
+        failed: BTreeMap<String, Option<Seed>>,
         seed: Seed,
     ) -> io::Result<Self> {
         if let Err(error) = history.set_last_seed(seed) {
-            let told = format!("failed to write down the seed of this run: {error}");
+            let text = format!("failed to save the seed of this run: {error}");
             if options.history.is_some() {
-                return Err(io::Error::new(error.kind(), told));
+                return Err(io::Error::new(error.kind(), text));
             }
-            eprintln!("warning: {told}; --seed last will not know it");
+            eprintln!("warning: {text}; --seed last will not find it");
         }
         let dir = RunDir::create()?;
         let isolation = options.isolation.unwrap_or(Isolation::DEFAULT);
-        let slots = Arc::new(Slots::new(isolation, dir.path().to_owned()));
+        let workers = Arc::new(WorkerPool::new(isolation, dir.path().to_owned()));
         let fresh = if options.check_determinism {
-            let folder = dir.path().join("fresh");
-            fs::create_dir(&folder)?;
-            let slots = Arc::new(Slots::new(Isolation::Exec, folder));
-            Some((slots, dir.path().to_owned()))
+            let directory = dir.path().join("fresh");
+            fs::create_dir(&directory)?;
+            let workers = Arc::new(WorkerPool::new(Isolation::Exec, directory));
+            Some((workers, dir.path().to_owned()))
         } else {
             None
         };
-        let running: Vec<_> = [&slots]
+        let pools: Vec<_> = [&workers]
             .into_iter()
-            .chain(fresh.iter().map(|(slots, _)| slots))
+            .chain(fresh.iter().map(|(workers, _)| workers))
             .map(Arc::downgrade)
             .collect();
-        let output = Arc::new(Output::open(&options)?);
-        let told = Arc::clone(&output);
+        let printer = Arc::new(Printer::open(&options)?);
+        let notice_printer = Arc::clone(&printer);
         let interruption = Interruption::listen(move || {
-            for slots in running.iter().filter_map(Weak::upgrade) {
-                slots.interrupt();
+            for workers in pools.iter().filter_map(Weak::upgrade) {
+                workers.interrupt();
             }
-            told.notice(
-                "\ninterrupted: ending the tests that are running (once more ends this at once)",
+            notice_printer.print_to_stderr(
+                "\ninterrupted: ending the running tests (interrupt again to end at once)",
             );
         })?;
         Ok(Self {
-            attempts: Attempts {
+            case_runner: CaseRunner {
                 origin: *origin,
                 options,
                 seed,
                 isolation,
-                slots,
+                workers,
                 fresh,
-                guests: match isolation {
-                    Isolation::Thread => {
-                        let slot = SlotDir::create(dir.path(), 0)?;
-                        Some(Mutex::new(Workspace::open(slot)?))
-                    }
+                in_process: match isolation {
+                    Isolation::Thread => Some(Mutex::new(InProcess::new(dir.path().to_owned())?)),
                     _ => None,
                 },
             },
             history,
-            output,
+            printer,
             regressions,
             failed,
             interruption,
@@ -124,16 +120,16 @@ impl Run {
             dir,
             has_kept: AtomicBool::new(false),
             records: Mutex::default(),
-            trouble: Mutex::default(),
+            errors: Mutex::default(),
         })
     }
 
-    /// Runs what is selected, tells it, and gives the exit code.
+    /// Prints the header, runs the selected tests, and returns the exit code.
     pub(crate) fn execute(self, selection: Selection) -> io::Result<ExitCode> {
         let total = selection.selected.len() + selection.deselected.len();
-        let surroundings = Surroundings::of(&self.attempts, &selection.selected)?;
-        let seed = self.attempts.seed;
-        let sweep = self.attempts.options.seeds.map(|choice| match choice {
+        let sandbox_probe = SandboxProbe::new(&self.case_runner, &selection.selected)?;
+        let seed = self.case_runner.seed;
+        let sweep = self.case_runner.options.seeds.map(|choice| match choice {
             SeedsChoice::Count(count) => SeedRange::new(seed, count),
             SeedsChoice::Range(range) => range,
         });
@@ -145,17 +141,17 @@ impl Run {
             selection.selected.len(),
             total,
             &seeds,
-            self.attempts.isolation.name(),
-            &surroundings,
+            self.case_runner.isolation.name(),
+            &sandbox_probe,
         );
-        let options = &self.attempts.options;
-        // Nobody may be listening; the tests run all the same.
+        let options = &self.case_runner.options;
+        // Not an error: the tests run even if standard output is closed.
         if options.is_json() {
             let _ = writeln!(io::stderr(), "{header}");
         } else {
             let _ = writeln!(io::stdout(), "{header}");
         }
-        if options.require_sandbox && surroundings.refuse_gaps() {
+        if options.require_sandbox && sandbox_probe.report_missing_parts() {
             return Ok(ExitCode::from(SANDBOX_MISSING));
         }
 
@@ -165,61 +161,61 @@ impl Run {
         }
     }
 
-    /// Finds what a failure takes, where that was asked for.
+    /// Minimises a failure, with `--minimize`.
     fn minimize(&self, test: &'static TestCase, record: &mut Record) {
-        if let Some(within) = self.attempts.options.minimize {
-            record.minimized = minimizer::minimize(&self.attempts, test, record, within);
+        if let Some(within) = self.case_runner.options.minimize {
+            record.minimized = minimizer::minimize(&self.case_runner, test, record, within);
         }
     }
 
-    /// Writes a record where later runs and people find it.
-    fn keep(&self, record: &Record) {
-        if let Err(error) = self.history.keep(record) {
-            self.note_trouble(format!(
+    /// Saves a record in the history.
+    fn save_record(&self, record: &Record) {
+        if let Err(error) = self.history.save(record) {
+            self.add_error(format!(
                 "failed to write the record of {}: {error}",
                 record.name
             ));
         }
     }
 
-    /// Notes that the folder of a case is kept, or could not be removed.
-    fn note_remains(&self, record: &Record, cleaned: io::Result<()>) {
+    /// Notes whether the directory of a case is kept, and an error of its cleanup.
+    fn add_cleanup(&self, record: &Record, cleaned: io::Result<()>) {
         if record.kept_dir.is_some() {
             self.has_kept.store(true, Ordering::Relaxed);
         }
         if let Err(error) = cleaned {
-            self.note_trouble(error.to_string());
+            self.add_error(error.to_string());
         }
     }
 
-    fn note_trouble(&self, what: String) {
-        locked(&self.trouble).push(what);
+    fn add_error(&self, error: String) {
+        locked(&self.errors).push(error);
     }
 
-    /// Writes the reports, lets the end be told, and gives the exit code.
-    fn conclude(
+    /// Writes the reports, prints the summary with `print`, and returns the exit code.
+    fn finish(
         self,
         unmet: &[String],
         sweep: Option<&Results>,
-        tell: impl FnOnce(&Ended<'_>),
+        print: impl FnOnce(&FinishedRun<'_>),
     ) -> io::Result<ExitCode> {
         let took = self.began.elapsed();
-        let output = self.output;
-        let Attempts {
+        let printer = self.printer;
+        let CaseRunner {
             origin,
             options,
             seed,
-            slots,
+            workers,
             fresh,
             ..
-        } = self.attempts;
-        drop((slots, fresh));
+        } = self.case_runner;
+        drop((workers, fresh));
         let mut records = self
             .records
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
-        let mut trouble = self
-            .trouble
+        let mut errors = self
+            .errors
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
         records.sort_by(|a, b| (&a.name, a.root_seed.get()).cmp(&(&b.name, b.root_seed.get())));
@@ -230,41 +226,37 @@ impl Run {
         summary.unmet = unmet;
         summary.took = took;
         let written = reports::write(&summary, &options);
-        trouble.extend(written.trouble);
+        errors.extend(written.errors);
         let (dir, left) = self.dir.end(self.has_kept.into_inner());
         if let Err(error) = left {
-            trouble.push(format!("failed to clean up {}: {error}", dir.display()));
+            errors.push(format!("failed to clean up {}: {error}", dir.display()));
         }
         if options.libtest.show_output && !options.is_json() {
             if options.is_terse() {
-                output.print("\n");
+                printer.print("\n");
             }
             for record in records.iter().filter(|r| !r.verdict.is_failure()) {
                 if !record.output.text.is_empty() {
-                    let Record {
-                        name,
-                        output: printed,
-                        ..
-                    } = record;
-                    output.print(&format!("---- {name} printed ----\n{}\n", printed.text));
+                    let Record { name, output, .. } = record;
+                    printer.print(&format!("---- {name} printed ----\n{}\n", output.text));
                 }
             }
         }
-        tell(&Ended {
+        print(&FinishedRun {
             records: &records,
-            reports: &written.reports,
+            reports: &written.paths,
             took,
         });
-        trouble.extend(output.trouble());
-        for what in &trouble {
-            eprintln!("error: {what}");
+        errors.extend(printer.error());
+        for error in &errors {
+            eprintln!("error: {error}");
         }
         let failed = !unmet.is_empty() || records.iter().any(|record| record.verdict.is_failure());
         Ok(if let Some(signal) = self.interruption.signal() {
             ExitCode::from(SIGNALLED.saturating_add(signal))
         } else if failed {
             ExitCode::from(TESTS_FAILED)
-        } else if !trouble.is_empty() {
+        } else if !errors.is_empty() {
             ExitCode::from(HARNESS_FAILED)
         } else {
             ExitCode::SUCCESS
@@ -272,8 +264,8 @@ impl Run {
     }
 }
 
-/// What a run has left to be told.
-struct Ended<'a> {
+/// The results of a run, for its summary.
+struct FinishedRun<'a> {
     records: &'a [Record],
     reports: &'a [String],
     took: Duration,
@@ -283,8 +275,8 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The oracles that were to be reached or to hold in these results and did not, where that counts.
-pub(crate) fn unmet(results: &Results, options: &Options) -> Vec<String> {
+/// The unmet oracles of these results, if `--oracles` enforces them.
+pub(crate) fn unmet_oracles(results: &Results, options: &Options) -> Vec<String> {
     if options.enforces_oracles() {
         let tests: Vec<TestName<'_>> = registration::all()
             .into_iter()

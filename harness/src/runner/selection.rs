@@ -1,27 +1,27 @@
-//! Which tests run: by name, by tag, by expression.
+//! Selects tests by name, tag and tag expression.
 
 use crate::registration::TestCase;
 use crate::runner::cli::Options;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-/// The tests of a binary, divided by what was asked for.
+/// The tests of a binary, divided into selected and deselected ones.
 #[derive(Debug)]
 pub(crate) struct Selection {
-    /// Those to run, by name.
+    /// The tests to run, sorted by name.
     pub(crate) selected: Vec<&'static TestCase>,
-    /// All others, by name.
+    /// All other tests, sorted by name.
     pub(crate) deselected: Vec<&'static TestCase>,
-    /// What was asked for by exact name and does not exist or is deselected by another flag, each with a hint.
+    /// A message for each exact name that is unknown, or deselected by another option.
     pub(crate) missing: Vec<String>,
-    /// What was probably not meant so.
+    /// Likely mistakes on the command line.
     pub(crate) warnings: Vec<String>,
 }
 
 impl Selection {
     /// Divides `tests` by the filters, tags and expressions of `options`.
     pub(crate) fn new(tests: Vec<&'static TestCase>, options: &Options) -> Self {
-        let warnings = misspelt_tags(&tests, options);
+        let warnings = unknown_tags(&tests, options);
         let mut missing = Vec::new();
         if options.libtest.exact {
             for name in options.filters() {
@@ -34,7 +34,7 @@ impl Selection {
                         ));
                     }
                     Some(test) if !is_selected(test, options) => {
-                        missing.push(format!("`{name}` is left out by another option"));
+                        missing.push(format!("another option deselects `{name}`"));
                     }
                     Some(_) => {}
                 }
@@ -58,8 +58,8 @@ impl Selection {
         self.selected.iter().chain(&self.deselected).copied()
     }
 
-    /// Deselects those of the selected tests for which this holds.
-    pub(crate) fn leave_out(&mut self, is_out: impl Fn(&TestCase) -> bool) {
+    /// Deselects the selected tests for which `is_out` holds.
+    pub(crate) fn deselect(&mut self, is_out: impl Fn(&TestCase) -> bool) {
         let selected = std::mem::take(&mut self.selected);
         let (out, selected) = selected.into_iter().partition(|test| is_out(test));
         self.selected = selected;
@@ -80,19 +80,19 @@ fn is_selected(test: &TestCase, options: &Options) -> bool {
     let mut filters = options.filters().peekable();
     let named = filters.peek().is_none() || filters.any(matches);
     let tagged = options.tags.is_empty() || options.tags.iter().any(|tag| test.has_tag(tag));
-    let marked = options
-        .markers
+    let satisfies = options
+        .tag_expr
         .as_ref()
-        .is_none_or(|marker| marker.matches(test.tags()));
+        .is_none_or(|tag_expr| tag_expr.matches(test.tags()));
     let skipped = options.libtest.skip.iter().any(|skip| matches(skip))
         || options.skip_tags.iter().any(|tag| test.has_tag(tag))
-        // libtest's `--ignored` runs nothing but ignored tests, of which there are none here.
+        // libtest's `--ignored` runs ignored tests only, and no chaos test is one.
         || options.libtest.ignored;
-    named && tagged && marked && !skipped
+    named && tagged && satisfies && !skipped
 }
 
-/// A warning for each tag that was asked for and that no test has.
-fn misspelt_tags(tests: &[&'static TestCase], options: &Options) -> Vec<String> {
+/// A warning for each requested tag that no test has.
+fn unknown_tags(tests: &[&'static TestCase], options: &Options) -> Vec<String> {
     let known: BTreeSet<&str> = tests.iter().flat_map(|test| test.tags()).copied().collect();
     let mut asked: BTreeSet<&str> = options
         .tags
@@ -100,8 +100,8 @@ fn misspelt_tags(tests: &[&'static TestCase], options: &Options) -> Vec<String> 
         .chain(&options.skip_tags)
         .map(String::as_str)
         .collect();
-    if let Some(marker) = &options.markers {
-        asked.extend(marker.tags());
+    if let Some(tag_expr) = &options.tag_expr {
+        asked.extend(tag_expr.tags());
     }
     asked
         .difference(&known)
@@ -121,14 +121,14 @@ fn misspelt_tags(tests: &[&'static TestCase], options: &Options) -> Vec<String> 
         .collect()
 }
 
-/// How alike two names must be for one to be offered for the other; 1 is equal (Jaro–Winkler).
-const ALIKE: f64 = 0.8;
+/// The least similarity of a suggestion (Jaro–Winkler; 1 means equal).
+const SIMILAR: f64 = 0.8;
 
-/// `: did you mean …?`, or nothing when no name comes close.
+/// ` (did you mean …?)`, or an empty string when no name is similar.
 fn suggestion<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
     names
         .map(|name| (strsim::jaro_winkler(wanted, name), name))
-        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .filter(|(similarity, _)| *similarity >= SIMILAR)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, name)| format!(" (did you mean `{name}`?)"))
         .unwrap_or_default()

@@ -1,156 +1,159 @@
-//! A sweep: every selected test once for each seed, spread over all processors.
+//! A sweep: every selected test once for each seed, on all processors.
 
-use crate::data::case::Keeping;
+use crate::data::case::KeepPolicy;
 use crate::registration::TestCase;
-use crate::runner::attempt::{Attempts, Variation};
-use crate::runner::console::{Live, Output, Unit, slow_line};
-use crate::runner::pool;
+use crate::runner::case_runner::{CaseRunner, RunOverrides};
+use crate::runner::console::{Printer, ProgressDisplay, ProgressUnit, slow_test_line};
 use crate::runner::regressions::Regressions;
+use crate::runner::threads;
 use clarity_chaos_record::{KEPT_FAILURES, Record, Results, Seed, SeedRange, Verdict};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What is to be swept.
+/// The tests and seeds of a sweep.
 #[derive(Debug)]
 pub(crate) struct Sweep<'a> {
-    pub(crate) attempts: &'a Attempts,
+    pub(crate) case_runner: &'a CaseRunner,
     pub(crate) tests: &'a [&'static TestCase],
     pub(crate) seeds: SeedRange,
     pub(crate) regressions: &'a Regressions,
-    pub(crate) output: &'a Arc<Output>,
+    pub(crate) printer: &'a Arc<Printer>,
 }
 
-/// What the threads of a sweep share.
-struct State<'a> {
-    /// The cases that failed before, which come first.
+/// The state that the threads of a sweep share.
+struct SweepState<'a> {
+    /// The cases of the regressions file, which run first.
     known: Vec<(&'static TestCase, Seed)>,
-    /// How many cases there are in all shares.
+    /// The number of cases in all shards.
     all: u64,
     next: AtomicU64,
-    enough: AtomicBool,
+    is_over: AtomicBool,
     failed: AtomicU64,
-    /// How many cases of each test have failed, among those that ended already.
+    /// The number of failed cases of each test so far.
     failed_of: Mutex<BTreeMap<&'static str, usize>>,
     results: Mutex<Results>,
-    live: Live,
-    seen: &'a (dyn Fn(&Record, io::Result<()>) + Sync),
+    progress: ProgressDisplay,
+    on_record: &'a (dyn Fn(&Record, io::Result<()>) + Sync),
 }
 
 impl Sweep<'_> {
-    /// Runs all cases of this shard, regressions first and then by seed, `threads` at a time, until enough have failed. Calls `seen`
-    /// with the record of each, and what could not be cleaned up after it.
+    /// Runs all cases of this shard on `threads` threads: known failing seeds first, then by seed.
+    /// Stops early after `--max-failures`. Calls `on_record` with each record and the result of the
+    /// cleanup.
     pub(crate) fn run(
         &self,
         suite: String,
         threads: usize,
-        seen: &(dyn Fn(&Record, io::Result<()>) + Sync),
+        on_record: &(dyn Fn(&Record, io::Result<()>) + Sync),
     ) -> Results {
-        let options = &self.attempts.options;
+        let options = &self.case_runner.options;
         let known: Vec<_> = self
             .tests
             .iter()
             .flat_map(|test| {
-                let seeds = self.regressions.of_test(test.name());
+                let seeds = self.regressions.seeds_of(test.name());
                 seeds.iter().map(|seed| (*test, *seed))
             })
             .collect();
         let tests = u64::try_from(self.tests.len()).unwrap_or(u64::MAX);
-        let first = u64::try_from(known.len()).unwrap_or(u64::MAX);
-        let all = first.saturating_add(self.seeds.count().saturating_mul(tests));
+        let regressions = u64::try_from(known.len()).unwrap_or(u64::MAX);
+        let all = regressions.saturating_add(self.seeds.count().saturating_mul(tests));
         let shards = options.shard.map_or(1, |shard| shard.count());
         let names = self.tests.iter().map(|test| test.name());
-        let state = State {
+        let state = SweepState {
             known,
             all,
             next: AtomicU64::new(0),
-            enough: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
             failed: AtomicU64::new(0),
             failed_of: Mutex::default(),
             results: Mutex::new(Results::new(suite, self.seeds, options.shard, names)),
-            live: self.live(all / shards),
-            seen,
+            progress: self.progress_display(all / shards),
+            on_record,
         };
         let threads = threads.min(usize::try_from(all).unwrap_or(usize::MAX));
-        pool::on_threads(threads, || self.work(&state));
-        state.live.end();
+        threads::run_on(threads, || self.work(&state));
+        state.progress.finish();
         let mut results = state
             .results
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
-        if self.attempts.slots.are_interrupted() {
+        if self.case_runner.workers.is_interrupted() {
             results.stop_reason = Some("the run was interrupted".to_owned());
-        } else if let (true, Some(limit)) = (state.enough.into_inner(), options.max_failures) {
+        } else if let (true, Some(limit)) = (state.is_over.into_inner(), options.max_failures) {
             results.stop_reason = Some(format!("--max-failures {limit}"));
         }
         results
     }
 
-    /// Shows what is running, of about so many cases: hashes share them out among shards.
-    fn live(&self, cases: u64) -> Live {
-        let teller = Arc::clone(self.output);
-        let slow_after = self.attempts.options.slow_after;
-        let slow = move |name: &str, age| teller.print(&slow_line(name, age));
-        let output = Arc::clone(self.output);
-        Live::begin(Unit::Cases, cases, output, slow_after, slow)
+    /// Shows the progress of about `cases` cases: a hash distributes them among shards.
+    fn progress_display(&self, cases: u64) -> ProgressDisplay {
+        let slow_printer = Arc::clone(self.printer);
+        let slow_after = self.case_runner.options.slow_after;
+        let slow = move |name: &str, age| slow_printer.print(&slow_test_line(name, age));
+        let printer = Arc::clone(self.printer);
+        ProgressDisplay::start(ProgressUnit::Cases, cases, printer, slow_after, slow)
     }
 
-    fn work(&self, state: &State<'_>) {
-        let over = || state.enough.load(Ordering::Relaxed) || self.attempts.slots.are_interrupted();
-        while !over() {
+    fn work(&self, state: &SweepState<'_>) {
+        let is_over =
+            || state.is_over.load(Ordering::Relaxed) || self.case_runner.workers.is_interrupted();
+        while !is_over() {
             let number = state.next.fetch_add(1, Ordering::Relaxed);
             if number >= state.all {
                 return;
             }
             if let Some((test, seed)) = self.case(state, number) {
-                self.one(state, test, seed);
+                self.run_case(state, test, seed);
             }
         }
     }
 
-    /// The case with this number, from 0, if it is one of this shard and has not had its turn already.
-    fn case(&self, state: &State<'_>, number: u64) -> Option<(&'static TestCase, Seed)> {
+    /// The case with this number, from 0; `None` if it belongs to another shard, or runs as a
+    /// regression.
+    fn case(&self, state: &SweepState<'_>, number: u64) -> Option<(&'static TestCase, Seed)> {
         let known = usize::try_from(number).ok();
         let (test, seed) = match known.and_then(|number| state.known.get(number)) {
             Some(case) => *case,
             None => {
                 let (tests, known) = (self.tests.len() as u64, state.known.len() as u64);
-                let place = number - known;
-                let test = usize::try_from(place % tests).ok()?;
-                let (test, seed) = (*self.tests.get(test)?, self.seeds.at(place / tests));
-                if self.regressions.of_test(test.name()).contains(&seed) {
+                let offset = number - known;
+                let test = usize::try_from(offset % tests).ok()?;
+                let (test, seed) = (*self.tests.get(test)?, self.seeds.at(offset / tests));
+                if self.regressions.seeds_of(test.name()).contains(&seed) {
                     return None;
                 }
                 (test, seed)
             }
         };
-        let shard = self.attempts.options.shard;
-        let ours = shard.is_none_or(|shard| shard.holds_case(test.name(), seed));
-        ours.then_some((test, seed))
+        let shard = self.case_runner.options.shard;
+        let is_ours = shard.is_none_or(|shard| shard.holds_case(test.name(), seed));
+        is_ours.then_some((test, seed))
     }
 
-    fn one(&self, state: &State<'_>, test: &'static TestCase, seed: Seed) {
+    fn run_case(&self, state: &SweepState<'_>, test: &'static TestCase, seed: Seed) {
         let before = locked(&state.failed_of)
             .get(test.name())
             .copied()
             .unwrap_or(0);
-        let variation = Variation {
-            keeping: if before < KEPT_FAILURES {
-                Keeping::AsAsked
+        let overrides = RunOverrides {
+            keep: if before < KEPT_FAILURES {
+                KeepPolicy::AsConfigured
             } else {
-                Keeping::Nothing
+                KeepPolicy::Never
             },
-            ..Variation::of(seed)
+            ..RunOverrides::new(seed)
         };
         let running = state
-            .live
+            .progress
             .started(format!("{} with seed {seed}", test.name()));
-        let (record, cleaned) = self.attempts.check(test, &variation);
-        // What was interrupted has shown nothing.
+        let (record, cleaned) = self.case_runner.run_checked(test, &overrides);
+        // An interrupted case has no result of its own.
         let is_interrupted = record.verdict == Verdict::Interrupted;
         let is_failure = record.verdict.is_failure() && !is_interrupted;
-        state.live.ended(running, is_failure);
+        state.progress.finished(running, is_failure);
         if is_interrupted {
             return;
         }
@@ -162,14 +165,14 @@ impl Sweep<'_> {
                 let first = first.lines().next().unwrap_or_default();
                 let name = test.name();
                 let line = format!("test {name} with seed {seed} ... FAILED: {first}\n");
-                self.output.print(&line);
+                self.printer.print(&line);
             }
-            let limit = self.attempts.options.max_failures;
+            let limit = self.case_runner.options.max_failures;
             if limit.is_some_and(|limit| failed >= limit.get()) {
-                state.enough.store(true, Ordering::Relaxed);
+                state.is_over.store(true, Ordering::Relaxed);
             }
         }
-        (state.seen)(&record, cleaned);
+        (state.on_record)(&record, cleaned);
         locked(&state.results).add(record);
     }
 }

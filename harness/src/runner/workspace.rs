@@ -1,115 +1,122 @@
-//! The runner's side of a slot's folder: makes the folder of each case in it, and makes it ready for the next.
+//! The runner's side of a worker's directory: creates the directory of each case in it, and clears
+//! it for the next case.
 
-use crate::data::case::{Case, CaseSpec, SlotDir};
-use crate::os::append_log::Appended;
-use crate::os::removal::{make_folder, names_in, remove};
-use crate::os::timestamps::Timestamps;
-use crate::os::watched::Watched;
+use crate::data::case::{Case, CaseSpec, WorkerDir};
+use crate::os::append_log::AppendLog;
+use crate::os::change_detector::ChangeDetector;
+use crate::os::directory::{ensure_directory, entry_names, remove};
+use crate::os::timestamp_granularity::TimestampGranularity;
+use crate::runner::captured_output;
 use crate::runner::evidence::Evidence;
-use crate::runner::output;
 use clarity_chaos_record::{CapturedOutput, read_timeline};
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 
-/// A slot's folder, which has one case after the other.
+/// A worker's directory, which holds one case after another.
 #[derive(Debug)]
 pub(crate) struct Workspace {
-    slot: SlotDir,
-    output: Appended,
-    timeline: Appended,
-    times: Timestamps,
-    /// The folder of all of these, which holds that of temporary files and that of the case.
-    work: Watched,
-    tmp: Watched,
-    /// The folders of the case that runs, or of the last one if that left nothing in them. Then the next one takes them over: to make and
-    /// to remove folders costs more than all else around an empty test.
-    folders: Option<Folders>,
+    worker: WorkerDir,
+    output: AppendLog,
+    timeline: AppendLog,
+    times: TimestampGranularity,
+    /// The parent of `tmp` and of the case's directory.
+    work: ChangeDetector,
+    tmp: ChangeDetector,
+    /// The directories of the running case, or of the last one if it left them empty.
+    // The next case then reuses them: creating and removing directories is the largest cost around
+    // an empty test.
+    case_dirs: Option<CaseDirs>,
 }
 
 #[derive(Debug)]
-struct Folders {
-    root: Watched,
-    dir: Watched,
+struct CaseDirs {
+    root: ChangeDetector,
+    dir: ChangeDetector,
 }
 
 impl Workspace {
-    /// The workspace in this folder, which was just made.
-    pub(crate) fn open(slot: SlotDir) -> io::Result<Self> {
-        let times = Timestamps::of(&slot.tmp())?;
+    /// Opens the workspace in a new worker's directory.
+    pub(crate) fn open(worker: WorkerDir) -> io::Result<Self> {
+        let times = TimestampGranularity::measure(&worker.tmp())?;
         Ok(Self {
-            output: Appended::open(slot.output())?,
-            timeline: Appended::open(slot.timeline())?,
-            work: Watched::new(slot.work(), 2, times),
-            tmp: Watched::new(slot.tmp(), 0, times),
+            output: AppendLog::open(worker.output())?,
+            timeline: AppendLog::open(worker.timeline())?,
+            work: ChangeDetector::new(worker.work(), 2, times),
+            tmp: ChangeDetector::new(worker.tmp(), 0, times),
             times,
-            slot,
-            folders: None,
+            worker,
+            case_dirs: None,
         })
     }
 
-    /// Makes the folders of the next case.
+    /// Creates or reuses the directories of the next case.
     pub(crate) fn begin(&mut self, spec: CaseSpec) -> io::Result<Case> {
-        self.output.begin_part()?;
-        self.timeline.begin_part()?;
-        let case = Case::new(&self.slot, spec);
+        self.output.begin_segment()?;
+        self.timeline.begin_segment()?;
+        let case = Case::new(&self.worker, spec);
         let (root, dir, times) = (case.root().to_owned(), case.dir(), self.times);
-        self.folders = Some(match self.folders.take() {
-            Some(spare) if fs::rename(spare.root.path(), &root).is_ok() => Folders {
-                // Moving it has changed it.
-                root: Watched::new(root, 1, times),
+        self.case_dirs = Some(match self.case_dirs.take() {
+            Some(spare) if fs::rename(spare.root.path(), &root).is_ok() => CaseDirs {
+                // The rename has changed its time.
+                root: ChangeDetector::new(root, 1, times),
                 dir: spare.dir.moved_to(dir),
             },
             _ => {
-                fs::create_dir(&root)?;
-                fs::create_dir(&dir)?;
-                Folders {
-                    root: Watched::new(root, 1, times),
-                    dir: Watched::new(dir, 0, times),
+                for path in [&root, &dir] {
+                    fs::create_dir(path).map_err(|error| {
+                        let text = format!("cannot create {}: {error}", path.display());
+                        io::Error::new(error.kind(), text)
+                    })?;
+                }
+                CaseDirs {
+                    root: ChangeDetector::new(root, 1, times),
+                    dir: ChangeDetector::new(dir, 0, times),
                 }
             }
         });
-        self.work.expect_change();
+        self.work.accept_change();
         Ok(case)
     }
 
-    /// What the case prints, from its beginning.
+    /// Opens the output file at the start of the case's part.
     pub(crate) fn open_output(&self) -> io::Result<File> {
-        self.output.open_part()
+        self.output.open_segment()
     }
 
-    /// What the case, which has ended, left behind. Each on its own: of a case that went wrong, whatever can be read is evidence.
+    /// Reads the evidence of a case that has ended.
     pub(crate) fn evidence(&mut self, case: &Case) -> Evidence {
         Evidence {
-            timeline: self.timeline.part().and_then(read_timeline),
+            timeline: self.timeline.segment().and_then(read_timeline),
             output: self.output.len().and_then(|length| match length {
                 0 => Ok(CapturedOutput::default()),
-                length => output::read(self.output.part()?, length),
+                length => captured_output::read(self.output.segment()?, length),
             }),
-            left_beside: self.left_beside(case),
+            stray_files: self.stray_files(case),
         }
     }
 
-    /// What the case left beside its own folder: temporary files, and whatever else it may write to; none if it touched nothing there.
-    fn left_beside(&mut self, case: &Case) -> io::Result<Option<Vec<String>>> {
-        if self.work.is_proven_untouched() && self.tmp.is_untouched() {
+    /// The files that the case left in the worker's directory, outside of its own; `None` if it
+    /// touched nothing there.
+    fn stray_files(&mut self, case: &Case) -> io::Result<Option<Vec<String>>> {
+        if self.work.is_proven_unchanged() && self.tmp.is_unchanged() {
             return Ok(None);
         }
-        let work = self.slot.work();
-        let (own, tmp) = (case.root(), self.slot.tmp());
-        let strays: Vec<PathBuf> = names_in(&work)?
+        let work = self.worker.work();
+        let (own, tmp) = (case.root(), self.worker.tmp());
+        let strays: Vec<PathBuf> = entry_names(&work)?
             .into_iter()
             .map(|name| work.join(name))
             .filter(|path| path != own && *path != tmp)
             .collect();
-        if strays.is_empty() && self.work.has_its_rights() && self.tmp.is_untouched() {
+        if strays.is_empty() && self.work.has_its_permissions() && self.tmp.is_unchanged() {
             return Ok(None);
         }
         let mut left: Vec<String> = strays
             .iter()
             .map(|path| path.display().to_string())
             .collect();
-        match names_in(&tmp) {
+        match entry_names(&tmp) {
             Ok(names) => {
                 left.extend(names.iter().map(|name| format!("tmp/{}", name.display())));
             }
@@ -118,39 +125,41 @@ impl Workspace {
         Ok(Some(left))
     }
 
-    /// Removes all that the case left, and makes the slot ready for the next; `touched` says whether it did something beside its own folder.
+    /// Removes all files of the case. `touched` says whether it changed anything outside of its own
+    /// directory.
     pub(crate) fn remove(&mut self, case: &Case, touched: bool) -> io::Result<()> {
-        let is_spare =
-            |folders: &mut Folders| folders.root.is_untouched() && folders.dir.is_untouched();
-        if touched || !self.folders.as_mut().is_some_and(is_spare) {
-            self.folders = None;
+        let is_spare = |dirs: &mut CaseDirs| dirs.root.is_unchanged() && dirs.dir.is_unchanged();
+        if touched || !self.case_dirs.as_mut().is_some_and(is_spare) {
+            self.case_dirs = None;
             remove(case.root())?;
         }
         if touched {
-            let work = self.slot.work();
-            for name in names_in(&work)? {
+            let work = self.worker.work();
+            for name in entry_names(&work)? {
                 remove(&work.join(name))?;
             }
-            self.work.restore_rights()?;
+            self.work.restore_permissions()?;
             self.make_tmp()?;
         }
         Ok(())
     }
 
-    /// Puts all that the case left into its folder. A supervisor's slot is then over: another test must not be able to change what was kept.
+    /// Moves or copies all files of the case into its directory. Afterwards the workspace must not
+    /// be used again: another test could change the kept files.
     ///
-    /// What the test put in the places of these files is overwritten, and never followed: it may lead out of what the test may write to.
+    /// Files and symlinks of the test at these paths are replaced, never followed: they may lead
+    /// outside of the sandbox.
     pub(crate) fn keep(&mut self, case: &Case, touched: bool) -> io::Result<()> {
-        self.folders = None;
+        self.case_dirs = None;
         let root = case.root();
-        make_folder(root)?;
-        let put = |name: &str| {
+        ensure_directory(root)?;
+        let create = |name: &str| {
             let path = root.join(name);
             remove(&path)?;
             File::create_new(path)
         };
-        io::copy(self.output.part()?, &mut put("output")?)?;
-        io::copy(self.timeline.part()?, &mut put("timeline.jsonl")?)?;
+        io::copy(self.output.segment()?, &mut create("output")?)?;
+        io::copy(self.timeline.segment()?, &mut create("timeline.jsonl")?)?;
         if touched {
             let kept = root.join("tmp");
             remove(&kept)?;
@@ -162,7 +171,7 @@ impl Workspace {
 
     fn make_tmp(&mut self) -> io::Result<()> {
         fs::create_dir(self.tmp.path())?;
-        self.tmp = Watched::new(self.slot.tmp(), 0, self.times);
+        self.tmp = ChangeDetector::new(self.worker.tmp(), 0, self.times);
         Ok(())
     }
 }

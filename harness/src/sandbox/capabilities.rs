@@ -1,4 +1,4 @@
-//! Giving up the powers of root, for this process and everything that it starts.
+//! Dropping the capabilities of this process and all that it starts.
 
 use rustix::io::Errno;
 use rustix::thread::{
@@ -7,14 +7,15 @@ use rustix::thread::{
 };
 use std::io;
 
-/// Drops all capabilities, and the means to get them back by executing a privileged program.
-///
-/// Without this root can read a file without permissions, and a fault such as "the file is not readable" would injure nobody.
+/// Drops all capabilities, and the ability to regain them by executing a privileged program.
+// Otherwise root could read files without permissions. A fault such as "the file is not readable"
+// would have no effect.
 pub(super) fn drop_all() -> io::Result<()> {
     set_no_new_privs(true)?;
     for capability in CapabilitySet::all().iter() {
         match remove_capability_from_bounding_set(capability) {
-            // Newer than this kernel; or the process has no capability at all, and cannot get one any more.
+            // The capability is newer than this kernel; or the process has none and cannot regain
+            // any.
             Ok(()) | Err(Errno::INVAL | Errno::PERM) => {}
             Err(error) => return Err(error.into()),
         }
@@ -30,7 +31,7 @@ pub(super) fn drop_all() -> io::Result<()> {
         Ok(())
     } else {
         Err(io::Error::other(
-            "capabilities are left after all were dropped",
+            "some capabilities are left after dropping all",
         ))
     }
 }

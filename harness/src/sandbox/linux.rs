@@ -1,12 +1,11 @@
-//! The walls on Linux.
+//! Confinement on Linux.
 
-pub(crate) use super::rules::TestRules;
-use super::rules::Version;
-use super::{calls, capabilities, mounts, readable, rules};
-use crate::data::case::SlotDir;
+pub(crate) use super::landlock_rules::TestRules;
+use super::landlock_rules::{self, LandlockVersion};
+use super::{capabilities, denied_calls, mounts, readable_paths};
 use crate::data::confinement::{Confinement, Namespaces};
+use crate::os::compiler_instrumentation;
 use crate::os::fork::fork;
-use crate::os::instrumentation;
 use crate::os::namespaces;
 use clarity_chaos_record::{Enforcement, Sandbox};
 use rustix::io::Errno;
@@ -23,66 +22,70 @@ use std::process;
 
 pub(crate) const CONTAINMENT: Result<&str, &str> = Ok("subreaper");
 
-/// Where a process finds itself after [`enclose`].
-pub(crate) enum Enclosed {
-    /// Inside, as the supervisor.
+/// The role of this process after [`confine`].
+pub(crate) enum Confined {
+    /// The supervisor, inside.
     Inside(Box<Inside>),
-    /// Outside. The supervisor was a child of this process, and has ended with this code (of a signal: 128 and its number).
+    /// The supervisor's parent, outside. The supervisor has ended with this code, 128 plus the
+    /// number for a signal.
     Outside(i32),
 }
 
-/// How it is inside.
+/// The supervisor's confinement.
 pub(crate) struct Inside {
     pub(crate) sandbox: Sandbox,
-    /// Folders that are seen from inside alone.
+    /// Directories that exist inside alone.
     pub(crate) private: Vec<PathBuf>,
-    /// Whether there is an outside, with a process waiting there.
-    pub(crate) walled: bool,
+    /// Whether a parent process waits outside.
+    pub(crate) has_outer_process: bool,
 }
 
-/// Puts up the walls, in a child of this process, for tests that may write below `slot`.
+/// Confines a child of this process, whose tests may write below `slot`. Without confinement, this
+/// process itself becomes the supervisor.
 ///
 /// # Errors
 ///
-/// When something of it is refused: inside with what it was, and outside when there is no inside.
-pub(crate) fn enclose(confinement: &Confinement, slot: &Path) -> io::Result<Enclosed> {
+/// Inside, when the kernel refuses a part, which the error names. Outside, when there is no child.
+pub(crate) fn confine(confinement: &Confinement, slot: &Path) -> io::Result<Confined> {
     let Confinement::Closed {
         namespaces,
         refusals,
     } = confinement
     else {
         set_child_subreaper(Some(getpid()))?;
-        return Ok(Enclosed::Inside(Box::new(Inside {
-            sandbox: super::open(),
+        return Ok(Confined::Inside(Box::new(Inside {
+            sandbox: super::unconfined(),
             private: Vec::new(),
-            walled: false,
+            has_outer_process: false,
         })));
     };
     enter_outer(*namespaces)?;
     match fork()? {
-        Some(child) => Ok(Enclosed::Outside(wait_for(child)?)),
+        Some(child) => Ok(Confined::Outside(wait_for(child)?)),
         None => {
             set_parent_process_death_signal(Some(Signal::KILL))?;
             let writable: Vec<PathBuf> = [slot.to_owned()]
                 .into_iter()
-                .chain(profile_folder())
+                .chain(profile_directory())
                 .collect();
             let sandbox = enter_inner(*namespaces, refusals, &writable)?;
             let private = match namespaces {
                 Namespaces::None => None,
                 _ => mounts::shared_memory(&writable),
             };
-            Ok(Enclosed::Inside(Box::new(Inside {
+            Ok(Confined::Inside(Box::new(Inside {
                 sandbox,
                 private: private.into_iter().collect(),
-                walled: true,
+                has_outer_process: true,
             })))
         }
     }
 }
 
-/// The namespaces that the parent of the enclosed process enters: its own user namespace, in which it is still the same user, and
-/// that of processes, which holds for its children only.
+/// Enters the namespaces of the supervisor's parent.
+///
+/// These are a user namespace, in which it stays the same user, and a PID namespace. The latter
+/// applies to its children alone.
 fn enter_outer(namespaces: Namespaces) -> io::Result<()> {
     let flags = match namespaces {
         Namespaces::All => UnshareFlags::NEWUSER | UnshareFlags::NEWPID,
@@ -93,16 +96,16 @@ fn enter_outer(namespaces: Namespaces) -> io::Result<()> {
     let (user, group) = (getuid().as_raw(), getgid().as_raw());
     namespaces::unshare(flags).map_err(no_namespaces(flags))?;
     if flags.contains(UnshareFlags::NEWUSER) {
-        fs::write("/proc/self/setgroups", "deny").map_err(told("give up setgroups"))?;
+        fs::write("/proc/self/setgroups", "deny").map_err(failed_to("give up setgroups"))?;
         fs::write("/proc/self/uid_map", format!("{user} {user} 1"))
-            .map_err(told("map the user"))?;
+            .map_err(failed_to("map the user"))?;
         fs::write("/proc/self/gid_map", format!("{group} {group} 1"))
-            .map_err(told("map the group"))?;
+            .map_err(failed_to("map the group"))?;
     }
     Ok(())
 }
 
-/// All the rest, which the enclosed process does itself.
+/// Applies all other parts, in the supervisor itself.
 fn enter_inner(
     namespaces: Namespaces,
     refusals: &[String],
@@ -111,28 +114,30 @@ fn enter_inner(
     let own_users = matches!(namespaces, Namespaces::All | Namespaces::WithoutProcesses);
     let own_processes = matches!(namespaces, Namespaces::All | Namespaces::WithoutUsers);
     if own_users {
-        // The number is this user namespace's own. In another namespace below it, a test would have capabilities again.
+        // The limit is per user namespace. In a user namespace of its own, a test would have
+        // capabilities again.
         fs::write("/proc/sys/user/max_user_namespaces", "0")
-            .map_err(told("refuse more user namespaces"))?;
+            .map_err(failed_to("refuse more user namespaces"))?;
     }
     if namespaces != Namespaces::None {
-        // Those of the network namespace that we are about to leave.
+        // Lists the sockets of the network namespace that this process is about to leave.
         let sockets = mounts::sockets();
-        let needed: Vec<PathBuf> = readable::needed().collect();
+        let needed: Vec<PathBuf> = readable_paths::needed().collect();
         let flags = UnshareFlags::NEWNS | UnshareFlags::NEWNET | UnshareFlags::NEWIPC;
         namespaces::unshare(flags).map_err(no_namespaces(flags))?;
         mounts::seal(writable, &needed, &sockets, own_processes)?;
-        namespaces::bring_up_loopback().map_err(told("bring up loopback"))?;
+        namespaces::bring_up_loopback().map_err(failed_to("bring up loopback"))?;
     }
-    let landlock = rules::enter_slot(writable, namespaces != Namespaces::None);
-    capabilities::drop_all().map_err(told("drop capabilities"))?;
-    let refused = calls::refuse();
+    let landlock = landlock_rules::enter_slot(writable, namespaces != Namespaces::None);
+    capabilities::drop_all().map_err(failed_to("drop capabilities"))?;
+    let denied = denied_calls::deny();
     if !own_processes {
         set_child_subreaper(Some(getpid()))?;
     }
-    let mut sandbox = sandbox(namespaces, refusals, landlock);
-    if let Err(error) = refused {
-        let reason = format!("limits and keys of others are open to it: seccomp: {error}");
+    let mut sandbox = describe(namespaces, refusals, landlock);
+    if let Err(error) = denied {
+        let reason =
+            format!("a test can change limits and keys of other processes: seccomp: {error}");
         sandbox.processes = Enforcement::missing(reason);
     }
     if !own_users && can_make_user_namespace()? {
@@ -142,7 +147,7 @@ fn enter_inner(
     Ok(sandbox)
 }
 
-/// Whether a process in here can make a user namespace of its own: one tries.
+/// Whether a confined process can make a user namespace. A child tries.
 fn can_make_user_namespace() -> io::Result<bool> {
     match fork()? {
         Some(child) => Ok(wait_for(child)? == 0),
@@ -150,20 +155,20 @@ fn can_make_user_namespace() -> io::Result<bool> {
     }
 }
 
-/// What stands, in words.
-fn sandbox(
+/// Describes the confinement in force.
+fn describe(
     namespaces: Namespaces,
     refusals: &[String],
-    landlock: Result<Version, String>,
+    landlock: Result<LandlockVersion, String>,
 ) -> Sandbox {
     let refused = refusals.join("; and ");
-    let coverage =
-        profile_folder().map(|folder| format!(", but for coverage in {}", folder.display()));
+    let coverage = profile_directory()
+        .map(|directory| format!(", but for coverage in {}", directory.display()));
     let coverage: String = coverage.collect();
     let read_only = namespaces != Namespaces::None;
     let own_processes = matches!(namespaces, Namespaces::All | Namespaces::WithoutUsers);
-    let of_namespace = |there: bool, by: &str| {
-        if there {
+    let of_namespace = |is_own: bool, by: &str| {
+        if is_own {
             Enforcement::enforced(by)
         } else {
             Enforcement::missing(refused.clone())
@@ -171,7 +176,8 @@ fn sandbox(
     };
     let files = match &landlock {
         Ok(version) if version.protects_files() => {
-            let home = readable::why_home().map_or_else(String::new, |why| format!(", but {why}"));
+            let home = readable_paths::home_exposure()
+                .map_or_else(String::new, |reason| format!(", but {reason}"));
             Enforcement::enforced(format!("Landlock {}{coverage}{home}", version.number()))
         }
         _ if read_only => Enforcement::enforced(format!("read-only mounts{coverage}")),
@@ -202,33 +208,35 @@ fn sandbox(
     sandbox
 }
 
-/// The narrower walls of a test, to be entered by its own process.
+/// Prepares the additional rules of tests that may write to `work`. Each test's process enters
+/// them.
 ///
 /// # Errors
 ///
-/// When a folder is not there, or the kernel refuses.
-pub(crate) fn prepare_test(slot: &SlotDir) -> io::Result<TestRules> {
-    let also: Vec<PathBuf> = profile_folder().collect();
-    TestRules::prepare(&slot.work(), &also)
+/// When a directory is missing, or the kernel refuses.
+pub(crate) fn prepare_test(work: &Path) -> io::Result<TestRules> {
+    let also: Vec<PathBuf> = profile_directory().collect();
+    TestRules::prepare(work, &also)
 }
 
-/// What tests may write to though it is not theirs: the folder where instrumented code leaves its coverage. None for code that is not.
-pub(crate) fn profile_folder() -> impl Iterator<Item = PathBuf> {
+/// Gives the directory to which instrumented code writes its coverage, which tests may write to.
+/// Gives none for code without instrumentation.
+pub(crate) fn profile_directory() -> impl Iterator<Item = PathBuf> {
     let profile = env::var_os("LLVM_PROFILE_FILE")
-        .filter(|_| instrumentation::counts_coverage())
+        .filter(|_| compiler_instrumentation::counts_coverage())
         .map(PathBuf::from);
-    let folder = profile.and_then(|file| {
-        let folder = file.parent()?;
-        let folder = if folder.as_os_str().is_empty() {
+    let directory = profile.and_then(|file| {
+        let directory = file.parent()?;
+        let directory = if directory.as_os_str().is_empty() {
             Path::new(".")
         } else {
-            folder
+            directory
         };
-        fs::canonicalize(folder).ok()
+        fs::canonicalize(directory).ok()
     });
-    // Nobody means all that there is.
-    folder
-        .filter(|folder| folder.parent().is_some())
+    // The root would make the whole file system writable.
+    directory
+        .filter(|directory| directory.parent().is_some())
         .into_iter()
 }
 
@@ -245,7 +253,7 @@ fn wait_for(child: Pid) -> io::Result<i32> {
     }
 }
 
-/// Says which namespaces were refused, and what the system means by that.
+/// Makes an error that names the refused namespaces and the likely reason.
 fn no_namespaces(flags: UnshareFlags) -> impl Fn(io::Error) -> io::Error {
     let kinds = [
         (UnshareFlags::NEWUSER, "user"),
@@ -254,27 +262,28 @@ fn no_namespaces(flags: UnshareFlags) -> impl Fn(io::Error) -> io::Error {
         (UnshareFlags::NEWNET, "network"),
         (UnshareFlags::NEWIPC, "IPC"),
     ];
-    let wanted: Vec<&str> = kinds
+    let names: Vec<&str> = kinds
         .into_iter()
         .filter(|(flag, _)| flags.contains(*flag))
         .map(|(_, name)| name)
         .collect();
     move |error| {
-        let meaning = match Errno::from_io_error(&error) {
+        let reason = match Errno::from_io_error(&error) {
             Some(Errno::NOSPC) => {
-                "the limit below /proc/sys/user is reached, or they are switched off there"
+                "the limit in /proc/sys/user is reached, or they are switched off there"
             }
-            Some(Errno::PERM) => "this user, or this container, may not make them",
+            Some(Errno::PERM) => "this user, or this container, may not create them",
             Some(Errno::INVAL) => {
                 "a thread was started before `main`, or the kernel does not have them"
             }
             _ => "",
         };
-        let told = format!("no {} namespaces: {error}; {meaning}", wanted.join(", "));
-        io::Error::new(error.kind(), told)
+        let message = format!("no {} namespaces: {error}; {reason}", names.join(", "));
+        io::Error::new(error.kind(), message)
     }
 }
 
-fn told(what: &'static str) -> impl Fn(io::Error) -> io::Error {
-    move |error| io::Error::new(error.kind(), format!("failed to {what}: {error}"))
+/// Makes an error of a failed action.
+fn failed_to(action: &'static str) -> impl Fn(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("failed to {action}: {error}"))
 }

@@ -1,6 +1,5 @@
-//! No walls: systems other than Linux.
+//! No confinement: systems other than Linux.
 
-use crate::data::case::SlotDir;
 use crate::data::confinement::Confinement;
 use clarity_chaos_record::Sandbox;
 use std::io;
@@ -9,37 +8,38 @@ use std::path::{Path, PathBuf};
 pub(crate) const CONTAINMENT: Result<&str, &str> =
     Err("this system has no subreaper: a daemon of a test can outlive it");
 
-const NOT_HERE: &str = "the sandbox is made of parts of Linux";
+const UNSUPPORTED: &str = "the sandbox needs Linux";
 
-/// Where a process finds itself after [`enclose`].
-pub(crate) enum Enclosed {
-    /// Where it was, as the supervisor.
+/// The role of this process after [`confine`].
+pub(crate) enum Confined {
+    /// The supervisor.
     Inside(Box<Inside>),
-    /// Never here: no process is made for the walls.
+    /// Never on these systems: confinement starts no process.
     #[expect(dead_code, reason = "made on Linux")]
     Outside(i32),
 }
 
-/// How it is there.
+/// The supervisor's confinement.
 pub(crate) struct Inside {
     pub(crate) sandbox: Sandbox,
     pub(crate) private: Vec<PathBuf>,
-    pub(crate) walled: bool,
+    pub(crate) has_outer_process: bool,
 }
 
-pub(crate) fn enclose(confinement: &Confinement, _slot: &Path) -> io::Result<Enclosed> {
+/// Confines nothing, and says so.
+pub(crate) fn confine(confinement: &Confinement, _slot: &Path) -> io::Result<Confined> {
     let sandbox = match confinement {
-        Confinement::Open => super::open(),
-        Confinement::Closed { .. } => Sandbox::without(NOT_HERE, CONTAINMENT),
+        Confinement::Open => super::unconfined(),
+        Confinement::Closed { .. } => Sandbox::without(UNSUPPORTED, CONTAINMENT),
     };
-    Ok(Enclosed::Inside(Box::new(Inside {
+    Ok(Confined::Inside(Box::new(Inside {
         sandbox,
         private: Vec::new(),
-        walled: false,
+        has_outer_process: false,
     })))
 }
 
-/// The narrower walls of a test: none.
+/// The additional rules of a test: none.
 #[derive(Debug)]
 pub(crate) struct TestRules;
 
@@ -49,6 +49,6 @@ impl TestRules {
     }
 }
 
-pub(crate) fn prepare_test(_slot: &SlotDir) -> io::Result<TestRules> {
+pub(crate) fn prepare_test(_work: &Path) -> io::Result<TestRules> {
     Ok(TestRules)
 }

@@ -1,14 +1,14 @@
 //! The entry point of supervisors and tests: the processes of a test binary besides the runner.
 
 #[cfg(unix)]
-use crate::os::signals::expect_requests;
+use crate::os::signals::restore_termination_signals;
 use crate::supervisor::role::{Role, RoleMessage};
 use crate::test::test_process;
 use std::io;
 use std::process::ExitCode;
 
 #[cfg(not(unix))]
-fn expect_requests() {}
+fn restore_termination_signals() {}
 
 /// Runs this process in the role that `message` assigns.
 ///
@@ -16,7 +16,7 @@ fn expect_requests() {}
 ///
 /// When the supervisor fails, or the case cannot be started.
 pub(crate) fn run_role(message: RoleMessage) -> io::Result<ExitCode> {
-    expect_requests();
+    restore_termination_signals();
     match message.role {
         Role::Supervisor(config) => super::serve(&config),
         Role::Test(case) => {

@@ -6,11 +6,11 @@ use crate::data::case::Case;
 use crate::data::duration::deadline;
 use crate::data::process_report::{ProcessReport, StopReason};
 use crate::os::affinity;
+use crate::os::change_detector::ChangeDetector;
+use crate::os::directory::{entry_names, remove};
 use crate::os::fork::has_other_threads;
 use crate::os::processes::{descendants, processes};
-use crate::os::removal::{names_in, remove};
-use crate::os::timestamps::Timestamps;
-use crate::os::watched::Watched;
+use crate::os::timestamp_granularity::TimestampGranularity;
 use crate::supervisor::protocol::RunnerMessage;
 use crate::supervisor::role::SupervisorConfig;
 use clarity_chaos_record::Isolation;
@@ -38,7 +38,7 @@ pub(super) struct Supervisor {
     isolation: Isolation,
     messages: MessageReader,
     /// Directories visible to this supervisor's tests alone. Each is empty before a test.
-    private: Vec<Watched>,
+    private: Vec<ChangeDetector>,
     /// The state for forks, prepared before the first one.
     zygote: Option<zygote::Zygote>,
 }
@@ -187,15 +187,15 @@ impl Supervisor {
     fn clear_private_directories(&mut self) -> io::Result<Vec<String>> {
         let mut removed = Vec::new();
         for directory in &mut self.private {
-            if directory.is_untouched() {
+            if directory.is_unchanged() {
                 continue;
             }
-            for name in names_in(directory.path())? {
+            for name in entry_names(directory.path())? {
                 let path = directory.path().join(name);
                 remove(&path)?;
                 removed.push(path.display().to_string());
             }
-            directory.restore_rights()?;
+            directory.restore_permissions()?;
             *directory = watched(directory.path().to_owned());
         }
         Ok(removed)
@@ -203,8 +203,8 @@ impl Supervisor {
 }
 
 /// Watches an empty directory. The supervisor does not change it, so any timestamps will do.
-fn watched(directory: PathBuf) -> Watched {
-    Watched::new(directory, 0, Timestamps::Ticking)
+fn watched(directory: PathBuf) -> ChangeDetector {
+    ChangeDetector::new(directory, 0, TimestampGranularity::Coarse)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! *supervisor*, one for each test that runs at the same time. A supervisor makes the process of
 //! each *test*, by a fork or by another start of the binary. The first arguments contain the role.
 
-use crate::data::case::{Case, SlotDir};
+use crate::data::case::{Case, WorkerDir};
 use crate::data::confinement::Confinement;
 use clarity_chaos_record::Isolation;
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ pub(crate) struct SupervisorConfig {
     /// The processor that the supervisor runs on.
     pub(crate) processor: Option<usize>,
     /// The directory of its cases.
-    pub(crate) slot: SlotDir,
+    pub(crate) slot: WorkerDir,
     /// The directory of the run, above `slot`.
     pub(crate) run: PathBuf,
 }
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn role_message_parse_reads_the_command_back() {
         let dir = tempfile::tempdir().unwrap();
-        let slot = SlotDir::create(dir.path(), 7).unwrap();
+        let slot = WorkerDir::create(dir.path(), 7).unwrap();
         let spec = CaseSpec {
             name: "m::t".to_owned(),
             path: "c::m::t".to_owned(),

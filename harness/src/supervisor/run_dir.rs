@@ -7,7 +7,7 @@
 //
 // A lock, not the process's ID: containers can share a temporary directory without sharing IDs.
 
-use crate::os::removal::remove_folder;
+use crate::os::directory::remove_directory;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -100,10 +100,10 @@ pub(crate) fn remove(run: &Path) -> io::Result<()> {
     for entry in entries {
         let entry = entry?;
         if entry.file_name() != LOCK_FILE {
-            remove_folder(&entry.path())?;
+            remove_directory(&entry.path())?;
         }
     }
-    remove_folder(run)
+    remove_directory(run)
 }
 
 #[cfg(unix)]

@@ -4,8 +4,8 @@ use crate::data::case::Case;
 use crate::data::exit_status::ExitStatus;
 use crate::data::process_report::ResourceUsage;
 use crate::os::environment;
+use crate::os::exit_handler;
 use crate::os::fork::fork;
-use crate::os::forked_exit;
 use crate::os::session::in_session_of;
 use crate::os::wait::wait_with_usage;
 use crate::registration::TestCase;
@@ -36,8 +36,11 @@ impl Zygote {
         // All cases of a slot have the same temporary directory.
         environment::set("TMPDIR", case.tmp().as_os_str())?;
         test_process::prefault(&case.spec)?;
-        forked_exit::shorten()?;
-        let rules = case.spec.sandboxed.then(|| prepare_test(case.slot()));
+        exit_handler::skip_inherited()?;
+        let rules = case
+            .spec
+            .sandboxed
+            .then(|| prepare_test(&case.worker_dir().work()));
         Ok(Self {
             dev_null: File::open("/dev/null")?,
             output: super::output(case)?,

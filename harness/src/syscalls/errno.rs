@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-/// An error number of the system, as `errno.h` names it.
+/// An error number of the system, as in `errno.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Errno(pub i32);
 
@@ -16,7 +16,7 @@ impl Errno {
     pub const EACCES: Self = Self(13);
     /// Too many open files.
     pub const EMFILE: Self = Self(24);
-    /// No space left on device. Calls that need none are spared.
+    /// No space left on device. It is not injected into calls that need no space.
     pub const ENOSPC: Self = Self(28);
 }
 

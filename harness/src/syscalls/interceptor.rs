@@ -1,12 +1,14 @@
-//! System calls of the test's own process that wait for what the harness says: those that a fault delays or lets fail, and the first one of each
-//! thread, which `--check-determinism` holds up.
+//! Intercepting system calls of the test's own process: faults delay them or let them fail, and
+//! `--check-determinism` delays the first one of every other thread.
 //!
-//! The thread that asks for it, and whatever it starts from then on, has its calls handed to an *attendant*, a thread beside
-//! the test's ([seccomp_unotify(2)](https://man7.org/linux/man-pages/man2/seccomp_unotify.2.html)). That cannot be taken back, so the attendant
-//! lets all calls pass when there is nothing to do, until the test has ended.
+//! A thread asks for interception of its own calls, and those of all threads and processes that it
+//! starts later. Another thread of the test's process, the listener thread, answers these calls
+//! ([seccomp_unotify(2)](https://man7.org/linux/man-pages/man2/seccomp_unotify.2.html)).
+//! Interception cannot be undone, so that thread lets calls pass while there are no rules, until
+//! the test ends.
 
-mod attendant;
 mod rule;
+mod syscall_interceptor;
 
-pub(crate) use self::attendant::{Attendants, attend, put};
-pub(crate) use self::rule::{Action, Deed, Rule};
+pub(crate) use self::rule::{Action, CallHook, Rule};
+pub(crate) use self::syscall_interceptor::{SyscallInterceptor, add_rule, intercept_this_thread};

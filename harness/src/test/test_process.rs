@@ -11,7 +11,7 @@ use crate::os::fork::has_other_threads;
 use crate::registration::{self, TestCase};
 use crate::sandbox::{TestRules, prepare_test};
 #[cfg(target_os = "linux")]
-use crate::syscalls::interceptor::Attendants;
+use crate::syscalls::interceptor::SyscallInterceptor;
 use crate::test::blocking_detector::BlockingDetector;
 use crate::test::body::Body;
 use crate::test::clock::Clock;
@@ -86,7 +86,7 @@ pub(crate) fn run(
     };
     let setup = Setup::new(test, case, timeline, ProcessScope::Dedicated)?;
     if case.spec.sandboxed {
-        let rules = rules.map_or_else(|| prepare_test(case.slot()), Ok)?;
+        let rules = rules.map_or_else(|| prepare_test(&case.worker_dir().work()), Ok)?;
         rules.enter()?;
     }
     setup.run(test).map(exit_code)
@@ -140,7 +140,7 @@ struct Setup {
     lasting_threads: Vec<String>,
     /// `None` in the runner, whose system calls are not intercepted.
     #[cfg(target_os = "linux")]
-    attendants: Option<Attendants>,
+    interceptor: Option<SyscallInterceptor>,
 }
 
 impl Setup {
@@ -181,7 +181,7 @@ impl Setup {
             context,
             lasting_threads: spec.lasting_threads.clone(),
             #[cfg(target_os = "linux")]
-            attendants: is_dedicated.then(|| Attendants::allow(spec.late_starts)),
+            interceptor: is_dedicated.then(|| SyscallInterceptor::allow(spec.late_starts)),
         })
     }
 
@@ -208,7 +208,7 @@ impl Setup {
                 #[cfg(target_os = "linux")]
                 {
                     affinity::unbind();
-                    Attendants::begin_late_starts();
+                    SyscallInterceptor::begin_late_starts();
                 }
                 catch_unwind(AssertUnwindSafe(|| call(body, context, &time, timeline)))
                     .map_err(|payload| panics.caught(&*payload))
@@ -218,8 +218,8 @@ impl Setup {
                 io::Error::other("the test's thread panicked outside of the test's body")
             })?;
         #[cfg(target_os = "linux")]
-        if let Some(attendants) = &self.attendants {
-            attendants.end();
+        if let Some(interceptor) = &self.interceptor {
+            interceptor.end();
         }
         drop(limits);
         let active_faults = self.faults.end();

@@ -186,7 +186,10 @@ fn cannot_be_explored_as_well(cx: Context) -> Result {
     let _fault = cx.inject(SystemCall::of(CallKind::Sync, cx.dir()))?;
     let explored = cx.crash_everywhere(|dir| Ok(fs::write(dir.join("a"), "")?), |_, _| Ok(()));
     let error = explored.unwrap_err().to_string();
-    assert!(error.contains("handed over once"), "{error}");
+    assert!(
+        error.contains("intercept its system calls already"),
+        "{error}"
+    );
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Explorations of ways to save a file, most of which are wrong.
 
+mod errors;
 mod failures;
 mod refused;
 

@@ -12,9 +12,9 @@ fn nondeterminism_is_reported_with_both_values() {
         let Verdict::Nondeterministic { difference } = &ran.records[test].verdict else {
             panic!("{:?}", ran.records[test].verdict);
         };
-        let start = format!("event 1 of thread '{test}' was at first: ");
+        let start = format!("event 1 of thread '{test}' differs; first run: ");
         assert!(difference.starts_with(&start), "{difference}");
-        let (first, then) = difference.split_once("; and then: ").unwrap();
+        let (first, then) = difference.split_once("; second run: ").unwrap();
         assert!(
             first.contains("note") && then.contains("note"),
             "{difference}"
@@ -37,7 +37,7 @@ fn race_of_two_threads_is_reported_with_both_winners() {
     let Verdict::Nondeterministic { difference } = &ran.records[test].verdict else {
         panic!("{:?}", ran.records[test].verdict);
     };
-    let (first, then) = difference.split_once("; and then: ").unwrap();
+    let (first, then) = difference.split_once("; second run: ").unwrap();
     assert!(first.contains("the first"), "{difference}");
     assert!(then.contains("the second"), "{difference}");
 }

@@ -91,7 +91,7 @@ fn summary_lists_failures_skips_slow_tests_and_commands() {
         let (_, arguments) = line.split_once(" --bin misbehaving -- ").unwrap();
         suite.run(arguments.split(' '))
     };
-    let again = typed("\nall of it again:\n");
+    let again = typed("\nto repeat this run:\n");
     assert_eq!(again.code, Some(101));
     let sum = |ran: &RunOutput| {
         let line = ran
@@ -103,7 +103,7 @@ fn summary_lists_failures_skips_slow_tests_and_commands() {
     };
     assert_eq!(sum(&again), sum(&ran));
     assert!(again.stdout.contains("seed 42 "), "{}", again.stdout);
-    let failed = typed("\nall that failed again:\n");
+    let failed = typed("\nto repeat the failed tests:\n");
     assert!(
         sum(&failed).contains(" 0 passed; 9 failed; 0 ignored"),
         "{}",
@@ -120,7 +120,7 @@ fn repeated_run_meets_the_known_failing_seed_again() {
     assert_eq!(found.code, Some(101), "{}", found.stdout);
     let ran = suite.run(["--exact", rare]);
     assert_eq!(ran.code, Some(101), "{}", ran.stdout);
-    let (_, rest) = ran.stdout.split_once("\nall of it again:\n").unwrap();
+    let (_, rest) = ran.stdout.split_once("\nto repeat this run:\n").unwrap();
     let (_, arguments) = rest
         .lines()
         .next()
@@ -136,7 +136,11 @@ fn repeated_run_meets_the_known_failing_seed_again() {
     assert_eq!(alone.code, Some(0), "{}", alone.stdout);
     // The history decides which tests `--last-failed` runs, so no command repeats that run.
     let last = suite.run(["--exact", rare, "--last-failed"]);
-    assert!(!last.stdout.contains("all of it again"), "{}", last.stdout);
+    assert!(
+        !last.stdout.contains("to repeat this run"),
+        "{}",
+        last.stdout
+    );
 }
 
 fn good_seed(suite: &Suite, test: &str) -> String {
@@ -155,7 +159,7 @@ fn command_to_repeat_a_run_holds_only_our_variables() {
     let output = output_of(&mut command);
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(
-        printed.contains("all of it again:\n    CHAOS_")
+        printed.contains("to repeat this run:\n    CHAOS_")
             && printed.contains(" CHAOS_TAG=model cargo "),
         "{printed}"
     );
@@ -336,7 +340,7 @@ fn closed_standard_output_is_an_error_and_loses_no_report() {
         let output = wait_with_output(command.spawn().unwrap());
         let printed = String::from_utf8(output.stderr).unwrap();
         assert!(
-            printed.contains("nobody takes what is printed"),
+            printed.contains("cannot write to stdout: it is closed"),
             "{arguments:?}: {printed}"
         );
         output.status.code()

@@ -124,6 +124,14 @@ fn wrong_ways_to_save_a_file_are_reported_with_the_call() {
 }
 
 #[test]
+fn errors_have_call_location_state_and_message() {
+    passed("errors::of_a_process_death");
+    passed("errors::of_a_power_loss");
+    passed("errors::of_a_failed_call");
+    passed("errors::of_an_unsupported_call");
+}
+
+#[test]
 fn power_loss_models_differ_in_the_states_they_allow() {
     passed("without_sync_on_ext4");
     failed(
@@ -165,7 +173,7 @@ fn operation_that_cannot_be_explored_fails() {
     );
     failed(
         "refused::it_fails_anyway",
-        &["when it is left alone: no such luck"],
+        &["without an injected failure, the operation returned: no such luck"],
     );
     failed(
         "refused::another_way_each_time",

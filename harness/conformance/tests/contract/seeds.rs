@@ -50,7 +50,7 @@ fn last_seed_is_remembered() {
     let none = suite.run(["--exact", DRAWN, "--seed", "last"]);
     assert_eq!(none.code, Some(2));
     assert!(
-        none.stderr.contains("there was no run before this one"),
+        none.stderr.contains("there is no earlier run"),
         "{}",
         none.stderr
     );

@@ -239,7 +239,7 @@ fn panic_message_is_printed() {
 #[test]
 fn record_has_schema_version_and_plausible_numbers() {
     let record = record("endings::prints_a_megabyte");
-    assert_eq!(record.schema, 1);
+    assert_eq!(record.schema, 2);
     assert!(record.duration_us > 100, "{} µs", record.duration_us);
     if cfg!(target_os = "linux") {
         let bytes = record.resources.peak_memory_bytes.unwrap();
@@ -300,4 +300,19 @@ fn keep_dirs_always_keeps_directories_of_passed_tests() {
             .unwrap()
             .is_dir()
     );
+}
+
+#[test]
+fn retry_in_the_runner_process_has_its_own_directory() {
+    let suite = suite();
+    let test = "endings::fails";
+    let thread = ["--isolation", "thread", "--exact", test];
+    let ran = suite.run(thread.into_iter().chain(["--retries", "1"]));
+    assert_eq!(ran.code, Some(101), "{}", ran.stdout);
+    let record = &ran.records[test];
+    let first = &record.failed_attempts[0].verdict;
+    assert!(matches!(first, Verdict::Failed { .. }), "{first:?}");
+    assert_eq!(record.verdict, *first);
+    let kept = record.kept_dir.as_ref().unwrap();
+    assert!(kept.join("output").is_file(), "{}", kept.display());
 }

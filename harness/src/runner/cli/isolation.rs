@@ -4,14 +4,15 @@ use clap::ValueEnum;
 use clap::builder::{EnumValueParser, TypedValueParser};
 use clarity_chaos_record::Isolation;
 
-/// How tests are kept apart, as the command line takes it.
+/// The values as the command line names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum IsolationArg {
-    /// A process of its own, forked from a waiting single-threaded one: fast. Linux.
+    /// A process for each test, forked from a waiting single-threaded one: fast; Linux only.
     Fork,
-    /// A process of its own, the test binary started again: works everywhere.
+    /// A process for each test, which executes the test binary again: any system.
     Exec,
-    /// A thread of the runner, one test at a time, for debuggers: no limit of time, no sandbox, nothing is contained or captured.
+    /// The runner's process, one test at a time, for debuggers: no time limit, no sandbox, no
+    /// containment, no captured output.
     Thread,
 }
 

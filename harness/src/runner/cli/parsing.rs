@@ -1,21 +1,21 @@
-//! From arguments and variables to options, and which of them do not go together.
+//! Parses arguments and variables, and rejects options that conflict.
 
-use super::Options;
-use super::definition::definition;
+use super::command::command;
+use super::options::Options;
 use crate::runner::cli::sandbox_scope::SandboxScope;
 use crate::runner::cli::seeds::SeedsChoice;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches as _};
 use clarity_chaos_record::Isolation;
 
-/// Those of [`OURS`] that select tests.
-const SELECTING: [&str; 3] = ["tags", "skip_tags", "markers"];
+/// The options of [`OURS`] that select tests.
+const SELECTING: [&str; 3] = ["tags", "skip_tags", "tag_expr"];
 
-/// Our options, by their names in [`Options`].
+/// The options that libtest lacks, by their fields in [`Options`].
 const OURS: [&str; 32] = [
     "tags",
     "skip_tags",
-    "markers",
+    "tag_expr",
     "last_failed",
     "failed_first",
     "no_tests",
@@ -48,9 +48,10 @@ const OURS: [&str; 32] = [
 ];
 
 impl Options {
-    /// Parses the process's arguments and environment; ends the process with code 2, or 0 after `--help`, where that is due.
+    /// Parses the process's arguments and environment. Ends the process with code 2 after an error,
+    /// and with 0 after `--help`.
     pub(crate) fn parse_or_exit() -> Self {
-        let mut command = definition();
+        let mut command = command();
         let parsed = command
             .try_get_matches_from_mut(std::env::args_os())
             .and_then(|matches| Self::from_matches(&matches));
@@ -70,33 +71,33 @@ impl Options {
                     _ => false,
                 }
         });
-        match options.clash() {
-            Some(clash) => {
+        match options.conflict() {
+            Some(conflict) => {
                 let kind = clap::error::ErrorKind::ValueValidation;
-                Err(clap::Error::raw(kind, format!("{clash}\n")))
+                Err(clap::Error::raw(kind, format!("{conflict}\n")))
             }
             None => Ok(options),
         }
     }
 
-    /// The first thing that does not go together, with what was expected.
-    fn clash(&self) -> Option<&'static str> {
+    /// A message for the first conflict.
+    fn conflict(&self) -> Option<&'static str> {
         let libtest = &self.libtest;
         let in_threads = self.isolation == Some(Isolation::Thread);
         let sweeps = self.seeds.is_some();
         let is_range = matches!(self.seeds, Some(SeedsChoice::Range(_)));
-        let clashes = [
+        let conflicts = [
             (
                 libtest.test_threads == Some(0),
                 "--test-threads: expected at least 1, found 0",
             ),
             (
                 libtest.bench,
-                "--bench: there are no benchmarks here, only tests",
+                "--bench: expected no --bench, since there are no benchmarks",
             ),
             (
                 in_threads && libtest.test_threads > Some(1),
-                "--isolation thread: runs one test at a time; leave --test-threads out",
+                "--isolation thread: expected no --test-threads, since it runs one test at a time",
             ),
             (
                 self.require_sandbox && self.sandbox == SandboxScope::None,
@@ -120,28 +121,28 @@ impl Options {
             ),
             (
                 is_range && self.seed.is_some(),
-                "--seeds A..B: names the seeds already; leave --seed out",
+                "--seeds A..B: expected no --seed, since the range sets the seeds",
             ),
             (
                 sweeps && !is_range && self.shard.is_some() && self.seed.is_none(),
-                "--shard: expected --seeds A..B or --seed N beside it, since all shards must sweep the same seeds",
+                "--shard: expected --seeds A..B or --seed N as well, since all shards must sweep the same seeds",
             ),
             (
                 self.results.is_some() && !sweeps && self.merge.is_empty(),
-                "--results: expected --seeds beside it",
+                "--results: expected --seeds as well",
             ),
             (
                 sweeps && self.retries > 0,
-                "--retries: a sweep looks for what fails once; leave one of the two out",
+                "--retries: expected no --seeds, since a sweep does not repeat failures",
             ),
             (
                 self.max_failures.is_some() && !sweeps,
-                "--max-failures: expected --seeds beside it",
+                "--max-failures: expected --seeds as well",
             ),
         ];
-        clashes
+        conflicts
             .into_iter()
-            .find_map(|(is_so, words)| is_so.then_some(words))
+            .find_map(|(conflicts, message)| conflicts.then_some(message))
     }
 }
 
@@ -151,14 +152,14 @@ mod tests {
 
     fn parse(arguments: &[&str]) -> Result<Options, clap::Error> {
         let arguments = ["chaos"].iter().chain(arguments);
-        definition()
+        command()
             .try_get_matches_from(arguments)
             .and_then(|matches| Options::from_matches(&matches))
     }
 
     #[test]
-    fn the_definition_is_sound_and_knows_all_our_options() {
-        let command = definition();
+    fn command_is_valid_and_ours_lists_every_option() {
+        let command = command();
         command.clone().debug_assert();
         let selection_and_more = command
             .get_arguments()
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn any_number_of_filters_stands_beside_flags() {
+    fn parse_accepts_several_filters_among_flags() {
         let options = parse(&["a", "--skip-tag", "slow", "b", "c"]).unwrap();
         assert_eq!(options.filters().collect::<Vec<_>>(), ["a", "b", "c"]);
         assert!(options.ours_given);
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn values_out_of_bounds_are_usage_errors() {
+    fn parse_rejects_values_out_of_bounds() {
         for wrong in [
             &["--seed", "x"][..],
             &["--timeout", "0s"],

@@ -3,14 +3,14 @@
 use clap::ValueEnum;
 use std::fmt;
 
-/// Which tests are shut in.
+/// The tests that run in the sandbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SandboxScope {
-    /// None of them.
+    /// No test.
     None,
-    /// Those tagged `non_destructive`.
+    /// Tests tagged `non_destructive`.
     Marked,
-    /// All of them.
+    /// All tests.
     All,
 }
 

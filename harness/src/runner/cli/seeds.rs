@@ -6,9 +6,9 @@ use std::str::FromStr;
 /// The value of `--seeds`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SeedsChoice {
-    /// So many, from the run's seed on.
+    /// A number of seeds, starting at the root seed of the run.
     Count(u64),
-    /// Exactly these.
+    /// The seeds of a range.
     Range(SeedRange),
 }
 
@@ -29,7 +29,7 @@ impl FromStr for SeedsChoice {
         match end.get().checked_sub(first.get()) {
             Some(count @ 1..) => Ok(Self::Range(SeedRange::new(first, count))),
             _ => Err(format!(
-                "expected a range whose end, which is not part of it, is above its beginning, found `{text}`"
+                "expected a range A..B with A below B, found `{text}`"
             )),
         }
     }
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_and_half_open_ranges_parse_and_the_rest_is_refused() {
+    fn from_str_accepts_counts_and_half_open_ranges_only() {
         assert_eq!("1000".parse(), Ok(SeedsChoice::Count(1000)));
         let range = SeedRange::new(Seed::new(5), 2);
         assert_eq!("5..7".parse(), Ok(SeedsChoice::Range(range)));

@@ -1,4 +1,4 @@
-//! What options can be set to.
+//! The values of options.
 
 use clap::ValueEnum;
 use clarity_chaos_record::Seed;
@@ -6,43 +6,44 @@ use std::str::FromStr;
 use std::time::Duration;
 use tracing_subscriber::filter::Targets;
 
-/// What to do when nothing is selected.
+/// The value of `--no-tests`: the result of an empty selection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum NoTests {
-    /// Nothing: exit 0.
+    /// Exit 0 without a message.
     Pass,
-    /// Say so: exit 0.
+    /// Print a warning, exit 0.
     Warn,
-    /// Say so: exit 4.
+    /// Print an error, exit 4.
     Fail,
 }
 
-/// Whether unmet oracles fail a run.
+/// The value of `--oracles`: whether unmet oracles fail a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OracleMode {
-    /// Only those of `always!` that are violated, which fail their case.
+    /// No. A violated `always!` still fails its case.
     Off,
-    /// Those of the tests that have run, and if all have, those of the code under test.
+    /// Yes: the oracles of the tests that have run, and if all have run, those of the code under
+    /// test.
     Strict,
 }
 
-/// When the seeds that a test is known to fail with are tried.
+/// The value of `--known-seeds`: whether to run a test's known failing seeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum KnownSeeds {
-    /// Before that of the run.
+    /// Before the seed of the run.
     First,
     /// Not at all.
     Never,
 }
 
-/// Whose folders are kept.
+/// The value of `--keep-dirs`: the tests whose directories are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum KeepDirs {
-    /// Nobody's.
+    /// No test.
     Never,
-    /// Those of tests that failed.
+    /// Failed tests.
     Failed,
-    /// Everybody's.
+    /// All tests.
     Always,
 }
 
@@ -62,7 +63,7 @@ impl FromStr for SeedChoice {
             number => number
                 .parse()
                 .map(Self::Given)
-                .map_err(|error| format!("{error}; or write `last`")),
+                .map_err(|error| format!("{error}, or `last`")),
         }
     }
 }

@@ -1,143 +1,144 @@
-//! An ordinary run: each test once, or again where it failed before.
+//! A run with one seed: each test once, with retries and known failing seeds.
 
-use super::{Run, locked, unmet};
+use super::{TestRun, locked, unmet_oracles};
 use crate::registration::TestCase;
-use crate::runner::attempt::{Attempts, Variation};
-use crate::runner::console::{Closing, Console, Outcome};
-use crate::runner::pool;
+use crate::runner::case_runner::{CaseRunner, RunOverrides};
+use crate::runner::console::{Console, RunSummary, TestOutcome};
 use crate::runner::replay;
 use crate::runner::selection::Selection;
+use crate::runner::threads;
 use clarity_chaos_record::{FailedAttempt, Record, Results, Seed, SeedRange, Verdict};
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-impl Run {
-    /// Runs every selected test.
+impl TestRun {
+    /// Runs every selected test once.
     pub(super) fn once(self, selection: &Selection) -> io::Result<ExitCode> {
-        let Attempts {
+        let CaseRunner {
             origin,
             options,
             seed,
             ..
-        } = &self.attempts;
+        } = &self.case_runner;
         let selected = &selection.selected;
-        let output = Arc::clone(&self.output);
-        let console = Console::begin(options, &output, origin, *seed, selected.len());
-        let again = self.again(selection);
-        let failed_again = replay::what_failed(origin);
+        let printer = Arc::clone(&self.printer);
+        let console = Console::start(options, &printer, origin, *seed, selected.len());
+        let rerun_command = self.rerun_command(selection);
+        let rerun_failed_command = replay::failures_command(origin);
         let next = AtomicUsize::new(0);
         let threads = options.threads()?.min(selected.len());
-        pool::on_threads(threads, || {
-            while output.trouble().is_none()
+        threads::run_on(threads, || {
+            while printer.error().is_none()
                 && let Some(test) = selected.get(next.fetch_add(1, Ordering::Relaxed))
             {
-                self.told(&console, test);
+                self.run_and_report(&console, test);
             }
         });
-        let left = selected.len().saturating_sub(locked(&self.records).len());
-        if output.trouble().is_some() && left > 0 {
-            self.note_trouble(format!("{left} tests were not run"));
+        let remaining = selected.len().saturating_sub(locked(&self.records).len());
+        if printer.error().is_some() && remaining > 0 {
+            self.add_error(format!("{remaining} tests were not run"));
         }
-        let unmet = self.unmet();
-        self.conclude(&unmet, None, |ended| {
-            console.conclude(&Closing {
-                records: ended.records,
+        let unmet = self.unmet_oracles();
+        self.finish(&unmet, None, |finished| {
+            console.finish(&RunSummary {
+                records: finished.records,
                 selected: selected.len(),
                 filtered_out: selection.deselected.len(),
                 unmet: &unmet,
-                reports: ended.reports,
-                again: again.as_deref(),
-                failed_again: failed_again.as_deref(),
-                took: ended.took,
+                reports: finished.reports,
+                rerun_command: rerun_command.as_deref(),
+                rerun_failed_command: rerun_failed_command.as_deref(),
+                took: finished.took,
             });
         })
     }
 
-    /// The command that repeats this run; none where none does, since what failed before it decides.
-    fn again(&self, selection: &Selection) -> Option<String> {
-        let Attempts {
+    /// The command that repeats this run; `None` when the history decided the selection.
+    fn rerun_command(&self, selection: &Selection) -> Option<String> {
+        let CaseRunner {
             origin,
             options,
             seed,
             ..
-        } = &self.attempts;
+        } = &self.case_runner;
         if options.last_failed || options.failed_first {
             return None;
         }
-        let known = |test: &&TestCase| !self.regressions.of_test(test.name()).is_empty();
+        let known = |test: &&TestCase| !self.regressions.seeds_of(test.name()).is_empty();
         let tries_known = options.tries_known_seeds() && selection.selected.iter().any(known);
-        replay::whole_run(origin, *seed, tries_known)
+        replay::run_command(origin, *seed, tries_known)
     }
 
-    /// Runs one test, and tells it.
-    fn told(&self, console: &Console, test: &'static TestCase) {
+    /// Runs one test and prints its result.
+    fn run_and_report(&self, console: &Console, test: &'static TestCase) {
         let number = console.started(test);
-        let record = self.trial(test);
+        let record = self.run_with_known_seeds(test);
         let outcome = match &record {
-            Some(record) => Outcome::Ran(record),
-            None => Outcome::NotRun("the run was interrupted"),
+            Some(record) => TestOutcome::Ran(record),
+            None => TestOutcome::NotRun("the run was interrupted"),
         };
-        console.ended(number, test, outcome);
-        // Reports tell one case of each test.
+        console.finished(number, test, outcome);
+        // Reports have one case of each test.
         locked(&self.records).extend(record);
     }
 
-    /// Runs one test with the seeds that it has failed with before, as far as these are kept or were asked for, and are wanted, and then with that of this run; the
-    /// first failure counts. Gives nothing when the run was interrupted before.
-    fn trial(&self, test: &'static TestCase) -> Option<Record> {
-        if self.attempts.options.tries_known_seeds() {
-            let kept = self.regressions.of_test(test.name());
-            let failed = self.failed.get(test.name());
-            for seed in failed.into_iter().chain(kept) {
-                let record = self.case(test, *seed)?;
+    /// Runs one test with its known failing seeds, unless `--known-seeds` forbids it, and then with
+    /// the seed of the run. Stops at the first failure. `None` when the run was interrupted before.
+    fn run_with_known_seeds(&self, test: &'static TestCase) -> Option<Record> {
+        if self.case_runner.options.tries_known_seeds() {
+            let known = self.regressions.seeds_of(test.name());
+            let failed = self.failed.get(test.name()).and_then(Option::as_ref);
+            for seed in failed.into_iter().chain(known) {
+                let record = self.run_case(test, *seed)?;
                 if record.verdict.is_failure() {
                     return Some(record);
                 }
             }
         }
-        self.case(test, self.attempts.seed)
+        self.run_case(test, self.case_runner.seed)
     }
 
-    /// Runs one test, and leaves its record where later runs look for it.
-    fn case(&self, test: &'static TestCase, seed: Seed) -> Option<Record> {
-        if self.attempts.slots.are_interrupted() {
+    /// Runs one case and saves its record in the history.
+    fn run_case(&self, test: &'static TestCase, seed: Seed) -> Option<Record> {
+        if self.case_runner.workers.is_interrupted() {
             return None;
         }
-        let mut record = self.tried(test, seed);
+        let mut record = self.run_with_retries(test, seed);
         self.minimize(test, &mut record);
-        self.keep(&record);
+        self.save_record(&record);
         Some(record)
     }
 
-    /// Runs one test, and where it fails once more with the same seed, as often as was asked for.
-    fn tried(&self, test: &'static TestCase, seed: Seed) -> Record {
-        let mut failed_attempts = Vec::new();
+    /// Runs one case, and repeats a failure with the same seed up to `--retries` times.
+    fn run_with_retries(&self, test: &'static TestCase, seed: Seed) -> Record {
+        let mut failed_before = Vec::new();
         loop {
-            let (mut record, cleaned) = self.attempts.check(test, &Variation::of(seed));
-            self.note_remains(&record, cleaned);
+            let (mut record, cleaned) =
+                self.case_runner.run_checked(test, &RunOverrides::new(seed));
+            self.add_cleanup(&record, cleaned);
             let is_final = !record.verdict.is_failure()
                 || record.verdict == Verdict::Interrupted
-                || failed_attempts.len() >= self.attempts.options.retries;
+                || failed_before.len() >= self.case_runner.options.retries;
             if is_final {
-                record.failed_attempts = failed_attempts;
+                record.failed_attempts = failed_before;
                 return record;
             }
-            failed_attempts.push(FailedAttempt::from(record));
+            failed_before.push(FailedAttempt::from(record));
         }
     }
 
-    /// The unmet oracles of an ordinary run, where those count.
-    fn unmet(&self) -> Vec<String> {
-        let seeds = SeedRange::new(self.attempts.seed, 1);
-        let mut results = Results::new(String::new(), seeds, self.attempts.options.shard, []);
-        if self.attempts.slots.are_interrupted() {
+    /// The unmet oracles of this run, if `--oracles` enforces them.
+    fn unmet_oracles(&self) -> Vec<String> {
+        let seeds = SeedRange::new(self.case_runner.seed, 1);
+        let mut results = Results::new(String::new(), seeds, self.case_runner.options.shard, []);
+        if self.case_runner.workers.is_interrupted() {
             results.stop_reason = Some(String::new());
         }
         for record in locked(&self.records).iter() {
             results.add(record.clone());
         }
-        unmet(&results, &self.attempts.options)
+        unmet_oracles(&results, &self.case_runner.options)
     }
 }

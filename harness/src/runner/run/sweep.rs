@@ -1,9 +1,9 @@
-//! A run of many seeds, and what is kept of it for later ones.
+//! A run with many seeds, and the failing seeds that it saves for later runs.
 
-use super::{Run, locked, unmet};
+use super::{TestRun, locked, unmet_oracles};
 use crate::os::atomic_file::write_json_atomically;
 use crate::registration::origin::Origin;
-use crate::runner::console::{self, Output};
+use crate::runner::console::{self, Printer};
 use crate::runner::regressions::Regressions;
 use crate::runner::selection::Selection;
 use crate::runner::sweep::Sweep;
@@ -12,28 +12,28 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-impl Run {
-    /// Runs every selected test with each of the seeds.
+impl TestRun {
+    /// Runs every selected test with each seed.
     pub(super) fn sweep(self, selection: &Selection, seeds: SeedRange) -> io::Result<ExitCode> {
         let Origin {
             package, target, ..
-        } = self.attempts.origin;
-        let options = &self.attempts.options;
+        } = self.case_runner.origin;
+        let options = &self.case_runner.options;
         let threads = options.threads()?;
-        let output = Arc::clone(&self.output);
+        let printer = Arc::clone(&self.printer);
         let is_terse = options.is_terse();
         let sweep = Sweep {
-            attempts: &self.attempts,
+            case_runner: &self.case_runner,
             tests: &selection.selected,
             seeds,
             regressions: &self.regressions,
-            output: &output,
+            printer: &printer,
         };
         let mut results = sweep.run(
             format!("{package}::{target}"),
             threads,
             &|record, cleaned| {
-                self.note_remains(record, cleaned);
+                self.add_cleanup(record, cleaned);
             },
         );
         for record in results.representatives_mut() {
@@ -45,33 +45,35 @@ impl Run {
         if let Some(path) = &options.results
             && let Err(error) = write_json_atomically(path, &results)
         {
-            self.note_trouble(format!(
+            self.add_error(format!(
                 "failed to write the results {}: {error}",
                 path.display()
             ));
         }
         results
             .representatives()
-            .for_each(|record| self.keep(record));
-        let unmet = unmet(&results, options);
-        remember(&self.regressions, &results, &output);
+            .for_each(|record| self.save_record(record));
+        let unmet = unmet_oracles(&results, options);
+        save_regressions(&self.regressions, &results, &printer);
         locked(&self.records).extend(results.representatives().cloned());
-        self.conclude(&unmet, Some(&results), |ended| {
-            let told = console::sweep(&results, &unmet, ended.reports, ended.took, is_terse);
-            output.print(&told);
+        self.finish(&unmet, Some(&results), |finished| {
+            let (reports, took) = (finished.reports, finished.took);
+            let summary = console::sweep_summary(&results, &unmet, reports, took, is_terse);
+            printer.print(&summary);
         })
     }
 }
 
-/// Keeps the seeds that failed for later runs. Where that cannot be done the run has told them all the same.
-pub(crate) fn remember(regressions: &Regressions, results: &Results, output: &Output) {
+/// Adds failing seeds to the regressions file. A failure to write is only a warning: the summary
+/// prints the seeds too.
+pub(crate) fn save_regressions(regressions: &Regressions, results: &Results, printer: &Printer) {
     let path = regressions.path().display();
     match regressions.add(results.regressions()) {
         Ok(0) => {}
-        Ok(added) => output.print(&format!(
-            "failing seeds added to {path}, to be committed: {added}\n"
+        Ok(added) => printer.print(&format!(
+            "added {added} failing seeds to {path}: commit the file\n"
         )),
-        Err(error) => output.notice(&format!(
+        Err(error) => printer.print_to_stderr(&format!(
             "warning: failed to write the failing seeds to {path}: {error}"
         )),
     }

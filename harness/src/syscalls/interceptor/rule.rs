@@ -1,60 +1,60 @@
-//! What is done to which calls.
+//! Rules: the calls that they apply to, and the action on these.
 
-use crate::os::listener::Waiting;
-use crate::os::tracee::Tracee;
+use crate::os::seccomp::listener::WaitingCall;
+use crate::os::seccomp::tracee::Tracee;
+use crate::syscalls::call_kind::CallKind;
 use crate::syscalls::decoder::Decoder;
-use crate::syscalls::effect::{Call, Effect};
-use crate::syscalls::kind::CallKind;
+use crate::syscalls::file_call::{Effect, FileCall};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The call that lists a folder.
+/// The call that lists a directory.
 const LISTING: &str = "getdents64";
 
 /// Whether a call is of this kind.
-fn is_of(kind: CallKind, call: &Call) -> bool {
+fn is_of(kind: CallKind, call: &FileCall) -> bool {
     match kind {
         CallKind::Open => matches!(call.effect, Effect::Open { .. }),
         CallKind::Read => matches!(call.effect, Effect::Read { .. }) && call.name != LISTING,
         CallKind::List => call.name == LISTING,
         CallKind::Write => matches!(call.effect, Effect::Write { .. } | Effect::Extend { .. }),
-        CallKind::Sync => matches!(call.effect, Effect::Sync { .. } | Effect::SyncAll),
+        CallKind::Sync => call.effect.is_sync(),
         CallKind::Rename => matches!(call.effect, Effect::Rename { .. } | Effect::MoveOut { .. }),
         CallKind::Remove => matches!(
             call.effect,
-            Effect::Unlink { .. } | Effect::RemoveFolder { .. }
+            Effect::Unlink { .. } | Effect::RemoveDirectory { .. }
         ),
     }
 }
 
-/// What is done to a call.
+/// The action on a call.
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
-    /// It is not done, and gives this error.
+    /// It fails with this error, without being executed.
     Fail(i32),
-    /// It is done so much later.
+    /// It is executed later, by this time.
     Delay(Duration),
-    /// It is told of no more than so many bytes, if it reads or writes more.
+    /// It reads or writes at most this number of bytes.
     Shorten {
-        most: u64,
-        /// With which error it fails where it cannot be shortened; it is done whole if none.
+        limit: u64,
+        /// The error of a call that cannot be shortened; it is executed in full if none.
         otherwise: Option<i32>,
     },
-    /// It is done as long as so many bytes are left for all of them; after that there is no room.
-    Room(u64),
-    /// It is done after this.
-    After(Deed),
+    /// It is executed while this number of bytes is left for all calls; then the disk is full.
+    LimitSpace(u64),
+    /// The hook runs first, then the call is executed.
+    RunBefore(CallHook),
 }
 
-/// Something that is done before a call.
+/// A function that runs before a call.
 #[derive(Clone)]
-pub(crate) struct Deed(Arc<dyn Fn() + Send + Sync>);
+pub(crate) struct CallHook(Arc<dyn Fn() + Send + Sync>);
 
-impl Deed {
-    pub(crate) fn new(deed: impl Fn() + Send + Sync + 'static) -> Self {
-        Self(Arc::new(deed))
+impl CallHook {
+    pub(crate) fn new(hook: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(hook))
     }
 
     pub(super) fn run(&self) {
@@ -62,58 +62,58 @@ impl Deed {
     }
 }
 
-impl fmt::Debug for Deed {
+impl fmt::Debug for CallHook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Deed").finish_non_exhaustive()
+        f.debug_struct("CallHook").finish_non_exhaustive()
     }
 }
 
-/// Which calls something is done to.
+/// A rule for calls of one kind.
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
     pub(crate) kind: CallKind,
-    /// The folder that their files are in, or the file, without links on the way.
+    /// The directory of their files, or the one file, as a path without symlinks.
     pub(crate) below: PathBuf,
-    /// Which of them, from 1; all if none.
-    pub(crate) which: Option<u64>,
+    /// The number of the one call that it applies to, from 1; all if none.
+    pub(crate) nth: Option<u64>,
     pub(crate) action: Action,
-    /// How many there were.
+    /// The number of matching calls so far.
     pub(crate) seen: u64,
 }
 
 impl Rule {
-    /// What is to be done to this call, if anything. Counts it.
-    pub(super) fn meet(&mut self, waiting: &Waiting, tracee: &Tracee) -> Option<Action> {
-        // What cannot be read, such as an address that is none, fails by itself.
-        let decoder = Decoder::new(&self.below, matches!(self.action, Action::Room(_)));
+    /// Counts a call if it matches. Gives the action on it; none if the rule does not apply.
+    pub(super) fn apply(&mut self, waiting: &WaitingCall, tracee: &Tracee) -> Option<Action> {
+        // A call whose arguments cannot be read, such as an invalid address, fails by itself.
+        let decoder = Decoder::new(&self.below, matches!(self.action, Action::LimitSpace(_)));
         let call = decoder.decode(waiting, tracee).ok().flatten()?;
         if !is_of(self.kind, &call) {
             return None;
         }
         self.seen += 1;
-        let is_meant = self.which.is_none_or(|which| which == self.seen);
+        let applies = self.nth.is_none_or(|nth| nth == self.seen);
         match &mut self.action {
-            _ if !is_meant => None,
-            Action::Room(left) => take_room(left, &call.effect),
+            _ if !applies => None,
+            Action::LimitSpace(left) => take_space(left, &call.effect),
             action => Some(action.clone()),
         }
     }
 }
 
-/// Takes the room that a call needs of what is left, and gives what is to be done where that is too little.
-fn take_room(left: &mut u64, effect: &Effect) -> Option<Action> {
+/// Takes the space that a call needs. Gives the action if too little is left.
+fn take_space(left: &mut u64, effect: &Effect) -> Option<Action> {
     let needed = match effect {
         Effect::Write { bytes, .. } => bytes.len() as u64,
-        // How much of it is there already is not known.
+        // The space that the file already has is unknown.
         _ => u64::from(*left == 0),
     };
-    let had = *left;
-    *left = had.saturating_sub(needed);
-    match had {
-        _ if needed <= had => None,
+    let available = *left;
+    *left = available.saturating_sub(needed);
+    match available {
+        _ if needed <= available => None,
         0 => Some(Action::Fail(libc::ENOSPC)),
-        most => Some(Action::Shorten {
-            most,
+        limit => Some(Action::Shorten {
+            limit,
             otherwise: Some(libc::ENOSPC),
         }),
     }

@@ -1,9 +1,9 @@
-//! A process that runs something of the test's.
+//! A forked process that runs an operation or an invariant of the test.
 
-use crate::os::backtrace_signal::{answer_where, ask_where};
-use crate::os::fork::{exit_at_once, fork_beside};
-use crate::os::listener::Listener;
-use crate::os::seccomp::{Trap, install};
+use crate::os::backtrace_signal::{install_backtrace_handler, request_backtrace};
+use crate::os::fork::{exit_immediately, fork_with_threads};
+use crate::os::seccomp::filter::{SyscallPattern, install};
+use crate::os::seccomp::listener::NotificationListener;
 use crate::test::logs;
 use crate::test::termination::THREAD;
 use rustix::io::Errno;
@@ -23,47 +23,48 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::thread;
 
-/// The most that is told of how it ended, in bytes: so much fits into a socket of which nobody reads yet.
-const LONGEST: usize = 32 << 10;
+/// The maximum length of the child's report, in bytes: a socket can buffer it before it is read.
+const MAX_REPORT: usize = 32 << 10;
 
-/// How it ended.
+/// The end of a child.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// It returned.
+pub(super) enum ChildEnd {
+    /// Its function returned.
     Returned(Result<(), String>),
     Panicked(String),
-    /// Its process ended without a word.
+    /// The process ended without a report.
     Died(String),
-    /// It was asked where it is, and told.
+    /// It sent the requested backtrace.
     Located(String),
 }
 
-/// A process that runs something, and is killed when this is dropped.
+/// A child, which is killed when this is dropped.
 #[derive(Debug)]
 pub(super) struct Child {
     pub(super) pid: Pid,
     pub(super) ended: OwnedFd,
-    /// Where its calls arrive, if it has a filter.
-    pub(super) listener: Option<Listener>,
+    /// The listener for its system calls, if it has a filter.
+    pub(super) listener: Option<NotificationListener>,
     channel: UnixStream,
     is_reaped: bool,
 }
 
 impl Child {
-    /// Forks a process that runs `work` on a thread of its own, with these traps set.
+    /// Forks a process that runs `work` on a thread of its own. Calls of these patterns are
+    /// intercepted.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::Unsupported`] when calls cannot be trapped here; [`io::ErrorKind::ResourceBusy`] when this process has threads that a
-    /// fork would lack.
+    /// [`io::ErrorKind::Unsupported`] when calls cannot be intercepted here;
+    /// [`io::ErrorKind::ResourceBusy`] when this process has threads that a fork would lack.
     pub(super) fn spawn(
-        traps: Option<&[Trap]>,
+        patterns: Option<&[SyscallPattern]>,
         work: impl FnOnce() -> Result<(), String> + Send,
     ) -> io::Result<Self> {
         let (channel, other) = UnixStream::pair()?;
         let parent = getpid();
-        let Some(pid) = fork_beside(|name| name == THREAD)? else {
-            run(traps, work, &other, parent)
+        let Some(pid) = fork_with_threads(|name| name == THREAD)? else {
+            run(patterns, work, &other, parent)
         };
         drop(other);
         let mut child = Self {
@@ -73,8 +74,8 @@ impl Child {
             channel,
             is_reaped: false,
         };
-        if traps.is_some() {
-            child.listener = Some(Listener::new(child.receive_listener()?));
+        if patterns.is_some() {
+            child.listener = Some(NotificationListener::new(child.receive_listener()?));
         }
         Ok(child)
     }
@@ -82,7 +83,7 @@ impl Child {
     fn receive_listener(&self) -> io::Result<OwnedFd> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let mut text = vec![0; LONGEST];
+        let mut text = vec![0; MAX_REPORT];
         let received = recvmsg(
             &self.channel,
             &mut [IoSliceMut::new(&mut text)],
@@ -94,30 +95,30 @@ impl Child {
             _ => None,
         });
         descriptors.ok_or_else(|| {
-            let why = String::from_utf8_lossy(&text[..received.bytes]);
-            match why.strip_prefix(UNSUPPORTED) {
-                Some(why) => io::Error::new(io::ErrorKind::Unsupported, why.to_owned()),
-                None => io::Error::other(format!("no system calls could be trapped: {why}")),
+            let reason = String::from_utf8_lossy(&text[..received.bytes]);
+            match reason.strip_prefix(UNSUPPORTED) {
+                Some(reason) => io::Error::new(io::ErrorKind::Unsupported, reason.to_owned()),
+                None => io::Error::other(format!("cannot intercept system calls: {reason}")),
             }
         })
     }
 
-    /// Asks a thread of it where it is. It will answer, and end, when its call returns.
-    pub(super) fn ask_where(&self, thread: u32) -> bool {
-        ask_where(self.pid, thread)
+    /// Requests a backtrace of one of its threads. It answers, and exits, when its call returns.
+    pub(super) fn request_backtrace(&self, thread: u32) -> bool {
+        request_backtrace(self.pid, thread)
     }
 
-    /// Kills it, with all processes of its group.
+    /// Kills it, with all processes of its process group.
     pub(super) fn kill(&self) {
-        // Its number is its own until we have reaped it, and it leads its group or is alone.
+        // Until it is reaped its number is not reused, and it leads its group or is alone.
         if !self.is_reaped {
             let _ = kill_process_group(self.pid, Signal::KILL);
             let _ = kill_process(self.pid, Signal::KILL);
         }
     }
 
-    /// Waits for its end, and gives what it said.
-    pub(super) fn reap(mut self) -> io::Result<End> {
+    /// Waits for its end, and reads its report.
+    pub(super) fn reap(mut self) -> io::Result<ChildEnd> {
         let status = loop {
             match waitpid(Some(self.pid), WaitOptions::empty()) {
                 Ok(status) => break status,
@@ -126,20 +127,20 @@ impl Child {
             }
         };
         self.is_reaped = true;
-        let mut text = vec![0; LONGEST + 1];
+        let mut text = vec![0; MAX_REPORT + 1];
         let length = match recv(&self.channel, &mut text[..], RecvFlags::DONTWAIT) {
             Ok((length, _)) => length,
-            Err(_silent) => 0,
+            Err(_no_report) => 0,
         };
         let text = String::from_utf8_lossy(&text[..length]);
         let mut parts = text.chars();
-        let (kind, told) = (parts.next(), parts.as_str().to_owned());
+        let (kind, message) = (parts.next(), parts.as_str().to_owned());
         Ok(match kind {
-            Some(RETURNED) => End::Returned(Ok(())),
-            Some(FAILED) => End::Returned(Err(told)),
-            Some(PANICKED) => End::Panicked(told),
-            Some(LOCATED) => End::Located(told),
-            _ => End::Died(
+            Some(RETURNED) => ChildEnd::Returned(Ok(())),
+            Some(FAILED) => ChildEnd::Returned(Err(message)),
+            Some(PANICKED) => ChildEnd::Panicked(message),
+            Some(LOCATED) => ChildEnd::Located(message),
+            _ => ChildEnd::Died(
                 match status.and_then(|(_, status)| {
                     status
                         .terminating_signal()
@@ -167,59 +168,66 @@ impl Drop for Child {
     }
 }
 
+// The first character of a report.
 const RETURNED: char = 'r';
 const FAILED: char = 'f';
 const PANICKED: char = 'p';
 const LOCATED: char = 'l';
 
-/// How it begins to say why no calls can be trapped.
+/// The start of a report that system calls cannot be intercepted here.
 const UNSUPPORTED: &str = "unsupported: ";
 
-/// The child's whole life.
+/// Runs in the child, until it exits.
 fn run(
-    traps: Option<&[Trap]>,
+    patterns: Option<&[SyscallPattern]>,
     work: impl FnOnce() -> Result<(), String> + Send,
     channel: &UnixStream,
     parent: Pid,
 ) -> ! {
-    let prepared = prepare(traps, channel, parent);
-    let (kind, told) = match prepared {
+    let prepared = prepare(patterns, channel, parent);
+    let (kind, message) = match prepared {
         Err(error) => (None, error),
         Ok(()) => {
-            // On a fresh thread: what the test's own one holds for itself, such as a runtime that it is in, is none of this.
+            // On a fresh thread, without thread-locals of the test's thread, such as an entered
+            // runtime.
             let ended =
                 thread::scope(|scope| scope.spawn(|| catch_unwind(AssertUnwindSafe(work))).join());
             match ended {
                 Ok(Ok(Ok(()))) => (Some(RETURNED), String::new()),
                 Ok(Ok(Err(error))) => (Some(FAILED), error),
-                Ok(Err(panic)) | Err(panic) => (Some(PANICKED), message(&*panic)),
+                Ok(Err(panic)) | Err(panic) => (Some(PANICKED), panic_message(&*panic)),
             }
         }
     };
-    let text: String = kind.into_iter().chain(told.chars()).collect();
-    tell(channel, &text);
-    // The handlers of `exit` are the test's.
-    exit_at_once(0)
+    let text: String = kind.into_iter().chain(message.chars()).collect();
+    report(channel, &text);
+    // Skips the handlers of `exit`, which belong to the test.
+    exit_immediately(0)
 }
 
-fn prepare(traps: Option<&[Trap]>, channel: &UnixStream, parent: Pid) -> Result<(), String> {
-    let told = |error: io::Error| match error.kind() {
+fn prepare(
+    patterns: Option<&[SyscallPattern]>,
+    channel: &UnixStream,
+    parent: Pid,
+) -> Result<(), String> {
+    let to_text = |error: io::Error| match error.kind() {
         io::ErrorKind::Unsupported => format!("{UNSUPPORTED}{error}"),
         _ => error.to_string(),
     };
     setpgid(None, None).map_err(|error| error.to_string())?;
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(|error| error.to_string())?;
     if rustix::process::getppid() != Some(parent) {
-        return Err("the test is gone".to_owned());
+        return Err("the test's process has ended".to_owned());
     }
-    // A panic is told to the test, which knows whether it matters; and what hundreds of runs log is not what the test did.
+    // The test gets panics by report, and decides whether they matter. Logs of hundreds of runs
+    // would drown its own.
     set_hook(Box::new(|_| {}));
     logs::send_to(None);
-    let Some(traps) = traps else {
+    let Some(patterns) = patterns else {
         return Ok(());
     };
-    answer_where(channel, LOCATED, LONGEST).map_err(told)?;
-    let listener = install(traps).map_err(told)?;
+    install_backtrace_handler(channel, LOCATED, MAX_REPORT).map_err(to_text)?;
+    let listener = install(patterns).map_err(to_text)?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     let descriptors = [listener.as_fd()];
@@ -234,17 +242,18 @@ fn prepare(traps: Option<&[Trap]>, channel: &UnixStream, parent: Pid) -> Result<
     Ok(())
 }
 
-/// Sends a text, as far as it is not too long. By a call that is never trapped.
-fn tell(channel: &UnixStream, text: &str) {
+/// Sends a report, cut to [`MAX_REPORT`].
+fn report(channel: &UnixStream, text: &str) {
     let bytes = text.as_bytes();
+    // `send` is never intercepted.
     let _ = send(
         channel,
-        &bytes[..bytes.len().min(LONGEST)],
+        &bytes[..bytes.len().min(MAX_REPORT)],
         SendFlags::NOSIGNAL,
     );
 }
 
-fn message(panic: &(dyn Any + Send)) -> String {
+fn panic_message(panic: &(dyn Any + Send)) -> String {
     panic
         .downcast_ref::<String>()
         .cloned()

@@ -67,7 +67,7 @@ impl Fault for Descriptors {
 /// The first number with so many free ones below it.
 #[cfg(target_os = "linux")]
 fn limit_that_leaves(left: u64) -> Result<u64, FaultError> {
-    let now = Limited::Descriptors.now().unwrap_or(u64::MAX);
+    let now = Limited::Descriptors.limit().unwrap_or(u64::MAX);
     let below = u16::try_from(now).unwrap_or(u16::MAX);
     let open = crate::os::descriptors::open_below(below).ok_or_else(|| {
         FaultError::unfit(

@@ -10,7 +10,7 @@ use super::system_call::only_on_linux;
 use super::system_call::{CallKind, put_rule};
 use super::{Fault, FaultError, Undo};
 #[cfg(target_os = "linux")]
-use crate::syscalls::interceptor::{Action, Deed};
+use crate::syscalls::interceptor::{Action, CallHook};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -108,16 +108,16 @@ impl Fault for FlipWhileRead {
         };
         let state = Arc::new(Mutex::new(State::Before(flip)));
         let shared = Arc::clone(&state);
-        let deed = Deed::new(move || State::advance(&shared));
+        let hook = CallHook::new(move || State::advance(&shared));
         let take_back = put_rule(
             CallKind::Read,
             &self.path,
             Some(plan.read),
-            Action::After(deed),
+            Action::RunBefore(hook),
         )?;
         Ok(Undo::new(move || {
             take_back();
-            // Let go at once: what the undoing does to the file waits for the attendant, who may be waiting for this.
+            // Let go at once: what the undoing does to the file waits for the interceptor, which may be waiting for this.
             let state = std::mem::replace(
                 &mut *state.lock().unwrap_or_else(PoisonError::into_inner),
                 State::Over,

@@ -3,9 +3,11 @@
 #[cfg(target_os = "linux")]
 use super::UndoOutcome;
 use super::{FaultError, Undo};
-pub(super) use crate::os::lowered_limit::{Limited, lifted};
+pub(super) use crate::os::resource_limit::{
+    LimitedResource as Limited, with_limits_lifted as lifted,
+};
 #[cfg(target_os = "linux")]
-use crate::os::lowered_limit::{LowerError, Raised};
+use crate::os::resource_limit::{LowerError, RestoredLimit};
 #[cfg(target_os = "linux")]
 use crate::test::process_scope::ProcessScope;
 
@@ -25,9 +27,9 @@ pub(super) fn lower(limited: Limited, to: u64) -> Result<Undo, FaultError> {
         ),
         LowerError::Io(error) => FaultError::Other(Box::new(error)),
     })?;
-    Ok(Undo::new(move || match limited.raise(to) {
-        Ok(Raised::Restored) => Ok(UndoOutcome::Restored),
-        Ok(Raised::ChangedTo(other)) => Ok(UndoOutcome::Superseded {
+    Ok(Undo::new(move || match limited.restore(to) {
+        Ok(RestoredLimit::Restored) => Ok(UndoOutcome::Restored),
+        Ok(RestoredLimit::ChangedTo(other)) => Ok(UndoOutcome::Superseded {
             found: other.map_or("no limit".to_owned(), |other| format!("a limit of {other}")),
         }),
         Err(error) => Err(FaultError::Other(Box::new(error))),

@@ -3,10 +3,10 @@
 #[cfg(target_os = "linux")]
 use super::UndoOutcome;
 use super::{Fault, FaultError, Undo};
+pub use crate::syscalls::call_kind::CallKind;
 use crate::syscalls::errno::Errno;
 #[cfg(target_os = "linux")]
 use crate::syscalls::interceptor::{self, Action, Rule};
-pub use crate::syscalls::kind::CallKind;
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -184,10 +184,10 @@ impl Fault for SystemCall {
             CallEffect::Error(errno) => Action::Fail(errno),
             CallEffect::DelayMs(delay) => Action::Delay(Duration::from_millis(delay)),
             CallEffect::ShortenedTo(most) => Action::Shorten {
-                most,
+                limit: most,
                 otherwise: None,
             },
-            CallEffect::FullAfter(bytes) => Action::Room(bytes),
+            CallEffect::FullAfter(bytes) => Action::LimitSpace(bytes),
         };
         let take_back = put_rule(plan.kind, &self.below, plan.nth, action)?;
         Ok(Undo::new(move || {
@@ -212,16 +212,16 @@ pub(super) fn put_rule(
 ) -> Result<impl FnOnce() + Send + 'static, FaultError> {
     let real = below.canonicalize();
     let below = real.map_err(FaultError::file("find", below))?;
-    interceptor::attend().map_err(|error| match error.kind() {
+    interceptor::intercept_this_thread().map_err(|error| match error.kind() {
         io::ErrorKind::Unsupported => {
             FaultError::Unavailable(format!("system calls cannot be handed over: {error}"))
         }
         _ => FaultError::Other(Box::new(error)),
     })?;
-    Ok(interceptor::put(Rule {
+    Ok(interceptor::add_rule(Rule {
         kind,
         below,
-        which,
+        nth: which,
         action,
         seen: 0,
     }))

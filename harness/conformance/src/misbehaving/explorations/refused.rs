@@ -123,8 +123,7 @@ fn where_calls_are_watched_already(cx: Context) -> Result {
                 ])
                 .output()?;
             let printed = String::from_utf8_lossy(&inner.stdout);
-            let skipped =
-                printed.contains("is notified of the system calls of this process already");
+            let skipped = printed.contains("is already notified of this process's system calls");
             match inner.status.success() && skipped && printed.contains("0 failed") {
                 true => Ok(()),
                 false => Err(printed.into_owned().into()),

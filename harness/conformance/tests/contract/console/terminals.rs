@@ -174,7 +174,10 @@ fn bar_erases_no_other_output() {
         }
     });
     assert_eq!(wait(&mut runner).code(), Some(130));
-    assert!(screen.contains("interrupted: ending the tests"), "{screen}");
+    assert!(
+        screen.contains("interrupted: ending the running tests"),
+        "{screen}"
+    );
     assert!(!screen.contains("[#") && !screen.contains("[>"), "{screen}");
 
     // A test in a thread of the runner prints directly, so no bar is drawn.

@@ -1,0 +1,139 @@
+//! Receiving and answering the system calls that wait.
+#![expect(unsafe_code, reason = "the ioctls of a listener")]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+
+/// `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP` of `linux/seccomp.h`.
+const SYNC_WAKE_UP: libc::c_ulong = 1;
+
+/// The descriptor at which the calls of filtered threads arrive.
+#[derive(Debug)]
+pub(crate) struct NotificationListener(OwnedFd);
+
+/// A system call that waits for an answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WaitingCall {
+    id: u64,
+    /// The thread that calls.
+    pub(crate) thread: u32,
+    pub(crate) number: i64,
+    pub(crate) arguments: [u64; 6],
+}
+
+impl NotificationListener {
+    pub(crate) fn new(listener: OwnedFd) -> Self {
+        // The calling and the answering thread take turns, so they can share a processor. Linux
+        // knows this flag since 6.6; without it calls are slower.
+        // SAFETY: touches no memory.
+        let _ = unsafe {
+            libc::ioctl(
+                listener.as_raw_fd(),
+                libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS,
+                SYNC_WAKE_UP,
+            )
+        };
+        Self(listener)
+    }
+
+    /// Gives its descriptor, which identifies it.
+    pub(crate) fn number(&self) -> i32 {
+        self.0.as_raw_fd()
+    }
+
+    /// Waits for the next call; none if its thread was killed meanwhile.
+    pub(crate) fn next(&self) -> io::Result<Option<WaitingCall>> {
+        // The struct of a newer kernel may be longer than that of this program.
+        let mut buffer = [0_u64; 64];
+        let notification = buffer.as_mut_ptr().cast::<libc::seccomp_notif>();
+        // SAFETY: the buffer is aligned like the struct, zero as the kernel requires, and longer
+        // than the struct of any kernel.
+        let received = unsafe {
+            libc::ioctl(
+                self.0.as_raw_fd(),
+                libc::SECCOMP_IOCTL_NOTIF_RECV,
+                notification,
+            )
+        };
+        if received != 0 {
+            let error = io::Error::last_os_error();
+            return match error.raw_os_error() {
+                Some(libc::ENOENT | libc::EINTR) => Ok(None),
+                _ => Err(error),
+            };
+        }
+        // SAFETY: the kernel has filled it in, and any bits are a valid value.
+        let notification = unsafe { notification.read() };
+        Ok(Some(WaitingCall {
+            id: notification.id,
+            thread: notification.pid,
+            number: i64::from(notification.data.nr),
+            arguments: notification.data.args,
+        }))
+    }
+
+    /// Whether the call still waits.
+    ///
+    /// If not, its thread is gone, and the thread's number may be reused. Then discard everything
+    /// that was read of the thread.
+    pub(crate) fn is_waiting(&self, call: &WaitingCall) -> bool {
+        let id = call.id;
+        // SAFETY: `id` outlives the call.
+        let valid = unsafe {
+            libc::ioctl(
+                self.0.as_raw_fd(),
+                libc::SECCOMP_IOCTL_NOTIF_ID_VALID,
+                &raw const id,
+            )
+        };
+        valid == 0
+    }
+
+    /// Lets the kernel execute the call.
+    pub(crate) fn proceed(&self, call: &WaitingCall) -> io::Result<()> {
+        // The field of the constant has 32 bits.
+        self.answer(call, 0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32)
+    }
+
+    /// Lets the call fail with this error, without executing it.
+    pub(crate) fn fail(&self, call: &WaitingCall, errno: i32) -> io::Result<()> {
+        self.answer(call, -errno, 0, 0)
+    }
+
+    /// Lets the call return this value, without executing it.
+    pub(crate) fn pretend(&self, call: &WaitingCall, value: i64) -> io::Result<()> {
+        self.answer(call, 0, value, 0)
+    }
+
+    fn answer(&self, call: &WaitingCall, error: i32, val: i64, flags: u32) -> io::Result<()> {
+        let mut response = libc::seccomp_notif_resp {
+            id: call.id,
+            val,
+            error,
+            flags,
+        };
+        // SAFETY: the response outlives the call.
+        let sent = unsafe {
+            libc::ioctl(
+                self.0.as_raw_fd(),
+                libc::SECCOMP_IOCTL_NOTIF_SEND,
+                &raw mut response,
+            )
+        };
+        if sent == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            // The thread was killed.
+            Some(libc::ENOENT) => Ok(()),
+            _ => Err(error),
+        }
+    }
+}
+
+impl AsFd for NotificationListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

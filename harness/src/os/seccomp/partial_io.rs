@@ -1,0 +1,113 @@
+//! Short reads and writes, which the system may do at any time.
+#![expect(
+    unsafe_code,
+    reason = "borrows descriptors of other threads, and copies their memory"
+)]
+
+use crate::os::seccomp::listener::WaitingCall;
+use rustix::fd::BorrowedFd;
+use rustix::fs::{copy_file_range, sendfile};
+use rustix::io::{pread, pwrite, read, write};
+use std::io;
+use std::path::Path;
+
+/// Executes a waiting call of this process with at most `limit` bytes. Gives the call's return
+/// value.
+///
+/// Supports `read`, `pread64`, `write`, `pwrite64`, and `copy_file_range` and `sendfile` at the
+/// files' positions. Gives none for all others, for shorter calls, and for calls of other
+/// processes.
+pub(crate) fn execute_partially(waiting: &WaitingCall, limit: u64) -> Option<i64> {
+    let [file, address, third, at, fifth, _] = waiting.arguments;
+    let length = match waiting.number {
+        libc::SYS_copy_file_range => fifth,
+        libc::SYS_sendfile => at,
+        _ => third,
+    };
+    let is_ours = Path::new("/proc/self/task")
+        .join(waiting.thread.to_string())
+        .exists();
+    if !is_ours || length <= limit {
+        return None;
+    }
+    let limit = usize::try_from(limit).ok()?;
+    // SAFETY: a descriptor of this process, which the waiting thread is using. If another thread
+    // closes it meanwhile, the call itself would have met the same.
+    let file = unsafe { BorrowedFd::borrow_raw(i32::try_from(file).ok()?) };
+    let done = match waiting.number {
+        libc::SYS_read => read_into(address, limit, |bytes| Ok(read(file, bytes)?)),
+        libc::SYS_pread64 => read_into(address, limit, |bytes| Ok(pread(file, bytes, at)?)),
+        libc::SYS_write => write_from(address, limit, |bytes| Ok(write(file, bytes)?)),
+        libc::SYS_pwrite64 => write_from(address, limit, |bytes| Ok(pwrite(file, bytes, at)?)),
+        libc::SYS_copy_file_range if address == 0 && at == 0 => {
+            // SAFETY: as above.
+            let to = unsafe { BorrowedFd::borrow_raw(i32::try_from(third).ok()?) };
+            copy_file_range(file, None, to, None, limit).map_err(Into::into)
+        }
+        libc::SYS_sendfile if third == 0 => {
+            // SAFETY: as above.
+            let from = unsafe { BorrowedFd::borrow_raw(i32::try_from(address).ok()?) };
+            sendfile(file, from, None, limit).map_err(Into::into)
+        }
+        _ => return None,
+    };
+    // A call that fails here is executed by the kernel next, and reports its own error.
+    i64::try_from(done.ok()?).ok()
+}
+
+/// Reads at most `limit` bytes, and copies them to the thread's buffer.
+fn read_into(
+    address: u64,
+    limit: usize,
+    read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+) -> io::Result<usize> {
+    let mut bytes = vec![0; limit];
+    let count = read(&mut bytes)?;
+    let (local, remote) = vectors(&mut bytes[..count], address)?;
+    // SAFETY: the bytes outlive the call, and the thread wants them at this address. An invalid
+    // address is an error.
+    let copied =
+        unsafe { libc::process_vm_writev(own(), &raw const local, 1, &raw const remote, 1, 0) };
+    require_all(copied, count)
+}
+
+/// Copies `limit` bytes from the thread's buffer, and writes them.
+fn write_from(
+    address: u64,
+    limit: usize,
+    write: impl FnOnce(&[u8]) -> io::Result<usize>,
+) -> io::Result<usize> {
+    let mut bytes = vec![0; limit];
+    let (local, remote) = vectors(&mut bytes, address)?;
+    // SAFETY: the bytes outlive the call, which writes to nothing else.
+    let copied =
+        unsafe { libc::process_vm_readv(own(), &raw const local, 1, &raw const remote, 1, 0) };
+    require_all(copied, limit)?;
+    write(&bytes)
+}
+
+/// Describes bytes here, and equally many at the thread's address.
+fn vectors(bytes: &mut [u8], address: u64) -> io::Result<(libc::iovec, libc::iovec)> {
+    let address = usize::try_from(address).map_err(io::Error::other)?;
+    let vector = |iov_base| libc::iovec {
+        iov_base,
+        iov_len: bytes.len(),
+    };
+    let remote = vector(std::ptr::without_provenance_mut(address));
+    let local = vector(std::ptr::null_mut());
+    let iov_base = bytes.as_mut_ptr().cast();
+    Ok((libc::iovec { iov_base, ..local }, remote))
+}
+
+fn own() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
+}
+
+/// Gives the number of copied bytes, or an error if not all were copied.
+fn require_all(copied: isize, wanted: usize) -> io::Result<usize> {
+    match usize::try_from(copied) {
+        Ok(copied) if copied == wanted => Ok(copied),
+        Ok(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Err(_) => Err(io::Error::last_os_error()),
+    }
+}

@@ -1,0 +1,177 @@
+//! Reading the arguments of a waiting call: paths, descriptors and bytes of its thread.
+
+use rustix::io::Errno;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Component, Path, PathBuf};
+
+/// The longest path that a call accepts, and the size of a page (`PATH_MAX`).
+const PATH_MAX: usize = 4096;
+
+/// A thread that waits in a system call.
+#[derive(Debug)]
+pub(crate) struct Tracee {
+    thread: u32,
+    memory: File,
+}
+
+/// The state of an open descriptor, from `/proc`.
+#[derive(Debug)]
+pub(crate) struct OpenDescriptor {
+    pub(crate) position: u64,
+    pub(crate) flags: i32,
+}
+
+impl Tracee {
+    /// Opens the memory of the thread with this number.
+    ///
+    /// Open it again for each call: a process that executes another program has other memory.
+    pub(crate) fn open(thread: u32) -> io::Result<Self> {
+        Ok(Self {
+            thread,
+            memory: File::open(format!("/proc/{thread}/mem"))?,
+        })
+    }
+
+    /// Reads `length` bytes at this address.
+    pub(crate) fn bytes(&self, address: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        self.memory.read_exact_at(&mut bytes, address)?;
+        Ok(bytes)
+    }
+
+    /// Reads a 64-bit integer at this address.
+    pub(crate) fn long(&self, address: u64) -> io::Result<u64> {
+        let mut bytes = [0; 8];
+        self.memory.read_exact_at(&mut bytes, address)?;
+        Ok(u64::from_ne_bytes(bytes))
+    }
+
+    /// Reads the bytes to which a `struct iovec[count]` at this address points.
+    pub(crate) fn vectors(&self, address: u64, count: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        for index in 0..count.min(1024) as u64 {
+            let (base, length) = (
+                self.long(address + 16 * index)?,
+                self.long(address + 16 * index + 8)?,
+            );
+            bytes.extend(self.bytes(base, usize::try_from(length).map_err(io::Error::other)?)?);
+        }
+        Ok(bytes)
+    }
+
+    /// Reads the text at this address, up to its zero byte.
+    pub(crate) fn text(&self, address: u64) -> io::Result<PathBuf> {
+        // Reads at most to the end of the page at a time: the next page need not be mapped.
+        let mut text = Vec::new();
+        let mut buffer = [0; PATH_MAX];
+        while text.len() < PATH_MAX {
+            let at = address + text.len() as u64;
+            let to_page = PATH_MAX - usize::try_from(at % PATH_MAX as u64).unwrap_or(0);
+            let count = self.memory.read_at(&mut buffer[..to_page], at)?;
+            let read = &buffer[..count];
+            match read.iter().position(|byte| *byte == 0) {
+                Some(end) => {
+                    text.extend_from_slice(&read[..end]);
+                    return Ok(OsString::from_vec(text).into());
+                }
+                None if count == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                None => text.extend_from_slice(read),
+            }
+        }
+        Err(Errno::NAMETOOLONG.into())
+    }
+
+    /// Reads the path at this address, and makes it absolute. Relative paths start at the
+    /// descriptor `directory`. Follows no symlinks.
+    pub(crate) fn path(&self, directory: i32, address: u64) -> io::Result<PathBuf> {
+        let path = self.text(address)?;
+        if path.is_absolute() {
+            return Ok(without_dots(&path));
+        }
+        let directory = match directory {
+            libc::AT_FDCWD => fs::read_link(format!("/proc/{}/cwd", self.thread))?,
+            directory => self.link(directory)?,
+        };
+        Ok(without_dots(&directory.join(path)))
+    }
+
+    /// Gives the current path of an open descriptor, as the kernel names it.
+    pub(crate) fn link(&self, descriptor: i32) -> io::Result<PathBuf> {
+        fs::read_link(self.proc(descriptor))
+    }
+
+    /// Gives the state of an open descriptor.
+    pub(crate) fn descriptor(&self, descriptor: i32) -> io::Result<OpenDescriptor> {
+        let info = fs::read_to_string(format!("/proc/{}/fdinfo/{descriptor}", self.thread))?;
+        let field = |name: &str| {
+            info.lines()
+                .find_map(|line| line.strip_prefix(name))
+                .map(str::trim)
+        };
+        let position = field("pos:").and_then(|text| text.parse().ok());
+        let flags = field("flags:").and_then(|text| i32::from_str_radix(text, 8).ok());
+        match (position, flags) {
+            (Some(position), Some(flags)) => Ok(OpenDescriptor { position, flags }),
+            _ => Err(io::Error::other(format!(
+                "/proc/{}/fdinfo/{descriptor} has no position or no flags",
+                self.thread
+            ))),
+        }
+    }
+
+    /// Opens the file of a descriptor once more, for reading.
+    pub(crate) fn reopen(&self, descriptor: i32) -> io::Result<File> {
+        File::open(self.proc(descriptor))
+    }
+
+    fn proc(&self, descriptor: i32) -> PathBuf {
+        format!("/proc/{}/fd/{descriptor}", self.thread).into()
+    }
+}
+
+/// Removes `.` and `..` from a path, without following symlinks.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+/// Whether the kernel marks this path of a descriptor as deleted: the file has no name any more.
+pub(crate) fn is_deleted(path: &Path) -> bool {
+    path.as_os_str().as_bytes().ends_with(b" (deleted)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_and_bytes_of_a_thread_are_read() {
+        let tracee = Tracee::open(std::process::id()).unwrap();
+        let text = c"some/./of/../these";
+        let address = text.as_ptr().addr() as u64;
+        assert_eq!(
+            tracee.text(address).unwrap(),
+            Path::new("some/./of/../these")
+        );
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(
+            tracee.path(libc::AT_FDCWD, address).unwrap(),
+            here.join("some/these")
+        );
+        assert_eq!(tracee.bytes(address, 4).unwrap(), b"some");
+        assert!(tracee.text(8).is_err());
+    }
+}

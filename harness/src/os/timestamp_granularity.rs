@@ -1,0 +1,85 @@
+//! The granularity of the change times of a file system.
+
+use std::io;
+use std::path::Path;
+
+/// Whether two changes to a directory can have the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TimestampGranularity {
+    /// They can: the kernel takes times from a clock that stands still between its ticks.
+    Coarse,
+    /// They cannot if the time was read in between. Linux does this since 6.13 on most of its own
+    /// file systems ([multigrain
+    /// timestamps](https://docs.kernel.org/filesystems/multigrain-ts.html)).
+    Multigrain,
+}
+
+/// The number of quick changes that must all have distinct times.
+#[cfg(unix)]
+const CHANGES: usize = 8;
+
+/// The time within which a change counts as quick, far below the shortest tick (1 ms, `CONFIG_HZ`
+/// of 1000). So ticks of the clock cannot explain that all quick changes have distinct times.
+#[cfg(unix)]
+const QUICK: std::time::Duration = std::time::Duration::from_micros(100);
+
+impl TimestampGranularity {
+    /// Measures the granularity in this directory, by creating and removing a file there.
+    ///
+    /// # Errors
+    ///
+    /// When no file can be created in the directory.
+    #[cfg(unix)]
+    pub(crate) fn measure(directory: &Path) -> io::Result<Self> {
+        use std::fs::{self, File};
+        use std::os::unix::fs::MetadataExt as _;
+        use std::time::Instant;
+
+        let changed = || -> io::Result<(i64, i64)> {
+            let found = fs::symlink_metadata(directory)?;
+            Ok((found.ctime(), found.ctime_nsec()))
+        };
+        let probe = directory.join("probe");
+        let mut distinct = 0;
+        // Slow changes are repeated: usually the machine was busy.
+        for _ in 0..CHANGES * 4 {
+            let (began, before) = (Instant::now(), changed()?);
+            File::create_new(&probe)?;
+            let (after, took) = (changed()?, began.elapsed());
+            fs::remove_file(&probe)?;
+            if before == after {
+                return Ok(Self::Coarse);
+            }
+            if took < QUICK {
+                distinct += 1;
+            }
+            if distinct == CHANGES {
+                return Ok(Self::Multigrain);
+            }
+        }
+        Ok(Self::Coarse)
+    }
+
+    /// Assumes coarse times: elsewhere the granularity is unknown.
+    #[cfg(not(unix))]
+    pub(crate) fn measure(_directory: &Path) -> io::Result<Self> {
+        Ok(Self::Coarse)
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn measuring_in_an_unwritable_directory_fails() {
+        assert!(TimestampGranularity::measure(Path::new("/proc/self")).is_err());
+    }
+
+    #[test]
+    fn measuring_leaves_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        TimestampGranularity::measure(dir.path()).unwrap();
+        assert_eq!(dir.path().read_dir().unwrap().count(), 0);
+    }
+}

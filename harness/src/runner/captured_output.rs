@@ -1,0 +1,89 @@
+//! The captured output of a test, read in bounded memory.
+
+use clarity_chaos_record::CapturedOutput;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+/// The part of a long output that is kept from its start, in bytes.
+const HEAD: u64 = 1 << 20;
+/// The part of a long output that is kept from its end, in bytes.
+const TAIL: u64 = 3 << 20;
+
+/// Reads the output of a test: `total` bytes from the current position of the file. Of an output
+/// over 4 MiB it keeps the first 1 MiB and the last 3 MiB.
+pub(crate) fn read(file: &mut File, total: u64) -> io::Result<CapturedOutput> {
+    let from = file.stream_position()?;
+    let mut bytes = Vec::new();
+    let omitted = total.saturating_sub(HEAD + TAIL);
+    if omitted == 0 {
+        file.read_to_end(&mut bytes)?;
+    } else {
+        file.take(HEAD).read_to_end(&mut bytes)?;
+        bytes.extend_from_slice(format!("\n[… {omitted} of {total} bytes omitted …]\n").as_bytes());
+        file.seek(SeekFrom::Start(from + total - TAIL))?;
+        file.take(TAIL).read_to_end(&mut bytes)?;
+    }
+    let mut output = CapturedOutput::default();
+    output.text = String::from_utf8_lossy(&bytes).into_owned();
+    output.total_bytes = total;
+    output.omitted_bytes = omitted;
+    Ok(output)
+}
+
+/// The interval between copies.
+const INTERVAL: Duration = Duration::from_millis(20);
+
+/// Runs `work`, and meanwhile copies new output from the file to standard output or standard error.
+pub(crate) fn copy_while<T>(mut file: File, to_stderr: bool, work: impl FnOnce() -> T) -> T {
+    thread::scope(|scope| {
+        let (done, wait) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            loop {
+                let last = wait.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Timeout);
+                let mut bytes = Vec::new();
+                // Not an error: a closed terminal must not fail the test.
+                let _ = file.read_to_end(&mut bytes);
+                let _ = if to_stderr {
+                    io::stderr().write_all(&bytes)
+                } else {
+                    io::stdout().write_all(&bytes)
+                };
+                if last {
+                    break;
+                }
+            }
+        });
+        let result = work();
+        drop(done);
+        result
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn read_long_output_keeps_both_ends_and_the_omitted_size() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("output");
+        let mut text = b"first\n".to_vec();
+        text.resize(10 << 20, b'x');
+        text.extend_from_slice(b"\nlast\n");
+        std::fs::write(&path, &text).unwrap();
+        let mut file = File::open(&path).unwrap();
+        let all = read(&mut file, text.len() as u64).unwrap();
+        file.seek(SeekFrom::Start(6)).unwrap();
+        let part = read(&mut file, text.len() as u64 - 6).unwrap();
+        assert!(part.text.starts_with("xxx") && part.text.ends_with("\nlast\n"));
+        let output = all;
+        assert_eq!(output.total_bytes, text.len() as u64);
+        assert_eq!(output.omitted_bytes, text.len() as u64 - HEAD - TAIL);
+        assert!(output.text.starts_with("first\n"));
+        assert!(output.text.ends_with("\nlast\n"));
+        assert!(output.text.contains("bytes omitted"));
+    }
+}

@@ -1,0 +1,383 @@
+//! The options of the command line: each flag with its help, its variable and its default.
+//!
+//! The methods of [`Options`] resolve defaults that depend on other options. `parsing` rejects
+//! combinations that conflict.
+
+use super::isolation::isolation;
+use super::values::{duration, log_filter, positive_duration};
+use super::{KeepDirs, KnownSeeds, NoTests, OracleMode, SeedChoice};
+use crate::runner::cli::sandbox_scope::SandboxScope;
+use crate::runner::cli::seeds::SeedsChoice;
+use crate::runner::tag_expr::TagExpr;
+use clap::Parser;
+use clarity_chaos_record::{Isolation, Shard};
+use libtest_mimic::{Arguments, FormatSetting};
+use std::io;
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The default of `--log`.
+const DEFAULT_FILTER: &str = "info";
+
+const AFTER_HELP: &str = include_str!("after_help.txt");
+
+/// The parsed command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "chaos",
+    about = "Runs chaos tests, each in a process of its own.",
+    override_usage = "[OPTIONS] [FILTER]...",
+    help_template = "{about}\n\nUsage: {usage}\n\n{all-args}\n\n{after-help}",
+    after_help = AFTER_HELP,
+    disable_version_flag = true
+)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    pub(crate) libtest: Arguments,
+
+    /// The filters after the first: libtest-mimic accepts one, but users expect any number.
+    #[arg(value_name = "FILTER", index = 2, hide = true)]
+    pub(crate) more_filters: Vec<String>,
+
+    /// Run only tests with this tag (repeatable: with any of the tags)
+    #[arg(
+        long = "tag",
+        value_name = "TAG",
+        env = "CHAOS_TAG",
+        value_delimiter = ',',
+        help_heading = "Selection"
+    )]
+    pub(crate) tags: Vec<String>,
+
+    /// Exclude tests with this tag (repeatable)
+    #[arg(
+        long = "skip-tag",
+        value_name = "TAG",
+        env = "CHAOS_SKIP_TAG",
+        value_delimiter = ',',
+        help_heading = "Selection"
+    )]
+    pub(crate) skip_tags: Vec<String>,
+
+    /// Run only tests whose tags satisfy the expression: `not slow and (model or breaker)`
+    #[arg(
+        short = 'm',
+        long = "tag-expr",
+        value_name = "EXPR",
+        env = "CHAOS_TAG_EXPR",
+        help_heading = "Selection"
+    )]
+    pub(crate) tag_expr: Option<TagExpr>,
+
+    /// Run only tests that failed in their last run, first with the failing seeds; if none failed,
+    /// run all
+    #[arg(
+        long = "last-failed",
+        visible_alias = "lf",
+        env = "CHAOS_LAST_FAILED",
+        help_heading = "Selection"
+    )]
+    pub(crate) last_failed: bool,
+
+    /// Run tests that failed in their last run first, with the failing seeds
+    #[arg(
+        long = "failed-first",
+        visible_alias = "ff",
+        env = "CHAOS_FAILED_FIRST",
+        help_heading = "Selection"
+    )]
+    pub(crate) failed_first: bool,
+
+    /// Result of an empty selection [default: fail with --exact or any option that libtest lacks,
+    /// else warn]
+    #[arg(
+        long = "no-tests",
+        value_enum,
+        env = "CHAOS_NO_TESTS",
+        help_heading = "Selection"
+    )]
+    pub(crate) no_tests: Option<NoTests>,
+
+    /// Root seed: a number, or `last` for the seed of the last run [default: a fresh one, printed
+    /// in the first line]
+    #[arg(
+        long = "seed",
+        value_name = "N|last",
+        env = "CHAOS_SEED",
+        help_heading = "Running"
+    )]
+    pub(crate) seed: Option<SeedChoice>,
+
+    /// Repeat a failed test with the same seed up to N times; a test that then passes is reported
+    /// as flaky and does not fail the run
+    #[arg(
+        long = "retries",
+        value_name = "N",
+        env = "CHAOS_RETRIES",
+        default_value_t = 0,
+        hide_default_value = true,
+        help_heading = "Running"
+    )]
+    pub(crate) retries: usize,
+
+    /// Search for the fewest and simplest faults that still make a failed test fail, for about this
+    /// long [default: 10s]
+    #[arg(long = "minimize", value_name = "DURATION", env = "CHAOS_MINIMIZE", num_args = 0..=1, require_equals = true, default_missing_value = "10s", value_parser = positive_duration, help_heading = "Sweeps")]
+    pub(crate) minimize: Option<Duration>,
+
+    /// Run each passed test a second time, in a new process where every other thread starts late,
+    /// and fail it if its events differ
+    #[arg(
+        long = "check-determinism",
+        env = "CHAOS_CHECK_DETERMINISM",
+        help_heading = "Running"
+    )]
+    pub(crate) check_determinism: bool,
+
+    /// Sweep: run every selected test once for each of N seeds, starting at --seed or a fresh seed,
+    /// or for each seed from A up to, but excluding, B
+    #[arg(
+        long = "seeds",
+        value_name = "N|A..B",
+        env = "CHAOS_SEEDS",
+        help_heading = "Sweeps"
+    )]
+    pub(crate) seeds: Option<SeedsChoice>,
+
+    /// Stop a sweep after N failed cases
+    #[arg(
+        long = "max-failures",
+        value_name = "N",
+        env = "CHAOS_MAX_FAILURES",
+        help_heading = "Sweeps"
+    )]
+    pub(crate) max_failures: Option<NonZeroU64>,
+
+    /// Run only shard I of N of a sweep's cases, or of the tests; I counts from 1
+    #[arg(
+        long = "shard",
+        value_name = "I/N",
+        env = "CHAOS_SHARD",
+        help_heading = "Sweeps"
+    )]
+    pub(crate) shard: Option<Shard>,
+
+    /// Write the results of a sweep as JSON, for --merge
+    #[arg(
+        long = "results",
+        value_name = "FILE",
+        env = "CHAOS_RESULTS",
+        help_heading = "Sweeps"
+    )]
+    pub(crate) results: Option<PathBuf>,
+
+    /// Merge the results of all shards of a sweep and report them as one run, without running tests
+    #[arg(
+        long = "merge",
+        value_name = "FILE",
+        num_args = 1..,
+        help_heading = "Sweeps"
+    )]
+    pub(crate) merge: Vec<PathBuf>,
+
+    /// Whether an oracle that was never reached, or a `sometimes!` that never held, fails the run
+    /// [default: strict in whole sweeps, else off]
+    #[arg(
+        long = "oracles",
+        value_enum,
+        env = "CHAOS_ORACLES",
+        help_heading = "Sweeps"
+    )]
+    pub(crate) oracles: Option<OracleMode>,
+
+    /// File of failing seeds that sweeps found; other runs without --seed try them first [default:
+    /// chaos_regressions/TARGET.txt in the package's directory]
+    #[arg(
+        long = "regressions",
+        value_name = "FILE",
+        env = "CHAOS_REGRESSIONS",
+        help_heading = "Sweeps"
+    )]
+    pub(crate) regressions: Option<PathBuf>,
+
+    /// Whether to run a test's known failing seeds first [default: first; never with --seed]
+    #[arg(
+        long = "known-seeds",
+        value_enum,
+        env = "CHAOS_KNOWN_SEEDS",
+        help_heading = "Running"
+    )]
+    pub(crate) known_seeds: Option<KnownSeeds>,
+
+    /// Time limit, in real time, of tests that declare none
+    #[arg(long = "timeout", value_name = "DURATION", env = "CHAOS_TIMEOUT", default_value = "30s", value_parser = positive_duration, help_heading = "Running")]
+    pub(crate) timeout: Duration,
+
+    /// Isolation of the tests from each other [default: fork on Linux, else exec]
+    #[arg(
+        long = "isolation",
+        value_name = "ISOLATION",
+        value_parser = isolation(),
+        env = "CHAOS_ISOLATION",
+        help_heading = "Running"
+    )]
+    pub(crate) isolation: Option<Isolation>,
+
+    /// Tests to run in the sandbox: none, those tagged `non_destructive`, or all
+    #[arg(
+        long = "sandbox",
+        value_enum,
+        env = "CHAOS_SANDBOX",
+        default_value_t = SandboxScope::DEFAULT,
+        help_heading = "Running"
+    )]
+    pub(crate) sandbox: SandboxScope,
+
+    /// Fail with exit code 3 if a part of the sandbox cannot be enforced here
+    #[arg(
+        long = "require-sandbox",
+        env = "CHAOS_REQUIRE_SANDBOX",
+        help_heading = "Running"
+    )]
+    pub(crate) require_sandbox: bool,
+
+    /// Time for a test to end after its limit, before it is killed
+    #[arg(long = "grace", value_name = "DURATION", env = "CHAOS_GRACE", default_value = "2s", value_parser = duration, help_heading = "Running")]
+    pub(crate) grace: Duration,
+
+    /// Filter of `tracing` events for the timeline: levels by target, such as `info,my_crate=debug`
+    #[arg(long = "log", value_name = "FILTER", env = "CHAOS_LOG", default_value = DEFAULT_FILTER, value_parser = log_filter, help_heading = "Running")]
+    pub(crate) log: String,
+
+    /// Write a JUnit report to this file
+    #[arg(
+        long = "junit",
+        value_name = "FILE",
+        env = "CHAOS_JUNIT",
+        help_heading = "Reports"
+    )]
+    pub(crate) junit: Option<PathBuf>,
+
+    /// Omit from the JUnit report all that the schema of Jenkins' xUnit plug-in lacks: files, lines
+    /// and times of tests
+    #[arg(
+        long = "junit-strict",
+        env = "CHAOS_JUNIT_STRICT",
+        help_heading = "Reports"
+    )]
+    pub(crate) junit_strict: bool,
+
+    /// Write a self-contained HTML report, with the timeline of each test, to this file
+    #[arg(
+        long = "html",
+        value_name = "FILE",
+        env = "CHAOS_HTML",
+        help_heading = "Reports"
+    )]
+    pub(crate) html: Option<PathBuf>,
+
+    /// Regenerate reports from saved records (files or directories), without running tests; the
+    /// latest record of each test counts
+    #[arg(
+        long = "records",
+        value_name = "PATH",
+        num_args = 1..,
+        conflicts_with = "merge",
+        help_heading = "Reports"
+    )]
+    pub(crate) records: Vec<PathBuf>,
+
+    /// Directory for the last seed and the latest record of each test [default:
+    /// chaos/PACKAGE/TARGET in Cargo's target directory]
+    #[arg(
+        long = "history",
+        value_name = "DIR",
+        env = "CHAOS_HISTORY",
+        help_heading = "Reports"
+    )]
+    pub(crate) history: Option<PathBuf>,
+
+    /// Tests whose directory, output and timeline are kept
+    #[arg(
+        long = "keep-dirs",
+        value_enum,
+        env = "CHAOS_KEEP_DIRS",
+        default_value = "failed",
+        help_heading = "Reports"
+    )]
+    pub(crate) keep_dirs: KeepDirs,
+
+    /// Print the duration, faults and scenario of each test; --quiet overrides it
+    #[arg(
+        short = 'v',
+        long = "verbose",
+        env = "CHAOS_VERBOSE",
+        help_heading = "Reports"
+    )]
+    pub(crate) verbose: bool,
+
+    /// Report a test as slow after this time, and again each time its age has doubled
+    #[arg(long = "slow-after", value_name = "DURATION", env = "CHAOS_SLOW_AFTER", default_value = "10s", value_parser = positive_duration, help_heading = "Reports")]
+    pub(crate) slow_after: Duration,
+
+    /// Whether the command line has an option that libtest lacks, or a variable selects tests.
+    #[arg(skip)]
+    pub(crate) ours_given: bool,
+}
+
+/// The default of `--timeout`.
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Options {
+    /// Whether unmet oracles fail the run.
+    pub(crate) fn enforces_oracles(&self) -> bool {
+        let default = if self.seeds.is_some() || !self.merge.is_empty() {
+            OracleMode::Strict
+        } else {
+            OracleMode::Off
+        };
+        self.oracles.unwrap_or(default) == OracleMode::Strict
+    }
+
+    /// Whether known failing seeds run before the seed of the run.
+    pub(crate) fn tries_known_seeds(&self) -> bool {
+        match self.known_seeds {
+            Some(choice) => choice == KnownSeeds::First,
+            None => self.seed.is_none(),
+        }
+    }
+
+    /// The number of tests that run at the same time.
+    ///
+    /// # Errors
+    ///
+    /// When no option sets it, and the number of processors is unknown.
+    pub(crate) fn threads(&self) -> io::Result<usize> {
+        match (
+            self.isolation.unwrap_or(Isolation::DEFAULT),
+            self.libtest.test_threads,
+        ) {
+            // In the runner's process one test runs at a time.
+            (Isolation::Thread, _) => Ok(1),
+            (_, Some(threads)) => Ok(threads),
+            (_, None) => Ok(std::thread::available_parallelism()?.get()),
+        }
+    }
+
+    /// All filters. A test must match one of them, unless there are none.
+    pub(crate) fn filters(&self) -> impl Iterator<Item = &str> {
+        let first = self.libtest.filter.iter();
+        first.chain(&self.more_filters).map(String::as_str)
+    }
+
+    /// Whether the output has libtest's terse format, which other tools parse.
+    pub(crate) fn is_terse(&self) -> bool {
+        self.libtest.quiet || self.libtest.format == Some(FormatSetting::Terse)
+    }
+
+    /// Whether standard output contains JSON only.
+    pub(crate) fn is_json(&self) -> bool {
+        self.libtest.format == Some(FormatSetting::Json)
+    }
+}

@@ -1,0 +1,128 @@
+//! Writes the lines of a run to standard output or a file, above the progress bar if there is one.
+
+use crate::runner::cli::Options;
+use anstream::{AutoStream, ColorChoice};
+use clarity_chaos_record::Isolation;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use libtest_mimic::ColorSetting;
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Write};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// The destination of a run's lines, with the progress bar.
+pub(crate) struct Printer {
+    to: Mutex<Box<dyn Write + Send>>,
+    /// Hidden until [`show_bar`](Self::show_bar), and always unless `can_be_shown`.
+    bar: ProgressBar,
+    can_be_shown: bool,
+    colour: ColorChoice,
+    error: OnceLock<io::Error>,
+}
+
+impl std::fmt::Debug for Printer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Printer")
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Printer {
+    /// # Errors
+    ///
+    /// When the file of `--logfile` cannot be created.
+    pub(crate) fn open(options: &Options) -> io::Result<Self> {
+        let colour = match options.libtest.color.unwrap_or(ColorSetting::Auto) {
+            ColorSetting::Auto => ColorChoice::Auto,
+            ColorSetting::Always => ColorChoice::Always,
+            ColorSetting::Never => ColorChoice::Never,
+        };
+        let to: Box<dyn Write + Send> = match &options.libtest.logfile {
+            Some(path) => {
+                let file = File::create(path).map_err(|error| {
+                    io::Error::new(error.kind(), format!("--logfile {path}: {error}"))
+                })?;
+                Box::new(AutoStream::new(file, colour))
+            }
+            None => Box::new(AutoStream::new(io::stdout(), colour)),
+        };
+        let can_be_shown = io::stderr().is_terminal()
+            && !stdout_is_a_pipe()
+            && !options.libtest.nocapture
+            // The output of a test in the runner's process is not captured.
+            && options.isolation != Some(Isolation::Thread)
+            && !options.is_terse();
+        Ok(Self {
+            to: Mutex::new(to),
+            bar: ProgressBar::hidden(),
+            can_be_shown,
+            colour,
+            error: OnceLock::new(),
+        })
+    }
+
+    /// Shows the bar, if there is a terminal for it.
+    pub(super) fn show_bar(&self, length: u64, style: ProgressStyle) {
+        self.bar.set_length(length);
+        self.bar.set_style(style);
+        if self.can_be_shown {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+    }
+
+    pub(super) fn bar(&self) -> &ProgressBar {
+        &self.bar
+    }
+
+    /// Whether the bar may have colours.
+    pub(super) fn colours_the_bar(&self) -> bool {
+        match self.colour {
+            ColorChoice::Auto => AutoStream::choice(&io::stderr()) != ColorChoice::Never,
+            choice => choice != ColorChoice::Never,
+        }
+    }
+
+    /// Writes lines above the bar, in one piece. Keeps the first error for [`error`](Self::error).
+    pub(crate) fn print(&self, text: &str) {
+        self.bar.suspend(|| {
+            let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
+            let written = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+            if let Err(error) = written {
+                let _ = self.error.set(error);
+            }
+        });
+    }
+
+    /// Writes a line to standard error, above the bar.
+    pub(crate) fn print_to_stderr(&self, line: &str) {
+        self.bar.suspend(|| {
+            let _ = writeln!(io::stderr(), "{line}");
+        });
+    }
+
+    /// The first error of [`print`](Self::print).
+    pub(crate) fn error(&self) -> Option<String> {
+        let error = self.error.get()?;
+        Some(if error.kind() == io::ErrorKind::BrokenPipe {
+            format!("cannot write to stdout: it is closed ({error})")
+        } else {
+            format!("cannot write the output of the run: {error}")
+        })
+    }
+}
+
+/// Whether standard output is a pipe: its reader may write to the same terminal at any time.
+fn stdout_is_a_pipe() -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd as _;
+        use std::os::unix::fs::FileTypeExt as _;
+        let metadata = io::stdout()
+            .as_fd()
+            .try_clone_to_owned()
+            .and_then(|fd| File::from(fd).metadata());
+        metadata.is_ok_and(|metadata| metadata.file_type().is_fifo())
+    }
+    #[cfg(not(unix))]
+    !io::stdout().is_terminal()
+}

@@ -1,0 +1,37 @@
+//! The directory of the cases that run in the runner's process, one at a time.
+
+use crate::data::case::WorkerDir;
+use crate::runner::workspace::Workspace;
+use std::io;
+use std::path::PathBuf;
+
+/// A workspace, replaced by a new one after each case whose directory is kept.
+#[derive(Debug)]
+pub(crate) struct InProcess {
+    run: PathBuf,
+    /// The number of workspaces so far.
+    created: usize,
+    workspace: Workspace,
+}
+
+impl InProcess {
+    /// Creates the first workspace, for the run whose directory is `run`.
+    pub(crate) fn new(run: PathBuf) -> io::Result<Self> {
+        Ok(Self {
+            workspace: Workspace::open(WorkerDir::create(&run, 0)?)?,
+            created: 1,
+            run,
+        })
+    }
+
+    pub(crate) fn workspace(&mut self) -> &mut Workspace {
+        &mut self.workspace
+    }
+
+    /// Creates a new workspace and leaves the files of the old one in place.
+    pub(crate) fn replace_workspace(&mut self) -> io::Result<()> {
+        self.workspace = Workspace::open(WorkerDir::create(&self.run, self.created)?)?;
+        self.created += 1;
+        Ok(())
+    }
+}

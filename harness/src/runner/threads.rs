@@ -1,0 +1,16 @@
+//! Runs one closure on several threads.
+
+use std::thread;
+
+/// Runs `work` on `count` threads, including this one, and returns when all have ended. Uses fewer
+/// threads when the system refuses more.
+pub(crate) fn run_on(count: usize, work: impl Fn() + Sync) {
+    thread::scope(|scope| {
+        for _ in 1..count {
+            if thread::Builder::new().spawn_scoped(scope, &work).is_err() {
+                break;
+            }
+        }
+        work();
+    });
+}

@@ -1,0 +1,172 @@
+//! One worker: a supervisor process, its directory, and the pipes to it.
+//!
+//! The process reads each [`RunnerMessage`] from a line of its standard input, and writes each
+//! [`SupervisorMessage`] as a line of its standard output.
+
+use crate::data::case::Case;
+use crate::data::duration::deadline;
+use crate::data::process_report::ProcessReport;
+use crate::runner::workspace::Workspace;
+use crate::supervisor;
+use crate::supervisor::protocol::{MESSAGE_PREFIX, RunnerMessage, SupervisorMessage};
+use crate::supervisor::role::{Role, SupervisorConfig};
+use clarity_chaos_record::Sandbox;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The limit for the start of a supervisor.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// A supervisor process and its directory.
+#[derive(Debug)]
+pub(super) struct Worker {
+    process: Child,
+    pub(super) sandboxed: bool,
+    pub(super) processor: Option<usize>,
+    pub(super) workspace: Workspace,
+    pub(super) sandbox: Sandbox,
+    pub(super) orders: Arc<Mutex<OrderPipe>>,
+    answers: BufReader<ChildStdout>,
+}
+
+/// The pipe of orders to a supervisor. Its end tells the supervisor that the runner has ended.
+#[derive(Debug)]
+pub(super) struct OrderPipe(Option<ChildStdin>);
+
+impl OrderPipe {
+    pub(super) fn send(&mut self, order: &RunnerMessage) -> io::Result<()> {
+        let mut line = serde_json::to_vec(order)?;
+        line.push(b'\n');
+        match &mut self.0 {
+            Some(pipe) => pipe.write_all(&line),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Worker {
+    /// Starts a supervisor. The inner error is its reason to refuse the confinement.
+    pub(super) fn start(
+        post: SupervisorConfig,
+        sandboxed: bool,
+    ) -> io::Result<Result<Self, String>> {
+        let (workspace, processor) = (Workspace::open(post.slot.clone())?, post.processor);
+        let mut command = Role::Supervisor(post).command()?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        #[cfg(unix)]
+        {
+            use std::os::unix::process::CommandExt as _;
+            // Ctrl-C signals the runner's process group. The supervisor must survive to clean up.
+            command.process_group(0);
+        }
+        let mut process = command.spawn()?;
+        let missing = || io::Error::other("a pipe of the supervisor is missing");
+        let answers = process.stdout.take().ok_or_else(missing)?;
+        let mut worker = Self {
+            sandboxed,
+            processor,
+            workspace,
+            sandbox: supervisor::unconfined(),
+            orders: Arc::new(Mutex::new(OrderPipe(process.stdin.take()))),
+            answers: BufReader::new(answers),
+            process,
+        };
+        match worker.answer(START_LIMIT)? {
+            SupervisorMessage::Ready(sandbox) => worker.sandbox = sandbox,
+            SupervisorMessage::Refused(reason) => return Ok(Err(reason)),
+            other @ SupervisorMessage::CaseEnded(_) => return Err(unexpected(&other)),
+        }
+        Ok(Ok(worker))
+    }
+
+    /// Runs a case and waits for its end. `is_interrupted` is asked after the order was sent: an
+    /// interruption before that has reached no supervisor.
+    ///
+    /// # Errors
+    ///
+    /// When the supervisor died, or has not answered within `limit`.
+    pub(super) fn run(
+        &mut self,
+        case: &Case,
+        limit: Duration,
+        is_interrupted: impl FnOnce() -> bool,
+    ) -> io::Result<ProcessReport> {
+        self.send(&RunnerMessage::Run(Box::new(case.clone())))?;
+        if is_interrupted() {
+            self.send(&RunnerMessage::Interrupt)?;
+        }
+        match self.answer(limit)? {
+            SupervisorMessage::CaseEnded(ending) => Ok(ending),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn send(&self, order: &RunnerMessage) -> io::Result<()> {
+        locked(&self.orders).send(order)
+    }
+
+    /// Reads the supervisor's next answer.
+    fn answer(&mut self, limit: Duration) -> io::Result<SupervisorMessage> {
+        loop {
+            if self.answers.buffer().is_empty() && !is_readable(self.answers.get_ref(), limit)? {
+                self.process.kill()?;
+                return Err(io::Error::other(format!(
+                    "the supervisor was killed: it did not answer within {limit:?}"
+                )));
+            }
+            let mut line = String::new();
+            if self.answers.read_line(&mut line)? == 0 {
+                let status = self.process.wait()?;
+                return Err(io::Error::other(format!(
+                    "the supervisor ended without an answer ({status})"
+                )));
+            }
+            if let Some(answer) = line.strip_prefix(MESSAGE_PREFIX) {
+                return Ok(serde_json::from_str(answer)?);
+            }
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let mut orders = locked(&self.orders);
+        // Fails only when the supervisor is dead.
+        let _ = orders.send(&RunnerMessage::Shutdown);
+        orders.0 = None;
+        drop(orders);
+        let _ = self.process.wait();
+    }
+}
+
+fn unexpected(answer: &SupervisorMessage) -> io::Error {
+    io::Error::other(format!("unexpected answer of the supervisor: {answer:?}"))
+}
+
+/// Waits until the pipe has data or is closed. Returns `false` at the limit.
+#[cfg(unix)]
+fn is_readable(pipe: &ChildStdout, limit: Duration) -> io::Result<bool> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let deadline = deadline(limit);
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let wait = Timespec::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&wait)) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Pipes have no simple wait with a limit here: a supervisor that hangs hangs the run.
+#[cfg(not(unix))]
+fn is_readable(_pipe: &ChildStdout, _limit: Duration) -> io::Result<bool> {
+    Ok(true)
+}
+
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,201 @@
+//! The worker pool: one supervisor for each test that runs at the same time.
+//!
+//! The pool starts a supervisor when it first needs one, and reuses it. A supervisor that dies
+//! loses its case; the next case gets a new supervisor.
+
+use crate::data::case::{Case, WorkerDir};
+use crate::data::confinement::Confinement;
+use crate::data::process_report::ProcessReport;
+use crate::runner::worker::{OrderPipe, Worker, locked};
+use crate::runner::workspace::Workspace;
+use crate::supervisor::protocol::RunnerMessage;
+use crate::supervisor::role::SupervisorConfig;
+use clarity_chaos_record::{Isolation, Sandbox};
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// The workers of a run.
+#[derive(Debug)]
+pub(crate) struct WorkerPool {
+    isolation: Isolation,
+    run: PathBuf,
+    state: Mutex<PoolState>,
+    interrupted: AtomicBool,
+}
+
+#[derive(Debug)]
+struct PoolState {
+    /// The confinement that sandboxed supervisors try first: looser after each refusal.
+    confinement: Confinement,
+    /// Whether a supervisor has that confinement, so that the header may have reported it.
+    is_confirmed: bool,
+    started: usize,
+    free: Vec<Worker>,
+    /// The order pipes of the workers that run a case.
+    busy: Vec<Arc<Mutex<OrderPipe>>>,
+}
+
+impl WorkerPool {
+    /// An empty pool, for the run whose directory is `run`.
+    pub(crate) fn new(isolation: Isolation, run: PathBuf) -> Self {
+        Self {
+            isolation,
+            run,
+            state: Mutex::new(PoolState {
+                confinement: Confinement::tightest(),
+                is_confirmed: false,
+                started: 0,
+                free: Vec::new(),
+                busy: Vec::new(),
+            }),
+            interrupted: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes a free worker, in the sandbox or not, or starts one.
+    ///
+    /// # Errors
+    ///
+    /// When no worker is free, and none can be started.
+    pub(crate) fn take(&self, sandboxed: bool) -> io::Result<WorkerLease<'_>> {
+        let free = {
+            let mut state = self.state();
+            let fits = |worker: &Worker| worker.sandboxed == sandboxed;
+            let near = |worker: &Worker| fits(worker) && worker.processor == bound_processor();
+            let near = state.free.iter().position(near);
+            let index = near.or_else(|| state.free.iter().position(fits));
+            index.map(|index| state.free.swap_remove(index))
+        };
+        let worker = match free {
+            Some(worker) => worker,
+            None => self.start(sandboxed)?,
+        };
+        Ok(WorkerLease {
+            pool: self,
+            worker,
+            is_over: false,
+        })
+    }
+
+    /// Ends the running cases as at their time limit, and every later case as it starts.
+    pub(crate) fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::SeqCst);
+        let busy = self.state().busy.clone();
+        for orders in busy {
+            // Fails only when the supervisor is dead.
+            let _ = locked(&orders).send(&RunnerMessage::Interrupt);
+        }
+    }
+
+    /// Whether [`interrupt`](Self::interrupt) was called.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::SeqCst)
+    }
+
+    fn start(&self, sandboxed: bool) -> io::Result<Worker> {
+        let (number, mut confinement) = {
+            let mut state = self.state();
+            state.started += 1;
+            let closed = sandboxed.then(|| state.confinement.clone());
+            (state.started, closed.unwrap_or(Confinement::Open))
+        };
+        let directory = WorkerDir::create(&self.run, number)?;
+        let processor = match self.isolation {
+            Isolation::Fork => processor_of(number),
+            _ => None,
+        };
+        loop {
+            let post = SupervisorConfig {
+                isolation: self.isolation,
+                confinement: confinement.clone(),
+                processor,
+                slot: directory.clone(),
+                run: self.run.clone(),
+            };
+            let refusal = match Worker::start(post, sandboxed)? {
+                Ok(worker) => {
+                    self.state().is_confirmed |= sandboxed;
+                    return Ok(worker);
+                }
+                Err(refusal) => refusal,
+            };
+            if self.state().is_confirmed {
+                return Err(io::Error::other(format!(
+                    "the sandbox of earlier tests was refused: {refusal}"
+                )));
+            }
+            confinement = confinement
+                .looser(refusal.clone())
+                .ok_or_else(|| io::Error::other(format!("cannot start a supervisor: {refusal}")))?;
+            self.state().confinement = confinement.clone();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, PoolState> {
+        locked(&self.state)
+    }
+}
+
+/// Exclusive use of a worker.
+#[derive(Debug)]
+pub(crate) struct WorkerLease<'a> {
+    pool: &'a WorkerPool,
+    worker: Worker,
+    /// Whether the supervisor has failed, or has announced its end.
+    is_over: bool,
+}
+
+impl WorkerLease<'_> {
+    /// The directory for the case's directory.
+    pub(crate) fn workspace(&mut self) -> &mut Workspace {
+        &mut self.worker.workspace
+    }
+
+    /// The sandbox around the worker's tests.
+    pub(crate) fn sandbox(&self) -> &Sandbox {
+        &self.worker.sandbox
+    }
+
+    /// Returns the worker to the pool. Its directory must hold nothing that is still needed.
+    pub(crate) fn release(self) {
+        if !self.is_over {
+            self.pool.state().free.push(self.worker);
+        }
+    }
+
+    /// Runs a case. Afterwards only the case's directory is left.
+    ///
+    /// # Errors
+    ///
+    /// When the supervisor died, or has not answered within `limit`.
+    pub(crate) fn run(&mut self, case: &Case, limit: Duration) -> io::Result<ProcessReport> {
+        bind(self.worker.processor);
+        let orders = Arc::clone(&self.worker.orders);
+        self.pool.state().busy.push(Arc::clone(&orders));
+        let ended = self.worker.run(case, limit, || self.pool.is_interrupted());
+        let mut state = self.pool.state();
+        state.busy.retain(|other| !Arc::ptr_eq(other, &orders));
+        drop(state);
+        self.is_over = ended.as_ref().map_or(true, |ending| ending.retires);
+        ended
+    }
+}
+
+#[cfg(target_os = "linux")]
+use crate::os::affinity::{bind, bound as bound_processor, processor_of};
+
+#[cfg(not(target_os = "linux"))]
+fn bind(_processor: Option<usize>) {}
+
+#[cfg(not(target_os = "linux"))]
+fn bound_processor() -> Option<usize> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+fn processor_of(_worker: usize) -> Option<usize> {
+    None
+}

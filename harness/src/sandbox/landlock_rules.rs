@@ -1,0 +1,141 @@
+//! The rules of [Landlock](https://docs.kernel.org/userspace-api/landlock.html): the files that
+//! tests may read and write.
+//!
+//! There are two layers, which must both allow an access: the supervisor's, and a narrower one of
+//! its tests. The supervisor prepares the latter, and each test enters it.
+
+use super::mounts::{SHARED_MEMORY, TERMINALS};
+use super::readable_paths;
+use landlock::{
+    ABI, Access as _, AccessFs, LandlockStatus, PathBeneath, PathFd, RestrictionStatus, Ruleset,
+    RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
+    path_beneath_rules,
+};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The newest version whose permissions are handled. An older kernel handles those that it knows.
+const NEWEST: ABI = ABI::V9;
+
+/// The first version that can refuse to truncate; before it, files outside are not safe.
+const TRUNCATION: i32 = 3;
+
+/// The first version that can restrict signals.
+const SIGNALS: i32 = 6;
+
+/// Devices that discard writes, generate bytes, or are or make terminals.
+const DEVICES: [&str; 7] = [
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/random",
+    "/dev/urandom",
+    "/dev/tty",
+    "/dev/ptmx",
+];
+
+/// The version of Landlock in force.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LandlockVersion(i32);
+
+impl LandlockVersion {
+    pub(super) fn protects_files(self) -> bool {
+        self.0 >= TRUNCATION
+    }
+
+    pub(super) fn keeps_signals(self) -> bool {
+        self.0 >= SIGNALS
+    }
+
+    pub(super) fn number(self) -> i32 {
+        self.0
+    }
+}
+
+/// Restricts this process and all that it starts. Gives the version in force.
+///
+/// They can read the paths that tests need, and write to the directories `writable`; with
+/// `own_devices`, also to shared memory and terminals, which must belong to the slot.
+///
+/// # Errors
+///
+/// The reason why Landlock is missing.
+pub(super) fn enter_slot(
+    writable: &[PathBuf],
+    own_devices: bool,
+) -> Result<LandlockVersion, String> {
+    let enter = || -> Result<RestrictionStatus, RulesetError> {
+        Ruleset::default()
+            .handle_access(AccessFs::from_all(NEWEST))?
+            .create()?
+            .add_rules(path_beneath_rules(
+                readable_paths::roots(),
+                AccessFs::from_read(NEWEST),
+            ))?
+            .add_rules(path_beneath_rules(writable, AccessFs::from_all(NEWEST)))?
+            .add_rules(path_beneath_rules(
+                devices(own_devices),
+                AccessFs::from_all(NEWEST),
+            ))?
+            .restrict_self()
+    };
+    let status = enter().map_err(|error| format!("Landlock: {error}"))?;
+    match (status.ruleset, status.landlock) {
+        (RulesetStatus::NotEnforced, LandlockStatus::NotEnabled) => {
+            Err("Landlock is switched off in this kernel".to_owned())
+        }
+        (RulesetStatus::NotEnforced, _) => Err("this kernel has no Landlock".to_owned()),
+        (_, LandlockStatus::Available { effective_abi, .. }) => {
+            Ok(LandlockVersion(effective_abi as i32))
+        }
+        (_, other) => Err(format!("Landlock: {other:?}")),
+    }
+}
+
+/// The prepared second layer.
+#[derive(Debug)]
+pub(crate) struct TestRules(RulesetCreated);
+
+impl TestRules {
+    /// Prepares rules by which a process can write to `work` and `also` alone, and signal itself
+    /// and its descendants alone.
+    pub(super) fn prepare(work: &Path, also: &[PathBuf]) -> io::Result<Self> {
+        let write = AccessFs::from_write(NEWEST);
+        let open = |path: &Path| PathFd::new(path).map_err(|error| with_context(&error));
+        // All devices: the first layer already restricts them.
+        let (work, devices) = (open(work)?, open(Path::new("/dev"))?);
+        let prepare = || -> Result<RulesetCreated, RulesetError> {
+            Ruleset::default()
+                .handle_access(write)?
+                .scope(Scope::from_all(NEWEST))?
+                .create()?
+                .add_rule(PathBeneath::new(work, write))?
+                .add_rule(PathBeneath::new(devices, write))?
+                .add_rules(path_beneath_rules(also, write))
+        };
+        prepare().map(Self).map_err(|error| with_context(&error))
+    }
+
+    /// Restricts this process, which must not have other threads yet.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses; then the test must not run.
+    pub(crate) fn enter(self) -> io::Result<()> {
+        self.0
+            .restrict_self()
+            .map_err(|error| with_context(&error))?;
+        Ok(())
+    }
+}
+
+fn with_context(error: &dyn std::fmt::Display) -> io::Error {
+    io::Error::other(format!("Landlock: {error}"))
+}
+
+/// Gives the devices that tests may write to; with shared memory and terminals if those are `own`.
+fn devices(own: bool) -> impl Iterator<Item = &'static Path> {
+    let directories = [SHARED_MEMORY, TERMINALS];
+    let directories = directories.into_iter().filter(move |_| own);
+    DEVICES.into_iter().chain(directories).map(Path::new)
+}

@@ -1,0 +1,147 @@
+//! The paths that tests may read: the system, and the needed parts of the user's home.
+//!
+//! A home contains keys and private files. Of these, tests may read the repository, the target
+//! directory with the test binary, and the programs of `PATH`. They may also read the toolchain,
+//! without its credentials.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Gives the directories and files that tests may read, each with everything below it.
+pub(super) fn roots() -> Vec<PathBuf> {
+    let home = env::home_dir().and_then(|home| fs::canonicalize(home).ok());
+    match home {
+        Some(home) if home.parent().is_some() => {
+            let needed = needed().filter(|path| path.starts_with(&home));
+            outermost(all_but(&home).into_iter().chain(needed))
+        }
+        // There is no home, or it is the root.
+        _ => vec![PathBuf::from("/")],
+    }
+}
+
+/// Gives the reason why tests may read the user's whole home; none if they may not.
+pub(super) fn home_exposure() -> Option<&'static str> {
+    let Some(home) = env::home_dir().and_then(|home| fs::canonicalize(home).ok()) else {
+        return Some("the home is unknown, so all files are readable");
+    };
+    let exposed = home.parent().is_none() || needed().any(|path| home.starts_with(path));
+    exposed.then_some(
+        "the home is readable, since it is or is in the repository, the target directory or PATH",
+    )
+}
+
+/// Drops paths below other ones: each rule costs each test some time.
+fn outermost(paths: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
+    // Many of the system's directories are symlinks into /usr.
+    let mut paths: Vec<PathBuf> = paths
+        .filter_map(|path| fs::canonicalize(path).ok())
+        .collect();
+    paths.sort();
+    let mut outermost: Vec<PathBuf> = Vec::new();
+    for path in paths {
+        // In this order, the ancestors of a path come first.
+        if !outermost.iter().any(|above| path.starts_with(above)) {
+            outermost.push(path);
+        }
+    }
+    outermost
+}
+
+/// Gives the entries of all ancestors of this directory, without those on the way to it.
+// A rule for a directory applies to everything below it, so the root cannot have one.
+fn all_but(directory: &Path) -> Vec<PathBuf> {
+    directory
+        .ancestors()
+        .skip(1)
+        .flat_map(|above| fs::read_dir(above).into_iter().flatten().flatten())
+        .map(|entry| entry.path())
+        .filter(|path| !directory.starts_with(path))
+        .collect()
+}
+
+/// Gives the paths that tests need, in the home or elsewhere.
+pub(super) fn needed() -> impl Iterator<Item = PathBuf> {
+    let listed = |variable| {
+        let value = env::var_os(variable).unwrap_or_default();
+        env::split_paths(&value).collect::<Vec<_>>()
+    };
+    let home_of = |variable, default| {
+        let given = env::var_os(variable).map(PathBuf::from);
+        given.or_else(|| Some(env::home_dir()?.join(default)))
+    };
+    let toolchain = home_of("RUSTUP_HOME", ".rustup").into_iter();
+    let cargo = home_of("CARGO_HOME", ".cargo").into_iter();
+    let packages = cargo.flat_map(|cargo| ["bin", "registry", "git"].map(|part| cargo.join(part)));
+    repository()
+        .into_iter()
+        .chain(target())
+        .chain(toolchain)
+        .chain(packages)
+        .chain(listed("PATH"))
+        .chain(listed("LD_LIBRARY_PATH"))
+        .filter_map(|path| fs::canonicalize(path).ok())
+}
+
+/// Gives the repository: the nearest directory with a `.git` at or above the working directory, or
+/// the working directory.
+fn repository() -> Option<PathBuf> {
+    let here = env::current_dir().ok()?;
+    let marked = here
+        .ancestors()
+        .find(|directory| directory.join(".git").exists());
+    Some(marked.unwrap_or(&here).to_owned())
+}
+
+/// Gives Cargo's target directory, marked by `CACHEDIR.TAG`, or the test binary's own directory.
+fn target() -> Option<PathBuf> {
+    let binary = env::current_exe().ok()?;
+    let directory = binary.parent()?;
+    let marked = directory
+        .ancestors()
+        .find(|directory| directory.join("CACHEDIR.TAG").exists());
+    Some(marked.unwrap_or(directory).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_but_leaves_out_exactly_one_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        for directory in ["a", "b/home", "b/other"] {
+            fs::create_dir_all(root.join(directory)).unwrap();
+        }
+        let below: Vec<_> = all_but(&root.join("b/home"))
+            .into_iter()
+            .filter(|path| path.starts_with(&root))
+            .collect();
+        assert_eq!(below.len(), 2, "{below:?}");
+        assert!(below.contains(&root.join("a")));
+        assert!(below.contains(&root.join("b/other")));
+        let elsewhere = all_but(&root.join("b/home"));
+        assert!(elsewhere.iter().any(|path| path == Path::new("/usr")));
+        assert!(!elsewhere.iter().any(|path| root.starts_with(path)));
+    }
+
+    #[test]
+    fn path_below_another_needs_no_rule() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("usr/bin")).unwrap();
+        fs::create_dir_all(root.join("usr-local")).unwrap();
+        std::os::unix::fs::symlink(root.join("usr/bin"), root.join("bin")).unwrap();
+        let given = ["usr/bin", "bin", "usr-local", "gone", "usr"].map(|name| root.join(name));
+        let kept = outermost(given.into_iter());
+        assert_eq!(kept, [root.join("usr"), root.join("usr-local")]);
+    }
+
+    #[test]
+    fn test_binary_is_always_needed() {
+        let binary = env::current_exe().unwrap().canonicalize().unwrap();
+        assert!(needed().any(|path| binary.starts_with(path)));
+    }
+}

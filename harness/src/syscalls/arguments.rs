@@ -1,0 +1,48 @@
+//! Conversions of the raw arguments of a system call.
+
+use crate::os::seccomp::tracee::Tracee;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
+/// Converts a descriptor: 32 bits, signed.
+pub(super) fn descriptor(argument: u64) -> i32 {
+    (argument & 0xffff_ffff) as u32 as i32
+}
+
+/// Converts flags, of which the kernel reads 32 bits.
+pub(super) fn flags(argument: u64) -> i32 {
+    descriptor(argument)
+}
+
+/// Converts a number of bytes or of vectors.
+pub(super) fn length(argument: u64) -> io::Result<usize> {
+    usize::try_from(argument).map_err(io::Error::other)
+}
+
+/// Whether an ioctl shares blocks between files (`FICLONE`, `FICLONERANGE`).
+pub(super) fn is_reflink(request: u64) -> bool {
+    const CLONE: u64 = 0x4004_9409;
+    const CLONE_RANGE: u64 = 0x4020_940d;
+    matches!(request & 0xffff_ffff, CLONE | CLONE_RANGE)
+}
+
+/// Reads the bytes that a call will copy from another file, at most `limit`.
+///
+/// They start at the offset at the address `offset`, or at the file's position if that is 0.
+pub(super) fn copied_bytes(
+    tracee: &Tracee,
+    from: u64,
+    offset: u64,
+    limit: u64,
+) -> io::Result<Vec<u8>> {
+    let from = descriptor(from);
+    let offset = match offset {
+        0 => tracee.descriptor(from)?.position,
+        address => tracee.long(address)?,
+    };
+    let file = tracee.reopen(from)?;
+    let left = file.metadata()?.len().saturating_sub(offset).min(limit);
+    let mut bytes = vec![0; length(left)?];
+    file.read_exact_at(&mut bytes, offset)?;
+    Ok(bytes)
+}

@@ -1,0 +1,174 @@
+//! System calls that concern the files of one directory.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// A system call that concerns the directory. Paths are relative to the directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FileCall {
+    pub(crate) name: &'static str,
+    pub(crate) effect: Effect,
+}
+
+/// The effect of a successful call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Open {
+        path: PathBuf,
+        creates: bool,
+        truncates: bool,
+    },
+    Write {
+        path: PathBuf,
+        /// The end of the file if none.
+        offset: Option<u64>,
+        bytes: Vec<u8>,
+        /// Whether the bytes are on the disk when the call returns.
+        durable: bool,
+    },
+    Truncate {
+        path: PathBuf,
+        length: u64,
+    },
+    /// Makes a file at least this long.
+    Extend {
+        path: PathBuf,
+        length: u64,
+    },
+    Rename {
+        from: PathBuf,
+        to: PathBuf,
+        exchange: bool,
+    },
+    /// Moves a file out of the directory.
+    MoveOut {
+        from: PathBuf,
+    },
+    Unlink {
+        path: PathBuf,
+    },
+    RemoveDirectory {
+        path: PathBuf,
+    },
+    MakeDirectory {
+        path: PathBuf,
+    },
+    Link {
+        from: PathBuf,
+        to: PathBuf,
+    },
+    Symlink {
+        to: PathBuf,
+        path: PathBuf,
+    },
+    /// Writes a file or directory to the disk.
+    Sync {
+        path: PathBuf,
+    },
+    /// Writes the whole file system to the disk.
+    SyncAll,
+    Read {
+        path: PathBuf,
+    },
+    /// Changes permissions or owner.
+    ChangePermissions {
+        path: PathBuf,
+    },
+    /// Shares the blocks of another file.
+    Reflink {
+        path: PathBuf,
+    },
+    /// Changes nothing: the call fails in any case, or guarantees nothing.
+    NoChange {
+        path: PathBuf,
+    },
+    /// Changes files in an unsupported way.
+    Unsupported {
+        path: PathBuf,
+        reason: &'static str,
+    },
+}
+
+impl Effect {
+    /// Gives the path of the affected file; of a rename or link, the source.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Open { path, .. }
+            | Self::Write { path, .. }
+            | Self::Truncate { path, .. }
+            | Self::Extend { path, .. }
+            | Self::Unlink { path }
+            | Self::RemoveDirectory { path }
+            | Self::MakeDirectory { path }
+            | Self::Symlink { path, .. }
+            | Self::Sync { path }
+            | Self::Read { path }
+            | Self::ChangePermissions { path }
+            | Self::Reflink { path }
+            | Self::NoChange { path }
+            | Self::Unsupported { path, .. } => path,
+            Self::Rename { from, .. } | Self::MoveOut { from } | Self::Link { from, .. } => from,
+            Self::SyncAll => Path::new(""),
+        }
+    }
+
+    /// Whether it may change the state of the disk.
+    pub(crate) fn changes(&self) -> bool {
+        match self {
+            Self::Open {
+                creates, truncates, ..
+            } => *creates || *truncates,
+            Self::Read { .. } | Self::NoChange { .. } | Self::Reflink { .. } => false,
+            _ => true,
+        }
+    }
+
+    /// Whether it writes cached changes to the disk.
+    pub(crate) fn is_sync(&self) -> bool {
+        matches!(self, Self::Sync { .. } | Self::SyncAll)
+    }
+
+    /// Whether it may allocate space on the disk.
+    pub(crate) fn allocates(&self) -> bool {
+        match self {
+            Self::Open { creates, .. } => *creates,
+            Self::Write { .. }
+            | Self::Extend { .. }
+            | Self::Truncate { .. }
+            | Self::Rename { .. }
+            | Self::MakeDirectory { .. }
+            | Self::Link { .. }
+            | Self::Symlink { .. }
+            | Self::Sync { .. }
+            | Self::SyncAll => true,
+            _ => false,
+        }
+    }
+}
+
+/// Describes the call: `rename of draft to current`.
+impl fmt::Display for FileCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name;
+        let path = self.effect.path().display();
+        match &self.effect {
+            Effect::Write { offset, bytes, .. } => match offset {
+                Some(offset) => write!(f, "{name} of {} bytes at {offset} of {path}", bytes.len()),
+                None => write!(f, "{name} of {} bytes at the end of {path}", bytes.len()),
+            },
+            Effect::Truncate { length, .. } => write!(f, "{name} of {path} to {length} bytes"),
+            Effect::Rename { to, .. } | Effect::Link { to, .. } => {
+                write!(f, "{name} of {path} to {}", to.display())
+            }
+            Effect::SyncAll => f.write_str(name),
+            _ if self.effect.path() == Path::new("") => write!(f, "{name} of the directory"),
+            _ => write!(f, "{name} of {path}"),
+        }
+    }
+}
+
+/// Splits a path into its parent and its file name.
+pub(crate) fn split(path: &Path) -> Option<(&Path, OsString)> {
+    Some((path.parent()?, path.file_name()?.to_owned()))
+}

@@ -1,0 +1,306 @@
+//! The thread that answers intercepted calls.
+
+use super::rule::{Action, Rule};
+use crate::os::resource_limit::with_limits_lifted;
+use crate::os::seccomp::filter::{SyscallPattern, install};
+use crate::os::seccomp::listener::{NotificationListener, WaitingCall};
+use crate::os::seccomp::partial_io::execute_partially;
+use crate::os::seccomp::tracee::Tracee;
+use crate::syscalls::patterns::file_calls;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// The delay of a late thread: longer than a busy machine takes to start the next thread.
+const LATE_START: Duration = Duration::from_millis(20);
+
+/// The interval of checks for expired delays, for new listeners, and for the end of the test.
+const TICK: Duration = Duration::from_millis(2);
+
+/// The first call that the C library makes in each thread
+/// ([set_robust_list(2)](https://man7.org/linux/man-pages/man2/set_robust_list.2.html)).
+const THREAD_START: i64 = libc::SYS_set_robust_list;
+
+/// The interceptor of this process, which has one test. None if the test is a thread of the runner.
+static INTERCEPTOR: OnceLock<Arc<Interceptor>> = OnceLock::new();
+
+#[derive(Debug, Default)]
+struct Interceptor {
+    ended: AtomicBool,
+    /// Whether every other thread starts late.
+    late_starts: bool,
+    state: Mutex<InterceptorState>,
+}
+
+#[derive(Debug, Default)]
+struct InterceptorState {
+    thread: Option<JoinHandle<()>>,
+    /// New listeners, which the thread takes at its next tick.
+    new: Vec<OwnedFd>,
+    /// The number of listeners so far.
+    listening: usize,
+    rules: Vec<(u64, Rule)>,
+    /// The number of rules so far.
+    numbered: u64,
+}
+
+/// The right to intercept system calls of this process, from the test's start to its end.
+#[derive(Debug)]
+pub(crate) struct SyscallInterceptor(Arc<Interceptor>);
+
+impl SyscallInterceptor {
+    /// Allows system calls of this process to be intercepted. Call it once.
+    pub(crate) fn allow(late_starts: bool) -> Self {
+        let interceptor = INTERCEPTOR.get_or_init(|| {
+            Arc::new(Interceptor {
+                late_starts,
+                ..Interceptor::default()
+            })
+        });
+        Self(Arc::clone(interceptor))
+    }
+
+    /// Lets all waiting calls pass, and ends the thread.
+    ///
+    /// Later intercepted calls fail with `ENOSYS`. The threads that make them are about to end,
+    /// too.
+    pub(crate) fn end(&self) {
+        self.0.ended.store(true, Ordering::Release);
+        let thread = self.0.state().thread.take();
+        // A panic of the thread is on the timeline.
+        let _ = thread.map(JoinHandle::join);
+    }
+
+    /// Intercepts the calls of this thread if every other thread starts late.
+    pub(crate) fn begin_late_starts() {
+        if INTERCEPTOR
+            .get()
+            .is_some_and(|interceptor| interceptor.late_starts)
+        {
+            // Without interception all threads start at once.
+            let _ = intercept_this_thread();
+        }
+    }
+
+    /// Whether calls of this process are intercepted, so that no exploration can intercept them.
+    pub(crate) fn is_in_use() -> bool {
+        INTERCEPTOR
+            .get()
+            .is_some_and(|interceptor| interceptor.state().listening > 0)
+    }
+}
+
+/// Intercepts, from now on, the calls on files of this thread, and of all threads and processes
+/// that it starts.
+///
+/// # Errors
+///
+/// [`io::ErrorKind::Unsupported`] when the test has no process of its own, or this kernel cannot do
+/// it.
+pub(crate) fn intercept_this_thread() -> io::Result<()> {
+    let interceptor = INTERCEPTOR.get().ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::Unsupported,
+            "the test has no process of its own (--isolation thread)",
+        )
+    })?;
+    let mut state = interceptor.state();
+    // Starts before the filter is installed, so that the thread's own calls are not intercepted.
+    if state.thread.is_none() {
+        let own = Arc::clone(interceptor);
+        let thread = thread::Builder::new().name("chaos-calls".to_owned());
+        state.thread = Some(thread.spawn(move || own.serve())?);
+    }
+    let mut patterns = file_calls(true);
+    if interceptor.late_starts {
+        patterns.push(SyscallPattern {
+            number: THREAD_START,
+            argument_bits: None,
+        });
+    }
+    match install(&patterns) {
+        Ok(listener) => {
+            // Makes no system call on it here: an intercepted call would wait for the listener
+            // thread, which waits for this lock.
+            state.new.push(listener);
+            state.listening += 1;
+        }
+        // A thread has at most one listener: this thread has ours already, or that of the program
+        // that started the process.
+        Err(error) if error.kind() == io::ErrorKind::Unsupported && state.listening > 0 => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+/// Adds a rule. Gives the function that removes it.
+pub(crate) fn add_rule(rule: Rule) -> impl FnOnce() + Send + 'static {
+    let interceptor = INTERCEPTOR.get().map(Arc::clone);
+    let number = interceptor.as_ref().map_or(0, |interceptor| {
+        let mut state = interceptor.state();
+        state.numbered += 1;
+        let number = state.numbered;
+        state.rules.push((number, rule));
+        number
+    });
+    move || {
+        if let Some(interceptor) = interceptor {
+            interceptor
+                .state()
+                .rules
+                .retain(|(other, _)| *other != number);
+        }
+    }
+}
+
+impl Interceptor {
+    /// Answers calls until the test ends.
+    fn serve(&self) {
+        let mut listeners: Vec<NotificationListener> = Vec::new();
+        let mut delayed: Vec<DelayedCall> = Vec::new();
+        let mut threads = 0_u64;
+        while !self.ended.load(Ordering::Acquire) {
+            let new = std::mem::take(&mut self.state().new);
+            listeners.extend(new.into_iter().map(NotificationListener::new));
+            let now = Instant::now();
+            delayed.retain(|call| !call.is_released(&listeners, now));
+            for index in ready(&mut listeners) {
+                let listener = &listeners[index];
+                let Ok(Some(waiting)) = listener.next() else {
+                    continue;
+                };
+                let action = if waiting.number == THREAD_START {
+                    threads += 1;
+                    (threads % 2 == 1).then_some(Action::Delay(LATE_START))
+                } else {
+                    self.action_for(&waiting)
+                };
+                match action {
+                    None => pass(listener, &waiting),
+                    Some(Action::Fail(errno)) => {
+                        let _ = listener.fail(&waiting, errno);
+                    }
+                    Some(Action::Delay(by)) => delayed.push(DelayedCall {
+                        until: Instant::now() + by,
+                        listener: listener.number(),
+                        waiting,
+                    }),
+                    Some(Action::Shorten { limit, otherwise }) => {
+                        match (execute_partially(&waiting, limit), otherwise) {
+                            (Some(value), _) => {
+                                let _ = listener.pretend(&waiting, value);
+                            }
+                            (None, Some(errno)) => {
+                                let _ = listener.fail(&waiting, errno);
+                            }
+                            (None, None) => pass(listener, &waiting),
+                        }
+                    }
+                    Some(Action::RunBefore(hook)) => {
+                        hook.run();
+                        pass(listener, &waiting);
+                    }
+                    // A rule gives the resulting action instead.
+                    Some(Action::LimitSpace(_)) => pass(listener, &waiting),
+                }
+            }
+        }
+        for call in delayed {
+            call.release(&listeners);
+        }
+    }
+
+    /// Gives the action of the first rule that applies to a call. All rules count it.
+    fn action_for(&self, waiting: &WaitingCall) -> Option<Action> {
+        let mut state = self.state();
+        if state.rules.is_empty() {
+            return None;
+        }
+        // Decoding needs descriptors and memory, and a fault may have left none.
+        with_limits_lifted(|| {
+            let tracee = Tracee::open(waiting.thread).ok()?;
+            let rules = state.rules.iter_mut();
+            // Not lazily: every rule must count the call.
+            let actions: Vec<_> = rules
+                .map(|(_, rule)| rule.apply(waiting, &tracee))
+                .collect();
+            actions.into_iter().flatten().next()
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, InterceptorState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that is delayed.
+#[derive(Debug)]
+struct DelayedCall {
+    until: Instant,
+    /// The number of its listener.
+    listener: i32,
+    waiting: WaitingCall,
+}
+
+impl DelayedCall {
+    /// Lets it pass if its delay is over. Gives whether it did.
+    fn is_released(&self, listeners: &[NotificationListener], now: Instant) -> bool {
+        let is_time = self.until <= now;
+        if is_time {
+            self.release(listeners);
+        }
+        is_time
+    }
+
+    fn release(&self, listeners: &[NotificationListener]) {
+        let listener = listeners
+            .iter()
+            .find(|listener| listener.number() == self.listener);
+        // None if all threads with that filter are gone.
+        if let Some(listener) = listener {
+            pass(listener, &self.waiting);
+        }
+    }
+}
+
+/// Lets the kernel execute a call.
+fn pass(listener: &NotificationListener, waiting: &WaitingCall) {
+    // Fails if the thread was killed meanwhile.
+    let _ = listener.proceed(waiting);
+}
+
+/// Waits for calls, at most one tick, and gives the indices of the listeners with a call.
+///
+/// Gives none after it has removed listeners whose filtered threads are all gone.
+fn ready(listeners: &mut Vec<NotificationListener>) -> Vec<usize> {
+    let tick = Timespec::try_from(TICK).unwrap_or_default();
+    let mut polled: Vec<PollFd<'_>> = listeners
+        .iter()
+        .map(|listener| PollFd::new(listener, PollFlags::IN))
+        .collect();
+    if poll(&mut polled, Some(&tick)).is_err() {
+        return Vec::new();
+    }
+    let found: Vec<PollFlags> = polled.iter().map(PollFd::revents).collect();
+    let has_call = |flags: &PollFlags| flags.contains(PollFlags::IN);
+    if found
+        .iter()
+        .any(|flags| !has_call(flags) && flags.contains(PollFlags::HUP))
+    {
+        let mut flags = found.iter();
+        listeners.retain(|_| {
+            let flags = flags.next();
+            flags.is_some_and(|flags| has_call(flags) || !flags.contains(PollFlags::HUP))
+        });
+        return Vec::new();
+    }
+    let indexed = found.iter().enumerate();
+    indexed
+        .filter(|(_, flags)| has_call(flags))
+        .map(|(index, _)| index)
+        .collect()
+}

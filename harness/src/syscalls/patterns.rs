@@ -1,0 +1,89 @@
+//! The system calls on files that are intercepted.
+
+use crate::os::seccomp::filter::SyscallPattern;
+
+/// Gives the system calls that change files, and with `reads` also the calls that read them.
+pub(crate) fn file_calls(reads: bool) -> Vec<SyscallPattern> {
+    // O_TMPFILE contains O_DIRECTORY, which by itself creates nothing.
+    let creating =
+        (libc::O_CREAT | libc::O_TRUNC | (libc::O_TMPFILE & !libc::O_DIRECTORY)).unsigned_abs();
+    let opening = |argument| (!reads).then_some((argument, creating));
+    let mut patterns = vec![
+        SyscallPattern {
+            number: libc::SYS_openat,
+            argument_bits: opening(2),
+        },
+        SyscallPattern {
+            number: libc::SYS_mmap,
+            argument_bits: Some((3, libc::MAP_SHARED.unsigned_abs())),
+        },
+    ];
+    #[cfg(target_arch = "x86_64")]
+    patterns.push(SyscallPattern {
+        number: libc::SYS_open,
+        argument_bits: opening(1),
+    });
+    let mut numbers = vec![
+        libc::SYS_openat2,
+        libc::SYS_write,
+        libc::SYS_pwrite64,
+        libc::SYS_writev,
+        libc::SYS_pwritev,
+        libc::SYS_pwritev2,
+        libc::SYS_sendfile,
+        libc::SYS_copy_file_range,
+        libc::SYS_splice,
+        libc::SYS_fallocate,
+        libc::SYS_ftruncate,
+        libc::SYS_truncate,
+        libc::SYS_fsync,
+        libc::SYS_fdatasync,
+        libc::SYS_sync_file_range,
+        libc::SYS_syncfs,
+        libc::SYS_sync,
+        libc::SYS_renameat2,
+        libc::SYS_unlinkat,
+        libc::SYS_mkdirat,
+        libc::SYS_linkat,
+        libc::SYS_symlinkat,
+        libc::SYS_mknodat,
+        libc::SYS_fchmod,
+        libc::SYS_fchmodat,
+        libc::SYS_fchmodat2,
+        libc::SYS_fchown,
+        libc::SYS_fchownat,
+        libc::SYS_ioctl,
+    ];
+    #[cfg(target_arch = "x86_64")]
+    numbers.extend([
+        libc::SYS_creat,
+        libc::SYS_rename,
+        libc::SYS_unlink,
+        libc::SYS_rmdir,
+        libc::SYS_mkdir,
+        libc::SYS_link,
+        libc::SYS_symlink,
+        libc::SYS_mknod,
+        libc::SYS_chmod,
+        libc::SYS_chown,
+        libc::SYS_lchown,
+    ]);
+    // Architectures newer than renameat2 do not have this call.
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    numbers.push(libc::SYS_renameat);
+    if reads {
+        numbers.extend([
+            libc::SYS_read,
+            libc::SYS_pread64,
+            libc::SYS_readv,
+            libc::SYS_preadv,
+            libc::SYS_preadv2,
+            libc::SYS_getdents64,
+        ]);
+    }
+    patterns.extend(numbers.into_iter().map(|number| SyscallPattern {
+        number,
+        argument_bits: None,
+    }));
+    patterns
+}

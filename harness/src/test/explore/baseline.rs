@@ -1,0 +1,59 @@
+//! The undisturbed run of an operation, with which all other runs are compared.
+
+use super::operation_call::OperationCall;
+use super::operation_run::{CallPoint, OperationRun};
+use crate::syscalls::file_call::FileCall;
+
+/// The calls of an undisturbed run.
+#[derive(Debug)]
+pub(super) struct Baseline {
+    calls: Vec<FileCall>,
+    /// Whether one thread made all calls.
+    is_sequential: bool,
+}
+
+impl Baseline {
+    pub(super) fn new(run: OperationRun) -> Self {
+        Self {
+            is_sequential: run.calls.windows(2).all(|pair| pair[0].0 == pair[1].0),
+            calls: run.calls.into_iter().map(|(_, call)| call).collect(),
+        }
+    }
+
+    pub(super) fn calls(&self) -> &[FileCall] {
+        &self.calls
+    }
+
+    /// Gives the point at which the call with this index comes again in another run.
+    pub(super) fn point(&self, index: usize) -> CallPoint {
+        if self.is_sequential {
+            return CallPoint::Index(index);
+        }
+        let (call, path) = (&self.calls[index], self.calls[index].effect.path());
+        let is_like = |other: &&FileCall| other.name == call.name && other.effect.path() == path;
+        let earlier = self.calls[..index].iter().filter(is_like).count();
+        CallPoint::Occurrence(call.name, path.to_owned(), earlier)
+    }
+
+    /// Whether another run made the same call at this index, as far as the order of threads allows
+    /// to tell.
+    pub(super) fn has_same_call(&self, run: &OperationRun, index: usize) -> bool {
+        match run.calls.get(index) {
+            Some((_, call)) if self.is_sequential => call.name == self.calls[index].name,
+            _ => !self.is_sequential,
+        }
+    }
+
+    /// Describes a call for an error, without its location.
+    pub(super) fn describe(&self, index: usize) -> OperationCall {
+        let call = &self.calls[index];
+        OperationCall {
+            number: index + 1,
+            total: self.calls.len(),
+            name: call.name,
+            path: call.effect.path().to_owned(),
+            description: call.to_string(),
+            location: None,
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The states in which the disk may be after a power loss.
+//!
+//! Changes that an operation has synced are on the disk. All others may be there or not, as the
+//! [`PowerLoss`] model allows. The states are drawn and not enumerated: there are too many.
+
+use super::PowerLoss;
+use super::disk_journal::{DiskJournal, LoggedChange};
+use super::disk_model::DiskChange;
+use super::snapshot::Snapshot;
+use rand::RngExt as _;
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
+
+/// The unit of writes that disks keep or lose as a whole, in bytes; a promise of disks for decades.
+const SECTOR: usize = 512;
+
+/// A state in which the disk may be.
+#[derive(Debug)]
+pub(super) struct CrashState {
+    pub(super) snapshot: Snapshot,
+    /// The indices of the calls whose changes, or parts of them, are missing.
+    pub(super) missing: Vec<usize>,
+}
+
+impl DiskJournal {
+    /// Gives states in which the disk may be when the power fails after this number of calls.
+    ///
+    /// They lose, of the changes that can be lost: none, each single one, all, all but one. `draws`
+    /// more states lose drawn combinations.
+    pub(super) fn crash_states(
+        &self,
+        calls: usize,
+        model: PowerLoss,
+        draws: usize,
+        rng: &mut ChaCha8Rng,
+    ) -> Vec<CrashState> {
+        let made: Vec<&LoggedChange> = self
+            .changes
+            .iter()
+            .filter(|logged| logged.call < calls)
+            .collect();
+        // A sync has finished when the next call starts.
+        let open: Vec<usize> = (0..made.len())
+            .filter(|&index| made[index].durable.is_none_or(|by| by >= calls))
+            .filter(|&index| {
+                model == PowerLoss::Posix || !self.is_implicitly_durable(&made, index, calls)
+            })
+            .collect();
+        let mut choices: Vec<BTreeMap<usize, KeptPart>> = Vec::new();
+        let lose = |indices: &[usize]| {
+            indices
+                .iter()
+                .map(|index| (*index, KeptPart::Nothing))
+                .collect()
+        };
+        // Single losses come first: their errors name only the changes that matter.
+        choices.push(BTreeMap::new());
+        choices.extend(open.iter().map(|index| lose(&[*index])));
+        choices.push(lose(&open));
+        for index in &open {
+            let others: Vec<usize> = open
+                .iter()
+                .copied()
+                .filter(|other| other != index)
+                .collect();
+            choices.push(lose(&others));
+        }
+        for _ in 0..draws {
+            let draw = |index: &usize| {
+                let kept = match (rng.random_range(0..4_u8), &made[*index].change) {
+                    (0 | 1, _) => return None,
+                    (2, DiskChange::Write { bytes, .. }) if bytes.len() > SECTOR => {
+                        let sectors = bytes.len().div_ceil(SECTOR);
+                        KeptPart::Prefix(SECTOR * rng.random_range(1..sectors))
+                    }
+                    _ => KeptPart::Nothing,
+                };
+                Some((*index, kept))
+            };
+            choices.push(open.iter().filter_map(draw).collect());
+        }
+        choices
+            .into_iter()
+            .map(|mut choice| {
+                if model == PowerLoss::Ext4Ordered {
+                    lose_names_in_order(&made, &open, &mut choice);
+                }
+                self.state_after(&made, &choice)
+            })
+            .collect()
+    }
+
+    /// Whether ext4 in its ordered mode makes this change durable without an explicit sync of it.
+    ///
+    /// Every sync makes all earlier names durable. A file that replaces another by rename is
+    /// written out first (`auto_da_alloc`).
+    fn is_implicitly_durable(&self, made: &[&LoggedChange], index: usize, calls: usize) -> bool {
+        match &made[index].change {
+            DiskChange::Entries(_) => self
+                .syncs
+                .iter()
+                .any(|by| *by < calls && made[index].call < *by),
+            DiskChange::Write { file, .. } | DiskChange::Resize { file, .. } => {
+                made[index + 1..].iter().any(|later| match &later.change {
+                    DiskChange::Entries(entries) => {
+                        entries.len() == 2 && entries[1].2 == Some(*file) && self.replaces(later)
+                    }
+                    _ => false,
+                })
+            }
+        }
+    }
+
+    /// Whether this rename replaces another file.
+    fn replaces(&self, moved: &LoggedChange) -> bool {
+        let DiskChange::Entries(entries) = &moved.change else {
+            return false;
+        };
+        let mut disk = self.before.clone();
+        for logged in self
+            .changes
+            .iter()
+            .take_while(|logged| logged.call < moved.call)
+        {
+            disk.apply(&logged.change, None);
+        }
+        let (directory, name, _) = &entries[entries.len() - 1];
+        disk.entry(*directory, name).is_some()
+    }
+
+    /// Applies the changes, without the lost ones.
+    fn state_after(
+        &self,
+        made: &[&LoggedChange],
+        choice: &BTreeMap<usize, KeptPart>,
+    ) -> CrashState {
+        let mut disk = self.before.clone();
+        for (index, logged) in made.iter().enumerate() {
+            match choice.get(&index) {
+                None => disk.apply(&logged.change, None),
+                Some(KeptPart::Nothing) => {}
+                Some(KeptPart::Prefix(length)) => disk.apply(&logged.change, Some(*length)),
+            }
+        }
+        let mut missing: Vec<usize> = choice.keys().map(|index| made[*index].call).collect();
+        missing.dedup();
+        CrashState {
+            snapshot: disk.to_snapshot(),
+            missing,
+        }
+    }
+}
+
+/// The part of a lost change that is on the disk.
+#[derive(Clone, Copy, Debug)]
+enum KeptPart {
+    Nothing,
+    /// This number of bytes at the start of a write.
+    Prefix(usize),
+}
+
+/// Loses all later names with a lost one, as a journaling file system does.
+fn lose_names_in_order(
+    made: &[&LoggedChange],
+    open: &[usize],
+    choice: &mut BTreeMap<usize, KeptPart>,
+) {
+    let is_name = |index: &usize| matches!(made[*index].change, DiskChange::Entries(_));
+    let first = choice.keys().copied().find(|index| is_name(index));
+    if let Some(first) = first {
+        let later = open
+            .iter()
+            .filter(|index| **index > first && is_name(index));
+        choice.extend(later.map(|index| (*index, KeptPart::Nothing)));
+    }
+}

@@ -1,0 +1,268 @@
+//! Errors of explorations.
+
+use super::operation_call::{OperationCall, OperationEnd};
+use crate::syscalls::code_location::CodeLocation;
+use crate::syscalls::errno::Errno;
+use crate::test::outcome::Skipped;
+use std::fmt;
+use std::io;
+
+/// The reason why an exploration failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExploreError {
+    /// System calls cannot be explored here. A test that returns this error is skipped.
+    #[error(transparent)]
+    Unavailable(Skipped),
+    /// The operation does something that cannot be followed, so exploring the rest proves nothing.
+    #[error("not explorable: {0}")]
+    NotExplorable(Box<UnsupportedOperation>),
+    /// The operation does not succeed even without an injected failure.
+    #[error("without an injected failure, {0}")]
+    Operation(OperationEnd),
+    /// The operation makes other calls in each run.
+    #[error("the operation makes other calls each time: {0}")]
+    Diverged(Box<Divergence>),
+    /// The invariant does not hold.
+    #[error("{0}")]
+    Broken(Box<BrokenInvariant>),
+    /// The exploration itself failed.
+    #[error("the exploration failed: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// A state of the operation's directory in which the invariant does not hold.
+///
+/// ```no_run
+/// # use clarity_chaos::explore::ExploreError;
+/// # use clarity_chaos::{Context, Result, chaos};
+/// # use std::fs;
+/// /// A known bug: a crash can leave an empty file.
+/// #[chaos(non_destructive)]
+/// fn writing_in_place_is_not_atomic(cx: Context) -> Result {
+///     let explored = cx.crash_everywhere(
+///         |dir| Ok(fs::write(dir.join("file"), "text")?),
+///         |dir, _| match fs::read(dir.join("file")) {
+///             Ok(bytes) if bytes.is_empty() => Err("an empty file".into()),
+///             _ => Ok(()),
+///         },
+///     );
+///     match explored {
+///         Err(ExploreError::Broken(broken)) => {
+///             assert_eq!(broken.message, "an empty file");
+///             assert_eq!(broken.call().map(|call| call.name), Some("write"));
+///             Ok(())
+///         }
+///         other => Err(format!("the bug was not found: {other:?}").into()),
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BrokenInvariant {
+    /// The way to that state.
+    pub state: ExploredState,
+    /// The error or panic of the invariant.
+    pub message: String,
+}
+
+/// A state that an exploration checks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExploredState {
+    /// The operation returned success, without an injected failure.
+    Completed,
+    /// The operation's process died in the place of a call.
+    #[non_exhaustive]
+    ProcessDied {
+        /// The call, which was not executed.
+        call: OperationCall,
+    },
+    /// A call failed.
+    #[non_exhaustive]
+    CallFailed {
+        /// The call, which was not executed.
+        call: OperationCall,
+        /// Its error.
+        errno: Errno,
+        /// The end of the operation.
+        end: OperationEnd,
+    },
+    /// The power failed.
+    #[non_exhaustive]
+    PowerLost {
+        /// The next call at that moment; none after the operation had returned success.
+        next: Option<OperationCall>,
+        /// The calls whose changes, or parts of them, are not on the disk.
+        lost: Vec<OperationCall>,
+    },
+}
+
+impl BrokenInvariant {
+    /// The call at which the process died, that failed, or before which the power failed; none
+    /// after the operation had returned success.
+    #[must_use]
+    pub fn call(&self) -> Option<&OperationCall> {
+        match &self.state {
+            ExploredState::Completed => None,
+            ExploredState::ProcessDied { call } | ExploredState::CallFailed { call, .. } => {
+                Some(call)
+            }
+            ExploredState::PowerLost { next, .. } => next.as_ref(),
+        }
+    }
+
+    /// The place in the code of [`call`](Self::call), if the program has symbols.
+    #[must_use]
+    pub fn location(&self) -> Option<&CodeLocation> {
+        self.call()?.location.as_ref()
+    }
+}
+
+impl fmt::Display for BrokenInvariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = &self.message;
+        match &self.state {
+            ExploredState::Completed => write!(
+                f,
+                "the invariant does not hold after the operation itself: {message}"
+            ),
+            ExploredState::ProcessDied { call } => write!(
+                f,
+                "the invariant broke when the process died in the place of {call}: {message}"
+            ),
+            ExploredState::CallFailed { call, errno, end } => write!(
+                f,
+                "the invariant broke when {call} failed ({errno}): {message}; {end}"
+            ),
+            ExploredState::PowerLost { next, lost } => {
+                f.write_str("the invariant broke when the power failed ")?;
+                match next {
+                    Some(call) => write!(f, "before {call}, ")?,
+                    None => f.write_str("after the operation had returned success, ")?,
+                }
+                if lost.is_empty() {
+                    f.write_str("with all that was done on the disk")?;
+                } else {
+                    let lost: Vec<String> = lost.iter().map(ToString::to_string).collect();
+                    let lost = lost.join("; ");
+                    write!(
+                        f,
+                        "with this not on the disk, since nothing had synced it: {lost}"
+                    )?;
+                }
+                write!(f, ": {message}")
+            }
+        }
+    }
+}
+
+/// An operation that an exploration cannot follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnsupportedOperation {
+    /// The reason.
+    pub reason: String,
+    /// The unsupported call, if the reason is one call.
+    pub call: Option<OperationCall>,
+}
+
+impl fmt::Display for UnsupportedOperation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.call {
+            Some(call) => write!(f, "{}: {call}", self.reason),
+            None => f.write_str(&self.reason),
+        }
+    }
+}
+
+/// A call that an operation did not make again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Divergence {
+    /// The call in the first run.
+    pub call: OperationCall,
+    /// The number of later runs without it.
+    pub runs: usize,
+    /// The number of calls in the directory of the last run.
+    pub last_calls: usize,
+}
+
+impl fmt::Display for Divergence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} did not come again in {} runs; \
+             the last one made {} calls in the directory, the first one {}",
+            self.call.description, self.runs, self.last_calls, self.call.total
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(number: usize) -> OperationCall {
+        OperationCall {
+            number,
+            total: 4,
+            name: "rename",
+            path: "draft".into(),
+            description: "rename of draft to current".to_owned(),
+            location: Some(CodeLocation {
+                file: "src/save.rs".into(),
+                line: 12,
+                function: "save::save".to_owned(),
+            }),
+        }
+    }
+
+    fn broken(state: ExploredState) -> BrokenInvariant {
+        BrokenInvariant {
+            state,
+            message: "found \"\"".to_owned(),
+        }
+    }
+
+    #[test]
+    fn process_death_is_described_with_call_and_location() {
+        let broken = broken(ExploredState::ProcessDied { call: call(4) });
+        assert_eq!(
+            broken.to_string(),
+            "the invariant broke when the process died in the place of call 4 of 4, \
+             rename of draft to current (src/save.rs:12, in save::save): found \"\""
+        );
+        assert_eq!(broken.location().unwrap().line, 12);
+    }
+
+    #[test]
+    fn power_loss_is_described_with_the_lost_calls() {
+        let broken = broken(ExploredState::PowerLost {
+            next: None,
+            lost: vec![call(2), call(4)],
+        });
+        let text = broken.to_string();
+        let lost = "nothing had synced it: call 2 of 4, rename of draft to current \
+                    (src/save.rs:12, in save::save); call 4 of 4";
+        assert!(text.contains("after the operation had returned success, with this not on"));
+        assert!(text.contains(lost), "{text}");
+        assert_eq!(broken.call(), None);
+    }
+
+    #[test]
+    fn call_failure_is_described_with_errno_and_end() {
+        let broken = broken(ExploredState::CallFailed {
+            call: call(1),
+            errno: Errno::EIO,
+            end: OperationEnd::Succeeded,
+        });
+        let text = broken.to_string();
+        assert!(text.contains("save::save) failed ("), "{text}");
+        assert!(
+            text.ends_with("found \"\"; the operation returned success"),
+            "{text}"
+        );
+        assert_eq!(broken.call().unwrap().number, 1);
+    }
+}

@@ -1,0 +1,151 @@
+//! Running one operation again and again, and checking its invariant.
+
+use super::baseline::Baseline;
+use super::child::{Child, ChildEnd};
+use super::error::{
+    BrokenInvariant, Divergence, ExploreError, ExploredState, UnsupportedOperation,
+};
+use super::operation_call::{OperationCall, OperationEnd};
+use super::operation_run::{CallPoint, Intervention, Operation, OperationRun};
+use super::orphans::Orphans;
+use super::snapshot::Snapshot;
+use crate::os::seccomp::filter::SyscallPattern;
+use crate::syscalls::code_location::CodeLocation;
+use crate::syscalls::file_call::Effect;
+use crate::syscalls::patterns::file_calls;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The number of runs that may miss a point.
+const TRIES: usize = 5;
+
+/// The operation of a test, with its error as text.
+pub(super) type Work<'a> = &'a (dyn Fn(&Path) -> Result<(), String> + Sync);
+
+/// The invariant of a test, with its error as text.
+pub(super) type Invariant<'a, T> = &'a (dyn Fn(&Path, T) -> Result<(), String> + Sync);
+
+/// Runs an operation in its directory, each time from the same initial content.
+pub(super) struct Explorer<'a> {
+    work: Work<'a>,
+    pub(super) before: Snapshot,
+    patterns: Vec<SyscallPattern>,
+    orphans: Orphans,
+    pub(super) directory: PathBuf,
+    _parent: tempfile::TempDir,
+}
+
+impl<'a> Explorer<'a> {
+    /// Reads the initial content from `before`. With `reads`, calls that read files are explored,
+    /// too.
+    pub(super) fn prepare(before: &Path, work: Work<'a>, reads: bool) -> io::Result<Self> {
+        let parent = tempfile::Builder::new().prefix("explored-").tempdir()?;
+        Ok(Self {
+            work,
+            before: Snapshot::read(before)?,
+            patterns: file_calls(reads),
+            orphans: Orphans::adopt()?,
+            directory: parent.path().canonicalize()?.join("dir"),
+            _parent: parent,
+        })
+    }
+
+    pub(super) fn run(&self, intervention: &Intervention) -> io::Result<OperationRun> {
+        let operation = Operation {
+            directory: &self.directory,
+            patterns: &self.patterns,
+            orphans: &self.orphans,
+            work: self.work,
+        };
+        operation.run(&self.before, intervention)
+    }
+
+    /// Runs the operation to its end, and makes sure that it can be explored.
+    pub(super) fn baseline(&self) -> Result<Baseline, ExploreError> {
+        let run = self.run(&Intervention::None)?;
+        match run.operation_end() {
+            OperationEnd::Succeeded => {}
+            end => return Err(ExploreError::Operation(end)),
+        }
+        let baseline = Baseline::new(run);
+        if baseline.calls().is_empty() {
+            return Err(ExploreError::NotExplorable(Box::new(
+                UnsupportedOperation {
+                    reason: "the operation does nothing in the directory that it is given"
+                        .to_owned(),
+                    call: None,
+                },
+            )));
+        }
+        for (index, call) in baseline.calls().iter().enumerate() {
+            if let Effect::Unsupported { reason, .. } = call.effect {
+                return Err(ExploreError::NotExplorable(Box::new(
+                    UnsupportedOperation {
+                        reason: reason.to_owned(),
+                        call: Some(self.locate(&baseline, index)),
+                    },
+                )));
+            }
+        }
+        Ok(baseline)
+    }
+
+    /// Runs the operation with an intervention at this call.
+    pub(super) fn intervene(
+        &self,
+        baseline: &Baseline,
+        index: usize,
+        intervention: impl Fn(CallPoint) -> Intervention,
+    ) -> Result<OperationRun, ExploreError> {
+        let intervention = intervention(baseline.point(index));
+        let mut last_calls = 0;
+        for _ in 0..TRIES {
+            let run = self.run(&intervention)?;
+            if run.reached && baseline.has_same_call(&run, index) {
+                return Ok(run);
+            }
+            last_calls = run.calls.len();
+        }
+        Err(ExploreError::Diverged(Box::new(Divergence {
+            call: baseline.describe(index),
+            runs: TRIES,
+            last_calls,
+        })))
+    }
+
+    /// Describes a call with its place in the code, for which the operation runs once more.
+    pub(super) fn locate(&self, baseline: &Baseline, index: usize) -> OperationCall {
+        let location = match self.run(&Intervention::Locate(baseline.point(index))) {
+            Ok(OperationRun {
+                end: Some(ChildEnd::Located(backtrace)),
+                ..
+            }) => CodeLocation::in_backtrace(&backtrace),
+            _ => None,
+        };
+        OperationCall {
+            location,
+            ..baseline.describe(index)
+        }
+    }
+
+    /// Checks the invariant in a process of its own. `Err` has its message.
+    pub(super) fn check<T: Send>(
+        &self,
+        invariant: Invariant<'_, T>,
+        found: T,
+    ) -> Result<(), String> {
+        let ended = Child::spawn(None, || invariant(&self.directory, found)).and_then(Child::reap);
+        match ended {
+            Ok(ChildEnd::Returned(result)) => result,
+            Ok(ChildEnd::Panicked(message)) => Err(message),
+            Ok(ChildEnd::Died(how)) => Err(format!("its check did not end: {how}")),
+            Ok(ChildEnd::Located(_)) => Err("its check did not end".to_owned()),
+            Err(error) => Err(format!("it could not be checked: {error}")),
+        }
+    }
+}
+
+/// Makes the error of an invariant that does not hold.
+pub(super) fn broken(state: ExploredState, message: String) -> ExploreError {
+    ExploreError::Broken(Box::new(BrokenInvariant { state, message }))
+}

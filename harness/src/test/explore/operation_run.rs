@@ -1,0 +1,251 @@
+//! One run of an operation, with an intervention at one of its calls.
+
+use super::child::{Child, ChildEnd};
+use super::operation_call::OperationEnd;
+use super::orphans::Orphans;
+use super::snapshot::Snapshot;
+use crate::os::seccomp::filter::SyscallPattern;
+use crate::os::seccomp::listener::WaitingCall;
+use crate::os::seccomp::tracee::Tracee;
+use crate::syscalls::decoder::Decoder;
+use crate::syscalls::file_call::{Effect, FileCall};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// The time that killed processes may take to disappear.
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A point of an operation: one of its calls in its directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum CallPoint {
+    /// The call with this index. For operations that make all calls on one thread.
+    Index(usize),
+    /// The call of this name on this file, after this number of like calls. For operations whose
+    /// threads make calls in any order.
+    Occurrence(&'static str, PathBuf, usize),
+}
+
+/// The intervention of an exploration in a run.
+#[derive(Clone, Debug)]
+pub(super) enum Intervention {
+    /// None; the bytes that the operation writes are recorded.
+    None,
+    /// The process dies in the place of this call.
+    Kill(CallPoint),
+    /// This call fails with this error.
+    Fail(CallPoint, i32),
+    /// The thread that makes this call sends its backtrace.
+    Locate(CallPoint),
+}
+
+/// A finished run of an operation.
+#[derive(Debug)]
+pub(super) struct OperationRun {
+    /// Its calls in its directory, with their threads, in order, up to its end or death.
+    pub(super) calls: Vec<(u32, FileCall)>,
+    /// The end of its process; none if the exploration killed it.
+    pub(super) end: Option<ChildEnd>,
+    /// Whether it reached the point of the intervention.
+    pub(super) reached: bool,
+}
+
+impl OperationRun {
+    /// Gives the end of the operation, as errors name it.
+    pub(super) fn operation_end(&self) -> OperationEnd {
+        match &self.end {
+            Some(ChildEnd::Returned(Ok(()))) => OperationEnd::Succeeded,
+            Some(ChildEnd::Returned(Err(error))) => OperationEnd::Failed(error.clone()),
+            Some(ChildEnd::Panicked(message)) => OperationEnd::Panicked(message.clone()),
+            Some(ChildEnd::Died(how)) => OperationEnd::Died(how.clone()),
+            Some(ChildEnd::Located(_)) | None => OperationEnd::Died("it was killed".to_owned()),
+        }
+    }
+}
+
+/// An operation with the parts that all its runs share.
+pub(super) struct Operation<'a> {
+    pub(super) directory: &'a Path,
+    pub(super) patterns: &'a [SyscallPattern],
+    pub(super) orphans: &'a Orphans,
+    pub(super) work: &'a (dyn Fn(&Path) -> Result<(), String> + Sync),
+}
+
+impl Operation<'_> {
+    /// Runs it in its directory, with the initial content `before`.
+    pub(super) fn run(
+        &self,
+        before: &Snapshot,
+        intervention: &Intervention,
+    ) -> io::Result<OperationRun> {
+        before.write(self.directory)?;
+        let child = Child::spawn(Some(self.patterns), || (self.work)(self.directory))?;
+        Monitor {
+            decoder: Decoder::new(self.directory, matches!(intervention, Intervention::None)),
+            child,
+            intervention,
+            orphans: self.orphans,
+            occurrences: HashMap::new(),
+            calls: Vec::new(),
+            reached: false,
+        }
+        .run()
+    }
+}
+
+/// Answers the calls of a running operation.
+struct Monitor<'a> {
+    decoder: Decoder<'a>,
+    child: Child,
+    intervention: &'a Intervention,
+    orphans: &'a Orphans,
+    occurrences: HashMap<(&'static str, PathBuf), usize>,
+    calls: Vec<(u32, FileCall)>,
+    reached: bool,
+}
+
+/// Whether the operation goes on after a call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Continuation {
+    GoesOn,
+    IsKilled,
+}
+
+impl Monitor<'_> {
+    fn run(mut self) -> io::Result<OperationRun> {
+        let mut continuation = Continuation::GoesOn;
+        while continuation == Continuation::GoesOn {
+            let Some(listener) = &self.child.listener else {
+                return Err(io::Error::other("a process without a listener"));
+            };
+            let mut polled = [
+                PollFd::new(listener, PollFlags::IN),
+                PollFd::new(&self.child.ended, PollFlags::IN),
+            ];
+            match poll(&mut polled, None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let (calls, ended) = (polled[0].revents(), polled[1].revents());
+            // After the end of the operation, a call is one of a process that it left behind.
+            if !ended.is_empty() {
+                break;
+            }
+            if calls.contains(PollFlags::IN)
+                && let Some(call) = listener.next()?
+            {
+                continuation = self.answer(&call)?;
+            }
+        }
+        self.end_all()?;
+        let end = self.child.reap()?;
+        Ok(OperationRun {
+            calls: self.calls,
+            end: (continuation == Continuation::GoesOn).then_some(end),
+            reached: self.reached,
+        })
+    }
+
+    /// Answers a call, or kills the process that makes it.
+    fn answer(&mut self, waiting: &WaitingCall) -> io::Result<Continuation> {
+        let Some(listener) = &self.child.listener else {
+            return Ok(Continuation::GoesOn);
+        };
+        let decoded =
+            Tracee::open(waiting.thread).and_then(|tracee| self.decoder.decode(waiting, &tracee));
+        // If the thread is gone by now, its number may be reused, and another thread was read.
+        if !listener.is_waiting(waiting) {
+            return Ok(Continuation::GoesOn);
+        }
+        // An unreadable call would be left out silently.
+        if let Err(error) = &decoded
+            && error.kind() == io::ErrorKind::PermissionDenied
+        {
+            return Err(io::Error::other(format!(
+                "cannot read the arguments of the operation's system calls: {error}"
+            )));
+        }
+        // A call whose arguments cannot be read, such as an invalid address, fails by itself.
+        let Ok(Some(call)) = decoded else {
+            listener.proceed(waiting)?;
+            return Ok(Continuation::GoesOn);
+        };
+        // Reflinks fail as on a file system without them, where callers copy instead.
+        if matches!(call.effect, Effect::Reflink { .. }) {
+            listener.fail(waiting, libc::EOPNOTSUPP)?;
+            return Ok(Continuation::GoesOn);
+        }
+        let key = (call.name, call.effect.path().to_owned());
+        let earlier = self.occurrences.entry(key).or_insert(0);
+        let is_at = |point: &CallPoint| match point {
+            CallPoint::Index(index) => *index == self.calls.len(),
+            CallPoint::Occurrence(name, path, count) => {
+                *name == call.name && path == call.effect.path() && *count == *earlier
+            }
+        };
+        let intervention = match self.intervention {
+            Intervention::Kill(point)
+            | Intervention::Fail(point, _)
+            | Intervention::Locate(point)
+                if self.reached || !is_at(point) =>
+            {
+                &Intervention::None
+            }
+            intervention => intervention,
+        };
+        *earlier += 1;
+        let is_sync = call.effect.is_sync();
+        self.calls.push((waiting.thread, call));
+        self.reached |= !matches!(intervention, Intervention::None);
+        match intervention {
+            Intervention::Kill(_) => {
+                self.child.kill();
+                return Ok(Continuation::IsKilled);
+            }
+            Intervention::Fail(_, errno) => listener.fail(waiting, *errno)?,
+            Intervention::Locate(_) if self.child.request_backtrace(waiting.thread) => {
+                listener.fail(waiting, libc::EINTR)?;
+            }
+            // The death of a process loses nothing here, so syncs need not wait for the disk.
+            _ if is_sync => listener.pretend(waiting, 0)?,
+            _ => listener.proceed(waiting)?,
+        }
+        Ok(Continuation::GoesOn)
+    }
+
+    /// Kills all processes of the operation. Afterwards nothing changes the directory any more.
+    fn end_all(&self) -> io::Result<()> {
+        self.child.kill();
+        let Some(listener) = &self.child.listener else {
+            return Ok(());
+        };
+        let deadline = Instant::now() + KILL_TIMEOUT;
+        let interval = Timespec {
+            tv_sec: 0,
+            tv_nsec: 20_000_000,
+        };
+        loop {
+            let mut polled = [PollFd::new(&self.child.ended, PollFlags::IN)];
+            let ended =
+                poll(&mut polled, Some(&interval)).is_ok() && !polled[0].revents().is_empty();
+            // The listener hangs up when no thread has its filter any more. Some kernels count dead
+            // threads, too.
+            let mut polled = [PollFd::new(listener, PollFlags::IN)];
+            let unused = poll(&mut polled, Some(&Timespec::default())).is_ok()
+                && polled[0].revents().contains(PollFlags::HUP);
+            // Processes that left the operation's process group are among the orphans.
+            if ended && (unused || !self.orphans.kill()) {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(io::Error::other(format!(
+                    "processes of the operation are still alive {} s after they were killed",
+                    KILL_TIMEOUT.as_secs()
+                )));
+            }
+        }
+    }
+}

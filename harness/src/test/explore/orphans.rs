@@ -1,0 +1,46 @@
+//! Processes that an operation leaves behind.
+
+use crate::os::processes::descendants;
+use rustix::io::retry_on_intr;
+use rustix::process::{
+    Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, waitpid,
+};
+use std::io;
+
+/// Distinguishes processes of operations from those of the test, which are older.
+#[derive(Debug)]
+pub(super) struct Orphans {
+    own: Vec<Pid>,
+}
+
+impl Orphans {
+    /// Makes this process the parent of all descendants that become orphans from now on.
+    pub(super) fn adopt() -> io::Result<Self> {
+        set_child_subreaper(Some(getpid()))?;
+        Ok(Self {
+            own: descendants().iter().map(|process| process.pid).collect(),
+        })
+    }
+
+    /// Kills all descendants that are younger than this. Gives whether there were any.
+    pub(super) fn kill(&self) -> bool {
+        let mut found = false;
+        for process in descendants() {
+            if self.own.contains(&process.pid) {
+                continue;
+            }
+            found = true;
+            let _ = kill_process(process.pid, Signal::KILL);
+            // Reaps a child of this process. Other descendants become children when their parent
+            // dies.
+            let _ = retry_on_intr(|| waitpid(Some(process.pid), WaitOptions::NOHANG));
+        }
+        found
+    }
+}
+
+impl Drop for Orphans {
+    fn drop(&mut self) {
+        let _ = set_child_subreaper(None);
+    }
+}

@@ -1,0 +1,46 @@
+//! The progress of an exploration.
+
+use super::Explored;
+use super::baseline::Baseline;
+use clarity_chaos_record::{EventKind, ExploredCall};
+
+/// The maximum number of calls of an operation on the timeline.
+const RECORDED_CALLS: usize = 2000;
+
+/// The points and states that an exploration has tried so far.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    pub(super) calls: Vec<ExploredCall>,
+    /// The number of checked states after a power loss.
+    pub(super) states: usize,
+}
+
+impl Progress {
+    pub(super) fn begin(&mut self, baseline: &Baseline) {
+        let calls = baseline.calls().iter();
+        self.calls = calls
+            .map(|call| ExploredCall::new(call.to_string()))
+            .collect();
+    }
+
+    pub(super) fn extent(&self) -> Explored {
+        Explored {
+            calls: self.calls.len(),
+            points: self.calls.iter().map(|call| call.points).sum(),
+            states: self.states,
+        }
+    }
+
+    /// Makes the event for the timeline, without the calls beyond [`RECORDED_CALLS`].
+    pub(super) fn into_event(self) -> EventKind {
+        let extent = self.extent();
+        let mut calls = self.calls;
+        calls.truncate(RECORDED_CALLS);
+        EventKind::Explored {
+            total_calls: extent.calls,
+            points: extent.points,
+            states: extent.states,
+            calls,
+        }
+    }
+}
