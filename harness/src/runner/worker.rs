@@ -52,7 +52,7 @@ impl Worker {
         post: SupervisorConfig,
         sandboxed: bool,
     ) -> io::Result<Result<Self, String>> {
-        let (workspace, processor) = (Workspace::open(post.slot.clone())?, post.processor);
+        let (workspace, processor) = (Workspace::open(post.worker_dir.clone())?, post.processor);
         let mut command = Role::Supervisor(post).command()?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         #[cfg(unix)]
