@@ -158,7 +158,7 @@ pub mod __private {
     pub use crate::registration::origin::Origin;
     pub use crate::runner::entry::main;
     pub use crate::test::body::Body;
-    pub use crate::test::outcome::{IntoOutcome, TestOutcome};
+    pub use crate::test::outcome::{BodyOutcome, IntoOutcome};
     pub use clarity_chaos_record::{ClockKind, Limits};
     pub use inventory;
 }

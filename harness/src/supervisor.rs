@@ -1,4 +1,4 @@
-//! The process between the runner and the tests of one slot. It starts a test, waits with a
+//! The process between the runner and the tests of one worker. It starts a test, waits with a
 //! timeout, ends the test, and kills the processes that the test leaves.
 //!
 //! A process of a test can escape from the test's own: a daemon has another parent and another
@@ -59,14 +59,14 @@ const RUNNER_LOST: u8 = 3;
 /// When a test's process cannot be started, or a message of the runner cannot be parsed.
 pub(crate) fn serve(config: &SupervisorConfig) -> io::Result<ExitCode> {
     crate::os::descriptors::close_inherited();
-    let enclosed = match confine(&config.confinement, config.slot.root()) {
-        Ok(enclosed) => enclosed,
+    let confined = match confine(&config.confinement, config.worker_dir.root()) {
+        Ok(confined) => confined,
         Err(error) => {
             send(&SupervisorMessage::Refused(error.to_string()))?;
             return Ok(ExitCode::SUCCESS);
         }
     };
-    let code = match enclosed {
+    let code = match confined {
         Confined::Outside(code) => u8::try_from(code).unwrap_or(u8::MAX),
         Confined::Inside(inside) => {
             let mut supervisor = platform::Supervisor::new(config, inside.private)?;

@@ -20,7 +20,7 @@ pub(crate) struct ProcessReport {
     pub(crate) usage: ResourceUsage,
     /// The command lines of processes that outlived the test's own process. They have been killed.
     pub(crate) leaked_processes: Vec<String>,
-    /// Files in the slot's private directories after the test. They have been removed.
+    /// Files in the worker's private directories after the test. They have been removed.
     pub(crate) leaked_files: Vec<String>,
     /// The supervisor exits after this case: it could not kill all processes of the test.
     pub(crate) retires: bool,

@@ -1,7 +1,7 @@
 //! One worker: a supervisor process, its directory, and the pipes to it.
 //!
-//! The process reads each [`RunnerMessage`] from a line of its standard input, and writes each [`SupervisorMessage`]
-//! as a line of its standard output.
+//! The process reads each [`RunnerMessage`] from a line of its standard input, and writes each
+//! [`SupervisorMessage`] as a line of its standard output.
 
 use crate::data::case::Case;
 use crate::data::duration::deadline;
@@ -52,7 +52,7 @@ impl Worker {
         post: SupervisorConfig,
         sandboxed: bool,
     ) -> io::Result<Result<Self, String>> {
-        let (workspace, processor) = (Workspace::open(post.slot.clone())?, post.processor);
+        let (workspace, processor) = (Workspace::open(post.worker_dir.clone())?, post.processor);
         let mut command = Role::Supervisor(post).command()?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         #[cfg(unix)]

@@ -112,7 +112,7 @@ impl WorkerPool {
                 isolation: self.isolation,
                 confinement: confinement.clone(),
                 processor,
-                slot: directory.clone(),
+                worker_dir: directory.clone(),
                 run: self.run.clone(),
             };
             let refusal = match Worker::start(post, sandboxed)? {

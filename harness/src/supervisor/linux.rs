@@ -183,7 +183,7 @@ impl Supervisor {
         }
     }
 
-    /// Removes the files of a test from the slot's private directories, and returns their paths.
+    /// Removes the files of a test from the worker's private directories, and returns their paths.
     fn clear_private_directories(&mut self) -> io::Result<Vec<String>> {
         let mut removed = Vec::new();
         for directory in &mut self.private {

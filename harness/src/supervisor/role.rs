@@ -34,8 +34,8 @@ pub(crate) struct SupervisorConfig {
     /// The processor that the supervisor runs on.
     pub(crate) processor: Option<usize>,
     /// The directory of its cases.
-    pub(crate) slot: WorkerDir,
-    /// The directory of the run, above `slot`.
+    pub(crate) worker_dir: WorkerDir,
+    /// The directory of the run, above `worker_dir`.
     pub(crate) run: PathBuf,
 }
 
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn role_message_parse_reads_the_command_back() {
         let dir = tempfile::tempdir().unwrap();
-        let slot = WorkerDir::create(dir.path(), 7).unwrap();
+        let worker_dir = WorkerDir::create(dir.path(), 7).unwrap();
         let spec = CaseSpec {
             name: "m::t".to_owned(),
             path: "c::m::t".to_owned(),
@@ -106,13 +106,13 @@ mod tests {
             lasting_threads: Vec::new(),
             sandboxed: true,
         };
-        let case = Case::new(&slot, spec);
+        let case = Case::new(&worker_dir, spec);
         for role in [
             Role::Supervisor(SupervisorConfig {
                 isolation: Isolation::Exec,
                 confinement: Confinement::tightest(),
                 processor: Some(1),
-                slot,
+                worker_dir,
                 run: "/run".into(),
             }),
             Role::Test(Box::new(case)),

@@ -1,4 +1,4 @@
-//! The directory of a run: in the system's temporary directory, with a directory for each slot.
+//! The directory of a run: in the system's temporary directory, with a directory for each worker.
 //!
 //! A run removes its directory, or keeps the cases that `--keep-dirs` selects. When the runner is
 //! killed, its supervisors remove the directory. When it is killed before it has any, the next run
@@ -173,10 +173,10 @@ mod tests {
     fn remove_stale_completes_an_interrupted_removal() {
         let parent = tempfile::tempdir().unwrap();
         let run = RunDir::create_in(parent.path()).unwrap();
-        let (slot, path) = (run.path().join("1"), run.path().to_owned());
-        fs::create_dir(&slot).unwrap();
-        fs::create_dir(slot.join("work")).unwrap();
-        // A file in place of a slot's directory makes the removal fail halfway.
+        let (worker, path) = (run.path().join("1"), run.path().to_owned());
+        fs::create_dir(&worker).unwrap();
+        fs::create_dir(worker.join("work")).unwrap();
+        // A file in place of a worker's directory makes the removal fail halfway.
         fs::write(path.join("2"), "no directory").unwrap();
         assert!(remove(&path).is_err());
         assert!(path.join(LOCK_FILE).exists());

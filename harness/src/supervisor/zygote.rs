@@ -31,9 +31,9 @@ pub(super) struct Zygote {
 }
 
 impl Zygote {
-    /// Prepares this process for forks that run the cases of its slot.
+    /// Prepares this process for forks that run the cases of its worker.
     pub(super) fn prepare(case: &Case) -> io::Result<Self> {
-        // All cases of a slot have the same temporary directory.
+        // All cases of a worker have the same temporary directory.
         environment::set("TMPDIR", case.tmp().as_os_str())?;
         test_process::prefault(&case.spec)?;
         exit_handler::skip_inherited()?;

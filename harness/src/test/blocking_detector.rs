@@ -1,7 +1,7 @@
 //! Detects an async body that blocks the only thread of its runtime.
 
 use crate::data::duration::microseconds;
-use crate::test::outcome::TestOutcome;
+use crate::test::outcome::BodyOutcome;
 use crate::test::timeline::Timeline;
 use clarity_chaos_record::EventKind;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ const MIN_WAIT: Duration = Duration::from_millis(100);
 
 /// The body of a test. Its long waits are recorded on the timeline.
 pub(crate) struct BlockingDetector {
-    body: Pin<Box<dyn Future<Output = TestOutcome>>>,
+    body: Pin<Box<dyn Future<Output = BodyOutcome>>>,
     timeline: Timeline,
     /// The thread's wait for a processor up to the last measurement.
     queue_time: Duration,
@@ -21,7 +21,7 @@ pub(crate) struct BlockingDetector {
 
 impl BlockingDetector {
     pub(crate) fn new(
-        body: Pin<Box<dyn Future<Output = TestOutcome>>>,
+        body: Pin<Box<dyn Future<Output = BodyOutcome>>>,
         timeline: Timeline,
     ) -> Self {
         Self {
@@ -33,9 +33,9 @@ impl BlockingDetector {
 }
 
 impl Future for BlockingDetector {
-    type Output = TestOutcome;
+    type Output = BodyOutcome;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<TestOutcome> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<BodyOutcome> {
         let (began, used) = (Instant::now(), cpu_time());
         let polled = self.body.as_mut().poll(context);
         let computed = cpu_time().saturating_sub(used);

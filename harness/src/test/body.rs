@@ -1,7 +1,7 @@
 //! The body of a test.
 
 use crate::test::context::Context;
-use crate::test::outcome::TestOutcome;
+use crate::test::outcome::BodyOutcome;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -9,7 +9,7 @@ use std::pin::Pin;
 #[derive(Clone, Copy, Debug)]
 pub enum Body {
     /// Runs on the test's thread.
-    Sync(fn(Context) -> TestOutcome),
+    Sync(fn(Context) -> BodyOutcome),
     /// Runs on the test's own Tokio runtime.
-    Async(fn(Context) -> Pin<Box<dyn Future<Output = TestOutcome>>>),
+    Async(fn(Context) -> Pin<Box<dyn Future<Output = BodyOutcome>>>),
 }

@@ -253,8 +253,8 @@ impl Context {
     /// Declares that the test may leak a process, thread, descriptor or file, though it is
     /// `non_destructive`.
     ///
-    /// `pattern` is a part of the leak's line in the report, such as ``thread `pool-1` ``. The report
-    /// still lists the leak.
+    /// `pattern` is a part of the leak's line in the report, such as ``thread `pool-1` ``. The
+    /// report still lists the leak.
     ///
     /// # Panics
     ///

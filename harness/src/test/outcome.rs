@@ -6,9 +6,9 @@ use std::error::Error;
 pub type Result<T = (), E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
 /// Not public API: the result of a test function; `Err` is the error with its sources.
-pub type TestOutcome = std::result::Result<(), String>;
+pub type BodyOutcome = std::result::Result<(), String>;
 
-/// Not public API: converts the return value of a test function into its [`TestOutcome`].
+/// Not public API: converts the return value of a test function into its [`BodyOutcome`].
 #[diagnostic::on_unimplemented(
     message = "a chaos test cannot return `{Self}`",
     label = "expected `()` or a `Result` whose error converts into `Box<dyn Error + Send + Sync>`",
@@ -16,11 +16,11 @@ pub type TestOutcome = std::result::Result<(), String>;
 )]
 pub trait IntoOutcome {
     /// Converts the value; `Err` is the message of the failure.
-    fn into_outcome(self) -> TestOutcome;
+    fn into_outcome(self) -> BodyOutcome;
 }
 
 impl IntoOutcome for () {
-    fn into_outcome(self) -> TestOutcome {
+    fn into_outcome(self) -> BodyOutcome {
         Ok(())
     }
 }
@@ -28,7 +28,7 @@ impl IntoOutcome for () {
 impl<T: IntoOutcome, E: Into<Box<dyn Error + Send + Sync>>> IntoOutcome
     for std::result::Result<T, E>
 {
-    fn into_outcome(self) -> TestOutcome {
+    fn into_outcome(self) -> BodyOutcome {
         match self {
             Ok(value) => value.into_outcome(),
             Err(error) => Err(with_sources(error.into().as_ref())),

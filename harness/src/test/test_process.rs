@@ -21,7 +21,7 @@ use crate::test::leak_audit::{self, LeakAudit};
 use crate::test::limits;
 use crate::test::logs;
 use crate::test::oracle;
-use crate::test::outcome::{Skipped, TestOutcome};
+use crate::test::outcome::{BodyOutcome, Skipped};
 use crate::test::panics::{CaughtPanic, Panics};
 use crate::test::process_scope::ProcessScope;
 use crate::test::termination::TerminationHandler;
@@ -245,7 +245,7 @@ impl Setup {
     /// Decides how the test ended, from its body's return or panic and all other observations.
     fn judge(
         &self,
-        returned: Result<io::Result<TestOutcome>, CaughtPanic>,
+        returned: Result<io::Result<BodyOutcome>, CaughtPanic>,
         active_faults: &[String],
     ) -> BodyEnd {
         let outcome = match returned {
@@ -308,7 +308,7 @@ fn call(
     context: Context,
     time: &TestTime,
     timeline: Timeline,
-) -> io::Result<TestOutcome> {
+) -> io::Result<BodyOutcome> {
     match body {
         Body::Sync(function) => Ok(function(context)),
         Body::Async(function) => {
