@@ -7,12 +7,12 @@ mod rounds;
 use clap::Parser;
 use clarity_benches::{acceptance, machine};
 
-/// Measures the cost of an `always!` that nobody listens to, over an empty loop
+/// Measures the cost of a dormant `always!` over an empty loop
 ///
-/// Runs three loops in turn (A B C A B C …) and compares them round by round: an empty one, one with
-/// a dormant oracle, and the same one with a sink that listens. The cost of an iteration is the
-/// processor time of the thread, so that other work on the machine counts as little as possible. The
-/// run fails when a dormant oracle evaluates its condition, or a listening sink does not get it.
+/// Runs three loops in turn (A B C A B C …) and compares them round by round: an empty one, one
+/// with a dormant oracle, and one with an oracle that has a listening sink. The cost of an
+/// iteration is the processor time of the thread: it depends little on other work of the machine.
+/// The run fails when a dormant oracle evaluates its condition, or the sink gets no evaluation.
 #[derive(Debug, Parser)]
 #[command(name = "oracle")]
 struct Options {

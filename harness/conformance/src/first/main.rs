@@ -1,4 +1,4 @@
-//! The first chaos test of the harness's README, word for word; the project's README shows part of it.
+//! The first chaos test of the harness's README, verbatim. The project's README shows part of it.
 
 use clarity_chaos::fault::{BitFlip, Truncate};
 use clarity_chaos::{Context, Result, chaos};
