@@ -118,9 +118,12 @@ mod tests {
     }
 
     fn finished(end: BodyEnd) -> Vec<Event> {
-        let json = serde_json::json!({ "at_us": 1, "thread": "t", "event": "finished",
-            "end": end, "cpu_us": null });
-        vec![serde_json::from_value(json).unwrap()]
+        let kind = EventKind::Finished {
+            end,
+            cpu_us: None,
+            omitted_events: 0,
+        };
+        vec![Event::new(1, "t", kind)]
     }
 
     fn verdict(timeline: &[Event], ending: &ProcessReport) -> Verdict {
