@@ -1,4 +1,4 @@
-//! Bytes that could be a model, and are not those in the manifest.
+//! Bytes that could be a valid model, but differ from the manifest.
 
 use clarity_chaos::fault::{BitFlip, Fault, Garbage, Replace, Truncate};
 use clarity_chaos::{Context, Result, chaos};
@@ -6,8 +6,8 @@ use clarity_testbed::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke};
 use std::fs;
 use std::path::PathBuf;
 
-/// Another model of the same size replaces the file. It loads and answers, with other weights. Only
-/// the digest differs, and the version must be refused.
+/// Another model of the same size, with other weights, replaces the file. The replacement could
+/// load and answer. Only the digest differs, and the version must be refused.
 #[chaos(checksum, non_destructive, clock = "manual")]
 async fn another_model_of_the_same_size_is_refused(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -22,7 +22,7 @@ async fn another_model_of_the_same_size_is_refused(cx: Context) -> Result {
     let refused = served.client.infer(MODEL, &activity).await?;
     refused.assert_unavailable("model_corrupt");
 
-    // The same bytes are served under a manifest of their own: the digest was the reason.
+    // The same bytes are served under their own manifest: only the digest was the reason.
     let second = repository.publish_bytes(MODEL, &fs::read(&other)?)?;
     assert_eq!(second, 2);
     served.reload(MODEL).await?;
@@ -32,7 +32,7 @@ async fn another_model_of_the_same_size_is_refused(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// The only version's manifest is damaged before the server starts: the version must be refused.
+/// Damages the manifest of the only version before the server starts: the version must be refused.
 async fn without_its_manifest_it_is_refused<F: Fault>(
     cx: &Context,
     fault: impl FnOnce(PathBuf) -> F,
@@ -52,14 +52,14 @@ async fn a_manifest_of_garbage_is_refused(cx: Context) -> Result {
     without_its_manifest_it_is_refused(&cx, Garbage::new).await
 }
 
-/// The manifest of a version ends early, anywhere. The version must be refused.
+/// The manifest of a version is cut short at a random point. The version must be refused.
 #[chaos(checksum, non_destructive, clock = "manual")]
 async fn a_manifest_cut_short_is_refused(cx: Context) -> Result {
     without_its_manifest_it_is_refused(&cx, Truncate::new).await
 }
 
-/// One bit of the weights flips on the disk. The store must refuse the version, and open it once
-/// the bit is back.
+/// One bit of the weights flips on disk. The store must refuse the version, and open it once the
+/// bit is restored.
 #[chaos(checksum, non_destructive)]
 fn a_flipped_bit_never_leaves_the_store(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -71,8 +71,8 @@ fn a_flipped_bit_never_leaves_the_store(cx: Context) -> Result {
     Ok(())
 }
 
-/// One bit of a manifest flips, many times. The store may refuse, or give the published bytes, as
-/// with another date. It must never give other bytes.
+/// One bit of a manifest flips, many times. The store may refuse the version, or return the
+/// published bytes, for example with another date. It must never return other bytes.
 #[chaos(checksum, non_destructive)]
 fn a_flipped_bit_in_a_manifest_never_lets_other_bytes_through(cx: Context) -> Result {
     const FLIPS: usize = 256;
@@ -90,14 +90,14 @@ fn a_flipped_bit_in_a_manifest_never_lets_other_bytes_through(cx: Context) -> Re
         }
         flip.undo();
     }
-    // The count depends on the digits of a real date.
+    // The number of harmless flips depends on the digits of a real date.
     cx.measured(format!("{refused} flips refused, {passed} harmless"));
     assert!(refused > passed, "{refused} refused, {passed} passed");
     Ok(())
 }
 
-/// A deployment copied the manifest of version 1 over that of version 2. Version 2 must be refused,
-/// and version 1 must answer.
+/// A deployment copied the manifest of version 1 over the manifest of version 2. Version 2 must be
+/// refused, and version 1 must answer.
 #[chaos(checksum, non_destructive, clock = "manual")]
 async fn a_manifest_of_another_version_is_refused(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;

@@ -1,8 +1,8 @@
-//! A model that fails on valid requests: its breaker opens, and admits one probe later.
+//! A model that fails on valid requests: its breaker opens, and later admits one probe.
 //!
-//! The failing model is a real one, with weights four times the published ones. Activity counts
-//! near the end of single precision overflow, and an answer that is not finite is a failure of the
-//! model.
+//! The failing model is real, with weights four times the published ones. Activity counts near the
+//! maximum of single precision make its sums overflow. An answer that is not finite is a failure of
+//! the model.
 
 use clarity::{BreakerConfig, BreakerRate, BreakerState, BreakerTrip, BreakerWindow, JobKind};
 use clarity_chaos::rand::RngExt as _;
@@ -11,13 +11,13 @@ use clarity_testbed::cole_kripke::{self, OVERWHELMING};
 use clarity_testbed::{MODEL, MODEL_BYTES, Repository, Served, post_head, until};
 use std::time::Duration;
 
-/// The model whose sums overflow on [`OVERWHELMING`].
+/// The name of the model whose sums overflow on [`OVERWHELMING`].
 const FRAGILE: &str = "fragile";
 const SCALE: f32 = 4.0;
 
-/// The consecutive failures that open a breaker by default.
+/// The number of consecutive failures that opens a breaker by default.
 const FAILURES: usize = 5;
-/// The time that it stays open by default.
+/// The default open time of a breaker.
 const OPEN: Duration = Duration::from_secs(60);
 
 async fn fragile(cx: &Context) -> Result<Served> {
@@ -46,7 +46,7 @@ async fn succeed(served: &Served, cx: &Context) -> Result {
     Ok(())
 }
 
-/// Asserts that the breaker is open, and gives the seconds until its next probe.
+/// Asserts that the breaker is open, and returns the seconds until its next probe.
 async fn assert_open(served: &Served) -> Result<u64> {
     let called = served.inferences(FRAGILE);
     // The model could answer this request, but must not be called.
@@ -56,8 +56,8 @@ async fn assert_open(served: &Served) -> Result<u64> {
     Ok(seconds)
 }
 
-/// A model fails five times in a row. The fifth failure must open its breaker, and none before.
-/// Then the model must not be called.
+/// A model fails five times in a row. Exactly the fifth failure must open its breaker. Then the
+/// model must not be called.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn it_opens_at_exactly_the_fifth_failure(cx: Context) -> Result {
     let served = fragile(&cx).await?;
@@ -91,8 +91,8 @@ async fn a_success_restarts_the_count(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// The open time passes. The model must not be called before its end. At its end one request is a
-/// probe, whose success closes the breaker.
+/// The open time passes. The model must not be called before the end of that time. Then one request
+/// is a probe, and its success must close the breaker.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn after_60_seconds_a_good_probe_closes_it(cx: Context) -> Result {
     let served = fragile(&cx).await?;
@@ -101,7 +101,7 @@ async fn after_60_seconds_a_good_probe_closes_it(cx: Context) -> Result {
     assert_eq!(assert_open(&served).await?, 1);
     cx.clock().advance(Duration::from_secs(1)).await;
     succeed(&served, &cx).await?;
-    // Closed, and counting from zero.
+    // The breaker is closed, and counts from zero.
     fail(&served, FAILURES - 1).await?;
     succeed(&served, &cx).await?;
     served.shut_down().await
@@ -122,8 +122,8 @@ async fn after_60_seconds_a_bad_probe_opens_it_again(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// A model fails on random requests, and its breaker counts the last ten. The failure that is the
-/// fifth of ten must open it, and no other.
+/// A model fails on random requests, and its breaker counts the last ten calls. Exactly the failure
+/// that is the fifth among ten calls must open the breaker.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn a_window_of_calls_opens_it_at_exactly_half(cx: Context) -> Result {
     let mut rate = BreakerRate::default();
@@ -156,7 +156,7 @@ async fn a_window_of_calls_opens_it_at_exactly_half(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// A model fails for long, and its breaker may stay open longer each time. The probes must become
+/// A model keeps failing, and its breaker may stay open longer each time. The probes must become
 /// rarer, and a success must reset the open time.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn open_times_grow_while_the_model_goes_on_failing(cx: Context) -> Result {
@@ -176,7 +176,7 @@ async fn open_times_grow_while_the_model_goes_on_failing(cx: Context) -> Result 
     served.shut_down().await
 }
 
-/// The breaker of one model is open. Another model must answer as always.
+/// The breaker of one model is open. Another model must answer as usual.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn an_open_breaker_leaves_other_models_alone(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -190,8 +190,8 @@ async fn an_open_breaker_leaves_other_models_alone(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// Clients send requests with wrong names, shapes and types. These are no failures of the model,
-/// and must not open its breaker.
+/// Clients send requests with wrong names, shapes and types. Such requests are not failures of the
+/// model, and must not open its breaker.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn bad_requests_are_not_failures_of_the_model(cx: Context) -> Result {
     let served = fragile(&cx).await?;
@@ -214,8 +214,8 @@ async fn bad_requests_are_not_failures_of_the_model(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// The breaker of a model is open, and a version that does not fail is deployed. The new version
-/// must be called at once.
+/// The breaker of a model is open, and a version that works is deployed. The new version must be
+/// called at once.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn a_new_version_is_not_punished_for_the_old_one(cx: Context) -> Result {
     let repository = Repository::empty(&cx)?;
@@ -231,8 +231,8 @@ async fn a_new_version_is_not_punished_for_the_old_one(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// Requests are arriving when a good version replaces a failing one. The new version must answer
-/// them, and its breaker must not count failures of the old one.
+/// A good version replaces a failing one while requests arrive. The new version must answer these
+/// requests, and its breaker must not count failures of the old version.
 #[chaos(
     breaker,
     non_destructive,
@@ -254,7 +254,7 @@ async fn a_version_that_takes_over_amid_requests_is_not_blamed(cx: Context) -> R
         connection.send(first).await?;
         arriving.push(connection);
     }
-    // The server has read their first halves once it answers another request.
+    // Once the server answers another request, it has read the first half of each request.
     assert_eq!(served.client.status("/v2/health/live").await?, 200);
     repository.publish_bytes(FRAGILE, MODEL_BYTES)?;
     served.reload(FRAGILE).await?;
@@ -269,8 +269,8 @@ async fn a_version_that_takes_over_amid_requests_is_not_blamed(cx: Context) -> R
     served.shut_down().await
 }
 
-/// The client of the probe of a half-open breaker leaves. The next request must become the probe,
-/// or the breaker would never close.
+/// The client whose request is the probe of a half-open breaker disconnects. The next request must
+/// become the probe; otherwise the breaker would never close.
 #[chaos(
     breaker,
     non_destructive,
@@ -287,7 +287,7 @@ async fn a_probe_whose_client_leaves_gives_its_place_to_the_next(cx: Context) ->
     let head = post_head(&format!("/v2/models/{FRAGILE}/infer"), body.len());
     connection.send(head + &body).await?;
     served.executor.until_held(1).await;
-    // Half-open admits one probe, and there is one.
+    // A half-open breaker admits one probe, and one is under way.
     let second = served.client.infer(FRAGILE, &[1.0; 10]).await?;
     second.assert_unavailable("circuit_open");
     assert_eq!(served.breaker(FRAGILE)?.probes, 1);
@@ -305,7 +305,7 @@ async fn a_probe_whose_client_leaves_gives_its_place_to_the_next(cx: Context) ->
     served.shut_down().await
 }
 
-/// An operator opens the breaker of a good model. No request must reach the model for hours, and
+/// An operator opens the breaker of a good model. For hours, no request must reach the model, and
 /// the model must not be ready. Once released, the breaker must be closed.
 #[chaos(
     breaker,
@@ -324,7 +324,7 @@ async fn a_breaker_opened_by_an_operator_stays_open_until_released(cx: Context) 
         let answer = served.client.infer(MODEL, &activity).await?;
         answer.assert_unavailable("circuit_open");
         assert_eq!(served.client.status(&ready).await?, 503);
-        // The refusal comes before the body.
+        // The refusal arrives before the body is sent.
         let answer = served.client.ask_before_sending(MODEL).await?;
         assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
         assert!(answer.contains("circuit_open"), "{answer}");

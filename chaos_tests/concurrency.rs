@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 const CLIENTS: usize = 16;
 
 /// Sixteen clients send requests while versions are damaged and repaired. Each answer must be right
-/// for the version it names, or a 503 with a reason and a time. In the end the newest version must
-/// answer.
+/// for the version it names, or a 503 with a reason and a retry delay. In the end the newest
+/// version must answer.
 #[chaos(concurrency, non_destructive, timeout = "60s")]
 async fn sixteen_clients_get_right_answers_or_honest_refusals(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -31,7 +31,7 @@ async fn sixteen_clients_get_right_answers_or_honest_refusals(cx: Context) -> Re
     served.shut_down().await
 }
 
-/// Publishes the next version, damages it before its reload, and repairs it later.
+/// Publishes the next version, damages it before the reload, and repairs it later.
 async fn deploy_damaged(
     cx: &Context,
     repository: &Repository,
@@ -62,8 +62,8 @@ async fn damage_for_a_while<F: Fault>(
     Ok(())
 }
 
-/// Good versions follow each other quickly while sixteen clients send requests. No request may be
-/// lost, and each answer must be right for the version it names.
+/// Good versions replace each other quickly while sixteen clients send requests. No request may be
+/// lost, and each answer must be right for the version that it names.
 #[chaos(concurrency, non_destructive, timeout = "60s")]
 async fn good_versions_follow_each_other_without_a_lost_request(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -80,7 +80,7 @@ async fn good_versions_follow_each_other_without_a_lost_request(cx: Context) -> 
     served.shut_down().await
 }
 
-/// The size of a scenario: that in the environment, if it is set.
+/// The size of a scenario: the environment variable if it is set, otherwise the default.
 fn size(variable: &str, default: usize) -> Result<usize> {
     match std::env::var(variable) {
         Ok(text) => text
@@ -90,10 +90,10 @@ fn size(variable: &str, default: usize) -> Result<usize> {
     }
 }
 
-/// Good and bad versions take turns while many clients send requests. No request may be lost. Each
-/// answer must be that of ONNX Runtime for the version it names, which must be good. `SWAPS=100
-/// CLIENTS=200` in the environment is the full size; a swap is the deployment of one version, good
-/// or bad.
+/// Good and bad versions alternate while many clients send requests. No request may be lost. Each
+/// answer must equal that of ONNX Runtime for the version it names, which must be good. A swap is
+/// the deployment of one version, good or bad. Set `SWAPS=100 CLIENTS=200` in the environment for
+/// the full size.
 #[chaos(
     concurrency,
     non_destructive,
@@ -105,7 +105,7 @@ async fn clients_lose_nothing_over_swaps_of_good_and_bad_versions(cx: Context) -
     let repository = Repository::with_model(&cx)?;
     let staging = Repository::staging(&cx)?;
     staging.publish_bytes(MODEL, MODEL_BYTES)?;
-    // Twice the number of clients and of this test: a place is free a moment after its answer.
+    // Twice the number of clients and of this test: a place becomes free shortly after its answer.
     let places = 2 * (clients + 1);
     let served = Served::start_with_capacity(&cx, &repository, places).await?;
     let activity = cole_kripke::recorded_and(10, &mut cx.rng());
@@ -138,7 +138,7 @@ async fn clients_lose_nothing_over_swaps_of_good_and_bad_versions(cx: Context) -
     served.shut_down().await
 }
 
-/// Deploys the next version, bad from its first moment on. Its `number` decides the damage.
+/// Deploys the next version, already damaged. `number` selects the damage.
 fn deploy_bad(
     cx: &Context,
     staging: &Repository,
@@ -146,7 +146,7 @@ fn deploy_bad(
     number: usize,
 ) -> Result {
     if number % 8 == 7 {
-        // Every byte verifies, and it is no model.
+        // Every byte matches the manifest, but the bytes are not a model.
         let version = staging.publish_bytes(MODEL, b"not a model")?;
         return repository.receive(staging, MODEL, version);
     }

@@ -1,4 +1,4 @@
-//! Files whose bytes have changed.
+//! Weight files whose bytes changed after their publication.
 
 use clarity_chaos::fault::{BitFlip, Fault, Garbage, Replace, Truncate};
 use clarity_chaos::rand::RngExt as _;
@@ -8,7 +8,7 @@ use clarity_testbed::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke};
 use std::path::PathBuf;
 
 /// Damages the weight file of the only version before the server starts. The version must be
-/// refused, and the server stay live.
+/// refused, and the server must stay live.
 async fn is_refused<F: Fault>(cx: &Context, fault: impl FnOnce(PathBuf) -> F) -> Result {
     let repository = Repository::with_model(cx)?;
     cx.inject(fault(repository.weights(MODEL, 1)))?.until_end();
@@ -21,42 +21,43 @@ async fn is_refused<F: Fault>(cx: &Context, fault: impl FnOnce(PathBuf) -> F) ->
     served.shut_down().await
 }
 
-/// A weight file is overwritten with random bytes of the same length. It must be refused.
+/// A weight file is overwritten with random bytes of the same length. The file must be refused.
 #[chaos(corruption, non_destructive, clock = "manual")]
 async fn garbage_is_refused(cx: Context) -> Result {
     is_refused(&cx, Garbage::new).await
 }
 
-/// A block of eight bytes inside a weight file is overwritten. It must be refused.
+/// A block of eight bytes in a weight file is overwritten. The file must be refused.
 #[chaos(corruption, non_destructive, clock = "manual")]
 async fn a_bad_block_is_refused(cx: Context) -> Result {
     is_refused(&cx, |weights| Garbage::new(weights).somewhere(8)).await
 }
 
-/// A copy was interrupted: the weight file ends early, anywhere. It must be refused.
+/// A copy was interrupted: the weight file is cut short at a random point. The file must be
+/// refused.
 #[chaos(corruption, non_destructive, clock = "manual")]
 async fn a_file_cut_short_is_refused(cx: Context) -> Result {
     is_refused(&cx, Truncate::new).await
 }
 
-/// A disk was full: the weight file is there, and empty. It must be refused.
+/// A disk was full: the weight file exists, but is empty. The file must be refused.
 #[chaos(corruption, non_destructive, clock = "manual")]
 async fn an_empty_file_is_refused(cx: Context) -> Result {
     is_refused(&cx, |weights| Truncate::new(weights).to(0)).await
 }
 
-/// The first bytes of a weight file, its header, are overwritten. It must be refused.
+/// The first bytes of a weight file, its header, are overwritten. The file must be refused.
 #[chaos(corruption, non_destructive, clock = "manual")]
 async fn a_damaged_header_is_refused(cx: Context) -> Result {
     is_refused(&cx, |weights| Garbage::new(weights).at(0, 8)).await
 }
 
-/// A block of a weight file comes back from the disk as zeros. It must be refused.
+/// The disk returns a block of a weight file as zeros. The file must be refused.
 #[chaos(corruption, non_destructive, clock = "manual")]
 async fn a_zeroed_block_is_refused(cx: Context) -> Result {
     const BLOCK: usize = 64;
     let mut rng = cx.rng_for("block");
-    // Aligned as on a disk; no block of this model is zero.
+    // Aligned to the block size, as on a disk; no block of this model is all zeros.
     let block = rng.random_range(0..MODEL_BYTES.len() / BLOCK) * BLOCK;
     let mut zeroed = MODEL_BYTES.to_vec();
     zeroed[block..block + BLOCK].fill(0);
@@ -64,8 +65,8 @@ async fn a_zeroed_block_is_refused(cx: Context) -> Result {
     replacement_is_refused(&cx, &zeroed).await
 }
 
-/// Other bytes follow those of the weight file. It must be refused, though it holds all published
-/// bytes.
+/// Other bytes are appended to the weight file. The file must be refused, although it holds all
+/// published bytes.
 #[chaos(corruption, non_destructive, clock = "manual")]
 async fn appended_bytes_are_refused(cx: Context) -> Result {
     let mut longer = MODEL_BYTES.to_vec();
@@ -73,7 +74,7 @@ async fn appended_bytes_are_refused(cx: Context) -> Result {
     replacement_is_refused(&cx, &longer).await
 }
 
-/// Replaces the weight file by these bytes, which must be refused.
+/// Replaces the weight file with `bytes`, which must be refused.
 async fn replacement_is_refused(cx: &Context, bytes: &[u8]) -> Result {
     let other = cx.dir().join("other.onnx");
     std::fs::write(&other, bytes)?;
@@ -81,13 +82,13 @@ async fn replacement_is_refused(cx: &Context, bytes: &[u8]) -> Result {
 }
 
 /// One bit of a weight file flips while the model is not loaded. Without verification, one flip in
-/// sixteen of this model loads and answers wrongly. Each must be refused.
+/// sixteen of this model would load and answer wrongly. Every flip must be refused.
 #[chaos(corruption, non_destructive, clock = "manual")]
 async fn one_flipped_bit_is_refused(cx: Context) -> Result {
     is_refused(&cx, BitFlip::new).await
 }
 
-/// Single bits flip one after the other, anywhere in the file. The store must refuse each flip, and
+/// Single bits anywhere in the file flip, one after the other. The store must refuse each flip, and
 /// open the repaired file.
 #[chaos(corruption, non_destructive)]
 fn one_flipped_bit_anywhere_is_refused(cx: Context) -> Result {
@@ -104,7 +105,8 @@ fn one_flipped_bit_anywhere_is_refused(cx: Context) -> Result {
 }
 
 /// Hundreds of random corruptions of all kinds damage one or two files of a version. The version
-/// must be refused, or answer as before. (`tests/corruptions.rs` does the same a million times.)
+/// must be refused, or answer as before. (`tests/corruptions.rs` can run a million such
+/// corruptions.)
 #[chaos(corruption, non_destructive)]
 fn hundreds_of_corruptions_give_no_wrong_answer(cx: Context) -> Result {
     const ROUNDS: u64 = 500;
@@ -123,8 +125,8 @@ fn hundreds_of_corruptions_give_no_wrong_answer(cx: Context) -> Result {
     Ok(())
 }
 
-/// Thousands of random corruptions damage the model or its manifest. The store may refuse, or give
-/// the published bytes. It must never give other bytes, and never crash.
+/// Thousands of random corruptions damage the model or its manifest. The store may refuse the
+/// version, or return the published bytes. It must never return other bytes, and never crash.
 #[chaos(corruption, slow, non_destructive, timeout = "120s")]
 fn thousands_of_corruptions_let_no_other_bytes_through(cx: Context) -> Result {
     const ROUNDS: usize = 2_000;
@@ -154,7 +156,7 @@ fn thousands_of_corruptions_let_no_other_bytes_through(cx: Context) -> Result {
         }
         damage.undo();
     }
-    // The count depends on the digits of the manifest's date.
+    // The number of harmless corruptions depends on the digits of the manifest's date.
     cx.measured(format!("{refused} refused, {passed} harmless"));
     assert!(refused > passed);
     Ok(())

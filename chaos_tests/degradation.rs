@@ -1,4 +1,4 @@
-//! Some versions are bad: the good ones are served, the bad ones reported, and repairs noticed.
+//! Some versions are bad: good versions are served, bad ones reported, and repairs detected.
 
 use clarity::JobKind;
 use clarity_chaos::fault::{BitFlip, Delete, Truncate};
@@ -6,8 +6,8 @@ use clarity_chaos::{Context, Result, chaos};
 use clarity_testbed::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke, post_head};
 use std::time::Duration;
 
-/// No version of a model is good. The model must answer with a 503, a reason and a time to retry.
-/// It must not be ready, and the server must stay live.
+/// No version of a model is good. The model must answer with a 503, a reason and a retry delay. The
+/// model must not be ready, and the server must stay live.
 #[chaos(
     degradation,
     non_destructive,
@@ -38,7 +38,8 @@ async fn a_model_without_a_good_version_is_503_and_the_server_lives(cx: Context)
     served.shut_down().await
 }
 
-/// The weight file is missing when the server starts. The reason must differ from that of damage.
+/// The weight file is missing when the server starts. The reason must differ from that of a damaged
+/// file.
 #[chaos(
     degradation,
     non_destructive,
@@ -56,8 +57,8 @@ async fn a_missing_file_is_distinct_from_a_damaged_one(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// A damaged version is deployed while the old one serves. The old one must give the same outputs
-/// as before, marked as degraded.
+/// A damaged version is deployed while the old one serves. The old version must give the same
+/// outputs as before, marked as degraded.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn a_bad_new_version_leaves_the_old_one_answering(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -87,8 +88,8 @@ async fn a_bad_new_version_leaves_the_old_one_answering(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// The file of the served version rots on the disk. The bytes in memory are verified: the outputs
-/// must stay the same, marked as degraded.
+/// The file of the served version is corrupted on disk. The bytes in memory were verified when they
+/// were loaded. So the outputs must stay the same, but be marked as degraded.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn a_version_that_rots_while_it_serves_goes_on_from_memory(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -105,7 +106,7 @@ async fn a_version_that_rots_while_it_serves_goes_on_from_memory(cx: Context) ->
     served.shut_down().await
 }
 
-/// A damaged file is repaired in place. The model must answer within the time that its 503 named,
+/// A damaged file is repaired in place. The model must answer within the retry delay of its 503,
 /// without a restart or a command.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn a_repaired_model_is_back_by_the_time_that_was_named(cx: Context) -> Result {
@@ -125,7 +126,7 @@ async fn a_repaired_model_is_back_by_the_time_that_was_named(cx: Context) -> Res
     served.shut_down().await
 }
 
-/// One of three models is damaged when the server starts. The others must answer as always.
+/// One of three models is damaged when the server starts. The others must answer as usual.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn a_damaged_model_does_not_touch_the_others(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -145,8 +146,8 @@ async fn a_damaged_model_does_not_touch_the_others(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// A client is still sending when its request is refused. It must get the answer, and not a reset.
-/// It must be able to send the next request on the same connection.
+/// A client is still sending when its request is refused. The client must get the answer, and not a
+/// reset. Then it must be able to send the next request on the same connection.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn a_refusal_leaves_the_connection_usable(cx: Context) -> Result {
     const HALF: usize = 30_000;
@@ -160,7 +161,7 @@ async fn a_refusal_leaves_the_connection_usable(cx: Context) -> Result {
         let path = format!("/v2/models/{MODEL}/infer");
         connection.send(post_head(&path, 2 * HALF)).await?;
         connection.send([b' '; HALF]).await?;
-        // The server has read the first half once it answers another request.
+        // Once the server answers another request, it has read the first half.
         assert_eq!(served.client.status("/v2/health/live").await?, 200);
         connection.send([b' '; HALF]).await?;
         let answer = connection.read_response().await?;
@@ -177,8 +178,8 @@ async fn a_refusal_leaves_the_connection_usable(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// The two newest of four versions are damaged while the server is down. It must start with the
-/// newest good one, marked as degraded.
+/// The two newest of four versions are damaged while the server is down. The server must start with
+/// the newest good version, marked as degraded.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn at_the_start_the_newest_good_version_is_found(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -197,7 +198,7 @@ async fn at_the_start_the_newest_good_version_is_found(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// A deployed version verifies and loads, and its weights are NaN. It must not replace the old
+/// A deployed version verifies and loads, but its weights are NaN. It must not replace the old
 /// version.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn a_version_whose_answers_are_not_numbers_does_not_take_over(cx: Context) -> Result {
@@ -217,8 +218,8 @@ async fn a_version_whose_answers_are_not_numbers_does_not_take_over(cx: Context)
     served.shut_down().await
 }
 
-/// A model has a directory and no version yet. The server must be ready as soon as the other models
-/// are.
+/// A model has a directory but no version yet. The server must be ready as soon as the other models
+/// are ready.
 #[chaos(
     degradation,
     non_destructive,
@@ -240,7 +241,7 @@ async fn a_directory_without_versions_does_not_delay_readiness(cx: Context) -> R
     repository.publish_bytes("soon", MODEL_BYTES)?;
     let other = cx.inject(BitFlip::new(repository.weights("soon", 1)))?;
     served.reload("soon").await?;
-    // Its only version is bad now: the server is not ready.
+    // The only version of this model is now bad: the server is not ready.
     assert_eq!(served.client.status("/v2/health/ready").await?, 503);
     drop((flip, other));
     served.reload("soon").await?;
@@ -248,8 +249,8 @@ async fn a_directory_without_versions_does_not_delay_readiness(cx: Context) -> R
     served.shut_down().await
 }
 
-/// A new model is loading for the first time. Until the load ends, the model must be loading and
-/// not missing, and the server not ready.
+/// A new model is loading for the first time. Until the load ends, the model must be reported as
+/// loading, not as missing. Until then, the server must not be ready.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn a_model_that_is_looked_at_for_the_first_time_is_waited_for(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -273,7 +274,7 @@ async fn a_model_that_is_looked_at_for_the_first_time_is_waited_for(cx: Context)
     served.shut_down().await
 }
 
-/// Version 2 is damaged. Each version must answer, or not, under its own number.
+/// Version 2 is damaged. A request that names a version must get that version's answer or refusal.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn each_version_answers_for_itself(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;

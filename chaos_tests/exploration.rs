@@ -1,7 +1,8 @@
-//! The store under exploration: at each of its system calls the process dies, the call fails, or
-//! the power is lost.
+//! Explores the store: at each of its system calls the process dies, the call fails, or the power
+//! fails.
 //!
-//! Other scenarios damage a store from outside; these show that it does not damage itself.
+//! Other scenarios damage a store from another process. The scenarios here show that the store does
+//! not damage itself.
 
 #![cfg(target_os = "linux")]
 
@@ -11,7 +12,7 @@ use clarity_chaos::{Context, Result, chaos};
 use clarity_testbed::{MODEL, MODEL_BYTES, Repository};
 use std::path::Path;
 
-/// The errors of failing calls.
+/// The errors with which calls fail.
 const ERRNOS: [Errno; 5] = [
     Errno::EIO,
     Errno::ENOSPC,
@@ -20,7 +21,8 @@ const ERRNOS: [Errno; 5] = [
     Errno::EACCES,
 ];
 
-/// The bytes of another version: with an unread field behind the model, which is verified as well.
+/// The bytes of another version. A field that no reader uses follows the model, and is verified
+/// too.
 fn other_bytes() -> Vec<u8> {
     [MODEL_BYTES, b"\x7a\x00"].concat()
 }
@@ -33,12 +35,12 @@ fn version(number: u64) -> Version {
     Version::new(number).expect("versions are numbered from 1 on")
 }
 
-/// The store in the directory that is explored.
+/// The store in the explored directory.
 fn repository(dir: &Path) -> Repository {
     Repository::at(dir.join("models"))
 }
 
-/// The versions in the store. Each listed version must open, and hold the published bytes.
+/// The versions in the store. Asserts that each listed version opens and holds the published bytes.
 fn whole_versions(dir: &Path) -> Result<Vec<u64>> {
     let store = Store::new(dir.join("models"));
     let mut numbers = Vec::new();
@@ -59,7 +61,7 @@ fn whole_versions(dir: &Path) -> Result<Vec<u64>> {
     Ok(numbers)
 }
 
-/// Asserts that the store's next cleaning removes all debris.
+/// Asserts that the store's next cleaning removes all leftover files.
 fn assert_no_debris(dir: &Path) -> Result {
     let root = dir.join("models");
     Store::new(&root).clean()?;
@@ -70,7 +72,7 @@ fn assert_no_debris(dir: &Path) -> Result {
     Ok(())
 }
 
-/// Publishes a version with a file in a directory, which must reach the disk as well.
+/// Publishes a version with a file in a subdirectory, which must reach the disk as well.
 fn publish(dir: &Path) -> Result {
     let bytes = other_bytes();
     let files: [(&str, &[u8]); 2] = [("model.onnx", &bytes), ("weights/first.bin", b"weights")];
@@ -78,8 +80,9 @@ fn publish(dir: &Path) -> Result {
     Ok(())
 }
 
-/// A publication dies, or the power is lost, at every point. The old version must be whole, and the
-/// new one whole or absent. It must be present once the store has acknowledged it.
+/// The process of a publication dies, or the power fails, at every point. The old version must be
+/// whole, and the new one whole or absent. Once the store has acknowledged the new version, it must
+/// be present.
 #[chaos(non_destructive, timeout = "120s")]
 fn publishing_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     Repository::with_model(&cx)?;
@@ -98,7 +101,8 @@ fn publishing_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     Ok(())
 }
 
-/// The first publication of a model, which makes its directory, dies at every point.
+/// The process dies, or the power fails, at every point of the first publication of a model. That
+/// publication also creates the model's directory.
 #[chaos(non_destructive, timeout = "120s")]
 fn the_first_version_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     let explored = cx.explore().power_loss(PowerLoss::Posix).crash_everywhere(
@@ -126,14 +130,15 @@ fn the_first_version_survives_every_crash_and_loss_of_power(cx: Context) -> Resu
     Ok(())
 }
 
-/// Each call of a publication fails, with each error. The publication must fail and leave no
-/// version, or succeed with a whole one. The old version must stay.
+/// Each call of a publication fails, with each error. The publication must fail without a new
+/// version, or leave a whole one. The old version must stay.
 #[chaos(non_destructive, timeout = "120s")]
 fn publishing_survives_every_failure_of_a_call(cx: Context) -> Result {
     Repository::with_model(&cx)?;
     let explored = cx.fail_everywhere(ERRNOS, publish, |dir, failure| {
         let versions = whole_versions(dir)?;
-        // An error after the rename is reported, and the version is present: it may not be durable.
+        // An error after the rename is reported although the version is present: it may not be
+        // durable.
         assert!(
             versions == [1, 2] || (versions == [1] && !failure.acknowledged()),
             "{versions:?}"
@@ -144,7 +149,8 @@ fn publishing_survives_every_failure_of_a_call(cx: Context) -> Result {
     Ok(())
 }
 
-/// A quarantine dies at every point. Its marker must be whole or absent, and the version must stay.
+/// The process dies, or the power fails, at every point of a quarantine. The marker must be whole
+/// or absent, and the version must stay.
 #[chaos(non_destructive, timeout = "120s")]
 fn quarantine_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     Repository::with_model(&cx)?;
@@ -164,7 +170,7 @@ fn quarantine_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     Ok(())
 }
 
-/// Asserts that the marker is whole, or absent and not acknowledged.
+/// Asserts that the marker is whole, or is absent and was not acknowledged.
 fn assert_marker_whole(dir: &Path, crash: Crash) -> Result {
     let held = Store::new(dir.join("models")).quarantined(&model(), version(1));
     match held {
@@ -181,8 +187,9 @@ fn remove(dir: &Path) -> Result {
     Ok(Store::new(dir.join("models")).remove(&model(), version(2))?)
 }
 
-/// A removal dies at every point. The version must be whole or gone, and gone once that is
-/// acknowledged. The next version of its number must not be quarantined.
+/// The process dies, or the power fails, at every point of a removal. The version must be whole or
+/// gone, and gone once the removal is acknowledged. The next version with the same number must not
+/// be quarantined.
 #[chaos(non_destructive, timeout = "120s")]
 fn removal_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     let before = Repository::with_model(&cx)?;
@@ -211,7 +218,8 @@ fn removal_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     Ok(())
 }
 
-/// The removal of a version that is not quarantined dies at every point.
+/// The process dies, or the power fails, at every point of the removal of a version that is not
+/// quarantined.
 #[chaos(
     non_destructive,
     timeout = "120s",
@@ -235,7 +243,7 @@ fn removal_in_use_survives_every_crash_and_loss_of_power(cx: Context) -> Result 
     Ok(())
 }
 
-/// Each call of a quarantine and a removal fails, with each error.
+/// Each call of a quarantine and then a removal fails, with each error.
 #[chaos(non_destructive, timeout = "120s")]
 fn removal_survives_every_failure_of_a_call(cx: Context) -> Result {
     let before = Repository::with_model(&cx)?;

@@ -1,4 +1,4 @@
-//! Faults of the files of a version, and other things in their place.
+//! Faults of a version's files, and objects that are not files in their place.
 
 #[cfg(unix)]
 use clarity_chaos::fault::Permissions;
@@ -8,8 +8,9 @@ use clarity_testbed::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke};
 use std::fs;
 use std::path::PathBuf;
 
-/// The weight file of the only version has this fault when the server starts. The version must be
-/// refused with this reason, and the server stay live. Without the fault it must be served.
+/// Injects a fault into the weight file of the only version before the server starts. The version
+/// must be refused with `reason`, and the server must stay live. Without the fault the version must
+/// be served.
 async fn is_refused<F: Fault>(
     cx: &Context,
     reason: &str,
@@ -31,7 +32,7 @@ async fn is_refused<F: Fault>(
     served.shut_down().await
 }
 
-/// A directory has the place of the weight file. It must be refused.
+/// A directory replaces the weight file. It must be refused.
 #[chaos(
     files,
     non_destructive,
@@ -42,8 +43,8 @@ async fn a_directory_in_the_place_of_a_file_is_refused(cx: Context) -> Result {
     is_refused(&cx, "model_corrupt", Displace::new).await
 }
 
-/// A symlink has the place of the weight file. It must be refused even if it leads to the published
-/// bytes, since its target can change.
+/// A symlink replaces the weight file. It must be refused even if it leads to the published bytes,
+/// since its target can change.
 #[cfg(unix)]
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_link_is_refused_wherever_it_leads(cx: Context) -> Result {
@@ -55,8 +56,8 @@ async fn a_link_is_refused_wherever_it_leads(cx: Context) -> Result {
     .await
 }
 
-/// The server has no permission to read the weight file. The reason must differ from that of
-/// damage, and the model must answer once it has the permission.
+/// The server has no permission to read the weight file. The reason must differ from that of a
+/// damaged file. The model must answer once the server has the permission.
 #[cfg(unix)]
 #[chaos(
     files,
@@ -68,24 +69,24 @@ async fn a_file_without_permission_is_distinct_from_a_damaged_one(cx: Context) -
     is_refused(&cx, "model_unreadable", Permissions::new).await
 }
 
-/// A sector of the weight file was never written. It must be refused.
+/// A sector of the weight file was never written. The file must be refused.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_sector_of_zeros_is_refused(cx: Context) -> Result {
     is_refused(&cx, "model_corrupt", Zeros::new).await
 }
 
-/// Something was appended to the weight file. It must be refused.
+/// Bytes were appended to the weight file. The file must be refused.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_file_that_is_too_long_is_refused(cx: Context) -> Result {
     is_refused(&cx, "model_corrupt", Extend::new).await
 }
 
-/// A power loss cut off a deployment that overwrites a version by a larger one. The file is neither
-/// of the two, and could be loaded with other weights. It must be refused.
+/// A deployment overwrites a version with a larger one, and a power loss interrupts it. The file is
+/// neither of the two, and could be loaded with other weights. It must be refused.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_torn_write_is_refused(cx: Context) -> Result {
     let newer = cx.dir().join("newer.onnx");
-    // Concatenated messages of Protocol Buffers are a message.
+    // In Protocol Buffers, concatenated messages form one valid message.
     fs::write(&newer, cole_kripke::scaled(MODEL_BYTES, 2.0)?.repeat(8))?;
     is_refused(&cx, "model_corrupt", |weights| {
         TornWrite::new(weights, &newer)
@@ -100,8 +101,8 @@ const FILES: [(&str, &[u8]); 4] = [
     ("third.bin", b"third"),
 ];
 
-/// One of several files of version 2 has this fault. Version 1 must answer, and the refusal must
-/// name the file.
+/// Injects a fault into one of several files of version 2. Version 1 must answer, and the refusal
+/// must name the file.
 async fn the_file_is_named<F: Fault>(
     cx: &Context,
     reason: &str,
@@ -128,14 +129,15 @@ async fn the_file_is_named<F: Fault>(
     served.shut_down().await
 }
 
-/// One of several files of a version is damaged. The version must be refused, with the name of the
-/// file.
+/// One of several files of a version is damaged. The version must be refused, and the refusal must
+/// name the file.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn one_damaged_file_among_several_is_named(cx: Context) -> Result {
     the_file_is_named(&cx, "model_corrupt", BitFlip::new).await
 }
 
-/// A file of the manifest is missing. The version must be refused, with the name of the file.
+/// A file that the manifest lists is missing. The version must be refused, and the refusal must
+/// name the file.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_missing_file_among_several_is_named(cx: Context) -> Result {
     the_file_is_named(&cx, "model_missing", Delete::new).await

@@ -1,8 +1,8 @@
 //! The chaos suite: the real server, real HTTP, and real models with real damage. No answer may be
 //! wrong.
 //!
-//! Each family of failures has a file. The testbed (`tests/testbed`) holds the models, the server,
-//! its clients and the right answers.
+//! Each file holds one family of failures. The testbed (`tests/testbed`) holds the models, the
+//! server, its clients and the right answers.
 
 mod checksums;
 mod circuit_breaker;

@@ -1,4 +1,4 @@
-//! Faults of the network and of the server's process: no answer is wrong, no other client is
+//! Faults of the network and of the server's process. No answer is wrong, no other client is
 //! affected, and the server recovers.
 
 use clarity_chaos::fault::{
@@ -16,10 +16,10 @@ use clarity_testbed::{hostile, until};
 use std::time::{Duration, Instant};
 use tokio::task::block_in_place;
 
-/// The longest wait for a process, also on a busy machine.
+/// The longest wait for a process, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A server of [`MODEL`], with a client that reaches it directly and one that reaches it by a link.
+/// A server of [`MODEL`]. One client reaches the server directly, the other over a link.
 struct Linked {
     served: Served,
     link: Link,
@@ -55,7 +55,7 @@ impl Linked {
         Ok(())
     }
 
-    /// Asserts right answers to both clients, without a fault.
+    /// Asserts that both clients get right answers without a fault.
     async fn assert_recovered(&self) -> Result {
         self.assert_right(&self.ask().await?)?;
         let near = self.served.client.infer(MODEL, &self.activity).await?;
@@ -63,9 +63,9 @@ impl Linked {
     }
 }
 
-/// Connections break in the middle of requests and of answers. A client must get the whole right
-/// answer or an error, never a part. The broken connections must not count as failures of the
-/// model.
+/// Connections break in the middle of requests and of answers. A client must get the complete,
+/// correct answer or an error, never a partial answer. The broken connections must not count as
+/// failures of the model.
 #[chaos(network, non_destructive)]
 async fn broken_connections_give_right_answers_or_none(cx: Context) -> Result {
     let linked = Linked::start(&cx).await?;
@@ -87,8 +87,8 @@ async fn broken_connections_give_right_answers_or_none(cx: Context) -> Result {
     Ok(())
 }
 
-/// An answer ends early, without a reset. The client must get an error, since its head announced a
-/// length.
+/// An answer ends early, without a reset. The client must get an error, since the head of the
+/// answer announced its length.
 #[chaos(network, non_destructive)]
 async fn an_answer_that_ends_early_is_an_error_to_the_client(cx: Context) -> Result {
     let linked = Linked::start(&cx).await?;
@@ -96,22 +96,23 @@ async fn an_answer_that_ends_early_is_an_error_to_the_client(cx: Context) -> Res
     linked.assert_right(&whole)?;
     let most = u64::try_from(whole.body.len())?;
     for after in [most / 2, most - 1, most] {
-        // A client of its own has no idle connection that could be cut.
+        // A new client has no idle connection that the fault could cut.
         let far = Client::marking(&cx, linked.link.addr());
         let cut = ConnectionCut::new(&linked.link, Direction::ToClient)
             .after(after)
             .by_closing();
         let cut = cx.inject(cut)?;
         let answer = far.infer(MODEL, &linked.activity).await;
-        // The head comes before the body, so that not even `most` bytes are all.
+        // The cut also counts the bytes of the head: even after `most` bytes the body is
+        // incomplete.
         assert!(answer.is_err(), "{answer:?}");
         cut.undo();
     }
     linked.assert_recovered().await
 }
 
-/// A request stops half-way and goes on later. Others must be answered meanwhile, and this one at
-/// last.
+/// A request stops half-way and continues later. Other requests must be answered in between, and
+/// this one in the end.
 #[chaos(
     network,
     non_destructive,
@@ -131,7 +132,7 @@ async fn a_stalled_client_holds_up_no_other(cx: Context) -> Result {
     linked.assert_recovered().await
 }
 
-/// A slow and narrow link with jitter delays the answers. They must be right.
+/// A slow and narrow link with jitter delays the answers. The answers must be right.
 #[chaos(network, non_destructive)]
 async fn a_poor_link_gives_late_answers_and_right_ones(cx: Context) -> Result {
     let linked = Linked::start(&cx).await?;
@@ -152,7 +153,7 @@ async fn a_poor_link_gives_late_answers_and_right_ones(cx: Context) -> Result {
     linked.assert_recovered().await
 }
 
-/// The server is out of reach for a while. It must answer as soon as it is in reach.
+/// The server is unreachable for a while. It must answer as soon as it is reachable.
 #[chaos(network, non_destructive)]
 async fn a_server_that_was_out_of_reach_answers_again(cx: Context) -> Result {
     let linked = Linked::start(&cx).await?;
@@ -162,7 +163,7 @@ async fn a_server_that_was_out_of_reach_answers_again(cx: Context) -> Result {
     linked.assert_recovered().await
 }
 
-/// The binary of the server, as a process of the test.
+/// Starts the server's binary as a process of the test, with a client of the server.
 fn program(cx: &Context, name: &str, repository: &Repository) -> Result<(Process, Client)> {
     program_with(cx, name, repository, &[])
 }
@@ -184,7 +185,7 @@ fn program_with(
     Ok((process, Client::marking(cx, listening_address(&line)?)))
 }
 
-/// Repeats a request until the model is loaded, and gives its answer.
+/// Repeats a request until the model is loaded, and returns the answer.
 async fn answered(client: &Client, activity: &[f32]) -> Result<Response> {
     until_some("an answer of the model", async || {
         let answer = client.infer(MODEL, activity).await;
@@ -194,8 +195,8 @@ async fn answered(client: &Client, activity: &[f32]) -> Result<Response> {
     .await
 }
 
-/// The server's process stands still, as when its machine swaps. Requests of that time must be
-/// answered rightly once the process goes on.
+/// The server's process is stopped, as if its machine were swapping. Requests sent during the pause
+/// must be answered correctly once the process continues.
 #[cfg(unix)]
 #[chaos(slow, network, non_destructive, timeout = "120s")]
 async fn a_server_that_stood_still_answers_what_it_was_asked(cx: Context) -> Result {
@@ -207,7 +208,8 @@ async fn a_server_that_stood_still_answers_what_it_was_asked(cx: Context) -> Res
     let asked: Vec<_> = (0..8)
         .map(|_| client.infer_in_background(MODEL, &activity))
         .collect();
-    // The length of the pause: without it, all would be answered by then.
+    // The length of the pause: without the pause, the server would have answered all requests by
+    // then.
     tokio::time::sleep(Duration::from_millis(200)).await;
     let answered = asked.iter().filter(|asked| asked.is_finished()).count();
     assert_eq!(answered, 0, "a paused server answered");
@@ -248,7 +250,7 @@ async fn a_server_that_was_killed_is_followed_by_one_that_serves(cx: Context) ->
 }
 
 /// The server is killed while its child vets a model that computes endlessly. The child must end
-/// with the server, and not after its hour.
+/// with the server, and not only at its limits of one hour.
 #[cfg(target_os = "linux")]
 #[chaos(slow, network, non_destructive, timeout = "60s")]
 async fn what_tries_a_model_out_ends_with_the_server(cx: Context) -> Result {
@@ -274,10 +276,10 @@ async fn what_tries_a_model_out_ends_with_the_server(cx: Context) -> Result {
     Ok(())
 }
 
-/// A child of this process that has computed for so long that it has read its input.
+/// A child of process `parent` that has used enough CPU time to have read its input.
 #[cfg(target_os = "linux")]
 fn busy_child_of(parent: u32) -> Option<u32> {
-    /// The least CPU time, in ticks of 10 ms.
+    /// The least CPU time of a busy child, in ticks of 10 ms.
     const TICKS: u64 = 20;
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let mut numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());

@@ -1,4 +1,4 @@
-//! Each failure is seen once in the metrics and once in the log.
+//! Each failure appears once in the metrics and once in the log.
 
 use clarity_chaos::fault::BitFlip;
 use clarity_chaos::{Context, EventKind, Result, chaos};
@@ -57,8 +57,8 @@ async fn metrics_count_exactly_what_happened(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// A damaged version is deployed after a good one. The failed load must be counted under its
-/// reason, and the metrics must name the served version.
+/// A damaged version is deployed after a good one. The metrics must count the failed load under its
+/// reason, and name the served version.
 #[chaos(metrics, non_destructive, clock = "manual")]
 async fn a_failed_load_is_counted_by_its_reason(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -82,7 +82,7 @@ async fn a_failed_load_is_counted_by_its_reason(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// The fields of the warnings and errors so far.
+/// The fields of the server's warnings and errors so far.
 fn failures(cx: &Context) -> Vec<BTreeMap<String, String>> {
     let failure = |what| match what {
         EventKind::Log {
@@ -99,8 +99,8 @@ fn failures(cx: &Context) -> Vec<BTreeMap<String, String>> {
         .collect()
 }
 
-/// A damaged version is found. Exactly one event must report it, with model, version and reason as
-/// fields.
+/// A damaged version is found. Exactly one log event must report it, with model, version and reason
+/// as fields.
 #[chaos(logs, non_destructive, clock = "manual")]
 async fn a_damaged_version_is_logged_once_with_its_fields(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -127,8 +127,8 @@ async fn a_damaged_version_is_logged_once_with_its_fields(cx: Context) -> Result
     served.shut_down().await
 }
 
-/// A model fails on five requests, and its breaker opens. Each failure must be one event, with the
-/// reason that the client got.
+/// A model fails on five requests, and its breaker opens. Each failure must be one log event, with
+/// the reason that the client got.
 #[chaos(logs, non_destructive, clock = "manual")]
 async fn each_failed_inference_is_one_event(cx: Context) -> Result {
     let repository = Repository::empty(&cx)?;

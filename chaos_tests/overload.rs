@@ -6,14 +6,14 @@ use clarity_testbed::cole_kripke::OVERWHELMING;
 use clarity_testbed::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke, until_some};
 use std::time::Duration;
 
-/// The consecutive failures that open a breaker by default.
+/// The number of consecutive failures that opens a breaker by default.
 const FAILURES: usize = 5;
-/// The time that it stays open by default.
+/// The default open time of a breaker.
 const OPEN: Duration = Duration::from_secs(60);
 /// The default time limit of a prediction.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Asserts a right answer of the model, and that health, metrics and metadata answer.
+/// Asserts that the model answers correctly, and that health, metrics and metadata answer.
 async fn assert_healthy(cx: &Context, served: &Served, model: &str) -> Result {
     let activity = cole_kripke::activity(30, &mut cx.rng());
     let answer = served.client.infer(model, &activity).await?;
@@ -25,7 +25,7 @@ async fn assert_healthy(cx: &Context, served: &Served, model: &str) -> Result {
 }
 
 /// A model hangs on every request. Each client must get a 504 at the deadline, and the fifth must
-/// open the breaker. Another model must answer as always.
+/// open the breaker. Another model must answer as usual.
 #[chaos(overload, non_destructive, clock = "manual")]
 async fn a_model_that_hangs_is_taken_out_by_its_breaker(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -61,8 +61,8 @@ async fn a_model_that_hangs_is_taken_out_by_its_breaker(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// More requests come than there is capacity for. The excess must be shed at once, with a 503 and a
-/// time to retry. The others must be answered, and the breaker must count no failure.
+/// More requests arrive than the capacity allows. The excess must be rejected at once, with a 503
+/// and a retry delay. The others must be answered, and the breaker must count no failure.
 #[chaos(overload, non_destructive, clock = "manual")]
 async fn what_is_too_much_is_shed_and_is_no_failure_of_the_model(cx: Context) -> Result {
     const CAPACITY: usize = 2;
@@ -93,8 +93,8 @@ async fn what_is_too_much_is_shed_and_is_no_failure_of_the_model(cx: Context) ->
     served.shut_down().await
 }
 
-/// Clients leave while the model runs for them. Each must be counted as cancelled once, and the
-/// model must answer others.
+/// Clients disconnect while the model runs their requests. Each such request must be counted as
+/// cancelled once, and the model must answer other clients.
 #[chaos(overload, non_destructive, clock = "manual")]
 async fn clients_that_go_away_are_counted_as_gone(cx: Context) -> Result {
     const CLIENTS: usize = 3;
@@ -120,8 +120,8 @@ async fn clients_that_go_away_are_counted_as_gone(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// There is no capacity, and a client waits for `100 Continue`. The refusal must come before the
-/// body.
+/// No capacity is free, and a client waits for `100 Continue`. The refusal must arrive before the
+/// body is sent.
 #[chaos(overload, non_destructive, clock = "manual")]
 async fn a_body_that_would_be_shed_need_not_be_sent(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -134,7 +134,7 @@ async fn a_body_that_would_be_shed_need_not_be_sent(cx: Context) -> Result {
 }
 
 /// A model fails for an hour, probe after probe. Metrics, health and the other model must answer
-/// all the time, and the failing model must be called once a minute.
+/// throughout. The failing model must be called once a minute.
 #[chaos(overload, non_destructive, clock = "manual")]
 async fn a_model_that_fails_for_long_takes_nothing_with_it(cx: Context) -> Result {
     const MINUTES: usize = 60;
@@ -159,8 +159,8 @@ async fn a_model_that_fails_for_long_takes_nothing_with_it(cx: Context) -> Resul
     served.shut_down().await
 }
 
-/// Many reloads are requested at once, again and again, while a client sends requests. Each reload
-/// must end, and each answer must be right.
+/// Many reloads are requested at once, repeatedly, while a client sends requests. Each reload must
+/// end, and each answer must be right.
 #[chaos(overload, non_destructive, timeout = "60s")]
 async fn a_storm_of_reloads_costs_no_request(cx: Context) -> Result {
     const RELOADERS: usize = 32;
@@ -187,21 +187,21 @@ async fn a_storm_of_reloads_costs_no_request(cx: Context) -> Result {
     let loads = served.client.metric(&loads).await?;
     cx.measured(format!("{loads} loads for {} requests", RELOADERS * ROUNDS));
     assert!(answers > 0, "no request came between the reloads");
-    // Each round has a load of its own; reloads requested during a load share the next one.
+    // Each round has at least one load; reloads requested during a load share the next load.
     assert!(loads > ROUNDS as f64, "{loads} loads");
     assert!(loads < (RELOADERS * ROUNDS / 2) as f64, "{loads} loads");
     served.shut_down().await
 }
 
-/// A damaged version is tried hundreds of times. The attempts must leak neither descriptors nor
-/// memory.
+/// A damaged version is loaded hundreds of times. The failed loads must leak neither descriptors
+/// nor memory.
 #[cfg(target_os = "linux")]
 #[chaos(overload, non_destructive, timeout = "60s")]
 async fn hundreds_of_failed_loads_leak_nothing(cx: Context) -> Result {
     use clarity_chaos::fault::BitFlip;
 
     const LOADS: usize = 300;
-    /// A megabyte for each load would be 300.
+    /// A leak of one mebibyte for each load would be 300 MiB.
     const MOST_BYTES: f64 = (32 << 20) as f64;
     let repository = Repository::with_model(&cx)?;
     let served = Served::start(&cx, &repository).await?;
@@ -232,7 +232,7 @@ async fn hundreds_of_failed_loads_leak_nothing(cx: Context) -> Result {
     }
     assert!(served.client.metric(&failures).await? >= failed + LOADS as f64);
     let (descriptors_after, memory_after) = usage().await?;
-    // Another connection or two; one for each load would be 300.
+    // One or two more connections are allowed; a leak of one for each load would be 300.
     let opened = descriptors_after - descriptors;
     assert!(opened < 16.0, "{opened} descriptors more");
     let grown = memory_after - memory;

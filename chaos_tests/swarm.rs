@@ -1,4 +1,4 @@
-//! Many faults at a time, then none: first safety, then liveness.
+//! Many faults at once, then none: first safety is checked, then liveness.
 
 use clarity_chaos::explore::Errno;
 use clarity_chaos::fault::{
@@ -14,16 +14,17 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The length of the storm, in steps.
+/// The length of the storm of faults, in steps.
 const STEPS: usize = 30;
 
-/// The time limit of the recovery: twice the longest delay between two attempts at a bad version.
+/// The time limit of the recovery: twice the longest delay between two attempts to load a bad
+/// version.
 const BOUND: Duration = Duration::from_secs(120);
 
-/// The number of [`Errno::EIO`].
+/// The raw number of [`Errno::EIO`].
 const EIO: i32 = 5;
 
-/// The reasons of a refusal that damaged or unreadable files explain.
+/// The refusal reasons that damaged or unreadable files explain.
 const TRUE_REASONS: [&str; 4] = [
     "model_corrupt",
     "model_missing",
@@ -31,7 +32,7 @@ const TRUE_REASONS: [&str; 4] = [
     "unverified",
 ];
 
-/// The kinds of faults that a storm may have.
+/// The kinds of faults that a storm can contain.
 #[derive(Clone, Copy, Debug)]
 enum StormFault {
     BitFlip,
@@ -59,9 +60,9 @@ const KINDS: [StormFault; 10] = [
     StormFault::Clock,
 ];
 
-/// Faults of some kinds come and go for half an hour, while versions are published. Each answer
-/// must be right for the version it names, or a refusal with a true reason. Then all faults end,
-/// and the newest version must answer within two minutes.
+/// Faults of some kinds begin and end for half an hour, while versions are published. Each answer
+/// must be right for the version that it names, or a refusal with a true reason. Then all faults
+/// end, and the newest version must answer within two minutes.
 #[chaos(swarm, non_destructive, clock = "manual")]
 async fn after_a_storm_of_faults_the_newest_version_answers(cx: Context) -> Result {
     let mut rng = cx.rng();
@@ -79,7 +80,7 @@ async fn after_a_storm_of_faults_the_newest_version_answers(cx: Context) -> Resu
     for _ in 0..STEPS {
         match rng.random_range(0..6) {
             0 => {
-                // A publication that fails leaves no version, or all of it.
+                // A publication that fails leaves either no version or a whole one.
                 let number = repository.next_version(MODEL)?;
                 let _ = repository.publish_scaled(MODEL, scale_of(number)?);
                 versions = repository.next_version(MODEL)? - 1;
@@ -125,7 +126,7 @@ async fn after_a_storm_of_faults_the_newest_version_answers(cx: Context) -> Resu
     served.shut_down().await
 }
 
-/// Whether the newest version answers, and is not degraded.
+/// Whether the newest version gave this answer, and the answer is not degraded.
 fn is_recovered(answer: &Response, newest: u64) -> Result<bool> {
     if answer.status != 200 {
         return Ok(false);
@@ -134,9 +135,9 @@ fn is_recovered(answer: &Response, newest: u64) -> Result<bool> {
     Ok(!is_degraded && answer.member("model_version")? == newest.to_string())
 }
 
-/// Asserts a right answer, or a refusal with a true reason.
+/// Asserts that the model gives a right answer, or a refusal with a true reason.
 async fn assert_safe(served: &Served, activity: &[f32], versions: u64) -> Result {
-    // A loaded version answers from memory: the others have the refusals.
+    // A loaded version answers from memory, so only the other versions show the refusals.
     for version in 1..=versions {
         let path = format!("/v2/models/{MODEL}/versions/{version}/ready");
         let ready = served.client.get(&path).await?;
@@ -156,7 +157,7 @@ async fn assert_safe(served: &Served, activity: &[f32], versions: u64) -> Result
     Ok(())
 }
 
-/// Asserts a refusal whose reason a fault of the storm explains.
+/// Asserts that a fault of the storm explains the reason of this refusal.
 fn assert_true_reason(refusal: &Response) -> Result {
     let reason = refusal.member("reason")?;
     assert!(TRUE_REASONS.contains(&&*reason), "{}", refusal.body);
@@ -164,7 +165,8 @@ fn assert_true_reason(refusal: &Response) -> Result {
     Ok(())
 }
 
-/// Injects a fault; `None` when its target is missing, or such a fault is unavailable here.
+/// Injects a fault. Returns `None` if its target is missing, or this system does not support the
+/// fault.
 fn inject(
     cx: &Context,
     repository: &Repository,
@@ -196,12 +198,12 @@ fn inject(
     }
 }
 
-/// Whether another fault of the storm explains the error, or the fault is unavailable here.
+/// Whether another fault of the storm, or an unsupported fault, explains this error.
 fn is_expected(error: &InjectError) -> bool {
     let reason = error.source().and_then(|reason| reason.downcast_ref());
     match reason {
         Some(FaultError::File { error, .. }) => {
-            // A failed read of the storm also fails in this process.
+            // Read faults of the storm also affect this process.
             error.raw_os_error() == Some(EIO)
                 || matches!(
                     error.kind(),

@@ -1,4 +1,4 @@
-//! A disk that fails, is full, or reads a few bytes at a time.
+//! A disk that fails, is full, or returns a few bytes for each read.
 
 use clarity_chaos::explore::Errno;
 use clarity_chaos::fault::{CallKind, FlipWhileRead, SystemCall};
@@ -10,7 +10,7 @@ use clarity_testbed::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke};
 const CALLS: u64 = 8;
 
 /// One call that opens or reads a file fails during the load of a second version. One of the two
-/// versions must answer, and the second once the disk works.
+/// versions must answer. Once the disk works, the second must answer.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_disk_that_cannot_be_read_for_a_moment_costs_no_answer(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -38,8 +38,8 @@ async fn a_disk_that_cannot_be_read_for_a_moment_costs_no_answer(cx: Context) ->
     served.shut_down().await
 }
 
-/// Reads give a few bytes at a time, and a signal interrupts one. The version must be loaded and
-/// verified as always.
+/// Each read returns only a few bytes, and a signal interrupts one read. The version must be loaded
+/// and verified as usual.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn short_and_interrupted_reads_change_nothing(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -56,8 +56,8 @@ async fn short_and_interrupted_reads_change_nothing(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// The disk is full at one call of a publication. The newest version that was published must
-/// answer. Once there is space, another can be published.
+/// The disk is full at one call of a publication. The newest published version must answer. Once
+/// space is free, another version can be published.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_full_disk_while_publishing_costs_nothing_that_was_there(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -86,8 +86,8 @@ async fn a_full_disk_while_publishing_costs_nothing_that_was_there(cx: Context) 
     assert_publishes_another(served, &repository, &activity).await
 }
 
-/// The disk has space for a part of a version. That part must not be served, and must not prevent
-/// another publication once there is space.
+/// The disk has space for only a part of a version. That part must not be served, and must not
+/// prevent another publication once space is free.
 #[chaos(
     files,
     non_destructive,
@@ -111,7 +111,7 @@ async fn a_disk_that_fills_up_while_publishing_leaves_no_debris(cx: Context) -> 
 }
 
 /// Every rename in the repository fails. A publication must fail, without trying one number after
-/// the other, and leave no debris.
+/// another, and leave no leftover files.
 #[chaos(files, non_destructive)]
 fn a_publication_that_cannot_be_put_in_its_place_says_so(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -124,12 +124,13 @@ fn a_publication_that_cannot_be_put_in_its_place_says_so(cx: Context) -> Result 
     Ok(())
 }
 
-/// A bit of the weight file flips before one of the reads of its load. The version must be right,
-/// when the bit was read before, or refused: the verified bytes are those that are used.
+/// A bit of the weight file flips before one of the reads of its load. If the bit was already read,
+/// the version must answer correctly; otherwise it must be refused. The bytes that are used must be
+/// the verified ones.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_file_that_changes_while_it_is_loaded_gives_no_wrong_answer(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
-    // Short reads: there are several, between which the bit can flip.
+    // With short reads, the bit can flip between two of them.
     let reads = SystemCall::new(repository.root(), CallKind::Read);
     let piece = MODEL_BYTES.len() as u64 / 8;
     let flip = FlipWhileRead::new(repository.weights(MODEL, 1)).before_one_of(9);
@@ -157,7 +158,7 @@ async fn a_file_that_changes_while_it_is_loaded_gives_no_wrong_answer(cx: Contex
     served.shut_down().await
 }
 
-/// Asserts that another version can be published and is served, then shuts the server down.
+/// Asserts that another version can be published and is served, then shuts down the server.
 async fn assert_publishes_another(
     served: Served,
     repository: &Repository,

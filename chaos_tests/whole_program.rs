@@ -1,4 +1,4 @@
-//! The binary, as its users run it: its files and signals.
+//! The binary as its users run it, with real files and signals.
 
 use clarity_chaos::fault::{BitFlip, Fault, Garbage, Truncate};
 use clarity_chaos::{Context, Result, chaos};
@@ -9,10 +9,10 @@ use clarity_testbed::{
 };
 use std::process::Command;
 
-/// The path of the binary.
+/// The path of the binary `clarity`.
 const CLARITY: &str = env!("CARGO_BIN_EXE_clarity");
 
-/// A `clarity serve` that ends with the test.
+/// A `clarity serve` process that ends with the test.
 struct Program {
     server: ServerProcess,
     client: Client,
@@ -38,7 +38,7 @@ impl Program {
         }
     }
 
-    /// Repeats a request until the model is loaded and the answer has this status.
+    /// Repeats a request until the model is loaded and the answer has the status `status`.
     async fn answered(&self, status: u16, activity: &[f32]) -> Result<Response> {
         let description = format!("an answer of status {status}");
         until_some(&description, async || {
@@ -53,7 +53,7 @@ impl Program {
         .await
     }
 
-    /// Ends the server with SIGTERM, which it must obey with exit code 0.
+    /// Ends the server with SIGTERM, and asserts that it exits with code 0.
     #[cfg(unix)]
     async fn terminate(mut self) -> Result {
         let pid = self.server.child.id().to_string();
@@ -66,14 +66,14 @@ impl Program {
         Ok(())
     }
 
-    /// Ends the server.
+    /// Kills the server by dropping this program.
     #[cfg(not(unix))]
     async fn terminate(self) -> Result {
         Ok(())
     }
 }
 
-/// The weight file has this fault while the server is down. Started again, the server must refuse
+/// Injects a fault into the weight file while the server is down. The restarted server must refuse
 /// the model, and answer as before once the file is repaired.
 async fn survives<F: Fault>(cx: &Context, fault: impl Fn(std::path::PathBuf) -> F) -> Result {
     let repository = Repository::with_model(cx)?;
@@ -95,29 +95,29 @@ async fn survives<F: Fault>(cx: &Context, fault: impl Fn(std::path::PathBuf) -> 
     program.terminate().await
 }
 
-/// A bit flips while the server is down. Started again, it must refuse the model with a 503, and
-/// serve it once the file is repaired, without a restart.
+/// A bit flips while the server is down. The restarted server must refuse the model with a 503.
+/// Once the file is repaired, it must serve the model without another restart.
 #[chaos(slow, non_destructive, timeout = "120s")]
 async fn it_survives_a_flipped_bit(cx: Context) -> Result {
     survives(&cx, BitFlip::new).await
 }
 
-/// The file is cut short while the server is down. Started again, it must refuse the model until it
-/// is repaired.
+/// The file is cut short while the server is down. The restarted server must refuse the model until
+/// the file is repaired.
 #[chaos(slow, non_destructive, timeout = "120s")]
 async fn it_survives_a_file_cut_short(cx: Context) -> Result {
     survives(&cx, Truncate::new).await
 }
 
-/// The file is overwritten while the server is down. Started again, it must refuse the model until
-/// it is repaired.
+/// The file is overwritten while the server is down. The restarted server must refuse the model
+/// until the file is repaired.
 #[chaos(slow, non_destructive, timeout = "120s")]
 async fn it_survives_garbage(cx: Context) -> Result {
     survives(&cx, Garbage::new).await
 }
 
 /// An operator verifies a repository. `clarity verify` must name the damaged model and fail, and
-/// pass once it is repaired.
+/// must succeed once the model is repaired.
 #[chaos(slow, non_destructive)]
 async fn verify_names_what_is_damaged(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -143,8 +143,8 @@ async fn verify_names_what_is_damaged(cx: Context) -> Result {
     Ok(())
 }
 
-/// A version is deployed that verifies, and that no process survives. The child that vets it must
-/// end, and the refusal contain `says`. The server must answer with the version before.
+/// Deploys a version that verifies, but that no process survives. The child that vets the version
+/// must end, and the refusal must contain `says`. The server must answer with the previous version.
 #[cfg(unix)]
 async fn ends_the_vetting_child_alone(cx: &Context, hostile: &[u8], says: &str) -> Result {
     let repository = Repository::with_model(cx)?;
@@ -154,7 +154,7 @@ async fn ends_the_vetting_child_alone(cx: &Context, hostile: &[u8], says: &str) 
     program.answered(200, &activity).await?;
     let deployed = repository.publish_bytes(MODEL, hostile)?;
     let path = format!("/v2/models/{MODEL}/versions/{deployed}/ready");
-    // The version is unknown before the next poll, and loading until its vetting ends.
+    // The version is unknown until the next poll, then loading until its vetting ends.
     let refused = until_some("the refusal of the version", async || {
         let answer = program.client.infer(MODEL, &activity).await.ok()?;
         assert_eq!(answer.status, 200, "{}", answer.body);
@@ -170,15 +170,15 @@ async fn ends_the_vetting_child_alone(cx: &Context, hostile: &[u8], says: &str) 
     program.terminate().await
 }
 
-/// A deployed version asks for eight gigabytes when it is loaded. Only the child that vets it must
-/// end.
+/// A deployed version requests eight gigabytes of memory when it is loaded. Only the child that
+/// vets it must end.
 #[cfg(unix)]
 #[chaos(degradation, non_destructive, timeout = "60s")]
 async fn a_model_that_would_exhaust_memory_ends_where_it_is_tried_out(cx: Context) -> Result {
     ends_the_vetting_child_alone(&cx, hostile::MEMORY_AT_LOAD, "memory").await
 }
 
-/// A deployed version is nested deeper than any stack. Only the child that vets it must end.
+/// A deployed version is nested too deep for any stack. Only the child that vets it must end.
 #[cfg(unix)]
 #[chaos(
     degradation,

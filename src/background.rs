@@ -1,25 +1,26 @@
-//! Background threads: long work that must not slow down answers.
+//! Runs long work on threads of low priority, so the work does not slow down answers.
 
 use std::panic::resume_unwind;
 use std::thread::{self, Builder};
 
 /// The nice value of a background thread.
 // At 10, Linux gives the thread a tenth of a fully used processor: see
-// [sched(7)](https://man7.org/linux/man-pages/man7/sched.7.html). With less, a load on a busy
-// server would not end within the time limit of its vetting.
+// [sched(7)](https://man7.org/linux/man-pages/man7/sched.7.html). With a smaller share, a load on a
+// busy server would not end within its vetting's time limit.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
-/// Runs `work` on a new thread of low priority, and waits for it.
+/// Runs `work` on a new thread of low priority, and waits for its result.
 ///
-/// Threads that `work` starts inherit the priority: it must not start threads that answer requests.
-/// If the system starts no thread, and on systems other than Linux, the caller runs `work` itself.
+/// Threads that `work` starts inherit the low priority, so `work` must not start threads that
+/// answer requests. If the system starts no thread, and on systems other than Linux, the caller
+/// itself runs `work`.
 ///
 /// # Panics
 ///
-/// When `work` does.
+/// When `work` panics.
 // A new thread, since an ordinary user may lower a priority but not raise it again. Only on Linux
-// is the priority that of a thread; elsewhere it is that of the process.
+// does the priority apply to one thread; elsewhere it applies to the process.
 pub(crate) fn in_background<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     if !cfg!(target_os = "linux") {
         return work();
@@ -35,7 +36,7 @@ pub(crate) fn in_background<T: Send>(work: impl FnOnce() -> T + Send) -> T {
         let joined = thread.ok()?.join();
         joined.unwrap_or_else(|panic| resume_unwind(panic))
     });
-    // No thread took the work.
+    // The system started no thread, so the work is still here.
     done.unwrap_or_else(|| {
         work.take()
             .expect("only the thread takes the work, and none was started")()
@@ -44,7 +45,7 @@ pub(crate) fn in_background<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 
 /// Lowers the priority of the calling thread.
 fn lower_priority() {
-    // The work runs all the same if this is forbidden.
+    // If lowering the priority fails, the work runs at the caller's priority.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::nice(NICENESS);
 }

@@ -8,15 +8,15 @@ use thiserror::Error;
 
 use crate::Digest;
 
-/// The shortest token, in characters: in hexadecimal, 64 bits.
+/// The minimum length of a token, in characters: 16 hexadecimal digits hold 64 bits.
 const SHORTEST: usize = 16;
 
 /// A bearer token: <https://www.rfc-editor.org/rfc/rfc6750>.
-// Only the digest is kept: neither a log nor a memory dump reveals the token.
+// Keeps only the digest, so neither a log nor a memory dump reveals the token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BearerToken(Digest);
 
-/// A text is not a [`BearerToken`]. The error does not contain the text.
+/// The error of a text that is not a [`BearerToken`]. The error does not contain the text.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 #[error(
@@ -27,7 +27,7 @@ pub struct InvalidToken;
 impl FromStr for BearerToken {
     type Err = InvalidToken;
 
-    /// Accepts a `b64token` of RFC 6750 that is too long to be guessed.
+    /// Accepts a `b64token` of RFC 6750 with at least 16 characters before its `=` padding.
     fn from_str(text: &str) -> Result<Self, InvalidToken> {
         let letters = text.trim_end_matches('=').bytes();
         let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
@@ -39,8 +39,8 @@ impl FromStr for BearerToken {
 }
 
 impl BearerToken {
-    /// Whether the value of an `Authorization` header has this token. Compares in constant time for
-    /// tokens of equal length.
+    /// Whether the value of an `Authorization` header contains this token. Compares tokens of equal
+    /// length in constant time.
     pub(crate) fn admits(&self, authorization: &[u8]) -> bool {
         const SCHEME: &[u8] = b"bearer ";
         let Some((scheme, token)) = authorization.split_at_checked(SCHEME.len()) else {

@@ -92,7 +92,7 @@ impl ModelsArg {
     }
 }
 
-/// Runs the command of this process, and returns its exit code.
+/// Runs the command on this process's command line, and returns the exit code.
 pub fn run() -> ExitCode {
     let command = match parse() {
         Ok(cli) => cli.command,
@@ -125,7 +125,8 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Parses the command line on top of its configuration file. Ends the process on a usage error.
+/// Parses the command line; the settings of its configuration file replace defaults. Ends the
+/// process on a usage error.
 fn parse() -> Result<Cli, String> {
     let matches = Cli::command().get_matches();
     let serve = matches.subcommand_matches("serve");
@@ -137,7 +138,7 @@ fn parse() -> Result<Cli, String> {
     Cli::from_arg_matches(&matches).map_err(|error| error.to_string())
 }
 
-/// The command line with the defaults replaced by the settings of this file.
+/// The command line of `clarity`, with the settings of `file` as the defaults of `serve`.
 pub(crate) fn with_file(file: &Path) -> Result<clap::Command, String> {
     let cli = Cli::command();
     let serve = cli.find_subcommand("serve").cloned().unwrap_or_default();

@@ -11,91 +11,93 @@ use thiserror::Error;
 
 use crate::{BearerToken, ModelName, VersionPolicy};
 
-/// The longest time of any setting, a leap year: the sum with any clock's time fits.
+/// The longest time of any setting, a leap year: adding it to a clock's time cannot overflow.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
-/// The most loads at a time: more only slow each other down.
+/// The largest number of concurrent loads: beyond it, loads only slow each other down.
 const MOST_LOADS: usize = 1024;
 
-/// The configuration of a server. All times are measured by Tokio's clock, which tests may drive.
+/// The configuration of a server. Tokio's clock, which tests can control, measures all times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// The circuit breaker of each model.
+    /// The configuration of each model's circuit breaker.
     ///
-    /// Each model derives its own seed from [`BreakerConfig::seed`]. The lease of a probe must be
-    /// longer than [`deadline`](Self::deadline).
+    /// Each model derives its own seed from [`BreakerConfig::seed`]. The probe lease must be longer
+    /// than [`deadline`](Self::deadline).
     pub breaker: BreakerConfig,
-    /// Polling for changes on disk, and retries of bad versions.
+    /// The settings of polls for changes on disk, of retries and of probes.
     pub reload: ReloadConfig,
-    /// The versions that each model serves. A model that is not listed serves its latest.
+    /// The versions that each model serves. A model without an entry serves only its latest good
+    /// version.
     pub versions: BTreeMap<ModelName, VersionPolicy>,
-    /// The scrub, which reads the files on disk again in the background.
+    /// The scrub, which re-reads the files on disk in the background.
     pub scrub: ScrubConfig,
     /// The largest request body, in bytes. 16 MiB by default.
     pub body_limit: usize,
-    /// The memory for bodies, inputs and answers of all requests together, in bytes. 256 MiB by
+    /// The memory for the bodies, inputs and answers of all requests together, in bytes. 256 MiB by
     /// default, and no less than [`body_limit`](Self::body_limit).
     ///
-    /// A request that does not fit is refused as overloaded. A JSON request may take five times the
-    /// size of its body. The memory of a running model is not included.
+    /// A request that does not fit is refused as overloaded. A JSON request may need five times the
+    /// size of its body. The memory of running models is not included.
     pub memory_limit: usize,
-    /// The timeout of a body's arrival, and of a model's answer. More than zero, and shorter than
-    /// [`BreakerConfig::probe_lease`]; 30 s by default.
+    /// The time limit of a body's arrival, and separately of a model's answer. More than zero, and
+    /// shorter than [`BreakerConfig::probe_lease`]; 30 s by default.
     pub deadline: Duration,
     /// The time that a shutdown waits for requests under way. No less than the deadline; 45 s by
-    /// default. More than twice the deadline lets even the slowest request finish.
+    /// default. With more than twice the deadline, even the slowest request can finish.
     pub drain: Duration,
-    /// The number of connections at a time; others wait until one ends. 1 or more; 1024 by default.
+    /// The maximum number of open connections; further ones wait until one ends. 1 or more; 1024 by
+    /// default.
     pub connections: usize,
     /// The idle timeout of a connection. More than zero; 60 s by default, as in
     /// [nginx](https://nginx.org/en/docs/http/ngx_http_core_module.html#client_header_timeout).
     ///
-    /// It bounds the time without a request: from the start of the connection, or from the last
-    /// answer, to the end of the next head. It also bounds the time in which a client reads nothing
-    /// of its answer.
+    /// The timeout bounds the time without a request. It starts with the connection or at the last
+    /// answer, and stops at the end of the next request head. The timeout also bounds the time in
+    /// which a client reads nothing of its answer.
     pub idle: Duration,
     /// The token that authorizes requests to load and unload models. `None`, the default, disables
-    /// these requests.
+    /// such requests.
     pub admin_token: Option<BearerToken>,
 }
 
-/// Polling for changes on disk, and retries of bad versions.
+/// The settings of polls for changes on disk, of retries and of probes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReloadConfig {
     /// The interval between polls of names, sizes and times on disk. More than zero; 1 s by
     /// default.
     pub poll: Duration,
-    /// The delay before the first retry of a bad version that did not change. It doubles with each
-    /// retry. 1 s by default.
+    /// The delay before the first retry of a bad version whose files did not change. The delay
+    /// doubles with each retry. 1 s by default.
     pub backoff_least: Duration,
     /// The longest delay between retries. 60 s by default.
     pub backoff_most: Duration,
-    /// Whether versions without a manifest are served; each answer then says so. False by default.
-    /// Versions with a manifest are verified all the same.
+    /// Whether versions without a manifest are served; each such answer is marked as unverified.
+    /// False by default. Versions with a manifest are still verified.
     pub allow_unverified: bool,
-    /// The interval between probes of a version that answers and has a probe. More than zero; 60 s
+    /// The interval between probes of the loaded versions that have a probe. More than zero; 60 s
     /// by default.
     pub probe: Duration,
-    /// The number of versions that are read, vetted and loaded at a time, all models together. At
-    /// least 1; 2 by default.
+    /// The number of versions that are read, vetted and loaded at the same time, over all models. 1
+    /// to 1024; 2 by default.
     pub parallel: usize,
-    /// The seed of the jitter of these delays; random if `None`, as by default.
+    /// The seed of the jitter of the retry delays. `None`, the default, means a random seed.
     pub seed: Option<u64>,
 }
 
-/// The scrub: it reads the files on disk again in the background, to find damage before a restart
-/// does.
+/// The scrub: it re-reads the files on disk in the background, to find damage before a restart
+/// would.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScrubConfig {
-    /// The bytes read per second, all models together; `None` disables the scrub. 4 MiB by default.
+    /// The bytes read per second over all models; `None` disables the scrub. 4 MiB by default.
     pub rate: Option<NonZeroU64>,
-    /// The pause before each round. More than zero; an hour by default.
+    /// The pause before each round of the scrub. More than zero; an hour by default.
     pub pause: Duration,
 }
 
-/// A setting is out of its bounds.
+/// The error of a setting that is out of its bounds.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{setting}: expected {expected}, found {found}")]
 pub struct ConfigError {
@@ -146,11 +148,12 @@ impl Default for ReloadConfig {
 }
 
 impl Config {
-    /// Checks that all settings are within their bounds. A server does so before it starts.
+    /// Checks that all settings are within their bounds. A server calls this method before it
+    /// starts.
     ///
     /// # Errors
     ///
-    /// The first setting that is not.
+    /// The first setting that is out of its bounds.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.breaker.check()?;
         let positive = |setting, time: Duration| match time.is_zero() {

@@ -9,14 +9,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-/// The bytes of one read: few enough to be in the processor's cache when they are hashed.
+/// The bytes of one read: few enough to stay in the processor's cache until they are hashed.
 const CHUNK: usize = 256 << 10;
 
 /// A SHA-256 digest, written as 64 lower-case hexadecimal digits like the output of `sha256sum`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 
-/// A text is not a [`Digest`].
+/// The error of a text that is not a [`Digest`].
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("expected a SHA-256 digest of 64 lower-case hexadecimal digits, found {found:?}")]
 pub struct InvalidDigest {
@@ -56,7 +56,7 @@ impl fmt::Debug for Digest {
 impl FromStr for Digest {
     type Err = InvalidDigest;
 
-    /// Refuses upper case, so that equal digests are equal texts.
+    /// Refuses upper case, so equal digests are always equal texts.
     fn from_str(text: &str) -> Result<Self, InvalidDigest> {
         let invalid = || InvalidDigest {
             found: text.chars().take(80).collect(),

@@ -1,4 +1,4 @@
-//! Executors: they run jobs that block, such as verification, loading and inference.
+//! Executors run blocking jobs, such as verification, loading and inference.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub enum JobKind {
     Scan,
     /// Reads, verifies, loads and warms up one version.
     Load,
-    /// Reads a part of the files on disk again.
+    /// Re-reads a part of the files on disk.
     Scrub,
     /// Runs a model once.
     Inference,
@@ -26,11 +26,11 @@ pub enum JobKind {
     Transcode,
 }
 
-/// Blocking work that runs once. A dropped job is reported to its caller.
+/// Blocking work that runs once. If an executor drops the job, its caller gets an error.
 pub struct Job {
     kind: JobKind,
     model: Option<ModelName>,
-    /// The model that an inference runs.
+    /// The loaded model that an inference runs; `None` for other jobs.
     runs: Option<Arc<Loaded>>,
     work: Work,
 }
@@ -46,18 +46,19 @@ impl Job {
         self.model.as_ref()
     }
 
-    /// Runs the job on the calling thread. Never panics: the caller of the job gets a panic of its
-    /// work.
+    /// Runs the job on the calling thread. Never panics: a panic of the work becomes an error of
+    /// the job's caller.
     pub fn run(self) {
         (self.work)();
     }
 
-    /// Runs the job, and then `then`, on another thread: one of the model's session
-    /// ([`Session::spawn`](crate::Session::spawn)), or else one of Tokio's blocking pool.
+    /// Runs the job, and then `then`, on another thread. An inference runs on a thread of the
+    /// model's session if the session has threads ([`Session::spawn`](crate::Session::spawn)). Any
+    /// other job runs on Tokio's blocking pool.
     ///
     /// # Panics
     ///
-    /// Outside of a Tokio runtime.
+    /// When called outside of a Tokio runtime.
     pub fn spawn(self, then: impl FnOnce() + Send + 'static) {
         let Self { runs, work, .. } = self;
         let work = Box::new(move || {
@@ -83,7 +84,7 @@ impl fmt::Debug for Job {
     }
 }
 
-/// The executor is full: it dropped the job.
+/// The executor is full and dropped the job.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("too many concurrent requests")]
 pub struct Overloaded;
@@ -109,7 +110,8 @@ pub struct Overloaded;
 /// }
 /// ```
 pub trait Executor: fmt::Debug + Send + Sync + 'static {
-    /// Runs the job ([`Job::run`]) now or later. Called on a task of a Tokio runtime.
+    /// Runs the job ([`Job::run`]) now or later. The server calls this method on a task of a Tokio
+    /// runtime.
     ///
     /// # Errors
     ///
@@ -118,21 +120,21 @@ pub trait Executor: fmt::Debug + Send + Sync + 'static {
     fn execute(&self, job: Job) -> Result<(), Overloaded>;
 
     /// Whether a job of this kind would be accepted now. Reserves nothing. A wrapper should forward
-    /// it.
-    // A server asks before it reads the body of a request, to save the read.
+    /// this call to the executor that it wraps.
+    // A server calls this method before it reads a request body: a full executor saves it the read.
     fn has_room(&self, kind: JobKind) -> bool {
         let _ = kind;
         true
     }
 }
 
-/// Runs inferences on the threads of the model, and other jobs on Tokio's blocking pool. Limits
-/// concurrent inferences.
+/// Runs inferences on the threads of the model, and other jobs on Tokio's blocking pool. Limits the
+/// number of concurrent inferences.
 ///
-/// An inference counts until it ends, also after its caller stopped waiting: its thread is still in
-/// use. Other jobs have limits elsewhere: one scan at a time for each model, one scrub at a time,
-/// loads by [`ReloadConfig::parallel`](crate::ReloadConfig::parallel), and transcoding by
-/// [`Config::memory_limit`](crate::Config::memory_limit).
+/// An inference counts until it ends, even if its caller has stopped waiting: its thread is still
+/// in use. Other jobs have their own limits: one scan at a time for each model, and one scrub at a
+/// time. [`ReloadConfig::parallel`](crate::ReloadConfig::parallel) limits loads, and
+/// [`Config::memory_limit`](crate::Config::memory_limit) limits transcoding.
 #[derive(Clone, Debug)]
 pub struct BlockingPool {
     inferences: Arc<Semaphore>,
@@ -142,8 +144,8 @@ impl BlockingPool {
     /// The default limit of concurrent inferences.
     pub const DEFAULT_INFERENCES: usize = 64;
 
-    /// A pool that runs up to `inferences` at a time, clamped to 1 or more. Tokio's limit of
-    /// blocking threads (512 by default) should be well above.
+    /// A pool that runs up to `inferences` inferences at the same time, but at least 1. Tokio's
+    /// limit of blocking threads (512 by default) should be well above this number.
     pub fn new(inferences: usize) -> Self {
         let inferences = inferences.clamp(1, Semaphore::MAX_PERMITS);
         Self {
@@ -177,8 +179,9 @@ impl Executor for BlockingPool {
     }
 }
 
-/// Runs each job at once, on the calling task. For tests: a job blocks its whole runtime thread.
-// No other thread takes part, so the order is deterministic, and no thread holds virtual time back.
+/// Runs each job at once, on the calling task. For tests only: a job blocks its whole runtime
+/// thread.
+// No other thread takes part, so the order is deterministic, and no thread stops virtual time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Inline;
 
@@ -189,7 +192,7 @@ impl Executor for Inline {
     }
 }
 
-/// Why a job gave no result.
+/// The reason for which a job gave no result.
 #[derive(Debug, Error)]
 pub(crate) enum JobError {
     #[error(transparent)]
@@ -200,11 +203,11 @@ pub(crate) enum JobError {
     Dropped,
 }
 
-/// Runs `work` on `executor` and waits for its result.
+/// Runs `work` on `executor` and waits for the result.
 ///
 /// # Cancel safety
 ///
-/// A dropped future drops the result. The work goes on.
+/// Dropping the future drops the result, but the work continues.
 pub(crate) async fn execute<T: Send + 'static>(
     executor: &dyn Executor,
     kind: JobKind,
@@ -214,7 +217,7 @@ pub(crate) async fn execute<T: Send + 'static>(
     submit(executor, kind, model.cloned(), None, work).await
 }
 
-/// The same for work that runs `loaded`, which the executor may put on the threads of its session.
+/// Like [`execute`], for work that runs `loaded`: the executor may use the threads of its session.
 pub(crate) async fn infer<T: Send + 'static>(
     executor: &dyn Executor,
     model: &ModelName,

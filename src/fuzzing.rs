@@ -1,4 +1,4 @@
-//! Not public API: internal functions for the fuzz targets.
+//! Internal functions for the fuzz targets. Not public API.
 
 #[cfg(feature = "cli")]
 use std::path::Path;
@@ -8,11 +8,11 @@ use crate::http::decode;
 use crate::{Tensor, TensorSpec};
 
 /// Decodes the body of a prediction request into the inputs for the model. The first `json_length`
-/// bytes are JSON, or all if `None`.
+/// bytes are JSON; with `None`, all bytes are JSON.
 ///
 /// # Errors
 ///
-/// The detail of the response.
+/// The detail that the response would contain.
 pub fn decode_request(
     body: &[u8],
     json_length: Option<usize>,

@@ -1,10 +1,10 @@
-//! The Open Inference Protocol, version 2, over HTTP, with JSON and binary tensors:
-//! `specification/protocol/inference_rest.md` in
+//! Implements the Open Inference Protocol, version 2, over HTTP, with JSON and binary tensors. Its
+//! specification is `specification/protocol/inference_rest.md` in
 //! <https://github.com/kserve/open-inference-protocol>.
 //!
-//! Every response is JSON, and every error is a problem document. Hyper itself refuses a bad
-//! request line or an oversized head: with status 4xx, no body, and the end of the connection.
-//! Hyper has no hook for a body there.
+//! Every error of a handler is a problem document. Hyper itself refuses a bad request line or an
+//! oversized head: with status 4xx and no body. Then Hyper closes the connection. Hyper has no hook
+//! that could add a body to this answer.
 
 mod binary;
 mod body;
@@ -43,7 +43,7 @@ use self::target::Target;
 use crate::predictor::Failure;
 use crate::{BearerToken, Metrics, Reason, Registry};
 
-/// Decodes the inputs in the body of an inference request.
+/// Decodes the input tensors in an inference request body.
 #[cfg(feature = "unstable-fuzz")]
 pub(crate) fn decode(
     body: &[u8],
@@ -56,7 +56,7 @@ pub(crate) fn decode(
     Ok(request.inputs)
 }
 
-/// The state that every handler shares. Clones share it too.
+/// The state that all handlers and all clones share.
 #[derive(Clone, Debug)]
 pub(crate) struct App(Arc<Settings>);
 
@@ -100,7 +100,8 @@ impl Http {
         }
     }
 
-    /// Answers a request after reading it to its end.
+    /// Answers a request and reads its body to the end, within the limits on size and time. If the
+    /// end is not reached, the response closes the connection.
     pub(crate) async fn answer(&self, request: hyper::Request<Incoming>) -> Response {
         let app = &self.app;
         drain_body::answer_then_drain(app, request, async |request| {
@@ -162,7 +163,8 @@ async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
     .into()
 }
 
-/// Renders the metrics in OpenMetrics if the scraper accepts it, otherwise in the older format.
+/// Renders the metrics in OpenMetrics if the scraper accepts that format, otherwise in the
+/// Prometheus text format.
 async fn metrics(State(app): State<App>, headers: HeaderMap) -> impl IntoResponse {
     let accepts = headers
         .get(ACCEPT)

@@ -1,9 +1,9 @@
 #![doc = include_str!("README.md")]
 //!
-//! If a newer version is damaged, the last good one goes on answering. If none is good, the answer
-//! is a 503 with a reason and a retry delay. Once the damage is repaired, the model answers again
-//! without a restart. A circuit breaker rejects requests to a model that fails on valid requests.
-//! Metrics cover all of this.
+//! If a newer version is damaged, the last good one continues to answer. If no version is good, the
+//! answer is a 503 with a reason and a retry delay. Once the damage is repaired, the model answers
+//! again without a restart. A circuit breaker rejects requests to a model that fails on valid
+//! requests. Metrics cover all of these events.
 //!
 //! # The concepts, in the order of the data flow
 //!
@@ -11,17 +11,19 @@
 //!   adds a version: it writes a staging directory, syncs it, and renames it into place.
 //! - A [`Manifest`] lists the files of a version. [`Store::open`] returns a [`VerifiedVersion`] or
 //!   a [`VerifyError`].
-//! - A [`Probe`] is an input with a known answer. A version with another answer is not served.
-//! - [`Vetting`] first loads and runs a version in a child process, where a hostile one does no
+//! - A [`Probe`] is an input with a known answer. A version that gives another answer is not
+//!   served.
+//! - [`Vetting`] first loads and runs a version in a child process, where a hostile version does no
 //!   harm.
-//! - A [`Runtime`] makes a [`Session`] of verified bytes. [`OnnxRuntime`] comes with the server.
-//! - An [`Executor`] runs jobs that block: [`BlockingPool`] in production, [`Inline`] under virtual
+//! - A [`Runtime`] makes a [`Session`] from verified bytes. [`OnnxRuntime`] comes with the server.
+//! - An [`Executor`] runs blocking jobs: [`BlockingPool`] in production, [`Inline`] under virtual
 //!   time.
 //! - The [`Registry`] keeps every model loaded: it notices changes on disk, swaps versions, falls
 //!   back and retries.
 //! - Each model has a circuit breaker, of the crate [`clarity_breaker`] ([`BreakerConfig`],
 //!   [`BreakerSnapshot`]). A [`BreakerHandle`] observes and overrides it.
-//! - A [`Server`] answers over HTTP, in the Open Inference Protocol, and counts in [`Metrics`].
+//! - A [`Server`] answers over HTTP in the Open Inference Protocol, and counts events in
+//!   [`Metrics`].
 //! - A [`Reason`] names the cause of a failure in answers, metrics and logs.
 //!
 //! The [`guide`] is for operators.
@@ -44,13 +46,13 @@
 //!
 //! # Time
 //!
-//! All decisions by time (open breakers, retries, deadlines) use `tokio::time`, so a test can pause
-//! or drive the clock. Only the durations in the metrics are real.
+//! All decisions that depend on time (open breakers, retries, deadlines) use `tokio::time`. A test
+//! can pause or advance that clock. Only the durations in the metrics are real.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
-// Unit tests share files with `tests/`, which call the library by its name.
+// Unit tests share files with `tests/`, which refer to the library by this name.
 #[cfg(test)]
 extern crate self as clarity;
 

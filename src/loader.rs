@@ -23,15 +23,15 @@ use crate::{
     VersionPolicy, VersionStatus, Vetting,
 };
 
-/// Requests a pass now, even if nothing changed on disk. The loader answers after the pass.
+/// Requests a pass, even if nothing changed on disk. The loader answers after the pass.
 pub(crate) type ReloadRequest = oneshot::Sender<()>;
 
 /// Keeps one model loaded.
 ///
-/// It serves the newest version that verifies, loads and passes its warm-up. A failure does not
-/// affect the version that answers. That version is in memory, so damage or removal on disk does
-/// not affect it either. The next poll acts on changes on disk. An unchanged bad version is retried
-/// with growing delays.
+/// Serves the newest version that verifies, loads and passes its warm-up. A loaded version stays in
+/// memory: neither a failure of another version nor damage or removal on disk affects it. The next
+/// poll acts on changes on disk. A bad version whose files do not change is retried with growing
+/// delays.
 pub(crate) struct Loader {
     pub(crate) model: ModelName,
     pub(crate) store: Store,
@@ -41,11 +41,12 @@ pub(crate) struct Loader {
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) metrics: Arc<ModelMetrics>,
     pub(crate) state: watch::Sender<ModelState>,
-    /// Limits the loads of all models together: each takes memory, and a child process to vet it.
+    /// Limits the concurrent loads of all models: each load takes memory and a child process for
+    /// vetting.
     pub(crate) loads: Arc<Semaphore>,
     pub(crate) requests: mpsc::UnboundedReceiver<ReloadRequest>,
     pub(crate) config: ReloadConfig,
-    /// The versions that may answer.
+    /// The policy that selects the versions that may answer.
     pub(crate) policy: VersionPolicy,
     /// The timeout of a probe.
     pub(crate) deadline: Duration,
@@ -54,23 +55,24 @@ pub(crate) struct Loader {
 /// The trigger of a pass.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Trigger {
-    /// A timer.
+    /// A poll, a retry or a probe is due.
     Due,
-    /// A request: every candidate is loaded again, also if its files did not change.
+    /// A caller requested a reload: every candidate is loaded again, even if its files did not
+    /// change.
     Requested,
 }
 
 /// The state of a loader between two passes.
 struct LoaderState {
     backoff: Backoff,
-    /// The directory as of the last pass.
+    /// The fingerprint of the directory at the last pass.
     last_fingerprint: Option<ModelFingerprint>,
-    /// The files of the versions that answer, as of their last verification.
+    /// The fingerprints of the loaded versions at their last verification.
     verified: BTreeMap<Version, VersionFingerprint>,
 }
 
 impl Loader {
-    /// Runs until the task is aborted, or all senders of requests are dropped.
+    /// Runs until the task is aborted or all request senders are dropped.
     pub(crate) async fn run(mut self) {
         let seed = seed_for(self.model.as_str(), self.config.seed);
         let backoff = Backoff::new(self.config.backoff_least, self.config.backoff_most, seed);
@@ -117,10 +119,10 @@ impl Loader {
         }
     }
 
-    /// Scans the directory. Runs a pass if it changed, if a retry is due, or on request.
+    /// Scans the directory. Runs a pass if the directory changed, if a retry is due, or on request.
     async fn poll_disk(&self, state: &mut LoaderState, trigger: Trigger) {
-        // The scan comes before the reads: a change during the reads differs from it at the next
-        // poll.
+        // Scans before the files are read: if files change during the reads, the next poll sees a
+        // difference.
         let mut fingerprint = match self.scan().await {
             Ok(fingerprint) => fingerprint,
             Err(error) => return self.scan_failed(state, trigger, &error),
@@ -134,7 +136,8 @@ impl Loader {
         }
         if changed || trigger != Trigger::Due || self.is_due() {
             let quarantined = self.run_pass(state, &fingerprint, trigger).await;
-            // The pass itself changes quarantines. The next poll must not see that as a change.
+            // The pass itself changes quarantines, and the next poll must not treat that as a
+            // change on disk.
             fingerprint.quarantined = quarantined;
             state.last_fingerprint = Some(fingerprint);
         }
@@ -160,8 +163,8 @@ impl Loader {
 
     /// Counts and logs one failure.
     ///
-    /// The failure of a quarantined version was counted when it was quarantined. It is only logged,
-    /// the first time that this server finds it.
+    /// The failure of a quarantined version was counted at the quarantine. This server logs that
+    /// failure once, when it first finds the version.
     fn report_failure(&self, version: Option<Version>, error: &LoadError) {
         let reason = error.reason();
         if let LoadError::Quarantined(_) = error {
@@ -190,7 +193,7 @@ impl Loader {
         );
     }
 
-    /// Records that the directory cannot be read. Loaded versions go on answering.
+    /// Records that the directory cannot be read. Loaded versions continue to answer.
     fn scan_failed(&self, state: &mut LoaderState, trigger: Trigger, error: &LoadError) {
         let is_news = state.last_fingerprint.take().is_some() || self.status().attempts == 0;
         if !is_news && !self.is_due() && trigger == Trigger::Due {
@@ -225,7 +228,7 @@ impl Loader {
         self.publish(state, result);
     }
 
-    /// Swaps the versions that answer, together with the status. No other method does.
+    /// Replaces the loaded versions and the status together. No other method replaces either.
     fn publish(&self, state: &mut LoaderState, result: PassResult) {
         let PassResult {
             versions,
@@ -241,7 +244,7 @@ impl Loader {
             .map(|loaded| (loaded.version(), loaded.manifest.digest()));
         let degraded = serving.and_then(|(version, _)| degradation(version, &versions));
         let is_refused = |status: &VersionStatus| matches!(status, VersionStatus::Refused { .. });
-        // Where older versions answer too, each refused one is worth a retry.
+        // If older versions answer too, each refused one is worth a retry.
         let wants_retry = self.policy.serves_several() && versions.values().any(is_refused);
         let healthy = serving.is_some() && degraded.is_none() && !wants_retry;
         let next_attempt = (!healthy).then(|| Instant::now() + state.backoff.next_delay());
@@ -268,12 +271,13 @@ impl Loader {
             status: Arc::new(status),
         });
         if fresh.is_some() {
-            // After the swap: failures from here on are those of the new version.
+            // Reset after the swap: all later failures belong to the new version.
             self.breaker.reset();
         }
     }
 
-    /// Probes all versions that answer and have a probe.
+    /// Probes the loaded versions that have a probe, up to the first failed probe. Returns false if
+    /// one failed.
     async fn all_pass_probes(&self) -> bool {
         let ModelState { loaded, others, .. } = self.state.borrow().clone();
         for loaded in loaded.into_iter().chain(others.into_values()) {
@@ -285,7 +289,7 @@ impl Loader {
     }
 
     /// Drops all loaded versions until the next load succeeds.
-    // A wrong answer is worse than none.
+    // A wrong answer is worse than no answer.
     fn stop_serving(&self, state: &mut LoaderState) {
         let wrong = |&version: &Version| {
             let detail = "its answer to the probe differs from the recorded one".to_owned();
@@ -300,12 +304,12 @@ impl Loader {
             others: BTreeMap::new(),
         };
         self.publish(state, result);
-        // The next poll then loads every candidate again.
+        // Without a fingerprint, the next poll loads every candidate again.
         state.last_fingerprint = None;
     }
 
-    /// Whether a version passes its probe, has none, or could not be probed in time.
-    // A busy or slow server says nothing about the answer.
+    /// Whether a version passes its probe, has no probe, or could not be probed in time.
+    // A busy or slow server does not mean a wrong answer.
     async fn passes_probe(&self, loaded: Arc<Loaded>) -> bool {
         let version = loaded.version();
         if loaded.probe.is_none() {
@@ -349,7 +353,7 @@ fn quarantined_status(held: &Quarantine) -> VersionStatus {
     }
 }
 
-/// Why the version that answers is not the newest on disk.
+/// The reason why a model is degraded whose version `serving` answers; `None` if the model is not.
 fn degradation(serving: Version, versions: &BTreeMap<Version, VersionStatus>) -> Option<Reason> {
     if let None | Some(VersionStatus::Withdrawn { .. }) = versions.get(&serving) {
         return Some(Reason::ModelMissing);

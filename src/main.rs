@@ -1,4 +1,4 @@
-//! The binary `clarity`: its command line is in the library, where the fuzz targets reach it.
+//! The binary `clarity`. Its command line is in the library, so fuzz targets can call it.
 
 #![forbid(unsafe_code)]
 

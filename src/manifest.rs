@@ -32,11 +32,10 @@ use crate::{Digest, ModelName, Version};
 /// }
 /// ```
 ///
-/// `probe` is optional: it names the file of a [`Probe`](crate::Probe), which the version must
-/// pass.
+/// `probe` is optional. It names the file of a [`Probe`](crate::Probe) that the version must pass.
 ///
-/// Parsing treats a manifest as hostile input. It refuses unknown fields, duplicate fields and
-/// duplicate files. Later additions come with another `manifest_version`.
+/// Parsing treats a manifest as hostile input: it refuses unknown fields, duplicate fields and
+/// duplicate files. Later additions will use another `manifest_version`.
 // An unknown field could be a promise, such as a signature, that this reader would not check. Two
 // readers could pick different duplicates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +47,7 @@ pub struct Manifest {
     format: Format,
     entry: FilePath,
     created_at: Timestamp,
-    /// Omitted when there is none, never null.
+    /// Written only if the version has a probe, never as null.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     probe: Option<FilePath>,
     #[serde(deserialize_with = "file_table::deserialize")]
@@ -60,9 +59,9 @@ pub struct Manifest {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct FileEntry {
-    /// Its length in bytes, at most [`Manifest::MAX_FILE_BYTES`].
+    /// The length of the file in bytes, at most [`Manifest::MAX_FILE_BYTES`].
     pub size: u64,
-    /// The SHA-256 of its bytes.
+    /// The SHA-256 of the file's bytes.
     pub sha256: Digest,
 }
 
@@ -75,7 +74,7 @@ pub enum Format {
     Onnx,
 }
 
-/// A moment in RFC 3339 form, in UTC.
+/// A time in RFC 3339 form, in UTC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Timestamp(String);
@@ -90,36 +89,36 @@ pub enum ManifestError {
     /// A later release wrote the manifest.
     #[error("unknown manifest_version: expected {expected}, found {found}")]
     UnknownVersion {
-        /// The version that this release reads.
+        /// The `manifest_version` that this release reads.
         expected: u32,
-        /// The version in the manifest.
+        /// The `manifest_version` of the manifest.
         found: u32,
     },
     /// The files do not include the entry.
     #[error("the entry {entry} is not among the files")]
     EntryNotListed {
-        /// The entry in the manifest.
+        /// The entry that the manifest names.
         entry: FilePath,
     },
     /// The files do not include the probe, or the probe is the entry.
     #[error("the probe {probe} is not among the files, or is the entry")]
     ProbeNotListed {
-        /// The probe in the manifest.
+        /// The probe that the manifest names.
         probe: FilePath,
     },
     /// A size exceeds [`Manifest::MAX_FILE_BYTES`].
     #[error("{file}: expected at most {limit} bytes, found {size}")]
     FileTooLarge {
-        /// The file.
+        /// The path of the file.
         file: FilePath,
-        /// Its size in the manifest, in bytes.
+        /// The size of the file in the manifest, in bytes.
         size: u64,
         /// The limit in bytes.
         limit: u64,
     },
 }
 
-/// Whether the JSON contains a bracket outside of strings.
+/// Whether the JSON contains a `[` outside of strings.
 fn contains_array(json: &[u8]) -> bool {
     let (mut in_text, mut escaped) = (false, false);
     json.iter().any(|byte| {
@@ -135,14 +134,14 @@ fn contains_array(json: &[u8]) -> bool {
 }
 
 impl FileEntry {
-    /// An entry for a file of `size` bytes with this SHA-256.
+    /// Creates an entry for a file of `size` bytes with this SHA-256.
     pub fn new(size: u64, sha256: Digest) -> Self {
         Self { size, sha256 }
     }
 }
 
 impl Manifest {
-    /// The name of the manifest in the version's directory, reserved for it.
+    /// The file name of the manifest in the version's directory. No other file may have this path.
     pub const FILE_NAME: &str = "manifest.json";
     /// The maximum length of a manifest in bytes.
     pub const MAX_BYTES: u64 = 1 << 20;
@@ -153,11 +152,11 @@ impl Manifest {
     /// The `manifest_version` that this release writes and reads.
     pub const VERSION: u32 = 1;
 
-    /// A manifest for a version that is about to be published.
+    /// Creates a manifest for a version that is about to be published.
     ///
     /// # Errors
     ///
-    /// [`ManifestError::EntryNotListed`] and [`ManifestError::FileTooLarge`].
+    /// [`ManifestError::EntryNotListed`] or [`ManifestError::FileTooLarge`].
     pub fn new(
         model: ModelName,
         version: Version,
@@ -195,7 +194,7 @@ impl Manifest {
         manifest.check().map(|()| manifest)
     }
 
-    /// The written form: indented JSON with a final line break.
+    /// Formats the manifest as indented JSON with a final line break.
     pub fn to_json(&self) -> String {
         let mut json = serde_json::to_string_pretty(self)
             .expect("maps with string keys always serialize to JSON");
@@ -203,12 +202,12 @@ impl Manifest {
         json
     }
 
-    /// The model.
+    /// The model that the manifest names.
     pub fn model(&self) -> &ModelName {
         &self.model
     }
 
-    /// The version.
+    /// The version that the manifest names.
     pub fn version(&self) -> Version {
         self.version
     }
@@ -218,12 +217,12 @@ impl Manifest {
         self.format
     }
 
-    /// The file that the runtime opens first.
+    /// The path of the file that the runtime opens first.
     pub fn entry(&self) -> &FilePath {
         &self.entry
     }
 
-    /// The file of the probe, if there is one.
+    /// The path of the probe's file, if the version has a probe.
     pub fn probe(&self) -> Option<&FilePath> {
         self.probe.as_ref()
     }
@@ -233,7 +232,7 @@ impl Manifest {
         &self.created_at.0
     }
 
-    /// The files by path.
+    /// The size and digest of each file, by path.
     pub fn files(&self) -> &BTreeMap<FilePath, FileEntry> {
         &self.files
     }

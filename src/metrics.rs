@@ -62,7 +62,8 @@ impl Metrics {
         self.families.scrubs.inc();
     }
 
-    /// The metrics of one model; all its series exist from now on, starting at 0.
+    /// Creates the metrics of one model. Its counters and histograms exist from now on, starting at
+    /// 0.
     pub(crate) fn for_model(&self, model: &ModelName) -> ModelMetrics {
         ModelMetrics::new(&self.families, model)
     }

@@ -8,18 +8,18 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-/// The longest name of a model, in bytes. A version and a temporary suffix still fit into the limit
-/// of 255 of file systems.
+/// The longest name of a model, in bytes. With a version and a temporary suffix, the name still
+/// fits into the 255 bytes that file systems allow.
 const MAX_LENGTH: usize = 128;
 
-/// The name of a model: the name of its directory, a part of its URL and a label of its metrics.
+/// The name of a model, which is also its directory's name, a part of its URLs and a metric label.
 ///
 /// 1 to 128 characters of `A-Z a-z 0-9 _ . -`, not starting with a dot.
-// Such a name cannot leave its directory, is not hidden, and needs no escaping.
+// A name in this form cannot leave its directory, is not hidden, and needs no escaping.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ModelName(Arc<str>);
 
-/// A text is not a [`ModelName`].
+/// The error of a text that is not a [`ModelName`].
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error(
     "expected a model's name of 1 to {MAX_LENGTH} characters A-Z a-z 0-9 _ . - not starting with a dot, found {found:?}"
@@ -51,7 +51,7 @@ impl FromStr for ModelName {
     }
 }
 
-/// Lets maps look up a name by the text of a request.
+/// Maps can look up a model by a request's text, without a `ModelName`.
 impl std::borrow::Borrow<str> for ModelName {
     fn borrow(&self) -> &str {
         &self.0

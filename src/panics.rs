@@ -1,12 +1,12 @@
-//! Panics of foreign code, as errors.
+//! Turns panics of foreign code into errors.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs `work`. Returns the message of its panic as the error, after the panic hook has run.
+/// Runs `work`. If `work` panics, the panic hook runs, and the error is the message of the panic.
 ///
-/// Values that `work` borrowed may be inconsistent after a panic: the caller must drop or check
-/// them.
+/// After a panic, values that `work` borrowed may be inconsistent: the caller must drop or check
+/// these values.
 pub(crate) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| message(&*payload))
 }

@@ -8,21 +8,21 @@ use thiserror::Error;
 
 use crate::{InvalidVersion, Version};
 
-/// The policy that selects the versions of a model that answer. A request without a version gets
-/// the newest of them.
+/// Selects the versions of a model that answer. A request without a version gets the newest of
+/// these versions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VersionPolicy {
-    /// Only the newest good version.
+    /// Only the newest good version answers.
     #[default]
     Latest,
-    /// All good versions.
+    /// All good versions answer.
     All,
-    /// The good versions of this set. Others are not loaded.
+    /// The good versions of this set answer. Other versions are not loaded.
     Only(BTreeSet<Version>),
 }
 
-/// A text is not a [`VersionPolicy`].
+/// The error of a text that is not a [`VersionPolicy`].
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("expected latest, all, or versions separated by commas, found {found:?}: {source}")]
 pub struct InvalidVersionPolicy {
@@ -31,7 +31,7 @@ pub struct InvalidVersionPolicy {
 }
 
 impl VersionPolicy {
-    /// Whether a version may answer.
+    /// Whether this policy allows a version to answer.
     pub fn admits(&self, version: Version) -> bool {
         match self {
             Self::Latest | Self::All => true,
@@ -39,7 +39,7 @@ impl VersionPolicy {
         }
     }
 
-    /// Whether more than one version may answer.
+    /// Whether this policy allows more than one version to answer.
     pub(crate) fn serves_several(&self) -> bool {
         !matches!(self, Self::Latest)
     }

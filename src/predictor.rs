@@ -1,4 +1,4 @@
-//! The predictor: answers requests for one model, behind its circuit breaker and a deadline.
+//! The predictor answers requests for one model, behind its circuit breaker and a deadline.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::{BreakerSnapshot, ModelName, ModelStatus, Reason, Tensor, Version, Ve
 /// The retry delay for a client of an overloaded server.
 pub(crate) const OVERLOAD_RETRY: Duration = Duration::from_secs(1);
 
-/// Answers for one model.
+/// Answers requests for one model.
 #[derive(Debug)]
 pub(crate) struct Predictor {
     pub(crate) model: ModelName,
@@ -28,11 +28,11 @@ pub(crate) struct Predictor {
     pub(crate) metrics: Arc<ModelMetrics>,
     pub(crate) executor: Arc<dyn Executor>,
     pub(crate) deadline: Duration,
-    /// Whether the model was unloaded on request.
+    /// Whether an operator unloaded the model by request.
     pub(crate) unloaded: bool,
 }
 
-/// Why a request has no answer. The status, the body, the metric and the log are made of it.
+/// The reason why a request has no answer; the source of its status, body, metric and log event.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) reason: Reason,
@@ -40,7 +40,7 @@ pub(crate) struct Failure {
     pub(crate) retry_after: Option<Duration>,
 }
 
-/// The version that answers a request, and why it is not the newest on disk.
+/// The version that answers a request, and the reason if the answer is degraded.
 pub(crate) struct Serving {
     pub(crate) loaded: Arc<Loaded>,
     pub(crate) degraded: Option<Reason>,
@@ -51,13 +51,13 @@ impl Predictor {
         Arc::clone(&self.state.borrow().status)
     }
 
-    /// Whether a pass over the disk has ended, and no version was ever there.
+    /// Whether a pass over the disk has ended, and the model never had a version.
     pub(crate) fn is_vacant(&self) -> bool {
         let state = self.state.borrow();
         state.vacant && state.status.attempts > 0
     }
 
-    /// The versions that answer, from the oldest to the newest.
+    /// The loaded versions, from the oldest to the newest.
     pub(crate) fn versions(&self) -> Vec<Version> {
         let state = self.state.borrow();
         let first = state.loaded.iter().map(|loaded| loaded.version());
@@ -70,13 +70,13 @@ impl Predictor {
         self.breaker.snapshot()
     }
 
-    /// The session for `version`, or for the newest good version if `None`.
+    /// The loaded version of this number, or the newest good one if `version` is `None`.
     pub(crate) fn serving(&self, version: Option<Version>) -> Result<Serving, Failure> {
         if self.unloaded {
             let detail = "the model was unloaded on request: load it again first";
             return Err(Failure::new(Reason::ModelUnloaded, detail));
         }
-        // The borrow locks the channel: nothing below waits.
+        // The borrow locks the channel, so the code below must not wait.
         let state = self.state.borrow();
         let status = &state.status;
         if let Some(loaded) = version.and_then(|version| state.others.get(&version)) {
@@ -97,11 +97,12 @@ impl Predictor {
         }
     }
 
-    /// Whether requests for `version`, or for the newest good version, can be answered.
+    /// Checks that requests for `version`, or for the newest good version if `None`, can be
+    /// answered.
     ///
-    /// A breaker that an operator forced open makes the model unready. One that opened itself does
-    /// not.
-    // Only requests close such a breaker, and an unready model would get none.
+    /// A breaker that an operator forced open makes the model unready. A breaker that opened
+    /// because of failures does not.
+    // Only requests close such a breaker, and an unready model would receive none.
     pub(crate) fn ready(&self, version: Option<Version>) -> Result<(), Failure> {
         self.serving(version)?;
         match self.breaker().state {
@@ -113,13 +114,14 @@ impl Predictor {
         }
     }
 
-    /// Rejects early while the breaker is open. [`predict`](Self::predict) asks the breaker again.
+    /// Rejects early while the breaker is open. [`predict`](Self::predict) checks the breaker
+    /// again.
     pub(crate) fn reject_if_open(&self) -> Result<(), Failure> {
         self.breaker.reject_if_open().map_err(rejected)
     }
 
     /// Rejects early while the executor is full, before a body is read. Reserves nothing.
-    // A reservation would let a slow client hold a slot without using it.
+    // With a reservation, a slow client could hold a slot without using it.
     pub(crate) fn reject_if_full(&self) -> Result<(), Failure> {
         match self.executor.has_room(JobKind::Inference) {
             true => Ok(()),
@@ -128,16 +130,16 @@ impl Predictor {
     }
 
     /// Runs the model once, if the breaker admits the call. `memory` is the reservation for the
-    /// inputs: the run holds it until it ends, also after the deadline.
+    /// inputs. The run holds `memory` until its end, even after the deadline.
     ///
-    /// An answer that is not finite counts as the model's failure, unless the version has a probe
-    /// and passes it right after.
+    /// An answer that is not finite counts as the model's failure. The exception is a version that
+    /// has a probe and passes it right afterwards.
     ///
     /// # Cancel safety
     ///
-    /// A dropped future is a cancelled call for the breaker. The run itself goes on.
-    // Damaged weights give infinite answers. But some inputs do too, and one client that sends them
-    // must not open the breaker for all clients.
+    /// Dropping the future counts as a cancelled call for the breaker. The run itself continues.
+    // Damaged weights give infinite answers. Some inputs do too, but one client that sends such
+    // inputs must not open the breaker for all clients.
     pub(crate) async fn predict(
         &self,
         loaded: &Arc<Loaded>,
@@ -159,8 +161,8 @@ impl Predictor {
         let job = infer(&*self.executor, &self.model, loaded, work);
         let outcome = timeout(self.deadline, job).await;
         let took = stopwatch.elapsed();
-        // Every path below reports to the permit. Only a dropped future leaves it to its
-        // destructor.
+        // Every path below reports the outcome to the permit. Only if this future is dropped does
+        // the permit's destructor record a cancelled call.
         let failure = match outcome {
             Ok(Ok((Ok(outputs), _))) => {
                 permit.success();
@@ -192,7 +194,7 @@ impl Predictor {
         Err(failure)
     }
 
-    /// Begins to account for a request.
+    /// Starts the accounting of one request.
     pub(crate) fn account(&self) -> RequestAccount<'_> {
         RequestAccount {
             predictor: self,
@@ -202,7 +204,7 @@ impl Predictor {
 }
 
 impl JobError {
-    /// The failure of the request whose job this was.
+    /// The failure of the request whose job gave this error.
     pub(crate) fn into_failure(self) -> Failure {
         match self {
             Self::Overloaded(_) => Failure {
@@ -232,7 +234,7 @@ fn rejected(rejected: Rejected) -> Failure {
     }
 }
 
-/// The detail of a rejection by a breaker in `state`.
+/// The detail text of a rejection by a breaker in `state`.
 fn rejection(state: BreakerState) -> &'static str {
     match state {
         BreakerState::ForcedOpen => {
@@ -256,7 +258,7 @@ fn unavailable(status: &ModelStatus) -> Failure {
     }
 }
 
-/// The failure of a request for a version that does not answer.
+/// The failure of a request for a version that is not loaded.
 fn not_served(status: &ModelStatus, version: Version) -> Failure {
     match (status.versions.get(&version), status.serving) {
         _ if status.attempts == 0 => unavailable(status),
@@ -281,8 +283,8 @@ fn not_served(status: &ModelStatus, version: Version) -> Failure {
     }
 }
 
-/// One prediction request, counted exactly once: as answered, as failed, or, if this is dropped
-/// before either, as cancelled.
+/// One prediction request, counted exactly once: as answered, as failed, or, if dropped before
+/// either, as cancelled.
 #[must_use = "a request that is dropped is a cancelled one"]
 pub(crate) struct RequestAccount<'a> {
     predictor: &'a Predictor,
@@ -307,8 +309,9 @@ impl RequestAccount<'_> {
             let serving = self.predictor.status().serving;
             serving.map(|(version, _)| tracing::field::display(version))
         };
-        // A failure of the model is an error. Other failures follow from a logged state, or from
-        // the request. Clients can cause any number of them, so their level is off by default.
+        // A failure of the model is logged as an error. Other failures follow from an already
+        // logged state or from the request. Clients can cause any number of such failures, so their
+        // log level is off by default.
         if matches!(reason, Reason::InferenceFailed | Reason::DeadlineExceeded) {
             tracing::error!(%model, version = version(), %reason, detail, "prediction failed");
         } else {

@@ -1,4 +1,4 @@
-//! Probes: inputs with known answers, which detect a wrong model that loads well.
+//! Probes: inputs with known answers, which detect a model that loads but answers wrongly.
 
 mod tensors;
 
@@ -12,9 +12,9 @@ use crate::tensor::{DataType, Dimension, Tensor, TensorData, TensorSpec};
 
 /// An input with a known answer.
 ///
-/// It is a file of its version, listed in the manifest and verified like the others. Its JSON is
-/// that of the Open Inference Protocol: the `inputs` of a request, the `outputs` of its answer, and
-/// the tolerance of the comparison.
+/// A probe is a file of its version, listed in the manifest and verified like all other files. The
+/// JSON has the `inputs` of a request and the `outputs` of its answer, as in the Open Inference
+/// Protocol. It also has the tolerance of the comparison.
 ///
 /// ```json
 /// {
@@ -32,48 +32,48 @@ pub struct Probe {
     tolerance: Tolerance,
 }
 
-/// The largest difference of a floating-point number from the expected one: `absolute + relative *
-/// |expected|`. Integers and booleans must be equal.
+/// The tolerance of the comparison. A floating-point number may differ from the expected one by
+/// `absolute + relative * |expected|`. Integers and booleans must be equal.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Tolerance {
-    /// The relative part. Finite and not negative.
+    /// The part relative to the expected value. Finite and not negative.
     pub relative: f32,
-    /// The absolute part. Finite and not negative.
+    /// The part that does not depend on the expected value. Finite and not negative.
     pub absolute: f32,
 }
 
-/// Why a probe is invalid, or a model does not pass it.
+/// The reason why a probe is invalid, or a model does not pass it.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ProbeError {
-    /// The file is not JSON of the documented form.
+    /// The probe's file is not JSON in the documented form.
     #[error("invalid probe: {0}")]
     Syntax(String),
     /// The inputs or outputs do not fit the model.
     #[error("{tensor}: expected {expected}, found {found}")]
     Unfit {
-        /// The input or output.
+        /// The role and the name of the input or output.
         tensor: String,
-        /// The declaration of the model, or the form in the probe.
+        /// The form that the model declares or the probe records.
         expected: String,
-        /// The form that was found.
+        /// The form that differs from the expected one.
         found: String,
     },
-    /// The model gave no answer.
+    /// The model gave no answer to the probe.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The model gave another answer.
+    /// The model's answer differs from the recorded one.
     #[error("output {output}: expected {expected} at {position}, found {found}")]
     WrongAnswer {
-        /// The output.
+        /// The name of the output.
         output: String,
         /// The index of the first wrong value, counted from 0 in row-major order.
         position: usize,
-        /// The recorded value.
+        /// The value that the probe records.
         expected: String,
-        /// The value in the answer.
+        /// The value in the model's answer.
         found: String,
     },
 }
@@ -81,7 +81,7 @@ pub enum ProbeError {
 impl Default for Tolerance {
     /// The tolerances of ONNX's own backend tests:
     /// <https://github.com/onnx/onnx/blob/main/onnx/backend/test/loader/__init__.py>.
-    // Not zero, since processors sum in different orders.
+    // Not zero, since processors add numbers in different orders.
     fn default() -> Self {
         Self {
             relative: 1e-3,
@@ -91,10 +91,10 @@ impl Default for Tolerance {
 }
 
 impl Probe {
-    /// The usual file name of a recorded probe.
+    /// The usual name of the file with a recorded probe.
     pub const FILE_NAME: &str = "probe.json";
 
-    /// Parses a probe. The body of a prediction request is a probe without outputs: see
+    /// Parses a probe. The body of a prediction request is a valid probe without outputs: see
     /// [`record`](Self::record).
     ///
     /// # Errors
@@ -115,7 +115,7 @@ impl Probe {
         Ok(probe)
     }
 
-    /// The content of a probe's file: indented JSON that ends with a line break.
+    /// The content of the probe's file: indented JSON, with a line break at the end.
     pub fn to_json(&self) -> String {
         let mut json = serde_json::to_string_pretty(self)
             .expect("strings, booleans and finite numbers always serialize to JSON");
@@ -123,13 +123,13 @@ impl Probe {
         json
     }
 
-    /// Records the model's answer as the known one. A probe with outputs is [run](Self::run)
-    /// instead.
+    /// Records the model's answer as the known answer. If the probe already has outputs,
+    /// [runs](Self::run) the probe instead.
     ///
     /// # Errors
     ///
-    /// When the inputs do not fit the model, it gives no answer, or its answer differs from the
-    /// probe.
+    /// When the inputs do not fit, the model gives no answer, or the answer differs from the
+    /// probe's outputs.
     pub fn record(self, session: &dyn Session) -> Result<Self, ProbeError> {
         if !self.outputs.is_empty() {
             return self.run(session).map(|()| self);
@@ -146,11 +146,12 @@ impl Probe {
         })
     }
 
-    /// Runs the model on the input and compares its answer with the known one.
+    /// Runs the model on the inputs, and compares the answer with the known one.
     ///
     /// # Errors
     ///
-    /// When the inputs do not fit the model, it gives no answer, or a different one.
+    /// When the inputs do not fit, the model gives no answer, or the answer differs from the known
+    /// one.
     pub fn run(&self, session: &dyn Session) -> Result<(), ProbeError> {
         let expected = in_order(session.outputs(), &self.outputs, "output")?;
         let found = run(session, self.inputs_of(session)?)?;
@@ -224,7 +225,8 @@ impl Probe {
     }
 }
 
-/// Sorts tensors into the order of the model's declarations, each exactly once.
+/// Sorts tensors into the order of the model's declarations. Each declared tensor must occur
+/// exactly once.
 fn in_order<'a>(
     specs: &[TensorSpec],
     tensors: &'a [NamedTensor],

@@ -1,9 +1,9 @@
-//! Reasons of failures.
+//! The reasons of failures.
 
 use std::fmt;
 
-/// The reason of a failure, in the `reason` member of a problem's body, the `reason` label of a
-/// metric and the `reason` field of a log event.
+/// The reason of a failure. Its name is the `reason` of a problem's body, of a metric's labels and
+/// of a log event's fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Reason {
@@ -19,15 +19,15 @@ pub enum Reason {
     UnknownModel,
     /// The model does not have this version.
     UnknownVersion,
-    /// The version exists but is not loaded; another version of the model is.
+    /// The version exists but is not loaded, while another version of the model is loaded.
     VersionNotLoaded,
-    /// The request is malformed, or does not fit the inputs of the model.
+    /// The request is malformed, or does not fit the model's inputs.
     InvalidRequest,
-    /// The body exceeds the limit.
+    /// The request body exceeds the limit.
     PayloadTooLarge,
-    /// The body did not arrive in time.
+    /// The request body did not arrive in time.
     RequestTimeout,
-    /// The server does not support the encoding of the body.
+    /// The server does not support the encoding of the request body.
     UnsupportedEncoding,
     /// The first load of the model has not ended.
     ModelLoading,
@@ -39,15 +39,15 @@ pub enum Reason {
     ModelCorrupt,
     /// The version has no manifest.
     Unverified,
-    /// The files cannot be read: permissions, a failing disk.
+    /// The files cannot be read, for example because of permissions or a failing disk.
     ModelUnreadable,
     /// The runtime cannot serve the verified bytes.
     ModelIncompatible,
-    /// The circuit breaker of the model is open.
+    /// The circuit breaker rejects requests to the model.
     CircuitOpen,
-    /// Too many concurrent requests.
+    /// The server has no capacity for another request.
     Overloaded,
-    /// The model failed on a valid request: an error, a panic, a value that is not finite.
+    /// The model failed on a valid request, with an error, a panic or a value that is not finite.
     InferenceFailed,
     /// The model did not answer in time.
     DeadlineExceeded,
@@ -56,7 +56,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The failures of a request to a known model: the `reason` values of
+    /// The failures of requests to a known model: the `reason` values of
     /// `prediction_failure_total`.
     pub const OF_PREDICTIONS: [Self; 18] = [
         Self::UnknownVersion,
@@ -79,7 +79,7 @@ impl Reason {
         Self::Cancelled,
     ];
 
-    /// The failures of a load: the `reason` values of `model_load_failures_total`.
+    /// The failures of loads: the `reason` values of `model_load_failures_total`.
     pub const OF_LOADS: [Self; 5] = [
         Self::ModelMissing,
         Self::ModelCorrupt,
@@ -88,7 +88,7 @@ impl Reason {
         Self::ModelIncompatible,
     ];
 
-    /// The name in snake case.
+    /// The name of the reason in snake case.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NotFound => "not_found",

@@ -1,4 +1,4 @@
-//! The registry of models.
+//! The registry of a server's models.
 
 mod discovery;
 mod model_breaker;
@@ -26,11 +26,11 @@ use crate::{
     Vetting,
 };
 
-/// All models of a server, as embedding programs query and await them.
+/// All models of a server, for embedding programs to query and to wait for.
 ///
-/// A model is registered when its directory first appears, and stays registered. When the directory
-/// vanishes, a loaded version continues to answer from memory; otherwise requests get 503
-/// `model_missing`.
+/// A model is registered when its directory first appears, and stays registered. If the directory
+/// vanishes, a loaded version continues to answer from memory. Without a loaded version, requests
+/// get 503 `model_missing`.
 // Not 404: a disk that is gone for a minute must not tell clients that the model never existed.
 #[derive(Clone)]
 pub struct Registry {
@@ -53,7 +53,8 @@ struct Inner {
 #[derive(Clone)]
 struct RegisteredModel {
     predictor: Arc<Predictor>,
-    /// The channel to the loader, which ends when this is dropped; `None` for an unloaded model.
+    /// The channel to the model's loader; `None` for an unloaded model. Dropping the channel ends
+    /// the loader.
     reload: Option<mpsc::UnboundedSender<ReloadRequest>>,
 }
 
@@ -103,7 +104,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// [`UnknownModel`].
+    /// [`UnknownModel`] when the model is not registered.
     pub fn status(&self, model: &str) -> Result<ModelStatus, UnknownModel> {
         Ok((*self.find(model)?.predictor.status()).clone())
     }
@@ -112,7 +113,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// [`UnknownModel`].
+    /// [`UnknownModel`] when the model is not registered.
     pub fn breaker(&self, model: &str) -> Result<BreakerSnapshot, UnknownModel> {
         Ok(self.find(model)?.predictor.breaker())
     }
@@ -121,7 +122,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// [`UnknownModel`].
+    /// [`UnknownModel`] when the model is not registered.
     pub fn breaker_handle(&self, model: &str) -> Result<BreakerHandle, UnknownModel> {
         let predictor = self.find(model)?.predictor;
         Ok(BreakerHandle::new(Arc::clone(&predictor.breaker)))
@@ -131,19 +132,19 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// [`UnknownModel`].
+    /// [`UnknownModel`] when the model is not registered.
     pub fn watch(&self, model: &str) -> Result<StatusWatch, UnknownModel> {
         Ok(StatusWatch(self.find(model)?.predictor.state.clone()))
     }
 
-    /// Reloads a model: re-verifies the loaded version and everything newer, then returns the
+    /// Reloads a model: verifies the loaded version and all newer versions again, then returns the
     /// status.
     ///
-    /// Registers a model whose directory is new.
+    /// Registers the model first if its directory is new. An unloaded model stays unloaded.
     ///
     /// # Errors
     ///
-    /// [`UnknownModel`] when it is neither registered nor on disk.
+    /// [`UnknownModel`] when the model is neither registered nor on disk.
     ///
     /// # Cancel safety
     ///
@@ -154,7 +155,7 @@ impl Registry {
         }
         let model = self.find(model)?;
         let (request, done) = oneshot::channel();
-        // Both fail only after the loader has stopped; the last status is then final.
+        // Both calls fail only after the loader has stopped; the last status is then final.
         if let Some(reload) = &model.reload {
             let _ = reload.send(request);
             let _ = done.await;
@@ -162,7 +163,7 @@ impl Registry {
         Ok((*model.predictor.status()).clone())
     }
 
-    /// All models.
+    /// The predictors of all models, sorted by the models' names.
     pub(crate) fn predictors(&self) -> Vec<Arc<Predictor>> {
         let all = self.all().into_iter();
         all.map(|RegisteredModel { predictor, .. }| predictor)
@@ -178,7 +179,8 @@ impl Registry {
         }
     }
 
-    /// Lists the models for the first time, which must succeed, and starts the background tasks.
+    /// Lists and registers the models, then starts the background tasks. Fails if the models cannot
+    /// be listed.
     pub(crate) async fn start(&self) -> io::Result<()> {
         let store = self.inner.store.clone();
         let models = execute(&*self.inner.executor, JobKind::Scan, None, move || {
@@ -212,7 +214,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Aborts all tasks. Models stay as they are.
+    /// Aborts all background tasks. Loaded models stay loaded.
     pub(crate) fn stop(&self) {
         self.inner
             .tasks
@@ -225,7 +227,8 @@ impl Registry {
         Ok(self.find(model)?.predictor)
     }
 
-    /// Whether every model answers; otherwise the first one that does not, with its failure.
+    /// Checks that every model can answer. Otherwise returns the first model that cannot, with its
+    /// failure.
     ///
     /// Ignores unloaded models, and directories that never contained a version.
     pub(crate) fn readiness(&self) -> Result<(), (ModelName, Failure)> {

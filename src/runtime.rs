@@ -1,4 +1,4 @@
-//! Runtimes: they make sessions of verified bytes.
+//! Runtimes make sessions from verified bytes.
 
 mod declared_tensors;
 mod onnx;
@@ -15,51 +15,51 @@ use self::warm_up::warm_up;
 use crate::panics::catch;
 use crate::{Probe, ProbeError, RunError, Session, VerifiedVersion};
 
-/// Loads models. The server comes with [`OnnxRuntime`]; another can wrap or replace it.
+/// Loads models. The server comes with [`OnnxRuntime`]; another runtime can wrap or replace it.
 pub trait Runtime: fmt::Debug + Send + Sync + 'static {
-    /// Makes a session of a verified version.
+    /// Makes a session from a verified version.
     ///
-    /// Called on an [`Executor`](crate::Executor), so it may block. A panic is caught and reported
-    /// as [`RuntimeError::Panicked`].
+    /// The server calls this method on an [`Executor`](crate::Executor), so it may block. A panic
+    /// is caught and reported as [`RuntimeError::Panicked`].
     ///
     /// # Errors
     ///
-    /// When the runtime cannot serve these bytes: see [`RuntimeError`].
+    /// When the runtime cannot serve the bytes of the version: see [`RuntimeError`].
     fn load(&self, version: VerifiedVersion) -> Result<Box<dyn Session>, RuntimeError>;
 }
 
-/// Why a runtime does not load a verified version.
+/// The reason why a runtime does not load a verified version.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RuntimeError {
-    /// The bytes are not a model that the runtime can run.
+    /// The bytes are no model that the runtime can run.
     #[error("the runtime cannot load the model: {0}")]
     Unloadable(String),
-    /// The server cannot serve an input or output of this form.
+    /// The server cannot serve an input or output of the model.
     #[error("{tensor}: {why}")]
     Unservable {
-        /// The input or output.
+        /// The name of the input or output.
         tensor: String,
-        /// The reason.
+        /// The reason why the server cannot serve the input or output.
         why: String,
     },
-    /// The runtime panicked.
+    /// The runtime panicked during the load.
     #[error("the runtime panicked while loading: {0}")]
     Panicked(String),
-    /// The model failed its warm-up, on generated inputs.
+    /// The model failed its warm-up, a run on generated inputs.
     #[error("the warm-up failed: {0}")]
     WarmUp(#[source] RunError),
-    /// The model's answer to its probe differs from the recorded one.
+    /// The model did not pass its probe.
     #[error("the probe failed: {0}")]
     Probe(#[source] ProbeError),
 }
 
-/// Loads a version and runs it once, as a server does before it serves it: on its probe, or else on
-/// generated inputs.
+/// Loads a version and runs it once, on its probe if it has one, otherwise on generated inputs. A
+/// server does the same before it serves a version.
 ///
 /// # Errors
 ///
-/// Why a server would refuse the version.
+/// The reason why a server would refuse the version.
 pub fn try_version(
     runtime: &dyn Runtime,
     version: VerifiedVersion,
@@ -67,7 +67,7 @@ pub fn try_version(
     try_with_probe(runtime, version).map(|(session, _)| session)
 }
 
-/// The same; also returns the probe, for later probes of the session.
+/// Like [`try_version`], but also returns the version's probe, for later probes of the session.
 pub(crate) fn try_with_probe(
     runtime: &dyn Runtime,
     version: VerifiedVersion,
@@ -81,7 +81,7 @@ pub(crate) fn try_with_probe(
     Ok((session, probe))
 }
 
-/// Loads a version and catches a panic of the runtime.
+/// Loads a version, and turns a panic of the runtime into an error.
 fn load(runtime: &dyn Runtime, version: VerifiedVersion) -> Result<Box<dyn Session>, RuntimeError> {
     catch(|| runtime.load(version)).unwrap_or_else(|panic| Err(RuntimeError::Panicked(panic)))
 }

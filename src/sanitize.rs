@@ -1,13 +1,14 @@
-//! Sanitizing untrusted text for messages: short, and on one line.
+//! Makes untrusted text safe for messages: short, and on one line.
 
 use std::fmt::{self, Display, Write as _};
 
-/// The maximum length in characters.
+/// The maximum length of sanitized text, in characters.
 const MAX_CHARACTERS: usize = 1000;
 
-/// Truncates the text to 1000 characters and escapes its control characters.
-// Text from clients and files ends up in responses and logs. It must not grow without bound, nor
-// forge log lines.
+/// Truncates text to 1000 characters, and escapes its control characters. Marks a truncation with
+/// `…`.
+// Text from clients and files ends up in responses and logs. It must neither be unbounded nor forge
+// log lines.
 pub(crate) fn sanitize_for_log(text: impl Display) -> String {
     let mut writer = BoundedWriter {
         text: String::new(),

@@ -1,4 +1,4 @@
-//! Re-reading all versions in the background, to detect bit rot before a restart does.
+//! Re-reads all versions in the background, to detect bit rot before a restart would.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use crate::{
     ModelName, Quarantine, QuarantineCause, Reason, ScrubConfig, Store, VerifyError, Version,
 };
 
-/// The maximum bytes per read, which leaves the disk free for others in between.
+/// The maximum number of bytes per read; between reads, the disk is free for other work.
 const CHUNK: u64 = 256 << 10;
 
 /// Re-reads versions slowly and quarantines corrupt ones.
 ///
-/// Loaded versions continue from memory; their loader sees the marker and reports the model as
-/// degraded.
+/// Loaded versions continue to answer from memory. Their loader sees the quarantine marker and
+/// reports the model as degraded.
 pub(crate) struct Scrubber {
     pub(crate) store: Store,
     pub(crate) executor: Arc<dyn Executor>,
@@ -28,7 +28,8 @@ pub(crate) struct Scrubber {
 }
 
 impl Scrubber {
-    /// Runs forever. Starts with a pause, because the loaders have just read everything.
+    /// Runs forever, unless the scrub is disabled. Starts with a pause, because the loaders have
+    /// just read all files.
     pub(crate) async fn run(self, models: impl Fn() -> Vec<(ModelName, Arc<ModelMetrics>)>) {
         let Some(rate) = self.config.rate else { return };
         loop {
@@ -42,7 +43,7 @@ impl Scrubber {
         }
     }
 
-    /// The versions that are not quarantined.
+    /// The versions of a model that are not quarantined; none if the directory cannot be read.
     async fn versions(&self, model: &ModelName) -> Vec<Version> {
         let (store, name) = (self.store.clone(), model.clone());
         let list = move || {
@@ -117,7 +118,7 @@ impl Scrubber {
         execute(&*self.executor, JobKind::Scrub, Some(model), work).await
     }
 
-    /// Reports damage once: the next round skips quarantined versions.
+    /// Counts, logs and quarantines damage. The next round skips quarantined versions.
     async fn found(
         &self,
         model: &ModelName,
@@ -144,7 +145,7 @@ impl Scrubber {
     }
 }
 
-/// A quarantine for corrupt bytes only, not for missing disks or unreadable files.
+/// The quarantine for corrupt bytes; `None` for missing or unreadable files.
 fn quarantine(error: &VerifyError, manifest: Option<&crate::Manifest>) -> Option<Quarantine> {
     let corrupt = error.reason() == Reason::ModelCorrupt;
     corrupt.then(|| Quarantine::new(QuarantineCause::Corrupt, &error.to_string(), manifest))

@@ -1,4 +1,4 @@
-//! The server: the models of a store behind an HTTP socket.
+//! The server, which answers for the models of a store on an HTTP socket.
 
 mod connection;
 
@@ -23,11 +23,11 @@ use crate::{
 };
 
 /// The pause after a failed accept.
-// Most failures are a lack of file descriptors; the pause lets some connections close.
+// Most failures are a lack of file descriptors; the pause gives some connections time to close.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A running server. Dropping it without [`shutdown`](Self::shutdown) closes all connections at
-/// once.
+/// A running server. Dropping the server without [`shutdown`](Self::shutdown) closes all
+/// connections at once.
 ///
 /// ```
 /// # async fn serve(models: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
@@ -65,23 +65,23 @@ pub struct ServerBuilder {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BindError {
-    /// A setting is out of its bounds.
+    /// A setting is out of bounds.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The directory of the models is unreadable.
+    /// The models directory is unreadable.
     #[error("cannot read the models directory {}: {source}", path.display())]
     Models {
-        /// The directory.
+        /// The path of the models directory.
         path: PathBuf,
-        /// The error of the operating system.
+        /// The operating system's error.
         source: io::Error,
     },
     /// Binding the address failed.
     #[error("cannot listen on {address}: {source}")]
     Listen {
-        /// The address.
+        /// The address that could not be bound.
         address: SocketAddr,
-        /// The error of the operating system.
+        /// The operating system's error.
         source: io::Error,
     },
 }
@@ -99,7 +99,7 @@ impl ServerBuilder {
         self.shared_executor(Arc::new(executor))
     }
 
-    /// Sets an executor that the caller shares.
+    /// Sets the executor for blocking work, shared with the caller.
     #[must_use]
     pub fn shared_executor(self, executor: Arc<dyn Executor>) -> Self {
         Self { executor, ..self }
@@ -111,13 +111,13 @@ impl ServerBuilder {
         self.shared_runtime(Arc::new(runtime))
     }
 
-    /// Sets a runtime that the caller shares.
+    /// Sets the runtime that loads and runs models, shared with the caller.
     #[must_use]
     pub fn shared_runtime(self, runtime: Arc<dyn Runtime>) -> Self {
         Self { runtime, ..self }
     }
 
-    /// Sets the vetting of versions. The default is [`Vetting::in_process`].
+    /// Sets how versions are vetted before they are served. The default is [`Vetting::in_process`].
     #[must_use]
     pub fn vetting(self, vetting: Vetting) -> Self {
         Self { vetting, ..self }
@@ -125,9 +125,9 @@ impl ServerBuilder {
 
     /// Starts the server on `address`; port 0 selects a free port.
     ///
-    /// Returns when the server accepts requests, before its models are loaded: until then they
-    /// answer `model_loading` ([`Registry::settled`] waits for them). A bad model does not prevent
-    /// the start.
+    /// Returns once the server accepts requests, before its models are loaded. A model that is
+    /// still loading answers `model_loading`. [`Registry::settled`] waits for the first load of
+    /// each model. A bad model does not prevent the start.
     ///
     /// # Errors
     ///
@@ -135,7 +135,7 @@ impl ServerBuilder {
     ///
     /// # Panics
     ///
-    /// Outside of a Tokio runtime with its I/O and time drivers.
+    /// When called outside of a Tokio runtime with I/O and time drivers.
     pub async fn bind(self, address: SocketAddr) -> Result<Server, BindError> {
         self.config.check()?;
         self.vetting.check()?;
@@ -184,7 +184,7 @@ impl ServerBuilder {
 }
 
 impl Server {
-    /// A builder for a server of the models in the directory `models`.
+    /// Creates a builder for a server of the models in the directory `models`.
     pub fn builder(models: impl Into<PathBuf>) -> ServerBuilder {
         ServerBuilder {
             models: models.into(),
@@ -200,20 +200,20 @@ impl Server {
         self.local_addr
     }
 
-    /// The models.
+    /// The registry of the server's models.
     pub fn models(&self) -> &Registry {
         &self.registry
     }
 
-    /// The metrics.
+    /// The metrics of this server.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
     /// Shuts down gracefully; returns whether all running requests were answered.
     ///
-    /// Accepts no more connections, closes idle ones, and waits at most [`Config::drain`] for
-    /// running requests. Then closes the remaining connections.
+    /// Accepts no more connections, closes idle connections, and waits at most [`Config::drain`]
+    /// for running requests. Then closes the remaining connections.
     ///
     /// # Cancel safety
     ///
@@ -244,23 +244,23 @@ impl Drop for Server {
 struct AcceptLoop {
     listener: TcpListener,
     http: Http,
-    /// The maximum number of connections; the others wait in the kernel's backlog.
-    // Answering a thousand connections with an error costs as much as serving them.
+    /// The maximum number of open connections. Further connections wait in the kernel's backlog.
+    // To answer a thousand connections with an error costs as much as to serve them.
     connections: usize,
     idle: Duration,
 }
 
 impl AcceptLoop {
-    /// Accepts connections until the server stops; returns the open ones, which end after their
-    /// request.
+    /// Accepts connections until the server stops. Returns the open connections, each of which ends
+    /// after its running request.
     async fn run(self, mut stopped: watch::Receiver<bool>) -> JoinSet<()> {
         let mut connections = JoinSet::new();
         let mut was_full = false;
         loop {
             let full = connections.len() >= self.connections;
             if full && !was_full {
-                // Logged once: clients decide how often this happens, and must not decide the size
-                // of the log.
+                // Logged only once: clients decide how often the limit is reached, and must not
+                // decide the size of the log.
                 tracing::warn!(connections = self.connections, "connection limit reached");
                 was_full = true;
             }

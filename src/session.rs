@@ -1,24 +1,24 @@
-//! Sessions: loaded models that answer.
+//! Sessions: loaded models that answer requests.
 
 use thiserror::Error;
 
 use crate::panics::catch;
 use crate::tensor::{Tensor, TensorSpec};
 
-/// A loaded model, which several threads may run at once.
+/// A loaded model, which several threads may run at the same time.
 pub trait Session: Send + Sync {
-    /// The inputs of the model, in order.
+    /// The inputs that the model declares, in order.
     fn inputs(&self) -> &[TensorSpec];
 
-    /// The outputs of the model, in order.
+    /// The outputs that the model declares, in order.
     fn outputs(&self) -> &[TensorSpec];
 
-    /// Runs the model once. Takes one tensor for each of [`inputs`](Self::inputs), in that order
-    /// and fitting its declaration. Returns one for each of [`outputs`](Self::outputs), in that
-    /// order.
+    /// Runs the model once. `inputs` has one tensor for each of [`inputs`](Self::inputs), in that
+    /// order, and each tensor fits its declaration. The result has one tensor for each of
+    /// [`outputs`](Self::outputs), in that order.
     ///
-    /// Called on an [`Executor`](crate::Executor), so it may block. A panic is caught and reported
-    /// as [`RunError::Panicked`].
+    /// The server calls this method on an [`Executor`](crate::Executor), so it may block. A panic
+    /// is caught and reported as [`RunError::Panicked`].
     ///
     /// # Errors
     ///
@@ -27,10 +27,11 @@ pub trait Session: Send + Sync {
     fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError>;
 
     /// Queues `work`, which calls [`run`](Self::run), on a thread of the session, and returns at
-    /// once. The default returns the work: the session has no threads.
+    /// once. The default implementation is for sessions without threads: it returns the work as the
+    /// error.
     ///
-    /// A session with threads saves each run two thread switches. It must do all work that it
-    /// takes.
+    /// A session with its own threads saves two thread switches for each run. A session must run
+    /// all work that it accepts.
     ///
     /// # Errors
     ///
@@ -40,50 +41,50 @@ pub trait Session: Send + Sync {
     }
 }
 
-/// Work that runs once, on another thread.
+/// Work that runs once, possibly on another thread.
 pub type Work = Box<dyn FnOnce() + Send>;
 
-/// Why a run gave no answer.
+/// The reason why a run gave no answer.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// The model cannot take a value of an input. It was not run.
+    /// The model cannot take a value of an input, and was not run.
     #[error("input {input}: {why}")]
     Refused {
-        /// The input.
+        /// The name of the input.
         input: String,
-        /// The reason.
+        /// The reason why the model cannot take the value.
         why: String,
     },
-    /// The model failed.
+    /// The model failed with an error.
     #[error("the model failed: {0}")]
     Failed(String),
     /// The model panicked.
     #[error("the model panicked: {0}")]
     Panicked(String),
-    /// An output differs from the model's declaration.
+    /// The datatype or rank of an output differs from the model's declaration.
     #[error("output {output}: expected {expected}, found {found}")]
     UnexpectedOutput {
-        /// The output.
+        /// The name of the output.
         output: String,
         /// The declared datatype or rank.
         expected: String,
-        /// The datatype or rank of the output.
+        /// The actual datatype or rank.
         found: String,
     },
-    /// An output has a value that is infinite or not a number.
+    /// An output contains a value that is infinite or not a number.
     #[error("output {output}: the value at {position} is {found}, expected a finite one")]
     NotFinite {
-        /// The output.
+        /// The name of the output.
         output: String,
         /// The index of the first such value, counted from 0 in row-major order.
         position: usize,
-        /// The value.
+        /// The value at that index.
         found: f32,
     },
 }
 
-/// Runs a session, catches its panics and checks its outputs.
+/// Runs a session, turns its panics into errors, and checks its outputs.
 pub(crate) fn run(session: &dyn Session, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
     let outputs =
         catch(|| session.run(inputs)).unwrap_or_else(|panic| Err(RunError::Panicked(panic)))?;
@@ -91,8 +92,8 @@ pub(crate) fn run(session: &dyn Session, inputs: Vec<Tensor>) -> Result<Vec<Tens
     Ok(outputs)
 }
 
-/// Checks that outputs fit the model's declaration and are finite.
-// A wrong answer is worse than none.
+/// Checks that the outputs fit the model's declaration and are finite.
+// A wrong answer is worse than no answer.
 fn check_outputs(specs: &[TensorSpec], outputs: &[Tensor]) -> Result<(), RunError> {
     if specs.len() != outputs.len() {
         return Err(RunError::Failed(format!(

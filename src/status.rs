@@ -13,23 +13,23 @@ use crate::{Digest, ModelName, Probe, Reason, Session, Version};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ModelStatus {
-    /// The model.
+    /// The name of the model.
     pub model: ModelName,
-    /// The version that answers, with the digest of its entry file; `None` when no version is
-    /// valid.
+    /// The version that answers, and the digest of its entry file. `None` if no version answers.
     pub serving: Option<(Version, Digest)>,
-    /// Why the answering version is not the one that the disk should provide.
+    /// The reason why the model is degraded; `None` if the model is healthy or no version answers.
     ///
-    /// Set when a newer version is refused, or when the answering one was damaged or removed on
-    /// disk and lives in memory only. `None` when the model is healthy or nothing answers.
+    /// A model is degraded when a newer version is refused. It is also degraded when the answering
+    /// version was damaged, removed or withdrawn on disk, and answers from memory only.
     pub degraded: Option<Reason>,
-    /// The versions on disk at the last attempt.
+    /// The status of each version on disk at the last attempt.
     pub versions: BTreeMap<Version, VersionStatus>,
-    /// Why the model's directory was unreadable at the last attempt, if it was.
+    /// The error that made the model's directory unreadable at the last attempt; `None` if it was
+    /// readable.
     pub unreadable: Option<String>,
-    /// The number of finished load attempts. 0 means that the first load is still running.
+    /// The number of finished load attempts. 0 means that the first attempt is still running.
     pub attempts: u64,
-    /// The time of the next attempt if the disk does not change; `None` when the model is healthy.
+    /// The time of the next attempt if the disk does not change; `None` when no retry is needed.
     pub next_attempt: Option<Instant>,
 }
 
@@ -37,23 +37,23 @@ pub struct ModelStatus {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VersionStatus {
-    /// It answers, and its files were valid when last read.
+    /// The version answers, and its files were valid when they were last read.
     Serving,
-    /// Not checked: a newer version answers, or the model's [`VersionPolicy`](crate::VersionPolicy)
-    /// excludes it.
+    /// The version was not checked: a newer version answers, or the model's
+    /// [`VersionPolicy`](crate::VersionPolicy) excludes this one.
     Standby,
-    /// The operator has withdrawn it ([`Store::quarantine`](crate::Store::quarantine)).
+    /// The operator has withdrawn the version ([`Store::quarantine`](crate::Store::quarantine)).
     ///
-    /// If it is the answering version, it continues until another one can replace it.
+    /// A withdrawn version that answers continues to answer until another version can replace it.
     Withdrawn {
-        /// The operator's reason.
+        /// The reason that the operator gave.
         detail: String,
     },
-    /// It is not served; or it answers from memory, and a reload failed.
+    /// The version is not served, or it answers from memory and a reload of it failed.
     Refused {
-        /// The reason code.
+        /// The reason as a code, for programs.
         reason: Reason,
-        /// The reason as a sentence.
+        /// The reason as a sentence, for humans.
         detail: String,
     },
 }
@@ -71,7 +71,8 @@ impl ModelStatus {
         }
     }
 
-    /// Why nothing answers: the failure of the newest version. `None` when a version answers.
+    /// The reason why no version answers: usually the failure of the newest refused version. `None`
+    /// when a version answers.
     pub fn unavailable(&self) -> Option<(Reason, String)> {
         if self.serving.is_some() {
             return None;
@@ -101,14 +102,15 @@ impl ModelStatus {
         }))
     }
 
-    /// The time until the next attempt; `None` when the model is healthy.
+    /// The time until the next attempt; `None` when no retry is needed.
     pub fn retry_after(&self) -> Option<Duration> {
         self.next_attempt
             .map(|next| next.saturating_duration_since(Instant::now()))
     }
 }
 
-/// A version that is loaded and has passed its warm-up. Immutable: a reload replaces it.
+/// A version that is loaded and has passed its warm-up. Immutable: a reload replaces the whole
+/// value.
 pub(crate) struct Loaded {
     pub(crate) manifest: Manifest,
     pub(crate) session: Box<dyn Session>,
@@ -118,7 +120,7 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// Whether it has a probe and repeats the recorded answer. Runs the model, so it may block.
+    /// Whether the version has a probe and passes it. Runs the model, so the call may block.
     pub(crate) fn passes_probe(&self) -> bool {
         let probe = self.probe.as_ref();
         probe.is_some_and(|probe| probe.run(&*self.session).is_ok())
@@ -129,14 +131,13 @@ impl Loaded {
     }
 }
 
-/// A consistent snapshot from a model's loader to its predictor: the loaded versions and the
-/// status.
+/// A consistent snapshot of a model's loaded versions and status, from its loader to its predictor.
 #[derive(Clone)]
 pub(crate) struct ModelState {
     pub(crate) loaded: Option<Arc<Loaded>>,
-    /// Older loaded versions, for requests that name them.
+    /// The other loaded versions, for requests that name a version.
     pub(crate) others: BTreeMap<Version, Arc<Loaded>>,
-    /// Whether the model never had a version, which exempts it from readiness.
+    /// Whether the model never had a version. Such a model does not delay the server's readiness.
     pub(crate) vacant: bool,
     pub(crate) status: Arc<ModelStatus>,
 }

@@ -1,10 +1,10 @@
-//! Real durations, for metrics.
+//! Measures real durations, for metrics.
 
 use std::time::{Duration, Instant};
 
-/// Measures real time, also while Tokio's clock is paused or driven by a test.
+/// Measures real time, even while a test pauses or advances Tokio's clock.
 ///
-/// Use it for measurements only. Decisions use `tokio::time`.
+/// Use it for measurements only. Decisions must use `tokio::time`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stopwatch(Instant);
 

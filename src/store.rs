@@ -4,9 +4,9 @@
 //! models/                 the store
 //!   cole_kripke/          a model
 //!     1/                  a version
-//!       manifest.json     the sizes and digests of its files
-//!       model.onnx        its files
-//!     1.quarantine.json   the reason of its quarantine, if any
+//!       manifest.json     the size and digest of each file of the version
+//!       model.onnx        a file of the version
+//!     1.quarantine.json   the reason, if version 1 is quarantined
 //!     2/…
 //! ```
 
@@ -40,16 +40,18 @@ pub(crate) use self::scrub::{ScrubStep, VersionScrub};
 pub use self::verified_version::VerifiedVersion;
 use crate::{ModelName, Version};
 
-/// A directory of models, each a directory of versions, each with its manifest.
+/// A directory with one directory per model. Each model has one directory per version, with a
+/// manifest.
 ///
-/// All calls block on the file system; servers make them on an [`Executor`](crate::Executor).
+/// All calls block on the file system; servers run them on an [`Executor`](crate::Executor).
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
 }
 
 impl Store {
-    /// A store in the directory `root`, which need not exist: publishing creates it.
+    /// Creates a store in the directory `root`, which need not exist: publishing creates that
+    /// directory.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }

@@ -1,4 +1,4 @@
-//! Tensors, and their declarations in a model.
+//! Tensors, and the declarations of a model's tensors.
 
 use std::fmt;
 
@@ -33,7 +33,7 @@ pub enum TensorData {
     Fp32(Vec<f32>),
 }
 
-/// A tensor: a shape, and its elements.
+/// A tensor: a shape and the elements.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
     shape: Vec<usize>,
@@ -44,9 +44,10 @@ pub struct Tensor {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Dimension {
-    /// Exactly this size.
+    /// Only this size is valid.
     Fixed(usize),
-    /// Any size from 1. Within one request, all dimensions of the same name have the same size.
+    /// Any size from 1 is valid. Within one request, all dimensions with the same name have the
+    /// same size.
     Dynamic(Option<String>),
 }
 
@@ -54,16 +55,16 @@ pub enum Dimension {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TensorSpec {
-    /// The name, unique among the inputs of its model, or among the outputs.
+    /// The name, unique among the model's inputs or among its outputs.
     pub name: String,
     /// The datatype of the elements.
     pub datatype: DataType,
-    /// The dimensions; `None` when the model does not declare their number.
+    /// The dimensions; `None` if the model does not declare their number.
     pub shape: Option<Vec<Dimension>>,
 }
 
 impl TensorSpec {
-    /// The declaration of an input or output.
+    /// Declares an input or output.
     pub fn new(name: impl Into<String>, datatype: DataType, shape: Option<Vec<Dimension>>) -> Self {
         Self {
             name: name.into(),
@@ -74,7 +75,7 @@ impl TensorSpec {
 }
 
 impl Tensor {
-    /// A tensor; `None` when the number of elements is not the product of the shape.
+    /// A tensor; `None` if the number of elements is not the product of the sizes in `shape`.
     ///
     /// ```
     /// use clarity::{Tensor, TensorData};
@@ -86,12 +87,12 @@ impl Tensor {
         (element_count(&shape) == Some(data.len())).then_some(Self { shape, data })
     }
 
-    /// The sizes of the dimensions.
+    /// The size of each dimension.
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    /// The elements.
+    /// The elements in row-major order.
     pub fn data(&self) -> &TensorData {
         &self.data
     }
@@ -101,12 +102,12 @@ impl Tensor {
         self.data.datatype()
     }
 
-    /// The shape and the elements.
+    /// Splits the tensor into its shape and its elements.
     pub fn into_parts(self) -> (Vec<usize>, TensorData) {
         (self.shape, self.data)
     }
 
-    /// The index and value of the first element that is infinite or not a number.
+    /// The index and the value of the first element that is infinite or not a number, if any.
     pub(crate) fn first_not_finite(&self) -> Option<(usize, f32)> {
         match &self.data {
             TensorData::Fp32(values) => {
@@ -118,7 +119,7 @@ impl Tensor {
     }
 }
 
-/// The number of elements of a shape; `None` when it overflows.
+/// The number of elements in a tensor of this shape; `None` on overflow.
 pub(crate) fn element_count(shape: &[usize]) -> Option<usize> {
     shape
         .iter()
@@ -126,7 +127,7 @@ pub(crate) fn element_count(shape: &[usize]) -> Option<usize> {
 }
 
 impl TensorData {
-    /// The datatype.
+    /// The datatype of the elements.
     pub fn datatype(&self) -> DataType {
         match self {
             Self::Bool(_) => DataType::Bool,
@@ -157,7 +158,7 @@ impl TensorData {
 }
 
 impl DataType {
-    /// The name in the Open Inference Protocol.
+    /// The datatype's name in the Open Inference Protocol.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Bool => "BOOL",

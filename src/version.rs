@@ -1,4 +1,4 @@
-//! Versions of models.
+//! The version of a model.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -7,13 +7,13 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The version of a model: a positive integer, in decimal the name of its directory. A greater one
-/// is newer.
+/// The version of a model: a positive integer, whose decimal form is the name of the version's
+/// directory. A greater version is newer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Version(NonZeroU64);
 
-/// A text is not a [`Version`].
+/// The error of a text that is not a [`Version`].
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("expected a version, a positive integer without leading zeros, found {found:?}")]
 pub struct InvalidVersion {
@@ -21,20 +21,20 @@ pub struct InvalidVersion {
 }
 
 impl Version {
-    /// The version of the first publication of a model.
+    /// The version that the first publication of a model gets.
     pub const FIRST: Self = Self(NonZeroU64::MIN);
 
-    /// The version of this number; `None` for zero.
+    /// The version with this number; `None` for zero.
     pub fn new(number: u64) -> Option<Self> {
         NonZeroU64::new(number).map(Self)
     }
 
-    /// The number.
+    /// The version's number.
     pub fn get(self) -> u64 {
         self.0.get()
     }
 
-    /// The version after this one; `None` after the greatest.
+    /// The next version; `None` after the greatest possible one.
     pub fn next(self) -> Option<Self> {
         self.0.checked_add(1).map(Self)
     }
@@ -43,7 +43,7 @@ impl Version {
 impl FromStr for Version {
     type Err = InvalidVersion;
 
-    /// Refuses signs and leading zeros: otherwise `1` and `01` would be two directories of one
+    /// Refuses signs and leading zeros: otherwise `1` and `01` would be two directories of the same
     /// version.
     fn from_str(text: &str) -> Result<Self, InvalidVersion> {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

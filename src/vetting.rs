@@ -1,8 +1,8 @@
-//! Trying a version in a sandboxed child process before it is served.
+//! Tries each version in a child process with limits before the version is served.
 //!
-//! Verified bytes can still be harmful: a model of a hundred bytes can exhaust the memory, overflow
-//! the stack or load forever. `catch_unwind` does not contain that; a process does. So a
-//! short-lived child with its own limits loads and runs the version once.
+//! Verified bytes can still be harmful. A model of a hundred bytes can exhaust the memory, overflow
+//! the stack or load forever. `catch_unwind` contains none of these faults, but a process does. So
+//! a short-lived child with its own limits loads and runs the version once.
 
 mod child;
 mod frame;
@@ -24,10 +24,10 @@ use crate::{ConfigError, Runtime, VerifiedVersion};
 // the server's stack.
 const STACK_BYTES: usize = 1 << 20;
 
-/// The process that tries a version before it is served.
+/// The process that tries a version before the version is served.
 ///
-/// Embedding programs get [`in_process`](Self::in_process) by default, because only they know which
-/// program can run as the child; `clarity serve` runs itself.
+/// The default is [`in_process`](Self::in_process), because only an embedding program knows which
+/// program can run as the child. `clarity serve` runs itself as the child.
 #[derive(Clone, Debug)]
 pub struct Vetting(Isolation);
 
@@ -51,25 +51,25 @@ pub enum VettingError {
     /// The child ended without a verdict.
     #[error("the vetting process {outcome}{}", colon_prefixed(.stderr))]
     Died {
-        /// How the child ended, and which limit it hit, if known.
+        /// How the child ended, and the limit that it exceeded, if known.
         outcome: String,
-        /// The last line of its standard error, shortened; may be empty.
+        /// The last line of the child's standard error, shortened; may be empty.
         stderr: String,
     },
     /// The child exceeded the time limit and was killed.
     ///
-    /// It had CPU time left, so the cause may be the machine rather than the model.
+    /// The child had CPU time left, so the cause may be the machine rather than the model.
     #[error("the vetting process did not answer within {limit:?}")]
     TimedOut {
         /// The time limit.
         limit: Duration,
     },
-    /// The child could not be started or used.
+    /// The child could not be started, or the exchange with the child failed.
     #[error("cannot run the vetting process {}: {source}", program.display())]
     Unavailable {
         /// The program of the child.
         program: PathBuf,
-        /// The error of the operating system.
+        /// The operating system's error.
         source: io::Error,
     },
 }
@@ -82,15 +82,15 @@ fn colon_prefixed(stderr: &str) -> String {
 }
 
 impl Vetting {
-    /// No vetting process, for trusted models or platforms without child processes.
+    /// Uses no vetting process: for trusted models, or for platforms without child processes.
     pub fn in_process() -> Self {
         Self(Isolation::InProcess)
     }
 
-    /// Runs `program` with `args` for each version, and sends it the verified bytes on standard
-    /// input.
+    /// Vets each version in a child: runs `program` with `args`, and sends the verified bytes to
+    /// its standard input.
     ///
-    /// The program must call [`answer`](Self::answer) with the same kind of runtime.
+    /// The program must call [`answer`](Self::answer) with the same kind of runtime as the server.
     pub fn child(program: impl Into<PathBuf>, args: &[&str], limits: VettingLimits) -> Self {
         Self(Isolation::Child {
             program: program.into(),
@@ -122,13 +122,13 @@ impl Vetting {
         }
     }
 
-    /// The child's side: vets one version from `input` and writes the verdict to `output`.
+    /// Runs in the child: vets one version from `input` and writes the verdict to `output`.
     ///
-    /// Applies the received limits to this process, permanently: a process can answer only once.
+    /// Applies the received limits to this process permanently, so a process can answer only once.
     ///
     /// # Errors
     ///
-    /// When `input` holds no valid version, its bytes differ from its manifest, or a system call
+    /// When `input` holds no valid version, the bytes differ from the manifest, or a system call
     /// fails.
     pub fn answer(
         runtime: &dyn Runtime,
@@ -151,7 +151,8 @@ impl Vetting {
     }
 }
 
-/// On Linux the kernel kills the child when the server dies; elsewhere its limits end it.
+/// On Linux, makes the kernel kill this process when the server dies. Elsewhere only the limits end
+/// this process.
 fn die_with_parent() -> io::Result<()> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;

@@ -1,12 +1,13 @@
-//! No corruption of a published version gives a wrong answer, or ends the process.
+//! No corruption of a published version leads to a wrong answer or ends the process.
 //!
-//! Every run has some thousands of corruptions; the environment sets their number and seed:
+//! By default, a run makes some thousands of corruptions. Environment variables set the number and
+//! the seed:
 //!
 //! ```sh
 //! CORRUPTIONS=1000000 CORRUPTIONS_SEED=7 cargo test --release --test corruptions -- --nocapture
 //! ```
 //!
-//! A failure names its seed.
+//! The message of a failure contains the seed.
 
 use clarity_chaos::Result;
 use clarity_testbed::MODEL_BYTES;
@@ -20,7 +21,7 @@ use std::thread;
 
 const PAT_SMALL: &[u8] = include_bytes!("data/pat_small.onnx");
 
-/// The input of `pat_small`: a week of minutes.
+/// The input of `pat_small`: a week, one number for each minute.
 const WEEK: usize = 7 * 24 * 60;
 
 fn specimens() -> Result<Vec<Specimen>> {
@@ -35,7 +36,7 @@ fn specimens() -> Result<Vec<Specimen>> {
     ])
 }
 
-/// A whole number from the environment.
+/// A whole number from an environment variable, or `default` if the variable is not set.
 fn number(variable: &str, default: u64) -> u64 {
     match std::env::var(variable) {
         Ok(text) => text
@@ -45,7 +46,7 @@ fn number(variable: &str, default: u64) -> u64 {
     }
 }
 
-/// A temporary directory, in memory if possible: overwritten files need not reach a disk.
+/// A temporary directory, in memory if possible, so overwritten files need not reach a disk.
 fn temporary_directory() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     let made = match memory.is_dir() {
@@ -86,7 +87,7 @@ fn corruption_is_refused_or_harmless() {
     );
 }
 
-/// Makes one worker's share of the corruptions, with its own store and generator.
+/// Makes one worker's share of the corruptions, with the worker's own store and generator.
 fn work(seed: u64, worker: u64, share: u64, report: &dyn Fn()) -> Tally {
     let directory = temporary_directory();
     let mut rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(worker << 32));
@@ -104,7 +105,7 @@ fn work(seed: u64, worker: u64, share: u64, report: &dyn Fn()) -> Tally {
     tally
 }
 
-/// Shows the progress on a terminal.
+/// Shows the progress if standard error is a terminal.
 fn report(done: &AtomicU64, count: u64) {
     let done = done.fetch_add(1, Ordering::Relaxed) + 1;
     let mut terminal = std::io::stderr();

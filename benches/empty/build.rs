@@ -1,4 +1,5 @@
-//! Generates the number of empty test functions in the package's name, once for each form.
+//! Generates empty test functions for each form. The package's name contains the number of
+//! functions.
 
 use std::env;
 use std::error::Error;
@@ -28,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         )?;
         writeln!(trials, "    ({name:?}, {name}),")?;
     }
-    // A table: the compiler needs minutes for one function that builds 10,000 trials.
+    // The trials are a table: the compiler needs minutes for a function that builds 10,000 trials.
     writeln!(
         mimic,
         "static TESTS: &[(&str, fn() -> Result<(), Failed>)] = &[\n{trials}];"

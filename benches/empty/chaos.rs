@@ -1,4 +1,4 @@
-//! Empty tests as `#[chaos(non_destructive)]`.
+//! The empty tests with `#[chaos(non_destructive)]`.
 
 use clarity_chaos::chaos;
 

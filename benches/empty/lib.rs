@@ -1,1 +1,1 @@
-//! Empty: the package consists of its tests.
+//! An empty library: the package consists only of its tests.

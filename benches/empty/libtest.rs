@@ -1,3 +1,3 @@
-//! Empty tests as `#[test]`.
+//! The empty tests with `#[test]`.
 
 include!(concat!(env!("OUT_DIR"), "/libtest.rs"));

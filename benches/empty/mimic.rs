@@ -1,4 +1,4 @@
-//! Empty tests as trials of libtest-mimic.
+//! The empty tests as trials of libtest-mimic.
 
 use libtest_mimic::{Arguments, Failed, Trial};
 

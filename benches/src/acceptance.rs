@@ -1,4 +1,4 @@
-//! Acceptance lines: bounds of measurements, and whether they hold.
+//! Acceptance lines: bounds of measured quantities, and whether the measurements hold them.
 
 use crate::statistics::Spread;
 use std::fmt;
@@ -35,7 +35,7 @@ pub struct Line {
     /// The name of the measured quantity.
     pub quantity: String,
     pub bound: Bound,
-    /// The spread of the rounds, whose median is judged.
+    /// The spread of the rounds. Its median is compared with the bound.
     pub found: Spread,
 }
 
@@ -61,7 +61,7 @@ impl fmt::Display for Line {
     }
 }
 
-/// Prints the lines below a heading.
+/// Prints a heading and these lines.
 pub fn report(lines: &[Line]) {
     println!("\nacceptance: median (min to max) of the rounds");
     for line in lines {

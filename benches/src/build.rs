@@ -1,4 +1,4 @@
-//! Builds the packages of empty tests, and finds their executables.
+//! Builds the packages of empty tests, and finds the built executables.
 
 use crate::error::Error;
 use serde_json::Value;
@@ -17,7 +17,7 @@ pub(crate) struct Binaries {
     pub(crate) mimic: PathBuf,
 }
 
-/// The metadata that nextest reads instead of running Cargo, whose time is not measured.
+/// The metadata that nextest reads instead of running Cargo. Cargo's time is not measured.
 #[derive(Debug)]
 pub(crate) struct NextestInput {
     pub(crate) cargo_metadata: PathBuf,
@@ -25,7 +25,7 @@ pub(crate) struct NextestInput {
 }
 
 impl Binaries {
-    /// Builds the package `empty-COUNT` in the release profile; Cargo prints its progress.
+    /// Builds the package `empty-COUNT` in the release profile. Cargo prints its progress.
     pub(crate) fn build(count: usize) -> Result<Self, Error> {
         let mut command = cargo();
         command
@@ -45,14 +45,14 @@ impl Binaries {
         })
     }
 
-    /// Whether the built chaos harness has the flag.
+    /// Whether the built chaos harness lists the flag in its help text.
     pub(crate) fn chaos_has_flag(&self, flag: &str) -> Result<bool, Error> {
         let mut command = Command::new(&self.chaos);
         command.arg("--help");
         Ok(lists_flag(&output(command)?, flag))
     }
 
-    /// Writes the metadata that nextest needs to run the binary of `#[test]`s to `directory`.
+    /// Writes metadata to `directory`, with which nextest runs the binary of `#[test]` functions.
     pub(crate) fn nextest_input(
         &self,
         nextest: &Path,
@@ -81,12 +81,13 @@ impl Binaries {
     }
 }
 
-/// The directory of this workspace.
+/// Returns the root directory of the benches workspace.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A command of Cargo in this workspace: the Cargo that runs this program, or that of `PATH`.
+/// Returns a Cargo command in this workspace. Uses the Cargo that runs this program, or else the
+/// one in `PATH`.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
@@ -114,7 +115,7 @@ fn output(mut command: Command) -> Result<String, Error> {
     Ok(String::from_utf8_lossy(&ended.stdout).into_owned())
 }
 
-/// The executable of a test target, from Cargo's messages.
+/// Finds the executable of a test target in Cargo's messages.
 fn executable(messages: &str, target: &str) -> Option<PathBuf> {
     messages
         .lines()
@@ -125,7 +126,8 @@ fn executable(messages: &str, target: &str) -> Option<PathBuf> {
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
-/// Whether a help text lists exactly this flag, and not only a longer one.
+/// Whether a help text lists exactly this flag. A longer flag with the same beginning does not
+/// count.
 fn lists_flag(help: &str, flag: &str) -> bool {
     help.lines()
         .filter(|line| line.trim_start().starts_with('-'))
@@ -133,7 +135,7 @@ fn lists_flag(help: &str, flag: &str) -> bool {
         .any(|word| word == flag)
 }
 
-/// An empty file in `directory` for the output of a run.
+/// Creates an empty file in `directory` for the output of a run.
 pub(crate) fn output_file(directory: &Path) -> Result<(PathBuf, File), Error> {
     let path = directory.join("output");
     let file = File::create(&path).map_err(|error| Error::file("create", &path, error))?;

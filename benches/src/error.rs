@@ -1,4 +1,4 @@
-//! The error of a measurement.
+//! The errors of the measurements.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The forms that run the same empty tests, and one run of a form.
+//! The forms: the ways to run the same empty tests.
 
 use crate::build::{Binaries, NextestInput, output_file};
 use crate::error::Error;
@@ -9,24 +9,25 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The bytes of the end of an output that an error shows.
+/// The maximum length of the output in an error message, in bytes: the end of the output.
 const OUTPUT_TAIL: usize = 4096;
 
 /// One way to run the empty tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// `#[chaos(non_destructive)]`, with these arguments.
+    /// Tests with `#[chaos(non_destructive)]`, run with these arguments.
     Chaos(Vec<&'static str>),
-    /// libtest-mimic alone, with these arguments.
+    /// Tests of libtest-mimic without the chaos harness, run with these arguments.
     Mimic(Vec<&'static str>),
-    /// `#[test]`.
+    /// Tests with `#[test]`, run by libtest.
     Libtest,
-    /// `#[test]`, each in its own process by nextest.
+    /// Tests with `#[test]`, each run in its own process by the nextest at this path.
     Nextest(PathBuf),
 }
 
 impl Form {
-    /// All forms; those of the sandbox need its flag, and that of nextest needs nextest.
+    /// Lists all forms. Without `sandbox` no form has a `--sandbox` argument, and without `nextest`
+    /// the form of nextest is missing.
     pub(crate) fn all(sandbox: bool, nextest: Option<PathBuf>) -> Vec<Self> {
         let mut forms = if sandbox {
             vec![
@@ -46,7 +47,7 @@ impl Form {
         forms
     }
 
-    /// The name in the tables.
+    /// Returns the name in the tables.
     pub(crate) fn name(&self) -> String {
         let (form, arguments) = match self {
             Self::Chaos(arguments) => ("chaos", arguments.as_slice()),
@@ -68,7 +69,8 @@ impl Form {
     ///
     /// # Errors
     ///
-    /// When it cannot be started, or its summary does not say that all tests passed.
+    /// When the process cannot be started or fails, or its summary does not say that all tests
+    /// passed.
     pub(crate) fn run(
         &self,
         binaries: &Binaries,
@@ -80,7 +82,7 @@ impl Form {
             .try_clone()
             .map_err(|error| Error::file("open", &path, error))?;
         let mut command = self.command(binaries, nextest);
-        // A pipe would have to be read during the run, which would slow it.
+        // The output goes to a file: reading a pipe during the run would slow the run.
         command.stdin(Stdio::null()).stdout(file).stderr(both);
         for (name, _) in
             env::vars_os().filter(|(name, _)| is_read_by_a_form(&name.to_string_lossy()))
@@ -138,7 +140,7 @@ impl Form {
     }
 }
 
-/// Whether a form reads the environment variable.
+/// Whether one of the forms reads the environment variable.
 fn is_read_by_a_form(variable: &str) -> bool {
     ["CHAOS_", "NEXTEST", "RUST_TEST_"]
         .iter()

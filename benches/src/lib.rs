@@ -1,5 +1,6 @@
-//! Shared by all benchmarks: medians and spreads of rounds, acceptance lines, models of any size,
-//! the memory and processor time of a process, the load of the machine.
+//! The code that all benchmarks share. The modules compute medians and spreads, check acceptance
+//! lines and write models of any size. They also measure the memory and processor time of a
+//! process, and the load of the machine.
 
 pub mod acceptance;
 pub mod machine;

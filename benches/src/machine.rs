@@ -1,9 +1,9 @@
-//! The cores and the load of the machine.
+//! Describes the machine's cores and load.
 
 use std::fs;
 use std::thread::available_parallelism;
 
-/// Prints a line with the number of cores and the load of the last minute.
+/// Prints a line with the number of cores and the load average of the last minute.
 pub fn describe() {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().filter(|load| !load.is_empty());

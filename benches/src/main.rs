@@ -18,14 +18,14 @@ use series::Series;
 use std::fs;
 use std::process::ExitCode;
 
-/// The record that the part `record` is measured with.
+/// The path of the record with which the part `record` is measured.
 const RECORD: &str = "target/chaos/empty-COUNT/chaos/records/empty_00000.json";
 
 /// Measures the cost of an empty test as a chaos test, under libtest, libtest-mimic and nextest
 ///
-/// Builds packages with 1,000 and 10,000 real, empty test functions, runs all forms in turn
-/// (A B C A B C …), and compares them round by round: other load then slows all of them. A run
-/// counts only when its own summary says that all of its tests passed.
+/// Builds packages with 1,000 and 10,000 real, empty test functions. Each round runs all forms in
+/// turn (A B C A B C …). Results are compared within a round, because other programs then slow all
+/// forms. A run counts only when its own summary says that all of its tests passed.
 #[derive(Debug, Parser)]
 #[command(name = "benches")]
 struct Options {
@@ -103,7 +103,7 @@ fn measure(options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
-/// Measures the cost of one case at a time, and its parts.
+/// Measures the cost of one case when cases run one at a time, and the cost of the case's parts.
 fn one_case(binaries: Binaries, sandbox: bool, rounds: u16) -> Result<(), Error> {
     let chaos = |arguments: &[&'static str]| {
         let mut all = vec!["--test-threads=1"];

@@ -1,14 +1,14 @@
-//! The memory of a process.
+//! Measures the peak memory of a process, and pages memory in.
 
 use std::fs;
 use std::io;
 
-/// The peak memory of a process, in bytes: `VmHWM` of
+/// Returns the peak resident memory of a process, in bytes: `VmHWM` of
 /// [its status](https://man7.org/linux/man-pages/man5/proc_pid_status.5.html).
 ///
 /// # Errors
 ///
-/// When the process or the line does not exist.
+/// When the process does not exist, or its status has no valid line `VmHWM`.
 pub fn peak(process: u32) -> io::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     peak_in(&status).ok_or_else(|| io::Error::other("the status has no line VmHWM"))
@@ -22,10 +22,10 @@ fn peak_in(status: &str) -> Option<u64> {
     kilobytes.checked_mul(1024)
 }
 
-/// Touches this many bytes of memory and frees them.
+/// Writes to this many bytes of memory, and frees the memory.
 ///
-/// A virtual machine fetches unused memory from its host, which takes longer than the measurements
-/// here. Later allocations find the memory fetched.
+/// A virtual machine must fetch unused memory from its host, which takes longer than the
+/// measurements here. Later allocations use the memory that this call has already fetched.
 pub fn warm_up(bytes: u64) {
     let touched = vec![1_u8; usize::try_from(bytes).unwrap_or(usize::MAX)];
     std::hint::black_box(&touched);

@@ -1,4 +1,4 @@
-//! Finds nextest, or installs it.
+//! Finds or installs nextest.
 
 use crate::build::{cargo, root};
 use crate::error::Error;
@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 const BINARY: &str = "cargo-nextest";
 
-/// The path of nextest: installed by this program, by Cargo, or in `PATH`.
+/// Finds nextest, installed by this program, by Cargo, or in a directory of `PATH`.
 pub(crate) fn find() -> Option<PathBuf> {
     let name = format!("{BINARY}{}", env::consts::EXE_SUFFIX);
     let cargo_home = env::var_os("CARGO_HOME")
@@ -24,7 +24,7 @@ pub(crate) fn find() -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// Builds nextest into this workspace's target directory; Cargo prints its progress.
+/// Builds nextest into this workspace's target directory. Cargo prints its progress.
 pub(crate) fn install() -> Result<(), Error> {
     let mut command = cargo();
     command

@@ -1,20 +1,20 @@
-//! ONNX models of any size that multiply a vector by one matrix.
+//! Writes ONNX models of any size that multiply a vector by one matrix.
 //!
-//! Written by hand, as [protocol buffers](https://protobuf.dev/programming-guides/encoding/) of
-//! [the schema](https://github.com/onnx/onnx/blob/main/onnx/onnx.proto): a library would hold the
-//! whole model in memory.
+//! The code encodes the [protocol buffers](https://protobuf.dev/programming-guides/encoding/) of
+//! [the schema](https://github.com/onnx/onnx/blob/main/onnx/onnx.proto) by hand. A library would
+//! hold the whole model in memory.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-/// The number of the type `FLOAT`, 32-bit floating point.
+/// The schema's number of the type `FLOAT`, 32-bit floating point.
 const FLOAT: u64 = 1;
 
-/// The rows of the matrix, and so the length of the input `x`; the output is `y`.
+/// The number of rows of the matrix, which is the length of the input `x`. The output is `y`.
 pub const ROWS: u64 = 256;
 
-/// Writes a model of about `size` bytes, with at least one column of the matrix.
+/// Writes a model of about `size` bytes. The matrix has at least one column.
 ///
 /// # Errors
 ///
@@ -54,7 +54,7 @@ pub fn write(path: &Path, size: u64) -> io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     file.write_all(&model)?;
     file.write_all(&before)?;
-    // Small, finite numbers that differ.
+    // The weights are small, finite numbers that differ.
     let mut row = Vec::new();
     for column in 0..columns {
         row.extend_from_slice(&((column % 251) as f32 / 1024.0 - 0.1).to_le_bytes());
@@ -65,7 +65,7 @@ pub fn write(path: &Path, size: u64) -> io::Result<()> {
     file.flush()
 }
 
-/// An input or output: a tensor of one row.
+/// Encodes an input or output: a tensor with one row.
 fn value(name: &str, columns: u64) -> Vec<u8> {
     let mut shape = Vec::new();
     for size in [1, columns] {
@@ -84,19 +84,19 @@ fn value(name: &str, columns: u64) -> Vec<u8> {
     value
 }
 
-/// A field with a number.
+/// Appends a field with a number.
 fn number(to: &mut Vec<u8>, field: u64, value: u64) {
     varint(to, field << 3);
     varint(to, value);
 }
 
-/// A field with bytes.
+/// Appends a field with bytes.
 fn field(to: &mut Vec<u8>, field: u64, bytes: &[u8]) {
     field_header(to, field, bytes.len() as u64);
     to.extend_from_slice(bytes);
 }
 
-/// The tag and the length of a field with this many bytes.
+/// Appends the tag and the length of a field with `length` bytes.
 fn field_header(to: &mut Vec<u8>, field: u64, length: u64) {
     varint(to, field << 3 | 2);
     varint(to, length);

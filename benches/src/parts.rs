@@ -1,7 +1,7 @@
-//! The parts of the cost of one case: each repeats the system calls that the harness makes.
+//! Measures the parts of the cost of one case. Each part repeats the harness's system calls.
 //!
-//! These are models of the parts, so that the harness needs no instrumentation. The tables show the
-//! unexplained rest.
+//! The harness is not instrumented; these models stand in for its parts. The table ends with the
+//! rest of the cost, which no model explains.
 
 mod process;
 
@@ -16,17 +16,17 @@ use std::path::Path;
 use std::thread;
 use std::time::Instant;
 
-/// The repetitions of a part in one measurement.
+/// The number of repetitions of a part in one measurement.
 const REPETITIONS: u32 = 100;
 
-/// The measurements of a part.
+/// The number of measurements of each part.
 const MEASUREMENTS: usize = 11;
 
-/// One part of a case, and its time in seconds.
+/// One part of a case's cost, and the part's time in seconds.
 #[derive(Debug)]
 pub(crate) struct Part {
     pub(crate) name: &'static str,
-    /// The calls that model the part.
+    /// Describes the calls that model the part.
     pub(crate) how: &'static str,
     pub(crate) seconds: Spread,
 }
@@ -62,7 +62,7 @@ const PARTS: [(&str, &str, Work); 6] = [
     ),
 ];
 
-/// Measures every part in `directory`; `record` is the record of one case.
+/// Measures every part with files in `directory`. `record` is the JSON of one case's record.
 pub(crate) fn measure(directory: &Path, record: &[u8]) -> Result<Vec<Part>, Error> {
     PARTS
         .into_iter()

@@ -1,31 +1,32 @@
-//! The processor time of a process.
+//! Measures the processor time of a process.
 
 use rustix::time::{ClockId, clock_gettime};
 use std::fs;
 use std::io;
 use std::time::Duration;
 
-/// The processor time of all threads of a process, ended ones included, in steps of 10 ms.
+/// Returns the processor time of all threads of a process, including ended threads, in steps of
+/// 10 ms.
 ///
-/// The sum of `utime` and `stime` of
-/// [its status](https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html).
+/// This is the sum of `utime` and `stime` in
+/// [the process's status](https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html).
 ///
 /// # Errors
 ///
-/// When the process does not exist.
+/// When the process does not exist, or its status is malformed.
 pub fn used(process: u32) -> io::Result<Duration> {
     let status = fs::read_to_string(format!("/proc/{process}/stat"))?;
     used_in(&status).ok_or_else(|| io::Error::other("the status has no utime and stime"))
 }
 
-/// The processor time of all threads of this process so far.
+/// Returns the processor time that all threads of this process have used.
 pub fn used_here() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 fn used_in(status: &str) -> Option<Duration> {
-    // The name is in parentheses, and may contain some.
+    // The process's name is in parentheses, and may contain parentheses.
     let (_, after_name) = status.rsplit_once(')')?;
     let mut times = after_name.split_ascii_whitespace().skip(11);
     let mut ticks = || times.next()?.parse::<u64>().ok();

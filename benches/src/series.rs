@@ -1,4 +1,4 @@
-//! All forms in turn, round by round.
+//! Measures all forms in rounds. Each round runs every form once.
 
 use crate::build::{Binaries, NextestInput};
 use crate::error::Error;
@@ -8,18 +8,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// The times of all forms with one number of tests.
+/// The times of all forms for one number of tests.
 #[derive(Debug)]
 pub(crate) struct Series {
     /// The number of tests in each run.
     pub(crate) count: usize,
-    /// The times of each form, in the order of the rounds.
+    /// Each form with its times, one for each round, in the order of the rounds.
     pub(crate) forms: Vec<(Form, Vec<Duration>)>,
 }
 
 /// Runs every form with every number of tests once in each round.
 ///
-/// One more round before the first fills the caches and does not count.
+/// A round before the first one fills the caches and does not count.
 pub(crate) fn measure(
     built: &[Binaries],
     forms: &[Form],
@@ -59,7 +59,7 @@ pub(crate) fn measure(
     Ok(series)
 }
 
-/// A temporary directory.
+/// Creates a temporary directory.
 pub(crate) fn directory() -> Result<TempDir, Error> {
     tempfile::tempdir()
         .map_err(|error| Error::file("create a directory in", &env::temp_dir(), error))

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-/// The median and the extremes of some numbers.
+/// The median of some numbers, with a lower and an upper bound: the extremes, or a confidence
+/// interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
     pub min: f64,
@@ -12,9 +13,9 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// The spread of finite numbers in any order; `None` without numbers.
+    /// Returns the median and the extremes of finite numbers, or `None` without numbers.
     ///
-    /// The median of an even count is the mean of the two numbers in the middle.
+    /// The median of an even count is the mean of the two middle numbers.
     pub fn of(numbers: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut sorted: Vec<f64> = numbers.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
@@ -28,7 +29,8 @@ impl Spread {
         Some(Self { min, median, max })
     }
 
-    /// The median of some numbers with its 95 % confidence interval; `None` without numbers.
+    /// Returns the median of some numbers with the median's 95 % confidence interval, or `None`
+    /// without numbers.
     ///
     /// The interval follows from the
     /// [ranks of a sign test](https://online.stat.psu.edu/stat415/lesson/19/19.1) in the normal
@@ -48,14 +50,18 @@ impl Spread {
         })
     }
 
-    /// The spread of `a / b`, round by round: load that slows both in a round cancels out.
+    /// Returns the spread of the ratios `a / b` of all rounds. Other programs that slow both
+    /// durations of a round cancel out.
     ///
     /// Rounds that only one series has are left out.
     pub fn of_ratios(a: &[Duration], b: &[Duration]) -> Option<Self> {
         Self::of(a.iter().zip(b).map(|(a, b)| a.div_duration_f64(*b)))
     }
 
-    /// The spread of `a - b`, round by round, in seconds; negative where `b` is longer.
+    /// Returns the spread of the differences `a - b` of all rounds, in seconds. A difference is
+    /// negative if `b` is longer.
+    ///
+    /// Rounds that only one series has are left out.
     pub fn of_differences(a: &[Duration], b: &[Duration]) -> Option<Self> {
         Self::of(
             a.iter()
@@ -64,12 +70,12 @@ impl Spread {
         )
     }
 
-    /// The spread of durations, in seconds.
+    /// Returns the spread of durations, in seconds.
     pub fn of_seconds(durations: &[Duration]) -> Option<Self> {
         Self::of(durations.iter().map(Duration::as_secs_f64))
     }
 
-    /// The spread of the numbers multiplied by `factor`, which is not negative.
+    /// Multiplies the spread by `factor`, which must not be negative.
     pub fn times(self, factor: f64) -> Self {
         Self {
             min: self.min * factor,
@@ -78,14 +84,14 @@ impl Spread {
         }
     }
 
-    /// The range as a fraction of the median: the noise of the machine.
+    /// Returns the noise: the range `max - min` as a fraction of the median.
     pub fn noise(self) -> f64 {
         (self.max - self.min) / self.median
     }
 }
 
 impl fmt::Display for Spread {
-    /// `2.00 (1.90 to 2.10)`, with the precision of the format.
+    /// Writes `2.00 (1.90 to 2.10)`, with the precision of the format, by default 2.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let decimals = f.precision().unwrap_or(2);
         write!(

@@ -1,6 +1,7 @@
-//! Summaries of runs: a time counts only when all tests passed.
+//! Checks the summary of a run: a time counts only if all tests passed.
 
-/// Whether libtest, libtest-mimic or the chaos harness report exactly `count` passed tests.
+/// Whether an output of libtest, libtest-mimic or the chaos harness reports exactly `count` passed
+/// tests. Failed, ignored and filtered tests must not occur.
 pub(crate) fn libtest_says_all_passed(output: &str, count: usize) -> bool {
     let expected =
         format!("test result: ok. {count} passed; 0 failed; 0 ignored; 0 measured; 0 filtered out");
@@ -13,7 +14,7 @@ pub(crate) fn libtest_says_all_passed(output: &str, count: usize) -> bool {
         && results.next().is_none()
 }
 
-/// Whether nextest reports exactly `count` passed tests.
+/// Whether an output of nextest reports exactly `count` passed tests, and no skipped tests.
 pub(crate) fn nextest_says_all_passed(output: &str, count: usize) -> bool {
     let expected = format!("{count} tests run: {count} passed, 0 skipped");
     output

@@ -1,4 +1,4 @@
-//! The tables of the measurements.
+//! Prints the tables of the measurements.
 
 use crate::forms::Form;
 use crate::parts::{self, Part};
@@ -6,7 +6,8 @@ use crate::series::Series;
 use clarity_benches::statistics::Spread;
 use std::time::Duration;
 
-/// A range beyond this fraction of the median is marked as noisy.
+/// The maximum range of a form's times, as a fraction of the median. The table marks a form with a
+/// wider range as noisy.
 const NOISY: f64 = 0.2;
 
 /// Prints the time of each form.
@@ -32,7 +33,7 @@ pub(crate) fn times(series: &Series) {
     }
 }
 
-/// Prints the ratio of every form to every later one.
+/// Prints the ratio of every form's time to that of every later form.
 pub(crate) fn ratios(series: &Series) {
     println!(
         "\n  time of the first as a multiple of the second: median of the rounds (min to max)"
@@ -49,7 +50,7 @@ pub(crate) fn ratios(series: &Series) {
     }
 }
 
-/// Prints how the time of each form grows with the number of tests.
+/// Prints the growth of each form's time per test from the smaller to the larger number of tests.
 pub(crate) fn linearity(fewer: &Series, more: &Series) {
     println!(
         "\n{} against {} tests: time of one test as a multiple (1 is linear; below 1, the start of the run dominates)",
@@ -66,9 +67,10 @@ fn growth(fewer: usize, a: &[Duration], more: usize, b: &[Duration]) -> Option<S
     Some(Spread::of_ratios(b, a)?.times(fewer as f64 / more as f64))
 }
 
-/// Prints the parts of one case.
+/// Prints the cost of one case and of its parts.
 ///
-/// The first form of `series` runs without processes, the second with them.
+/// The first form of `series` is libtest-mimic, which starts no processes. The second form is the
+/// chaos harness without a sandbox, and further forms have a sandbox.
 pub(crate) fn one_case(series: &Series, parts: &[Part]) {
     let [(bare, bare_times), (chaos, chaos_times), sandboxed @ ..] = series.forms.as_slice() else {
         return;

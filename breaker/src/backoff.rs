@@ -4,10 +4,10 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::time::Duration;
 
-/// Delays that double from a least to a most, each shortened at random by up to a half.
+/// Delays that double from a minimum to a maximum, each shortened at random by up to a half.
 ///
-/// The jitter keeps clients that failed together from retrying together. A share of one half is
-/// *equal jitter*: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>.
+/// Without jitter, clients that failed together would retry together. A share of one half is *equal
+/// jitter*: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     least: Duration,
@@ -18,7 +18,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Delays from `least` to `most`. Equal seeds give equal delays.
+    /// Delays from `least` to `most`. Equal seeds give equal sequences of delays.
     pub fn new(least: Duration, most: Duration, seed: u64) -> Self {
         Self {
             least,
@@ -29,7 +29,7 @@ impl Backoff {
         }
     }
 
-    /// Shortens delays by up to this share of them: 0 to 1; 0.5 by default.
+    /// Shortens each delay at random by up to this share of its length: 0 to 1; 0.5 by default.
     #[must_use]
     pub fn with_jitter(self, jitter: f64) -> Self {
         Self {
@@ -38,7 +38,7 @@ impl Backoff {
         }
     }
 
-    /// The delay before the next attempt.
+    /// The delay before the next attempt. Each call doubles the delay, up to the most.
     pub fn next_delay(&mut self) -> Duration {
         let factor = 1_u32.checked_shl(self.attempt).unwrap_or(u32::MAX);
         self.attempt = self.attempt.saturating_add(1);
@@ -46,12 +46,12 @@ impl Backoff {
         delay - delay.mul_f64(self.random.next_unit() * self.jitter)
     }
 
-    /// Starts again from the least delay.
+    /// Restarts at the least delay.
     pub fn reset(&mut self) {
         self.attempt = 0;
     }
 
-    /// A seed from the randomness of the operating system.
+    /// A random seed from the operating system.
     pub(crate) fn random_seed() -> u64 {
         RandomState::new().hash_one(())
     }

@@ -24,23 +24,22 @@ use super::snapshot::BreakerSnapshot;
 use super::state::BreakerState;
 use super::trip_rule::TripRule;
 
-/// A circuit breaker: it rejects calls for a while after too many of them failed.
+/// A circuit breaker: after too many failed calls, it rejects all calls for a while.
 ///
 /// # Cost
 ///
-/// A call through a closed breaker costs one atomic load for its admission. A success costs a
-/// second load after a success, or with a window of calls after a whole window of successes.
-/// Neither reads a clock, takes a lock or writes shared memory.
-/// While a window of calls holds bad calls, a success adds 1 to an atomic.
-/// Slow calls and windows of time need a clock. A success in a window of time takes a lock, which
-/// its thread seldom shares.
+/// A call through a closed breaker costs one atomic load for its admission. A success that changes
+/// no count costs a second load. Such a success follows another success, or a whole window of good
+/// calls. Neither load comes with a clock read, a lock or a write to shared memory. While a window
+/// of calls holds bad calls, a success adds 1 to an atomic counter. Slow calls and windows of time
+/// need a clock. In a window of time, each success takes a lock, which threads seldom share.
 // State, generation and count share one atomic word: no call sees one of them change without the
-// others. Changes of state, and everything outside of the word, are behind a lock. Only bad calls
-// and breakers that are not closed take it.
+// others. A lock guards each change of state and the fields of `Guarded`. Only bad calls and
+// breakers that are not closed take that lock.
 pub struct Breaker {
     config: BreakerConfig,
     rule: TripRule,
-    /// Copied from the rule: the count at which a success changes nothing.
+    /// Copied from the rule: the count at which a success has no effect.
     saturated_count: Option<u32>,
     /// Copied from the rule: the duration after which a call is slow.
     slow_after: Option<Duration>,
@@ -54,7 +53,7 @@ pub struct Breaker {
 
 type Hook = Box<dyn Fn(&BreakerEvent) + Send + Sync>;
 
-/// The fields behind the lock.
+/// The fields that the lock guards.
 struct Guarded {
     backoff: Backoff,
     open_until: Instant,
@@ -64,7 +63,7 @@ struct Guarded {
 }
 
 impl Breaker {
-    /// A closed breaker.
+    /// Creates a closed breaker.
     ///
     /// # Errors
     ///
@@ -98,8 +97,7 @@ impl Breaker {
 
     /// Calls `hook` at each change of state, in order.
     ///
-    /// The hook runs under the lock of the breaker: it must be quick, and must not call the
-    /// breaker.
+    /// The hook runs under the breaker's lock: it must be quick, and must not call the breaker.
     #[must_use]
     pub fn with_hook(self, hook: impl Fn(&BreakerEvent) + Send + Sync + 'static) -> Self {
         Self {
@@ -108,8 +106,8 @@ impl Breaker {
         }
     }
 
-    /// Asks for a permit to make one call. The caller holds it during the call, then reports the
-    /// outcome to it.
+    /// Asks for a permit to make one call. The caller holds the permit during the call, then
+    /// reports the outcome to the permit.
     ///
     /// # Errors
     ///
@@ -125,8 +123,8 @@ impl Breaker {
         Ok(Permit::new(self, Admission { packed, probe, at }))
     }
 
-    /// Rejects early, before the cost of preparing a call. It takes no probe: a call that passes
-    /// still needs [`admit`](Self::admit).
+    /// Rejects a call early, before the cost of its preparation. Reserves no probe: a call that is
+    /// not rejected still needs [`admit`](Self::admit).
     ///
     /// # Errors
     ///
@@ -139,10 +137,11 @@ impl Breaker {
         }
     }
 
-    /// Closes the breaker and forgets its counts, since the service behind it was replaced.
+    /// Closes the breaker and forgets its counts. Call it when the service behind the breaker is
+    /// replaced.
     ///
     /// Outcomes of calls under way belong to the old service and have no effect. A breaker that is
-    /// forced open or disabled stays so.
+    /// forced open or disabled keeps its state.
     pub fn reset(&self) {
         let mut guarded = self.lock();
         let state = self.load().state();
@@ -158,7 +157,7 @@ impl Breaker {
         self.transition(&mut self.lock(), BreakerState::ForcedOpen);
     }
 
-    /// Admits all calls and counts nothing until [`release`](Self::release) or
+    /// Admits all calls, and counts no outcome, until [`release`](Self::release) or
     /// [`force_open`](Self::force_open).
     pub fn disable(&self) {
         self.transition(&mut self.lock(), BreakerState::Disabled);
@@ -172,12 +171,12 @@ impl Breaker {
         }
     }
 
-    /// The changes of state from now on.
+    /// Subscribes to all later changes of state.
     pub fn subscribe(&self) -> BreakerEvents {
         BreakerEvents::new(self.events.subscribe())
     }
 
-    /// The breaker at this moment.
+    /// The state and the counts at this moment.
     pub fn snapshot(&self) -> BreakerSnapshot {
         let guarded = self.lock();
         let packed = self.load();
@@ -244,7 +243,7 @@ impl Breaker {
     }
 
     /// Loads state, generation and count.
-    // Acquires the writes from before the generation began: a call that is admitted after a reset
+    // Acquires all writes made before the generation began: a call that is admitted after a reset
     // sees the new service.
     #[inline]
     fn load(&self) -> PackedState {
@@ -252,7 +251,7 @@ impl Breaker {
     }
 
     fn lock(&self) -> MutexGuard<'_, Guarded> {
-        // Under the lock only the hook can panic, and it is called last.
+        // Only the hook can panic under the lock, and it is called last: the fields are consistent.
         self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

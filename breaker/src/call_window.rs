@@ -7,34 +7,34 @@ use super::verdict::Verdict;
 
 /// The last `size` calls, stored as the bad calls and the distances between them.
 ///
-/// The good calls since the last bad one are counted in the [`PackedState`], without a lock. That
-/// count stops at `size`: by then the window has no bad call, and more good calls change nothing.
+/// The [`PackedState`] counts the good calls since the last bad one, without a lock. That count
+/// stops at `size`: then the window holds no bad call, and further good calls change nothing.
 ///
 /// [`PackedState`]: super::packed_state::PackedState
 #[derive(Debug)]
 pub(crate) struct CallWindow {
     size: u32,
-    /// From the oldest to the newest.
+    /// The bad calls in the window, from the oldest to the newest.
     bad: VecDeque<BadCall>,
-    /// The age of the oldest bad call; the newest has the age 1.
+    /// The age of the oldest bad call, in calls; the newest bad call has the age 1.
     oldest_age: u32,
-    /// The counts as of the last bad call.
+    /// The window's counts just after the last bad call.
     counts: BreakerCounts,
 }
 
 #[derive(Debug)]
 struct BadCall {
     verdict: Verdict,
-    /// The number of calls since the bad call before it, plus 1.
+    /// The number of calls from the previous bad call to this one, including this one.
     distance: u32,
 }
 
-/// A window after one more bad call.
+/// The changes that one more bad call makes to a window.
 #[derive(Debug)]
 pub(crate) struct NextWindow {
     pub(crate) counts: BreakerCounts,
     oldest_age: u32,
-    /// The number of oldest bad calls that leave the window.
+    /// The number of bad calls, the oldest first, that leave the window.
     expired: usize,
 }
 
@@ -48,7 +48,7 @@ impl CallWindow {
         }
     }
 
-    /// The window after `good_run` good calls and a bad one.
+    /// The window after `good_run` good calls and then a bad one.
     pub(crate) fn after(&self, good_run: u32, verdict: Verdict) -> NextWindow {
         let distance = good_run + 1;
         let mut next = NextWindow {
@@ -75,7 +75,7 @@ impl CallWindow {
         next
     }
 
-    /// Adds `good_run` good calls and a bad one.
+    /// Adds `good_run` good calls and then a bad one.
     pub(crate) fn push(&mut self, good_run: u32, verdict: Verdict) {
         let NextWindow {
             counts,

@@ -28,31 +28,31 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BreakerConfig {
-    /// The condition that opens the breaker. By default 5 failures in a row.
+    /// The condition that opens the breaker; 5 failures in a row by default.
     pub trip: BreakerTrip,
-    /// The first open time: how long the breaker rejects calls before a probe. It doubles each
-    /// time the probes fail. At most a year; 60 s by default.
+    /// The first open time: how long the breaker rejects calls before a probe. The open time
+    /// doubles each time the probes fail. At most a year; 60 s by default.
     pub open: Duration,
     /// The longest open time, at most a year; 60 s by default.
     ///
-    /// If it is not longer than [`open`](Self::open), all open times are equal.
+    /// If `open_most` is not longer than [`open`](Self::open), all open times equal `open`.
     pub open_most: Duration,
-    /// The jitter: each open time is shortened at random by up to this share of it, in percent.
-    /// 0 to 100; 0 by default.
+    /// The jitter: each open time is shortened at random by up to this percentage. 0 to 100; 0 by
+    /// default.
     pub jitter_percent: u32,
-    /// The seed of the jitter; random if `None`, as by default.
+    /// The seed of the jitter. `None`, the default, means a random seed.
     pub seed: Option<u64>,
-    /// The number of probes in one half-open state, under way and ended together. 1 to 10,000; 1
+    /// The number of probes in one half-open state, including those that have ended. 1 to 10,000; 1
     /// by default.
     pub half_open_permits: usize,
-    /// The number of probes that must succeed to close the breaker. It opens again as soon as too
-    /// many have failed for that. 1 to [`half_open_permits`](Self::half_open_permits); 1 by
+    /// The number of probes that must succeed to close the breaker. The breaker opens again once
+    /// this number is out of reach. 1 to [`half_open_permits`](Self::half_open_permits); 1 by
     /// default.
     pub half_open_successes: usize,
-    /// The longest time for the outcome of a probe; after it another call may take its place. More
+    /// The longest wait for a probe's outcome, after which another call may replace the probe. More
     /// than zero and at most a year; 120 s by default.
     ///
-    /// It should be longer than the timeout of calls. Otherwise more probes than
+    /// The lease should be longer than the timeout of calls. Otherwise more probes than
     /// [`half_open_permits`](Self::half_open_permits) can be under way.
     pub probe_lease: Duration,
 }
@@ -63,25 +63,25 @@ pub struct BreakerConfig {
 pub enum BreakerTrip {
     /// A number of failures in a row: 1 to 1,000,000.
     ConsecutiveFailures(u32),
-    /// A share of failures, or of slow calls, in a sliding window.
+    /// A share of failed or slow calls in a sliding window.
     Rate(BreakerRate),
 }
 
-/// A share of failures, or of slow calls, in a sliding window.
+/// A share of failed or slow calls in a sliding window.
 ///
-/// Only a failure or a slow call can open the breaker. A quick success never does, even if an
-/// older success leaves the window with it.
+/// Only a failure or a slow call can open the breaker. A quick success never does, even if it
+/// pushes an older success out of the window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BreakerRate {
-    /// The sliding window. The last 100 calls by default.
+    /// The sliding window; the last 100 calls by default.
     pub window: BreakerWindow,
     /// The fewest calls in the window that can open the breaker. 1 to 1,000,000, and at most the
     /// size of a window of calls; 20 by default.
     pub minimum_calls: u32,
     /// The share of failures that opens the breaker, in percent. 1 to 100; 50 by default.
     pub failure_percent: u32,
-    /// The limit of slow calls. `None` by default: then no call is slow, and a window of calls
+    /// The limit of slow calls. With `None`, the default, no call is slow, and a window of calls
     /// reads no clock.
     pub slow_calls: Option<SlowCalls>,
 }
@@ -90,27 +90,26 @@ pub struct BreakerRate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BreakerWindow {
-    /// The last calls, in this number: 1 to 1,000,000.
+    /// The given number of the last calls: 1 to 1,000,000.
     Calls(u32),
-    /// The calls whose outcome came within this time: 1 ms to a year.
+    /// The calls that ended within this last duration: 1 ms to a year.
     ///
-    /// The window slides in tenths: an outcome counts for at least nine tenths of the time, and at
-    /// most all of it.
+    /// The window slides in tenths: an outcome counts for nine to ten tenths of the duration.
     Time(Duration),
 }
 
-/// The limit of slow calls.
+/// The limit of slow calls: a duration and a percentage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SlowCalls {
-    /// A call that takes longer is slow, whether it succeeds or fails. A slow probe has failed. At
-    /// most a year.
+    /// The duration above which a call is slow, whether it succeeds or fails. A slow probe counts
+    /// as failed. At most a year.
     pub longer_than: Duration,
     /// The share of slow calls that opens the breaker, in percent: 1 to 100.
     pub percent: u32,
 }
 
-/// A setting is out of its bounds.
+/// The error of a setting that is out of its bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BreakerConfigError {
     setting: &'static str,
@@ -118,7 +117,8 @@ pub struct BreakerConfigError {
     found: String,
 }
 
-/// The longest time of any setting: no use needs more, and the sum with any clock's time fits.
+/// The longest duration of any setting: no use needs more, and adding it to a clock's time cannot
+/// overflow.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Default for BreakerConfig {
@@ -155,7 +155,7 @@ impl BreakerConfig {
     ///
     /// # Errors
     ///
-    /// The first setting that is not.
+    /// The first setting that is out of its bounds.
     pub fn check(&self) -> Result<(), BreakerConfigError> {
         match &self.trip {
             BreakerTrip::ConsecutiveFailures(failures) => {
@@ -189,7 +189,7 @@ impl BreakerConfig {
 }
 
 impl SlowCalls {
-    /// The limit of calls that take `longer_than` this time, in percent of all calls.
+    /// Opens the breaker if at least `percent` percent of the calls take longer than `longer_than`.
     pub fn new(longer_than: Duration, percent: u32) -> Self {
         Self {
             longer_than,
@@ -199,17 +199,17 @@ impl SlowCalls {
 }
 
 impl BreakerConfigError {
-    /// The name of the setting, as a path from [`BreakerConfig`].
+    /// The name of the invalid setting, as a path from [`BreakerConfig`].
     pub fn setting(&self) -> &'static str {
         self.setting
     }
 
-    /// The bounds of the setting.
+    /// The bounds of the invalid setting.
     pub fn expected(&self) -> &'static str {
         self.expected
     }
 
-    /// The value of the setting.
+    /// The invalid value.
     pub fn found(&self) -> &str {
         &self.found
     }

@@ -3,15 +3,15 @@
 use super::config::BreakerRate;
 use super::verdict::Verdict;
 
-/// The calls in a sliding window.
+/// The numbers of calls in a sliding window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BreakerCounts {
-    /// All calls.
+    /// The number of all calls in the window.
     pub calls: u64,
-    /// Failed calls.
+    /// The number of failed calls.
     pub failures: u64,
-    /// Slow calls, failed or not.
+    /// The number of slow calls, failed or not.
     pub slow: u64,
 }
 
@@ -33,7 +33,7 @@ impl BreakerCounts {
         self.mark_bad(verdict);
     }
 
-    /// Adds the bad parts of `verdict`, whose call is already in [`calls`](Self::calls).
+    /// Counts the failure and the slowness of a call that [`calls`](Self::calls) already includes.
     pub(crate) fn mark_bad(&mut self, verdict: Verdict) {
         self.failures += u64::from(verdict.failed);
         self.slow += u64::from(verdict.slow);

@@ -1,4 +1,4 @@
-//! Events: the changes of a breaker's state.
+//! Changes of a breaker's state, as events.
 
 use std::time::Duration;
 
@@ -7,21 +7,21 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::state::BreakerState;
 
-/// A breaker changed its state.
+/// A change of a breaker's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BreakerEvent {
-    /// The old state.
+    /// The state before the change.
     pub from: BreakerState,
-    /// The new state.
+    /// The state after the change.
     pub to: BreakerState,
     /// The generation that began with the new state.
     pub generation: u64,
-    /// The open time, when the new state is [`Open`](BreakerState::Open).
+    /// The open time, if the new state is [`Open`](BreakerState::Open).
     pub open_for: Option<Duration>,
 }
 
-/// The events of one breaker from the moment of subscription on, in order.
+/// All events of one breaker since the subscription, in order.
 #[derive(Debug)]
 pub struct BreakerEvents {
     receiver: broadcast::Receiver<BreakerEvent>,
@@ -29,7 +29,7 @@ pub struct BreakerEvents {
 }
 
 impl BreakerEvents {
-    /// The number of events that are kept for a slow subscriber; then the oldest are dropped.
+    /// The number of events kept for a slow subscriber. Beyond this number, the oldest are dropped.
     pub const CAPACITY: usize = 64;
 
     pub(crate) fn new(receiver: broadcast::Receiver<BreakerEvent>) -> Self {
@@ -39,11 +39,12 @@ impl BreakerEvents {
         }
     }
 
-    /// The next event; `None` once the breaker is dropped.
+    /// Waits for the next event. Returns `None` once the breaker is dropped and all kept events are
+    /// read.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost when the future is dropped.
+    /// Dropping the future loses no event.
     pub async fn next(&mut self) -> Option<BreakerEvent> {
         loop {
             match self.receiver.recv().await {
@@ -54,7 +55,7 @@ impl BreakerEvents {
         }
     }
 
-    /// The number of events that this subscriber lost because it was too slow, as of the last call
+    /// The number of events that this subscriber lost because it was too slow, up to the last call
     /// of [`next`](Self::next).
     pub fn missed(&self) -> u64 {
         self.missed

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::primitives::Instant;
 
-/// The probes of a half-open breaker: leases of those under way, and counts of those that ended.
+/// The probes of a half-open breaker: leases of the running ones, counts of the ended ones.
 #[derive(Debug, Default)]
 pub(crate) struct HalfOpen {
     leases: Vec<ProbeLease>,
@@ -13,11 +13,11 @@ pub(crate) struct HalfOpen {
     failed: usize,
 }
 
-/// The number of a probe, never used twice by one breaker.
+/// The number of a probe, unique within one breaker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ProbeId(u64);
 
-/// A probe under way. Another call may take its place once the lease has expired.
+/// A probe under way. Once its lease has expired, another call may replace the probe.
 #[derive(Debug)]
 struct ProbeLease {
     id: ProbeId,
@@ -33,7 +33,7 @@ pub(crate) enum Decision {
 }
 
 impl HalfOpen {
-    /// Admits one more probe; `None` if `permits` probes are under way or have ended.
+    /// Admits one more probe. Returns `None` if `permits` probes are under way or have ended.
     pub(crate) fn admit(
         &mut self,
         permits: usize,
@@ -53,7 +53,7 @@ impl HalfOpen {
         Some(id)
     }
 
-    /// Ends the lease of a probe. Returns false if it had none any more.
+    /// Ends the lease of a probe. Returns false if the probe has no lease any more.
     pub(crate) fn release(&mut self, id: ProbeId) -> bool {
         let held = self.leases.iter().position(|lease| lease.id == id);
         if let Some(held) = held {
@@ -79,7 +79,7 @@ impl HalfOpen {
         self.leases.len()
     }
 
-    /// Forgets all probes. Their numbers are not used again.
+    /// Forgets all probes. New probes do not reuse their numbers.
     pub(crate) fn clear(&mut self) {
         self.leases.clear();
         (self.succeeded, self.failed) = (0, 0);

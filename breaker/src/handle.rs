@@ -1,4 +1,4 @@
-//! The operator's handle of a breaker.
+//! The handle with which an operator controls a breaker.
 
 use std::sync::Arc;
 
@@ -6,7 +6,8 @@ use super::breaker::Breaker;
 use super::event::BreakerEvents;
 use super::snapshot::BreakerSnapshot;
 
-/// An operator's handle of a circuit breaker: it observes and overrides, and makes no calls.
+/// An operator's handle of a circuit breaker: it observes and overrides the breaker, and makes no
+/// calls.
 #[derive(Clone, Debug)]
 pub struct BreakerHandle {
     breaker: Arc<Breaker>,
@@ -18,30 +19,30 @@ impl BreakerHandle {
         Self { breaker }
     }
 
-    /// The breaker at this moment.
+    /// The state and the counts at this moment.
     pub fn snapshot(&self) -> BreakerSnapshot {
         self.breaker.snapshot()
     }
 
-    /// The changes of state from now on.
+    /// Subscribes to all later changes of state.
     pub fn subscribe(&self) -> BreakerEvents {
         self.breaker.subscribe()
     }
 
     /// Rejects all calls until the breaker is [released](Self::release) or
-    /// [disabled](Self::disable). Neither time nor a [reset](Breaker::reset) ends this.
+    /// [disabled](Self::disable). Neither time nor a [reset](Breaker::reset) ends this state.
     pub fn force_open(&self) {
         self.breaker.force_open();
     }
 
-    /// Admits all calls and counts nothing until the breaker is [released](Self::release) or
+    /// Admits all calls, and counts no outcome, until the breaker is [released](Self::release) or
     /// [forced open](Self::force_open).
     pub fn disable(&self) {
         self.breaker.disable();
     }
 
-    /// Closes a breaker that was forced open or disabled, with nothing counted. Any other breaker
-    /// stays as it is.
+    /// Closes a breaker that is forced open or disabled, with all counts at zero. Any other breaker
+    /// stays unchanged.
     pub fn release(&self) {
         self.breaker.release();
     }

@@ -1,4 +1,4 @@
-//! All interleavings of a few calls, with up to three preemptions each: <https://docs.rs/loom>.
+//! Runs a few calls in all interleavings with up to three preemptions: <https://docs.rs/loom>.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::{
 };
 
 struct Scenario {
-    /// Leaked, so that permits can move to other threads.
+    /// Leaked, so permits can move to other threads.
     breaker: &'static Breaker,
     changes: Changes,
 }
@@ -20,7 +20,7 @@ struct Scenario {
 /// The changes of the breaker's state, in order.
 type Changes = Arc<std::sync::Mutex<Vec<(BreakerState, BreakerState)>>>;
 
-/// Runs `scenario` in every interleaving of its threads.
+/// Runs `scenario` in every interleaving of its threads with up to three preemptions.
 fn explore(scenario: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
@@ -38,7 +38,7 @@ impl Scenario {
         Self { breaker, changes }
     }
 
-    /// Open after one failure, with an open time of zero: the next call is a probe.
+    /// A breaker after one failure, open for a time of zero: the next call is a probe.
     fn ready_to_probe(probes: usize) -> Self {
         let scenario = Self::new(BreakerConfig {
             open: Duration::ZERO,
@@ -113,7 +113,7 @@ fn cancel(breaker: &'static Breaker) {
     drop(breaker.admit());
 }
 
-/// A call that is still under way at the end.
+/// Makes a call that never ends.
 fn hang(breaker: &'static Breaker) {
     std::mem::forget(breaker.admit());
 }
@@ -141,7 +141,8 @@ fn success_between_failures_resets_the_count() {
     });
 }
 
-/// It opens at the second failure, and has one. The later of the two calls must see the earlier.
+/// The breaker opens at the second failure in a row, and has counted one. The later of the two
+/// calls must see the effect of the earlier one.
 #[test]
 fn success_races_the_last_failure_and_is_first_or_late() {
     for config in [failures(2), rate(BreakerWindow::Calls(2), 2)] {
@@ -210,12 +211,12 @@ fn failed_probe_opens_despite_a_concurrent_success() {
         let changes = scenario.changes();
         let opened = [(Closed, Open), (Open, HalfOpen), (HalfOpen, Open)];
         assert_eq!(changes[..3], opened);
-        // The success came before, was late, or was the first of the next two probes.
+        // The success came first, was late, or was the first of the next two probes.
         assert_ne!(scenario.state(), Closed, "{changes:?}");
     });
 }
 
-/// The outcome of a call from before the reset is forgotten by it or late.
+/// An outcome that races a reset is either forgotten by the reset or late.
 #[test]
 fn outcome_that_races_a_reset_is_not_counted_after_it() {
     for config in [
@@ -246,7 +247,7 @@ fn outcome_that_races_a_reset_is_not_counted_after_it() {
     }
 }
 
-/// A call from before the breaker opened races the probe: only the probe decides.
+/// A call admitted before the breaker opened races the probe: only the probe decides.
 #[test]
 fn late_outcome_that_races_a_probe_decides_nothing() {
     for failed in [false, true] {
@@ -289,7 +290,8 @@ fn window_of_calls_counts_every_call() {
     });
 }
 
-/// Two failures and a success in a window of two calls: it opens unless the success is between.
+/// Two failures and a success share a window of two calls. The breaker opens unless the success
+/// comes between the failures.
 #[test]
 fn window_of_calls_slides_over_one_order_of_calls() {
     explore(|| {

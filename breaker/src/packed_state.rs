@@ -2,10 +2,10 @@
 
 use super::state::BreakerState;
 
-/// 40 bits of generation, 21 bits of count, 3 bits of state.
+/// A breaker's generation in 40 bits, its count in 21 bits and its state in 3 bits.
 ///
-/// A generation ends with a change of state or a reset. At a thousand a second, 40 bits last 34
-/// years. The [`TripRule`](super::trip_rule::TripRule) defines the meaning of the count.
+/// A change of state or a reset ends a generation. At a thousand generations a second, 40 bits last
+/// 34 years. The [`TripRule`](super::trip_rule::TripRule) defines the meaning of the count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PackedState(u64);
 
@@ -15,7 +15,7 @@ const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 
 impl PackedState {
-    /// Closed, with a count of 0, in generation 0.
+    /// The closed state, with a count of 0, in generation 0.
     pub(crate) const INITIAL: Self = Self(0);
 
     #[inline]
@@ -49,13 +49,13 @@ impl PackedState {
         self.0 >> (STATE_BITS + COUNT_BITS)
     }
 
-    /// Whether it is closed and its count is `count`.
+    /// Whether the breaker is closed and the count equals `count`.
     #[inline]
     pub(crate) const fn is_closed_at(self, count: u32) -> bool {
         self.0 & ((COUNT_MASK << STATE_BITS) | STATE_MASK) == (count as u64) << STATE_BITS
     }
 
-    /// The same with another count, which the configuration keeps below 2^21.
+    /// This packed state with another count, which the configuration keeps below 2^21.
     #[inline]
     pub(crate) const fn with_count(self, count: u32) -> Self {
         Self((self.0 & !(COUNT_MASK << STATE_BITS)) | ((count as u64 & COUNT_MASK) << STATE_BITS))

@@ -1,7 +1,7 @@
 //! The primitives of the breaker: atomics, locks, the clock and thread numbers.
 //!
-//! No other file touches shared memory or time. Unit tests therefore run the same breaker over
-//! other primitives: instrumented ones, and with `--cfg loom` the ones of loom.
+//! No other file touches shared memory or time. So unit tests can run the same breaker with
+//! instrumented primitives or, with `--cfg loom`, with loom's.
 
 #[cfg(all(test, not(loom)))]
 pub(crate) mod instrumented;

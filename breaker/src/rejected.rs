@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use super::state::BreakerState;
 
-/// A call was not admitted.
+/// The error of a call that the breaker did not admit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rejected {
-    /// The state of the breaker.
+    /// The state of the breaker at the rejection.
     pub state: BreakerState,
-    /// When to try again.
+    /// The time to wait before the next try.
     ///
     /// - Open: the rest of the open time.
     /// - Half-open: zero, since a probe may end at any moment.
-    /// - Forced open: the shortest open time, since only an operator ends this state.
+    /// - Forced open: the configured first open time, since only an operator ends this state.
     pub retry_after: Duration,
 }
 

@@ -1,29 +1,31 @@
-//! A breaker at one moment.
+//! The state and the counts of a breaker at one moment.
 
 use std::time::Duration;
 
 use super::counts::BreakerCounts;
 use super::state::BreakerState;
 
-/// A breaker at one moment.
+/// The state and the counts of a breaker at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BreakerSnapshot {
-    /// The state. An open breaker whose open time is over becomes half-open with the next call.
+    /// The breaker's state. An open breaker whose open time is over becomes half-open at the next
+    /// call.
     pub state: BreakerState,
     /// The number of changes of state and resets so far. An outcome counts only in the generation
-    /// of its admission.
+    /// of its call's admission.
     pub generation: u64,
-    /// The failures in a row, for a closed breaker that counts them; 0 otherwise.
+    /// The number of failures in a row, if the breaker is closed and counts them; otherwise 0.
     pub consecutive_failures: u32,
-    /// The counts of the sliding window, for a closed breaker that has one.
+    /// The counts of the sliding window, if the breaker is closed and has a window.
     pub window: Option<BreakerCounts>,
-    /// The rest of the open time, for an open breaker.
+    /// The rest of the open time, if the breaker is open.
     pub open_for: Option<Duration>,
-    /// The probes under way, for a half-open breaker; 0 otherwise.
+    /// The number of probes under way, if the breaker is half-open; otherwise 0.
     pub probes: usize,
-    /// Outcomes that came in a later generation than their admission, and had no effect.
+    /// The number of outcomes without effect, because they came in a later generation than their
+    /// admission.
     pub late_outcomes: u64,
-    /// Calls rejected so far.
+    /// The number of calls rejected so far.
     pub rejected: u64,
 }

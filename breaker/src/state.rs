@@ -3,23 +3,23 @@
 use std::fmt;
 
 /// The state of a circuit breaker.
-// Exhaustive: these five are all states, and callers should match each.
+// Exhaustive: no sixth state is planned, and callers should match each of these five.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum BreakerState {
-    /// All calls pass, and their outcomes count.
+    /// All calls pass, and their outcomes are counted.
     Closed,
     /// All calls are rejected until the open time is over.
     Open,
-    /// A few calls pass as probes; their outcomes close or open the breaker.
+    /// A few calls pass as probes. Their outcomes close or open the breaker.
     HalfOpen,
     /// All calls are rejected until an operator releases the breaker.
     ForcedOpen,
-    /// All calls pass and nothing counts, until an operator releases the breaker.
+    /// All calls pass and no outcome is counted, until an operator releases the breaker.
     Disabled,
 }
 
 impl BreakerState {
-    /// All states.
+    /// All states, in the order of their declaration.
     pub const ALL: [Self; 5] = [
         Self::Closed,
         Self::Open,
@@ -39,7 +39,7 @@ impl BreakerState {
         }
     }
 
-    /// Whether an operator set this state, and must release it.
+    /// Whether only an operator sets and ends this state.
     pub(crate) const fn is_forced(self) -> bool {
         matches!(self, Self::ForcedOpen | Self::Disabled)
     }

@@ -1,4 +1,4 @@
-//! The breaker over instrumented native primitives.
+//! Tests of the breaker with instrumented native primitives.
 
 mod config;
 mod control;
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::*;
 
-/// The changes of a breaker's state, in order.
+/// The changes of a breaker's state, as pairs of old and new state, in order.
 type Changes = Arc<Mutex<Vec<(BreakerState, BreakerState)>>>;
 
 fn breaker(config: BreakerConfig) -> (Arc<Breaker>, Changes) {
@@ -234,7 +234,7 @@ async fn reset_closes_and_ignores_calls_under_way() {
     );
 }
 
-/// Many rounds with real threads. The open time is zero, so each round is a race into half-open.
+/// Races real threads into the half-open state, once in each round: the open time is zero.
 #[test]
 fn racing_threads_get_exactly_one_probe() {
     const THREADS: usize = 8;

@@ -7,32 +7,32 @@ use super::counts::BreakerCounts;
 use super::primitives::{Instant, Mutex, MutexGuard, parallelism, thread_number};
 use super::verdict::Verdict;
 
-/// Counts of the calls whose outcome came within the window, which slides in tenths.
+/// Counts of the calls that ended within the window, which slides in tenths.
 ///
-/// Counts are striped by thread: a thread locks its own stripe, so threads seldom contend. Only a
-/// bad call and a snapshot lock all stripes.
+/// Each thread locks only its own stripe of counts, so threads seldom contend. Only a bad call and
+/// a snapshot lock all stripes, one after the other.
 #[derive(Debug)]
 pub(crate) struct TimeWindow {
     start: Instant,
-    /// The duration of a bucket, in nanoseconds.
+    /// The duration of a bucket, one tenth of the window, in nanoseconds.
     tenth: u64,
     stripes: Box<[Stripe]>,
 }
 
-/// The number of buckets. The newest is still being filled.
+/// The number of buckets. The newest bucket is still being filled.
 const BUCKETS: usize = 10;
 
-/// A stripe with cache lines of its own. Two lines of 64 bytes, since processors fetch pairs:
+/// A stripe on its own pair of 64-byte cache lines, since processors fetch lines in pairs:
 /// <https://docs.rs/crossbeam-utils/latest/crossbeam_utils/struct.CachePadded.html>.
 #[derive(Debug)]
 #[repr(align(128))]
 struct Stripe(Mutex<Buckets>);
 
-/// The counts of one generation.
+/// The buckets of one stripe, all of one generation.
 #[derive(Debug, Default)]
 struct Buckets {
     generation: u64,
-    /// The bucket of tenth `n` has the index `n % BUCKETS`.
+    /// The buckets of the last tenths: tenth `n` is at index `n % BUCKETS`.
     buckets: [Bucket; BUCKETS],
 }
 
@@ -70,14 +70,14 @@ impl TimeWindow {
                 ..Bucket::default()
             };
         }
-        // A thread that was preempted before the lock may find the stripe ahead of its call.
+        // Another thread may have moved the bucket on while this one was preempted before the lock.
         if is_current && bucket.tenth == tenth {
             bucket.counts.add(verdict);
         }
     }
 
-    /// The counts of `generation` in the window that ends at `now`. A concurrent
-    /// [`add`](Self::add) may be missing.
+    /// The counts of `generation` in the window that ends at `now`. A concurrent [`add`](Self::add)
+    /// may not be included.
     pub(crate) fn counts(&self, generation: u64, now: Instant) -> BreakerCounts {
         let tenth = self.tenth_of(now);
         let mut counts = BreakerCounts::default();
@@ -97,14 +97,14 @@ impl TimeWindow {
     }
 }
 
-/// 64 bits hold five centuries, and divide faster than 128 bits.
+/// 64 bits hold five centuries, and their division is faster than that of 128 bits.
 fn nanoseconds(time: Duration) -> u64 {
     time.as_nanos() as u64
 }
 
 impl Stripe {
     fn lock(&self) -> MutexGuard<'_, Buckets> {
-        // Nothing under the lock can panic.
+        // No code under the lock can panic: the counts are consistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,16 +6,16 @@ use super::config::{BreakerRate, BreakerTrip, BreakerWindow};
 use super::primitives::Instant;
 use super::time_window::TimeWindow;
 
-/// The rule that opens the breaker, and the meaning of the count in its [`PackedState`].
+/// The rule that opens the breaker and defines the count in its [`PackedState`].
 ///
 /// [`PackedState`]: super::packed_state::PackedState
 #[derive(Debug)]
 pub(crate) enum TripRule {
-    /// The count is the failures since the last success.
+    /// Opens after `limit` failures in a row. The count is the failures since the last success.
     Failures { limit: u32 },
-    /// The count is the good calls since the last bad one, at most the size of the window.
+    /// Uses a window of calls. The count is the good calls since the last bad one, at most `size`.
     Calls { rate: BreakerRate, size: u32 },
-    /// The count is unused.
+    /// Uses a window of time. The count is unused.
     Time {
         rate: BreakerRate,
         window: TimeWindow,
@@ -39,7 +39,7 @@ impl TripRule {
         }
     }
 
-    /// The count after a good call; `None` if the call does not change it.
+    /// The count after a good call; `None` if the call does not change the count.
     #[inline]
     pub(crate) fn after_good(&self, count: u32) -> Option<u32> {
         match self {
@@ -49,9 +49,9 @@ impl TripRule {
         }
     }
 
-    /// The count at which a success changes nothing.
+    /// The count at which a success has no effect.
     ///
-    /// `None` if there is no such count, or if only a clock tells whether a call was good.
+    /// `None` if no such count exists, or if only a clock shows whether a call was good.
     pub(crate) fn saturated_count(&self) -> Option<u32> {
         match self {
             Self::Failures { .. } => Some(0),
@@ -60,7 +60,7 @@ impl TripRule {
         }
     }
 
-    /// The number of calls that a window of calls holds; 0 for other rules.
+    /// The size of a window of calls; 0 for other rules.
     pub(crate) fn window_size(&self) -> u32 {
         match self {
             Self::Calls { size, .. } => *size,
@@ -68,7 +68,7 @@ impl TripRule {
         }
     }
 
-    /// The duration after which a call is slow, if the rule looks for slow calls.
+    /// The duration after which a call is slow; `None` if the rule has no limit of slow calls.
     pub(crate) fn slow_after(&self) -> Option<Duration> {
         match self {
             Self::Failures { .. } => None,

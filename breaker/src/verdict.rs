@@ -1,6 +1,6 @@
 //! The verdict on one call.
 
-/// The verdict on a call that succeeded or failed. Cancelled calls have none.
+/// The verdict on a call that succeeded or failed. A cancelled call has no verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
     pub(crate) failed: bool,

@@ -1,4 +1,4 @@
-//! Configuration files of `clarity serve`: any error names the file, and nothing panics.
+//! Fuzzes configuration files of `clarity serve`: each error names the file, and no input panics.
 #![no_main]
 
 use clarity::fuzzing::read_configuration;
@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-/// The file of this process, in memory where the system has `/dev/shm`.
+/// The configuration file of this process, in memory if the system has `/dev/shm`.
 static FILE: LazyLock<PathBuf> = LazyLock::new(|| {
     let shared = PathBuf::from("/dev/shm");
     let directory = if shared.is_dir() {

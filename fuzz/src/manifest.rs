@@ -1,4 +1,5 @@
-//! Manifests: an accepted one has only safe paths, and is equal after it is written and parsed.
+//! Fuzzes manifests. An accepted one has only safe paths, and stays equal when written and parsed
+//! again.
 #![no_main]
 
 use clarity::Manifest;

@@ -1,10 +1,10 @@
-//! A model with inputs of every datatype, and the checks of decoded inputs.
+//! A model with inputs of several datatypes, and the checks of decoded inputs.
 
 use clarity::fuzzing::decode_request;
 use clarity::{DataType, Dimension, TensorSpec};
 use std::sync::LazyLock;
 
-/// The memory for all decoded inputs, in bytes.
+/// The memory limit for all decoded inputs, in bytes.
 const MEMORY: usize = 1 << 20;
 
 static INPUTS: LazyLock<Vec<TensorSpec>> = LazyLock::new(|| {
@@ -24,8 +24,8 @@ static INPUTS: LazyLock<Vec<TensorSpec>> = LazyLock::new(|| {
     ]
 });
 
-/// Decodes the body for the whole model, and for each of its inputs alone: the fuzzer finds one
-/// input sooner than six.
+/// Decodes the body for all inputs of the model, and for each input alone. The fuzzer finds one
+/// valid input sooner than six.
 pub(crate) fn check(body: &[u8], json_length: Option<usize>) {
     let all = [&INPUTS[..]];
     for specs in all.into_iter().chain(INPUTS.chunks(1)) {

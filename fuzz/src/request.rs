@@ -1,4 +1,4 @@
-//! Bodies of JSON requests.
+//! Fuzzes bodies of JSON requests.
 #![no_main]
 
 mod model;

@@ -1,4 +1,4 @@
-//! Bodies of requests with binary tensors. The first two bytes are the length of the JSON.
+//! Fuzzes bodies with binary tensors. The first two bytes are the length of the JSON part.
 #![no_main]
 
 mod model;

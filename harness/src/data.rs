@@ -1,4 +1,5 @@
-//! Plain data that the layers exchange. Data for readers of a run is in `clarity-chaos-record`.
+//! Plain data that the layers of the harness exchange. The data that readers of a run see is in
+//! `clarity-chaos-record`.
 
 pub(crate) mod case;
 pub(crate) mod confinement;

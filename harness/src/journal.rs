@@ -1,11 +1,12 @@
-//! The journal: the steps that undo a fault, written down before the fault damages anything.
+//! The journal records the steps that undo a fault, before the fault damages anything.
 //!
-//! A test that is killed undoes nothing. Damage in its own directory goes with that directory. For
-//! damage elsewhere, the steps are in a file of the case before the damage is done, and the runner
-//! runs them after the test's process has ended.
+//! A killed test undoes nothing. Damage in the test's own directory is removed with the directory.
+//! For damage elsewhere, a file of the case holds the steps before the damage is done. The runner
+//! runs the steps after the test's process has ended. The runner ignores the journals of sandboxed
+//! tests, which cannot damage other files.
 //!
-//! The journal survives the test's process and not the machine: nothing is flushed to the disk,
-//! since the runner that reads it would be gone as well.
+//! The journal survives the end of the test's process, but not a crash of the machine. Nothing is
+//! flushed to the disk: such a crash would also end the runner, the journal's only reader.
 
 mod condition;
 mod error;

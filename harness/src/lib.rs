@@ -4,52 +4,54 @@
 //!
 //! # Concepts
 //!
-//! In the order in which a new user needs them:
+//! The list follows the order in which a new user needs the concepts:
 //!
-//! - [`chaos`] registers a test, [`main!`] runs all of them.
-//! - [`Context`] is the argument of a test. It has the test's seed, directory, clock and timeline.
-//! - A [`fault`] damages its target and undoes the damage. [`fault::SystemCall`] makes system calls
-//!   of the code under test fail, take longer or do less.
-//! - A [`network::Link`] is between a client and a server. Faults disturb its traffic.
-//! - A [`process::Process`] is a program that the test starts. Faults stop and kill it.
+//! - [`chaos`] registers a test; [`main!`] runs all registered tests.
+//! - [`Context`] is the argument of a test. It gives the test a seed, a directory, a clock and a
+//!   timeline.
+//! - A [`fault`] damages a target and later undoes the damage. [`fault::SystemCall`] disturbs
+//!   system calls of the code under test: calls fail, take longer or do less.
+//! - A [`network::Link`] connects a client and a server. Faults disturb the link's traffic.
+//! - A [`process::Process`] is a program that the test starts. Faults stop or kill the program.
 //! - [`explore`] finds every point of an operation at which an interruption makes a difference. At
-//!   each of them it kills the operation, makes a call fail, or cuts the power.
-//! - Oracles are assertions in the code under test. [`always!`] holds at each evaluation;
-//!   [`sometimes!`] and [`reachable!`] hold in at least one case of a sweep.
-//! - The [`clock`](Context::clock) is real, or Tokio's virtual time.
-//! - A [`Verdict`] is the result of a test. A [`Record`] is its complete description, as JSON.
+//!   each point, the exploration kills the operation, makes a call fail, or cuts the power.
+//! - Oracles are assertions in the code under test. [`always!`] must hold at each evaluation. In at
+//!   least one case of a sweep, [`sometimes!`] must hold and [`reachable!`] must be reached.
+//! - The [`clock`](Context::clock) of a test shows real time or Tokio's virtual time.
+//! - A [`Verdict`] is the result of one run of a test. A [`Record`] describes that run completely,
+//!   as JSON.
 //!
 //! # Guarantees
 //!
 //! - Every test runs in a process of its own and always gets a verdict. A hang, an abort, a stack
-//!   overflow or an early `exit` ends that test alone. A test passes only if its own record says
-//!   so.
-//! - On Linux all processes of a test end with it, daemons included. Outside of the sandbox, a test
-//!   that kills its own supervisor is an exception. On other systems the test's process group or
-//!   tree ends, and the harness does not notice other leaks.
-//! - The random numbers of a test depend on the root seed and the test's name alone. The harness
-//!   does not control the order of threads, or the network.
-//! - A test tagged `non_destructive` can change nothing outside of its own directory, and reach no
-//!   machine or process outside. It fails when it leaks a process, thread, descriptor, temporary
-//!   file or shared memory. [`Context::allow_leak`] declares an intended leak. [`Sandbox`] lists
-//!   each protection and its mechanism. The second line of a run prints them before the first test.
-//! - A test undoes its faults when it is asked to end: at its timeout, at Ctrl-C, or by another
-//!   runner. The runner undoes the faults of a killed test in files outside of its directory. The
-//!   directory, links and programs of the test are gone by then. The report still names the faults
-//!   that were in effect.
+//!   overflow or an early `exit` ends only that test. A test passes only if its timeline contains
+//!   the end of its body.
+//! - On Linux all processes of a test end with the test, daemons included. The one exception is a
+//!   test outside the sandbox that kills its own supervisor. On other systems only the test's
+//!   process group or process tree ends. There the harness does not notice other leaks.
+//! - The random numbers of a test depend only on the root seed and the test's name or `seed_name`.
+//!   The harness controls neither the order of threads nor the network.
+//! - A test tagged `non_destructive` can change nothing outside its own directory. Such a test
+//!   can reach no other machine, and no process outside the sandbox. The test fails when it leaks
+//!   a process, thread, descriptor, temporary file or shared memory. [`Context::allow_leak`]
+//!   declares an intended leak. [`Sandbox`] lists each protection and its mechanism. A run prints
+//!   the protections in its second line, before the first test.
+//! - A test undoes its faults at its timeout, and when Ctrl-C or another test runner interrupts the
+//!   run. When a test is killed, the runner undoes the test's faults in files outside the test's
+//!   directory. Faults in the directory, links and programs of a killed test need no undo. The
+//!   report still names the faults that were in effect.
 //!
 //! # Sandbox
 //!
-//! - A test may read the system. In the user's home it may read four things: the repository,
-//!   Cargo's target directory, the toolchain without its credentials, the directories of `PATH`.
-//!   The repository is the nearest directory with a `.git` above the working directory. A test
-//!   cannot list `/`, or the directories on the path to the home.
-//! - It may write below [`Context::dir`], to its temporary directory (`TMPDIR`) and to shared
-//!   memory. All are empty at first. `/tmp` and the repository are read-only, and `/run` is empty.
-//!   The network is a loopback interface of the test's own.
-//! - It has the user's ID, without capabilities and without a way to gain any: `sudo` does not
-//!   work.
-//! - Instrumented code writes its coverage to the path in `LLVM_PROFILE_FILE`.
+//! - A test may read the system's files. In the user's home directory, a test may read four things:
+//!   the repository, Cargo's target directory, the toolchain without its credentials, the
+//!   directories of `PATH`. The repository is the nearest directory with a `.git` above the working
+//!   directory. A test can list neither `/` nor the directories above the home directory.
+//! - A test may write below [`Context::dir`], to its temporary directory (`TMPDIR`) and to shared
+//!   memory. All three are empty at the start of the test. `/tmp` and the repository are read-only,
+//!   and `/run` is empty. The only network is a private loopback interface.
+//! - A test has the user's ID, no capabilities, and no way to gain capabilities: `sudo` fails.
+//! - Code that is instrumented for coverage writes its data to the path in `LLVM_PROFILE_FILE`.
 
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
@@ -78,7 +80,7 @@ pub use clarity_chaos_macros::chaos;
 /// The oracles of the crate `clarity-chaos-oracles`. Production code can depend on that crate
 /// without this harness.
 ///
-/// A chaos test evaluates them. Its [`Record`] lists those that it reached.
+/// A chaos test evaluates the oracles. The test's [`Record`] lists the oracles that it reached.
 ///
 /// ```
 /// let (stored, sent, retries) = (1, 1, 0);
@@ -94,21 +96,21 @@ pub use clarity_chaos_record::{
     HungThread, Isolation, Leaks, Limits, Minimized, OracleId, OracleKind, ReadError, Record,
     Resources, Sandbox, Seed, SeenOracle, Verdict,
 };
-/// The random-number traits that the generators of [`Context::rng`] and [`fault::Fault::draw`]
-/// implement, in their version.
+/// The crate `rand`, in the version whose traits the harness's generators implement: those of
+/// [`Context::rng`] and [`fault::Fault::draw`].
 pub use rand;
-/// The generators themselves, in the version that [`fault::Fault::draw`] takes.
+/// The crate `rand_chacha`, in the version whose generators [`fault::Fault::draw`] takes.
 pub use rand_chacha;
 pub use test::clock::Clock;
 pub use test::context::Context;
 pub use test::outcome::{Result, Skipped};
 pub use test::{explore, fault, network, process};
 
-/// Expands to the `main` function of a chaos-test target: the runner of all [`chaos`] tests that
-/// are linked into it.
+/// Expands to the `main` function of a chaos-test target. The function runs the [`chaos`] tests
+/// that are linked into the target.
 ///
-/// The linker includes tests of a library only if the target's source mentions the library. If the
-/// target uses nothing else of it, write
+/// The linker includes a library's tests only if the target's source mentions the library. If the
+/// target uses nothing else from the library, write
 ///
 /// ```ignore
 /// use my_lib as _; // links the chaos tests of `my_lib`
@@ -119,7 +121,7 @@ pub use test::{explore, fault, network, process};
 /// # Threads that outlive their test
 ///
 /// A library may keep a pool of threads until the process ends, by design. Such threads are not a
-/// leak of the test that starts them. List the prefixes of their names:
+/// leak of the test that starts the pool. List the prefixes of the threads' names:
 ///
 /// ```ignore
 /// clarity_chaos::main!(lasting_threads = ["rayon-"]);
@@ -127,9 +129,9 @@ pub use test::{explore, fault, network, process};
 ///
 /// # Libraries with tests
 ///
-/// `--list` does not show the tests of a library that the target does not mention. A target without
-/// any test prints a warning. [Troubleshooting](guide::troubleshooting) explains how to find such
-/// libraries.
+/// `--list` does not show the tests of a library that the target does not mention.
+/// [Troubleshooting](guide::troubleshooting) explains how to find such a library. A target without
+/// any test prints a warning.
 #[macro_export]
 macro_rules! main {
     () => {
@@ -149,7 +151,7 @@ macro_rules! main {
     };
 }
 
-/// Not public API: generated code uses it.
+/// The items that generated code uses; not public API.
 #[doc(hidden)]
 #[forbid(unsafe_code)]
 pub mod __private {

@@ -1,7 +1,8 @@
-//! System calls without a safe form in the libraries: this layer has all `unsafe` code.
+//! Wraps system calls that have no safe form in a library. Only this layer has `unsafe` code.
 //!
 //! It covers processes, signals, descriptors, resource limits, `/proc`, namespaces, seccomp, the
-//! memory of traced threads, directories and the wall clock. Nothing here knows of tests.
+//! memory of traced threads, directories and the wall clock. Nothing in this layer depends on
+//! tests.
 
 #[cfg(target_os = "linux")]
 pub(crate) mod affinity;

@@ -1,5 +1,5 @@
 //! The registry of chaos tests: `#[chaos]` submits one [`TestCase`] per function, and the linker
-//! collects them.
+//! collects the submitted tests.
 
 pub(crate) mod oracles;
 pub(crate) mod origin;
@@ -10,10 +10,10 @@ use std::fmt;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-/// The body of a test. Only the process that runs it knows the type, `test::body::Body`.
+/// The body of a test. Its type, `test::body::Body`, is known only in the process that runs it.
 pub(crate) type TestBody = dyn Any + Send + Sync;
 
-/// A registered test, as its attribute declares it.
+/// A registered test, as declared by its `#[chaos]` attribute.
 pub struct TestCase {
     path: &'static str,
     seed_name: Option<&'static str>,
@@ -29,12 +29,12 @@ pub struct TestCase {
 
 inventory::collect!(TestCase);
 
-/// The tag of tests that must leave everything outside their own directory unchanged.
+/// The tag of tests that must change nothing outside their own directory.
 pub(crate) const NON_DESTRUCTIVE: &str = "non_destructive";
 
-/// Not public API: called by the code that `#[chaos]` generates.
+/// Constructors for the code that `#[chaos]` generates; not public API.
 impl TestCase {
-    /// A test under a real clock, without tags and limits.
+    /// Declares a test with a real clock, the default timeout, and no tags or limits.
     #[must_use]
     pub const fn new(
         path: &'static str,
@@ -57,21 +57,21 @@ impl TestCase {
         }
     }
 
-    /// Sets the tags.
+    /// Sets the test's tags.
     #[must_use]
     pub const fn with_tags(mut self, tags: &'static [&'static str]) -> Self {
         self.tags = tags;
         self
     }
 
-    /// Sets the limit of real time.
+    /// Sets the test's timeout, in real time.
     #[must_use]
     pub const fn with_timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
         self
     }
 
-    /// Sets the clock.
+    /// Sets the test's clock.
     #[must_use]
     pub const fn with_clock(mut self, clock: ClockKind) -> Self {
         self.clock = clock;
@@ -99,7 +99,7 @@ impl TestCase {
         self
     }
 
-    /// Sets the name that the seed is derived from.
+    /// Sets the name that the test's seed is derived from.
     #[must_use]
     pub const fn with_seed_name(mut self, name: &'static str) -> Self {
         self.seed_name = Some(name);
@@ -116,17 +116,18 @@ impl TestCase {
             .map_or(self.path, |(_crate, rest)| rest)
     }
 
-    /// The name that the seed is derived from: the test's own, or an earlier one that it declares.
+    /// The name that the test's seed is derived from: the declared `seed_name`, or else the test's
+    /// name.
     pub(crate) fn seed_name(&self) -> &'static str {
         self.seed_name.unwrap_or_else(|| self.name())
     }
 
-    /// The path of the function, with its crate.
+    /// The path of the test's function, including the crate.
     pub(crate) fn path(&self) -> &'static str {
         self.path
     }
 
-    /// The module of the test, with its crate: `chaos::corruption`.
+    /// The path of the test's module, including the crate: `chaos::corruption`.
     pub(crate) fn module(&self) -> &'static str {
         self.path
             .rsplit_once("::")
@@ -141,12 +142,12 @@ impl TestCase {
         self.tags.contains(&tag)
     }
 
-    /// The description of the failure scenario.
+    /// The description of the failure scenario that the test covers.
     pub(crate) fn description(&self) -> &'static str {
         self.description
     }
 
-    /// The test's own limit of real time, if it declares one.
+    /// The timeout that the test declares, in real time; `None` if the test declares no timeout.
     pub(crate) fn timeout(&self) -> Option<Duration> {
         self.timeout
     }
@@ -160,7 +161,7 @@ impl TestCase {
         self.limits
     }
 
-    /// The source file, as passed to the compiler, and the line of the attribute.
+    /// The source file, as passed to the compiler, and the line of the test's attribute.
     pub(crate) fn location(&self) -> (&'static str, u32) {
         (self.file, self.line)
     }
@@ -179,16 +180,17 @@ impl fmt::Debug for TestCase {
     }
 }
 
-/// All registered tests, sorted by name: the linker decides the order of collection.
+/// Returns all registered tests, sorted by name. The linker's order is not defined.
 pub(crate) fn all() -> Vec<&'static TestCase> {
     let mut tests: Vec<_> = inventory::iter::<TestCase>.into_iter().collect();
     tests.sort_by_key(|test| test.name());
     tests
 }
 
-/// The test whose path, with its crate, is `path`.
+/// Finds the test whose path, including the crate, is `path`.
 pub(crate) fn find(path: &str) -> Option<&'static TestCase> {
-    // A sorted list: every fork of this process would inherit the random keys of a hash map.
+    // A sorted list, not a hash map: every fork of this process would inherit the map's random
+    // keys.
     static BY_PATH: LazyLock<Vec<&'static TestCase>> = LazyLock::new(|| {
         let mut tests: Vec<_> = inventory::iter::<TestCase>.into_iter().collect();
         tests.sort_by_key(|test| test.path);
@@ -198,11 +200,11 @@ pub(crate) fn find(path: &str) -> Option<&'static TestCase> {
     found.ok().map(|index| BY_PATH[index])
 }
 
-/// Checks tests, sorted by name: an error for each two with one name, or one derivation of the
-/// seed.
+/// Checks `tests`, which must be sorted by name. Returns an error for each two tests with the same
+/// name, or with different names and the same seed name.
 ///
-/// A shared name could select only one of the tests. A shared derivation would give both the same
-/// faults.
+/// Two tests with one name could not be selected separately. Two tests with one seed name would
+/// draw the same faults.
 pub(crate) fn duplicates(tests: &[&TestCase]) -> Vec<String> {
     let mut errors = Vec::new();
     for pair in tests.windows(2) {
@@ -230,7 +232,7 @@ pub(crate) fn duplicates(tests: &[&TestCase]) -> Vec<String> {
     errors
 }
 
-/// The locations of two tests: `FILE:LINE and FILE:LINE`.
+/// Formats the locations of two tests: `FILE:LINE and FILE:LINE`.
 fn locations(a: &TestCase, b: &TestCase) -> String {
     let [(file, line), (other_file, other_line)] = [a.location(), b.location()];
     format!("{file}:{line} and {other_file}:{other_line}")
@@ -253,7 +255,7 @@ mod tests {
 
     #[test]
     fn duplicates_distinct_derivations_are_accepted() {
-        // Two tests that exchanged their names keep their derivations.
+        // Two tests may exchange their names and still keep their seeds.
         let a = test_at("chaos::a", 1).with_seed_name("b");
         let b = test_at("chaos::b", 2).with_seed_name("a");
         assert_eq!(duplicates(&[&a, &b]), Vec::<String>::new());

@@ -49,7 +49,8 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Runs the runner with the arguments of the process.
+/// Does as the arguments of the process require: runs or lists tests, or makes reports. Returns the
+/// exit code.
 pub(crate) fn main(origin: &Origin) -> ExitCode {
     let options = Options::parse_or_exit();
     let tests = registration::all();
@@ -111,7 +112,8 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
     )
 }
 
-/// Applies `--last-failed` and `--failed-first`. Returns the root seeds of the failed tests.
+/// Applies `--last-failed` and `--failed-first`. Returns the root seed of each failed test's last
+/// run, or `None` if the record is unreadable. Without these options, returns an empty map.
 fn select_by_history(
     selection: &mut Selection,
     history: &History,
@@ -137,7 +139,7 @@ fn select_by_history(
     failed
 }
 
-/// The seed of the run, or the first seed of a sweep.
+/// Returns the seed of the run, or the first seed of a sweep.
 fn root_seed(options: &Options, history: &History) -> Result<Seed, String> {
     match (options.seed, options.seeds) {
         (Some(SeedChoice::Given(seed)), _) => Ok(seed),
@@ -151,7 +153,7 @@ fn root_seed(options: &Options, history: &History) -> Result<Seed, String> {
     }
 }
 
-/// `--records`: makes the reports from saved records.
+/// Implements `--records`: makes the reports from saved records.
 fn report_from_records(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
     let records = match read_records(&options.records) {
         Ok(records) => records,
@@ -170,7 +172,8 @@ fn report_from_records(origin: &Origin, options: &Options) -> io::Result<ExitCod
     })
 }
 
-/// `--merge`: merges the results of shards, and reports and exits as one run of the whole sweep.
+/// Implements `--merge`: merges the results of all shards. Reports and exits like one run of the
+/// whole sweep.
 fn merge(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
     let results = match Results::from_shards(&options.merge) {
         Ok(results) => results,
@@ -223,8 +226,8 @@ fn exit_code(result: io::Result<ExitCode>) -> ExitCode {
     })
 }
 
-/// Reports an unknown name or an empty selection, as `--no-tests` says. Returns the exit code;
-/// `None` to continue.
+/// Reports unknown names and an empty selection, as `--no-tests` requires. Returns the exit code,
+/// or `None` to continue.
 fn refuse_empty_selection(selection: &Selection, options: &Options) -> Option<ExitCode> {
     let has_filters = options.filters().next().is_some();
     let default = if options.libtest.exact && has_filters || options.ours_given {

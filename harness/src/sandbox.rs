@@ -1,13 +1,14 @@
-//! The confinement of tests that must not change or reach anything outside of their directory.
+//! Confines tests that must not change or reach anything outside of their directory.
 //!
 //! A supervisor confines itself before its first test, so its tests inherit the confinement at no
-//! cost. It consists of namespaces (user, PID, network, mount, IPC), read-only mounts, Landlock,
-//! and dropped capabilities. A test's process adds rules of its own ([`TestRules`]): for example,
-//! it cannot change its own record.
+//! cost. The confinement consists of namespaces (user, PID, network, mount, IPC), read-only mounts,
+//! Landlock, dropped capabilities and denied system calls. A test's process adds rules of its own
+//! ([`TestRules`]): for example, the process cannot change its own record.
 //!
-//! Kernels and containers refuse some of this. A supervisor whose confinement is refused reports
-//! that and ends, since a partial confinement cannot be removed. The runner starts another one with
-//! less ([`Confinement::looser`]). The reports show the result as [`Sandbox`].
+//! Some kernels and containers refuse parts of the confinement. A supervisor then reports the
+//! refusal and ends, since a partial confinement cannot be removed. The runner starts another
+//! supervisor with a looser confinement ([`Confinement::looser`]). The reports show the result as
+//! [`Sandbox`].
 //!
 //! [`Confinement::looser`]: crate::data::confinement::Confinement::looser
 
@@ -35,7 +36,7 @@ use clarity_chaos_record::Sandbox;
 
 pub(crate) use platform::{Confined, TestRules, confine, prepare_test};
 
-/// Describes the confinement of an unconfined supervisor: none.
+/// Describes a supervisor without confinement.
 pub(crate) fn unconfined() -> Sandbox {
     Sandbox::not_requested(platform::CONTAINMENT)
 }

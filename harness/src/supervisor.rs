@@ -1,20 +1,20 @@
-//! The process between the runner and the tests of one worker. It starts a test, waits with a
-//! timeout, ends the test, and kills the processes that the test leaves.
+//! The supervisor: the process between the runner and the tests of one worker. It starts a test,
+//! waits with a timeout, ends the test, and kills the processes that the test leaves.
 //!
-//! A process of a test can escape from the test's own: a daemon has another parent and another
-//! process group. On Linux the supervisor is a *subreaper*: a process below it that loses its
-//! parent becomes its child. So the supervisor finds all processes of a test by killing its own
-//! children until there are none. It runs one test at a time, so none of them belongs to another
-//! test.
+//! A process can escape from the process tree of its test: a daemon has another parent and another
+//! process group. On Linux the supervisor is a *subreaper*. When a process below a subreaper loses
+//! its parent, the process becomes a child of the subreaper. Killing children until none is left
+//! therefore kills all processes of a test. The supervisor runs one test at a time, so no child
+//! belongs to another test.
 //!
-//! In the sandbox the supervisor is also process 1 of a PID namespace. The kernel ends every
-//! process of the namespace with it, even when it is killed.
+//! In the sandbox the supervisor is also process 1 of a PID namespace. When process 1 ends or is
+//! killed, the kernel kills every other process of the namespace.
 //!
-//! The supervisor never has more than one thread and never runs the code under test. A fork of it
-//! is therefore as good as a fresh process.
+//! On Linux the supervisor never has more than one thread, and it never runs the code under test. A
+//! fork of the supervisor is therefore as good as a fresh process.
 //!
-//! Its standard input is a pipe from the runner. The pipe closes when the run is over or the runner
-//! has died. The supervisor and its test then end.
+//! The supervisor's standard input is a pipe from the runner. The pipe closes when the run is over
+//! or the runner has died. The supervisor and its test then end.
 
 pub(crate) mod entry;
 #[cfg(target_os = "linux")]
@@ -49,14 +49,16 @@ use std::path::Path;
 use std::process::{Child, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-/// The exit code of a supervisor in the sandbox whose runner has died.
+/// The exit code of a sandboxed supervisor whose runner has died.
 const RUNNER_LOST: u8 = 3;
 
-/// Runs cases, one after the other, until the runner sends no more.
+/// Runs the runner's cases, one after the other. Returns when the runner sends a shutdown or dies,
+/// or when processes of a test cannot be killed.
 ///
 /// # Errors
 ///
-/// When a test's process cannot be started, or a message of the runner cannot be parsed.
+/// When a case cannot be started, supervised or reported, or a message of the runner cannot be
+/// parsed.
 pub(crate) fn serve(config: &SupervisorConfig) -> io::Result<ExitCode> {
     crate::os::descriptors::close_inherited();
     let confined = match confine(&config.confinement, config.worker_dir.root()) {
@@ -73,34 +75,36 @@ pub(crate) fn serve(config: &SupervisorConfig) -> io::Result<ExitCode> {
             let served = send(&SupervisorMessage::Ready(inside.sandbox))
                 .and_then(|()| run_cases(&mut supervisor));
             let shut_down = match served {
-                // Another supervisor of a dead runner may have removed the files in use here.
+                // The runner has died, and another of its supervisors may have removed files in use
+                // here.
                 Err(_) if supervisor.is_abandoned() => false,
                 result => result?,
             };
             let code = if shut_down { 0 } else { RUNNER_LOST };
             if inside.has_outer_process {
-                // The run's directory cannot be removed from inside the sandbox.
+                // The run's directory cannot be removed from inside the sandbox. The outer process
+                // removes it.
                 return Ok(ExitCode::from(code));
             }
             code
         }
     };
     if code == RUNNER_LOST {
-        // No other process reads the cases of this run or removes their files.
+        // The runner is dead: no other process reads the cases of this run or removes their files.
         remove_with_others(&config.run);
     }
     Ok(ExitCode::from(code))
 }
 
-/// The sandbox of tests that are not confined.
+/// The sandbox that a record shows for tests that are not confined.
 pub(crate) fn unconfined() -> Sandbox {
     sandbox::unconfined()
 }
 
-/// Removes the directory of a run, and tries again for up to 10 seconds.
+/// Removes the directory of a run. Retries for up to 10 seconds.
 ///
-/// Other supervisors of the run may be removing it too, or ending tests that write there. Each of
-/// them can find an entry gone, or a directory that is no longer empty.
+/// Other supervisors of the run may also be removing the directory, or ending tests that write
+/// there. A removal can therefore find an entry already removed, or a directory no longer empty.
 fn remove_with_others(run: &Path) {
     let deadline = deadline(Duration::from_secs(10));
     while run.exists() && Instant::now() < deadline {
@@ -110,12 +114,12 @@ fn remove_with_others(run: &Path) {
     }
 }
 
-/// Handles the runner's messages until the end; `false` if they ended without a shutdown.
+/// Handles the runner's messages. Returns `false` if the runner died before it sent a shutdown.
 fn run_cases(supervisor: &mut platform::Supervisor) -> io::Result<bool> {
     while let Some(message) = supervisor.next_message()? {
         let case = match message {
             RunnerMessage::Run(case) => case,
-            // The case has just ended by itself.
+            // The runner sent the interrupt while the case was ending by itself.
             RunnerMessage::Interrupt => continue,
             RunnerMessage::Shutdown => return Ok(true),
         };
@@ -132,14 +136,14 @@ fn run_cases(supervisor: &mut platform::Supervisor) -> io::Result<bool> {
 }
 
 fn send(message: &SupervisorMessage) -> io::Result<()> {
-    // A library may have printed an incomplete line before.
+    // The message starts on a new line: a library may have printed an incomplete line before.
     let line = format!("\n{MESSAGE_PREFIX}{}\n", serde_json::to_string(message)?);
     let mut stdout = io::stdout().lock();
     stdout.write_all(line.as_bytes())?;
     stdout.flush()
 }
 
-/// Opens the file for the output of the test.
+/// Opens the file to which the test's output is appended.
 fn output(case: &Case) -> io::Result<File> {
     let path = case.output();
     let file = File::options().append(true).open(&path);
@@ -152,13 +156,13 @@ fn output(case: &Case) -> io::Result<File> {
     })
 }
 
-/// Starts the test binary again as the test of this case.
+/// Starts the test binary again, as the process of this case's test.
 fn execute(case: &Case) -> io::Result<Child> {
     let output = output(case)?;
     let mut command = Role::Test(Box::new(case.clone())).command()?;
     command
         .env("TMPDIR", case.tmp())
-        // The names on Windows.
+        // The names of `TMPDIR` on Windows.
         .env("TMP", case.tmp())
         .env("TEMP", case.tmp())
         .stdin(Stdio::null())
@@ -167,7 +171,7 @@ fn execute(case: &Case) -> io::Result<Child> {
     #[cfg(unix)]
     {
         use std::os::unix::process::CommandExt as _;
-        // SIGTERM to the group also reaches the processes that the test starts.
+        // A group of its own: SIGTERM to the group also reaches the processes that the test starts.
         command.process_group(0);
     }
     command.spawn().map_err(|error| {

@@ -1,4 +1,4 @@
-//! Intercepted system calls: their patterns, their effect on files, their place in the code.
+//! Intercepted system calls: their patterns, their effects on files and their places in the code.
 
 #[cfg(target_os = "linux")]
 mod arguments;

@@ -1,4 +1,4 @@
-//! The code in a test's process, and the interface of a test.
+//! The code that runs in a test's process, and the interface that a test uses.
 
 pub(crate) mod blocking_detector;
 pub(crate) mod body;

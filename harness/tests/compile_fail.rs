@@ -1,9 +1,10 @@
-//! `#[chaos]` refuses misuse, with the messages in `ui/*.stderr`.
+//! Misuse of `#[chaos]` is a compile error with the messages in `ui/*.stderr`.
 
 use libtest_mimic::{Arguments, Trial};
 use std::process::{Command, ExitCode};
 
-/// The compiler whose messages `ui/*.stderr` holds. `TRYBUILD=overwrite` writes them again.
+/// The version of the compiler that produced `ui/*.stderr`. `TRYBUILD=overwrite` rewrites the
+/// files.
 const RECORDED_WITH: &str = "1.95.0";
 
 const NAME: &str = "chaos_attribute_misuse_does_not_compile";
@@ -12,7 +13,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let found = compiler();
     let is_recorded = found == RECORDED_WITH;
-    // Another compiler words, wraps and points differently: a comparison would test the compiler.
+    // Another compiler words and wraps its messages differently, so a comparison would fail.
     if !is_recorded && !arguments.list {
         eprintln!(
             "NOT CHECKED: {NAME}: the messages were recorded with rustc {RECORDED_WITH}, \
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, vec![trial.with_ignored_flag(!is_recorded)]).exit_code()
 }
 
-/// The version of the compiler that Cargo calls.
+/// Returns the version of the compiler that Cargo calls.
 fn compiler() -> String {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let printed = Command::new(rustc)

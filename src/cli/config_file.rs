@@ -1,7 +1,7 @@
-//! The configuration file of `clarity serve`: its flags, under their own names, in TOML.
+//! The configuration file of `clarity serve`: the command's flags, under the same names, in TOML.
 //!
 //! Settings of the file replace the defaults of the flags. So flags and environment variables
-//! override the file, and the file accepts every flag.
+//! override the file, and the file accepts every flag except `--config`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,24 +13,24 @@ use toml::de::{DeTable, DeValue};
 
 use super::serve::Serve;
 
-/// The flag that names the file; the file itself must not contain it.
+/// The flag that names the file; the file must not contain this flag.
 const FLAG: &str = "config";
 
 /// One setting of the file.
 #[derive(Debug, PartialEq)]
 struct Setting {
-    /// The flag without its leading dashes.
+    /// The name of the flag without the leading dashes.
     flag: String,
     values: Vec<String>,
     line: usize,
 }
 
-/// The command `serve` with its defaults replaced by the settings of the file.
+/// The command `serve`, with the settings of the file as defaults.
 ///
 /// # Errors
 ///
-/// A sentence that names the file and the line: the file is not TOML, or a setting is unknown or
-/// invalid.
+/// When the file is unreadable or not TOML, or when a setting is unknown or invalid. The error is a
+/// sentence that names the file, and the line if one setting is at fault.
 pub(super) fn with_file(serve: Command, path: &Path) -> Result<Command, String> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
@@ -45,7 +45,7 @@ pub(super) fn with_file(serve: Command, path: &Path) -> Result<Command, String> 
     let Err(why) = parse(whole.clone()).and_then(|serve| serve.check()) else {
         return Ok(whole);
     };
-    // Tells a setting that is invalid alone from an invalid combination.
+    // Finds a setting that is invalid alone. If there is none, the combination is invalid.
     let is_alone = |setting: &&Setting| {
         let alone = set(serve.clone(), setting).and_then(parse);
         alone.is_ok_and(|serve| serve.check().is_err())
@@ -58,7 +58,7 @@ pub(super) fn with_file(serve: Command, path: &Path) -> Result<Command, String> 
 
 /// Parses an empty command line, which leaves only the settings of the file.
 fn parse(serve: Command) -> Result<Serve, String> {
-    // Ignores the environment here: it is validated with the command line.
+    // The environment is ignored here, and validated later with the command line.
     let names: Vec<_> = serve
         .get_arguments()
         .map(|arg| arg.get_id().clone())
@@ -71,7 +71,7 @@ fn parse(serve: Command) -> Result<Serve, String> {
     parsed.map_err(|error| explain(&error))
 }
 
-/// The invalid value and its error, without clap's advice about command lines.
+/// Formats the invalid value and the reason, without clap's advice about command lines.
 fn explain(error: &clap::Error) -> String {
     let value = error.get(ContextKind::InvalidValue);
     let value = value.map(|value| format!("invalid value {:?}", value.to_string()));
@@ -108,7 +108,8 @@ fn set(serve: Command, setting: &Setting) -> Result<Command, String> {
     Ok(serve.mut_arg(name, |arg| arg.default_values(values)))
 }
 
-/// Parses the settings. Tables are optional grouping: `[breaker] open` equals `breaker-open`.
+/// Parses the settings. A table only adds a prefix: `open` in the table `[breaker]` equals
+/// `breaker-open`.
 fn read(text: &str) -> Result<Vec<Setting>, String> {
     let table = DeTable::parse(text).map_err(|error| error.to_string().trim_end().to_owned())?;
     let mut settings = Vec::new();

@@ -104,8 +104,8 @@ impl Import {
             .map(|path| (path.clone(), source(path)))
             .collect();
         let staged = store.stage(&model, entry(&promised)?, &sources)?;
-        // Staging hashed the bytes while it copied them, so these are the digests of the published
-        // bytes.
+        // Staging has hashed the bytes while copying them, so these are the digests of the
+        // published bytes.
         for (path, found) in staged.manifest().files() {
             let expected = &promised[path];
             if found != expected {
@@ -124,7 +124,7 @@ impl Import {
     }
 }
 
-/// The existing version with the same files, if any.
+/// Finds an existing version with the same files, if any.
 fn find_identical(
     store: &Store,
     model: &ModelName,

@@ -143,7 +143,8 @@ pub(super) fn require_version(
     }
 }
 
-/// The models of a store, or only the given one. Prints warnings about ignored entries.
+/// Lists the models of a store, or just `only`, which must exist. Warns about ignored entries
+/// unless `only` is given.
 pub(super) fn models(store: &Store, only: Option<&ModelName>) -> Result<Vec<ModelName>, String> {
     let listing = store
         .models()
@@ -160,7 +161,7 @@ pub(super) fn models(store: &Store, only: Option<&ModelName>) -> Result<Vec<Mode
     }
 }
 
-/// The versions of a model, the oldest first. Prints warnings about ignored entries.
+/// Lists the versions of a model, the oldest first. Warns about ignored entries.
 pub(super) fn versions(store: &Store, model: &ModelName) -> Result<Vec<Version>, String> {
     let listing = store
         .versions(model)

@@ -5,23 +5,23 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// The refresh interval, which shows activity while a large file is read.
+/// The refresh interval: the line changes even while one large file is read.
 const TICK: Duration = Duration::from_millis(100);
 
-/// A progress line on standard error, cleared when the command ends.
+/// A progress line on standard error, cleared on drop.
 ///
-/// Hidden with `--json` and when standard output or standard error is not a terminal.
+/// Hidden with `--json`, and when standard output or standard error is not a terminal.
 #[derive(Debug)]
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {
-    /// Progress of a known number of bytes.
+    /// Shows progress through a known number of bytes.
     pub(super) fn of_bytes(bytes: u64, json: bool) -> Self {
         let template = "{spinner} {msg} [{bar:30}] {bytes}/{total_bytes} {elapsed}";
         Self::new(Some(bytes), template, json)
     }
 
-    /// Progress of steps of unknown duration.
+    /// Shows steps of unknown duration.
     pub(super) fn of_steps(json: bool) -> Self {
         Self::new(None, "{spinner} {msg} {elapsed}", json)
     }

@@ -119,7 +119,8 @@ impl Serve {
     }
 
     async fn serve(&self) -> CommandResult {
-        // Installed before the line on standard output: its reader may send a signal at once.
+        // Listens for signals before it prints the line: the reader of that line may send a signal
+        // at once.
         let stop = stop_signal()?;
         let mut runtime = OnnxRuntime::new();
         if let Some(threads) = self.threads {
@@ -143,7 +144,8 @@ impl Serve {
         Ok(true)
     }
 
-    /// Read from a file, because command lines and environments are visible to other users.
+    /// Reads the admin token from its file, if a file is configured.
+    // A file keeps the token secret: command lines and environments are visible to other users.
     fn admin_token(&self) -> Result<Option<BearerToken>, String> {
         let Some(path) = &self.admin_token_file else {
             return Ok(None);
@@ -201,7 +203,7 @@ fn parse_policy(text: &str) -> Result<(ModelName, VersionPolicy), String> {
     Ok((model, policy))
 }
 
-/// Listens for the stop signals from now on; the future ends with the first one.
+/// Listens for SIGTERM and SIGINT from now on. The future completes at the first of these signals.
 #[cfg(unix)]
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -216,7 +218,7 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Listens for Ctrl-C from now on.
+/// Listens for Ctrl-C from now on. The future completes at the first one.
 #[cfg(windows)]
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     let mut interrupt = tokio::signal::windows::ctrl_c()?;

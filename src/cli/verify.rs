@@ -30,7 +30,7 @@ struct Finding {
     fault: Option<Fault>,
 }
 
-/// A failed verification.
+/// The reason for a failed verification.
 struct Fault {
     reason: Reason,
     file: Option<String>,
@@ -53,7 +53,8 @@ impl Verify {
         Ok(findings.iter().all(|finding| finding.fault.is_none()))
     }
 
-    /// One finding per version, and one per model that is unreadable or has no version.
+    /// Verifies all versions. Returns one finding per version, and one per model that is unreadable
+    /// or has no version.
     // An unreadable directory must not hide the models after it.
     fn findings(&self, store: &Store) -> Result<Vec<Finding>, Box<dyn std::error::Error>> {
         let models = super::list::models(store, self.name.as_ref())?;
@@ -99,7 +100,7 @@ impl Verify {
     }
 }
 
-/// The total size in all readable manifests of a model, in bytes.
+/// The total size in bytes of a model's files, according to all readable manifests.
 fn promised_bytes_of_model(store: &Store, model: &ModelName) -> u64 {
     let versions = store.versions(model).map(|listing| listing.entries);
     let versions = versions.unwrap_or_default().into_iter();

@@ -1,4 +1,4 @@
-//! Command-line arguments of vetting: its process and its limits.
+//! Command-line arguments of vetting: the process and the limits.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -51,7 +51,7 @@ impl VettingArgs {
         })
     }
 
-    /// Vets a version as a server does before it serves it.
+    /// Vets a version, as a server does before it serves a version.
     pub(super) fn try_out(
         &self,
         version: VerifiedVersion,
@@ -64,8 +64,8 @@ impl VettingArgs {
     }
 }
 
-/// The running executable, on Linux even after its file was replaced.
-// An upgrade on disk must not make the next release judge this server's models.
+/// The executable of this process; on Linux also after its file was replaced.
+// After an upgrade on disk, the new release must not judge the models of this server.
 fn this_program() -> std::io::Result<PathBuf> {
     match cfg!(target_os = "linux") {
         true => Ok("/proc/self/exe".into()),
@@ -73,7 +73,8 @@ fn this_program() -> std::io::Result<PathBuf> {
     }
 }
 
-/// The child's side: reads a version from standard input, writes the verdict to standard output.
+/// Runs in the child: reads a version from standard input and writes the verdict to standard
+/// output.
 pub(super) fn vet() -> CommandResult {
     let one = std::num::NonZeroUsize::MIN;
     let runtime = OnnxRuntime::new().threads(one);

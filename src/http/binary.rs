@@ -1,5 +1,5 @@
-//! Tensor elements as bytes, little-endian and in row-major order, as in the protocol's binary
-//! tensor extension:
+//! Encodes and decodes tensor elements as bytes, little-endian and in row-major order. The
+//! protocol's binary tensor extension defines this encoding:
 //! `docs/protocol/extension_binary_data.md` in <https://github.com/triton-inference-server/server>.
 
 use axum::http::HeaderMap;
@@ -7,11 +7,12 @@ use axum::http::HeaderMap;
 use crate::predictor::Failure;
 use crate::{DataType, Reason, TensorData};
 
-/// The header with the length of the JSON part of a body, in bytes; binary tensors follow it.
+/// The header that states the length in bytes of a body's JSON part. Binary tensors follow the JSON
+/// part.
 // Lower case, as `HeaderName` stores it.
 pub(super) const HEADER_LENGTH: &str = "inference-header-content-length";
 
-/// The length of the JSON part in bytes, or `None` when the whole body is JSON.
+/// Reads the length of the JSON part in bytes; `None` means that the whole body is JSON.
 pub(super) fn json_length(headers: &HeaderMap) -> Result<Option<usize>, Failure> {
     let mut values = headers.get_all(HEADER_LENGTH).iter();
     let Some(value) = values.next() else {
@@ -40,10 +41,10 @@ pub(super) fn json_length(headers: &HeaderMap) -> Result<Option<usize>, Failure>
     }
 }
 
-/// Decodes `count` elements; the error states the expected and the found value.
+/// Decodes `count` elements from `bytes`. An error states the expected and the found value.
 ///
-/// Refuses NaN and infinities, as JSON does.
-// The model's answer to them would count as a failure of the model.
+/// Refuses NaN and infinite values, as JSON does.
+// Otherwise a non-finite output that such an input causes would count as a failure of the model.
 pub(super) fn decode(datatype: DataType, bytes: &[u8], count: usize) -> Result<TensorData, String> {
     if count.checked_mul(datatype.size()) != Some(bytes.len()) {
         return Err(format!(
@@ -62,7 +63,7 @@ pub(super) fn decode(datatype: DataType, bytes: &[u8], count: usize) -> Result<T
     })
 }
 
-/// Appends all elements to `to`.
+/// Appends the bytes of all elements to `to`.
 pub(super) fn encode(data: &TensorData, to: &mut Vec<u8>) {
     match data {
         TensorData::Bool(values) => to.extend(values.iter().map(|value| u8::from(*value))),

@@ -1,4 +1,4 @@
-//! Reading the body of a request.
+//! Reads request bodies.
 
 use std::error::Error;
 use std::io;
@@ -30,8 +30,8 @@ impl Deref for ReceivedBody {
 
 /// Reads a body within the limits on size, time and the memory of all requests.
 ///
-/// A body with a declared length is refused or reserved before any of it is read. Memory is
-/// allocated as bytes arrive.
+/// If the body declares a length, that length is checked and reserved before the first read. Memory
+/// is allocated as bytes arrive.
 pub(super) async fn read_body<B>(app: &App, body: B) -> Result<ReceivedBody, Failure>
 where
     B: HttpBody<Data = Bytes, Error: Error + 'static> + Unpin,
@@ -85,7 +85,8 @@ fn too_large(app: &App) -> Failure {
     )
 }
 
-/// Classifies a read error: malformed chunks are the request's fault, all else is a disconnect.
+/// Classifies a read error. Malformed chunks make the request invalid; every other error counts as
+/// a disconnect.
 fn read_error(error: &(dyn Error + 'static)) -> Failure {
     let mut causes = std::iter::successors(Some(error), |&error| error.source());
     let malformed = causes.any(|cause| {

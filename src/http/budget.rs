@@ -8,18 +8,19 @@ use crate::Reason;
 use crate::predictor::{Failure, OVERLOAD_RETRY};
 
 /// The granularity of reservations, in bytes.
-// Semaphore permits are counted in 32 bits, and bodies may be longer than that.
+// One acquisition takes a 32-bit number of permits. A body may have more bytes than 32 bits can
+// count.
 const UNIT: usize = 1024;
 
-/// A limit in bytes on the bodies, tensors and responses of all concurrent requests.
-// Never blocks: waiting while holding a reservation could deadlock.
+/// The memory limit, in bytes, on the bodies, tensors and responses of all concurrent requests.
+// A reservation never waits: two requests that hold reservations could wait for each other forever.
 #[derive(Clone, Debug)]
 pub(crate) struct Budget {
     units: Arc<Semaphore>,
     total: usize,
 }
 
-/// Reserved memory, released on drop.
+/// A reserved part of a `Budget`, returned to the budget on drop.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     permit: OwnedSemaphorePermit,
@@ -35,7 +36,10 @@ impl Budget {
         }
     }
 
-    /// Reserves `bytes` bytes. An error names their `purpose`.
+    /// Reserves `bytes` bytes, rounded up to whole units. An error names `purpose`.
+    ///
+    /// Refuses more than the whole budget with `PayloadTooLarge`, and more than the free part with
+    /// `Overloaded` and a retry delay.
     pub(crate) fn reserve(&self, bytes: usize, purpose: &str) -> Result<Reservation, Failure> {
         let units = bytes.div_ceil(UNIT);
         if units > self.total / UNIT {
@@ -75,7 +79,8 @@ impl Reservation {
         Ok(())
     }
 
-    /// Shrinks the reservation to `bytes` bytes, rounded up.
+    /// Shrinks the reservation to `bytes` bytes, rounded up to whole units. Never grows the
+    /// reservation.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
         let units = bytes.div_ceil(UNIT);
         drop(

@@ -1,4 +1,4 @@
-//! The JSON of an inference request, before its validation against the model.
+//! The JSON of an inference request, before the request is validated against the model.
 
 use std::fmt;
 
@@ -11,10 +11,10 @@ use super::parameters::Parameters;
 use crate::Reason;
 use crate::predictor::Failure;
 
-/// The JSON part of the body.
+/// The JSON part of an inference request body.
 ///
-/// Unknown members are ignored, as the protocol asks for extensions. Unsupported parameters are
-/// refused if they would change the meaning of the response.
+/// Unknown members are ignored: the protocol requires this, so extensions can add members.
+/// Unsupported parameters are refused if they would change the meaning of the response.
 #[derive(Deserialize)]
 pub(super) struct RequestDocument<'a> {
     pub(super) id: Option<String>,
@@ -26,8 +26,8 @@ pub(super) struct RequestDocument<'a> {
     pub(super) outputs: Vec<Object<RequestOutput<'a>>>,
 }
 
-/// The same document with its inputs and outputs unparsed.
-// Only for error messages: it tells which input or output is malformed.
+/// A `RequestDocument` whose inputs and outputs are not parsed yet.
+// Used only after a parse error, to find the malformed input or output.
 #[derive(Deserialize)]
 struct UnparsedDocument<'a> {
     #[serde(default, borrow, rename = "parameters")]
@@ -40,7 +40,7 @@ struct UnparsedDocument<'a> {
     outputs: Vec<&'a RawValue>,
 }
 
-/// One input. Its data is parsed after its datatype and shape are validated.
+/// One input of a request. The data stays unparsed until the datatype and the shape are validated.
 #[derive(Deserialize)]
 pub(super) struct RequestInput<'a> {
     #[serde(deserialize_with = "name")]
@@ -79,7 +79,7 @@ fn parameters<'de, D: Deserializer<'de>>(value: D) -> Result<Object<Parameters<'
     member("parameters", value)
 }
 
-/// Deserializes a member of an object; an error names the member.
+/// Deserializes a member of an object. An error names the member.
 fn member<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     name: &str,
     value: D,
@@ -87,7 +87,8 @@ fn member<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     T::deserialize(value).map_err(|error| D::Error::custom(format_args!("{name}: {error}")))
 }
 
-/// Parses each input or output of a request; an error names the tensor.
+/// Parses each input or output of a request. An error names the tensor, or its index if the name is
+/// unreadable.
 fn parse_each<'a, T: Deserialize<'a>>(
     kind: &str,
     texts: &[&'a RawValue],
@@ -111,10 +112,10 @@ fn parse_each<'a, T: Deserialize<'a>>(
 }
 
 /// The maximum number of dimensions of a tensor, as in NumPy.
-// Without a limit a list of dimensions could be as long as the body.
+// Without this limit, a list of dimensions could be as long as the body.
 const MAX_DIMENSIONS: usize = 64;
 
-/// The declared sizes of an input's dimensions, not validated.
+/// The declared sizes of an input's dimensions, before validation.
 #[derive(Debug)]
 pub(super) struct Shape(pub(super) Vec<i64>);
 
@@ -143,7 +144,7 @@ impl<'de> Deserialize<'de> for Shape {
     }
 }
 
-/// Describes the first syntax error, with the name of its input or output where possible.
+/// Describes why a document was refused. Names the malformed input or output if there is one.
 fn describe_syntax_error(json: &[u8], error: &serde_json::Error) -> Failure {
     let Object(UnparsedDocument {
         inputs, outputs, ..

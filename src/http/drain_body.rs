@@ -1,8 +1,9 @@
-//! Draining the unread rest of a request body.
+//! Drains the unread rest of a request body.
 //!
-//! A request that is refused early leaves its body on the wire. Closing the connection then makes
-//! the client's next request fail with a reset. So the rest is read and discarded, within the
-//! limits of any body. Beyond these limits the response announces that the connection closes.
+//! An early refusal leaves the body of the request on the wire. If the server then closed the
+//! connection, the client's next request would fail with a reset. So the server reads and discards
+//! the rest, within the size and time limits of a body. Beyond these limits the response announces
+//! that the connection closes.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +19,9 @@ use tokio::time::timeout;
 
 use super::App;
 
-/// Passes the request to `answer`, then drains the unread rest of its body.
+/// Passes the request to `answer`, then drains the unread rest of the body.
+///
+/// If the end of the body is not reached, adds `Connection: close` to the response.
 pub(super) async fn answer_then_drain<A: Future<Output = Response>>(
     app: &App,
     request: hyper::Request<Incoming>,
@@ -28,8 +31,8 @@ pub(super) async fn answer_then_drain<A: Future<Output = Response>>(
     let asks_first = parts.headers.contains_key(EXPECT);
     let shared = SharedBody(Arc::new(Mutex::new(body)));
     let mut response = answer(Request::from_parts(parts, shared.clone())).await;
-    // Oversized and slow bodies have used up their limits. A client that sent `Expect` may never
-    // send its body.
+    // An oversized or slow body has already used up a limit. A client that sent `Expect` may never
+    // send a body.
     let unwanted = asks_first
         || matches!(
             response.status(),
@@ -42,7 +45,8 @@ pub(super) async fn answer_then_drain<A: Future<Output = Response>>(
     response
 }
 
-/// Whether the end of the body arrived within the limits of size and time.
+/// Reads and discards the rest of a body. Returns whether the end of the body arrived within the
+/// limits on size and time.
 async fn drain(rest: SharedBody, app: &App) -> bool {
     if rest.size_hint().lower() > app.body_limit as u64 {
         return false;
@@ -60,12 +64,12 @@ async fn drain(rest: SharedBody, app: &App) -> bool {
     timeout(app.deadline, read).await.unwrap_or(false)
 }
 
-/// A body that can be drained after its handler has dropped it.
+/// A request body that can still be drained after the handler has dropped its clone.
 #[derive(Clone)]
 pub(super) struct SharedBody(Arc<Mutex<Incoming>>);
 
 impl SharedBody {
-    /// Never contended: the handler has ended before the drain starts.
+    /// Locks the body. The lock is never contended: the drain starts after the handler has ended.
     fn body(&self) -> MutexGuard<'_, Incoming> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,15 +8,18 @@ use super::App;
 use super::problem::Problem;
 use super::target::Target;
 
-/// Live as soon as the process answers.
-// A supervisor that restarts a server because of a bad file would restart it forever.
+/// Answers that the server is live, regardless of its models.
+// A supervisor restarts a server that is not live. A restart does not repair a bad file, so the
+// restarts would never end.
 pub(super) async fn live() -> Json<Value> {
     Json(json!({ "live": true }))
 }
 
-/// Ready when every model answers, as the protocol and Triton's default (strict readiness) define.
+/// Reports the server as ready if every model can answer, as defined by the protocol and Triton's
+/// default, strict readiness.
 ///
-/// An older version counts as an answer. A server without models is ready.
+/// A model that answers with an older version counts as ready. Unloaded models, and directories
+/// that never contained a version, are ignored. A server without models is ready.
 pub(super) async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem> {
     app.registry
         .readiness()
@@ -24,9 +27,10 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem
     Ok(Json(json!({ "ready": true })))
 }
 
-/// Ready when the model answers with any good version.
+/// Reports a model as ready if the requested version is loaded. A request without a version accepts
+/// any loaded version.
 ///
-/// Not ready while an operator holds its circuit breaker open.
+/// A model is not ready while an operator forces its circuit breaker open.
 // Server readiness ignores forced-open breakers and unloaded models: both are deliberate.
 pub(super) async fn model_ready(target: Target) -> Result<Json<Value>, Problem> {
     let Target { predictor, version } = target;

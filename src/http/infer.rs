@@ -1,4 +1,4 @@
-//! Handling one inference request.
+//! Handles one inference request.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -20,8 +20,9 @@ use crate::executor::{Executor, JobKind, execute};
 use crate::predictor::{Failure, Predictor};
 use crate::{ModelName, Reason, Version};
 
-/// The body size in bytes at which encoding and decoding move to the blocking executor.
-// JSON parses at about 100 MB/s: smaller bodies do not delay other requests noticeably.
+/// The size from which encoding and decoding run on the executor: bytes to decode, or elements to
+/// encode.
+// JSON parses at about 100 MB/s, so smaller bodies do not delay other requests noticeably.
 const OFFLOAD_BYTES: usize = 64 << 10;
 
 pub(super) async fn infer(
@@ -50,9 +51,9 @@ where
     }
 }
 
-/// Validates a request and runs the model.
-// Checks that need no body come first. Admission by a half-open breaker comes last, so that an
-// invalid request never uses up a probe.
+/// Validates a request, runs the model once and encodes the outputs.
+// Checks that need no body come first. The breaker admits the call last, so an invalid request
+// never uses up a half-open probe.
 async fn predict<B>(
     app: &App,
     predictor: &Predictor,
@@ -68,8 +69,8 @@ where
     predictor.reject_if_open()?;
     predictor.reject_if_full()?;
     let body = read_body(app, request.into_body()).await?;
-    // Checked again: another version may have been swapped in while the body arrived, and its
-    // breaker must not count this version's failures.
+    // Looks up the version again: a reload may have replaced the version while the body arrived.
+    // The model's breaker is reset then, and must not count failures of the replaced version.
     let serving = Arc::new(predictor.serving(version)?);
     let decode = {
         let (serving, budget) = (Arc::clone(&serving), app.budget.clone());
@@ -101,7 +102,8 @@ where
     transcode(predictor, size, encode).await
 }
 
-/// Encodes or decodes a body of about `size` bytes: inline if small, else on the executor.
+/// Runs `work`, which encodes or decodes: inline if `size` is below `OFFLOAD_BYTES`, otherwise on
+/// the executor.
 async fn transcode<T: Send + 'static>(
     predictor: &Predictor,
     size: usize,
@@ -119,7 +121,7 @@ async fn transcode<T: Send + 'static>(
 
 fn refuse_encodings(headers: &HeaderMap) -> Result<(), Failure> {
     let encodings = headers.get_all(CONTENT_ENCODING);
-    // Names of encodings are case-insensitive: RFC 9110, section 8.4.1.
+    // Encoding names are case-insensitive: RFC 9110, section 8.4.1.
     let found = encodings
         .iter()
         .find(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));

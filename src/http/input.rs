@@ -1,4 +1,4 @@
-//! Validating and parsing one input of a request.
+//! Validates and parses one input of a request.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use super::document::RequestInput;
 use crate::tensor::element_count;
 use crate::{DataType, Dimension, Tensor, TensorData, TensorSpec};
 
-/// The sizes that this request has assigned to the model's named dynamic dimensions.
+/// The sizes that one request has assigned to the model's named dynamic dimensions.
 #[derive(Default)]
 pub(super) struct DimensionSizes(BTreeMap<String, usize>);
 
@@ -34,14 +34,14 @@ impl InputData<'_> {
     }
 }
 
-/// An upper bound: each element takes at least a digit and a comma or bracket.
+/// An upper bound on the number of elements: each takes at least a digit and a comma or bracket.
 fn most_elements(text: &RawValue) -> usize {
     text.get().len() / 2 + 1
 }
 
 /// Validates an input against the model's signature and parses its data.
 ///
-/// The error states the expected and the found value.
+/// An error states the expected and the found value.
 pub(super) fn parse_tensor(
     input: &RequestInput<'_>,
     data: InputData<'_>,
@@ -137,7 +137,7 @@ fn parse_elements<T: Element>(
     shape: &[usize],
     count: usize,
 ) -> Result<Vec<T>, String> {
-    // Bounded by the text: a large declared shape allocates nothing.
+    // The length of the text bounds the allocation: a large declared shape alone allocates nothing.
     let mut found = Vec::with_capacity(count.min(most_elements(data)));
     let mut json = serde_json::Deserializer::from_str(data.get());
     let level = NestingLevel {
@@ -158,7 +158,8 @@ struct NestingLevel<'a, T> {
     shape: &'a [usize],
     depth: usize,
     limit: usize,
-    /// Whether the data is nested, decided by the first element; all others must agree.
+    /// Whether the data is nested; `None` before the first element. The first element decides, and
+    /// all others must agree.
     nested: &'a mut Option<bool>,
     found: &'a mut Vec<T>,
 }
@@ -266,7 +267,8 @@ impl<'de, T: Element> Visitor<'de> for NestingLevel<'_, T> {
     }
 }
 
-/// A conversion from a JSON value: exact or refused. Only FP32 rounds, to the nearest value.
+/// Converts a JSON value to an element exactly, or refuses the value. Only FP32 rounds, to the
+/// nearest value.
 trait Element: Sized {
     const EXPECTED: &'static str;
 

@@ -13,7 +13,7 @@ pub(super) async fn server() -> Json<Value> {
     )
 }
 
-/// `versions` lists the loaded versions, which are the only ones a request can name.
+/// Describes a model. `versions` lists the loaded versions; a request for another version fails.
 pub(super) async fn model(target: Target) -> Result<Json<Value>, Problem> {
     let Target { predictor, version } = target;
     let serving = predictor
@@ -30,7 +30,7 @@ pub(super) async fn model(target: Target) -> Result<Json<Value>, Problem> {
     })))
 }
 
-/// Dynamic dimensions are -1. A tensor without a declared shape is shown as `[-1]`.
+/// Describes a tensor. A dynamic dimension becomes -1, and an undeclared shape becomes `[-1]`.
 fn tensor(spec: &TensorSpec) -> Value {
     let size = |dimension: &Dimension| match dimension {
         Dimension::Fixed(size) => json!(size),

@@ -6,9 +6,9 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-/// A `T` that only deserializes from a JSON object.
+/// A `T` that deserializes from a JSON object only.
 // Serde's derive also accepts a list of the fields in source order. No protocol defines that form,
-// and moving a field would change its meaning.
+// and moving a field in the source would change the meaning of such a list.
 #[derive(Debug, Default)]
 pub(super) struct Object<T>(pub(super) T);
 

@@ -7,9 +7,9 @@ use serde_json::value::RawValue;
 use crate::sanitize::sanitize_for_log;
 
 /// The parameters that change the meaning of a request. All others are ignored, as the protocol
-/// asks.
-// Values stay unparsed until their owner is known: an unused value then costs no memory, and an
-// error can name its tensor.
+/// requires.
+// Values stay unparsed until a caller asks for one. So an unused value costs no memory, and an
+// error can name the tensor.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Parameters<'a> {
     #[serde(default, borrow, deserialize_with = "present")]
@@ -24,13 +24,13 @@ pub(super) struct Parameters<'a> {
     shared_memory_region: Option<&'a RawValue>,
 }
 
-/// Deserializes a present member, where `null` counts as a value.
+/// Deserializes a member that is present; `null` counts as a value.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     Deserialize::deserialize(deserializer).map(Some)
 }
 
 impl Parameters<'_> {
-    /// Whether outputs are binary by default.
+    /// Whether the request asks for binary outputs by default; false if the parameter is absent.
     pub(super) fn of_request(&self) -> Result<bool, String> {
         let binary = parse_parameter(
             "binary_data_output",
@@ -40,7 +40,7 @@ impl Parameters<'_> {
         Ok(binary.unwrap_or_default())
     }
 
-    /// The size of the input's binary data in bytes, if it has any.
+    /// The size in bytes of an input's binary data; `None` if the parameter is absent.
     pub(super) fn of_input(&self) -> Result<Option<usize>, String> {
         self.refuse_unknown_extensions()?;
         parse_parameter(
@@ -50,7 +50,8 @@ impl Parameters<'_> {
         )
     }
 
-    /// Whether this output is binary, if the request specifies it.
+    /// Whether an output is binary. `None` if the parameter is absent: then the request's default
+    /// applies.
     pub(super) fn of_output(&self) -> Result<Option<bool>, String> {
         self.refuse_unknown_extensions()?;
         parse_parameter("binary_data", "true or false", self.binary_data)

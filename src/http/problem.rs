@@ -11,17 +11,17 @@ use crate::predictor::Failure;
 use crate::registry::UnknownModel;
 use crate::{ModelName, Reason};
 
-/// A failure as a response, with the model concerned.
+/// A failure to be sent as a response, and the model concerned, if any.
 #[derive(Debug)]
 pub(super) struct Problem {
     failure: Failure,
     model: Option<ModelName>,
 }
 
-/// The problem document.
+/// The problem document of a response.
 ///
-/// `type` is always `about:blank`, so `title` is the phrase of the status (RFC 9457); `reason`
-/// holds the specific kind. Clients of the Open Inference Protocol read `error`.
+/// `type` is always `about:blank`, so `title` is the reason phrase (RFC 9457). `reason` holds the
+/// specific kind. Clients of the Open Inference Protocol read `error`, which repeats `detail`.
 #[derive(Serialize)]
 struct Body<'a> {
     r#type: &'static str,
@@ -120,8 +120,8 @@ fn status_of(reason: Reason) -> StatusCode {
     }
 }
 
-/// Rounds up to whole seconds for `Retry-After`, to at least 1.
-// A smaller value would make clients return early or at once.
+/// Rounds a time up to whole seconds, at least 1, for `Retry-After`.
+// A smaller value would make clients retry too early, or at once.
 fn whole_seconds(time: Duration) -> u64 {
     (time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1)
 }

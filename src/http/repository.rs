@@ -1,4 +1,4 @@
-//! The protocol's model repository extension, which lists, loads and unloads models:
+//! Implements the protocol's model repository extension, which lists, loads and unloads models:
 //! `docs/protocol/extension_model_repository.md` in
 //! <https://github.com/triton-inference-server/server>.
 
@@ -122,9 +122,10 @@ struct LoadRequest {
     parameters: Object<BTreeMap<String, IgnoredAny>>,
 }
 
-/// Checks the model on disk now, and answers when it is loaded or has failed to load.
+/// Checks the model on disk now. Answers after the load has succeeded or failed, or at the
+/// deadline; the load then continues.
 ///
-/// The name is compared with the names of directories and never becomes part of a path.
+/// Only compares the name with directory names: the name never becomes part of a path.
 pub(super) async fn load(
     _: Admin,
     State(app): State<App>,
@@ -155,7 +156,7 @@ pub(super) async fn load(
     Ok(StatusCode::OK)
 }
 
-/// Stops serving the model; its memory is free when its running requests are answered.
+/// Stops serving a model. Its memory is freed after its running requests are answered.
 pub(super) async fn unload(
     _: Admin,
     target: Target,

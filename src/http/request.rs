@@ -1,4 +1,4 @@
-//! Decoding the body of an inference request.
+//! Decodes inference request bodies.
 
 use super::budget::{Budget, Reservation};
 use super::document::{RequestDocument, RequestInput, invalid};
@@ -15,24 +15,24 @@ pub(super) struct InferRequest {
     pub(super) inputs: Vec<Tensor>,
     /// The requested outputs, in the order of the response.
     pub(super) outputs: Vec<WantedOutput>,
-    /// The reservation for the inputs.
+    /// The memory reservation for `inputs`.
     pub(super) memory: Reservation,
 }
 
 /// A requested output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct WantedOutput {
-    /// Its index among the outputs of the model.
+    /// The index of this output among the model's outputs.
     pub(super) place: usize,
-    /// Whether its elements follow the JSON as bytes.
+    /// Whether the elements of this output follow the JSON as bytes.
     pub(super) binary: bool,
 }
 
 impl InferRequest {
     /// Decodes a body for a model with these inputs (`takes`) and outputs (`gives`).
     ///
-    /// The first `json_length` bytes are JSON, or all of them if `None`. Memory is reserved from
-    /// the budget before each tensor is allocated.
+    /// The first `json_length` bytes are JSON; if `None`, the whole body is JSON. Memory is
+    /// reserved from `budget` before each tensor is allocated.
     pub(super) fn decode(
         body: &[u8],
         json_length: Option<usize>,
@@ -68,7 +68,8 @@ fn split(body: &[u8], json_length: Option<usize>) -> Result<(&[u8], &[u8]), Fail
 }
 
 impl<'a> RequestDocument<'a> {
-    /// The data of each input in request order, which is also the order of the binary data.
+    /// Finds the data of each input, in request order. The binary data has the same order.
+    /// `announced` tells whether the request has the header with the JSON length.
     fn locate(
         &self,
         binary: &'a [u8],
@@ -83,7 +84,7 @@ impl<'a> RequestDocument<'a> {
                     names(specs)
                 )));
             }
-            // Short: all earlier names are distinct inputs of the model.
+            // This search is short: all earlier names are distinct inputs of the model.
             if self.inputs[..place]
                 .iter()
                 .any(|Object(before)| before.name == input.name)
@@ -107,7 +108,7 @@ impl<'a> RequestDocument<'a> {
         Ok(found)
     }
 
-    /// The parsed inputs in the model's order, each validated against its spec.
+    /// Parses the inputs, in the model's order, and validates each against its spec.
     fn tensors(
         &self,
         data: &[InputData<'_>],
@@ -151,8 +152,8 @@ impl<'a> RequestDocument<'a> {
             let place = place.ok_or_else(|| {
                 refused(format!("unknown output: the model has {}", names(specs)))
             })?;
-            // Short: at most one entry per output of the model. Repeats would multiply the
-            // response.
+            // This search is short: `wanted` has at most one entry per output of the model.
+            // Repeated outputs would multiply the response.
             if wanted.iter().any(|before| before.place == place) {
                 return Err(refused("listed twice".to_owned()));
             }
@@ -165,7 +166,8 @@ impl<'a> RequestDocument<'a> {
 }
 
 impl<'a> RequestInput<'a> {
-    /// The data of the input: from the JSON, or the next bytes of the binary part.
+    /// Takes the data of the input from the JSON, or from the start of `rest`, the unused binary
+    /// part.
     fn data(&self, rest: &mut &'a [u8], announced: bool) -> Result<InputData<'a>, String> {
         let Object(parameters) = &self.parameters;
         match (parameters.of_input()?, self.data) {

@@ -1,4 +1,4 @@
-//! Encoding the body of an inference response.
+//! Encodes inference response bodies.
 
 use axum::body::Bytes;
 use axum::http::HeaderValue;
@@ -12,10 +12,10 @@ use super::request::WantedOutput;
 use crate::predictor::{Failure, Serving};
 use crate::{DataType, ModelName, Tensor, TensorData};
 
-/// An upper bound in bytes on the JSON of a response without its elements and names.
+/// An upper bound in bytes on the JSON of a response, without elements, names and `id`.
 const JSON_OVERHEAD: usize = 1024;
 
-/// The encoded body, with its reservation until it is sent.
+/// An encoded response body, which holds its memory reservation until it is dropped.
 #[derive(Debug)]
 pub(super) struct EncodedResponse {
     body: Vec<u8>,
@@ -35,7 +35,7 @@ struct InferResponse<'a> {
     outputs: Vec<ResponseOutput<'a>>,
 }
 
-/// Present only when the response is degraded or from an unverified version.
+/// The parameters of a response, present only if it is degraded or from an unverified version.
 #[derive(Serialize)]
 struct ResponseParameters {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,13 +57,13 @@ struct ResponseOutput<'a> {
     data: Option<OutputData<'a>>,
 }
 
-/// Present only when the elements follow the JSON.
+/// The parameters of an output, present only if its elements follow the JSON as bytes.
 #[derive(Serialize)]
 struct OutputParameters {
     binary_data_size: usize,
 }
 
-/// Elements as a flat list in row-major order.
+/// The elements of an output, serialized as a flat list in row-major order.
 struct OutputData<'a>(&'a TensorData);
 
 impl EncodedResponse {
@@ -71,7 +71,7 @@ impl EncodedResponse {
     ///
     /// FP32 values are written with the fewest digits that read back as the same bits.
     ///
-    /// Reserves memory for the tensors, which exist already, and for the body before it is
+    /// Reserves memory for the tensors, which already exist, and for the body before it is
     /// allocated.
     pub(super) fn encode(
         model: &ModelName,
@@ -163,7 +163,7 @@ impl IntoResponse for EncodedResponse {
             Some(_) => "application/octet-stream",
         };
         let json_length = self.json_length;
-        // The reservation ends when the last byte is written to the socket, however slow the
+        // The reservation lasts until the last byte is written to the socket, even for a slow
         // client.
         let mut response = Bytes::from_owner(ResponseBytes(self)).into_response();
         let headers = response.headers_mut();
@@ -175,7 +175,7 @@ impl IntoResponse for EncodedResponse {
     }
 }
 
-/// The bytes of a body, with their reservation.
+/// The bytes of a response body, which keep the memory reservation alive.
 struct ResponseBytes(EncodedResponse);
 
 impl AsRef<[u8]> for ResponseBytes {

@@ -15,7 +15,7 @@ use crate::{
     VerifyError, Version, Vetting, VettingError,
 };
 
-/// Why a version was not loaded.
+/// The reason why a version was not loaded.
 #[derive(Debug, Error)]
 pub(crate) enum LoadError {
     #[error(transparent)]
@@ -42,7 +42,8 @@ impl LoadError {
     pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::Verify(error) => error.reason(),
-            // No process to vet the version: this says nothing about the version.
+            // Without a child process to vet the version, nothing is known about the version
+            // itself.
             Self::Vetting(VettingError::Unavailable { .. }) => Reason::ModelUnreadable,
             Self::Runtime(_) | Self::Vetting(_) | Self::Job(JobError::Panicked(_)) => {
                 Reason::ModelIncompatible
@@ -55,7 +56,7 @@ impl LoadError {
         }
     }
 
-    /// The cause of a quarantine; `None` when the error says nothing about the version's bytes.
+    /// The cause for a quarantine; `None` if the error says nothing about the version's bytes.
     fn quarantine_cause(&self) -> Option<QuarantineCause> {
         match self {
             Self::Verify(error) if error.reason() == Reason::ModelCorrupt => {
@@ -82,7 +83,7 @@ impl LoadError {
     }
 }
 
-/// The result of a load, its real durations, and the quarantine of the version after it.
+/// The result of a load, its real durations, and the version's quarantine after the load.
 pub(super) struct LoadAttempt {
     pub(super) result: Result<Loaded, LoadError>,
     pub(super) verification: Duration,
@@ -90,7 +91,7 @@ pub(super) struct LoadAttempt {
     pub(super) quarantine: Option<Quarantine>,
 }
 
-/// The parts of a server that a load needs.
+/// The parts of a server that one load needs.
 #[derive(Clone)]
 pub(super) struct LoadContext {
     pub(super) store: Store,
@@ -101,10 +102,10 @@ pub(super) struct LoadContext {
 }
 
 impl LoadContext {
-    /// Verifies, vets, loads and warms up a version. Then quarantines or releases it, as the result
-    /// says. Blocks.
+    /// Verifies, vets, loads and warms up a version. Then quarantines or releases the version,
+    /// depending on the result. Blocks.
     ///
-    /// Unless `forced`, a quarantine that still applies is the result at once.
+    /// If `forced` is false, a quarantine that still applies is returned at once as the result.
     pub(super) fn load(&self, version: Version, forced: bool) -> LoadAttempt {
         let stopwatch = Stopwatch::start();
         let before = self.store.quarantined(&self.model, version);
@@ -149,8 +150,9 @@ impl LoadContext {
         })
     }
 
-    /// Updates the quarantine marker on disk, and returns the quarantine after that.
-    // On a read-only file system the marker stays: the result then lasts until the server ends.
+    /// Updates the quarantine marker on disk, and returns the resulting quarantine.
+    // On a read-only file system the marker stays unchanged: the result lasts until the server
+    // ends.
     fn update_quarantine(
         &self,
         version: Version,
@@ -179,7 +181,7 @@ impl LoadContext {
         if let Err(error) = written {
             let model = &self.model;
             tracing::warn!(%model, %version, detail = %error, "cannot update the quarantine marker");
-            // The state that the next poll will find.
+            // The unchanged state, which the next poll will find.
             return before;
         }
         after

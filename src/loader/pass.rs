@@ -1,4 +1,4 @@
-//! One pass over the versions of a model on disk.
+//! One pass over a model's versions on disk.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,29 +13,29 @@ use crate::{Quarantine, QuarantineCause, Version, VersionStatus};
 /// The result of a pass, or of a failed scan.
 pub(super) struct PassResult {
     pub(super) versions: BTreeMap<Version, VersionStatus>,
-    /// The error, if the directory could not be read.
+    /// The error message, if the directory could not be read.
     pub(super) unreadable: Option<String>,
-    /// The version that replaces `loaded`.
+    /// The newly loaded version that replaces `loaded`; `None` if nothing replaces it.
     pub(super) fresh: Option<Arc<Loaded>>,
-    /// The version that goes on answering without a `fresh` one.
+    /// The version that continues to answer if `fresh` is `None`.
     pub(super) loaded: Option<Arc<Loaded>>,
-    /// Other versions that answer.
+    /// The other loaded versions that answer requests for their number.
     pub(super) others: BTreeMap<Version, Arc<Loaded>>,
 }
 
-/// A pass under way.
+/// The state of a pass under way.
 struct LoadPass<'a> {
     loader: &'a Loader,
     fingerprint: &'a ModelFingerprint,
     trigger: Trigger,
-    /// The versions that answered before.
+    /// The versions that answered before the pass.
     before: BTreeMap<Version, Arc<Loaded>>,
     quarantined: BTreeMap<Version, Quarantine>,
     found: BTreeMap<Version, VersionStatus>,
 }
 
 impl Loader {
-    /// Tries versions from the newest to the first good one, or all where the policy serves
+    /// Tries versions from the newest down to the first good one, or all if the policy serves
     /// several. Publishes the result, and returns the quarantines after the pass.
     pub(super) async fn run_pass(
         &self,
@@ -61,7 +61,8 @@ impl Loader {
             found: BTreeMap::new(),
         };
         let running_version = running.as_ref().map(|running| running.version());
-        // The loaded version is better than any older one on disk, unless the operator withdrew it.
+        // The loaded version is preferred to any older one on disk, unless the operator withdrew
+        // it.
         let oldest_wanted = running_version.filter(|&version| !pass.is_withdrawn(version));
         let mut first = None;
         let mut others = BTreeMap::new();
@@ -78,7 +79,7 @@ impl Loader {
                     false => first = Some(loaded),
                 }
             } else if has_first && let Some(loaded) = pass.before.get(&version) {
-                // Refused on disk, but good in memory.
+                // The version is refused on disk, but good in memory.
                 others.insert(version, Arc::clone(loaded));
             }
         }
@@ -121,7 +122,7 @@ impl Loader {
         };
         let work = move || context.load(version, forced);
         let attempt = {
-            // The semaphore is never closed. If it were, an unlimited load would still be right.
+            // The semaphore is never closed; if it were, an unlimited load would still be correct.
             let _permit = self.loads.acquire().await.ok();
             execute(&*self.executor, JobKind::Load, Some(&self.model), work).await?
         };
@@ -146,8 +147,8 @@ impl LoadPass<'_> {
         self.found.insert(version, status);
     }
 
-    /// The session for a version: the one from before if nothing changed, or a fresh one. `None` if
-    /// the version is refused.
+    /// The loaded version: the previous one if its manifest did not change, otherwise a fresh one.
+    /// `None` if the version is refused.
     async fn load_or_keep(
         &mut self,
         state: &mut LoaderState,

@@ -1,4 +1,4 @@
-//! Deserializing the table of files: bounded, without duplicates.
+//! Deserializes the table of files: limited in length, without duplicates.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -9,7 +9,7 @@ use serde::de::{Error as _, MapAccess, Visitor};
 
 use super::{FileEntry, FilePath, Manifest};
 
-/// Deserializes the table.
+/// Deserializes the table. Refuses duplicate paths and more than `Manifest::MAX_FILES` files.
 // A plain map would silently keep the last of two equal keys.
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(
     deserializer: D,

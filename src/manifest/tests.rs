@@ -53,7 +53,7 @@ fn manifest_with_files_in_directories_is_accepted() {
     assert_eq!(manifest.files().len(), 2);
 }
 
-/// Each row: a valid manifest with one defect, and a part of its error.
+/// Each row has a description, a manifest with one defect, and a part of the expected error.
 #[test]
 fn hostile_manifest_is_refused_with_its_reason() {
     let good = json(&file("model.onnx"));

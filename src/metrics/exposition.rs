@@ -1,10 +1,10 @@
-//! Converting OpenMetrics text to Prometheus text.
+//! Converts OpenMetrics text to Prometheus text.
 
 /// Converts OpenMetrics text 1.0.0 to Prometheus text 0.0.4.
 ///
 /// In OpenMetrics the counter family `x` has the sample `x_total`. In 0.0.4 the family itself is
-/// named `x_total`; other names become samples without type and help. Units and the end marker are
-/// dropped.
+/// named `x_total`: under another name, its samples would have no type and no help. Drops units and
+/// the end marker.
 pub(super) fn to_prometheus(openmetrics: &str) -> String {
     let mut text = String::with_capacity(openmetrics.len());
     let mut help = None;

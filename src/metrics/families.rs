@@ -19,7 +19,7 @@ const LOAD_SECONDS: [f64; 14] = [
     0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0,
 ];
 
-/// The metrics, each with all of its series.
+/// All event-driven metrics, each with one series per set of labels.
 #[derive(Clone, Debug)]
 pub(super) struct Families {
     pub(super) prediction_success: Family<ModelLabel, Counter>,

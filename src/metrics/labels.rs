@@ -1,4 +1,4 @@
-//! The labels of the series.
+//! The labels of the metrics.
 
 use prometheus_client::encoding::EncodeLabelSet;
 

@@ -11,7 +11,7 @@ use super::families::Families;
 use super::labels::{ModelLabel, ReasonLabels, StateLabels, TransitionLabels, VersionLabels};
 use crate::{BreakerState, Digest, ModelName, Reason, Version};
 
-/// The metrics of one model. Counting costs one atomic addition and no lookup.
+/// The metrics of one model. Counting a prediction costs atomic additions and no lookup by labels.
 #[derive(Debug)]
 pub(crate) struct ModelMetrics {
     model: String,

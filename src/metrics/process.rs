@@ -83,7 +83,7 @@ fn usage() -> ProcessUsage {
     use rustix::time::{ClockId, clock_gettime};
 
     let cpu = clock_gettime(ClockId::ProcessCPUTime);
-    // In pages; proc_pid_statm(5).
+    // The sizes are in pages: see proc_pid_statm(5).
     let pages = fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let mut pages = pages.split_ascii_whitespace();
     let mut next = || {

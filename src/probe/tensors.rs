@@ -1,4 +1,4 @@
-//! Tensors in the file of a probe.
+//! The tensors in a probe's file.
 
 use serde::de::Error as _;
 use serde::ser::SerializeStruct as _;
@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::tensor::{Tensor, TensorData};
 
-/// A tensor and its name, in the JSON of the Open Inference Protocol. Its elements may be nested,
-/// in row-major order.
+/// A tensor and its name, in the JSON form of the Open Inference Protocol. The elements may be
+/// nested lists in row-major order.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct NamedTensor {
     pub(super) name: String,
@@ -60,7 +60,7 @@ fn tensor(json: &TensorJson) -> Result<Tensor, String> {
     })
 }
 
-/// Appends all elements of nested lists. The JSON parser bounds the depth.
+/// Appends all elements of nested lists to `flat`. The JSON parser limits the depth.
 fn flatten<'a>(values: &'a [Value], flat: &mut Vec<&'a Value>) {
     for value in values {
         match value {
@@ -76,7 +76,7 @@ fn all<T>(values: &[&Value], read: impl Fn(&Value) -> Option<T>) -> Result<Vec<T
     values.iter().map(read).collect()
 }
 
-/// The nearest number of 32 bits; `None` if that is infinite.
+/// The nearest 32-bit number; `None` if the value is not a number or the nearest one is infinite.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "the nearest number of 32 bits is wanted"

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Doubles its input `x` of two numbers into `y`. `positive` tells which of them are positive.
+/// Doubles its input `x` of two numbers into `y`. The output `positive` marks the positive numbers.
 struct Doubling(f32, Vec<TensorSpec>, Vec<TensorSpec>);
 
 impl Doubling {

@@ -1,4 +1,4 @@
-//! Discovering and registering the models of a store.
+//! Discovers and registers the models of a store.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -15,9 +15,9 @@ use crate::store::Listing;
 use crate::{ModelName, ModelStatus};
 
 impl Registry {
-    /// Registers the models whose directories are new, and starts to load them.
+    /// Registers the models whose directories are new, and starts to load the models.
     ///
-    /// A server does this itself at each poll.
+    /// A running server does the same at each poll.
     pub async fn discover(&self) {
         let store = self.inner.store.clone();
         let models = execute(&*self.inner.executor, JobKind::Scan, None, move || {

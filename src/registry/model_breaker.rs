@@ -8,7 +8,8 @@ use crate::metrics::ModelMetrics;
 use crate::seed::seed_for;
 use crate::{ModelName, Reason};
 
-/// A closed breaker that counts and logs its changes of state. Its seed is derived from the name.
+/// Creates a closed breaker that counts and logs its state changes. The breaker's seed is derived
+/// from the model's name and the configured seed.
 pub(super) fn new(
     config: &BreakerConfig,
     model: &ModelName,

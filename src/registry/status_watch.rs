@@ -1,4 +1,4 @@
-//! Watching the status of one model.
+//! Watches the status of one model.
 
 use tokio::sync::watch;
 
@@ -15,20 +15,25 @@ impl StatusWatch {
         (*self.0.borrow().status).clone()
     }
 
-    /// Waits for the end of a load attempt after the last returned status, or since the creation.
+    /// Waits for the end of a load attempt, and returns the status after it. Skips the statuses
+    /// that `changed` or `wait_for` has already returned.
     ///
-    /// Returns the last status at once when the server has stopped.
+    /// A new watch has skipped none: its first call also reports an attempt that ended before the
+    /// watch was created.
+    ///
+    /// Returns the last status at once if the server has stopped or the model was unloaded.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe.
     pub async fn changed(&mut self) -> ModelStatus {
-        // An error means that no more changes will come.
+        // An error means that no further changes will come.
         let _ = self.0.changed().await;
         (*self.0.borrow_and_update().status).clone()
     }
 
-    /// Waits for a status that satisfies `wanted`; returns the last one if the server stops first.
+    /// Waits for a status that satisfies `wanted`, starting with the current one. Returns the last
+    /// status if the server stops first, or the model is unloaded first.
     ///
     /// # Cancel safety
     ///

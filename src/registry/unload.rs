@@ -1,4 +1,4 @@
-//! Unloading a model and loading it again.
+//! Unloads models and loads them again.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -10,15 +10,15 @@ use crate::predictor::Predictor;
 use crate::status::ModelState;
 
 impl Registry {
-    /// Unloads a model until a server is asked to load it again.
+    /// Unloads a model until a request to the server loads the model again.
     ///
-    /// It stops answering, and its memory is free after its running requests. The disk is
-    /// unchanged, and no change on disk brings the model back. An unloaded model does not affect
-    /// readiness.
+    /// The model stops answering, and its memory is freed after its running requests. The disk is
+    /// unchanged, and no change on disk loads the model again. An unloaded model does not affect
+    /// the server's readiness.
     ///
     /// # Errors
     ///
-    /// [`UnknownModel`].
+    /// [`UnknownModel`] when the model is not registered.
     pub fn unload(&self, model: &str) -> Result<(), UnknownModel> {
         let mut models = self
             .inner
@@ -31,7 +31,7 @@ impl Registry {
             });
         };
         // Dropping the sender ends the loader, which keeps the loaded versions alive. A loader in
-        // the middle of a load ends afterwards; it publishes to a channel without receivers.
+        // the middle of a load ends after that load, and publishes to a channel without receivers.
         if model.reload.take().is_some() {
             let before = &model.predictor;
             let mut status = (*before.status()).clone();
@@ -58,7 +58,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Loads an unloaded or new model, otherwise the same as [`reload`](Self::reload).
+    /// Loads an unloaded model. For any other model, does the same as [`reload`](Self::reload).
     pub(crate) async fn load(&self, model: &str) -> Result<Arc<Predictor>, UnknownModel> {
         if let Ok(found) = self.find(model)
             && found.predictor.unloaded
@@ -70,7 +70,7 @@ impl Registry {
                     .models
                     .write()
                     .unwrap_or_else(PoisonError::into_inner);
-                // A concurrent request may have loaded it already.
+                // A concurrent request may have loaded the model already.
                 if models
                     .get(&name)
                     .is_some_and(|model| model.predictor.unloaded)

@@ -1,8 +1,8 @@
 //! The declared inputs and outputs of an ONNX model.
 //!
-//! rten keeps booleans and 64-bit integers as 32-bit ones, and does not keep their declaration. It
-//! also replaces declared shapes by inferred ones. The server serves the declarations, so this
-//! module reads them from the file: only these few fields of the protobuf, without the rest.
+//! rten stores booleans and 64-bit integers as 32-bit ones, and does not keep their declared
+//! datatypes. It also replaces declared shapes by inferred ones. The server needs the declarations,
+//! so this module reads them from the file. It reads only these few fields of the protobuf.
 
 use std::collections::HashMap;
 
@@ -14,11 +14,11 @@ use rten_onnx::protobuf::{
 use super::RuntimeError;
 use crate::tensor::{DataType, Dimension, TensorSpec};
 
-/// `ModelProto.graph` in onnx.proto.
+/// The number of the field `ModelProto.graph` in onnx.proto.
 const GRAPH: u64 = 7;
-/// `GraphProto.input` in onnx.proto.
+/// The number of the field `GraphProto.input` in onnx.proto.
 const INPUT: u64 = 11;
-/// `GraphProto.output` in onnx.proto.
+/// The number of the field `GraphProto.output` in onnx.proto.
 const OUTPUT: u64 = 12;
 
 /// The declared inputs and outputs of a model, by name.
@@ -70,7 +70,8 @@ impl DeclaredTensors {
     }
 }
 
-/// A declared size below 1 is dynamic: exporters write 0 or -1 for an unknown size.
+/// Converts a declared dimension. A size below 1 is dynamic: exporters write 0 or -1 for an unknown
+/// size.
 fn dimension(declared: &onnx::Dimension) -> Dimension {
     let fixed = declared
         .dim_value

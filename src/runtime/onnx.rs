@@ -1,4 +1,4 @@
-//! ONNX models, run by rten.
+//! Runs ONNX models with rten.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -17,34 +17,36 @@ use crate::sanitize::sanitize_for_log;
 use crate::session::{RunError, Session, Work};
 use crate::tensor::{DataType, Tensor, TensorData, TensorSpec};
 
-/// The name of the file of weights that is split off the model file. rten requires the suffix.
+/// The name of the file for the weights that are split off the model file. rten requires this
+/// suffix.
 const SPLIT_WEIGHTS: &str = "inside.data";
 
-/// The most threads of a session by default: see [`OnnxRuntime::threads`].
+/// The largest default number of threads of a session: see [`OnnxRuntime::threads`].
 const MAX_DEFAULT_THREADS: usize = 4;
 
 /// Runs ONNX models with [rten](https://docs.rs/rten), in this process.
 ///
-/// Every loaded model has a few threads of its own: as many requests run at a time, in order of
-/// arrival. A long run with no other request waiting uses as many more threads.
-/// (Packing weights while loading happens on rten's own pool, which all models share.)
+/// Every loaded model has its own few threads, and runs one request on each, in order of arrival. A
+/// run that is alone after a long run uses as many additional threads. (rten packs weights during a
+/// load on its own pool, which all models share.)
 ///
-/// External weights are taken from the version's verified files, never from disk. rten requires
-/// names that end with `.data` or `.onnx_data`, plus a number if there are several. Weights inside
-/// of the model file are not copied: a loaded model takes little more memory than its files, also
-/// while it loads.
+/// External weights come from the version's verified files, never from disk. rten requires that
+/// their names end with `.data` or `.onnx_data`, plus a number if there are several. Weights inside
+/// the model file are not copied. So a loaded model takes little more memory than its files, even
+/// during its load.
 ///
-/// rten computes INT64 in 32 bits. Inputs that do not fit are refused. A model whose own arithmetic
-/// leaves that range gives wrapped numbers: do not use this runtime for INT64 beyond 2^31.
-// Threads for all models would let a model that never finishes, and cannot be stopped, take those
-// of the others. One thread for each model would serialize its requests.
+/// rten computes INT64 in 32 bits. Inputs that do not fit into 32 bits are refused. If the model's
+/// own arithmetic leaves that range, its numbers wrap around. Do not use this runtime for INT64
+/// beyond 2^31.
+// With shared threads, a model that never finishes could block other models, since a run cannot be
+// stopped. With one thread for each model, its requests would run one after the other.
 #[derive(Clone, Debug)]
 pub struct OnnxRuntime {
     threads: NonZeroUsize,
 }
 
 impl OnnxRuntime {
-    /// A runtime whose sessions have one thread for each processor, 4 at most.
+    /// A runtime whose sessions have one thread for each processor, but at most 4.
     pub fn new() -> Self {
         let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let most = NonZeroUsize::new(MAX_DEFAULT_THREADS).unwrap_or(NonZeroUsize::MIN);
@@ -77,7 +79,8 @@ impl Runtime for OnnxRuntime {
             let mut options = ModelOptions::with_all_ops();
             let mut weights_name = SPLIT_WEIGHTS.to_owned();
             for (path, bytes) in external {
-                // Files come in the order of their names: a longer name that is taken comes later.
+                // Files are sorted by name, so if the longer name is taken too, the loop reaches it
+                // later.
                 if weights_name == path.as_str() {
                     weights_name.push('_');
                 }
@@ -100,7 +103,7 @@ impl Runtime for OnnxRuntime {
     }
 }
 
-/// Adds the names that rten accepts to its error about a file of weights.
+/// Adds the names that rten accepts to rten's error about a weights file.
 fn with_expected_names(error: &str) -> String {
     match error.contains("disallowed path") {
         true => format!(
@@ -164,7 +167,7 @@ impl Session for OnnxSession {
         &self.outputs
     }
 
-    // Every run computes all outputs, so rten makes its plan once, in the warm-up.
+    // Every run computes all outputs, so rten makes its plan only once, in the warm-up.
     fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
         let mut values = Vec::with_capacity(inputs.len());
         for ((&node, spec), tensor) in self.model.input_ids().iter().zip(&self.inputs).zip(inputs) {

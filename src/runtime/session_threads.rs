@@ -1,4 +1,4 @@
-//! The threads of one session, and their queue.
+//! The threads of one session, and their queue of work.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -16,18 +16,18 @@ use crate::panics::catch;
 use crate::session::Work;
 use crate::stopwatch::Stopwatch;
 
-/// A run that took at least this long on one thread is worth more threads. Spreading costs some
-/// tens of microseconds.
+/// The shortest duration on one thread that makes a run worth more threads. Spreading a run costs
+/// some tens of microseconds.
 const WORTH_SPREADING: Duration = Duration::from_millis(1);
 
 /// The threads of one session, which take work in order of arrival.
 ///
-/// Each thread is the worker of a rayon pool of one. A long run with an empty queue uses a pool of
-/// several instead.
-// A run inside of a pool of one needs no handover to another thread. In a pool of several, every
-// run wakes workers that steal parts of it and yield in between. Measured: 35 thread switches for a
-// run of 0.1 ms, and 4 ms lost at each yield while another thread loads a model. A worker that
-// waits for a part of one run also starts whole other runs meanwhile.
+/// Each thread is the only worker of its own rayon pool. A run that is alone after a long run uses
+/// a pool of several threads instead.
+// A run in a pool of one thread needs no handover to another thread. In a pool of several, every
+// run wakes workers, which steal parts of the run and yield in between. A run of 0.1 ms took 35
+// thread switches. Each yield lost 4 ms while another thread loaded a model. A worker that waits
+// for a part of one run also starts whole other runs.
 #[derive(Debug)]
 pub(super) struct SessionThreads(Arc<Shared>);
 
@@ -36,7 +36,7 @@ struct Shared {
     queue: Mutex<Queue>,
     arrived: Condvar,
     threads: NonZeroUsize,
-    /// The pool of several for long runs, started by the first of them.
+    /// The pool of several threads for long runs, started by the first long run.
     wide_pool: OnceLock<Arc<ThreadPool>>,
     /// Whether the last run was long.
     is_long: AtomicBool,
@@ -45,13 +45,13 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     work: VecDeque<Work>,
-    /// The number of threads at work.
+    /// The number of threads that run work.
     busy: usize,
     closed: bool,
 }
 
 thread_local! {
-    /// The session threads that this thread belongs to, and its pool of one.
+    /// The session threads that this thread belongs to, and the thread's own pool of one.
     static CURRENT: RefCell<Option<(Arc<Shared>, Arc<ThreadPool>)>> = const { RefCell::new(None) };
 }
 
@@ -60,7 +60,7 @@ impl SessionThreads {
     ///
     /// # Errors
     ///
-    /// When the system starts no thread.
+    /// When the system cannot start a thread.
     pub(super) fn new(threads: NonZeroUsize) -> Result<Self, RuntimeError> {
         let session = Self(Arc::new(Shared {
             queue: Mutex::default(),
@@ -73,7 +73,7 @@ impl SessionThreads {
             let pool = Arc::new(ThreadPool::with_num_threads(1));
             let (shared, own) = (Arc::clone(&session.0), Arc::clone(&pool));
             let has_begun = pool.run(move || {
-                // A pool without a thread runs this on the caller's thread.
+                // rayon runs this closure on the caller's thread if the pool has no thread.
                 let is_worker = rayon::current_thread_index().is_some();
                 if is_worker {
                     rayon::spawn(move || shared.serve(own));
@@ -97,11 +97,11 @@ impl SessionThreads {
 
     /// Queues `work` and waits for its result. The argument of `work` is the pool for the model.
     ///
-    /// Called on one of these threads, it runs `work` at once.
+    /// On one of the session's own threads, runs `work` at once.
     ///
     /// # Panics
     ///
-    /// When `work` does.
+    /// When `work` panics.
     pub(super) fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(Arc<ThreadPool>) -> T + Send + 'static,
@@ -115,7 +115,7 @@ impl SessionThreads {
             let pool = shared
                 .current_pool()
                 .expect("queued work runs on a session thread");
-            // The receiver below waits for it.
+            // The receiver below waits for the result, so sending cannot fail.
             let _ = sender.send(catch(|| work(pool)));
         }));
         match receiver.recv() {
@@ -127,7 +127,7 @@ impl SessionThreads {
 }
 
 impl Drop for SessionThreads {
-    /// The threads end once the queue is empty, without a wait.
+    /// Closes the queue without waiting: the threads end once the queue is empty.
     fn drop(&mut self) {
         self.0.lock().closed = true;
         self.0.arrived.notify_all();
@@ -135,12 +135,12 @@ impl Drop for SessionThreads {
 }
 
 impl Shared {
-    /// The loop of one thread: works until the queue is closed and empty.
+    /// Runs queued work on the calling thread until the queue is closed and empty.
     fn serve(self: Arc<Self>, pool: Arc<ThreadPool>) {
         CURRENT.set(Some((Arc::clone(&self), pool)));
         while let Some(work) = self.next() {
             let stopwatch = Stopwatch::start();
-            // The work reports its own panics; the thread must outlive them.
+            // The work reports its own panics, and the thread must survive them.
             let _ = catch(work);
             let is_long = stopwatch.elapsed() >= WORTH_SPREADING;
             self.is_long.store(is_long, Ordering::Relaxed);
@@ -163,7 +163,8 @@ impl Shared {
         }
     }
 
-    /// The pool for a run on the current thread; `None` if it is not one of these threads.
+    /// The pool for a run on the current thread; `None` if that thread does not belong to this
+    /// session.
     fn current_pool(&self) -> Option<Arc<ThreadPool>> {
         let own = CURRENT.with_borrow(|current| {
             let (shared, pool) = current.as_ref()?;
@@ -208,7 +209,7 @@ mod tests {
         SessionThreads::new(NonZeroUsize::new(threads).unwrap()).unwrap()
     }
 
-    /// Blocks every thread until the sender is dropped.
+    /// Occupies `threads` threads until the returned sender is dropped.
     fn occupy(session: &SessionThreads, threads: usize) -> std::sync::mpsc::Sender<()> {
         let (release, released) = channel::<()>();
         let released = Arc::new(Mutex::new(released));
@@ -224,7 +225,7 @@ mod tests {
         release
     }
 
-    /// Waits until no thread is at work.
+    /// Waits until no thread runs work.
     fn until_idle(session: &SessionThreads) {
         while session.0.lock().busy > 0 {
             std::thread::yield_now();

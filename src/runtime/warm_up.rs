@@ -4,19 +4,20 @@ use super::RuntimeError;
 use crate::session::{RunError, Session, run};
 use crate::tensor::{DataType, Dimension, Tensor, TensorData, TensorSpec, element_count};
 
-/// The sizes tried for dynamic dimensions, in order. The first dimension, by convention the batch,
-/// is always 1.
+/// The sizes tried for dynamic dimensions, in this order. The first dimension, by convention the
+/// batch, has size 1 if it is dynamic.
 const SIZES: [usize; 4] = [1, 16, 128, 1024];
 
-/// The most elements of a generated input, to bound the memory.
+/// The largest number of elements of a generated input, which bounds the memory.
 const MAX_ELEMENTS: usize = 64 << 20;
 
-/// Runs the model once on generated inputs. The outputs must have the declared datatypes and ranks,
-/// and be finite.
+/// Runs the model on generated inputs until one run succeeds. The outputs must have the declared
+/// datatypes and ranks, and be finite.
 ///
-/// The first inputs are zeros in the smallest dynamic sizes. The error is that of the first run.
-// A correct model may fail on zeros (the mean of an empty mask), or on size 1 (a window of 7). So
-// ones and larger sizes are tried before it is refused.
+/// The first inputs are zeros, with all dynamic sizes 1. If every run fails, the error is that of
+/// the first run.
+// A correct model may fail on zeros (the mean of an empty mask) or size 1 (a window of 7). So ones
+// and larger sizes are tried before the model is refused.
 pub(crate) fn warm_up(session: &dyn Session) -> Result<(), RuntimeError> {
     let is_dynamic = |spec: &TensorSpec| match &spec.shape {
         Some(shape) => shape

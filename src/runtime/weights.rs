@@ -1,41 +1,42 @@
-//! Splits an ONNX model into a graph and its weights, without a copy of the weights.
+//! Splits an ONNX model into a graph and its weights, without copying the weights.
 //!
 //! rten copies each tensor out of a model's bytes, so after a load every weight is in memory twice.
-//! It does not copy tensors of external files. ONNX stores large models so: a graph, which names
-//! the offset and length of each large tensor in a file of weights, and that file. This module
-//! makes both of the verified bytes; the file of weights is the model itself.
+//! It does not copy tensors of external files. ONNX stores large models in this form: a graph, and
+//! a file of weights. The graph names the offset and length of each large tensor in that file. This
+//! module makes both parts from the verified bytes; the file of weights is the model itself.
 //!
-//! Field numbers are those of
-//! [onnx.proto](https://github.com/onnx/onnx/blob/main/onnx/onnx.proto), the encoding is that of
+//! The field numbers come from
+//! [onnx.proto](https://github.com/onnx/onnx/blob/main/onnx/onnx.proto), the encoding from
 //! [protobuf](https://protobuf.dev/programming-guides/encoding/).
 
 use std::ops::Range;
 
-/// `ModelProto.graph`.
+/// The number of the field `ModelProto.graph`.
 const GRAPH: u64 = 7;
-/// `GraphProto.initializer`.
+/// The number of the field `GraphProto.initializer`.
 const INITIALIZER: u64 = 5;
-/// `TensorProto.data_type`.
+/// The number of the field `TensorProto.data_type`.
 const DATA_TYPE: u64 = 2;
-/// `TensorProto.raw_data`.
+/// The number of the field `TensorProto.raw_data`.
 const RAW_DATA: u64 = 9;
-/// `TensorProto.external_data`.
+/// The number of the field `TensorProto.external_data`.
 const EXTERNAL_DATA: u64 = 13;
-/// `TensorProto.data_location`, and its value for external data.
+/// The number of the field `TensorProto.data_location`, and the value for external data.
 const DATA_LOCATION: u64 = 14;
 const EXTERNAL: u64 = 1;
-/// `StringStringEntryProto.key` and `.value`.
+/// The numbers of the fields `StringStringEntryProto.key` and `.value`.
 const KEY: u64 = 1;
 const VALUE: u64 = 2;
 
-/// FLOAT, UINT8, INT8 and INT32. rten converts other datatypes, which copies them anyway.
+/// FLOAT, UINT8, INT8 and INT32. rten converts other datatypes, and so copies them anyway.
 const UNCONVERTED: [u64; 4] = [1, 2, 3, 6];
 
-/// Smaller tensors stay in the graph.
-// A length of this size takes three bytes or more. With the tag that is enough room to align.
+/// The least size of the elements that are split off, in bytes. Smaller tensors stay in the graph.
+// A length of this size takes three bytes or more. Together with the tag, that is enough room to
+// align the elements.
 const LARGE: usize = 16 << 10;
 
-/// The alignment of the elements of all datatypes in [`UNCONVERTED`], in bytes.
+/// The alignment that fits the elements of all datatypes in [`UNCONVERTED`], in bytes.
 const ALIGNMENT: usize = 4;
 
 /// A model in two parts.
@@ -43,19 +44,19 @@ const ALIGNMENT: usize = 4;
 pub(super) struct SplitModel {
     /// The model without its large tensors.
     pub(super) graph: Vec<u8>,
-    /// The large tensors at the offsets that the graph names, between other bytes. Of the size of
-    /// the model.
+    /// The large tensors at the offsets that the graph names, between other bytes. As long as the
+    /// model.
     pub(super) weights: Vec<u8>,
 }
 
-/// Splits a model. Its graph refers to the weights by the name `file`.
+/// Splits a model. The graph refers to the weights by the name `file`.
 ///
-/// Takes no more memory than the graph, and moves each tensor by less than four bytes.
+/// Allocates memory only for the graph, and moves each tensor by less than four bytes.
 ///
 /// # Errors
 ///
-/// The unchanged model, if it has no large tensor, is malformed, or refers to `file` itself. The
-/// runtime reports a malformed model better.
+/// The unchanged model, if it has no large tensor, is malformed, or already contains the name
+/// `file`. The runtime reports a malformed model better.
 pub(super) fn split(mut model: Vec<u8>, file: &str) -> Result<SplitModel, Vec<u8>> {
     let mut splitter = Splitter {
         model: &model,
@@ -78,7 +79,7 @@ pub(super) fn split(mut model: Vec<u8>, file: &str) -> Result<SplitModel, Vec<u8
     }
 }
 
-/// The number of occurrences of a text in bytes.
+/// The number of places at which `text` occurs in `bytes`.
 fn count(bytes: &[u8], text: &str) -> usize {
     let windows = bytes.windows(text.len());
     windows.filter(|window| *window == text.as_bytes()).count()
@@ -87,11 +88,11 @@ fn count(bytes: &[u8], text: &str) -> usize {
 struct Splitter<'a> {
     model: &'a [u8],
     file: &'a str,
-    /// The range of each large tensor and its new start, in the order of the model.
+    /// The range and the new start of each large tensor, in the model's order.
     moves: Vec<(Range<usize>, usize)>,
 }
 
-/// One field of a message, as ranges of the model.
+/// One field of a message. The ranges refer to the model's bytes.
 struct ProtoField {
     number: u64,
     whole: Range<usize>,
@@ -99,7 +100,7 @@ struct ProtoField {
 }
 
 enum ProtoValue {
-    /// A number of 32 or 64 bits.
+    /// A number of fixed size, 32 or 64 bits.
     Fixed,
     Varint(u64),
     Bytes(Range<usize>),
@@ -112,8 +113,8 @@ impl Splitter<'_> {
         })
     }
 
-    /// Copies a message, and replaces the value of each field `number` by `replace` of it. `None`
-    /// if the message is malformed.
+    /// Copies a message, and replaces the value of each field `number` by `replace(value)`. Returns
+    /// `None` if the message is malformed.
     fn rewrite(
         &mut self,
         message: Range<usize>,
@@ -135,7 +136,7 @@ impl Splitter<'_> {
         Some(written)
     }
 
-    /// Copies a tensor. Replaces its elements by their location if they are large.
+    /// Copies a tensor. If the tensor is large, replaces its elements by their location.
     fn tensor(&mut self, tensor: Range<usize>) -> Option<Vec<u8>> {
         let mut written = Vec::new();
         let mut elements = None;
@@ -151,7 +152,7 @@ impl Splitter<'_> {
                     elements = Some(bytes.clone());
                     continue;
                 }
-                // Repeated elements, or a location: leave the tensor to the runtime.
+                // Repeated elements or an existing location: leave this tensor to the runtime.
                 (RAW_DATA | DATA_LOCATION | EXTERNAL_DATA, _) => {
                     return Some(self.model[tensor].to_vec());
                 }
@@ -183,7 +184,7 @@ impl Splitter<'_> {
         Some(written)
     }
 
-    /// The first field of the rest of a message.
+    /// Reads the first field of `rest`, the unread part of a message.
     fn field(&self, rest: Range<usize>) -> Option<ProtoField> {
         let mut at = rest.start;
         let tag = self.varint(&mut at, rest.end)?;
@@ -226,7 +227,7 @@ impl Splitter<'_> {
     }
 }
 
-/// The wire types in a tag.
+/// The wire types, as encoded in a tag.
 const VARINT: u64 = 0;
 const FIXED_64: u64 = 1;
 const BYTES: u64 = 2;

@@ -1,4 +1,4 @@
-//! Serving one connection.
+//! Serves one connection.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,13 +19,15 @@ use tokio_io_timeout::TimeoutWriter;
 
 use crate::http::Http;
 
-/// At shutdown, the time for a client to finish a request head that it has started to send.
-// No complete request can be lost here, so this is shorter than the drain of running requests.
+/// At shutdown, the time in which a client can finish a request head that it has begun to send.
+// Only an incomplete request can be lost here, so this time is shorter than the drain of running
+// requests.
 const HEAD_GRACE: Duration = Duration::from_secs(1);
 
-/// Serves a connection until it ends, or until its running request is answered after `stopped`.
+/// Serves a connection until it ends. Once `stopped` is true, ends the connection after its running
+/// request is answered.
 ///
-/// Closes the connection when the client sends no request, or reads nothing of a response, for
+/// Closes the connection if the client sends no request, or reads nothing of a response, for
 /// `idle`.
 pub(super) async fn serve(
     stream: TcpStream,
@@ -33,8 +35,8 @@ pub(super) async fn serve(
     idle: Duration,
     mut stopped: watch::Receiver<bool>,
 ) {
-    // Responses are written whole, so Nagle's algorithm would only delay them. A failure to disable
-    // it does no other harm.
+    // Responses are written whole, so Nagle's algorithm would only delay them. If disabling it
+    // fails, responses are only slower.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutWriter::new(stream);
     stream.set_timeout(Some(idle));
@@ -46,7 +48,7 @@ pub(super) async fn serve(
     let connection =
         http1::Builder::new().serve_connection(TokioIo::new(Box::pin(stream)), service);
     let mut connection = std::pin::pin!(connection);
-    // Biased: the connection is nearly always the branch that is ready.
+    // Polls in order: the connection is nearly always the branch that is ready.
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => Some(ended),
@@ -86,7 +88,7 @@ async fn respond(
 #[derive(Debug)]
 struct InFlightRequests {
     count: AtomicUsize,
-    /// Notified when the count reaches 0. It may be above 0 again when the waiter runs.
+    /// Notified when `count` reaches 0. `count` may be above 0 again when the waiter runs.
     ended: Notify,
     began: Instant,
     /// The start of the idle period in nanoseconds since `began`; meaningless while requests run.
@@ -112,8 +114,8 @@ impl InFlightRequests {
 
     /// Waits until the connection has been idle for `time`.
     ///
-    /// An idle period starts with the connection or at the end of a response, and ends with the
-    /// next head.
+    /// An idle period starts when the connection opens or a response ends. The period ends with the
+    /// next request head.
     // One timer per connection, reset only when it fires, costs a request nearly nothing.
     async fn wait_idle_for(&self, time: Duration) {
         loop {
@@ -128,7 +130,7 @@ impl InFlightRequests {
     }
 }
 
-/// A running request, until dropped.
+/// Counts one request as running until dropped.
 #[derive(Debug)]
 struct InFlightRequest(Arc<InFlightRequests>);
 
@@ -169,8 +171,8 @@ struct TrackedBody {
     in_flight: InFlightRequest,
 }
 
-/// A chunk that keeps its request counted until its bytes are written.
-// Hyper drops a body after taking its chunks, and each chunk after writing it.
+/// A chunk of a response body that keeps its request counted until the chunk's bytes are written.
+// Hyper drops a body after taking all its chunks, and a chunk after writing the chunk.
 struct TrackedChunk {
     bytes: Bytes,
     _request: InFlightRequest,

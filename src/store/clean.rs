@@ -1,4 +1,4 @@
-//! Removing the leftovers of killed processes.
+//! Removes the leftovers of killed processes.
 
 use std::fs;
 use std::io;
@@ -12,12 +12,13 @@ impl Store {
     /// Removes the leftovers of killed publications, removals and quarantines; returns their
     /// number.
     ///
-    /// Leaves directories in use alone. Removes no directories where locks are unsupported (outside
-    /// Unix).
+    /// Keeps directories in use. Removes no directories where locks are unsupported: outside of
+    /// Unix, and on some network file systems.
     ///
     /// # Errors
     ///
-    /// When the directory of the store is unreadable. Entries that resist removal stay.
+    /// When the directory of the store is unreadable. An entry that cannot be removed stays,
+    /// without an error.
     pub fn clean(&self) -> io::Result<usize> {
         let mut removed = 0;
         for entry in fs::read_dir(&self.root)? {
@@ -45,7 +46,8 @@ impl Store {
     }
 
     /// Removes the quarantine markers of versions that no longer exist.
-    // A killed removal may leave one. It must not hold back a later version of the same number.
+    // A killed removal may leave a marker, which must not hold back a later version of the same
+    // number.
     fn clean_markers(&self, model: &ModelName) -> io::Result<usize> {
         let mut removed = 0;
         for entry in fs::read_dir(self.model_directory(model))? {
@@ -102,7 +104,7 @@ mod tests {
         assert_eq!(store.clean().unwrap(), 0);
     }
 
-    /// Cleans continuously, also between the creation of a directory and its lock.
+    /// Cleans in a loop, so also between the creation of a staging directory and its lock.
     #[test]
     fn staging_dir_survives_a_concurrent_clean() {
         let dir = tempfile::tempdir().unwrap();
@@ -111,7 +113,7 @@ mod tests {
         thread::scope(|scope| {
             scope.spawn(|| {
                 while !ended.load(Ordering::Relaxed) {
-                    // The directory may vanish meanwhile; this test ignores that.
+                    // The directory may vanish during a clean; this test ignores that error.
                     let _ = store.clean();
                 }
             });

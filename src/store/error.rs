@@ -14,7 +14,7 @@ pub enum VerifyError {
     /// The directory of the version does not exist.
     #[error("the version does not exist")]
     NoVersion,
-    /// The directory has no manifest.
+    /// The version's directory has no manifest.
     #[error(
         "the version has no {}, and unverified versions are not allowed",
         Manifest::FILE_NAME
@@ -31,51 +31,51 @@ pub enum VerifyError {
     ManifestTooLarge {
         /// The limit in bytes.
         limit: u64,
-        /// Its length in bytes.
+        /// The length of the manifest in bytes.
         found: u64,
     },
     /// The manifest is invalid.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-    /// The manifest is of another version or another model.
+    /// The manifest names another model or version than the directory belongs to.
     #[error(
         "{} is of {found_model} {found_version}, expected {expected_model} {expected_version}",
         Manifest::FILE_NAME
     )]
     ForeignManifest {
-        /// The model of the directory.
+        /// The model that the directory belongs to.
         expected_model: ModelName,
-        /// The version of the directory.
+        /// The version that the directory belongs to.
         expected_version: Version,
-        /// The model in the manifest.
+        /// The model that the manifest names.
         found_model: ModelName,
-        /// The version in the manifest.
+        /// The version that the manifest names.
         found_version: Version,
     },
     /// A listed file is missing.
     #[error("{file}: the file does not exist")]
     FileMissing {
-        /// The file.
+        /// The path of the file in the manifest.
         file: FilePath,
     },
     /// The directory contains an entry that the manifest does not list.
     #[error("{file}: the file is not listed in the manifest")]
     Unlisted {
-        /// The entry, as text for people.
+        /// The path of the entry, for display.
         file: String,
     },
     /// A listed file is a symlink, a pipe, a directory or the like. Symlinks are not followed.
     #[error("{file}: expected a regular file, found {found}")]
     NotRegular {
-        /// The entry, as text for people.
+        /// The path of the entry, for display.
         file: String,
-        /// The type of the entry.
+        /// The type of the entry, in words.
         found: &'static str,
     },
     /// The file has another length than the manifest states. Its content was not read.
     #[error("{file}: expected {expected} bytes, found {found}")]
     SizeMismatch {
-        /// The file.
+        /// The path of the file in the manifest.
         file: FilePath,
         /// The length in the manifest, in bytes.
         expected: u64,
@@ -85,9 +85,9 @@ pub enum VerifyError {
     /// The file shrank or grew while it was read.
     #[error("{file}: the file changed while it was read: expected {expected} bytes, found {}", if *.grew { "more" } else { "fewer" })]
     Changed {
-        /// The file.
+        /// The path of the file in the manifest.
         file: FilePath,
-        /// The length in bytes, in the manifest and when the file was opened.
+        /// The length in bytes that the manifest states, and that the file had when it was opened.
         expected: u64,
         /// True if the file grew, false if it shrank.
         grew: bool,
@@ -95,7 +95,7 @@ pub enum VerifyError {
     /// The bytes have another digest than the manifest states.
     #[error("{file}: expected SHA-256 {expected}, found {found}")]
     DigestMismatch {
-        /// The file.
+        /// The path of the file in the manifest.
         file: FilePath,
         /// The digest in the manifest.
         expected: Digest,
@@ -105,17 +105,17 @@ pub enum VerifyError {
     /// The memory for the file could not be allocated.
     #[error("{file}: cannot allocate {size} bytes")]
     OutOfMemory {
-        /// The file.
+        /// The path of the file in the manifest.
         file: FilePath,
-        /// Its length in bytes.
+        /// The length of the file in bytes.
         size: u64,
     },
     /// A system call failed.
     #[error("{file}: {source}")]
     Io {
-        /// The file or directory, as text for people.
+        /// The path of the file or directory, for display.
         file: String,
-        /// The error of the operating system.
+        /// The operating system's error.
         source: io::Error,
     },
 }
@@ -138,7 +138,8 @@ impl VerifyError {
         }
     }
 
-    /// The file concerned, relative to the version's directory.
+    /// The path of the file concerned, relative to the version's directory; `None` if there is no
+    /// such file.
     pub fn file(&self) -> Option<&str> {
         match self {
             Self::NoVersion | Self::NoEntry => None,
@@ -157,7 +158,7 @@ impl VerifyError {
         }
     }
 
-    /// The expected and the found value, where both have a short form.
+    /// The expected and the found value; `None` if the error has no such values in a short form.
     pub fn expected_and_found(&self) -> Option<(String, String)> {
         match self {
             Self::ManifestTooLarge { limit, found } => {

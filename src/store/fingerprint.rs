@@ -1,4 +1,4 @@
-//! Cheap detection of changes on disk.
+//! Detects changes on disk cheaply, from metadata.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
@@ -10,13 +10,13 @@ use super::{IgnoredEntry, Listing, Quarantine, Store};
 use crate::manifest::{MAX_DEPTH, Manifest};
 use crate::{ModelName, Version};
 
-/// The metadata of a model's directory: its versions, its quarantines, and the state of each file.
+/// The metadata of a model's directory: the versions, the quarantines, and the state of each file.
 ///
-/// The state of a file is its size and modification time, on Unix also its inode, change time and
+/// The state of a file is its size and modification time; on Unix also its inode, change time and
 /// mode.
 // Equal fingerprints do not prove equal bytes: two writes within one tick of the file system's
-// clock look alike. So every load verifies all bytes, and a bad version is retried without any
-// change.
+// clock look alike. So every load verifies all bytes, and a bad version is retried even if nothing
+// changes on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ModelFingerprint {
     pub(crate) versions: BTreeMap<Version, VersionFingerprint>,
@@ -31,7 +31,7 @@ pub(crate) struct VersionFingerprint(Vec<(String, Option<FileStamp>)>);
 type FileStamp = (bool, u64, Option<SystemTime>, [i64; 4]);
 
 impl Store {
-    /// The fingerprint of a model. A missing directory counts as one without versions.
+    /// Takes the fingerprint of a model. A missing directory counts as a model without versions.
     pub(crate) fn fingerprint(&self, model: &ModelName) -> io::Result<ModelFingerprint> {
         let Listing { entries, ignored } = match self.versions(model) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -59,13 +59,14 @@ impl Store {
 }
 
 impl VersionFingerprint {
-    /// Includes unreadable entries: the fingerprint changes when they become readable.
+    /// Takes the fingerprint of a version. Includes unreadable entries, so the fingerprint changes
+    /// when an entry becomes readable.
     fn of(directory: &Path) -> Self {
         let mut found = Vec::new();
         let mut directories = vec![(directory.to_owned(), String::new(), 0)];
         while let Some((directory, prefix, depth)) = directories.pop() {
             for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
-                // One more than the limit is enough to detect an excess.
+                // One entry more than the limit is enough to detect an excess.
                 if found.len() > 2 * Manifest::MAX_FILES {
                     break;
                 }

@@ -1,4 +1,4 @@
-//! Listing models and versions on disk.
+//! Lists models and versions on disk.
 
 use std::ffi::OsString;
 use std::fs::{self, DirEntry};
@@ -7,7 +7,7 @@ use std::io;
 use super::Store;
 use crate::{ModelName, Version};
 
-/// The sorted entries of a directory of models or of versions.
+/// The sorted entries of a directory that contains models or versions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Listing<T> {
@@ -21,17 +21,17 @@ pub struct Listing<T> {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct IgnoredEntry {
-    /// Its name, as text for people.
+    /// The name of the entry, for display.
     pub name: String,
-    /// Why it is ignored.
+    /// Why the entry is ignored.
     pub why: &'static str,
 }
 
 impl Store {
-    /// The models of the store.
+    /// Lists the models of the store, sorted by name.
     ///
-    /// Hidden entries and files are ignored. A directory or symlink that cannot be a model becomes
-    /// an [`IgnoredEntry`].
+    /// Ignores files and hidden entries, such as running publications. A directory or symlink that
+    /// cannot be a model becomes an [`IgnoredEntry`].
     ///
     /// # Errors
     ///
@@ -47,16 +47,15 @@ impl Store {
         })
     }
 
-    /// The versions of a model, valid or not.
+    /// Lists the versions of a model, valid or not, the oldest first.
     ///
-    /// Ignores hidden entries, such as running publications, and names with a character other than
-    /// a digit. A numeric name that cannot be a version becomes an [`IgnoredEntry`]: `0`, `01`, or
-    /// a file or symlink named `2`.
+    /// Ignores hidden entries, and names with a character other than a digit. A numeric name that
+    /// cannot be a version becomes an [`IgnoredEntry`]: `0`, `01`, or a file or symlink named `2`.
     ///
     /// # Errors
     ///
-    /// When the directory of the model is unreadable, or is a symlink: its target is outside of the
-    /// store.
+    /// When the directory of the model is unreadable, or is a symlink. The target of a symlink may
+    /// lie outside of the store.
     pub fn versions(&self, model: &ModelName) -> io::Result<Listing<Version>> {
         let directory = self.model_directory(model);
         if fs::symlink_metadata(&directory)?.is_symlink() {
@@ -115,7 +114,7 @@ fn list<T: Ord>(
     Ok(listing)
 }
 
-/// Replaces invalid Unicode; the result never equals a valid name.
+/// Replaces invalid Unicode. The result of a replacement never equals a valid name.
 fn lossy_text(name: OsString) -> String {
     name.to_string_lossy().into_owned()
 }

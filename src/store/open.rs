@@ -1,4 +1,4 @@
-//! Opening a version: its manifest, its list of files, and their bytes.
+//! Opens a version: reads the manifest, checks the list of files, and reads the bytes of each file.
 
 use std::fs;
 use std::io::Read;
@@ -14,10 +14,13 @@ impl Store {
     /// Reads a version into memory and verifies it.
     ///
     /// Each file is opened once, without following symlinks, and must be a regular file of the
-    /// stated length. It is read once and hashed in the same pass; large files are read in
-    /// parallel.
-    // Nothing is memory-mapped: a mapped page can change after it was verified.  # Errors  The
-    // first violation of the manifest that is found: see [`VerifyError`].
+    /// stated length. Each file is read once and hashed in the same pass; large versions are read
+    /// in parallel.
+    ///
+    /// # Errors
+    ///
+    /// The first violation of the manifest that is found: see [`VerifyError`].
+    // Nothing is memory-mapped: a mapped page can change after it was verified.
     pub fn open(
         &self,
         model: &ModelName,
@@ -26,7 +29,7 @@ impl Store {
         open_verified(&self.version_directory(model, version), model, version)
     }
 
-    /// Reads the manifest of a version without verifying its files.
+    /// Reads the manifest of a version, without reading the version's files.
     ///
     /// # Errors
     ///
@@ -36,7 +39,7 @@ impl Store {
     }
 }
 
-/// Opens the version in `directory`, whose manifest must name this model and version.
+/// Opens the version in `directory`. The manifest must name `model` and `version`.
 pub(super) fn open_verified(
     directory: &Path,
     model: &ModelName,

@@ -1,4 +1,4 @@
-//! Reading the files of a version in parallel.
+//! Reads the files of a version in parallel.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -14,7 +14,7 @@ use crate::manifest::{FileEntry, FilePath, Manifest};
 const MIN_PARALLEL_BYTES: u64 = 4 << 20;
 
 /// The maximum number of threads.
-// More do not read faster, and take processors from predictions.
+// More threads do not read faster, and take processors from predictions.
 const MAX_THREADS: usize = 4;
 
 type FileContents = BTreeMap<FilePath, Vec<u8>>;
@@ -23,7 +23,8 @@ type FileContents = BTreeMap<FilePath, Vec<u8>>;
 ///
 /// # Errors
 ///
-/// The first error in path order. After an error no further file is started.
+/// Of the errors that were found, the one of the first file in path order. After an error no
+/// further file is started.
 pub(super) fn read_files(
     directory: &Path,
     manifest: &Manifest,
@@ -42,7 +43,7 @@ fn read_on_threads(
     manifest: &Manifest,
 ) -> Result<FileContents, VerifyError> {
     let mut files: Vec<(&FilePath, &FileEntry)> = manifest.files().iter().collect();
-    // Popped from the end: the largest files first, so that none is left for last.
+    // Files are popped from the end, the largest first, so that no large file is left for last.
     files.sort_by_key(|(path, entry)| (entry.size, std::cmp::Reverse(*path)));
     let threads = threads.clamp(1, files.len().max(1));
     let shared = Mutex::new((files, FileContents::new(), BTreeMap::new()));
@@ -65,7 +66,7 @@ fn read_on_threads(
     };
     thread::scope(|scope| {
         for _ in 1..threads {
-            // If no thread can be spawned, this one does all the work.
+            // If no other thread can be spawned, this thread does all the work.
             let _ = thread::Builder::new().spawn_scoped(scope, work);
         }
         work();

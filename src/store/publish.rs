@@ -1,4 +1,5 @@
-//! Publishing a version: written to a staging directory, synced, then renamed into place.
+//! Publishes a version: writes and syncs a staging directory, then renames the directory into
+//! place.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -32,9 +33,9 @@ pub enum Source {
 
 /// A version that is written and durable but not yet published.
 ///
-/// It lies in a hidden directory of the store, `.publish-…`, which servers ignore. Dropping it
-/// without [`publish`](Self::publish) removes it. After a crash the next publication removes it
-/// ([`Store::clean`]).
+/// The version lies in a hidden directory of the store, `.publish-…`, which servers ignore.
+/// Dropping this value without [`publish`](Self::publish) removes the directory. After a crash, the
+/// next publication removes the directory ([`Store::clean`]).
 #[derive(Debug)]
 pub struct Staged {
     store: Store,
@@ -43,7 +44,8 @@ pub struct Staged {
     _staging: StagingDir,
 }
 
-/// Why a version was not published. The store is unchanged.
+/// Why publishing a version failed. The version is not visible, except when only the final sync
+/// failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PublishError {
@@ -59,23 +61,23 @@ pub enum PublishError {
     /// All version numbers are taken.
     #[error("{model}: all version numbers are taken")]
     NoVersionLeft {
-        /// The model.
+        /// The model to be published.
         model: ModelName,
     },
-    /// A source is a symlink, a pipe, a directory or the like.
+    /// A source is a directory, a pipe, a socket or a device. Symlinks are followed.
     #[error("{}: expected a regular file, found {found}", path.display())]
     NotRegular {
-        /// The source.
+        /// The path of the source.
         path: PathBuf,
-        /// The type of the entry.
+        /// The type of the source, in words.
         found: &'static str,
     },
     /// A system call failed.
     #[error("{}: {source}", path.display())]
     Io {
-        /// The file or directory.
+        /// The path of the file or directory.
         path: PathBuf,
-        /// The error of the operating system.
+        /// The operating system's error.
         source: io::Error,
     },
 }
@@ -96,7 +98,7 @@ impl Store {
         self.stage(model, entry, files)?.publish()
     }
 
-    /// Writes the next version of a model to a staging directory, with its manifest, and syncs it.
+    /// Writes the next version of a model and its manifest to a staging directory, and syncs both.
     ///
     /// # Errors
     ///
@@ -120,10 +122,11 @@ impl Store {
             .map(|(path, source)| (path.clone(), placeholder(source)))
             .collect();
         let now = SystemTime::now();
-        // Refuses invalid files before a byte is copied. From here on, dropping `Staged` cleans up.
+        // Refuses an invalid list of files before any byte is copied. Once `staged` exists,
+        // dropping it cleans up.
         let manifest = Manifest::new(model.clone(), version, entry.clone(), now, unread)?;
         create_directories(&self.root)?;
-        // Leftovers of other processes must not prevent a publication.
+        // A failure to remove leftovers must not prevent a publication.
         let _ = self.clean();
         let staging = StagingDir::create(&self.root, "publish").map_err(at(&self.root))?;
         let directory = staging.path().join("version");
@@ -160,7 +163,8 @@ impl Store {
 }
 
 impl Staged {
-    /// The manifest to be published. Its version changes if another publication takes the number.
+    /// The manifest to be published. Its version changes at publication if another publication has
+    /// taken the number.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
@@ -178,11 +182,11 @@ impl Staged {
         )
     }
 
-    /// Adds a probe, which the version must pass to be served.
+    /// Adds a probe. Servers serve the version only if it passes the probe.
     ///
     /// # Errors
     ///
-    /// See [`PublishError`]; also when the version already has a file of that name.
+    /// See [`PublishError`]; also when the version already has a file named `Probe::FILE_NAME`.
     pub fn add_probe(&mut self, probe: &Probe) -> Result<(), PublishError> {
         let path: FilePath = Probe::FILE_NAME
             .parse()
@@ -192,8 +196,8 @@ impl Staged {
         self.write_manifest()
     }
 
-    /// Publishes the version with one rename and syncs it. Concurrent publications get distinct
-    /// versions.
+    /// Publishes the version with one rename, then syncs the model's directory. Concurrent
+    /// publications get distinct versions.
     ///
     /// # Errors
     ///
@@ -202,19 +206,20 @@ impl Staged {
         let model = self.manifest.model().clone();
         let models = self.store.model_directory(&model);
         create_directories(&models)?;
-        // The process that created the directory may have died before it synced it.
+        // The process that created the model's directory may have died before it synced the store.
         sync_directory(&self.store.root).map_err(at(&self.store.root))?;
         loop {
             let target = self
                 .store
                 .version_directory(&model, self.manifest.version());
-            // A rename silently replaces an empty directory, so check first. A non-empty one fails
-            // the rename.
+            // A rename silently replaces an empty directory, so the target is checked first. A
+            // rename onto a non-empty directory fails.
             let taken = || fs::symlink_metadata(&target).is_ok();
             let renamed = if taken() {
                 Err(io::ErrorKind::AlreadyExists.into())
             } else {
-                // A marker without a version belonged to a removed version.
+                // A marker without a version belonged to a removed version, and must not apply to
+                // this one.
                 let released = self.store.release(&model, self.manifest.version());
                 released.and_then(|_| fs::rename(&self.directory, &target))
             };
@@ -303,7 +308,7 @@ fn copy_and_hash(
 
 /// Opens a source file. Follows symlinks, since the caller named the file.
 ///
-/// Refuses pipes and devices without blocking on them.
+/// Refuses all but regular files, and never blocks on a pipe or device.
 fn open_source(from: &Path) -> Result<File, PublishError> {
     let file = open_following(from).map_err(at(from))?;
     let found = file.metadata().map_err(at(from))?.file_type();
@@ -316,7 +321,7 @@ fn open_source(from: &Path) -> Result<File, PublishError> {
     }
 }
 
-/// Creates a directory and its missing ancestors, and syncs the parent of each.
+/// Creates a directory and its missing ancestors, and syncs the parent of each created directory.
 fn create_directories(directory: &Path) -> Result<(), PublishError> {
     let missing = directory
         .ancestors()

@@ -1,4 +1,4 @@
-//! Quarantined versions: a marker file next to the version, never a deletion.
+//! Quarantines versions with a marker file next to the version. Never deletes a version.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -33,45 +33,47 @@ const MAX_BYTES: u64 = 64 << 10;
 /// }
 /// ```
 ///
-/// A marker outlives the server that wrote it. [`Store::release`] removes it; a server removes it
-/// when its cause has ended, see [`QuarantineCause`].
+/// A marker outlives the server that wrote it. [`Store::release`] removes a marker. A server
+/// removes a marker once the cause has ended: see [`QuarantineCause`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quarantine {
     cause: QuarantineCause,
     detail: String,
     since: Timestamp,
-    /// The digest of the judged manifest in its written form; `None` without a valid manifest.
+    /// The digest of the judged manifest as `Manifest::to_json` writes it; `None` if there was no
+    /// valid manifest.
     manifest: Option<Digest>,
-    /// The release of the server that judged the version: a later release may support it.
+    /// The release of the server that judged the version: another release may be able to serve the
+    /// version.
     release: String,
 }
 
-/// The cause of a quarantine, which decides when it ends.
+/// The cause of a quarantine, which decides when the quarantine ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum QuarantineCause {
-    /// The bytes differ from the manifest. Servers re-read them, and lift the quarantine when they
-    /// match.
+    /// The bytes differ from the manifest. Servers read the bytes again, and end the quarantine
+    /// once the bytes match.
     Corrupt,
-    /// The bytes match, but the version cannot be served or is harmful.
+    /// The bytes match the manifest, but the version cannot be served or is harmful.
     ///
     /// The quarantine ends when the manifest changes or another release of the server judges the
     /// version.
     // Loading the same bytes again would fail again.
     Incompatible,
-    /// Withdrawn by the operator. Only the operator can release it.
+    /// The operator has withdrawn the version. Only the operator can end the quarantine.
     Operator,
 }
 
 impl Quarantine {
-    /// The cause.
+    /// The cause of the quarantine.
     pub fn cause(&self) -> QuarantineCause {
         self.cause
     }
 
-    /// The cause in a sentence.
+    /// The cause as a sentence.
     pub fn detail(&self) -> &str {
         &self.detail
     }
@@ -91,7 +93,8 @@ impl Quarantine {
         }
     }
 
-    /// The quarantine of an unreadable marker: its presence counts, its cause is unknown.
+    /// The quarantine for an unreadable marker. Counts as the operator's, because the cause is
+    /// unknown.
     fn unreadable(why: impl std::fmt::Display) -> Self {
         let detail = sanitize_for_log(format_args!("invalid quarantine marker: {why}"));
         Self {
@@ -100,7 +103,8 @@ impl Quarantine {
         }
     }
 
-    /// Whether a version with this manifest would fail again, as far as this release knows.
+    /// Whether a version with this manifest stays quarantined without another attempt by this
+    /// release. Always false for a corrupt version, which is read again.
     pub(crate) fn applies_to(&self, manifest: &Manifest) -> bool {
         match self.cause {
             QuarantineCause::Corrupt => false,
@@ -112,7 +116,7 @@ impl Quarantine {
         }
     }
 
-    /// Whether both are equal except for their start.
+    /// Whether both quarantines are equal except for their start.
     pub(crate) fn equals_ignoring_time(&self, other: &Self) -> bool {
         (self.cause, &self.detail, self.manifest, &self.release)
             == (other.cause, &other.detail, other.manifest, &other.release)
@@ -146,11 +150,12 @@ fn manifest_digest(manifest: &Manifest) -> Digest {
 impl Store {
     /// Quarantines a version in the operator's name, until [`release`](Self::release).
     ///
-    /// A server that watches the store stops serving it as soon as an older version can replace it.
+    /// A server that watches the store stops serving the version as soon as another version can
+    /// replace it.
     ///
     /// # Errors
     ///
-    /// When the version does not exist or the marker cannot be written.
+    /// When the version does not exist, or the marker cannot be written.
     pub fn quarantine(
         &self,
         model: &ModelName,
@@ -164,7 +169,8 @@ impl Store {
         Ok(marker)
     }
 
-    /// The quarantine of a version, if any. An unreadable marker counts as the operator's.
+    /// Reads the quarantine of a version, if any. An unreadable marker counts as a quarantine by
+    /// the operator.
     pub fn quarantined(&self, model: &ModelName, version: Version) -> Option<Quarantine> {
         let path = self.marker_path(model, version);
         let file = match open_plain(&path) {
@@ -179,11 +185,11 @@ impl Store {
         Some(serde_json::from_slice(&json).unwrap_or_else(Quarantine::unreadable))
     }
 
-    /// Ends the quarantine of a version; returns whether there was one.
+    /// Ends the quarantine of a version; returns whether the version was quarantined.
     ///
     /// # Errors
     ///
-    /// When the marker cannot be removed.
+    /// When the marker cannot be removed, or its removal cannot be synced.
     pub fn release(&self, model: &ModelName, version: Version) -> io::Result<bool> {
         match fs::remove_file(self.marker_path(model, version)) {
             Ok(()) => sync_directory(&self.model_directory(model)).map(|()| true),
@@ -192,14 +198,14 @@ impl Store {
         }
     }
 
-    /// Writes a marker atomically: staged, synced, then renamed into place.
+    /// Writes a marker atomically: stages and syncs it, then renames it into place.
     pub(crate) fn mark(
         &self,
         model: &ModelName,
         version: Version,
         marker: &Quarantine,
     ) -> io::Result<()> {
-        // Leftovers of other processes must not prevent a quarantine.
+        // A failure to remove leftovers must not prevent a quarantine.
         let _ = self.clean();
         let staging = StagingDir::create(&self.root, "mark")?;
         let staged = staging.path().join("marker");
@@ -224,7 +230,7 @@ mod tests {
     use crate::store::Source;
     use std::collections::BTreeMap;
 
-    /// A store with version 1 of a model.
+    /// A store with version 1 of a model, and the manifest of that version.
     fn store() -> (tempfile::TempDir, Store, ModelName, Manifest) {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path());
@@ -257,7 +263,7 @@ mod tests {
         assert_eq!(missing.unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
-    /// Each entry in the marker's place that is not a valid marker.
+    /// Puts entries that are not valid markers in the marker's place.
     #[test]
     fn unreadable_marker_counts_as_the_operators() {
         let (_dir, store, model, _) = store();
@@ -277,7 +283,7 @@ mod tests {
             );
             assert_eq!(found.since(), "1970-01-01T00:00:00Z");
         }
-        // Exactly at the limit, then beyond it.
+        // A marker of exactly the maximum length, then a longer one.
         let json = serde_json::to_vec(&Quarantine::new(QuarantineCause::Corrupt, "rot", None));
         let mut json = json.unwrap();
         json.resize(MAX_BYTES as usize, b' ');

@@ -1,4 +1,4 @@
-//! Opening untrusted files: symlinks are followed only on request, and pipes never block.
+//! Opens untrusted files. Follows symlinks only on request, and never blocks on a pipe.
 
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io;
@@ -12,9 +12,9 @@ pub(super) enum OpenError {
     Refused(VerifyError),
 }
 
-/// Opens a regular file for reading; returns its length as well.
+/// Opens a regular file for reading; returns the file and its length in bytes.
 ///
-/// Follows no symlink in the last component and never blocks on a pipe.
+/// Does not follow a symlink in the last component, and never blocks on a pipe.
 pub(super) fn open_regular(path: &Path, name: &str) -> Result<(File, u64), OpenError> {
     let refused = |error| OpenError::Refused(io_error(name, error));
     let not_regular = |kind| {
@@ -26,7 +26,7 @@ pub(super) fn open_regular(path: &Path, name: &str) -> Result<(File, u64), OpenE
     let file = match open_without_following(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(OpenError::NotFound),
-        // Symlinks and sockets fail to open: report the type instead.
+        // Opening a symlink or a socket fails; the error reports the type instead.
         Err(error) => match fs::symlink_metadata(path) {
             Ok(found) if !found.is_file() => return Err(not_regular(found.file_type())),
             _ => return Err(refused(error)),
@@ -39,7 +39,7 @@ pub(super) fn open_regular(path: &Path, name: &str) -> Result<(File, u64), OpenE
     Ok((file, found.len()))
 }
 
-/// Opens a regular file; refuses symlinks and pipes.
+/// Opens a regular file for reading; refuses all other types, such as symlinks and pipes.
 pub(super) fn open_plain(path: &Path) -> io::Result<File> {
     let file = open_without_following(path)?;
     match file.metadata()?.is_file() {
@@ -53,7 +53,7 @@ fn open_without_following(path: &Path) -> io::Result<File> {
     open_with(path, rustix::fs::OFlags::NOFOLLOW)
 }
 
-/// Opens without blocking on a pipe.
+/// Opens a file for reading. Follows symlinks, and never blocks on a pipe.
 #[cfg(unix)]
 pub(super) fn open_following(path: &Path) -> io::Result<File> {
     open_with(path, rustix::fs::OFlags::empty())

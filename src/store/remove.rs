@@ -1,4 +1,4 @@
-//! Removing a version, on the operator's command only.
+//! Removes a version, only on the operator's command.
 
 use std::fs;
 use std::io;
@@ -11,9 +11,9 @@ use crate::{ModelName, Version};
 impl Store {
     /// Removes a version and its quarantine marker.
     ///
-    /// One durable rename hides the version; then it is deleted. If the process dies in between,
-    /// the next command finishes the deletion. A server that answers from this version continues
-    /// from memory, and reports that it is degraded.
+    /// Hides the version with one durable rename, then deletes the version. If the process dies in
+    /// between, the next call of `Store::clean` finishes the deletion. A server that answers from
+    /// this version continues from memory, and reports that the model is degraded.
     ///
     /// # Errors
     ///

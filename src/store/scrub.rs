@@ -1,4 +1,4 @@
-//! Re-reading a version in small steps, to detect bit rot.
+//! Reads a version again in small steps, to detect bit rot.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,7 +11,7 @@ use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath, Manifest};
 use crate::{ModelName, Version};
 
-/// A version that is being re-read. Its bytes are hashed and discarded.
+/// A version that is being read again. Its bytes are hashed and discarded.
 #[derive(Debug)]
 pub(crate) struct VersionScrub {
     directory: PathBuf,
@@ -29,21 +29,21 @@ struct OpenFile {
     left: u64,
 }
 
-/// The result of a step.
+/// The result of one step of a scrub.
 #[derive(Debug)]
 pub(crate) enum ScrubStep {
-    /// This number of bytes was read, and more remain.
+    /// The step read this number of bytes, and more may remain.
     InProgress(VersionScrub, u64),
     /// All bytes match the manifest.
     Clean,
-    /// The bytes differ from the manifest.
+    /// A file is missing, unreadable, or differs from the manifest.
     Corrupt(Manifest, VerifyError),
     /// The manifest itself is missing or invalid.
     InvalidManifest(VerifyError),
 }
 
 impl Store {
-    /// Starts to re-read a version.
+    /// Starts to read a version again. Reads only the manifest.
     pub(crate) fn scrub(
         &self,
         model: &ModelName,
@@ -61,7 +61,7 @@ impl Store {
 }
 
 impl VersionScrub {
-    /// Reads up to `most` bytes. Blocks.
+    /// Reads up to `most` bytes of one file. Blocks.
     pub(crate) fn step(mut self, most: u64) -> ScrubStep {
         match self.read(most) {
             Err(error) => ScrubStep::Corrupt(self.manifest, error),
@@ -70,7 +70,7 @@ impl VersionScrub {
         }
     }
 
-    /// Reads a part of one file; returns 0 at the end of a file.
+    /// Reads up to `most` bytes of one file. Returns 0 for an empty file, or if no file is left.
     fn read(&mut self, most: u64) -> Result<u64, VerifyError> {
         let mut open = match self.open.take() {
             Some(open) => open,
@@ -130,12 +130,12 @@ impl VersionScrub {
 }
 
 /// Asks the kernel to drop the cached pages of a file.
-// The scrub must read the disk. The cached copy stays intact while the disk rots.
+// The scrub must read the disk: a cached copy stays intact while the disk rots.
 fn drop_page_cache(file: &File) {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{Advice, fadvise};
-        // Only advice: if the kernel ignores it, the scrub detects less.
+        // This call is only advice: if the kernel ignores it, the scrub detects less.
         let _ = fadvise(file, 0, None, Advice::DontNeed);
     }
     #[cfg(not(target_os = "linux"))]
@@ -150,7 +150,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::fs;
 
-    /// Version 1 of `m` with files of these names and lengths in bytes.
+    /// Starts to scrub version 1 of `m`, with files of these names and lengths in bytes.
     fn scrubbing(files: &[(&str, usize)]) -> (Models, PathBuf, VersionScrub) {
         let models = Models::empty();
         let model = "m".parse().unwrap();
@@ -165,7 +165,7 @@ mod tests {
         (models, directory, scrubbing)
     }
 
-    /// The bytes read by each step, and the last step.
+    /// Runs all steps. Returns the number of bytes that each step read, and the last result.
     fn steps(mut scrubbing: VersionScrub, most: u64) -> (Vec<u64>, ScrubStep) {
         let mut read = Vec::new();
         loop {

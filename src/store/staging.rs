@@ -1,19 +1,22 @@
-//! Hidden directories for entries before their publication and after their removal.
+//! Hidden directories that hold entries before their publication and after their removal.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The purposes of such directories, which their names begin with.
+/// The purposes of staging directories. The name of such a directory begins with a dot and a
+/// purpose.
 pub(super) const PURPOSES: [&str; 3] = ["mark", "publish", "remove"];
 
 /// A hidden, locked directory of the store, removed with its content on drop.
-// A lock ends with its process, however the process ends. So an unlocked directory is a leftover.
+// A lock ends with its process, even if the process is killed. So an unlocked directory is a
+// leftover.
 #[derive(Debug)]
 pub(super) struct StagingDir {
     path: PathBuf,
-    /// The lock. Declared last, so that it is released after the removal.
+    /// The lock; `None` where locks are unsupported. Declared last, so the lock is released after
+    /// the removal.
     _locked: Option<File>,
 }
 
@@ -28,8 +31,7 @@ impl StagingDir {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 created => created?,
             }
-            // A concurrent `Store::clean` may take the lock first; then the directory is gone or
-            // going.
+            // A concurrent `Store::clean` may take the lock first, and then removes the directory.
             match lock_directory(&path) {
                 Ok(DirectoryLock::Held(locked)) if path.exists() => {
                     return Ok(Self {
@@ -57,7 +59,8 @@ impl StagingDir {
 
 impl Drop for StagingDir {
     fn drop(&mut self) {
-        // Fails after a publication, which renames it away. A leftover is harmless.
+        // If the removal fails, the directory stays as a leftover, which `Store::clean` removes
+        // later.
         let _ = fs::remove_dir_all(&self.path);
     }
 }
@@ -76,7 +79,7 @@ pub(super) fn lock_directory(directory: &Path) -> io::Result<DirectoryLock> {
     match directory.try_lock() {
         Ok(()) => Ok(DirectoryLock::Held(directory)),
         Err(fs::TryLockError::WouldBlock) => Ok(DirectoryLock::InUse),
-        // Some network file systems have no locks; then no other process holds one either.
+        // Some network file systems have no locks: then no other process holds one either.
         Err(fs::TryLockError::Error(_)) => Ok(DirectoryLock::Unsupported),
     }
 }

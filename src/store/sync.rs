@@ -1,4 +1,4 @@
-//! Making the names in a directory durable.
+//! Makes the names in a directory durable.
 
 use std::fs::File;
 use std::io;
@@ -6,7 +6,8 @@ use std::path::Path;
 
 /// Makes the names in a directory durable.
 ///
-/// Does nothing on Windows, which has no such call: there the file system decides about durability.
+/// Does nothing outside of Unix. Windows has no such call: there the file system decides about
+/// durability.
 pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
     if cfg!(unix) {
         File::open(directory)?.sync_all()?;

@@ -1,4 +1,4 @@
-//! Files that differ from their manifest.
+//! Versions whose files differ from their manifest.
 
 #[cfg(unix)]
 mod permissions;
@@ -26,7 +26,7 @@ pub(super) mod models {
             Self::of(Repository::temporary())
         }
 
-        /// With version 1 of `cole_kripke`.
+        /// A store with version 1 of `cole_kripke`.
         pub(crate) fn cole_kripke() -> Self {
             Self::of(Repository::temporary_with_model())
         }
@@ -87,7 +87,8 @@ fn every_flipped_bit_of_a_file_is_refused() {
     assert_eq!(open(&models.store, 1).unwrap(), COLE_KRIPKE, "repaired");
 }
 
-/// A flipped bit may hit the date or whitespace. It must never lead to other bytes.
+/// A flipped bit in the date or in whitespace may be harmless. A flipped bit must never lead to
+/// other bytes.
 #[test]
 fn every_flipped_bit_of_a_manifest_is_refused_or_harmless() {
     let models = Models::cole_kripke();
@@ -128,7 +129,7 @@ fn every_other_length_is_refused_before_hashing() {
             "{length} bytes: {error}"
         );
     }
-    // Too large to read or to allocate.
+    // The file is 1 TiB long: too large to read or to allocate.
     fs::File::options()
         .write(true)
         .open(&path)
@@ -177,7 +178,7 @@ fn manifest_of_another_version_or_model_is_refused() {
     let models = Models::cole_kripke();
     models.publish("cole_kripke", COLE_KRIPKE);
     models.publish("other", COLE_KRIPKE);
-    // The files are identical; only the manifest's model and version differ.
+    // The files are identical; only the model and the version in the manifest differ.
     fs::copy(
         models.path("2/manifest.json"),
         models.path("1/manifest.json"),
@@ -358,7 +359,7 @@ fn symlinks_and_pipes_are_refused_without_blocking() {
             .status()
             .unwrap();
         assert!(made.success());
-        // Opening a pipe for reading blocks until a writer opens it; this one has none.
+        // Opening a pipe for reading blocks until a writer opens the pipe; this pipe has no writer.
         refused(
             &models,
             Reason::ModelCorrupt,

@@ -1,4 +1,4 @@
-//! Opening versions without a manifest, on explicit request.
+//! Opens versions without a manifest, on explicit request.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,13 +12,14 @@ use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath, MAX_DEPTH, Manifest};
 use crate::{ModelName, Version};
 
-/// The name of the model among several files, as in existing model repositories.
+/// The preferred name of the model file, as in existing model repositories.
 const ENTRY: &str = "model.onnx";
 
 impl Store {
-    /// Opens a version, verified if it has a manifest.
+    /// Opens a version. Verifies the version if it has a manifest.
     ///
-    /// Without one its files are accepted as they are: [`VerifiedVersion::is_unverified`].
+    /// Without a manifest, accepts the files as they are: [`VerifiedVersion::is_unverified`] is
+    /// then true.
     ///
     /// # Errors
     ///
@@ -42,10 +43,11 @@ impl Store {
             (_, Some(only), None) => only.clone(),
             _ => return Err(VerifyError::NoEntry),
         };
-        // A constant, so that the same files make the same version.
+        // A constant time, so that the same files always give the same manifest.
         let never = SystemTime::UNIX_EPOCH;
         let manifest = Manifest::new(model.clone(), version, entry, never, files)?;
-        // Read a second time and compared with the first: a change in between is refused.
+        // Reads the files a second time and compares them with the first digests. A change in
+        // between is refused.
         let files = read_files(&directory, &manifest)?;
         Ok(VerifiedVersion::unverified(manifest, files))
     }

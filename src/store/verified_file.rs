@@ -1,4 +1,4 @@
-//! Reading one file of a version: hashed in the same pass and compared with its digest.
+//! Reads one file of a version, hashes it in the same pass, and compares the digest.
 
 use std::io::Read;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::Digest;
 use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath};
 
-/// The size of a chunk in bytes: still in the processor's cache when it is hashed.
+/// The size of a chunk in bytes. Such a chunk is still in the processor's cache when it is hashed.
 const CHUNK: u64 = 256 << 10;
 
 pub(super) fn read_verified(
@@ -34,7 +34,7 @@ pub(super) fn read_verified(
     read_exactly(file, path, entry)
 }
 
-/// Reads exactly the stated number of bytes, followed by the end of the file.
+/// Reads the number of bytes in `entry`, checks that the file ends there, and compares the digest.
 fn read_exactly(
     mut file: impl Read,
     path: &FilePath,
@@ -60,8 +60,8 @@ pub(super) fn read_and_hash(
 ) -> Result<(Vec<u8>, Digest), VerifyError> {
     let mut bytes = Vec::new();
     let room = usize::try_from(size).ok();
-    // Bounded: callers have compared `size` with the length on disk, or run under a memory limit
-    // (the vetting child).
+    // The allocation is bounded. Callers have compared `size` with the length on disk, or run under
+    // a memory limit (the vetting child).
     if room.is_none_or(|room| bytes.try_reserve_exact(room).is_err()) {
         return Err(VerifyError::OutOfMemory {
             file: path.clone(),
@@ -88,7 +88,7 @@ pub(super) fn read_and_hash(
     Ok((bytes, hasher.finish()))
 }
 
-/// Returns `bytes` if `found` is the digest in the manifest.
+/// Returns `bytes` if `found` is the digest in `entry`, otherwise an error.
 pub(super) fn compare_digest<T>(
     bytes: T,
     found: Digest,

@@ -10,9 +10,10 @@ use crate::{Probe, ProbeError};
 
 /// A version in memory whose bytes all match its manifest.
 ///
-/// Only [`Store::open_unverified`](crate::Store::open_unverified) makes one from unverified bytes.
-/// A later change on disk cannot reach it.
-// No other constructor exists, so code that takes one cannot receive unverified bytes.
+/// Only [`Store::open_unverified`](crate::Store::open_unverified) makes such a version from
+/// unverified bytes. A later change on disk does not change the bytes in memory.
+// No other constructor exists, so code that takes a `VerifiedVersion` cannot receive other
+// unverified bytes.
 #[derive(Debug)]
 pub struct VerifiedVersion {
     manifest: Manifest,
@@ -29,7 +30,7 @@ impl VerifiedVersion {
         }
     }
 
-    /// A version whose manifest was derived from its files.
+    /// Creates a version whose manifest was derived from its files.
     pub(super) fn unverified(manifest: Manifest, files: BTreeMap<FilePath, Vec<u8>>) -> Self {
         Self {
             is_unverified: true,
@@ -49,14 +50,14 @@ impl VerifiedVersion {
         &self.manifest
     }
 
-    /// The bytes of each file.
+    /// The bytes of each file, by path.
     pub fn files(&self) -> &BTreeMap<FilePath, Vec<u8>> {
         &self.files
     }
 
-    /// Receives a version from another process and verifies it again.
+    /// Reads a version that another process sends, and verifies it again.
     ///
-    /// Expects the files one after the other in path order.
+    /// Expects the bytes of the files in path order, without separators.
     pub(crate) fn receive(manifest: Manifest, mut from: impl Read) -> Result<Self, VerifyError> {
         let mut files = BTreeMap::new();
         for (path, entry) in manifest.files() {
@@ -66,17 +67,17 @@ impl VerifiedVersion {
         Ok(Self::new(manifest, files))
     }
 
-    /// The probe of the version, if it has one.
+    /// The probe, if the version has one.
     ///
     /// # Errors
     ///
-    /// When its file is not a valid probe.
+    /// When the file of the probe is not a valid probe.
     pub fn probe(&self) -> Result<Option<Probe>, ProbeError> {
         let file = self.manifest.probe().and_then(|path| self.files.get(path));
         file.map(|json| Probe::parse(json)).transpose()
     }
 
-    /// The manifest and the bytes of each file.
+    /// Splits the version into its manifest and the bytes of each file.
     pub fn into_parts(self) -> (Manifest, BTreeMap<FilePath, Vec<u8>>) {
         (self.manifest, self.files)
     }

@@ -1,4 +1,4 @@
-//! Running the child: sending it a version and waiting for its verdict.
+//! Runs the child: sends it a version and waits for the verdict.
 
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::{VettingError, VettingLimits};
 use crate::VerifiedVersion;
 use crate::sanitize::sanitize_for_log;
 
-/// The kept length of the child's standard output and standard error, in bytes.
+/// The number of bytes that are kept of the child's standard output, and of its standard error.
 const MAX_OUTPUT_BYTES: u64 = 64 << 10;
 
 pub(super) fn ask(
@@ -46,8 +46,8 @@ fn start(program: &Path, args: &[String]) -> io::Result<Child> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     if cfg!(unix) {
-        // The environment contains the server's secrets, and a loaded model sees its process's
-        // environment.
+        // The environment contains the server's secrets, and a loaded model can read the
+        // environment of its process.
         command.env_clear();
     }
     // More threads would use up the address space limit without any gain in speed.
@@ -63,9 +63,10 @@ struct ChildOutput {
     errors: Vec<u8>,
 }
 
-/// Writes, reads and waits on separate threads, so that none blocks another; `None` on timeout.
+/// Writes, reads and waits on separate threads, so that none blocks another. Returns `None` on
+/// timeout.
 ///
-/// The end of the child closes its pipes, which ends all threads before this returns.
+/// The end of the child closes its pipes, so all threads end before this function returns.
 fn exchange(
     mut child: Child,
     limits: &VettingLimits,
@@ -77,12 +78,13 @@ fn exchange(
         scope.spawn(move || {
             let Some(stdin) = stdin else { return };
             let mut stdin = BufWriter::new(stdin);
-            // The child may stop reading early, after its verdict or its death.
+            // A failed write is ignored: the child may stop reading early, after its verdict or its
+            // death.
             let _ = write_request(&mut stdin, limits, version).and_then(|()| stdin.flush());
         });
         let errors = scope.spawn(move || stderr.map_or(Vec::new(), read_capped));
         scope.spawn(move || {
-            // After a timeout there is no receiver.
+            // A failed send is ignored: after a timeout nothing is received.
             let _ = sender.send(stdout.map_or(Vec::new(), read_capped));
         });
         let output = receiver.recv_timeout(limits.time);
@@ -104,7 +106,7 @@ fn exchange(
     })
 }
 
-/// Reads to the end and keeps the beginning.
+/// Reads to the end and keeps the first `MAX_OUTPUT_BYTES` bytes.
 // A child that writes endlessly must hit its time limit, not block on a full pipe.
 fn read_capped(mut from: impl Read) -> Vec<u8> {
     let mut kept = Vec::new();
@@ -125,7 +127,7 @@ fn last_line(errors: &[u8]) -> String {
         .unwrap_or_default()
 }
 
-/// Describes the end of a child without a verdict.
+/// Describes the end of a child that gave no verdict.
 fn describe(status: ExitStatus, limits: &VettingLimits, version: &VerifiedVersion) -> String {
     #[cfg(unix)]
     {

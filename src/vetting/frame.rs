@@ -1,7 +1,7 @@
 //! The protocol between the server and its vetting child.
 //!
-//! Request: one line of JSON with the limits and the length of the manifest, the manifest, then the
-//! bytes of the files in path order. Response: one JSON document.
+//! A request is one line of JSON, the manifest, then the bytes of the files in path order. The line
+//! contains the limits and the length of the manifest. A response is one JSON document.
 
 use std::io::{self, BufRead, Read, Write};
 

@@ -7,26 +7,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
 
-/// Copies of a version's files that its vetting may hold beyond [`VettingLimits::address_space`].
-// The received bytes, and the runtime's copy during its conversion.
+/// The number of copies of a version's files that vetting may hold beyond
+/// [`VettingLimits::address_space`].
+// The received bytes, and the runtime's copy during the conversion of the model.
 const COPIES: u64 = 3;
 
 /// The resource limits of a vetting process.
 ///
-/// On Unix the child applies the first two to itself as resource limits
-/// ([getrlimit(2)](https://man7.org/linux/man-pages/man2/getrlimit.2.html)); elsewhere only the
-/// time is limited.
+/// On Unix the child applies `address_space` and `cpu` to itself as resource limits
+/// ([getrlimit(2)](https://man7.org/linux/man-pages/man2/getrlimit.2.html)). Elsewhere only `time`
+/// is limited.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct VettingLimits {
-    /// The address space in bytes, plus three times the size of the version's files. At least 64
-    /// MiB; 1 GiB by default.
+    /// The limit on the child's address space in bytes; three times the size of the version's files
+    /// is added. At least 64 MiB; 1 GiB by default.
     pub address_space: u64,
-    /// The CPU time of all threads, rounded up to whole seconds. More than zero; 30 s by default.
+    /// The limit on the CPU time of all threads, rounded up to whole seconds. More than zero, at
+    /// most a day; 30 s by default.
     pub cpu: Duration,
-    /// The wall-clock time from start to verdict, independent of the server's clock. More than
-    /// zero, at most a day; 120 s by default.
+    /// The limit on the wall-clock time from start to verdict, independent of the server's clock.
+    /// More than zero, at most a day; 120 s by default.
     pub time: Duration,
 }
 
@@ -61,7 +63,7 @@ impl VettingLimits {
         Ok(())
     }
 
-    /// The CPU time in whole seconds, the unit of the operating system.
+    /// The CPU time limit in whole seconds, the unit of the operating system, rounded up.
     pub(super) fn cpu_seconds(&self) -> u64 {
         self.cpu.as_secs() + u64::from(self.cpu.subsec_nanos() > 0)
     }
@@ -87,7 +89,8 @@ impl VettingLimits {
         limit(Resource::As, space, space)?;
         // The soft limit raises SIGXCPU, which identifies the cause.
         limit(Resource::Cpu, seconds, seconds + 1)?;
-        // Models may crash here: no core dump must fill the disk, and no file must be written.
+        // A model may crash this process: a core dump must not fill the disk, and no file must be
+        // written.
         limit(Resource::Core, 0, 0)?;
         limit(Resource::Fsize, 0, 0)
     }

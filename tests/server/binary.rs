@@ -1,4 +1,4 @@
-//! The binary tensor extension over a real socket.
+//! Tests of the binary tensor extension over a real socket.
 
 use clarity_testbed::onnx::{DataType, OPEN, model, node, value};
 use clarity_testbed::*;

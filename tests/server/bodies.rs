@@ -1,5 +1,4 @@
-//! Bodies of requests and responses: their memory is bounded, and a slow client holds none for
-//! long.
+//! Request and response bodies: their memory is bounded, and a slow client soon loses its share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +13,7 @@ async fn connect(server: &Server) -> Connection {
     Connection::open(server.local_addr()).await.unwrap()
 }
 
-/// A model whose output is its input.
+/// Publishes a model whose output equals its input.
 fn copy() -> Repository {
     let models = Repository::temporary();
     let [x, y] = ["x", "y"].map(|name| value(name, DataType::UINT8, &[OPEN]));
@@ -23,10 +22,10 @@ fn copy() -> Repository {
     models
 }
 
-/// More bytes than the buffers of the operating system hold of a response.
+/// More bytes of a response than the buffers of the operating system hold.
 const SIZE: usize = 4 << 20;
 
-/// A request to `copy` for [`SIZE`] bytes in JSON, which takes 2 bytes for each.
+/// A request to `copy` for [`SIZE`] bytes. The answer is in JSON, with 2 bytes for each.
 fn copy_request(connection: &str) -> Vec<u8> {
     let json = json!({
         "inputs": [{ "name": "x", "datatype": "UINT8", "shape": [SIZE], "parameters": { "binary_data_size": SIZE } }],
@@ -40,7 +39,8 @@ fn copy_request(connection: &str) -> Vec<u8> {
     [head.as_bytes(), &vec![1; SIZE]].concat()
 }
 
-/// With one connection at a time, the next client is served once the first has lost its own.
+/// The server allows one connection at a time. The next client is served once the first has lost
+/// its connection.
 #[tokio::test]
 async fn client_that_does_not_read_loses_connection_and_memory() {
     let clock = ManualClock::start();
@@ -67,7 +67,7 @@ async fn client_that_does_not_read_loses_connection_and_memory() {
     drop(deaf);
 }
 
-/// A request is under way until its response is written.
+/// A request counts as under way until its response is written.
 #[tokio::test]
 async fn shutdown_waits_for_a_client_that_reads_slowly() {
     let clock = ManualClock::start();
@@ -93,7 +93,7 @@ async fn shutdown_waits_for_a_client_that_reads_slowly() {
     );
 }
 
-/// The memory limit is that of all bodies together.
+/// The memory limit applies to all bodies together.
 #[tokio::test]
 async fn body_over_the_memory_limit_is_shed_before_it_is_read() {
     let clock = ManualClock::start();
@@ -104,7 +104,7 @@ async fn body_over_the_memory_limit_is_shed_before_it_is_read() {
     let mut slow = connect(&server).await;
     slow.send(expecting_head(INFER, 60 << 10)).await.unwrap();
     assert_eq!(slow.read_status().await.unwrap(), 100);
-    // A small body fits into the rest.
+    // A small body fits into the remaining memory.
     let response = client.post(INFER, &short_request()).await.unwrap();
     assert_eq!(response.status, 200);
 
@@ -115,7 +115,7 @@ async fn body_over_the_memory_limit_is_shed_before_it_is_read() {
 
     let response = slow.read_while_advancing(&clock, 30.0).await;
     assert!(response.contains("HTTP/1.1 408"), "{response}");
-    // Of another client: the idle connection of the first may have been closed.
+    // A new client, since the first client's idle connection may have been closed.
     let client = Client::new(server.local_addr());
     let body = format!("{:5120}", short_request());
     let response = client.post_text(INFER, body).await.unwrap();
@@ -138,7 +138,7 @@ async fn answer_over_the_memory_limit_is_413() {
     assert_eq!(breaker.consecutive_failures, 0);
 }
 
-/// Without capacity for its prediction, the server does not wait for the body either.
+/// If it has no capacity for a prediction, the server does not wait for the request body.
 #[tokio::test]
 async fn prediction_without_capacity_is_shed_before_its_body() {
     let models = Repository::temporary_with_model();
@@ -159,7 +159,7 @@ async fn prediction_without_capacity_is_shed_before_its_body() {
     assert_eq!(under_way.await.unwrap().body, SHORT_ANSWER);
 }
 
-/// Counts the jobs that convert between bodies and tensors.
+/// Counts the jobs that convert between bodies and tensors, and runs every job inline.
 #[derive(Clone, Debug, Default)]
 struct TranscodeCounter(Arc<AtomicUsize>);
 

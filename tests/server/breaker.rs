@@ -1,4 +1,4 @@
-//! The circuit breaker, seen from a client, under a clock that the tests drive.
+//! The circuit breaker as a client sees it, with a clock that the tests control.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use clarity::{
 
 use clarity_testbed::*;
 
-/// A server whose models behave as the switch says, everything inline.
+/// Starts a server with an inline executor, whose models behave as `faulty` is set.
 pub(crate) async fn serve_faulty(models: &Repository, faulty: &FaultSwitch) -> (Server, Client) {
     start(
         Server::builder(models.root())
@@ -20,7 +20,7 @@ pub(crate) async fn serve_faulty(models: &Repository, faulty: &FaultSwitch) -> (
     .await
 }
 
-/// Lets predictions fail this many times.
+/// Makes predictions fail `times` times.
 pub(crate) async fn fail(client: &Client, faulty: &FaultSwitch, times: usize) {
     faulty.set(Behaviour::Error);
     for _ in 0..times {
@@ -222,7 +222,7 @@ async fn operator_overrules_the_breaker_until_it_is_released() {
     assert_eq!(seen, [ForcedOpen, Disabled, Closed]);
 }
 
-/// The answers are right and too slow, by the clock that the test drives.
+/// By the clock that the test controls, the answers are right but too slow.
 #[tokio::test]
 async fn slow_answers_open_the_breaker() {
     let clock = ManualClock::start();
@@ -262,7 +262,7 @@ async fn slow_answers_open_the_breaker() {
         .assert_problem(503, "circuit_open");
 }
 
-/// Claims to have capacity and refuses inferences, as when others come first while a body arrives.
+/// Reports free capacity but refuses inferences, as if other requests took it while a body arrived.
 #[derive(Debug)]
 struct RefusingExecutor;
 

@@ -1,4 +1,4 @@
-//! The binary: files, signals, exit codes.
+//! The command line of the binary: files, signals, exit codes.
 
 use std::fs;
 use std::io::Read;
@@ -27,7 +27,7 @@ fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
 }
 
-/// Writes a model file whose name has a space.
+/// Writes a model file with a space in its name.
 fn model_file(dir: &Path, bytes: &[u8]) -> String {
     let path = dir.join("some model.onnx");
     fs::write(&path, bytes).unwrap();
@@ -315,7 +315,8 @@ fn progress_is_shown_on_a_terminal_only() {
                 .stderr(terminal())
                 .spawn()
                 .unwrap();
-            // A terminal holds more than the output: the process ends before it is read.
+            // A terminal buffers more than the output, so the process can end before the output is
+            // read.
             assert!(child.wait().unwrap().success());
             let mut buffer = [0; 16 << 10];
             let read = rustix::io::read(&master, &mut buffer).unwrap();

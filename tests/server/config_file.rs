@@ -1,11 +1,12 @@
-//! `clarity serve --config FILE`
+//! Tests of `clarity serve --config FILE`.
 
 use clarity_testbed::*;
 use std::fs;
 
 use crate::CLARITY;
 
-/// Asserts that `serve` refuses this file, with a message that contains `says`.
+/// Asserts that `serve` refuses a configuration file of this text, with a message that contains
+/// `says`.
 #[track_caller]
 fn assert_refused(text: &str, says: &str) {
     let dir = tempfile::tempdir().unwrap();
@@ -92,8 +93,8 @@ async fn flag_overrides_the_file() {
     assert_eq!(serving.until_status(200).await, SHORT_ANSWER);
 }
 
-/// No machine has the address in the file (RFC 5737). The server listens before it looks for
-/// models.
+/// No machine has the address in the file (RFC 5737). The server starts to listen before it looks
+/// for models.
 #[test]
 fn environment_overrides_the_file() {
     let dir = tempfile::tempdir().unwrap();

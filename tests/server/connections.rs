@@ -1,4 +1,4 @@
-//! Connections that send slowly, send nothing, or send no HTTP: each ends in its time.
+//! Connections that send slowly, send nothing, or send no HTTP: each ends at its timeout.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -6,17 +6,16 @@ use std::time::Duration;
 use clarity::{Inline, Server};
 use clarity_testbed::*;
 
-/// A whole request.
+/// A complete request.
 const LIVE: &str = "GET /v2/health/live HTTP/1.1\r\nhost: x\r\n\r\n";
-/// The same without the end of its head.
+/// The request [`LIVE`] without the end of its head.
 const HALF_A_HEAD: &str = "GET /v2/health/live HTTP/1.1\r\nhost: x\r\n";
 
 async fn connect(server: &Server) -> Connection {
     Connection::open(server.local_addr()).await.unwrap()
 }
 
-/// A server that closes a connection after a second without a request, and the switch of its
-/// models.
+/// A server with an idle timeout of one second, a client, and the switch of the server's models.
 async fn serve_impatiently(models: &Repository) -> (Server, Client, FaultSwitch) {
     let faulty = FaultSwitch::new();
     let mut config = config();
@@ -53,7 +52,8 @@ async fn idle_connection_is_closed_after_its_time_and_not_before() {
     assert_eq!(connection.read_while_advancing(&clock, 60.0).await, "");
 }
 
-/// The idle time begins at the end of an answer, also when it ran out during the request.
+/// The idle time starts at the end of an answer, even if the request took longer than the idle
+/// timeout.
 #[tokio::test]
 async fn idle_time_starts_at_the_end_of_a_slow_answer() {
     let clock = ManualClock::start();
@@ -118,7 +118,7 @@ async fn shutdown_waits_a_second_for_the_rest_of_a_head() {
     let (server, _client) = serve(&Repository::temporary_with_model()).await;
     let mut half = connect(&server).await;
     half.send(HALF_A_HEAD).await.unwrap();
-    // The half was sent before the whole, which is answered.
+    // The half request was sent before the complete one, which the server has answered.
     let mut whole = connect(&server).await;
     whole.send(LIVE).await.unwrap();
     assert_eq!(whole.read_status().await.unwrap(), 200);
@@ -155,7 +155,7 @@ async fn shutdown_answers_a_head_that_is_completed_in_time() {
     );
 }
 
-/// hyper answers these itself, without a body.
+/// hyper itself answers malformed heads, without a body.
 #[tokio::test]
 async fn malformed_head_is_4xx_and_ends_the_connection() {
     let clock = ManualClock::start();
@@ -165,7 +165,8 @@ async fn malformed_head_is_4xx_and_ends_the_connection() {
     for (sent, status) in [("not http\r\n\r\n", 400), (&many, 431), (&long, 431)] {
         let mut connection = connect(&server).await;
         for piece in sent.as_bytes().chunks(8 << 10) {
-            // An error: the server has answered and closed before it was all sent.
+            // An error means that the server answered and closed the connection before it got all
+            // bytes.
             if connection.send(piece).await.is_err() {
                 break;
             }

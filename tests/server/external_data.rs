@@ -1,4 +1,4 @@
-//! Models whose weights are in a file of their own: they are read from verified bytes only.
+//! Models with their weights in a separate file: the weights come from verified bytes only.
 
 use std::fs;
 
@@ -9,9 +9,9 @@ use serde_json::json;
 use clarity_testbed::onnx::{DataType, OPEN, TensorProto, model_with_weights, node, value};
 use clarity_testbed::*;
 
-/// The file of the weights.
+/// The name of the weights file.
 const FILE: &str = "weights.onnx_data";
-/// The place of the weights in it, behind other bytes.
+/// The offset of the weights in their file, after other bytes.
 const OFFSET: usize = 16;
 const WEIGHT: f32 = 3.0;
 
@@ -19,7 +19,7 @@ fn weights() -> Vec<u8> {
     [[7; OFFSET].as_slice(), &WEIGHT.to_le_bytes()].concat()
 }
 
-/// A model whose output is its input times one number, at the place that `entries` name.
+/// A model that multiplies its input by one number. `entries` locate that number.
 fn model(entries: &[(&str, &str)]) -> Vec<u8> {
     let entry = |&(key, value): &(&str, &str)| StringStringEntryProto {
         key: Some(key.to_owned()),
@@ -67,7 +67,7 @@ async fn external_weights_are_verified_like_the_model() {
     let (server, client) = serve(&models).await;
     assert_answers(&client).await;
 
-    // The loaded model is in memory: editing, cutting or removing the file changes no answer.
+    // The loaded model is in memory, so editing, truncating or removing the file changes no answer.
     let path = models.path("1/weights.onnx_data");
     let reload = async || server.models().reload("cole_kripke").await.unwrap();
     let reason = |status: ModelStatus| reason_of(&status, 1);
@@ -81,7 +81,7 @@ async fn external_weights_are_verified_like_the_model() {
     assert_eq!(reason(reload().await), Some(Reason::ModelMissing));
     assert_answers(&client).await;
 
-    // A server that starts on the damaged files has nothing to answer with.
+    // A server that starts with damaged files has no version that can answer.
     models.flip_bit("1/model.onnx", 0);
     let (_server, client) = serve(&models).await;
     assert_eq!(
@@ -118,7 +118,7 @@ async fn weights_outside_of_the_version_are_refused() {
     let _clock = ManualClock::start();
     let models = Repository::temporary();
     publish(&models, &GOOD, FILE);
-    // The right bytes at the right places, in files that no manifest lists.
+    // The right bytes at the right offset, but in files that no manifest lists.
     let outside = models.root().join("outside.onnx_data");
     fs::write(&outside, weights()).unwrap();
     let absolute = outside.to_str().unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! Damage, fallback, swap and recovery, under a clock that the tests drive.
+//! Damage, fallback, swap and recovery, with a clock that the tests control.
 
 use std::fs;
 
@@ -233,7 +233,7 @@ async fn unverified_version_is_served_only_where_allowed() {
         .json();
     assert_eq!(answer["model_version"], "2");
     assert_eq!(answer["parameters"], json!({ "unverified": true }));
-    // A manifest is verified also where unverified versions are allowed.
+    // Even if unverified versions are allowed, a version with a manifest is verified.
     let good = Repository::temporary_with_model();
     good.publish("cole_kripke", &other_model());
     fs::copy(good.path("2/manifest.json"), models.path("2/manifest.json")).unwrap();

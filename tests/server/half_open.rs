@@ -1,4 +1,4 @@
-//! The half-open circuit breaker, seen from a client, under a clock that the tests drive.
+//! The half-open circuit breaker as a client sees it, with a clock that the tests control.
 
 use clarity::{BreakerState, Server};
 use clarity_testbed::*;
@@ -54,7 +54,7 @@ async fn bad_probe_after_60_seconds_opens_it_again() {
     );
 }
 
-/// The probe hangs in the pool: other requests are rejected, and not queued behind it.
+/// The probe hangs in the pool. Other requests are rejected, not queued behind the probe.
 #[tokio::test]
 async fn half_open_breaker_admits_one_probe_at_a_time() {
     let clock = ManualClock::start();
@@ -88,7 +88,7 @@ async fn half_open_breaker_admits_one_probe_at_a_time() {
     assert_eq!(faulty.runs(), runs + 1);
 }
 
-/// The model hangs, and the client of the probe leaves: the next request is the next probe.
+/// The model hangs, and the client of the probe disconnects: the next request becomes the probe.
 #[tokio::test]
 async fn probe_of_a_gone_client_gives_its_place_back() {
     let clock = ManualClock::start();

@@ -1,4 +1,4 @@
-//! Verified models that would take the server down, were they loaded in its process.
+//! Verified models that would crash or block the server if its own process loaded them.
 
 use std::fs;
 use std::time::Duration;
@@ -19,7 +19,7 @@ fn in_child() -> Vetting {
     Vetting::child(env!("CARGO_BIN_EXE_clarity"), &["vet"], limits())
 }
 
-/// Each sample with its name, and a part of the message of its refusal.
+/// The name of each sample, the sample, and a part of its refusal's message.
 #[cfg(target_os = "linux")]
 const SAMPLES: [(&str, &[u8], &str); 6] = [
     (
@@ -34,7 +34,7 @@ const SAMPLES: [(&str, &[u8], &str); 6] = [
     ("time_at_load", hostile::TIME_AT_LOAD, "CPU time"),
 ];
 
-/// The peak of a process's resident memory, in KiB.
+/// The peak resident memory of a process, in KiB.
 #[cfg(target_os = "linux")]
 fn peak_memory(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
@@ -50,7 +50,8 @@ async fn hostile_models_are_refused_and_cost_the_server_nothing() {
     for (name, sample, _) in SAMPLES {
         models.publish(name, sample);
     }
-    // The operating system enforces these limits on the child: 256 MiB and a second.
+    // The operating system enforces the child's limits: 256 MiB of memory and one second of CPU
+    // time.
     let flags = ["--vetting-memory", "268435456", "--vetting-cpu", "1s"];
     let serving = ServerProcess::start(CLARITY, models.root(), &flags);
     assert_eq!(serving.until_status(200).await, SHORT_ANSWER);
@@ -63,7 +64,7 @@ async fn hostile_models_are_refused_and_cost_the_server_nothing() {
             if response.json()["reason"] != "model_loading" {
                 return Some(response);
             }
-            // While it is vetted the others answer.
+            // During the vetting, the other models answer.
             let answer = serving.client.post(INFER, &short_request()).await.unwrap();
             assert_eq!(answer.body, SHORT_ANSWER, "{name}");
             None
@@ -97,7 +98,7 @@ async fn hostile_version_leaves_the_one_that_answers_alone() {
     assert_eq!(answer["model_version"], "1");
 }
 
-/// The version is not blamed: it is unreadable, not incompatible.
+/// The version is reported as unreadable, not as incompatible: the fault is not in the version.
 #[tokio::test]
 async fn version_is_not_swapped_in_without_vetting() {
     let _clock = ManualClock::start();
@@ -116,7 +117,7 @@ async fn version_is_not_swapped_in_without_vetting() {
     }
 }
 
-/// A child that ends without an answer is an error as well.
+/// A child that ends without an answer causes an error too.
 #[cfg(unix)]
 #[test]
 fn silent_child_is_killed_after_its_time() {
@@ -142,7 +143,7 @@ fn silent_child_is_killed_after_its_time() {
     );
 }
 
-/// Bytes that change on their way to the child are refused there.
+/// The child refuses bytes that change on their way to it.
 #[test]
 fn child_verifies_the_bytes_that_it_receives() {
     let head = |manifest: &str| {

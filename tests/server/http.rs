@@ -1,4 +1,4 @@
-//! The protocol over a real socket: every row of the status matrix, and the tensors.
+//! The protocol over a real socket: every row of the status matrix, and tensors.
 
 use clarity_testbed::onnx::{DataType, OPEN, model, node, value};
 use clarity_testbed::*;

@@ -1,7 +1,7 @@
-//! SIGKILL at any moment of a change: the store always opens, with the contents from before or
-//! after the change, and the next command removes all debris.
+//! Sends SIGKILL at random moments of a change. The store always opens, with the contents from
+//! before or after the change. The next command removes all leftover files.
 //!
-//! Every run has a few dozen kills; the environment sets their number and seed:
+//! By default, a run makes a few dozen kills. Environment variables set the number and the seed:
 //!
 //! ```sh
 //! KILLS=2000 KILLS_SEED=7 cargo test --test server -- kills --nocapture
@@ -20,13 +20,13 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use crate::CLARITY;
 
-/// After this many kills, the next command must remove the debris of all.
+/// After this number of kills, the next command must remove the leftover files of all kills.
 const SWEEP: u64 = 20;
 
-/// A store of this many versions gets no more.
+/// A store with this number of versions gets no further version.
 const MANY: usize = 5;
 
-/// The contents of a store: each version with the index of its source, and the quarantined ones.
+/// The contents of a store: the index of each version's source, and the quarantined versions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Contents {
     versions: BTreeMap<u64, usize>,
@@ -40,13 +40,14 @@ impl Contents {
             .collect()
     }
 
-    /// The version that a server would serve.
+    /// The version that a server would serve; `None` if all are quarantined.
     fn serving(&self) -> Option<u64> {
         self.free().last().copied()
     }
 
-    /// Whether these contents are on the way from `before` to `after`: the versions are those of
-    /// one, quarantined are at most those of both, and the served version is that of one.
+    /// Whether a change from `before` to `after` can leave these contents when killed. The
+    /// versions, and the served version, must be those of one of the two. Each version quarantined
+    /// in both must be quarantined, and only versions quarantined in either may be.
     fn is_between(&self, before: &Self, after: &Self) -> bool {
         let held = |contents: &Self| -> BTreeSet<u64> {
             let known = contents.held.iter().copied();
@@ -89,7 +90,7 @@ impl Change {
         }
     }
 
-    /// The contents after this change.
+    /// The contents of the store after this change.
     fn apply(self, before: &Contents) -> Contents {
         let mut after = before.clone();
         match self {
@@ -113,7 +114,7 @@ impl Change {
         after
     }
 
-    /// The index of its kind, for its usual duration.
+    /// The index of this kind of change, for the usual duration.
     fn kind(self) -> u8 {
         match self {
             Self::Add { checked: true, .. } => 0,
@@ -130,9 +131,9 @@ struct KillTrial {
     sources: Vec<Vec<u8>>,
     paths: Vec<String>,
     rng: ChaCha8Rng,
-    /// The approximate duration of an undisturbed command, by its kind.
+    /// The approximate duration of an uninterrupted command, for each kind.
     usual: BTreeMap<u8, Duration>,
-    /// The first estimate of every kind: the duration of one command on this machine.
+    /// The first estimate for every kind: the duration of one command on this machine.
     first: Duration,
 }
 
@@ -176,14 +177,14 @@ impl KillTrial {
         command
     }
 
-    /// Makes a change without a kill.
+    /// Runs a change to its end.
     fn make(&self, change: Change) {
         let status = self.command(change).status().unwrap();
         assert!(status.success(), "{change:?}: {status}");
     }
 
-    /// Begins a change, and kills it at a random moment of its usual duration, or a little later.
-    // The duration is corrected on the way, so that about as many kills are late as early.
+    /// Starts a change, and kills the process at a random time, at most 1.2 usual durations later.
+    // Adjusts the usual duration, so about as many kills come too late as in time.
     fn cut_short(&mut self, change: Change) {
         let (kind, share) = (
             change.kind(),
@@ -236,12 +237,12 @@ impl KillTrial {
         }
     }
 
-    /// The contents of the store. Every byte must be that of a source.
+    /// The contents of the store. Asserts that every version has the bytes of a source.
     fn contents(&self) -> Contents {
         let (store, model): (_, ModelName) = (&self.models.store, MODEL.parse().unwrap());
         let mut contents = Contents::default();
         if !self.models.root().join(MODEL).exists() {
-            // Nothing has been published yet.
+            // No version has been published yet.
             return contents;
         }
         let listing = store.versions(&model).expect("the versions can be listed");
@@ -286,7 +287,7 @@ impl KillTrial {
     }
 }
 
-/// A whole number from the environment.
+/// A whole number from an environment variable, or `default` if the variable is not set.
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().unwrap())
 }
@@ -330,7 +331,7 @@ fn killed_command_has_done_all_or_nothing() {
     );
 }
 
-/// The server quarantines damaged versions, and releases repaired ones.
+/// The killed server may be about to quarantine a damaged version or release a repaired one.
 #[tokio::test]
 async fn killed_server_leaves_a_store_that_serves() {
     let (kills, seed) = (number("KILLS", 40) / 4, number("KILLS_SEED", 1));
@@ -344,7 +345,7 @@ async fn killed_server_leaves_a_store_that_serves() {
         let mut server = ServerProcess::start(CLARITY, trial.models.root(), &[]);
         server.until_status(200).await;
         let before = trial.contents();
-        // The next version is whole or damaged. The server is killed around its reload.
+        // The next version is either whole or damaged. The server is killed around its reload.
         let newest = trial.models.publish(MODEL, MODEL_BYTES);
         let damaged = trial.below(2) == 0;
         if damaged {
@@ -361,7 +362,7 @@ async fn killed_server_leaves_a_store_that_serves() {
         expected.insert(newest, 0);
         assert_eq!(after.versions, expected, "seed {seed}, kill {kill}");
 
-        // A server serves the repaired version, and releases it.
+        // Another server serves the repaired version, and releases its quarantine.
         let server = ServerProcess::start(CLARITY, trial.models.root(), &[]);
         let says = format!(r#""model_version":"{newest}""#);
         server

@@ -1,4 +1,4 @@
-//! Slow things: a first load, a model, a body, a shutdown.
+//! Slow first loads, models, bodies and shutdowns.
 
 use clarity::{BlockingPool, Server};
 use clarity_testbed::*;
@@ -50,7 +50,7 @@ async fn late_model_is_504_and_keeps_its_place_in_the_pool() {
     .await;
 }
 
-/// A body that stops half-way is not a failure of the model.
+/// A body that stops half-way does not count as a failure of the model.
 #[tokio::test]
 async fn incomplete_body_is_408() {
     let clock = ManualClock::start();
@@ -59,7 +59,7 @@ async fn incomplete_body_is_408() {
     let half = post_head(INFER, 100) + "{";
     connection.send(half).await.unwrap();
     let series = r#"prediction_failure_total{model="cole_kripke",reason="request_timeout"}"#;
-    // Not once: before the server has read the head there is no timer.
+    // Advance repeatedly: no timer runs until the server has read the head.
     until_some("the timeout of the body", async || {
         clock.run_out(30.0).await;
         (metric(&server, series) > 0.0).then_some(())
@@ -126,7 +126,7 @@ async fn shutdown_answers_open_requests_and_refuses_new_ones() {
         Connection::open(address).await.err()
     })
     .await;
-    // Longer than the wait for the rest of a head.
+    // Longer than the wait for the rest of a request head.
     clock.run_out(20.0).await;
     for _ in 0..100 {
         tokio::task::yield_now().await;
@@ -139,7 +139,7 @@ async fn shutdown_answers_open_requests_and_refuses_new_ones() {
     );
 }
 
-/// A slow body and then a slow model take longer together than a shutdown waits.
+/// A slow body and then a slow model together take longer than a shutdown waits.
 #[tokio::test]
 async fn shutdown_cuts_requests_after_its_time() {
     let clock = ManualClock::start();
@@ -170,7 +170,7 @@ async fn shutdown_cuts_requests_after_its_time() {
         !within("the shutdown", shutdown).await.unwrap(),
         "no request was cut"
     );
-    // An error: the connection was reset.
+    // An error means that the connection was reset.
     let answer = connection.read_to_end().await.unwrap_or_default();
     assert!(answer.is_empty(), "the cut connection got an answer");
     faulty.release();

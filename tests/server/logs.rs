@@ -13,20 +13,20 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 
 type Fields = BTreeMap<&'static str, String>;
 
-/// Keeps the events of the library.
+/// Captures the log events of the library.
 #[derive(Clone, Default)]
 struct Capture(Arc<Mutex<Vec<(Level, Fields)>>>);
 
 impl Capture {
-    /// Captures the events of this thread while the guard lives. The server runs on the thread of
-    /// its test.
+    /// Captures the events of the current thread until the guard is dropped. Each test runs its
+    /// server on this thread.
     fn start() -> (Self, tracing::subscriber::DefaultGuard) {
         let capture = Self::default();
         let subscriber = tracing_subscriber::registry().with(capture.clone());
         (capture, tracing::subscriber::set_default(subscriber))
     }
 
-    /// The events at this level since the last call.
+    /// The events of this level since the last call. Each call discards the events of all levels.
     fn take(&self, level: Level) -> Vec<Fields> {
         let events = std::mem::take(&mut *self.0.lock().unwrap());
         events

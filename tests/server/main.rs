@@ -1,4 +1,4 @@
-//! The server from outside: real files, real sockets, one module for each theme.
+//! Tests of the server as a client sees it: real files, real sockets, one module for each topic.
 
 mod binary;
 mod bodies;
@@ -27,5 +27,5 @@ mod repository;
 mod scrub;
 mod vetting;
 
-/// The path of the binary.
+/// The path of the binary `clarity`.
 const CLARITY: &str = env!("CARGO_BIN_EXE_clarity");

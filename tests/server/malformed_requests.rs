@@ -1,9 +1,9 @@
-//! Requests that no model could answer.
+//! Requests that no model can answer.
 
 use clarity_testbed::*;
 use serde_json::{Value, json};
 
-/// Each row: the defect, the request, and a part of the message.
+/// Each row has the defect, the request, and a part of the message.
 #[tokio::test]
 async fn malformed_request_is_400_and_names_the_expected_form() {
     let (server, client) = serve(&Repository::temporary_with_model()).await;

@@ -1,4 +1,4 @@
-//! The metrics count every event once.
+//! The metrics count each event exactly once.
 
 use std::fs;
 
@@ -123,7 +123,8 @@ async fn servers_share_no_metric() {
     );
 }
 
-/// An outcome that arrives after its breaker has changed state is only counted.
+/// An outcome that arrives after its breaker changed state is counted as late, with no other
+/// effect.
 #[tokio::test]
 async fn late_outcome_of_a_breaker_is_counted() {
     let _clock = ManualClock::start();
@@ -149,7 +150,7 @@ async fn late_outcome_of_a_breaker_is_counted() {
     assert_eq!(late(), 1.0);
 }
 
-/// Prometheus fixes the names and units of the metrics of a process.
+/// Prometheus defines the names and units of a process's metrics.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn process_metrics_are_positive() {

@@ -1,4 +1,4 @@
-//! Commands that change a store, and `verify`, `info` and `import`.
+//! The commands that change a store, and `verify`, `info` and `import`.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Several served versions of a model.
+//! Models that serve several versions.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ async fn serving(models: &Repository, policy: &str) -> (Server, Client) {
     serve_with(models, config, Inline).await
 }
 
-/// Versions 1, 3 and 4 are the published model, 2 is another.
+/// A repository in which versions 1, 3 and 4 are the published model, and version 2 is another.
 fn four_versions() -> Repository {
     let models = Repository::temporary_with_model();
     models.publish("cole_kripke", &other_model());
@@ -21,7 +21,7 @@ fn four_versions() -> Repository {
     models
 }
 
-/// The first number of the answer for seven minutes of 1, which differs between the models.
+/// The first number of a version's answer to seven minutes of 1. It differs between the two models.
 async fn first(client: &Client, version: u64) -> f64 {
     let path = format!("/v2/models/cole_kripke/versions/{version}/infer");
     let answer = client
@@ -105,7 +105,7 @@ async fn loaded_versions_stay_while_others_come_and_go() {
     assert_eq!(status.serving.unwrap().0, version(2));
     assert_eq!(loads(), 2.0, "the first version was loaded again");
     assert_ne!(first(&client, 1).await, first(&client, 2).await);
-    // Rotten on disk, it answers from memory; removed, it is unknown.
+    // Damaged on disk, the version answers from memory; once removed, it is unknown.
     models.flip_bit("1/model.onnx", 7);
     let status = server.models().reload("cole_kripke").await.unwrap();
     assert_eq!(reason_of(&status, 1), Some(Reason::ModelCorrupt));

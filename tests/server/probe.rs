@@ -1,4 +1,4 @@
-//! Versions that load and answer wrongly.
+//! Versions that load but answer wrongly.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::CLARITY;
 
-/// The probe of `cole_kripke`: a short request and the answer to it.
+/// The probe of `cole_kripke`: a short request and the recorded answer.
 fn recorded() -> Probe {
     let models = Repository::temporary_with_model();
     let opened = models
@@ -31,7 +31,7 @@ fn publish(models: &Repository, bytes: &[u8], probe: &Probe) {
     staged.publish().unwrap();
 }
 
-/// Every byte verifies, the version loads, and its numbers are finite, but wrong.
+/// Every byte verifies, the version loads, and its numbers are finite but wrong.
 #[tokio::test]
 async fn version_that_fails_its_probe_is_not_swapped_in() {
     let _clock = ManualClock::start();
@@ -68,7 +68,7 @@ async fn loaded_version_that_fails_its_probe_is_unloaded() {
     let (server, client) = start(builder).await;
     let mut watch = server.models().watch("cole_kripke").unwrap();
     assert_eq!(faulty.runs(), 1);
-    // Probed again, and good.
+    // The version is probed again, and passes.
     clock.run_out(60.0).await;
     faulty.until_runs(2).await;
     assert!(watch.current().serving.is_some());
@@ -173,7 +173,7 @@ fn add_records_the_answer_and_refuses_another() {
     assert!(!models.root().join("sleep/3").exists());
 }
 
-/// The sum of these valid numbers is beyond single precision: no model can answer.
+/// The sum of these valid numbers exceeds single precision, so no model can answer.
 #[tokio::test]
 async fn overflowing_inputs_do_not_open_the_breaker() {
     let _clock = ManualClock::start();
@@ -203,7 +203,7 @@ async fn overflowing_inputs_do_not_open_the_breaker() {
     assert_eq!(breaker().consecutive_failures, 0);
     assert_eq!(client.post(INFER, &good).await.unwrap().status, 200);
 
-    // A model that fails its probe is at fault: the breaker opens at the fifth failure.
+    // A model that fails its probe is at fault, so the breaker opens at the fifth failure.
     faulty.set(Behaviour::NotFinite);
     for _ in 0..5 {
         let refused = client.post(INFER, &good).await.unwrap();

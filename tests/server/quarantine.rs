@@ -1,4 +1,4 @@
-//! Versions that the server or the operator quarantines.
+//! Versions that the server or an operator quarantines.
 
 use std::fs;
 use std::sync::Arc;
@@ -68,7 +68,7 @@ async fn incompatible_version_is_not_loaded_after_a_restart() {
     );
     drop(server);
 
-    // A version with another manifest is another version, also of this number.
+    // A version with another manifest is a different version, even with the same number.
     let good = Repository::temporary_with_model();
     good.publish("cole_kripke", MODEL_BYTES);
     fs::remove_dir_all(models.path("2")).unwrap();
@@ -137,7 +137,7 @@ async fn operator_withdraws_and_releases_the_served_version() {
     assert_eq!(status.serving.unwrap().0, version(2));
 }
 
-/// A degraded answer is better than none.
+/// A degraded answer is better than no answer.
 #[tokio::test]
 async fn withdrawn_version_answers_until_another_can() {
     let _clock = ManualClock::start();
@@ -151,7 +151,7 @@ async fn withdrawn_version_answers_until_another_can() {
     assert_eq!(status.serving.unwrap().0, version(1));
     assert_eq!(status.degraded, Some(Reason::ModelMissing));
     drop(server);
-    // A server that starts later does not load it.
+    // A server that starts later does not load the withdrawn version.
     let (_server, restarted) = serve(&models).await;
     drop(client);
     let refused = restarted.post(INFER, &short_request()).await.unwrap();
@@ -195,7 +195,7 @@ async fn empty_directory_is_ready_and_a_vanished_model_is_not() {
         .assert_problem(503, "model_missing");
 }
 
-/// A symlink in the place of the directory: root could read a directory without permissions.
+/// A symlink replaces the directory, since root can read a directory without permissions.
 #[cfg(unix)]
 #[tokio::test]
 async fn unreadable_directory_is_unreadable_and_not_missing() {

@@ -1,9 +1,9 @@
-//! A rule for the source files of the library that no lint checks.
+//! Checks a rule for the library's source files that no lint covers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Adds the Rust files below `directory`.
+/// Adds all Rust files below `directory` to `found`.
 fn collect_sources(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -15,7 +15,7 @@ fn collect_sources(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Whether the text names `std::time::Instant`, alone or in the braces of an import.
+/// Whether the text names `std::time::Instant`, directly or within the braces of an import.
 fn names_instant(text: &str) -> bool {
     text.split("std::time::").skip(1).any(|rest| {
         let end = if rest.starts_with('{') { '}' } else { ';' };
@@ -27,7 +27,7 @@ fn names_instant(text: &str) -> bool {
     })
 }
 
-/// Decisions follow Tokio's clock, which tests drive; one file measures real durations.
+/// Decisions must use Tokio's clock, which tests control. Only one file measures real durations.
 #[test]
 fn real_time_is_read_in_one_file() {
     let mut files = Vec::new();
@@ -43,7 +43,7 @@ fn real_time_is_read_in_one_file() {
             "{}",
             file.display()
         );
-        // Either makes the rule above miss an `Instant`.
+        // Either import would hide an `Instant` from the check above.
         assert!(!text.contains("use std::time;"), "{}", file.display());
         assert!(!text.contains("use std::{"), "{}", file.display());
         assert!(!text.contains("thread::sleep"), "{}", file.display());

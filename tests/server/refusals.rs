@@ -1,4 +1,4 @@
-//! Requests that are refused, and predictions that fail, with the status and reason for the client.
+//! Refused requests and failed predictions, with the status and the reason that the client gets.
 
 use clarity::{Inline, Server};
 use clarity_testbed::*;
@@ -77,7 +77,7 @@ async fn encoded_body_is_415_and_identity_is_accepted() {
     }
 }
 
-/// A connection that ends inside a body counts as cancelled, not as an invalid request.
+/// A request whose connection ends inside its body counts as cancelled, not as invalid.
 #[tokio::test]
 async fn client_that_leaves_while_sending_is_counted_cancelled() {
     let (server, _client) = serve(&Repository::temporary_with_model()).await;
@@ -91,7 +91,7 @@ async fn client_that_leaves_while_sending_is_counted_cancelled() {
         let head = format!("POST {INFER} HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{{");
         connection.send(head).await.unwrap();
         if reset {
-            // Closing sends a reset at once.
+            // With this option, closing the connection sends a reset at once.
             connection.stream().set_zero_linger().unwrap();
         }
         drop(connection);
@@ -178,7 +178,7 @@ async fn failing_model_is_503_inference_failed() {
     );
 }
 
-/// A client cannot multiply an answer by asking for the same output repeatedly.
+/// A client cannot multiply the size of an answer by requesting the same output repeatedly.
 #[tokio::test]
 async fn output_requested_twice_is_400() {
     let (_server, client) = serve(&Repository::temporary_with_model()).await;
@@ -192,7 +192,7 @@ async fn output_requested_twice_is_400() {
     response.assert_says("output asleep: listed twice");
 }
 
-/// A problem and a log line quote a part of the client's text only.
+/// A problem and a log line quote only a part of the client's text.
 #[tokio::test]
 async fn problem_quotes_a_bounded_part_of_the_request() {
     let (_server, client) = serve(&Repository::temporary_with_model()).await;

@@ -1,4 +1,4 @@
-//! Reloads: scans of the disk, loads and swaps.
+//! Reloads: scans of the disk, loads and swaps of versions.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use clarity::{
 use clarity_testbed::*;
 use serde_json::json;
 
-/// Counts the scans and loads.
+/// Counts the scans and the loads, and runs every job inline.
 #[derive(Debug, Default)]
 struct JobCounter {
     scans: AtomicUsize,
@@ -37,8 +37,8 @@ async fn repair_is_noticed_at_the_next_poll() {
     models.flip_bit("1/model.onnx", 0);
     let (server, client) = serve(&models).await;
     let mut watch = server.models().watch("cole_kripke").unwrap();
-    // Far from the next attempt, which would notice the repair as well. The delays grow to a
-    // minute.
+    // Waits until the next attempt is far away, since that attempt would notice the repair too. The
+    // delays grow to a minute.
     let mut status = watch.current();
     for _ in 0..20 {
         let delay = status.retry_after().unwrap();
@@ -151,7 +151,7 @@ async fn healthy_model_is_scanned_and_not_loaded_again() {
     for polls in 1..=100 {
         let before = counting.scans.load(Ordering::SeqCst);
         clock.run_out(1.0).await;
-        // That of the model, and that of the directory of all models.
+        // One scan of the model, and one of the directory of all models.
         until("two scans", || {
             counting.scans.load(Ordering::SeqCst) >= before + 2
         })
@@ -171,7 +171,7 @@ async fn healthy_model_is_scanned_and_not_loaded_again() {
     );
 }
 
-/// Numbers its sessions from 1 on, and records the last one that ran.
+/// Numbers its sessions from 1, and records the number of the last one that ran.
 #[derive(Debug, Default)]
 struct NumberingRuntime {
     inner: OnnxRuntime,
@@ -218,7 +218,7 @@ async fn other_content_is_swapped_in_and_the_same_is_not() {
     let last_run = Arc::clone(&runtime.last_run);
     let builder = Server::builder(models.root()).config(config());
     let (server, client) = start(builder.runtime(runtime).executor(Inline)).await;
-    // The number of the session that answers, and the first number of its answer.
+    // The number of the session that answers, and the first number in its answer.
     let answering = async || {
         let request = cole_kripke::request(&[1.0; 7]);
         let answer = client.post(INFER, &request).await.unwrap().json();
@@ -227,7 +227,7 @@ async fn other_content_is_swapped_in_and_the_same_is_not() {
     };
     let (session, first) = answering().await;
     assert_eq!(session, 1);
-    // The same bytes with another inode and other times.
+    // Writes the same bytes with another inode and other times.
     let path = models.path("1/model.onnx");
     fs::write(models.path("copy"), MODEL_BYTES).unwrap();
     fs::rename(models.path("copy"), &path).unwrap();
@@ -240,7 +240,7 @@ async fn other_content_is_swapped_in_and_the_same_is_not() {
         (1, first),
         "the same content was swapped in"
     );
-    // Another version of the same number, manifest included: it verifies, so it is served.
+    // Another version with the same number and its own manifest: it verifies, so it is served.
     let bytes = other_model();
     let staged = Repository::temporary();
     staged.publish("cole_kripke", &bytes);
@@ -250,7 +250,8 @@ async fn other_content_is_swapped_in_and_the_same_is_not() {
     assert_eq!(answering().await, (3, json!(2.0)));
 }
 
-/// Sixteen clients send requests without a pause; each answer is exactly right for its version.
+/// Sixteen clients send requests without a pause. Each answer must be exactly right for its
+/// version.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_request_is_lost_over_good_and_bad_reloads() {
     let models = Repository::temporary_with_model();
@@ -309,10 +310,10 @@ async fn no_request_is_lost_over_good_and_bad_reloads() {
             newest_good = number;
         }
         let status = server.models().reload("cole_kripke").await.unwrap();
-        // A poll may have loaded the version before it was damaged.
+        // A poll may have loaded the version before the version was damaged.
         assert!(status.serving.unwrap().0 >= version(newest_good));
     }
-    // Each client is answered after the last swap as well.
+    // Each client gets an answer after the last swap too.
     let before = answers.each_ref().map(|count| count.load(Ordering::SeqCst));
     until("an answer for each client", || {
         let mut counts = answers.iter().zip(before);

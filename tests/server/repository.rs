@@ -1,4 +1,4 @@
-//! The index of models, and loading and unloading over HTTP.
+//! The index of models, and requests to load and unload them.
 
 use clarity::{Inline, Server};
 use clarity_testbed::*;

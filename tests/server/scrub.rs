@@ -1,4 +1,4 @@
-//! The scrub: rot on disk is found in the background.
+//! The scrub finds damage on disk in the background.
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use clarity_testbed::*;
 
 const FAILURES: &str = r#"scrub_failures_total{model="cole_kripke"}"#;
 
-/// Polls every 1000 s, so that only the scrub reads files in between.
+/// A configuration that polls every 1000 s, so only the scrub reads files between polls.
 fn scrubbing(rate: u64) -> Config {
     let mut config = config();
     config.reload.poll = Duration::from_secs(1000);
@@ -33,7 +33,7 @@ async fn rot_is_counted_while_the_loaded_version_answers() {
     let mut watch = server.models().watch("cole_kripke").unwrap();
     let before = client.post(INFER, &short_request()).await.unwrap();
     before.assert_served_by(2, false);
-    // In the version that answers, and in one on standby.
+    // Damages the version that answers, and one on standby.
     models.flip_bit("1/model.onnx", 77);
     models.flip_bit("2/model.onnx", 99);
     clock.run_out(10.0).await;
@@ -56,7 +56,7 @@ async fn rot_is_counted_while_the_loaded_version_answers() {
     let after = client.post(INFER, &short_request()).await.unwrap();
     after.assert_served_by(2, true);
     assert_eq!(before.json()["outputs"], after.json()["outputs"]);
-    // Counted once: quarantined versions are not read again.
+    // Each damage is counted once: the scrub does not read quarantined versions again.
     let rounds = metric(&server, "scrub_rounds_total");
     until_some("two more rounds", async || {
         clock.run_out(1.0).await;
@@ -66,7 +66,7 @@ async fn rot_is_counted_while_the_loaded_version_answers() {
     assert_eq!(metric(&server, FAILURES), 2.0);
 }
 
-/// 473 bytes at 100 bytes a second: in steps of 100 bytes, for 4.73 s.
+/// The scrub reads 473 bytes at 100 bytes a second: in steps of 100 bytes, for 4.73 s.
 #[tokio::test]
 async fn scrub_reads_no_faster_than_its_rate() {
     let clock = ManualClock::start();

@@ -6,7 +6,7 @@ use serde_json::json;
 use clarity_testbed::onnx::{DataType, OPEN, model, node, value};
 use clarity_testbed::*;
 
-/// Each row: a verified model, and a part of the message of its refusal.
+/// Each row has a verified model and a part of its refusal's message.
 #[tokio::test]
 async fn version_that_cannot_answer_is_not_swapped_in() {
     let _clock = ManualClock::start();
@@ -88,7 +88,7 @@ async fn version_that_cannot_answer_is_not_swapped_in() {
 #[tokio::test]
 async fn warm_up_finds_a_size_that_the_model_accepts() {
     let _clock = ManualClock::start();
-    // Accepts 16 elements and no other number.
+    // This model accepts 16 elements, and no other number.
     let constant = |name: &str, value: i64| {
         let tensor = rten_onnx::onnx::TensorProto {
             dims: vec![1],

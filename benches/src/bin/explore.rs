@@ -1,4 +1,4 @@
-//! The cost of explorations: crash points per second, and the delay of a trapped call.
+//! Measures the cost of explorations: crash points per second, and the delay of a trapped call.
 
 use clarity_chaos::explore::PowerLoss;
 use clarity_chaos::{Context, Result, chaos};
@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The upper bound of the delay of a call, in microseconds.
+/// The upper bound of the delay of a trapped call, in microseconds.
 const TRAP: f64 = 30.0;
 
 /// The lower bound of crash points per second.
@@ -30,7 +30,7 @@ fn check_whole(dir: &Path) -> Result {
     Ok(())
 }
 
-/// Crash points per second: a file is saved with 20 writes, and read at each point.
+/// Crash points per second: a file is saved with 20 writes, and is read at each point.
 #[chaos(timeout = "10m")]
 fn points(cx: Context) -> Result {
     fs::write(cx.dir().join("current"), "old")?;
@@ -58,8 +58,8 @@ fn points(cx: Context) -> Result {
     Ok(())
 }
 
-/// The delay of a trapped call: a write outside of the operation's directory, in and out of an
-/// exploration.
+/// The delay of a trapped call. A write outside the operation's directory is measured with and
+/// without an exploration.
 #[chaos(timeout = "10m")]
 fn trap(cx: Context) -> Result {
     const CALLS: u32 = 20_000;

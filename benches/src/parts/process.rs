@@ -1,4 +1,4 @@
-//! The parts that create and read processes.
+//! The parts that fork a process, and that read the status of all processes.
 #![expect(unsafe_code, reason = "fork")]
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -7,14 +7,14 @@ use std::fs;
 use std::hint::black_box;
 use std::io;
 
-/// Forks a process that ends at once, waits for its end, and reaps it.
+/// Forks a child that ends at once, waits for the child's end, and reaps the child.
 pub(super) fn fork_and_wait() -> io::Result<()> {
-    // SAFETY: the child makes one call, which takes no lock and so is safe after a fork, even when
-    // other threads of this process hold locks.
+    // SAFETY: the child makes one call, `_exit`, which takes no lock. The call is therefore safe
+    // after a fork, even if other threads of this process hold locks.
     let forked = unsafe { libc::fork() };
     match forked {
         -1 => Err(io::Error::last_os_error()),
-        // SAFETY: ends the process without running any of its code.
+        // SAFETY: `_exit` ends the child without running any of the child's code.
         0 => unsafe { libc::_exit(0) },
         child => {
             let child = Pid::from_raw(child)
@@ -27,7 +27,7 @@ pub(super) fn fork_and_wait() -> io::Result<()> {
     }
 }
 
-/// Reads the status of every visible process.
+/// Reads `/proc/PID/stat` of every visible process.
 pub(super) fn scan() -> io::Result<()> {
     for entry in fs::read_dir("/proc")?.flatten() {
         let name = entry.file_name();
@@ -42,7 +42,7 @@ pub(super) fn scan() -> io::Result<()> {
     Ok(())
 }
 
-/// The number of processes that a sweep reads.
+/// Returns the number of processes whose status `scan` reads.
 pub(crate) fn count() -> usize {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries

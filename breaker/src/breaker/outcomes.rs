@@ -1,4 +1,4 @@
-//! The outcomes of calls, and their effects.
+//! The effects of call outcomes on the breaker.
 
 use super::permit::Outcome;
 use super::{Breaker, Guarded};
@@ -11,7 +11,7 @@ use crate::trip_rule::TripRule;
 use crate::verdict::Verdict;
 
 impl Breaker {
-    /// Whether a success of a call that was admitted at `packed` changes nothing.
+    /// Whether the success of a call admitted at `packed` has no effect.
     #[inline]
     pub(super) fn ignores_success_since(&self, packed: PackedState) -> bool {
         let unchanged = self.load() == packed;
@@ -23,8 +23,7 @@ impl Breaker {
 
     /// Records the outcome of a call that was admitted at `packed`.
     ///
-    /// Call it once for each call, unless it succeeded and the success
-    /// [is ignored](Self::ignores_success_since).
+    /// Call it once for each call, except for [ignored](Self::ignores_success_since) successes.
     #[inline(never)]
     pub(super) fn record(
         &self,
@@ -83,7 +82,7 @@ impl Breaker {
             }
         }
         let mut guarded = self.lock();
-        // Under the lock only the count can change, by good calls.
+        // Under the lock only the count can change, and only by good calls.
         let packed = self.load();
         if packed.generation() != generation {
             return self.record_late();
@@ -92,7 +91,7 @@ impl Breaker {
             return;
         }
         match &self.rule {
-            // A success may have reset the count first: then this failure is the first again.
+            // A success may have reset the count since the attempt above: count this failure again.
             TripRule::Failures { limit } => {
                 let below_limit = |_: &Guarded, count| (count < limit - 1).then(|| count + 1);
                 self.replace_count_or_open(&mut guarded, below_limit);
@@ -120,7 +119,7 @@ impl Breaker {
     #[cold]
     fn record_probe(&self, generation: u64, probe: ProbeId, bad: bool) {
         let mut guarded = self.lock();
-        // A lease that is still held belongs to this generation: each one begins without leases.
+        // A held lease belongs to this generation: each generation begins without leases.
         if !guarded.half_open.release(probe) {
             return self.record_late();
         }

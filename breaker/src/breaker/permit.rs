@@ -7,25 +7,26 @@ use crate::primitives::Instant;
 
 /// A permit to make one call, held for the duration of the call.
 ///
-/// Report the outcome to it. A permit that is dropped without an outcome counts as cancelled: it
-/// frees its probe, and is neither a failure nor a success. A permit that is dropped by a panic
-/// counts as failed.
+/// Report the outcome to the permit. A permit dropped without an outcome counts as cancelled: its
+/// probe becomes free, and nothing is counted. A permit dropped by a panic of its call counts as
+/// failed.
 #[must_use = "a dropped permit is a cancelled call"]
 #[derive(Debug)]
 pub struct Permit<'a> {
     breaker: &'a Breaker,
     admission: Admission,
-    /// Whether the thread was already panicking, as when a destructor makes a call.
+    /// Whether the thread was already panicking at the admission: a destructor can make a call
+    /// during a panic.
     panicking: bool,
 }
 
-/// The breaker at the admission of a call.
+/// The breaker's state at the admission of a call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Admission {
     pub(super) packed: PackedState,
-    /// Set if the call is a probe.
+    /// The number of the probe; `None` if the call is not a probe.
     pub(super) probe: Option<ProbeId>,
-    /// The time of the admission, set if the breaker looks for slow calls.
+    /// The time of the admission; `None` if the breaker has no limit of slow calls.
     pub(super) at: Option<Instant>,
 }
 
@@ -47,7 +48,7 @@ impl<'a> Permit<'a> {
         }
     }
 
-    /// The call succeeded.
+    /// Reports that the call succeeded.
     #[inline]
     pub fn success(self) {
         match self.breaker.ignores_success_since(self.admission.packed) {
@@ -57,13 +58,13 @@ impl<'a> Permit<'a> {
         }
     }
 
-    /// The call failed, through a fault of the service.
+    /// Reports that the call failed through a fault of the service.
     #[inline]
     pub fn failure(self) {
         self.record(Outcome::Failure);
     }
 
-    /// The call was given up for a reason that says nothing about the service.
+    /// Reports that the call was abandoned for a reason that says nothing about the service.
     #[inline]
     pub fn cancel(self) {
         self.record(Outcome::Cancelled);
@@ -77,10 +78,10 @@ impl<'a> Permit<'a> {
     }
 }
 
-/// Records a failure if the call panicked, else a cancelled call.
+/// Records a failure if the call panicked; otherwise, a cancelled call.
 impl Drop for Permit<'_> {
-    // A permit whose address is never taken stays in registers. Storing and reloading it would
-    // cost as much as several calls. So this function is inlined, and passes the parts one by one.
+    // A permit whose address is never taken stays in registers. Storing and reloading it would cost
+    // as much as several calls. So this function is inlined and passes each field separately.
     #[inline]
     fn drop(&mut self) {
         let outcome = match !self.panicking && std::thread::panicking() {

@@ -1,4 +1,4 @@
-//! Changes of the packed state: of the count, and of the state under the lock.
+//! Changes of the packed state: the count also changes without the lock, the state only under it.
 
 use super::{Breaker, Guarded};
 use crate::event::BreakerEvent;
@@ -7,18 +7,18 @@ use crate::primitives::{Ordering, now};
 use crate::state::BreakerState;
 
 impl Breaker {
-    /// Begins a generation in the state `to`.
+    /// Begins a new generation in the state `to`.
     ///
     /// Only this method and [`replace_count_or_open`](Self::replace_count_or_open) change the
-    /// state, both under the lock.
+    /// state; both need the lock.
     pub(super) fn transition(&self, guarded: &mut Guarded, to: BreakerState) {
         let before = self.replace(|packed| packed.next_generation(to));
         self.enter(guarded, before, to);
     }
 
-    /// Replaces the count of a closed breaker by `next(count)`, and returns the count before. If
+    /// Replaces the count of a closed breaker by `next(count)`, and returns the old count. If
     /// `next` returns `None`, opens the breaker in the same atomic step.
-    // One step, so that no good call comes between the judgement and its consequence.
+    // In one step, a good call cannot come between the decision and the opening.
     pub(super) fn replace_count_or_open(
         &self,
         guarded: &mut Guarded,
@@ -36,8 +36,9 @@ impl Breaker {
         None
     }
 
-    /// Replaces the count of a closed breaker by `next(count)`. Returns the packed state before;
-    /// as an error if `next` returned `None`, the generation is over, or the breaker is not closed.
+    /// Replaces the count of a closed breaker by `next(count)`, and returns the old packed state.
+    /// Fails with the unchanged packed state if `next` returns `None`, the generation is over, or
+    /// the breaker is not closed.
     #[inline]
     pub(super) fn replace_count(
         &self,
@@ -76,15 +77,15 @@ impl Breaker {
             generation: before.next_generation(to).generation(),
             open_for,
         };
-        // An error means that there is no subscriber.
+        // An error means only that no subscriber exists.
         let _ = self.events.send(event);
         if let Some(hook) = &self.hook {
             hook(&event);
         }
     }
 
-    /// Replaces the packed state by `next` of it, unless that is `None`. Returns the packed state
-    /// before; as an error if it was not replaced.
+    /// Replaces the packed state by `next(packed)`, and returns the old packed state. Fails with
+    /// the unchanged packed state if `next` returns `None`.
     #[inline]
     fn update(
         &self,
@@ -99,7 +100,7 @@ impl Breaker {
             .map_err(PackedState::from_bits)
     }
 
-    /// Replaces the packed state by `next` of it, and returns the packed state before.
+    /// Replaces the packed state by `next(packed)`, and returns the old packed state.
     fn replace(&self, next: impl Fn(PackedState) -> PackedState) -> PackedState {
         self.update(|packed| Some(next(packed)))
             .unwrap_or_else(|packed| packed)

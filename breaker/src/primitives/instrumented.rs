@@ -1,4 +1,4 @@
-//! The native primitives, with a count of their uses for each thread.
+//! The native primitives, with a count of their uses on each thread.
 
 use std::cell::Cell;
 use std::sync::{LockResult, atomic};
@@ -7,12 +7,12 @@ use super::native;
 
 pub(crate) use super::native::{Instant, MutexGuard, Ordering, parallelism, thread_number};
 
-/// The operations of one thread since the last [`take`](Self::take).
+/// The operations of one thread since its last [`take`](Self::take).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct OperationCounts {
     pub(crate) clock_reads: u32,
     pub(crate) locks: u32,
-    /// Writes of atomic words; writes behind a lock are not counted.
+    /// Writes to atomic words; writes behind a lock are not counted.
     pub(crate) writes: u32,
 }
 
@@ -27,7 +27,7 @@ impl OperationCounts {
         writes: 0,
     };
 
-    /// Returns the counts of this thread and sets them to zero.
+    /// Returns this thread's counts and sets them to zero.
     pub(crate) fn take() -> Self {
         COUNTS.take()
     }

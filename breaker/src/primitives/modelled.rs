@@ -1,4 +1,4 @@
-//! Primitives that loom schedules in every order: <https://docs.rs/loom>.
+//! Primitives that loom schedules in all orders: <https://docs.rs/loom>.
 
 use std::cell::Cell;
 use std::sync::LazyLock;
@@ -8,11 +8,11 @@ pub(crate) use loom::sync::{Mutex, MutexGuard};
 pub(crate) use tokio::time::Instant;
 
 loom::thread_local! {
-    /// The number of the current thread, set by the test that starts it.
+    /// The number of the current thread, set by the scenario that starts the thread.
     pub(crate) static THREAD_NUMBER: Cell<usize> = Cell::new(0);
 }
 
-/// Always the same moment: no result may depend on how long loom takes.
+/// Returns the same time at every call: no result may depend on how long loom takes.
 pub(crate) fn now() -> Instant {
     static NOW: LazyLock<Instant> = LazyLock::new(Instant::now);
     *NOW

@@ -1,4 +1,4 @@
-//! The primitives of the standard library, and the clock of Tokio.
+//! The standard library's primitives and Tokio's clock.
 
 use std::cell::Cell;
 use std::sync::atomic::AtomicUsize;
@@ -12,13 +12,14 @@ pub(crate) use std::sync::atomic::Ordering;
 
 pub(crate) use tokio::time::Instant;
 
-/// The time of Tokio's clock, which tests may pause and drive.
+/// The time of Tokio's clock, which tests can pause and advance.
 #[inline]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// The number of the current thread, constant for its lifetime. No two threads share a number.
+/// The number of the current thread, constant for the thread's lifetime. No two threads share a
+/// number.
 #[inline]
 pub(crate) fn thread_number() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -34,7 +35,7 @@ pub(crate) fn thread_number() -> usize {
     })
 }
 
-/// How many threads can run at once.
+/// The number of threads that can run at the same time.
 pub(crate) fn parallelism() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }

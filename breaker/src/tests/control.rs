@@ -3,7 +3,7 @@
 use super::*;
 use BreakerState::{Closed, Disabled, ForcedOpen, HalfOpen, Open};
 
-/// The next open times, when each probe fails.
+/// The next open times of a breaker whose probes all fail.
 async fn open_times(breaker: &Breaker, times: usize) -> Vec<Duration> {
     let mut seen = Vec::new();
     for _ in 0..times {
@@ -177,7 +177,7 @@ async fn slow_subscriber_loses_the_oldest_events_and_counts_them() {
     assert_eq!(next.generation, events.missed() + 1);
 }
 
-/// A destructor may make a call while its thread panics, and cancel it.
+/// A destructor that runs during a panic can make a call and cancel that call.
 #[tokio::test(start_paused = true)]
 async fn call_cancelled_during_a_panic_is_no_failure() {
     struct Caller(Arc<Breaker>);

@@ -1,4 +1,4 @@
-//! The operations of a call: clock reads, locks, writes of shared words, allocations.
+//! The operations of one call: clock reads, locks, writes to shared words, allocations.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use allocation_counter::measure;
 use crate::primitives::instrumented::OperationCounts;
 use crate::{Breaker, BreakerConfig, BreakerRate, BreakerTrip, BreakerWindow, SlowCalls};
 
-/// The operations of `work`, which must not allocate.
+/// Counts the operations of `work`, and asserts that `work` does not allocate.
 fn operations(work: impl FnOnce()) -> OperationCounts {
     OperationCounts::take();
     let allocations = measure(work);

@@ -1,4 +1,4 @@
-//! Known bugs of other circuit breakers, each as a test of this one.
+//! Known bugs of other circuit breakers: each test asserts that this breaker lacks the bug.
 
 use super::*;
 
@@ -15,7 +15,7 @@ async fn resilience4j_544_cancelled_probes_are_released() {
     assert_eq!(state(&breaker), BreakerState::Closed);
 }
 
-/// resilience4j 858: a permit that was taken without a call was held for ever.
+/// resilience4j 858: a permit that was taken without a call was never released.
 /// <https://github.com/resilience4j/resilience4j/issues/858>
 #[tokio::test(start_paused = true)]
 async fn resilience4j_858_unused_permits_are_released() {
@@ -45,7 +45,7 @@ async fn polly_1979_panicked_probe_is_followed_by_another() {
     assert_eq!(state(&breaker), BreakerState::Closed);
 }
 
-/// The gate of linkerd2-proxy waits for the outcome of its one probe without a limit.
+/// linkerd2-proxy: its gate waits without a limit for the outcome of its one probe.
 /// <https://github.com/linkerd/linkerd2-proxy>
 #[tokio::test(start_paused = true)]
 async fn linkerd2_gate_endless_probe_is_replaced() {
@@ -58,7 +58,7 @@ async fn linkerd2_gate_endless_probe_is_replaced() {
     assert_eq!(state(&breaker), BreakerState::Closed);
 }
 
-/// failsafe-rs and recloser admitted 50 of 50 concurrent calls while half-open.
+/// failsafe-rs and recloser: while half-open, they admitted 50 of 50 concurrent calls.
 #[tokio::test(start_paused = true)]
 async fn failsafe_and_recloser_50_tasks_get_exactly_one_probe() {
     let (breaker, _) = default_breaker();
@@ -82,7 +82,7 @@ async fn failsafe_and_recloser_50_tasks_get_exactly_one_probe() {
     assert_eq!(admitted, 1);
 }
 
-/// The same with four permits, and with calls that end between admissions.
+/// failsafe-rs and recloser, with four permits and with calls that end between admissions.
 #[tokio::test(start_paused = true)]
 async fn failsafe_and_recloser_probes_never_exceed_permits() {
     let (breaker, _) = breaker(BreakerConfig {
@@ -100,7 +100,7 @@ async fn failsafe_and_recloser_probes_never_exceed_permits() {
         match call {
             0 => permit.failure(),
             1 => permit.success(),
-            // These stay under way.
+            // This call stays under way.
             _ => std::mem::forget(permit),
         }
     }
@@ -139,8 +139,8 @@ async fn tower_resilience_window_of_time_slides() {
     assert_eq!(state(&breaker), BreakerState::Open);
 }
 
-/// All but gobreaker: a call that was admitted before the breaker opened decided the half-open
-/// state; its failure opened the breaker, or its success closed it.
+/// All but gobreaker: a call admitted before the breaker opened decided the half-open state. Its
+/// failure opened the breaker, or its success closed the breaker.
 #[tokio::test(start_paused = true)]
 async fn half_open_ignores_calls_admitted_earlier() {
     let (breaker, _) = breaker(three_probes());

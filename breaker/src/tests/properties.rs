@@ -1,4 +1,4 @@
-//! The breaker compared with the reference, step by step, on random histories.
+//! Compares the breaker with the reference after each step of random histories.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use crate::{Permit, SlowCalls};
 #[derive(Clone, Debug)]
 enum Step {
     Admit,
-    /// Ends the call at this index of those under way.
+    /// Ends the call at this index in the list of calls under way.
     End(usize, CallEnd),
-    /// Makes this number of calls, which succeed at once.
+    /// Makes this number of calls, each of which succeeds at once.
     Succeed(usize),
     Advance(Duration),
     Reset,
@@ -93,7 +93,7 @@ fn config() -> impl Strategy<Value = BreakerConfig> {
     })
 }
 
-/// A call under way through both breakers.
+/// A call that is under way in both breakers.
 struct PendingCall<'a> {
     number: usize,
     began: Duration,

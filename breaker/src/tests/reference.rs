@@ -1,10 +1,11 @@
-//! A naive breaker with the same rules.
+//! A naive breaker that follows the same rules.
 
 use std::time::Duration;
 
 use crate::{BreakerConfig, BreakerCounts, BreakerRate, BreakerState, BreakerTrip, BreakerWindow};
 
-/// The rules of the breaker in the plainest form: one thread, numbered calls, all outcomes stored.
+/// The rules of the breaker in their simplest form: one thread, numbered calls, all outcomes
+/// stored.
 pub(super) struct ReferenceBreaker {
     pub(super) config: BreakerConfig,
     pub(super) state: BreakerState,
@@ -12,10 +13,10 @@ pub(super) struct ReferenceBreaker {
     outcomes: Vec<TimedOutcome>,
     succeeded: usize,
     failed: usize,
-    /// The number of openings since it was last closed.
+    /// The number of openings since the breaker was last closed.
     openings: u32,
     open_until: Duration,
-    /// Calls whose outcome still counts. A probe has the end of its lease.
+    /// The calls whose outcomes still count. A probe also has the end of its lease.
     current: Vec<(usize, Option<Duration>)>,
     pub(super) late: u64,
     pub(super) rejected: u64,

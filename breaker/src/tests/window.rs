@@ -1,4 +1,4 @@
-//! Sliding windows.
+//! Tests of the sliding windows.
 
 use super::*;
 use crate::primitives;
@@ -129,7 +129,7 @@ async fn slow_probe_opens_again() {
     assert_eq!(state(&breaker), BreakerState::Open);
 }
 
-/// The oldest success leaves the window, which raises the share of failures.
+/// The oldest success leaves the window, so the share of failures rises.
 #[tokio::test(start_paused = true)]
 async fn success_never_opens() {
     let breaker = rate(BreakerRate {
@@ -176,7 +176,7 @@ async fn window_is_empty_after_open_or_reset() {
     }
 }
 
-/// A thread is preempted between its load of the state and its count, while the window restarts.
+/// The window restarts while a thread is preempted between loading the state and counting its call.
 #[tokio::test(start_paused = true)]
 async fn late_count_is_not_in_the_window() {
     let good = Verdict {

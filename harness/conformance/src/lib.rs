@@ -1,8 +1,8 @@
-//! Runs a chaos-test binary as a user would, and reads its output and its records.
+//! Runs a chaos-test binary as a user would, and reads the output and the records.
 //!
-//! The binary is `misbehaving`: a suite of tests that hang, abort, leak and lie. The tests of this
-//! package run it and check each verdict, report and exit code. They test the *contract* of the
-//! harness: every isolation must pass them.
+//! The binary `misbehaving` is a suite of tests that hang, abort, leak and lie. This package's
+//! tests run that binary, and check verdicts, reports and exit codes. The checks are the *contract*
+//! of the harness: every isolation must pass them.
 
 pub mod limits;
 
@@ -23,25 +23,25 @@ pub struct Suite {
     home: TempDir,
 }
 
-/// The result of a run of the binary.
+/// The result of one run of a suite.
 #[derive(Debug)]
 pub struct RunOutput {
-    /// The exit code; `None` when a signal ended the runner.
+    /// The exit code; `None` if a signal ended the runner.
     pub code: Option<i32>,
-    /// All of standard output.
+    /// The complete standard output, with invalid UTF-8 replaced.
     pub stdout: String,
-    /// All of standard error.
+    /// The complete standard error, with invalid UTF-8 replaced.
     pub stderr: String,
-    /// The latest record of each test, by name.
+    /// The latest record of each test in the suite's history, by test name.
     pub records: BTreeMap<String, Record>,
 }
 
 impl Suite {
-    /// The suite in this binary, to be run with this isolation.
+    /// Creates a suite that runs `binary` with `isolation`, an empty history and empty directories.
     ///
     /// # Panics
     ///
-    /// When its temporary directories cannot be created.
+    /// When the suite's temporary directories cannot be created.
     #[must_use]
     pub fn new(binary: impl Into<PathBuf>, isolation: &'static str) -> Self {
         let home = tempfile::tempdir().expect("a temporary directory can be created");
@@ -54,19 +54,23 @@ impl Suite {
         }
     }
 
-    /// The same suite for another user, who owns its directories and a copy of the binary.
+    /// Prepares the suite for a runner of another user.
+    ///
+    /// `user` becomes the owner of the suite's directories. The binary is linked or copied into
+    /// them with mode 755. The caller must start the runner as `user`.
     ///
     /// # Panics
     ///
-    /// When the caller is not root, and so cannot change owners.
+    /// When this process may not change owners, or cannot link or copy the binary.
     #[cfg(unix)]
     #[must_use]
     pub fn for_user(mut self, user: u32) -> Self {
         use std::os::unix::fs::{PermissionsExt as _, chown};
         let home = self.home.path();
         let copy = home.join("suite");
-        // While another thread forks, its child holds a copy open for writing, and executing the
-        // copy fails with ETXTBSY. A hard link has no writer.
+        // The file of a copy is open for writing for a while. A child that another thread forks
+        // meanwhile inherits the descriptor, and executing the copy fails with ETXTBSY. A hard link
+        // has no writer.
         if fs::hard_link(&self.binary, &copy).is_err() {
             fs::copy(&self.binary, &copy).expect("the binary can be copied");
         }
@@ -81,16 +85,18 @@ impl Suite {
         self
     }
 
-    /// The same suite, run by a wrapper program: the binary and its arguments follow these words.
+    /// Runs the suite through a wrapper program. The words of `program` precede the suite's
+    /// command.
     #[must_use]
     pub fn within<S: Into<OsString>>(mut self, program: impl IntoIterator<Item = S>) -> Self {
         self.wrapper = program.into_iter().map(Into::into).collect();
         self
     }
 
-    /// The command that runs the suite, without arguments.
+    /// Returns the command that runs the suite, without arguments.
     ///
-    /// It inherits no variable that configures the harness.
+    /// The command inherits no `CHAOS_*` variable and no `RUST_BACKTRACE`. Isolation, history,
+    /// regressions file and temporary directory are those of the suite. Standard input is empty.
     #[must_use]
     pub fn command(&self) -> Command {
         let binary = self.binary.as_os_str().to_owned();
@@ -112,21 +118,21 @@ impl Suite {
         command
     }
 
-    /// Runs the suite with these arguments to its end, for at most [`limits::RUN_LIMIT`].
+    /// Runs the suite with `arguments`, for at most [`limits::RUN_LIMIT`].
     ///
     /// # Panics
     ///
-    /// When it cannot be started, exceeds the limit, or leaves records that cannot be read.
+    /// When the suite cannot be started, exceeds the limit, or leaves an unreadable record.
     #[track_caller]
     pub fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> RunOutput {
         self.run_command(self.command().args(arguments))
     }
 
-    /// Runs a command that [`Suite::command`] has made, as [`Suite::run`] does.
+    /// Runs a command from [`Suite::command`], for at most [`limits::RUN_LIMIT`].
     ///
     /// # Panics
     ///
-    /// As [`Suite::run`].
+    /// When the command cannot be started, exceeds the limit, or leaves an unreadable record.
     #[track_caller]
     pub fn run_command(&self, command: &mut Command) -> RunOutput {
         let output = limits::output_of(command);
@@ -138,11 +144,11 @@ impl Suite {
         }
     }
 
-    /// Runs exactly one test, and returns its record.
+    /// Runs only the test called `test`, and returns the test's record.
     ///
     /// # Panics
     ///
-    /// When the run leaves no record of it.
+    /// When [`Suite::run`] panics, or the run leaves no record of the test.
     #[track_caller]
     #[must_use]
     pub fn record_of(&self, test: &str) -> Record {
@@ -151,45 +157,46 @@ impl Suite {
         record.unwrap_or_else(|| panic!("no record of {test}:\n{}\n{}", ran.stdout, ran.stderr))
     }
 
-    /// Runs exactly one test, and returns its verdict.
+    /// Runs only the test called `test`, and returns the test's verdict.
     ///
     /// # Panics
     ///
-    /// When the run leaves no record of it.
+    /// When [`Suite::run`] panics, or the run leaves no record of the test.
     #[track_caller]
     #[must_use]
     pub fn verdict_of(&self, test: &str) -> Verdict {
         self.record_of(test).verdict
     }
 
-    /// The number of tests in the suite.
+    /// Returns the number of tests that `--list` prints.
     #[must_use]
     pub fn tests(&self) -> usize {
         let listed = self.run(["--list", "--format", "terse"]);
         listed.stdout.lines().count()
     }
 
-    /// The isolation that the suite runs with.
+    /// Returns the isolation that [`Suite::new`] received.
     #[must_use]
     pub fn isolation(&self) -> &'static str {
         self.isolation
     }
 
-    /// The directory of the suite's history.
+    /// Returns the path of the suite's history directory.
     #[must_use]
     pub fn history(&self) -> PathBuf {
         self.home.path().join("history")
     }
 
-    /// The file of the seeds that the suite's tests have failed with.
+    /// Returns the path of the suite's regressions file, which lists failing seeds.
     #[must_use]
     pub fn regressions(&self) -> PathBuf {
         self.home.path().join("regressions.txt")
     }
 
-    /// The living processes of this suite with their command lines, in every namespace.
+    /// Returns the pid and the command line of each running process of this suite.
     ///
-    /// A process belongs to the suite when its environment names the suite's history.
+    /// A process belongs to the suite if its variable `CHAOS_HISTORY` names the suite's history.
+    /// Processes in nested PID namespaces are included.
     #[must_use]
     pub fn processes(&self) -> Vec<(u32, String)> {
         let mark = format!("CHAOS_HISTORY={}", self.history().display());
@@ -206,7 +213,8 @@ impl Suite {
             .collect()
     }
 
-    /// Whether the timeline of a case that is still running contains this text.
+    /// Whether any `timeline.jsonl` below [`Suite::tmp`], such as a running case's, contains
+    /// `text`.
     #[must_use]
     pub fn timeline_contains(&self, text: &str) -> bool {
         let mut directories = vec![self.tmp()];
@@ -225,17 +233,19 @@ impl Suite {
         false
     }
 
-    /// The directory that the suite creates its temporary directories in.
+    /// Returns the path of the suite's `TMPDIR`, which contains the runner's temporary directories.
     #[must_use]
     pub fn tmp(&self) -> PathBuf {
         self.home.path().join("tmp")
     }
 
-    /// The latest record of each test that has run, by name.
+    /// Returns the latest record of each test in the history, by test name.
+    ///
+    /// Records that are cut short are left out.
     ///
     /// # Panics
     ///
-    /// When a file cannot be read, or is not a record.
+    /// When a file in the history's `records` directory cannot be read, or holds no record.
     #[must_use]
     pub fn records(&self) -> BTreeMap<String, Record> {
         let files = fs::read_dir(self.history().join("records"));
@@ -252,7 +262,7 @@ impl Suite {
     }
 }
 
-/// Reads a record; `None` when it is cut short, as a killed runner may leave it.
+/// Reads a record. Returns `None` if the file is cut short, as a killed runner may leave it.
 fn read_record(path: &Path) -> Option<Record> {
     let text = fs::read(path).expect("a record that is listed can be read");
     match serde_json::from_slice(&text) {

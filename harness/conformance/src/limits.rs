@@ -1,4 +1,4 @@
-//! Limits for everything that the contract tests wait for, and checks that the machine must allow.
+//! Time limits for the contract tests, and skips for tests that this machine cannot run.
 
 use std::io::{Read, Write as _};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -6,17 +6,19 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The longest that a run of a suite may take.
+/// The time limit for one run of a suite.
 pub const RUN_LIMIT: Duration = Duration::from_secs(300);
 
-/// The variable that allows a test to pass where the machine lacks a feature that it needs.
+/// Names the environment variable that permits [`skip`]. Without the variable, a skip fails the
+/// test.
 pub const ALLOW_SKIPS: &str = "CONFORMANCE_ALLOW_SKIPS";
 
-/// Runs a command to its end, as [`Command::output`] does, for at most [`RUN_LIMIT`].
+/// Runs a command, for at most [`RUN_LIMIT`], and returns its output as [`Command::output`] does.
 ///
 /// # Panics
 ///
-/// When the command cannot be started, or is still running at the limit; then it is killed.
+/// When the command cannot be started. When the command is still running at the limit; the command
+/// is then killed first. When another process keeps the output open until the limit.
 #[track_caller]
 pub fn output_of(command: &mut Command) -> Output {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -27,7 +29,8 @@ pub fn output_of(command: &mut Command) -> Output {
 ///
 /// # Panics
 ///
-/// When the process is still running at the limit, or its output is still open.
+/// When the process is still running at the limit; the process is then killed first. When another
+/// process keeps the output open until the limit.
 #[track_caller]
 #[must_use]
 pub fn wait_with_output(mut child: Child) -> Output {
@@ -53,7 +56,7 @@ pub fn wait_with_output(mut child: Child) -> Output {
 ///
 /// # Panics
 ///
-/// When the process is still running at the limit; then it is killed.
+/// When the process is still running at the limit; the process is then killed first.
 #[track_caller]
 pub fn wait(child: &mut Child) -> ExitStatus {
     wait_until(child, Instant::now() + RUN_LIMIT)
@@ -66,7 +69,7 @@ fn wait_until(child: &mut Child, deadline: Instant) -> ExitStatus {
             return status;
         }
         if Instant::now() >= deadline {
-            // The failure of the wait is reported below.
+            // The panic below reports the timeout, so errors are ignored here.
             let _ = child.kill();
             let _ = child.wait();
             panic!("process {} has not ended within {RUN_LIMIT:?}", child.id());
@@ -80,20 +83,20 @@ fn read_in_thread(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     thread::spawn(move || {
         let mut contents = Vec::new();
         if pipe.read_to_end(&mut contents).is_ok() {
-            // Nobody receives it after the limit.
+            // After the limit the receiver is gone, and sending fails.
             let _ = sender.send(contents);
         }
     });
     receiver
 }
 
-/// Reports that a test cannot run on this machine; the caller then returns.
+/// Reports that the calling test cannot run on this machine. The caller must then return.
 ///
-/// The line is written past libtest's capture, so that it shows in a run that passes.
+/// The message bypasses libtest's capture, so passing runs show it, too.
 ///
 /// # Panics
 ///
-/// When [`ALLOW_SKIPS`] is not set: a missing feature is a failure unless somebody allows it.
+/// When [`ALLOW_SKIPS`] is not set. By default, a missing feature is a failure.
 #[track_caller]
 pub fn skip(reason: &str) {
     assert!(
@@ -102,7 +105,7 @@ pub fn skip(reason: &str) {
     );
     let thread = thread::current();
     let test = thread.name().unwrap_or("a test").to_owned();
-    // Without a standard error nobody reads it anyway.
+    // A closed standard error has no reader, so the error is ignored.
     let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {reason}");
 }
 

@@ -1,4 +1,4 @@
-//! A thousand tests at a time: none is blamed without reason, and each killed one has a verdict.
+//! A thousand tests at a time: well-behaved tests pass, and each killed test has a verdict.
 #![cfg(target_os = "linux")]
 
 use clarity_chaos::Verdict;
@@ -12,7 +12,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A number of repetitions: that of the variable, or `default`.
+/// Returns the number of repetitions in the environment variable, or `default`.
 fn repetitions(variable: &str, default: usize) -> usize {
     let given = std::env::var(variable).ok();
     given.map_or(default, |given| {
@@ -44,7 +44,7 @@ fn well_behaved_tests_are_never_blamed() {
     }
 }
 
-/// The children of a process.
+/// Returns the children of a process's main thread.
 fn children(pid: u32) -> Vec<u32> {
     let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
     let list = list.unwrap_or_default();
@@ -52,7 +52,7 @@ fn children(pid: u32) -> Vec<u32> {
     children.map_while(Result::ok).collect()
 }
 
-/// The children of all threads of a process.
+/// Returns the children of all threads of a process.
 fn children_of_threads(pid: u32) -> Vec<u32> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task"))
         .into_iter()
@@ -64,14 +64,14 @@ fn children_of_threads(pid: u32) -> Vec<u32> {
     children.filter_map(|pid| pid.parse().ok()).collect()
 }
 
-/// The processes of tests: great-grandchildren of the runner, below supervisor and sandbox.
+/// Returns the test processes, great-grandchildren of the runner below supervisor and sandbox.
 fn tests_of(runner: u32) -> Vec<u32> {
     let supervisors = children_of_threads(runner).into_iter();
     let inside = supervisors.flat_map(children);
     inside.flat_map(children).collect()
 }
 
-/// `CROWD_KILLS=1000 cargo test -p clarity-chaos-conformance --test crowd` kills a thousand.
+/// `CROWD_KILLS=1000 cargo test -p clarity-chaos-conformance --test crowd` kills 1,000 tests.
 #[test]
 fn test_killed_at_any_moment_has_a_verdict() {
     let wanted = repetitions("CROWD_KILLS", 200);
@@ -101,8 +101,8 @@ fn test_killed_at_any_moment_has_a_verdict() {
             for test in tests_of(runner.id()) {
                 thread::sleep(Duration::from_micros(rng.random_range(0..1500)));
                 let pid = i32::try_from(test).ok().and_then(Pid::from_raw).unwrap();
-                // A test that has ended is not counted. The kernel reuses its number only after all
-                // others.
+                // A test that has ended must not be killed. The kernel reuses a process number only
+                // after all others.
                 if tests_of(runner.id()).contains(&test) {
                     let _ = kill_process(pid, Signal::KILL);
                 }

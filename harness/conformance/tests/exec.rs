@@ -1,4 +1,4 @@
-//! The contract of the harness, with `--isolation exec`.
+//! Runs the contract tests with `--isolation exec`.
 
 mod contract;
 

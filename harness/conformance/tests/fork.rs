@@ -1,4 +1,4 @@
-//! The contract of the harness, with `--isolation fork`.
+//! Runs the contract tests with `--isolation fork`.
 #![cfg(target_os = "linux")]
 
 mod contract;

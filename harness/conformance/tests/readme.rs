@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 const FIRST: &str = include_str!("../src/first/main.rs");
 
-/// The repository.
+/// Returns the directory of the repository.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
@@ -15,7 +15,7 @@ fn read(page: &str) -> String {
     fs::read_to_string(root().join(page)).unwrap()
 }
 
-/// All pages of the harness: the READMEs and the guide.
+/// Returns the path and text of each page of the documentation: the READMEs and the guide.
 fn pages() -> Vec<(PathBuf, String)> {
     let mut directories = vec![root().join("harness/guide")];
     let mut files = vec![root().join("README.md"), root().join("harness/README.md")];
@@ -35,7 +35,7 @@ fn pages() -> Vec<(PathBuf, String)> {
         .collect()
 }
 
-/// The code blocks of a page in this language.
+/// Returns a page's code blocks in this language.
 fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
     let fence = format!("```{language}\n");
     page.split(&fence)

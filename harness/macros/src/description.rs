@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens as _, quote, quote_spanned};
 use syn::{Attribute, Expr, ExprLit, Lit, Meta};
 
-/// The error for a function without a description.
+/// The error message for a function without a description.
 pub(crate) const MISSING: &str = "a chaos test needs a doc comment: \
      say what fails in this scenario, and what must still hold. \
      --list, the console and the reports show it";
@@ -13,13 +13,13 @@ pub(crate) const MISSING: &str = "a chaos test needs a doc comment: \
 pub(crate) enum Description {
     /// Doc comments and string literals, trimmed line by line.
     Text(String),
-    /// At least one part is a macro call such as `include_str!`, which the compiler expands.
-    /// Each part is an argument that `concat!` accepts.
+    /// The arguments for `concat!`. At least one is a macro call such as `include_str!`, which
+    /// the compiler expands.
     Parts(Vec<TokenStream>),
 }
 
 impl Description {
-    /// The description in these attributes. Attributes other than `#[doc = …]` are ignored.
+    /// Reads the description from the `#[doc = …]` attributes. All other attributes are ignored.
     pub(crate) fn of(attributes: &[Attribute]) -> Self {
         let mut text = String::new();
         let mut parts = Vec::new();
@@ -48,14 +48,15 @@ impl Description {
         Self::Parts(parts)
     }
 
-    /// Whether nothing is described, as far as the attributes alone say.
+    /// Whether the description is known to be empty. A description with macro calls is not: the
+    /// text is unknown until the compiler expands the calls.
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self, Self::Text(text) if text.is_empty())
     }
 
-    /// A constant expression of type `&'static str`: the trimmed description.
+    /// Returns a constant expression of type `&'static str`: the trimmed description.
     ///
-    /// Text that turns out to be empty when it is expanded is a compile error at `span`.
+    /// If the macro calls expand to an empty text, the expression is a compile error at `span`.
     pub(crate) fn expression(&self, span: Span) -> TokenStream {
         match self {
             Self::Text(text) => text.to_token_stream(),
@@ -76,14 +77,14 @@ impl Description {
     }
 }
 
-/// The text of a string literal; `None` for any other expression.
+/// Returns the text of a string literal, and `None` for any other expression.
 fn literal(value: &Expr) -> Option<String> {
     match value {
         Expr::Lit(ExprLit {
             lit: Lit::Str(text),
             ..
         }) => Some(text.value()),
-        // A literal that a `macro_rules!` macro passed on is in an invisible group.
+        // An invisible group surrounds a literal that a `macro_rules!` macro passed on.
         Expr::Group(group) => literal(&group.expr),
         _ => None,
     }

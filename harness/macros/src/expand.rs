@@ -1,4 +1,4 @@
-//! The registration that `#[chaos]` adds to the function.
+//! Generates the code that registers a test function.
 
 use crate::description::Description;
 use crate::options::{Clock, Options};
@@ -16,7 +16,7 @@ pub(crate) fn expand(
     let name = &function.sig.ident;
     let path_end = name.unraw().to_string();
     let description = description.expression(name.span());
-    // A full path each time: an import would shadow a name that the user's path may begin with.
+    // Each item has a full path. An import could shadow the first name in the user's path.
     let private_at = |span: Span| match &options.crate_path {
         Some(path) => quote_spanned! { span=> #path::__private },
         None => quote_spanned! { span=> ::clarity_chaos::__private },
@@ -24,14 +24,14 @@ pub(crate) fn expand(
     let private = private_at(Span::call_site());
     let settings = settings(options, &private);
     let body = body(function, private_at);
-    // A function that is compiled out must not be registered.
+    // A function that `#[cfg]` removes must not be registered.
     let conditions = function
         .attrs
         .iter()
         .filter(|attribute| attribute.path().is_ident("cfg"));
 
     quote! {
-        // An unawaited future has done nothing, and an ignored result has shown nothing.
+        // An unawaited future does nothing, and an ignored result hides a failure.
         #[deny(unused_must_use, clippy::let_underscore_future)]
         #function
 
@@ -51,7 +51,7 @@ pub(crate) fn expand(
     }
 }
 
-/// The calls that add what the attribute declares to the registration.
+/// Generates the calls that add the tags and options of the attribute to the registration.
 fn settings(options: &Options, private: &TokenStream) -> TokenStream {
     let mut settings = TokenStream::new();
     let tags = &options.tags;
@@ -84,10 +84,10 @@ fn settings(options: &Options, private: &TokenStream) -> TokenStream {
     settings
 }
 
-/// The closure that calls the function and turns its result into an outcome.
+/// Generates the closure that calls the function and converts the result into an outcome.
 fn body(function: &ItemFn, private_at: impl Fn(Span) -> TokenStream) -> TokenStream {
     let name = &function.sig.ident;
-    // The compiler points here when the argument or the result has the wrong type.
+    // The compiler reports a wrong type of the argument or the result at this span.
     let at = |span: Span| Span::call_site().located_at(span);
     let call = match function.sig.inputs.first() {
         None => quote! { { let _ = context; #name() } },

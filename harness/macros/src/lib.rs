@@ -1,8 +1,8 @@
 #![doc = include_str!("../README.md")]
 //!
-//! A test function passes through four modules: `options` parses the arguments of the attribute,
-//! `description` reads the doc comment, `validate` refuses functions that cannot be tests,
-//! and `expand` writes the registration.
+//! Four modules handle a test function. `options` parses the attribute's arguments, and
+//! `description` reads the doc comment. `validate` refuses a function that cannot be a test, and
+//! `expand` generates the registration.
 
 #![forbid(unsafe_code)]
 
@@ -26,27 +26,28 @@ use syn::{ItemFn, parse_macro_input};
 /// }
 /// ```
 ///
-/// The function is sync or async, takes a `Context` or nothing, and returns `()` or a `Result`.
-/// The error of that `Result` converts into `Box<dyn Error + Send + Sync>`.
+/// The function is sync or async, takes a `Context` or nothing, and returns `()` or a `Result`. The
+/// error type of the `Result` must convert into `Box<dyn Error + Send + Sync>`.
 ///
 /// # Arguments
 ///
-/// A word is a tag to select by; the harness knows `slow` and `non_destructive`. The options are:
+/// A word is a tag, such as `slow`. `-m` selects tests by their tags. Only the tag
+/// `non_destructive` has a meaning for the harness. The options are:
 ///
 /// - `timeout = "10s"`: the limit of real time, in the format of `humantime` (`500ms`, `2m`,
-///   `1m 30s`). Default: `--timeout`, 30 s.
-/// - `clock = "real"`: real time; async tests run on a multi-threaded runtime. The default.
-/// - `clock = "paused"`: async only. Virtual time jumps to the next timer when all tasks are idle;
-///   for code without peers outside the runtime.
-/// - `clock = "manual"`: async only. Virtual time moves when the test advances it; sockets and
-///   files are usable.
-/// - `memory = "512MiB"`: private writable memory (`KiB`, `MiB`, `GiB`). Allocations beyond it
-///   fail. Linux only. Default: unlimited.
-/// - `open_files = 64`: descriptors, those of the harness (about ten) included. Opening more fails.
-///   Linux only. Default: the system's limit.
-/// - `cpu = "10s"`: CPU time of all threads, in whole seconds. Beyond it the process is killed.
-///   Linux only. Default: unlimited.
-/// - `seed_name = "module::old_name"`: the name that the test's seed is derived from.
+///   `1m 30s`). Default: the value of `--timeout`, which is 30 s by default.
+/// - `clock = "real"`: real time. Async tests run on a multi-threaded runtime. The default.
+/// - `clock = "paused"`: async only. Virtual time jumps to the next timer when all tasks are idle.
+///   For code that does not communicate outside the runtime.
+/// - `clock = "manual"`: async only. Virtual time moves only when the test advances the clock.
+///   Sockets and files are usable.
+/// - `memory = "512MiB"`: the limit of private writable memory (`KiB`, `MiB`, `GiB`). Allocations
+///   beyond the limit fail. Linux only. Default: unlimited.
+/// - `open_files = 64`: the limit of descriptors, including those of the harness (about ten).
+///   Opening more fails. Linux only. Default: the system's limit.
+/// - `cpu = "10s"`: the limit of the CPU time of all threads, in whole seconds. Beyond the limit,
+///   the process is killed. Linux only. Default: unlimited.
+/// - `seed_name = "module::old_name"`: the name from which the test's seed is derived.
 ///   Default: the test's name. See [Renaming a test](#renaming-a-test).
 /// - `crate = my_prelude::chaos`: the path to the harness. Default: `::clarity_chaos`.
 ///   See [A harness under another name](#a-harness-under-another-name).
@@ -55,21 +56,22 @@ use syn::{ItemFn, parse_macro_input};
 ///
 /// # The description
 ///
-/// The doc comment describes the failure scenario, and is required: `--list`, the console and the
-/// reports show it. `#[doc = include_str!("scenario.md")]` and `#[doc = concat!(…)]` count, too.
-/// A file that turns out to be empty is a compile error.
+/// The required doc comment describes the failure scenario. `--list`, the console and the reports
+/// show this description. `#[doc = include_str!("scenario.md")]` and `#[doc = concat!(…)]` count,
+/// too. An empty description is a compile error, also if it comes from a file.
 ///
 /// # Ignored results
 ///
-/// An ignored future or `Result` in the body is a compile error: an unawaited future has done
-/// nothing. The function gets `#[deny(unused_must_use)]`, which overrides the lint levels of the
-/// crate. Write `let _ =` to ignore a result on purpose.
+/// An ignored future or `Result` in the body is a compile error. An unawaited future does nothing,
+/// and an ignored `Result` hides a failure. The function gets `#[deny(unused_must_use)]`, which
+/// overrides the lint levels of the crate. Write `let _ =` to ignore a `Result` on purpose.
 ///
 /// # Renaming a test
 ///
-/// A test's seed is derived from the root seed and the test's name: its path inside its crate,
-/// as `--list` shows it. A renamed test therefore draws other faults, and its entries in
-/// `chaos_regressions/` name no test any more. `seed_name` keeps the derivation of the old name:
+/// A test's seed is derived from the root seed and the test's name. `--list` shows this name: the
+/// path of the function inside its crate. A renamed test therefore gets other faults, and the
+/// entries in `chaos_regressions/` with the old name match no test. `seed_name` keeps the
+/// derivation from the old name:
 ///
 /// ```ignore
 /// /// A weight file with one flipped bit is refused.
@@ -79,15 +81,15 @@ use syn::{ItemFn, parse_macro_input};
 /// }
 /// ```
 ///
-/// - The test draws with every root seed what it drew under its old name.
-/// - The seeds that `chaos_regressions/` and the history hold for the old name count as its own.
+/// - With every root seed, the test draws the same random values as under its old name.
+/// - The entries for the old name in `chaos_regressions/` and in the history apply to the test.
 /// - Selection, shards, reports, records and new regressions use the new name.
-/// - Two tests of one binary with the same derivation are an error: they would draw the same
-///   numbers.
+/// - Two tests of one binary whose seeds derive from the same name are an error. They would draw
+///   the same random values.
 ///
 /// # A harness under another name
 ///
-/// `crate` names the harness where it is renamed in `Cargo.toml` or re-exported:
+/// `crate` is the path to a harness that is renamed in `Cargo.toml` or re-exported:
 ///
 /// ```ignore
 /// use my_prelude::chaos::{Context, chaos};
@@ -99,20 +101,21 @@ use syn::{ItemFn, parse_macro_input};
 /// my_prelude::chaos::main!();
 /// ```
 ///
-/// The path may stand in quotes, and may begin with `$crate` in a `macro_rules!` macro.
-/// `main!` and the oracles need no such option.
+/// The path may be in quotes. In a `macro_rules!` macro, the path may begin with `$crate`. `main!`
+/// and the oracles need no such option.
 ///
 /// # Tests in a library
 ///
-/// A library can register tests for the targets that depend on it. Rust links a dependency only
-/// if the source mentions it: write `use my_lib as _;` next to `main!()` where nothing else of
-/// `my_lib` is used. Without the line the tests of `my_lib` are missing from `--list`, and the
-/// harness cannot know of them. An entry in `Cargo.toml` alone does not suffice, and neither does
-/// a mention by a library that itself is not mentioned. `#![warn(unused_crate_dependencies)]` in
-/// the test target names each dependency that is not mentioned. With an old linker of Apple a
-/// mention can be too little: call a function of the library instead.
+/// A library can register tests for the targets that depend on the library. Rust links a dependency
+/// only if the target's source mentions the dependency by name. If the target uses nothing else of
+/// `my_lib`, write `use my_lib as _;` next to `main!()`. Without this line, `--list` does not show
+/// the tests of `my_lib`, and the harness cannot detect that they are missing. An entry in
+/// `Cargo.toml` is not enough. A mention in another library counts only if the target mentions that
+/// library. `#![warn(unused_crate_dependencies)]` in the test target reports each dependency that
+/// is not mentioned. With an old linker of Apple, a mention can be insufficient: call a function of
+/// the library instead.
 ///
-/// Tests in a `#[cfg(test)]` module of a library are never part of another target.
+/// Tests in a library's `#[cfg(test)]` module are never part of another target.
 #[proc_macro_attribute]
 pub fn chaos(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let function = parse_macro_input!(item as ItemFn);
@@ -120,7 +123,7 @@ pub fn chaos(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let (options, mut problems) = Options::parse(attribute.into());
     problems.extend(validate::problems(&function, &description, &options));
 
-    // The output contains the refused function, so that the compiler reports the refusal alone.
+    // The output contains the refused function, so the compiler reports only the refusal.
     match problems.into_iter().reduce(|mut all, next| {
         all.combine(next);
         all

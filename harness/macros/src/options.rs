@@ -10,7 +10,7 @@ use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
 use syn::{Error, Ident, Path, Token};
 
-/// The options: the name of each, and an example of its use.
+/// The name of each option, with an example.
 const OPTIONS: [(&str, &str); 7] = [
     ("timeout", "timeout = \"10s\""),
     ("clock", "clock = \"real\" | \"paused\" | \"manual\""),
@@ -21,10 +21,10 @@ const OPTIONS: [(&str, &str); 7] = [
     ("crate", "crate = my_prelude::chaos"),
 ];
 
-/// The operators of tag expressions (`-m "not slow and breaker"`), which therefore cannot be tags.
+/// The operators of tag expressions (`-m "not slow and breaker"`). An operator cannot be a tag.
 const RESERVED: [&str; 3] = ["and", "or", "not"];
 
-/// The clock of an async test.
+/// The clock of a test. A sync test always has the real clock.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Clock {
     #[default]
@@ -33,27 +33,27 @@ pub(crate) enum Clock {
     Manual,
 }
 
-/// The parsed attribute.
+/// The parsed arguments of the attribute.
 #[derive(Default)]
 pub(crate) struct Options {
     pub(crate) tags: Vec<String>,
     pub(crate) timeout: Option<Duration>,
-    /// In bytes.
+    /// The memory limit, in bytes.
     pub(crate) memory: Option<u64>,
     pub(crate) open_files: Option<u64>,
-    /// In seconds.
+    /// The limit of CPU time, in seconds.
     pub(crate) cpu: Option<u64>,
     pub(crate) clock: Clock,
-    /// The place of the `clock` option, for errors about it.
+    /// The span of the value of `clock`, for error messages.
     pub(crate) clock_span: Option<Span>,
-    /// The name that the seed is derived from, if not the test's own.
+    /// The name from which the seed is derived, if not the test's name.
     pub(crate) seed_name: Option<String>,
     /// The path to the harness, if not `::clarity_chaos`.
     pub(crate) crate_path: Option<Path>,
 }
 
 impl Options {
-    /// Parses the attribute's tokens. Returns the valid options together with every error.
+    /// Parses the attribute's tokens. Returns the valid options, and an error for each invalid one.
     pub(crate) fn parse(tokens: TokenStream) -> (Self, Vec<Error>) {
         let mut options = Self::default();
         let mut problems = Vec::new();
@@ -120,7 +120,7 @@ impl Options {
 ///
 /// # Errors
 ///
-/// When the option is set already, or `parse` fails.
+/// When the option is already set, or `parse` fails.
 fn set<T>(
     option: &mut Option<T>,
     name: &Ident,
@@ -136,7 +136,7 @@ fn set<T>(
     Ok(())
 }
 
-/// One entry: `word` or `name = value`.
+/// One argument of the attribute: `word` or `name = value`.
 struct Entry {
     name: Ident,
     value: Option<Value>,
@@ -161,14 +161,14 @@ impl Parse for Entry {
     }
 }
 
-/// The example of the option `name`; `None` when there is no such option.
+/// Returns the example of the option `name`, or `None` if there is no such option.
 fn example_of(name: &str) -> Option<&'static str> {
     OPTIONS
         .into_iter()
         .find_map(|(option, example)| (option == name).then_some(example))
 }
 
-/// All options, for errors: "`timeout = "10s"`, … or `crate = my_prelude::chaos`".
+/// Lists all options for an error message: "`timeout = "10s"`, … or `crate = my_prelude::chaos`".
 fn all_options() -> String {
     let examples = OPTIONS.map(|(_, example)| format!("`{example}`"));
     let (last, rest) = examples

@@ -1,11 +1,11 @@
-//! The functions that can be chaos tests.
+//! Checks whether a function can be a chaos test.
 
 use crate::description::{self, Description};
 use crate::options::{Clock, Options};
 use syn::spanned::Spanned as _;
 use syn::{Attribute, Error, ItemFn};
 
-/// Every reason why `function` cannot be a chaos test; empty when it can.
+/// Returns an error for each reason why `function` cannot be a chaos test.
 pub(crate) fn problems(
     function: &ItemFn,
     description: &Description,
@@ -73,7 +73,7 @@ pub(crate) fn problems(
     problems
 }
 
-/// The advice for an attribute of another test harness; `None` for all other attributes.
+/// Returns advice for an attribute of the standard test harness, and `None` for other attributes.
 fn clash(attribute: &Attribute) -> Option<&'static str> {
     let last = attribute.path().segments.last()?.ident.to_string();
     match last.as_str() {

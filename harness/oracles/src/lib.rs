@@ -9,7 +9,7 @@ mod sink;
 pub use oracle::{Oracle, OracleKind, catalogue};
 pub use sink::{Sink, listen, silence};
 
-/// Not public API: used by the code that the macros generate.
+/// Not public API: the generated code of the macros uses these items.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::sink::is_listening;

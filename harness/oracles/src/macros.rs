@@ -3,8 +3,10 @@
 /// Asserts that a condition holds at every evaluation.
 ///
 /// While a sink [listens](crate::listen), a false condition calls [`Sink::violated`] and panics.
-/// An `always!` that is never evaluated counts as unmet, too. While nobody listens the condition is
-/// not evaluated: the cost is one relaxed load and one branch.
+/// An `always!` that is never evaluated counts as unmet, too.
+///
+/// While no sink listens, the condition is not evaluated. The cost is then one relaxed load and
+/// one branch.
 ///
 /// ```
 /// use clarity_chaos_oracles::always;
@@ -27,8 +29,8 @@ macro_rules! always {
 
 /// States that a condition holds at least once in a run of many tests.
 ///
-/// A harness fails a run in which it never held: the tests did not exercise the code as intended.
-/// The condition is evaluated only while a sink [listens](crate::listen).
+/// A harness fails a run in which the condition never held: the tests did not exercise the code as
+/// intended. The condition is evaluated only while a sink [listens](crate::listen).
 ///
 /// ```
 /// use clarity_chaos_oracles::sometimes;
@@ -45,7 +47,7 @@ macro_rules! sometimes {
 
 /// States that this line runs at least once in a run of many tests.
 ///
-/// A harness fails a run in which no test reached it. It does nothing unless a sink
+/// A harness fails a run in which no test reached the line. The macro does nothing unless a sink
 /// [listens](crate::listen).
 ///
 /// ```
@@ -60,15 +62,15 @@ macro_rules! reachable {
     };
 }
 
-/// Not public API: places an oracle here and enters it in the catalogue.
+/// Not public API: places an oracle at this line, and adds the oracle to the catalogue.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __oracle {
     ($kind:ident, $condition:expr, $message:literal) => {
         if $crate::__private::is_listening() {
             let holds: bool = $condition;
-            // The items have a block of their own: items have no hygiene, and the condition must
-            // not see them in place of a caller's `scope` or `ORACLE`.
+            // The items below are in an inner block, which the condition cannot see. Items have no
+            // hygiene, so they would hide a caller's `scope` or `ORACLE`.
             {
                 fn scope() -> &'static str {
                     ::core::any::type_name_of_val(&scope)

@@ -18,7 +18,7 @@ pub enum OracleKind {
 }
 
 impl fmt::Display for OracleKind {
-    /// The name of the macro: `always!`.
+    /// Writes the macro's name, such as `always!`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Always => "always!",
@@ -30,25 +30,25 @@ impl fmt::Display for OracleKind {
 
 /// An oracle: its kind, its message, and its place in the source.
 ///
-/// Made by [`always!`](crate::always), [`sometimes!`](crate::sometimes) and
-/// [`reachable!`](crate::reachable) alone.
+/// Only [`always!`](crate::always), [`sometimes!`](crate::sometimes) and
+/// [`reachable!`](crate::reachable) create an oracle.
 #[derive(Debug)]
 pub struct Oracle {
     kind: OracleKind,
     message: &'static str,
-    /// Gives the path of a function that the macro declared next to the oracle.
+    /// Returns the path of the function `scope`, which the macro declares next to the oracle.
     scope: fn() -> &'static str,
     file: &'static str,
     line: u32,
-    /// Whether the sink has got a true evaluation.
+    /// Whether a true evaluation was reported to the sink.
     reported_true: AtomicBool,
-    /// Whether the sink has got a false evaluation.
+    /// Whether a false evaluation was reported to the sink.
     reported_false: AtomicBool,
 }
 
 inventory::collect!(&'static Oracle);
 
-/// All oracles that are linked into this binary, in no particular order.
+/// Lists all oracles that are linked into this binary, in no particular order.
 ///
 /// ```
 /// use clarity_chaos_oracles::{catalogue, reachable};
@@ -66,7 +66,7 @@ pub fn catalogue() -> impl Iterator<Item = &'static Oracle> {
 }
 
 impl Oracle {
-    /// Not public API: called by the code that the macros generate.
+    /// Not public API: the generated code of the macros calls this function.
     #[doc(hidden)]
     #[must_use]
     pub const fn new(
@@ -87,20 +87,20 @@ impl Oracle {
         }
     }
 
-    /// The property that it states.
+    /// Returns the property that the oracle states.
     #[must_use]
     pub fn kind(&self) -> OracleKind {
         self.kind
     }
 
-    /// The message, as it stands in the macro.
+    /// Returns the message in the macro call.
     #[must_use]
     pub fn message(&self) -> &'static str {
         self.message
     }
 
-    /// The path of the function around it, with the crate's name: `shop::cart::add`. Closures and
-    /// `async` blocks are left out of the path.
+    /// Returns the path of the function that contains the oracle, with the crate's name:
+    /// `shop::cart::add`. Closures and `async` blocks are left out of the path.
     #[must_use]
     pub fn function(&self) -> String {
         let scope = (self.scope)();
@@ -108,30 +108,32 @@ impl Oracle {
         function.replace("::{{closure}}", "")
     }
 
-    /// The source file, as the compiler got its path.
+    /// Returns the path of the source file, as it was passed to the compiler.
     #[must_use]
     pub fn file(&self) -> &'static str {
         self.file
     }
 
-    /// The line, from 1.
+    /// Returns the line of the macro call, from 1.
     #[must_use]
     pub fn line(&self) -> u32 {
         self.line
     }
 
-    /// Whether this is the first evaluation with this result since the last [`reset`](Self::reset).
+    /// Whether this is the first evaluation with the result `holds` since the last
+    /// [`reset`](Self::reset).
     pub(crate) fn is_first(&self, holds: bool) -> bool {
         let reported = if holds {
             &self.reported_true
         } else {
             &self.reported_false
         };
-        // The load keeps repeated evaluations from sharing a written cache line.
+        // The load avoids the swap in repeated evaluations: a swap writes to a cache line that all
+        // threads share.
         !reported.load(Ordering::Relaxed) && !reported.swap(true, Ordering::Relaxed)
     }
 
-    /// Lets the next evaluation with either result be reported again.
+    /// Makes the next evaluation with each result count as the first one again.
     pub(crate) fn reset(&self) {
         self.reported_true.store(false, Ordering::Relaxed);
         self.reported_false.store(false, Ordering::Relaxed);
@@ -139,7 +141,7 @@ impl Oracle {
 }
 
 impl fmt::Display for Oracle {
-    /// `always! "the stored value is the sent one" (src/store.rs:12)`
+    /// Writes `always! "the stored value is the sent one" (src/store.rs:12)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             kind,

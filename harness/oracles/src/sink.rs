@@ -1,57 +1,58 @@
-//! The listener of this process, and the flag that keeps oracles dormant without one.
+//! The sink of this process, and the flag that keeps oracles dormant without a sink.
 
 use crate::oracle::{Oracle, OracleKind, catalogue};
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Receives the evaluations of oracles: a test harness implements it.
+/// Receives the evaluations of oracles. A test harness implements this trait.
 ///
-/// Oracles call it on the thread that reached them. A sink may reach oracles itself.
+/// An oracle calls the sink on the thread that reached the oracle. A sink may reach oracles itself.
 pub trait Sink: Send + Sync {
-    /// Takes the first evaluation of `oracle` with this result since [`listen`].
+    /// Receives the first evaluation of `oracle` with the result `holds` since [`listen`].
     ///
-    /// It is called at most twice for each oracle: once with `holds`, once without.
+    /// This method is called at most twice for each oracle: once with true, once with false.
     fn reached(&self, oracle: &'static Oracle, holds: bool);
 
-    /// Takes every violation of an [`always!`](crate::always), before the macro panics.
+    /// Receives every violation of an [`always!`](crate::always), before the macro panics.
     ///
-    /// It does nothing unless implemented.
+    /// The default implementation does nothing.
     fn violated(&self, oracle: &'static Oracle) {
         let _ = oracle;
     }
 }
 
-/// Whether oracles are evaluated. It guards no other data, so that `Relaxed` is enough.
+/// Whether oracles evaluate their conditions.
+// The flag guards no other data, so `Relaxed` is enough.
 static LISTENING: AtomicBool = AtomicBool::new(false);
 
 static SINK: RwLock<Option<Arc<dyn Sink>>> = RwLock::new(None);
 
-/// Lets `sink` listen to all oracles of this process, in place of an earlier one.
+/// Makes `sink` listen to all oracles of this process. `sink` replaces an earlier sink.
 ///
 /// All oracles count as not yet reached.
 ///
-/// A thread that is evaluating an oracle at the same moment may report it to either sink.
+/// A thread that concurrently evaluates an oracle may report the evaluation to either sink.
 pub fn listen(sink: Arc<dyn Sink>) {
     catalogue().for_each(Oracle::reset);
     replace(Some(sink));
     LISTENING.store(true, Ordering::Relaxed);
 }
 
-/// Makes all oracles of this process dormant again, and drops its reference to the sink.
+/// Makes all oracles of this process dormant again, and drops the process's reference to the sink.
 pub fn silence() {
     LISTENING.store(false, Ordering::Relaxed);
     replace(None);
 }
 
 impl Oracle {
-    /// Not public API: takes one evaluation, called by the code that the macros generate.
+    /// Not public API: the generated code of the macros calls this function for each evaluation.
     ///
     /// # Panics
     ///
     /// When an [`always!`](crate::always) does not hold.
     #[doc(hidden)]
-    // Keeps the call out of the way of production code, which never makes it.
+    // Marks the call as unlikely: production code never makes it.
     #[cold]
     #[track_caller]
     pub fn observe(&'static self, holds: bool) {
@@ -74,11 +75,11 @@ fn replace(sink: Option<Arc<dyn Sink>>) {
         &mut *SINK.write().unwrap_or_else(PoisonError::into_inner),
         sink,
     );
-    // Outside of the lock: dropping a sink may reach an oracle.
+    // The lock is released here, because dropping a sink may reach an oracle.
     drop(previous);
 }
 
-/// Not public API: whether an oracle evaluates its condition.
+/// Not public API: whether oracles evaluate their conditions.
 #[doc(hidden)]
 #[inline]
 #[must_use]
@@ -86,7 +87,7 @@ pub fn is_listening() -> bool {
     LISTENING.load(Ordering::Relaxed)
 }
 
-/// The sink, outside of the lock: a sink may reach an oracle, or call [`listen`].
+/// Returns the current sink and releases the lock: a sink may reach an oracle, or call [`listen`].
 fn current() -> Option<Arc<dyn Sink>> {
     SINK.read().unwrap_or_else(PoisonError::into_inner).clone()
 }

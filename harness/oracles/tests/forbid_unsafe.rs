@@ -1,4 +1,4 @@
-//! Oracles compile where unsafe code is forbidden, and work there.
+//! Oracles compile and work in a crate that forbids unsafe code.
 
 #![forbid(unsafe_code)]
 

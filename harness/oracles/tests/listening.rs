@@ -1,4 +1,4 @@
-//! Evaluations that reach a sink, and oracles without one.
+//! Tests of oracles with a listening sink, and of oracles without a sink.
 
 use clarity_chaos_oracles::{
     Oracle, OracleKind, Sink, always, catalogue, listen, reachable, silence, sometimes,
@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
-/// A process has one sink, so one test at a time uses it.
+/// The lock for the process's only sink: one test at a time uses the sink.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// Exclusive use of the process's sink; silences it at the end.
+/// Exclusive use of the process's sink. Dropping the turn calls `silence`.
 struct Turn {
     _guard: MutexGuard<'static, ()>,
 }
@@ -31,7 +31,7 @@ impl Drop for Turn {
     }
 }
 
-/// Keeps all calls in order.
+/// A sink that records all of its calls, in order.
 #[derive(Default)]
 struct Recorder(Mutex<Vec<(&'static str, String)>>);
 
@@ -51,7 +51,7 @@ impl Recorder {
         self.0.lock().unwrap().clone()
     }
 
-    /// The names of the calls, all for the oracle with this message.
+    /// Returns the names of all calls, and checks that each names the oracle with this message.
     fn calls_for(&self, message: &str) -> Vec<&'static str> {
         let calls = self.calls().into_iter();
         calls
@@ -281,12 +281,13 @@ fn sink_may_reach_oracles_and_stop_listening() {
         let _turn = Turn::new();
         listen(Arc::new(Reaching));
         reachable!("outside of a sink");
-        // The next sink drops this one, and gets the call.
+        // Replacing this sink drops it. The destructor reaches an oracle, and the recorder gets
+        // the call.
         listen(Arc::new(Reaching));
         let recorder = Recorder::listening();
         done.send(recorder.calls_for("while a sink is dropped"))
     });
-    // A deadlock must end the test.
+    // A deadlock must fail the test instead of blocking the test forever.
     let calls = finished.recv_timeout(Duration::from_secs(30)).unwrap();
     assert_eq!(calls, ["true"]);
 }

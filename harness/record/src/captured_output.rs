@@ -2,22 +2,22 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The output of a test: standard output and standard error, in order. Bytes that are not UTF-8 are
-/// replaced.
+/// The standard output and standard error of a test, in the order of writing. U+FFFD replaces bytes
+/// that are not UTF-8.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CapturedOutput {
-    /// The text; of a long one the beginning and the end.
+    /// The captured text. A long output is cut to its beginning and its end.
     pub text: String,
-    /// The number of bytes that the test printed.
+    /// The number of bytes that the test printed, including the omitted bytes.
     pub total_bytes: u64,
-    /// The number of bytes from the middle that are not in the text.
+    /// The number of bytes that were cut out of the middle of the output.
     pub omitted_bytes: u64,
 }
 
 impl CapturedOutput {
-    /// The end of the text: whole lines of at most `limit` bytes together. A longer last line is
-    /// cut.
+    /// Returns the last whole lines of the text, at most `limit` bytes together. If the last line
+    /// is longer than `limit`, returns the end of that line.
     #[must_use]
     pub fn tail(&self, limit: usize) -> &str {
         let text = self.text.as_str();

@@ -1,4 +1,4 @@
-//! The clocks that a test can run under.
+//! The kinds of clock that a test can run under.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,21 +9,21 @@ use serde::{Deserialize, Serialize};
 pub enum ClockKind {
     /// Real time.
     Real,
-    /// Tokio's time: stands still while a task can run, and jumps to the next timer when none can.
-    /// It also jumps while a task waits for a socket or another thread, so the code must have no
-    /// peers outside the runtime.
+    /// Tokio's time. The time stands still while a task can run, and jumps to the next timer when
+    /// no task can run. It also jumps while a task waits for a socket or for another thread. The
+    /// code must therefore not communicate outside the runtime.
     Paused,
-    /// Tokio's time, standing still until `Clock::advance`. Sockets, files and blocking tasks are
-    /// usable.
+    /// Tokio's time, which moves only when the test calls `Clock::advance`. Sockets, files and
+    /// blocking tasks are usable.
     Manual,
 }
 
 impl ClockKind {
-    /// Worker threads of an async test under a real clock: enough for tasks to race, few enough to
-    /// run many tests at once.
+    /// The number of worker threads of an async test under a real clock.
+    // Two workers let tasks race, and many tests can still run at once.
     pub const REAL_WORKERS: usize = 2;
 
-    /// Whether time stands still while a task can run.
+    /// Whether the clock is virtual: its time stands still while a task can run.
     #[must_use]
     pub fn is_virtual(self) -> bool {
         self != Self::Real

@@ -10,20 +10,20 @@ use std::io;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Event {
-    /// Real time since the test's process began, in microseconds.
+    /// The real time since the start of the test's process, in microseconds.
     pub at_us: u64,
-    /// Virtual time since the test began, in microseconds; absent under a real clock.
+    /// The virtual time since the start of the test, in microseconds. Absent under a real clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub virtual_us: Option<u64>,
-    /// The name of the thread that the event happened on.
+    /// The name of the thread on which the event happened.
     pub thread: String,
-    /// The kind of event, with its own fields.
+    /// The kind of the event, with the fields of this kind.
     #[serde(flatten)]
     pub kind: EventKind,
 }
 
 impl Event {
-    /// An event under a real clock.
+    /// Creates an event under a real clock.
     #[must_use]
     pub fn new(at_us: u64, thread: impl Into<String>, kind: EventKind) -> Self {
         Self {
@@ -47,25 +47,25 @@ pub enum EventKind {
         /// The text of the note.
         text: String,
     },
-    /// The test called `Context::measured`: the text may differ between runs with one seed.
+    /// The test called `Context::measured`. The text may differ between runs with the same seed.
     Measured {
         /// The text of the measurement.
         text: String,
     },
-    /// The test called `Context::mark`: reports draw the marks of a lane in one row.
+    /// The test called `Context::mark`. Reports draw the marks of a lane in one row.
     Mark {
-        /// The name of the row.
+        /// The name of the lane.
         lane: String,
-        /// The text at the mark.
+        /// The text of the mark.
         label: String,
     },
     /// A `tracing` event of the code under test.
     Log {
-        /// `ERROR`, `WARN`, `INFO`, `DEBUG` or `TRACE`.
+        /// The level: `ERROR`, `WARN`, `INFO`, `DEBUG` or `TRACE`.
         level: String,
-        /// The module that logged it, unless the event names another target.
+        /// The target of the event: by default the module that logged the event.
         target: String,
-        /// The text of the event.
+        /// The message of the event.
         message: String,
         /// All other fields of the event, as text.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -73,118 +73,123 @@ pub enum EventKind {
     },
     /// A fault is about to take effect.
     FaultInjected {
-        /// The row of the plan.
+        /// The fault's row in the plan.
         fault: PlannedFault,
     },
-    /// A fault was drawn and left out: the minimiser tries whether the case fails without it.
+    /// A fault was drawn but not injected: the minimiser checks if the case fails without it.
     FaultOmitted {
-        /// The row that the plan would have had.
+        /// The row that the fault would have in the plan.
         fault: PlannedFault,
     },
-    /// A fault was undone, or undoing it failed.
+    /// The harness undid a fault, or tried to. `outcome` tells the result.
     FaultUndone {
-        /// The fault's number in the plan.
+        /// The fault's number in the plan: `PlannedFault::id`.
         fault_id: usize,
-        /// The result. In JSON `outcome` is its name, and its fields stand next to it.
+        /// The result of undoing the fault. In JSON the variant's name is the value of `outcome`,
+        /// and the variant's fields stand next to `outcome`.
         #[serde(flatten)]
         outcome: UndoOutcome,
     },
     /// An oracle was reached for the first time, or for the first time with this result.
     OracleReached {
-        /// The oracle. In JSON its fields stand in the event itself.
+        /// The oracle. In JSON the oracle's fields stand in the event itself.
         #[serde(flatten)]
         oracle: OracleId,
-        /// Whether its condition was true.
+        /// Whether the oracle's condition was true.
         holds: bool,
     },
-    /// An exploration ended: it tried every point, or the invariant broke at one.
+    /// An exploration ended: every point was tried, or the invariant broke at a point.
     Explored {
-        /// The number of calls of the operation that concern its directory.
+        /// The number of the operation's calls that concern its directory.
         total_calls: usize,
-        /// The number of points that were tried.
+        /// The number of tried points.
         points: usize,
-        /// The number of states after a power loss that were tried.
+        /// The number of tried directory states after a power loss.
         states: usize,
-        /// The calls in order, at most the first 2,000.
+        /// The operation's calls in order, at most the first 2,000.
         #[serde(default)]
         calls: Vec<ExploredCall>,
     },
     /// The test moved its virtual clock.
     ClockAdvanced {
-        /// The distance, in microseconds.
+        /// The added virtual time, in microseconds.
         by_us: u64,
     },
-    /// The body of an async test under a virtual clock blocked the only thread of its runtime: in
-    /// a sleep, a socket or a lock of the standard library. Recorded from 100 ms on.
+    /// The body of an async test under a virtual clock blocked the only thread of the runtime. The
+    /// cause is a sleep, a socket or a lock of the standard library. Blocks shorter than 100 ms are
+    /// not recorded.
     Blocked {
-        /// The time that it blocked, in microseconds of real time.
+        /// The duration of the block, in microseconds of real time.
         duration_us: u64,
     },
     /// A thread panicked.
     Panicked {
         /// The panic's message.
         message: String,
-        /// `file:line:column`, where known.
+        /// The place of the panic as `file:line:column`. Absent where unknown.
         location: Option<String>,
         /// Whether the test had declared the panic with `expect_panic` or `allow_panic`.
         expected: bool,
     },
     /// The test asked to be skipped.
     Skipped {
-        /// The reason that it gave.
+        /// The reason that the test gave.
         reason: String,
     },
     /// The test called `Context::allow_leak`.
     LeakAllowed {
-        /// A part of the line that describes the leak.
+        /// The pattern: a part of the line that describes an allowed leak.
         pattern: String,
     },
-    /// The process was asked to end: the test timed out, or the run was interrupted. Undoing
-    /// faults comes next.
+    /// The test's process was asked to end: the test timed out, or the run was interrupted. The
+    /// process then undoes faults.
     TerminationRequested,
-    /// The body ended and left resources open in the test's own process.
+    /// The test's body ended and left resources open in the test's own process.
     Leaked {
-        /// The names of running threads.
+        /// The names of threads that still ran.
         threads: Vec<String>,
-        /// The numbers of open descriptors, each with its target.
+        /// The numbers of descriptors that were still open, each with the descriptor's target.
         descriptors: Vec<String>,
     },
-    /// The body ended, and the harness released all resources that it held for the test. A process
-    /// that ends without this event has not passed.
+    /// The test's body ended, and the harness released all resources that it held for the test. A
+    /// test whose process ends without this event does not pass.
     Finished {
-        /// The result of the body. In JSON `end` is its name, and its fields stand next to it.
+        /// The result of the body. In JSON the variant's name is the value of `end`, and the
+        /// variant's fields stand next to `end`.
         #[serde(flatten)]
         end: BodyEnd,
-        /// CPU time of the whole process, in microseconds, where the system counts it.
+        /// The CPU time of the whole process, in microseconds. Absent if the system does not count
+        /// CPU time.
         cpu_us: Option<u64>,
-        /// The number of notes, marks and logs beyond the first 100,000, which are not recorded.
+        /// The number of notes, marks and logs that were not recorded: those after the first
+        /// 100,000.
         #[serde(default)]
         omitted_events: usize,
     },
-    /// An event of a later release, unknown to this one.
+    /// An event that this release does not know: a later release wrote it.
     #[serde(other)]
     Unknown,
 }
 
-/// A call of an explored operation.
+/// A system call of an explored operation, with the results of its points.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ExploredCall {
-    /// The call with its target: `write of draft`.
+    /// The call with its target, such as `write of draft`.
     pub call: String,
-    /// The number of times that the operation was cut off here, or that this call failed.
+    /// The number of tried points at this call: the process died here, or the call failed.
     pub points: usize,
-    /// Whether the call is not a point. Dying here leaves the same state as dying before, or the
-    /// call cannot return the requested errors. A call without points that is not exempt was not
-    /// reached.
+    /// Whether the exploration skips the call. Either a crash at the call leaves no new state, or
+    /// the call cannot return the requested errors. A call without points that is not exempt was
+    /// not reached.
     pub exempt: bool,
-    /// Whether the invariant broke here: after the process died in place of the call, after the
-    /// call failed, or after a power loss that lost its effect.
+    /// Whether the invariant broke at this call. The process died in place of the call, the call
+    /// failed, or a power loss undid the call's effect.
     pub invariant_broken: bool,
 }
 
 impl ExploredCall {
-    /// A call at which no point was tried yet.
+    /// Creates a call at which no point was tried yet.
     #[must_use]
     pub fn new(call: impl Into<String>) -> Self {
         Self {
@@ -196,40 +201,41 @@ impl ExploredCall {
     }
 }
 
-/// How the body of a test ended, as its own process saw it. In JSON the variant's name is the value
-/// of `end`.
+/// The end of a test's body, as the test's own process recorded it. In JSON the variant's name is
+/// the value of `end`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "end", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BodyEnd {
-    /// It returned without an error.
+    /// The body returned without an error.
     Returned,
-    /// It returned an error, or a condition that it declared did not hold.
+    /// The body returned an error, or a condition that the body declared did not hold.
     Failed {
-        /// The error with its sources.
+        /// The error, followed by its sources.
         message: String,
     },
-    /// It panicked.
+    /// The body panicked.
     Panicked {
         /// The panic's message.
         message: String,
-        /// `file:line:column`, where known.
+        /// The place of the panic as `file:line:column`. Absent where unknown.
         location: Option<String>,
     },
-    /// It returned, but panics that it had not declared happened on other threads, or were caught.
+    /// The body returned, but an undeclared panic happened: on another thread, or caught by code.
     PanickedElsewhere {
-        /// One line for each.
+        /// One line for each undeclared panic.
         panics: Vec<String>,
     },
-    /// It asked to be skipped.
+    /// The test asked to be skipped.
     Skipped {
-        /// The reason that it gave.
+        /// The reason that the test gave.
         reason: String,
     },
 }
 
-/// Reads a timeline of JSON lines. A last line that a dying process left unfinished is dropped, and
-/// an empty file is an empty timeline.
+/// Reads a timeline from a file of JSON lines. An empty file is an empty timeline.
+///
+/// A last line that is not an event is dropped: the process can die while it writes the line.
 ///
 /// # Errors
 ///

@@ -1,31 +1,32 @@
-//! The fault plan of a case: the drawn faults, and the outcomes of undoing them.
+//! The fault plan of a case: the drawn faults, and the outcomes of undoing these faults.
 
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Write as _};
 
-/// A row of the fault plan. Its draws follow from the test's seed, its kind, its target and its
-/// occurrence.
+/// A row of the fault plan: one fault with its drawn values.
+///
+/// The values follow from the test's seed and the fault's kind, target and occurrence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PlannedFault {
-    /// Its place in the plan, from 1.
+    /// The fault's number in the plan, from 1.
     pub id: usize,
     /// The kind of fault: `Fault::KIND`.
     pub kind: String,
-    /// The damaged target. Paths below the test's directory are relative to it.
+    /// The damaged target. A path below the test's directory is relative to that directory.
     pub target: String,
     /// The drawn values: `Fault::Plan`.
     pub plan: serde_json::Value,
-    /// Its number among the faults of this kind on this target, from 1.
+    /// The fault's number among the faults of the same kind on the same target, from 1.
     #[serde(default)]
     pub occurrence: usize,
-    /// Its effect, in words: `Fault::describe`.
+    /// The fault's effect, in words: `Fault::describe`.
     #[serde(default)]
     pub description: String,
 }
 
 impl PlannedFault {
-    /// The first fault of its kind on its target, without a description.
+    /// Creates the first fault of this kind on this target, without a description.
     #[must_use]
     pub fn new(
         id: usize,
@@ -43,7 +44,8 @@ impl PlannedFault {
         }
     }
 
-    /// Kind, target and the plan's fields in one line: `bit_flip model.onnx byte=118 bit=3`.
+    /// Writes the kind, the target and the plan's fields in one line:
+    /// `bit_flip model.onnx byte=118 bit=3`.
     #[must_use]
     pub fn summarize(kind: &str, target: &str, plan: &serde_json::Value) -> String {
         let mut text = format!("{kind} {target}");
@@ -57,7 +59,7 @@ impl PlannedFault {
 }
 
 impl fmt::Display for PlannedFault {
-    /// [`PlannedFault::summarize`] of this fault.
+    /// Writes the line of [`PlannedFault::summarize`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&Self::summarize(&self.kind, &self.target, &self.plan))
     }
@@ -68,22 +70,23 @@ impl fmt::Display for PlannedFault {
 #[serde(tag = "outcome", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum UndoOutcome {
-    /// The target is as it was before; a file also has its old time of modification.
+    /// The target is as it was before the fault. A file also has its old modification time.
     Restored,
-    /// Its guard is gone, and it waits for later faults on the same target that are in effect.
+    /// The fault's guard was dropped while later faults on the same target were in effect. The
+    /// damage stays until these later faults are undone.
     Deferred,
-    /// The damage was already gone: the code under test had replaced or repaired the target, which
-    /// stays as it is.
+    /// The damage was already gone: the code under test had replaced or repaired the target. The
+    /// harness leaves the target as it is.
     Superseded {
-        /// The state that was found.
+        /// The state of the target when the harness tried to undo the fault.
         found: String,
     },
-    /// Applying it failed, so nothing was damaged.
+    /// The fault could not be applied, so nothing was damaged.
     NeverApplied {
         /// The reason.
         error: String,
     },
-    /// The damage is still there. This fails the test.
+    /// The fault could not be undone. The damage remains, and the test fails.
     Failed {
         /// The reason.
         error: String,

@@ -1,8 +1,8 @@
-//! Pins the JSON of records and results: the file `tests/schema_2.json` has every field, and every
-//! variant of every enum.
+//! Pins the JSON of records and results. The file `tests/schema_2.json` contains every field, and
+//! every variant of every enum.
 //!
-//! Values are built without `..`, so a new field does not compile until it has a value there. A new
-//! variant does not compile until it is listed.
+//! The module `values` builds the structs without `..`. A new field is therefore a compile error
+//! until it has a value. A new variant is a compile error until it is listed.
 
 mod values;
 
@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 const FILE: &str = include_str!("../tests/schema_2.json");
 const README: &str = include_str!("../README.md");
 
-/// The content of the file.
+/// The content of `tests/schema_2.json`.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Golden {
     record: Record,
@@ -41,14 +41,14 @@ fn golden_file_reads_back_to_the_same_values() {
     assert_eq!(serde_json::from_str::<Golden>(FILE).unwrap(), golden());
 }
 
-/// The names of fields, and of the variants in `verdict`, `event`, `outcome` and `end`.
+/// Adds the names of fields, and of the variants in `verdict`, `event`, `outcome` and `end`.
 fn names_in<'a>(value: &'a Value, names: &mut BTreeSet<&'a str>) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
                 names.insert(name);
                 match (name.as_str(), value) {
-                    // Their fields have names of the user's choice.
+                    // The user chooses the names of the fields inside these objects.
                     ("plan" | "fields" | "tests", _) => {}
                     ("verdict" | "event" | "outcome" | "end", Value::String(variant)) => {
                         names.insert(variant);

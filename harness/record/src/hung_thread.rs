@@ -1,29 +1,29 @@
-//! The state of a thread that was made to end.
+//! The state of a thread that did not end in time.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A thread of a test that did not end in time, as it was found then.
+/// A thread of a test that was made to end, and the thread's state just before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct HungThread {
-    /// The command line of its process; absent for the test's own.
+    /// The command line of the thread's process. Absent for the test's own process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<String>,
-    /// Its name; the system keeps 15 bytes of it.
+    /// The thread's name. The system keeps only the first 15 bytes.
     pub thread: String,
-    /// Its state by the system: `running`, `sleeping`, `stopped`.
+    /// The thread's state according to the system, such as `running`, `sleeping` or `stopped`.
     pub state: String,
-    /// The system call that it was in, with its target where that is known: `read of pipe:[4711]`.
+    /// The thread's current system call, with the call's target if known: `read of pipe:[4711]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_call: Option<String>,
-    /// The kernel's function that it waited in.
+    /// The kernel function in which the thread waited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_channel: Option<String>,
 }
 
 impl HungThread {
-    /// A thread of the test's own process, of which nothing else is known.
+    /// Creates a thread of the test's own process, without a system call or a wait channel.
     #[must_use]
     pub fn new(thread: impl Into<String>, state: impl Into<String>) -> Self {
         Self {

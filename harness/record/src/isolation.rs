@@ -3,29 +3,30 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How a test is isolated from the runner and from other tests.
+/// The way in which a test is isolated from the runner and from other tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Isolation {
-    /// A process of its own, forked from a waiting single-threaded one: fast. Linux.
+    /// The test has its own process, forked from a waiting single-threaded process. Fast; Linux
+    /// only.
     Fork,
-    /// A process of its own, the test binary started again: works everywhere.
+    /// The test has its own process, which executes the test binary again. Works on every system.
     Exec,
-    /// A thread of the runner, one test at a time, for debuggers: no timeout, no sandbox, no
-    /// containment, no captured output.
+    /// The test runs on a thread of the runner, one test at a time, for debuggers. The test has no
+    /// timeout, no sandbox, no containment and no captured output.
     Thread,
 }
 
 impl Isolation {
-    /// The fastest that works on this system.
+    /// The fastest isolation that works on this system.
     pub const DEFAULT: Self = if cfg!(target_os = "linux") {
         Self::Fork
     } else {
         Self::Exec
     };
 
-    /// The name on the command line and in records.
+    /// Returns the name on the command line and in records.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -6,22 +6,26 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Leaks {
-    /// The command lines of processes that were alive after the test; they were ended.
+    /// The command lines of processes that outlived the test. The harness ended these processes.
     pub processes: Vec<String>,
-    /// The names of threads that ran after the body had ended; the system keeps 15 bytes of each.
+    /// The names of threads that still ran after the end of the test's body. The system keeps only
+    /// the first 15 bytes of a name.
     pub threads: Vec<String>,
-    /// Descriptors that were open after the body had ended, with their targets.
+    /// The descriptors that were still open after the end of the test's body, with their targets.
     pub descriptors: Vec<String>,
-    /// Files in the directory for temporary files and in shared memory; they were removed, or kept
-    /// with the case.
+    /// The files that the test left in the directory for temporary files and in shared memory. The
+    /// harness removed these files, or kept them with the test's directory.
     pub files: Vec<String>,
-    /// The leaks that the test had declared with `Context::allow_leak`, and threads of pools that
-    /// are known to live as long as their process. Each is a line like those of [`Leaks::lines`].
+    /// The allowed leaks, each as a line in the format of [`Leaks::lines`].
+    ///
+    /// The test declared these leaks with `Context::allow_leak`, or they are threads of a known
+    /// pool. The threads of such a pool live as long as their process.
     pub allowed: Vec<String>,
 }
 
 impl Leaks {
-    /// One line for each leak that is not allowed: kind and name, such as ``thread `worker` ``.
+    /// Returns a line for each leak that is not allowed: kind and name, such as
+    /// ``thread `worker` ``.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         let kinds = [
             ("process", &self.processes),
@@ -34,7 +38,7 @@ impl Leaks {
             .flat_map(|(kind, found)| found.iter().map(move |name| format!("{kind} `{name}`")))
     }
 
-    /// Moves the leaks whose line is allowed to [`Leaks::allowed`].
+    /// Moves each leak to [`Leaks::allowed`] if `is_allowed` returns true for its line.
     pub fn allow(&mut self, is_allowed: impl Fn(&str) -> bool) {
         let kinds = [
             ("process", &mut self.processes),

@@ -1,27 +1,28 @@
-//! Resource limits of a test: `#[chaos(memory = "512MiB", open_files = 64, cpu = "10s")]`.
+//! The resource limits of a test: `#[chaos(memory = "512MiB", open_files = 64, cpu = "10s")]`.
 
 use serde::{Deserialize, Serialize};
 
-/// The limits that a test declares. They apply to the test and, separately, to each process that
-/// it starts.
+/// The resource limits that a test declares. The limits apply to the test's process and,
+/// separately, to each process that the test starts.
 ///
 /// They are soft limits of the system, in force while the test's body runs. They show how code
-/// behaves when a resource runs out, and contain nothing: a test can raise them.
+/// behaves when a resource runs out. They do not confine the test, which can raise each limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Private writable memory (heap, stacks and anonymous mappings), in bytes: `RLIMIT_DATA`.
-    /// Allocations beyond it fail.
+    /// The limit of private writable memory (heap, stacks and anonymous mappings), in bytes:
+    /// `RLIMIT_DATA`. Allocations beyond the limit fail.
     pub memory_bytes: Option<u64>,
-    /// Descriptors: `RLIMIT_NOFILE`, one above the highest number that can be open. Opening more
-    /// fails with `EMFILE`.
+    /// The limit of descriptors, one above the highest possible descriptor number: `RLIMIT_NOFILE`.
+    /// Opening a descriptor beyond the limit fails with `EMFILE`.
     pub open_files: Option<u64>,
-    /// CPU time of all threads, in seconds: `RLIMIT_CPU`. Beyond it, `SIGXCPU` ends the process.
+    /// The limit of the CPU time of all threads, in seconds: `RLIMIT_CPU`. Beyond the limit,
+    /// `SIGXCPU` ends the process.
     pub cpu_s: Option<u64>,
 }
 
 impl Limits {
-    /// No limits but those of the user; [`Limits::default`] as a constant.
+    /// No declared limits; [`Limits::default`] as a constant. The limits of the user still apply.
     pub const NONE: Self = Self {
         memory_bytes: None,
         open_files: None,

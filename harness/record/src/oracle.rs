@@ -1,4 +1,4 @@
-//! Oracles as a record has them.
+//! The identity of an oracle in a record.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -8,8 +8,7 @@ use std::fmt;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OracleKind {
-    /// The condition holds at every evaluation, and is evaluated at least once:
-    /// `always!`.
+    /// The condition holds at every evaluation, and is evaluated at least once: `always!`.
     Always,
     /// The condition holds at least once: `sometimes!`.
     Sometimes,
@@ -18,7 +17,7 @@ pub enum OracleKind {
 }
 
 impl fmt::Display for OracleKind {
-    /// The name of the macro: `always!`.
+    /// Writes the macro's name, such as `always!`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Always => "always!",
@@ -28,24 +27,24 @@ impl fmt::Display for OracleKind {
     }
 }
 
-/// An oracle: its kind, its message, and its place in the source.
+/// An oracle's kind, message and place in the source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct OracleId {
-    /// The property that it states.
+    /// The property that the oracle states.
     pub kind: OracleKind,
-    /// The message in the macro.
+    /// The message in the macro call.
     pub message: String,
-    /// The path of the function around it, with the crate's name.
+    /// The path of the function that contains the oracle, with the crate's name.
     pub function: String,
-    /// The source file, as the compiler got its path.
+    /// The path of the source file, as it was passed to the compiler.
     pub file: String,
-    /// The line, from 1.
+    /// The line of the macro call, from 1.
     pub line: u32,
 }
 
 impl OracleId {
-    /// The oracle at this place.
+    /// Creates the identity of an oracle at this place.
     #[must_use]
     pub fn new(
         kind: OracleKind,
@@ -65,7 +64,7 @@ impl OracleId {
 }
 
 impl fmt::Display for OracleId {
-    /// `always! "the stored value is the sent one" (src/store.rs:12)`
+    /// Writes `always! "the stored value is the sent one" (src/store.rs:12)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             kind,

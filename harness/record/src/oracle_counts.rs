@@ -1,4 +1,4 @@
-//! Counts of cases that reached an oracle, and of cases in which it held.
+//! For each oracle, the number of cases that reached the oracle and in which it held.
 
 use crate::oracle::{OracleId, OracleKind};
 use crate::record::Record;
@@ -6,14 +6,14 @@ use crate::seen_oracle::SeenOracle;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The counts of all oracles that at least one case has reached.
+/// The counts of cases for each oracle that at least one case has reached.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Vec<Count>", into = "Vec<Count>")]
 pub struct OracleCounts {
     reached: BTreeMap<OracleId, CaseCounts>,
 }
 
-/// Numbers of cases for one oracle.
+/// The numbers of cases that reached one oracle, and in which the oracle held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct CaseCounts {
     #[serde(rename = "reached_cases")]
@@ -31,18 +31,18 @@ struct Count {
     cases: CaseCounts,
 }
 
-/// The paths of the tests of a binary, by whether they have run.
+/// The function paths of a binary's tests, split into tests that have run and tests that have not.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Exercised<'a> {
-    /// The tests that have run.
+    /// The function paths of tests that have run.
     pub ran: BTreeSet<&'a str>,
-    /// The tests that have not run.
+    /// The function paths of tests that have not run.
     pub not_ran: BTreeSet<&'a str>,
 }
 
 impl OracleCounts {
-    /// Adds the oracles that a case has reached.
+    /// Counts a case for each oracle that the case has reached.
     pub fn add(&mut self, record: &Record) {
         for SeenOracle { oracle, held } in &record.oracles {
             let cases = self.reached.entry(oracle.clone()).or_default();
@@ -51,7 +51,7 @@ impl OracleCounts {
         }
     }
 
-    /// Whether no oracle was reached.
+    /// Whether no case has reached an oracle.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.reached.is_empty()
@@ -66,19 +66,20 @@ impl OracleCounts {
         }
     }
 
-    /// The due oracles of this catalogue that were never reached, and each due `sometimes!` that
-    /// never held: a line each.
+    /// Returns a line for each due oracle of the catalogue that is unmet. An oracle is unmet if no
+    /// case reached it. A `sometimes!` is also unmet if it never held.
     ///
-    /// An oracle inside of a test is due when that test has run, any other when all tests have.
+    /// An oracle inside a test's function is due when that test has run. Every other oracle is due
+    /// when all tests have run. Without tests, no oracle is due.
     #[must_use]
     pub fn unmet(&self, catalogue: &[OracleId], tests: &Exercised<'_>) -> Vec<String> {
-        // Any test could reach an oracle outside of tests.
+        // An oracle outside all tests waits for all of them: any test could reach it.
         let due = catalogue.iter().filter(|oracle| tests.make_due(oracle));
         due.filter_map(|oracle| {
             let cases = self.reached.get(oracle).copied().unwrap_or_default();
             match (oracle.kind, cases) {
                 (_, CaseCounts { reached: 0, .. }) => Some(format!("never reached: {oracle}")),
-                // A violation has failed its case.
+                // A violated oracle has already failed its case.
                 (OracleKind::Always | OracleKind::Reachable, _) => None,
                 (OracleKind::Sometimes, CaseCounts { held: 0, reached }) => Some(format!(
                     "never held, though {reached} cases have reached it: {oracle}"

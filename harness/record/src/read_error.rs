@@ -1,17 +1,17 @@
-//! Reading a document of a known format, and the reasons why it can fail.
+//! Reads a document of a known format, and names the reasons for a failure.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::error::Error;
 use std::fmt;
 
-/// A document could not be read: it is malformed, or has another version of the format.
+/// The reason why a document could not be read.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// The text is not JSON, or not a document of this format.
+    /// The text is not JSON, or not a document of the expected format.
     Malformed {
-        /// The document that was expected.
+        /// The expected document, in words.
         expected: &'static str,
         /// The first error in the text.
         error: serde_json::Error,
@@ -20,7 +20,7 @@ pub enum ReadError {
     Schema {
         /// The version in the document.
         found: u32,
-        /// The version that this release reads.
+        /// The only version that this release reads.
         expected: u32,
     },
 }
@@ -46,20 +46,20 @@ impl Error for ReadError {
     }
 }
 
-/// The version of a document, whose other fields may have any names.
+/// The version of a document. All other fields are ignored.
 #[derive(Deserialize)]
 struct Version {
     schema: u32,
 }
 
-/// Reads a document of the version `schema`.
+/// Reads a document whose field `schema` has the value of the argument `schema`.
 pub(crate) fn read<T: DeserializeOwned>(
     text: &[u8],
     schema: u32,
     expected: &'static str,
 ) -> Result<T, ReadError> {
     let malformed = |error| ReadError::Malformed { expected, error };
-    // Fields of other versions may have other names, so the version is checked first.
+    // The version is checked first, because other versions may have other fields.
     let Version { schema: found } = serde_json::from_slice(text).map_err(malformed)?;
     if found != schema {
         return Err(ReadError::Schema {
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn other_schema_is_an_error_with_both_versions() {
-        // Schema 1 had other fields; this one has none of ours but the version.
+        // Schema 1 had other fields. This document shares only `schema` with schema 2.
         let error = Record::from_json(br#"{ "schema": 1, "replay": "cargo test" }"#).unwrap_err();
         assert!(matches!(
             error,

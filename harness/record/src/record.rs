@@ -16,7 +16,7 @@ use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// All facts about one run of one test. Every report is made from it.
+/// All facts about one run of one test. Every report is made from records.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Record {
@@ -24,62 +24,64 @@ pub struct Record {
     pub schema: u32,
     /// The test's name, such as `corruption::one_flipped_bit_is_refused`.
     pub name: String,
-    /// The test's module with its crate, such as `chaos::corruption`.
+    /// The path of the test's module, with the crate's name: `chaos::corruption`.
     pub module: String,
-    /// The tags in the test's attribute.
+    /// The tags from the test's attribute.
     pub tags: Vec<String>,
-    /// The doc comment: the failure scenario.
+    /// The test's doc comment, which describes the failure scenario.
     pub description: String,
-    /// The source file of the test, relative to the workspace.
+    /// The test's source file, relative to the workspace.
     pub file: String,
     /// The line of the test's attribute, from 1.
     pub line: u32,
-    /// The seed of the whole run.
+    /// The root seed of the whole run.
     pub root_seed: Seed,
     /// The seed of this test.
     pub seed: Seed,
-    /// How the test ended. In JSON `verdict` is its name, and its fields stand next to it.
+    /// The result of the test. In JSON the variant's name is the value of `verdict`, and the
+    /// variant's fields stand next to `verdict`.
     #[serde(flatten)]
     pub verdict: Verdict,
     /// Earlier runs with the same seed that failed and were repeated (`--retries`). A test that
-    /// passes after that is *flaky*.
+    /// passes after a failed attempt is *flaky*.
     #[serde(default)]
     pub failed_attempts: Vec<FailedAttempt>,
-    /// The time of the start, as RFC 3339 in UTC.
+    /// The time of the run's start, in UTC and the format of RFC 3339.
     pub started_at: String,
-    /// From the start of the test's process to the end, in microseconds of real time.
+    /// The real time from the start to the end of the test's process, in microseconds.
     pub duration_us: u64,
     /// The test's timeout, in milliseconds of real time.
     pub timeout_ms: u64,
-    /// The clock that the test ran under.
+    /// The kind of clock that the test ran under.
     pub clock: ClockKind,
     /// The resource limits that the test declared.
     pub limits: Limits,
-    /// How the test was isolated from other tests.
+    /// The way in which the test was isolated from other tests.
     pub isolation: Isolation,
-    /// The restrictions of the test, and which of them were enforced.
+    /// The restrictions of the test, each with its enforcement.
     pub sandbox: Sandbox,
-    /// The fault plan, in the order of injection. Two runs with one seed have the same rows; the
-    /// order is that in which the test's threads and tasks injected them.
+    /// The fault plan, in the order in which the test's threads and tasks injected the faults. Two
+    /// runs with the same seed have the same rows, possibly in another order.
     pub faults: Vec<PlannedFault>,
-    /// The fewest faults that the test fails with, where they were searched for (`--minimize`).
+    /// The smallest failing fault plan that `--minimize` found. Absent without a search.
     #[serde(default)]
     pub minimized: Option<Minimized>,
-    /// All events, in order.
+    /// The events of the run, in order.
     pub timeline: Vec<Event>,
     /// The oracles that the test reached, in the order of the first reach.
     pub oracles: Vec<SeenOracle>,
-    /// The threads of a test that was made to end: it timed out, or the run was interrupted.
+    /// The threads of a test that was made to end, because the test timed out or the run was
+    /// interrupted. Empty for other tests.
     pub hung_threads: Vec<HungThread>,
     /// The resources that the test left behind.
     pub leaks: Leaks,
     /// The resources that the test used.
     pub resources: Resources,
-    /// The captured output.
+    /// The captured output of the run.
     pub output: CapturedOutput,
     /// The command that runs the test again with the same seed.
     pub replay_command: String,
-    /// The test's directory, where it was kept.
+    /// The path of the test's directory. Absent if the directory was removed.
     pub kept_dir: Option<PathBuf>,
 }
 
@@ -87,9 +89,10 @@ impl Record {
     /// The version of the format that this release writes and reads.
     pub const SCHEMA: u32 = 2;
 
-    /// The record of a case that has not run: only its name and its seeds are known.
+    /// Creates the record of a case that has not run. Only the name and the seeds are known.
     ///
-    /// Its verdict is [`Verdict::Lost`] until another is set, so an unfinished record never passes.
+    /// The verdict is [`Verdict::Lost`] until another one is set, so an unfinished record never
+    /// passes.
     #[must_use]
     pub fn new(name: impl Into<String>, root_seed: Seed, seed: Seed) -> Self {
         Self {
@@ -126,32 +129,32 @@ impl Record {
         }
     }
 
-    /// Reads a record of the version [`Record::SCHEMA`].
+    /// Reads a record in JSON of the version [`Record::SCHEMA`].
     ///
     /// # Errors
     ///
-    /// When the text is not a record, or a record of another version.
+    /// When the text is not a record, or has another version.
     pub fn from_json(text: &[u8]) -> Result<Self, ReadError> {
         read(text, Self::SCHEMA, "a record of a test")
     }
 
-    /// Whether the test failed and then passed, with the same seed.
+    /// Whether the test failed at first, and then passed or was skipped with the same seed.
     #[must_use]
     pub fn is_flaky(&self) -> bool {
         !self.failed_attempts.is_empty() && !self.verdict.is_failure()
     }
 
-    /// Whether the test has explored an operation to its end.
+    /// Whether the timeline contains `EventKind::Explored`: the test finished an exploration.
     #[must_use]
     pub fn explores(&self) -> bool {
         let mut events = self.timeline.iter();
         events.any(|event| matches!(event.kind, EventKind::Explored { .. }))
     }
 
-    /// Adds the outcomes of faults that the runner undid for a test that was killed.
+    /// Adds the outcomes of faults that the runner undid for a killed test to the timeline.
     ///
-    /// Outcomes of faults that are not in effect are ignored, and so are [`UndoOutcome::Failed`]:
-    /// these faults stay in effect.
+    /// An outcome is ignored if its fault is not in effect. [`UndoOutcome::Failed`] is ignored,
+    /// too: the fault stays in effect.
     pub fn add_undone(&mut self, undone: Vec<(usize, UndoOutcome)>) {
         let last = self
             .timeline
@@ -171,7 +174,7 @@ impl Record {
             }));
     }
 
-    /// The faults that were not undone: the test's process ended before.
+    /// Returns the faults without an undo event, because the test's process ended too early.
     pub fn faults_in_effect(&self) -> impl Iterator<Item = &PlannedFault> {
         let undone = |fault: &PlannedFault| {
             self.timeline.iter().any(|event| {
@@ -182,20 +185,21 @@ impl Record {
     }
 }
 
-/// A run of a case that failed and was followed by another one with the same seed.
+/// A failed run of a case that was followed by another run with the same seed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FailedAttempt {
-    /// How it ended. In JSON `verdict` is its name, and its fields stand next to it.
+    /// The result of the attempt. In JSON the variant's name is the value of `verdict`, and the
+    /// variant's fields stand next to `verdict`.
     #[serde(flatten)]
     pub verdict: Verdict,
-    /// The time of the start, as RFC 3339 in UTC.
+    /// The time of the start of the attempt, in UTC and the format of RFC 3339.
     pub started_at: String,
-    /// From the start of its process to the end, in microseconds of real time.
+    /// The real time from the start to the end of the attempt's process, in microseconds.
     pub duration_us: u64,
-    /// The captured output.
+    /// The captured output of the attempt.
     pub output: CapturedOutput,
-    /// Its directory, where it was kept.
+    /// The path of the attempt's directory. Absent if the directory was removed.
     pub kept_dir: Option<PathBuf>,
 }
 
@@ -211,24 +215,26 @@ impl From<Record> for FailedAttempt {
     }
 }
 
-/// The fewest faults that a case was found to fail with, and the simplest of each.
+/// The result of `--minimize`: the smallest fault plan that was found to make a case fail.
+///
+/// The plan has the fewest faults, and the simplest values of each fault.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Minimized {
-    /// The finding, in words.
+    /// The result of the search, in words.
     pub description: String,
     /// The faults of the smallest failing plan.
     pub faults: Vec<PlannedFault>,
-    /// The number of faults in the plan of the case.
+    /// The number of faults in the original plan of the case.
     pub total_faults: usize,
-    /// The number of runs that the search took.
+    /// The number of runs during the search.
     pub runs: u64,
-    /// Whether the search ended before its time was over.
+    /// Whether the search was finished, rather than stopped by its time limit.
     pub complete: bool,
 }
 
 impl Minimized {
-    /// The result of a complete search.
+    /// Creates the result of a complete search.
     #[must_use]
     pub fn new(
         description: impl Into<String>,
@@ -246,13 +252,13 @@ impl Minimized {
     }
 }
 
-/// The resources that a test used: counted by the system, or else by the test's own process. Absent
-/// where unknown.
+/// The resources that a test used, as the system or the test's own process counted them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Resources {
-    /// CPU time of all its threads, and of the children that it waited for, in microseconds.
+    /// The CPU time of the test's process and of the children that it waited for, in microseconds.
+    /// Absent if unknown.
     pub cpu_us: Option<u64>,
-    /// Peak resident memory, in bytes.
+    /// The peak resident memory, in bytes. Absent if unknown.
     pub peak_memory_bytes: Option<u64>,
 }

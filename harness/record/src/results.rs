@@ -1,4 +1,4 @@
-//! The results of a sweep, or of a shard of one.
+//! The results of a sweep, or of one shard of a sweep.
 
 use crate::oracle::OracleId;
 use crate::oracle_counts::{Exercised, OracleCounts};
@@ -14,39 +14,40 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-/// The results of a sweep, or of a shard of one. As JSON, shards are merged from it.
+/// The results of a sweep, or of one shard of a sweep. `Results::from_shards` merges the JSON
+/// files of all shards.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Results {
     /// The version of the format: [`Results::SCHEMA`].
     pub schema: u32,
-    /// The package and target of the tests.
+    /// The package and the target of the tests.
     pub suite: String,
-    /// The root seeds.
+    /// The root seeds of the whole sweep.
     pub seeds: SeedRange,
-    /// The share of the cases; absent when it is all of them.
+    /// The shard that these results cover. Absent for a whole sweep.
     pub shard: Option<Shard>,
-    /// The reason why the sweep ended before all cases had run.
+    /// The reason why the sweep stopped before all cases had run. Absent if all cases have run.
     pub stop_reason: Option<String>,
-    /// The number of cases that reached each oracle, and in which it held.
+    /// For each oracle, the number of cases that reached the oracle and in which it held.
     #[serde(default)]
     pub oracles: OracleCounts,
-    /// The results of each selected test, by name.
+    /// The results of each selected test, by the test's name.
     pub tests: BTreeMap<String, TestTally>,
 }
 
-/// A test by its name, and by the path of its function with the crate.
+/// A test's name, and the path of the test's function.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct TestName<'a> {
     /// The name that selects the test.
     pub name: &'a str,
-    /// The path of the test's function, with the crate.
+    /// The path of the test's function, with the crate's name.
     pub path: &'a str,
 }
 
 impl<'a> TestName<'a> {
-    /// A test of this name, whose function has this path.
+    /// Combines a test's name with the path of the test's function.
     #[must_use]
     pub fn new(name: &'a str, path: &'a str) -> Self {
         Self { name, path }
@@ -57,7 +58,7 @@ impl Results {
     /// The version of the format that this release writes and reads.
     pub const SCHEMA: u32 = 2;
 
-    /// The results of a sweep in which no case has run yet.
+    /// Creates the results of a sweep in which no case has run yet.
     #[must_use]
     pub fn new<'a>(
         suite: impl Into<String>,
@@ -79,7 +80,7 @@ impl Results {
         }
     }
 
-    /// Reads results of the version [`Results::SCHEMA`].
+    /// Reads results in JSON of the version [`Results::SCHEMA`].
     ///
     /// # Errors
     ///
@@ -88,27 +89,29 @@ impl Results {
         read(text, Self::SCHEMA, "results of a sweep")
     }
 
-    /// Adds a case.
+    /// Adds the result of a case.
     pub fn add(&mut self, record: Record) {
         self.oracles.add(&record);
         let tally = self.tests.entry(record.name.clone()).or_default();
         tally.add(record);
     }
 
-    /// The number of cases that failed.
+    /// Returns the number of failed cases of all tests.
     #[must_use]
     pub fn failed(&self) -> u64 {
         self.tests.values().map(|tally| tally.failed).sum()
     }
 
-    /// The records that reports are made from: those of failures, and one of each test without
-    /// failures.
+    /// Returns the kept records, from which reports are made. Each failed test has records of up to
+    /// 3 failures, and each other test that has run has one record.
     pub fn records(&self) -> impl Iterator<Item = &Record> {
         self.tests.values().flat_map(|tally| &tally.records)
     }
 
-    /// A line for each unmet oracle of this catalogue that is due. None is due before all cases
-    /// have run. `all` are the tests of the binary.
+    /// Returns a line for each due and unmet oracle of the catalogue: `OracleCounts::unmet`.
+    ///
+    /// `all` lists the tests of the binary. No oracle is due in the results of a shard or of a
+    /// stopped sweep.
     #[must_use]
     pub fn unmet(&self, catalogue: &[OracleId], all: &[TestName<'_>]) -> Vec<String> {
         if self.shard.is_some() || self.stop_reason.is_some() {
@@ -130,23 +133,26 @@ impl Results {
         self.oracles.unmet(catalogue, &tests)
     }
 
-    /// One record for each test that has run: of failures, the one with the lowest seed.
+    /// Returns one record for each test that has run. This is the failure with the lowest seed or,
+    /// without a failure, the case with the lowest seed.
     pub fn representatives(&self) -> impl Iterator<Item = &Record> {
         self.tests
             .values()
             .filter_map(|tally| tally.records.first())
     }
 
-    /// [`Results::representatives`], to change them.
+    /// Returns the records of [`Results::representatives`], as mutable references.
     pub fn representatives_mut(&mut self) -> impl Iterator<Item = &mut Record> {
         let tallies = self.tests.values_mut();
         tallies.filter_map(|tally| tally.records.first_mut())
     }
 
-    /// The failures that later runs should repeat: test, root seed and verdict.
+    /// Returns the failures that later runs should repeat: test name, root seed and verdict.
+    ///
+    /// Lost and interrupted cases are left out.
     pub fn regressions(&self) -> impl Iterator<Item = (&str, Seed, String)> {
         self.records()
-            // An error of the harness or an interruption does not depend on the seed.
+            // Neither an error of the harness nor an interruption depends on the seed.
             .filter(|record| {
                 let verdict = &record.verdict;
                 verdict.is_failure()
@@ -158,12 +164,12 @@ impl Results {
             })
     }
 
-    /// Reads the results of all shards of a sweep, and merges them.
+    /// Reads the results of all shards of a sweep, and merges the results.
     ///
     /// # Errors
     ///
-    /// When a file cannot be read, the files are not of the same sweep, or a shard is missing or
-    /// there twice. The text names the files.
+    /// When a file cannot be read, or the files belong to different sweeps. Also when a shard is
+    /// missing, or two files are the same shard. The text names the files or the missing shards.
     pub fn from_shards(files: &[PathBuf]) -> Result<Self, String> {
         let mut shards = Vec::new();
         for path in files {
@@ -177,7 +183,7 @@ impl Results {
         }
         let mut shards = shards.into_iter();
         let (first_path, mut all) = shards.next().ok_or("expected at least one file")?;
-        // The results of a whole sweep are its only shard.
+        // Results without a shard cover a whole sweep: they count as shard 1 of 1.
         let position = |results: &Self| {
             let shard = results.shard;
             shard.map_or((1, 1), |shard| (shard.index(), shard.count()))

@@ -1,4 +1,4 @@
-//! The restrictions of a test, and which of them were enforced.
+//! The restrictions of a test, each with its enforcement.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,24 +6,24 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Sandbox {
-    /// The test can write only below its directory, and cannot read the user's home.
+    /// The test can write only below its own directory, and cannot read the user's home directory.
     pub files: Enforcement,
-    /// Modes, owners, times and attributes of other files cannot be changed.
+    /// The test cannot change modes, owners, times and attributes of files outside its directory.
     pub metadata: Enforcement,
-    /// Only the test's own loopback can be reached.
+    /// The test can reach only its own loopback interface.
     pub network: Enforcement,
-    /// No process outside can be signalled, traced or seen.
+    /// The test cannot signal, trace or see processes outside the sandbox.
     pub processes: Enforcement,
     /// The test has none of root's capabilities.
     pub capabilities: Enforcement,
-    /// Every process that the test starts ends with it.
+    /// Every process that the test starts is ended when the test ends.
     pub containment: Enforcement,
 }
 
 impl Sandbox {
-    /// The sandbox of a test that runs without one: no part but, where possible, the containment.
+    /// Describes a test for which no sandbox was requested. Only the containment can be enforced.
     ///
-    /// `containment` is its mechanism, or the reason why it is missing.
+    /// `containment` is the mechanism of the containment, or the reason why it is missing.
     #[must_use]
     pub fn not_requested(containment: Result<&str, &str>) -> Self {
         Self::without(
@@ -32,9 +32,9 @@ impl Sandbox {
         )
     }
 
-    /// No part for this reason but, where possible, the containment.
+    /// Describes a test that has no sandbox for this reason. Only the containment can be enforced.
     ///
-    /// `containment` is its mechanism, or the reason why it is missing.
+    /// `containment` is the mechanism of the containment, or the reason why it is missing.
     #[must_use]
     pub fn without(reason: &str, containment: Result<&str, &str>) -> Self {
         Self {
@@ -47,7 +47,7 @@ impl Sandbox {
         }
     }
 
-    /// The parts with their names, in the order of headers and reports.
+    /// Returns the parts with their names, in the order of headers and reports.
     #[must_use]
     pub fn parts(&self) -> [(&'static str, &Enforcement); 6] {
         [
@@ -60,7 +60,7 @@ impl Sandbox {
         ]
     }
 
-    /// The parts that are not enforced, each with the reason.
+    /// Returns the parts that are not enforced, each with the reason.
     pub fn missing(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.parts()
             .into_iter()
@@ -73,14 +73,14 @@ impl Sandbox {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Enforcement {
-    /// Whether it is enforced.
+    /// Whether the part is enforced.
     pub enforced: bool,
-    /// The mechanism that enforces it, or the reason why none does.
+    /// The mechanism that enforces the part, or the reason why the part is not enforced.
     pub detail: String,
 }
 
 impl Enforcement {
-    /// Enforced by this mechanism.
+    /// Describes a part that this mechanism enforces.
     pub fn enforced(mechanism: impl Into<String>) -> Self {
         Self {
             enforced: true,
@@ -88,7 +88,7 @@ impl Enforcement {
         }
     }
 
-    /// Not enforced, for this reason.
+    /// Describes a part that is not enforced, for this reason.
     pub fn missing(reason: impl Into<String>) -> Self {
         Self {
             enforced: false,

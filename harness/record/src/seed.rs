@@ -1,10 +1,11 @@
 //! The seeds of a run and of its tests.
 //!
-//! A test's seed depends on the root seed and the test's name alone, or on the `seed_name` of a
-//! renamed test. A filter, a shard or a new test therefore never changes another test's draws.
+//! A test's seed depends only on the root seed and the test's name. A `seed_name` replaces the name
+//! in this derivation. A filter, a shard or a new test therefore never changes the random values of
+//! another test.
 //!
-//! The hash is SipHash-2-4 (Aumasson and Bernstein, 2012) keyed by the parent seed: a keyed
-//! pseudo-random function with the same result on every platform and release.
+//! The hash is SipHash-2-4 (Aumasson and Bernstein, 2012), keyed by the parent seed. This keyed
+//! pseudo-random function has the same result on every platform and in every release.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use siphasher::sip::SipHasher24;
@@ -12,24 +13,25 @@ use std::fmt;
 use std::hash::Hasher as _;
 use std::str::FromStr;
 
-/// A 64-bit seed. In JSON it is a decimal string: many readers round integers above 2^53.
+/// A 64-bit seed. In JSON a seed is a decimal string: many readers round integers above 2^53.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Seed(u64);
 
 impl Seed {
-    /// The seed of this number.
+    /// Creates the seed with this number.
     #[must_use]
     pub const fn new(number: u64) -> Self {
         Self(number)
     }
 
-    /// The number itself.
+    /// Returns the seed's number.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
     }
 
-    /// The seed of the child `label` of this kind. Children of different kinds never collide.
+    /// Derives a child's seed from this seed, a kind and a label. `("a", "bc")` and `("ab", "c")`
+    /// are different children.
     #[must_use]
     pub fn child(self, kind: &str, label: &str) -> Self {
         let mut hasher = SipHasher24::new_with_keys(self.0, 0x636c_6172_6974_7921);
@@ -49,7 +51,7 @@ impl fmt::Display for Seed {
 impl FromStr for Seed {
     type Err = String;
 
-    /// Decimal, or hexadecimal after `0x`.
+    /// Parses a decimal number, or a hexadecimal number after `0x`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let parsed = match text.strip_prefix("0x") {
             Some(digits) => u64::from_str_radix(digits, 16),
@@ -83,7 +85,7 @@ mod tests {
 
     #[test]
     fn child_derivation_never_changes() {
-        // Pinned: a seed printed by an old release must replay under a new one.
+        // Pinned: a new release must replay a seed that an old release printed.
         let seed = Seed::new(42).child("test", "corruption::one_flipped_bit");
         // SipHash-2-4 with the key (42, 0x636c617269747921) of
         // b"test\xffcorruption::one_flipped_bit", computed independently.

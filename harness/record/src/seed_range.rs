@@ -4,7 +4,7 @@ use crate::seed::Seed;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Consecutive root seeds; there is at least one.
+/// A range of consecutive root seeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeedRange {
     first: Seed,
@@ -12,25 +12,25 @@ pub struct SeedRange {
 }
 
 impl SeedRange {
-    /// `count` seeds from `first` on. After the highest number comes 0.
+    /// Creates a range of `count` seeds from `first` on. After the highest number comes 0.
     #[must_use]
     pub fn new(first: Seed, count: u64) -> Self {
         Self { first, count }
     }
 
-    /// The first seed.
+    /// Returns the first seed.
     #[must_use]
     pub fn first(self) -> Seed {
         self.first
     }
 
-    /// The number of seeds.
+    /// Returns the number of seeds.
     #[must_use]
     pub fn count(self) -> u64 {
         self.count
     }
 
-    /// The seed at this place, from 0.
+    /// Returns the seed at this index, from 0. An index beyond the range is not checked.
     #[must_use]
     pub fn at(self, place: u64) -> Seed {
         Seed::new(self.first.get().wrapping_add(place))
@@ -38,7 +38,7 @@ impl SeedRange {
 }
 
 impl fmt::Display for SeedRange {
-    /// The value of `--seeds`; a range past the highest seed needs `--seed` too.
+    /// Writes the value of `--seeds`. A range that wraps past the highest seed also gets `--seed`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.first.get().checked_add(self.count) {
             Some(end) => write!(f, "{}..{end}", self.first),

@@ -4,25 +4,26 @@ use crate::event::{Event, EventKind};
 use crate::oracle::{OracleId, OracleKind};
 use serde::{Deserialize, Serialize};
 
-/// An oracle that a case has reached, with its result.
+/// An oracle that a case has reached, with the oracle's result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SeenOracle {
-    /// The oracle. In JSON its fields stand next to `held`.
+    /// The oracle. In JSON the oracle's fields stand next to `held`.
     #[serde(flatten)]
     pub oracle: OracleId,
-    /// Whether it held: [`OracleKind::Always`] at every evaluation, the others at least once.
+    /// Whether the oracle held: [`OracleKind::Always`] at every evaluation, other kinds at least
+    /// once.
     pub held: bool,
 }
 
 impl SeenOracle {
-    /// An oracle with its result.
+    /// Combines an oracle with its result.
     #[must_use]
     pub fn new(oracle: OracleId, held: bool) -> Self {
         Self { oracle, held }
     }
 
-    /// The oracles on a timeline, in the order of the first reach.
+    /// Returns the oracles on a timeline, in the order in which they were first reached.
     #[must_use]
     pub fn all_on(timeline: &[Event]) -> Vec<Self> {
         let mut seen: Vec<Self> = Vec::new();
@@ -44,7 +45,7 @@ impl SeenOracle {
 mod tests {
     use super::*;
 
-    /// An evaluation of an oracle of this kind.
+    /// Creates the event of an evaluation of an oracle of this kind.
     fn reached(kind: OracleKind, holds: bool) -> Event {
         let oracle = OracleId::new(kind, "m", "f", "f.rs", 1);
         Event::new(0, "main", EventKind::OracleReached { oracle, holds })

@@ -1,11 +1,11 @@
-//! One of several machines that share a run.
+//! A shard: the share of a run that one of several machines runs.
 
 use crate::seed::Seed;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// The value of `--shard`: the share `index` of `count`, from 1.
+/// The value of `--shard`: share number `index` of `count` shares, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "ShardFields")]
 pub struct Shard {
@@ -13,7 +13,7 @@ pub struct Shard {
     count: u64,
 }
 
-/// A shard as JSON has it, with numbers that may be wrong.
+/// The fields of a shard in JSON, which are not yet checked.
 #[derive(Deserialize)]
 struct ShardFields {
     index: u64,
@@ -21,7 +21,8 @@ struct ShardFields {
 }
 
 impl Shard {
-    /// The share `index` of `count`; none unless `index` is from 1 to `count`.
+    /// Creates share number `index` of `count` shares. Returns `None` unless `index` is from 1 to
+    /// `count`.
     #[must_use]
     pub fn new(index: u64, count: u64) -> Option<Self> {
         (1..=count)
@@ -29,26 +30,26 @@ impl Shard {
             .then_some(Self { index, count })
     }
 
-    /// Its number, from 1 to [`Shard::count`].
+    /// Returns the number of this share, from 1 to [`Shard::count`].
     #[must_use]
     pub fn index(self) -> u64 {
         self.index
     }
 
-    /// The number of shares, at least 1.
+    /// Returns the number of shares, at least 1.
     #[must_use]
     pub fn count(self) -> u64 {
         self.count
     }
 
-    /// Whether a test of an ordinary run is in this share. Each test is in exactly one share, which
-    /// does not depend on other tests.
+    /// Whether a test belongs to this share of an ordinary run, which is not a sweep. Each test
+    /// belongs to exactly one share, independently of other tests.
     #[must_use]
     pub fn holds_test(self, name: &str) -> bool {
         self.holds("shard of a test", name)
     }
 
-    /// Whether this case of a sweep is in this share. The cases of one test are spread over all
+    /// Whether a case of a sweep belongs to this share. The cases of one test are spread over all
     /// shares.
     #[must_use]
     pub fn holds_case(self, name: &str, seed: Seed) -> bool {

@@ -5,37 +5,38 @@ use crate::seed::Seed;
 use crate::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
-/// The number of failing seeds that are listed for a test; further ones are counted.
+/// The maximum number of failing seeds that are listed for a test. Further failures are only
+/// counted.
 const LISTED_SEEDS: usize = 100;
 
-/// The number of failed cases of a test whose records are kept.
+/// The maximum number of failed cases of a test whose records are kept.
 pub const KEPT_FAILURES: usize = 3;
 
 /// The results of one test's cases in a sweep.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TestTally {
-    /// The number of cases that have run.
+    /// The number of cases that have run, including skipped cases.
     pub cases: u64,
     /// The number of cases that were skipped.
     pub skipped: u64,
     /// The number of cases that failed.
     pub failed: u64,
-    /// The root seeds of failed cases in order, at most the first 100.
+    /// The root seeds of failed cases in ascending order, at most the lowest 100.
     pub failing_seeds: Vec<Seed>,
-    /// The records of the failed cases with the lowest seeds, at most 3. Without failures it is the
-    /// record of the case with the lowest seed.
+    /// The records of the failed cases with the lowest root seeds, at most 3. Without a failure,
+    /// the record of the case with the lowest root seed.
     pub records: Vec<Record>,
 }
 
 impl TestTally {
-    /// The number of cases that passed.
+    /// Returns the number of cases that passed.
     #[must_use]
     pub fn passed(&self) -> u64 {
         self.cases - self.failed - self.skipped
     }
 
-    /// Adds a case.
+    /// Adds the result of a case.
     pub(crate) fn add(&mut self, record: Record) {
         self.cases += 1;
         match &record.verdict {
@@ -50,7 +51,7 @@ impl TestTally {
         self.trim();
     }
 
-    /// Adds the cases of another shard.
+    /// Adds the results of another shard.
     pub(crate) fn merge(&mut self, other: Self) {
         self.cases += other.cases;
         self.skipped += other.skipped;
@@ -60,7 +61,7 @@ impl TestTally {
         self.trim();
     }
 
-    /// Cuts seeds and records to their limits. The result does not depend on the order of cases.
+    /// Cuts seeds and records to their limits. The order in which cases were added does not matter.
     fn trim(&mut self) {
         self.failing_seeds.sort_by_key(|seed| seed.get());
         self.failing_seeds.truncate(LISTED_SEEDS);

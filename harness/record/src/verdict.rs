@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// The result of a case. In JSON the variant's name is the value of `verdict`, and the variant's
-/// fields stand next to it.
+/// fields stand next to `verdict`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -14,25 +14,25 @@ pub enum Verdict {
     Passed,
     /// The test asked to be skipped.
     Skipped {
-        /// The reason that it gave.
+        /// The reason that the test gave.
         reason: String,
     },
-    /// The test returned an error, or a condition that it declared did not hold.
+    /// The test returned an error, or a condition that the test declared did not hold.
     Failed {
-        /// The error with its sources.
+        /// The error, followed by its sources.
         message: String,
     },
     /// The test's body panicked.
     Panicked {
         /// The panic's message.
         message: String,
-        /// `file:line:column`, where known.
+        /// The place of the panic as `file:line:column`. Absent where unknown.
         location: Option<String>,
     },
-    /// The body returned, but another thread or task panicked, or code under test caught a panic
-    /// that the test had not declared.
+    /// The test's body returned, but an undeclared panic happened. Another thread or task
+    /// panicked, or the code under test caught a panic.
     PanickedElsewhere {
-        /// One line for each.
+        /// One line for each undeclared panic.
         panics: Vec<String>,
     },
     /// The test did not end within its timeout.
@@ -46,19 +46,20 @@ pub enum Verdict {
     OutOfMemory,
     /// A thread ran out of stack.
     StackOverflow,
-    /// The process was ended by a signal.
+    /// A signal ended the test's process.
     Killed {
         /// The signal's number.
         signal: i32,
     },
-    /// The process ended before it reported how the test ended: something in it called `exit`.
+    /// The test's process exited before it reported the end of the test. Code in the process called
+    /// `exit`, or the harness failed there.
     ExitedEarly {
-        /// Its exit code.
+        /// The exit code of the process.
         code: i32,
     },
-    /// The test passed and left something behind, though it is tagged `non_destructive`.
+    /// The test passed but left resources behind, although it is tagged `non_destructive`.
     Leaked {
-        /// One line for each leak: [`Leaks::lines`](crate::Leaks::lines).
+        /// One line for each leak, as [`Leaks::lines`](crate::Leaks::lines) writes it.
         leaked: Vec<String>,
     },
     /// The test passed, but a second run with the same seed differed (`--check-determinism`).
@@ -66,7 +67,7 @@ pub enum Verdict {
         /// The first difference, with both values.
         difference: String,
     },
-    /// The harness itself could not run the case, or could not learn how it ended.
+    /// The harness could not run the case, or could not find out the case's result.
     Lost {
         /// The error of the harness.
         error: String,
@@ -74,13 +75,13 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Whether the run fails because of it.
+    /// Whether a case with this verdict makes the run fail.
     #[must_use]
     pub fn is_failure(&self) -> bool {
         !matches!(self, Self::Passed | Self::Skipped { .. })
     }
 
-    /// The variant's name, as in JSON: `timed_out`.
+    /// Returns the variant's name as in JSON, such as `timed_out`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -146,7 +147,8 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// The meaning of the signals that end processes; the numbers are the same on Linux and macOS.
+/// Returns the name and meaning of a signal that ends processes. These signals have the same
+/// numbers on Linux and macOS.
 fn signal_name(signal: i32) -> Option<&'static str> {
     Some(match signal {
         1 => "SIGHUP",

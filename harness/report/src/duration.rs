@@ -1,13 +1,13 @@
-//! Durations as people read them.
+//! Formats durations for human readers.
 
 use std::time::Duration;
 
-/// Microseconds as milliseconds: `12.345 ms`.
+/// Formats microseconds as milliseconds, such as `12.345 ms`.
 pub(crate) fn format_milliseconds(us: u64) -> String {
     format!("{}.{:03} ms", us / 1000, us % 1000)
 }
 
-/// `2.31s`, `12s` from ten seconds on, `2m 5s` from two minutes on.
+/// Formats a duration: `2.31s`, `12s` from ten seconds on, `2m 5s` from two minutes on.
 #[must_use]
 pub fn format_seconds(duration: Duration) -> String {
     let seconds = duration.as_secs();

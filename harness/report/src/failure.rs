@@ -1,16 +1,17 @@
-//! A failure as text: verdict, faults, events, output, and the command that repeats it.
+//! Renders a failed case as text: verdict, faults, events, output, and the replay command.
 
 use crate::duration::format_milliseconds;
 use crate::hints::hints;
 use clarity_chaos_record::{Event, EventKind, Record, SeenOracle};
 use std::fmt::Write as _;
 
-/// The number of last events that are shown.
+/// The maximum number of events that the text shows: the last ones of the timeline.
 const EVENTS: usize = 20;
-/// The length of the end of the output that is shown, in bytes.
+/// The maximum length of the output that the text shows, in bytes: the end of the output.
 const OUTPUT: usize = 4096;
 
-/// A failed case in full: its verdict, and a titled section for each part of its record.
+/// Renders a failed case: the verdict, then a titled section for each part of the record that is
+/// not empty. The sections show at most the last 20 events and the last 4096 bytes of the output.
 #[must_use]
 pub fn render_failure(record: &Record) -> String {
     let mut text = record.verdict.to_string();
@@ -75,7 +76,7 @@ pub fn render_failure(record: &Record) -> String {
     text
 }
 
-/// A case that has failed and then passed, in a line or two.
+/// Renders a flaky case: a line, then a line for each kept directory of a failed attempt.
 #[must_use]
 pub fn render_flaky(record: &Record) -> String {
     let attempts = record.failed_attempts.len();
@@ -95,7 +96,7 @@ pub fn render_flaky(record: &Record) -> String {
     )
 }
 
-/// Adds a titled list, unless it is empty.
+/// Adds a title and these lines, unless there are no lines.
 fn section(text: &mut String, title: &str, lines: impl IntoIterator<Item = impl AsRef<str>>) {
     let mut lines = lines.into_iter().peekable();
     if lines.peek().is_none() {
@@ -107,7 +108,7 @@ fn section(text: &mut String, title: &str, lines: impl IntoIterator<Item = impl 
     }
 }
 
-/// An event in a line: `+12.345 ms  note  …`.
+/// Renders an event as a line, such as `+12.345 ms  note: …`.
 fn render_event(event: &Event) -> String {
     let mut line = format!("+{}", format_milliseconds(event.at_us));
     if let Some(virtual_us) = event.virtual_us {

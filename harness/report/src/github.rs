@@ -1,7 +1,7 @@
-//! A run on GitHub: annotations at the lines of failed tests, and a summary of the job.
+//! Reports for GitHub Actions: annotations at the lines of failed tests, and a summary of the job.
 //!
-//! Annotations are workflow commands on standard output, the summary is appended to the file that
-//! `GITHUB_STEP_SUMMARY` names:
+//! Annotations are workflow commands on standard output. The summary is appended to the file that
+//! `GITHUB_STEP_SUMMARY` names. Both are documented in
 //! <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>.
 
 use crate::failure::render_flaky;
@@ -12,19 +12,20 @@ use crate::summary::Summary;
 use clarity_chaos_record::{Record, Verdict};
 use std::fmt::Write as _;
 
-/// The number of annotations that GitHub shows for a step.
+/// The maximum number of error annotations that GitHub shows for a step.
 const ANNOTATIONS: usize = 10;
 
-/// The number of failures that the summary has in full. GitHub takes 1 MiB of a step.
+/// The maximum number of failures that the summary describes.
+// GitHub accepts at most 1 MiB from a step.
 const FULL_FAILURES: usize = 20;
 
-/// The longest message in the summary, in characters.
+/// The maximum length of a failure's message in the summary, in characters.
 const MESSAGE: usize = 4000;
 
-/// The workflow commands that annotate the lines of failed tests, at most 10: GitHub shows no more
-/// for a step.
+/// Returns workflow commands that annotate the lines of failed tests. Each is one line for standard
+/// output.
 ///
-/// Each is one line for standard output.
+/// Only the first 10 failures get a command: GitHub shows no more annotations for a step.
 #[must_use]
 pub fn annotations(run: &Summary<'_>) -> Vec<String> {
     let failures = run
@@ -34,7 +35,7 @@ pub fn annotations(run: &Summary<'_>) -> Vec<String> {
     failures.take(ANNOTATIONS).map(annotation).collect()
 }
 
-/// The workflow command that shows a failure at the line of its test.
+/// Returns the workflow command that shows a failure at the line of the failed test.
 fn annotation(record: &Record) -> String {
     let Record { file, line, .. } = record;
     format!(
@@ -58,7 +59,9 @@ fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// The run in Markdown, for the file that `GITHUB_STEP_SUMMARY` names.
+/// Renders a run in Markdown, for the file that `GITHUB_STEP_SUMMARY` names.
+///
+/// The text describes the first 20 failures, and counts the others.
 #[must_use]
 pub fn job_summary(run: &Summary<'_>) -> String {
     let of = |is: fn(&Verdict) -> bool| {
@@ -105,7 +108,7 @@ pub fn job_summary(run: &Summary<'_>) -> String {
     text
 }
 
-/// Adds a failure with its timeline.
+/// Adds the description of a failed test, with a picture of the timeline.
 fn add_failure(text: &mut String, record: &Record, shared: &SharedFields<'_>) {
     let message: String = record.verdict.to_string().chars().take(MESSAGE).collect();
     let _ = write!(
@@ -128,7 +131,7 @@ fn add_failure(text: &mut String, record: &Record, shared: &SharedFields<'_>) {
     let _ = write!(text, "\nAgain: `{}`\n\n</details>\n", record.replay_command);
 }
 
-/// A block of plain text, with a fence longer than any in the text.
+/// Returns a code block with the text. The fence is longer than every fence inside the text.
 fn fenced(text: &str) -> String {
     let mut fence = "```".to_owned();
     while text.contains(&fence) {
@@ -137,7 +140,7 @@ fn fenced(text: &str) -> String {
     format!("{fence}text\n{text}\n{fence}\n")
 }
 
-/// Text without characters that Markdown treats as markup.
+/// Escapes the characters that Markdown treats as markup.
 fn inline(text: &str) -> String {
     let mut plain = String::new();
     for character in text.chars() {

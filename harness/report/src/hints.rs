@@ -1,18 +1,18 @@
-//! Hints at common mistakes, recognised in the record of a failure.
+//! Hints: the likely causes of a failure, recognised in the failure's record.
 
 use clarity_chaos_record::{ClockKind, EventKind, HungThread, Record, Verdict};
 use std::time::Duration;
 
-/// Calls in which the thread of a runtime waits for its own tasks.
+/// The system calls in which a thread of an async runtime waits until a task can run.
 const OF_RUNTIMES: [&str; 4] = ["epoll_wait", "epoll_pwait", "epoll_pwait2", "futex"];
-/// Calls in which a thread sleeps.
+/// The system calls in which a thread sleeps.
 const SLEEPS: [&str; 2] = ["clock_nanosleep", "nanosleep"];
-/// The number of bytes that the system keeps of a thread's name.
+/// The maximum length of a thread's name in the system, in bytes.
 const NAME: usize = 15;
-/// The name that Tokio gives to threads of its runtimes.
+/// The name of Tokio's runtime threads: workers, and threads for blocking tasks.
 const TOKIO: &str = "tokio-rt-worker";
 
-/// Likely causes of a failure, each with a remedy. Mostly there is none.
+/// Returns the likely causes of a failure, each with a remedy. Most failures have no hint.
 #[must_use]
 pub fn hints(record: &Record) -> Vec<String> {
     let mut hints = Vec::new();
@@ -31,7 +31,7 @@ pub fn hints(record: &Record) -> Vec<String> {
     hints
 }
 
-/// The body has blocked its runtime.
+/// Returns a hint if the test's body blocked the only thread of the runtime.
 fn blocked(record: &Record) -> Option<String> {
     let events = record.timeline.iter();
     let waits: Vec<u64> = events
@@ -50,7 +50,7 @@ fn blocked(record: &Record) -> Option<String> {
     ))
 }
 
-/// The one thread that runs all tasks hangs.
+/// Returns a hint for a timeout under a virtual clock, where one thread runs all tasks.
 fn hung_in_virtual_time(record: &Record) -> Option<String> {
     let own = own_thread(record)?;
     let call = own.system_call.as_deref()?;
@@ -70,12 +70,14 @@ fn hung_in_virtual_time(record: &Record) -> Option<String> {
     })
 }
 
-/// A worker of the runtime blocks, or all threads wait for each other.
+/// Returns a hint for a timeout under a real clock.
+///
+/// The hint names a runtime worker that blocks, or threads that all wait for locks or channels.
 fn hung_in_real_time(record: &Record) -> Option<String> {
     let threads = record.hung_threads.iter();
     let own = threads.filter(|thread| thread.process.is_none());
-    // Tokio gives threads that may block the name of workers. A worker blocks only when fewer
-    // threads than there are workers are idle.
+    // Tokio gives workers and threads for blocking tasks the same name. A worker blocks only if
+    // fewer threads are idle than the runtime has workers.
     let of_runtime: Vec<(&str, bool)> = own
         .clone()
         .filter(|thread| thread.thread == TOKIO)
@@ -102,7 +104,7 @@ fn hung_in_real_time(record: &Record) -> Option<String> {
     })
 }
 
-/// The test's own thread.
+/// Returns the thread that runs the test's body. Its name is the test's name, cut to 15 bytes.
 fn own_thread(record: &Record) -> Option<&HungThread> {
     let mut threads = record.hung_threads.iter();
     threads.find(|thread| {
@@ -111,7 +113,8 @@ fn own_thread(record: &Record) -> Option<&HungThread> {
     })
 }
 
-/// A timeout of virtual time is over at once while a task waits for something outside the runtime.
+/// Returns a hint if the verdict mentions a timeout. Under a paused clock, a virtual timeout
+/// expires at once while a task waits for a socket or another thread.
 fn jumped_ahead(verdict: &str) -> Option<String> {
     let is_late = ["deadline has elapsed", "timed out"];
     is_late.iter().any(|words| verdict.contains(words)).then(|| {

@@ -1,8 +1,8 @@
-//! The page for people: one file that loads nothing else, with the timeline of each test.
+//! The HTML report: one file that loads nothing else, with the timelines of the tests.
 //!
-//! The page is `html/page.html` with its style, its script and the records, which the script
-//! draws. A budget keeps the file small: failed tests come with their whole record, passed ones as
-//! long as there is room. The others have only their row in the table.
+//! The page is `html/page.html`, filled with the style, the script and the records. The script
+//! draws the records. Two budgets keep the file small: one for the records of failed tests, one for
+//! all other records. A test whose record does not fit has only a row in the table.
 
 use crate::failure::render_flaky;
 use crate::hints::hints;
@@ -17,24 +17,24 @@ const PAGE: &str = include_str!("html/page.html");
 const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/script.js");
 
-/// The room for records of tests that passed, in bytes. Records beyond it are left out.
+/// The budget for the records of tests that did not fail, in bytes. Further records are left out.
 const BUDGET: usize = 4 << 20;
 
-/// The room for records of tests that failed, in bytes.
+/// The budget for the records of failed tests, in bytes. Further records are left out.
 const BUDGET_OF_FAILURES: usize = 8 << 20;
 
-/// The longest message in the table, in characters; the record has all of it.
+/// The maximum length of a message in the table, in characters. The record has the whole message.
 const MESSAGE: usize = 400;
 
-/// The number of events of one timeline that are kept, half of them from its beginning. Injecting
-/// and undoing of faults is always kept.
+/// The number of events that are kept of a long timeline: half from the beginning, half from the
+/// end. Events of injecting and undoing a fault are kept in addition.
 const EVENTS: usize = 4000;
 
-/// The report of a run as one page of HTML that loads nothing else.
+/// Renders the report of a run as one HTML page that loads nothing else.
 ///
 /// # Errors
 ///
-/// When a record has no form in JSON.
+/// When a record cannot be written as JSON.
 pub fn render_html(run: &Summary<'_>, provenance: &Provenance) -> io::Result<String> {
     let data = serde_json::to_string(&Data::of(run, provenance)?)?;
     let data = embedded(&data);
@@ -47,7 +47,8 @@ pub fn render_html(run: &Summary<'_>, provenance: &Provenance) -> io::Result<Str
     ]))
 }
 
-/// The page with each name replaced by its text, in this order. Names inside of a text stay.
+/// Replaces each placeholder in the page by its text. The placeholders occur in this order; those
+/// inside a text are not replaced.
 fn filled(parts: &[(&str, &str)]) -> String {
     let mut page = String::new();
     let mut rest = PAGE;
@@ -60,7 +61,7 @@ fn filled(parts: &[(&str, &str)]) -> String {
     page + rest
 }
 
-/// JSON for a script element, which only the character `<` can end.
+/// Escapes JSON for a script element: only the character `<` can end the element.
 fn embedded(json: &str) -> String {
     json.replace('<', "\\u003c")
 }
@@ -97,7 +98,7 @@ struct Row<'a> {
     replay_command: &'a str,
     cases: Option<Cases>,
     record: Option<Value>,
-    /// Drawn as rows of states. Empty without a record.
+    /// The subjects of state changes, drawn as rows. Empty without a record.
     subjects: Vec<Subject<'a>>,
 }
 
@@ -108,7 +109,7 @@ struct Cases {
     failed: u64,
     skipped: u64,
     first_seed: Seed,
-    /// The number of seeds from the first one on; 0 where not all of them have run.
+    /// The number of seeds in the sweep. 0 if the results are a shard or a stopped sweep.
     seeds: u64,
     failing_seeds: Vec<Seed>,
 }
@@ -147,7 +148,7 @@ impl<'a> Data<'a> {
     }
 }
 
-/// The oracles that any case has reached.
+/// Counts the cases that reached each oracle.
 fn oracles(run: &Summary<'_>) -> OracleCounts {
     if let Some(results) = run.sweep {
         return results.oracles.clone();
@@ -211,8 +212,10 @@ impl Cases {
     }
 }
 
-/// The record as the page shows it, unless the budget is too small. Subtracts its size from the
-/// budget; once a record did not fit, no other does.
+/// Returns the record for the page, or `None` if the record exceeds the budget.
+///
+/// Subtracts the record's size from the budget. The first record that does not fit sets the budget
+/// to 0, so all later records are left out, too.
 fn shown(record: &Record, budget: &mut usize) -> io::Result<Option<Value>> {
     if *budget == 0 {
         return Ok(None);
@@ -223,7 +226,7 @@ fn shown(record: &Record, budget: &mut usize) -> io::Result<Option<Value>> {
     Ok(left.map(|_| value))
 }
 
-/// The record with at most about [`EVENTS`] events.
+/// Shortens the record's timeline to [`EVENTS`] events, plus those of injecting and undoing faults.
 fn abridged(record: &Record) -> io::Result<Value> {
     let count = record.timeline.len();
     if count <= EVENTS {
@@ -250,8 +253,8 @@ mod tests {
     use super::*;
     use clarity_chaos_record::{Event, PlannedFault};
 
-    /// The record of test `number` with this many notes; more than [`EVENTS`] of them have a fault
-    /// in the middle.
+    /// Creates the record of test `number` with this many notes. If there are more than [`EVENTS`],
+    /// a fault is in the middle.
     fn record(number: usize, verdict: Verdict, notes: u64) -> Record {
         let event = |at_us: u64, kind: EventKind| Event::new(at_us, "main", kind);
         let note = |at_us| {

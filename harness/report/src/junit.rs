@@ -1,8 +1,9 @@
 //! The JUnit report.
 //!
-//! The attributes are those that common readers use. `name` is the whole name of the test and
-//! unique, `classname` its module with the crate. `time` is everywhere, in seconds. `file` and
-//! `line` are at each test: not in the original schema, but several readers use them.
+//! The report has the attributes that common readers use. `name` is the test's unique full name;
+//! `classname` is the path of the test's module, with the crate's name. Each suite, test and rerun
+//! has a `time`, in seconds. Each test has `file` and `line`: several readers use these attributes,
+//! although the original schema lacks both.
 
 mod strict;
 
@@ -22,18 +23,18 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JunitDialect {
-    /// With files, lines and times of day, which the readers of GitHub and GitLab use.
+    /// Adds files, lines and timestamps, which the readers of GitHub and GitLab use.
     #[default]
     Extended,
-    /// Only attributes of the schema of Jenkins' xUnit plug-in, which refuses others.
+    /// Has only the attributes of the schema of Jenkins' xUnit plug-in, which refuses all others.
     Strict,
 }
 
-/// The report of a run in the JUnit format.
+/// Renders the report of a run in the JUnit format.
 ///
 /// # Errors
 ///
-/// When the report has no form in XML.
+/// When the report cannot be written as XML.
 pub fn render_junit(run: &Summary<'_>, dialect: JunitDialect) -> io::Result<String> {
     let Summary {
         suite,
@@ -88,7 +89,7 @@ fn test_case(record: &Record) -> TestCase {
     let mut status = match &record.verdict {
         Verdict::Passed => TestCaseStatus::success(),
         Verdict::Skipped { .. } => TestCaseStatus::skipped(),
-        // JUnit's *error* is a failure of the harness, its *failure* one of the test.
+        // In JUnit, an *error* is a failure of the harness, and a *failure* is one of the test.
         Verdict::Lost { .. } => TestCaseStatus::non_success(NonSuccessKind::Error),
         _ => TestCaseStatus::non_success(NonSuccessKind::Failure),
     };
@@ -124,7 +125,7 @@ fn test_case(record: &Record) -> TestCase {
     case
 }
 
-/// A run of the case that failed and was repeated.
+/// Converts a failed attempt of a case that was run again.
 fn rerun(failed: &FailedAttempt) -> TestRerun {
     let mut rerun = TestRerun::new(NonSuccessKind::Failure);
     rerun
@@ -135,8 +136,8 @@ fn rerun(failed: &FailedAttempt) -> TestRerun {
     rerun
 }
 
-/// The text without characters that XML 1.0 cannot hold. quick-junit replaces control characters,
-/// but not these two.
+/// Replaces the characters U+FFFE and U+FFFF, which XML 1.0 cannot contain. quick-junit handles
+/// control characters, but not these two.
 fn xml(text: &str) -> String {
     text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }

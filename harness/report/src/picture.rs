@@ -1,25 +1,25 @@
-//! The timeline of a case as a small picture of characters, for places that show nothing else.
+//! Draws the timeline of a case with characters, for places that show only text.
 
 use crate::duration::{format_milliseconds, format_seconds};
 use crate::state_changes::{SharedFields, StateChange, subjects};
 use clarity_chaos_record::{Event, EventKind, Record};
 use std::time::Duration;
 
-/// The number of characters of the whole time.
+/// The number of columns of the whole timeline.
 const WIDTH: usize = 60;
-/// The number of lanes of each kind that are drawn.
+/// The maximum number of drawn lanes of each kind.
 const MANY: usize = 8;
-/// The longest name of a lane.
+/// The maximum length of a lane's name, in characters. Longer names are cut.
 const NAME: usize = 12;
 
-/// The timeline as lines of characters, or an empty text if there is nothing to draw.
+/// Draws the timeline as lines of characters. Returns an empty text if there is nothing to draw.
 ///
-/// - Faults are bars from injection to undoing, with their description.
-/// - Subjects of state changes are rows with the states' names.
-/// - Lanes of marks have `o` for success, `x` for failure, `!` for a refusal.
-/// - Logs have `E`, `W` and `i` by level; notes are `n`, panics `p`.
+/// - A fault is a bar from its injection to its undoing, followed by its description.
+/// - A subject of state changes is a row with the names of its states.
+/// - A mark is `x` if its label begins with a status 5xx, `!` with a status 4xx, else `o`.
+/// - A log is `E` for an error, `W` for a warning, else `i`. A note is `n`, a panic `p`.
 ///
-/// The time is virtual where virtual time has passed, else real.
+/// The axis shows virtual time if virtual time has passed, else real time.
 pub(crate) fn render_picture(record: &Record, shared: &SharedFields<'_>) -> String {
     let scale = Scale::of(&record.timeline);
     let mut lanes = faults(record, &scale);
@@ -39,7 +39,7 @@ pub(crate) fn render_picture(record: &Record, shared: &SharedFields<'_>) -> Stri
     lanes.join("\n")
 }
 
-/// The column of each moment.
+/// Maps the time of an event to a column.
 struct Scale {
     is_virtual: bool,
     end_us: u64,
@@ -120,7 +120,7 @@ fn faults(record: &Record, scale: &Scale) -> Vec<String> {
     lanes
 }
 
-/// A row of states for each subject: `│closed───│open─────│half_open─│closed`.
+/// Draws a row of states for each subject: `│closed───│open─────│half_open─│closed`.
 fn states(timeline: &[Event], shared: &SharedFields<'_>, scale: &Scale) -> Vec<String> {
     let drawn = subjects(timeline, shared)
         .into_iter()
@@ -146,7 +146,7 @@ fn states(timeline: &[Event], shared: &SharedFields<'_>, scale: &Scale) -> Vec<S
     drawn.collect()
 }
 
-/// The lanes of `Context::mark`: each mark by the class of its status.
+/// Draws the lanes of `Context::mark`. The class of a mark's status selects the character.
 fn marks(timeline: &[Event], scale: &Scale) -> Vec<String> {
     let mut names: Vec<&str> = Vec::new();
     for event in timeline {
@@ -169,7 +169,8 @@ fn marks(timeline: &[Event], scale: &Scale) -> Vec<String> {
     drawn.collect()
 }
 
-/// A lane with a character for each event that has one; none if no event has.
+/// Draws a lane with a character for each event for which `mark` returns one. Returns `None` if
+/// there is no such event.
 fn sparse_lane(
     name: &str,
     timeline: &[Event],
@@ -182,7 +183,7 @@ fn sparse_lane(
         if let Some(mark) = mark(&event.kind) {
             is_empty = false;
             let place = &mut drawn[scale.column(event)];
-            // The worse one hides the other.
+            // Of two marks in one column, the worse one is shown.
             *place = worse(*place, mark);
         }
     }

@@ -1,4 +1,4 @@
-//! Records of runs, read back from files.
+//! Reads the records of runs from files.
 
 use chrono::DateTime;
 use clarity_chaos_record::Record;
@@ -8,15 +8,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Reads one record for each test, by name: of several the one that began last.
+/// Reads one record for each test, sorted by the test's name. Of several records of one test, the
+/// record that began last is kept.
 ///
-/// Each path is a file, or a directory whose `.json` files are read, with those in directories
-/// below.
+/// Each path is a file or a directory. Of a directory, all `.json` files are read, including those
+/// in subdirectories.
 ///
 /// # Errors
 ///
-/// When a file cannot be read, is not a record of this schema, or there is no record. The text
-/// names the file.
+/// When a file cannot be read or is not a record of this schema, or no record was found. The text
+/// names the file or the paths.
 pub fn read_records(paths: &[PathBuf]) -> Result<Vec<Record>, String> {
     let mut files = Vec::new();
     for path in paths {
@@ -47,7 +48,7 @@ pub fn read_records(paths: &[PathBuf]) -> Result<Vec<Record>, String> {
     Ok(records.into_values().collect())
 }
 
-/// Adds the file, or the `.json` files in a directory and those below.
+/// Adds a file, or all `.json` files in a directory and its subdirectories, to `files`.
 fn find(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     if !fs::metadata(path)?.is_dir() {
         files.push(path.to_owned());
@@ -67,13 +68,13 @@ fn find(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// The start of a case in microseconds since 1970; 0 if unknown.
+/// Returns the start of a case in microseconds since 1970, or 0 if unknown.
 fn began(record: &Record) -> i64 {
     let began = DateTime::parse_from_rfc3339(&record.started_at);
     began.map_or(0, |began| began.timestamp_micros())
 }
 
-/// The time from the first start to the last end.
+/// Returns the time from the earliest start to the latest end of these records.
 #[must_use]
 pub fn elapsed(records: &[Record]) -> Duration {
     let ended = |record: &Record| began(record).saturating_add_unsigned(record.duration_us);
@@ -87,7 +88,7 @@ mod tests {
     use super::*;
     use clarity_chaos_record::Seed;
 
-    /// Writes a record that began at this second into a directory.
+    /// Writes a record that began at this second to a file in a directory.
     fn write(directory: &Path, file: &str, second: u32, root_seed: u64) {
         let mut record = Record::new("a_test", Seed::new(root_seed), Seed::new(1));
         record.started_at = format!("2026-02-03T10:00:{second:02}Z");

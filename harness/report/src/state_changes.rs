@@ -1,45 +1,47 @@
-//! Changes of state in the log: events with the fields `from` and `to`.
+//! State changes in the log: log events with the fields `from` and `to`.
 //!
-//! The subject of a change is its message, and its field `name` or else the values of all fields
-//! that every change with this message has, in all records of the report.
+//! The message of a change and a name identify the subject. The name is the value of the field
+//! `name`. Without this field, the name consists of the values of all shared fields. A shared field
+//! occurs in every change with the same message, in all records of the report.
 
 use clarity_chaos_record::{Event, EventKind, Record};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Something that changes its state, with its changes.
+/// A subject: an object of the code under test whose state changes, with its changes.
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct Subject<'a> {
-    /// The message of its changes, without a "changed" at the end.
+    /// The message of the subject's changes, without a "changed" at the end.
     pub(crate) message: &'a str,
-    /// Its name among the subjects with this message; empty if it is the only one.
+    /// The subject's name among the subjects with the same message. Empty if no field names the
+    /// subject.
     pub(crate) name: String,
-    /// Its changes, in order. There is at least one.
+    /// The subject's changes, in order. There is at least one.
     pub(crate) changes: Vec<StateChange<'a>>,
 }
 
-/// A change of state.
+/// A change of a subject's state.
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct StateChange<'a> {
-    /// Real time since the start, in microseconds.
+    /// The real time since the start of the test's process, in microseconds.
     pub(crate) at_us: u64,
-    /// Virtual time since the start, in microseconds.
+    /// The virtual time since the start of the test, in microseconds. Absent under a real clock.
     pub(crate) virtual_us: Option<u64>,
-    /// The state before.
+    /// The state before the change.
     pub(crate) from: &'a str,
-    /// The state after.
+    /// The state after the change.
     pub(crate) to: &'a str,
-    /// The fields that do not name the subject: `reason=circuit_open`.
+    /// The fields that do not name the subject, such as `reason=circuit_open`.
     pub(crate) details: String,
 }
 
 type Fields = BTreeMap<String, String>;
 
-/// By message, the fields that every change with this message has.
+/// For each message, the fields that all changes with this message have in common.
 pub(crate) struct SharedFields<'a>(BTreeMap<&'a str, BTreeSet<&'a str>>);
 
 impl<'a> SharedFields<'a> {
-    /// The shared fields of all changes in these records.
+    /// Finds the shared fields of all state changes in these records.
     pub(crate) fn of(records: &'a [Record]) -> Self {
         let mut shared: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         let timelines = records.iter().flat_map(|record| &record.timeline);
@@ -60,7 +62,7 @@ impl<'a> SharedFields<'a> {
     }
 }
 
-/// The subjects on a timeline, in the order of their first change.
+/// Returns the subjects on a timeline, in the order of their first change.
 pub(crate) fn subjects<'a>(timeline: &'a [Event], shared: &SharedFields<'_>) -> Vec<Subject<'a>> {
     let mut subjects: Vec<Subject<'_>> = Vec::new();
     for (event, message, fields) in timeline.iter().filter_map(change) {
@@ -98,7 +100,7 @@ pub(crate) fn subjects<'a>(timeline: &'a [Event], shared: &SharedFields<'_>) -> 
     subjects
 }
 
-/// The event with its message and its fields, if it is a change of state.
+/// Returns the event with its message and its fields, if the event is a state change.
 fn change(event: &Event) -> Option<(&Event, &str, &Fields)> {
     match &event.kind {
         EventKind::Log {
@@ -110,7 +112,7 @@ fn change(event: &Event) -> Option<(&Event, &str, &Fields)> {
     }
 }
 
-/// All fields but the states themselves.
+/// Returns all fields except `from` and `to`.
 fn others(fields: &Fields) -> impl Iterator<Item = (&str, &str)> {
     fields
         .iter()
@@ -118,7 +120,8 @@ fn others(fields: &Fields) -> impl Iterator<Item = (&str, &str)> {
         .filter(|(field, _)| !matches!(*field, "from" | "to"))
 }
 
-/// The message without a "changed" at its end: `circuit breaker` of `circuit breaker changed`.
+/// Removes "changed" or "has changed" from the end of a message: `circuit breaker changed` becomes
+/// `circuit breaker`.
 fn short(message: &str) -> &str {
     let short = message
         .strip_suffix(" has changed")
@@ -144,14 +147,14 @@ mod tests {
         Event::new(at_us, "main", kind)
     }
 
-    /// The record of a case with these events.
+    /// Creates the record of a case with these events.
     fn record(timeline: &[Event]) -> Record {
         let mut record = Record::new("a_test", Seed::new(1), Seed::new(2));
         record.timeline = timeline.to_vec();
         record
     }
 
-    /// Message, name and states of each subject in the first of these records.
+    /// Returns the message, name and states of each subject in the first of these records.
     fn found(records: &[Record]) -> Vec<(String, String)> {
         let shared = SharedFields::of(records);
         let subjects = subjects(&records[0].timeline, &shared).into_iter();

@@ -1,28 +1,28 @@
-//! The content of reports about a whole run.
+//! The content of a report about a whole run.
 
 use clarity_chaos_record::{Record, Results, Seed};
 use std::time::Duration;
 
-/// The content of reports about a run.
+/// The content of a report about a run.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Summary<'a> {
-    /// The package and target of the tests.
+    /// The package and the target of the tests.
     pub suite: &'a str,
-    /// The root seed, or the first one of a sweep.
+    /// The root seed of the run, or the first root seed of a sweep.
     pub seed: Seed,
-    /// One record for each test that has run, by name.
+    /// One record for each test that has run, sorted by the test's name.
     pub records: &'a [Record],
-    /// The results of a sweep.
+    /// The results of the sweep, if the run is one.
     pub sweep: Option<&'a Results>,
-    /// A line for each oracle that was due and unmet.
+    /// One line for each oracle that was due and not met.
     pub unmet: &'a [String],
     /// The duration of the run, in real time.
     pub took: Duration,
 }
 
 impl<'a> Summary<'a> {
-    /// A run of these tests that is no sweep, in no time, without unmet oracles.
+    /// Creates a summary of an ordinary run: no sweep, no unmet oracles, a duration of zero.
     #[must_use]
     pub fn new(suite: &'a str, seed: Seed, records: &'a [Record]) -> Self {
         Self {
@@ -36,19 +36,19 @@ impl<'a> Summary<'a> {
     }
 }
 
-/// The place of a run.
+/// The origin of a run: the tested commit and the machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Provenance {
-    /// The commit of the tests, with a mark where files had changed; absent outside of a
+    /// The commit of the tests, with a mark if files had changed since. Absent outside a
     /// repository.
     pub commit: Option<String>,
-    /// The system, its architecture and its number of processors.
+    /// The operating system, the architecture and the number of processors.
     pub machine: String,
 }
 
 impl Provenance {
-    /// A machine, and an unknown commit.
+    /// Creates the provenance of a run on this machine, with an unknown commit.
     #[must_use]
     pub fn new(machine: impl Into<String>) -> Self {
         Self {

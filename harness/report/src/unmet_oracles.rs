@@ -1,8 +1,8 @@
-//! The unmet oracles of a run, as text.
+//! Renders the unmet oracles of a run as text.
 
 use std::fmt::Write as _;
 
-/// A heading, and an indented line for each of these oracles.
+/// Renders a heading, and an indented line for each of these oracles.
 #[must_use]
 pub fn render_unmet_oracles(unmet: &[String]) -> String {
     let mut text = "oracles that no case has met:\n".to_owned();

@@ -1,4 +1,4 @@
-//! One run of one test: the specification for its process, and its directories.
+//! A case is one run of one test. This module has its specification and its directories.
 
 use crate::data::fault_selection::FaultSelection;
 use clarity_chaos_record::Seed;
@@ -8,38 +8,39 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The specification of a case, from the runner to the test's process.
+/// The specification of a case: the runner sends it to the test's process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CaseSpec {
     /// The test's name.
     pub(crate) name: String,
-    /// The path of its function, with the crate.
+    /// The path of the test's function, including the crate.
     pub(crate) path: String,
-    /// The test's own seed.
+    /// The test's own seed, derived from the root seed.
     pub(crate) seed: Seed,
-    /// The time limit, in real time.
+    /// The timeout of the test, in real time.
     pub(crate) timeout: Duration,
-    /// The limit for its end after the request to end.
+    /// The time that the test has to end after the request to end, before it is killed.
     pub(crate) grace: Duration,
-    /// The filter of `tracing` events for the timeline.
+    /// The filter that selects `tracing` events for the timeline.
     pub(crate) log: String,
-    /// The faults that take effect, if not all.
+    /// The faults that take effect; `None` for all.
     pub(crate) fault_selection: Option<FaultSelection>,
-    /// Whether to delay the start of every other thread.
+    /// Whether the start of every other thread is delayed.
     pub(crate) late_starts: bool,
-    /// Whether its supervisor is in the sandbox. The test's process then restricts itself further,
-    /// to this case.
+    /// Whether the case's supervisor is in the sandbox. If so, the test's process restricts itself
+    /// further, to this case's directory.
     pub(crate) sandboxed: bool,
-    /// Prefixes of the names of threads that are no leak: they live as long as their process.
+    /// Prefixes of thread names. The matching threads last as long as their process and are not
+    /// leaks.
     pub(crate) lasting_threads: Vec<String>,
 }
 
-/// Whether to keep the directory of a case.
+/// Whether the directory of a case is kept after the case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeepPolicy {
-    /// As `--keep-dirs` says.
+    /// Keeps the directory if `--keep-dirs` says so.
     AsConfigured,
-    /// Never, for one of many similar runs.
+    /// Never keeps the directory: the case is one of many similar runs.
     Never,
 }
 
@@ -56,18 +57,18 @@ pub(crate) enum KeepPolicy {
 ///       undo/          the journal and copies for undoing faults, if any
 /// ```
 ///
-/// No test's name contains a hyphen, so no case is called `worker-tmp`. A kept case directory gets
-/// copies of the case's parts of the files, and the temporary files. A case directory with an empty
-/// `dir/` is reused for the next case.
-// Creating and removing files is the largest cost around an empty test. So cases append to the same
-// files, and the runner remembers the start of each case's part.
+/// No test's name contains a hyphen, so no case is called `worker-tmp`. A kept case directory also
+/// gets the case's parts of `output` and `timeline.jsonl`, and the temporary files. The next case
+/// reuses a case directory whose `dir/` is empty.
+// Creating and removing files is the largest cost around an empty test. Cases therefore append to
+// the same files, and the runner remembers the start of each case's part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct WorkerDir {
     root: PathBuf,
 }
 
 impl WorkerDir {
-    /// Creates the directory, in the directory `run` of the run.
+    /// Creates the directory of worker `number`, in the directory `run` of the run.
     pub(crate) fn create(run: &Path, number: usize) -> io::Result<Self> {
         let worker = Self {
             root: run.join(number.to_string()),
@@ -111,7 +112,7 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// A case of a worker. Its directory does not exist yet.
+    /// Describes a case of `worker`, and does not create the case's directory.
     pub(crate) fn new(worker: &WorkerDir, spec: CaseSpec) -> Self {
         Self {
             root: worker.work().join(file_name(&spec.name)),
@@ -140,23 +141,23 @@ impl Case {
         self.root.join("undo")
     }
 
-    /// The file of its events, appended.
+    /// The file to which the case's events are appended.
     pub(crate) fn timeline(&self) -> PathBuf {
         self.worker.timeline()
     }
 
-    /// The file of its output, appended.
+    /// The file to which the case's output is appended.
     pub(crate) fn output(&self) -> PathBuf {
         self.worker.output()
     }
 }
 
-/// The longest file name without a hash, in bytes. File systems allow 255, and paths have a limit
-/// too.
+/// The longest file name that gets no hash, in bytes. File systems allow 255 bytes for a name, and
+/// limit whole paths too.
 const MAX_NAME: usize = 120;
 
-/// A test's name as a file name: `corruption::one_bit` becomes `corruption.one_bit`. A long name is
-/// cut and gets a hash.
+/// Converts a test's name to a file name: `corruption::one_bit` becomes `corruption.one_bit`. A
+/// name over `MAX_NAME` bytes is cut and gets a hash.
 pub(crate) fn file_name(test: &str) -> String {
     let mut name = test.replace("::", ".").replace("r#", "");
     if name.len() > MAX_NAME {

@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 /// The confinement that a supervisor enforces on itself and its tests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Confinement {
-    /// None: its tests can do everything that the user can.
+    /// No confinement: the tests have all permissions of the user.
     Open,
-    /// The strictest that is possible with these namespaces.
+    /// The strictest confinement that is possible with `namespaces`.
     Closed {
         namespaces: Namespaces,
-        /// The reasons for which stricter confinements were refused.
+        /// The reasons for which supervisors refused stricter confinements.
         refusals: Vec<String>,
     },
 }
@@ -18,13 +18,14 @@ pub(crate) enum Confinement {
 /// The namespaces around a supervisor, from the strictest set to none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Namespaces {
-    /// User, PID, mount, network, IPC.
+    /// User, PID, mount, network and IPC namespaces.
     All,
-    /// PID, mount, network, IPC: where user namespaces are disabled. Root needs none.
+    /// PID, mount, network and IPC namespaces. Used where user namespaces are disabled; root needs
+    /// no user namespace.
     WithoutUsers,
-    /// User, mount, network, IPC: in containers that hide parts of `/proc`.
+    /// User, mount, network and IPC namespaces. Used in containers that hide parts of `/proc`.
     WithoutProcesses,
-    /// None.
+    /// No namespaces.
     None,
 }
 
@@ -37,7 +38,8 @@ impl Confinement {
         }
     }
 
-    /// The next weaker confinement, after this one was refused; `None` after the weakest.
+    /// Returns the next weaker confinement, with `refusal` added to the reasons. Returns `None`
+    /// after the weakest closed confinement, and for `Open`.
     pub(crate) fn looser(&self, refusal: String) -> Option<Self> {
         let Self::Closed {
             namespaces,

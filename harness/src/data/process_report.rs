@@ -5,29 +5,33 @@ use clarity_chaos_record::{HungThread, Isolation};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// How a test's process ended, and its leaks.
+/// The end of a test's process, and the leaks that the supervisor found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProcessReport {
     pub(crate) exit_status: ExitStatus,
-    /// Why the supervisor stopped the process; `None` if it ended by itself.
+    /// The reason for which the supervisor stopped the process; `None` if the process ended by
+    /// itself.
     pub(crate) stop_reason: Option<StopReason>,
-    /// Its threads at the time of the stop.
+    /// The threads of the test's processes when the supervisor stopped the test.
     pub(crate) hung_threads: Vec<HungThread>,
-    /// The isolation in use: `exec` where the process could not be forked.
+    /// The isolation in use: `exec` instead of `fork` if the supervisor could not fork safely.
     pub(crate) isolation: Isolation,
-    /// From start to end, in real time.
+    /// The real time from the start of the process to its end.
     pub(crate) duration: Duration,
     pub(crate) usage: ResourceUsage,
-    /// The command lines of processes that outlived the test's own process. They have been killed.
+    /// The command lines of processes that outlived the test's own process. The supervisor killed
+    /// or tried to kill these processes.
     pub(crate) leaked_processes: Vec<String>,
-    /// Files in the worker's private directories after the test. They have been removed.
+    /// Files that the test left in the worker's private directories. The supervisor has removed
+    /// them.
     pub(crate) leaked_files: Vec<String>,
-    /// The supervisor exits after this case: it could not kill all processes of the test.
+    /// Whether the supervisor exits after this case, because it could not kill all processes of the
+    /// test.
     pub(crate) retires: bool,
 }
 
 impl ProcessReport {
-    /// A report of a process that ended by itself, without usage and leaks.
+    /// Reports a process that ended by itself, without resource usage or leaks.
     pub(crate) fn new(exit_status: ExitStatus, isolation: Isolation, duration: Duration) -> Self {
         Self {
             exit_status,
@@ -43,17 +47,17 @@ impl ProcessReport {
     }
 }
 
-/// Why the supervisor stopped a test.
+/// The reason for which the supervisor stopped a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum StopReason {
-    /// Its timeout expired.
+    /// The test's timeout expired.
     TimedOut,
     /// The run was interrupted.
     Interrupted,
 }
 
-/// The resources that a process used, counted by the system. Includes the children that it waited
-/// for.
+/// The resources that a process used, as counted by the system. Includes children for which the
+/// process waited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ResourceUsage {
     /// CPU time, in microseconds.

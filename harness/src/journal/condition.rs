@@ -7,51 +7,51 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// The condition of an [`UndoStep`](super::UndoStep): where it does not hold, the code under test
-/// has changed the target since, and the step is left out.
+/// The condition of an [`UndoStep`](super::UndoStep). A step is skipped if its condition does not
+/// hold: then the code under test has changed the target since the damage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum UndoCondition {
-    /// The file is the same one, and nobody has written to it.
+    /// The path leads to the same file, and nobody has written to this file since the damage.
     Unchanged {
         /// The file. Symlinks are followed.
         path: PathBuf,
-        /// Its identity right after the damage.
+        /// The file's identity right after the damage.
         identity: FileIdentity,
     },
-    /// The file or directory has this mode. On Unix alone.
+    /// The file or directory has this mode. On Unix only.
     Mode {
         /// The file or directory. Symlinks are followed.
         path: PathBuf,
         /// The lowest nine bits of the mode, 0 to 0o777.
         mode: u32,
     },
-    /// The file or directory belongs to this user and group. On Unix alone.
+    /// The file or directory belongs to this user and group. On Unix only.
     Owner {
         /// The file or directory. Symlinks are followed.
         path: PathBuf,
-        /// The number of the user.
+        /// The user ID.
         uid: u32,
-        /// The number of the group.
+        /// The group ID.
         gid: u32,
     },
-    /// At the path is an empty directory, or nothing.
+    /// The path is an empty directory, or does not exist.
     EmptyDirectory {
-        /// The path.
+        /// The path of the directory.
         path: PathBuf,
     },
-    /// At the path is a symlink to `to`, or nothing.
+    /// The path is a symlink to `to`, or does not exist.
     Symlink {
-        /// The path.
+        /// The path of the symlink.
         path: PathBuf,
-        /// The content of the symlink.
+        /// The path that the symlink contains.
         to: PathBuf,
     },
 }
 
-/// The identity of a file: device, inode, size and time of modification. Each write changes it, and
-/// so does a new file at the same path.
+/// The identity of a file: device, inode, size and modification time. A write to the file changes
+/// the identity. A new file at the same path has another identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FileIdentity {
@@ -81,11 +81,11 @@ impl From<&Metadata> for FileIdentity {
 }
 
 impl UndoCondition {
-    /// The file at `path` stays as it is now.
+    /// Returns the condition that the file at `path` has not changed since this call.
     ///
     /// # Errors
     ///
-    /// When the system does not describe the file.
+    /// When the file's metadata cannot be read.
     pub fn unchanged(path: impl Into<PathBuf>) -> Result<Self, UndoError> {
         let path = path.into();
         let metadata = fs::metadata(&path).map_err(UndoError::file("look at", &path))?;
@@ -93,7 +93,8 @@ impl UndoCondition {
         Ok(Self::Unchanged { path, identity })
     }
 
-    /// The state that violates the condition; `None` where it holds.
+    /// Returns a description of the state that violates the condition, or `None` if the condition
+    /// holds.
     pub(super) fn violation(&self) -> Result<Option<String>, UndoError> {
         let found = match self {
             Self::Unchanged { path, identity } => match metadata(path)? {
@@ -131,7 +132,7 @@ impl UndoCondition {
         Ok(Some(found))
     }
 
-    /// Makes the path absolute.
+    /// Makes the condition's path absolute.
     pub(super) fn make_absolute(&mut self) -> Result<(), UndoError> {
         let (Self::Unchanged { path, .. }
         | Self::Mode { path, .. }
@@ -145,19 +146,19 @@ impl UndoCondition {
 pub(super) const WRITTEN_SINCE: &str = "a file that was written since";
 pub(super) const NEW_IN_ITS_PLACE: &str = "something new in its place";
 
-/// Makes a path absolute, without a look at the file system: the runner has another working
-/// directory.
+/// Makes a path absolute without access to the file system.
+// The runner, which may run the step, has another working directory.
 pub(super) fn make_absolute(path: &mut PathBuf) -> Result<(), UndoError> {
     *path = std::path::absolute(&*path).map_err(UndoError::file("find", path))?;
     Ok(())
 }
 
-/// The metadata of the file that `path` leads to, if there is one.
+/// The metadata of the file that `path` leads to. `None` if no such file exists.
 pub(super) fn metadata(path: &Path) -> Result<Option<Metadata>, UndoError> {
     if_present(path, fs::metadata(path))
 }
 
-/// The metadata of the path itself, if anything is there.
+/// The metadata of the path itself: a symlink is not followed. `None` if the path does not exist.
 pub(super) fn symlink_metadata(path: &Path) -> Result<Option<Metadata>, UndoError> {
     if_present(path, fs::symlink_metadata(path))
 }
@@ -180,7 +181,7 @@ fn leads_to(symlink: &Path, to: &Path) -> Result<bool, UndoError> {
     Ok(found == to)
 }
 
-/// The bits of a mode that are permissions.
+/// The permission bits of a mode.
 #[cfg(unix)]
 pub(super) const PERMISSIONS: u32 = 0o777;
 

@@ -1,4 +1,4 @@
-//! The reasons why a step cannot be recorded or run.
+//! The errors of recording or running undo steps.
 
 use std::error::Error;
 use std::io;
@@ -14,13 +14,13 @@ pub enum UndoError {
     File {
         /// The operation: `read`, `write`, …
         action: &'static str,
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// The system's answer.
+        /// The system's error.
         #[source]
         error: io::Error,
     },
-    /// This binary has no undo handler of the name.
+    /// This binary has no undo handler with this name.
     #[error(
         "this binary has no undo handler `{name}`: declare it with `clarity_chaos::undo_handler!`"
     )]
@@ -29,13 +29,13 @@ pub enum UndoError {
         /// The name of the handler.
         name: String,
     },
-    /// Two undo handlers have the name.
+    /// Two or more undo handlers have this name.
     #[error("this binary has {count} undo handlers `{name}`: rename all but one")]
     #[non_exhaustive]
     AmbiguousHandler {
-        /// The name of the handlers.
+        /// The name that the handlers share.
         name: String,
-        /// Their number, at least 2.
+        /// The number of handlers with this name, at least 2.
         count: usize,
     },
     /// The handler of a custom step failed.
@@ -48,27 +48,28 @@ pub enum UndoError {
         #[source]
         error: Box<dyn Error + Send + Sync>,
     },
-    /// A removal is recorded before the fault creates the path, and something is there already.
+    /// The path of a removal already exists. A removal is recorded before the fault creates the
+    /// path.
     #[error("cannot record the removal of {}: it exists before the fault; record `rename` or `restore` instead", path.display())]
     #[non_exhaustive]
     Occupied {
-        /// The path.
+        /// The path that already exists.
         path: PathBuf,
     },
-    /// The payload of a custom step is no JSON.
+    /// The payload of a custom step cannot be converted to JSON.
     #[error("the payload for the undo handler `{name}` is not representable as JSON: {error}")]
     #[non_exhaustive]
     Payload {
         /// The name of the handler.
         name: String,
-        /// The reason.
+        /// The error of the conversion.
         #[source]
         error: serde_json::Error,
     },
 }
 
 impl UndoError {
-    /// For `map_err`: `action` on `path` failed.
+    /// Returns a closure for `map_err`: it converts the error of `action` on `path`.
     pub(super) fn file<'a>(
         action: &'static str,
         path: &'a Path,

@@ -1,4 +1,4 @@
-//! Running undo steps.
+//! Runs undo steps.
 
 use super::condition::{
     FileIdentity, NEW_IN_ITS_PLACE, UndoCondition, WRITTEN_SINCE, symlink_metadata,
@@ -13,19 +13,19 @@ use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::time::SystemTime;
 
-/// The steps of a fault after they have run.
+/// The result of running a fault's steps.
 #[derive(Debug)]
 pub(super) struct Execution {
     pub(super) outcome: UndoOutcome,
-    /// The steps that have not run: those before the one that failed, and that one.
+    /// The failed step and the steps recorded before it. Empty if no step failed.
     pub(super) remaining: Vec<UndoStep>,
 }
 
-/// Runs the steps of a fault, the latest first, and stops at the first failure: earlier steps may
-/// depend on a later one.
+/// Runs the steps of a fault, the latest first, up to the first failure.
+// Steps that were recorded earlier may depend on the failed step.
 pub(super) fn run(mut steps: Vec<UndoStep>) -> Execution {
-    // Checked first: a step that has run may change the state that another one's condition
-    // describes.
+    // All conditions are checked before the first step runs: a step may change the state that
+    // another step's condition describes.
     let violations: Vec<_> = steps
         .iter()
         .map(|step| step.condition.as_ref().map(UndoCondition::violation))
@@ -39,9 +39,9 @@ pub(super) fn run(mut steps: Vec<UndoStep>) -> Execution {
             Err(error) => Err(error),
         };
         match done {
-            // The latest one names the change.
             Ok(UndoOutcome::Restored) => {}
             Ok(UndoOutcome::Failed { error }) => return failed(error, steps),
+            // The first outcome other than `Restored` counts.
             Ok(other) if outcome == UndoOutcome::Restored => outcome = other,
             Ok(_) => {}
             Err(error) => return failed(error.to_string(), steps),
@@ -124,7 +124,7 @@ fn restore(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return superseded("no file"),
         opened => opened.map_err(UndoError::file("open for writing", path))?,
     };
-    // Checked once more, of this very file: another one may have come in its place.
+    // Checks the opened file once more: another file may have replaced the first one at this path.
     if let Some(expected) = expected {
         let found = FileIdentity::of(&file).map_err(UndoError::file("look at", path))?;
         if found != *expected {
@@ -180,7 +180,7 @@ fn rename(from: &Path, to: &Path) -> Result<UndoOutcome, UndoError> {
     }
 }
 
-/// The outcome of a change to the attributes of a path.
+/// The outcome of a change to a path's attributes: superseded if the path does not exist.
 fn if_present(
     changed: io::Result<()>,
     action: &'static str,
@@ -207,7 +207,7 @@ fn set_times(
     if let Some(modified) = modified {
         times = times.set_modified(modified);
     }
-    // Windows sets times through handles that may write; Unix opens a directory for reading alone.
+    // Windows needs a writable handle to set times. Unix opens a directory for reading only.
     let mut options = File::options();
     options.read(true).write(cfg!(windows));
     options.open(path)?.set_times(times)

@@ -10,7 +10,7 @@ use std::panic;
 /// The result of an undo handler.
 type Handled = Result<UndoOutcome, Box<dyn Error + Send + Sync>>;
 
-/// Not public API: a handler, as [`undo_handler!`](crate::undo_handler) registers it.
+/// Not public API: a handler that [`undo_handler!`](crate::undo_handler) registers.
 #[derive(Debug)]
 pub struct UndoHandler {
     name: &'static str,
@@ -26,7 +26,7 @@ impl UndoHandler {
         Self { name, run }
     }
 
-    /// The handler of this binary with the name.
+    /// Finds the only handler with this name in this binary.
     pub(super) fn find(name: &str) -> Result<&'static Self, UndoError> {
         let mut found = inventory::iter::<Self>
             .into_iter()
@@ -43,7 +43,7 @@ impl UndoHandler {
     }
 
     pub(super) fn run(&self, payload: &Value) -> Result<UndoOutcome, UndoError> {
-        // The runner calls handlers too, and outlives their panics.
+        // The runner also calls handlers: a handler's panic must not end the runner.
         let handled = panic::catch_unwind(|| (self.run)(payload));
         let handled = handled.unwrap_or_else(|_panic| Err("it panicked".into()));
         handled.map_err(|error| UndoError::Handler {
@@ -53,11 +53,11 @@ impl UndoHandler {
     }
 }
 
-/// Not public API: calls a handler with its payload.
+/// Not public API: calls a handler with the payload, converted to the handler's type.
 ///
 /// # Errors
 ///
-/// When the payload is not the handler's, or the handler fails.
+/// When the payload cannot be converted to the handler's type, or the handler fails.
 pub fn call_undo_handler<P: DeserializeOwned>(
     payload: &Value,
     handler: impl FnOnce(P) -> Handled,
@@ -65,12 +65,13 @@ pub fn call_undo_handler<P: DeserializeOwned>(
     handler(serde_json::from_value(payload.clone())?)
 }
 
-/// Registers a function that runs the custom undo steps of a name.
+/// Registers a function that runs the custom undo steps with a name.
 ///
-/// The function gets the payload of the step, of any type that serde can read, and returns how it
-/// went. It runs in the test's process, or in the runner when that process was killed; so it must
-/// rely on its payload alone, and must end. Where a step needs a handler that a binary lacks, the
-/// fault is reported as still in effect, and the journal is kept.
+/// The function gets the step's payload, of any type that serde can deserialize, and returns the
+/// outcome. The function runs in the test's process, or in the runner if that process was killed
+/// outside of the sandbox. So the function must rely on its payload only, and must return. If a
+/// binary lacks the handler of a step, the step fails: the fault is reported as still in effect,
+/// and the journal is kept.
 ///
 /// ```
 /// use clarity_chaos::fault::UndoOutcome;
@@ -85,8 +86,8 @@ pub fn call_undo_handler<P: DeserializeOwned>(
 /// clarity_chaos::undo_handler!("my_tests.remove_namespace", remove_namespace);
 /// ```
 ///
-/// A fault records such a step with [`UndoStep::custom`](crate::fault::UndoStep::custom). Names are
-/// the binary's, so begin them with the name of the crate.
+/// A fault records a custom step with [`UndoStep::custom`](crate::fault::UndoStep::custom). A name
+/// must be unique in the binary, so begin it with the name of the crate.
 #[macro_export]
 macro_rules! undo_handler {
     ($name:expr, $function:expr $(,)?) => {

@@ -1,4 +1,4 @@
-//! Undoing the faults of a test whose process has ended.
+//! Undoes the faults of a test whose process has ended.
 
 use super::execution::{self, Execution};
 use super::store::{self, JournalFile};
@@ -6,20 +6,20 @@ use clarity_chaos_record::UndoOutcome;
 use std::fs;
 use std::path::Path;
 
-/// The faults that a test left in effect, after their journals have run.
+/// The faults that a test left in effect, after the steps in their journals have run.
 #[derive(Debug, Default)]
 pub(crate) struct Recovery {
-    /// The numbers of the faults in the plan, and how undoing them went, the latest first.
+    /// Each fault's number in the plan and its undo outcome, the latest fault first.
     pub(crate) outcomes: Vec<(usize, UndoOutcome)>,
-    /// A line for each journal that still has steps, and is to be kept.
+    /// A line for each journal that is kept, because its fault is not undone.
     pub(crate) kept: Vec<String>,
 }
 
-/// Undoes the faults whose directories are in `of_all_faults`, the latest first, as far as they
-/// have journals.
+/// Undoes the faults whose directories are in `of_all_faults`, the latest first. Ignores
+/// directories without a journal.
 ///
-/// The journals are trusted: call this only for tests outside of the sandbox, and after the test's
-/// process has ended.
+/// The journals are trusted. Call this function only for tests outside of the sandbox, and only
+/// after the test's process has ended.
 pub(crate) fn recover(of_all_faults: &Path) -> Recovery {
     let entries = fs::read_dir(of_all_faults).into_iter().flatten().flatten();
     let mut numbers: Vec<usize> = entries
@@ -54,7 +54,7 @@ fn run(mut journal: JournalFile, scratch: &Path) -> (String, UndoOutcome) {
             store::forget(scratch);
             Ok(())
         }
-        // Without the steps that have run: another binary may go on here.
+        // The file keeps only the steps that have not run: another binary may run them later.
         false => journal.write(scratch),
     };
     let outcome = match written {
@@ -77,7 +77,8 @@ mod tests {
     use std::path::PathBuf;
     use tempfile::TempDir;
 
-    /// The directory of a case, a file elsewhere, and the journal of the case's first fault.
+    /// Returns a directory for a case, a file outside of that case, and the journal of the case's
+    /// first fault.
     fn journal() -> (TempDir, PathBuf, UndoJournal) {
         let home = tempfile::tempdir().unwrap();
         let scratch = undo_of(&home).join("1");

@@ -1,4 +1,4 @@
-//! An undo step, as data.
+//! An undo step that can be stored in a journal.
 
 use super::condition::{UndoCondition, make_absolute};
 use super::error::UndoError;
@@ -8,15 +8,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// One step that undoes a part of a fault, as data.
+/// One step that undoes a part of a fault. A journal stores steps as JSON.
 ///
-/// Steps run in the reverse order of their recording, in the test's process or, after it was
-/// killed, in the runner's. The conditions of all steps of a fault are checked before the first one
-/// runs.
+/// The steps of a fault run in the reverse order of their recording. They run in the test's
+/// process, or in the runner if that process was killed outside of the sandbox. The conditions of
+/// all steps are checked before the first step runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UndoStep {
-    /// The action.
+    /// The action that undoes a part of the fault.
     pub action: UndoAction,
     /// The condition under which the action applies; `None` means always.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -28,37 +28,37 @@ pub struct UndoStep {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum UndoAction {
-    /// Writes bytes over a part of a file, in place, and cuts the file after them where they are
-    /// fewer. A file that is gone is not created again.
+    /// Overwrites a part of a file in place. If `content` is shorter than `replaced`, the file is
+    /// truncated after `content`. A missing file is not created again.
     #[non_exhaustive]
     Restore {
         /// The file. Symlinks are followed.
         path: PathBuf,
-        /// The place of the first byte, from 0.
+        /// The offset of the first byte to write, from 0.
         offset: u64,
         /// The bytes to write.
         content: SavedContent,
-        /// The number of bytes that stand at this place instead: the end of the file, where it is
-        /// not the length of `content`.
+        /// The number of bytes that `content` replaces. If this number is not the length of
+        /// `content`, the replaced bytes reach to the end of the file.
         replaced: u64,
-        /// The time of modification that the file gets; `None` leaves the time of the write.
+        /// The modification time to set. `None` keeps the time of this write.
         modified: Option<SystemTime>,
     },
     /// Removes a file, a symlink or an empty directory.
     #[non_exhaustive]
     Remove {
-        /// The path, which the fault has created.
+        /// The path that the fault has created.
         path: PathBuf,
     },
-    /// Moves a file or directory back, within one file system. Nothing is overwritten.
+    /// Moves a file or directory back, within one file system. An existing path is not overwritten.
     #[non_exhaustive]
     Rename {
-        /// The present path.
+        /// The path after the fault.
         from: PathBuf,
         /// The path before the fault.
         to: PathBuf,
     },
-    /// Sets the permissions of a file or directory. On Unix alone.
+    /// Sets the permissions of a file or directory. On Unix only.
     #[non_exhaustive]
     SetMode {
         /// The file or directory. Symlinks are followed.
@@ -66,24 +66,24 @@ pub enum UndoAction {
         /// The lowest nine bits of the mode, 0 to 0o777.
         mode: u32,
     },
-    /// Sets the user and group of a file or directory. On Unix alone.
+    /// Sets the user and group of a file or directory. On Unix only.
     #[non_exhaustive]
     SetOwner {
         /// The file or directory. Symlinks are followed.
         path: PathBuf,
-        /// The number of the user.
+        /// The user ID.
         uid: u32,
-        /// The number of the group.
+        /// The group ID.
         gid: u32,
     },
-    /// Sets the times of a file or directory.
+    /// Sets the access time and the modification time of a file or directory.
     #[non_exhaustive]
     SetTimes {
         /// The file or directory. Symlinks are followed.
         path: PathBuf,
-        /// The time of the last access; `None` leaves it.
+        /// The access time to set. `None` leaves the access time unchanged.
         accessed: Option<SystemTime>,
-        /// The time of modification; `None` leaves it.
+        /// The modification time to set. `None` leaves the modification time unchanged.
         modified: Option<SystemTime>,
     },
     /// Calls an [undo handler](crate::undo_handler) of this binary.
@@ -96,19 +96,19 @@ pub enum UndoAction {
     },
 }
 
-/// The bytes of [`UndoAction::Restore`].
+/// The saved bytes of an [`UndoAction::Restore`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SavedContent {
-    /// The bytes themselves. A journal moves them into a file when it is written.
+    /// The bytes in memory. When a journal is written, the bytes move into a file.
     Bytes(Vec<u8>),
-    /// A file that has the bytes, in the scratch directory of the fault.
+    /// The path of a file that contains the bytes, in the fault's scratch directory.
     File(PathBuf),
 }
 
 impl UndoStep {
-    /// A step that always applies.
+    /// Returns a step without a condition: the step always applies.
     #[must_use]
     pub fn new(action: UndoAction) -> Self {
         Self {
@@ -117,7 +117,8 @@ impl UndoStep {
         }
     }
 
-    /// Restores the content and the time of modification that the file at `path` has now.
+    /// Returns a step that restores the file at `path` to the content and modification time that
+    /// the file has now.
     ///
     /// # Errors
     ///
@@ -130,16 +131,17 @@ impl UndoStep {
             path,
             offset: 0,
             content: SavedContent::Bytes(content),
-            // The whole file, however long it is then.
+            // The step replaces the whole file, however long it is when the step runs.
             replaced: u64::MAX,
             modified: metadata.modified().ok(),
         }))
     }
 
-    /// Writes `content` over the file at `path`, from the byte `offset` on, in the place of
-    /// `replaced` bytes, and sets the time of modification.
+    /// Returns a step that replaces `replaced` bytes of the file at `path` by `content`, from the
+    /// byte `offset` on. The step also sets the modification time.
     ///
-    /// Where `replaced` is not the length of `content`, these bytes are the end of the file.
+    /// If `replaced` is not the length of `content`, the replaced bytes must reach to the end of
+    /// the file.
     #[must_use]
     pub fn restore_bytes(
         path: impl Into<PathBuf>,
@@ -157,14 +159,15 @@ impl UndoStep {
         })
     }
 
-    /// Removes the file, symlink or empty directory that the fault is about to create at `path`.
-    /// Nothing may be there yet.
+    /// Returns a step that removes the file, symlink or empty directory that the fault will create
+    /// at `path`. When the step is recorded, `path` must not exist yet.
     #[must_use]
     pub fn remove(path: impl Into<PathBuf>) -> Self {
         Self::new(UndoAction::Remove { path: path.into() })
     }
 
-    /// Moves the file or directory that the fault is about to move to `from` back to `to`.
+    /// Returns a step that moves a file or directory from `from` back to `to`. The fault makes the
+    /// opposite move.
     #[must_use]
     pub fn rename(from: impl Into<PathBuf>, to: impl Into<PathBuf>) -> Self {
         Self::new(UndoAction::Rename {
@@ -173,7 +176,7 @@ impl UndoStep {
         })
     }
 
-    /// Sets the permissions: the lowest nine bits of `mode`.
+    /// Returns a step that sets the permissions to the lowest nine bits of `mode`.
     #[must_use]
     pub fn set_mode(path: impl Into<PathBuf>, mode: u32) -> Self {
         Self::new(UndoAction::SetMode {
@@ -182,7 +185,7 @@ impl UndoStep {
         })
     }
 
-    /// Sets the user and the group, by their numbers.
+    /// Returns a step that sets the owner to the user ID `uid` and the group ID `gid`.
     #[must_use]
     pub fn set_owner(path: impl Into<PathBuf>, uid: u32, gid: u32) -> Self {
         Self::new(UndoAction::SetOwner {
@@ -192,7 +195,7 @@ impl UndoStep {
         })
     }
 
-    /// Sets the time of modification.
+    /// Returns a step that sets the modification time.
     #[must_use]
     pub fn set_modified(path: impl Into<PathBuf>, modified: SystemTime) -> Self {
         Self::new(UndoAction::SetTimes {
@@ -202,11 +205,11 @@ impl UndoStep {
         })
     }
 
-    /// Calls the [undo handler](crate::undo_handler) `name` with `payload`.
+    /// Returns a step that calls the [undo handler](crate::undo_handler) `name` with `payload`.
     ///
     /// # Errors
     ///
-    /// When the payload has no form as JSON.
+    /// When the payload cannot be converted to JSON.
     pub fn custom(name: impl Into<String>, payload: impl Serialize) -> Result<Self, UndoError> {
         let name = name.into();
         match serde_json::to_value(payload) {
@@ -215,14 +218,14 @@ impl UndoStep {
         }
     }
 
-    /// Applies the step only where the condition holds.
+    /// Adds a condition: the step is skipped if the condition does not hold.
     #[must_use]
     pub fn only_if(mut self, condition: UndoCondition) -> Self {
         self.condition = Some(condition);
         self
     }
 
-    /// The path that the step changes; `None` for a custom one.
+    /// The path that the step changes. `None` for a custom step.
     pub(super) fn path(&self) -> Option<&Path> {
         match &self.action {
             UndoAction::Restore { path, .. }
@@ -235,7 +238,7 @@ impl UndoStep {
         }
     }
 
-    /// Makes all paths absolute.
+    /// Makes all paths in the step absolute.
     pub(super) fn make_absolute(&mut self) -> Result<(), UndoError> {
         if let Some(condition) = &mut self.condition {
             condition.make_absolute()?;

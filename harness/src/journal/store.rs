@@ -1,4 +1,4 @@
-//! The journal of a fault as a file.
+//! Stores the journal of a fault in a file.
 
 use super::error::UndoError;
 use super::step::{SavedContent, UndoAction, UndoStep};
@@ -8,20 +8,20 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The name of the file, in the scratch directory of the fault.
+/// The name of the journal's file in the fault's scratch directory.
 const FILE: &str = "journal.json";
 
 /// The journal of one fault.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct JournalFile {
-    /// The kind and the target of the fault, for readers of a journal that was kept.
+    /// The kind and the target of the fault, to identify the fault in a kept journal.
     pub(super) fault: String,
     /// The steps, in the order of their recording.
     pub(super) steps: Vec<UndoStep>,
 }
 
 impl JournalFile {
-    /// Reads the journal in this scratch directory, if there is one.
+    /// Reads the journal in this scratch directory. `None` if the directory has no journal.
     pub(super) fn read(scratch: &Path) -> Result<Option<Self>, UndoError> {
         let path = path(scratch);
         let json = match fs::read(&path) {
@@ -32,7 +32,8 @@ impl JournalFile {
         Ok(Some(journal.map_err(UndoError::file("read", &path))?))
     }
 
-    /// Writes the journal into this scratch directory. Afterwards, saved bytes are in files there.
+    /// Writes the journal into this scratch directory, and moves saved bytes into files of that
+    /// directory.
     pub(super) fn write(&mut self, scratch: &Path) -> Result<(), UndoError> {
         fs::create_dir_all(scratch).map_err(UndoError::file("create", scratch))?;
         for (number, step) in self.steps.iter_mut().enumerate() {
@@ -49,9 +50,9 @@ impl JournalFile {
     }
 }
 
-/// Removes the journal in this scratch directory: all of its steps have run.
+/// Removes the journal in this scratch directory, after all its steps have run.
 pub(super) fn forget(scratch: &Path) {
-    // Where it cannot be removed, the conditions of its steps do not hold any more.
+    // If the removal fails, the steps' conditions no longer hold.
     let _ = fs::remove_file(path(scratch));
 }
 

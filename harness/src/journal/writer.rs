@@ -1,4 +1,4 @@
-//! Recording the steps of a fault while it is injected.
+//! Records the undo steps of a fault during the injection.
 
 use super::condition::{UndoCondition, symlink_metadata};
 use super::error::UndoError;
@@ -11,8 +11,8 @@ use clarity_chaos_record::UndoOutcome;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The journal of one fault, in memory; and in a file as soon as it has a step whose damage
-/// outlives a killed test.
+/// The journal of one fault, in memory. The journal is also in a file once it has a step whose
+/// damage would outlive a killed test.
 #[derive(Debug)]
 pub(crate) struct UndoJournal {
     scratch: PathBuf,
@@ -21,8 +21,8 @@ pub(crate) struct UndoJournal {
 }
 
 impl UndoJournal {
-    /// An empty journal. `scratch` is the directory of this fault, in that of all faults of the
-    /// case, in the case's.
+    /// Returns an empty journal. `scratch` is this fault's directory: `undo/NUMBER` in the
+    /// directory of the case.
     pub(crate) fn new(scratch: PathBuf, fault: String) -> Self {
         Self {
             scratch,
@@ -34,7 +34,8 @@ impl UndoJournal {
         }
     }
 
-    /// Records a step. When this returns, the runner can run it.
+    /// Records a step, on disk too if its damage would outlive a killed test. After this call, the
+    /// runner can run such a step.
     pub(crate) fn record(&mut self, mut step: UndoStep) -> Result<(), UndoError> {
         with_limits_lifted(|| {
             step.make_absolute()?;
@@ -42,7 +43,7 @@ impl UndoJournal {
                 UndoAction::Remove { path } if symlink_metadata(path)?.is_some() => {
                     return Err(UndoError::Occupied { path: path.clone() });
                 }
-                // Found now, while nothing is damaged.
+                // A missing handler must be reported before the damage.
                 UndoAction::Custom { name, .. } => {
                     UndoHandler::find(name)?;
                 }
@@ -54,7 +55,8 @@ impl UndoJournal {
         })
     }
 
-    /// Makes the steps on `path` depend on the file as it is now.
+    /// Sets the condition of all recorded steps on `path`: they apply only if the file at `path`
+    /// has not changed since this call.
     pub(crate) fn expect_unchanged(&mut self, path: &Path) -> Result<(), UndoError> {
         with_limits_lifted(|| {
             let path = std::path::absolute(path).map_err(UndoError::file("find", path))?;
@@ -68,8 +70,8 @@ impl UndoJournal {
         })
     }
 
-    /// Runs all steps, the latest first. A step that fails stays in the journal, and so do all
-    /// before it.
+    /// Runs the steps, the latest first, up to the first failure. The failed step and the steps
+    /// recorded before it stay in the journal.
     pub(crate) fn undo(&mut self) -> UndoOutcome {
         with_limits_lifted(|| {
             let execution = execution::run(std::mem::take(&mut self.content.steps));
@@ -93,15 +95,15 @@ impl UndoJournal {
     }
 }
 
-/// Whether the damage that the step undoes outlives the case: it is outside of the case's
-/// directory, which is removed.
+/// Whether the damage that the step undoes may outlive the test. Damage inside the directory of the
+/// case does not, since that directory is removed. For a custom step, the answer is always yes.
 fn outlives_test(step: &UndoStep, scratch: &Path) -> bool {
     let (Some(path), Some(case)) = (step.path(), scratch.parent().and_then(Path::parent)) else {
         return true;
     };
     let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let path = match step.action {
-        // The path itself is moved or made, and not a file that it leads to.
+        // These steps change the path itself: a symlink at the path is not followed.
         UndoAction::Remove { .. } | UndoAction::Rename { .. } => {
             match (path.parent(), path.file_name()) {
                 (Some(parent), Some(name)) => real(parent).join(name),

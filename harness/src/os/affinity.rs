@@ -1,14 +1,16 @@
 //! Binds the harness's own threads to one processor for each slot.
 //!
-//! An empty test is a row of short steps, each in another thread or process. The runner orders, the
-//! supervisor forks, the test's thread runs, its process ends, the supervisor answers.
+//! An empty test is a sequence of short steps, each in another thread or process. The runner orders
+//! the test, the supervisor forks, the test's thread runs, its process ends, the supervisor
+//! answers.
 //!
-//! By default the kernel puts each step on the other processor, which is idle. Waking that
-//! processor takes longer than the step. Measured on a virtual machine with two processors: an
-//! empty test takes 840 µs of CPU time, and 590 µs with all its steps on one.
+//! By default the kernel puts each step on an idle processor instead of the one that ran the step
+//! before. Waking the idle processor takes longer than the step. On a virtual machine with two
+//! processors, an empty test takes 840 µs of CPU time. With all steps on one processor, the test
+//! takes 590 µs.
 //!
-//! So each slot has a processor for these steps. The test's own thread, and everything that it
-//! starts, may run anywhere.
+//! So each slot has a processor for these steps. The test's own thread, and all threads and
+//! processes that it starts, may run on any processor.
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::cell::Cell;
@@ -23,11 +25,11 @@ thread_local! {
 }
 
 fn allowed() -> Option<CpuSet> {
-    // A machine can have more processors than the set can hold. Then nothing is bound.
+    // A machine can have more processors than the set can hold. Then no thread is bound.
     *ALLOWED.get_or_init(|| sched_getaffinity(None).ok())
 }
 
-/// Gives the processor of the slot with this number.
+/// Gives the processor of the slot with this number; none if the allowed processors are unknown.
 pub(crate) fn processor_of(slot: usize) -> Option<usize> {
     let allowed = allowed()?;
     let processors = (0..CpuSet::MAX_CPU).filter(|processor| allowed.is_set(*processor));
@@ -35,18 +37,18 @@ pub(crate) fn processor_of(slot: usize) -> Option<usize> {
     processors.cycle().nth(slot % count.max(1))
 }
 
-/// Gives the processor that this thread was bound to.
+/// Gives the processor to which this thread was last bound.
 pub(crate) fn bound() -> Option<usize> {
     BOUND.get()
 }
 
-/// Binds this thread, and threads that it starts later, to this processor.
+/// Binds this thread, and threads that it starts later, to this processor. Does nothing for none.
 pub(crate) fn bind(processor: Option<usize>) {
     let Some(processor) = processor else { return };
     if allowed().is_some() && BOUND.get() != Some(processor) {
         let mut set = CpuSet::new();
         set.set(processor);
-        // A failure costs speed alone.
+        // A failure only costs speed.
         if sched_setaffinity(None, &set).is_ok() {
             BOUND.set(Some(processor));
         }

@@ -1,13 +1,13 @@
-//! The file that all cases of a slot append to, one after the other.
+//! The file to which all cases of a slot append their output, one after the other.
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
 use std::path::PathBuf;
 
-/// The size from which the file is truncated before the next segment, in bytes.
+/// From this file size on, in bytes, the next segment starts in an emptied file.
 const TRUNCATED_FROM: u64 = 64 << 20;
 
-/// The reading end. A segment is the output of one case.
+/// The reading end of the file. A segment is the output of one case.
 #[derive(Debug)]
 pub(crate) struct AppendLog {
     path: PathBuf,
@@ -25,11 +25,11 @@ impl AppendLog {
         })
     }
 
-    /// Begins the next segment. No process may write meanwhile.
+    /// Begins the next segment. No process may write to the file during the call.
     pub(crate) fn begin_segment(&mut self) -> io::Result<()> {
         self.segment_start = self.file.metadata()?.len();
         if self.segment_start >= TRUNCATED_FROM {
-            // Descriptors that are open for appending go on at the new end.
+            // Descriptors that are open for appending continue at the new end.
             File::options().write(true).open(&self.path)?.set_len(0)?;
             self.segment_start = 0;
         }

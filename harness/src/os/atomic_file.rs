@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
 
-/// Replaces a file: a reader sees the old content or the new one. Creates missing directories.
+/// Replaces a file: a reader sees either the old or the new content. Creates missing directories.
 pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     let directory = match path.parent() {
         Some(directory) if !directory.as_os_str().is_empty() => directory,
@@ -19,12 +19,13 @@ pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Replaces a file by a value as JSON, as [`write_atomically`] does.
+/// Replaces a file with a value as JSON, as [`write_atomically`] does with bytes.
 pub(crate) fn write_json_atomically(path: &Path, value: &impl Serialize) -> io::Result<()> {
     write_atomically(path, &serde_json::to_vec(value)?)
 }
 
-/// Lets every user read the file, as other build products. Temporary files are private by default.
+/// Lets every user read the file, as with other build products. Temporary files are private by
+/// default.
 #[cfg(unix)]
 fn make_readable(file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;

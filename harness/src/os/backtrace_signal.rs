@@ -15,7 +15,7 @@ const BACKTRACE_SIGNAL: i32 = libc::SIGUSR2;
 
 /// Requests a backtrace from a thread of `process`. Gives whether the signal was sent.
 ///
-/// The process answers, and exits, when the thread's current call returns.
+/// The process sends the backtrace and exits when the thread's current call returns.
 pub(crate) fn request_backtrace(process: Pid, thread: u32) -> bool {
     // SAFETY: touches no memory.
     let sent = unsafe {
@@ -29,7 +29,7 @@ pub(crate) fn request_backtrace(process: Pid, thread: u32) -> bool {
     sent == 0
 }
 
-/// The socket that the handler answers to.
+/// The socket to which the handler sends the answer.
 static CHANNEL: AtomicI32 = AtomicI32::new(-1);
 /// The first character of an answer.
 static MARK: AtomicU32 = AtomicU32::new(0);
@@ -38,7 +38,8 @@ static MAX_LENGTH: AtomicUsize = AtomicUsize::new(0);
 
 /// Installs the handler that answers [`BACKTRACE_SIGNAL`].
 ///
-/// It sends `mark` and the backtrace to `channel`, cut to `max_length` bytes.
+/// The handler sends `mark` and the backtrace to `channel`, cut to `max_length` bytes. Then the
+/// process exits.
 ///
 /// # Errors
 ///

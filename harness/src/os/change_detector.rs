@@ -1,9 +1,9 @@
-//! Detecting changes to a directory.
+//! Detects changes to a directory.
 //!
-//! Listing a directory takes several system calls, reading its change time takes one. So the time
-//! is read first. It does not always suffice: some kernels take times from a clock that stands
-//! still between its ticks ([`TimestampGranularity`]). Such a time proves something only if it was
-//! already past when it was first read.
+//! To list a directory takes several system calls; to read its change time takes one. So the change
+//! time is read first. Some kernels take change times from a clock that stands still between its
+//! ticks ([`TimestampGranularity`]). Such a time proves that nothing has changed only if its tick
+//! was already over at the first reading.
 
 use crate::os::timestamp_granularity::TimestampGranularity;
 use std::fs;
@@ -30,7 +30,7 @@ impl ChangeDetector {
         }
     }
 
-    /// Goes on to watch the directory at its new path.
+    /// Continues to watch the directory at its new path.
     pub(crate) fn moved_to(self, path: PathBuf) -> Self {
         Self { path, ..self }
     }
@@ -39,14 +39,15 @@ impl ChangeDetector {
         &self.path
     }
 
-    /// Accepts the current change time: the caller itself has changed the entries.
+    /// Accepts the current change time, after the caller itself has changed the entries.
     pub(crate) fn accept_change(&mut self) {
         if let (Some(first), Some(now)) = (&mut self.first, Stamp::read(&self.path)) {
             (first.changed, first.is_past) = (now.changed, now.is_past);
         }
     }
 
-    /// Whether the change time proves that the directory is unchanged. If not, it may still be.
+    /// Whether the change time proves that the directory is unchanged since `new` or the last
+    /// `accept_change`. If false, the directory may still be unchanged.
     pub(crate) fn is_proven_unchanged(&self) -> bool {
         let (Some(first), Some(now)) = (self.first, Stamp::read(&self.path)) else {
             return false;
@@ -54,17 +55,19 @@ impl ChangeDetector {
         first.changed == now.changed && self.proves(first)
     }
 
-    /// Whether every later change must have another time than this stamp.
+    /// Whether every change after this stamp must get another time than the stamp's.
     fn proves(&self, stamp: Stamp) -> bool {
         stamp.is_past || self.granularity == TimestampGranularity::Multigrain
     }
 
-    /// Whether the directory is unchanged. A change that was undone counts as a change.
+    /// Whether the directory is unchanged since `new` or the last `accept_change`. An undone change
+    /// counts as a change if it has moved the change time.
     pub(crate) fn is_unchanged(&mut self) -> bool {
         let (Some(first), Some(now)) = (self.first, Stamp::read(&self.path)) else {
             return false;
         };
-        // While the time proves nothing, permissions and entries are compared as well.
+        // While the time proves nothing, the permissions and the number of entries are compared as
+        // well.
         let unchanged = first.changed == now.changed
             && (self.proves(first)
                 || (first.permissions == now.permissions && self.has_its_entries()));
@@ -74,13 +77,13 @@ impl ChangeDetector {
         unchanged
     }
 
-    /// Whether permissions and owner are those of the start.
+    /// Whether permissions and owner are those from the start of the watch.
     pub(crate) fn has_its_permissions(&self) -> bool {
         let permissions = |stamp: Option<Stamp>| stamp.map(|stamp| stamp.permissions);
         permissions(self.first) == permissions(Stamp::read(&self.path))
     }
 
-    /// Restores the permissions of the start.
+    /// Restores the permissions from the start of the watch.
     #[cfg(unix)]
     pub(crate) fn restore_permissions(&self) -> io::Result<()> {
         use std::os::unix::fs::PermissionsExt as _;
@@ -105,11 +108,11 @@ impl ChangeDetector {
 /// The change time and the permissions of a directory.
 #[derive(Clone, Copy, Debug)]
 struct Stamp {
-    /// In seconds and nanoseconds of the system's clock.
+    /// The change time, in seconds and nanoseconds of the system's clock.
     changed: (i64, i64),
     /// Mode, user and group.
     permissions: (u32, u32, u32),
-    /// Whether every later change must have another time.
+    /// Whether every later change must get another change time.
     is_past: bool,
 }
 
@@ -130,8 +133,8 @@ impl Stamp {
 }
 
 /// Whether this time is longer ago than the file system's granularity.
-// Most file systems have the kernel's ticks, of at most 10 ms (`CONFIG_HZ` of 100), which are not
-// round. A few have whole seconds, FAT pairs of them.
+// Most file systems take times from the kernel's ticks, of at most 10 ms (`CONFIG_HZ` of 100). Such
+// times are not round. A few file systems have times in whole seconds, FAT in multiples of two.
 #[cfg(unix)]
 fn is_past((seconds, nanoseconds): (i64, i64)) -> bool {
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -151,7 +154,7 @@ fn is_past((seconds, nanoseconds): (i64, i64)) -> bool {
     age.is_some_and(|age| age > granularity)
 }
 
-/// Elsewhere directories have no change time.
+/// On other systems, directories have no change time.
 #[cfg(not(unix))]
 impl Stamp {
     fn read(_path: &Path) -> Option<Self> {
@@ -171,7 +174,7 @@ mod tests {
         (dir, detector)
     }
 
-    /// Waits until the directory's time proves something by itself.
+    /// Waits until the directory's change time alone proves that the directory is unchanged.
     fn settle(detector: &mut ChangeDetector) {
         let deadline = Instant::now() + Duration::from_secs(60);
         while !detector.first.is_some_and(|stamp| stamp.is_past) {

@@ -9,9 +9,9 @@ use std::sync::LazyLock;
 /// format](https://llvm.org/docs/InstrProfileFormat.html).
 const COVERAGE_COUNTERS: &[u8] = b"__llvm_prf_cnts";
 
-/// The section of the functions that run first, `DT_PREINIT_ARRAY` of
+/// The section of the functions that run before all others, `DT_PREINIT_ARRAY` of
 /// [elf(5)](https://man7.org/linux/man-pages/man5/elf.5.html).
-// In a Rust program only the sanitizers' runtimes have one.
+// In a Rust program, only the runtimes of sanitizers have this section.
 const EARLY_INIT: &[u8] = b".preinit_array";
 
 /// Whether this program counts coverage.
@@ -19,12 +19,13 @@ pub(crate) fn counts_coverage() -> bool {
     has_section(COVERAGE_COUNTERS)
 }
 
-/// Whether the instrumentation acts at exit: writes coverage, or reports a sanitizer's findings.
+/// Whether the instrumentation acts at exit: it writes coverage data, or reports a sanitizer's
+/// findings.
 pub(crate) fn acts_at_exit() -> bool {
     counts_coverage() || has_section(EARLY_INIT)
 }
 
-/// Whether the file of this program has a section of this name. An unreadable file has none.
+/// Whether the file of this program has a section of this name. False if the file is unreadable.
 fn has_section(name: &[u8]) -> bool {
     static NAMES: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let names = File::open("/proc/self/exe").and_then(|program| section_names(&program));
@@ -33,8 +34,8 @@ fn has_section(name: &[u8]) -> bool {
     NAMES.split(|byte| *byte == 0).any(|other| other == name)
 }
 
-/// Gives the section names of a 64-bit ELF file in this machine's byte order, each ended by a zero
-/// (elf(5)).
+/// Gives the section names of a 64-bit ELF file in this machine's byte order (elf(5)). A zero byte
+/// ends each name.
 fn section_names(program: &File) -> io::Result<Vec<u8>> {
     // Offsets in the header of the file.
     const SECTION_TABLE: u64 = 0x28;

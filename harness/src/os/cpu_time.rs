@@ -1,6 +1,8 @@
 //! The CPU time of this process.
 
-/// Gives the CPU time of all threads so far, user and system, in microseconds; none if unknown.
+/// Gives the CPU time, user and system, that all threads have used so far, in microseconds.
+///
+/// Gives none if the time is unknown.
 #[cfg(unix)]
 pub(crate) fn cpu_time_us() -> Option<u64> {
     use rustix::time::{ClockId, clock_gettime};
@@ -12,7 +14,7 @@ pub(crate) fn cpu_time_us() -> Option<u64> {
     Some(seconds * 1_000_000 + nanoseconds / 1000)
 }
 
-/// Gives the CPU time of all threads so far, user and system, in microseconds; none if unknown.
+/// Gives none: on other systems, the CPU time is unknown.
 #[cfg(not(unix))]
 pub(crate) fn cpu_time_us() -> Option<u64> {
     None

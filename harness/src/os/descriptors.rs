@@ -9,7 +9,7 @@
 
 /// Closes all descriptors but standard input, output and error.
 ///
-/// Call it before this process has opened any of its own.
+/// Call this before this process opens a descriptor of its own.
 // The runner's caller can leave descriptors open by mistake. Tests must not inherit them.
 #[cfg(target_os = "linux")]
 pub(crate) fn close_inherited() {
@@ -18,7 +18,7 @@ pub(crate) fn close_inherited() {
     unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
 }
 
-/// Gives the open descriptors below `limit`; none if the system does not answer.
+/// Gives the open descriptors below `limit`; none if the system call fails.
 #[cfg(target_os = "linux")]
 pub(crate) fn open_below(limit: u16) -> Option<Vec<u32>> {
     let mut polled: Vec<libc::pollfd> = (0..limit)
@@ -38,6 +38,7 @@ pub(crate) fn open_below(limit: u16) -> Option<Vec<u32>> {
     (answered >= 0).then(|| open.collect())
 }
 
-/// Does nothing: elsewhere, executing a program closes descriptors unless a caller prevents it.
+/// Does nothing. On other systems, the execution of a program closes descriptors unless a caller
+/// keeps them open.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn close_inherited() {}

@@ -1,19 +1,21 @@
-//! Listing and removing directories that a test may have damaged.
+//! Lists and removes directories that a test may have damaged.
 //!
-//! A test can take away its own permissions to a directory; they are restored here. It can also put
-//! a symlink in the place of a directory. Following it would let the harness change files that the
-//! test could not, so no symlink is followed here.
+//! A test can remove its own permissions to a directory. This module restores the permissions. A
+//! test can also replace a directory with a symlink. If the harness followed the symlink, it would
+//! change files that the test could not change. So this module follows no symlinks.
 
 use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::Path;
 
-/// Gives the names of a directory's entries, sorted. Makes it readable to its owner if necessary.
+/// Gives the sorted names of a directory's entries. Makes the directory readable to its owner if
+/// necessary.
 ///
 /// # Errors
 ///
-/// When `directory` is a symlink, no directory, or not this user's own.
+/// When `directory` is a symlink or no directory, or when its owner's permissions cannot be
+/// restored.
 pub(crate) fn entry_names(directory: &Path) -> io::Result<Vec<OsString>> {
     if fs::symlink_metadata(directory)?.is_symlink() {
         return Err(io::Error::other(format!(
@@ -34,7 +36,8 @@ pub(crate) fn entry_names(directory: &Path) -> io::Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// Makes sure that there is a directory to which its owner can write. Replaces any other file.
+/// Creates the directory unless it exists, and gives its owner all permissions. Replaces any other
+/// file.
 pub(crate) fn ensure_directory(path: &Path) -> io::Result<()> {
     if !is_directory(path) {
         remove(path)?;
@@ -43,7 +46,7 @@ pub(crate) fn ensure_directory(path: &Path) -> io::Result<()> {
     grant_owner(path)
 }
 
-/// Removes a file, a symlink or a whole directory. A missing one is no error.
+/// Removes a file, a symlink or a whole directory. A missing file is no error.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     if is_directory(path) {
         return remove_directory(path);

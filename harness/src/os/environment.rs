@@ -9,14 +9,15 @@ use std::io;
 ///
 /// # Errors
 ///
-/// When this process has other threads, which could read the environment meanwhile.
+/// When this process has other threads, which could read the environment at the same time.
 pub(crate) fn set(name: &str, value: &OsStr) -> io::Result<()> {
     if has_other_threads() {
         return Err(io::Error::other(format!(
             "cannot set {name}: this binary starts threads before `main`"
         )));
     }
-    // SAFETY: this process has one thread, so no other reads the environment meanwhile.
+    // SAFETY: this process has one thread, so no other thread reads the environment at the same
+    // time.
     unsafe { std::env::set_var(name, value) };
     Ok(())
 }

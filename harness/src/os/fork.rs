@@ -8,19 +8,19 @@ use std::os::unix::fs::MetadataExt as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Forks this process. Gives the child's number to the parent, and none to the child.
+/// Forks this process. Gives the child's process number to the parent, and none to the child.
 ///
 /// # Errors
 ///
 /// When this process has more than one thread, or the system refuses another process. A child would
-/// lack the other threads, and the locks that they hold would stay locked.
+/// lack the other threads, and locks that those threads hold would stay locked.
 pub(crate) fn fork() -> io::Result<Option<Pid>> {
     if has_other_threads() {
         return Err(io::Error::other(
             "cannot fork a process with threads: this binary starts threads before `main`",
         ));
     }
-    // SAFETY: this is the only thread, so no thread that the child lacks holds a lock.
+    // SAFETY: this is the only thread, so no other thread holds a lock that the child needs.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(None),
@@ -30,16 +30,16 @@ pub(crate) fn fork() -> io::Result<Option<Pid>> {
     }
 }
 
-/// Forks a process with harmless threads: the main one, which waits for this one, and every thread
-/// that `is_harmless` accepts by name. The child has none of them.
-///
+/// Forks this process, which may have harmless threads. Harmless are the main thread, which waits
+/// for this one, and every thread whose name `is_harmless` accepts. The child has none of these
+/// threads.
 /// # Errors
 ///
-/// [`io::ErrorKind::ResourceBusy`] when there are other threads.
+/// [`io::ErrorKind::ResourceBusy`] when there are threads that are not harmless.
 pub(crate) fn fork_with_threads(is_harmless: impl Fn(&str) -> bool) -> io::Result<Option<Pid>> {
     refuse_threads(is_harmless)?;
-    // SAFETY: no other thread holds a lock that the child needs: all are known, and wait. The C
-    // library hands its own locks over.
+    // SAFETY: no other thread holds a lock that the child needs: all other threads are known, and
+    // wait. The C library hands its own locks over.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(None),
@@ -57,20 +57,20 @@ pub(crate) fn exit_immediately(code: i32) -> ! {
 
 /// Whether this process has threads besides the calling one. True if the system does not answer.
 pub(crate) fn has_other_threads() -> bool {
-    // A process with one thread may unshare its threads, which changes nothing (unshare(2)). That
-    // is cheaper than to read `/proc`.
+    // In a process with one thread, this call succeeds and changes nothing (unshare(2)). The call
+    // is cheaper than reading `/proc`.
     // SAFETY: without other threads the call does nothing, and with them it fails.
     if unsafe { libc::unshare(libc::CLONE_THREAD) } == 0 {
         return false;
     }
-    // A directory has a link for each directory in it, and two of its own.
+    // The link count of a directory is the number of its subdirectories plus two.
     fs::metadata("/proc/self/task").map_or(true, |tasks| tasks.nlink() != 3)
 }
 
 /// The time that a joined thread may take to disappear.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Fails if there are threads that a fork would lack, and whose locks it may need.
+/// Fails if there are threads, other than harmless ones, whose locks a forked child may need.
 fn refuse_threads(is_harmless: impl Fn(&str) -> bool) -> io::Result<()> {
     // A joined thread can still be about to exit.
     let deadline = Instant::now() + EXIT_TIMEOUT;
@@ -93,7 +93,7 @@ fn refuse_threads(is_harmless: impl Fn(&str) -> bool) -> io::Result<()> {
     }
 }
 
-/// Gives the names of the other threads, without the main one and harmless ones.
+/// Gives the names of the other threads, except for the main thread and harmless threads.
 fn other_threads(is_harmless: impl Fn(&str) -> bool) -> io::Result<Vec<String>> {
     let (own, main) = (rustix::thread::gettid(), getpid());
     let mut others = Vec::new();
@@ -103,7 +103,7 @@ fn other_threads(is_harmless: impl Fn(&str) -> bool) -> io::Result<Vec<String>> 
         let Some(number) = number.and_then(Pid::from_raw) else {
             continue;
         };
-        // A thread without a name has ended meanwhile.
+        // If the name cannot be read, the thread has ended.
         let Ok(name) = fs::read_to_string(task.path().join("comm")) else {
             continue;
         };

@@ -1,4 +1,4 @@
-//! System calls of the sandbox on namespaces, mounts and interfaces.
+//! Wraps the sandbox's system calls on namespaces, mounts and network interfaces.
 #![expect(
     unsafe_code,
     reason = "unshare, mount_setattr and an ioctl have no safe form"
@@ -13,15 +13,17 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-/// Moves this process from the namespaces that `flags` name to new ones.
+/// Moves this process to new namespaces of the kinds in `flags`.
 pub(crate) fn unshare(flags: UnshareFlags) -> io::Result<()> {
     debug_assert!(!flags.contains(UnshareFlags::FILES));
-    // SAFETY: the only danger is to unshare the table of descriptors under other threads; it stays.
+    // SAFETY: the only danger is to unshare the descriptor table under other threads. That table
+    // stays shared.
     unsafe { rustix::thread::unshare_unsafe(flags) }?;
     Ok(())
 }
 
-/// Makes the mount at `path` read-only, with all mounts below it; or makes it alone writable again.
+/// Makes the mount at `path`, and all mounts below it, read-only. If `read_only` is false, makes
+/// only the mount at `path` writable again.
 pub(crate) fn set_read_only(path: &Path, read_only: bool) -> io::Result<()> {
     let path = CString::new(path.as_os_str().as_bytes())?;
     let attributes = libc::mount_attr {

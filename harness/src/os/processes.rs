@@ -8,7 +8,7 @@ use std::fs;
 pub(crate) struct ProcessEntry {
     pub(crate) pid: Pid,
     pub(crate) parent: Pid,
-    /// The name of the program, which stands for a missing command line.
+    /// The name of the program, which replaces a missing command line.
     name: String,
 }
 
@@ -33,8 +33,8 @@ pub(crate) fn descendants() -> Vec<ProcessEntry> {
     let mut processes = processes();
     let is_below = |process: &ProcessEntry| {
         let mut parent = process.parent;
-        // Parents can change meanwhile, so the entries can form a circle. It is no longer than the
-        // table.
+        // Parents can change while `/proc` is read, so the entries can form a circle. A circle is
+        // no longer than the table.
         for _ in 0..processes.len() {
             if parent == getpid() {
                 return true;

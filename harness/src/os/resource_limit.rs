@@ -1,4 +1,4 @@
-//! Resource limits of this process that faults lower, and lifting them for the harness's own work.
+//! Lowers resource limits of this process for faults, and lifts them for the harness's own work.
 
 #[cfg(target_os = "linux")]
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -28,11 +28,11 @@ pub(crate) enum LowerError {
 pub(crate) enum RestoredLimit {
     /// The limit is as it was before.
     Restored,
-    /// Other code had changed it, to this value; it was left alone.
+    /// Other code had changed the limit to this value, so the limit was left alone.
     ChangedTo(Option<u64>),
 }
 
-/// A resource that a process can run out of.
+/// A resource with a limit for each process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LimitedResource {
     Descriptors,
@@ -51,13 +51,14 @@ struct LoweredLimit {
 #[cfg(target_os = "linux")]
 #[derive(Debug)]
 struct LoweredLimits {
-    /// In the order of lowering.
+    /// The lowered limits, in the order in which they were lowered.
     limits: Vec<LoweredLimit>,
     /// The number of running actions that need all limits lifted.
     lifts: usize,
 }
 
-/// Never lock it around a system call that is intercepted: the interceptor locks it, too.
+/// The limits that are lowered now. Never hold this lock during an intercepted system call: the
+/// interceptor also takes this lock.
 #[cfg(target_os = "linux")]
 static LOWERED: Mutex<LoweredLimits> = Mutex::new(LoweredLimits {
     limits: Vec::new(),
@@ -112,7 +113,7 @@ impl LimitedResource {
         Ok(())
     }
 
-    /// Undoes the latest [`lower`](Self::lower) to this value.
+    /// Undoes the latest [`lower`](Self::lower) of this resource, which lowered the limit to `to`.
     ///
     /// # Errors
     ///
@@ -125,7 +126,8 @@ impl LimitedResource {
             return Ok(RestoredLimit::Restored);
         };
         match self.limit() {
-            // The limit is lifted now, and the end of that no longer lowers it.
+            // The limit is lifted now. It was removed from the list above, so the end of the lift
+            // does not lower it.
             _ if lowered.lifts > 0 => Ok(RestoredLimit::Restored),
             Some(now) if now == to => {
                 self.set(before)?;
@@ -147,16 +149,16 @@ impl LoweredLimits {
 
     /// Lifts all lowered limits that are still in force.
     fn lift(&mut self) {
-        // The latest first, so that the value before the first one is in force at the end.
+        // Starts with the latest, so the value before the first one is in force at the end.
         for limit in self.limits.iter().rev() {
             if limit.resource.limit() == Some(limit.to) {
-                // Raising it to its value before is always allowed.
+                // Raising a limit to its previous value is always allowed.
                 let _ = limit.resource.set(limit.before);
             }
         }
     }
 
-    /// Lowers all limits again that no other code has changed meanwhile.
+    /// Lowers again all lifted limits that no other code has changed since.
     fn lower_again(&mut self) {
         for limit in &self.limits {
             if limit.resource.limit() == limit.before {
@@ -168,7 +170,7 @@ impl LoweredLimits {
 }
 
 /// Runs an action with all lowered limits lifted.
-// Otherwise one fault could fail because of another one.
+// If limits stayed lowered, one fault could make another fault fail.
 #[cfg(target_os = "linux")]
 pub(crate) fn with_limits_lifted<T>(action: impl FnOnce() -> T) -> T {
     struct LowerAgain;
@@ -193,7 +195,7 @@ pub(crate) fn with_limits_lifted<T>(action: impl FnOnce() -> T) -> T {
     action()
 }
 
-/// Runs an action: elsewhere no fault lowers limits.
+/// Runs an action. On other systems, no fault lowers limits.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn with_limits_lifted<T>(action: impl FnOnce() -> T) -> T {
     action()

@@ -5,7 +5,8 @@ use rustix::process::Pid;
 
 /// Whether this process is in the session that `leader` leads.
 pub(crate) fn in_session_of(leader: Pid) -> bool {
-    // The session is 0 when its leader is outside of the container, which rustix cannot express.
+    // The session is 0 if its leader is outside of the container. rustix cannot express that
+    // number.
     // SAFETY: touches no memory.
     let session = unsafe { libc::getsid(0) };
     session == leader.as_raw_nonzero().get()

@@ -1,6 +1,6 @@
-//! Ignored signals, which a process inherits from its caller.
+//! Restores ignored signals. A process inherits ignored signals from its caller.
 //!
-//! A signal that is ignored stays ignored in programs that the process executes.
+//! If a process ignores a signal, programs that the process executes ignore the signal, too.
 #![expect(unsafe_code, reason = "signal and sigaction have no safe form")]
 
 use std::mem::MaybeUninit;
@@ -30,7 +30,7 @@ fn restore(signal: libc::c_int) {
 /// Whether this process ignores this signal.
 pub(crate) fn is_ignored(signal: libc::c_int) -> bool {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: the second pointer may be null, and the third is to memory of the right size and
+    // SAFETY: the second pointer may be null. The third pointer is to memory of the right size and
     // type. All zeros are a valid value of that type.
     unsafe {
         libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) == 0

@@ -1,9 +1,10 @@
-//! Descriptions of sockets from the system's tables; `/proc/PID/fd` has only a number.
+//! Describes sockets from the system's tables. `/proc/PID/fd` has only the number of a socket.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Describes the target of a descriptor: a socket with its addresses, any other as it is.
+/// Describes the target of a descriptor. Adds the addresses of a socket; leaves other targets
+/// unchanged.
 pub(crate) fn describe(target: &str) -> String {
     let inode = target
         .strip_prefix("socket:[")
@@ -30,7 +31,8 @@ pub(crate) fn describe(target: &str) -> String {
 
 /// Finds an inode in a table of TCP or UDP sockets.
 ///
-/// Its lines are `sl local_address rem_address st … uid timeout inode …`, addresses in hexadecimal.
+/// The lines of the table are `sl local_address rem_address st … uid timeout inode …`. Addresses
+/// are hexadecimal.
 fn find_internet(table: &str, inode: &str) -> Option<String> {
     const LISTENING: &str = "0A";
     table.lines().skip(1).find_map(|line| {

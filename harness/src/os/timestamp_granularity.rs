@@ -1,4 +1,4 @@
-//! The granularity of the change times of a file system.
+//! The granularity of a file system's change times.
 
 use std::io;
 use std::path::Path;
@@ -6,25 +6,26 @@ use std::path::Path;
 /// Whether two changes to a directory can have the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TimestampGranularity {
-    /// They can: the kernel takes times from a clock that stands still between its ticks.
+    /// Two changes can have the same time: the kernel's clock stands still between its ticks.
     Coarse,
-    /// They cannot if the time was read in between. Linux does this since 6.13 on most of its own
-    /// file systems ([multigrain
+    /// Two changes cannot have the same time if the time was read between the changes. Linux
+    /// guarantees this since 6.13 on most of its own file systems ([multigrain
     /// timestamps](https://docs.kernel.org/filesystems/multigrain-ts.html)).
     Multigrain,
 }
 
-/// The number of quick changes that must all have distinct times.
+/// The number of quick changes that must all have distinct times to prove multigrain times.
 #[cfg(unix)]
 const CHANGES: usize = 8;
 
-/// The time within which a change counts as quick, far below the shortest tick (1 ms, `CONFIG_HZ`
-/// of 1000). So ticks of the clock cannot explain that all quick changes have distinct times.
+/// The maximum duration of a quick change. It is far below the shortest tick (1 ms, `CONFIG_HZ` of
+/// 1000). So ticks of the clock cannot explain that all quick changes have distinct times.
 #[cfg(unix)]
 const QUICK: std::time::Duration = std::time::Duration::from_micros(100);
 
 impl TimestampGranularity {
-    /// Measures the granularity in this directory, by creating and removing a file there.
+    /// Measures the granularity in this directory, by creating and removing a file there. Gives
+    /// `Coarse` if too few changes are quick.
     ///
     /// # Errors
     ///
@@ -41,7 +42,7 @@ impl TimestampGranularity {
         };
         let probe = directory.join("probe");
         let mut distinct = 0;
-        // Slow changes are repeated: usually the machine was busy.
+        // Slow changes are repeated: in most cases, the machine was busy.
         for _ in 0..CHANGES * 4 {
             let (began, before) = (Instant::now(), changed()?);
             File::create_new(&probe)?;
@@ -60,7 +61,7 @@ impl TimestampGranularity {
         Ok(Self::Coarse)
     }
 
-    /// Assumes coarse times: elsewhere the granularity is unknown.
+    /// Assumes coarse times. On other systems, the granularity is unknown.
     #[cfg(not(unix))]
     pub(crate) fn measure(_directory: &Path) -> io::Result<Self> {
         Ok(Self::Coarse)

@@ -1,4 +1,4 @@
-//! Waiting for a child and its resource usage.
+//! Waits for a child, and gives its resource usage.
 #![expect(unsafe_code, reason = "wait4 has no safe form")]
 
 use rustix::process::Pid;
@@ -7,8 +7,8 @@ use std::mem::MaybeUninit;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
-/// Waits for a child of this process. Gives its status, and its resource usage with that of the
-/// children that it had waited for.
+/// Waits for a child of this process. Gives the child's status and its resource usage. The usage
+/// includes that of the child's own children for which the child has waited.
 ///
 /// # Errors
 ///

@@ -1,21 +1,22 @@
-//! The wall clock as the test's process sees it.
+//! The wall clock that the test's process sees.
 //!
-//! The system's clock is the same for all processes, and reading it is a function of the C library,
-//! not a system call. So with the feature `wall-clock` a test program has functions of these names
-//! itself, and the linker prefers them. They ask those of the C library, and add the distance by
-//! which a fault has moved the clock. Only the wall clock is moved: waiting and measuring, in Rust
-//! as in Tokio, use the monotonic one.
+//! All processes share the system's clock. A program reads it with functions of the C library, not
+//! with a system call. With the feature `wall-clock`, a test program defines functions of the same
+//! names, and the linker prefers them. These functions call those of the C library, and add the
+//! distance by which a fault has moved the clock. Only the wall clock is moved. Waiting and
+//! measuring time, in Rust as in Tokio, use the monotonic clock.
 
 #[cfg(all(target_os = "linux", target_env = "gnu", feature = "wall-clock"))]
 mod functions;
 
 use std::io;
 
-/// Moves the wall clock of this process by this number of milliseconds, on top of earlier moves.
+/// Moves the wall clock of this process by this number of milliseconds, in addition to earlier
+/// moves.
 ///
 /// # Errors
 ///
-/// [`io::ErrorKind::Unsupported`] where it cannot be moved.
+/// [`io::ErrorKind::Unsupported`] where the clock cannot be moved.
 #[cfg(all(target_os = "linux", target_env = "gnu", feature = "wall-clock"))]
 pub(crate) fn move_by(milliseconds: i64) -> io::Result<()> {
     if !functions::are_in_use() {
@@ -28,7 +29,7 @@ pub(crate) fn move_by(milliseconds: i64) -> io::Result<()> {
     Ok(())
 }
 
-/// Without the feature the clock cannot be moved.
+/// Fails: without the feature, the clock cannot be moved.
 #[cfg(not(feature = "wall-clock"))]
 pub(crate) fn move_by(_milliseconds: i64) -> io::Result<()> {
     Err(io::Error::new(
@@ -37,7 +38,7 @@ pub(crate) fn move_by(_milliseconds: i64) -> io::Result<()> {
     ))
 }
 
-/// Elsewhere the clock cannot be moved.
+/// Fails: on other systems, the clock cannot be moved.
 #[cfg(all(
     feature = "wall-clock",
     not(all(target_os = "linux", target_env = "gnu"))

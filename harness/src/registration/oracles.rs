@@ -1,9 +1,9 @@
-//! The oracles that are linked into this binary, as data.
+//! Lists the oracles linked into this binary as [`OracleId`]s, which a record can hold.
 
 use clarity_chaos_oracles as oracles;
 use clarity_chaos_record::{OracleId, OracleKind};
 
-/// All oracles that are linked into this binary, in order.
+/// Returns all oracles linked into this binary, sorted and without duplicates.
 pub(crate) fn catalogue() -> Vec<OracleId> {
     let mut oracles: Vec<_> = oracles::catalogue().filter_map(id_of).collect();
     oracles.sort();
@@ -11,7 +11,8 @@ pub(crate) fn catalogue() -> Vec<OracleId> {
     oracles
 }
 
-/// The oracle as data; `None` for a kind of a later release, unknown to this harness.
+/// Converts an oracle to an [`OracleId`]. Returns `None` for a kind from a later release, which
+/// this harness does not know.
 pub(crate) fn id_of(oracle: &oracles::Oracle) -> Option<OracleId> {
     let kind = match oracle.kind() {
         oracles::OracleKind::Always => OracleKind::Always,

@@ -1,29 +1,32 @@
-//! The package and target of the tests.
+//! The package and target that the tests belong to.
 
-/// The package and target of the tests: [`main!`](crate::main) reads them where it is expanded.
+/// The package and target of the tests. [`main!`](crate::main) reads the values while the test
+/// target is compiled.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin {
-    /// The package of the tests.
+    /// The name of the package that contains the tests.
     pub package: &'static str,
-    /// The directory of its manifest, on the machine that compiled it.
+    /// The directory of the package's manifest, on the machine that compiled the tests.
     pub package_dir: &'static str,
-    /// The crate name of the test target: hyphens are underscores.
+    /// The crate name of the test target, in which underscores replace hyphens.
     pub target: &'static str,
-    /// The name of the binary; `None` for a test target.
+    /// The name of the binary target; `None` for a test target.
     pub binary: Option<&'static str>,
-    /// Cargo's directory for the files of an integration test; `None` for a binary.
+    /// Cargo's directory for temporary files of an integration test; `None` for a binary target.
     pub target_tmpdir: Option<&'static str>,
-    /// Prefixes of the names of threads that last as long as their process.
+    /// Prefixes of thread names. The matching threads last as long as their process and are not
+    /// leaks.
     pub lasting_threads: &'static [&'static str],
 }
 
 impl Origin {
-    /// The command that runs these tests, up to and including `--`.
+    /// Returns the command that runs these tests, up to and including `--`.
     pub(crate) fn command(&self) -> String {
         let package = self.package;
         match self.binary {
             Some(binary) => format!("cargo run -p {package} --bin {binary} --"),
-            // Cargo accepts a pattern for the target: `?` matches its hyphen or underscore.
+            // Cargo accepts a pattern for the target. `?` matches the hyphen or underscore of its
+            // name.
             None if self.target.contains('_') => {
                 format!(
                     "cargo test -p {package} --test '{}' --",

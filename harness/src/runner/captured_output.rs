@@ -1,4 +1,4 @@
-//! The captured output of a test, read in bounded memory.
+//! Reads the captured output of a test in bounded memory.
 
 use clarity_chaos_record::CapturedOutput;
 use std::fs::File;
@@ -7,13 +7,13 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-/// The part of a long output that is kept from its start, in bytes.
+/// The bytes that are kept from the start of a long output.
 const HEAD: u64 = 1 << 20;
-/// The part of a long output that is kept from its end, in bytes.
+/// The bytes that are kept from the end of a long output.
 const TAIL: u64 = 3 << 20;
 
-/// Reads the output of a test: `total` bytes from the current position of the file. Of an output
-/// over 4 MiB it keeps the first 1 MiB and the last 3 MiB.
+/// Reads the output of a test: `total` bytes from the current position of `file`. Of an output over
+/// 4 MiB, keeps only the first 1 MiB and the last 3 MiB.
 pub(crate) fn read(file: &mut File, total: u64) -> io::Result<CapturedOutput> {
     let from = file.stream_position()?;
     let mut bytes = Vec::new();
@@ -33,10 +33,10 @@ pub(crate) fn read(file: &mut File, total: u64) -> io::Result<CapturedOutput> {
     Ok(output)
 }
 
-/// The interval between copies.
+/// The interval at which `copy_while` copies new output.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// Runs `work`, and meanwhile copies new output from the file to standard output or standard error.
+/// Runs `work`. During `work`, copies new output from `file` to standard output or standard error.
 pub(crate) fn copy_while<T>(mut file: File, to_stderr: bool, work: impl FnOnce() -> T) -> T {
     thread::scope(|scope| {
         let (done, wait) = mpsc::channel::<()>();
@@ -44,7 +44,7 @@ pub(crate) fn copy_while<T>(mut file: File, to_stderr: bool, work: impl FnOnce()
             loop {
                 let last = wait.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Timeout);
                 let mut bytes = Vec::new();
-                // Not an error: a closed terminal must not fail the test.
+                // Errors are ignored: a closed terminal must not fail the test.
                 let _ = file.read_to_end(&mut bytes);
                 let _ = if to_stderr {
                     io::stderr().write_all(&bytes)

@@ -1,4 +1,5 @@
-//! Runs one case: prepares its directory, lets a worker run it, and completes its record.
+//! Runs one case: prepares the case's directory, runs the test in a worker, and completes the
+//! record.
 
 use crate::data::case::{Case, CaseSpec, KeepPolicy};
 use crate::data::fault_selection::FaultSelection;
@@ -21,10 +22,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// The runner's wait for a supervisor, beyond the limits of the test and of its end.
+/// The time that the runner waits for a supervisor, in addition to the test's timeout and grace.
 const SLACK: Duration = Duration::from_secs(30);
 
-/// Runs the cases of a run.
+/// The parts of a run that its cases share.
 #[derive(Debug)]
 pub(crate) struct CaseRunner {
     pub(crate) origin: Origin,
@@ -32,33 +33,34 @@ pub(crate) struct CaseRunner {
     pub(crate) seed: Seed,
     pub(crate) isolation: Isolation,
     pub(crate) workers: Arc<WorkerPool>,
-    /// Workers in newly executed processes, for the second runs of `--check-determinism`, and the
-    /// directory of the run.
+    /// With `--check-determinism`: the workers of second runs, each in a newly executed process,
+    /// and the directory of the run.
     pub(crate) fresh: Option<(Arc<WorkerPool>, PathBuf)>,
-    /// The directory of cases in the runner's process, with `--isolation thread`.
+    /// With `--isolation thread`: the directory of the cases, which run in the runner's process.
     pub(crate) in_process: Option<Mutex<InProcess>>,
 }
 
-/// The settings of one run of a test, in place of those of the command line.
+/// The settings of one run of a test that replace settings of the command line.
 #[derive(Clone, Debug)]
 pub(crate) struct RunOverrides {
     /// The root seed, from which the test's own seed is derived.
     pub(crate) root_seed: Seed,
     pub(crate) keep: KeepPolicy,
-    /// Whether to hide its output, despite `--nocapture`.
+    /// Whether the test's output is hidden even with `--nocapture`.
     pub(crate) is_quiet: bool,
-    /// The time limit, if another one than usual.
+    /// The timeout, if it differs from the test's usual timeout.
     pub(crate) timeout: Option<Duration>,
-    /// Whether to run it in a newly executed process.
+    /// Whether the test runs in a newly executed process. Has an effect only with
+    /// `--check-determinism`.
     pub(crate) is_fresh: bool,
-    /// Whether to delay the start of every other thread.
+    /// Whether the start of every other thread is delayed.
     pub(crate) late_starts: bool,
-    /// The faults that take effect, if not all.
+    /// The faults that take effect; `None` for all.
     pub(crate) restriction: Option<FaultSelection>,
 }
 
 impl RunOverrides {
-    /// No override but the root seed.
+    /// Overrides only the root seed.
     pub(crate) fn new(root_seed: Seed) -> Self {
         Self {
             root_seed,
@@ -73,7 +75,7 @@ impl RunOverrides {
 }
 
 impl CaseRunner {
-    /// Whether `--sandbox` asks for the sandbox around this test.
+    /// Whether `--sandbox` requires the sandbox for this test.
     pub(crate) fn sandboxes(&self, test: &TestCase) -> bool {
         match self.options.sandbox {
             SandboxScope::None => false,
@@ -82,7 +84,8 @@ impl CaseRunner {
         }
     }
 
-    /// Probes the enforcement around tests, sandboxed or not: starts a worker and asks it.
+    /// Returns the protections that a worker enforces around its tests. Takes a worker for this, in
+    /// the sandbox if `sandboxed`.
     ///
     /// # Errors
     ///
@@ -97,8 +100,8 @@ impl CaseRunner {
         Ok(sandbox)
     }
 
-    /// Runs a test; with `--check-determinism`, runs it twice and compares. Returns its record and
-    /// the result of the cleanup.
+    /// Runs a test. With `--check-determinism`, runs a passed test a second time and compares the
+    /// runs. Returns the record of the first run and the result of the last cleanup.
     pub(crate) fn run_checked(
         &self,
         test: &'static TestCase,
@@ -115,8 +118,8 @@ impl CaseRunner {
             keep: KeepPolicy::Never,
             is_quiet: true,
             is_fresh: true,
-            // Explorations and late starts both use a seccomp listener, and a process can have only
-            // one.
+            // Explorations and late starts both need a seccomp listener, and a process can have
+            // only one.
             late_starts: !record.explores(),
             ..overrides.clone()
         };
@@ -129,7 +132,7 @@ impl CaseRunner {
         (record, cleaned)
     }
 
-    /// Runs a test. Returns its record and the result of the cleanup.
+    /// Runs a test once. Returns the record and the result of the cleanup.
     pub(crate) fn run(
         &self,
         test: &'static TestCase,
@@ -181,8 +184,9 @@ impl CaseRunner {
         let evidence = executor.workspace().evidence(&case);
         let touched = !matches!(evidence.stray_files, Ok(None));
         evidence.complete(&mut record, ended, timeout, &case.spec.lasting_threads);
-        // The journals of a sandboxed test are not trusted: the test could have written any path to
-        // them. Nor are they needed: in the sandbox the test could not damage other files.
+        // The runner does not trust the journals of a sandboxed test, which could name any path. It
+        // does not need these journals either: in the sandbox, the test could not damage other
+        // files.
         let recovery = match case.spec.sandboxed {
             true => Recovery::default(),
             false => journal::recover(&case.undo()),
@@ -198,7 +202,7 @@ impl CaseRunner {
         };
         let is_reusable = cleaned.is_ok() && record.kept_dir.is_none();
         let cleaned = match executor {
-            // Released only now: the next case appends to the same files.
+            // Released only after the cleanup: the next case appends to the same files.
             Executor::Worker(lease) if is_reusable => {
                 lease.release();
                 cleaned
@@ -211,7 +215,8 @@ impl CaseRunner {
         (record, cleaned)
     }
 
-    /// Takes a worker for the case, or the directory of cases in the runner's process.
+    /// Takes a worker for the case. With `--isolation thread`, locks the directory of the cases in
+    /// the runner's process instead.
     fn executor(&self, spec: &CaseSpec, is_fresh: bool) -> io::Result<Executor<'_>> {
         match &self.in_process {
             Some(in_process) => {
@@ -246,7 +251,7 @@ impl CaseRunner {
         }
     }
 
-    /// The parts of the record that are known before the test runs.
+    /// Creates a record with the fields that are known before the test runs.
     fn blank_record(&self, test: &TestCase, spec: &CaseSpec, root_seed: Seed) -> Record {
         let (file, line) = test.location();
         let mut record = Record::new(spec.name.clone(), root_seed, spec.seed);
@@ -266,7 +271,7 @@ impl CaseRunner {
         record
     }
 
-    /// Keeps or removes the directory of a case, as `--keep-dirs` says.
+    /// Keeps or removes the directory of a case, as `--keep-dirs` requires.
     fn keep_or_remove(
         &self,
         record: &mut Record,
@@ -276,7 +281,7 @@ impl CaseRunner {
     ) -> io::Result<()> {
         let keep = match self.options.keep_dirs {
             KeepDirs::Never => false,
-            // An interrupted case has no result of its own.
+            // An interrupted case says nothing about the code under test.
             KeepDirs::Failed => {
                 record.verdict.is_failure() && record.verdict != Verdict::Interrupted
             }
@@ -291,8 +296,8 @@ impl CaseRunner {
     }
 }
 
-/// Keeps the directory of a case with an unfinished journal. The record and the error name the
-/// journals.
+/// Keeps the directory of a case whose faults could not all be undone. Adds the unfinished journals
+/// to the record and to the returned error.
 fn keep_journals(
     record: &mut Record,
     workspace: &mut Workspace,
@@ -314,7 +319,7 @@ fn remove(workspace: &mut Workspace, case: &Case, touched: bool) -> io::Result<(
     with_context("remove", case, workspace.remove(case, touched))
 }
 
-/// Adds the action and the directory to an error.
+/// Adds the failed action and the case's directory to an error.
 fn with_context(action: &str, case: &Case, result: io::Result<()>) -> io::Result<()> {
     result.map_err(|error| {
         let root = case.root();
@@ -323,7 +328,7 @@ fn with_context(action: &str, case: &Case, result: io::Result<()>) -> io::Result
     })
 }
 
-/// A worker or the runner's own process, for the time of one case.
+/// The place where one case runs: a worker or the runner's own process.
 #[derive(Debug)]
 enum Executor<'a> {
     Worker(Box<WorkerLease<'a>>),

@@ -1,4 +1,4 @@
-//! The command line of a chaos-test binary: libtest's flags, and those of the harness.
+//! The command line of a chaos-test binary: libtest's flags and the flags of the harness.
 
 mod command;
 mod isolation;

@@ -1,8 +1,8 @@
-//! The output of a run, in the format of `--format`: for people or for programs.
+//! Prints a run in the format of `--format`, for people or for tools.
 //!
-//! It has libtest's lines, and adds the running tests with their age, failures as they happen, and
-//! the next commands. [`libtest_mimic`] has no hook for these: it prints failures after the last
-//! test.
+//! The output has libtest's lines. It adds the running tests with their age, failures as they
+//! happen, and commands that repeat tests. [`libtest_mimic`] cannot print these additions: it
+//! prints failures after the last test.
 
 mod libtest_event;
 mod printer;
@@ -35,11 +35,11 @@ pub(super) const DIM: Style = Style::new().dimmed();
 /// The format of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ConsoleFormat {
-    /// A line for each test, and the report of a failure below its line.
+    /// Prints a line for each test, followed by a report if the test failed.
     Pretty { verbose: bool },
-    /// A character for each test, and the reports of failures at the end.
+    /// Prints a character for each test, and the reports of failed tests at the end.
     Terse,
-    /// libtest's JSON events with additional fields.
+    /// Prints libtest's JSON events, with additional fields.
     Json,
 }
 
@@ -57,15 +57,15 @@ impl ConsoleFormat {
     }
 }
 
-/// The result of a test.
+/// The result of a test, for the console.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum TestOutcome<'a> {
     Ran(&'a Record),
-    /// The reason why it has not run.
+    /// The reason for which the test has not run.
     NotRun(&'a str),
 }
 
-/// Prints a run of tests with one seed.
+/// Prints a run of tests with one root seed.
 #[derive(Debug)]
 pub(crate) struct Console {
     format: ConsoleFormat,
@@ -75,7 +75,7 @@ pub(crate) struct Console {
 }
 
 impl Console {
-    /// Prints the start of a run of `tests` tests.
+    /// Prints the first line of a run of `tests` tests, and starts the progress display.
     pub(crate) fn start(
         options: &Options,
         printer: &Arc<Printer>,
@@ -120,7 +120,7 @@ impl Console {
         }
     }
 
-    /// Notes the start of a test. Returns its number for [`finished`](Self::finished).
+    /// Records the start of a test. Returns the number that [`finished`](Self::finished) needs.
     pub(crate) fn started(&self, test: &'static TestCase) -> u64 {
         if self.format == ConsoleFormat::Json {
             self.printer
@@ -129,7 +129,7 @@ impl Console {
         self.progress.started(test.name().to_owned())
     }
 
-    /// Prints the result of the test with this number.
+    /// Prints the result of a test. `number` is the test's number from [`started`](Self::started).
     pub(crate) fn finished(&self, number: u64, test: &'static TestCase, outcome: TestOutcome<'_>) {
         let failed = matches!(outcome, TestOutcome::Ran(record) if record.verdict.is_failure());
         self.progress.finished(number, failed);
@@ -167,7 +167,7 @@ impl Console {
         self.printer.print(&text);
     }
 
-    /// The line of a test, and the report of a failure.
+    /// Formats the test's line, followed by a report if the test failed.
     fn pretty(&self, name: &str, outcome: TestOutcome<'_>, verbose: bool) -> String {
         let mut text = format!("test {name} ... ");
         let record = match outcome {

@@ -1,15 +1,15 @@
 //! Compares two runs of a case with the same seed.
 //!
-//! It compares the verdict, the plan of faults, and the sequence of events of each thread. It
-//! compares virtual times, but no real times and no order between threads: the system decides
-//! those.
+//! The comparison covers the verdict, the planned faults, and each thread's sequence of events. It
+//! includes virtual times, but neither real times nor the order between threads, which the system
+//! decides.
 
 use clarity_chaos_record::{ClockKind, Event, EventKind, Record};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Describes the first difference between two runs, with both values. Their directories are below
-/// `run`.
+/// Describes the first difference between two runs, with both values. Returns `None` if there is no
+/// difference. The directories of both runs are below `run`.
 pub(crate) fn difference(first: &Record, second: &Record, run: &Path) -> Option<String> {
     if first.verdict.is_failure() != second.verdict.is_failure() {
         let [first, second] = [first, second].map(|record| record.verdict.to_string());
@@ -56,17 +56,19 @@ fn describe(what: &str, first: &str, second: &str) -> String {
     format!("{what} differs; first run: {first}; second run: {second}")
 }
 
-/// The event as text, without the parts that may differ; `None` when the whole event may differ.
+/// Formats an event without the parts that may differ between runs. Returns `None` if the whole
+/// event may differ.
 fn comparable_text(event: &Event, clock: ClockKind, run: &str) -> Option<String> {
     let mut kind = event.kind.clone();
     match &mut kind {
         EventKind::Finished { cpu_us, .. } => *cpu_us = None,
-        // Threads of the operation may race.
+        // Threads of the explored operation may race, so the order of calls may differ.
         EventKind::Explored { calls, .. } => calls.clear(),
-        // Numbered in the order of injection, in which threads may race.
+        // Faults are numbered in the order of injection, and threads may inject faults in any
+        // order.
         EventKind::FaultInjected { fault } => fault.id = 0,
         EventKind::FaultUndone { fault_id, .. } => *fault_id = 0,
-        // Leaks contain descriptor numbers, which may differ; the verdict covers them.
+        // Leaks contain descriptor numbers, which may differ. The verdict already covers leaks.
         EventKind::Leaked { .. }
         | EventKind::TerminationRequested
         | EventKind::Measured { .. }
@@ -81,7 +83,8 @@ fn comparable_text(event: &Event, clock: ClockKind, run: &str) -> Option<String>
     Some(without_worker_dirs(&text, run))
 }
 
-/// The text without the worker in paths: `RUN/3/work/NAME` becomes `…/NAME`.
+/// Removes the run's directory and the worker from paths in `text`: `RUN/3/work/NAME` becomes
+/// `…/NAME`.
 fn without_worker_dirs(text: &str, run: &str) -> String {
     const WORK: &str = "/work/";
     let mut parts = text.split(run);

@@ -1,4 +1,4 @@
-//! The entry point of every process of a test binary.
+//! The entry point of every process of a test binary: runner, supervisor or test.
 
 use crate::registration::origin::Origin;
 use crate::runner;
@@ -13,7 +13,7 @@ use crate::os::signals::restore_child_signal;
 #[cfg(not(unix))]
 fn restore_child_signal() {}
 
-/// Not public API: the expansion of [`main!`](crate::main).
+/// The `main` function that [`main!`](crate::main) calls; not public API.
 #[must_use]
 pub fn main(origin: Origin) -> ExitCode {
     match RoleMessage::parse(env::args_os().skip(1)) {

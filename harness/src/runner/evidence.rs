@@ -1,4 +1,4 @@
-//! The evidence of a case after its end, and the record made from it.
+//! Collects the evidence of a case that has ended, and completes the case's record from it.
 
 use crate::data::duration::microseconds;
 use crate::data::process_report::ProcessReport;
@@ -8,24 +8,25 @@ use clarity_chaos_record::{CapturedOutput, Event, EventKind, Record, SeenOracle,
 use std::io;
 use std::time::Duration;
 
-/// The bytes at the end of the output that are searched for messages of Rust's runtime.
+/// The length of the output's end that is searched for messages of Rust's runtime, in bytes.
 const OUTPUT_END: usize = 16 * 1024;
 
-/// The timeline, output and stray files of a case. Each is read on its own: after a crash, any
-/// readable part counts.
+/// The timeline, output and stray files of a case. Each part is read separately: after a crash,
+/// some parts may be unreadable.
 #[derive(Debug)]
 pub(crate) struct Evidence {
     pub(crate) timeline: io::Result<Vec<Event>>,
     pub(crate) output: io::Result<CapturedOutput>,
-    /// The files that it left outside of its own directory; `None` if it touched nothing there.
+    /// The files that the case left outside its own directory. `None` if the case changed nothing
+    /// there.
     pub(crate) stray_files: io::Result<Option<Vec<String>>>,
 }
 
 impl Evidence {
-    /// Completes the record with this evidence, the end of the case's process and the verdict.
-    /// `limit` is the time limit of the case.
+    /// Completes the record from this evidence and from the report about the case's process.
+    /// Decides the verdict. `limit` is the case's timeout.
     ///
-    /// `lasting_threads` are the prefixes of the names of threads that are no leak.
+    /// `lasting_threads` are prefixes of thread names. Threads with such names are no leaks.
     pub(crate) fn complete(
         self,
         record: &mut Record,
@@ -69,7 +70,7 @@ impl Evidence {
     }
 }
 
-/// Adds the supervisor's report.
+/// Copies the supervisor's report to the record.
 fn add_ending(record: &mut Record, ending: &ProcessReport) {
     record.duration_us = microseconds(ending.duration);
     record.isolation = ending.isolation;
@@ -81,7 +82,8 @@ fn add_ending(record: &mut Record, ending: &ProcessReport) {
     resources.peak_memory_bytes = ending.usage.peak_memory_bytes;
 }
 
-/// Excuses the leaks that the test declared, and threads of pools that cannot be ended.
+/// Excuses the leaks that the test declared, and threads whose names start with one of
+/// `lasting_threads`.
 fn excuse_leaks(record: &mut Record, lasting_threads: &[String]) {
     let allowed: Vec<&str> = record
         .timeline
@@ -102,7 +104,7 @@ fn excuse_leaks(record: &mut Record, lasting_threads: &[String]) {
     });
 }
 
-/// Copies events of the timeline to their own fields of the record.
+/// Copies the faults, leaks and CPU time in the timeline to the record's own fields.
 fn add_events(record: &mut Record) {
     for event in &record.timeline {
         match &event.kind {

@@ -2,13 +2,14 @@
 
 /// The harness itself failed.
 pub(crate) const HARNESS_FAILED: u8 = 1;
-/// The command line is wrong.
+/// The command line, or a file that it uses, is not valid.
 pub(crate) const USAGE: u8 = 2;
-/// `--require-sandbox`, and a part of the sandbox is missing.
+/// `--require-sandbox` is given, and a part of the sandbox cannot be enforced.
 pub(crate) const SANDBOX_MISSING: u8 = 3;
-/// No test is selected.
+/// No test is selected, or an exact name is unknown or deselected.
 pub(crate) const NOTHING_SELECTED: u8 = 4;
-/// At least one test failed. libtest uses the same code.
+/// At least one test failed, or an oracle is unmet. libtest uses the same code for failed tests.
 pub(crate) const TESTS_FAILED: u8 = 101;
-/// A signal interrupted the run. The signal's number is added, as shells do.
+/// A signal interrupted the run. The exit code is this number plus the signal's number, as in
+/// shells.
 pub(crate) const SIGNALLED: u8 = 128;

@@ -1,4 +1,5 @@
-//! The first lines of a run: the number of tests, the seed, and the enforced parts of the sandbox.
+//! Formats the first lines of a run: the number of tests, the seed, and the sandbox's enforced
+//! parts.
 
 use crate::runner::sandbox_probe::{ProbedTests, SandboxProbe};
 use std::fmt::Write as _;
@@ -32,7 +33,7 @@ pub(crate) fn header(
     text
 }
 
-/// Appends the enforced parts with their means, and the missing parts grouped by reason.
+/// Appends the enforced parts with their mechanisms, and the missing parts grouped by reason.
 fn render_parts(text: &mut String, tests: &ProbedTests) {
     for (part, enforcement) in tests.sandbox.parts() {
         let mark = if enforcement.enforced { "✓" } else { "✗" };

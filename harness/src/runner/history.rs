@@ -1,5 +1,5 @@
-//! The history of a test target, in Cargo's target directory: the last seed, and the latest record
-//! of each test.
+//! The history of a test target, in Cargo's target directory. It contains the seed of the last run
+//! and the latest record of each test.
 //!
 //! ```text
 //! target/chaos/PACKAGE/TARGET/
@@ -26,8 +26,8 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// The history in the directory `given`, or by default in `chaos/PACKAGE/TARGET` of Cargo's
-    /// target directory.
+    /// Returns the history in the directory `given`. The default is `chaos/PACKAGE/TARGET` in
+    /// Cargo's target directory, or in the temporary directory if there is no target directory.
     pub(crate) fn new(origin: &Origin, given: Option<&Path>) -> Self {
         let root = given.map(Path::to_owned).unwrap_or_else(|| {
             let target = target_directory(origin).unwrap_or_else(env::temp_dir);
@@ -39,11 +39,12 @@ impl History {
         Self { root }
     }
 
-    /// The seed of the last run.
+    /// Reads the seed of the last run.
     ///
     /// # Errors
     ///
-    /// When there was no run, or the file is malformed; the error suggests a remedy.
+    /// When there was no earlier run, or the file is unreadable or malformed. For a missing file,
+    /// the error suggests a remedy.
     pub(crate) fn last_seed(&self) -> Result<Seed, String> {
         let path = self.last_seed_file();
         let text = match fs::read_to_string(&path) {
@@ -68,10 +69,10 @@ impl History {
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
     }
 
-    /// The tests whose last run failed.
+    /// Finds the tests whose last run failed.
     ///
-    /// A test without a record has the record of the name that its seed is derived from. A test
-    /// without either has not failed. An unreadable record counts as a failure.
+    /// For a test without a record, the record under the test's `seed_name` counts. A test with
+    /// neither record has not failed. A test with an unreadable record counts as failed.
     pub(crate) fn failures<'a>(&self, tests: impl Iterator<Item = &'a TestCase>) -> Failures {
         let mut failures = Failures::default();
         for test in tests {
@@ -93,7 +94,8 @@ impl History {
         failures
     }
 
-    /// The last record of a test; `None` when there is none.
+    /// Reads the last record of a test. Returns `None` if there is no record under its name or
+    /// `seed_name`.
     fn last(&self, test: &TestCase) -> Result<Option<LastRecord>, String> {
         for name in [test.name(), test.seed_name()] {
             let path = self.record(name);
@@ -115,7 +117,8 @@ impl History {
         self.root.join("records").join(name)
     }
 
-    /// Replaces the test's last record. A reader sees the old record or the new one.
+    /// Replaces the test's last record atomically: a reader sees either the old record or the new
+    /// one.
     pub(crate) fn save(&self, record: &Record) -> io::Result<()> {
         write_json_atomically(&self.record(&record.name), record)
     }
@@ -128,13 +131,13 @@ impl History {
 /// The tests that failed in their last run.
 #[derive(Debug, Default)]
 pub(crate) struct Failures {
-    /// The root seed of each failure by the test's name; `None` when the record is unreadable.
+    /// The root seed of each failed test, by name; `None` if the test's record is unreadable.
     pub(crate) seeds: BTreeMap<String, Option<Seed>>,
     /// A warning for each unreadable record.
     pub(crate) warnings: Vec<String>,
 }
 
-/// The fields of a test's last record that decide whether it failed.
+/// The fields of a test's last record that show whether the test failed.
 #[derive(Deserialize)]
 struct LastRecord {
     root_seed: Seed,
@@ -142,8 +145,8 @@ struct LastRecord {
     verdict: Verdict,
 }
 
-/// Cargo's target directory: the parent of `CARGO_TARGET_TMPDIR`, or the directory with a
-/// `CACHEDIR.TAG` above the binary.
+/// Finds Cargo's target directory. For a test target, it is the parent of `CARGO_TARGET_TMPDIR`.
+/// Otherwise, it is the nearest directory above the binary that contains a `CACHEDIR.TAG`.
 fn target_directory(origin: &Origin) -> Option<PathBuf> {
     if let Some(tmpdir) = origin.target_tmpdir {
         return Path::new(tmpdir).parent().map(Path::to_owned);

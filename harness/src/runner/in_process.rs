@@ -1,21 +1,21 @@
-//! The directory of the cases that run in the runner's process, one at a time.
+//! The directory of cases that run in the runner's process, one at a time.
 
 use crate::data::case::WorkerDir;
 use crate::runner::workspace::Workspace;
 use std::io;
 use std::path::PathBuf;
 
-/// A workspace, replaced by a new one after each case whose directory is kept.
+/// A workspace. After a case whose directory is kept, a new workspace replaces it.
 #[derive(Debug)]
 pub(crate) struct InProcess {
     run: PathBuf,
-    /// The number of workspaces so far.
+    /// The number of workspaces that were created, which is the number of the next workspace.
     created: usize,
     workspace: Workspace,
 }
 
 impl InProcess {
-    /// Creates the first workspace, for the run whose directory is `run`.
+    /// Creates the first workspace, in the run's directory `run`.
     pub(crate) fn new(run: PathBuf) -> io::Result<Self> {
         Ok(Self {
             workspace: Workspace::open(WorkerDir::create(&run, 0)?)?,
@@ -28,7 +28,7 @@ impl InProcess {
         &mut self.workspace
     }
 
-    /// Creates a new workspace and leaves the files of the old one in place.
+    /// Creates a new workspace, and leaves the files of the old workspace in place.
     pub(crate) fn replace_workspace(&mut self) -> io::Result<()> {
         self.workspace = Workspace::open(WorkerDir::create(&self.run, self.created)?)?;
         self.created += 1;

@@ -1,8 +1,8 @@
-//! The end of a run by Ctrl-C or another signal.
+//! Ends a run at Ctrl-C or another signal.
 //!
-//! The first signal ends the running tests, so that their faults are undone. No other test starts,
-//! and the run reports the finished tests. The second signal ends the runner at once, and the
-//! supervisors clean up.
+//! The first signal ends the running tests, which undo their faults. No further test starts, and
+//! the run reports the finished tests. The second signal ends the runner at once; the supervisors
+//! then clean up.
 
 #[cfg(unix)]
 mod unix {
@@ -23,17 +23,18 @@ mod unix {
     }
 
     impl Interruption {
-        /// Starts to listen. Calls `act` at the first signal.
+        /// Starts to listen. At the first signal, calls `act` on a thread of its own.
         pub(crate) fn listen(act: impl FnOnce() + Send + 'static) -> io::Result<Self> {
             let (mut receiver, sender) = UnixStream::pair()?;
             let signal = Arc::new(AtomicUsize::new(0));
             let second = Arc::new(AtomicBool::new(false));
             for number in [SIGHUP, SIGINT, SIGTERM] {
-                // Ignored under `nohup`, or in the background of a shell.
+                // The process inherits an ignored signal under `nohup` or in the background of a
+                // shell.
                 if is_ignored(number) {
                     continue;
                 }
-                // In this order: the first signal must not find `second` set.
+                // Signal actions run in this order, so the first signal does not find `second` set.
                 flag::register_conditional_default(number, Arc::clone(&second))?;
                 flag::register(number, Arc::clone(&second))?;
                 let value = usize::try_from(number).map_err(io::Error::other)?;
@@ -51,7 +52,7 @@ mod unix {
             Ok(Self { signal })
         }
 
-        /// The number of the signal; `None` before the first.
+        /// Returns the number of the last signal; `None` before the first signal.
         pub(crate) fn signal(&self) -> Option<u8> {
             let signal = self.signal.load(Ordering::SeqCst);
             u8::try_from(signal).ok().filter(|signal| *signal != 0)
@@ -62,7 +63,7 @@ mod unix {
 #[cfg(unix)]
 pub(crate) use unix::Interruption;
 
-/// On other systems Ctrl-C ends the runner at once, and the supervisors clean up.
+/// Does nothing. On these systems Ctrl-C ends the runner at once, and the supervisors clean up.
 #[cfg(not(unix))]
 #[derive(Clone, Debug)]
 pub(crate) struct Interruption;

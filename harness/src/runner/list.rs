@@ -1,9 +1,9 @@
-//! `--list`: the tests with their tags and scenarios.
+//! Implements `--list`: prints the tests with their tags and scenarios.
 
 use crate::registration::TestCase;
 use std::io::{self, Write};
 
-/// Lists `tests`. The terse form, for tools, has only a line `NAME: test` for each.
+/// Lists `tests`. The terse form, for tools, has only the line `NAME: test` for each test.
 pub(crate) fn list(out: &mut impl Write, tests: &[&TestCase], terse: bool) -> io::Result<()> {
     for test in tests {
         writeln!(out, "{}: test", test.name())?;

@@ -1,9 +1,9 @@
 //! Minimises the faults of a failed case.
 //!
-//! Delta debugging (Zeller and Hildebrandt, *Simplifying and isolating failure-inducing input*,
-//! 2002) over the faults of the plan, then a binary search towards 0 for each number of the
-//! remaining faults. Every run draws from the same seed: an omitted fault does not change the
-//! others.
+//! The first step is delta debugging over the planned faults (Zeller and Hildebrandt, *Simplifying
+//! and isolating failure-inducing input*, 2002). The second step is a binary search towards 0 for
+//! each number of the remaining faults. Every run uses the same seed, so an omitted fault does not
+//! change the others.
 
 use crate::data::case::KeepPolicy;
 use crate::data::fault_selection::{FaultSelection, SelectedFault};
@@ -13,8 +13,9 @@ use clarity_chaos_record::{EventKind, Minimized, PlannedFault, Record, Verdict};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-/// Finds the fewest and simplest faults that still cause this failure. `within` limits the search
-/// but does not interrupt a run. `None` when the case had no faults, or did not fail by itself.
+/// Finds the fewest and simplest faults that still cause the failure in `record`. Starts no run
+/// after the time `within`, and shortens the timeout of each run to the time left. Returns `None`
+/// if the case had no faults, or did not fail by itself.
 pub(crate) fn minimize(
     case_runner: &CaseRunner,
     test: &'static TestCase,
@@ -47,9 +48,9 @@ struct Search<'a> {
     record: &'a Record,
     deadline: Instant,
     runs: u64,
-    /// Whether the search ended at its time limit.
+    /// Whether the search stopped early, at its time limit or at an interruption.
     is_incomplete: bool,
-    /// The record of the simplest run that failed so far.
+    /// The record of the simplest failed run so far.
     best: Record,
 }
 
@@ -84,7 +85,8 @@ impl Search<'_> {
         minimized
     }
 
-    /// A subset of these faults that fails, and of which every fault is needed.
+    /// Finds a subset of `faults` with which the case fails. Unless the search stops early, the
+    /// case no longer fails when any fault of the subset is omitted.
     fn fewest_faults(&mut self, mut faults: Vec<SelectedFault>) -> Vec<SelectedFault> {
         let mut parts = 2;
         while faults.len() >= 2 {
@@ -114,11 +116,13 @@ impl Search<'_> {
         faults
     }
 
-    /// Brings each number of these faults as close to 0 as the case still fails.
+    /// Reduces each number of `faults` by binary search, to the smallest number found with which
+    /// the case still fails.
     fn reduce_numbers(&mut self, faults: &mut Vec<SelectedFault>) {
         for index in 0..faults.len() {
             for (pointer, drawn) in numbers(self.record, &faults[index]) {
-                // The case fails with `fails`, and passes with the smaller `passes`.
+                // The case fails with the number `fails`, and passes with the smaller number
+                // `passes`.
                 let (mut fails, mut passes) = (drawn, None);
                 while fails > 0 && passes.is_none_or(|passes| fails - passes > 1) {
                     let middle = passes.map_or(0, |passes| passes + (fails - passes) / 2);
@@ -137,11 +141,12 @@ impl Search<'_> {
         }
     }
 
-    /// Whether the case fails in the same way with only these faults. `false` after the time limit.
+    /// Whether the case fails in the same way with only these faults. Returns `false` without a run
+    /// after the time limit or an interruption.
     fn fails_with(&mut self, faults: &[SelectedFault]) -> bool {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let limit = Duration::from_millis(self.record.timeout_ms);
-        // A repeated timeout needs its whole limit.
+        // A repeated timeout needs the full timeout of the case.
         let needed = match self.record.verdict {
             Verdict::TimedOut { .. } => limit,
             _ => Duration::from_millis(1),
@@ -169,7 +174,7 @@ impl Search<'_> {
     }
 }
 
-/// The fault without simplification.
+/// Selects the fault with its drawn numbers.
 fn as_drawn(fault: &PlannedFault) -> SelectedFault {
     SelectedFault {
         kind: fault.kind.clone(),
@@ -184,7 +189,7 @@ fn set(replaced: &mut Vec<(String, u64)>, pointer: &str, number: u64) {
     replaced.push((pointer.to_owned(), number));
 }
 
-/// The numbers drawn for this fault, each with its JSON pointer.
+/// Collects every unsigned integer in the fault's plan, drawn or given, with its JSON pointer.
 fn numbers(record: &Record, of: &SelectedFault) -> Vec<(String, u64)> {
     let mut found = Vec::new();
     for fault in record.faults.iter().filter(|fault| of.matches(fault)) {
@@ -211,7 +216,8 @@ fn collect(value: &Value, pointer: String, found: &mut Vec<(String, u64)>) {
     }
 }
 
-/// Whether two cases failed at the same location, or with the same message except for digits.
+/// Whether two cases failed in the same way. Compares locations of panics, or else messages without
+/// digits. For other failures, compares the signal, the exit code or the kind of verdict.
 fn is_same_failure(a: &Verdict, b: &Verdict) -> bool {
     let words = |text: &str| -> String { text.chars().filter(|c| !c.is_ascii_digit()).collect() };
     match (a, b) {
@@ -231,7 +237,8 @@ fn is_same_failure(a: &Verdict, b: &Verdict) -> bool {
     }
 }
 
-/// `fails with 1 of 14 faults: bit 3 of byte 118 of model.onnx flipped after "the second request"`.
+/// Describes the remaining faults: `fails with 1 of 14 faults: bit 3 of byte 118 of model.onnx
+/// flipped after "the second request"`.
 fn describe(record: &Record, all: usize) -> String {
     let noun = if all == 1 { "fault" } else { "faults" };
     if record.faults.is_empty() {
@@ -252,7 +259,7 @@ fn describe(record: &Record, all: usize) -> String {
     )
 }
 
-/// The test's last note before this fault.
+/// Returns the test's last note before this fault.
 fn note_before<'a>(record: &'a Record, fault: &PlannedFault) -> Option<&'a str> {
     let mut last = None;
     for event in &record.timeline {

@@ -1,16 +1,17 @@
-//! The commit and machine of this run, for the reports.
+//! Finds the commit and machine of this run, for the reports.
 
 use clarity_chaos_report::Provenance;
 use std::process::{Command, Stdio};
 
-/// Reads the commit from git, and the machine from the system.
+/// Reads the commit from Git, and the machine from the system.
 pub(crate) fn provenance() -> Provenance {
     let mut provenance = Provenance::new(machine());
     provenance.commit = commit();
     provenance
 }
 
-/// The checked-out commit, with a note when tracked files differ; `None` outside of a repository.
+/// Returns the checked-out commit, with a note if tracked files have changed. Returns `None`
+/// outside a repository, or if Git fails.
 fn commit() -> Option<String> {
     let git = |arguments: &[&str]| {
         let mut git = Command::new("git");

@@ -1,7 +1,7 @@
-//! The regressions file: seeds that tests have failed with. Meant to be committed; its cases run
-//! first.
+//! The regressions file: seeds with which tests have failed. The file is meant to be committed.
+//! Later runs try the file's cases first.
 //!
-//! Each line names a test and a root seed. A comment starts with `#`:
+//! Each line contains the name of a test and a root seed. A comment starts with `#`:
 //!
 //! ```text
 //! corruption::one_flipped_bit_is_refused 42  # panicked at chaos_tests/corruption.rs:12:5: …
@@ -17,16 +17,16 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The first lines of a new file.
+/// The first lines of a new regressions file.
 const HEADER: &str = "\
 # Seeds that chaos tests have failed with. They run first; commit this file.
 # Each line is the name of a test and a root seed. Remove lines that are no longer useful.
 ";
 
-/// The longest comment, in characters.
+/// The longest comment in an added line, in characters.
 const COMMENT: usize = 120;
 
-/// The file's content at the start of the run.
+/// The content of the regressions file at the start of the run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Regressions {
     path: PathBuf,
@@ -35,12 +35,13 @@ pub(crate) struct Regressions {
 }
 
 impl Regressions {
-    /// Reads the file `given`, or the default for the tests of `origin`:
-    /// `chaos_regressions/TARGET.txt` in the package's directory. A missing file is empty.
+    /// Reads the file `given`. The default for the tests of `origin` is
+    /// `chaos_regressions/TARGET.txt` in the package's directory. A missing file counts as empty.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or a line is malformed; the error names the line.
+    /// When the file cannot be read, or a line is malformed. The error names the file, and the
+    /// number of a malformed line.
     pub(crate) fn load(origin: &Origin, given: Option<&Path>) -> Result<Self, String> {
         let default = || {
             let manifest = std::env::var_os("CARGO_MANIFEST_DIR");
@@ -78,12 +79,13 @@ impl Regressions {
         Ok(Self { path, text, seeds })
     }
 
-    /// Adds to the seeds of each test the seeds of the name that its own seed is derived from.
+    /// Adds the seeds recorded under a test's `seed_name` to the seeds of that test.
     pub(crate) fn with_former_names<'a>(
         mut self,
         tests: impl IntoIterator<Item = &'a TestCase>,
     ) -> Self {
-        // Read from the file alone: two tests may have exchanged their names.
+        // Uses only the seeds of the file, not those added here: two tests may have exchanged their
+        // names.
         let in_file = self.seeds.clone();
         for test in tests {
             let former = in_file.get(test.seed_name()).into_iter().flatten();
@@ -97,12 +99,12 @@ impl Regressions {
         self
     }
 
-    /// The seeds to run this test with first, in the order of the file.
+    /// Returns the known failing seeds of this test, in the order of the file.
     pub(crate) fn seeds_of(&self, name: &str) -> &[Seed] {
         self.seeds.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// The tests named in the file.
+    /// Returns the names of the tests in the file.
     pub(crate) fn tests(&self) -> impl Iterator<Item = &str> {
         self.seeds.keys().map(String::as_str)
     }
@@ -112,7 +114,7 @@ impl Regressions {
     }
 
     /// Appends the failures (test, seed, message) that the file does not contain yet. Returns the
-    /// number of new lines. Comments stay.
+    /// number of added lines. Keeps all existing lines, including comments.
     ///
     /// # Errors
     ///
@@ -184,7 +186,7 @@ mod tests {
         let regressions = read.with_former_names([&new, &other]);
         assert_eq!(regressions.seeds_of("new"), [8, 9, 7].map(Seed::new));
         assert_eq!(regressions.seeds_of("other"), [Seed::new(1)]);
-        // A seed under the old name is not added a second time.
+        // A seed recorded under the old name is not added a second time.
         let failures = [7, 10].map(|seed| ("new", Seed::new(seed), "failed".to_owned()));
         assert_eq!(regressions.add(failures).unwrap(), 1);
         assert!(

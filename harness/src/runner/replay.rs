@@ -1,4 +1,4 @@
-//! Commands that repeat a case, a run, or the failures of a run.
+//! Builds the commands that repeat a case, a run, or the failures of a run.
 
 use crate::registration::origin::Origin;
 use crate::runner::cli::sandbox_scope::SandboxScope;
@@ -8,10 +8,10 @@ use std::env;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 
-/// The variable of `--seed`.
+/// The environment variable of `--seed`.
 const SEED: &str = "CHAOS_SEED";
 
-/// The command that repeats a case.
+/// Returns the command that repeats a case: the test `test` with `root_seed`.
 pub(crate) fn case_command(
     origin: &Origin,
     options: &Options,
@@ -36,8 +36,9 @@ pub(crate) fn case_command(
     text
 }
 
-/// The command that repeats this run: its arguments and variables, with the drawn seed, and with
-/// `--known-seeds first` if `tries_known`. `None` when an argument is not UTF-8.
+/// Returns the command that repeats this run: its arguments and variables, with `seed` as the root
+/// seed. Adds `--known-seeds first` if `tries_known`. Returns `None` if an argument or variable is
+/// not UTF-8.
 pub(crate) fn run_command(origin: &Origin, seed: Seed, tries_known: bool) -> Option<String> {
     let known = if tries_known {
         " --known-seeds first"
@@ -48,15 +49,16 @@ pub(crate) fn run_command(origin: &Origin, seed: Seed, tries_known: bool) -> Opt
     command(origin, &seed, env::args_os().skip(1), env::vars_os())
 }
 
-/// The command that repeats the failed tests of this run, each with its failing seed. `None` when
-/// an argument is not UTF-8.
+/// Returns the command that repeats the failed tests of this run, each with its failing seed.
+/// Returns `None` if an argument or variable is not UTF-8.
 pub(crate) fn failures_command(origin: &Origin) -> Option<String> {
     let arguments = env::args_os().skip(1);
     let arguments = arguments.filter(|argument| argument != "--last-failed" && argument != "--lf");
     command(origin, "--last-failed", arguments, env::vars_os())
 }
 
-/// The arguments and variables of this run, with `replacement` in place of the seed.
+/// Returns the command with the arguments and variables of this run, and `replacement` instead of
+/// the seed.
 fn command(
     origin: &Origin,
     replacement: &str,
@@ -64,7 +66,7 @@ fn command(
     variables: impl Iterator<Item = (OsString, OsString)>,
 ) -> Option<String> {
     let mut text = String::new();
-    // Other variables may be secrets.
+    // Only variables of the harness are printed. Other variables may be secrets.
     let ours = variables_of_options();
     let mut set = Vec::new();
     for (name, value) in variables.filter(|(_, value)| !value.is_empty()) {
@@ -76,13 +78,13 @@ fn command(
     for (name, value) in set {
         let value = match name {
             SEED if replacement.contains("--seed") => continue,
-            // An empty variable counts as unset.
+            // An empty variable counts as unset, and overrides a seed in the caller's environment.
             SEED => String::new(),
             _ => quoted(&value),
         };
         let _ = write!(text, "{name}={value} ");
     }
-    // Before the other arguments: a `--` among them would end the options.
+    // Precedes the other arguments: a `--` among those arguments would end the options.
     let _ = write!(text, "{} {replacement}", origin.command());
     let mut arguments = arguments.map(OsString::into_string);
     while let Some(argument) = arguments.next() {

@@ -1,4 +1,4 @@
-//! Reports from saved records, without running tests.
+//! Makes reports from saved records, without running tests.
 
 use crate::runner::cli::Options;
 use crate::runner::reports;
@@ -10,7 +10,7 @@ use std::io;
 ///
 /// # Errors
 ///
-/// When a report cannot be written; the error names it.
+/// When a report cannot be written. The error names each such report.
 pub(crate) fn report(suite: &str, records: &[Record], options: &Options) -> io::Result<()> {
     let of = |is: fn(&Verdict) -> bool| records.iter().filter(|record| is(&record.verdict)).count();
     let failed = of(Verdict::is_failure);

@@ -1,4 +1,4 @@
-//! Writes the reports that the command line asks for.
+//! Writes the reports that the command line requests, and the reports for GitHub.
 
 use crate::os::atomic_file::write_atomically;
 use crate::runner::cli::Options;
@@ -8,10 +8,10 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-/// The results of writing the reports.
+/// The reports that were written, and the errors of the others.
 #[derive(Debug, Default)]
 pub(crate) struct WrittenReports {
-    /// The paths of the reports.
+    /// The paths of the reports that were written.
     pub(crate) paths: Vec<String>,
     /// An error for each report that could not be written.
     pub(crate) errors: Vec<String>,
@@ -30,7 +30,7 @@ impl WrittenReports {
     }
 }
 
-/// Writes all requested reports, even after one has failed.
+/// Writes all requested reports. Continues after an error.
 pub(crate) fn write(run: &Summary<'_>, options: &Options) -> WrittenReports {
     let mut written = WrittenReports::default();
     if let Some(path) = &options.junit {
@@ -47,7 +47,8 @@ pub(crate) fn write(run: &Summary<'_>, options: &Options) -> WrittenReports {
     written
 }
 
-/// In a job of GitHub, prints annotations and writes the job summary. Returns the error, if any.
+/// In a GitHub Actions job, prints annotations and writes the job summary. Returns an error if the
+/// summary cannot be written.
 fn report_to_github(run: &Summary<'_>, options: &Options) -> Option<String> {
     if std::env::var("GITHUB_ACTIONS").as_deref() != Ok("true") {
         return None;

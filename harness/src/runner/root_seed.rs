@@ -1,21 +1,23 @@
-//! Root seeds drawn by the runner.
+//! Chooses the root seed of a run without `--seed`.
 
 use clarity_chaos_record::Seed;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 /// Draws a root seed from the operating system's randomness.
 pub(crate) fn fresh() -> Seed {
-    // Each `RandomState` has keys from the system's random source; an empty hash depends on them.
+    // The system's random source seeds the keys of `RandomState`, and an empty hash depends on the
+    // keys.
     Seed::new(RandomState::new().build_hasher().finish())
 }
 
-/// Draws the first root seed of a sweep: of 40 bits, so that it is short and the range has room.
+/// Draws the first root seed of a sweep. With 40 bits the seed is short, and the range cannot
+/// overflow.
 pub(crate) fn fresh_for_a_sweep() -> Seed {
     Seed::new(fresh().get() >> 24)
 }
 
-/// The root seed of the nextest run `id`. nextest starts a process per test; all of them must share
-/// the seed.
+/// Returns the root seed of the nextest run `id`. nextest starts a process for each test, and all
+/// these processes must use the same seed.
 pub(crate) fn of_nextest_run(id: &str) -> Seed {
     Seed::new(0).child("nextest run", id)
 }

@@ -1,4 +1,4 @@
-//! A run: its set-up, its header, and the reports and exit code at its end.
+//! A run from its setup and header to its reports and exit code.
 
 mod once;
 mod sweep;
@@ -34,29 +34,33 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-/// A run in progress.
+/// The state of a run in progress.
 pub(crate) struct TestRun {
     case_runner: CaseRunner,
     history: History,
     printer: Arc<Printer>,
     regressions: Regressions,
-    /// The root seeds of failed tests, with `--last-failed` or `--failed-first`.
+    /// With `--last-failed` or `--failed-first`: the root seed of each failed test; `None` if
+    /// unknown.
     failed: BTreeMap<String, Option<Seed>>,
     interruption: Interruption,
     began: Instant,
-    /// The directory of the run, with those of its workers.
+    /// The run's directory, which contains the directories of its workers.
     dir: RunDir,
-    /// Whether the directory of a case is kept.
+    /// Whether the run keeps the directory of at least one case.
     has_kept: AtomicBool,
     records: Mutex<Vec<Record>>,
-    /// Errors of the harness itself. Each fails the run.
+    /// Errors of the harness itself. Any error fails the run.
     errors: Mutex<Vec<String>>,
 }
 
 impl TestRun {
+    /// Saves the seed of the run, and creates the run's directory, workers and signal handlers.
+    ///
     /// # Errors
     ///
-    /// When a directory, the file of `--logfile` or a signal handler cannot be created.
+    /// When a directory, the file of `--logfile` or a signal handler cannot be created. With
+    /// `--history`, also when the seed cannot be saved.
     pub(crate) fn new(
         origin: &Origin,
         options: Options,
@@ -145,7 +149,7 @@ impl TestRun {
             &sandbox_probe,
         );
         let options = &self.case_runner.options;
-        // Not an error: the tests run even if standard output is closed.
+        // Errors are ignored: the tests run even if standard output is closed.
         if options.is_json() {
             let _ = writeln!(io::stderr(), "{header}");
         } else {
@@ -161,14 +165,14 @@ impl TestRun {
         }
     }
 
-    /// Minimises a failure, with `--minimize`.
+    /// Minimises the faults of a failed test, if `--minimize` is given.
     fn minimize(&self, test: &'static TestCase, record: &mut Record) {
         if let Some(within) = self.case_runner.options.minimize {
             record.minimized = minimizer::minimize(&self.case_runner, test, record, within);
         }
     }
 
-    /// Saves a record in the history.
+    /// Saves a record in the history. A failure to save is an error of the run.
     fn save_record(&self, record: &Record) {
         if let Err(error) = self.history.save(record) {
             self.add_error(format!(
@@ -178,7 +182,8 @@ impl TestRun {
         }
     }
 
-    /// Notes whether the directory of a case is kept, and an error of its cleanup.
+    /// Remembers whether the directory of a case is kept, and records an error of the case's
+    /// cleanup.
     fn add_cleanup(&self, record: &Record, cleaned: io::Result<()>) {
         if record.kept_dir.is_some() {
             self.has_kept.store(true, Ordering::Relaxed);
@@ -192,7 +197,8 @@ impl TestRun {
         locked(&self.errors).push(error);
     }
 
-    /// Writes the reports, prints the summary with `print`, and returns the exit code.
+    /// Writes the reports, removes or keeps the run's directory, and prints the summary with
+    /// `print`. Returns the exit code.
     fn finish(
         self,
         unmet: &[String],
@@ -264,7 +270,7 @@ impl TestRun {
     }
 }
 
-/// The results of a run, for its summary.
+/// The results of a run that its summary needs.
 struct FinishedRun<'a> {
     records: &'a [Record],
     reports: &'a [String],
@@ -275,7 +281,7 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The unmet oracles of these results, if `--oracles` enforces them.
+/// Returns the unmet oracles of these results, if `--oracles` requires oracles to be met.
 pub(crate) fn unmet_oracles(results: &Results, options: &Options) -> Vec<String> {
     if options.enforces_oracles() {
         let tests: Vec<TestName<'_>> = registration::all()

@@ -1,18 +1,18 @@
-//! Probes the sandbox of a run before its first test, for the header and `--require-sandbox`.
+//! Probes the sandbox before the first test of a run, for the header and `--require-sandbox`.
 
 use crate::registration::TestCase;
 use crate::runner::case_runner::CaseRunner;
 use clarity_chaos_record::Sandbox;
 use std::io;
 
-/// The enforcement around the selected tests, inside and outside of the sandbox.
+/// The enforced protections of the selected tests, for tests in the sandbox and for others.
 #[derive(Debug)]
 pub(crate) struct SandboxProbe {
     pub(crate) sandboxed: Option<ProbedTests>,
     pub(crate) open: Option<ProbedTests>,
 }
 
-/// Tests with the same enforcement.
+/// Tests with the same protections.
 #[derive(Debug)]
 pub(crate) struct ProbedTests {
     pub(crate) count: usize,
@@ -20,7 +20,7 @@ pub(crate) struct ProbedTests {
 }
 
 impl SandboxProbe {
-    /// Starts a supervisor of each kind that the selected tests need, and asks it.
+    /// Probes a sandboxed and an unsandboxed supervisor, if selected tests need them.
     ///
     /// # Errors
     ///
@@ -45,7 +45,7 @@ impl SandboxProbe {
     }
 
     /// Prints an error for each part of the sandbox that is missing around sandboxed tests. Returns
-    /// whether there is one.
+    /// whether any part is missing.
     pub(crate) fn report_missing_parts(&self) -> bool {
         let missing = self
             .sandboxed

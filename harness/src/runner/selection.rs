@@ -5,21 +5,22 @@ use crate::runner::cli::Options;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-/// The tests of a binary, divided into selected and deselected ones.
+/// The tests of a binary, divided into selected and deselected tests.
 #[derive(Debug)]
 pub(crate) struct Selection {
-    /// The tests to run, sorted by name.
+    /// The tests to run, sorted by name unless `--failed-first` puts failed tests first.
     pub(crate) selected: Vec<&'static TestCase>,
-    /// All other tests, sorted by name.
+    /// The tests that are not selected, sorted by name.
     pub(crate) deselected: Vec<&'static TestCase>,
-    /// A message for each exact name that is unknown, or deselected by another option.
+    /// A message for each FILTER of `--exact` that names an unknown test, or a test that another
+    /// option deselects.
     pub(crate) missing: Vec<String>,
-    /// Likely mistakes on the command line.
+    /// Warnings about likely mistakes on the command line.
     pub(crate) warnings: Vec<String>,
 }
 
 impl Selection {
-    /// Divides `tests` by the filters, tags and expressions of `options`.
+    /// Selects the tests that match the filters, tags and tag expression of `options`.
     pub(crate) fn new(tests: Vec<&'static TestCase>, options: &Options) -> Self {
         let warnings = unknown_tags(&tests, options);
         let mut missing = Vec::new();
@@ -53,12 +54,12 @@ impl Selection {
 }
 
 impl Selection {
-    /// All tests, selected or not.
+    /// Returns all tests, the selected ones first.
     pub(crate) fn all(&self) -> impl Iterator<Item = &'static TestCase> {
         self.selected.iter().chain(&self.deselected).copied()
     }
 
-    /// Deselects the selected tests for which `is_out` holds.
+    /// Deselects each selected test for which `is_out` returns `true`.
     pub(crate) fn deselect(&mut self, is_out: impl Fn(&TestCase) -> bool) {
         let selected = std::mem::take(&mut self.selected);
         let (out, selected) = selected.into_iter().partition(|test| is_out(test));
@@ -86,12 +87,12 @@ fn is_selected(test: &TestCase, options: &Options) -> bool {
         .is_none_or(|tag_expr| tag_expr.matches(test.tags()));
     let skipped = options.libtest.skip.iter().any(|skip| matches(skip))
         || options.skip_tags.iter().any(|tag| test.has_tag(tag))
-        // libtest's `--ignored` runs ignored tests only, and no chaos test is one.
+        // With `--ignored` libtest runs only ignored tests, and no chaos test is ignored.
         || options.libtest.ignored;
     named && tagged && satisfies && !skipped
 }
 
-/// A warning for each requested tag that no test has.
+/// Returns a warning for each tag in `options` that no test has.
 fn unknown_tags(tests: &[&'static TestCase], options: &Options) -> Vec<String> {
     let known: BTreeSet<&str> = tests.iter().flat_map(|test| test.tags()).copied().collect();
     let mut asked: BTreeSet<&str> = options
@@ -121,10 +122,11 @@ fn unknown_tags(tests: &[&'static TestCase], options: &Options) -> Vec<String> {
         .collect()
 }
 
-/// The least similarity of a suggestion (Jaro–Winkler; 1 means equal).
+/// The least Jaro–Winkler similarity of a suggested name, where 1 means equal.
 const SIMILAR: f64 = 0.8;
 
-/// ` (did you mean …?)`, or an empty string when no name is similar.
+/// Returns ` (did you mean …?)` with the most similar name, or an empty string if no name is
+/// similar.
 fn suggestion<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
     names
         .map(|name| (strsim::jaro_winkler(wanted, name), name))

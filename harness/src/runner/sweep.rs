@@ -1,4 +1,4 @@
-//! A sweep: every selected test once for each seed, on all processors.
+//! Runs a sweep: every selected test once for each seed, on several threads.
 
 use crate::data::case::KeepPolicy;
 use crate::registration::TestCase;
@@ -22,16 +22,16 @@ pub(crate) struct Sweep<'a> {
     pub(crate) printer: &'a Arc<Printer>,
 }
 
-/// The state that the threads of a sweep share.
+/// The state that all threads of a sweep share.
 struct SweepState<'a> {
-    /// The cases of the regressions file, which run first.
+    /// The cases of the regressions file, which run before all others.
     known: Vec<(&'static TestCase, Seed)>,
-    /// The number of cases in all shards.
+    /// The number of cases of all shards together.
     all: u64,
     next: AtomicU64,
     is_over: AtomicBool,
     failed: AtomicU64,
-    /// The number of failed cases of each test so far.
+    /// The number of failed cases so far, by the test's name.
     failed_of: Mutex<BTreeMap<&'static str, usize>>,
     results: Mutex<Results>,
     progress: ProgressDisplay,
@@ -39,9 +39,9 @@ struct SweepState<'a> {
 }
 
 impl Sweep<'_> {
-    /// Runs all cases of this shard on `threads` threads: known failing seeds first, then by seed.
-    /// Stops early after `--max-failures`. Calls `on_record` with each record and the result of the
-    /// cleanup.
+    /// Runs all cases of this shard on `threads` threads: known failing seeds first, then seed by
+    /// seed. Stops early at an interruption, and when `--max-failures` is reached. Calls
+    /// `on_record` with each record and the result of the case's cleanup.
     pub(crate) fn run(
         &self,
         suite: String,
@@ -88,7 +88,8 @@ impl Sweep<'_> {
         results
     }
 
-    /// Shows the progress of about `cases` cases: a hash distributes them among shards.
+    /// Shows the progress of about `cases` cases. The number is inexact, because a hash assigns
+    /// cases to shards.
     fn progress_display(&self, cases: u64) -> ProgressDisplay {
         let slow_printer = Arc::clone(self.printer);
         let slow_after = self.case_runner.options.slow_after;
@@ -111,8 +112,8 @@ impl Sweep<'_> {
         }
     }
 
-    /// The case with this number, from 0; `None` if it belongs to another shard, or runs as a
-    /// regression.
+    /// Returns the case with this number, counted from 0 over all shards. Returns `None` if the
+    /// case belongs to another shard, or is also a known failing seed.
     fn case(&self, state: &SweepState<'_>, number: u64) -> Option<(&'static TestCase, Seed)> {
         let known = usize::try_from(number).ok();
         let (test, seed) = match known.and_then(|number| state.known.get(number)) {
@@ -150,7 +151,7 @@ impl Sweep<'_> {
             .progress
             .started(format!("{} with seed {seed}", test.name()));
         let (record, cleaned) = self.case_runner.run_checked(test, &overrides);
-        // An interrupted case has no result of its own.
+        // An interrupted case says nothing about the code under test.
         let is_interrupted = record.verdict == Verdict::Interrupted;
         let is_failure = record.verdict.is_failure() && !is_interrupted;
         state.progress.finished(running, is_failure);

@@ -1,7 +1,7 @@
 //! Tag expressions in the syntax of pytest's `-m`: `not slow and (model or breaker)`.
 //!
-//! `not` binds tighter than `and`, and `and` tighter than `or`. A word holds for a test with that
-//! tag.
+//! `not` binds tighter than `and`, and `and` binds tighter than `or`. A word matches the tests with
+//! that tag.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,7 +17,7 @@ pub(crate) enum TagExpr {
 }
 
 impl TagExpr {
-    /// Whether the expression holds for a test with these tags.
+    /// Whether the expression matches a test with these tags.
     pub(crate) fn matches(&self, tags: &[&str]) -> bool {
         match self {
             Self::Tag(tag) => tags.contains(&tag.as_str()),
@@ -27,7 +27,7 @@ impl TagExpr {
         }
     }
 
-    /// Every tag that the expression names.
+    /// Returns every tag in the expression.
     pub(crate) fn tags(&self) -> BTreeSet<&str> {
         match self {
             Self::Tag(tag) => BTreeSet::from([tag.as_str()]),
@@ -37,7 +37,7 @@ impl TagExpr {
     }
 }
 
-/// A syntax error of an expression, with its column.
+/// A syntax error of a tag expression, with the column of the error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TagExprError {
     expected: &'static str,
@@ -85,8 +85,8 @@ enum Token {
     End,
 }
 
-/// The tokens with the column (from 1, in characters) at which each starts; the last is
-/// [`Token::End`].
+/// Splits `text` into tokens, each with the column of its start (from 1, in characters). The last
+/// token is [`Token::End`].
 fn tokens(text: &str) -> Result<Vec<(Token, usize)>, TagExprError> {
     let mut tokens = Vec::new();
     let mut characters = text.chars().zip(1..).peekable();
@@ -125,7 +125,8 @@ fn is_word(character: char) -> bool {
     character.is_alphanumeric() || character == '_'
 }
 
-/// The limit for nested parentheses and `not`. Deeper expressions could overflow the stack.
+/// The largest nesting depth of parentheses and `not`. A deeper expression could overflow the
+/// stack.
 const MAX_DEPTH: usize = 64;
 
 struct Parser {
@@ -180,7 +181,7 @@ impl Parser {
 
     fn take(&mut self, token: &Token) -> bool {
         let taken = self.peek() == token;
-        // `End` is never taken, so `next` stays inside.
+        // `End` is never taken, so `next` stays within `tokens`.
         self.next += usize::from(taken);
         taken
     }

@@ -2,8 +2,8 @@
 
 use std::thread;
 
-/// Runs `work` on `count` threads, including this one, and returns when all have ended. Uses fewer
-/// threads when the system refuses more.
+/// Runs `work` on `count` threads, including this one. Returns when all threads have ended. Uses
+/// fewer threads if the system refuses to start more.
 pub(crate) fn run_on(count: usize, work: impl Fn() + Sync) {
     thread::scope(|scope| {
         for _ in 1..count {

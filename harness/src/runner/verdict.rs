@@ -1,12 +1,12 @@
-//! Decides the verdict of a case from its timeline, the end of its process, and its leaks.
+//! Decides the verdict of a case from its timeline, the report about its process, and its leaks.
 
 use crate::data::exit_status::ExitStatus;
 use crate::data::process_report::{ProcessReport, StopReason};
 use clarity_chaos_record::{BodyEnd, Event, EventKind, Leaks, Verdict};
 use std::time::Duration;
 
-/// Decides the verdict. `output_end` is the last part of the output. `leaks` is given only for a
-/// test that must not leak.
+/// Decides the verdict. `output_end` is the end of the captured output. `leaks` is `None` for a
+/// test that is allowed to leak.
 pub(crate) fn decide(
     timeline: &[Event],
     ending: &ProcessReport,
@@ -27,10 +27,11 @@ pub(crate) fn decide(
         EventKind::Finished { end, .. } => Some(end.clone()),
         _ => None,
     });
-    // Panics of threads that outlived the test's body. The test itself counts the earlier ones.
+    // Panics of threads that outlived the test's body. The `Finished` event already covers earlier
+    // panics.
     let late = undeclared_after_the_end(timeline);
     match (finished, ending.exit_status) {
-        // A process that a signal ended has failed, even if its body had finished.
+        // A process that was ended by a signal has failed, even if the test's body had finished.
         (_, ExitStatus::Signal(SIGABRT | SIGSEGV)) if overflowed(output_end) => {
             Verdict::StackOverflow
         }
@@ -89,7 +90,7 @@ fn undeclared_after_the_end(timeline: &[Event]) -> Vec<String> {
         .collect()
 }
 
-/// Whether Rust's runtime reported a stack overflow. The signal alone could be that of any abort.
+/// Whether Rust's runtime reported a stack overflow. The signal alone could come from any abort.
 fn overflowed(output_end: &str) -> bool {
     output_end.contains("has overflowed its stack")
         && output_end.contains("fatal runtime error: stack overflow")

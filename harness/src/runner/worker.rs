@@ -1,6 +1,6 @@
-//! One worker: a supervisor process, its directory, and the pipes to it.
+//! A worker: a supervisor process, the worker's directory, and the pipes to the process.
 //!
-//! The process reads each [`RunnerMessage`] from a line of its standard input, and writes each
+//! The process reads each [`RunnerMessage`] as a line of its standard input. It writes each
 //! [`SupervisorMessage`] as a line of its standard output.
 
 use crate::data::case::Case;
@@ -16,10 +16,10 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The limit for the start of a supervisor.
+/// The time that a supervisor has to send its first message.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
-/// A supervisor process and its directory.
+/// A supervisor process with its directory and pipes.
 #[derive(Debug)]
 pub(super) struct Worker {
     process: Child,
@@ -31,7 +31,8 @@ pub(super) struct Worker {
     answers: BufReader<ChildStdout>,
 }
 
-/// The pipe of orders to a supervisor. Its end tells the supervisor that the runner has ended.
+/// The pipe that carries orders to a supervisor. When the pipe closes, the supervisor knows that
+/// the runner has ended.
 #[derive(Debug)]
 pub(super) struct OrderPipe(Option<ChildStdin>);
 
@@ -47,7 +48,7 @@ impl OrderPipe {
 }
 
 impl Worker {
-    /// Starts a supervisor. The inner error is its reason to refuse the confinement.
+    /// Starts a supervisor. The inner error is the supervisor's reason to refuse the confinement.
     pub(super) fn start(
         post: SupervisorConfig,
         sandboxed: bool,
@@ -58,7 +59,8 @@ impl Worker {
         #[cfg(unix)]
         {
             use std::os::unix::process::CommandExt as _;
-            // Ctrl-C signals the runner's process group. The supervisor must survive to clean up.
+            // Ctrl-C signals the runner's process group. The supervisor is in another group: it
+            // must survive to clean up.
             command.process_group(0);
         }
         let mut process = command.spawn()?;
@@ -81,12 +83,13 @@ impl Worker {
         Ok(Ok(worker))
     }
 
-    /// Runs a case and waits for its end. `is_interrupted` is asked after the order was sent: an
-    /// interruption before that has reached no supervisor.
+    /// Runs a case and waits for its end. Calls `is_interrupted` after sending the order, because
+    /// an earlier interruption has not reached this supervisor.
     ///
     /// # Errors
     ///
-    /// When the supervisor died, or has not answered within `limit`.
+    /// When the supervisor has died, or does not answer within `limit`. A supervisor that does not
+    /// answer is killed.
     pub(super) fn run(
         &mut self,
         case: &Case,
@@ -107,7 +110,7 @@ impl Worker {
         locked(&self.orders).send(order)
     }
 
-    /// Reads the supervisor's next answer.
+    /// Reads the supervisor's next message. Kills the supervisor if no data arrives within `limit`.
     fn answer(&mut self, limit: Duration) -> io::Result<SupervisorMessage> {
         loop {
             if self.answers.buffer().is_empty() && !is_readable(self.answers.get_ref(), limit)? {
@@ -133,7 +136,7 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         let mut orders = locked(&self.orders);
-        // Fails only when the supervisor is dead.
+        // Fails only if the supervisor is dead.
         let _ = orders.send(&RunnerMessage::Shutdown);
         orders.0 = None;
         drop(orders);
@@ -145,7 +148,7 @@ fn unexpected(answer: &SupervisorMessage) -> io::Error {
     io::Error::other(format!("unexpected answer of the supervisor: {answer:?}"))
 }
 
-/// Waits until the pipe has data or is closed. Returns `false` at the limit.
+/// Waits until the pipe has data or is closed. Returns `false` after `limit`.
 #[cfg(unix)]
 fn is_readable(pipe: &ChildStdout, limit: Duration) -> io::Result<bool> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -161,7 +164,8 @@ fn is_readable(pipe: &ChildStdout, limit: Duration) -> io::Result<bool> {
     }
 }
 
-/// Pipes have no simple wait with a limit here: a supervisor that hangs hangs the run.
+/// Does not wait: on these systems a wait on a pipe has no simple timeout. A hung supervisor hangs
+/// the run.
 #[cfg(not(unix))]
 fn is_readable(_pipe: &ChildStdout, _limit: Duration) -> io::Result<bool> {
     Ok(true)

@@ -1,7 +1,7 @@
 //! The worker pool: one supervisor for each test that runs at the same time.
 //!
-//! The pool starts a supervisor when it first needs one, and reuses it. A supervisor that dies
-//! loses its case; the next case gets a new supervisor.
+//! The pool starts a supervisor when no free one fits, and reuses supervisors. When a supervisor
+//! dies, its case is lost, and the next case gets a new supervisor.
 
 use crate::data::case::{Case, WorkerDir};
 use crate::data::confinement::Confinement;
@@ -28,18 +28,20 @@ pub(crate) struct WorkerPool {
 
 #[derive(Debug)]
 struct PoolState {
-    /// The confinement that sandboxed supervisors try first: looser after each refusal.
+    /// The confinement that new sandboxed supervisors try first. Each refusal weakens
+    /// the confinement.
     confinement: Confinement,
-    /// Whether a supervisor has that confinement, so that the header may have reported it.
+    /// Whether a supervisor has accepted `confinement`. After that the confinement must not change,
+    /// because the header may have reported it.
     is_confirmed: bool,
     started: usize,
     free: Vec<Worker>,
-    /// The order pipes of the workers that run a case.
+    /// The order pipes of the workers that are running a case.
     busy: Vec<Arc<Mutex<OrderPipe>>>,
 }
 
 impl WorkerPool {
-    /// An empty pool, for the run whose directory is `run`.
+    /// Creates an empty pool, in the run's directory `run`.
     pub(crate) fn new(isolation: Isolation, run: PathBuf) -> Self {
         Self {
             isolation,
@@ -55,11 +57,12 @@ impl WorkerPool {
         }
     }
 
-    /// Takes a free worker, in the sandbox or not, or starts one.
+    /// Takes a free worker with or without the sandbox, as `sandboxed` requires. Starts a worker if
+    /// no such worker is free.
     ///
     /// # Errors
     ///
-    /// When no worker is free, and none can be started.
+    /// When no such worker is free, and none can be started.
     pub(crate) fn take(&self, sandboxed: bool) -> io::Result<WorkerLease<'_>> {
         let free = {
             let mut state = self.state();
@@ -80,17 +83,18 @@ impl WorkerPool {
         })
     }
 
-    /// Ends the running cases as at their time limit, and every later case as it starts.
+    /// Ends the running cases as at their timeouts, and ends every later case right after its
+    /// start.
     pub(crate) fn interrupt(&self) {
         self.interrupted.store(true, Ordering::SeqCst);
         let busy = self.state().busy.clone();
         for orders in busy {
-            // Fails only when the supervisor is dead.
+            // Fails only if the supervisor is dead.
             let _ = locked(&orders).send(&RunnerMessage::Interrupt);
         }
     }
 
-    /// Whether [`interrupt`](Self::interrupt) was called.
+    /// Whether [`interrupt`](Self::interrupt) has been called on this pool.
     pub(crate) fn is_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::SeqCst)
     }
@@ -139,38 +143,39 @@ impl WorkerPool {
     }
 }
 
-/// Exclusive use of a worker.
+/// The exclusive use of a worker.
 #[derive(Debug)]
 pub(crate) struct WorkerLease<'a> {
     pool: &'a WorkerPool,
     worker: Worker,
-    /// Whether the supervisor has failed, or has announced its end.
+    /// Whether the supervisor has failed, or exits after its last case.
     is_over: bool,
 }
 
 impl WorkerLease<'_> {
-    /// The directory for the case's directory.
+    /// Returns the workspace in which the worker's cases have their directories.
     pub(crate) fn workspace(&mut self) -> &mut Workspace {
         &mut self.worker.workspace
     }
 
-    /// The sandbox around the worker's tests.
+    /// Returns the sandbox around the worker's tests.
     pub(crate) fn sandbox(&self) -> &Sandbox {
         &self.worker.sandbox
     }
 
-    /// Returns the worker to the pool. Its directory must hold nothing that is still needed.
+    /// Returns the worker to the pool, unless its supervisor has ended. The worker's directory must
+    /// contain no file that is still needed.
     pub(crate) fn release(self) {
         if !self.is_over {
             self.pool.state().free.push(self.worker);
         }
     }
 
-    /// Runs a case. Afterwards only the case's directory is left.
+    /// Runs a case and waits for its end. The files of the case remain.
     ///
     /// # Errors
     ///
-    /// When the supervisor died, or has not answered within `limit`.
+    /// When the supervisor has died, or does not answer within `limit`.
     pub(crate) fn run(&mut self, case: &Case, limit: Duration) -> io::Result<ProcessReport> {
         bind(self.worker.processor);
         let orders = Arc::clone(&self.worker.orders);

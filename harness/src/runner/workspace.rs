@@ -1,5 +1,5 @@
-//! The runner's side of a worker's directory: creates the directory of each case in it, and clears
-//! it for the next case.
+//! The runner's view of a worker's directory. Creates the directory of each case, and removes the
+//! case's files for the next case.
 
 use crate::data::case::{Case, CaseSpec, WorkerDir};
 use crate::os::append_log::AppendLog;
@@ -13,19 +13,19 @@ use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 
-/// A worker's directory, which holds one case after another.
+/// A worker's directory, in which one case runs after another.
 #[derive(Debug)]
 pub(crate) struct Workspace {
     worker: WorkerDir,
     output: AppendLog,
     timeline: AppendLog,
     times: TimestampGranularity,
-    /// The parent of `tmp` and of the case's directory.
+    /// Detects changes of `work`, the parent of `tmp` and of the case's directory.
     work: ChangeDetector,
     tmp: ChangeDetector,
-    /// The directories of the running case, or of the last one if it left them empty.
-    // The next case then reuses them: creating and removing directories is the largest cost around
-    // an empty test.
+    /// The directories of the running case, or the empty directories of the last case.
+    // The next case reuses empty directories, because creating and removing directories is the
+    // largest cost around an empty test.
     case_dirs: Option<CaseDirs>,
 }
 
@@ -36,7 +36,7 @@ struct CaseDirs {
 }
 
 impl Workspace {
-    /// Opens the workspace in a new worker's directory.
+    /// Opens the workspace in the new directory of a worker.
     pub(crate) fn open(worker: WorkerDir) -> io::Result<Self> {
         let times = TimestampGranularity::measure(&worker.tmp())?;
         Ok(Self {
@@ -50,7 +50,7 @@ impl Workspace {
         })
     }
 
-    /// Creates or reuses the directories of the next case.
+    /// Creates the directories of the next case, or reuses those of the last case.
     pub(crate) fn begin(&mut self, spec: CaseSpec) -> io::Result<Case> {
         self.output.begin_segment()?;
         self.timeline.begin_segment()?;
@@ -58,7 +58,7 @@ impl Workspace {
         let (root, dir, times) = (case.root().to_owned(), case.dir(), self.times);
         self.case_dirs = Some(match self.case_dirs.take() {
             Some(spare) if fs::rename(spare.root.path(), &root).is_ok() => CaseDirs {
-                // The rename has changed its time.
+                // The rename has changed the directory's timestamps.
                 root: ChangeDetector::new(root, 1, times),
                 dir: spare.dir.moved_to(dir),
             },
@@ -79,12 +79,12 @@ impl Workspace {
         Ok(case)
     }
 
-    /// Opens the output file at the start of the case's part.
+    /// Opens the output file at the start of the current case's part.
     pub(crate) fn open_output(&self) -> io::Result<File> {
         self.output.open_segment()
     }
 
-    /// Reads the evidence of a case that has ended.
+    /// Reads the evidence of the case that has just ended.
     pub(crate) fn evidence(&mut self, case: &Case) -> Evidence {
         Evidence {
             timeline: self.timeline.segment().and_then(read_timeline),
@@ -96,8 +96,8 @@ impl Workspace {
         }
     }
 
-    /// The files that the case left in the worker's directory, outside of its own; `None` if it
-    /// touched nothing there.
+    /// Lists the files that the case left in `work`, outside its own directory. Returns `None` if
+    /// the case changed nothing there.
     fn stray_files(&mut self, case: &Case) -> io::Result<Option<Vec<String>>> {
         if self.work.is_proven_unchanged() && self.tmp.is_unchanged() {
             return Ok(None);
@@ -125,8 +125,8 @@ impl Workspace {
         Ok(Some(left))
     }
 
-    /// Removes all files of the case. `touched` says whether it changed anything outside of its own
-    /// directory.
+    /// Removes all files of the case. `touched` is whether the case changed anything in `work`
+    /// outside its own directory.
     pub(crate) fn remove(&mut self, case: &Case, touched: bool) -> io::Result<()> {
         let is_spare = |dirs: &mut CaseDirs| dirs.root.is_unchanged() && dirs.dir.is_unchanged();
         if touched || !self.case_dirs.as_mut().is_some_and(is_spare) {
@@ -144,11 +144,11 @@ impl Workspace {
         Ok(())
     }
 
-    /// Moves or copies all files of the case into its directory. Afterwards the workspace must not
-    /// be used again: another test could change the kept files.
+    /// Moves or copies all files of the case into the case's directory. Afterwards this workspace
+    /// must not be used again: another test could change the kept files.
     ///
-    /// Files and symlinks of the test at these paths are replaced, never followed: they may lead
-    /// outside of the sandbox.
+    /// Replaces files and symlinks that the test created at the target paths. Never follows such a
+    /// symlink, which could lead outside the sandbox.
     pub(crate) fn keep(&mut self, case: &Case, touched: bool) -> io::Result<()> {
         self.case_dirs = None;
         let root = case.root();

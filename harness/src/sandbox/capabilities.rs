@@ -1,4 +1,4 @@
-//! Dropping the capabilities of this process and all that it starts.
+//! Drops the capabilities of this process and of all processes that it starts.
 
 use rustix::io::Errno;
 use rustix::thread::{
@@ -8,14 +8,14 @@ use rustix::thread::{
 use std::io;
 
 /// Drops all capabilities, and the ability to regain them by executing a privileged program.
-// Otherwise root could read files without permissions. A fault such as "the file is not readable"
-// would have no effect.
+// With capabilities, root could read files without permissions. A fault such as "the file is not
+// readable" would have no effect.
 pub(super) fn drop_all() -> io::Result<()> {
     set_no_new_privs(true)?;
     for capability in CapabilitySet::all().iter() {
         match remove_capability_from_bounding_set(capability) {
-            // The capability is newer than this kernel; or the process has none and cannot regain
-            // any.
+            // Either the capability is newer than this kernel, or the process has none and cannot
+            // regain any.
             Ok(()) | Err(Errno::INVAL | Errno::PERM) => {}
             Err(error) => return Err(error.into()),
         }

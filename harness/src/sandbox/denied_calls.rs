@@ -1,8 +1,8 @@
-//! Denied system calls, whose targets no namespace isolates: keyrings, and limits and priorities of
-//! other processes.
+//! Denies system calls on targets that no namespace isolates: keyrings, and limits and priorities
+//! of other processes.
 //!
-//! A keyring belongs to the user, in every namespace. And a test has the same user as its
-//! supervisor: it could starve the supervisor, with all later tests.
+//! A keyring belongs to the user, in every namespace. A test has the same user as its supervisor.
+//! It could starve the supervisor, and with it all later tests.
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -15,9 +15,9 @@ use std::io;
 /// `IOPRIO_WHO_PROCESS` of ioprio_set(2).
 const IO_PRIORITY_OF_PROCESS: u64 = 1;
 
-/// Denies these calls, with `EPERM`, to this process and all that it starts.
+/// Lets these calls fail with `EPERM` in this process and all processes that it starts.
 ///
-/// Call it after this process has lost the ability to gain privileges.
+/// Call this after this process has lost the ability to gain privileges.
 ///
 /// # Errors
 ///

@@ -1,8 +1,8 @@
 //! The rules of [Landlock](https://docs.kernel.org/userspace-api/landlock.html): the files that
 //! tests may read and write.
 //!
-//! There are two layers, which must both allow an access: the supervisor's, and a narrower one of
-//! its tests. The supervisor prepares the latter, and each test enters it.
+//! There are two layers, and both must allow an access. The supervisor enters the first layer. It
+//! also prepares the second, narrower layer, which each test enters.
 
 use super::mounts::{SHARED_MEMORY, TERMINALS};
 use super::readable_paths;
@@ -14,10 +14,12 @@ use landlock::{
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The newest version whose permissions are handled. An older kernel handles those that it knows.
+/// The newest version whose permissions are handled. An older kernel handles only the permissions
+/// that it knows.
 const NEWEST: ABI = ABI::V9;
 
-/// The first version that can refuse to truncate; before it, files outside are not safe.
+/// The first version that can refuse to truncate files. Older versions do not protect files outside
+/// of the test's directory.
 const TRUNCATION: i32 = 3;
 
 /// The first version that can restrict signals.
@@ -52,14 +54,15 @@ impl LandlockVersion {
     }
 }
 
-/// Restricts this process and all that it starts. Gives the version in force.
+/// Restricts this process and all processes that it starts. Gives the version in force.
 ///
-/// They can read the paths that tests need, and write to the directories `writable`; with
-/// `own_devices`, also to shared memory and terminals, which must belong to the slot.
+/// The processes can read the paths that tests need, and write to the directories `writable` and to
+/// some devices. With `own_devices`, they can also write to shared memory and terminals, which must
+/// belong to the slot.
 ///
 /// # Errors
 ///
-/// The reason why Landlock is missing.
+/// The reason why Landlock is not in force.
 pub(super) fn enter_slot(
     writable: &[PathBuf],
     own_devices: bool,
@@ -92,17 +95,18 @@ pub(super) fn enter_slot(
     }
 }
 
-/// The prepared second layer.
+/// The second layer, prepared for a test.
 #[derive(Debug)]
 pub(crate) struct TestRules(RulesetCreated);
 
 impl TestRules {
-    /// Prepares rules by which a process can write to `work` and `also` alone, and signal itself
-    /// and its descendants alone.
+    /// Prepares rules for a test's process. The process can write only to `work`, `also` and
+    /// devices. If the kernel can restrict signals, the process can signal only itself and its
+    /// descendants.
     pub(super) fn prepare(work: &Path, also: &[PathBuf]) -> io::Result<Self> {
         let write = AccessFs::from_write(NEWEST);
         let open = |path: &Path| PathFd::new(path).map_err(|error| with_context(&error));
-        // All devices: the first layer already restricts them.
+        // Allows all devices, which the first layer already restricts.
         let (work, devices) = (open(work)?, open(Path::new("/dev"))?);
         let prepare = || -> Result<RulesetCreated, RulesetError> {
             Ruleset::default()
@@ -120,7 +124,7 @@ impl TestRules {
     ///
     /// # Errors
     ///
-    /// When the kernel refuses; then the test must not run.
+    /// When the kernel refuses the rules. Then the test must not run.
     pub(crate) fn enter(self) -> io::Result<()> {
         self.0
             .restrict_self()
@@ -133,7 +137,8 @@ fn with_context(error: &dyn std::fmt::Display) -> io::Error {
     io::Error::other(format!("Landlock: {error}"))
 }
 
-/// Gives the devices that tests may write to; with shared memory and terminals if those are `own`.
+/// Gives the devices that tests may write to. If `own` is set, includes shared memory and
+/// terminals.
 fn devices(own: bool) -> impl Iterator<Item = &'static Path> {
     let directories = [SHARED_MEMORY, TERMINALS];
     let directories = directories.into_iter().filter(move |_| own);

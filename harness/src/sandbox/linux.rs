@@ -24,28 +24,29 @@ pub(crate) const CONTAINMENT: Result<&str, &str> = Ok("subreaper");
 
 /// The role of this process after [`confine`].
 pub(crate) enum Confined {
-    /// The supervisor, inside.
+    /// This process is the supervisor, inside the confinement.
     Inside(Box<Inside>),
-    /// The supervisor's parent, outside. The supervisor has ended with this code, 128 plus the
-    /// number for a signal.
+    /// This process is the supervisor's parent, outside the confinement. The supervisor has ended
+    /// with this exit code, or by a signal: 128 plus the signal's number.
     Outside(i32),
 }
 
 /// The supervisor's confinement.
 pub(crate) struct Inside {
     pub(crate) sandbox: Sandbox,
-    /// Directories that exist inside alone.
+    /// Directories that exist only inside the confinement.
     pub(crate) private: Vec<PathBuf>,
-    /// Whether a parent process waits outside.
+    /// Whether a parent process waits outside the confinement.
     pub(crate) has_outer_process: bool,
 }
 
-/// Confines a child of this process, whose tests may write below `slot`. Without confinement, this
-/// process itself becomes the supervisor.
+/// Forks a confined child, the supervisor, whose tests may write below `slot`. If `confinement` is
+/// not `Closed`, forks nothing: this process becomes the supervisor.
 ///
 /// # Errors
 ///
-/// Inside, when the kernel refuses a part, which the error names. Outside, when there is no child.
+/// In the child, when the kernel refuses a part of the confinement, which the error names. In the
+/// parent, when the kernel refuses the outer namespaces or a child process.
 pub(crate) fn confine(confinement: &Confinement, slot: &Path) -> io::Result<Confined> {
     let Confinement::Closed {
         namespaces,
@@ -82,10 +83,10 @@ pub(crate) fn confine(confinement: &Confinement, slot: &Path) -> io::Result<Conf
     }
 }
 
-/// Enters the namespaces of the supervisor's parent.
+/// Enters the namespaces that the supervisor's parent needs.
 ///
-/// These are a user namespace, in which it stays the same user, and a PID namespace. The latter
-/// applies to its children alone.
+/// `namespaces` selects a user namespace, a PID namespace, both or none. The process keeps its user
+/// in the user namespace. The PID namespace applies only to its children.
 fn enter_outer(namespaces: Namespaces) -> io::Result<()> {
     let flags = match namespaces {
         Namespaces::All => UnshareFlags::NEWUSER | UnshareFlags::NEWPID,
@@ -105,7 +106,7 @@ fn enter_outer(namespaces: Namespaces) -> io::Result<()> {
     Ok(())
 }
 
-/// Applies all other parts, in the supervisor itself.
+/// Applies all other parts of the confinement, in the supervisor itself.
 fn enter_inner(
     namespaces: Namespaces,
     refusals: &[String],
@@ -147,7 +148,7 @@ fn enter_inner(
     Ok(sandbox)
 }
 
-/// Whether a confined process can make a user namespace. A child tries.
+/// Whether a confined process can make a user namespace. Forks a child, which tries to make one.
 fn can_make_user_namespace() -> io::Result<bool> {
     match fork()? {
         Some(child) => Ok(wait_for(child)? == 0),
@@ -209,7 +210,7 @@ fn describe(
 }
 
 /// Prepares the additional rules of tests that may write to `work`. Each test's process enters
-/// them.
+/// these rules.
 ///
 /// # Errors
 ///
@@ -219,8 +220,8 @@ pub(crate) fn prepare_test(work: &Path) -> io::Result<TestRules> {
     TestRules::prepare(work, &also)
 }
 
-/// Gives the directory to which instrumented code writes its coverage, which tests may write to.
-/// Gives none for code without instrumentation.
+/// Gives the directory to which instrumented code writes its coverage. Tests may write to it. Gives
+/// none for code without instrumentation, for a missing directory, and for the root.
 pub(crate) fn profile_directory() -> impl Iterator<Item = PathBuf> {
     let profile = env::var_os("LLVM_PROFILE_FILE")
         .filter(|_| compiler_instrumentation::counts_coverage())

@@ -1,8 +1,9 @@
-//! The mounts of tests: those of the system, read-only, without sockets of other processes.
+//! The mounts that tests see: the system's mounts, read-only, and without sockets of other
+//! processes.
 //!
-//! Landlock does not protect modes, owners, times and attributes, but read-only mounts do. Neither
-//! prevents connecting to a socket by its path (Landlock does from its ninth version on). So
-//! sockets are hidden.
+//! Read-only mounts protect modes, owners, times and attributes; Landlock does not. Read-only
+//! mounts do not prevent a connection to a socket by its path. Landlock prevents it only from its
+//! ninth version on. So sockets are hidden.
 
 use crate::os::namespaces::set_read_only;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
@@ -13,17 +14,18 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
-/// Directories with sockets of services, and nothing that a test could need.
+/// Directories that contain sockets of services, and no files that a test could need.
 const SERVICES: [&str; 2] = ["/run", "/var/run"];
 
-/// Named shared memory. Inside, it starts empty, and belongs to the slot.
+/// The directory of named shared memory. In the sandbox, it starts empty, and belongs to the slot.
 pub(super) const SHARED_MEMORY: &str = "/dev/shm";
 
-/// Pseudoterminals. Inside, there are none at first, and they belong to the slot.
+/// The directory of pseudoterminals. In the sandbox, it starts without terminals, and belongs to
+/// the slot.
 pub(super) const TERMINALS: &str = "/dev/pts";
 
 /// Gives the directory for shared memory that a slot has for itself. Gives none if the system has
-/// none, or if a writable directory is inside it.
+/// no such directory, or if a writable directory is inside it.
 pub(super) fn shared_memory(writable: &[PathBuf]) -> Option<PathBuf> {
     let directory = fs::canonicalize(SHARED_MEMORY).ok()?;
     let is_free = !writable.iter().any(|path| path.starts_with(&directory));
@@ -33,8 +35,9 @@ pub(super) fn shared_memory(writable: &[PathBuf]) -> Option<PathBuf> {
 /// Makes all mounts read-only except for the directories `writable`. This process's mount namespace
 /// must be new.
 ///
-/// Directories with a path in `needed` are not hidden. `own_processes` mounts a `/proc` of the new
-/// PID namespace.
+/// Hides `sockets`, terminals and directories of services. A directory of services stays visible if
+/// a path in `needed` or `writable` is in it. If `own_processes` is set, mounts a `/proc` of the
+/// new PID namespace.
 pub(super) fn seal(
     writable: &[PathBuf],
     needed: &[PathBuf],
@@ -81,8 +84,8 @@ pub(super) fn seal(
     freeze(writable, shared_memory.as_deref())
 }
 
-/// Covers the system's pseudoterminals by an empty directory, which can make new ones if the kernel
-/// allows it.
+/// Covers the system's pseudoterminals with an empty directory. New terminals can be made there if
+/// the kernel allows it.
 fn hide_terminals() -> io::Result<()> {
     let directory = Path::new(TERMINALS);
     if !directory.is_dir() {
@@ -96,7 +99,8 @@ fn hide_terminals() -> io::Result<()> {
         flags,
         c"newinstance,ptmxmode=0666",
     ) {
-        // `/dev/ptmx` makes terminals of the covered directory, unless it is a symlink into it.
+        // `/dev/ptmx` makes terminals in the covered directory, unless it is a symlink into
+        // `/dev/pts`.
         Ok(()) if Path::new("/dev/ptmx").is_symlink() => Ok(()),
         Ok(()) => mount_bind("/dev/pts/ptmx", "/dev/ptmx").map_err(failed_to("cover /dev/ptmx")),
         Err(_) => cover(directory, "mode=755"),
@@ -114,7 +118,7 @@ fn freeze(writable: &[PathBuf], shared_memory: Option<&Path>) -> io::Result<()> 
     Ok(())
 }
 
-/// Covers a directory by an empty file system.
+/// Covers a directory with an empty file system.
 fn cover(directory: &Path, mode: &str) -> io::Result<()> {
     let options = std::ffi::CString::new(mode)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
@@ -122,7 +126,7 @@ fn cover(directory: &Path, mode: &str) -> io::Result<()> {
         .map_err(failed_to("cover a directory"))
 }
 
-/// Covers a socket by a file to which no process can connect.
+/// Covers a socket with a file to which no process can connect.
 fn cover_socket(socket: &Path) -> io::Result<()> {
     match mount_bind("/dev/null", socket) {
         // The socket is gone, or this user cannot reach it.
@@ -138,7 +142,7 @@ fn failed_to<E: std::fmt::Display>(action: &'static str) -> impl Fn(E) -> io::Er
 
 /// Gives the paths of the Unix sockets that are bound in this network namespace.
 pub(super) fn sockets() -> Vec<PathBuf> {
-    // Bytes, not text: names of sockets can have any bytes.
+    // The table is read as bytes, not as text: names of sockets can have any bytes.
     let table = fs::read("/proc/self/net/unix").unwrap_or_default();
     let paths = table.split(|byte| *byte == b'\n').filter_map(|line| {
         // Num RefCount Protocol Flags Type St Inode Path

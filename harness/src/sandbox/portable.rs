@@ -1,4 +1,4 @@
-//! No confinement: systems other than Linux.
+//! Systems other than Linux, which have no confinement.
 
 use crate::data::confinement::Confinement;
 use clarity_chaos_record::Sandbox;
@@ -12,9 +12,9 @@ const UNSUPPORTED: &str = "the sandbox needs Linux";
 
 /// The role of this process after [`confine`].
 pub(crate) enum Confined {
-    /// The supervisor.
+    /// This process is the supervisor.
     Inside(Box<Inside>),
-    /// Never on these systems: confinement starts no process.
+    /// Never occurs on these systems: confinement starts no process.
     #[expect(dead_code, reason = "made on Linux")]
     Outside(i32),
 }
@@ -26,7 +26,7 @@ pub(crate) struct Inside {
     pub(crate) has_outer_process: bool,
 }
 
-/// Confines nothing, and says so.
+/// Confines nothing. If confinement is requested, the result reports that it is missing.
 pub(crate) fn confine(confinement: &Confinement, _slot: &Path) -> io::Result<Confined> {
     let sandbox = match confinement {
         Confinement::Open => super::unconfined(),

@@ -1,8 +1,8 @@
-//! The paths that tests may read: the system, and the needed parts of the user's home.
+//! The paths that tests may read: the system, and the needed parts of the user's home directory.
 //!
-//! A home contains keys and private files. Of these, tests may read the repository, the target
-//! directory with the test binary, and the programs of `PATH`. They may also read the toolchain,
-//! without its credentials.
+//! A home directory contains keys and private files. In it, tests may read only the repository, the
+//! target directory with the test binary, and the programs of `PATH`. They may also read the
+//! toolchain, except for its credentials.
 
 use std::env;
 use std::fs;
@@ -16,12 +16,12 @@ pub(super) fn roots() -> Vec<PathBuf> {
             let needed = needed().filter(|path| path.starts_with(&home));
             outermost(all_but(&home).into_iter().chain(needed))
         }
-        // There is no home, or it is the root.
+        // There is no home directory, or it is the root.
         _ => vec![PathBuf::from("/")],
     }
 }
 
-/// Gives the reason why tests may read the user's whole home; none if they may not.
+/// Gives the reason why tests may read the user's whole home directory; none if they may not.
 pub(super) fn home_exposure() -> Option<&'static str> {
     let Some(home) = env::home_dir().and_then(|home| fs::canonicalize(home).ok()) else {
         return Some("the home is unknown, so all files are readable");
@@ -32,7 +32,7 @@ pub(super) fn home_exposure() -> Option<&'static str> {
     )
 }
 
-/// Drops paths below other ones: each rule costs each test some time.
+/// Drops paths below other paths, since each rule costs each test some time.
 fn outermost(paths: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
     // Many of the system's directories are symlinks into /usr.
     let mut paths: Vec<PathBuf> = paths
@@ -49,8 +49,9 @@ fn outermost(paths: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
     outermost
 }
 
-/// Gives the entries of all ancestors of this directory, without those on the way to it.
-// A rule for a directory applies to everything below it, so the root cannot have one.
+/// Gives the entries of all ancestors of this directory, except the ancestors and the directory
+/// itself.
+// A rule for a directory applies to everything below it, so the root cannot have a rule.
 fn all_but(directory: &Path) -> Vec<PathBuf> {
     directory
         .ancestors()
@@ -61,7 +62,7 @@ fn all_but(directory: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Gives the paths that tests need, in the home or elsewhere.
+/// Gives the existing paths that tests need, in the home directory or elsewhere.
 pub(super) fn needed() -> impl Iterator<Item = PathBuf> {
     let listed = |variable| {
         let value = env::var_os(variable).unwrap_or_default();

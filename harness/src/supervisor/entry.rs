@@ -1,4 +1,4 @@
-//! The entry point of supervisors and tests: the processes of a test binary besides the runner.
+//! The entry point of supervisors and tests: the processes of a test binary other than the runner.
 
 #[cfg(unix)]
 use crate::os::signals::restore_termination_signals;
@@ -14,7 +14,7 @@ fn restore_termination_signals() {}
 ///
 /// # Errors
 ///
-/// When the supervisor fails, or the case cannot be started.
+/// When the supervisor fails, or the test of the case cannot be started.
 pub(crate) fn run_role(message: RoleMessage) -> io::Result<ExitCode> {
     restore_termination_signals();
     match message.role {
@@ -27,13 +27,13 @@ pub(crate) fn run_role(message: RoleMessage) -> io::Result<ExitCode> {
     }
 }
 
-/// Makes the kernel kill this process when its `parent` dies: a killed supervisor cannot end its
-/// test.
+/// Makes the kernel kill this process when `parent`, its supervisor, dies. A killed supervisor
+/// cannot end its test itself.
 #[cfg(target_os = "linux")]
 fn die_with(parent: u32) -> io::Result<()> {
     use rustix::process::{Signal, getppid, set_parent_process_death_signal};
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    // The parent may have died before the call above.
+    // The parent may have died before the system call above.
     let now = getppid().map(|pid| pid.as_raw_nonzero().get());
     if now.and_then(|pid| u32::try_from(pid).ok()) == Some(parent) {
         Ok(())

@@ -1,4 +1,4 @@
-//! The state of a hung test's threads, from `/proc`.
+//! Reads the state of a hung test's threads from `/proc`.
 
 use crate::os::processes::descendants;
 use crate::os::sockets;
@@ -9,10 +9,10 @@ use std::fs;
 use std::path::Path;
 use syscalls::Sysno;
 
-/// The most threads in a report; a test can have thousands.
+/// The largest number of threads in a report. A test can have thousands of threads.
 const MAX_THREADS: usize = 64;
 
-/// Describes the threads of all descendants of this process; those of the process `test` first.
+/// Describes the threads of all descendants of this process, those of the process `test` first.
 pub(super) fn inspect(test: Pid) -> Vec<HungThread> {
     let mut processes = descendants();
     processes.sort_by_key(|process| process.pid != test);
@@ -20,7 +20,8 @@ pub(super) fn inspect(test: Pid) -> Vec<HungThread> {
         let command = (process.pid != test).then(|| process.command_line());
         let directory = format!("/proc/{}/task", process.pid.as_raw_nonzero());
         let tasks = fs::read_dir(directory).into_iter().flatten().flatten();
-        // The main thread of the test's process belongs to the harness, and waits for the test's.
+        // The main thread of the test's process belongs to the harness. It waits for the test's
+        // thread.
         let main = (process.pid == test).then(|| test.as_raw_nonzero().to_string());
         let mut tasks: Vec<_> = tasks
             .map(|task| task.path())
@@ -34,7 +35,8 @@ pub(super) fn inspect(test: Pid) -> Vec<HungThread> {
     threads.take(MAX_THREADS).collect()
 }
 
-/// Describes one thread; `None` when it has just ended.
+/// Describes one thread. Returns `None` for a thread that has ended, or that belongs to the
+/// harness.
 fn inspect_thread(task: &Path, process: Option<String>) -> Option<HungThread> {
     let read = |file: &str| fs::read_to_string(task.join(file)).ok();
     let status = read("status")?;
@@ -50,13 +52,14 @@ fn inspect_thread(task: &Path, process: Option<String>) -> Option<HungThread> {
     let wait_channel = read("wchan").filter(|channel| channel != "0" && !channel.is_empty());
     let mut hung = HungThread::new(thread, state);
     hung.process = process;
-    // Both files need permission to trace the thread.
+    // `syscall` and `wchan` show their values only with permission to trace the thread.
     hung.system_call = read("syscall").and_then(|call| system_call(&call, task));
     hung.wait_channel = wait_channel;
     Some(hung)
 }
 
-/// Parses `NUMBER ARGUMENT… STACK INSTRUCTION`; `running` or -1 stands for a thread in no call.
+/// Parses `NUMBER ARGUMENT… STACK INSTRUCTION`. Returns `None` for `running` and for -1, which mean
+/// that the thread is in no system call.
 fn system_call(line: &str, task: &Path) -> Option<String> {
     let mut words = line.split_whitespace();
     let number: usize = words.next()?.parse().ok()?;
@@ -74,7 +77,7 @@ fn system_call(line: &str, task: &Path) -> Option<String> {
     })
 }
 
-/// Whether `call` can block and its first argument is a descriptor.
+/// Whether `call` can block and has a descriptor as its first argument.
 fn takes_descriptor(call: Sysno) -> bool {
     const CALLS: [&str; 18] = [
         "read",

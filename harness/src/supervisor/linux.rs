@@ -1,4 +1,4 @@
-//! The supervisor on Linux: a subreaper, with pidfds and `/proc`.
+//! The supervisor on Linux. It is a subreaper, and uses pidfds and `/proc`.
 
 use super::message_reader::MessageReader;
 use super::{hung_threads, zygote};
@@ -26,27 +26,30 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The time for processes that are already ending. Processes alive after it count as leaked.
+/// The time that other processes have to end after a test that ended by itself. Processes that are
+/// alive after this time count as leaked.
 const EXIT_GRACE: Duration = Duration::from_millis(200);
 
-/// The time for killed processes to die. Uninterruptible sleep can exceed it, or a fork bomb.
+/// The time that killed processes have to die. A process in uninterruptible sleep can need longer,
+/// and so can a fork bomb.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// This process, as the subreaper of its tests.
+/// The state of this process as the subreaper of its tests.
 #[derive(Debug)]
 pub(super) struct Supervisor {
     isolation: Isolation,
     messages: MessageReader,
-    /// Directories visible to this supervisor's tests alone. Each is empty before a test.
+    /// Directories that only this supervisor's tests can see. Each is empty before a test.
     private: Vec<ChangeDetector>,
-    /// The state for forks, prepared before the first one.
+    /// The state that forks inherit, prepared before the first fork.
     zygote: Option<zygote::Zygote>,
 }
 
 impl Supervisor {
     pub(super) fn new(config: &SupervisorConfig, private: Vec<PathBuf>) -> io::Result<Self> {
         affinity::bind(config.processor);
-        // One session for all tests. Fails if this process already leads a process group.
+        // All tests run in one session. The call fails if this process already leads a process
+        // group.
         let _ = setsid();
         Ok(Self {
             isolation: config.isolation,
@@ -56,12 +59,12 @@ impl Supervisor {
         })
     }
 
-    /// Waits for the runner's next message; `None` when the runner has died.
+    /// Waits for the runner's next message. Returns `None` when the runner has died.
     pub(super) fn next_message(&mut self) -> io::Result<Option<RunnerMessage>> {
         self.messages.next()
     }
 
-    /// Whether the runner has died.
+    /// Whether the runner has died, and so the other end of standard input is closed.
     pub(super) fn is_abandoned(&self) -> bool {
         let stdin = rustix::stdio::stdin();
         let mut watched = [PollFd::new(&stdin, PollFlags::IN)];
@@ -69,10 +72,11 @@ impl Supervisor {
         polled.is_ok() && watched[0].revents().contains(PollFlags::HUP)
     }
 
-    /// Runs a case to its end; `None` when the runner died first.
+    /// Runs a case to its end. Returns `None` when the runner died first.
     pub(super) fn supervise(&mut self, case: &Case) -> io::Result<Option<ProcessReport>> {
         let began = Instant::now();
-        // A library can start threads before `main`. Their locks would stay locked in a fork.
+        // A library can start threads before `main`. In a fork, locks held by those threads would
+        // stay locked.
         let isolation = match self.isolation {
             Isolation::Fork if self.zygote.is_none() && has_other_threads() => Isolation::Exec,
             isolation => isolation,
@@ -106,7 +110,7 @@ impl Supervisor {
         if stop_reason.is_some() {
             hung_threads = hung_threads::inspect(test);
             if kill_process_group(test, Signal::TERM).is_err() {
-                // The test has left its process group, or has just ended.
+                // No such group: the test has left its process group, or has just ended.
                 let _ = kill_process(test, Signal::TERM);
             }
             wake_reason = WakeReason::Interrupted;
@@ -114,7 +118,8 @@ impl Supervisor {
                 wake_reason = self.wait_for(&pidfd, grace)?;
             }
         }
-        // The ID of an unreaped child is not reused. A kill has no effect on an ended process.
+        // The kernel does not reuse the ID of an unreaped child. Killing an ended process has no
+        // effect.
         kill_process(test, Signal::KILL)?;
         let (exit_status, usage) = zygote::reap(test)?;
         if let Some(zygote) = &self.zygote {
@@ -123,7 +128,8 @@ impl Supervisor {
         let duration = began.elapsed();
         let runner_died = wake_reason == WakeReason::RunnerDied;
         let (mut leaked_processes, mut retires) = (Vec::new(), false);
-        // Orphans become our children: without children there are no leaked processes.
+        // Orphans become children of this process, so without children there are no leaked
+        // processes.
         if reap_ended()? == Children::Alive {
             if !runner_died && wait_for_children(grace)? == Children::Alive {
                 leaked_processes = descendants()
@@ -147,15 +153,16 @@ impl Supervisor {
         }))
     }
 
-    /// Waits for the first of: the test's end, the deadline, an interrupt, the runner's death.
+    /// Waits for the first of four events: end of the test, deadline, interrupt, death of the
+    /// runner.
     fn wait_for(&mut self, pidfd: &OwnedFd, deadline: Instant) -> io::Result<WakeReason> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(WakeReason::Deadline);
             }
-            // A timeout of centuries does not fit `Timespec`. After a shorter one the loop waits
-            // again.
+            // A timeout of centuries does not fit `Timespec`. Each wait lasts at most an hour, and
+            // the loop repeats the wait.
             let wait = left.min(Duration::from_secs(3600));
             let timeout = Timespec::try_from(wait).map_err(io::Error::other)?;
             let stdin = rustix::stdio::stdin();
@@ -183,7 +190,7 @@ impl Supervisor {
         }
     }
 
-    /// Removes the files of a test from the worker's private directories, and returns their paths.
+    /// Removes the files that a test left in the worker's private directories. Returns their paths.
     fn clear_private_directories(&mut self) -> io::Result<Vec<String>> {
         let mut removed = Vec::new();
         for directory in &mut self.private {
@@ -202,7 +209,7 @@ impl Supervisor {
     }
 }
 
-/// Watches an empty directory. The supervisor does not change it, so any timestamps will do.
+/// Watches an empty directory. Only tests change the directory, so coarse timestamps suffice.
 fn watched(directory: PathBuf) -> ChangeDetector {
     ChangeDetector::new(directory, 0, TimestampGranularity::Coarse)
 }
@@ -215,7 +222,7 @@ enum WakeReason {
     RunnerDied,
 }
 
-/// Waits until all children have ended, or the deadline.
+/// Waits until all children have ended, or until the deadline.
 fn wait_for_children(deadline: Instant) -> io::Result<Children> {
     while reap_ended()? == Children::Alive {
         if Instant::now() >= deadline {
@@ -226,7 +233,8 @@ fn wait_for_children(deadline: Instant) -> io::Result<Children> {
     Ok(Children::None)
 }
 
-/// Kills all children until there are none, with the orphans that become children meanwhile.
+/// Kills all children, including orphans that become children during the call. Returns when no
+/// child is left, or after `KILL_TIMEOUT`.
 fn kill_children() -> io::Result<Children> {
     let deadline = Instant::now() + KILL_TIMEOUT;
     while reap_ended()? == Children::Alive {
@@ -238,7 +246,7 @@ fn kill_children() -> io::Result<Children> {
             .values()
             .filter(|process| process.parent == getpid())
         {
-            // This process alone can reap its child, so the ID cannot belong to another process.
+            // Only this process can reap its child, so the ID cannot belong to another process.
             let _ = kill_process(process.pid, Signal::KILL);
         }
         thread::sleep(Duration::from_micros(200));
@@ -252,7 +260,7 @@ enum Children {
     None,
 }
 
-/// Reaps all children that have ended, and returns whether others are alive.
+/// Reaps all children that have ended. Returns whether any other child is alive.
 fn reap_ended() -> io::Result<Children> {
     loop {
         match wait(WaitOptions::NOHANG) {

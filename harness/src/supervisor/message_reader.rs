@@ -1,14 +1,14 @@
-//! The runner's messages, read from standard input.
+//! Reads the runner's messages from standard input.
 
 use crate::supervisor::protocol::RunnerMessage;
 use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, read};
 use std::io;
 
-/// The size of one read, in bytes: most messages fit.
+/// The least free buffer space before a read, in bytes. Most messages fit in one read.
 const READ_SIZE: usize = 1024;
 
-/// Reads messages from standard input.
+/// A reader of messages, with the bytes that are read but not yet parsed.
 //
 // `BufReader` over `Stdin` cannot tell whether its buffer holds a complete line.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub(super) struct MessageReader {
 }
 
 impl MessageReader {
-    /// Waits for the next message; `None` at the end of input, after the runner has died.
+    /// Waits for the next message. Returns `None` at the end of input: the runner has died.
     pub(super) fn next(&mut self) -> io::Result<Option<RunnerMessage>> {
         loop {
             if let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {

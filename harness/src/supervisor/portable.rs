@@ -1,6 +1,6 @@
 //! The supervisor on systems without a subreaper.
 //!
-//! It ends the test's process and its process group (Unix) or process tree (Windows). A daemon
+//! It ends the test's process group on Unix, and the test's process tree on Windows. A daemon
 //! escapes.
 
 use crate::data::case::Case;
@@ -19,16 +19,16 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The interval at which the test's process is polled.
+/// The interval between checks whether the test's process has ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// This process, with a thread that reads the runner's messages.
+/// The state of this process. A thread of its own reads the runner's messages.
 #[derive(Debug)]
 pub(super) struct Supervisor {
     messages: Receiver<io::Result<RunnerMessage>>,
-    /// Set at the end of standard input, when the runner has died.
+    /// Set at the end of standard input: the runner has died.
     runner_died: Arc<AtomicBool>,
-    /// Set when the running case shall end.
+    /// Set by the runner's interrupt message: the running case must end.
     interrupted: Arc<AtomicBool>,
 }
 
@@ -64,7 +64,7 @@ impl Supervisor {
         })
     }
 
-    /// Waits for the runner's next message; `None` when the runner has died.
+    /// Waits for the runner's next message. Returns `None` when the runner has died.
     pub(super) fn next_message(&mut self) -> io::Result<Option<RunnerMessage>> {
         self.messages.recv().ok().transpose()
     }
@@ -74,7 +74,7 @@ impl Supervisor {
         self.runner_died.load(Ordering::Acquire)
     }
 
-    /// Runs a case to its end; `None` when the runner died first.
+    /// Runs a case to its end. Returns `None` when the runner died first.
     pub(super) fn supervise(&mut self, case: &Case) -> io::Result<Option<ProcessReport>> {
         let spec = &case.spec;
         let runner_died = || self.runner_died.load(Ordering::Acquire);
@@ -140,13 +140,13 @@ fn kill_tree(test: &mut Child) {
     let _ = test.kill();
 }
 
-/// Windows has no signal that asks a process without a window to end.
+/// Does nothing: Windows has no signal that asks a process without a window to end.
 #[cfg(not(unix))]
 fn terminate(_test: &Child) {}
 
 #[cfg(not(unix))]
 fn kill_tree(test: &mut Child) {
-    // The system's tool finds the process tree by the IDs of parents.
+    // The system's tool finds the process tree by the IDs of the parents.
     let _ = std::process::Command::new("taskkill")
         .args(["/T", "/F", "/PID", &test.id().to_string()])
         .output();

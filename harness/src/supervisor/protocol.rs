@@ -1,4 +1,4 @@
-//! The messages between the runner and a supervisor: one line of JSON each, through pipes.
+//! The messages between the runner and a supervisor. Each message is one line of JSON in a pipe.
 
 use crate::data::case::Case;
 use crate::data::process_report::ProcessReport;
@@ -8,27 +8,30 @@ use serde::{Deserialize, Serialize};
 /// A message from the runner to a supervisor.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum RunnerMessage {
-    /// Run this case.
+    /// Asks the supervisor to run this case.
     Run(Box<Case>),
-    /// End the running case as at its timeout. Without effect when no case runs.
+    /// Asks the supervisor to end the running case as at its timeout. Has no effect when no case
+    /// runs.
     Interrupt,
-    /// The run is over. A supervisor without this message has lost its runner, and removes its
-    /// files.
+    /// Announces that the run is over. When the pipe closes without this message, the runner has
+    /// died. The supervisor then removes the run's files.
     Shutdown,
 }
 
 /// A message from a supervisor to the runner.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum SupervisorMessage {
-    /// The first message: the supervisor waits for cases, inside this sandbox.
+    /// The first message of a supervisor that waits for cases, inside this sandbox.
     Ready(Sandbox),
-    /// The first message of a supervisor that could not set up its confinement. It exits.
+    /// The first and only message of a supervisor that could not set up its confinement, with the
+    /// reason. The supervisor then exits.
     Refused(String),
-    /// The report about a case, after its end.
+    /// Reports a case that has ended.
     CaseEnded(ProcessReport),
 }
 
 /// The prefix of each message from a supervisor.
 ///
-/// A library of the tests can print to standard output before any code of ours runs.
+/// A library of the tests can print to standard output before any code of the harness runs. The
+/// runner ignores lines without the prefix.
 pub(crate) const MESSAGE_PREFIX: &str = "\u{1e}clarity-chaos ";

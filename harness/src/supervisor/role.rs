@@ -1,8 +1,9 @@
 //! The three roles of a test binary.
 //!
-//! Started by Cargo or a user, the binary is the *runner*. The runner starts the same binary as a
-//! *supervisor*, one for each test that runs at the same time. A supervisor makes the process of
-//! each *test*, by a fork or by another start of the binary. The first arguments contain the role.
+//! A binary that Cargo or a user starts is the *runner*. The runner starts the same binary as a
+//! *supervisor*, once for each test that runs at the same time. For each *test*, a supervisor forks
+//! a process or starts the binary again. The first two arguments of a supervisor or test assign the
+//! role.
 
 use crate::data::case::{Case, WorkerDir};
 use crate::data::confinement::Confinement;
@@ -14,41 +15,41 @@ use std::io;
 use std::path::PathBuf;
 use std::process::{self, Command};
 
-/// The first argument of a supervisor or test; the second is the [`RoleMessage`].
+/// The first argument of a supervisor or test. The second argument is the [`RoleMessage`].
 const ROLE_ARGUMENT: &str = "__clarity_chaos";
 
-/// The role of a process, other than runner.
+/// The role of a process that is not the runner.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Role {
-    /// Supervises one test after the other.
+    /// Supervises tests, one after the other.
     Supervisor(SupervisorConfig),
     /// Runs the test of this case.
     Test(Box<Case>),
 }
 
-/// The configuration of a supervisor, for all of its cases.
+/// The configuration of a supervisor, the same for all of its cases.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SupervisorConfig {
     pub(crate) isolation: Isolation,
     pub(crate) confinement: Confinement,
-    /// The processor that the supervisor runs on.
+    /// The processor to which the supervisor is bound; `None` for no binding.
     pub(crate) processor: Option<usize>,
-    /// The directory of its cases.
+    /// The directory of the supervisor's cases.
     pub(crate) worker_dir: WorkerDir,
-    /// The directory of the run, above `worker_dir`.
+    /// The directory of the run, which contains `worker_dir`.
     pub(crate) run: PathBuf,
 }
 
-/// The arguments of a supervisor or test.
+/// The second argument of a supervisor or test.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RoleMessage {
     pub(crate) role: Role,
-    /// The process that wrote this.
+    /// The ID of the process that starts the supervisor or test.
     pub(crate) parent: u32,
 }
 
 impl Role {
-    /// The command that starts this binary again in this role.
+    /// Returns the command that starts this binary again, in this role.
     pub(crate) fn command(self) -> io::Result<Command> {
         let message = RoleMessage {
             role: self,
@@ -61,11 +62,12 @@ impl Role {
 }
 
 impl RoleMessage {
-    /// Parses the arguments of a process, without the program's name; `None` for the runner.
+    /// Parses the arguments of a process, without the program's name. Returns `None` if the process
+    /// is the runner.
     ///
     /// # Errors
     ///
-    /// When the first argument announces a role and the second is not valid.
+    /// When the first argument announces a role, and the second argument is not a valid message.
     pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Option<io::Result<Self>> {
         let mut arguments = arguments.into_iter();
         if arguments.next()? != ROLE_ARGUMENT {

@@ -1,11 +1,12 @@
-//! The directory of a run: in the system's temporary directory, with a directory for each worker.
+//! The directory of a run, in the system's temporary directory. It contains a directory for each
+//! worker.
 //!
-//! A run removes its directory, or keeps the cases that `--keep-dirs` selects. When the runner is
-//! killed, its supervisors remove the directory. When it is killed before it has any, the next run
-//! does. That run knows a stale directory by its lock file: a run locks it, and removes it at its
-//! end.
+//! At its end, a run removes its directory, except cases that `--keep-dirs` selects. When the
+//! runner is killed, its supervisors remove the directory. When the runner is killed before it
+//! starts a supervisor, the next run removes the directory. A directory is stale if its lock file
+//! exists and is not locked. A run holds the lock until its end, and then removes the file.
 //
-// A lock, not the process's ID: containers can share a temporary directory without sharing IDs.
+// A lock, not the ID of a process: containers can share a temporary directory but not process IDs.
 
 use crate::os::directory::remove_directory;
 use std::fs::{self, File};
@@ -15,27 +16,29 @@ use std::process;
 
 const PREFIX: &str = "clarity-chaos-";
 
-/// The name of the lock file of a run that has not ended.
+/// The name of the lock file, which exists until its run has ended.
 const LOCK_FILE: &str = "running";
 
-/// The attempts to create a directory: another run can remove it as stale before it is locked.
+/// The largest number of attempts to create a run's directory. Another run can remove a new
+/// directory as stale before the lock is taken.
 const ATTEMPTS: usize = 16;
 
 /// The directory of this process's run.
 #[derive(Debug)]
 pub(crate) struct RunDir {
     path: PathBuf,
-    /// Whether the directory remains after the run.
+    /// Whether the directory remains after the run, with kept cases.
     is_kept: bool,
-    /// Locked for as long as this process lives.
+    /// The lock file, locked until this value is dropped.
     #[expect(dead_code, reason = "the open file holds the lock")]
     lock_file: File,
 }
 
 impl RunDir {
-    /// Creates the directory, and removes those of killed runs.
+    /// Creates the run's directory, and removes the directories of killed runs.
     pub(crate) fn create() -> io::Result<Self> {
-        // Canonical, so that paths that tests canonicalize are still below their directories.
+        // Tests may canonicalize paths. With a canonical parent, such paths stay below the
+        // directory.
         let parent = std::env::temp_dir().canonicalize()?;
         remove_stale(&parent);
         let mut created = Self::create_in(&parent);
@@ -57,7 +60,7 @@ impl RunDir {
         let path = dir.path().join(LOCK_FILE);
         let lock_file = File::create_new(&path)?;
         lock(&lock_file)?;
-        // Fails if another run locked the file first, and removed it as stale.
+        // Fails if another run locked the file first, and removed the directory as stale.
         fs::metadata(&path)?;
         Ok(Self {
             path: dir.keep(),
@@ -70,7 +73,8 @@ impl RunDir {
         &self.path
     }
 
-    /// Ends the run: removes the directory unless `keep`. Returns its path and the result.
+    /// Ends the run. Removes the directory, or if `keep`, only the lock file. Returns the
+    /// directory's path and the result of the removal.
     pub(crate) fn end(mut self, keep: bool) -> (PathBuf, io::Result<()>) {
         let ended = if keep {
             self.is_kept = true;
@@ -84,14 +88,15 @@ impl RunDir {
 
 impl Drop for RunDir {
     fn drop(&mut self) {
-        // The run failed. If the removal fails too, the next run finds a stale directory.
+        // The run failed. If the removal fails too, the next run finds the directory stale.
         if !self.is_kept {
             let _ = remove(&self.path);
         }
     }
 }
 
-/// Removes the directory of a run, its lock file last: after a kill the directory is still stale.
+/// Removes the directory of a run. Removes the lock file last: after a kill halfway, the directory
+/// is still recognised as stale.
 pub(crate) fn remove(run: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(run) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -113,27 +118,28 @@ fn remove_stale(parent: &Path) {
         if !name.to_str().is_some_and(|name| name.starts_with(PREFIX)) {
             continue;
         }
-        // Errors are ignored: another user may own the directory, or another run be removing it.
+        // Errors are ignored: the directory may belong to another user, or another run may be
+        // removing it.
         let _ = match File::options()
             .write(true)
             .open(entry.path().join(LOCK_FILE))
         {
             Ok(lock_file) if lock(&lock_file).is_ok() => remove(&entry.path()),
             Ok(_in_use) => Ok(()),
-            // Fails for a directory with cases that were kept: it is not empty.
+            // Fails if the directory contains kept cases: it is not empty.
             Err(_) => fs::remove_dir(entry.path()),
         };
     }
 }
 
-/// Locks the file; an error if another process has it locked.
+/// Locks the file. Returns an error if another process holds the lock.
 #[cfg(unix)]
 fn lock(file: &File) -> io::Result<()> {
     use rustix::fs::{FlockOperation, flock};
     Ok(flock(file, FlockOperation::NonBlockingLockExclusive)?)
 }
 
-/// Without `flock`, a stale directory cannot be recognised, and stays.
+/// Removes nothing: without `flock`, a stale directory cannot be recognised.
 #[cfg(not(unix))]
 fn remove_stale(_parent: &Path) {}
 
@@ -150,7 +156,7 @@ mod tests {
         fs::read_dir(parent).unwrap().count()
     }
 
-    /// Releases the lock and leaves the directory, as a kill of the process does.
+    /// Releases the lock and leaves the directory, like a kill of the run's process.
     fn kill(mut run: RunDir) -> PathBuf {
         run.is_kept = true;
         run.path.clone()

@@ -1,4 +1,4 @@
-//! A case on a thread of the runner, without a supervisor: `--isolation thread`.
+//! Runs a case on a thread of the runner, without a supervisor: `--isolation thread`.
 
 use crate::data::case::Case;
 use crate::data::exit_status::ExitStatus;
@@ -8,7 +8,7 @@ use clarity_chaos_record::Isolation;
 use std::io;
 use std::time::Instant;
 
-/// Runs the case on a thread of this process.
+/// Runs the case on a new thread of this process, and waits for its end.
 pub(crate) fn run(case: &Case) -> io::Result<ProcessReport> {
     let began = Instant::now();
     let code = test_process::run_in_shared_process(case)?;

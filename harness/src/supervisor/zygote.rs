@@ -1,4 +1,4 @@
-//! Tests as forks of their supervisor.
+//! Runs tests in forks of their supervisor.
 
 use crate::data::case::Case;
 use crate::data::exit_status::ExitStatus;
@@ -22,7 +22,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
 
-/// The prepared state of a supervisor, which each fork inherits.
+/// The state that a supervisor prepares, and that each fork inherits.
 #[derive(Debug)]
 pub(super) struct Zygote {
     dev_null: File,
@@ -31,7 +31,7 @@ pub(super) struct Zygote {
 }
 
 impl Zygote {
-    /// Prepares this process for forks that run the cases of its worker.
+    /// Prepares this process for the forks that run its worker's cases.
     pub(super) fn prepare(case: &Case) -> io::Result<Self> {
         // All cases of a worker have the same temporary directory.
         environment::set("TMPDIR", case.tmp().as_os_str())?;
@@ -51,7 +51,8 @@ impl Zygote {
         })
     }
 
-    /// Resets the flags of files that the forks share: a fork can change them for all others.
+    /// Restores the flags of the files that all forks share. A test can change the flags, and the
+    /// change would affect all later tests.
     pub(super) fn restore(&self) -> io::Result<()> {
         for file in [&self.output, &self.inherited.timeline] {
             fcntl_setfl(file, OFlags::APPEND)?;
@@ -60,15 +61,16 @@ impl Zygote {
     }
 }
 
-/// Forks a process that runs the test of this case, and returns its ID.
+/// Forks a process that runs the test of this case. Returns the ID of that process.
 pub(super) fn fork_test(case: &Case, zygote: &mut Option<Zygote>) -> io::Result<Pid> {
     let supervisor = getpid();
-    // Found before the fork: the search would touch more pages in the fork.
+    // Searched before the fork: in the fork, the search would touch more memory pages.
     let test = test_process::test_of(case)?;
     if let Some(child) = fork()? {
         return Ok(child);
     }
-    // Taken from the child's copy alone. The child must never return into the supervisor's loop.
+    // Takes the zygote from the child's copy of the memory. The child must never return into the
+    // supervisor's loop.
     let zygote = zygote.take();
     let run = || run_in_fork(case, test, zygote, supervisor);
     let code = match catch_unwind(AssertUnwindSafe(run)) {
@@ -79,7 +81,7 @@ pub(super) fn fork_test(case: &Case, zygote: &mut Option<Zygote>) -> io::Result<
         }
         Err(_panic) => 1,
     };
-    // Not `_exit`: the test may have registered functions with `atexit`.
+    // Not `_exit`: the test may have registered functions with `atexit`, which must run.
     process::exit(code)
 }
 
@@ -89,7 +91,7 @@ fn run_in_fork(
     zygote: Option<Zygote>,
     supervisor: Pid,
 ) -> io::Result<i32> {
-    // The death of process 1 of a PID namespace ends all its processes anyway.
+    // Process 1 of a PID namespace needs no such signal: its death ends the whole namespace.
     if supervisor != Pid::INIT {
         set_parent_process_death_signal(Some(Signal::KILL))?;
         if getppid() != Some(supervisor) {
@@ -98,7 +100,7 @@ fn run_in_fork(
             ));
         }
     }
-    // Leaves the runner's terminal, and the process group that gets the supervisor's signals.
+    // Leaves the runner's terminal, and the process group that receives the supervisor's signals.
     if in_session_of(supervisor) {
         setpgid(None, None)?;
     } else {
@@ -117,9 +119,9 @@ fn run_in_fork(
     test_process::run(case, test, Some(inherited))
 }
 
-/// Waits for a child of this process that has ended or is about to.
+/// Waits for the end of a child of this process, and reaps the child.
 ///
-/// The usage includes the children that the child itself waited for.
+/// The usage includes the children for which the child itself waited.
 pub(super) fn reap(child: Pid) -> io::Result<(ExitStatus, ResourceUsage)> {
     let (status, rusage) = wait_with_usage(child)?;
     let microseconds = |time: libc::timeval| {

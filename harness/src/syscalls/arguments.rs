@@ -28,7 +28,8 @@ pub(super) fn is_reflink(request: u64) -> bool {
 
 /// Reads the bytes that a call will copy from another file, at most `limit`.
 ///
-/// They start at the offset at the address `offset`, or at the file's position if that is 0.
+/// Reads from the offset that is stored at the address `offset`. If that address is 0, reads from
+/// the file's position.
 pub(super) fn copied_bytes(
     tracee: &Tracee,
     from: u64,

@@ -3,24 +3,24 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A kind of system call, by its effect on a file.
+/// A kind of system call, by its effect on a file or directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CallKind {
-    /// Opens it, in any mode.
+    /// Opens a file, in any mode.
     Open,
-    /// Reads from it.
+    /// Reads from a file.
     Read,
     /// Lists a directory.
     List,
-    /// Writes to it, or copies into it.
+    /// Writes to a file, copies into a file, or allocates space for a file.
     Write,
-    /// Writes it to the disk: `fsync`, `fdatasync` and the like.
+    /// Writes a file to the disk: `fsync`, `fdatasync` and the like.
     Sync,
-    /// Renames it.
+    /// Renames a file or directory.
     Rename,
-    /// Removes its name.
+    /// Removes a file or directory by its name.
     Remove,
 }
 

@@ -1,4 +1,4 @@
-//! The place in the code of a system call, from the text of a backtrace.
+//! The place in the code that makes a system call, from the text of a backtrace.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ impl CodeLocation {
     /// Gives the first frame of a backtrace that is in the code under test.
     ///
     /// Frames of the standard library and of the harness do not count. Frames of dependencies count
-    /// if there are no others. Gives none for a backtrace without symbols.
+    /// if there are no other frames. Gives none for a backtrace without symbols.
     pub(crate) fn in_backtrace(backtrace: &str) -> Option<Self> {
         let mut lines = backtrace.lines().map(str::trim).peekable();
         let mut in_dependency = None;
@@ -55,7 +55,7 @@ impl CodeLocation {
         in_dependency
     }
 
-    /// Parses `at ./src/save.rs:12:5`. Gives none in the standard library, and in other languages.
+    /// Parses `at ./src/save.rs:12:5`. Gives none for the standard library and for other languages.
     fn parse(place: &str, function: &str) -> Option<Self> {
         let place = place.trim_start_matches("at ").trim_start_matches("./");
         if !place.contains(".rs:") || place.contains("/rustc/") || place.contains("/library/std/") {

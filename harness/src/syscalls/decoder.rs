@@ -1,4 +1,4 @@
-//! Decoding a waiting system call to its effect on a directory.
+//! Decodes a waiting system call into its effect on a directory.
 
 use crate::os::seccomp::listener::WaitingCall;
 use crate::os::seccomp::tracee::{Tracee, is_deleted};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(crate) struct Decoder<'a> {
     directory: &'a Path,
-    /// Whether written bytes are read, too.
+    /// Whether the bytes of writes are read, too.
     with_bytes: bool,
 }
 
@@ -25,11 +25,12 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Gives the call and its effect on the directory; none if it has none.
+    /// Gives the call and its effect on the directory; none if the call does not concern the
+    /// directory.
     ///
     /// # Errors
     ///
-    /// When the arguments cannot be read.
+    /// When the arguments of the call cannot be read.
     pub(crate) fn decode(
         &self,
         call: &WaitingCall,
@@ -83,7 +84,7 @@ impl<'a> Decoder<'a> {
                 tracee.vectors(a[1], length(a[2])?)
             })?,
             libc::SYS_pwritev2 => {
-                // Its flags can change the offset and the mode of the write.
+                // The flags of `pwritev2` can change the offset and the mode of the write.
                 if a[5] != 0 {
                     self.unknown(tracee, a[0], "pwritev2 with flags")?
                 } else {
@@ -124,7 +125,7 @@ impl<'a> Decoder<'a> {
             libc::SYS_fsync | libc::SYS_fdatasync => {
                 self.of(tracee, a[0], |path| Effect::Sync { path })?
             }
-            // It starts to write, and guarantees nothing (sync_file_range(2)).
+            // The call only starts to write, and guarantees nothing (sync_file_range(2)).
             libc::SYS_sync_file_range => self.of(tracee, a[0], |path| Effect::NoChange { path })?,
             libc::SYS_syncfs => self.of(tracee, a[0], |_| Effect::SyncAll)?,
             libc::SYS_sync => Some(Effect::SyncAll),
@@ -276,12 +277,13 @@ impl<'a> Decoder<'a> {
         Ok(self.below(tracee.link(descriptor(file))?).map(effect))
     }
 
-    /// Gives the effect on this path, if it is in the directory.
+    /// Gives the effect on this path, if the path is in the directory.
     fn at(&self, path: PathBuf, effect: impl FnOnce(PathBuf) -> Effect) -> Option<Effect> {
         self.below(path).map(effect)
     }
 
-    /// Makes a path relative to the directory; none if it is outside, or deleted.
+    /// Makes a path relative to the directory. Gives none for a deleted file and for a path outside
+    /// of the directory.
     fn below(&self, path: PathBuf) -> Option<PathBuf> {
         if is_deleted(&path) {
             return None;

@@ -14,9 +14,9 @@ impl Errno {
     pub const EIO: Self = Self(5);
     /// Permission denied.
     pub const EACCES: Self = Self(13);
-    /// Too many open files.
+    /// Too many open files. Explorations inject this error only into calls that open a file.
     pub const EMFILE: Self = Self(24);
-    /// No space left on device. It is not injected into calls that need no space.
+    /// No space left on device. Explorations inject this error only into calls that need space.
     pub const ENOSPC: Self = Self(28);
 }
 

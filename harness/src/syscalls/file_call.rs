@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// A system call that concerns the directory. Paths are relative to the directory.
+/// A system call that concerns files of one directory. Paths are relative to that directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FileCall {
     pub(crate) name: &'static str,
@@ -21,7 +21,7 @@ pub(crate) enum Effect {
     },
     Write {
         path: PathBuf,
-        /// The end of the file if none.
+        /// The offset of the write in the file, in bytes. None means the end of the file.
         offset: Option<u64>,
         bytes: Vec<u8>,
         /// Whether the bytes are on the disk when the call returns.
@@ -31,7 +31,7 @@ pub(crate) enum Effect {
         path: PathBuf,
         length: u64,
     },
-    /// Makes a file at least this long.
+    /// Extends a file to this length, in bytes, if the file is shorter.
     Extend {
         path: PathBuf,
         length: u64,
@@ -75,7 +75,7 @@ pub(crate) enum Effect {
     ChangePermissions {
         path: PathBuf,
     },
-    /// Shares the blocks of another file.
+    /// Makes a file share the blocks of another file.
     Reflink {
         path: PathBuf,
     },
@@ -91,7 +91,7 @@ pub(crate) enum Effect {
 }
 
 impl Effect {
-    /// Gives the path of the affected file; of a rename or link, the source.
+    /// Gives the path of the affected file. For a rename or link, gives the source.
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Open { path, .. }
@@ -113,7 +113,7 @@ impl Effect {
         }
     }
 
-    /// Whether it may change the state of the disk.
+    /// Whether the call may change the state of the disk.
     pub(crate) fn changes(&self) -> bool {
         match self {
             Self::Open {
@@ -124,12 +124,12 @@ impl Effect {
         }
     }
 
-    /// Whether it writes cached changes to the disk.
+    /// Whether the call writes cached changes to the disk.
     pub(crate) fn is_sync(&self) -> bool {
         matches!(self, Self::Sync { .. } | Self::SyncAll)
     }
 
-    /// Whether it may allocate space on the disk.
+    /// Whether the call may allocate space on the disk.
     pub(crate) fn allocates(&self) -> bool {
         match self {
             Self::Open { creates, .. } => *creates,

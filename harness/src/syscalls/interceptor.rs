@@ -1,11 +1,11 @@
-//! Intercepting system calls of the test's own process: faults delay them or let them fail, and
-//! `--check-determinism` delays the first one of every other thread.
+//! Intercepts system calls of the test's own process. Faults delay calls, shorten them or let them
+//! fail. `--check-determinism` delays the first call of every second thread.
 //!
-//! A thread asks for interception of its own calls, and those of all threads and processes that it
-//! starts later. Another thread of the test's process, the listener thread, answers these calls
+//! A thread requests interception of its own calls, and of those of all threads and processes that
+//! it starts later. Another thread of the test's process, the listener thread, answers these calls
 //! ([seccomp_unotify(2)](https://man7.org/linux/man-pages/man2/seccomp_unotify.2.html)).
-//! Interception cannot be undone, so that thread lets calls pass while there are no rules, until
-//! the test ends.
+//! Interception cannot be undone. Without rules, the listener thread lets all calls pass, until the
+//! test ends.
 
 mod rule;
 mod syscall_interceptor;

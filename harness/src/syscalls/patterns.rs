@@ -1,8 +1,8 @@
-//! The system calls on files that are intercepted.
+//! The intercepted system calls on files.
 
 use crate::os::seccomp::filter::SyscallPattern;
 
-/// Gives the system calls that change files, and with `reads` also the calls that read them.
+/// Gives the system calls that change files. With `reads`, also gives the calls that read files.
 pub(crate) fn file_calls(reads: bool) -> Vec<SyscallPattern> {
     // O_TMPFILE contains O_DIRECTORY, which by itself creates nothing.
     let creating =
@@ -68,7 +68,7 @@ pub(crate) fn file_calls(reads: bool) -> Vec<SyscallPattern> {
         libc::SYS_chown,
         libc::SYS_lchown,
     ]);
-    // Architectures newer than renameat2 do not have this call.
+    // Architectures newer than `renameat2` do not have `renameat`.
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     numbers.push(libc::SYS_renameat);
     if reads {

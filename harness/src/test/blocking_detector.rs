@@ -8,14 +8,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// The shortest wait to report. A slow disk or a busy machine can cause shorter ones.
+/// The shortest wait to report. A slow disk or a busy machine can cause shorter waits.
 const MIN_WAIT: Duration = Duration::from_millis(100);
 
-/// The body of a test. Its long waits are recorded on the timeline.
+/// Polls the body of a test, and records long waits of its thread on the timeline.
 pub(crate) struct BlockingDetector {
     body: Pin<Box<dyn Future<Output = BodyOutcome>>>,
     timeline: Timeline,
-    /// The thread's wait for a processor up to the last measurement.
+    /// The thread's total wait for a processor, at the last measurement.
     queue_time: Duration,
 }
 
@@ -41,8 +41,8 @@ impl Future for BlockingDetector {
         let computed = cpu_time().saturating_sub(used);
         let mut waited = began.elapsed().saturating_sub(computed);
         if waited >= MIN_WAIT {
-            // A wait for a busy machine is no fault of the test. The difference can include waits
-            // before this poll: then too little is reported, never too much.
+            // A wait for a busy processor is no defect of the test. The subtracted time can include
+            // waits before this poll: then the report is too low, never too high.
             let queue_time = queue_time();
             waited = waited.saturating_sub(queue_time.saturating_sub(self.queue_time));
             self.queue_time = queue_time;
@@ -55,8 +55,10 @@ impl Future for BlockingDetector {
     }
 }
 
-/// The time that this thread has waited for a processor, or zero if the system does not count it:
-/// [schedstat](https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat).
+/// The time that this thread has waited for a processor, since the thread's start. Zero if the
+/// system does not count this time.
+///
+/// Source: [schedstat](https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat).
 fn queue_time() -> Duration {
     let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let nanoseconds = schedstat.split_whitespace().nth(1);
@@ -64,14 +66,14 @@ fn queue_time() -> Duration {
     Duration::from_nanos(nanoseconds.unwrap_or_default())
 }
 
-/// The CPU time of this thread.
+/// The CPU time that this thread has used since its start.
 #[cfg(unix)]
 fn cpu_time() -> Duration {
     use rustix::time::{ClockId, clock_gettime};
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
-/// Unknown: a long computation counts as a wait.
+/// Always zero: the CPU time of a thread is unknown here, so a long computation counts as a wait.
 #[cfg(not(unix))]
 fn cpu_time() -> Duration {
     Duration::ZERO

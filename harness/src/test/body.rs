@@ -5,7 +5,7 @@ use crate::test::outcome::BodyOutcome;
 use std::future::Future;
 use std::pin::Pin;
 
-/// The body of a test, as `#[chaos]` wraps it.
+/// The body of a test, wrapped by `#[chaos]`.
 #[derive(Clone, Copy, Debug)]
 pub enum Body {
     /// Runs on the test's thread.

@@ -1,4 +1,4 @@
-//! The clock of a test: real, paused, or advanced by hand.
+//! The clock of a test: real, paused or manual.
 
 use crate::data::duration::microseconds;
 use crate::test::test_time::TestTime;
@@ -6,7 +6,7 @@ use crate::test::timeline::Timeline;
 use clarity_chaos_record::{ClockKind, EventKind};
 use std::time::Duration;
 
-/// The longest jump: beyond any timer, and within the range of the system's clock.
+/// The longest jump: longer than any timer, and within the range of the system's clock.
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// The clock of a test; see [`Context::clock`](crate::Context::clock).
@@ -27,22 +27,24 @@ impl Clock {
         self.time.kind()
     }
 
-    /// Virtual time since the test began; `None` under a real clock.
+    /// The virtual time since the test's runtime started. `None` under a real clock, or without a
+    /// runtime.
     #[must_use]
     pub fn virtual_now(&self) -> Option<Duration> {
         self.time.virtual_now()
     }
 
-    /// Advances a virtual clock by `duration` in one jump, and wakes the tasks with timers due by
-    /// then.
+    /// Advances a virtual clock by `duration` in one jump, and wakes the tasks whose timers have
+    /// then expired.
     ///
-    /// A loop that sleeps a second at a time wakes once, however long the jump. The future does not
-    /// wait for the work of the tasks: await a sign that it is done.
+    /// A loop that sleeps a second at a time wakes once, however long the jump is. The future does
+    /// not wait until the woken tasks have done their work. To wait for that work, await a message
+    /// from the tasks.
     ///
     /// # Panics
     ///
-    /// Under a real clock, and when `duration` is over a century. The future panics outside of the
-    /// test's runtime.
+    /// Under a real clock, or when `duration` is over a century. The future panics when it is
+    /// polled outside of the test's runtime.
     #[track_caller]
     pub fn advance(&self, duration: Duration) -> impl Future<Output = ()> + use<'_> {
         assert!(

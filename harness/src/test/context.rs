@@ -1,4 +1,4 @@
-//! The context of a test: the argument of its function.
+//! The context of a test: the argument of the test function.
 
 mod exploration;
 
@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
 
-/// The context of a test: seed, directory, clock, faults, timeline. Clones are the same context.
+/// The context of a test: seed, directory, clock, faults and timeline. Clones share one context.
 #[derive(Clone)]
 pub struct Context {
     inner: Arc<ContextInner>,
@@ -40,7 +40,8 @@ struct ContextInner {
     panics: Panics,
     generators: AtomicU64,
     skip: SkipRequest,
-    /// The directory on another file system, after the first call for it.
+    /// The directory on another file system. `None` before [`Context::other_filesystem`] creates
+    /// it.
     other_filesystem: Mutex<Option<TempDir>>,
 }
 
@@ -75,47 +76,50 @@ impl Context {
         &self.inner.name
     }
 
-    /// The test's seed. It depends on the run's root seed and the test's name alone.
+    /// The test's seed. The seed depends on the run's root seed and the test's name only.
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.inner.seed.get()
     }
 
-    /// A random-number generator derived from the seed. Each call returns the next generator of a
-    /// series, independent of the others.
+    /// Returns a random-number generator derived from the seed. Each call returns the next
+    /// generator of a series. The generators are independent of each other.
     ///
-    /// Call it once per test. Tasks that run at the same time would call it in a random order: they
-    /// need [`rng_for`](Self::rng_for).
+    /// Call this method once per test. Concurrent tasks would call it in an unpredictable order:
+    /// they need [`rng_for`](Self::rng_for).
     #[must_use]
     pub fn rng(&self) -> ChaCha8Rng {
         let number = self.inner.generators.fetch_add(1, Ordering::Relaxed);
         rng(self.inner.seed.child("rng", &number.to_string()))
     }
 
-    /// The random-number generator of one `actor`, derived from the seed and the actor's name.
+    /// Returns the random-number generator of one `actor`, derived from the seed and the actor's
+    /// name.
     ///
-    /// It is independent of all other generators, and of the order of calls.
+    /// The generator is independent of all other generators, and of the order of calls.
     #[must_use]
     pub fn rng_for(&self, actor: &str) -> ChaCha8Rng {
         rng(self.inner.seed.child("actor", actor))
     }
 
-    /// The test's own directory, empty at first. The run removes it, unless `--keep-dirs` keeps it.
+    /// The test's own directory, empty when the test starts. The run removes the directory, unless
+    /// `--keep-dirs` keeps it.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.inner.dir
     }
 
-    /// A directory on another file system than [`dir`](Self::dir): a rename from one to the other
-    /// fails. Empty at first, and the same at each call.
+    /// Returns a directory on another file system than [`dir`](Self::dir): a rename between the two
+    /// fails. The first call creates the directory, empty. Later calls return the same directory.
     ///
-    /// Its files are in memory. An [exploration](Self::explore) does not cover it. It is removed
-    /// when the test ends. Outside of the sandbox, a killed test leaves it in `/dev/shm`.
+    /// The directory's files are in memory. An [exploration](Self::explore) does not cover them.
+    /// The directory is removed when the test ends. Outside of the sandbox, a killed test leaves it
+    /// in `/dev/shm`.
     ///
     /// # Errors
     ///
-    /// When there is no other file system: a test that returns this error is skipped. Also when the
-    /// directory cannot be created there.
+    /// When no other file system is available: a test that returns this error is skipped. Also when
+    /// the directory cannot be created.
     pub fn other_filesystem(&self) -> crate::Result<PathBuf> {
         let mut directory = self.lock_other_filesystem();
         if directory.is_none() {
@@ -133,7 +137,7 @@ impl Context {
 
     /// Removes the directory on another file system.
     pub(crate) fn close(&self) {
-        // Errors are ignored: the search for leaks finds a directory that remains.
+        // A failed removal is ignored here: the search for leaks reports the remaining directory.
         drop(self.lock_other_filesystem().take());
     }
 
@@ -148,13 +152,13 @@ impl Context {
         &self.inner.clock
     }
 
-    /// Injects a fault: draws its open parameters from the seed, records it in the plan and on the
+    /// Injects a fault. Draws its open parameters from the seed, records it in the plan and on the
     /// timeline, and applies it.
     ///
     /// # Errors
     ///
     /// When the target is missing or unsuitable: then nothing has changed. Also when this system
-    /// does not support the fault: a test that returns that error is skipped.
+    /// does not support the fault: a test that returns this error is skipped.
     pub fn inject<F: Fault>(&self, fault: F) -> Result<FaultGuard<F::Plan>, InjectError> {
         let injected = self.inner.faults.inject(&fault);
         if let Err(InjectError {
@@ -162,7 +166,8 @@ impl Context {
             ..
         }) = &injected
         {
-            // If the test returns the error, its message contains the reason of this skip.
+            // The error's message contains the reason of this skip, so a test that returns the
+            // error is skipped.
             let _ = self.skip(reason);
         }
         injected
@@ -170,17 +175,17 @@ impl Context {
 
     /// Opens a link to a server. Clients connect to the link, and faults disturb its traffic.
     ///
-    /// Plans and reports contain `name`. The server need not listen yet.
+    /// Plans and reports show `name`. The server need not listen yet.
     ///
     /// # Errors
     ///
-    /// When `server` is not an address, or the system has no free port or thread.
+    /// When `server` does not resolve to an address, or the system has no free port or thread.
     pub fn link(&self, name: impl Into<String>, server: impl ToSocketAddrs) -> io::Result<Link> {
         Link::open(name.into(), server)
     }
 
-    /// Starts a program. Its output goes to the test's output, each line after `name`. Its standard
-    /// input is empty.
+    /// Starts a program with an empty standard input. The test's output repeats the program's
+    /// output, with `name` before each line.
     ///
     /// # Errors
     ///
@@ -189,7 +194,7 @@ impl Context {
         Process::start(name.into(), command)
     }
 
-    /// Records a note on the timeline. `--check-determinism` compares it.
+    /// Records a note on the timeline. `--check-determinism` compares the notes of two runs.
     pub fn note(&self, text: impl Display) {
         self.inner.timeline.record(EventKind::Note {
             text: text.to_string(),
@@ -198,17 +203,18 @@ impl Context {
 
     /// Records a measurement on the timeline, such as a real time or a count of responses.
     ///
-    /// It may differ between runs with the same seed: `--check-determinism` does not compare it.
+    /// A measurement may differ between runs with the same seed: `--check-determinism` does not
+    /// compare measurements.
     pub fn measured(&self, text: impl Display) {
         self.inner.timeline.record(EventKind::Measured {
             text: text.to_string(),
         });
     }
 
-    /// Records a mark on the timeline, in a lane: `cx.mark("requests", "503 model_corrupt")`.
+    /// Records a mark in a lane of the timeline: `cx.mark("requests", "503 model_corrupt")`.
     ///
-    /// Reports draw each lane separately, and a label that begins with an HTTP status by its class.
-    /// `--check-determinism` does not compare marks.
+    /// Reports draw each lane separately. A label that begins with an HTTP status is drawn by the
+    /// status class. `--check-determinism` does not compare marks.
     pub fn mark(&self, lane: impl Display, label: impl Display) {
         self.inner.timeline.record(EventKind::Mark {
             lane: lane.to_string(),
@@ -216,18 +222,18 @@ impl Context {
         });
     }
 
-    /// All events so far, in order. The `tracing` events of the code under test are among them, as
+    /// All events so far, in order. They include the `tracing` events of the code under test, as
     /// [`EventKind::Log`].
     ///
-    /// The harness is the global subscriber of the process. Code under test that installs its own
-    /// with `init` panics (`try_init` does not). Events under a scoped subscriber (`with_default`)
-    /// are missing here.
+    /// The harness is the global `tracing` subscriber of the process. Code under test that installs
+    /// another global subscriber with `init` panics; with `try_init` it gets an error. Events under
+    /// a scoped subscriber (`with_default`) are missing from the timeline.
     #[must_use]
     pub fn timeline(&self) -> Vec<Event> {
         self.inner.timeline.events()
     }
 
-    /// Declares that a panic whose message contains `message` will happen, on any thread. Without
+    /// Declares that a panic whose message contains `message` must happen, on any thread. Without
     /// such a panic the test fails.
     ///
     /// An undeclared panic fails the test, even if the code under test catches it.
@@ -271,12 +277,12 @@ impl Context {
             .record(EventKind::LeakAllowed { pattern });
     }
 
-    /// Ends the test as skipped: `cx.skip("needs IPv6")?`.
+    /// Returns the error with which a test ends as skipped: `cx.skip("needs IPv6")?`.
     ///
     /// # Errors
     ///
-    /// Always, so that `?` leaves the test. A test that returns this error is skipped. Another
-    /// failure, such as a leak or an undeclared panic, still fails it.
+    /// Always, so that `?` returns from the test. A test that returns this error is skipped.
+    /// Another failure, such as a leak or an undeclared panic, still fails the test.
     pub fn skip(&self, reason: impl Display) -> Result<(), Skipped> {
         Err(self.inner.skip.skip(reason.to_string()))
     }

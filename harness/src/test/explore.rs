@@ -1,9 +1,10 @@
-//! Exhaustive exploration: an operation runs again and again, and another system call goes wrong
-//! each time.
+//! Exhaustive exploration: runs an operation many times, and disturbs a different system call in
+//! each run.
 //!
-//! A chaos test that kills a process at a random moment finds likely bugs. An exploration tries
-//! every moment that makes a difference on the disk: the disk changes only at system calls on
-//! files. The code under test needs no changes, since the kernel intercepts its system calls
+//! A chaos test that kills a process at a random time finds likely bugs. An exploration tries every
+//! point at which a crash can leave a different state on the disk. The disk changes only at system
+//! calls on files, so these calls are the points. The code under test needs no changes: the kernel
+//! intercepts its system calls
 //! ([seccomp_unotify(2)](https://man7.org/linux/man-pages/man2/seccomp_unotify.2.html)).
 //!
 //! ```no_run
@@ -39,21 +40,24 @@
 //!
 //! Requirements and limits:
 //!
-//! - Linux 5.6 or later on x86-64 or 64-bit ARM, for any user. It does not work in a container
-//!   whose runtime is itself notified of system calls. A test that returns the error is then
+//! - Explorations need Linux 5.6 or later on x86-64 or 64-bit ARM; any user can run them. They do
+//!   not work in a container whose runtime already receives notifications of system calls. Where
+//!   they do not work, they return `ExploreError::Unavailable`. A test that returns this error is
 //!   skipped with the reason.
-//! - Operation and invariant run in processes of their own, forked from the test's. Their changes
-//!   in memory are lost.
-//! - At the call the test must have no threads of its own, since a fork lacks them. Build runtimes
-//!   and pools inside the operation. A test that explores is a plain function: the runtime of an
-//!   async test is such a pool.
-//! - The operation's threads and processes are followed. With one thread, a point is a call by its
-//!   number. With several threads, it is a call by its name, its file and the number of like calls
-//!   before it.
-//! - Shared mappings of writable files are an error and never a pass, since they change files
-//!   without system calls. io_uring does not exist for the operation, so code with a fallback is
-//!   explored with that.
-//! - `fsync` and the like succeed without being executed, which makes explorations fast.
+//! - The operation and the invariant run in child processes, forked from the test's process. Their
+//!   changes to memory are lost.
+//! - When an exploration starts, the test must have no threads of its own: a fork would lack these
+//!   threads. Build runtimes and thread pools inside the operation. A test that explores is a plain
+//!   function, since the runtime of an async test is such a pool.
+//! - Explorations follow all threads and processes that the operation starts. If one thread makes
+//!   all calls, a call's number identifies the call in other runs. With several threads, name, file
+//!   and the number of earlier calls with the same name and file identify a call.
+//! - A shared mapping of a file that is open for writing is an error, never a pass. Such a mapping
+//!   changes the file without system calls.
+//! - For the operation, io_uring does not exist. Code with a fallback is explored with the
+//!   fallback.
+//! - Sync calls, such as `fsync`, return success without being executed, which makes explorations
+//!   fast.
 
 #[cfg(target_os = "linux")]
 mod baseline;
@@ -93,7 +97,7 @@ pub use self::operation_call::{OperationCall, OperationEnd};
 pub use crate::syscalls::code_location::CodeLocation;
 pub use crate::syscalls::errno::Errno;
 
-/// The point at which an explored operation was interrupted.
+/// The circumstances of a crash of an explored operation.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Crash {
@@ -102,20 +106,21 @@ pub struct Crash {
 }
 
 impl Crash {
-    /// Whether the operation had returned success before. Then its effects must be there.
+    /// Whether the operation had returned success before the crash. If so, its effects must be in
+    /// the directory.
     #[must_use]
     pub fn acknowledged(&self) -> bool {
         self.acknowledged
     }
 
-    /// Whether the power failed, and not the process alone. Then unsynced changes may be missing.
+    /// Whether the power failed, so unsynced changes may be missing.
     #[must_use]
     pub fn power_lost(&self) -> bool {
         self.power_lost
     }
 }
 
-/// A failed call of an explored operation, and the operation's reaction.
+/// An injected failure of a call, and the reaction of the explored operation.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct InjectedFailure {
@@ -124,13 +129,13 @@ pub struct InjectedFailure {
 }
 
 impl InjectedFailure {
-    /// The error of the call.
+    /// The error with which the call failed.
     #[must_use]
     pub fn errno(&self) -> Errno {
         self.errno
     }
 
-    /// Whether the operation returned success all the same.
+    /// Whether the operation returned success despite the failed call.
     #[must_use]
     pub fn acknowledged(&self) -> bool {
         self.acknowledged
@@ -141,18 +146,20 @@ impl InjectedFailure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PowerLoss {
-    /// Any of them, in any order: POSIX allows this to file systems that keep renames atomic.
+    /// Loses any unsynced changes, in any order. POSIX allows this to file systems that keep
+    /// renames atomic.
     ///
-    /// A file's bytes are durable after `fsync` or `fdatasync` of the file, a name after `fsync` of
-    /// its directory. A name that moves between directories is durable after `fsync` of either.
-    /// Bytes are kept or lost in sectors of 512.
+    /// A file's bytes are durable after `fsync` or `fdatasync` of the file. A name is durable after
+    /// `fsync` of its directory. A rename between two directories is durable after `fsync` of
+    /// either one. Bytes are kept or lost in sectors of 512 bytes.
     Posix,
-    /// Those that ext4 may lose in its default mode, `data=ordered`, by its
+    /// Loses only changes that ext4 may lose in its default mode, `data=ordered`, by its
     /// [documentation](https://docs.kernel.org/admin-guide/ext4.html).
     ///
-    /// Names change in order. Any sync makes all earlier names durable. A file that replaces
-    /// another by rename is written out first (`auto_da_alloc`). Code that is right only here is
-    /// wrong on other file systems.
+    /// Changes of names are lost in order: if one is lost, all later unsynced ones are lost, too.
+    /// Any sync makes all earlier changes of names durable. If a file replaces another one by
+    /// rename, its bytes are written out first (`auto_da_alloc`). Code that is correct only under
+    /// this model is wrong on other file systems.
     Ext4Ordered,
 }
 
@@ -162,8 +169,8 @@ pub enum PowerLoss {
 pub struct Explored {
     /// The number of the operation's calls that concern its directory.
     pub calls: usize,
-    /// The number of points that were tried.
+    /// The number of points that were tried: process deaths, or call failures, at one call each.
     pub points: usize,
-    /// The number of distinct states after a power loss that were checked.
+    /// The number of distinct states of the disk after a power loss that were checked.
     pub states: usize,
 }

@@ -1,16 +1,16 @@
-//! Damage that a test does on purpose, and undoes.
+//! Faults: damage that a test does on purpose, and undoes.
 //!
-//! A [`Fault`] is a *kind* of damage. The parts that it leaves open (the byte, the bit) are drawn
-//! from the test's seed when it is injected. The drawn fault is a row of the test's *fault plan*:
-//! the timeline shows it, a replay repeats it, and the minimiser leaves it out or makes it simpler.
-//! A new fault is one small type: its plan, how to draw it, how to apply it. [`Fault`] has a
-//! complete example.
+//! A [`Fault`] is a *kind* of damage. Its open parameters, such as the byte and the bit, are drawn
+//! from the test's seed at the injection. The drawn fault is a row of the test's *fault plan*. The
+//! timeline shows the row, a replay repeats it, and the minimiser removes or simplifies it. A new
+//! fault is one small type: it has a plan, draws the plan, and applies the plan. The page of
+//! [`Fault`] has a complete example.
 //!
 //! [`Context::inject`](crate::Context::inject) returns a [`FaultGuard`], which undoes the fault
-//! when it is dropped.
+//! when the guard is dropped.
 //!
-//! Every fault has a constructor `new`, which takes its target and the values that it cannot do
-//! without. Methods then narrow down the draws.
+//! The constructor `new` of a fault takes the target and the required values. Further methods
+//! narrow the ranges of the draws.
 
 mod bit_flip;
 mod delete;
@@ -76,16 +76,16 @@ use serde::de::DeserializeOwned;
 
 /// A kind of damage.
 ///
-/// Injecting a fault has two steps, so that a recorded plan can stand in for the first:
-/// [`draw`](Self::draw) decides all that the fault leaves open, and [`apply`](Self::apply) does
-/// exactly that. The faults of a test are injected one at a time: neither step may inject another
-/// one.
+/// The injection of a fault has two steps. [`draw`](Self::draw) decides every open parameter, and
+/// [`apply`](Self::apply) does the damage with exactly these parameters. A recorded plan can
+/// replace the first step. The faults of a test are injected one at a time, so neither step may
+/// inject another fault.
 ///
 /// # A fault of your own
 ///
-/// Implement the trait: the harness's own faults have no other means. Before `apply` damages
-/// anything, it records the [`UndoStep`]s that undo the damage. They also run after the test was
-/// killed: then the runner runs them.
+/// Implement this trait: the harness's own faults use nothing else. Before `apply` damages
+/// anything, it records the [`UndoStep`]s that undo the damage. If the test is killed outside of
+/// the sandbox, the runner runs the recorded steps.
 ///
 /// ```
 /// use clarity_chaos::fault::{Fault, FaultError, Injection, Undo, UndoStep};
@@ -166,44 +166,44 @@ use serde::de::DeserializeOwned;
 /// }
 /// ```
 ///
-/// A plan is made simpler by the minimiser number by number, towards 0; so let smaller numbers mean
-/// a smaller fault. Damage that no [`UndoStep`] can express has an [undo
+/// The minimiser simplifies a plan number by number, towards 0, so let smaller numbers mean a
+/// smaller fault. Damage that no [`UndoStep`] can undo needs an [undo
 /// handler](crate::undo_handler). Damage that ends with the test's process needs no step:
 /// [`Undo::new`] takes a closure.
 pub trait Fault {
-    /// All that was decided: the fault can be applied again from it alone. Its form as JSON must
-    /// not lose anything.
+    /// All decided parameters: the plan alone suffices to apply the fault again. The plan must
+    /// survive a conversion to JSON and back unchanged.
     type Plan: Serialize + DeserializeOwned;
 
-    /// The name of the kind in plans, such as `bit_flip`. Draws depend on it: a new name gives new
-    /// draws.
+    /// The name of the kind in plans, such as `bit_flip`. Draws depend on the name: a new name
+    /// gives new draws.
     const KIND: &'static str;
 
-    /// The damage, as part of a sentence: `bit 3 of byte 118 of model.onnx flipped`. `target` is as
-    /// the plan names it.
+    /// Describes the damage as part of a sentence: `bit 3 of byte 118 of model.onnx flipped`.
+    /// `target` is the target's name in the plan.
     fn describe(plan: &Self::Plan, target: &str) -> String {
         let plan = serde_json::to_value(plan).unwrap_or_default();
         PlannedFault::summarize(Self::KIND, target, &plan)
     }
 
-    /// The target, as the plan names it: the path of a file, the address of a peer. Draws depend on
-    /// it.
+    /// The target's name in the plan, such as a file's path or a peer's address. Draws depend on
+    /// this name.
     fn target(&self) -> String;
 
-    /// Decides all that is left open: looks at the target, and draws from `rng`.
+    /// Decides every open parameter: inspects the target, and draws from `rng`.
     ///
     /// # Errors
     ///
-    /// When the target is missing or cannot bear the fault ([`FaultError::unfit`]), or when this
-    /// system has no such fault ([`FaultError::Unavailable`]).
+    /// When the target is missing or does not suit the fault ([`FaultError::unfit`]). Also when
+    /// this system does not support the fault ([`FaultError::Unavailable`]).
     fn draw(&self, rng: &mut ChaCha8Rng) -> Result<Self::Plan, FaultError>;
 
-    /// Does the damage that was decided, and says how to undo it. Steps are recorded in `injection`
-    /// before their damage.
+    /// Does the damage in `plan`, and returns the way to undo it. Each undo step is recorded in
+    /// `injection` before its damage is done.
     ///
     /// # Errors
     ///
-    /// When the damage cannot be done. The steps that were recorded run then, so part of the damage
-    /// does not stay.
+    /// When the damage cannot be done. The recorded steps then run, and undo the damage done so
+    /// far.
     fn apply(&self, plan: &Self::Plan, injection: &Injection) -> Result<Undo, FaultError>;
 }

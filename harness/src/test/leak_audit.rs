@@ -1,26 +1,26 @@
-//! Leaks of a test in its own process: threads that still run, descriptors that are still open.
+//! Finds the threads and descriptors that a test leaked in its own process.
 //!
-//! The process itself looks for them after the body, when the runtime is gone and all faults are
+//! The process searches for these leaks after the shutdown of the runtime, when all faults are
 //! undone. The supervisor and the runner find leaked processes and files.
 
 use std::sync::Once;
 
-/// The threads and descriptors before the test.
+/// The threads and descriptors of this process before the test.
 #[derive(Debug, Default)]
 pub(crate) struct LeakAudit {
     threads: IdSnapshot,
     descriptors: IdSnapshot,
 }
 
-/// The IDs of threads, or the numbers of descriptors, at one moment.
+/// A snapshot of the process's thread IDs or descriptor numbers.
 #[derive(Debug, Default)]
 struct IdSnapshot {
-    /// The number of `ids`, if the kernel can count them faster than it lists them.
+    /// The number of `ids`. `None` if the kernel offers no count that is faster than a list.
     count: Option<u64>,
     ids: Vec<u32>,
 }
 
-/// The leaks of a test in its own process, one description each.
+/// The leaks of a test in its own process, with one description for each leak.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ProcessLeaks {
     pub(crate) threads: Vec<String>,
@@ -33,16 +33,17 @@ impl ProcessLeaks {
     }
 }
 
-/// Whether a thread of this name belongs to a pool that lasts as long as the process.
+/// Whether this thread name begins with one of the `prefixes`. Threads with these prefixes belong
+/// to pools that last as long as the process.
 #[cfg(target_os = "linux")]
 fn is_lasting(thread: &str, prefixes: &[String]) -> bool {
     prefixes.iter().any(|prefix| thread.starts_with(prefix))
 }
 
-/// Makes Tokio open its pair of sockets for signals.
+/// Makes Tokio open its socket pair for signals.
 ///
-/// Tokio opens it with the first runtime and keeps it until the process ends. It is not a leak of
-/// the first test.
+/// Tokio opens the pair with the first runtime, and keeps it until the process ends. The pair must
+/// not count as a leak of the first test.
 pub(crate) fn open_lasting_descriptors() {
     static OPENED: Once = Once::new();
     OPENED.call_once(|| {
@@ -62,20 +63,21 @@ mod linux {
     use std::os::unix::fs::MetadataExt as _;
     use std::time::{Duration, Instant};
 
-    /// The time for ending threads that nobody joins. Threads alive after it count as leaks.
+    /// The grace time for unjoined threads to end. Threads that run longer count as leaks.
     const EXIT_GRACE: Duration = Duration::from_millis(200);
 
-    /// The same when all threads left belong to lasting pools: even those can be ending.
+    /// The grace time when only threads of lasting pools are left: these threads can also be
+    /// ending.
     const LASTING_EXIT_GRACE: Duration = Duration::from_millis(10);
 
-    /// A bound for the descriptors of a process that has just started.
+    /// An upper bound for the descriptor numbers of a process that has just started.
     const LOW_DESCRIPTORS: u16 = 64;
 
     const THREADS: &str = "/proc/self/task";
     const DESCRIPTORS: &str = "/proc/self/fd";
 
     impl LeakAudit {
-        /// Remembers all threads and descriptors of this process.
+        /// Takes a snapshot of all threads and descriptors of this process.
         pub(crate) fn begin() -> Self {
             let threads = count_threads();
             let descriptors = count_descriptors();
@@ -96,7 +98,8 @@ mod linux {
             }
         }
 
-        /// Returns the threads and descriptors that did not exist at the beginning.
+        /// Returns the threads and descriptors that [`begin`](Self::begin) did not find. Waits up
+        /// to [`EXIT_GRACE`] for ending threads.
         pub(crate) fn end(&self, lasting: &[String]) -> ProcessLeaks {
             let began = Instant::now();
             loop {
@@ -128,8 +131,8 @@ mod linux {
             }
             if !same(self.descriptors.count, count_descriptors()) {
                 let descriptors = ids(DESCRIPTORS);
-                // One of them was the directory handle that listed them. It is closed, so
-                // `read_link` fails.
+                // The list includes the descriptor of the listed directory. That descriptor is
+                // closed now, so `read_link` fails.
                 let new = self.descriptors.added(&descriptors);
                 leaks.descriptors.extend(new.filter_map(|number| {
                     let target = fs::read_link(format!("{DESCRIPTORS}/{number}")).ok()?;
@@ -156,13 +159,14 @@ mod linux {
         fs::metadata(THREADS).ok()?.nlink().checked_sub(2)
     }
 
-    /// The size of this directory is the number of descriptors since Linux 6.2, and zero before.
+    /// The number of descriptors: since Linux 6.2 the directory's size, which is zero on older
+    /// kernels. `None` on these kernels.
     fn count_descriptors() -> Option<u64> {
         let size = fs::metadata(DESCRIPTORS).ok()?.size();
         (size > 0).then_some(size)
     }
 
-    /// The numeric names of entries in a directory of `/proc`.
+    /// The entries with numeric names in a directory of `/proc`.
     fn ids(directory: &str) -> Vec<u32> {
         let entries = fs::read_dir(directory).into_iter().flatten().flatten();
         entries
@@ -173,7 +177,7 @@ mod linux {
 
 #[cfg(not(target_os = "linux"))]
 impl LeakAudit {
-    /// Without `/proc`, leaks are unknown.
+    /// Takes an empty snapshot: without `/proc`, threads and descriptors are unknown.
     pub(crate) fn begin() -> Self {
         Self::default()
     }

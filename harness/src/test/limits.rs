@@ -3,18 +3,18 @@
 use clarity_chaos_record::Limits;
 use std::io;
 
-/// Resource limits in force. Dropping it restores the limits before.
+/// The guard of enforced resource limits. Dropping the guard restores the previous limits.
 #[derive(Debug)]
 pub(crate) struct LimitGuard {
     #[cfg(target_os = "linux")]
     before: Vec<(rustix::process::Resource, rustix::process::Rlimit)>,
 }
 
-/// Sets the limits of this process.
+/// Sets the soft limits of this process to `limits`, until the guard is dropped.
 ///
 /// # Errors
 ///
-/// When the system refuses: the hard limit of the user is lower than the test's limit.
+/// When the system refuses a limit, such as one above the user's hard limit.
 #[cfg(target_os = "linux")]
 pub(crate) fn enforce(limits: Limits) -> io::Result<LimitGuard> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -42,7 +42,11 @@ pub(crate) fn enforce(limits: Limits) -> io::Result<LimitGuard> {
     Ok(LimitGuard { before })
 }
 
-/// Other systems have no reliable limits.
+/// Enforces no limits: only Linux has reliable ones.
+///
+/// # Errors
+///
+/// When `limits` sets any limit.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn enforce(limits: Limits) -> io::Result<LimitGuard> {
     if limits == Limits::default() {

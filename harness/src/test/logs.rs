@@ -13,11 +13,12 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// The timeline of the running test. A process has one subscriber, and can run several tests.
+/// The timeline of the running test. A process has one subscriber, but can run several tests in
+/// turn.
 static TIMELINE: RwLock<Option<Timeline>> = RwLock::new(None);
 
-/// Installs the harness as the global subscriber, for events that pass `filter`, such as
-/// `info,my_crate=debug`. Does nothing when the process already has a subscriber.
+/// Installs the harness as the global subscriber, for events that pass `filter`. An example filter
+/// is `info,my_crate=debug`. Does nothing when the process already has a subscriber.
 ///
 /// # Errors
 ///
@@ -39,7 +40,7 @@ pub(crate) fn subscribe(filter: &str) -> io::Result<()> {
     parsed
 }
 
-/// Records events on this timeline from now on, or discards them.
+/// Records all later events on `timeline`, or discards them if it is `None`.
 pub(crate) fn send_to(timeline: Option<Timeline>) {
     *TIMELINE.write().unwrap_or_else(PoisonError::into_inner) = timeline;
 }
@@ -48,7 +49,7 @@ struct TimelineLayer;
 
 impl<S: Subscriber> Layer<S> for TimelineLayer {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
-        // A copy: the `Debug` code of a field may log, and must not find the lock held.
+        // Clones the timeline and releases the lock: the `Debug` code of a field may log.
         let current = TIMELINE.read().unwrap_or_else(PoisonError::into_inner);
         let Some(timeline) = current.clone() else {
             return;

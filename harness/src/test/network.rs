@@ -1,12 +1,13 @@
-//! A network that can be disturbed: a link between clients and a server, on loopback.
+//! A link between clients and a server on loopback, which network faults can disturb.
 //!
-//! A [`Link`] is a TCP proxy. Clients connect to its address instead of the server's, and all bytes
-//! pass it unchanged until a fault disturbs it: [`Latency`](crate::test::fault::Latency),
-//! [`Bandwidth`](crate::test::fault::Bandwidth), [`Blackhole`](crate::test::fault::Blackhole),
+//! A [`Link`] is a TCP proxy. Clients connect to the link's address instead of the server's. All
+//! bytes pass the link unchanged until a fault disturbs it:
+//! [`Latency`](crate::test::fault::Latency), [`Bandwidth`](crate::test::fault::Bandwidth),
+//! [`Blackhole`](crate::test::fault::Blackhole),
 //! [`ConnectionRefused`](crate::test::fault::ConnectionRefused),
 //! [`ConnectionCut`](crate::test::fault::ConnectionCut),
-//! [`Corruption`](crate::test::fault::Corruption). Several can be in effect together, each for one
-//! direction or both.
+//! [`Corruption`](crate::test::fault::Corruption). Several faults can be in effect at the same
+//! time. All but `ConnectionRefused` affect one direction or both.
 //!
 //! ```no_run
 //! # use clarity_chaos::fault::{ConnectionCut, Latency};
@@ -31,8 +32,8 @@
 //! }
 //! ```
 //!
-//! A link has threads of its own and delays by real time, with any clock of the test. Virtual time
-//! that runs by itself does not wait for it.
+//! A link has its own threads. Its delays are in real time, even if the test's clock is virtual. A
+//! paused clock advances without waiting for a link.
 
 mod condition;
 mod pump;
@@ -49,10 +50,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// The time in which the server must accept a connection; it is on this machine.
+/// The timeout for a connection to the server, which is on this machine.
 const CONNECTING: Duration = Duration::from_secs(10);
 
-/// A link to a server. All connections through it end when it is dropped.
+/// A link to a server. Dropping the link ends all connections through it.
 #[must_use = "the link is gone when this is dropped"]
 pub struct Link {
     name: String,
@@ -61,7 +62,7 @@ pub struct Link {
     accepting: Option<JoinHandle<()>>,
 }
 
-/// The part of a link that its threads share.
+/// The state that the threads of a link share.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     server: SocketAddr,
@@ -71,12 +72,11 @@ pub(crate) struct Proxy {
 
 impl Link {
     /// Opens a link to the first address of `server`, on a free port of loopback. Plans and reports
-    /// show `name`.
+    /// show `name`. The server need not listen yet.
     ///
     /// # Errors
     ///
-    /// When `server` has no address, or the system has no free port or thread. The server need not
-    /// listen yet.
+    /// When `server` has no address, or the system has no free port or thread.
     pub(crate) fn open(name: String, server: impl ToSocketAddrs) -> io::Result<Self> {
         let server = server.to_socket_addrs()?.next().ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, "the server has no address")
@@ -98,13 +98,13 @@ impl Link {
         })
     }
 
-    /// The name in plans and reports.
+    /// The link's name in plans and reports.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The address that clients connect to instead of the server's.
+    /// The link's address. Clients connect to it instead of the server's address.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
@@ -121,7 +121,7 @@ impl Proxy {
             if self.conditions.is_closed() {
                 return;
             }
-            // A failure of one connection does not concern the next one.
+            // A failed connection does not affect the next one.
             let Ok(client) = client else { continue };
             let connected = match self.conditions.refuses() {
                 true => Err(io::ErrorKind::ConnectionRefused.into()),
@@ -148,7 +148,7 @@ impl Proxy {
 impl Drop for Link {
     fn drop(&mut self) {
         self.proxy.conditions.close();
-        // Wakes the thread that waits for a connection.
+        // Wakes the accepting thread, which waits for a connection.
         let _ = TcpStream::connect(self.addr);
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.join();

@@ -1,4 +1,4 @@
-//! Records the oracles of a test's process on its timeline, and collects violations.
+//! Records, on the timeline, the oracles that a test reaches. Collects violations.
 
 use crate::registration::oracles::id_of;
 use crate::test::timeline::Timeline;
@@ -6,10 +6,10 @@ use clarity_chaos_oracles as oracles;
 use clarity_chaos_record::EventKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The violations of [`always!`](crate::always) in this case, a line each.
+/// The violations of [`always!`](crate::always) in this case, one line each.
 static VIOLATIONS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Records on a case's timeline the first evaluation of each oracle with each result.
+/// Records, on a case's timeline, the first evaluation of each oracle with each result.
 struct CaseSink {
     timeline: Timeline,
 }
@@ -27,11 +27,11 @@ impl oracles::Sink for CaseSink {
     }
 }
 
-/// Evaluates oracles for the case with this timeline, or makes them dormant again.
+/// Evaluates oracles for the case with this timeline, or evaluates none if `timeline` is `None`.
 ///
-/// Forgets the violations of the previous case; all oracles count as not yet reached.
+/// Forgets the violations of the previous case. All oracles then count as not yet reached.
 pub(crate) fn send_to(timeline: Option<Timeline>) {
-    // Dormant first: an evaluation of the previous case must not count for this one.
+    // Silenced first: an evaluation in the previous case must not count for the new case.
     oracles::silence();
     lock_violations().clear();
     if let Some(timeline) = timeline {

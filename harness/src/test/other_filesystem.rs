@@ -1,4 +1,4 @@
-//! A directory on another file system than a test's directory.
+//! Creates a directory on another file system than a test's directory.
 
 use std::io;
 use std::path::Path;
@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 /// Creates an empty directory on a file system in memory.
 ///
-/// `None` when there is no such file system, or `test_dir` is on it too.
+/// `None` when no such file system is mounted, or `test_dir` is on the same file system.
 ///
 /// # Errors
 ///
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 #[cfg(target_os = "linux")]
 pub(crate) fn create_dir(test_dir: &Path) -> io::Result<Option<TempDir>> {
     use std::os::unix::fs::MetadataExt as _;
-    // In the sandbox each test has its own.
+    // In the sandbox, each test has its own `/dev/shm`.
     let parent = Path::new("/dev/shm");
     let Ok(metadata) = parent.metadata() else {
         return Ok(None);
@@ -28,7 +28,7 @@ pub(crate) fn create_dir(test_dir: &Path) -> io::Result<Option<TempDir>> {
     Ok(Some(directory))
 }
 
-/// No other file system is known outside of Linux.
+/// Returns `None`: only Linux has a known path to another file system.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn create_dir(_test_dir: &Path) -> io::Result<Option<TempDir>> {
     Ok(None)

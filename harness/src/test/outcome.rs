@@ -2,10 +2,11 @@
 
 use std::error::Error;
 
-/// The result of a chaos test: an error fails the test, and is reported with all its sources.
+/// The result of a chaos test. An error fails the test, and the report shows the error with all
+/// sources.
 pub type Result<T = (), E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
-/// Not public API: the result of a test function; `Err` is the error with its sources.
+/// Not public API: the result of a test function. `Err` is the text of the error and its sources.
 pub type BodyOutcome = std::result::Result<(), String>;
 
 /// Not public API: converts the return value of a test function into its [`BodyOutcome`].
@@ -15,7 +16,7 @@ pub type BodyOutcome = std::result::Result<(), String>;
     note = "`clarity_chaos::Result` fits most tests"
 )]
 pub trait IntoOutcome {
-    /// Converts the value; `Err` is the message of the failure.
+    /// Converts the return value. `Err` is the message of the failure.
     fn into_outcome(self) -> BodyOutcome;
 }
 
@@ -36,8 +37,8 @@ impl<T: IntoOutcome, E: Into<Box<dyn Error + Send + Sync>>> IntoOutcome
     }
 }
 
-/// The error and its sources, outermost first, joined by colons. A source that the text already
-/// contains is left out.
+/// The texts of the error and its sources, outermost first, joined by colons. Omits a source if the
+/// text so far contains it.
 pub(crate) fn with_sources(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -53,14 +54,15 @@ pub(crate) fn with_sources(error: &dyn Error) -> String {
 }
 
 impl Skipped {
-    /// Whether the error `message` of a test contains the skip with this `reason`, perhaps wrapped
-    /// by other errors.
+    /// Whether a test's error `message` contains the skip error with this `reason`. Other errors
+    /// may wrap the skip error.
     pub(crate) fn is_in(reason: &str, message: &str) -> bool {
         message.contains(&Self(reason.to_owned()).to_string())
     }
 }
 
-/// The error of [`Context::skip`](crate::Context::skip): a test that returns it ends as skipped.
+/// The error of [`Context::skip`](crate::Context::skip). A test that returns this error ends as
+/// skipped.
 #[derive(Debug, thiserror::Error)]
 #[error("skipped: {0}")]
 pub struct Skipped(pub(crate) String);

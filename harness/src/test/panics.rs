@@ -1,4 +1,4 @@
-//! Watches every panic of a test's process, on all threads, even if the code catches it.
+//! Records every panic in a test's process, on all threads. Caught panics are recorded too.
 
 use crate::test::timeline::Timeline;
 use clarity_chaos_record::EventKind;
@@ -7,7 +7,7 @@ use std::panic::{self, PanicHookInfo};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 
-/// The panics so far, and those that the test has declared. Clones share them.
+/// The panics that happened so far, and the panics that the test declared. Clones share one log.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Panics {
     log: Arc<Mutex<PanicLog>>,
@@ -16,14 +16,15 @@ pub(crate) struct Panics {
 /// A panic hook.
 type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
 
-/// The address of a hook. It identifies ours: a closure with captures has an address of its own.
+/// The address of a hook. A closure with captures has its own address, so the address identifies
+/// the hook of [`Panics::install`].
 fn address(hook: &Hook) -> usize {
     std::ptr::from_ref(&**hook).cast::<()>().addr()
 }
 
 #[derive(Debug, Default)]
 struct PanicLog {
-    /// The address of our hook.
+    /// The address of the hook that [`Panics::install`] set.
     hook: usize,
     declared: Vec<DeclaredPanic>,
     panics: Vec<Panic>,
@@ -31,14 +32,14 @@ struct PanicLog {
 
 #[derive(Debug)]
 struct DeclaredPanic {
-    /// A part of the panic's message.
+    /// A part of the expected panic's message.
     message: String,
     /// Whether the test fails without such a panic.
     required: bool,
     happened: bool,
 }
 
-/// One panic.
+/// One panic that happened.
 #[derive(Clone, Debug)]
 struct Panic {
     thread: ThreadId,
@@ -66,13 +67,15 @@ fn message_of(payload: &(dyn Any + Send)) -> String {
 }
 
 impl Panics {
-    /// Records all panics of the process from now on. The previous hook, which prints, still runs.
+    /// Records all later panics of the process. The previous hook, which prints the panic, still
+    /// runs.
     pub(crate) fn install(&self, timeline: Timeline) {
         let panics = self.clone();
         let print = panic::take_hook();
         let hook: Hook = Box::new(move |info| {
             let panic = panics.record(info);
-            // Recorded first: printing a backtrace is slow, and the process may die meanwhile.
+            // Recorded first: printing a backtrace is slow, and the process may die while it
+            // prints.
             timeline.record_panic(EventKind::Panicked {
                 message: panic.message,
                 location: panic.location,
@@ -84,22 +87,23 @@ impl Panics {
         panic::set_hook(hook);
     }
 
-    /// Restores the default hook, in a process that outlives the test.
+    /// Restores the default hook. Only a process that outlives the test needs this.
     pub(crate) fn uninstall(&self) {
         let _ = panic::take_hook();
     }
 
-    /// Whether the hook of [`install`](Self::install) is still in place. Another hook would hide
-    /// panics.
+    /// Whether the hook of [`install`](Self::install) is still the current hook. Another hook would
+    /// hide panics.
     pub(crate) fn is_installed(&self) -> bool {
-        // The hook can only be inspected by taking it.
+        // Only `take_hook` gives access to the current hook.
         let hook = panic::take_hook();
         let is_ours = self.with(|log| log.hook == address(&hook));
         panic::set_hook(hook);
         is_ours
     }
 
-    /// Declares panics whose message contains `message`; `required` if one must happen.
+    /// Declares panics whose message contains `message`. `required` means that at least one such
+    /// panic must happen.
     pub(crate) fn declare(&self, message: String, required: bool) {
         self.with(|log| {
             log.declared.push(DeclaredPanic {
@@ -133,10 +137,10 @@ impl Panics {
         })
     }
 
-    /// Describes the panic with this payload, caught on this thread.
+    /// Describes the panic with this payload, which was caught on this thread.
     ///
-    /// It is the thread's latest in the log. A resumed panic, or one under another hook, is missing
-    /// there: it counts as not expected.
+    /// Searches the log for the thread's latest panic. The log lacks a resumed panic and a panic
+    /// under another hook: such a panic counts as not expected.
     pub(crate) fn caught(&self, payload: &(dyn Any + Send)) -> CaughtPanic {
         let message = message_of(payload);
         let thread = thread::current().id();

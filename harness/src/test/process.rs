@@ -1,8 +1,8 @@
-//! Programs that a test starts: the real binary, with its files, its signals and its end.
+//! Programs that a test starts as processes.
 //!
-//! The output of a [`Process`] becomes part of the test's, each line behind the name of the
-//! process. It ends with the test, or when it is dropped. [`Kill`](crate::test::fault::Kill) and
-//! [`Pause`](crate::test::fault::Pause) are its faults.
+//! The test's output repeats the output of a [`Process`], with the process's name before each line.
+//! The process ends when the [`Process`] is dropped, at the latest with the test. The faults of a
+//! process are [`Kill`](crate::test::fault::Kill) and [`Pause`](crate::test::fault::Pause).
 //!
 //! ```no_run
 //! # use clarity_chaos::fault::Pause;
@@ -29,10 +29,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// The interval at which a process is checked while its end is waited for.
+/// The interval between two checks during the wait for a process's end.
 const CHECK_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A program that runs, and is killed when this is dropped.
+/// A process that a test started. Dropping the value kills the process.
 #[must_use = "the process is killed when this is dropped"]
 pub struct Process {
     name: String,
@@ -41,7 +41,7 @@ pub struct Process {
     reading: Option<JoinHandle<()>>,
 }
 
-/// The process itself, which its faults share.
+/// The child process, which the [`Process`] shares with its faults.
 #[derive(Debug)]
 pub(crate) struct ChildProcess(Mutex<Child>);
 
@@ -55,52 +55,53 @@ struct PrintedLines {
 #[derive(Debug, Default)]
 struct Lines {
     lines: Vec<String>,
-    /// The number of lines that [`Process::wait_for_line`] has passed.
+    /// The number of lines up to the last line that [`Process::wait_for_line`] returned.
     seen: usize,
     is_complete: bool,
 }
 
-/// Why waiting for a line or an end failed.
+/// The error of an operation on a [`Process`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProcessError {
-    /// The process has ended without such a line.
+    /// The process ended without printing another line that contains the text.
     #[error("{process} ended and never printed a line with {wanted:?}; its last lines: {last}")]
     #[non_exhaustive]
     NoSuchLine {
-        /// The process.
+        /// The name of the process.
         process: String,
-        /// The text that was waited for.
+        /// The text that the line must contain.
         wanted: String,
-        /// The last lines that it printed.
+        /// The last lines that the process printed.
         last: String,
     },
-    /// The line or the end did not come in time.
+    /// The timeout passed before the line or the end of the process.
     #[error("{process}: {awaited} did not come within {timeout:?}; its last lines: {last}")]
     #[non_exhaustive]
     TimedOut {
-        /// The process.
+        /// The name of the process.
         process: String,
-        /// The line or the end that was waited for.
+        /// The expected event: a line, or the end of the process.
         awaited: String,
-        /// The time limit.
+        /// The timeout of the wait.
         timeout: Duration,
-        /// The last lines that it printed.
+        /// The last lines that the process printed.
         last: String,
     },
     /// The system refused an operation on the process.
     #[error("{process}: {source}")]
     #[non_exhaustive]
     Io {
-        /// The process.
+        /// The name of the process.
         process: String,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
 }
 
 impl Process {
-    /// Starts the process, with an empty standard input and its output in one pipe.
+    /// Starts the process with an empty standard input. Standard output and standard error go to
+    /// one pipe.
     pub(crate) fn start(name: String, command: &mut Command) -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
         let child = command
@@ -108,7 +109,7 @@ impl Process {
             .stdout(writer.try_clone()?)
             .stderr(writer)
             .spawn();
-        // Otherwise the command keeps the pipe open.
+        // The command must not keep the pipe open.
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let child = Arc::new(ChildProcess(Mutex::new(child?)));
         let printed = Arc::new(PrintedLines::default());
@@ -122,38 +123,40 @@ impl Process {
             printed,
             reading: None,
         };
-        // Without a reader the process is dropped here, and so killed.
+        // If the reading thread did not start, this `?` drops and so kills the process.
         process.reading = Some(reading?);
         Ok(process)
     }
 
-    /// The name that the test gave it.
+    /// The name that the test gave the process.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The system's number of the process.
+    /// The process ID.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.child().id()
     }
 
-    /// The lines that it has printed so far, on standard output and standard error. Bytes that are
-    /// not UTF-8 are replaced.
+    /// The lines that the process has printed so far, on standard output and standard error.
+    /// Invalid UTF-8 is replaced by U+FFFD.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         self.printed.state().lines.clone()
     }
 
-    /// Waits for the next line that contains `wanted`, from the beginning or after the line that
-    /// this returned last.
+    /// Waits for the next line that contains `wanted`, and returns this line. The search starts
+    /// after the line that the last successful call returned. The first call starts at the first
+    /// line.
     ///
-    /// It blocks the thread: in an async test call it in `tokio::task::block_in_place` or the like.
+    /// This method blocks the thread: an async test should call it in `tokio::task::block_in_place`
+    /// or in a blocking task.
     ///
     /// # Errors
     ///
-    /// When the process ends without such a line, or the line does not come in time.
+    /// When the process ends without such a line, or does not print one within `timeout`.
     pub fn wait_for_line(&self, wanted: &str, timeout: Duration) -> Result<String, ProcessError> {
         let deadline = Instant::now() + timeout;
         let mut state = self.printed.state();
@@ -186,11 +189,12 @@ impl Process {
         }
     }
 
-    /// Waits for the end of the process.
+    /// Waits for the end of the process, and returns its exit status. This method blocks the
+    /// thread.
     ///
     /// # Errors
     ///
-    /// When it does not end in time.
+    /// When the process does not end within `timeout`, or its status cannot be read.
     pub fn wait(&self, timeout: Duration) -> Result<ExitStatus, ProcessError> {
         let deadline = Instant::now() + timeout;
         loop {
@@ -209,11 +213,11 @@ impl Process {
         }
     }
 
-    /// The status of the process after its end; `None` while it runs.
+    /// The exit status of the process, or `None` while the process runs.
     ///
     /// # Errors
     ///
-    /// When the system refuses the status.
+    /// When the system does not return the status.
     pub fn status(&self) -> Result<Option<ExitStatus>, ProcessError> {
         let status = self.child.child().try_wait();
         status.map_err(|source| ProcessError::Io {
@@ -222,11 +226,12 @@ impl Process {
         })
     }
 
-    /// Sends a signal, by the system's number (`libc::SIGTERM`, …), unless the process has ended.
+    /// Sends the signal with this number, such as `libc::SIGTERM`. Sends nothing if the process has
+    /// ended.
     ///
     /// # Errors
     ///
-    /// When there is no such signal.
+    /// When no signal has this number, or the system refuses to send it.
     #[cfg(unix)]
     pub fn signal(&self, signal: i32) -> io::Result<()> {
         self.child.signal(signal)
@@ -238,7 +243,7 @@ impl Process {
 }
 
 impl ChildProcess {
-    /// Kills the process and waits for its end; returns whether it was still running.
+    /// Kills the process and waits for its end. Returns whether the process was still running.
     pub(crate) fn kill(&self) -> io::Result<bool> {
         let mut child = self.child();
         if child.try_wait()?.is_some() {
@@ -260,7 +265,7 @@ impl ChildProcess {
         let signal = Signal::from_named_raw(signal)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no such signal"))?;
         let mut child = self.child();
-        // The number belongs to the process only until it has been waited for.
+        // After a wait for its end, another process can get this process's ID.
         if child.try_wait()?.is_none() {
             kill_process(Pid::from_child(&child), signal)?;
         }
@@ -297,7 +302,7 @@ impl PrintedLines {
 }
 
 impl Lines {
-    /// The last 5 lines, for an error.
+    /// The last 5 lines joined by slashes, or `none`, for an error.
     fn last(&self) -> String {
         const LAST: usize = 5;
         let last = &self.lines[self.lines.len().saturating_sub(LAST)..];
@@ -311,7 +316,8 @@ impl Lines {
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
-        // Its own children may hold the pipe. The end of the test ends them, and this thread.
+        // The process's own children may hold the pipe open. The end of the test ends these
+        // children and the reading thread.
         if let Some(reading) = self.reading.take() {
             let deadline = Instant::now() + Duration::from_secs(1);
             while !reading.is_finished() && Instant::now() < deadline {

@@ -1,28 +1,28 @@
-//! Whether a test has a process of its own.
+//! Tells whether a test has its own process.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether this process belongs to one test.
+/// Whether this process runs one test only.
 static IS_DEDICATED: AtomicBool = AtomicBool::new(false);
 
-/// Whether a test has a process of its own.
+/// The scope of a test's process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProcessScope {
-    /// The process belongs to the test.
+    /// The process runs this test only.
     Dedicated,
-    /// The process belongs to the runner, and other tests run in it.
+    /// The process is the runner's, which also runs other tests.
     Shared,
 }
 
 impl ProcessScope {
-    /// Declares the scope of this process. Called when a test begins.
+    /// Declares the scope of this process. Call it when a test begins.
     pub(crate) fn enter(self) {
         if self == Self::Dedicated {
             IS_DEDICATED.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Whether a change to the whole process affects one test alone.
+    /// Whether this process runs one test only, so a change to the process affects no other test.
     pub(crate) fn is_dedicated() -> bool {
         IS_DEDICATED.load(Ordering::Relaxed)
     }

@@ -5,7 +5,7 @@ use crate::test::timeline::Timeline;
 use clarity_chaos_record::EventKind;
 use std::sync::{Arc, OnceLock};
 
-/// The request of a test to be skipped. Clones are the same request.
+/// The request of a test to be skipped. Clones share one request.
 #[derive(Clone, Debug)]
 pub(crate) struct SkipRequest {
     timeline: Timeline,
@@ -29,7 +29,7 @@ impl SkipRequest {
         Skipped(reason)
     }
 
-    /// The reason of the first request.
+    /// The reason of the first request. `None` without a request.
     pub(crate) fn reason(&self) -> Option<&str> {
         self.reason.get().map(String::as_str)
     }

@@ -1,7 +1,7 @@
-//! `SIGTERM`, the request to end a test: its handler undoes faults first.
+//! Handles `SIGTERM`: undoes the faults of the test, then ends its process.
 //!
-//! The supervisor sends it at the timeout, or when the run is interrupted. The first fault installs
-//! the handler. Without it the signal ends the process at once, as it does by default.
+//! The supervisor sends `SIGTERM` at the timeout, or when the run is interrupted. The first fault
+//! installs the handler. Without the handler, `SIGTERM` ends the process at once.
 
 use std::io;
 
@@ -22,11 +22,12 @@ mod unix {
     use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
     use std::thread::{self, JoinHandle};
 
-    /// The handler of `SIGTERM`. Clones are the same handler.
+    /// The handler of `SIGTERM`. Clones share one handler.
     #[derive(Clone, Debug)]
     pub(crate) struct TerminationHandler {
         installed: Arc<Mutex<Option<InstalledHandler>>>,
-        /// Whether this process is the test's own, so that the signal means the test.
+        /// Whether this process runs one test only. In a shared process, the signal does not mean
+        /// the test.
         is_dedicated: bool,
     }
 
@@ -37,7 +38,8 @@ mod unix {
         thread: JoinHandle<()>,
     }
 
-    /// The byte of [`TerminationHandler::uninstall`]; the signal handler writes another.
+    /// The byte that [`TerminationHandler::uninstall`] writes. The signal handler writes another
+    /// byte.
     const STOP: u8 = b's';
 
     impl TerminationHandler {
@@ -48,7 +50,8 @@ mod unix {
             }
         }
 
-        /// Installs the handler, unless it is installed: it calls `undo`, then ends the process.
+        /// Installs the handler, which calls `undo` and then ends the process. Does nothing if the
+        /// handler is already installed, or the process is shared.
         ///
         /// # Errors
         ///
@@ -76,11 +79,11 @@ mod unix {
             Ok(())
         }
 
-        /// Uninstalls the handler, after all faults have been undone.
+        /// Uninstalls the handler. Call it only after all faults have been undone.
         pub(crate) fn uninstall(&self) {
             if let Some(mut installed) = self.lock().take() {
                 unregister(installed.registration);
-                // The thread still runs: the signal would have ended the whole process.
+                // The thread is still waiting: after a signal, it would have ended the process.
                 if installed.sender.write_all(&[STOP]).is_ok() {
                     let _ = installed.thread.join();
                 }
@@ -95,7 +98,7 @@ mod unix {
     }
 }
 
-/// Without `SIGTERM` there is nothing to handle.
+/// A handler that does nothing, for systems without `SIGTERM`.
 #[cfg(not(unix))]
 #[derive(Clone, Debug)]
 pub(crate) struct TerminationHandler;

@@ -1,4 +1,4 @@
-//! Runs a test in its process: sets it up, runs the body on a new thread, records its end.
+//! Runs a test in its process: sets up the test, runs the body on a new thread, records its end.
 
 use crate::data::case::Case;
 #[cfg(target_os = "linux")]
@@ -33,18 +33,18 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
-/// Warms up the zygote: pages touched here are already mapped in every fork.
+/// Touches pages in the zygote: every fork then has these pages already mapped.
 ///
-/// Leaves nothing but memory, and the descriptors that Tokio keeps.
+/// The zygote then holds more memory and the descriptors that Tokio keeps open, and nothing else.
 ///
 /// # Errors
 ///
-/// When the filter for logs is not valid, or no thread can be started.
+/// When the log filter is not valid, or no thread can be started.
 #[cfg(target_os = "linux")]
 pub(crate) fn prefault(spec: &CaseSpec) -> io::Result<()> {
     logs::subscribe(&spec.log)?;
     leak_audit::open_lasting_descriptors();
-    // The first call chooses the fastest clock.
+    // The first call selects the fastest clock.
     let _ = cpu_time::cpu_time_us();
     // The C library keeps the stack and the heap arena of an ended thread. The second thread takes
     // the code path that reuses them.
@@ -61,20 +61,20 @@ pub(crate) fn prefault(spec: &CaseSpec) -> io::Result<()> {
     Ok(())
 }
 
-/// The state that a fork inherits from the zygote, which prepared it for all forks.
+/// The state that the zygote prepared and a fork inherits.
 #[derive(Debug)]
 pub(crate) struct Inherited {
-    /// The file of the timeline.
+    /// The open file of the test's timeline.
     pub(crate) timeline: File,
-    /// The restrictions of the process in the sandbox.
+    /// The sandbox's restrictions for the test's process.
     pub(crate) rules: Option<TestRules>,
 }
 
-/// Runs a case in this process, which belongs to it, and returns the exit code.
+/// Runs a case in this process, which runs no other case. Returns the process's exit code.
 ///
 /// # Errors
 ///
-/// When the case cannot be started. A failure of the test is on the timeline, and no error.
+/// When the case cannot be started. A failure of the test is no error: the timeline records it.
 pub(crate) fn run(
     case: &Case,
     test: &'static TestCase,
@@ -92,12 +92,12 @@ pub(crate) fn run(
     setup.run(test).map(exit_code)
 }
 
-/// Runs a case on a thread of a shared process. Returns the exit code that its own process would
-/// have.
+/// Runs a case on a thread of a shared process. Returns the exit code that a dedicated process
+/// would have.
 ///
 /// # Errors
 ///
-/// When the case cannot be started, as with [`run`].
+/// When the case cannot be started. A failure of the test is no error: the timeline records it.
 pub(crate) fn run_in_shared_process(case: &Case) -> io::Result<i32> {
     let test = test_of(case)?;
     let timeline = Timeline::open(&case.timeline())?;
@@ -128,7 +128,7 @@ fn exit_code(end: BodyEnd) -> i32 {
     }
 }
 
-/// A test that is ready to run.
+/// The parts of a test that is ready to run.
 struct Setup {
     time: TestTime,
     timeline: Timeline,
@@ -136,9 +136,10 @@ struct Setup {
     faults: FaultLog,
     termination: TerminationHandler,
     context: Context,
-    /// Prefixes of the names of threads that last as long as the process.
+    /// Name prefixes of the threads that last as long as the process.
     lasting_threads: Vec<String>,
-    /// `None` in the runner, whose system calls are not intercepted.
+    /// The interceptor of system calls. `None` in the runner's process, which must not be
+    /// intercepted.
     #[cfg(target_os = "linux")]
     interceptor: Option<SyscallInterceptor>,
 }
@@ -185,7 +186,7 @@ impl Setup {
         })
     }
 
-    /// Runs the body on a new thread, cleans up, and records how it ended.
+    /// Runs the body on a new thread, cleans up, and records the end of the test.
     fn run(self, test: &'static TestCase) -> io::Result<BodyEnd> {
         let (context, time) = (self.context.clone(), self.time.clone());
         let body: Body = *test.body().downcast_ref().ok_or_else(|| {
@@ -196,12 +197,12 @@ impl Setup {
         })?;
         let (panics, timeline) = (self.panics.clone(), self.timeline.clone());
         leak_audit::open_lasting_descriptors();
-        // Before temporary descriptors: a leak could reuse the number of one in the snapshot.
+        // The snapshot must not contain temporary descriptors: a leak could reuse their numbers.
         let audit = LeakAudit::begin();
         let limits = limits::enforce(test.limits())?;
         self.timeline.record(EventKind::Started);
-        // On a new thread with the test's name: `HashMap`s get new random keys, panics name the
-        // test.
+        // On a new thread, `HashMap`s get new random keys. The thread's name, the test's, appears
+        // in panics.
         let returned = thread::Builder::new()
             .name(test.name().to_owned())
             .spawn(move || {
@@ -236,13 +237,13 @@ impl Setup {
         self.timeline.record(EventKind::Finished {
             end: end.clone(),
             cpu_us: cpu_time::cpu_time_us(),
-            // The timeline sets it.
+            // The timeline sets this number.
             omitted_events: 0,
         });
         Ok(end)
     }
 
-    /// Decides how the test ended, from its body's return or panic and all other observations.
+    /// Decides the end of the test from the body's return or panic and all other observations.
     fn judge(
         &self,
         returned: Result<io::Result<BodyOutcome>, CaughtPanic>,
@@ -302,7 +303,8 @@ impl Setup {
     }
 }
 
-/// Calls the body. The runtime of an async one is shut down when this returns or unwinds.
+/// Calls the body. The runtime of an async body is shut down before this function returns or
+/// unwinds.
 fn call(
     body: Body,
     context: Context,
@@ -317,7 +319,7 @@ fn call(
             let body = if time.kind().is_virtual() {
                 Box::pin(BlockingDetector::new(body, timeline))
             } else {
-                // Other threads run the tasks while the body blocks.
+                // No detector: other threads run the tasks while the body blocks.
                 body
             };
             let returned = catch_unwind(AssertUnwindSafe(|| runtime.block_on(body)));

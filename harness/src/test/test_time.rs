@@ -1,4 +1,4 @@
-//! The time of a test, and its Tokio runtime.
+//! The time and the Tokio runtime of a test.
 
 use crate::data::duration::microseconds;
 use clarity_chaos_record::ClockKind;
@@ -14,9 +14,10 @@ use tokio::time::Instant;
 #[derive(Clone)]
 pub(crate) struct TestTime {
     kind: ClockKind,
-    /// The start of virtual time. `None` without a runtime: its handle keeps descriptors open.
+    /// The runtime's handle, and the start of virtual time. `None` while no runtime runs: a handle
+    /// would keep the runtime's descriptors open.
     origin: Arc<Mutex<Option<(Handle, Instant)>>>,
-    /// The virtual time at the last query, in microseconds; [`NEVER`] before the runtime starts.
+    /// The virtual time at the last query, in microseconds. [`NEVER`] before the runtime starts.
     latest_us: Arc<AtomicU64>,
 }
 
@@ -33,21 +34,23 @@ impl TestTime {
         self.kind
     }
 
-    /// Virtual time since the runtime began; `None` under a real clock, or before the runtime
-    /// starts.
+    /// The virtual time since the runtime started. `None` under a real clock, or before the runtime
+    /// starts. After the shutdown, the virtual time at the shutdown.
     pub(crate) fn virtual_now(&self) -> Option<Duration> {
         let origin = self.origin().clone();
         let Some((handle, origin)) = origin else {
             return self.latest_virtual();
         };
-        // Tokio keeps its clock in the thread's context. Other threads of the test have none.
+        // Tokio reads its clock from the thread's context. Threads outside of the runtime have
+        // none.
         let _context = handle.enter();
         let now = origin.elapsed();
         self.latest_us.store(microseconds(now), Ordering::Relaxed);
         Some(now)
     }
 
-    /// Virtual time at the last query. Takes no lock.
+    /// The virtual time at the last query, with the same `None` as
+    /// [`virtual_now`](Self::virtual_now). Takes no lock.
     pub(crate) fn latest_virtual(&self) -> Option<Duration> {
         let latest = self.latest_us.load(Ordering::Relaxed);
         (latest != NEVER).then_some(Duration::from_micros(latest))
@@ -55,14 +58,15 @@ impl TestTime {
 
     /// Advances virtual time; see [`Clock::advance`](crate::Clock::advance).
     pub(crate) async fn advance(&self, duration: Duration) {
-        // Tasks that were just spawned set their timers first.
+        // Lets newly spawned tasks set their timers before the jump.
         tokio::task::yield_now().await;
         tokio::time::advance(duration).await;
-        // `advance` yields once, and its timers wake their tasks. This yield lets those run.
+        // `advance` yields once, and expired timers wake their tasks. This yield lets the tasks
+        // run.
         tokio::task::yield_now().await;
     }
 
-    /// The runtime of an async test under this clock.
+    /// Starts the runtime of an async test under this clock.
     pub(crate) fn runtime(&self) -> io::Result<TestRuntime> {
         let runtime = if self.kind.is_virtual() {
             Builder::new_current_thread()
@@ -102,10 +106,10 @@ impl fmt::Debug for TestTime {
     }
 }
 
-/// No virtual time. As a time it would be 584,000 years.
+/// The value that means no virtual time. As a time it would be 584,000 years.
 const NEVER: u64 = u64::MAX;
 
-/// The longest wait for blocking tasks at the end of a test.
+/// The timeout of the wait for blocking tasks at the end of a test.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The runtime of one test.
@@ -120,9 +124,9 @@ impl TestRuntime {
         self.runtime.block_on(future)
     }
 
-    /// Drops all tasks, and waits up to [`SHUTDOWN_TIMEOUT`] for blocking ones.
+    /// Drops all async tasks, and waits up to [`SHUTDOWN_TIMEOUT`] for blocking tasks.
     pub(crate) fn shut_down(self) {
-        // The inhibitor is a blocking task too, which the shutdown would wait for.
+        // The inhibitor holds a blocking task: the shutdown would wait for that task.
         drop(self.inhibitor);
         self.time.virtual_now();
         *self.time.origin() = None;
@@ -173,7 +177,8 @@ mod tests {
                 stream.read_exact(&mut byte).unwrap();
                 stream.write_all(&byte).unwrap();
             });
-            // A clock that advanced by itself during the wait for the peer would cause a timeout.
+            // If the clock advanced by itself during the wait for the peer, the timeout would
+            // expire.
             timeout(Duration::from_secs(30), async {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 stream.write_all(b"x").await.unwrap();

@@ -1,7 +1,7 @@
-//! The timeline of a test: its events in order, one line of JSON each.
+//! The timeline of a test: the test's events in order, with one line of JSON for each event.
 //!
-//! The test's process appends each event to the file at once: a killed process loses none. The
-//! runner reads the file; see [`Event`] for the format.
+//! The test's process appends each event to the file at once, so a killed process loses no event.
+//! The runner reads the file. See [`Event`] for the format.
 
 use crate::data::duration::microseconds;
 use crate::test::test_time::TestTime;
@@ -31,20 +31,21 @@ struct TimelineLog {
     /// The length of the file, in bytes.
     length: u64,
     events: Vec<Event>,
-    /// The events beyond [`MAX_EVENTS`] that were not recorded.
+    /// The number of events beyond [`MAX_EVENTS`] that were not recorded.
     omitted: usize,
 }
 
-/// After this many events, notes, measurements, marks and logs are only counted, to bound memory.
+/// The limit that bounds the memory of a timeline. After this number of events, notes,
+/// measurements, marks and logs are only counted.
 const MAX_EVENTS: usize = 100_000;
 
 impl Timeline {
-    /// Opens the file of a timeline, and creates it if it is missing.
+    /// Opens the file of a timeline for appending. Creates a missing file.
     pub(crate) fn open(path: &Path) -> io::Result<File> {
         File::options().append(true).create(true).open(path)
     }
 
-    /// Begins a timeline now, at the end of this file.
+    /// Begins a timeline at the end of this file. The times of events count from this call.
     pub(crate) fn new(file: File, time: TestTime) -> Self {
         Self {
             inner: Arc::new(TimelineInner {
@@ -60,12 +61,13 @@ impl Timeline {
         }
     }
 
-    /// Records an event that happens now, on this thread.
+    /// Records an event with the present time and this thread's name.
     pub(crate) fn record(&self, kind: EventKind) {
         self.append(kind, self.inner.time.virtual_now());
     }
 
-    /// Records a panic. Does not query the time: the panic may hold the lock of Tokio's clock.
+    /// Records a panic, with the virtual time of the last query. A new query could deadlock: the
+    /// panicking thread may hold the lock of Tokio's clock.
     pub(crate) fn record_panic(&self, kind: EventKind) {
         self.append(kind, self.inner.time.latest_virtual());
     }
@@ -99,15 +101,15 @@ impl Timeline {
             },
             (_, kind) => kind,
         };
-        // Read under the lock, so that the times in the file ascend.
+        // The time is read under the lock, because the times in the file must ascend.
         let at_us = microseconds(self.inner.began.elapsed());
         let mut event = Event::new(at_us, thread, kind);
         event.virtual_us = virtual_us;
         let mut line =
             serde_json::to_vec(&event).expect("an event has string keys and no failing types");
         line.push(b'\n');
-        // A full disk must not fail the test: the runner reports the missing end of the timeline.
-        // A partial line would damage the next one.
+        // A full disk must not fail the test: the runner reports the missing end of the timeline. A
+        // partial line is removed, because it would damage the next line.
         match log.file.write_all(&line) {
             Ok(()) => log.length += line.len() as u64,
             Err(_) => {

@@ -1,4 +1,4 @@
-//! The file `checksums.json`, an older form of manifest for all models together.
+//! The file `checksums.json`, an older form of manifest: one file for all models.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 use super::{Result, read};
 use crate::{Digest, FileEntry, FilePath};
 
-/// The models of the file, in its order.
+/// The models in the file, in the order of the file.
 pub(super) struct Checksums(pub(super) Vec<(String, ModelChecksums)>);
 
 /// The size and the files of one model.
@@ -37,7 +37,8 @@ impl Checksums {
 }
 
 impl ModelChecksums {
-    /// The files as manifest entries.
+    /// Converts the files to manifest entries. Refuses algorithms other than SHA-256, and a wrong
+    /// total size.
     pub(super) fn files(&self) -> Result<BTreeMap<FilePath, FileEntry>> {
         let mut files = BTreeMap::new();
         for (path, file) in &self.files.0 {
@@ -67,8 +68,8 @@ impl ModelChecksums {
     }
 }
 
-/// A JSON object with its order, which refuses duplicate names.
-// A plain map would silently keep the last of two.
+/// A JSON object that keeps the order of its members and refuses duplicate names.
+// A plain map would silently keep the last of two members with the same name.
 struct OrderedObject<T>(Vec<(String, T)>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for OrderedObject<T> {

@@ -1,4 +1,4 @@
-//! Bodies of requests: valid ones in every form, and invalid ones.
+//! Request bodies: valid ones in every form, and invalid ones.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ const DATATYPES: [DataType; 6] = [
     DataType::Fp32,
 ];
 
-/// A model with one `[n, 2]` tensor of each datatype, and `free`, of any shape.
+/// The tensors of a model: one of shape `[n, 2]` per datatype, and `free`, of any shape.
 fn specs() -> Vec<TensorSpec> {
     let open = Dimension::Dynamic(Some("n".to_owned()));
     let of = |datatype: DataType| TensorSpec {
@@ -40,7 +40,7 @@ fn decode_for(
     InferRequest::decode(body, json_length, specs, specs, &Budget::new(1 << 20))
 }
 
-/// A request with `[[0, 1], [1, 0]]` in each input; those in `binary` as bytes.
+/// A request with `[[0, 1], [1, 0]]` in each input. The inputs named in `binary` are bytes.
 fn body(binary: &[&str]) -> (Value, Vec<u8>) {
     let (mut inputs, mut bytes) = (Vec::new(), Vec::new());
     for spec in specs() {
@@ -285,7 +285,7 @@ fn request_members_of_another_json_type_are_refused() {
     );
 }
 
-/// A short text must not become a large tensor or a long list of parameters.
+/// A body that exceeds the free budget must be refused before its tensor is allocated.
 #[test]
 fn tensor_reserves_budget_before_it_allocates() {
     let free = specs().split_off(6);

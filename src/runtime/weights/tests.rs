@@ -29,7 +29,7 @@ fn model(tensors: &[Vec<u8>]) -> Vec<u8> {
     model
 }
 
-/// The offset and length of each tensor that the graph refers to.
+/// The offset and length of each split-off tensor that the graph refers to.
 fn locations(graph: &[u8]) -> Vec<(usize, usize)> {
     let text = String::from_utf8_lossy(graph);
     let number = |text: &str| {
@@ -38,7 +38,7 @@ fn locations(graph: &[u8]) -> Vec<(usize, usize)> {
     };
     let after = |key: &str| {
         let values = text.split(key).skip(1);
-        // The tag and the length of the value come between.
+        // The tag and the length of the value precede the value itself.
         values
             .map(|rest| number(&rest[2..]))
             .collect::<Vec<usize>>()
@@ -56,7 +56,7 @@ fn split_puts_large_tensors_whole_and_aligned() {
         })
         .collect();
     for shift in 0..4 {
-        // Texts of different lengths shift the tensors.
+        // Texts of different lengths shift the tensors to each alignment.
         let mut tensors: Vec<_> = contents
             .iter()
             .map(|elements| tensor(1, elements, &[]))
@@ -101,7 +101,7 @@ fn split_leaves_small_converted_and_external_tensors() {
     }
 }
 
-// Otherwise a reference to a missing file would find the model's own bytes.
+// Otherwise, a reference to a missing file would find the model's own bytes.
 #[test]
 fn split_refuses_a_model_that_names_the_file() {
     let mut other = Vec::new();

@@ -1,4 +1,4 @@
-//! A client of the server, over real sockets.
+//! A client of the server that uses real sockets.
 
 use crate::connection::Connection;
 use crate::{BinaryResponse, Response, cole_kripke, expecting_head, metric_in, within};
@@ -13,12 +13,12 @@ use serde_json::Value;
 use std::net::SocketAddr;
 use tokio::task::JoinHandle;
 
-/// Sends requests to one server. Clones share their connections.
+/// Sends requests to one server. Clones share the same connections.
 #[derive(Clone, Debug)]
 pub struct Client {
     server: SocketAddr,
     http: HyperClient<HttpConnector, Full<Bytes>>,
-    /// The chaos test whose timeline gets a mark for each response.
+    /// The chaos test whose timeline gets a mark for each response, if any.
     marked: Option<Context>,
 }
 
@@ -33,7 +33,8 @@ impl Client {
         }
     }
 
-    /// A client that marks responses on the timeline of a chaos test, whose own timeout applies.
+    /// A client that marks responses on the timeline of a chaos test. Only the test's own timeout
+    /// applies.
     #[must_use]
     pub fn marking(cx: &Context, server: SocketAddr) -> Self {
         Self {
@@ -52,25 +53,25 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When the connection breaks, or the body is not text.
+    /// When the connection breaks, or the response body is not text.
     pub async fn get(&self, path: &str) -> Result<Response> {
         self.send(Method::GET, path, &[], Bytes::new()).await
     }
 
-    /// Posts JSON.
+    /// Posts a JSON body.
     ///
     /// # Errors
     ///
-    /// When the connection breaks, or the body is not text.
+    /// When the connection breaks, or the response body is not text.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Response> {
         self.post_text(path, body.to_string()).await
     }
 
-    /// Posts this body as it is.
+    /// Posts `body` unchanged, with the content type of JSON.
     ///
     /// # Errors
     ///
-    /// When the connection breaks, or the body is not text.
+    /// When the connection breaks, or the response body is not text.
     pub async fn post_text(&self, path: &str, body: impl Into<Bytes>) -> Result<Response> {
         let headers = [("content-type", "application/json")];
         self.send(Method::POST, path, &headers, body.into()).await
@@ -80,7 +81,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When the connection breaks, or the body is not text.
+    /// When the connection breaks, or the response body is not text.
     pub async fn send(
         &self,
         method: Method,
@@ -104,7 +105,7 @@ impl Client {
         Ok(response)
     }
 
-    /// Posts a request for a prediction with binary data behind its JSON.
+    /// Posts a prediction request with binary data after its JSON part.
     ///
     /// # Errors
     ///
@@ -132,17 +133,17 @@ impl Client {
         })
     }
 
-    /// Asks `model` to score these minutes of activity.
+    /// Requests a prediction by `model` for these minutes of activity.
     ///
     /// # Errors
     ///
-    /// When the connection breaks, or the body is not text.
+    /// When the connection breaks, or the response body is not text.
     pub async fn infer(&self, model: &str, activity: &[f32]) -> Result<Response> {
         let path = format!("/v2/models/{model}/infer");
         self.post(&path, &cole_kripke::request(activity)).await
     }
 
-    /// Asks on a task of its own.
+    /// Sends the request of [`infer`](Self::infer) on a new task.
     #[must_use]
     pub fn infer_in_background(
         &self,
@@ -153,27 +154,27 @@ impl Client {
         tokio::spawn(async move { client.infer(&model, &activity).await })
     }
 
-    /// The status of the response to a GET request.
+    /// The status of the response to a GET request of `path`.
     ///
     /// # Errors
     ///
-    /// When the connection breaks, or the body is not text.
+    /// When the connection breaks, or the response body is not text.
     pub async fn status(&self, path: &str) -> Result<StatusCode> {
         Ok(self.get(path).await?.status)
     }
 
-    /// The value of a metric's series, named as `/metrics` writes it: `name{label="value"}`.
+    /// The value of a series, named as in `/metrics`: `name{label="value"}`.
     ///
     /// # Errors
     ///
-    /// When the connection breaks, or there is no such series.
+    /// When the connection breaks, or `/metrics` has no such series.
     pub async fn metric(&self, series: &str) -> Result<f64> {
         let text = self.get("/metrics").await?.body;
         let value = metric_in(&text, series);
         Ok(value.ok_or_else(|| format!("no series {series} in:\n{text}"))?)
     }
 
-    /// Opens a connection to be written to by hand.
+    /// Opens a connection on which the test itself writes each byte.
     ///
     /// # Errors
     ///
@@ -182,8 +183,8 @@ impl Client {
         Ok(Connection::open(self.server).await?)
     }
 
-    /// Sends the head of a prediction for `model` that expects `100 Continue`, and no body; gives
-    /// the response.
+    /// Sends the head of a prediction request for `model` that expects `100 Continue`, and no body.
+    /// Returns the response.
     ///
     /// # Errors
     ///
@@ -210,8 +211,8 @@ impl Client {
         }
     }
 
-    /// Predictions have a lane of their own, with the version that answered or the reason of a
-    /// refusal.
+    /// Marks a response. Predictions have their own lane, with the version that answered or the
+    /// reason of the refusal.
     fn mark(&self, method: &Method, path: &str, response: &Response) {
         let Some(cx) = &self.marked else { return };
         let status = response.status.as_u16();

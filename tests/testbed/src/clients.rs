@@ -1,4 +1,4 @@
-//! Many clients at once, each of which checks every answer.
+//! Many concurrent clients, each of which checks every answer.
 
 use crate::{MODEL, Response, Served, cole_kripke};
 use clarity_chaos::{Context, Result};
@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// The answers that all clients together have received.
+/// The answers that all clients together have received so far.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     /// The number of right answers.
     pub right: usize,
-    /// The number of refusals that give a reason and a time to retry.
+    /// The number of refusals with a reason and a retry delay.
     pub unavailable: usize,
     /// The newest version that has answered.
     pub newest: u64,
@@ -30,7 +30,7 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Starts this many clients.
+    /// Starts `clients` clients.
     #[must_use]
     pub fn start(cx: &Context, served: &Served, clients: usize) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
@@ -64,11 +64,11 @@ impl Clients {
         Self { tasks, stop, seen }
     }
 
-    /// Waits until their answers satisfy `enough`.
+    /// Waits until the answers of all clients together satisfy `enough`.
     ///
     /// # Errors
     ///
-    /// When a client got a wrong answer, or stopped.
+    /// When a client got a wrong answer, or stopped early.
     pub async fn until(&mut self, enough: impl Fn(&Seen) -> bool) -> Result<Seen> {
         tokio::select! {
             seen = self.seen.wait_for(enough) => Ok(seen?.clone()),
@@ -79,18 +79,18 @@ impl Clients {
         }
     }
 
-    /// Waits for this many more answers, refusals included.
+    /// Waits until the clients together got `answers` more answers, including refusals.
     ///
     /// # Errors
     ///
-    /// When a client got a wrong answer, or stopped.
+    /// When a client got a wrong answer, or stopped early.
     pub async fn go_on_for(&mut self, answers: usize) -> Result<Seen> {
         let now = self.seen.borrow().clone();
         self.until(|seen| seen.right + seen.unavailable >= now.right + now.unavailable + answers)
             .await
     }
 
-    /// Stops the clients, and gives the sum of their answers.
+    /// Stops the clients, and returns the answers of all clients together.
     ///
     /// # Errors
     ///
@@ -104,8 +104,8 @@ impl Clients {
     }
 }
 
-/// The version that answered rightly, or `None` for a refusal with a reason and a time to retry.
-/// Anything else is an error.
+/// The version that answered correctly, or `None` for a refusal with a reason and a retry delay.
+/// Any other answer is an error.
 fn check(answer: &Response, activity: &[f32]) -> Result<Option<u64>> {
     if answer.status == 503 {
         let reason = answer.member("reason")?;
@@ -138,13 +138,13 @@ fn check(answer: &Response, activity: &[f32]) -> Result<Option<u64>> {
     }
 }
 
-/// The scale of a version's weights: 1 for version 1, twice that of the version before for later
-/// ones, and 1 again for version 65.
+/// The scale of a version's weights: 1 for version 1, then twice the scale of the previous version.
+/// It restarts at 1 for version 65.
 ///
 /// # Errors
 ///
-/// Never.
-// No answer comes near the end of single precision, and versions close to each other differ.
+/// Never: the exponent is below 64.
+// All answers stay far below the maximum of single precision, and successive versions differ.
 pub fn scale_of(version: u64) -> Result<f32> {
     Ok(2_f32.powi(i32::try_from((version - 1) % 64)?))
 }

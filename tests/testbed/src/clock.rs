@@ -1,36 +1,37 @@
-//! A clock that stands still until a test advances it.
+//! A clock that stops until a test advances it.
 
 use crate::LIMIT;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
-/// Tokio's clock, driven by hand: for a test on a current-thread runtime with real sockets.
-// A paused clock jumps to the next timer when all tasks wait, and waiting for a socket looks like
-// that. Tokio does not jump while a blocking task runs, so one runs for as long as this lives.
+/// Tokio's clock, advanced by the test. Use it on a current-thread runtime with real sockets.
+// When all tasks wait, a paused clock jumps to the next timer, even if they wait for a socket.
+// Tokio does not jump while a blocking task runs, so one runs for the lifetime of this clock.
 #[derive(Debug)]
 pub struct ManualClock {
     _running: Sender<()>,
 }
 
 impl ManualClock {
-    /// Stops the clock.
+    /// Stops Tokio's clock.
     #[must_use]
     pub fn start() -> Self {
         tokio::time::pause();
         let (sender, receiver) = channel::<()>();
         tokio::task::spawn_blocking(move || {
-            // An error: the clock is dropped, or its test has failed and waits for its threads.
+            // An error means that the clock was dropped, or that the failed test waits for its
+            // threads.
             let _ = receiver.recv_timeout(LIMIT);
         });
         Self { _running: sender }
     }
 
-    /// Lets timers of this duration run out: Tokio rounds them up to a whole millisecond.
+    /// Lets timers of `seconds` run out: Tokio rounds timers up to a whole millisecond.
     pub async fn run_out(&self, seconds: f64) {
         self.advance(seconds + 0.001).await;
     }
 
-    /// Advances the clock by exactly this duration.
+    /// Advances the clock by exactly `seconds`.
     pub async fn advance(&self, seconds: f64) {
         tokio::time::advance(Duration::from_secs_f64(seconds)).await;
     }

@@ -1,8 +1,8 @@
-//! The model in most repositories: requests for it, and the right answers, computed without any
-//! model runtime.
+//! The model in most repositories: requests for it, and the right answers, computed without a model
+//! runtime.
 //!
-//! It is the score of Cole, Kripke et al. 1992 (doi:10.1093/sleep/15.5.461): a weighted sum over
-//! seven minutes, asleep below 1.
+//! The model computes the score of Cole, Kripke et al. 1992 (doi:10.1093/sleep/15.5.461): a
+//! weighted sum over seven minutes. A minute with a score below 1 counts as asleep.
 
 use crate::Response;
 use crate::onnx::{DataType, OPEN, model, node, value};
@@ -11,23 +11,24 @@ use clarity_chaos::rand::{Rng, RngExt as _};
 use serde_json::{Value, json};
 use std::sync::LazyLock;
 
-/// The published weights, in thousandths: four minutes before, the minute itself, two after.
+/// The published weights, in thousandths: four for the minutes before, one for the minute itself,
+/// two for those after.
 pub const WEIGHTS: [f32; 7] = [106.0, 54.0, 58.0, 76.0, 230.0, 74.0, 67.0];
 
-/// The path of its predictions.
+/// The path of the model's predictions.
 pub const INFER: &str = "/v2/models/cole_kripke/infer";
 
-/// The SHA-256 of its published file.
+/// The SHA-256 of the model's published file.
 pub const DIGEST: &str = "837b04d3e20336de76fb7662e31a2595cb46ef02de323a8d3b2b374b16b06003";
 
-/// Valid activity counts whose sum, with weights four times the published ones, is beyond single
-/// precision: the answer is not finite.
+/// Valid activity counts whose weighted sum exceeds single precision, if the weights are four times
+/// the published ones. The answer is then not finite.
 pub const OVERWHELMING: [f32; 10] = [3e38; 10];
 
-/// The error allowed in a single-precision sum, relative to its size.
+/// The allowed error of a single-precision sum, relative to its size, or absolute for sums below 1.
 const TOLERANCE: f32 = 1e-4;
 
-/// A request for the scores of these minutes.
+/// A request for the scores of the minutes in `activity`.
 #[must_use]
 pub fn request(activity: &[f32]) -> Value {
     json!({ "inputs": [{
@@ -38,34 +39,34 @@ pub fn request(activity: &[f32]) -> Value {
     }]})
 }
 
-/// A request for five minutes; [`SHORT_ANSWER`] is the right answer.
+/// A request for five minutes. [`SHORT_ANSWER`] is the right answer by version 1.
 #[must_use]
 pub fn short_request() -> Value {
     request(&[8.0, 0.0, 0.0, 0.0, 0.0])
 }
 
-/// The body of the answer to [`short_request`] by version 1.
+/// The body of version 1's answer to [`short_request`].
 pub const SHORT_ANSWER: &str = concat!(
     r#"{"model_name":"cole_kripke","model_version":"1","outputs":["#,
     r#"{"name":"sleep_index","datatype":"FP32","shape":[1,5],"data":[1.84,0.60800004,0.46400002,0.432,0.84800005]},"#,
     r#"{"name":"asleep","datatype":"BOOL","shape":[1,5],"data":[false,true,true,true,true]}]}"#
 );
 
-/// A recorded week of minutes, and the answers of ONNX Runtime for it.
+/// A recorded week of minutes, and the answers of ONNX Runtime to it.
 #[derive(Debug)]
 pub struct RecordedWeek {
-    /// The activity of each minute.
+    /// The activity count of each minute.
     pub activity: Vec<f32>,
-    /// For each output its `shape`, its `first` values and the sum of its magnitudes, `abs_sum`.
+    /// For each output: the `shape`, the `first` values and the sum of all magnitudes, `abs_sum`.
     pub answers: Value,
 }
 
 impl RecordedWeek {
-    /// Reads the recording.
+    /// Reads the recorded week.
     ///
     /// # Panics
     ///
-    /// When the file is not of the expected form.
+    /// When the file does not have the expected form.
     #[must_use]
     pub fn read() -> Self {
         let mut recorded: Value = serde_json::from_str(include_str!("../../data/answers.json"))
@@ -81,8 +82,8 @@ fn numbers(value: &Value) -> Vec<f32> {
     serde_json::from_value(value.clone()).expect("the recorded answers are numbers")
 }
 
-/// The beginning of the recorded week: as many minutes as there are answers, and two more, on
-/// which the last answers depend.
+/// The beginning of the recorded week: the minutes with a recorded answer, and two more, which
+/// affect the last answers.
 static BEGINNING: LazyLock<(Vec<f32>, Vec<f32>)> = LazyLock::new(|| {
     let mut week = RecordedWeek::read();
     let sleep_index = numbers(&week.answers["sleep_index"]["first"]);
@@ -90,25 +91,25 @@ static BEGINNING: LazyLock<(Vec<f32>, Vec<f32>)> = LazyLock::new(|| {
     (week.activity, sleep_index)
 });
 
-/// The beginning of the recorded week, and this many drawn minutes after it.
+/// The beginning of the recorded week, followed by `minutes` random minutes.
 #[must_use]
 pub fn recorded_and(minutes: usize, rng: &mut impl Rng) -> Vec<f32> {
     let recorded = BEGINNING.0.iter().copied();
     recorded.chain(activity(minutes, rng)).collect()
 }
 
-/// Whether an answer to [`recorded_and`] begins as that of ONNX Runtime.
+/// Whether an answer to [`recorded_and`] begins with the numbers of ONNX Runtime, times `scale`.
 ///
 /// # Errors
 ///
-/// When it is no answer.
+/// When the response is not an answer of this model.
 pub fn is_as_recorded(answer: &Response, scale: f32) -> Result<bool> {
     let (found, recorded) = (answer.sleep_index()?, &BEGINNING.1);
     let expected = recorded.iter().map(|expected| expected * scale);
     Ok(found.len() > recorded.len() && found.iter().zip(expected).all(is_close))
 }
 
-/// Activity counts of this many minutes, in the range of a wrist sensor.
+/// Random activity counts of `minutes` minutes, in the range of a wrist sensor.
 #[must_use]
 pub fn activity(minutes: usize, rng: &mut impl Rng) -> Vec<f32> {
     (0..minutes)
@@ -116,7 +117,7 @@ pub fn activity(minutes: usize, rng: &mut impl Rng) -> Vec<f32> {
         .collect()
 }
 
-/// The sleep index of every minute, from weights that are `scale` times the published ones.
+/// The sleep index of every minute, with weights of `scale` times the published ones.
 #[must_use]
 pub fn sleep_index(activity: &[f32], scale: f32) -> Vec<f32> {
     let at = |minute: usize, weight: usize| {
@@ -132,21 +133,21 @@ pub fn sleep_index(activity: &[f32], scale: f32) -> Vec<f32> {
     (0..activity.len()).map(score).collect()
 }
 
-/// Whether the answer is right for this activity and scale, number by number.
+/// Whether every number of the answer is right for this activity and scale.
 ///
 /// # Errors
 ///
-/// When it is no answer.
+/// When the response is not an answer of this model.
 pub fn is_right(answer: &Response, activity: &[f32], scale: f32) -> Result<bool> {
     let (found, expected) = (answer.sleep_index()?, sleep_index(activity, scale));
     Ok(found.len() == expected.len() && found.iter().zip(expected).all(is_close))
 }
 
-/// Asserts that the answer is right for this activity and scale, number by number.
+/// Asserts that every number of the answer is right for this activity and scale.
 ///
 /// # Errors
 ///
-/// When it is no answer.
+/// When the response is not an answer of this model.
 #[track_caller]
 pub fn assert_right(answer: &Response, activity: &[f32], scale: f32) -> Result {
     assert!(is_right(answer, activity, scale)?, "{}", answer.body);
@@ -157,12 +158,12 @@ fn is_close((found, expected): (&f32, f32)) -> bool {
     (found - expected).abs() <= TOLERANCE * expected.abs().max(1.0)
 }
 
-/// The model with weights that are `scale` times the published ones. With a power of two nothing
-/// is rounded.
+/// The model with weights of `scale` times the published ones. If `scale` is a power of two, no
+/// weight is rounded.
 ///
 /// # Errors
 ///
-/// When the model does not hold the published weights.
+/// When `model` does not contain the published weights.
 // The file holds the weights as seven little-endian single-precision numbers.
 pub fn scaled(model: &[u8], scale: f32) -> Result<Vec<u8>> {
     let bytes = |scale: f32| -> Vec<u8> {
@@ -179,8 +180,8 @@ pub fn scaled(model: &[u8], scale: f32) -> Result<Vec<u8>> {
     Ok(scaled)
 }
 
-/// A model with the inputs and outputs of this one, for seven minutes, whose sleep index is twice
-/// the activity.
+/// A model with the same inputs and outputs, for seven minutes, whose sleep index is twice the
+/// activity.
 #[must_use]
 pub fn other_model() -> Vec<u8> {
     let nodes = vec![

@@ -1,4 +1,4 @@
-//! A connection that is written to by hand.
+//! A connection on which the test itself writes each byte.
 
 use crate::{ManualClock, until_some, within};
 use clarity_chaos::Result;
@@ -13,7 +13,7 @@ pub fn post_head(path: &str, length: usize) -> String {
     format!("POST {path} HTTP/1.1\r\nhost: clarity\r\ncontent-length: {length}\r\n\r\n")
 }
 
-/// The same, of a client that sends no body before `100 Continue`.
+/// The head of a POST request with `expect: 100-continue` and a body of `length` bytes.
 #[must_use]
 pub fn expecting_head(path: &str, length: usize) -> String {
     format!(
@@ -28,7 +28,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects.
+    /// Connects to a server.
     ///
     /// # Errors
     ///
@@ -38,7 +38,7 @@ impl Connection {
         Ok(Self { stream })
     }
 
-    /// Connects with a receive buffer of 4 KiB, so that little of a response is on its way.
+    /// Connects with a receive buffer of 4 KiB, so only a little of a response is in transit.
     ///
     /// # Errors
     ///
@@ -50,12 +50,12 @@ impl Connection {
         Ok(Self { stream })
     }
 
-    /// The stream itself.
+    /// The underlying TCP stream.
     pub fn stream(&mut self) -> &mut TcpStream {
         &mut self.stream
     }
 
-    /// Sends all of these bytes.
+    /// Sends all of `bytes`.
     ///
     /// # Errors
     ///
@@ -64,11 +64,11 @@ impl Connection {
         self.stream.write_all(bytes.as_ref()).await
     }
 
-    /// Reads the first line of a response up to its status, which it gives.
+    /// Reads the first line of a response up to the status, and returns the status.
     ///
     /// # Errors
     ///
-    /// When the connection ends before, or the line is not one of HTTP/1.1.
+    /// When the connection ends before the status, or the line is not one of HTTP/1.1.
     pub async fn read_status(&mut self) -> Result<u16> {
         let mut start = [0; 12];
         within("a status line", self.stream.read_exact(&mut start)).await?;
@@ -79,7 +79,7 @@ impl Connection {
             .parse()?)
     }
 
-    /// Reads one response, head and body, whose length its head must announce.
+    /// Reads one response, head and body. The head must announce the length of the body.
     ///
     /// # Errors
     ///
@@ -122,8 +122,8 @@ impl Connection {
         Ok(rest)
     }
 
-    /// Advances the clock by `seconds` again and again until the server closes the connection, and
-    /// gives the text that it sent until then.
+    /// Advances the clock by `seconds` repeatedly until the server closes the connection. Returns
+    /// the text that the server sent until then.
     ///
     /// # Panics
     ///
@@ -131,11 +131,11 @@ impl Connection {
     pub async fn read_while_advancing(mut self, clock: &ManualClock, seconds: f64) -> String {
         let reading = tokio::spawn(async move {
             let mut rest = Vec::new();
-            // An error: the server closed while bytes were on their way to it.
+            // An error means that the server closed while bytes were on their way to it.
             let _ = self.stream.read_to_end(&mut rest).await;
             String::from_utf8_lossy(&rest).into_owned()
         });
-        // Not once: before the server has accepted the connection there is no timer.
+        // Advance repeatedly: no timer runs until the server has accepted the connection.
         until_some("the end of a connection", async || {
             if reading.is_finished() {
                 return Some(());

@@ -1,5 +1,5 @@
-//! Corruptions of published versions by the thousand, through the real store and the real runtime:
-//! each must be refused, or do no harm.
+//! Thousands of corruptions of published versions, with the real store and the real runtime. Each
+//! one must be refused or have no effect.
 
 mod damage;
 
@@ -14,7 +14,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// A model to be damaged.
+/// A model to damage.
 #[derive(Clone, Debug)]
 pub struct Specimen {
     name: &'static str,
@@ -24,11 +24,11 @@ pub struct Specimen {
 }
 
 impl Specimen {
-    /// A model that takes one row of numbers.
+    /// A model whose input is one row of numbers.
     ///
     /// # Errors
     ///
-    /// Never: a row has as many elements as its shape says.
+    /// Never: the shape of the row is made from its length.
     pub fn new(name: &'static str, model: Vec<u8>, row: Vec<f32>) -> Result<Self> {
         let input = Tensor::new(vec![1, row.len()], TensorData::Fp32(row));
         Ok(Self {
@@ -42,13 +42,13 @@ impl Specimen {
 /// The outcomes of many corruptions.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
-    /// The store or the runtime refused the version.
+    /// The number of versions that the store or the runtime refused.
     pub refused: u64,
-    /// The version was loaded, and answered as before.
+    /// The number of versions that loaded and answered as before.
     pub harmless: u64,
 }
 
-/// Published versions, with their pristine files and their right answers.
+/// Published versions, with their original files and their right answers.
 #[derive(Debug)]
 pub struct Corruptions {
     store: Store,
@@ -70,12 +70,12 @@ struct Pristine {
     path: PathBuf,
     bytes: Vec<u8>,
     is_text: bool,
-    /// The files of the same name in other versions.
+    /// The contents of files with the same name but other bytes in other versions.
     others: Vec<Vec<u8>>,
 }
 
 impl Corruptions {
-    /// Publishes each specimen twice in a new store at `root`, the second time with another file.
+    /// Publishes each specimen twice in a new store at `root`, the second time with an extra file.
     ///
     /// # Errors
     ///
@@ -107,14 +107,14 @@ impl Corruptions {
         })
     }
 
-    /// Damages one or two files of a version, all drawn at random, asks for the version's answer,
-    /// and repairs the files.
+    /// Damages one or two random files of a random version, requests the version's answer, and
+    /// repairs the files.
     ///
     /// # Errors
     ///
-    /// When the answer is wrong; the error names the files and their damages.
+    /// When the answer is wrong. The error names the files and their damage.
     pub fn try_one(&self, rng: &mut impl Rng, tally: &mut Tally) -> Result {
-        // Large models are slow, so they are drawn less often.
+        // Large models are slow, so they are selected less often.
         let weights = self.versions.iter().map(|version| 1.0 / version.cost());
         let version = &self.versions[weighted(weights, rng)];
         let count = if rng.random_ratio(1, 8) { 2 } else { 1 };
@@ -141,14 +141,14 @@ impl Corruptions {
         Ok(())
     }
 
-    /// Whether all versions answer as they did at first.
+    /// Whether all versions answer as they did when they were published.
     #[must_use]
     pub fn are_intact(&self) -> bool {
         let intact = |version| self.answer(version).as_ref() == Some(&version.answer);
         self.versions.iter().all(intact)
     }
 
-    /// The answer of the version; `None` when the store or the runtime refuses it.
+    /// The answer of a version; `None` if the store or the runtime refuses the version.
     fn answer(&self, version: &Published) -> Option<Vec<Tensor>> {
         let verified = self.store.open(&version.name, version.version).ok()?;
         let session = try_version(&self.runtime, verified).ok()?;
@@ -157,7 +157,7 @@ impl Corruptions {
 }
 
 impl Published {
-    /// The approximate time to damage and read it, which grows with its size.
+    /// The approximate relative time to damage and read the version, which grows with its size.
     fn cost(&self) -> f64 {
         let bytes: usize = self.files.iter().map(|file| file.bytes.len()).sum();
         1.0 + bytes as f64 / 20_000.0
@@ -208,7 +208,7 @@ fn ask(session: &dyn Session, input: &Tensor) -> std::result::Result<Vec<Tensor>
     session.run(vec![input.clone()])
 }
 
-/// An index, drawn with these weights.
+/// A random index, with a probability in proportion to its weight.
 fn weighted(weights: impl Iterator<Item = f64> + Clone, rng: &mut impl Rng) -> usize {
     let mut left = rng.random_range(0.0..weights.clone().sum());
     for (index, weight) in weights.enumerate() {
@@ -220,8 +220,8 @@ fn weighted(weights: impl Iterator<Item = f64> + Clone, rng: &mut impl Rng) -> u
     0
 }
 
-/// Overwrites a file.
-// Not truncated first: ext4 flushes a truncated file to the disk as soon as it is closed.
+/// Overwrites a file with `bytes`, or creates it.
+// Does not truncate the file first: ext4 flushes a truncated file to disk when it is closed.
 fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file = fs::File::options()
         .write(true)

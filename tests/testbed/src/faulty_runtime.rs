@@ -1,4 +1,4 @@
-//! A runtime that fails on demand, around the real one.
+//! A wrapper of the real runtime that fails on demand.
 
 use crate::{LIMIT, until};
 use clarity::{
@@ -9,31 +9,31 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How a run of a model goes.
+/// The behaviour of one run of a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Behaviour {
-    /// As the model does.
+    /// The run behaves as the model does.
     #[default]
     Normal,
-    /// It gives an error.
+    /// The run gives an error.
     Error,
-    /// It panics.
+    /// The run panics.
     Panic,
-    /// The last number of its answer is NaN.
+    /// The last number of the run's first output is NaN.
     NotFinite,
-    /// The same for one run; later ones are normal.
+    /// Like [`NotFinite`](Self::NotFinite) for one run; later runs are normal.
     NotFiniteOnce,
-    /// It hangs until it is released.
+    /// The run hangs until it is released, but at most for [`LIMIT`].
     Hang,
 }
 
-/// Decides how the sessions of its [`runtime`](Self::runtime) behave, and counts their runs.
+/// Sets the behaviour of the sessions of its [`runtime`](Self::runtime), and counts their runs.
 #[derive(Debug, Default)]
 pub struct FaultSwitch {
     state: Arc<SwitchState>,
 }
 
-/// Loads with the real runtime; each run of a session behaves as the switch says.
+/// Loads models with the real runtime. Each run of a session behaves as its switch is set.
 #[derive(Debug)]
 pub struct FaultyRuntime {
     inner: OnnxRuntime,
@@ -45,7 +45,7 @@ struct SwitchState {
     behaviour: Mutex<Behaviour>,
     runs: AtomicUsize,
     release: Mutex<Option<Sender<()>>>,
-    /// Gives an error once the sender is gone.
+    /// Receives an error once the sender `release` is dropped.
     released: Mutex<Receiver<()>>,
 }
 
@@ -68,7 +68,7 @@ impl FaultSwitch {
         Self::default()
     }
 
-    /// A runtime that obeys this switch.
+    /// A runtime whose sessions follow this switch.
     #[must_use]
     pub fn runtime(&self) -> FaultyRuntime {
         FaultyRuntime {
@@ -77,23 +77,23 @@ impl FaultSwitch {
         }
     }
 
-    /// Sets the behaviour of the runs that begin from now on.
+    /// Sets the behaviour of all runs that begin from now on.
     pub fn set(&self, behaviour: Behaviour) {
         *lock(&self.state.behaviour) = behaviour;
     }
 
-    /// The number of runs so far, warm-ups included.
+    /// The number of runs so far, including warm-ups.
     #[must_use]
     pub fn runs(&self) -> usize {
         self.state.runs.load(Ordering::SeqCst)
     }
 
-    /// Waits until this many runs have begun.
+    /// Waits until the number of runs, including warm-ups, is at least `runs`.
     pub async fn until_runs(&self, runs: usize) {
         until("a run of the model", || self.runs() >= runs).await;
     }
 
-    /// Ends all runs that hang, now and later.
+    /// Ends all runs that hang, and all that would hang later.
     pub fn release(&self) {
         lock(&self.state.release).take();
     }
@@ -136,7 +136,7 @@ impl Session for FaultySession {
                 Ok(not_finite(self.session.run(inputs)?))
             }
             Behaviour::Hang => {
-                // A test that has failed waits for its threads: no run may hang for ever.
+                // A failed test waits for its threads, so no run may hang forever.
                 let _ = lock(&self.state.released).recv_timeout(LIMIT);
                 self.session.run(inputs)
             }
@@ -144,7 +144,7 @@ impl Session for FaultySession {
     }
 }
 
-/// These outputs, with NaN as the last number of the first.
+/// Replaces the last number of the first output by NaN.
 fn not_finite(mut outputs: Vec<Tensor>) -> Vec<Tensor> {
     let (shape, data) = outputs[0].clone().into_parts();
     let TensorData::Fp32(mut values) = data else {

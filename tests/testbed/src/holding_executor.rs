@@ -1,11 +1,11 @@
-//! An executor that counts inferences and holds jobs back.
+//! An executor that counts inferences and can hold jobs back.
 
 use clarity::{Executor, Inline, Job, JobKind, Overloaded};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
-/// Runs jobs at once, counts the inferences of each model, and can hold jobs back.
+/// Runs jobs inline, counts the inferences of each model, and can hold jobs back.
 #[derive(Debug)]
 pub struct HoldingExecutor {
     state: Mutex<ExecutorState>,
@@ -17,7 +17,7 @@ struct ExecutorState {
     inferences: HashMap<String, usize>,
     hold: Option<(JobKind, String)>,
     held: Vec<Job>,
-    /// The number of held jobs from which on inferences are refused.
+    /// The number of held jobs at which further inferences are refused; `None` for no limit.
     capacity: Option<usize>,
 }
 
@@ -28,7 +28,7 @@ impl Default for HoldingExecutor {
 }
 
 impl HoldingExecutor {
-    /// An executor that holds nothing back.
+    /// An executor that holds no jobs back.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -37,30 +37,30 @@ impl HoldingExecutor {
         }
     }
 
-    /// The number of times that the model was run, or was to be.
+    /// The number of inferences of the model so far, including those held back.
     #[must_use]
     pub fn inferences(&self, model: &str) -> usize {
         self.state().inferences.get(model).copied().unwrap_or(0)
     }
 
-    /// Holds back jobs of this kind for this model, from now on.
+    /// From now on, holds back jobs of this kind for this model only.
     pub fn hold(&self, kind: JobKind, model: &str) {
         self.state().hold = Some((kind, model.to_owned()));
     }
 
-    /// Refuses further inferences while this many jobs are held back.
+    /// Refuses inferences while at least `inferences` jobs are held back.
     pub fn set_capacity(&self, inferences: usize) {
         self.state().capacity = Some(inferences);
     }
 
-    /// Waits until at least this many jobs are held back, and gives their number.
+    /// Waits until at least `jobs` jobs are held back, and returns their number.
     pub async fn until_held(&self, jobs: usize) -> usize {
         let mut held = self.held.subscribe();
         let held = held.wait_for(|held| *held >= jobs).await;
         held.map_or(0, |held| *held)
     }
 
-    /// Runs all jobs held back, and holds none from now on.
+    /// Runs all held jobs, and holds back no later job.
     pub fn release(&self) {
         let held = {
             let mut state = self.state();

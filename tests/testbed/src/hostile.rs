@@ -1,4 +1,4 @@
-//! Models whose every byte verifies, and that would take down the process that loads them.
+//! Models that verify completely, but would crash or block the process that loads them.
 
 macro_rules! hostile {
     ($(#[doc = $doc:literal] $name:ident = $file:literal),+ $(,)?) => {
@@ -10,13 +10,13 @@ macro_rules! hostile {
 }
 
 hostile! {
-    /// Asks for eight gigabytes when it is run.
+    /// Requests eight gigabytes of memory when it is run.
     MEMORY_AT_INFERENCE = "memory_at_inference",
-    /// Asks for eight gigabytes when it is loaded.
+    /// Requests eight gigabytes of memory when it is loaded.
     MEMORY_AT_LOAD = "memory_at_load",
     /// Has a size that overflows when it is loaded.
     OVERFLOW_AT_LOAD = "overflow_at_load",
-    /// Is nested deeper than any stack.
+    /// Is nested too deep for any stack.
     STACK_AT_LOAD = "stack_at_load",
     /// Computes endlessly when it is run.
     TIME_AT_INFERENCE = "time_at_inference",

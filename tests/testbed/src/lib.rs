@@ -1,16 +1,16 @@
-//! The testbed of the model server: models on disk, servers of them, clients, and the right
-//! answers.
+//! The testbed of the model server: models on disk, servers, clients, and the right answers.
 //!
 //! The tests in `tests/` and the scenarios in `chaos_tests/` share it.
 //!
-//! - A [`Repository`] is a directory of published models, to be served or damaged.
-//! - [`cole_kripke`] is the model in it, with requests for it and the answers that are right;
-//!   [`onnx`] builds others, and [`hostile`] holds models that no process survives.
-//! - A [`Client`] sends requests over real sockets; a [`Connection`] is written to by hand.
+//! - A [`Repository`] is a directory of published models, which a test serves or damages.
+//! - [`cole_kripke`] is the model in most repositories, with its requests and its right answers.
+//!   [`onnx`] builds other models, and [`hostile`] holds models that no process survives.
+//! - A [`Client`] sends requests over real sockets. On a [`Connection`], the test itself writes
+//!   each byte.
 //! - A [`FaultyRuntime`] fails on demand; a [`HoldingExecutor`] holds jobs back.
-//! - [`serve`] starts a server in the test's process, [`ServerProcess`] one of the binary.
+//! - [`serve`] starts a server in the test's process; [`ServerProcess`] runs the binary.
 //! - [`Served`] is a server in the process of a chaos test, and [`Clients`] check its answers.
-//! - [`until`] and [`within`] are the ways to wait: both have a limit.
+//! - [`until`] and [`within`] wait, each with a time limit.
 
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
-//! Metrics in the text format of Prometheus.
+//! Reads metrics in the text format of Prometheus.
 
-/// The value of a series, named as in the text: `name{label="value"}`. `None` when the text has no
+/// The value of a series, named as in the text: `name{label="value"}`. `None` if the text has no
 /// such series.
 ///
 /// # Panics

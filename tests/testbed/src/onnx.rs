@@ -1,4 +1,4 @@
-//! Small ONNX models, built in memory.
+//! Builds small ONNX models in memory.
 
 pub use rten_onnx::onnx::{DataType, NodeProto, TensorProto, ValueInfoProto};
 use rten_onnx::onnx::{
@@ -6,10 +6,10 @@ use rten_onnx::onnx::{
     TypeProtoTensor,
 };
 
-/// The size of a dimension that is open.
+/// The size that stands for a dynamic dimension.
 pub const OPEN: i64 = -1;
 
-/// An input or output; a size of [`OPEN`] is a dimension called `n`.
+/// An input or output. A size of [`OPEN`] becomes a dynamic dimension named `n`.
 #[must_use]
 pub fn value(name: &str, datatype: DataType, shape: &[i64]) -> ValueInfoProto {
     let dim = shape.iter().map(|&size| {
@@ -55,7 +55,7 @@ pub fn model(
     model_with_weights(inputs, nodes, outputs, Vec::new())
 }
 
-/// The bytes of a model with these weights.
+/// The bytes of a model with the given weights.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! The binary `clarity`, in a process of its own.
+//! Runs the binary `clarity` as a process.
 
 use crate::cole_kripke::{INFER, short_request};
 use crate::{Client, LIMIT, Response, until_some};
@@ -9,9 +9,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
 
-/// The binary as a command, with none of its environment variables set.
+/// A command that runs the binary, with no input and without the binary's environment variables.
 ///
-/// Tests give its path, which is in `CARGO_BIN_EXE_clarity`.
+/// `program` is the path of the binary: tests pass the value of `CARGO_BIN_EXE_clarity`.
 #[must_use]
 pub fn command(program: &str) -> Command {
     let mut command = Command::new(program);
@@ -25,11 +25,11 @@ pub fn command(program: &str) -> Command {
     command
 }
 
-/// The address in the line that `clarity serve` prints once it listens.
+/// The address in `line`, the line that `clarity serve` prints when it starts to listen.
 ///
 /// # Errors
 ///
-/// When it is another line.
+/// When `line` is not such a line.
 pub fn listening_address(line: &str) -> Result<SocketAddr> {
     let address = line.trim_end().strip_prefix("listening on http://");
     Ok(address
@@ -37,21 +37,21 @@ pub fn listening_address(line: &str) -> Result<SocketAddr> {
         .parse()?)
 }
 
-/// A `clarity serve` on loopback; killed when dropped.
+/// A `clarity serve` process on loopback, killed when dropped.
 #[derive(Debug)]
 pub struct ServerProcess {
-    /// The process.
+    /// The server's process.
     pub child: Child,
     /// A client of the server.
     pub client: Client,
 }
 
 impl ServerProcess {
-    /// Starts the binary at `program`, with a poll every 10 ms and its standard error in a pipe.
+    /// Starts the binary at `program`, with a poll every 10 ms and standard error in a pipe.
     ///
     /// # Panics
     ///
-    /// When it does not listen within [`LIMIT`].
+    /// When the server does not listen within [`LIMIT`].
     #[must_use]
     pub fn start(program: &str, models: &Path, flags: &[&str]) -> Self {
         let mut serve = command(program);
@@ -60,11 +60,11 @@ impl ServerProcess {
         Self::spawn(serve.stderr(Stdio::piped()))
     }
 
-    /// Starts this `clarity serve`, and waits until it listens.
+    /// Starts the given `clarity serve` command, and waits until the server listens.
     ///
     /// # Panics
     ///
-    /// When it does not listen within [`LIMIT`].
+    /// When the server does not listen within [`LIMIT`].
     #[must_use]
     pub fn spawn(serve: &mut Command) -> Self {
         let spawned = serve.stdout(Stdio::piped()).spawn();
@@ -74,7 +74,7 @@ impl ServerProcess {
         let reader = std::thread::spawn(move || {
             let mut line = String::new();
             let read = BufReader::new(&mut stdout).read_line(&mut line);
-            // An error: the limit has passed.
+            // An error means that the limit has passed.
             let _ = sender.send(read.map(|_| line));
             stdout
         });
@@ -82,7 +82,7 @@ impl ServerProcess {
             let _ = child.kill();
             panic!("the server does not listen within {LIMIT:?}");
         };
-        // Kept open: the server may print more.
+        // The pipe stays open, since the server may print more.
         child.stdout = Some(reader.join().expect("reading a line does not panic"));
         let line = line.expect("the pipe can be read");
         let address = listening_address(&line).unwrap_or_else(|error| panic!("{error}"));
@@ -92,22 +92,22 @@ impl ServerProcess {
         }
     }
 
-    /// Repeats [`short_request`] until the answer has this status, and gives its body.
+    /// Repeats [`short_request`] until the answer has the status `status`, and returns the body.
     ///
     /// # Panics
     ///
-    /// When no answer has it within [`LIMIT`].
+    /// When no answer has that status within [`LIMIT`].
     pub async fn until_status(&self, status: u16) -> String {
         let description = format!("an answer of status {status}");
         let response = self.until(&description, |response| response.status == status);
         response.await.body
     }
 
-    /// Repeats [`short_request`] until the answer satisfies `condition`, and gives it.
+    /// Repeats [`short_request`] until an answer satisfies `condition`, and returns that answer.
     ///
     /// # Panics
     ///
-    /// When no answer does within [`LIMIT`]; `description` names the event.
+    /// When no answer satisfies `condition` within [`LIMIT`]. The message contains `description`.
     pub async fn until(
         &self,
         description: &str,
@@ -124,7 +124,7 @@ impl ServerProcess {
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
-        // An error: the test has ended the process.
+        // An error means that the test has already ended the process.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! A directory of models, published by the real store, to be served or damaged.
+//! A directory of models, published by the real store, which a test serves or damages.
 
 use crate::cole_kripke;
 use clarity::{FilePath, Manifest, Source, Store, Version};
@@ -10,28 +10,28 @@ use std::path::{Path, PathBuf};
 /// The name of the model that most tests serve or damage.
 pub const MODEL: &str = "cole_kripke";
 
-/// Its file, as published in `chaos_tests/models`.
+/// The bytes of the file of [`MODEL`], as published in `chaos_tests/models`.
 pub const MODEL_BYTES: &[u8] =
     include_bytes!("../../../chaos_tests/models/cole_kripke/1/model.onnx");
 
-/// The name of a model's file in the directory of its version.
+/// The name of a model's file in a version's directory.
 const ENTRY: &str = "model.onnx";
 
-/// Models on disk.
+/// A directory of models.
 #[derive(Debug)]
 pub struct Repository {
-    /// The store that publishes and opens them.
+    /// The store that publishes and opens the models.
     pub store: Store,
-    /// Removed when dropped.
+    /// The temporary directory, removed when dropped, if the repository has one.
     _temporary: Option<tempfile::TempDir>,
 }
 
 impl Repository {
-    /// An empty repository, removed when dropped.
+    /// An empty repository, whose directory is removed when dropped.
     ///
     /// # Panics
     ///
-    /// When no temporary directory can be made.
+    /// When no temporary directory can be created.
     #[must_use]
     pub fn temporary() -> Self {
         let directory = tempfile::tempdir().expect("the system has a temporary directory");
@@ -41,11 +41,11 @@ impl Repository {
         }
     }
 
-    /// A repository with version 1 of [`MODEL`], removed when dropped.
+    /// A repository with version 1 of [`MODEL`], whose directory is removed when dropped.
     ///
     /// # Panics
     ///
-    /// When no temporary directory can be made.
+    /// When no temporary directory can be created, or the model cannot be published.
     #[must_use]
     pub fn temporary_with_model() -> Self {
         let repository = Self::temporary();
@@ -57,7 +57,7 @@ impl Repository {
     ///
     /// # Errors
     ///
-    /// When its directory cannot be made.
+    /// When the repository's directory cannot be created.
     pub fn empty(cx: &Context) -> Result<Self> {
         let root = cx.dir().join("models");
         fs::create_dir(&root)?;
@@ -68,7 +68,7 @@ impl Repository {
     ///
     /// # Errors
     ///
-    /// When its directory cannot be made, or the model not be published.
+    /// When the repository's directory cannot be created, or the model cannot be published.
     pub fn with_model(cx: &Context) -> Result<Self> {
         let repository = Self::empty(cx)?;
         repository.publish_bytes(MODEL, MODEL_BYTES)?;
@@ -79,14 +79,14 @@ impl Repository {
     ///
     /// # Errors
     ///
-    /// When its directory cannot be made.
+    /// When the repository's directory cannot be created.
     pub fn staging(cx: &Context) -> Result<Self> {
         let root = cx.dir().join("staging");
         fs::create_dir(&root)?;
         Ok(Self::at(root))
     }
 
-    /// The repository in this directory, which need not exist yet.
+    /// The repository in the directory `root`, which need not exist yet.
     #[must_use]
     pub fn at(root: PathBuf) -> Self {
         Self {
@@ -95,11 +95,12 @@ impl Repository {
         }
     }
 
-    /// Copies a version of `staging` into this repository, under the same number, in one rename.
+    /// Copies a version from `staging` into this repository, under the same number. The version
+    /// appears in one rename.
     ///
     /// # Errors
     ///
-    /// When a file cannot be copied, or the directory not be renamed.
+    /// When a file cannot be copied, or the directory cannot be renamed.
     pub fn receive(&self, staging: &Self, model: &str, version: u64) -> Result {
         let arriving = self.root().with_file_name("arriving");
         fs::create_dir(&arriving)?;
@@ -112,11 +113,11 @@ impl Repository {
         Ok(())
     }
 
-    /// Publishes the next version of a model, and gives its number.
+    /// Publishes the next version of a model, and returns its number.
     ///
     /// # Panics
     ///
-    /// When the store refuses. Where a fault can make it, use
+    /// When the store refuses the version. If a fault can cause a refusal, use
     /// [`publish_bytes`](Self::publish_bytes).
     #[track_caller]
     pub fn publish(&self, model: &str, bytes: &[u8]) -> u64 {
@@ -124,20 +125,21 @@ impl Repository {
         published.unwrap_or_else(|error| panic!("cannot publish {model}: {error}"))
     }
 
-    /// Publishes the next version of a model, and gives its number.
+    /// Publishes the next version of a model, and returns its number.
     ///
     /// # Errors
     ///
-    /// Those of the store.
+    /// When the store refuses the version.
     pub fn publish_bytes(&self, model: &str, bytes: &[u8]) -> Result<u64> {
         self.publish_files(model, &[(ENTRY, bytes)])
     }
 
-    /// Publishes a version of several files, one of which is `model.onnx`.
+    /// Publishes the next version from several files, one of which is `model.onnx`, and returns its
+    /// number.
     ///
     /// # Errors
     ///
-    /// Those of the store.
+    /// When a path is invalid, or the store refuses the version.
     pub fn publish_files(&self, model: &str, files: &[(&str, &[u8])]) -> Result<u64> {
         let entry: FilePath = ENTRY.parse()?;
         let mut sources = BTreeMap::new();
@@ -148,16 +150,17 @@ impl Repository {
         Ok(manifest.version().get())
     }
 
-    /// Publishes the next version, with weights that are `scale` times the published ones.
+    /// Publishes the next version with weights of `scale` times the published ones, and returns its
+    /// number.
     ///
     /// # Errors
     ///
-    /// Those of the store.
+    /// When the store refuses the version.
     pub fn publish_scaled(&self, model: &str, scale: f32) -> Result<u64> {
         self.publish_bytes(model, &cole_kripke::scaled(MODEL_BYTES, scale)?)
     }
 
-    /// The number that the next version of a model will have.
+    /// The number that the next published version of a model will have.
     ///
     /// # Errors
     ///
@@ -171,7 +174,7 @@ impl Repository {
     ///
     /// # Errors
     ///
-    /// When the store finds other bytes than those published.
+    /// When the store cannot open or verify the version.
     pub fn open_verified(&self, model: &str, version: u64) -> Result<Vec<u8>> {
         let version = Version::new(version).ok_or("version 0 does not exist")?;
         let (_manifest, mut files) = self.store.open(&model.parse()?, version)?.into_parts();
@@ -179,41 +182,42 @@ impl Repository {
         Ok(bytes.ok_or("the version has no model file")?)
     }
 
-    /// The directory of all models.
+    /// The directory that contains all models.
     #[must_use]
     pub fn root(&self) -> &Path {
         self.store.root()
     }
 
-    /// The directory of a version.
+    /// The directory of a version of a model.
     #[must_use]
     pub fn version(&self, model: &str, version: u64) -> PathBuf {
         self.root().join(model).join(version.to_string())
     }
 
-    /// The model file of a version.
+    /// The path of a version's model file.
     #[must_use]
     pub fn weights(&self, model: &str, version: u64) -> PathBuf {
         self.version(model, version).join(ENTRY)
     }
 
-    /// The manifest of a version.
+    /// The path of a version's manifest.
     #[must_use]
     pub fn manifest(&self, model: &str, version: u64) -> PathBuf {
         self.version(model, version).join(Manifest::FILE_NAME)
     }
 
-    /// A file of [`MODEL`], as in `1/model.onnx`.
+    /// The path of a file of [`MODEL`]. `inside` is its path in the model's directory, such as
+    /// `1/model.onnx`.
     #[must_use]
     pub fn path(&self, inside: &str) -> PathBuf {
         self.root().join(MODEL).join(inside)
     }
 
-    /// Flips a bit of a file of [`MODEL`].
+    /// Flips one bit of a file of [`MODEL`].
     ///
     /// # Panics
     ///
-    /// When the file cannot be read or written, or is shorter.
+    /// When the file cannot be read or written, or does not have this bit.
     #[track_caller]
     pub fn flip_bit(&self, inside: &str, bit: usize) {
         let path = self.path(inside);

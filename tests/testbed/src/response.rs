@@ -1,4 +1,4 @@
-//! Answers of the server.
+//! Responses of the server.
 
 use clarity_chaos::Result;
 use hyper::body::Bytes;
@@ -8,33 +8,33 @@ use serde_json::Value;
 /// A response whose body is text.
 #[derive(Clone, Debug)]
 pub struct Response {
-    /// Its status.
+    /// The status of the response.
     pub status: StatusCode,
-    /// Its header fields.
+    /// The header fields of the response.
     pub headers: HeaderMap,
-    /// Its body.
+    /// The body of the response.
     pub body: String,
 }
 
-/// A response with binary data behind its JSON.
+/// A response with binary data after its JSON part.
 #[derive(Debug)]
 pub struct BinaryResponse {
-    /// Its status.
+    /// The status of the response.
     pub status: StatusCode,
-    /// Its header fields.
+    /// The header fields of the response.
     pub headers: HeaderMap,
-    /// The JSON part of its body.
+    /// The JSON part of the body.
     pub json: Value,
-    /// The bytes behind the JSON.
+    /// The bytes after the JSON part.
     pub binary: Bytes,
 }
 
 impl Response {
-    /// The body as JSON.
+    /// The body, parsed as JSON.
     ///
     /// # Panics
     ///
-    /// When it is not JSON.
+    /// When the body is not JSON.
     #[must_use]
     #[track_caller]
     pub fn json(&self) -> Value {
@@ -42,11 +42,11 @@ impl Response {
         parsed.unwrap_or_else(|error| panic!("{} {error}: {:?}", self.status, self.body))
     }
 
-    /// The text member `name` of the body.
+    /// The value of the body's text member `name`.
     ///
     /// # Errors
     ///
-    /// When the body is not JSON, or has no such text.
+    /// When the body is not JSON, or has no text member of this name.
     pub fn member(&self, name: &str) -> Result<String> {
         let body: Value = serde_json::from_str(&self.body)
             .map_err(|error| format!("status {}: {error}: {}", self.status, self.body))?;
@@ -56,11 +56,11 @@ impl Response {
             .to_owned())
     }
 
-    /// The numbers of the output `sleep_index`.
+    /// The numbers of the output `sleep_index` in the body.
     ///
     /// # Errors
     ///
-    /// When the body has no such output.
+    /// When the body is not JSON, or has no such output of numbers.
     pub fn sleep_index(&self) -> Result<Vec<f32>> {
         let body: Value = serde_json::from_str(&self.body)?;
         let outputs = body["outputs"].as_array().into_iter().flatten();
@@ -71,11 +71,11 @@ impl Response {
         Ok(serde_json::from_value(output["data"].clone())?)
     }
 
-    /// The seconds of `Retry-After`, if the header is present.
+    /// The seconds of the `Retry-After` header, if the header is present.
     ///
     /// # Panics
     ///
-    /// When they are not a whole number.
+    /// When the header is not a whole number.
     #[must_use]
     #[track_caller]
     pub fn retry_after(&self) -> Option<u64> {
@@ -84,7 +84,8 @@ impl Response {
         Some(seconds.expect("Retry-After is a whole number of seconds"))
     }
 
-    /// Asserts a complete and consistent problem (RFC 9457) of this status and reason.
+    /// Asserts that the response is a complete and consistent problem (RFC 9457) of this status and
+    /// reason.
     #[track_caller]
     pub fn assert_problem(&self, status: u16, reason: &str) {
         assert_eq!(self.status, status, "{self:?}");
@@ -96,11 +97,11 @@ impl Response {
         assert_eq!(problem["title"].as_str(), self.status.canonical_reason());
         let detail = problem["detail"].as_str();
         assert!(detail.is_some_and(|detail| !detail.is_empty()), "{self:?}");
-        // Clients of the protocol read `error`.
+        // Clients of the Open Inference Protocol read the member `error`.
         assert_eq!(problem["error"], problem["detail"]);
     }
 
-    /// Asserts a problem whose detail contains this text.
+    /// Asserts that the response is a problem whose detail contains `says`.
     #[track_caller]
     pub fn assert_says(&self, says: &str) {
         let problem = self.json();
@@ -108,7 +109,7 @@ impl Response {
         assert!(detail.contains(says), "{detail:?} does not say {says:?}");
     }
 
-    /// Asserts a 503 with this reason and a time to retry, and gives that time in seconds.
+    /// Asserts a 503 with this reason and a retry delay, and returns that delay in seconds.
     #[track_caller]
     pub fn assert_unavailable(&self, reason: &str) -> u64 {
         self.assert_problem(503, reason);
@@ -118,7 +119,8 @@ impl Response {
         seconds
     }
 
-    /// Asserts a prediction by this version, marked as degraded or not.
+    /// Asserts that the response is a prediction by this version, marked as degraded only if
+    /// `degraded`.
     #[track_caller]
     pub fn assert_served_by(&self, version: u64, degraded: bool) {
         assert_eq!(self.status, 200, "{}", self.body);

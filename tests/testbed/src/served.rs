@@ -1,4 +1,4 @@
-//! The real server in the process of a chaos test, on a real socket.
+//! The real server in the process of a chaos test, with a real socket.
 
 use crate::{Client, HoldingExecutor, Repository, seeded_config};
 use clarity::{BlockingPool, BreakerConfig, BreakerHandle, BreakerSnapshot, Server};
@@ -6,19 +6,20 @@ use clarity_chaos::{Context, Result};
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
-/// A running server and a client of it.
+/// A running server and its client.
 #[derive(Debug)]
 pub struct Served {
     /// A client of the server.
     pub client: Client,
-    /// The executor of a server that runs everything on the test's own thread.
+    /// The executor of a server that runs all jobs on the test's own thread. Unused by other
+    /// servers.
     pub executor: Arc<HoldingExecutor>,
     server: Server,
 }
 
 impl Served {
-    /// Serves the repository on the test's own thread, in virtual time; every model has been tried
-    /// once.
+    /// Serves the repository on the test's own thread, in virtual time. On return, every model has
+    /// been tried once.
     ///
     /// # Errors
     ///
@@ -27,7 +28,7 @@ impl Served {
         Self::start_with_breaker(cx, repository, BreakerConfig::default()).await
     }
 
-    /// The same with circuit breakers of this configuration.
+    /// Like [`start`](Self::start), with circuit breakers of this configuration.
     ///
     /// # Errors
     ///
@@ -44,7 +45,7 @@ impl Served {
         Self::bind(cx, builder.shared_executor(executor.clone()), executor).await
     }
 
-    /// Serves the repository as in production: models load and run on threads of their own.
+    /// Serves the repository as in production: models load and run on their own threads.
     ///
     /// # Errors
     ///
@@ -53,7 +54,8 @@ impl Served {
         Self::start_with_capacity(cx, repository, BlockingPool::DEFAULT_INFERENCES).await
     }
 
-    /// The same with capacity for this many inferences at a time.
+    /// Like [`start_on_threads`](Self::start_on_threads), with capacity for `inferences` concurrent
+    /// inferences.
     ///
     /// # Errors
     ///
@@ -86,7 +88,7 @@ impl Served {
         })
     }
 
-    /// Reloads a model from disk, and waits for the end of that.
+    /// Reloads a model from disk, and waits until the reload ends.
     ///
     /// # Errors
     ///
@@ -96,17 +98,17 @@ impl Served {
         Ok(())
     }
 
-    /// Reloads a model from disk on a task of its own.
+    /// Reloads a model from disk on a new task.
     #[must_use]
     pub fn reload_in_background(&self, model: &str) -> JoinHandle<()> {
         let (models, model) = (self.server.models().clone(), model.to_owned());
         tokio::spawn(async move {
-            // An error: the model is unknown, which the test will see.
+            // An error means that the model is unknown, which the test itself detects.
             let _ = models.reload(&model).await;
         })
     }
 
-    /// Waits until some version of the model answers.
+    /// Waits until any version of the model answers.
     ///
     /// # Errors
     ///
@@ -117,7 +119,7 @@ impl Served {
         Ok(())
     }
 
-    /// The state of a model's circuit breaker.
+    /// A snapshot of a model's circuit breaker.
     ///
     /// # Errors
     ///
@@ -126,7 +128,8 @@ impl Served {
         Ok(self.server.models().breaker(model)?)
     }
 
-    /// Opens the circuit breaker of a model as an operator may; the handle releases it.
+    /// Forces the circuit breaker of a model open, as an operator can. The returned handle can
+    /// release it.
     ///
     /// # Errors
     ///
@@ -137,17 +140,17 @@ impl Served {
         Ok(breaker)
     }
 
-    /// The number of times that the model was run, or was to be.
+    /// The number of inferences of the model so far, including those held back.
     #[must_use]
     pub fn inferences(&self, model: &str) -> usize {
         self.executor.inferences(model)
     }
 
-    /// Shuts the server down.
+    /// Shuts down the server.
     ///
     /// # Errors
     ///
-    /// When a request was not answered.
+    /// When the shutdown had to cut a connection.
     pub async fn shut_down(self) -> Result {
         drop(self.client);
         if self.server.shutdown().await {

@@ -1,11 +1,11 @@
-//! A server in the test's own process.
+//! Servers in the test's own process.
 
 use crate::{Client, Repository, metric_in};
 use clarity::{
     Config, Executor, Inline, ModelStatus, Reason, Server, ServerBuilder, Version, VersionStatus,
 };
 
-/// The default configuration, with this seed for all randomness.
+/// The default configuration, with `seed` for the jitter of retries.
 #[must_use]
 pub fn seeded_config(seed: u64) -> Config {
     let mut config = Config::default();
@@ -19,7 +19,7 @@ pub fn config() -> Config {
     seeded_config(1)
 }
 
-/// Serves these models, everything inline; every model has been tried once.
+/// Serves `models` with an inline executor. On return, every model has been tried once.
 ///
 /// # Panics
 ///
@@ -28,7 +28,7 @@ pub async fn serve(models: &Repository) -> (Server, Client) {
     serve_with(models, config(), Inline).await
 }
 
-/// The same with this configuration and executor.
+/// Like [`serve`], with this configuration and executor.
 ///
 /// # Panics
 ///
@@ -42,7 +42,7 @@ pub async fn serve_with(
     start(builder.executor(executor)).await
 }
 
-/// Starts a server on loopback; every model has been tried once.
+/// Starts a server on loopback. On return, every model has been tried once.
 ///
 /// # Panics
 ///
@@ -54,7 +54,7 @@ pub async fn start(builder: ServerBuilder) -> (Server, Client) {
     (server, client)
 }
 
-/// Starts a server on loopback, and waits for no model.
+/// Starts a server on loopback, without waiting for any model.
 ///
 /// # Panics
 ///
@@ -65,11 +65,11 @@ pub async fn bind(builder: ServerBuilder) -> Server {
     bound.unwrap_or_else(|error| panic!("the server cannot start: {error}"))
 }
 
-/// The value of a metric's series, named as in the text format of Prometheus.
+/// The value of a series, named as in the text format of Prometheus.
 ///
 /// # Panics
 ///
-/// When there is no such series.
+/// When the metrics have no such series.
 #[must_use]
 #[track_caller]
 pub fn metric(server: &Server, series: &str) -> f64 {
@@ -77,22 +77,22 @@ pub fn metric(server: &Server, series: &str) -> f64 {
     metric_in(&text, series).unwrap_or_else(|| panic!("no series {series} in:\n{text}"))
 }
 
-/// The version of this number.
+/// The version with this number.
 ///
 /// # Panics
 ///
-/// When it is 0.
+/// When `number` is 0.
 #[must_use]
 #[track_caller]
 pub fn version(number: u64) -> Version {
     Version::new(number).expect("versions are numbered from 1 on")
 }
 
-/// The reason why a version is refused, if it is.
+/// The reason for which a version is refused; `None` if it is not.
 ///
 /// # Panics
 ///
-/// When the version is 0.
+/// When `number` is 0.
 #[must_use]
 pub fn reason_of(status: &ModelStatus, number: u64) -> Option<Reason> {
     match status.versions.get(&version(number)) {

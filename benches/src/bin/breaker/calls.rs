@@ -3,22 +3,22 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-/// The size of a window of calls.
+/// The size of a count window, in calls.
 pub(crate) const WINDOW_CALLS: u32 = 100;
 
-/// The duration of a window of time.
-// Short, since tower-resilience stores each call of the window, and counts all of them at each
-// call.
+/// The duration of a time window.
+// The window is short: tower-resilience stores all calls of the window, and counts these calls at
+// each call.
 pub(crate) const WINDOW: Duration = Duration::from_secs(1);
 
-/// A breaker that guards calls, or none.
+/// A breaker that guards calls, or the absence of a breaker.
 pub(crate) trait Guard: Send + Sync {
-    /// The function that one thread calls. Its argument makes the call fail; it returns whether the
-    /// call was admitted.
+    /// Returns the function that one thread calls. The argument of that function says whether the
+    /// call fails; the result says whether the call was admitted.
     fn caller(&self) -> impl FnMut(bool) -> bool;
 }
 
-/// The share of failing calls.
+/// The share of calls that fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failures {
     Never,
@@ -36,7 +36,7 @@ impl Failures {
         }
     }
 
-    /// The number of successes between two failures.
+    /// Returns the number of successes between two failures.
     pub(crate) fn run(self) -> u64 {
         match self {
             Self::Never => u64::MAX,
@@ -45,7 +45,7 @@ impl Failures {
     }
 }
 
-/// The shortest possible call.
+/// Makes the shortest possible call.
 #[inline(never)]
 pub(crate) fn call(fails: bool) -> Result<u32, u32> {
     match black_box(fails) {
@@ -54,7 +54,7 @@ pub(crate) fn call(fails: bool) -> Result<u32, u32> {
     }
 }
 
-/// A sequence of calls of which some fail.
+/// A sequence of calls, some of which fail.
 #[derive(Debug)]
 pub(crate) struct Row {
     run: u64,

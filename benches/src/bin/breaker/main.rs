@@ -1,4 +1,5 @@
-//! The cost of a call through a closed circuit breaker, ours and three others, over a bare call.
+//! Measures the cost of a call through a closed circuit breaker, over a bare call. The breakers are
+//! ours and those of three other libraries.
 
 mod calls;
 mod ours;
@@ -11,9 +12,10 @@ use clarity_benches::{acceptance, machine};
 
 /// Measures the cost of a call through a closed circuit breaker: ours, three others, and none
 ///
-/// Runs all breakers in turn (A B C A B C …), on one thread and on two at once, with no failures
-/// and with 1 %, and compares them round by round. The cost of a call is the processor time of its
-/// thread, so that other programs count as little as possible; waiting for a lock is not counted.
+/// Each round runs all breakers in turn (A B C A B C …), on one thread and on two threads at once.
+/// The calls have no failures, or 1 % failures. Results are compared within a round. The cost of a
+/// call is the processor time of its thread, so other programs count as little as possible.
+/// Waiting for a lock is not counted.
 #[derive(Debug, Parser)]
 #[command(name = "breaker")]
 struct Options {

@@ -1,19 +1,19 @@
-//! The breaker of the server.
+//! Our circuit breaker, which the server uses.
 
 use crate::calls::{Guard, WINDOW, WINDOW_CALLS, call};
 use clarity_breaker::{Breaker, BreakerConfig, BreakerRate, BreakerTrip, BreakerWindow};
 
-/// Opens after five failures in a row.
+/// Creates a breaker that opens after five failures in a row.
 pub(crate) fn consecutive() -> impl Guard {
     guard(BreakerTrip::ConsecutiveFailures(5))
 }
 
-/// Opens when half of the last 100 calls failed.
+/// Creates a breaker that opens when half of the last 100 calls failed.
 pub(crate) fn count_window() -> impl Guard {
     rate(BreakerWindow::Calls(WINDOW_CALLS))
 }
 
-/// Opens when half of the calls of the last second failed.
+/// Creates a breaker that opens when half of the last second's calls failed.
 pub(crate) fn time_window() -> impl Guard {
     rate(BreakerWindow::Time(WINDOW))
 }

@@ -1,4 +1,4 @@
-//! Other breakers, with the settings nearest to ours, and no breaker.
+//! Breakers of other libraries, with the settings nearest to ours, and a call without a breaker.
 
 use crate::calls::{Guard, WINDOW, WINDOW_CALLS, call};
 use failsafe::{backoff, failure_policy};
@@ -13,10 +13,10 @@ use tower_resilience_circuitbreaker::{
     SlidingWindowType,
 };
 
-/// The open time.
+/// The time that a breaker stays open.
 const OPEN: Duration = Duration::from_secs(60);
 
-/// The call without a breaker.
+/// A guard without a breaker.
 pub(crate) struct Bare;
 
 impl Guard for Bare {
@@ -25,7 +25,7 @@ impl Guard for Bare {
     }
 }
 
-/// recloser: a window of calls.
+/// Creates a breaker of recloser with a count window.
 pub(crate) fn recloser() -> impl Guard {
     struct ReclosingGuard(Recloser);
     impl Guard for ReclosingGuard {
@@ -40,13 +40,13 @@ pub(crate) fn recloser() -> impl Guard {
     ReclosingGuard(breaker.build())
 }
 
-/// failsafe: failures in a row.
+/// Creates a breaker of failsafe that counts failures in a row.
 pub(crate) fn failsafe_consecutive() -> impl Guard {
     let policy = failure_policy::consecutive_failures(5, backoff::constant(OPEN));
     FailsafeGuard(failsafe::Config::new().failure_policy(policy).build())
 }
 
-/// failsafe: a moving average over a window of time.
+/// Creates a breaker of failsafe with a moving average over a time window.
 pub(crate) fn failsafe_time_window() -> impl Guard {
     let policy =
         failure_policy::success_rate_over_time_window(0.5, 20, WINDOW, backoff::constant(OPEN));
@@ -61,17 +61,17 @@ impl<T: failsafe::CircuitBreaker + Send + Sync> Guard for FailsafeGuard<T> {
     }
 }
 
-/// tower-resilience: failures in a row.
+/// Creates a breaker of tower-resilience that counts failures in a row.
 pub(crate) fn tower_consecutive() -> impl Guard {
     tower(CircuitBreakerLayer::builder().consecutive_failures(5))
 }
 
-/// tower-resilience: a window of calls.
+/// Creates a breaker of tower-resilience with a count window.
 pub(crate) fn tower_count_window() -> impl Guard {
     tower(CircuitBreakerLayer::builder().sliding_window_size(WINDOW_CALLS as usize))
 }
 
-/// tower-resilience: a window of time.
+/// Creates a breaker of tower-resilience with a time window.
 pub(crate) fn tower_time_window() -> impl Guard {
     let builder = CircuitBreakerLayer::builder()
         .sliding_window_type(SlidingWindowType::TimeBased)
@@ -95,7 +95,7 @@ where
 {
     fn caller(&self) -> impl FnMut(bool) -> bool {
         let mut service = self.0.clone();
-        // Polls until ready without a runtime, for the least cost.
+        // The futures are polled until ready, without a runtime: this costs the least.
         let mut context = Context::from_waker(Waker::noop());
         move |fails| {
             let mut spins = 0_u32;
@@ -115,7 +115,7 @@ where
     }
 }
 
-/// Waits for another thread. Yields the processor at every 64th call.
+/// Spins once while another thread holds the service. Every 64th call yields the processor.
 fn spin(spins: &mut u32) {
     *spins += 1;
     match spins.is_multiple_of(64) {

@@ -1,13 +1,14 @@
-//! The report of the measurements, and their acceptance lines.
+//! Prints the measurements, and derives the acceptance lines.
 
 use crate::rounds::{Kind, Series};
 use clarity_benches::acceptance::{Bound, Line};
 use clarity_benches::statistics::Spread;
 
-/// The most that a breaker of failures in a row may cost over a bare call, in nanoseconds.
+/// The upper bound of the cost over a bare call, in nanoseconds. It applies to our breaker that
+/// counts failures in a row.
 const OVER_BARE: f64 = 5.0;
 
-/// Prints the cost of a call of each series.
+/// Prints the cost of a call for each series.
 pub(crate) fn times(all: &[Series]) {
     println!("\nnanoseconds of processor time for each call: median (min to max)");
     for series in all {
@@ -22,8 +23,8 @@ pub(crate) fn times(all: &[Series]) {
     }
 }
 
-/// The acceptance lines: our breaker of failures in a row over a bare call, and each of our windows
-/// relative to the fastest peer of its kind.
+/// Returns the acceptance lines. Our breaker that counts failures in a row is compared with a bare
+/// call. Each of our windows is compared with the fastest peer of the same kind.
 pub(crate) fn lines(all: &[Series]) -> Vec<Line> {
     all.iter()
         .filter(|series| series.ours)
@@ -58,7 +59,7 @@ fn relative_to_fastest(all: &[Series], ours: &Series) -> Option<Line> {
     })
 }
 
-/// The series under the same load.
+/// Returns all series with the same thread count and failure rate as `one`.
 fn same_load<'a>(all: &'a [Series], one: &'a Series) -> impl Iterator<Item = &'a Series> {
     all.iter()
         .filter(|other| (other.threads, other.failures) == (one.threads, one.failures))

@@ -1,4 +1,4 @@
-//! Rounds: each measures every breaker once.
+//! Measures the breakers in rounds. Each round measures every breaker once.
 
 use crate::calls::{Failures, Guard, Row};
 use crate::{ours, peers};
@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The number of calls between two reads of the clock.
+/// The number of calls between two checks of the elapsed time.
 const BATCH: u32 = 500;
 
-/// The kind of count of a breaker. Only breakers of one kind are compared.
+/// The way in which a breaker counts failures. Breakers are compared with others of the same kind,
+/// or with a bare call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Bare,
@@ -20,7 +21,7 @@ pub(crate) enum Kind {
     TimeWindow,
 }
 
-/// The measurements of one breaker under one load.
+/// The measurements of one breaker with one thread count and one failure rate.
 #[derive(Debug)]
 pub(crate) struct Series {
     pub(crate) name: &'static str,
@@ -28,7 +29,7 @@ pub(crate) struct Series {
     pub(crate) ours: bool,
     pub(crate) threads: usize,
     pub(crate) failures: Failures,
-    /// Nanoseconds per call, one value for each round.
+    /// The processor time per call in nanoseconds, one value for each round.
     pub(crate) nanoseconds: Vec<f64>,
 }
 
@@ -37,7 +38,8 @@ struct Form {
     name: &'static str,
     kind: Kind,
     ours: bool,
-    /// Returns the cost of a call in nanoseconds.
+    /// Measures with this thread count and failure rate for this time. Returns the cost of a call
+    /// in nanoseconds.
     run: Box<dyn Fn(usize, Failures, Duration) -> f64>,
 }
 
@@ -47,7 +49,7 @@ impl Form {
             name,
             kind,
             ours: name.starts_with("clarity"),
-            // A new breaker for each run, so that runs do not depend on each other.
+            // Each run has a new breaker, so runs do not depend on each other.
             run: Box::new(move |threads, failures, time| run(&guard(), threads, failures, time)),
         }
     }
@@ -88,8 +90,8 @@ impl Form {
     }
 }
 
-/// Measures every breaker once in each round, for this time. A first round warms up and is not
-/// counted.
+/// Measures every breaker in each round, for this time. A round before the first one warms up and
+/// does not count.
 pub(crate) fn measure(rounds: u16, milliseconds: u64) -> Vec<Series> {
     let time = Duration::from_millis(milliseconds);
     let forms = Form::all();
@@ -117,12 +119,12 @@ pub(crate) fn measure(rounds: u16, milliseconds: u64) -> Vec<Series> {
     all
 }
 
-/// Makes calls on several threads for this time. Returns the processor time of a call in
+/// Makes calls on several threads for this time. Returns the processor time per call in
 /// nanoseconds, as the mean of the threads.
 ///
 /// # Panics
 ///
-/// When a call is rejected: only a closed breaker is measured.
+/// When the breaker rejects a call: only a closed breaker is measured.
 fn run(guard: &impl Guard, threads: usize, failures: Failures, time: Duration) -> f64 {
     let missing = AtomicUsize::new(threads);
     let sum: f64 = thread::scope(|scope| {
@@ -137,10 +139,10 @@ fn run(guard: &impl Guard, threads: usize, failures: Failures, time: Duration) -
 fn calls(guard: &impl Guard, failures: Failures, time: Duration, missing: &AtomicUsize) -> f64 {
     let mut call = guard.caller();
     let mut row = Row::new(failures);
-    // Fills the window: the cost differs before.
+    // Fills the breaker's window: the cost differs until the window is full.
     (0..BATCH).for_each(|_| assert!(call(black_box(false)), "a good call was rejected"));
-    // Threads that spin until all have arrived begin at the same moment, each on its own processor.
-    // Threads that are woken do not.
+    // Each thread spins until all threads have arrived. All threads then begin at the same time,
+    // each on its own processor. Woken threads would not.
     missing.fetch_sub(1, Ordering::AcqRel);
     while missing.load(Ordering::Acquire) > 0 {
         std::hint::spin_loop();
@@ -162,7 +164,7 @@ fn calls(guard: &impl Guard, failures: Failures, time: Duration, missing: &Atomi
     used.as_nanos() as f64 / count as f64
 }
 
-/// The processor time of the current thread so far.
+/// Returns the processor time that the current thread has used.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)

@@ -1,14 +1,14 @@
-//! The loops to compare: they differ in the oracle alone.
+//! The compared loops, which differ only in the oracle and its sink.
 
 use clarity_chaos_oracles::{Oracle, Sink, always, listen, silence};
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How often the oracle has evaluated its condition.
+/// The number of evaluations of the oracle's condition.
 static EVALUATED: AtomicU64 = AtomicU64::new(0);
 
-/// Counts its calls.
+/// A sink that counts the calls of `Sink::reached`.
 #[derive(Debug, Default)]
 struct Counter(AtomicU64);
 
@@ -18,7 +18,7 @@ impl Sink for Counter {
     }
 }
 
-/// Neither oracle nor sink.
+/// Runs a loop without an oracle.
 #[inline(never)]
 pub(crate) fn empty(iterations: u32) {
     for number in 0..iterations {
@@ -26,21 +26,22 @@ pub(crate) fn empty(iterations: u32) {
     }
 }
 
-/// An oracle, and no sink.
+/// Runs the loop with an oracle, while no sink listens.
 ///
 /// # Panics
 ///
-/// When the oracle evaluates its condition.
+/// When the dormant oracle evaluates its condition.
 pub(crate) fn dormant(iterations: u32) {
     let evaluated = evaluated_by(|| with_oracle(iterations));
     assert_eq!(evaluated, 0, "a dormant oracle evaluates its condition");
 }
 
-/// The same oracle, and a sink.
+/// Runs the loop with the same oracle, while a sink listens.
 ///
 /// # Panics
 ///
-/// When the oracle does not evaluate its condition each time, or the sink does not get it once.
+/// When an iteration does not evaluate the oracle's condition, or the sink is not called exactly
+/// once.
 pub(crate) fn listening(iterations: u32) {
     let counter = Arc::new(Counter::default());
     listen(counter.clone());

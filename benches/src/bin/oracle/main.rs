@@ -1,4 +1,4 @@
-//! The cost of a dormant oracle in a loop, over the same loop without one.
+//! Measures the cost of a dormant oracle in a loop over the same loop without an oracle.
 
 mod loops;
 mod report;
@@ -9,10 +9,11 @@ use clarity_benches::{acceptance, machine};
 
 /// Measures the cost of a dormant `always!` over an empty loop
 ///
-/// Runs three loops in turn (A B C A B C …) and compares them round by round: an empty one, one
-/// with a dormant oracle, and one with an oracle that has a listening sink. The cost of an
-/// iteration is the processor time of the thread: it depends little on other work of the machine.
-/// The run fails when a dormant oracle evaluates its condition, or the sink gets no evaluation.
+/// Each round runs three loops in turn (A B C A B C …). The first loop is empty, the second has a
+/// dormant oracle, and the third has an oracle with a listening sink. Results are compared within a
+/// round. The cost of an iteration is the processor time of the thread, so other programs matter
+/// little. The run fails when a dormant oracle evaluates its condition, or the sink gets no
+/// evaluation.
 #[derive(Debug, Parser)]
 #[command(name = "oracle")]
 struct Options {

@@ -1,17 +1,18 @@
-//! The times as text, and their acceptance.
+//! Prints the times, and derives the acceptance lines.
 
 use crate::rounds::Measured;
 use clarity_benches::acceptance::{Bound, Line};
 use clarity_benches::statistics::Spread;
 
-/// The bound of a dormant oracle over an empty loop, in nanoseconds.
+/// The upper bound of the cost of a dormant oracle over the empty loop, in nanoseconds.
 const DORMANT: f64 = 1.0;
 
-/// An evaluated oracle calls, counts and compares: below this many nanoseconds over an empty loop
-/// the benchmark would measure nothing.
+/// The lower bound of the cost of an evaluated oracle over the empty loop, in nanoseconds.
+// An evaluated oracle calls, counts and compares. With a lower cost, the benchmark would measure
+// nothing.
 const LISTENING: f64 = 1.0;
 
-/// Prints the cost of an iteration of each loop.
+/// Prints the cost of an iteration for each loop.
 pub(crate) fn times(measured: &Measured) {
     println!("\nnanoseconds of processor time for each iteration: median (min to max)");
     for (name, numbers) in [
@@ -25,7 +26,8 @@ pub(crate) fn times(measured: &Measured) {
     }
 }
 
-/// The acceptance lines: each loop with the oracle over the empty one, round by round.
+/// Returns the acceptance lines: the cost of each loop with an oracle over the same round's empty
+/// loop.
 pub(crate) fn lines(measured: &Measured) -> Vec<Line> {
     let over_empty = |name: &str, numbers: &[f64], bound| {
         let pairs = numbers.iter().zip(&measured.empty);

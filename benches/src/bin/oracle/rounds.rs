@@ -1,10 +1,10 @@
-//! All loops in turn, round by round.
+//! Measures the loops in rounds. Each round runs every loop once.
 
 use crate::loops;
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
-/// Nanoseconds of an iteration of each loop, one number for each round.
+/// The processor time of an iteration of each loop in nanoseconds, one number for each round.
 #[derive(Debug, Default)]
 pub(crate) struct Measured {
     pub(crate) empty: Vec<f64>,
@@ -12,7 +12,7 @@ pub(crate) struct Measured {
     pub(crate) listening: Vec<f64>,
 }
 
-/// Runs every loop once in each round. The round before the first warms up and does not count.
+/// Runs every loop once in each round. A round before the first one warms up and does not count.
 pub(crate) fn measure(rounds: u16, iterations: u32) -> Measured {
     let mut measured = Measured::default();
     for round in 0..=rounds {
@@ -37,7 +37,7 @@ fn time(run: fn(u32), iterations: u32) -> f64 {
     used.as_secs_f64() * 1e9 / f64::from(iterations)
 }
 
-/// The processor time of this thread so far.
+/// Returns the processor time that this thread has used.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)

@@ -1,4 +1,4 @@
-//! A bare handler, which parses a request, runs the model and writes the answer.
+//! A bare handler, which only parses a request, runs the model and writes the answer.
 
 use axum::Json;
 use axum::Router;
@@ -44,10 +44,11 @@ struct Output<T> {
     data: Vec<T>,
 }
 
-/// Answers on a free port of loopback until it is killed. Prints its address as the server does.
+/// Answers on a free loopback port until the process is killed. Prints its address like the server:
+/// `listening on http://ADDRESS:PORT`.
 ///
-/// `/blocking` runs the model on a thread for blocking work, `/inline` on that of the connection,
-/// and `/rejected` answers 503 with the bytes of the file `rejection`.
+/// `/blocking` runs the model on a thread for blocking work, and `/inline` on the connection's
+/// thread. `/rejected` answers with status 503 and the bytes of the file `rejection`.
 pub(crate) fn serve(model: &Path, rejection: &Path) -> Result<(), Box<dyn Error>> {
     let model = Arc::new(ModelOptions::with_all_ops().load(fs::read(model)?)?);
     let rejection = Bytes::from(fs::read(rejection)?);

@@ -1,4 +1,4 @@
-//! Server processes that are measured.
+//! The measured server processes.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader};
@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// A server process, which is killed on drop.
+/// A running server process. Dropping the value kills the process.
 #[derive(Debug)]
 pub(crate) struct Answering {
     child: Child,
@@ -14,7 +14,7 @@ pub(crate) struct Answering {
 }
 
 impl Answering {
-    /// Starts `command`, which must print its address in the first line.
+    /// Starts `command` and waits for its first line: `listening on http://ADDRESS:PORT`.
     pub(crate) fn start(command: &mut Command) -> Result<Self, Box<dyn Error>> {
         let mut child = command
             .stdin(Stdio::null())
@@ -35,7 +35,7 @@ impl Answering {
         }
     }
 
-    /// The number of the process.
+    /// Returns the process ID.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -49,7 +49,7 @@ impl Drop for Answering {
     }
 }
 
-/// Builds the server in the release profile, as its users do.
+/// Builds the server in the release profile, like a user, and returns the path of the binary.
 pub(crate) fn build() -> Result<PathBuf, Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -73,7 +73,7 @@ pub(crate) fn build() -> Result<PathBuf, Box<dyn Error>> {
     }
 }
 
-/// The address in a line `listening on http://ADDRESS:PORT`.
+/// Parses the address in a line `listening on http://ADDRESS:PORT`.
 fn address(line: &str) -> Option<SocketAddr> {
     let url = line.trim_end().strip_prefix("listening on http://")?;
     url.parse().ok()

@@ -1,4 +1,4 @@
-//! Clients that send the next request after each answer.
+//! HTTP clients that send the next request when an answer has arrived.
 
 use crate::child::Answering;
 use clarity_benches::processor;
@@ -8,10 +8,10 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The timeout of an answer.
+/// The timeout of each read of an answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The maximum length of an answer.
+/// The maximum length of an answer, in bytes.
 const MAX_LENGTH: usize = 64 << 20;
 
 /// A keep-alive connection.
@@ -21,7 +21,7 @@ pub(crate) struct Connection {
     buffer: Vec<u8>,
 }
 
-/// An answer, whose head and body stay in the connection's buffer until the next request.
+/// An answer. Its head and body are in the connection's buffer until the next request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -40,7 +40,7 @@ impl Connection {
         })
     }
 
-    /// Sends a whole request, and reads the whole answer.
+    /// Sends a request, and reads the whole answer.
     pub(crate) fn ask(&mut self, request: &[u8]) -> io::Result<Answer> {
         self.stream.write_all(request)?;
         self.buffer.clear();
@@ -60,14 +60,14 @@ impl Connection {
         }
     }
 
-    /// The head and the body of the last answer.
+    /// Returns the head and the body of `answer`, which must be the connection's last answer.
     pub(crate) fn parts(&self, answer: &Answer) -> (&[u8], &[u8]) {
         let (head, rest) = self.buffer.split_at(answer.head);
         (head, &rest[..answer.length])
     }
 }
 
-/// Parses the head of an answer; `None` while it is incomplete.
+/// Parses the head of an answer. Returns `None` if the head is incomplete.
 fn parse(bytes: &[u8]) -> io::Result<Option<Answer>> {
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
         return Ok(None);
@@ -90,31 +90,35 @@ fn parse(bytes: &[u8]) -> io::Result<Option<Answer>> {
     }
 }
 
-/// A POST request with JSON.
+/// Returns a POST request with a JSON body.
 pub(crate) fn post(path: &str, json: &str) -> Vec<u8> {
     let length = json.len();
     format!("POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{json}").into_bytes()
 }
 
-/// A GET request.
+/// Returns a GET request.
 pub(crate) fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n").into_bytes()
 }
 
-/// The measurements of a load.
+/// The measurements of one server during `load`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
-    /// Answers per second.
+    /// The rate of answers, per second.
     pub(crate) rate: f64,
     /// The 99th percentile of the latency, in seconds.
     pub(crate) p99: f64,
-    /// The processor time of the server per answer, in seconds.
+    /// The server's processor time per answer, in seconds.
     ///
-    /// Other load on the machine changes it less than the rate.
+    /// Other programs on the machine affect this time less than the rate.
     pub(crate) used: f64,
 }
 
-/// Loads a server with clients that send the same request; each answer must have this status.
+/// Sends the same request from several clients for this time, and measures the server.
+///
+/// # Errors
+///
+/// When an answer has another status than `status`, or a connection fails.
 pub(crate) fn load(
     server: &Answering,
     request: &[u8],
@@ -153,7 +157,11 @@ pub(crate) fn load(
     })
 }
 
-/// Sends requests for this time, at least one, and returns the latency of each answer.
+/// Sends at least one request, until this time has passed. Returns the latency of each answer.
+///
+/// # Errors
+///
+/// When an answer has another status than `status`, or the connection fails.
 pub(crate) fn ask_for(
     connection: &mut Connection,
     request: &[u8],
@@ -180,7 +188,7 @@ pub(crate) fn ask_for(
     }
 }
 
-/// The 99th percentile; zero without times.
+/// Returns the 99th percentile of the times, or zero if there are none.
 pub(crate) fn p99(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     let place = (times.len() * 99).div_ceil(100).saturating_sub(1);

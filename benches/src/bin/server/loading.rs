@@ -1,4 +1,4 @@
-//! The latency of one model while another one, of 100 MB, loads.
+//! Measures the latency of one model while another model, of 100 MB, is loaded.
 
 use crate::child::Answering;
 use crate::client::{Connection, ask_for, get, p99};
@@ -11,29 +11,31 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The size of the loaded model, in bytes.
+/// The approximate size of the loaded model, in bytes.
 const SIZE: u64 = 100_000_000;
 
-/// The time of requests to the other model while nothing loads.
+/// The duration of the measurement while no model is loaded.
 const IDLE: Duration = Duration::from_secs(2);
 
 /// The timeout of a load.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// One load.
+/// The measurements of one load of the large model.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Loading {
-    /// The p99 of the other model while nothing loads, in seconds.
+    /// The p99 latency of the small model while no model is loaded, in seconds.
     pub(crate) idle: f64,
-    /// The p99 of the other model from the rename of the large one until that answers.
+    /// The p99 latency of the small model during the load, in seconds.
+    ///
+    /// The load lasts from the rename of the large model until the server reports it as ready.
     pub(crate) busy: f64,
-    /// The length of this time, in seconds.
+    /// The duration of the load, in seconds.
     pub(crate) took: f64,
-    /// The growth of the server's peak memory, divided by the size of the file.
+    /// The growth of the server's peak memory, divided by the size of the large model's file.
     pub(crate) memory: f64,
 }
 
-/// Loads the model several times, each time into a new server.
+/// Loads the large model several times, each time into a new server.
 pub(crate) fn measure(program: &Path, loads: u16) -> Result<Vec<Loading>, Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let large = directory.path().join("model.onnx");

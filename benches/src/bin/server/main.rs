@@ -1,4 +1,4 @@
-//! The cost of a request to the server, compared with a bare handler of the same model.
+//! Measures the cost of a request to the server, compared with a bare handler of the same model.
 
 mod bare;
 mod child;
@@ -15,10 +15,10 @@ use std::path::PathBuf;
 
 /// Measures the cost of a request to the server, compared with a bare handler of axum and rten
 ///
-/// The server is its own release binary, the handler a process of this one; both answer on
-/// loopback. Clients keep their connections, and send the next request after each answer. The
-/// servers are measured in turn (A B A B …) and compared round by round, until the median of the
-/// ratios is known to 5 % or the rounds are over.
+/// The server is its own release binary, and the handler a process of this binary. Both answer on
+/// loopback. Clients keep their connections, and send the next request after each answer. Each
+/// round measures the servers in turn (A B A B …), and results are compared within a round. The
+/// rounds end when the median of the ratios is known to 5 %, or at the maximum number of rounds.
 #[derive(Debug, Parser)]
 #[command(name = "server")]
 struct Options {

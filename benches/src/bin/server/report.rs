@@ -1,4 +1,4 @@
-//! The report of the measurements, and the acceptance lines.
+//! Prints the measurements, and derives the acceptance lines.
 
 use crate::client::Seen;
 use crate::loading::Loading;
@@ -6,10 +6,10 @@ use crate::rounds::Measured;
 use clarity_benches::acceptance::{Bound, Line};
 use clarity_benches::statistics::Spread;
 
-/// The tolerance of rate and p99, as a fraction of those of the bare handler.
+/// The tolerance of the server's rate and p99, as a fraction of the bare handler's.
 const TOLERANCE: f64 = 0.05;
 
-/// Prints rate and p99 of each server.
+/// Prints the rate, the p99 and the processor time per answer of each server.
 pub(crate) fn rates(measured: &Measured) {
     println!(
         "\n{} clients, {} rounds: median (min to max)",
@@ -43,7 +43,7 @@ pub(crate) fn rates(measured: &Measured) {
     }
 }
 
-/// The acceptance lines of a number of clients.
+/// Returns the acceptance lines for one number of clients.
 pub(crate) fn lines(measured: &Measured) -> Vec<Line> {
     let clients = measured.clients;
     [
@@ -74,7 +74,7 @@ pub(crate) fn lines(measured: &Measured) -> Vec<Line> {
     .collect()
 }
 
-/// Prints the latency of another model while a large one loads.
+/// Prints the measurements of the loads of the large model.
 pub(crate) fn loading(measured: &[Loading]) {
     println!("\na model of 100 MB loads while another answers: median (min to max)");
     for (what, of) in [
@@ -92,7 +92,7 @@ pub(crate) fn loading(measured: &[Loading]) {
     }
 }
 
-/// The acceptance lines of loads.
+/// Returns the acceptance lines for the loads of the large model.
 pub(crate) fn loading_lines(measured: &[Loading]) -> Vec<Line> {
     let line = |quantity: &str, of: fn(&Loading) -> f64| {
         Some(Line {

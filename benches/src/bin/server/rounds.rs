@@ -1,4 +1,4 @@
-//! The server and the bare handler in turn, round by round.
+//! Measures the server and the bare handler in rounds. Each round measures both.
 
 use crate::client::{Seen, load};
 use crate::scene::{Scene, day, row};
@@ -6,39 +6,41 @@ use clarity_benches::statistics::Spread;
 use std::io;
 use std::time::Duration;
 
-/// The minimum number of rounds, to estimate the noise.
+/// The minimum number of rounds. The noise of fewer rounds cannot be estimated.
 const MIN_ROUNDS: usize = 7;
 
-/// The rounds end when the median of the ratios is known to this fraction.
+/// The maximum width of a median ratio's 95 % confidence interval, as a fraction of the median. The
+/// rounds end when the ratios of rate and p99 both reach this precision.
 const PRECISION: f64 = 0.05;
 
-/// The measurements with a number of clients, one for each round.
+/// The measurements with one number of clients: one value for each round.
 #[derive(Debug)]
 pub(crate) struct Measured {
     pub(crate) clients: usize,
     pub(crate) server: Vec<Seen>,
     /// The bare handler that runs the model on a thread for blocking work, to stay responsive.
     pub(crate) blocking: Vec<Seen>,
-    /// The bare handler that runs the model on the thread of the connection.
+    /// The bare handler that runs the model on the connection's thread.
     pub(crate) inline: Vec<Seen>,
     /// The server while the breaker is open.
     pub(crate) open: Vec<Seen>,
-    /// The bare handler with the same bytes.
+    /// The bare handler that answers with the same bytes as the open breaker.
     pub(crate) rejected: Vec<Seen>,
 }
 
 impl Measured {
-    /// The rate of the server divided by that of the bare handler.
+    /// Returns the server's rate divided by the rate of the blocking bare handler.
     pub(crate) fn rates(&self) -> Option<Spread> {
         ratios(&self.server, &self.blocking, |seen| seen.rate)
     }
 
-    /// The p99 of the server divided by that of the bare handler.
+    /// Returns the server's p99 divided by the p99 of the blocking bare handler.
     pub(crate) fn p99s(&self) -> Option<Spread> {
         ratios(&self.server, &self.blocking, |seen| seen.p99)
     }
 
-    /// The rate of an open breaker divided by that of the bare handler with the same answer.
+    /// Returns the server's rate with an open breaker divided by the rate of the bare handler with
+    /// the same answer.
     pub(crate) fn rejections(&self) -> Option<Spread> {
         ratios(&self.open, &self.rejected, |seen| seen.rate)
     }
@@ -57,9 +59,9 @@ fn ratios(a: &[Seen], b: &[Seen], of: impl Fn(&Seen) -> f64) -> Option<Spread> {
     Spread::of(a.iter().zip(b).map(|(a, b)| of(a) / of(b)))
 }
 
-/// Measures with a number of clients, until the precision is reached or the rounds are over.
+/// Measures with this number of clients, until the precision is reached or all rounds are done.
 ///
-/// One more round before the first warms up and does not count.
+/// A round before the first one warms up and does not count.
 pub(crate) fn measure(
     scene: &Scene,
     clients: usize,

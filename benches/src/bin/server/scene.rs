@@ -1,4 +1,4 @@
-//! The measured servers: ours with a healthy and a failing model, and the bare handler.
+//! Starts the measured servers: ours with a healthy and a failing model, and the bare handler.
 
 use crate::child::Answering;
 use crate::client::{Connection, post};
@@ -10,19 +10,19 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// A model of the repository.
+/// The directory of the healthy model's version in the repository.
 const MODEL: &str = "chaos_tests/models/cole_kripke/1";
 
-/// The length of the input of a model of one matrix.
+/// The input length of the failing model, whose only operator is a matrix product.
 const ROWS: usize = onnx::ROWS as usize;
 
-/// The minutes of a day.
+/// The number of minutes in a day.
 const MINUTES: usize = 1440;
 
-/// The timeout of a load.
+/// The timeout of loading a model.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The servers that are measured.
+/// The measured servers.
 #[derive(Debug)]
 pub(crate) struct Scene {
     pub(crate) server: Answering,
@@ -31,7 +31,8 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// Starts both, waits until the models answer, and opens the breaker of one model.
+    /// Starts both servers, waits until both models are ready, and opens the failing model's
+    /// breaker.
     pub(crate) fn set(program: &Path) -> Result<Self, Box<dyn Error>> {
         let directory = tempfile::tempdir()?;
         let models = directory.path().join("models");
@@ -58,13 +59,13 @@ impl Scene {
     }
 }
 
-/// The file of the model.
+/// Returns the path of the healthy model's file.
 pub(crate) fn model() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     root.join(MODEL).join("model.onnx")
 }
 
-/// Publishes a version with the command line.
+/// Publishes a model file as a new version, with the command `add` of the server's binary.
 pub(crate) fn publish(
     program: &Path,
     models: &Path,
@@ -84,7 +85,7 @@ pub(crate) fn publish(
     }
 }
 
-/// Starts the server, with breakers that stay open for longer than any measurement.
+/// Starts the server. Its breakers stay open for a day, longer than any measurement.
 pub(crate) fn serve(program: &Path, models: &Path) -> Result<Answering, Box<dyn Error>> {
     Answering::start(
         Command::new(program)
@@ -96,7 +97,7 @@ pub(crate) fn serve(program: &Path, models: &Path) -> Result<Answering, Box<dyn 
     )
 }
 
-/// Waits until the server reports a model as ready.
+/// Waits until the server reports a model as ready, at most 60 s.
 pub(crate) fn wait(server: &Answering, model: &str) -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
     let mut connection = Connection::open(server.address)?;
@@ -110,10 +111,10 @@ pub(crate) fn wait(server: &Answering, model: &str) -> Result<(), Box<dyn Error>
     Ok(())
 }
 
-/// Makes the model `failing` fail until its breaker opens, and returns the body of the rejection.
+/// Makes the model `failing` fail until its breaker opens. Returns the body of the rejection.
 fn open(server: &Answering) -> Result<Vec<u8>, Box<dyn Error>> {
     let mut connection = Connection::open(server.address)?;
-    // The sum exceeds the range of floats, so the answer is infinite.
+    // The sum of the products exceeds the range of 32-bit floats, so the output is infinite.
     let request = post("/v2/models/failing/infer", &body("x", &["3e38"; ROWS]));
     for _ in 0..100 {
         let answer = connection.ask(&request)?;
@@ -129,7 +130,7 @@ fn open(server: &Answering) -> Result<Vec<u8>, Box<dyn Error>> {
     Err("the breaker did not open".into())
 }
 
-/// A request with a day of minutes, to this path.
+/// Returns a request to this path, with one input value for each minute of a day.
 pub(crate) fn day(path: &str) -> Vec<u8> {
     let values: Vec<String> = (0..MINUTES)
         .map(|minute| (minute * 7 % 400).to_string())
@@ -138,7 +139,7 @@ pub(crate) fn day(path: &str) -> Vec<u8> {
     post(path, &body("activity", &values))
 }
 
-/// A valid request for the model `failing`, to this path.
+/// Returns a request to this path, valid for the model `failing`.
 pub(crate) fn row(path: &str) -> Vec<u8> {
     post(path, &body("x", &["1"; ROWS]))
 }

@@ -1,4 +1,4 @@
-//! Loads with and without verification, and hashing alone.
+//! Measures a load with verification, a load without verification, and hashing without a load.
 
 use clarity::{Digest, ModelName, Source, Store, Version};
 use clarity_benches::acceptance::{Bound, Line};
@@ -12,10 +12,10 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The upper bound of the cost of verification, as a multiple of hashing in memory.
+/// The upper bound of the verification's cost, as a multiple of the cost of hashing in memory.
 const OF_HASHING: f64 = 1.1;
 
-/// A version in a store.
+/// A store with one published version of one model.
 #[derive(Debug)]
 pub(crate) struct Published {
     pub(crate) models: PathBuf,
@@ -44,7 +44,7 @@ impl Published {
     }
 }
 
-/// Publishes a model of about `size` bytes.
+/// Publishes a model of about `size` bytes in a new store in `directory`.
 pub(crate) fn publish(directory: &Path, size: u64) -> Result<Published, Box<dyn Error>> {
     let file = directory.join("model.onnx");
     onnx::write(&file, size)?;
@@ -54,7 +54,9 @@ pub(crate) fn publish(directory: &Path, size: u64) -> Result<Published, Box<dyn 
     Ok(published)
 }
 
-/// Measures the three in turn; each round begins with another one.
+/// Measures a verified load, an unverified load and hashing in each round. The order rotates.
+///
+/// A round before the first one warms up and does not count.
 pub(crate) fn measure(
     model: &Published,
     size: u64,

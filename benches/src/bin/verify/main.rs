@@ -1,4 +1,5 @@
-//! The cost of verification in a load, the gain of concurrent shards, and the memory of a load.
+//! Measures the cost of verification in a load, the gain of concurrent shards, and the memory of a
+//! load.
 
 mod loads;
 mod peak;
@@ -12,10 +13,10 @@ use std::path::PathBuf;
 /// Measures the cost of verification in the load of a model
 ///
 /// Files are read from the page cache, where the share of hashing is largest. The cost is processor
-/// time, so that other load matters little; the gain of concurrent shards needs two idle
-/// processors. Loads are measured in turn, each round beginning with another kind (A B C B C A …),
-/// and compared round by round. Memory is touched before each measurement. The models need four
-/// times the largest size on disk.
+/// time, so other programs matter little. The gain of concurrent shards needs two idle processors.
+/// Each round measures a verified load, an unverified load and hashing alone; the order rotates.
+/// Results are compared within a round. Memory is paged in before each measurement. The disk needs
+/// room for four times the largest size.
 #[derive(Debug, Parser)]
 #[command(name = "verify")]
 struct Options {

@@ -1,4 +1,4 @@
-//! The peak memory of a verified load, in its own process.
+//! Measures the peak memory of a verified load, in a separate process.
 
 use crate::loads::{self, Published};
 use clarity::{OnnxRuntime, Runtime, Store, Version};
@@ -11,12 +11,13 @@ use std::hint::black_box;
 use std::path::Path;
 use std::process::Command;
 
-/// The upper bound of the memory of a load, as a multiple of the file.
+/// The upper bound of the memory of a load, as a multiple of the file's size.
 //
-// Without the first load of any model, which takes some 3 MB for code and threads.
+// A process's first load of any model is not included: it takes some 3 MB for code and threads.
 const OF_THE_FILE: f64 = 2.0;
 
-/// Loads the model in a child, and compares the growth of the child's peak with the file.
+/// Loads the model in a child process. Compares the growth of the child's peak memory with the
+/// file's size.
 pub(crate) fn measure(model: &Published, size: u64) -> Result<Option<Line>, Box<dyn Error>> {
     let output = Command::new(std::env::current_exe()?)
         .arg("load")
@@ -35,7 +36,8 @@ pub(crate) fn measure(model: &Published, size: u64) -> Result<Option<Line>, Box<
     }))
 }
 
-/// The child: verifies and loads as the server does, and prints the growth of its peak in bytes.
+/// Runs in the child process: verifies and loads the model like the server. Prints the growth of
+/// the child's peak memory in bytes.
 pub(crate) fn load(models: &Path) -> Result<(), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let small = loads::publish(directory.path(), 0)?;

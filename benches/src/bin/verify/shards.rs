@@ -1,4 +1,4 @@
-//! The shards of a version, verified concurrently and one after the other.
+//! Measures the verification of a version's shards, concurrently and one after the other.
 
 use crate::loads::Published;
 use clarity::{Source, Version};
@@ -13,16 +13,16 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The number of files of a version.
+/// The number of files in a version.
 const SHARDS: u64 = 8;
 
-/// The lower bound of the gain on two processors.
+/// The lower bound of the time on one processor, divided by the time on two.
 const FASTER: f64 = 1.7;
 
-/// The size in MiB from which the store verifies files concurrently.
+/// The minimum size of a version that the store verifies concurrently, in MiB.
 const WORTHWHILE: u64 = 4;
 
-/// Publishes a version of `size` bytes in equal shards.
+/// Publishes a version of `size` bytes, split into equal shards.
 pub(crate) fn publish(directory: &Path, size: u64) -> Result<Published, Box<dyn Error>> {
     let mut files = BTreeMap::new();
     for shard in 0..SHARDS {
@@ -37,7 +37,10 @@ pub(crate) fn publish(directory: &Path, size: u64) -> Result<Published, Box<dyn 
     Published::new(directory, &files)
 }
 
-/// Measures both in turn.
+/// Measures verification on one processor and on two in each round.
+///
+/// A round before the first one warms up and does not count. Returns `None` if the machine has one
+/// processor, or the version is too small.
 pub(crate) fn measure(
     model: &Published,
     size: u64,
@@ -84,7 +87,8 @@ pub(crate) fn measure(
     }))
 }
 
-/// Verifies on these processors: the store starts a thread for each.
+/// Verifies the version on these processors, and returns the elapsed time. The store starts a
+/// thread for each processor.
 fn verify_on(
     model: &Published,
     size: u64,
@@ -99,7 +103,7 @@ fn verify_on(
     Ok(duration)
 }
 
-/// The first `count` processors of a set.
+/// Returns the first `count` processors of a set.
 fn first(all: &CpuSet, count: usize) -> CpuSet {
     let mut some = CpuSet::new();
     let numbers = (0..CpuSet::MAX_CPU).filter(|&number| all.is_set(number));

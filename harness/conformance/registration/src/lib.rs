@@ -1,16 +1,16 @@
-//! A library that re-exports the harness and registers a chaos test of its own.
+//! A library that re-exports the harness and registers a chaos test.
 
 #![forbid(unsafe_code)]
 
 use harness::fault::BitFlip;
 use harness::{Context, Result};
 
-/// The harness under another path.
+/// Re-exports the harness under another path.
 pub mod prelude {
     pub use harness as chaos;
 }
 
-/// Writes a chaos test, as the macro of a library does.
+/// Defines a passing chaos test with this name and scenario, as a library's macro would.
 #[macro_export]
 macro_rules! passing_test {
     ($name:ident, $scenario:literal) => {
@@ -20,15 +20,15 @@ macro_rules! passing_test {
     };
 }
 
-/// A library registers this test, and each program that mentions the library runs it.
+/// This library registers the test, so every program that links the library runs the test.
 #[harness::chaos(crate = harness, library)]
 fn in_a_library() {}
 
-/// Flips three bits of a file, all of them drawn.
+/// Writes a file of 4,096 zero bytes, and injects three bit flips at drawn places.
 ///
 /// # Errors
 ///
-/// When the file cannot be written.
+/// When the file cannot be written, or a fault cannot be injected.
 pub fn flip_three_bits(cx: &Context) -> Result {
     let path = cx.dir().join("file");
     std::fs::write(&path, [0; 4096])?;

@@ -1,4 +1,4 @@
-//! Registration reaches the harness by any path, takes any description, and keeps seeds across a
+//! Tests register with any path to the harness and any description. They keep seeds across a
 //! rename.
 
 use clarity_chaos_conformance::{RunOutput, Suite};
@@ -18,7 +18,7 @@ fn names(records: &BTreeMap<String, Record>) -> Vec<&str> {
     records.keys().map(String::as_str).collect()
 }
 
-/// The plan of a record's faults, in order.
+/// Returns the record's planned faults as JSON, in the order of the record.
 fn plan(record: &Record) -> Vec<String> {
     let planned = |fault| serde_json::to_string(fault).unwrap();
     record.faults.iter().map(planned).collect()

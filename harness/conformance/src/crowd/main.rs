@@ -1,4 +1,4 @@
-//! A thousand well-behaved tests, which must pass unless they are killed.
+//! A thousand well-behaved tests. Each test must pass unless it is killed.
 
 use clarity_chaos::rand::RngExt as _;
 use clarity_chaos::{Context, Result};
@@ -8,7 +8,9 @@ use std::thread;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Uses a file, a thread and sometimes a child process, and leaves none of them.
+/// Writes a file and reads the file in a thread. One case in 50 also runs a child process.
+///
+/// Thread and child process end before the function returns.
 fn work(cx: &Context) -> Result {
     let mut rng = cx.rng();
     let content: [u8; 32] = rng.random();
@@ -23,7 +25,7 @@ fn work(cx: &Context) -> Result {
     Ok(())
 }
 
-/// Sends a message to itself and back.
+/// Sends 16 bytes to an echo server on loopback, and checks the answer.
 async fn talk(cx: &Context) -> Result {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -43,7 +45,7 @@ async fn talk(cx: &Context) -> Result {
     Ok(())
 }
 
-/// Ten modules with the same contents.
+/// Defines ten modules, `m0` to `m9`, each with the items of the macro `$inner`.
 macro_rules! ten {
     ($inner:ident) => {
         ten!($inner: m0 m1 m2 m3 m4 m5 m6 m7 m8 m9);
@@ -63,7 +65,7 @@ macro_rules! tens {
     () => {
         workers!(w0 w1 w2 w3 w4 w5 w6 w7 w8);
 
-        /// Talks, and leaves nothing.
+        /// Exchanges bytes with an echo server, and leaks nothing.
         #[clarity_chaos::chaos(non_destructive)]
         async fn talks(cx: clarity_chaos::Context) -> clarity_chaos::Result {
             crate::talk(&cx).await
@@ -74,7 +76,7 @@ macro_rules! tens {
 macro_rules! workers {
     ($($name:ident)*) => {
         $(
-            /// Works, and leaves nothing.
+            /// Uses a file, a thread and sometimes a child process, and leaks nothing.
             #[clarity_chaos::chaos(non_destructive)]
             fn $name(cx: clarity_chaos::Context) -> clarity_chaos::Result {
                 crate::work(&cx)

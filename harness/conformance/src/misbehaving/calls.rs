@@ -1,4 +1,4 @@
-//! System calls that fail, are delayed, or transfer less.
+//! Faults that make system calls fail, delay them, shorten transfers, or flip bits between reads.
 
 use clarity_chaos::explore::Errno;
 use clarity_chaos::fault::{CallKind, Descriptors, FlipWhileRead, SystemCall, UndoOutcome};
@@ -9,7 +9,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Writes below a directory fail while the fault is in effect, in threads and programs too.
+/// Writes below a directory fail while the fault is in effect, also in threads and child processes.
 #[chaos(non_destructive)]
 fn writes_fail(cx: Context) -> Result {
     let (inside, outside) = (cx.dir().join("inside"), cx.dir().join("outside"));
@@ -34,7 +34,7 @@ fn writes_fail(cx: Context) -> Result {
     Ok(())
 }
 
-/// One of five calls fails.
+/// Of five sync calls, only the third fails.
 #[chaos(non_destructive)]
 fn the_third_sync_fails(cx: Context) -> Result {
     let file = File::create(cx.dir().join("file"))?;
@@ -44,7 +44,7 @@ fn the_third_sync_fails(cx: Context) -> Result {
     Ok(())
 }
 
-/// The number of the failing call is drawn.
+/// One of four renames fails. The seed decides which one.
 #[chaos(non_destructive)]
 fn a_drawn_rename_fails(cx: Context) -> Result {
     let fault = SystemCall::new(cx.dir(), CallKind::Rename).one_of_the_first(4);
@@ -62,7 +62,7 @@ fn a_drawn_rename_fails(cx: Context) -> Result {
     Ok(())
 }
 
-/// A delayed call succeeds.
+/// A delayed open succeeds, after at least 60 ms.
 #[chaos(non_destructive)]
 fn opening_takes_long(cx: Context) -> Result {
     let path = cx.dir().join("file");
@@ -76,7 +76,7 @@ fn opening_takes_long(cx: Context) -> Result {
     Ok(())
 }
 
-/// Reads and writes transfer a few bytes at a time; loops transfer everything.
+/// A call writes at most 7 bytes or reads at most 3. Loops still transfer everything.
 #[chaos(non_destructive)]
 fn reads_and_writes_are_short(cx: Context) -> Result {
     let path = cx.dir().join("file");
@@ -93,7 +93,7 @@ fn reads_and_writes_are_short(cx: Context) -> Result {
     Ok(())
 }
 
-/// The disk is full after ten bytes, in the middle of a write.
+/// The disk is full after ten bytes, in the middle of the second write.
 #[chaos(non_destructive)]
 fn the_disk_is_full(cx: Context) -> Result {
     let (a, b) = (cx.dir().join("a"), cx.dir().join("b"));
@@ -105,7 +105,7 @@ fn the_disk_is_full(cx: Context) -> Result {
     assert!(fs::write(&a, "x").is_err());
     assert_eq!(full.undo(), UndoOutcome::Restored);
     fs::write(&b, "seven..")?;
-    // The kernel copies the file up to the limit.
+    // `fs::copy` copies inside the kernel, up to the limit.
     let _full = cx.inject(SystemCall::new(cx.dir(), CallKind::Write).full_after(5))?;
     let error = fs::copy(&b, &a).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::StorageFull);
@@ -115,7 +115,7 @@ fn the_disk_is_full(cx: Context) -> Result {
 
 /// A bit flips between two reads of a file.
 ///
-/// The fault works without a free descriptor, although it opens files itself.
+/// The fault opens files itself, and works even without a free descriptor.
 #[chaos(non_destructive)]
 fn a_file_changes_while_it_is_read(cx: Context) -> Result {
     let path = cx.dir().join("file");
@@ -151,7 +151,7 @@ fn a_file_changes_while_it_is_read(cx: Context) -> Result {
     Ok(())
 }
 
-/// Many threads read a file while a bit flips and flips back.
+/// Four threads read a file while one of its bits flips and is restored.
 #[chaos(non_destructive)]
 fn a_file_changes_while_many_read_it(cx: Context) -> Result {
     let path = cx.dir().join("file");
@@ -162,7 +162,8 @@ fn a_file_changes_while_many_read_it(cx: Context) -> Result {
             let readers: Vec<_> = (0..4)
                 .map(|_| scope.spawn(|| (0..4).try_for_each(|_| fs::read(&path).map(drop))))
                 .collect();
-            // While the threads read: the read of the flip may have come or not.
+            // The threads may still be reading, so the read that flips the bit may come later or
+            // never.
             let undone = changing.undo();
             assert!(
                 matches!(
@@ -180,7 +181,7 @@ fn a_file_changes_while_many_read_it(cx: Context) -> Result {
     Ok(())
 }
 
-/// A fault of calls and an exploration exclude each other.
+/// An exploration is refused while a system-call fault is in effect.
 #[chaos(non_destructive)]
 fn cannot_be_explored_as_well(cx: Context) -> Result {
     let _fault = cx.inject(SystemCall::new(cx.dir(), CallKind::Sync))?;
@@ -193,7 +194,7 @@ fn cannot_be_explored_as_well(cx: Context) -> Result {
     Ok(())
 }
 
-/// Panics with the fault in effect.
+/// Panics while a system-call fault is in effect.
 #[chaos(non_destructive)]
 fn panics_meanwhile(cx: Context) -> Result {
     let _fault = cx.inject(SystemCall::new(cx.dir(), CallKind::Write))?;

@@ -1,4 +1,4 @@
-//! Tests that depend on more than their seed, and some that do not.
+//! Tests that depend on more than their seed, and tests that depend on the seed alone.
 
 use clarity_chaos::fault::BitFlip;
 use clarity_chaos::rand::RngExt as _;
@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Notes the order of a `HashSet`.
+/// Notes the iteration order of a `HashSet`.
 #[chaos]
 fn order(cx: Context) {
     let set: HashSet<u32> = (0..100).collect();
@@ -25,7 +25,7 @@ fn clock(cx: Context) -> Result {
     Ok(())
 }
 
-/// Draws everything from the seed, and notes the path of its file.
+/// Draws everything from the seed, and notes the path of a file.
 #[chaos]
 fn none(cx: Context) -> Result {
     cx.note(cx.rng().random::<u64>());
@@ -36,7 +36,7 @@ fn none(cx: Context) -> Result {
     Ok(())
 }
 
-/// Draws from the operating system, and not from the seed.
+/// Draws a number from the operating system, not from the seed.
 #[chaos]
 fn unseeded(cx: Context) -> Result {
     let mut drawn = [0; 8];
@@ -45,20 +45,20 @@ fn unseeded(cx: Context) -> Result {
     Ok(())
 }
 
-/// Notes the faster of two threads, which is nearly always the first.
+/// Notes the faster of two threads. The first thread wins nearly always.
 #[chaos]
 fn race(cx: Context) {
     let winner = OnceLock::new();
     thread::scope(|scope| {
         scope.spawn(|| winner.set("the first"));
-        // Makes the race rare, as races are that seem to work.
+        // The second thread starts later and rarely wins, like a race that seems to work.
         thread::sleep(Duration::from_millis(5));
         scope.spawn(|| winner.set("the second"));
     });
     cx.note(winner.get().copied().unwrap_or_default());
 }
 
-/// Joins threads in a fixed order, and notes their results.
+/// Joins threads in a fixed order, and notes each thread's result.
 #[chaos]
 fn joined(cx: Context) {
     let threads: Vec<_> = (0..4).map(|number| thread::spawn(move || number)).collect();

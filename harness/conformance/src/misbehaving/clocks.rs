@@ -1,4 +1,4 @@
-//! The three clocks.
+//! Tests of the real, the paused and the manual clock.
 
 use clarity_chaos::{ClockKind, Context, Result, chaos};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A paused clock jumps over an hour.
+/// Under a paused clock, a sleep of an hour ends without waiting.
 #[chaos(clock = "paused")]
 async fn paused(cx: Context) -> Result {
     let began = Instant::now();
@@ -16,7 +16,7 @@ async fn paused(cx: Context) -> Result {
     Ok(())
 }
 
-/// The clock stands still while a real socket is used, and moves on request.
+/// A manual clock stands still while a real socket is used, and advances on request.
 #[chaos(clock = "manual")]
 async fn manual(cx: Context) -> Result {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
@@ -30,14 +30,14 @@ async fn manual(cx: Context) -> Result {
     Ok(())
 }
 
-/// A real clock cannot be moved.
+/// Tries to advance a real clock, which panics.
 #[chaos]
 async fn real(cx: Context) {
     assert_eq!(cx.clock().kind(), ClockKind::Real);
     cx.clock().advance(HOUR).await;
 }
 
-/// A blocking task that never ends does not keep the test from ending.
+/// A blocking task that never ends does not delay the end of the test.
 #[chaos(clock = "manual")]
 async fn blocked() {
     tokio::task::spawn_blocking(|| {
@@ -47,26 +47,26 @@ async fn blocked() {
     });
 }
 
-/// Sleeps by the real clock under a virtual one.
+/// Sleeps for an hour of real time under a manual clock.
 #[chaos(clock = "manual", timeout = "1s")]
 async fn sleeps_for_real() {
     std::thread::sleep(HOUR);
 }
 
-/// Waits for a timer under a clock that never moves.
+/// Waits for a timer under a manual clock that nothing advances.
 #[chaos(clock = "manual", timeout = "1s")]
 async fn waits_for_a_timer() {
     sleep(HOUR).await;
 }
 
-/// Blocks the only thread in a wait for a client that another task would start.
+/// Blocks the runtime's only thread in `accept`, so no other task could connect.
 #[chaos(clock = "paused", timeout = "1s")]
 async fn accepts_on_the_only_thread() -> Result {
     std::net::TcpListener::bind("127.0.0.1:0")?.accept()?;
     Ok(())
 }
 
-/// Waits for a peer outside: the paused clock jumps to the timeout first.
+/// Waits for a client outside the runtime. The paused clock jumps to the timeout at once.
 #[chaos(clock = "paused")]
 async fn has_a_peer_outside() -> Result {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
@@ -74,7 +74,7 @@ async fn has_a_peer_outside() -> Result {
     Ok(())
 }
 
-/// Sleeps by the real clock under a virtual one for 150 ms, and then fails.
+/// Sleeps for 150 ms of real time under a manual clock, and then fails.
 #[chaos(clock = "manual")]
 async fn sleeps_for_a_while() -> Result {
     std::thread::sleep(Duration::from_millis(150));

@@ -1,4 +1,4 @@
-//! Faults that are defined outside of the harness.
+//! Faults that this binary defines outside the harness.
 
 use clarity_chaos::fault::{Fault, FaultError, FaultGuard, Injection, Undo, UndoOutcome, UndoStep};
 use clarity_chaos::rand::RngExt as _;
@@ -11,13 +11,13 @@ use std::path::PathBuf;
 /// Rotates the bytes of a file to the left.
 struct Rotate {
     path: PathBuf,
-    /// Whether it fails after the damage is done.
+    /// Whether `apply` fails after it has rotated the file.
     gives_up: bool,
 }
 
 #[derive(Serialize, Deserialize)]
 struct RotatePlan {
-    /// The number of bytes, at least 1 and less than the size of the file.
+    /// The number of bytes to rotate by: at least 1, and less than the file's size.
     by: usize,
 }
 
@@ -104,7 +104,7 @@ fn unmark(path: PathBuf) -> Result<UndoOutcome> {
 
 clarity_chaos::undo_handler!(UNMARK, unmark);
 
-/// Faults of the test's own are drawn, take effect and are undone.
+/// Faults that the test defines are drawn, take effect and are undone.
 #[chaos]
 fn undone(cx: Context) -> Result {
     let (path, mark) = (cx.dir().join("file"), cx.dir().join("mark"));
@@ -129,7 +129,7 @@ fn undone(cx: Context) -> Result {
     Ok(())
 }
 
-/// A fault that fails after its damage leaves no damage.
+/// If `apply` fails after it has damaged a file, the file is restored.
 #[chaos]
 fn given_up(cx: Context) -> Result {
     let path = cx.dir().join("file");
@@ -143,7 +143,7 @@ fn given_up(cx: Context) -> Result {
     Ok(())
 }
 
-/// A step without a handler is refused before any damage is done.
+/// An undo step without a registered handler is refused before the fault does any damage.
 #[chaos]
 fn without_a_handler(cx: Context) -> Result {
     let (path, handler) = (cx.dir().join("mark"), "conformance.unregistered");
@@ -157,7 +157,7 @@ fn without_a_handler(cx: Context) -> Result {
     Ok(())
 }
 
-/// Fails when the model is rotated by at least 5 bytes.
+/// Fails if the fourth of seven files is rotated by at least 5 bytes.
 #[chaos]
 fn one_of_seven(cx: Context) -> Result {
     let file = |number: usize| -> Result<PathBuf> {
@@ -184,7 +184,7 @@ fn kill_this_process() -> Result {
     Err("this process was killed, and goes on".into())
 }
 
-/// Is killed with two faults of its own in effect, outside of its directory.
+/// Kills its process while two custom faults are in effect outside the test's directory.
 #[chaos]
 fn in_effect_when_killed(cx: Context) -> Result {
     let path = outside()?;
@@ -197,7 +197,7 @@ fn in_effect_when_killed(cx: Context) -> Result {
     kill_this_process()
 }
 
-/// Is killed with a journal that needs the undo handler of another binary.
+/// Changes the journal to need another binary's undo handler, and kills its process.
 #[chaos]
 fn handler_of_another_binary(cx: Context) -> Result {
     let _marked = cx.inject(Mark {

@@ -1,4 +1,4 @@
-//! Ways for a test to end.
+//! Tests that end in different ways.
 
 use clarity_chaos::{Context, Result, chaos};
 use std::hint::black_box;
@@ -8,7 +8,7 @@ use std::process;
 #[chaos]
 fn passes() {}
 
-/// Passes, with a note, logs and output.
+/// Passes, with a note, log events and output.
 #[chaos]
 async fn passes_and_tells(cx: Context) -> Result {
     cx.note("a note");
@@ -39,7 +39,7 @@ fn skips(cx: Context) -> Result {
     unreachable!("a skipped test goes no further");
 }
 
-/// Loops for ever without an await.
+/// Loops forever without an await point.
 #[chaos(timeout = "1s")]
 fn spins_forever() {
     loop {
@@ -47,20 +47,20 @@ fn spins_forever() {
     }
 }
 
-/// Awaits for ever.
+/// Awaits a future that never completes.
 #[chaos(timeout = "1s")]
 async fn waits_forever(cx: Context) {
     cx.note("about to wait");
     std::future::pending::<()>().await;
 }
 
-/// The process aborts.
+/// Aborts the process.
 #[chaos]
 fn aborts() {
     process::abort();
 }
 
-/// A recursion without end.
+/// Recurses until the stack overflows.
 #[chaos]
 fn overflows_its_stack() {
     println!("{}", deeper(1));
@@ -80,7 +80,7 @@ fn exits_early() {
     process::exit(0);
 }
 
-/// Leaves an exit handler and a buffered line to the C library.
+/// Registers an exit handler, and leaves a line in the C library's output buffer.
 #[chaos]
 fn leaves_work_for_the_exit() {
     unsafe extern "C" {
@@ -96,7 +96,7 @@ fn leaves_work_for_the_exit() {
     assert!(unsafe { puts(c"a line in a buffer".as_ptr()) } >= 0);
 }
 
-/// Prints a megabyte in lines.
+/// Prints a mebibyte, in lines of 64 bytes.
 #[chaos]
 fn prints_a_megabyte() {
     for _ in 0..16 * 1024 {
@@ -112,13 +112,13 @@ fn fails_after_asking_to_be_skipped(cx: Context) -> Result {
     Ok(())
 }
 
-/// Waits for ever, without its own timeout.
+/// Awaits a future that never completes, and sets no timeout.
 #[chaos]
 async fn waits_without_a_limit() {
     std::future::pending::<()>().await;
 }
 
-/// Prints characters that XML cannot represent, and fails with them.
+/// Prints characters that XML cannot represent, and returns an error with the same characters.
 #[chaos]
 fn prints_what_xml_cannot_hold() -> Result {
     use std::io::Write as _;

@@ -1,8 +1,8 @@
-//! Tests that try to escape from the sandbox. Each fails when an attempt succeeds.
+//! Tests that try to escape from the sandbox. A test fails if an attempt succeeds.
 //!
-//! The victim is a directory outside of the sandbox, which the caller creates and names in
-//! `MISBEHAVING_VICTIM`. Attempts tagged `harmful` could harm other processes, and are skipped
-//! outside of the sandbox.
+//! The attempts target a directory outside the sandbox. The caller creates this directory and names
+//! it in `MISBEHAVING_VICTIM`. Attempts tagged `harmful` could harm other processes, so they are
+//! skipped outside the sandbox.
 
 mod deputies;
 mod files;
@@ -17,14 +17,16 @@ use std::env;
 use std::io;
 use std::path::PathBuf;
 
-/// The victim: `file`, `other`, `folder/`, `locked` (mode 000), `socket`.
+/// Returns the directory in `MISBEHAVING_VICTIM`.
+///
+/// The directory contains `file`, `other`, `folder/`, `locked` (mode 000), `shut/` and `socket`.
 fn victim() -> Result<PathBuf> {
     let directory =
         env::var_os("MISBEHAVING_VICTIM").ok_or("MISBEHAVING_VICTIM is not set to a directory")?;
     Ok(directory.into())
 }
 
-/// The errors that count as a refusal.
+/// The error numbers and names that count as a refusal.
 const REFUSALS: [(i32, &str); 7] = [
     (1, "EPERM"),
     (2, "ENOENT"),
@@ -32,11 +34,11 @@ const REFUSALS: [(i32, &str); 7] = [
     (30, "EROFS"),
     (101, "ENETUNREACH"),
     (111, "ECONNREFUSED"),
-    // The limit of user namespaces is 0.
+    // The sandbox sets the limit of user namespaces to 0.
     (28, "ENOSPC"),
 ];
 
-/// Skips an attempt that could harm other processes where the test has capabilities.
+/// Skips a test that has capabilities, because the attempt could then harm other processes.
 fn only_inside(cx: &Context) -> Result {
     if !capabilities(None)?.permitted.is_empty() {
         cx.skip("only ever tried in the sandbox")?;
@@ -44,7 +46,7 @@ fn only_inside(cx: &Context) -> Result {
     Ok(())
 }
 
-/// Notes the error of a refused attempt, and fails when the attempt succeeded.
+/// Notes the name of the attempt's error. Fails if the attempt succeeded or the error is unknown.
 fn refused<T, E: Into<io::Error>>(cx: &Context, what: &str, attempt: Result<T, E>) -> Result {
     match attempt {
         Ok(_) => Err(format!("escaped: {what}").into()),

@@ -1,4 +1,4 @@
-//! Explorations of ways to save a file, most of which are wrong.
+//! Explorations of operations that save a file. Most of the operations are wrong.
 
 mod errors;
 mod failures;
@@ -15,7 +15,7 @@ use std::thread;
 const OLD: &str = "the old text";
 const NEW: &str = "a new text, which is longer";
 
-/// The file holds the old text or the new one, and the new one after success was returned.
+/// Requires the old or the new text in `current`, and the new one if `save` returned success.
 fn old_or_new(dir: &Path, crash: Crash) -> Result {
     match fs::read_to_string(dir.join("current"))?.as_str() {
         NEW => Ok(()),
@@ -24,7 +24,7 @@ fn old_or_new(dir: &Path, crash: Crash) -> Result {
     }
 }
 
-/// Explores a way to save a file with crashes and power losses.
+/// Explores crashes and power losses during `save`, and checks `old_or_new` after each.
 fn explore(cx: &Context, save: fn(&Path) -> Result) -> Result {
     fs::write(cx.dir().join("current"), OLD)?;
     cx.explore()
@@ -55,7 +55,7 @@ fn rightly(dir: &Path) -> Result {
     sync_directory(dir)
 }
 
-/// Writes a draft, syncs it, renames it, syncs the directory.
+/// Writes a draft, syncs the draft, renames it, and syncs the directory.
 #[chaos(non_destructive)]
 fn the_right_way(cx: Context) -> Result {
     explore(&cx, rightly)
@@ -97,7 +97,7 @@ fn without_sync_of_the_folder(cx: Context) -> Result {
     })
 }
 
-/// Writes its draft on another file system, and copies it.
+/// Writes the draft on another file system, and copies the draft over the file.
 #[chaos(non_destructive)]
 fn from_another_file_system(cx: Context) -> Result {
     let other = cx.other_filesystem()?;
@@ -117,7 +117,7 @@ fn from_another_file_system(cx: Context) -> Result {
     Ok(())
 }
 
-/// Writes an index before the file that it points to.
+/// Replaces the index before it writes the file that the index names.
 #[chaos(non_destructive)]
 fn two_files_without_order(cx: Context) -> Result {
     fs::write(cx.dir().join("index"), "1")?;
@@ -138,7 +138,7 @@ fn two_files_without_order(cx: Context) -> Result {
     Ok(())
 }
 
-/// ext4 tolerates this: an unsynced draft replaces an old file.
+/// An unsynced draft replaces an old file, which is safe on ext4.
 #[chaos(non_destructive)]
 fn without_sync_on_ext4(cx: Context) -> Result {
     fs::write(cx.dir().join("current"), OLD)?;
@@ -155,7 +155,7 @@ fn without_sync_on_ext4(cx: Context) -> Result {
     Ok(())
 }
 
-/// ext4 does not tolerate this: an unsynced draft gets a new name.
+/// An unsynced draft gets a new name, which is not safe on ext4.
 #[chaos(non_destructive)]
 fn a_new_file_without_sync_on_ext4(cx: Context) -> Result {
     cx.explore()
@@ -190,7 +190,7 @@ fn a_popular_crate(cx: Context) -> Result {
     Ok(())
 }
 
-/// Asks for io_uring, which would write without system calls, and gets ENOSYS.
+/// Requests io_uring, which could write without system calls, and gets ENOSYS.
 #[chaos(non_destructive)]
 fn by_io_uring(cx: Context) -> Result {
     use nix::libc::{ENOSYS, SYS_io_uring_setup, syscall};
@@ -204,7 +204,7 @@ fn by_io_uring(cx: Context) -> Result {
     })
 }
 
-/// Three threads write a file each, and a fourth file marks them complete.
+/// Three threads write one file each. Then a fourth file marks the three as complete.
 #[chaos(non_destructive)]
 fn by_threads(cx: Context) -> Result {
     let explored = cx.crash_everywhere(
@@ -230,7 +230,7 @@ fn by_threads(cx: Context) -> Result {
     Ok(())
 }
 
-/// The operation starts another program, and replaces the file in a wrong order.
+/// Starts another program, and removes the old file before the new one replaces it.
 #[chaos(non_destructive)]
 fn by_another_program(cx: Context) -> Result {
     explore(&cx, |dir| {
@@ -246,7 +246,7 @@ fn by_another_program(cx: Context) -> Result {
     })
 }
 
-/// A program of the operation executes another one in the same process.
+/// Starts a shell that executes another program in the same process.
 #[chaos(non_destructive)]
 fn by_a_program_that_becomes_another(cx: Context) -> Result {
     let explored = cx.crash_everywhere(
@@ -265,7 +265,7 @@ fn by_a_program_that_becomes_another(cx: Context) -> Result {
     Ok(())
 }
 
-/// A task of a new runtime saves the file.
+/// A task of a new Tokio runtime saves the file.
 #[chaos(non_destructive)]
 fn by_a_task(cx: Context) -> Result {
     explore(&cx, |dir| {
@@ -282,10 +282,10 @@ const WRITES_WHEN_ORPHANED: &str = r#"
     while :; do echo >> ticks; done
 "#;
 
-/// The operation leaves a process behind, which writes when its parent has died.
+/// Starts a daemon that writes after the daemon's parent has died.
 #[chaos(non_destructive)]
 fn a_daemon_goes_on(cx: Context) -> Result {
-    // Marks the command line, since other tests may have such daemons too.
+    // The mark tells this daemon's command line from those of other tests' daemons.
     let mark = format!("# daemon of {}", std::process::id());
     let script = format!("{WRITES_WHEN_ORPHANED}{mark}");
     let explored = cx.crash_everywhere(
@@ -298,7 +298,7 @@ fn a_daemon_goes_on(cx: Context) -> Result {
             Ok(())
         },
         |dir, _| {
-            // The daemon has ended, and did not only lose the means to write.
+            // The daemon must have ended. It is not enough that the daemon cannot write.
             for process in fs::read_dir("/proc")?.flatten() {
                 let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
                 let line = String::from_utf8_lossy(&line);

@@ -1,4 +1,4 @@
-//! Faults of files: drawn from the seed, undone, superseded, left behind.
+//! Faults of files: drawn from the seed, undone, superseded, or left in effect.
 
 use clarity_chaos::fault::{
     BitFlip, Delete, Displace, Extend, Garbage, Permissions, Replace, TornWrite, Truncate,
@@ -17,7 +17,7 @@ fn file(cx: &Context, name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Draws the parameters of three faults.
+/// Injects three faults with drawn parameters.
 #[chaos]
 fn drawn(cx: Context) -> Result {
     let (a, b) = (file(&cx, "a")?, file(&cx, "b")?);
@@ -28,7 +28,7 @@ fn drawn(cx: Context) -> Result {
     Ok(())
 }
 
-/// Each fault damages its file, and undoes the damage.
+/// Each fault damages a file, and undoing the fault restores the file.
 #[chaos]
 fn undone(cx: Context) -> Result {
     let path = file(&cx, "a")?;
@@ -62,7 +62,7 @@ fn undone(cx: Context) -> Result {
     assert!(!path.exists());
     assert_eq!(deleted.undo(), UndoOutcome::Restored);
 
-    // Dropping a guard undoes its fault, also during unwinding.
+    // Dropping a guard undoes the guard's fault, also during unwinding.
     cx.expect_panic("with a fault in effect");
     let unwound = std::panic::catch_unwind(|| {
         let _fault = cx.inject(BitFlip::new(&path)).unwrap();
@@ -73,7 +73,7 @@ fn undone(cx: Context) -> Result {
     Ok(())
 }
 
-/// Faults that add, zero, tear, displace or lock a file are undone.
+/// Faults that extend, zero, tear or displace a file, or make it unreadable, are undone.
 #[chaos(non_destructive)]
 #[cfg(unix)]
 fn undone_as_well(cx: Context) -> Result {
@@ -134,7 +134,9 @@ fn undone_as_well(cx: Context) -> Result {
     intact()
 }
 
-/// A displaced path that the code under test has changed is left as it is.
+/// Undoing keeps changes that the code under test made to a displaced path or to a mode.
+///
+/// If the code under test has only removed the stand-in symlink, undoing restores the file.
 #[chaos(non_destructive)]
 #[cfg(unix)]
 fn stand_ins_superseded(cx: Context) -> Result {
@@ -158,7 +160,7 @@ fn stand_ins_superseded(cx: Context) -> Result {
     Ok(())
 }
 
-/// Aborts with a displaced file outside of its directory, and a changed mode.
+/// Aborts while a file outside the test's directory is displaced and its parent is read-only.
 #[chaos]
 fn displaced_when_killed(cx: Context) -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
@@ -187,7 +189,7 @@ fn superseded(cx: Context) -> Result {
     Ok(())
 }
 
-/// The damaged file's directory turns into a file: undoing fails, and so does the test.
+/// The damaged file's directory is replaced by a file, so undoing fails, and the test fails.
 #[chaos]
 fn left_behind(cx: Context) -> Result {
     let folder = cx.dir().join("folder");
@@ -199,7 +201,7 @@ fn left_behind(cx: Context) -> Result {
     Ok(())
 }
 
-/// The other file system is empty at first, and files cannot be renamed into it.
+/// Another file system is empty at first, and renaming a file into it fails.
 #[chaos(non_destructive)]
 #[cfg(target_os = "linux")]
 fn on_another_file_system(cx: Context) -> Result {
@@ -216,7 +218,7 @@ fn on_another_file_system(cx: Context) -> Result {
     Ok(())
 }
 
-/// Injects a fault that does not fit its target.
+/// Injects a bit flip into an empty file, which the fault refuses.
 #[chaos]
 fn unfit(cx: Context) -> Result {
     let path = cx.dir().join("empty");
@@ -225,7 +227,7 @@ fn unfit(cx: Context) -> Result {
     Ok(())
 }
 
-/// The fault of a forgotten guard is undone at the end.
+/// The guard of a fault is forgotten, so the fault is undone at the end of the test.
 #[chaos]
 fn forgotten(cx: Context) -> Result {
     let path = file(&cx, "a")?;
@@ -233,7 +235,7 @@ fn forgotten(cx: Context) -> Result {
     Ok(())
 }
 
-/// Guards of one file are dropped in the order of injection, and the file is restored.
+/// Faults of one file are undone in the order of injection, and the file is restored.
 #[chaos]
 fn dropped_in_the_wrong_order(cx: Context) -> Result {
     let path = file(&cx, "a")?;
@@ -254,7 +256,7 @@ fn dropped_in_the_wrong_order(cx: Context) -> Result {
     Ok(())
 }
 
-/// Undoing does not touch a new file with the same damaged bytes.
+/// Undoing does not touch a new file at the same path, even one with the same bytes.
 #[chaos]
 fn replaced_by_the_code_under_test(cx: Context) -> Result {
     let (path, new) = (file(&cx, "a")?, cx.dir().join("new"));
@@ -267,7 +269,7 @@ fn replaced_by_the_code_under_test(cx: Context) -> Result {
     Ok(())
 }
 
-/// Undoing restores the time of modification.
+/// Undoing restores the file's modification time.
 #[chaos]
 fn undone_with_its_times(cx: Context) -> Result {
     let path = file(&cx, "a")?;
@@ -284,7 +286,7 @@ fn undone_with_its_times(cx: Context) -> Result {
     Ok(())
 }
 
-/// Faults that would change nothing are refused.
+/// Faults that would change nothing or do not fit the file are refused.
 #[chaos]
 fn without_effect(cx: Context) -> Result {
     let (path, same) = (file(&cx, "a")?, file(&cx, "same")?);
@@ -296,7 +298,7 @@ fn without_effect(cx: Context) -> Result {
     assert!(cx.inject(BitFlip::new(&path).at(1000, 0)).is_err());
     assert!(cx.inject(Garbage::new(&path).somewhere(1000)).is_err());
     assert!(cx.inject(Delete::new(cx.dir().join("nothing"))).is_err());
-    // A drawn byte may equal the old one, and must then be drawn again.
+    // A drawn byte that equals the old byte must be drawn again.
     for _ in 0..600 {
         let garbage = cx.inject(Garbage::new(&path).at(0, 1))?;
         assert_ne!(fs::read(&path)?, CONTENT);
@@ -305,7 +307,7 @@ fn without_effect(cx: Context) -> Result {
     Ok(())
 }
 
-/// Threads inject concurrently, each into its own file.
+/// Sixteen threads inject faults concurrently, each into its own file.
 #[chaos]
 fn at_the_same_time(cx: Context) -> Result {
     let paths = (0..16).map(|number| file(&cx, &format!("file {number}")));
@@ -324,7 +326,7 @@ fn at_the_same_time(cx: Context) -> Result {
     Ok(())
 }
 
-/// The test hangs with a fault in effect outside of its directory.
+/// Hangs while a fault is in effect on a file outside the test's directory.
 #[chaos(timeout = "500ms")]
 fn in_effect_at_the_timeout(cx: Context) -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
@@ -334,7 +336,7 @@ fn in_effect_at_the_timeout(cx: Context) -> Result {
     }
 }
 
-/// Aborts with a damaged file outside.
+/// Aborts while a file outside the test's directory is damaged.
 #[chaos]
 fn in_effect_when_killed(cx: Context) -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
@@ -342,7 +344,7 @@ fn in_effect_when_killed(cx: Context) -> Result {
     std::process::abort();
 }
 
-/// Aborts with a deleted file outside.
+/// Aborts while a file outside the test's directory is deleted.
 #[chaos]
 fn gone_when_killed(cx: Context) -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
@@ -350,7 +352,7 @@ fn gone_when_killed(cx: Context) -> Result {
     std::process::abort();
 }
 
-/// Aborts with a file outside that is damaged twice.
+/// Aborts while a file outside the test's directory is damaged by two faults.
 #[chaos]
 fn replaced_and_cut_when_killed(cx: Context) -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
@@ -360,7 +362,7 @@ fn replaced_and_cut_when_killed(cx: Context) -> Result {
     std::process::abort();
 }
 
-/// Aborts with a damaged file outside, after it has removed the copy to restore.
+/// Damages a file outside the test's directory, removes the `undo` directory, and aborts.
 #[chaos]
 fn without_a_way_back_when_killed(cx: Context) -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
@@ -369,7 +371,7 @@ fn without_a_way_back_when_killed(cx: Context) -> Result {
     std::process::abort();
 }
 
-/// Hangs with a damaged file outside, until it is ended.
+/// Damages a file outside the test's directory, and hangs until the runner ends the test.
 #[chaos]
 fn hangs_with_damage(cx: Context) -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;

@@ -1,4 +1,4 @@
-//! Tests that hang, each in another call.
+//! Tests that hang, each in a different call.
 
 use clarity_chaos::{Context, Result, chaos};
 use std::io::Read as _;
@@ -47,21 +47,21 @@ fn in_a_deadlock() -> Result {
     Ok(())
 }
 
-/// Waits for a child that sleeps.
+/// Waits for a child process that sleeps for 1,000 seconds.
 #[chaos(timeout = "1s")]
 fn in_a_child() -> Result {
     Command::new("sleep").arg("1000").status()?;
     Ok(())
 }
 
-/// A task blocks one of the two threads of the runtime.
+/// A task blocks one of the runtime's two threads, and the test awaits the task.
 #[chaos(timeout = "1s")]
 async fn in_a_task() -> Result {
     tokio::spawn(async { thread::sleep(Duration::from_secs(1000)) }).await?;
     Ok(())
 }
 
-/// A task blocks in a thread for blocking tasks, and is awaited.
+/// A blocking task sleeps on a thread for blocking tasks, and the test awaits the task.
 #[chaos(timeout = "1s")]
 async fn in_a_blocking_task() -> Result {
     tokio::task::spawn_blocking(|| thread::sleep(Duration::from_secs(1000))).await?;

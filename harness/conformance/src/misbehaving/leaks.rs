@@ -1,4 +1,4 @@
-//! Tests that leak each kind of resource, and tests that only seem to.
+//! Tests that leak one kind of resource or several, and tests that only seem to leak.
 
 use clarity_chaos::{Context, Result, chaos};
 use std::fs::File;
@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// Starts a thread with this name that never ends.
+/// Starts a thread called `name` that never ends, and waits until the thread runs.
 fn park_a_thread(name: &str) -> Result {
     let (ready, is_ready) = mpsc::channel();
     let thread = thread::Builder::new().name(name.to_owned());
@@ -30,7 +30,7 @@ fn a_thread() -> Result {
     park_a_thread("left-running")
 }
 
-/// A blocking task is still running when the runtime is gone.
+/// A blocking task is still running after the runtime has ended.
 #[chaos(non_destructive)]
 async fn a_blocking_task() -> Result {
     let (ready, is_ready) = tokio::sync::oneshot::channel();
@@ -44,14 +44,14 @@ async fn a_blocking_task() -> Result {
     Ok(())
 }
 
-/// A file is open for ever.
+/// A file stays open.
 #[chaos(non_destructive)]
 fn a_file_descriptor(cx: Context) -> Result {
     mem::forget(File::create(cx.dir().join("left open"))?);
     Ok(())
 }
 
-/// A port is bound for ever.
+/// A port stays bound.
 #[chaos(non_destructive)]
 fn a_listener(cx: Context) -> Result {
     let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -60,21 +60,21 @@ fn a_listener(cx: Context) -> Result {
     Ok(())
 }
 
-/// A pair of sockets is open for ever.
+/// A pair of sockets stays open.
 #[chaos(non_destructive)]
 fn a_socket_pair() -> Result {
     mem::forget(UnixStream::pair()?);
     Ok(())
 }
 
-/// A temporary file stays.
+/// A file remains in the temporary directory.
 #[chaos(non_destructive)]
 fn a_temporary_file() -> Result {
     File::create(std::env::temp_dir().join("left-behind"))?;
     Ok(())
 }
 
-/// A temporary directory stays, with a directory of mode 000 in it.
+/// A directory remains in the temporary directory, and contains a directory of mode 000.
 #[chaos(non_destructive)]
 fn a_temporary_folder() -> Result {
     use std::os::unix::fs::PermissionsExt as _;
@@ -84,14 +84,14 @@ fn a_temporary_folder() -> Result {
     Ok(())
 }
 
-/// Shared memory stays.
+/// A file remains in `/dev/shm`.
 #[chaos(non_destructive)]
 fn shared_memory() -> Result {
     File::create("/dev/shm/left-behind")?;
     Ok(())
 }
 
-/// Leaks a thread, a descriptor and a file, and is not marked `non_destructive`.
+/// Leaks a thread, a descriptor and a file. The test is not marked `non_destructive`.
 #[chaos]
 fn everything_and_may(cx: Context) -> Result {
     a_thread()?;
@@ -116,7 +116,7 @@ fn half_declared(cx: Context) -> Result {
     park_a_thread("another")
 }
 
-/// Uses threads, descriptors, children, temporary files and runtimes, and leaves none.
+/// Uses threads, descriptors, children, temporary files and runtimes, and leaks none of them.
 #[chaos(non_destructive)]
 fn nothing(cx: Context) -> Result {
     let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -124,7 +124,7 @@ fn nothing(cx: Context) -> Result {
     let worker = thread::spawn(move || listener.accept().map(drop));
     drop(std::net::TcpStream::connect(address)?);
     worker.join().map_err(|_| "the worker has panicked")??;
-    // A thread that ends soon, and that nothing joins.
+    // This thread ends soon, although nothing joins it.
     let (end, ended) = mpsc::channel::<()>();
     thread::spawn(move || ended.recv());
     drop(end);
@@ -143,7 +143,7 @@ fn nothing(cx: Context) -> Result {
     Ok(())
 }
 
-/// Leaves nothing in an async test.
+/// Leaks nothing in an async test.
 #[chaos(non_destructive)]
 async fn nothing_async() -> Result {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
@@ -159,7 +159,7 @@ async fn nothing_async() -> Result {
     Ok(())
 }
 
-/// Leaves nothing under a manual clock.
+/// Leaks nothing with a manual clock.
 #[chaos(non_destructive, clock = "manual")]
 async fn nothing_manual() -> Result {
     let _listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;

@@ -4,7 +4,7 @@ use clarity_chaos::{Context, Result, chaos};
 use std::fs::File;
 use std::hint::black_box;
 
-/// Tries to allocate beyond the limit, and then allocates below it.
+/// Fails to allocate more memory than the limit allows, and then allocates less.
 #[chaos(memory = "256MiB")]
 fn refused_allocation() -> Result {
     let mut bytes: Vec<u8> = Vec::new();
@@ -14,7 +14,7 @@ fn refused_allocation() -> Result {
     Ok(())
 }
 
-/// Allocates beyond the limit, and aborts when that fails.
+/// Allocates more memory than the limit allows. The failed allocation aborts the process.
 #[chaos(memory = "256MiB")]
 fn fatal_allocation() {
     black_box(vec![1_u8; 512 << 20]);
@@ -24,7 +24,7 @@ fn fatal_allocation() {
 #[chaos(open_files = 32)]
 fn descriptors(cx: Context) -> Result {
     let mut open = Vec::new();
-    // Without the limit of 32 the loop must end too.
+    // Even if the limit of 32 has no effect, the loop must end.
     let error =
         (0..1000).find_map(
             |number: u32| match File::create(cx.dir().join(number.to_string())) {
@@ -43,15 +43,15 @@ fn descriptors(cx: Context) -> Result {
     Ok(())
 }
 
-/// Leaks descriptors up to the limit, so that the audit has none.
+/// Leaks descriptors up to the limit, so the harness's leak check cannot open any.
 #[chaos(non_destructive, open_files = 32)]
 fn leaked_descriptors(cx: Context) {
-    // Without the limit of 32 the loop must end too.
+    // Even if the limit of 32 has no effect, the loop must end.
     let files = (0..1000).map_while(|_| File::create(cx.dir().join("file")).ok());
     files.for_each(std::mem::forget);
 }
 
-/// Computes for ever.
+/// Loops until the processor time is used up.
 #[chaos(cpu = "1s", timeout = "60s")]
 fn cpu() {
     loop {

@@ -1,4 +1,4 @@
-//! Links between a client and a server, disturbed in each way.
+//! Links between a client and a server, with each kind of network fault.
 
 use crate::waiting::PATIENCE;
 use clarity_chaos::fault::{
@@ -11,7 +11,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// A server that echoes all bytes, and ends with the test.
+/// A server that echoes all bytes. Dropping this value ends the server.
 struct Echo {
     addr: SocketAddr,
     serving: Option<JoinHandle<()>>,
@@ -68,12 +68,12 @@ fn connect(link: &Link) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Whether an error is a timeout of a read, and no end of the connection.
+/// Whether the error is a read timeout, not the end of the connection.
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-/// Sends a text and reads as many bytes.
+/// Sends `text`, and reads an answer of the same length.
 fn ask(mut stream: &TcpStream, text: &str) -> io::Result<String> {
     stream.write_all(text.as_bytes())?;
     let mut answer = vec![0; text.len()];
@@ -81,7 +81,7 @@ fn ask(mut stream: &TcpStream, text: &str) -> io::Result<String> {
     String::from_utf8(answer).map_err(io::Error::other)
 }
 
-/// Without a fault a link passes all bytes and the end of the stream.
+/// Without a fault, a link passes on all bytes and the end of the stream.
 #[chaos(non_destructive)]
 fn nothing_is_wrong(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -102,7 +102,7 @@ fn nothing_is_wrong(cx: Context) -> Result {
     Ok(())
 }
 
-/// Both directions are delayed by at least the latency, and not after its end.
+/// A round trip takes at least twice the delay, until the fault is undone.
 #[chaos(non_destructive)]
 fn latency(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -115,7 +115,8 @@ fn latency(cx: Context) -> Result {
     assert!(began.elapsed() >= 2 * delay);
     assert!(began.elapsed() < PATIENCE / 2);
     slow.undo();
-    // On a busy machine some round trips are slow. With the latency none could be quick.
+    // On a busy machine, some round trips are slow. With the fault in effect, every round trip
+    // would take at least twice the delay.
     crate::waiting::until("a round trip without latency", || {
         let began = Instant::now();
         ask(&stream, "soon")?;
@@ -123,7 +124,7 @@ fn latency(cx: Context) -> Result {
     })
 }
 
-/// No more bytes pass in a second than the bandwidth.
+/// At 10,000 bytes per second, two times 1,000 bytes take at least 100 ms.
 #[chaos(non_destructive)]
 fn bandwidth(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -137,12 +138,12 @@ fn bandwidth(cx: Context) -> Result {
     for _ in 0..2 {
         ask(&stream, &"x".repeat(1000))?;
     }
-    // The first thousand bytes take 100 ms before the second thousand pass.
+    // The second thousand bytes wait 100 ms, until the first thousand have passed.
     assert!(began.elapsed() >= Duration::from_millis(100));
     Ok(())
 }
 
-/// Bytes that are sent during a stall arrive after it.
+/// Bytes sent during a stall arrive after the stall.
 #[chaos(non_destructive)]
 fn stall(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -162,7 +163,7 @@ fn stall(cx: Context) -> Result {
     Ok(())
 }
 
-/// New connections are reset during the fault, and the old one works.
+/// New connections are reset during the fault. An existing connection still works.
 #[chaos(non_destructive)]
 fn refusal(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -179,7 +180,7 @@ fn refusal(cx: Context) -> Result {
     Ok(())
 }
 
-/// A connection is reset after three bytes, and the next one works.
+/// A connection is reset after three bytes. The next connection works.
 #[chaos(non_destructive)]
 fn reset(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -187,7 +188,7 @@ fn reset(cx: Context) -> Result {
     cx.inject(ConnectionCut::new(&link, Direction::ToServer).after(3))?
         .until_end();
     let mut stream = connect(&link)?;
-    // The three bytes may come back before the reset.
+    // The three bytes may be echoed before the reset. The write may fail if the reset comes first.
     let _ = stream.write_all(b"abcdef");
     let mut answer = Vec::new();
     let ended = stream.read_to_end(&mut answer).unwrap_err();
@@ -214,7 +215,7 @@ fn close(cx: Context) -> Result {
     Ok(())
 }
 
-/// One direction closes after three bytes, and the other goes on.
+/// One direction closes after three bytes. The other direction stays open.
 #[chaos(non_destructive)]
 fn half_close(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -225,14 +226,14 @@ fn half_close(cx: Context) -> Result {
     cx.inject(cut)?.until_end();
     let mut stream = connect(&link)?;
     stream.write_all(b"abcdef")?;
-    // The server reads the end of the stream, and returns the bytes that it got.
+    // The server reads three bytes and the end of the stream, and echoes the three bytes.
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     assert_eq!(answer, b"abc");
     Ok(())
 }
 
-/// One bit of one byte is flipped.
+/// One bit of one byte is flipped on the way to the client.
 #[chaos(non_destructive)]
 fn corruption(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -255,7 +256,7 @@ fn corruption(cx: Context) -> Result {
     Ok(())
 }
 
-/// Three faults of one link all take effect.
+/// Three faults of one link take effect together.
 #[chaos(non_destructive)]
 fn together(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -282,7 +283,7 @@ fn together(cx: Context) -> Result {
     Ok(())
 }
 
-/// A link that is dropped while bytes are stalled leaves no thread and no descriptor.
+/// A link that is dropped while bytes are stalled leaks no thread and no descriptor.
 #[chaos(non_destructive)]
 fn dropped(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -304,7 +305,7 @@ fn dropped(cx: Context) -> Result {
     Ok(())
 }
 
-/// Clients of a server that does not listen are reset, and reach it once it does.
+/// Clients are reset while the server does not listen, and are served once it listens.
 #[chaos(non_destructive)]
 fn nobody_serves(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -319,7 +320,7 @@ fn nobody_serves(cx: Context) -> Result {
     Ok(())
 }
 
-/// Draws all parameters, which must not depend on port numbers.
+/// Draws all fault parameters. The draws must not depend on port numbers.
 #[chaos(non_destructive)]
 fn drawn(cx: Context) -> Result {
     let server = Echo::start()?;

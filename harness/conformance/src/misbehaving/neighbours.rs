@@ -5,9 +5,10 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-/// The directories that a test may write to.
+/// Returns the directories that a test may write to.
 ///
-/// Only in the sandbox a test has its own shared memory: then the caller sets the variable.
+/// A test has its own shared memory only in the sandbox. There the caller sets
+/// `MISBEHAVING_SHARED_MEMORY`.
 fn writable(cx: &Context) -> Result<Vec<PathBuf>> {
     let case = cx.dir().parent().ok_or("the directory has no parent")?;
     let shared = std::env::var_os("MISBEHAVING_SHARED_MEMORY").map(PathBuf::from);
@@ -15,7 +16,7 @@ fn writable(cx: &Context) -> Result<Vec<PathBuf>> {
     Ok(own.into_iter().chain(shared).collect())
 }
 
-/// Leaves a file in each directory, and takes all permissions away.
+/// Leaves a file in each writable directory, and removes all permissions of the directories.
 #[chaos]
 fn one_spoils_all(cx: Context) -> Result {
     for directory in writable(&cx)? {
@@ -25,7 +26,7 @@ fn one_spoils_all(cx: Context) -> Result {
     Ok(())
 }
 
-/// Finds none of these files in the same place.
+/// Finds no file of the first test in the same directories.
 #[chaos]
 fn two_finds_nothing_of_it(cx: Context) -> Result {
     for (entries, directory) in [0, 1, 0, 0].into_iter().zip(writable(&cx)?) {

@@ -1,10 +1,10 @@
-//! Tests with oracles.
+//! Tests with oracles that are met, unmet or violated.
 
 use clarity_chaos::rand::RngExt as _;
 use clarity_chaos::{Context, Result, always, chaos, reachable, sometimes};
 use std::panic;
 
-/// Meets all of its oracles, some of them only with some seeds.
+/// Meets all of its oracles, two of them only with some seeds.
 #[chaos]
 async fn met(cx: Context) {
     let drawn = cx.rng().random_range(0..4);
@@ -15,7 +15,7 @@ async fn met(cx: Context) {
     }
 }
 
-/// Never meets one of its oracles, and never reaches the other.
+/// Never meets its `sometimes!` oracle, and never reaches its `reachable!` oracle.
 #[chaos]
 fn unmet(cx: Context) {
     sometimes!(cx.name().is_empty(), "a test has no name");
@@ -24,7 +24,7 @@ fn unmet(cx: Context) {
     }
 }
 
-/// Violates an oracle, and catches and expects the panic.
+/// Violates an oracle, declares the panic, and catches it.
 #[chaos]
 fn violated_in_secret(cx: Context) -> Result {
     cx.expect_panic("it does not always hold");

@@ -1,35 +1,35 @@
-//! Declared and undeclared panics, in the body of a test and outside of it.
+//! Declared and undeclared panics, in the body of a test, in threads and in tasks.
 
 use clarity_chaos::{Context, Result, chaos};
 use std::panic::catch_unwind;
 use std::thread;
 
-/// A thread panics, and the test ignores its result.
+/// A thread panics, and the test ignores the thread's result.
 #[chaos]
 fn in_a_thread() {
     let _ = thread::spawn(|| panic!("in a thread")).join();
 }
 
-/// A task panics, and the test ignores its result.
+/// A task panics, and the test ignores the task's result.
 #[chaos]
 async fn in_a_task() {
     let _ = tokio::spawn(async { panic!("in a task") }).await;
 }
 
-/// Catches a panic that it did not declare.
+/// Catches a panic that the test did not declare.
 #[chaos]
 fn caught() {
     let _ = catch_unwind(|| panic!("caught"));
 }
 
-/// Another thread panics as declared.
+/// Another thread panics, as the test has declared.
 #[chaos]
 fn expected(cx: Context) {
     cx.expect_panic("as announced");
     let _ = thread::spawn(|| panic!("just as announced")).join();
 }
 
-/// The body panics as declared.
+/// The body panics, as the test has declared.
 #[chaos]
 fn expected_of_the_body(cx: Context) {
     cx.expect_panic("as announced");
@@ -48,7 +48,7 @@ fn allowed_in_vain(cx: Context) {
     cx.allow_panic("perhaps");
 }
 
-/// A declared panic happens, and an undeclared one too.
+/// Both a declared and an undeclared panic happen.
 #[chaos]
 fn another_than_expected(cx: Context) -> Result {
     cx.expect_panic("as announced");
@@ -58,7 +58,7 @@ fn another_than_expected(cx: Context) -> Result {
     Ok(())
 }
 
-/// Catches a declared panic; then another one, which bypasses the hook, ends the body.
+/// Catches a declared panic. Then another panic, which bypasses the hook, ends the body.
 #[chaos]
 fn resumed_after_an_expected_one(cx: Context) {
     cx.expect_panic("as announced");
@@ -66,7 +66,7 @@ fn resumed_after_an_expected_one(cx: Context) {
     std::panic::resume_unwind(Box::new("the real failure"));
 }
 
-/// Replaces the panic hook, so that a panic of another thread goes unseen.
+/// Replaces the panic hook, so the harness does not see the panic of another thread.
 #[chaos]
 fn behind_a_replaced_hook() {
     std::panic::set_hook(Box::new(|_| {}));

@@ -1,4 +1,4 @@
-//! Tests with many faults, few of which matter.
+//! Tests with many faults, of which only a few matter, and a test that fails once.
 
 use clarity_chaos::fault::{BitFlip, Delete, FaultGuard, Truncate};
 use clarity_chaos::{Context, Result, chaos};
@@ -15,14 +15,14 @@ fn file(cx: &Context, name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The first set bit of the file, as byte and bit.
+/// Returns the byte index and the bit index of the first set bit in the file.
 fn damage(path: &PathBuf) -> Result<Option<(usize, u32)>> {
     let bytes = fs::read(path)?;
     let place = bytes.iter().position(|byte| *byte != 0);
     Ok(place.map(|place| (place, bytes[place].trailing_zeros())))
 }
 
-/// Fails when the bit that flips in the model is at least bit 3 of at least byte 118.
+/// Fails if bit 3 or a higher bit of the model flips, in byte 118 or later.
 #[chaos]
 fn one_of_fourteen(cx: Context) -> Result {
     let model = file(&cx, "model.onnx")?;
@@ -42,7 +42,7 @@ fn one_of_fourteen(cx: Context) -> Result {
     Ok(())
 }
 
-/// Fails when the first file is cut and the last one is deleted.
+/// Fails if the first file is truncated and the last one is deleted.
 #[chaos]
 fn two_together(cx: Context) -> Result {
     let mut guards: Vec<FaultGuard> = Vec::new();
@@ -69,7 +69,7 @@ fn fails_anyway(cx: Context) -> Result {
     Err("it fails anyway".into())
 }
 
-/// Fails the first time only.
+/// Fails in the first run with a history directory, and passes in later runs.
 #[chaos]
 fn fails_once(cx: Context) -> Result {
     let path = file(&cx, "file")?;

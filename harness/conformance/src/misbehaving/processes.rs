@@ -1,10 +1,10 @@
-//! Processes that tests start and do not end. Each test notes a line for every process.
+//! Tests that start processes and do not end them. Most tests note the process numbers.
 
 use clarity_chaos::{Context, Result, chaos};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
-/// Starts a shell with `script`, and notes the lines that it prints before `ready`.
+/// Starts a shell with `script`, and notes each line that the script prints before `ready`.
 fn shell(cx: &Context, script: &str) -> Result<Child> {
     let mut child = Command::new("sh")
         .args(["-c", script])
@@ -27,14 +27,14 @@ fn leaves_a_child(cx: Context) -> Result {
     Ok(())
 }
 
-/// As `leaves_a_child`, without the mark `non_destructive`.
+/// Leaves a child process as `leaves_a_child` does, but is not marked `non_destructive`.
 #[chaos]
 fn leaves_a_child_and_may(cx: Context) -> Result {
     let _child = shell(&cx, "echo $$; echo ready; exec sleep 1000")?;
     Ok(())
 }
 
-/// A daemon with its own session, whose parent has ended, is still running.
+/// A daemon in its own session is still running after the daemon's parent has ended.
 #[chaos(non_destructive)]
 fn leaves_a_daemon(cx: Context) -> Result {
     let script = "setsid sh -c 'echo $$; echo ready; exec sleep 1000' & exit 0";
@@ -42,7 +42,7 @@ fn leaves_a_daemon(cx: Context) -> Result {
     Ok(())
 }
 
-/// Hangs with a child that ignores SIGTERM, and a daemon that does so too.
+/// Hangs with a child and a daemon, which both ignore SIGTERM.
 #[chaos(timeout = "1s")]
 fn hangs_with_a_stubborn_tree(cx: Context) -> Result {
     let script = "trap '' TERM; echo $$; setsid sh -c 'trap \"\" TERM; echo $$; echo ready; while :; do sleep 1; done' & while :; do sleep 1; done";
@@ -57,7 +57,7 @@ fn aborts_with_a_child(cx: Context) -> Result {
     std::process::abort();
 }
 
-/// Kills its child, and does not wait for it.
+/// Kills a child process, but does not wait for the child.
 #[chaos(non_destructive)]
 fn ends_its_child_without_waiting(cx: Context) -> Result {
     let mut child = shell(&cx, "echo $$; echo ready; exec sleep 1000")?;
@@ -65,7 +65,7 @@ fn ends_its_child_without_waiting(cx: Context) -> Result {
     Ok(())
 }
 
-/// Hangs with a child until it is killed, and notes when it starts to hang.
+/// Starts a child process, notes `hanging now`, and hangs until the test is killed.
 #[chaos]
 fn hangs_and_says_so(cx: Context) -> Result {
     let _child = shell(&cx, "echo ready; exec sleep 1000")?;
@@ -75,14 +75,14 @@ fn hangs_and_says_so(cx: Context) -> Result {
     }
 }
 
-/// A child and its own child are still running at the end of the test.
+/// A child process and a grandchild are still running at the end of the test.
 #[chaos(non_destructive)]
 fn leaves_a_grandchild(cx: Context) -> Result {
     let _child = shell(&cx, "sleep 1000 & echo $!; echo ready; wait")?;
     Ok(())
 }
 
-/// Hangs with a child that prints a line when it gets SIGTERM.
+/// Hangs with a child process that prints a line on SIGTERM.
 #[chaos(timeout = "2s")]
 fn hangs_with_a_polite_child(cx: Context) -> Result {
     let script =
@@ -94,7 +94,7 @@ fn hangs_with_a_polite_child(cx: Context) -> Result {
     }
 }
 
-/// Fifty daemons, each with its own child, are still running.
+/// Fifty daemons with one child process each are still running at the end of the test.
 #[chaos(non_destructive)]
 fn leaves_a_storm(cx: Context) -> Result {
     let script = "for i in $(seq 50); do setsid sh -c 'sleep 1000 & exec sleep 1000' & done; echo $$; echo ready";

@@ -1,4 +1,4 @@
-//! Programs that tests start.
+//! Tests that start other programs.
 
 use crate::waiting::PATIENCE;
 use clarity_chaos::fault::{Kill, Pause, UndoOutcome};
@@ -11,7 +11,7 @@ fn shell(cx: &Context, script: &str) -> Result<Process> {
     Ok(cx.spawn("shell", Command::new("sh").args(["-c", script]))?)
 }
 
-/// Reads the output of a program line by line, and waits for its end.
+/// Reads a program's output line by line, and waits for the program's end.
 #[chaos(non_destructive)]
 fn prints_and_ends(cx: Context) -> Result {
     let process = shell(
@@ -31,7 +31,7 @@ fn prints_and_ends(cx: Context) -> Result {
     Ok(())
 }
 
-/// The wait for a missing line ends at its limit.
+/// Waiting for a line that the program never prints ends at the limit.
 #[chaos(non_destructive)]
 fn says_nothing(cx: Context) -> Result {
     let process = shell(&cx, "echo something else; exec sleep 1000")?;
@@ -64,7 +64,7 @@ fn is_killed(cx: Context) -> Result {
     Ok(())
 }
 
-/// A kill at a drawn moment takes effect unless it is undone before.
+/// A kill at a drawn time takes effect unless the fault is undone first.
 #[chaos(non_destructive)]
 fn is_killed_later(cx: Context) -> Result {
     let process = shell(&cx, "exec sleep 1000")?;
@@ -95,7 +95,7 @@ fn is_paused(cx: Context) -> Result {
     Ok(())
 }
 
-/// A process that is paused at the end of the test is ended with it.
+/// A process that is still paused at the end of the test is ended, too.
 #[chaos(non_destructive)]
 fn is_left_paused(cx: Context) -> Result {
     let process = shell(&cx, "exec sleep 1000")?;
@@ -104,7 +104,7 @@ fn is_left_paused(cx: Context) -> Result {
     Ok(())
 }
 
-/// A missing program is an error.
+/// Starting a program that does not exist returns an error.
 #[chaos(non_destructive)]
 fn is_not_there(cx: Context) -> Result {
     assert!(

@@ -1,4 +1,4 @@
-//! Processes that run out of a resource because of a fault, and clocks that jump.
+//! Faults that exhaust a resource of the process, and faults that move the wall clock.
 
 use clarity_chaos::fault::{BitFlip, Descriptors, Memory, Processor, UndoOutcome, WallClock};
 use clarity_chaos::{Context, Result, chaos};
@@ -15,7 +15,7 @@ fn limit_of(name: &str) -> Result<String> {
     Ok(line.ok_or("no such limit")?.to_owned())
 }
 
-/// Three descriptors are left, and no more; other faults still work.
+/// A test can open three more files, but not a fourth. Other faults still work.
 #[chaos(non_destructive)]
 fn descriptors_run_out(cx: Context) -> Result {
     let before = limit_of("Max open files")?;
@@ -40,7 +40,7 @@ fn descriptors_run_out(cx: Context) -> Result {
     Ok(())
 }
 
-/// Two such faults at a time, the first of which is undone first.
+/// Two descriptor faults at a time are undone in the order of injection.
 #[chaos(non_destructive)]
 fn descriptors_run_out_twice(cx: Context) -> Result {
     let before = limit_of("Max open files")?;
@@ -82,7 +82,7 @@ fn memory_runs_out(cx: Context) -> Result {
     Ok(())
 }
 
-/// Aborts for lack of memory.
+/// Allocates more memory than the fault has left, and aborts.
 #[chaos(non_destructive)]
 fn insists_on_memory(cx: Context) -> Result {
     let _fault = cx.inject(Memory::new().leaving_at_most(1 << 20))?;
@@ -90,7 +90,7 @@ fn insists_on_memory(cx: Context) -> Result {
     Ok(())
 }
 
-/// Threads of the harness keep the processor busy until the fault is undone.
+/// The harness's threads keep the processor busy until the fault is undone.
 #[chaos(non_destructive)]
 fn the_processor_is_busy(cx: Context) -> Result {
     let busy = || -> Result<usize> {
@@ -102,7 +102,7 @@ fn the_processor_is_busy(cx: Context) -> Result {
         Ok(count)
     };
     let fault = cx.inject(Processor::new().with_threads(3))?;
-    // A thread sets its name after its start.
+    // A thread sets its name only after it has started.
     crate::waiting::until("three busy threads", || Ok(busy()? >= 3))?;
     assert_eq!(fault.undo(), UndoOutcome::Restored);
     assert_eq!(busy()?, 0);
@@ -110,7 +110,7 @@ fn the_processor_is_busy(cx: Context) -> Result {
     Ok(())
 }
 
-/// The wall clock of the test jumps, and no other clock does.
+/// The wall clock of the test jumps. Other clocks and other programs are not affected.
 #[chaos(non_destructive)]
 fn the_wall_clock_jumps(cx: Context) -> Result {
     const HOUR: Duration = Duration::from_secs(3600);
@@ -143,7 +143,7 @@ fn the_wall_clock_jumps(cx: Context) -> Result {
         off.is_ok_and(|off| off < HOUR),
         "{real:?} and not {began:?}"
     );
-    // Files have the time of the real clock too.
+    // The kernel sets file times by the real clock.
     fs::write(cx.dir().join("file"), "")?;
     let written = fs::metadata(cx.dir().join("file"))?.modified()?;
     assert!(written.duration_since(SystemTime::now())? > 2 * DAY);
@@ -154,7 +154,7 @@ fn the_wall_clock_jumps(cx: Context) -> Result {
     Ok(())
 }
 
-/// Times out with all of these faults in effect.
+/// Times out while faults of the clock, processor, memory and descriptors are in effect.
 #[chaos(non_destructive, timeout = "500ms")]
 fn hangs_meanwhile(cx: Context) -> Result {
     cx.inject(WallClock::new().forward(Duration::from_secs(3600)))?

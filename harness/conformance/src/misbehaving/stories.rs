@@ -1,13 +1,13 @@
-//! A failure with everything that a report can show, and tests that depend on a file.
+//! A failing test with everything that a report can show, and tests that depend on a file.
 
 use clarity_chaos::fault::{BitFlip, Truncate};
 use clarity_chaos::{Context, Result, always, chaos, sometimes};
 use std::fs;
 use std::time::Duration;
 
-/// The breaker of a service opens after a fault of its file, and closes after its end.
+/// A service's breaker opens after the model's file is damaged, and closes after the file's repair.
 ///
-/// Then a second fault fails the test.
+/// Then a second fault is injected, and the test fails.
 #[chaos(non_destructive, clock = "manual")]
 async fn a_breaker_opens_after_a_fault(cx: Context) -> Result {
     let path = cx.dir().join("model");
@@ -63,7 +63,7 @@ async fn a_breaker_opens_after_a_fault(cx: Context) -> Result {
     Err("the client had hoped for more".into())
 }
 
-/// Fails twice: each attempt appends a byte to a file outside.
+/// Fails in the first two attempts. Each attempt appends a byte to `MISBEHAVING_FILE`.
 #[chaos]
 fn fails_at_first() -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
@@ -75,7 +75,7 @@ fn fails_at_first() -> Result {
     Ok(())
 }
 
-/// Waits for a file outside, for at most 20 seconds.
+/// Waits for a file outside the test's directory, for at most 20 seconds.
 #[chaos]
 fn waits_for_a_file() -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;

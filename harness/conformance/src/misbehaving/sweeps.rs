@@ -1,4 +1,4 @@
-//! Tests to sweep over many seeds.
+//! Tests for sweeps over many seeds.
 
 use clarity_chaos::fault::BitFlip;
 use clarity_chaos::rand::RngExt as _;
@@ -16,7 +16,7 @@ fn rarely_fails(cx: Context) {
 #[chaos]
 fn never_fails() {}
 
-/// Fails when a bit of one byte of 5,000 flips, as it does with one seed in 5,000.
+/// Fails if the model's flip hits one byte of 5,000, as happens with one seed in 5,000.
 #[chaos(non_destructive)]
 fn one_byte_in_5000_matters(cx: Context) -> Result {
     let (other, model) = (cx.dir().join("other"), cx.dir().join("model"));
@@ -24,7 +24,7 @@ fn one_byte_in_5000_matters(cx: Context) -> Result {
     fs::write(&model, [0; 5000])?;
     let mut flips = Vec::new();
     for number in 0..14 {
-        // The minimizer must leave out the others.
+        // The minimizer must leave out the flips of the other file.
         let file = if number == 6 { &model } else { &other };
         flips.push(cx.inject(BitFlip::new(file))?);
     }

@@ -1,4 +1,4 @@
-//! Tests to select by tag, all of which pass.
+//! Tests with tags, all of which pass.
 
 use clarity_chaos::chaos;
 

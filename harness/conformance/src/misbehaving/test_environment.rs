@@ -1,4 +1,4 @@
-//! The environment of a test: thread, directories, standard input, generators.
+//! Tests of a test's thread, directories, standard input and random generators.
 
 use clarity_chaos::rand::RngExt as _;
 use clarity_chaos::{Context, Result, chaos};
@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::io::Read as _;
 use std::{env, io, thread};
 
-/// A test has its own thread with its name, empty directories, and an empty standard input.
+/// A test's thread has the test's name. The test's directories and standard input are empty.
 #[chaos]
 fn belongs_to_the_test(cx: Context) -> Result {
     assert_eq!(
@@ -39,7 +39,7 @@ fn belongs_to_the_test(cx: Context) -> Result {
     Ok(())
 }
 
-/// Each generator draws other numbers, and that of an actor is the same each time.
+/// Each generator draws different numbers. An actor's generator always draws the same ones.
 #[chaos]
 fn has_independent_generators(cx: Context) {
     let draws =

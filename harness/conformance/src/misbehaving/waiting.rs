@@ -1,9 +1,9 @@
-//! Waiting for events that must come.
+//! Waits for events, with a limit.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Waits until `condition` holds, and returns an error after 20 seconds.
+/// Waits until `condition` holds. Fails after 20 seconds, or when `condition` fails.
 pub(crate) fn until(
     what: &str,
     mut condition: impl FnMut() -> clarity_chaos::Result<bool>,
@@ -18,5 +18,5 @@ pub(crate) fn until(
     Ok(())
 }
 
-/// The limit of waits for events that must come, however busy the machine is.
+/// The limit of each wait, long enough for a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,4 +1,4 @@
-//! Faults of system calls.
+//! Faults of system calls take effect, are undone, and follow from the seed.
 
 use crate::suite;
 use clarity_chaos::Verdict;

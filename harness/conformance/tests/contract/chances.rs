@@ -1,4 +1,4 @@
-//! `--check-determinism`: whether a test does the same in two runs.
+//! `--check-determinism` reports whether a test does the same in two runs.
 
 use crate::suite;
 use clarity_chaos::Verdict;
@@ -22,9 +22,9 @@ fn nondeterminism_is_reported_with_both_values() {
     }
 }
 
-/// The second run delays the first thread.
+/// The second run delays the first thread, so the second thread wins.
 //
-// On a busy machine that thread may lose in the first run too; then the two runs agree.
+// On a busy machine, the second thread may win the first run, too. The two runs then agree.
 #[test]
 #[cfg(target_os = "linux")]
 fn race_of_two_threads_is_reported_with_both_winners() {

@@ -1,4 +1,4 @@
-//! Real, paused and manual time.
+//! Real, paused and manual clocks.
 
 use crate::suite;
 use clarity_chaos::{EventKind, Record, Verdict};

@@ -17,7 +17,7 @@ use std::time::Duration;
 const FAILS: &str = "endings::fails";
 const WAITS: &str = "stories::waits_for_a_file";
 
-/// Runs all endings but the one that waits for the default timeout.
+/// Runs all tests of `endings` except the one that waits for the default timeout.
 fn endings(suite: &Suite, more: &[&str]) -> RunOutput {
     let all = ["endings::", "--skip", "waits_without_a_limit"];
     suite.run(all.iter().chain(more))
@@ -42,7 +42,8 @@ fn failure_and_slow_test_are_reported_while_the_run_goes_on() {
             .try_for_each(|line| sender.send(line))
     });
     let next = || receiver.recv_timeout(Duration::from_secs(60));
-    // Both lines must come while the second test still waits: the file is created after them.
+    // Both lines must appear while the second test still waits for the file, which is created
+    // later.
     let (mut failed, mut slow) = (false, false);
     let mut printed = Vec::new();
     while !(failed && slow) {
@@ -51,7 +52,7 @@ fn failure_and_slow_test_are_reported_while_the_run_goes_on() {
         slow |= line.starts_with(&format!("test {WAITS} has been running for "));
         printed.push(line);
     }
-    // On a busy machine the line ends with the time that the test took.
+    // On a busy machine, the line ends with the duration of the test.
     let failed = format!("test {FAILS} ... FAILED");
     let is_printed = printed.iter().any(|line| line.starts_with(&failed));
     assert!(is_printed, "{printed:#?}");
@@ -84,7 +85,7 @@ fn summary_lists_failures_skips_slow_tests_and_commands() {
         );
     }
 
-    // The printed commands repeat the run.
+    // Each printed command repeats the printed run.
     let typed = |title: &str| {
         let (_, rest) = end.split_once(title).unwrap();
         let line = rest.lines().next().unwrap();
@@ -111,7 +112,7 @@ fn summary_lists_failures_skips_slow_tests_and_commands() {
     );
 }
 
-/// A run with a drawn seed also ran a known failing seed: its command repeats both.
+/// A run that drew its seed also ran a known failing seed. The printed command repeats both.
 #[test]
 fn repeated_run_meets_the_known_failing_seed_again() {
     let suite = suite();
@@ -131,7 +132,7 @@ fn repeated_run_meets_the_known_failing_seed_again() {
     let again = suite.run(arguments.split(' '));
     assert_eq!(again.code, Some(101), "{}", again.stdout);
     assert_eq!(again.records[rare].root_seed, ran.records[rare].root_seed);
-    // `--seed` alone does not run known seeds.
+    // `--seed` alone does not run known failing seeds.
     let alone = suite.run(["--exact", rare, "--seed", &good_seed(&suite, rare)]);
     assert_eq!(alone.code, Some(0), "{}", alone.stdout);
     // The history decides which tests `--last-failed` runs, so no command repeats that run.
@@ -323,7 +324,7 @@ fn colours_follow_the_choice_and_default_to_none_in_pipes() {
     }
 }
 
-/// A run, a sweep and a merge fail alike; report files are written all the same.
+/// With standard output closed, a run, a sweep and a merge fail. Report files are still written.
 #[test]
 fn closed_standard_output_is_an_error_and_loses_no_report() {
     let suite = suite();

@@ -1,4 +1,4 @@
-//! Processes that tests start end with the test, and with the runner.
+//! Processes that tests start are ended at the end of the test, and at the end of the runner.
 
 use super::{until, until_or};
 use crate::suite;
@@ -12,7 +12,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
-/// Runs one test, and checks how many processes it noted and that none of them is left.
+/// Runs one test, and returns its record.
+///
+/// Checks that the test has noted `processes` lines, and that no process of the suite remains.
 fn run(suite: &Suite, test: &str, sandbox: &str, processes: usize) -> Record {
     let mut ran = suite.run(["--exact", test, "--sandbox", sandbox, "--grace", "100ms"]);
     let record = ran.records.remove(test);
@@ -26,7 +28,7 @@ fn run(suite: &Suite, test: &str, sandbox: &str, processes: usize) -> Record {
     record
 }
 
-/// Every check holds in the sandbox and outside of it.
+/// The values of `--sandbox` that the tests are run with.
 const SANDBOXES: [&str; 2] = ["none", "all"];
 
 #[test]
@@ -133,7 +135,8 @@ fn killed_supervisor_loses_its_case_and_is_replaced() {
         });
         kill(supervisor.min().unwrap());
         if sandbox == "none" {
-            // In the sandbox the kernel has ended the child; here nothing else knows of it.
+            // In the sandbox the kernel has ended the child. Without the sandbox, this test must
+            // kill the child.
             let child = processes.iter().find(|(_, line)| line.contains("sleep"));
             kill(child.unwrap().0);
         }
@@ -146,14 +149,14 @@ fn killed_supervisor_loses_its_case_and_is_replaced() {
         };
         assert!(error.contains("signal: 9"), "{error}");
         assert_eq!(ran["tags::model"].verdict, Verdict::Passed);
-        // JUnit counts a failure of the harness as an error.
+        // JUnit counts a failure of the harness as an error, not as a failure.
         let report = fs::read_to_string(report).unwrap();
         assert!(report.contains(r#"failures="0" errors="1""#), "{report}");
         until(|| suite.processes().is_empty());
     }
 }
 
-/// The parent of a living process.
+/// Returns the parent of a running process.
 fn parent_of(pid: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, after_name) = stat.rsplit_once(") ")?;
@@ -193,7 +196,7 @@ fn children_of_hung_test_get_sigterm_first() {
     }
 }
 
-/// All paths below a directory, one a line.
+/// Lists all paths below a directory, one per line.
 fn list(directory: &Path) -> String {
     let mut listed = String::new();
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
@@ -203,7 +206,7 @@ fn list(directory: &Path) -> String {
     listed
 }
 
-/// Ends the runner at 24 moments, spread over the time that a whole run takes.
+/// Ends the runner at 24 times, spread evenly over the duration of a whole run.
 #[test]
 fn runner_ended_at_any_moment_leaves_no_directory() {
     const ROUNDS: u32 = 24;
@@ -220,20 +223,20 @@ fn runner_ended_at_any_moment_leaves_no_directory() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // Not a wait for something: the moment is the input of the test.
+        // This sleep waits for no event: its duration is the test's input.
         let after = whole * round / ROUNDS;
         thread::sleep(after);
         let had_directory = !is_empty(&suite.tmp());
         let signal = ["-KILL", "-TERM", "-INT"][usize::try_from(round % 3).unwrap()];
         let pid = runner.id().to_string();
-        // It fails when the run is already over.
+        // `kill` fails if the run is already over.
         let _ = Command::new("kill")
             .args([signal, &pid])
             .stderr(Stdio::null())
             .status();
         let ended = wait(&mut runner);
         cut_short += u32::from(had_directory && !ended.success());
-        // A runner that is killed early leaves a directory, which the next run removes.
+        // A runner that is killed early leaves a directory. The next run removes that directory.
         let next = suite.run(["tags::model"]);
         let all_gone = || is_empty(&suite.tmp());
         let printed = || {

@@ -1,4 +1,4 @@
-//! Faults that are defined outside of the harness.
+//! Faults that another crate defines outside the harness.
 
 use super::faults::{OUTSIDE, damage_outside_as, undone};
 use crate::suite;
@@ -34,7 +34,7 @@ fn custom_fault_has_the_same_draws_for_the_same_seed() {
 #[test]
 fn custom_fault_is_minimized() {
     let test = "custom_faults::one_of_seven";
-    // Some 5 % of the seeds pass.
+    // About 4 % of the seeds pass.
     let ran = suite().run(["--exact", test, "--seeds", "0..4", "--minimize=60s"]);
     assert_eq!(ran.code, Some(101), "{}", ran.stderr);
     let minimized = ran.records[test].minimized.as_ref().unwrap();

@@ -1,4 +1,4 @@
-//! The sandbox refuses every attempt to escape, and each attempt succeeds without it.
+//! The sandbox refuses every attempt to escape. Without the sandbox, the attempts succeed.
 
 use crate::suite;
 use clarity_chaos::{EventKind, Record, Verdict};
@@ -20,7 +20,7 @@ use tempfile::TempDir;
 /// The unprivileged user `nobody`.
 const NOBODY: u32 = 65534;
 
-/// The files, sockets and terminal that the attempts target.
+/// The files, sockets and terminal that the escape attempts target.
 struct Victim {
     directory: TempDir,
     tcp: TcpListener,
@@ -78,7 +78,8 @@ impl Victim {
         }
     }
 
-    /// The metadata and contents of all entries.
+    /// Returns the metadata of the directory and its entries, and the contents of files except
+    /// `locked`.
     fn state(&self) -> Vec<EntryState> {
         let mut entries: Vec<PathBuf> = fs::read_dir(self.directory.path())
             .unwrap()
@@ -108,7 +109,7 @@ impl Victim {
             .collect()
     }
 
-    /// Makes the attempts in `filter`, with a runner of this user.
+    /// Makes the attempts in `filter`. If `user` is given, the runner is run as that user.
     fn attack(&self, suite: &Suite, filter: &[&str], user: Option<u32>) -> RunOutput {
         let arguments = ["--keep-dirs", "never", "--skip", "escapes::deputies"];
         let arguments = [filter, &arguments].concat();
@@ -136,7 +137,8 @@ impl Victim {
             )
             .env("HOME", self.directory.path().join("home"))
             .env("MISBEHAVING_TERMINAL", &self.terminal)
-            // An instrumented program writes its coverage at exit, and must not write it elsewhere.
+            // An instrumented program writes its coverage at exit, and may write only to this
+            // directory.
             .env(
                 "LLVM_PROFILE_FILE",
                 self.directory.path().join("%p.profraw"),
@@ -146,7 +148,7 @@ impl Victim {
         if let Some(user) = user {
             command.uid(user).gid(user);
         }
-        // A descriptor that the caller of the runner leaks into it.
+        // The runner inherits this descriptor, and must not pass it on to a test.
         let open = File::open(self.directory.path().join("other")).unwrap();
         let inheritable = rustix::io::FdFlags::empty();
         rustix::io::fcntl_setfd(open.as_fd(), inheritable).unwrap();
@@ -167,7 +169,7 @@ fn notes(record: &Record) -> Vec<&str> {
 
 #[track_caller]
 fn assert_all_refused(ran: &RunOutput, victim: &Victim, before: &[EntryState]) {
-    // A skipped attempt was not refused either.
+    // A skipped attempt was not refused, so a skip is a failure.
     let failed: Vec<_> = ran
         .records
         .values()
@@ -187,9 +189,9 @@ fn assert_all_refused(ran: &RunOutput, victim: &Victim, before: &[EntryState]) {
 
 type EntryState = (PathBuf, u32, u32, u64, i64, i64, Vec<u8>);
 
-/// The features that a complete sandbox needs and this machine lacks.
+/// Names the features that a complete sandbox needs and this machine lacks.
 ///
-/// Checked without the harness, by creating the same namespaces and asking for Landlock.
+/// Checks without the harness, by creating the same namespaces and requesting Landlock.
 fn missing_features() -> Option<String> {
     let namespaces = ["--user", "--map-root-user", "--mount", "--net", "--ipc"];
     let has_namespaces = Command::new("unshare")
@@ -204,7 +206,7 @@ fn missing_features() -> Option<String> {
     (!complete).then(|| format!("namespaces: {has_namespaces}, Landlock: {landlock:?}"))
 }
 
-/// The users that this process can run a suite as: itself, and as root an unprivileged one too.
+/// Returns the users that can run a suite: this process's user, and for root also `NOBODY`.
 fn users() -> impl Iterator<Item = Option<u32>> {
     let root = rustix::process::getuid().is_root();
     [None, Some(NOBODY)].into_iter().take(1 + usize::from(root))
@@ -223,7 +225,7 @@ fn every_attempt_to_escape_is_refused() {
         let ran = victim.attack(&suite, &["escapes::", "--require-sandbox"], user);
         match &missing {
             None => assert_all_refused(&ran, &victim, &before),
-            // An incomplete sandbox must not run anything.
+            // Without a complete sandbox, no test may run.
             Some(_) => assert_eq!((ran.code, ran.records.len()), (Some(3), 0)),
         }
     }
@@ -232,7 +234,7 @@ fn every_attempt_to_escape_is_refused() {
     }
 }
 
-/// The runner has more permissions than a test, and removes or keeps the files of the test.
+/// The runner has more permissions than a test, and removes or keeps the test's files.
 #[test]
 fn runner_follows_no_symlink_of_a_test() {
     for user in users() {
@@ -271,7 +273,7 @@ fn runner_follows_no_symlink_of_a_test() {
     }
 }
 
-/// Shows that the attempts are made correctly, with those that cannot harm other processes.
+/// Shows that the attempts work, with those attempts that cannot harm other processes.
 #[test]
 fn attempts_succeed_without_the_sandbox() {
     for test in [
@@ -323,7 +325,7 @@ fn missing_required_sandbox_is_an_error() {
     assert!(ran.records.is_empty(), "tests have run");
 }
 
-/// Otherwise the file system, and not the sandbox, would refuse the attempt to set one.
+/// Without extended attributes, the file system instead of the sandbox would refuse `setxattr`.
 #[test]
 fn file_system_of_the_victim_has_extended_attributes() {
     let victim = Victim::new(rustix::process::getuid().as_raw());

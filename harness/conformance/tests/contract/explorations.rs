@@ -1,4 +1,4 @@
-//! Explorations: the bugs that they find, and the operations that they refuse.
+//! Explorations find bugs, and refuse operations that they cannot explore.
 
 use crate::suite;
 use clarity_chaos::{EventKind, ExploredCall, Record, Verdict};
@@ -16,7 +16,7 @@ fn passed(test: &str) {
     assert_eq!(record(test).verdict, Verdict::Passed, "{test}");
 }
 
-/// Checks that the test failed with an error that contains all these words.
+/// Checks that the test failed with an error that contains all `words`.
 #[track_caller]
 fn failed(test: &str, words: &[&str]) {
     let Verdict::Failed { message } = &record(test).verdict else {
@@ -27,7 +27,7 @@ fn failed(test: &str, words: &[&str]) {
     }
 }
 
-/// The number of crash points of each call of the operation, and these calls.
+/// Returns the number of crash points of each call, and the calls themselves.
 fn explored(test: &str) -> (Vec<usize>, Vec<ExploredCall>) {
     let mut events = record(test).timeline.iter();
     let calls = events.find_map(|event| match &event.kind {
@@ -49,7 +49,8 @@ fn call_that_breaks_the_invariant_is_marked() {
             .collect::<Vec<_>>(),
         [false, true]
     );
-    // The exploration ends at the third of five calls: the others are not reached, and not spared.
+    // The exploration ends at the third of five calls. The later calls are neither reached nor
+    // exempt.
     let (points, later) = explored("two_files_without_order");
     assert_eq!(points.last(), Some(&0), "{later:?}");
     assert!(!later.last().unwrap().exempt, "{later:?}");
@@ -69,7 +70,7 @@ fn right_way_to_save_a_file_survives_every_crash() {
     passed("a_popular_crate");
     passed("by_a_task");
     passed("by_io_uring");
-    // Create, write, rename; the syncs are no crash points.
+    // Create, write and rename are crash points. The syncs are not.
     let (points, calls) = explored("the_right_way");
     assert_eq!(points, [1, 1, 0, 1, 0], "{calls:?}");
     assert!(calls.iter().all(|call| !call.invariant_broken), "{calls:?}");

@@ -1,4 +1,4 @@
-//! Faults of files: the damage, its undoing, and their events.
+//! Faults of files: the damage, the undoing, and the events of both.
 
 use crate::suite;
 use clarity_chaos::fault::UndoOutcome;
@@ -159,14 +159,14 @@ fn forgotten_guard_is_undone_at_the_end() {
     assert_eq!(results, [(1, &UndoOutcome::Restored)]);
 }
 
-/// Runs a test that damages a file outside of its directory.
+/// Runs a test that damages a file outside the test's directory.
 ///
-/// Returns its record, the standard output of the run, the path of the file, and its content.
+/// Returns the test's record, the standard output of the run, the file's path, and its content.
 fn damage_outside(test: &str) -> (Record, String, String, String) {
     damage_outside_as(None, &suite(), test)
 }
 
-/// As [`damage_outside`], with this suite, run by another user when root runs this test.
+/// Does the same as [`damage_outside`] with this suite, and as `user` if a user is given.
 pub(crate) fn damage_outside_as(
     user: Option<u32>,
     suite: &Suite,
@@ -229,7 +229,7 @@ fn faults_of_a_killed_test_are_undone_by_the_runner() {
 #[cfg(target_os = "linux")]
 fn displaced_file_and_mode_come_back_when_the_test_is_killed() {
     use std::os::unix::fs::PermissionsExt as _;
-    // Permissions do not hinder root, so that their fault would be refused.
+    // Root can still read the file, so the permissions fault would be refused.
     let root = rustix::process::getuid().is_root();
     let user = root.then_some(65534);
     let suite = match user {

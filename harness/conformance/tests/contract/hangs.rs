@@ -1,4 +1,4 @@
-//! A timeout is reported with the system calls that the threads hang in.
+//! A timeout's report names the system calls in which the threads hang.
 
 use crate::suite;
 use clarity_chaos::{HungThread, Record, Verdict};
@@ -14,7 +14,7 @@ fn record(test: &str) -> &'static Record {
     record
 }
 
-/// The thread of that name; the kernel keeps 15 bytes of it.
+/// Returns the thread called `name`. The kernel keeps only 15 bytes of a name.
 fn thread(record: &'static Record, name: &str) -> &'static HungThread {
     let name: String = name.chars().take(15).collect();
     let found = record

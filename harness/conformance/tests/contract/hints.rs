@@ -1,4 +1,4 @@
-//! Hints: common mistakes are recognised, and other failures get no hint.
+//! Common mistakes get a hint in the report, and other failures get none.
 
 use crate::suite;
 use clarity_chaos_conformance::RunOutput;
@@ -13,7 +13,7 @@ static RUN: LazyLock<RunOutput> = LazyLock::new(|| {
     ])
 });
 
-/// The line below `hint:` in the report of the test's failure.
+/// Returns the line below `hint:` in the test's failure report, if there is a hint.
 fn hint(test: &str) -> Option<&'static str> {
     let (_, story) = RUN
         .stdout

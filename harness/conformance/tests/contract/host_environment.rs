@@ -1,11 +1,12 @@
-//! Runs in containers, and with signals that the caller ignores.
+//! Runs in containers, and runs with signals that the caller ignores.
 
 use crate::suite;
 use clarity_chaos::{Event, EventKind, Verdict};
 use clarity_chaos_conformance::limits::{output_of, skip};
 use std::process::Command;
 
-/// The namespaces of a container. The session began outside, so its number inside is 0.
+/// Command that creates the namespaces of a container. The session began outside, so the session
+/// number inside is 0.
 const CONTAINER: [&str; 6] = [
     "unshare",
     "--user",
@@ -15,7 +16,7 @@ const CONTAINER: [&str; 6] = [
     "--mount-proc",
 ];
 
-/// Whether such a container can be made here; if not, reports the test as skipped.
+/// Whether `CONTAINER` works on this machine. If not, reports that the test is skipped.
 fn are_containers_possible() -> bool {
     let possible = Command::new(CONTAINER[0])
         .args(&CONTAINER[1..])
@@ -51,9 +52,10 @@ fn session_from_outside_of_the_container_is_no_obstacle() {
     }
 }
 
-/// A container that hides parts of `/proc`, as the usual ones do, entered without capabilities.
+/// Command that enters a container without capabilities. Like most containers, it hides parts of
+/// `/proc`.
 ///
-/// The kernel refuses to mount another `/proc` there.
+/// In such a container the kernel refuses to mount another `/proc`.
 const WITH_HIDDEN_PARTS: [&str; 7] = [
     "unshare",
     "--user",
@@ -88,14 +90,14 @@ fn visible_processes_are_still_out_of_reach() {
 
 #[test]
 fn signals_ignored_by_the_caller_still_work() {
-    // `nohup` and some servers start their children so.
+    // `nohup` and some servers start their children with ignored signals.
     let ignoring = ["env", "--ignore-signal=CHLD,TERM,INT,HUP"];
     for sandbox in ["none", "all"] {
         let suite = suite().within(ignoring);
         let tests = ["endings::passes", "processes::leaves_a_child_and_may"];
         let ran = suite.run(["--exact", tests[0], tests[1], "--sandbox", sandbox]);
         assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
-        // The test ends at the first SIGTERM and needs no grace period.
+        // The test ends at the first SIGTERM, before the grace period of 30 seconds is over.
         let hang = "endings::spins_forever";
         let ran = suite.run(["--exact", hang, "--sandbox", sandbox, "--grace", "30s"]);
         let record = &ran.records[hang];

@@ -1,4 +1,4 @@
-//! Ctrl-C: running tests are ended, and finished ones are reported.
+//! On SIGINT (Ctrl-C) or SIGTERM, running tests are ended, and finished tests are reported.
 
 use super::until;
 use crate::suite;
@@ -14,7 +14,7 @@ fn interrupted_run_ends_its_tests_and_reports_finished_ones() {
         let report = suite.tmp().join("report.xml");
         let file = suite.tmp().join("outside");
         fs::write(&file, "outside of the test's directory").unwrap();
-        // In this order: a test that passes, one that hangs with a fault, and one that never runs.
+        // The first test passes, the second hangs with a fault in effect, and the third never runs.
         let runner = suite
             .command()
             .args(["--exact", "endings::passes", "faults::hangs_with_damage"])

@@ -1,4 +1,4 @@
-//! Leaks are found and named, and tests without leaks are not blamed.
+//! Leaks are found and named, and tests without leaks pass.
 
 use crate::suite;
 use clarity_chaos::{EventKind, Record, Verdict};
@@ -16,7 +16,7 @@ fn record(test: &str) -> &'static Record {
         .unwrap_or_else(|| panic!("{name} has not run: {}", RUN.stderr))
 }
 
-/// The only leak in the verdict of the test.
+/// Returns the leak in the test's verdict. Fails unless there is exactly one.
 #[track_caller]
 fn only_leak(test: &str) -> &'static str {
     match &record(test).verdict {
@@ -28,7 +28,7 @@ fn only_leak(test: &str) -> &'static str {
 #[test]
 fn leaked_thread_is_named() {
     assert_eq!(only_leak("a_thread"), "thread `left-running`");
-    // Tokio's name. The blocked runtime leaks its descriptors too.
+    // Tokio names the thread. The blocked runtime also leaks its descriptors.
     assert_eq!(record("a_blocking_task").leaks.threads, ["tokio-rt-worker"]);
     assert!(record("a_blocking_task").verdict.is_failure());
 }

@@ -1,4 +1,4 @@
-//! The contract of the harness: every isolation must pass these tests.
+//! The contract of the harness. Every isolation must pass these tests.
 
 mod calls;
 mod chances;
@@ -42,13 +42,13 @@ mod verdicts;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Waits until `condition` holds, and fails after a minute.
+/// Waits until `condition` holds. Panics after a minute.
 #[track_caller]
 pub(crate) fn until(condition: impl Fn() -> bool) {
     until_or(condition, String::new);
 }
 
-/// As [`until`], with a description of the state for the failure.
+/// Waits as [`until`] does. The panic message contains the result of `describe`.
 #[track_caller]
 pub(crate) fn until_or(condition: impl Fn() -> bool, describe: impl Fn() -> String) {
     let deadline = Instant::now() + Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! Oracles: conditions that hold always, or in some case of a sweep.
+//! Oracles: conditions that must hold always, or in at least one case of a sweep.
 
 use crate::suite;
 use clarity_chaos::{OracleKind, Verdict};
@@ -25,7 +25,7 @@ fn sweep_fails_with_the_oracles_that_no_case_met() {
     for printed in [held, reached, "sweep result: FAILED. 4 cases passed"] {
         assert!(ran.stdout.contains(printed), "{}", ran.stdout);
     }
-    // Oracles of tests that are not selected do not count.
+    // Oracles of unselected tests do not count.
     assert!(!ran.stdout.contains("is drawn"), "{}", ran.stdout);
     let junit = std::fs::read_to_string(junit).unwrap();
     assert!(junit.contains("a place that nothing reaches"), "{junit}");
@@ -47,7 +47,7 @@ fn violations_of_a_case_stay_out_of_the_next_one() {
     let violated = "oracles::violated_in_secret";
     let thread = ["--isolation", "thread", "--exact", violated];
     assert_eq!(suite.run(thread).code, Some(101));
-    // The test that has failed runs first, in the same process.
+    // The test that failed runs first, in the same process as the other test.
     let ran = suite.run(thread.into_iter().chain([MET, "--failed-first"]));
     let place = |test| ran.stdout.find(&format!("test {test} ...")).unwrap();
     assert!(place(violated) < place(MET), "{}", ran.stdout);

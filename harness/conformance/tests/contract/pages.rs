@@ -4,7 +4,7 @@ use crate::suite;
 use clarity_chaos_conformance::limits::output_of;
 use serde_json::Value;
 
-/// The data that a page draws.
+/// Returns the JSON data that the page contains and draws.
 fn data_of(page: &str) -> Value {
     let (_, rest) = page
         .split_once("<script type=\"application/json\" id=\"data\">")
@@ -13,7 +13,7 @@ fn data_of(page: &str) -> Value {
     serde_json::from_str(data).unwrap()
 }
 
-/// The addresses in a page that are not the name of the SVG namespace, and its external resources.
+/// Returns the addresses in a page, except the SVG namespace, and the references to resources.
 fn references(page: &str) -> Vec<&str> {
     const SVG: &str = "http://www.w3.org/2000/svg";
     let words = page.split(|c: char| c.is_whitespace() || "\"'`()<>,;".contains(c));
@@ -87,7 +87,7 @@ fn html_page_is_self_contained_and_escapes_output() {
     );
     assert!(!page.contains("<b>not bold"));
     let data = data_of(&page);
-    // JavaScript cannot hold 64-bit integers, so seeds are text.
+    // JavaScript numbers cannot hold all 64-bit integers, so seeds are strings.
     assert_eq!(data["seed"], "18446744073709551615");
     assert_eq!(data["tests"].as_array().unwrap().len(), 2);
     let test = &data["tests"][1];
@@ -195,7 +195,7 @@ fn github_annotation_and_summary_describe_the_failure() {
             .unwrap_or_else(|| panic!("no {text}: {states}"))
     };
     assert!(place("│closed─") < place("─│open─") && place("─│open─") < place("─│half"));
-    // Requests fail before the breaker opens, and none is made while it is open.
+    // Requests fail before the breaker opens. No request is made while the breaker is open.
     let beginning = states.chars().position(|c| c == '│').unwrap();
     let drawn: String = requests
         .chars()
@@ -229,7 +229,7 @@ fn reports_are_made_from_saved_records_of_several_runs() {
     let story = "stories::a_breaker_opens_after_a_fault";
     assert_eq!(run(&one, story, "1"), Some(101));
     assert_eq!(run(&other, "endings::passes", "2"), Some(0));
-    // The later of two records of the same test counts.
+    // If a test has two records, the later one counts.
     assert_eq!(run(&other, story, "3"), Some(101));
 
     let page = suite.tmp().join("report.html");
@@ -320,7 +320,7 @@ fn test_that_passes_on_a_retry_is_flaky_and_no_failure() {
     assert!(!printed.contains("flaky:"), "{printed}");
 }
 
-/// A record of a later release may contain events that this one does not know.
+/// The record of a later release may contain events that this release does not know.
 #[test]
 fn unknown_events_of_later_releases_are_accepted() {
     let suite = suite();
@@ -351,7 +351,7 @@ fn unknown_events_of_later_releases_are_accepted() {
     assert_eq!(events.last().unwrap()["event"], "unknown");
 }
 
-/// The page draws a grid of seeds for whole sweeps only: a shard has gaps.
+/// The page draws a grid of seeds only for a whole sweep, because a shard has gaps.
 #[test]
 fn html_page_draws_a_grid_of_seeds_for_whole_sweeps_only() {
     let suite = suite();

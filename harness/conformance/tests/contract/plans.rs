@@ -1,4 +1,4 @@
-//! `--minimize`: the faults of a plan that cause a failure.
+//! `--minimize` finds the faults of a plan that cause a failure.
 
 use crate::suite;
 use clarity_chaos::{Minimized, Verdict};

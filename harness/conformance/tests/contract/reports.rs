@@ -1,4 +1,4 @@
-//! JUnit, captured and shown output, JSON.
+//! JUnit reports, captured and shown output, and JSON output.
 
 use crate::suite;
 use clarity_chaos_conformance::limits::wait;
@@ -62,7 +62,7 @@ fn junit_report_has_the_fields_that_its_readers_use() {
     );
 }
 
-/// The strict report omits attributes that the schema of Jenkins' plug-in does not have.
+/// The strict report omits attributes that the schema of Jenkins's JUnit plug-in does not have.
 #[test]
 fn strict_junit_report_has_the_same_results() {
     let suite = suite();
@@ -151,7 +151,7 @@ fn output_is_captured_unless_an_option_shows_it() {
 fn json_output_holds_json_alone() {
     let ran = suite().run(["tags", "--format", "json"]);
     assert_eq!(ran.code, Some(0));
-    // A start and an end of the run and of each of its four tests.
+    // The run has a start and an end event, and so has each of its four tests.
     assert_eq!(ran.stdout.lines().count(), 10, "{}", ran.stdout);
     for line in ran.stdout.lines() {
         let event: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -192,7 +192,7 @@ fn shown_output_does_not_mix_with_json() {
     );
 }
 
-/// The runner starts no more tests once its output is closed, and reports the finished ones.
+/// After its output is closed, the runner starts no more tests, and reports the finished ones.
 #[test]
 fn closed_standard_output_loses_no_junit_report() {
     let suite = suite();

@@ -1,4 +1,4 @@
-//! Faults of descriptors, memory, processor and wall clock, which end with their guard.
+//! Faults of descriptors, memory, processor and wall clock take effect and are undone.
 
 use crate::suite;
 use clarity_chaos::Verdict;
@@ -42,7 +42,7 @@ fn wall_clock_without_its_feature_is_skipped_by_name() {
     }
 }
 
-/// These faults change the whole process, which other tests share in a thread.
+/// These faults change the whole process, and with `--isolation thread` tests share one process.
 #[test]
 fn resource_faults_in_a_shared_process_are_skipped() {
     for test in [

@@ -1,4 +1,4 @@
-//! The same seed gives the same run.
+//! Two runs with the same seed draw the same values.
 
 use crate::suite;
 use clarity_chaos::fault::PlannedFault;
@@ -8,7 +8,7 @@ use clarity_chaos_conformance::limits::output_of;
 
 const DRAWN: &str = "faults::drawn";
 
-/// The draws of the test: the plan of its faults, and the number that it noted.
+/// Returns the draws of the test: the plan of its faults, and the number that the test noted.
 fn drawn(ran: &RunOutput) -> (Vec<PlannedFault>, String) {
     let record = &ran.records[DRAWN];
     assert_eq!(record.verdict, Verdict::Passed);
@@ -66,7 +66,7 @@ fn concurrent_injections_do_not_change_their_draws() {
         let mut ran = suite().run(["--exact", test, "--seed", "42"]);
         let mut rows: Vec<_> = ran.records.remove(test).unwrap().faults;
         assert_eq!(rows.len(), 128);
-        // Rows of one file are in order; the scheduler decides the order of threads.
+        // The faults of one file are in order. The scheduler decides the order of different files.
         rows.sort_by(|a, b| a.target.cmp(&b.target).then(a.id.cmp(&b.id)));
         rows.into_iter()
             .map(|row| (row.target, row.plan))

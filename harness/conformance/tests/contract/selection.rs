@@ -1,4 +1,4 @@
-//! Selection of tests, and the errors when it selects none.
+//! Options and expressions select tests. A selection without a test is an error.
 
 use crate::suite;
 use clarity_chaos_conformance::RunOutput;
@@ -8,7 +8,7 @@ fn run(arguments: &[&str]) -> RunOutput {
     suite().run(arguments)
 }
 
-/// The names of the tests that run with these arguments, without their module `tags`.
+/// Returns the names of the tests that these arguments select, without the prefix `tags::`.
 fn ran(arguments: &[&str]) -> Vec<String> {
     let ran = run(arguments);
     assert_eq!(ran.code, Some(0), "{}\n{}", ran.stdout, ran.stderr);
@@ -62,7 +62,7 @@ fn unknown_exact_name_is_an_error_with_the_nearest_name() {
         "{}",
         ran.stderr
     );
-    // One unknown name among known ones is an error too, and no test runs.
+    // One unknown name among known names is an error, too, and no test runs.
     let ran = run(&["--exact", "tags::model", "nonsense"]);
     assert_eq!(ran.code, Some(4));
     assert!(ran.records.is_empty());
@@ -219,7 +219,7 @@ fn last_failed_test_runs_alone_or_first_with_its_seed() {
     assert_eq!((none.code, none.records.len()), (Some(0), 1));
     assert!(none.stderr.contains("all of them run"), "{}", none.stderr);
 
-    // The test fails with one seed in fifty.
+    // `rarely_fails` fails with about one seed in fifty.
     let failing = "sweeps::rarely_fails";
     let filters = [passing, failing, "--exact"];
     let seed = (0..1000)

@@ -7,7 +7,7 @@ use std::fs;
 const RARE: &str = "sweeps::rarely_fails";
 const NEVER: &str = "sweeps::never_fails";
 
-/// The root seeds in the file of regressions.
+/// Returns the root seeds in the suite's regressions file.
 fn failing(suite: &Suite) -> Vec<String> {
     let text = fs::read_to_string(suite.regressions()).unwrap_or_default();
     let lines = text.lines().filter(|line| !line.starts_with('#'));
@@ -32,7 +32,7 @@ fn sweep_runs_each_seed_and_keeps_the_failing_ones() {
     assert!(never.ends_with("ok (150 cases)"), "{never}");
     let rare = line(&ran, "test sweeps::rarely_fails ... FAILED");
     assert!(rare.contains(" of 150 cases; seeds "), "{rare}");
-    // The printed seeds are the kept ones, and each fails alone.
+    // The printed seeds are those in the regressions file. The first one fails alone, too.
     let kept = failing(&suite);
     assert!(!kept.is_empty() && kept.len() <= 3, "{kept:?}");
     assert!(rare.contains(&kept.join(", ")), "{rare}, {kept:?}");
@@ -47,7 +47,7 @@ fn failed_seeds_run_first_in_later_runs() {
     suite.run(["--exact", RARE, "--seeds", "0..300", "--max-failures", "1"]);
     let kept = failing(&suite);
     assert!(!kept.is_empty());
-    // 49 seeds in 50 pass: the kept seed must fail the next two runs.
+    // The kept seed must make the next two runs fail: 49 seeds in 50 pass.
     let good = (1000..1010).find(|seed| {
         let seed = seed.to_string();
         suite.run(["--exact", RARE, "--seed", &seed]).code == Some(0)
@@ -139,7 +139,7 @@ fn sweep_with_drawn_seeds_prints_the_range_to_repeat() {
     assert!(line(&again, "sweep result: ok.").contains("5 cases passed"));
 }
 
-/// Ten seeds around the failing one stand for a sweep of 20,000, which would take too long.
+/// A sweep of 20,000 seeds would take too long. Ten seeds around the failing one replace it.
 #[test]
 fn bug_of_one_seed_in_5000_is_found_kept_and_minimized() {
     const TEST: &str = "sweeps::one_byte_in_5000_matters";

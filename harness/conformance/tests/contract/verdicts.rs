@@ -1,4 +1,4 @@
-//! Each way for a test to end has its own verdict, and the run goes on.
+//! Each way for a test to end has its own verdict, and the run continues.
 
 use crate::suite;
 use clarity_chaos::{Record, Verdict};
@@ -6,7 +6,7 @@ use clarity_chaos_conformance::RunOutput;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-/// One run of all endings and panics: none of them disturbs another.
+/// One run of all endings and panics. No test affects the verdict of another one.
 static RUN: LazyLock<RunOutput> = LazyLock::new(|| {
     let suite = suite();
     let ran = suite.run(["endings", "panics", "--skip", "waits_without_a_limit"]);
@@ -106,7 +106,7 @@ fn endless_loops_and_waits_time_out() {
             "{test}"
         );
     }
-    // The events before the hang are kept.
+    // The record keeps the events before the hang.
     assert_eq!(record("endings::waits_forever").timeline.len(), 2);
 }
 

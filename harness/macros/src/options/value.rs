@@ -1,4 +1,4 @@
-//! The values of options.
+//! Parses the values of options.
 
 use super::{Clock, example_of};
 use quote::ToTokens as _;
@@ -8,7 +8,7 @@ use syn::parse::ParseStream;
 use syn::punctuated::Punctuated;
 use syn::{Error, Ident, Lit, LitStr, Path, Token};
 
-/// The right side of `name = value`.
+/// The value in `name = value`.
 pub(super) enum Value {
     Literal(Lit),
     Path(Path),
@@ -37,7 +37,7 @@ impl Value {
         Ok(Self::Literal(literal))
     }
 
-    /// The error for a value of the wrong type.
+    /// Returns the error for a value of the wrong type.
     fn mismatch(&self, name: &Ident, expected: &str) -> Error {
         let tokens = match self {
             Self::Literal(literal) => literal.to_token_stream(),
@@ -50,7 +50,7 @@ impl Value {
     }
 }
 
-/// A value in quotes.
+/// Returns a value that must be a string literal.
 pub(super) fn text(name: &Ident, value: Value) -> Result<LitStr, Error> {
     match value {
         Value::Literal(Lit::Str(text)) => Ok(text),
@@ -58,7 +58,7 @@ pub(super) fn text(name: &Ident, value: Value) -> Result<LitStr, Error> {
     }
 }
 
-/// A positive number.
+/// Returns a value that must be a positive integer.
 pub(super) fn count(name: &Ident, value: &Value) -> Result<u64, Error> {
     let number = match value {
         Value::Literal(Lit::Int(number)) => number.base10_parse().ok(),
@@ -69,7 +69,7 @@ pub(super) fn count(name: &Ident, value: &Value) -> Result<u64, Error> {
         .ok_or_else(|| value.mismatch(name, "an integer above zero"))
 }
 
-/// The path to the harness: `my_prelude::chaos`, in quotes or without.
+/// Returns a value that must be a path, such as `my_prelude::chaos`, with or without quotes.
 pub(super) fn path(value: Value) -> Result<Path, Error> {
     let literal = match value {
         Value::Path(path) => return Ok(path),
@@ -88,13 +88,13 @@ pub(super) fn path(value: Value) -> Result<Path, Error> {
     })
 }
 
-/// The name of a test: identifiers with `::` between them.
+/// Returns a value that must be a test's name: identifiers, separated by `::`.
 pub(super) fn seed_name(value: &LitStr) -> Result<String, Error> {
     let name = value.value();
     let parser = |input: ParseStream<'_>| {
         Punctuated::<Ident, Token![::]>::parse_separated_nonempty_with(input, Ident::parse_any)
     };
-    // Compared as text: white space between the tokens would be part of the name.
+    // Parsing ignores white space between tokens, but the name must not contain any.
     let parsed = value.parse_with(parser).ok().filter(|identifiers| {
         let joined: Vec<String> = identifiers.iter().map(Ident::to_string).collect();
         joined.join("::") == name
@@ -110,7 +110,7 @@ pub(super) fn seed_name(value: &LitStr) -> Result<String, Error> {
     }
 }
 
-/// A size in units of 1024, in bytes.
+/// Parses a size in `KiB`, `MiB` or `GiB`, and returns the size in bytes.
 pub(super) fn bytes(value: &LitStr) -> Result<u64, Error> {
     let text = value.value();
     let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
@@ -133,7 +133,7 @@ pub(super) fn bytes(value: &LitStr) -> Result<u64, Error> {
         })
 }
 
-/// A positive duration.
+/// Parses a positive duration.
 pub(super) fn duration(value: &LitStr) -> Result<Duration, Error> {
     let text = value.value();
     let duration = humantime::parse_duration(&text).map_err(|error| {
@@ -153,7 +153,7 @@ pub(super) fn duration(value: &LitStr) -> Result<Duration, Error> {
     Ok(duration)
 }
 
-/// A duration in whole seconds, the unit of `RLIMIT_CPU`.
+/// Parses a positive duration in whole seconds, which is the unit of `RLIMIT_CPU`.
 pub(super) fn whole_seconds(value: &LitStr) -> Result<u64, Error> {
     let limit = duration(value)?;
     if limit.subsec_nanos() == 0 {
@@ -169,7 +169,7 @@ pub(super) fn whole_seconds(value: &LitStr) -> Result<u64, Error> {
     }
 }
 
-/// The clock of this name.
+/// Returns the clock with this name.
 pub(super) fn clock(value: &LitStr) -> Result<Clock, Error> {
     match value.value().as_str() {
         "real" => Ok(Clock::Real),

@@ -1,4 +1,4 @@
-//! The values that the golden file holds.
+//! The values in the golden file `tests/schema_2.json`.
 
 use super::Golden;
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// All variants of an enum, each with one value. Does not compile while a variant is missing.
+/// Lists one value for each variant of an enum. A missing variant is a compile error.
 macro_rules! variants {
     ($kind:ident { $($variant:ident => $value:expr,)+ }) => {{
         fn _is_complete(value: &$kind) {
@@ -150,7 +150,7 @@ fn event_kinds() -> Vec<EventKind> {
     })
 }
 
-/// Every kind of event, and every value of the enums inside of them.
+/// Events of every kind. Each variant of an enum inside an event also has an event.
 fn timeline() -> Vec<Event> {
     let mut kinds = event_kinds();
     let outcomes = undo_outcomes().into_iter();
@@ -293,7 +293,7 @@ fn results() -> Results {
     }
 }
 
-/// The content of the golden file, built in Rust.
+/// Builds the expected content of the golden file.
 pub(super) fn golden() -> Golden {
     Golden {
         record: record(),

@@ -1,8 +1,8 @@
-//! The strict dialect, for readers that refuse attributes outside of their schema. It follows
+//! The strict dialect, for readers that refuse attributes outside their schema. The dialect follows
 //! `types/model/xsd/junit-10.xsd` of [Jenkins' xUnit plug-in].
 //!
-//! It has no files, lines and times of day of tests. The readers of GitLab and GitHub use these, so
-//! the other dialect has them.
+//! In this dialect, tests have no files, lines or timestamps. The readers of GitLab and GitHub use
+//! these attributes, so the extended dialect has them.
 //!
 //! [Jenkins' xUnit plug-in]: https://github.com/jenkinsci/xunit-plugin
 
@@ -10,7 +10,7 @@ use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, Writer};
 use std::io;
 
-/// The attributes of an element that are kept.
+/// Returns the attributes of this element that the schema allows.
 fn attributes_of(element: &[u8]) -> &'static [&'static str] {
     match element {
         b"testsuites" => &["name", "time", "tests", "failures", "errors"],
@@ -32,7 +32,7 @@ fn attributes_of(element: &[u8]) -> &'static [&'static str] {
     }
 }
 
-/// The report without attributes that the schema does not have.
+/// Removes all attributes from the report that the schema does not allow.
 pub(super) fn strict(report: &str) -> io::Result<String> {
     let mut reader = Reader::from_str(report);
     let mut writer = Writer::new(Vec::new());
@@ -56,7 +56,7 @@ fn kept(element: &BytesStart<'_>) -> io::Result<BytesStart<'static>> {
         let attribute = attribute.map_err(io::Error::other)?;
         let key = attribute.key.as_ref();
         if allowed.iter().any(|known| known.as_bytes() == key) {
-            // As it is in the report, with its characters escaped.
+            // The value is copied as written in the report: its characters are already escaped.
             kept.push_attribute((key, attribute.value.as_ref()));
         }
     }

@@ -5,8 +5,8 @@ use libc::{sock_filter, sock_fprog};
 use std::io;
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 
-/// The architecture of this program in `seccomp_data` (`linux/audit.h`); none where this is
-/// untested.
+/// The architecture of this program in `seccomp_data` (`linux/audit.h`). None on architectures for
+/// which this module is untested.
 const ARCHITECTURE: Option<u32> = if cfg!(target_arch = "x86_64") {
     Some(0xc000_003e)
 } else if cfg!(target_arch = "aarch64") {
@@ -21,31 +21,32 @@ const NUMBER_OFFSET: u32 = 0;
 /// The offset of the architecture in `seccomp_data`.
 const ARCHITECTURE_OFFSET: u32 = 4;
 
-/// The offset of the first argument in `seccomp_data`. Arguments have 64 bits, of which the lower
-/// half comes first on both architectures.
+/// The offset of the first argument in `seccomp_data`. Arguments have 64 bits. The lower half comes
+/// first on both architectures.
 const FIRST_ARGUMENT_OFFSET: u32 = 16;
 
-/// The first number of x86-64's x32 mode.
+/// The first call number of x86-64's x32 mode.
 const X32: u32 = 0x4000_0000;
 
-/// A system call that waits for an answer.
+/// A pattern of system calls that wait for an answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SyscallPattern {
     pub(crate) number: i64,
-    /// The index of an argument, and bits of its lower half of which one must be set. Every call of
-    /// this number waits if none.
+    /// The index of an argument, and bits of the argument's lower half. A call waits if one of
+    /// these bits is set. If none, every call of this number waits.
     pub(crate) argument_bits: Option<(u32, u32)>,
 }
 
-/// Installs a filter for this thread, and all threads and processes that it starts. Matching calls
-/// wait for an answer of the returned listener's holder.
+/// Installs a filter for this thread, and for all threads and processes that it starts later.
+/// Matching calls wait until the holder of the returned listener answers them.
 ///
-/// Calls of another architecture's mode fail with `ENOSYS`, and so does io_uring, which writes
-/// without calls. The process cannot gain privileges any more.
+/// Calls in another architecture's mode fail with `ENOSYS`. io_uring, which writes without system
+/// calls, fails with `ENOSYS`, too. The process can no longer gain privileges.
 ///
 /// # Errors
 ///
-/// [`io::ErrorKind::Unsupported`] when this kernel or machine cannot do it; others when it failed.
+/// [`io::ErrorKind::Unsupported`] when this kernel or machine does not support such a filter; other
+/// errors when the installation failed.
 pub(crate) fn install(patterns: &[SyscallPattern]) -> io::Result<OwnedFd> {
     let mut program = program(patterns)?;
     let length = u16::try_from(program.len()).map_err(io::Error::other)?;
@@ -54,8 +55,8 @@ pub(crate) fn install(patterns: &[SyscallPattern]) -> io::Result<OwnedFd> {
         filter: program.as_mut_ptr(),
     };
     rustix::thread::set_no_new_privs(true)?;
-    // With the first flag, a handled signal does not make a waiting thread notify again. Kernels
-    // before 5.19 do not know it.
+    // With `SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV`, a handled signal does not make a waiting
+    // thread notify again. Kernels before 5.19 do not know this flag.
     let flags = [
         libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
         libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
@@ -72,7 +73,7 @@ pub(crate) fn install(patterns: &[SyscallPattern]) -> io::Result<OwnedFd> {
             )
         };
         if let Ok(listener @ 0..) = RawFd::try_from(listener) {
-            // SAFETY: the kernel has just opened it, and nothing else owns it.
+            // SAFETY: the kernel has just opened this descriptor, and nothing else owns it.
             return Ok(unsafe { OwnedFd::from_raw_fd(listener) });
         }
         error = io::Error::last_os_error();

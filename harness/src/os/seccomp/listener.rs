@@ -1,4 +1,4 @@
-//! Receiving and answering the system calls that wait.
+//! Receives and answers waiting system calls.
 #![expect(unsafe_code, reason = "the ioctls of a listener")]
 
 use std::io;
@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 /// `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP` of `linux/seccomp.h`.
 const SYNC_WAKE_UP: libc::c_ulong = 1;
 
-/// The descriptor at which the calls of filtered threads arrive.
+/// The descriptor at which system calls of filtered threads arrive.
 #[derive(Debug)]
 pub(crate) struct NotificationListener(OwnedFd);
 
@@ -15,7 +15,7 @@ pub(crate) struct NotificationListener(OwnedFd);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WaitingCall {
     id: u64,
-    /// The thread that calls.
+    /// The number of the thread that makes the call.
     pub(crate) thread: u32,
     pub(crate) number: i64,
     pub(crate) arguments: [u64; 6],
@@ -24,7 +24,7 @@ pub(crate) struct WaitingCall {
 impl NotificationListener {
     pub(crate) fn new(listener: OwnedFd) -> Self {
         // The calling and the answering thread take turns, so they can share a processor. Linux
-        // knows this flag since 6.6; without it calls are slower.
+        // knows this flag since 6.6; without the flag, calls are slower.
         // SAFETY: touches no memory.
         let _ = unsafe {
             libc::ioctl(
@@ -36,12 +36,13 @@ impl NotificationListener {
         Self(listener)
     }
 
-    /// Gives its descriptor, which identifies it.
+    /// Gives the number of the listener's descriptor, which identifies the listener.
     pub(crate) fn number(&self) -> i32 {
         self.0.as_raw_fd()
     }
 
-    /// Waits for the next call; none if its thread was killed meanwhile.
+    /// Waits for the next call. Gives none if its thread was killed, or if a signal interrupted
+    /// this wait.
     pub(crate) fn next(&self) -> io::Result<Option<WaitingCall>> {
         // The struct of a newer kernel may be longer than that of this program.
         let mut buffer = [0_u64; 64];
@@ -62,7 +63,7 @@ impl NotificationListener {
                 _ => Err(error),
             };
         }
-        // SAFETY: the kernel has filled it in, and any bits are a valid value.
+        // SAFETY: the kernel has filled in the struct, and any bits are a valid value.
         let notification = unsafe { notification.read() };
         Ok(Some(WaitingCall {
             id: notification.id,
@@ -74,8 +75,8 @@ impl NotificationListener {
 
     /// Whether the call still waits.
     ///
-    /// If not, its thread is gone, and the thread's number may be reused. Then discard everything
-    /// that was read of the thread.
+    /// If the call does not wait, its thread is gone, and the thread's number may be reused. Then
+    /// discard all data that was read from the thread.
     pub(crate) fn is_waiting(&self, call: &WaitingCall) -> bool {
         let id = call.id;
         // SAFETY: `id` outlives the call.
@@ -91,7 +92,7 @@ impl NotificationListener {
 
     /// Lets the kernel execute the call.
     pub(crate) fn proceed(&self, call: &WaitingCall) -> io::Result<()> {
-        // The field of the constant has 32 bits.
+        // The response's field for this flag has 32 bits.
         self.answer(call, 0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32)
     }
 

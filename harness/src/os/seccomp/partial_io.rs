@@ -1,4 +1,4 @@
-//! Short reads and writes, which the system may do at any time.
+//! Short reads and writes. The system may shorten any read or write.
 #![expect(
     unsafe_code,
     reason = "borrows descriptors of other threads, and copies their memory"
@@ -15,8 +15,8 @@ use std::path::Path;
 /// value.
 ///
 /// Supports `read`, `pread64`, `write`, `pwrite64`, and `copy_file_range` and `sendfile` at the
-/// files' positions. Gives none for all others, for shorter calls, and for calls of other
-/// processes.
+/// files' positions. Gives none for other calls, for calls of at most `limit` bytes, for calls of
+/// other processes, and on failure.
 pub(crate) fn execute_partially(waiting: &WaitingCall, limit: u64) -> Option<i64> {
     let [file, address, third, at, fifth, _] = waiting.arguments;
     let length = match waiting.number {
@@ -31,8 +31,8 @@ pub(crate) fn execute_partially(waiting: &WaitingCall, limit: u64) -> Option<i64
         return None;
     }
     let limit = usize::try_from(limit).ok()?;
-    // SAFETY: a descriptor of this process, which the waiting thread is using. If another thread
-    // closes it meanwhile, the call itself would have met the same.
+    // SAFETY: the waiting thread is using this descriptor of this process. If another thread closes
+    // the descriptor now, the waiting call itself would have met a closed descriptor, too.
     let file = unsafe { BorrowedFd::borrow_raw(i32::try_from(file).ok()?) };
     let done = match waiting.number {
         libc::SYS_read => read_into(address, limit, |bytes| Ok(read(file, bytes)?)),
@@ -51,11 +51,11 @@ pub(crate) fn execute_partially(waiting: &WaitingCall, limit: u64) -> Option<i64
         }
         _ => return None,
     };
-    // A call that fails here is executed by the kernel next, and reports its own error.
+    // Without a result, the caller lets the kernel execute the call, or lets the call fail.
     i64::try_from(done.ok()?).ok()
 }
 
-/// Reads at most `limit` bytes, and copies them to the thread's buffer.
+/// Reads at most `limit` bytes with `read`, and copies them to the thread's buffer at `address`.
 fn read_into(
     address: u64,
     limit: usize,
@@ -64,14 +64,14 @@ fn read_into(
     let mut bytes = vec![0; limit];
     let count = read(&mut bytes)?;
     let (local, remote) = vectors(&mut bytes[..count], address)?;
-    // SAFETY: the bytes outlive the call, and the thread wants them at this address. An invalid
+    // SAFETY: the bytes outlive the call, and the thread expects them at this address. An invalid
     // address is an error.
     let copied =
         unsafe { libc::process_vm_writev(own(), &raw const local, 1, &raw const remote, 1, 0) };
     require_all(copied, count)
 }
 
-/// Copies `limit` bytes from the thread's buffer, and writes them.
+/// Copies `limit` bytes from the thread's buffer at `address`, and writes them with `write`.
 fn write_from(
     address: u64,
     limit: usize,
@@ -86,7 +86,7 @@ fn write_from(
     write(&bytes)
 }
 
-/// Describes bytes here, and equally many at the thread's address.
+/// Describes `bytes`, and the same number of bytes at the thread's address.
 fn vectors(bytes: &mut [u8], address: u64) -> io::Result<(libc::iovec, libc::iovec)> {
     let address = usize::try_from(address).map_err(io::Error::other)?;
     let vector = |iov_base| libc::iovec {

@@ -1,4 +1,4 @@
-//! Reading the arguments of a waiting call: paths, descriptors and bytes of its thread.
+//! Reads the arguments of a waiting call: paths, descriptors and bytes of the calling thread.
 
 use rustix::io::Errno;
 use std::ffi::OsString;
@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Component, Path, PathBuf};
 
-/// The longest path that a call accepts, and the size of a page (`PATH_MAX`).
+/// The maximum length of a path in a call, in bytes (`PATH_MAX`). A page has the same size.
 const PATH_MAX: usize = 4096;
 
 /// A thread that waits in a system call.
@@ -28,7 +28,7 @@ pub(crate) struct OpenDescriptor {
 impl Tracee {
     /// Opens the memory of the thread with this number.
     ///
-    /// Open it again for each call: a process that executes another program has other memory.
+    /// Call this again for each call: a process that executes another program gets new memory.
     pub(crate) fn open(thread: u32) -> io::Result<Self> {
         Ok(Self {
             thread,
@@ -85,7 +85,7 @@ impl Tracee {
         Err(Errno::NAMETOOLONG.into())
     }
 
-    /// Reads the path at this address, and makes it absolute. Relative paths start at the
+    /// Reads the path at this address, and makes it absolute. A relative path starts at the
     /// descriptor `directory`. Follows no symlinks.
     pub(crate) fn path(&self, directory: i32, address: u64) -> io::Result<PathBuf> {
         let path = self.text(address)?;
@@ -148,7 +148,8 @@ fn without_dots(path: &Path) -> PathBuf {
     plain
 }
 
-/// Whether the kernel marks this path of a descriptor as deleted: the file has no name any more.
+/// Whether the kernel marks this path of a descriptor as deleted. Then the file has no name any
+/// more.
 pub(crate) fn is_deleted(path: &Path) -> bool {
     path.as_os_str().as_bytes().ends_with(b" (deleted)")
 }

@@ -1,4 +1,4 @@
-//! The functions that programs read the wall clock with.
+//! The functions with which programs read the wall clock.
 #![expect(unsafe_code, reason = "these functions replace those of the C library")]
 
 use libc::{c_int, c_void, clockid_t, time_t, timespec, timeval};
@@ -7,18 +7,18 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, Ordering};
 use std::time::SystemTime;
 
-/// The distance of this process's clock from the system's, in milliseconds; positive when it is
-/// ahead.
+/// The distance of this process's clock from the system's clock, in milliseconds. Positive if this
+/// process's clock is ahead.
 static AHEAD_MS: AtomicI64 = AtomicI64::new(0);
 
-/// Whether the first of these functions has been called.
+/// Whether `clock_gettime` has read the wall clock since `are_in_use` reset this flag.
 static CALLED: AtomicBool = AtomicBool::new(false);
 
 pub(super) fn move_by(milliseconds: i64) {
     AHEAD_MS.fetch_add(milliseconds, Ordering::SeqCst);
 }
 
-/// Whether the standard library reads the clock by these functions.
+/// Whether the standard library reads the wall clock with these functions.
 pub(super) fn are_in_use() -> bool {
     CALLED.store(false, Ordering::SeqCst);
     let _ = SystemTime::now();
@@ -28,7 +28,7 @@ pub(super) fn are_in_use() -> bool {
 type ClockGettime = unsafe extern "C" fn(clockid_t, *mut timespec) -> c_int;
 type Gettimeofday = unsafe extern "C" fn(*mut timeval, *mut c_void) -> c_int;
 
-/// A function of the C library. Its first use looks it up.
+/// A function of the C library. The first use looks up its address.
 struct Original {
     name: &'static CStr,
     address: AtomicPtr<c_void>,
@@ -45,14 +45,14 @@ impl Original {
         }
     }
 
-    /// The address; null if the C library has no such function.
+    /// Gives the address of the function; null if the C library has no such function.
     fn address(&self) -> *mut c_void {
         let known = self.address.load(Ordering::Relaxed);
         if !known.is_null() {
             return known;
         }
         // SAFETY: the name ends with a zero. The next function of that name is the C library's,
-        // since this one is the program's.
+        // since the first one is the program's.
         let found = unsafe { libc::dlsym(libc::RTLD_NEXT, self.name.as_ptr()) };
         self.address.store(found, Ordering::Relaxed);
         found
@@ -63,15 +63,15 @@ impl Original {
 ///
 /// # Safety
 ///
-/// As there: `time` points to memory for the time.
+/// As for the C library's function: `time` points to memory for the time.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn clock_gettime(clock: clockid_t, time: *mut timespec) -> c_int {
     let original = CLOCK_GETTIME.address();
     let status = if original.is_null() {
-        // SAFETY: as the caller has promised; the call is the same one.
+        // SAFETY: the caller has promised the same as this system call requires.
         unsafe { libc::syscall(libc::SYS_clock_gettime, clock, time) as c_int }
     } else {
-        // SAFETY: this is the function of that name, of the C library.
+        // SAFETY: this is the function of that name in the C library.
         let original: ClockGettime = unsafe { std::mem::transmute(original) };
         // SAFETY: as the caller has promised.
         unsafe { original(clock, time) }
@@ -82,7 +82,7 @@ unsafe extern "C" fn clock_gettime(clock: clockid_t, time: *mut timespec) -> c_i
     CALLED.store(true, Ordering::Relaxed);
     let ahead = AHEAD_MS.load(Ordering::Relaxed);
     if status == 0 && ahead != 0 {
-        // SAFETY: the original has just written there.
+        // SAFETY: the original function has just written to `time`.
         let time = unsafe { &mut *time };
         let nanoseconds = time.tv_nsec + ahead.rem_euclid(1000) * 1_000_000;
         time.tv_sec += ahead.div_euclid(1000) + nanoseconds / 1_000_000_000;
@@ -95,22 +95,23 @@ unsafe extern "C" fn clock_gettime(clock: clockid_t, time: *mut timespec) -> c_i
 ///
 /// # Safety
 ///
-/// As there: `time` points to memory for the time, or is null, and so does `zone`.
+/// As for the C library's function: `time` and `zone` each point to memory for their value, or are
+/// null.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn gettimeofday(time: *mut timeval, zone: *mut c_void) -> c_int {
     let original = GETTIMEOFDAY.address();
     let status = if original.is_null() {
-        // SAFETY: as the caller has promised; the call is the same one.
+        // SAFETY: the caller has promised the same as this system call requires.
         unsafe { libc::syscall(libc::SYS_gettimeofday, time, zone) as c_int }
     } else {
-        // SAFETY: this is the function of that name, of the C library.
+        // SAFETY: this is the function of that name in the C library.
         let original: Gettimeofday = unsafe { std::mem::transmute(original) };
         // SAFETY: as the caller has promised.
         unsafe { original(time, zone) }
     };
     let ahead = AHEAD_MS.load(Ordering::Relaxed);
     if status == 0 && ahead != 0 && !time.is_null() {
-        // SAFETY: the original has just written there.
+        // SAFETY: the original function has just written to `time`.
         let time = unsafe { &mut *time };
         let microseconds = time.tv_usec + ahead.rem_euclid(1000) * 1000;
         time.tv_sec += ahead.div_euclid(1000) + microseconds / 1_000_000;
@@ -123,14 +124,14 @@ unsafe extern "C" fn gettimeofday(time: *mut timeval, zone: *mut c_void) -> c_in
 ///
 /// # Safety
 ///
-/// As there: `time` points to memory for the time, or is null.
+/// As for the C library's function: `time` points to memory for the time, or is null.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn time(time: *mut time_t) -> time_t {
     let mut now = timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: it outlives the call.
+    // SAFETY: `now` outlives the call.
     unsafe { clock_gettime(libc::CLOCK_REALTIME_COARSE, &raw mut now) };
     if !time.is_null() {
         // SAFETY: as the caller has promised.

@@ -1,11 +1,11 @@
-//! The command for `clap`, with the help texts of libtest's flags.
+//! Builds the command for `clap`, with the help texts of libtest's flags.
 
 use super::options::Options;
 use clap::builder::BoolishValueParser;
 use clap::{Arg, ArgAction, Command, CommandFactory as _};
 
-/// The command. It describes libtest-mimic's flags as this runner implements them, and hides those
-/// without effect.
+/// Builds the command. Describes libtest-mimic's flags as this runner implements them, and hides
+/// flags without effect.
 pub(super) fn command() -> Command {
     let describe = |id, heading, help| {
         move |command: Command| {
@@ -64,7 +64,7 @@ pub(super) fn command() -> Command {
         "Reports",
         "Write the output to this file instead of standard output",
     )(command);
-    // Workflows set an empty variable for an absent optional input.
+    // An empty variable counts as unset: CI workflows set one for an optional input that is absent.
     let empty: Vec<clap::Id> = command
         .get_arguments()
         .filter(|argument| {
@@ -76,7 +76,7 @@ pub(super) fn command() -> Command {
     for id in empty {
         command = command.mut_arg(id, |argument| argument.env(None::<&'static str>));
     }
-    // Boolean variables also accept `1`, `off` and the like.
+    // Variables of boolean flags also accept values such as `1` and `off`.
     command = command.mut_args(|argument| match argument.get_action() {
         ArgAction::SetTrue if argument.get_env().is_some() => {
             argument.value_parser(BoolishValueParser::new())
@@ -95,7 +95,7 @@ pub(super) fn command() -> Command {
     command
 }
 
-/// The names of the variables that set options.
+/// Returns the names of the environment variables that set options.
 pub(crate) fn variables() -> Vec<String> {
     let command = Options::command();
     let names = command.get_arguments().filter_map(Arg::get_env);

@@ -16,7 +16,7 @@ enum IsolationArg {
     Thread,
 }
 
-/// The parser of `--isolation`.
+/// Returns the parser of `--isolation`.
 pub(super) fn isolation() -> impl TypedValueParser<Value = Isolation> {
     EnumValueParser::<IsolationArg>::new().map(|argument| match argument {
         IsolationArg::Fork => Isolation::Fork,

@@ -1,7 +1,8 @@
-//! The options of the command line: each flag with its help, its variable and its default.
+//! The options of the command line: each flag with its help, its environment variable and its
+//! default.
 //!
-//! The methods of [`Options`] resolve defaults that depend on other options. `parsing` rejects
-//! combinations that conflict.
+//! The methods of [`Options`] resolve defaults that depend on other options. The module `parsing`
+//! rejects options that conflict.
 
 use super::isolation::isolation;
 use super::values::{duration, log_filter, positive_duration};
@@ -330,7 +331,7 @@ pub(crate) struct Options {
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Options {
-    /// Whether unmet oracles fail the run.
+    /// Whether unmet oracles fail the run: by default only with `--seeds` or `--merge`.
     pub(crate) fn enforces_oracles(&self) -> bool {
         let default = if self.seeds.is_some() || !self.merge.is_empty() {
             OracleMode::Strict
@@ -340,7 +341,8 @@ impl Options {
         self.oracles.unwrap_or(default) == OracleMode::Strict
     }
 
-    /// Whether known failing seeds run before the seed of the run.
+    /// Whether a test's known failing seeds run before the seed of the run: by default unless
+    /// `--seed` is given.
     pub(crate) fn tries_known_seeds(&self) -> bool {
         match self.known_seeds {
             Some(choice) => choice == KnownSeeds::First,
@@ -352,31 +354,32 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// When no option sets it, and the number of processors is unknown.
+    /// When no option sets the number, and the number of processors is unknown.
     pub(crate) fn threads(&self) -> io::Result<usize> {
         match (
             self.isolation.unwrap_or(Isolation::DEFAULT),
             self.libtest.test_threads,
         ) {
-            // In the runner's process one test runs at a time.
+            // In the runner's process, tests run one at a time.
             (Isolation::Thread, _) => Ok(1),
             (_, Some(threads)) => Ok(threads),
             (_, None) => Ok(std::thread::available_parallelism()?.get()),
         }
     }
 
-    /// All filters. A test must match one of them, unless there are none.
+    /// Returns all filters. Without filters every test matches; otherwise a test must match at
+    /// least one.
     pub(crate) fn filters(&self) -> impl Iterator<Item = &str> {
         let first = self.libtest.filter.iter();
         first.chain(&self.more_filters).map(String::as_str)
     }
 
-    /// Whether the output has libtest's terse format, which other tools parse.
+    /// Whether the output has libtest's terse format, which tools parse.
     pub(crate) fn is_terse(&self) -> bool {
         self.libtest.quiet || self.libtest.format == Some(FormatSetting::Terse)
     }
 
-    /// Whether standard output contains JSON only.
+    /// Whether standard output contains only JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.libtest.format == Some(FormatSetting::Json)
     }

@@ -1,4 +1,4 @@
-//! Parses arguments and variables, and rejects options that conflict.
+//! Parses arguments and environment variables, and rejects options that conflict.
 
 use super::command::command;
 use super::options::Options;
@@ -8,10 +8,10 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches as _};
 use clarity_chaos_record::Isolation;
 
-/// The options of [`OURS`] that select tests.
+/// The options of [`OURS`] whose environment variables select tests.
 const SELECTING: [&str; 3] = ["tags", "skip_tags", "tag_expr"];
 
-/// The options that libtest lacks, by their fields in [`Options`].
+/// The options that libtest lacks, named by their fields in [`Options`].
 const OURS: [&str; 32] = [
     "tags",
     "skip_tags",
@@ -48,8 +48,8 @@ const OURS: [&str; 32] = [
 ];
 
 impl Options {
-    /// Parses the process's arguments and environment. Ends the process with code 2 after an error,
-    /// and with 0 after `--help`.
+    /// Parses the process's arguments and environment variables. Ends the process with code 2 after
+    /// an error, and with code 0 after `--help`.
     pub(crate) fn parse_or_exit() -> Self {
         let mut command = command();
         let parsed = command
@@ -80,7 +80,7 @@ impl Options {
         }
     }
 
-    /// A message for the first conflict.
+    /// Returns a message for the first conflict between options; `None` without a conflict.
     fn conflict(&self) -> Option<&'static str> {
         let libtest = &self.libtest;
         let in_threads = self.isolation == Some(Isolation::Thread);

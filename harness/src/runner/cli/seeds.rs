@@ -1,4 +1,4 @@
-//! The root seeds of a sweep.
+//! Parses `--seeds`: the root seeds of a sweep.
 
 use clarity_chaos_record::{Seed, SeedRange};
 use std::str::FromStr;
@@ -6,9 +6,9 @@ use std::str::FromStr;
 /// The value of `--seeds`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SeedsChoice {
-    /// A number of seeds, starting at the root seed of the run.
+    /// This number of seeds, starting at the root seed of the run.
     Count(u64),
-    /// The seeds of a range.
+    /// All seeds of this range.
     Range(SeedRange),
 }
 

@@ -1,4 +1,4 @@
-//! The values of options.
+//! The types and parsers of option values.
 
 use clap::ValueEnum;
 use clarity_chaos_record::Seed;

@@ -1,4 +1,4 @@
-//! libtest's JSON events (`--format json`), one per line, with additional fields in `chaos`.
+//! Formats libtest's JSON events (`--format json`), one per line. The field `chaos` is an addition.
 
 use super::{RunSummary, TestOutcome};
 use crate::registration::origin::Origin;
@@ -18,7 +18,7 @@ pub(super) enum LibtestEvent<'a> {
     TestStarted {
         name: &'a str,
     },
-    /// A slow test. libtest calls the event `timeout`, but the test goes on.
+    /// A slow test. libtest calls this event `timeout`, but the test continues.
     TestSlow {
         name: &'a str,
     },

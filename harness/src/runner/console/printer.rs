@@ -1,4 +1,5 @@
-//! Writes the lines of a run to standard output or a file, above the progress bar if there is one.
+//! Writes the output of a run to standard output or a file. If there is a progress bar, the output
+//! appears above the bar.
 
 use crate::runner::cli::Options;
 use anstream::{AutoStream, ColorChoice};
@@ -9,10 +10,10 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// The destination of a run's lines, with the progress bar.
+/// The destination of a run's output, with the progress bar.
 pub(crate) struct Printer {
     to: Mutex<Box<dyn Write + Send>>,
-    /// Hidden until [`show_bar`](Self::show_bar), and always unless `can_be_shown`.
+    /// Hidden until [`show_bar`](Self::show_bar). Stays hidden unless `can_be_shown`.
     bar: ProgressBar,
     can_be_shown: bool,
     colour: ColorChoice,
@@ -28,6 +29,8 @@ impl std::fmt::Debug for Printer {
 }
 
 impl Printer {
+    /// Opens the destination: standard output or the file of `--logfile`.
+    ///
     /// # Errors
     ///
     /// When the file of `--logfile` cannot be created.
@@ -49,7 +52,8 @@ impl Printer {
         let can_be_shown = io::stderr().is_terminal()
             && !stdout_is_a_pipe()
             && !options.libtest.nocapture
-            // The output of a test in the runner's process is not captured.
+            // The output of a test in the runner's process is not captured, and would disturb the
+            // bar.
             && options.isolation != Some(Isolation::Thread)
             && !options.is_terse();
         Ok(Self {
@@ -61,7 +65,7 @@ impl Printer {
         })
     }
 
-    /// Shows the bar, if there is a terminal for it.
+    /// Sets the bar's length and style. Shows the bar if `can_be_shown`.
     pub(super) fn show_bar(&self, length: u64, style: ProgressStyle) {
         self.bar.set_length(length);
         self.bar.set_style(style);
@@ -74,7 +78,7 @@ impl Printer {
         &self.bar
     }
 
-    /// Whether the bar may have colours.
+    /// Whether `--color` and standard error allow colours in the bar.
     pub(super) fn colours_the_bar(&self) -> bool {
         match self.colour {
             ColorChoice::Auto => AutoStream::choice(&io::stderr()) != ColorChoice::Never,
@@ -82,7 +86,8 @@ impl Printer {
         }
     }
 
-    /// Writes lines above the bar, in one piece. Keeps the first error for [`error`](Self::error).
+    /// Writes `text` above the bar, without interruption by other threads. Keeps the first error
+    /// for [`error`](Self::error).
     pub(crate) fn print(&self, text: &str) {
         self.bar.suspend(|| {
             let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
@@ -100,7 +105,7 @@ impl Printer {
         });
     }
 
-    /// The first error of [`print`](Self::print).
+    /// Returns the first error of [`print`](Self::print); `None` if all output was written.
     pub(crate) fn error(&self) -> Option<String> {
         let error = self.error.get()?;
         Some(if error.kind() == io::ErrorKind::BrokenPipe {
@@ -111,7 +116,7 @@ impl Printer {
     }
 }
 
-/// Whether standard output is a pipe: its reader may write to the same terminal at any time.
+/// Whether standard output is a pipe. The pipe's reader may write to the same terminal at any time.
 fn stdout_is_a_pipe() -> bool {
     #[cfg(unix)]
     {

@@ -1,4 +1,5 @@
-//! The running tests: a progress bar with their names below it, and a line for each slow test.
+//! Shows the running tests: a progress bar with their names below it, and a line for each slow
+//! test.
 
 use super::Printer;
 use clarity_chaos_report::format_seconds;
@@ -9,12 +10,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// The interval between updates.
+/// The interval between updates of the display.
 const TICK: Duration = Duration::from_millis(100);
-/// The number of running tests that are named.
+/// The largest number of running tests that the display names.
 const NAMED: usize = 4;
 
-/// The unit of the progress bar.
+/// The unit that the progress bar counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProgressUnit {
     Tests,
@@ -23,7 +24,8 @@ pub(crate) enum ProgressUnit {
 }
 
 impl ProgressUnit {
-    /// `[#####-----] 4,811/10,000 cases, 2 failed, 6s left`, and the running tests below.
+    /// Returns the template for `[#####-----] 4,811/10,000 cases, 2 failed, 6s left`, and for the
+    /// running tests in the line below.
     fn template(self, is_coloured: bool) -> String {
         let counts = match self {
             Self::Tests => "{human_pos}/{human_len} tests{prefix}, {elapsed}",
@@ -38,7 +40,7 @@ impl ProgressUnit {
     }
 }
 
-/// Shows the running tests, until [`finish`](Self::finish) or drop.
+/// Shows the running tests until [`finish`](Self::finish) is called or the display is dropped.
 #[derive(Debug)]
 pub(crate) struct ProgressDisplay {
     monitor: Arc<ProgressMonitor>,
@@ -65,13 +67,13 @@ struct RunningTests {
 struct RunningTest {
     name: String,
     since: Instant,
-    /// The age for its next line.
+    /// The age at which the test is next reported as slow.
     named_at: Duration,
 }
 
 impl ProgressDisplay {
-    /// Starts the display for `total` tests or cases. Calls `slow` with the name and age of a test
-    /// that has run for `slow_after`, and again each time its age has doubled.
+    /// Starts the display for `total` tests or cases. Calls `slow` with a test's name and age when
+    /// the test has run for `slow_after`. Calls `slow` again each time the test's age has doubled.
     pub(crate) fn start(
         unit: ProgressUnit,
         total: u64,
@@ -93,7 +95,7 @@ impl ProgressDisplay {
             over: Condvar::new(),
         });
         let ticked = Arc::clone(&monitor);
-        // Not an error: without the thread only the display is missing.
+        // An error is ignored: without the thread, only the display is missing.
         let ticker = thread::Builder::new()
             .name("console".to_owned())
             .spawn(move || ticked.tick(&slow))
@@ -104,7 +106,7 @@ impl ProgressDisplay {
         }
     }
 
-    /// Adds a running test. Returns its number for [`finished`](Self::finished).
+    /// Adds a running test. Returns the number that [`finished`](Self::finished) needs.
     pub(crate) fn started(&self, name: String) -> u64 {
         let mut running = self.monitor.running();
         let number = running.next;
@@ -118,7 +120,7 @@ impl ProgressDisplay {
         number
     }
 
-    /// Removes the test with this number.
+    /// Removes the test with this number, and counts it as finished.
     pub(crate) fn finished(&self, number: u64, failed: bool) {
         let mut running = self.monitor.running();
         running.tests.remove(&number);
@@ -132,7 +134,7 @@ impl ProgressDisplay {
         bar.inc(1);
     }
 
-    /// Removes the bar.
+    /// Stops the display and removes the bar.
     pub(crate) fn finish(&self) {
         self.monitor.running().is_over = true;
         self.monitor.over.notify_all();
@@ -163,7 +165,7 @@ impl ProgressMonitor {
         let mut running = self.running();
         while !running.is_over {
             for (name, age) in running.slow() {
-                // Under the lock: a test is never reported as slow after its end.
+                // Called under the lock, so no test is reported as slow after its end.
                 slow(&name, age);
             }
             let bar = self.printer.bar();
@@ -176,7 +178,7 @@ impl ProgressMonitor {
 }
 
 impl RunningTests {
-    /// The tests that are due for a line, with their ages.
+    /// Returns the tests that must now be reported as slow, with their ages.
     fn slow(&mut self) -> Vec<(String, Duration)> {
         let mut slow = Vec::new();
         for test in self.tests.values_mut() {
@@ -191,7 +193,7 @@ impl RunningTests {
         slow
     }
 
-    /// The running tests, the oldest first: `a::test 12s, another::test 3s and 2 more`.
+    /// Formats the running tests, the oldest first: `a::test 12s, another::test 3s and 2 more`.
     fn message(&self) -> String {
         let mut text = String::new();
         for (index, test) in self.tests.values().take(NAMED).enumerate() {
@@ -207,7 +209,7 @@ impl RunningTests {
     }
 }
 
-/// The line of a slow test.
+/// Formats the line that reports a test as slow.
 pub(crate) fn slow_test_line(name: &str, age: Duration) -> String {
     format!("test {name} has been running for {}\n", format_seconds(age))
 }

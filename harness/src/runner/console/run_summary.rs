@@ -1,5 +1,5 @@
-//! The summary of a run: failures, flaky, skipped and slow tests, the totals, and the next
-//! commands.
+//! The summary of a run. It lists the failed, flaky, skipped and slow tests, the totals, and
+//! commands that repeat tests.
 
 use super::{DIM, FAIL, PASS, WARN};
 use clarity_chaos_record::{Record, Verdict};
@@ -9,29 +9,29 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// The number of slowest tests that are named.
+/// The largest number of tests in the list of slowest tests.
 const SLOWEST: usize = 5;
-/// The least duration of a test among the slowest.
+/// The least duration of a test in the list of slowest tests.
 const SLOW: Duration = Duration::from_millis(100);
-/// The number of skipped tests that are named with each reason.
+/// The largest number of skipped tests that are named for one reason.
 const NAMED: usize = 8;
 
-/// The results of a run.
+/// The results of a run, for the summary.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RunSummary<'a> {
-    /// A record of each test that has run, sorted by name.
+    /// The record of each test that has run, sorted by name.
     pub(crate) records: &'a [Record],
     /// The number of selected tests.
     pub(crate) selected: usize,
-    /// The number of deselected tests.
+    /// The number of tests that are not selected.
     pub(crate) filtered_out: usize,
     /// A message for each unmet oracle.
     pub(crate) unmet: &'a [String],
-    /// The paths of the written reports.
+    /// The paths of the reports that were written.
     pub(crate) reports: &'a [String],
-    /// The command that repeats the run.
+    /// The command that repeats the run; `None` if no command can.
     pub(crate) rerun_command: Option<&'a str>,
-    /// The command that repeats the failed tests.
+    /// The command that repeats the failed tests; `None` if no command can.
     pub(crate) rerun_failed_command: Option<&'a str>,
     pub(crate) took: Duration,
 }
@@ -53,7 +53,7 @@ impl<'a> RunSummary<'a> {
             .count()
     }
 
-    /// The number of skipped tests, and of tests that did not run before an interruption.
+    /// Counts the skipped tests, and the tests that did not run before the end of the run.
     pub(super) fn ignored(&self) -> usize {
         self.selected
             .saturating_sub(self.passed())
@@ -64,12 +64,13 @@ impl<'a> RunSummary<'a> {
         self.records.iter().filter(|record| record.is_flaky())
     }
 
-    /// Whether the run has failed.
+    /// Whether a test failed or an oracle is unmet.
     pub(super) fn has_failed(&self) -> bool {
         self.failed() > 0 || !self.unmet.is_empty()
     }
 
-    /// The summary after a line for each test: the failures are above.
+    /// Formats the summary below the lines of the tests. The reports of failures are already
+    /// printed.
     pub(super) fn pretty(&self) -> String {
         let mut text = String::new();
         self.render_failures(&mut text);
@@ -83,7 +84,7 @@ impl<'a> RunSummary<'a> {
         text
     }
 
-    /// The summary after a character for each test, with the failures.
+    /// Formats the summary below the characters of the tests, including the reports of failures.
     pub(super) fn terse(&self) -> String {
         let mut text = "\n".to_owned();
         for record in self.failures() {
@@ -114,7 +115,7 @@ impl<'a> RunSummary<'a> {
         }
     }
 
-    /// The skipped tests, grouped by reason.
+    /// Appends the skipped tests, grouped by reason.
     fn render_skipped(&self, text: &mut String) {
         let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for record in self.records {
@@ -137,7 +138,8 @@ impl<'a> RunSummary<'a> {
         }
     }
 
-    /// The slowest tests, unless the run has few tests or all are fast.
+    /// Appends the slowest tests. Appends nothing if at most `SLOWEST` tests ran, or if none took
+    /// `SLOW`.
     fn render_slowest(&self, text: &mut String) {
         let mut records: Vec<&Record> = self.records.iter().collect();
         records.sort_by_key(|record| std::cmp::Reverse(record.duration_us));
@@ -159,7 +161,7 @@ impl<'a> RunSummary<'a> {
         }
     }
 
-    /// libtest's last line, which other tools parse.
+    /// Appends libtest's last line, which tools parse.
     fn render_totals(&self, text: &mut String) {
         let result = match self.has_failed() {
             true => format!("{FAIL}FAILED{FAIL:#}"),
@@ -177,7 +179,7 @@ impl<'a> RunSummary<'a> {
     }
 }
 
-/// For each failure its verdict, and the command that repeats it.
+/// Appends the verdict of each failed test, and the command that repeats the failure.
 pub(super) fn render_failures(text: &mut String, failures: &[&Record]) {
     if failures.is_empty() {
         return;

@@ -1,4 +1,4 @@
-//! The summary of a sweep: a line for each test, and a failure of each failed test.
+//! The summary of a sweep: a line for each test, then the first failure of each failed test.
 
 use super::{FAIL, PASS, WARN, run_summary};
 use clarity_chaos_record::{Record, Results, TestTally};
@@ -6,11 +6,11 @@ use clarity_chaos_report as report;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// The number of failing seeds in a test's line.
+/// The largest number of failing seeds in the line of a test.
 const SEEDS: usize = 10;
 
-/// Renders a line for each test, the first failure of each failed test, and the totals. The terse
-/// form has lines for failed tests only.
+/// Formats a line for each test, the first failure of each failed test, and the totals. The terse
+/// form has lines only for failed tests.
 pub(crate) fn sweep_summary(
     results: &Results,
     unmet: &[String],

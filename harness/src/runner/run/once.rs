@@ -1,4 +1,4 @@
-//! A run with one seed: each test once, with retries and known failing seeds.
+//! A run with one root seed: runs each test once, with retries and known failing seeds.
 
 use super::{TestRun, locked, unmet_oracles};
 use crate::registration::TestCase;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 impl TestRun {
-    /// Runs every selected test once.
+    /// Runs every selected test, and stops early if the output cannot be written.
     pub(super) fn once(self, selection: &Selection) -> io::Result<ExitCode> {
         let CaseRunner {
             origin,
@@ -55,7 +55,8 @@ impl TestRun {
         })
     }
 
-    /// The command that repeats this run; `None` when the history decided the selection.
+    /// Returns the command that repeats this run. Returns `None` with `--last-failed` or
+    /// `--failed-first`, because the history decided the selection.
     fn rerun_command(&self, selection: &Selection) -> Option<String> {
         let CaseRunner {
             origin,
@@ -80,12 +81,13 @@ impl TestRun {
             None => TestOutcome::NotRun("the run was interrupted"),
         };
         console.finished(number, test, outcome);
-        // Reports have one case of each test.
+        // Reports contain one case of each test.
         locked(&self.records).extend(record);
     }
 
-    /// Runs one test with its known failing seeds, unless `--known-seeds` forbids it, and then with
-    /// the seed of the run. Stops at the first failure. `None` when the run was interrupted before.
+    /// Runs a test with its last failing seed and its known failing seeds, unless the options
+    /// disable known seeds. Then runs the test with the seed of the run. Stops at the first
+    /// failure. Returns the last record, or `None` if the run was interrupted before a case.
     fn run_with_known_seeds(&self, test: &'static TestCase) -> Option<Record> {
         if self.case_runner.options.tries_known_seeds() {
             let known = self.regressions.seeds_of(test.name());
@@ -100,7 +102,8 @@ impl TestRun {
         self.run_case(test, self.case_runner.seed)
     }
 
-    /// Runs one case and saves its record in the history.
+    /// Runs one case and saves its record in the history. Returns `None` if the run was interrupted
+    /// before the case.
     fn run_case(&self, test: &'static TestCase, seed: Seed) -> Option<Record> {
         if self.case_runner.workers.is_interrupted() {
             return None;
@@ -111,7 +114,7 @@ impl TestRun {
         Some(record)
     }
 
-    /// Runs one case, and repeats a failure with the same seed up to `--retries` times.
+    /// Runs one case. Repeats a failed case with the same seed, up to `--retries` times.
     fn run_with_retries(&self, test: &'static TestCase, seed: Seed) -> Record {
         let mut failed_before = Vec::new();
         loop {
@@ -129,7 +132,7 @@ impl TestRun {
         }
     }
 
-    /// The unmet oracles of this run, if `--oracles` enforces them.
+    /// Returns the unmet oracles of this run, if `--oracles` requires oracles to be met.
     fn unmet_oracles(&self) -> Vec<String> {
         let seeds = SeedRange::new(self.case_runner.seed, 1);
         let mut results = Results::new(String::new(), seeds, self.case_runner.options.shard, []);

@@ -1,4 +1,4 @@
-//! A run with many seeds, and the failing seeds that it saves for later runs.
+//! A run with many root seeds. Saves failing seeds for later runs.
 
 use super::{TestRun, locked, unmet_oracles};
 use crate::os::atomic_file::write_json_atomically;
@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 impl TestRun {
-    /// Runs every selected test with each seed.
+    /// Runs every selected test with each seed. With `--shard`, runs only the cases of this shard.
     pub(super) fn sweep(self, selection: &Selection, seeds: SeedRange) -> io::Result<ExitCode> {
         let Origin {
             package, target, ..
@@ -64,8 +64,8 @@ impl TestRun {
     }
 }
 
-/// Adds failing seeds to the regressions file. A failure to write is only a warning: the summary
-/// prints the seeds too.
+/// Adds failing seeds to the regressions file. A failed write causes only a warning, because the
+/// summary prints the seeds too.
 pub(crate) fn save_regressions(regressions: &Regressions, results: &Results, printer: &Printer) {
     let path = regressions.path().display();
     match regressions.add(results.regressions()) {

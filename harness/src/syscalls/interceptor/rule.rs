@@ -1,4 +1,4 @@
-//! Rules: the calls that they apply to, and the action on these.
+//! Rules, each with an action on the calls to which the rule applies.
 
 use crate::os::seccomp::listener::WaitingCall;
 use crate::os::seccomp::tracee::Tracee;
@@ -32,17 +32,18 @@ fn is_of(kind: CallKind, call: &FileCall) -> bool {
 /// The action on a call.
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
-    /// It fails with this error, without being executed.
+    /// The call fails with this error, without being executed.
     Fail(i32),
-    /// It is executed later, by this time.
+    /// The call is executed after this delay.
     Delay(Duration),
-    /// It reads or writes at most this number of bytes.
+    /// The call reads or writes at most this number of bytes.
     Shorten {
         limit: u64,
-        /// The error of a call that cannot be shortened; it is executed in full if none.
+        /// The error of a call that cannot be shortened. If none, such a call is executed in full.
         otherwise: Option<i32>,
     },
-    /// It is executed while this number of bytes is left for all calls; then the disk is full.
+    /// All calls together write at most this number of bytes. Then the disk is full: calls are
+    /// shortened, or fail with `ENOSPC`.
     LimitSpace(u64),
     /// The hook runs first, then the call is executed.
     RunBefore(CallHook),
@@ -72,9 +73,9 @@ impl fmt::Debug for CallHook {
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
     pub(crate) kind: CallKind,
-    /// The directory of their files, or the one file, as a path without symlinks.
+    /// The directory of the calls' files, or a single file. The path has no symlinks.
     pub(crate) below: PathBuf,
-    /// The number of the one call that it applies to, from 1; all if none.
+    /// The number of the only matching call to which the rule applies, from 1; all if none.
     pub(crate) nth: Option<u64>,
     pub(crate) action: Action,
     /// The number of matching calls so far.
@@ -82,9 +83,11 @@ pub(crate) struct Rule {
 }
 
 impl Rule {
-    /// Counts a call if it matches. Gives the action on it; none if the rule does not apply.
+    /// Counts the call if it matches. Gives the action on the call; none if the rule does not
+    /// apply.
     pub(super) fn apply(&mut self, waiting: &WaitingCall, tracee: &Tracee) -> Option<Action> {
-        // A call whose arguments cannot be read, such as an invalid address, fails by itself.
+        // A call whose arguments cannot be read, for example at an invalid address, fails by
+        // itself.
         let decoder = Decoder::new(&self.below, matches!(self.action, Action::LimitSpace(_)));
         let call = decoder.decode(waiting, tracee).ok().flatten()?;
         if !is_of(self.kind, &call) {
@@ -100,11 +103,11 @@ impl Rule {
     }
 }
 
-/// Takes the space that a call needs. Gives the action if too little is left.
+/// Subtracts the space that a call needs from `left`. Gives an action if too little was left.
 fn take_space(left: &mut u64, effect: &Effect) -> Option<Action> {
     let needed = match effect {
         Effect::Write { bytes, .. } => bytes.len() as u64,
-        // The space that the file already has is unknown.
+        // The size of the file is unknown, so the call fails only if no space is left.
         _ => u64::from(*left == 0),
     };
     let available = *left;

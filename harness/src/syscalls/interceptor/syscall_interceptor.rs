@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// The delay of a late thread: longer than a busy machine takes to start the next thread.
+/// The delay of a late thread. A busy machine takes less time to start the next thread.
 const LATE_START: Duration = Duration::from_millis(20);
 
 /// The interval of checks for expired delays, for new listeners, and for the end of the test.
@@ -25,13 +25,14 @@ const TICK: Duration = Duration::from_millis(2);
 /// ([set_robust_list(2)](https://man7.org/linux/man-pages/man2/set_robust_list.2.html)).
 const THREAD_START: i64 = libc::SYS_set_robust_list;
 
-/// The interceptor of this process, which has one test. None if the test is a thread of the runner.
+/// The interceptor of this process, which has a single test. None if the test is a thread of the
+/// runner.
 static INTERCEPTOR: OnceLock<Arc<Interceptor>> = OnceLock::new();
 
 #[derive(Debug, Default)]
 struct Interceptor {
     ended: AtomicBool,
-    /// Whether every other thread starts late.
+    /// Whether every second thread starts late.
     late_starts: bool,
     state: Mutex<InterceptorState>,
 }
@@ -39,21 +40,21 @@ struct Interceptor {
 #[derive(Debug, Default)]
 struct InterceptorState {
     thread: Option<JoinHandle<()>>,
-    /// New listeners, which the thread takes at its next tick.
+    /// New listeners, which the listener thread takes over at its next tick.
     new: Vec<OwnedFd>,
-    /// The number of listeners so far.
+    /// The number of listeners that have been installed so far.
     listening: usize,
     rules: Vec<(u64, Rule)>,
-    /// The number of rules so far.
+    /// The number of rules that have been added so far.
     numbered: u64,
 }
 
-/// The right to intercept system calls of this process, from the test's start to its end.
+/// The permission to intercept system calls of this process, from the test's start to its end.
 #[derive(Debug)]
 pub(crate) struct SyscallInterceptor(Arc<Interceptor>);
 
 impl SyscallInterceptor {
-    /// Allows system calls of this process to be intercepted. Call it once.
+    /// Allows system calls of this process to be intercepted. Call this once.
     pub(crate) fn allow(late_starts: bool) -> Self {
         let interceptor = INTERCEPTOR.get_or_init(|| {
             Arc::new(Interceptor {
@@ -64,29 +65,30 @@ impl SyscallInterceptor {
         Self(Arc::clone(interceptor))
     }
 
-    /// Lets all waiting calls pass, and ends the thread.
+    /// Lets all delayed calls pass, and ends the listener thread.
     ///
-    /// Later intercepted calls fail with `ENOSYS`. The threads that make them are about to end,
-    /// too.
+    /// Later intercepted calls fail with `ENOSYS`. The threads that make such calls are about to
+    /// end as well.
     pub(crate) fn end(&self) {
         self.0.ended.store(true, Ordering::Release);
         let thread = self.0.state().thread.take();
-        // A panic of the thread is on the timeline.
+        // A panic of the listener thread is on the timeline.
         let _ = thread.map(JoinHandle::join);
     }
 
-    /// Intercepts the calls of this thread if every other thread starts late.
+    /// Intercepts the calls of this thread if every second thread is to start late.
     pub(crate) fn begin_late_starts() {
         if INTERCEPTOR
             .get()
             .is_some_and(|interceptor| interceptor.late_starts)
         {
-            // Without interception all threads start at once.
+            // If the interception fails, no thread starts late.
             let _ = intercept_this_thread();
         }
     }
 
-    /// Whether calls of this process are intercepted, so that no exploration can intercept them.
+    /// Whether calls of this process are already intercepted. An exploration cannot intercept them
+    /// as well.
     pub(crate) fn is_in_use() -> bool {
         INTERCEPTOR
             .get()
@@ -94,13 +96,13 @@ impl SyscallInterceptor {
     }
 }
 
-/// Intercepts, from now on, the calls on files of this thread, and of all threads and processes
-/// that it starts.
+/// Intercepts, from now on, the calls on files that this thread makes. Also intercepts those of all
+/// threads and processes that it starts later.
 ///
 /// # Errors
 ///
-/// [`io::ErrorKind::Unsupported`] when the test has no process of its own, or this kernel cannot do
-/// it.
+/// [`io::ErrorKind::Unsupported`] when the test has no process of its own, or when this kernel
+/// cannot intercept calls.
 pub(crate) fn intercept_this_thread() -> io::Result<()> {
     let interceptor = INTERCEPTOR.get().ok_or_else(|| {
         io::Error::new(
@@ -109,7 +111,8 @@ pub(crate) fn intercept_this_thread() -> io::Result<()> {
         )
     })?;
     let mut state = interceptor.state();
-    // Starts before the filter is installed, so that the thread's own calls are not intercepted.
+    // The listener thread starts before the filter is installed, so its own calls are not
+    // intercepted.
     if state.thread.is_none() {
         let own = Arc::clone(interceptor);
         let thread = thread::Builder::new().name("chaos-calls".to_owned());
@@ -124,20 +127,20 @@ pub(crate) fn intercept_this_thread() -> io::Result<()> {
     }
     match install(&patterns) {
         Ok(listener) => {
-            // Makes no system call on it here: an intercepted call would wait for the listener
-            // thread, which waits for this lock.
+            // Makes no system call on the listener here. Such a call would be intercepted, and
+            // would wait for the listener thread, which waits for this lock.
             state.new.push(listener);
             state.listening += 1;
         }
-        // A thread has at most one listener: this thread has ours already, or that of the program
-        // that started the process.
+        // A thread has at most one listener. This thread already has one: ours, or that of the
+        // program that started the process.
         Err(error) if error.kind() == io::ErrorKind::Unsupported && state.listening > 0 => {}
         Err(error) => return Err(error),
     }
     Ok(())
 }
 
-/// Adds a rule. Gives the function that removes it.
+/// Adds a rule. Gives a function that removes the rule.
 pub(crate) fn add_rule(rule: Rule) -> impl FnOnce() + Send + 'static {
     let interceptor = INTERCEPTOR.get().map(Arc::clone);
     let number = interceptor.as_ref().map_or(0, |interceptor| {
@@ -204,7 +207,7 @@ impl Interceptor {
                         hook.run();
                         pass(listener, &waiting);
                     }
-                    // A rule gives the resulting action instead.
+                    // Never happens: `Rule::apply` gives the resulting action instead.
                     Some(Action::LimitSpace(_)) => pass(listener, &waiting),
                 }
             }
@@ -214,13 +217,14 @@ impl Interceptor {
         }
     }
 
-    /// Gives the action of the first rule that applies to a call. All rules count it.
+    /// Gives the action of the first rule that applies to a call. All matching rules count the
+    /// call.
     fn action_for(&self, waiting: &WaitingCall) -> Option<Action> {
         let mut state = self.state();
         if state.rules.is_empty() {
             return None;
         }
-        // Decoding needs descriptors and memory, and a fault may have left none.
+        // Decoding needs descriptors and memory, and a fault may have exhausted them.
         with_limits_lifted(|| {
             let tracee = Tracee::open(waiting.thread).ok()?;
             let rules = state.rules.iter_mut();
@@ -241,13 +245,13 @@ impl Interceptor {
 #[derive(Debug)]
 struct DelayedCall {
     until: Instant,
-    /// The number of its listener.
+    /// The descriptor number of the call's listener.
     listener: i32,
     waiting: WaitingCall,
 }
 
 impl DelayedCall {
-    /// Lets it pass if its delay is over. Gives whether it did.
+    /// Lets the call pass if its delay is over. Gives whether the delay is over.
     fn is_released(&self, listeners: &[NotificationListener], now: Instant) -> bool {
         let is_time = self.until <= now;
         if is_time {
@@ -260,7 +264,7 @@ impl DelayedCall {
         let listener = listeners
             .iter()
             .find(|listener| listener.number() == self.listener);
-        // None if all threads with that filter are gone.
+        // There is none if all threads with that filter are gone.
         if let Some(listener) = listener {
             pass(listener, &self.waiting);
         }
@@ -269,13 +273,14 @@ impl DelayedCall {
 
 /// Lets the kernel execute a call.
 fn pass(listener: &NotificationListener, waiting: &WaitingCall) {
-    // Fails if the thread was killed meanwhile.
+    // Ignores an error: no caller could handle it.
     let _ = listener.proceed(waiting);
 }
 
-/// Waits for calls, at most one tick, and gives the indices of the listeners with a call.
+/// Waits for calls, at most one tick. Gives the indices of the listeners with a waiting call.
 ///
-/// Gives none after it has removed listeners whose filtered threads are all gone.
+/// Removes listeners whose filtered threads are all gone. Gives no indices if it removes a
+/// listener.
 fn ready(listeners: &mut Vec<NotificationListener>) -> Vec<usize> {
     let tick = Timespec::try_from(TICK).unwrap_or_default();
     let mut polled: Vec<PollFd<'_>> = listeners

@@ -1,4 +1,4 @@
-//! Explorations from a context.
+//! Starts explorations from the context of a test.
 
 use super::Context;
 use crate::test::explore::{Crash, Errno, Exploration, ExploreError, Explored, InjectedFailure};
@@ -6,7 +6,7 @@ use crate::test::outcome::Result;
 use std::path::Path;
 
 impl Context {
-    /// An exploration that starts from the contents of the test's directory.
+    /// Returns an exploration. Each of its runs starts with a copy of the test's directory.
     pub fn explore(&self) -> Exploration<'_> {
         Exploration::new(
             self.dir(),
@@ -16,7 +16,8 @@ impl Context {
         )
     }
 
-    /// Kills the operation's process at each of its points: [`Exploration::crash_everywhere`].
+    /// Runs the operation once for each of its calls that change files. The operation's process
+    /// dies instead of executing that call: see [`Exploration::crash_everywhere`].
     ///
     /// # Errors
     ///
@@ -29,8 +30,8 @@ impl Context {
         self.explore().crash_everywhere(operation, invariant)
     }
 
-    /// Makes each system call of the operation fail with each of `errnos`:
-    /// [`Exploration::fail_everywhere`].
+    /// Runs the operation once for each pair of a call that reads or changes files and an error in
+    /// `errnos`. The call fails with that error: see [`Exploration::fail_everywhere`].
     ///
     /// # Errors
     ///

@@ -24,7 +24,7 @@ impl Baseline {
         &self.calls
     }
 
-    /// Gives the point at which the call with this index comes again in another run.
+    /// Gives the point that identifies the call with this index in other runs.
     pub(super) fn point(&self, index: usize) -> CallPoint {
         if self.is_sequential {
             return CallPoint::Index(index);
@@ -35,8 +35,8 @@ impl Baseline {
         CallPoint::Occurrence(call.name, path.to_owned(), earlier)
     }
 
-    /// Whether another run made the same call at this index, as far as the order of threads allows
-    /// to tell.
+    /// Whether another run made a call of the same name at this index. Always true with several
+    /// threads, which make calls in any order.
     pub(super) fn has_same_call(&self, run: &OperationRun, index: usize) -> bool {
         match run.calls.get(index) {
             Some((_, call)) if self.is_sequential => call.name == self.calls[index].name,
@@ -44,7 +44,7 @@ impl Baseline {
         }
     }
 
-    /// Describes a call for an error, without its location.
+    /// Describes a call for an error, without the call's location.
     pub(super) fn describe(&self, index: usize) -> OperationCall {
         let call = &self.calls[index];
         OperationCall {

@@ -23,39 +23,40 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::thread;
 
-/// The maximum length of the child's report, in bytes: a socket can buffer it before it is read.
+/// The maximum length of the child's report, in bytes. The socket can buffer a report of this
+/// length until the parent reads it.
 const MAX_REPORT: usize = 32 << 10;
 
 /// The end of a child.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ChildEnd {
-    /// Its function returned.
+    /// The child's function returned.
     Returned(Result<(), String>),
     Panicked(String),
     /// The process ended without a report.
     Died(String),
-    /// It sent the requested backtrace.
+    /// The child sent the requested backtrace.
     Located(String),
 }
 
-/// A child, which is killed when this is dropped.
+/// A child process, which is killed on drop.
 #[derive(Debug)]
 pub(super) struct Child {
     pub(super) pid: Pid,
     pub(super) ended: OwnedFd,
-    /// The listener for its system calls, if it has a filter.
+    /// The listener for the child's system calls, if the child has a filter.
     pub(super) listener: Option<NotificationListener>,
     channel: UnixStream,
     is_reaped: bool,
 }
 
 impl Child {
-    /// Forks a process that runs `work` on a thread of its own. Calls of these patterns are
-    /// intercepted.
+    /// Forks a process that runs `work` on a new thread. Intercepts the process's calls that match
+    /// `patterns`.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::Unsupported`] when calls cannot be intercepted here;
+    /// [`io::ErrorKind::Unsupported`] when this system cannot intercept calls;
     /// [`io::ErrorKind::ResourceBusy`] when this process has threads that a fork would lack.
     pub(super) fn spawn(
         patterns: Option<&[SyscallPattern]>,
@@ -103,21 +104,24 @@ impl Child {
         })
     }
 
-    /// Requests a backtrace of one of its threads. It answers, and exits, when its call returns.
+    /// Requests a backtrace from one of the child's threads. Gives whether the request was sent.
+    ///
+    /// The child sends the backtrace and exits when the thread's current call returns.
     pub(super) fn request_backtrace(&self, thread: u32) -> bool {
         request_backtrace(self.pid, thread)
     }
 
-    /// Kills it, with all processes of its process group.
+    /// Kills the child and all processes of its process group.
     pub(super) fn kill(&self) {
-        // Until it is reaped its number is not reused, and it leads its group or is alone.
+        // Until the child is reaped, its number is not reused. The child leads a process group, or
+        // has no group of its own yet.
         if !self.is_reaped {
             let _ = kill_process_group(self.pid, Signal::KILL);
             let _ = kill_process(self.pid, Signal::KILL);
         }
     }
 
-    /// Waits for its end, and reads its report.
+    /// Waits for the child's end, and reads the child's report.
     pub(super) fn reap(mut self) -> io::Result<ChildEnd> {
         let status = loop {
             match waitpid(Some(self.pid), WaitOptions::empty()) {
@@ -168,16 +172,16 @@ impl Drop for Child {
     }
 }
 
-// The first character of a report.
+// The first character of a report: how the child ended.
 const RETURNED: char = 'r';
 const FAILED: char = 'f';
 const PANICKED: char = 'p';
 const LOCATED: char = 'l';
 
-/// The start of a report that system calls cannot be intercepted here.
+/// The start of a message that this system cannot intercept system calls.
 const UNSUPPORTED: &str = "unsupported: ";
 
-/// Runs in the child, until it exits.
+/// Runs `work` in the child, sends the report and exits.
 fn run(
     patterns: Option<&[SyscallPattern]>,
     work: impl FnOnce() -> Result<(), String> + Send,
@@ -188,7 +192,7 @@ fn run(
     let (kind, message) = match prepared {
         Err(error) => (None, error),
         Ok(()) => {
-            // On a fresh thread, without thread-locals of the test's thread, such as an entered
+            // Uses a new thread, without the thread-locals of the test's thread, such as an entered
             // runtime.
             let ended =
                 thread::scope(|scope| scope.spawn(|| catch_unwind(AssertUnwindSafe(work))).join());
@@ -219,8 +223,8 @@ fn prepare(
     if rustix::process::getppid() != Some(parent) {
         return Err("the test's process has ended".to_owned());
     }
-    // The test gets panics by report, and decides whether they matter. Logs of hundreds of runs
-    // would drown its own.
+    // The report contains the message of a panic; the test decides whether the panic matters. The
+    // logs of hundreds of runs would drown the test's own logs.
     set_hook(Box::new(|_| {}));
     logs::send_to(None);
     let Some(patterns) = patterns else {
@@ -242,7 +246,7 @@ fn prepare(
     Ok(())
 }
 
-/// Sends a report, cut to [`MAX_REPORT`].
+/// Sends a report, cut to [`MAX_REPORT`] bytes.
 fn report(channel: &UnixStream, text: &str) {
     let bytes = text.as_bytes();
     // `send` is never intercepted.

@@ -1,4 +1,4 @@
-//! Letting an operation die at each of its calls.
+//! Killing an operation at each of its calls.
 
 use super::Crash;
 use super::error::{ExploreError, ExploredState};
@@ -8,7 +8,7 @@ use super::power_cuts::PowerCuts;
 use super::progress::Progress;
 use crate::syscalls::file_call::FileCall;
 
-/// Lets the operation die at each crash point, then the power fail.
+/// Kills the operation at each crash point. Then explores power losses, if requested.
 pub(super) fn explore(
     explorer: &Explorer<'_>,
     power_cuts: Option<PowerCuts>,
@@ -49,7 +49,7 @@ pub(super) fn explore(
     }
 }
 
-/// Whether dying in the place of the call leaves another state than dying before it.
+/// Whether the call is a crash point: it changes files, and not only the durability of changes.
 fn is_crash_point(call: &FileCall) -> bool {
     call.effect.changes() && !call.effect.is_sync()
 }

@@ -1,7 +1,7 @@
-//! The states in which the disk may be after a power loss.
+//! The possible states of the disk after a power loss.
 //!
-//! Changes that an operation has synced are on the disk. All others may be there or not, as the
-//! [`PowerLoss`] model allows. The states are drawn and not enumerated: there are too many.
+//! Synced changes are on the disk. Each other change may be lost, as the [`PowerLoss`] model
+//! allows. There are too many combinations to try all, so some are drawn at random.
 
 use super::PowerLoss;
 use super::disk_journal::{DiskJournal, LoggedChange};
@@ -11,22 +11,23 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 
-/// The unit of writes that disks keep or lose as a whole, in bytes; a promise of disks for decades.
+/// The unit, in bytes, that disks write completely or not at all. Disks have promised this for
+/// decades.
 const SECTOR: usize = 512;
 
-/// A state in which the disk may be.
+/// A possible state of the disk after a power loss.
 #[derive(Debug)]
 pub(super) struct CrashState {
     pub(super) snapshot: Snapshot,
-    /// The indices of the calls whose changes, or parts of them, are missing.
+    /// The indices of the calls whose changes are missing, completely or in part.
     pub(super) missing: Vec<usize>,
 }
 
 impl DiskJournal {
-    /// Gives states in which the disk may be when the power fails after this number of calls.
+    /// Gives possible states of the disk if the power fails after the first `calls` calls.
     ///
-    /// They lose, of the changes that can be lost: none, each single one, all, all but one. `draws`
-    /// more states lose drawn combinations.
+    /// Of the changes that can be lost, the states lose: none, each single one, all, and all but
+    /// one. `draws` more states lose combinations that are drawn from `rng`.
     pub(super) fn crash_states(
         &self,
         calls: usize,
@@ -53,7 +54,7 @@ impl DiskJournal {
                 .map(|index| (*index, KeptPart::Nothing))
                 .collect()
         };
-        // Single losses come first: their errors name only the changes that matter.
+        // Single losses come first, so an error names only the changes that matter.
         choices.push(BTreeMap::new());
         choices.extend(open.iter().map(|index| lose(&[*index])));
         choices.push(lose(&open));
@@ -90,10 +91,11 @@ impl DiskJournal {
             .collect()
     }
 
-    /// Whether ext4 in its ordered mode makes this change durable without an explicit sync of it.
+    /// Whether ext4 in its ordered mode makes this change durable without an explicit sync of the
+    /// change.
     ///
-    /// Every sync makes all earlier names durable. A file that replaces another by rename is
-    /// written out first (`auto_da_alloc`).
+    /// Every sync makes all earlier changes of names durable. If a file replaces another one by
+    /// rename, its bytes are written out first (`auto_da_alloc`).
     fn is_implicitly_durable(&self, made: &[&LoggedChange], index: usize, calls: usize) -> bool {
         match &made[index].change {
             DiskChange::Entries(_) => self
@@ -128,7 +130,7 @@ impl DiskJournal {
         disk.entry(*directory, name).is_some()
     }
 
-    /// Applies the changes, without the lost ones.
+    /// Applies all changes except for the lost ones to the initial state.
     fn state_after(
         &self,
         made: &[&LoggedChange],
@@ -159,7 +161,7 @@ enum KeptPart {
     Prefix(usize),
 }
 
-/// Loses all later names with a lost one, as a journaling file system does.
+/// Loses all later changes of names after the first lost one, as a journaling file system does.
 fn lose_names_in_order(
     made: &[&LoggedChange],
     open: &[usize],

@@ -1,4 +1,4 @@
-//! The journal of an operation's changes to the disk: to files and to entries of directories.
+//! The journal of an operation's changes to files and to the entries of directories.
 
 use super::disk_model::{DiskChange, DiskModel, Node, NodeId};
 use super::snapshot::Snapshot;
@@ -6,34 +6,35 @@ use crate::syscalls::file_call::{Effect, FileCall};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// A change of the disk by a call.
+/// A change that a call made to the disk.
 #[derive(Clone, Debug)]
 pub(super) struct LoggedChange {
     /// The index of the call.
     pub(super) call: usize,
     pub(super) change: DiskChange,
-    /// The index of the call that makes it durable, if there is one.
+    /// The index of the call that makes the change durable; none if no call does.
     pub(super) durable: Option<usize>,
 }
 
 /// All changes of an operation to the disk.
 #[derive(Debug)]
 pub(super) struct DiskJournal {
-    /// The initial state, with the nodes of all later files.
+    /// The initial state. This state also has the nodes of all files that are created later,
+    /// without entries.
     pub(super) before: DiskModel,
     live: DiskModel,
     pub(super) changes: Vec<LoggedChange>,
-    /// The indices of the calls that sync anything.
+    /// The indices of the calls that make earlier changes durable.
     pub(super) syncs: Vec<usize>,
     calls: usize,
 }
 
 impl DiskJournal {
-    /// Follows these calls from this state.
+    /// Makes the journal of these calls, which start from the state `before`.
     ///
     /// # Errors
     ///
-    /// The index of the first unsupported call, and the reason.
+    /// The index of the first unsupported call, and the reason why the call is unsupported.
     pub(super) fn follow<'a>(
         before: &Snapshot,
         calls: impl IntoIterator<Item = &'a FileCall>,
@@ -56,7 +57,7 @@ impl DiskJournal {
         Ok(journal)
     }
 
-    /// Gives the final state when nothing is lost.
+    /// Gives the final state if no change is lost.
     pub(super) fn complete(&self) -> Snapshot {
         self.live.to_snapshot()
     }
@@ -158,7 +159,7 @@ impl DiskJournal {
             return;
         };
         let other = self.live.entry(to_directory, &to_name);
-        // Both are names of one file: then rename(2) does nothing.
+        // If both are names of the same file, rename(2) does nothing.
         if other == Some(node) {
             return;
         }
@@ -195,8 +196,8 @@ impl DiskJournal {
         });
     }
 
-    /// Makes the entries of a directory durable. A rename changes two entries at once, so it
-    /// becomes durable with either of its directories.
+    /// Makes the entries of a directory durable. A rename changes two entries at once, so a sync of
+    /// either directory makes the rename durable.
     fn sync_directory(&mut self, node: NodeId) {
         self.sync(|change| match change {
             DiskChange::Entries(changed) => {

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// The maximum depth of directories. On a broken disk a directory can be inside of itself.
+/// The maximum depth of directories. If changes are lost, a directory can be inside itself.
 const MAX_DEPTH: usize = 64;
 
-/// The maximum number of symlinks on a path.
+/// The maximum number of symlinks that are followed on a path.
 const MAX_SYMLINKS: usize = 8;
 
 /// A file system in memory.
@@ -18,7 +18,7 @@ pub(super) struct DiskModel {
     pub(super) nodes: Vec<Node>,
 }
 
-/// The index of a node.
+/// The index of a node in `DiskModel::nodes`.
 pub(super) type NodeId = usize;
 
 /// The operation's directory.
@@ -33,7 +33,7 @@ pub(super) enum Node {
     Symlink(PathBuf),
 }
 
-/// A change of the disk.
+/// A change to the disk.
 #[derive(Clone, Debug)]
 pub(super) enum DiskChange {
     /// Sets or removes entries of directories, atomically.
@@ -97,7 +97,7 @@ impl DiskModel {
         }
     }
 
-    /// Applies a change; of a write, the first `prefix` bytes alone if given.
+    /// Applies a change. With `prefix`, applies only this number of bytes at the start of a write.
     pub(super) fn apply(&mut self, change: &DiskChange, prefix: Option<usize>) {
         match change {
             DiskChange::Entries(changed) => {
@@ -139,13 +139,14 @@ impl DiskModel {
         }
     }
 
-    /// Gives the directory of a path's last name, and that name.
+    /// Gives the directory of a path's last name, and that name. Gives none for a missing
+    /// directory.
     pub(super) fn parent(&self, path: &Path) -> Option<(NodeId, OsString)> {
         let (directory, name) = split(path)?;
         Some((self.follow(directory)?, name))
     }
 
-    /// Gives the node at this path. Does not follow a symlink at its end.
+    /// Gives the node at this path. Does not follow a symlink at the end of the path.
     pub(super) fn find(&self, path: &Path) -> Option<NodeId> {
         match self.parent(path) {
             Some((directory, name)) => self.entry(directory, &name),

@@ -11,19 +11,20 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExploreError {
-    /// System calls cannot be explored here. A test that returns this error is skipped.
+    /// The test's system calls cannot be intercepted here. A test that returns this error is
+    /// skipped.
     #[error(transparent)]
     Unavailable(Skipped),
-    /// The operation does something that cannot be followed, so exploring the rest proves nothing.
+    /// The operation cannot be followed, so exploring its other calls would prove nothing.
     #[error("not explorable: {0}")]
     NotExplorable(Box<UnsupportedOperation>),
     /// The operation does not succeed even without an injected failure.
     #[error("without an injected failure, {0}")]
     Operation(OperationEnd),
-    /// The operation makes other calls in each run.
+    /// The operation makes different calls in each run.
     #[error("the operation makes other calls each time: {0}")]
     Diverged(Box<Divergence>),
-    /// The invariant does not hold.
+    /// The invariant does not hold in one of the explored states.
     #[error("{0}")]
     Broken(Box<BrokenInvariant>),
     /// The exploration itself failed.
@@ -60,9 +61,9 @@ pub enum ExploreError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BrokenInvariant {
-    /// The way to that state.
+    /// The state in which the invariant does not hold.
     pub state: ExploredState,
-    /// The error or panic of the invariant.
+    /// The invariant's error or panic message.
     pub message: String,
 }
 
@@ -72,18 +73,18 @@ pub struct BrokenInvariant {
 pub enum ExploredState {
     /// The operation returned success, without an injected failure.
     Completed,
-    /// The operation's process died in the place of a call.
+    /// The operation's process died instead of executing a call.
     #[non_exhaustive]
     ProcessDied {
         /// The call, which was not executed.
         call: OperationCall,
     },
-    /// A call failed.
+    /// A call failed with an injected error.
     #[non_exhaustive]
     CallFailed {
         /// The call, which was not executed.
         call: OperationCall,
-        /// Its error.
+        /// The injected error.
         errno: Errno,
         /// The end of the operation.
         end: OperationEnd,
@@ -91,16 +92,17 @@ pub enum ExploredState {
     /// The power failed.
     #[non_exhaustive]
     PowerLost {
-        /// The next call at that moment; none after the operation had returned success.
+        /// The call before which the power failed; none if the operation had already returned
+        /// success.
         next: Option<OperationCall>,
-        /// The calls whose changes, or parts of them, are not on the disk.
+        /// The calls whose changes are not on the disk, completely or in part.
         lost: Vec<OperationCall>,
     },
 }
 
 impl BrokenInvariant {
-    /// The call at which the process died, that failed, or before which the power failed; none
-    /// after the operation had returned success.
+    /// The call at which the process died, the call that failed, or the next call after the power
+    /// loss. None after the operation had returned success.
     #[must_use]
     pub fn call(&self) -> Option<&OperationCall> {
         match &self.state {
@@ -112,7 +114,7 @@ impl BrokenInvariant {
         }
     }
 
-    /// The place in the code of [`call`](Self::call), if the program has symbols.
+    /// The place in the code that makes [`call`](Self::call), if the program has symbols.
     #[must_use]
     pub fn location(&self) -> Option<&CodeLocation> {
         self.call()?.location.as_ref()
@@ -161,9 +163,9 @@ impl fmt::Display for BrokenInvariant {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnsupportedOperation {
-    /// The reason.
+    /// The reason why the exploration cannot follow the operation.
     pub reason: String,
-    /// The unsupported call, if the reason is one call.
+    /// The unsupported call, if a single call is the reason.
     pub call: Option<OperationCall>,
 }
 
@@ -176,15 +178,15 @@ impl fmt::Display for UnsupportedOperation {
     }
 }
 
-/// A call that an operation did not make again.
+/// A call of the first run that later runs did not make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Divergence {
     /// The call in the first run.
     pub call: OperationCall,
-    /// The number of later runs without it.
+    /// The number of later runs without the call.
     pub runs: usize,
-    /// The number of calls in the directory of the last run.
+    /// The number of calls in the operation's directory that the last run made.
     pub last_calls: usize,
 }
 

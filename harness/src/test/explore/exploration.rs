@@ -32,11 +32,12 @@ pub struct Exploration<'a> {
     draws: usize,
 }
 
-/// The default number of drawn combinations of losses for each point.
+/// The default number of random combinations of lost changes for each point.
 const DRAWS: usize = 8;
 
 impl<'a> Exploration<'a> {
-    /// Makes an exploration that starts from the content of `before`, and draws from `seed`.
+    /// Makes an exploration that starts from the content of `before`. The random choices depend on
+    /// `seed`.
     pub(crate) fn new(
         before: &Path,
         seed: Seed,
@@ -53,7 +54,8 @@ impl<'a> Exploration<'a> {
         }
     }
 
-    /// Starts from the content of another directory. It is read once, and never changed.
+    /// Starts each run from the content of another directory. That directory is read once, and
+    /// never changed.
     pub fn starting_from(self, directory: impl Into<PathBuf>) -> Self {
         Self {
             before: directory.into(),
@@ -61,7 +63,7 @@ impl<'a> Exploration<'a> {
         }
     }
 
-    /// Lets the power fail, too, and not the process alone.
+    /// Makes [`crash_everywhere`](Self::crash_everywhere) also explore power losses by this model.
     pub fn power_loss(self, model: PowerLoss) -> Self {
         Self {
             power_loss: Some(model),
@@ -69,29 +71,32 @@ impl<'a> Exploration<'a> {
         }
     }
 
-    /// Sets the number of combinations of losses that are drawn from the test's seed for each
-    /// point.
+    /// Sets the number of random combinations of lost changes for each point of a power loss. The
+    /// test's seed determines the combinations.
     ///
-    /// The default is 8. Three kinds of losses are always tried: everything, everything but one
-    /// change, and each single change.
+    /// The default is 8. These losses are always tried: none, each single change, all changes, and
+    /// all changes but one.
     pub fn draws(self, draws: usize) -> Self {
         Self { draws, ..self }
     }
 
-    /// Runs `operation` once for each of its calls that change files. Its process dies in the place
-    /// of that call, then `invariant` checks the directory.
+    /// Runs `operation` once for each of its calls that change files in its directory. In each run,
+    /// the operation's process dies instead of executing that call. Then `invariant` checks the
+    /// directory.
     ///
-    /// The operation also runs to its end, with the same check. With
-    /// [`power_loss`](Self::power_loss), the invariant also checks the states that the disk may
-    /// have kept.
+    /// The invariant also checks the directory after an undisturbed run. With
+    /// [`power_loss`](Self::power_loss), the invariant also checks states of the disk that a power
+    /// loss can leave.
     ///
-    /// Both get the same directory, with the initial content before the operation begins. The first
-    /// point at which the invariant returns an error or panics ends the exploration.
+    /// Operation and invariant get the same directory. Before each run, the directory is reset to
+    /// the initial content. The exploration ends as soon as the invariant returns an error or
+    /// panics.
     ///
     /// # Errors
     ///
-    /// [`ExploreError::Broken`] names the point: the call, its file, and its place in the code, if
-    /// the program has symbols. Other errors give the reason why nothing is proven.
+    /// [`ExploreError::Broken`] when the invariant returns an error or panics. This error names the
+    /// call, the call's file and the place in the code, if the program has symbols. All other
+    /// errors give the reason why the exploration proves nothing.
     pub fn crash_everywhere<T>(
         self,
         operation: impl Fn(&Path) -> Result<T> + Sync,
@@ -120,14 +125,16 @@ impl<'a> Exploration<'a> {
         }
     }
 
-    /// Runs `operation` once for each of its calls that read or change files, and each of `errnos`.
-    /// That call fails with the error, then `invariant` checks the directory.
+    /// Runs `operation` once for each pair of a call that reads or changes files and an error in
+    /// `errnos`. The call fails with that error, without being executed; then `invariant` checks
+    /// the directory.
     ///
-    /// Only that one call fails, so the operation may retry.
+    /// Only this one call fails, so a retry can succeed. Leaves out `ENOSPC` for calls that need no
+    /// space, and `EMFILE` for calls that open no file.
     ///
     /// # Errors
     ///
-    /// As [`crash_everywhere`](Self::crash_everywhere).
+    /// The same as for [`crash_everywhere`](Self::crash_everywhere).
     pub fn fail_everywhere<T>(
         self,
         errnos: impl IntoIterator<Item = Errno>,
@@ -154,9 +161,11 @@ impl<'a> Exploration<'a> {
         }
     }
 
-    /// Fails unless the test has a process of its own, whose calls are not intercepted yet.
+    /// Fails if the test has no process of its own, or if faults already intercept that process's
+    /// calls.
     fn require_own_calls(&self) -> Result<(), ExploreError> {
-        // The runner has threads, which a fork would lack.
+        // Without such a process, the test shares the runner's process, whose threads a fork would
+        // lack.
         if !ProcessScope::is_dedicated() {
             return Err(
                 self.unavailable(&"the test has no process of its own (--isolation thread)")
@@ -173,7 +182,7 @@ impl<'a> Exploration<'a> {
         Ok(())
     }
 
-    /// Explores, and records the extent.
+    /// Calls `explore`. Records the extent on success, and if the invariant does not hold.
     #[cfg(target_os = "linux")]
     fn conclude(
         &self,
@@ -204,7 +213,7 @@ impl<'a> Exploration<'a> {
 #[cfg(not(target_os = "linux"))]
 const UNSUPPORTED: &str = "explorations need seccomp, which only Linux has";
 
-/// Converts an error to a text that another process can send.
+/// Converts an error to text, which a child process can send to its parent.
 #[cfg(target_os = "linux")]
 fn to_text<T>(result: Result<T>) -> Result<(), String> {
     result

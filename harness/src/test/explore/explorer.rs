@@ -1,4 +1,4 @@
-//! Running one operation again and again, and checking its invariant.
+//! Runs an operation many times, and checks its invariant.
 
 use super::baseline::Baseline;
 use super::child::{Child, ChildEnd};
@@ -16,13 +16,13 @@ use crate::syscalls::patterns::file_calls;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The number of runs that may miss a point.
+/// The maximum number of runs that try to reach a point.
 const TRIES: usize = 5;
 
-/// The operation of a test, with its error as text.
+/// A test's operation, which returns its error as text.
 pub(super) type Work<'a> = &'a (dyn Fn(&Path) -> Result<(), String> + Sync);
 
-/// The invariant of a test, with its error as text.
+/// A test's invariant, which returns its error as text.
 pub(super) type Invariant<'a, T> = &'a (dyn Fn(&Path, T) -> Result<(), String> + Sync);
 
 /// Runs an operation in its directory, each time from the same initial content.
@@ -36,8 +36,7 @@ pub(super) struct Explorer<'a> {
 }
 
 impl<'a> Explorer<'a> {
-    /// Reads the initial content from `before`. With `reads`, calls that read files are explored,
-    /// too.
+    /// Reads the initial content from `before`. With `reads`, also explores calls that read files.
     pub(super) fn prepare(before: &Path, work: Work<'a>, reads: bool) -> io::Result<Self> {
         let parent = tempfile::Builder::new().prefix("explored-").tempdir()?;
         Ok(Self {
@@ -60,7 +59,8 @@ impl<'a> Explorer<'a> {
         operation.run(&self.before, intervention)
     }
 
-    /// Runs the operation to its end, and makes sure that it can be explored.
+    /// Runs the operation undisturbed. Fails unless the operation succeeds, makes calls in its
+    /// directory, and makes supported calls only.
     pub(super) fn baseline(&self) -> Result<Baseline, ExploreError> {
         let run = self.run(&Intervention::None)?;
         match run.operation_end() {
@@ -90,7 +90,8 @@ impl<'a> Explorer<'a> {
         Ok(baseline)
     }
 
-    /// Runs the operation with an intervention at this call.
+    /// Runs the operation with an intervention at this call. Repeats a run that misses the call, up
+    /// to `TRIES` runs in total.
     pub(super) fn intervene(
         &self,
         baseline: &Baseline,
@@ -113,7 +114,8 @@ impl<'a> Explorer<'a> {
         })))
     }
 
-    /// Describes a call with its place in the code, for which the operation runs once more.
+    /// Describes a call with its place in the code. Runs the operation once more to find that
+    /// place.
     pub(super) fn locate(&self, baseline: &Baseline, index: usize) -> OperationCall {
         let location = match self.run(&Intervention::Locate(baseline.point(index))) {
             Ok(OperationRun {
@@ -128,7 +130,7 @@ impl<'a> Explorer<'a> {
         }
     }
 
-    /// Checks the invariant in a process of its own. `Err` has its message.
+    /// Checks the invariant in a child process. `Err` has the invariant's error or panic message.
     pub(super) fn check<T: Send>(
         &self,
         invariant: Invariant<'_, T>,

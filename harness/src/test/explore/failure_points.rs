@@ -8,7 +8,7 @@ use super::progress::Progress;
 use super::{Errno, InjectedFailure};
 use crate::syscalls::file_call::{Effect, FileCall};
 
-/// Lets each call fail with each of the errors that it can give.
+/// Lets each call fail with each of the errors that the call can return.
 pub(super) fn explore(
     explorer: &Explorer<'_>,
     errnos: &[Errno],
@@ -44,7 +44,8 @@ pub(super) fn explore(
     Ok(())
 }
 
-/// Whether the call can give this error: `ENOSPC` if it allocates, `EMFILE` if it opens a file.
+/// Whether the call can return this error. Only calls that allocate space return `ENOSPC`; only
+/// calls that open a file return `EMFILE`.
 fn can_give(call: &FileCall, errno: Errno) -> bool {
     match errno {
         Errno::ENOSPC => call.effect.allocates(),

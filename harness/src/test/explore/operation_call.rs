@@ -1,4 +1,4 @@
-//! A call of an explored operation, and the end of the operation, as errors name them.
+//! Descriptions of an explored operation's calls and of its end, for errors.
 
 use crate::syscalls::code_location::CodeLocation;
 use std::fmt;
@@ -8,17 +8,17 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OperationCall {
-    /// Its number among the operation's calls in its directory, from 1.
+    /// The call's number, from 1, among the operation's calls that concern its directory.
     pub number: usize,
-    /// The number of these calls in an undisturbed run.
+    /// The number of calls that concern the directory in an undisturbed run.
     pub total: usize,
     /// The name of the system call: `rename`.
     pub name: &'static str,
-    /// Its file, relative to the operation's directory; of a rename or link, the source.
+    /// The call's file, relative to the operation's directory. For a rename or link, the source.
     pub path: PathBuf,
-    /// The whole call: `rename of draft to current`.
+    /// The call with its arguments: `rename of draft to current`.
     pub description: String,
-    /// The place in the code that makes it, if the program has symbols.
+    /// The place in the code that makes the call, if the program has symbols.
     pub location: Option<CodeLocation>,
 }
 
@@ -37,13 +37,13 @@ impl fmt::Display for OperationCall {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OperationEnd {
-    /// It returned success.
+    /// The operation returned success.
     Succeeded,
-    /// It returned this error.
+    /// The operation returned this error.
     Failed(String),
-    /// It panicked with this message.
+    /// The operation panicked with this message.
     Panicked(String),
-    /// Its process ended before it returned: `it was ended by signal 9`.
+    /// The operation's process ended before the operation returned: `it was ended by signal 9`.
     Died(String),
 }
 

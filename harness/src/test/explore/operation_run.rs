@@ -19,22 +19,22 @@ use std::time::{Duration, Instant};
 /// The time that killed processes may take to disappear.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A point of an operation: one of its calls in its directory.
+/// Identifies one of the operation's calls in its directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum CallPoint {
-    /// The call with this index. For operations that make all calls on one thread.
+    /// The call with this index. For operations whose calls are all made by one thread.
     Index(usize),
-    /// The call of this name on this file, after this number of like calls. For operations whose
-    /// threads make calls in any order.
+    /// The call of this name on this file, after this number of calls with the same name and file.
+    /// For operations whose threads make calls in any order.
     Occurrence(&'static str, PathBuf, usize),
 }
 
-/// The intervention of an exploration in a run.
+/// A disturbance of one run.
 #[derive(Clone, Debug)]
 pub(super) enum Intervention {
-    /// None; the bytes that the operation writes are recorded.
+    /// No disturbance. The bytes that the operation writes are recorded.
     None,
-    /// The process dies in the place of this call.
+    /// The process dies instead of executing this call.
     Kill(CallPoint),
     /// This call fails with this error.
     Fail(CallPoint, i32),
@@ -45,16 +45,16 @@ pub(super) enum Intervention {
 /// A finished run of an operation.
 #[derive(Debug)]
 pub(super) struct OperationRun {
-    /// Its calls in its directory, with their threads, in order, up to its end or death.
+    /// The operation's calls in its directory, in order, each with the number of its thread.
     pub(super) calls: Vec<(u32, FileCall)>,
-    /// The end of its process; none if the exploration killed it.
+    /// The end of the operation's process; none if the exploration killed the process.
     pub(super) end: Option<ChildEnd>,
-    /// Whether it reached the point of the intervention.
+    /// Whether the run reached the point of the intervention.
     pub(super) reached: bool,
 }
 
 impl OperationRun {
-    /// Gives the end of the operation, as errors name it.
+    /// Describes the end of the operation for errors.
     pub(super) fn operation_end(&self) -> OperationEnd {
         match &self.end {
             Some(ChildEnd::Returned(Ok(()))) => OperationEnd::Succeeded,
@@ -66,7 +66,7 @@ impl OperationRun {
     }
 }
 
-/// An operation with the parts that all its runs share.
+/// An operation, with the values that all its runs share.
 pub(super) struct Operation<'a> {
     pub(super) directory: &'a Path,
     pub(super) patterns: &'a [SyscallPattern],
@@ -75,7 +75,7 @@ pub(super) struct Operation<'a> {
 }
 
 impl Operation<'_> {
-    /// Runs it in its directory, with the initial content `before`.
+    /// Runs the operation in its directory, which is first reset to the content `before`.
     pub(super) fn run(
         &self,
         before: &Snapshot,
@@ -107,7 +107,7 @@ struct Monitor<'a> {
     reached: bool,
 }
 
-/// Whether the operation goes on after a call.
+/// Whether the operation continues after a call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Continuation {
     GoesOn,
@@ -130,7 +130,8 @@ impl Monitor<'_> {
                 Err(error) => return Err(error.into()),
             }
             let (calls, ended) = (polled[0].revents(), polled[1].revents());
-            // After the end of the operation, a call is one of a process that it left behind.
+            // After the end of the operation, only processes that the operation left behind make
+            // calls.
             if !ended.is_empty() {
                 break;
             }
@@ -149,18 +150,18 @@ impl Monitor<'_> {
         })
     }
 
-    /// Answers a call, or kills the process that makes it.
+    /// Answers a call, or kills the operation's process at this call.
     fn answer(&mut self, waiting: &WaitingCall) -> io::Result<Continuation> {
         let Some(listener) = &self.child.listener else {
             return Ok(Continuation::GoesOn);
         };
         let decoded =
             Tracee::open(waiting.thread).and_then(|tracee| self.decoder.decode(waiting, &tracee));
-        // If the thread is gone by now, its number may be reused, and another thread was read.
+        // If the thread is gone, its number may be reused, so another thread may have been read.
         if !listener.is_waiting(waiting) {
             return Ok(Continuation::GoesOn);
         }
-        // An unreadable call would be left out silently.
+        // Fails here, since an unreadable call would silently stay unexplored.
         if let Err(error) = &decoded
             && error.kind() == io::ErrorKind::PermissionDenied
         {
@@ -168,12 +169,13 @@ impl Monitor<'_> {
                 "cannot read the arguments of the operation's system calls: {error}"
             )));
         }
-        // A call whose arguments cannot be read, such as an invalid address, fails by itself.
+        // A call whose arguments cannot be read, for example at an invalid address, fails by
+        // itself.
         let Ok(Some(call)) = decoded else {
             listener.proceed(waiting)?;
             return Ok(Continuation::GoesOn);
         };
-        // Reflinks fail as on a file system without them, where callers copy instead.
+        // Reflinks fail as on a file system without reflinks. Callers then copy the bytes instead.
         if matches!(call.effect, Effect::Reflink { .. }) {
             listener.fail(waiting, libc::EOPNOTSUPP)?;
             return Ok(Continuation::GoesOn);
@@ -209,14 +211,15 @@ impl Monitor<'_> {
             Intervention::Locate(_) if self.child.request_backtrace(waiting.thread) => {
                 listener.fail(waiting, libc::EINTR)?;
             }
-            // The death of a process loses nothing here, so syncs need not wait for the disk.
+            // The death of a process loses no written bytes, so a sync need not wait for the disk.
             _ if is_sync => listener.pretend(waiting, 0)?,
             _ => listener.proceed(waiting)?,
         }
         Ok(Continuation::GoesOn)
     }
 
-    /// Kills all processes of the operation. Afterwards nothing changes the directory any more.
+    /// Kills all processes of the operation, and waits for their end. Afterwards no process changes
+    /// the directory.
     fn end_all(&self) -> io::Result<()> {
         self.child.kill();
         let Some(listener) = &self.child.listener else {
@@ -231,8 +234,8 @@ impl Monitor<'_> {
             let mut polled = [PollFd::new(&self.child.ended, PollFlags::IN)];
             let ended =
                 poll(&mut polled, Some(&interval)).is_ok() && !polled[0].revents().is_empty();
-            // The listener hangs up when no thread has its filter any more. Some kernels count dead
-            // threads, too.
+            // The listener hangs up when no thread has the listener's filter any more. Some kernels
+            // also count dead threads.
             let mut polled = [PollFd::new(listener, PollFlags::IN)];
             let unused = poll(&mut polled, Some(&Timespec::default())).is_ok()
                 && polled[0].revents().contains(PollFlags::HUP);

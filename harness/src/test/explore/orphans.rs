@@ -7,7 +7,7 @@ use rustix::process::{
 };
 use std::io;
 
-/// Distinguishes processes of operations from those of the test, which are older.
+/// Distinguishes the processes that operations leave behind from older processes of the test.
 #[derive(Debug)]
 pub(super) struct Orphans {
     own: Vec<Pid>,
@@ -22,7 +22,7 @@ impl Orphans {
         })
     }
 
-    /// Kills all descendants that are younger than this. Gives whether there were any.
+    /// Kills all descendants that did not exist yet at `adopt`. Gives whether there were any.
     pub(super) fn kill(&self) -> bool {
         let mut found = false;
         for process in descendants() {

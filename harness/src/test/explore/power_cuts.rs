@@ -1,4 +1,4 @@
-//! Letting the power fail after each call of an operation.
+//! Letting the power fail between the calls of an operation.
 
 use super::baseline::Baseline;
 use super::disk_journal::DiskJournal;
@@ -16,20 +16,22 @@ use std::collections::HashSet;
 /// The settings of power losses.
 pub(super) struct PowerCuts {
     pub(super) power_loss: PowerLoss,
-    /// The number of drawn combinations of losses for each point.
+    /// The number of random combinations of lost changes for each point.
     pub(super) draws: usize,
     pub(super) seed: Seed,
 }
 
 impl PowerCuts {
-    /// Checks the states that the disk may have after each call.
+    /// Checks possible states of the disk before each call that changes the disk, and after the
+    /// last call.
     pub(super) fn explore(
         &self,
         explorer: &Explorer<'_>,
         invariant: Invariant<'_, Crash>,
         progress: &mut Progress,
     ) -> Result<(), ExploreError> {
-        // Runs again: names that the operation draws at random must fit the content found below.
+        // Runs the operation again: its calls must fit the content that is read below. Each run may
+        // choose other random names.
         let run = explorer.run(&Intervention::None)?;
         let baseline = Baseline::new(run);
         let calls = baseline.calls();
@@ -86,7 +88,7 @@ fn not_explorable(reason: &str, call: Option<OperationCall>) -> ExploreError {
     }))
 }
 
-/// Gives the first path with another content.
+/// Gives the first path whose content differs; an empty text if no content differs.
 fn first_difference(explained: &Snapshot, found: &Snapshot) -> String {
     let (explained, found) = (explained.contents(), found.contents());
     let mut paths = explained.keys().chain(found.keys());

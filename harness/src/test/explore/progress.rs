@@ -4,14 +4,14 @@ use super::Explored;
 use super::baseline::Baseline;
 use clarity_chaos_record::{EventKind, ExploredCall};
 
-/// The maximum number of calls of an operation on the timeline.
+/// The maximum number of an operation's calls that are recorded on the timeline.
 const RECORDED_CALLS: usize = 2000;
 
 /// The points and states that an exploration has tried so far.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     pub(super) calls: Vec<ExploredCall>,
-    /// The number of checked states after a power loss.
+    /// The number of checked states of the disk after a power loss.
     pub(super) states: usize,
 }
 
@@ -31,7 +31,7 @@ impl Progress {
         }
     }
 
-    /// Makes the event for the timeline, without the calls beyond [`RECORDED_CALLS`].
+    /// Makes the event for the timeline, with the first [`RECORDED_CALLS`] calls.
     pub(super) fn into_event(self) -> EventKind {
         let extent = self.extent();
         let mut calls = self.calls;

@@ -7,11 +7,12 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-/// Everything below a directory, by relative path; directories come before their content.
+/// The files, directories and symlinks below a directory, by relative path. Directories come before
+/// their content.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Snapshot(pub(super) BTreeMap<PathBuf, SnapshotEntry>);
 
-/// An entry of a snapshot. Permissions are the mode's lower bits.
+/// An entry of a snapshot. Permissions are the lower 12 bits of the mode.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum SnapshotEntry {
     /// The bytes and the permissions of a file.
@@ -51,7 +52,8 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Makes a directory with exactly this content. Replaces an existing one.
+    /// Creates the directory `root` with exactly this content. Replaces an existing file or
+    /// directory.
     pub(super) fn write(&self, root: &Path) -> io::Result<()> {
         directory::remove(root)?;
         fs::create_dir(root)?;
@@ -66,7 +68,7 @@ impl Snapshot {
                 SnapshotEntry::Symlink(to) => symlink(to, &path)?,
             }
         }
-        // At the end: a directory may be without write permission.
+        // Sets the permissions of directories last: a directory may lack write permission.
         for (path, entry) in self.0.iter().rev() {
             if let SnapshotEntry::Directory(permissions) = entry {
                 fs::set_permissions(root.join(path), Permissions::from_mode(*permissions))?;
@@ -75,7 +77,7 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Gives the names, the bytes of files and the targets of symlinks, without permissions.
+    /// Gives the paths, the bytes of files and the targets of symlinks, without permissions.
     pub(super) fn contents(&self) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
         use std::os::unix::ffi::OsStrExt as _;
         let content = |entry: &SnapshotEntry| match entry {

@@ -1,4 +1,4 @@
-//! One flipped bit: the work of rotting disks, bad memory and cosmic rays.
+//! A fault that flips one bit of a file, as rotting disks, bad memory and cosmic rays do.
 
 use super::in_place_edit::{InPlaceEdit, size};
 use super::{Fault, FaultError, Injection, Undo};
@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// Flips one bit of a file in place, and keeps its size and time of modification.
+/// Flips one bit of a file in place, and keeps the file's size and modification time.
 ///
 /// ```
 /// # use clarity_chaos::fault::BitFlip;
@@ -20,18 +20,18 @@ pub struct BitFlip {
     place: Option<BitFlipPlan>,
 }
 
-/// The bit that is flipped.
+/// The plan of a [`BitFlip`]: the flipped bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct BitFlipPlan {
-    /// The byte, from 0.
+    /// The offset of the byte in the file, from 0.
     pub byte: u64,
-    /// The bit in it, from 0 (the least significant) to 7.
+    /// The bit in the byte, from 0 (the least significant) to 7.
     pub bit: u8,
 }
 
 impl BitFlip {
-    /// Flips any bit of the file at `path`, each with the same probability.
+    /// Flips one drawn bit of the file at `path`, each bit with the same probability.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -39,7 +39,7 @@ impl BitFlip {
         }
     }
 
-    /// Flips exactly this one: `byte` counts from 0, `bit` from 0 (the least significant) to 7.
+    /// Flips exactly this bit. `byte` counts from 0, and `bit` from 0 (the least significant) to 7.
     ///
     /// # Panics
     ///
@@ -84,7 +84,7 @@ impl Fault for BitFlip {
     }
 }
 
-/// Flips a bit of a file in place.
+/// Flips this bit of a file in place, and keeps the file's modification time.
 pub(super) fn flip(
     path: &Path,
     byte: u64,

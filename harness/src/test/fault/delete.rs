@@ -1,4 +1,4 @@
-//! A file that is gone.
+//! A fault that deletes a file or directory.
 
 use super::move_aside::{Placeholder, move_aside};
 use super::{Fault, FaultError, Injection, Undo};
@@ -7,19 +7,19 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::PathBuf;
 
-/// Takes a file, or a directory with all its content, out of its place.
+/// Deletes a file, or a directory with all its content. Undoing the fault restores the original.
 #[derive(Clone, Debug)]
 pub struct Delete {
     path: PathBuf,
 }
 
-/// Nothing is drawn.
+/// The plan of a [`Delete`], which draws nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DeletePlan {}
 
 impl Delete {
-    /// Deletes the file or directory at `path`. It must be on the file system of the test's
+    /// Deletes the file or directory at `path`. The path must be on the file system of the test's
     /// directory.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }

@@ -1,4 +1,4 @@
-//! No more descriptors: a leak elsewhere in the program, or too many connections.
+//! A fault that exhausts descriptors, as a leak in the program or too many connections do.
 
 use super::limit::{LimitedResource, lower};
 use super::{Fault, FaultError, Injection, Undo};
@@ -7,20 +7,20 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
-/// Leaves the test's process a few free descriptors: opening one more fails with `EMFILE`, be it a
-/// file, a socket or a pipe. A descriptor that is closed is free again. Programs that the process
-/// starts inherit the limit.
+/// Limits the number of descriptors that the test's process can still open. Opening one more file,
+/// socket or pipe fails with `EMFILE`. A closed descriptor is free again, if its number is below
+/// the limit. Programs that the process starts inherit the limit.
 ///
-/// On Linux alone, by lowering `RLIMIT_NOFILE`
-/// ([getrlimit(2)](https://man7.org/linux/man-pages/man2/getrlimit.2.html)) so that the wanted
-/// count of free numbers is below it. Other faults work meanwhile: the limit is lifted while they
-/// are injected and undone.
+/// On Linux only. The fault lowers `RLIMIT_NOFILE`
+/// ([getrlimit(2)](https://man7.org/linux/man-pages/man2/getrlimit.2.html)) until only the given
+/// count of free numbers is below the limit. Other faults still work: the limit is lifted during
+/// their injection and their undoing.
 #[derive(Clone, Debug)]
 pub struct Descriptors {
     left: RangeInclusive<u64>,
 }
 
-/// The descriptors that are left.
+/// The plan of a [`Descriptors`] fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DescriptorsPlan {
@@ -29,13 +29,13 @@ pub struct DescriptorsPlan {
 }
 
 impl Descriptors {
-    /// Leaves the test's process no descriptor.
+    /// Leaves the test's process no free descriptor.
     #[must_use]
     pub fn new() -> Self {
         Self { left: 0..=0 }
     }
 
-    /// Leaves exactly `count` descriptors.
+    /// Leaves exactly `count` free descriptors.
     #[must_use]
     pub fn leaving(self, count: u64) -> Self {
         Self {
@@ -43,7 +43,7 @@ impl Descriptors {
         }
     }
 
-    /// Leaves 0 to `most` descriptors, each number with the same probability.
+    /// Leaves 0 to `most` free descriptors, each count with the same probability.
     #[must_use]
     pub fn leaving_at_most(self, most: u64) -> Self {
         Self { left: 0..=most }
@@ -79,7 +79,7 @@ impl Fault for Descriptors {
     }
 }
 
-/// The lowest limit that has this count of free numbers below it.
+/// The lowest limit with `left` free descriptor numbers below it.
 #[cfg(target_os = "linux")]
 fn limit_that_leaves(left: u64) -> Result<u64, FaultError> {
     let now = LimitedResource::Descriptors.limit().unwrap_or(u64::MAX);

@@ -1,4 +1,4 @@
-//! Something of another kind in a file's place.
+//! A fault that replaces a file by a directory or a symlink.
 
 use super::move_aside::{Placeholder, move_aside};
 use super::{Fault, FaultError, Injection, Undo};
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::PathBuf;
 
-/// Takes a file or directory out of its place, and puts an empty directory or a symlink there.
+/// Replaces a file or directory with an empty directory or a symlink.
 #[derive(Clone, Debug)]
 pub struct Displace {
     path: PathBuf,
     by: DisplacePlan,
 }
 
-/// The thing that takes the place.
+/// The plan of a [`Displace`] fault: the replacement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -26,8 +26,8 @@ pub enum DisplacePlan {
 }
 
 impl Displace {
-    /// Puts an empty directory in the place of the file or directory at `path`, which must be on
-    /// the file system of the test's directory.
+    /// Replaces the file or directory at `path` with an empty directory. The path must be on the
+    /// file system of the test's directory.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -35,7 +35,7 @@ impl Displace {
         }
     }
 
-    /// Puts a symlink to `to` there instead. It may lead nowhere.
+    /// Uses a symlink to `to` as the replacement. `to` need not exist.
     #[must_use]
     pub fn by_symlink(self, to: impl Into<PathBuf>) -> Self {
         Self {

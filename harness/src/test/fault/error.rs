@@ -1,11 +1,11 @@
-//! The reasons why a fault cannot be injected or undone.
+//! The errors of injecting or undoing a fault.
 
 use crate::journal::UndoError;
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a fault could not be injected.
+/// The error of an injection, with the kind and the target of the fault.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to inject {kind} into {target}: {reason}")]
 pub struct InjectError {
@@ -15,7 +15,7 @@ pub struct InjectError {
     pub(crate) reason: FaultError,
 }
 
-/// Why a fault cannot be drawn, applied or undone.
+/// The reason why a fault cannot be drawn, applied or undone.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FaultError {
@@ -25,22 +25,22 @@ pub enum FaultError {
     File {
         /// The operation: `read`, `write`, …
         action: &'static str,
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// The system's answer.
+        /// The system's error.
         #[source]
         error: io::Error,
     },
     /// An undo step could not be recorded or run.
     #[error(transparent)]
     Undo(#[from] UndoError),
-    /// Anything else.
+    /// Any other error.
     #[error(transparent)]
     Other(Box<dyn Error + Send + Sync>),
-    /// This system has no such fault. A test that returns this error is skipped.
+    /// This system does not support the fault. A test that returns this error is skipped.
     #[error("skipped: {0}")]
     Unavailable(String),
-    /// The target cannot bear the fault.
+    /// The target does not suit the fault.
     #[error("expected {expected}, found {found}")]
     #[non_exhaustive]
     Unfit {
@@ -52,7 +52,8 @@ pub enum FaultError {
 }
 
 impl FaultError {
-    /// For `map_err`: the operation `action`, such as `read`, failed on `path`.
+    /// Returns a closure for `map_err`: it converts the error of the operation `action`, such as
+    /// `read`, on `path`.
     pub fn file<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
         move |error| Self::File {
             action,
@@ -61,7 +62,8 @@ impl FaultError {
         }
     }
 
-    /// The target cannot bear the fault, which needs `expected`.
+    /// Returns [`Unfit`](Self::Unfit): the fault needs the state `expected`, but the target has the
+    /// state `found`.
     pub fn unfit(expected: impl Into<String>, found: impl Into<String>) -> Self {
         Self::Unfit {
             expected: expected.into(),
@@ -69,7 +71,7 @@ impl FaultError {
         }
     }
 
-    /// Any other error.
+    /// Wraps any other error.
     pub fn other(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Other(error.into())
     }

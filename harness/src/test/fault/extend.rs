@@ -1,4 +1,4 @@
-//! A file that is too long: two writers, a log in the wrong file, a copy that was appended.
+//! A fault that makes a file too long, as two writers, a misdirected log or an appended copy do.
 
 use super::garbage::noise;
 use super::in_place_edit::{InPlaceEdit, size};
@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// The largest number of bytes that is drawn: a page.
+/// The largest drawn number of bytes: a page.
 const MOST: u64 = 4096;
 
 /// Appends random bytes to a file.
@@ -18,11 +18,11 @@ pub struct Extend {
     length: Option<u64>,
 }
 
-/// The bytes that are appended.
+/// The plan of an [`Extend`] fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ExtendPlan {
-    /// The number of bytes, at least 1.
+    /// The number of appended bytes, at least 1.
     pub length: u64,
     /// The seed of the random bytes.
     pub noise: u32,

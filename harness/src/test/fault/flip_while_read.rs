@@ -1,5 +1,5 @@
-//! A file that changes while it is read: a deployment that overwrites in place, a disk whose second
-//! answer differs.
+//! A fault that changes a file while it is read, as a deployment that overwrites files in place
+//! does.
 
 use super::bit_flip::flip;
 use super::in_place_edit::size;
@@ -20,32 +20,34 @@ use std::path::PathBuf;
 #[cfg(target_os = "linux")]
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Flips a bit of a file right before its n-th read, so that earlier and later reads do not fit
-/// together. Code that verifies a file, and then reads it again to use it, is caught by this.
+/// Flips a bit of a file right before the file's n-th read, so earlier and later reads are
+/// inconsistent. This fault finds code that verifies a file, and then reads the file again to use
+/// it.
 ///
-/// It sees reads by `read` and its like, not those through a mapping, under the conditions of
-/// [`SystemCall`](super::SystemCall).
+/// Only reads by `read` and similar calls count, not reads through a mapping. The fault works under
+/// the conditions of [`SystemCall`](super::SystemCall).
 #[derive(Clone, Debug)]
 pub struct FlipWhileRead {
     path: PathBuf,
-    /// The numbers of the reads that are drawn from, from 1.
+    /// The range from which the number of the read is drawn. Reads count from 1.
     reads: RangeInclusive<u64>,
 }
 
-/// The bit and the moment.
+/// The plan of a [`FlipWhileRead`]: the flipped bit, and the read after the flip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FlipWhileReadPlan {
-    /// The number of the read, from 1, counted from the injection on.
+    /// The number of the read right after the flip, from 1. Reads count from the injection on.
     pub read: u64,
-    /// The byte, from 0.
+    /// The offset of the byte in the file, from 0.
     pub byte: u64,
-    /// The bit in it, from 0 (the least significant) to 7.
+    /// The bit in the byte, from 0 (the least significant) to 7.
     pub bit: u8,
 }
 
 impl FlipWhileRead {
-    /// Flips any bit of the file at `path` before the second read.
+    /// Flips one drawn bit of the file at `path` before the second read, each bit with the same
+    /// probability.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -53,7 +55,7 @@ impl FlipWhileRead {
         }
     }
 
-    /// Before the `n`-th read, from 1.
+    /// Flips the bit before the `n`-th read, from 1.
     #[must_use]
     pub fn before_read(self, n: u64) -> Self {
         Self {
@@ -62,7 +64,7 @@ impl FlipWhileRead {
         }
     }
 
-    /// Before one of the first `n` reads, which is drawn.
+    /// Flips the bit before one of the first `n` reads, each with the same probability.
     #[must_use]
     pub fn before_one_of(self, n: u64) -> Self {
         Self {
@@ -123,8 +125,8 @@ impl Fault for FlipWhileRead {
         )?;
         Ok(Undo::new(move || {
             remove_rule();
-            // Unlocked before the steps run: their file calls wait for the interceptor, which may
-            // wait for this lock.
+            // The lock must be free before the steps run. The steps' file calls wait for the
+            // interceptor, which may wait for this lock.
             let progress = std::mem::replace(
                 &mut *progress.lock().unwrap_or_else(PoisonError::into_inner),
                 FlipProgress::Over,
@@ -145,13 +147,13 @@ impl Fault for FlipWhileRead {
     }
 }
 
-/// The progress of the flip.
+/// The progress of a flip.
 #[cfg(target_os = "linux")]
 enum FlipProgress {
-    /// The read has not come yet.
+    /// The read has not happened yet.
     Waiting,
     Flipped,
     Failed(FaultError),
-    /// The fault was undone.
+    /// The fault has been undone.
     Over,
 }

@@ -1,5 +1,5 @@
-//! Random bytes in the place of real ones: a bad block, a mixed-up buffer, the content of another
-//! file.
+//! A fault that overwrites bytes of a file with random bytes, as a bad block or a mixed-up buffer
+//! does.
 
 use super::in_place_edit::{InPlaceEdit, size};
 use super::{Fault, FaultError, Injection, Undo};
@@ -9,7 +9,8 @@ use rand_chacha::rand_core::SeedableRng as _;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Overwrites a range of a file with random bytes, in place. Size and time of modification stay.
+/// Overwrites a range of a file with random bytes, in place. Keeps the file's size and modification
+/// time.
 #[derive(Clone, Debug)]
 pub struct Garbage {
     path: PathBuf,
@@ -23,13 +24,13 @@ enum GarbageRange {
     Somewhere { length: u64 },
 }
 
-/// The bytes that are overwritten, and the seed of the new ones.
+/// The plan of a [`Garbage`] fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct GarbagePlan {
-    /// The first byte, from 0.
+    /// The offset of the first overwritten byte, from 0.
     pub offset: u64,
-    /// The number of bytes, at least 1.
+    /// The number of overwritten bytes, at least 1.
     pub length: u64,
     /// The seed of the random bytes.
     pub noise: u32,
@@ -51,7 +52,8 @@ impl Garbage {
         self
     }
 
-    /// Overwrites only `length` bytes. Their place is drawn, each with the same probability.
+    /// Overwrites only `length` bytes. Their offset is drawn, each offset with the same
+    /// probability.
     #[must_use]
     pub fn somewhere(mut self, length: u64) -> Self {
         self.range = GarbageRange::Somewhere { length };
@@ -96,7 +98,7 @@ impl Fault for Garbage {
         InPlaceEdit::plan(&self.path, plan.offset, plan.length, |old| {
             let mut noise = noise(plan.noise, old.len());
             if noise == old {
-                // A byte may come out as it was, and nothing would be damaged.
+                // The random bytes can equal the old ones. Then the fault would damage nothing.
                 noise[0] = !noise[0];
             }
             noise
@@ -107,7 +109,7 @@ impl Fault for Garbage {
     }
 }
 
-/// Random bytes that follow from their seed.
+/// Returns `length` random bytes, determined by `seed`.
 pub(super) fn noise(seed: u32, length: usize) -> Vec<u8> {
     let mut noise = vec![0; length];
     ChaCha8Rng::seed_from_u64(seed.into()).fill_bytes(&mut noise);

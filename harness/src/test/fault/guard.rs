@@ -1,36 +1,36 @@
-//! The hold of a test on a fault that is in effect.
+//! The guard of a fault in effect.
 
 use super::PlannedFault;
 use clarity_chaos_record::UndoOutcome;
 use serde_json::Value;
 use std::fmt;
 
-/// A fault that is in effect. Dropping the guard undoes it; [`until_end`](Self::until_end) leaves
-/// that to the harness.
+/// The guard of a fault in effect. Dropping the guard undoes the fault. With
+/// [`until_end`](Self::until_end), the harness undoes the fault at the end of the test.
 ///
-/// `P` is the plan of the fault; [`untyped`](Self::untyped) guards of different faults fit into one
+/// `P` is the plan of the fault. [`untyped`](Self::untyped) guards of different faults fit into one
 /// collection.
 ///
-/// Faults on the same target are undone in the reverse order of their injection, whichever guard is
-/// dropped first: a fault with others on top of it waits for them. The fault of a forgotten guard
-/// is undone at the end of the test.
+/// Faults on the same target are undone in the reverse order of their injection. A fault whose
+/// guard is dropped too early waits until the later faults on its target are undone. The fault of a
+/// forgotten guard is undone at the end of the test.
 #[must_use = "the fault is undone as soon as this guard is dropped: bind it, or call `.until_end()`"]
 pub struct FaultGuard<P = Value> {
     plan: P,
     hold: Hold,
 }
 
-/// Undoes the fault when it is dropped.
+/// Undoes the fault when the value is dropped.
 struct Hold {
     fault: PlannedFault,
-    /// Absent once the guard has let go.
+    /// Undoes the fault. `None` after the fault is undone or left to the harness.
     release: Option<Release>,
 }
 
 type Release = Box<dyn FnOnce() -> UndoOutcome + Send + Sync>;
 
 impl<P> FaultGuard<P> {
-    /// The guard of a fault that `release` undoes.
+    /// Returns the guard of a fault. `release` undoes the fault.
     pub(super) fn new(
         plan: P,
         fault: PlannedFault,
@@ -45,19 +45,19 @@ impl<P> FaultGuard<P> {
         }
     }
 
-    /// The values that were drawn.
+    /// The fault's plan: the drawn and the given values.
     #[must_use]
     pub fn plan(&self) -> &P {
         &self.plan
     }
 
-    /// The row of the plan, as the record has it: paths in the test's directory are relative.
+    /// The fault's row in the record's fault plan. Paths in the test's directory are relative.
     #[must_use]
     pub fn planned(&self) -> &PlannedFault {
         &self.hold.fault
     }
 
-    /// The same guard, whose plan is the JSON of the record.
+    /// Converts the guard: the new guard's plan is the JSON in the record.
     pub fn untyped(self) -> FaultGuard {
         FaultGuard {
             plan: self.hold.fault.plan.clone(),
@@ -65,12 +65,13 @@ impl<P> FaultGuard<P> {
         }
     }
 
-    /// Undoes the fault now, and returns how that went. A failure also fails the test.
+    /// Undoes the fault now, and returns the outcome. A failure to undo also fails the test.
     pub fn undo(mut self) -> UndoOutcome {
         self.hold.release()
     }
 
-    /// Keeps the fault in effect until the test ends; then all are undone, the latest first.
+    /// Keeps the fault in effect until the test ends. Then all remaining faults are undone, the
+    /// latest first.
     pub fn until_end(mut self) {
         self.hold.release = None;
     }

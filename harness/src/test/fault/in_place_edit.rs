@@ -1,4 +1,4 @@
-//! Changing the content of a file in place, and back.
+//! Changes the content of a file in place, and records the steps that change it back.
 
 use super::{FaultError, Injection, UndoStep};
 use crate::os::resource_limit::with_limits_lifted;
@@ -6,22 +6,22 @@ use std::fs::{File, FileTimes};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Puts `new` in the place of the `old` bytes at `offset`, in place: same file, same inode.
+/// Replaces the `old` bytes at `offset` by `new`, in place: the file keeps its inode.
 ///
-/// Where the lengths differ, `old` must reach to the end of the file.
+/// If the lengths differ, `old` must reach to the end of the file.
 #[derive(Debug)]
 pub(super) struct InPlaceEdit {
     path: PathBuf,
     offset: u64,
     old: Vec<u8>,
     new: Vec<u8>,
-    /// Whether the file's time of modification stays, as it does when a disk rots.
+    /// Whether the edit keeps the file's modification time, as a rotting disk does.
     silent: bool,
 }
 
 impl InPlaceEdit {
-    /// Reads the `length` bytes of the file from `offset` on; `change` makes the new bytes from
-    /// them.
+    /// Reads `length` bytes of the file from `offset` on. `change` computes the new bytes from the
+    /// bytes that were read.
     pub(super) fn plan(
         path: &Path,
         offset: u64,
@@ -52,18 +52,19 @@ impl InPlaceEdit {
         })
     }
 
-    /// Whether the new bytes are the old ones.
+    /// Whether the new bytes are equal to the old bytes.
     pub(super) fn changes_nothing(&self) -> bool {
         self.old == self.new
     }
 
-    /// Keeps the file's time of modification.
+    /// Makes the edit keep the file's modification time.
     pub(super) fn silently(mut self) -> Self {
         self.silent = true;
         self
     }
 
-    /// Changes the file. Undoing changes it back, unless somebody else has written to it since.
+    /// Changes the file. Undoing restores the old bytes and the modification time, unless other
+    /// code has written to the file since.
     pub(super) fn apply(self, injection: &Injection) -> Result<(), FaultError> {
         with_limits_lifted(|| self.write(injection))
     }

@@ -1,4 +1,4 @@
-//! The means of a fault that is being applied.
+//! The injection of a fault: its scratch directory and its journal.
 
 use super::FaultError;
 use crate::journal::{UndoJournal, UndoStep};
@@ -8,11 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The means of a fault that is being applied: a scratch directory, and the journal of its undo
-/// steps.
+/// The injection of a fault: a scratch directory, and the journal of the fault's undo steps.
 ///
-/// Clones are the same injection. A fault that does its damage later, on a thread of its own, moves
-/// a clone there.
+/// Clones share one injection. A fault that does its damage later, on another thread, moves a clone
+/// to that thread.
 #[derive(Clone, Debug)]
 pub struct Injection {
     scratch: PathBuf,
@@ -20,7 +19,7 @@ pub struct Injection {
 }
 
 impl Injection {
-    /// The injection of a fault. `fault` is its kind and its target.
+    /// Returns the injection of a fault. `fault` is the fault's kind and target.
     pub(super) fn new(scratch: PathBuf, fault: String) -> Self {
         Self {
             journal: Arc::new(Mutex::new(UndoJournal::new(scratch.clone(), fault))),
@@ -28,10 +27,11 @@ impl Injection {
         }
     }
 
-    /// A directory for all that undoing needs. The code under test does not see it, and it goes
-    /// with the test.
+    /// Creates the directory for all files that the undo steps need, unless it exists, and returns
+    /// its path.
     ///
-    /// It is on the file system of the test's directory.
+    /// The directory is outside of the test's directory, but on the same file system. It is removed
+    /// with the files of the test.
     ///
     /// # Errors
     ///
@@ -42,35 +42,35 @@ impl Injection {
         Ok(&self.scratch)
     }
 
-    /// Records a step that undoes a part of the damage. Call this before the damage is done: from
-    /// here on, the step also runs when the test is killed.
+    /// Records a step that undoes a part of the damage. Call this method before the damage is done:
+    /// after the call, the step also runs if the test is killed outside of the sandbox.
     ///
     /// # Errors
     ///
-    /// When the step cannot be written, a [removal](UndoStep::remove) would remove something that
-    /// exists, or no [handler](crate::undo_handler) for a [custom](UndoStep::custom) step is
-    /// registered. Then return the error, and do no damage.
+    /// When the step cannot be written. Also when the path of a [removal](UndoStep::remove) already
+    /// exists, or a [custom](UndoStep::custom) step has no registered
+    /// [handler](crate::undo_handler). Then return the error, and do no damage.
     pub fn record(&self, step: UndoStep) -> Result<(), FaultError> {
         Ok(self.journal().record(step)?)
     }
 
-    /// Makes the steps on `path` that were recorded so far depend on the file as it is now: they
-    /// are left out where the code under test writes to it later, or puts another file in its
-    /// place. Call this after the damage.
+    /// Sets a condition for all steps on `path` recorded so far. The steps are skipped if the code
+    /// under test writes to the file after this call, or replaces the file. Call this method after
+    /// the damage.
     ///
     /// # Errors
     ///
-    /// When the system does not describe the file.
+    /// When the file's metadata cannot be read, or the journal cannot be written.
     pub fn expect_unchanged(&self, path: impl AsRef<Path>) -> Result<(), FaultError> {
         Ok(self.journal().expect_unchanged(path.as_ref())?)
     }
 
-    /// Runs the steps, the latest first.
+    /// Runs the recorded steps, the latest first, up to the first failure.
     pub(super) fn undo(&self) -> UndoOutcome {
         self.journal().undo()
     }
 
-    /// Whether no step is left to run.
+    /// Whether no recorded step remains to be run.
     pub(super) fn is_empty(&self) -> bool {
         self.journal().is_empty()
     }

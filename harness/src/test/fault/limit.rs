@@ -1,4 +1,4 @@
-//! Lowering a limit of the process, and raising it again.
+//! Lowers a resource limit of the process, and restores it.
 
 #[cfg(target_os = "linux")]
 use super::UndoOutcome;
@@ -9,7 +9,7 @@ use crate::os::resource_limit::{LowerError, RestoredLimit};
 #[cfg(target_os = "linux")]
 use crate::test::process_scope::ProcessScope;
 
-/// Lowers the limit until the fault is undone.
+/// Lowers the limit to `to` until the fault is undone.
 #[cfg(target_os = "linux")]
 pub(super) fn lower(limited: LimitedResource, to: u64) -> Result<Undo, FaultError> {
     if !ProcessScope::is_dedicated() {

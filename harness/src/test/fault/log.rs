@@ -1,4 +1,4 @@
-//! The faults of one test: numbered, drawn, recorded on the timeline, and undone.
+//! The log of a test's faults: numbers, draws, records and undoes them.
 
 use super::guard::FaultGuard;
 use super::injection::Injection;
@@ -14,7 +14,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The faults of one test. Clones are the same log.
+/// The log of one test's faults. Clones share one log.
 #[derive(Clone)]
 pub(crate) struct FaultLog {
     shared: Arc<SharedLog>,
@@ -22,15 +22,16 @@ pub(crate) struct FaultLog {
 
 struct SharedLog {
     seed: Seed,
-    /// The faults that take effect, if not all do.
+    /// The selection of faults that take effect. `None` means all faults.
     restriction: Option<FaultSelection>,
-    /// The test's directory: paths in the plan are relative to it, so that plans of two runs are
-    /// equal.
+    /// The test's directory. Paths in the plan are relative to this directory, so the plans of two
+    /// runs are equal.
     dir: PathBuf,
-    /// The directory of all that undoing needs, next to the test's.
+    /// The directory that contains the scratch directories of all faults, next to the test's
+    /// directory.
     scratch: PathBuf,
     timeline: Timeline,
-    /// Listens from the first fault on.
+    /// The handler of `SIGTERM`. The first fault installs it.
     request: TerminationHandler,
     faults: Mutex<InjectedFaults>,
 }
@@ -38,9 +39,9 @@ struct SharedLog {
 #[derive(Default)]
 struct InjectedFaults {
     planned: usize,
-    /// The number of injections of each kind into each target.
+    /// The number of injections so far, for each pair of a kind and a target.
     drawn: HashMap<String, usize>,
-    /// The faults in effect, in the order of injection.
+    /// The faults in effect, in the order of their injection.
     open: Vec<OpenFault>,
     left_behind: Vec<String>,
 }
@@ -50,7 +51,7 @@ struct OpenFault {
     fault: PlannedFault,
     undo: Undo,
     injection: Injection,
-    /// Whether its guard is gone, and it waits for faults on top of it.
+    /// Whether the fault's guard was released. The fault then waits for later faults on its target.
     released: bool,
 }
 
@@ -85,10 +86,10 @@ impl FaultLog {
         };
         let target = self.relative(fault.target());
         self.listen();
-        // Held throughout: faults are numbered, drawn and applied one after the other.
+        // The lock is held throughout: faults are numbered, drawn and applied one at a time.
         let mut faults = self.faults();
-        // Draws depend on kind, target and occurrence alone: tasks that inject at the same time do
-        // not change each other's.
+        // Draws depend on kind, target and occurrence only, so concurrent injections do not change
+        // each other's draws.
         let stream = format!("{} {target}", F::KIND);
         let times = faults.drawn.entry(stream.clone()).or_default();
         *times += 1;
@@ -114,7 +115,7 @@ impl FaultLog {
             let Some(kept) = restriction.find(&planned) else {
                 let fault = planned.clone();
                 shared.timeline.record(EventKind::FaultOmitted { fault });
-                // The guard of a fault that is not in effect has nothing to undo.
+                // An omitted fault is not in effect, so its guard undoes nothing.
                 return Ok(FaultGuard::new(plan, planned, || UndoOutcome::Restored));
             };
             let simplified = serde_json::from_value(kept.simplified(drawn));
@@ -122,8 +123,8 @@ impl FaultLog {
             planned.plan = self.relative_strings(json(&plan)?);
             planned.description = F::describe(&plan, &planned.target);
         }
-        // Recorded before it takes effect, so that no effect stands on the timeline before its
-        // cause.
+        // The fault is recorded before it takes effect: on the timeline, the cause must precede the
+        // effects.
         shared.timeline.record(EventKind::FaultInjected {
             fault: planned.clone(),
         });
@@ -161,7 +162,7 @@ impl FaultLog {
         }
     }
 
-    /// Undoes the faults when the test is asked to end.
+    /// Installs the `SIGTERM` handler, which undoes all faults.
     fn listen(&self) {
         let this = self.clone();
         let undo = move || {
@@ -169,15 +170,15 @@ impl FaultLog {
             this.end();
         };
         if let Err(error) = self.shared.request.install(undo) {
-            // The fault is injected all the same; if the test is asked to end, the report names it
-            // as still in effect.
+            // The fault is injected nevertheless. After a `SIGTERM`, the report then names the
+            // fault as still in effect.
             let text = format!("a request to end will not undo faults: {error}");
             self.shared.timeline.record(EventKind::Note { text });
         }
     }
 
-    /// Undoes all faults that are still in effect, the latest first, and names those whose damage
-    /// is still there.
+    /// Undoes all faults that are still in effect, the latest first. Returns a line for each fault
+    /// of the test that could not be undone.
     pub(crate) fn end(&self) -> Vec<String> {
         let mut faults = self.faults();
         while let Some(last) = faults.open.pop() {
@@ -186,17 +187,19 @@ impl FaultLog {
         std::mem::take(&mut faults.left_behind)
     }
 
-    /// Undoes a fault, or lets it wait for those on top of it.
+    /// Undoes a fault. If later faults on the same target are in effect, the fault waits until they
+    /// are undone.
     fn release(&self, id: usize) -> UndoOutcome {
         let mut faults = self.faults();
         let Some(place) = faults.open.iter().position(|open| open.fault.id == id) else {
-            // The test is over, and all of its faults were undone.
+            // The test has ended: all its faults have been undone.
             return UndoOutcome::Restored;
         };
         faults.open[place].released = true;
         let target = faults.open[place].fault.target.clone();
         let mut result = UndoOutcome::Deferred;
-        // From the top down, up to a fault whose guard is still held.
+        // The latest fault on the target is undone first. A fault whose guard is held stops the
+        // loop.
         while let Some(top) = faults
             .open
             .iter()
@@ -224,7 +227,8 @@ impl FaultLog {
         result
     }
 
-    /// A path in the test's directory, or in the case's, becomes relative to it.
+    /// Makes a path in the test's directory, or else in the case's directory, relative to that
+    /// directory. Returns any other text unchanged.
     fn relative(&self, text: String) -> String {
         let (path, dir) = (Path::new(&text), &self.shared.dir);
         let inside = path

@@ -1,4 +1,4 @@
-//! No more memory: a neighbour that takes it all, an input that is too large.
+//! A fault that exhausts memory, as other processes or a too large input do.
 
 use super::limit::{LimitedResource, lower};
 use super::{Fault, FaultError, Injection, Undo};
@@ -9,21 +9,21 @@ use std::ops::RangeInclusive;
 #[cfg(target_os = "linux")]
 use std::path::Path;
 
-/// Leaves the test's process a few bytes of private writable memory: heap, stacks of new threads,
-/// anonymous mappings. Memory that the allocator has already is not counted again. Programs that
-/// the process starts inherit the limit.
+/// Limits the private writable memory that the test's process can still allocate: heap, stacks of
+/// new threads, anonymous mappings. The allocator can still hand out memory that it already holds.
+/// Programs that the process starts inherit the limit.
 ///
-/// Rust aborts a process when most allocations fail. So this is for code that handles failure, as
-/// with [`Vec::try_reserve`], and for supervisors of programs that abort.
+/// When an allocation fails, Rust aborts the process in most cases. So this fault suits code that
+/// handles the failure, as with [`Vec::try_reserve`], and supervisors of programs that abort.
 ///
-/// On Linux alone, by lowering `RLIMIT_DATA`
+/// On Linux only. The fault lowers `RLIMIT_DATA`
 /// ([getrlimit(2)](https://man7.org/linux/man-pages/man2/getrlimit.2.html)).
 #[derive(Clone, Debug)]
 pub struct Memory {
     left: RangeInclusive<u64>,
 }
 
-/// The memory that is left.
+/// The plan of a [`Memory`] fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MemoryPlan {
@@ -38,7 +38,7 @@ impl Memory {
         Self { left: 0..=0 }
     }
 
-    /// Leaves exactly this number of bytes.
+    /// Leaves exactly this number of bytes to allocate.
     #[must_use]
     pub fn leaving(self, bytes: u64) -> Self {
         Self {
@@ -46,7 +46,7 @@ impl Memory {
         }
     }
 
-    /// Leaves 0 to `most` bytes, each number with the same probability.
+    /// Leaves 0 to `most` bytes to allocate, each number with the same probability.
     #[must_use]
     pub fn leaving_at_most(self, most: u64) -> Self {
         Self { left: 0..=most }
@@ -83,7 +83,7 @@ impl Fault for Memory {
     }
 }
 
-/// The memory that counts against the limit now, in bytes: `VmData` of
+/// The memory that counts against the limit now, in bytes. This is `VmData` in
 /// [proc_pid_status(5)](https://man7.org/linux/man-pages/man5/proc_pid_status.5.html).
 #[cfg(target_os = "linux")]
 fn in_use() -> Result<u64, FaultError> {

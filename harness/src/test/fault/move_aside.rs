@@ -1,4 +1,4 @@
-//! Moving a file or directory out of its place, and back.
+//! Moves a file or directory aside, and records the steps that move it back.
 
 use super::{FaultError, Injection, UndoCondition, UndoStep};
 use crate::os::resource_limit::with_limits_lifted;
@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// The thing that a fault puts where something was.
+/// The replacement that a fault puts at a path.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Placeholder<'a> {
     Nothing,
@@ -14,9 +14,9 @@ pub(super) enum Placeholder<'a> {
     SymlinkTo(&'a Path),
 }
 
-/// Moves the file or directory at `path` aside, and puts the placeholder there.
+/// Moves the file or directory at `path` aside, and puts the placeholder at `path`.
 ///
-/// It is moved rather than removed: it comes back as it was, with owner, mode, times and links.
+/// The move keeps owner, mode, times and links, so undoing restores all of them.
 pub(super) fn move_aside(
     path: &Path,
     placeholder: Placeholder<'_>,

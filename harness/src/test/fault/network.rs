@@ -19,7 +19,7 @@ use crate::test::network::{Condition, Link, Proxy};
 use std::fmt;
 use std::sync::Arc;
 
-/// The link that a fault disturbs, and its name in plans.
+/// The link that a fault disturbs, and the link's name in plans.
 #[derive(Clone)]
 struct LinkTarget {
     name: String,
@@ -34,8 +34,8 @@ impl LinkTarget {
         }
     }
 
-    /// Puts the condition on the link until it is undone. Bytes that have passed by then stay as
-    /// they are, and so do connections that have ended.
+    /// Puts the condition on the link until the fault is undone. Undoing does not restore changed
+    /// bytes or ended connections.
     fn put(&self, condition: Condition) -> Undo {
         let proxy = Arc::clone(&self.proxy);
         let id = proxy.conditions.add(condition);

@@ -1,5 +1,5 @@
-//! A file without read permission, or a directory without write permission: a deployment by the
-//! wrong user, a forgotten mask.
+//! A fault that changes permissions, as a deployment by the wrong user or with the wrong umask
+//! does.
 
 use super::{Fault, FaultError, Injection, Undo, UndoCondition, UndoStep};
 use rand_chacha::ChaCha8Rng;
@@ -7,26 +7,26 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Changes the permissions of a file or directory. On Unix alone.
+/// Changes the permissions of a file or directory. On Unix only.
 ///
-/// Permissions do not hinder root outside of the sandbox: there the fault is unavailable, and the
-/// test is skipped.
+/// Outside of the sandbox, permissions do not restrict root. Then the fault is unavailable, and a
+/// test that returns the error is skipped.
 #[derive(Clone, Debug)]
 pub struct Permissions {
     path: PathBuf,
     mode: u32,
 }
 
-/// The new permissions.
+/// The plan of a [`Permissions`] fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PermissionsPlan {
-    /// The lowest nine bits of the mode, 0 to 0o777, as `chmod` takes them.
+    /// The lowest nine bits of the new mode, 0 to 0o777, as in `chmod`.
     pub mode: u32,
 }
 
 impl Permissions {
-    /// Takes all permissions: nobody may read, write, execute or list the file or directory at
+    /// Removes all permissions: nobody may read, write, execute or list the file or directory at
     /// `path`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
@@ -35,13 +35,14 @@ impl Permissions {
         }
     }
 
-    /// Leaves the permission to read, and to look files up in a directory: mode 555.
+    /// Sets the mode 555: everybody may read and execute the file, or list and search the
+    /// directory, but not write.
     #[must_use]
     pub fn read_only(self) -> Self {
         self.with_mode(0o555)
     }
 
-    /// Sets this mode, 0 to 0o777.
+    /// Sets the permissions to this mode, 0 to 0o777.
     #[must_use]
     pub fn with_mode(self, mode: u32) -> Self {
         Self { mode, ..self }
@@ -92,7 +93,7 @@ impl Fault for Permissions {
     }
 }
 
-/// The bits of a mode that are permissions.
+/// The permission bits of a mode.
 const PERMISSIONS: u32 = 0o777;
 
 #[cfg(unix)]
@@ -111,7 +112,8 @@ fn set_mode(path: &Path, mode: u32) -> Result<(), FaultError> {
         .map_err(FaultError::file("change the mode of", path))
 }
 
-/// Whether this process may do an operation that the mode forbids.
+/// Whether this process may read or write the path although the mode forbids it. Checks reading if
+/// the mode lets nobody read, and writing otherwise.
 #[cfg(unix)]
 fn is_without_effect(path: &Path, mode: u32) -> bool {
     use rustix::fs::{Access, access};

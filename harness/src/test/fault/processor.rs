@@ -1,4 +1,4 @@
-//! A busy processor: neighbours that compute.
+//! A fault that keeps the processors busy, as computing neighbours on the machine do.
 
 use super::{Fault, FaultError, Injection, Undo, UndoOutcome};
 use crate::test::process_scope::ProcessScope;
@@ -9,33 +9,33 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-/// Starts threads that compute without end, so that the test's own threads have to wait for their
-/// turn.
+/// Starts threads that compute until the fault is undone. The test's own threads must then wait for
+/// a processor.
 ///
-/// The threads are the test's: their processor time counts against its `cpu` limit, and a test
-/// cannot [explore](crate::Context::explore) meanwhile.
+/// The threads run in the test's process. Their processor time counts against the test's `cpu`
+/// limit. The test cannot [explore](crate::Context::explore) while the fault is in effect.
 #[derive(Clone, Copy, Debug)]
 pub struct Processor {
     threads: usize,
 }
 
-/// The load.
+/// The plan of a [`Processor`] fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ProcessorPlan {
-    /// The number of threads, 1 to 1024.
+    /// The number of computing threads, 1 to 1024.
     pub threads: usize,
 }
 
 impl Processor {
-    /// Keeps the machine's processors busy with one thread.
+    /// Starts one computing thread.
     #[must_use]
     pub fn new() -> Self {
         Self { threads: 1 }
     }
 
-    /// Starts 1 to 1024 threads. With one for each processor of the machine, the test's own threads
-    /// get about half of the time that they had alone.
+    /// Starts this number of threads, 1 to 1024. With one thread per processor of the machine, the
+    /// test's own threads get about half of their usual processor time.
     #[must_use]
     pub fn with_threads(self, threads: usize) -> Self {
         Self { threads }
@@ -81,7 +81,7 @@ impl Fault for Processor {
         }
         let mut busy = Busy::default();
         for _ in 0..plan.threads {
-            // On failure, `busy` ends the threads that were started.
+            // On failure, dropping `busy` ends the started threads.
             busy.start().map_err(FaultError::other)?;
         }
         Ok(Undo::new(move || {
@@ -91,10 +91,10 @@ impl Fault for Processor {
     }
 }
 
-/// More threads than a test needs, and fewer than overload the machine.
+/// The maximum number of threads: more than a test needs, but too few to overload the machine.
 const MOST: usize = 1024;
 
-/// Threads that compute until this is dropped.
+/// Threads that compute until the value is dropped.
 #[derive(Default)]
 struct Busy {
     ends: Arc<AtomicBool>,

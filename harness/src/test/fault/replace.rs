@@ -1,4 +1,4 @@
-//! Other content in a file: a stale copy, another version, the file of another service.
+//! A fault that replaces the content of a file, by a stale copy or another service's file.
 
 use super::in_place_edit::{InPlaceEdit, size};
 use super::limit::with_limits_lifted;
@@ -7,23 +7,23 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Writes the content of one file over another, in place.
+/// Replaces the content of a file by the content of another file, in place.
 #[derive(Clone, Debug)]
 pub struct Replace {
     path: PathBuf,
     source: PathBuf,
 }
 
-/// Nothing is drawn: the test names the source.
+/// The plan of a [`Replace`] fault. Nothing is drawn: the test names the source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ReplacePlan {
-    /// The file whose content is copied.
+    /// The file that contains the new content.
     pub source: PathBuf,
 }
 
 impl Replace {
-    /// Gives the file at `path` the content of the file at `source`.
+    /// Replaces the content of the file at `path` by the content of the file at `source`.
     pub fn new(path: impl Into<PathBuf>, source: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),

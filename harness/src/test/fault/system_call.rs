@@ -1,4 +1,4 @@
-//! System calls that fail, are delayed, or read and write less than requested.
+//! A fault that makes system calls fail, delays them, or shortens reads and writes.
 
 #[cfg(target_os = "linux")]
 use super::UndoOutcome;
@@ -16,56 +16,59 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Fails, delays or shortens calls of one [`CallKind`] on files below a directory: those of the
-/// thread that injects the fault, and of all threads and programs that it starts later. Threads
-/// that exist already are not affected, so inject it from the test itself, before the system under
-/// test has begun.
+/// Fails, delays or shortens calls of one [`CallKind`] on a file, or on files below a directory.
+/// The fault affects the thread that injects it, and all threads and programs that this thread
+/// starts later. Other threads that already exist are not affected. So inject the fault from the
+/// test itself, before the system under test starts.
 ///
-/// On Linux alone, by seccomp user notification: from the first such fault of a test on, each of
-/// its file calls takes some microseconds longer. A test with such faults cannot
+/// On Linux only, by seccomp user notification. After a test's first such fault, each file call of
+/// the affected threads takes some microseconds longer. A test with such a fault cannot
 /// [explore](crate::Context::explore).
 #[derive(Clone, Debug)]
 pub struct SystemCall {
     kind: CallKind,
     below: PathBuf,
-    /// The numbers of the calls, from 1; `None` for all.
+    /// The range from which the number of the affected call is drawn, from 1. `None` affects all
+    /// calls.
     which: Option<RangeInclusive<u64>>,
     effect: CallEffect,
 }
 
-/// The effect on a call.
+/// The effect of a [`SystemCall`] fault on a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CallEffect {
-    /// The call is not done, and returns this error number, such as 5 for `EIO`.
+    /// The call is not executed, and fails with this error number, such as 5 for `EIO`.
     Error(i32),
-    /// The call is done this number of milliseconds later.
+    /// The call is executed this number of milliseconds later.
     DelayMs(u64),
-    /// The call does at most this number of bytes, at least 1, if it is a `read`, `pread`, `write`
-    /// or `pwrite` of the test's own process.
+    /// The call reads or writes at most this number of bytes, at least 1. Only a `read`, `pread`,
+    /// `write` or `pwrite` of the test's own process is shortened. Other calls are executed in
+    /// full.
     ShortenedTo(u64),
-    /// Calls succeed until all of them together have written this number of bytes. The call that
-    /// exceeds it is done in part, where it can be shortened, and those after it fail with
-    /// `ENOSPC`.
+    /// Calls succeed until all calls together have written this number of bytes. The call that
+    /// exceeds this number is shortened, or fails with `ENOSPC` if it cannot be shortened. Later
+    /// calls fail with `ENOSPC`.
     FullAfter(u64),
 }
 
-/// The calls, and the effect on them.
+/// The plan of a [`SystemCall`] fault: the affected calls, and the effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SystemCallPlan {
-    /// The kind of the calls.
+    /// The kind of the affected calls.
     pub kind: CallKind,
-    /// The number of the call, from 1, counted from the injection on; `None` for all.
+    /// The number of the affected call, from 1. Calls count from the injection on. `None` affects
+    /// all calls.
     pub nth: Option<u64>,
-    /// The effect on them.
+    /// The effect on the calls.
     pub effect: CallEffect,
 }
 
 impl SystemCall {
-    /// All calls of this kind, on the file `below` or on files below this directory, fail with
-    /// [`Errno::EIO`].
+    /// Makes all calls of this kind fail with [`Errno::EIO`]. The calls are those on the file
+    /// `below`, or on files below this directory.
     pub fn new(below: impl Into<PathBuf>, kind: CallKind) -> Self {
         Self {
             kind,
@@ -75,7 +78,7 @@ impl SystemCall {
         }
     }
 
-    /// Affects the `n`-th call alone, from 1, counted from the injection on.
+    /// Affects the `n`-th call only, from 1. Calls count from the injection on.
     #[must_use]
     pub fn nth(self, n: u64) -> Self {
         Self {
@@ -84,7 +87,7 @@ impl SystemCall {
         }
     }
 
-    /// Affects one of the first `n` calls alone, which is drawn.
+    /// Affects only one drawn call of the first `n` calls, each with the same probability.
     #[must_use]
     pub fn one_of_the_first(self, n: u64) -> Self {
         Self {
@@ -93,7 +96,7 @@ impl SystemCall {
         }
     }
 
-    /// The calls fail with this error.
+    /// Makes the calls fail with this error.
     #[must_use]
     pub fn fails_with(self, errno: Errno) -> Self {
         Self {
@@ -102,7 +105,7 @@ impl SystemCall {
         }
     }
 
-    /// The calls are done later by this time, in whole milliseconds.
+    /// Delays the calls by `delay`, rounded down to whole milliseconds.
     #[must_use]
     pub fn delayed_by(self, delay: Duration) -> Self {
         let milliseconds = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
@@ -112,7 +115,7 @@ impl SystemCall {
         }
     }
 
-    /// Reads and writes do at most this number of bytes each, at least 1.
+    /// Limits each read or write to this number of bytes, at least 1.
     #[must_use]
     pub fn shortened_to(self, bytes: u64) -> Self {
         Self {
@@ -121,8 +124,8 @@ impl SystemCall {
         }
     }
 
-    /// Writes succeed until they have written this number of bytes, and fail with [`Errno::ENOSPC`]
-    /// after that. Removing files makes no room.
+    /// Lets writes succeed until together they have written this number of bytes. Later writes fail
+    /// with [`Errno::ENOSPC`]. The removal of files does not free space.
     #[must_use]
     pub fn full_after(self, bytes: u64) -> Self {
         Self {
@@ -165,7 +168,7 @@ impl Fault for SystemCall {
         if let CallEffect::ShortenedTo(bytes) = self.effect
             && (bytes == 0 || !matches!(self.kind, CallKind::Read | CallKind::Write))
         {
-            // No code expects a write of no bytes, and a read of none means the end of the file.
+            // A read of 0 bytes means the end of the file, and no code expects a write of 0 bytes.
             return Err(FaultError::unfit(
                 "reads or writes, and at least 1 byte",
                 format!("calls to {}, and {bytes} bytes", self.kind),
@@ -210,8 +213,8 @@ impl Fault for SystemCall {
     }
 }
 
-/// Puts a rule for calls of a kind on this file, or on files below this directory. The closure that
-/// it returns removes the rule.
+/// Adds a rule for calls of a kind on this file, or on files below this directory. Returns a
+/// closure that removes the rule.
 #[cfg(target_os = "linux")]
 pub(super) fn put_rule(
     kind: CallKind,

@@ -1,4 +1,4 @@
-//! A torn write: its first sectors have reached the disk, the others are as before.
+//! A torn write: only the write's first sectors have reached the disk.
 
 use super::in_place_edit::{InPlaceEdit, size};
 use super::limit::with_limits_lifted;
@@ -11,27 +11,27 @@ use std::cmp::Ordering;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Writes the first sectors of 512 bytes of another file over a file, in place: the state after a
-/// power loss in the middle of a write over the old version.
+/// Overwrites the beginning of a file with the first 512-byte sectors of another file, in place.
+/// This is the state after a power loss in the middle of a write over the old version.
 #[derive(Clone, Debug)]
 pub struct TornWrite {
     path: PathBuf,
     source: PathBuf,
 }
 
-/// The part of the write that reached the disk.
+/// The plan of a [`TornWrite`]: the part of the write that reached the disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TornWritePlan {
     /// The file with the new content.
     pub source: PathBuf,
-    /// The number of its bytes that are written, from the beginning: a multiple of 512.
+    /// The number of bytes written, from the beginning of `source`: a multiple of 512.
     pub written: u64,
 }
 
 impl TornWrite {
-    /// Tears a write of the content of `source` over the file at `path`. Its end is drawn, among
-    /// all sectors after which the file has neither the old content nor the new.
+    /// Tears a write of the content of `source` over the file at `path`. The length of the torn
+    /// write is drawn. The drawn length leaves the file with neither the old nor the new content.
     pub fn new(path: impl Into<PathBuf>, source: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -87,14 +87,15 @@ impl Fault for TornWrite {
     }
 }
 
-/// The numbers of bytes after which a write of the new content over the old can be torn.
+/// The possible lengths of a torn write, in bytes: whole sectors, with a difference between old and
+/// new content on both sides of the tear.
 fn ends(old: &[u8], new: &[u8]) -> Vec<u64> {
     let common = old.len().min(new.len());
     let differs = |(a, b): (&u8, &u8)| a != b;
-    // Up to the first difference it is still the old content.
+    // A tear before the first difference would leave the old content.
     let first = old.iter().zip(new).position(differs).unwrap_or(common);
-    // From the last one on it is the new content already. A longer old content leaves its end,
-    // which is a difference for ever.
+    // A tear after the last difference would leave the new content. If the old content is longer,
+    // its end remains at every tear.
     let last = match old.len().cmp(&new.len()) {
         Ordering::Less => new.len() - 1,
         Ordering::Equal => old.iter().zip(new).rposition(differs).unwrap_or(0),

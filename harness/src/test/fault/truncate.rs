@@ -1,4 +1,4 @@
-//! A file cut short: an interrupted copy, a full disk.
+//! A fault that truncates a file, as an interrupted copy or a full disk does.
 
 use super::in_place_edit::{InPlaceEdit, size};
 use super::{Fault, FaultError, Injection, Undo};
@@ -7,24 +7,25 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// TruncatePlans the end off a file, in place.
+/// Truncates a file in place.
 #[derive(Clone, Debug)]
 pub struct Truncate {
     path: PathBuf,
     kept: Option<u64>,
 }
 
-/// The part of the file that stays.
+/// The plan of a [`Truncate`] fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TruncatePlan {
-    /// The number of bytes, from the beginning: 0 to one less than the size.
+    /// The number of bytes that remain, from the beginning of the file: 0 to one less than the
+    /// size.
     pub kept: u64,
 }
 
 impl Truncate {
-    /// TruncatePlans the file at `path` to any shorter length, each with the same probability, down
-    /// to 0.
+    /// Truncates the file at `path` to a drawn shorter length, from 0 on, each with the same
+    /// probability.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -32,7 +33,7 @@ impl Truncate {
         }
     }
 
-    /// Keeps exactly the first `bytes`.
+    /// Truncates the file to exactly this number of bytes, which must be less than the file's size.
     #[must_use]
     pub fn to(mut self, bytes: u64) -> Self {
         self.kept = Some(bytes);

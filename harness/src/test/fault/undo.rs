@@ -1,26 +1,26 @@
-//! The way back from a fault.
+//! The way to undo a fault.
 
 use super::FaultError;
 use super::injection::Injection;
 use clarity_chaos_record::UndoOutcome;
 use std::fmt;
 
-/// How a fault is undone while the test's process lives.
+/// The way to undo a fault in the test's process.
 pub struct Undo(Option<Closure>);
 
 type Closure = Box<dyn FnOnce() -> Result<UndoOutcome, FaultError> + Send>;
 
 impl Undo {
-    /// Runs the steps that were [recorded](Injection::record), the latest first.
+    /// Runs the [recorded](Injection::record) steps, the latest first.
     #[must_use]
     pub fn steps() -> Self {
         Self(None)
     }
 
-    /// Calls `closure`, and then runs the steps that were recorded. Of both results the worse one
-    /// counts.
+    /// Calls `closure`, and then runs the recorded steps. The worse of the two outcomes counts.
     ///
-    /// When the test is killed, the closure is lost, and the runner runs the steps alone.
+    /// If the test is killed, the closure does not run. Outside of the sandbox, the runner then
+    /// runs the steps only.
     pub fn new(closure: impl FnOnce() -> Result<UndoOutcome, FaultError> + Send + 'static) -> Self {
         Self(Some(Box::new(closure)))
     }
@@ -43,14 +43,14 @@ impl Undo {
     }
 }
 
-/// How far the outcome is from a fault that was undone.
+/// The severity of an outcome: 0 for a fault that was undone, more for worse outcomes.
 fn severity(outcome: &UndoOutcome) -> usize {
     match outcome {
         UndoOutcome::Restored => 0,
         UndoOutcome::NeverApplied { .. } => 1,
         UndoOutcome::Deferred => 2,
         UndoOutcome::Superseded { .. } => 3,
-        // Failed, and an outcome of a later release.
+        // `Failed`, and outcomes that a later release adds.
         _ => 4,
     }
 }

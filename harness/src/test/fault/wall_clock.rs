@@ -1,5 +1,5 @@
-//! A wall clock that jumps: an operator sets it, a time server corrects it, a virtual machine wakes
-//! up.
+//! A fault that moves the wall clock, as an operator, a time server or a resumed virtual machine
+//! does.
 
 use super::{Fault, FaultError, Injection, Undo, UndoOutcome};
 use crate::os::wall_clock;
@@ -13,13 +13,14 @@ use std::time::Duration;
 /// Moves the wall clock of the test's process: [`SystemTime::now`](std::time::SystemTime::now), and
 /// all other code that asks the C library for the time of day.
 ///
-/// Nothing outside of the process sees it, neither programs that the test starts nor the times of
-/// files. Timers, [`Instant`](std::time::Instant) and the test's [clock](crate::Context::clock) are
-/// not moved, as with a real clock.
+/// The jump does not affect the times of files, nor programs that the test starts. Timers,
+/// [`Instant`](std::time::Instant) and the test's [clock](crate::Context::clock) do not jump
+/// either, as when an operator sets a real wall clock.
 ///
-/// It needs the feature `wall-clock` of this crate, which is off by default, and Linux with the GNU
-/// C library; elsewhere a test with this fault is skipped. The feature gives the test program its
-/// own `clock_gettime`, `gettimeofday` and `time`; leave it off if another library does the same.
+/// The fault needs this crate's feature `wall-clock`, which is off by default, and Linux with the
+/// GNU C library. Without these, a test that returns the fault's error is skipped. The feature
+/// replaces `clock_gettime`, `gettimeofday` and `time` in the test program. Leave the feature off
+/// if another library also replaces these functions.
 ///
 /// ```toml
 /// [dev-dependencies]
@@ -37,21 +38,24 @@ enum Jump {
     Within(Duration),
 }
 
-/// The jump.
+/// The plan of a [`WallClock`] fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct WallClockPlan {
-    /// The distance in milliseconds, negative for a jump back. Its amount is 1 ms to 1000 years.
+    /// The distance of the jump in milliseconds, negative for a jump back. The absolute value is at
+    /// least 1 ms and at most 1000 years.
     pub by_ms: i64,
 }
 
-/// Further than any mistake in setting a clock, and far within the range of a time.
+/// The longest jump: longer than any mistake in setting a clock, and far within the range of a
+/// `SystemTime`.
 const MOST: Duration = Duration::from_secs(1000 * 365 * 24 * 3600);
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl WallClock {
-    /// The clock of the test's process jumps by at most 24 hours, as with [`within`](Self::within).
+    /// Moves the clock of the test's process forward or back by 1 ms to 24 hours, as with
+    /// [`within`](Self::within).
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -59,7 +63,7 @@ impl WallClock {
         }
     }
 
-    /// It jumps forward by this time, in whole milliseconds: 1 ms to 1000 years.
+    /// Moves the clock forward by `by`, 1 ms to 1000 years, rounded down to whole milliseconds.
     #[must_use]
     pub fn forward(self, by: Duration) -> Self {
         Self {
@@ -67,8 +71,8 @@ impl WallClock {
         }
     }
 
-    /// It jumps back by this time, in whole milliseconds: 1 ms to 1000 years. Times that were
-    /// stored are in the future then.
+    /// Moves the clock back by `by`, 1 ms to 1000 years, rounded down to whole milliseconds.
+    /// Recently stored times are then in the future.
     #[must_use]
     pub fn back(self, by: Duration) -> Self {
         Self {
@@ -76,8 +80,8 @@ impl WallClock {
         }
     }
 
-    /// It jumps forward or back by 1 ms to `most`, each millisecond with the same probability.
-    /// `most` is 1 ms to 1000 years.
+    /// Moves the clock forward or back by 1 ms to `most`, each millisecond with the same
+    /// probability. `most` is 1 ms to 1000 years.
     #[must_use]
     pub fn within(self, most: Duration) -> Self {
         Self {
@@ -121,7 +125,7 @@ impl Fault for WallClock {
             Jump::Back(_) => -most,
             Jump::Within(_) => match rng.random_range(-most..most) {
                 back @ ..0 => back,
-                // Not by nothing: `most` stands for it.
+                // Shifts the range 0 to `most - 1` to 1 to `most`: a jump by 0 is no fault.
                 forward => forward + 1,
             },
         };

@@ -1,5 +1,4 @@
-//! Zeros in the place of bytes: a write that never reached the disk, a trimmed block, a hole after
-//! a crash.
+//! A fault that overwrites bytes of a file with zeros, as a trimmed block or a lost write does.
 
 use super::in_place_edit::{InPlaceEdit, size};
 use super::{Fault, FaultError, Injection, Undo};
@@ -10,29 +9,29 @@ use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
-/// The smallest piece of a file that a disk writes, in bytes.
+/// The smallest unit that a disk writes, in bytes.
 pub(super) const SECTOR: u64 = 512;
 
-/// Overwrites a range of a file with zeros, in place. Size and time of modification stay.
+/// Overwrites a range of a file with zeros, in place. Keeps the file's size and modification time.
 #[derive(Clone, Debug)]
 pub struct Zeros {
     path: PathBuf,
     range: Option<ZerosPlan>,
 }
 
-/// The bytes that are zero now.
+/// The plan of a [`Zeros`] fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ZerosPlan {
-    /// The first byte, from 0.
+    /// The offset of the first overwritten byte, from 0.
     pub offset: u64,
-    /// The number of bytes.
+    /// The number of overwritten bytes.
     pub length: u64,
 }
 
 impl Zeros {
-    /// Overwrites one sector of 512 bytes of the file at `path` (the last may be shorter): any that
-    /// is not all zeros, each with the same probability.
+    /// Overwrites one drawn sector of 512 bytes of the file at `path`. The last sector may be
+    /// shorter. Only sectors with a byte other than zero are drawn, each with the same probability.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -40,7 +39,7 @@ impl Zeros {
         }
     }
 
-    /// Overwrites `length` bytes from `offset` on.
+    /// Overwrites exactly `length` bytes, from `offset` on.
     #[must_use]
     pub fn at(mut self, offset: u64, length: u64) -> Self {
         self.range = Some(ZerosPlan { offset, length });

@@ -1,4 +1,4 @@
-//! The faults that a link has now.
+//! The faults in effect on a link.
 
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The direction of bytes.
+/// A direction of bytes on a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
@@ -14,7 +14,7 @@ pub enum Direction {
     ToServer,
     /// From the server to clients.
     ToClient,
-    /// Both ways.
+    /// Both directions.
     Both,
 }
 
@@ -23,7 +23,7 @@ impl Direction {
         self == Self::Both || self == other
     }
 
-    /// The direction as a part of a sentence.
+    /// The direction as words for a sentence.
     pub(crate) fn words(self) -> &'static str {
         match self {
             Self::ToServer => "to the server",
@@ -33,27 +33,27 @@ impl Direction {
     }
 }
 
-/// The end of a connection that is cut.
+/// The way in which a cut connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ConnectionEnd {
-    /// A reset: both ends get an error, and bytes on their way may be lost.
+    /// A reset: both sides get an error, and bytes in flight may be lost.
     Reset,
-    /// A close, as if the sender had ended: both ends get the end of the stream.
+    /// A close of both directions: both sides read the end of the stream.
     Close,
-    /// A close of this direction alone. The other one goes on.
+    /// A close of the cut direction only. The other direction stays open.
     HalfClose,
 }
 
-/// A fault of a link.
+/// A fault in effect on a link.
 #[derive(Debug)]
 pub(crate) enum Condition {
     Latency {
         direction: Direction,
         delay: Duration,
         jitter: Duration,
-        /// The generator of the jitter.
+        /// The generator that draws each chunk's jitter.
         rng: Box<ChaCha8Rng>,
     },
     Bandwidth {
@@ -64,13 +64,15 @@ pub(crate) enum Condition {
         direction: Direction,
     },
     ConnectionRefused,
-    /// After `left` more bytes, once.
+    /// Cuts one connection, after `left` more bytes on all connections. `left` is `None` after the
+    /// cut.
     ConnectionCut {
         direction: Direction,
         left: Option<u64>,
         end: ConnectionEnd,
     },
-    /// A bit of the byte after `left` more, once.
+    /// Flips `bit` of one byte, after `left` more bytes on all connections. `left` is `None` after
+    /// the flip.
     Corruption {
         direction: Direction,
         left: Option<u64>,
@@ -78,11 +80,11 @@ pub(crate) enum Condition {
     },
 }
 
-/// The number of a condition.
+/// The number of a condition on a link, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ConditionId(usize);
 
-/// All faults that a link has now.
+/// All faults in effect on a link.
 #[derive(Debug, Default)]
 pub(crate) struct Conditions {
     state: Mutex<PresentConditions>,
@@ -96,14 +98,14 @@ struct PresentConditions {
     present: Vec<(ConditionId, Condition)>,
 }
 
-/// The fate of bytes that are due.
+/// The delivery of a chunk of bytes that is due.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Delivery {
-    /// They are delivered, and then this time passes.
+    /// All bytes are delivered, and the next chunk waits for this time.
     Whole(Duration),
-    /// This number of them is delivered, and then the connection ends.
+    /// This number of bytes is delivered, and then the connection ends in this way.
     Cut(usize, ConnectionEnd),
-    /// The link or the connection is gone.
+    /// No byte is delivered: the link is closed or the connection has ended.
     Lost,
 }
 
@@ -138,7 +140,7 @@ impl Conditions {
         present.any(|(_, condition)| matches!(condition, Condition::ConnectionRefused))
     }
 
-    /// The moment at which bytes that arrive now are due.
+    /// The time at which bytes that arrive now are due.
     pub(super) fn due(&self, direction: Direction) -> Instant {
         let mut due = Instant::now();
         for (_, condition) in &mut self.state().present {
@@ -156,8 +158,8 @@ impl Conditions {
         due
     }
 
-    /// Waits until bytes can be delivered, and decides their fate; may change one. `is_over` is
-    /// true when their connection has ended.
+    /// Waits until `bytes` are due and no blackhole holds them, and decides their delivery. A
+    /// corruption flips a bit of one byte. `is_over` returns whether the connection has ended.
     pub(super) fn deliver(
         &self,
         direction: Direction,
@@ -174,7 +176,7 @@ impl Conditions {
                 matches!(condition, Condition::Blackhole { direction: covered } if covered.covers(direction))
             });
             let left = due.saturating_duration_since(Instant::now());
-            // A connection that ends meanwhile does not notify this thread.
+            // The end of the connection does not notify this thread, so it is checked regularly.
             let most = Duration::from_millis(20);
             let wait = match is_held {
                 true => most,
@@ -187,7 +189,7 @@ impl Conditions {
         state.settle(direction, bytes)
     }
 
-    /// Lets time pass, unless the link is gone first.
+    /// Waits for `time`, or until the link is closed.
     pub(super) fn pass(&self, time: Duration) {
         let deadline = Instant::now() + time;
         let mut state = self.state();
@@ -251,7 +253,8 @@ impl PresentConditions {
     }
 }
 
-/// Counts `bytes` down from `left`; returns the place among them at which the count ends, once.
+/// Returns `left` and sets it to `None`, if it is an index within the next `bytes` bytes. Otherwise
+/// subtracts `bytes` from `left`, and returns `None`. Does nothing if `left` is `None`.
 fn count_down(left: &mut Option<u64>, bytes: usize) -> Option<usize> {
     let remaining = (*left)?;
     match usize::try_from(remaining) {

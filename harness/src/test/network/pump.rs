@@ -1,5 +1,5 @@
-//! A connection through a link: for each direction a thread that receives bytes, and one that sends
-//! them when they are due.
+//! A connection through a link. Each direction has one thread that receives bytes, and one thread
+//! that sends the bytes when they are due.
 
 use super::Proxy;
 use super::condition::{ConnectionEnd, Delivery, Direction};
@@ -11,13 +11,14 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-/// The number of bytes that are received at a time, at most.
+/// The largest number of bytes in a chunk.
 const CHUNK: usize = 16 << 10;
 
-/// The number of chunks that may be on their way in each direction before the sender must wait.
+/// The number of chunks that may be in flight in each direction. With more chunks, the receiving
+/// thread waits.
 const IN_FLIGHT: usize = 64;
 
-/// Both ends of a connection.
+/// The client's and the server's socket of a connection.
 #[derive(Debug)]
 struct Ends {
     client: TcpStream,
@@ -32,7 +33,7 @@ pub(super) struct Connection {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// Bytes, and the moment at which they are due.
+/// The time at which bytes are due, and the bytes.
 type Chunk = (Instant, Vec<u8>);
 
 impl Connection {
@@ -41,7 +42,7 @@ impl Connection {
         server: &TcpStream,
         proxy: Arc<Proxy>,
     ) -> io::Result<Self> {
-        // A piece that arrives goes on as one piece, and at once.
+        // Each received chunk must be sent at once, as one chunk.
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
         let ends = Arc::new(Ends {
@@ -82,7 +83,7 @@ impl Connection {
         self.threads.iter().all(JoinHandle::is_finished)
     }
 
-    /// Ends the connection now.
+    /// Closes the connection now, and waits for its threads.
     pub(super) fn end(self) {
         self.ends.close();
         for thread in self.threads {
@@ -92,7 +93,7 @@ impl Connection {
 }
 
 impl Ends {
-    /// The source and the destination of this direction.
+    /// The source and the destination of bytes in this direction.
     fn of(&self, direction: Direction) -> (&TcpStream, &TcpStream) {
         match direction {
             Direction::ToClient => (&self.server, &self.client),
@@ -119,7 +120,8 @@ impl Ends {
     }
 }
 
-/// Receives bytes until the end, each chunk with the moment at which it is due.
+/// Receives chunks until the connection ends, and passes each to the sending thread with its due
+/// time.
 fn receive(ends: &Ends, direction: Direction, proxy: &Proxy, sender: &SyncSender<Chunk>) {
     let (mut from, _) = ends.of(direction);
     let mut buffer = vec![0; CHUNK];
@@ -132,13 +134,13 @@ fn receive(ends: &Ends, direction: Direction, proxy: &Proxy, sender: &SyncSender
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // The end comes after all bytes, with the same delay.
+            // An empty chunk means the end of the stream. It is delayed like all other chunks.
             Ok(_end) => {
                 let _ = sender.send((proxy.conditions.due(direction), Vec::new()));
                 return;
             }
             Err(_) => {
-                // A reset goes on as a reset.
+                // A reset by one side also resets the other side.
                 if !ends.is_over() {
                     ends.reset();
                 }
@@ -148,7 +150,7 @@ fn receive(ends: &Ends, direction: Direction, proxy: &Proxy, sender: &SyncSender
     }
 }
 
-/// Sends bytes when they are due, as far as the link lets them pass.
+/// Sends each chunk when it is due, unless a fault cuts the connection first.
 fn send(ends: &Ends, direction: Direction, proxy: &Proxy, receiver: &Receiver<Chunk>) {
     let (_, mut to) = ends.of(direction);
     while let Ok((due, mut bytes)) = receiver.recv() {
@@ -175,7 +177,7 @@ fn send(ends: &Ends, direction: Direction, proxy: &Proxy, receiver: &Receiver<Ch
                     ConnectionEnd::Close => ends.close(),
                     ConnectionEnd::HalfClose => {
                         let _ = to.shutdown(Shutdown::Write);
-                        // Further bytes are dropped, so that the sender does not wait.
+                        // Further chunks are dropped: the receiving thread must not wait.
                         while receiver.recv().is_ok() {}
                     }
                 }
@@ -185,13 +187,12 @@ fn send(ends: &Ends, direction: Direction, proxy: &Proxy, receiver: &Receiver<Ch
     }
 }
 
-/// Ends a connection with a reset instead of an orderly end: a reader at the other side gets an
-/// error.
+/// Ends a connection with a reset instead of a close: a reader on the other side gets an error.
 pub(super) fn reset(end: &TcpStream) {
     #[cfg(unix)]
     let _ = rustix::net::sockopt::set_socket_linger(end, Some(std::time::Duration::ZERO));
-    // Several threads share the descriptor, so it cannot be closed here. Connecting it to nothing
-    // resets it as well.
+    // Several threads share the descriptor, so it cannot be closed here. A connect to an
+    // unspecified address also resets the connection.
     #[cfg(unix)]
     let _ = rustix::net::connect_unspec(end);
     let _ = end.shutdown(Shutdown::Both);

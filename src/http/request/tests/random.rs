@@ -1,7 +1,7 @@
-//! Random bodies, and valid ones with random edits.
+//! Random bodies, and valid bodies with random edits.
 //!
-//! `PROPTEST_CASES=1000000 cargo test -p clarity-server --release --lib http::request` searches
-//! longer.
+//! `PROPTEST_CASES=1000000 cargo test -p clarity-server --release --lib http::request` runs more
+//! cases.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{body, decode_for, specs, with_binary};
 use crate::TensorData;
 
-/// Decodes any bytes: never panics, and an accepted request matches the model.
+/// Checks that decoding never panics, and that an accepted request matches the model.
 fn fuzz(body: &[u8], json_length: Option<usize>) {
     let specs = specs();
     let Ok(request) = decode_for(body, json_length, &specs) else {

@@ -1,17 +1,17 @@
-//! Damages of a file.
+//! Random damage to a file.
 
 use clarity_chaos::rand::{Rng, RngExt as _};
 
 /// A damaged file.
 #[derive(Debug)]
 pub(crate) struct Damaged {
-    /// The bytes of the file; `None` when it is removed.
+    /// The bytes of the damaged file; `None` if it was removed.
     pub(crate) bytes: Option<Vec<u8>>,
-    /// The damage, for a message.
+    /// A description of the damage, for a message.
     pub(crate) how: String,
 }
 
-/// Draws a damage of this file, which one of `others` may replace.
+/// Selects random damage to a file. One of `others` may replace the whole file.
 pub(crate) fn draw(file: &[u8], is_text: bool, others: &[Vec<u8>], rng: &mut impl Rng) -> Damaged {
     let kinds = if is_text { 12 } else { 8 };
     let length = file.len();
@@ -103,7 +103,7 @@ fn extended(file: &[u8], by: usize, rng: &mut impl Rng) -> Damaged {
     damaged(bytes, format!("{by} bytes longer"))
 }
 
-/// Replaces one character: the file is still text, and often still a manifest.
+/// Replaces one character. The file stays text, and often a valid manifest.
 fn one_character(file: &[u8], rng: &mut impl Rng) -> Damaged {
     const SIGNS: &[u8] = b"0123456789abcdefABCDEF-+.eE\"{}[],: nulltruefalse/\\\n\t";
     let mut bytes = file.to_vec();

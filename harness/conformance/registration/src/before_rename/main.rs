@@ -1,17 +1,17 @@
-//! The program `renamed` before its tests of seeds were renamed.
+//! The `seeds` tests of the program `renamed`, before the renaming.
 
 #![forbid(unsafe_code)]
 
 mod seeds {
     use harness::{Context, Result};
 
-    /// A test draws from its own name.
+    /// The seed is derived from the test's own name.
     #[harness::chaos(crate = harness)]
     fn draws(cx: Context) -> Result {
         clarity_chaos_registration::flip_three_bits(&cx)
     }
 
-    /// A test fails with every seed.
+    /// Fails with every seed.
     #[harness::chaos(crate = harness)]
     fn fails() {
         panic!("it fails under both names");

@@ -1,4 +1,4 @@
-//! A program that never mentions the library of its package, and so has none of its tests.
+//! A program that never mentions this package's library, so the library's test is not linked.
 
 #![forbid(unsafe_code)]
 

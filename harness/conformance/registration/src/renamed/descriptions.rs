@@ -1,4 +1,4 @@
-//! Descriptions that the compiler puts together.
+//! Tests with descriptions that the compiler builds from macros and from several attributes.
 
 #[doc = include_str!("scenario.md")]
 #[harness::chaos(crate = harness)]

@@ -1,5 +1,4 @@
-//! Chaos tests that reach the harness by other paths, have included descriptions, or keep the seed
-//! of an old name.
+//! Chaos tests with unusual paths to the harness, included descriptions, or the seeds of old names.
 
 #![forbid(unsafe_code)]
 

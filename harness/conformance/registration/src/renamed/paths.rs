@@ -1,17 +1,17 @@
-//! The harness under the name of a dependency, and re-exported.
+//! Tests of the option `crate`, the path to the harness.
 
 use clarity_chaos_registration::prelude::chaos;
 use harness::{Context, Result};
 use std::time::Duration;
 
-/// The path is the name of a dependency.
+/// The `crate` path is the name of a dependency.
 #[harness::chaos(crate = harness)]
 fn of_a_dependency(cx: Context) -> Result {
     std::fs::write(cx.dir().join("file"), "text")?;
     Ok(())
 }
 
-/// The path is in quotes, and all other options are given, too.
+/// The `crate` path is in quotes. A tag, the timeout, the clock and three limits are also set.
 #[harness::chaos(
     crate = "::harness",
     quick,
@@ -26,7 +26,7 @@ async fn in_quotes(_cx: Context) -> Result {
     Ok(())
 }
 
-/// The path leads through the re-export of a library.
+/// The `crate` path goes through a library's re-export.
 #[chaos::chaos(crate = clarity_chaos_registration::prelude::chaos)]
 fn of_a_re_export() -> Result {
     chaos::always!(true, "a macro of the re-exported harness compiles");
@@ -37,7 +37,7 @@ mod private {
     pub(super) use harness as nested;
 }
 
-/// The path begins with a module of this file.
+/// The `crate` path begins with a module of this file.
 #[harness::chaos(crate = private::nested)]
 fn of_a_module() {}
 

@@ -1,20 +1,20 @@
-//! The tests of `before_rename` under new names.
+//! The tests of the program `before_rename`, under new names.
 
 use harness::{Context, Result};
 
-/// A renamed test draws from its old name.
+/// With `seed_name`, a renamed test's seed is derived from the old name.
 #[harness::chaos(crate = harness, seed_name = "seeds::draws")]
 fn draws_as_before(cx: Context) -> Result {
     clarity_chaos_registration::flip_three_bits(&cx)
 }
 
-/// A renamed test draws from its new name.
+/// Without `seed_name`, a renamed test's seed is derived from the new name.
 #[harness::chaos(crate = harness)]
 fn draws_differently(cx: Context) -> Result {
     clarity_chaos_registration::flip_three_bits(&cx)
 }
 
-/// A renamed test still fails with every seed.
+/// Fails with every seed, as under the old name.
 #[harness::chaos(crate = harness, seed_name = "seeds::fails")]
 fn fails_as_before() {
     panic!("it fails under both names");

@@ -1,6 +1,7 @@
-//! Confused deputies: traps for the runner when it removes or keeps the files of a test.
+//! Confused-deputy attacks: traps for the runner, which removes or keeps a test's files.
 //!
-//! Each test fails when `MISBEHAVING_FAILS` is set: the runner keeps the files of failed tests.
+//! The tests that set traps fail if `MISBEHAVING_FAILS` is set. The runner can keep the files of
+//! failed tests.
 
 use super::victim;
 use clarity_chaos::{Context, Result, chaos};
@@ -9,7 +10,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-/// The directory of the case, which contains `dir()`, and the one that contains it.
+/// Returns the case's directory, which contains `cx.dir()`, and the parent of the case's directory.
 fn case_directories(cx: &Context) -> Result<(PathBuf, PathBuf)> {
     let own = cx.dir().parent().ok_or("the directory has no parent")?;
     let all = own.parent().ok_or("the case has no parent")?;
@@ -40,7 +41,7 @@ fn links_for_files(cx: Context) -> Result {
     end()
 }
 
-/// Leaves symlinks at paths of directories that the runner empties and lists.
+/// Leaves symlinks in place of directories that the runner empties and lists.
 #[chaos]
 fn links_for_folders(cx: Context) -> Result {
     let (own, all) = case_directories(&cx)?;
@@ -53,7 +54,7 @@ fn links_for_folders(cx: Context) -> Result {
     end()
 }
 
-/// Leaves a symlink at the path of the next test, and no permissions to any directory.
+/// Leaves a symlink at the next test's path, and removes all permissions from three directories.
 #[chaos]
 fn obstacles(cx: Context) -> Result {
     let (own, all) = case_directories(&cx)?;
@@ -65,7 +66,7 @@ fn obstacles(cx: Context) -> Result {
     end()
 }
 
-/// Runs last and in the same place: nothing of the others is left.
+/// Runs last, at the same paths, and finds no file of the earlier tests.
 #[chaos]
 fn they_are_gone(cx: Context) -> Result {
     let (own, all) = case_directories(&cx)?;

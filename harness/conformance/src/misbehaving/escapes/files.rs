@@ -1,4 +1,4 @@
-//! Attempts to change files outside.
+//! Attempts to read or change files outside the sandbox.
 
 use super::{only_inside, refused, victim};
 use clarity_chaos::{Context, Result, chaos};
@@ -14,7 +14,7 @@ fn append(path: PathBuf) -> io::Result<()> {
     file.write_all(b"harm")
 }
 
-/// Writes to a file, truncates it, creates a new one.
+/// Tries to write to a file, to truncate the file, and to create a new one.
 #[chaos(non_destructive)]
 fn write(cx: Context) -> Result {
     let victim = victim()?;
@@ -31,12 +31,12 @@ fn write(cx: Context) -> Result {
         Mode::empty(),
     )
     .and_then(|file| rustix::fs::ftruncate(file, 0));
-    // A file cannot be truncated through a descriptor for reading, in or out of the sandbox.
+    // Inside and outside the sandbox, a read-only descriptor cannot truncate a file.
     assert!(truncated.is_err());
     Ok(())
 }
 
-/// Renames and removes.
+/// Tries to rename and remove files and a directory.
 #[chaos(non_destructive)]
 fn remove(cx: Context) -> Result {
     let victim = victim()?;
@@ -47,7 +47,7 @@ fn remove(cx: Context) -> Result {
     refused(&cx, "rmdir", fs::remove_dir(&directory))
 }
 
-/// Creates directories, links and pipes.
+/// Tries to create a directory, a hard link, a symlink and a pipe.
 #[chaos(non_destructive)]
 fn make(cx: Context) -> Result {
     let victim = victim()?;
@@ -60,10 +60,10 @@ fn make(cx: Context) -> Result {
     refused(&cx, "mknod", pipe)
 }
 
-/// Links a file outside to a name inside, to change it through that name.
+/// Tries to create a hard link in the test's directory to a file outside.
 #[chaos(non_destructive)]
 fn link_in(cx: Context) -> Result {
-    // Behind another mount, even of the same file system, the error is EXDEV.
+    // Across mounts, even of the same file system, the error is EXDEV.
     const EXDEV: i32 = 18;
     match fs::hard_link(victim()?.join("file"), cx.dir().join("linked")) {
         Err(error) if error.raw_os_error() == Some(EXDEV) => {
@@ -74,7 +74,7 @@ fn link_in(cx: Context) -> Result {
     }
 }
 
-/// Writes through a symlink inside.
+/// Tries to write to a file outside, through a symlink in the test's directory.
 #[chaos(non_destructive)]
 fn through_a_symlink(cx: Context) -> Result {
     let link = cx.dir().join("link");
@@ -82,7 +82,7 @@ fn through_a_symlink(cx: Context) -> Result {
     refused(&cx, "write through a symlink", append(link))
 }
 
-/// Writes through paths of `/proc` that lead to the root.
+/// Tries to write to a file outside, through `/proc` paths that lead to the root directory.
 #[chaos(non_destructive)]
 fn through_proc(cx: Context) -> Result {
     let victim = victim()?;
@@ -98,7 +98,7 @@ fn through_proc(cx: Context) -> Result {
     Ok(())
 }
 
-/// Writes from a child process.
+/// Tries to write to a file outside from a child process.
 #[chaos(non_destructive)]
 fn through_a_child(cx: Context) -> Result {
     let status = Command::new("sh")
@@ -111,7 +111,7 @@ fn through_a_child(cx: Context) -> Result {
     Ok(())
 }
 
-/// Writes to files of the harness and of the run.
+/// Tries to change files of the harness and of the run.
 #[chaos(non_destructive, harmful)]
 fn the_harness(cx: Context) -> Result {
     only_inside(&cx)?;
@@ -128,7 +128,7 @@ fn the_harness(cx: Context) -> Result {
     refused(&cx, "mark of the run", fs::remove_file(run.join("running")))
 }
 
-/// Opens settings of the system and its disks for writing.
+/// Tries to open kernel settings and disks for writing.
 #[chaos(non_destructive, harmful)]
 fn the_system(cx: Context) -> Result {
     only_inside(&cx)?;
@@ -162,7 +162,7 @@ fn the_system(cx: Context) -> Result {
     Ok(())
 }
 
-/// No descriptor is open but those of the test and of the harness.
+/// The only open descriptors are the test's and the harness's.
 #[chaos(non_destructive)]
 fn through_a_descriptor(cx: Context) -> Result {
     let slot = cx
@@ -184,7 +184,7 @@ fn through_a_descriptor(cx: Context) -> Result {
     Ok(())
 }
 
-/// Reads the user's home directory.
+/// Tries to list the user's home directory, and to read a file in it.
 #[chaos(non_destructive)]
 fn the_home(cx: Context) -> Result {
     let home = PathBuf::from(std::env::var_os("HOME").ok_or("HOME is not set")?);
@@ -192,7 +192,7 @@ fn the_home(cx: Context) -> Result {
     refused(&cx, "read the home", fs::read(home.join("secret")))
 }
 
-/// Lists `/run`, which contains the sockets of services.
+/// Tries to list `/run`, which contains the sockets of services.
 #[chaos(non_destructive)]
 fn services(cx: Context) -> Result {
     match fs::read_dir("/run").map(Iterator::count) {

@@ -1,4 +1,5 @@
-//! Attempts to change metadata of files outside, which needs no write permission.
+//! Attempts to change metadata of files outside the sandbox, for which no write permission is
+//! needed.
 
 use super::{refused, victim};
 use clarity_chaos::{Context, Result, chaos};
@@ -7,7 +8,7 @@ use rustix::fs::{CWD, Mode, Timespec, Timestamps, XattrFlags, chmodat, setxattr,
 use std::os::unix::fs::chown;
 use std::process::Command;
 
-/// Changes mode, owner, times and extended attributes.
+/// Tries to change a file's mode, owner, times and extended attributes.
 #[chaos(non_destructive)]
 fn change(cx: Context) -> Result {
     let file = victim()?.join("file");
@@ -39,7 +40,7 @@ fn change(cx: Context) -> Result {
     refused(&cx, "setxattr", attribute)
 }
 
-/// Changes the mode from a child process.
+/// Tries to change a file's mode from a child process.
 #[chaos(non_destructive)]
 fn change_by_a_child(cx: Context) -> Result {
     let status = Command::new("chmod")

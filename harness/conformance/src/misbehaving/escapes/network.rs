@@ -1,4 +1,4 @@
-//! Attempts to connect to processes outside. Their addresses are in the environment.
+//! Attempts to connect to processes outside the sandbox. Environment variables hold the addresses.
 
 use super::{only_inside, refused, victim};
 use clarity_chaos::{Context, Result, chaos};
@@ -9,14 +9,14 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixStream};
 use std::time::Duration;
 
-/// Connects to a listener on the loopback of the host.
+/// Tries to connect to a listener on the host's loopback interface.
 #[chaos(non_destructive)]
 fn loopback(cx: Context) -> Result {
     let address: SocketAddr = env::var("MISBEHAVING_TCP")?.parse()?;
     refused(&cx, "tcp on loopback", TcpStream::connect(address))
 }
 
-/// Sends to 192.0.2.1, an address for documentation (RFC 5737).
+/// Tries to send to 192.0.2.1, an address reserved for documentation (RFC 5737).
 #[chaos(non_destructive, harmful)]
 fn outside(cx: Context) -> Result {
     only_inside(&cx)?;
@@ -31,7 +31,7 @@ fn outside(cx: Context) -> Result {
     refused(&cx, "udp outside", sent)
 }
 
-/// Connects to a socket with a path.
+/// Tries to connect to a Unix socket by path.
 #[chaos(non_destructive)]
 fn unix_path(cx: Context) -> Result {
     refused(
@@ -41,7 +41,7 @@ fn unix_path(cx: Context) -> Result {
     )
 }
 
-/// Connects to a socket with an abstract name.
+/// Tries to connect to a Unix socket by abstract name.
 #[chaos(non_destructive)]
 fn unix_abstract(cx: Context) -> Result {
     let name = env::var("MISBEHAVING_ABSTRACT")?;

@@ -7,7 +7,7 @@ use rustix::thread::capabilities;
 use std::fs;
 use std::process::Command;
 
-/// Reads a file of mode 000, as root with capabilities could.
+/// Tries to read a file of mode 000, which root's capabilities would allow.
 #[chaos(non_destructive)]
 fn a_locked_file(cx: Context) -> Result {
     refused(
@@ -35,7 +35,7 @@ fn capabilities_are_gone(cx: Context) -> Result {
     Ok(())
 }
 
-/// Creates a user namespace, in which a process has all capabilities.
+/// Tries to create a user namespace, in which the process would have all capabilities.
 #[chaos(non_destructive)]
 fn a_new_user_namespace(cx: Context) -> Result {
     let ran = Command::new("unshare")
@@ -58,7 +58,7 @@ fn a_new_user_namespace(cx: Context) -> Result {
     Ok(())
 }
 
-/// Mounts, unmounts and remounts.
+/// Tries to mount, unmount and remount file systems.
 #[chaos(non_destructive, harmful)]
 fn mounts(cx: Context) -> Result {
     only_inside(&cx)?;

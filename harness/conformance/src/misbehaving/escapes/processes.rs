@@ -1,4 +1,4 @@
-//! Attempts to reach processes outside.
+//! Attempts to reach processes outside the sandbox. Environment variables identify the targets.
 
 use super::{only_inside, refused};
 use clarity_chaos::{Context, Result, chaos};
@@ -15,13 +15,13 @@ fn runner() -> Result<Pid> {
     Pid::from_raw(number).ok_or_else(|| "not a process number".into())
 }
 
-/// Signals the runner, and opens its memory and environment.
+/// Tries to signal the runner, and to open the runner's memory and environment.
 #[chaos(non_destructive)]
 fn runner_is_out_of_reach(cx: Context) -> Result {
     let runner = runner()?;
     let number = runner.as_raw_nonzero();
-    // ESRCH: no such process. In a PID namespace the number may be another process's, whose memory
-    // is closed too.
+    // ESRCH: no such process. In a PID namespace the number may belong to another process, to whose
+    // memory the test has no access either.
     const ESRCH: i32 = 3;
     match test_kill_process(runner) {
         Err(error) if error.raw_os_error() == ESRCH => cx.note("signal: ESRCH"),
@@ -51,7 +51,7 @@ fn runner_is_out_of_reach(cx: Context) -> Result {
     Ok(())
 }
 
-/// Traces the runner, which would stop it.
+/// Tries to trace the runner. Success would stop the runner.
 #[chaos(non_destructive, harmful)]
 fn tracing(cx: Context) -> Result {
     use nix::errno::Errno;
@@ -64,7 +64,7 @@ fn tracing(cx: Context) -> Result {
     Ok(())
 }
 
-/// System V IPC has its own namespace.
+/// The test is not in the runner's namespace of System V IPC.
 #[chaos(non_destructive)]
 fn system_v_ipc(cx: Context) -> Result {
     let own = fs::read_link("/proc/self/ns/ipc")?;
@@ -75,7 +75,7 @@ fn system_v_ipc(cx: Context) -> Result {
     Ok(())
 }
 
-/// Lowers limits and priority of the supervisor, which later tests would inherit.
+/// Tries to lower the supervisor's limits and priority, which later tests would inherit.
 #[chaos(non_destructive, harmful)]
 fn the_supervisors_limits(cx: Context) -> Result {
     only_inside(&cx)?;
@@ -88,14 +88,14 @@ fn the_supervisors_limits(cx: Context) -> Result {
     refused(&cx, "limits of the supervisor", limited)?;
     let slowed = setpriority_process(Some(supervisor), 19);
     refused(&cx, "priority of the supervisor", slowed)?;
-    // The test may lower its own.
+    // The test may change its own limits and priority.
     let own = getrlimit(Resource::Nofile);
     prlimit(None, Resource::Nofile, own)?;
     setpriority_process(None, 1)?;
     Ok(())
 }
 
-/// Adds and reads keys of the user, which no namespace separates.
+/// Tries to add and read keys of the user. No namespace separates keys.
 #[chaos(non_destructive)]
 fn keys(cx: Context) -> Result {
     use nix::libc::{SYS_add_key, SYS_keyctl, syscall};
@@ -116,7 +116,7 @@ fn keys(cx: Context) -> Result {
     refused(&cx, "see the keys", printed(seen))
 }
 
-/// Opens the terminal of another process.
+/// Tries to open another process's terminal for writing.
 #[chaos(non_destructive)]
 fn terminals(cx: Context) -> Result {
     let Ok(terminal) = env::var("MISBEHAVING_TERMINAL") else {
@@ -125,13 +125,13 @@ fn terminals(cx: Context) -> Result {
     };
     let open = File::options().write(true).open(terminal);
     refused(&cx, "another terminal", open)?;
-    // The test may open its own.
+    // The test may open a terminal of its own.
     let own = nix::pty::openpty(None, None)?;
     nix::unistd::write(&own.slave, b"for the other side")?;
     Ok(())
 }
 
-/// `/proc` shows the processes of the test alone.
+/// `/proc` shows only the processes of the sandbox.
 #[chaos(non_destructive)]
 fn others_are_not_seen(cx: Context) -> Result {
     let seen = fs::read_dir("/proc")?.flatten().filter(|entry| {
@@ -147,7 +147,7 @@ fn others_are_not_seen(cx: Context) -> Result {
     Ok(())
 }
 
-/// Kills the supervisor, which is process 1 here and survives.
+/// Tries to kill the supervisor, which is process 1 here and survives.
 #[chaos(non_destructive, harmful)]
 fn the_supervisor_survives(cx: Context) -> Result {
     let supervisor = getppid().ok_or("the test has no parent process")?;

@@ -1,4 +1,4 @@
-//! The parts of the errors of explorations.
+//! Tests of the fields of exploration errors.
 
 use super::{NEW, OLD, draft, old_or_new, publish, sync_directory};
 use clarity_chaos::explore::{
@@ -17,7 +17,7 @@ fn broken(explored: Result<Explored, ExploreError>) -> BrokenInvariant {
     }
 }
 
-/// Checks that a call has this name and path, and is made in this function of this file.
+/// Checks the call's name, path and function, and that this file makes the call.
 #[track_caller]
 fn check(call: &OperationCall, name: &str, path: &str, function: &str) {
     assert_eq!((call.name, call.path.as_path()), (name, Path::new(path)));
@@ -27,13 +27,13 @@ fn check(call: &OperationCall, name: &str, path: &str, function: &str) {
     assert!(location.line > 1, "{location}");
 }
 
-/// Overwrites the old text in place, so a crash leaves an empty file.
+/// Overwrites the old text in place, so a crash before the write leaves an empty file.
 fn overwrite(dir: &Path) -> Result {
     fs::write(dir.join("current"), NEW)?;
     Ok(())
 }
 
-/// A process dies in the place of a call.
+/// A process dies instead of making a call. The error names that call.
 #[chaos(non_destructive)]
 fn of_a_process_death(cx: Context) -> Result {
     fs::write(cx.dir().join("current"), OLD)?;
@@ -48,7 +48,7 @@ fn of_a_process_death(cx: Context) -> Result {
     Ok(())
 }
 
-/// The power fails, and an unsynced write is lost.
+/// An unsynced write is lost in a power loss. The error names that write.
 #[chaos(non_destructive)]
 fn of_a_power_loss(cx: Context) -> Result {
     fn save(dir: &Path) -> Result {
@@ -61,7 +61,7 @@ fn of_a_power_loss(cx: Context) -> Result {
         cx.explore()
             .power_loss(PowerLoss::Posix)
             .crash_everywhere(save, |dir, crash: Crash| {
-                // A message of its own, so that it is the invariant's.
+                // A new message, to see that the error contains the invariant's message.
                 old_or_new(dir, crash).map_err(|_| "the text is torn".into())
             });
     let broken = broken(explored);
@@ -75,7 +75,7 @@ fn of_a_power_loss(cx: Context) -> Result {
     Ok(())
 }
 
-/// A call fails, and the operation ignores that.
+/// The operation ignores that a call fails. The error names that call.
 #[chaos(non_destructive)]
 fn of_a_failed_call(cx: Context) -> Result {
     fn careless(dir: &Path) -> Result {
@@ -100,7 +100,7 @@ fn of_a_failed_call(cx: Context) -> Result {
     Ok(())
 }
 
-/// A call cannot be followed.
+/// The operation makes a call that cannot be explored. The error names that call.
 #[chaos(non_destructive)]
 fn of_an_unsupported_call(cx: Context) -> Result {
     let explored = cx.crash_everywhere(

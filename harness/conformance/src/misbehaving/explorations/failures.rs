@@ -1,4 +1,5 @@
-//! Operations whose calls fail, one after the other.
+//! Operations that are run once for each pair of a call and an error. The call fails with that
+//! error.
 
 use super::{NEW, OLD, publish, rightly};
 use clarity_chaos::explore::{Errno, InjectedFailure};
@@ -24,7 +25,7 @@ fn errors_are_overlooked(cx: Context) -> Result {
     Ok(())
 }
 
-/// Returns the error of each call, and leaves the old text.
+/// Returns the error of each failed call, and never leaves a damaged file.
 #[chaos(non_destructive)]
 fn errors_are_told(cx: Context) -> Result {
     fs::write(cx.dir().join("current"), OLD)?;
@@ -33,7 +34,7 @@ fn errors_are_told(cx: Context) -> Result {
     Ok(())
 }
 
-/// The file holds the new text, or the old one after an error was returned.
+/// Requires the new text in `current`, or the old text if the operation returned an error.
 fn reported_or_old(dir: &Path, failure: InjectedFailure) -> Result {
     match fs::read_to_string(dir.join("current"))?.as_str() {
         NEW => Ok(()),
@@ -42,7 +43,7 @@ fn reported_or_old(dir: &Path, failure: InjectedFailure) -> Result {
     }
 }
 
-/// The standard library repeats interrupted calls.
+/// The standard library repeats calls that fail with EINTR, so the operation succeeds.
 #[chaos(non_destructive)]
 fn interrupted_calls_are_made_again(cx: Context) -> Result {
     fs::write(cx.dir().join("current"), OLD)?;

@@ -1,4 +1,4 @@
-//! Operations that cannot be explored, and checks that fail by themselves.
+//! Operations that cannot be explored, and invariants that panic.
 
 use super::{OLD, explore, rightly};
 use clarity_chaos::explore::Crash;
@@ -34,7 +34,7 @@ fn through_a_mapping(cx: Context) -> Result {
     })
 }
 
-/// Writes outside of the directory only.
+/// Writes only outside the explored directory.
 #[chaos(non_destructive)]
 fn elsewhere(cx: Context) -> Result {
     let other = tempfile::tempdir()?;
@@ -43,13 +43,13 @@ fn elsewhere(cx: Context) -> Result {
     Ok(())
 }
 
-/// Fails without a crash.
+/// Fails even without a crash.
 #[chaos(non_destructive)]
 fn it_fails_anyway(cx: Context) -> Result {
     explore(&cx, |_| Err("no such luck".into()))
 }
 
-/// Another thread of the test is running.
+/// Explores while another thread of the test is running.
 #[chaos(non_destructive)]
 fn beside_a_thread(cx: Context) -> Result {
     let (begin, begun) = std::sync::mpsc::channel();
@@ -67,10 +67,10 @@ fn beside_a_thread(cx: Context) -> Result {
     explored
 }
 
-/// Makes other calls in each run.
+/// Makes other calls in the first run than in later runs.
 #[chaos(non_destructive)]
 fn another_way_each_time(cx: Context) -> Result {
-    // Each run is a fork of this process, so a directory outside counts them.
+    // Each run is a fork of this process. A directory outside the explored one counts the runs.
     let runs = tempfile::tempdir()?;
     let runs = runs.path();
     cx.crash_everywhere(
@@ -87,7 +87,7 @@ fn another_way_each_time(cx: Context) -> Result {
     Ok(())
 }
 
-/// The check panics, as assertions do.
+/// The invariant panics, as a failed assertion does.
 #[chaos(non_destructive)]
 fn its_check_panics(cx: Context) -> Result {
     explore_with(&cx, |_, _| {
@@ -102,13 +102,13 @@ fn explore_with(cx: &Context, invariant: fn(&Path, Crash) -> Result) -> Result {
     Ok(())
 }
 
-/// The next test runs this one in another runner.
+/// Explores, in a second runner that the next test starts.
 #[chaos(non_destructive)]
 fn inside(cx: Context) -> Result {
     explore(&cx, rightly)
 }
 
-/// Explores a run of the harness that explores, which the kernel refuses.
+/// Explores a run of the harness that explores, too. The kernel refuses the inner exploration.
 #[chaos]
 fn where_calls_are_watched_already(cx: Context) -> Result {
     cx.crash_everywhere(

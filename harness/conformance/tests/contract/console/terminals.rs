@@ -1,4 +1,4 @@
-//! On terminals: a bar names the running tests, and erases no other line.
+//! On a terminal, a bar names the running tests and erases no other line.
 
 use super::{FAILS, WAITS};
 use crate::suite;
@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Instant;
 use vt100::Parser;
 
-/// A terminal of this width, and a command that writes to it.
+/// Returns a terminal of width `columns`, and a command that writes to the terminal.
 fn on_terminal(suite: &Suite, columns: u16) -> (File, Command) {
     let size = Winsize {
         ws_row: ROWS,
@@ -34,7 +34,7 @@ fn on_terminal(suite: &Suite, columns: u16) -> (File, Command) {
 
 const ROWS: u16 = 200;
 
-/// Reads the terminal to its end and calls `seen` with the screen after each read.
+/// Reads the terminal to its end, and calls `seen` with the screen after each read.
 ///
 /// Returns the last screen, and all bytes as text.
 fn watch(mut terminal: File, columns: u16, mut seen: impl FnMut(&str)) -> (String, String) {
@@ -70,15 +70,15 @@ fn watch(mut terminal: File, columns: u16, mut seen: impl FnMut(&str)) -> (Strin
 
 /// Whether the line below the bar names the test.
 ///
-/// A bar as wide as the terminal joins that line to its own.
+/// If the bar is as wide as the terminal, the screen joins the two lines.
 fn is_running(screen: &str, test: &str) -> bool {
     let mut lines = screen.lines();
     lines.any(|line| (line.starts_with('[') || line.starts_with(test)) && line.contains(test))
 }
 
-/// Runs a failing test and one that waits until a terminal of this width has named it.
+/// Runs a failing test, and a test that waits until the terminal has named the waiting test.
 ///
-/// Returns the screen at that moment, the last screen, and all that was written.
+/// Returns the screen at that time, the last screen, and all text that was written.
 fn shown(columns: u16, more: &[&str], variables: &[(&str, &str)]) -> (String, String, String) {
     let suite = suite();
     let file = suite.tmp().join("file");
@@ -96,7 +96,7 @@ fn shown(columns: u16, more: &[&str], variables: &[(&str, &str)]) -> (String, St
         .env("MISBEHAVING_FILE", &file)
         .envs(variables.iter().copied());
     let mut runner = command.spawn().unwrap();
-    // The runner then holds the last open ends of the terminal.
+    // From now on, only the runner has the terminal open for writing.
     drop(command);
     let mut meanwhile = None;
     let (screen, all) = watch(terminal, columns, |screen| {
@@ -180,7 +180,7 @@ fn bar_erases_no_other_output() {
     );
     assert!(!screen.contains("[#") && !screen.contains("[>"), "{screen}");
 
-    // A test in a thread of the runner prints directly, so no bar is drawn.
+    // A test in a thread of the runner writes directly to the terminal, so no bar is drawn.
     let (terminal, mut command) = on_terminal(&suite, 100);
     command.args(["--exact", "endings::passes_and_tells"]);
     command.env("CHAOS_ISOLATION", "thread");

@@ -1,4 +1,4 @@
-//! A narrow link.
+//! A fault that limits the bandwidth of a link.
 
 use super::LinkTarget;
 use crate::test::fault::{Fault, FaultError, Injection, Undo};
@@ -8,11 +8,12 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// The exponents that are drawn from: 2 to the power of them is a number of bytes a second, 1 KiB
-/// to 1 MiB.
+/// The range of the drawn exponent. Two to the power of this exponent is the number of bytes a
+/// second: 1 KiB to 1 MiB.
 const DRAWN: Range<u32> = 10..21;
 
-/// Limits the bytes that pass a link in a second, in each direction of each connection.
+/// Limits the number of bytes a second that pass a link. The limit holds separately for each
+/// direction of each connection.
 #[derive(Clone, Debug)]
 pub struct Bandwidth {
     target: LinkTarget,
@@ -20,18 +21,18 @@ pub struct Bandwidth {
     bytes_per_second: Option<u64>,
 }
 
-/// The bandwidth.
+/// The plan of a [`Bandwidth`] fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct BandwidthPlan {
-    /// The direction that is narrowed.
+    /// The limited direction.
     pub direction: Direction,
     /// The number of bytes a second, at least 1.
     pub bytes_per_second: u64,
 }
 
 impl Bandwidth {
-    /// Narrows this link both ways, to 1 KiB to 1 MiB a second: a power of two, which is drawn.
+    /// Limits both directions of this link to a drawn power of two, 1 KiB to 1 MiB a second.
     pub fn new(link: &Link) -> Self {
         Self {
             target: LinkTarget::of(link),
@@ -40,7 +41,7 @@ impl Bandwidth {
         }
     }
 
-    /// Lets exactly this number of bytes pass in a second, at least 1.
+    /// Limits the bandwidth to this number of bytes a second, at least 1.
     #[must_use]
     pub fn with_bytes_per_second(self, bytes: u64) -> Self {
         Self {
@@ -49,7 +50,7 @@ impl Bandwidth {
         }
     }
 
-    /// Narrows this direction alone.
+    /// Limits this direction only.
     #[must_use]
     pub fn towards(self, direction: Direction) -> Self {
         Self { direction, ..self }

@@ -1,4 +1,4 @@
-//! A link on which nothing arrives.
+//! A fault that holds back all bytes on a link.
 
 use super::LinkTarget;
 use crate::test::fault::{Fault, FaultError, Injection, Undo};
@@ -6,24 +6,24 @@ use crate::test::network::{Condition, Direction, Link};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// Lets nothing pass a link, as a partition does. Connections stay open, and bytes that are sent
-/// arrive when the fault is undone.
+/// Holds back all bytes on a link, as a network partition does. Connections stay open, and the held
+/// bytes arrive when the fault is undone.
 #[derive(Clone, Debug)]
 pub struct Blackhole {
     target: LinkTarget,
     direction: Direction,
 }
 
-/// The bytes that are held up.
+/// The plan of a [`Blackhole`] fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct BlackholePlan {
-    /// Their direction.
+    /// The direction of the held bytes.
     pub direction: Direction,
 }
 
 impl Blackhole {
-    /// Holds up the bytes of this direction.
+    /// Holds back the bytes in this direction of the link.
     pub fn new(link: &Link, direction: Direction) -> Self {
         Self {
             target: LinkTarget::of(link),

@@ -1,4 +1,4 @@
-//! A connection that ends in the middle.
+//! A fault that ends a connection in the middle of its bytes.
 
 use super::LinkTarget;
 use crate::test::fault::{Fault, FaultError, Injection, Undo};
@@ -7,12 +7,11 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// The number of bytes among which the place of the cut is drawn: heads and short bodies.
+/// The number of bytes among which the cut is drawn: it covers message heads and short bodies.
 const DRAWN: u64 = 512;
 
-/// Ends one connection of a link after a number of bytes, by a reset. Bytes are counted from the
-/// injection on, over all connections. After the cut the fault is over, and the next connection is
-/// whole.
+/// Ends one connection of a link after a number of bytes, with a reset. The bytes of all
+/// connections count, from the injection on. After this cut, the fault affects no other connection.
 #[derive(Clone, Debug)]
 pub struct ConnectionCut {
     target: LinkTarget,
@@ -21,20 +20,20 @@ pub struct ConnectionCut {
     end: ConnectionEnd,
 }
 
-/// The place of the cut, and its kind.
+/// The plan of a [`ConnectionCut`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ConnectionCutPlan {
-    /// The direction of the bytes that are counted.
+    /// The direction of the counted bytes.
     pub direction: Direction,
-    /// The number of bytes that pass.
+    /// The number of bytes that pass before the cut.
     pub after: u64,
-    /// The end of the connection that has the next byte.
+    /// The way in which the connection with the next byte ends.
     pub end: ConnectionEnd,
 }
 
 impl ConnectionCut {
-    /// Cuts a connection after 0 to 511 bytes of this direction, which is drawn.
+    /// Cuts a connection after 0 to 511 bytes in this direction. The number is drawn.
     pub fn new(link: &Link, direction: Direction) -> Self {
         Self {
             target: LinkTarget::of(link),
@@ -44,7 +43,7 @@ impl ConnectionCut {
         }
     }
 
-    /// Lets exactly this number of bytes pass.
+    /// Lets exactly this number of bytes pass before the cut.
     #[must_use]
     pub fn after(self, bytes: u64) -> Self {
         Self {
@@ -53,7 +52,7 @@ impl ConnectionCut {
         }
     }
 
-    /// Ends the connection as if both sides had closed it: neither side sees an error.
+    /// Closes the connection instead of resetting it: both sides read the end of the stream.
     #[must_use]
     pub fn by_closing(self) -> Self {
         Self {
@@ -62,7 +61,7 @@ impl ConnectionCut {
         }
     }
 
-    /// Ends this direction alone.
+    /// Closes only the direction that was cut. The other direction stays open.
     #[must_use]
     pub fn by_half_closing(self) -> Self {
         Self {

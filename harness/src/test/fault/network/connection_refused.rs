@@ -1,4 +1,4 @@
-//! A server that refuses connections.
+//! A fault that resets new connections on a link.
 
 use super::LinkTarget;
 use crate::test::fault::{Fault, FaultError, Injection, Undo};
@@ -6,19 +6,20 @@ use crate::test::network::{Condition, Link};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// Resets every new connection to a link as soon as it is made. Open connections stay.
+/// Resets every new connection to a link as soon as the link has accepted it. Connections that are
+/// already open stay open.
 #[derive(Clone, Debug)]
 pub struct ConnectionRefused {
     target: LinkTarget,
 }
 
-/// Nothing is drawn.
+/// The plan of a [`ConnectionRefused`] fault, which draws nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ConnectionRefusedPlan {}
 
 impl ConnectionRefused {
-    /// Refuses connections to this link.
+    /// Resets new connections to this link.
     pub fn new(link: &Link) -> Self {
         Self {
             target: LinkTarget::of(link),

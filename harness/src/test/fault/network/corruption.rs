@@ -1,4 +1,4 @@
-//! A bit that flips on the way.
+//! A fault that flips a bit of the bytes on a link.
 
 use super::LinkTarget;
 use crate::test::fault::{Fault, FaultError, Injection, Undo};
@@ -7,11 +7,11 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// The number of bytes among which the damaged one is drawn.
+/// The number of bytes among which the damaged byte is drawn.
 const DRAWN: u64 = 512;
 
-/// Flips one bit of the bytes that pass a link. TCP's own checksum has 16 bits, and it misses
-/// damage in the memory of a router or a network card.
+/// Flips one bit of the bytes that pass a link. TCP's own checksum does not prevent this. It has 16
+/// bits only, and misses damage in the memory of a router or a network card.
 #[derive(Clone, Debug)]
 pub struct Corruption {
     target: LinkTarget,
@@ -19,15 +19,15 @@ pub struct Corruption {
     byte: Option<u64>,
 }
 
-/// The bit that flips.
+/// The plan of a [`Corruption`]: the flipped bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CorruptionPlan {
     /// The direction of the byte.
     pub direction: Direction,
-    /// The number of the byte, from 0, counted from the injection on.
+    /// The number of the byte, from 0. Bytes count from the injection on, over all connections.
     pub byte: u64,
-    /// The bit in it, from 0 (the least significant) to 7.
+    /// The bit in the byte, from 0 (the least significant) to 7.
     pub bit: u8,
 }
 
@@ -41,7 +41,8 @@ impl Corruption {
         }
     }
 
-    /// Flips a bit of exactly this byte, from 0, counted from the injection on.
+    /// Flips a drawn bit of exactly this byte, from 0. Bytes count from the injection on, over all
+    /// connections.
     #[must_use]
     pub fn at(self, byte: u64) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Bytes that arrive later.
+//! A fault that delays the bytes on a link.
 
 use super::LinkTarget;
 use crate::test::fault::{Fault, FaultError, Injection, Undo};
@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::time::Duration;
 
-/// The delays that are drawn from, in milliseconds: from another room of the data centre to another
-/// continent.
+/// The range of the drawn delay, in milliseconds. It reaches from a link within a data centre to a
+/// link to another continent.
 const DRAWN: Range<u64> = 1..300;
 
-/// Delays the bytes that pass a link. Their order stays, and all that are under way are under way
-/// at the same time: the bandwidth is not narrowed.
+/// Delays the bytes that pass a link. The bytes keep their order. The delays of different bytes
+/// overlap, so the fault does not limit the bandwidth.
 #[derive(Clone, Debug)]
 pub struct Latency {
     target: LinkTarget,
@@ -25,22 +25,23 @@ pub struct Latency {
     jitter: Duration,
 }
 
-/// The delay.
+/// The plan of a [`Latency`] fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LatencyPlan {
-    /// The direction that is delayed.
+    /// The delayed direction.
     pub direction: Direction,
-    /// The least delay, in milliseconds.
+    /// The shortest delay, in milliseconds.
     pub delay_ms: u64,
-    /// The most that is added to it, in milliseconds; drawn for each piece.
+    /// The upper bound of the jitter, in milliseconds. The jitter is drawn for each received chunk,
+    /// and added to the delay.
     pub jitter_ms: u64,
-    /// The seed of these draws.
+    /// The seed of the jitter's draws.
     pub seed: u64,
 }
 
 impl Latency {
-    /// Delays the bytes that pass this link, both ways, by 1 to 299 ms, which is drawn.
+    /// Delays the bytes in both directions of this link by 1 to 299 ms. The delay is drawn.
     pub fn new(link: &Link) -> Self {
         Self {
             target: LinkTarget::of(link),
@@ -50,7 +51,7 @@ impl Latency {
         }
     }
 
-    /// Delays by exactly this time, in whole milliseconds.
+    /// Delays the bytes by exactly `delay`, rounded down to whole milliseconds.
     #[must_use]
     pub fn with_delay(self, delay: Duration) -> Self {
         Self {
@@ -59,13 +60,14 @@ impl Latency {
         }
     }
 
-    /// Delays each piece by up to this time more, in whole milliseconds, evenly distributed.
+    /// Delays each received chunk by an additional time, uniformly distributed from 0 to `jitter`.
+    /// `jitter` is rounded down to whole milliseconds.
     #[must_use]
     pub fn with_jitter(self, jitter: Duration) -> Self {
         Self { jitter, ..self }
     }
 
-    /// Delays this direction alone.
+    /// Delays this direction only.
     #[must_use]
     pub fn towards(self, direction: Direction) -> Self {
         Self { direction, ..self }

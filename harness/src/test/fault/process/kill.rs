@@ -1,4 +1,4 @@
-//! A process that is killed.
+//! A fault that kills a process.
 
 use crate::test::fault::{Fault, FaultError, Injection, Undo};
 use crate::test::process::{ChildProcess, Process};
@@ -11,7 +11,8 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-/// Kills a process by `SIGKILL`, which no handler sees, at once or at a moment that is drawn.
+/// Kills a process with `SIGKILL`, which no process can handle. The kill happens at once, or after
+/// a drawn time.
 #[derive(Clone, Debug)]
 pub struct Kill {
     name: String,
@@ -19,7 +20,7 @@ pub struct Kill {
     within: Duration,
 }
 
-/// The moment of the kill.
+/// The plan of a [`Kill`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct KillPlan {
@@ -37,8 +38,8 @@ impl Kill {
         }
     }
 
-    /// Kills it within this time, at any moment with the same probability. If the fault is undone
-    /// before, it is spared.
+    /// Kills the process after a drawn time up to `time`, each microsecond with the same
+    /// probability. The process survives if the fault is undone earlier.
     #[must_use]
     pub fn within(self, time: Duration) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! A process that stands still: a machine that swaps, a long garbage collection, a debugger.
+//! A fault that pauses a process, as swapping, a long garbage collection or a debugger does.
 
 use crate::test::fault::{Fault, FaultError, Injection, Undo};
 use crate::test::process::{ChildProcess, Process};
@@ -8,21 +8,21 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::sync::Arc;
 
-/// Stops a process (`SIGSTOP`) until the fault is undone (`SIGCONT`). Its connections stay open,
-/// and nothing answers. On Unix alone.
+/// Stops a process with `SIGSTOP`. Undoing the fault continues the process with `SIGCONT`. The
+/// paused process keeps its connections open, but does not answer. On Unix only.
 #[derive(Clone, Debug)]
 pub struct Pause {
     name: String,
     process: Arc<ChildProcess>,
 }
 
-/// Nothing is drawn.
+/// The plan of a [`Pause`], which draws nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PausePlan {}
 
 impl Pause {
-    /// Stops this process.
+    /// Stops this process until the fault is undone.
     pub fn new(process: &Process) -> Self {
         Self {
             name: process.name().to_owned(),
