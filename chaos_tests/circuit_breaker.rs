@@ -156,8 +156,8 @@ async fn a_window_of_calls_opens_it_at_exactly_half(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// A model keeps failing, and its breaker may stay open longer each time. The probes must become
-/// rarer, and a success must reset the open time.
+/// A model keeps failing. Its breaker is configured to double the open time after each failed
+/// probe, up to a limit. A success must reset the open time.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn open_times_grow_while_the_model_goes_on_failing(cx: Context) -> Result {
     let mut breaker = BreakerConfig::default();

@@ -80,9 +80,9 @@ fn publish(dir: &Path) -> Result {
     Ok(())
 }
 
-/// The process of a publication dies, or the power fails, at every point. The old version must be
-/// whole, and the new one whole or absent. Once the store has acknowledged the new version, it must
-/// be present.
+/// A version is published many times. Each time the publishing process dies, or the power fails,
+/// at another point. The old version must be whole, and the new one whole or absent. Once the
+/// store has acknowledged the new version, it must be present.
 #[chaos(non_destructive, timeout = "120s")]
 fn publishing_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     Repository::with_model(&cx)?;

@@ -208,8 +208,7 @@ async fn a_server_that_stood_still_answers_what_it_was_asked(cx: Context) -> Res
     let asked: Vec<_> = (0..8)
         .map(|_| client.infer_in_background(MODEL, &activity))
         .collect();
-    // The length of the pause: without the pause, the server would have answered all requests by
-    // then.
+    // A server that is not paused answers all of these requests within 200 ms.
     tokio::time::sleep(Duration::from_millis(200)).await;
     let answered = asked.iter().filter(|asked| asked.is_finished()).count();
     assert_eq!(answered, 0, "a paused server answered");

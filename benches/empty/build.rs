@@ -1,5 +1,5 @@
-//! Generates empty test functions for each form. The package's name contains the number of
-//! functions.
+//! Generates the same empty tests for the chaos harness, libtest and libtest-mimic. The package's
+//! name contains the number of tests.
 
 use std::env;
 use std::error::Error;

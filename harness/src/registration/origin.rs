@@ -25,8 +25,8 @@ impl Origin {
         let package = self.package;
         match self.binary {
             Some(binary) => format!("cargo run -p {package} --bin {binary} --"),
-            // Cargo accepts a pattern for the target. `?` matches the hyphen or underscore of its
-            // name.
+            // `target` has an underscore for each hyphen of the target's real name. Cargo accepts a
+            // pattern, in which `?` matches either.
             None if self.target.contains('_') => {
                 format!(
                     "cargo test -p {package} --test '{}' --",

@@ -35,9 +35,9 @@ pub(super) fn shared_memory(writable: &[PathBuf]) -> Option<PathBuf> {
 /// Makes all mounts read-only except for the directories `writable`. This process's mount namespace
 /// must be new.
 ///
-/// Hides `sockets`, terminals and directories of services. A directory of services stays visible if
-/// a path in `needed` or `writable` is in it. If `own_processes` is set, mounts a `/proc` of the
-/// new PID namespace.
+/// Hides `sockets`, terminals, and the directories in which services keep their sockets. Such a
+/// directory stays visible if it contains a path in `needed` or `writable`. If `own_processes` is
+/// set, mounts a `/proc` of the new PID namespace.
 pub(super) fn seal(
     writable: &[PathBuf],
     needed: &[PathBuf],

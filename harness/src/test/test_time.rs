@@ -112,7 +112,7 @@ const NEVER: u64 = u64::MAX;
 /// The timeout of the wait for blocking tasks at the end of a test.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The runtime of one test.
+/// The Tokio runtime of one async test.
 pub(crate) struct TestRuntime {
     runtime: Runtime,
     inhibitor: Option<AutoAdvanceInhibitor>,

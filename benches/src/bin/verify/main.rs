@@ -34,7 +34,7 @@ struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Verify and load version 1 of `model` once, for the process that measures
+    /// Load version 1 of the model `model` in MODELS, and print the growth of the peak memory
     #[command(hide = true)]
     Load { models: PathBuf },
 }

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 /// Returns the directories that a test may write to.
 ///
-/// A test has its own shared memory only in the sandbox. There the caller sets
-/// `MISBEHAVING_SHARED_MEMORY`.
+/// Only a sandboxed test has its own shared memory. The contract test names its directory in
+/// `MISBEHAVING_SHARED_MEMORY` when it runs these tests in the sandbox.
 fn writable(cx: &Context) -> Result<Vec<PathBuf>> {
     let case = cx.dir().parent().ok_or("the directory has no parent")?;
     let shared = std::env::var_os("MISBEHAVING_SHARED_MEMORY").map(PathBuf::from);

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Waits until `condition` holds. Fails after 20 seconds, or when `condition` fails.
+/// Waits until `condition` holds. Fails after 20 seconds, or at the first error of `condition`.
 pub(crate) fn until(
     what: &str,
     mut condition: impl FnMut() -> clarity_chaos::Result<bool>,

@@ -98,7 +98,7 @@ fn through_proc(cx: Context) -> Result {
     Ok(())
 }
 
-/// Tries to write to a file outside from a child process.
+/// Starts a child process that tries to write to a file outside of the sandbox.
 #[chaos(non_destructive)]
 fn through_a_child(cx: Context) -> Result {
     let status = Command::new("sh")
