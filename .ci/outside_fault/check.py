@@ -87,7 +87,7 @@ def check(package, target, work):
     expect(plans[0] != plans[2], "other draws for another seed", plans)
 
     printed, minimized = run("minimized", *seed, "--minimize=60s", code=101)
-    sentence = minimized["one_of_five"]["minimized"]["sentence"]
+    sentence = minimized["one_of_five"]["minimized"]["description"]
     cause = "fails with 1 of 5 faults: lines 0 and 1 of settings swapped"
     expect(sentence == cause, cause, sentence)
     expect(cause in printed, "the cause in the output", printed)
