@@ -5,8 +5,8 @@ use clarity_chaos::{Context, Result, chaos};
 use clarity_testbed::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke};
 use std::fs;
 
-/// Another model of the same size, with other weights, replaces the file. The replacement could
-/// load and answer. Only the digest differs, and the version must be refused.
+/// The weight file is replaced by another model of the same size, with other weights. That model
+/// could load and answer. Only its digest differs from the manifest. The version must be refused.
 #[chaos(checksum, non_destructive, clock = "manual")]
 async fn another_model_of_the_same_size_is_refused(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -21,7 +21,7 @@ async fn another_model_of_the_same_size_is_refused(cx: Context) -> Result {
     let refused = served.client.infer(MODEL, &activity).await?;
     refused.assert_unavailable("model_corrupt");
 
-    // The same bytes are served under their own manifest: only the digest was the reason.
+    // The same bytes are served under their own manifest, so only the digest caused the refusal.
     let second = repository.publish_bytes(MODEL, &fs::read(&other)?)?;
     assert_eq!(second, 2);
     served.reload(MODEL).await?;
@@ -44,8 +44,8 @@ async fn a_manifest_of_garbage_is_refused(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// The manifest of a version ends early, anywhere. The version must be refused, unless nothing but
-/// the final newline is missing: then the manifest is complete, and the answer must be right.
+/// A version's manifest is cut short at a random byte. The version must be refused. If only the
+/// final newline is missing, the manifest is still complete, and the answer must be right.
 #[chaos(checksum, non_destructive, clock = "manual")]
 async fn a_manifest_cut_short_is_refused(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -77,8 +77,8 @@ fn a_flipped_bit_never_leaves_the_store(cx: Context) -> Result {
     Ok(())
 }
 
-/// One bit of a manifest flips, many times. The store may refuse the version, or return the
-/// published bytes, for example with another date. It must never return other bytes.
+/// Many times, one random bit of a manifest flips. Each time the store must either refuse the
+/// version or return the published bytes. A flip in the manifest's date can be harmless.
 #[chaos(checksum, non_destructive)]
 fn a_flipped_bit_in_a_manifest_never_lets_other_bytes_through(cx: Context) -> Result {
     const FLIPS: usize = 256;
@@ -96,7 +96,8 @@ fn a_flipped_bit_in_a_manifest_never_lets_other_bytes_through(cx: Context) -> Re
         }
         flip.undo();
     }
-    // The number of harmless flips depends on the digits of a real date.
+    // The number of harmless flips depends on the digits of the manifest's date, which is the real
+    // one.
     cx.measured(format!("{refused} flips refused, {passed} harmless"));
     assert!(refused > passed, "{refused} refused, {passed} passed");
     Ok(())

@@ -73,7 +73,8 @@ async fn it_opens_at_exactly_the_fifth_failure(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// Four failures, a success, four failures: no five are in a row, so the breaker must stay closed.
+/// Four requests fail, one succeeds, and four more fail. No five failures are in a row, so the
+/// breaker must stay closed.
 #[chaos(
     breaker,
     non_destructive,
@@ -91,8 +92,8 @@ async fn a_success_restarts_the_count(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// The open time passes. The model must not be called before the end of that time. Then one request
-/// is a probe, and its success must close the breaker.
+/// The model must not be called before the open time has passed. Then one request is a probe, and
+/// the probe's success must close the breaker.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn after_60_seconds_a_good_probe_closes_it(cx: Context) -> Result {
     let served = fragile(&cx).await?;
@@ -122,8 +123,8 @@ async fn after_60_seconds_a_bad_probe_opens_it_again(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// A model fails on random requests, and its breaker counts the last ten calls. Exactly the failure
-/// that is the fifth among ten calls must open the breaker.
+/// A model fails on random requests, and its breaker counts the last ten calls. The breaker must
+/// open exactly at the failure that makes five of these ten calls failures.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn a_window_of_calls_opens_it_at_exactly_half(cx: Context) -> Result {
     let mut rate = BreakerRate::default();
@@ -305,8 +306,8 @@ async fn a_probe_whose_client_leaves_gives_its_place_to_the_next(cx: Context) ->
     served.shut_down().await
 }
 
-/// An operator opens the breaker of a good model. For hours, no request must reach the model, and
-/// the model must not be ready. Once released, the breaker must be closed.
+/// An operator forces the breaker of a good model open. For hours, the model must be neither called
+/// nor ready. Once the operator releases the breaker, it must be closed.
 #[chaos(
     breaker,
     non_destructive,

@@ -80,7 +80,8 @@ async fn good_versions_follow_each_other_without_a_lost_request(cx: Context) -> 
     served.shut_down().await
 }
 
-/// The size of a scenario: the environment variable if it is set, otherwise the default.
+/// The number in the environment variable named `variable`, or `default` if that variable is not
+/// set.
 fn size(variable: &str, default: usize) -> Result<usize> {
     match std::env::var(variable) {
         Ok(text) => text
@@ -91,9 +92,9 @@ fn size(variable: &str, default: usize) -> Result<usize> {
 }
 
 /// Good and bad versions alternate while many clients send requests. No request may be lost. Each
-/// answer must equal that of ONNX Runtime for the version it names, which must be good. A swap is
-/// the deployment of one version, good or bad. Set `SWAPS=100 CLIENTS=200` in the environment for
-/// the full size.
+/// answer must name a good version, and equal ONNX Runtime's answer for that version. A swap is the
+/// deployment of one version, good or bad. For the full size, set the environment variables
+/// `SWAPS=100 CLIENTS=200`.
 #[chaos(
     concurrency,
     non_destructive,
@@ -105,7 +106,8 @@ async fn clients_lose_nothing_over_swaps_of_good_and_bad_versions(cx: Context) -
     let repository = Repository::with_model(&cx)?;
     let staging = Repository::staging(&cx)?;
     staging.publish_bytes(MODEL, MODEL_BYTES)?;
-    // Twice the number of clients and of this test: a place becomes free shortly after its answer.
+    // Two places for each client, and two for this test: a place becomes free only shortly after
+    // the answer.
     let places = 2 * (clients + 1);
     let served = Served::start_with_capacity(&cx, &repository, places).await?;
     let activity = cole_kripke::recorded_and(10, &mut cx.rng());

@@ -81,15 +81,16 @@ async fn replacement_is_refused(cx: &Context, bytes: &[u8]) -> Result {
     is_refused(cx, |weights| Replace::new(weights, &other)).await
 }
 
-/// One bit of a weight file flips while the model is not loaded. Without verification, one flip in
-/// sixteen of this model would load and answer wrongly. Every flip must be refused.
+/// One bit of a weight file flips while the model is not loaded. Without verification, one in
+/// sixteen such flips would give a model that loads and answers wrongly. Every flip must be
+/// refused.
 #[chaos(corruption, non_destructive, clock = "manual")]
 async fn one_flipped_bit_is_refused(cx: Context) -> Result {
     is_refused(&cx, BitFlip::new).await
 }
 
-/// Single bits anywhere in the file flip, one after the other. The store must refuse each flip, and
-/// open the repaired file.
+/// Single bits anywhere in the file flip, one after the other. After each flip, the store must
+/// refuse the version, and open it once the bit is repaired.
 #[chaos(corruption, non_destructive)]
 fn one_flipped_bit_anywhere_is_refused(cx: Context) -> Result {
     const FLIPS: usize = 256;
@@ -104,9 +105,9 @@ fn one_flipped_bit_anywhere_is_refused(cx: Context) -> Result {
     Ok(())
 }
 
-/// Hundreds of random corruptions of all kinds damage one or two files of a version. The version
-/// must be refused, or answer as before. (`tests/corruptions.rs` can run a million such
-/// corruptions.)
+/// Hundreds of times, a random corruption of any kind damages one or two files of a version. Each
+/// time the version must be refused, or answer as before. (`tests/corruptions.rs` can run a million
+/// such corruptions.)
 #[chaos(corruption, non_destructive)]
 fn hundreds_of_corruptions_give_no_wrong_answer(cx: Context) -> Result {
     const ROUNDS: u64 = 500;
@@ -125,8 +126,8 @@ fn hundreds_of_corruptions_give_no_wrong_answer(cx: Context) -> Result {
     Ok(())
 }
 
-/// Thousands of random corruptions damage the model or its manifest. The store may refuse the
-/// version, or return the published bytes. It must never return other bytes, and never crash.
+/// Thousands of times, a random corruption damages the model or its manifest. Each time the store
+/// must either refuse the version or return the published bytes. The store must never crash.
 #[chaos(corruption, slow, non_destructive, timeout = "120s")]
 fn thousands_of_corruptions_let_no_other_bytes_through(cx: Context) -> Result {
     const ROUNDS: usize = 2_000;

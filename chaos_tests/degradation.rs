@@ -1,4 +1,5 @@
-//! Some versions are bad: good versions are served, bad ones reported, and repairs detected.
+//! Models with bad versions. The server must serve good versions, report bad ones and detect
+//! repairs.
 
 use clarity::JobKind;
 use clarity_chaos::fault::{BitFlip, Delete, Truncate};

@@ -21,8 +21,8 @@ const ERRNOS: [Errno; 5] = [
     Errno::EACCES,
 ];
 
-/// The bytes of another version. A field that no reader uses follows the model, and is verified
-/// too.
+/// The bytes of another version: the model, then a field that no reader uses. The store verifies
+/// that field too.
 fn other_bytes() -> Vec<u8> {
     [MODEL_BYTES, b"\x7a\x00"].concat()
 }
@@ -72,7 +72,7 @@ fn assert_no_debris(dir: &Path) -> Result {
     Ok(())
 }
 
-/// Publishes a version with a file in a subdirectory, which must reach the disk as well.
+/// Publishes a version with a file in a subdirectory. The subdirectory must reach the disk as well.
 fn publish(dir: &Path) -> Result {
     let bytes = other_bytes();
     let files: [(&str, &[u8]); 2] = [("model.onnx", &bytes), ("weights/first.bin", b"weights")];
@@ -101,8 +101,8 @@ fn publishing_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     Ok(())
 }
 
-/// The process dies, or the power fails, at every point of the first publication of a model. That
-/// publication also creates the model's directory.
+/// The first version of a model is published many times. Each time the publishing process dies, or
+/// the power fails, at another point. The publication also creates the model's directory.
 #[chaos(non_destructive, timeout = "120s")]
 fn the_first_version_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     let explored = cx.explore().power_loss(PowerLoss::Posix).crash_everywhere(
@@ -130,15 +130,16 @@ fn the_first_version_survives_every_crash_and_loss_of_power(cx: Context) -> Resu
     Ok(())
 }
 
-/// Each call of a publication fails, with each error. The publication must fail without a new
-/// version, or leave a whole one. The old version must stay.
+/// A version is published many times. Each time another system call fails, or fails with another
+/// error. The new version must be whole or absent. If it is absent, the publication must return an
+/// error. The old version must stay.
 #[chaos(non_destructive, timeout = "120s")]
 fn publishing_survives_every_failure_of_a_call(cx: Context) -> Result {
     Repository::with_model(&cx)?;
     let explored = cx.fail_everywhere(ERRNOS, publish, |dir, failure| {
         let versions = whole_versions(dir)?;
-        // An error after the rename is reported although the version is present: it may not be
-        // durable.
+        // After the rename, the publication returns an error although the version is present, since
+        // the version might not be durable.
         assert!(
             versions == [1, 2] || (versions == [1] && !failure.acknowledged()),
             "{versions:?}"
@@ -149,8 +150,8 @@ fn publishing_survives_every_failure_of_a_call(cx: Context) -> Result {
     Ok(())
 }
 
-/// The process dies, or the power fails, at every point of a quarantine. The marker must be whole
-/// or absent, and the version must stay.
+/// A version is quarantined many times. Each time the process dies, or the power fails, at another
+/// point. The quarantine marker must be whole or absent, and the version must stay.
 #[chaos(non_destructive, timeout = "120s")]
 fn quarantine_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     Repository::with_model(&cx)?;
@@ -170,7 +171,8 @@ fn quarantine_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     Ok(())
 }
 
-/// Asserts that the marker is whole, or is absent and was not acknowledged.
+/// Asserts that the quarantine marker is whole. Before the quarantine is acknowledged, the marker
+/// can also be absent.
 fn assert_marker_whole(dir: &Path, crash: Crash) -> Result {
     let held = Store::new(dir.join("models")).quarantined(&model(), version(1));
     match held {
@@ -187,9 +189,9 @@ fn remove(dir: &Path) -> Result {
     Ok(Store::new(dir.join("models")).remove(&model(), version(2))?)
 }
 
-/// The process dies, or the power fails, at every point of a removal. The version must be whole or
-/// gone, and gone once the removal is acknowledged. The next version with the same number must not
-/// be quarantined.
+/// A quarantined version is removed many times. Each time the process dies, or the power fails, at
+/// another point. The version must be whole or gone, and gone once the removal is acknowledged. The
+/// next version with the same number must not be quarantined.
 #[chaos(non_destructive, timeout = "120s")]
 fn removal_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     let before = Repository::with_model(&cx)?;
@@ -218,8 +220,8 @@ fn removal_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     Ok(())
 }
 
-/// The process dies, or the power fails, at every point of the removal of a version that is not
-/// quarantined.
+/// A version that is not quarantined is removed many times. Each time the process dies, or the
+/// power fails, at another point.
 #[chaos(
     non_destructive,
     timeout = "120s",
@@ -243,7 +245,8 @@ fn removal_in_use_survives_every_crash_and_loss_of_power(cx: Context) -> Result 
     Ok(())
 }
 
-/// Each call of a quarantine and then a removal fails, with each error.
+/// A version is quarantined and then removed, many times. Each time another system call fails, or
+/// fails with another error.
 #[chaos(non_destructive, timeout = "120s")]
 fn removal_survives_every_failure_of_a_call(cx: Context) -> Result {
     let before = Repository::with_model(&cx)?;

@@ -1,4 +1,4 @@
-//! Faults of a version's files, and objects that are not files in their place.
+//! Faults in a version's files, and directories or symlinks in place of those files.
 
 #[cfg(unix)]
 use clarity_chaos::fault::Permissions;
@@ -32,7 +32,7 @@ async fn is_refused<F: Fault>(
     served.shut_down().await
 }
 
-/// A directory replaces the weight file. It must be refused.
+/// A directory replaces the weight file. The directory must be refused.
 #[chaos(
     files,
     non_destructive,
@@ -43,8 +43,8 @@ async fn a_directory_in_the_place_of_a_file_is_refused(cx: Context) -> Result {
     is_refused(&cx, "model_corrupt", Displace::new).await
 }
 
-/// A symlink replaces the weight file. It must be refused even if it leads to the published bytes,
-/// since its target can change.
+/// A symlink replaces the weight file. The symlink must be refused even if it leads to the
+/// published bytes, since its target can change.
 #[cfg(unix)]
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_link_is_refused_wherever_it_leads(cx: Context) -> Result {
@@ -81,8 +81,9 @@ async fn a_file_that_is_too_long_is_refused(cx: Context) -> Result {
     is_refused(&cx, "model_corrupt", Extend::new).await
 }
 
-/// A deployment overwrites a version with a larger one, and a power loss interrupts it. The file is
-/// neither of the two, and could be loaded with other weights. It must be refused.
+/// A deployment overwrites a version's file with a larger one, and a power loss interrupts the
+/// write. The result equals neither file, and could load with other weights. The result must be
+/// refused.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_torn_write_is_refused(cx: Context) -> Result {
     let newer = cx.dir().join("newer.onnx");

@@ -20,5 +20,5 @@ mod swarm;
 mod system_calls;
 mod whole_program;
 
-// The runtime keeps the threads of its pools until the process ends.
+// The model runtime, rten, keeps the threads of its pools until the process ends.
 clarity_chaos::main!(lasting_threads = ["rten-"]);

@@ -16,10 +16,10 @@ use clarity_testbed::{hostile, until};
 use std::time::{Duration, Instant};
 use tokio::task::block_in_place;
 
-/// The longest wait for a process, even on a busy machine.
+/// The longest wait for a server process to listen or to end, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A server of [`MODEL`]. One client reaches the server directly, the other over a link.
+/// A server that serves [`MODEL`]. One client reaches the server directly, the other over a link.
 struct Linked {
     served: Served,
     link: Link,
@@ -55,7 +55,7 @@ impl Linked {
         Ok(())
     }
 
-    /// Asserts that both clients get right answers without a fault.
+    /// Asserts that both clients get right answers, now that no fault is active.
     async fn assert_recovered(&self) -> Result {
         self.assert_right(&self.ask().await?)?;
         let near = self.served.client.infer(MODEL, &self.activity).await?;
@@ -87,8 +87,8 @@ async fn broken_connections_give_right_answers_or_none(cx: Context) -> Result {
     Ok(())
 }
 
-/// An answer ends early, without a reset. The client must get an error, since the head of the
-/// answer announced its length.
+/// The connection is closed, not reset, in the middle of an answer. The client must get an error,
+/// since the head of the answer announced its length.
 #[chaos(network, non_destructive)]
 async fn an_answer_that_ends_early_is_an_error_to_the_client(cx: Context) -> Result {
     let linked = Linked::start(&cx).await?;
@@ -103,16 +103,16 @@ async fn an_answer_that_ends_early_is_an_error_to_the_client(cx: Context) -> Res
             .by_closing();
         let cut = cx.inject(cut)?;
         let answer = far.infer(MODEL, &linked.activity).await;
-        // The cut also counts the bytes of the head: even after `most` bytes the body is
-        // incomplete.
+        // The cut counts the bytes of the head too, so the body is incomplete even after `most`
+        // bytes.
         assert!(answer.is_err(), "{answer:?}");
         cut.undo();
     }
     linked.assert_recovered().await
 }
 
-/// A request stops half-way and continues later. Other requests must be answered in between, and
-/// this one in the end.
+/// A request stops half-way and continues later. Other requests must be answered during the
+/// interruption, and the interrupted request after it.
 #[chaos(
     network,
     non_destructive,
@@ -195,8 +195,8 @@ async fn answered(client: &Client, activity: &[f32]) -> Result<Response> {
     .await
 }
 
-/// The server's process is stopped, as if its machine were swapping. Requests sent during the pause
-/// must be answered correctly once the process continues.
+/// The server's process is paused, as if its machine were swapping memory to disk. Requests sent
+/// during the pause must be answered correctly once the process continues.
 #[cfg(unix)]
 #[chaos(slow, network, non_destructive, timeout = "120s")]
 async fn a_server_that_stood_still_answers_what_it_was_asked(cx: Context) -> Result {
@@ -221,7 +221,7 @@ async fn a_server_that_stood_still_answers_what_it_was_asked(cx: Context) -> Res
 }
 
 /// The server is killed while a version is published and a client sends requests. Every answer must
-/// be right, and the next server must serve the old or the new version.
+/// be right, and the restarted server must serve the old or the new version.
 #[chaos(slow, network, non_destructive, timeout = "120s")]
 async fn a_server_that_was_killed_is_followed_by_one_that_serves(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -249,7 +249,7 @@ async fn a_server_that_was_killed_is_followed_by_one_that_serves(cx: Context) ->
 }
 
 /// The server is killed while its child vets a model that computes endlessly. The child must end
-/// with the server, and not only at its limits of one hour.
+/// when the server ends, not only at the child's limits of one hour.
 #[cfg(target_os = "linux")]
 #[chaos(slow, network, non_destructive, timeout = "60s")]
 async fn what_tries_a_model_out_ends_with_the_server(cx: Context) -> Result {

@@ -133,8 +133,8 @@ async fn a_body_that_would_be_shed_need_not_be_sent(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// A model fails for an hour, probe after probe. Metrics, health and the other model must answer
-/// throughout. The failing model must be called once a minute.
+/// A model fails for an hour, so each probe of its breaker fails. Metrics, health and another model
+/// must answer throughout. The failing model must be called once a minute.
 #[chaos(overload, non_destructive, clock = "manual")]
 async fn a_model_that_fails_for_long_takes_nothing_with_it(cx: Context) -> Result {
     const MINUTES: usize = 60;
@@ -160,7 +160,7 @@ async fn a_model_that_fails_for_long_takes_nothing_with_it(cx: Context) -> Resul
 }
 
 /// Many reloads are requested at once, repeatedly, while a client sends requests. Each reload must
-/// end, and each answer must be right.
+/// finish, and each answer must be right.
 #[chaos(overload, non_destructive, timeout = "60s")]
 async fn a_storm_of_reloads_costs_no_request(cx: Context) -> Result {
     const RELOADERS: usize = 32;
@@ -201,7 +201,8 @@ async fn hundreds_of_failed_loads_leak_nothing(cx: Context) -> Result {
     use clarity_chaos::fault::BitFlip;
 
     const LOADS: usize = 300;
-    /// A leak of one mebibyte for each load would be 300 MiB.
+    /// The allowed growth of memory, in bytes. A leak of one mebibyte for each load would be 300
+    /// MiB.
     const MOST_BYTES: f64 = (32 << 20) as f64;
     let repository = Repository::with_model(&cx)?;
     let served = Served::start(&cx, &repository).await?;
@@ -232,7 +233,8 @@ async fn hundreds_of_failed_loads_leak_nothing(cx: Context) -> Result {
     }
     assert!(served.client.metric(&failures).await? >= failed + LOADS as f64);
     let (descriptors_after, memory_after) = usage().await?;
-    // One or two more connections are allowed; a leak of one for each load would be 300.
+    // One or two more connections are allowed. A leak of one descriptor for each load would be 300
+    // descriptors.
     let opened = descriptors_after - descriptors;
     assert!(opened < 16.0, "{opened} descriptors more");
     let grown = memory_after - memory;

@@ -1,4 +1,5 @@
-//! Many faults at once, then none: first safety is checked, then liveness.
+//! Many faults at once, then none. The test checks safety during the faults, and liveness after
+//! them.
 
 use clarity_chaos::explore::Errno;
 use clarity_chaos::fault::{
@@ -24,7 +25,7 @@ const BOUND: Duration = Duration::from_secs(120);
 /// The raw number of [`Errno::EIO`].
 const EIO: i32 = 5;
 
-/// The refusal reasons that damaged or unreadable files explain.
+/// The refusal reasons that damaged or unreadable files can cause.
 const TRUE_REASONS: [&str; 4] = [
     "model_corrupt",
     "model_missing",
@@ -60,7 +61,7 @@ const KINDS: [StormFault; 10] = [
     StormFault::Clock,
 ];
 
-/// Faults of some kinds begin and end for half an hour, while versions are published. Each answer
+/// For half an hour, faults of some kinds begin and end while versions are published. Each answer
 /// must be right for the version that it names, or a refusal with a true reason. Then all faults
 /// end, and the newest version must answer within two minutes.
 #[chaos(swarm, non_destructive, clock = "manual")]

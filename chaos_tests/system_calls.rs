@@ -1,4 +1,4 @@
-//! A disk that fails, is full, or returns a few bytes for each read.
+//! A disk that returns errors, is full, or returns only a few bytes for each read.
 
 use clarity_chaos::explore::Errno;
 use clarity_chaos::fault::{CallKind, FlipWhileRead, SystemCall};
@@ -56,8 +56,8 @@ async fn short_and_interrupted_reads_change_nothing(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// The disk is full at one call of a publication. The newest published version must answer. Once
-/// space is free, another version can be published.
+/// One system call of a publication fails because the disk is full. The newest published version
+/// must answer. Once space is free, another version can be published.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_full_disk_while_publishing_costs_nothing_that_was_there(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -110,8 +110,8 @@ async fn a_disk_that_fills_up_while_publishing_leaves_no_debris(cx: Context) -> 
     assert_publishes_another(served, &repository, &activity).await
 }
 
-/// Every rename in the repository fails. A publication must fail, without trying one number after
-/// another, and leave no leftover files.
+/// Every rename in the repository fails. A publication must return an error, and leave no leftover
+/// files. It must not try one version number after another.
 #[chaos(files, non_destructive)]
 fn a_publication_that_cannot_be_put_in_its_place_says_so(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;

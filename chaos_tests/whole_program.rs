@@ -12,7 +12,7 @@ use std::process::Command;
 /// The path of the binary `clarity`.
 const CLARITY: &str = env!("CARGO_BIN_EXE_clarity");
 
-/// A `clarity serve` process that ends with the test.
+/// A `clarity serve` process, killed when dropped.
 struct Program {
     server: ServerProcess,
     client: Client,
@@ -143,8 +143,9 @@ async fn verify_names_what_is_damaged(cx: Context) -> Result {
     Ok(())
 }
 
-/// Deploys a version that verifies, but that no process survives. The child that vets the version
-/// must end, and the refusal must contain `says`. The server must answer with the previous version.
+/// Deploys a version whose files verify, but that crashes or blocks any process that loads and runs
+/// it. The child that vets the version must end, and the refusal must contain `says`. The server
+/// must answer with the previous version.
 #[cfg(unix)]
 async fn ends_the_vetting_child_alone(cx: &Context, hostile: &[u8], says: &str) -> Result {
     let repository = Repository::with_model(cx)?;
@@ -170,15 +171,16 @@ async fn ends_the_vetting_child_alone(cx: &Context, hostile: &[u8], says: &str) 
     program.terminate().await
 }
 
-/// A deployed version requests eight gigabytes of memory when it is loaded. Only the child that
-/// vets it must end.
+/// A deployed version requests eight gigabytes of memory when it is loaded. The child that vets the
+/// version must end, but not the server.
 #[cfg(unix)]
 #[chaos(degradation, non_destructive, timeout = "60s")]
 async fn a_model_that_would_exhaust_memory_ends_where_it_is_tried_out(cx: Context) -> Result {
     ends_the_vetting_child_alone(&cx, hostile::MEMORY_AT_LOAD, "memory").await
 }
 
-/// A deployed version is nested too deep for any stack. Only the child that vets it must end.
+/// A deployed version is nested too deep for any stack. The child that vets the version must end,
+/// but not the server.
 #[cfg(unix)]
 #[chaos(
     degradation,
@@ -190,7 +192,8 @@ async fn a_model_that_overflows_the_stack_ends_where_it_is_tried_out(cx: Context
     ends_the_vetting_child_alone(&cx, hostile::STACK_AT_LOAD, "stack overflow").await
 }
 
-/// A deployed version computes endlessly when it is run. Only the child that vets it must end.
+/// A deployed version computes endlessly when it is run. The child that vets the version must end,
+/// but not the server.
 #[cfg(unix)]
 #[chaos(degradation, non_destructive, timeout = "60s")]
 async fn a_model_that_would_run_for_ever_ends_where_it_is_tried_out(cx: Context) -> Result {

@@ -36,7 +36,7 @@ pub(crate) fn in_background<T: Send>(work: impl FnOnce() -> T + Send) -> T {
         let joined = thread.ok()?.join();
         joined.unwrap_or_else(|panic| resume_unwind(panic))
     });
-    // The system started no thread, so the work is still here.
+    // The system started no thread, so the work has not run yet.
     done.unwrap_or_else(|| {
         work.take()
             .expect("only the thread takes the work, and none was started")()

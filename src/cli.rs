@@ -118,15 +118,15 @@ pub fn run() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            // If standard error fails too, there is no way left to report anything.
+            // If this write to standard error fails too, nothing can report the error.
             let _ = writeln!(io::stderr(), "error: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Parses the command line; the settings of its configuration file replace defaults. Ends the
-/// process on a usage error.
+/// Parses the command line. Settings in the configuration file of `serve` replace the defaults of
+/// its flags. A usage error ends this process.
 fn parse() -> Result<Cli, String> {
     let matches = Cli::command().get_matches();
     let serve = matches.subcommand_matches("serve");
@@ -138,7 +138,7 @@ fn parse() -> Result<Cli, String> {
     Cli::from_arg_matches(&matches).map_err(|error| error.to_string())
 }
 
-/// The command line of `clarity`, with the settings of `file` as the defaults of `serve`.
+/// The clap command of `clarity`. The settings in `file` are the defaults of its command `serve`.
 pub(crate) fn with_file(file: &Path) -> Result<clap::Command, String> {
     let cli = Cli::command();
     let serve = cli.find_subcommand("serve").cloned().unwrap_or_default();

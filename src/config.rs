@@ -37,7 +37,7 @@ pub struct Config {
     /// The memory for the bodies, inputs and answers of all requests together, in bytes. 256 MiB by
     /// default, and no less than [`body_limit`](Self::body_limit).
     ///
-    /// A request that does not fit is refused as overloaded. A JSON request may need five times the
+    /// A request that does not fit is refused as overloaded. A JSON request can need five times the
     /// size of its body. The memory of running models is not included.
     pub memory_limit: usize,
     /// The time limit of a body's arrival, and separately of a model's answer. More than zero, and
@@ -46,8 +46,8 @@ pub struct Config {
     /// The time that a shutdown waits for requests under way. No less than the deadline; 45 s by
     /// default. With more than twice the deadline, even the slowest request can finish.
     pub drain: Duration,
-    /// The maximum number of open connections; further ones wait until one ends. 1 or more; 1024 by
-    /// default.
+    /// The maximum number of open connections; further connections wait until an open one ends. 1
+    /// or more; 1024 by default.
     pub connections: usize,
     /// The idle timeout of a connection. More than zero; 60 s by default, as in
     /// [nginx](https://nginx.org/en/docs/http/ngx_http_core_module.html#client_header_timeout).

@@ -9,7 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-/// The bytes of one read: few enough to stay in the processor's cache until they are hashed.
+/// The size of one read, in bytes: small enough for the bytes to stay in the processor's cache
+/// until they are hashed.
 const CHUNK: usize = 256 << 10;
 
 /// A SHA-256 digest, written as 64 lower-case hexadecimal digits like the output of `sha256sum`.

@@ -26,7 +26,7 @@ pub enum JobKind {
     Transcode,
 }
 
-/// Blocking work that runs once. If an executor drops the job, its caller gets an error.
+/// Blocking work that runs once. If an executor drops the job, the job's caller gets an error.
 pub struct Job {
     kind: JobKind,
     model: Option<ModelName>,
@@ -179,8 +179,8 @@ impl Executor for BlockingPool {
     }
 }
 
-/// Runs each job at once, on the calling task. For tests only: a job blocks its whole runtime
-/// thread.
+/// Runs each job at once, on the calling task. For tests only: while a job runs, it blocks its
+/// Tokio thread and all tasks on that thread.
 // No other thread takes part, so the order is deterministic, and no thread stops virtual time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Inline;
@@ -217,7 +217,8 @@ pub(crate) async fn execute<T: Send + 'static>(
     submit(executor, kind, model.cloned(), None, work).await
 }
 
-/// Like [`execute`], for work that runs `loaded`: the executor may use the threads of its session.
+/// Like [`execute`], for work that runs `loaded`: the executor can use the threads of the model's
+/// session.
 pub(crate) async fn infer<T: Send + 'static>(
     executor: &dyn Executor,
     model: &ModelName,

@@ -3,8 +3,8 @@
 //! <https://github.com/kserve/open-inference-protocol>.
 //!
 //! Every error of a handler is a problem document. Hyper itself refuses a bad request line or an
-//! oversized head: with status 4xx and no body. Then Hyper closes the connection. Hyper has no hook
-//! that could add a body to this answer.
+//! oversized head, with status 4xx and no body. Then Hyper closes the connection. Hyper has no hook
+//! that could add a body to such a response.
 
 mod binary;
 mod body;
@@ -56,7 +56,7 @@ pub(crate) fn decode(
     Ok(request.inputs)
 }
 
-/// The state that all handlers and all clones share.
+/// The state that all handlers share. A clone refers to the same state.
 #[derive(Clone, Debug)]
 pub(crate) struct App(Arc<Settings>);
 

@@ -23,7 +23,8 @@ use crate::{
     VersionPolicy, VersionStatus, Vetting,
 };
 
-/// Requests a pass, even if nothing changed on disk. The loader answers after the pass.
+/// Requests a pass over the model's versions, even if nothing changed on disk. The loader answers
+/// after the pass.
 pub(crate) type ReloadRequest = oneshot::Sender<()>;
 
 /// Keeps one model loaded.
@@ -46,7 +47,7 @@ pub(crate) struct Loader {
     pub(crate) loads: Arc<Semaphore>,
     pub(crate) requests: mpsc::UnboundedReceiver<ReloadRequest>,
     pub(crate) config: ReloadConfig,
-    /// The policy that selects the versions that may answer.
+    /// The policy that selects the versions that answer.
     pub(crate) policy: VersionPolicy,
     /// The timeout of a probe.
     pub(crate) deadline: Duration,
@@ -271,7 +272,7 @@ impl Loader {
             status: Arc::new(status),
         });
         if fresh.is_some() {
-            // Reset after the swap: all later failures belong to the new version.
+            // The reset comes after the swap, so all later failures belong to the new version.
             self.breaker.reset();
         }
     }
@@ -353,7 +354,8 @@ fn quarantined_status(held: &Quarantine) -> VersionStatus {
     }
 }
 
-/// The reason why a model is degraded whose version `serving` answers; `None` if the model is not.
+/// The reason why a model is degraded while its version `serving` answers; `None` if the model is
+/// not degraded.
 fn degradation(serving: Version, versions: &BTreeMap<Version, VersionStatus>) -> Option<Reason> {
     if let None | Some(VersionStatus::Withdrawn { .. }) = versions.get(&serving) {
         return Some(Reason::ModelMissing);

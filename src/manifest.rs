@@ -65,7 +65,7 @@ pub struct FileEntry {
     pub sha256: Digest,
 }
 
-/// The format of a model, which decides the runtime that loads it.
+/// The format of a model, which determines the model runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -74,7 +74,7 @@ pub enum Format {
     Onnx,
 }
 
-/// A time in RFC 3339 form, in UTC.
+/// A time in RFC 3339 format, in UTC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Timestamp(String);
@@ -83,10 +83,10 @@ pub(crate) struct Timestamp(String);
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ManifestError {
-    /// The text is not JSON of the documented form.
+    /// The text is not JSON in the documented format.
     #[error("invalid manifest: {0}")]
     Syntax(String),
-    /// A later release wrote the manifest.
+    /// The manifest has another `manifest_version` than this release reads.
     #[error("unknown manifest_version: expected {expected}, found {found}")]
     UnknownVersion {
         /// The `manifest_version` that this release reads.
@@ -217,7 +217,7 @@ impl Manifest {
         self.format
     }
 
-    /// The path of the file that the runtime opens first.
+    /// The path of the file that the model runtime opens first.
     pub fn entry(&self) -> &FilePath {
         &self.entry
     }
@@ -227,7 +227,7 @@ impl Manifest {
         self.probe.as_ref()
     }
 
-    /// The time of publication in RFC 3339 form, in UTC.
+    /// The time of publication in RFC 3339 format, in UTC.
     pub fn created_at(&self) -> &str {
         &self.created_at.0
     }

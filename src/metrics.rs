@@ -62,7 +62,7 @@ impl Metrics {
         self.families.scrubs.inc();
     }
 
-    /// Creates the metrics of one model. Its counters and histograms exist from now on, starting at
+    /// Creates the metrics of one model. The counters and histograms exist from now on, starting at
     /// 0.
     pub(crate) fn for_model(&self, model: &ModelName) -> ModelMetrics {
         ModelMetrics::new(&self.families, model)

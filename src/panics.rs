@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs `work`. If `work` panics, the panic hook runs, and the error is the message of the panic.
 ///
-/// After a panic, values that `work` borrowed may be inconsistent: the caller must drop or check
+/// After a panic, values that `work` borrowed can be inconsistent, so the caller must drop or check
 /// these values.
 pub(crate) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| message(&*payload))

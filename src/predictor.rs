@@ -133,7 +133,7 @@ impl Predictor {
     /// inputs. The run holds `memory` until its end, even after the deadline.
     ///
     /// An answer that is not finite counts as the model's failure. The exception is a version that
-    /// has a probe and passes it right afterwards.
+    /// has a probe and passes it immediately afterwards.
     ///
     /// # Cancel safety
     ///

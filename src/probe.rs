@@ -48,7 +48,7 @@ pub struct Tolerance {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ProbeError {
-    /// The probe's file is not JSON in the documented form.
+    /// The probe's file is not JSON in the documented format, or its tolerance is invalid.
     #[error("invalid probe: {0}")]
     Syntax(String),
     /// The inputs or outputs do not fit the model.
@@ -56,9 +56,9 @@ pub enum ProbeError {
     Unfit {
         /// The role and the name of the input or output.
         tensor: String,
-        /// The form that the model declares or the probe records.
+        /// The expected datatype and shape, or the expected number of tensors of this name.
         expected: String,
-        /// The form that differs from the expected one.
+        /// The actual datatype and shape, or the actual number of tensors of this name.
         found: String,
     },
     /// The model gave no answer to the probe.

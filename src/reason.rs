@@ -41,7 +41,7 @@ pub enum Reason {
     Unverified,
     /// The files cannot be read, for example because of permissions or a failing disk.
     ModelUnreadable,
-    /// The runtime cannot serve the verified bytes.
+    /// The model runtime cannot serve the verified bytes.
     ModelIncompatible,
     /// The circuit breaker rejects requests to the model.
     CircuitOpen,

@@ -26,7 +26,7 @@ use crate::{
     Vetting,
 };
 
-/// All models of a server, for embedding programs to query and to wait for.
+/// All models of a server. An embedding program can query the models, and wait for loads.
 ///
 /// A model is registered when its directory first appears, and stays registered. If the directory
 /// vanishes, a loaded version continues to answer from memory. Without a loaded version, requests
@@ -155,7 +155,7 @@ impl Registry {
         }
         let model = self.find(model)?;
         let (request, done) = oneshot::channel();
-        // Both calls fail only after the loader has stopped; the last status is then final.
+        // Both calls return an error only after the loader has stopped. Then the status is final.
         if let Some(reload) = &model.reload {
             let _ = reload.send(request);
             let _ = done.await;
@@ -179,8 +179,8 @@ impl Registry {
         }
     }
 
-    /// Lists and registers the models, then starts the background tasks. Fails if the models cannot
-    /// be listed.
+    /// Lists and registers the models, then starts the background tasks. Returns an error if
+    /// the models cannot be listed.
     pub(crate) async fn start(&self) -> io::Result<()> {
         let store = self.inner.store.clone();
         let models = execute(&*self.inner.executor, JobKind::Scan, None, move || {

@@ -1,4 +1,4 @@
-//! Runtimes make sessions from verified bytes.
+//! Model runtimes, which make sessions from verified bytes.
 
 mod declared_tensors;
 mod onnx;
@@ -15,12 +15,13 @@ use self::warm_up::warm_up;
 use crate::panics::catch;
 use crate::{Probe, ProbeError, RunError, Session, VerifiedVersion};
 
-/// Loads models. The server comes with [`OnnxRuntime`]; another runtime can wrap or replace it.
+/// Loads models. The server comes with [`OnnxRuntime`]; another model runtime can wrap or replace
+/// it.
 pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     /// Makes a session from a verified version.
     ///
-    /// The server calls this method on an [`Executor`](crate::Executor), so it may block. A panic
-    /// is caught and reported as [`RuntimeError::Panicked`].
+    /// The server calls this method on an [`Executor`](crate::Executor), so the method is allowed
+    /// to block. A panic is caught and reported as [`RuntimeError::Panicked`].
     ///
     /// # Errors
     ///
@@ -54,8 +55,8 @@ pub enum RuntimeError {
     Probe(#[source] ProbeError),
 }
 
-/// Loads a version and runs it once, on its probe if it has one, otherwise on generated inputs. A
-/// server does the same before it serves a version.
+/// Loads a version and runs it: on its probe if it has one, otherwise on generated inputs. A server
+/// does the same before it serves a version.
 ///
 /// # Errors
 ///

@@ -105,13 +105,13 @@ impl ServerBuilder {
         Self { executor, ..self }
     }
 
-    /// Sets the runtime that loads and runs models. The default is an [`OnnxRuntime`].
+    /// Sets the model runtime, which loads and runs models. The default is an [`OnnxRuntime`].
     #[must_use]
     pub fn runtime(self, runtime: impl Runtime) -> Self {
         self.shared_runtime(Arc::new(runtime))
     }
 
-    /// Sets the runtime that loads and runs models, shared with the caller.
+    /// Sets the model runtime, which loads and runs models and is shared with the caller.
     #[must_use]
     pub fn shared_runtime(self, runtime: Arc<dyn Runtime>) -> Self {
         Self { runtime, ..self }

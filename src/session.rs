@@ -5,7 +5,7 @@ use thiserror::Error;
 use crate::panics::catch;
 use crate::tensor::{Tensor, TensorSpec};
 
-/// A loaded model, which several threads may run at the same time.
+/// A loaded model, which several threads can run at the same time.
 pub trait Session: Send + Sync {
     /// The inputs that the model declares, in order.
     fn inputs(&self) -> &[TensorSpec];
@@ -17,8 +17,8 @@ pub trait Session: Send + Sync {
     /// order, and each tensor fits its declaration. The result has one tensor for each of
     /// [`outputs`](Self::outputs), in that order.
     ///
-    /// The server calls this method on an [`Executor`](crate::Executor), so it may block. A panic
-    /// is caught and reported as [`RunError::Panicked`].
+    /// The server calls this method on an [`Executor`](crate::Executor), so the method is allowed
+    /// to block. A panic is caught and reported as [`RunError::Panicked`].
     ///
     /// # Errors
     ///

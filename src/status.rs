@@ -120,7 +120,7 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// Whether the version has a probe and passes it. Runs the model, so the call may block.
+    /// Whether the version has a probe and passes it. Runs the model, so the call can block.
     pub(crate) fn passes_probe(&self) -> bool {
         let probe = self.probe.as_ref();
         probe.is_some_and(|probe| probe.run(&*self.session).is_ok())

@@ -50,8 +50,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Creates a store in the directory `root`, which need not exist: publishing creates that
-    /// directory.
+    /// Creates a handle to the store in the directory `root`, and touches no file. If the directory
+    /// does not exist, publishing creates it.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }

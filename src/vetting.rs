@@ -1,4 +1,4 @@
-//! Tries each version in a child process with limits before the version is served.
+//! Loads and runs each version in a child process with limits before the version is served.
 //!
 //! Verified bytes can still be harmful. A model of a hundred bytes can exhaust the memory, overflow
 //! the stack or load forever. `catch_unwind` contains none of these faults, but a process does. So
@@ -24,7 +24,7 @@ use crate::{ConfigError, Runtime, VerifiedVersion};
 // the server's stack.
 const STACK_BYTES: usize = 1 << 20;
 
-/// The process that tries a version before the version is served.
+/// Selects the process that loads and runs each version once before the version is served.
 ///
 /// The default is [`in_process`](Self::in_process), because only an embedding program knows which
 /// program can run as the child. `clarity serve` runs itself as the child.
@@ -106,7 +106,7 @@ impl Vetting {
         }
     }
 
-    /// Tries a version in the child, if one is configured. Blocks.
+    /// Loads and runs a version in the child, if a child is configured. Blocks.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Acceptance lines: bounds of measured quantities, and whether the measurements hold them.
+//! Acceptance lines. Each line has a measured quantity, and a bound that the measurement must meet.
 
 use crate::statistics::Spread;
 use std::fmt;
@@ -35,7 +35,7 @@ pub struct Line {
     /// The name of the measured quantity.
     pub quantity: String,
     pub bound: Bound,
-    /// The spread of the rounds. Its median is compared with the bound.
+    /// The spread of the quantity over all rounds. The median is compared with the bound.
     pub found: Spread,
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The maximum length of the output in an error message, in bytes: the end of the output.
+/// The maximum number of bytes of the output in an error message. These are the last bytes.
 const OUTPUT_TAIL: usize = 4096;
 
 /// One way to run the empty tests.
@@ -21,13 +21,13 @@ pub(crate) enum Form {
     Mimic(Vec<&'static str>),
     /// Tests with `#[test]`, run by libtest.
     Libtest,
-    /// Tests with `#[test]`, each run in its own process by the nextest at this path.
+    /// Tests with `#[test]`, each run in its own process by the nextest binary at this path.
     Nextest(PathBuf),
 }
 
 impl Form {
-    /// Lists all forms. Without `sandbox` no form has a `--sandbox` argument, and without `nextest`
-    /// the form of nextest is missing.
+    /// Lists all forms. If `sandbox` is false, no form has a `--sandbox` argument. If `nextest` is
+    /// `None`, the list does not contain nextest.
     pub(crate) fn all(sandbox: bool, nextest: Option<PathBuf>) -> Vec<Self> {
         let mut forms = if sandbox {
             vec![
@@ -69,8 +69,8 @@ impl Form {
     ///
     /// # Errors
     ///
-    /// When the process cannot be started or fails, or its summary does not say that all tests
-    /// passed.
+    /// When the process cannot be started or does not exit with success. Also when its summary does
+    /// not say that all tests passed.
     pub(crate) fn run(
         &self,
         binaries: &Binaries,

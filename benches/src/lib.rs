@@ -1,6 +1,6 @@
 //! The code that all benchmarks share. The modules compute medians and spreads, check acceptance
 //! lines and write models of any size. They also measure the memory and processor time of a
-//! process, and the load of the machine.
+//! process, and print the machine's load average.
 
 pub mod acceptance;
 pub mod machine;

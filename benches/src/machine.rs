@@ -1,4 +1,4 @@
-//! Describes the machine's cores and load.
+//! Prints the machine's number of cores and load average.
 
 use std::fs;
 use std::thread::available_parallelism;

@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 const BINARY: &str = "cargo-nextest";
 
-/// Finds nextest, installed by this program, by Cargo, or in a directory of `PATH`.
+/// Finds nextest where this program or Cargo installs it, or in a directory of `PATH`.
 pub(crate) fn find() -> Option<PathBuf> {
     let name = format!("{BINARY}{}", env::consts::EXE_SUFFIX);
     let cargo_home = env::var_os("CARGO_HOME")

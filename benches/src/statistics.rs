@@ -50,8 +50,8 @@ impl Spread {
         })
     }
 
-    /// Returns the spread of the ratios `a / b` of all rounds. Other programs that slow both
-    /// durations of a round cancel out.
+    /// Returns the spread of the ratios `a / b` of all rounds. A slowdown by other programs cancels
+    /// out if it affects both durations of a round equally.
     ///
     /// Rounds that only one series has are left out.
     pub fn of_ratios(a: &[Duration], b: &[Duration]) -> Option<Self> {

@@ -33,9 +33,9 @@ use super::trip_rule::TripRule;
 /// calls. Neither load comes with a clock read, a lock or a write to shared memory. While a window
 /// of calls holds bad calls, a success adds 1 to an atomic counter. Slow calls and windows of time
 /// need a clock. In a window of time, each success takes a lock, which threads seldom share.
-// State, generation and count share one atomic word: no call sees one of them change without the
-// others. A lock guards each change of state and the fields of `Guarded`. Only bad calls and
-// breakers that are not closed take that lock.
+// State, generation and count share one atomic word, so no call sees one of the three change
+// without the others. A lock guards each change of state and the fields of `Guarded`. Only bad
+// calls and breakers that are not closed take that lock.
 pub struct Breaker {
     config: BreakerConfig,
     rule: TripRule,
@@ -243,15 +243,16 @@ impl Breaker {
     }
 
     /// Loads state, generation and count.
-    // Acquires all writes made before the generation began: a call that is admitted after a reset
-    // sees the new service.
+    // Acquires all writes made before the generation began, so a call that is admitted after a
+    // reset sees the new service.
     #[inline]
     fn load(&self) -> PackedState {
         PackedState::from_bits(self.packed.load(Ordering::Acquire))
     }
 
     fn lock(&self) -> MutexGuard<'_, Guarded> {
-        // Only the hook can panic under the lock, and it is called last: the fields are consistent.
+        // Only the hook can panic under the lock, and the hook is called last, so the fields are
+        // consistent.
         self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -49,7 +49,7 @@ pub struct BreakerConfig {
     /// this number is out of reach. 1 to [`half_open_permits`](Self::half_open_permits); 1 by
     /// default.
     pub half_open_successes: usize,
-    /// The longest wait for a probe's outcome, after which another call may replace the probe. More
+    /// The longest wait for a probe's outcome, after which another call can replace the probe. More
     /// than zero and at most a year; 120 s by default.
     ///
     /// The lease should be longer than the timeout of calls. Otherwise more probes than
@@ -90,9 +90,9 @@ pub struct BreakerRate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BreakerWindow {
-    /// The given number of the last calls: 1 to 1,000,000.
+    /// The last calls, in this number: 1 to 1,000,000.
     Calls(u32),
-    /// The calls that ended within this last duration: 1 ms to a year.
+    /// The calls that ended within the last period of this duration: 1 ms to a year.
     ///
     /// The window slides in tenths: an outcome counts for nine to ten tenths of the duration.
     Time(Duration),

@@ -17,7 +17,7 @@ pub(crate) struct HalfOpen {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ProbeId(u64);
 
-/// A probe under way. Once its lease has expired, another call may replace the probe.
+/// A probe under way. Once its lease has expired, another call can replace the probe.
 #[derive(Debug)]
 struct ProbeLease {
     id: ProbeId,

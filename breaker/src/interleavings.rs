@@ -38,7 +38,7 @@ impl Scenario {
         Self { breaker, changes }
     }
 
-    /// A breaker after one failure, open for a time of zero: the next call is a probe.
+    /// A breaker that one failure opened for zero time, so the next call is a probe.
     fn ready_to_probe(probes: usize) -> Self {
         let scenario = Self::new(BreakerConfig {
             open: Duration::ZERO,
@@ -141,8 +141,8 @@ fn success_between_failures_resets_the_count() {
     });
 }
 
-/// The breaker opens at the second failure in a row, and has counted one. The later of the two
-/// calls must see the effect of the earlier one.
+/// The breaker opens at two failures, and has counted one. A success and a failure race: the later
+/// call must see the effect of the earlier one.
 #[test]
 fn success_races_the_last_failure_and_is_first_or_late() {
     for config in [failures(2), rate(BreakerWindow::Calls(2), 2)] {
@@ -247,7 +247,8 @@ fn outcome_that_races_a_reset_is_not_counted_after_it() {
     }
 }
 
-/// A call admitted before the breaker opened races the probe: only the probe decides.
+/// A call admitted before the breaker opened races the probe. Only the probe decides the next
+/// state.
 #[test]
 fn late_outcome_that_races_a_probe_decides_nothing() {
     for failed in [false, true] {

@@ -15,7 +15,7 @@ pub struct Rejected {
     /// The time to wait before the next try.
     ///
     /// - Open: the rest of the open time.
-    /// - Half-open: zero, since a probe may end at any moment.
+    /// - Half-open: zero, since a probe can end at any moment.
     /// - Forced open: the configured first open time, since only an operator ends this state.
     pub retry_after: Duration,
 }

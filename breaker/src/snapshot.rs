@@ -23,8 +23,7 @@ pub struct BreakerSnapshot {
     pub open_for: Option<Duration>,
     /// The number of probes under way, if the breaker is half-open; otherwise 0.
     pub probes: usize,
-    /// The number of outcomes without effect, because they came in a later generation than their
-    /// admission.
+    /// The number of outcomes ignored because the generation of the call's admission was over.
     pub late_outcomes: u64,
     /// The number of calls rejected so far.
     pub rejected: u64,

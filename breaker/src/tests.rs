@@ -234,7 +234,7 @@ async fn reset_closes_and_ignores_calls_under_way() {
     );
 }
 
-/// Races real threads into the half-open state, once in each round: the open time is zero.
+/// In each round, real threads race for the one probe of a breaker whose open time of zero is over.
 #[test]
 fn racing_threads_get_exactly_one_probe() {
     const THREADS: usize = 8;

@@ -70,14 +70,15 @@ impl TimeWindow {
                 ..Bucket::default()
             };
         }
-        // Another thread may have moved the bucket on while this one was preempted before the lock.
+        // While this thread was preempted before the lock, another thread may have reused the
+        // bucket for a later tenth.
         if is_current && bucket.tenth == tenth {
             bucket.counts.add(verdict);
         }
     }
 
-    /// The counts of `generation` in the window that ends at `now`. A concurrent [`add`](Self::add)
-    /// may not be included.
+    /// The counts of `generation` in the window that ends at `now`. The counts might not include a
+    /// concurrent [`add`](Self::add).
     pub(crate) fn counts(&self, generation: u64, now: Instant) -> BreakerCounts {
         let tenth = self.tenth_of(now);
         let mut counts = BreakerCounts::default();
@@ -97,14 +98,15 @@ impl TimeWindow {
     }
 }
 
-/// 64 bits hold five centuries, and their division is faster than that of 128 bits.
+/// The time in nanoseconds.
+// 64 bits hold five centuries, and dividing 64 bits is faster than dividing 128 bits.
 fn nanoseconds(time: Duration) -> u64 {
     time.as_nanos() as u64
 }
 
 impl Stripe {
     fn lock(&self) -> MutexGuard<'_, Buckets> {
-        // No code under the lock can panic: the counts are consistent.
+        // No code under the lock can panic, so the counts are consistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -11,9 +11,11 @@ use super::time_window::TimeWindow;
 /// [`PackedState`]: super::packed_state::PackedState
 #[derive(Debug)]
 pub(crate) enum TripRule {
-    /// Opens after `limit` failures in a row. The count is the failures since the last success.
+    /// Opens after `limit` failures in a row. The count is the number of failures since the last
+    /// success.
     Failures { limit: u32 },
-    /// Uses a window of calls. The count is the good calls since the last bad one, at most `size`.
+    /// Uses a window of calls. The count is the number of good calls since the last bad one, at
+    /// most `size`.
     Calls { rate: BreakerRate, size: u32 },
     /// Uses a window of time. The count is unused.
     Time {

@@ -1,5 +1,5 @@
-//! Plain data that the layers of the harness exchange. The data that readers of a run see is in
-//! `clarity-chaos-record`.
+//! Plain data that the layers of the harness exchange. Data that users of the harness read, such as
+//! records, is in `clarity-chaos-record`.
 
 pub(crate) mod case;
 pub(crate) mod confinement;

@@ -1,12 +1,13 @@
 //! The journal records the steps that undo a fault, before the fault damages anything.
 //!
 //! A killed test undoes nothing. Damage in the test's own directory is removed with the directory.
-//! For damage elsewhere, a file of the case holds the steps before the damage is done. The runner
-//! runs the steps after the test's process has ended. The runner ignores the journals of sandboxed
-//! tests, which cannot damage other files.
+//! Before a fault damages anything elsewhere, the steps that undo the damage are written to a file.
+//! The runner runs these steps after the test's process has ended. Sandboxed tests cannot damage
+//! other files, so the runner ignores their journals.
 //!
 //! The journal survives the end of the test's process, but not a crash of the machine. Nothing is
-//! flushed to the disk: such a crash would also end the runner, the journal's only reader.
+//! flushed to the disk, because a crash of the machine also ends the runner, the journal's only
+//! reader.
 
 mod condition;
 mod error;

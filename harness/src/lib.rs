@@ -24,11 +24,12 @@
 //! # Guarantees
 //!
 //! - Every test runs in a process of its own and always gets a verdict. A hang, an abort, a stack
-//!   overflow or an early `exit` ends only that test. A test passes only if its timeline contains
-//!   the end of its body.
-//! - On Linux all processes of a test end with the test, daemons included. The one exception is a
-//!   test outside the sandbox that kills its own supervisor. On other systems only the test's
-//!   process group or process tree ends. There the harness does not notice other leaks.
+//!   overflow or an early `exit` ends only that test. A test passes only if its timeline records
+//!   that the test's body has finished.
+//! - On Linux all processes of a test end when the test ends, daemons included. The one exception
+//!   is a test that runs without the sandbox and kills its own supervisor. On other systems only
+//!   the test's process group or process tree ends. On these systems the harness does not notice
+//!   other leaks.
 //! - The random numbers of a test depend only on the root seed and the test's name or `seed_name`.
 //!   The harness controls neither the order of threads nor the network.
 //! - A test tagged `non_destructive` can change nothing outside its own directory. Such a test
@@ -38,16 +39,16 @@
 //!   the protections in its second line, before the first test.
 //! - A test undoes its faults at its timeout, and when Ctrl-C or another test runner interrupts the
 //!   run. When a test is killed, the runner undoes the test's faults in files outside the test's
-//!   directory. Faults in the directory, links and programs of a killed test need no undo. The
-//!   report still names the faults that were in effect.
+//!   directory. Faults in a killed test's directory, links and programs need no undo. The report
+//!   still names the faults that were in effect.
 //!
 //! # Sandbox
 //!
-//! - A test may read the system's files. In the user's home directory, a test may read four things:
-//!   the repository, Cargo's target directory, the toolchain without its credentials, the
+//! - A test can read the system's files. In the user's home directory, a test can read four things:
+//!   the repository, Cargo's target directory, the toolchain without its credentials, and the
 //!   directories of `PATH`. The repository is the nearest directory with a `.git` above the working
 //!   directory. A test can list neither `/` nor the directories above the home directory.
-//! - A test may write below [`Context::dir`], to its temporary directory (`TMPDIR`) and to shared
+//! - A test can write below [`Context::dir`], to its temporary directory (`TMPDIR`) and to shared
 //!   memory. All three are empty at the start of the test. `/tmp` and the repository are read-only,
 //!   and `/run` is empty. The only network is a private loopback interface.
 //! - A test has the user's ID, no capabilities, and no way to gain capabilities: `sudo` fails.
@@ -80,7 +81,8 @@ pub use clarity_chaos_macros::chaos;
 /// The oracles of the crate `clarity-chaos-oracles`. Production code can depend on that crate
 /// without this harness.
 ///
-/// A chaos test evaluates the oracles. The test's [`Record`] lists the oracles that it reached.
+/// A chaos test evaluates the oracles. The test's [`Record`] lists the oracles that the test
+/// reached.
 ///
 /// ```
 /// let (stored, sent, retries) = (1, 1, 0);
@@ -96,8 +98,8 @@ pub use clarity_chaos_record::{
     HungThread, Isolation, Leaks, Limits, Minimized, OracleId, OracleKind, ReadError, Record,
     Resources, Sandbox, Seed, SeenOracle, Verdict,
 };
-/// The crate `rand`, in the version whose traits the harness's generators implement: those of
-/// [`Context::rng`] and [`fault::Fault::draw`].
+/// The crate `rand`, in the version whose traits the generators of [`Context::rng`] and
+/// [`fault::Fault::draw`] implement.
 pub use rand;
 /// The crate `rand_chacha`, in the version whose generators [`fault::Fault::draw`] takes.
 pub use rand_chacha;
@@ -120,8 +122,8 @@ pub use test::{explore, fault, network, process};
 ///
 /// # Threads that outlive their test
 ///
-/// A library may keep a pool of threads until the process ends, by design. Such threads are not a
-/// leak of the test that starts the pool. List the prefixes of the threads' names:
+/// Some libraries keep a thread pool until the process ends, by design. The pool's threads are not
+/// a leak of the test that starts the pool. List the prefixes of the threads' names:
 ///
 /// ```ignore
 /// clarity_chaos::main!(lasting_threads = ["rayon-"]);

@@ -1,4 +1,4 @@
-//! Wraps system calls that have no safe form in a library. Only this layer has `unsafe` code.
+//! Wraps system calls for which no library has a safe function. Only this layer has `unsafe` code.
 //!
 //! It covers processes, signals, descriptors, resource limits, `/proc`, namespaces, seccomp, the
 //! memory of traced threads, directories and the wall clock. Nothing in this layer depends on

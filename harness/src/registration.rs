@@ -10,7 +10,8 @@ use std::fmt;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-/// The body of a test. Its type, `test::body::Body`, is known only in the process that runs it.
+/// The body of a test. Its concrete type, `test::body::Body`, is known only in the process that
+/// runs the test.
 pub(crate) type TestBody = dyn Any + Send + Sync;
 
 /// A registered test, as declared by its `#[chaos]` attribute.
@@ -189,8 +190,8 @@ pub(crate) fn all() -> Vec<&'static TestCase> {
 
 /// Finds the test whose path, including the crate, is `path`.
 pub(crate) fn find(path: &str) -> Option<&'static TestCase> {
-    // A sorted list, not a hash map: every fork of this process would inherit the map's random
-    // keys.
+    // A sorted list, because every fork of this process would inherit the random keys of a hash
+    // map.
     static BY_PATH: LazyLock<Vec<&'static TestCase>> = LazyLock::new(|| {
         let mut tests: Vec<_> = inventory::iter::<TestCase>.into_iter().collect();
         tests.sort_by_key(|test| test.path);
@@ -200,8 +201,8 @@ pub(crate) fn find(path: &str) -> Option<&'static TestCase> {
     found.ok().map(|index| BY_PATH[index])
 }
 
-/// Checks `tests`, which must be sorted by name. Returns an error for each two tests with the same
-/// name, or with different names and the same seed name.
+/// Checks `tests`, which must be sorted by name. Returns an error for each pair of tests with the
+/// same name, or with different names but the same seed name.
 ///
 /// Two tests with one name could not be selected separately. Two tests with one seed name would
 /// draw the same faults.
@@ -255,7 +256,7 @@ mod tests {
 
     #[test]
     fn duplicates_distinct_derivations_are_accepted() {
-        // Two tests may exchange their names and still keep their seeds.
+        // Two tests can exchange their names and still keep their seeds.
         let a = test_at("chaos::a", 1).with_seed_name("b");
         let b = test_at("chaos::b", 2).with_seed_name("a");
         assert_eq!(duplicates(&[&a, &b]), Vec::<String>::new());

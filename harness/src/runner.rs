@@ -49,8 +49,8 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Does as the arguments of the process require: runs or lists tests, or makes reports. Returns the
-/// exit code.
+/// Runs or lists tests, or makes reports, as the arguments of the process require. Returns the exit
+/// code.
 pub(crate) fn main(origin: &Origin) -> ExitCode {
     let options = Options::parse_or_exit();
     let tests = registration::all();

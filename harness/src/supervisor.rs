@@ -1,5 +1,5 @@
 //! The supervisor: the process between the runner and the tests of one worker. It starts a test,
-//! waits with a timeout, ends the test, and kills the processes that the test leaves.
+//! waits with a timeout, ends the test, and kills the processes that the test leaves behind.
 //!
 //! A process can escape from the process tree of its test: a daemon has another parent and another
 //! process group. On Linux the supervisor is a *subreaper*. When a process below a subreaper loses
@@ -75,8 +75,8 @@ pub(crate) fn serve(config: &SupervisorConfig) -> io::Result<ExitCode> {
             let served = send(&SupervisorMessage::Ready(inside.sandbox))
                 .and_then(|()| run_cases(&mut supervisor));
             let shut_down = match served {
-                // The runner has died, and another of its supervisors may have removed files in use
-                // here.
+                // The runner has died, and another of its supervisors may have removed files that
+                // this supervisor uses.
                 Err(_) if supervisor.is_abandoned() => false,
                 result => result?,
             };
@@ -96,7 +96,7 @@ pub(crate) fn serve(config: &SupervisorConfig) -> io::Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-/// The sandbox that a record shows for tests that are not confined.
+/// The sandbox that a record shows for unconfined tests.
 pub(crate) fn unconfined() -> Sandbox {
     sandbox::unconfined()
 }

@@ -45,7 +45,7 @@ pub(super) fn with_file(serve: Command, path: &Path) -> Result<Command, String> 
     let Err(why) = parse(whole.clone()).and_then(|serve| serve.check()) else {
         return Ok(whole);
     };
-    // Finds a setting that is invalid alone. If there is none, the combination is invalid.
+    // Finds a setting that is invalid on its own. Otherwise only the combination is invalid.
     let is_alone = |setting: &&Setting| {
         let alone = set(serve.clone(), setting).and_then(parse);
         alone.is_ok_and(|serve| serve.check().is_err())
@@ -58,7 +58,7 @@ pub(super) fn with_file(serve: Command, path: &Path) -> Result<Command, String> 
 
 /// Parses an empty command line, which leaves only the settings of the file.
 fn parse(serve: Command) -> Result<Serve, String> {
-    // The environment is ignored here, and validated later with the command line.
+    // Environment variables are ignored here. They are validated later, with the command line.
     let names: Vec<_> = serve
         .get_arguments()
         .map(|arg| arg.get_id().clone())

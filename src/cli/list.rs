@@ -131,7 +131,7 @@ fn total_bytes(manifest: &Manifest) -> u64 {
     manifest.files().values().map(|file| file.size).sum()
 }
 
-/// Fails unless the version exists, valid or not.
+/// Returns an error unless the directory of the version exists. The version may be invalid.
 pub(super) fn require_version(
     store: &Store,
     model: &ModelName,
@@ -143,8 +143,8 @@ pub(super) fn require_version(
     }
 }
 
-/// Lists the models of a store, or just `only`, which must exist. Warns about ignored entries
-/// unless `only` is given.
+/// Lists the models of a store, or just the model `only`, which must exist. Warns about ignored
+/// entries if `only` is `None`.
 pub(super) fn models(store: &Store, only: Option<&ModelName>) -> Result<Vec<ModelName>, String> {
     let listing = store
         .models()

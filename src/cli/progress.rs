@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// The refresh interval: the line changes even while one large file is read.
+/// The refresh interval of the progress line, which changes even while one large file is read.
 const TICK: Duration = Duration::from_millis(100);
 
 /// A progress line on standard error, cleared on drop.

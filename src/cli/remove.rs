@@ -29,7 +29,7 @@ impl Remove {
     pub(super) fn run(&self) -> CommandResult {
         let store = self.models.store();
         require_version(&store, &self.name, self.version)?;
-        // A failure to remove leftovers must not prevent a removal.
+        // A failure to remove leftovers of killed processes must not prevent this removal.
         let _ = store.clean();
         store
             .remove(&self.name, self.version)

@@ -119,8 +119,8 @@ impl Serve {
     }
 
     async fn serve(&self) -> CommandResult {
-        // Listens for signals before it prints the line: the reader of that line may send a signal
-        // at once.
+        // Listens for signals before it prints `listening on …`: a reader of that line can send a
+        // signal at once.
         let stop = stop_signal()?;
         let mut runtime = OnnxRuntime::new();
         if let Some(threads) = self.threads {

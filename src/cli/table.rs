@@ -32,7 +32,7 @@ impl<const N: usize> fmt::Display for Table<N> {
         for row in &self.rows {
             let mut line = String::new();
             for (cell, width) in row.iter().zip(&widths) {
-                // Pads manually: the formatter's own padding panics above 65,535.
+                // Pads manually: the formatter's own padding panics at widths above 65,535.
                 let padding = width - cell.chars().count() + 2;
                 line.push_str(cell);
                 line.extend(std::iter::repeat_n(' ', padding));

@@ -1,4 +1,4 @@
-//! Command-line arguments of vetting: the process and the limits.
+//! Command-line arguments of vetting: in which process it runs, and with which limits.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -64,8 +64,9 @@ impl VettingArgs {
     }
 }
 
-/// The executable of this process; on Linux also after its file was replaced.
-// After an upgrade on disk, the new release must not judge the models of this server.
+/// A path that runs the executable of this process. On Linux, the path still runs this executable
+/// after another file has replaced it on disk.
+// An upgrade on disk must not let the new release judge the models of this server.
 fn this_program() -> std::io::Result<PathBuf> {
     match cfg!(target_os = "linux") {
         true => Ok("/proc/self/exe".into()),
@@ -73,8 +74,8 @@ fn this_program() -> std::io::Result<PathBuf> {
     }
 }
 
-/// Runs in the child: reads a version from standard input and writes the verdict to standard
-/// output.
+/// Runs in the vetting child. Reads a version from standard input and writes the verdict to
+/// standard output.
 pub(super) fn vet() -> CommandResult {
     let one = std::num::NonZeroUsize::MIN;
     let runtime = OnnxRuntime::new().threads(one);

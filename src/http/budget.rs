@@ -8,8 +8,8 @@ use crate::Reason;
 use crate::predictor::{Failure, OVERLOAD_RETRY};
 
 /// The granularity of reservations, in bytes.
-// One acquisition takes a 32-bit number of permits. A body may have more bytes than 32 bits can
-// count.
+// A semaphore grants at most a 32-bit number of permits at once. A body can have more bytes than
+// 32 bits can count.
 const UNIT: usize = 1024;
 
 /// The memory limit, in bytes, on the bodies, tensors and responses of all concurrent requests.

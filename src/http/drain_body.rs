@@ -1,9 +1,9 @@
 //! Drains the unread rest of a request body.
 //!
-//! An early refusal leaves the body of the request on the wire. If the server then closed the
-//! connection, the client's next request would fail with a reset. So the server reads and discards
-//! the rest, within the size and time limits of a body. Beyond these limits the response announces
-//! that the connection closes.
+//! A request that is refused early has an unread body. If the server closed the connection at once,
+//! the client's next request would fail with a reset. So the server reads and discards the rest,
+//! within the size and time limits of a body. Beyond these limits the response announces that the
+//! connection closes.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,8 +31,8 @@ pub(super) async fn answer_then_drain<A: Future<Output = Response>>(
     let asks_first = parts.headers.contains_key(EXPECT);
     let shared = SharedBody(Arc::new(Mutex::new(body)));
     let mut response = answer(Request::from_parts(parts, shared.clone())).await;
-    // An oversized or slow body has already used up a limit. A client that sent `Expect` may never
-    // send a body.
+    // An oversized or slow body has already used up a limit. A client that sent `Expect` might
+    // never send a body.
     let unwanted = asks_first
         || matches!(
             response.status(),

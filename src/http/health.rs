@@ -15,8 +15,8 @@ pub(super) async fn live() -> Json<Value> {
     Json(json!({ "live": true }))
 }
 
-/// Reports the server as ready if every model can answer, as defined by the protocol and Triton's
-/// default, strict readiness.
+/// Reports the server as ready if every model can answer. This is the protocol's definition of
+/// readiness, and Triton's default ("strict readiness").
 ///
 /// A model that answers with an older version counts as ready. Unloaded models, and directories
 /// that never contained a version, are ignored. A server without models is ready.

@@ -20,8 +20,8 @@ use crate::executor::{Executor, JobKind, execute};
 use crate::predictor::{Failure, Predictor};
 use crate::{ModelName, Reason, Version};
 
-/// The size from which encoding and decoding run on the executor: bytes to decode, or elements to
-/// encode.
+/// From this size on, encoding and decoding run on the executor. The size is the number of bytes to
+/// decode, or of elements to encode.
 // JSON parses at about 100 MB/s, so smaller bodies do not delay other requests noticeably.
 const OFFLOAD_BYTES: usize = 64 << 10;
 
@@ -70,7 +70,7 @@ where
     predictor.reject_if_full()?;
     let body = read_body(app, request.into_body()).await?;
     // Looks up the version again: a reload may have replaced the version while the body arrived.
-    // The model's breaker is reset then, and must not count failures of the replaced version.
+    // Such a reload also resets the breaker, which must not count failures of the old version.
     let serving = Arc::new(predictor.serving(version)?);
     let decode = {
         let (serving, budget) = (Arc::clone(&serving), app.budget.clone());

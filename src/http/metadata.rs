@@ -13,7 +13,8 @@ pub(super) async fn server() -> Json<Value> {
     )
 }
 
-/// Describes a model. `versions` lists the loaded versions; a request for another version fails.
+/// Describes a model. `versions` lists the loaded versions. A request for any other version gets an
+/// error.
 pub(super) async fn model(target: Target) -> Result<Json<Value>, Problem> {
     let Target { predictor, version } = target;
     let serving = predictor

@@ -7,8 +7,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 /// A `T` that deserializes from a JSON object only.
-// Serde's derive also accepts a list of the fields in source order. No protocol defines that form,
-// and moving a field in the source would change the meaning of such a list.
+// Serde's derive also accepts an array of the fields in source order. No protocol defines such an
+// array, and moving a field in the source would change its meaning.
 #[derive(Debug, Default)]
 pub(super) struct Object<T>(pub(super) T);
 

@@ -11,7 +11,7 @@ use crate::predictor::Failure;
 use crate::registry::UnknownModel;
 use crate::{ModelName, Reason};
 
-/// A failure to be sent as a response, and the model concerned, if any.
+/// A failure that becomes a response, and the model that the failure concerns, if any.
 #[derive(Debug)]
 pub(super) struct Problem {
     failure: Failure,

@@ -123,9 +123,9 @@ struct LoadRequest {
 }
 
 /// Checks the model on disk now. Answers after the load has succeeded or failed, or at the
-/// deadline; the load then continues.
+/// deadline. A load that misses the deadline continues.
 ///
-/// Only compares the name with directory names: the name never becomes part of a path.
+/// The requested name is only compared with directory names. It never becomes part of a path.
 pub(super) async fn load(
     _: Admin,
     State(app): State<App>,

@@ -71,8 +71,8 @@ impl EncodedResponse {
     ///
     /// FP32 values are written with the fewest digits that read back as the same bits.
     ///
-    /// Reserves memory for the tensors, which already exist, and for the body before it is
-    /// allocated.
+    /// Reserves memory for the tensors, which already exist, and for the body, which is allocated
+    /// afterwards.
     pub(super) fn encode(
         model: &ModelName,
         serving: &Serving,
@@ -149,8 +149,8 @@ fn max_bytes(output: WantedOutput, tensor: &Tensor) -> usize {
         (false, DataType::Int8) => "-128,".len(),
         (false, DataType::Int32) => "-2147483648,".len(),
         (false, DataType::Int64) => "-9223372036854775808,".len(),
-        // Eight more than the shortest unique digits: sign, point, exponent, or the zeros of a
-        // number written out.
+        // The longest text has eight characters in addition to the shortest unique digits. They are
+        // the sign, the point, and the exponent, or the zeros of a number without exponent.
         (false, DataType::Fp32) => "-123456790000000.0,".len(),
     };
     frame + element * tensor.data().len()

@@ -151,8 +151,8 @@ impl LoadContext {
     }
 
     /// Updates the quarantine marker on disk, and returns the resulting quarantine.
-    // On a read-only file system the marker stays unchanged: the result lasts until the server
-    // ends.
+    // On a read-only file system the marker stays unchanged, so the result is known only until the
+    // server ends.
     fn update_quarantine(
         &self,
         version: Version,

@@ -1,4 +1,5 @@
-//! Late outcomes of circuit breakers, collected at each scrape.
+//! Exports the number of late outcomes of each circuit breaker at each scrape. A late outcome
+//! arrives after a state change, and the breaker ignores the outcome.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -15,9 +15,9 @@ use crate::store::Listing;
 use crate::{ModelName, ModelStatus};
 
 impl Registry {
-    /// Registers the models whose directories are new, and starts to load the models.
+    /// Registers the models whose directories are new, and starts to load these models.
     ///
-    /// A running server does the same at each poll.
+    /// A running server also does this at each scan of the directory of the models.
     pub async fn discover(&self) {
         let store = self.inner.store.clone();
         let models = execute(&*self.inner.executor, JobKind::Scan, None, move || {

@@ -15,11 +15,11 @@ impl StatusWatch {
         (*self.0.borrow().status).clone()
     }
 
-    /// Waits for the end of a load attempt, and returns the status after it. Skips the statuses
-    /// that `changed` or `wait_for` has already returned.
+    /// Waits until a load attempt has ended, and returns the status after that attempt. Skips the
+    /// statuses that `changed` or `wait_for` has already returned.
     ///
-    /// A new watch has skipped none: its first call also reports an attempt that ended before the
-    /// watch was created.
+    /// The first call on a new watch also reports an attempt that ended before the watch was
+    /// created.
     ///
     /// Returns the last status at once if the server has stopped or the model was unloaded.
     ///

@@ -27,8 +27,8 @@ const MAX_DEFAULT_THREADS: usize = 4;
 /// Runs ONNX models with [rten](https://docs.rs/rten), in this process.
 ///
 /// Every loaded model has its own few threads, and runs one request on each, in order of arrival. A
-/// run that is alone after a long run uses as many additional threads. (rten packs weights during a
-/// load on its own pool, which all models share.)
+/// run that is alone after a long run uses a second set of threads, of the same number. (rten packs
+/// weights during a load on its own pool, which all models share.)
 ///
 /// External weights come from the version's verified files, never from disk. rten requires that
 /// their names end with `.data` or `.onnx_data`, plus a number if there are several. Weights inside
@@ -103,7 +103,7 @@ impl Runtime for OnnxRuntime {
     }
 }
 
-/// Adds the names that rten accepts to rten's error about a weights file.
+/// Extends rten's error about a weights file by the names that rten accepts.
 fn with_expected_names(error: &str) -> String {
     match error.contains("disallowed path") {
         true => format!(

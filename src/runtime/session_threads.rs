@@ -51,7 +51,7 @@ struct Queue {
 }
 
 thread_local! {
-    /// The session threads that this thread belongs to, and the thread's own pool of one.
+    /// The session threads that this thread belongs to, and the thread's own pool of one thread.
     static CURRENT: RefCell<Option<(Arc<Shared>, Arc<ThreadPool>)>> = const { RefCell::new(None) };
 }
 

@@ -16,7 +16,7 @@ const MAX_ELEMENTS: usize = 64 << 20;
 ///
 /// The first inputs are zeros, with all dynamic sizes 1. If every run fails, the error is that of
 /// the first run.
-// A correct model may fail on zeros (the mean of an empty mask) or size 1 (a window of 7). So ones
+// A correct model can fail on zeros (the mean of an empty mask) or size 1 (a window of 7). So ones
 // and larger sizes are tried before the model is refused.
 pub(crate) fn warm_up(session: &dyn Session) -> Result<(), RuntimeError> {
     let is_dynamic = |spec: &TensorSpec| match &spec.shape {

@@ -28,7 +28,8 @@ const EXTERNAL: u64 = 1;
 const KEY: u64 = 1;
 const VALUE: u64 = 2;
 
-/// FLOAT, UINT8, INT8 and INT32. rten converts other datatypes, and so copies them anyway.
+/// The numbers of the datatypes FLOAT, UINT8, INT8 and INT32. rten converts, and so copies, tensors
+/// of other datatypes.
 const UNCONVERTED: [u64; 4] = [1, 2, 3, 6];
 
 /// The least size of the elements that are split off, in bytes. Smaller tensors stay in the graph.
@@ -44,8 +45,8 @@ const ALIGNMENT: usize = 4;
 pub(super) struct SplitModel {
     /// The model without its large tensors.
     pub(super) graph: Vec<u8>,
-    /// The large tensors at the offsets that the graph names, between other bytes. As long as the
-    /// model.
+    /// The large tensors at the offsets that the graph names, between other bytes. The length is
+    /// the same as the model's.
     pub(super) weights: Vec<u8>,
 }
 
@@ -56,7 +57,7 @@ pub(super) struct SplitModel {
 /// # Errors
 ///
 /// The unchanged model, if it has no large tensor, is malformed, or already contains the name
-/// `file`. The runtime reports a malformed model better.
+/// `file`. For a malformed model, the model runtime gives a better error message.
 pub(super) fn split(mut model: Vec<u8>, file: &str) -> Result<SplitModel, Vec<u8>> {
     let mut splitter = Splitter {
         model: &model,

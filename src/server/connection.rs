@@ -19,7 +19,7 @@ use tokio_io_timeout::TimeoutWriter;
 
 use crate::http::Http;
 
-/// At shutdown, the time in which a client can finish a request head that it has begun to send.
+/// The time limit at shutdown for a client to finish a request head that it has begun to send.
 // Only an incomplete request can be lost here, so this time is shorter than the drain of running
 // requests.
 const HEAD_GRACE: Duration = Duration::from_secs(1);
@@ -27,8 +27,8 @@ const HEAD_GRACE: Duration = Duration::from_secs(1);
 /// Serves a connection until it ends. Once `stopped` is true, ends the connection after its running
 /// request is answered.
 ///
-/// Closes the connection if the client sends no request, or reads nothing of a response, for
-/// `idle`.
+/// Closes the connection if, for the time `idle`, the client sends no request, or reads nothing of
+/// a response.
 pub(super) async fn serve(
     stream: TcpStream,
     http: Http,
@@ -48,7 +48,7 @@ pub(super) async fn serve(
     let connection =
         http1::Builder::new().serve_connection(TokioIo::new(Box::pin(stream)), service);
     let mut connection = std::pin::pin!(connection);
-    // Polls in order: the connection is nearly always the branch that is ready.
+    // Polls the branches in this order: nearly always, the connection is the one that is ready.
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => Some(ended),
@@ -116,7 +116,7 @@ impl InFlightRequests {
     ///
     /// An idle period starts when the connection opens or a response ends. The period ends with the
     /// next request head.
-    // One timer per connection, reset only when it fires, costs a request nearly nothing.
+    // One timer per connection, reset only when it fires, adds nearly no cost to a request.
     async fn wait_idle_for(&self, time: Duration) {
         loop {
             self.wait_idle().await;
@@ -172,7 +172,7 @@ struct TrackedBody {
 }
 
 /// A chunk of a response body that keeps its request counted until the chunk's bytes are written.
-// Hyper drops a body after taking all its chunks, and a chunk after writing the chunk.
+// Hyper drops a body after taking all its chunks, but drops each chunk after writing that chunk.
 struct TrackedChunk {
     bytes: Bytes,
     _request: InFlightRequest,

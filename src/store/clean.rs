@@ -12,8 +12,8 @@ impl Store {
     /// Removes the leftovers of killed publications, removals and quarantines; returns their
     /// number.
     ///
-    /// Keeps directories in use. Removes no directories where locks are unsupported: outside of
-    /// Unix, and on some network file systems.
+    /// Keeps staging directories that are in use. Where locks are unsupported, removes no
+    /// directories: on systems other than Unix, and on some network file systems.
     ///
     /// # Errors
     ///
@@ -46,7 +46,7 @@ impl Store {
     }
 
     /// Removes the quarantine markers of versions that no longer exist.
-    // A killed removal may leave a marker, which must not hold back a later version of the same
+    // A killed removal can leave a marker, which must not quarantine a later version with the same
     // number.
     fn clean_markers(&self, model: &ModelName) -> io::Result<usize> {
         let mut removed = 0;
@@ -104,7 +104,8 @@ mod tests {
         assert_eq!(store.clean().unwrap(), 0);
     }
 
-    /// Cleans in a loop, so also between the creation of a staging directory and its lock.
+    /// Cleans in a loop while directories are staged. So a clean can run after the creation of a
+    /// staging directory, but before the directory is locked.
     #[test]
     fn staging_dir_survives_a_concurrent_clean() {
         let dir = tempfile::tempdir().unwrap();
@@ -113,7 +114,7 @@ mod tests {
         thread::scope(|scope| {
             scope.spawn(|| {
                 while !ended.load(Ordering::Relaxed) {
-                    // The directory may vanish during a clean; this test ignores that error.
+                    // An entry can vanish during a clean. This test ignores the resulting error.
                     let _ = store.clean();
                 }
             });

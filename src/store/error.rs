@@ -138,8 +138,8 @@ impl VerifyError {
         }
     }
 
-    /// The path of the file concerned, relative to the version's directory; `None` if there is no
-    /// such file.
+    /// The path of the file concerned, relative to the version's directory. `None` if the error
+    /// concerns no single file.
     pub fn file(&self) -> Option<&str> {
         match self {
             Self::NoVersion | Self::NoEntry => None,
@@ -158,7 +158,7 @@ impl VerifyError {
         }
     }
 
-    /// The expected and the found value; `None` if the error has no such values in a short form.
+    /// The expected and the found value in short words; `None` if the error has no such pair.
     pub fn expected_and_found(&self) -> Option<(String, String)> {
         match self {
             Self::ManifestTooLarge { limit, found } => {

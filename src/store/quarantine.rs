@@ -18,7 +18,7 @@ use crate::{Digest, ModelName, Reason, Version};
 /// The suffix of a marker's name, after the version number.
 pub(super) const MARKER_SUFFIX: &str = ".quarantine.json";
 
-/// The maximum length of a marker in bytes; the rest is not read.
+/// The maximum length of a marker in bytes. The rest of a longer marker is not read.
 const MAX_BYTES: u64 = 64 << 10;
 
 /// Why a version is quarantined: the content of `N.quarantine.json`, next to version `N`.
@@ -78,7 +78,7 @@ impl Quarantine {
         &self.detail
     }
 
-    /// The start of the quarantine in RFC 3339 form, in UTC.
+    /// The start of the quarantine in RFC 3339 format, in UTC.
     pub fn since(&self) -> &str {
         self.since.as_str()
     }

@@ -26,7 +26,7 @@ pub(super) fn open_regular(path: &Path, name: &str) -> Result<(File, u64), OpenE
     let file = match open_without_following(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(OpenError::NotFound),
-        // Opening a symlink or a socket fails; the error reports the type instead.
+        // Opening a symlink or a socket fails. The error then states the type of the entry.
         Err(error) => match fs::symlink_metadata(path) {
             Ok(found) if !found.is_file() => return Err(not_regular(found.file_type())),
             _ => return Err(refused(error)),

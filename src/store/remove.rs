@@ -11,9 +11,9 @@ use crate::{ModelName, Version};
 impl Store {
     /// Removes a version and its quarantine marker.
     ///
-    /// Hides the version with one durable rename, then deletes the version. If the process dies in
-    /// between, the next call of `Store::clean` finishes the deletion. A server that answers from
-    /// this version continues from memory, and reports that the model is degraded.
+    /// Hides the version with one durable rename, then deletes the version. If this process dies
+    /// after the rename, the next call of `Store::clean` finishes the deletion. A server that
+    /// answers from this version continues from memory, and reports that the model is degraded.
     ///
     /// # Errors
     ///

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(super) const PURPOSES: [&str; 3] = ["mark", "publish", "remove"];
 
 /// A hidden, locked directory of the store, removed with its content on drop.
-// A lock ends with its process, even if the process is killed. So an unlocked directory is a
-// leftover.
+// The kernel releases a lock when its process ends, even if that process is killed. So an unlocked
+// directory is a leftover.
 #[derive(Debug)]
 pub(super) struct StagingDir {
     path: PathBuf,
@@ -79,7 +79,7 @@ pub(super) fn lock_directory(directory: &Path) -> io::Result<DirectoryLock> {
     match directory.try_lock() {
         Ok(()) => Ok(DirectoryLock::Held(directory)),
         Err(fs::TryLockError::WouldBlock) => Ok(DirectoryLock::InUse),
-        // Some network file systems have no locks: then no other process holds one either.
+        // Some network file systems have no locks. Then no other process holds a lock either.
         Err(fs::TryLockError::Error(_)) => Ok(DirectoryLock::Unsupported),
     }
 }

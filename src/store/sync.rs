@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Makes the names in a directory durable.
 ///
-/// Does nothing outside of Unix. Windows has no such call: there the file system decides about
+/// Does nothing on systems other than Unix. Windows has no such call: its file systems decide about
 /// durability.
 pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
     if cfg!(unix) {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use models::{COLE_KRIPKE, Models};
 
-/// The testbed's models, opened by the store under test.
+/// The testbed's repository of models, and the store under test in the same directory.
 pub(super) mod models {
     use clarity::Store;
     pub(crate) use clarity_testbed::MODEL_BYTES as COLE_KRIPKE;

@@ -9,7 +9,8 @@ use crate::Digest;
 use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath};
 
-/// The size of a chunk in bytes. Such a chunk is still in the processor's cache when it is hashed.
+/// The size of a chunk in bytes. A chunk of this size is still in the processor's cache when the
+/// chunk is hashed.
 const CHUNK: u64 = 256 << 10;
 
 pub(super) fn read_verified(
@@ -34,7 +35,7 @@ pub(super) fn read_verified(
     read_exactly(file, path, entry)
 }
 
-/// Reads the number of bytes in `entry`, checks that the file ends there, and compares the digest.
+/// Reads as many bytes as `entry` states, checks that no more follow, and compares the digest.
 fn read_exactly(
     mut file: impl Read,
     path: &FilePath,

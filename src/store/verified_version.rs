@@ -10,7 +10,7 @@ use crate::{Probe, ProbeError};
 
 /// A version in memory whose bytes all match its manifest.
 ///
-/// Only [`Store::open_unverified`](crate::Store::open_unverified) makes such a version from
+/// Only [`Store::open_unverified`](crate::Store::open_unverified) makes a `VerifiedVersion` from
 /// unverified bytes. A later change on disk does not change the bytes in memory.
 // No other constructor exists, so code that takes a `VerifiedVersion` cannot receive other
 // unverified bytes.
@@ -40,7 +40,8 @@ impl VerifiedVersion {
 
     /// Whether the version has no manifest on disk.
     ///
-    /// Only [`Store::open_unverified`](crate::Store::open_unverified) returns such a version.
+    /// Only [`Store::open_unverified`](crate::Store::open_unverified) returns a version without
+    /// one.
     pub fn is_unverified(&self) -> bool {
         self.is_unverified
     }

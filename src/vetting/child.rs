@@ -11,7 +11,7 @@ use super::{VettingError, VettingLimits};
 use crate::VerifiedVersion;
 use crate::sanitize::sanitize_for_log;
 
-/// The number of bytes that are kept of the child's standard output, and of its standard error.
+/// The maximum number of bytes kept from the child's standard output, and from its standard error.
 const MAX_OUTPUT_BYTES: u64 = 64 << 10;
 
 pub(super) fn ask(
@@ -66,7 +66,7 @@ struct ChildOutput {
 /// Writes, reads and waits on separate threads, so that none blocks another. Returns `None` on
 /// timeout.
 ///
-/// The end of the child closes its pipes, so all threads end before this function returns.
+/// The pipes close when the child ends, so all threads end before this function returns.
 fn exchange(
     mut child: Child,
     limits: &VettingLimits,
@@ -89,7 +89,7 @@ fn exchange(
         });
         let output = receiver.recv_timeout(limits.time);
         if output.is_err() {
-            // Fails if the child has just ended.
+            // This call returns an error if the child has just ended.
             let _ = child.kill();
         }
         let status = child.wait()?;
@@ -127,7 +127,7 @@ fn last_line(errors: &[u8]) -> String {
         .unwrap_or_default()
 }
 
-/// Describes the end of a child that gave no verdict.
+/// Describes how a child ended without a verdict.
 fn describe(status: ExitStatus, limits: &VettingLimits, version: &VerifiedVersion) -> String {
     #[cfg(unix)]
     {

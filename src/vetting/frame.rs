@@ -1,7 +1,8 @@
 //! The protocol between the server and its vetting child.
 //!
-//! A request is one line of JSON, the manifest, then the bytes of the files in path order. The line
-//! contains the limits and the length of the manifest. A response is one JSON document.
+//! A request has three parts: one line of JSON, the manifest, and the bytes of the files in path
+//! order. The line contains the limits and the length of the manifest. A response is one JSON
+//! document.
 
 use std::io::{self, BufRead, Read, Write};
 

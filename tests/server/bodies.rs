@@ -1,4 +1,5 @@
-//! Request and response bodies: their memory is bounded, and a slow client soon loses its share.
+//! Request and response bodies: their memory is bounded, and a client that reads nothing soon loses
+//! its share of that memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,10 +23,11 @@ fn copy() -> Repository {
     models
 }
 
-/// More bytes of a response than the buffers of the operating system hold.
+/// The size of a response, in bytes, that exceeds the buffers of the operating system.
 const SIZE: usize = 4 << 20;
 
-/// A request to `copy` for [`SIZE`] bytes. The answer is in JSON, with 2 bytes for each.
+/// A request to `copy` for [`SIZE`] bytes. The answer is JSON, with two characters for each of
+/// these bytes.
 fn copy_request(connection: &str) -> Vec<u8> {
     let json = json!({
         "inputs": [{ "name": "x", "datatype": "UINT8", "shape": [SIZE], "parameters": { "binary_data_size": SIZE } }],
@@ -138,7 +140,7 @@ async fn answer_over_the_memory_limit_is_413() {
     assert_eq!(breaker.consecutive_failures, 0);
 }
 
-/// If it has no capacity for a prediction, the server does not wait for the request body.
+/// Without capacity for a prediction, the server does not wait for the request body.
 #[tokio::test]
 async fn prediction_without_capacity_is_shed_before_its_body() {
     let models = Repository::temporary_with_model();

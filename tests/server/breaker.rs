@@ -9,7 +9,7 @@ use clarity::{
 
 use clarity_testbed::*;
 
-/// Starts a server with an inline executor, whose models behave as `faulty` is set.
+/// Starts a server with an inline executor. `faulty` sets the behaviour of the server's models.
 pub(crate) async fn serve_faulty(models: &Repository, faulty: &FaultSwitch) -> (Server, Client) {
     start(
         Server::builder(models.root())
@@ -222,7 +222,7 @@ async fn operator_overrules_the_breaker_until_it_is_released() {
     assert_eq!(seen, [ForcedOpen, Disabled, Closed]);
 }
 
-/// By the clock that the test controls, the answers are right but too slow.
+/// The answers are right, but too slow by the clock that the test controls.
 #[tokio::test]
 async fn slow_answers_open_the_breaker() {
     let clock = ManualClock::start();

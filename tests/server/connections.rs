@@ -15,7 +15,7 @@ async fn connect(server: &Server) -> Connection {
     Connection::open(server.local_addr()).await.unwrap()
 }
 
-/// A server with an idle timeout of one second, a client, and the switch of the server's models.
+/// A server with an idle timeout of one second, a client, and the switch of the models' behaviour.
 async fn serve_impatiently(models: &Repository) -> (Server, Client, FaultSwitch) {
     let faulty = FaultSwitch::new();
     let mut config = config();

@@ -1,5 +1,5 @@
-//! Sends SIGKILL at random moments of a change. The store always opens, with the contents from
-//! before or after the change. The next command removes all leftover files.
+//! Kills processes with SIGKILL at random times while they change a store. The store always opens,
+//! with the contents from before or after the change. The next command removes all leftover files.
 //!
 //! By default, a run makes a few dozen kills. Environment variables set the number and the seed:
 //!
@@ -45,9 +45,9 @@ impl Contents {
         self.free().last().copied()
     }
 
-    /// Whether a change from `before` to `after` can leave these contents when killed. The
-    /// versions, and the served version, must be those of one of the two. Each version quarantined
-    /// in both must be quarantined, and only versions quarantined in either may be.
+    /// Whether a killed change from `before` to `after` can leave these contents. The versions must
+    /// equal those of `before` or `after`, and so must the served version. A version quarantined in
+    /// both must be quarantined here; one quarantined in neither must not.
     fn is_between(&self, before: &Self, after: &Self) -> bool {
         let held = |contents: &Self| -> BTreeSet<u64> {
             let known = contents.held.iter().copied();
@@ -114,7 +114,7 @@ impl Change {
         after
     }
 
-    /// The index of this kind of change, for the usual duration.
+    /// The key of this kind of change in the map of usual durations.
     fn kind(self) -> u8 {
         match self {
             Self::Add { checked: true, .. } => 0,
@@ -331,7 +331,8 @@ fn killed_command_has_done_all_or_nothing() {
     );
 }
 
-/// The killed server may be about to quarantine a damaged version or release a repaired one.
+/// The server is sometimes killed just before it quarantines a damaged version or releases a
+/// repaired one.
 #[tokio::test]
 async fn killed_server_leaves_a_store_that_serves() {
     let (kills, seed) = (number("KILLS", 40) / 4, number("KILLS_SEED", 1));

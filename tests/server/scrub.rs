@@ -56,7 +56,8 @@ async fn rot_is_counted_while_the_loaded_version_answers() {
     let after = client.post(INFER, &short_request()).await.unwrap();
     after.assert_served_by(2, true);
     assert_eq!(before.json()["outputs"], after.json()["outputs"]);
-    // Each damage is counted once: the scrub does not read quarantined versions again.
+    // Each damaged version is counted once, since the scrub does not read quarantined versions
+    // again.
     let rounds = metric(&server, "scrub_rounds_total");
     until_some("two more rounds", async || {
         clock.run_out(1.0).await;

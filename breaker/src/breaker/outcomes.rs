@@ -23,7 +23,8 @@ impl Breaker {
 
     /// Records the outcome of a call that was admitted at `packed`.
     ///
-    /// Call it once for each call, except for [ignored](Self::ignores_success_since) successes.
+    /// Must be called once for each call through the breaker, except for
+    /// [ignored](Self::ignores_success_since) successes.
     #[inline(never)]
     pub(super) fn record(
         &self,
@@ -82,7 +83,8 @@ impl Breaker {
             }
         }
         let mut guarded = self.lock();
-        // Under the lock only the count can change, and only by good calls.
+        // While this thread holds the lock, other threads can change only the count, and only by
+        // good calls.
         let packed = self.load();
         if packed.generation() != generation {
             return self.record_late();
@@ -91,7 +93,8 @@ impl Breaker {
             return;
         }
         match &self.rule {
-            // A success may have reset the count since the attempt above: count this failure again.
+            // Tries again to count this failure, since a success may have reset the count after the
+            // attempt above.
             TripRule::Failures { limit } => {
                 let below_limit = |_: &Guarded, count| (count < limit - 1).then(|| count + 1);
                 self.replace_count_or_open(&mut guarded, below_limit);
@@ -119,7 +122,7 @@ impl Breaker {
     #[cold]
     fn record_probe(&self, generation: u64, probe: ProbeId, bad: bool) {
         let mut guarded = self.lock();
-        // A held lease belongs to this generation: each generation begins without leases.
+        // A held lease belongs to this generation, since each generation begins without leases.
         if !guarded.half_open.release(probe) {
             return self.record_late();
         }

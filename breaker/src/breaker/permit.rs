@@ -15,7 +15,7 @@ use crate::primitives::Instant;
 pub struct Permit<'a> {
     breaker: &'a Breaker,
     admission: Admission,
-    /// Whether the thread was already panicking at the admission: a destructor can make a call
+    /// Whether the thread was already panicking at the admission. A destructor can make a call
     /// during a panic.
     panicking: bool,
 }

@@ -1,4 +1,5 @@
-//! Changes of the packed state: the count also changes without the lock, the state only under it.
+//! Changes of the packed state. The state changes only under the lock; the count also changes
+//! without the lock.
 
 use super::{Breaker, Guarded};
 use crate::event::BreakerEvent;
@@ -37,8 +38,8 @@ impl Breaker {
     }
 
     /// Replaces the count of a closed breaker by `next(count)`, and returns the old packed state.
-    /// Fails with the unchanged packed state if `next` returns `None`, the generation is over, or
-    /// the breaker is not closed.
+    /// Changes nothing if `next` returns `None`, the generation is over, or the breaker is not
+    /// closed. The error is then the packed state.
     #[inline]
     pub(super) fn replace_count(
         &self,
@@ -84,8 +85,8 @@ impl Breaker {
         }
     }
 
-    /// Replaces the packed state by `next(packed)`, and returns the old packed state. Fails with
-    /// the unchanged packed state if `next` returns `None`.
+    /// Replaces the packed state by `next(packed)`, and returns the old packed state. Returns the
+    /// unchanged packed state as an error if `next` returns `None`.
     #[inline]
     fn update(
         &self,

@@ -12,7 +12,7 @@ loom::thread_local! {
     pub(crate) static THREAD_NUMBER: Cell<usize> = Cell::new(0);
 }
 
-/// Returns the same time at every call: no result may depend on how long loom takes.
+/// Returns the same time at every call, so no result depends on loom's speed.
 pub(crate) fn now() -> Instant {
     static NOW: LazyLock<Instant> = LazyLock::new(Instant::now);
     *NOW

@@ -82,7 +82,8 @@ async fn failsafe_and_recloser_50_tasks_get_exactly_one_probe() {
     assert_eq!(admitted, 1);
 }
 
-/// failsafe-rs and recloser, with four permits and with calls that end between admissions.
+/// failsafe-rs and recloser: while half-open, they admitted too many calls. Here the breaker has
+/// four permits, and two calls end between admissions.
 #[tokio::test(start_paused = true)]
 async fn failsafe_and_recloser_probes_never_exceed_permits() {
     let (breaker, _) = breaker(BreakerConfig {
@@ -139,8 +140,8 @@ async fn tower_resilience_window_of_time_slides() {
     assert_eq!(state(&breaker), BreakerState::Open);
 }
 
-/// All but gobreaker: a call admitted before the breaker opened decided the half-open state. Its
-/// failure opened the breaker, or its success closed the breaker.
+/// In all compared breakers except gobreaker, a call admitted before the breaker opened decided the
+/// half-open state. Its failure opened the breaker, or its success closed the breaker.
 #[tokio::test(start_paused = true)]
 async fn half_open_ignores_calls_admitted_earlier() {
     let (breaker, _) = breaker(three_probes());

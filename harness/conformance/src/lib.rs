@@ -54,23 +54,23 @@ impl Suite {
         }
     }
 
-    /// Prepares the suite for a runner of another user.
+    /// Prepares the suite for a runner that another user starts.
     ///
-    /// `user` becomes the owner of the suite's directories. The binary is linked or copied into
-    /// them with mode 755. The caller must start the runner as `user`.
+    /// `user` becomes the owner of the suite's directories. The binary is hard-linked or copied
+    /// into one of them, and gets mode 755. The caller must start the runner as `user`.
     ///
     /// # Panics
     ///
-    /// When this process may not change owners, or cannot link or copy the binary.
+    /// When this process cannot change owners or modes, or can neither link nor copy the binary.
     #[cfg(unix)]
     #[must_use]
     pub fn for_user(mut self, user: u32) -> Self {
         use std::os::unix::fs::{PermissionsExt as _, chown};
         let home = self.home.path();
         let copy = home.join("suite");
-        // The file of a copy is open for writing for a while. A child that another thread forks
-        // meanwhile inherits the descriptor, and executing the copy fails with ETXTBSY. A hard link
-        // has no writer.
+        // `fs::copy` has the new file open for writing. A child that another thread forks at that
+        // time inherits the descriptor, so executing the copy fails with ETXTBSY. Linking opens no
+        // file.
         if fs::hard_link(&self.binary, &copy).is_err() {
             fs::copy(&self.binary, &copy).expect("the binary can be copied");
         }
@@ -213,7 +213,7 @@ impl Suite {
             .collect()
     }
 
-    /// Whether any `timeline.jsonl` below [`Suite::tmp`], such as a running case's, contains
+    /// Whether any `timeline.jsonl` below [`Suite::tmp`], such as a running test's, contains
     /// `text`.
     #[must_use]
     pub fn timeline_contains(&self, text: &str) -> bool {
@@ -262,7 +262,7 @@ impl Suite {
     }
 }
 
-/// Reads a record. Returns `None` if the file is cut short, as a killed runner may leave it.
+/// Reads a record. Returns `None` if the file is cut short, for example by a kill of the runner.
 fn read_record(path: &Path) -> Option<Record> {
     let text = fs::read(path).expect("a record that is listed can be read");
     match serde_json::from_slice(&text) {

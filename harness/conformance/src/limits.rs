@@ -18,7 +18,7 @@ pub const ALLOW_SKIPS: &str = "CONFORMANCE_ALLOW_SKIPS";
 /// # Panics
 ///
 /// When the command cannot be started. When the command is still running at the limit; the command
-/// is then killed first. When another process keeps the output open until the limit.
+/// is killed before the panic. When another process keeps the output open until the limit.
 #[track_caller]
 pub fn output_of(command: &mut Command) -> Output {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -29,8 +29,8 @@ pub fn output_of(command: &mut Command) -> Output {
 ///
 /// # Panics
 ///
-/// When the process is still running at the limit; the process is then killed first. When another
-/// process keeps the output open until the limit.
+/// When the process is still running at the limit; the process is killed before the panic. When
+/// another process keeps the output open until the limit.
 #[track_caller]
 #[must_use]
 pub fn wait_with_output(mut child: Child) -> Output {
@@ -56,7 +56,7 @@ pub fn wait_with_output(mut child: Child) -> Output {
 ///
 /// # Panics
 ///
-/// When the process is still running at the limit; the process is then killed first.
+/// When the process is still running at the limit; the process is killed before the panic.
 #[track_caller]
 pub fn wait(child: &mut Child) -> ExitStatus {
     wait_until(child, Instant::now() + RUN_LIMIT)

@@ -1,4 +1,4 @@
-//! A thousand tests at a time: well-behaved tests pass, and each killed test has a verdict.
+//! Suites of a thousand tests: well-behaved tests pass, and each killed test has a verdict.
 #![cfg(target_os = "linux")]
 
 use clarity_chaos::Verdict;
@@ -24,7 +24,7 @@ fn crowd() -> Suite {
     Suite::new(env!("CARGO_BIN_EXE_crowd"), "fork")
 }
 
-/// `CROWD_RUNS=10 cargo test -p clarity-chaos-conformance --test crowd` runs 10,000 cases.
+/// `CROWD_RUNS=10 cargo test -p clarity-chaos-conformance --test crowd` runs 10,000 tests.
 #[test]
 fn well_behaved_tests_are_never_blamed() {
     for _ in 0..repetitions("CROWD_RUNS", 2) {
@@ -101,8 +101,8 @@ fn test_killed_at_any_moment_has_a_verdict() {
             for test in tests_of(runner.id()) {
                 thread::sleep(Duration::from_micros(rng.random_range(0..1500)));
                 let pid = i32::try_from(test).ok().and_then(Pid::from_raw).unwrap();
-                // A test that has ended must not be killed. The kernel reuses a process number only
-                // after all others.
+                // Only a test that still runs is killed. The kernel reuses a process number only
+                // after all other numbers.
                 if tests_of(runner.id()).contains(&test) {
                     let _ = kill_process(pid, Signal::KILL);
                 }

@@ -48,7 +48,7 @@ impl Description {
         Self::Parts(parts)
     }
 
-    /// Whether the description is known to be empty. A description with macro calls is not: the
+    /// Whether the description is known to be empty. False for a description with macro calls: its
     /// text is unknown until the compiler expands the calls.
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self, Self::Text(text) if text.is_empty())

@@ -36,15 +36,15 @@ use syn::{ItemFn, parse_macro_input};
 ///
 /// - `timeout = "10s"`: the limit of real time, in the format of `humantime` (`500ms`, `2m`,
 ///   `1m 30s`). Default: the value of `--timeout`, which is 30 s by default.
-/// - `clock = "real"`: real time. Async tests run on a multi-threaded runtime. The default.
+/// - `clock = "real"`: real time. Async tests run on a multi-threaded Tokio runtime. The default.
 /// - `clock = "paused"`: async only. Virtual time jumps to the next timer when all tasks are idle.
-///   For code that does not communicate outside the runtime.
+///   For code that waits neither for sockets nor for other threads.
 /// - `clock = "manual"`: async only. Virtual time moves only when the test advances the clock.
 ///   Sockets and files are usable.
 /// - `memory = "512MiB"`: the limit of private writable memory (`KiB`, `MiB`, `GiB`). Allocations
 ///   beyond the limit fail. Linux only. Default: unlimited.
 /// - `open_files = 64`: the limit of descriptors, including those of the harness (about ten).
-///   Opening more fails. Linux only. Default: the system's limit.
+///   Opening further descriptors fails. Linux only. Default: the system's limit.
 /// - `cpu = "10s"`: the limit of the CPU time of all threads, in whole seconds. Beyond the limit,
 ///   the process is killed. Linux only. Default: unlimited.
 /// - `seed_name = "module::old_name"`: the name from which the test's seed is derived.
@@ -57,8 +57,8 @@ use syn::{ItemFn, parse_macro_input};
 /// # The description
 ///
 /// The required doc comment describes the failure scenario. `--list`, the console and the reports
-/// show this description. `#[doc = include_str!("scenario.md")]` and `#[doc = concat!(…)]` count,
-/// too. An empty description is a compile error, also if it comes from a file.
+/// show this description. `#[doc = include_str!("scenario.md")]` and `#[doc = concat!(…)]` are doc
+/// comments, too. An empty description is a compile error, even if it comes from a file.
 ///
 /// # Ignored results
 ///

@@ -120,7 +120,7 @@ impl Options {
 ///
 /// # Errors
 ///
-/// When the option is already set, or `parse` fails.
+/// When the option is already set, or `parse` returns an error.
 fn set<T>(
     option: &mut Option<T>,
     name: &Ident,

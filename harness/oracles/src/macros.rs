@@ -5,8 +5,8 @@
 /// While a sink [listens](crate::listen), a false condition calls [`Sink::violated`] and panics.
 /// An `always!` that is never evaluated counts as unmet, too.
 ///
-/// While no sink listens, the condition is not evaluated. The cost is then one relaxed load and
-/// one branch.
+/// While no sink listens, the condition is not evaluated. The cost is then one relaxed atomic load
+/// and one branch.
 ///
 /// ```
 /// use clarity_chaos_oracles::always;

@@ -128,8 +128,8 @@ impl Oracle {
         } else {
             &self.reported_false
         };
-        // The load avoids the swap in repeated evaluations: a swap writes to a cache line that all
-        // threads share.
+        // The atomic load avoids the swap in repeated evaluations: a swap writes to a cache line
+        // that all threads share.
         !reported.load(Ordering::Relaxed) && !reported.swap(true, Ordering::Relaxed)
     }
 

@@ -7,9 +7,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 /// Receives the evaluations of oracles. A test harness implements this trait.
 ///
-/// An oracle calls the sink on the thread that reached the oracle. A sink may reach oracles itself.
+/// An oracle calls the sink on the thread that reached the oracle. The sink's own code is allowed
+/// to reach oracles.
 pub trait Sink: Send + Sync {
-    /// Receives the first evaluation of `oracle` with the result `holds` since [`listen`].
+    /// Receives the first evaluation of `oracle` with the result `holds` since the call of
+    /// [`listen`].
     ///
     /// This method is called at most twice for each oracle: once with true, once with false.
     fn reached(&self, oracle: &'static Oracle, holds: bool);
@@ -32,7 +34,7 @@ static SINK: RwLock<Option<Arc<dyn Sink>>> = RwLock::new(None);
 ///
 /// All oracles count as not yet reached.
 ///
-/// A thread that concurrently evaluates an oracle may report the evaluation to either sink.
+/// A thread that evaluates an oracle during this call can report the evaluation to either sink.
 pub fn listen(sink: Arc<dyn Sink>) {
     catalogue().for_each(Oracle::reset);
     replace(Some(sink));
@@ -52,7 +54,7 @@ impl Oracle {
     ///
     /// When an [`always!`](crate::always) does not hold.
     #[doc(hidden)]
-    // Marks the call as unlikely: production code never makes it.
+    // Marks calls of this function as unlikely: production code makes none.
     #[cold]
     #[track_caller]
     pub fn observe(&'static self, holds: bool) {
@@ -75,7 +77,7 @@ fn replace(sink: Option<Arc<dyn Sink>>) {
         &mut *SINK.write().unwrap_or_else(PoisonError::into_inner),
         sink,
     );
-    // The lock is released here, because dropping a sink may reach an oracle.
+    // The lock is released here, because the destructor of a sink can reach an oracle.
     drop(previous);
 }
 
@@ -87,7 +89,7 @@ pub fn is_listening() -> bool {
     LISTENING.load(Ordering::Relaxed)
 }
 
-/// Returns the current sink and releases the lock: a sink may reach an oracle, or call [`listen`].
+/// Returns the current sink and releases the lock: a sink can reach an oracle, or call [`listen`].
 fn current() -> Option<Arc<dyn Sink>> {
     SINK.read().unwrap_or_else(PoisonError::into_inner).clone()
 }

@@ -51,7 +51,8 @@ impl Recorder {
         self.0.lock().unwrap().clone()
     }
 
-    /// Returns the names of all calls, and checks that each names the oracle with this message.
+    /// Returns the names of all calls, and checks that each call is for the oracle with this
+    /// message.
     fn calls_for(&self, message: &str) -> Vec<&'static str> {
         let calls = self.calls().into_iter();
         calls

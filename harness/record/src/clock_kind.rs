@@ -10,8 +10,8 @@ pub enum ClockKind {
     /// Real time.
     Real,
     /// Tokio's time. The time stands still while a task can run, and jumps to the next timer when
-    /// no task can run. It also jumps while a task waits for a socket or for another thread. The
-    /// code must therefore not communicate outside the runtime.
+    /// no task can run. The time also jumps while a task waits for a socket or for another thread.
+    /// Code that waits for sockets or other threads therefore needs another clock.
     Paused,
     /// Tokio's time, which moves only when the test calls `Clock::advance`. Sockets, files and
     /// blocking tasks are usable.

@@ -76,7 +76,8 @@ pub enum EventKind {
         /// The fault's row in the plan.
         fault: PlannedFault,
     },
-    /// A fault was drawn but not injected: the minimiser checks if the case fails without it.
+    /// A fault was drawn but not injected: the minimiser checks if the case fails without this
+    /// fault.
     FaultOmitted {
         /// The row that the fault would have in the plan.
         fault: PlannedFault,
@@ -100,7 +101,7 @@ pub enum EventKind {
     },
     /// An exploration ended: every point was tried, or the invariant broke at a point.
     Explored {
-        /// The number of the operation's calls that concern its directory.
+        /// The number of the operation's system calls that concern the operation's directory.
         total_calls: usize,
         /// The number of tried points.
         points: usize,
@@ -115,9 +116,9 @@ pub enum EventKind {
         /// The added virtual time, in microseconds.
         by_us: u64,
     },
-    /// The body of an async test under a virtual clock blocked the only thread of the runtime. The
-    /// cause is a sleep, a socket or a lock of the standard library. Blocks shorter than 100 ms are
-    /// not recorded.
+    /// The body of an async test under a virtual clock blocked the only thread of its Tokio
+    /// runtime. The cause is a sleep, a socket or a lock of the standard library. Blocks shorter
+    /// than 100 ms are not recorded.
     Blocked {
         /// The duration of the block, in microseconds of real time.
         duration_us: u64,
@@ -177,14 +178,14 @@ pub enum EventKind {
 pub struct ExploredCall {
     /// The call with its target, such as `write of draft`.
     pub call: String,
-    /// The number of tried points at this call: the process died here, or the call failed.
+    /// The number of tried points at this call. At a point, the process died or the call failed.
     pub points: usize,
     /// Whether the exploration skips the call. Either a crash at the call leaves no new state, or
-    /// the call cannot return the requested errors. A call without points that is not exempt was
-    /// not reached.
+    /// the call cannot return the requested errors. If a call has no points and is not exempt, the
+    /// exploration did not reach the call.
     pub exempt: bool,
-    /// Whether the invariant broke at this call. The process died in place of the call, the call
-    /// failed, or a power loss undid the call's effect.
+    /// Whether the invariant broke at a point of this call, or after a power loss that undid the
+    /// call's effect.
     pub invariant_broken: bool,
 }
 
@@ -201,15 +202,16 @@ impl ExploredCall {
     }
 }
 
-/// The end of a test's body, as the test's own process recorded it. In JSON the variant's name is
-/// the value of `end`.
+/// The way in which a test's body ended, as the test's own process recorded it. In JSON the
+/// variant's name is the value of `end`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "end", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BodyEnd {
     /// The body returned without an error.
     Returned,
-    /// The body returned an error, or a condition that the body declared did not hold.
+    /// The body returned an error, or did not meet another condition of a passed test. For example,
+    /// a declared panic did not happen, or a fault stayed in effect.
     Failed {
         /// The error, followed by its sources.
         message: String,
@@ -221,7 +223,8 @@ pub enum BodyEnd {
         /// The place of the panic as `file:line:column`. Absent where unknown.
         location: Option<String>,
     },
-    /// The body returned, but an undeclared panic happened: on another thread, or caught by code.
+    /// The body returned, but an undeclared panic happened. Another thread or task panicked, or the
+    /// code under test caught a panic.
     PanickedElsewhere {
         /// One line for each undeclared panic.
         panics: Vec<String>,

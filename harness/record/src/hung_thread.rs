@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A thread of a test that was made to end, and the thread's state just before.
+/// A thread of a test that timed out or was interrupted. The state was read just before the harness
+/// asked the test to end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct HungThread {

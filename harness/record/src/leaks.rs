@@ -19,7 +19,7 @@ pub struct Leaks {
     /// The allowed leaks, each as a line in the format of [`Leaks::lines`].
     ///
     /// The test declared these leaks with `Context::allow_leak`, or they are threads of a known
-    /// pool. The threads of such a pool live as long as their process.
+    /// pool. A known pool's threads live as long as their process.
     pub allowed: Vec<String>,
 }
 

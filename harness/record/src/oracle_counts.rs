@@ -1,4 +1,4 @@
-//! For each oracle, the number of cases that reached the oracle and in which it held.
+//! Counts, for each oracle, the cases that reached the oracle and the cases in which it held.
 
 use crate::oracle::{OracleId, OracleKind};
 use crate::record::Record;
@@ -73,13 +73,13 @@ impl OracleCounts {
     /// when all tests have run. Without tests, no oracle is due.
     #[must_use]
     pub fn unmet(&self, catalogue: &[OracleId], tests: &Exercised<'_>) -> Vec<String> {
-        // An oracle outside all tests waits for all of them: any test could reach it.
+        // An oracle that is in no test's function waits for all tests: any test could reach it.
         let due = catalogue.iter().filter(|oracle| tests.make_due(oracle));
         due.filter_map(|oracle| {
             let cases = self.reached.get(oracle).copied().unwrap_or_default();
             match (oracle.kind, cases) {
                 (_, CaseCounts { reached: 0, .. }) => Some(format!("never reached: {oracle}")),
-                // A violated oracle has already failed its case.
+                // A violation has already made its case fail.
                 (OracleKind::Always | OracleKind::Reachable, _) => None,
                 (OracleKind::Sometimes, CaseCounts { held: 0, reached }) => Some(format!(
                     "never held, though {reached} cases have reached it: {oracle}"

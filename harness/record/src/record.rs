@@ -68,7 +68,7 @@ pub struct Record {
     pub minimized: Option<Minimized>,
     /// The events of the run, in order.
     pub timeline: Vec<Event>,
-    /// The oracles that the test reached, in the order of the first reach.
+    /// The oracles that the test reached, in the order in which they were first reached.
     pub oracles: Vec<SeenOracle>,
     /// The threads of a test that was made to end, because the test timed out or the run was
     /// interrupted. Empty for other tests.
@@ -91,7 +91,7 @@ impl Record {
 
     /// Creates the record of a case that has not run. Only the name and the seeds are known.
     ///
-    /// The verdict is [`Verdict::Lost`] until another one is set, so an unfinished record never
+    /// The verdict is [`Verdict::Lost`] until another verdict is set, so an unfinished record never
     /// passes.
     #[must_use]
     pub fn new(name: impl Into<String>, root_seed: Seed, seed: Seed) -> Self {
@@ -151,7 +151,8 @@ impl Record {
         events.any(|event| matches!(event.kind, EventKind::Explored { .. }))
     }
 
-    /// Adds the outcomes of faults that the runner undid for a killed test to the timeline.
+    /// Adds the outcomes of undone faults to the timeline. The runner undid these faults after the
+    /// test was killed.
     ///
     /// An outcome is ignored if its fault is not in effect. [`UndoOutcome::Failed`] is ignored,
     /// too: the fault stays in effect.
@@ -174,7 +175,8 @@ impl Record {
             }));
     }
 
-    /// Returns the faults without an undo event, because the test's process ended too early.
+    /// Returns the faults that have no undo event on the timeline. The test's process ended before
+    /// it undid these faults.
     pub fn faults_in_effect(&self) -> impl Iterator<Item = &PlannedFault> {
         let undone = |fault: &PlannedFault| {
             self.timeline.iter().any(|event| {

@@ -29,7 +29,8 @@ pub struct Results {
     pub shard: Option<Shard>,
     /// The reason why the sweep stopped before all cases had run. Absent if all cases have run.
     pub stop_reason: Option<String>,
-    /// For each oracle, the number of cases that reached the oracle and in which it held.
+    /// For each oracle, the number of cases that reached it and the number of cases in which it
+    /// held.
     #[serde(default)]
     pub oracles: OracleCounts,
     /// The results of each selected test, by the test's name.
@@ -102,8 +103,8 @@ impl Results {
         self.tests.values().map(|tally| tally.failed).sum()
     }
 
-    /// Returns the kept records, from which reports are made. Each failed test has records of up to
-    /// 3 failures, and each other test that has run has one record.
+    /// Returns the kept records, from which reports are made. A failed test has records of up to 3
+    /// failures. Every other test that has run has one record.
     pub fn records(&self) -> impl Iterator<Item = &Record> {
         self.tests.values().flat_map(|tally| &tally.records)
     }

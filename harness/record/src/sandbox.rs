@@ -32,7 +32,8 @@ impl Sandbox {
         )
     }
 
-    /// Describes a test that has no sandbox for this reason. Only the containment can be enforced.
+    /// Describes a test without a sandbox, and gives the reason. Only the containment can be
+    /// enforced.
     ///
     /// `containment` is the mechanism of the containment, or the reason why it is missing.
     #[must_use]
@@ -80,7 +81,7 @@ pub struct Enforcement {
 }
 
 impl Enforcement {
-    /// Describes a part that this mechanism enforces.
+    /// Describes a part that `mechanism` enforces.
     pub fn enforced(mechanism: impl Into<String>) -> Self {
         Self {
             enforced: true,
@@ -88,7 +89,7 @@ impl Enforcement {
         }
     }
 
-    /// Describes a part that is not enforced, for this reason.
+    /// Describes a part that is not enforced, and gives the reason.
     pub fn missing(reason: impl Into<String>) -> Self {
         Self {
             enforced: false,

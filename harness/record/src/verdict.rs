@@ -17,7 +17,8 @@ pub enum Verdict {
         /// The reason that the test gave.
         reason: String,
     },
-    /// The test returned an error, or a condition that the test declared did not hold.
+    /// The test returned an error, or did not meet another condition of a passed test. For example,
+    /// a declared panic did not happen, or a fault stayed in effect.
     Failed {
         /// The error, followed by its sources.
         message: String,
@@ -42,7 +43,7 @@ pub enum Verdict {
     },
     /// The run was interrupted while the test was running.
     Interrupted,
-    /// An allocation failed, and Rust's runtime ended the process.
+    /// An allocation failed, and Rust's standard library aborted the process.
     OutOfMemory,
     /// A thread ran out of stack.
     StackOverflow,
@@ -52,7 +53,7 @@ pub enum Verdict {
         signal: i32,
     },
     /// The test's process exited before it reported the end of the test. Code in the process called
-    /// `exit`, or the harness failed there.
+    /// `exit`, or the harness failed in the process.
     ExitedEarly {
         /// The exit code of the process.
         code: i32,

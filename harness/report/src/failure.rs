@@ -5,9 +5,9 @@ use crate::hints::hints;
 use clarity_chaos_record::{Event, EventKind, Record, SeenOracle};
 use std::fmt::Write as _;
 
-/// The maximum number of events that the text shows: the last ones of the timeline.
+/// The maximum number of events that the text shows. These are the last events of the timeline.
 const EVENTS: usize = 20;
-/// The maximum length of the output that the text shows, in bytes: the end of the output.
+/// The maximum number of bytes of the output that the text shows. These are the last bytes.
 const OUTPUT: usize = 4096;
 
 /// Renders a failed case: the verdict, then a titled section for each part of the record that is

@@ -22,8 +22,8 @@ const FULL_FAILURES: usize = 20;
 /// The maximum length of a failure's message in the summary, in characters.
 const MESSAGE: usize = 4000;
 
-/// Returns workflow commands that annotate the lines of failed tests. Each is one line for standard
-/// output.
+/// Returns workflow commands that annotate the lines of failed tests. Each command is one line for
+/// standard output.
 ///
 /// Only the first 10 failures get a command: GitHub shows no more annotations for a step.
 #[must_use]

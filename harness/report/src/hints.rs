@@ -31,7 +31,7 @@ pub fn hints(record: &Record) -> Vec<String> {
     hints
 }
 
-/// Returns a hint if the test's body blocked the only thread of the runtime.
+/// Returns a hint if the test's body blocked the only thread of its Tokio runtime.
 fn blocked(record: &Record) -> Option<String> {
     let events = record.timeline.iter();
     let waits: Vec<u64> = events
@@ -72,12 +72,13 @@ fn hung_in_virtual_time(record: &Record) -> Option<String> {
 
 /// Returns a hint for a timeout under a real clock.
 ///
-/// The hint names a runtime worker that blocks, or threads that all wait for locks or channels.
+/// The hint is about a Tokio worker thread that blocks, or about threads that all wait for locks or
+/// channels.
 fn hung_in_real_time(record: &Record) -> Option<String> {
     let threads = record.hung_threads.iter();
     let own = threads.filter(|thread| thread.process.is_none());
     // Tokio gives workers and threads for blocking tasks the same name. A worker blocks only if
-    // fewer threads are idle than the runtime has workers.
+    // fewer threads are idle than the Tokio runtime has workers.
     let of_runtime: Vec<(&str, bool)> = own
         .clone()
         .filter(|thread| thread.thread == TOKIO)

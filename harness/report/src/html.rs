@@ -47,8 +47,8 @@ pub fn render_html(run: &Summary<'_>, provenance: &Provenance) -> io::Result<Str
     ]))
 }
 
-/// Replaces each placeholder in the page by its text. The placeholders occur in this order; those
-/// inside a text are not replaced.
+/// Replaces each placeholder in the page by its text. `parts` has the placeholders in the page's
+/// order. A placeholder inside an inserted text is not replaced.
 fn filled(parts: &[(&str, &str)]) -> String {
     let mut page = String::new();
     let mut rest = PAGE;

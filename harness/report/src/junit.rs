@@ -89,7 +89,8 @@ fn test_case(record: &Record) -> TestCase {
     let mut status = match &record.verdict {
         Verdict::Passed => TestCaseStatus::success(),
         Verdict::Skipped { .. } => TestCaseStatus::skipped(),
-        // In JUnit, an *error* is a failure of the harness, and a *failure* is one of the test.
+        // In JUnit, *error* means that the harness failed, and *failure* means that the test
+        // failed.
         Verdict::Lost { .. } => TestCaseStatus::non_success(NonSuccessKind::Error),
         _ => TestCaseStatus::non_success(NonSuccessKind::Failure),
     };

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Reads one record for each test, sorted by the test's name. Of several records of one test, the
-/// record that began last is kept.
+/// record of the latest run is kept.
 ///
 /// Each path is a file or a directory. Of a directory, all `.json` files are read, including those
 /// in subdirectories.
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
     use clarity_chaos_record::Seed;
 
-    /// Writes a record that began at this second to a file in a directory.
+    /// Writes the record of a case that began at this second. The path is `directory/file`.
     fn write(directory: &Path, file: &str, second: u32, root_seed: u64) {
         let mut record = Record::new("a_test", Seed::new(root_seed), Seed::new(1));
         record.started_at = format!("2026-02-03T10:00:{second:02}Z");

@@ -1,4 +1,4 @@
-//! A case is one run of one test. This module has its specification and its directories.
+//! The specification and the directories of a case. A case is one run of one test.
 
 use crate::data::fault_selection::FaultSelection;
 use clarity_chaos_record::Seed;
@@ -19,13 +19,14 @@ pub(crate) struct CaseSpec {
     pub(crate) seed: Seed,
     /// The timeout of the test, in real time.
     pub(crate) timeout: Duration,
-    /// The time that the test has to end after the request to end, before it is killed.
+    /// The time that the test has to end after the supervisor asks it to end. After this time the
+    /// test is killed.
     pub(crate) grace: Duration,
     /// The filter that selects `tracing` events for the timeline.
     pub(crate) log: String,
     /// The faults that take effect; `None` for all.
     pub(crate) fault_selection: Option<FaultSelection>,
-    /// Whether the start of every other thread is delayed.
+    /// Whether every second thread of the test starts late.
     pub(crate) late_starts: bool,
     /// Whether the case's supervisor is in the sandbox. If so, the test's process restricts itself
     /// further, to this case's directory.
@@ -68,7 +69,7 @@ pub(crate) struct WorkerDir {
 }
 
 impl WorkerDir {
-    /// Creates the directory of worker `number`, in the directory `run` of the run.
+    /// Creates the directory of worker `number` inside the run's directory, `run`.
     pub(crate) fn create(run: &Path, number: usize) -> io::Result<Self> {
         let worker = Self {
             root: run.join(number.to_string()),

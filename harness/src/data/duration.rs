@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Returns the instant `after` from now. Caps `after` at 100 years to avoid overflow.
+/// Returns the current instant plus `after`. Caps `after` at 100 years to avoid overflow.
 pub(crate) fn deadline(after: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
     Instant::now() + after.min(CENTURY)

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The exit status of a process: [`std::process::ExitStatus`] in a serializable form.
+/// The exit status of a process. Unlike [`std::process::ExitStatus`], it can be serialized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ExitStatus {
     Code(i32),

@@ -31,7 +31,7 @@ impl FaultSelection {
 }
 
 impl SelectedFault {
-    /// Whether this selection means `fault`: same kind, target and occurrence.
+    /// Whether `fault` has the same kind, target and occurrence as this selected fault.
     pub(crate) fn matches(&self, fault: &PlannedFault) -> bool {
         self.kind == fault.kind
             && self.target == fault.target

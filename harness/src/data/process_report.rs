@@ -5,7 +5,7 @@ use clarity_chaos_record::{HungThread, Isolation};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// The end of a test's process, and the leaks that the supervisor found.
+/// A report about the ended process of a test, with the leaks that the supervisor found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProcessReport {
     pub(crate) exit_status: ExitStatus,
@@ -14,7 +14,8 @@ pub(crate) struct ProcessReport {
     pub(crate) stop_reason: Option<StopReason>,
     /// The threads of the test's processes when the supervisor stopped the test.
     pub(crate) hung_threads: Vec<HungThread>,
-    /// The isolation in use: `exec` instead of `fork` if the supervisor could not fork safely.
+    /// The isolation of this test: `exec` instead of `fork` if the supervisor could not fork
+    /// safely.
     pub(crate) isolation: Isolation,
     /// The real time from the start of the process to its end.
     pub(crate) duration: Duration,
@@ -31,7 +32,7 @@ pub(crate) struct ProcessReport {
 }
 
 impl ProcessReport {
-    /// Reports a process that ended by itself, without resource usage or leaks.
+    /// Creates the report about a process that ended by itself. Resource usage and leaks are empty.
     pub(crate) fn new(exit_status: ExitStatus, isolation: Isolation, duration: Duration) -> Self {
         Self {
             exit_status,

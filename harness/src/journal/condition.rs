@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// The condition of an [`UndoStep`](super::UndoStep). A step is skipped if its condition does not
-/// hold: then the code under test has changed the target since the damage.
+/// hold. A condition that does not hold means that the code under test has changed the target since
+/// the damage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum UndoCondition {
-    /// The path leads to the same file, and nobody has written to this file since the damage.
+    /// The path still leads to the damaged file, and nobody has written to this file since the
+    /// damage.
     Unchanged {
         /// The file. Symlinks are followed.
         path: PathBuf,
@@ -147,7 +149,7 @@ pub(super) const WRITTEN_SINCE: &str = "a file that was written since";
 pub(super) const NEW_IN_ITS_PLACE: &str = "something new in its place";
 
 /// Makes a path absolute without access to the file system.
-// The runner, which may run the step, has another working directory.
+// The runner can run the step too, and has another working directory.
 pub(super) fn make_absolute(path: &mut PathBuf) -> Result<(), UndoError> {
     *path = std::path::absolute(&*path).map_err(UndoError::file("find", path))?;
     Ok(())

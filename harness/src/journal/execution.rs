@@ -22,9 +22,9 @@ pub(super) struct Execution {
 }
 
 /// Runs the steps of a fault, the latest first, up to the first failure.
-// Steps that were recorded earlier may depend on the failed step.
+// The steps that were recorded earlier can depend on the failed step.
 pub(super) fn run(mut steps: Vec<UndoStep>) -> Execution {
-    // All conditions are checked before the first step runs: a step may change the state that
+    // All conditions are checked before the first step runs: a step can change the state that
     // another step's condition describes.
     let violations: Vec<_> = steps
         .iter()
@@ -124,7 +124,8 @@ fn restore(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return superseded("no file"),
         opened => opened.map_err(UndoError::file("open for writing", path))?,
     };
-    // Checks the opened file once more: another file may have replaced the first one at this path.
+    // Checks the opened file again: the file at this path can have been replaced since the first
+    // check.
     if let Some(expected) = expected {
         let found = FileIdentity::of(&file).map_err(UndoError::file("look at", path))?;
         if found != *expected {
@@ -180,7 +181,8 @@ fn rename(from: &Path, to: &Path) -> Result<UndoOutcome, UndoError> {
     }
 }
 
-/// The outcome of a change to a path's attributes: superseded if the path does not exist.
+/// The outcome of a change to a path's attributes. If the path does not exist, the outcome is
+/// `Superseded`.
 fn if_present(
     changed: io::Result<()>,
     action: &'static str,
@@ -207,7 +209,7 @@ fn set_times(
     if let Some(modified) = modified {
         times = times.set_modified(modified);
     }
-    // Windows needs a writable handle to set times. Unix opens a directory for reading only.
+    // Windows needs a writable handle to set times. Unix can open a directory only for reading.
     let mut options = File::options();
     options.read(true).write(cfg!(windows));
     options.open(path)?.set_times(times)

@@ -1,4 +1,4 @@
-//! The handlers of custom undo steps, which the linker collects.
+//! The handlers of custom undo steps. The linker collects all handlers of a binary.
 
 use super::error::UndoError;
 use clarity_chaos_record::UndoOutcome;
@@ -65,11 +65,11 @@ pub fn call_undo_handler<P: DeserializeOwned>(
     handler(serde_json::from_value(payload.clone())?)
 }
 
-/// Registers a function that runs the custom undo steps with a name.
+/// Registers a function under a name. The function runs the custom undo steps with this name.
 ///
 /// The function gets the step's payload, of any type that serde can deserialize, and returns the
 /// outcome. The function runs in the test's process, or in the runner if that process was killed
-/// outside of the sandbox. So the function must rely on its payload only, and must return. If a
+/// outside of the sandbox. So the function must rely on its payload only, and must never hang. If a
 /// binary lacks the handler of a step, the step fails: the fault is reported as still in effect,
 /// and the journal is kept.
 ///

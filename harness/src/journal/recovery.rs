@@ -6,12 +6,12 @@ use clarity_chaos_record::UndoOutcome;
 use std::fs;
 use std::path::Path;
 
-/// The faults that a test left in effect, after the steps in their journals have run.
+/// The result of undoing the faults that a test left in effect.
 #[derive(Debug, Default)]
 pub(crate) struct Recovery {
     /// Each fault's number in the plan and its undo outcome, the latest fault first.
     pub(crate) outcomes: Vec<(usize, UndoOutcome)>,
-    /// A line for each journal that is kept, because its fault is not undone.
+    /// A line for each kept journal. A journal is kept if its fault could not be undone.
     pub(crate) kept: Vec<String>,
 }
 
@@ -54,7 +54,7 @@ fn run(mut journal: JournalFile, scratch: &Path) -> (String, UndoOutcome) {
             store::forget(scratch);
             Ok(())
         }
-        // The file keeps only the steps that have not run: another binary may run them later.
+        // The file keeps only the steps that have not run: another binary can run them later.
         false => journal.write(scratch),
     };
     let outcome = match written {

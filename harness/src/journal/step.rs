@@ -41,7 +41,7 @@ pub enum UndoAction {
         /// The number of bytes that `content` replaces. If this number is not the length of
         /// `content`, the replaced bytes reach to the end of the file.
         replaced: u64,
-        /// The modification time to set. `None` keeps the time of this write.
+        /// The modification time to set after the write. `None` keeps the time of the write.
         modified: Option<SystemTime>,
     },
     /// Removes a file, a symlink or an empty directory.
@@ -131,7 +131,7 @@ impl UndoStep {
             path,
             offset: 0,
             content: SavedContent::Bytes(content),
-            // The step replaces the whole file, however long it is when the step runs.
+            // The step replaces the whole file, however long the file is when the step runs.
             replaced: u64::MAX,
             modified: metadata.modified().ok(),
         }))

@@ -52,7 +52,7 @@ impl JournalFile {
 
 /// Removes the journal in this scratch directory, after all its steps have run.
 pub(super) fn forget(scratch: &Path) {
-    // If the removal fails, the steps' conditions no longer hold.
+    // A failed removal is ignored. After a step has run, its condition no longer holds.
     let _ = fs::remove_file(path(scratch));
 }
 

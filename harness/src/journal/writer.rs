@@ -11,8 +11,8 @@ use clarity_chaos_record::UndoOutcome;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The journal of one fault, in memory. The journal is also in a file once it has a step whose
-/// damage would outlive a killed test.
+/// The journal of one fault, in memory. Once a recorded step is for damage that would outlive a
+/// killed test, a file also contains the journal.
 #[derive(Debug)]
 pub(crate) struct UndoJournal {
     scratch: PathBuf,
@@ -34,8 +34,8 @@ impl UndoJournal {
         }
     }
 
-    /// Records a step, on disk too if its damage would outlive a killed test. After this call, the
-    /// runner can run such a step.
+    /// Records a step. If this or an earlier step is for damage that would outlive a killed test,
+    /// also writes the journal to its file. The runner can then run the step.
     pub(crate) fn record(&mut self, mut step: UndoStep) -> Result<(), UndoError> {
         with_limits_lifted(|| {
             step.make_absolute()?;
@@ -55,8 +55,8 @@ impl UndoJournal {
         })
     }
 
-    /// Sets the condition of all recorded steps on `path`: they apply only if the file at `path`
-    /// has not changed since this call.
+    /// Sets the condition of all recorded steps on `path`: the steps apply only if the file at
+    /// `path` has not changed since this call.
     pub(crate) fn expect_unchanged(&mut self, path: &Path) -> Result<(), UndoError> {
         with_limits_lifted(|| {
             let path = std::path::absolute(path).map_err(UndoError::file("find", path))?;
@@ -95,8 +95,8 @@ impl UndoJournal {
     }
 }
 
-/// Whether the damage that the step undoes may outlive the test. Damage inside the directory of the
-/// case does not, since that directory is removed. For a custom step, the answer is always yes.
+/// Whether the damage that the step undoes can outlive the test. Damage in the directory of the
+/// case cannot, because that directory is removed. Always true for a custom step.
 fn outlives_test(step: &UndoStep, scratch: &Path) -> bool {
     let (Some(path), Some(case)) = (step.path(), scratch.parent().and_then(Path::parent)) else {
         return true;

@@ -4,10 +4,10 @@
 //! the test, the supervisor forks, the test's thread runs, its process ends, the supervisor
 //! answers.
 //!
-//! By default the kernel puts each step on an idle processor instead of the one that ran the step
-//! before. Waking the idle processor takes longer than the step. On a virtual machine with two
-//! processors, an empty test takes 840 µs of CPU time. With all steps on one processor, the test
-//! takes 590 µs.
+//! By default the kernel puts each step on an idle processor instead of the processor that ran the
+//! previous step. Waking the idle processor takes longer than the step. On a virtual machine with
+//! two processors, an empty test takes 840 µs of CPU time. With all steps on one processor, the
+//! test takes 590 µs.
 //!
 //! So each slot has a processor for these steps. The test's own thread, and all threads and
 //! processes that it starts, may run on any processor.
@@ -42,7 +42,8 @@ pub(crate) fn bound() -> Option<usize> {
     BOUND.get()
 }
 
-/// Binds this thread, and threads that it starts later, to this processor. Does nothing for none.
+/// Binds this thread, and threads that it starts later, to this processor. Does nothing if
+/// `processor` is none.
 pub(crate) fn bind(processor: Option<usize>) {
     let Some(processor) = processor else { return };
     if allowed().is_some() && BOUND.get() != Some(processor) {

@@ -1,13 +1,13 @@
-//! The file to which all cases of a slot append their output, one after the other.
+//! The file to which all test cases of a slot append their output, one after the other.
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
 use std::path::PathBuf;
 
-/// From this file size on, in bytes, the next segment starts in an emptied file.
+/// If the output file has at least this size, in bytes, it is emptied before the next segment.
 const TRUNCATED_FROM: u64 = 64 << 20;
 
-/// The reading end of the file. A segment is the output of one case.
+/// Reads the file to which test cases append their output. A segment is the output of one case.
 #[derive(Debug)]
 pub(crate) struct AppendLog {
     path: PathBuf,

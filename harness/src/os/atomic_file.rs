@@ -19,7 +19,7 @@ pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Replaces a file with a value as JSON, as [`write_atomically`] does with bytes.
+/// Replaces a file's content with a value as JSON, in the same way as [`write_atomically`].
 pub(crate) fn write_json_atomically(path: &Path, value: &impl Serialize) -> io::Result<()> {
     write_atomically(path, &serde_json::to_vec(value)?)
 }

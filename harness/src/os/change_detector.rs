@@ -2,8 +2,8 @@
 //!
 //! To list a directory takes several system calls; to read its change time takes one. So the change
 //! time is read first. Some kernels take change times from a clock that stands still between its
-//! ticks ([`TimestampGranularity`]). Such a time proves that nothing has changed only if its tick
-//! was already over at the first reading.
+//! ticks ([`TimestampGranularity`]). On these kernels, an unchanged time proves nothing unless its
+//! tick was already over at the first reading.
 
 use crate::os::timestamp_granularity::TimestampGranularity;
 use std::fs;
@@ -55,7 +55,7 @@ impl ChangeDetector {
         first.changed == now.changed && self.proves(first)
     }
 
-    /// Whether every change after this stamp must get another time than the stamp's.
+    /// Whether every change after this stamp must get a time that differs from the stamp's.
     fn proves(&self, stamp: Stamp) -> bool {
         stamp.is_past || self.granularity == TimestampGranularity::Multigrain
     }

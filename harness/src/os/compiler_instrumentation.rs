@@ -11,7 +11,7 @@ const COVERAGE_COUNTERS: &[u8] = b"__llvm_prf_cnts";
 
 /// The section of the functions that run before all others, `DT_PREINIT_ARRAY` of
 /// [elf(5)](https://man7.org/linux/man-pages/man5/elf.5.html).
-// In a Rust program, only the runtimes of sanitizers have this section.
+// In a Rust program, only the runtime libraries of sanitizers have this section.
 const EARLY_INIT: &[u8] = b".preinit_array";
 
 /// Whether this program counts coverage.

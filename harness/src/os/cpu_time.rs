@@ -1,6 +1,7 @@
 //! The CPU time of this process.
 
-/// Gives the CPU time, user and system, that all threads have used so far, in microseconds.
+/// Gives the CPU time, user and system, that all threads of this process have used so far, in
+/// microseconds.
 ///
 /// Gives none if the time is unknown.
 #[cfg(unix)]

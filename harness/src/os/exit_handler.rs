@@ -1,10 +1,10 @@
 //! The exit of processes that a supervisor forked.
 //!
 //! When a program exits, the C library calls the registered handlers in reverse order. The test's
-//! own handlers come first. Those of the program follow, such as the destructors of its shared
-//! libraries. The program's handlers belong to the parent process, so forked children usually end
-//! with `_exit` (fork(2)). In an empty test these handlers cost 7 % of the total, most of it for
-//! otherwise unused pages.
+//! own handlers come first. The program's own handlers follow, such as the destructors of its
+//! shared libraries. The program's handlers belong to the parent process, so forked children
+//! usually end with `_exit` (fork(2)). In an empty test these handlers cost 7 % of the total, most
+//! of it for otherwise unused pages.
 #![expect(unsafe_code, reason = "a handler of the C library")]
 
 use std::io;

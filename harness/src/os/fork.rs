@@ -30,16 +30,17 @@ pub(crate) fn fork() -> io::Result<Option<Pid>> {
     }
 }
 
-/// Forks this process, which may have harmless threads. Harmless are the main thread, which waits
-/// for this one, and every thread whose name `is_harmless` accepts. The child has none of these
-/// threads.
+/// Forks this process, whose other threads must be harmless. The main thread is harmless, since it
+/// waits for this thread. A thread is also harmless if `is_harmless` accepts its name. The child
+/// has none of these threads.
+///
 /// # Errors
 ///
 /// [`io::ErrorKind::ResourceBusy`] when there are threads that are not harmless.
 pub(crate) fn fork_with_threads(is_harmless: impl Fn(&str) -> bool) -> io::Result<Option<Pid>> {
     refuse_threads(is_harmless)?;
     // SAFETY: no other thread holds a lock that the child needs: all other threads are known, and
-    // wait. The C library hands its own locks over.
+    // wait. The C library keeps its own locks usable in the child.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(None),
@@ -55,7 +56,7 @@ pub(crate) fn exit_immediately(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Whether this process has threads besides the calling one. True if the system does not answer.
+/// Whether this process has threads besides the calling one. True if `/proc` cannot be read.
 pub(crate) fn has_other_threads() -> bool {
     // In a process with one thread, this call succeeds and changes nothing (unshare(2)). The call
     // is cheaper than reading `/proc`.
@@ -70,7 +71,8 @@ pub(crate) fn has_other_threads() -> bool {
 /// The time that a joined thread may take to disappear.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Fails if there are threads, other than harmless ones, whose locks a forked child may need.
+/// Returns an error if there are threads, other than harmless ones, whose locks a forked child may
+/// need.
 fn refuse_threads(is_harmless: impl Fn(&str) -> bool) -> io::Result<()> {
     // A joined thread can still be about to exit.
     let deadline = Instant::now() + EXIT_TIMEOUT;

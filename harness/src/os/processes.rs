@@ -12,7 +12,7 @@ pub(crate) struct ProcessEntry {
     name: String,
 }
 
-/// Gives all living processes in `/proc`, by number.
+/// Gives all living processes in `/proc`, keyed by process number.
 pub(crate) fn processes() -> HashMap<Pid, ProcessEntry> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries
@@ -33,8 +33,8 @@ pub(crate) fn descendants() -> Vec<ProcessEntry> {
     let mut processes = processes();
     let is_below = |process: &ProcessEntry| {
         let mut parent = process.parent;
-        // Parents can change while `/proc` is read, so the entries can form a circle. A circle is
-        // no longer than the table.
+        // Parents can change while `/proc` is read, so the entries can form a cycle. A cycle is no
+        // longer than the table.
         for _ in 0..processes.len() {
             if parent == getpid() {
                 return true;

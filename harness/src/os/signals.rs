@@ -1,4 +1,5 @@
-//! Restores ignored signals. A process inherits ignored signals from its caller.
+//! Restores the default actions of ignored signals. A process inherits ignored signals from its
+//! caller.
 //!
 //! If a process ignores a signal, programs that the process executes ignore the signal, too.
 #![expect(unsafe_code, reason = "signal and sigaction have no safe form")]

@@ -24,8 +24,8 @@ const CHANGES: usize = 8;
 const QUICK: std::time::Duration = std::time::Duration::from_micros(100);
 
 impl TimestampGranularity {
-    /// Measures the granularity in this directory, by creating and removing a file there. Gives
-    /// `Coarse` if too few changes are quick.
+    /// Measures the granularity in this directory, by creating and removing a file in the
+    /// directory. Gives `Coarse` if too few changes are quick.
     ///
     /// # Errors
     ///
@@ -61,7 +61,7 @@ impl TimestampGranularity {
         Ok(Self::Coarse)
     }
 
-    /// Assumes coarse times. On other systems, the granularity is unknown.
+    /// Assumes coarse times. On systems other than Unix, the granularity is unknown.
     #[cfg(not(unix))]
     pub(crate) fn measure(_directory: &Path) -> io::Result<Self> {
         Ok(Self::Coarse)

@@ -29,7 +29,7 @@ pub(crate) fn move_by(milliseconds: i64) -> io::Result<()> {
     Ok(())
 }
 
-/// Fails: without the feature, the clock cannot be moved.
+/// Returns an error: without the feature, the clock cannot be moved.
 #[cfg(not(feature = "wall-clock"))]
 pub(crate) fn move_by(_milliseconds: i64) -> io::Result<()> {
     Err(io::Error::new(
@@ -38,7 +38,7 @@ pub(crate) fn move_by(_milliseconds: i64) -> io::Result<()> {
     ))
 }
 
-/// Fails: on other systems, the clock cannot be moved.
+/// Returns an error: on other systems, the clock cannot be moved.
 #[cfg(all(
     feature = "wall-clock",
     not(all(target_os = "linux", target_env = "gnu"))

@@ -7,9 +7,9 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-/// The bytes that are kept from the start of a long output.
+/// The number of bytes that are kept from the start of a long output.
 const HEAD: u64 = 1 << 20;
-/// The bytes that are kept from the end of a long output.
+/// The number of bytes that are kept from the end of a long output.
 const TAIL: u64 = 3 << 20;
 
 /// Reads the output of a test: `total` bytes from the current position of `file`. Of an output over

@@ -33,8 +33,8 @@ pub(crate) struct CaseRunner {
     pub(crate) seed: Seed,
     pub(crate) isolation: Isolation,
     pub(crate) workers: Arc<WorkerPool>,
-    /// With `--check-determinism`: the workers of second runs, each in a newly executed process,
-    /// and the directory of the run.
+    /// With `--check-determinism`: the workers for second runs, and the directory of the run. Each
+    /// second run is in a newly executed process.
     pub(crate) fresh: Option<(Arc<WorkerPool>, PathBuf)>,
     /// With `--isolation thread`: the directory of the cases, which run in the runner's process.
     pub(crate) in_process: Option<Mutex<InProcess>>,
@@ -53,7 +53,7 @@ pub(crate) struct RunOverrides {
     /// Whether the test runs in a newly executed process. Has an effect only with
     /// `--check-determinism`.
     pub(crate) is_fresh: bool,
-    /// Whether the start of every other thread is delayed.
+    /// Whether every second thread of the test starts late.
     pub(crate) late_starts: bool,
     /// The faults that take effect; `None` for all.
     pub(crate) restriction: Option<FaultSelection>,
@@ -84,8 +84,8 @@ impl CaseRunner {
         }
     }
 
-    /// Returns the protections that a worker enforces around its tests. Takes a worker for this, in
-    /// the sandbox if `sandboxed`.
+    /// Returns the protections that a worker enforces around its tests. The worker is in the
+    /// sandbox if `sandboxed` is set.
     ///
     /// # Errors
     ///

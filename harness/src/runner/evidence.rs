@@ -8,7 +8,8 @@ use clarity_chaos_record::{CapturedOutput, Event, EventKind, Record, SeenOracle,
 use std::io;
 use std::time::Duration;
 
-/// The length of the output's end that is searched for messages of Rust's runtime, in bytes.
+/// The number of bytes, from the end of the output, that are searched for messages of Rust's
+/// standard library.
 const OUTPUT_END: usize = 16 * 1024;
 
 /// The timeline, output and stray files of a case. Each part is read separately: after a crash,
@@ -18,7 +19,7 @@ pub(crate) struct Evidence {
     pub(crate) timeline: io::Result<Vec<Event>>,
     pub(crate) output: io::Result<CapturedOutput>,
     /// The files that the case left outside its own directory. `None` if the case changed nothing
-    /// there.
+    /// outside that directory.
     pub(crate) stray_files: io::Result<Option<Vec<String>>>,
 }
 

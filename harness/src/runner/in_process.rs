@@ -5,7 +5,8 @@ use crate::runner::workspace::Workspace;
 use std::io;
 use std::path::PathBuf;
 
-/// A workspace. After a case whose directory is kept, a new workspace replaces it.
+/// The workspace of the cases. After a case whose directory is kept, a new workspace replaces the
+/// old one.
 #[derive(Debug)]
 pub(crate) struct InProcess {
     run: PathBuf,

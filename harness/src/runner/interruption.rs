@@ -23,7 +23,7 @@ mod unix {
     }
 
     impl Interruption {
-        /// Starts to listen. At the first signal, calls `act` on a thread of its own.
+        /// Starts to listen. At the first signal, calls `act` on a separate thread.
         pub(crate) fn listen(act: impl FnOnce() + Send + 'static) -> io::Result<Self> {
             let (mut receiver, sender) = UnixStream::pair()?;
             let signal = Arc::new(AtomicUsize::new(0));

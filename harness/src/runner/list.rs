@@ -3,7 +3,7 @@
 use crate::registration::TestCase;
 use std::io::{self, Write};
 
-/// Lists `tests`. The terse form, for tools, has only the line `NAME: test` for each test.
+/// Lists `tests`. The terse format, for tools, has only the line `NAME: test` for each test.
 pub(crate) fn list(out: &mut impl Write, tests: &[&TestCase], terse: bool) -> io::Result<()> {
     for test in tests {
         writeln!(out, "{}: test", test.name())?;

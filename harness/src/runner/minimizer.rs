@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::time::{Duration, Instant};
 
 /// Finds the fewest and simplest faults that still cause the failure in `record`. Starts no run
-/// after the time `within`, and shortens the timeout of each run to the time left. Returns `None`
+/// once `within` has passed, and shortens the timeout of each run to the time left. Returns `None`
 /// if the case had no faults, or did not fail by itself.
 pub(crate) fn minimize(
     case_runner: &CaseRunner,
@@ -86,7 +86,7 @@ impl Search<'_> {
     }
 
     /// Finds a subset of `faults` with which the case fails. Unless the search stops early, the
-    /// case no longer fails when any fault of the subset is omitted.
+    /// case no longer fails when any single fault of the subset is omitted.
     fn fewest_faults(&mut self, mut faults: Vec<SelectedFault>) -> Vec<SelectedFault> {
         let mut parts = 2;
         while faults.len() >= 2 {
@@ -146,7 +146,7 @@ impl Search<'_> {
     fn fails_with(&mut self, faults: &[SelectedFault]) -> bool {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let limit = Duration::from_millis(self.record.timeout_ms);
-        // A repeated timeout needs the full timeout of the case.
+        // To repeat a timeout, a run needs the full timeout of the case.
         let needed = match self.record.verdict {
             Verdict::TimedOut { .. } => limit,
             _ => Duration::from_millis(1),

@@ -36,9 +36,9 @@ pub(crate) fn case_command(
     text
 }
 
-/// Returns the command that repeats this run: its arguments and variables, with `seed` as the root
-/// seed. Adds `--known-seeds first` if `tries_known`. Returns `None` if an argument or variable is
-/// not UTF-8.
+/// Returns the command that repeats this run: its arguments and environment variables, with `seed`
+/// as the root seed. Adds `--known-seeds first` if `tries_known`. Returns `None` if an argument or
+/// environment variable is not UTF-8.
 pub(crate) fn run_command(origin: &Origin, seed: Seed, tries_known: bool) -> Option<String> {
     let known = if tries_known {
         " --known-seeds first"
@@ -50,15 +50,15 @@ pub(crate) fn run_command(origin: &Origin, seed: Seed, tries_known: bool) -> Opt
 }
 
 /// Returns the command that repeats the failed tests of this run, each with its failing seed.
-/// Returns `None` if an argument or variable is not UTF-8.
+/// Returns `None` if an argument or environment variable is not UTF-8.
 pub(crate) fn failures_command(origin: &Origin) -> Option<String> {
     let arguments = env::args_os().skip(1);
     let arguments = arguments.filter(|argument| argument != "--last-failed" && argument != "--lf");
     command(origin, "--last-failed", arguments, env::vars_os())
 }
 
-/// Returns the command with the arguments and variables of this run, and `replacement` instead of
-/// the seed.
+/// Returns the command with the arguments and environment variables of this run, and `replacement`
+/// instead of the seed.
 fn command(
     origin: &Origin,
     replacement: &str,
@@ -66,7 +66,7 @@ fn command(
     variables: impl Iterator<Item = (OsString, OsString)>,
 ) -> Option<String> {
     let mut text = String::new();
-    // Only variables of the harness are printed. Other variables may be secrets.
+    // Only environment variables of the harness are printed. Other variables could contain secrets.
     let ours = variables_of_options();
     let mut set = Vec::new();
     for (name, value) in variables.filter(|(_, value)| !value.is_empty()) {
@@ -84,7 +84,8 @@ fn command(
         };
         let _ = write!(text, "{name}={value} ");
     }
-    // Precedes the other arguments: a `--` among those arguments would end the options.
+    // `replacement` precedes the other arguments, because a `--` among those arguments ends the
+    // options.
     let _ = write!(text, "{} {replacement}", origin.command());
     let mut arguments = arguments.map(OsString::into_string);
     while let Some(argument) = arguments.next() {

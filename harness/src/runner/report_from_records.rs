@@ -10,7 +10,8 @@ use std::io;
 ///
 /// # Errors
 ///
-/// When a report cannot be written. The error names each such report.
+/// When at least one report cannot be written. The error names every report that
+/// could not be written.
 pub(crate) fn report(suite: &str, records: &[Record], options: &Options) -> io::Result<()> {
     let of = |is: fn(&Verdict) -> bool| records.iter().filter(|record| is(&record.verdict)).count();
     let failed = of(Verdict::is_failure);

@@ -5,7 +5,8 @@ use crate::runner::case_runner::CaseRunner;
 use clarity_chaos_record::Sandbox;
 use std::io;
 
-/// The enforced protections of the selected tests, for tests in the sandbox and for others.
+/// The protections that are enforced around the selected tests. Tests in the sandbox and other
+/// tests are listed separately.
 #[derive(Debug)]
 pub(crate) struct SandboxProbe {
     pub(crate) sandboxed: Option<ProbedTests>,

@@ -5,8 +5,8 @@ use crate::data::process_report::{ProcessReport, StopReason};
 use clarity_chaos_record::{BodyEnd, Event, EventKind, Leaks, Verdict};
 use std::time::Duration;
 
-/// Decides the verdict. `output_end` is the end of the captured output. `leaks` is `None` for a
-/// test that is allowed to leak.
+/// Decides the verdict. `output_end` is the last part of the captured output. `leaks` is `None` for
+/// a test that is allowed to leak.
 pub(crate) fn decide(
     timeline: &[Event],
     ending: &ProcessReport,
@@ -90,13 +90,14 @@ fn undeclared_after_the_end(timeline: &[Event]) -> Vec<String> {
         .collect()
 }
 
-/// Whether Rust's runtime reported a stack overflow. The signal alone could come from any abort.
+/// Whether Rust's standard library reported a stack overflow. The signal alone could come from any
+/// abort.
 fn overflowed(output_end: &str) -> bool {
     output_end.contains("has overflowed its stack")
         && output_end.contains("fatal runtime error: stack overflow")
 }
 
-/// Whether Rust's runtime reported a failed allocation.
+/// Whether Rust's standard library reported a failed allocation.
 fn ran_out_of_memory(output_end: &str) -> bool {
     output_end.lines().any(|line| {
         line.starts_with("memory allocation of ") && line.trim_end().ends_with(" bytes failed")

@@ -83,8 +83,10 @@ impl Worker {
         Ok(Ok(worker))
     }
 
-    /// Runs a case and waits for its end. Calls `is_interrupted` after sending the order, because
-    /// an earlier interruption has not reached this supervisor.
+    /// Runs a case and waits for its end. Interrupts the case if `is_interrupted` returns `true`.
+    ///
+    /// An interruption before the order has not reached this supervisor. `is_interrupted` is
+    /// therefore called after the order is sent.
     ///
     /// # Errors
     ///
@@ -136,7 +138,7 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         let mut orders = locked(&self.orders);
-        // Fails only if the supervisor is dead.
+        // Sending fails only if the supervisor is dead.
         let _ = orders.send(&RunnerMessage::Shutdown);
         orders.0 = None;
         drop(orders);

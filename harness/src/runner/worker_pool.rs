@@ -1,4 +1,4 @@
-//! The worker pool: one supervisor for each test that runs at the same time.
+//! The worker pool: one supervisor for each of the tests that run in parallel.
 //!
 //! The pool starts a supervisor when no free one fits, and reuses supervisors. When a supervisor
 //! dies, its case is lost, and the next case gets a new supervisor.
@@ -28,8 +28,8 @@ pub(crate) struct WorkerPool {
 
 #[derive(Debug)]
 struct PoolState {
-    /// The confinement that new sandboxed supervisors try first. Each refusal weakens
-    /// the confinement.
+    /// The confinement that new sandboxed supervisors try first. Each refusal weakens the
+    /// confinement.
     confinement: Confinement,
     /// Whether a supervisor has accepted `confinement`. After that the confinement must not change,
     /// because the header may have reported it.
@@ -83,13 +83,13 @@ impl WorkerPool {
         })
     }
 
-    /// Ends the running cases as at their timeouts, and ends every later case right after its
-    /// start.
+    /// Ends the running cases in the same way as at their timeouts. Ends every later case right
+    /// after its start.
     pub(crate) fn interrupt(&self) {
         self.interrupted.store(true, Ordering::SeqCst);
         let busy = self.state().busy.clone();
         for orders in busy {
-            // Fails only if the supervisor is dead.
+            // Sending fails only if the supervisor is dead.
             let _ = locked(&orders).send(&RunnerMessage::Interrupt);
         }
     }

@@ -97,7 +97,7 @@ impl Workspace {
     }
 
     /// Lists the files that the case left in `work`, outside its own directory. Returns `None` if
-    /// the case changed nothing there.
+    /// the case changed nothing outside that directory.
     fn stray_files(&mut self, case: &Case) -> io::Result<Option<Vec<String>>> {
         if self.work.is_proven_unchanged() && self.tmp.is_unchanged() {
             return Ok(None);
@@ -147,8 +147,8 @@ impl Workspace {
     /// Moves or copies all files of the case into the case's directory. Afterwards this workspace
     /// must not be used again: another test could change the kept files.
     ///
-    /// Replaces files and symlinks that the test created at the target paths. Never follows such a
-    /// symlink, which could lead outside the sandbox.
+    /// Replaces files and symlinks that the test created at the target paths. Never follows these
+    /// symlinks, which could lead outside the sandbox.
     pub(crate) fn keep(&mut self, case: &Case, touched: bool) -> io::Result<()> {
         self.case_dirs = None;
         let root = case.root();

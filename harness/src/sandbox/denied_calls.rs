@@ -2,7 +2,7 @@
 //! of other processes.
 //!
 //! A keyring belongs to the user, in every namespace. A test has the same user as its supervisor.
-//! It could starve the supervisor, and with it all later tests.
+//! If these calls were allowed, the test could starve the supervisor, and so all later tests.
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -15,7 +15,8 @@ use std::io;
 /// `IOPRIO_WHO_PROCESS` of ioprio_set(2).
 const IO_PRIORITY_OF_PROCESS: u64 = 1;
 
-/// Lets these calls fail with `EPERM` in this process and all processes that it starts.
+/// Makes the denied system calls fail with `EPERM` in this process and all processes that it
+/// starts.
 ///
 /// Call this after this process has lost the ability to gain privileges.
 ///
@@ -53,7 +54,7 @@ pub(super) fn deny() -> io::Result<()> {
     apply_filter(&program).map_err(io::Error::other)
 }
 
-/// Makes rules that match every call in which one of these arguments has another value.
+/// Makes rules that match every call in which an argument differs from its allowed value.
 fn unless(allowed: &[(u8, u64)]) -> io::Result<Vec<SeccompRule>> {
     let rule = |(argument, value): &(u8, u64)| {
         let other =

@@ -14,18 +14,18 @@ use landlock::{
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The newest version whose permissions are handled. An older kernel handles only the permissions
-/// that it knows.
+/// The newest Landlock version whose permissions are handled. An older kernel handles only the
+/// permissions that it knows.
 const NEWEST: ABI = ABI::V9;
 
-/// The first version that can refuse to truncate files. Older versions do not protect files outside
-/// of the test's directory.
+/// The first Landlock version that can refuse to truncate files. Older versions do not protect
+/// files outside of the test's directory.
 const TRUNCATION: i32 = 3;
 
-/// The first version that can restrict signals.
+/// The first Landlock version that can restrict signals.
 const SIGNALS: i32 = 6;
 
-/// Devices that discard writes, generate bytes, or are or make terminals.
+/// Devices that discard writes, devices that generate bytes, and terminal devices.
 const DEVICES: [&str; 7] = [
     "/dev/null",
     "/dev/zero",

@@ -26,8 +26,8 @@ pub(crate) const CONTAINMENT: Result<&str, &str> = Ok("subreaper");
 pub(crate) enum Confined {
     /// This process is the supervisor, inside the confinement.
     Inside(Box<Inside>),
-    /// This process is the supervisor's parent, outside the confinement. The supervisor has ended
-    /// with this exit code, or by a signal: 128 plus the signal's number.
+    /// This process is the supervisor's parent, outside the confinement. Contains the ended
+    /// supervisor's exit code, or 128 plus the number of the signal that ended it.
     Outside(i32),
 }
 
@@ -85,8 +85,8 @@ pub(crate) fn confine(confinement: &Confinement, slot: &Path) -> io::Result<Conf
 
 /// Enters the namespaces that the supervisor's parent needs.
 ///
-/// `namespaces` selects a user namespace, a PID namespace, both or none. The process keeps its user
-/// in the user namespace. The PID namespace applies only to its children.
+/// `namespaces` selects a user namespace, a PID namespace, both or none. In the user namespace, the
+/// process keeps its user and group IDs. The PID namespace applies only to the process's children.
 fn enter_outer(namespaces: Namespaces) -> io::Result<()> {
     let flags = match namespaces {
         Namespaces::All => UnshareFlags::NEWUSER | UnshareFlags::NEWPID,
@@ -235,7 +235,7 @@ pub(crate) fn profile_directory() -> impl Iterator<Item = PathBuf> {
         };
         fs::canonicalize(directory).ok()
     });
-    // The root would make the whole file system writable.
+    // Write access to the root would make the whole file system writable.
     directory
         .filter(|directory| directory.parent().is_some())
         .into_iter()

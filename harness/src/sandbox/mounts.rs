@@ -2,8 +2,8 @@
 //! processes.
 //!
 //! Read-only mounts protect modes, owners, times and attributes; Landlock does not. Read-only
-//! mounts do not prevent a connection to a socket by its path. Landlock prevents it only from its
-//! ninth version on. So sockets are hidden.
+//! mounts do not prevent a connection to a socket by its path. Landlock prevents such a connection
+//! only from its ninth version on. So sockets are hidden.
 
 use crate::os::namespaces::set_read_only;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
@@ -84,8 +84,8 @@ pub(super) fn seal(
     freeze(writable, shared_memory.as_deref())
 }
 
-/// Covers the system's pseudoterminals with an empty directory. New terminals can be made there if
-/// the kernel allows it.
+/// Covers the system's pseudoterminals with an empty directory. Programs can make new terminals in
+/// that directory if the kernel allows it.
 fn hide_terminals() -> io::Result<()> {
     let directory = Path::new(TERMINALS);
     if !directory.is_dir() {

@@ -49,8 +49,7 @@ fn outermost(paths: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
     outermost
 }
 
-/// Gives the entries of all ancestors of this directory, except the ancestors and the directory
-/// itself.
+/// Gives the siblings of this directory, and the siblings of each of its ancestors.
 // A rule for a directory applies to everything below it, so the root cannot have a rule.
 fn all_but(directory: &Path) -> Vec<PathBuf> {
     directory

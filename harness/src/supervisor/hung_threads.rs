@@ -20,7 +20,7 @@ pub(super) fn inspect(test: Pid) -> Vec<HungThread> {
         let command = (process.pid != test).then(|| process.command_line());
         let directory = format!("/proc/{}/task", process.pid.as_raw_nonzero());
         let tasks = fs::read_dir(directory).into_iter().flatten().flatten();
-        // The main thread of the test's process belongs to the harness. It waits for the test's
+        // The main thread of the test's process belongs to the harness, and waits for the test's
         // thread.
         let main = (process.pid == test).then(|| test.as_raw_nonzero().to_string());
         let mut tasks: Vec<_> = tasks

@@ -26,8 +26,8 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The time that other processes have to end after a test that ended by itself. Processes that are
-/// alive after this time count as leaked.
+/// The time that the other processes of a test have to end, after the test has ended by itself.
+/// Processes that are alive after this time count as leaked.
 const EXIT_GRACE: Duration = Duration::from_millis(200);
 
 /// The time that killed processes have to die. A process in uninterruptible sleep can need longer,
@@ -110,7 +110,7 @@ impl Supervisor {
         if stop_reason.is_some() {
             hung_threads = hung_threads::inspect(test);
             if kill_process_group(test, Signal::TERM).is_err() {
-                // No such group: the test has left its process group, or has just ended.
+                // The group does not exist: the test has left its process group, or has just ended.
                 let _ = kill_process(test, Signal::TERM);
             }
             wake_reason = WakeReason::Interrupted;
@@ -128,8 +128,7 @@ impl Supervisor {
         let duration = began.elapsed();
         let runner_died = wake_reason == WakeReason::RunnerDied;
         let (mut leaked_processes, mut retires) = (Vec::new(), false);
-        // Orphans become children of this process, so without children there are no leaked
-        // processes.
+        // Orphans become children of this process. If no child is left, no process has leaked.
         if reap_ended()? == Children::Alive {
             if !runner_died && wait_for_children(grace)? == Children::Alive {
                 leaked_processes = descendants()

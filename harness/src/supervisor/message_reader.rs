@@ -8,7 +8,7 @@ use std::io;
 /// The least free buffer space before a read, in bytes. Most messages fit in one read.
 const READ_SIZE: usize = 1024;
 
-/// A reader of messages, with the bytes that are read but not yet parsed.
+/// A reader of messages, with the bytes that have been read but not parsed.
 //
 // `BufReader` over `Stdin` cannot tell whether its buffer holds a complete line.
 #[derive(Debug, Default)]
@@ -17,7 +17,8 @@ pub(super) struct MessageReader {
 }
 
 impl MessageReader {
-    /// Waits for the next message. Returns `None` at the end of input: the runner has died.
+    /// Waits for the next message. Returns `None` when standard input is closed: the runner has
+    /// died.
     pub(super) fn next(&mut self) -> io::Result<Option<RunnerMessage>> {
         loop {
             if let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {

@@ -22,11 +22,11 @@ use std::time::{Duration, Instant};
 /// The interval between checks whether the test's process has ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// The state of this process. A thread of its own reads the runner's messages.
+/// The state of this process as a supervisor. A separate thread reads the runner's messages.
 #[derive(Debug)]
 pub(super) struct Supervisor {
     messages: Receiver<io::Result<RunnerMessage>>,
-    /// Set at the end of standard input: the runner has died.
+    /// Set when standard input is closed: the runner has died.
     runner_died: Arc<AtomicBool>,
     /// Set by the runner's interrupt message: the running case must end.
     interrupted: Arc<AtomicBool>,

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum RunnerMessage {
     /// Asks the supervisor to run this case.
     Run(Box<Case>),
-    /// Asks the supervisor to end the running case as at its timeout. Has no effect when no case
-    /// runs.
+    /// Asks the supervisor to end the running case in the same way as at its timeout. Has no effect
+    /// when no case runs.
     Interrupt,
     /// Announces that the run is over. When the pipe closes without this message, the runner has
     /// died. The supervisor then removes the run's files.

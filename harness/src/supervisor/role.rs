@@ -1,9 +1,9 @@
 //! The three roles of a test binary.
 //!
 //! A binary that Cargo or a user starts is the *runner*. The runner starts the same binary as a
-//! *supervisor*, once for each test that runs at the same time. For each *test*, a supervisor forks
-//! a process or starts the binary again. The first two arguments of a supervisor or test assign the
-//! role.
+//! *supervisor*, once for each of the tests that run in parallel. For each *test*, a supervisor
+//! forks a process or starts the binary again. The first two arguments of a supervisor or test
+//! assign the role.
 
 use crate::data::case::{Case, WorkerDir};
 use crate::data::confinement::Confinement;
@@ -62,8 +62,8 @@ impl Role {
 }
 
 impl RoleMessage {
-    /// Parses the arguments of a process, without the program's name. Returns `None` if the process
-    /// is the runner.
+    /// Parses the arguments of a process. `arguments` does not contain the program's name. Returns
+    /// `None` if the process is the runner.
     ///
     /// # Errors
     ///

@@ -73,8 +73,8 @@ impl RunDir {
         &self.path
     }
 
-    /// Ends the run. Removes the directory, or if `keep`, only the lock file. Returns the
-    /// directory's path and the result of the removal.
+    /// Ends the run. Removes the directory; if `keep` is set, removes only the lock file. Returns
+    /// the directory's path and the result of the removal.
     pub(crate) fn end(mut self, keep: bool) -> (PathBuf, io::Result<()>) {
         let ended = if keep {
             self.is_kept = true;
@@ -88,15 +88,15 @@ impl RunDir {
 
 impl Drop for RunDir {
     fn drop(&mut self) {
-        // The run failed. If the removal fails too, the next run finds the directory stale.
+        // The run failed. If this removal fails too, the next run removes the directory as stale.
         if !self.is_kept {
             let _ = remove(&self.path);
         }
     }
 }
 
-/// Removes the directory of a run. Removes the lock file last: after a kill halfway, the directory
-/// is still recognised as stale.
+/// Removes the directory of a run. Removes the lock file last, so a half-removed directory is still
+/// recognised as stale.
 pub(crate) fn remove(run: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(run) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

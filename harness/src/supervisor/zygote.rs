@@ -64,7 +64,7 @@ impl Zygote {
 /// Forks a process that runs the test of this case. Returns the ID of that process.
 pub(super) fn fork_test(case: &Case, zygote: &mut Option<Zygote>) -> io::Result<Pid> {
     let supervisor = getpid();
-    // Searched before the fork: in the fork, the search would touch more memory pages.
+    // The search runs before the fork. A search in the fork would touch more memory pages.
     let test = test_process::test_of(case)?;
     if let Some(child) = fork()? {
         return Ok(child);
@@ -81,7 +81,7 @@ pub(super) fn fork_test(case: &Case, zygote: &mut Option<Zygote>) -> io::Result<
         }
         Err(_panic) => 1,
     };
-    // Not `_exit`: the test may have registered functions with `atexit`, which must run.
+    // Unlike `_exit`, this runs the functions that the test has registered with `atexit`.
     process::exit(code)
 }
 
@@ -91,7 +91,8 @@ fn run_in_fork(
     zygote: Option<Zygote>,
     supervisor: Pid,
 ) -> io::Result<i32> {
-    // Process 1 of a PID namespace needs no such signal: its death ends the whole namespace.
+    // If the supervisor is process 1 of a PID namespace, its death already ends the whole
+    // namespace.
     if supervisor != Pid::INIT {
         set_parent_process_death_signal(Some(Signal::KILL))?;
         if getppid() != Some(supervisor) {

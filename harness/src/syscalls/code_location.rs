@@ -11,7 +11,7 @@ pub struct CodeLocation {
     pub file: PathBuf,
     /// The line, from 1.
     pub line: u32,
-    /// The path of the function: `save::save`.
+    /// The path of the function, for example `save::save`.
     pub function: String,
 }
 
@@ -71,7 +71,7 @@ impl CodeLocation {
     }
 }
 
-/// Whether a function is one of this crate, or of a trait that a type of this crate implements.
+/// Whether a function belongs to this crate, or implements a trait for a type of this crate.
 #[cfg(target_os = "linux")]
 fn is_of_harness(function: &str) -> bool {
     let path = function.trim_start_matches('<');

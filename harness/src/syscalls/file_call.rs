@@ -147,7 +147,7 @@ impl Effect {
     }
 }
 
-/// Describes the call: `rename of draft to current`.
+/// Describes the call, for example as `rename of draft to current`.
 impl fmt::Display for FileCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name;

@@ -1,8 +1,9 @@
 //! Intercepts system calls of the test's own process. Faults delay calls, shorten them or let them
 //! fail. `--check-determinism` delays the first call of every second thread.
 //!
-//! A thread requests interception of its own calls, and of those of all threads and processes that
-//! it starts later. Another thread of the test's process, the listener thread, answers these calls
+//! If a thread requests interception, its calls are intercepted. So are the calls of all threads
+//! and processes that this thread starts later. Another thread of the test's process, the listener
+//! thread, answers these calls
 //! ([seccomp_unotify(2)](https://man7.org/linux/man-pages/man2/seccomp_unotify.2.html)).
 //! Interception cannot be undone. Without rules, the listener thread lets all calls pass, until the
 //! test ends.

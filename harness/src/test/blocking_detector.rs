@@ -42,7 +42,7 @@ impl Future for BlockingDetector {
         let mut waited = began.elapsed().saturating_sub(computed);
         if waited >= MIN_WAIT {
             // A wait for a busy processor is no defect of the test. The subtracted time can include
-            // waits before this poll: then the report is too low, never too high.
+            // waits before this poll. So the reported wait can be too short, but never too long.
             let queue_time = queue_time();
             waited = waited.saturating_sub(queue_time.saturating_sub(self.queue_time));
             self.queue_time = queue_time;

@@ -37,9 +37,9 @@ impl Clock {
     /// Advances a virtual clock by `duration` in one jump, and wakes the tasks whose timers have
     /// then expired.
     ///
-    /// A loop that sleeps a second at a time wakes once, however long the jump is. The future does
-    /// not wait until the woken tasks have done their work. To wait for that work, await a message
-    /// from the tasks.
+    /// A loop that sleeps a second at a time wakes once, however long the jump is. The returned
+    /// future does not wait until the woken tasks have done their work. To wait for that work,
+    /// await a message from the tasks.
     ///
     /// # Panics
     ///

@@ -86,7 +86,7 @@ impl Context {
     /// generator of a series. The generators are independent of each other.
     ///
     /// Call this method once per test. Concurrent tasks would call it in an unpredictable order:
-    /// they need [`rng_for`](Self::rng_for).
+    /// such tasks need [`rng_for`](Self::rng_for).
     #[must_use]
     pub fn rng(&self) -> ChaCha8Rng {
         let number = self.inner.generators.fetch_add(1, Ordering::Relaxed);
@@ -203,7 +203,7 @@ impl Context {
 
     /// Records a measurement on the timeline, such as a real time or a count of responses.
     ///
-    /// A measurement may differ between runs with the same seed: `--check-determinism` does not
+    /// Measurements can differ between runs with the same seed, so `--check-determinism` does not
     /// compare measurements.
     pub fn measured(&self, text: impl Display) {
         self.inner.timeline.record(EventKind::Measured {
@@ -246,7 +246,7 @@ impl Context {
         self.inner.panics.declare(non_empty(message), true);
     }
 
-    /// Declares that panics whose message contains `message` may happen, on any thread.
+    /// Allows panics whose message contains `message`, on any thread.
     ///
     /// # Panics
     ///
@@ -256,7 +256,7 @@ impl Context {
         self.inner.panics.declare(non_empty(message), false);
     }
 
-    /// Declares that the test may leak a process, thread, descriptor or file, though it is
+    /// Allows the test to leak a process, thread, descriptor or file, although the test is
     /// `non_destructive`.
     ///
     /// `pattern` is a part of the leak's line in the report, such as ``thread `pool-1` ``. The
@@ -277,7 +277,7 @@ impl Context {
             .record(EventKind::LeakAllowed { pattern });
     }
 
-    /// Returns the error with which a test ends as skipped: `cx.skip("needs IPv6")?`.
+    /// Returns an error that ends the test as skipped: `cx.skip("needs IPv6")?`.
     ///
     /// # Errors
     ///

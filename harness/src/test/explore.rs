@@ -41,19 +41,19 @@
 //! Requirements and limits:
 //!
 //! - Explorations need Linux 5.6 or later on x86-64 or 64-bit ARM; any user can run them. They do
-//!   not work in a container whose runtime already receives notifications of system calls. Where
-//!   they do not work, they return `ExploreError::Unavailable`. A test that returns this error is
-//!   skipped with the reason.
+//!   not work in a container if the container runtime already receives notifications of system
+//!   calls. If calls cannot be intercepted, explorations return `ExploreError::Unavailable`. A test
+//!   that returns this error is skipped with the reason.
 //! - The operation and the invariant run in child processes, forked from the test's process. Their
 //!   changes to memory are lost.
 //! - When an exploration starts, the test must have no threads of its own: a fork would lack these
-//!   threads. Build runtimes and thread pools inside the operation. A test that explores is a plain
-//!   function, since the runtime of an async test is such a pool.
+//!   threads. Build Tokio runtimes and thread pools inside the operation. A test that explores is a
+//!   plain function, since the Tokio runtime of an async test is a thread pool.
 //! - Explorations follow all threads and processes that the operation starts. If one thread makes
-//!   all calls, a call's number identifies the call in other runs. With several threads, name, file
-//!   and the number of earlier calls with the same name and file identify a call.
-//! - A shared mapping of a file that is open for writing is an error, never a pass. Such a mapping
-//!   changes the file without system calls.
+//!   all calls, a call's number identifies the call in other runs. With several threads, a call's
+//!   position among the calls with its name and file identifies the call.
+//! - If the operation makes a shared mapping of a file that is open for writing, the exploration
+//!   returns an error. Such a mapping changes the file without system calls.
 //! - For the operation, io_uring does not exist. Code with a fallback is explored with the
 //!   fallback.
 //! - Sync calls, such as `fsync`, return success without being executed, which makes explorations
@@ -113,7 +113,7 @@ impl Crash {
         self.acknowledged
     }
 
-    /// Whether the power failed, so unsynced changes may be missing.
+    /// Whether the power failed. If so, unsynced changes can be missing.
     #[must_use]
     pub fn power_lost(&self) -> bool {
         self.power_lost
@@ -142,24 +142,24 @@ impl InjectedFailure {
     }
 }
 
-/// A model of the unsynced changes that a disk may lose when the power fails.
+/// A model of the unsynced changes that a disk can lose when the power fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PowerLoss {
-    /// Loses any unsynced changes, in any order. POSIX allows this to file systems that keep
+    /// Can lose any combination of unsynced changes. POSIX allows this to file systems that keep
     /// renames atomic.
     ///
     /// A file's bytes are durable after `fsync` or `fdatasync` of the file. A name is durable after
     /// `fsync` of its directory. A rename between two directories is durable after `fsync` of
     /// either one. Bytes are kept or lost in sectors of 512 bytes.
     Posix,
-    /// Loses only changes that ext4 may lose in its default mode, `data=ordered`, by its
+    /// Loses only changes that ext4 can lose in its default mode, `data=ordered`, according to its
     /// [documentation](https://docs.kernel.org/admin-guide/ext4.html).
     ///
     /// Changes of names are lost in order: if one is lost, all later unsynced ones are lost, too.
     /// Any sync makes all earlier changes of names durable. If a file replaces another one by
-    /// rename, its bytes are written out first (`auto_da_alloc`). Code that is correct only under
-    /// this model is wrong on other file systems.
+    /// rename, the new file's bytes are written to the disk first (`auto_da_alloc`). Code that is
+    /// correct only under this model is wrong on other file systems.
     Ext4Ordered,
 }
 
@@ -169,7 +169,7 @@ pub enum PowerLoss {
 pub struct Explored {
     /// The number of the operation's calls that concern its directory.
     pub calls: usize,
-    /// The number of points that were tried: process deaths, or call failures, at one call each.
+    /// The number of process deaths or call failures that were tried, each at one call.
     pub points: usize,
     /// The number of distinct states of the disk after a power loss that were checked.
     pub states: usize,

@@ -168,8 +168,8 @@ use serde::de::DeserializeOwned;
 ///
 /// The minimiser simplifies a plan number by number, towards 0, so let smaller numbers mean a
 /// smaller fault. Damage that no [`UndoStep`] can undo needs an [undo
-/// handler](crate::undo_handler). Damage that ends with the test's process needs no step:
-/// [`Undo::new`] takes a closure.
+/// handler](crate::undo_handler). Damage that ends with the test's process needs no step. For such
+/// damage, pass a closure to [`Undo::new`].
 pub trait Fault {
     /// All decided parameters: the plan alone suffices to apply the fault again. The plan must
     /// survive a conversion to JSON and back unchanged.
@@ -199,7 +199,7 @@ pub trait Fault {
     fn draw(&self, rng: &mut ChaCha8Rng) -> Result<Self::Plan, FaultError>;
 
     /// Does the damage in `plan`, and returns the way to undo it. Each undo step is recorded in
-    /// `injection` before its damage is done.
+    /// `injection` before the damage that the step undoes.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! Finds the threads and descriptors that a test leaked in its own process.
 //!
-//! The process searches for these leaks after the shutdown of the runtime, when all faults are
-//! undone. The supervisor and the runner find leaked processes and files.
+//! The test's process searches for these leaks after the shutdown of the Tokio runtime, when all
+//! faults are undone. The supervisor and the runner find leaked processes and files.
 
 use std::sync::Once;
 
@@ -159,8 +159,8 @@ mod linux {
         fs::metadata(THREADS).ok()?.nlink().checked_sub(2)
     }
 
-    /// The number of descriptors: since Linux 6.2 the directory's size, which is zero on older
-    /// kernels. `None` on these kernels.
+    /// The number of open descriptors. Since Linux 6.2, this is the size of the directory. On older
+    /// kernels the size is zero, and the result is `None`.
     fn count_descriptors() -> Option<u64> {
         let size = fs::metadata(DESCRIPTORS).ok()?.size();
         (size > 0).then_some(size)

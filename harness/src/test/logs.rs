@@ -40,7 +40,7 @@ pub(crate) fn subscribe(filter: &str) -> io::Result<()> {
     parsed
 }
 
-/// Records all later events on `timeline`, or discards them if it is `None`.
+/// Records all later events on `timeline`, or discards them if `timeline` is `None`.
 pub(crate) fn send_to(timeline: Option<Timeline>) {
     *TIMELINE.write().unwrap_or_else(PoisonError::into_inner) = timeline;
 }
@@ -49,7 +49,7 @@ struct TimelineLayer;
 
 impl<S: Subscriber> Layer<S> for TimelineLayer {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
-        // Clones the timeline and releases the lock: the `Debug` code of a field may log.
+        // Clones the timeline and releases the lock: the `Debug` code of a field can itself log.
         let current = TIMELINE.read().unwrap_or_else(PoisonError::into_inner);
         let Some(timeline) = current.clone() else {
             return;

@@ -32,8 +32,8 @@
 //! }
 //! ```
 //!
-//! A link has its own threads. Its delays are in real time, even if the test's clock is virtual. A
-//! paused clock advances without waiting for a link.
+//! A link has its own threads. The delays of a link are in real time, even if the test's clock is
+//! virtual. A paused clock advances without waiting for a link.
 
 mod condition;
 mod pump;

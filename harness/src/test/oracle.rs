@@ -31,7 +31,8 @@ impl oracles::Sink for CaseSink {
 ///
 /// Forgets the violations of the previous case. All oracles then count as not yet reached.
 pub(crate) fn send_to(timeline: Option<Timeline>) {
-    // Silenced first: an evaluation in the previous case must not count for the new case.
+    // The oracles are silenced first: an evaluation in the previous case must not count for the new
+    // case.
     oracles::silence();
     lock_violations().clear();
     if let Some(timeline) = timeline {

@@ -55,7 +55,7 @@ pub(crate) fn with_sources(error: &dyn Error) -> String {
 
 impl Skipped {
     /// Whether a test's error `message` contains the skip error with this `reason`. Other errors
-    /// may wrap the skip error.
+    /// can wrap the skip error.
     pub(crate) fn is_in(reason: &str, message: &str) -> bool {
         message.contains(&Self(reason.to_owned()).to_string())
     }

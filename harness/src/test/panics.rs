@@ -74,8 +74,8 @@ impl Panics {
         let print = panic::take_hook();
         let hook: Hook = Box::new(move |info| {
             let panic = panics.record(info);
-            // Recorded first: printing a backtrace is slow, and the process may die while it
-            // prints.
+            // The panic is recorded first: printing a backtrace is slow, and the process can die
+            // while it prints.
             timeline.record_panic(EventKind::Panicked {
                 message: panic.message,
                 location: panic.location,
@@ -87,7 +87,7 @@ impl Panics {
         panic::set_hook(hook);
     }
 
-    /// Restores the default hook. Only a process that outlives the test needs this.
+    /// Restores the default hook. Only a process that outlives the test needs this call.
     pub(crate) fn uninstall(&self) {
         let _ = panic::take_hook();
     }
@@ -137,7 +137,7 @@ impl Panics {
         })
     }
 
-    /// Describes the panic with this payload, which was caught on this thread.
+    /// Describes the panic that was caught on this thread with this payload.
     ///
     /// Searches the log for the thread's latest panic. The log lacks a resumed panic and a panic
     /// under another hook: such a panic counts as not expected.

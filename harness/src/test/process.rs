@@ -1,8 +1,8 @@
 //! Programs that a test starts as processes.
 //!
 //! The test's output repeats the output of a [`Process`], with the process's name before each line.
-//! The process ends when the [`Process`] is dropped, at the latest with the test. The faults of a
-//! process are [`Kill`](crate::test::fault::Kill) and [`Pause`](crate::test::fault::Pause).
+//! The process ends when the [`Process`] is dropped, at the latest when the test ends. Two faults
+//! disturb a process: [`Kill`](crate::test::fault::Kill) and [`Pause`](crate::test::fault::Pause).
 //!
 //! ```no_run
 //! # use clarity_chaos::fault::Pause;
@@ -123,7 +123,8 @@ impl Process {
             printed,
             reading: None,
         };
-        // If the reading thread did not start, this `?` drops and so kills the process.
+        // If the reading thread did not start, this `?` drops `process`, which kills the child
+        // process.
         process.reading = Some(reading?);
         Ok(process)
     }
@@ -243,7 +244,8 @@ impl Process {
 }
 
 impl ChildProcess {
-    /// Kills the process and waits for its end. Returns whether the process was still running.
+    /// Kills the process and waits until it has ended. Returns whether the process was still
+    /// running.
     pub(crate) fn kill(&self) -> io::Result<bool> {
         let mut child = self.child();
         if child.try_wait()?.is_some() {
@@ -265,7 +267,8 @@ impl ChildProcess {
         let signal = Signal::from_named_raw(signal)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no such signal"))?;
         let mut child = self.child();
-        // After a wait for its end, another process can get this process's ID.
+        // Once `try_wait` has returned the exit status, the system can give the ID to another
+        // process.
         if child.try_wait()?.is_none() {
             kill_process(Pid::from_child(&child), signal)?;
         }
@@ -302,7 +305,7 @@ impl PrintedLines {
 }
 
 impl Lines {
-    /// The last 5 lines joined by slashes, or `none`, for an error.
+    /// The last 5 lines joined by slashes, for an error message. `none` if there are no lines.
     fn last(&self) -> String {
         const LAST: usize = 5;
         let last = &self.lines[self.lines.len().saturating_sub(LAST)..];
@@ -316,7 +319,7 @@ impl Lines {
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
-        // The process's own children may hold the pipe open. The end of the test ends these
+        // The process's own children can hold the pipe open. The end of the test ends these
         // children and the reading thread.
         if let Some(reading) = self.reading.take() {
             let deadline = Instant::now() + Duration::from_secs(1);

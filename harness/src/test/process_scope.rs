@@ -10,12 +10,12 @@ static IS_DEDICATED: AtomicBool = AtomicBool::new(false);
 pub(crate) enum ProcessScope {
     /// The process runs this test only.
     Dedicated,
-    /// The process is the runner's, which also runs other tests.
+    /// The test runs in the runner's process, as other tests do.
     Shared,
 }
 
 impl ProcessScope {
-    /// Declares the scope of this process. Call it when a test begins.
+    /// Declares the scope of this process. Call this method when a test begins.
     pub(crate) fn enter(self) {
         if self == Self::Dedicated {
             IS_DEDICATED.store(true, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Handles `SIGTERM`: undoes the faults of the test, then ends its process.
+//! Handles `SIGTERM`: undoes the faults of the test, then ends the test's process.
 //!
 //! The supervisor sends `SIGTERM` at the timeout, or when the run is interrupted. The first fault
 //! installs the handler. Without the handler, `SIGTERM` ends the process at once.
@@ -26,8 +26,8 @@ mod unix {
     #[derive(Clone, Debug)]
     pub(crate) struct TerminationHandler {
         installed: Arc<Mutex<Option<InstalledHandler>>>,
-        /// Whether this process runs one test only. In a shared process, the signal does not mean
-        /// the test.
+        /// Whether this process runs one test only. In a shared process, the signal is not meant
+        /// for the test.
         is_dedicated: bool,
     }
 
@@ -79,7 +79,7 @@ mod unix {
             Ok(())
         }
 
-        /// Uninstalls the handler. Call it only after all faults have been undone.
+        /// Uninstalls the handler. Call this method only after all faults have been undone.
         pub(crate) fn uninstall(&self) {
             if let Some(mut installed) = self.lock().take() {
                 unregister(installed.registration);

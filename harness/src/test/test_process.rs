@@ -1,4 +1,5 @@
-//! Runs a test in its process: sets up the test, runs the body on a new thread, records its end.
+//! Runs a test in its process: sets up the test, runs the body on a new thread, records the end of
+//! the test.
 
 use crate::data::case::Case;
 #[cfg(target_os = "linux")]
@@ -201,8 +202,8 @@ impl Setup {
         let audit = LeakAudit::begin();
         let limits = limits::enforce(test.limits())?;
         self.timeline.record(EventKind::Started);
-        // On a new thread, `HashMap`s get new random keys. The thread's name, the test's, appears
-        // in panics.
+        // On a new thread, `HashMap`s get new random keys. The thread has the test's name, which
+        // panic messages show.
         let returned = thread::Builder::new()
             .name(test.name().to_owned())
             .spawn(move || {
@@ -243,7 +244,8 @@ impl Setup {
         Ok(end)
     }
 
-    /// Decides the end of the test from the body's return or panic and all other observations.
+    /// Determines the result of the test from the body's return or panic, and all other
+    /// observations.
     fn judge(
         &self,
         returned: Result<io::Result<BodyOutcome>, CaughtPanic>,
@@ -319,7 +321,7 @@ fn call(
             let body = if time.kind().is_virtual() {
                 Box::pin(BlockingDetector::new(body, timeline))
             } else {
-                // No detector: other threads run the tasks while the body blocks.
+                // No detector is needed: other threads run the tasks while the body blocks.
                 body
             };
             let returned = catch_unwind(AssertUnwindSafe(|| runtime.block_on(body)));

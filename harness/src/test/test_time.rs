@@ -41,8 +41,8 @@ impl TestTime {
         let Some((handle, origin)) = origin else {
             return self.latest_virtual();
         };
-        // Tokio reads its clock from the thread's context. Threads outside of the runtime have
-        // none.
+        // Tokio reads its clock from the thread's context. Threads outside of the runtime have no
+        // such context.
         let _context = handle.enter();
         let now = origin.elapsed();
         self.latest_us.store(microseconds(now), Ordering::Relaxed);
@@ -106,7 +106,7 @@ impl fmt::Debug for TestTime {
     }
 }
 
-/// The value that means no virtual time. As a time it would be 584,000 years.
+/// The value for "no virtual time". As a number of microseconds it would mean 584,000 years.
 const NEVER: u64 = u64::MAX;
 
 /// The timeout of the wait for blocking tasks at the end of a test.
@@ -126,7 +126,8 @@ impl TestRuntime {
 
     /// Drops all async tasks, and waits up to [`SHUTDOWN_TIMEOUT`] for blocking tasks.
     pub(crate) fn shut_down(self) {
-        // The inhibitor holds a blocking task: the shutdown would wait for that task.
+        // The inhibitor is dropped first, since it holds a blocking task and the shutdown waits for
+        // such tasks.
         drop(self.inhibitor);
         self.time.virtual_now();
         *self.time.origin() = None;

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The writing end of a timeline. Clones write to the same file.
+/// Writes a timeline to its file. Clones write to the same file.
 #[derive(Clone, Debug)]
 pub(crate) struct Timeline {
     inner: Arc<TimelineInner>,
@@ -35,8 +35,8 @@ struct TimelineLog {
     omitted: usize,
 }
 
-/// The limit that bounds the memory of a timeline. After this number of events, notes,
-/// measurements, marks and logs are only counted.
+/// Once a timeline has this number of events, it only counts further notes, measurements, marks and
+/// logs. This bounds the timeline's memory.
 const MAX_EVENTS: usize = 100_000;
 
 impl Timeline {
@@ -67,7 +67,7 @@ impl Timeline {
     }
 
     /// Records a panic, with the virtual time of the last query. A new query could deadlock: the
-    /// panicking thread may hold the lock of Tokio's clock.
+    /// panicking thread can hold the lock of Tokio's clock.
     pub(crate) fn record_panic(&self, kind: EventKind) {
         self.append(kind, self.inner.time.latest_virtual());
     }

@@ -1,4 +1,4 @@
-//! The file `checksums.json`, an older form of manifest: one file for all models.
+//! The file `checksums.json`, an older format of manifests: one file for all models.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

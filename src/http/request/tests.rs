@@ -1,4 +1,4 @@
-//! Request bodies: valid ones in every form, and invalid ones.
+//! Valid request bodies, as JSON and with binary tensors, and invalid request bodies.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ const DATATYPES: [DataType; 6] = [
     DataType::Fp32,
 ];
 
-/// The tensors of a model: one of shape `[n, 2]` per datatype, and `free`, of any shape.
+/// The tensors of a model: one of shape `[n, 2]` per datatype, and one of any shape, named `free`.
 fn specs() -> Vec<TensorSpec> {
     let open = Dimension::Dynamic(Some("n".to_owned()));
     let of = |datatype: DataType| TensorSpec {
@@ -40,7 +40,8 @@ fn decode_for(
     InferRequest::decode(body, json_length, specs, specs, &Budget::new(1 << 20))
 }
 
-/// A request with `[[0, 1], [1, 0]]` in each input. The inputs named in `binary` are bytes.
+/// A request with `[[0, 1], [1, 0]]` in each input. `binary` names the inputs that follow the JSON
+/// as bytes.
 fn body(binary: &[&str]) -> (Value, Vec<u8>) {
     let (mut inputs, mut bytes) = (Vec::new(), Vec::new());
     for spec in specs() {

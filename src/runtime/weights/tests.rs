@@ -101,7 +101,7 @@ fn split_leaves_small_converted_and_external_tensors() {
     }
 }
 
-// Otherwise, a reference to a missing file would find the model's own bytes.
+// Without this refusal, a reference to a missing file would find the model's own bytes.
 #[test]
 fn split_refuses_a_model_that_names_the_file() {
     let mut other = Vec::new();

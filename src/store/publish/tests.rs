@@ -176,7 +176,8 @@ fn stage_for_an_unreadable_model_is_refused() {
     assert_eq!(hidden(&store), 0);
 }
 
-/// Returns one byte at a time, each after an interruption, then the configured end.
+/// Returns one byte at a time, each after an interruption. After the last byte, returns an error
+/// of the kind `end`, or 0 bytes if `end` is `None`.
 struct InterruptedReader<'a> {
     bytes: &'a [u8],
     interrupted: bool,

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 pub struct Client {
     server: SocketAddr,
     http: HyperClient<HttpConnector, Full<Bytes>>,
-    /// The chaos test whose timeline gets a mark for each response, if any.
+    /// The chaos test whose timeline gets a mark for each response; `None` if no timeline does.
     marked: Option<Context>,
 }
 

@@ -4,9 +4,11 @@ use crate::LIMIT;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
-/// Tokio's clock, advanced by the test. Use it on a current-thread runtime with real sockets.
+/// Tokio's clock, advanced by the test. Use the clock on a current-thread Tokio runtime with real
+/// sockets.
 // When all tasks wait, a paused clock jumps to the next timer, even if they wait for a socket.
-// Tokio does not jump while a blocking task runs, so one runs for the lifetime of this clock.
+// Tokio does not jump while a blocking task runs, so a blocking task runs for the lifetime of this
+// clock.
 #[derive(Debug)]
 pub struct ManualClock {
     _running: Sender<()>,
@@ -26,7 +28,8 @@ impl ManualClock {
         Self { _running: sender }
     }
 
-    /// Lets timers of `seconds` run out: Tokio rounds timers up to a whole millisecond.
+    /// Advances the clock by `seconds` and one millisecond, so timers of `seconds` run out. Tokio
+    /// rounds timers up to a whole millisecond.
     pub async fn run_out(&self, seconds: f64) {
         self.advance(seconds + 0.001).await;
     }

@@ -180,8 +180,8 @@ pub fn scaled(model: &[u8], scale: f32) -> Result<Vec<u8>> {
     Ok(scaled)
 }
 
-/// A model with the same inputs and outputs, for seven minutes, whose sleep index is twice the
-/// activity.
+/// A model for seven minutes of activity, with the inputs and outputs of `cole_kripke`. Its sleep
+/// index is twice the activity.
 #[must_use]
 pub fn other_model() -> Vec<u8> {
     let nodes = vec![

@@ -1,4 +1,4 @@
-//! A wrapper of the real runtime that fails on demand.
+//! A wrapper of the real model runtime, in which runs fail on demand.
 
 use crate::{LIMIT, until};
 use clarity::{

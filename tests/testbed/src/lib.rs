@@ -4,12 +4,12 @@
 //!
 //! - A [`Repository`] is a directory of published models, which a test serves or damages.
 //! - [`cole_kripke`] is the model in most repositories, with its requests and its right answers.
-//!   [`onnx`] builds other models, and [`hostile`] holds models that no process survives.
+//!   [`onnx`] builds other models, and [`hostile`] holds models that crash or block their process.
 //! - A [`Client`] sends requests over real sockets. On a [`Connection`], the test itself writes
 //!   each byte.
 //! - A [`FaultyRuntime`] fails on demand; a [`HoldingExecutor`] holds jobs back.
 //! - [`serve`] starts a server in the test's process; [`ServerProcess`] runs the binary.
-//! - [`Served`] is a server in the process of a chaos test, and [`Clients`] check its answers.
+//! - [`Served`] is a server inside a chaos test's own process, and [`Clients`] check its answers.
 //! - [`until`] and [`within`] wait, each with a time limit.
 
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//! The real server in the process of a chaos test, with a real socket.
+//! The real server, run inside a chaos test's own process, with a real socket.
 
 use crate::{Client, HoldingExecutor, Repository, seeded_config};
 use clarity::{BlockingPool, BreakerConfig, BreakerHandle, BreakerSnapshot, Server};

@@ -88,7 +88,7 @@ pub fn version(number: u64) -> Version {
     Version::new(number).expect("versions are numbered from 1 on")
 }
 
-/// The reason for which a version is refused; `None` if it is not.
+/// The reason for which a version is refused; `None` if the version is not refused.
 ///
 /// # Panics
 ///

@@ -7,8 +7,8 @@ use std::time::Duration;
 pub(crate) const WINDOW_CALLS: u32 = 100;
 
 /// The duration of a time window.
-// The window is short: tower-resilience stores all calls of the window, and counts these calls at
-// each call.
+// The window is short: tower-resilience stores all calls of the window, and counts the stored calls
+// at each new call.
 pub(crate) const WINDOW: Duration = Duration::from_secs(1);
 
 /// A breaker that guards calls, or the absence of a breaker.

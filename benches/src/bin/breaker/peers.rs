@@ -95,7 +95,7 @@ where
 {
     fn caller(&self) -> impl FnMut(bool) -> bool {
         let mut service = self.0.clone();
-        // The futures are polled until ready, without a runtime: this costs the least.
+        // The futures are polled until ready, without an async runtime: this costs the least.
         let mut context = Context::from_waker(Waker::noop());
         move |fails| {
             let mut spins = 0_u32;

@@ -142,7 +142,7 @@ fn calls(guard: &impl Guard, failures: Failures, time: Duration, missing: &Atomi
     // Fills the breaker's window: the cost differs until the window is full.
     (0..BATCH).for_each(|_| assert!(call(black_box(false)), "a good call was rejected"));
     // Each thread spins until all threads have arrived. All threads then begin at the same time,
-    // each on its own processor. Woken threads would not.
+    // each on its own processor. Sleeping threads, which must be woken, would not begin together.
     missing.fetch_sub(1, Ordering::AcqRel);
     while missing.load(Ordering::Acquire) > 0 {
         std::hint::spin_loop();

@@ -1,4 +1,5 @@
-//! Measures the cost of a dormant oracle in a loop over the same loop without an oracle.
+//! Measures the cost of a dormant oracle. Compares a loop that contains the oracle with the same
+//! loop without an oracle.
 
 mod loops;
 mod report;

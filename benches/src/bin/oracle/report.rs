@@ -8,7 +8,7 @@ use clarity_benches::statistics::Spread;
 const DORMANT: f64 = 1.0;
 
 /// The lower bound of the cost of an evaluated oracle over the empty loop, in nanoseconds.
-// An evaluated oracle calls, counts and compares. With a lower cost, the benchmark would measure
+// An evaluated oracle calls, counts and compares. A lower cost shows that the benchmark measures
 // nothing.
 const LISTENING: f64 = 1.0;
 
@@ -26,8 +26,8 @@ pub(crate) fn times(measured: &Measured) {
     }
 }
 
-/// Returns the acceptance lines: the cost of each loop with an oracle over the same round's empty
-/// loop.
+/// Returns the acceptance lines. Each line has the cost of a loop with an oracle, minus the cost of
+/// the same round's empty loop.
 pub(crate) fn lines(measured: &Measured) -> Vec<Line> {
     let over_empty = |name: &str, numbers: &[f64], bound| {
         let pairs = numbers.iter().zip(&measured.empty);

@@ -101,7 +101,7 @@ pub(crate) fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n").into_bytes()
 }
 
-/// The measurements of one server during `load`.
+/// The measurements of one server in one call of the function `load`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
     /// The rate of answers, per second.
@@ -110,7 +110,7 @@ pub(crate) struct Seen {
     pub(crate) p99: f64,
     /// The server's processor time per answer, in seconds.
     ///
-    /// Other programs on the machine affect this time less than the rate.
+    /// Other programs on the machine affect this time less than they affect the rate.
     pub(crate) used: f64,
 }
 
@@ -157,7 +157,8 @@ pub(crate) fn load(
     })
 }
 
-/// Sends at least one request, until this time has passed. Returns the latency of each answer.
+/// Repeats a request until this time has passed, but sends at least one. Returns the latency of
+/// each answer.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Measures the latency of one model while another model, of 100 MB, is loaded.
+//! Measures the latency of one model while the server loads another model, of 100 MB.
 
 use crate::child::Answering;
 use crate::client::{Connection, ask_for, get, p99};
@@ -14,20 +14,21 @@ use std::time::{Duration, Instant};
 /// The approximate size of the loaded model, in bytes.
 const SIZE: u64 = 100_000_000;
 
-/// The duration of the measurement while no model is loaded.
+/// The duration of the measurement while the server loads no model.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// The timeout of a load.
+/// The timeout of loading the large model.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The measurements of one load of the large model.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Loading {
-    /// The p99 latency of the small model while no model is loaded, in seconds.
+    /// The p99 latency of the small model while the server loads no model, in seconds.
     pub(crate) idle: f64,
     /// The p99 latency of the small model during the load, in seconds.
     ///
-    /// The load lasts from the rename of the large model until the server reports it as ready.
+    /// The load lasts from the rename of the large model until the server reports this model as
+    /// ready.
     pub(crate) busy: f64,
     /// The duration of the load, in seconds.
     pub(crate) took: f64,

@@ -6,7 +6,7 @@ use crate::rounds::Measured;
 use clarity_benches::acceptance::{Bound, Line};
 use clarity_benches::statistics::Spread;
 
-/// The tolerance of the server's rate and p99, as a fraction of the bare handler's.
+/// The tolerance of the server's rate and p99, as a fraction of the bare handler's rate and p99.
 const TOLERANCE: f64 = 0.05;
 
 /// Prints the rate, the p99 and the processor time per answer of each server.

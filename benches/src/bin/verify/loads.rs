@@ -1,4 +1,4 @@
-//! Measures a load with verification, a load without verification, and hashing without a load.
+//! Measures loading a model with verification, loading it without verification, and hashing alone.
 
 use clarity::{Digest, ModelName, Source, Store, Version};
 use clarity_benches::acceptance::{Bound, Line};

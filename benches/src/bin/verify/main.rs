@@ -1,5 +1,5 @@
-//! Measures the cost of verification in a load, the gain of concurrent shards, and the memory of a
-//! load.
+//! Measures the cost of verifying a model when it is loaded. Also measures the gain of concurrent
+//! shards, and the memory that loading a model needs.
 
 mod loads;
 mod peak;

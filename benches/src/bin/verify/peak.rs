@@ -1,4 +1,4 @@
-//! Measures the peak memory of a verified load, in a separate process.
+//! Measures the peak memory of loading a model with verification, in a separate process.
 
 use crate::loads::{self, Published};
 use clarity::{OnnxRuntime, Runtime, Store, Version};
@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::path::Path;
 use std::process::Command;
 
-/// The upper bound of the memory of a load, as a multiple of the file's size.
+/// The upper bound of the memory that loading a model needs, as a multiple of the file's size.
 //
 // A process's first load of any model is not included: it takes some 3 MB for code and threads.
 const OF_THE_FILE: f64 = 2.0;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// The number of files in a version.
 const SHARDS: u64 = 8;
 
-/// The lower bound of the time on one processor, divided by the time on two.
+/// The lower bound of the speedup: the time on one processor, divided by the time on two.
 const FASTER: f64 = 1.7;
 
 /// The minimum size of a version that the store verifies concurrently, in MiB.

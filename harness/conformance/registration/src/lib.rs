@@ -24,7 +24,7 @@ macro_rules! passing_test {
 #[harness::chaos(crate = harness, library)]
 fn in_a_library() {}
 
-/// Writes a file of 4,096 zero bytes, and injects three bit flips at drawn places.
+/// Writes a file of 4,096 zero bytes, and injects three bit flips at places drawn from the seed.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! Tests register with any path to the harness and any description. They keep seeds across a
-//! rename.
+//! Tests can be registered with any path to the harness and any description. With `seed_name`, a
+//! renamed test keeps its seeds.
 
 use clarity_chaos_conformance::{RunOutput, Suite};
 use harness::{Record, Verdict};

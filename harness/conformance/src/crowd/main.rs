@@ -8,9 +8,9 @@ use std::thread;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Writes a file and reads the file in a thread. One case in 50 also runs a child process.
+/// Writes a file, and reads it in a thread. One call in 50, on average, also runs a child process.
 ///
-/// Thread and child process end before the function returns.
+/// The thread and the child process end before the function returns.
 fn work(cx: &Context) -> Result {
     let mut rng = cx.rng();
     let content: [u8; 32] = rng.random();

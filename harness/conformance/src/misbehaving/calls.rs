@@ -9,7 +9,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Writes below a directory fail while the fault is in effect, also in threads and child processes.
+/// During the fault, writes below a directory fail, also in threads and child processes.
 #[chaos(non_destructive)]
 fn writes_fail(cx: Context) -> Result {
     let (inside, outside) = (cx.dir().join("inside"), cx.dir().join("outside"));
@@ -62,7 +62,7 @@ fn a_drawn_rename_fails(cx: Context) -> Result {
     Ok(())
 }
 
-/// A delayed open succeeds, after at least 60 ms.
+/// A delayed `open` call succeeds after at least 60 ms.
 #[chaos(non_destructive)]
 fn opening_takes_long(cx: Context) -> Result {
     let path = cx.dir().join("file");
@@ -76,7 +76,7 @@ fn opening_takes_long(cx: Context) -> Result {
     Ok(())
 }
 
-/// A call writes at most 7 bytes or reads at most 3. Loops still transfer everything.
+/// A write call transfers at most 7 bytes, a read call at most 3. Loops still transfer everything.
 #[chaos(non_destructive)]
 fn reads_and_writes_are_short(cx: Context) -> Result {
     let path = cx.dir().join("file");
@@ -115,7 +115,7 @@ fn the_disk_is_full(cx: Context) -> Result {
 
 /// A bit flips between two reads of a file.
 ///
-/// The fault opens files itself, and works even without a free descriptor.
+/// The fault must open files, but works even without a free descriptor.
 #[chaos(non_destructive)]
 fn a_file_changes_while_it_is_read(cx: Context) -> Result {
     let path = cx.dir().join("file");
@@ -162,8 +162,8 @@ fn a_file_changes_while_many_read_it(cx: Context) -> Result {
             let readers: Vec<_> = (0..4)
                 .map(|_| scope.spawn(|| (0..4).try_for_each(|_| fs::read(&path).map(drop))))
                 .collect();
-            // The threads may still be reading, so the read that flips the bit may come later or
-            // never.
+            // The fault is undone while the threads read, possibly before the read that flips the
+            // bit.
             let undone = changing.undo();
             assert!(
                 matches!(

@@ -30,7 +30,7 @@ async fn manual(cx: Context) -> Result {
     Ok(())
 }
 
-/// Tries to advance a real clock, which panics.
+/// Tries to advance a real clock. The call panics.
 #[chaos]
 async fn real(cx: Context) {
     assert_eq!(cx.clock().kind(), ClockKind::Real);
@@ -59,14 +59,14 @@ async fn waits_for_a_timer() {
     sleep(HOUR).await;
 }
 
-/// Blocks the runtime's only thread in `accept`, so no other task could connect.
+/// Blocks the Tokio runtime's only thread in `accept`, so no other task can connect.
 #[chaos(clock = "paused", timeout = "1s")]
 async fn accepts_on_the_only_thread() -> Result {
     std::net::TcpListener::bind("127.0.0.1:0")?.accept()?;
     Ok(())
 }
 
-/// Waits for a client outside the runtime. The paused clock jumps to the timeout at once.
+/// Waits for a client outside the Tokio runtime. The paused clock jumps to the timeout at once.
 #[chaos(clock = "paused")]
 async fn has_a_peer_outside() -> Result {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;

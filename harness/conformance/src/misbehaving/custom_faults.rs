@@ -1,4 +1,4 @@
-//! Faults that this binary defines outside the harness.
+//! Faults that are defined by this binary, not by the harness.
 
 use clarity_chaos::fault::{Fault, FaultError, FaultGuard, Injection, Undo, UndoOutcome, UndoStep};
 use clarity_chaos::rand::RngExt as _;
@@ -184,7 +184,7 @@ fn kill_this_process() -> Result {
     Err("this process was killed, and goes on".into())
 }
 
-/// Kills its process while two custom faults are in effect outside the test's directory.
+/// Kills the test's own process while two custom faults are in effect outside the test's directory.
 #[chaos]
 fn in_effect_when_killed(cx: Context) -> Result {
     let path = outside()?;
@@ -197,7 +197,7 @@ fn in_effect_when_killed(cx: Context) -> Result {
     kill_this_process()
 }
 
-/// Changes the journal to need another binary's undo handler, and kills its process.
+/// Makes the journal name another binary's undo handler, and kills the test's own process.
 #[chaos]
 fn handler_of_another_binary(cx: Context) -> Result {
     let _marked = cx.inject(Mark {

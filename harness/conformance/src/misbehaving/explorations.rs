@@ -155,7 +155,7 @@ fn without_sync_on_ext4(cx: Context) -> Result {
     Ok(())
 }
 
-/// An unsynced draft gets a new name, which is not safe on ext4.
+/// An unsynced draft gets a name that no file had, which is not safe on ext4.
 #[chaos(non_destructive)]
 fn a_new_file_without_sync_on_ext4(cx: Context) -> Result {
     cx.explore()
@@ -230,7 +230,7 @@ fn by_threads(cx: Context) -> Result {
     Ok(())
 }
 
-/// Starts another program, and removes the old file before the new one replaces it.
+/// Starts `cp`, and removes the old file before the copy replaces it.
 #[chaos(non_destructive)]
 fn by_another_program(cx: Context) -> Result {
     explore(&cx, |dir| {
@@ -246,7 +246,7 @@ fn by_another_program(cx: Context) -> Result {
     })
 }
 
-/// Starts a shell that executes another program in the same process.
+/// Starts a shell that replaces itself with another program by `exec`.
 #[chaos(non_destructive)]
 fn by_a_program_that_becomes_another(cx: Context) -> Result {
     let explored = cx.crash_everywhere(
@@ -285,7 +285,7 @@ const WRITES_WHEN_ORPHANED: &str = r#"
 /// Starts a daemon that writes after the daemon's parent has died.
 #[chaos(non_destructive)]
 fn a_daemon_goes_on(cx: Context) -> Result {
-    // The mark tells this daemon's command line from those of other tests' daemons.
+    // The mark distinguishes this daemon's command line from those of other tests' daemons.
     let mark = format!("# daemon of {}", std::process::id());
     let script = format!("{WRITES_WHEN_ORPHANED}{mark}");
     let explored = cx.crash_everywhere(

@@ -172,7 +172,7 @@ fn displaced_when_killed(cx: Context) -> Result {
     std::process::abort();
 }
 
-/// The code under test repairs its file: undoing must not bring old content back.
+/// The code under test repairs a damaged file. Undoing must not restore the old content.
 #[chaos]
 fn superseded(cx: Context) -> Result {
     let path = file(&cx, "a")?;
@@ -218,7 +218,7 @@ fn on_another_file_system(cx: Context) -> Result {
     Ok(())
 }
 
-/// Injects a bit flip into an empty file, which the fault refuses.
+/// Tries to inject a bit flip into an empty file. The fault refuses the file.
 #[chaos]
 fn unfit(cx: Context) -> Result {
     let path = cx.dir().join("empty");
@@ -235,7 +235,7 @@ fn forgotten(cx: Context) -> Result {
     Ok(())
 }
 
-/// Faults of one file are undone in the order of injection, and the file is restored.
+/// Faults of one file are undone in the wrong order, the oldest first. The file is still restored.
 #[chaos]
 fn dropped_in_the_wrong_order(cx: Context) -> Result {
     let path = file(&cx, "a")?;

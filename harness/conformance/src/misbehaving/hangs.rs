@@ -54,7 +54,7 @@ fn in_a_child() -> Result {
     Ok(())
 }
 
-/// A task blocks one of the runtime's two threads, and the test awaits the task.
+/// A task blocks one of the Tokio runtime's two threads, and the test awaits the task.
 #[chaos(timeout = "1s")]
 async fn in_a_task() -> Result {
     tokio::spawn(async { thread::sleep(Duration::from_secs(1000)) }).await?;

@@ -30,7 +30,7 @@ fn a_thread() -> Result {
     park_a_thread("left-running")
 }
 
-/// A blocking task is still running after the runtime has ended.
+/// A blocking task is still running after the Tokio runtime has ended.
 #[chaos(non_destructive)]
 async fn a_blocking_task() -> Result {
     let (ready, is_ready) = tokio::sync::oneshot::channel();
@@ -116,7 +116,7 @@ fn half_declared(cx: Context) -> Result {
     park_a_thread("another")
 }
 
-/// Uses threads, descriptors, children, temporary files and runtimes, and leaks none of them.
+/// Uses threads, descriptors, a child process, a temporary file and a Tokio runtime. Leaks nothing.
 #[chaos(non_destructive)]
 fn nothing(cx: Context) -> Result {
     let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -148,7 +148,7 @@ fn nothing(cx: Context) -> Result {
 async fn nothing_async() -> Result {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    // The task runs until the runtime is dropped.
+    // The task runs until the Tokio runtime is dropped.
     tokio::spawn(async move {
         loop {
             let _ = listener.accept().await;

@@ -143,7 +143,7 @@ fn bandwidth(cx: Context) -> Result {
     Ok(())
 }
 
-/// Bytes sent during a stall arrive after the stall.
+/// Bytes that are sent during a stall arrive after the stall.
 #[chaos(non_destructive)]
 fn stall(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -188,7 +188,7 @@ fn reset(cx: Context) -> Result {
     cx.inject(ConnectionCut::new(&link, Direction::ToServer).after(3))?
         .until_end();
     let mut stream = connect(&link)?;
-    // The three bytes may be echoed before the reset. The write may fail if the reset comes first.
+    // The three bytes can be echoed before the reset. The write can fail if the reset comes first.
     let _ = stream.write_all(b"abcdef");
     let mut answer = Vec::new();
     let ended = stream.read_to_end(&mut answer).unwrap_err();
@@ -283,7 +283,7 @@ fn together(cx: Context) -> Result {
     Ok(())
 }
 
-/// A link that is dropped while bytes are stalled leaks no thread and no descriptor.
+/// Drops a link while bytes are stalled. No thread and no descriptor is leaked.
 #[chaos(non_destructive)]
 fn dropped(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -305,7 +305,7 @@ fn dropped(cx: Context) -> Result {
     Ok(())
 }
 
-/// Clients are reset while the server does not listen, and are served once it listens.
+/// Connections are reset while no server listens, and work once a server listens.
 #[chaos(non_destructive)]
 fn nobody_serves(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -320,7 +320,7 @@ fn nobody_serves(cx: Context) -> Result {
     Ok(())
 }
 
-/// Draws all fault parameters. The draws must not depend on port numbers.
+/// Draws all fault parameters. The drawn values must not depend on port numbers.
 #[chaos(non_destructive)]
 fn drawn(cx: Context) -> Result {
     let server = Echo::start()?;

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 /// Returns the directories that a test may write to.
 ///
-/// Only a sandboxed test has its own shared memory. The contract test names its directory in
-/// `MISBEHAVING_SHARED_MEMORY` when it runs these tests in the sandbox.
+/// Only a sandboxed test has its own shared memory. To run these tests in the sandbox, the contract
+/// test names the directory of that memory in `MISBEHAVING_SHARED_MEMORY`.
 fn writable(cx: &Context) -> Result<Vec<PathBuf>> {
     let case = cx.dir().parent().ok_or("the directory has no parent")?;
     let shared = std::env::var_os("MISBEHAVING_SHARED_MEMORY").map(PathBuf::from);
@@ -16,7 +16,7 @@ fn writable(cx: &Context) -> Result<Vec<PathBuf>> {
     Ok(own.into_iter().chain(shared).collect())
 }
 
-/// Leaves a file in each writable directory, and removes all permissions of the directories.
+/// Leaves a file in each writable directory, and removes all permissions from these directories.
 #[chaos]
 fn one_spoils_all(cx: Context) -> Result {
     for directory in writable(&cx)? {
@@ -26,7 +26,7 @@ fn one_spoils_all(cx: Context) -> Result {
     Ok(())
 }
 
-/// Finds no file of the first test in the same directories.
+/// Finds no file that `one_spoils_all` left in the same directories.
 #[chaos]
 fn two_finds_nothing_of_it(cx: Context) -> Result {
     for (entries, directory) in [0, 1, 0, 0].into_iter().zip(writable(&cx)?) {

@@ -58,7 +58,7 @@ fn another_than_expected(cx: Context) -> Result {
     Ok(())
 }
 
-/// Catches a declared panic. Then another panic, which bypasses the hook, ends the body.
+/// Catches a declared panic. Then another panic, which bypasses the panic hook, ends the body.
 #[chaos]
 fn resumed_after_an_expected_one(cx: Context) {
     cx.expect_panic("as announced");

@@ -22,7 +22,7 @@ fn damage(path: &PathBuf) -> Result<Option<(usize, u32)>> {
     Ok(place.map(|place| (place, bytes[place].trailing_zeros())))
 }
 
-/// Fails if bit 3 or a higher bit of the model flips, in byte 118 or later.
+/// Fails if bit 3 or a higher bit flips in `model.onnx`, in the byte at index 118 or later.
 #[chaos]
 fn one_of_fourteen(cx: Context) -> Result {
     let model = file(&cx, "model.onnx")?;
@@ -69,7 +69,7 @@ fn fails_anyway(cx: Context) -> Result {
     Err("it fails anyway".into())
 }
 
-/// Fails in the first run with a history directory, and passes in later runs.
+/// For each history directory, fails in the first run and passes in later runs.
 #[chaos]
 fn fails_once(cx: Context) -> Result {
     let path = file(&cx, "file")?;

@@ -11,7 +11,7 @@ fn shell(cx: &Context, script: &str) -> Result<Process> {
     Ok(cx.spawn("shell", Command::new("sh").args(["-c", script]))?)
 }
 
-/// Reads a program's output line by line, and waits for the program's end.
+/// Reads a program's output line by line, and waits until the program ends.
 #[chaos(non_destructive)]
 fn prints_and_ends(cx: Context) -> Result {
     let process = shell(
@@ -31,7 +31,7 @@ fn prints_and_ends(cx: Context) -> Result {
     Ok(())
 }
 
-/// Waiting for a line that the program never prints ends at the limit.
+/// Waits for a line that the program never prints. The wait fails at its limit.
 #[chaos(non_destructive)]
 fn says_nothing(cx: Context) -> Result {
     let process = shell(&cx, "echo something else; exec sleep 1000")?;
@@ -95,7 +95,7 @@ fn is_paused(cx: Context) -> Result {
     Ok(())
 }
 
-/// A process that is still paused at the end of the test is ended, too.
+/// The harness ends even a process that is still paused when the test ends.
 #[chaos(non_destructive)]
 fn is_left_paused(cx: Context) -> Result {
     let process = shell(&cx, "exec sleep 1000")?;

@@ -40,7 +40,7 @@ fn descriptors_run_out(cx: Context) -> Result {
     Ok(())
 }
 
-/// Two descriptor faults at a time are undone in the order of injection.
+/// Two descriptor faults are in effect. Undoing the first is deferred until the second is undone.
 #[chaos(non_destructive)]
 fn descriptors_run_out_twice(cx: Context) -> Result {
     let before = limit_of("Max open files")?;
@@ -82,7 +82,7 @@ fn memory_runs_out(cx: Context) -> Result {
     Ok(())
 }
 
-/// Allocates more memory than the fault has left, and aborts.
+/// Allocates more memory than the fault leaves free, and aborts.
 #[chaos(non_destructive)]
 fn insists_on_memory(cx: Context) -> Result {
     let _fault = cx.inject(Memory::new().leaving_at_most(1 << 20))?;

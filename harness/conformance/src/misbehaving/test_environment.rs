@@ -39,7 +39,7 @@ fn belongs_to_the_test(cx: Context) -> Result {
     Ok(())
 }
 
-/// Each generator draws different numbers. An actor's generator always draws the same ones.
+/// Generators draw different numbers, except two generators for the same actor.
 #[chaos]
 fn has_independent_generators(cx: Context) {
     let draws =

@@ -1,4 +1,4 @@
-//! Waits for events, with a limit.
+//! Waits for a condition, for at most 20 seconds.
 
 use std::thread;
 use std::time::{Duration, Instant};

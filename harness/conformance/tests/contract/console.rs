@@ -85,7 +85,7 @@ fn summary_lists_failures_skips_slow_tests_and_commands() {
         );
     }
 
-    // Each printed command repeats the printed run.
+    // Each printed command must repeat the run that printed the command.
     let typed = |title: &str| {
         let (_, rest) = end.split_once(title).unwrap();
         let line = rest.lines().next().unwrap();

@@ -1,4 +1,4 @@
-//! Processes that tests start are ended at the end of the test, and at the end of the runner.
+//! When a test or the runner ends, the processes that the test has started are ended, too.
 
 use super::{until, until_or};
 use crate::suite;
@@ -206,7 +206,7 @@ fn list(directory: &Path) -> String {
     listed
 }
 
-/// Ends the runner at 24 times, spread evenly over the duration of a whole run.
+/// Ends 24 runs, each at another time. The times are spread evenly over a whole run.
 #[test]
 fn runner_ended_at_any_moment_leaves_no_directory() {
     const ROUNDS: u32 = 24;

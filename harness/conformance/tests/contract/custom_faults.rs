@@ -1,4 +1,4 @@
-//! Faults that another crate defines outside the harness.
+//! Faults that are defined by another crate, not by the harness.
 
 use super::faults::{OUTSIDE, damage_outside_as, undone};
 use crate::suite;

@@ -109,7 +109,7 @@ impl Victim {
             .collect()
     }
 
-    /// Makes the attempts in `filter`. If `user` is given, the runner is run as that user.
+    /// Makes the attempts that `filter` selects. If `user` is given, the runner runs as that user.
     fn attack(&self, suite: &Suite, filter: &[&str], user: Option<u32>) -> RunOutput {
         let arguments = ["--keep-dirs", "never", "--skip", "escapes::deputies"];
         let arguments = [filter, &arguments].concat();
@@ -137,7 +137,7 @@ impl Victim {
             )
             .env("HOME", self.directory.path().join("home"))
             .env("MISBEHAVING_TERMINAL", &self.terminal)
-            // An instrumented program writes its coverage at exit, and may write only to this
+            // An instrumented program writes its coverage at exit, and can write only to this
             // directory.
             .env(
                 "LLVM_PROFILE_FILE",
@@ -225,7 +225,7 @@ fn every_attempt_to_escape_is_refused() {
         let ran = victim.attack(&suite, &["escapes::", "--require-sandbox"], user);
         match &missing {
             None => assert_all_refused(&ran, &victim, &before),
-            // Without a complete sandbox, no test may run.
+            // Without a complete sandbox, no test is allowed to run.
             Some(_) => assert_eq!((ran.code, ran.records.len()), (Some(3), 0)),
         }
     }
@@ -273,7 +273,7 @@ fn runner_follows_no_symlink_of_a_test() {
     }
 }
 
-/// Shows that the attempts work, with those attempts that cannot harm other processes.
+/// Makes only the attempts that cannot harm other processes. They succeed without the sandbox.
 #[test]
 fn attempts_succeed_without_the_sandbox() {
     for test in [
@@ -325,7 +325,7 @@ fn missing_required_sandbox_is_an_error() {
     assert!(ran.records.is_empty(), "tests have run");
 }
 
-/// Without extended attributes, the file system instead of the sandbox would refuse `setxattr`.
+/// On a file system without extended attributes, `setxattr` fails even without the sandbox.
 #[test]
 fn file_system_of_the_victim_has_extended_attributes() {
     let victim = Victim::new(rustix::process::getuid().as_raw());

@@ -1,12 +1,12 @@
-//! Runs in containers, and runs with signals that the caller ignores.
+//! The harness works in containers, and when its caller ignores signals.
 
 use crate::suite;
 use clarity_chaos::{Event, EventKind, Verdict};
 use clarity_chaos_conformance::limits::{output_of, skip};
 use std::process::Command;
 
-/// Command that creates the namespaces of a container. The session began outside, so the session
-/// number inside is 0.
+/// Command that creates the namespaces of a container. The session began outside the container, so
+/// the session number in the container is 0.
 const CONTAINER: [&str; 6] = [
     "unshare",
     "--user",
@@ -52,10 +52,10 @@ fn session_from_outside_of_the_container_is_no_obstacle() {
     }
 }
 
-/// Command that enters a container without capabilities. Like most containers, it hides parts of
-/// `/proc`.
+/// Command that enters a container without capabilities. Like most containers, this one hides parts
+/// of `/proc`.
 ///
-/// In such a container the kernel refuses to mount another `/proc`.
+/// In this container, the kernel refuses to mount another `/proc`.
 const WITH_HIDDEN_PARTS: [&str; 7] = [
     "unshare",
     "--user",

@@ -1,4 +1,4 @@
-//! Oracles: conditions that must hold always, or in at least one case of a sweep.
+//! Oracles: conditions that must hold always, or at least once in a sweep.
 
 use crate::suite;
 use clarity_chaos::{OracleKind, Verdict};

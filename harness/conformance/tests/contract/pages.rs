@@ -320,7 +320,7 @@ fn test_that_passes_on_a_retry_is_flaky_and_no_failure() {
     assert!(!printed.contains("flaky:"), "{printed}");
 }
 
-/// The record of a later release may contain events that this release does not know.
+/// The record of a later release can contain events that this release does not know.
 #[test]
 fn unknown_events_of_later_releases_are_accepted() {
     let suite = suite();

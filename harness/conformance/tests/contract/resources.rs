@@ -42,7 +42,7 @@ fn wall_clock_without_its_feature_is_skipped_by_name() {
     }
 }
 
-/// These faults change the whole process, and with `--isolation thread` tests share one process.
+/// Resource faults change the whole process. With `--isolation thread`, tests share one process.
 #[test]
 fn resource_faults_in_a_shared_process_are_skipped() {
     for test in [

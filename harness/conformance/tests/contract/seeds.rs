@@ -8,7 +8,7 @@ use clarity_chaos_conformance::limits::output_of;
 
 const DRAWN: &str = "faults::drawn";
 
-/// Returns the draws of the test: the plan of its faults, and the number that the test noted.
+/// Returns the values that the test drew: its fault plan, and the number that the test noted.
 fn drawn(ran: &RunOutput) -> (Vec<PlannedFault>, String) {
     let record = &ran.records[DRAWN];
     assert_eq!(record.verdict, Verdict::Passed);

@@ -47,7 +47,7 @@ fn failed_seeds_run_first_in_later_runs() {
     suite.run(["--exact", RARE, "--seeds", "0..300", "--max-failures", "1"]);
     let kept = failing(&suite);
     assert!(!kept.is_empty());
-    // The kept seed must make the next two runs fail: 49 seeds in 50 pass.
+    // The kept seed must make the next two runs fail. With another seed, 49 runs in 50 pass.
     let good = (1000..1010).find(|seed| {
         let seed = seed.to_string();
         suite.run(["--exact", RARE, "--seed", &seed]).code == Some(0)
@@ -139,7 +139,7 @@ fn sweep_with_drawn_seeds_prints_the_range_to_repeat() {
     assert!(line(&again, "sweep result: ok.").contains("5 cases passed"));
 }
 
-/// A sweep of 20,000 seeds would take too long. Ten seeds around the failing one replace it.
+/// Sweeps only ten seeds around the failing one. A sweep of 20,000 seeds would take too long.
 #[test]
 fn bug_of_one_seed_in_5000_is_found_kept_and_minimized() {
     const TEST: &str = "sweeps::one_byte_in_5000_matters";

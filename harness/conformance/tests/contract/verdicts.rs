@@ -6,7 +6,7 @@ use clarity_chaos_conformance::RunOutput;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-/// One run of all endings and panics. No test affects the verdict of another one.
+/// One run of the modules `endings` and `panics`. No test affects the verdict of another one.
 static RUN: LazyLock<RunOutput> = LazyLock::new(|| {
     let suite = suite();
     let ran = suite.run(["endings", "panics", "--skip", "waits_without_a_limit"]);

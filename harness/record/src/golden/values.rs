@@ -150,7 +150,8 @@ fn event_kinds() -> Vec<EventKind> {
     })
 }
 
-/// Events of every kind. Each variant of an enum inside an event also has an event.
+/// Returns events of every kind. For an event that contains an enum, there is one event for each
+/// variant.
 fn timeline() -> Vec<Event> {
     let mut kinds = event_kinds();
     let outcomes = undo_outcomes().into_iter();

@@ -32,7 +32,7 @@ fn attributes_of(element: &[u8]) -> &'static [&'static str] {
     }
 }
 
-/// Removes all attributes from the report that the schema does not allow.
+/// Returns the report without the attributes that the schema does not allow.
 pub(super) fn strict(report: &str) -> io::Result<String> {
     let mut reader = Reader::from_str(report);
     let mut writer = Writer::new(Vec::new());

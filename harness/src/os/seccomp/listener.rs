@@ -41,8 +41,8 @@ impl NotificationListener {
         self.0.as_raw_fd()
     }
 
-    /// Waits for the next call. Gives none if its thread was killed, or if a signal interrupted
-    /// this wait.
+    /// Waits for the next call. Gives none if the calling thread was killed, or if a signal
+    /// interrupted this wait.
     pub(crate) fn next(&self) -> io::Result<Option<WaitingCall>> {
         // The struct of a newer kernel may be longer than that of this program.
         let mut buffer = [0_u64; 64];

@@ -86,7 +86,7 @@ fn write_from(
     write(&bytes)
 }
 
-/// Describes `bytes`, and the same number of bytes at the thread's address.
+/// Gives an `iovec` of `bytes`, and an `iovec` of the same length at the thread's `address`.
 fn vectors(bytes: &mut [u8], address: u64) -> io::Result<(libc::iovec, libc::iovec)> {
     let address = usize::try_from(address).map_err(io::Error::other)?;
     let vector = |iov_base| libc::iovec {

@@ -64,7 +64,8 @@ pub(super) fn command() -> Command {
         "Reports",
         "Write the output to this file instead of standard output",
     )(command);
-    // An empty variable counts as unset: CI workflows set one for an optional input that is absent.
+    // An empty environment variable counts as unset. CI workflows set an empty variable for an
+    // optional input that is absent.
     let empty: Vec<clap::Id> = command
         .get_arguments()
         .filter(|argument| {
@@ -76,7 +77,7 @@ pub(super) fn command() -> Command {
     for id in empty {
         command = command.mut_arg(id, |argument| argument.env(None::<&'static str>));
     }
-    // Variables of boolean flags also accept values such as `1` and `off`.
+    // Environment variables of boolean flags also accept values such as `1` and `off`.
     command = command.mut_args(|argument| match argument.get_action() {
         ArgAction::SetTrue if argument.get_env().is_some() => {
             argument.value_parser(BoolishValueParser::new())

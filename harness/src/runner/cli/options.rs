@@ -322,7 +322,8 @@ pub(crate) struct Options {
     #[arg(long = "slow-after", value_name = "DURATION", env = "CHAOS_SLOW_AFTER", default_value = "10s", value_parser = positive_duration, help_heading = "Reports")]
     pub(crate) slow_after: Duration,
 
-    /// Whether the command line has an option that libtest lacks, or a variable selects tests.
+    /// Whether the command line has an option that libtest lacks, or an environment variable
+    /// selects tests.
     #[arg(skip)]
     pub(crate) ours_given: bool,
 }

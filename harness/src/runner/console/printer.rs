@@ -13,7 +13,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 /// The destination of a run's output, with the progress bar.
 pub(crate) struct Printer {
     to: Mutex<Box<dyn Write + Send>>,
-    /// Hidden until [`show_bar`](Self::show_bar). Stays hidden unless `can_be_shown`.
+    /// Hidden until [`show_bar`](Self::show_bar) is called, and always hidden unless
+    /// `can_be_shown`.
     bar: ProgressBar,
     can_be_shown: bool,
     colour: ColorChoice,

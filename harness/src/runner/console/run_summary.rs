@@ -69,8 +69,8 @@ impl<'a> RunSummary<'a> {
         self.failed() > 0 || !self.unmet.is_empty()
     }
 
-    /// Formats the summary below the lines of the tests. The reports of failures are already
-    /// printed.
+    /// Formats the summary that follows the lines of the tests. Omits the reports of failures,
+    /// which are already printed.
     pub(super) fn pretty(&self) -> String {
         let mut text = String::new();
         self.render_failures(&mut text);
@@ -84,7 +84,8 @@ impl<'a> RunSummary<'a> {
         text
     }
 
-    /// Formats the summary below the characters of the tests, including the reports of failures.
+    /// Formats the summary that follows the characters of the tests. Includes the reports of
+    /// failures.
     pub(super) fn terse(&self) -> String {
         let mut text = "\n".to_owned();
         for record in self.failures() {
@@ -138,8 +139,8 @@ impl<'a> RunSummary<'a> {
         }
     }
 
-    /// Appends the slowest tests. Appends nothing if at most `SLOWEST` tests ran, or if none took
-    /// `SLOW`.
+    /// Appends the slowest tests. Appends nothing if at most `SLOWEST` tests ran, or if every test
+    /// took less than `SLOW`.
     fn render_slowest(&self, text: &mut String) {
         let mut records: Vec<&Record> = self.records.iter().collect();
         records.sort_by_key(|record| std::cmp::Reverse(record.duration_us));

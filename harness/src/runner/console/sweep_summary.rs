@@ -10,7 +10,7 @@ use std::time::Duration;
 const SEEDS: usize = 10;
 
 /// Formats a line for each test, the first failure of each failed test, and the totals. The terse
-/// form has lines only for failed tests.
+/// format has lines only for failed tests.
 pub(crate) fn sweep_summary(
     results: &Results,
     unmet: &[String],

@@ -42,8 +42,8 @@ pub(crate) enum Action {
         /// The error of a call that cannot be shortened. If none, such a call is executed in full.
         otherwise: Option<i32>,
     },
-    /// All calls together write at most this number of bytes. Then the disk is full: calls are
-    /// shortened, or fail with `ENOSPC`.
+    /// All calls together write at most this number of bytes. Further calls are shortened, or fail
+    /// with `ENOSPC`, as on a full disk.
     LimitSpace(u64),
     /// The hook runs first, then the call is executed.
     RunBefore(CallHook),
@@ -75,7 +75,8 @@ pub(crate) struct Rule {
     pub(crate) kind: CallKind,
     /// The directory of the calls' files, or a single file. The path has no symlinks.
     pub(crate) below: PathBuf,
-    /// The number of the only matching call to which the rule applies, from 1; all if none.
+    /// The rule applies only to the matching call with this number, from 1. If none, the rule
+    /// applies to all matching calls.
     pub(crate) nth: Option<u64>,
     pub(crate) action: Action,
     /// The number of matching calls so far.
@@ -86,8 +87,8 @@ impl Rule {
     /// Counts the call if it matches. Gives the action on the call; none if the rule does not
     /// apply.
     pub(super) fn apply(&mut self, waiting: &WaitingCall, tracee: &Tracee) -> Option<Action> {
-        // A call whose arguments cannot be read, for example at an invalid address, fails by
-        // itself.
+        // The kernel fails a call whose arguments cannot be read, for example at an invalid
+        // address.
         let decoder = Decoder::new(&self.below, matches!(self.action, Action::LimitSpace(_)));
         let call = decoder.decode(waiting, tracee).ok().flatten()?;
         if !is_of(self.kind, &call) {

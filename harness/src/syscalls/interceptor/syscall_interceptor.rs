@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// The delay of a late thread. A busy machine takes less time to start the next thread.
+/// The delay of a thread that starts late. Even a busy machine starts the next thread in less time.
 const LATE_START: Duration = Duration::from_millis(20);
 
 /// The interval of checks for expired delays, for new listeners, and for the end of the test.
@@ -25,7 +25,7 @@ const TICK: Duration = Duration::from_millis(2);
 /// ([set_robust_list(2)](https://man7.org/linux/man-pages/man2/set_robust_list.2.html)).
 const THREAD_START: i64 = libc::SYS_set_robust_list;
 
-/// The interceptor of this process, which has a single test. None if the test is a thread of the
+/// The interceptor of this process, which runs a single test. None if the test is a thread of the
 /// runner.
 static INTERCEPTOR: OnceLock<Arc<Interceptor>> = OnceLock::new();
 
@@ -72,7 +72,7 @@ impl SyscallInterceptor {
     pub(crate) fn end(&self) {
         self.0.ended.store(true, Ordering::Release);
         let thread = self.0.state().thread.take();
-        // A panic of the listener thread is on the timeline.
+        // Ignores a panic of the listener thread, which the timeline already shows.
         let _ = thread.map(JoinHandle::join);
     }
 
@@ -96,8 +96,8 @@ impl SyscallInterceptor {
     }
 }
 
-/// Intercepts, from now on, the calls on files that this thread makes. Also intercepts those of all
-/// threads and processes that it starts later.
+/// From now on, intercepts the calls on files that this thread makes. Also intercepts the calls of
+/// all threads and processes that this thread starts later.
 ///
 /// # Errors
 ///
@@ -111,7 +111,7 @@ pub(crate) fn intercept_this_thread() -> io::Result<()> {
         )
     })?;
     let mut state = interceptor.state();
-    // The listener thread starts before the filter is installed, so its own calls are not
+    // Starts the listener thread before the filter is installed, so that thread's own calls are not
     // intercepted.
     if state.thread.is_none() {
         let own = Arc::clone(interceptor);
@@ -207,7 +207,8 @@ impl Interceptor {
                         hook.run();
                         pass(listener, &waiting);
                     }
-                    // Never happens: `Rule::apply` gives the resulting action instead.
+                    // Never happens: for `LimitSpace`, `Rule::apply` gives `Shorten`, `Fail` or
+                    // none.
                     Some(Action::LimitSpace(_)) => pass(listener, &waiting),
                 }
             }
@@ -228,7 +229,7 @@ impl Interceptor {
         with_limits_lifted(|| {
             let tracee = Tracee::open(waiting.thread).ok()?;
             let rules = state.rules.iter_mut();
-            // Not lazily: every rule must count the call.
+            // Applies all rules before it picks an action: every rule must count the call.
             let actions: Vec<_> = rules
                 .map(|(_, rule)| rule.apply(waiting, &tracee))
                 .collect();
@@ -264,7 +265,7 @@ impl DelayedCall {
         let listener = listeners
             .iter()
             .find(|listener| listener.number() == self.listener);
-        // There is none if all threads with that filter are gone.
+        // The listener is missing if all threads with its filter are gone.
         if let Some(listener) = listener {
             pass(listener, &self.waiting);
         }

@@ -6,7 +6,8 @@ use crate::test::outcome::Result;
 use std::path::Path;
 
 impl Context {
-    /// Returns an exploration. Each of its runs starts with a copy of the test's directory.
+    /// Returns an exploration. Each run of the explored operation starts with a copy of the test's
+    /// directory.
     pub fn explore(&self) -> Exploration<'_> {
         Exploration::new(
             self.dir(),

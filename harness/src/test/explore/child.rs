@@ -27,7 +27,7 @@ use std::thread;
 /// length until the parent reads it.
 const MAX_REPORT: usize = 32 << 10;
 
-/// The end of a child.
+/// The way in which a child process ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ChildEnd {
     /// The child's function returned.
@@ -113,15 +113,15 @@ impl Child {
 
     /// Kills the child and all processes of its process group.
     pub(super) fn kill(&self) {
-        // Until the child is reaped, its number is not reused. The child leads a process group, or
-        // has no group of its own yet.
+        // Until the child is reaped, its process number is not reused. The child leads a process
+        // group, or has no group of its own yet.
         if !self.is_reaped {
             let _ = kill_process_group(self.pid, Signal::KILL);
             let _ = kill_process(self.pid, Signal::KILL);
         }
     }
 
-    /// Waits for the child's end, and reads the child's report.
+    /// Waits until the child process has ended. Then reads the child's report.
     pub(super) fn reap(mut self) -> io::Result<ChildEnd> {
         let status = loop {
             match waitpid(Some(self.pid), WaitOptions::empty()) {
@@ -172,13 +172,13 @@ impl Drop for Child {
     }
 }
 
-// The first character of a report: how the child ended.
+// The first character of a report, which shows how the child ended.
 const RETURNED: char = 'r';
 const FAILED: char = 'f';
 const PANICKED: char = 'p';
 const LOCATED: char = 'l';
 
-/// The start of a message that this system cannot intercept system calls.
+/// The prefix of the message which says that this system cannot intercept system calls.
 const UNSUPPORTED: &str = "unsupported: ";
 
 /// Runs `work` in the child, sends the report and exits.
@@ -192,8 +192,8 @@ fn run(
     let (kind, message) = match prepared {
         Err(error) => (None, error),
         Ok(()) => {
-            // Uses a new thread, without the thread-locals of the test's thread, such as an entered
-            // runtime.
+            // Uses a new thread, since the test's thread has thread-locals, such as an entered
+            // Tokio runtime.
             let ended =
                 thread::scope(|scope| scope.spawn(|| catch_unwind(AssertUnwindSafe(work))).join());
             match ended {

@@ -49,7 +49,8 @@ pub(super) fn explore(
     }
 }
 
-/// Whether the call is a crash point: it changes files, and not only the durability of changes.
+/// Whether the call is a crash point. A crash point changes files. A sync is not a crash point,
+/// since a sync only makes earlier changes durable.
 fn is_crash_point(call: &FileCall) -> bool {
     call.effect.changes() && !call.effect.is_sync()
 }

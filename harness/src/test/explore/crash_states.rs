@@ -26,8 +26,8 @@ pub(super) struct CrashState {
 impl DiskJournal {
     /// Gives possible states of the disk if the power fails after the first `calls` calls.
     ///
-    /// Of the changes that can be lost, the states lose: none, each single one, all, and all but
-    /// one. `draws` more states lose combinations that are drawn from `rng`.
+    /// The states lose none of the changes that can be lost, each one alone, all, and all but one.
+    /// `draws` more states lose random combinations, which `rng` determines.
     pub(super) fn crash_states(
         &self,
         calls: usize,
@@ -95,7 +95,7 @@ impl DiskJournal {
     /// change.
     ///
     /// Every sync makes all earlier changes of names durable. If a file replaces another one by
-    /// rename, its bytes are written out first (`auto_da_alloc`).
+    /// rename, the new file's bytes are written to the disk first (`auto_da_alloc`).
     fn is_implicitly_durable(&self, made: &[&LoggedChange], index: usize, calls: usize) -> bool {
         match &made[index].change {
             DiskChange::Entries(_) => self

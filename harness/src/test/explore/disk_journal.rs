@@ -19,8 +19,8 @@ pub(super) struct LoggedChange {
 /// All changes of an operation to the disk.
 #[derive(Debug)]
 pub(super) struct DiskJournal {
-    /// The initial state. This state also has the nodes of all files that are created later,
-    /// without entries.
+    /// The initial state. Files that are created later already have nodes, but no directory
+    /// entries.
     pub(super) before: DiskModel,
     live: DiskModel,
     pub(super) changes: Vec<LoggedChange>,
@@ -57,7 +57,7 @@ impl DiskJournal {
         Ok(journal)
     }
 
-    /// Gives the final state if no change is lost.
+    /// Gives the disk's state after all calls, with no change lost.
     pub(super) fn complete(&self) -> Snapshot {
         self.live.to_snapshot()
     }

@@ -139,8 +139,8 @@ impl DiskModel {
         }
     }
 
-    /// Gives the directory of a path's last name, and that name. Gives none for a missing
-    /// directory.
+    /// Splits a path into the node of its directory and its last name. Gives none if the path has
+    /// no name, or if the directory does not exist.
     pub(super) fn parent(&self, path: &Path) -> Option<(NodeId, OsString)> {
         let (directory, name) = split(path)?;
         Some((self.follow(directory)?, name))

@@ -21,7 +21,7 @@ pub enum ExploreError {
     /// The operation does not succeed even without an injected failure.
     #[error("without an injected failure, {0}")]
     Operation(OperationEnd),
-    /// The operation makes different calls in each run.
+    /// Later runs of the operation did not repeat a call of the first run.
     #[error("the operation makes other calls each time: {0}")]
     Diverged(Box<Divergence>),
     /// The invariant does not hold in one of the explored states.
@@ -86,7 +86,7 @@ pub enum ExploredState {
         call: OperationCall,
         /// The injected error.
         errno: Errno,
-        /// The end of the operation.
+        /// The operation's result: success, an error, a panic, or the death of its process.
         end: OperationEnd,
     },
     /// The power failed.
@@ -95,14 +95,14 @@ pub enum ExploredState {
         /// The call before which the power failed; none if the operation had already returned
         /// success.
         next: Option<OperationCall>,
-        /// The calls whose changes are not on the disk, completely or in part.
+        /// The calls whose changes are missing from the disk, completely or in part.
         lost: Vec<OperationCall>,
     },
 }
 
 impl BrokenInvariant {
-    /// The call at which the process died, the call that failed, or the next call after the power
-    /// loss. None after the operation had returned success.
+    /// The call at which the process died, the call that failed, or the call before which the power
+    /// failed. None for `Completed`, and for a power loss after the operation had returned success.
     #[must_use]
     pub fn call(&self) -> Option<&OperationCall> {
         match &self.state {
@@ -186,7 +186,7 @@ pub struct Divergence {
     pub call: OperationCall,
     /// The number of later runs without the call.
     pub runs: usize,
-    /// The number of calls in the operation's directory that the last run made.
+    /// The number of calls that the last run made in the operation's directory.
     pub last_calls: usize,
 }
 

@@ -54,8 +54,8 @@ impl<'a> Exploration<'a> {
         }
     }
 
-    /// Starts each run from the content of another directory. That directory is read once, and
-    /// never changed.
+    /// Starts each run from the content of `directory` instead of the test's directory. The
+    /// exploration reads `directory` once, and never changes it.
     pub fn starting_from(self, directory: impl Into<PathBuf>) -> Self {
         Self {
             before: directory.into(),
@@ -95,8 +95,8 @@ impl<'a> Exploration<'a> {
     /// # Errors
     ///
     /// [`ExploreError::Broken`] when the invariant returns an error or panics. This error names the
-    /// call, the call's file and the place in the code, if the program has symbols. All other
-    /// errors give the reason why the exploration proves nothing.
+    /// call and the call's file. If the program has symbols, the error also names the place in the
+    /// code. All other errors give the reason why the exploration proves nothing.
     pub fn crash_everywhere<T>(
         self,
         operation: impl Fn(&Path) -> Result<T> + Sync,
@@ -125,9 +125,9 @@ impl<'a> Exploration<'a> {
         }
     }
 
-    /// Runs `operation` once for each pair of a call that reads or changes files and an error in
-    /// `errnos`. The call fails with that error, without being executed; then `invariant` checks
-    /// the directory.
+    /// For each call that reads or changes files, runs `operation` once with each error in
+    /// `errnos`. In that run, the call fails with that error, without being executed. Then
+    /// `invariant` checks the directory.
     ///
     /// Only this one call fails, so a retry can succeed. Leaves out `ENOSPC` for calls that need no
     /// space, and `EMFILE` for calls that open no file.
@@ -161,11 +161,11 @@ impl<'a> Exploration<'a> {
         }
     }
 
-    /// Fails if the test has no process of its own, or if faults already intercept that process's
-    /// calls.
+    /// Returns an error if the test has no process of its own, or if faults already intercept that
+    /// process's calls.
     fn require_own_calls(&self) -> Result<(), ExploreError> {
-        // Without such a process, the test shares the runner's process, whose threads a fork would
-        // lack.
+        // A test without such a process shares the runner's process. A forked child would lack the
+        // runner's threads.
         if !ProcessScope::is_dedicated() {
             return Err(
                 self.unavailable(&"the test has no process of its own (--isolation thread)")

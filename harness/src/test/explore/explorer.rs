@@ -59,8 +59,8 @@ impl<'a> Explorer<'a> {
         operation.run(&self.before, intervention)
     }
 
-    /// Runs the operation undisturbed. Fails unless the operation succeeds, makes calls in its
-    /// directory, and makes supported calls only.
+    /// Runs the operation undisturbed. Returns an error unless the operation succeeds, makes calls
+    /// in its directory, and makes supported calls only.
     pub(super) fn baseline(&self) -> Result<Baseline, ExploreError> {
         let run = self.run(&Intervention::None)?;
         match run.operation_end() {

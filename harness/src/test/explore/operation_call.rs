@@ -12,11 +12,11 @@ pub struct OperationCall {
     pub number: usize,
     /// The number of calls that concern the directory in an undisturbed run.
     pub total: usize,
-    /// The name of the system call: `rename`.
+    /// The name of the system call, for example `rename`.
     pub name: &'static str,
     /// The call's file, relative to the operation's directory. For a rename or link, the source.
     pub path: PathBuf,
-    /// The call with its arguments: `rename of draft to current`.
+    /// The call with its arguments, for example `rename of draft to current`.
     pub description: String,
     /// The place in the code that makes the call, if the program has symbols.
     pub location: Option<CodeLocation>,
@@ -33,7 +33,7 @@ impl fmt::Display for OperationCall {
     }
 }
 
-/// The end of an explored operation.
+/// The way in which an explored operation ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OperationEnd {
@@ -43,7 +43,8 @@ pub enum OperationEnd {
     Failed(String),
     /// The operation panicked with this message.
     Panicked(String),
-    /// The operation's process ended before the operation returned: `it was ended by signal 9`.
+    /// The operation's process ended before the operation returned, for example
+    /// `it was ended by signal 9`.
     Died(String),
 }
 

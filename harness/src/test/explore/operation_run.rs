@@ -157,11 +157,12 @@ impl Monitor<'_> {
         };
         let decoded =
             Tracee::open(waiting.thread).and_then(|tracee| self.decoder.decode(waiting, &tracee));
-        // If the thread is gone, its number may be reused, so another thread may have been read.
+        // If the thread is gone, its number can be reused. Then `decoded` can contain data of
+        // another thread.
         if !listener.is_waiting(waiting) {
             return Ok(Continuation::GoesOn);
         }
-        // Fails here, since an unreadable call would silently stay unexplored.
+        // Returns an error, since an unreadable call would silently stay unexplored.
         if let Err(error) = &decoded
             && error.kind() == io::ErrorKind::PermissionDenied
         {
@@ -169,8 +170,8 @@ impl Monitor<'_> {
                 "cannot read the arguments of the operation's system calls: {error}"
             )));
         }
-        // A call whose arguments cannot be read, for example at an invalid address, fails by
-        // itself.
+        // The kernel fails a call whose arguments cannot be read, for example at an invalid
+        // address.
         let Ok(Some(call)) = decoded else {
             listener.proceed(waiting)?;
             return Ok(Continuation::GoesOn);
@@ -218,8 +219,8 @@ impl Monitor<'_> {
         Ok(Continuation::GoesOn)
     }
 
-    /// Kills all processes of the operation, and waits for their end. Afterwards no process changes
-    /// the directory.
+    /// Kills all processes of the operation, and waits until they have ended. Afterwards no process
+    /// changes the directory.
     fn end_all(&self) -> io::Result<()> {
         self.child.kill();
         let Some(listener) = &self.child.listener else {

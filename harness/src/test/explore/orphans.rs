@@ -22,7 +22,8 @@ impl Orphans {
         })
     }
 
-    /// Kills all descendants that did not exist yet at `adopt`. Gives whether there were any.
+    /// Kills all descendants that did not exist when `adopt` was called. Gives whether it found
+    /// any.
     pub(super) fn kill(&self) -> bool {
         let mut found = false;
         for process in descendants() {

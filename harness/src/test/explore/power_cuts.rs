@@ -30,8 +30,8 @@ impl PowerCuts {
         invariant: Invariant<'_, Crash>,
         progress: &mut Progress,
     ) -> Result<(), ExploreError> {
-        // Runs the operation again: its calls must fit the content that is read below. Each run may
-        // choose other random names.
+        // Runs the operation again, since the calls and the content read below must be of the same
+        // run. Each run can choose other random names.
         let run = explorer.run(&Intervention::None)?;
         let baseline = Baseline::new(run);
         let calls = baseline.calls();

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::PathBuf;
 
-/// Deletes a file, or a directory with all its content. Undoing the fault restores the original.
+/// Deletes a file, or a directory with all its content. Undoing the fault restores the original
+/// file or directory.
 #[derive(Clone, Debug)]
 pub struct Delete {
     path: PathBuf,

@@ -126,7 +126,7 @@ impl Fault for FlipWhileRead {
         Ok(Undo::new(move || {
             remove_rule();
             // The lock must be free before the steps run. The steps' file calls wait for the
-            // interceptor, which may wait for this lock.
+            // interceptor, which can be waiting for this lock.
             let progress = std::mem::replace(
                 &mut *progress.lock().unwrap_or_else(PoisonError::into_inner),
                 FlipProgress::Over,

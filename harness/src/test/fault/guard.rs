@@ -65,7 +65,7 @@ impl<P> FaultGuard<P> {
         }
     }
 
-    /// Undoes the fault now, and returns the outcome. A failure to undo also fails the test.
+    /// Undoes the fault now, and returns the outcome. If undoing fails, the test fails, too.
     pub fn undo(mut self) -> UndoOutcome {
         self.hold.release()
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Replaces the `old` bytes at `offset` by `new`, in place: the file keeps its inode.
 ///
-/// If the lengths differ, `old` must reach to the end of the file.
+/// If `old` and `new` differ in length, `old` must reach to the end of the file.
 #[derive(Debug)]
 pub(super) struct InPlaceEdit {
     path: PathBuf,

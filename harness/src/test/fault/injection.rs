@@ -27,8 +27,8 @@ impl Injection {
         }
     }
 
-    /// Creates the directory for all files that the undo steps need, unless it exists, and returns
-    /// its path.
+    /// Returns the directory for the files that the undo steps need. Creates the directory if it
+    /// does not exist.
     ///
     /// The directory is outside of the test's directory, but on the same file system. It is removed
     /// with the files of the test.

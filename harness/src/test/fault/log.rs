@@ -22,7 +22,7 @@ pub(crate) struct FaultLog {
 
 struct SharedLog {
     seed: Seed,
-    /// The selection of faults that take effect. `None` means all faults.
+    /// The faults that take effect. `None` means all faults.
     restriction: Option<FaultSelection>,
     /// The test's directory. Paths in the plan are relative to this directory, so the plans of two
     /// runs are equal.
@@ -123,8 +123,8 @@ impl FaultLog {
             planned.plan = self.relative_strings(json(&plan)?);
             planned.description = F::describe(&plan, &planned.target);
         }
-        // The fault is recorded before it takes effect: on the timeline, the cause must precede the
-        // effects.
+        // The fault is recorded before it takes effect, because the cause must precede its effects
+        // on the timeline.
         shared.timeline.record(EventKind::FaultInjected {
             fault: planned.clone(),
         });
@@ -198,8 +198,8 @@ impl FaultLog {
         faults.open[place].released = true;
         let target = faults.open[place].fault.target.clone();
         let mut result = UndoOutcome::Deferred;
-        // The latest fault on the target is undone first. A fault whose guard is held stops the
-        // loop.
+        // The latest fault on the target is undone first. A fault whose guard still exists stops
+        // the loop.
         while let Some(top) = faults
             .open
             .iter()

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 /// Changes the permissions of a file or directory. On Unix only.
 ///
-/// Outside of the sandbox, permissions do not restrict root. Then the fault is unavailable, and a
-/// test that returns the error is skipped.
+/// Outside of the sandbox, permissions do not restrict root. So if root runs a test without the
+/// sandbox, the injection returns an error. A test that returns this error is skipped.
 #[derive(Clone, Debug)]
 pub struct Permissions {
     path: PathBuf,
@@ -112,7 +112,7 @@ fn set_mode(path: &Path, mode: u32) -> Result<(), FaultError> {
         .map_err(FaultError::file("change the mode of", path))
 }
 
-/// Whether this process may read or write the path although the mode forbids it. Checks reading if
+/// Whether this process can read or write the path although the mode forbids it. Checks reading if
 /// the mode lets nobody read, and writing otherwise.
 #[cfg(unix)]
 fn is_without_effect(path: &Path, mode: u32) -> bool {

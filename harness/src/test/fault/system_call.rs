@@ -124,8 +124,8 @@ impl SystemCall {
         }
     }
 
-    /// Lets writes succeed until together they have written this number of bytes. Later writes fail
-    /// with [`Errno::ENOSPC`]. The removal of files does not free space.
+    /// Lets writes succeed until all writes together have written this number of bytes. Later
+    /// writes fail with [`Errno::ENOSPC`]. The removal of files does not free space.
     #[must_use]
     pub fn full_after(self, bytes: u64) -> Self {
         Self {

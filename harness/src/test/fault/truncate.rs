@@ -24,8 +24,8 @@ pub struct TruncatePlan {
 }
 
 impl Truncate {
-    /// Truncates the file at `path` to a drawn shorter length, from 0 on, each with the same
-    /// probability.
+    /// Truncates the file at `path` to a drawn length, from 0 to one byte less than its size. Each
+    /// length has the same probability.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),

@@ -30,8 +30,9 @@ pub struct ZerosPlan {
 }
 
 impl Zeros {
-    /// Overwrites one drawn sector of 512 bytes of the file at `path`. The last sector may be
-    /// shorter. Only sectors with a byte other than zero are drawn, each with the same probability.
+    /// Overwrites one drawn sector of 512 bytes of the file at `path`. The file's last sector can
+    /// be shorter. Only sectors with a byte other than zero are drawn, each with the same
+    /// probability.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),

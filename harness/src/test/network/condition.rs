@@ -38,7 +38,7 @@ impl Direction {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ConnectionEnd {
-    /// A reset: both sides get an error, and bytes in flight may be lost.
+    /// A reset: both sides get an error, and bytes in flight can be lost.
     Reset,
     /// A close of both directions: both sides read the end of the stream.
     Close,
@@ -176,7 +176,8 @@ impl Conditions {
                 matches!(condition, Condition::Blackhole { direction: covered } if covered.covers(direction))
             });
             let left = due.saturating_duration_since(Instant::now());
-            // The end of the connection does not notify this thread, so it is checked regularly.
+            // The end of the connection does not notify this thread, so the loop checks for it
+            // regularly.
             let most = Duration::from_millis(20);
             let wait = match is_held {
                 true => most,
@@ -253,7 +254,7 @@ impl PresentConditions {
     }
 }
 
-/// Returns `left` and sets it to `None`, if it is an index within the next `bytes` bytes. Otherwise
+/// If `left` is less than `bytes`, returns the value of `left` and sets `left` to `None`. Otherwise
 /// subtracts `bytes` from `left`, and returns `None`. Does nothing if `left` is `None`.
 fn count_down(left: &mut Option<u64>, bytes: usize) -> Option<usize> {
     let remaining = (*left)?;

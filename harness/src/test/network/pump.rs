@@ -14,8 +14,8 @@ use std::time::Instant;
 /// The largest number of bytes in a chunk.
 const CHUNK: usize = 16 << 10;
 
-/// The number of chunks that may be in flight in each direction. With more chunks, the receiving
-/// thread waits.
+/// The largest number of chunks in flight in each direction. At this number, the receiving thread
+/// waits.
 const IN_FLIGHT: usize = 64;
 
 /// The client's and the server's socket of a connection.
@@ -120,8 +120,8 @@ impl Ends {
     }
 }
 
-/// Receives chunks until the connection ends, and passes each to the sending thread with its due
-/// time.
+/// Receives chunks until the connection ends, and passes each chunk to the sending thread, with the
+/// time when the chunk is due.
 fn receive(ends: &Ends, direction: Direction, proxy: &Proxy, sender: &SyncSender<Chunk>) {
     let (mut from, _) = ends.of(direction);
     let mut buffer = vec![0; CHUNK];

@@ -98,7 +98,7 @@ proptest! {
         fuzz(&body, None);
     }
 
-    /// One JSON request with random values for shape and size.
+    /// A request with one binary input, whose `shape` and `binary_data_size` are random.
     #[test]
     fn random_shape_and_size_are_refused_or_valid(
         shape in proptest::collection::vec(prop_oneof![0..5_i64, any::<i64>()], 0..5),

@@ -1,4 +1,4 @@
-//! The `seeds` tests of the program `renamed`, before the renaming.
+//! Tests of the module `seeds` in the program `renamed`, under their old names.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Chaos tests with unusual paths to the harness, included descriptions, or the seeds of old names.
+//! Chaos tests with unusual paths to the harness, included descriptions, or seeds from old names.
 
 #![forbid(unsafe_code)]
 

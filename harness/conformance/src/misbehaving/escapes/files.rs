@@ -31,7 +31,7 @@ fn write(cx: Context) -> Result {
         Mode::empty(),
     )
     .and_then(|file| rustix::fs::ftruncate(file, 0));
-    // Inside and outside the sandbox, a read-only descriptor cannot truncate a file.
+    // Even without a sandbox, a read-only descriptor cannot truncate a file.
     assert!(truncated.is_err());
     Ok(())
 }
@@ -60,7 +60,7 @@ fn make(cx: Context) -> Result {
     refused(&cx, "mknod", pipe)
 }
 
-/// Tries to create a hard link in the test's directory to a file outside.
+/// Tries to create a hard link in the test's directory to a file outside the sandbox.
 #[chaos(non_destructive)]
 fn link_in(cx: Context) -> Result {
     // Across mounts, even of the same file system, the error is EXDEV.
@@ -74,7 +74,7 @@ fn link_in(cx: Context) -> Result {
     }
 }
 
-/// Tries to write to a file outside, through a symlink in the test's directory.
+/// Creates a symlink to a file outside the sandbox, and tries to write through the symlink.
 #[chaos(non_destructive)]
 fn through_a_symlink(cx: Context) -> Result {
     let link = cx.dir().join("link");
@@ -82,7 +82,7 @@ fn through_a_symlink(cx: Context) -> Result {
     refused(&cx, "write through a symlink", append(link))
 }
 
-/// Tries to write to a file outside, through `/proc` paths that lead to the root directory.
+/// Tries to write to a file outside the sandbox, by `/proc` paths to the root directory.
 #[chaos(non_destructive)]
 fn through_proc(cx: Context) -> Result {
     let victim = victim()?;

@@ -1,5 +1,5 @@
-//! Attempts to change metadata of files outside the sandbox, for which no write permission is
-//! needed.
+//! Attempts to change the metadata of files outside the sandbox. Changes of metadata need no write
+//! permission.
 
 use super::{refused, victim};
 use clarity_chaos::{Context, Result, chaos};
@@ -40,7 +40,7 @@ fn change(cx: Context) -> Result {
     refused(&cx, "setxattr", attribute)
 }
 
-/// Tries to change a file's mode from a child process.
+/// Starts a child process that tries to change a file's mode.
 #[chaos(non_destructive)]
 fn change_by_a_child(cx: Context) -> Result {
     let status = Command::new("chmod")

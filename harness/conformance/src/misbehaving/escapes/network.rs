@@ -16,7 +16,7 @@ fn loopback(cx: Context) -> Result {
     refused(&cx, "tcp on loopback", TcpStream::connect(address))
 }
 
-/// Tries to send to 192.0.2.1, an address reserved for documentation (RFC 5737).
+/// Tries to reach 192.0.2.1, an address reserved for documentation (RFC 5737).
 #[chaos(non_destructive, harmful)]
 fn outside(cx: Context) -> Result {
     only_inside(&cx)?;

@@ -20,8 +20,8 @@ fn runner() -> Result<Pid> {
 fn runner_is_out_of_reach(cx: Context) -> Result {
     let runner = runner()?;
     let number = runner.as_raw_nonzero();
-    // ESRCH: no such process. In a PID namespace the number may belong to another process, to whose
-    // memory the test has no access either.
+    // ESRCH: no such process. In a PID namespace, the number can belong to another process. The
+    // test has no access to that process's memory either.
     const ESRCH: i32 = 3;
     match test_kill_process(runner) {
         Err(error) if error.raw_os_error() == ESRCH => cx.note("signal: ESRCH"),
@@ -88,14 +88,14 @@ fn the_supervisors_limits(cx: Context) -> Result {
     refused(&cx, "limits of the supervisor", limited)?;
     let slowed = setpriority_process(Some(supervisor), 19);
     refused(&cx, "priority of the supervisor", slowed)?;
-    // The test may change its own limits and priority.
+    // The test is allowed to change its own limits and priority.
     let own = getrlimit(Resource::Nofile);
     prlimit(None, Resource::Nofile, own)?;
     setpriority_process(None, 1)?;
     Ok(())
 }
 
-/// Tries to add and read keys of the user. No namespace separates keys.
+/// Tries to add and read the user's kernel keys (`keyctl`). No namespace separates these keys.
 #[chaos(non_destructive)]
 fn keys(cx: Context) -> Result {
     use nix::libc::{SYS_add_key, SYS_keyctl, syscall};
@@ -125,7 +125,7 @@ fn terminals(cx: Context) -> Result {
     };
     let open = File::options().write(true).open(terminal);
     refused(&cx, "another terminal", open)?;
-    // The test may open a terminal of its own.
+    // The test is allowed to open a terminal of its own.
     let own = nix::pty::openpty(None, None)?;
     nix::unistd::write(&own.slave, b"for the other side")?;
     Ok(())
@@ -147,7 +147,7 @@ fn others_are_not_seen(cx: Context) -> Result {
     Ok(())
 }
 
-/// Tries to kill the supervisor, which is process 1 here and survives.
+/// Tries to kill the supervisor, which is process 1 in the sandbox and survives.
 #[chaos(non_destructive, harmful)]
 fn the_supervisor_survives(cx: Context) -> Result {
     let supervisor = getppid().ok_or("the test has no parent process")?;

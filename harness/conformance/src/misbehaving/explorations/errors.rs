@@ -61,7 +61,7 @@ fn of_a_power_loss(cx: Context) -> Result {
         cx.explore()
             .power_loss(PowerLoss::Posix)
             .crash_everywhere(save, |dir, crash: Crash| {
-                // A new message, to see that the error contains the invariant's message.
+                // This message differs from that of `old_or_new`. The error must contain this one.
                 old_or_new(dir, crash).map_err(|_| "the text is torn".into())
             });
     let broken = broken(explored);
@@ -75,7 +75,7 @@ fn of_a_power_loss(cx: Context) -> Result {
     Ok(())
 }
 
-/// The operation ignores that a call fails. The error names that call.
+/// The operation ignores a failed call. The exploration's error names that call.
 #[chaos(non_destructive)]
 fn of_a_failed_call(cx: Context) -> Result {
     fn careless(dir: &Path) -> Result {

@@ -17,7 +17,7 @@ fn through_a_mapping(cx: Context) -> Result {
             .read(true)
             .write(true)
             .open(dir.join("current"))?;
-        // SAFETY: the mapping is new, nothing truncates the file, the write is within its length.
+        // SAFETY: the mapping is new, nothing truncates the file, the write is in the mapped range.
         unsafe {
             let place = mmap(
                 std::ptr::null_mut(),
@@ -43,7 +43,7 @@ fn elsewhere(cx: Context) -> Result {
     Ok(())
 }
 
-/// Fails even without a crash.
+/// The operation returns an error even without a crash.
 #[chaos(non_destructive)]
 fn it_fails_anyway(cx: Context) -> Result {
     explore(&cx, |_| Err("no such luck".into()))
@@ -67,10 +67,10 @@ fn beside_a_thread(cx: Context) -> Result {
     explored
 }
 
-/// Makes other calls in the first run than in later runs.
+/// The first run of the operation makes calls that later runs do not make.
 #[chaos(non_destructive)]
 fn another_way_each_time(cx: Context) -> Result {
-    // Each run is a fork of this process. A directory outside the explored one counts the runs.
+    // Each run is a fork of this process. Files outside the explored directory count the runs.
     let runs = tempfile::tempdir()?;
     let runs = runs.path();
     cx.crash_everywhere(
@@ -102,13 +102,13 @@ fn explore_with(cx: &Context, invariant: fn(&Path, Crash) -> Result) -> Result {
     Ok(())
 }
 
-/// Explores, in a second runner that the next test starts.
+/// Explores. `where_calls_are_watched_already` runs this test in a second runner.
 #[chaos(non_destructive)]
 fn inside(cx: Context) -> Result {
     explore(&cx, rightly)
 }
 
-/// Explores a run of the harness that explores, too. The kernel refuses the inner exploration.
+/// The operation starts a runner that explores, too. The kernel refuses the inner exploration.
 #[chaos]
 fn where_calls_are_watched_already(cx: Context) -> Result {
     cx.crash_everywhere(

@@ -34,7 +34,7 @@ fn on_terminal(suite: &Suite, columns: u16) -> (File, Command) {
 
 const ROWS: u16 = 200;
 
-/// Reads the terminal to its end, and calls `seen` with the screen after each read.
+/// Reads the terminal until its output ends, and calls `seen` with the screen after each read.
 ///
 /// Returns the last screen, and all bytes as text.
 fn watch(mut terminal: File, columns: u16, mut seen: impl FnMut(&str)) -> (String, String) {

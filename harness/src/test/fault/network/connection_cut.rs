@@ -7,7 +7,7 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// The number of bytes among which the cut is drawn: it covers message heads and short bodies.
+/// The cut is drawn among this number of bytes, which covers message heads and short bodies.
 const DRAWN: u64 = 512;
 
 /// Ends one connection of a link after a number of bytes, with a reset. The bytes of all
@@ -28,7 +28,7 @@ pub struct ConnectionCutPlan {
     pub direction: Direction,
     /// The number of bytes that pass before the cut.
     pub after: u64,
-    /// The way in which the connection with the next byte ends.
+    /// The cut ends the connection of the next byte in this way.
     pub end: ConnectionEnd,
 }
 

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 /// The number of bytes among which the damaged byte is drawn.
 const DRAWN: u64 = 512;
 
-/// Flips one bit of the bytes that pass a link. TCP's own checksum does not prevent this. It has 16
-/// bits only, and misses damage in the memory of a router or a network card.
+/// Flips one bit of the bytes that pass a link. Real networks also deliver damaged bytes. TCP's
+/// checksum has only 16 bits, and misses damage in the memory of a router or a network card.
 #[derive(Clone, Debug)]
 pub struct Corruption {
     target: LinkTarget,
