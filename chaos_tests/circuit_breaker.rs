@@ -74,7 +74,8 @@ async fn it_opens_at_exactly_the_fifth_failure(cx: Context) -> Result {
 }
 
 /// Four requests fail, one succeeds, and four more fail. No five failures are in a row, so the
-/// breaker must stay closed.
+/// breaker must stay closed, and the next request succeeds. Then five requests fail in a row, and
+/// the breaker must open.
 #[chaos(
     breaker,
     non_destructive,

@@ -26,9 +26,9 @@ pub trait Session: Send + Sync {
     /// other error is the model's fault.
     fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError>;
 
-    /// Queues `work`, which calls [`run`](Self::run), on a thread of the session, and returns at
-    /// once. The default implementation is for sessions without threads: it returns the work as the
-    /// error.
+    /// Queues `work` on one of the session's own threads and returns at once. The work calls
+    /// [`run`](Self::run). The default implementation is for sessions without threads: it returns
+    /// the work as the error.
     ///
     /// A session with its own threads saves two thread switches for each run. A session must run
     /// all work that it accepts.

@@ -66,7 +66,7 @@ struct ChildOutput {
 /// Writes, reads and waits on separate threads, so that none blocks another. Returns `None` on
 /// timeout.
 ///
-/// The pipes close when the child ends, so all threads end before this function returns.
+/// The pipes close when the child ends. Then the threads end too, and this function returns.
 fn exchange(
     mut child: Child,
     limits: &VettingLimits,

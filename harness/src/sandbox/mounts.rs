@@ -32,8 +32,8 @@ pub(super) fn shared_memory(writable: &[PathBuf]) -> Option<PathBuf> {
     is_free.then_some(directory)
 }
 
-/// Makes all mounts read-only except for the directories `writable`. This process's mount namespace
-/// must be new.
+/// Makes all mounts read-only except for the directories `writable` and a new `/dev/shm`. This
+/// process's mount namespace must be new.
 ///
 /// Hides `sockets`, terminals, and the directories in which services keep their sockets. Such a
 /// directory stays visible if it contains a path in `needed` or `writable`. If `own_processes` is

@@ -4,12 +4,13 @@ use crate::rounds::Measured;
 use clarity_benches::acceptance::{Bound, Line};
 use clarity_benches::statistics::Spread;
 
-/// The upper bound of the cost of a dormant oracle over the empty loop, in nanoseconds.
+/// The most extra time, in nanoseconds, that a dormant oracle may cost over the empty loop.
 const DORMANT: f64 = 1.0;
 
-/// The lower bound of the cost of an evaluated oracle over the empty loop, in nanoseconds.
-// An evaluated oracle calls, counts and compares. A lower cost shows that the benchmark measures
-// nothing.
+/// The least extra time, in nanoseconds, that an oracle with a sink must cost compared with the
+/// empty loop.
+// With a sink, the oracle calls, counts and compares. A smaller difference shows that the benchmark
+// measures nothing.
 const LISTENING: f64 = 1.0;
 
 /// Prints the cost of an iteration for each loop.
