@@ -262,7 +262,7 @@ fn verbose_prints_scenario_and_number_of_faults() {
     let faults = ran.records["faults::superseded"].faults.len();
     assert!(line.contains(&format!("> {faults} fault")), "{line}");
     let scenario =
-        "    The code under test repairs its file: undoing must not bring old content back.";
+        "    The code under test repairs a damaged file. Undoing must not restore the old content.";
     assert_eq!(lines.next(), Some(scenario), "{}", ran.stdout);
 }
 
