@@ -5,47 +5,12 @@ use super::options::Options;
 use crate::runner::cli::sandbox_scope::SandboxScope;
 use crate::runner::cli::seeds::SeedsChoice;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, FromArgMatches as _};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 use clarity_chaos_record::Isolation;
+use libtest_mimic::Arguments;
 
-/// The options of [`OURS`] whose environment variables select tests.
+/// The options whose environment variables select tests, named by their fields in [`Options`].
 const SELECTING: [&str; 3] = ["tags", "skip_tags", "tag_expr"];
-
-/// The options that libtest lacks, named by their fields in [`Options`].
-const OURS: [&str; 32] = [
-    "tags",
-    "skip_tags",
-    "tag_expr",
-    "last_failed",
-    "failed_first",
-    "no_tests",
-    "seed",
-    "retries",
-    "minimize",
-    "check_determinism",
-    "seeds",
-    "max_failures",
-    "shard",
-    "results",
-    "merge",
-    "regressions",
-    "oracles",
-    "timeout",
-    "grace",
-    "isolation",
-    "sandbox",
-    "require_sandbox",
-    "log",
-    "junit",
-    "junit_strict",
-    "html",
-    "records",
-    "history",
-    "keep_dirs",
-    "verbose",
-    "slow_after",
-    "known_seeds",
-];
 
 impl Options {
     /// Parses the process's arguments and environment variables. Ends the process with code 2 after
@@ -63,13 +28,10 @@ impl Options {
 
     fn from_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut options = Self::from_arg_matches(matches)?;
-        options.ours_given = OURS.iter().any(|id| {
-            matches.try_contains_id(id).is_ok()
-                && match matches.value_source(id) {
-                    Some(ValueSource::CommandLine) => true,
-                    Some(ValueSource::EnvVariable) => SELECTING.contains(id),
-                    _ => false,
-                }
+        options.ours_given = own_options().any(|id| match matches.value_source(&id) {
+            Some(ValueSource::CommandLine) => true,
+            Some(ValueSource::EnvVariable) => SELECTING.contains(&id.as_str()),
+            _ => false,
         });
         match options.conflict() {
             Some(conflict) => {
@@ -146,6 +108,19 @@ impl Options {
     }
 }
 
+/// Lists the IDs of the options that libtest lacks.
+fn own_options() -> impl Iterator<Item = String> {
+    let of_libtest = Arguments::command();
+    let is_known = move |id: &str| of_libtest.get_arguments().any(|known| known.get_id() == id);
+    command()
+        .get_arguments()
+        .filter(|option| !option.is_positional())
+        .map(|option| option.get_id().to_string())
+        .filter(|id| !is_known(id))
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,15 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn command_is_valid_and_ours_lists_every_option() {
-        let command = command();
-        command.clone().debug_assert();
-        let selection_and_more = command
-            .get_arguments()
-            .filter(|argument| argument.get_env().is_some())
-            .map(|argument| argument.get_id().as_str().to_owned());
-        for id in selection_and_more {
-            assert!(OURS.contains(&id.as_str()), "{id} is missing in OURS");
+    fn command_is_valid_and_each_selecting_option_is_own() {
+        command().debug_assert();
+        let own: Vec<String> = own_options().collect();
+        for id in SELECTING {
+            assert!(own.iter().any(|own| own == id), "{id} is not in {own:?}");
+        }
+        for id in ["skip", "exact", "format", "filter", "more_filters"] {
+            assert!(own.iter().all(|own| own != id), "{id} is in {own:?}");
         }
     }
 
@@ -175,7 +149,10 @@ mod tests {
         let options = parse(&["a", "--skip-tag", "slow", "b", "c"]).unwrap();
         assert_eq!(options.filters().collect::<Vec<_>>(), ["a", "b", "c"]);
         assert!(options.ours_given);
-        assert!(!parse(&["a", "--exact"]).unwrap().ours_given);
+        assert!(!parse(&["a", "b", "--exact"]).unwrap().ours_given);
+        for ours in ["--seed=1", "--slow-after=1s", "--last-failed", "--verbose"] {
+            assert!(parse(&[ours]).unwrap().ours_given, "{ours}");
+        }
     }
 
     #[test]
