@@ -7,7 +7,7 @@
 //! corruption::one_flipped_bit_is_refused 42  # panicked at chaos_tests/corruption.rs:12:5: …
 //! ```
 
-use crate::os::atomic_file::write_atomically;
+use crate::os::atomic_file::write_durably;
 use crate::registration::TestCase;
 use crate::registration::origin::Origin;
 use clarity_chaos_record::Seed;
@@ -142,7 +142,7 @@ impl Regressions {
             added += 1;
         }
         if added > 0 {
-            write_atomically(&self.path, text.as_bytes())?;
+            write_durably(&self.path, text.as_bytes())?;
         }
         Ok(added)
     }
