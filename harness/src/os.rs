@@ -6,7 +6,6 @@
 
 #[cfg(target_os = "linux")]
 pub(crate) mod affinity;
-pub(crate) mod append_log;
 pub(crate) mod atomic_file;
 #[cfg(target_os = "linux")]
 pub(crate) mod backtrace_signal;

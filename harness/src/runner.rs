@@ -13,6 +13,7 @@ mod history;
 mod in_process;
 mod interruption;
 mod list;
+mod log_file;
 mod minimizer;
 mod provenance;
 mod regressions;

@@ -2,12 +2,12 @@
 //! case's files for the next case.
 
 use crate::data::case::{Case, CaseSpec, WorkerDir};
-use crate::os::append_log::AppendLog;
 use crate::os::change_detector::ChangeDetector;
 use crate::os::directory::{ensure_directory, entry_names, remove};
 use crate::os::timestamp_granularity::TimestampGranularity;
 use crate::runner::captured_output;
 use crate::runner::evidence::Evidence;
+use crate::runner::log_file::LogFile;
 use clarity_chaos_record::{CapturedOutput, read_timeline};
 use std::fs::{self, File};
 use std::io;
@@ -17,8 +17,8 @@ use std::path::PathBuf;
 #[derive(Debug)]
 pub(crate) struct Workspace {
     worker: WorkerDir,
-    output: AppendLog,
-    timeline: AppendLog,
+    output: LogFile,
+    timeline: LogFile,
     times: TimestampGranularity,
     /// Detects changes of `work`, the parent of `tmp` and of the case's directory.
     work: ChangeDetector,
@@ -40,8 +40,8 @@ impl Workspace {
     pub(crate) fn open(worker: WorkerDir) -> io::Result<Self> {
         let times = TimestampGranularity::measure(&worker.tmp())?;
         Ok(Self {
-            output: AppendLog::open(worker.output())?,
-            timeline: AppendLog::open(worker.timeline())?,
+            output: LogFile::open(worker.output())?,
+            timeline: LogFile::open(worker.timeline())?,
             work: ChangeDetector::new(worker.work(), 2, times),
             tmp: ChangeDetector::new(worker.tmp(), 0, times),
             times,
@@ -52,8 +52,8 @@ impl Workspace {
 
     /// Creates the directories of the next case, or reuses those of the last case.
     pub(crate) fn begin(&mut self, spec: CaseSpec) -> io::Result<Case> {
-        self.output.begin_segment()?;
-        self.timeline.begin_segment()?;
+        self.output.clear()?;
+        self.timeline.clear()?;
         let case = Case::new(&self.worker, spec);
         let (root, dir, times) = (case.root().to_owned(), case.dir(), self.times);
         self.case_dirs = Some(match self.case_dirs.take() {
@@ -79,18 +79,18 @@ impl Workspace {
         Ok(case)
     }
 
-    /// Opens the output file at the start of the current case's part.
+    /// Opens the file with the output of the current case.
     pub(crate) fn open_output(&self) -> io::Result<File> {
-        self.output.open_segment()
+        self.output.reopen()
     }
 
     /// Reads the evidence of the case that has just ended.
     pub(crate) fn evidence(&mut self, case: &Case) -> Evidence {
         Evidence {
-            timeline: self.timeline.segment().and_then(read_timeline),
+            timeline: self.timeline.rewound().and_then(read_timeline),
             output: self.output.len().and_then(|length| match length {
                 0 => Ok(CapturedOutput::default()),
-                length => captured_output::read(self.output.segment()?, length),
+                length => captured_output::read(self.output.rewound()?, length),
             }),
             stray_files: self.stray_files(case),
         }
@@ -158,8 +158,8 @@ impl Workspace {
             remove(&path)?;
             File::create_new(path)
         };
-        io::copy(self.output.segment()?, &mut create("output")?)?;
-        io::copy(self.timeline.segment()?, &mut create("timeline.jsonl")?)?;
+        io::copy(self.output.rewound()?, &mut create("output")?)?;
+        io::copy(self.timeline.rewound()?, &mut create("timeline.jsonl")?)?;
         if touched {
             let kept = root.join("tmp");
             remove(&kept)?;
