@@ -8,7 +8,8 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, DirEntry, File};
+use std::io;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -263,6 +264,21 @@ impl KillTrial {
         contents
     }
 
+    /// Waits until no process holds the lock of a staging directory.
+    // A killed command can leave a vetting process that has not yet called `exec`. Until then, that
+    // process holds the command's lock, and the next command must keep the directory.
+    async fn until_abandoned(&self) {
+        let in_use = |entry: io::Result<DirEntry>| {
+            let entry = entry.unwrap();
+            let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+            is_hidden && File::open(entry.path()).unwrap().try_lock().is_err()
+        };
+        until("no process holds a staging directory", || {
+            !fs::read_dir(self.models.root()).unwrap().any(in_use)
+        })
+        .await;
+    }
+
     /// The names in the store that belong to no model, version or quarantine marker.
     fn debris(&self) -> Vec<String> {
         let contents = self.contents();
@@ -292,8 +308,8 @@ fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().unwrap())
 }
 
-#[test]
-fn killed_command_has_done_all_or_nothing() {
+#[tokio::test]
+async fn killed_command_has_done_all_or_nothing() {
     let (kills, seed) = (number("KILLS", 40), number("KILLS_SEED", 1));
     let mut trial = KillTrial::new(seed);
     let mut contents = Contents::default();
@@ -314,6 +330,7 @@ fn killed_command_has_done_all_or_nothing() {
         }
         contents = found;
         if kill % SWEEP == 0 || kill == kills {
+            trial.until_abandoned().await;
             let change = Change::Add {
                 source: 0,
                 checked: true,
