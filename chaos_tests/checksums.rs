@@ -1,4 +1,4 @@
-//! Bytes that could be a valid model, but differ from the manifest.
+//! Model files that could be valid, but do not match the manifest.
 
 use clarity_chaos::fault::{BitFlip, Garbage, Replace, Truncate};
 use clarity_chaos::{Context, Result, chaos};
@@ -96,8 +96,8 @@ fn a_flipped_bit_in_a_manifest_never_lets_other_bytes_through(cx: Context) -> Re
         }
         flip.undo();
     }
-    // The number of harmless flips depends on the digits of the manifest's date, which is the real
-    // one.
+    // The manifest contains the real date. The number of harmless flips depends on that date's
+    // digits.
     cx.measured(format!("{refused} flips refused, {passed} harmless"));
     assert!(refused > passed, "{refused} refused, {passed} passed");
     Ok(())

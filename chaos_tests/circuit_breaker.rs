@@ -1,8 +1,8 @@
 //! A model that fails on valid requests: its breaker opens, and later admits one probe.
 //!
-//! The failing model is real, with weights four times the published ones. Activity counts near the
-//! maximum of single precision make its sums overflow. An answer that is not finite is a failure of
-//! the model.
+//! The failing model is real, with weights four times the published ones. Its sums overflow when
+//! the activity counts are near the maximum of single precision. An answer that is not finite is a
+//! failure of the model.
 
 use clarity::{BreakerConfig, BreakerRate, BreakerState, BreakerTrip, BreakerWindow, JobKind};
 use clarity_chaos::rand::RngExt as _;
@@ -11,7 +11,7 @@ use clarity_testbed::cole_kripke::{self, OVERWHELMING};
 use clarity_testbed::{MODEL, MODEL_BYTES, Repository, Served, post_head, until};
 use std::time::Duration;
 
-/// The name of the model whose sums overflow on [`OVERWHELMING`].
+/// The name of the model whose sums overflow on the input [`OVERWHELMING`].
 const FRAGILE: &str = "fragile";
 const SCALE: f32 = 4.0;
 
@@ -73,9 +73,9 @@ async fn it_opens_at_exactly_the_fifth_failure(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// Four requests fail, one succeeds, and four more fail. No five failures are in a row, so the
-/// breaker must stay closed, and the next request succeeds. Then five requests fail in a row, and
-/// the breaker must open.
+/// Four requests fail, one succeeds, and four more fail. There are never five failures in a row, so
+/// the breaker must stay closed. The next request must succeed. Then five requests fail in a row,
+/// and the breaker must open.
 #[chaos(
     breaker,
     non_destructive,
@@ -93,8 +93,8 @@ async fn a_success_restarts_the_count(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// The model must not be called before the open time has passed. Then one request is a probe, and
-/// the probe's success must close the breaker.
+/// A breaker opens. The model must not be called before the open time has passed. Then one request
+/// is a probe, and the probe's success must close the breaker.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn after_60_seconds_a_good_probe_closes_it(cx: Context) -> Result {
     let served = fragile(&cx).await?;
@@ -125,7 +125,7 @@ async fn after_60_seconds_a_bad_probe_opens_it_again(cx: Context) -> Result {
 }
 
 /// A model fails on random requests, and its breaker counts the last ten calls. The breaker must
-/// open exactly at the failure that makes five of these ten calls failures.
+/// open exactly when five of the last ten calls have failed.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn a_window_of_calls_opens_it_at_exactly_half(cx: Context) -> Result {
     let mut rate = BreakerRate::default();
@@ -256,7 +256,8 @@ async fn a_version_that_takes_over_amid_requests_is_not_blamed(cx: Context) -> R
         connection.send(first).await?;
         arriving.push(connection);
     }
-    // Once the server answers another request, it has read the first half of each request.
+    // When the server answers this health request, it has already read the first half of each
+    // inference request.
     assert_eq!(served.client.status("/v2/health/live").await?, 200);
     repository.publish_bytes(FRAGILE, MODEL_BYTES)?;
     served.reload(FRAGILE).await?;
@@ -271,8 +272,8 @@ async fn a_version_that_takes_over_amid_requests_is_not_blamed(cx: Context) -> R
     served.shut_down().await
 }
 
-/// The client whose request is the probe of a half-open breaker disconnects. The next request must
-/// become the probe; otherwise the breaker would never close.
+/// A client disconnects while its request is the probe of a half-open breaker. The next request
+/// must become the probe; otherwise the breaker would never close.
 #[chaos(
     breaker,
     non_destructive,
@@ -289,7 +290,7 @@ async fn a_probe_whose_client_leaves_gives_its_place_to_the_next(cx: Context) ->
     let head = post_head(&format!("/v2/models/{FRAGILE}/infer"), body.len());
     connection.send(head + &body).await?;
     served.executor.until_held(1).await;
-    // A half-open breaker admits one probe, and one is under way.
+    // A half-open breaker admits one probe at a time, and the first probe is still running.
     let second = served.client.infer(FRAGILE, &[1.0; 10]).await?;
     second.assert_unavailable("circuit_open");
     assert_eq!(served.breaker(FRAGILE)?.probes, 1);

@@ -80,7 +80,7 @@ async fn good_versions_follow_each_other_without_a_lost_request(cx: Context) -> 
     served.shut_down().await
 }
 
-/// The number in the environment variable named `variable`, or `default` if that variable is not
+/// Returns the number in the environment variable `variable`, or `default` if the variable is not
 /// set.
 fn size(variable: &str, default: usize) -> Result<usize> {
     match std::env::var(variable) {

@@ -106,8 +106,8 @@ fn one_flipped_bit_anywhere_is_refused(cx: Context) -> Result {
 }
 
 /// Hundreds of times, a random corruption of any kind damages one or two files of a version. Each
-/// time the version must be refused, or answer as before. (`tests/corruptions.rs` can run a million
-/// such corruptions.)
+/// time the version must either be refused or answer as before. (`tests/corruptions.rs` can run a
+/// million such corruptions.)
 #[chaos(corruption, non_destructive)]
 fn hundreds_of_corruptions_give_no_wrong_answer(cx: Context) -> Result {
     const ROUNDS: u64 = 500;

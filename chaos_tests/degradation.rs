@@ -7,7 +7,7 @@ use clarity_chaos::{Context, Result, chaos};
 use clarity_testbed::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke, post_head};
 use std::time::Duration;
 
-/// No version of a model is good. The model must answer with a 503, a reason and a retry delay. The
+/// No version of a model is good. A request must get a 503 with a reason and a retry delay. The
 /// model must not be ready, and the server must stay live.
 #[chaos(
     degradation,
@@ -39,8 +39,8 @@ async fn a_model_without_a_good_version_is_503_and_the_server_lives(cx: Context)
     served.shut_down().await
 }
 
-/// The weight file is missing when the server starts. The reason must differ from that of a damaged
-/// file.
+/// The weight file is missing when the server starts. The reason for the refusal must differ from
+/// the reason for a damaged file.
 #[chaos(
     degradation,
     non_destructive,
@@ -127,7 +127,7 @@ async fn a_repaired_model_is_back_by_the_time_that_was_named(cx: Context) -> Res
     served.shut_down().await
 }
 
-/// One of three models is damaged when the server starts. The others must answer as usual.
+/// One of three models is damaged when the server starts. The other models must answer as usual.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn a_damaged_model_does_not_touch_the_others(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -147,8 +147,8 @@ async fn a_damaged_model_does_not_touch_the_others(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// A client is still sending when its request is refused. The client must get the answer, and not a
-/// reset. Then it must be able to send the next request on the same connection.
+/// A client is still sending when its request is refused. The client must get the refusal, not a
+/// connection reset. Then the client must be able to send the next request on the same connection.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn a_refusal_leaves_the_connection_usable(cx: Context) -> Result {
     const HALF: usize = 30_000;
@@ -162,7 +162,8 @@ async fn a_refusal_leaves_the_connection_usable(cx: Context) -> Result {
         let path = format!("/v2/models/{MODEL}/infer");
         connection.send(post_head(&path, 2 * HALF)).await?;
         connection.send([b' '; HALF]).await?;
-        // Once the server answers another request, it has read the first half.
+        // When the server answers this health request, it has already read the first half of the
+        // body.
         assert_eq!(served.client.status("/v2/health/live").await?, 200);
         connection.send([b' '; HALF]).await?;
         let answer = connection.read_response().await?;
@@ -199,8 +200,8 @@ async fn at_the_start_the_newest_good_version_is_found(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// A deployed version verifies and loads, but its weights are NaN. It must not replace the old
-/// version.
+/// A deployed version is verified and loaded, but its weights are NaN. The version must not replace
+/// the old version.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn a_version_whose_answers_are_not_numbers_does_not_take_over(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -242,7 +243,7 @@ async fn a_directory_without_versions_does_not_delay_readiness(cx: Context) -> R
     repository.publish_bytes("soon", MODEL_BYTES)?;
     let other = cx.inject(BitFlip::new(repository.weights("soon", 1)))?;
     served.reload("soon").await?;
-    // The only version of this model is now bad: the server is not ready.
+    // The only version of the model `soon` is now bad: the server is not ready.
     assert_eq!(served.client.status("/v2/health/ready").await?, 503);
     drop((flip, other));
     served.reload("soon").await?;

@@ -21,8 +21,8 @@ const ERRNOS: [Errno; 5] = [
     Errno::EACCES,
 ];
 
-/// The bytes of another version: the model, then a field that no reader uses. The store verifies
-/// that field too.
+/// Returns the bytes of another version: the model, then a field that no reader uses. The store
+/// verifies that field too.
 fn other_bytes() -> Vec<u8> {
     [MODEL_BYTES, b"\x7a\x00"].concat()
 }
@@ -35,12 +35,13 @@ fn version(number: u64) -> Version {
     Version::new(number).expect("versions are numbered from 1 on")
 }
 
-/// The store in the explored directory.
+/// Returns the store in the explored directory.
 fn repository(dir: &Path) -> Repository {
     Repository::at(dir.join("models"))
 }
 
-/// The versions in the store. Asserts that each listed version opens and holds the published bytes.
+/// Returns the versions in the store. Asserts that each listed version opens and holds the
+/// published bytes.
 fn whole_versions(dir: &Path) -> Result<Vec<u64>> {
     let store = Store::new(dir.join("models"));
     let mut numbers = Vec::new();
@@ -80,9 +81,9 @@ fn publish(dir: &Path) -> Result {
     Ok(())
 }
 
-/// A version is published many times. Each time the publishing process dies, or the power fails,
-/// at another point. The old version must be whole, and the new one whole or absent. Once the
-/// store has acknowledged the new version, it must be present.
+/// A version is published many times. Each time the publishing process dies, or the power fails, at
+/// another point. The old version must be whole, and the new one whole or absent. The new version
+/// must be present once the store has acknowledged it.
 #[chaos(non_destructive, timeout = "120s")]
 fn publishing_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     Repository::with_model(&cx)?;
@@ -130,16 +131,16 @@ fn the_first_version_survives_every_crash_and_loss_of_power(cx: Context) -> Resu
     Ok(())
 }
 
-/// A version is published many times. Each time another system call fails, or fails with another
-/// error. The new version must be whole or absent. If it is absent, the publication must return an
-/// error. The old version must stay.
+/// A version is published many times. Each time another system call fails, or the same call fails
+/// with another error. The new version must be whole or absent. If it is absent, the publication
+/// must return an error. The old version must stay.
 #[chaos(non_destructive, timeout = "120s")]
 fn publishing_survives_every_failure_of_a_call(cx: Context) -> Result {
     Repository::with_model(&cx)?;
     let explored = cx.fail_everywhere(ERRNOS, publish, |dir, failure| {
         let versions = whole_versions(dir)?;
-        // After the rename, the publication returns an error although the version is present, since
-        // the version might not be durable.
+        // The publication can also fail after the rename. It then returns an error although the
+        // version is present, because the version might not be durable.
         assert!(
             versions == [1, 2] || (versions == [1] && !failure.acknowledged()),
             "{versions:?}"
@@ -190,8 +191,8 @@ fn remove(dir: &Path) -> Result {
 }
 
 /// A quarantined version is removed many times. Each time the process dies, or the power fails, at
-/// another point. The version must be whole or gone, and gone once the removal is acknowledged. The
-/// next version with the same number must not be quarantined.
+/// another point. The version must be whole or gone. Once the removal is acknowledged, the version
+/// must be gone. The next version with the same number must not be quarantined.
 #[chaos(non_destructive, timeout = "120s")]
 fn removal_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     let before = Repository::with_model(&cx)?;
@@ -246,7 +247,7 @@ fn removal_in_use_survives_every_crash_and_loss_of_power(cx: Context) -> Result 
 }
 
 /// A version is quarantined and then removed, many times. Each time another system call fails, or
-/// fails with another error.
+/// the same call fails with another error.
 #[chaos(non_destructive, timeout = "120s")]
 fn removal_survives_every_failure_of_a_call(cx: Context) -> Result {
     let before = Repository::with_model(&cx)?;

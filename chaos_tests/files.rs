@@ -9,8 +9,8 @@ use std::fs;
 use std::path::PathBuf;
 
 /// Injects a fault into the weight file of the only version before the server starts. The version
-/// must be refused with `reason`, and the server must stay live. Without the fault the version must
-/// be served.
+/// must be refused with `reason`, and the server must stay live. After the fault is undone, the
+/// version must be served.
 async fn is_refused<F: Fault>(
     cx: &Context,
     reason: &str,
@@ -56,8 +56,8 @@ async fn a_link_is_refused_wherever_it_leads(cx: Context) -> Result {
     .await
 }
 
-/// The server has no permission to read the weight file. The reason must differ from that of a
-/// damaged file. The model must answer once the server has the permission.
+/// The server has no permission to read the weight file. The reason for the refusal must differ
+/// from the reason for a damaged file. The model must answer once the server has the permission.
 #[cfg(unix)]
 #[chaos(
     files,
@@ -103,7 +103,7 @@ const FILES: [(&str, &[u8]); 4] = [
 ];
 
 /// Injects a fault into one of several files of version 2. Version 1 must answer, and the refusal
-/// must name the file.
+/// of version 2 must name the damaged file.
 async fn the_file_is_named<F: Fault>(
     cx: &Context,
     reason: &str,
@@ -131,7 +131,7 @@ async fn the_file_is_named<F: Fault>(
 }
 
 /// One of several files of a version is damaged. The version must be refused, and the refusal must
-/// name the file.
+/// name the damaged file.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn one_damaged_file_among_several_is_named(cx: Context) -> Result {
     the_file_is_named(&cx, "model_corrupt", BitFlip::new).await

@@ -16,7 +16,8 @@ use clarity_testbed::{hostile, until};
 use std::time::{Duration, Instant};
 use tokio::task::block_in_place;
 
-/// The longest wait for a server process to listen or to end, even on a busy machine.
+/// The timeout for a server process to start listening or to end. It suffices even on a busy
+/// machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server that serves [`MODEL`]. One client reaches the server directly, the other over a link.
@@ -88,7 +89,7 @@ async fn broken_connections_give_right_answers_or_none(cx: Context) -> Result {
 }
 
 /// The connection is closed, not reset, in the middle of an answer. The client must get an error,
-/// since the head of the answer announced its length.
+/// since the answer's head announced the length of the whole body.
 #[chaos(network, non_destructive)]
 async fn an_answer_that_ends_early_is_an_error_to_the_client(cx: Context) -> Result {
     let linked = Linked::start(&cx).await?;
@@ -103,7 +104,7 @@ async fn an_answer_that_ends_early_is_an_error_to_the_client(cx: Context) -> Res
             .by_closing();
         let cut = cx.inject(cut)?;
         let answer = far.infer(MODEL, &linked.activity).await;
-        // The cut counts the bytes of the head too, so the body is incomplete even after `most`
+        // The fault also counts the bytes of the head, so the body is incomplete even after `most`
         // bytes.
         assert!(answer.is_err(), "{answer:?}");
         cut.undo();
@@ -249,7 +250,7 @@ async fn a_server_that_was_killed_is_followed_by_one_that_serves(cx: Context) ->
 }
 
 /// The server is killed while its child vets a model that computes endlessly. The child must end
-/// when the server ends, not only at the child's limits of one hour.
+/// when the server ends, before the child reaches its time limits of one hour.
 #[cfg(target_os = "linux")]
 #[chaos(slow, network, non_destructive, timeout = "60s")]
 async fn what_tries_a_model_out_ends_with_the_server(cx: Context) -> Result {
@@ -275,7 +276,7 @@ async fn what_tries_a_model_out_ends_with_the_server(cx: Context) -> Result {
     Ok(())
 }
 
-/// A child of process `parent` that has used enough CPU time to have read its input.
+/// Finds a child of process `parent` that has used enough CPU time to have read its input.
 #[cfg(target_os = "linux")]
 fn busy_child_of(parent: u32) -> Option<u32> {
     /// The least CPU time of a busy child, in ticks of 10 ms.

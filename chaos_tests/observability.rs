@@ -82,7 +82,7 @@ async fn a_failed_load_is_counted_by_its_reason(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// The fields of the server's warnings and errors so far.
+/// Returns the fields of each warning and error that the server has logged so far.
 fn failures(cx: &Context) -> Vec<BTreeMap<String, String>> {
     let failure = |what| match what {
         EventKind::Log {

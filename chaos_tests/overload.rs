@@ -1,4 +1,4 @@
-//! Overload and models that hang: one model must not affect the others.
+//! Too many requests, and models that hang or fail. One model must not affect the others.
 
 use clarity::{BreakerState, JobKind};
 use clarity_chaos::{Context, Result, chaos};
@@ -13,7 +13,8 @@ const OPEN: Duration = Duration::from_secs(60);
 /// The default time limit of a prediction.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Asserts that the model answers correctly, and that health, metrics and metadata answer.
+/// Asserts that `model` answers correctly, and that the health, metrics and metadata paths return
+/// 200.
 async fn assert_healthy(cx: &Context, served: &Served, model: &str) -> Result {
     let activity = cole_kripke::activity(30, &mut cx.rng());
     let answer = served.client.infer(model, &activity).await?;
@@ -24,8 +25,8 @@ async fn assert_healthy(cx: &Context, served: &Served, model: &str) -> Result {
     Ok(())
 }
 
-/// A model hangs on every request. Each client must get a 504 at the deadline, and the fifth must
-/// open the breaker. Another model must answer as usual.
+/// A model hangs on every request. Each client must get a 504 at the deadline, and the fifth 504
+/// must open the breaker. Another model must answer as usual.
 #[chaos(overload, non_destructive, clock = "manual")]
 async fn a_model_that_hangs_is_taken_out_by_its_breaker(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -93,8 +94,8 @@ async fn what_is_too_much_is_shed_and_is_no_failure_of_the_model(cx: Context) ->
     served.shut_down().await
 }
 
-/// Clients disconnect while the model runs their requests. Each such request must be counted as
-/// cancelled once, and the model must answer other clients.
+/// Clients disconnect while the model runs their requests. Each such request must be counted once,
+/// as cancelled, and the model must answer other clients.
 #[chaos(overload, non_destructive, clock = "manual")]
 async fn clients_that_go_away_are_counted_as_gone(cx: Context) -> Result {
     const CLIENTS: usize = 3;
@@ -233,7 +234,7 @@ async fn hundreds_of_failed_loads_leak_nothing(cx: Context) -> Result {
     }
     assert!(served.client.metric(&failures).await? >= failed + LOADS as f64);
     let (descriptors_after, memory_after) = usage().await?;
-    // One or two more connections are allowed. A leak of one descriptor for each load would be 300
+    // A few more open connections are allowed. A leak of one descriptor for each load would be 300
     // descriptors.
     let opened = descriptors_after - descriptors;
     assert!(opened < 16.0, "{opened} descriptors more");

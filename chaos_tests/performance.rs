@@ -5,8 +5,8 @@ use clarity_chaos::fault::BitFlip;
 use clarity_chaos::{Context, Result, chaos};
 use clarity_testbed::{MODEL, Repository, Served, cole_kripke};
 
-/// A good and a damaged version are loaded. The metrics must have the durations of loading and
-/// verifying for both.
+/// A good and a damaged version are loaded. The metrics must have the durations of loading and of
+/// verification for both versions.
 #[chaos(performance, non_destructive, clock = "manual")]
 async fn loads_and_verifications_are_measured_good_or_bad(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;

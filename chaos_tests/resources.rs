@@ -43,11 +43,11 @@ async fn without_descriptors_what_is_loaded_goes_on_answering(cx: Context) -> Re
 async fn clients_that_came_without_descriptors_are_accepted_later(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     let served = Served::start(&cx, &repository).await?;
-    // One descriptor for the client's socket, and none for the server's.
+    // The fault leaves one descriptor for the client's socket, and none for the server's socket.
     let few = cx.inject(Descriptors::new().leaving(1))?;
     let mut waiting = served.client.connect().await?;
     assert!(served.client.connect().await.is_err());
-    // The server has no other reason for a warning.
+    // The missing descriptors are the only reason for the server to warn.
     let is_warning = |event: &Event| matches!(&event.kind, EventKind::Log { level, target, .. } if level == "WARN" && target.starts_with("clarity::server"));
     until("the warning of the server", || {
         cx.timeline().iter().any(is_warning)

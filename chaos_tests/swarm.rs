@@ -166,8 +166,8 @@ fn assert_true_reason(refusal: &Response) -> Result {
     Ok(())
 }
 
-/// Injects a fault. Returns `None` if its target is missing, or this system does not support the
-/// fault.
+/// Injects a fault. Returns `None` if another fault of the storm prevents the injection, or this
+/// system does not support the fault.
 fn inject(
     cx: &Context,
     repository: &Repository,
@@ -204,7 +204,7 @@ fn is_expected(error: &InjectError) -> bool {
     let reason = error.source().and_then(|reason| reason.downcast_ref());
     match reason {
         Some(FaultError::File { error, .. }) => {
-            // Read faults of the storm also affect this process.
+            // The storm's failing reads also affect this process.
             error.raw_os_error() == Some(EIO)
                 || matches!(
                     error.kind(),

@@ -10,7 +10,7 @@ use clarity_testbed::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke};
 const CALLS: u64 = 8;
 
 /// One call that opens or reads a file fails during the load of a second version. One of the two
-/// versions must answer. Once the disk works, the second must answer.
+/// versions must answer. Once the disk works, the second version must answer.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_disk_that_cannot_be_read_for_a_moment_costs_no_answer(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -110,8 +110,8 @@ async fn a_disk_that_fills_up_while_publishing_leaves_no_debris(cx: Context) -> 
     assert_publishes_another(served, &repository, &activity).await
 }
 
-/// Every rename in the repository fails. A publication must return an error, and leave no leftover
-/// files. It must not try one version number after another.
+/// Every rename in the repository fails. A publication must return an error, and must leave no
+/// files behind. It must not try one version number after another.
 #[chaos(files, non_destructive)]
 fn a_publication_that_cannot_be_put_in_its_place_says_so(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -124,13 +124,13 @@ fn a_publication_that_cannot_be_put_in_its_place_says_so(cx: Context) -> Result 
     Ok(())
 }
 
-/// A bit of the weight file flips before one of the reads of its load. If the bit was already read,
-/// the version must answer correctly; otherwise it must be refused. The bytes that are used must be
-/// the verified ones.
+/// A bit of the weight file flips before one of the reads that load the file. If the bit was
+/// already read, the version must answer correctly. Otherwise the version must be refused. The
+/// server must use only bytes that it has verified.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_file_that_changes_while_it_is_loaded_gives_no_wrong_answer(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
-    // With short reads, the bit can flip between two of them.
+    // With short reads, the bit can flip between two reads.
     let reads = SystemCall::new(repository.root(), CallKind::Read);
     let piece = MODEL_BYTES.len() as u64 / 8;
     let flip = FlipWhileRead::new(repository.weights(MODEL, 1)).before_one_of(9);

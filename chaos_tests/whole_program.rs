@@ -66,7 +66,7 @@ impl Program {
         Ok(())
     }
 
-    /// Kills the server by dropping this program.
+    /// Kills the server by dropping `self`.
     #[cfg(not(unix))]
     async fn terminate(self) -> Result {
         Ok(())
@@ -96,28 +96,28 @@ async fn survives<F: Fault>(cx: &Context, fault: impl Fn(std::path::PathBuf) -> 
 }
 
 /// A bit flips while the server is down. The restarted server must refuse the model with a 503.
-/// Once the file is repaired, it must serve the model without another restart.
+/// Once the file is repaired, the server must serve the model without another restart.
 #[chaos(slow, non_destructive, timeout = "120s")]
 async fn it_survives_a_flipped_bit(cx: Context) -> Result {
     survives(&cx, BitFlip::new).await
 }
 
-/// The file is cut short while the server is down. The restarted server must refuse the model until
-/// the file is repaired.
+/// The weight file is cut short while the server is down. The restarted server must refuse the
+/// model until the file is repaired.
 #[chaos(slow, non_destructive, timeout = "120s")]
 async fn it_survives_a_file_cut_short(cx: Context) -> Result {
     survives(&cx, Truncate::new).await
 }
 
-/// The file is overwritten while the server is down. The restarted server must refuse the model
-/// until the file is repaired.
+/// The weight file is overwritten while the server is down. The restarted server must refuse the
+/// model until the file is repaired.
 #[chaos(slow, non_destructive, timeout = "120s")]
 async fn it_survives_garbage(cx: Context) -> Result {
     survives(&cx, Garbage::new).await
 }
 
-/// An operator verifies a repository. `clarity verify` must name the damaged model and fail, and
-/// must succeed once the model is repaired.
+/// An operator verifies a repository. `clarity verify` must fail and name the damaged model. Once
+/// the model is repaired, the command must succeed.
 #[chaos(slow, non_destructive)]
 async fn verify_names_what_is_damaged(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -143,9 +143,9 @@ async fn verify_names_what_is_damaged(cx: Context) -> Result {
     Ok(())
 }
 
-/// Deploys a version whose files verify, but that crashes or blocks any process that loads and runs
-/// it. The child that vets the version must end, and the refusal must contain `says`. The server
-/// must answer with the previous version.
+/// Deploys a version that matches its manifest. The version crashes or blocks any process that
+/// loads and runs it. The child that vets the version must end, and the refusal must contain
+/// `says`. The server must answer with the previous version.
 #[cfg(unix)]
 async fn ends_the_vetting_child_alone(cx: &Context, hostile: &[u8], says: &str) -> Result {
     let repository = Repository::with_model(cx)?;

@@ -5,22 +5,22 @@ use std::thread::{self, Builder};
 
 /// The nice value of a background thread.
 // At 10, Linux gives the thread a tenth of a fully used processor: see
-// [sched(7)](https://man7.org/linux/man-pages/man7/sched.7.html). With a smaller share, a load on a
-// busy server would not end within its vetting's time limit.
+// [sched(7)](https://man7.org/linux/man-pages/man7/sched.7.html). With a smaller share, the vetting
+// of a model on a busy server would exceed its time limit.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
 /// Runs `work` on a new thread of low priority, and waits for its result.
 ///
 /// Threads that `work` starts inherit the low priority, so `work` must not start threads that
-/// answer requests. If the system starts no thread, and on systems other than Linux, the caller
-/// itself runs `work`.
+/// answer requests. The caller itself runs `work` on systems other than Linux, or if the system
+/// starts no thread.
 ///
 /// # Panics
 ///
 /// When `work` panics.
-// A new thread, since an ordinary user may lower a priority but not raise it again. Only on Linux
-// does the priority apply to one thread; elsewhere it applies to the process.
+// Uses a new thread, because an ordinary user may lower a priority but not raise it again. On
+// Linux, the priority applies to one thread; elsewhere it applies to the process.
 pub(crate) fn in_background<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     if !cfg!(target_os = "linux") {
         return work();

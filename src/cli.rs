@@ -138,7 +138,8 @@ fn parse() -> Result<Cli, String> {
     Cli::from_arg_matches(&matches).map_err(|error| error.to_string())
 }
 
-/// The clap command of `clarity`. The settings in `file` are the defaults of its command `serve`.
+/// The clap command of `clarity`. The settings in `file` are the defaults of the subcommand
+/// `serve`.
 pub(crate) fn with_file(file: &Path) -> Result<clap::Command, String> {
     let cli = Cli::command();
     let serve = cli.find_subcommand("serve").cloned().unwrap_or_default();

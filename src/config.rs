@@ -11,7 +11,8 @@ use thiserror::Error;
 
 use crate::{BearerToken, ModelName, VersionPolicy};
 
-/// The longest time of any setting, a leap year: adding it to a clock's time cannot overflow.
+/// The longest time that a setting allows: a leap year. A clock's time plus a leap year cannot
+/// overflow.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 /// The largest number of concurrent loads: beyond it, loads only slow each other down.
 const MOST_LOADS: usize = 1024;
@@ -40,8 +41,8 @@ pub struct Config {
     /// A request that does not fit is refused as overloaded. A JSON request can need five times the
     /// size of its body. The memory of running models is not included.
     pub memory_limit: usize,
-    /// The time limit of a body's arrival, and separately of a model's answer. More than zero, and
-    /// shorter than [`BreakerConfig::probe_lease`]; 30 s by default.
+    /// The time limit for a body to arrive, and separately for a model to answer. More than zero,
+    /// and shorter than [`BreakerConfig::probe_lease`]; 30 s by default.
     pub deadline: Duration,
     /// The time that a shutdown waits for requests under way. No less than the deadline; 45 s by
     /// default. With more than twice the deadline, even the slowest request can finish.
@@ -52,9 +53,9 @@ pub struct Config {
     /// The idle timeout of a connection. More than zero; 60 s by default, as in
     /// [nginx](https://nginx.org/en/docs/http/ngx_http_core_module.html#client_header_timeout).
     ///
-    /// The timeout bounds the time without a request. It starts with the connection or at the last
-    /// answer, and stops at the end of the next request head. The timeout also bounds the time in
-    /// which a client reads nothing of its answer.
+    /// The timeout bounds the time without a request. This time starts with the connection or at
+    /// the last answer, and ends with the head of the next request. The timeout also bounds the
+    /// time in which a client reads nothing of its answer.
     pub idle: Duration,
     /// The token that authorizes requests to load and unload models. `None`, the default, disables
     /// such requests.
@@ -73,14 +74,14 @@ pub struct ReloadConfig {
     pub backoff_least: Duration,
     /// The longest delay between retries. 60 s by default.
     pub backoff_most: Duration,
-    /// Whether versions without a manifest are served; each such answer is marked as unverified.
+    /// Whether versions without a manifest are served; their answers are marked as unverified.
     /// False by default. Versions with a manifest are still verified.
     pub allow_unverified: bool,
     /// The interval between probes of the loaded versions that have a probe. More than zero; 60 s
     /// by default.
     pub probe: Duration,
-    /// The number of versions that are read, vetted and loaded at the same time, over all models. 1
-    /// to 1024; 2 by default.
+    /// The maximum number of versions of all models that are read, vetted and loaded at the same
+    /// time. 1 to 1024; 2 by default.
     pub parallel: usize,
     /// The seed of the jitter of the retry delays. `None`, the default, means a random seed.
     pub seed: Option<u64>,

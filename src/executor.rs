@@ -46,8 +46,8 @@ impl Job {
         self.model.as_ref()
     }
 
-    /// Runs the job on the calling thread. Never panics: a panic of the work becomes an error of
-    /// the job's caller.
+    /// Runs the job on the calling thread. Never panics: if the work panics, the job's caller gets
+    /// an error.
     pub fn run(self) {
         (self.work)();
     }
@@ -121,7 +121,8 @@ pub trait Executor: fmt::Debug + Send + Sync + 'static {
 
     /// Whether a job of this kind would be accepted now. Reserves nothing. A wrapper should forward
     /// this call to the executor that it wraps.
-    // A server calls this method before it reads a request body: a full executor saves it the read.
+    // A server calls this method before it reads a request body. If the executor is full, the
+    // server does not read the body.
     fn has_room(&self, kind: JobKind) -> bool {
         let _ = kind;
         true
@@ -144,8 +145,8 @@ impl BlockingPool {
     /// The default limit of concurrent inferences.
     pub const DEFAULT_INFERENCES: usize = 64;
 
-    /// A pool that runs up to `inferences` inferences at the same time, but at least 1. Tokio's
-    /// limit of blocking threads (512 by default) should be well above this number.
+    /// Creates a pool that runs at most `inferences` inferences at the same time; 0 counts as 1.
+    /// Tokio's limit of blocking threads (512 by default) should be well above this number.
     pub fn new(inferences: usize) -> Self {
         let inferences = inferences.clamp(1, Semaphore::MAX_PERMITS);
         Self {
@@ -181,7 +182,8 @@ impl Executor for BlockingPool {
 
 /// Runs each job at once, on the calling task. For tests only: while a job runs, it blocks its
 /// Tokio thread and all tasks on that thread.
-// No other thread takes part, so the order is deterministic, and no thread stops virtual time.
+// No other thread takes part, so the order is deterministic. A blocking thread would also stop
+// virtual time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Inline;
 
@@ -192,7 +194,7 @@ impl Executor for Inline {
     }
 }
 
-/// The reason for which a job gave no result.
+/// The reason why a job returned no result.
 #[derive(Debug, Error)]
 pub(crate) enum JobError {
     #[error(transparent)]

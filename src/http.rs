@@ -1,5 +1,5 @@
-//! Implements the Open Inference Protocol, version 2, over HTTP, with JSON and binary tensors. Its
-//! specification is `specification/protocol/inference_rest.md` in
+//! Implements the Open Inference Protocol, version 2, over HTTP, with JSON and binary tensors. The
+//! protocol's specification is `specification/protocol/inference_rest.md` in
 //! <https://github.com/kserve/open-inference-protocol>.
 //!
 //! Every error of a handler is a problem document. Hyper itself refuses a bad request line or an
@@ -101,7 +101,7 @@ impl Http {
     }
 
     /// Answers a request and reads its body to the end, within the limits on size and time. If the
-    /// end is not reached, the response closes the connection.
+    /// end of the body is not reached, the response closes the connection.
     pub(crate) async fn answer(&self, request: hyper::Request<Incoming>) -> Response {
         let app = &self.app;
         drain_body::answer_then_drain(app, request, async |request| {

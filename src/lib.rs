@@ -52,7 +52,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
-// Unit tests share files with `tests/`, which refer to the library by this name.
+// Unit tests share files with `tests/`. These files refer to the library as `clarity`.
 #[cfg(test)]
 extern crate self as clarity;
 

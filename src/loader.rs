@@ -30,9 +30,9 @@ pub(crate) type ReloadRequest = oneshot::Sender<()>;
 /// Keeps one model loaded.
 ///
 /// Serves the newest version that verifies, loads and passes its warm-up. A loaded version stays in
-/// memory: neither a failure of another version nor damage or removal on disk affects it. The next
-/// poll acts on changes on disk. A bad version whose files do not change is retried with growing
-/// delays.
+/// memory: neither a failure of another version nor damage or removal on disk affects it. Changes
+/// on disk take effect at the next poll. A bad version whose files do not change is retried with
+/// growing delays.
 pub(crate) struct Loader {
     pub(crate) model: ModelName,
     pub(crate) store: Store,
@@ -137,8 +137,8 @@ impl Loader {
         }
         if changed || trigger != Trigger::Due || self.is_due() {
             let quarantined = self.run_pass(state, &fingerprint, trigger).await;
-            // The pass itself changes quarantines, and the next poll must not treat that as a
-            // change on disk.
+            // The pass itself changes quarantines. The next poll must not treat the changed
+            // quarantines as a change on disk.
             fingerprint.quarantined = quarantined;
             state.last_fingerprint = Some(fingerprint);
         }
@@ -245,7 +245,7 @@ impl Loader {
             .map(|loaded| (loaded.version(), loaded.manifest.digest()));
         let degraded = serving.and_then(|(version, _)| degradation(version, &versions));
         let is_refused = |status: &VersionStatus| matches!(status, VersionStatus::Refused { .. });
-        // If older versions answer too, each refused one is worth a retry.
+        // If the policy serves several versions, each refused version is worth a retry.
         let wants_retry = self.policy.serves_several() && versions.values().any(is_refused);
         let healthy = serving.is_some() && degraded.is_none() && !wants_retry;
         let next_attempt = (!healthy).then(|| Instant::now() + state.backoff.next_delay());

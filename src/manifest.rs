@@ -79,14 +79,14 @@ pub enum Format {
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Timestamp(String);
 
-/// Why a manifest is refused.
+/// The reason why a manifest is refused.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ManifestError {
     /// The text is not JSON in the documented format.
     #[error("invalid manifest: {0}")]
     Syntax(String),
-    /// The manifest has another `manifest_version` than this release reads.
+    /// The manifest has a `manifest_version` that this release does not read.
     #[error("unknown manifest_version: expected {expected}, found {found}")]
     UnknownVersion {
         /// The `manifest_version` that this release reads.

@@ -8,14 +8,16 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-/// The longest name of a model, in bytes. With a version and a temporary suffix, the name still
-/// fits into the 255 bytes that file systems allow.
+/// The maximum length of a model's name in bytes. Even with a version and a temporary suffix, such
+/// a name fits into the 255 bytes that file systems allow.
 const MAX_LENGTH: usize = 128;
 
-/// The name of a model, which is also its directory's name, a part of its URLs and a metric label.
+/// The name of a model. It is also the name of the model's directory, a part of the model's URLs,
+/// and a metric label.
 ///
-/// 1 to 128 characters of `A-Z a-z 0-9 _ . -`, not starting with a dot.
-// A name in this form cannot leave its directory, is not hidden, and needs no escaping.
+/// Has 1 to 128 characters of `A-Z a-z 0-9 _ . -`, and does not start with a dot.
+// As a path, such a name cannot leave the store's directory, and is not hidden. It needs no
+// escaping.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ModelName(Arc<str>);
 
@@ -51,7 +53,7 @@ impl FromStr for ModelName {
     }
 }
 
-/// Maps can look up a model by a request's text, without a `ModelName`.
+/// Allows a map to look up a model by the text of a request, without a `ModelName`.
 impl std::borrow::Borrow<str> for ModelName {
     fn borrow(&self) -> &str {
         &self.0

@@ -8,8 +8,8 @@ use thiserror::Error;
 
 use crate::{InvalidVersion, Version};
 
-/// Selects the versions of a model that answer. A request without a version gets the newest of
-/// these versions.
+/// Selects the versions of a model that answer requests. The newest of these versions answers the
+/// requests that name no version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VersionPolicy {
@@ -18,7 +18,7 @@ pub enum VersionPolicy {
     Latest,
     /// All good versions answer.
     All,
-    /// The good versions of this set answer. Other versions are not loaded.
+    /// The good versions in this set answer. Other versions are not loaded.
     Only(BTreeSet<Version>),
 }
 

@@ -32,7 +32,8 @@ pub(crate) struct Predictor {
     pub(crate) unloaded: bool,
 }
 
-/// The reason why a request has no answer; the source of its status, body, metric and log event.
+/// The reason why a request has no answer. The response's status and body, the metric and the log
+/// event are derived from this value.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) reason: Reason,
@@ -51,7 +52,7 @@ impl Predictor {
         Arc::clone(&self.state.borrow().status)
     }
 
-    /// Whether a pass over the disk has ended, and the model never had a version.
+    /// Whether a load attempt has ended, and the model never had a version.
     pub(crate) fn is_vacant(&self) -> bool {
         let state = self.state.borrow();
         state.vacant && state.status.attempts > 0
@@ -70,7 +71,7 @@ impl Predictor {
         self.breaker.snapshot()
     }
 
-    /// The loaded version of this number, or the newest good one if `version` is `None`.
+    /// The loaded version with the number `version`. `None` selects the newest good version.
     pub(crate) fn serving(&self, version: Option<Version>) -> Result<Serving, Failure> {
         if self.unloaded {
             let detail = "the model was unloaded on request: load it again first";
@@ -97,12 +98,12 @@ impl Predictor {
         }
     }
 
-    /// Checks that requests for `version`, or for the newest good version if `None`, can be
-    /// answered.
+    /// Checks that requests for `version` can be answered. `None` selects the newest good version.
     ///
     /// A breaker that an operator forced open makes the model unready. A breaker that opened
     /// because of failures does not.
-    // Only requests close such a breaker, and an unready model would receive none.
+    // Only requests close a breaker that failures opened, and an unready model would receive no
+    // requests.
     pub(crate) fn ready(&self, version: Option<Version>) -> Result<(), Failure> {
         self.serving(version)?;
         match self.breaker().state {
@@ -114,13 +115,13 @@ impl Predictor {
         }
     }
 
-    /// Rejects early while the breaker is open. [`predict`](Self::predict) checks the breaker
-    /// again.
+    /// Rejects a request early while the breaker is open. [`predict`](Self::predict) checks the
+    /// breaker again.
     pub(crate) fn reject_if_open(&self) -> Result<(), Failure> {
         self.breaker.reject_if_open().map_err(rejected)
     }
 
-    /// Rejects early while the executor is full, before a body is read. Reserves nothing.
+    /// Rejects a request before its body is read, if the executor is full. Reserves no slot.
     // With a reservation, a slow client could hold a slot without using it.
     pub(crate) fn reject_if_full(&self) -> Result<(), Failure> {
         match self.executor.has_room(JobKind::Inference) {
@@ -129,11 +130,11 @@ impl Predictor {
         }
     }
 
-    /// Runs the model once, if the breaker admits the call. `memory` is the reservation for the
-    /// inputs. The run holds `memory` until its end, even after the deadline.
+    /// Runs the model once, if the breaker admits the call. `memory` is the reservation of memory
+    /// for the inputs. The run holds this reservation until the run ends, even after the deadline.
     ///
-    /// An answer that is not finite counts as the model's failure. The exception is a version that
-    /// has a probe and passes it immediately afterwards.
+    /// An answer with a value that is not finite counts as the model's failure. The exception is a
+    /// version that has a probe and passes the probe immediately after this answer.
     ///
     /// # Cancel safety
     ///
@@ -283,8 +284,8 @@ fn not_served(status: &ModelStatus, version: Version) -> Failure {
     }
 }
 
-/// One prediction request, counted exactly once: as answered, as failed, or, if dropped before
-/// either, as cancelled.
+/// Counts one prediction request exactly once: as answered, failed or cancelled. If this value is
+/// dropped before an outcome is recorded, the request counts as cancelled.
 #[must_use = "a request that is dropped is a cancelled one"]
 pub(crate) struct RequestAccount<'a> {
     predictor: &'a Predictor,
@@ -310,8 +311,8 @@ impl RequestAccount<'_> {
             serving.map(|(version, _)| tracing::field::display(version))
         };
         // A failure of the model is logged as an error. Other failures follow from an already
-        // logged state or from the request. Clients can cause any number of such failures, so their
-        // log level is off by default.
+        // logged state or from the request. Clients can cause any number of these other failures,
+        // so the default log level omits them.
         if matches!(reason, Reason::InferenceFailed | Reason::DeadlineExceeded) {
             tracing::error!(%model, version = version(), %reason, detail, "prediction failed");
         } else {

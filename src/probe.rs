@@ -32,8 +32,8 @@ pub struct Probe {
     tolerance: Tolerance,
 }
 
-/// The tolerance of the comparison. A floating-point number may differ from the expected one by
-/// `absolute + relative * |expected|`. Integers and booleans must be equal.
+/// The tolerance of the comparison. A floating-point number may differ from the expected number by
+/// at most `absolute + relative * |expected|`. Integers and booleans must be equal.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -105,7 +105,7 @@ impl Probe {
             .map_err(|error| ProbeError::Syntax(sanitize_for_log(error)))?;
         let Tolerance { relative, absolute } = probe.tolerance;
         for part in [relative, absolute] {
-            // With a tolerance of NaN or infinity any answer could pass.
+            // With an infinite tolerance, any answer could pass. With NaN, no answer would pass.
             if !part.is_finite() || part < 0.0 {
                 let why =
                     format!("expected a tolerance that is finite and not negative, found {part}");

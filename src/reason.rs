@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// The reason of a failure. Its name is the `reason` of a problem's body, of a metric's labels and
-/// of a log event's fields.
+/// The reason of a failure. Its name is the value of `reason` in error responses, metric labels and
+/// log events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Reason {

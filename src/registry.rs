@@ -31,7 +31,8 @@ use crate::{
 /// A model is registered when its directory first appears, and stays registered. If the directory
 /// vanishes, a loaded version continues to answer from memory. Without a loaded version, requests
 /// get 503 `model_missing`.
-// Not 404: a disk that is gone for a minute must not tell clients that the model never existed.
+// Not 404: while a disk is gone for a minute, clients must not conclude that the model never
+// existed.
 #[derive(Clone)]
 pub struct Registry {
     inner: Arc<Inner>,
@@ -118,7 +119,7 @@ impl Registry {
         Ok(self.find(model)?.predictor.breaker())
     }
 
-    /// A handle to a model's circuit breaker, to observe and override it.
+    /// A handle that observes and overrides a model's circuit breaker.
     ///
     /// # Errors
     ///

@@ -33,7 +33,7 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RuntimeError {
-    /// The bytes are no model that the runtime can run.
+    /// The bytes are not a model that the runtime can run.
     #[error("the runtime cannot load the model: {0}")]
     Unloadable(String),
     /// The server cannot serve an input or output of the model.
@@ -55,8 +55,8 @@ pub enum RuntimeError {
     Probe(#[source] ProbeError),
 }
 
-/// Loads a version and runs it: on its probe if it has one, otherwise on generated inputs. A server
-/// does the same before it serves a version.
+/// Loads a version and runs its probe. If the version has no probe, runs the model on generated
+/// inputs. A server does the same before it serves a version.
 ///
 /// # Errors
 ///
@@ -68,7 +68,7 @@ pub fn try_version(
     try_with_probe(runtime, version).map(|(session, _)| session)
 }
 
-/// Like [`try_version`], but also returns the version's probe, for later probes of the session.
+/// Like [`try_version`], but also returns the version's probe, for later runs on the session.
 pub(crate) fn try_with_probe(
     runtime: &dyn Runtime,
     version: VerifiedVersion,

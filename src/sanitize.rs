@@ -7,7 +7,7 @@ const MAX_CHARACTERS: usize = 1000;
 
 /// Truncates text to 1000 characters, and escapes its control characters. Marks a truncation with
 /// `…`.
-// Text from clients and files ends up in responses and logs. It must neither be unbounded nor forge
+// Text from clients and files ends up in responses and logs. It must be short, and must not forge
 // log lines.
 pub(crate) fn sanitize_for_log(text: impl Display) -> String {
     let mut writer = BoundedWriter {

@@ -1,4 +1,4 @@
-//! Re-reads all versions in the background, to detect bit rot before a restart would.
+//! Re-reads all versions in the background, to detect bit rot before a restart fails because of it.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl Scrubber {
             versions.retain(|&version| store.quarantined(&name, version).is_none());
             std::io::Result::Ok(versions)
         };
-        // The loader reports an unreadable directory.
+        // The model's loader reports an unreadable directory.
         let listed = execute(&*self.executor, JobKind::Scrub, Some(model), list).await;
         listed.ok().and_then(Result::ok).unwrap_or_default()
     }
@@ -118,7 +118,8 @@ impl Scrubber {
         execute(&*self.executor, JobKind::Scrub, Some(model), work).await
     }
 
-    /// Counts, logs and quarantines damage. The next round skips quarantined versions.
+    /// Counts and logs damage. If `quarantine` is given, quarantines the version, and the next
+    /// round skips it.
     async fn found(
         &self,
         model: &ModelName,

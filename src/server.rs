@@ -1,4 +1,4 @@
-//! The server, which answers for the models of a store on an HTTP socket.
+//! The server, which answers HTTP requests for the models of a store.
 
 mod connection;
 

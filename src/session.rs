@@ -22,8 +22,8 @@ pub trait Session: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`RunError::Refused`] when the model cannot take a value, which is the caller's fault. Any
-    /// other error is the model's fault.
+    /// [`RunError::Refused`] when an input has a value that the model cannot take. This error is
+    /// the caller's fault. Any other error is the model's fault.
     fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError>;
 
     /// Queues `work` on one of the session's own threads and returns at once. The work calls
@@ -77,7 +77,7 @@ pub enum RunError {
     NotFinite {
         /// The name of the output.
         output: String,
-        /// The index of the first such value, counted from 0 in row-major order.
+        /// The index of the first value that is not finite, counted from 0 in row-major order.
         position: usize,
         /// The value at that index.
         found: f32,

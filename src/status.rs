@@ -19,8 +19,9 @@ pub struct ModelStatus {
     pub serving: Option<(Version, Digest)>,
     /// The reason why the model is degraded; `None` if the model is healthy or no version answers.
     ///
-    /// A model is degraded when a newer version is refused. It is also degraded when the answering
-    /// version was damaged, removed or withdrawn on disk, and answers from memory only.
+    /// A model is degraded when a version newer than the answering version is refused. It is also
+    /// degraded when the answering version was damaged, removed or withdrawn on disk. Such a
+    /// version answers from memory only.
     pub degraded: Option<Reason>,
     /// The status of each version on disk at the last attempt.
     pub versions: BTreeMap<Version, VersionStatus>,
@@ -49,7 +50,7 @@ pub enum VersionStatus {
         /// The reason that the operator gave.
         detail: String,
     },
-    /// The version is not served, or it answers from memory and a reload of it failed.
+    /// The version was refused. If it was loaded before, it can still answer from memory.
     Refused {
         /// The reason as a code, for programs.
         reason: Reason,
@@ -131,11 +132,12 @@ impl Loaded {
     }
 }
 
-/// A consistent snapshot of a model's loaded versions and status, from its loader to its predictor.
+/// A consistent snapshot of a model's loaded versions and status, which the loader sends to the
+/// predictor.
 #[derive(Clone)]
 pub(crate) struct ModelState {
     pub(crate) loaded: Option<Arc<Loaded>>,
-    /// The other loaded versions, for requests that name a version.
+    /// The loaded versions other than `loaded`, for requests that name a version.
     pub(crate) others: BTreeMap<Version, Arc<Loaded>>,
     /// Whether the model never had a version. Such a model does not delay the server's readiness.
     pub(crate) vacant: bool,

@@ -46,8 +46,8 @@ pub struct Tensor {
 pub enum Dimension {
     /// Only this size is valid.
     Fixed(usize),
-    /// Any size from 1 is valid. Within one request, all dimensions with the same name have the
-    /// same size.
+    /// Any size of at least 1 is valid. Within one request, all dimensions with the same name have
+    /// the same size.
     Dynamic(Option<String>),
 }
 

@@ -1,8 +1,9 @@
 //! Loads and runs each version in a child process with limits before the version is served.
 //!
 //! Verified bytes can still be harmful. A model of a hundred bytes can exhaust the memory, overflow
-//! the stack or load forever. `catch_unwind` contains none of these faults, but a process does. So
-//! a short-lived child with its own limits loads and runs the version once.
+//! the stack or load forever. `catch_unwind` does not protect the server from these faults, but a
+//! separate process does. So a short-lived child with its own limits loads and runs the version
+//! once.
 
 mod child;
 mod frame;
@@ -20,8 +21,8 @@ use crate::sanitize::sanitize_for_log;
 use crate::{ConfigError, Runtime, VerifiedVersion};
 
 /// The stack size of the vetting thread, in bytes.
-// Smaller than the 2 MiB of Tokio's and rten's threads: nesting that passes here cannot overflow
-// the server's stack.
+// Smaller than the 2 MiB stacks of Tokio's and rten's threads: nesting that fits into this stack
+// cannot overflow the stacks of the server.
 const STACK_BYTES: usize = 1 << 20;
 
 /// Selects the process that loads and runs each version once before the version is served.

@@ -61,7 +61,7 @@ impl fmt::Display for Line {
     }
 }
 
-/// Prints a heading and these lines.
+/// Prints a heading and the lines.
 pub fn report(lines: &[Line]) {
     println!("\nacceptance: median (min to max) of the rounds");
     for line in lines {

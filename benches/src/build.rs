@@ -52,7 +52,8 @@ impl Binaries {
         Ok(lists_flag(&output(command)?, flag))
     }
 
-    /// Writes metadata to `directory`, with which nextest runs the binary of `#[test]` functions.
+    /// Writes metadata to `directory`. Nextest uses this metadata to run the binary of `#[test]`
+    /// functions.
     pub(crate) fn nextest_input(
         &self,
         nextest: &Path,
@@ -126,8 +127,8 @@ fn executable(messages: &str, target: &str) -> Option<PathBuf> {
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
-/// Whether a help text lists exactly this flag. A longer flag with the same beginning does not
-/// count.
+/// Whether a help text lists exactly the flag `flag`. A longer flag with the same beginning does
+/// not count.
 fn lists_flag(help: &str, flag: &str) -> bool {
     help.lines()
         .filter(|line| line.trim_start().starts_with('-'))

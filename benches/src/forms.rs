@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The maximum number of bytes of the output in an error message. These are the last bytes.
+/// The maximum length of a run's output in an error message, in bytes. The message has the output's
+/// end.
 const OUTPUT_TAIL: usize = 4096;
 
 /// One way to run the empty tests.
@@ -47,7 +48,7 @@ impl Form {
         forms
     }
 
-    /// Returns the name in the tables.
+    /// Returns the form's name in the tables.
     pub(crate) fn name(&self) -> String {
         let (form, arguments) = match self {
             Self::Chaos(arguments) => ("chaos", arguments.as_slice()),

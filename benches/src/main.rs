@@ -24,8 +24,8 @@ const RECORD: &str = "target/chaos/empty-COUNT/chaos/records/empty_00000.json";
 /// Measures the cost of an empty test as a chaos test, under libtest, libtest-mimic and nextest
 ///
 /// Builds packages with 1,000 and 10,000 real, empty test functions. Each round runs all forms in
-/// turn (A B C A B C …). Results are compared within a round, because other programs then slow all
-/// forms. A run counts only when its own summary says that all of its tests passed.
+/// turn (A B C A B C …). Results are compared within a round, because other programs slow all forms
+/// of a round alike. A run counts only when its own summary says that all of its tests passed.
 #[derive(Debug, Parser)]
 #[command(name = "benches")]
 struct Options {
@@ -33,7 +33,7 @@ struct Options {
     #[arg(long, value_delimiter = ',', default_values_t = [1000, 10000], value_parser = size)]
     sizes: Vec<usize>,
 
-    /// The number of rounds that count, after one that does not
+    /// The number of measured rounds; one more warms up
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
 

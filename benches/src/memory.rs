@@ -22,10 +22,10 @@ fn peak_in(status: &str) -> Option<u64> {
     kilobytes.checked_mul(1024)
 }
 
-/// Writes to this many bytes of memory, and frees the memory.
+/// Writes to `bytes` bytes of memory, and frees the memory.
 ///
-/// A virtual machine must fetch unused memory from its host, which takes longer than the
-/// measurements here. Later allocations use the memory that this call has already fetched.
+/// A virtual machine must fetch unused memory from its host, which takes longer than the measured
+/// operations. Later allocations use the memory that this call has already fetched.
 pub fn warm_up(bytes: u64) {
     let touched = vec![1_u8; usize::try_from(bytes).unwrap_or(usize::MAX)];
     std::hint::black_box(&touched);

@@ -8,7 +8,8 @@ use std::process::Stdio;
 
 const BINARY: &str = "cargo-nextest";
 
-/// Finds nextest where this program or Cargo installs it, or in a directory of `PATH`.
+/// Finds nextest in this program's or Cargo's installation directory. Otherwise searches the
+/// directories of `PATH`.
 pub(crate) fn find() -> Option<PathBuf> {
     let name = format!("{BINARY}{}", env::consts::EXE_SUFFIX);
     let cargo_home = env::var_os("CARGO_HOME")

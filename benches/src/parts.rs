@@ -1,7 +1,8 @@
-//! Measures the parts of the cost of one case. Each part repeats the harness's system calls.
+//! Measures the parts of the cost of one case. Each part is a model that repeats the harness's
+//! system calls.
 //!
-//! The harness is not instrumented; these models stand in for its parts. The table ends with the
-//! rest of the cost, which no model explains.
+//! The harness itself is not instrumented. The table ends with the rest of the cost, which no model
+//! explains.
 
 mod process;
 

@@ -91,7 +91,8 @@ impl Spread {
 }
 
 impl fmt::Display for Spread {
-    /// Writes `2.00 (1.90 to 2.10)`, with the precision of the format, by default 2.
+    /// Writes text such as `2.00 (1.90 to 2.10)`. The format's precision sets the number of
+    /// decimals, by default 2.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let decimals = f.precision().unwrap_or(2);
         write!(

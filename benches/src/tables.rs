@@ -33,7 +33,7 @@ pub(crate) fn times(series: &Series) {
     }
 }
 
-/// Prints the ratio of every form's time to that of every later form.
+/// Prints the ratio of every form's time to the time of every later form.
 pub(crate) fn ratios(series: &Series) {
     println!(
         "\n  time of the first as a multiple of the second: median of the rounds (min to max)"

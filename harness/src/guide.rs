@@ -1,4 +1,4 @@
-//! The guide: a first bug in ten minutes, faults, selecting, reports, sweeps, the sandbox,
+//! The guide: a first bug in ten minutes, faults, selecting tests, reports, sweeps, the sandbox,
 //! troubleshooting, and continuous integration.
 
 #[doc = include_str!("../guide/ten_minutes.md")]

@@ -10,11 +10,11 @@
 //! - [`Context`] is the argument of a test. It gives the test a seed, a directory, a clock and a
 //!   timeline.
 //! - A [`fault`] damages a target and later undoes the damage. [`fault::SystemCall`] disturbs
-//!   system calls of the code under test: calls fail, take longer or do less.
+//!   system calls of the code under test: calls fail, take longer or transfer fewer bytes.
 //! - A [`network::Link`] connects a client and a server. Faults disturb the link's traffic.
 //! - A [`process::Process`] is a program that the test starts. Faults stop or kill the program.
 //! - [`explore`] finds every point of an operation at which an interruption makes a difference. At
-//!   each point, the exploration kills the operation, makes a call fail, or cuts the power.
+//!   each point, the exploration kills the operation, makes a call fail, or simulates a power loss.
 //! - Oracles are assertions in the code under test. [`always!`] must hold at each evaluation. In at
 //!   least one case of a sweep, [`sometimes!`] must hold and [`reachable!`] must be reached.
 //! - The [`clock`](Context::clock) of a test shows real time or Tokio's virtual time.
@@ -28,10 +28,10 @@
 //!   that the test's body has finished.
 //! - On Linux all processes of a test end when the test ends, daemons included. The one exception
 //!   is a test that runs without the sandbox and kills its own supervisor. On other systems only
-//!   the test's process group or process tree ends. On these systems the harness does not notice
-//!   other leaks.
-//! - The random numbers of a test depend only on the root seed and the test's name or `seed_name`.
-//!   The harness controls neither the order of threads nor the network.
+//!   the test's process group or process tree ends. On these systems the harness finds no leaked
+//!   processes, threads or descriptors.
+//! - The random numbers of a test depend only on the root seed and on the test's `seed_name`, by
+//!   default the test's name. The harness controls neither the order of threads nor the network.
 //! - A test tagged `non_destructive` can change nothing outside its own directory. Such a test
 //!   can reach no other machine, and no process outside the sandbox. The test fails when it leaks
 //!   a process, thread, descriptor, temporary file or shared memory. [`Context::allow_leak`]
@@ -98,10 +98,11 @@ pub use clarity_chaos_record::{
     HungThread, Isolation, Leaks, Limits, Minimized, OracleId, OracleKind, ReadError, Record,
     Resources, Sandbox, Seed, SeenOracle, Verdict,
 };
-/// The crate `rand`, in the version whose traits the generators of [`Context::rng`] and
-/// [`fault::Fault::draw`] implement.
+/// The crate `rand`, in the version of this harness. The generators of [`Context::rng`] and
+/// [`fault::Fault::draw`] implement its traits.
 pub use rand;
-/// The crate `rand_chacha`, in the version whose generators [`fault::Fault::draw`] takes.
+/// The crate `rand_chacha`, in the version of this harness. [`fault::Fault::draw`] takes one of its
+/// generators.
 pub use rand_chacha;
 pub use test::clock::Clock;
 pub use test::context::Context;

@@ -1,7 +1,7 @@
 //! Wraps system calls for which no library has a safe function. Only this layer has `unsafe` code.
 //!
-//! It covers processes, signals, descriptors, resource limits, `/proc`, namespaces, seccomp, the
-//! memory of traced threads, directories and the wall clock. Nothing in this layer depends on
+//! This layer covers processes, signals, descriptors, resource limits, `/proc`, namespaces,
+//! seccomp, the memory of traced threads, directories and the wall clock. Nothing in it depends on
 //! tests.
 
 #[cfg(target_os = "linux")]

@@ -10,8 +10,8 @@ use std::fmt;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-/// The body of a test. Its concrete type, `test::body::Body`, is known only in the process that
-/// runs the test.
+/// The body of a test. Its concrete type is `test::body::Body`. Only the process that runs the test
+/// uses this type.
 pub(crate) type TestBody = dyn Any + Send + Sync;
 
 /// A registered test, as declared by its `#[chaos]` attribute.

@@ -50,8 +50,8 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Runs or lists tests, or makes reports, as the arguments of the process require. Returns the exit
-/// code.
+/// Runs tests, lists tests or makes reports, as the arguments of the process require. Returns the
+/// exit code.
 pub(crate) fn main(origin: &Origin) -> ExitCode {
     let options = Options::parse_or_exit();
     let tests = registration::all();
@@ -113,8 +113,9 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
     )
 }
 
-/// Applies `--last-failed` and `--failed-first`. Returns the root seed of each failed test's last
-/// run, or `None` if the record is unreadable. Without these options, returns an empty map.
+/// Applies `--last-failed` and `--failed-first`. Returns the failed tests, each with the root seed
+/// of its last run. The seed is `None` if the record is unreadable. Without these options, returns
+/// an empty map.
 fn select_by_history(
     selection: &mut Selection,
     history: &History,
@@ -173,8 +174,8 @@ fn report_from_records(origin: &Origin, options: &Options) -> io::Result<ExitCod
     })
 }
 
-/// Implements `--merge`: merges the results of all shards. Reports and exits like one run of the
-/// whole sweep.
+/// Implements `--merge`: merges the results of all shards. The reports and the exit code are those
+/// of one run of the whole sweep.
 fn merge(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
     let results = match Results::from_shards(&options.merge) {
         Ok(results) => results,

@@ -49,16 +49,16 @@ use std::path::Path;
 use std::process::{Child, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-/// The exit code of a sandboxed supervisor whose runner has died.
+/// The exit code of a supervisor whose runner has died.
 const RUNNER_LOST: u8 = 3;
 
-/// Runs the runner's cases, one after the other. Returns when the runner sends a shutdown or dies,
-/// or when processes of a test cannot be killed.
+/// Runs the runner's cases, one after the other. Returns when the runner sends a shutdown or dies.
+/// Also returns when processes of a test cannot be killed.
 ///
 /// # Errors
 ///
-/// When a case cannot be started, supervised or reported, or a message of the runner cannot be
-/// parsed.
+/// When a case cannot be started, supervised or reported. Also when a message of the runner cannot
+/// be parsed.
 pub(crate) fn serve(config: &SupervisorConfig) -> io::Result<ExitCode> {
     crate::os::descriptors::close_inherited();
     let confined = match confine(&config.confinement, config.worker_dir.root()) {
@@ -90,7 +90,7 @@ pub(crate) fn serve(config: &SupervisorConfig) -> io::Result<ExitCode> {
         }
     };
     if code == RUNNER_LOST {
-        // The runner is dead: no other process reads the cases of this run or removes their files.
+        // The runner is dead: it no longer reads the cases of this run or removes their files.
         remove_with_others(&config.run);
     }
     Ok(ExitCode::from(code))
@@ -171,7 +171,8 @@ fn execute(case: &Case) -> io::Result<Child> {
     #[cfg(unix)]
     {
         use std::os::unix::process::CommandExt as _;
-        // A group of its own: SIGTERM to the group also reaches the processes that the test starts.
+        // The test leads a process group of its own. SIGTERM to the group also reaches the
+        // processes that the test starts.
         command.process_group(0);
     }
     command.spawn().map_err(|error| {

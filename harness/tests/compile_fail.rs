@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let found = compiler();
     let is_recorded = found == RECORDED_WITH;
-    // Another compiler words and wraps its messages differently, so a comparison would fail.
+    // The messages of another compiler differ in words and line breaks, so a comparison would fail.
     if !is_recorded && !arguments.list {
         eprintln!(
             "NOT CHECKED: {NAME}: the messages were recorded with rustc {RECORDED_WITH}, \

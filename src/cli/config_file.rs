@@ -1,7 +1,7 @@
 //! The configuration file of `clarity serve`: the command's flags, under the same names, in TOML.
 //!
-//! Settings of the file replace the defaults of the flags. So flags and environment variables
-//! override the file, and the file accepts every flag except `--config`.
+//! Settings of the file replace the defaults of the flags, so flags and environment variables
+//! override the file. The file accepts every flag except `--config`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -29,8 +29,8 @@ struct Setting {
 ///
 /// # Errors
 ///
-/// When the file is unreadable or not TOML, or when a setting is unknown or invalid. The error is a
-/// sentence that names the file, and the line if one setting is at fault.
+/// When the file is unreadable or not TOML. When a setting is unknown or invalid. The error is a
+/// sentence that names the file. If one setting is at fault, the sentence also names the line.
 pub(super) fn with_file(serve: Command, path: &Path) -> Result<Command, String> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
@@ -45,7 +45,8 @@ pub(super) fn with_file(serve: Command, path: &Path) -> Result<Command, String> 
     let Err(why) = parse(whole.clone()).and_then(|serve| serve.check()) else {
         return Ok(whole);
     };
-    // Finds a setting that is invalid on its own. Otherwise only the combination is invalid.
+    // Finds a setting that is invalid on its own. If there is no such setting, only the combination
+    // is invalid.
     let is_alone = |setting: &&Setting| {
         let alone = set(serve.clone(), setting).and_then(parse);
         alone.is_ok_and(|serve| serve.check().is_err())
@@ -56,7 +57,7 @@ pub(super) fn with_file(serve: Command, path: &Path) -> Result<Command, String> 
     }
 }
 
-/// Parses an empty command line, which leaves only the settings of the file.
+/// Parses an empty command line, so only the settings of the file apply.
 fn parse(serve: Command) -> Result<Serve, String> {
     // Environment variables are ignored here. They are validated later, with the command line.
     let names: Vec<_> = serve

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The maximum duration: adding a longer one to an instant overflows on some platforms.
+/// The maximum duration. An instant plus a longer duration overflows on some platforms.
 const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// Parses a duration with its unit, such as `500ms`, `30s` or `2m`.

@@ -20,9 +20,9 @@ use crate::{FilePath, Manifest, ModelName, Source, Store, Version};
 /// {"checksum": …, "size_bytes": …, "algorithm": "sha256"}}}}. The model files are in the directory
 /// NAME next to it, or directly next to it.
 ///
-/// Each model becomes its next version if every byte matches and the version can be served. A model
-/// with an identical version is skipped, so an import can be repeated. Exits with 1 if any model
-/// failed; the others are imported all the same.
+/// Publishes a model as its next version if every byte matches and the version can be served. A
+/// model with an identical version is skipped, so an import can be repeated. Exits with 1 if any
+/// model failed; the others are imported all the same.
 #[derive(Args, Debug)]
 pub(super) struct Import {
     /// The checksums.json file
@@ -104,7 +104,7 @@ impl Import {
             .map(|path| (path.clone(), source(path)))
             .collect();
         let staged = store.stage(&model, entry(&promised)?, &sources)?;
-        // Staging has hashed the bytes while copying them, so these are the digests of the
+        // Staging hashed the bytes while it copied them, so the manifest lists the digests of the
         // published bytes.
         for (path, found) in staged.manifest().files() {
             let expected = &promised[path];
@@ -124,7 +124,7 @@ impl Import {
     }
 }
 
-/// Finds an existing version with the same files, if any.
+/// Finds an existing version with exactly the promised files, if any.
 fn find_identical(
     store: &Store,
     model: &ModelName,

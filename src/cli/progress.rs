@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// The refresh interval of the progress line, which changes even while one large file is read.
+/// The refresh interval of the progress line. The line changes even while one large file is read.
 const TICK: Duration = Duration::from_millis(100);
 
 /// A progress line on standard error, cleared on drop.
 ///
-/// Hidden with `--json`, and when standard output or standard error is not a terminal.
+/// Hidden with `--json`. Also hidden when standard output or standard error is not a terminal.
 #[derive(Debug)]
 pub(super) struct Progress(ProgressBar);
 

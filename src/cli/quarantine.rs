@@ -28,7 +28,7 @@ pub(super) struct QuarantineCommand {
     json: bool,
 }
 
-/// End the quarantine of a version, by an operator or a server
+/// End a version's quarantine, set by an operator or a server
 ///
 /// A server that watches the directory tries the version at once.
 #[derive(Args, Debug)]

@@ -14,7 +14,7 @@ use crate::{ModelName, QuarantineCause, Store, Version};
 pub(super) struct Rollback {
     /// The model
     name: ModelName,
-    /// The target version [default: the one before the newest version that is not withdrawn]
+    /// The target version [default: the second newest of the versions that are not withdrawn]
     #[arg(long, value_name = "V")]
     to: Option<Version>,
     #[command(flatten)]
@@ -57,7 +57,7 @@ impl Rollback {
     }
 
     /// The versions that the operator has not withdrawn.
-    // Corrupt and incompatible versions count: an explicit `--to` may name one that was repaired.
+    // Includes corrupt and incompatible versions: an explicit `--to` may name a repaired version.
     fn servable(&self, store: &Store) -> Result<Vec<Version>, String> {
         let versions = super::list::versions(store, &self.name)?;
         let withdrawn = |version: &Version| {

@@ -21,14 +21,15 @@ use crate::{
 ///
 /// Prints `listening on http://ADDRESS:PORT` to standard output when it accepts requests, and logs
 /// to standard error. Then loads the models; requests for a loading model get 503 `model_loading`.
-/// Detects changes in the directory of the models. SIGTERM or SIGINT (Ctrl-C) stops it after the
-/// running requests.
+/// Detects changes in the directory of the models. SIGTERM or SIGINT (Ctrl-C) stops the server
+/// after the running requests.
 #[derive(Args, Debug)]
 pub(super) struct Serve {
     #[command(flatten)]
     models: ModelsArg,
-    /// A TOML file with any of these settings: `deadline = "10s"`, `breaker-failures = 3`, or
-    /// `[breaker]` and `failures = 3`. Flags and environment variables override it
+    /// A TOML file with values for these flags, such as `deadline = "10s"`. The setting
+    /// `breaker-failures` can also be `failures` in the table `[breaker]`. Flags and environment
+    /// variables override the file
     #[arg(long, value_name = "FILE", env = "CLARITY_CONFIG")]
     config: Option<PathBuf>,
     /// The address to listen on; port 0 selects a free port
@@ -45,7 +46,7 @@ pub(super) struct Serve {
     /// How long a shutdown waits for running requests; at least the deadline
     #[arg(long, value_name = "TIME", default_value = "45s", value_parser = parse_duration)]
     drain: Duration,
-    /// The maximum number of connections; more wait until one ends
+    /// The maximum number of connections; further connections wait until one ends
     #[arg(long, value_name = "N", default_value_t = Config::default().connections)]
     connections: usize,
     /// The timeout of a connection without a request, or with a client that does not read its
@@ -119,8 +120,8 @@ impl Serve {
     }
 
     async fn serve(&self) -> CommandResult {
-        // Listens for signals before it prints `listening on …`: a reader of that line can send a
-        // signal at once.
+        // Listens for signals before the line `listening on …` is printed: a reader of that line
+        // can send a signal at once.
         let stop = stop_signal()?;
         let mut runtime = OnnxRuntime::new();
         if let Some(threads) = self.threads {
@@ -218,7 +219,7 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Listens for Ctrl-C from now on. The future completes at the first one.
+/// Listens for Ctrl-C from now on. The future completes at the first Ctrl-C.
 #[cfg(windows)]
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     let mut interrupt = tokio::signal::windows::ctrl_c()?;

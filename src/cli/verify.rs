@@ -10,8 +10,8 @@ use crate::{ModelName, Reason, Store, VerifyError, Version};
 
 /// Re-read every byte of every version and compare it with the manifest
 ///
-/// Changes nothing. Exits with 1 when a version differs from its manifest or has none, and when a
-/// model has no version or is unreadable.
+/// Changes nothing. Exits with 1 when a version has no manifest or differs from it. Also exits with
+/// 1 when a model has no version or is unreadable.
 #[derive(Args, Debug)]
 pub(super) struct Verify {
     /// Only this model

@@ -17,8 +17,8 @@ pub(super) struct VettingArgs {
     /// The process that loads and runs a version once before it is used
     #[arg(long = "vetting", value_name = "WHERE", default_value = "child")]
     mode: VettingMode,
-    /// The address space limit of the vetting process in bytes, plus three times the size of the
-    /// version
+    /// The address space limit of the vetting process, in bytes; three times the size of the
+    /// version is added
     #[arg(long = "vetting-memory", value_name = "BYTES", default_value_t = VettingLimits::default().address_space)]
     memory: u64,
     /// The CPU time limit of the vetting process, in whole seconds
@@ -66,7 +66,7 @@ impl VettingArgs {
 
 /// A path that runs the executable of this process. On Linux, the path still runs this executable
 /// after another file has replaced it on disk.
-// An upgrade on disk must not let the new release judge the models of this server.
+// After an upgrade on disk, the new release must not judge the models of this server.
 fn this_program() -> std::io::Result<PathBuf> {
     match cfg!(target_os = "linux") {
         true => Ok("/proc/self/exe".into()),

@@ -43,7 +43,7 @@ pub(super) fn json_length(headers: &HeaderMap) -> Result<Option<usize>, Failure>
 
 /// Decodes `count` elements from `bytes`. An error states the expected and the found value.
 ///
-/// Refuses NaN and infinite values, as JSON does.
+/// Refuses NaN and infinite values, which JSON does not allow either.
 // A non-finite input can cause a non-finite output, which would count as a failure of the model.
 pub(super) fn decode(datatype: DataType, bytes: &[u8], count: usize) -> Result<TensorData, String> {
     if count.checked_mul(datatype.size()) != Some(bytes.len()) {

@@ -13,7 +13,8 @@ use crate::predictor::{Failure, OVERLOAD_RETRY};
 const UNIT: usize = 1024;
 
 /// The memory limit, in bytes, on the bodies, tensors and responses of all concurrent requests.
-// A reservation never waits: two requests that hold reservations could wait for each other forever.
+// A reservation never waits. Otherwise, two requests with reservations could wait for each other
+// forever.
 #[derive(Clone, Debug)]
 pub(crate) struct Budget {
     units: Arc<Semaphore>,
@@ -38,8 +39,8 @@ impl Budget {
 
     /// Reserves `bytes` bytes, rounded up to whole units. An error names `purpose`.
     ///
-    /// Refuses more than the whole budget with `PayloadTooLarge`, and more than the free part with
-    /// `Overloaded` and a retry delay.
+    /// Refuses more than the whole budget with `PayloadTooLarge`. Refuses more than the free part
+    /// with `Overloaded` and a retry delay.
     pub(crate) fn reserve(&self, bytes: usize, purpose: &str) -> Result<Reservation, Failure> {
         let units = bytes.div_ceil(UNIT);
         if units > self.total / UNIT {

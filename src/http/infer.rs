@@ -22,7 +22,7 @@ use crate::{ModelName, Reason, Version};
 
 /// From this size on, encoding and decoding run on the executor. The size is the number of bytes to
 /// decode, or of elements to encode.
-// JSON parses at about 100 MB/s, so smaller bodies do not delay other requests noticeably.
+// The JSON parser reads about 100 MB/s, so smaller bodies do not delay other requests noticeably.
 const OFFLOAD_BYTES: usize = 64 << 10;
 
 pub(super) async fn infer(

@@ -34,7 +34,8 @@ impl InputData<'_> {
     }
 }
 
-/// An upper bound on the number of elements: each takes at least a digit and a comma or bracket.
+/// An upper bound on the number of elements. Each element takes at least two characters: a digit,
+/// and a comma or bracket.
 fn most_elements(text: &RawValue) -> usize {
     text.get().len() / 2 + 1
 }
@@ -267,8 +268,8 @@ impl<'de, T: Element> Visitor<'de> for NestingLevel<'_, T> {
     }
 }
 
-/// Converts a JSON value to an element exactly, or refuses the value. Only FP32 rounds, to the
-/// nearest value.
+/// Converts a JSON value to an element exactly, or refuses the value. Only a conversion to FP32
+/// rounds, to the nearest value.
 trait Element: Sized {
     const EXPECTED: &'static str;
 

@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 /// A `T` that deserializes from a JSON object only.
 // Serde's derive also accepts an array of the fields in source order. No protocol defines such an
-// array, and moving a field in the source would change its meaning.
+// array, and a new order of the fields in the source would change the array's meaning.
 #[derive(Debug, Default)]
 pub(super) struct Object<T>(pub(super) T);
 

@@ -21,7 +21,8 @@ pub(super) struct Problem {
 /// The problem document of a response.
 ///
 /// `type` is always `about:blank`, so `title` is the reason phrase (RFC 9457). `reason` holds the
-/// specific kind. Clients of the Open Inference Protocol read `error`, which repeats `detail`.
+/// specific kind of failure. Clients of the Open Inference Protocol read `error`, which repeats
+/// `detail`.
 #[derive(Serialize)]
 struct Body<'a> {
     r#type: &'static str,

@@ -35,7 +35,8 @@ struct InferResponse<'a> {
     outputs: Vec<ResponseOutput<'a>>,
 }
 
-/// The parameters of a response, present only if it is degraded or from an unverified version.
+/// The parameters of a response. Present only if the response is degraded or its version is
+/// unverified.
 #[derive(Serialize)]
 struct ResponseParameters {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,8 +150,9 @@ fn max_bytes(output: WantedOutput, tensor: &Tensor) -> usize {
         (false, DataType::Int8) => "-128,".len(),
         (false, DataType::Int32) => "-2147483648,".len(),
         (false, DataType::Int64) => "-9223372036854775808,".len(),
-        // The longest text has eight characters in addition to the shortest unique digits. They are
-        // the sign, the point, and the exponent, or the zeros of a number without exponent.
+        // The longest text has eight characters in addition to the shortest unique digits. Two of
+        // them are the sign and the point. The others are the exponent, or the zeros of a number
+        // without exponent.
         (false, DataType::Fp32) => "-123456790000000.0,".len(),
     };
     frame + element * tensor.data().len()

@@ -181,7 +181,7 @@ impl LoadContext {
         if let Err(error) = written {
             let model = &self.model;
             tracing::warn!(%model, %version, detail = %error, "cannot update the quarantine marker");
-            // The unchanged state, which the next poll will find.
+            // Returns the unchanged state on disk, which the next poll will find.
             return before;
         }
         after

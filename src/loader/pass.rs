@@ -35,8 +35,8 @@ struct LoadPass<'a> {
 }
 
 impl Loader {
-    /// Tries versions from the newest down to the first good one, or all if the policy serves
-    /// several. Publishes the result, and returns the quarantines after the pass.
+    /// Tries versions from the newest down to the first good one. Tries all versions if the policy
+    /// serves several. Publishes the result, and returns the quarantines after the pass.
     pub(super) async fn run_pass(
         &self,
         state: &mut LoaderState,
@@ -62,7 +62,7 @@ impl Loader {
         };
         let running_version = running.as_ref().map(|running| running.version());
         // The loaded version is preferred to any older one on disk, unless the operator withdrew
-        // it.
+        // the loaded version.
         let oldest_wanted = running_version.filter(|&version| !pass.is_withdrawn(version));
         let mut first = None;
         let mut others = BTreeMap::new();
@@ -147,8 +147,8 @@ impl LoadPass<'_> {
         self.found.insert(version, status);
     }
 
-    /// The loaded version: the previous one if its manifest did not change, otherwise a fresh one.
-    /// `None` if the version is refused.
+    /// Loads a version, or keeps the loaded one if its manifest did not change. Returns `None` if
+    /// the version is refused.
     async fn load_or_keep(
         &mut self,
         state: &mut LoaderState,

@@ -16,8 +16,9 @@ pub(crate) const MAX_DEPTH: usize = 8;
 
 /// The path of a file inside the directory of its version.
 ///
-/// Consists of names joined by `/`. No name is empty, `.` or `..`, or contains a backslash, a colon
-/// or a control character. So the path stays inside the version's directory on every platform.
+/// Consists of names joined by `/`. No name is empty, `.` or `..`. No name contains a backslash, a
+/// colon or a control character. So the path stays inside the version's directory on every
+/// platform.
 ///
 /// Has at most 512 bytes and 8 directories, and is not `manifest.json`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

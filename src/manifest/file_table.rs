@@ -1,4 +1,4 @@
-//! Deserializes the table of files: limited in length, without duplicates.
+//! Deserializes the table of files in a manifest. Refuses duplicates and tables that are too long.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

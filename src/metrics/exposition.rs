@@ -1,10 +1,9 @@
 //! Converts OpenMetrics text to Prometheus text.
 
-/// Converts OpenMetrics text 1.0.0 to Prometheus text 0.0.4.
+/// Converts OpenMetrics text 1.0.0 to Prometheus text 0.0.4. Drops units and the end marker.
 ///
-/// In OpenMetrics the counter family `x` has the sample `x_total`. In 0.0.4 the family itself is
-/// named `x_total`: under another name, its samples would have no type and no help. Drops units and
-/// the end marker.
+/// In OpenMetrics the counter family `x` has the sample `x_total`. In Prometheus text the family
+/// itself is named `x_total`: under another name, its samples would have no type and no help.
 pub(super) fn to_prometheus(openmetrics: &str) -> String {
     let mut text = String::with_capacity(openmetrics.len());
     let mut help = None;

@@ -8,13 +8,15 @@ use prometheus_client::registry::Registry;
 
 use super::labels::{ModelLabel, ReasonLabels, StateLabels, TransitionLabels, VersionLabels};
 
-/// Buckets of inference times in seconds: from a small model on one core to the default deadline.
+/// Buckets of inference times in seconds: from the time of a small model on one core to the default
+/// deadline.
 const PREDICTION_SECONDS: [f64; 16] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
     10.0, 30.0,
 ];
 
-/// Buckets of load and hash times in seconds: from some hundred bytes to many gigabytes.
+/// Buckets of loading times and hashing times in seconds, for models of a few hundred bytes to many
+/// gigabytes.
 const LOAD_SECONDS: [f64; 14] = [
     0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0,
 ];

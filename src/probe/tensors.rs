@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::tensor::{Tensor, TensorData};
 
-/// A tensor and its name, in the JSON form of the Open Inference Protocol. The elements may be
-/// nested lists in row-major order.
+/// A tensor and its name, in the JSON form of the Open Inference Protocol. The elements are in
+/// row-major order, and may stand in nested lists.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct NamedTensor {
     pub(super) name: String,
@@ -76,7 +76,7 @@ fn all<T>(values: &[&Value], read: impl Fn(&Value) -> Option<T>) -> Result<Vec<T
     values.iter().map(read).collect()
 }
 
-/// The nearest 32-bit number; `None` if the value is not a number or the nearest one is infinite.
+/// The nearest FP32 number; `None` if the value is not a number or exceeds the range of FP32.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "the nearest number of 32 bits is wanted"

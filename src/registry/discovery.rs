@@ -17,7 +17,7 @@ use crate::{ModelName, ModelStatus};
 impl Registry {
     /// Registers the models whose directories are new, and starts to load these models.
     ///
-    /// A running server also does this at each scan of the directory of the models.
+    /// A running server also does this at each scan of the models directory.
     pub async fn discover(&self) {
         let store = self.inner.store.clone();
         let models = execute(&*self.inner.executor, JobKind::Scan, None, move || {

@@ -12,9 +12,9 @@ use crate::status::ModelState;
 impl Registry {
     /// Unloads a model until a request to the server loads the model again.
     ///
-    /// The model stops answering, and its memory is freed after its running requests. The disk is
-    /// unchanged, and no change on disk loads the model again. An unloaded model does not affect
-    /// the server's readiness.
+    /// The model stops answering. Its memory is freed once its running requests have ended. The
+    /// disk is unchanged, and no change on disk loads the model again. An unloaded model does not
+    /// affect the server's readiness.
     ///
     /// # Errors
     ///
@@ -30,8 +30,9 @@ impl Registry {
                 name: model.to_owned(),
             });
         };
-        // Dropping the sender ends the loader, which keeps the loaded versions alive. A loader in
-        // the middle of a load ends after that load, and publishes to a channel without receivers.
+        // The loader keeps the loaded versions alive; dropping the sender ends the loader. A loader
+        // in the middle of a load ends after that load, and publishes the result to a channel
+        // without receivers.
         if model.reload.take().is_some() {
             let before = &model.predictor;
             let mut status = (*before.status()).clone();

@@ -1,8 +1,8 @@
 //! The declared inputs and outputs of an ONNX model.
 //!
-//! rten stores booleans and 64-bit integers as 32-bit ones, and does not keep their declared
+//! rten stores booleans and 64-bit integers as 32-bit integers, and does not keep their declared
 //! datatypes. It also replaces declared shapes by inferred ones. The server needs the declarations,
-//! so this module reads them from the file. It reads only these few fields of the protobuf.
+//! so this module reads them from the file. It reads no other fields of the protobuf.
 
 use std::collections::HashMap;
 

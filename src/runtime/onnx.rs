@@ -17,8 +17,8 @@ use crate::sanitize::sanitize_for_log;
 use crate::session::{RunError, Session, Work};
 use crate::tensor::{DataType, Tensor, TensorData, TensorSpec};
 
-/// The name of the file for the weights that are split off the model file. rten requires this
-/// suffix.
+/// The file name under which rten finds the weights that are split off the model file. rten
+/// requires an extension that starts with `data` or `onnx_data`.
 const SPLIT_WEIGHTS: &str = "inside.data";
 
 /// The largest default number of threads of a session: see [`OnnxRuntime::threads`].
@@ -26,18 +26,18 @@ const MAX_DEFAULT_THREADS: usize = 4;
 
 /// Runs ONNX models with [rten](https://docs.rs/rten), in this process.
 ///
-/// Every loaded model has its own few threads, and runs one request on each, in order of arrival. A
-/// run that is alone after a long run uses a second set of threads, of the same number. (rten packs
-/// weights during a load on its own pool, which all models share.)
+/// Every loaded model has its own few threads. Each thread runs one request at a time, in order of
+/// arrival. If the last run was long, a run that is alone uses a second set of as many threads.
+/// (During a load, rten packs weights on its own thread pool, which all models share.)
 ///
-/// External weights come from the version's verified files, never from disk. rten requires that
-/// their names end with `.data` or `.onnx_data`, plus a number if there are several. Weights inside
-/// the model file are not copied. So a loaded model takes little more memory than its files, even
-/// during its load.
+/// External weights come from the version's verified files, never from disk. rten requires that the
+/// names of these files end with `.data` or `.onnx_data`, plus a number if there are several files.
+/// Weights inside the model file are not copied. So a loaded model takes little more memory than
+/// its files, even during its load.
 ///
 /// rten computes INT64 in 32 bits. Inputs that do not fit into 32 bits are refused. If the model's
 /// own arithmetic leaves that range, its numbers wrap around. Do not use this runtime for INT64
-/// beyond 2^31.
+/// numbers beyond 2^31.
 // With shared threads, a model that never finishes could block other models, since a run cannot be
 // stopped. With one thread for each model, its requests would run one after the other.
 #[derive(Clone, Debug)]
@@ -79,8 +79,8 @@ impl Runtime for OnnxRuntime {
             let mut options = ModelOptions::with_all_ops();
             let mut weights_name = SPLIT_WEIGHTS.to_owned();
             for (path, bytes) in external {
-                // Files are sorted by name, so if the longer name is taken too, the loop reaches it
-                // later.
+                // Files are sorted by name. If another file has the longer name, the loop reaches
+                // that file later.
                 if weights_name == path.as_str() {
                     weights_name.push('_');
                 }
@@ -103,7 +103,7 @@ impl Runtime for OnnxRuntime {
     }
 }
 
-/// Extends rten's error about a weights file by the names that rten accepts.
+/// Adds the file names that rten accepts to its error about a file of weights.
 fn with_expected_names(error: &str) -> String {
     match error.contains("disallowed path") {
         true => format!(
@@ -167,7 +167,7 @@ impl Session for OnnxSession {
         &self.outputs
     }
 
-    // Every run computes all outputs, so rten makes its plan only once, in the warm-up.
+    // Every run computes all outputs, so rten makes its execution plan only once, in the first run.
     fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
         let mut values = Vec::with_capacity(inputs.len());
         for ((&node, spec), tensor) in self.model.input_ids().iter().zip(&self.inputs).zip(inputs) {

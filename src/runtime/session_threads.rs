@@ -16,18 +16,18 @@ use crate::panics::catch;
 use crate::session::Work;
 use crate::stopwatch::Stopwatch;
 
-/// The shortest duration on one thread that makes a run worth more threads. Spreading a run costs
-/// some tens of microseconds.
+/// The minimum duration of a run that is worth spreading over several threads. Spreading a run
+/// costs some tens of microseconds.
 const WORTH_SPREADING: Duration = Duration::from_millis(1);
 
 /// The threads of one session, which take work in order of arrival.
 ///
-/// Each thread is the only worker of its own rayon pool. A run that is alone after a long run uses
-/// a pool of several threads instead.
-// A run in a pool of one thread needs no handover to another thread. In a pool of several, every
-// run wakes workers, which steal parts of the run and yield in between. A run of 0.1 ms took 35
-// thread switches. Each yield lost 4 ms while another thread loaded a model. A worker that waits
-// for a part of one run also starts whole other runs.
+/// Each thread is the only worker of its own rayon pool. If the last run was long, a run that is
+/// alone uses a pool of several threads instead.
+// A run in a pool of one thread needs no handover to another thread. In a pool of several threads,
+// every run wakes workers, which steal parts of the run and yield in between. There, a run of
+// 0.1 ms took 35 thread switches. Each yield lost 4 ms while another thread loaded a model. A
+// worker that waits for a part of one run also starts other whole runs.
 #[derive(Debug)]
 pub(super) struct SessionThreads(Arc<Shared>);
 
@@ -36,7 +36,7 @@ struct Shared {
     queue: Mutex<Queue>,
     arrived: Condvar,
     threads: NonZeroUsize,
-    /// The pool of several threads for long runs, started by the first long run.
+    /// The pool of several threads for long runs, started at its first use.
     wide_pool: OnceLock<Arc<ThreadPool>>,
     /// Whether the last run was long.
     is_long: AtomicBool,
@@ -95,9 +95,9 @@ impl SessionThreads {
         self.0.arrived.notify_one();
     }
 
-    /// Queues `work` and waits for its result. The argument of `work` is the pool for the model.
+    /// Queues `work` and waits for its result. Passes `work` the pool that runs the model.
     ///
-    /// On one of the session's own threads, runs `work` at once.
+    /// If the caller is one of the session's own threads, runs `work` at once.
     ///
     /// # Panics
     ///

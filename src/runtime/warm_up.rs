@@ -14,8 +14,8 @@ const MAX_ELEMENTS: usize = 64 << 20;
 /// Runs the model on generated inputs until one run succeeds. The outputs must have the declared
 /// datatypes and ranks, and be finite.
 ///
-/// The first inputs are zeros, with all dynamic sizes 1. If every run fails, the error is that of
-/// the first run.
+/// The inputs of the first run are zeros, and all dynamic dimensions have size 1. If every run
+/// fails, returns the error of the first run.
 // A correct model can fail on zeros (the mean of an empty mask) or size 1 (a window of 7). So ones
 // and larger sizes are tried before the model is refused.
 pub(crate) fn warm_up(session: &dyn Session) -> Result<(), RuntimeError> {

@@ -1,9 +1,10 @@
 //! Splits an ONNX model into a graph and its weights, without copying the weights.
 //!
 //! rten copies each tensor out of a model's bytes, so after a load every weight is in memory twice.
-//! It does not copy tensors of external files. ONNX stores large models in this form: a graph, and
-//! a file of weights. The graph names the offset and length of each large tensor in that file. This
-//! module makes both parts from the verified bytes; the file of weights is the model itself.
+//! It does not copy tensors of external files. ONNX can store a model as two files: a graph, and a
+//! file of weights. The graph names the offset and length of each large tensor in the file of
+//! weights. This module makes both parts from the verified bytes; the bytes of the model itself
+//! serve as the file of weights.
 //!
 //! The field numbers come from
 //! [onnx.proto](https://github.com/onnx/onnx/blob/main/onnx/onnx.proto), the encoding from
@@ -32,9 +33,10 @@ const VALUE: u64 = 2;
 /// of other datatypes.
 const UNCONVERTED: [u64; 4] = [1, 2, 3, 6];
 
-/// The least size of the elements that are split off, in bytes. Smaller tensors stay in the graph.
-// A length of this size takes three bytes or more. Together with the tag, that is enough room to
-// align the elements.
+/// The minimum size of a tensor's elements in bytes for the tensor to be split off. Smaller tensors
+/// stay in the graph.
+// The length of such a tensor is encoded in three bytes or more. With the tag, which precedes it,
+// that is enough room to align the elements.
 const LARGE: usize = 16 << 10;
 
 /// The alignment that fits the elements of all datatypes in [`UNCONVERTED`], in bytes.
@@ -114,8 +116,8 @@ impl Splitter<'_> {
         })
     }
 
-    /// Copies a message, and replaces the value of each field `number` by `replace(value)`. Returns
-    /// `None` if the message is malformed.
+    /// Copies a message, and replaces the value of each field with the number `number` by
+    /// `replace(value)`. Returns `None` if the message is malformed.
     fn rewrite(
         &mut self,
         message: Range<usize>,

@@ -19,16 +19,16 @@ use tokio_io_timeout::TimeoutWriter;
 
 use crate::http::Http;
 
-/// The time limit at shutdown for a client to finish a request head that it has begun to send.
-// Only an incomplete request can be lost here, so this time is shorter than the drain of running
-// requests.
+/// At shutdown, the time limit for a client to finish a request head that it has begun to send.
+// Only incomplete requests are lost after this time, so this limit is shorter than the limit for
+// running requests.
 const HEAD_GRACE: Duration = Duration::from_secs(1);
 
 /// Serves a connection until it ends. Once `stopped` is true, ends the connection after its running
 /// request is answered.
 ///
-/// Closes the connection if, for the time `idle`, the client sends no request, or reads nothing of
-/// a response.
+/// Closes the connection if the client sends no request for the time `idle`. Also closes it if the
+/// client reads nothing of a response for that time.
 pub(super) async fn serve(
     stream: TcpStream,
     http: Http,
@@ -48,7 +48,7 @@ pub(super) async fn serve(
     let connection =
         http1::Builder::new().serve_connection(TokioIo::new(Box::pin(stream)), service);
     let mut connection = std::pin::pin!(connection);
-    // Polls the branches in this order: nearly always, the connection is the one that is ready.
+    // Polls the connection first, because nearly always it is the branch that is ready.
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => Some(ended),
@@ -130,7 +130,7 @@ impl InFlightRequests {
     }
 }
 
-/// Counts one request as running until dropped.
+/// Counts one request as running until this value is dropped.
 #[derive(Debug)]
 struct InFlightRequest(Arc<InFlightRequests>);
 

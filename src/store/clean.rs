@@ -12,8 +12,8 @@ impl Store {
     /// Removes the leftovers of killed publications, removals and quarantines; returns their
     /// number.
     ///
-    /// Keeps staging directories that are in use. Where locks are unsupported, removes no
-    /// directories: on systems other than Unix, and on some network file systems.
+    /// Keeps staging directories that are in use. Removes no directories where locks are
+    /// unsupported: on systems other than Unix, and on some network file systems.
     ///
     /// # Errors
     ///
@@ -104,8 +104,8 @@ mod tests {
         assert_eq!(store.clean().unwrap(), 0);
     }
 
-    /// Cleans in a loop while directories are staged. So a clean can run after the creation of a
-    /// staging directory, but before the directory is locked.
+    /// Cleans in a loop while staging directories are created. So a clean can run after the
+    /// creation of a staging directory, but before the directory is locked.
     #[test]
     fn staging_dir_survives_a_concurrent_clean() {
         let dir = tempfile::tempdir().unwrap();

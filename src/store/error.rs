@@ -37,7 +37,7 @@ pub enum VerifyError {
     /// The manifest is invalid.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-    /// The manifest names another model or version than the directory belongs to.
+    /// The manifest names a model or version other than that of the directory.
     #[error(
         "{} is of {found_model} {found_version}, expected {expected_model} {expected_version}",
         Manifest::FILE_NAME

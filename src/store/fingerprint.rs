@@ -66,7 +66,7 @@ impl VersionFingerprint {
         let mut directories = vec![(directory.to_owned(), String::new(), 0)];
         while let Some((directory, prefix, depth)) = directories.pop() {
             for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
-                // One entry more than the limit is enough to detect an excess.
+                // Stops at one entry above the limit, which is enough to detect an excess.
                 if found.len() > 2 * Manifest::MAX_FILES {
                     break;
                 }

@@ -49,8 +49,9 @@ impl Store {
 
     /// Lists the versions of a model, valid or not, the oldest first.
     ///
-    /// Ignores hidden entries, and names with a character other than a digit. A numeric name that
-    /// cannot be a version becomes an [`IgnoredEntry`]: `0`, `01`, or a file or symlink named `2`.
+    /// Ignores hidden entries, and names with a character other than a digit. An entry with a
+    /// numeric name that cannot be a version becomes an [`IgnoredEntry`]. Examples are the names
+    /// `0` and `01`, and a file or symlink named `2`.
     ///
     /// # Errors
     ///

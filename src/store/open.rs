@@ -71,7 +71,7 @@ fn read_manifest(
         });
     }
     let mut json = Vec::new();
-    // One byte over the limit detects a manifest that grows while it is read.
+    // Reads up to one byte over the limit, to detect a manifest that grows while it is read.
     file.take(limit + 1)
         .read_to_end(&mut json)
         .map_err(|error| io_error(name, error))?;

@@ -23,8 +23,8 @@ type FileContents = BTreeMap<FilePath, Vec<u8>>;
 ///
 /// # Errors
 ///
-/// If several files had errors, the error of the file that comes first in path order. After an
-/// error, no thread starts to read another file.
+/// When a file cannot be read or verified. If several files have errors, returns the error of the
+/// file that comes first in path order. After an error, no thread starts to read another file.
 pub(super) fn read_files(
     directory: &Path,
     manifest: &Manifest,
@@ -43,8 +43,8 @@ fn read_on_threads(
     manifest: &Manifest,
 ) -> Result<FileContents, VerifyError> {
     let mut files: Vec<(&FilePath, &FileEntry)> = manifest.files().iter().collect();
-    // Threads pop files from the back of the list, so the largest are read first and none is left
-    // for last.
+    // Threads pop files from the back of the list. So the largest files are read first, and no
+    // large file is left for last.
     files.sort_by_key(|(path, entry)| (entry.size, std::cmp::Reverse(*path)));
     let threads = threads.clamp(1, files.len().max(1));
     let shared = Mutex::new((files, FileContents::new(), BTreeMap::new()));

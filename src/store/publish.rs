@@ -98,7 +98,7 @@ impl Store {
         self.stage(model, entry, files)?.publish()
     }
 
-    /// Writes the next version of a model and its manifest to a staging directory, and syncs both.
+    /// Writes the next version of a model to a staging directory, with a manifest. Syncs all files.
     ///
     /// # Errors
     ///
@@ -219,7 +219,7 @@ impl Staged {
                 Err(io::ErrorKind::AlreadyExists.into())
             } else {
                 // A marker without a version belonged to a removed version, and must not apply to
-                // this one.
+                // the new version.
                 let released = self.store.release(&model, self.manifest.version());
                 released.and_then(|_| fs::rename(&self.directory, &target))
             };

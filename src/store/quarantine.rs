@@ -41,8 +41,8 @@ pub struct Quarantine {
     cause: QuarantineCause,
     detail: String,
     since: Timestamp,
-    /// The digest of the judged manifest as `Manifest::to_json` writes it; `None` if there was no
-    /// valid manifest.
+    /// The digest of the version's manifest as `Manifest::to_json` writes it; `None` if there was
+    /// no valid manifest.
     manifest: Option<Digest>,
     /// The release of the server that judged the version: another release may be able to serve the
     /// version.
@@ -103,8 +103,8 @@ impl Quarantine {
         }
     }
 
-    /// Whether a version with this manifest stays quarantined without another attempt by this
-    /// release. Always false for a corrupt version, which is read again.
+    /// Whether this release keeps a version with this manifest quarantined without another attempt.
+    /// Always false for a corrupt version, which is read again.
     pub(crate) fn applies_to(&self, manifest: &Manifest) -> bool {
         match self.cause {
             QuarantineCause::Corrupt => false,

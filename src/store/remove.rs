@@ -13,7 +13,7 @@ impl Store {
     ///
     /// Hides the version with one durable rename, then deletes the version. If this process dies
     /// after the rename, the next call of `Store::clean` finishes the deletion. A server that
-    /// answers from this version continues from memory, and reports that the model is degraded.
+    /// serves this version continues to answer from memory, and reports the model as degraded.
     ///
     /// # Errors
     ///

@@ -32,11 +32,11 @@ struct OpenFile {
 /// The result of one step of a scrub.
 #[derive(Debug)]
 pub(crate) enum ScrubStep {
-    /// The step read this number of bytes, and more may remain.
+    /// The step read this number of bytes, and more bytes may remain.
     InProgress(VersionScrub, u64),
     /// All bytes match the manifest.
     Clean,
-    /// A file is missing, unreadable, or differs from the manifest.
+    /// A file is missing or unreadable, or differs from the manifest.
     Corrupt(Manifest, VerifyError),
     /// The manifest itself is missing or invalid.
     InvalidManifest(VerifyError),

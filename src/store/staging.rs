@@ -15,8 +15,8 @@ pub(super) const PURPOSES: [&str; 3] = ["mark", "publish", "remove"];
 #[derive(Debug)]
 pub(super) struct StagingDir {
     path: PathBuf,
-    /// The lock; `None` where locks are unsupported. Declared last, so the lock is released after
-    /// the removal.
+    /// The lock; `None` where locks are unsupported. Rust drops fields after `drop` has run, so the
+    /// lock is released after the removal.
     _locked: Option<File>,
 }
 

@@ -46,8 +46,8 @@ impl Store {
         // A constant time, so that the same files always give the same manifest.
         let never = SystemTime::UNIX_EPOCH;
         let manifest = Manifest::new(model.clone(), version, entry, never, files)?;
-        // Reads the files a second time and compares them with the first digests. Refuses files
-        // that changed between the two reads.
+        // Reads the files a second time and compares them with the digests of the first read.
+        // Refuses files that changed between the two reads.
         let files = read_files(&directory, &manifest)?;
         Ok(VerifiedVersion::unverified(manifest, files))
     }

@@ -12,8 +12,8 @@ use crate::{Probe, ProbeError};
 ///
 /// Only [`Store::open_unverified`](crate::Store::open_unverified) makes a `VerifiedVersion` from
 /// unverified bytes. A later change on disk does not change the bytes in memory.
-// No other constructor exists, so code that takes a `VerifiedVersion` cannot receive other
-// unverified bytes.
+// Every other way to make a `VerifiedVersion` verifies the bytes. So code that takes one never
+// receives unverified bytes by accident.
 #[derive(Debug)]
 pub struct VerifiedVersion {
     manifest: Manifest,
@@ -40,8 +40,8 @@ impl VerifiedVersion {
 
     /// Whether the version has no manifest on disk.
     ///
-    /// Only [`Store::open_unverified`](crate::Store::open_unverified) returns a version without
-    /// one.
+    /// Only [`Store::open_unverified`](crate::Store::open_unverified) returns a version without a
+    /// manifest.
     pub fn is_unverified(&self) -> bool {
         self.is_unverified
     }

@@ -1,4 +1,4 @@
-//! Runs the child: sends it a version and waits for the verdict.
+//! Runs the vetting child: sends it a version and waits for the verdict.
 
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;

@@ -9,7 +9,7 @@ use crate::ConfigError;
 
 /// The number of copies of a version's files that vetting may hold beyond
 /// [`VettingLimits::address_space`].
-// The received bytes, and the runtime's copy during the conversion of the model.
+// These are the received bytes, and the runtime's copy during the conversion of the model.
 const COPIES: u64 = 3;
 
 /// The resource limits of a vetting process.
@@ -63,12 +63,12 @@ impl VettingLimits {
         Ok(())
     }
 
-    /// The CPU time limit in whole seconds, the unit of the operating system, rounded up.
+    /// The CPU time limit, rounded up to whole seconds, the unit of the operating system.
     pub(super) fn cpu_seconds(&self) -> u64 {
         self.cpu.as_secs() + u64::from(self.cpu.subsec_nanos() > 0)
     }
 
-    /// The address space for a version of `bytes` bytes.
+    /// The limit on the address space for a version of `bytes` bytes.
     pub(super) fn address_space_for(&self, bytes: u64) -> u64 {
         self.address_space
             .saturating_add(bytes.saturating_mul(COPIES))
@@ -89,8 +89,8 @@ impl VettingLimits {
         limit(Resource::As, space, space)?;
         // The soft limit raises SIGXCPU, which identifies the cause.
         limit(Resource::Cpu, seconds, seconds + 1)?;
-        // A model may crash this process: a core dump must not fill the disk, and no file must be
-        // written.
+        // A model may crash this process, and a core dump must not fill the disk. Nor may this
+        // process write any other file.
         limit(Resource::Core, 0, 0)?;
         limit(Resource::Fsize, 0, 0)
     }

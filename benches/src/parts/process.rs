@@ -14,7 +14,7 @@ pub(super) fn fork_and_wait() -> io::Result<()> {
     let forked = unsafe { libc::fork() };
     match forked {
         -1 => Err(io::Error::last_os_error()),
-        // SAFETY: `_exit` ends the child without running any of the child's code.
+        // SAFETY: `_exit` ends the child without running any further code of the child.
         0 => unsafe { libc::_exit(0) },
         child => {
             let child = Pid::from_raw(child)

@@ -57,11 +57,13 @@ impl Suite {
     /// Prepares the suite for a runner that another user starts.
     ///
     /// `user` becomes the owner of the suite's directories. The binary is hard-linked or copied
-    /// into one of them, and gets mode 755. The caller must start the runner as `user`.
+    /// into one of these directories, and gets mode 755. The caller must start the runner as
+    /// `user`.
     ///
     /// # Panics
     ///
-    /// When this process cannot change owners or modes, or can neither link nor copy the binary.
+    /// When this process cannot change owners or modes. Also when it can neither link nor copy the
+    /// binary.
     #[cfg(unix)]
     #[must_use]
     pub fn for_user(mut self, user: u32) -> Self {
@@ -213,8 +215,8 @@ impl Suite {
             .collect()
     }
 
-    /// Whether any `timeline.jsonl` below [`Suite::tmp`], such as a running test's, contains
-    /// `text`.
+    /// Whether any file `timeline.jsonl` below [`Suite::tmp`] contains `text`. Each running test
+    /// has such a file.
     #[must_use]
     pub fn timeline_contains(&self, text: &str) -> bool {
         let mut directories = vec![self.tmp()];

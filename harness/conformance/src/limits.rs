@@ -105,7 +105,7 @@ pub fn skip(reason: &str) {
     );
     let thread = thread::current();
     let test = thread.name().unwrap_or("a test").to_owned();
-    // A closed standard error has no reader, so the error is ignored.
+    // The result is ignored: a closed standard error has no reader.
     let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {reason}");
 }
 

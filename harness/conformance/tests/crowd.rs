@@ -64,7 +64,9 @@ fn children_of_threads(pid: u32) -> Vec<u32> {
     children.filter_map(|pid| pid.parse().ok()).collect()
 }
 
-/// Returns the test processes, great-grandchildren of the runner below supervisor and sandbox.
+/// Returns the test processes, which are great-grandchildren of the runner.
+///
+/// Their ancestors below the runner are a supervisor and a process inside the sandbox.
 fn tests_of(runner: u32) -> Vec<u32> {
     let supervisors = children_of_threads(runner).into_iter();
     let inside = supervisors.flat_map(children);

@@ -16,7 +16,7 @@ pub(crate) fn expand(
     let name = &function.sig.ident;
     let path_end = name.unraw().to_string();
     let description = description.expression(name.span());
-    // Each item has a full path. An import could shadow the first name in the user's path.
+    // The generated code imports nothing: an import could shadow the first name of `crate_path`.
     let private_at = |span: Span| match &options.crate_path {
         Some(path) => quote_spanned! { span=> #path::__private },
         None => quote_spanned! { span=> ::clarity_chaos::__private },

@@ -84,8 +84,8 @@ use syn::{ItemFn, parse_macro_input};
 /// - With every root seed, the test draws the same random values as under its old name.
 /// - The entries for the old name in `chaos_regressions/` and in the history apply to the test.
 /// - Selection, shards, reports, records and new regressions use the new name.
-/// - Two tests of one binary whose seeds derive from the same name are an error. They would draw
-///   the same random values.
+/// - It is an error if the seeds of two tests in one binary derive from the same name. The tests
+///   would draw the same random values.
 ///
 /// # A harness under another name
 ///
@@ -123,7 +123,8 @@ pub fn chaos(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let (options, mut problems) = Options::parse(attribute.into());
     problems.extend(validate::problems(&function, &description, &options));
 
-    // The output contains the refused function, so the compiler reports only the refusal.
+    // The output contains the refused function. Without the function, the compiler would report
+    // further problems, such as unused imports.
     match problems.into_iter().reduce(|mut all, next| {
         all.combine(next);
         all

@@ -70,7 +70,7 @@ macro_rules! __oracle {
         if $crate::__private::is_listening() {
             let holds: bool = $condition;
             // The items below are in an inner block, which the condition cannot see. Items have no
-            // hygiene, so they would hide a caller's `scope` or `ORACLE`.
+            // hygiene: outside the block, they would hide a caller's `scope` or `ORACLE`.
             {
                 fn scope() -> &'static str {
                     ::core::any::type_name_of_val(&scope)

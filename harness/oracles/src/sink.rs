@@ -54,7 +54,7 @@ impl Oracle {
     ///
     /// When an [`always!`](crate::always) does not hold.
     #[doc(hidden)]
-    // Marks calls of this function as unlikely: production code makes none.
+    // `cold` marks calls of this function as unlikely: without a sink, no oracle calls it.
     #[cold]
     #[track_caller]
     pub fn observe(&'static self, holds: bool) {
@@ -77,7 +77,7 @@ fn replace(sink: Option<Arc<dyn Sink>>) {
         &mut *SINK.write().unwrap_or_else(PoisonError::into_inner),
         sink,
     );
-    // The lock is released here, because the destructor of a sink can reach an oracle.
+    // The lock is no longer held: the destructor of a sink can reach an oracle.
     drop(previous);
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CapturedOutput {
-    /// The captured text. Of a long output, the text has only the beginning and the end.
+    /// The captured text. For a long output, the text contains only the beginning and the end.
     pub text: String,
     /// The number of bytes that the test printed, including the omitted bytes.
     pub total_bytes: u64,

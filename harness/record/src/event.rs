@@ -117,8 +117,8 @@ pub enum EventKind {
         by_us: u64,
     },
     /// The body of an async test under a virtual clock blocked the only thread of its Tokio
-    /// runtime. The cause is a sleep, a socket or a lock of the standard library. Blocks shorter
-    /// than 100 ms are not recorded.
+    /// runtime. The cause is a sleep, a socket or a lock of the standard library. A block shorter
+    /// than 100 ms is not recorded.
     Blocked {
         /// The duration of the block, in microseconds of real time.
         duration_us: u64,
@@ -180,8 +180,8 @@ pub struct ExploredCall {
     pub call: String,
     /// The number of tried points at this call. At a point, the process died or the call failed.
     pub points: usize,
-    /// Whether the exploration skips the call. Either a crash at the call leaves no new state, or
-    /// the call cannot return the requested errors. If a call has no points and is not exempt, the
+    /// Whether the exploration skips the call. An exempt call leaves no new state after a crash, or
+    /// cannot return the requested errors. If a call has no points and is not exempt, the
     /// exploration did not reach the call.
     pub exempt: bool,
     /// Whether the invariant broke at a point of this call, or after a power loss that undid the

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 /// A row of the fault plan: one fault with its drawn values.
 ///
-/// The values follow from the test's seed and the fault's kind, target and occurrence.
+/// The values follow from the test's seed, and from the fault's kind, target and occurrence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PlannedFault {
@@ -44,7 +44,7 @@ impl PlannedFault {
         }
     }
 
-    /// Writes the kind, the target and the plan's fields in one line:
+    /// Returns the kind, the target and the plan's fields in one line:
     /// `bit_flip model.onnx byte=118 bit=3`.
     #[must_use]
     pub fn summarize(kind: &str, target: &str, plan: &serde_json::Value) -> String {

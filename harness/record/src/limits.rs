@@ -22,7 +22,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// No declared limits; [`Limits::default`] as a constant. The limits of the user still apply.
+    /// No declared limits: [`Limits::default`] as a constant. The user's system limits still apply.
     pub const NONE: Self = Self {
         memory_bytes: None,
         open_files: None,

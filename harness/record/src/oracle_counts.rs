@@ -13,7 +13,7 @@ pub struct OracleCounts {
     reached: BTreeMap<OracleId, CaseCounts>,
 }
 
-/// The numbers of cases that reached one oracle, and in which the oracle held.
+/// The number of cases that reached an oracle, and the number of cases in which the oracle held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct CaseCounts {
     #[serde(rename = "reached_cases")]
@@ -51,7 +51,7 @@ impl OracleCounts {
         }
     }
 
-    /// Whether no case has reached an oracle.
+    /// Whether no case has reached any oracle.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.reached.is_empty()

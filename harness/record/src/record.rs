@@ -46,7 +46,7 @@ pub struct Record {
     /// passes after a failed attempt is *flaky*.
     #[serde(default)]
     pub failed_attempts: Vec<FailedAttempt>,
-    /// The time of the run's start, in UTC and the format of RFC 3339.
+    /// The time of the run's start, in UTC, in the format of RFC 3339.
     pub started_at: String,
     /// The real time from the start to the end of the test's process, in microseconds.
     pub duration_us: u64,
@@ -187,7 +187,7 @@ impl Record {
     }
 }
 
-/// A failed run of a case that was followed by another run with the same seed.
+/// A failed run of a case, which was then run again with the same seed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FailedAttempt {
@@ -195,7 +195,7 @@ pub struct FailedAttempt {
     /// variant's fields stand next to `verdict`.
     #[serde(flatten)]
     pub verdict: Verdict,
-    /// The time of the start of the attempt, in UTC and the format of RFC 3339.
+    /// The time of the attempt's start, in UTC, in the format of RFC 3339.
     pub started_at: String,
     /// The real time from the start to the end of the attempt's process, in microseconds.
     pub duration_us: u64,
@@ -217,7 +217,7 @@ impl From<Record> for FailedAttempt {
     }
 }
 
-/// The result of `--minimize`: the smallest fault plan that was found to make a case fail.
+/// The result of `--minimize`: the smallest fault plan with which a run of the case failed.
 ///
 /// The plan has the fewest faults, and the simplest values of each fault.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

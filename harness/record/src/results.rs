@@ -134,8 +134,8 @@ impl Results {
         self.oracles.unmet(catalogue, &tests)
     }
 
-    /// Returns one record for each test that has run. This is the failure with the lowest seed or,
-    /// without a failure, the case with the lowest seed.
+    /// Returns one record for each test that has run: the record of the failed case with the lowest
+    /// seed. If no case failed, returns the record of the case with the lowest seed.
     pub fn representatives(&self) -> impl Iterator<Item = &Record> {
         self.tests
             .values()
@@ -170,7 +170,7 @@ impl Results {
     /// # Errors
     ///
     /// When a file cannot be read, or the files belong to different sweeps. Also when a shard is
-    /// missing, or two files are the same shard. The text names the files or the missing shards.
+    /// missing, or two files are the same shard. The error names the files or the missing shards.
     pub fn from_shards(files: &[PathBuf]) -> Result<Self, String> {
         let mut shards = Vec::new();
         for path in files {

@@ -12,7 +12,7 @@ pub struct SeedRange {
 }
 
 impl SeedRange {
-    /// Creates a range of `count` seeds from `first` on. After the highest number comes 0.
+    /// Creates a range of `count` seeds from `first` on. 0 follows the highest seed.
     #[must_use]
     pub fn new(first: Seed, count: u64) -> Self {
         Self { first, count }
@@ -38,7 +38,7 @@ impl SeedRange {
 }
 
 impl fmt::Display for SeedRange {
-    /// Writes the value of `--seeds`. A range that wraps past the highest seed also gets `--seed`.
+    /// Writes the value of `--seeds`. For a range with the highest seed, also writes `--seed`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.first.get().checked_add(self.count) {
             Some(end) => write!(f, "{}..{end}", self.first),

@@ -72,13 +72,13 @@ fn hung_in_virtual_time(record: &Record) -> Option<String> {
 
 /// Returns a hint for a timeout under a real clock.
 ///
-/// The hint is about a Tokio worker thread that blocks, or about threads that all wait for locks or
-/// channels.
+/// There is a hint if a Tokio worker thread blocks. There is another hint if all threads wait for
+/// locks or channels.
 fn hung_in_real_time(record: &Record) -> Option<String> {
     let threads = record.hung_threads.iter();
     let own = threads.filter(|thread| thread.process.is_none());
-    // Tokio gives workers and threads for blocking tasks the same name. A worker blocks only if
-    // fewer threads are idle than the Tokio runtime has workers.
+    // In Tokio, worker threads and threads for blocking tasks have the same name. A worker blocks
+    // only if fewer threads are idle than the Tokio runtime has workers.
     let of_runtime: Vec<(&str, bool)> = own
         .clone()
         .filter(|thread| thread.thread == TOKIO)

@@ -253,8 +253,8 @@ mod tests {
     use super::*;
     use clarity_chaos_record::{Event, PlannedFault};
 
-    /// Creates the record of test `number` with this many notes. If there are more than [`EVENTS`],
-    /// a fault is in the middle.
+    /// Creates the record of test `number`. The timeline has `notes` notes, and a fault in the
+    /// middle if `notes` is greater than [`EVENTS`].
     fn record(number: usize, verdict: Verdict, notes: u64) -> Record {
         let event = |at_us: u64, kind: EventKind| Event::new(at_us, "main", kind);
         let note = |at_us| {

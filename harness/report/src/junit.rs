@@ -126,7 +126,7 @@ fn test_case(record: &Record) -> TestCase {
     case
 }
 
-/// Converts a failed attempt of a case that was run again.
+/// Converts a failed attempt of a repeated case to a JUnit rerun.
 fn rerun(failed: &FailedAttempt) -> TestRerun {
     let mut rerun = TestRerun::new(NonSuccessKind::Failure);
     rerun

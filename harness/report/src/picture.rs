@@ -16,7 +16,8 @@ const NAME: usize = 12;
 ///
 /// - A fault is a bar from its injection to its undoing, followed by its description.
 /// - A subject of state changes is a row with the names of its states.
-/// - A mark is `x` if its label begins with a status 5xx, `!` with a status 4xx, else `o`.
+/// - A mark is `x` if its label begins with a status 5xx, and `!` for a status 4xx. All other
+///   marks are `o`.
 /// - A log is `E` for an error, `W` for a warning, else `i`. A note is `n`, a panic `p`.
 ///
 /// The axis shows virtual time if virtual time has passed, else real time.
@@ -169,8 +170,8 @@ fn marks(timeline: &[Event], scale: &Scale) -> Vec<String> {
     drawn.collect()
 }
 
-/// Draws a lane with a character for each event for which `mark` returns one. Returns `None` if
-/// there is no such event.
+/// Draws a lane of the characters that `mark` returns for the events. Returns `None` if `mark`
+/// returns no character.
 fn sparse_lane(
     name: &str,
     timeline: &[Event],

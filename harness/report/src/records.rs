@@ -8,16 +8,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Reads one record for each test, sorted by the test's name. Of several records of one test, the
-/// record of the latest run is kept.
+/// Reads one record for each test: the record of its latest run. Returns the records sorted by the
+/// test's name.
 ///
 /// Each path is a file or a directory. Of a directory, all `.json` files are read, including those
 /// in subdirectories.
 ///
 /// # Errors
 ///
-/// When a file cannot be read or is not a record of this schema, or no record was found. The text
-/// names the file or the paths.
+/// When a file cannot be read, or is not a record of this schema. The message then names the file.
+/// Also when no record was found. The message then names the searched paths.
 pub fn read_records(paths: &[PathBuf]) -> Result<Vec<Record>, String> {
     let mut files = Vec::new();
     for path in paths {
@@ -68,13 +68,13 @@ fn find(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the start of a case in microseconds since 1970, or 0 if unknown.
+/// Returns the start of the record's case in microseconds since 1970, or 0 if the start is unknown.
 fn began(record: &Record) -> i64 {
     let began = DateTime::parse_from_rfc3339(&record.started_at);
     began.map_or(0, |began| began.timestamp_micros())
 }
 
-/// Returns the time from the earliest start to the latest end of these records.
+/// Returns the time from the earliest start to the latest end of the recorded cases.
 #[must_use]
 pub fn elapsed(records: &[Record]) -> Duration {
     let ended = |record: &Record| began(record).saturating_add_unsigned(record.duration_us);

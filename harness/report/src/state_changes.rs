@@ -1,14 +1,15 @@
 //! State changes in the log: log events with the fields `from` and `to`.
 //!
-//! A subject is identified by the message of its changes and by a name. The name is the value of
-//! the field `name`. Without this field, the name consists of the values of all shared fields. A
-//! shared field occurs in every change with the same message, in all records of the report.
+//! A subject is an object whose state changes. It is identified by the message of its changes and
+//! by a name. The name is the value of the field `name`. Without this field, the name consists of
+//! the values of all shared fields. A shared field occurs in every change with the same message, in
+//! all records of the report.
 
 use clarity_chaos_record::{Event, EventKind, Record};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A subject: an object of the code under test whose state changes, with its changes.
+/// A subject: an object of the code under test, with the changes of the object's state.
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct Subject<'a> {
     /// The message of the subject's changes, without a "changed" at the end.

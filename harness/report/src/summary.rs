@@ -13,9 +13,9 @@ pub struct Summary<'a> {
     pub seed: Seed,
     /// One record for each test that has run, sorted by the test's name.
     pub records: &'a [Record],
-    /// The results of the sweep, if the run is one.
+    /// The results of the sweep; `None` if the run is not a sweep.
     pub sweep: Option<&'a Results>,
-    /// One line for each oracle that was due and not met.
+    /// One line for each oracle that the run had to meet and did not meet.
     pub unmet: &'a [String],
     /// The duration of the run, in real time.
     pub took: Duration,
@@ -40,7 +40,7 @@ impl<'a> Summary<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Provenance {
-    /// The commit of the tests, with a mark if files had changed since. Absent outside a
+    /// The commit of the tests, with a mark if files had changed since the commit. Absent outside a
     /// repository.
     pub commit: Option<String>,
     /// The operating system, the architecture and the number of processors.

@@ -19,7 +19,7 @@ pub(crate) struct CaseSpec {
     pub(crate) seed: Seed,
     /// The timeout of the test, in real time.
     pub(crate) timeout: Duration,
-    /// The time that the test has to end after the supervisor asks it to end. After this time the
+    /// The time within which the test must end after the supervisor's request. After this time the
     /// test is killed.
     pub(crate) grace: Duration,
     /// The filter that selects `tracing` events for the timeline.
@@ -36,12 +36,13 @@ pub(crate) struct CaseSpec {
     pub(crate) lasting_threads: Vec<String>,
 }
 
-/// Whether the directory of a case is kept after the case.
+/// Whether the directory of a case is kept after the case. A directory with an unfinished undo
+/// journal is always kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeepPolicy {
     /// Keeps the directory if `--keep-dirs` says so.
     AsConfigured,
-    /// Never keeps the directory: the case is one of many similar runs.
+    /// Removes the directory: the case is one of many similar runs.
     Never,
 }
 
@@ -58,11 +59,11 @@ pub(crate) enum KeepPolicy {
 ///       undo/          the journal and copies for undoing faults, if any
 /// ```
 ///
-/// No test's name contains a hyphen, so no case is called `worker-tmp`. A kept case directory also
-/// gets the case's parts of `output` and `timeline.jsonl`, and the temporary files. The next case
-/// reuses a case directory whose `dir/` is empty.
-// Creating and removing files is the largest cost around an empty test. Cases therefore append to
-// the same files, and the runner remembers the start of each case's part.
+/// No test's name contains a hyphen, so no case is called `worker-tmp`. The runner empties `output`
+/// and `timeline.jsonl` before each case. A kept case directory also gets copies of these two
+/// files, and the temporary files. The next case reuses a case directory whose `dir/` is empty.
+// Creating and removing files is the largest overhead of an empty test. So all cases use the same
+// two files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct WorkerDir {
     root: PathBuf,

@@ -20,8 +20,8 @@ pub(crate) enum Confinement {
 pub(crate) enum Namespaces {
     /// User, PID, mount, network and IPC namespaces.
     All,
-    /// PID, mount, network and IPC namespaces. Used where user namespaces are disabled; root needs
-    /// no user namespace.
+    /// PID, mount, network and IPC namespaces. Used where user namespaces are disabled. Root can
+    /// create the other namespaces without one.
     WithoutUsers,
     /// User, mount, network and IPC namespaces. Used in containers that hide parts of `/proc`.
     WithoutProcesses,

@@ -57,8 +57,8 @@ pub(crate) enum StopReason {
     Interrupted,
 }
 
-/// The resources that a process used, as counted by the system. Includes children for which the
-/// process waited.
+/// The resources that a process used, as counted by the system. Includes the resources of children
+/// for which the process waited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ResourceUsage {
     /// CPU time, in microseconds.

@@ -48,8 +48,8 @@ pub enum UndoError {
         #[source]
         error: Box<dyn Error + Send + Sync>,
     },
-    /// The path of a removal already exists. A removal is recorded before the fault creates the
-    /// path.
+    /// The path that a step would remove already exists. Such a step is recorded before the fault
+    /// creates the path.
     #[error("cannot record the removal of {}: it exists before the fault; record `rename` or `restore` instead", path.display())]
     #[non_exhaustive]
     Occupied {

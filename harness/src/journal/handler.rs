@@ -68,10 +68,10 @@ pub fn call_undo_handler<P: DeserializeOwned>(
 /// Registers a function under a name. The function runs the custom undo steps with this name.
 ///
 /// The function gets the step's payload, of any type that serde can deserialize, and returns the
-/// outcome. The function runs in the test's process, or in the runner if that process was killed
-/// outside of the sandbox. So the function must rely on its payload only, and must never hang. If a
-/// binary lacks the handler of a step, the step fails: the fault is reported as still in effect,
-/// and the journal is kept.
+/// outcome. The function runs in the test's process. If a test outside of the sandbox was killed,
+/// the function runs in the runner. So the function must rely on its payload only, and must never
+/// hang. If a binary lacks the handler of a step, the step fails: the fault is reported as still in
+/// effect, and the journal is kept.
 ///
 /// ```
 /// use clarity_chaos::fault::UndoOutcome;

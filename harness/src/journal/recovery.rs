@@ -54,7 +54,8 @@ fn run(mut journal: JournalFile, scratch: &Path) -> (String, UndoOutcome) {
             store::forget(scratch);
             Ok(())
         }
-        // The file keeps only the steps that have not run: another binary can run them later.
+        // The file keeps only the failed step and the steps recorded before it. Another binary can
+        // run these steps later.
         false => journal.write(scratch),
     };
     let outcome = match written {

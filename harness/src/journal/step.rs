@@ -11,7 +11,7 @@ use std::time::SystemTime;
 /// One step that undoes a part of a fault. A journal stores steps as JSON.
 ///
 /// The steps of a fault run in the reverse order of their recording. They run in the test's
-/// process, or in the runner if that process was killed outside of the sandbox. The conditions of
+/// process. If a test outside of the sandbox was killed, they run in the runner. The conditions of
 /// all steps are checked before the first step runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -11,8 +11,8 @@ use clarity_chaos_record::UndoOutcome;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The journal of one fault, in memory. Once a recorded step is for damage that would outlive a
-/// killed test, a file also contains the journal.
+/// The journal of one fault, in memory. A file also contains the journal as soon as a recorded step
+/// undoes damage that would outlive a killed test.
 #[derive(Debug)]
 pub(crate) struct UndoJournal {
     scratch: PathBuf,
@@ -34,7 +34,7 @@ impl UndoJournal {
         }
     }
 
-    /// Records a step. If this or an earlier step is for damage that would outlive a killed test,
+    /// Records a step. If this or an earlier step undoes damage that would outlive a killed test,
     /// also writes the journal to its file. The runner can then run the step.
     pub(crate) fn record(&mut self, mut step: UndoStep) -> Result<(), UndoError> {
         with_limits_lifted(|| {
@@ -95,8 +95,8 @@ impl UndoJournal {
     }
 }
 
-/// Whether the damage that the step undoes can outlive the test. Damage in the directory of the
-/// case cannot, because that directory is removed. Always true for a custom step.
+/// Whether the damage that the step undoes can outlive a killed test. Damage in the directory of
+/// the case cannot, because that directory is removed. Always true for a custom step.
 fn outlives_test(step: &UndoStep, scratch: &Path) -> bool {
     let (Some(path), Some(case)) = (step.path(), scratch.parent().and_then(Path::parent)) else {
         return true;

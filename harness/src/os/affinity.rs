@@ -1,15 +1,15 @@
-//! Binds the harness's own threads to one processor for each slot.
+//! Binds the harness's own threads to one processor for each worker.
 //!
-//! An empty test is a sequence of short steps, each in another thread or process. The runner orders
-//! the test, the supervisor forks, the test's thread runs, its process ends, the supervisor
-//! answers.
+//! An empty test is a sequence of short steps, each in another thread or process. The runner
+//! requests the test, the supervisor forks, the test's thread runs, the test's process ends, the
+//! supervisor answers.
 //!
 //! By default the kernel puts each step on an idle processor instead of the processor that ran the
 //! previous step. Waking the idle processor takes longer than the step. On a virtual machine with
 //! two processors, an empty test takes 840 µs of CPU time. With all steps on one processor, the
 //! test takes 590 µs.
 //!
-//! So each slot has a processor for these steps. The test's own thread, and all threads and
+//! So each worker has a processor for these steps. The test's own thread, and all threads and
 //! processes that it starts, may run on any processor.
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -29,7 +29,8 @@ fn allowed() -> Option<CpuSet> {
     *ALLOWED.get_or_init(|| sched_getaffinity(None).ok())
 }
 
-/// Gives the processor of the slot with this number; none if the allowed processors are unknown.
+/// Gives the processor of the worker with the number `slot`; none if the allowed processors are
+/// unknown.
 pub(crate) fn processor_of(slot: usize) -> Option<usize> {
     let allowed = allowed()?;
     let processors = (0..CpuSet::MAX_CPU).filter(|processor| allowed.is_set(*processor));

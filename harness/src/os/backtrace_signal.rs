@@ -15,7 +15,7 @@ const BACKTRACE_SIGNAL: i32 = libc::SIGUSR2;
 
 /// Requests a backtrace from a thread of `process`. Gives whether the signal was sent.
 ///
-/// The process sends the backtrace and exits when the thread's current call returns.
+/// When the thread's current system call returns, the process sends the backtrace and exits.
 pub(crate) fn request_backtrace(process: Pid, thread: u32) -> bool {
     // SAFETY: touches no memory.
     let sent = unsafe {

@@ -2,7 +2,7 @@
 //!
 //! To list a directory takes several system calls; to read its change time takes one. So the change
 //! time is read first. Some kernels take change times from a clock that stands still between its
-//! ticks ([`TimestampGranularity`]). On these kernels, an unchanged time proves nothing unless its
+//! ticks ([`TimestampGranularity`]). On these kernels, an unchanged time is a proof only if its
 //! tick was already over at the first reading.
 
 use crate::os::timestamp_granularity::TimestampGranularity;
@@ -134,7 +134,8 @@ impl Stamp {
 
 /// Whether this time is longer ago than the file system's granularity.
 // Most file systems take times from the kernel's ticks, of at most 10 ms (`CONFIG_HZ` of 100). Such
-// times are not round. A few file systems have times in whole seconds, FAT in multiples of two.
+// times are not round. A few file systems have times in whole seconds, FAT in multiples of two
+// seconds.
 #[cfg(unix)]
 fn is_past((seconds, nanoseconds): (i64, i64)) -> bool {
     use std::time::{Duration, SystemTime, UNIX_EPOCH};

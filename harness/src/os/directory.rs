@@ -14,8 +14,8 @@ use std::path::Path;
 ///
 /// # Errors
 ///
-/// When `directory` is a symlink or no directory, or when its owner's permissions cannot be
-/// restored.
+/// When `directory` is not a directory, or is a symlink. Also when its owner's permissions cannot
+/// be restored.
 pub(crate) fn entry_names(directory: &Path) -> io::Result<Vec<OsString>> {
     if fs::symlink_metadata(directory)?.is_symlink() {
         return Err(io::Error::other(format!(
@@ -36,8 +36,8 @@ pub(crate) fn entry_names(directory: &Path) -> io::Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// Creates the directory unless it exists, and gives its owner all permissions. Replaces any other
-/// file.
+/// Creates the directory unless it exists, and gives its owner all permissions. Replaces a file or
+/// symlink at `path`.
 pub(crate) fn ensure_directory(path: &Path) -> io::Result<()> {
     if !is_directory(path) {
         remove(path)?;
@@ -46,7 +46,7 @@ pub(crate) fn ensure_directory(path: &Path) -> io::Result<()> {
     grant_owner(path)
 }
 
-/// Removes a file, a symlink or a whole directory. A missing file is no error.
+/// Removes a file, a symlink or a whole directory. A missing file is not an error.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     if is_directory(path) {
         return remove_directory(path);

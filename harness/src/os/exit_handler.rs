@@ -3,8 +3,8 @@
 //! When a program exits, the C library calls the registered handlers in reverse order. The test's
 //! own handlers come first. The program's own handlers follow, such as the destructors of its
 //! shared libraries. The program's handlers belong to the parent process, so forked children
-//! usually end with `_exit` (fork(2)). In an empty test these handlers cost 7 % of the total, most
-//! of it for otherwise unused pages.
+//! usually end with `_exit` (fork(2)). In an empty test these handlers cause 7 % of the total cost,
+//! most of it for otherwise unused pages.
 #![expect(unsafe_code, reason = "a handler of the C library")]
 
 use std::io;

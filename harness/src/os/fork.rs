@@ -71,10 +71,10 @@ pub(crate) fn has_other_threads() -> bool {
 /// The time that a joined thread may take to disappear.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Returns an error if there are threads, other than harmless ones, whose locks a forked child may
-/// need.
+/// Returns an error if this process has other threads that are not harmless. A forked child may
+/// need locks that those threads hold.
 fn refuse_threads(is_harmless: impl Fn(&str) -> bool) -> io::Result<()> {
-    // A joined thread can still be about to exit.
+    // A joined thread can still exist for a short time.
     let deadline = Instant::now() + EXIT_TIMEOUT;
     loop {
         let others = other_threads(&is_harmless)?;

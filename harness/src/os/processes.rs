@@ -33,8 +33,8 @@ pub(crate) fn descendants() -> Vec<ProcessEntry> {
     let mut processes = processes();
     let is_below = |process: &ProcessEntry| {
         let mut parent = process.parent;
-        // Parents can change while `/proc` is read, so the entries can form a cycle. A cycle is no
-        // longer than the table.
+        // Parents can change while `/proc` is read, so the entries can form a cycle. No cycle has
+        // more entries than the table.
         for _ in 0..processes.len() {
             if parent == getpid() {
                 return true;

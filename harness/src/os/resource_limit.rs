@@ -149,7 +149,8 @@ impl LoweredLimits {
 
     /// Lifts all lowered limits that are still in force.
     fn lift(&mut self) {
-        // Starts with the latest, so the limit ends at its value from before the first lowering.
+        // Starts with the latest lowering. So each limit ends at its value from before the first
+        // lowering.
         for limit in self.limits.iter().rev() {
             if limit.resource.limit() == Some(limit.to) {
                 // Raising a limit to its previous value is always allowed.

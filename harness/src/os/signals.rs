@@ -31,8 +31,8 @@ fn restore(signal: libc::c_int) {
 /// Whether this process ignores this signal.
 pub(crate) fn is_ignored(signal: libc::c_int) -> bool {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: the second pointer may be null. The third pointer is to memory of the right size and
-    // type. All zeros are a valid value of that type.
+    // SAFETY: the second argument may be null. The third argument points to memory of the right
+    // size and type. All zeros are a valid value of that type.
     unsafe {
         libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) == 0
             && action.assume_init().sa_sigaction == libc::SIG_IGN

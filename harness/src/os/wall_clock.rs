@@ -3,8 +3,8 @@
 //! All processes share the system's clock. A program reads it with functions of the C library, not
 //! with a system call. With the feature `wall-clock`, a test program defines functions of the same
 //! names, and the linker prefers them. These functions call those of the C library, and add the
-//! distance by which a fault has moved the clock. Only the wall clock is moved. Waiting and
-//! measuring time, in Rust as in Tokio, use the monotonic clock.
+//! distance by which a fault has moved the clock. Only the wall clock is moved. Rust's standard
+//! library and Tokio wait and measure time with the monotonic clock.
 
 #[cfg(all(target_os = "linux", target_env = "gnu", feature = "wall-clock"))]
 mod functions;

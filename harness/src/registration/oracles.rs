@@ -1,4 +1,4 @@
-//! Lists the oracles linked into this binary as [`OracleId`]s, which a record can hold.
+//! Lists the oracles of this binary as [`OracleId`]s, which a record can hold.
 
 use clarity_chaos_oracles as oracles;
 use clarity_chaos_record::{OracleId, OracleKind};

@@ -26,7 +26,7 @@ impl Origin {
         match self.binary {
             Some(binary) => format!("cargo run -p {package} --bin {binary} --"),
             // `target` has an underscore for each hyphen of the target's real name. Cargo accepts a
-            // pattern, in which `?` matches either.
+            // pattern, in which `?` matches either character.
             None if self.target.contains('_') => {
                 format!(
                     "cargo test -p {package} --test '{}' --",

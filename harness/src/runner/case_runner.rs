@@ -184,9 +184,9 @@ impl CaseRunner {
         let evidence = executor.workspace().evidence(&case);
         let touched = !matches!(evidence.stray_files, Ok(None));
         evidence.complete(&mut record, ended, timeout, &case.spec.lasting_threads);
-        // The runner does not trust the journals of a sandboxed test, which could name any path. It
-        // does not need these journals either: in the sandbox, the test could not damage other
-        // files.
+        // The journals of a sandboxed test could name any path, so the runner does not trust them.
+        // The runner does not need these journals either: in the sandbox, the test could not damage
+        // files outside its own directory.
         let recovery = match case.spec.sandboxed {
             true => Recovery::default(),
             false => journal::recover(&case.undo()),
@@ -202,7 +202,7 @@ impl CaseRunner {
         };
         let is_reusable = cleaned.is_ok() && record.kept_dir.is_none();
         let cleaned = match executor {
-            // Released only after the cleanup: the next case appends to the same files.
+            // The worker is released only after the cleanup: its next case uses the same files.
             Executor::Worker(lease) if is_reusable => {
                 lease.release();
                 cleaned

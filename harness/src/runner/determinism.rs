@@ -1,15 +1,15 @@
 //! Compares two runs of a case with the same seed.
 //!
-//! The comparison covers the verdict, the planned faults, and each thread's sequence of events. It
-//! includes virtual times, but neither real times nor the order between threads, which the system
-//! decides.
+//! The comparison covers the failure or success of the case, the planned faults, and each thread's
+//! sequence of events. It includes virtual times. It excludes real times and the order of different
+//! threads' events, because the system decides both.
 
 use clarity_chaos_record::{ClockKind, Event, EventKind, Record};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Describes the first difference between two runs, with both values. Returns `None` if there is no
-/// difference. The directories of both runs are below `run`.
+/// Describes the first difference between two runs, with the values of both runs. Returns `None` if
+/// there is no difference. The directories of both runs are below `run`.
 pub(crate) fn difference(first: &Record, second: &Record, run: &Path) -> Option<String> {
     if first.verdict.is_failure() != second.verdict.is_failure() {
         let [first, second] = [first, second].map(|record| record.verdict.to_string());
@@ -83,8 +83,8 @@ fn comparable_text(event: &Event, clock: ClockKind, run: &str) -> Option<String>
     Some(without_worker_dirs(&text, run))
 }
 
-/// Removes the run's directory and the worker from paths in `text`: `RUN/3/work/NAME` becomes
-/// `…/NAME`.
+/// Removes the directories of the run and of the worker from paths in `text`: `RUN/3/work/NAME`
+/// becomes `…/NAME`.
 fn without_worker_dirs(text: &str, run: &str) -> String {
     const WORK: &str = "/work/";
     let mut parts = text.split(run);

@@ -8,8 +8,8 @@ use clarity_chaos_record::{CapturedOutput, Event, EventKind, Record, SeenOracle,
 use std::io;
 use std::time::Duration;
 
-/// The number of bytes, from the end of the output, that are searched for messages of Rust's
-/// standard library.
+/// The number of bytes at the end of the output that are searched for messages of Rust's standard
+/// library.
 const OUTPUT_END: usize = 16 * 1024;
 
 /// The timeline, output and stray files of a case. Each part is read separately: after a crash,
@@ -27,7 +27,8 @@ impl Evidence {
     /// Completes the record from this evidence and from the report about the case's process.
     /// Decides the verdict. `limit` is the case's timeout.
     ///
-    /// `lasting_threads` are prefixes of thread names. Threads with such names are no leaks.
+    /// `lasting_threads` are prefixes of thread names. A thread whose name has such a prefix is not
+    /// a leak.
     pub(crate) fn complete(
         self,
         record: &mut Record,

@@ -43,8 +43,8 @@ impl History {
     ///
     /// # Errors
     ///
-    /// When there was no earlier run, or the file is unreadable or malformed. For a missing file,
-    /// the error suggests a remedy.
+    /// When the file is missing, unreadable or malformed. The file is missing if there was no
+    /// earlier run: the error then suggests a remedy.
     pub(crate) fn last_seed(&self) -> Result<Seed, String> {
         let path = self.last_seed_file();
         let text = match fs::read_to_string(&path) {
@@ -137,7 +137,7 @@ pub(crate) struct Failures {
     pub(crate) warnings: Vec<String>,
 }
 
-/// The fields of a test's last record that show whether the test failed.
+/// The fields of a test's last record that [`History::failures`] needs.
 #[derive(Deserialize)]
 struct LastRecord {
     root_seed: Seed,

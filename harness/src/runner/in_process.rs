@@ -5,8 +5,8 @@ use crate::runner::workspace::Workspace;
 use std::io;
 use std::path::PathBuf;
 
-/// The workspace of the cases. After a case whose directory is kept, a new workspace replaces the
-/// old one.
+/// The workspace of cases in the runner's process. After a case whose directory is kept, a new
+/// workspace replaces the old one.
 #[derive(Debug)]
 pub(crate) struct InProcess {
     run: PathBuf,

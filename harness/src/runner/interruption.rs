@@ -29,8 +29,8 @@ mod unix {
             let signal = Arc::new(AtomicUsize::new(0));
             let second = Arc::new(AtomicBool::new(false));
             for number in [SIGHUP, SIGINT, SIGTERM] {
-                // The process inherits an ignored signal under `nohup` or in the background of a
-                // shell.
+                // Under `nohup`, or in the background of a shell, the process starts with some
+                // signals ignored.
                 if is_ignored(number) {
                     continue;
                 }
@@ -63,7 +63,7 @@ mod unix {
 #[cfg(unix)]
 pub(crate) use unix::Interruption;
 
-/// Does nothing. On these systems Ctrl-C ends the runner at once, and the supervisors clean up.
+/// Does nothing. Outside of Unix, Ctrl-C ends the runner at once, and the supervisors clean up.
 #[cfg(not(unix))]
 #[derive(Clone, Debug)]
 pub(crate) struct Interruption;

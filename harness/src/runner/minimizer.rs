@@ -2,8 +2,8 @@
 //!
 //! The first step is delta debugging over the planned faults (Zeller and Hildebrandt, *Simplifying
 //! and isolating failure-inducing input*, 2002). The second step is a binary search towards 0 for
-//! each number of the remaining faults. Every run uses the same seed, so an omitted fault does not
-//! change the others.
+//! each number in the plans of the remaining faults. Every run uses the same seed, so the omission
+//! of a fault does not change the other faults.
 
 use crate::data::case::KeepPolicy;
 use crate::data::fault_selection::{FaultSelection, SelectedFault};
@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 /// Finds the fewest and simplest faults that still cause the failure in `record`. Starts no run
 /// once `within` has passed, and shortens the timeout of each run to the time left. Returns `None`
-/// if the case had no faults, or did not fail by itself.
+/// if the case had no faults or no failure. Also returns `None` if the verdict is lost, interrupted
+/// or nondeterministic.
 pub(crate) fn minimize(
     case_runner: &CaseRunner,
     test: &'static TestCase,
@@ -85,8 +86,8 @@ impl Search<'_> {
         minimized
     }
 
-    /// Finds a subset of `faults` with which the case fails. Unless the search stops early, the
-    /// case no longer fails when any single fault of the subset is omitted.
+    /// Finds a subset of `faults` with which the case fails. Unless the search stops early, each
+    /// fault in the subset is necessary for the failure.
     fn fewest_faults(&mut self, mut faults: Vec<SelectedFault>) -> Vec<SelectedFault> {
         let mut parts = 2;
         while faults.len() >= 2 {
@@ -116,8 +117,8 @@ impl Search<'_> {
         faults
     }
 
-    /// Reduces each number of `faults` by binary search, to the smallest number found with which
-    /// the case still fails.
+    /// Reduces each number in the plans of `faults` by binary search. Keeps the smallest number
+    /// with which the case has failed.
     fn reduce_numbers(&mut self, faults: &mut Vec<SelectedFault>) {
         for index in 0..faults.len() {
             for (pointer, drawn) in numbers(self.record, &faults[index]) {
@@ -216,8 +217,9 @@ fn collect(value: &Value, pointer: String, found: &mut Vec<(String, u64)>) {
     }
 }
 
-/// Whether two cases failed in the same way. Compares locations of panics, or else messages without
-/// digits. For other failures, compares the signal, the exit code or the kind of verdict.
+/// Whether two cases failed in the same way. Compares panics by location, if both locations are
+/// known. Compares other panics, and errors of tests, by message without digits. For other
+/// failures, compares the signal, the exit code or the kind of verdict.
 fn is_same_failure(a: &Verdict, b: &Verdict) -> bool {
     let words = |text: &str| -> String { text.chars().filter(|c| !c.is_ascii_digit()).collect() };
     match (a, b) {

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-/// The reports that were written, and the errors of the others.
+/// The reports that were written, and the errors of the other reports.
 #[derive(Debug, Default)]
 pub(crate) struct WrittenReports {
     /// The paths of the reports that were written.

@@ -10,8 +10,8 @@ pub(crate) fn fresh() -> Seed {
     Seed::new(RandomState::new().build_hasher().finish())
 }
 
-/// Draws the first root seed of a sweep. With 40 bits the seed is short, and the range cannot
-/// overflow.
+/// Draws the first root seed of a sweep. With 40 bits the seed is short, and the sweep's range of
+/// seeds cannot overflow.
 pub(crate) fn fresh_for_a_sweep() -> Seed {
     Seed::new(fresh().get() >> 24)
 }

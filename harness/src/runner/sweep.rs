@@ -113,7 +113,7 @@ impl Sweep<'_> {
     }
 
     /// Returns the case with this number, counted from 0 over all shards. Returns `None` if the
-    /// case belongs to another shard, or is also a known failing seed.
+    /// case belongs to another shard, or repeats a case of the regressions file.
     fn case(&self, state: &SweepState<'_>, number: u64) -> Option<(&'static TestCase, Seed)> {
         let known = usize::try_from(number).ok();
         let (test, seed) = match known.and_then(|number| state.known.get(number)) {

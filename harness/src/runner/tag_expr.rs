@@ -1,7 +1,6 @@
 //! Tag expressions in the syntax of pytest's `-m`: `not slow and (model or breaker)`.
 //!
-//! `not` binds tighter than `and`, and `and` binds tighter than `or`. A word matches the tests with
-//! that tag.
+//! `not` binds tightest, then `and`, then `or`. A word matches the tests with that tag.
 
 use std::collections::BTreeSet;
 use std::fmt;

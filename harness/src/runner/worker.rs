@@ -16,7 +16,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The time that a supervisor has to send its first message.
+/// The timeout for a supervisor's first message.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// A supervisor process with its directory and pipes.
@@ -48,7 +48,7 @@ impl OrderPipe {
 }
 
 impl Worker {
-    /// Starts a supervisor. The inner error is the supervisor's reason to refuse the confinement.
+    /// Starts a supervisor. The inner error is the reason why the confinement was refused.
     pub(super) fn start(
         post: SupervisorConfig,
         sandboxed: bool,
@@ -85,8 +85,8 @@ impl Worker {
 
     /// Runs a case and waits for its end. Interrupts the case if `is_interrupted` returns `true`.
     ///
-    /// An interruption before the order has not reached this supervisor. `is_interrupted` is
-    /// therefore called after the order is sent.
+    /// An interruption that precedes the order does not end the case. `is_interrupted` is therefore
+    /// called after the order is sent.
     ///
     /// # Errors
     ///
@@ -166,7 +166,7 @@ fn is_readable(pipe: &ChildStdout, limit: Duration) -> io::Result<bool> {
     }
 }
 
-/// Does not wait: on these systems a wait on a pipe has no simple timeout. A hung supervisor hangs
+/// Does not wait: outside of Unix, a wait on a pipe has no simple timeout. A hung supervisor hangs
 /// the run.
 #[cfg(not(unix))]
 fn is_readable(_pipe: &ChildStdout, _limit: Duration) -> io::Result<bool> {

@@ -148,7 +148,7 @@ impl WorkerPool {
 pub(crate) struct WorkerLease<'a> {
     pool: &'a WorkerPool,
     worker: Worker,
-    /// Whether the supervisor has failed, or exits after its last case.
+    /// Whether the supervisor has failed, or exits after the case that it has just run.
     is_over: bool,
 }
 

@@ -1,5 +1,5 @@
 //! The runner's view of a worker's directory. Creates the directory of each case, and removes the
-//! case's files for the next case.
+//! case's files before the next case begins.
 
 use crate::data::case::{Case, CaseSpec, WorkerDir};
 use crate::os::change_detector::ChangeDetector;

@@ -8,14 +8,14 @@ use rustix::thread::{
 use std::io;
 
 /// Drops all capabilities, and the ability to regain them by executing a privileged program.
-// With capabilities, root could read files without permissions. A fault such as "the file is not
-// readable" would have no effect.
+// With capabilities, root could read a file even if its permissions forbid it. A fault such as "the
+// file is not readable" would then have no effect.
 pub(super) fn drop_all() -> io::Result<()> {
     set_no_new_privs(true)?;
     for capability in CapabilitySet::all().iter() {
         match remove_capability_from_bounding_set(capability) {
-            // Either the capability is newer than this kernel, or the process has none and cannot
-            // regain any.
+            // `INVAL`: the capability is newer than this kernel. `PERM`: the process has no
+            // capabilities and cannot regain any.
             Ok(()) | Err(Errno::INVAL | Errno::PERM) => {}
             Err(error) => return Err(error.into()),
         }

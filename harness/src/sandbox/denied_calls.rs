@@ -1,8 +1,8 @@
-//! Denies system calls on targets that no namespace isolates: keyrings, and limits and priorities
-//! of other processes.
+//! Denies system calls on targets that no namespace isolates. These are keyrings, and the limits or
+//! priorities of other processes.
 //!
 //! A keyring belongs to the user, in every namespace. A test has the same user as its supervisor.
-//! If these calls were allowed, the test could starve the supervisor, and so all later tests.
+//! If these calls were allowed, the test could starve the supervisor and all later tests.
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,

@@ -56,13 +56,13 @@ impl LandlockVersion {
 
 /// Restricts this process and all processes that it starts. Gives the version in force.
 ///
-/// The processes can read the paths that tests need, and write to the directories `writable` and to
-/// some devices. With `own_devices`, they can also write to shared memory and terminals, which must
-/// belong to the slot.
+/// The processes can read the paths that tests need. They can write to the directories `writable`
+/// and to some devices. With `own_devices`, they can also write to shared memory and terminals,
+/// which must belong to this worker.
 ///
 /// # Errors
 ///
-/// The reason why Landlock is not in force.
+/// When Landlock is not in force. The error is the reason.
 pub(super) fn enter_slot(
     writable: &[PathBuf],
     own_devices: bool,

@@ -106,7 +106,7 @@ fn enter_outer(namespaces: Namespaces) -> io::Result<()> {
     Ok(())
 }
 
-/// Applies all other parts of the confinement, in the supervisor itself.
+/// Applies all parts of the confinement except the outer namespaces, in the supervisor itself.
 fn enter_inner(
     namespaces: Namespaces,
     refusals: &[String],
@@ -214,14 +214,15 @@ fn describe(
 ///
 /// # Errors
 ///
-/// When a directory is missing, or the kernel refuses.
+/// When a directory is missing, or the kernel refuses the rules.
 pub(crate) fn prepare_test(work: &Path) -> io::Result<TestRules> {
     let also: Vec<PathBuf> = profile_directory().collect();
     TestRules::prepare(work, &also)
 }
 
-/// Gives the directory to which instrumented code writes its coverage. Tests may write to it. Gives
-/// none for code without instrumentation, for a missing directory, and for the root.
+/// Gives the directory to which instrumented code writes its coverage data. Tests may write to this
+/// directory. Gives none for code without instrumentation, for a missing directory, and for the
+/// root directory.
 pub(crate) fn profile_directory() -> impl Iterator<Item = PathBuf> {
     let profile = env::var_os("LLVM_PROFILE_FILE")
         .filter(|_| compiler_instrumentation::counts_coverage())

@@ -17,15 +17,16 @@ use std::path::{Path, PathBuf};
 /// Directories that contain sockets of services, and no files that a test could need.
 const SERVICES: [&str; 2] = ["/run", "/var/run"];
 
-/// The directory of named shared memory. In the sandbox, it starts empty, and belongs to the slot.
+/// The directory of named shared memory. In the sandbox, it starts empty, and belongs to the
+/// worker.
 pub(super) const SHARED_MEMORY: &str = "/dev/shm";
 
 /// The directory of pseudoterminals. In the sandbox, it starts without terminals, and belongs to
-/// the slot.
+/// the worker.
 pub(super) const TERMINALS: &str = "/dev/pts";
 
-/// Gives the directory for shared memory that a slot has for itself. Gives none if the system has
-/// no such directory, or if a writable directory is inside it.
+/// Gives the directory for shared memory, which each worker has for itself. Gives none if the
+/// system has no such directory, or if a directory in `writable` is inside it.
 pub(super) fn shared_memory(writable: &[PathBuf]) -> Option<PathBuf> {
     let directory = fs::canonicalize(SHARED_MEMORY).ok()?;
     let is_free = !writable.iter().any(|path| path.starts_with(&directory));

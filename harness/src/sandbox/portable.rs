@@ -14,7 +14,7 @@ const UNSUPPORTED: &str = "the sandbox needs Linux";
 pub(crate) enum Confined {
     /// This process is the supervisor.
     Inside(Box<Inside>),
-    /// Never occurs on these systems: confinement starts no process.
+    /// Occurs only on Linux: elsewhere, confinement starts no process.
     #[expect(dead_code, reason = "made on Linux")]
     Outside(i32),
 }

@@ -1,8 +1,8 @@
 //! The paths that tests may read: the system, and the needed parts of the user's home directory.
 //!
 //! A home directory contains keys and private files. In it, tests may read only the repository, the
-//! target directory with the test binary, and the programs of `PATH`. They may also read the
-//! toolchain, except for its credentials.
+//! target directory, the toolchain, and directories in `PATH` or `LD_LIBRARY_PATH`. The target
+//! directory contains the test binary. The credentials of the toolchain are not readable.
 
 use std::env;
 use std::fs;
@@ -32,7 +32,7 @@ pub(super) fn home_exposure() -> Option<&'static str> {
     )
 }
 
-/// Drops paths below other paths, since each rule costs each test some time.
+/// Drops each path that is below another path. Each rule costs each test some time.
 fn outermost(paths: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
     // Many of the system's directories are symlinks into /usr.
     let mut paths: Vec<PathBuf> = paths
@@ -84,8 +84,8 @@ pub(super) fn needed() -> impl Iterator<Item = PathBuf> {
         .filter_map(|path| fs::canonicalize(path).ok())
 }
 
-/// Gives the repository: the nearest directory with a `.git` at or above the working directory, or
-/// the working directory.
+/// Gives the repository: the nearest directory with a `.git`, at or above the working directory.
+/// Without a `.git`, gives the working directory.
 fn repository() -> Option<PathBuf> {
     let here = env::current_dir().ok()?;
     let marked = here
@@ -94,7 +94,8 @@ fn repository() -> Option<PathBuf> {
     Some(marked.unwrap_or(&here).to_owned())
 }
 
-/// Gives Cargo's target directory, marked by `CACHEDIR.TAG`, or the test binary's own directory.
+/// Gives Cargo's target directory, which contains a `CACHEDIR.TAG`. Without such a file, gives the
+/// test binary's own directory.
 fn target() -> Option<PathBuf> {
     let binary = env::current_exe().ok()?;
     let directory = binary.parent()?;

@@ -26,12 +26,12 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The time that the other processes of a test have to end, after the test has ended by itself.
+/// The time in which the other processes of a test may end, after the test has ended by itself.
 /// Processes that are alive after this time count as leaked.
 const EXIT_GRACE: Duration = Duration::from_millis(200);
 
-/// The time that killed processes have to die. A process in uninterruptible sleep can need longer,
-/// and so can a fork bomb.
+/// The longest wait until killed processes are dead. A process in uninterruptible sleep can need
+/// longer, and so can a fork bomb.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The state of this process as the subreaper of its tests.
@@ -64,7 +64,7 @@ impl Supervisor {
         self.messages.next()
     }
 
-    /// Whether the runner has died, and so the other end of standard input is closed.
+    /// Whether the runner has died: the other end of standard input is closed.
     pub(super) fn is_abandoned(&self) -> bool {
         let stdin = rustix::stdio::stdin();
         let mut watched = [PollFd::new(&stdin, PollFlags::IN)];

@@ -6,7 +6,8 @@
 //! starts a supervisor, the next run removes the directory. A directory is stale if its lock file
 //! exists and is not locked. A run holds the lock until its end, and then removes the file.
 //
-// A lock, not the ID of a process: containers can share a temporary directory but not process IDs.
+// A lock, not a process ID, marks a run as running: containers can share a temporary directory but
+// not process IDs.
 
 use crate::os::directory::remove_directory;
 use std::fs::{self, File};
@@ -88,7 +89,8 @@ impl RunDir {
 
 impl Drop for RunDir {
     fn drop(&mut self) {
-        // The run failed. If this removal fails too, the next run removes the directory as stale.
+        // A failed run has not called `end`. If this removal fails, the next run removes the
+        // directory as stale.
         if !self.is_kept {
             let _ = remove(&self.path);
         }

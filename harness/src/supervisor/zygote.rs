@@ -64,7 +64,7 @@ impl Zygote {
 /// Forks a process that runs the test of this case. Returns the ID of that process.
 pub(super) fn fork_test(case: &Case, zygote: &mut Option<Zygote>) -> io::Result<Pid> {
     let supervisor = getpid();
-    // The search runs before the fork. A search in the fork would touch more memory pages.
+    // The test is looked up before the fork. A lookup in the fork would touch more memory pages.
     let test = test_process::test_of(case)?;
     if let Some(child) = fork()? {
         return Ok(child);

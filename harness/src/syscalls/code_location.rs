@@ -24,7 +24,7 @@ impl fmt::Display for CodeLocation {
 
 #[cfg(target_os = "linux")]
 impl CodeLocation {
-    /// Gives the first frame of a backtrace that is in the code under test.
+    /// Gives a backtrace's first frame in the code under test.
     ///
     /// Frames of the standard library and of the harness do not count. Frames of dependencies count
     /// if there are no other frames. Gives none for a backtrace without symbols.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(crate) struct Decoder<'a> {
     directory: &'a Path,
-    /// Whether the bytes of writes are read, too.
+    /// Whether a decoded write contains the written bytes.
     with_bytes: bool,
 }
 

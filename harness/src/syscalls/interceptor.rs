@@ -1,5 +1,5 @@
-//! Intercepts system calls of the test's own process. Faults delay calls, shorten them or let them
-//! fail. `--check-determinism` delays the first call of every second thread.
+//! Intercepts system calls of the test's own process. Faults delay calls, shorten calls or make
+//! calls fail. `--check-determinism` delays the first call of every second thread.
 //!
 //! If a thread requests interception, its calls are intercepted. So are the calls of all threads
 //! and processes that this thread starts later. Another thread of the test's process, the listener

@@ -41,8 +41,9 @@ impl Future for BlockingDetector {
         let computed = cpu_time().saturating_sub(used);
         let mut waited = began.elapsed().saturating_sub(computed);
         if waited >= MIN_WAIT {
-            // A wait for a busy processor is no defect of the test. The subtracted time can include
-            // waits before this poll. So the reported wait can be too short, but never too long.
+            // A wait for a busy processor is not a defect of the test. The subtracted time can
+            // include waits before this poll. So the reported wait can be too short, but never too
+            // long.
             let queue_time = queue_time();
             waited = waited.saturating_sub(queue_time.saturating_sub(self.queue_time));
             self.queue_time = queue_time;
@@ -73,7 +74,8 @@ fn cpu_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
-/// Always zero: the CPU time of a thread is unknown here, so a long computation counts as a wait.
+/// Always zero: the CPU time of a thread is unknown on this system, so a long computation counts as
+/// a wait.
 #[cfg(not(unix))]
 fn cpu_time() -> Duration {
     Duration::ZERO

@@ -76,7 +76,8 @@ impl Context {
         &self.inner.name
     }
 
-    /// The test's seed. The seed depends on the run's root seed and the test's name only.
+    /// The test's seed. The seed depends only on the run's root seed and the test's `seed_name` (by
+    /// default, its name).
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.inner.seed.get()
@@ -152,8 +153,8 @@ impl Context {
         &self.inner.clock
     }
 
-    /// Injects a fault. Draws its open parameters from the seed, records it in the plan and on the
-    /// timeline, and applies it.
+    /// Injects a fault. Draws the fault's open parameters from the seed. Records the fault in the
+    /// plan and on the timeline, then applies it.
     ///
     /// # Errors
     ///
@@ -179,7 +180,8 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// When `server` does not resolve to an address, or the system has no free port or thread.
+    /// When `server` does not resolve to an address. Also when the system has no free port or
+    /// thread.
     pub fn link(&self, name: impl Into<String>, server: impl ToSocketAddrs) -> io::Result<Link> {
         Link::open(name.into(), server)
     }
@@ -213,8 +215,8 @@ impl Context {
 
     /// Records a mark in a lane of the timeline: `cx.mark("requests", "503 model_corrupt")`.
     ///
-    /// Reports draw each lane separately. A label that begins with an HTTP status is drawn by the
-    /// status class. `--check-determinism` does not compare marks.
+    /// Reports draw each lane separately. If a label begins with an HTTP status, the status class
+    /// selects the drawn character. `--check-determinism` does not compare marks.
     pub fn mark(&self, lane: impl Display, label: impl Display) {
         self.inner.timeline.record(EventKind::Mark {
             lane: lane.to_string(),

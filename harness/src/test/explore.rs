@@ -47,11 +47,11 @@
 //! - The operation and the invariant run in child processes, forked from the test's process. Their
 //!   changes to memory are lost.
 //! - When an exploration starts, the test must have no threads of its own: a fork would lack these
-//!   threads. Build Tokio runtimes and thread pools inside the operation. A test that explores is a
-//!   plain function, since the Tokio runtime of an async test is a thread pool.
+//!   threads. Build Tokio runtimes and thread pools inside the operation. A test that explores must
+//!   be a plain function, since the Tokio runtime of an async test is a thread pool.
 //! - Explorations follow all threads and processes that the operation starts. If one thread makes
-//!   all calls, a call's number identifies the call in other runs. With several threads, a call's
-//!   position among the calls with its name and file identifies the call.
+//!   all calls, a call's number identifies the call in other runs. With several threads, a call is
+//!   identified by its name, its file, and its position among such calls.
 //! - If the operation makes a shared mapping of a file that is open for writing, the exploration
 //!   returns an error. Such a mapping changes the file without system calls.
 //! - For the operation, io_uring does not exist. Code with a fallback is explored with the
@@ -146,8 +146,8 @@ impl InjectedFailure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PowerLoss {
-    /// Can lose any combination of unsynced changes. POSIX allows this to file systems that keep
-    /// renames atomic.
+    /// Can lose any combination of unsynced changes. POSIX allows such losses on file systems that
+    /// keep renames atomic.
     ///
     /// A file's bytes are durable after `fsync` or `fdatasync` of the file. A name is durable after
     /// `fsync` of its directory. A rename between two directories is durable after `fsync` of
@@ -171,6 +171,6 @@ pub struct Explored {
     pub calls: usize,
     /// The number of process deaths or call failures that were tried, each at one call.
     pub points: usize,
-    /// The number of distinct states of the disk after a power loss that were checked.
+    /// The number of checked states of the disk after a power loss, without duplicates.
     pub states: usize,
 }

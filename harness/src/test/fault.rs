@@ -1,10 +1,10 @@
 //! Faults: damage that a test does on purpose, and undoes.
 //!
-//! A [`Fault`] is a *kind* of damage. Its open parameters, such as the byte and the bit, are drawn
-//! from the test's seed at the injection. The drawn fault is a row of the test's *fault plan*. The
-//! timeline shows the row, a replay repeats it, and the minimiser removes or simplifies it. A new
-//! fault is one small type: it has a plan, draws the plan, and applies the plan. The page of
-//! [`Fault`] has a complete example.
+//! A [`Fault`] is a *kind* of damage. Its open parameters, such as the byte and the bit of a
+//! [`BitFlip`], are drawn from the test's seed at the injection. The drawn fault is a row of the
+//! test's *fault plan*. The timeline shows the row, a replay repeats it, and the minimiser removes
+//! or simplifies it. A new fault is one small type: it has a plan, draws the plan, and applies the
+//! plan. The page of [`Fault`] has a complete example.
 //!
 //! [`Context::inject`](crate::Context::inject) returns a [`FaultGuard`], which undoes the fault
 //! when the guard is dropped.
@@ -84,8 +84,8 @@ use serde::de::DeserializeOwned;
 /// # A fault of your own
 ///
 /// Implement this trait: the harness's own faults use nothing else. Before `apply` damages
-/// anything, it records the [`UndoStep`]s that undo the damage. If the test is killed outside of
-/// the sandbox, the runner runs the recorded steps.
+/// anything, it records the [`UndoStep`]s that undo the damage. If a test that runs outside of the
+/// sandbox is killed, the runner runs the recorded steps.
 ///
 /// ```
 /// use clarity_chaos::fault::{Fault, FaultError, Injection, Undo, UndoStep};
@@ -166,8 +166,8 @@ use serde::de::DeserializeOwned;
 /// }
 /// ```
 ///
-/// The minimiser simplifies a plan number by number, towards 0, so let smaller numbers mean a
-/// smaller fault. Damage that no [`UndoStep`] can undo needs an [undo
+/// The minimiser simplifies the numbers of a plan one by one, towards 0. So let smaller numbers
+/// mean a smaller fault. Damage that no [`UndoStep`] can undo needs an [undo
 /// handler](crate::undo_handler). Damage that ends with the test's process needs no step. For such
 /// damage, pass a closure to [`Undo::new`].
 pub trait Fault {
@@ -198,8 +198,8 @@ pub trait Fault {
     /// this system does not support the fault ([`FaultError::Unavailable`]).
     fn draw(&self, rng: &mut ChaCha8Rng) -> Result<Self::Plan, FaultError>;
 
-    /// Does the damage in `plan`, and returns the way to undo it. Each undo step is recorded in
-    /// `injection` before the damage that the step undoes.
+    /// Does the damage that `plan` describes, and returns the way to undo it. Each undo step is
+    /// recorded in `injection` before the damage that the step undoes.
     ///
     /// # Errors
     ///

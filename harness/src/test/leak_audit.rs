@@ -66,8 +66,8 @@ mod linux {
     /// The grace time for unjoined threads to end. Threads that run longer count as leaks.
     const EXIT_GRACE: Duration = Duration::from_millis(200);
 
-    /// The grace time when only threads of lasting pools are left: these threads can also be
-    /// ending.
+    /// The shorter grace time if all leaks found are threads of lasting pools. Even such threads
+    /// can be about to end.
     const LASTING_EXIT_GRACE: Duration = Duration::from_millis(10);
 
     /// An upper bound for the descriptor numbers of a process that has just started.
@@ -159,8 +159,8 @@ mod linux {
         fs::metadata(THREADS).ok()?.nlink().checked_sub(2)
     }
 
-    /// The number of open descriptors. Since Linux 6.2, this is the size of the directory. On older
-    /// kernels the size is zero, and the result is `None`.
+    /// The number of open descriptors. Since Linux 6.2, the size of `/proc/self/fd` is this number.
+    /// On older kernels the size is zero, and the result is `None`.
     fn count_descriptors() -> Option<u64> {
         let size = fs::metadata(DESCRIPTORS).ok()?.size();
         (size > 0).then_some(size)

@@ -76,7 +76,7 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// When `server` has no address, or the system has no free port or thread.
+    /// When `server` has no address. Also when the system has no free port or thread.
     pub(crate) fn open(name: String, server: impl ToSocketAddrs) -> io::Result<Self> {
         let server = server.to_socket_addrs()?.next().ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, "the server has no address")

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-/// The result of a chaos test. An error fails the test, and the report shows the error with all
+/// The result of a chaos test. An error fails the test, and the report shows the error with all its
 /// sources.
 pub type Result<T = (), E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
@@ -37,8 +37,8 @@ impl<T: IntoOutcome, E: Into<Box<dyn Error + Send + Sync>>> IntoOutcome
     }
 }
 
-/// The texts of the error and its sources, outermost first, joined by colons. Omits a source if the
-/// text so far contains it.
+/// The texts of the error and its sources, outermost first, joined by colons. Omits a source whose
+/// text already occurs.
 pub(crate) fn with_sources(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

@@ -64,7 +64,7 @@ struct Lines {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProcessError {
-    /// The process ended without printing another line that contains the text.
+    /// The process ended without printing another line that contains the wanted text.
     #[error("{process} ended and never printed a line with {wanted:?}; its last lines: {last}")]
     #[non_exhaustive]
     NoSuchLine {
@@ -75,7 +75,7 @@ pub enum ProcessError {
         /// The last lines that the process printed.
         last: String,
     },
-    /// The timeout passed before the line or the end of the process.
+    /// The timeout passed before the awaited line was printed or the process ended.
     #[error("{process}: {awaited} did not come within {timeout:?}; its last lines: {last}")]
     #[non_exhaustive]
     TimedOut {
@@ -232,7 +232,7 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// When no signal has this number, or the system refuses to send it.
+    /// When no signal has this number, or the system refuses to send the signal.
     #[cfg(unix)]
     pub fn signal(&self, signal: i32) -> io::Result<()> {
         self.child.signal(signal)
@@ -267,8 +267,8 @@ impl ChildProcess {
         let signal = Signal::from_named_raw(signal)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no such signal"))?;
         let mut child = self.child();
-        // Once `try_wait` has returned the exit status, the system can give the ID to another
-        // process.
+        // Once `try_wait` has returned the exit status, the system can assign the process ID to
+        // another process.
         if child.try_wait()?.is_none() {
             kill_process(Pid::from_child(&child), signal)?;
         }

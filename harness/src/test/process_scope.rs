@@ -22,7 +22,7 @@ impl ProcessScope {
         }
     }
 
-    /// Whether this process runs one test only, so a change to the process affects no other test.
+    /// Whether this process runs one test only. A change to such a process affects no other test.
     pub(crate) fn is_dedicated() -> bool {
         IS_DEDICATED.load(Ordering::Relaxed)
     }

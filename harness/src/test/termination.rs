@@ -83,7 +83,8 @@ mod unix {
         pub(crate) fn uninstall(&self) {
             if let Some(mut installed) = self.lock().take() {
                 unregister(installed.registration);
-                // The thread still waits for a byte: a signal would have ended the process.
+                // The thread still waits for a byte: an earlier signal would have ended the
+                // process.
                 if installed.sender.write_all(&[STOP]).is_ok() {
                     let _ = installed.thread.join();
                 }

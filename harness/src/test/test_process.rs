@@ -1,5 +1,5 @@
-//! Runs a test in its process: sets up the test, runs the body on a new thread, records the end of
-//! the test.
+//! Runs a test in its process: sets up the test, runs the body on a new thread, and records the end
+//! of the test.
 
 use crate::data::case::Case;
 #[cfg(target_os = "linux")]
@@ -36,7 +36,8 @@ use std::thread;
 
 /// Touches pages in the zygote: every fork then has these pages already mapped.
 ///
-/// The zygote then holds more memory and the descriptors that Tokio keeps open, and nothing else.
+/// The zygote keeps more memory, and the descriptors that Tokio keeps open. It keeps no other
+/// resource.
 ///
 /// # Errors
 ///
@@ -62,7 +63,7 @@ pub(crate) fn prefault(spec: &CaseSpec) -> io::Result<()> {
     Ok(())
 }
 
-/// The state that the zygote prepared and a fork inherits.
+/// The state that the zygote prepared and that a fork inherits.
 #[derive(Debug)]
 pub(crate) struct Inherited {
     /// The open file of the test's timeline.
@@ -75,7 +76,7 @@ pub(crate) struct Inherited {
 ///
 /// # Errors
 ///
-/// When the case cannot be started. A failure of the test is no error: the timeline records it.
+/// When the case cannot be started. A failure of the test is not an error: the timeline records it.
 pub(crate) fn run(
     case: &Case,
     test: &'static TestCase,
@@ -98,7 +99,7 @@ pub(crate) fn run(
 ///
 /// # Errors
 ///
-/// When the case cannot be started. A failure of the test is no error: the timeline records it.
+/// When the case cannot be started. A failure of the test is not an error: the timeline records it.
 pub(crate) fn run_in_shared_process(case: &Case) -> io::Result<i32> {
     let test = test_of(case)?;
     let timeline = Timeline::open(&case.timeline())?;
@@ -198,7 +199,8 @@ impl Setup {
         })?;
         let (panics, timeline) = (self.panics.clone(), self.timeline.clone());
         leak_audit::open_lasting_descriptors();
-        // The snapshot must not contain temporary descriptors: a leak could reuse their numbers.
+        // The audit's snapshot must not contain temporary descriptors: a leaked descriptor could
+        // reuse their numbers.
         let audit = LeakAudit::begin();
         let limits = limits::enforce(test.limits())?;
         self.timeline.record(EventKind::Started);
@@ -244,8 +246,8 @@ impl Setup {
         Ok(end)
     }
 
-    /// Determines the result of the test from the body's return or panic, and all other
-    /// observations.
+    /// Determines the result of the test from the end of the body (a return or a panic), and from
+    /// all other observations.
     fn judge(
         &self,
         returned: Result<io::Result<BodyOutcome>, CaughtPanic>,
@@ -269,7 +271,7 @@ impl Setup {
         if let (Err(message), None) = (outcome, skipped) {
             return BodyEnd::Failed { message };
         }
-        // A skipped test must meet all conditions of a passed one.
+        // A skipped test must meet all conditions of a passed test.
         let panics = self.panics.undeclared();
         if !panics.is_empty() {
             return BodyEnd::PanickedElsewhere { panics };

@@ -49,7 +49,7 @@ impl TestTime {
         Some(now)
     }
 
-    /// The virtual time at the last query, with the same `None` as
+    /// The virtual time at the last query. `None` in the same cases as
     /// [`virtual_now`](Self::virtual_now). Takes no lock.
     pub(crate) fn latest_virtual(&self) -> Option<Duration> {
         let latest = self.latest_us.load(Ordering::Relaxed);

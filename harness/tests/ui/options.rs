@@ -20,7 +20,7 @@ fn duplicate_tag() {}
 #[chaos(timeout = "1s", timeout = "2s")]
 fn duplicate_option() {}
 
-/// An operator of expressions as a tag.
+/// An operator of tag expressions, used as a tag.
 #[chaos(not)]
 fn reserved_word() {}
 

@@ -6,11 +6,11 @@ use clarity_chaos::chaos;
 #[chaos(crate = nowhere::chaos)]
 fn unresolved() {}
 
-/// A value that is no path.
+/// A value that is not a path.
 #[chaos(crate = 3)]
 fn no_path() {}
 
-/// Text that is no path.
+/// Text that is not a path.
 #[chaos(crate = "not a path")]
 fn no_path_in_quotes() {}
 

@@ -4,13 +4,13 @@ use clarity_chaos::chaos;
 #[chaos]
 fn another_argument(_number: u32) {}
 
-/// A return type that is no `Result`.
+/// A return type that is not a `Result`.
 #[chaos]
 fn another_result() -> u32 {
     1
 }
 
-/// The same for an async function.
+/// An async function whose return type is not a `Result`.
 #[chaos]
 async fn another_result_later() -> u32 {
     1

@@ -1,4 +1,4 @@
-//! Valid request bodies, as JSON and with binary tensors, and invalid request bodies.
+//! Tests valid request bodies, as JSON and with binary tensors. Also tests invalid request bodies.
 
 use serde_json::{Value, json};
 

@@ -56,7 +56,7 @@ fn split_puts_large_tensors_whole_and_aligned() {
         })
         .collect();
     for shift in 0..4 {
-        // Texts of different lengths shift the tensors to each alignment.
+        // Adds `shift` texts of 5 bytes each, which shift the tensors to each alignment in turn.
         let mut tensors: Vec<_> = contents
             .iter()
             .map(|elements| tensor(1, elements, &[]))

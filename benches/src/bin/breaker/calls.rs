@@ -13,8 +13,9 @@ pub(crate) const WINDOW: Duration = Duration::from_secs(1);
 
 /// A breaker that guards calls, or the absence of a breaker.
 pub(crate) trait Guard: Send + Sync {
-    /// Returns the function that one thread calls. The argument of that function says whether the
-    /// call fails; the result says whether the call was admitted.
+    /// Returns the function with which one thread makes guarded calls. The argument of that
+    /// function says whether the guarded call fails. The result says whether the breaker admitted
+    /// the call.
     fn caller(&self) -> impl FnMut(bool) -> bool;
 }
 

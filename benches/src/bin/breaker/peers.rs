@@ -1,4 +1,4 @@
-//! Breakers of other libraries, with the settings nearest to ours, and a call without a breaker.
+//! Breakers of other libraries, with the settings nearest to ours. Also a guard without a breaker.
 
 use crate::calls::{Guard, WINDOW, WINDOW_CALLS, call};
 use failsafe::{backoff, failure_policy};
@@ -115,7 +115,7 @@ where
     }
 }
 
-/// Spins once while another thread holds the service. Every 64th call yields the processor.
+/// Waits briefly for another thread to release the service. Every 64th call yields the processor.
 fn spin(spins: &mut u32) {
     *spins += 1;
     match spins.is_multiple_of(64) {

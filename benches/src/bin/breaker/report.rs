@@ -4,8 +4,8 @@ use crate::rounds::{Kind, Series};
 use clarity_benches::acceptance::{Bound, Line};
 use clarity_benches::statistics::Spread;
 
-/// The upper bound of the cost over a bare call, in nanoseconds. It applies to our breaker that
-/// counts failures in a row.
+/// The upper bound of the additional cost compared with a bare call, in nanoseconds. The bound
+/// applies to our breaker that counts failures in a row.
 const OVER_BARE: f64 = 5.0;
 
 /// Prints the cost of a call for each series.

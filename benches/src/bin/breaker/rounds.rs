@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 /// The number of calls between two checks of the elapsed time.
 const BATCH: u32 = 500;
 
-/// The way in which a breaker counts failures. Breakers are compared with others of the same kind,
-/// or with a bare call.
+/// The way in which a breaker counts failures. A breaker is compared with other breakers of its
+/// kind, or with a bare call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Bare,
@@ -38,8 +38,8 @@ struct Form {
     name: &'static str,
     kind: Kind,
     ours: bool,
-    /// Measures with this thread count and failure rate for this time. Returns the cost of a call
-    /// in nanoseconds.
+    /// Measures the breaker with the given thread count and failure rate, for the given time.
+    /// Returns the cost of a call in nanoseconds.
     run: Box<dyn Fn(usize, Failures, Duration) -> f64>,
 }
 
@@ -90,8 +90,8 @@ impl Form {
     }
 }
 
-/// Measures every breaker in each round, for this time. A round before the first one warms up and
-/// does not count.
+/// Measures every breaker in each round, for the given time. A round before the first one warms up
+/// and does not count.
 pub(crate) fn measure(rounds: u16, milliseconds: u64) -> Vec<Series> {
     let time = Duration::from_millis(milliseconds);
     let forms = Form::all();
@@ -119,8 +119,8 @@ pub(crate) fn measure(rounds: u16, milliseconds: u64) -> Vec<Series> {
     all
 }
 
-/// Makes calls on several threads for this time. Returns the processor time per call in
-/// nanoseconds, as the mean of the threads.
+/// Makes calls on several threads for the duration `time`. Returns the processor time per call in
+/// nanoseconds, averaged over the threads.
 ///
 /// # Panics
 ///

@@ -13,12 +13,12 @@ use clarity_benches::{acceptance, machine};
 /// Each round runs three loops in turn (A B C A B C …). The first loop is empty, the second has a
 /// dormant oracle, and the third has an oracle with a listening sink. Results are compared within a
 /// round. The cost of an iteration is the processor time of the thread, so other programs matter
-/// little. The run fails when a dormant oracle evaluates its condition, or the sink gets no
-/// evaluation.
+/// little. The run fails when a dormant oracle evaluates its condition. It also fails when an
+/// oracle with a sink skips an evaluation, or does not call the sink exactly once.
 #[derive(Debug, Parser)]
 #[command(name = "oracle")]
 struct Options {
-    /// How many rounds count; one more precedes them
+    /// Number of measured rounds; one more warms up
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
 

@@ -4,13 +4,13 @@ use crate::rounds::Measured;
 use clarity_benches::acceptance::{Bound, Line};
 use clarity_benches::statistics::Spread;
 
-/// The most extra time, in nanoseconds, that a dormant oracle may cost over the empty loop.
+/// The maximum additional time of a dormant oracle compared with the empty loop, in nanoseconds.
 const DORMANT: f64 = 1.0;
 
-/// The least extra time, in nanoseconds, that an oracle with a sink must cost compared with the
-/// empty loop.
-// With a sink, the oracle calls, counts and compares. A smaller difference shows that the benchmark
-// measures nothing.
+/// The minimum additional time of an oracle with a sink compared with the empty loop, in
+/// nanoseconds.
+// With a sink, each iteration makes a function call, an increment and a comparison. A smaller
+// difference shows that the benchmark measures nothing.
 const LISTENING: f64 = 1.0;
 
 /// Prints the cost of an iteration for each loop.

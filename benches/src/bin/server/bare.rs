@@ -44,8 +44,8 @@ struct Output<T> {
     data: Vec<T>,
 }
 
-/// Answers on a free loopback port until the process is killed. Prints its address like the server:
-/// `listening on http://ADDRESS:PORT`.
+/// Answers on a free loopback port until the process is killed. Prints its address as the server
+/// does: `listening on http://ADDRESS:PORT`.
 ///
 /// `/blocking` runs the model on a thread for blocking work, and `/inline` on the connection's
 /// thread. `/rejected` answers with status 503 and the bytes of the file `rejection`.

@@ -49,7 +49,7 @@ impl Drop for Answering {
     }
 }
 
-/// Builds the server in the release profile, like a user, and returns the path of the binary.
+/// Builds the server in the release profile, as a user would, and returns the path of the binary.
 pub(crate) fn build() -> Result<PathBuf, Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -114,7 +114,7 @@ pub(crate) struct Seen {
     pub(crate) used: f64,
 }
 
-/// Sends the same request from several clients for this time, and measures the server.
+/// Sends the same request from several clients for the duration `time`, and measures the server.
 ///
 /// # Errors
 ///
@@ -157,8 +157,8 @@ pub(crate) fn load(
     })
 }
 
-/// Repeats a request until this time has passed, but sends at least one. Returns the latency of
-/// each answer.
+/// Repeats a request until the duration `time` has passed. Sends the request at least once. Returns
+/// the latency of each answer.
 ///
 /// # Errors
 ///

@@ -15,8 +15,8 @@ use std::path::PathBuf;
 
 /// Measures the cost of a request to the server, compared with a bare handler of axum and rten
 ///
-/// The server is its own release binary, and the handler a process of this binary. Both answer on
-/// loopback. Clients keep their connections, and send the next request after each answer. Each
+/// The server runs from its own release binary, and the handler runs from this binary. Both answer
+/// on loopback. Clients keep their connections, and send the next request after each answer. Each
 /// round measures the servers in turn (A B A B …), and results are compared within a round. The
 /// rounds end when the median of the ratios is known to 5 %, or at the maximum number of rounds.
 #[derive(Debug, Parser)]
@@ -25,7 +25,7 @@ struct Options {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// The maximum number of rounds that count, after one that does not
+    /// The maximum number of measured rounds; one more warms up
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
 
@@ -37,7 +37,7 @@ struct Options {
     #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 32])]
     clients: Vec<usize>,
 
-    /// The number of loads of a model of 100 MB while another one answers
+    /// The number of times that a model of 100 MB loads while another model answers
     #[arg(long, default_value_t = 5)]
     loads: u16,
 

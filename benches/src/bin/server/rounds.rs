@@ -13,7 +13,7 @@ const MIN_ROUNDS: usize = 7;
 /// rounds end when the ratios of rate and p99 both reach this precision.
 const PRECISION: f64 = 0.05;
 
-/// The measurements with one number of clients: one value for each round.
+/// The measurements with one number of clients. Each list has one value for each round.
 #[derive(Debug)]
 pub(crate) struct Measured {
     pub(crate) clients: usize,
@@ -39,8 +39,8 @@ impl Measured {
         ratios(&self.server, &self.blocking, |seen| seen.p99)
     }
 
-    /// Returns the server's rate with an open breaker divided by the rate of the bare handler with
-    /// the same answer.
+    /// Returns the server's rate with an open breaker, divided by the bare handler's rate with the
+    /// same answer.
     pub(crate) fn rejections(&self) -> Option<Spread> {
         ratios(&self.open, &self.rejected, |seen| seen.rate)
     }
@@ -59,7 +59,8 @@ fn ratios(a: &[Seen], b: &[Seen], of: impl Fn(&Seen) -> f64) -> Option<Spread> {
     Spread::of(a.iter().zip(b).map(|(a, b)| of(a) / of(b)))
 }
 
-/// Measures with this number of clients, until the precision is reached or all rounds are done.
+/// Measures the servers with `clients` clients, until the precision is reached or all rounds are
+/// done.
 ///
 /// A round before the first one warms up and does not count.
 pub(crate) fn measure(

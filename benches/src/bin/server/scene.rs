@@ -130,7 +130,7 @@ fn open(server: &Answering) -> Result<Vec<u8>, Box<dyn Error>> {
     Err("the breaker did not open".into())
 }
 
-/// Returns a request to this path, with one input value for each minute of a day.
+/// Returns a request to `path`, with one input value for each minute of a day.
 pub(crate) fn day(path: &str) -> Vec<u8> {
     let values: Vec<String> = (0..MINUTES)
         .map(|minute| (minute * 7 % 400).to_string())
@@ -139,7 +139,7 @@ pub(crate) fn day(path: &str) -> Vec<u8> {
     post(path, &body("activity", &values))
 }
 
-/// Returns a request to this path, valid for the model `failing`.
+/// Returns a request to `path` that is valid for the model `failing`.
 pub(crate) fn row(path: &str) -> Vec<u8> {
     post(path, &body("x", &["1"; ROWS]))
 }

@@ -27,7 +27,7 @@ struct Options {
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 128, 1024], value_parser = clap::value_parser!(u64).range(1..=1800))]
     sizes: Vec<u64>,
 
-    /// The number of rounds that count, after one that does not
+    /// The number of measured rounds; one more warms up
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
 }

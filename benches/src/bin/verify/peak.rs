@@ -36,7 +36,7 @@ pub(crate) fn measure(model: &Published, size: u64) -> Result<Option<Line>, Box<
     }))
 }
 
-/// Runs in the child process: verifies and loads the model like the server. Prints the growth of
+/// Runs in the child process: verifies and loads the model as the server does. Prints the growth of
 /// the child's peak memory in bytes.
 pub(crate) fn load(models: &Path) -> Result<(), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;

@@ -37,7 +37,7 @@ pub(crate) fn publish(directory: &Path, size: u64) -> Result<Published, Box<dyn 
     Published::new(directory, &files)
 }
 
-/// Measures verification on one processor and on two in each round.
+/// Measures verification in each round, first on one processor and then on two.
 ///
 /// A round before the first one warms up and does not count. Returns `None` if the machine has one
 /// processor, or the version is too small.
@@ -87,8 +87,8 @@ pub(crate) fn measure(
     }))
 }
 
-/// Verifies the version on these processors, and returns the elapsed time. The store starts a
-/// thread for each processor.
+/// Verifies the version on `processors`, and returns the elapsed time. The store starts a thread
+/// for each processor.
 fn verify_on(
     model: &Published,
     size: u64,

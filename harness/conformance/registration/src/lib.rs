@@ -10,7 +10,7 @@ pub mod prelude {
     pub use harness as chaos;
 }
 
-/// Defines a passing chaos test with this name and scenario, as a library's macro would.
+/// Defines a passing chaos test with the given name and scenario, as a library's macro would.
 #[macro_export]
 macro_rules! passing_test {
     ($name:ident, $scenario:literal) => {

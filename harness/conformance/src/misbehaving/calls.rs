@@ -9,7 +9,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// During the fault, writes below a directory fail, also in threads and child processes.
+/// During the fault, every write below a directory fails, also in threads and child processes.
 #[chaos(non_destructive)]
 fn writes_fail(cx: Context) -> Result {
     let (inside, outside) = (cx.dir().join("inside"), cx.dir().join("outside"));

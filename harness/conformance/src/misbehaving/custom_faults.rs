@@ -197,7 +197,8 @@ fn in_effect_when_killed(cx: Context) -> Result {
     kill_this_process()
 }
 
-/// Makes the journal name another binary's undo handler, and kills the test's own process.
+/// Writes the name of another binary's undo handler into the journal. Then kills the test's own
+/// process.
 #[chaos]
 fn handler_of_another_binary(cx: Context) -> Result {
     let _marked = cx.inject(Mark {

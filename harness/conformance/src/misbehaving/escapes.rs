@@ -46,7 +46,8 @@ fn only_inside(cx: &Context) -> Result {
     Ok(())
 }
 
-/// Notes the name of the attempt's error. Fails if the attempt succeeded or the error is unknown.
+/// Notes the name of the attempt's error. Fails if the attempt succeeded, or if the error is not in
+/// `REFUSALS`.
 fn refused<T, E: Into<io::Error>>(cx: &Context, what: &str, attempt: Result<T, E>) -> Result {
     match attempt {
         Ok(_) => Err(format!("escaped: {what}").into()),

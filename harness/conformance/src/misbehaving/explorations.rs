@@ -15,7 +15,8 @@ use std::thread;
 const OLD: &str = "the old text";
 const NEW: &str = "a new text, which is longer";
 
-/// Requires the old or the new text in `current`, and the new one if `save` returned success.
+/// Requires the old or the new text in `current`. If `save` returned success, requires the new
+/// text.
 fn old_or_new(dir: &Path, crash: Crash) -> Result {
     match fs::read_to_string(dir.join("current"))?.as_str() {
         NEW => Ok(()),
@@ -260,7 +261,7 @@ fn by_a_program_that_becomes_another(cx: Context) -> Result {
         },
         |_, _| Ok(()),
     )?;
-    // The file is created and written, and the directory is created.
+    // The three points: the file is created, the file is written, and the directory is created.
     assert_eq!(explored.points, 3, "{explored:?}");
     Ok(())
 }

@@ -73,7 +73,7 @@ fn undone(cx: Context) -> Result {
     Ok(())
 }
 
-/// Faults that extend, zero, tear or displace a file, or make it unreadable, are undone.
+/// Undoing restores a file that was extended, zeroed, torn, displaced or made unreadable.
 #[chaos(non_destructive)]
 #[cfg(unix)]
 fn undone_as_well(cx: Context) -> Result {
@@ -160,7 +160,8 @@ fn stand_ins_superseded(cx: Context) -> Result {
     Ok(())
 }
 
-/// Aborts while a file outside the test's directory is displaced and its parent is read-only.
+/// Aborts while a file outside the test's directory is displaced and the file's parent is
+/// read-only.
 #[chaos]
 fn displaced_when_killed(cx: Context) -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;
@@ -201,7 +202,7 @@ fn left_behind(cx: Context) -> Result {
     Ok(())
 }
 
-/// Another file system is empty at first, and renaming a file into it fails.
+/// The directory on another file system is empty at first, and renaming a file into it fails.
 #[chaos(non_destructive)]
 #[cfg(target_os = "linux")]
 fn on_another_file_system(cx: Context) -> Result {
@@ -286,7 +287,7 @@ fn undone_with_its_times(cx: Context) -> Result {
     Ok(())
 }
 
-/// Faults that would change nothing or do not fit the file are refused.
+/// A fault is refused if it would change nothing or does not fit the file.
 #[chaos]
 fn without_effect(cx: Context) -> Result {
     let (path, same) = (file(&cx, "a")?, file(&cx, "same")?);

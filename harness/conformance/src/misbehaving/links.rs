@@ -81,7 +81,7 @@ fn ask(mut stream: &TcpStream, text: &str) -> io::Result<String> {
     String::from_utf8(answer).map_err(io::Error::other)
 }
 
-/// Without a fault, a link passes on all bytes and the end of the stream.
+/// Without a fault, a link forwards all bytes and the end of the stream.
 #[chaos(non_destructive)]
 fn nothing_is_wrong(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -124,7 +124,7 @@ fn latency(cx: Context) -> Result {
     })
 }
 
-/// At 10,000 bytes per second, two times 1,000 bytes take at least 100 ms.
+/// At 10,000 bytes per second, sending 1,000 bytes twice takes at least 100 ms.
 #[chaos(non_destructive)]
 fn bandwidth(cx: Context) -> Result {
     let server = Echo::start()?;
@@ -188,7 +188,7 @@ fn reset(cx: Context) -> Result {
     cx.inject(ConnectionCut::new(&link, Direction::ToServer).after(3))?
         .until_end();
     let mut stream = connect(&link)?;
-    // The three bytes can be echoed before the reset. The write can fail if the reset comes first.
+    // The write fails if the connection is reset meanwhile. The three bytes can still be echoed.
     let _ = stream.write_all(b"abcdef");
     let mut answer = Vec::new();
     let ended = stream.read_to_end(&mut answer).unwrap_err();

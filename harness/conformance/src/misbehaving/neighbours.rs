@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 /// Returns the directories that a test may write to.
 ///
-/// Only a sandboxed test has its own shared memory. To run these tests in the sandbox, the contract
-/// test names the directory of that memory in `MISBEHAVING_SHARED_MEMORY`.
+/// Only a sandboxed test has its own shared memory. If the contract test runs these tests in the
+/// sandbox, `MISBEHAVING_SHARED_MEMORY` names the directory of the shared memory.
 fn writable(cx: &Context) -> Result<Vec<PathBuf>> {
     let case = cx.dir().parent().ok_or("the directory has no parent")?;
     let shared = std::env::var_os("MISBEHAVING_SHARED_MEMORY").map(PathBuf::from);

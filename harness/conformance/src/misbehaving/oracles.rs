@@ -24,7 +24,7 @@ fn unmet(cx: Context) {
     }
 }
 
-/// Violates an oracle, declares the panic, and catches it.
+/// Violates an oracle. The test declares and catches the oracle's panic.
 #[chaos]
 fn violated_in_secret(cx: Context) -> Result {
     cx.expect_panic("it does not always hold");

@@ -22,7 +22,7 @@ fn damage(path: &PathBuf) -> Result<Option<(usize, u32)>> {
     Ok(place.map(|place| (place, bytes[place].trailing_zeros())))
 }
 
-/// Fails if bit 3 or a higher bit flips in `model.onnx`, in the byte at index 118 or later.
+/// Fails if the bit flip in `model.onnx` is at `byte >= 118` and `bit >= 3`.
 #[chaos]
 fn one_of_fourteen(cx: Context) -> Result {
     let model = file(&cx, "model.onnx")?;

@@ -16,7 +16,7 @@ fn rarely_fails(cx: Context) {
 #[chaos]
 fn never_fails() {}
 
-/// Fails if a bit flip hits byte 1234 of the file `model`, as with one seed in 5,000.
+/// Fails if a bit flip hits byte 1234 of the file `model`. One seed in 5,000 causes this flip.
 #[chaos(non_destructive)]
 fn one_byte_in_5000_matters(cx: Context) -> Result {
     let (other, model) = (cx.dir().join("other"), cx.dir().join("model"));

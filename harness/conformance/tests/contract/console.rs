@@ -112,7 +112,7 @@ fn summary_lists_failures_skips_slow_tests_and_commands() {
     );
 }
 
-/// A run that drew its seed also ran a known failing seed. The printed command repeats both.
+/// A run with a drawn seed also runs a known failing seed. The printed command repeats both seeds.
 #[test]
 fn repeated_run_meets_the_known_failing_seed_again() {
     let suite = suite();
@@ -324,7 +324,7 @@ fn colours_follow_the_choice_and_default_to_none_in_pipes() {
     }
 }
 
-/// With standard output closed, a run, a sweep and a merge fail. Report files are still written.
+/// If standard output is closed, runs, sweeps and merges fail. Report files are still written.
 #[test]
 fn closed_standard_output_is_an_error_and_loses_no_report() {
     let suite = suite();

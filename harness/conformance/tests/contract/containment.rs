@@ -206,7 +206,7 @@ fn list(directory: &Path) -> String {
     listed
 }
 
-/// Ends 24 runs, each at another time. The times are spread evenly over a whole run.
+/// Ends 24 runs, each at a different time. The times are spread evenly over a whole run.
 #[test]
 fn runner_ended_at_any_moment_leaves_no_directory() {
     const ROUNDS: u32 = 24;

@@ -78,8 +78,8 @@ impl Victim {
         }
     }
 
-    /// Returns the metadata of the directory and its entries, and the contents of files except
-    /// `locked`.
+    /// Returns the metadata of the directory and its entries. The state also has the contents of
+    /// all files except `locked`.
     fn state(&self) -> Vec<EntryState> {
         let mut entries: Vec<PathBuf> = fs::read_dir(self.directory.path())
             .unwrap()
@@ -189,9 +189,9 @@ fn assert_all_refused(ran: &RunOutput, victim: &Victim, before: &[EntryState]) {
 
 type EntryState = (PathBuf, u32, u32, u64, i64, i64, Vec<u8>);
 
-/// Names the features that a complete sandbox needs and this machine lacks.
+/// Names the features of a complete sandbox that this machine lacks.
 ///
-/// Checks without the harness, by creating the same namespaces and requesting Landlock.
+/// Does not use the harness: creates the same namespaces and requests Landlock directly.
 fn missing_features() -> Option<String> {
     let namespaces = ["--user", "--map-root-user", "--mount", "--net", "--ipc"];
     let has_namespaces = Command::new("unshare")
@@ -234,7 +234,7 @@ fn every_attempt_to_escape_is_refused() {
     }
 }
 
-/// The runner has more permissions than a test, and removes or keeps the test's files.
+/// The runner removes or keeps the files of a test, with more permissions than the test has.
 #[test]
 fn runner_follows_no_symlink_of_a_test() {
     for user in users() {

@@ -166,7 +166,7 @@ fn damage_outside(test: &str) -> (Record, String, String, String) {
     damage_outside_as(None, &suite(), test)
 }
 
-/// Does the same as [`damage_outside`], with `suite`. If given, `user` runs the suite.
+/// Does the same as [`damage_outside`] in `suite`. If `user` is given, `user` runs the suite.
 pub(crate) fn damage_outside_as(
     user: Option<u32>,
     suite: &Suite,
@@ -229,7 +229,7 @@ fn faults_of_a_killed_test_are_undone_by_the_runner() {
 #[cfg(target_os = "linux")]
 fn displaced_file_and_mode_come_back_when_the_test_is_killed() {
     use std::os::unix::fs::PermissionsExt as _;
-    // For root, the permissions fault is refused, because root can still read the file.
+    // The harness refuses the permissions fault for root: root could still read the file.
     let root = rustix::process::getuid().is_root();
     let user = root.then_some(65534);
     let suite = match user {

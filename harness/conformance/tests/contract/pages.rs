@@ -13,7 +13,7 @@ fn data_of(page: &str) -> Value {
     serde_json::from_str(data).unwrap()
 }
 
-/// Returns the addresses in a page, except the SVG namespace, and the references to resources.
+/// Returns the words of a page that are addresses or load resources. The SVG namespace is left out.
 fn references(page: &str) -> Vec<&str> {
     const SVG: &str = "http://www.w3.org/2000/svg";
     let words = page.split(|c: char| c.is_whitespace() || "\"'`()<>,;".contains(c));

@@ -1,4 +1,4 @@
-//! `--minimize` finds the faults of a plan that cause a failure.
+//! `--minimize` finds the faults that cause a failure, among all faults of a plan.
 
 use crate::suite;
 use clarity_chaos::{Minimized, Verdict};

@@ -62,7 +62,7 @@ fn junit_report_has_the_fields_that_its_readers_use() {
     );
 }
 
-/// The strict report omits attributes that the schema of Jenkins's JUnit plug-in does not have.
+/// The strict report omits attributes that the schema of Jenkins' xUnit plug-in does not have.
 #[test]
 fn strict_junit_report_has_the_same_results() {
     let suite = suite();
@@ -151,7 +151,7 @@ fn output_is_captured_unless_an_option_shows_it() {
 fn json_output_holds_json_alone() {
     let ran = suite().run(["tags", "--format", "json"]);
     assert_eq!(ran.code, Some(0));
-    // The run has a start and an end event, and so has each of its four tests.
+    // The run and each of its four tests have a start event and an end event.
     assert_eq!(ran.stdout.lines().count(), 10, "{}", ran.stdout);
     for line in ran.stdout.lines() {
         let event: serde_json::Value = serde_json::from_str(line).unwrap();

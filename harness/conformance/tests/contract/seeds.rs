@@ -66,7 +66,7 @@ fn concurrent_injections_do_not_change_their_draws() {
         let mut ran = suite().run(["--exact", test, "--seed", "42"]);
         let mut rows: Vec<_> = ran.records.remove(test).unwrap().faults;
         assert_eq!(rows.len(), 128);
-        // The faults of one file are in order. The scheduler decides the order of different files.
+        // The faults of one file are in order. The scheduler decides the order between files.
         rows.sort_by(|a, b| a.target.cmp(&b.target).then(a.id.cmp(&b.id)));
         rows.into_iter()
             .map(|row| (row.target, row.plan))

@@ -32,7 +32,7 @@ fn sweep_runs_each_seed_and_keeps_the_failing_ones() {
     assert!(never.ends_with("ok (150 cases)"), "{never}");
     let rare = line(&ran, "test sweeps::rarely_fails ... FAILED");
     assert!(rare.contains(" of 150 cases; seeds "), "{rare}");
-    // The printed seeds are those in the regressions file. The first one fails alone, too.
+    // The regressions file has the printed seeds. The first seed also fails in a run of its own.
     let kept = failing(&suite);
     assert!(!kept.is_empty() && kept.len() <= 3, "{kept:?}");
     assert!(rare.contains(&kept.join(", ")), "{rare}, {kept:?}");

@@ -50,7 +50,7 @@ impl Value {
     }
 }
 
-/// Returns a value that must be a string literal.
+/// Returns the string literal in `value`. Any other value is an error.
 pub(super) fn text(name: &Ident, value: Value) -> Result<LitStr, Error> {
     match value {
         Value::Literal(Lit::Str(text)) => Ok(text),
@@ -58,7 +58,7 @@ pub(super) fn text(name: &Ident, value: Value) -> Result<LitStr, Error> {
     }
 }
 
-/// Returns a value that must be a positive integer.
+/// Returns the positive integer in `value`. Any other value is an error.
 pub(super) fn count(name: &Ident, value: &Value) -> Result<u64, Error> {
     let number = match value {
         Value::Literal(Lit::Int(number)) => number.base10_parse().ok(),
@@ -69,7 +69,7 @@ pub(super) fn count(name: &Ident, value: &Value) -> Result<u64, Error> {
         .ok_or_else(|| value.mismatch(name, "an integer above zero"))
 }
 
-/// Returns a value that must be a path, such as `my_prelude::chaos`, with or without quotes.
+/// Returns the path in `value`, such as `my_prelude::chaos`. The path may be in quotes.
 pub(super) fn path(value: Value) -> Result<Path, Error> {
     let literal = match value {
         Value::Path(path) => return Ok(path),
@@ -88,7 +88,7 @@ pub(super) fn path(value: Value) -> Result<Path, Error> {
     })
 }
 
-/// Returns a value that must be a test's name: identifiers, separated by `::`.
+/// Returns the test's name in `value`: identifiers, separated by `::`.
 pub(super) fn seed_name(value: &LitStr) -> Result<String, Error> {
     let name = value.value();
     let parser = |input: ParseStream<'_>| {

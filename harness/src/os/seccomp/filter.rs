@@ -33,7 +33,7 @@ const X32: u32 = 0x4000_0000;
 pub(crate) struct SyscallPattern {
     pub(crate) number: i64,
     /// The index of an argument, and bits of the argument's lower half. A call waits if one of
-    /// these bits is set. If none, every call of this number waits.
+    /// these bits is set. If this field is `None`, every call with this number waits.
     pub(crate) argument_bits: Option<(u32, u32)>,
 }
 

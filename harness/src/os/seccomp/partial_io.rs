@@ -14,9 +14,9 @@ use std::path::Path;
 /// Executes a waiting call of this process with at most `limit` bytes. Gives the call's return
 /// value.
 ///
-/// Supports `read`, `pread64`, `write`, `pwrite64`, and `copy_file_range` and `sendfile` at the
-/// files' positions. Gives none for other calls, for calls of at most `limit` bytes, for calls of
-/// other processes, and on failure.
+/// Supports `read`, `pread64`, `write` and `pwrite64`. Also supports `copy_file_range` and
+/// `sendfile` at the files' positions. Gives none for other calls, for calls of at most `limit`
+/// bytes, for calls of other processes, and on failure.
 pub(crate) fn execute_partially(waiting: &WaitingCall, limit: u64) -> Option<i64> {
     let [file, address, third, at, fifth, _] = waiting.arguments;
     let length = match waiting.number {

@@ -28,7 +28,8 @@ pub(crate) struct OpenDescriptor {
 impl Tracee {
     /// Opens the memory of the thread with this number.
     ///
-    /// Call this again for each call: a process that executes another program gets new memory.
+    /// Open the memory again for each waiting call: a process that executes another program gets
+    /// new memory.
     pub(crate) fn open(thread: u32) -> io::Result<Self> {
         Ok(Self {
             thread,
@@ -65,7 +66,7 @@ impl Tracee {
 
     /// Reads the text at this address, up to its zero byte.
     pub(crate) fn text(&self, address: u64) -> io::Result<PathBuf> {
-        // Reads at most to the end of the page at a time: the next page need not be mapped.
+        // Reads at most to the end of the page at a time: the next page may be unmapped.
         let mut text = Vec::new();
         let mut buffer = [0; PATH_MAX];
         while text.len() < PATH_MAX {

@@ -7,7 +7,7 @@ use clarity_chaos_record::Isolation;
 /// The values as the command line names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum IsolationArg {
-    /// A process for each test, forked from a waiting single-threaded one: fast; Linux only.
+    /// A process for each test, forked from a waiting single-threaded process: fast; Linux only.
     Fork,
     /// A process for each test, which executes the test binary again: any system.
     Exec,

@@ -81,7 +81,7 @@ pub(crate) struct Options {
     )]
     pub(crate) last_failed: bool,
 
-    /// Run tests that failed in their last run first, with the failing seeds
+    /// Run first the tests that failed in their last run, with the failing seeds
     #[arg(
         long = "failed-first",
         visible_alias = "ff",
@@ -127,7 +127,7 @@ pub(crate) struct Options {
     #[arg(long = "minimize", value_name = "DURATION", env = "CHAOS_MINIMIZE", num_args = 0..=1, require_equals = true, default_missing_value = "10s", value_parser = positive_duration, help_heading = "Sweeps")]
     pub(crate) minimize: Option<Duration>,
 
-    /// Run each passed test a second time, in a new process where every other thread starts late,
+    /// Run each passed test a second time, in a new process where every second thread starts late,
     /// and fail it if its events differ
     #[arg(
         long = "check-determinism",
@@ -136,8 +136,8 @@ pub(crate) struct Options {
     )]
     pub(crate) check_determinism: bool,
 
-    /// Sweep: run every selected test once for each of N seeds, starting at --seed or a fresh seed,
-    /// or for each seed from A up to, but excluding, B
+    /// Sweep: run every selected test once for each seed. N seeds start at --seed, by default a
+    /// fresh seed; A..B excludes B
     #[arg(
         long = "seeds",
         value_name = "N|A..B",
@@ -155,7 +155,8 @@ pub(crate) struct Options {
     )]
     pub(crate) max_failures: Option<NonZeroU64>,
 
-    /// Run only shard I of N of a sweep's cases, or of the tests; I counts from 1
+    /// Run only shard I of N; I counts from 1. Shards split a sweep's cases, or without a sweep the
+    /// tests
     #[arg(
         long = "shard",
         value_name = "I/N",

@@ -22,12 +22,12 @@ pub(crate) enum NoTests {
 pub(crate) enum OracleMode {
     /// No. A violated `always!` still fails its case.
     Off,
-    /// Yes: the oracles of the tests that have run, and if all have run, those of the code under
-    /// test.
+    /// Yes: the oracles of the tests that have run. If all tests have run, also the oracles of the
+    /// code under test.
     Strict,
 }
 
-/// The value of `--known-seeds`: whether to run a test's known failing seeds.
+/// The value of `--known-seeds`: when to run a test's known failing seeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum KnownSeeds {
     /// Before the seed of the run.

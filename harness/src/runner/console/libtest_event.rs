@@ -1,4 +1,5 @@
-//! Formats libtest's JSON events (`--format json`), one per line. The field `chaos` is an addition.
+//! Formats libtest's JSON events (`--format json`), one per line. The harness adds the field
+//! `chaos`.
 
 use super::{RunSummary, TestOutcome};
 use crate::registration::origin::Origin;

@@ -13,8 +13,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 /// The destination of a run's output, with the progress bar.
 pub(crate) struct Printer {
     to: Mutex<Box<dyn Write + Send>>,
-    /// Hidden until [`show_bar`](Self::show_bar) is called, and always hidden unless
-    /// `can_be_shown`.
+    /// Hidden until [`show_bar`](Self::show_bar) is called. Always hidden if `can_be_shown` is
+    /// `false`.
     bar: ProgressBar,
     can_be_shown: bool,
     colour: ColorChoice,
@@ -117,7 +117,8 @@ impl Printer {
     }
 }
 
-/// Whether standard output is a pipe. The pipe's reader may write to the same terminal at any time.
+/// Whether standard output is a pipe. The pipe's reader may write to the terminal of the bar at any
+/// time.
 fn stdout_is_a_pipe() -> bool {
     #[cfg(unix)]
     {

@@ -24,8 +24,8 @@ pub(crate) enum ProgressUnit {
 }
 
 impl ProgressUnit {
-    /// Returns the template for `[#####-----] 4,811/10,000 cases, 2 failed, 6s left`, and for the
-    /// running tests in the line below.
+    /// Returns the template for `[#####-----] 4,811/10,000 cases, 2 failed, 865/s, 6s left`, and
+    /// for the running tests in the line below.
     fn template(self, is_coloured: bool) -> String {
         let counts = match self {
             Self::Tests => "{human_pos}/{human_len} tests{prefix}, {elapsed}",
@@ -165,7 +165,8 @@ impl ProgressMonitor {
         let mut running = self.running();
         while !running.is_over {
             for (name, age) in running.slow() {
-                // Called under the lock, so no test is reported as slow after its end.
+                // `slow` is called under the lock of `running`. So no test is reported as slow
+                // after its end.
                 slow(&name, age);
             }
             let bar = self.printer.bar();

@@ -13,7 +13,7 @@ use std::time::Duration;
 const SLOWEST: usize = 5;
 /// The least duration of a test in the list of slowest tests.
 const SLOW: Duration = Duration::from_millis(100);
-/// The largest number of skipped tests that are named for one reason.
+/// The largest number of skipped tests that the summary names below each reason for a skip.
 const NAMED: usize = 8;
 
 /// The results of a run, for the summary.
@@ -29,9 +29,9 @@ pub(crate) struct RunSummary<'a> {
     pub(crate) unmet: &'a [String],
     /// The paths of the reports that were written.
     pub(crate) reports: &'a [String],
-    /// The command that repeats the run; `None` if no command can.
+    /// The command that repeats the run; `None` if there is no such command.
     pub(crate) rerun_command: Option<&'a str>,
-    /// The command that repeats the failed tests; `None` if no command can.
+    /// The command that repeats the failed tests; `None` if there is no such command.
     pub(crate) rerun_failed_command: Option<&'a str>,
     pub(crate) took: Duration,
 }
@@ -84,8 +84,8 @@ impl<'a> RunSummary<'a> {
         text
     }
 
-    /// Formats the summary that follows the characters of the tests. Includes the reports of
-    /// failures.
+    /// Formats the summary of the terse format, which follows the line with one character per test.
+    /// Includes the reports of failures.
     pub(super) fn terse(&self) -> String {
         let mut text = "\n".to_owned();
         for record in self.failures() {

@@ -87,8 +87,8 @@ impl Rule {
     /// Counts the call if it matches. Gives the action on the call; none if the rule does not
     /// apply.
     pub(super) fn apply(&mut self, waiting: &WaitingCall, tracee: &Tracee) -> Option<Action> {
-        // The kernel fails a call whose arguments cannot be read, for example at an invalid
-        // address.
+        // If the arguments of a call cannot be read, for example at an invalid address, no rule
+        // applies. The kernel then makes the call fail.
         let decoder = Decoder::new(&self.below, matches!(self.action, Action::LimitSpace(_)));
         let call = decoder.decode(waiting, tracee).ok().flatten()?;
         if !is_of(self.kind, &call) {
@@ -104,7 +104,7 @@ impl Rule {
     }
 }
 
-/// Subtracts the space that a call needs from `left`. Gives an action if too little was left.
+/// Reduces `left` by the space that a call needs. Gives an action if `left` was too small.
 fn take_space(left: &mut u64, effect: &Effect) -> Option<Action> {
     let needed = match effect {
         Effect::Write { bytes, .. } => bytes.len() as u64,

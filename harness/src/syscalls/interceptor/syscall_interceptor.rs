@@ -87,8 +87,8 @@ impl SyscallInterceptor {
         }
     }
 
-    /// Whether calls of this process are already intercepted. An exploration cannot intercept them
-    /// as well.
+    /// Whether calls of this process are already intercepted. An exploration then cannot intercept
+    /// these calls.
     pub(crate) fn is_in_use() -> bool {
         INTERCEPTOR
             .get()
@@ -96,7 +96,7 @@ impl SyscallInterceptor {
     }
 }
 
-/// From now on, intercepts the calls on files that this thread makes. Also intercepts the calls of
+/// Intercepts the calls on files that this thread makes from now on. Also intercepts the calls of
 /// all threads and processes that this thread starts later.
 ///
 /// # Errors
@@ -111,8 +111,8 @@ pub(crate) fn intercept_this_thread() -> io::Result<()> {
         )
     })?;
     let mut state = interceptor.state();
-    // Starts the listener thread before the filter is installed, so that thread's own calls are not
-    // intercepted.
+    // Starts the listener thread before the filter is installed. The filter then does not intercept
+    // the listener thread's own calls.
     if state.thread.is_none() {
         let own = Arc::clone(interceptor);
         let thread = thread::Builder::new().name("chaos-calls".to_owned());
@@ -132,8 +132,8 @@ pub(crate) fn intercept_this_thread() -> io::Result<()> {
             state.new.push(listener);
             state.listening += 1;
         }
-        // A thread has at most one listener. This thread already has one: ours, or that of the
-        // program that started the process.
+        // A thread has at most one listener. This thread already has a listener, installed by this
+        // interceptor or by the program that started the process.
         Err(error) if error.kind() == io::ErrorKind::Unsupported && state.listening > 0 => {}
         Err(error) => return Err(error),
     }
@@ -229,7 +229,7 @@ impl Interceptor {
         with_limits_lifted(|| {
             let tracee = Tracee::open(waiting.thread).ok()?;
             let rules = state.rules.iter_mut();
-            // Applies all rules before it picks an action: every rule must count the call.
+            // Every rule must count the call. So all rules are applied before one action is picked.
             let actions: Vec<_> = rules
                 .map(|(_, rule)| rule.apply(waiting, &tracee))
                 .collect();

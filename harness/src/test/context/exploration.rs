@@ -31,7 +31,7 @@ impl Context {
         self.explore().crash_everywhere(operation, invariant)
     }
 
-    /// Runs the operation once for each pair of a call that reads or changes files and an error in
+    /// For each call that reads or changes files, runs the operation once with each error in
     /// `errnos`. The call fails with that error: see [`Exploration::fail_everywhere`].
     ///
     /// # Errors

@@ -24,7 +24,7 @@ impl Baseline {
         &self.calls
     }
 
-    /// Gives the point that identifies the call with this index in other runs.
+    /// Gives the point by which other runs identify the call with this index.
     pub(super) fn point(&self, index: usize) -> CallPoint {
         if self.is_sequential {
             return CallPoint::Index(index);
@@ -35,8 +35,8 @@ impl Baseline {
         CallPoint::Occurrence(call.name, path.to_owned(), earlier)
     }
 
-    /// Whether another run made a call of the same name at this index. Always true with several
-    /// threads, which make calls in any order.
+    /// Whether the call of `run` at this index has the same name as in the baseline. Always true
+    /// with several threads, which make calls in any order.
     pub(super) fn has_same_call(&self, run: &OperationRun, index: usize) -> bool {
         match run.calls.get(index) {
             Some((_, call)) if self.is_sequential => call.name == self.calls[index].name,

@@ -223,8 +223,8 @@ fn prepare(
     if rustix::process::getppid() != Some(parent) {
         return Err("the test's process has ended".to_owned());
     }
-    // The report contains the message of a panic; the test decides whether the panic matters. The
-    // logs of hundreds of runs would drown the test's own logs.
+    // A panic prints nothing here: the report contains its message, and the test decides whether
+    // the panic matters. The logs of hundreds of runs would drown the test's own logs.
     set_hook(Box::new(|_| {}));
     logs::send_to(None);
     let Some(patterns) = patterns else {

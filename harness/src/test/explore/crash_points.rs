@@ -1,4 +1,4 @@
-//! Killing an operation at each of its calls.
+//! Killing an operation at each of its calls that change files.
 
 use super::Crash;
 use super::error::{ExploreError, ExploredState};

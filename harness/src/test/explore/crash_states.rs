@@ -26,8 +26,8 @@ pub(super) struct CrashState {
 impl DiskJournal {
     /// Gives possible states of the disk if the power fails after the first `calls` calls.
     ///
-    /// The states lose none of the changes that can be lost, each one alone, all, and all but one.
-    /// `draws` more states lose random combinations, which `rng` determines.
+    /// The first states lose these changes: none, each single change, all changes, and all changes
+    /// but one. `draws` more states lose random combinations, which `rng` determines.
     pub(super) fn crash_states(
         &self,
         calls: usize,
@@ -130,7 +130,7 @@ impl DiskJournal {
         disk.entry(*directory, name).is_some()
     }
 
-    /// Applies all changes except for the lost ones to the initial state.
+    /// Applies all changes to the initial state, except for the lost changes.
     fn state_after(
         &self,
         made: &[&LoggedChange],
@@ -153,7 +153,7 @@ impl DiskJournal {
     }
 }
 
-/// The part of a lost change that is on the disk.
+/// The part of a lost change that has reached the disk nevertheless.
 #[derive(Clone, Copy, Debug)]
 enum KeptPart {
     Nothing,
@@ -161,7 +161,7 @@ enum KeptPart {
     Prefix(usize),
 }
 
-/// Loses all later changes of names after the first lost one, as a journaling file system does.
+/// After the first lost change of names, loses all later ones, as a journaling file system does.
 fn lose_names_in_order(
     made: &[&LoggedChange],
     open: &[usize],

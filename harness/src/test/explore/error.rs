@@ -15,10 +15,11 @@ pub enum ExploreError {
     /// skipped.
     #[error(transparent)]
     Unavailable(Skipped),
-    /// The operation cannot be followed, so exploring its other calls would prove nothing.
+    /// The exploration cannot follow the operation. Exploring only its supported calls would prove
+    /// nothing.
     #[error("not explorable: {0}")]
     NotExplorable(Box<UnsupportedOperation>),
-    /// The operation does not succeed even without an injected failure.
+    /// The operation fails even without an injected failure.
     #[error("without an injected failure, {0}")]
     Operation(OperationEnd),
     /// Later runs of the operation did not repeat a call of the first run.

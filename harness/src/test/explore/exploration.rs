@@ -32,7 +32,7 @@ pub struct Exploration<'a> {
     draws: usize,
 }
 
-/// The default number of random combinations of lost changes for each point.
+/// The default number of random combinations of lost changes for each point of a power loss.
 const DRAWS: usize = 8;
 
 impl<'a> Exploration<'a> {
@@ -63,7 +63,7 @@ impl<'a> Exploration<'a> {
         }
     }
 
-    /// Makes [`crash_everywhere`](Self::crash_everywhere) also explore power losses by this model.
+    /// Makes [`crash_everywhere`](Self::crash_everywhere) also explore the power losses of `model`.
     pub fn power_loss(self, model: PowerLoss) -> Self {
         Self {
             power_loss: Some(model),
@@ -164,8 +164,8 @@ impl<'a> Exploration<'a> {
     /// Returns an error if the test has no process of its own, or if faults already intercept that
     /// process's calls.
     fn require_own_calls(&self) -> Result<(), ExploreError> {
-        // A test without such a process shares the runner's process. A forked child would lack the
-        // runner's threads.
+        // A test without its own process runs in the runner's process. A child forked there would
+        // lack the runner's threads.
         if !ProcessScope::is_dedicated() {
             return Err(
                 self.unavailable(&"the test has no process of its own (--isolation thread)")
@@ -182,7 +182,8 @@ impl<'a> Exploration<'a> {
         Ok(())
     }
 
-    /// Calls `explore`. Records the extent on success, and if the invariant does not hold.
+    /// Calls `explore`. Records the progress on the timeline if `explore` succeeds, or if the
+    /// invariant does not hold.
     #[cfg(target_os = "linux")]
     fn conclude(
         &self,

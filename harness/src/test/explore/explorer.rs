@@ -130,7 +130,8 @@ impl<'a> Explorer<'a> {
         }
     }
 
-    /// Checks the invariant in a child process. `Err` has the invariant's error or panic message.
+    /// Checks the invariant in a child process. `Err` contains the invariant's error or panic
+    /// message.
     pub(super) fn check<T: Send>(
         &self,
         invariant: Invariant<'_, T>,

@@ -8,7 +8,7 @@ use super::progress::Progress;
 use super::{Errno, InjectedFailure};
 use crate::syscalls::file_call::{Effect, FileCall};
 
-/// Lets each call fail with each of the errors that the call can return.
+/// Lets each call fail with each of the `errnos` that the call can return.
 pub(super) fn explore(
     explorer: &Explorer<'_>,
     errnos: &[Errno],

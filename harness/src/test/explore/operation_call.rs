@@ -43,7 +43,7 @@ pub enum OperationEnd {
     Failed(String),
     /// The operation panicked with this message.
     Panicked(String),
-    /// The operation's process ended before the operation returned, for example
+    /// The operation's process ended in this way before the operation returned. An example is
     /// `it was ended by signal 9`.
     Died(String),
 }

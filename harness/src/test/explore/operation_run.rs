@@ -162,7 +162,7 @@ impl Monitor<'_> {
         if !listener.is_waiting(waiting) {
             return Ok(Continuation::GoesOn);
         }
-        // Returns an error, since an unreadable call would silently stay unexplored.
+        // If this process may not read the call, the call would silently stay unexplored.
         if let Err(error) = &decoded
             && error.kind() == io::ErrorKind::PermissionDenied
         {
@@ -170,8 +170,8 @@ impl Monitor<'_> {
                 "cannot read the arguments of the operation's system calls: {error}"
             )));
         }
-        // The kernel fails a call whose arguments cannot be read, for example at an invalid
-        // address.
+        // If the arguments cannot be read, for example at an invalid address, the kernel makes the
+        // call fail.
         let Ok(Some(call)) = decoded else {
             listener.proceed(waiting)?;
             return Ok(Continuation::GoesOn);

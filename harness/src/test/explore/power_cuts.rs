@@ -16,7 +16,7 @@ use std::collections::HashSet;
 /// The settings of power losses.
 pub(super) struct PowerCuts {
     pub(super) power_loss: PowerLoss,
-    /// The number of random combinations of lost changes for each point.
+    /// The number of random combinations of lost changes for each point of a power loss.
     pub(super) draws: usize,
     pub(super) seed: Seed,
 }

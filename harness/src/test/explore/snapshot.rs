@@ -52,8 +52,8 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Creates the directory `root` with exactly this content. Replaces an existing file or
-    /// directory.
+    /// Creates the directory `root` with exactly this content. Replaces a file or directory that
+    /// already exists at `root`.
     pub(super) fn write(&self, root: &Path) -> io::Result<()> {
         directory::remove(root)?;
         fs::create_dir(root)?;

@@ -52,8 +52,8 @@ pub enum FaultError {
 }
 
 impl FaultError {
-    /// Returns a closure for `map_err`: it converts the error of the operation `action`, such as
-    /// `read`, on `path`.
+    /// Returns a closure for `map_err`. The closure converts the error of the operation `action` on
+    /// `path`. `action` is a verb, such as `read`.
     pub fn file<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
         move |error| Self::File {
             action,

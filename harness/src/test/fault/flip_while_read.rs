@@ -24,8 +24,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// inconsistent. This fault finds code that verifies a file, and then reads the file again to use
 /// it.
 ///
-/// Only reads by `read` and similar calls count, not reads through a mapping. The fault works under
-/// the conditions of [`SystemCall`](super::SystemCall).
+/// Only reads by `read` and similar calls count, not reads through a mapping. The requirements and
+/// limits of [`SystemCall`](super::SystemCall) also apply to this fault.
 #[derive(Clone, Debug)]
 pub struct FlipWhileRead {
     path: PathBuf,
@@ -55,7 +55,7 @@ impl FlipWhileRead {
         }
     }
 
-    /// Flips the bit before the `n`-th read, from 1.
+    /// Flips the bit before the `n`-th read. Reads count from 1.
     #[must_use]
     pub fn before_read(self, n: u64) -> Self {
         Self {

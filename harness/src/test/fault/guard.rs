@@ -57,7 +57,7 @@ impl<P> FaultGuard<P> {
         &self.hold.fault
     }
 
-    /// Converts the guard: the new guard's plan is the JSON in the record.
+    /// Converts the guard's plan to JSON, as it is in the record.
     pub fn untyped(self) -> FaultGuard {
         FaultGuard {
             plan: self.hold.fault.plan.clone(),

@@ -42,14 +42,14 @@ impl Injection {
         Ok(&self.scratch)
     }
 
-    /// Records a step that undoes a part of the damage. Call this method before the damage is done:
-    /// after the call, the step also runs if the test is killed outside of the sandbox.
+    /// Records a step that undoes a part of the damage. Call this method before the damage is done.
+    /// Outside of the sandbox, a recorded step also runs if the test is killed.
     ///
     /// # Errors
     ///
     /// When the step cannot be written. Also when the path of a [removal](UndoStep::remove) already
     /// exists, or a [custom](UndoStep::custom) step has no registered
-    /// [handler](crate::undo_handler). Then return the error, and do no damage.
+    /// [handler](crate::undo_handler). In all these cases, return the error, and do no damage.
     pub fn record(&self, step: UndoStep) -> Result<(), FaultError> {
         Ok(self.journal().record(step)?)
     }

@@ -1,4 +1,4 @@
-//! The log of a test's faults: numbers, draws, records and undoes them.
+//! The log of a test's faults. The log numbers, draws, records and undoes the faults.
 
 use super::guard::FaultGuard;
 use super::injection::Injection;
@@ -51,7 +51,8 @@ struct OpenFault {
     fault: PlannedFault,
     undo: Undo,
     injection: Injection,
-    /// Whether the fault's guard was released. The fault then waits for later faults on its target.
+    /// Whether the fault's guard was released. A released fault waits until the later faults on its
+    /// target are undone.
     released: bool,
 }
 
@@ -170,8 +171,8 @@ impl FaultLog {
             this.end();
         };
         if let Err(error) = self.shared.request.install(undo) {
-            // The fault is injected nevertheless. After a `SIGTERM`, the report then names the
-            // fault as still in effect.
+            // The fault is injected even without the handler. After a `SIGTERM`, the report then
+            // names the fault as still in effect.
             let text = format!("a request to end will not undo faults: {error}");
             self.shared.timeline.record(EventKind::Note { text });
         }
@@ -227,8 +228,9 @@ impl FaultLog {
         result
     }
 
-    /// Makes a path in the test's directory, or else in the case's directory, relative to that
-    /// directory. Returns any other text unchanged.
+    /// Makes a path in the test's directory relative to the test's directory. Makes a path
+    /// elsewhere in the case's directory relative to the case's directory. Returns any other text
+    /// unchanged.
     fn relative(&self, text: String) -> String {
         let (path, dir) = (Path::new(&text), &self.shared.dir);
         let inside = path

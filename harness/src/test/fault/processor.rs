@@ -1,4 +1,4 @@
-//! A fault that keeps the processors busy, as computing neighbours on the machine do.
+//! A fault that keeps the processors busy, as other programs on the machine do.
 
 use super::{Fault, FaultError, Injection, Undo, UndoOutcome};
 use crate::test::process_scope::ProcessScope;

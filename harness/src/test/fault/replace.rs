@@ -1,4 +1,5 @@
-//! A fault that replaces the content of a file, by a stale copy or another service's file.
+//! A fault that replaces the content of a file, for example with a stale copy or with another
+//! service's file.
 
 use super::in_place_edit::{InPlaceEdit, size};
 use super::limit::with_limits_lifted;

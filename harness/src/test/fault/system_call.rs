@@ -16,10 +16,10 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Fails, delays or shortens calls of one [`CallKind`] on a file, or on files below a directory.
-/// The fault affects the thread that injects it, and all threads and programs that this thread
-/// starts later. Other threads that already exist are not affected. So inject the fault from the
-/// test itself, before the system under test starts.
+/// Makes calls of one [`CallKind`] fail, delays them, or shortens them. The calls are those on a
+/// file, or on files below a directory. The fault affects the thread that injects it, and all
+/// threads and programs that this thread starts later. Other threads that already exist are not
+/// affected. So inject the fault from the test itself, before the system under test starts.
 ///
 /// On Linux only, by seccomp user notification. After a test's first such fault, each file call of
 /// the affected threads takes some microseconds longer. A test with such a fault cannot
@@ -28,8 +28,8 @@ use std::time::Duration;
 pub struct SystemCall {
     kind: CallKind,
     below: PathBuf,
-    /// The range from which the number of the affected call is drawn, from 1. `None` affects all
-    /// calls.
+    /// The range from which the number of the affected call is drawn. Calls count from 1. `None`
+    /// affects all calls.
     which: Option<RangeInclusive<u64>>,
     effect: CallEffect,
 }
@@ -43,9 +43,9 @@ pub enum CallEffect {
     Error(i32),
     /// The call is executed this number of milliseconds later.
     DelayMs(u64),
-    /// The call reads or writes at most this number of bytes, at least 1. Only a `read`, `pread`,
-    /// `write` or `pwrite` of the test's own process is shortened. Other calls are executed in
-    /// full.
+    /// The call reads or writes at most this number of bytes, which is 1 or more. Only a `read`,
+    /// `pread`, `write` or `pwrite` of the test's own process is shortened. Other calls are
+    /// executed in full.
     ShortenedTo(u64),
     /// Calls succeed until all calls together have written this number of bytes. The call that
     /// exceeds this number is shortened, or fails with `ENOSPC` if it cannot be shortened. Later
@@ -67,8 +67,8 @@ pub struct SystemCallPlan {
 }
 
 impl SystemCall {
-    /// Makes all calls of this kind fail with [`Errno::EIO`]. The calls are those on the file
-    /// `below`, or on files below this directory.
+    /// Makes all calls of this kind fail with [`Errno::EIO`]. If `below` is a file, the calls are
+    /// those on this file. If `below` is a directory, the calls are those on files below it.
     pub fn new(below: impl Into<PathBuf>, kind: CallKind) -> Self {
         Self {
             kind,
@@ -78,7 +78,7 @@ impl SystemCall {
         }
     }
 
-    /// Affects the `n`-th call only, from 1. Calls count from the injection on.
+    /// Affects only the `n`-th call after the injection. Calls count from 1.
     #[must_use]
     pub fn nth(self, n: u64) -> Self {
         Self {
@@ -213,8 +213,8 @@ impl Fault for SystemCall {
     }
 }
 
-/// Adds a rule for calls of a kind on this file, or on files below this directory. Returns a
-/// closure that removes the rule.
+/// Adds a rule for calls of this kind on the file `below`, or on files below the directory `below`.
+/// Returns a closure that removes the rule.
 #[cfg(target_os = "linux")]
 pub(super) fn put_rule(
     kind: CallKind,

@@ -30,8 +30,8 @@ pub struct TornWritePlan {
 }
 
 impl TornWrite {
-    /// Tears a write of the content of `source` over the file at `path`. The length of the torn
-    /// write is drawn. The drawn length leaves the file with neither the old nor the new content.
+    /// Writes only the first sectors of the file at `source` over the file at `path`. Their number
+    /// is drawn. The drawn number leaves the file with neither the old nor the new content.
     pub fn new(path: impl Into<PathBuf>, source: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),

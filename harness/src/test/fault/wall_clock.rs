@@ -10,17 +10,18 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::time::Duration;
 
-/// Moves the wall clock of the test's process: [`SystemTime::now`](std::time::SystemTime::now), and
-/// all other code that asks the C library for the time of day.
+/// Moves the wall clock of the test's process. The jump affects
+/// [`SystemTime::now`](std::time::SystemTime::now), and all other code that asks the C library for
+/// the time of day.
 ///
 /// The jump does not affect the times of files, nor programs that the test starts. Timers,
 /// [`Instant`](std::time::Instant) and the test's [clock](crate::Context::clock) do not jump
 /// either, as when an operator sets a real wall clock.
 ///
-/// The fault needs this crate's feature `wall-clock`, which is off by default, and Linux with the
-/// GNU C library. Without these, a test that returns the fault's error is skipped. The feature
-/// replaces `clock_gettime`, `gettimeofday` and `time` in the test program. Leave the feature off
-/// if another library also replaces these functions.
+/// The fault needs Linux with the GNU C library. It also needs this crate's feature `wall-clock`,
+/// which is off by default. Without these, a test that returns the fault's error is skipped. The
+/// feature replaces `clock_gettime`, `gettimeofday` and `time` in the test program. Leave the
+/// feature off if another library also replaces these functions.
 ///
 /// ```toml
 /// [dev-dependencies]

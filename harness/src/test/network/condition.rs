@@ -140,7 +140,7 @@ impl Conditions {
         present.any(|(_, condition)| matches!(condition, Condition::ConnectionRefused))
     }
 
-    /// The time at which bytes that arrive now are due.
+    /// The time at which bytes are due if they arrive now.
     pub(super) fn due(&self, direction: Direction) -> Instant {
         let mut due = Instant::now();
         for (_, condition) in &mut self.state().present {
@@ -158,7 +158,7 @@ impl Conditions {
         due
     }
 
-    /// Waits until `bytes` are due and no blackhole holds them, and decides their delivery. A
+    /// Waits until `bytes` are due and no blackhole holds them. Then decides their delivery. A
     /// corruption flips a bit of one byte. `is_over` returns whether the connection has ended.
     pub(super) fn deliver(
         &self,

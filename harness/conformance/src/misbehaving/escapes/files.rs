@@ -82,7 +82,7 @@ fn through_a_symlink(cx: Context) -> Result {
     refused(&cx, "write through a symlink", append(link))
 }
 
-/// Tries to write to a file outside the sandbox, by `/proc` paths to the root directory.
+/// Tries to write to a file outside the sandbox, through `/proc` paths to the root directory.
 #[chaos(non_destructive)]
 fn through_proc(cx: Context) -> Result {
     let victim = victim()?;

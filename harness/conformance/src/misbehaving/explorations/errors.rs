@@ -61,7 +61,8 @@ fn of_a_power_loss(cx: Context) -> Result {
         cx.explore()
             .power_loss(PowerLoss::Posix)
             .crash_everywhere(save, |dir, crash: Crash| {
-                // This message differs from that of `old_or_new`. The error must contain this one.
+                // This message differs from the message of `old_or_new`. The error must contain
+                // this message.
                 old_or_new(dir, crash).map_err(|_| "the text is torn".into())
             });
     let broken = broken(explored);

@@ -102,7 +102,8 @@ fn explore_with(cx: &Context, invariant: fn(&Path, Crash) -> Result) -> Result {
     Ok(())
 }
 
-/// Explores. `where_calls_are_watched_already` runs this test in a second runner.
+/// Explores the operation `rightly`. `where_calls_are_watched_already` runs this test in a second
+/// runner.
 #[chaos(non_destructive)]
 fn inside(cx: Context) -> Result {
     explore(&cx, rightly)

@@ -76,9 +76,9 @@ fn is_running(screen: &str, test: &str) -> bool {
     lines.any(|line| (line.starts_with('[') || line.starts_with(test)) && line.contains(test))
 }
 
-/// Runs a failing test, and a test that waits until the terminal has named the waiting test.
+/// Runs a failing, a passing and a waiting test. The waiting test ends once the screen names it.
 ///
-/// Returns the screen at that time, the last screen, and all text that was written.
+/// Returns the screen that named the waiting test, the last screen, and all text that was written.
 fn shown(columns: u16, more: &[&str], variables: &[(&str, &str)]) -> (String, String, String) {
     let suite = suite();
     let file = suite.tmp().join("file");

@@ -7,7 +7,8 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// The cut is drawn among this number of bytes, which covers message heads and short bodies.
+/// The number of bytes among which the place of the cut is drawn. These bytes cover message heads
+/// and short bodies.
 const DRAWN: u64 = 512;
 
 /// Ends one connection of a link after a number of bytes, with a reset. The bytes of all
@@ -28,7 +29,7 @@ pub struct ConnectionCutPlan {
     pub direction: Direction,
     /// The number of bytes that pass before the cut.
     pub after: u64,
-    /// The cut ends the connection of the next byte in this way.
+    /// The way in which the cut ends the connection that carries the next byte.
     pub end: ConnectionEnd,
 }
 
