@@ -62,15 +62,13 @@
 #[cfg(target_os = "linux")]
 mod baseline;
 #[cfg(target_os = "linux")]
+mod calls_journal;
+#[cfg(target_os = "linux")]
 mod child;
 #[cfg(target_os = "linux")]
 mod crash_points;
 #[cfg(target_os = "linux")]
-mod crash_states;
-#[cfg(target_os = "linux")]
-mod disk_journal;
-#[cfg(target_os = "linux")]
-mod disk_model;
+mod directory_content;
 mod error;
 mod exploration;
 #[cfg(target_os = "linux")]
@@ -86,8 +84,6 @@ mod orphans;
 mod power_cuts;
 #[cfg(target_os = "linux")]
 mod progress;
-#[cfg(target_os = "linux")]
-mod snapshot;
 
 pub use self::error::{
     BrokenInvariant, Divergence, ExploreError, ExploredState, UnsupportedOperation,
@@ -96,6 +92,7 @@ pub use self::exploration::Exploration;
 pub use self::operation_call::{OperationCall, OperationEnd};
 pub use crate::syscalls::code_location::CodeLocation;
 pub use crate::syscalls::errno::Errno;
+pub use clarity_chaos_disk::PowerLoss;
 
 /// The circumstances of a crash of an explored operation.
 #[derive(Clone, Copy, Debug)]
@@ -140,27 +137,6 @@ impl InjectedFailure {
     pub fn acknowledged(&self) -> bool {
         self.acknowledged
     }
-}
-
-/// A model of the unsynced changes that a disk can lose when the power fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PowerLoss {
-    /// Can lose any combination of unsynced changes. POSIX allows such losses on file systems that
-    /// keep renames atomic.
-    ///
-    /// A file's bytes are durable after `fsync` or `fdatasync` of the file. A name is durable after
-    /// `fsync` of its directory. A rename between two directories is durable after `fsync` of
-    /// either one. Bytes are kept or lost in sectors of 512 bytes.
-    Posix,
-    /// Loses only changes that ext4 can lose in its default mode, `data=ordered`, according to its
-    /// [documentation](https://docs.kernel.org/admin-guide/ext4.html).
-    ///
-    /// Changes of names are lost in order: if one is lost, all later unsynced ones are lost, too.
-    /// Any sync makes all earlier changes of names durable. If a file replaces another one by
-    /// rename, the new file's bytes are written to the disk first (`auto_da_alloc`). Code that is
-    /// correct only under this model is wrong on other file systems.
-    Ext4Ordered,
 }
 
 /// The extent of an exploration.

@@ -1,5 +1,6 @@
 //! Explorations of operations that save a file. Most of the operations are wrong.
 
+mod durability;
 mod errors;
 mod failures;
 mod refused;
@@ -139,40 +140,31 @@ fn two_files_without_order(cx: Context) -> Result {
     Ok(())
 }
 
-/// An unsynced draft replaces an old file, which is safe on ext4.
-#[chaos(non_destructive)]
-fn without_sync_on_ext4(cx: Context) -> Result {
+/// Acknowledges a rename after a sync of another file.
+fn rename_and_sync_another(cx: &Context, model: PowerLoss) -> Result {
     fs::write(cx.dir().join("current"), OLD)?;
+    let save = |dir: &Path| {
+        draft(dir)?.sync_all()?;
+        publish(dir)?;
+        File::create(dir.join("marker"))?.sync_all()?;
+        Ok(())
+    };
     cx.explore()
-        .power_loss(PowerLoss::Ext4Ordered)
-        .crash_everywhere(
-            |dir| {
-                draft(dir)?;
-                publish(dir)?;
-                sync_directory(dir)
-            },
-            old_or_new,
-        )?;
+        .power_loss(model)
+        .crash_everywhere(save, old_or_new)?;
     Ok(())
 }
 
-/// An unsynced draft gets a name that no file had, which is not safe on ext4.
+/// On ext4, the sync of a new file makes all earlier names durable.
 #[chaos(non_destructive)]
-fn a_new_file_without_sync_on_ext4(cx: Context) -> Result {
-    cx.explore()
-        .power_loss(PowerLoss::Ext4Ordered)
-        .crash_everywhere(
-            |dir| {
-                draft(dir)?;
-                publish(dir)?;
-                sync_directory(dir)
-            },
-            |dir, _| match fs::read_to_string(dir.join("current")) {
-                Ok(text) if text != NEW => Err(format!("found {text:?}").into()),
-                _ => Ok(()),
-            },
-        )?;
-    Ok(())
+fn names_by_another_sync_on_ext4(cx: Context) -> Result {
+    rename_and_sync_another(&cx, PowerLoss::Ext4Ordered)
+}
+
+/// On Btrfs, the sync of a new file makes no other name durable.
+#[chaos(non_destructive)]
+fn names_by_another_sync_on_btrfs(cx: Context) -> Result {
+    rename_and_sync_another(&cx, PowerLoss::Journaled)
 }
 
 /// Saves the file with the crate `atomicwrites`.

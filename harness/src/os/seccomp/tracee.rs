@@ -105,6 +105,16 @@ impl Tracee {
         fs::read_link(self.proc(descriptor))
     }
 
+    /// Reads the umask of the thread.
+    pub(crate) fn umask(&self) -> io::Result<u32> {
+        let path = format!("/proc/{}/status", self.thread);
+        let status = fs::read_to_string(&path)?;
+        let umask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+        umask
+            .and_then(|text| u32::from_str_radix(text.trim(), 8).ok())
+            .ok_or_else(|| io::Error::other(format!("{path} has no umask")))
+    }
+
     /// Gives the state of an open descriptor.
     pub(crate) fn descriptor(&self, descriptor: i32) -> io::Result<OpenDescriptor> {
         let info = fs::read_to_string(format!("/proc/{}/fdinfo/{descriptor}", self.thread))?;

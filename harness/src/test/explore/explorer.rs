@@ -2,13 +2,13 @@
 
 use super::baseline::Baseline;
 use super::child::{Child, ChildEnd};
+use super::directory_content::DirectoryContent;
 use super::error::{
     BrokenInvariant, Divergence, ExploreError, ExploredState, UnsupportedOperation,
 };
 use super::operation_call::{OperationCall, OperationEnd};
 use super::operation_run::{CallPoint, Intervention, Operation, OperationRun};
 use super::orphans::Orphans;
-use super::snapshot::Snapshot;
 use crate::os::seccomp::filter::SyscallPattern;
 use crate::syscalls::code_location::CodeLocation;
 use crate::syscalls::file_call::Effect;
@@ -28,7 +28,7 @@ pub(super) type Invariant<'a, T> = &'a (dyn Fn(&Path, T) -> Result<(), String> +
 /// Runs an operation in its directory, each time from the same initial content.
 pub(super) struct Explorer<'a> {
     work: Work<'a>,
-    pub(super) before: Snapshot,
+    pub(super) before: DirectoryContent,
     patterns: Vec<SyscallPattern>,
     orphans: Orphans,
     pub(super) directory: PathBuf,
@@ -41,7 +41,7 @@ impl<'a> Explorer<'a> {
         let parent = tempfile::Builder::new().prefix("explored-").tempdir()?;
         Ok(Self {
             work,
-            before: Snapshot::read(before)?,
+            before: DirectoryContent::read(before)?,
             patterns: file_calls(reads),
             orphans: Orphans::adopt()?,
             directory: parent.path().canonicalize()?.join("dir"),

@@ -1,9 +1,9 @@
 //! One run of an operation, with an intervention at one of its calls.
 
 use super::child::{Child, ChildEnd};
+use super::directory_content::DirectoryContent;
 use super::operation_call::OperationEnd;
 use super::orphans::Orphans;
-use super::snapshot::Snapshot;
 use crate::os::seccomp::filter::SyscallPattern;
 use crate::os::seccomp::listener::WaitingCall;
 use crate::os::seccomp::tracee::Tracee;
@@ -78,7 +78,7 @@ impl Operation<'_> {
     /// Runs the operation in its directory, which is first reset to the content `before`.
     pub(super) fn run(
         &self,
-        before: &Snapshot,
+        before: &DirectoryContent,
         intervention: &Intervention,
     ) -> io::Result<OperationRun> {
         before.write(self.directory)?;

@@ -1,17 +1,24 @@
 //! Letting the power fail between the calls of an operation.
 
 use super::baseline::Baseline;
-use super::disk_journal::DiskJournal;
+use super::calls_journal;
+use super::directory_content::{self, DirectoryContent};
 use super::error::{ExploreError, ExploredState, UnsupportedOperation};
 use super::explorer::{Explorer, Invariant, broken};
 use super::operation_call::OperationCall;
 use super::operation_run::Intervention;
 use super::progress::Progress;
-use super::snapshot::Snapshot;
 use super::{Crash, PowerLoss};
 use crate::test::random::rng;
+use clarity_chaos_disk::{Entry, Journal, SECTOR_SIZE, Snapshot, State};
 use clarity_chaos_record::Seed;
-use std::collections::HashSet;
+use rand::RngExt as _;
+use rand_chacha::ChaCha8Rng;
+use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
+
+/// If a point has at most this number of possible states, all are checked.
+const FEW: usize = 32;
 
 /// The settings of power losses.
 pub(super) struct PowerCuts {
@@ -35,13 +42,12 @@ impl PowerCuts {
         let run = explorer.run(&Intervention::None)?;
         let baseline = Baseline::new(run);
         let calls = baseline.calls();
-        let found = Snapshot::read(&explorer.directory)?;
-        let journal = DiskJournal::follow(&explorer.before, calls)
+        let found = DirectoryContent::read(&explorer.directory)?.snapshot;
+        let journal = calls_journal::journal(&explorer.before.snapshot, calls)
             .map_err(|(index, reason)| not_explorable(reason, Some(baseline.describe(index))))?;
-        let explained = journal.complete();
-        if explained.contents() != found.contents() {
-            let path = first_difference(&explained, &found);
-            let reason = format!("its calls do not explain the content of {path} after its end");
+        if let Some(path) = first_difference(&journal.live(), &found) {
+            let path = path.display();
+            let reason = format!("its calls do not explain {path} as it is after its end");
             return Err(not_explorable(&reason, None));
         }
         let mut rng = rng(self.seed);
@@ -55,12 +61,12 @@ impl PowerCuts {
                 acknowledged,
                 power_lost: true,
             };
-            for state in journal.crash_states(made, self.power_loss, self.draws, &mut rng) {
+            for state in self.states(&journal, made, &mut rng) {
                 if !seen.insert((acknowledged, state.snapshot.clone())) {
                     continue;
                 }
                 progress.states += 1;
-                state.snapshot.write(&explorer.directory)?;
+                directory_content::write(&state.snapshot, &explorer.directory)?;
                 let Err(message) = explorer.check(invariant, crash) else {
                     continue;
                 };
@@ -81,6 +87,27 @@ impl PowerCuts {
     }
 }
 
+impl PowerCuts {
+    /// Gives the states to check if the power fails after these calls: all possible ones if they
+    /// are few, or else representative ones and drawn ones.
+    fn states(&self, journal: &Journal, calls: usize, rng: &mut ChaCha8Rng) -> Vec<State> {
+        journal.with_states(calls, self.power_loss, SECTOR_SIZE, |states| {
+            let mut chosen: Vec<State> = states.representatives().collect();
+            match states.all(FEW) {
+                Some(all) => {
+                    let known: HashSet<Snapshot> =
+                        chosen.iter().map(|state| state.snapshot.clone()).collect();
+                    chosen.extend(all.into_iter().filter(|state| !known.contains(&state.snapshot)));
+                }
+                None => chosen.extend((0..self.draws).map(|_| {
+                    states.draw(&mut |limit| rng.random_range(0..limit))
+                })),
+            }
+            chosen
+        })
+    }
+}
+
 fn not_explorable(reason: &str, call: Option<OperationCall>) -> ExploreError {
     ExploreError::NotExplorable(Box::new(UnsupportedOperation {
         reason: reason.to_owned(),
@@ -88,10 +115,22 @@ fn not_explorable(reason: &str, call: Option<OperationCall>) -> ExploreError {
     }))
 }
 
-/// Gives the first path whose content differs; an empty text if no content differs.
-fn first_difference(explained: &Snapshot, found: &Snapshot) -> String {
-    let (explained, found) = (explained.contents(), found.contents());
-    let mut paths = explained.keys().chain(found.keys());
-    let other = paths.find(|path| explained.get(*path) != found.get(*path));
-    other.map_or_else(String::new, |path| path.display().to_string())
+/// Gives the first path whose entry differs, with its bytes and mode.
+fn first_difference<'a>(explained: &'a Snapshot, found: &'a Snapshot) -> Option<&'a Path> {
+    if explained == found {
+        return None;
+    }
+    let paths: BTreeSet<&Path> = [explained, found]
+        .into_iter()
+        .flat_map(|snapshot| snapshot.entries().map(|(path, _)| path))
+        .collect();
+    let file = |snapshot: &Snapshot, path: &Path| match snapshot.entry(path) {
+        Some(Entry::File(number)) => Some(snapshot.file(*number).clone()),
+        _ => None,
+    };
+    let differs = |path: &&Path| {
+        let (first, second) = (explained.entry(path), found.entry(path));
+        first != second || file(explained, path) != file(found, path)
+    };
+    paths.into_iter().find(differs)
 }

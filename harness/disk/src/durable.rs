@@ -1,0 +1,306 @@
+//! The changes that the syncs of a program have made durable.
+
+use crate::file_system::{FileSystem, NodeId, Slot};
+use crate::journal::{Event, Journal, Part, SyncKind};
+use crate::power_loss::PowerLoss;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+/// The number of a metadata change, and of one of its parts.
+pub(crate) type PartId = (usize, usize);
+
+/// The durable changes after some of a program's calls.
+#[derive(Debug)]
+pub(crate) struct Durable<'a> {
+    /// All changes of metadata, in the order of the calls.
+    pub(crate) units: Vec<Unit<'a>>,
+    /// The durable parts of `units`.
+    pub(crate) parts: HashSet<PartId>,
+    /// The number of changes that the last commit made durable. Always 0 except under
+    /// [`PowerLoss::Ext4Ordered`].
+    pub(crate) committed: usize,
+    files: BTreeMap<NodeId, DurableBytes>,
+}
+
+/// The metadata change of one call.
+#[derive(Debug)]
+pub(crate) struct Unit<'a> {
+    /// The index of the change in the journal's log.
+    pub(crate) index: usize,
+    pub(crate) call: usize,
+    pub(crate) parts: &'a [Part],
+}
+
+/// The bytes of a file at its last sync.
+#[derive(Clone, Debug)]
+pub(crate) struct DurableBytes {
+    pub(crate) bytes: Arc<Vec<u8>>,
+    /// The index, in the journal's log, of the first event that the bytes do not contain.
+    pub(crate) since: usize,
+}
+
+impl<'a> Durable<'a> {
+    /// Follows the syncs among the first `calls` calls.
+    pub(crate) fn after(journal: &'a Journal, calls: usize, model: PowerLoss) -> Self {
+        let mut walk = Walk {
+            durable: Self {
+                units: Vec::new(),
+                parts: HashSet::new(),
+                committed: 0,
+                files: BTreeMap::new(),
+            },
+            model,
+            live: journal.before.clone(),
+            nodes: BTreeMap::new(),
+            commit: 0,
+        };
+        for (index, logged) in journal.until(calls).iter().enumerate() {
+            match &logged.event {
+                Event::Metadata(parts) => {
+                    let (call, unit) = (logged.call, walk.durable.units.len());
+                    walk.durable.units.push(Unit { index, call, parts });
+                    for (number, part) in parts.iter().enumerate() {
+                        walk.mark(index, (unit, number), part);
+                    }
+                }
+                Event::Write { file, grows, .. } => walk.change(*file, index, true, *grows),
+                Event::Sync { node, kind } => match walk.live.file(*node) {
+                    Some(_) => walk.sync_file(*node, *kind, index),
+                    None => walk.sync_directory(*node, index),
+                },
+                Event::SyncAll => walk.sync_all(index),
+            }
+            walk.live.apply(&logged.event);
+        }
+        walk.durable
+    }
+
+    /// Returns the durable bytes of a file.
+    pub(crate) fn bytes(&self, journal: &Journal, file: NodeId) -> DurableBytes {
+        self.files.get(&file).cloned().unwrap_or_else(|| {
+            let initial = journal.before.file(file);
+            DurableBytes {
+                bytes: initial.map_or_else(Arc::default, |file| Arc::clone(&file.bytes)),
+                since: 0,
+            }
+        })
+    }
+}
+
+struct Walk<'a> {
+    durable: Durable<'a>,
+    model: PowerLoss,
+    /// The file system as the program sees it.
+    live: FileSystem,
+    nodes: BTreeMap<NodeId, Changes>,
+    /// The end of the log at the last commit, as an index.
+    commit: usize,
+}
+
+/// The unsynced changes of a file or directory.
+#[derive(Debug, Default)]
+struct Changes {
+    /// Whether bytes or the length changed.
+    data: bool,
+    /// Whether anything changed.
+    any: bool,
+    /// The part that created the node, if a call did.
+    creation: Option<PartId>,
+    /// The end of the log at the last change that `fsync` must commit, as an index.
+    sync: usize,
+    /// The same for `fdatasync`.
+    data_sync: usize,
+}
+
+impl Walk<'_> {
+    fn mark(&mut self, index: usize, id: PartId, part: &Part) {
+        match part {
+            Part::Entry {
+                slot,
+                node,
+                previous,
+                creates,
+            } => {
+                self.change(slot.directory, index, false, false);
+                for named in [node, previous].into_iter().flatten() {
+                    self.change(*named, index, false, *creates);
+                }
+                if let (Some(node), true) = (node, creates) {
+                    self.nodes.entry(*node).or_default().creation = Some(id);
+                }
+            }
+            Part::Size { file, .. } => self.change(*file, index, true, true),
+            Part::Mode { node, .. } | Part::Times { node } => {
+                self.change(*node, index, false, false);
+            }
+        }
+    }
+
+    /// Notes a change of a node. `commits_data` is whether `fdatasync` must commit the change.
+    fn change(&mut self, node: NodeId, index: usize, data: bool, commits_data: bool) {
+        let changes = self.nodes.entry(node).or_default();
+        changes.data |= data;
+        changes.any = true;
+        changes.sync = index + 1;
+        if commits_data {
+            changes.data_sync = index + 1;
+        }
+    }
+
+    fn sync_file(&mut self, file: NodeId, kind: SyncKind, index: usize) {
+        let durable = &self.durable.parts;
+        let changes = self.nodes.entry(file).or_default();
+        let is_new = changes.creation.is_some_and(|id| !durable.contains(&id));
+        let has_work = match kind {
+            SyncKind::Full => changes.any,
+            SyncKind::Data => changes.data || is_new,
+        };
+        if !has_work {
+            return;
+        }
+        let is_full = kind == SyncKind::Full || is_new;
+        changes.data = false;
+        changes.any &= !is_full;
+        let last_change = match kind {
+            SyncKind::Full => changes.sync,
+            SyncKind::Data => changes.data_sync,
+        };
+        self.keep_bytes(file, index);
+        match self.model {
+            PowerLoss::Posix => self.keep(|part| match part {
+                Part::Size { file: node, .. } | Part::Mode { node, .. } => *node == file,
+                _ => false,
+            }),
+            PowerLoss::Journaled => {
+                self.keep(|part| matches!(part, Part::Size { file: node, .. } if *node == file));
+                if is_full {
+                    self.keep_names(file);
+                }
+            }
+            PowerLoss::Ext4Ordered => self.commit_after(last_change, index),
+        }
+    }
+
+    fn sync_directory(&mut self, directory: NodeId, index: usize) {
+        if self.model == PowerLoss::Ext4Ordered {
+            let last_change = self.nodes.entry(directory).or_default().sync;
+            return self.commit_after(last_change, index);
+        }
+        self.keep(|part| match part {
+            Part::Entry { slot, .. } => slot.directory == directory,
+            Part::Mode { node, .. } => *node == directory,
+            _ => false,
+        });
+        if self.model == PowerLoss::Journaled {
+            let moved: Vec<usize> = (0..self.durable.units.len())
+                .filter(|unit| moves_out(self.durable.units[*unit].parts, directory))
+                .collect();
+            for unit in moved {
+                self.keep_unit(unit);
+            }
+            self.close();
+        }
+    }
+
+    fn sync_all(&mut self, index: usize) {
+        self.keep(|_| true);
+        let files: Vec<NodeId> = self.nodes.keys().copied().collect();
+        for file in files {
+            self.keep_bytes(file, index);
+        }
+        for changes in self.nodes.values_mut() {
+            (changes.data, changes.any) = (false, false);
+        }
+        self.commit_after(index, index);
+    }
+
+    /// Commits all metadata, if the last change at this end of the log is not committed.
+    fn commit_after(&mut self, last_change: usize, index: usize) {
+        if self.model == PowerLoss::Ext4Ordered && last_change > self.commit {
+            self.commit = index;
+            self.durable.committed = self.durable.units.len();
+        }
+    }
+
+    fn keep_bytes(&mut self, file: NodeId, index: usize) {
+        if let Some(found) = self.live.file(file) {
+            let bytes = Arc::clone(&found.bytes);
+            let since = index;
+            self.durable
+                .files
+                .insert(file, DurableBytes { bytes, since });
+        }
+    }
+
+    /// Makes the parts that match durable.
+    fn keep(&mut self, matches: impl Fn(&Part) -> bool) {
+        for (unit, change) in self.durable.units.iter().enumerate() {
+            for (number, part) in change.parts.iter().enumerate() {
+                if matches(part) {
+                    self.durable.parts.insert((unit, number));
+                }
+            }
+        }
+    }
+
+    fn keep_unit(&mut self, unit: usize) {
+        let parts = self.durable.units[unit].parts.len();
+        self.durable
+            .parts
+            .extend((0..parts).map(|number| (unit, number)));
+    }
+
+    /// Makes the names of a file durable, and those of the directories above it.
+    fn keep_names(&mut self, file: NodeId) {
+        let mut nodes = self.live.ancestors(file);
+        self.keep(|part| matches!(part, Part::Mode { node, .. } if *node == file));
+        nodes.push(file);
+        self.keep(|part| match part {
+            Part::Entry { node, previous, .. } => [node, previous]
+                .into_iter()
+                .flatten()
+                .any(|named| nodes.contains(named)),
+            _ => false,
+        });
+        self.close();
+    }
+
+    /// Makes each change durable that freed the entry of a durable part.
+    fn close(&mut self) {
+        let slots = |durable: &Durable<'_>| -> Vec<(usize, Slot)> {
+            let entry = |(unit, number): &PartId| match &durable.units[*unit].parts[*number] {
+                Part::Entry { slot, .. } => Some((*unit, slot.clone())),
+                _ => None,
+            };
+            durable.parts.iter().filter_map(entry).collect()
+        };
+        loop {
+            let before = self.durable.parts.len();
+            for (unit, slot) in slots(&self.durable) {
+                for earlier in 0..unit {
+                    let has_slot = |part: &Part| matches!(part, Part::Entry { slot: other, .. } if *other == slot);
+                    if self.durable.units[earlier].parts.iter().any(has_slot) {
+                        self.keep_unit(earlier);
+                    }
+                }
+            }
+            if self.durable.parts.len() == before {
+                return;
+            }
+        }
+    }
+}
+
+/// Whether the change moves a name out of this directory into another one.
+fn moves_out(parts: &[Part], directory: NodeId) -> bool {
+    let removes = |part: &Part| match part {
+        Part::Entry { slot, previous, .. } if slot.directory == directory => *previous,
+        _ => None,
+    };
+    parts.iter().filter_map(removes).any(|moved| {
+        parts.iter().any(|part| {
+            matches!(part, Part::Entry { slot, node: Some(node), .. }
+                if *node == moved && slot.directory != directory)
+        })
+    })
+}

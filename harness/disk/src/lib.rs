@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod content;
+mod durable;
+mod file_system;
+mod journal;
+mod metadata;
+mod power_loss;
+mod representatives;
+mod snapshot;
+mod states;
+
+pub use file_system::NodeId;
+pub use journal::{Journal, SyncKind};
+pub use power_loss::PowerLoss;
+pub use snapshot::{Entry, File, Snapshot, SnapshotBuilder};
+pub use states::{SECTOR_SIZE, State, States};
