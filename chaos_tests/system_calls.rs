@@ -5,6 +5,9 @@ use clarity_chaos::fault::{CallKind, FlipWhileRead, SystemCall};
 use clarity_chaos::rand::RngExt as _;
 use clarity_chaos::{Context, Result, chaos, sometimes};
 use clarity_testbed::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke};
+use std::ffi::OsString;
+use std::fs;
+use std::io;
 
 /// The approximate number of calls of each kind during the load of a version.
 const CALLS: u64 = 8;
@@ -118,10 +121,17 @@ fn a_publication_that_cannot_be_put_in_its_place_says_so(cx: Context) -> Result 
     let renames = SystemCall::new(repository.root(), CallKind::Rename);
     let failing = cx.inject(renames.fails_with(Errno::EIO))?;
     assert!(repository.publish_scaled(MODEL, 2.0).is_err());
+    assert_eq!(names(&repository)?, [MODEL]);
     assert_eq!(repository.next_version(MODEL)?, 2);
     failing.undo();
     assert_eq!(repository.publish_scaled(MODEL, 2.0)?, 2);
     Ok(())
+}
+
+/// The names in the root directory of the repository.
+fn names(repository: &Repository) -> io::Result<Vec<OsString>> {
+    let entries = fs::read_dir(repository.root())?;
+    entries.map(|entry| Ok(entry?.file_name())).collect()
 }
 
 /// A bit of the weight file flips before one of the reads that load the file. If the bit was

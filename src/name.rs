@@ -8,8 +8,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-/// The maximum length of a model's name in bytes. Even with a version and a temporary suffix, such
-/// a name fits into the 255 bytes that file systems allow.
+/// The maximum length of a model's name in bytes, well below the 255 bytes that file systems allow.
 const MAX_LENGTH: usize = 128;
 
 /// The name of a model. It is also the name of the model's directory, a part of the model's URLs,

@@ -9,7 +9,7 @@ use crate::ConfigError;
 
 /// The number of copies of a version's files that vetting may hold beyond
 /// [`VettingLimits::address_space`].
-// These are the received bytes, and the runtime's copy during the conversion of the model.
+// These are the received bytes, and the runtime's copies during the conversion of the model.
 const COPIES: u64 = 3;
 
 /// The resource limits of a vetting process.

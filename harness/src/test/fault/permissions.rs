@@ -112,16 +112,15 @@ fn set_mode(path: &Path, mode: u32) -> Result<(), FaultError> {
         .map_err(FaultError::file("change the mode of", path))
 }
 
-/// Whether this process can read or write the path although the mode forbids it. Checks reading if
-/// the mode lets nobody read, and writing otherwise.
+/// Whether this process can still do everything that the mode forbids to all users. False if the
+/// mode forbids nothing to all users.
 #[cfg(unix)]
 fn is_without_effect(path: &Path, mode: u32) -> bool {
     use rustix::fs::{Access, access};
-    let forbidden = match mode & 0o444 {
-        0 => Access::READ_OK,
-        _ => Access::WRITE_OK,
-    };
-    access(path, forbidden).is_ok()
+    let mut forbidden = Access::empty();
+    forbidden.set(Access::READ_OK, mode & 0o444 == 0);
+    forbidden.set(Access::WRITE_OK, mode & 0o222 == 0);
+    !forbidden.is_empty() && access(path, forbidden).is_ok()
 }
 
 #[cfg(not(unix))]
