@@ -15,8 +15,7 @@ use std::thread;
 const OLD: &str = "the old text";
 const NEW: &str = "a new text, which is longer";
 
-/// Requires the old or the new text in `current`. If `save` returned success, requires the new
-/// text.
+/// Requires the old or the new text in `current`. Requires the new text if `save` returned success.
 fn old_or_new(dir: &Path, crash: Crash) -> Result {
     match fs::read_to_string(dir.join("current"))?.as_str() {
         NEW => Ok(()),
@@ -98,7 +97,7 @@ fn without_sync_of_the_folder(cx: Context) -> Result {
     })
 }
 
-/// Writes the draft on another file system, and copies the draft over the file.
+/// Writes the draft on another file system, and copies the draft over `current`.
 #[chaos(non_destructive)]
 fn from_another_file_system(cx: Context) -> Result {
     let other = cx.other_filesystem()?;
@@ -118,7 +117,7 @@ fn from_another_file_system(cx: Context) -> Result {
     Ok(())
 }
 
-/// Replaces the index before it writes the file that the index names.
+/// Replaces the index before writing the file that the new index names.
 #[chaos(non_destructive)]
 fn two_files_without_order(cx: Context) -> Result {
     fs::write(cx.dir().join("index"), "1")?;
@@ -139,7 +138,7 @@ fn two_files_without_order(cx: Context) -> Result {
     Ok(())
 }
 
-/// An unsynced draft replaces an old file, which is safe on ext4.
+/// Renames an unsynced draft over an old file. On ext4, this is safe.
 #[chaos(non_destructive)]
 fn without_sync_on_ext4(cx: Context) -> Result {
     fs::write(cx.dir().join("current"), OLD)?;
@@ -156,7 +155,7 @@ fn without_sync_on_ext4(cx: Context) -> Result {
     Ok(())
 }
 
-/// An unsynced draft gets a name that no file had, which is not safe on ext4.
+/// Renames an unsynced draft to a name that no file has. Even on ext4, this is not safe.
 #[chaos(non_destructive)]
 fn a_new_file_without_sync_on_ext4(cx: Context) -> Result {
     cx.explore()
@@ -205,7 +204,7 @@ fn by_io_uring(cx: Context) -> Result {
     })
 }
 
-/// Three threads write one file each. Then a fourth file marks the three as complete.
+/// Three threads write one file each. Then a fourth file marks the three files as complete.
 #[chaos(non_destructive)]
 fn by_threads(cx: Context) -> Result {
     let explored = cx.crash_everywhere(
@@ -286,7 +285,7 @@ const WRITES_WHEN_ORPHANED: &str = r#"
 /// Starts a daemon that writes after the daemon's parent has died.
 #[chaos(non_destructive)]
 fn a_daemon_goes_on(cx: Context) -> Result {
-    // The mark distinguishes this daemon's command line from those of other tests' daemons.
+    // The mark makes this daemon's command line unique among the daemons of all tests.
     let mark = format!("# daemon of {}", std::process::id());
     let script = format!("{WRITES_WHEN_ORPHANED}{mark}");
     let explored = cx.crash_everywhere(

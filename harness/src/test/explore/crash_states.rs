@@ -1,7 +1,7 @@
 //! The possible states of the disk after a power loss.
 //!
-//! Synced changes are on the disk. Each other change may be lost, as the [`PowerLoss`] model
-//! allows. There are too many combinations to try all, so some are drawn at random.
+//! Synced changes are on the disk. Any other change can be lost, if the [`PowerLoss`] model allows
+//! the loss. The combinations of lost changes are too many to try all, so some are drawn at random.
 
 use super::PowerLoss;
 use super::disk_journal::{DiskJournal, LoggedChange};
@@ -11,8 +11,8 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 
-/// The unit, in bytes, that disks write completely or not at all. Disks have promised this for
-/// decades.
+/// The number of bytes that a disk writes completely or not at all. Disks have guaranteed such
+/// atomic writes for decades.
 const SECTOR: usize = 512;
 
 /// A possible state of the disk after a power loss.
@@ -24,10 +24,11 @@ pub(super) struct CrashState {
 }
 
 impl DiskJournal {
-    /// Gives possible states of the disk if the power fails after the first `calls` calls.
+    /// Gives possible states of the disk after a power loss. `calls` is the number of calls that
+    /// were made before the power loss.
     ///
     /// The first states lose these changes: none, each single change, all changes, and all changes
-    /// but one. `draws` more states lose random combinations, which `rng` determines.
+    /// but one. In `draws` more states, `rng` determines the lost changes.
     pub(super) fn crash_states(
         &self,
         calls: usize,
@@ -40,7 +41,8 @@ impl DiskJournal {
             .iter()
             .filter(|logged| logged.call < calls)
             .collect();
-        // A sync has finished when the next call starts.
+        // The open changes can be lost, since no finished sync covers them. A sync has finished
+        // when the next call starts.
         let open: Vec<usize> = (0..made.len())
             .filter(|&index| made[index].durable.is_none_or(|by| by >= calls))
             .filter(|&index| {
@@ -54,7 +56,8 @@ impl DiskJournal {
                 .map(|index| (*index, KeptPart::Nothing))
                 .collect()
         };
-        // Single losses come first, so an error names only the changes that matter.
+        // States that lose a single change come before states that lose several. An error then
+        // names only the changes that matter.
         choices.push(BTreeMap::new());
         choices.extend(open.iter().map(|index| lose(&[*index])));
         choices.push(lose(&open));
@@ -91,11 +94,11 @@ impl DiskJournal {
             .collect()
     }
 
-    /// Whether ext4 in its ordered mode makes this change durable without an explicit sync of the
-    /// change.
+    /// Whether ext4, in its ordered mode, makes the change `made[index]` durable without an
+    /// explicit sync of that change.
     ///
-    /// Every sync makes all earlier changes of names durable. If a file replaces another one by
-    /// rename, the new file's bytes are written to the disk first (`auto_da_alloc`).
+    /// Every sync makes all earlier changes of names durable. If a rename replaces a file, the
+    /// bytes of the renamed file are written to the disk before the rename (`auto_da_alloc`).
     fn is_implicitly_durable(&self, made: &[&LoggedChange], index: usize, calls: usize) -> bool {
         match &made[index].change {
             DiskChange::Entries(_) => self
@@ -113,7 +116,7 @@ impl DiskJournal {
         }
     }
 
-    /// Whether this rename replaces another file.
+    /// Whether the rename `moved` replaces an existing file.
     fn replaces(&self, moved: &LoggedChange) -> bool {
         let DiskChange::Entries(entries) = &moved.change else {
             return false;
@@ -130,7 +133,7 @@ impl DiskJournal {
         disk.entry(*directory, name).is_some()
     }
 
-    /// Applies all changes to the initial state, except for the lost changes.
+    /// Applies the changes in `made` to the initial state, except for the lost changes in `choice`.
     fn state_after(
         &self,
         made: &[&LoggedChange],
@@ -153,15 +156,16 @@ impl DiskJournal {
     }
 }
 
-/// The part of a lost change that has reached the disk nevertheless.
+/// The part of a lost change that has nevertheless reached the disk.
 #[derive(Clone, Copy, Debug)]
 enum KeptPart {
     Nothing,
-    /// This number of bytes at the start of a write.
+    /// The first bytes of a write. The number is their count.
     Prefix(usize),
 }
 
-/// After the first lost change of names, loses all later ones, as a journaling file system does.
+/// Extends `choice`: loses all changes of names after the first lost one, as a journaling file
+/// system does.
 fn lose_names_in_order(
     made: &[&LoggedChange],
     open: &[usize],

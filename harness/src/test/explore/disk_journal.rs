@@ -9,18 +9,19 @@ use std::path::Path;
 /// A change that a call made to the disk.
 #[derive(Clone, Debug)]
 pub(super) struct LoggedChange {
-    /// The index of the call.
+    /// The index of the call that made the change.
     pub(super) call: usize,
     pub(super) change: DiskChange,
-    /// The index of the call that makes the change durable; none if no call does.
+    /// The index of the call that makes the change durable. None if no call makes the change
+    /// durable.
     pub(super) durable: Option<usize>,
 }
 
 /// All changes of an operation to the disk.
 #[derive(Debug)]
 pub(super) struct DiskJournal {
-    /// The initial state. Files that are created later already have nodes, but no directory
-    /// entries.
+    /// The initial state of the disk. Files that the operation creates later already have nodes,
+    /// but no directory entries.
     pub(super) before: DiskModel,
     live: DiskModel,
     pub(super) changes: Vec<LoggedChange>,
@@ -30,11 +31,11 @@ pub(super) struct DiskJournal {
 }
 
 impl DiskJournal {
-    /// Makes the journal of these calls, which start from the state `before`.
+    /// Makes the journal of `calls`. The first call starts from the state `before`.
     ///
     /// # Errors
     ///
-    /// The index of the first unsupported call, and the reason why the call is unsupported.
+    /// The index of the first unsupported call, and the reason why that call is unsupported.
     pub(super) fn follow<'a>(
         before: &Snapshot,
         calls: impl IntoIterator<Item = &'a FileCall>,
@@ -159,7 +160,7 @@ impl DiskJournal {
             return;
         };
         let other = self.live.entry(to_directory, &to_name);
-        // If both are names of the same file, rename(2) does nothing.
+        // If both paths are names of the same file, rename(2) does nothing.
         if other == Some(node) {
             return;
         }

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// The maximum depth of directories. If changes are lost, a directory can be inside itself.
+/// The maximum depth of directories. Without a maximum, a snapshot would not end: lost changes can
+/// leave a directory inside itself.
 const MAX_DEPTH: usize = 64;
 
-/// The maximum number of symlinks that are followed on a path.
+/// The maximum number of symlinks that are followed in a path.
 const MAX_SYMLINKS: usize = 8;
 
 /// A file system in memory.
@@ -36,7 +37,7 @@ pub(super) enum Node {
 /// A change to the disk.
 #[derive(Clone, Debug)]
 pub(super) enum DiskChange {
-    /// Sets or removes entries of directories, atomically.
+    /// Sets or removes entries of directories. All entries change at once.
     Entries(Vec<(NodeId, OsString, Option<NodeId>)>),
     Write {
         file: NodeId,
@@ -97,7 +98,7 @@ impl DiskModel {
         }
     }
 
-    /// Applies a change. With `prefix`, applies only this number of bytes at the start of a write.
+    /// Applies a change. Applies only the first `prefix` bytes of a write if `prefix` is given.
     pub(super) fn apply(&mut self, change: &DiskChange, prefix: Option<usize>) {
         match change {
             DiskChange::Entries(changed) => {

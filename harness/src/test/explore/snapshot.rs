@@ -7,8 +7,8 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-/// The files, directories and symlinks below a directory, by relative path. Directories come before
-/// their content.
+/// The files, directories and symlinks below a directory, by relative path. A directory comes
+/// before its content.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Snapshot(pub(super) BTreeMap<PathBuf, SnapshotEntry>);
 
@@ -24,7 +24,7 @@ pub(super) enum SnapshotEntry {
 }
 
 impl Snapshot {
-    /// Reads everything below `root`, except for devices, FIFOs and sockets.
+    /// Reads all files, directories and symlinks below `root`. Skips devices, FIFOs and sockets.
     pub(super) fn read(root: &Path) -> io::Result<Self> {
         let mut snapshot = Self::default();
         snapshot.add(root, Path::new(""))?;
@@ -68,7 +68,8 @@ impl Snapshot {
                 SnapshotEntry::Symlink(to) => symlink(to, &path)?,
             }
         }
-        // Sets the permissions of directories last: a directory may lack write permission.
+        // Sets the permissions of directories last, since a directory without write permission
+        // would refuse new entries.
         for (path, entry) in self.0.iter().rev() {
             if let SnapshotEntry::Directory(permissions) = entry {
                 fs::set_permissions(root.join(path), Permissions::from_mode(*permissions))?;
