@@ -1,12 +1,13 @@
-//! Model files that could be valid, but do not match the manifest.
+//! Versions whose manifest is damaged, or does not match the weight file.
 
 use clarity_chaos::fault::{BitFlip, Garbage, Replace, Truncate};
 use clarity_chaos::{Context, Result, chaos};
 use clarity_testbed::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke};
 use std::fs;
 
-/// The weight file is replaced by another model of the same size, with other weights. That model
-/// could load and answer. Only its digest differs from the manifest. The version must be refused.
+/// The weight file is replaced by another model of the same size, with other weights. The other
+/// model could be loaded, and could answer. Only its digest differs from the manifest. The version
+/// must be refused.
 #[chaos(checksum, non_destructive, clock = "manual")]
 async fn another_model_of_the_same_size_is_refused(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -64,8 +65,8 @@ async fn a_manifest_cut_short_is_refused(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// One bit of the weights flips on disk. The store must refuse the version, and open it once the
-/// bit is restored.
+/// One bit of the weights flips on disk. The store must refuse the version. After the bit is
+/// restored, the store must open the version.
 #[chaos(checksum, non_destructive)]
 fn a_flipped_bit_never_leaves_the_store(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -96,8 +97,8 @@ fn a_flipped_bit_in_a_manifest_never_lets_other_bytes_through(cx: Context) -> Re
         }
         flip.undo();
     }
-    // The manifest contains the real date. The number of harmless flips depends on that date's
-    // digits.
+    // The manifest contains the current date. The number of harmless flips depends on the digits of
+    // that date.
     cx.measured(format!("{refused} flips refused, {passed} harmless"));
     assert!(refused > passed, "{refused} refused, {passed} passed");
     Ok(())

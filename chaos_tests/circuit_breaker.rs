@@ -1,8 +1,8 @@
 //! A model that fails on valid requests: its breaker opens, and later admits one probe.
 //!
-//! The failing model is real, with weights four times the published ones. Its sums overflow when
-//! the activity counts are near the maximum of single precision. An answer that is not finite is a
-//! failure of the model.
+//! The failing model is a real model with all weights multiplied by four. Its sums overflow if the
+//! inputs are near the maximum of single precision. An answer that is not finite is a failure of
+//! the model.
 
 use clarity::{BreakerConfig, BreakerRate, BreakerState, BreakerTrip, BreakerWindow, JobKind};
 use clarity_chaos::rand::RngExt as _;
@@ -93,8 +93,8 @@ async fn a_success_restarts_the_count(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// A breaker opens. The model must not be called before the open time has passed. Then one request
-/// is a probe, and the probe's success must close the breaker.
+/// A breaker opens. The model must not be called before the open time has passed. After that time,
+/// the next request is a probe. The probe succeeds, and must close the breaker.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn after_60_seconds_a_good_probe_closes_it(cx: Context) -> Result {
     let served = fragile(&cx).await?;
@@ -103,7 +103,7 @@ async fn after_60_seconds_a_good_probe_closes_it(cx: Context) -> Result {
     assert_eq!(assert_open(&served).await?, 1);
     cx.clock().advance(Duration::from_secs(1)).await;
     succeed(&served, &cx).await?;
-    // The breaker is closed, and counts from zero.
+    // The breaker is closed and counts from zero, so four failures do not open it.
     fail(&served, FAILURES - 1).await?;
     succeed(&served, &cx).await?;
     served.shut_down().await
@@ -308,8 +308,8 @@ async fn a_probe_whose_client_leaves_gives_its_place_to_the_next(cx: Context) ->
     served.shut_down().await
 }
 
-/// An operator forces the breaker of a good model open. For hours, the model must be neither called
-/// nor ready. Once the operator releases the breaker, it must be closed.
+/// An operator opens the breaker of a good model by force. For hours, the model must be neither
+/// called nor ready. After the operator releases the breaker, the breaker must be closed.
 #[chaos(
     breaker,
     non_destructive,
@@ -327,7 +327,7 @@ async fn a_breaker_opened_by_an_operator_stays_open_until_released(cx: Context) 
         let answer = served.client.infer(MODEL, &activity).await?;
         answer.assert_unavailable("circuit_open");
         assert_eq!(served.client.status(&ready).await?, 503);
-        // The refusal arrives before the body is sent.
+        // The server must refuse the request before the client sends the body.
         let answer = served.client.ask_before_sending(MODEL).await?;
         assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
         assert!(answer.contains("circuit_open"), "{answer}");

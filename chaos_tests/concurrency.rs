@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 const CLIENTS: usize = 16;
 
 /// Sixteen clients send requests while versions are damaged and repaired. Each answer must be right
-/// for the version it names, or a 503 with a reason and a retry delay. In the end the newest
-/// version must answer.
+/// for the version that it names, or must be a 503. Each 503 must have a reason and a retry delay.
+/// In the end the newest version must answer.
 #[chaos(concurrency, non_destructive, timeout = "60s")]
 async fn sixteen_clients_get_right_answers_or_honest_refusals(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -31,7 +31,8 @@ async fn sixteen_clients_get_right_answers_or_honest_refusals(cx: Context) -> Re
     served.shut_down().await
 }
 
-/// Publishes the next version, damages it before the reload, and repairs it later.
+/// Publishes the next version, and damages it before the server reloads the model. Repairs the
+/// version after some requests.
 async fn deploy_damaged(
     cx: &Context,
     repository: &Repository,
@@ -92,9 +93,9 @@ fn size(variable: &str, default: usize) -> Result<usize> {
 }
 
 /// Good and bad versions alternate while many clients send requests. No request may be lost. Each
-/// answer must name a good version, and equal ONNX Runtime's answer for that version. A swap is the
-/// deployment of one version, good or bad. For the full size, set the environment variables
-/// `SWAPS=100 CLIENTS=200`.
+/// answer must name a good version. The answer must equal ONNX Runtime's answer for that version. A
+/// swap is the deployment of one version, good or bad. For the full size, set the environment
+/// variables `SWAPS=100 CLIENTS=200`.
 #[chaos(
     concurrency,
     non_destructive,
@@ -106,7 +107,7 @@ async fn clients_lose_nothing_over_swaps_of_good_and_bad_versions(cx: Context) -
     let repository = Repository::with_model(&cx)?;
     let staging = Repository::staging(&cx)?;
     staging.publish_bytes(MODEL, MODEL_BYTES)?;
-    // Two places for each client, and two for this test: a place becomes free only shortly after
+    // Each client needs two places, and so does this test: a place stays taken for a moment after
     // the answer.
     let places = 2 * (clients + 1);
     let served = Served::start_with_capacity(&cx, &repository, places).await?;

@@ -57,7 +57,8 @@ async fn a_damaged_header_is_refused(cx: Context) -> Result {
 async fn a_zeroed_block_is_refused(cx: Context) -> Result {
     const BLOCK: usize = 64;
     let mut rng = cx.rng_for("block");
-    // Aligned to the block size, as on a disk; no block of this model is all zeros.
+    // The zeroed block is aligned to its size, as on a disk. No block of this model contains only
+    // zeros.
     let block = rng.random_range(0..MODEL_BYTES.len() / BLOCK) * BLOCK;
     let mut zeroed = MODEL_BYTES.to_vec();
     zeroed[block..block + BLOCK].fill(0);
@@ -65,8 +66,8 @@ async fn a_zeroed_block_is_refused(cx: Context) -> Result {
     replacement_is_refused(&cx, &zeroed).await
 }
 
-/// Other bytes are appended to the weight file. The file must be refused, although it holds all
-/// published bytes.
+/// Random bytes are appended to the weight file. The file must be refused, although it still
+/// contains all published bytes.
 #[chaos(corruption, non_destructive, clock = "manual")]
 async fn appended_bytes_are_refused(cx: Context) -> Result {
     let mut longer = MODEL_BYTES.to_vec();
@@ -82,15 +83,15 @@ async fn replacement_is_refused(cx: &Context, bytes: &[u8]) -> Result {
 }
 
 /// One bit of a weight file flips while the model is not loaded. Without verification, one in
-/// sixteen such flips would give a model that loads and answers wrongly. Every flip must be
+/// sixteen such flips would result in a model that loads but answers wrongly. Every flip must be
 /// refused.
 #[chaos(corruption, non_destructive, clock = "manual")]
 async fn one_flipped_bit_is_refused(cx: Context) -> Result {
     is_refused(&cx, BitFlip::new).await
 }
 
-/// Single bits anywhere in the file flip, one after the other. After each flip, the store must
-/// refuse the version, and open it once the bit is repaired.
+/// Single bits anywhere in the weight file flip, one after the other. The store must refuse the
+/// version after each flip. The store must open the version after all bits are repaired.
 #[chaos(corruption, non_destructive)]
 fn one_flipped_bit_anywhere_is_refused(cx: Context) -> Result {
     const FLIPS: usize = 256;

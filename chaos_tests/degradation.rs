@@ -58,8 +58,8 @@ async fn a_missing_file_is_distinct_from_a_damaged_one(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// A damaged version is deployed while the old one serves. The old version must give the same
-/// outputs as before, marked as degraded.
+/// A damaged version is deployed while the old one serves. The old version must answer with the
+/// same outputs as before. Its answers must be marked as degraded.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn a_bad_new_version_leaves_the_old_one_answering(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -89,8 +89,8 @@ async fn a_bad_new_version_leaves_the_old_one_answering(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// The file of the served version is corrupted on disk. The bytes in memory were verified when they
-/// were loaded. So the outputs must stay the same, but be marked as degraded.
+/// The file of the served version is corrupted on disk. The bytes in memory were verified at the
+/// load. So the outputs must stay the same. The answers must be marked as degraded.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn a_version_that_rots_while_it_serves_goes_on_from_memory(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -107,8 +107,8 @@ async fn a_version_that_rots_while_it_serves_goes_on_from_memory(cx: Context) ->
     served.shut_down().await
 }
 
-/// A damaged file is repaired in place. The model must answer within the retry delay of its 503,
-/// without a restart or a command.
+/// The damaged file of a refused model is repaired in place. The model must answer when the retry
+/// delay of its 503 has passed. Neither a restart nor a command may be necessary.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn a_repaired_model_is_back_by_the_time_that_was_named(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -181,7 +181,7 @@ async fn a_refusal_leaves_the_connection_usable(cx: Context) -> Result {
 }
 
 /// The two newest of four versions are damaged while the server is down. The server must start with
-/// the newest good version, marked as degraded.
+/// the newest good version, and mark the answers as degraded.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn at_the_start_the_newest_good_version_is_found(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;

@@ -1,4 +1,4 @@
-//! Explores the store: at each of its system calls the process dies, the call fails, or the power
+//! Explores the store. At each of its system calls, the process dies, the call fails, or the power
 //! fails.
 //!
 //! Other scenarios damage a store from another process. The scenarios here show that the store does
@@ -12,7 +12,7 @@ use clarity_chaos::{Context, Result, chaos};
 use clarity_testbed::{MODEL, MODEL_BYTES, Repository};
 use std::path::Path;
 
-/// The errors with which calls fail.
+/// The errors with which system calls are made to fail.
 const ERRNOS: [Errno; 5] = [
     Errno::EIO,
     Errno::ENOSPC,
@@ -21,8 +21,8 @@ const ERRNOS: [Errno; 5] = [
     Errno::EACCES,
 ];
 
-/// Returns the bytes of another version: the model, then a field that no reader uses. The store
-/// verifies that field too.
+/// Returns the bytes of a second version: the bytes of the model, and then a field that no reader
+/// uses. The store verifies that field too.
 fn other_bytes() -> Vec<u8> {
     [MODEL_BYTES, b"\x7a\x00"].concat()
 }
@@ -62,7 +62,7 @@ fn whole_versions(dir: &Path) -> Result<Vec<u64>> {
     Ok(numbers)
 }
 
-/// Asserts that the store's next cleaning removes all leftover files.
+/// Cleans the store, and asserts that no leftover files remain.
 fn assert_no_debris(dir: &Path) -> Result {
     let root = dir.join("models");
     Store::new(&root).clean()?;
@@ -82,8 +82,8 @@ fn publish(dir: &Path) -> Result {
 }
 
 /// A version is published many times. Each time the publishing process dies, or the power fails, at
-/// another point. The old version must be whole, and the new one whole or absent. The new version
-/// must be present once the store has acknowledged it.
+/// another point. The old version must be whole. The new version must be whole or absent. If the
+/// store has acknowledged the new version, it must be whole.
 #[chaos(non_destructive, timeout = "120s")]
 fn publishing_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     Repository::with_model(&cx)?;

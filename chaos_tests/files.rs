@@ -8,7 +8,7 @@ use clarity_testbed::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke};
 use std::fs;
 use std::path::PathBuf;
 
-/// Injects a fault into the weight file of the only version before the server starts. The version
+/// Injects a fault into the weight file of the only version, then starts the server. The version
 /// must be refused with `reason`, and the server must stay live. After the fault is undone, the
 /// version must be served.
 async fn is_refused<F: Fault>(
@@ -43,8 +43,8 @@ async fn a_directory_in_the_place_of_a_file_is_refused(cx: Context) -> Result {
     is_refused(&cx, "model_corrupt", Displace::new).await
 }
 
-/// A symlink replaces the weight file. The symlink must be refused even if it leads to the
-/// published bytes, since its target can change.
+/// A symlink replaces the weight file. The symlink must be refused even if its target holds the
+/// published bytes. The target can change later.
 #[cfg(unix)]
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_link_is_refused_wherever_it_leads(cx: Context) -> Result {
@@ -56,8 +56,8 @@ async fn a_link_is_refused_wherever_it_leads(cx: Context) -> Result {
     .await
 }
 
-/// The server has no permission to read the weight file. The reason for the refusal must differ
-/// from the reason for a damaged file. The model must answer once the server has the permission.
+/// The server has no permission to read the weight file. The refusal must differ from the refusal
+/// of a damaged file. Once the server has the permission, the model must answer.
 #[cfg(unix)]
 #[chaos(
     files,
@@ -69,7 +69,7 @@ async fn a_file_without_permission_is_distinct_from_a_damaged_one(cx: Context) -
     is_refused(&cx, "model_unreadable", Permissions::new).await
 }
 
-/// A sector of the weight file was never written. The file must be refused.
+/// A sector of the weight file was never written, and reads as zeros. The file must be refused.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_sector_of_zeros_is_refused(cx: Context) -> Result {
     is_refused(&cx, "model_corrupt", Zeros::new).await
@@ -81,13 +81,14 @@ async fn a_file_that_is_too_long_is_refused(cx: Context) -> Result {
     is_refused(&cx, "model_corrupt", Extend::new).await
 }
 
-/// A deployment overwrites a version's file with a larger one, and a power loss interrupts the
-/// write. The result equals neither file, and could load with other weights. The result must be
-/// refused.
+/// A deployment overwrites a version's file with a larger file, and a power loss interrupts the
+/// write. The torn file equals neither the old file nor the larger one, and could load with wrong
+/// weights. The torn file must be refused.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_torn_write_is_refused(cx: Context) -> Result {
     let newer = cx.dir().join("newer.onnx");
-    // In Protocol Buffers, concatenated messages form one valid message.
+    // Concatenated Protocol Buffers messages form one valid message, so the larger file is valid,
+    // too.
     fs::write(&newer, cole_kripke::scaled(MODEL_BYTES, 2.0)?.repeat(8))?;
     is_refused(&cx, "model_corrupt", |weights| {
         TornWrite::new(weights, &newer)
@@ -102,8 +103,8 @@ const FILES: [(&str, &[u8]); 4] = [
     ("third.bin", b"third"),
 ];
 
-/// Injects a fault into one of several files of version 2. Version 1 must answer, and the refusal
-/// of version 2 must name the damaged file.
+/// Injects a fault into `second.bin`, one of the four files of version 2. Version 1 must answer,
+/// and the refusal of version 2 must name the damaged file.
 async fn the_file_is_named<F: Fault>(
     cx: &Context,
     reason: &str,

@@ -1,8 +1,8 @@
 //! The chaos suite: the real server, real HTTP, and real models with real damage. No answer may be
 //! wrong.
 //!
-//! Each file holds one family of failures. The testbed (`tests/testbed`) holds the models, the
-//! server, its clients and the right answers.
+//! Each module tests one family of failures. The testbed (`tests/testbed`) provides the models, the
+//! server, the clients and the right answers.
 
 mod checksums;
 mod circuit_breaker;
@@ -20,5 +20,5 @@ mod swarm;
 mod system_calls;
 mod whole_program;
 
-// The model runtime, rten, keeps the threads of its pools until the process ends.
+// The model runtime, rten, keeps its pool threads until the process ends. They are not leaks.
 clarity_chaos::main!(lasting_threads = ["rten-"]);

@@ -1,5 +1,5 @@
-//! Faults of the network and of the server's process. No answer is wrong, no other client is
-//! affected, and the server recovers.
+//! Faults of the network and of the server's process. Every answer must be right, clients without a
+//! fault must be unaffected, and the server must recover.
 
 use clarity_chaos::fault::{
     Bandwidth, Blackhole, ConnectionCut, ConnectionRefused, Kill, Latency, Pause,
@@ -16,11 +16,12 @@ use clarity_testbed::{hostile, until};
 use std::time::{Duration, Instant};
 use tokio::task::block_in_place;
 
-/// The timeout for a server process to start listening or to end. It suffices even on a busy
-/// machine.
+/// The limit of each wait for a server process: until it listens, or until it ends. The limit
+/// suffices even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A server that serves [`MODEL`]. One client reaches the server directly, the other over a link.
+/// A server that serves [`MODEL`]. `served.client` reaches the server directly, and `far` reaches
+/// the server over `link`.
 struct Linked {
     served: Served,
     link: Link,
@@ -88,8 +89,8 @@ async fn broken_connections_give_right_answers_or_none(cx: Context) -> Result {
     Ok(())
 }
 
-/// The connection is closed, not reset, in the middle of an answer. The client must get an error,
-/// since the answer's head announced the length of the whole body.
+/// The connection is closed, not reset, in the middle of an answer. The client must get an error:
+/// the answer's head announced a longer body.
 #[chaos(network, non_destructive)]
 async fn an_answer_that_ends_early_is_an_error_to_the_client(cx: Context) -> Result {
     let linked = Linked::start(&cx).await?;
@@ -104,8 +105,8 @@ async fn an_answer_that_ends_early_is_an_error_to_the_client(cx: Context) -> Res
             .by_closing();
         let cut = cx.inject(cut)?;
         let answer = far.infer(MODEL, &linked.activity).await;
-        // The fault also counts the bytes of the head, so the body is incomplete even after `most`
-        // bytes.
+        // The fault counts the bytes of the head, too. Even after `most` bytes, the body is
+        // incomplete.
         assert!(answer.is_err(), "{answer:?}");
         cut.undo();
     }
@@ -113,7 +114,7 @@ async fn an_answer_that_ends_early_is_an_error_to_the_client(cx: Context) -> Res
 }
 
 /// A request stops half-way and continues later. Other requests must be answered during the
-/// interruption, and the interrupted request after it.
+/// interruption. The interrupted request must be answered afterwards.
 #[chaos(
     network,
     non_destructive,
@@ -154,7 +155,7 @@ async fn a_poor_link_gives_late_answers_and_right_ones(cx: Context) -> Result {
     linked.assert_recovered().await
 }
 
-/// The server is unreachable for a while. It must answer as soon as it is reachable.
+/// The server is unreachable for a while. It must answer again as soon as it is reachable.
 #[chaos(network, non_destructive)]
 async fn a_server_that_was_out_of_reach_answers_again(cx: Context) -> Result {
     let linked = Linked::start(&cx).await?;
@@ -164,7 +165,8 @@ async fn a_server_that_was_out_of_reach_answers_again(cx: Context) -> Result {
     linked.assert_recovered().await
 }
 
-/// Starts the server's binary as a process of the test, with a client of the server.
+/// Starts the server's binary as a process of the test. Returns the process and a client of the
+/// server.
 fn program(cx: &Context, name: &str, repository: &Repository) -> Result<(Process, Client)> {
     program_with(cx, name, repository, &[])
 }
@@ -276,7 +278,8 @@ async fn what_tries_a_model_out_ends_with_the_server(cx: Context) -> Result {
     Ok(())
 }
 
-/// Finds a child of process `parent` that has used enough CPU time to have read its input.
+/// Finds a child of the process `parent` that has used at least 200 ms of CPU time. By then, the
+/// child has read its input.
 #[cfg(target_os = "linux")]
 fn busy_child_of(parent: u32) -> Option<u32> {
     /// The least CPU time of a busy child, in ticks of 10 ms.

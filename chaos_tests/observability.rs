@@ -6,8 +6,8 @@ use clarity_testbed::cole_kripke::OVERWHELMING;
 use clarity_testbed::{MODEL, Repository, Served};
 use std::collections::BTreeMap;
 
-/// Predictions succeed, fail, and meet an open breaker. Each metric must count exactly these
-/// events.
+/// Some predictions succeed, some fail, and an open breaker rejects some. The metrics must count
+/// exactly these events.
 #[chaos(metrics, non_destructive, clock = "manual")]
 async fn metrics_count_exactly_what_happened(cx: Context) -> Result {
     let repository = Repository::empty(&cx)?;
@@ -127,8 +127,8 @@ async fn a_damaged_version_is_logged_once_with_its_fields(cx: Context) -> Result
     served.shut_down().await
 }
 
-/// A model fails on five requests, and its breaker opens. Each failure must be one log event, with
-/// the reason that the client got.
+/// A model fails on five requests, and its breaker opens. Each failure must be logged once, with
+/// the reason in the client's answer.
 #[chaos(logs, non_destructive, clock = "manual")]
 async fn each_failed_inference_is_one_event(cx: Context) -> Result {
     let repository = Repository::empty(&cx)?;

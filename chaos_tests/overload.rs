@@ -40,7 +40,7 @@ async fn a_model_that_hangs_is_taken_out_by_its_breaker(cx: Context) -> Result {
     assert_healthy(&cx, &served, MODEL).await?;
     assert!(asked.iter().all(|asked| !asked.is_finished()));
 
-    // A timer may be a millisecond late.
+    // A timer may fire a millisecond late, so the clock moves a millisecond beyond the deadline.
     cx.clock()
         .advance(DEADLINE + Duration::from_millis(1))
         .await;
@@ -54,7 +54,7 @@ async fn a_model_that_hangs_is_taken_out_by_its_breaker(cx: Context) -> Result {
     assert_eq!(served.inferences("hanging"), FAILURES);
     assert_healthy(&cx, &served, MODEL).await?;
 
-    // The late outcomes of the hanging runs change nothing.
+    // The hanging runs now end. Their late outcomes must not change the breaker.
     served.executor.release();
     assert_eq!(served.breaker("hanging")?.state, BreakerState::Open);
     cx.clock().advance(OPEN).await;
@@ -62,8 +62,9 @@ async fn a_model_that_hangs_is_taken_out_by_its_breaker(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// More requests arrive than the capacity allows. The excess must be rejected at once, with a 503
-/// and a retry delay. The others must be answered, and the breaker must count no failure.
+/// More requests arrive than the capacity allows. The excess requests must be rejected at once,
+/// with a 503 and a retry delay. The accepted requests must be answered, and the breaker must count
+/// no failure.
 #[chaos(overload, non_destructive, clock = "manual")]
 async fn what_is_too_much_is_shed_and_is_no_failure_of_the_model(cx: Context) -> Result {
     const CAPACITY: usize = 2;
@@ -95,7 +96,7 @@ async fn what_is_too_much_is_shed_and_is_no_failure_of_the_model(cx: Context) ->
 }
 
 /// Clients disconnect while the model runs their requests. Each such request must be counted once,
-/// as cancelled, and the model must answer other clients.
+/// as cancelled. The model must still answer other clients.
 #[chaos(overload, non_destructive, clock = "manual")]
 async fn clients_that_go_away_are_counted_as_gone(cx: Context) -> Result {
     const CLIENTS: usize = 3;
@@ -134,8 +135,9 @@ async fn a_body_that_would_be_shed_need_not_be_sent(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// A model fails for an hour, so each probe of its breaker fails. Metrics, health and another model
-/// must answer throughout. The failing model must be called once a minute.
+/// A model fails for an hour, so each probe of its breaker fails. The health checks, the metrics
+/// and another model must answer throughout. The server must call the failing model only once a
+/// minute.
 #[chaos(overload, non_destructive, clock = "manual")]
 async fn a_model_that_fails_for_long_takes_nothing_with_it(cx: Context) -> Result {
     const MINUTES: usize = 60;
@@ -160,8 +162,8 @@ async fn a_model_that_fails_for_long_takes_nothing_with_it(cx: Context) -> Resul
     served.shut_down().await
 }
 
-/// Many reloads are requested at once, repeatedly, while a client sends requests. Each reload must
-/// finish, and each answer must be right.
+/// In each of several rounds, many reloads are requested at once. Meanwhile, a client sends
+/// requests. Each reload must finish, and each answer must be right.
 #[chaos(overload, non_destructive, timeout = "60s")]
 async fn a_storm_of_reloads_costs_no_request(cx: Context) -> Result {
     const RELOADERS: usize = 32;
@@ -188,7 +190,8 @@ async fn a_storm_of_reloads_costs_no_request(cx: Context) -> Result {
     let loads = served.client.metric(&loads).await?;
     cx.measured(format!("{loads} loads for {} requests", RELOADERS * ROUNDS));
     assert!(answers > 0, "no request came between the reloads");
-    // Each round has at least one load; reloads requested during a load share the next load.
+    // Each round has at least one load. Reloads that are requested during a load share the next
+    // load.
     assert!(loads > ROUNDS as f64, "{loads} loads");
     assert!(loads < (RELOADERS * ROUNDS / 2) as f64, "{loads} loads");
     served.shut_down().await

@@ -5,8 +5,8 @@ use clarity_chaos::fault::BitFlip;
 use clarity_chaos::{Context, Result, chaos};
 use clarity_testbed::{MODEL, Repository, Served, cole_kripke};
 
-/// A good and a damaged version are loaded. The metrics must have the durations of loading and of
-/// verification for both versions.
+/// A good and a damaged model are loaded. The metrics must contain the durations of loading and of
+/// verification for both models.
 #[chaos(performance, non_destructive, clock = "manual")]
 async fn loads_and_verifications_are_measured_good_or_bad(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -40,8 +40,8 @@ async fn loads_and_verifications_are_measured_good_or_bad(cx: Context) -> Result
     served.shut_down().await
 }
 
-/// The load of a damaged model hangs. A healthy model must still answer every request, with one run
-/// for each.
+/// The load of a damaged model hangs. A healthy model must still answer every request, and must run
+/// once for each request.
 #[chaos(performance, non_destructive, clock = "manual")]
 async fn a_healthy_model_is_not_delayed_by_anothers_loads(cx: Context) -> Result {
     const REQUESTS: usize = 50;

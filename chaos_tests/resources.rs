@@ -1,12 +1,12 @@
-//! A machine short of descriptors or CPU time, and a wall clock that jumps.
+//! Too few descriptors, busy processors, and a wall clock that jumps.
 
 use clarity_chaos::fault::{BitFlip, Descriptors, Processor, WallClock};
 use clarity_chaos::{Context, Event, EventKind, Result, chaos, sometimes};
 use clarity_testbed::{MODEL, Repository, Served, cole_kripke, until};
 use std::time::Duration;
 
-/// Few descriptors are left when a second version is published. One of the two versions must answer
-/// over the open connection. Once descriptors are free, the second version must be served.
+/// Few descriptors are left while a second version is loaded. The first or the second version must
+/// answer over the open connection. Once descriptors are free, the second version must be served.
 #[chaos(resources, non_destructive, clock = "manual")]
 async fn without_descriptors_what_is_loaded_goes_on_answering(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -47,7 +47,7 @@ async fn clients_that_came_without_descriptors_are_accepted_later(cx: Context) -
     let few = cx.inject(Descriptors::new().leaving(1))?;
     let mut waiting = served.client.connect().await?;
     assert!(served.client.connect().await.is_err());
-    // The missing descriptors are the only reason for the server to warn.
+    // The server has no other reason to warn, so any warning is about the missing descriptors.
     let is_warning = |event: &Event| matches!(&event.kind, EventKind::Log { level, target, .. } if level == "WARN" && target.starts_with("clarity::server"));
     until("the warning of the server", || {
         cx.timeline().iter().any(is_warning)
@@ -55,7 +55,7 @@ async fn clients_that_came_without_descriptors_are_accepted_later(cx: Context) -
     .await;
 
     few.undo();
-    // The server retries after a delay.
+    // After a failed accept, the server waits before it tries again.
     cx.clock().advance(Duration::from_secs(1)).await;
     waiting
         .send("GET /v2/health/live HTTP/1.1\r\nhost: clarity\r\n\r\n")
@@ -66,7 +66,7 @@ async fn clients_that_came_without_descriptors_are_accepted_later(cx: Context) -
     served.shut_down().await
 }
 
-/// Other threads compute on every processor. A version must load and answer correctly.
+/// Four other threads compute without pause. A version must load and answer correctly.
 #[chaos(resources, non_destructive, clock = "manual")]
 async fn a_neighbour_on_every_processor_makes_nothing_wrong(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -81,8 +81,8 @@ async fn a_neighbour_on_every_processor_makes_nothing_wrong(cx: Context) -> Resu
     served.shut_down().await
 }
 
-/// The wall clock jumps by up to ten years in either direction. The server must notice damage and
-/// its repair, and the jump must not affect any `Retry-After`.
+/// The wall clock jumps by up to ten years in either direction. The server must notice a damaged
+/// file and the repair of that file. The jump must not affect any `Retry-After`.
 #[chaos(resources, non_destructive, clock = "manual")]
 async fn a_clock_that_is_set_changes_no_answer(cx: Context) -> Result {
     const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);

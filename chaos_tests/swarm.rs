@@ -62,7 +62,7 @@ const KINDS: [StormFault; 10] = [
 ];
 
 /// For half an hour, faults of some kinds begin and end while versions are published. Each answer
-/// must be right for the version that it names, or a refusal with a true reason. Then all faults
+/// must be right for the version that it names, or be a refusal with a true reason. Then all faults
 /// end, and the newest version must answer within two minutes.
 #[chaos(swarm, non_destructive, clock = "manual")]
 async fn after_a_storm_of_faults_the_newest_version_answers(cx: Context) -> Result {
@@ -81,7 +81,8 @@ async fn after_a_storm_of_faults_the_newest_version_answers(cx: Context) -> Resu
     for _ in 0..STEPS {
         match rng.random_range(0..6) {
             0 => {
-                // A publication that fails leaves either no version or a whole one.
+                // A failed publication leaves no version or a complete one, so the versions are
+                // counted again.
                 let number = repository.next_version(MODEL)?;
                 let _ = repository.publish_scaled(MODEL, scale_of(number)?);
                 versions = repository.next_version(MODEL)? - 1;
@@ -138,7 +139,8 @@ fn is_recovered(answer: &Response, newest: u64) -> Result<bool> {
 
 /// Asserts that the model gives a right answer, or a refusal with a true reason.
 async fn assert_safe(served: &Served, activity: &[f32], versions: u64) -> Result {
-    // A loaded version answers from memory, so only the other versions show the refusals.
+    // The model answers with a loaded version. The refusals of the other versions appear only on
+    // their own paths.
     for version in 1..=versions {
         let path = format!("/v2/models/{MODEL}/versions/{version}/ready");
         let ready = served.client.get(&path).await?;
@@ -166,7 +168,7 @@ fn assert_true_reason(refusal: &Response) -> Result {
     Ok(())
 }
 
-/// Injects a fault. Returns `None` if another fault of the storm prevents the injection, or this
+/// Injects a fault. Returns `None` if another fault of the storm prevents the injection, or if this
 /// system does not support the fault.
 fn inject(
     cx: &Context,
@@ -199,12 +201,13 @@ fn inject(
     }
 }
 
-/// Whether another fault of the storm, or an unsupported fault, explains this error.
+/// Whether the injection failed for an expected reason: another fault of the storm, or a fault that
+/// this system does not support.
 fn is_expected(error: &InjectError) -> bool {
     let reason = error.source().and_then(|reason| reason.downcast_ref());
     match reason {
         Some(FaultError::File { error, .. }) => {
-            // The storm's failing reads also affect this process.
+            // Injections read files in this process, so the storm's failing reads affect them, too.
             error.raw_os_error() == Some(EIO)
                 || matches!(
                     error.kind(),

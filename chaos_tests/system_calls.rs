@@ -5,12 +5,15 @@ use clarity_chaos::fault::{CallKind, FlipWhileRead, SystemCall};
 use clarity_chaos::rand::RngExt as _;
 use clarity_chaos::{Context, Result, chaos, sometimes};
 use clarity_testbed::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke};
+use std::ffi::OsString;
+use std::fs;
+use std::io;
 
-/// The approximate number of calls of each kind during the load of a version.
+/// The approximate number of system calls of one kind while a version is loaded.
 const CALLS: u64 = 8;
 
-/// One call that opens or reads a file fails during the load of a second version. One of the two
-/// versions must answer. Once the disk works, the second version must answer.
+/// One call that opens or reads a file fails during the load of a second version. The first or the
+/// second version must answer. Once the disk works, the second version must answer.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_disk_that_cannot_be_read_for_a_moment_costs_no_answer(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -56,8 +59,8 @@ async fn short_and_interrupted_reads_change_nothing(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// One system call of a publication fails because the disk is full. The newest published version
-/// must answer. Once space is free, another version can be published.
+/// One system call of a publication fails because the disk is full. The newest version that was
+/// published completely must answer. Once space is free, publishing another version must succeed.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_full_disk_while_publishing_costs_nothing_that_was_there(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -86,8 +89,8 @@ async fn a_full_disk_while_publishing_costs_nothing_that_was_there(cx: Context) 
     assert_publishes_another(served, &repository, &activity).await
 }
 
-/// The disk has space for only a part of a version. That part must not be served, and must not
-/// prevent another publication once space is free.
+/// The disk has space for only a part of a version. That part must not be served. Once space is
+/// free, another publication must succeed.
 #[chaos(
     files,
     non_destructive,
@@ -111,26 +114,33 @@ async fn a_disk_that_fills_up_while_publishing_leaves_no_debris(cx: Context) -> 
 }
 
 /// Every rename in the repository fails. A publication must return an error, and must leave no
-/// files behind. It must not try one version number after another.
+/// files behind. The publication must not retry with other version numbers.
 #[chaos(files, non_destructive)]
 fn a_publication_that_cannot_be_put_in_its_place_says_so(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     let renames = SystemCall::new(repository.root(), CallKind::Rename);
     let failing = cx.inject(renames.fails_with(Errno::EIO))?;
     assert!(repository.publish_scaled(MODEL, 2.0).is_err());
+    assert_eq!(names(&repository)?, [MODEL]);
     assert_eq!(repository.next_version(MODEL)?, 2);
     failing.undo();
     assert_eq!(repository.publish_scaled(MODEL, 2.0)?, 2);
     Ok(())
 }
 
-/// A bit of the weight file flips before one of the reads that load the file. If the bit was
-/// already read, the version must answer correctly. Otherwise the version must be refused. The
+/// The names in the root directory of the repository.
+fn names(repository: &Repository) -> io::Result<Vec<OsString>> {
+    let entries = fs::read_dir(repository.root())?;
+    entries.map(|entry| Ok(entry?.file_name())).collect()
+}
+
+/// A bit of the weight file flips before one of the reads that load the file. If the bit flips
+/// after it was read, the version must answer correctly. Otherwise the version must be refused. The
 /// server must use only bytes that it has verified.
 #[chaos(files, non_destructive, clock = "manual")]
 async fn a_file_that_changes_while_it_is_loaded_gives_no_wrong_answer(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
-    // With short reads, the bit can flip between two reads.
+    // Short reads load the file in pieces, so the bit can flip between two reads.
     let reads = SystemCall::new(repository.root(), CallKind::Read);
     let piece = MODEL_BYTES.len() as u64 / 8;
     let flip = FlipWhileRead::new(repository.weights(MODEL, 1)).before_one_of(9);

@@ -74,7 +74,7 @@ impl Program {
 }
 
 /// Injects a fault into the weight file while the server is down. The restarted server must refuse
-/// the model, and answer as before once the file is repaired.
+/// the model. Once the file is repaired, the server must answer as before.
 async fn survives<F: Fault>(cx: &Context, fault: impl Fn(std::path::PathBuf) -> F) -> Result {
     let repository = Repository::with_model(cx)?;
     let activity = cole_kripke::activity(7 * 24 * 60, &mut cx.rng());
@@ -155,7 +155,8 @@ async fn ends_the_vetting_child_alone(cx: &Context, hostile: &[u8], says: &str) 
     program.answered(200, &activity).await?;
     let deployed = repository.publish_bytes(MODEL, hostile)?;
     let path = format!("/v2/models/{MODEL}/versions/{deployed}/ready");
-    // The version is unknown until the next poll, then loading until its vetting ends.
+    // Until the next poll, the server does not know the version. After the poll, the server reports
+    // the version as loading until the vetting ends.
     let refused = until_some("the refusal of the version", async || {
         let answer = program.client.infer(MODEL, &activity).await.ok()?;
         assert_eq!(answer.status, 200, "{}", answer.body);
@@ -172,15 +173,15 @@ async fn ends_the_vetting_child_alone(cx: &Context, hostile: &[u8], says: &str) 
 }
 
 /// A deployed version requests eight gigabytes of memory when it is loaded. The child that vets the
-/// version must end, but not the server.
+/// version must end, and the server must keep running.
 #[cfg(unix)]
 #[chaos(degradation, non_destructive, timeout = "60s")]
 async fn a_model_that_would_exhaust_memory_ends_where_it_is_tried_out(cx: Context) -> Result {
     ends_the_vetting_child_alone(&cx, hostile::MEMORY_AT_LOAD, "memory").await
 }
 
-/// A deployed version is nested too deep for any stack. The child that vets the version must end,
-/// but not the server.
+/// The model of a deployed version is nested too deep for any stack. The child that vets the
+/// version must end, and the server must keep running.
 #[cfg(unix)]
 #[chaos(
     degradation,
@@ -193,7 +194,7 @@ async fn a_model_that_overflows_the_stack_ends_where_it_is_tried_out(cx: Context
 }
 
 /// A deployed version computes endlessly when it is run. The child that vets the version must end,
-/// but not the server.
+/// and the server must keep running.
 #[cfg(unix)]
 #[chaos(degradation, non_destructive, timeout = "60s")]
 async fn a_model_that_would_run_for_ever_ends_where_it_is_tried_out(cx: Context) -> Result {

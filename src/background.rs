@@ -1,10 +1,11 @@
-//! Runs long work on threads of low priority, so the work does not slow down answers.
+//! Runs long work on threads of low priority, so that the work does not slow down answers to
+//! requests.
 
 use std::panic::resume_unwind;
 use std::thread::{self, Builder};
 
 /// The nice value of a background thread.
-// At 10, Linux gives the thread a tenth of a fully used processor: see
+// With the nice value 10, a background thread gets about a tenth of a fully used processor: see
 // [sched(7)](https://man7.org/linux/man-pages/man7/sched.7.html). With a smaller share, the vetting
 // of a model on a busy server would exceed its time limit.
 #[cfg(target_os = "linux")]
@@ -12,15 +13,15 @@ const NICENESS: i32 = 10;
 
 /// Runs `work` on a new thread of low priority, and waits for its result.
 ///
-/// Threads that `work` starts inherit the low priority, so `work` must not start threads that
-/// answer requests. The caller itself runs `work` on systems other than Linux, or if the system
-/// starts no thread.
+/// A thread that `work` starts inherits the low priority. So `work` must not start threads that
+/// answer requests. The calling thread runs `work` on systems other than Linux. It also runs `work`
+/// if no thread can be started.
 ///
 /// # Panics
 ///
 /// When `work` panics.
 // Uses a new thread, because an ordinary user may lower a priority but not raise it again. On
-// Linux, the priority applies to one thread; elsewhere it applies to the process.
+// Linux, a priority applies to one thread; on other systems, it applies to the whole process.
 pub(crate) fn in_background<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     if !cfg!(target_os = "linux") {
         return work();
@@ -36,7 +37,7 @@ pub(crate) fn in_background<T: Send>(work: impl FnOnce() -> T + Send) -> T {
         let joined = thread.ok()?.join();
         joined.unwrap_or_else(|panic| resume_unwind(panic))
     });
-    // The system started no thread, so the work has not run yet.
+    // `None` means that no thread was started, so `work` has not run yet.
     done.unwrap_or_else(|| {
         work.take()
             .expect("only the thread takes the work, and none was started")()

@@ -8,11 +8,12 @@ use thiserror::Error;
 
 use crate::Digest;
 
-/// The minimum length of a token, in characters: 16 hexadecimal digits hold 64 bits.
+/// The minimum length of a token, in characters. A token of 16 random hexadecimal digits contains
+/// 64 random bits.
 const SHORTEST: usize = 16;
 
 /// A bearer token: <https://www.rfc-editor.org/rfc/rfc6750>.
-// Keeps only the digest, so neither a log nor a memory dump reveals the token.
+// Keeps only the token's digest, so that neither a log nor a memory dump reveals the token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BearerToken(Digest);
 
@@ -39,8 +40,8 @@ impl FromStr for BearerToken {
 }
 
 impl BearerToken {
-    /// Whether the value of an `Authorization` header contains this token. Compares tokens of equal
-    /// length in constant time.
+    /// Whether the value of an `Authorization` header contains this token. The comparison takes the
+    /// same time for all tokens of the same length.
     pub(crate) fn admits(&self, authorization: &[u8]) -> bool {
         const SCHEME: &[u8] = b"bearer ";
         let Some((scheme, token)) = authorization.split_at_checked(SCHEME.len()) else {

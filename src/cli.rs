@@ -32,7 +32,7 @@ use crate::Store;
 /// The result of a command. `false` is a failure that the command has already reported.
 type CommandResult = Result<bool, Box<dyn std::error::Error>>;
 
-/// The exit code for an invalid command line or configuration file, the same as clap's.
+/// The exit code for an invalid command line or configuration file. Clap uses the same code.
 const USAGE: u8 = 2;
 
 const HELP: &str = "\
@@ -125,8 +125,8 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Parses the command line. Settings in the configuration file of `serve` replace the defaults of
-/// its flags. A usage error ends this process.
+/// Parses the command line. The settings in the configuration file replace the defaults of the
+/// flags of `serve`. A usage error ends this process.
 fn parse() -> Result<Cli, String> {
     let matches = Cli::command().get_matches();
     let serve = matches.subcommand_matches("serve");

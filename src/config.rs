@@ -11,10 +11,10 @@ use thiserror::Error;
 
 use crate::{BearerToken, ModelName, VersionPolicy};
 
-/// The longest time that a setting allows: a leap year. A clock's time plus a leap year cannot
+/// The longest time that a setting allows: a leap year. The present time plus a leap year does not
 /// overflow.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
-/// The largest number of concurrent loads: beyond it, loads only slow each other down.
+/// The largest number of concurrent loads. More concurrent loads would only slow each other down.
 const MOST_LOADS: usize = 1024;
 
 /// The configuration of a server. Tokio's clock, which tests can control, measures all times.
@@ -23,8 +23,8 @@ const MOST_LOADS: usize = 1024;
 pub struct Config {
     /// The configuration of each model's circuit breaker.
     ///
-    /// Each model derives its own seed from [`BreakerConfig::seed`]. The probe lease must be longer
-    /// than [`deadline`](Self::deadline).
+    /// The breaker of each model derives its own seed from [`BreakerConfig::seed`]. The probe lease
+    /// must be longer than [`deadline`](Self::deadline).
     pub breaker: BreakerConfig,
     /// The settings of polls for changes on disk, of retries and of probes.
     pub reload: ReloadConfig,
@@ -41,8 +41,8 @@ pub struct Config {
     /// A request that does not fit is refused as overloaded. A JSON request can need five times the
     /// size of its body. The memory of running models is not included.
     pub memory_limit: usize,
-    /// The time limit for a body to arrive, and separately for a model to answer. More than zero,
-    /// and shorter than [`BreakerConfig::probe_lease`]; 30 s by default.
+    /// The time limit for a request body to arrive, and separately for a model to answer. More than
+    /// zero, and shorter than [`BreakerConfig::probe_lease`]; 30 s by default.
     pub deadline: Duration,
     /// The time that a shutdown waits for requests under way. No less than the deadline; 45 s by
     /// default. With more than twice the deadline, even the slowest request can finish.
@@ -53,9 +53,9 @@ pub struct Config {
     /// The idle timeout of a connection. More than zero; 60 s by default, as in
     /// [nginx](https://nginx.org/en/docs/http/ngx_http_core_module.html#client_header_timeout).
     ///
-    /// The timeout bounds the time without a request. This time starts with the connection or at
-    /// the last answer, and ends with the head of the next request. The timeout also bounds the
-    /// time in which a client reads nothing of its answer.
+    /// The timeout bounds the time without a request. This time starts when the connection is
+    /// opened or the last answer is sent. It ends when the head of the next request has arrived.
+    /// The timeout also bounds the time in which a client does not read from its answer.
     pub idle: Duration,
     /// The token that authorizes requests to load and unload models. `None`, the default, disables
     /// such requests.
@@ -66,8 +66,8 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReloadConfig {
-    /// The interval between polls of names, sizes and times on disk. More than zero; 1 s by
-    /// default.
+    /// The interval between polls of the names, sizes and times of the files on disk. More than
+    /// zero; 1 s by default.
     pub poll: Duration,
     /// The delay before the first retry of a bad version whose files did not change. The delay
     /// doubles with each retry. 1 s by default.
@@ -83,16 +83,18 @@ pub struct ReloadConfig {
     /// The maximum number of versions of all models that are read, vetted and loaded at the same
     /// time. 1 to 1024; 2 by default.
     pub parallel: usize,
-    /// The seed of the jitter of the retry delays. `None`, the default, means a random seed.
+    /// The seed from which the jitter of the retry delays is drawn. `None`, the default, means a
+    /// random seed.
     pub seed: Option<u64>,
 }
 
-/// The scrub: it re-reads the files on disk in the background, to find damage before a restart
-/// would.
+/// The settings of the scrub, which re-reads the files on disk in the background. The scrub finds
+/// damage earlier than a restart would find it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScrubConfig {
-    /// The bytes read per second over all models; `None` disables the scrub. 4 MiB by default.
+    /// The number of bytes that the scrub reads per second, over all models. `None` disables the
+    /// scrub. 4 MiB by default.
     pub rate: Option<NonZeroU64>,
     /// The pause before each round of the scrub. More than zero; an hour by default.
     pub pause: Duration,

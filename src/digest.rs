@@ -17,7 +17,7 @@ const CHUNK: usize = 256 << 10;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 
-/// The error of a text that is not a [`Digest`].
+/// The error for a text that is not a [`Digest`].
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("expected a SHA-256 digest of 64 lower-case hexadecimal digits, found {found:?}")]
 pub struct InvalidDigest {
@@ -57,7 +57,7 @@ impl fmt::Debug for Digest {
 impl FromStr for Digest {
     type Err = InvalidDigest;
 
-    /// Refuses upper case, so equal digests are always equal texts.
+    /// Refuses upper case, so each digest has only one valid text.
     fn from_str(text: &str) -> Result<Self, InvalidDigest> {
         let invalid = || InvalidDigest {
             found: text.chars().take(80).collect(),
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn digest_of_abc_is_the_published_one() {
-        // FIPS 180-4, the example "abc".
+        // The digest that FIPS 180-4 states for the example "abc".
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(Digest::of(b"abc").to_string(), expected);
         assert_eq!(expected.parse(), Ok(Digest::of(b"abc")));

@@ -14,11 +14,11 @@ use crate::{ModelName, Work};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum JobKind {
-    /// Lists names, sizes and times on disk.
+    /// Lists files on disk, with their sizes and modification times.
     Scan,
     /// Reads, verifies, loads and warms up one version.
     Load,
-    /// Re-reads a part of the files on disk.
+    /// Re-reads a part of the files on disk to find damage.
     Scrub,
     /// Runs a model once.
     Inference,
@@ -26,7 +26,8 @@ pub enum JobKind {
     Transcode,
 }
 
-/// Blocking work that runs once. If an executor drops the job, the job's caller gets an error.
+/// Blocking work that runs once. If an executor drops the job, the code that waits for the result
+/// gets an error.
 pub struct Job {
     kind: JobKind,
     model: Option<ModelName>,
@@ -46,15 +47,15 @@ impl Job {
         self.model.as_ref()
     }
 
-    /// Runs the job on the calling thread. Never panics: if the work panics, the job's caller gets
-    /// an error.
+    /// Runs the job on the calling thread. Never panics: if the work panics, the code that waits
+    /// for the result gets an error.
     pub fn run(self) {
         (self.work)();
     }
 
-    /// Runs the job, and then `then`, on another thread. An inference runs on a thread of the
-    /// model's session if the session has threads ([`Session::spawn`](crate::Session::spawn)). Any
-    /// other job runs on Tokio's blocking pool.
+    /// Runs the job on another thread, then calls `then` on that thread. An inference runs on a
+    /// thread of the model's session if the session has threads
+    /// ([`Session::spawn`](crate::Session::spawn)). Any other job runs on Tokio's blocking pool.
     ///
     /// # Panics
     ///
@@ -84,13 +85,13 @@ impl fmt::Debug for Job {
     }
 }
 
-/// The executor is full and dropped the job.
+/// The executor is full, so it dropped the job without running it.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("too many concurrent requests")]
 pub struct Overloaded;
 
-/// Runs jobs: [`BlockingPool`] in production, [`Inline`] under virtual time. A wrapper can count,
-/// delay or refuse jobs.
+/// Runs jobs. Use a [`BlockingPool`] in production, and [`Inline`] under virtual time. An executor
+/// that wraps another one can count, delay or refuse jobs.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -115,12 +116,12 @@ pub trait Executor: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`Overloaded`] when the executor is full. Only a [`JobKind::Inference`] may be refused for
-    /// long: a server that cannot load would never recover.
+    /// [`Overloaded`] when the executor is full. Only jobs of the kind [`JobKind::Inference`] may
+    /// be refused for a long time. A server whose loads are always refused would never recover.
     fn execute(&self, job: Job) -> Result<(), Overloaded>;
 
-    /// Whether a job of this kind would be accepted now. Reserves nothing. A wrapper should forward
-    /// this call to the executor that it wraps.
+    /// Whether a job of this kind would be accepted now. Reserves nothing. An executor that wraps
+    /// another one should forward this call.
     // A server calls this method before it reads a request body. If the executor is full, the
     // server does not read the body.
     fn has_room(&self, kind: JobKind) -> bool {
@@ -129,12 +130,13 @@ pub trait Executor: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// Runs inferences on the threads of the model, and other jobs on Tokio's blocking pool. Limits the
-/// number of concurrent inferences.
+/// Runs inferences on the threads of the model's session, and other jobs on Tokio's blocking pool.
+/// Limits the number of concurrent inferences.
 ///
-/// An inference counts until it ends, even if its caller has stopped waiting: its thread is still
-/// in use. Other jobs have their own limits: one scan at a time for each model, and one scrub at a
-/// time. [`ReloadConfig::parallel`](crate::ReloadConfig::parallel) limits loads, and
+/// An inference counts towards this limit until it ends, because it occupies a thread. It counts
+/// even if its caller has stopped waiting. Other limits apply to other jobs. Each model has at most
+/// one scan at a time, and each server has at most one scrub.
+/// [`ReloadConfig::parallel`](crate::ReloadConfig::parallel) limits loads, and
 /// [`Config::memory_limit`](crate::Config::memory_limit) limits transcoding.
 #[derive(Clone, Debug)]
 pub struct BlockingPool {
@@ -180,10 +182,10 @@ impl Executor for BlockingPool {
     }
 }
 
-/// Runs each job at once, on the calling task. For tests only: while a job runs, it blocks its
-/// Tokio thread and all tasks on that thread.
-// No other thread takes part, so the order is deterministic. A blocking thread would also stop
-// virtual time.
+/// Runs each job immediately, on the calling task. For tests only: a running job blocks the calling
+/// Tokio thread, and all tasks on that thread.
+// No other thread takes part, so the order of the jobs is deterministic. On a blocking thread, a
+// job would stop virtual time until it ends.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Inline;
 
@@ -219,8 +221,8 @@ pub(crate) async fn execute<T: Send + 'static>(
     submit(executor, kind, model.cloned(), None, work).await
 }
 
-/// Like [`execute`], for work that runs `loaded`: the executor can use the threads of the model's
-/// session.
+/// Like [`execute`], but for work that runs the model `loaded`. The executor can run such work on
+/// the threads of the model's session.
 pub(crate) async fn infer<T: Send + 'static>(
     executor: &dyn Executor,
     model: &ModelName,

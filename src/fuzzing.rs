@@ -12,7 +12,7 @@ use crate::{Tensor, TensorSpec};
 ///
 /// # Errors
 ///
-/// The detail that the response would contain.
+/// The `detail` of the error response.
 pub fn decode_request(
     body: &[u8],
     json_length: Option<usize>,

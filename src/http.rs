@@ -2,7 +2,7 @@
 //! protocol's specification is `specification/protocol/inference_rest.md` in
 //! <https://github.com/kserve/open-inference-protocol>.
 //!
-//! Every error of a handler is a problem document. Hyper itself refuses a bad request line or an
+//! A handler sends every error as a problem document. Hyper itself refuses a bad request line or an
 //! oversized head, with status 4xx and no body. Then Hyper closes the connection. Hyper has no hook
 //! that could add a body to such a response.
 
@@ -100,8 +100,9 @@ impl Http {
         }
     }
 
-    /// Answers a request and reads its body to the end, within the limits on size and time. If the
-    /// end of the body is not reached, the response closes the connection.
+    /// Answers a request. Also reads the request body to its end, unless the body exceeds the
+    /// limits on size or time. The response closes the connection if the end of the body was not
+    /// reached.
     pub(crate) async fn answer(&self, request: hyper::Request<Incoming>) -> Response {
         let app = &self.app;
         drain_body::answer_then_drain(app, request, async |request| {
@@ -163,8 +164,8 @@ async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
     .into()
 }
 
-/// Renders the metrics in OpenMetrics if the scraper accepts that format, otherwise in the
-/// Prometheus text format.
+/// Renders the metrics in the OpenMetrics format if the scraper accepts that format. Otherwise
+/// renders them in the Prometheus text format.
 async fn metrics(State(app): State<App>, headers: HeaderMap) -> impl IntoResponse {
     let accepts = headers
         .get(ACCEPT)

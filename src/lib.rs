@@ -7,21 +7,23 @@
 //!
 //! # The concepts, in the order of the data flow
 //!
-//! - A [`Store`] is a directory of models, each a directory of [`Version`]s. [`Store::publish`]
-//!   adds a version: it writes a staging directory, syncs it, and renames it into place.
-//! - A [`Manifest`] lists the files of a version. [`Store::open`] returns a [`VerifiedVersion`] or
-//!   a [`VerifyError`].
+//! - A [`Store`] is a directory with one directory for each model. The directory of a model
+//!   contains its [`Version`]s. [`Store::publish`] adds a version: it writes a staging directory,
+//!   syncs it, and renames it into place.
+//! - A [`Manifest`] lists the files of a version. [`Store::open`] verifies these files, and returns
+//!   a [`VerifiedVersion`] or a [`VerifyError`].
 //! - A [`Probe`] is an input with a known answer. A version that gives another answer is not
 //!   served.
-//! - [`Vetting`] first loads and runs a version in a child process, where a hostile version does no
-//!   harm.
+//! - [`Vetting`] loads and runs a version in a child process before the server loads it. In the
+//!   child process, a hostile version does no harm.
 //! - A [`Runtime`] makes a [`Session`] from verified bytes. [`OnnxRuntime`] comes with the server.
-//! - An [`Executor`] runs blocking jobs: [`BlockingPool`] in production, [`Inline`] under virtual
-//!   time.
+//! - An [`Executor`] runs blocking jobs. [`BlockingPool`] is for production, and [`Inline`] is for
+//!   virtual time.
 //! - The [`Registry`] keeps every model loaded: it notices changes on disk, swaps versions, falls
-//!   back and retries.
-//! - Each model has a circuit breaker, of the crate [`clarity_breaker`] ([`BreakerConfig`],
-//!   [`BreakerSnapshot`]). A [`BreakerHandle`] observes and overrides it.
+//!   back to older versions, and retries failed loads.
+//! - Each model has a circuit breaker from the crate [`clarity_breaker`]. A [`BreakerConfig`]
+//!   configures the breaker, and a [`BreakerSnapshot`] describes its state. A [`BreakerHandle`]
+//!   observes and overrides the breaker.
 //! - A [`Server`] answers over HTTP in the Open Inference Protocol, and counts events in
 //!   [`Metrics`].
 //! - A [`Reason`] names the cause of a failure in answers, metrics and logs.
@@ -47,7 +49,7 @@
 //! # Time
 //!
 //! All decisions that depend on time (open breakers, retries, deadlines) use `tokio::time`. A test
-//! can pause or advance that clock. Only the durations in the metrics are real.
+//! can pause or advance that clock. Only the durations in the metrics are measured in real time.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]

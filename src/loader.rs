@@ -30,9 +30,9 @@ pub(crate) type ReloadRequest = oneshot::Sender<()>;
 /// Keeps one model loaded.
 ///
 /// Serves the newest version that verifies, loads and passes its warm-up. A loaded version stays in
-/// memory: neither a failure of another version nor damage or removal on disk affects it. Changes
-/// on disk take effect at the next poll. A bad version whose files do not change is retried with
-/// growing delays.
+/// memory. It continues to answer if another version fails. It also continues to answer if its own
+/// files are damaged or removed. Changes on disk take effect at the next poll. A bad version whose
+/// files do not change is retried with growing delays.
 pub(crate) struct Loader {
     pub(crate) model: ModelName,
     pub(crate) store: Store,
@@ -42,8 +42,8 @@ pub(crate) struct Loader {
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) metrics: Arc<ModelMetrics>,
     pub(crate) state: watch::Sender<ModelState>,
-    /// Limits the concurrent loads of all models: each load takes memory and a child process for
-    /// vetting.
+    /// Limits the number of concurrent loads of all models, because each load takes memory and a
+    /// child process for vetting.
     pub(crate) loads: Arc<Semaphore>,
     pub(crate) requests: mpsc::UnboundedReceiver<ReloadRequest>,
     pub(crate) config: ReloadConfig,
@@ -58,22 +58,22 @@ pub(crate) struct Loader {
 enum Trigger {
     /// A poll, a retry or a probe is due.
     Due,
-    /// A caller requested a reload: every candidate is loaded again, even if its files did not
-    /// change.
+    /// A caller requested a reload. The pass loads each version that it tries, even if the
+    /// version's files did not change.
     Requested,
 }
 
 /// The state of a loader between two passes.
 struct LoaderState {
     backoff: Backoff,
-    /// The fingerprint of the directory at the last pass.
+    /// The fingerprint of the model's directory at the last pass.
     last_fingerprint: Option<ModelFingerprint>,
     /// The fingerprints of the loaded versions at their last verification.
     verified: BTreeMap<Version, VersionFingerprint>,
 }
 
 impl Loader {
-    /// Runs until the task is aborted or all request senders are dropped.
+    /// Runs until the task is aborted or all senders of reload requests are dropped.
     pub(crate) async fn run(mut self) {
         let seed = seed_for(self.model.as_str(), self.config.seed);
         let backoff = Backoff::new(self.config.backoff_least, self.config.backoff_most, seed);
@@ -98,7 +98,7 @@ impl Loader {
             }
             self.poll_disk(&mut state, trigger).await;
             for request in requested.drain(..) {
-                // The receiver may have been dropped.
+                // An error means that the caller stopped waiting.
                 let _ = request.send(());
             }
             let poll = Instant::now() + self.config.poll;
@@ -120,10 +120,11 @@ impl Loader {
         }
     }
 
-    /// Scans the directory. Runs a pass if the directory changed, if a retry is due, or on request.
+    /// Scans the model's directory. Runs a pass if the directory changed, if a retry is due, or if
+    /// a caller requested a reload.
     async fn poll_disk(&self, state: &mut LoaderState, trigger: Trigger) {
-        // Scans before the files are read: if files change during the reads, the next poll sees a
-        // difference.
+        // Scans the directory before the files are read. So if a file changes while it is read, the
+        // next poll sees a difference.
         let mut fingerprint = match self.scan().await {
             Ok(fingerprint) => fingerprint,
             Err(error) => return self.scan_failed(state, trigger, &error),
@@ -162,10 +163,10 @@ impl Loader {
             .is_some_and(|next| Instant::now() >= next)
     }
 
-    /// Counts and logs one failure.
+    /// Counts and logs one failed load or scan.
     ///
-    /// The failure of a quarantined version was counted at the quarantine. This server logs that
-    /// failure once, when it first finds the version.
+    /// Does not count the failure of a quarantined version, which was counted when the quarantine
+    /// began. Logs this failure only when this server first finds the version.
     fn report_failure(&self, version: Option<Version>, error: &LoadError) {
         let reason = error.reason();
         if let LoadError::Quarantined(_) = error {
@@ -194,7 +195,7 @@ impl Loader {
         );
     }
 
-    /// Records that the directory cannot be read. Loaded versions continue to answer.
+    /// Records that the model's directory cannot be read. Loaded versions continue to answer.
     fn scan_failed(&self, state: &mut LoaderState, trigger: Trigger, error: &LoadError) {
         let is_news = state.last_fingerprint.take().is_some() || self.status().attempts == 0;
         if !is_news && !self.is_due() && trigger == Trigger::Due {
@@ -229,7 +230,7 @@ impl Loader {
         self.publish(state, result);
     }
 
-    /// Replaces the loaded versions and the status together. No other method replaces either.
+    /// Replaces the loaded versions and the status in one step. Only this method replaces them.
     fn publish(&self, state: &mut LoaderState, result: PassResult) {
         let PassResult {
             versions,
@@ -245,7 +246,7 @@ impl Loader {
             .map(|loaded| (loaded.version(), loaded.manifest.digest()));
         let degraded = serving.and_then(|(version, _)| degradation(version, &versions));
         let is_refused = |status: &VersionStatus| matches!(status, VersionStatus::Refused { .. });
-        // If the policy serves several versions, each refused version is worth a retry.
+        // If the policy serves several versions, a retry is due as long as a version is refused.
         let wants_retry = self.policy.serves_several() && versions.values().any(is_refused);
         let healthy = serving.is_some() && degraded.is_none() && !wants_retry;
         let next_attempt = (!healthy).then(|| Instant::now() + state.backoff.next_delay());
@@ -272,13 +273,14 @@ impl Loader {
             status: Arc::new(status),
         });
         if fresh.is_some() {
-            // The reset comes after the swap, so all later failures belong to the new version.
+            // Resets the breaker after the swap, so the breaker counts only failures of the new
+            // version.
             self.breaker.reset();
         }
     }
 
-    /// Probes the loaded versions that have a probe, up to the first failed probe. Returns false if
-    /// one failed.
+    /// Runs the probes of the loaded versions, up to the first failed probe. Returns false if a
+    /// probe failed.
     async fn all_pass_probes(&self) -> bool {
         let ModelState { loaded, others, .. } = self.state.borrow().clone();
         for loaded in loaded.into_iter().chain(others.into_values()) {
@@ -289,7 +291,7 @@ impl Loader {
         true
     }
 
-    /// Drops all loaded versions until the next load succeeds.
+    /// Drops all loaded versions. The model answers again after the next successful load.
     // A wrong answer is worse than no answer.
     fn stop_serving(&self, state: &mut LoaderState) {
         let wrong = |&version: &Version| {
@@ -305,12 +307,13 @@ impl Loader {
             others: BTreeMap::new(),
         };
         self.publish(state, result);
-        // Without a fingerprint, the next poll loads every candidate again.
+        // Without a fingerprint, the next poll runs a pass, which loads versions again.
         state.last_fingerprint = None;
     }
 
-    /// Whether a version passes its probe, has no probe, or could not be probed in time.
-    // A busy or slow server does not mean a wrong answer.
+    /// Runs the probe of a version. Returns false only if the probe ran in time and failed. So a
+    /// version without a probe passes.
+    // A probe that is late or refused by the executor does not prove a wrong answer.
     async fn passes_probe(&self, loaded: Arc<Loaded>) -> bool {
         let version = loaded.version();
         if loaded.probe.is_none() {

@@ -1,4 +1,5 @@
-//! The binary `clarity`. Its command line is in the library, so fuzz targets can call it.
+//! The binary `clarity`. The code of the command line is in the library, so that fuzz targets can
+//! call this code.
 
 #![forbid(unsafe_code)]
 

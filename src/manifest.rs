@@ -14,7 +14,7 @@ pub use self::file_path::{FilePath, InvalidFilePath};
 use crate::sanitize::sanitize_for_log;
 use crate::{Digest, ModelName, Version};
 
-/// The manifest of one version: the file `manifest.json` in its directory.
+/// The manifest of one version: the file `manifest.json` in the version's directory.
 ///
 /// ```json
 /// {
@@ -35,9 +35,9 @@ use crate::{Digest, ModelName, Version};
 /// `probe` is optional. It names the file of a [`Probe`](crate::Probe) that the version must pass.
 ///
 /// Parsing treats a manifest as hostile input: it refuses unknown fields, duplicate fields and
-/// duplicate files. Later additions will use another `manifest_version`.
-// An unknown field could be a promise, such as a signature, that this reader would not check. Two
-// readers could pick different duplicates.
+/// duplicate files. Later additions to the format will use another `manifest_version`.
+// An unknown field could be a promise, such as a signature, that this reader would not check. If a
+// field occurred twice, two readers could use different values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -54,7 +54,7 @@ pub struct Manifest {
     files: BTreeMap<FilePath, FileEntry>,
 }
 
-/// One file of a version, as its manifest lists it.
+/// The entry for one file in the manifest of a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -94,19 +94,19 @@ pub enum ManifestError {
         /// The `manifest_version` of the manifest.
         found: u32,
     },
-    /// The files do not include the entry.
+    /// The manifest's list of files does not include the entry.
     #[error("the entry {entry} is not among the files")]
     EntryNotListed {
         /// The entry that the manifest names.
         entry: FilePath,
     },
-    /// The files do not include the probe, or the probe is the entry.
+    /// The manifest's list of files does not include the probe, or the probe is also the entry.
     #[error("the probe {probe} is not among the files, or is the entry")]
     ProbeNotListed {
         /// The probe that the manifest names.
         probe: FilePath,
     },
-    /// A size exceeds [`Manifest::MAX_FILE_BYTES`].
+    /// The size of a file exceeds [`Manifest::MAX_FILE_BYTES`].
     #[error("{file}: expected at most {limit} bytes, found {size}")]
     FileTooLarge {
         /// The path of the file.
@@ -184,7 +184,8 @@ impl Manifest {
     ///
     /// See [`ManifestError`].
     pub fn parse(json: &[u8]) -> Result<Self, ManifestError> {
-        // Serde's derive also accepts an array for a struct; a valid manifest contains no array.
+        // Serde's derive also accepts an array in place of an object. A valid manifest contains no
+        // array, so this check refuses every array.
         if contains_array(json) {
             let found = "expected objects only, found a list".to_owned();
             return Err(ManifestError::Syntax(found));

@@ -62,13 +62,13 @@ impl Metrics {
         self.families.scrubs.inc();
     }
 
-    /// Creates the metrics of one model. The counters and histograms exist from now on, starting at
+    /// Creates the metrics of one model. The counters and histograms exist at once, with the value
     /// 0.
     pub(crate) fn for_model(&self, model: &ModelName) -> ModelMetrics {
         ModelMetrics::new(&self.families, model)
     }
 
-    /// Exports the late outcomes of a model's breaker from now on.
+    /// Adds a model's breaker to those whose late outcomes are exported at each scrape.
     pub(crate) fn watch_breaker(&self, model: &ModelName, breaker: Weak<Breaker>) {
         self.late_outcomes.watch(model, breaker);
     }

@@ -8,20 +8,19 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-/// The maximum length of a model's name in bytes. Even with a version and a temporary suffix, such
-/// a name fits into the 255 bytes that file systems allow.
+/// The maximum length of a model's name in bytes, well below the 255 bytes that file systems allow.
 const MAX_LENGTH: usize = 128;
 
 /// The name of a model. It is also the name of the model's directory, a part of the model's URLs,
 /// and a metric label.
 ///
 /// Has 1 to 128 characters of `A-Z a-z 0-9 _ . -`, and does not start with a dot.
-// As a path, such a name cannot leave the store's directory, and is not hidden. It needs no
-// escaping.
+// If such a name is used as a path, the path cannot leave the store's directory, and is not hidden.
+// The name needs no escaping.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ModelName(Arc<str>);
 
-/// The error of a text that is not a [`ModelName`].
+/// The error for a text that is not a [`ModelName`].
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error(
     "expected a model's name of 1 to {MAX_LENGTH} characters A-Z a-z 0-9 _ . - not starting with a dot, found {found:?}"
@@ -53,7 +52,7 @@ impl FromStr for ModelName {
     }
 }
 
-/// Allows a map to look up a model by the text of a request, without a `ModelName`.
+/// Allows a map with keys of the type `ModelName` to find a model by a plain string.
 impl std::borrow::Borrow<str> for ModelName {
     fn borrow(&self) -> &str {
         &self.0

@@ -8,8 +8,8 @@ use thiserror::Error;
 
 use crate::{InvalidVersion, Version};
 
-/// Selects the versions of a model that answer requests. The newest of these versions answers the
-/// requests that name no version.
+/// Selects the versions that answer the requests to a model. The newest of these versions answers
+/// the requests that name no version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VersionPolicy {
@@ -22,7 +22,7 @@ pub enum VersionPolicy {
     Only(BTreeSet<Version>),
 }
 
-/// The error of a text that is not a [`VersionPolicy`].
+/// The error for a text that is not a [`VersionPolicy`].
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("expected latest, all, or versions separated by commas, found {found:?}: {source}")]
 pub struct InvalidVersionPolicy {

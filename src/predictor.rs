@@ -1,4 +1,5 @@
-//! The predictor answers requests for one model, behind its circuit breaker and a deadline.
+//! The predictor answers requests for one model. It enforces the model's circuit breaker and a
+//! deadline.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -41,7 +42,8 @@ pub(crate) struct Failure {
     pub(crate) retry_after: Option<Duration>,
 }
 
-/// The version that answers a request, and the reason if the answer is degraded.
+/// The version that answers a request. Also the reason why the answer is degraded, if it is
+/// degraded.
 pub(crate) struct Serving {
     pub(crate) loaded: Arc<Loaded>,
     pub(crate) degraded: Option<Reason>,
@@ -102,8 +104,8 @@ impl Predictor {
     ///
     /// A breaker that an operator forced open makes the model unready. A breaker that opened
     /// because of failures does not.
-    // Only requests close a breaker that failures opened, and an unready model would receive no
-    // requests.
+    // After failures, only successful requests close the breaker again. An unready model would
+    // receive no requests, so its breaker would never close.
     pub(crate) fn ready(&self, version: Option<Version>) -> Result<(), Failure> {
         self.serving(version)?;
         match self.breaker().state {
@@ -133,14 +135,14 @@ impl Predictor {
     /// Runs the model once, if the breaker admits the call. `memory` is the reservation of memory
     /// for the inputs. The run holds this reservation until the run ends, even after the deadline.
     ///
-    /// An answer with a value that is not finite counts as the model's failure. The exception is a
-    /// version that has a probe and passes the probe immediately after this answer.
+    /// An answer with a value that is not finite counts as a failure of the model. The breaker does
+    /// not count this failure if the version has a probe and passes it right afterwards.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future counts as a cancelled call for the breaker. The run itself continues.
-    // Damaged weights give infinite answers. Some inputs do too, but one client that sends such
-    // inputs must not open the breaker for all clients.
+    // Damaged weights can cause infinite answers, but some inputs cause them too. One client that
+    // sends such inputs must not open the breaker for all clients.
     pub(crate) async fn predict(
         &self,
         loaded: &Arc<Loaded>,
@@ -162,8 +164,8 @@ impl Predictor {
         let job = infer(&*self.executor, &self.model, loaded, work);
         let outcome = timeout(self.deadline, job).await;
         let took = stopwatch.elapsed();
-        // Every path below reports the outcome to the permit. Only if this future is dropped does
-        // the permit's destructor record a cancelled call.
+        // Every path below reports the outcome to the permit. The permit's destructor records a
+        // cancelled call only if this future is dropped.
         let failure = match outcome {
             Ok(Ok((Ok(outputs), _))) => {
                 permit.success();
@@ -205,7 +207,7 @@ impl Predictor {
 }
 
 impl JobError {
-    /// The failure of the request whose job gave this error.
+    /// Converts the error of a job to the failure of the request.
     pub(crate) fn into_failure(self) -> Failure {
         match self {
             Self::Overloaded(_) => Failure {
@@ -310,9 +312,9 @@ impl RequestAccount<'_> {
             let serving = self.predictor.status().serving;
             serving.map(|(version, _)| tracing::field::display(version))
         };
-        // A failure of the model is logged as an error. Other failures follow from an already
-        // logged state or from the request. Clients can cause any number of these other failures,
-        // so the default log level omits them.
+        // A failure of the model is logged as an error. Other failures are caused by the request,
+        // or by a state that is already logged. Clients can cause any number of these other
+        // failures, so the default log level omits them.
         if matches!(reason, Reason::InferenceFailed | Reason::DeadlineExceeded) {
             tracing::error!(%model, version = version(), %reason, detail, "prediction failed");
         } else {

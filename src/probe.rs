@@ -13,8 +13,8 @@ use crate::tensor::{DataType, Dimension, Tensor, TensorData, TensorSpec};
 /// An input with a known answer.
 ///
 /// A probe is a file of its version, listed in the manifest and verified like all other files. The
-/// JSON has the `inputs` of a request and the `outputs` of its answer, as in the Open Inference
-/// Protocol. It also has the tolerance of the comparison.
+/// JSON contains the `inputs` and the known `outputs`, in the form of the Open Inference Protocol.
+/// It also contains the tolerance for the comparison of outputs.
 ///
 /// ```json
 /// {
@@ -32,19 +32,20 @@ pub struct Probe {
     tolerance: Tolerance,
 }
 
-/// The tolerance of the comparison. A floating-point number may differ from the expected number by
-/// at most `absolute + relative * |expected|`. Integers and booleans must be equal.
+/// The tolerance for the comparison of an answer with the known answer. A floating-point number may
+/// differ from the expected number by at most `absolute + relative * |expected|`. Integers and
+/// booleans must be equal.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Tolerance {
-    /// The part relative to the expected value. Finite and not negative.
+    /// The relative part: a factor of the expected value. Finite and not negative.
     pub relative: f32,
-    /// The part that does not depend on the expected value. Finite and not negative.
+    /// The absolute part, which does not depend on the expected value. Finite and not negative.
     pub absolute: f32,
 }
 
-/// The reason why a probe is invalid, or a model does not pass it.
+/// The reason why a probe is invalid, or why a model does not pass the probe.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ProbeError {
@@ -81,7 +82,8 @@ pub enum ProbeError {
 impl Default for Tolerance {
     /// The tolerances of ONNX's own backend tests:
     /// <https://github.com/onnx/onnx/blob/main/onnx/backend/test/loader/__init__.py>.
-    // Not zero, since processors add numbers in different orders.
+    // The tolerances are not zero, because processors add numbers in different orders and round
+    // differently.
     fn default() -> Self {
         Self {
             relative: 1e-3,
@@ -123,13 +125,13 @@ impl Probe {
         json
     }
 
-    /// Records the model's answer as the known answer. If the probe already has outputs,
-    /// [runs](Self::run) the probe instead.
+    /// Records the model's answer as the known answer. [Runs](Self::run) the probe instead if it
+    /// already has outputs.
     ///
     /// # Errors
     ///
-    /// When the inputs do not fit, the model gives no answer, or the answer differs from the
-    /// probe's outputs.
+    /// When the inputs do not fit the model, or the model gives no answer. Also when the answer
+    /// differs from the probe's outputs.
     pub fn record(self, session: &dyn Session) -> Result<Self, ProbeError> {
         if !self.outputs.is_empty() {
             return self.run(session).map(|()| self);
@@ -146,12 +148,12 @@ impl Probe {
         })
     }
 
-    /// Runs the model on the inputs, and compares the answer with the known one.
+    /// Runs the model on the inputs, and compares the answer with the known answer.
     ///
     /// # Errors
     ///
-    /// When the inputs do not fit, the model gives no answer, or the answer differs from the known
-    /// one.
+    /// When the inputs do not fit the model, or the model gives no answer. Also when the answer
+    /// differs from the known answer.
     pub fn run(&self, session: &dyn Session) -> Result<(), ProbeError> {
         let expected = in_order(session.outputs(), &self.outputs, "output")?;
         let found = run(session, self.inputs_of(session)?)?;

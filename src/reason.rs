@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-/// The reason of a failure. Its name is the value of `reason` in error responses, metric labels and
-/// log events.
+/// The reason of a failure. The name of the reason is the value of `reason` in error responses,
+/// metric labels and log events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The path does not exist.
+    /// The request path does not exist.
     NotFound,
-    /// The path does not support the method.
+    /// The request path does not support the HTTP method.
     MethodNotAllowed,
     /// Loading and unloading are disabled: the server has no admin token.
     AdminDisabled,
@@ -23,7 +23,8 @@ pub enum Reason {
     VersionNotLoaded,
     /// The request is malformed, or does not fit the model's inputs.
     InvalidRequest,
-    /// The request body exceeds the limit.
+    /// The request body exceeds the size limit, or the request needs more memory than the memory
+    /// limit allows.
     PayloadTooLarge,
     /// The request body did not arrive in time.
     RequestTimeout,
@@ -35,7 +36,7 @@ pub enum Reason {
     ModelUnloaded,
     /// No version exists, or a file that the manifest lists is missing.
     ModelMissing,
-    /// The bytes differ from the manifest, or the manifest is invalid.
+    /// The bytes of a file differ from the manifest, or the manifest is invalid.
     ModelCorrupt,
     /// The version has no manifest.
     Unverified,
@@ -56,7 +57,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The failures of requests to a known model: the `reason` values of
+    /// The reasons for which requests to a known model fail: the values of the label `reason` of
     /// `prediction_failure_total`.
     pub const OF_PREDICTIONS: [Self; 18] = [
         Self::UnknownVersion,
@@ -79,7 +80,8 @@ impl Reason {
         Self::Cancelled,
     ];
 
-    /// The failures of loads: the `reason` values of `model_load_failures_total`.
+    /// The reasons for which loads fail: the values of the label `reason` of
+    /// `model_load_failures_total`.
     pub const OF_LOADS: [Self; 5] = [
         Self::ModelMissing,
         Self::ModelCorrupt,

@@ -31,8 +31,8 @@ use crate::{
 /// A model is registered when its directory first appears, and stays registered. If the directory
 /// vanishes, a loaded version continues to answer from memory. Without a loaded version, requests
 /// get 503 `model_missing`.
-// Not 404: while a disk is gone for a minute, clients must not conclude that the model never
-// existed.
+// The status is not 404. If a disk is missing for a minute, clients must not conclude that the
+// model never existed.
 #[derive(Clone)]
 pub struct Registry {
     inner: Arc<Inner>,
@@ -138,8 +138,9 @@ impl Registry {
         Ok(StatusWatch(self.find(model)?.predictor.state.clone()))
     }
 
-    /// Reloads a model: verifies the loaded version and all newer versions again, then returns the
-    /// status.
+    /// Reloads a model even if its files did not change, then returns the status. Tries versions
+    /// from the newest down to the first good one, or all versions if the model's
+    /// [`VersionPolicy`](crate::VersionPolicy) serves several.
     ///
     /// Registers the model first if its directory is new. An unloaded model stays unloaded.
     ///
@@ -228,8 +229,8 @@ impl Registry {
         Ok(self.find(model)?.predictor)
     }
 
-    /// Checks that every model can answer. Otherwise returns the first model that cannot, with its
-    /// failure.
+    /// Checks that every model can answer. The error contains the first model that cannot answer,
+    /// and its failure.
     ///
     /// Ignores unloaded models, and directories that never contained a version.
     pub(crate) fn readiness(&self) -> Result<(), (ModelName, Failure)> {

@@ -55,8 +55,8 @@ pub enum RuntimeError {
     Probe(#[source] ProbeError),
 }
 
-/// Loads a version and runs its probe. If the version has no probe, runs the model on generated
-/// inputs. A server does the same before it serves a version.
+/// Loads a version and runs its probe. Runs the model on generated inputs instead if the version
+/// has no probe. A server does the same before it serves a version.
 ///
 /// # Errors
 ///

@@ -14,7 +14,7 @@ pub(crate) fn sanitize_for_log(text: impl Display) -> String {
         text: String::new(),
         left: MAX_CHARACTERS,
     };
-    // The writer fails when it truncates, which also stops the formatting.
+    // The writer returns an error when it truncates. The error also stops the formatting of `text`.
     if write!(writer, "{text}").is_err() {
         writer.text.push('…');
     }
@@ -28,8 +28,8 @@ struct BoundedWriter {
 
 impl fmt::Write for BoundedWriter {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // The fast path, for nearly all texts: nothing to escape or truncate, one byte per
-        // character.
+        // A fast path for nearly all texts. It applies if nothing must be escaped or truncated, and
+        // each character is one byte.
         let is_plain = |byte: u8| byte.is_ascii() && !byte.is_ascii_control();
         if text.len() <= self.left && text.bytes().all(is_plain) {
             self.left -= text.len();

@@ -18,8 +18,8 @@ const CHUNK: u64 = 256 << 10;
 
 /// Re-reads versions slowly and quarantines corrupt ones.
 ///
-/// Loaded versions continue to answer from memory. Their loader sees the quarantine marker and
-/// reports the model as degraded.
+/// A loaded version that is quarantined continues to answer from memory. The model's loader sees
+/// the quarantine marker and reports the model as degraded.
 pub(crate) struct Scrubber {
     pub(crate) store: Store,
     pub(crate) executor: Arc<dyn Executor>,
@@ -43,7 +43,7 @@ impl Scrubber {
         }
     }
 
-    /// The versions of a model that are not quarantined; none if the directory cannot be read.
+    /// The versions of a model that are not quarantined; empty if the directory cannot be read.
     async fn versions(&self, model: &ModelName) -> Vec<Version> {
         let (store, name) = (self.store.clone(), model.clone());
         let list = move || {
@@ -51,7 +51,7 @@ impl Scrubber {
             versions.retain(|&version| store.quarantined(&name, version).is_none());
             std::io::Result::Ok(versions)
         };
-        // The model's loader reports an unreadable directory.
+        // Ignores an unreadable directory, because the model's loader reports it.
         let listed = execute(&*self.executor, JobKind::Scrub, Some(model), list).await;
         listed.ok().and_then(Result::ok).unwrap_or_default()
     }
@@ -118,8 +118,8 @@ impl Scrubber {
         execute(&*self.executor, JobKind::Scrub, Some(model), work).await
     }
 
-    /// Counts and logs damage. If `quarantine` is given, quarantines the version, and the next
-    /// round skips it.
+    /// Counts and logs damage. Also quarantines the version if `quarantine` is given. The next
+    /// round skips a quarantined version.
     async fn found(
         &self,
         model: &ModelName,

@@ -22,8 +22,9 @@ use crate::{
     Vetting,
 };
 
-/// The pause after a failed accept.
-// Most failures are a lack of file descriptors; the pause gives some connections time to close.
+/// The pause after a failed attempt to accept a connection.
+// Most of these attempts fail because no file descriptor is free. During the pause, some
+// connections can close.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A running server. Dropping the server without [`shutdown`](Self::shutdown) closes all
@@ -61,7 +62,7 @@ pub struct ServerBuilder {
     vetting: Vetting,
 }
 
-/// Why a server could not start.
+/// The reason why a server could not start.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BindError {
@@ -99,7 +100,7 @@ impl ServerBuilder {
         self.shared_executor(Arc::new(executor))
     }
 
-    /// Sets the executor for blocking work, shared with the caller.
+    /// Sets the executor for blocking work. The caller shares this executor with the server.
     #[must_use]
     pub fn shared_executor(self, executor: Arc<dyn Executor>) -> Self {
         Self { executor, ..self }
@@ -111,7 +112,8 @@ impl ServerBuilder {
         self.shared_runtime(Arc::new(runtime))
     }
 
-    /// Sets the model runtime, which loads and runs models and is shared with the caller.
+    /// Sets the model runtime, which loads and runs models. The caller shares this runtime with the
+    /// server.
     #[must_use]
     pub fn shared_runtime(self, runtime: Arc<dyn Runtime>) -> Self {
         Self { runtime, ..self }
@@ -125,9 +127,9 @@ impl ServerBuilder {
 
     /// Starts the server on `address`; port 0 selects a free port.
     ///
-    /// Returns once the server accepts requests, before its models are loaded. A model that is
-    /// still loading answers `model_loading`. [`Registry::settled`] waits for the first load of
-    /// each model. A bad model does not prevent the start.
+    /// Returns once the server accepts requests, possibly before its models are loaded. A model
+    /// that is still loading answers `model_loading`. [`Registry::settled`] waits for the first
+    /// load of each model. A bad model does not prevent the start.
     ///
     /// # Errors
     ///
@@ -210,7 +212,7 @@ impl Server {
         &self.metrics
     }
 
-    /// Shuts down gracefully; returns whether all running requests were answered.
+    /// Shuts down gracefully. Returns whether all running requests were answered.
     ///
     /// Accepts no more connections, closes idle connections, and waits at most [`Config::drain`]
     /// for running requests. Then closes the remaining connections.
@@ -223,7 +225,7 @@ impl Server {
         let drain = async {
             let accepting = self.accepting.as_mut()?;
             let mut connections = accepting.await.ok()?;
-            // Connection tasks return nothing: they have logged their own errors.
+            // Discards the results, because each connection task has logged its own errors.
             while connections.join_next().await.is_some() {}
             Some(())
         };
@@ -245,7 +247,7 @@ struct AcceptLoop {
     listener: TcpListener,
     http: Http,
     /// The maximum number of open connections. Further connections wait in the kernel's backlog.
-    // To answer a thousand connections with an error costs as much as to serve them.
+    // An error response to each further connection would cost as much as serving the connection.
     connections: usize,
     idle: Duration,
 }
@@ -259,8 +261,8 @@ impl AcceptLoop {
         loop {
             let full = connections.len() >= self.connections;
             if full && !was_full {
-                // Logged only once: clients decide how often the limit is reached, and must not
-                // decide the size of the log.
+                // Logs this only once, because clients can reach the limit any number of times, and
+                // must not fill the log.
                 tracing::warn!(connections = self.connections, "connection limit reached");
                 was_full = true;
             }

@@ -13,9 +13,9 @@ pub trait Session: Send + Sync {
     /// The outputs that the model declares, in order.
     fn outputs(&self) -> &[TensorSpec];
 
-    /// Runs the model once. `inputs` has one tensor for each of [`inputs`](Self::inputs), in that
-    /// order, and each tensor fits its declaration. The result has one tensor for each of
-    /// [`outputs`](Self::outputs), in that order.
+    /// Runs the model once. The caller passes one tensor for each declared [input](Self::inputs),
+    /// in the same order. Each tensor fits its declaration. The result has one tensor for each
+    /// declared [output](Self::outputs), in the same order.
     ///
     /// The server calls this method on an [`Executor`](crate::Executor), so the method is allowed
     /// to block. A panic is caught and reported as [`RunError::Panicked`].
@@ -30,12 +30,12 @@ pub trait Session: Send + Sync {
     /// [`run`](Self::run). The default implementation is for sessions without threads: it returns
     /// the work as the error.
     ///
-    /// A session with its own threads saves two thread switches for each run. A session must run
-    /// all work that it accepts.
+    /// A run on the session's own threads saves two thread switches. A session must run all work
+    /// that it accepts.
     ///
     /// # Errors
     ///
-    /// The work itself, not started.
+    /// The work itself, which was not started.
     fn spawn(&self, work: Work) -> Result<(), Work> {
         Err(work)
     }

@@ -23,14 +23,15 @@ pub struct ModelStatus {
     /// degraded when the answering version was damaged, removed or withdrawn on disk. Such a
     /// version answers from memory only.
     pub degraded: Option<Reason>,
-    /// The status of each version on disk at the last attempt.
+    /// The status of each version on disk at the last load attempt.
     pub versions: BTreeMap<Version, VersionStatus>,
-    /// The error that made the model's directory unreadable at the last attempt; `None` if it was
-    /// readable.
+    /// The error that made the model's directory unreadable at the last load attempt. `None` if the
+    /// directory was readable.
     pub unreadable: Option<String>,
     /// The number of finished load attempts. 0 means that the first attempt is still running.
     pub attempts: u64,
-    /// The time of the next attempt if the disk does not change; `None` when no retry is needed.
+    /// The time of the next load attempt if the disk does not change before; `None` when no retry
+    /// is needed.
     pub next_attempt: Option<Instant>,
 }
 
@@ -41,11 +42,12 @@ pub enum VersionStatus {
     /// The version answers, and its files were valid when they were last read.
     Serving,
     /// The version was not checked: a newer version answers, or the model's
-    /// [`VersionPolicy`](crate::VersionPolicy) excludes this one.
+    /// [`VersionPolicy`](crate::VersionPolicy) excludes this version.
     Standby,
     /// The operator has withdrawn the version ([`Store::quarantine`](crate::Store::quarantine)).
     ///
-    /// A withdrawn version that answers continues to answer until another version can replace it.
+    /// If the withdrawn version is answering, it continues to answer until another version can
+    /// replace it.
     Withdrawn {
         /// The reason that the operator gave.
         detail: String,
@@ -103,7 +105,7 @@ impl ModelStatus {
         }))
     }
 
-    /// The time until the next attempt; `None` when no retry is needed.
+    /// The time until the next load attempt; `None` when no retry is needed.
     pub fn retry_after(&self) -> Option<Duration> {
         self.next_attempt
             .map(|next| next.saturating_duration_since(Instant::now()))

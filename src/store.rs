@@ -40,8 +40,8 @@ pub(crate) use self::scrub::{ScrubStep, VersionScrub};
 pub use self::verified_version::VerifiedVersion;
 use crate::{ModelName, Version};
 
-/// A directory with one directory per model. Each model has one directory per version, with a
-/// manifest.
+/// A directory with one directory per model. A model's directory has one directory per version,
+/// each with a manifest.
 ///
 /// All calls block on the file system; servers run them on an [`Executor`](crate::Executor).
 #[derive(Clone, Debug)]

@@ -75,7 +75,8 @@ impl TensorSpec {
 }
 
 impl Tensor {
-    /// A tensor; `None` if the number of elements is not the product of the sizes in `shape`.
+    /// Creates a tensor. Returns `None` if the number of elements is not the product of the sizes
+    /// in `shape`.
     ///
     /// ```
     /// use clarity::{Tensor, TensorData};

@@ -13,7 +13,7 @@ use thiserror::Error;
 #[serde(transparent)]
 pub struct Version(NonZeroU64);
 
-/// The error of a text that is not a [`Version`].
+/// The error for a text that is not a [`Version`].
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("expected a version, a positive integer without leading zeros, found {found:?}")]
 pub struct InvalidVersion {

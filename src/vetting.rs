@@ -1,4 +1,5 @@
-//! Loads and runs each version in a child process with limits before the version is served.
+//! Loads and runs each version in a child process before the version is served. The child has
+//! resource limits.
 //!
 //! Verified bytes can still be harmful. A model of a hundred bytes can exhaust the memory, overflow
 //! the stack or load forever. `catch_unwind` does not protect the server from these faults, but a
@@ -21,8 +22,8 @@ use crate::sanitize::sanitize_for_log;
 use crate::{ConfigError, Runtime, VerifiedVersion};
 
 /// The stack size of the vetting thread, in bytes.
-// Smaller than the 2 MiB stacks of Tokio's and rten's threads: nesting that fits into this stack
-// cannot overflow the stacks of the server.
+// This stack is smaller than the 2 MiB stacks of Tokio's and rten's threads. A model that does not
+// overflow this stack cannot overflow the stacks of the server.
 const STACK_BYTES: usize = 1 << 20;
 
 /// Selects the process that loads and runs each version once before the version is served.
@@ -89,9 +90,10 @@ impl Vetting {
     }
 
     /// Vets each version in a child: runs `program` with `args`, and sends the verified bytes to
-    /// its standard input.
+    /// the child's standard input.
     ///
-    /// The program must call [`answer`](Self::answer) with the same kind of runtime as the server.
+    /// The program must call [`answer`](Self::answer) with the same kind of runtime as the server
+    /// uses.
     pub fn child(program: impl Into<PathBuf>, args: &[&str], limits: VettingLimits) -> Self {
         Self(Isolation::Child {
             program: program.into(),
@@ -111,7 +113,7 @@ impl Vetting {
     ///
     /// # Errors
     ///
-    /// Why this process must not load the version: see [`VettingError`].
+    /// When this process must not load the version: see [`VettingError`].
     pub fn vet(&self, version: &VerifiedVersion) -> Result<(), VettingError> {
         match &self.0 {
             Isolation::InProcess => Ok(()),
@@ -152,8 +154,8 @@ impl Vetting {
     }
 }
 
-/// On Linux, makes the kernel kill this process when the server dies. Elsewhere only the limits end
-/// this process.
+/// Makes the kernel kill this process when the server dies, on Linux. On other systems, only the
+/// limits end this process.
 fn die_with_parent() -> io::Result<()> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;

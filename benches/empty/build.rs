@@ -1,5 +1,5 @@
-//! Generates the same empty tests for the chaos harness, libtest and libtest-mimic. The package's
-//! name contains the number of tests.
+//! Generates the same empty tests for the chaos harness, libtest and libtest-mimic. The name of the
+//! package, `empty-COUNT`, contains the number of tests.
 
 use std::env;
 use std::error::Error;
@@ -29,7 +29,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         )?;
         writeln!(trials, "    ({name:?}, {name}),")?;
     }
-    // The trials are a table: the compiler needs minutes for a function that builds 10,000 trials.
+    // The trials are a static table: the compiler would need minutes for a function that builds
+    // 10,000 trials.
     writeln!(
         mimic,
         "static TESTS: &[(&str, fn() -> Result<(), Failed>)] = &[\n{trials}];"

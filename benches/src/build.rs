@@ -17,7 +17,8 @@ pub(crate) struct Binaries {
     pub(crate) mimic: PathBuf,
 }
 
-/// The metadata that nextest reads instead of running Cargo. Cargo's time is not measured.
+/// The paths of the metadata that nextest reads instead of running Cargo. So Cargo's time is not
+/// measured.
 #[derive(Debug)]
 pub(crate) struct NextestInput {
     pub(crate) cargo_metadata: PathBuf,
@@ -52,8 +53,8 @@ impl Binaries {
         Ok(lists_flag(&output(command)?, flag))
     }
 
-    /// Writes metadata to `directory`. Nextest uses this metadata to run the binary of `#[test]`
-    /// functions.
+    /// Writes metadata to `directory`. With this metadata, nextest runs the binary
+    /// [`Self::libtest`].
     pub(crate) fn nextest_input(
         &self,
         nextest: &Path,
@@ -87,8 +88,8 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Returns a Cargo command in this workspace. Uses the Cargo that runs this program, or else the
-/// one in `PATH`.
+/// Returns a Cargo command in this workspace. Uses the Cargo that runs this program. Uses the Cargo
+/// in `PATH` if no Cargo runs this program.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());

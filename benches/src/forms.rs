@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The maximum length of a run's output in an error message, in bytes. The message has the output's
-/// end.
+/// The maximum length of a run's output in an error message, in bytes. The message contains only
+/// the end of a longer output.
 const OUTPUT_TAIL: usize = 4096;
 
 /// One way to run the empty tests.
@@ -66,12 +66,12 @@ impl Form {
             .join(", ")
     }
 
-    /// Runs the form once, and returns the time from the start of its process to its end.
+    /// Runs the form once. Returns the time from the start to the end of the form's process.
     ///
     /// # Errors
     ///
-    /// When the process cannot be started or does not exit with success. Also when its summary does
-    /// not say that all tests passed.
+    /// When the process cannot be started or does not exit with success. Also when the printed
+    /// summary does not say that all tests passed.
     pub(crate) fn run(
         &self,
         binaries: &Binaries,

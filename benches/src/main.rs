@@ -18,10 +18,11 @@ use series::Series;
 use std::fs;
 use std::process::ExitCode;
 
-/// The path of the record with which the part `record` is measured.
+/// The path of the record with which the part named `record` is measured. `COUNT` stands for the
+/// number of tests.
 const RECORD: &str = "target/chaos/empty-COUNT/chaos/records/empty_00000.json";
 
-/// Measures the cost of an empty test as a chaos test, under libtest, libtest-mimic and nextest
+/// Measures the cost of an empty test under the chaos harness, libtest, libtest-mimic and nextest
 ///
 /// Builds packages with 1,000 and 10,000 real, empty test functions. Each round runs all forms in
 /// turn (A B C A B C …). Results are compared within a round, because other programs slow all forms
@@ -41,7 +42,7 @@ struct Options {
     #[arg(long)]
     install_nextest: bool,
 
-    /// Leave out the parts of the cost of one case
+    /// Do not measure the parts of the cost of one case
     #[arg(long)]
     no_parts: bool,
 }
@@ -103,7 +104,7 @@ fn measure(options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
-/// Measures the cost of one case when cases run one at a time, and the cost of the case's parts.
+/// Measures the cost of one case and of its parts. The cases run one at a time.
 fn one_case(binaries: Binaries, sandbox: bool, rounds: u16) -> Result<(), Error> {
     let chaos = |arguments: &[&'static str]| {
         let mut all = vec!["--test-threads=1"];

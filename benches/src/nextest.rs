@@ -8,8 +8,8 @@ use std::process::Stdio;
 
 const BINARY: &str = "cargo-nextest";
 
-/// Finds nextest in this program's or Cargo's installation directory. Otherwise searches the
-/// directories of `PATH`.
+/// Finds the binary of nextest. Searches the directory to which [`install`] installs nextest, then
+/// Cargo's installation directory, then `PATH`.
 pub(crate) fn find() -> Option<PathBuf> {
     let name = format!("{BINARY}{}", env::consts::EXE_SUFFIX);
     let cargo_home = env::var_os("CARGO_HOME")

@@ -1,4 +1,4 @@
-//! Writes ONNX models of any size that multiply a vector by one matrix.
+//! Writes ONNX models of any size. Each model multiplies a vector by one matrix.
 //!
 //! The code encodes the [protocol buffers](https://protobuf.dev/programming-guides/encoding/) of
 //! [the schema](https://github.com/onnx/onnx/blob/main/onnx/onnx.proto) by hand. A library would
@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-/// The schema's number of the type `FLOAT`, 32-bit floating point.
+/// The schema's code for the type `FLOAT`: 32-bit floating point.
 const FLOAT: u64 = 1;
 
 /// The number of rows of the matrix, which is the length of the input `x`. The output is `y`.
@@ -54,7 +54,7 @@ pub fn write(path: &Path, size: u64) -> io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     file.write_all(&model)?;
     file.write_all(&before)?;
-    // The weights are small, finite numbers that differ.
+    // The weights are small, finite numbers. Neighbouring weights in a row differ.
     let mut row = Vec::new();
     for column in 0..columns {
         row.extend_from_slice(&((column % 251) as f32 / 1024.0 - 0.1).to_le_bytes());
@@ -65,7 +65,7 @@ pub fn write(path: &Path, size: u64) -> io::Result<()> {
     file.flush()
 }
 
-/// Encodes an input or output: a tensor with one row.
+/// Encodes the declaration of an input or output, which is a tensor with one row.
 fn value(name: &str, columns: u64) -> Vec<u8> {
     let mut shape = Vec::new();
     for size in [1, columns] {

@@ -1,5 +1,5 @@
-//! Measures the parts of the cost of one case. Each part is a model that repeats the harness's
-//! system calls.
+//! Measures the parts of the cost of one case. Each part is measured on a model: code that makes
+//! the same system calls as the harness.
 //!
 //! The harness itself is not instrumented. The table ends with the rest of the cost, which no model
 //! explains.
@@ -27,7 +27,7 @@ const MEASUREMENTS: usize = 11;
 #[derive(Debug)]
 pub(crate) struct Part {
     pub(crate) name: &'static str,
-    /// Describes the calls that model the part.
+    /// Describes the system calls with which the part is modelled.
     pub(crate) how: &'static str,
     pub(crate) seconds: Spread,
 }

@@ -26,7 +26,8 @@ pub fn used_here() -> Duration {
 }
 
 fn used_in(status: &str) -> Option<Duration> {
-    // The process's name is in parentheses, and can contain parentheses.
+    // The process's name is in parentheses, and can itself contain parentheses. So the last `)`
+    // ends the name.
     let (_, after_name) = status.rsplit_once(')')?;
     let mut times = after_name.split_ascii_whitespace().skip(11);
     let mut ticks = || times.next()?.parse::<u64>().ok();

@@ -13,13 +13,14 @@ use tempfile::TempDir;
 pub(crate) struct Series {
     /// The number of tests in each run.
     pub(crate) count: usize,
-    /// Each form with its times, one for each round, in the order of the rounds.
+    /// Each form with its times. Each round has one time, and the times are in the order of the
+    /// rounds.
     pub(crate) forms: Vec<(Form, Vec<Duration>)>,
 }
 
 /// Runs every form with every number of tests once in each round.
 ///
-/// A round before the first one fills the caches and does not count.
+/// An extra round at the start fills the caches and does not count.
 pub(crate) fn measure(
     built: &[Binaries],
     forms: &[Form],

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-/// The median of some numbers, with a lower and an upper bound: the extremes, or a confidence
-/// interval.
+/// The median of some numbers, with a lower and an upper bound. The bounds are either the extremes
+/// or the ends of a confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
     pub min: f64,
@@ -13,7 +13,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Returns the median and the extremes of finite numbers, or `None` without numbers.
+    /// Returns the median and the extremes of finite numbers, or `None` if there are no numbers.
     ///
     /// The median of an even count is the mean of the two middle numbers.
     pub fn of(numbers: impl IntoIterator<Item = f64>) -> Option<Self> {
@@ -29,8 +29,8 @@ impl Spread {
         Some(Self { min, median, max })
     }
 
-    /// Returns the median of some numbers with the median's 95 % confidence interval, or `None`
-    /// without numbers.
+    /// Returns the median of some numbers with the median's 95 % confidence interval, or `None` if
+    /// there are no numbers.
     ///
     /// The interval follows from the
     /// [ranks of a sign test](https://online.stat.psu.edu/stat415/lesson/19/19.1) in the normal
@@ -53,7 +53,7 @@ impl Spread {
     /// Returns the spread of the ratios `a / b` of all rounds. A slowdown by other programs cancels
     /// out if it affects both durations of a round equally.
     ///
-    /// Rounds that only one series has are left out.
+    /// Leaves out the rounds that only `a` or only `b` contains.
     pub fn of_ratios(a: &[Duration], b: &[Duration]) -> Option<Self> {
         Self::of(a.iter().zip(b).map(|(a, b)| a.div_duration_f64(*b)))
     }
@@ -61,7 +61,7 @@ impl Spread {
     /// Returns the spread of the differences `a - b` of all rounds, in seconds. A difference is
     /// negative if `b` is longer.
     ///
-    /// Rounds that only one series has are left out.
+    /// Leaves out the rounds that only `a` or only `b` contains.
     pub fn of_differences(a: &[Duration], b: &[Duration]) -> Option<Self> {
         Self::of(
             a.iter()

@@ -50,7 +50,7 @@ pub(crate) fn ratios(series: &Series) {
     }
 }
 
-/// Prints the growth of each form's time per test from the smaller to the larger number of tests.
+/// Prints each form's time per test in `more`, as a multiple of its time per test in `fewer`.
 pub(crate) fn linearity(fewer: &Series, more: &Series) {
     println!(
         "\n{} against {} tests: time of one test as a multiple (1 is linear; below 1, the start of the run dominates)",

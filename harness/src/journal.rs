@@ -2,8 +2,8 @@
 //!
 //! A killed test undoes nothing. Damage in the test's own directory is removed with the directory.
 //! Before a fault damages anything elsewhere, the steps that undo the damage are written to a file.
-//! The runner runs these steps after the test's process has ended. Sandboxed tests cannot damage
-//! anything elsewhere, so the runner ignores their journals.
+//! The runner runs these steps after the test's process has ended. Sandboxed tests can damage only
+//! their own directories, so the runner ignores their journals.
 //!
 //! The journal survives the end of the test's process, but not a crash of the machine. Nothing is
 //! flushed to the disk, because a crash of the machine also ends the runner, the journal's only

@@ -30,17 +30,18 @@
 //!   is a test that runs without the sandbox and kills its own supervisor. On other systems only
 //!   the test's process group or process tree ends. On these systems the harness finds no leaked
 //!   processes, threads or descriptors.
-//! - The random numbers of a test depend only on the root seed and on the test's `seed_name`, by
-//!   default the test's name. The harness controls neither the order of threads nor the network.
+//! - The random numbers of a test depend only on the root seed and on the test's `seed_name`. The
+//!   default of `seed_name` is the test's name. The harness controls neither the order of threads
+//!   nor the network.
 //! - A test tagged `non_destructive` can change nothing outside its own directory. Such a test
 //!   can reach no other machine, and no process outside the sandbox. The test fails when it leaks
 //!   a process, thread, descriptor, temporary file or shared memory. [`Context::allow_leak`]
 //!   declares an intended leak. [`Sandbox`] lists each protection and its mechanism. A run prints
 //!   the protections in its second line, before the first test.
-//! - A test undoes its faults at its timeout, and when Ctrl-C or another test runner interrupts the
-//!   run. When a test is killed, the runner undoes the test's faults in files outside the test's
-//!   directory. Faults in a killed test's directory, links and programs need no undo. The report
-//!   still names the faults that were in effect.
+//! - A test undoes its faults at its timeout. It also does so when Ctrl-C or an outer test runner
+//!   interrupts the run. When a test is killed, the runner undoes the test's faults in files
+//!   outside the test's directory. A killed test's faults in its own directory, on links and on
+//!   programs need no undo. The report still names the faults that were in effect.
 //!
 //! # Sandbox
 //!
@@ -98,11 +99,11 @@ pub use clarity_chaos_record::{
     HungThread, Isolation, Leaks, Limits, Minimized, OracleId, OracleKind, ReadError, Record,
     Resources, Sandbox, Seed, SeenOracle, Verdict,
 };
-/// The crate `rand`, in the version of this harness. The generators of [`Context::rng`] and
-/// [`fault::Fault::draw`] implement its traits.
+/// The crate `rand`, in the version that this harness uses. The generators of [`Context::rng`] and
+/// [`fault::Fault::draw`] implement the traits of `rand`.
 pub use rand;
-/// The crate `rand_chacha`, in the version of this harness. [`fault::Fault::draw`] takes one of its
-/// generators.
+/// The crate `rand_chacha`, in the version that this harness uses. [`fault::Fault::draw`] takes a
+/// generator of `rand_chacha`.
 pub use rand_chacha;
 pub use test::clock::Clock;
 pub use test::context::Context;

@@ -1,8 +1,8 @@
 //! Wraps system calls for which no library has a safe function. Only this layer has `unsafe` code.
 //!
 //! This layer covers processes, signals, descriptors, resource limits, `/proc`, namespaces,
-//! seccomp, the memory of traced threads, directories and the wall clock. Nothing in it depends on
-//! tests.
+//! seccomp, the memory of traced threads, directories and the wall clock. Nothing in this layer
+//! depends on tests.
 
 #[cfg(target_os = "linux")]
 pub(crate) mod affinity;

@@ -181,7 +181,8 @@ impl fmt::Debug for TestCase {
     }
 }
 
-/// Returns all registered tests, sorted by name. The linker's order is not defined.
+/// Returns all registered tests, sorted by name. The order in which the linker collects tests is
+/// not defined.
 pub(crate) fn all() -> Vec<&'static TestCase> {
     let mut tests: Vec<_> = inventory::iter::<TestCase>.into_iter().collect();
     tests.sort_by_key(|test| test.name());
@@ -190,8 +191,8 @@ pub(crate) fn all() -> Vec<&'static TestCase> {
 
 /// Finds the test whose path, including the crate, is `path`.
 pub(crate) fn find(path: &str) -> Option<&'static TestCase> {
-    // A sorted list, because every fork of this process would inherit the random keys of a hash
-    // map.
+    // Sorts the tests instead of using a hash map: every forked child of this process would inherit
+    // the map's random keys.
     static BY_PATH: LazyLock<Vec<&'static TestCase>> = LazyLock::new(|| {
         let mut tests: Vec<_> = inventory::iter::<TestCase>.into_iter().collect();
         tests.sort_by_key(|test| test.path);
@@ -201,8 +202,8 @@ pub(crate) fn find(path: &str) -> Option<&'static TestCase> {
     found.ok().map(|index| BY_PATH[index])
 }
 
-/// Checks `tests`, which must be sorted by name. Returns an error for each pair of tests with the
-/// same name, or with different names but the same seed name.
+/// Checks `tests`, which must be sorted by name. Returns an error for every two tests with the same
+/// name. Also returns an error for every two tests with different names and the same seed name.
 ///
 /// Two tests with one name could not be selected separately. Two tests with one seed name would
 /// draw the same faults.
@@ -256,7 +257,7 @@ mod tests {
 
     #[test]
     fn duplicates_distinct_derivations_are_accepted() {
-        // Two tests can exchange their names and still keep their seeds.
+        // Two tests that have exchanged their names can keep their seeds.
         let a = test_at("chaos::a", 1).with_seed_name("b");
         let b = test_at("chaos::b", 2).with_seed_name("a");
         assert_eq!(duplicates(&[&a, &b]), Vec::<String>::new());

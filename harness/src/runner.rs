@@ -114,8 +114,8 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
 }
 
 /// Applies `--last-failed` and `--failed-first`. Returns the failed tests, each with the root seed
-/// of its last run. The seed is `None` if the record is unreadable. Without these options, returns
-/// an empty map.
+/// of its last run. The seed is `None` if the record is unreadable. Returns an empty map if neither
+/// option is given.
 fn select_by_history(
     selection: &mut Selection,
     history: &History,
@@ -174,8 +174,8 @@ fn report_from_records(origin: &Origin, options: &Options) -> io::Result<ExitCod
     })
 }
 
-/// Implements `--merge`: merges the results of all shards. The reports and the exit code are those
-/// of one run of the whole sweep.
+/// Implements `--merge`: merges the results of all shards. Makes the same reports, and returns the
+/// same exit code, as one run of the whole sweep.
 fn merge(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
     let results = match Results::from_shards(&options.merge) {
         Ok(results) => results,
@@ -228,8 +228,8 @@ fn exit_code(result: io::Result<ExitCode>) -> ExitCode {
     })
 }
 
-/// Reports unknown names and an empty selection, as `--no-tests` requires. Returns the exit code,
-/// or `None` to continue.
+/// Reports unknown names and an empty selection, as `--no-tests` requires. Returns the exit code if
+/// the process must end, or else `None`.
 fn refuse_empty_selection(selection: &Selection, options: &Options) -> Option<ExitCode> {
     let has_filters = options.filters().next().is_some();
     let default = if options.libtest.exact && has_filters || options.ours_given {

@@ -6,9 +6,9 @@
 //! ([`TestRules`]): for example, the process cannot change its own record.
 //!
 //! Some kernels and containers refuse parts of the confinement. A supervisor then reports the
-//! refusal and ends, since a partial confinement cannot be removed. The runner starts another
-//! supervisor with a looser confinement ([`Confinement::looser`]). The reports show the result as
-//! [`Sandbox`].
+//! refusal and ends, since it cannot undo a partial confinement. The runner starts another
+//! supervisor with a looser confinement ([`Confinement::looser`]). The runner's reports show the
+//! resulting confinement as a [`Sandbox`].
 //!
 //! [`Confinement::looser`]: crate::data::confinement::Confinement::looser
 

@@ -1,11 +1,12 @@
-//! The supervisor: the process between the runner and the tests of one worker. It starts a test,
-//! waits with a timeout, ends the test, and kills the processes that the test leaves behind.
+//! The supervisor: the process between the runner and the tests of one worker. The supervisor
+//! starts a test, waits for its end, and ends the test itself at the timeout. Then the supervisor
+//! kills the processes that the test leaves behind.
 //!
 //! A process can escape from the process tree of its test: a daemon has another parent and another
 //! process group. On Linux the supervisor is a *subreaper*. When a process below a subreaper loses
-//! its parent, the process becomes a child of the subreaper. Killing children until none is left
-//! therefore kills all processes of a test. The supervisor runs one test at a time, so no child
-//! belongs to another test.
+//! its parent, the process becomes a child of the subreaper. The supervisor kills its children
+//! until none is left, and so kills all processes of a test. Because the supervisor runs one test
+//! at a time, no child belongs to another test.
 //!
 //! In the sandbox the supervisor is also process 1 of a PID namespace. When process 1 ends or is
 //! killed, the kernel kills every other process of the namespace.
@@ -52,8 +53,8 @@ use std::time::{Duration, Instant};
 /// The exit code of a supervisor whose runner has died.
 const RUNNER_LOST: u8 = 3;
 
-/// Runs the runner's cases, one after the other. Returns when the runner sends a shutdown or dies.
-/// Also returns when processes of a test cannot be killed.
+/// Runs the cases that the runner sends, one after the other. Returns when the runner sends a
+/// shutdown or dies. Also returns when processes of a test cannot be killed.
 ///
 /// # Errors
 ///
@@ -75,36 +76,37 @@ pub(crate) fn serve(config: &SupervisorConfig) -> io::Result<ExitCode> {
             let served = send(&SupervisorMessage::Ready(inside.sandbox))
                 .and_then(|()| run_cases(&mut supervisor));
             let shut_down = match served {
-                // The runner has died, and another of its supervisors may have removed files that
-                // this supervisor uses.
+                // The runner has died, so this error is not reported. Another supervisor of the run
+                // may have removed files that this supervisor uses.
                 Err(_) if supervisor.is_abandoned() => false,
                 result => result?,
             };
             let code = if shut_down { 0 } else { RUNNER_LOST };
             if inside.has_outer_process {
                 // The run's directory cannot be removed from inside the sandbox. The outer process
-                // removes it.
+                // removes the directory.
                 return Ok(ExitCode::from(code));
             }
             code
         }
     };
     if code == RUNNER_LOST {
-        // The runner is dead: it no longer reads the cases of this run or removes their files.
+        // The dead runner does not need the files of its run any more, and cannot remove them.
         remove_with_others(&config.run);
     }
     Ok(ExitCode::from(code))
 }
 
-/// The sandbox that a record shows for unconfined tests.
+/// Returns the sandbox that a record shows for unconfined tests.
 pub(crate) fn unconfined() -> Sandbox {
     sandbox::unconfined()
 }
 
 /// Removes the directory of a run. Retries for up to 10 seconds.
 ///
-/// Other supervisors of the run may also be removing the directory, or ending tests that write
-/// there. A removal can therefore find an entry already removed, or a directory no longer empty.
+/// Other supervisors of the run may remove the directory at the same time. Tests of the other
+/// supervisors may still write to the directory. A removal can therefore fail: an entry is already
+/// gone, or a directory is not empty any more.
 fn remove_with_others(run: &Path) {
     let deadline = deadline(Duration::from_secs(10));
     while run.exists() && Instant::now() < deadline {
@@ -171,7 +173,7 @@ fn execute(case: &Case) -> io::Result<Child> {
     #[cfg(unix)]
     {
         use std::os::unix::process::CommandExt as _;
-        // The test leads a process group of its own. SIGTERM to the group also reaches the
+        // The test leads a process group of its own. A SIGTERM for the group also reaches the
         // processes that the test starts.
         command.process_group(0);
     }

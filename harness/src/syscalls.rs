@@ -1,4 +1,5 @@
-//! Intercepted system calls: their patterns, their effects on files and their places in the code.
+//! Intercepted system calls: their patterns, their effects on files, and the places in the code
+//! that make the calls.
 
 #[cfg(target_os = "linux")]
 mod arguments;

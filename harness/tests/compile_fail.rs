@@ -3,8 +3,8 @@
 use libtest_mimic::{Arguments, Trial};
 use std::process::{Command, ExitCode};
 
-/// The version of the compiler that produced `ui/*.stderr`. `TRYBUILD=overwrite` rewrites the
-/// files.
+/// The version of the compiler that produced `ui/*.stderr`. With the environment variable
+/// `TRYBUILD=overwrite`, this test rewrites these files.
 const RECORDED_WITH: &str = "1.95.0";
 
 const NAME: &str = "chaos_attribute_misuse_does_not_compile";

@@ -10,15 +10,15 @@ use super::vetting::VettingArgs;
 use super::{CommandResult, ModelsArg, print, print_json};
 use crate::{FilePath, Manifest, ModelName, OnnxRuntime, Probe, Source, Staged, try_version};
 
-/// The name of a published model file, as in existing model repositories.
+/// The name of the published model file. Existing model repositories use the same name.
 const ENTRY: &str = "model.onnx";
 
 /// Publish the next version of a model
 ///
 /// Copies the files into a hidden staging directory, with a manifest of their sizes and SHA-256
 /// digests. Then reads the version back, verifies and loads it, and runs it once on synthetic
-/// inputs, as a server does. One rename publishes it. A server that watches the directory starts to
-/// serve it automatically.
+/// inputs, as a server does. One rename publishes the version. A server that watches the directory
+/// starts to serve the version automatically.
 ///
 /// Exactly one file must be an ONNX model, which becomes model.onnx. Other files, such as external
 /// weights, keep their names.
@@ -34,9 +34,9 @@ pub(super) struct Add {
     #[command(flatten)]
     vetting: VettingArgs,
     /// A prediction request as JSON, in the form that clients send. The model's answer is recorded
-    /// with it, and servers only serve the version if it repeats that answer. The file may also
-    /// contain the expected `outputs`, and a `tolerance` {"relative": …, "absolute": …} for the
-    /// comparison
+    /// with the request. Servers serve the version only if it gives the same answer again. The file
+    /// may also contain the expected `outputs`, and a `tolerance` {"relative": …, "absolute": …}
+    /// for the comparison
     #[arg(long, value_name = "FILE", conflicts_with = "no_check")]
     probe: Option<PathBuf>,
     /// Publish without loading the version first
@@ -86,7 +86,7 @@ impl Add {
         Ok(())
     }
 
-    /// The source files by their published paths.
+    /// Maps the published path of each file to its source.
     fn sources(&self) -> Result<BTreeMap<FilePath, Source>, Box<dyn std::error::Error>> {
         let is_model = |file: &&PathBuf| {
             file.extension()

@@ -1,7 +1,7 @@
 //! The configuration file of `clarity serve`: the command's flags, under the same names, in TOML.
 //!
 //! Settings of the file replace the defaults of the flags, so flags and environment variables
-//! override the file. The file accepts every flag except `--config`.
+//! override the file. The file may set every flag except `--config`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -29,8 +29,8 @@ struct Setting {
 ///
 /// # Errors
 ///
-/// When the file is unreadable or not TOML. When a setting is unknown or invalid. The error is a
-/// sentence that names the file. If one setting is at fault, the sentence also names the line.
+/// When the file is unreadable or not TOML. Also when a setting is unknown or invalid. The error is
+/// a sentence that names the file. It also names the line, if a single setting is invalid.
 pub(super) fn with_file(serve: Command, path: &Path) -> Result<Command, String> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
@@ -57,7 +57,7 @@ pub(super) fn with_file(serve: Command, path: &Path) -> Result<Command, String> 
     }
 }
 
-/// Parses an empty command line, so only the settings of the file apply.
+/// Parses an empty command line, so that only the settings of the file apply.
 fn parse(serve: Command) -> Result<Serve, String> {
     // Environment variables are ignored here. They are validated later, with the command line.
     let names: Vec<_> = serve
@@ -109,8 +109,8 @@ fn set(serve: Command, setting: &Setting) -> Result<Command, String> {
     Ok(serve.mut_arg(name, |arg| arg.default_values(values)))
 }
 
-/// Parses the settings. A table only adds a prefix: `open` in the table `[breaker]` equals
-/// `breaker-open`.
+/// Parses the settings. A table only adds a prefix to names: `open` in the table `[breaker]` is the
+/// flag `breaker-open`.
 fn read(text: &str) -> Result<Vec<Setting>, String> {
     let table = DeTable::parse(text).map_err(|error| error.to_string().trim_end().to_owned())?;
     let mut settings = Vec::new();

@@ -17,12 +17,12 @@ use crate::{FilePath, Manifest, ModelName, Source, Store, Version};
 /// Publish the models listed in a checksums.json
 ///
 /// The file has the form {"NAME": {"created_at": …, "total_size_bytes": …, "files": {"FILE":
-/// {"checksum": …, "size_bytes": …, "algorithm": "sha256"}}}}. The model files are in the directory
-/// NAME next to it, or directly next to it.
+/// {"checksum": …, "size_bytes": …, "algorithm": "sha256"}}}}. The files of a model are in the
+/// directory NAME next to checksums.json, or directly next to checksums.json.
 ///
 /// Publishes a model as its next version if every byte matches and the version can be served. A
-/// model with an identical version is skipped, so an import can be repeated. Exits with 1 if any
-/// model failed; the others are imported all the same.
+/// model with an identical version is skipped, so an import can be repeated. Exits with 1 if the
+/// import of any model failed; the other models are still imported.
 #[derive(Args, Debug)]
 pub(super) struct Import {
     /// The checksums.json file
@@ -124,7 +124,7 @@ impl Import {
     }
 }
 
-/// Finds an existing version with exactly the promised files, if any.
+/// Finds an existing version whose files are exactly the files in `promised`.
 fn find_identical(
     store: &Store,
     model: &ModelName,

@@ -131,7 +131,8 @@ fn total_bytes(manifest: &Manifest) -> u64 {
     manifest.files().values().map(|file| file.size).sum()
 }
 
-/// Returns an error unless the directory of the version exists. The version may be invalid.
+/// Returns an error unless the directory of the version exists. Does not check the content of the
+/// version.
 pub(super) fn require_version(
     store: &Store,
     model: &ModelName,
@@ -143,8 +144,8 @@ pub(super) fn require_version(
     }
 }
 
-/// Lists the models of a store, or just the model `only`, which must exist. Warns about ignored
-/// entries if `only` is `None`.
+/// Lists all models of a store, and warns about ignored entries. Lists only the model `only`, if
+/// `only` is given. Returns an error if this model does not exist.
 pub(super) fn models(store: &Store, only: Option<&ModelName>) -> Result<Vec<ModelName>, String> {
     let listing = store
         .models()

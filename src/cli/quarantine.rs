@@ -10,7 +10,7 @@ use crate::{ModelName, Version};
 /// Quarantine a version: servers answer with an older one
 ///
 /// Writes a marker next to the version and deletes nothing. Servers also quarantine versions
-/// themselves: corrupt ones, and ones that cannot be served.
+/// themselves: corrupt versions, and versions that cannot be served.
 #[derive(Args, Debug)]
 pub(super) struct QuarantineCommand {
     /// The model

@@ -9,8 +9,8 @@ use crate::{ModelName, Version};
 
 /// Delete a version from disk
 ///
-/// This cannot be undone; `clarity quarantine` withdraws a version and keeps it. A server that
-/// answers from the version continues from memory, and reports that it is degraded.
+/// A removal cannot be undone; `clarity quarantine` withdraws a version and keeps its files. A
+/// server that answers from the version continues from memory, and reports the model as degraded.
 #[derive(Args, Debug)]
 pub(super) struct Remove {
     /// The model

@@ -8,8 +8,9 @@ use crate::{ModelName, QuarantineCause, Store, Version};
 
 /// Roll a model back to an older version
 ///
-/// Verifies the target version, then quarantines every newer one, the newest last, so that servers
-/// change once. Deletes nothing: `clarity release` restores a version.
+/// Verifies the target version, then quarantines every newer version. The newest version is
+/// quarantined last, so that servers change versions only once. Deletes nothing: `clarity release`
+/// restores a version.
 #[derive(Args, Debug)]
 pub(super) struct Rollback {
     /// The model

@@ -22,7 +22,7 @@ use crate::{
 /// Prints `listening on http://ADDRESS:PORT` to standard output when it accepts requests, and logs
 /// to standard error. Then loads the models; requests for a loading model get 503 `model_loading`.
 /// Detects changes in the directory of the models. SIGTERM or SIGINT (Ctrl-C) stops the server
-/// after the running requests.
+/// after the running requests have ended.
 #[derive(Args, Debug)]
 pub(super) struct Serve {
     #[command(flatten)]
@@ -40,7 +40,7 @@ pub(super) struct Serve {
         default_value = "127.0.0.1:8080"
     )]
     listen: SocketAddr,
-    /// The time limit for a model to answer and for a body to arrive
+    /// The time limit for a request body to arrive, and separately for a model to answer
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     deadline: Duration,
     /// How long a shutdown waits for running requests; at least the deadline
@@ -60,7 +60,8 @@ pub(super) struct Serve {
     /// `overloaded`
     #[arg(long, value_name = "BYTES", default_value_t = Config::default().memory_limit)]
     memory_limit: usize,
-    /// A file with the bearer token for loading and unloading models; without it both are disabled
+    /// A file with the bearer token for loading and unloading models; without this file, clients
+    /// can do neither
     #[arg(long, value_name = "FILE", env = "CLARITY_ADMIN_TOKEN_FILE")]
     admin_token_file: Option<PathBuf>,
     /// The maximum number of concurrent predictions; excess requests get 503 `overloaded`
@@ -74,10 +75,10 @@ pub(super) struct Serve {
     /// The interval between scans of the directory of the models
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     poll: Duration,
-    /// The first delay before a bad version is retried; doubled each time
+    /// The delay before the first retry of a bad version; doubled with each further retry
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     backoff_least: Duration,
-    /// The maximum delay before a bad version is retried
+    /// The maximum delay before a retry of a bad version
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     backoff_most: Duration,
     /// The maximum number of versions of all models that are read, vetted and loaded at the same
@@ -113,15 +114,15 @@ impl Serve {
             .enable_all()
             .build()?;
         let outcome = runtime.block_on(self.serve());
-        // The drain has waited long enough: a model that still runs must not keep the process
-        // alive.
+        // The shutdown has already waited for running requests. A model that still runs must not
+        // keep the process alive.
         runtime.shutdown_background();
         outcome
     }
 
     async fn serve(&self) -> CommandResult {
-        // Listens for signals before the line `listening on …` is printed: a reader of that line
-        // can send a signal at once.
+        // Listens for signals first: a reader of the printed line `listening on …` can send a
+        // signal at once.
         let stop = stop_signal()?;
         let mut runtime = OnnxRuntime::new();
         if let Some(threads) = self.threads {

@@ -10,8 +10,8 @@ use crate::{ModelName, Reason, Store, VerifyError, Version};
 
 /// Re-read every byte of every version and compare it with the manifest
 ///
-/// Changes nothing. Exits with 1 when a version has no manifest or differs from it. Also exits with
-/// 1 when a model has no version or is unreadable.
+/// Changes nothing. Exits with 1 when a version has no manifest, or differs from its manifest. Also
+/// exits with 1 when a model has no version or is unreadable.
 #[derive(Args, Debug)]
 pub(super) struct Verify {
     /// Only this model
@@ -55,7 +55,8 @@ impl Verify {
 
     /// Verifies all versions. Returns one finding per version, and one per model that is unreadable
     /// or has no version.
-    // An unreadable directory must not hide the models after it.
+    // The search continues after an unreadable directory, which must not hide the findings of later
+    // models.
     fn findings(&self, store: &Store) -> Result<Vec<Finding>, Box<dyn std::error::Error>> {
         let models = super::list::models(store, self.name.as_ref())?;
         let progress = Progress::of_bytes(

@@ -1,4 +1,4 @@
-//! Command-line arguments of vetting: in which process it runs, and with which limits.
+//! Command-line arguments of vetting: the vetting process, and its limits.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub(super) struct VettingArgs {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum VettingMode {
-    /// A short-lived process with limits, which contains a hostile model
+    /// A short-lived process with limits, which confines a hostile model
     Child,
     /// The server's own process: only for trusted models
     InProcess,
@@ -51,7 +51,7 @@ impl VettingArgs {
         })
     }
 
-    /// Vets a version, as a server does before it serves a version.
+    /// Vets a version, as a server does before it serves the version.
     pub(super) fn try_out(
         &self,
         version: VerifiedVersion,
@@ -64,9 +64,10 @@ impl VettingArgs {
     }
 }
 
-/// A path that runs the executable of this process. On Linux, the path still runs this executable
-/// after another file has replaced it on disk.
-// After an upgrade on disk, the new release must not judge the models of this server.
+/// A path to the executable of this process. On Linux, the path leads to this executable even after
+/// an upgrade has replaced the file on disk.
+// After an upgrade on disk, an executable of the new release must not vet the models of this
+// server.
 fn this_program() -> std::io::Result<PathBuf> {
     match cfg!(target_os = "linux") {
         true => Ok("/proc/self/exe".into()),
@@ -74,8 +75,8 @@ fn this_program() -> std::io::Result<PathBuf> {
     }
 }
 
-/// Runs in the vetting child. Reads a version from standard input and writes the verdict to
-/// standard output.
+/// Runs in the vetting child. Reads a version from standard input, and writes the result of the
+/// vetting to standard output.
 pub(super) fn vet() -> CommandResult {
     let one = std::num::NonZeroUsize::MIN;
     let runtime = OnnxRuntime::new().threads(one);

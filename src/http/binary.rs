@@ -7,18 +7,19 @@ use axum::http::HeaderMap;
 use crate::predictor::Failure;
 use crate::{DataType, Reason, TensorData};
 
-/// The header that states the length in bytes of a body's JSON part. Binary tensors follow the JSON
-/// part.
-// Lower case, as `HeaderName` stores it.
+/// The name of the header with the length of a body's JSON part in bytes. Binary tensors follow the
+/// JSON part.
+// In lower case, because `HeaderName` stores names in lower case.
 pub(super) const HEADER_LENGTH: &str = "inference-header-content-length";
 
-/// Reads the length of the JSON part in bytes; `None` means that the whole body is JSON.
+/// Reads the header with the length of the JSON part in bytes. Returns `None` if the header is
+/// absent: then the whole body is JSON.
 pub(super) fn json_length(headers: &HeaderMap) -> Result<Option<usize>, Failure> {
     let mut values = headers.get_all(HEADER_LENGTH).iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };
-    // Digits only: Rust's parser also accepts a leading sign.
+    // Checks that the text has only digits, because Rust's parser also accepts a leading `+`.
     let length = value
         .to_str()
         .ok()
@@ -41,7 +42,8 @@ pub(super) fn json_length(headers: &HeaderMap) -> Result<Option<usize>, Failure>
     }
 }
 
-/// Decodes `count` elements from `bytes`. An error states the expected and the found value.
+/// Decodes `count` elements from `bytes`. The error message states the expected value and the
+/// actual value.
 ///
 /// Refuses NaN and infinite values, which JSON does not allow either.
 // A non-finite input can cause a non-finite output, which would count as a failure of the model.

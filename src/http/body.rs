@@ -28,10 +28,10 @@ impl Deref for ReceivedBody {
     }
 }
 
-/// Reads a body within the limits on size, time and the memory of all requests.
+/// Reads a body. Limits the size of the body, the time to read it, and the memory of all requests.
 ///
-/// If the body declares a length, that length is checked and reserved before the first read. Memory
-/// is allocated as bytes arrive.
+/// Checks a declared length before the first read, and reserves memory for it. Allocates memory
+/// only as bytes arrive.
 pub(super) async fn read_body<B>(app: &App, body: B) -> Result<ReceivedBody, Failure>
 where
     B: HttpBody<Data = Bytes, Error: Error + 'static> + Unpin,
@@ -61,7 +61,7 @@ where
 {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
-        // Trailers have no meaning in this protocol.
+        // Skips trailers, which have no meaning in this protocol.
         let Ok(data) = frame.map_err(|error| read_error(&error))?.into_data() else {
             continue;
         };

@@ -8,11 +8,11 @@ use crate::Reason;
 use crate::predictor::{Failure, OVERLOAD_RETRY};
 
 /// The granularity of reservations, in bytes.
-// A semaphore grants at most a 32-bit number of permits at once. A body can have more bytes than
-// 32 bits can count.
+// One permit stands for this number of bytes. A semaphore grants at most `u32::MAX` permits at
+// once, and a body can have more bytes.
 const UNIT: usize = 1024;
 
-/// The memory limit, in bytes, on the bodies, tensors and responses of all concurrent requests.
+/// The memory limit for the bodies, tensors and responses of all concurrent requests together.
 // A reservation never waits. Otherwise, two requests with reservations could wait for each other
 // forever.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use crate::predictor::Failure;
 
 /// The JSON part of an inference request body.
 ///
-/// Unknown members are ignored: the protocol requires this, so extensions can add members.
+/// Unknown members are ignored, as the protocol requires, because extensions can add members.
 /// Unsupported parameters are refused if they would change the meaning of the response.
 #[derive(Deserialize)]
 pub(super) struct RequestDocument<'a> {
@@ -87,8 +87,8 @@ fn member<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     T::deserialize(value).map_err(|error| D::Error::custom(format_args!("{name}: {error}")))
 }
 
-/// Parses each input or output of a request. An error names the tensor, or its index if the name is
-/// unreadable.
+/// Parses all inputs, or all outputs, of a request. An error contains the name of the malformed
+/// tensor. If the name is unreadable, the error contains the tensor's index.
 fn parse_each<'a, T: Deserialize<'a>>(
     kind: &str,
     texts: &[&'a RawValue],

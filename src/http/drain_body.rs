@@ -1,9 +1,9 @@
 //! Drains the unread rest of a request body.
 //!
 //! A request that is refused early has an unread body. If the server closed the connection at once,
-//! the client's next request would fail with a reset. So the server reads and discards the rest,
-//! within the size and time limits of a body. Beyond these limits the response announces that the
-//! connection closes.
+//! the client's next request would fail with a reset. So the server reads and discards the rest of
+//! the body, within the limits on size and time. If the rest exceeds these limits, the response
+//! announces that the server closes the connection.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,7 @@ use super::App;
 
 /// Passes the request to `answer`, then drains the unread rest of the body.
 ///
-/// If the end of the body is not reached, adds `Connection: close` to the response.
+/// Adds `Connection: close` to the response if the end of the body is not reached.
 pub(super) async fn answer_then_drain<A: Future<Output = Response>>(
     app: &App,
     request: hyper::Request<Incoming>,
@@ -31,8 +31,8 @@ pub(super) async fn answer_then_drain<A: Future<Output = Response>>(
     let asks_first = parts.headers.contains_key(EXPECT);
     let shared = SharedBody(Arc::new(Mutex::new(body)));
     let mut response = answer(Request::from_parts(parts, shared.clone())).await;
-    // An oversized or slow body has already used up a limit. A client that sent `Expect` might
-    // never send a body.
+    // Does not drain two kinds of bodies. An oversized or slow body has already reached a limit. A
+    // client that sent `Expect` might never send the body.
     let unwanted = asks_first
         || matches!(
             response.status(),

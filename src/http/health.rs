@@ -9,8 +9,8 @@ use super::problem::Problem;
 use super::target::Target;
 
 /// Answers that the server is live, regardless of its models.
-// A supervisor restarts a server that is not live. A restart does not repair a bad file, so the
-// restarts would never end.
+// A supervisor restarts a server that is not live, but a restart does not repair a damaged model.
+// If liveness depended on the models, the restarts would never end.
 pub(super) async fn live() -> Json<Value> {
     Json(json!({ "live": true }))
 }
@@ -27,11 +27,12 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem
     Ok(Json(json!({ "ready": true })))
 }
 
-/// Reports a model as ready if the requested version is loaded. A request without a version accepts
-/// any loaded version.
+/// Reports a model as ready if the requested version is loaded. If the request names no version,
+/// any loaded version suffices.
 ///
 /// A model is not ready while an operator forces its circuit breaker open.
-// Server readiness ignores forced-open breakers and unloaded models: both are deliberate.
+// The readiness of the server ignores forced-open breakers and unloaded models, because operators
+// cause both deliberately.
 pub(super) async fn model_ready(target: Target) -> Result<Json<Value>, Problem> {
     let Target { predictor, version } = target;
     predictor

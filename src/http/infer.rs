@@ -20,8 +20,8 @@ use crate::executor::{Executor, JobKind, execute};
 use crate::predictor::{Failure, Predictor};
 use crate::{ModelName, Reason, Version};
 
-/// From this size on, encoding and decoding run on the executor. The size is the number of bytes to
-/// decode, or of elements to encode.
+/// The minimum size for which encoding and decoding run on the executor. For decoding, the size is
+/// a number of bytes. For encoding, the size is a number of elements.
 // The JSON parser reads about 100 MB/s, so smaller bodies do not delay other requests noticeably.
 const OFFLOAD_BYTES: usize = 64 << 10;
 
@@ -52,8 +52,8 @@ where
 }
 
 /// Validates a request, runs the model once and encodes the outputs.
-// Checks that need no body come first. The breaker admits the call last, so an invalid request
-// never uses up a half-open probe.
+// The checks that need no body come first. The breaker admits the call only after all checks. So an
+// invalid request never uses up a probe of a half-open breaker.
 async fn predict<B>(
     app: &App,
     predictor: &Predictor,
@@ -102,8 +102,8 @@ where
     transcode(predictor, size, encode).await
 }
 
-/// Runs `work`, which encodes or decodes: inline if `size` is below `OFFLOAD_BYTES`, otherwise on
-/// the executor.
+/// Runs `work`, which encodes or decodes tensors. Runs it on the calling thread if `size` is below
+/// `OFFLOAD_BYTES`, otherwise on the executor.
 async fn transcode<T: Send + 'static>(
     predictor: &Predictor,
     size: usize,

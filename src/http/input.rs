@@ -25,7 +25,8 @@ pub(super) enum InputData<'a> {
 }
 
 impl InputData<'_> {
-    /// An upper bound on the parsed size in bytes, independent of the declared shape.
+    /// An upper bound on the size of the parsed elements in bytes. Does not depend on the declared
+    /// shape.
     pub(super) fn most_bytes(self, datatype: DataType) -> usize {
         match self {
             Self::Json(text) => most_elements(text).saturating_mul(datatype.size()),
@@ -40,9 +41,9 @@ fn most_elements(text: &RawValue) -> usize {
     text.get().len() / 2 + 1
 }
 
-/// Validates an input against the model's signature and parses its data.
+/// Validates an input against the model's signature, and parses the input's data.
 ///
-/// An error states the expected and the found value.
+/// The error message states the expected value and the actual value.
 pub(super) fn parse_tensor(
     input: &RequestInput<'_>,
     data: InputData<'_>,
@@ -120,7 +121,7 @@ fn check_shape(
     Ok(shape)
 }
 
-/// Formats a shape; dynamic dimensions are -1, as in the metadata.
+/// Formats a shape. Writes -1 for a dynamic dimension, as in the model's metadata.
 fn format_shape(shape: &[Dimension]) -> String {
     let size = |dimension: &Dimension| match dimension {
         Dimension::Fixed(size) => size.to_string(),
@@ -138,7 +139,8 @@ fn parse_elements<T: Element>(
     shape: &[usize],
     count: usize,
 ) -> Result<Vec<T>, String> {
-    // The length of the text bounds the allocation: a large declared shape alone allocates nothing.
+    // The length of the text limits the allocation, so a large declared shape with little data
+    // allocates little.
     let mut found = Vec::with_capacity(count.min(most_elements(data)));
     let mut json = serde_json::Deserializer::from_str(data.get());
     let level = NestingLevel {
@@ -159,8 +161,8 @@ struct NestingLevel<'a, T> {
     shape: &'a [usize],
     depth: usize,
     limit: usize,
-    /// Whether the data is nested; `None` before the first element. The first element decides, and
-    /// all others must agree.
+    /// Whether the data is nested; `None` before the first element. All later elements must be as
+    /// deep as the first one.
     nested: &'a mut Option<bool>,
     found: &'a mut Vec<T>,
 }
@@ -269,7 +271,7 @@ impl<'de, T: Element> Visitor<'de> for NestingLevel<'_, T> {
 }
 
 /// Converts a JSON value to an element exactly, or refuses the value. Only a conversion to FP32
-/// rounds, to the nearest value.
+/// rounds: it gives the nearest FP32 number.
 trait Element: Sized {
     const EXPECTED: &'static str;
 

@@ -7,8 +7,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 /// A `T` that deserializes from a JSON object only.
-// Serde's derive also accepts an array of the fields in source order. No protocol defines such an
-// array, and a new order of the fields in the source would change the array's meaning.
+// Serde's derive also accepts an array of the field values in source order. The protocol does not
+// define such an array. Its meaning would change if the fields changed their order in the source.
 #[derive(Debug, Default)]
 pub(super) struct Object<T>(pub(super) T);
 

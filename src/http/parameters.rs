@@ -6,10 +6,10 @@ use serde_json::value::RawValue;
 
 use crate::sanitize::sanitize_for_log;
 
-/// The parameters that change the meaning of a request. All others are ignored, as the protocol
-/// requires.
-// Values stay unparsed until a caller asks for one. So an unused value costs no memory, and an
-// error can name the tensor.
+/// The parameters that change the meaning of a request. All other parameters are ignored, as the
+/// protocol requires.
+// Each value stays unparsed until a caller asks for it. So an unused value takes no memory, and the
+// caller can add the tensor's name to an error.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Parameters<'a> {
     #[serde(default, borrow, deserialize_with = "present")]
@@ -30,7 +30,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
 }
 
 impl Parameters<'_> {
-    /// Whether the request asks for binary outputs by default; false if the parameter is absent.
+    /// Whether the outputs of the request are binary by default. False if the parameter is absent.
     pub(super) fn of_request(&self) -> Result<bool, String> {
         let binary = parse_parameter(
             "binary_data_output",

@@ -20,9 +20,9 @@ pub(super) struct Problem {
 
 /// The problem document of a response.
 ///
-/// `type` is always `about:blank`, so `title` is the reason phrase (RFC 9457). `reason` holds the
-/// specific kind of failure. Clients of the Open Inference Protocol read `error`, which repeats
-/// `detail`.
+/// `type` is always `about:blank`. For this type, RFC 9457 defines `title` as the standard phrase
+/// of the status. `reason` holds the specific kind of failure ([`Reason`]). Clients of the Open
+/// Inference Protocol read `error`, which repeats `detail`.
 #[derive(Serialize)]
 struct Body<'a> {
     r#type: &'static str,
@@ -115,7 +115,7 @@ fn status_of(reason: Reason) -> StatusCode {
         | Reason::CircuitOpen
         | Reason::Overloaded
         | Reason::InferenceFailed
-        // Never sent: the client has disconnected.
+        // This status is never sent, because the client has disconnected.
         | Reason::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
         Reason::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
     }

@@ -60,8 +60,9 @@ pub(super) struct IndexEntry {
     reason: String,
 }
 
-/// Lists all versions of all models, or only the ready ones.
-// Needs no token, because the metadata of a model needs none.
+/// Lists the versions of all models. Lists only the versions that are ready if the request asks for
+/// this.
+// A client needs no token to list versions, because it needs none for a model's metadata either.
 pub(super) async fn index(
     State(app): State<App>,
     request: Request<Body>,
@@ -122,7 +123,7 @@ struct LoadRequest {
     parameters: Object<BTreeMap<String, IgnoredAny>>,
 }
 
-/// Checks the model on disk now. Answers after the load has succeeded or failed, or at the
+/// Loads a model from disk. Answers once the load has succeeded or failed, but no later than the
 /// deadline. A load that misses the deadline continues.
 ///
 /// The requested name is only compared with directory names. It never becomes part of a path.
@@ -156,20 +157,21 @@ pub(super) async fn load(
     Ok(StatusCode::OK)
 }
 
-/// Stops serving a model. Its memory is freed after its running requests are answered.
+/// Stops serving a model. The model's memory is freed once the running requests are answered.
 pub(super) async fn unload(
     _: Admin,
     target: Target,
     State(app): State<App>,
     request: Request<Body>,
 ) -> Result<StatusCode, Problem> {
-    // The option `unload_dependents` has no effect: models here have no dependents.
+    // The option `unload_dependents` has no effect, because this server's models have no
+    // dependents.
     let LoadRequest { .. } = parse_body(&app, request).await?;
     app.registry.unload(target.predictor.model.as_str())?;
     Ok(StatusCode::OK)
 }
 
-/// Parses the body as a JSON object; an empty body means the default.
+/// Parses the request body as a JSON object. Returns the default value for an empty body.
 async fn parse_body<T: Default + DeserializeOwned>(
     app: &App,
     request: Request<Body>,

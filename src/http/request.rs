@@ -69,7 +69,7 @@ fn split(body: &[u8], json_length: Option<usize>) -> Result<(&[u8], &[u8]), Fail
 
 impl<'a> RequestDocument<'a> {
     /// Finds the data of each input, in request order. The binary data has the same order.
-    /// `announced` tells whether the request has the header with the JSON length.
+    /// `announced` is true if the request has the header with the length of the JSON.
     fn locate(
         &self,
         binary: &'a [u8],
@@ -84,7 +84,8 @@ impl<'a> RequestDocument<'a> {
                     names(specs)
                 )));
             }
-            // This search is short: all earlier names are distinct inputs of the model.
+            // This search is short, because the earlier names are distinct names of the model's
+            // inputs.
             if self.inputs[..place]
                 .iter()
                 .any(|Object(before)| before.name == input.name)
@@ -153,7 +154,7 @@ impl<'a> RequestDocument<'a> {
                 refused(format!("unknown output: the model has {}", names(specs)))
             })?;
             // This search is short: `wanted` has at most one entry per output of the model.
-            // Repeated outputs would multiply the response.
+            // Repeated outputs are refused, because they would multiply the size of the response.
             if wanted.iter().any(|before| before.place == place) {
                 return Err(refused("listed twice".to_owned()));
             }
@@ -166,8 +167,8 @@ impl<'a> RequestDocument<'a> {
 }
 
 impl<'a> RequestInput<'a> {
-    /// Takes the data of the input from the JSON, or from the start of `rest`, the unused binary
-    /// part.
+    /// Returns the data of the input, which is in the JSON or at the start of `rest`. `rest` is the
+    /// unused binary part of the body. Removes the returned data from `rest`.
     fn data(&self, rest: &mut &'a [u8], announced: bool) -> Result<InputData<'a>, String> {
         let Object(parameters) = &self.parameters;
         match (parameters.of_input()?, self.data) {

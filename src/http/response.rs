@@ -12,7 +12,8 @@ use super::request::WantedOutput;
 use crate::predictor::{Failure, Serving};
 use crate::{DataType, ModelName, Tensor, TensorData};
 
-/// An upper bound in bytes on the JSON of a response, without elements, names and `id`.
+/// An upper bound on the size of a response's JSON in bytes. Excludes the elements, the names and
+/// `id`.
 const JSON_OVERHEAD: usize = 1024;
 
 /// An encoded response body, which holds its memory reservation until it is dropped.
@@ -70,10 +71,9 @@ struct OutputData<'a>(&'a TensorData);
 impl EncodedResponse {
     /// Encodes the response as JSON, followed by the elements of binary outputs.
     ///
-    /// FP32 values are written with the fewest digits that read back as the same bits.
+    /// Writes each FP32 value with the fewest digits that can be parsed to the same bits.
     ///
-    /// Reserves memory for the tensors, which already exist, and for the body, which is allocated
-    /// afterwards.
+    /// Reserves memory for the existing tensors and for the body, then allocates the body.
     pub(super) fn encode(
         model: &ModelName,
         serving: &Serving,
@@ -139,7 +139,7 @@ fn binary_size(tensor: &Tensor) -> usize {
     tensor.data().len() * tensor.datatype().size()
 }
 
-/// An upper bound in bytes on the encoded size of one output, without its name.
+/// An upper bound on the encoded size of one output in bytes. Excludes the output's name.
 fn max_bytes(output: WantedOutput, tensor: &Tensor) -> usize {
     const DIMENSION: usize = "18446744073709551615,".len();
     let frame = JSON_OVERHEAD / 4 + DIMENSION * tensor.shape().len();
@@ -150,9 +150,9 @@ fn max_bytes(output: WantedOutput, tensor: &Tensor) -> usize {
         (false, DataType::Int8) => "-128,".len(),
         (false, DataType::Int32) => "-2147483648,".len(),
         (false, DataType::Int64) => "-9223372036854775808,".len(),
-        // The longest text has eight characters in addition to the shortest unique digits. Two of
-        // them are the sign and the point. The others are the exponent, or the zeros of a number
-        // without exponent.
+        // In addition to the significant digits, the longest text has eight characters. Two of
+        // these characters are the sign and the point. The others are the exponent, or the zeros of
+        // a number without exponent.
         (false, DataType::Fp32) => "-123456790000000.0,".len(),
     };
     frame + element * tensor.data().len()
@@ -165,8 +165,8 @@ impl IntoResponse for EncodedResponse {
             Some(_) => "application/octet-stream",
         };
         let json_length = self.json_length;
-        // The reservation lasts until the last byte is written to the socket, even for a slow
-        // client.
+        // `response` holds the memory reservation until the last byte is written to the socket,
+        // even for a slow client.
         let mut response = Bytes::from_owner(ResponseBytes(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

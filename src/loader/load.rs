@@ -42,7 +42,7 @@ impl LoadError {
     pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::Verify(error) => error.reason(),
-            // Without a child process to vet the version, nothing is known about the version
+            // The child process for vetting did not start, so nothing is known about the version
             // itself.
             Self::Vetting(VettingError::Unavailable { .. }) => Reason::ModelUnreadable,
             Self::Runtime(_) | Self::Vetting(_) | Self::Job(JobError::Panicked(_)) => {
@@ -83,7 +83,7 @@ impl LoadError {
     }
 }
 
-/// The result of a load, its real durations, and the version's quarantine after the load.
+/// The result of a load, its durations in real time, and the version's quarantine after the load.
 pub(super) struct LoadAttempt {
     pub(super) result: Result<Loaded, LoadError>,
     pub(super) verification: Duration,
@@ -105,7 +105,8 @@ impl LoadContext {
     /// Verifies, vets, loads and warms up a version. Then quarantines or releases the version,
     /// depending on the result. Blocks.
     ///
-    /// If `forced` is false, a quarantine that still applies is returned at once as the result.
+    /// Returns [`LoadError::Quarantined`] at once if a quarantine still applies and `forced` is
+    /// false.
     pub(super) fn load(&self, version: Version, forced: bool) -> LoadAttempt {
         let stopwatch = Stopwatch::start();
         let before = self.store.quarantined(&self.model, version);
@@ -151,8 +152,8 @@ impl LoadContext {
     }
 
     /// Updates the quarantine marker on disk, and returns the resulting quarantine.
-    // On a read-only file system the marker stays unchanged, so the result is known only until the
-    // server ends.
+    // On a read-only file system, the marker cannot be changed. Then the next server process does
+    // not know the result of this load.
     fn update_quarantine(
         &self,
         version: Version,
@@ -181,7 +182,8 @@ impl LoadContext {
         if let Err(error) = written {
             let model = &self.model;
             tracing::warn!(%model, %version, detail = %error, "cannot update the quarantine marker");
-            // Returns the unchanged state on disk, which the next poll will find.
+            // Returns the old quarantine, because the next poll will find the unchanged marker on
+            // disk.
             return before;
         }
         after

@@ -15,15 +15,15 @@ pub(super) struct PassResult {
     pub(super) versions: BTreeMap<Version, VersionStatus>,
     /// The error message, if the directory could not be read.
     pub(super) unreadable: Option<String>,
-    /// The newly loaded version that replaces `loaded`; `None` if nothing replaces it.
+    /// The newly loaded version that replaces `loaded`; `None` if no version replaces `loaded`.
     pub(super) fresh: Option<Arc<Loaded>>,
     /// The version that continues to answer if `fresh` is `None`.
     pub(super) loaded: Option<Arc<Loaded>>,
-    /// The other loaded versions that answer requests for their number.
+    /// The other loaded versions. Each of them answers the requests for its version number.
     pub(super) others: BTreeMap<Version, Arc<Loaded>>,
 }
 
-/// The state of a pass under way.
+/// The state of a running pass.
 struct LoadPass<'a> {
     loader: &'a Loader,
     fingerprint: &'a ModelFingerprint,
@@ -61,8 +61,8 @@ impl Loader {
             found: BTreeMap::new(),
         };
         let running_version = running.as_ref().map(|running| running.version());
-        // The loaded version is preferred to any older one on disk, unless the operator withdrew
-        // the loaded version.
+        // No version older than the loaded version can replace it, unless the operator withdrew the
+        // loaded version.
         let oldest_wanted = running_version.filter(|&version| !pass.is_withdrawn(version));
         let mut first = None;
         let mut others = BTreeMap::new();
@@ -79,7 +79,8 @@ impl Loader {
                     false => first = Some(loaded),
                 }
             } else if has_first && let Some(loaded) = pass.before.get(&version) {
-                // The version is refused on disk, but good in memory.
+                // Keeps this version: its files on disk are refused, but its loaded copy in memory
+                // is good.
                 others.insert(version, Arc::clone(loaded));
             }
         }
@@ -122,7 +123,7 @@ impl Loader {
         };
         let work = move || context.load(version, forced);
         let attempt = {
-            // The semaphore is never closed; if it were, an unlimited load would still be correct.
+            // The semaphore is never closed. Without a permit, the load would still be correct.
             let _permit = self.loads.acquire().await.ok();
             execute(&*self.executor, JobKind::Load, Some(&self.model), work).await?
         };

@@ -2,8 +2,9 @@
 
 /// Converts OpenMetrics text 1.0.0 to Prometheus text 0.0.4. Drops units and the end marker.
 ///
-/// In OpenMetrics the counter family `x` has the sample `x_total`. In Prometheus text the family
-/// itself is named `x_total`: under another name, its samples would have no type and no help.
+/// In OpenMetrics, the counter family `x` has samples named `x_total`. In Prometheus text, a family
+/// must have the name of its samples. So this function renames the family to `x_total`. With the
+/// name `x`, the samples would have no type and no help.
 pub(super) fn to_prometheus(openmetrics: &str) -> String {
     let mut text = String::with_capacity(openmetrics.len());
     let mut help = None;

@@ -1,5 +1,5 @@
-//! Exports the number of late outcomes of each circuit breaker at each scrape. A late outcome
-//! arrives after a state change, and the breaker ignores the outcome.
+//! Exports the number of late outcomes of each circuit breaker at each scrape. An outcome is late
+//! if the breaker's state changed during the call. The breaker ignores late outcomes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::ModelName;
 use clarity_breaker::Breaker;
 
 /// The breakers of all models.
-// Each breaker counts its late outcomes itself, so exporting them adds no cost to a call.
+// Each breaker counts its late outcomes itself, so the export adds no cost to a call.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LateOutcomes {
     breakers: Arc<Mutex<BTreeMap<String, Weak<Breaker>>>>,

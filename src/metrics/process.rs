@@ -1,6 +1,6 @@
 //! Resource usage of the process, collected at each scrape.
 //!
-//! Names and meanings follow the guidelines for Prometheus client libraries:
+//! The metrics have the names and meanings from the guidelines for Prometheus client libraries:
 //! <https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>.
 
 use std::fmt;
@@ -91,7 +91,7 @@ fn usage() -> ProcessUsage {
         pages.checked_mul(u64::try_from(page_size()).ok()?)
     };
     let (virtual_bytes, resident_bytes) = (next(), next());
-    // Excludes the descriptor of this listing itself.
+    // Excludes the descriptor that is open only to list the directory.
     let listed = fs::read_dir("/proc/self/fd").map(|listing| listing.count().saturating_sub(1));
     ProcessUsage {
         cpu_seconds: Some(cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9),
@@ -119,8 +119,8 @@ mod tests {
             .collect();
         let memory = std::hint::black_box(vec![1_u8; 64 << 20]);
         let after = usage();
-        // Concurrent tests can close files and free memory. So 50 of the 100 descriptors suffice
-        // here, and half of the memory.
+        // Concurrent tests can close files and free memory. So the test requires an increase of
+        // only 50 descriptors, and of only half of the memory.
         assert!(after.open_descriptors.unwrap() >= before.open_descriptors.unwrap() + 50);
         assert!(after.resident_bytes.unwrap() >= before.resident_bytes.unwrap() + (32 << 20));
         assert!(after.virtual_bytes.unwrap() >= after.resident_bytes.unwrap());

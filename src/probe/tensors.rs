@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::tensor::{Tensor, TensorData};
 
 /// A tensor and its name, in the JSON form of the Open Inference Protocol. The elements are in
-/// row-major order, and may stand in nested lists.
+/// row-major order, in a flat or nested list.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct NamedTensor {
     pub(super) name: String,
@@ -60,7 +60,8 @@ fn tensor(json: &TensorJson) -> Result<Tensor, String> {
     })
 }
 
-/// Appends all elements of nested lists to `flat`. The JSON parser limits the depth.
+/// Appends all elements of nested lists to `flat`. The JSON parser limits the depth of the lists,
+/// and so of the recursion.
 fn flatten<'a>(values: &'a [Value], flat: &mut Vec<&'a Value>) {
     for value in values {
         match value {

@@ -17,7 +17,7 @@ use crate::{ModelName, ModelStatus};
 impl Registry {
     /// Registers the models whose directories are new, and starts to load these models.
     ///
-    /// A running server also does this at each scan of the models directory.
+    /// A running server also calls this method after each poll interval.
     pub async fn discover(&self) {
         let store = self.inner.store.clone();
         let models = execute(&*self.inner.executor, JobKind::Scan, None, move || {
@@ -26,7 +26,8 @@ impl Registry {
         .await;
         match models {
             Ok(Ok(listing)) => self.register_all(listing),
-            // The loaders of registered models report this error themselves.
+            // Logs this error only for debugging, because the loaders of registered models report
+            // it themselves.
             Ok(Err(error)) => {
                 tracing::debug!(detail = %error, "cannot read the models directory")
             }

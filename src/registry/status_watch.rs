@@ -32,8 +32,8 @@ impl StatusWatch {
         (*self.0.borrow_and_update().status).clone()
     }
 
-    /// Waits until the current or a later status satisfies `wanted`. Returns the last status if the
-    /// server stops first, or the model is unloaded first.
+    /// Waits until the current or a later status satisfies `wanted`, and returns that status.
+    /// Returns the last status if the server stops or unloads the model before that.
     ///
     /// # Cancel safety
     ///

@@ -13,8 +13,8 @@ impl Registry {
     /// Unloads a model until a request to the server loads the model again.
     ///
     /// The model stops answering. Its memory is freed once its running requests have ended. The
-    /// disk is unchanged, and no change on disk loads the model again. An unloaded model does not
-    /// affect the server's readiness.
+    /// model's files stay on disk, and no change of them loads the model again. An unloaded model
+    /// does not affect the server's readiness.
     ///
     /// # Errors
     ///
@@ -30,9 +30,9 @@ impl Registry {
                 name: model.to_owned(),
             });
         };
-        // The loader keeps the loaded versions alive; dropping the sender ends the loader. A loader
-        // in the middle of a load ends after that load, and publishes the result to a channel
-        // without receivers.
+        // Drops the sender to end the loader, because a running loader keeps the loaded versions in
+        // memory. A loader in the middle of a load ends after that load. It publishes the result to
+        // a channel without receivers.
         if model.reload.take().is_some() {
             let before = &model.predictor;
             let mut status = (*before.status()).clone();

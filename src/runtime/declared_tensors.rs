@@ -2,7 +2,7 @@
 //!
 //! rten stores booleans and 64-bit integers as 32-bit integers, and does not keep their declared
 //! datatypes. It also replaces declared shapes by inferred ones. The server needs the declarations,
-//! so this module reads them from the file. It reads no other fields of the protobuf.
+//! so this module reads them from the file, and skips all other fields.
 
 use std::collections::HashMap;
 
@@ -32,7 +32,7 @@ impl DeclaredTensors {
         read_model(model).map_err(unreadable)
     }
 
-    /// The declaration of one input or output.
+    /// Returns the declaration of the input or output with the name `tensor`.
     pub(super) fn spec(&self, tensor: &str) -> Result<TensorSpec, RuntimeError> {
         let unservable = |why: String| RuntimeError::Unservable {
             tensor: tensor.to_owned(),

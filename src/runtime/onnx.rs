@@ -21,25 +21,29 @@ use crate::tensor::{DataType, Tensor, TensorData, TensorSpec};
 /// requires an extension that starts with `data` or `onnx_data`.
 const SPLIT_WEIGHTS: &str = "inside.data";
 
-/// The largest default number of threads of a session: see [`OnnxRuntime::threads`].
+/// The upper limit of the default number of threads of a session. A caller can set more threads
+/// with [`OnnxRuntime::threads`].
 const MAX_DEFAULT_THREADS: usize = 4;
 
 /// Runs ONNX models with [rten](https://docs.rs/rten), in this process.
 ///
-/// Every loaded model has its own few threads. Each thread runs one request at a time, in order of
-/// arrival. If the last run was long, a run that is alone uses a second set of as many threads.
-/// (During a load, rten packs weights on its own thread pool, which all models share.)
+/// Every loaded model has a small number of threads of its own. The threads take requests in order
+/// of arrival, and each thread runs one request at a time. A run uses a second pool if the model's
+/// last run was long and nothing else is queued or running. The second pool has the same number of
+/// threads, which share the work of the run. (During a load, rten packs weights on its own thread
+/// pool, which all models share.)
 ///
 /// External weights come from the version's verified files, never from disk. rten requires that the
-/// names of these files end with `.data` or `.onnx_data`, plus a number if there are several files.
-/// Weights inside the model file are not copied. So a loaded model takes little more memory than
-/// its files, even during its load.
+/// names of these files end with `.data` or `.onnx_data`. If there are several files, a number may
+/// follow, as in `.data_1`. Weights inside the model file are not copied. So a loaded model takes
+/// little more memory than its files, even during its load.
 ///
 /// rten computes INT64 in 32 bits. Inputs that do not fit into 32 bits are refused. If the model's
-/// own arithmetic leaves that range, its numbers wrap around. Do not use this runtime for INT64
-/// numbers beyond 2^31.
-// With shared threads, a model that never finishes could block other models, since a run cannot be
-// stopped. With one thread for each model, its requests would run one after the other.
+/// own arithmetic leaves the range of 32 bits, the numbers wrap around. Do not use this runtime for
+/// INT64 numbers beyond 2^31.
+// The models share no threads, because a run cannot be stopped: a run that never finishes would
+// block other models. With only one thread per model, the requests to a model would run one after
+// the other.
 #[derive(Clone, Debug)]
 pub struct OnnxRuntime {
     threads: NonZeroUsize,
@@ -79,8 +83,8 @@ impl Runtime for OnnxRuntime {
             let mut options = ModelOptions::with_all_ops();
             let mut weights_name = SPLIT_WEIGHTS.to_owned();
             for (path, bytes) in external {
-                // Files are sorted by name. If another file has the longer name, the loop reaches
-                // that file later.
+                // Makes the name longer, because a file already has this name. If another file has
+                // the longer name, the loop reaches that file later: the files are sorted by name.
                 if weights_name == path.as_str() {
                     weights_name.push('_');
                 }
@@ -103,7 +107,7 @@ impl Runtime for OnnxRuntime {
     }
 }
 
-/// Adds the file names that rten accepts to its error about a file of weights.
+/// Extends rten's error about the name of a file of weights with the names that rten accepts.
 fn with_expected_names(error: &str) -> String {
     match error.contains("disallowed path") {
         true => format!(
@@ -167,7 +171,7 @@ impl Session for OnnxSession {
         &self.outputs
     }
 
-    // Every run computes all outputs, so rten makes its execution plan only once, in the first run.
+    // Every run computes all outputs, so rten makes an execution plan only in the first run.
     fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
         let mut values = Vec::with_capacity(inputs.len());
         for ((&node, spec), tensor) in self.model.input_ids().iter().zip(&self.inputs).zip(inputs) {

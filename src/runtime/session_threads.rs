@@ -16,18 +16,19 @@ use crate::panics::catch;
 use crate::session::Work;
 use crate::stopwatch::Stopwatch;
 
-/// The minimum duration of a run that is worth spreading over several threads. Spreading a run
-/// costs some tens of microseconds.
+/// The minimum duration of a run that is worth spreading over several threads. The spreading itself
+/// takes some tens of microseconds.
 const WORTH_SPREADING: Duration = Duration::from_millis(1);
 
 /// The threads of one session, which take work in order of arrival.
 ///
-/// Each thread is the only worker of its own rayon pool. If the last run was long, a run that is
-/// alone uses a pool of several threads instead.
+/// Each thread is the only worker of its own rayon pool. A run uses a pool of several threads
+/// instead if the last run was long and nothing else is queued or running.
 // A run in a pool of one thread needs no handover to another thread. In a pool of several threads,
-// every run wakes workers, which steal parts of the run and yield in between. There, a run of
-// 0.1 ms took 35 thread switches. Each yield lost 4 ms while another thread loaded a model. A
-// worker that waits for a part of one run also starts other whole runs.
+// every run wakes workers, which steal parts of the run and yield in between. In such a pool, a run
+// of 0.1 ms took 35 thread switches. Each yield lost 4 ms while another thread loaded a model. A
+// worker that waits for a part of its run also starts other, complete runs. These delay its own
+// run.
 #[derive(Debug)]
 pub(super) struct SessionThreads(Arc<Shared>);
 
@@ -51,7 +52,7 @@ struct Queue {
 }
 
 thread_local! {
-    /// The session threads that this thread belongs to, and the thread's own pool of one thread.
+    /// The session that this thread works for, and the thread's own pool of one thread.
     static CURRENT: RefCell<Option<(Arc<Shared>, Arc<ThreadPool>)>> = const { RefCell::new(None) };
 }
 
@@ -95,9 +96,10 @@ impl SessionThreads {
         self.0.arrived.notify_one();
     }
 
-    /// Queues `work` and waits for its result. Passes `work` the pool that runs the model.
+    /// Queues `work` and waits for its result. Calls `work` with the pool in which the model must
+    /// run.
     ///
-    /// If the caller is one of the session's own threads, runs `work` at once.
+    /// Runs `work` at once if the caller is one of the session's own threads.
     ///
     /// # Panics
     ///

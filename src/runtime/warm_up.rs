@@ -4,20 +4,22 @@ use super::RuntimeError;
 use crate::session::{RunError, Session, run};
 use crate::tensor::{DataType, Dimension, Tensor, TensorData, TensorSpec, element_count};
 
-/// The sizes tried for dynamic dimensions, in this order. The first dimension, by convention the
-/// batch, has size 1 if it is dynamic.
+/// The sizes that the warm-up tries for dynamic dimensions, in this order. A dynamic first
+/// dimension, by convention the batch, always has size 1.
 const SIZES: [usize; 4] = [1, 16, 128, 1024];
 
-/// The largest number of elements of a generated input, which bounds the memory.
+/// The maximum number of elements of a generated input. This maximum limits the memory of the
+/// warm-up.
 const MAX_ELEMENTS: usize = 64 << 20;
 
-/// Runs the model on generated inputs until one run succeeds. The outputs must have the declared
-/// datatypes and ranks, and be finite.
+/// Runs the model on generated inputs until one run succeeds. A run succeeds if its outputs have
+/// the declared datatypes and ranks, and are finite.
 ///
-/// The inputs of the first run are zeros, and all dynamic dimensions have size 1. If every run
-/// fails, returns the error of the first run.
-// A correct model can fail on zeros (the mean of an empty mask) or size 1 (a window of 7). So ones
-// and larger sizes are tried before the model is refused.
+/// The inputs of the first run are zeros, and all dynamic dimensions have size 1. Returns the error
+/// of the first run if every run fails.
+// A correct model can fail on zeros, for example when it computes the mean of an empty mask. It can
+// fail on size 1, for example when it needs a window of 7. So the warm-up also tries ones and
+// larger sizes before it refuses the model.
 pub(crate) fn warm_up(session: &dyn Session) -> Result<(), RuntimeError> {
     let is_dynamic = |spec: &TensorSpec| match &spec.shape {
         Some(shape) => shape

@@ -7,7 +7,7 @@
 //! serve as the file of weights.
 //!
 //! The field numbers come from
-//! [onnx.proto](https://github.com/onnx/onnx/blob/main/onnx/onnx.proto), the encoding from
+//! [onnx.proto](https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). The encoding is the one of
 //! [protobuf](https://protobuf.dev/programming-guides/encoding/).
 
 use std::ops::Range;
@@ -22,8 +22,9 @@ const DATA_TYPE: u64 = 2;
 const RAW_DATA: u64 = 9;
 /// The number of the field `TensorProto.external_data`.
 const EXTERNAL_DATA: u64 = 13;
-/// The number of the field `TensorProto.data_location`, and the value for external data.
+/// The number of the field `TensorProto.data_location`.
 const DATA_LOCATION: u64 = 14;
+/// The value of `TensorProto.data_location` for external data.
 const EXTERNAL: u64 = 1;
 /// The numbers of the fields `StringStringEntryProto.key` and `.value`.
 const KEY: u64 = 1;
@@ -33,13 +34,13 @@ const VALUE: u64 = 2;
 /// of other datatypes.
 const UNCONVERTED: [u64; 4] = [1, 2, 3, 6];
 
-/// The minimum size of a tensor's elements in bytes for the tensor to be split off. Smaller tensors
-/// stay in the graph.
-// The length of such a tensor is encoded in three bytes or more. With the tag, which precedes it,
-// that is enough room to align the elements.
+/// A tensor is split off if its elements have at least this size in bytes. Smaller tensors stay in
+/// the graph.
+// To align the elements, the split moves them back by at most three bytes, over their tag and
+// length. For elements of this size, the length alone takes three bytes or more.
 const LARGE: usize = 16 << 10;
 
-/// The alignment that fits the elements of all datatypes in [`UNCONVERTED`], in bytes.
+/// The alignment in bytes that suffices for the elements of all datatypes in [`UNCONVERTED`].
 const ALIGNMENT: usize = 4;
 
 /// A model in two parts.
@@ -47,8 +48,8 @@ const ALIGNMENT: usize = 4;
 pub(super) struct SplitModel {
     /// The model without its large tensors.
     pub(super) graph: Vec<u8>,
-    /// The large tensors at the offsets that the graph names, between other bytes. The length is
-    /// the same as the model's.
+    /// The bytes of the model, with the large tensors at the offsets that the graph names. The
+    /// other bytes are unused. The length is the same as the model's.
     pub(super) weights: Vec<u8>,
 }
 
@@ -91,7 +92,7 @@ fn count(bytes: &[u8], text: &str) -> usize {
 struct Splitter<'a> {
     model: &'a [u8],
     file: &'a str,
-    /// The range and the new start of each large tensor, in the model's order.
+    /// The range and the new start of the elements of each large tensor, in the model's order.
     moves: Vec<(Range<usize>, usize)>,
 }
 
@@ -116,7 +117,7 @@ impl Splitter<'_> {
         })
     }
 
-    /// Copies a message, and replaces the value of each field with the number `number` by
+    /// Copies a message. In the copy, the fields whose number is `number` have the value
     /// `replace(value)`. Returns `None` if the message is malformed.
     fn rewrite(
         &mut self,
@@ -139,7 +140,7 @@ impl Splitter<'_> {
         Some(written)
     }
 
-    /// Copies a tensor. If the tensor is large, replaces its elements by their location.
+    /// Copies a tensor. Replaces the elements by their location if the tensor is large.
     fn tensor(&mut self, tensor: Range<usize>) -> Option<Vec<u8>> {
         let mut written = Vec::new();
         let mut elements = None;
@@ -155,7 +156,8 @@ impl Splitter<'_> {
                     elements = Some(bytes.clone());
                     continue;
                 }
-                // Repeated elements or an existing location: leave this tensor to the runtime.
+                // Leaves a tensor with repeated elements or an existing location to the model
+                // runtime.
                 (RAW_DATA | DATA_LOCATION | EXTERNAL_DATA, _) => {
                     return Some(self.model[tensor].to_vec());
                 }

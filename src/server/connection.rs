@@ -19,8 +19,8 @@ use tokio_io_timeout::TimeoutWriter;
 
 use crate::http::Http;
 
-/// At shutdown, the time limit for a client to finish a request head that it has begun to send.
-// Only incomplete requests are lost after this time, so this limit is shorter than the limit for
+/// The time limit at shutdown for a client that has sent only a part of a request head.
+// After this time, only incomplete requests are lost. So this limit is shorter than the limit for
 // running requests.
 const HEAD_GRACE: Duration = Duration::from_secs(1);
 
@@ -35,8 +35,8 @@ pub(super) async fn serve(
     idle: Duration,
     mut stopped: watch::Receiver<bool>,
 ) {
-    // Responses are written whole, so Nagle's algorithm would only delay them. If disabling it
-    // fails, responses are only slower.
+    // Responses are written whole, so Nagle's algorithm would only delay them. A failure to disable
+    // it is ignored, because then the responses are only slower.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutWriter::new(stream);
     stream.set_timeout(Some(idle));
@@ -48,7 +48,7 @@ pub(super) async fn serve(
     let connection =
         http1::Builder::new().serve_connection(TokioIo::new(Box::pin(stream)), service);
     let mut connection = std::pin::pin!(connection);
-    // Polls the connection first, because nearly always it is the branch that is ready.
+    // Polls the connection first, because nearly always the connection is the branch that is ready.
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => Some(ended),
@@ -165,14 +165,16 @@ impl Drop for InFlightRequest {
     }
 }
 
-/// A response body that keeps its request counted as running.
+/// A response body. Its request counts as running until the body is dropped.
 struct TrackedBody {
     body: Body,
     in_flight: InFlightRequest,
 }
 
-/// A chunk of a response body that keeps its request counted until the chunk's bytes are written.
-// Hyper drops a body after taking all its chunks, but drops each chunk after writing that chunk.
+/// A chunk of a response body. Its request counts as running until the bytes of the chunk are
+/// written.
+// Hyper drops a body once it has taken all chunks of the body. It drops each chunk only after it
+// has written that chunk.
 struct TrackedChunk {
     bytes: Bytes,
     _request: InFlightRequest,

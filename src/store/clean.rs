@@ -9,11 +9,11 @@ use super::staging::{DirectoryLock, PURPOSES, lock_directory};
 use crate::ModelName;
 
 impl Store {
-    /// Removes the leftovers of killed publications, removals and quarantines; returns their
-    /// number.
+    /// Removes the leftovers of killed publications, removals and quarantines. Returns the number
+    /// of removed leftovers.
     ///
-    /// Keeps staging directories that are in use. Removes no directories where locks are
-    /// unsupported: on systems other than Unix, and on some network file systems.
+    /// Keeps staging directories that are in use. Removes no staging directory that cannot be
+    /// locked: systems other than Unix and some network file systems have no locks.
     ///
     /// # Errors
     ///
@@ -39,7 +39,7 @@ impl Store {
             }
         }
         for model in self.models()?.entries {
-            // An unreadable model must not keep the others from being cleaned.
+            // An unreadable model must not prevent the cleaning of the other models.
             removed += self.clean_markers(&model).unwrap_or(0);
         }
         Ok(removed)
@@ -91,7 +91,7 @@ mod tests {
             fs::create_dir(dir.path().join(left)).unwrap();
         }
         fs::write(dir.path().join(".mark-1-5"), "a file").unwrap();
-        // Markers of missing versions.
+        // These markers belong to versions that do not exist.
         for number in [1, 2] {
             let marker =
                 store.marker_path(&"model".parse().unwrap(), Version::new(number).unwrap());
@@ -104,8 +104,8 @@ mod tests {
         assert_eq!(store.clean().unwrap(), 0);
     }
 
-    /// Cleans in a loop while staging directories are created. So a clean can run after the
-    /// creation of a staging directory, but before the directory is locked.
+    /// Cleans in a loop while staging directories are created. So a clean can run between the
+    /// creation of a staging directory and the lock of that directory.
     #[test]
     fn staging_dir_survives_a_concurrent_clean() {
         let dir = tempfile::tempdir().unwrap();

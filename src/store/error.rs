@@ -7,7 +7,8 @@ use thiserror::Error;
 use crate::manifest::{FilePath, Manifest, ManifestError};
 use crate::{Digest, ModelName, Reason, Version};
 
-/// Why a version on disk is refused. The caller adds the model and the version.
+/// Why a version on disk is refused. The message does not name the model and the version, which the
+/// caller adds.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum VerifyError {
@@ -37,7 +38,7 @@ pub enum VerifyError {
     /// The manifest is invalid.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-    /// The manifest names a model or version other than that of the directory.
+    /// The manifest names another model or another version than the directory.
     #[error(
         "{} is of {found_model} {found_version}, expected {expected_model} {expected_version}",
         Manifest::FILE_NAME
@@ -52,7 +53,7 @@ pub enum VerifyError {
         /// The version that the manifest names.
         found_version: Version,
     },
-    /// A listed file is missing.
+    /// A file that the manifest lists does not exist.
     #[error("{file}: the file does not exist")]
     FileMissing {
         /// The path of the file in the manifest.
@@ -64,7 +65,8 @@ pub enum VerifyError {
         /// The path of the entry, for display.
         file: String,
     },
-    /// A listed file is a symlink, a pipe, a directory or the like. Symlinks are not followed.
+    /// A file of the version is a symlink, a pipe, a directory or the like. Symlinks are not
+    /// followed.
     #[error("{file}: expected a regular file, found {found}")]
     NotRegular {
         /// The path of the entry, for display.

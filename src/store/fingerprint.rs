@@ -14,9 +14,9 @@ use crate::{ModelName, Version};
 ///
 /// The state of a file is its size and modification time; on Unix also its inode, change time and
 /// mode.
-// Equal fingerprints do not prove equal bytes: two writes within one tick of the file system's
-// clock look alike. So every load verifies all bytes, and a bad version is retried even if nothing
-// changes on disk.
+// Equal fingerprints do not prove equal bytes. Two writes within one tick of the file system's
+// clock can leave the same metadata. So every load verifies all bytes, and a bad version is retried
+// even if nothing changes on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ModelFingerprint {
     pub(crate) versions: BTreeMap<Version, VersionFingerprint>,
@@ -66,7 +66,8 @@ impl VersionFingerprint {
         let mut directories = vec![(directory.to_owned(), String::new(), 0)];
         while let Some((directory, prefix, depth)) = directories.pop() {
             for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
-                // Stops at one entry above the limit, which is enough to detect an excess.
+                // Stops at one entry above the limit: that entry already shows that there are too
+                // many.
                 if found.len() > 2 * Manifest::MAX_FILES {
                     break;
                 }

@@ -30,8 +30,8 @@ pub struct IgnoredEntry {
 impl Store {
     /// Lists the models of the store, sorted by name.
     ///
-    /// Ignores files and hidden entries, such as running publications. A directory or symlink that
-    /// cannot be a model becomes an [`IgnoredEntry`].
+    /// Ignores files and hidden entries, such as the directories of running publications. A
+    /// directory or symlink that cannot be a model becomes an [`IgnoredEntry`].
     ///
     /// # Errors
     ///
@@ -49,9 +49,9 @@ impl Store {
 
     /// Lists the versions of a model, valid or not, the oldest first.
     ///
-    /// Ignores hidden entries, and names with a character other than a digit. An entry with a
-    /// numeric name that cannot be a version becomes an [`IgnoredEntry`]. Examples are the names
-    /// `0` and `01`, and a file or symlink named `2`.
+    /// Ignores hidden entries, and entries whose names contain other characters than digits. An
+    /// entry becomes an [`IgnoredEntry`] if its name is numeric, but the entry cannot be a version.
+    /// Examples are the names `0` and `01`, and a file or symlink named `2`.
     ///
     /// # Errors
     ///

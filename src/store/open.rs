@@ -14,12 +14,12 @@ impl Store {
     /// Reads a version into memory and verifies it.
     ///
     /// Each file is opened once, without following symlinks, and must be a regular file of the
-    /// stated length. Each file is read once and hashed in the same pass; large versions are read
-    /// in parallel.
+    /// length in the manifest. Each file is read once and hashed in the same pass. The files of a
+    /// large version are read in parallel.
     ///
     /// # Errors
     ///
-    /// The first violation of the manifest that is found: see [`VerifyError`].
+    /// When the version cannot be read, or does not match its manifest: see [`VerifyError`].
     // Nothing is memory-mapped: a mapped page can change after it was verified.
     pub fn open(
         &self,
@@ -71,7 +71,7 @@ fn read_manifest(
         });
     }
     let mut json = Vec::new();
-    // Reads up to one byte over the limit, to detect a manifest that grows while it is read.
+    // Reads at most one byte more than the limit, to detect a manifest that grows while it is read.
     file.take(limit + 1)
         .read_to_end(&mut json)
         .map_err(|error| io_error(name, error))?;

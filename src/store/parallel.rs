@@ -10,7 +10,7 @@ use super::VerifyError;
 use super::verified_file::read_verified;
 use crate::manifest::{FileEntry, FilePath, Manifest};
 
-/// The total size in bytes below which threads cost more than they gain.
+/// The total size of a version's files, in bytes, below which threads cost more than they gain.
 const MIN_PARALLEL_BYTES: u64 = 4 << 20;
 
 /// The maximum number of threads.

@@ -44,8 +44,8 @@ pub struct Staged {
     _staging: StagingDir,
 }
 
-/// Why publishing a version failed. The version is not visible, except when only the final sync
-/// failed.
+/// Why publishing a version failed. The version is then not visible to servers, unless only the
+/// final sync failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PublishError {
@@ -61,7 +61,7 @@ pub enum PublishError {
     /// All version numbers are taken.
     #[error("{model}: all version numbers are taken")]
     NoVersionLeft {
-        /// The model to be published.
+        /// The model that has no free version number.
         model: ModelName,
     },
     /// A source is a directory, a pipe, a socket or a device. Symlinks are followed.
@@ -83,7 +83,7 @@ pub enum PublishError {
 }
 
 impl Store {
-    /// Publishes the next version of a model: [`stage`](Self::stage), then
+    /// Publishes the next version of a model. Calls [`stage`](Self::stage), and then
     /// [`publish`](Staged::publish).
     ///
     /// # Errors
@@ -98,7 +98,8 @@ impl Store {
         self.stage(model, entry, files)?.publish()
     }
 
-    /// Writes the next version of a model to a staging directory, with a manifest. Syncs all files.
+    /// Writes the next version of a model, with its manifest, to a staging directory. Syncs all
+    /// files.
     ///
     /// # Errors
     ///
@@ -122,8 +123,8 @@ impl Store {
             .map(|(path, source)| (path.clone(), placeholder(source)))
             .collect();
         let now = SystemTime::now();
-        // Refuses an invalid list of files before any byte is copied. Once `staged` exists,
-        // dropping it cleans up.
+        // Refuses an invalid list of files before any byte is copied. After `staged` exists, an
+        // error drops `staged`, which removes the staging directory.
         let manifest = Manifest::new(model.clone(), version, entry.clone(), now, unread)?;
         create_directories(&self.root)?;
         // A failure to remove leftovers must not prevent a publication.
@@ -169,7 +170,7 @@ impl Staged {
         &self.manifest
     }
 
-    /// Reads the staged files back and verifies them, for a trial before publication.
+    /// Reads the staged files back and verifies them. The result allows a trial before publication.
     ///
     /// # Errors
     ///
@@ -186,7 +187,8 @@ impl Staged {
     ///
     /// # Errors
     ///
-    /// See [`PublishError`]; also when the version already has a file named `Probe::FILE_NAME`.
+    /// See [`PublishError`]. Also when the version already has a file with the name
+    /// [`Probe::FILE_NAME`].
     pub fn add_probe(&mut self, probe: &Probe) -> Result<(), PublishError> {
         let path: FilePath = Probe::FILE_NAME
             .parse()
@@ -197,7 +199,7 @@ impl Staged {
     }
 
     /// Publishes the version with one rename, then syncs the model's directory. Concurrent
-    /// publications get distinct versions.
+    /// publications get distinct version numbers.
     ///
     /// # Errors
     ///
@@ -206,7 +208,8 @@ impl Staged {
         let model = self.manifest.model().clone();
         let models = self.store.model_directory(&model);
         create_directories(&models)?;
-        // The process that created the model's directory may have died before it synced the store.
+        // The store may need a sync: another process may have created the model's directory, and
+        // died before its own sync.
         sync_directory(&self.store.root).map_err(at(&self.store.root))?;
         loop {
             let target = self
@@ -218,8 +221,8 @@ impl Staged {
             let renamed = if taken() {
                 Err(io::ErrorKind::AlreadyExists.into())
             } else {
-                // A marker without a version belonged to a removed version, and must not apply to
-                // the new version.
+                // A quarantine marker without a version belonged to a removed version. It must not
+                // quarantine the new version.
                 let released = self.store.release(&model, self.manifest.version());
                 released.and_then(|_| fs::rename(&self.directory, &target))
             };
@@ -306,7 +309,7 @@ fn copy_and_hash(
     }
 }
 
-/// Opens a source file. Follows symlinks, since the caller named the file.
+/// Opens a source file. Follows symlinks, because the caller chose the path.
 ///
 /// Refuses all but regular files, and never blocks on a pipe or device.
 fn open_source(from: &Path) -> Result<File, PublishError> {

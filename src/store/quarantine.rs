@@ -34,7 +34,7 @@ const MAX_BYTES: u64 = 64 << 10;
 /// ```
 ///
 /// A marker outlives the server that wrote it. [`Store::release`] removes a marker. A server
-/// removes a marker once the cause has ended: see [`QuarantineCause`].
+/// removes a marker when its cause no longer applies: see [`QuarantineCause`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quarantine {
@@ -61,7 +61,7 @@ pub enum QuarantineCause {
     ///
     /// The quarantine ends when the manifest changes or another release of the server judges the
     /// version.
-    // Loading the same bytes again would fail again.
+    // Loading the same bytes again would fail again, so servers do not retry.
     Incompatible,
     /// The operator has withdrawn the version. Only the operator can end the quarantine.
     Operator,
@@ -93,8 +93,8 @@ impl Quarantine {
         }
     }
 
-    /// The quarantine for an unreadable marker. Counts as the operator's, because the cause is
-    /// unknown.
+    /// The quarantine for an unreadable marker. Counts as a quarantine by the operator, because the
+    /// real cause is unknown.
     fn unreadable(why: impl std::fmt::Display) -> Self {
         let detail = sanitize_for_log(format_args!("invalid quarantine marker: {why}"));
         Self {
@@ -103,8 +103,8 @@ impl Quarantine {
         }
     }
 
-    /// Whether this release keeps a version with this manifest quarantined without another attempt.
-    /// Always false for a corrupt version, which is read again.
+    /// Whether a version with this manifest stays quarantined in this release, without another load
+    /// attempt. Always false for a corrupt version, whose bytes are read again.
     pub(crate) fn applies_to(&self, manifest: &Manifest) -> bool {
         match self.cause {
             QuarantineCause::Corrupt => false,
@@ -283,7 +283,7 @@ mod tests {
             );
             assert_eq!(found.since(), "1970-01-01T00:00:00Z");
         }
-        // A marker of exactly the maximum length, then a longer one.
+        // The first marker has exactly the maximum length. The second marker is longer.
         let json = serde_json::to_vec(&Quarantine::new(QuarantineCause::Corrupt, "rot", None));
         let mut json = json.unwrap();
         json.resize(MAX_BYTES as usize, b' ');

@@ -14,7 +14,7 @@ pub(super) enum OpenError {
 
 /// Opens a regular file for reading; returns the file and its length in bytes.
 ///
-/// Does not follow a symlink in the last component, and never blocks on a pipe.
+/// Does not follow a symlink in the last component of `path`, and never blocks on a pipe.
 pub(super) fn open_regular(path: &Path, name: &str) -> Result<(File, u64), OpenError> {
     let refused = |error| OpenError::Refused(io_error(name, error));
     let not_regular = |kind| {
@@ -26,7 +26,8 @@ pub(super) fn open_regular(path: &Path, name: &str) -> Result<(File, u64), OpenE
     let file = match open_without_following(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(OpenError::NotFound),
-        // Opening a symlink or a socket fails. The error then states the type of the entry.
+        // Opening a symlink or a socket fails. The returned error then states the type of the
+        // entry.
         Err(error) => match fs::symlink_metadata(path) {
             Ok(found) if !found.is_file() => return Err(not_regular(found.file_type())),
             _ => return Err(refused(error)),

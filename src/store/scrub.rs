@@ -43,7 +43,7 @@ pub(crate) enum ScrubStep {
 }
 
 impl Store {
-    /// Starts to read a version again. Reads only the manifest.
+    /// Starts the scrub of a version. This call reads only the manifest.
     pub(crate) fn scrub(
         &self,
         model: &ModelName,
@@ -150,7 +150,8 @@ mod tests {
     use std::collections::BTreeMap;
     use std::fs;
 
-    /// Starts to scrub version 1 of `m`, with files of these names and lengths in bytes.
+    /// Publishes version 1 of `m`, with files of these names and lengths in bytes. Starts a scrub
+    /// of this version.
     fn scrubbing(files: &[(&str, usize)]) -> (Models, PathBuf, VersionScrub) {
         let models = Models::empty();
         let model = "m".parse().unwrap();

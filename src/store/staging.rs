@@ -1,4 +1,4 @@
-//! Hidden directories that hold entries before their publication and after their removal.
+//! Hidden directories for entries that are not yet published, or that are being removed.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,14 +9,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// purpose.
 pub(super) const PURPOSES: [&str; 3] = ["mark", "publish", "remove"];
 
-/// A hidden, locked directory of the store, removed with its content on drop.
-// The kernel releases a lock when its process ends, even if that process is killed. So an unlocked
-// directory is a leftover.
+/// A hidden, locked directory of the store. Dropping this value removes the directory and its
+/// content.
+// The kernel releases a lock when the process that holds it ends, even if that process is killed.
+// So an unlocked staging directory is a leftover.
 #[derive(Debug)]
 pub(super) struct StagingDir {
     path: PathBuf,
     /// The lock; `None` where locks are unsupported. Rust drops fields after `drop` has run, so the
-    /// lock is released after the removal.
+    /// lock is released after the directory is removed.
     _locked: Option<File>,
 }
 
@@ -31,7 +32,8 @@ impl StagingDir {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 created => created?,
             }
-            // A concurrent `Store::clean` may take the lock first, and then removes the directory.
+            // A concurrent `Store::clean` may take the lock first and remove the directory. Then
+            // the loop creates another directory.
             match lock_directory(&path) {
                 Ok(DirectoryLock::Held(locked)) if path.exists() => {
                     return Ok(Self {

@@ -87,8 +87,8 @@ fn every_flipped_bit_of_a_file_is_refused() {
     assert_eq!(open(&models.store, 1).unwrap(), COLE_KRIPKE, "repaired");
 }
 
-/// A flipped bit in the date or in whitespace may be harmless. A flipped bit must never lead to
-/// other bytes.
+/// A flipped bit in the date or in whitespace may be harmless. The store must never return bytes
+/// other than the published bytes.
 #[test]
 fn every_flipped_bit_of_a_manifest_is_refused_or_harmless() {
     let models = Models::cole_kripke();
@@ -178,7 +178,8 @@ fn manifest_of_another_version_or_model_is_refused() {
     let models = Models::cole_kripke();
     models.publish("cole_kripke", COLE_KRIPKE);
     models.publish("other", COLE_KRIPKE);
-    // The files are identical; only the model and the version in the manifest differ.
+    // The model files are identical. The first manifest names another version, the second another
+    // model.
     fs::copy(
         models.path("2/manifest.json"),
         models.path("1/manifest.json"),

@@ -18,12 +18,13 @@ const ENTRY: &str = "model.onnx";
 impl Store {
     /// Opens a version. Verifies the version if it has a manifest.
     ///
-    /// Without a manifest, accepts the files as they are: [`VerifiedVersion::is_unverified`] is
+    /// Accepts the files as they are if there is no manifest. [`VerifiedVersion::is_unverified`] is
     /// then true.
     ///
     /// # Errors
     ///
-    /// See [`open`](Self::open); also when the model file is ambiguous.
+    /// See [`open`](Self::open). Also when the version has no manifest, and the model file is
+    /// ambiguous.
     pub fn open_unverified(
         &self,
         model: &ModelName,
@@ -43,7 +44,7 @@ impl Store {
             (_, Some(only), None) => only.clone(),
             _ => return Err(VerifyError::NoEntry),
         };
-        // A constant time, so that the same files always give the same manifest.
+        // The time is constant, so that the same files always result in the same manifest.
         let never = SystemTime::UNIX_EPOCH;
         let manifest = Manifest::new(model.clone(), version, entry, never, files)?;
         // Reads the files a second time and compares them with the digests of the first read.

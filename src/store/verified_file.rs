@@ -61,8 +61,8 @@ pub(super) fn read_and_hash(
 ) -> Result<(Vec<u8>, Digest), VerifyError> {
     let mut bytes = Vec::new();
     let room = usize::try_from(size).ok();
-    // The allocation is bounded. Callers have compared `size` with the length on disk, or run under
-    // a memory limit (the vetting child).
+    // The allocation is bounded. Each caller has compared `size` with the length on disk, or runs
+    // in the vetting child, under a memory limit.
     if room.is_none_or(|room| bytes.try_reserve_exact(room).is_err()) {
         return Err(VerifyError::OutOfMemory {
             file: path.clone(),

@@ -12,8 +12,8 @@ use crate::{Probe, ProbeError};
 ///
 /// Only [`Store::open_unverified`](crate::Store::open_unverified) makes a `VerifiedVersion` from
 /// unverified bytes. A later change on disk does not change the bytes in memory.
-// Every other way to make a `VerifiedVersion` verifies the bytes. So code that takes one never
-// receives unverified bytes by accident.
+// Every other way to make a `VerifiedVersion` verifies the bytes. So code that takes a
+// `VerifiedVersion` never receives unverified bytes by accident.
 #[derive(Debug)]
 pub struct VerifiedVersion {
     manifest: Manifest,
@@ -46,7 +46,7 @@ impl VerifiedVersion {
         self.is_unverified
     }
 
-    /// The manifest that all bytes match.
+    /// The manifest, which all bytes match.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }

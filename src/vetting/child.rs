@@ -11,7 +11,7 @@ use super::{VettingError, VettingLimits};
 use crate::VerifiedVersion;
 use crate::sanitize::sanitize_for_log;
 
-/// The maximum number of bytes kept from the child's standard output, and from its standard error.
+/// The maximum number of bytes that are kept from each of the child's two output streams.
 const MAX_OUTPUT_BYTES: u64 = 64 << 10;
 
 pub(super) fn ask(
@@ -63,8 +63,8 @@ struct ChildOutput {
     errors: Vec<u8>,
 }
 
-/// Writes, reads and waits on separate threads, so that none blocks another. Returns `None` on
-/// timeout.
+/// Writes to the child, reads from it and waits for it on separate threads, so that no operation
+/// blocks another. Returns `None` on timeout.
 ///
 /// The pipes close when the child ends. Then the threads end too, and this function returns.
 fn exchange(
@@ -78,18 +78,18 @@ fn exchange(
         scope.spawn(move || {
             let Some(stdin) = stdin else { return };
             let mut stdin = BufWriter::new(stdin);
-            // A failed write is ignored: the child may stop reading early, after its verdict or its
-            // death.
+            // A failed write is ignored: the child may give its verdict or die before it has read
+            // all bytes.
             let _ = write_request(&mut stdin, limits, version).and_then(|()| stdin.flush());
         });
         let errors = scope.spawn(move || stderr.map_or(Vec::new(), read_capped));
         scope.spawn(move || {
-            // A failed send is ignored: after a timeout nothing is received.
+            // A failed send is ignored: after a timeout, no thread receives the output.
             let _ = sender.send(stdout.map_or(Vec::new(), read_capped));
         });
         let output = receiver.recv_timeout(limits.time);
         if output.is_err() {
-            // This call returns an error if the child has just ended.
+            // An error is ignored: the child may have just ended.
             let _ = child.kill();
         }
         let status = child.wait()?;

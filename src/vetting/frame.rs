@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::VettingLimits;
 use crate::{Manifest, VerifiedVersion};
 
-/// The maximum length of the first line, in bytes.
+/// The maximum length of the first line of a request, in bytes.
 const MAX_HEADER_BYTES: u64 = 4096;
 
 #[derive(Serialize, Deserialize)]

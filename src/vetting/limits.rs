@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
 
-/// The number of copies of a version's files that vetting may hold beyond
+/// The number of copies of a version's files that fit into memory in addition to
 /// [`VettingLimits::address_space`].
-// These are the received bytes, and the runtime's copy during the conversion of the model.
+// One copy is the received bytes. The runtime makes the others while it converts the model.
 const COPIES: u64 = 3;
 
 /// The resource limits of a vetting process.
@@ -21,14 +21,14 @@ const COPIES: u64 = 3;
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct VettingLimits {
-    /// The limit on the child's address space in bytes; three times the size of the version's files
-    /// is added. At least 64 MiB; 1 GiB by default.
+    /// The limit on the child's address space, in bytes. At least 64 MiB; 1 GiB by default. Vetting
+    /// adds three times the size of the version's files.
     pub address_space: u64,
     /// The limit on the CPU time of all threads, rounded up to whole seconds. More than zero, at
     /// most a day; 30 s by default.
     pub cpu: Duration,
-    /// The limit on the wall-clock time from start to verdict, independent of the server's clock.
-    /// More than zero, at most a day; 120 s by default.
+    /// The limit on the wall-clock time from start to verdict. More than zero, at most a day; 120 s
+    /// by default. Pausing Tokio's clock does not affect this limit.
     pub time: Duration,
 }
 
@@ -47,7 +47,7 @@ impl VettingLimits {
     ///
     /// # Errors
     ///
-    /// The first limit that is out of its bounds.
+    /// When a limit is out of its bounds. The error names the first such limit.
     pub fn check(&self) -> Result<(), ConfigError> {
         let day = Duration::from_secs(24 * 60 * 60);
         if self.address_space < 64 << 20 {
@@ -87,10 +87,11 @@ impl VettingLimits {
         };
         let (space, seconds) = (self.address_space_for(bytes), self.cpu_seconds());
         limit(Resource::As, space, space)?;
-        // The soft limit raises SIGXCPU, which identifies the cause.
+        // At the soft limit, the kernel sends SIGXCPU, which identifies the cause of the child's
+        // end.
         limit(Resource::Cpu, seconds, seconds + 1)?;
-        // A model may crash this process, and a core dump must not fill the disk. Nor may this
-        // process write any other file.
+        // A model may crash this process, and a core dump must not fill the disk. This process must
+        // not write any other file either.
         limit(Resource::Core, 0, 0)?;
         limit(Resource::Fsize, 0, 0)
     }

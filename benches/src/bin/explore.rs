@@ -1,4 +1,5 @@
-//! Measures the cost of explorations: crash points per second, and the delay of a trapped call.
+//! Measures the cost of explorations: crash points per second, and the delay of a trapped system
+//! call.
 
 use clarity_chaos::explore::PowerLoss;
 use clarity_chaos::{Context, Result, chaos};
@@ -7,10 +8,10 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The upper bound of the delay of a trapped call, in microseconds.
+/// The upper bound of the delay of a trapped system call, in microseconds.
 const TRAP: f64 = 30.0;
 
-/// The lower bound of crash points per second.
+/// The lower bound of the exploration's speed, in crash points per second.
 const RATE: f64 = 300.0;
 
 fn save(dir: &Path) -> Result {
@@ -30,7 +31,8 @@ fn check_whole(dir: &Path) -> Result {
     Ok(())
 }
 
-/// Crash points per second: a file is saved with 20 writes, and is read at each point.
+/// Measures the crash points per second. A file is saved with 20 writes, and read at each crash
+/// point.
 #[chaos(timeout = "10m")]
 fn points(cx: Context) -> Result {
     fs::write(cx.dir().join("current"), "old")?;
@@ -58,8 +60,8 @@ fn points(cx: Context) -> Result {
     Ok(())
 }
 
-/// The delay of a trapped call. A write outside the operation's directory is measured with and
-/// without an exploration.
+/// Measures the delay of a trapped system call. Writes outside the operation's directory are timed
+/// with and without an exploration.
 #[chaos(timeout = "10m")]
 fn trap(cx: Context) -> Result {
     const CALLS: u32 = 20_000;

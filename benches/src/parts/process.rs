@@ -1,4 +1,4 @@
-//! The parts that fork a process, and that read the status of all processes.
+//! The part that forks a process, and the part that reads the status of all processes.
 #![expect(unsafe_code, reason = "fork")]
 
 use rustix::event::{PollFd, PollFlags, poll};

@@ -32,12 +32,13 @@ pub struct RunOutput {
     pub stdout: String,
     /// The complete standard error, with invalid UTF-8 replaced.
     pub stderr: String,
-    /// The latest record of each test in the suite's history, by test name.
+    /// The latest record of each test in the suite's history. The keys are the tests' names.
     pub records: BTreeMap<String, Record>,
 }
 
 impl Suite {
-    /// Creates a suite that runs `binary` with `isolation`, an empty history and empty directories.
+    /// Creates a suite that runs `binary` with `isolation`. The suite's history and directories are
+    /// empty.
     ///
     /// # Panics
     ///
@@ -70,8 +71,8 @@ impl Suite {
         use std::os::unix::fs::{PermissionsExt as _, chown};
         let home = self.home.path();
         let copy = home.join("suite");
-        // `fs::copy` has the new file open for writing. A child that another thread forks at that
-        // time inherits the descriptor, so executing the copy fails with ETXTBSY. Linking opens no
+        // `fs::copy` opens the new file for writing. If another thread forks meanwhile, the child
+        // inherits the descriptor, and executing the copy fails with ETXTBSY. Linking opens no
         // file.
         if fs::hard_link(&self.binary, &copy).is_err() {
             fs::copy(&self.binary, &copy).expect("the binary can be copied");
@@ -87,7 +88,7 @@ impl Suite {
         self
     }
 
-    /// Runs the suite through a wrapper program. The words of `program` precede the suite's
+    /// Makes the suite run in a wrapper program: the words of `program` precede the suite's
     /// command.
     #[must_use]
     pub fn within<S: Into<OsString>>(mut self, program: impl IntoIterator<Item = S>) -> Self {
@@ -241,7 +242,7 @@ impl Suite {
         self.home.path().join("tmp")
     }
 
-    /// Returns the latest record of each test in the history, by test name.
+    /// Returns the latest record of each test in the history. The keys are the tests' names.
     ///
     /// Records that are cut short are left out.
     ///
@@ -264,7 +265,8 @@ impl Suite {
     }
 }
 
-/// Reads a record. Returns `None` if the file is cut short, for example by a kill of the runner.
+/// Reads a record. Returns `None` if the file is cut short, for example because the runner was
+/// killed.
 fn read_record(path: &Path) -> Option<Record> {
     let text = fs::read(path).expect("a record that is listed can be read");
     match serde_json::from_slice(&text) {

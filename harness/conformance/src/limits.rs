@@ -83,7 +83,7 @@ fn read_in_thread(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     thread::spawn(move || {
         let mut contents = Vec::new();
         if pipe.read_to_end(&mut contents).is_ok() {
-            // After the limit the receiver is gone, and sending fails.
+            // Sending fails after the limit, when the receiver is gone. The failure is ignored.
             let _ = sender.send(contents);
         }
     });
@@ -92,7 +92,7 @@ fn read_in_thread(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
 
 /// Reports that the calling test cannot run on this machine. The caller must then return.
 ///
-/// The message bypasses libtest's capture, so passing runs show it, too.
+/// The message bypasses libtest's capture, so runs that pass show the message, too.
 ///
 /// # Panics
 ///
@@ -105,7 +105,7 @@ pub fn skip(reason: &str) {
     );
     let thread = thread::current();
     let test = thread.name().unwrap_or("a test").to_owned();
-    // The result is ignored: a closed standard error has no reader.
+    // An error is ignored: a closed standard error has no reader.
     let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {reason}");
 }
 

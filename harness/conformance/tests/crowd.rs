@@ -12,7 +12,8 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Returns the number of repetitions in the environment variable, or `default`.
+/// Returns the number of repetitions in the environment variable `variable`, or `default` if the
+/// variable is unset.
 fn repetitions(variable: &str, default: usize) -> usize {
     let given = std::env::var(variable).ok();
     given.map_or(default, |given| {
@@ -66,7 +67,8 @@ fn children_of_threads(pid: u32) -> Vec<u32> {
 
 /// Returns the test processes, which are great-grandchildren of the runner.
 ///
-/// Their ancestors below the runner are a supervisor and a process inside the sandbox.
+/// The ancestors of a test process below the runner are a supervisor and a process inside the
+/// sandbox.
 fn tests_of(runner: u32) -> Vec<u32> {
     let supervisors = children_of_threads(runner).into_iter();
     let inside = supervisors.flat_map(children);
@@ -103,8 +105,8 @@ fn test_killed_at_any_moment_has_a_verdict() {
             for test in tests_of(runner.id()) {
                 thread::sleep(Duration::from_micros(rng.random_range(0..1500)));
                 let pid = i32::try_from(test).ok().and_then(Pid::from_raw).unwrap();
-                // Only a test that still runs is killed. The kernel reuses a process number only
-                // after all other numbers.
+                // Only a test that still runs is killed. If the test ends meanwhile, no other
+                // process gets its number soon: the kernel first uses all other numbers.
                 if tests_of(runner.id()).contains(&test) {
                     let _ = kill_process(pid, Signal::KILL);
                 }

@@ -56,7 +56,7 @@ impl Description {
 
     /// Returns a constant expression of type `&'static str`: the trimmed description.
     ///
-    /// If the macro calls expand to an empty text, the expression is a compile error at `span`.
+    /// The expression is a compile error at `span` if the macro calls expand to an empty text.
     pub(crate) fn expression(&self, span: Span) -> TokenStream {
         match self {
             Self::Text(text) => text.to_token_stream(),

@@ -51,7 +51,7 @@ pub(crate) fn expand(
     }
 }
 
-/// Generates the calls that add the tags and options of the attribute to the registration.
+/// Generates the calls that add the attribute's tags and options to the registration.
 fn settings(options: &Options, private: &TokenStream) -> TokenStream {
     let mut settings = TokenStream::new();
     let tags = &options.tags;

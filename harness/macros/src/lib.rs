@@ -26,19 +26,19 @@ use syn::{ItemFn, parse_macro_input};
 /// }
 /// ```
 ///
-/// The function is sync or async, takes a `Context` or nothing, and returns `()` or a `Result`. The
-/// error type of the `Result` must convert into `Box<dyn Error + Send + Sync>`.
+/// The function is sync or async. It takes a `Context` or nothing, and returns `()` or a `Result`.
+/// The error type of the `Result` must convert into `Box<dyn Error + Send + Sync>`.
 ///
 /// # Arguments
 ///
-/// A word is a tag, such as `slow`. `-m` selects tests by their tags. Only the tag
-/// `non_destructive` has a meaning for the harness. The options are:
+/// An argument without a value is a tag, such as `slow`. `-m` selects tests by their tags. Only the
+/// tag `non_destructive` has a meaning for the harness. The options are:
 ///
 /// - `timeout = "10s"`: the limit of real time, in the format of `humantime` (`500ms`, `2m`,
 ///   `1m 30s`). Default: the value of `--timeout`, which is 30 s by default.
-/// - `clock = "real"`: real time. Async tests run on a multi-threaded Tokio runtime. The default.
+/// - `clock = "real"`: real time, the default. Async tests run on a multi-threaded Tokio runtime.
 /// - `clock = "paused"`: async only. Virtual time jumps to the next timer when all tasks are idle.
-///   For code that waits neither for sockets nor for other threads.
+///   Only for code that does not wait for sockets or for other threads.
 /// - `clock = "manual"`: async only. Virtual time moves only when the test advances the clock.
 ///   Sockets and files are usable.
 /// - `memory = "512MiB"`: the limit of private writable memory (`KiB`, `MiB`, `GiB`). Allocations
@@ -69,9 +69,9 @@ use syn::{ItemFn, parse_macro_input};
 /// # Renaming a test
 ///
 /// A test's seed is derived from the root seed and the test's name. `--list` shows this name: the
-/// path of the function inside its crate. A renamed test therefore gets other faults, and the
-/// entries in `chaos_regressions/` with the old name match no test. `seed_name` keeps the
-/// derivation from the old name:
+/// path of the function inside its crate. A renamed test therefore gets other faults. The entries
+/// with the old name in `chaos_regressions/` match no test. `seed_name` keeps the derivation from
+/// the old name:
 ///
 /// ```ignore
 /// /// A weight file with one flipped bit is refused.
@@ -109,10 +109,10 @@ use syn::{ItemFn, parse_macro_input};
 /// A library can register tests for the targets that depend on the library. Rust links a dependency
 /// only if the target's source mentions the dependency by name. If the target uses nothing else of
 /// `my_lib`, write `use my_lib as _;` next to `main!()`. Without this line, `--list` does not show
-/// the tests of `my_lib`, and the harness cannot detect that they are missing. An entry in
+/// the tests of `my_lib`, and the harness cannot detect that the tests are missing. An entry in
 /// `Cargo.toml` is not enough. A mention in another library counts only if the target mentions that
 /// library. `#![warn(unused_crate_dependencies)]` in the test target reports each dependency that
-/// is not mentioned. With an old linker of Apple, a mention can be insufficient: call a function of
+/// is not mentioned. With an old Apple linker, a mention can be insufficient: call a function of
 /// the library instead.
 ///
 /// Tests in a library's `#[cfg(test)]` module are never part of another target.

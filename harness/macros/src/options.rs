@@ -53,7 +53,8 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Parses the attribute's tokens. Returns the valid options, and an error for each invalid one.
+    /// Parses the attribute's tokens. Returns the valid options, and an error for each invalid
+    /// option.
     pub(crate) fn parse(tokens: TokenStream) -> (Self, Vec<Error>) {
         let mut options = Self::default();
         let mut problems = Vec::new();

@@ -2,8 +2,8 @@
 
 /// Asserts that a condition holds at every evaluation.
 ///
-/// While a sink [listens](crate::listen), a false condition calls [`Sink::violated`] and panics.
-/// An `always!` that is never evaluated counts as unmet, too.
+/// If the condition is false while a sink [listens](crate::listen), the macro calls
+/// [`Sink::violated`] and panics. An `always!` that is never evaluated counts as unmet, too.
 ///
 /// While no sink listens, the condition is not evaluated. The cost is then one relaxed atomic load
 /// and one branch.
@@ -62,15 +62,15 @@ macro_rules! reachable {
     };
 }
 
-/// Not public API: places an oracle at this line, and adds the oracle to the catalogue.
+/// Not public API: places an oracle at the line of the call, and adds the oracle to the catalogue.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __oracle {
     ($kind:ident, $condition:expr, $message:literal) => {
         if $crate::__private::is_listening() {
             let holds: bool = $condition;
-            // The items below are in an inner block, which the condition cannot see. Items have no
-            // hygiene: outside the block, they would hide a caller's `scope` or `ORACLE`.
+            // The condition cannot see the items in this inner block. Macro hygiene does not apply
+            // to items: outside the block, they would hide a caller's `scope` or `ORACLE`.
             {
                 fn scope() -> &'static str {
                     ::core::any::type_name_of_val(&scope)

@@ -40,9 +40,9 @@ pub struct Oracle {
     scope: fn() -> &'static str,
     file: &'static str,
     line: u32,
-    /// Whether a true evaluation was reported to the sink.
+    /// Whether an evaluation with the result `true` was reported to the sink.
     reported_true: AtomicBool,
-    /// Whether a false evaluation was reported to the sink.
+    /// Whether an evaluation with the result `false` was reported to the sink.
     reported_false: AtomicBool,
 }
 
@@ -133,7 +133,7 @@ impl Oracle {
         !reported.load(Ordering::Relaxed) && !reported.swap(true, Ordering::Relaxed)
     }
 
-    /// Makes the next evaluation with each result count as the first one again.
+    /// Resets both results: the next evaluation with either result counts as the first again.
     pub(crate) fn reset(&self) {
         self.reported_true.store(false, Ordering::Relaxed);
         self.reported_false.store(false, Ordering::Relaxed);

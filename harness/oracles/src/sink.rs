@@ -32,9 +32,10 @@ static SINK: RwLock<Option<Arc<dyn Sink>>> = RwLock::new(None);
 
 /// Makes `sink` listen to all oracles of this process. `sink` replaces an earlier sink.
 ///
-/// All oracles count as not yet reached.
+/// Resets all oracles: each oracle counts as not yet reached.
 ///
-/// A thread that evaluates an oracle during this call can report the evaluation to either sink.
+/// A thread that evaluates an oracle during this call can report the evaluation to the earlier or
+/// to the new sink.
 pub fn listen(sink: Arc<dyn Sink>) {
     catalogue().for_each(Oracle::reset);
     replace(Some(sink));
@@ -54,7 +55,8 @@ impl Oracle {
     ///
     /// When an [`always!`](crate::always) does not hold.
     #[doc(hidden)]
-    // `cold` marks calls of this function as unlikely: without a sink, no oracle calls it.
+    // `cold` marks calls of this function as unlikely: without a sink, no oracle calls the
+    // function.
     #[cold]
     #[track_caller]
     pub fn observe(&'static self, holds: bool) {
@@ -77,7 +79,7 @@ fn replace(sink: Option<Arc<dyn Sink>>) {
         &mut *SINK.write().unwrap_or_else(PoisonError::into_inner),
         sink,
     );
-    // The lock is no longer held: the destructor of a sink can reach an oracle.
+    // The lock is released before the drop, because the destructor of a sink can reach an oracle.
     drop(previous);
 }
 
@@ -89,7 +91,8 @@ pub fn is_listening() -> bool {
     LISTENING.load(Ordering::Relaxed)
 }
 
-/// Returns the current sink and releases the lock: a sink can reach an oracle, or call [`listen`].
+/// Returns the current sink, and releases the lock. A method of the sink can therefore reach an
+/// oracle, or call [`listen`].
 fn current() -> Option<Arc<dyn Sink>> {
     SINK.read().unwrap_or_else(PoisonError::into_inner).clone()
 }

@@ -282,8 +282,8 @@ fn sink_may_reach_oracles_and_stop_listening() {
         let _turn = Turn::new();
         listen(Arc::new(Reaching));
         reachable!("outside of a sink");
-        // Replacing this sink drops it. The destructor reaches an oracle, and the recorder gets
-        // the call.
+        // The recorder replaces this sink. The sink's destructor then reaches an oracle, and the
+        // recorder gets the call.
         listen(Arc::new(Reaching));
         let recorder = Recorder::listening();
         done.send(recorder.calls_for("while a sink is dropped"))

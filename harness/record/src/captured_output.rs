@@ -16,8 +16,8 @@ pub struct CapturedOutput {
 }
 
 impl CapturedOutput {
-    /// Returns the last whole lines of the text, at most `limit` bytes together. If the last line
-    /// is longer than `limit`, returns the end of that line.
+    /// Returns the last whole lines of the text, together at most `limit` bytes. Returns the end of
+    /// the last line if that line alone is longer than `limit`.
     #[must_use]
     pub fn tail(&self, limit: usize) -> &str {
         let text = self.text.as_str();

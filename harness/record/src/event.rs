@@ -76,7 +76,7 @@ pub enum EventKind {
         /// The fault's row in the plan.
         fault: PlannedFault,
     },
-    /// A fault was drawn but not injected: the minimiser checks if the case fails without this
+    /// A fault was drawn but not injected: the minimiser checks whether the case fails without this
     /// fault.
     FaultOmitted {
         /// The row that the fault would have in the plan.
@@ -91,7 +91,7 @@ pub enum EventKind {
         #[serde(flatten)]
         outcome: UndoOutcome,
     },
-    /// An oracle was reached for the first time, or for the first time with this result.
+    /// An oracle was reached with this result for the first time.
     OracleReached {
         /// The oracle. In JSON the oracle's fields stand in the event itself.
         #[serde(flatten)]
@@ -103,9 +103,9 @@ pub enum EventKind {
     Explored {
         /// The number of the operation's system calls that concern the operation's directory.
         total_calls: usize,
-        /// The number of tried points.
+        /// The number of points that were tried. At each point, the process died or a call failed.
         points: usize,
-        /// The number of tried directory states after a power loss.
+        /// The number of directory states that were tried, each the result of a power loss.
         states: usize,
         /// The operation's calls in order, at most the first 2,000.
         #[serde(default)]
@@ -210,7 +210,7 @@ impl ExploredCall {
 pub enum BodyEnd {
     /// The body returned without an error.
     Returned,
-    /// The body returned an error, or did not meet another condition of a passed test. For example,
+    /// The body returned an error, or another condition of a passed test was not met. For example,
     /// a declared panic did not happen, or a fault stayed in effect.
     Failed {
         /// The error, followed by its sources.
@@ -238,7 +238,7 @@ pub enum BodyEnd {
 
 /// Reads a timeline from a file of JSON lines. An empty file is an empty timeline.
 ///
-/// A last line that is not an event is dropped: the process can die while it writes the line.
+/// A last line that is not an event is dropped: the process can die while writing that line.
 ///
 /// # Errors
 ///

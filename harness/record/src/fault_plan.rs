@@ -5,7 +5,8 @@ use std::fmt::{self, Write as _};
 
 /// A row of the fault plan: one fault with its drawn values.
 ///
-/// The values follow from the test's seed, and from the fault's kind, target and occurrence.
+/// Four facts determine the drawn values: the test's seed, and the fault's kind, target and
+/// occurrence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PlannedFault {
@@ -65,7 +66,7 @@ impl fmt::Display for PlannedFault {
     }
 }
 
-/// The outcome of undoing a fault. In JSON the variant's name is the value of `outcome`.
+/// The outcome of undoing a fault. In JSON, the field `outcome` contains the variant's name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -83,12 +84,12 @@ pub enum UndoOutcome {
     },
     /// The fault could not be applied, so nothing was damaged.
     NeverApplied {
-        /// The reason.
+        /// The reason why the fault could not be applied.
         error: String,
     },
     /// The fault could not be undone. The damage remains, and the test fails.
     Failed {
-        /// The reason.
+        /// The reason why the fault could not be undone.
         error: String,
     },
 }

@@ -1,8 +1,9 @@
-//! Pins the JSON of records and results. The file `tests/schema_2.json` contains every field, and
-//! every variant of every enum.
+//! Checks that the JSON of records and results never changes. The file `tests/schema_2.json`
+//! contains every field and every enum variant of the format.
 //!
-//! The module `values` builds the structs without `..`. A new field is therefore a compile error
-//! until it has a value. A new variant is a compile error until it is listed.
+//! The module `values` builds each struct without `..`. A new field is therefore a compile error
+//! until `values` sets the field. A new variant is a compile error until `values` lists the
+//! variant.
 
 mod values;
 
@@ -41,14 +42,16 @@ fn golden_file_reads_back_to_the_same_values() {
     assert_eq!(serde_json::from_str::<Golden>(FILE).unwrap(), golden());
 }
 
-/// Adds the names of fields, and of the variants in `verdict`, `event`, `outcome` and `end`.
+/// Adds the names of all fields in `value` to `names`. If a field is `verdict`, `event`, `outcome`
+/// or `end`, also adds the variant's name in this field.
 fn names_in<'a>(value: &'a Value, names: &mut BTreeSet<&'a str>) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
                 names.insert(name);
                 match (name.as_str(), value) {
-                    // The user chooses the names of the fields inside these objects.
+                    // The names inside these objects come from the user, and are not part of the
+                    // format.
                     ("plan" | "fields" | "tests", _) => {}
                     ("verdict" | "event" | "outcome" | "end", Value::String(variant)) => {
                         names.insert(variant);

@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A thread of a test that timed out or was interrupted. The state was read just before the harness
-/// asked the test to end.
+/// A thread of a test that timed out or was interrupted. The thread's state was read just before
+/// the harness asked the test to end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct HungThread {
-    /// The command line of the thread's process. Absent for the test's own process.
+    /// The command line of the thread's process. Absent for a thread of the test's own process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<String>,
     /// The thread's name. The system keeps only the first 15 bytes.
@@ -24,7 +24,8 @@ pub struct HungThread {
 }
 
 impl HungThread {
-    /// Creates a thread of the test's own process, without a system call or a wait channel.
+    /// Describes a thread of the test's own process. The system call and the wait channel are
+    /// absent.
     #[must_use]
     pub fn new(thread: impl Into<String>, state: impl Into<String>) -> Self {
         Self {

@@ -13,7 +13,7 @@ pub enum Isolation {
     Fork,
     /// The test has its own process, which executes the test binary again. Works on every system.
     Exec,
-    /// The test runs on a thread of the runner, one test at a time, for debuggers. The test has no
+    /// For debuggers: the test runs on a thread of the runner, one test at a time. The test has no
     /// timeout, no sandbox, no containment and no captured output.
     Thread,
 }
@@ -26,7 +26,7 @@ impl Isolation {
         Self::Exec
     };
 
-    /// Returns the name on the command line and in records.
+    /// Returns the isolation's name on the command line and in records.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

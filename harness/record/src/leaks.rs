@@ -24,8 +24,8 @@ pub struct Leaks {
 }
 
 impl Leaks {
-    /// Returns a line for each leak that is not allowed: kind and name, such as
-    /// ``thread `worker` ``.
+    /// Returns a line for each leak that is not allowed. Each line is the leak's kind and name,
+    /// such as ``thread `worker` ``.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         let kinds = [
             ("process", &self.processes),
@@ -38,7 +38,8 @@ impl Leaks {
             .flat_map(|(kind, found)| found.iter().map(move |name| format!("{kind} `{name}`")))
     }
 
-    /// Moves each leak to [`Leaks::allowed`] if `is_allowed` returns true for its line.
+    /// Moves each leak to [`Leaks::allowed`] if `is_allowed` returns true for the leak's line. The
+    /// line has the format of [`Leaks::lines`].
     pub fn allow(&mut self, is_allowed: impl Fn(&str) -> bool) {
         let kinds = [
             ("process", &mut self.processes),

@@ -13,11 +13,11 @@ pub struct Limits {
     /// The limit of private writable memory (heap, stacks and anonymous mappings), in bytes:
     /// `RLIMIT_DATA`. Allocations beyond the limit fail.
     pub memory_bytes: Option<u64>,
-    /// The limit of descriptors, one above the highest possible descriptor number: `RLIMIT_NOFILE`.
-    /// Opening a descriptor beyond the limit fails with `EMFILE`.
+    /// The limit of open descriptors: `RLIMIT_NOFILE`. The highest possible descriptor number is
+    /// one below this limit. Opening a descriptor beyond the limit fails with `EMFILE`.
     pub open_files: Option<u64>,
-    /// The limit of the CPU time of all threads, in seconds: `RLIMIT_CPU`. Beyond the limit,
-    /// `SIGXCPU` ends the process.
+    /// The limit of the CPU time that all threads of a process use together, in seconds:
+    /// `RLIMIT_CPU`. Beyond the limit, `SIGXCPU` ends the process.
     pub cpu_s: Option<u64>,
 }
 

@@ -6,7 +6,7 @@ use crate::seen_oracle::SeenOracle;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The counts of cases for each oracle that at least one case has reached.
+/// The case counts of each oracle that at least one case has reached.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Vec<Count>", into = "Vec<Count>")]
 pub struct OracleCounts {
@@ -42,7 +42,7 @@ pub struct Exercised<'a> {
 }
 
 impl OracleCounts {
-    /// Counts a case for each oracle that the case has reached.
+    /// Adds the case of `record` to the counts of each oracle that the case has reached.
     pub fn add(&mut self, record: &Record) {
         for SeenOracle { oracle, held } in &record.oracles {
             let cases = self.reached.entry(oracle.clone()).or_default();
@@ -66,20 +66,20 @@ impl OracleCounts {
         }
     }
 
-    /// Returns a line for each due oracle of the catalogue that is unmet. An oracle is unmet if no
-    /// case reached it. A `sometimes!` is also unmet if it never held.
+    /// Returns a line for each oracle of the catalogue that is due but unmet. An oracle is unmet if
+    /// no case reached it. A `sometimes!` is also unmet if it never held.
     ///
     /// An oracle inside a test's function is due when that test has run. Every other oracle is due
     /// when all tests have run. Without tests, no oracle is due.
     #[must_use]
     pub fn unmet(&self, catalogue: &[OracleId], tests: &Exercised<'_>) -> Vec<String> {
-        // An oracle that is in no test's function waits for all tests: any test could reach it.
+        // An oracle outside the tests' functions is due after all tests: any test could reach it.
         let due = catalogue.iter().filter(|oracle| tests.make_due(oracle));
         due.filter_map(|oracle| {
             let cases = self.reached.get(oracle).copied().unwrap_or_default();
             match (oracle.kind, cases) {
                 (_, CaseCounts { reached: 0, .. }) => Some(format!("never reached: {oracle}")),
-                // A violation has already made its case fail.
+                // A violated `always!` has already made its case fail, and needs no line.
                 (OracleKind::Always | OracleKind::Reachable, _) => None,
                 (OracleKind::Sometimes, CaseCounts { held: 0, reached }) => Some(format!(
                     "never held, though {reached} cases have reached it: {oracle}"

@@ -16,7 +16,7 @@ pub enum ReadError {
         /// The first error in the text.
         error: serde_json::Error,
     },
-    /// The document has another version of the format.
+    /// The document has a version of the format that this release does not read.
     Schema {
         /// The version in the document.
         found: u32,
@@ -46,7 +46,7 @@ impl Error for ReadError {
     }
 }
 
-/// The version of a document. All other fields are ignored.
+/// The version of a document. All other fields of the document are ignored.
 #[derive(Deserialize)]
 struct Version {
     schema: u32,

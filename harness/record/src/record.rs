@@ -38,11 +38,11 @@ pub struct Record {
     pub root_seed: Seed,
     /// The seed of this test.
     pub seed: Seed,
-    /// The result of the test. In JSON the variant's name is the value of `verdict`, and the
-    /// variant's fields stand next to `verdict`.
+    /// The result of the test. In JSON, the field `verdict` contains the variant's name. The
+    /// variant's own fields stand next to the field `verdict`.
     #[serde(flatten)]
     pub verdict: Verdict,
-    /// Earlier runs with the same seed that failed and were repeated (`--retries`). A test that
+    /// Earlier failed runs of this case, which `--retries` repeated with the same seed. A test that
     /// passes after a failed attempt is *flaky*.
     #[serde(default)]
     pub failed_attempts: Vec<FailedAttempt>,
@@ -70,8 +70,7 @@ pub struct Record {
     pub timeline: Vec<Event>,
     /// The oracles that the test reached, in the order in which they were first reached.
     pub oracles: Vec<SeenOracle>,
-    /// The threads of a test that was made to end, because the test timed out or the run was
-    /// interrupted. Empty for other tests.
+    /// The threads of a test that timed out or was interrupted. Empty for other tests.
     pub hung_threads: Vec<HungThread>,
     /// The resources that the test left behind.
     pub leaks: Leaks,
@@ -129,11 +128,11 @@ impl Record {
         }
     }
 
-    /// Reads a record in JSON of the version [`Record::SCHEMA`].
+    /// Reads a record from JSON. The record's version must be [`Record::SCHEMA`].
     ///
     /// # Errors
     ///
-    /// When the text is not a record, or has another version.
+    /// When `text` is not a record, or is a record of another version.
     pub fn from_json(text: &[u8]) -> Result<Self, ReadError> {
         read(text, Self::SCHEMA, "a record of a test")
     }
@@ -155,7 +154,7 @@ impl Record {
     /// test was killed.
     ///
     /// An outcome is ignored if its fault is not in effect. [`UndoOutcome::Failed`] is ignored,
-    /// too: the fault stays in effect.
+    /// too: the fault of that outcome stays in effect.
     pub fn add_undone(&mut self, undone: Vec<(usize, UndoOutcome)>) {
         let last = self
             .timeline
@@ -187,12 +186,12 @@ impl Record {
     }
 }
 
-/// A failed run of a case, which was then run again with the same seed.
+/// A failed run of a case. The case was then run again with the same seed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FailedAttempt {
-    /// The result of the attempt. In JSON the variant's name is the value of `verdict`, and the
-    /// variant's fields stand next to `verdict`.
+    /// The result of the attempt. In JSON, the field `verdict` contains the variant's name. The
+    /// variant's own fields stand next to the field `verdict`.
     #[serde(flatten)]
     pub verdict: Verdict,
     /// The time of the attempt's start, in UTC, in the format of RFC 3339.
@@ -231,7 +230,7 @@ pub struct Minimized {
     pub total_faults: usize,
     /// The number of runs during the search.
     pub runs: u64,
-    /// Whether the search was finished, rather than stopped by its time limit.
+    /// Whether the search finished before its time limit.
     pub complete: bool,
 }
 

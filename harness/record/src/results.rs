@@ -81,11 +81,11 @@ impl Results {
         }
     }
 
-    /// Reads results in JSON of the version [`Results::SCHEMA`].
+    /// Reads the results of a sweep from JSON. The version must be [`Results::SCHEMA`].
     ///
     /// # Errors
     ///
-    /// When the text is not the results of a sweep, or has another version.
+    /// When `text` is not the results of a sweep, or has another version.
     pub fn from_json(text: &[u8]) -> Result<Self, ReadError> {
         read(text, Self::SCHEMA, "results of a sweep")
     }
@@ -109,7 +109,8 @@ impl Results {
         self.tests.values().flat_map(|tally| &tally.records)
     }
 
-    /// Returns a line for each due and unmet oracle of the catalogue: `OracleCounts::unmet`.
+    /// Returns a line for each oracle of `catalogue` that is due but unmet: see
+    /// [`OracleCounts::unmet`].
     ///
     /// `all` lists the tests of the binary. No oracle is due in the results of a shard or of a
     /// stopped sweep.
@@ -148,7 +149,8 @@ impl Results {
         tallies.filter_map(|tally| tally.records.first_mut())
     }
 
-    /// Returns the failures that later runs should repeat: test name, root seed and verdict.
+    /// Returns the failures that later runs should repeat, each with test name, root seed and
+    /// verdict.
     ///
     /// Lost and interrupted cases are left out.
     pub fn regressions(&self) -> impl Iterator<Item = (&str, Seed, String)> {
@@ -170,7 +172,8 @@ impl Results {
     /// # Errors
     ///
     /// When a file cannot be read, or the files belong to different sweeps. Also when a shard is
-    /// missing, or two files are the same shard. The error names the files or the missing shards.
+    /// missing, or two files contain the same shard. The error names the files or the missing
+    /// shards.
     pub fn from_shards(files: &[PathBuf]) -> Result<Self, String> {
         let mut shards = Vec::new();
         for path in files {

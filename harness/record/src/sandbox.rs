@@ -23,7 +23,8 @@ pub struct Sandbox {
 impl Sandbox {
     /// Describes a test for which no sandbox was requested. Only the containment can be enforced.
     ///
-    /// `containment` is the mechanism of the containment, or the reason why it is missing.
+    /// `containment` is `Ok` with the mechanism, or `Err` with the reason why containment is
+    /// missing.
     #[must_use]
     pub fn not_requested(containment: Result<&str, &str>) -> Self {
         Self::without(
@@ -32,10 +33,11 @@ impl Sandbox {
         )
     }
 
-    /// Describes a test without a sandbox, and gives the reason. Only the containment can be
+    /// Describes a test that has no sandbox because of `reason`. Only the containment can be
     /// enforced.
     ///
-    /// `containment` is the mechanism of the containment, or the reason why it is missing.
+    /// `containment` is `Ok` with the mechanism, or `Err` with the reason why containment is
+    /// missing.
     #[must_use]
     pub fn without(reason: &str, containment: Result<&str, &str>) -> Self {
         Self {
@@ -48,7 +50,8 @@ impl Sandbox {
         }
     }
 
-    /// Returns the parts with their names, in the order of headers and reports.
+    /// Returns the sandbox's parts with their names. Headers and reports list the parts in this
+    /// order.
     #[must_use]
     pub fn parts(&self) -> [(&'static str, &Enforcement); 6] {
         [
@@ -89,7 +92,7 @@ impl Enforcement {
         }
     }
 
-    /// Describes a part that is not enforced, and gives the reason.
+    /// Describes a part that is not enforced because of `reason`.
     pub fn missing(reason: impl Into<String>) -> Self {
         Self {
             enforced: false,

@@ -1,11 +1,11 @@
 //! The seeds of a run and of its tests.
 //!
-//! A test's seed depends only on the root seed and the test's name. A `seed_name` replaces the name
-//! in this derivation. A filter, a shard or a new test therefore never changes the random values of
-//! another test.
+//! A test's seed depends only on the root seed and the test's name. If a test declares a
+//! `seed_name`, that name takes the place of the test's name. Filters, shards and new tests
+//! therefore never change the random values of existing tests.
 //!
-//! The hash is SipHash-2-4 (Aumasson and Bernstein, 2012), keyed by the parent seed. This keyed
-//! pseudo-random function has the same result on every platform and in every release.
+//! Seeds are derived with SipHash-2-4 (Aumasson and Bernstein, 2012), keyed by the parent seed.
+//! This keyed pseudo-random function has the same result on every platform and in every release.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use siphasher::sip::SipHasher24;
@@ -31,7 +31,7 @@ impl Seed {
     }
 
     /// Derives a child's seed from this seed, a kind and a label. `("a", "bc")` and `("ab", "c")`
-    /// are different children.
+    /// result in different seeds.
     #[must_use]
     pub fn child(self, kind: &str, label: &str) -> Self {
         let mut hasher = SipHasher24::new_with_keys(self.0, 0x636c_6172_6974_7921);

@@ -12,7 +12,8 @@ pub struct SeedRange {
 }
 
 impl SeedRange {
-    /// Creates a range of `count` seeds from `first` on. 0 follows the highest seed.
+    /// Creates a range of `count` seeds from `first` on. After [`u64::MAX`], the range continues
+    /// with 0.
     #[must_use]
     pub fn new(first: Seed, count: u64) -> Self {
         Self { first, count }
@@ -30,7 +31,8 @@ impl SeedRange {
         self.count
     }
 
-    /// Returns the seed at this index, from 0. An index beyond the range is not checked.
+    /// Returns the seed at the index `place`, from 0. Does not check that the index is in the
+    /// range.
     #[must_use]
     pub fn at(self, place: u64) -> Seed {
         Seed::new(self.first.get().wrapping_add(place))
@@ -38,7 +40,8 @@ impl SeedRange {
 }
 
 impl fmt::Display for SeedRange {
-    /// Writes the value of `--seeds`. For a range with the highest seed, also writes `--seed`.
+    /// Writes the value of the option `--seeds`. If the range contains [`u64::MAX`], also writes
+    /// the option `--seed`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.first.get().checked_add(self.count) {
             Some(end) => write!(f, "{}..{end}", self.first),

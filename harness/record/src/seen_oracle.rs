@@ -11,8 +11,8 @@ pub struct SeenOracle {
     /// The oracle. In JSON the oracle's fields stand next to `held`.
     #[serde(flatten)]
     pub oracle: OracleId,
-    /// Whether the oracle held: [`OracleKind::Always`] at every evaluation, other kinds at least
-    /// once.
+    /// Whether the oracle held. An [`OracleKind::Always`] must hold at every evaluation, other
+    /// kinds at least once.
     pub held: bool,
 }
 
@@ -45,7 +45,7 @@ impl SeenOracle {
 mod tests {
     use super::*;
 
-    /// Creates the event of an evaluation of an oracle of this kind.
+    /// Creates an `OracleReached` event for an oracle of this kind.
     fn reached(kind: OracleKind, holds: bool) -> Event {
         let oracle = OracleId::new(kind, "m", "f", "f.rs", 1);
         Event::new(0, "main", EventKind::OracleReached { oracle, holds })

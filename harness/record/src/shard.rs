@@ -1,11 +1,11 @@
-//! A shard: the share of a run that one of several machines runs.
+//! A shard: the share of a run that falls to one of several machines.
 
 use crate::seed::Seed;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// The value of `--shard`: share number `index` of `count` shares, from 1.
+/// The value of `--shard`: share number `index` of `count` shares. The first share has number 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "ShardFields")]
 pub struct Shard {
@@ -13,7 +13,7 @@ pub struct Shard {
     count: u64,
 }
 
-/// The fields of a shard in JSON, which are not yet checked.
+/// The unchecked fields of a shard in JSON.
 #[derive(Deserialize)]
 struct ShardFields {
     index: u64,
@@ -42,8 +42,8 @@ impl Shard {
         self.count
     }
 
-    /// Whether a test belongs to this share of an ordinary run, which is not a sweep. Each test
-    /// belongs to exactly one share, independently of other tests.
+    /// Whether a test belongs to this share of a run that is not a sweep. Each test belongs to
+    /// exactly one share, independently of other tests.
     #[must_use]
     pub fn holds_test(self, name: &str) -> bool {
         self.holds("shard of a test", name)

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// counted.
 const LISTED_SEEDS: usize = 100;
 
-/// The maximum number of failed cases of a test whose records are kept.
+/// For each test, the maximum number of failed cases whose records are kept.
 pub const KEPT_FAILURES: usize = 3;
 
 /// The results of one test's cases in a sweep.
@@ -61,7 +61,8 @@ impl TestTally {
         self.trim();
     }
 
-    /// Cuts seeds and records to their limits. The order in which cases were added does not matter.
+    /// Cuts the lists of seeds and records to their maximum lengths. The result does not depend on
+    /// the order in which cases were added.
     fn trim(&mut self) {
         self.failing_seeds.sort_by_key(|seed| seed.get());
         self.failing_seeds.truncate(LISTED_SEEDS);

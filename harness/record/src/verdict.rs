@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
-/// The result of a case. In JSON the variant's name is the value of `verdict`, and the variant's
-/// fields stand next to `verdict`.
+/// The result of a case. In JSON, the field `verdict` contains the variant's name. The variant's
+/// own fields stand next to the field `verdict`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -17,8 +17,8 @@ pub enum Verdict {
         /// The reason that the test gave.
         reason: String,
     },
-    /// The test returned an error, or did not meet another condition of a passed test. For example,
-    /// a declared panic did not happen, or a fault stayed in effect.
+    /// The test returned an error, or did not meet another condition for passing. For example, a
+    /// declared panic did not happen, or a fault stayed in effect.
     Failed {
         /// The error, followed by its sources.
         message: String,

@@ -5,13 +5,13 @@ use crate::hints::hints;
 use clarity_chaos_record::{Event, EventKind, Record, SeenOracle};
 use std::fmt::Write as _;
 
-/// The maximum number of events that the text shows. These are the last events of the timeline.
+/// The maximum number of events in the text, counted from the end of the timeline.
 const EVENTS: usize = 20;
-/// The maximum number of bytes of the output that the text shows. These are the last bytes.
+/// The maximum number of output bytes in the text, counted from the end of the output.
 const OUTPUT: usize = 4096;
 
-/// Renders a failed case: the verdict, then a titled section for each part of the record that is
-/// not empty. The sections show at most the last 20 events and the last 4096 bytes of the output.
+/// Renders a failed case: the verdict, then a titled section for each non-empty part of the
+/// record. The sections show at most the last 20 events and the last 4096 bytes of the output.
 #[must_use]
 pub fn render_failure(record: &Record) -> String {
     let mut text = record.verdict.to_string();
@@ -76,7 +76,7 @@ pub fn render_failure(record: &Record) -> String {
     text
 }
 
-/// Renders a flaky case: a line, then a line for each kept directory of a failed attempt.
+/// Renders a flaky case in one line. Adds a line for each kept directory of a failed attempt.
 #[must_use]
 pub fn render_flaky(record: &Record) -> String {
     let attempts = record.failed_attempts.len();
@@ -96,7 +96,7 @@ pub fn render_flaky(record: &Record) -> String {
     )
 }
 
-/// Adds a title and these lines, unless there are no lines.
+/// Adds a title and these lines. Adds nothing if there are no lines.
 fn section(text: &mut String, title: &str, lines: impl IntoIterator<Item = impl AsRef<str>>) {
     let mut lines = lines.into_iter().peekable();
     if lines.peek().is_none() {

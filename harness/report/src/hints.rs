@@ -72,13 +72,13 @@ fn hung_in_virtual_time(record: &Record) -> Option<String> {
 
 /// Returns a hint for a timeout under a real clock.
 ///
-/// There is a hint if a Tokio worker thread blocks. There is another hint if all threads wait for
-/// locks or channels.
+/// Returns one hint if a Tokio worker thread blocks. Otherwise returns another hint if at least two
+/// threads exist and all threads wait for locks or channels.
 fn hung_in_real_time(record: &Record) -> Option<String> {
     let threads = record.hung_threads.iter();
     let own = threads.filter(|thread| thread.process.is_none());
-    // In Tokio, worker threads and threads for blocking tasks have the same name. A worker blocks
-    // only if fewer threads are idle than the Tokio runtime has workers.
+    // Tokio's worker threads and its threads for blocking tasks have the same name. A worker
+    // certainly blocks if the number of idle threads is less than the number of workers.
     let of_runtime: Vec<(&str, bool)> = own
         .clone()
         .filter(|thread| thread.thread == TOKIO)
@@ -105,7 +105,8 @@ fn hung_in_real_time(record: &Record) -> Option<String> {
     })
 }
 
-/// Returns the thread that runs the test's body. Its name is the test's name, cut to 15 bytes.
+/// Returns the thread that runs the test's body. The thread's name is the test's name, cut to 15
+/// bytes.
 fn own_thread(record: &Record) -> Option<&HungThread> {
     let mut threads = record.hung_threads.iter();
     threads.find(|thread| {

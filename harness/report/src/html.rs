@@ -27,7 +27,7 @@ const BUDGET_OF_FAILURES: usize = 8 << 20;
 const MESSAGE: usize = 400;
 
 /// The number of events that are kept of a long timeline: half from the beginning, half from the
-/// end. Events of injecting and undoing a fault are kept in addition.
+/// end. All `FaultInjected` and `FaultUndone` events are kept in addition.
 const EVENTS: usize = 4000;
 
 /// Renders the report of a run as one HTML page that loads nothing else.
@@ -61,7 +61,7 @@ fn filled(parts: &[(&str, &str)]) -> String {
     page + rest
 }
 
-/// Escapes JSON for a script element: only the character `<` can end the element.
+/// Escapes JSON for use inside a script element. Only `<` is escaped: each end tag begins with it.
 fn embedded(json: &str) -> String {
     json.replace('<', "\\u003c")
 }
@@ -98,7 +98,7 @@ struct Row<'a> {
     replay_command: &'a str,
     cases: Option<Cases>,
     record: Option<Value>,
-    /// The subjects of state changes, drawn as rows. Empty without a record.
+    /// The subjects of state changes, drawn as rows. Empty if `record` is absent.
     subjects: Vec<Subject<'a>>,
 }
 
@@ -109,7 +109,8 @@ struct Cases {
     failed: u64,
     skipped: u64,
     first_seed: Seed,
-    /// The number of seeds in the sweep. 0 if the results are a shard or a stopped sweep.
+    /// The number of seeds in the sweep. 0 if the results cover only a shard, or the sweep was
+    /// stopped.
     seeds: u64,
     failing_seeds: Vec<Seed>,
 }
@@ -226,7 +227,8 @@ fn shown(record: &Record, budget: &mut usize) -> io::Result<Option<Value>> {
     Ok(left.map(|_| value))
 }
 
-/// Shortens the record's timeline to [`EVENTS`] events, plus those of injecting and undoing faults.
+/// Shortens the record's timeline to [`EVENTS`] events. Also keeps all events of injecting and
+/// undoing faults.
 fn abridged(record: &Record) -> io::Result<Value> {
     let count = record.timeline.len();
     if count <= EVENTS {
@@ -253,8 +255,8 @@ mod tests {
     use super::*;
     use clarity_chaos_record::{Event, PlannedFault};
 
-    /// Creates the record of test `number`. The timeline has `notes` notes, and a fault in the
-    /// middle if `notes` is greater than [`EVENTS`].
+    /// Creates the record of test `number`, with `notes` notes in the timeline. If `notes` is
+    /// greater than [`EVENTS`], the timeline also has a fault in the middle.
     fn record(number: usize, verdict: Verdict, notes: u64) -> Record {
         let event = |at_us: u64, kind: EventKind| Event::new(at_us, "main", kind);
         let note = |at_us| {

@@ -1,9 +1,9 @@
 //! The JUnit report.
 //!
-//! The report has the attributes that common readers use. `name` is the test's unique full name;
-//! `classname` is the path of the test's module, with the crate's name. Each suite, test and rerun
-//! has a `time`, in seconds. Each test has `file` and `line`: several readers use these attributes,
-//! although the original schema lacks both.
+//! The extended dialect has the attributes that common readers use. `name` is the test's unique
+//! full name; `classname` is the path of the test's module, with the crate's name. Each suite, test
+//! and rerun has a `time`, in seconds. Each test has `file` and `line`: several readers use these
+//! attributes, although the original schema lacks both.
 
 mod strict;
 
@@ -19,14 +19,16 @@ use quick_junit::{
 use std::io;
 use std::time::Duration;
 
-/// The attributes and elements of a JUnit report.
+/// The dialect of a JUnit report: the set of attributes that the report uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JunitDialect {
-    /// Adds files, lines and timestamps, which the readers of GitHub and GitLab use.
+    /// The report also has files, lines and timestamps. The readers of GitHub and GitLab use these
+    /// attributes.
     #[default]
     Extended,
-    /// Has only the attributes of the schema of Jenkins' xUnit plug-in, which refuses all others.
+    /// The report has only the attributes in the schema of Jenkins' xUnit plug-in. The plug-in
+    /// refuses all other attributes.
     Strict,
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// The number of columns of the whole timeline.
 const WIDTH: usize = 60;
-/// The maximum number of drawn lanes of each kind.
+/// The maximum number of lanes of each kind: faults, subjects and marks.
 const MANY: usize = 8;
 /// The maximum length of a lane's name, in characters. Longer names are cut.
 const NAME: usize = 12;
@@ -16,9 +16,10 @@ const NAME: usize = 12;
 ///
 /// - A fault is a bar from its injection to its undoing, followed by its description.
 /// - A subject of state changes is a row with the names of its states.
-/// - A mark is `x` if its label begins with a status 5xx, and `!` for a status 4xx. All other
-///   marks are `o`.
-/// - A log is `E` for an error, `W` for a warning, else `i`. A note is `n`, a panic `p`.
+/// - A mark is `x` if its label begins with an HTTP status 5xx, or `!` if the label begins with
+///   4xx. All other marks are `o`.
+/// - A log is `E` for an error, `W` for a warning, and `i` for other levels. A note is `n`. A panic
+///   is `p`.
 ///
 /// The axis shows virtual time if virtual time has passed, else real time.
 pub(crate) fn render_picture(record: &Record, shared: &SharedFields<'_>) -> String {
@@ -147,7 +148,8 @@ fn states(timeline: &[Event], shared: &SharedFields<'_>, scale: &Scale) -> Vec<S
     drawn.collect()
 }
 
-/// Draws the lanes of `Context::mark`. The class of a mark's status selects the character.
+/// Draws a lane for each lane name of the test's marks (`Context::mark`). The class of a mark's
+/// HTTP status selects the mark's character.
 fn marks(timeline: &[Event], scale: &Scale) -> Vec<String> {
     let mut names: Vec<&str> = Vec::new();
     for event in timeline {
@@ -170,8 +172,8 @@ fn marks(timeline: &[Event], scale: &Scale) -> Vec<String> {
     drawn.collect()
 }
 
-/// Draws a lane of the characters that `mark` returns for the events. Returns `None` if `mark`
-/// returns no character.
+/// Draws a lane with the characters that `mark` returns for the events. Returns `None` if `mark`
+/// returns no character for any event.
 fn sparse_lane(
     name: &str,
     timeline: &[Event],

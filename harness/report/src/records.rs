@@ -8,16 +8,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Reads one record for each test: the record of its latest run. Returns the records sorted by the
-/// test's name.
+/// Reads one record for each test: the record of the test's latest run. Returns the records sorted
+/// by the test's name.
 ///
 /// Each path is a file or a directory. Of a directory, all `.json` files are read, including those
 /// in subdirectories.
 ///
 /// # Errors
 ///
-/// When a file cannot be read, or is not a record of this schema. The message then names the file.
-/// Also when no record was found. The message then names the searched paths.
+/// When a file cannot be read, or is not a record of the schema that this release reads. The
+/// message then names the file. Also when no record was found. The message then names the searched
+/// paths.
 pub fn read_records(paths: &[PathBuf]) -> Result<Vec<Record>, String> {
     let mut files = Vec::new();
     for path in paths {
@@ -48,7 +49,8 @@ pub fn read_records(paths: &[PathBuf]) -> Result<Vec<Record>, String> {
     Ok(records.into_values().collect())
 }
 
-/// Adds a file, or all `.json` files in a directory and its subdirectories, to `files`.
+/// Adds `path` to `files` if `path` is a file. Otherwise adds all `.json` files in the directory
+/// `path` and its subdirectories.
 fn find(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     if !fs::metadata(path)?.is_dir() {
         files.push(path.to_owned());

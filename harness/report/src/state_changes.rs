@@ -1,9 +1,9 @@
 //! State changes in the log: log events with the fields `from` and `to`.
 //!
-//! A subject is an object whose state changes. It is identified by the message of its changes and
-//! by a name. The name is the value of the field `name`. Without this field, the name consists of
-//! the values of all shared fields. A shared field occurs in every change with the same message, in
-//! all records of the report.
+//! A subject is an object whose state changes. Each subject is identified by the log message of its
+//! changes and by a name. The name is the value of the field `name`. Without this field, the name
+//! consists of the values of all shared fields. A shared field occurs in every change with the same
+//! message, in all records of the report.
 
 use clarity_chaos_record::{Event, EventKind, Record};
 use serde::Serialize;

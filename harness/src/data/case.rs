@@ -24,20 +24,20 @@ pub(crate) struct CaseSpec {
     pub(crate) grace: Duration,
     /// The filter that selects `tracing` events for the timeline.
     pub(crate) log: String,
-    /// The faults that take effect; `None` for all.
+    /// The faults that take effect. `None` if all faults take effect.
     pub(crate) fault_selection: Option<FaultSelection>,
     /// Whether every second thread of the test starts late.
     pub(crate) late_starts: bool,
     /// Whether the case's supervisor is in the sandbox. If so, the test's process restricts itself
     /// further, to this case's directory.
     pub(crate) sandboxed: bool,
-    /// Prefixes of thread names. The matching threads last as long as their process and are not
-    /// leaks.
+    /// Prefixes of thread names. Threads with these prefixes last as long as their process, and are
+    /// not leaks.
     pub(crate) lasting_threads: Vec<String>,
 }
 
-/// Whether the directory of a case is kept after the case. A directory with an unfinished undo
-/// journal is always kept.
+/// Whether the directory of a case is kept after the case has ended. A directory with an unfinished
+/// undo journal is always kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeepPolicy {
     /// Keeps the directory if `--keep-dirs` says so.
@@ -46,7 +46,7 @@ pub(crate) enum KeepPolicy {
     Never,
 }
 
-/// The directory of a worker, which runs one case after another.
+/// The directory of a worker. A worker runs one case after another.
 ///
 /// ```text
 /// 1/
@@ -61,7 +61,8 @@ pub(crate) enum KeepPolicy {
 ///
 /// No test's name contains a hyphen, so no case is called `worker-tmp`. The runner empties `output`
 /// and `timeline.jsonl` before each case. A kept case directory also gets copies of these two
-/// files, and the temporary files. The next case reuses a case directory whose `dir/` is empty.
+/// files, and the temporary files. If the `dir/` of a case is empty, the next case reuses the
+/// directory of that case.
 // Creating and removing files is the largest overhead of an empty test. So all cases use the same
 // two files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,7 +115,7 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// Describes a case of `worker`, and does not create the case's directory.
+    /// Describes a case of `worker`. Does not create the case's directory.
     pub(crate) fn new(worker: &WorkerDir, spec: CaseSpec) -> Self {
         Self {
             root: worker.work().join(file_name(&spec.name)),
@@ -154,8 +155,8 @@ impl Case {
     }
 }
 
-/// The longest file name that gets no hash, in bytes. File systems allow 255 bytes for a name, and
-/// limit whole paths too.
+/// The maximum length of a file name without its hash, in bytes. File systems allow 255 bytes for a
+/// name, and also limit the length of whole paths.
 const MAX_NAME: usize = 120;
 
 /// Converts a test's name to a file name: `corruption::one_bit` becomes `corruption.one_bit`. A

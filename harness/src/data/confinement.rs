@@ -21,7 +21,7 @@ pub(crate) enum Namespaces {
     /// User, PID, mount, network and IPC namespaces.
     All,
     /// PID, mount, network and IPC namespaces. Used where user namespaces are disabled. Root can
-    /// create the other namespaces without one.
+    /// create these namespaces without a user namespace.
     WithoutUsers,
     /// User, mount, network and IPC namespaces. Used in containers that hide parts of `/proc`.
     WithoutProcesses,
@@ -38,8 +38,8 @@ impl Confinement {
         }
     }
 
-    /// Returns the next weaker confinement, with `refusal` added to the reasons. Returns `None`
-    /// after the weakest closed confinement, and for `Open`.
+    /// Returns the next weaker confinement, with `refusal` added to the reasons. Returns `None` for
+    /// the weakest closed confinement and for `Open`.
     pub(crate) fn looser(&self, refusal: String) -> Option<Self> {
         let Self::Closed {
             namespaces,

@@ -18,8 +18,8 @@ pub(crate) struct SelectedFault {
     pub(crate) target: String,
     /// The number of this fault among the faults of the same kind on the same target, from 1.
     pub(crate) occurrence: usize,
-    /// Numbers that replace those of the plan, each with its JSON pointer
-    /// ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)).
+    /// The replaced numbers of the plan. Each has a JSON pointer
+    /// ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) into the plan, and a new value.
     pub(crate) replaced: Vec<(String, u64)>,
 }
 

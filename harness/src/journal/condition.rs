@@ -149,8 +149,8 @@ pub(super) const WRITTEN_SINCE: &str = "a file that was written since";
 pub(super) const NEW_IN_ITS_PLACE: &str = "something new in its place";
 
 /// Makes a path absolute without access to the file system.
-// The path belongs to an undo step. The runner can run the step too, and has another working
-// directory.
+// The path belongs to an undo step that the runner can also run. The runner has another working
+// directory, so a relative path would lead elsewhere.
 pub(super) fn make_absolute(path: &mut PathBuf) -> Result<(), UndoError> {
     *path = std::path::absolute(&*path).map_err(UndoError::file("find", path))?;
     Ok(())

@@ -48,8 +48,8 @@ pub enum UndoError {
         #[source]
         error: Box<dyn Error + Send + Sync>,
     },
-    /// The path that a step would remove already exists. Such a step is recorded before the fault
-    /// creates the path.
+    /// The path that a step would remove already exists. A removal must be recorded before the
+    /// fault creates the path.
     #[error("cannot record the removal of {}: it exists before the fault; record `rename` or `restore` instead", path.display())]
     #[non_exhaustive]
     Occupied {
@@ -69,7 +69,7 @@ pub enum UndoError {
 }
 
 impl UndoError {
-    /// Returns a closure for `map_err`: it converts the error of `action` on `path`.
+    /// Returns a closure for `map_err`. The closure converts the I/O error of `action` on `path`.
     pub(super) fn file<'a>(
         action: &'static str,
         path: &'a Path,

@@ -22,7 +22,7 @@ pub(super) struct Execution {
 }
 
 /// Runs the steps of a fault, the latest first, up to the first failure.
-// The steps that were recorded earlier can depend on the failed step.
+// A failure ends the run: the steps that were recorded earlier can depend on the failed step.
 pub(super) fn run(mut steps: Vec<UndoStep>) -> Execution {
     // All conditions are checked before the first step runs: a step can change the state that
     // another step's condition describes.
@@ -181,8 +181,8 @@ fn rename(from: &Path, to: &Path) -> Result<UndoOutcome, UndoError> {
     }
 }
 
-/// The outcome of a change to a path's attributes. If the path does not exist, the outcome is
-/// `Superseded`.
+/// Converts the result of a change to a path's attributes. The outcome is `Superseded` if the path
+/// does not exist.
 fn if_present(
     changed: io::Result<()>,
     action: &'static str,

@@ -53,11 +53,11 @@ impl UndoHandler {
     }
 }
 
-/// Not public API: calls a handler with the payload, converted to the handler's type.
+/// Not public API: converts the payload to `P`, and passes the converted payload to the handler.
 ///
 /// # Errors
 ///
-/// When the payload cannot be converted to the handler's type, or the handler fails.
+/// When the payload cannot be converted to `P`, or the handler fails.
 pub fn call_undo_handler<P: DeserializeOwned>(
     payload: &Value,
     handler: impl FnOnce(P) -> Handled,
@@ -67,11 +67,11 @@ pub fn call_undo_handler<P: DeserializeOwned>(
 
 /// Registers a function under a name. The function runs the custom undo steps with this name.
 ///
-/// The function gets the step's payload, of any type that serde can deserialize, and returns the
-/// outcome. The function runs in the test's process. If a test outside of the sandbox was killed,
-/// the function runs in the runner. So the function must rely on its payload only, and must never
-/// hang. If a binary lacks the handler of a step, the step fails: the fault is reported as still in
-/// effect, and the journal is kept.
+/// The function gets the step's payload and returns the outcome. The payload can have any type that
+/// serde can deserialize. The function usually runs in the test's process. If a test outside of the
+/// sandbox was killed, the function runs in the runner instead. So the function must rely on its
+/// payload only, and must never hang. If a binary lacks the handler of a step, the step fails. The
+/// fault is then reported as still in effect, and the journal is kept.
 ///
 /// ```
 /// use clarity_chaos::fault::UndoOutcome;

@@ -9,7 +9,8 @@ use std::path::Path;
 /// The result of undoing the faults that a test left in effect.
 #[derive(Debug, Default)]
 pub(crate) struct Recovery {
-    /// Each fault's number in the plan and its undo outcome, the latest fault first.
+    /// The undo outcome of each fault, with the fault's number in the plan. The latest fault is
+    /// first.
     pub(crate) outcomes: Vec<(usize, UndoOutcome)>,
     /// A line for each kept journal. A journal is kept if its fault could not be undone.
     pub(crate) kept: Vec<String>,

@@ -10,9 +10,9 @@ use std::time::SystemTime;
 
 /// One step that undoes a part of a fault. A journal stores steps as JSON.
 ///
-/// The steps of a fault run in the reverse order of their recording. They run in the test's
-/// process. If a test outside of the sandbox was killed, they run in the runner. The conditions of
-/// all steps are checked before the first step runs.
+/// The steps of a fault run in the reverse order of their recording. They usually run in the test's
+/// process. If a test outside of the sandbox was killed, the steps run in the runner instead. The
+/// conditions of all steps are checked before the first step runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UndoStep {
@@ -28,8 +28,8 @@ pub struct UndoStep {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum UndoAction {
-    /// Overwrites a part of a file in place. If `content` is shorter than `replaced`, the file is
-    /// truncated after `content`. A missing file is not created again.
+    /// Overwrites a part of a file in place. If `content` has fewer than `replaced` bytes, the file
+    /// is truncated after `content`. A missing file is not created again.
     #[non_exhaustive]
     Restore {
         /// The file. Symlinks are followed.
@@ -101,7 +101,8 @@ pub enum UndoAction {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SavedContent {
-    /// The bytes in memory. When a journal is written, the bytes move into a file.
+    /// The bytes in memory. When a journal is written to disk, the bytes move into a file of their
+    /// own.
     Bytes(Vec<u8>),
     /// The path of a file that contains the bytes, in the fault's scratch directory.
     File(PathBuf),
@@ -137,8 +138,9 @@ impl UndoStep {
         }))
     }
 
-    /// Returns a step that replaces `replaced` bytes of the file at `path` by `content`, from the
-    /// byte `offset` on. The step also sets the modification time.
+    /// Returns a step that writes `content` over a part of the file at `path`. The part begins at
+    /// the byte `offset` and has `replaced` bytes. The step also sets the modification time to
+    /// `modified`.
     ///
     /// If `replaced` is not the length of `content`, the replaced bytes must reach to the end of
     /// the file.

@@ -52,8 +52,8 @@ impl JournalFile {
 
 /// Removes the journal in this scratch directory, after all its steps have run.
 pub(super) fn forget(scratch: &Path) {
-    // A failed removal is ignored. A step that has run would be skipped, because its condition no
-    // longer holds.
+    // A failed removal is ignored. If the steps ran again, each step whose condition no longer
+    // holds would be skipped.
     let _ = fs::remove_file(path(scratch));
 }
 

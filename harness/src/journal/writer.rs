@@ -11,8 +11,8 @@ use clarity_chaos_record::UndoOutcome;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The journal of one fault, in memory. A file also contains the journal as soon as a recorded step
-/// undoes damage that would outlive a killed test.
+/// The journal of one fault, in memory. The journal is also written to a file once a step undoes
+/// damage that would outlive a killed test.
 #[derive(Debug)]
 pub(crate) struct UndoJournal {
     scratch: PathBuf,
@@ -34,8 +34,8 @@ impl UndoJournal {
         }
     }
 
-    /// Records a step. If this or an earlier step undoes damage that would outlive a killed test,
-    /// also writes the journal to its file. The runner can then run the step.
+    /// Records a step. Also writes the journal to its file if any recorded step undoes damage that
+    /// would outlive a killed test. The runner can then run the steps.
     pub(crate) fn record(&mut self, mut step: UndoStep) -> Result<(), UndoError> {
         with_limits_lifted(|| {
             step.make_absolute()?;
@@ -43,7 +43,7 @@ impl UndoJournal {
                 UndoAction::Remove { path } if symlink_metadata(path)?.is_some() => {
                     return Err(UndoError::Occupied { path: path.clone() });
                 }
-                // A missing handler must be reported before the damage.
+                // A missing handler must be reported before the fault damages anything.
                 UndoAction::Custom { name, .. } => {
                     UndoHandler::find(name)?;
                 }
@@ -55,8 +55,8 @@ impl UndoJournal {
         })
     }
 
-    /// Sets the condition of all recorded steps on `path`: the steps apply only if the file at
-    /// `path` has not changed since this call.
+    /// Sets the condition of all recorded steps that change `path`. These steps then apply only if
+    /// the file at `path` has not changed since this call.
     pub(crate) fn expect_unchanged(&mut self, path: &Path) -> Result<(), UndoError> {
         with_limits_lifted(|| {
             let path = std::path::absolute(path).map_err(UndoError::file("find", path))?;
@@ -96,7 +96,8 @@ impl UndoJournal {
 }
 
 /// Whether the damage that the step undoes can outlive a killed test. Damage in the directory of
-/// the case cannot, because that directory is removed. Always true for a custom step.
+/// the case cannot outlive the test, because that directory is removed. Always true for a custom
+/// step.
 fn outlives_test(step: &UndoStep, scratch: &Path) -> bool {
     let (Some(path), Some(case)) = (step.path(), scratch.parent().and_then(Path::parent)) else {
         return true;

@@ -1,8 +1,8 @@
 //! Binds the harness's own threads to one processor for each worker.
 //!
-//! An empty test is a sequence of short steps, each in another thread or process. The runner
-//! requests the test, the supervisor forks, the test's thread runs, the test's process ends, the
-//! supervisor answers.
+//! An empty test is a sequence of short steps, each in a different thread or process. The runner
+//! requests the test, the supervisor forks, the test's thread runs, the test's process ends, and
+//! the supervisor answers.
 //!
 //! By default the kernel puts each step on an idle processor instead of the processor that ran the
 //! previous step. Waking the idle processor takes longer than the step. On a virtual machine with
@@ -16,7 +16,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::cell::Cell;
 use std::sync::OnceLock;
 
-/// The processors that this process could run on at first.
+/// The processors that this process could run on before any of its threads was bound.
 static ALLOWED: OnceLock<Option<CpuSet>> = OnceLock::new();
 
 thread_local! {
@@ -50,14 +50,14 @@ pub(crate) fn bind(processor: Option<usize>) {
     if allowed().is_some() && BOUND.get() != Some(processor) {
         let mut set = CpuSet::new();
         set.set(processor);
-        // A failure only costs speed.
+        // A failure is ignored: it only costs speed.
         if sched_setaffinity(None, &set).is_ok() {
             BOUND.set(Some(processor));
         }
     }
 }
 
-/// Lets this thread run again on every processor that the process could run on at first.
+/// Undoes [`bind`]: this thread can run on all [`ALLOWED`] processors again.
 pub(crate) fn unbind() {
     if let Some(Some(allowed)) = ALLOWED.get() {
         let _ = sched_setaffinity(None, allowed);

@@ -18,7 +18,7 @@ pub(crate) fn write_json_atomically(path: &Path, value: &impl Serialize) -> io::
     write_atomically(path, &serde_json::to_vec(value)?)
 }
 
-/// Replaces a file as [`write_atomically`] does. After a loss of power, a reader also sees either
+/// Replaces a file as [`write_atomically`] does. Even after a loss of power, a reader sees either
 /// the old or the new content.
 pub(crate) fn write_durably(path: &Path, content: &[u8]) -> io::Result<()> {
     let file = write_temporary(path, content)?;
@@ -66,16 +66,16 @@ fn create_in(directory: &Path) -> io::Result<NamedTempFile> {
 }
 
 /// Moves the new file to `path`.
-// A rename over another file makes ext4 write the new content to disk at once. An exchange of the
-// two names does not. Replacing a small file takes 25 µs with the exchange, and 72 µs with the
-// rename.
+// On ext4, renaming a file over an existing file writes the new content to disk at once. Exchanging
+// the names of the two files does not. Replacing a small file takes 25 µs with the exchange, and 72
+// µs with the rename.
 fn replace(new: NamedTempFile, path: &Path) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{CWD, RenameFlags, renameat_with};
         let is_file = fs::symlink_metadata(path).is_ok_and(|old| old.is_file());
         if is_file && renameat_with(CWD, new.path(), CWD, path, RenameFlags::EXCHANGE).is_ok() {
-            // The temporary name now belongs to the old file.
+            // The temporary name now belongs to the old file, which `close` removes.
             return new.close();
         }
     }
@@ -133,7 +133,8 @@ mod tests {
         let path = dir.path().join("file");
         write_atomically(&path, b"content").unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
-        // The umask can only take permissions away.
+        // The umask limits the permissions of every new file. The reference file has all
+        // permissions that the umask allows.
         let reference = File::create(dir.path().join("reference")).unwrap();
         let allowed = reference.metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, allowed & 0o644);

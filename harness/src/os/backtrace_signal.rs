@@ -38,8 +38,8 @@ static MAX_LENGTH: AtomicUsize = AtomicUsize::new(0);
 
 /// Installs the handler that answers [`BACKTRACE_SIGNAL`].
 ///
-/// The handler sends `mark` and the backtrace to `channel`, cut to `max_length` bytes. Then the
-/// process exits.
+/// The handler sends `mark`, followed by the backtrace, to `channel`. This message is cut to
+/// `max_length` bytes. Then the process exits.
 ///
 /// # Errors
 ///

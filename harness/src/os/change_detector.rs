@@ -1,9 +1,10 @@
 //! Detects changes to a directory.
 //!
-//! To list a directory takes several system calls; to read its change time takes one. So the change
-//! time is read first. Some kernels take change times from a clock that stands still between its
-//! ticks ([`TimestampGranularity`]). On these kernels, an unchanged time is a proof only if its
-//! tick was already over at the first reading.
+//! Listing a directory takes several system calls. Reading the directory's change time takes only
+//! one, so the change time is read first. Some kernels take change times from a clock that stands
+//! still between its ticks ([`TimestampGranularity`]). On these kernels, a second change within one
+//! tick leaves the time as it is. An unchanged time is therefore a proof only if its tick was
+//! already over at the first reading.
 
 use crate::os::timestamp_granularity::TimestampGranularity;
 use std::fs;
@@ -60,14 +61,14 @@ impl ChangeDetector {
         stamp.is_past || self.granularity == TimestampGranularity::Multigrain
     }
 
-    /// Whether the directory is unchanged since `new` or the last `accept_change`. An undone change
-    /// counts as a change if it has moved the change time.
+    /// Whether the directory is unchanged since `new` or the last `accept_change`. A change that
+    /// was undone also counts as a change, if it has moved the change time.
     pub(crate) fn is_unchanged(&mut self) -> bool {
         let (Some(first), Some(now)) = (self.first, Stamp::read(&self.path)) else {
             return false;
         };
-        // While the time proves nothing, the permissions and the number of entries are compared as
-        // well.
+        // If equal change times prove nothing, the permissions and the number of entries are
+        // compared as well.
         let unchanged = first.changed == now.changed
             && (self.proves(first)
                 || (first.permissions == now.permissions && self.has_its_entries()));
@@ -112,7 +113,7 @@ struct Stamp {
     changed: (i64, i64),
     /// Mode, user and group.
     permissions: (u32, u32, u32),
-    /// Whether every later change must get another change time.
+    /// Whether every later change must get a different change time.
     is_past: bool,
 }
 
@@ -133,9 +134,9 @@ impl Stamp {
 }
 
 /// Whether this time is longer ago than the file system's granularity.
-// Most file systems take times from the kernel's ticks, of at most 10 ms (`CONFIG_HZ` of 100). Such
-// times are not round. A few file systems have times in whole seconds, FAT in multiples of two
-// seconds.
+// Most file systems take times from the kernel's ticks. A tick lasts at most 10 ms (`CONFIG_HZ` of
+// 100). Times of ticks are not whole milliseconds. A few file systems have times in whole seconds,
+// and FAT has times in multiples of two seconds.
 #[cfg(unix)]
 fn is_past((seconds, nanoseconds): (i64, i64)) -> bool {
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -155,7 +156,7 @@ fn is_past((seconds, nanoseconds): (i64, i64)) -> bool {
     age.is_some_and(|age| age > granularity)
 }
 
-/// On other systems, directories have no change time.
+/// On systems other than Unix, directories have no change time.
 #[cfg(not(unix))]
 impl Stamp {
     fn read(_path: &Path) -> Option<Self> {

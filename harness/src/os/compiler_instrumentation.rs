@@ -5,27 +5,29 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::sync::LazyLock;
 
-/// The section with the counters of `-C instrument-coverage`, by [LLVM's
-/// format](https://llvm.org/docs/InstrProfileFormat.html).
+/// The name of the section with the counters of `-C instrument-coverage` ([LLVM's
+/// format](https://llvm.org/docs/InstrProfileFormat.html)).
 const COVERAGE_COUNTERS: &[u8] = b"__llvm_prf_cnts";
 
-/// The section of the functions that run before all others, `DT_PREINIT_ARRAY` of
-/// [elf(5)](https://man7.org/linux/man-pages/man5/elf.5.html).
-// In a Rust program, only the runtime libraries of sanitizers have this section.
+/// The name of the section that lists the functions to run before all others (`DT_PREINIT_ARRAY` in
+/// [elf(5)](https://man7.org/linux/man-pages/man5/elf.5.html)).
+// In a Rust program, only a sanitizer's runtime library adds this section. So the section reveals a
+// sanitizer.
 const EARLY_INIT: &[u8] = b".preinit_array";
 
-/// Whether this program counts coverage.
+/// Whether the compiler added coverage counters to this program.
 pub(crate) fn counts_coverage() -> bool {
     has_section(COVERAGE_COUNTERS)
 }
 
-/// Whether the instrumentation acts at exit: it writes coverage data, or reports a sanitizer's
-/// findings.
+/// Whether the instrumentation acts when this program exits. It may write coverage data, or report
+/// a sanitizer's findings.
 pub(crate) fn acts_at_exit() -> bool {
     counts_coverage() || has_section(EARLY_INIT)
 }
 
-/// Whether the file of this program has a section of this name. False if the file is unreadable.
+/// Whether this program's executable has a section called `name`. False if the executable cannot be
+/// read.
 fn has_section(name: &[u8]) -> bool {
     static NAMES: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let names = File::open("/proc/self/exe").and_then(|program| section_names(&program));
@@ -34,14 +36,14 @@ fn has_section(name: &[u8]) -> bool {
     NAMES.split(|byte| *byte == 0).any(|other| other == name)
 }
 
-/// Gives the section names of a 64-bit ELF file in this machine's byte order (elf(5)). A zero byte
-/// ends each name.
+/// Reads the section names of `program`, a 64-bit ELF file in this machine's byte order (elf(5)). A
+/// zero byte ends each returned name.
 fn section_names(program: &File) -> io::Result<Vec<u8>> {
-    // Offsets in the header of the file.
+    // Offsets of fields in the header of the file.
     const SECTION_TABLE: u64 = 0x28;
     const SECTION_HEADER_SIZE: u64 = 0x3a;
     const NAMES_SECTION_INDEX: u64 = 0x3e;
-    // Offsets in the header of a section.
+    // Offsets of fields in the header of a section.
     const OFFSET: u64 = 0x18;
     const SIZE: u64 = 0x20;
     const MAX_SIZE: u64 = 1 << 20;

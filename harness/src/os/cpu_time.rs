@@ -1,7 +1,7 @@
 //! The CPU time of this process.
 
-/// Gives the CPU time, user and system, that all threads of this process have used so far, in
-/// microseconds.
+/// Gives the CPU time of all threads of this process so far, in microseconds. Includes user time
+/// and system time.
 ///
 /// Gives none if the time is unknown.
 #[cfg(unix)]
@@ -15,7 +15,7 @@ pub(crate) fn cpu_time_us() -> Option<u64> {
     Some(seconds * 1_000_000 + nanoseconds / 1000)
 }
 
-/// Gives none: on other systems, the CPU time is unknown.
+/// Gives none: on systems other than Unix, the CPU time is unknown.
 #[cfg(not(unix))]
 pub(crate) fn cpu_time_us() -> Option<u64> {
     None

@@ -1,4 +1,4 @@
-//! The descriptors of a process.
+//! The descriptors of this process.
 #![cfg_attr(
     target_os = "linux",
     expect(
@@ -7,18 +7,18 @@
     )
 )]
 
-/// Closes all descriptors but standard input, output and error.
+/// Closes all descriptors except standard input, output and error.
 ///
 /// Call this before this process opens a descriptor of its own.
 // The runner's caller can leave descriptors open by mistake. Tests must not inherit them.
 #[cfg(target_os = "linux")]
 pub(crate) fn close_inherited() {
-    // SAFETY: this process has no descriptor of its own yet, so no owner loses one. On a kernel
-    // without this call nothing happens.
+    // SAFETY: this process has no descriptor of its own yet, so no owner loses a descriptor. On a
+    // kernel without `close_range`, the call fails and closes nothing.
     unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
 }
 
-/// Gives the open descriptors below `limit`; none if the system call fails.
+/// Gives the numbers of all open descriptors below `limit`. Gives none if the system call fails.
 #[cfg(target_os = "linux")]
 pub(crate) fn open_below(limit: u16) -> Option<Vec<u32>> {
     let mut polled: Vec<libc::pollfd> = (0..limit)
@@ -28,8 +28,8 @@ pub(crate) fn open_below(limit: u16) -> Option<Vec<u32>> {
             revents: 0,
         })
         .collect();
-    // SAFETY: the pointer is to `limit` structs, which outlive the call. The call does nothing to
-    // the descriptors, open or not.
+    // SAFETY: the pointer points to `limit` structs, which outlive the call. The call changes no
+    // descriptor, whether open or closed.
     let answered = unsafe { libc::poll(polled.as_mut_ptr(), limit.into(), 0) };
     let open = (0..limit)
         .zip(&polled)
@@ -38,7 +38,7 @@ pub(crate) fn open_below(limit: u16) -> Option<Vec<u32>> {
     (answered >= 0).then(|| open.collect())
 }
 
-/// Does nothing. On other systems, the execution of a program closes descriptors unless a caller
-/// keeps them open.
+/// Does nothing. On systems other than Linux, executing a program closes each descriptor that the
+/// caller does not keep open.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn close_inherited() {}

@@ -9,13 +9,13 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// Gives the sorted names of a directory's entries. Makes the directory readable to its owner if
-/// necessary.
+/// Gives the sorted names of a directory's entries. Restores the owner's permissions to the
+/// directory if necessary.
 ///
 /// # Errors
 ///
-/// When `directory` is not a directory, or is a symlink. Also when its owner's permissions cannot
-/// be restored.
+/// When `directory` is not a directory, or is a symlink. Also when the owner's permissions to the
+/// directory cannot be restored.
 pub(crate) fn entry_names(directory: &Path) -> io::Result<Vec<OsString>> {
     if fs::symlink_metadata(directory)?.is_symlink() {
         return Err(io::Error::other(format!(
@@ -36,8 +36,8 @@ pub(crate) fn entry_names(directory: &Path) -> io::Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// Creates the directory unless it exists, and gives its owner all permissions. Replaces a file or
-/// symlink at `path`.
+/// Creates the directory `path` unless it exists. Gives the directory's owner all permissions.
+/// Replaces a file or a symlink at `path`.
 pub(crate) fn ensure_directory(path: &Path) -> io::Result<()> {
     if !is_directory(path) {
         remove(path)?;
@@ -61,7 +61,7 @@ fn is_directory(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
 }
 
-/// Removes a directory with its content, even if its owner lacks the permissions.
+/// Removes a directory and its content. Restores the owner's permissions first if necessary.
 pub(crate) fn remove_directory(directory: &Path) -> io::Result<()> {
     match fs::remove_dir_all(directory) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -85,7 +85,7 @@ fn grant_owner_below(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Adds all of the owner's permissions to a directory.
+/// Gives the owner of a directory all permissions to it.
 #[cfg(unix)]
 fn grant_owner(directory: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;

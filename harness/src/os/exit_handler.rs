@@ -1,18 +1,22 @@
 //! The exit of processes that a supervisor forked.
 //!
-//! When a program exits, the C library calls the registered handlers in reverse order. The test's
-//! own handlers come first. The program's own handlers follow, such as the destructors of its
-//! shared libraries. The program's handlers belong to the parent process, so forked children
-//! usually end with `_exit` (fork(2)). In an empty test these handlers cause 7 % of the total cost,
-//! most of it for otherwise unused pages.
+//! When a program exits, the C library calls the exit handlers in reverse order of registration.
+//! The test's own handlers come first. The program's own handlers follow, such as the destructors
+//! of its shared libraries.
+//!
+//! The program's handlers belong to the parent process. So a forked child usually ends with
+//! `_exit`, which calls no handlers (fork(2)). In an empty test, the program's handlers cause 7 %
+//! of the total cost. Most of this cost comes from memory pages that the test does not use
+//! otherwise.
 #![expect(unsafe_code, reason = "a handler of the C library")]
 
 use std::io;
 
-/// Lets forks of this process skip, at exit, all handlers that were registered before this call.
+/// Lets forked children of this process skip all exit handlers that were registered before this
+/// call.
 ///
-/// Later handlers still run, and buffered output of C code is written. All handlers run if the
-/// compiler's instrumentation needs them, or the C library has no `on_exit`.
+/// Handlers that are registered later still run, and buffered output of C code is written. All
+/// handlers run if the compiler's instrumentation needs them, or if the C library has no `on_exit`.
 ///
 /// # Errors
 ///
@@ -23,11 +27,12 @@ pub(crate) fn skip_inherited() -> io::Result<()> {
     use std::ffi::{c_int, c_void};
     use std::sync::atomic::{AtomicI32, Ordering};
 
-    /// The process that runs all handlers.
+    /// The number of the process that called `skip_inherited`. This process still runs all
+    /// handlers.
     static ORIGINAL: AtomicI32 = AtomicI32::new(0);
 
     unsafe extern "C" {
-        /// Registers a handler that gets the exit status, see on_exit(3).
+        /// Registers a handler that gets the exit status (on_exit(3)).
         fn on_exit(handler: extern "C" fn(c_int, *mut c_void), argument: *mut c_void) -> c_int;
     }
 
@@ -37,7 +42,7 @@ pub(crate) fn skip_inherited() -> io::Result<()> {
         }
         // SAFETY: a null pointer stands for all streams.
         unsafe { libc::fflush(std::ptr::null_mut()) };
-        // SAFETY: touches no memory.
+        // SAFETY: the call touches no memory.
         unsafe { libc::_exit(status) }
     }
 
@@ -52,7 +57,7 @@ pub(crate) fn skip_inherited() -> io::Result<()> {
     }
 }
 
-/// Does nothing: this C library has no handler that gets the exit status.
+/// Does nothing: this C library does not pass the exit status to exit handlers.
 #[cfg(not(target_env = "gnu"))]
 pub(crate) fn skip_inherited() -> io::Result<()> {
     Ok(())

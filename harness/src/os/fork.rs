@@ -1,4 +1,4 @@
-//! Forking this process.
+//! Forks this process.
 #![expect(unsafe_code, reason = "fork has no safe form")]
 
 use rustix::process::{Pid, getpid};
@@ -8,18 +8,19 @@ use std::os::unix::fs::MetadataExt as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Forks this process. Gives the child's process number to the parent, and none to the child.
+/// Forks this process. Gives the child's process number in the parent, and none in the child.
 ///
 /// # Errors
 ///
-/// When this process has more than one thread, or the system refuses another process. A child would
-/// lack the other threads, and locks that those threads hold would stay locked.
+/// When this process has more than one thread, or the system refuses another process.
 pub(crate) fn fork() -> io::Result<Option<Pid>> {
     if has_other_threads() {
         return Err(io::Error::other(
             "cannot fork a process with threads: this binary starts threads before `main`",
         ));
     }
+    // The child has a copy of this thread only. Locks that other threads hold would stay locked in
+    // the child.
     // SAFETY: this is the only thread, so no other thread holds a lock that the child needs.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
@@ -30,13 +31,13 @@ pub(crate) fn fork() -> io::Result<Option<Pid>> {
     }
 }
 
-/// Forks this process, whose other threads must be harmless. The main thread is harmless, since it
-/// waits for this thread. A thread is also harmless if `is_harmless` accepts its name. The child
-/// has none of these threads.
+/// Forks this process. Every thread except the calling thread must be harmless. The main thread is
+/// harmless, since it waits for the calling thread. A thread is also harmless if `is_harmless`
+/// accepts its name. The child has a copy of the calling thread only.
 ///
 /// # Errors
 ///
-/// [`io::ErrorKind::ResourceBusy`] when there are threads that are not harmless.
+/// [`io::ErrorKind::ResourceBusy`] when a thread is not harmless.
 pub(crate) fn fork_with_threads(is_harmless: impl Fn(&str) -> bool) -> io::Result<Option<Pid>> {
     refuse_threads(is_harmless)?;
     // SAFETY: no other thread holds a lock that the child needs: all other threads are known, and
@@ -50,31 +51,33 @@ pub(crate) fn fork_with_threads(is_harmless: impl Fn(&str) -> bool) -> io::Resul
     }
 }
 
-/// Ends this process without the handlers that `exit` calls.
+/// Ends this process without calling its exit handlers.
 pub(crate) fn exit_immediately(code: i32) -> ! {
-    // SAFETY: touches no memory.
+    // SAFETY: the call touches no memory.
     unsafe { libc::_exit(code) }
 }
 
-/// Whether this process has threads besides the calling one. True if `/proc` cannot be read.
+/// Whether this process has threads besides the calling thread. Also true if `/proc` cannot be
+/// read.
 pub(crate) fn has_other_threads() -> bool {
-    // In a process with one thread, this call succeeds and changes nothing (unshare(2)). The call
+    // In a process with one thread, `unshare` succeeds and changes nothing (unshare(2)). This call
     // is cheaper than reading `/proc`.
-    // SAFETY: without other threads the call does nothing, and with them it fails.
+    // SAFETY: without other threads, the call changes nothing. With other threads, the call fails.
     if unsafe { libc::unshare(libc::CLONE_THREAD) } == 0 {
         return false;
     }
-    // The link count of a directory is the number of its subdirectories plus two.
+    // This directory has one subdirectory for each thread. A directory's link count is the number
+    // of its subdirectories plus two.
     fs::metadata("/proc/self/task").map_or(true, |tasks| tasks.nlink() != 3)
 }
 
-/// The time that a joined thread may take to disappear.
+/// The maximum time that a joined thread may take to disappear from `/proc`.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Returns an error if this process has other threads that are not harmless. A forked child may
-/// need locks that those threads hold.
+/// Returns an error if this process has other threads that are not harmless. Such a thread may hold
+/// a lock that a forked child needs.
 fn refuse_threads(is_harmless: impl Fn(&str) -> bool) -> io::Result<()> {
-    // A joined thread can still exist for a short time.
+    // A joined thread can stay in `/proc` for a short time.
     let deadline = Instant::now() + EXIT_TIMEOUT;
     loop {
         let others = other_threads(&is_harmless)?;
@@ -95,7 +98,7 @@ fn refuse_threads(is_harmless: impl Fn(&str) -> bool) -> io::Result<()> {
     }
 }
 
-/// Gives the names of the other threads, except for the main thread and harmless threads.
+/// Gives the names of all threads except the calling thread, the main thread and harmless threads.
 fn other_threads(is_harmless: impl Fn(&str) -> bool) -> io::Result<Vec<String>> {
     let (own, main) = (rustix::thread::gettid(), getpid());
     let mut others = Vec::new();

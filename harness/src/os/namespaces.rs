@@ -1,4 +1,4 @@
-//! Wraps the sandbox's system calls on namespaces, mounts and network interfaces.
+//! Wraps the system calls with which the sandbox changes namespaces, mounts and network interfaces.
 #![expect(
     unsafe_code,
     reason = "unshare, mount_setattr and an ioctl have no safe form"
@@ -16,14 +16,14 @@ use std::path::Path;
 /// Moves this process to new namespaces of the kinds in `flags`.
 pub(crate) fn unshare(flags: UnshareFlags) -> io::Result<()> {
     debug_assert!(!flags.contains(UnshareFlags::FILES));
-    // SAFETY: the only danger is to unshare the descriptor table under other threads. That table
-    // stays shared.
+    // SAFETY: the only danger is to unshare the descriptor table while other threads use it. The
+    // flags leave the descriptor table shared.
     unsafe { rustix::thread::unshare_unsafe(flags) }?;
     Ok(())
 }
 
-/// Makes the mount at `path`, and all mounts below it, read-only. If `read_only` is false, makes
-/// only the mount at `path` writable again.
+/// Makes the mount at `path`, and all mounts below it, read-only if `read_only` is true. Otherwise
+/// makes the mount at `path` writable again, but not the mounts below it.
 pub(crate) fn set_read_only(path: &Path, read_only: bool) -> io::Result<()> {
     let path = CString::new(path.as_os_str().as_bytes())?;
     let attributes = libc::mount_attr {
@@ -41,8 +41,8 @@ pub(crate) fn set_read_only(path: &Path, read_only: bool) -> io::Result<()> {
         userns_fd: 0,
     };
     let flags = if read_only { libc::AT_RECURSIVE } else { 0 };
-    // SAFETY: the path is a C string and the attributes a struct of the given size. Both outlive
-    // the call, which only reads them.
+    // SAFETY: `path` is a C string, and the passed size is the size of `attributes`. The path and
+    // the attributes outlive the call, which only reads them.
     let result = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
@@ -69,8 +69,8 @@ pub(crate) fn bring_up_loopback() -> io::Result<()> {
         ifr_name: name,
         ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_flags: flags },
     };
-    // SAFETY: the descriptor is open, and the request is a whole `ifreq` with the interface's name,
-    // ended by a zero. The call only reads it.
+    // SAFETY: the descriptor is open. The request is a whole `ifreq`, and the interface's name in
+    // it ends with a zero. The call only reads the request.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
     checked(result.into())
 }

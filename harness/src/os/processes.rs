@@ -8,7 +8,7 @@ use std::fs;
 pub(crate) struct ProcessEntry {
     pub(crate) pid: Pid,
     pub(crate) parent: Pid,
-    /// The name of the program, which replaces a missing command line.
+    /// The name of the program. `command_line` gives this name if the command line is missing.
     name: String,
 }
 
@@ -28,13 +28,14 @@ pub(crate) fn processes() -> HashMap<Pid, ProcessEntry> {
         .collect()
 }
 
-/// Gives all living descendants of this process, ordered by number.
+/// Gives all living descendants of this process, ordered by process number.
 pub(crate) fn descendants() -> Vec<ProcessEntry> {
     let mut processes = processes();
     let is_below = |process: &ProcessEntry| {
         let mut parent = process.parent;
-        // Parents can change while `/proc` is read, so the entries can form a cycle. No cycle has
-        // more entries than the table.
+        // The parent of a process can change while `/proc` is read, so the entries can form a
+        // cycle. A cycle has no more entries than the table, so the loop ends after that many
+        // steps.
         for _ in 0..processes.len() {
             if parent == getpid() {
                 return true;
@@ -74,7 +75,8 @@ impl ProcessEntry {
         })
     }
 
-    /// Gives the command line, or the program's name in brackets.
+    /// Gives the command line of the process. Gives the program's name in brackets if the command
+    /// line is missing.
     pub(crate) fn command_line(&self) -> String {
         let arguments =
             fs::read(format!("/proc/{}/cmdline", self.pid.as_raw_nonzero())).unwrap_or_default();

@@ -11,13 +11,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[cfg(target_os = "linux")]
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LowerError {
-    /// The limit in force is not above the new one.
+    /// The limit in force is not above the new limit.
     #[error("a limit of {now} is in force already")]
     AlreadyLower {
         /// The limit in force.
         now: u64,
     },
-    /// The system refused.
+    /// The system refused the new limit.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -26,9 +26,9 @@ pub(crate) enum LowerError {
 #[cfg(target_os = "linux")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RestoredLimit {
-    /// The limit is as it was before.
+    /// The limit has the value from before the fault again.
     Restored,
-    /// Other code had changed the limit to this value, so the limit was left alone.
+    /// Other code had changed the limit to this value, so `restore` left the limit alone.
     ChangedTo(Option<u64>),
 }
 
@@ -74,7 +74,7 @@ impl LimitedResource {
         }
     }
 
-    /// Gives the limit in force; none if it is unlimited.
+    /// Gives the limit in force; none if the resource is unlimited.
     pub(crate) fn limit(self) -> Option<u64> {
         getrlimit(self.resource()).current
     }
@@ -88,7 +88,7 @@ impl LimitedResource {
         Ok(setrlimit(self.resource(), wanted)?)
     }
 
-    /// Lowers the limit.
+    /// Lowers the limit of this resource to `to`.
     ///
     /// # Errors
     ///
@@ -117,7 +117,7 @@ impl LimitedResource {
     ///
     /// # Errors
     ///
-    /// When the system refuses.
+    /// When the system refuses the earlier limit.
     pub(crate) fn restore(self, to: u64) -> io::Result<RestoredLimit> {
         let mut lowered = lowered();
         let index = lowered.latest(self);
@@ -126,8 +126,8 @@ impl LimitedResource {
             return Ok(RestoredLimit::Restored);
         };
         match self.limit() {
-            // The limit is lifted now. It was removed from the list above, so the end of the lift
-            // does not lower it.
+            // The limit is lifted now. Its entry was removed from the list above, so the end of the
+            // lift does not lower the limit again.
             _ if lowered.lifts > 0 => Ok(RestoredLimit::Restored),
             Some(now) if now == to => {
                 self.set(before)?;
@@ -149,8 +149,8 @@ impl LoweredLimits {
 
     /// Lifts all lowered limits that are still in force.
     fn lift(&mut self) {
-        // Starts with the latest lowering. So each limit ends at its value from before the first
-        // lowering.
+        // Starts with the limit that was lowered last. So each resource ends with its limit from
+        // before the first lowering.
         for limit in self.limits.iter().rev() {
             if limit.resource.limit() == Some(limit.to) {
                 // Raising a limit to its previous value is always allowed.
@@ -159,11 +159,12 @@ impl LoweredLimits {
         }
     }
 
-    /// Lowers again all lifted limits that no other code has changed since.
+    /// Lowers all lifted limits again. Leaves out limits that other code has changed since the
+    /// lift.
     fn lower_again(&mut self) {
         for limit in &self.limits {
             if limit.resource.limit() == limit.before {
-                // Lowering is always allowed.
+                // Lowering a limit is always allowed.
                 let _ = limit.resource.set(Some(limit.to));
             }
         }
@@ -196,7 +197,7 @@ pub(crate) fn with_limits_lifted<T>(action: impl FnOnce() -> T) -> T {
     action()
 }
 
-/// Runs an action. On other systems, no fault lowers limits.
+/// Runs an action. On systems other than Linux, no fault lowers limits.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn with_limits_lifted<T>(action: impl FnOnce() -> T) -> T {
     action()

@@ -5,9 +5,8 @@ use rustix::process::Pid;
 
 /// Whether this process is in the session that `leader` leads.
 pub(crate) fn in_session_of(leader: Pid) -> bool {
-    // The session is 0 if its leader is outside of the container. rustix cannot express that
-    // number.
-    // SAFETY: touches no memory.
+    // The session's number is 0 if its leader is outside of the container. rustix cannot express 0.
+    // SAFETY: the call touches no memory.
     let session = unsafe { libc::getsid(0) };
     session == leader.as_raw_nonzero().get()
 }

@@ -11,7 +11,7 @@ use std::ptr;
 const TERMINATION: [libc::c_int; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
 
 /// Stops ignoring `SIGCHLD`, so that this process can wait for its children.
-// Some servers start their children with `SIGCHLD` ignored.
+// Some programs start their children with `SIGCHLD` ignored.
 pub(crate) fn restore_child_signal() {
     restore(libc::SIGCHLD);
 }

@@ -1,10 +1,11 @@
-//! Describes sockets from the system's tables. `/proc/PID/fd` has only the number of a socket.
+//! Describes sockets by their addresses in the system's tables. `/proc/PID/fd` shows only the
+//! number of a socket.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Describes the target of a descriptor. Adds the addresses of a socket; leaves other targets
-/// unchanged.
+/// Describes the target of a descriptor. Adds the addresses if the target is a socket. Gives other
+/// targets unchanged.
 pub(crate) fn describe(target: &str) -> String {
     let inode = target
         .strip_prefix("socket:[")
@@ -29,7 +30,7 @@ pub(crate) fn describe(target: &str) -> String {
     }
 }
 
-/// Finds an inode in a table of TCP or UDP sockets.
+/// Finds the socket with this inode in a table of TCP or UDP sockets. Gives the socket's addresses.
 ///
 /// The lines of the table are `sl local_address rem_address st … uid timeout inode …`. Addresses
 /// are hexadecimal.
@@ -51,7 +52,8 @@ fn find_internet(table: &str, inode: &str) -> Option<String> {
     })
 }
 
-/// Parses `0100007F:1F90`: 32-bit words in the machine's byte order, and a port.
+/// Parses an address such as `0100007F:1F90`. The IP address has 32-bit words in the machine's byte
+/// order. The port follows the colon.
 fn address(text: &str) -> Option<SocketAddr> {
     let (ip, port) = text.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
@@ -71,7 +73,8 @@ fn address(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, port))
 }
 
-/// Finds an inode in the table of Unix sockets: `Num RefCount Protocol Flags Type St Inode Path`.
+/// Finds the socket with this inode in the table of Unix sockets. The lines of the table are `Num
+/// RefCount Protocol Flags Type St Inode Path`.
 fn find_unix(table: &str, inode: &str) -> Option<String> {
     table.lines().skip(1).find_map(|line| {
         let mut fields = line.split_whitespace();

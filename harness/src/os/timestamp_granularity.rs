@@ -14,12 +14,13 @@ pub(crate) enum TimestampGranularity {
     Multigrain,
 }
 
-/// The number of quick changes that must all have distinct times to prove multigrain times.
+/// The number of quick changes that prove multigrain times if all of them have distinct times.
 #[cfg(unix)]
 const CHANGES: usize = 8;
 
-/// The maximum duration of a quick change. It is far below the shortest tick (1 ms, `CONFIG_HZ` of
-/// 1000). So ticks of the clock cannot explain that all quick changes have distinct times.
+/// The maximum duration of a quick change. This duration is far below the shortest tick of the
+/// kernel's clock (1 ms, with `CONFIG_HZ` at 1000). So a coarse clock cannot give all quick changes
+/// distinct times.
 #[cfg(unix)]
 const QUICK: std::time::Duration = std::time::Duration::from_micros(100);
 
@@ -42,7 +43,7 @@ impl TimestampGranularity {
         };
         let probe = directory.join("probe");
         let mut distinct = 0;
-        // Slow changes are repeated: in most cases, the machine was busy.
+        // Repeats slow changes: in most cases, a change is slow because the machine is busy.
         for _ in 0..CHANGES * 4 {
             let (began, before) = (Instant::now(), changed()?);
             File::create_new(&probe)?;

@@ -8,7 +8,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
 /// Waits for a child of this process. Gives the child's status and its resource usage. The usage
-/// includes that of the child's own children for which the child has waited.
+/// includes the child's own children, if the child has waited for them.
 ///
 /// # Errors
 ///
@@ -17,7 +17,7 @@ pub(crate) fn wait_with_usage(child: Pid) -> io::Result<(ExitStatus, libc::rusag
     let mut status = 0;
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     loop {
-        // SAFETY: both pointers are to memory of the right type, which outlives the call.
+        // SAFETY: both pointers point to memory of the right type, which outlives the call.
         let reaped = unsafe {
             libc::wait4(
                 child.as_raw_nonzero().get(),

@@ -1,10 +1,10 @@
 //! The wall clock that the test's process sees.
 //!
-//! All processes share the system's clock. A program reads it with functions of the C library, not
-//! with a system call. With the feature `wall-clock`, a test program defines functions of the same
-//! names, and the linker prefers them. These functions call those of the C library, and add the
-//! distance by which a fault has moved the clock. Only the wall clock is moved. Rust's standard
-//! library and Tokio wait and measure time with the monotonic clock.
+//! All processes share the system's clock. A program reads this clock with functions of the C
+//! library, not with a system call. With the feature `wall-clock`, a test program defines functions
+//! of the same names, and the linker prefers the program's functions. They call the C library's
+//! functions, and add the distance by which a fault has moved the clock. Faults move only the wall
+//! clock. Rust's standard library and Tokio wait and measure time with the monotonic clock.
 
 #[cfg(all(target_os = "linux", target_env = "gnu", feature = "wall-clock"))]
 mod functions;
@@ -29,7 +29,7 @@ pub(crate) fn move_by(milliseconds: i64) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns an error: without the feature, the clock cannot be moved.
+/// Returns an error: without the feature `wall-clock`, the clock cannot be moved.
 #[cfg(not(feature = "wall-clock"))]
 pub(crate) fn move_by(_milliseconds: i64) -> io::Result<()> {
     Err(io::Error::new(
@@ -38,7 +38,7 @@ pub(crate) fn move_by(_milliseconds: i64) -> io::Result<()> {
     ))
 }
 
-/// Returns an error: on other systems, the clock cannot be moved.
+/// Returns an error: the clock can be moved only on Linux with the GNU C library.
 #[cfg(all(
     feature = "wall-clock",
     not(all(target_os = "linux", target_env = "gnu"))

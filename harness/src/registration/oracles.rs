@@ -11,8 +11,8 @@ pub(crate) fn catalogue() -> Vec<OracleId> {
     oracles
 }
 
-/// Converts an oracle to an [`OracleId`]. Returns `None` for a kind from a later release, which
-/// this harness does not know.
+/// Converts an oracle to an [`OracleId`]. Returns `None` if the oracle's kind is from a later
+/// release, which this harness does not know.
 pub(crate) fn id_of(oracle: &oracles::Oracle) -> Option<OracleId> {
     let kind = match oracle.kind() {
         oracles::OracleKind::Always => OracleKind::Always,

@@ -1,7 +1,7 @@
 //! The package and target that the tests belong to.
 
-/// The package and target of the tests. [`main!`](crate::main) reads the values while the test
-/// target is compiled.
+/// The package and target of the tests. [`main!`](crate::main) reads the fields' values while the
+/// test target is compiled.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin {
     /// The name of the package that contains the tests.
@@ -14,8 +14,8 @@ pub struct Origin {
     pub binary: Option<&'static str>,
     /// Cargo's directory for temporary files of an integration test; `None` for a binary target.
     pub target_tmpdir: Option<&'static str>,
-    /// Prefixes of thread names. The matching threads last as long as their process and are not
-    /// leaks.
+    /// Prefixes of thread names. A thread with such a name may last as long as its process, and is
+    /// not a leak.
     pub lasting_threads: &'static [&'static str],
 }
 

@@ -1,4 +1,4 @@
-//! Reads the captured output of a test in bounded memory.
+//! Reads the captured output of a test with a bounded amount of memory.
 
 use clarity_chaos_record::CapturedOutput;
 use std::fs::File;
@@ -12,8 +12,8 @@ const HEAD: u64 = 1 << 20;
 /// The number of bytes that are kept from the end of a long output.
 const TAIL: u64 = 3 << 20;
 
-/// Reads the output of a test: `total` bytes from the current position of `file`. Of an output over
-/// 4 MiB, keeps only the first 1 MiB and the last 3 MiB.
+/// Reads the output of a test: `total` bytes from the current position of `file`. Keeps only the
+/// first 1 MiB and the last 3 MiB of an output over 4 MiB.
 pub(crate) fn read(file: &mut File, total: u64) -> io::Result<CapturedOutput> {
     let from = file.stream_position()?;
     let mut bytes = Vec::new();
@@ -36,7 +36,8 @@ pub(crate) fn read(file: &mut File, total: u64) -> io::Result<CapturedOutput> {
 /// The interval at which `copy_while` copies new output.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// Runs `work`. During `work`, copies new output from `file` to standard output or standard error.
+/// Runs `work`. Meanwhile copies new output from `file` to standard output, or to standard error if
+/// `to_stderr` is true.
 pub(crate) fn copy_while<T>(mut file: File, to_stderr: bool, work: impl FnOnce() -> T) -> T {
     thread::scope(|scope| {
         let (done, wait) = mpsc::channel::<()>();

@@ -22,10 +22,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// The time that the runner waits for a supervisor, in addition to the test's timeout and grace.
+/// The time that the runner waits for a supervisor, in addition to the test's timeout and grace
+/// period.
 const SLACK: Duration = Duration::from_secs(30);
 
-/// The parts of a run that its cases share.
+/// The settings and workers that all cases of a run share.
 #[derive(Debug)]
 pub(crate) struct CaseRunner {
     pub(crate) origin: Origin,
@@ -33,14 +34,14 @@ pub(crate) struct CaseRunner {
     pub(crate) seed: Seed,
     pub(crate) isolation: Isolation,
     pub(crate) workers: Arc<WorkerPool>,
-    /// With `--check-determinism`: the workers for second runs, and the directory of the run. Each
-    /// second run is in a newly executed process.
+    /// With `--check-determinism`: the workers for each test's second run, and the directory of the
+    /// run. Each second run takes place in a newly executed process.
     pub(crate) fresh: Option<(Arc<WorkerPool>, PathBuf)>,
     /// With `--isolation thread`: the directory of the cases, which run in the runner's process.
     pub(crate) in_process: Option<Mutex<InProcess>>,
 }
 
-/// The settings of one run of a test that replace settings of the command line.
+/// Settings for one run of a test. They replace settings of the command line.
 #[derive(Clone, Debug)]
 pub(crate) struct RunOverrides {
     /// The root seed, from which the test's own seed is derived.
@@ -100,8 +101,9 @@ impl CaseRunner {
         Ok(sandbox)
     }
 
-    /// Runs a test. With `--check-determinism`, runs a passed test a second time and compares the
-    /// runs. Returns the record of the first run and the result of the last cleanup.
+    /// Runs a test. If `--check-determinism` is given and the test passes, runs it a second time
+    /// and compares both runs. Returns the record of the first run and the result of the last
+    /// cleanup.
     pub(crate) fn run_checked(
         &self,
         test: &'static TestCase,
@@ -119,7 +121,7 @@ impl CaseRunner {
             is_quiet: true,
             is_fresh: true,
             // Explorations and late starts both need a seccomp listener, and a process can have
-            // only one.
+            // only one listener. So no thread of an exploring test starts late.
             late_starts: !record.explores(),
             ..overrides.clone()
         };
@@ -202,7 +204,8 @@ impl CaseRunner {
         };
         let is_reusable = cleaned.is_ok() && record.kept_dir.is_none();
         let cleaned = match executor {
-            // The worker is released only after the cleanup: its next case uses the same files.
+            // The worker is released only after the cleanup: the worker's next case uses the same
+            // files.
             Executor::Worker(lease) if is_reusable => {
                 lease.release();
                 cleaned
@@ -215,8 +218,8 @@ impl CaseRunner {
         (record, cleaned)
     }
 
-    /// Takes a worker for the case. With `--isolation thread`, locks the directory of the cases in
-    /// the runner's process instead.
+    /// Takes a worker for the case. Locks `self.in_process` instead if cases run in the runner's
+    /// process.
     fn executor(&self, spec: &CaseSpec, is_fresh: bool) -> io::Result<Executor<'_>> {
         match &self.in_process {
             Some(in_process) => {
@@ -281,7 +284,8 @@ impl CaseRunner {
     ) -> io::Result<()> {
         let keep = match self.options.keep_dirs {
             KeepDirs::Never => false,
-            // An interrupted case says nothing about the code under test.
+            // An interrupted case says nothing about the code under test, so its directory is not
+            // kept.
             KeepDirs::Failed => {
                 record.verdict.is_failure() && record.verdict != Verdict::Interrupted
             }
@@ -296,8 +300,8 @@ impl CaseRunner {
     }
 }
 
-/// Keeps the directory of a case whose faults could not all be undone. Adds the unfinished journals
-/// to the record and to the returned error.
+/// Keeps the directory of a case, because some of its faults could not be undone. Adds the
+/// unfinished journals to the record, and returns an error that names them.
 fn keep_journals(
     record: &mut Record,
     workspace: &mut Workspace,
@@ -328,7 +332,7 @@ fn with_context(action: &str, case: &Case, result: io::Result<()>) -> io::Result
     })
 }
 
-/// The place where one case runs: a worker or the runner's own process.
+/// The place where a case runs: a worker, or the runner's own process.
 #[derive(Debug)]
 enum Executor<'a> {
     Worker(Box<WorkerLease<'a>>),

@@ -1,8 +1,8 @@
 //! Prints a run in the format of `--format`, for people or for tools.
 //!
-//! The output has libtest's lines. It adds the running tests with their age, failures as they
-//! happen, and commands that repeat tests. [`libtest_mimic`] cannot print these additions: it
-//! prints failures after the last test.
+//! The output has libtest's lines. In addition, it shows the running tests with their ages,
+//! failures as they happen, and commands that repeat tests. [`libtest_mimic`] cannot print these
+//! additions: for example, it prints failures only after the last test.
 
 mod libtest_event;
 mod printer;
@@ -61,7 +61,7 @@ impl ConsoleFormat {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum TestOutcome<'a> {
     Ran(&'a Record),
-    /// The reason for which the test has not run.
+    /// The reason why the test has not run.
     NotRun(&'a str),
 }
 

@@ -1,8 +1,8 @@
 //! Compares two runs of a case with the same seed.
 //!
 //! The comparison covers the failure or success of the case, the planned faults, and each thread's
-//! sequence of events. It includes virtual times. It excludes real times and the order of different
-//! threads' events, because the system decides both.
+//! sequence of events. It includes virtual times. It excludes real times, and the order of events
+//! in different threads, because the operating system decides both.
 
 use clarity_chaos_record::{ClockKind, Event, EventKind, Record};
 use std::collections::BTreeMap;
@@ -56,8 +56,8 @@ fn describe(what: &str, first: &str, second: &str) -> String {
     format!("{what} differs; first run: {first}; second run: {second}")
 }
 
-/// Formats an event without the parts that may differ between runs. Returns `None` if the whole
-/// event may differ.
+/// Formats an event without the parts that may differ between two runs of a deterministic test.
+/// Returns `None` if the whole event may differ.
 fn comparable_text(event: &Event, clock: ClockKind, run: &str) -> Option<String> {
     let mut kind = event.kind.clone();
     match &mut kind {

@@ -1,4 +1,5 @@
-//! Collects the evidence of a case that has ended, and completes the case's record from it.
+//! Collects the evidence of a case that has ended, and completes the case's record with this
+//! evidence.
 
 use crate::data::duration::microseconds;
 use crate::data::process_report::ProcessReport;
@@ -8,8 +9,8 @@ use clarity_chaos_record::{CapturedOutput, Event, EventKind, Record, SeenOracle,
 use std::io;
 use std::time::Duration;
 
-/// The number of bytes at the end of the output that are searched for messages of Rust's standard
-/// library.
+/// The length of the output's last part, in bytes. Only this part is searched for messages of
+/// Rust's standard library.
 const OUTPUT_END: usize = 16 * 1024;
 
 /// The timeline, output and stray files of a case. Each part is read separately: after a crash,
@@ -24,8 +25,8 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
-    /// Completes the record from this evidence and from the report about the case's process.
-    /// Decides the verdict. `limit` is the case's timeout.
+    /// Completes the record with this evidence and with `ended`, the report about the case's
+    /// process. Decides the verdict. `limit` is the case's timeout.
     ///
     /// `lasting_threads` are prefixes of thread names. A thread whose name has such a prefix is not
     /// a leak.
@@ -84,8 +85,8 @@ fn add_ending(record: &mut Record, ending: &ProcessReport) {
     resources.peak_memory_bytes = ending.usage.peak_memory_bytes;
 }
 
-/// Excuses the leaks that the test declared, and threads whose names start with one of
-/// `lasting_threads`.
+/// Marks leaks in the record as allowed. These are the leaks that the test declared, and threads
+/// whose names start with one of `lasting_threads`.
 fn excuse_leaks(record: &mut Record, lasting_threads: &[String]) {
     let allowed: Vec<&str> = record
         .timeline
@@ -106,7 +107,7 @@ fn excuse_leaks(record: &mut Record, lasting_threads: &[String]) {
     });
 }
 
-/// Copies the faults, leaks and CPU time in the timeline to the record's own fields.
+/// Copies the faults, leaks and CPU time from the record's timeline to other fields of the record.
 fn add_events(record: &mut Record) {
     for event in &record.timeline {
         match &event.kind {

@@ -26,8 +26,9 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Returns the history in the directory `given`. The default is `chaos/PACKAGE/TARGET` in
-    /// Cargo's target directory, or in the temporary directory if there is no target directory.
+    /// Returns the history in the directory `given`. The default directory is
+    /// `chaos/PACKAGE/TARGET` in Cargo's target directory. If Cargo's target directory is unknown,
+    /// the system's directory for temporary files takes its place.
     pub(crate) fn new(origin: &Origin, given: Option<&Path>) -> Self {
         let root = given.map(Path::to_owned).unwrap_or_else(|| {
             let target = target_directory(origin).unwrap_or_else(env::temp_dir);
@@ -43,8 +44,8 @@ impl History {
     ///
     /// # Errors
     ///
-    /// When the file is missing, unreadable or malformed. The file is missing if there was no
-    /// earlier run: the error then suggests a remedy.
+    /// When the file is missing, unreadable or malformed. A missing file means that there was no
+    /// earlier run, so the error suggests a remedy.
     pub(crate) fn last_seed(&self) -> Result<Seed, String> {
         let path = self.last_seed_file();
         let text = match fs::read_to_string(&path) {
@@ -71,8 +72,9 @@ impl History {
 
     /// Finds the tests whose last run failed.
     ///
-    /// For a test without a record, the record under the test's `seed_name` counts. A test with
-    /// neither record has not failed. A test with an unreadable record counts as failed.
+    /// If there is no record under a test's name, the record under its `seed_name` counts. A test
+    /// with neither record does not count as failed. A test with an unreadable record counts as
+    /// failed.
     pub(crate) fn failures<'a>(&self, tests: impl Iterator<Item = &'a TestCase>) -> Failures {
         let mut failures = Failures::default();
         for test in tests {
@@ -94,8 +96,8 @@ impl History {
         failures
     }
 
-    /// Reads the last record of a test. Returns `None` if there is no record under its name or
-    /// `seed_name`.
+    /// Reads the last record of a test. Returns `None` if there is no record under the test's name,
+    /// and none under its `seed_name`.
     fn last(&self, test: &TestCase) -> Result<Option<LastRecord>, String> {
         for name in [test.name(), test.seed_name()] {
             let path = self.record(name);

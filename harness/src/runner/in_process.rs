@@ -5,12 +5,12 @@ use crate::runner::workspace::Workspace;
 use std::io;
 use std::path::PathBuf;
 
-/// The workspace of cases in the runner's process. After a case whose directory is kept, a new
-/// workspace replaces the old one.
+/// The workspace of cases in the runner's process. A new workspace replaces the old one after a
+/// case whose files remain.
 #[derive(Debug)]
 pub(crate) struct InProcess {
     run: PathBuf,
-    /// The number of workspaces that were created, which is the number of the next workspace.
+    /// The count of workspaces created so far. The next workspace gets this number.
     created: usize,
     workspace: Workspace,
 }

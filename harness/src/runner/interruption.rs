@@ -1,8 +1,8 @@
 //! Ends a run at Ctrl-C or another signal.
 //!
 //! The first signal ends the running tests, which undo their faults. No further test starts, and
-//! the run reports the finished tests. The second signal ends the runner at once; the supervisors
-//! then clean up.
+//! the run reports the finished tests. The second signal ends the runner at once. Then the
+//! supervisors clean up.
 
 #[cfg(unix)]
 mod unix {
@@ -23,18 +23,20 @@ mod unix {
     }
 
     impl Interruption {
-        /// Starts to listen. At the first signal, calls `act` on a separate thread.
+        /// Starts to listen for the signals. Calls `act` on a separate thread when the first signal
+        /// arrives.
         pub(crate) fn listen(act: impl FnOnce() + Send + 'static) -> io::Result<Self> {
             let (mut receiver, sender) = UnixStream::pair()?;
             let signal = Arc::new(AtomicUsize::new(0));
             let second = Arc::new(AtomicBool::new(false));
             for number in [SIGHUP, SIGINT, SIGTERM] {
                 // Under `nohup`, or in the background of a shell, the process starts with some
-                // signals ignored.
+                // signals ignored. The process continues to ignore these signals.
                 if is_ignored(number) {
                     continue;
                 }
-                // Signal actions run in this order, so the first signal does not find `second` set.
+                // The first action ends the process only if `second` is set. Actions run in the
+                // order of registration, so the first signal does not end the process.
                 flag::register_conditional_default(number, Arc::clone(&second))?;
                 flag::register(number, Arc::clone(&second))?;
                 let value = usize::try_from(number).map_err(io::Error::other)?;

@@ -1,4 +1,4 @@
-//! A file to which the test processes of a worker append: their output, or their timeline.
+//! A file to which a worker's test processes append their output or their timeline.
 
 use std::fs::File;
 use std::io::{self, Seek as _};
@@ -18,7 +18,8 @@ impl LogFile {
         Ok(Self { path, file })
     }
 
-    /// Removes the content. Descriptors that are open for appending continue at the new end.
+    /// Empties the file. A process that has the file open for appending then writes at the start of
+    /// the file.
     pub(crate) fn clear(&mut self) -> io::Result<()> {
         match self.len()? {
             0 => Ok(()),

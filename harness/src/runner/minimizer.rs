@@ -2,8 +2,8 @@
 //!
 //! The first step is delta debugging over the planned faults (Zeller and Hildebrandt, *Simplifying
 //! and isolating failure-inducing input*, 2002). The second step is a binary search towards 0 for
-//! each number in the plans of the remaining faults. Every run uses the same seed, so the omission
-//! of a fault does not change the other faults.
+//! each number in the plans of the remaining faults. Every run uses the same seed, so omitting a
+//! fault does not change the other faults.
 
 use crate::data::case::KeepPolicy;
 use crate::data::fault_selection::{FaultSelection, SelectedFault};
@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::time::{Duration, Instant};
 
 /// Finds the fewest and simplest faults that still cause the failure in `record`. Starts no run
-/// once `within` has passed, and shortens the timeout of each run to the time left. Returns `None`
+/// after the time `within`. Shortens the timeout of each run to the remaining time. Returns `None`
 /// if the case had no faults or no failure. Also returns `None` if the verdict is lost, interrupted
 /// or nondeterministic.
 pub(crate) fn minimize(
@@ -86,8 +86,8 @@ impl Search<'_> {
         minimized
     }
 
-    /// Finds a subset of `faults` with which the case fails. Unless the search stops early, each
-    /// fault in the subset is necessary for the failure.
+    /// Finds a subset of `faults` with which the case fails. Each fault in the subset is necessary
+    /// for the failure, unless the search stops early.
     fn fewest_faults(&mut self, mut faults: Vec<SelectedFault>) -> Vec<SelectedFault> {
         let mut parts = 2;
         while faults.len() >= 2 {
@@ -142,8 +142,8 @@ impl Search<'_> {
         }
     }
 
-    /// Whether the case fails in the same way with only these faults. Returns `false` without a run
-    /// after the time limit or an interruption.
+    /// Whether the case fails in the same way with only these faults. After the time limit or an
+    /// interruption, the method returns `false` without running the case.
     fn fails_with(&mut self, faults: &[SelectedFault]) -> bool {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let limit = Duration::from_millis(self.record.timeout_ms);
@@ -175,7 +175,7 @@ impl Search<'_> {
     }
 }
 
-/// Selects the fault with its drawn numbers.
+/// Selects the fault, and keeps the numbers that were drawn for it.
 fn as_drawn(fault: &PlannedFault) -> SelectedFault {
     SelectedFault {
         kind: fault.kind.clone(),
@@ -190,7 +190,8 @@ fn set(replaced: &mut Vec<(String, u64)>, pointer: &str, number: u64) {
     replaced.push((pointer.to_owned(), number));
 }
 
-/// Collects every unsigned integer in the fault's plan, drawn or given, with its JSON pointer.
+/// Collects every unsigned integer in the fault's plan, with its JSON pointer. Includes drawn
+/// integers and integers that the test gave.
 fn numbers(record: &Record, of: &SelectedFault) -> Vec<(String, u64)> {
     let mut found = Vec::new();
     for fault in record.faults.iter().filter(|fault| of.matches(fault)) {
@@ -217,9 +218,10 @@ fn collect(value: &Value, pointer: String, found: &mut Vec<(String, u64)>) {
     }
 }
 
-/// Whether two cases failed in the same way. Compares panics by location, if both locations are
-/// known. Compares other panics, and errors of tests, by message without digits. For other
-/// failures, compares the signal, the exit code or the kind of verdict.
+/// Whether two cases failed in the same way. Two panics are the same if their locations are equal.
+/// If a location is unknown, the messages of the panics must be equal apart from digits. The same
+/// holds for the messages of errors that tests return. Other failures must have the same signal,
+/// exit code or kind of verdict.
 fn is_same_failure(a: &Verdict, b: &Verdict) -> bool {
     let words = |text: &str| -> String { text.chars().filter(|c| !c.is_ascii_digit()).collect() };
     match (a, b) {

@@ -23,7 +23,7 @@ const HEADER: &str = "\
 # Each line is the name of a test and a root seed. Remove lines that are no longer useful.
 ";
 
-/// The longest comment in an added line, in characters.
+/// The maximum length of the comment in an added line, in characters.
 const COMMENT: usize = 120;
 
 /// The content of the regressions file at the start of the run.
@@ -35,13 +35,13 @@ pub(crate) struct Regressions {
 }
 
 impl Regressions {
-    /// Reads the file `given`. The default for the tests of `origin` is
+    /// Reads the file `given`. The default file for the tests of `origin` is
     /// `chaos_regressions/TARGET.txt` in the package's directory. A missing file counts as empty.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or a line is malformed. The error names the file, and the
-    /// number of a malformed line.
+    /// When the file cannot be read, or a line is malformed. The error names the file. If a line is
+    /// malformed, the error also names the line's number.
     pub(crate) fn load(origin: &Origin, given: Option<&Path>) -> Result<Self, String> {
         let default = || {
             let manifest = std::env::var_os("CARGO_MANIFEST_DIR");
@@ -79,13 +79,13 @@ impl Regressions {
         Ok(Self { path, text, seeds })
     }
 
-    /// Adds the seeds recorded under a test's `seed_name` to the seeds of that test.
+    /// Adds the seeds under each test's `seed_name` to the seeds under the test's name.
     pub(crate) fn with_former_names<'a>(
         mut self,
         tests: impl IntoIterator<Item = &'a TestCase>,
     ) -> Self {
-        // Uses only the seeds of the file, not those added here: two tests may have exchanged their
-        // names.
+        // Uses only the seeds in the file, and not the seeds that this loop adds: two tests may
+        // have exchanged their names.
         let in_file = self.seeds.clone();
         for test in tests {
             let former = in_file.get(test.seed_name()).into_iter().flatten();

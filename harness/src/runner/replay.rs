@@ -36,9 +36,9 @@ pub(crate) fn case_command(
     text
 }
 
-/// Returns the command that repeats this run: its arguments and environment variables, with `seed`
-/// as the root seed. Adds `--known-seeds first` if `tries_known`. Returns `None` if an argument or
-/// environment variable is not UTF-8.
+/// Returns the command that repeats this run with `seed` as the root seed. The command contains the
+/// arguments and environment variables of this run. Adds `--known-seeds first` if `tries_known` is
+/// true. Returns `None` if an argument or an environment variable is not UTF-8.
 pub(crate) fn run_command(origin: &Origin, seed: Seed, tries_known: bool) -> Option<String> {
     let known = if tries_known {
         " --known-seeds first"
@@ -50,15 +50,15 @@ pub(crate) fn run_command(origin: &Origin, seed: Seed, tries_known: bool) -> Opt
 }
 
 /// Returns the command that repeats the failed tests of this run, each with its failing seed.
-/// Returns `None` if an argument or environment variable is not UTF-8.
+/// Returns `None` if an argument or an environment variable is not UTF-8.
 pub(crate) fn failures_command(origin: &Origin) -> Option<String> {
     let arguments = env::args_os().skip(1);
     let arguments = arguments.filter(|argument| argument != "--last-failed" && argument != "--lf");
     command(origin, "--last-failed", arguments, env::vars_os())
 }
 
-/// Returns the command with the arguments and environment variables of this run, and `replacement`
-/// instead of the seed.
+/// Returns the command with the arguments and environment variables of this run. `replacement`
+/// takes the place of the seed option.
 fn command(
     origin: &Origin,
     replacement: &str,

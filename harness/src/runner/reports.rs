@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-/// The reports that were written, and the errors of the other reports.
+/// The paths of the written reports, and the errors of the other reports.
 #[derive(Debug, Default)]
 pub(crate) struct WrittenReports {
     /// The paths of the reports that were written.
@@ -47,8 +47,8 @@ pub(crate) fn write(run: &Summary<'_>, options: &Options) -> WrittenReports {
     written
 }
 
-/// In a GitHub Actions job, prints annotations and writes the job summary. Returns an error if the
-/// summary cannot be written.
+/// Prints annotations and writes the job summary, if this process runs in a GitHub Actions job.
+/// Returns an error if the summary cannot be written.
 fn report_to_github(run: &Summary<'_>, options: &Options) -> Option<String> {
     if std::env::var("GITHUB_ACTIONS").as_deref() != Ok("true") {
         return None;

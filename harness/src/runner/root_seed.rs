@@ -5,13 +5,13 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 /// Draws a root seed from the operating system's randomness.
 pub(crate) fn fresh() -> Seed {
-    // The system's random source seeds the keys of `RandomState`, and an empty hash depends on the
-    // keys.
+    // The keys of `RandomState` come from the system's random source. The hash of no data depends
+    // on these keys alone.
     Seed::new(RandomState::new().build_hasher().finish())
 }
 
-/// Draws the first root seed of a sweep. With 40 bits the seed is short, and the sweep's range of
-/// seeds cannot overflow.
+/// Draws the first root seed of a sweep. The seed has only 40 bits. So it is short, and the sweep's
+/// range of seeds cannot overflow.
 pub(crate) fn fresh_for_a_sweep() -> Seed {
     Seed::new(fresh().get() >> 24)
 }

@@ -1,4 +1,4 @@
-//! A run from its setup and header to its reports and exit code.
+//! Runs the selected tests: from the setup and the header to the reports and the exit code.
 
 mod once;
 mod sweep;
@@ -40,8 +40,8 @@ pub(crate) struct TestRun {
     history: History,
     printer: Arc<Printer>,
     regressions: Regressions,
-    /// With `--last-failed` or `--failed-first`: the root seed of each failed test; `None` if
-    /// unknown.
+    /// With `--last-failed` or `--failed-first`: the root seed of each failed test; `None` if the
+    /// seed is unknown.
     failed: BTreeMap<String, Option<Seed>>,
     interruption: Interruption,
     began: Instant,
@@ -149,7 +149,7 @@ impl TestRun {
             &sandbox_probe,
         );
         let options = &self.case_runner.options;
-        // Errors are ignored: the tests run even if standard output is closed.
+        // Errors are ignored: the tests run even if the header cannot be printed.
         if options.is_json() {
             let _ = writeln!(io::stderr(), "{header}");
         } else {
@@ -172,7 +172,7 @@ impl TestRun {
         }
     }
 
-    /// Saves a record in the history. A failure to save is an error of the run.
+    /// Saves a record in the history. Adds an error to the run if the record cannot be saved.
     fn save_record(&self, record: &Record) {
         if let Err(error) = self.history.save(record) {
             self.add_error(format!(
@@ -182,8 +182,8 @@ impl TestRun {
         }
     }
 
-    /// Remembers whether the directory of a case is kept, and records an error of the case's
-    /// cleanup.
+    /// Remembers whether the directory of a case is kept. Adds an error to the run if the case's
+    /// cleanup failed.
     fn add_cleanup(&self, record: &Record, cleaned: io::Result<()>) {
         if record.kept_dir.is_some() {
             self.has_kept.store(true, Ordering::Relaxed);
@@ -270,7 +270,7 @@ impl TestRun {
     }
 }
 
-/// The results of a run that its summary needs.
+/// The results that the summary of a run needs.
 struct FinishedRun<'a> {
     records: &'a [Record],
     reports: &'a [String],

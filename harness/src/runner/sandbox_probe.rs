@@ -21,7 +21,8 @@ pub(crate) struct ProbedTests {
 }
 
 impl SandboxProbe {
-    /// Probes a sandboxed and an unsandboxed supervisor, if selected tests need them.
+    /// Probes a sandboxed supervisor if a selected test needs one. Does the same for an unsandboxed
+    /// supervisor.
     ///
     /// # Errors
     ///

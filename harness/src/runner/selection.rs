@@ -87,7 +87,7 @@ fn is_selected(test: &TestCase, options: &Options) -> bool {
         .is_none_or(|tag_expr| tag_expr.matches(test.tags()));
     let skipped = options.libtest.skip.iter().any(|skip| matches(skip))
         || options.skip_tags.iter().any(|tag| test.has_tag(tag))
-        // With `--ignored` libtest runs only ignored tests, and no chaos test is ignored.
+        // With `--ignored`, libtest runs only ignored tests, and no chaos test is ignored.
         || options.libtest.ignored;
     named && tagged && satisfies && !skipped
 }

@@ -24,7 +24,7 @@ pub(crate) struct Sweep<'a> {
 
 /// The state that all threads of a sweep share.
 struct SweepState<'a> {
-    /// The cases of the regressions file, which run before all others.
+    /// The cases of the regressions file, which run before all other cases.
     known: Vec<(&'static TestCase, Seed)>,
     /// The number of cases of all shards together.
     all: u64,
@@ -39,9 +39,10 @@ struct SweepState<'a> {
 }
 
 impl Sweep<'_> {
-    /// Runs all cases of this shard on `threads` threads: known failing seeds first, then seed by
-    /// seed. Stops early at an interruption, and when `--max-failures` is reached. Calls
-    /// `on_record` with each record and the result of the case's cleanup.
+    /// Runs all cases of this shard on `threads` threads. Starts with known failing seeds, and then
+    /// runs all tests with one seed after another. Stops early when the run is interrupted, or when
+    /// `--max-failures` is reached. Calls `on_record` with each record and the result of the case's
+    /// cleanup.
     pub(crate) fn run(
         &self,
         suite: String,
@@ -151,7 +152,7 @@ impl Sweep<'_> {
             .progress
             .started(format!("{} with seed {seed}", test.name()));
         let (record, cleaned) = self.case_runner.run_checked(test, &overrides);
-        // An interrupted case says nothing about the code under test.
+        // An interrupted case says nothing about the code under test, so the results leave it out.
         let is_interrupted = record.verdict == Verdict::Interrupted;
         let is_failure = record.verdict.is_failure() && !is_interrupted;
         state.progress.finished(running, is_failure);

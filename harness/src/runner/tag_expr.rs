@@ -84,8 +84,8 @@ enum Token {
     End,
 }
 
-/// Splits `text` into tokens, each with the column of its start (from 1, in characters). The last
-/// token is [`Token::End`].
+/// Splits `text` into tokens. Each token has the column of its first character, counted from 1. The
+/// last token is [`Token::End`].
 fn tokens(text: &str) -> Result<Vec<(Token, usize)>, TagExprError> {
     let mut tokens = Vec::new();
     let mut characters = text.chars().zip(1..).peekable();

@@ -27,8 +27,8 @@ pub(crate) fn decide(
         EventKind::Finished { end, .. } => Some(end.clone()),
         _ => None,
     });
-    // Panics of threads that outlived the test's body. The `Finished` event already covers earlier
-    // panics.
+    // These panics happened in threads that outlived the test's body. The `Finished` event already
+    // covers earlier panics.
     let late = undeclared_after_the_end(timeline);
     match (finished, ending.exit_status) {
         // A process that was ended by a signal has failed, even if the test's body had finished.
@@ -90,8 +90,8 @@ fn undeclared_after_the_end(timeline: &[Event]) -> Vec<String> {
         .collect()
 }
 
-/// Whether Rust's standard library reported a stack overflow. The signal alone could come from any
-/// abort.
+/// Whether Rust's standard library reported a stack overflow. The process's signal proves nothing,
+/// because other failures cause the same signal.
 fn overflowed(output_end: &str) -> bool {
     output_end.contains("has overflowed its stack")
         && output_end.contains("fatal runtime error: stack overflow")

@@ -48,7 +48,7 @@ impl OrderPipe {
 }
 
 impl Worker {
-    /// Starts a supervisor. The inner error is the reason why the confinement was refused.
+    /// Starts a supervisor. The inner error is the reason why the kernel refused the confinement.
     pub(super) fn start(
         post: SupervisorConfig,
         sandboxed: bool,
@@ -59,8 +59,8 @@ impl Worker {
         #[cfg(unix)]
         {
             use std::os::unix::process::CommandExt as _;
-            // Ctrl-C signals the runner's process group. The supervisor is in another group: it
-            // must survive to clean up.
+            // Ctrl-C sends a signal to the runner's process group. The supervisor is in another
+            // group, because it must survive for the cleanup.
             command.process_group(0);
         }
         let mut process = command.spawn()?;
@@ -85,8 +85,8 @@ impl Worker {
 
     /// Runs a case and waits for its end. Interrupts the case if `is_interrupted` returns `true`.
     ///
-    /// An interruption that precedes the order does not end the case. `is_interrupted` is therefore
-    /// called after the order is sent.
+    /// An interruption that arrives before the order to run the case does not end the case. So this
+    /// method calls `is_interrupted` only after it has sent the order.
     ///
     /// # Errors
     ///
@@ -166,8 +166,8 @@ fn is_readable(pipe: &ChildStdout, limit: Duration) -> io::Result<bool> {
     }
 }
 
-/// Does not wait: outside of Unix, a wait on a pipe has no simple timeout. A hung supervisor hangs
-/// the run.
+/// Does not wait: outside of Unix, a wait on a pipe has no simple timeout. So a hung supervisor
+/// also hangs the run.
 #[cfg(not(unix))]
 fn is_readable(_pipe: &ChildStdout, _limit: Duration) -> io::Result<bool> {
     Ok(true)

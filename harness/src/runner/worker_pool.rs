@@ -1,7 +1,7 @@
 //! The worker pool: one supervisor for each of the tests that run in parallel.
 //!
-//! The pool starts a supervisor when no free one fits, and reuses supervisors. When a supervisor
-//! dies, its case is lost, and the next case gets a new supervisor.
+//! The pool reuses supervisors. It starts a supervisor when no free supervisor fits. When a
+//! supervisor dies, its case is lost, and the next case gets a new supervisor.
 
 use crate::data::case::{Case, WorkerDir};
 use crate::data::confinement::Confinement;
@@ -62,7 +62,7 @@ impl WorkerPool {
     ///
     /// # Errors
     ///
-    /// When no such worker is free, and none can be started.
+    /// When no such worker is free, and no worker can be started.
     pub(crate) fn take(&self, sandboxed: bool) -> io::Result<WorkerLease<'_>> {
         let free = {
             let mut state = self.state();
@@ -83,7 +83,7 @@ impl WorkerPool {
         })
     }
 
-    /// Ends the running cases in the same way as at their timeouts. Ends every later case right
+    /// Ends the running cases as if they had reached their timeouts. Ends every later case right
     /// after its start.
     pub(crate) fn interrupt(&self) {
         self.interrupted.store(true, Ordering::SeqCst);

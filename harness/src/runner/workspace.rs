@@ -20,7 +20,7 @@ pub(crate) struct Workspace {
     output: LogFile,
     timeline: LogFile,
     times: TimestampGranularity,
-    /// Detects changes of `work`, the parent of `tmp` and of the case's directory.
+    /// Detects changes of the directory `work`, which contains `tmp` and the case's directory.
     work: ChangeDetector,
     tmp: ChangeDetector,
     /// The directories of the running case, or the empty directories of the last case.
@@ -50,7 +50,7 @@ impl Workspace {
         })
     }
 
-    /// Creates the directories of the next case, or reuses those of the last case.
+    /// Creates the directories of the next case, or reuses the empty directories of the last case.
     pub(crate) fn begin(&mut self, spec: CaseSpec) -> io::Result<Case> {
         self.output.clear()?;
         self.timeline.clear()?;
@@ -58,7 +58,8 @@ impl Workspace {
         let (root, dir, times) = (case.root().to_owned(), case.dir(), self.times);
         self.case_dirs = Some(match self.case_dirs.take() {
             Some(spare) if fs::rename(spare.root.path(), &root).is_ok() => CaseDirs {
-                // The rename has changed the directory's timestamps.
+                // The rename has changed the directory's timestamps, so the directory needs a new
+                // detector.
                 root: ChangeDetector::new(root, 1, times),
                 dir: spare.dir.moved_to(dir),
             },
@@ -125,7 +126,7 @@ impl Workspace {
         Ok(Some(left))
     }
 
-    /// Removes all files of the case. `touched` is whether the case changed anything in `work`
+    /// Removes all files of the case. `touched` must be true if the case changed anything in `work`
     /// outside its own directory.
     pub(crate) fn remove(&mut self, case: &Case, touched: bool) -> io::Result<()> {
         let is_spare = |dirs: &mut CaseDirs| dirs.root.is_unchanged() && dirs.dir.is_unchanged();
@@ -144,8 +145,8 @@ impl Workspace {
         Ok(())
     }
 
-    /// Moves or copies all files of the case into the case's directory. Afterwards this workspace
-    /// must not be used again: another test could change the kept files.
+    /// Moves or copies all files of the case into the case's directory. This workspace must not be
+    /// used afterwards: another test could change the kept files.
     ///
     /// Replaces files and symlinks that the test created at the target paths. Never follows these
     /// symlinks, which could lead outside the sandbox.

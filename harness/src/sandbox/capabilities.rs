@@ -8,8 +8,8 @@ use rustix::thread::{
 use std::io;
 
 /// Drops all capabilities, and the ability to regain them by executing a privileged program.
-// With capabilities, root could read a file even if its permissions forbid it. A fault such as "the
-// file is not readable" would then have no effect.
+// With capabilities, root can read a file even if the file's permissions forbid reading. A fault
+// such as "the file is not readable" would then have no effect.
 pub(super) fn drop_all() -> io::Result<()> {
     set_no_new_privs(true)?;
     for capability in CapabilitySet::all().iter() {

@@ -1,8 +1,8 @@
-//! Denies system calls on targets that no namespace isolates. These are keyrings, and the limits or
-//! priorities of other processes.
+//! Denies system calls on targets that no namespace isolates. These targets are keyrings, and the
+//! limits and priorities of other processes.
 //!
-//! A keyring belongs to the user, in every namespace. A test has the same user as its supervisor.
-//! If these calls were allowed, the test could starve the supervisor and all later tests.
+//! A keyring belongs to a user, in all namespaces. A test has the same user as its supervisor. If
+//! these system calls were allowed, the test could starve the supervisor and all later tests.
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -22,7 +22,7 @@ const IO_PRIORITY_OF_PROCESS: u64 = 1;
 ///
 /// # Errors
 ///
-/// When the kernel has no seccomp, or filters do not support this processor.
+/// When the kernel has no seccomp, or when seccomp filters do not support this processor.
 pub(super) fn deny() -> io::Result<()> {
     let always = Vec::new;
     let own = libc::PRIO_PROCESS.into();
@@ -54,7 +54,7 @@ pub(super) fn deny() -> io::Result<()> {
     apply_filter(&program).map_err(io::Error::other)
 }
 
-/// Makes rules that match every call in which an argument differs from its allowed value.
+/// Makes rules that match a call if at least one argument differs from its allowed value.
 fn unless(allowed: &[(u8, u64)]) -> io::Result<Vec<SeccompRule>> {
     let rule = |(argument, value): &(u8, u64)| {
         let other =

@@ -14,12 +14,12 @@ use landlock::{
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The newest Landlock version whose permissions are handled. An older kernel handles only the
-/// permissions that it knows.
+/// The newest Landlock version whose permissions these rules handle. An older kernel handles only
+/// the permissions that it knows.
 const NEWEST: ABI = ABI::V9;
 
-/// The first Landlock version that can refuse to truncate files. Older versions do not protect
-/// files outside of the test's directory.
+/// The first Landlock version that can forbid the truncation of files. So older versions do not
+/// protect files outside of the test's directory.
 const TRUNCATION: i32 = 3;
 
 /// The first Landlock version that can restrict signals.
@@ -54,7 +54,7 @@ impl LandlockVersion {
     }
 }
 
-/// Restricts this process and all processes that it starts. Gives the version in force.
+/// Restricts this process and all processes that it starts. Gives the Landlock version in force.
 ///
 /// The processes can read the paths that tests need. They can write to the directories `writable`
 /// and to some devices. With `own_devices`, they can also write to shared memory and terminals,
@@ -95,18 +95,18 @@ pub(super) fn enter_slot(
     }
 }
 
-/// The second layer, prepared for a test.
+/// The rules of the second layer, prepared for a test.
 #[derive(Debug)]
 pub(crate) struct TestRules(RulesetCreated);
 
 impl TestRules {
     /// Prepares rules for a test's process. The process can write only to `work`, `also` and
-    /// devices. If the kernel can restrict signals, the process can signal only itself and its
-    /// descendants.
+    /// devices. If the kernel can restrict signals, the process can send signals only to itself and
+    /// its descendants.
     pub(super) fn prepare(work: &Path, also: &[PathBuf]) -> io::Result<Self> {
         let write = AccessFs::from_write(NEWEST);
         let open = |path: &Path| PathFd::new(path).map_err(|error| with_context(&error));
-        // Allows all devices, which the first layer already restricts.
+        // These rules allow all devices, because the first layer already restricts devices.
         let (work, devices) = (open(work)?, open(Path::new("/dev"))?);
         let prepare = || -> Result<RulesetCreated, RulesetError> {
             Ruleset::default()
@@ -137,8 +137,7 @@ fn with_context(error: &dyn std::fmt::Display) -> io::Error {
     io::Error::other(format!("Landlock: {error}"))
 }
 
-/// Gives the devices that tests may write to. If `own` is set, includes shared memory and
-/// terminals.
+/// Gives the devices that tests may write to. Includes shared memory and terminals if `own` is set.
 fn devices(own: bool) -> impl Iterator<Item = &'static Path> {
     let directories = [SHARED_MEMORY, TERMINALS];
     let directories = directories.into_iter().filter(move |_| own);

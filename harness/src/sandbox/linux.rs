@@ -26,8 +26,9 @@ pub(crate) const CONTAINMENT: Result<&str, &str> = Ok("subreaper");
 pub(crate) enum Confined {
     /// This process is the supervisor, inside the confinement.
     Inside(Box<Inside>),
-    /// This process is the supervisor's parent, outside the confinement. Contains the ended
-    /// supervisor's exit code, or 128 plus the number of the signal that ended it.
+    /// This process is the supervisor's parent, outside the confinement. Contains the exit code of
+    /// the ended supervisor. If a signal ended the supervisor, contains 128 plus the signal's
+    /// number.
     Outside(i32),
 }
 
@@ -40,13 +41,14 @@ pub(crate) struct Inside {
     pub(crate) has_outer_process: bool,
 }
 
-/// Forks a confined child, the supervisor, whose tests may write below `slot`. If `confinement` is
-/// not `Closed`, forks nothing: this process becomes the supervisor.
+/// Forks a confined child, which becomes the supervisor. The supervisor's tests may write below
+/// `slot`. If `confinement` is not `Closed`, forks nothing, and this process becomes the
+/// supervisor.
 ///
 /// # Errors
 ///
-/// In the child, when the kernel refuses a part of the confinement, which the error names. In the
-/// parent, when the kernel refuses the outer namespaces or a child process.
+/// In the child, when the kernel refuses a part of the confinement. The error names this part. In
+/// the parent, when the kernel refuses the outer namespaces or a child process.
 pub(crate) fn confine(confinement: &Confinement, slot: &Path) -> io::Result<Confined> {
     let Confinement::Closed {
         namespaces,
@@ -115,8 +117,8 @@ fn enter_inner(
     let own_users = matches!(namespaces, Namespaces::All | Namespaces::WithoutProcesses);
     let own_processes = matches!(namespaces, Namespaces::All | Namespaces::WithoutUsers);
     if own_users {
-        // The limit is per user namespace. In a user namespace of its own, a test would have
-        // capabilities again.
+        // This limit applies to the current user namespace. Without the limit, a test could create
+        // another user namespace, and would have capabilities there.
         fs::write("/proc/sys/user/max_user_namespaces", "0")
             .map_err(failed_to("refuse more user namespaces"))?;
     }
@@ -148,7 +150,8 @@ fn enter_inner(
     Ok(sandbox)
 }
 
-/// Whether a confined process can make a user namespace. Forks a child, which tries to make one.
+/// Whether a confined process can make a user namespace. Forks a child that tries to make a user
+/// namespace.
 fn can_make_user_namespace() -> io::Result<bool> {
     match fork()? {
         Some(child) => Ok(wait_for(child)? == 0),
@@ -285,7 +288,7 @@ fn no_namespaces(flags: UnshareFlags) -> impl Fn(io::Error) -> io::Error {
     }
 }
 
-/// Makes an error of a failed action.
+/// Makes an error that names a failed action.
 fn failed_to(action: &'static str) -> impl Fn(io::Error) -> io::Error {
     move |error| io::Error::new(error.kind(), format!("failed to {action}: {error}"))
 }

@@ -1,9 +1,9 @@
-//! The mounts that tests see: the system's mounts, read-only, and without sockets of other
-//! processes.
+//! The mounts that tests see: the system's mounts, made read-only. The sockets of other processes
+//! are hidden.
 //!
-//! Read-only mounts protect modes, owners, times and attributes; Landlock does not. Read-only
-//! mounts do not prevent a connection to a socket by its path. Landlock prevents such a connection
-//! only from its ninth version on. So sockets are hidden.
+//! Read-only mounts protect the modes, owners, times and attributes of files; Landlock does not
+//! protect them. Read-only mounts do not prevent a connection to a socket by its path. Landlock
+//! prevents such a connection only from its ninth version on. This module therefore hides sockets.
 
 use crate::os::namespaces::set_read_only;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
@@ -14,31 +14,32 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
-/// Directories that contain sockets of services, and no files that a test could need.
+/// Directories that contain the sockets of services, but no files that a test could need.
 const SERVICES: [&str; 2] = ["/run", "/var/run"];
 
-/// The directory of named shared memory. In the sandbox, it starts empty, and belongs to the
-/// worker.
+/// The directory of named shared memory. In the sandbox, each worker has its own directory at this
+/// path. The worker's directory is empty at first.
 pub(super) const SHARED_MEMORY: &str = "/dev/shm";
 
-/// The directory of pseudoterminals. In the sandbox, it starts without terminals, and belongs to
-/// the worker.
+/// The directory of pseudoterminals. In the sandbox, each worker has its own directory at this
+/// path. The worker's directory contains no terminals at first.
 pub(super) const TERMINALS: &str = "/dev/pts";
 
-/// Gives the directory for shared memory, which each worker has for itself. Gives none if the
-/// system has no such directory, or if a directory in `writable` is inside it.
+/// Gives the path at which each worker has its own directory for shared memory. Gives none if the
+/// system has no such directory. Also gives none if a directory in `writable` is inside that
+/// directory.
 pub(super) fn shared_memory(writable: &[PathBuf]) -> Option<PathBuf> {
     let directory = fs::canonicalize(SHARED_MEMORY).ok()?;
     let is_free = !writable.iter().any(|path| path.starts_with(&directory));
     is_free.then_some(directory)
 }
 
-/// Makes all mounts read-only except for the directories `writable` and a new `/dev/shm`. This
-/// process's mount namespace must be new.
+/// Makes all mounts read-only, except for the directories in `writable` and a new `/dev/shm`. Call
+/// this function only in a new mount namespace.
 ///
-/// Hides `sockets`, terminals, and the directories in which services keep their sockets. Such a
-/// directory stays visible if it contains a path in `needed` or `writable`. If `own_processes` is
-/// set, mounts a `/proc` of the new PID namespace.
+/// Hides `sockets`, the system's terminals, and the directories in [`SERVICES`]. A directory of
+/// services stays visible if it contains a path in `needed` or `writable`. Mounts a `/proc` of the
+/// new PID namespace if `own_processes` is set.
 pub(super) fn seal(
     writable: &[PathBuf],
     needed: &[PathBuf],
@@ -86,7 +87,7 @@ pub(super) fn seal(
 }
 
 /// Covers the system's pseudoterminals with an empty directory. Programs can make new terminals in
-/// that directory if the kernel allows it.
+/// that directory, if the kernel allows a new `devpts` mount.
 fn hide_terminals() -> io::Result<()> {
     let directory = Path::new(TERMINALS);
     if !directory.is_dir() {
@@ -100,15 +101,16 @@ fn hide_terminals() -> io::Result<()> {
         flags,
         c"newinstance,ptmxmode=0666",
     ) {
-        // `/dev/ptmx` makes terminals in the covered directory, unless it is a symlink into
-        // `/dev/pts`.
+        // A `/dev/ptmx` that is a symlink into `/dev/pts` leads to the new mount. Any other
+        // `/dev/ptmx` would still make terminals in the covered directory, so it is covered, too.
         Ok(()) if Path::new("/dev/ptmx").is_symlink() => Ok(()),
         Ok(()) => mount_bind("/dev/pts/ptmx", "/dev/ptmx").map_err(failed_to("cover /dev/ptmx")),
         Err(_) => cover(directory, "mode=755"),
     }
 }
 
-/// Makes all mounts read-only, and the given directories writable again.
+/// Makes all mounts read-only. Then makes the directories in `writable` and `shared_memory`
+/// writable again.
 fn freeze(writable: &[PathBuf], shared_memory: Option<&Path>) -> io::Result<()> {
     set_read_only(Path::new("/"), true).map_err(failed_to("make the mounts read-only"))?;
     let writable = writable.iter().map(PathBuf::as_path);
@@ -130,23 +132,23 @@ fn cover(directory: &Path, mode: &str) -> io::Result<()> {
 /// Covers a socket with a file to which no process can connect.
 fn cover_socket(socket: &Path) -> io::Result<()> {
     match mount_bind("/dev/null", socket) {
-        // The socket is gone, or this user cannot reach it.
+        // The errors mean that the socket is gone, or that this user cannot reach the socket.
         Ok(()) | Err(rustix::io::Errno::NOENT | rustix::io::Errno::ACCESS) => Ok(()),
         Err(error) => Err(failed_to("cover a socket")(error)),
     }
 }
 
-/// Makes an error of a failed action.
+/// Returns a closure for `map_err`. The closure adds the failed `action` to an error's message.
 fn failed_to<E: std::fmt::Display>(action: &'static str) -> impl Fn(E) -> io::Error {
     move |error| io::Error::other(format!("failed to {action}: {error}"))
 }
 
 /// Gives the paths of the Unix sockets that are bound in this network namespace.
 pub(super) fn sockets() -> Vec<PathBuf> {
-    // The table is read as bytes, not as text: names of sockets can have any bytes.
+    // The table is read as bytes, not as text: the name of a socket can contain any byte.
     let table = fs::read("/proc/self/net/unix").unwrap_or_default();
     let paths = table.split(|byte| *byte == b'\n').filter_map(|line| {
-        // Num RefCount Protocol Flags Type St Inode Path
+        // The columns are: Num RefCount Protocol Flags Type St Inode Path.
         let space = line.windows(2).position(|pair| pair == b" /")?;
         Some(PathBuf::from(OsStr::from_bytes(&line[space + 1..])))
     });

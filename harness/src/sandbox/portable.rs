@@ -1,4 +1,4 @@
-//! Systems other than Linux, which have no confinement.
+//! The sandbox on systems other than Linux. These systems have no confinement.
 
 use crate::data::confinement::Confinement;
 use clarity_chaos_record::Sandbox;
@@ -14,7 +14,8 @@ const UNSUPPORTED: &str = "the sandbox needs Linux";
 pub(crate) enum Confined {
     /// This process is the supervisor.
     Inside(Box<Inside>),
-    /// Occurs only on Linux: elsewhere, confinement starts no process.
+    /// This process is the supervisor's parent. Occurs only on Linux: on other systems, [`confine`]
+    /// starts no process.
     #[expect(dead_code, reason = "made on Linux")]
     Outside(i32),
 }
@@ -26,7 +27,7 @@ pub(crate) struct Inside {
     pub(crate) has_outer_process: bool,
 }
 
-/// Confines nothing. If confinement is requested, the result reports that it is missing.
+/// Confines nothing. Reports the confinement as missing if `confinement` requests it.
 pub(crate) fn confine(confinement: &Confinement, _slot: &Path) -> io::Result<Confined> {
     let sandbox = match confinement {
         Confinement::Open => super::unconfined(),
@@ -39,7 +40,7 @@ pub(crate) fn confine(confinement: &Confinement, _slot: &Path) -> io::Result<Con
     })))
 }
 
-/// The additional rules of a test: none.
+/// The additional rules of a test. On this system, there are none.
 #[derive(Debug)]
 pub(crate) struct TestRules;
 

@@ -1,14 +1,15 @@
 //! The paths that tests may read: the system, and the needed parts of the user's home directory.
 //!
-//! A home directory contains keys and private files. In it, tests may read only the repository, the
-//! target directory, the toolchain, and directories in `PATH` or `LD_LIBRARY_PATH`. The target
-//! directory contains the test binary. The credentials of the toolchain are not readable.
+//! A home directory contains keys and private files. In a home directory, tests may read only the
+//! repository, the target directory, the toolchain, and directories in `PATH` or `LD_LIBRARY_PATH`.
+//! The target directory is needed because it contains the test binary. Cargo's credentials are not
+//! readable.
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Gives the directories and files that tests may read, each with everything below it.
+/// Gives the paths that tests may read. A directory stands for everything below it.
 pub(super) fn roots() -> Vec<PathBuf> {
     let home = env::home_dir().and_then(|home| fs::canonicalize(home).ok());
     match home {
@@ -16,12 +17,13 @@ pub(super) fn roots() -> Vec<PathBuf> {
             let needed = needed().filter(|path| path.starts_with(&home));
             outermost(all_but(&home).into_iter().chain(needed))
         }
-        // There is no home directory, or it is the root.
+        // The home directory is missing, or is `/`.
         _ => vec![PathBuf::from("/")],
     }
 }
 
-/// Gives the reason why tests may read the user's whole home directory; none if they may not.
+/// Gives the reason why tests may read the user's whole home directory. Gives none if tests may not
+/// read the whole home directory.
 pub(super) fn home_exposure() -> Option<&'static str> {
     let Some(home) = env::home_dir().and_then(|home| fs::canonicalize(home).ok()) else {
         return Some("the home is unknown, so all files are readable");
@@ -32,16 +34,17 @@ pub(super) fn home_exposure() -> Option<&'static str> {
     )
 }
 
-/// Drops each path that is below another path. Each rule costs each test some time.
+/// Drops each path that is below another path. Each path becomes a rule, and each rule costs each
+/// test some time.
 fn outermost(paths: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
-    // Many of the system's directories are symlinks into /usr.
+    // Compares canonical paths: many of the system's directories are symlinks into /usr.
     let mut paths: Vec<PathBuf> = paths
         .filter_map(|path| fs::canonicalize(path).ok())
         .collect();
     paths.sort();
     let mut outermost: Vec<PathBuf> = Vec::new();
     for path in paths {
-        // In this order, the ancestors of a path come first.
+        // In sorted order, the ancestors of a path come before the path.
         if !outermost.iter().any(|above| path.starts_with(above)) {
             outermost.push(path);
         }
@@ -50,7 +53,8 @@ fn outermost(paths: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
 }
 
 /// Gives the siblings of this directory, and the siblings of each of its ancestors.
-// A rule for a directory applies to everything below it, so the root cannot have a rule.
+// A rule for a directory applies to everything below it. The result therefore contains no ancestor
+// of `directory`.
 fn all_but(directory: &Path) -> Vec<PathBuf> {
     directory
         .ancestors()
@@ -84,8 +88,8 @@ pub(super) fn needed() -> impl Iterator<Item = PathBuf> {
         .filter_map(|path| fs::canonicalize(path).ok())
 }
 
-/// Gives the repository: the nearest directory with a `.git`, at or above the working directory.
-/// Without a `.git`, gives the working directory.
+/// Gives the repository of the working directory. Searches for a `.git`, from the working directory
+/// upwards. Gives the working directory itself if there is no `.git`.
 fn repository() -> Option<PathBuf> {
     let here = env::current_dir().ok()?;
     let marked = here
@@ -94,8 +98,8 @@ fn repository() -> Option<PathBuf> {
     Some(marked.unwrap_or(&here).to_owned())
 }
 
-/// Gives Cargo's target directory, which contains a `CACHEDIR.TAG`. Without such a file, gives the
-/// test binary's own directory.
+/// Gives Cargo's target directory: the nearest directory above the test binary with a
+/// `CACHEDIR.TAG`. Without such a file, gives the directory of the test binary.
 fn target() -> Option<PathBuf> {
     let binary = env::current_exe().ok()?;
     let directory = binary.parent()?;

@@ -1,4 +1,5 @@
-//! The entry point of supervisors and tests: the processes of a test binary other than the runner.
+//! The entry point of supervisors and of tests. These are all processes of a test binary except the
+//! runner.
 
 #[cfg(unix)]
 use crate::os::signals::restore_termination_signals;
@@ -14,7 +15,7 @@ fn restore_termination_signals() {}
 ///
 /// # Errors
 ///
-/// When the supervisor fails, or the test of the case cannot be started.
+/// When the supervisor fails, or when the test of the case cannot be started.
 pub(crate) fn run_role(message: RoleMessage) -> io::Result<ExitCode> {
     restore_termination_signals();
     match message.role {
@@ -33,7 +34,7 @@ pub(crate) fn run_role(message: RoleMessage) -> io::Result<ExitCode> {
 fn die_with(parent: u32) -> io::Result<()> {
     use rustix::process::{Signal, getppid, set_parent_process_death_signal};
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    // The parent may have died before the system call above.
+    // If the parent died before the system call above, the kernel sends no signal.
     let now = getppid().map(|pid| pid.as_raw_nonzero().get());
     if now.and_then(|pid| u32::try_from(pid).ok()) == Some(parent) {
         Ok(())

@@ -12,7 +12,8 @@ use syscalls::Sysno;
 /// The largest number of threads in a report. A test can have thousands of threads.
 const MAX_THREADS: usize = 64;
 
-/// Describes the threads of all descendants of this process, those of the process `test` first.
+/// Describes up to [`MAX_THREADS`] threads of this process's descendants. The threads of the
+/// process `test` come first.
 pub(super) fn inspect(test: Pid) -> Vec<HungThread> {
     let mut processes = descendants();
     processes.sort_by_key(|process| process.pid != test);
@@ -20,8 +21,8 @@ pub(super) fn inspect(test: Pid) -> Vec<HungThread> {
         let command = (process.pid != test).then(|| process.command_line());
         let directory = format!("/proc/{}/task", process.pid.as_raw_nonzero());
         let tasks = fs::read_dir(directory).into_iter().flatten().flatten();
-        // The main thread of the test's process belongs to the harness, and waits for the test's
-        // thread.
+        // Leaves out the main thread of the test's process. The main thread belongs to the harness,
+        // and waits for the test's thread.
         let main = (process.pid == test).then(|| test.as_raw_nonzero().to_string());
         let mut tasks: Vec<_> = tasks
             .map(|task| task.path())
@@ -52,14 +53,15 @@ fn inspect_thread(task: &Path, process: Option<String>) -> Option<HungThread> {
     let wait_channel = read("wchan").filter(|channel| channel != "0" && !channel.is_empty());
     let mut hung = HungThread::new(thread, state);
     hung.process = process;
-    // `syscall` and `wchan` show their values only with permission to trace the thread.
+    // The files `syscall` and `wchan` show their values only to a process that may trace the
+    // thread.
     hung.system_call = read("syscall").and_then(|call| system_call(&call, task));
     hung.wait_channel = wait_channel;
     Some(hung)
 }
 
-/// Parses `NUMBER ARGUMENT… STACK INSTRUCTION`. Returns `None` for `running` and for -1, which mean
-/// that the thread is in no system call.
+/// Parses the content of the file `syscall`, which is `NUMBER ARGUMENT… STACK INSTRUCTION`. Returns
+/// `None` if the thread is in no system call. The content is then `running`, or the number is -1.
 fn system_call(line: &str, task: &Path) -> Option<String> {
     let mut words = line.split_whitespace();
     let number: usize = words.next()?.parse().ok()?;

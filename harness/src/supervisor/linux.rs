@@ -1,4 +1,4 @@
-//! The supervisor on Linux. It is a subreaper, and uses pidfds and `/proc`.
+//! The supervisor on Linux, which is a subreaper and uses pidfds and `/proc`.
 
 use super::message_reader::MessageReader;
 use super::{hung_threads, zygote};
@@ -26,12 +26,12 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The time in which the other processes of a test may end, after the test has ended by itself.
-/// Processes that are alive after this time count as leaked.
+/// After a test has ended by itself, its other processes may live for this time. Processes that
+/// live longer count as leaked.
 const EXIT_GRACE: Duration = Duration::from_millis(200);
 
-/// The longest wait until killed processes are dead. A process in uninterruptible sleep can need
-/// longer, and so can a fork bomb.
+/// The longest wait until killed processes are dead. A process in uninterruptible sleep, or a fork
+/// bomb, can need longer.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The state of this process as the subreaper of its tests.
@@ -39,17 +39,18 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Supervisor {
     isolation: Isolation,
     messages: MessageReader,
-    /// Directories that only this supervisor's tests can see. Each is empty before a test.
+    /// Directories that only this supervisor's tests can see. Each directory is empty when a test
+    /// starts.
     private: Vec<ChangeDetector>,
-    /// The state that forks inherit, prepared before the first fork.
+    /// The state that forks inherit. `None` before the first fork.
     zygote: Option<zygote::Zygote>,
 }
 
 impl Supervisor {
     pub(super) fn new(config: &SupervisorConfig, private: Vec<PathBuf>) -> io::Result<Self> {
         affinity::bind(config.processor);
-        // All tests run in one session. The call fails if this process already leads a process
-        // group.
+        // Starts a session for all tests. The error is ignored: `setsid` fails only if this process
+        // already leads a process group.
         let _ = setsid();
         Ok(Self {
             isolation: config.isolation,
@@ -75,8 +76,8 @@ impl Supervisor {
     /// Runs a case to its end. Returns `None` when the runner died first.
     pub(super) fn supervise(&mut self, case: &Case) -> io::Result<Option<ProcessReport>> {
         let began = Instant::now();
-        // A library can start threads before `main`. In a fork, locks held by those threads would
-        // stay locked.
+        // A library can start threads before `main`. A lock that such a thread holds would stay
+        // locked in a fork. If there are such threads, the test binary is started again instead.
         let isolation = match self.isolation {
             Isolation::Fork if self.zygote.is_none() && has_other_threads() => Isolation::Exec,
             isolation => isolation,
@@ -118,8 +119,8 @@ impl Supervisor {
                 wake_reason = self.wait_for(&pidfd, grace)?;
             }
         }
-        // The kernel does not reuse the ID of an unreaped child. Killing an ended process has no
-        // effect.
+        // The kernel does not reuse the ID of an unreaped child. The signal has no effect if the
+        // test has already ended.
         kill_process(test, Signal::KILL)?;
         let (exit_status, usage) = zygote::reap(test)?;
         if let Some(zygote) = &self.zygote {
@@ -128,7 +129,8 @@ impl Supervisor {
         let duration = began.elapsed();
         let runner_died = wake_reason == WakeReason::RunnerDied;
         let (mut leaked_processes, mut retires) = (Vec::new(), false);
-        // Orphans become children of this process. If no child is left, no process has leaked.
+        // Orphans of the test become children of this process. If no child is left, the test has
+        // leaked no process.
         if reap_ended()? == Children::Alive {
             if !runner_died && wait_for_children(grace)? == Children::Alive {
                 leaked_processes = descendants()
@@ -152,8 +154,8 @@ impl Supervisor {
         }))
     }
 
-    /// Waits for the first of four events: end of the test, deadline, interrupt, death of the
-    /// runner.
+    /// Waits for the first of these events: the test ends, the deadline passes, an interrupt
+    /// arrives, or the runner dies.
     fn wait_for(&mut self, pidfd: &OwnedFd, deadline: Instant) -> io::Result<WakeReason> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -189,7 +191,8 @@ impl Supervisor {
         }
     }
 
-    /// Removes the files that a test left in the worker's private directories. Returns their paths.
+    /// Removes the files that a test left in the worker's private directories. Returns the paths of
+    /// the removed files.
     fn clear_private_directories(&mut self) -> io::Result<Vec<String>> {
         let mut removed = Vec::new();
         for directory in &mut self.private {
@@ -208,7 +211,7 @@ impl Supervisor {
     }
 }
 
-/// Watches an empty directory. Only tests change the directory, so coarse timestamps suffice.
+/// Watches an empty directory. Coarse timestamps suffice, since only tests change the directory.
 fn watched(directory: PathBuf) -> ChangeDetector {
     ChangeDetector::new(directory, 0, TimestampGranularity::Coarse)
 }
@@ -221,7 +224,7 @@ enum WakeReason {
     RunnerDied,
 }
 
-/// Waits until all children have ended, or until the deadline.
+/// Waits until all children of this process have ended, or until the deadline.
 fn wait_for_children(deadline: Instant) -> io::Result<Children> {
     while reap_ended()? == Children::Alive {
         if Instant::now() >= deadline {
@@ -232,8 +235,8 @@ fn wait_for_children(deadline: Instant) -> io::Result<Children> {
     Ok(Children::None)
 }
 
-/// Kills all children, including orphans that become children during the call. Returns when no
-/// child is left, or after `KILL_TIMEOUT`.
+/// Kills all children of this process, including orphans that become children during the call.
+/// Returns when no child is left, or after `KILL_TIMEOUT`.
 fn kill_children() -> io::Result<Children> {
     let deadline = Instant::now() + KILL_TIMEOUT;
     while reap_ended()? == Children::Alive {
@@ -245,7 +248,7 @@ fn kill_children() -> io::Result<Children> {
             .values()
             .filter(|process| process.parent == getpid())
         {
-            // Only this process can reap its child, so the ID cannot belong to another process.
+            // Only this process can reap its child, so the kernel has not reused the child's ID.
             let _ = kill_process(process.pid, Signal::KILL);
         }
         thread::sleep(Duration::from_micros(200));
@@ -259,7 +262,7 @@ enum Children {
     None,
 }
 
-/// Reaps all children that have ended. Returns whether any other child is alive.
+/// Reaps all children that have ended. Returns whether a child is still alive.
 fn reap_ended() -> io::Result<Children> {
     loop {
         match wait(WaitOptions::NOHANG) {

@@ -5,12 +5,13 @@ use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, read};
 use std::io;
 
-/// The least free buffer space before a read, in bytes. Most messages fit in one read.
+/// The minimum free space in the buffer before a read, in bytes. Most messages fit in this space.
 const READ_SIZE: usize = 1024;
 
-/// A reader of messages, with the bytes that have been read but not parsed.
+/// A reader of messages. Keeps the bytes that have been read but not parsed.
 //
-// `BufReader` over `Stdin` cannot tell whether its buffer holds a complete line.
+// A `BufReader` over `Stdin` would not suffice: it cannot tell whether its buffer holds a complete
+// line.
 #[derive(Debug, Default)]
 pub(super) struct MessageReader {
     unread: Vec<u8>,

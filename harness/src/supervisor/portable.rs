@@ -1,7 +1,7 @@
 //! The supervisor on systems without a subreaper.
 //!
-//! It ends the test's process group on Unix, and the test's process tree on Windows. A daemon
-//! escapes.
+//! On Unix, the supervisor kills the test's process group; on Windows, it kills the test's process
+//! tree. A daemon survives both.
 
 use crate::data::case::Case;
 use crate::data::duration::deadline;
@@ -19,7 +19,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The interval between checks whether the test's process has ended.
+/// The interval at which a wait checks whether the test's process has ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// The state of this process as a supervisor. A separate thread reads the runner's messages.
@@ -146,7 +146,7 @@ fn terminate(_test: &Child) {}
 
 #[cfg(not(unix))]
 fn kill_tree(test: &mut Child) {
-    // The system's tool finds the process tree by the IDs of the parents.
+    // `taskkill` finds the processes of the tree by the IDs of their parents.
     let _ = std::process::Command::new("taskkill")
         .args(["/T", "/F", "/PID", &test.id().to_string()])
         .output();

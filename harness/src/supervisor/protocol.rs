@@ -21,10 +21,11 @@ pub(crate) enum RunnerMessage {
 /// A message from a supervisor to the runner.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum SupervisorMessage {
-    /// The first message of a supervisor that waits for cases, inside this sandbox.
+    /// The first message of a supervisor that is ready for cases. Describes the sandbox of its
+    /// tests.
     Ready(Sandbox),
-    /// The first and only message of a supervisor that could not set up its confinement, with the
-    /// reason. The supervisor then exits.
+    /// The only message of a supervisor that could not set up its confinement. Contains the reason.
+    /// The supervisor then exits.
     Refused(String),
     /// Reports a case that has ended.
     CaseEnded(ProcessReport),
@@ -32,6 +33,6 @@ pub(crate) enum SupervisorMessage {
 
 /// The prefix of each message from a supervisor.
 ///
-/// A library of the tests can print to standard output before any code of the harness runs. The
-/// runner ignores lines without the prefix.
+/// The runner ignores lines without this prefix. A library of the tests can print such lines to
+/// standard output before any code of the harness runs.
 pub(crate) const MESSAGE_PREFIX: &str = "\u{1e}clarity-chaos ";

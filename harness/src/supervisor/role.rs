@@ -1,9 +1,9 @@
 //! The three roles of a test binary.
 //!
-//! A binary that Cargo or a user starts is the *runner*. The runner starts the same binary as a
-//! *supervisor*, once for each of the tests that run in parallel. For each *test*, a supervisor
-//! forks a process or starts the binary again. The first two arguments of a supervisor or test
-//! assign the role.
+//! A process that Cargo or a user starts is the *runner*. The runner starts the same binary again
+//! as *supervisors*: one for each test that runs in parallel. For each *test*, a supervisor forks
+//! itself or starts the binary again. A binary that is started again gets its role from its first
+//! two arguments.
 
 use crate::data::case::{Case, WorkerDir};
 use crate::data::confinement::Confinement;
@@ -15,7 +15,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::{self, Command};
 
-/// The first argument of a supervisor or test. The second argument is the [`RoleMessage`].
+/// The first argument of a supervisor or test. The second argument is a [`RoleMessage`].
 const ROLE_ARGUMENT: &str = "__clarity_chaos";
 
 /// The role of a process that is not the runner.
@@ -62,12 +62,12 @@ impl Role {
 }
 
 impl RoleMessage {
-    /// Parses the arguments of a process. `arguments` does not contain the program's name. Returns
+    /// Parses the arguments of this process. `arguments` starts after the program's name. Returns
     /// `None` if the process is the runner.
     ///
     /// # Errors
     ///
-    /// When the first argument announces a role, and the second argument is not a valid message.
+    /// When the first argument announces a role, but the second argument is not a valid message.
     pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Option<io::Result<Self>> {
         let mut arguments = arguments.into_iter();
         if arguments.next()? != ROLE_ARGUMENT {

@@ -1,13 +1,15 @@
-//! The directory of a run, in the system's temporary directory. It contains a directory for each
-//! worker.
+//! The directory of a run, in the system's temporary directory. A run's directory contains one
+//! directory for each worker.
 //!
-//! At its end, a run removes its directory, except cases that `--keep-dirs` selects. When the
-//! runner is killed, its supervisors remove the directory. When the runner is killed before it
-//! starts a supervisor, the next run removes the directory. A directory is stale if its lock file
-//! exists and is not locked. A run holds the lock until its end, and then removes the file.
+//! A run that ends removes its directory, except for the cases that `--keep-dirs` selects. If the
+//! runner is killed, its supervisors remove the directory. If the runner is killed before it starts
+//! a supervisor, the directory becomes *stale*, and the next run removes it.
+//!
+//! A directory is stale if its lock file exists but is not locked. A run holds the lock until its
+//! end, and then removes the lock file.
 //
-// A lock, not a process ID, marks a run as running: containers can share a temporary directory but
-// not process IDs.
+// A lock shows whether a run is still running. A process ID could not show this: containers that
+// share a temporary directory do not share process IDs.
 
 use crate::os::directory::remove_directory;
 use std::fs::{self, File};
@@ -17,18 +19,18 @@ use std::process;
 
 const PREFIX: &str = "clarity-chaos-";
 
-/// The name of the lock file, which exists until its run has ended.
+/// The name of the lock file. A run removes this file when it ends.
 const LOCK_FILE: &str = "running";
 
-/// The largest number of attempts to create a run's directory. Another run can remove a new
-/// directory as stale before the lock is taken.
+/// The largest number of attempts to create a run's directory. Before this run takes the lock,
+/// another run can remove the new directory as stale.
 const ATTEMPTS: usize = 16;
 
 /// The directory of this process's run.
 #[derive(Debug)]
 pub(crate) struct RunDir {
     path: PathBuf,
-    /// Whether the directory remains after the run, with kept cases.
+    /// Whether the directory remains after the run, because it contains kept cases.
     is_kept: bool,
     /// The lock file, locked until this value is dropped.
     #[expect(dead_code, reason = "the open file holds the lock")]
@@ -38,8 +40,8 @@ pub(crate) struct RunDir {
 impl RunDir {
     /// Creates the run's directory, and removes the directories of killed runs.
     pub(crate) fn create() -> io::Result<Self> {
-        // Tests may canonicalize paths. With a canonical parent, such paths stay below the
-        // directory.
+        // A test may canonicalize a path. The canonical path is below the run's directory only if
+        // the parent is canonical.
         let parent = std::env::temp_dir().canonicalize()?;
         remove_stale(&parent);
         let mut created = Self::create_in(&parent);
@@ -74,8 +76,8 @@ impl RunDir {
         &self.path
     }
 
-    /// Ends the run. Removes the directory; if `keep` is set, removes only the lock file. Returns
-    /// the directory's path and the result of the removal.
+    /// Ends the run. Removes the directory, or only the lock file if `keep` is set. Returns the
+    /// directory's path and the result of the removal.
     pub(crate) fn end(mut self, keep: bool) -> (PathBuf, io::Result<()>) {
         let ended = if keep {
             self.is_kept = true;
@@ -89,7 +91,7 @@ impl RunDir {
 
 impl Drop for RunDir {
     fn drop(&mut self) {
-        // A failed run has not called `end`. If this removal fails, the next run removes the
+        // A run that failed has not called `end`. If this removal fails, the next run removes the
         // directory as stale.
         if !self.is_kept {
             let _ = remove(&self.path);
@@ -97,8 +99,8 @@ impl Drop for RunDir {
     }
 }
 
-/// Removes the directory of a run. Removes the lock file last, so a half-removed directory is still
-/// recognised as stale.
+/// Removes the directory of a run. The lock file is removed last: until then, the next run still
+/// recognises the directory as stale.
 pub(crate) fn remove(run: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(run) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -120,15 +122,16 @@ fn remove_stale(parent: &Path) {
         if !name.to_str().is_some_and(|name| name.starts_with(PREFIX)) {
             continue;
         }
-        // Errors are ignored: the directory may belong to another user, or another run may be
-        // removing it.
+        // Errors are ignored: the directory may belong to another user, or another run may remove
+        // it at the same time.
         let _ = match File::options()
             .write(true)
             .open(entry.path().join(LOCK_FILE))
         {
             Ok(lock_file) if lock(&lock_file).is_ok() => remove(&entry.path()),
             Ok(_in_use) => Ok(()),
-            // Fails if the directory contains kept cases: it is not empty.
+            // The directory has no lock file. If it contains kept cases, it is not empty, and this
+            // removal fails.
             Err(_) => fs::remove_dir(entry.path()),
         };
     }
@@ -158,7 +161,7 @@ mod tests {
         fs::read_dir(parent).unwrap().count()
     }
 
-    /// Releases the lock and leaves the directory, like a kill of the run's process.
+    /// Simulates a kill of the run's process: releases the lock, and leaves the directory.
     fn kill(mut run: RunDir) -> PathBuf {
         run.is_kept = true;
         run.path.clone()

@@ -8,7 +8,7 @@ use clarity_chaos_record::Isolation;
 use std::io;
 use std::time::Instant;
 
-/// Runs the case on a new thread of this process, and waits for its end.
+/// Runs the case on a new thread of this process, and waits until the case has ended.
 pub(crate) fn run(case: &Case) -> io::Result<ProcessReport> {
     let began = Instant::now();
     let code = test_process::run_in_shared_process(case)?;

@@ -31,9 +31,9 @@ pub(super) struct Zygote {
 }
 
 impl Zygote {
-    /// Prepares this process for the forks that run its worker's cases.
+    /// Prepares this process for forks. Each fork runs one case of the worker.
     pub(super) fn prepare(case: &Case) -> io::Result<Self> {
-        // All cases of a worker have the same temporary directory.
+        // This variable is set only once: all cases of a worker have the same temporary directory.
         environment::set("TMPDIR", case.tmp().as_os_str())?;
         test_process::prefault(&case.spec)?;
         exit_handler::skip_inherited()?;
@@ -51,8 +51,8 @@ impl Zygote {
         })
     }
 
-    /// Restores the flags of the files that all forks share. A test can change the flags, and the
-    /// change would affect all later tests.
+    /// Restores the flags of the open files that all forks share. If a test changes these flags,
+    /// the change would affect all later tests.
     pub(super) fn restore(&self) -> io::Result<()> {
         for file in [&self.output, &self.inherited.timeline] {
             fcntl_setfl(file, OFlags::APPEND)?;
@@ -69,8 +69,8 @@ pub(super) fn fork_test(case: &Case, zygote: &mut Option<Zygote>) -> io::Result<
     if let Some(child) = fork()? {
         return Ok(child);
     }
-    // Takes the zygote from the child's copy of the memory. The child must never return into the
-    // supervisor's loop.
+    // This process is now the child. It takes the zygote from its own copy of the memory, and must
+    // never return into the supervisor's loop.
     let zygote = zygote.take();
     let run = || run_in_fork(case, test, zygote, supervisor);
     let code = match catch_unwind(AssertUnwindSafe(run)) {
@@ -81,7 +81,7 @@ pub(super) fn fork_test(case: &Case, zygote: &mut Option<Zygote>) -> io::Result<
         }
         Err(_panic) => 1,
     };
-    // Unlike `_exit`, this runs the functions that the test has registered with `atexit`.
+    // Unlike `_exit`, `exit` runs the functions that the test has registered with `atexit`.
     process::exit(code)
 }
 
@@ -91,8 +91,8 @@ fn run_in_fork(
     zygote: Option<Zygote>,
     supervisor: Pid,
 ) -> io::Result<i32> {
-    // If the supervisor is process 1 of a PID namespace, its death already ends the whole
-    // namespace.
+    // If the supervisor is process 1 of a PID namespace, its death already ends all processes of
+    // the namespace.
     if supervisor != Pid::INIT {
         set_parent_process_death_signal(Some(Signal::KILL))?;
         if getppid() != Some(supervisor) {
@@ -101,7 +101,8 @@ fn run_in_fork(
             ));
         }
     }
-    // Leaves the runner's terminal, and the process group that receives the supervisor's signals.
+    // Leaves the runner's terminal and the supervisor's process group. Signals for the supervisor's
+    // process group then do not reach the test.
     if in_session_of(supervisor) {
         setpgid(None, None)?;
     } else {
@@ -122,7 +123,7 @@ fn run_in_fork(
 
 /// Waits for the end of a child of this process, and reaps the child.
 ///
-/// The usage includes the children for which the child itself waited.
+/// The returned usage includes the processes that the child itself has reaped.
 pub(super) fn reap(child: Pid) -> io::Result<(ExitStatus, ResourceUsage)> {
     let (status, rusage) = wait_with_usage(child)?;
     let microseconds = |time: libc::timeval| {

@@ -4,32 +4,32 @@ use crate::os::seccomp::tracee::Tracee;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
-/// Converts a descriptor: 32 bits, signed.
+/// Converts an argument to a descriptor, which is a signed number of 32 bits.
 pub(super) fn descriptor(argument: u64) -> i32 {
     (argument & 0xffff_ffff) as u32 as i32
 }
 
-/// Converts flags, of which the kernel reads 32 bits.
+/// Converts an argument to flags. The kernel reads only the lower 32 bits.
 pub(super) fn flags(argument: u64) -> i32 {
     descriptor(argument)
 }
 
-/// Converts a number of bytes or of vectors.
+/// Converts an argument to a number of bytes or of vectors.
 pub(super) fn length(argument: u64) -> io::Result<usize> {
     usize::try_from(argument).map_err(io::Error::other)
 }
 
-/// Whether an ioctl shares blocks between files (`FICLONE`, `FICLONERANGE`).
+/// Whether an ioctl with this `request` shares blocks between files (`FICLONE`, `FICLONERANGE`).
 pub(super) fn is_reflink(request: u64) -> bool {
     const CLONE: u64 = 0x4004_9409;
     const CLONE_RANGE: u64 = 0x4020_940d;
     matches!(request & 0xffff_ffff, CLONE | CLONE_RANGE)
 }
 
-/// Reads the bytes that a call will copy from another file, at most `limit`.
+/// Reads the bytes that a call is about to copy from the descriptor `from`, at most `limit` bytes.
 ///
-/// Reads from the offset that is stored at the address `offset`. If that address is 0, reads from
-/// the file's position.
+/// Reads from the file offset that the tracee has stored at the address `offset`. Reads from the
+/// file's position if that address is 0.
 pub(super) fn copied_bytes(
     tracee: &Tracee,
     from: u64,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A kind of system call, by its effect on a file or directory.
+/// A kind of system call. The call's effect on a file or directory determines the kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -16,7 +16,7 @@ pub enum CallKind {
     List,
     /// Writes to a file, copies into a file, or allocates space for a file.
     Write,
-    /// Writes a file to the disk: `fsync`, `fdatasync` and the like.
+    /// Writes the cached changes of a file to the disk: `fsync`, `fdatasync` and similar calls.
     Sync,
     /// Renames a file or directory.
     Rename,

@@ -1,4 +1,4 @@
-//! The place in the code that makes a system call, from the text of a backtrace.
+//! Finds the place in the code that makes a system call, in the text of a backtrace.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CodeLocation {
-    /// The source file, as the program's debug information names it.
+    /// The path of the source file in the program's debug information.
     pub file: PathBuf,
     /// The line, from 1.
     pub line: u32,
@@ -24,10 +24,10 @@ impl fmt::Display for CodeLocation {
 
 #[cfg(target_os = "linux")]
 impl CodeLocation {
-    /// Gives a backtrace's first frame in the code under test.
+    /// Gives the first frame of `backtrace` that belongs to the code under test.
     ///
-    /// Frames of the standard library and of the harness do not count. Frames of dependencies count
-    /// if there are no other frames. Gives none for a backtrace without symbols.
+    /// Skips frames of the standard library and of the harness. Gives a frame of a dependency only
+    /// if no other frame remains. Gives none for a backtrace without symbols.
     pub(crate) fn in_backtrace(backtrace: &str) -> Option<Self> {
         let mut lines = backtrace.lines().map(str::trim).peekable();
         let mut in_dependency = None;
@@ -55,7 +55,8 @@ impl CodeLocation {
         in_dependency
     }
 
-    /// Parses `at ./src/save.rs:12:5`. Gives none for the standard library and for other languages.
+    /// Parses a place of the form `at ./src/save.rs:12:5`. Gives none for a place in the standard
+    /// library or in another language.
     fn parse(place: &str, function: &str) -> Option<Self> {
         let place = place.trim_start_matches("at ").trim_start_matches("./");
         if !place.contains(".rs:") || place.contains("/rustc/") || place.contains("/library/std/") {
@@ -71,7 +72,8 @@ impl CodeLocation {
     }
 }
 
-/// Whether a function belongs to this crate, or implements a trait for a type of this crate.
+/// Whether a function belongs to this crate. This includes the methods of a trait that a type of
+/// this crate implements.
 #[cfg(target_os = "linux")]
 fn is_of_harness(function: &str) -> bool {
     let path = function.trim_start_matches('<');

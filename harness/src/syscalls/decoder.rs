@@ -91,7 +91,8 @@ impl<'a> Decoder<'a> {
                 tracee.vectors(a[1], length(a[2])?)
             })?,
             libc::SYS_pwritev2 => {
-                // The flags of `pwritev2` can change the offset and the mode of the write.
+                // The flags of `pwritev2` can change the offset and the mode of the write, so these
+                // writes are unsupported.
                 if a[5] != 0 {
                     self.unknown(tracee, a[0], "pwritev2 with flags")?
                 } else {
@@ -137,7 +138,8 @@ impl<'a> Decoder<'a> {
                 path,
                 sync: Sync::Data,
             })?,
-            // The call only starts to write, and guarantees nothing (sync_file_range(2)).
+            // This call only starts to write cached bytes to the disk, and guarantees nothing
+            // (sync_file_range(2)).
             libc::SYS_sync_file_range => self.of(tracee, a[0], |path| Effect::NoChange { path })?,
             libc::SYS_syncfs => self.of(tracee, a[0], |_| Effect::SyncAll)?,
             libc::SYS_sync => Some(Effect::SyncAll),
@@ -312,7 +314,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Decodes a shared mapping, which can change its file without system calls.
+    /// Decodes a shared mapping. A program can change the mapped file without further system calls.
     fn map(&self, tracee: &Tracee, protection: u64, file: u64) -> io::Result<Option<Effect>> {
         let file = descriptor(file);
         if file < 0 {
@@ -321,7 +323,7 @@ impl<'a> Decoder<'a> {
         let Some(path) = self.below(tracee.link(file)?) else {
             return Ok(None);
         };
-        // A read-only mapping can be made writable later if the file is open for writing.
+        // If the file is open for writing, the program can make a read-only mapping writable later.
         let writable = flags(protection) & libc::PROT_WRITE != 0
             || tracee.descriptor(file)?.flags & libc::O_ACCMODE != libc::O_RDONLY;
         Ok(writable.then_some(Effect::Unsupported {
@@ -339,7 +341,7 @@ impl<'a> Decoder<'a> {
         self.of(tracee, file, |path| Effect::Unsupported { path, reason })
     }
 
-    /// Gives the effect on an open file, if the file is in the directory.
+    /// Gives the effect on the file of a descriptor, if the file is in the directory.
     fn of(
         &self,
         tracee: &Tracee,
@@ -363,7 +365,7 @@ impl<'a> Decoder<'a> {
         if let Ok(path) = path.strip_prefix(self.directory) {
             return Some(path.to_owned());
         }
-        // Symlinks can lead into the directory.
+        // A path that contains symlinks can lead into the directory.
         let (parent, name) = split(&path)?;
         let parent = parent.canonicalize().ok()?;
         let path = parent.strip_prefix(self.directory).ok()?.join(name);
@@ -389,7 +391,8 @@ fn change_mode(path: PathBuf, mode: u64) -> Effect {
     Effect::ChangeMode { path, mode }
 }
 
-/// Gives the effect of mknod, which makes a device, a FIFO, a socket or, rarely, a file.
+/// Gives the effect of `mknod`. The call makes a device, a FIFO, a socket or, rarely, a regular
+/// file.
 fn special(path: PathBuf) -> Effect {
     Effect::Unsupported {
         path,

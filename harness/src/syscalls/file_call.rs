@@ -1,4 +1,4 @@
-//! System calls that concern the files of one directory.
+//! Describes system calls that concern the files of one directory.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -11,7 +11,7 @@ pub(crate) struct FileCall {
     pub(crate) effect: Effect,
 }
 
-/// The effect of a successful call.
+/// The effect of a call if the call succeeds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     Open {
@@ -23,7 +23,7 @@ pub(crate) enum Effect {
     },
     Write {
         path: PathBuf,
-        /// The offset of the write in the file, in bytes. None means the end of the file.
+        /// The offset of the write in the file, in bytes. If none, the write appends to the file.
         offset: Option<u64>,
         bytes: Vec<u8>,
         /// The sync that is a part of the call.
@@ -88,7 +88,7 @@ pub(crate) enum Effect {
     Reflink {
         path: PathBuf,
     },
-    /// Changes nothing: the call fails in any case, or guarantees nothing.
+    /// Changes nothing: the call always fails, or guarantees nothing.
     NoChange {
         path: PathBuf,
     },
@@ -109,7 +109,7 @@ pub(crate) enum Sync {
 }
 
 impl Effect {
-    /// Gives the path of the affected file. For a rename or link, gives the source.
+    /// Gives the path of the affected file. For a rename or link, gives the path of the source.
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Open { path, .. }

@@ -1,12 +1,12 @@
 //! Intercepts system calls of the test's own process. Faults delay calls, shorten calls or make
 //! calls fail. `--check-determinism` delays the first call of every second thread.
 //!
-//! If a thread requests interception, its calls are intercepted. So are the calls of all threads
-//! and processes that this thread starts later. Another thread of the test's process, the listener
-//! thread, answers these calls
+//! If a thread requests interception, the kernel intercepts its calls. The kernel also intercepts
+//! the calls of all threads and processes that this thread starts later. The *listener thread*,
+//! another thread of the test's process, answers the intercepted calls
 //! ([seccomp_unotify(2)](https://man7.org/linux/man-pages/man2/seccomp_unotify.2.html)).
-//! Interception cannot be undone. Without rules, the listener thread lets all calls pass, until the
-//! test ends.
+//! Interception cannot be undone. While there are no rules, the listener thread lets all calls
+//! pass. The listener thread ends with the test.
 
 mod rule;
 mod syscall_interceptor;

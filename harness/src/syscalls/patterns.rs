@@ -1,10 +1,10 @@
-//! The intercepted system calls on files.
+//! Lists the intercepted system calls on files.
 
 use crate::os::seccomp::filter::SyscallPattern;
 
 /// Gives the system calls that change files. With `reads`, also gives the calls that read files.
 pub(crate) fn file_calls(reads: bool) -> Vec<SyscallPattern> {
-    // O_TMPFILE contains O_DIRECTORY, which by itself creates nothing.
+    // O_TMPFILE contains the bit of O_DIRECTORY. That bit alone creates nothing, so it is left out.
     let creating =
         (libc::O_CREAT | libc::O_TRUNC | (libc::O_TMPFILE & !libc::O_DIRECTORY)).unsigned_abs();
     let opening = |argument| (!reads).then_some((argument, creating));

@@ -8,14 +8,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// The shortest wait to report. A slow disk or a busy machine can cause shorter waits.
+/// The shortest wait that is reported. A slow disk or a busy machine can cause shorter waits.
 const MIN_WAIT: Duration = Duration::from_millis(100);
 
-/// Polls the body of a test, and records long waits of its thread on the timeline.
+/// Polls the body of a test. Records a wait on the timeline if the thread waits for a long time
+/// during a poll.
 pub(crate) struct BlockingDetector {
     body: Pin<Box<dyn Future<Output = BodyOutcome>>>,
     timeline: Timeline,
-    /// The thread's total wait for a processor, at the last measurement.
+    /// The total time that this thread had waited for a processor at the last measurement.
     queue_time: Duration,
 }
 
@@ -41,9 +42,9 @@ impl Future for BlockingDetector {
         let computed = cpu_time().saturating_sub(used);
         let mut waited = began.elapsed().saturating_sub(computed);
         if waited >= MIN_WAIT {
-            // A wait for a busy processor is not a defect of the test. The subtracted time can
-            // include waits before this poll. So the reported wait can be too short, but never too
-            // long.
+            // Subtracts the wait for a busy processor, which is not a defect of the test. The
+            // subtracted time can include waits before this poll. So the reported wait can be too
+            // short, but never too long.
             let queue_time = queue_time();
             waited = waited.saturating_sub(queue_time.saturating_sub(self.queue_time));
             self.queue_time = queue_time;
@@ -56,8 +57,8 @@ impl Future for BlockingDetector {
     }
 }
 
-/// The time that this thread has waited for a processor, since the thread's start. Zero if the
-/// system does not count this time.
+/// The total time that this thread has waited for a processor since its start. Zero if the system
+/// does not count this time.
 ///
 /// Source: [schedstat](https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat).
 fn queue_time() -> Duration {
@@ -74,8 +75,8 @@ fn cpu_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
-/// Always zero: the CPU time of a thread is unknown on this system, so a long computation counts as
-/// a wait.
+/// Always zero, since the CPU time of a thread is unknown on this system. A long computation
+/// therefore counts as a wait.
 #[cfg(not(unix))]
 fn cpu_time() -> Duration {
     Duration::ZERO

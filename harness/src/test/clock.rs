@@ -6,7 +6,8 @@ use crate::test::timeline::Timeline;
 use clarity_chaos_record::{ClockKind, EventKind};
 use std::time::Duration;
 
-/// The longest jump: longer than any timer, and within the range of the system's clock.
+/// The longest jump of a clock. It is longer than any timer, but within the range of the system's
+/// clock.
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// The clock of a test; see [`Context::clock`](crate::Context::clock).
@@ -34,12 +35,12 @@ impl Clock {
         self.time.virtual_now()
     }
 
-    /// Advances a virtual clock by `duration` in one jump, and wakes the tasks whose timers have
-    /// then expired.
+    /// Advances a virtual clock by `duration` in one jump. Wakes the tasks whose timers expire
+    /// during the jump.
     ///
-    /// A loop that sleeps a second at a time wakes once, however long the jump is. The returned
-    /// future does not wait until the woken tasks have done their work. To wait for that work,
-    /// await a message from the tasks.
+    /// A loop that sleeps for one second in each round wakes only once, even if the jump is longer.
+    /// The returned future does not wait until the woken tasks have done their work. To wait for
+    /// their work, await a message from the tasks.
     ///
     /// # Panics
     ///

@@ -70,34 +70,35 @@ impl Context {
         }
     }
 
-    /// The name that selects the test: `corruption::one_flipped_bit_is_refused`.
+    /// The name by which a run selects the test, for example
+    /// `corruption::one_flipped_bit_is_refused`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.inner.name
     }
 
-    /// The test's seed. The seed depends only on the run's root seed and the test's `seed_name` (by
-    /// default, its name).
+    /// The test's seed. The seed depends only on the run's root seed and on the test's `seed_name`.
+    /// The default `seed_name` is the test's name.
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.inner.seed.get()
     }
 
-    /// Returns a random-number generator derived from the seed. Each call returns the next
-    /// generator of a series. The generators are independent of each other.
+    /// Returns a random-number generator that is derived from the test's seed. Each call returns
+    /// the next generator of a series. The generators are independent of each other.
     ///
-    /// Call this method once per test. Concurrent tasks would call it in an unpredictable order:
-    /// such tasks need [`rng_for`](Self::rng_for).
+    /// Call this method once per test. Concurrent tasks would call this method in an unpredictable
+    /// order. In such tasks, call [`rng_for`](Self::rng_for) instead.
     #[must_use]
     pub fn rng(&self) -> ChaCha8Rng {
         let number = self.inner.generators.fetch_add(1, Ordering::Relaxed);
         rng(self.inner.seed.child("rng", &number.to_string()))
     }
 
-    /// Returns the random-number generator of one `actor`, derived from the seed and the actor's
-    /// name.
+    /// Returns the random-number generator of one `actor`. The generator is derived from the test's
+    /// seed and the actor's name.
     ///
-    /// The generator is independent of all other generators, and of the order of calls.
+    /// The generator does not depend on any other generator, or on the order of calls.
     #[must_use]
     pub fn rng_for(&self, actor: &str) -> ChaCha8Rng {
         rng(self.inner.seed.child("actor", actor))
@@ -110,12 +111,13 @@ impl Context {
         &self.inner.dir
     }
 
-    /// Returns a directory on another file system than [`dir`](Self::dir): a rename between the two
-    /// fails. The first call creates the directory, empty. Later calls return the same directory.
+    /// Returns a directory on another file system than [`dir`](Self::dir). A rename between the two
+    /// directories fails. The first call creates the directory without content. Later calls return
+    /// the same directory.
     ///
     /// The directory's files are in memory. An [exploration](Self::explore) does not cover them.
-    /// The directory is removed when the test ends. Outside of the sandbox, a killed test leaves it
-    /// in `/dev/shm`.
+    /// The directory is removed when the test ends. Outside of the sandbox, a killed test leaves
+    /// the directory in `/dev/shm`.
     ///
     /// # Errors
     ///
@@ -136,9 +138,10 @@ impl Context {
         }
     }
 
-    /// Removes the directory on another file system.
+    /// Removes the directory that [`Context::other_filesystem`] created.
     pub(crate) fn close(&self) {
-        // A failed removal is ignored here: the search for leaks reports the remaining directory.
+        // A failed removal is ignored here: the later search for leaks reports a directory that
+        // remains.
         drop(self.lock_other_filesystem().take());
     }
 
@@ -154,12 +157,12 @@ impl Context {
     }
 
     /// Injects a fault. Draws the fault's open parameters from the seed. Records the fault in the
-    /// plan and on the timeline, then applies it.
+    /// test's fault plan and on the timeline. Then applies the fault.
     ///
     /// # Errors
     ///
-    /// When the target is missing or unsuitable: then nothing has changed. Also when this system
-    /// does not support the fault: a test that returns this error is skipped.
+    /// When the target is missing or unsuitable. In this case, nothing has changed. Also when this
+    /// system does not support the fault. A test that returns this last error is skipped.
     pub fn inject<F: Fault>(&self, fault: F) -> Result<FaultGuard<F::Plan>, InjectError> {
         let injected = self.inner.faults.inject(&fault);
         if let Err(InjectError {
@@ -167,8 +170,8 @@ impl Context {
             ..
         }) = &injected
         {
-            // The error's message contains the reason of this skip, so a test that returns the
-            // error is skipped.
+            // Requests a skip. A test that returns the error is then skipped, since the error's
+            // message contains the reason of the request.
             let _ = self.skip(reason);
         }
         injected
@@ -186,7 +189,7 @@ impl Context {
         Link::open(name.into(), server)
     }
 
-    /// Starts a program with an empty standard input. The test's output repeats the program's
+    /// Starts a program with an empty standard input. The program's output appears in the test's
     /// output, with `name` before each line.
     ///
     /// # Errors
@@ -203,7 +206,8 @@ impl Context {
         });
     }
 
-    /// Records a measurement on the timeline, such as a real time or a count of responses.
+    /// Records a measurement on the timeline, such as a duration in real time or a count of
+    /// responses.
     ///
     /// Measurements can differ between runs with the same seed, so `--check-determinism` does not
     /// compare measurements.
@@ -213,10 +217,11 @@ impl Context {
         });
     }
 
-    /// Records a mark in a lane of the timeline: `cx.mark("requests", "503 model_corrupt")`.
+    /// Records a mark in a lane of the timeline. An example is `cx.mark("requests", "503
+    /// model_corrupt")`.
     ///
     /// Reports draw each lane separately. If a label begins with an HTTP status, the status class
-    /// selects the drawn character. `--check-determinism` does not compare marks.
+    /// selects the character for the mark. `--check-determinism` does not compare marks.
     pub fn mark(&self, lane: impl Display, label: impl Display) {
         self.inner.timeline.record(EventKind::Mark {
             lane: lane.to_string(),
@@ -224,21 +229,21 @@ impl Context {
         });
     }
 
-    /// All events so far, in order. They include the `tracing` events of the code under test, as
-    /// [`EventKind::Log`].
+    /// Returns all events so far, in order. The `tracing` events of the code under test are
+    /// included as [`EventKind::Log`].
     ///
-    /// The harness is the global `tracing` subscriber of the process. Code under test that installs
-    /// another global subscriber with `init` panics; with `try_init` it gets an error. Events under
-    /// a scoped subscriber (`with_default`) are missing from the timeline.
+    /// The harness is the global `tracing` subscriber of the process. Code under test cannot
+    /// install another global subscriber: `init` panics, and `try_init` returns an error. Events
+    /// under a scoped subscriber (`with_default`) are missing from the timeline.
     #[must_use]
     pub fn timeline(&self) -> Vec<Event> {
         self.inner.timeline.events()
     }
 
-    /// Declares that a panic whose message contains `message` must happen, on any thread. Without
-    /// such a panic the test fails.
+    /// Requires a panic with a message that contains `message`. The panic may happen on any thread.
+    /// The test fails without such a panic.
     ///
-    /// An undeclared panic fails the test, even if the code under test catches it.
+    /// A panic that is not declared fails the test, even if the code under test catches the panic.
     ///
     /// # Panics
     ///
@@ -248,7 +253,7 @@ impl Context {
         self.inner.panics.declare(non_empty(message), true);
     }
 
-    /// Allows panics whose message contains `message`, on any thread.
+    /// Allows panics on any thread if their message contains `message`.
     ///
     /// # Panics
     ///
@@ -258,11 +263,10 @@ impl Context {
         self.inner.panics.declare(non_empty(message), false);
     }
 
-    /// Allows the test to leak a process, thread, descriptor or file, although the test is
-    /// `non_destructive`.
+    /// Allows a `non_destructive` test to leak a process, thread, descriptor or file.
     ///
-    /// `pattern` is a part of the leak's line in the report, such as ``thread `pool-1` ``. The
-    /// report still lists the leak.
+    /// `pattern` is a part of the line that describes the leak in the report, such as ``thread
+    /// `pool-1` ``. The report still lists the leak.
     ///
     /// # Panics
     ///
@@ -279,12 +283,13 @@ impl Context {
             .record(EventKind::LeakAllowed { pattern });
     }
 
-    /// Returns an error that ends the test as skipped: `cx.skip("needs IPv6")?`.
+    /// Returns an error that skips the test if the test returns the error: `cx.skip("needs
+    /// IPv6")?`.
     ///
     /// # Errors
     ///
-    /// Always, so that `?` returns from the test. A test that returns this error is skipped.
-    /// Another failure, such as a leak or an undeclared panic, still fails the test.
+    /// Always, so that `?` returns the error from the test. A test that returns this error is
+    /// skipped. A leak, an undeclared panic or another failure still fails the test.
     pub fn skip(&self, reason: impl Display) -> Result<(), Skipped> {
         Err(self.inner.skip.skip(reason.to_string()))
     }

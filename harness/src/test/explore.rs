@@ -1,10 +1,10 @@
 //! Exhaustive exploration: runs an operation many times, and disturbs a different system call in
 //! each run.
 //!
-//! A chaos test that kills a process at a random time finds likely bugs. An exploration tries every
-//! point at which a crash can leave a different state on the disk. The disk changes only at system
-//! calls on files, so these calls are the points. The code under test needs no changes: the kernel
-//! intercepts its system calls
+//! A chaos test that kills a process at a random time finds only the bugs that are likely to occur.
+//! An exploration tries every point at which a crash can leave a different state on the disk. The
+//! disk changes only at system calls on files, so these system calls are the points. The code under
+//! test needs no changes: the kernel intercepts its system calls
 //! ([seccomp_unotify(2)](https://man7.org/linux/man-pages/man2/seccomp_unotify.2.html)).
 //!
 //! ```no_run
@@ -40,23 +40,25 @@
 //!
 //! Requirements and limits:
 //!
-//! - Explorations need Linux 5.6 or later on x86-64 or 64-bit ARM; any user can run them. They do
-//!   not work in a container if the container runtime already receives notifications of system
-//!   calls. If calls cannot be intercepted, explorations return `ExploreError::Unavailable`. A test
-//!   that returns this error is skipped with the reason.
-//! - The operation and the invariant run in child processes, forked from the test's process. Their
-//!   changes to memory are lost.
+//! - Explorations need at least Linux 5.6. The architecture must be x86-64 or 64-bit ARM. Any user
+//!   can run explorations. Explorations do not work in a container if the container runtime already
+//!   receives notifications of system calls. If calls cannot be intercepted, explorations return
+//!   `ExploreError::Unavailable`. A test that returns this error is skipped, and reports show the
+//!   reason.
+//! - The operation and the invariant run in child processes that are forked from the test's
+//!   process. The test's process does not see the children's changes to memory.
 //! - When an exploration starts, the test must have no threads of its own: a fork would lack these
 //!   threads. Build Tokio runtimes and thread pools inside the operation. A test that explores must
 //!   be a plain function, since the Tokio runtime of an async test is a thread pool.
 //! - Explorations follow all threads and processes that the operation starts. If one thread makes
-//!   all calls, a call's number identifies the call in other runs. With several threads, a call is
-//!   identified by its name, its file, and its position among such calls.
-//! - If the operation makes a shared mapping of a file that is open for writing, the exploration
-//!   returns an error. Such a mapping changes the file without system calls.
-//! - For the operation, io_uring does not exist. Code with a fallback is explored with the
-//!   fallback.
-//! - Sync calls, such as `fsync`, return success without being executed, which makes explorations
+//!   all calls, a call's number identifies the call in other runs. With several threads, a name, a
+//!   file and a position identify a call. The position is among the calls with the same name and
+//!   file.
+//! - An exploration returns an error if the operation makes a shared mapping of a file that is open
+//!   for writing. A program can change such a file without system calls.
+//! - The operation cannot use io_uring: the kernel seems not to support it. If the code under test
+//!   has a fallback, the exploration covers the fallback.
+//! - Sync calls, such as `fsync`, return success without being executed. This makes explorations
 //!   fast.
 
 #[cfg(target_os = "linux")]
@@ -94,7 +96,7 @@ pub use crate::syscalls::code_location::CodeLocation;
 pub use crate::syscalls::errno::Errno;
 pub use clarity_chaos_disk::PowerLoss;
 
-/// The circumstances of a crash of an explored operation.
+/// The circumstances of a crash, for the invariant of an exploration.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Crash {
@@ -103,21 +105,21 @@ pub struct Crash {
 }
 
 impl Crash {
-    /// Whether the operation had returned success before the crash. If so, its effects must be in
-    /// the directory.
+    /// Whether the operation had returned success before the crash. If so, the operation's effects
+    /// must be in the directory.
     #[must_use]
     pub fn acknowledged(&self) -> bool {
         self.acknowledged
     }
 
-    /// Whether the power failed. If so, unsynced changes can be missing.
+    /// Whether the crash was a power loss. If so, unsynced changes can be missing.
     #[must_use]
     pub fn power_lost(&self) -> bool {
         self.power_lost
     }
 }
 
-/// An injected failure of a call, and the reaction of the explored operation.
+/// An injected failure of a call, with the result of the explored operation.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct InjectedFailure {
@@ -139,13 +141,13 @@ impl InjectedFailure {
     }
 }
 
-/// The extent of an exploration.
+/// The numbers of calls, points and states that an exploration covered.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Explored {
     /// The number of the operation's calls that concern its directory.
     pub calls: usize,
-    /// The number of process deaths or call failures that were tried, each at one call.
+    /// The number of runs in which the process died at a call, or a call failed.
     pub points: usize,
     /// The number of checked states of the disk after a power loss, without duplicates.
     pub states: usize,

@@ -1,16 +1,16 @@
 //! Faults: damage that a test does on purpose, and undoes.
 //!
-//! A [`Fault`] is a *kind* of damage. Its open parameters, such as the byte and the bit of a
-//! [`BitFlip`], are drawn from the test's seed at the injection. The drawn fault is a row of the
-//! test's *fault plan*. The timeline shows the row, a replay repeats it, and the minimiser removes
-//! or simplifies it. A new fault is one small type: it has a plan, draws the plan, and applies the
-//! plan. The page of [`Fault`] has a complete example.
+//! A [`Fault`] is a *kind* of damage. A fault can have open parameters, such as the byte and the
+//! bit of a [`BitFlip`]. At the injection, the open parameters are drawn from the test's seed. The
+//! drawn fault is a row of the test's *fault plan*. The timeline shows the row, a replay repeats
+//! the row, and the minimiser removes or simplifies the row. A new kind of fault is one small type
+//! that draws a plan and applies the plan. The page of [`Fault`] has a complete example.
 //!
 //! [`Context::inject`](crate::Context::inject) returns a [`FaultGuard`], which undoes the fault
 //! when the guard is dropped.
 //!
-//! The constructor `new` of a fault takes the target and the required values. Further methods
-//! narrow the ranges of the draws.
+//! The constructor `new` of a fault takes the target and the required values. Other methods of the
+//! fault narrow the ranges from which values are drawn.
 
 mod bit_flip;
 mod delete;
@@ -78,14 +78,14 @@ use serde::de::DeserializeOwned;
 ///
 /// The injection of a fault has two steps. [`draw`](Self::draw) decides every open parameter, and
 /// [`apply`](Self::apply) does the damage with exactly these parameters. A recorded plan can
-/// replace the first step. The faults of a test are injected one at a time, so neither step may
-/// inject another fault.
+/// replace the draw. Neither step may inject another fault, since the faults of a test are injected
+/// one at a time.
 ///
 /// # A fault of your own
 ///
-/// Implement this trait: the harness's own faults use nothing else. Before `apply` damages
-/// anything, it records the [`UndoStep`]s that undo the damage. If a test that runs outside of the
-/// sandbox is killed, the runner runs the recorded steps.
+/// Implement this trait. The harness's own faults use nothing else. Before your `apply` damages
+/// anything, it must record the [`UndoStep`]s that undo the damage. If a test is killed outside of
+/// the sandbox, the runner runs the recorded steps.
 ///
 /// ```
 /// use clarity_chaos::fault::{Fault, FaultError, Injection, Undo, UndoStep};
@@ -169,14 +169,14 @@ use serde::de::DeserializeOwned;
 /// The minimiser simplifies the numbers of a plan one by one, towards 0. So let smaller numbers
 /// mean a smaller fault. Damage that no [`UndoStep`] can undo needs an [undo
 /// handler](crate::undo_handler). Damage that ends with the test's process needs no step. For such
-/// damage, pass a closure to [`Undo::new`].
+/// damage, pass a closure that undoes the damage to [`Undo::new`].
 pub trait Fault {
-    /// All decided parameters: the plan alone suffices to apply the fault again. The plan must
-    /// survive a conversion to JSON and back unchanged.
+    /// All decided parameters of the fault. With the plan alone, the fault can be applied again. A
+    /// conversion to JSON and back must not change the plan.
     type Plan: Serialize + DeserializeOwned;
 
-    /// The name of the kind in plans, such as `bit_flip`. Draws depend on the name: a new name
-    /// gives new draws.
+    /// The name of this kind of fault in plans, such as `bit_flip`. Draws depend on the name, so a
+    /// new name leads to other draws.
     const KIND: &'static str;
 
     /// Describes the damage as part of a sentence: `bit 3 of byte 118 of model.onnx flipped`.
@@ -194,16 +194,16 @@ pub trait Fault {
     ///
     /// # Errors
     ///
-    /// When the target is missing or does not suit the fault ([`FaultError::unfit`]). Also when
+    /// When the target is missing, or does not suit the fault ([`FaultError::unfit`]). Also when
     /// this system does not support the fault ([`FaultError::Unavailable`]).
     fn draw(&self, rng: &mut ChaCha8Rng) -> Result<Self::Plan, FaultError>;
 
-    /// Does the damage that `plan` describes, and returns the way to undo it. Each undo step is
-    /// recorded in `injection` before the damage that the step undoes.
+    /// Does the damage that `plan` describes, and returns the way to undo the damage. Records each
+    /// undo step in `injection` before the damage that the step undoes.
     ///
     /// # Errors
     ///
-    /// When the damage cannot be done. The recorded steps then run, and undo the damage done so
-    /// far.
+    /// When the damage cannot be done. The recorded steps then run, and undo the part of the damage
+    /// that was already done.
     fn apply(&self, plan: &Self::Plan, injection: &Injection) -> Result<Undo, FaultError>;
 }

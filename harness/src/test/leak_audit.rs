@@ -1,11 +1,11 @@
 //! Finds the threads and descriptors that a test leaked in its own process.
 //!
-//! The test's process searches for these leaks after the shutdown of the Tokio runtime, when all
-//! faults are undone. The supervisor and the runner find leaked processes and files.
+//! The test's process searches for these leaks after all faults are undone and the Tokio runtime is
+//! shut down. The supervisor and the runner search for leaked processes and files.
 
 use std::sync::Once;
 
-/// The threads and descriptors of this process before the test.
+/// The threads and descriptors that this process had before the test.
 #[derive(Debug, Default)]
 pub(crate) struct LeakAudit {
     threads: IdSnapshot,
@@ -15,7 +15,8 @@ pub(crate) struct LeakAudit {
 /// A snapshot of the process's thread IDs or descriptor numbers.
 #[derive(Debug, Default)]
 struct IdSnapshot {
-    /// The number of `ids`. `None` if the kernel offers no count that is faster than a list.
+    /// The number of `ids`, for fast comparisons. `None` if the kernel does not provide this
+    /// number.
     count: Option<u64>,
     ids: Vec<u32>,
 }
@@ -42,8 +43,8 @@ fn is_lasting(thread: &str, prefixes: &[String]) -> bool {
 
 /// Makes Tokio open its socket pair for signals.
 ///
-/// Tokio opens the pair with the first runtime, and keeps it until the process ends. The pair must
-/// not count as a leak of the first test.
+/// Tokio opens the pair when the first runtime is built, and keeps the pair until the process ends.
+/// The pair must not count as a leak of the first test.
 pub(crate) fn open_lasting_descriptors() {
     static OPENED: Once = Once::new();
     OPENED.call_once(|| {
@@ -66,8 +67,8 @@ mod linux {
     /// The grace time for unjoined threads to end. Threads that run longer count as leaks.
     const EXIT_GRACE: Duration = Duration::from_millis(200);
 
-    /// The shorter grace time if all leaks found are threads of lasting pools. Even such threads
-    /// can be about to end.
+    /// The grace time if all found leaks are threads of lasting pools. It is not zero, because even
+    /// such threads can be about to end.
     const LASTING_EXIT_GRACE: Duration = Duration::from_millis(10);
 
     /// An upper bound for the descriptor numbers of a process that has just started.
@@ -99,7 +100,7 @@ mod linux {
         }
 
         /// Returns the threads and descriptors that [`begin`](Self::begin) did not find. Waits up
-        /// to [`EXIT_GRACE`] for ending threads.
+        /// to [`EXIT_GRACE`] for threads that are about to end.
         pub(crate) fn end(&self, lasting: &[String]) -> ProcessLeaks {
             let began = Instant::now();
             loop {
@@ -131,8 +132,8 @@ mod linux {
             }
             if !same(self.descriptors.count, count_descriptors()) {
                 let descriptors = ids(DESCRIPTORS);
-                // The list includes the descriptor of the listed directory. That descriptor is
-                // closed now, so `read_link` fails.
+                // The list includes the descriptor through which the directory was listed. That
+                // descriptor is closed now, so its `read_link` fails.
                 let new = self.descriptors.added(&descriptors);
                 leaks.descriptors.extend(new.filter_map(|number| {
                     let target = fs::read_link(format!("{DESCRIPTORS}/{number}")).ok()?;
@@ -155,7 +156,8 @@ mod linux {
         if !has_other_threads() {
             return Some(1);
         }
-        // A directory has two links of its own and one for each subdirectory.
+        // Each thread has one subdirectory. The link count of the directory is 2 plus the number of
+        // subdirectories.
         fs::metadata(THREADS).ok()?.nlink().checked_sub(2)
     }
 
@@ -166,7 +168,7 @@ mod linux {
         (size > 0).then_some(size)
     }
 
-    /// The entries with numeric names in a directory of `/proc`.
+    /// The numeric names of the entries in a directory of `/proc`.
     fn ids(directory: &str) -> Vec<u32> {
         let entries = fs::read_dir(directory).into_iter().flatten().flatten();
         entries

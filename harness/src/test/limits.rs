@@ -10,11 +10,11 @@ pub(crate) struct LimitGuard {
     before: Vec<(rustix::process::Resource, rustix::process::Rlimit)>,
 }
 
-/// Sets the soft limits of this process to `limits`, until the guard is dropped.
+/// Sets the soft limits of this process to `limits`, until the returned guard is dropped.
 ///
 /// # Errors
 ///
-/// When the system refuses a limit, such as one above the user's hard limit.
+/// When the system refuses a limit, such as a soft limit above the hard limit.
 #[cfg(target_os = "linux")]
 pub(crate) fn enforce(limits: Limits) -> io::Result<LimitGuard> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -42,7 +42,7 @@ pub(crate) fn enforce(limits: Limits) -> io::Result<LimitGuard> {
     Ok(LimitGuard { before })
 }
 
-/// Enforces no limits: only Linux has reliable ones.
+/// Enforces no limits, because only Linux has reliable limits.
 ///
 /// # Errors
 ///
@@ -62,7 +62,7 @@ pub(crate) fn enforce(limits: Limits) -> io::Result<LimitGuard> {
 impl Drop for LimitGuard {
     fn drop(&mut self) {
         for (resource, old) in self.before.drain(..) {
-            // Raising a soft limit up to the hard limit is always allowed.
+            // This call cannot fail: a process may always raise a soft limit up to the hard limit.
             let _ = rustix::process::setrlimit(resource, old);
         }
     }

@@ -1,4 +1,4 @@
-//! Records the `tracing` events of the code under test on the timeline.
+//! Records, on the timeline, the `tracing` events of the code under test.
 
 use crate::test::timeline::Timeline;
 use clarity_chaos_record::EventKind;
@@ -17,8 +17,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 /// turn.
 static TIMELINE: RwLock<Option<Timeline>> = RwLock::new(None);
 
-/// Installs the harness as the global subscriber, for events that pass `filter`. An example filter
-/// is `info,my_crate=debug`. Does nothing when the process already has a subscriber.
+/// Installs the harness as the global subscriber for the `tracing` events that pass `filter`. An
+/// example filter is `info,my_crate=debug`. Does nothing when the process already has a subscriber.
 ///
 /// # Errors
 ///
@@ -49,7 +49,8 @@ struct TimelineLayer;
 
 impl<S: Subscriber> Layer<S> for TimelineLayer {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
-        // Clones the timeline and releases the lock: the `Debug` code of a field can itself log.
+        // The lock is released before the fields are formatted, because the `Debug` code of a field
+        // can itself log.
         let current = TIMELINE.read().unwrap_or_else(PoisonError::into_inner);
         let Some(timeline) = current.clone() else {
             return;

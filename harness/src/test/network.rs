@@ -1,7 +1,7 @@
-//! A link between clients and a server on loopback, which network faults can disturb.
+//! A link between clients and a server, on loopback. Network faults can disturb the link.
 //!
-//! A [`Link`] is a TCP proxy. Clients connect to the link's address instead of the server's. All
-//! bytes pass the link unchanged until a fault disturbs it:
+//! A [`Link`] is a TCP proxy. Clients connect to the link's address instead of the server's
+//! address. All bytes pass the link unchanged until one of these faults is injected:
 //! [`Latency`](crate::test::fault::Latency), [`Bandwidth`](crate::test::fault::Bandwidth),
 //! [`Blackhole`](crate::test::fault::Blackhole),
 //! [`ConnectionRefused`](crate::test::fault::ConnectionRefused),
@@ -50,7 +50,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// The timeout for a connection to the server, which is on this machine.
+/// The timeout for connecting to the server. The server is on this machine.
 const CONNECTING: Duration = Duration::from_secs(10);
 
 /// A link to a server. Dropping the link ends all connections through it.
@@ -71,12 +71,12 @@ pub(crate) struct Proxy {
 }
 
 impl Link {
-    /// Opens a link to the first address of `server`, on a free port of loopback. Plans and reports
-    /// show `name`. The server need not listen yet.
+    /// Opens a link on a free port of loopback, to the first address of `server`. `name` is the
+    /// link's name in plans and reports. The server need not listen yet.
     ///
     /// # Errors
     ///
-    /// When `server` has no address. Also when the system has no free port or thread.
+    /// When `server` has no address. Also when no port is free, or no thread can be started.
     pub(crate) fn open(name: String, server: impl ToSocketAddrs) -> io::Result<Self> {
         let server = server.to_socket_addrs()?.next().ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, "the server has no address")
@@ -121,7 +121,7 @@ impl Proxy {
             if self.conditions.is_closed() {
                 return;
             }
-            // A failed connection does not affect the next one.
+            // A failed connection does not affect the next connection.
             let Ok(client) = client else { continue };
             let connected = match self.conditions.refuses() {
                 true => Err(io::ErrorKind::ConnectionRefused.into()),

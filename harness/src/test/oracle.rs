@@ -1,4 +1,5 @@
-//! Records, on the timeline, the oracles that a test reaches. Collects violations.
+//! Records, on the timeline, the oracles that a test reaches. Also collects the violations of
+//! oracles.
 
 use crate::registration::oracles::id_of;
 use crate::test::timeline::Timeline;
@@ -9,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// The violations of [`always!`](crate::always) in this case, one line each.
 static VIOLATIONS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Records, on a case's timeline, the first evaluation of each oracle with each result.
+/// Records the evaluated oracles on a case's timeline. Receives each oracle's first evaluation to
+/// true, and its first evaluation to false.
 struct CaseSink {
     timeline: Timeline,
 }
@@ -27,12 +29,12 @@ impl oracles::Sink for CaseSink {
     }
 }
 
-/// Evaluates oracles for the case with this timeline, or evaluates none if `timeline` is `None`.
+/// Evaluates oracles for the case with this timeline. Evaluates no oracles if `timeline` is `None`.
 ///
 /// Forgets the violations of the previous case. All oracles then count as not yet reached.
 pub(crate) fn send_to(timeline: Option<Timeline>) {
-    // The oracles are silenced first: an evaluation in the previous case must not count for the new
-    // case.
+    // The oracles are silenced first: an evaluation by code of the previous case must not count for
+    // the new case.
     oracles::silence();
     lock_violations().clear();
     if let Some(timeline) = timeline {

@@ -6,7 +6,8 @@ use tempfile::TempDir;
 
 /// Creates an empty directory on a file system in memory.
 ///
-/// `None` when no such file system is mounted, or `test_dir` is on the same file system.
+/// Returns `None` when no file system in memory is mounted. Also returns `None` when `test_dir` is
+/// on that file system.
 ///
 /// # Errors
 ///

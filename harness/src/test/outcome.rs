@@ -37,8 +37,8 @@ impl<T: IntoOutcome, E: Into<Box<dyn Error + Send + Sync>>> IntoOutcome
     }
 }
 
-/// The texts of the error and its sources, outermost first, joined by colons. Omits a source whose
-/// text already occurs.
+/// The texts of an error and of its sources, joined by colons. The outermost error comes first.
+/// Omits each source whose text is already in the result.
 pub(crate) fn with_sources(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

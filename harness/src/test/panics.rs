@@ -16,8 +16,8 @@ pub(crate) struct Panics {
 /// A panic hook.
 type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
 
-/// The address of a hook. A closure with captures has its own address, so the address identifies
-/// the hook of [`Panics::install`].
+/// The address of a hook. Closures with captures have different addresses. So the address
+/// identifies the hook of [`Panics::install`].
 fn address(hook: &Hook) -> usize {
     std::ptr::from_ref(&**hook).cast::<()>().addr()
 }
@@ -87,7 +87,7 @@ impl Panics {
         panic::set_hook(hook);
     }
 
-    /// Restores the default hook. Only a process that outlives the test needs this call.
+    /// Restores the default hook. Only a process that continues after the test needs this call.
     pub(crate) fn uninstall(&self) {
         let _ = panic::take_hook();
     }
@@ -95,15 +95,15 @@ impl Panics {
     /// Whether the hook of [`install`](Self::install) is still the current hook. Another hook would
     /// hide panics.
     pub(crate) fn is_installed(&self) -> bool {
-        // Only `take_hook` gives access to the current hook.
+        // Only `take_hook` gives access to the current hook, so the hook is taken and set again.
         let hook = panic::take_hook();
         let is_ours = self.with(|log| log.hook == address(&hook));
         panic::set_hook(hook);
         is_ours
     }
 
-    /// Declares panics whose message contains `message`. `required` means that at least one such
-    /// panic must happen.
+    /// Declares that panics whose message contains `message` are expected. If `required` is true,
+    /// at least one such panic must happen.
     pub(crate) fn declare(&self, message: String, required: bool) {
         self.with(|log| {
             log.declared.push(DeclaredPanic {

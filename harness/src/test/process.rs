@@ -29,7 +29,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// The interval between two checks during the wait for a process's end.
+/// The interval between two checks whether a process has ended.
 const CHECK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A process that a test started. Dropping the value kills the process.
@@ -75,7 +75,7 @@ pub enum ProcessError {
         /// The last lines that the process printed.
         last: String,
     },
-    /// The timeout passed before the awaited line was printed or the process ended.
+    /// The awaited event, a line or the end of the process, did not happen within the timeout.
     #[error("{process}: {awaited} did not come within {timeout:?}; its last lines: {last}")]
     #[non_exhaustive]
     TimedOut {
@@ -109,7 +109,8 @@ impl Process {
             .stdout(writer.try_clone()?)
             .stderr(writer)
             .spawn();
-        // The command must not keep the pipe open.
+        // Removes the pipe's writers from `command`. Otherwise the reading thread would never reach
+        // the end of the pipe.
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let child = Arc::new(ChildProcess(Mutex::new(child?)));
         let printed = Arc::new(PrintedLines::default());
@@ -129,7 +130,7 @@ impl Process {
         Ok(process)
     }
 
-    /// The name that the test gave the process.
+    /// The name that the test gave to the process.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -149,8 +150,8 @@ impl Process {
     }
 
     /// Waits for the next line that contains `wanted`, and returns this line. The search starts
-    /// after the line that the last successful call returned. The first call starts at the first
-    /// line.
+    /// after the line that the last successful call returned. The search of the first call starts
+    /// at the first line.
     ///
     /// This method blocks the thread: an async test should call it in `tokio::task::block_in_place`
     /// or in a blocking task.
@@ -256,7 +257,7 @@ impl ChildProcess {
         Ok(true)
     }
 
-    /// Whether the process has not ended.
+    /// Whether the process is still running.
     pub(crate) fn is_running(&self) -> io::Result<bool> {
         Ok(self.child().try_wait()?.is_none())
     }
@@ -267,8 +268,8 @@ impl ChildProcess {
         let signal = Signal::from_named_raw(signal)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no such signal"))?;
         let mut child = self.child();
-        // Once `try_wait` has returned the exit status, the system can assign the process ID to
-        // another process.
+        // After `try_wait` has returned the exit status, another process can get the process ID.
+        // The signal would then reach that process.
         if child.try_wait()?.is_none() {
             kill_process(Pid::from_child(&child), signal)?;
         }
@@ -305,7 +306,8 @@ impl PrintedLines {
 }
 
 impl Lines {
-    /// The last 5 lines joined by slashes, for an error message. `none` if there are no lines.
+    /// The last 5 lines joined by slashes, for an error message. The text `none` if there are no
+    /// lines.
     fn last(&self) -> String {
         const LAST: usize = 5;
         let last = &self.lines[self.lines.len().saturating_sub(LAST)..];
@@ -319,8 +321,8 @@ impl Lines {
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
-        // The process's own children can hold the pipe open. The end of the test ends these
-        // children and the reading thread.
+        // Waits at most one second for the reading thread, because the process's own children can
+        // hold the pipe open. The end of the test ends these children and the reading thread.
         if let Some(reading) = self.reading.take() {
             let deadline = Instant::now() + Duration::from_secs(1);
             while !reading.is_finished() && Instant::now() < deadline {

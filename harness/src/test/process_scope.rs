@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Whether this process runs one test only.
 static IS_DEDICATED: AtomicBool = AtomicBool::new(false);
 
-/// The scope of a test's process.
+/// The scope of a test's process: this test only, or several tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProcessScope {
     /// The process runs this test only.

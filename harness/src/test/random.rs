@@ -16,7 +16,7 @@ mod tests {
 
     #[test]
     fn rng_of_a_test_seed_never_changes() {
-        // The value is pinned: a seed printed by an old release must give the same draws in a new
+        // The value is pinned: a seed from an old release must give the same draws in a new
         // release.
         let seed = Seed::new(42).child("test", "corruption::one_flipped_bit");
         assert_eq!(rng(seed).next_u64(), 12_406_052_889_998_413_521);

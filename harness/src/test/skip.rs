@@ -1,11 +1,11 @@
-//! The request of a test to be skipped.
+//! A test's request to be skipped.
 
 use crate::test::outcome::Skipped;
 use crate::test::timeline::Timeline;
 use clarity_chaos_record::EventKind;
 use std::sync::{Arc, OnceLock};
 
-/// The request of a test to be skipped. Clones share one request.
+/// A test's request to be skipped. Clones share one request.
 #[derive(Clone, Debug)]
 pub(crate) struct SkipRequest {
     timeline: Timeline,

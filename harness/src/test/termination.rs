@@ -1,7 +1,8 @@
 //! Handles `SIGTERM`: undoes the faults of the test, then ends the test's process.
 //!
-//! The supervisor sends `SIGTERM` at the timeout, or when the run is interrupted. The first fault
-//! installs the handler. Without the handler, `SIGTERM` ends the process at once.
+//! The supervisor sends `SIGTERM` when the test exceeds its timeout, or when the run is
+//! interrupted. The first fault installs the handler. Without the handler, `SIGTERM` ends the
+//! process at once.
 
 use std::io;
 
@@ -38,8 +39,8 @@ mod unix {
         thread: JoinHandle<()>,
     }
 
-    /// The byte that [`TerminationHandler::uninstall`] writes. The signal handler writes another
-    /// byte.
+    /// The byte with which [`TerminationHandler::uninstall`] ends the handler's thread. The signal
+    /// handler writes another byte.
     const STOP: u8 = b's';
 
     impl TerminationHandler {
@@ -55,7 +56,7 @@ mod unix {
         ///
         /// # Errors
         ///
-        /// When the system has no more threads or descriptors.
+        /// When no thread can be started, or no descriptor is free.
         pub(crate) fn install(&self, undo: impl FnOnce() + Send + 'static) -> io::Result<()> {
             let mut installed = self.lock();
             if !self.is_dedicated || installed.is_some() {

@@ -1,4 +1,4 @@
-//! Runs a test in its process: sets up the test, runs the body on a new thread, and records the end
+//! Runs a test in its process. Sets up the test, runs the body on a new thread, and records the end
 //! of the test.
 
 use crate::data::case::Case;
@@ -34,10 +34,10 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
-/// Touches pages in the zygote: every fork then has these pages already mapped.
+/// Touches memory pages in the zygote, so that these pages are already mapped in each fork.
 ///
-/// The zygote keeps more memory, and the descriptors that Tokio keeps open. It keeps no other
-/// resource.
+/// After this call, the zygote holds more memory, and the descriptors that Tokio keeps open. It
+/// holds no other new resource.
 ///
 /// # Errors
 ///
@@ -46,17 +46,18 @@ use std::thread;
 pub(crate) fn prefault(spec: &CaseSpec) -> io::Result<()> {
     logs::subscribe(&spec.log)?;
     leak_audit::open_lasting_descriptors();
-    // The first call selects the fastest clock.
+    // The first call selects the fastest clock, and forks inherit the selection.
     let _ = cpu_time::cpu_time_us();
-    // The C library keeps the stack and the heap arena of an ended thread. The second thread takes
-    // the code path that reuses them.
+    // The C library keeps the stack and the heap arena of an ended thread. The second thread runs
+    // the code that reuses this stack and this arena.
     for _ in 0..2 {
         thread::Builder::new()
             .spawn(|| ())?
             .join()
             .map_err(|_payload| io::Error::other("cannot prefault: an empty thread panicked"))?;
     }
-    // `join` returns before the kernel removes the thread. A process with threads cannot be forked.
+    // `join` returns before the kernel removes the thread. A process with more than one thread
+    // cannot be forked.
     while has_other_threads() {
         thread::yield_now();
     }
@@ -140,8 +141,8 @@ struct Setup {
     context: Context,
     /// Name prefixes of the threads that last as long as the process.
     lasting_threads: Vec<String>,
-    /// The interceptor of system calls. `None` in the runner's process, which must not be
-    /// intercepted.
+    /// The interceptor of system calls. `None` if the test runs in the runner's process, whose
+    /// calls must not be intercepted.
     #[cfg(target_os = "linux")]
     interceptor: Option<SyscallInterceptor>,
 }
@@ -246,8 +247,8 @@ impl Setup {
         Ok(end)
     }
 
-    /// Determines the result of the test from the end of the body (a return or a panic), and from
-    /// all other observations.
+    /// Determines the result of the test from the return or panic of the body, and from all other
+    /// observations.
     fn judge(
         &self,
         returned: Result<io::Result<BodyOutcome>, CaughtPanic>,
@@ -271,7 +272,7 @@ impl Setup {
         if let (Err(message), None) = (outcome, skipped) {
             return BodyEnd::Failed { message };
         }
-        // A skipped test must meet all conditions of a passed test.
+        // A skipped test must also meet the following conditions of a passed test.
         let panics = self.panics.undeclared();
         if !panics.is_empty() {
             return BodyEnd::PanickedElsewhere { panics };

@@ -17,7 +17,8 @@ pub(crate) struct TestTime {
     /// The runtime's handle, and the start of virtual time. `None` while no runtime runs: a handle
     /// would keep the runtime's descriptors open.
     origin: Arc<Mutex<Option<(Handle, Instant)>>>,
-    /// The virtual time at the last query, in microseconds. [`NEVER`] before the runtime starts.
+    /// The virtual time at the last call of [`TestTime::virtual_now`], in microseconds. [`NEVER`]
+    /// before the runtime starts.
     latest_us: Arc<AtomicU64>,
 }
 
@@ -35,7 +36,7 @@ impl TestTime {
     }
 
     /// The virtual time since the runtime started. `None` under a real clock, or before the runtime
-    /// starts. After the shutdown, the virtual time at the shutdown.
+    /// starts. After the runtime's shutdown, the virtual time at the shutdown.
     pub(crate) fn virtual_now(&self) -> Option<Duration> {
         let origin = self.origin().clone();
         let Some((handle, origin)) = origin else {
@@ -49,8 +50,8 @@ impl TestTime {
         Some(now)
     }
 
-    /// The virtual time at the last query. `None` in the same cases as
-    /// [`virtual_now`](Self::virtual_now). Takes no lock.
+    /// The virtual time at the last call of [`virtual_now`](Self::virtual_now). `None` in the same
+    /// cases as for that method. Takes no lock.
     pub(crate) fn latest_virtual(&self) -> Option<Duration> {
         let latest = self.latest_us.load(Ordering::Relaxed);
         (latest != NEVER).then_some(Duration::from_micros(latest))
@@ -61,8 +62,8 @@ impl TestTime {
         // Lets newly spawned tasks set their timers before the jump.
         tokio::task::yield_now().await;
         tokio::time::advance(duration).await;
-        // `advance` yields once, and expired timers wake their tasks. This yield lets the tasks
-        // run.
+        // `advance` yields once, and during this yield, expired timers wake their tasks. The yield
+        // here lets the tasks run.
         tokio::task::yield_now().await;
     }
 
@@ -106,7 +107,8 @@ impl fmt::Debug for TestTime {
     }
 }
 
-/// The value for "no virtual time". As a number of microseconds it would mean 584,000 years.
+/// The value for "no virtual time". Interpreted as a number of microseconds, this value would be
+/// 584,000 years.
 const NEVER: u64 = u64::MAX;
 
 /// The timeout of the wait for blocking tasks at the end of a test.
@@ -126,8 +128,8 @@ impl TestRuntime {
 
     /// Drops all async tasks, and waits up to [`SHUTDOWN_TIMEOUT`] for blocking tasks.
     pub(crate) fn shut_down(self) {
-        // The inhibitor is dropped first, since it holds a blocking task and the shutdown waits for
-        // such tasks.
+        // Dropping the inhibitor ends its blocking task. Otherwise the shutdown would wait for this
+        // task.
         drop(self.inhibitor);
         self.time.virtual_now();
         *self.time.origin() = None;

@@ -35,17 +35,17 @@ struct TimelineLog {
     omitted: usize,
 }
 
-/// Once a timeline has this number of events, it only counts further notes, measurements, marks and
-/// logs. This bounds the timeline's memory.
+/// The number of events after which a timeline no longer records notes, measurements, marks and
+/// logs. It only counts them. This limit bounds the timeline's memory.
 const MAX_EVENTS: usize = 100_000;
 
 impl Timeline {
-    /// Opens the file of a timeline for appending. Creates a missing file.
+    /// Opens the file of a timeline for appending. Creates the file if it does not exist.
     pub(crate) fn open(path: &Path) -> io::Result<File> {
         File::options().append(true).create(true).open(path)
     }
 
-    /// Begins a timeline at the end of this file. The times of events count from this call.
+    /// Begins a timeline at the end of `file`. The times of the events are measured from this call.
     pub(crate) fn new(file: File, time: TestTime) -> Self {
         Self {
             inner: Arc::new(TimelineInner {
@@ -66,8 +66,8 @@ impl Timeline {
         self.append(kind, self.inner.time.virtual_now());
     }
 
-    /// Records a panic, with the virtual time of the last query. A new query could deadlock: the
-    /// panicking thread can hold the lock of Tokio's clock.
+    /// Records a panic, with the virtual time of the last query. A new query of the virtual time
+    /// could deadlock: the panicking thread can hold the lock of Tokio's clock.
     pub(crate) fn record_panic(&self, kind: EventKind) {
         self.append(kind, self.inner.time.latest_virtual());
     }
@@ -108,8 +108,8 @@ impl Timeline {
         let mut line =
             serde_json::to_vec(&event).expect("an event has string keys and no failing types");
         line.push(b'\n');
-        // A full disk must not fail the test: the runner reports the missing end of the timeline. A
-        // partial line is removed, because it would damage the next line.
+        // A full disk must not fail the test here. The runner reports that the end of the timeline
+        // is missing. A partly written line is removed, because it would damage the next line.
         match log.file.write_all(&line) {
             Ok(()) => log.length += line.len() as u64,
             Err(_) => {

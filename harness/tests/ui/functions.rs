@@ -12,11 +12,11 @@ fn constant<const N: usize>() {}
 #[chaos]
 fn two_arguments(_cx: Context, _other: u32) {}
 
-/// Unsafe as a whole.
+/// An unsafe function.
 #[chaos]
 unsafe fn dangerous() {}
 
-/// A virtual clock without Tokio.
+/// A virtual clock in a function that is not async.
 #[chaos(clock = "paused")]
 fn sync_under_virtual_time() {}
 

@@ -28,7 +28,7 @@ fn reserved_word() {}
 #[chaos("slow")]
 fn quoted_tag() {}
 
-/// Zero descriptors.
+/// A limit of zero descriptors.
 #[chaos(open_files = 0)]
 fn zero_files() {}
 
@@ -36,7 +36,7 @@ fn zero_files() {}
 #[chaos(memory = "512")]
 fn no_unit() {}
 
-/// A fraction of a second of CPU time.
+/// A CPU time limit that is not a whole number of seconds.
 #[chaos(cpu = "1500ms")]
 fn no_whole_seconds() {}
 

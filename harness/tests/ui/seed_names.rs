@@ -4,7 +4,7 @@ use clarity_chaos::chaos;
 #[chaos(seed_name = "")]
 fn empty() {}
 
-/// A sentence.
+/// A sentence instead of a name.
 #[chaos(seed_name = "the old name")]
 fn describe() {}
 

@@ -111,7 +111,8 @@ fn dimension_of_one_name_has_one_size_per_request() {
     );
 }
 
-/// Each row has a datatype, accepted elements, and elements out of range or of another type.
+/// Each row has a datatype, accepted elements and refused elements. A refused element is out of
+/// range or of another type.
 #[test]
 fn input_element_is_exact_or_refused() {
     let cases: [(DataType, &[&str], &[&str]); 6] = [
@@ -183,7 +184,8 @@ fn input_of_another_datatype_is_refused() {
 #[test]
 fn fp32_round_trip_through_json_keeps_all_bits() {
     let spec = spec(DataType::Fp32, &[None]);
-    // Samples the bit patterns. The step is prime, so no bit is the same in all samples.
+    // Tests a sample of all bit patterns. The step is prime, so no bit is the same in all tested
+    // patterns.
     for bits in (0..u32::MAX).step_by(1_000_003) {
         let value = f32::from_bits(bits);
         if value.is_finite() {

@@ -16,7 +16,8 @@ const DATATYPES: [DataType; 6] = [
     DataType::Fp32,
 ];
 
-/// The tensors of a model: one of shape `[n, 2]` per datatype, and one of any shape, named `free`.
+/// The tensors of a model. For each datatype, one tensor has the shape `[n, 2]`. The last tensor,
+/// `free`, accepts any shape.
 fn specs() -> Vec<TensorSpec> {
     let open = Dimension::Dynamic(Some("n".to_owned()));
     let of = |datatype: DataType| TensorSpec {
@@ -286,7 +287,7 @@ fn request_members_of_another_json_type_are_refused() {
     );
 }
 
-/// A body that exceeds the free budget must be refused before its tensor is allocated.
+/// A request whose tensor exceeds the free budget must be refused before the tensor is allocated.
 #[test]
 fn tensor_reserves_budget_before_it_allocates() {
     let free = specs().split_off(6);

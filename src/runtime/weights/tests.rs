@@ -38,7 +38,7 @@ fn locations(graph: &[u8]) -> Vec<(usize, usize)> {
     };
     let after = |key: &str| {
         let values = text.split(key).skip(1);
-        // The tag and the length of the value precede the value itself.
+        // Skips the tag and the length, which precede the value.
         values
             .map(|rest| number(&rest[2..]))
             .collect::<Vec<usize>>()
@@ -56,7 +56,8 @@ fn split_puts_large_tensors_whole_and_aligned() {
         })
         .collect();
     for shift in 0..4 {
-        // Adds `shift` texts of 5 bytes each, which shift the tensors to each alignment in turn.
+        // Adds `shift` texts of 5 bytes each before the tensors. So the loop tests each alignment
+        // of the tensors.
         let mut tensors: Vec<_> = contents
             .iter()
             .map(|elements| tensor(1, elements, &[]))
@@ -101,7 +102,8 @@ fn split_leaves_small_converted_and_external_tensors() {
     }
 }
 
-// Without this refusal, a reference to a missing file would find the model's own bytes.
+// If `split` accepted such a model, the model's reference to a missing file would find the model's
+// own bytes.
 #[test]
 fn split_refuses_a_model_that_names_the_file() {
     let mut other = Vec::new();

@@ -149,7 +149,7 @@ fn stage_with_too_many_files_is_refused() {
         let entry = "f0".parse().unwrap();
         store.stage(&model, &entry, &files).unwrap_err()
     };
-    // The number of files is accepted: publishing fails later, at the first missing file.
+    // `MAX_FILES` files are accepted: staging fails later, at the first missing file.
     assert!(!matches!(
         refused(Manifest::MAX_FILES),
         PublishError::TooManyFiles { .. }

@@ -7,15 +7,15 @@ use std::time::Duration;
 pub(crate) const WINDOW_CALLS: u32 = 100;
 
 /// The duration of a time window.
-// The window is short: tower-resilience stores all calls of the window, and counts the stored calls
-// at each new call.
+// A longer window would slow tower-resilience, which stores all calls of the window. At each new
+// call, it counts all stored calls.
 pub(crate) const WINDOW: Duration = Duration::from_secs(1);
 
-/// A breaker that guards calls, or the absence of a breaker.
+/// Guards calls with a breaker, or passes the calls through without a breaker.
 pub(crate) trait Guard: Send + Sync {
     /// Returns the function with which one thread makes guarded calls. The argument of that
-    /// function says whether the guarded call fails. The result says whether the breaker admitted
-    /// the call.
+    /// function says whether the guarded call fails. The result of that function says whether the
+    /// breaker admitted the call.
     fn caller(&self) -> impl FnMut(bool) -> bool;
 }
 
@@ -46,7 +46,7 @@ impl Failures {
     }
 }
 
-/// Makes the shortest possible call.
+/// Makes the shortest possible call, which fails if `fails` is true.
 #[inline(never)]
 pub(crate) fn call(fails: bool) -> Result<u32, u32> {
     match black_box(fails) {

@@ -12,10 +12,10 @@ use clarity_benches::{acceptance, machine};
 
 /// Measures the cost of a call through a closed circuit breaker: ours, three others, and none
 ///
-/// Each round runs all breakers in turn (A B C A B C …). It uses first one thread, then two
-/// concurrent threads. Either no calls fail, or 1 % of the calls. Results are compared within a
-/// round. The cost of a call is the processor time of its thread, so other programs affect it as
-/// little as possible. Waiting for a lock is not counted.
+/// Each round runs all breakers in turn (A B C A B C …). It first uses one thread, then two
+/// concurrent threads. For each thread count, no calls fail at first, and 1 % of the calls fail
+/// later. Results are compared within a round. The cost of a call is the processor time of its
+/// thread, so other programs matter little. Waiting for a lock is not counted.
 #[derive(Debug, Parser)]
 #[command(name = "breaker")]
 struct Options {

@@ -4,7 +4,7 @@ use crate::rounds::{Kind, Series};
 use clarity_benches::acceptance::{Bound, Line};
 use clarity_benches::statistics::Spread;
 
-/// The upper bound of the additional cost compared with a bare call, in nanoseconds. The bound
+/// The upper bound of the cost that a breaker adds to a bare call, in nanoseconds. The bound
 /// applies to our breaker that counts failures in a row.
 const OVER_BARE: f64 = 5.0;
 
@@ -24,7 +24,7 @@ pub(crate) fn times(all: &[Series]) {
 }
 
 /// Returns the acceptance lines. Our breaker that counts failures in a row is compared with a bare
-/// call. Each of our windows is compared with the fastest peer of the same kind.
+/// call. Each of our breakers with a window is compared with the fastest peer of the same kind.
 pub(crate) fn lines(all: &[Series]) -> Vec<Line> {
     all.iter()
         .filter(|series| series.ours)

@@ -90,8 +90,8 @@ impl Form {
     }
 }
 
-/// Measures every breaker in each round, for the given time. A round before the first one warms up
-/// and does not count.
+/// Measures every breaker under every load in each round, for `milliseconds` each. An extra round
+/// at the start warms up and does not count.
 pub(crate) fn measure(rounds: u16, milliseconds: u64) -> Vec<Series> {
     let time = Duration::from_millis(milliseconds);
     let forms = Form::all();
@@ -119,12 +119,12 @@ pub(crate) fn measure(rounds: u16, milliseconds: u64) -> Vec<Series> {
     all
 }
 
-/// Makes calls on several threads for the duration `time`. Returns the processor time per call in
+/// Makes calls on `threads` threads for the duration `time`. Returns the processor time per call in
 /// nanoseconds, averaged over the threads.
 ///
 /// # Panics
 ///
-/// When the breaker rejects a call: only a closed breaker is measured.
+/// When the breaker rejects a call. Only a closed breaker can be measured.
 fn run(guard: &impl Guard, threads: usize, failures: Failures, time: Duration) -> f64 {
     let missing = AtomicUsize::new(threads);
     let sum: f64 = thread::scope(|scope| {
@@ -139,7 +139,7 @@ fn run(guard: &impl Guard, threads: usize, failures: Failures, time: Duration) -
 fn calls(guard: &impl Guard, failures: Failures, time: Duration, missing: &AtomicUsize) -> f64 {
     let mut call = guard.caller();
     let mut row = Row::new(failures);
-    // Fills the breaker's window: the cost differs until the window is full.
+    // Fills a count window. The cost of a call changes until the window is full.
     (0..BATCH).for_each(|_| assert!(call(black_box(false)), "a good call was rejected"));
     // Each thread spins until all threads have arrived. All threads then begin at the same time,
     // each on its own processor. Sleeping threads, which must be woken, would not begin together.

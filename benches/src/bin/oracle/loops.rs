@@ -36,12 +36,12 @@ pub(crate) fn dormant(iterations: u32) {
     assert_eq!(evaluated, 0, "a dormant oracle evaluates its condition");
 }
 
-/// Runs the loop with the same oracle, while a sink listens.
+/// Runs the loop of [`dormant`] while a sink listens.
 ///
 /// # Panics
 ///
-/// When an iteration does not evaluate the oracle's condition, or the sink is not called exactly
-/// once.
+/// When an iteration does not evaluate the oracle's condition. Also when the whole loop does not
+/// call the sink exactly once.
 pub(crate) fn listening(iterations: u32) {
     let counter = Arc::new(Counter::default());
     listen(counter.clone());

@@ -8,9 +8,9 @@ mod rounds;
 use clap::Parser;
 use clarity_benches::{acceptance, machine};
 
-/// Measures the cost of a dormant `always!` over an empty loop
+/// Measures the cost of a dormant `always!` in an otherwise empty loop
 ///
-/// Each round runs three loops in turn (A B C A B C …). The first loop is empty, the second has a
+/// Each round runs three loops in turn (A B C A B C …). The first loop is empty. The second has a
 /// dormant oracle, and the third has an oracle with a listening sink. Results are compared within a
 /// round. The cost of an iteration is the processor time of the thread, so other programs matter
 /// little. The run fails when a dormant oracle evaluates its condition. It also fails when an

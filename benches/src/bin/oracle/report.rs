@@ -4,13 +4,13 @@ use crate::rounds::Measured;
 use clarity_benches::acceptance::{Bound, Line};
 use clarity_benches::statistics::Spread;
 
-/// The maximum additional time of a dormant oracle compared with the empty loop, in nanoseconds.
+/// The maximum time that a dormant oracle adds to an iteration of the empty loop, in nanoseconds.
 const DORMANT: f64 = 1.0;
 
-/// The minimum additional time of an oracle with a sink compared with the empty loop, in
+/// The minimum time that an oracle with a sink adds to an iteration of the empty loop, in
 /// nanoseconds.
-// With a sink, each iteration makes a function call, an increment and a comparison. A smaller
-// difference shows that the benchmark measures nothing.
+// With a sink, each iteration makes a function call, an increment and a comparison. A smaller time
+// would show that the benchmark measures nothing.
 const LISTENING: f64 = 1.0;
 
 /// Prints the cost of an iteration for each loop.

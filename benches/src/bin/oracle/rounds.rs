@@ -4,7 +4,7 @@ use crate::loops;
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
-/// The processor time of an iteration of each loop in nanoseconds, one number for each round.
+/// The processor times of one iteration, in nanoseconds. Each list has one number for each round.
 #[derive(Debug, Default)]
 pub(crate) struct Measured {
     pub(crate) empty: Vec<f64>,
@@ -12,7 +12,7 @@ pub(crate) struct Measured {
     pub(crate) listening: Vec<f64>,
 }
 
-/// Runs every loop once in each round. A round before the first one warms up and does not count.
+/// Runs every loop once in each round. An extra round at the start warms up and does not count.
 pub(crate) fn measure(rounds: u16, iterations: u32) -> Measured {
     let mut measured = Measured::default();
     for round in 0..=rounds {

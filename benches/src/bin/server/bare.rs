@@ -47,8 +47,8 @@ struct Output<T> {
 /// Answers on a free loopback port until the process is killed. Prints its address as the server
 /// does: `listening on http://ADDRESS:PORT`.
 ///
-/// `/blocking` runs the model on a thread for blocking work, and `/inline` on the connection's
-/// thread. `/rejected` answers with status 503 and the bytes of the file `rejection`.
+/// `/blocking` runs the model on a thread for blocking work. `/inline` runs the model on the
+/// connection's thread. `/rejected` answers with status 503 and the bytes of the file `rejection`.
 pub(crate) fn serve(model: &Path, rejection: &Path) -> Result<(), Box<dyn Error>> {
     let model = Arc::new(ModelOptions::with_all_ops().load(fs::read(model)?)?);
     let rejection = Bytes::from(fs::read(rejection)?);

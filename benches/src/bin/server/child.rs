@@ -14,7 +14,8 @@ pub(crate) struct Answering {
 }
 
 impl Answering {
-    /// Starts `command` and waits for its first line: `listening on http://ADDRESS:PORT`.
+    /// Starts `command`. Waits for the first line that the command prints:
+    /// `listening on http://ADDRESS:PORT`.
     pub(crate) fn start(command: &mut Command) -> Result<Self, Box<dyn Error>> {
         let mut child = command
             .stdin(Stdio::null())
@@ -43,13 +44,13 @@ impl Answering {
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        // The process has no data to lose.
+        // A kill loses nothing, because the process has no data.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Builds the server in the release profile, as a user would, and returns the path of the binary.
+/// Builds the server in the release profile, as a user would. Returns the path of the binary.
 pub(crate) fn build() -> Result<PathBuf, Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -1,4 +1,4 @@
-//! HTTP clients that send the next request when an answer has arrived.
+//! HTTP clients. Each client sends its next request after the answer to its last request.
 
 use crate::child::Answering;
 use clarity_benches::processor;
@@ -8,7 +8,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The timeout of each read of an answer.
+/// The timeout of each read from a connection.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The maximum length of an answer, in bytes.
@@ -101,10 +101,10 @@ pub(crate) fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n").into_bytes()
 }
 
-/// The measurements of one server in one call of the function `load`.
+/// The measurements of one server during one call of [`load`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
-    /// The rate of answers, per second.
+    /// The number of answers per second.
     pub(crate) rate: f64,
     /// The 99th percentile of the latency, in seconds.
     pub(crate) p99: f64,
@@ -189,7 +189,7 @@ pub(crate) fn ask_for(
     }
 }
 
-/// Returns the 99th percentile of the times, or zero if there are none.
+/// Returns the 99th percentile of `times`, or zero if `times` is empty.
 pub(crate) fn p99(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     let place = (times.len() * 99).div_ceil(100).saturating_sub(1);

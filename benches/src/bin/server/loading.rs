@@ -11,13 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The approximate size of the loaded model, in bytes.
+/// The approximate size of the large model, in bytes.
 const SIZE: u64 = 100_000_000;
 
 /// The duration of the measurement while the server loads no model.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// The timeout of loading the large model.
+/// The timeout for loading the large model.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The measurements of one load of the large model.
@@ -27,8 +27,8 @@ pub(crate) struct Loading {
     pub(crate) idle: f64,
     /// The p99 latency of the small model during the load, in seconds.
     ///
-    /// The load lasts from the rename of the large model until the server reports this model as
-    /// ready.
+    /// The load starts when the large model is renamed into the server's directory. It ends when
+    /// the server reports the large model as ready.
     pub(crate) busy: f64,
     /// The duration of the load, in seconds.
     pub(crate) took: f64,

@@ -17,8 +17,9 @@ use std::path::PathBuf;
 ///
 /// The server runs from its own release binary, and the handler runs from this binary. Both answer
 /// on loopback. Clients keep their connections, and send the next request after each answer. Each
-/// round measures the servers in turn (A B A B …), and results are compared within a round. The
-/// rounds end when the median of the ratios is known to 5 %, or at the maximum number of rounds.
+/// round measures the servers in turn (A B A B …). The results of a round are compared as ratios.
+/// The rounds end when the median ratios are known to within 5 %, at the latest after `--rounds`
+/// rounds.
 #[derive(Debug, Parser)]
 #[command(name = "server")]
 struct Options {
@@ -29,7 +30,7 @@ struct Options {
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
 
-    /// The time of each server in each round, in milliseconds
+    /// The duration of each measurement in each round, in milliseconds
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     milliseconds: u64,
 
@@ -41,7 +42,7 @@ struct Options {
     #[arg(long, default_value_t = 5)]
     loads: u16,
 
-    /// A release binary of the server, which is built by default
+    /// A release binary of the server; built if this option is absent
     #[arg(long, value_name = "FILE")]
     clarity: Option<PathBuf>,
 }

@@ -9,7 +9,7 @@ use clarity_benches::statistics::Spread;
 /// The tolerance of the server's rate and p99, as a fraction of the bare handler's rate and p99.
 const TOLERANCE: f64 = 0.05;
 
-/// Prints the rate, the p99 and the processor time per answer of each server.
+/// Prints each server's rate, p99 and processor time per answer.
 pub(crate) fn rates(measured: &Measured) {
     println!(
         "\n{} clients, {} rounds: median (min to max)",

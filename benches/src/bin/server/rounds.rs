@@ -9,8 +9,9 @@ use std::time::Duration;
 /// The minimum number of rounds. The noise of fewer rounds cannot be estimated.
 const MIN_ROUNDS: usize = 7;
 
-/// The maximum width of a median ratio's 95 % confidence interval, as a fraction of the median. The
-/// rounds end when the ratios of rate and p99 both reach this precision.
+/// The maximum width of the 95 % confidence interval of a median ratio, as a fraction of the
+/// median. The rounds end when both median ratios, of the rate and of the p99, reach this
+/// precision.
 const PRECISION: f64 = 0.05;
 
 /// The measurements with one number of clients. Each list has one value for each round.
@@ -18,7 +19,8 @@ const PRECISION: f64 = 0.05;
 pub(crate) struct Measured {
     pub(crate) clients: usize,
     pub(crate) server: Vec<Seen>,
-    /// The bare handler that runs the model on a thread for blocking work, to stay responsive.
+    /// The bare handler that runs the model on a thread for blocking work. This handler stays
+    /// responsive.
     pub(crate) blocking: Vec<Seen>,
     /// The bare handler that runs the model on the connection's thread.
     pub(crate) inline: Vec<Seen>,
@@ -39,8 +41,8 @@ impl Measured {
         ratios(&self.server, &self.blocking, |seen| seen.p99)
     }
 
-    /// Returns the server's rate with an open breaker, divided by the bare handler's rate with the
-    /// same answer.
+    /// Returns the server's rate with an open breaker, divided by the rate of the handler
+    /// `rejected`.
     pub(crate) fn rejections(&self) -> Option<Spread> {
         ratios(&self.open, &self.rejected, |seen| seen.rate)
     }
@@ -59,10 +61,10 @@ fn ratios(a: &[Seen], b: &[Seen], of: impl Fn(&Seen) -> f64) -> Option<Spread> {
     Spread::of(a.iter().zip(b).map(|(a, b)| of(a) / of(b)))
 }
 
-/// Measures the servers with `clients` clients, until the precision is reached or all rounds are
-/// done.
+/// Measures the servers with `clients` clients. Ends at the required [`PRECISION`], at the latest
+/// after `rounds` rounds.
 ///
-/// A round before the first one warms up and does not count.
+/// An extra round at the start warms up and does not count.
 pub(crate) fn measure(
     scene: &Scene,
     clients: usize,

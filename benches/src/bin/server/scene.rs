@@ -19,7 +19,7 @@ const ROWS: usize = onnx::ROWS as usize;
 /// The number of minutes in a day.
 const MINUTES: usize = 1440;
 
-/// The timeout of loading a model.
+/// The timeout for loading a model.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The measured servers.
@@ -31,8 +31,8 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// Starts both servers, waits until both models are ready, and opens the failing model's
-    /// breaker.
+    /// Starts the server and the bare handler. Waits until both models are ready, and opens the
+    /// failing model's breaker.
     pub(crate) fn set(program: &Path) -> Result<Self, Box<dyn Error>> {
         let directory = tempfile::tempdir()?;
         let models = directory.path().join("models");
@@ -114,7 +114,8 @@ pub(crate) fn wait(server: &Answering, model: &str) -> Result<(), Box<dyn Error>
 /// Makes the model `failing` fail until its breaker opens. Returns the body of the rejection.
 fn open(server: &Answering) -> Result<Vec<u8>, Box<dyn Error>> {
     let mut connection = Connection::open(server.address)?;
-    // The sum of the products exceeds the range of 32-bit floats, so the output is infinite.
+    // The sum of the products exceeds the range of 32-bit floats. The infinite output counts as a
+    // failure.
     let request = post("/v2/models/failing/infer", &body("x", &["3e38"; ROWS]));
     for _ in 0..100 {
         let answer = connection.ask(&request)?;

@@ -54,9 +54,10 @@ pub(crate) fn publish(directory: &Path, size: u64) -> Result<Published, Box<dyn 
     Ok(published)
 }
 
-/// Measures a verified load, an unverified load and hashing in each round. The order rotates.
+/// Measures a verified load, an unverified load and hashing in each round. The order rotates from
+/// round to round.
 ///
-/// A round before the first one warms up and does not count.
+/// An extra round at the start warms up and does not count.
 pub(crate) fn measure(
     model: &Published,
     size: u64,

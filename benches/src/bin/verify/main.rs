@@ -1,5 +1,5 @@
-//! Measures the cost of verifying a model when it is loaded. Also measures the gain of concurrent
-//! shards, and the memory that loading a model needs.
+//! Measures the cost of verifying a model when it is loaded. Also measures the gain of verifying
+//! shards concurrently, and the memory that loading a model needs.
 
 mod loads;
 mod peak;
@@ -10,13 +10,13 @@ use clarity_benches::{acceptance, machine};
 use std::error::Error;
 use std::path::PathBuf;
 
-/// Measures the cost of verification in the load of a model
+/// Measures the cost of verification when a model is loaded
 ///
-/// Files are read from the page cache, where the share of hashing is largest. The cost is processor
-/// time, so other programs matter little. The gain of concurrent shards needs two idle processors.
-/// Each round measures a verified load, an unverified load and hashing alone; the order rotates.
-/// Results are compared within a round. Memory is paged in before each measurement. The disk needs
-/// room for four times the largest size.
+/// Files are read from the page cache: reading then costs the least, and hashing has the largest
+/// share. The cost is processor time, so other programs matter little. The measurement of
+/// concurrent shards needs two idle processors. Each round measures a verified load, an unverified
+/// load and hashing alone; the order rotates. Results are compared within a round. Memory is paged
+/// in before each measurement. The disk needs room for four times the largest size.
 #[derive(Debug, Parser)]
 #[command(name = "verify")]
 struct Options {

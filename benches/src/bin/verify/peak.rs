@@ -13,7 +13,8 @@ use std::process::Command;
 
 /// The upper bound of the memory that loading a model needs, as a multiple of the file's size.
 //
-// A process's first load of any model is not included: it takes some 3 MB for code and threads.
+// The bound does not include the first load of any model in a process. That load takes some 3 MB
+// for code and threads.
 const OF_THE_FILE: f64 = 2.0;
 
 /// Loads the model in a child process. Compares the growth of the child's peak memory with the

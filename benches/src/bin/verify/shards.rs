@@ -39,8 +39,8 @@ pub(crate) fn publish(directory: &Path, size: u64) -> Result<Published, Box<dyn 
 
 /// Measures verification in each round, first on one processor and then on two.
 ///
-/// A round before the first one warms up and does not count. Returns `None` if the machine has one
-/// processor, or the version is too small.
+/// An extra round at the start warms up and does not count. Returns `None` if the process may use
+/// only one processor. Also returns `None` if `size` is below [`WORTHWHILE`].
 pub(crate) fn measure(
     model: &Published,
     size: u64,

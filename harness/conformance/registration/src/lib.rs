@@ -10,7 +10,8 @@ pub mod prelude {
     pub use harness as chaos;
 }
 
-/// Defines a passing chaos test with the given name and scenario, as a library's macro would.
+/// Stands for a library's macro: defines a passing chaos test `$name` with the description
+/// `$scenario`.
 #[macro_export]
 macro_rules! passing_test {
     ($name:ident, $scenario:literal) => {

@@ -9,7 +9,8 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// During the fault, every write below a directory fails, also in threads and child processes.
+/// Every write below a directory fails while the fault is in effect, also in threads and child
+/// processes.
 #[chaos(non_destructive)]
 fn writes_fail(cx: Context) -> Result {
     let (inside, outside) = (cx.dir().join("inside"), cx.dir().join("outside"));
@@ -76,7 +77,8 @@ fn opening_takes_long(cx: Context) -> Result {
     Ok(())
 }
 
-/// A write call transfers at most 7 bytes, a read call at most 3. Loops still transfer everything.
+/// A write call transfers at most 7 bytes, and a read call transfers at most 3 bytes. Callers that
+/// loop still transfer all bytes.
 #[chaos(non_destructive)]
 fn reads_and_writes_are_short(cx: Context) -> Result {
     let path = cx.dir().join("file");
@@ -105,7 +107,7 @@ fn the_disk_is_full(cx: Context) -> Result {
     assert!(fs::write(&a, "x").is_err());
     assert_eq!(full.undo(), UndoOutcome::Restored);
     fs::write(&b, "seven..")?;
-    // `fs::copy` copies inside the kernel, up to the limit.
+    // The fault also limits `fs::copy`, which copies inside the kernel.
     let _full = cx.inject(SystemCall::new(cx.dir(), CallKind::Write).full_after(5))?;
     let error = fs::copy(&b, &a).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::StorageFull);
@@ -115,7 +117,7 @@ fn the_disk_is_full(cx: Context) -> Result {
 
 /// A bit flips between two reads of a file.
 ///
-/// The fault must open files, but works even without a free descriptor.
+/// The fault opens files itself, and works even without a free descriptor.
 #[chaos(non_destructive)]
 fn a_file_changes_while_it_is_read(cx: Context) -> Result {
     let path = cx.dir().join("file");
@@ -162,8 +164,7 @@ fn a_file_changes_while_many_read_it(cx: Context) -> Result {
             let readers: Vec<_> = (0..4)
                 .map(|_| scope.spawn(|| (0..4).try_for_each(|_| fs::read(&path).map(drop))))
                 .collect();
-            // The fault is undone while the threads read, possibly before the read that flips the
-            // bit.
+            // The fault is undone while the threads read. The bit may not have flipped yet.
             let undone = changing.undo();
             assert!(
                 matches!(

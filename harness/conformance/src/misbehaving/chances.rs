@@ -51,7 +51,7 @@ fn race(cx: Context) {
     let winner = OnceLock::new();
     thread::scope(|scope| {
         scope.spawn(|| winner.set("the first"));
-        // The second thread starts later and rarely wins, like a race that seems to work.
+        // The second thread starts later and rarely wins. Many real races also seem to work.
         thread::sleep(Duration::from_millis(5));
         scope.spawn(|| winner.set("the second"));
     });

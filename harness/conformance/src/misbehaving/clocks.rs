@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Under a paused clock, a sleep of an hour ends without waiting.
+/// Under a paused clock, a sleep of an hour ends at once.
 #[chaos(clock = "paused")]
 async fn paused(cx: Context) -> Result {
     let began = Instant::now();

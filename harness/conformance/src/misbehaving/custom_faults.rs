@@ -104,7 +104,7 @@ fn unmark(path: PathBuf) -> Result<UndoOutcome> {
 
 clarity_chaos::undo_handler!(UNMARK, unmark);
 
-/// Faults that the test defines are drawn, take effect and are undone.
+/// The harness draws, applies and undoes faults that the test defines.
 #[chaos]
 fn undone(cx: Context) -> Result {
     let (path, mark) = (cx.dir().join("file"), cx.dir().join("mark"));
@@ -129,7 +129,7 @@ fn undone(cx: Context) -> Result {
     Ok(())
 }
 
-/// If `apply` fails after it has damaged a file, the file is restored.
+/// The file is restored if `apply` fails after it has damaged the file.
 #[chaos]
 fn given_up(cx: Context) -> Result {
     let path = cx.dir().join("file");

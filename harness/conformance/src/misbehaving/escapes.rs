@@ -34,7 +34,7 @@ const REFUSALS: [(i32, &str); 7] = [
     (30, "EROFS"),
     (101, "ENETUNREACH"),
     (111, "ECONNREFUSED"),
-    // The sandbox sets the limit of user namespaces to 0.
+    // The sandbox allows no user namespaces, so creating one fails with ENOSPC.
     (28, "ENOSPC"),
 ];
 

@@ -16,8 +16,7 @@ use std::thread;
 const OLD: &str = "the old text";
 const NEW: &str = "a new text, which is longer";
 
-/// Requires the old or the new text in `current`. If `save` returned success, requires the new
-/// text.
+/// Requires the old or the new text in `current`. Requires the new text if `save` returned success.
 fn old_or_new(dir: &Path, crash: Crash) -> Result {
     match fs::read_to_string(dir.join("current"))?.as_str() {
         NEW => Ok(()),
@@ -99,7 +98,7 @@ fn without_sync_of_the_folder(cx: Context) -> Result {
     })
 }
 
-/// Writes the draft on another file system, and copies the draft over the file.
+/// Writes the draft on another file system, and copies the draft over `current`.
 #[chaos(non_destructive)]
 fn from_another_file_system(cx: Context) -> Result {
     let other = cx.other_filesystem()?;
@@ -119,7 +118,7 @@ fn from_another_file_system(cx: Context) -> Result {
     Ok(())
 }
 
-/// Replaces the index before it writes the file that the index names.
+/// Replaces the index before writing the file that the new index names.
 #[chaos(non_destructive)]
 fn two_files_without_order(cx: Context) -> Result {
     fs::write(cx.dir().join("index"), "1")?;
@@ -197,7 +196,7 @@ fn by_io_uring(cx: Context) -> Result {
     })
 }
 
-/// Three threads write one file each. Then a fourth file marks the three as complete.
+/// Three threads write one file each. Then a fourth file marks the three files as complete.
 #[chaos(non_destructive)]
 fn by_threads(cx: Context) -> Result {
     let explored = cx.crash_everywhere(
@@ -278,7 +277,7 @@ const WRITES_WHEN_ORPHANED: &str = r#"
 /// Starts a daemon that writes after the daemon's parent has died.
 #[chaos(non_destructive)]
 fn a_daemon_goes_on(cx: Context) -> Result {
-    // The mark distinguishes this daemon's command line from those of other tests' daemons.
+    // The mark makes this daemon's command line unique among the daemons of all tests.
     let mark = format!("# daemon of {}", std::process::id());
     let script = format!("{WRITES_WHEN_ORPHANED}{mark}");
     let explored = cx.crash_everywhere(

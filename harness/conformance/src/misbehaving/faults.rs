@@ -134,9 +134,9 @@ fn undone_as_well(cx: Context) -> Result {
     intact()
 }
 
-/// Undoing keeps changes that the code under test made to a displaced path or to a mode.
+/// Undoing a fault keeps changes that the code under test made to a displaced path, or to a mode.
 ///
-/// If the code under test has only removed the stand-in symlink, undoing restores the file.
+/// Undoing restores the file if the code under test has only removed the stand-in symlink.
 #[chaos(non_destructive)]
 #[cfg(unix)]
 fn stand_ins_superseded(cx: Context) -> Result {
@@ -257,7 +257,7 @@ fn dropped_in_the_wrong_order(cx: Context) -> Result {
     Ok(())
 }
 
-/// Undoing does not touch a new file at the same path, even one with the same bytes.
+/// Undoing does not touch a new file at the same path, even if that file has the same bytes.
 #[chaos]
 fn replaced_by_the_code_under_test(cx: Context) -> Result {
     let (path, new) = (file(&cx, "a")?, cx.dir().join("new"));
@@ -287,7 +287,7 @@ fn undone_with_its_times(cx: Context) -> Result {
     Ok(())
 }
 
-/// A fault is refused if it would change nothing or does not fit the file.
+/// A fault is refused if it would change nothing, or if it does not fit the file.
 #[chaos]
 fn without_effect(cx: Context) -> Result {
     let (path, same) = (file(&cx, "a")?, file(&cx, "same")?);
@@ -299,7 +299,7 @@ fn without_effect(cx: Context) -> Result {
     assert!(cx.inject(BitFlip::new(&path).at(1000, 0)).is_err());
     assert!(cx.inject(Garbage::new(&path).somewhere(1000)).is_err());
     assert!(cx.inject(Delete::new(cx.dir().join("nothing"))).is_err());
-    // A drawn byte that equals the old byte must be drawn again.
+    // A drawn byte equal to the old byte would change nothing, so it must be drawn again.
     for _ in 0..600 {
         let garbage = cx.inject(Garbage::new(&path).at(0, 1))?;
         assert_ne!(fs::read(&path)?, CONTENT);

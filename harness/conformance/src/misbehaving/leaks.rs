@@ -1,4 +1,4 @@
-//! Tests that leak one kind of resource or several, and tests that only seem to leak.
+//! Tests that leak resources of one or several kinds, and tests that only seem to leak.
 
 use clarity_chaos::{Context, Result, chaos};
 use std::fs::File;
@@ -124,7 +124,7 @@ fn nothing(cx: Context) -> Result {
     let worker = thread::spawn(move || listener.accept().map(drop));
     drop(std::net::TcpStream::connect(address)?);
     worker.join().map_err(|_| "the worker has panicked")??;
-    // This thread ends soon, although nothing joins it.
+    // Nothing joins this thread. The thread ends soon, so it is not a leak.
     let (end, ended) = mpsc::channel::<()>();
     thread::spawn(move || ended.recv());
     drop(end);

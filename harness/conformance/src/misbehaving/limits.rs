@@ -4,7 +4,7 @@ use clarity_chaos::{Context, Result, chaos};
 use std::fs::File;
 use std::hint::black_box;
 
-/// Fails to allocate more memory than the limit allows, and then allocates less.
+/// An allocation beyond the memory limit fails. A smaller allocation then succeeds.
 #[chaos(memory = "256MiB")]
 fn refused_allocation() -> Result {
     let mut bytes: Vec<u8> = Vec::new();

@@ -115,8 +115,8 @@ fn latency(cx: Context) -> Result {
     assert!(began.elapsed() >= 2 * delay);
     assert!(began.elapsed() < PATIENCE / 2);
     slow.undo();
-    // On a busy machine, some round trips are slow. With the fault in effect, every round trip
-    // would take at least twice the delay.
+    // A busy machine delays some round trips, too. The fault would delay every round trip, so one
+    // fast round trip is enough.
     crate::waiting::until("a round trip without latency", || {
         let began = Instant::now();
         ask(&stream, "soon")?;
@@ -188,7 +188,8 @@ fn reset(cx: Context) -> Result {
     cx.inject(ConnectionCut::new(&link, Direction::ToServer).after(3))?
         .until_end();
     let mut stream = connect(&link)?;
-    // The write fails if the connection is reset meanwhile. The three bytes can still be echoed.
+    // The write can fail, because the connection may be reset meanwhile. The first three bytes can
+    // still be echoed.
     let _ = stream.write_all(b"abcdef");
     let mut answer = Vec::new();
     let ended = stream.read_to_end(&mut answer).unwrap_err();

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 /// Returns the directories that a test may write to.
 ///
-/// Only a sandboxed test has its own shared memory. If the contract test runs these tests in the
-/// sandbox, `MISBEHAVING_SHARED_MEMORY` names the directory of the shared memory.
+/// Only a sandboxed test has its own shared memory. `MISBEHAVING_SHARED_MEMORY` names the directory
+/// of the shared memory, and is set only for runs in the sandbox.
 fn writable(cx: &Context) -> Result<Vec<PathBuf>> {
     let case = cx.dir().parent().ok_or("the directory has no parent")?;
     let shared = std::env::var_os("MISBEHAVING_SHARED_MEMORY").map(PathBuf::from);

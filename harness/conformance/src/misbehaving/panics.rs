@@ -73,7 +73,7 @@ fn behind_a_replaced_hook() {
     let _ = thread::spawn(|| panic!("unseen")).join();
 }
 
-/// Replaces the panic hook and puts it back.
+/// Takes the panic hook, and then sets the same hook again.
 #[chaos]
 fn with_the_hook_put_back() {
     let hook = std::panic::take_hook();

@@ -1,4 +1,4 @@
-//! Tests with many faults, of which only a few matter, and a test that fails once.
+//! Tests with many faults, only a few of which cause the failure, and a test that fails once.
 
 use clarity_chaos::fault::{BitFlip, Delete, FaultGuard, Truncate};
 use clarity_chaos::{Context, Result, chaos};
@@ -42,7 +42,7 @@ fn one_of_fourteen(cx: Context) -> Result {
     Ok(())
 }
 
-/// Fails if the first file is truncated and the last one is deleted.
+/// Fails if the first file is truncated and the last file is deleted.
 #[chaos]
 fn two_together(cx: Context) -> Result {
     let mut guards: Vec<FaultGuard> = Vec::new();

@@ -88,7 +88,7 @@ fn is_paused(cx: Context) -> Result {
         let (_, rest) = stat.rsplit_once(") ").ok_or("no state")?;
         Ok(rest[..1].to_owned())
     };
-    // The signal stops the process only when the process next enters the kernel.
+    // The stop signal takes effect only when the process next enters the kernel.
     crate::waiting::until("the process is stopped", || Ok(state()? == "T"))?;
     assert_eq!(paused.undo(), UndoOutcome::Restored);
     assert_ne!(state()?, "T");

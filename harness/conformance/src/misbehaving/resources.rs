@@ -40,7 +40,8 @@ fn descriptors_run_out(cx: Context) -> Result {
     Ok(())
 }
 
-/// Two descriptor faults are in effect. Undoing the first is deferred until the second is undone.
+/// Two descriptor faults are in effect. Undoing the first fault is deferred until the second fault
+/// is undone.
 #[chaos(non_destructive)]
 fn descriptors_run_out_twice(cx: Context) -> Result {
     let before = limit_of("Max open files")?;

@@ -1,4 +1,4 @@
-//! Faults of system calls take effect, are undone, and follow from the seed.
+//! Faults of system calls take effect and are undone. The seed determines the drawn calls.
 
 use crate::suite;
 use clarity_chaos::Verdict;

@@ -24,7 +24,8 @@ fn nondeterminism_is_reported_with_both_values() {
 
 /// The second run delays the first thread, so the second thread wins.
 //
-// On a busy machine, the second thread can win in the first run, too. The two runs then agree.
+// On a busy machine, the second thread can win in the first run, too. The two runs then agree, so
+// the check is repeated.
 #[test]
 #[cfg(target_os = "linux")]
 fn race_of_two_threads_is_reported_with_both_winners() {

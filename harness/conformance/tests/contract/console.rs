@@ -52,7 +52,8 @@ fn failure_and_slow_test_are_reported_while_the_run_goes_on() {
         slow |= line.starts_with(&format!("test {WAITS} has been running for "));
         printed.push(line);
     }
-    // On a busy machine, the line ends with the duration of the test.
+    // On a busy machine, the line also has the test's duration, so only the start of the line is
+    // compared.
     let failed = format!("test {FAILS} ... FAILED");
     let is_printed = printed.iter().any(|line| line.starts_with(&failed));
     assert!(is_printed, "{printed:#?}");
@@ -324,7 +325,7 @@ fn colours_follow_the_choice_and_default_to_none_in_pipes() {
     }
 }
 
-/// If standard output is closed, runs, sweeps and merges fail. Report files are still written.
+/// Runs, sweeps and merges fail if standard output is closed. Report files are still written.
 #[test]
 fn closed_standard_output_is_an_error_and_loses_no_report() {
     let suite = suite();

@@ -1,4 +1,4 @@
-//! When a test or the runner ends, the processes that the test has started are ended, too.
+//! The harness ends the processes of a test when the test or the runner ends.
 
 use super::{until, until_or};
 use crate::suite;
@@ -14,7 +14,8 @@ use std::time::Instant;
 
 /// Runs one test, and returns its record.
 ///
-/// Checks that the test has noted `processes` lines, and that no process of the suite remains.
+/// Checks that the test has made as many notes as `processes`, and that no process of the suite
+/// remains.
 fn run(suite: &Suite, test: &str, sandbox: &str, processes: usize) -> Record {
     let mut ran = suite.run(["--exact", test, "--sandbox", sandbox, "--grace", "100ms"]);
     let record = ran.records.remove(test);
@@ -135,8 +136,8 @@ fn killed_supervisor_loses_its_case_and_is_replaced() {
         });
         kill(supervisor.min().unwrap());
         if sandbox == "none" {
-            // In the sandbox the kernel has ended the child. Without the sandbox, this test must
-            // kill the child.
+            // In the sandbox, the kernel ends the child together with the supervisor. Without the
+            // sandbox, this test must kill the child.
             let child = processes.iter().find(|(_, line)| line.contains("sleep"));
             kill(child.unwrap().0);
         }

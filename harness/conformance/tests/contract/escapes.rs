@@ -78,8 +78,8 @@ impl Victim {
         }
     }
 
-    /// Returns the metadata of the directory and its entries. The state also has the contents of
-    /// all files except `locked`.
+    /// Returns the metadata of the directory and its entries. Also returns the contents of all
+    /// files except `locked`.
     fn state(&self) -> Vec<EntryState> {
         let mut entries: Vec<PathBuf> = fs::read_dir(self.directory.path())
             .unwrap()
@@ -109,7 +109,8 @@ impl Victim {
             .collect()
     }
 
-    /// Makes the attempts that `filter` selects. If `user` is given, the runner runs as that user.
+    /// Makes the attempts that `filter` selects. The runner runs as `user`, or as the current user
+    /// if `user` is `None`.
     fn attack(&self, suite: &Suite, filter: &[&str], user: Option<u32>) -> RunOutput {
         let arguments = ["--keep-dirs", "never", "--skip", "escapes::deputies"];
         let arguments = [filter, &arguments].concat();
@@ -137,8 +138,8 @@ impl Victim {
             )
             .env("HOME", self.directory.path().join("home"))
             .env("MISBEHAVING_TERMINAL", &self.terminal)
-            // An instrumented program writes its coverage at exit, and can write only to this
-            // directory.
+            // A program that is instrumented for coverage writes its data at exit. `NOBODY` can
+            // write only to this directory.
             .env(
                 "LLVM_PROFILE_FILE",
                 self.directory.path().join("%p.profraw"),
@@ -189,7 +190,8 @@ fn assert_all_refused(ran: &RunOutput, victim: &Victim, before: &[EntryState]) {
 
 type EntryState = (PathBuf, u32, u32, u64, i64, i64, Vec<u8>);
 
-/// Names the features of a complete sandbox that this machine lacks.
+/// Names the features of a complete sandbox that this machine lacks. Returns `None` if the machine
+/// has all features.
 ///
 /// Does not use the harness: creates the same namespaces and requests Landlock directly.
 fn missing_features() -> Option<String> {
@@ -206,7 +208,8 @@ fn missing_features() -> Option<String> {
     (!complete).then(|| format!("namespaces: {has_namespaces}, Landlock: {landlock:?}"))
 }
 
-/// Returns the users that can run a suite: this process's user, and for root also `NOBODY`.
+/// Returns the users that can run a suite: this process's user, and also `NOBODY` if that user is
+/// root.
 fn users() -> impl Iterator<Item = Option<u32>> {
     let root = rustix::process::getuid().is_root();
     [None, Some(NOBODY)].into_iter().take(1 + usize::from(root))
@@ -234,7 +237,8 @@ fn every_attempt_to_escape_is_refused() {
     }
 }
 
-/// The runner removes or keeps the files of a test, with more permissions than the test has.
+/// The runner removes or keeps the files of a test, and has more permissions than the test. A
+/// test's symlink must not make the runner change other files.
 #[test]
 fn runner_follows_no_symlink_of_a_test() {
     for user in users() {
@@ -325,7 +329,8 @@ fn missing_required_sandbox_is_an_error() {
     assert!(ran.records.is_empty(), "tests have run");
 }
 
-/// On a file system without extended attributes, `setxattr` fails even without the sandbox.
+/// On a file system without extended attributes, `setxattr` fails even without the sandbox. The
+/// refusal of that attempt would prove nothing there.
 #[test]
 fn file_system_of_the_victim_has_extended_attributes() {
     let victim = Victim::new(rustix::process::getuid().as_raw());

@@ -49,7 +49,7 @@ fn call_that_breaks_the_invariant_is_marked() {
             .collect::<Vec<_>>(),
         [false, true]
     );
-    // The exploration ends at the third of five calls. The later calls are neither reached nor
+    // The exploration ends at the fourth of five calls. The fifth call is neither reached nor
     // exempt.
     let (points, later) = explored("two_files_without_order");
     assert_eq!(points.last(), Some(&0), "{later:?}");
@@ -70,7 +70,7 @@ fn right_way_to_save_a_file_survives_every_crash() {
     passed("a_popular_crate");
     passed("by_a_task");
     passed("by_io_uring");
-    // Create, write and rename are crash points. The syncs are not.
+    // The calls that create, write and rename are crash points. The sync calls are not.
     let (points, calls) = explored("the_right_way");
     assert_eq!(points, [1, 1, 0, 1, 0], "{calls:?}");
     assert!(calls.iter().all(|call| !call.invariant_broken), "{calls:?}");

@@ -161,12 +161,14 @@ fn forgotten_guard_is_undone_at_the_end() {
 
 /// Runs a test that damages a file outside the test's directory.
 ///
-/// Returns the test's record, the standard output of the run, the file's path, and its content.
+/// Returns the test's record, the standard output of the run, the file's path, and the file's
+/// content.
 fn damage_outside(test: &str) -> (Record, String, String, String) {
     damage_outside_as(None, &suite(), test)
 }
 
-/// Does the same as [`damage_outside`] in `suite`. If `user` is given, `user` runs the suite.
+/// Does the same as [`damage_outside`], but with `suite`. The runner runs as `user`, or as the
+/// current user if `user` is `None`.
 pub(crate) fn damage_outside_as(
     user: Option<u32>,
     suite: &Suite,
@@ -229,7 +231,8 @@ fn faults_of_a_killed_test_are_undone_by_the_runner() {
 #[cfg(target_os = "linux")]
 fn displaced_file_and_mode_come_back_when_the_test_is_killed() {
     use std::os::unix::fs::PermissionsExt as _;
-    // The harness refuses the permissions fault for root: root could still read the file.
+    // The harness refuses the permissions fault for root, because no mode restricts root. For root,
+    // another user therefore runs the suite.
     let root = rustix::process::getuid().is_root();
     let user = root.then_some(65534);
     let suite = match user {

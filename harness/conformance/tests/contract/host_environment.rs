@@ -1,12 +1,12 @@
-//! The harness works in containers, and when its caller ignores signals.
+//! The harness works in containers, and under a caller that ignores signals.
 
 use crate::suite;
 use clarity_chaos::{Event, EventKind, Verdict};
 use clarity_chaos_conformance::limits::{output_of, skip};
 use std::process::Command;
 
-/// Command that creates the namespaces of a container. The session began outside the container, so
-/// the session number in the container is 0.
+/// The command that creates the namespaces of a container. The runner's session began outside the
+/// container, so the session number in the container is 0.
 const CONTAINER: [&str; 6] = [
     "unshare",
     "--user",
@@ -16,7 +16,8 @@ const CONTAINER: [&str; 6] = [
     "--mount-proc",
 ];
 
-/// Whether `CONTAINER` works on this machine. If not, reports that the test is skipped.
+/// Whether `CONTAINER` works on this machine. Also reports the test as skipped if `CONTAINER` does
+/// not work.
 fn are_containers_possible() -> bool {
     let possible = Command::new(CONTAINER[0])
         .args(&CONTAINER[1..])
@@ -52,8 +53,8 @@ fn session_from_outside_of_the_container_is_no_obstacle() {
     }
 }
 
-/// Command that enters a container without capabilities. Like most containers, this one hides parts
-/// of `/proc`.
+/// The command that enters a container without capabilities. Like most containers, this container
+/// hides parts of `/proc`.
 ///
 /// In this container, the kernel refuses to mount another `/proc`.
 const WITH_HIDDEN_PARTS: [&str; 7] = [
@@ -90,7 +91,7 @@ fn visible_processes_are_still_out_of_reach() {
 
 #[test]
 fn signals_ignored_by_the_caller_still_work() {
-    // `nohup` and some servers start their children with ignored signals.
+    // `nohup` and some servers start child processes that ignore signals.
     let ignoring = ["env", "--ignore-signal=CHLD,TERM,INT,HUP"];
     for sandbox in ["none", "all"] {
         let suite = suite().within(ignoring);

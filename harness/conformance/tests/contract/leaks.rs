@@ -16,7 +16,7 @@ fn record(test: &str) -> &'static Record {
         .unwrap_or_else(|| panic!("{name} has not run: {}", RUN.stderr))
 }
 
-/// Returns the leak in the test's verdict. Fails unless there is exactly one.
+/// Returns the leak in the test's verdict. Fails unless the verdict has exactly one leak.
 #[track_caller]
 fn only_leak(test: &str) -> &'static str {
     match &record(test).verdict {
@@ -28,7 +28,8 @@ fn only_leak(test: &str) -> &'static str {
 #[test]
 fn leaked_thread_is_named() {
     assert_eq!(only_leak("a_thread"), "thread `left-running`");
-    // Tokio names the thread. The blocked runtime also leaks its descriptors.
+    // Tokio names the thread. The blocked runtime leaks descriptors, too, so the verdict has
+    // several leaks.
     assert_eq!(record("a_blocking_task").leaks.threads, ["tokio-rt-worker"]);
     assert!(record("a_blocking_task").verdict.is_failure());
 }

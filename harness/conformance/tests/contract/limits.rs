@@ -41,7 +41,7 @@ fn cpu_time_beyond_the_limit_ends_the_test() {
     let record = record("cpu");
     assert_eq!(record.verdict, Verdict::Killed { signal: SIGXCPU });
     assert!(record.verdict.to_string().contains("CPU time was used up"));
-    // The kernel counts the processor time, because a killed test cannot report it.
+    // A killed test cannot report its processor time, so the number comes from the kernel.
     let used = record.resources.cpu_us.unwrap();
     assert!((500_000..10_000_000).contains(&used), "{used} µs");
 }

@@ -1,4 +1,5 @@
-//! The HTML page, GitHub annotations and summary, reports from saved records, and retries.
+//! Tests of the HTML page, of the annotations and summary for GitHub, of reports from saved
+//! records, and of retries.
 
 use crate::suite;
 use clarity_chaos_conformance::limits::output_of;

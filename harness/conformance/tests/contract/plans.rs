@@ -1,4 +1,4 @@
-//! `--minimize` finds the faults that cause a failure, among all faults of a plan.
+//! `--minimize` finds those faults of a plan that cause the failure.
 
 use crate::suite;
 use clarity_chaos::{Minimized, Verdict};
@@ -19,7 +19,7 @@ fn minimized(test: &str) -> Minimized {
 
 #[test]
 fn failing_seed_of_a_sweep_is_minimized_to_its_one_cause() {
-    // About half of the seeds fail.
+    // The test fails with about half of the seeds.
     let sweep = ["--exact", ONE, "--seeds", "0..20", "--minimize=60s"];
     let ran = suite().run(sweep);
     assert_eq!(ran.code, Some(101), "{}", ran.stderr);

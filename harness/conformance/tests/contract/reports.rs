@@ -192,7 +192,7 @@ fn shown_output_does_not_mix_with_json() {
     );
 }
 
-/// Once standard output is closed, the runner starts no more tests, and reports the finished ones.
+/// Once standard output is closed, the runner starts no more tests, and reports the finished tests.
 #[test]
 fn closed_standard_output_loses_no_junit_report() {
     let suite = suite();

@@ -8,7 +8,8 @@ use clarity_chaos_conformance::limits::output_of;
 
 const DRAWN: &str = "faults::drawn";
 
-/// Returns the values that the test drew: its fault plan, and the number that the test noted.
+/// Returns the values that the test `DRAWN` drew: the fault plan, and the number that the test
+/// noted.
 fn drawn(ran: &RunOutput) -> (Vec<PlannedFault>, String) {
     let record = &ran.records[DRAWN];
     assert_eq!(record.verdict, Verdict::Passed);
@@ -66,7 +67,8 @@ fn concurrent_injections_do_not_change_their_draws() {
         let mut ran = suite().run(["--exact", test, "--seed", "42"]);
         let mut rows: Vec<_> = ran.records.remove(test).unwrap().faults;
         assert_eq!(rows.len(), 128);
-        // The faults of one file are in order. The scheduler decides the order between files.
+        // Faults of one file keep their order. The scheduler decides the order of the files, so the
+        // rows are sorted by file.
         rows.sort_by(|a, b| a.target.cmp(&b.target).then(a.id.cmp(&b.id)));
         rows.into_iter()
             .map(|row| (row.target, row.plan))

@@ -32,7 +32,8 @@ fn sweep_runs_each_seed_and_keeps_the_failing_ones() {
     assert!(never.ends_with("ok (150 cases)"), "{never}");
     let rare = line(&ran, "test sweeps::rarely_fails ... FAILED");
     assert!(rare.contains(" of 150 cases; seeds "), "{rare}");
-    // The regressions file has the printed seeds. The first seed also fails in a run of its own.
+    // The regressions file has the printed seeds. The first of these seeds also fails in a run of
+    // its own.
     let kept = failing(&suite);
     assert!(!kept.is_empty() && kept.len() <= 3, "{kept:?}");
     assert!(rare.contains(&kept.join(", ")), "{rare}, {kept:?}");
@@ -47,7 +48,7 @@ fn failed_seeds_run_first_in_later_runs() {
     suite.run(["--exact", RARE, "--seeds", "0..300", "--max-failures", "1"]);
     let kept = failing(&suite);
     assert!(!kept.is_empty());
-    // The kept seed must make the next two runs fail. With another seed, 49 runs in 50 pass.
+    // The next two runs must fail because of the kept seed. With another seed, 49 runs in 50 pass.
     let good = (1000..1010).find(|seed| {
         let seed = seed.to_string();
         suite.run(["--exact", RARE, "--seed", &seed]).code == Some(0)
@@ -139,7 +140,7 @@ fn sweep_with_drawn_seeds_prints_the_range_to_repeat() {
     assert!(line(&again, "sweep result: ok.").contains("5 cases passed"));
 }
 
-/// Sweeps only ten seeds around the failing one. A sweep of 20,000 seeds would take too long.
+/// Sweeps only ten seeds around the failing seed 3831. A sweep of 20,000 seeds would take too long.
 #[test]
 fn bug_of_one_seed_in_5000_is_found_kept_and_minimized() {
     const TEST: &str = "sweeps::one_byte_in_5000_matters";

@@ -150,8 +150,8 @@ fn event_kinds() -> Vec<EventKind> {
     })
 }
 
-/// Returns events of every kind. An event kind with an enum in a field has one event for each
-/// variant of the enum.
+/// Returns at least one event of each kind. The events contain each variant of `UndoOutcome`,
+/// `OracleKind` and `BodyEnd`.
 fn timeline() -> Vec<Event> {
     let mut kinds = event_kinds();
     let outcomes = undo_outcomes().into_iter();

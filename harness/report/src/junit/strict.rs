@@ -10,7 +10,7 @@ use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, Writer};
 use std::io;
 
-/// Returns the attributes of this element that the schema allows.
+/// Returns the attributes that the schema allows in elements with the name `element`.
 fn attributes_of(element: &[u8]) -> &'static [&'static str] {
     match element {
         b"testsuites" => &["name", "time", "tests", "failures", "errors"],

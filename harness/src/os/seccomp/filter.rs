@@ -5,8 +5,8 @@ use libc::{sock_filter, sock_fprog};
 use std::io;
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 
-/// The architecture of this program in `seccomp_data` (`linux/audit.h`). None on architectures for
-/// which this module is untested.
+/// The number of this program's architecture in `seccomp_data` (`linux/audit.h`). None on
+/// architectures for which this module is untested.
 const ARCHITECTURE: Option<u32> = if cfg!(target_arch = "x86_64") {
     Some(0xc000_003e)
 } else if cfg!(target_arch = "aarch64") {
@@ -28,7 +28,7 @@ const FIRST_ARGUMENT_OFFSET: u32 = 16;
 /// The first call number of x86-64's x32 mode.
 const X32: u32 = 0x4000_0000;
 
-/// A pattern of system calls that wait for an answer.
+/// Selects system calls that wait for an answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SyscallPattern {
     pub(crate) number: i64,
@@ -37,16 +37,18 @@ pub(crate) struct SyscallPattern {
     pub(crate) argument_bits: Option<(u32, u32)>,
 }
 
-/// Installs a filter for this thread, and for all threads and processes that it starts later.
-/// Matching calls wait until the holder of the returned listener answers them.
+/// Installs a filter for this thread, and for all threads and processes that this thread starts
+/// later. A call that matches one of `patterns` waits until the holder of the returned listener
+/// answers.
 ///
-/// Calls in another architecture's mode fail with `ENOSYS`. io_uring, which writes without system
-/// calls, fails with `ENOSYS`, too. The process can no longer gain privileges.
+/// Calls in another architecture's mode fail with `ENOSYS`. The setup of an io_uring also fails
+/// with `ENOSYS`, because an io_uring writes without system calls. The process can no longer gain
+/// privileges.
 ///
 /// # Errors
 ///
-/// [`io::ErrorKind::Unsupported`] when this kernel or machine does not support such a filter; other
-/// errors when the installation failed.
+/// [`io::ErrorKind::Unsupported`] when this kernel or machine does not support such a filter.
+/// Another error when the installation fails for another reason.
 pub(crate) fn install(patterns: &[SyscallPattern]) -> io::Result<OwnedFd> {
     let mut program = program(patterns)?;
     let length = u16::try_from(program.len()).map_err(io::Error::other)?;
@@ -55,8 +57,9 @@ pub(crate) fn install(patterns: &[SyscallPattern]) -> io::Result<OwnedFd> {
         filter: program.as_mut_ptr(),
     };
     rustix::thread::set_no_new_privs(true)?;
-    // With `SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV`, a handled signal does not make a waiting
-    // thread notify again. Kernels before 5.19 do not know this flag.
+    // With `SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV`, a waiting call does not notify the listener
+    // again after a handled signal. Kernels before 5.19 do not know this flag, so the second
+    // attempt omits it.
     let flags = [
         libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
         libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
@@ -101,7 +104,7 @@ fn program(patterns: &[SyscallPattern]) -> io::Result<Vec<sock_filter>> {
         load(ARCHITECTURE_OFFSET),
         skip_unless_equal(architecture, 1),
         load(NUMBER_OFFSET),
-        // The instructions from here on are for this architecture alone.
+        // Only calls of this architecture reach the instructions from here on.
         skip_unless_equal_or_above(X32),
         refuse,
     ];

@@ -23,9 +23,9 @@ pub(crate) struct WaitingCall {
 
 impl NotificationListener {
     pub(crate) fn new(listener: OwnedFd) -> Self {
-        // The calling and the answering thread take turns, so they can share a processor. Linux
-        // knows this flag since 6.6; without the flag, calls are slower.
-        // SAFETY: touches no memory.
+        // The calling thread and the answering thread take turns, so they can share a processor.
+        // Only Linux 6.6 and later know this flag. Without the flag, calls are slower.
+        // SAFETY: the call touches no memory.
         let _ = unsafe {
             libc::ioctl(
                 listener.as_raw_fd(),
@@ -41,10 +41,10 @@ impl NotificationListener {
         self.0.as_raw_fd()
     }
 
-    /// Waits for the next call. Gives none if the calling thread was killed, or if a signal
+    /// Waits for the next system call. Gives none if the calling thread was killed, or if a signal
     /// interrupted this wait.
     pub(crate) fn next(&self) -> io::Result<Option<WaitingCall>> {
-        // The struct of a newer kernel may be longer than that of this program.
+        // A newer kernel may write a longer struct than this program knows.
         let mut buffer = [0_u64; 64];
         let notification = buffer.as_mut_ptr().cast::<libc::seccomp_notif>();
         // SAFETY: the buffer is aligned like the struct, zero as the kernel requires, and longer
@@ -75,8 +75,8 @@ impl NotificationListener {
 
     /// Whether the call still waits.
     ///
-    /// If the call does not wait, its thread is gone, and the thread's number may be reused. Then
-    /// discard all data that was read from the thread.
+    /// If the call no longer waits, its thread is gone, and another thread may have the same
+    /// number. Then discard all data that was read from the thread.
     pub(crate) fn is_waiting(&self, call: &WaitingCall) -> bool {
         let id = call.id;
         // SAFETY: `id` outlives the call.
@@ -92,16 +92,16 @@ impl NotificationListener {
 
     /// Lets the kernel execute the call.
     pub(crate) fn proceed(&self, call: &WaitingCall) -> io::Result<()> {
-        // The response's field for this flag has 32 bits.
+        // The response's field for this flag has 32 bits, so the cast loses nothing.
         self.answer(call, 0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32)
     }
 
-    /// Lets the call fail with this error, without executing it.
+    /// Lets the call fail with the error `errno`. The kernel does not execute the call.
     pub(crate) fn fail(&self, call: &WaitingCall, errno: i32) -> io::Result<()> {
         self.answer(call, -errno, 0, 0)
     }
 
-    /// Lets the call return this value, without executing it.
+    /// Lets the call return `value`. The kernel does not execute the call.
     pub(crate) fn pretend(&self, call: &WaitingCall, value: i64) -> io::Result<()> {
         self.answer(call, 0, value, 0)
     }

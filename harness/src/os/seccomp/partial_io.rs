@@ -1,4 +1,4 @@
-//! Short reads and writes. The system may shorten any read or write.
+//! Shortens reads and writes. The system, too, may shorten any read or write.
 #![expect(
     unsafe_code,
     reason = "borrows descriptors of other threads, and copies their memory"
@@ -15,7 +15,7 @@ use std::path::Path;
 /// value.
 ///
 /// Supports `read`, `pread64`, `write` and `pwrite64`. Also supports `copy_file_range` and
-/// `sendfile` at the files' positions. Gives none for other calls, for calls of at most `limit`
+/// `sendfile` without explicit offsets. Gives none for other calls, for calls of at most `limit`
 /// bytes, for calls of other processes, and on failure.
 pub(crate) fn execute_partially(waiting: &WaitingCall, limit: u64) -> Option<i64> {
     let [file, address, third, at, fifth, _] = waiting.arguments;
@@ -31,8 +31,8 @@ pub(crate) fn execute_partially(waiting: &WaitingCall, limit: u64) -> Option<i64
         return None;
     }
     let limit = usize::try_from(limit).ok()?;
-    // SAFETY: the waiting thread is using this descriptor of this process. If another thread closes
-    // the descriptor now, the waiting call itself would have met a closed descriptor, too.
+    // SAFETY: the waiting thread uses this descriptor, which belongs to this process. If another
+    // thread closes the descriptor now, the waiting call could also have met a closed descriptor.
     let file = unsafe { BorrowedFd::borrow_raw(i32::try_from(file).ok()?) };
     let done = match waiting.number {
         libc::SYS_read => read_into(address, limit, |bytes| Ok(read(file, bytes)?)),
@@ -51,11 +51,13 @@ pub(crate) fn execute_partially(waiting: &WaitingCall, limit: u64) -> Option<i64
         }
         _ => return None,
     };
-    // Without a result, the caller lets the kernel execute the call, or lets the call fail.
+    // If this function gives none, the caller lets the kernel execute the call, or lets the call
+    // fail.
     i64::try_from(done.ok()?).ok()
 }
 
-/// Reads at most `limit` bytes with `read`, and copies them to the thread's buffer at `address`.
+/// Reads at most `limit` bytes with `read`, and copies them to the waiting thread's buffer at
+/// `address`.
 fn read_into(
     address: u64,
     limit: usize,
@@ -64,14 +66,15 @@ fn read_into(
     let mut bytes = vec![0; limit];
     let count = read(&mut bytes)?;
     let (local, remote) = vectors(&mut bytes[..count], address)?;
-    // SAFETY: the bytes outlive the call, and the thread expects them at this address. An invalid
-    // address is an error.
+    // SAFETY: the bytes outlive the call, and the waiting thread expects them at this address. If
+    // the address is not valid, the call returns an error.
     let copied =
         unsafe { libc::process_vm_writev(own(), &raw const local, 1, &raw const remote, 1, 0) };
     require_all(copied, count)
 }
 
-/// Copies `limit` bytes from the thread's buffer at `address`, and writes them with `write`.
+/// Copies `limit` bytes from the waiting thread's buffer at `address`, and writes them with
+/// `write`.
 fn write_from(
     address: u64,
     limit: usize,
@@ -79,14 +82,15 @@ fn write_from(
 ) -> io::Result<usize> {
     let mut bytes = vec![0; limit];
     let (local, remote) = vectors(&mut bytes, address)?;
-    // SAFETY: the bytes outlive the call, which writes to nothing else.
+    // SAFETY: the bytes outlive the call, which writes to no other memory.
     let copied =
         unsafe { libc::process_vm_readv(own(), &raw const local, 1, &raw const remote, 1, 0) };
     require_all(copied, limit)?;
     write(&bytes)
 }
 
-/// Gives an `iovec` of `bytes`, and an `iovec` of the same length at the thread's `address`.
+/// Gives an `iovec` of `bytes`, and an `iovec` of the same length at the waiting thread's
+/// `address`.
 fn vectors(bytes: &mut [u8], address: u64) -> io::Result<(libc::iovec, libc::iovec)> {
     let address = usize::try_from(address).map_err(io::Error::other)?;
     let vector = |iov_base| libc::iovec {
@@ -103,7 +107,7 @@ fn own() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }
 
-/// Gives the number of copied bytes, or an error if not all were copied.
+/// Gives the number of copied bytes. Returns an error unless `wanted` bytes were copied.
 fn require_all(copied: isize, wanted: usize) -> io::Result<usize> {
     match usize::try_from(copied) {
         Ok(copied) if copied == wanted => Ok(copied),

@@ -8,7 +8,8 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Component, Path, PathBuf};
 
-/// The maximum length of a path in a call, in bytes (`PATH_MAX`). A page has the same size.
+/// The maximum length of a path in a system call, in bytes (`PATH_MAX`). The size of a memory page
+/// is this number or a multiple of it.
 const PATH_MAX: usize = 4096;
 
 /// A thread that waits in a system call.
@@ -28,8 +29,8 @@ pub(crate) struct OpenDescriptor {
 impl Tracee {
     /// Opens the memory of the thread with this number.
     ///
-    /// Open the memory again for each waiting call: a process that executes another program gets
-    /// new memory.
+    /// Open the memory again for each waiting call: a process gets new memory when it executes
+    /// another program.
     pub(crate) fn open(thread: u32) -> io::Result<Self> {
         Ok(Self {
             thread,
@@ -66,7 +67,7 @@ impl Tracee {
 
     /// Reads the text at this address, up to its zero byte.
     pub(crate) fn text(&self, address: u64) -> io::Result<PathBuf> {
-        // Reads at most to the end of the page at a time: the next page may be unmapped.
+        // No single read crosses the end of a memory page: the next page may be unmapped.
         let mut text = Vec::new();
         let mut buffer = [0; PATH_MAX];
         while text.len() < PATH_MAX {
@@ -87,7 +88,7 @@ impl Tracee {
     }
 
     /// Reads the path at this address, and makes it absolute. A relative path starts at the
-    /// descriptor `directory`. Follows no symlinks.
+    /// directory with the descriptor `directory`. Follows no symlinks.
     pub(crate) fn path(&self, directory: i32, address: u64) -> io::Result<PathBuf> {
         let path = self.text(address)?;
         if path.is_absolute() {
@@ -159,7 +160,7 @@ fn without_dots(path: &Path) -> PathBuf {
     plain
 }
 
-/// Whether the kernel marks this path of a descriptor as deleted. Then the file has no name any
+/// Whether the kernel marks this path of a descriptor as deleted. If so, the file has no name any
 /// more.
 pub(crate) fn is_deleted(path: &Path) -> bool {
     path.as_os_str().as_bytes().ends_with(b" (deleted)")

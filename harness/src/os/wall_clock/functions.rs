@@ -28,7 +28,7 @@ pub(super) fn are_in_use() -> bool {
 type ClockGettime = unsafe extern "C" fn(clockid_t, *mut timespec) -> c_int;
 type Gettimeofday = unsafe extern "C" fn(*mut timeval, *mut c_void) -> c_int;
 
-/// A function of the C library. The first use looks up its address.
+/// A function of the C library. The first use of the function looks up its address.
 struct Original {
     name: &'static CStr,
     address: AtomicPtr<c_void>,
@@ -51,8 +51,8 @@ impl Original {
         if !known.is_null() {
             return known;
         }
-        // SAFETY: the name ends with a zero. The next function of that name is the C library's,
-        // since the first one is the program's.
+        // SAFETY: the name ends with a zero. The program defines the first function of that name,
+        // and the C library defines the next one.
         let found = unsafe { libc::dlsym(libc::RTLD_NEXT, self.name.as_ptr()) };
         self.address.store(found, Ordering::Relaxed);
         found
@@ -63,17 +63,17 @@ impl Original {
 ///
 /// # Safety
 ///
-/// As for the C library's function: `time` points to memory for the time.
+/// `time` must point to memory for a `timespec`, as for the C library's function.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn clock_gettime(clock: clockid_t, time: *mut timespec) -> c_int {
     let original = CLOCK_GETTIME.address();
     let status = if original.is_null() {
-        // SAFETY: the caller has promised the same as this system call requires.
+        // SAFETY: the caller has promised all that this system call requires.
         unsafe { libc::syscall(libc::SYS_clock_gettime, clock, time) as c_int }
     } else {
-        // SAFETY: this is the function of that name in the C library.
+        // SAFETY: `original` is the address of the C library's function, which has this type.
         let original: ClockGettime = unsafe { std::mem::transmute(original) };
-        // SAFETY: as the caller has promised.
+        // SAFETY: the caller has promised valid pointers.
         unsafe { original(clock, time) }
     };
     if !matches!(clock, libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE) {
@@ -95,18 +95,18 @@ unsafe extern "C" fn clock_gettime(clock: clockid_t, time: *mut timespec) -> c_i
 ///
 /// # Safety
 ///
-/// As for the C library's function: `time` and `zone` each point to memory for their value, or are
-/// null.
+/// `time` and `zone` must each be null or point to memory for a value, as for the C library's
+/// function.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn gettimeofday(time: *mut timeval, zone: *mut c_void) -> c_int {
     let original = GETTIMEOFDAY.address();
     let status = if original.is_null() {
-        // SAFETY: the caller has promised the same as this system call requires.
+        // SAFETY: the caller has promised all that this system call requires.
         unsafe { libc::syscall(libc::SYS_gettimeofday, time, zone) as c_int }
     } else {
-        // SAFETY: this is the function of that name in the C library.
+        // SAFETY: `original` is the address of the C library's function, which has this type.
         let original: Gettimeofday = unsafe { std::mem::transmute(original) };
-        // SAFETY: as the caller has promised.
+        // SAFETY: the caller has promised valid pointers.
         unsafe { original(time, zone) }
     };
     let ahead = AHEAD_MS.load(Ordering::Relaxed);
@@ -124,7 +124,7 @@ unsafe extern "C" fn gettimeofday(time: *mut timeval, zone: *mut c_void) -> c_in
 ///
 /// # Safety
 ///
-/// As for the C library's function: `time` points to memory for the time, or is null.
+/// `time` must be null or point to memory for a `time_t`, as for the C library's function.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn time(time: *mut time_t) -> time_t {
     let mut now = timespec {
@@ -134,7 +134,7 @@ unsafe extern "C" fn time(time: *mut time_t) -> time_t {
     // SAFETY: `now` outlives the call.
     unsafe { clock_gettime(libc::CLOCK_REALTIME_COARSE, &raw mut now) };
     if !time.is_null() {
-        // SAFETY: as the caller has promised.
+        // SAFETY: the caller has promised valid pointers.
         unsafe { *time = now.tv_sec };
     }
     now.tv_sec

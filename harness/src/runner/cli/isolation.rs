@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use clap::builder::{EnumValueParser, TypedValueParser};
 use clarity_chaos_record::Isolation;
 
-/// The values as the command line names them.
+/// The kinds of isolation, as the command line names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum IsolationArg {
     /// A process for each test, forked from a waiting single-threaded process: fast; Linux only.

@@ -37,7 +37,8 @@ pub(crate) struct Options {
     #[command(flatten)]
     pub(crate) libtest: Arguments,
 
-    /// The filters after the first: libtest-mimic accepts one, but users expect any number.
+    /// The filters after the first filter: libtest-mimic accepts only one, but users expect any
+    /// number.
     #[arg(value_name = "FILTER", index = 2, hide = true)]
     pub(crate) more_filters: Vec<String>,
 
@@ -122,13 +123,13 @@ pub(crate) struct Options {
     )]
     pub(crate) retries: usize,
 
-    /// Search for the fewest and simplest faults that still make a failed test fail, for about this
-    /// long [default: 10s]
+    /// Search, for about this long, for the fewest and simplest faults that still make a failed
+    /// test fail [default: 10s]
     #[arg(long = "minimize", value_name = "DURATION", env = "CHAOS_MINIMIZE", num_args = 0..=1, require_equals = true, default_missing_value = "10s", value_parser = positive_duration, help_heading = "Sweeps")]
     pub(crate) minimize: Option<Duration>,
 
-    /// Run each passed test a second time, in a new process where every second thread starts late,
-    /// and fail it if its events differ
+    /// Run each passed test again, in a new process where every second thread starts late; fail the
+    /// test if its events differ
     #[arg(
         long = "check-determinism",
         env = "CHAOS_CHECK_DETERMINISM",
@@ -136,7 +137,7 @@ pub(crate) struct Options {
     )]
     pub(crate) check_determinism: bool,
 
-    /// Sweep: run every selected test once for each seed. N seeds start at --seed, by default a
+    /// Sweep: run every selected test once for each seed. N seeds start at --seed, or else at a
     /// fresh seed; A..B excludes B
     #[arg(
         long = "seeds",
@@ -155,8 +156,8 @@ pub(crate) struct Options {
     )]
     pub(crate) max_failures: Option<NonZeroU64>,
 
-    /// Run only shard I of N; I counts from 1. Shards split a sweep's cases, or without a sweep the
-    /// tests
+    /// Run only shard I of N; I counts from 1. Shards split the cases of a sweep; without a sweep,
+    /// they split the tests
     #[arg(
         long = "shard",
         value_name = "I/N",
@@ -244,7 +245,7 @@ pub(crate) struct Options {
     )]
     pub(crate) require_sandbox: bool,
 
-    /// Time for a test to end after its limit, before it is killed
+    /// Time that a test gets to end after its time limit; then it is killed
     #[arg(long = "grace", value_name = "DURATION", env = "CHAOS_GRACE", default_value = "2s", value_parser = duration, help_heading = "Running")]
     pub(crate) grace: Duration,
 
@@ -261,8 +262,8 @@ pub(crate) struct Options {
     )]
     pub(crate) junit: Option<PathBuf>,
 
-    /// Omit from the JUnit report all that the schema of Jenkins' xUnit plug-in lacks: files, lines
-    /// and times of tests
+    /// Omit the files, lines and times of tests from the JUnit report; the schema of Jenkins' xUnit
+    /// plug-in lacks them
     #[arg(
         long = "junit-strict",
         env = "CHAOS_JUNIT_STRICT",
@@ -323,8 +324,8 @@ pub(crate) struct Options {
     #[arg(long = "slow-after", value_name = "DURATION", env = "CHAOS_SLOW_AFTER", default_value = "10s", value_parser = positive_duration, help_heading = "Reports")]
     pub(crate) slow_after: Duration,
 
-    /// Whether the command line has an option that libtest lacks, or an environment variable
-    /// selects tests.
+    /// Whether the command line has an option that libtest lacks, or whether an environment
+    /// variable selects tests.
     #[arg(skip)]
     pub(crate) ours_given: bool,
 }
@@ -333,7 +334,8 @@ pub(crate) struct Options {
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Options {
-    /// Whether unmet oracles fail the run: by default only with `--seeds` or `--merge`.
+    /// Whether unmet oracles fail the run. By default, they fail the run only with `--seeds` or
+    /// `--merge`.
     pub(crate) fn enforces_oracles(&self) -> bool {
         let default = if self.seeds.is_some() || !self.merge.is_empty() {
             OracleMode::Strict
@@ -343,8 +345,8 @@ impl Options {
         self.oracles.unwrap_or(default) == OracleMode::Strict
     }
 
-    /// Whether a test's known failing seeds run before the seed of the run: by default unless
-    /// `--seed` is given.
+    /// Whether a test's known failing seeds run before the seed of the run. By default, they run
+    /// first unless `--seed` is given.
     pub(crate) fn tries_known_seeds(&self) -> bool {
         match self.known_seeds {
             Some(choice) => choice == KnownSeeds::First,
@@ -369,8 +371,8 @@ impl Options {
         }
     }
 
-    /// Returns all filters. Without filters every test matches; otherwise a test must match at
-    /// least one.
+    /// Returns all filters. A test is selected if it matches at least one filter, or if there are
+    /// no filters.
     pub(crate) fn filters(&self) -> impl Iterator<Item = &str> {
         let first = self.libtest.filter.iter();
         first.chain(&self.more_filters).map(String::as_str)

@@ -9,7 +9,8 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 use clarity_chaos_record::Isolation;
 use libtest_mimic::Arguments;
 
-/// The options whose environment variables select tests, named by their fields in [`Options`].
+/// The IDs of the options whose environment variables select tests. An option's ID is the name of
+/// its field in [`Options`].
 const SELECTING: [&str; 3] = ["tags", "skip_tags", "tag_expr"];
 
 impl Options {

@@ -22,7 +22,7 @@ pub(crate) enum NoTests {
 pub(crate) enum OracleMode {
     /// No. A violated `always!` still fails its case.
     Off,
-    /// Yes: the oracles of the tests that have run. If all tests have run, also the oracles of the
+    /// Yes, for oracles in the tests that have run. If all tests have run, also for oracles in the
     /// code under test.
     Strict,
 }
@@ -36,7 +36,7 @@ pub(crate) enum KnownSeeds {
     Never,
 }
 
-/// The value of `--keep-dirs`: the tests whose directories are kept.
+/// The value of `--keep-dirs`: the tests whose directories the runner keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum KeepDirs {
     /// No test.

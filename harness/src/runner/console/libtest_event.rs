@@ -1,5 +1,5 @@
-//! Formats libtest's JSON events (`--format json`), one per line. The harness adds the field
-//! `chaos`.
+//! Formats libtest's JSON events (`--format json`), one event per line. The harness adds the field
+//! `chaos` to some events.
 
 use super::{RunSummary, TestOutcome};
 use crate::registration::origin::Origin;

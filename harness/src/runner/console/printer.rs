@@ -13,8 +13,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 /// The destination of a run's output, with the progress bar.
 pub(crate) struct Printer {
     to: Mutex<Box<dyn Write + Send>>,
-    /// Hidden until [`show_bar`](Self::show_bar) is called. Always hidden if `can_be_shown` is
-    /// `false`.
+    /// The progress bar. Hidden until [`show_bar`](Self::show_bar) is called, and always hidden if
+    /// `can_be_shown` is `false`.
     bar: ProgressBar,
     can_be_shown: bool,
     colour: ColorChoice,
@@ -66,7 +66,7 @@ impl Printer {
         })
     }
 
-    /// Sets the bar's length and style. Shows the bar if `can_be_shown`.
+    /// Sets the bar's length and style. Shows the bar if `can_be_shown` is true.
     pub(super) fn show_bar(&self, length: u64, style: ProgressStyle) {
         self.bar.set_length(length);
         self.bar.set_style(style);
@@ -117,8 +117,8 @@ impl Printer {
     }
 }
 
-/// Whether standard output is a pipe. The pipe's reader may write to the terminal of the bar at any
-/// time.
+/// Whether standard output is a pipe. The reader of a pipe may write to the bar's terminal at any
+/// time, and disturb the bar.
 fn stdout_is_a_pipe() -> bool {
     #[cfg(unix)]
     {

@@ -1,5 +1,5 @@
-//! Shows the running tests: a progress bar with their names below it, and a line for each slow
-//! test.
+//! Shows the running tests: a progress bar, the tests' names below the bar, and a line for each
+//! slow test.
 
 use super::Printer;
 use clarity_chaos_report::format_seconds;
@@ -24,8 +24,8 @@ pub(crate) enum ProgressUnit {
 }
 
 impl ProgressUnit {
-    /// Returns the template for `[#####-----] 4,811/10,000 cases, 2 failed, 865/s, 6s left`, and
-    /// for the running tests in the line below.
+    /// Returns the template of the display. The first line looks like `[#####-----] 4,811/10,000
+    /// cases, 2 failed, 865/s, 6s left`. The second line shows the running tests.
     fn template(self, is_coloured: bool) -> String {
         let counts = match self {
             Self::Tests => "{human_pos}/{human_len} tests{prefix}, {elapsed}",
@@ -95,7 +95,7 @@ impl ProgressDisplay {
             over: Condvar::new(),
         });
         let ticked = Arc::clone(&monitor);
-        // An error is ignored: without the thread, only the display is missing.
+        // An error is ignored: without the thread, only the progress display is missing.
         let ticker = thread::Builder::new()
             .name("console".to_owned())
             .spawn(move || ticked.tick(&slow))
@@ -165,8 +165,8 @@ impl ProgressMonitor {
         let mut running = self.running();
         while !running.is_over {
             for (name, age) in running.slow() {
-                // `slow` is called under the lock of `running`. So no test is reported as slow
-                // after its end.
+                // The lock of `running` is held during the call of `slow`. So no test is reported
+                // as slow after its end.
                 slow(&name, age);
             }
             let bar = self.printer.bar();

@@ -53,7 +53,7 @@ impl<'a> RunSummary<'a> {
             .count()
     }
 
-    /// Counts the skipped tests, and the tests that did not run before the end of the run.
+    /// Counts the skipped tests, and the selected tests that the run did not reach.
     pub(super) fn ignored(&self) -> usize {
         self.selected
             .saturating_sub(self.passed())
@@ -84,8 +84,8 @@ impl<'a> RunSummary<'a> {
         text
     }
 
-    /// Formats the summary of the terse format, which follows the line with one character per test.
-    /// Includes the reports of failures.
+    /// Formats the summary for the terse format. The summary follows the line with one character
+    /// per test, and includes the reports of failures.
     pub(super) fn terse(&self) -> String {
         let mut text = "\n".to_owned();
         for record in self.failures() {

@@ -1,4 +1,4 @@
-//! A run with one root seed: runs each test once, with retries and known failing seeds.
+//! A run with one root seed. Also tries each test's known failing seeds, and repeats failed tests.
 
 use super::{TestRun, locked, unmet_oracles};
 use crate::registration::TestCase;
@@ -56,7 +56,7 @@ impl TestRun {
     }
 
     /// Returns the command that repeats this run. Returns `None` with `--last-failed` or
-    /// `--failed-first`, because the history decided the selection.
+    /// `--failed-first`: the selection depended on the history, which this run changes.
     fn rerun_command(&self, selection: &Selection) -> Option<String> {
         let CaseRunner {
             origin,
@@ -81,13 +81,14 @@ impl TestRun {
             None => TestOutcome::NotRun("the run was interrupted"),
         };
         console.finished(number, test, outcome);
-        // Reports contain one case of each test.
+        // Reports contain one case of each test: the last one.
         locked(&self.records).extend(record);
     }
 
     /// Runs a test with its last failing seed and its known failing seeds, unless the options
     /// disable known seeds. Then runs the test with the seed of the run. Stops at the first
-    /// failure. Returns the last record, or `None` if the run was interrupted before a case.
+    /// failure. Returns the record of the last case, or `None` if the run was interrupted before a
+    /// case.
     fn run_with_known_seeds(&self, test: &'static TestCase) -> Option<Record> {
         if self.case_runner.options.tries_known_seeds() {
             let known = self.regressions.seeds_of(test.name());

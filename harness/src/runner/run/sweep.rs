@@ -13,7 +13,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 impl TestRun {
-    /// Runs every selected test with each seed. With `--shard`, runs only the cases of this shard.
+    /// Runs every selected test with each seed. Runs only the cases of one shard if `--shard` is
+    /// given.
     pub(super) fn sweep(self, selection: &Selection, seeds: SeedRange) -> io::Result<ExitCode> {
         let Origin {
             package, target, ..

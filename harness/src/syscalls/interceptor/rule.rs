@@ -1,4 +1,4 @@
-//! Rules, each with an action on the calls to which the rule applies.
+//! Rules for intercepted calls. Each rule has an action for the calls to which the rule applies.
 
 use crate::os::seccomp::listener::WaitingCall;
 use crate::os::seccomp::tracee::Tracee;
@@ -29,7 +29,7 @@ fn is_of(kind: CallKind, call: &FileCall) -> bool {
     }
 }
 
-/// The action on a call.
+/// The action that a rule takes on a call.
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
     /// The call fails with this error, without being executed.
@@ -39,13 +39,14 @@ pub(crate) enum Action {
     /// The call reads or writes at most this number of bytes.
     Shorten {
         limit: u64,
-        /// The error of a call that cannot be shortened. If none, such a call is executed in full.
+        /// A call that cannot be shortened fails with this error. If this field is none, such a
+        /// call is executed in full.
         otherwise: Option<i32>,
     },
-    /// All calls together write at most this number of bytes. Further calls are shortened, or fail
-    /// with `ENOSPC`, as on a full disk.
+    /// All calls together can write at most this number of bytes. A call that needs more than the
+    /// remaining bytes is shortened, or fails with `ENOSPC`, as on a full disk.
     LimitSpace(u64),
-    /// The hook runs first, then the call is executed.
+    /// The hook runs first. Then the call is executed.
     RunBefore(CallHook),
 }
 
@@ -73,19 +74,20 @@ impl fmt::Debug for CallHook {
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
     pub(crate) kind: CallKind,
-    /// The directory of the calls' files, or a single file. The path has no symlinks.
+    /// The rule matches calls on files below this directory, or on this file. The path contains no
+    /// symlinks.
     pub(crate) below: PathBuf,
     /// The rule applies only to the matching call with this number, from 1. If none, the rule
     /// applies to all matching calls.
     pub(crate) nth: Option<u64>,
     pub(crate) action: Action,
-    /// The number of matching calls so far.
+    /// The number of matching calls that the rule has counted so far.
     pub(crate) seen: u64,
 }
 
 impl Rule {
-    /// Counts the call if it matches. Gives the action on the call; none if the rule does not
-    /// apply.
+    /// Counts the call if the call matches. Gives the action on the call. Gives none if the rule
+    /// does not apply to the call.
     pub(super) fn apply(&mut self, waiting: &WaitingCall, tracee: &Tracee) -> Option<Action> {
         // If the arguments of a call cannot be read, for example at an invalid address, no rule
         // applies. The kernel then makes the call fail.
@@ -104,11 +106,12 @@ impl Rule {
     }
 }
 
-/// Reduces `left` by the space that a call needs. Gives an action if `left` was too small.
+/// Reduces `left` by the space that a call needs. Gives an action if the call needs more than
+/// `left`.
 fn take_space(left: &mut u64, effect: &Effect) -> Option<Action> {
     let needed = match effect {
         Effect::Write { bytes, .. } => bytes.len() as u64,
-        // The size of the file is unknown, so the call fails only if no space is left.
+        // For other calls, the needed space is unknown. Such a call fails only if no space is left.
         _ => u64::from(*left == 0),
     };
     let available = *left;

@@ -15,17 +15,19 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// The delay of a thread that starts late. Even a busy machine starts the next thread in less time.
+/// The delay of a thread that starts late. Even a busy machine starts the next thread in less time
+/// than this delay.
 const LATE_START: Duration = Duration::from_millis(20);
 
-/// The interval of checks for expired delays, for new listeners, and for the end of the test.
+/// The interval at which the listener thread looks for expired delays, new listeners, and the end
+/// of the test.
 const TICK: Duration = Duration::from_millis(2);
 
 /// The first call that the C library makes in each thread
 /// ([set_robust_list(2)](https://man7.org/linux/man-pages/man2/set_robust_list.2.html)).
 const THREAD_START: i64 = libc::SYS_set_robust_list;
 
-/// The interceptor of this process, which runs a single test. None if the test is a thread of the
+/// The interceptor of this process. Set only in a process that runs a single test, and never in the
 /// runner.
 static INTERCEPTOR: OnceLock<Arc<Interceptor>> = OnceLock::new();
 
@@ -49,12 +51,13 @@ struct InterceptorState {
     numbered: u64,
 }
 
-/// The permission to intercept system calls of this process, from the test's start to its end.
+/// The permission to intercept system calls of this process. It exists from the test's start to the
+/// test's end.
 #[derive(Debug)]
 pub(crate) struct SyscallInterceptor(Arc<Interceptor>);
 
 impl SyscallInterceptor {
-    /// Allows system calls of this process to be intercepted. Call this once.
+    /// Allows system calls of this process to be intercepted. Call this function once.
     pub(crate) fn allow(late_starts: bool) -> Self {
         let interceptor = INTERCEPTOR.get_or_init(|| {
             Arc::new(Interceptor {
@@ -65,14 +68,14 @@ impl SyscallInterceptor {
         Self(Arc::clone(interceptor))
     }
 
-    /// Lets all delayed calls pass, and ends the listener thread.
+    /// Ends the listener thread. Before it ends, the listener thread lets all delayed calls pass.
     ///
-    /// Later intercepted calls fail with `ENOSYS`. The threads that make such calls are about to
-    /// end as well.
+    /// Calls that are intercepted afterwards fail with `ENOSYS`. This does no harm, since the
+    /// threads that make such calls are about to end as well.
     pub(crate) fn end(&self) {
         self.0.ended.store(true, Ordering::Release);
         let thread = self.0.state().thread.take();
-        // Ignores a panic of the listener thread, which the timeline already shows.
+        // Ignores a panic of the listener thread: the timeline already shows the panic.
         let _ = thread.map(JoinHandle::join);
     }
 
@@ -82,13 +85,13 @@ impl SyscallInterceptor {
             .get()
             .is_some_and(|interceptor| interceptor.late_starts)
         {
-            // If the interception fails, no thread starts late.
+            // An error is ignored: if the interception fails, no thread starts late.
             let _ = intercept_this_thread();
         }
     }
 
-    /// Whether calls of this process are already intercepted. An exploration then cannot intercept
-    /// these calls.
+    /// Whether calls of this process are already intercepted. If so, an exploration cannot
+    /// intercept them as well.
     pub(crate) fn is_in_use() -> bool {
         INTERCEPTOR
             .get()
@@ -96,8 +99,8 @@ impl SyscallInterceptor {
     }
 }
 
-/// Intercepts the calls on files that this thread makes from now on. Also intercepts the calls of
-/// all threads and processes that this thread starts later.
+/// Intercepts this thread's calls on files from now on. Also intercepts such calls of all threads
+/// and processes that this thread starts later.
 ///
 /// # Errors
 ///
@@ -111,8 +114,8 @@ pub(crate) fn intercept_this_thread() -> io::Result<()> {
         )
     })?;
     let mut state = interceptor.state();
-    // Starts the listener thread before the filter is installed. The filter then does not intercept
-    // the listener thread's own calls.
+    // Starts the listener thread before this thread installs the filter. The listener thread then
+    // does not inherit the filter, and its own calls are not intercepted.
     if state.thread.is_none() {
         let own = Arc::clone(interceptor);
         let thread = thread::Builder::new().name("chaos-calls".to_owned());
@@ -127,13 +130,14 @@ pub(crate) fn intercept_this_thread() -> io::Result<()> {
     }
     match install(&patterns) {
         Ok(listener) => {
-            // Makes no system call on the listener here. Such a call would be intercepted, and
-            // would wait for the listener thread, which waits for this lock.
+            // This thread must not make a system call on the listener here. Such a call would be
+            // intercepted, and would wait for the listener thread. The listener thread would wait
+            // for the lock that this thread holds.
             state.new.push(listener);
             state.listening += 1;
         }
-        // A thread has at most one listener. This thread already has a listener, installed by this
-        // interceptor or by the program that started the process.
+        // This thread already has a listener, and cannot have a second one. This interceptor, or
+        // the program that started this process, has installed the listener.
         Err(error) if error.kind() == io::ErrorKind::Unsupported && state.listening > 0 => {}
         Err(error) => return Err(error),
     }
@@ -218,18 +222,20 @@ impl Interceptor {
         }
     }
 
-    /// Gives the action of the first rule that applies to a call. All matching rules count the
-    /// call.
+    /// Gives the action of the first rule that applies to a call. Every rule that matches the call
+    /// counts the call, even if another rule applies.
     fn action_for(&self, waiting: &WaitingCall) -> Option<Action> {
         let mut state = self.state();
         if state.rules.is_empty() {
             return None;
         }
-        // Decoding needs descriptors and memory, and a fault may have exhausted them.
+        // Decoding needs descriptors and memory. A fault may have exhausted both, so the limits are
+        // lifted.
         with_limits_lifted(|| {
             let tracee = Tracee::open(waiting.thread).ok()?;
             let rules = state.rules.iter_mut();
-            // Every rule must count the call. So all rules are applied before one action is picked.
+            // Each rule must have the chance to count the call. So all rules are applied before one
+            // action is picked.
             let actions: Vec<_> = rules
                 .map(|(_, rule)| rule.apply(waiting, &tracee))
                 .collect();
@@ -242,7 +248,7 @@ impl Interceptor {
     }
 }
 
-/// A call that is delayed.
+/// A call that the listener thread lets pass only after a delay.
 #[derive(Debug)]
 struct DelayedCall {
     until: Instant,
@@ -252,7 +258,7 @@ struct DelayedCall {
 }
 
 impl DelayedCall {
-    /// Lets the call pass if its delay is over. Gives whether the delay is over.
+    /// Lets the call pass if its delay is over. Returns whether the delay is over.
     fn is_released(&self, listeners: &[NotificationListener], now: Instant) -> bool {
         let is_time = self.until <= now;
         if is_time {
@@ -274,14 +280,14 @@ impl DelayedCall {
 
 /// Lets the kernel execute a call.
 fn pass(listener: &NotificationListener, waiting: &WaitingCall) {
-    // Ignores an error: no caller could handle it.
+    // An error is ignored: no caller could handle the error.
     let _ = listener.proceed(waiting);
 }
 
-/// Waits for calls, at most one tick. Gives the indices of the listeners with a waiting call.
+/// Waits up to one tick for calls. Gives the indices of the listeners at which a call waits.
 ///
-/// Removes listeners whose filtered threads are all gone. Gives no indices if it removes a
-/// listener.
+/// Removes each listener whose filtered threads are all gone. Gives no indices after a removal,
+/// since the indices have changed.
 fn ready(listeners: &mut Vec<NotificationListener>) -> Vec<usize> {
     let tick = Timespec::try_from(TICK).unwrap_or_default();
     let mut polled: Vec<PollFd<'_>> = listeners

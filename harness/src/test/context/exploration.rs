@@ -6,8 +6,8 @@ use crate::test::outcome::Result;
 use std::path::Path;
 
 impl Context {
-    /// Returns an exploration. Each run of the explored operation starts with a copy of the test's
-    /// directory.
+    /// Returns an exploration that has not started yet. Each run of the explored operation starts
+    /// with a copy of the test's directory.
     pub fn explore(&self) -> Exploration<'_> {
         Exploration::new(
             self.dir(),
@@ -17,8 +17,9 @@ impl Context {
         )
     }
 
-    /// Runs the operation once for each of its calls that change files. The operation's process
-    /// dies instead of executing that call: see [`Exploration::crash_everywhere`].
+    /// Runs the operation once for each of its calls that change files. In each run, the
+    /// operation's process dies instead of executing one of these calls: see
+    /// [`Exploration::crash_everywhere`].
     ///
     /// # Errors
     ///
@@ -32,7 +33,7 @@ impl Context {
     }
 
     /// For each call that reads or changes files, runs the operation once with each error in
-    /// `errnos`. The call fails with that error: see [`Exploration::fail_everywhere`].
+    /// `errnos`. In each run, one call fails with one error: see [`Exploration::fail_everywhere`].
     ///
     /// # Errors
     ///

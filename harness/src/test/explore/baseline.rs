@@ -1,4 +1,4 @@
-//! The undisturbed run of an operation, with which all other runs are compared.
+//! The undisturbed run of an operation. All other runs are compared with this run.
 
 use super::operation_call::OperationCall;
 use super::operation_run::{CallPoint, OperationRun};
@@ -24,7 +24,8 @@ impl Baseline {
         &self.calls
     }
 
-    /// Gives the point by which other runs identify the call with this index.
+    /// Gives the point by which another run recognises the call that has this index in the
+    /// baseline.
     pub(super) fn point(&self, index: usize) -> CallPoint {
         if self.is_sequential {
             return CallPoint::Index(index);
@@ -35,8 +36,8 @@ impl Baseline {
         CallPoint::Occurrence(call.name, path.to_owned(), earlier)
     }
 
-    /// Whether the call of `run` at this index has the same name as in the baseline. Always true
-    /// with several threads, which make calls in any order.
+    /// Whether the call with this index has the same name in `run` as in the baseline. Always true
+    /// if several threads made the calls, since the order of their calls can differ.
     pub(super) fn has_same_call(&self, run: &OperationRun, index: usize) -> bool {
         match run.calls.get(index) {
             Some((_, call)) if self.is_sequential => call.name == self.calls[index].name,
@@ -44,7 +45,8 @@ impl Baseline {
         }
     }
 
-    /// Describes a call for an error, without the call's location.
+    /// Describes the call with this index for an error. The description lacks the call's place in
+    /// the code.
     pub(super) fn describe(&self, index: usize) -> OperationCall {
         let call = &self.calls[index];
         OperationCall {

@@ -23,19 +23,19 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::thread;
 
-/// The maximum length of the child's report, in bytes. The socket can buffer a report of this
-/// length until the parent reads it.
+/// The maximum length of a child's report, in bytes. The socket can buffer a report of this length
+/// until the parent reads the report.
 const MAX_REPORT: usize = 32 << 10;
 
 /// The way in which a child process ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ChildEnd {
-    /// The child's function returned.
+    /// The function that the child ran returned.
     Returned(Result<(), String>),
     Panicked(String),
     /// The process ended without a report.
     Died(String),
-    /// The child sent the requested backtrace.
+    /// The child sent the backtrace that the parent had requested.
     Located(String),
 }
 
@@ -51,8 +51,8 @@ pub(super) struct Child {
 }
 
 impl Child {
-    /// Forks a process that runs `work` on a new thread. Intercepts the process's calls that match
-    /// `patterns`.
+    /// Forks a child process that runs `work` on a new thread. Intercepts the child's calls that
+    /// match `patterns`, if `patterns` is given.
     ///
     /// # Errors
     ///
@@ -104,17 +104,18 @@ impl Child {
         })
     }
 
-    /// Requests a backtrace from one of the child's threads. Gives whether the request was sent.
+    /// Requests a backtrace from one of the child's threads. Returns whether the request was sent.
     ///
-    /// The child sends the backtrace and exits when the thread's current call returns.
+    /// When the thread's current system call returns, the child sends the backtrace. Then the child
+    /// exits.
     pub(super) fn request_backtrace(&self, thread: u32) -> bool {
         request_backtrace(self.pid, thread)
     }
 
     /// Kills the child and all processes of its process group.
     pub(super) fn kill(&self) {
-        // Until the child is reaped, its process number is not reused. The child leads a process
-        // group, or has no group of its own yet.
+        // The kernel does not reuse the child's process number before the child is reaped. The
+        // child may not have made its own process group yet, so both signals are needed.
         if !self.is_reaped {
             let _ = kill_process_group(self.pid, Signal::KILL);
             let _ = kill_process(self.pid, Signal::KILL);
@@ -172,16 +173,16 @@ impl Drop for Child {
     }
 }
 
-// The first character of a report, which shows how the child ended.
+// The possible first characters of a report. The first character shows how the child ended.
 const RETURNED: char = 'r';
 const FAILED: char = 'f';
 const PANICKED: char = 'p';
 const LOCATED: char = 'l';
 
-/// The prefix of the message which says that this system cannot intercept system calls.
+/// The prefix of a child's message. It means that this system cannot intercept system calls.
 const UNSUPPORTED: &str = "unsupported: ";
 
-/// Runs `work` in the child, sends the report and exits.
+/// Runs `work` in the child, sends the child's report, and exits.
 fn run(
     patterns: Option<&[SyscallPattern]>,
     work: impl FnOnce() -> Result<(), String> + Send,
@@ -192,8 +193,8 @@ fn run(
     let (kind, message) = match prepared {
         Err(error) => (None, error),
         Ok(()) => {
-            // Uses a new thread, since the test's thread has thread-locals, such as an entered
-            // Tokio runtime.
+            // `work` runs on a new thread. The current thread has the thread-locals of the test,
+            // such as an entered Tokio runtime.
             let ended =
                 thread::scope(|scope| scope.spawn(|| catch_unwind(AssertUnwindSafe(work))).join());
             match ended {
@@ -205,7 +206,7 @@ fn run(
     };
     let text: String = kind.into_iter().chain(message.chars()).collect();
     report(channel, &text);
-    // Skips the handlers of `exit`, which belong to the test.
+    // Skips the handlers that `exit` would run, since the handlers belong to the test.
     exit_immediately(0)
 }
 
@@ -223,8 +224,9 @@ fn prepare(
     if rustix::process::getppid() != Some(parent) {
         return Err("the test's process has ended".to_owned());
     }
-    // A panic prints nothing here: the report contains its message, and the test decides whether
-    // the panic matters. The logs of hundreds of runs would drown the test's own logs.
+    // A panic in the child prints nothing: the report contains the panic's message. The test
+    // decides whether the panic matters. The child also writes no logs, since the logs of hundreds
+    // of runs would hide the test's own logs.
     set_hook(Box::new(|_| {}));
     logs::send_to(None);
     let Some(patterns) = patterns else {
@@ -246,10 +248,10 @@ fn prepare(
     Ok(())
 }
 
-/// Sends a report, cut to [`MAX_REPORT`] bytes.
+/// Sends the first [`MAX_REPORT`] bytes of a report.
 fn report(channel: &UnixStream, text: &str) {
     let bytes = text.as_bytes();
-    // `send` is never intercepted.
+    // Uses `send`: unlike `write`, `send` is never intercepted.
     let _ = send(
         channel,
         &bytes[..bytes.len().min(MAX_REPORT)],

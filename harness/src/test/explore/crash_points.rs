@@ -1,4 +1,4 @@
-//! Killing an operation at each of its calls that change files.
+//! Kills an operation at each of its calls that change files.
 
 use super::Crash;
 use super::error::{ExploreError, ExploredState};
@@ -8,7 +8,7 @@ use super::power_cuts::PowerCuts;
 use super::progress::Progress;
 use crate::syscalls::file_call::FileCall;
 
-/// Kills the operation at each crash point. Then explores power losses, if requested.
+/// Kills the operation at each crash point. Then explores power losses if `power_cuts` is given.
 pub(super) fn explore(
     explorer: &Explorer<'_>,
     power_cuts: Option<PowerCuts>,

@@ -15,8 +15,8 @@ pub enum ExploreError {
     /// skipped.
     #[error(transparent)]
     Unavailable(Skipped),
-    /// The exploration cannot follow the operation. Exploring only its supported calls would prove
-    /// nothing.
+    /// The exploration cannot follow the operation. An exploration of only the supported calls
+    /// would prove nothing.
     #[error("not explorable: {0}")]
     NotExplorable(Box<UnsupportedOperation>),
     /// The operation fails even without an injected failure.
@@ -25,7 +25,7 @@ pub enum ExploreError {
     /// Later runs of the operation did not repeat a call of the first run.
     #[error("the operation makes other calls each time: {0}")]
     Diverged(Box<Divergence>),
-    /// The invariant does not hold in one of the explored states.
+    /// The invariant does not hold in a state that the exploration checked.
     #[error("{0}")]
     Broken(Box<BrokenInvariant>),
     /// The exploration itself failed.
@@ -72,7 +72,7 @@ pub struct BrokenInvariant {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExploredState {
-    /// The operation returned success, without an injected failure.
+    /// The operation ran undisturbed, and returned success.
     Completed,
     /// The operation's process died instead of executing a call.
     #[non_exhaustive]
@@ -93,7 +93,7 @@ pub enum ExploredState {
     /// The power failed.
     #[non_exhaustive]
     PowerLost {
-        /// The call before which the power failed; none if the operation had already returned
+        /// The call before which the power failed. None if the operation had already returned
         /// success.
         next: Option<OperationCall>,
         /// The calls whose changes are missing from the disk, completely or in part.
@@ -103,7 +103,8 @@ pub enum ExploredState {
 
 impl BrokenInvariant {
     /// The call at which the process died, the call that failed, or the call before which the power
-    /// failed. None for `Completed`, and for a power loss after the operation had returned success.
+    /// failed. None for `Completed`. None for a power loss after the operation had returned
+    /// success.
     #[must_use]
     pub fn call(&self) -> Option<&OperationCall> {
         match &self.state {
@@ -166,7 +167,7 @@ impl fmt::Display for BrokenInvariant {
 pub struct UnsupportedOperation {
     /// The reason why the exploration cannot follow the operation.
     pub reason: String,
-    /// The unsupported call, if a single call is the reason.
+    /// The unsupported call. None if the reason is not a single call.
     pub call: Option<OperationCall>,
 }
 
@@ -179,7 +180,7 @@ impl fmt::Display for UnsupportedOperation {
     }
 }
 
-/// A call of the first run that later runs did not make.
+/// A call that only the first run of an operation made. Later runs did not repeat this call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Divergence {

@@ -1,4 +1,4 @@
-//! The settings of an exploration, and its start.
+//! The settings of an exploration, and the methods that start the exploration.
 
 use super::error::ExploreError;
 #[cfg(target_os = "linux")]
@@ -32,12 +32,13 @@ pub struct Exploration<'a> {
     draws: usize,
 }
 
-/// The default number of random combinations of lost changes for each point of a power loss.
+/// The default number of random combinations of lost changes at each point where the power can
+/// fail.
 const DRAWS: usize = 8;
 
 impl<'a> Exploration<'a> {
-    /// Makes an exploration that starts from the content of `before`. The random choices depend on
-    /// `seed`.
+    /// Makes an exploration whose runs start from the content of `before`. The random choices
+    /// depend on `seed`.
     pub(crate) fn new(
         before: &Path,
         seed: Seed,
@@ -63,7 +64,8 @@ impl<'a> Exploration<'a> {
         }
     }
 
-    /// Makes [`crash_everywhere`](Self::crash_everywhere) also explore the power losses of `model`.
+    /// Makes [`crash_everywhere`](Self::crash_everywhere) also explore the power losses that
+    /// `model` allows.
     pub fn power_loss(self, model: PowerLoss) -> Self {
         Self {
             power_loss: Some(model),
@@ -71,11 +73,11 @@ impl<'a> Exploration<'a> {
         }
     }
 
-    /// Sets the number of random combinations of lost changes for each point of a power loss. The
-    /// test's seed determines the combinations.
+    /// Sets the number of random combinations of lost changes at each point where the power can
+    /// fail. The test's seed determines the combinations.
     ///
-    /// The default is 8. These losses are always tried: none, each single change, all changes, and
-    /// all changes but one.
+    /// The default is 8. In addition, these losses are always tried: none, each single change, all
+    /// changes, and all changes but one.
     pub fn draws(self, draws: usize) -> Self {
         Self { draws, ..self }
     }
@@ -88,15 +90,15 @@ impl<'a> Exploration<'a> {
     /// [`power_loss`](Self::power_loss), the invariant also checks states of the disk that a power
     /// loss can leave.
     ///
-    /// Operation and invariant get the same directory. Before each run, the directory is reset to
-    /// the initial content. The exploration ends as soon as the invariant returns an error or
-    /// panics.
+    /// The operation and the invariant get the same directory. Before each run of the operation,
+    /// the directory is reset to the initial content. The exploration ends as soon as the invariant
+    /// returns an error or panics.
     ///
     /// # Errors
     ///
     /// [`ExploreError::Broken`] when the invariant returns an error or panics. This error names the
     /// call and the call's file. If the program has symbols, the error also names the place in the
-    /// code. All other errors give the reason why the exploration proves nothing.
+    /// code. Any other error contains the reason why the exploration proves nothing.
     pub fn crash_everywhere<T>(
         self,
         operation: impl Fn(&Path) -> Result<T> + Sync,
@@ -126,11 +128,11 @@ impl<'a> Exploration<'a> {
     }
 
     /// For each call that reads or changes files, runs `operation` once with each error in
-    /// `errnos`. In that run, the call fails with that error, without being executed. Then
+    /// `errnos`. In each run, one call fails with one error, without being executed. Then
     /// `invariant` checks the directory.
     ///
-    /// Only this one call fails, so a retry can succeed. Leaves out `ENOSPC` for calls that need no
-    /// space, and `EMFILE` for calls that open no file.
+    /// Only one call of a run fails, so a retry can succeed. A call that needs no space is not
+    /// tried with `ENOSPC`. A call that opens no file is not tried with `EMFILE`.
     ///
     /// # Errors
     ///
@@ -164,8 +166,8 @@ impl<'a> Exploration<'a> {
     /// Returns an error if the test has no process of its own, or if faults already intercept that
     /// process's calls.
     fn require_own_calls(&self) -> Result<(), ExploreError> {
-        // A test without its own process runs in the runner's process. A child forked there would
-        // lack the runner's threads.
+        // A test without its own process runs in the runner's process. A child that is forked from
+        // the runner would lack the runner's threads.
         if !ProcessScope::is_dedicated() {
             return Err(
                 self.unavailable(&"the test has no process of its own (--isolation thread)")
@@ -182,8 +184,8 @@ impl<'a> Exploration<'a> {
         Ok(())
     }
 
-    /// Calls `explore`. Records the progress on the timeline if `explore` succeeds, or if the
-    /// invariant does not hold.
+    /// Calls `explore`. Records the progress on the timeline if `explore` succeeds, or if `explore`
+    /// fails because the invariant does not hold.
     #[cfg(target_os = "linux")]
     fn conclude(
         &self,
@@ -204,7 +206,7 @@ impl<'a> Exploration<'a> {
         }
     }
 
-    /// Makes the error that skips the test for this reason.
+    /// Requests a skip of the test with this reason. Returns the error that the test must return.
     fn unavailable(&self, reason: &dyn fmt::Display) -> ExploreError {
         let reason = format!("system calls cannot be explored: {reason}");
         ExploreError::Unavailable(self.skip.skip(reason))
@@ -214,7 +216,7 @@ impl<'a> Exploration<'a> {
 #[cfg(not(target_os = "linux"))]
 const UNSUPPORTED: &str = "explorations need seccomp, which only Linux has";
 
-/// Converts an error to text, which a child process can send to its parent.
+/// Converts the error of a result to text. A child process can send the text to its parent.
 #[cfg(target_os = "linux")]
 fn to_text<T>(result: Result<T>) -> Result<(), String> {
     result

@@ -1,4 +1,4 @@
-//! Runs an operation many times, and checks its invariant.
+//! Runs an operation many times, and checks the test's invariant.
 
 use super::baseline::Baseline;
 use super::child::{Child, ChildEnd};
@@ -16,7 +16,7 @@ use crate::syscalls::patterns::file_calls;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The maximum number of runs that try to reach a point.
+/// The maximum number of runs that try to reach the call of an intervention.
 const TRIES: usize = 5;
 
 /// A test's operation, which returns its error as text.
@@ -36,7 +36,8 @@ pub(super) struct Explorer<'a> {
 }
 
 impl<'a> Explorer<'a> {
-    /// Reads the initial content from `before`. With `reads`, also explores calls that read files.
+    /// Reads the initial content from `before`. Also explores calls that read files if `reads` is
+    /// set.
     pub(super) fn prepare(before: &Path, work: Work<'a>, reads: bool) -> io::Result<Self> {
         let parent = tempfile::Builder::new().prefix("explored-").tempdir()?;
         Ok(Self {
@@ -59,8 +60,8 @@ impl<'a> Explorer<'a> {
         operation.run(&self.before, intervention)
     }
 
-    /// Runs the operation undisturbed. Returns an error unless the operation succeeds, makes calls
-    /// in its directory, and makes supported calls only.
+    /// Runs the operation undisturbed. Returns an error if the operation fails, makes no call in
+    /// its directory, or makes an unsupported call.
     pub(super) fn baseline(&self) -> Result<Baseline, ExploreError> {
         let run = self.run(&Intervention::None)?;
         match run.operation_end() {
@@ -90,8 +91,8 @@ impl<'a> Explorer<'a> {
         Ok(baseline)
     }
 
-    /// Runs the operation with an intervention at this call. Repeats a run that misses the call, up
-    /// to `TRIES` runs in total.
+    /// Runs the operation with an intervention at the call with this index. Repeats a run that
+    /// misses the call, up to [`TRIES`] runs in total.
     pub(super) fn intervene(
         &self,
         baseline: &Baseline,
@@ -114,8 +115,8 @@ impl<'a> Explorer<'a> {
         })))
     }
 
-    /// Describes a call with its place in the code. Runs the operation once more to find that
-    /// place.
+    /// Describes the call with this index. Runs the operation once more to find the call's place in
+    /// the code.
     pub(super) fn locate(&self, baseline: &Baseline, index: usize) -> OperationCall {
         let location = match self.run(&Intervention::Locate(baseline.point(index))) {
             Ok(OperationRun {

@@ -1,4 +1,4 @@
-//! Letting each call of an operation fail.
+//! Lets each call of an operation fail.
 
 use super::error::{ExploreError, ExploredState};
 use super::explorer::{Explorer, Invariant, broken};
@@ -8,7 +8,7 @@ use super::progress::Progress;
 use super::{Errno, InjectedFailure};
 use crate::syscalls::file_call::{Effect, FileCall};
 
-/// Lets each call fail with each of the `errnos` that the call can return.
+/// Lets each call fail once with each error in `errnos` that the call can return.
 pub(super) fn explore(
     explorer: &Explorer<'_>,
     errnos: &[Errno],

@@ -1,4 +1,4 @@
-//! Descriptions of an explored operation's calls and of its end, for errors.
+//! Describes the calls and the end of an explored operation, for errors.
 
 use crate::syscalls::code_location::CodeLocation;
 use std::fmt;
@@ -10,11 +10,12 @@ use std::path::PathBuf;
 pub struct OperationCall {
     /// The call's number, from 1, among the operation's calls that concern its directory.
     pub number: usize,
-    /// The number of calls that concern the directory in an undisturbed run.
+    /// The number of calls in an undisturbed run that concern the operation's directory.
     pub total: usize,
     /// The name of the system call, for example `rename`.
     pub name: &'static str,
-    /// The call's file, relative to the operation's directory. For a rename or link, the source.
+    /// The path of the call's file, relative to the operation's directory. For a rename or link,
+    /// the path of the source.
     pub path: PathBuf,
     /// The call with its arguments, for example `rename of draft to current`.
     pub description: String,
@@ -43,8 +44,8 @@ pub enum OperationEnd {
     Failed(String),
     /// The operation panicked with this message.
     Panicked(String),
-    /// The operation's process ended in this way before the operation returned. An example is
-    /// `it was ended by signal 9`.
+    /// The operation's process ended before the operation returned. The text describes the end, for
+    /// example `it was ended by signal 9`.
     Died(String),
 }
 

@@ -16,36 +16,37 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// The time that killed processes may take to disappear.
+/// The maximum time that killed processes may take to disappear.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Identifies one of the operation's calls in its directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum CallPoint {
-    /// The call with this index. For operations whose calls are all made by one thread.
+    /// The call with this index. Used for operations in which one thread makes all calls.
     Index(usize),
-    /// The call of this name on this file, after this number of calls with the same name and file.
-    /// For operations whose threads make calls in any order.
+    /// The call with this name on this file. The number is the count of earlier calls with the same
+    /// name and file. Used for operations in which several threads make calls, in any order.
     Occurrence(&'static str, PathBuf, usize),
 }
 
-/// A disturbance of one run.
+/// The disturbance of one run of an operation.
 #[derive(Clone, Debug)]
 pub(super) enum Intervention {
-    /// No disturbance. The bytes that the operation writes are recorded.
+    /// The run is not disturbed. The run's calls contain the bytes that the operation writes.
     None,
     /// The process dies instead of executing this call.
     Kill(CallPoint),
     /// This call fails with this error.
     Fail(CallPoint, i32),
-    /// The thread that makes this call sends its backtrace.
+    /// The thread that makes this call sends its backtrace, and the process exits.
     Locate(CallPoint),
 }
 
 /// A finished run of an operation.
 #[derive(Debug)]
 pub(super) struct OperationRun {
-    /// The operation's calls in its directory, in order, each with the number of its thread.
+    /// The operation's calls in its directory, in order. Each number identifies the thread that
+    /// made the call.
     pub(super) calls: Vec<(u32, FileCall)>,
     /// The end of the operation's process; none if the exploration killed the process.
     pub(super) end: Option<ChildEnd>,
@@ -66,7 +67,7 @@ impl OperationRun {
     }
 }
 
-/// An operation, with the values that all its runs share.
+/// An operation, with the values that all runs of the operation share.
 pub(super) struct Operation<'a> {
     pub(super) directory: &'a Path,
     pub(super) patterns: &'a [SyscallPattern],
@@ -75,7 +76,8 @@ pub(super) struct Operation<'a> {
 }
 
 impl Operation<'_> {
-    /// Runs the operation in its directory, which is first reset to the content `before`.
+    /// Resets the operation's directory to the content `before`. Then runs the operation in the
+    /// directory.
     pub(super) fn run(
         &self,
         before: &DirectoryContent,
@@ -96,7 +98,7 @@ impl Operation<'_> {
     }
 }
 
-/// Answers the calls of a running operation.
+/// Answers the intercepted calls of a running operation.
 struct Monitor<'a> {
     decoder: Decoder<'a>,
     child: Child,
@@ -130,8 +132,8 @@ impl Monitor<'_> {
                 Err(error) => return Err(error.into()),
             }
             let (calls, ended) = (polled[0].revents(), polled[1].revents());
-            // After the end of the operation, only processes that the operation left behind make
-            // calls.
+            // Calls after the operation's end come from processes that the operation left behind.
+            // These calls are not explored.
             if !ended.is_empty() {
                 break;
             }
@@ -157,12 +159,12 @@ impl Monitor<'_> {
         };
         let decoded =
             Tracee::open(waiting.thread).and_then(|tracee| self.decoder.decode(waiting, &tracee));
-        // If the thread is gone, its number can be reused. Then `decoded` can contain data of
-        // another thread.
+        // If the thread is gone, another thread can have its number. Then `decoded` can contain
+        // data of the other thread.
         if !listener.is_waiting(waiting) {
             return Ok(Continuation::GoesOn);
         }
-        // If this process may not read the call, the call would silently stay unexplored.
+        // A permission error ends the run: otherwise, the call would silently stay unexplored.
         if let Err(error) = &decoded
             && error.kind() == io::ErrorKind::PermissionDenied
         {
@@ -170,8 +172,8 @@ impl Monitor<'_> {
                 "cannot read the arguments of the operation's system calls: {error}"
             )));
         }
-        // If the arguments cannot be read, for example at an invalid address, the kernel makes the
-        // call fail.
+        // The kernel executes calls outside of the directory. It also gets calls with unreadable
+        // arguments, such as an invalid address, and makes these calls fail.
         let Ok(Some(call)) = decoded else {
             listener.proceed(waiting)?;
             return Ok(Continuation::GoesOn);
@@ -219,8 +221,8 @@ impl Monitor<'_> {
         Ok(Continuation::GoesOn)
     }
 
-    /// Kills all processes of the operation, and waits until they have ended. Afterwards no process
-    /// changes the directory.
+    /// Kills all processes of the operation, and waits until they have ended. After this call, no
+    /// process changes the directory.
     fn end_all(&self) -> io::Result<()> {
         self.child.kill();
         let Some(listener) = &self.child.listener else {
@@ -235,12 +237,13 @@ impl Monitor<'_> {
             let mut polled = [PollFd::new(&self.child.ended, PollFlags::IN)];
             let ended =
                 poll(&mut polled, Some(&interval)).is_ok() && !polled[0].revents().is_empty();
-            // The listener hangs up when no thread has the listener's filter any more. Some kernels
-            // also count dead threads.
+            // The listener hangs up when no thread has the listener's filter any more. On some
+            // kernels, dead threads keep the filter.
             let mut polled = [PollFd::new(listener, PollFlags::IN)];
             let unused = poll(&mut polled, Some(&Timespec::default())).is_ok()
                 && polled[0].revents().contains(PollFlags::HUP);
-            // Processes that left the operation's process group are among the orphans.
+            // Processes that left the operation's process group survived the kill above, and are
+            // among the orphans.
             if ended && (unused || !self.orphans.kill()) {
                 return Ok(());
             }

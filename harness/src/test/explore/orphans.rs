@@ -14,7 +14,7 @@ pub(super) struct Orphans {
 }
 
 impl Orphans {
-    /// Makes this process the parent of all descendants that become orphans from now on.
+    /// Makes this process the new parent of each descendant that loses its parent from now on.
     pub(super) fn adopt() -> io::Result<Self> {
         set_child_subreaper(Some(getpid()))?;
         Ok(Self {
@@ -22,8 +22,8 @@ impl Orphans {
         })
     }
 
-    /// Kills all descendants that did not exist when `adopt` was called. Gives whether it found
-    /// any.
+    /// Kills all descendants that did not exist when [`adopt`](Self::adopt) was called. Returns
+    /// whether there were such descendants.
     pub(super) fn kill(&self) -> bool {
         let mut found = false;
         for process in descendants() {
@@ -32,8 +32,8 @@ impl Orphans {
             }
             found = true;
             let _ = kill_process(process.pid, Signal::KILL);
-            // Reaps a child of this process. Other descendants become children when their parent
-            // dies.
+            // Reaps the process if it is a child of this process. Any other descendant becomes a
+            // child when its parent dies, and a later call reaps it.
             let _ = retry_on_intr(|| waitpid(Some(process.pid), WaitOptions::NOHANG));
         }
         found

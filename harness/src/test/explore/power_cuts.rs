@@ -1,4 +1,4 @@
-//! Letting the power fail between the calls of an operation.
+//! Lets the power fail between the calls of an operation.
 
 use super::baseline::Baseline;
 use super::calls_journal;
@@ -20,10 +20,10 @@ use std::path::Path;
 /// If a point has at most this number of possible states, all are checked.
 const FEW: usize = 32;
 
-/// The settings of power losses.
+/// The settings for the exploration of power losses.
 pub(super) struct PowerCuts {
     pub(super) power_loss: PowerLoss,
-    /// The number of random combinations of lost changes for each point of a power loss.
+    /// The number of random combinations of lost changes at each point where the power can fail.
     pub(super) draws: usize,
     pub(super) seed: Seed,
 }
@@ -37,8 +37,8 @@ impl PowerCuts {
         invariant: Invariant<'_, Crash>,
         progress: &mut Progress,
     ) -> Result<(), ExploreError> {
-        // Runs the operation again, since the calls and the content read below must be of the same
-        // run. Each run can choose other random names.
+        // Runs the operation again, since each run can choose other random names. The calls and the
+        // content that is read below must come from one run.
         let run = explorer.run(&Intervention::None)?;
         let baseline = Baseline::new(run);
         let calls = baseline.calls();

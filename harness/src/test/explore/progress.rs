@@ -4,10 +4,10 @@ use super::Explored;
 use super::baseline::Baseline;
 use clarity_chaos_record::{EventKind, ExploredCall};
 
-/// The maximum number of an operation's calls that are recorded on the timeline.
+/// The maximum number of calls that one exploration records on the timeline.
 const RECORDED_CALLS: usize = 2000;
 
-/// The points and states that an exploration has tried so far.
+/// The calls, points and states that an exploration has tried so far.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     pub(super) calls: Vec<ExploredCall>,

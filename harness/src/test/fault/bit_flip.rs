@@ -31,7 +31,7 @@ pub struct BitFlipPlan {
 }
 
 impl BitFlip {
-    /// Flips one drawn bit of the file at `path`, each bit with the same probability.
+    /// Flips one bit of the file at `path`. Each bit is drawn with the same probability.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -39,7 +39,8 @@ impl BitFlip {
         }
     }
 
-    /// Flips exactly this bit. `byte` counts from 0, and `bit` from 0 (the least significant) to 7.
+    /// Flips exactly this bit. `byte` is the byte's offset, from 0. `bit` is from 0 (the least
+    /// significant) to 7.
     ///
     /// # Panics
     ///

@@ -14,7 +14,7 @@ pub struct Delete {
     path: PathBuf,
 }
 
-/// The plan of a [`Delete`], which draws nothing.
+/// The plan of a [`Delete`] fault. The plan is empty, since the fault draws nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DeletePlan {}

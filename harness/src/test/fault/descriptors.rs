@@ -1,4 +1,4 @@
-//! A fault that exhausts descriptors, as a leak in the program or too many connections do.
+//! A fault that exhausts descriptors, like a leak of descriptors or too many connections.
 
 use super::limit::{LimitedResource, lower};
 use super::{Fault, FaultError, Injection, Undo};
@@ -7,14 +7,15 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
-/// Limits the number of descriptors that the test's process can still open. Opening one more file,
-/// socket or pipe fails with `EMFILE`. A closed descriptor is free again, if its number is below
-/// the limit. Programs that the process starts inherit the limit.
+/// Limits the number of descriptors that the test's process can still open. Beyond this number, an
+/// attempt to open a file, socket or pipe fails with `EMFILE`. A descriptor that the process closes
+/// is free again, if the descriptor's number is below the limit. Programs that the process starts
+/// inherit the limit.
 ///
 /// On Linux only. The fault lowers `RLIMIT_NOFILE`
-/// ([getrlimit(2)](https://man7.org/linux/man-pages/man2/getrlimit.2.html)) until only the given
-/// count of free numbers is below the limit. Other faults still work: the limit is lifted during
-/// their injection and their undoing.
+/// ([getrlimit(2)](https://man7.org/linux/man-pages/man2/getrlimit.2.html)) so far that exactly the
+/// requested count of free descriptor numbers remains below the limit. Other faults still work,
+/// since the limit is lifted while they are injected or undone.
 #[derive(Clone, Debug)]
 pub struct Descriptors {
     left: RangeInclusive<u64>,
@@ -29,7 +30,7 @@ pub struct DescriptorsPlan {
 }
 
 impl Descriptors {
-    /// Leaves the test's process no free descriptor.
+    /// Leaves no free descriptor to the test's process.
     #[must_use]
     pub fn new() -> Self {
         Self { left: 0..=0 }
@@ -43,7 +44,7 @@ impl Descriptors {
         }
     }
 
-    /// Leaves 0 to `most` free descriptors, each count with the same probability.
+    /// Leaves 0 to `most` free descriptors. Each count is drawn with the same probability.
     #[must_use]
     pub fn leaving_at_most(self, most: u64) -> Self {
         Self { left: 0..=most }
@@ -79,7 +80,7 @@ impl Fault for Descriptors {
     }
 }
 
-/// The lowest limit with `left` free descriptor numbers below it.
+/// Gives the lowest limit below which `left` descriptor numbers are free.
 #[cfg(target_os = "linux")]
 fn limit_that_leaves(left: u64) -> Result<u64, FaultError> {
     let now = LimitedResource::Descriptors.limit().unwrap_or(u64::MAX);

@@ -1,4 +1,4 @@
-//! A fault that replaces a file by a directory or a symlink.
+//! A fault that puts a directory or a symlink in the place of a file.
 
 use super::move_aside::{Placeholder, move_aside};
 use super::{Fault, FaultError, Injection, Undo};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::PathBuf;
 
-/// Replaces a file or directory with an empty directory or a symlink.
+/// Replaces a file or directory. The replacement is an empty directory or a symlink.
 #[derive(Clone, Debug)]
 pub struct Displace {
     path: PathBuf,

@@ -1,11 +1,11 @@
-//! The errors of injecting or undoing a fault.
+//! The errors when a fault is injected or undone.
 
 use crate::journal::UndoError;
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The error of an injection, with the kind and the target of the fault.
+/// The error of an injection. Contains the kind and the target of the fault.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to inject {kind} into {target}: {reason}")]
 pub struct InjectError {
@@ -23,7 +23,7 @@ pub enum FaultError {
     #[error("{action} {}: {error}", path.display())]
     #[non_exhaustive]
     File {
-        /// The operation: `read`, `write`, …
+        /// The failed operation, such as `read` or `write`.
         action: &'static str,
         /// The path of the file.
         path: PathBuf,
@@ -52,8 +52,9 @@ pub enum FaultError {
 }
 
 impl FaultError {
-    /// Returns a closure for `map_err`. The closure converts the error of the operation `action` on
-    /// `path`. `action` is a verb, such as `read`.
+    /// Returns a closure for `map_err`. The closure converts the I/O error of a failed operation to
+    /// [`File`](Self::File). `action` is the operation's verb, such as `read`; `path` is the
+    /// operation's file.
     pub fn file<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
         move |error| Self::File {
             action,

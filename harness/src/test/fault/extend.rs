@@ -1,4 +1,5 @@
-//! A fault that makes a file too long, as two writers, a misdirected log or an appended copy do.
+//! A fault that makes a file too long. Real causes are two writers of one file, a misdirected log
+//! or an appended copy.
 
 use super::garbage::noise;
 use super::in_place_edit::{InPlaceEdit, size};
@@ -8,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// The largest drawn number of bytes: a page.
+/// The maximum of the drawn number of appended bytes: a page.
 const MOST: u64 = 4096;
 
 /// Appends random bytes to a file.
@@ -29,7 +30,8 @@ pub struct ExtendPlan {
 }
 
 impl Extend {
-    /// Appends 1 to 4096 bytes to the file at `path`, each number with the same probability.
+    /// Appends a drawn number of bytes, 1 to 4096, to the file at `path`. Each number has the same
+    /// probability.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -37,7 +39,7 @@ impl Extend {
         }
     }
 
-    /// Appends exactly this number of bytes, at least 1.
+    /// Appends exactly `bytes` bytes. `bytes` must be at least 1.
     #[must_use]
     pub fn by(mut self, bytes: u64) -> Self {
         self.length = Some(bytes);

@@ -1,5 +1,5 @@
-//! A fault that changes a file while it is read, as a deployment that overwrites files in place
-//! does.
+//! A fault that changes a file while the file is read. Real causes are deployments that overwrite
+//! files in place.
 
 use super::bit_flip::flip;
 use super::in_place_edit::size;
@@ -20,16 +20,18 @@ use std::path::PathBuf;
 #[cfg(target_os = "linux")]
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Flips a bit of a file right before the file's n-th read, so earlier and later reads are
-/// inconsistent. This fault finds code that verifies a file, and then reads the file again to use
-/// it.
+/// Flips a bit of a file right before the file's n-th read. The reads before and after the flip are
+/// then inconsistent. This fault finds code that verifies a file, and then reads the file again to
+/// use it.
 ///
-/// Only reads by `read` and similar calls count, not reads through a mapping. The requirements and
-/// limits of [`SystemCall`](super::SystemCall) also apply to this fault.
+/// Only reads by `read` and similar system calls count. Reads through a memory mapping do not
+/// count. The requirements and limits of [`SystemCall`](super::SystemCall) also apply to this
+/// fault.
 #[derive(Clone, Debug)]
 pub struct FlipWhileRead {
     path: PathBuf,
-    /// The range from which the number of the read is drawn. Reads count from 1.
+    /// The range from which the number of the first read after the flip is drawn. The first read
+    /// after the injection has number 1.
     reads: RangeInclusive<u64>,
 }
 
@@ -37,16 +39,17 @@ pub struct FlipWhileRead {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FlipWhileReadPlan {
-    /// The number of the read right after the flip, from 1. Reads count from the injection on.
+    /// The number of the first read after the flip. The first read after the injection has number
+    /// 1.
     pub read: u64,
-    /// The offset of the byte in the file, from 0.
+    /// The offset of the damaged byte in the file, from 0.
     pub byte: u64,
-    /// The bit in the byte, from 0 (the least significant) to 7.
+    /// The number of the flipped bit in the byte: 0 (the least significant) to 7.
     pub bit: u8,
 }
 
 impl FlipWhileRead {
-    /// Flips one drawn bit of the file at `path` before the second read, each bit with the same
+    /// Flips one drawn bit of the file at `path` before the second read. Each bit has the same
     /// probability.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
@@ -55,7 +58,7 @@ impl FlipWhileRead {
         }
     }
 
-    /// Flips the bit before the `n`-th read. Reads count from 1.
+    /// Flips the drawn bit before the `n`-th read. `n` must be at least 1.
     #[must_use]
     pub fn before_read(self, n: u64) -> Self {
         Self {
@@ -64,7 +67,8 @@ impl FlipWhileRead {
         }
     }
 
-    /// Flips the bit before one of the first `n` reads, each with the same probability.
+    /// Flips the drawn bit before one of the first `n` reads. Each of these reads has the same
+    /// probability.
     #[must_use]
     pub fn before_one_of(self, n: u64) -> Self {
         Self {
@@ -125,8 +129,8 @@ impl Fault for FlipWhileRead {
         )?;
         Ok(Undo::new(move || {
             remove_rule();
-            // The lock must be free before the steps run. The steps' file calls wait for the
-            // interceptor, which can be waiting for this lock.
+            // The lock of `progress` must be released before the undo steps run. The file calls of
+            // the undo steps wait for the interceptor, which can be waiting for this lock.
             let progress = std::mem::replace(
                 &mut *progress.lock().unwrap_or_else(PoisonError::into_inner),
                 FlipProgress::Over,
@@ -150,7 +154,7 @@ impl Fault for FlipWhileRead {
 /// The progress of a flip.
 #[cfg(target_os = "linux")]
 enum FlipProgress {
-    /// The read has not happened yet.
+    /// The read that triggers the flip has not happened yet.
     Waiting,
     Flipped,
     Failed(FaultError),

@@ -52,8 +52,7 @@ impl Garbage {
         self
     }
 
-    /// Overwrites only `length` bytes. Their offset is drawn, each offset with the same
-    /// probability.
+    /// Overwrites only `length` bytes, at a drawn offset. Each offset has the same probability.
     #[must_use]
     pub fn somewhere(mut self, length: u64) -> Self {
         self.range = GarbageRange::Somewhere { length };
@@ -98,7 +97,8 @@ impl Fault for Garbage {
         InPlaceEdit::plan(&self.path, plan.offset, plan.length, |old| {
             let mut noise = noise(plan.noise, old.len());
             if noise == old {
-                // The random bytes can equal the old ones. Then the fault would damage nothing.
+                // The random bytes can be equal to the old bytes. The fault would then damage
+                // nothing.
                 noise[0] = !noise[0];
             }
             noise

@@ -5,25 +5,26 @@ use clarity_chaos_record::UndoOutcome;
 use serde_json::Value;
 use std::fmt;
 
-/// The guard of a fault in effect. Dropping the guard undoes the fault. With
+/// The guard of a fault in effect. Dropping the guard undoes the fault. After a call of
 /// [`until_end`](Self::until_end), the harness undoes the fault at the end of the test.
 ///
-/// `P` is the plan of the fault. [`untyped`](Self::untyped) guards of different faults fit into one
-/// collection.
+/// `P` is the type of the fault's plan. To keep the guards of different faults in one collection,
+/// convert each guard with [`untyped`](Self::untyped).
 ///
 /// Faults on the same target are undone in the reverse order of their injection. A fault whose
-/// guard is dropped too early waits until the later faults on its target are undone. The fault of a
-/// forgotten guard is undone at the end of the test.
+/// guard is dropped earlier stays in effect until the later faults on its target are undone. The
+/// harness undoes the fault at the end of the test if [`std::mem::forget`] takes the guard.
 #[must_use = "the fault is undone as soon as this guard is dropped: bind it, or call `.until_end()`"]
 pub struct FaultGuard<P = Value> {
     plan: P,
     hold: Hold,
 }
 
-/// Undoes the fault when the value is dropped.
+/// Undoes the fault on drop, unless `release` is `None`.
 struct Hold {
     fault: PlannedFault,
-    /// Undoes the fault. `None` after the fault is undone or left to the harness.
+    /// The closure that undoes the fault. `None` after the fault has been undone. Also `None` after
+    /// [`FaultGuard::until_end`].
     release: Option<Release>,
 }
 
@@ -45,19 +46,20 @@ impl<P> FaultGuard<P> {
         }
     }
 
-    /// The fault's plan: the drawn and the given values.
+    /// The fault's plan: the drawn values, and the values that the test has set.
     #[must_use]
     pub fn plan(&self) -> &P {
         &self.plan
     }
 
-    /// The fault's row in the record's fault plan. Paths in the test's directory are relative.
+    /// The fault's row in the fault plan of the record. Paths in the test's directory are relative
+    /// to this directory.
     #[must_use]
     pub fn planned(&self) -> &PlannedFault {
         &self.hold.fault
     }
 
-    /// Converts the guard's plan to JSON, as it is in the record.
+    /// Converts the guard's plan to JSON, in the same form as in the record.
     pub fn untyped(self) -> FaultGuard {
         FaultGuard {
             plan: self.hold.fault.plan.clone(),
@@ -70,8 +72,8 @@ impl<P> FaultGuard<P> {
         self.hold.release()
     }
 
-    /// Keeps the fault in effect until the test ends. Then all remaining faults are undone, the
-    /// latest first.
+    /// Keeps the fault in effect until the test ends. The harness then undoes all remaining faults,
+    /// in the reverse order of their injection.
     pub fn until_end(mut self) {
         self.hold.release = None;
     }

@@ -1,4 +1,4 @@
-//! Changes the content of a file in place, and records the steps that change it back.
+//! Changes the content of a file in place, and records the undo step that restores the content.
 
 use super::{FaultError, Injection, UndoStep};
 use crate::os::resource_limit::with_limits_lifted;
@@ -15,13 +15,13 @@ pub(super) struct InPlaceEdit {
     offset: u64,
     old: Vec<u8>,
     new: Vec<u8>,
-    /// Whether the edit keeps the file's modification time, as a rotting disk does.
+    /// Whether the edit keeps the file's modification time, as bit rot does.
     silent: bool,
 }
 
 impl InPlaceEdit {
-    /// Reads `length` bytes of the file from `offset` on. `change` computes the new bytes from the
-    /// bytes that were read.
+    /// Plans an edit of the `length` bytes at `offset`. Reads these bytes, and passes them to
+    /// `change`, which returns the new bytes.
     pub(super) fn plan(
         path: &Path,
         offset: u64,
@@ -64,7 +64,7 @@ impl InPlaceEdit {
     }
 
     /// Changes the file. Undoing restores the old bytes and the modification time, unless other
-    /// code has written to the file since.
+    /// code writes to the file after this edit.
     pub(super) fn apply(self, injection: &Injection) -> Result<(), FaultError> {
         with_limits_lifted(|| self.write(injection))
     }

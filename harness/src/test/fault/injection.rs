@@ -43,20 +43,21 @@ impl Injection {
     }
 
     /// Records a step that undoes a part of the damage. Call this method before the damage is done.
-    /// Outside of the sandbox, a recorded step also runs if the test is killed.
+    /// If a test that runs outside of the sandbox is killed, the runner runs the recorded steps.
     ///
     /// # Errors
     ///
-    /// When the step cannot be written. Also when the path of a [removal](UndoStep::remove) already
-    /// exists, or a [custom](UndoStep::custom) step has no registered
-    /// [handler](crate::undo_handler). In all these cases, return the error, and do no damage.
+    /// When the step cannot be written to the journal. Also when a [removal](UndoStep::remove) is
+    /// recorded, but its path already exists. Also when a [custom](UndoStep::custom) step has no
+    /// registered [handler](crate::undo_handler). After an error, do no damage, and return the
+    /// error.
     pub fn record(&self, step: UndoStep) -> Result<(), FaultError> {
         Ok(self.journal().record(step)?)
     }
 
-    /// Sets a condition for all steps on `path` recorded so far. The steps are skipped if the code
-    /// under test writes to the file after this call, or replaces the file. Call this method after
-    /// the damage.
+    /// Sets a condition for the recorded steps on `path`. The steps are skipped if the code under
+    /// test changes or replaces the file after this call. Call this method right after the damage
+    /// is done.
     ///
     /// # Errors
     ///
@@ -70,7 +71,7 @@ impl Injection {
         self.journal().undo()
     }
 
-    /// Whether no recorded step remains to be run.
+    /// Whether the journal contains no steps.
     pub(super) fn is_empty(&self) -> bool {
         self.journal().is_empty()
     }

@@ -9,7 +9,7 @@ use crate::os::resource_limit::{LowerError, RestoredLimit};
 #[cfg(target_os = "linux")]
 use crate::test::process_scope::ProcessScope;
 
-/// Lowers the limit to `to` until the fault is undone.
+/// Lowers the limit of the resource `limited` to `to`, until the fault is undone.
 #[cfg(target_os = "linux")]
 pub(super) fn lower(limited: LimitedResource, to: u64) -> Result<Undo, FaultError> {
     if !ProcessScope::is_dedicated() {

@@ -1,4 +1,5 @@
-//! The log of a test's faults. The log numbers, draws, records and undoes the faults.
+//! The log of a test's faults. It assigns numbers to the faults, and draws, records and undoes
+//! them.
 
 use super::guard::FaultGuard;
 use super::injection::Injection;
@@ -27,8 +28,7 @@ struct SharedLog {
     /// The test's directory. Paths in the plan are relative to this directory, so the plans of two
     /// runs are equal.
     dir: PathBuf,
-    /// The directory that contains the scratch directories of all faults, next to the test's
-    /// directory.
+    /// The parent directory of all faults' scratch directories. It is next to the test's directory.
     scratch: PathBuf,
     timeline: Timeline,
     /// The handler of `SIGTERM`. The first fault installs it.
@@ -51,8 +51,8 @@ struct OpenFault {
     fault: PlannedFault,
     undo: Undo,
     injection: Injection,
-    /// Whether the fault's guard was released. A released fault waits until the later faults on its
-    /// target are undone.
+    /// Whether the guard has released the fault. A released fault stays in effect until the later
+    /// faults on its target are undone.
     released: bool,
 }
 
@@ -87,10 +87,11 @@ impl FaultLog {
         };
         let target = self.relative(fault.target());
         self.listen();
-        // The lock is held throughout: faults are numbered, drawn and applied one at a time.
+        // The lock is held until this function returns: faults are numbered, drawn and applied one
+        // at a time.
         let mut faults = self.faults();
-        // Draws depend on kind, target and occurrence only, so concurrent injections do not change
-        // each other's draws.
+        // The draws of a fault depend only on its kind, target and occurrence. So concurrent
+        // injections do not change each other's draws.
         let stream = format!("{} {target}", F::KIND);
         let times = faults.drawn.entry(stream.clone()).or_default();
         *times += 1;
@@ -124,8 +125,8 @@ impl FaultLog {
             planned.plan = self.relative_strings(json(&plan)?);
             planned.description = F::describe(&plan, &planned.target);
         }
-        // The fault is recorded before it takes effect, because the cause must precede its effects
-        // on the timeline.
+        // The fault is recorded before it takes effect: on the timeline, a cause must precede its
+        // effects.
         shared.timeline.record(EventKind::FaultInjected {
             fault: planned.clone(),
         });
@@ -171,15 +172,15 @@ impl FaultLog {
             this.end();
         };
         if let Err(error) = self.shared.request.install(undo) {
-            // The fault is injected even without the handler. After a `SIGTERM`, the report then
-            // names the fault as still in effect.
+            // The fault is injected even if the handler is not installed. The report then names the
+            // fault as still in effect if a `SIGTERM` ends the test.
             let text = format!("a request to end will not undo faults: {error}");
             self.shared.timeline.record(EventKind::Note { text });
         }
     }
 
-    /// Undoes all faults that are still in effect, the latest first. Returns a line for each fault
-    /// of the test that could not be undone.
+    /// Undoes all faults that are still in effect, the latest first. Returns one line for each
+    /// fault that could not be undone, now or earlier in the test.
     pub(crate) fn end(&self) -> Vec<String> {
         let mut faults = self.faults();
         while let Some(last) = faults.open.pop() {
@@ -188,8 +189,7 @@ impl FaultLog {
         std::mem::take(&mut faults.left_behind)
     }
 
-    /// Undoes a fault. If later faults on the same target are in effect, the fault waits until they
-    /// are undone.
+    /// Undoes a fault. Defers the undo if later faults on the same target are still in effect.
     fn release(&self, id: usize) -> UndoOutcome {
         let mut faults = self.faults();
         let Some(place) = faults.open.iter().position(|open| open.fault.id == id) else {
@@ -229,7 +229,7 @@ impl FaultLog {
     }
 
     /// Makes a path in the test's directory relative to the test's directory. Makes a path
-    /// elsewhere in the case's directory relative to the case's directory. Returns any other text
+    /// elsewhere in the case's directory relative to the case's directory. Returns all other texts
     /// unchanged.
     fn relative(&self, text: String) -> String {
         let (path, dir) = (Path::new(&text), &self.shared.dir);

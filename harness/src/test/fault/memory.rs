@@ -11,10 +11,11 @@ use std::path::Path;
 
 /// Limits the private writable memory that the test's process can still allocate: heap, stacks of
 /// new threads, anonymous mappings. The allocator can still hand out memory that it already holds.
-/// Programs that the process starts inherit the limit.
+/// Child processes inherit the limit.
 ///
 /// When an allocation fails, Rust aborts the process in most cases. So this fault suits code that
-/// handles the failure, as with [`Vec::try_reserve`], and supervisors of programs that abort.
+/// handles a failed allocation, for example with [`Vec::try_reserve`]. The fault also suits
+/// supervisors of programs that abort.
 ///
 /// On Linux only. The fault lowers `RLIMIT_DATA`
 /// ([getrlimit(2)](https://man7.org/linux/man-pages/man2/getrlimit.2.html)).
@@ -38,7 +39,7 @@ impl Memory {
         Self { left: 0..=0 }
     }
 
-    /// Leaves exactly this number of bytes to allocate.
+    /// Leaves exactly `bytes` bytes to allocate.
     #[must_use]
     pub fn leaving(self, bytes: u64) -> Self {
         Self {
@@ -46,7 +47,8 @@ impl Memory {
         }
     }
 
-    /// Leaves 0 to `most` bytes to allocate, each number with the same probability.
+    /// Leaves a drawn number of bytes to allocate, 0 to `most`. Each number has the same
+    /// probability.
     #[must_use]
     pub fn leaving_at_most(self, most: u64) -> Self {
         Self { left: 0..=most }
@@ -83,7 +85,7 @@ impl Fault for Memory {
     }
 }
 
-/// The memory that counts against the limit now, in bytes. This is `VmData` in
+/// The memory of this process that counts against `RLIMIT_DATA`, in bytes. The value is `VmData` in
 /// [proc_pid_status(5)](https://man7.org/linux/man-pages/man5/proc_pid_status.5.html).
 #[cfg(target_os = "linux")]
 fn in_use() -> Result<u64, FaultError> {

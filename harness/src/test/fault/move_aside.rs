@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// The replacement that a fault puts at a path.
+/// The replacement that a fault puts at the path of a moved file or directory.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Placeholder<'a> {
     Nothing,
@@ -16,7 +16,8 @@ pub(super) enum Placeholder<'a> {
 
 /// Moves the file or directory at `path` aside, and puts the placeholder at `path`.
 ///
-/// The move keeps owner, mode, times and links, so undoing restores all of them.
+/// The moved file or directory keeps its owner, mode, times and links. So the undo step, a move
+/// back, restores all of them.
 pub(super) fn move_aside(
     path: &Path,
     placeholder: Placeholder<'_>,

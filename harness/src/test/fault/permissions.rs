@@ -1,5 +1,5 @@
-//! A fault that changes permissions, as a deployment by the wrong user or with the wrong umask
-//! does.
+//! A fault that changes permissions. Real causes are deployments by the wrong user, or with the
+//! wrong umask.
 
 use super::{Fault, FaultError, Injection, Undo, UndoCondition, UndoStep};
 use rand_chacha::ChaCha8Rng;
@@ -26,8 +26,8 @@ pub struct PermissionsPlan {
 }
 
 impl Permissions {
-    /// Removes all permissions: nobody may read, write, execute or list the file or directory at
-    /// `path`.
+    /// Removes all permissions. Nobody may read, write or execute the file at `path`, or list the
+    /// directory at `path`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -35,8 +35,8 @@ impl Permissions {
         }
     }
 
-    /// Sets the mode 555: everybody may read and execute the file, or list and search the
-    /// directory, but not write.
+    /// Sets the mode 555. All users may read and execute a file, and may list and search a
+    /// directory. Nobody may write.
     #[must_use]
     pub fn read_only(self) -> Self {
         self.with_mode(0o555)
@@ -112,16 +112,15 @@ fn set_mode(path: &Path, mode: u32) -> Result<(), FaultError> {
         .map_err(FaultError::file("change the mode of", path))
 }
 
-/// Whether this process can read or write the path although the mode forbids it. Checks reading if
-/// the mode lets nobody read, and writing otherwise.
+/// Whether this process still has each access (read, write) that `mode` denies to all users. False
+/// if there is no such access.
 #[cfg(unix)]
 fn is_without_effect(path: &Path, mode: u32) -> bool {
     use rustix::fs::{Access, access};
-    let forbidden = match mode & 0o444 {
-        0 => Access::READ_OK,
-        _ => Access::WRITE_OK,
-    };
-    access(path, forbidden).is_ok()
+    let mut forbidden = Access::empty();
+    forbidden.set(Access::READ_OK, mode & 0o444 == 0);
+    forbidden.set(Access::WRITE_OK, mode & 0o222 == 0);
+    !forbidden.is_empty() && access(path, forbidden).is_ok()
 }
 
 #[cfg(not(unix))]

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-/// Starts threads that compute until the fault is undone. The test's own threads must then wait for
-/// a processor.
+/// Starts threads that compute until the fault is undone. The test's own threads compete with these
+/// threads for the processors.
 ///
 /// The threads run in the test's process. Their processor time counts against the test's `cpu`
 /// limit. The test cannot [explore](crate::Context::explore) while the fault is in effect.
@@ -81,7 +81,8 @@ impl Fault for Processor {
         }
         let mut busy = Busy::default();
         for _ in 0..plan.threads {
-            // On failure, dropping `busy` ends the started threads.
+            // If a thread cannot be started, the drop of `busy` ends the threads that were started
+            // before.
             busy.start().map_err(FaultError::other)?;
         }
         Ok(Undo::new(move || {
@@ -118,7 +119,7 @@ impl Drop for Busy {
     fn drop(&mut self) {
         self.ends.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
-            // The threads cannot panic.
+            // `join` returns an error only after a panic, and these threads cannot panic.
             let _ = thread.join();
         }
     }

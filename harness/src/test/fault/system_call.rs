@@ -16,20 +16,20 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Makes calls of one [`CallKind`] fail, delays them, or shortens them. The calls are those on a
-/// file, or on files below a directory. The fault affects the thread that injects it, and all
+/// Makes calls of one [`CallKind`] fail, delays them, or shortens them. Affects only calls on one
+/// file, or on the files below one directory. The fault affects the thread that injects it, and all
 /// threads and programs that this thread starts later. Other threads that already exist are not
 /// affected. So inject the fault from the test itself, before the system under test starts.
 ///
-/// On Linux only, by seccomp user notification. After a test's first such fault, each file call of
-/// the affected threads takes some microseconds longer. A test with such a fault cannot
-/// [explore](crate::Context::explore).
+/// On Linux only, by seccomp user notification. After a test's first `SystemCall` fault, each file
+/// call of the affected threads takes some microseconds longer. A test with a `SystemCall` fault
+/// cannot [explore](crate::Context::explore).
 #[derive(Clone, Debug)]
 pub struct SystemCall {
     kind: CallKind,
     below: PathBuf,
-    /// The range from which the number of the affected call is drawn. Calls count from 1. `None`
-    /// affects all calls.
+    /// The range from which the number of the affected call is drawn. The first call after the
+    /// injection has number 1. `None` affects all calls.
     which: Option<RangeInclusive<u64>>,
     effect: CallEffect,
 }
@@ -43,13 +43,13 @@ pub enum CallEffect {
     Error(i32),
     /// The call is executed this number of milliseconds later.
     DelayMs(u64),
-    /// The call reads or writes at most this number of bytes, which is 1 or more. Only a `read`,
-    /// `pread`, `write` or `pwrite` of the test's own process is shortened. Other calls are
+    /// The call reads or writes at most this number of bytes. The number is at least 1. Only a
+    /// `read`, `pread`, `write` or `pwrite` of the test's own process is shortened. Other calls are
     /// executed in full.
     ShortenedTo(u64),
-    /// Calls succeed until all calls together have written this number of bytes. The call that
+    /// Writes succeed until all writes together have written this number of bytes. The write that
     /// exceeds this number is shortened, or fails with `ENOSPC` if it cannot be shortened. Later
-    /// calls fail with `ENOSPC`.
+    /// writes fail with `ENOSPC`.
     FullAfter(u64),
 }
 
@@ -59,16 +59,16 @@ pub enum CallEffect {
 pub struct SystemCallPlan {
     /// The kind of the affected calls.
     pub kind: CallKind,
-    /// The number of the affected call, from 1. Calls count from the injection on. `None` affects
-    /// all calls.
+    /// The number of the affected call. The first call after the injection has number 1. `None`
+    /// affects all calls.
     pub nth: Option<u64>,
     /// The effect on the calls.
     pub effect: CallEffect,
 }
 
 impl SystemCall {
-    /// Makes all calls of this kind fail with [`Errno::EIO`]. If `below` is a file, the calls are
-    /// those on this file. If `below` is a directory, the calls are those on files below it.
+    /// Makes all calls of this kind fail with [`Errno::EIO`]. If `below` is a file, only calls on
+    /// this file fail. If `below` is a directory, only calls on files below this directory fail.
     pub fn new(below: impl Into<PathBuf>, kind: CallKind) -> Self {
         Self {
             kind,
@@ -78,7 +78,7 @@ impl SystemCall {
         }
     }
 
-    /// Affects only the `n`-th call after the injection. Calls count from 1.
+    /// Affects only the `n`-th call after the injection. `n` must be at least 1.
     #[must_use]
     pub fn nth(self, n: u64) -> Self {
         Self {
@@ -87,7 +87,8 @@ impl SystemCall {
         }
     }
 
-    /// Affects only one drawn call of the first `n` calls, each with the same probability.
+    /// Affects only one drawn call of the first `n` calls. Each of these calls has the same
+    /// probability.
     #[must_use]
     pub fn one_of_the_first(self, n: u64) -> Self {
         Self {
@@ -115,7 +116,7 @@ impl SystemCall {
         }
     }
 
-    /// Limits each read or write to this number of bytes, at least 1.
+    /// Limits each read or write to `bytes` bytes. `bytes` must be at least 1.
     #[must_use]
     pub fn shortened_to(self, bytes: u64) -> Self {
         Self {

@@ -11,8 +11,8 @@ use std::cmp::Ordering;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Overwrites the beginning of a file with the first 512-byte sectors of another file, in place.
-/// This is the state after a power loss in the middle of a write over the old version.
+/// Overwrites the beginning of a file with the first 512-byte sectors of another file, in place. A
+/// power loss in the middle of an overwrite leaves a file in this state.
 #[derive(Clone, Debug)]
 pub struct TornWrite {
     path: PathBuf,
@@ -30,8 +30,8 @@ pub struct TornWritePlan {
 }
 
 impl TornWrite {
-    /// Writes only the first sectors of the file at `source` over the file at `path`. Their number
-    /// is drawn. The drawn number leaves the file with neither the old nor the new content.
+    /// Writes only the first sectors of the file at `source` over the file at `path`. Draws the
+    /// number of sectors, such that the result is neither the old nor the new content.
     pub fn new(path: impl Into<PathBuf>, source: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -87,15 +87,15 @@ impl Fault for TornWrite {
     }
 }
 
-/// The possible lengths of a torn write, in bytes: whole sectors, with a difference between old and
-/// new content on both sides of the tear.
+/// The possible lengths of a torn write, in bytes: multiples of the sector size. The tear is the
+/// end of the torn write. The old and the new content differ on both sides of the tear.
 fn ends(old: &[u8], new: &[u8]) -> Vec<u64> {
     let common = old.len().min(new.len());
     let differs = |(a, b): (&u8, &u8)| a != b;
     // A tear before the first difference would leave the old content.
     let first = old.iter().zip(new).position(differs).unwrap_or(common);
-    // A tear after the last difference would leave the new content. If the old content is longer,
-    // its end remains at every tear.
+    // A tear after the last difference would leave the new content. But if the old content is
+    // longer than the new content, its end remains after every tear.
     let last = match old.len().cmp(&new.len()) {
         Ordering::Less => new.len() - 1,
         Ordering::Equal => old.iter().zip(new).rposition(differs).unwrap_or(0),

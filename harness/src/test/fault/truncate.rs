@@ -18,13 +18,13 @@ pub struct Truncate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TruncatePlan {
-    /// The number of bytes that remain, from the beginning of the file: 0 to one less than the
-    /// size.
+    /// The number of bytes that remain at the beginning of the file. The number is less than the
+    /// file's size.
     pub kept: u64,
 }
 
 impl Truncate {
-    /// Truncates the file at `path` to a drawn length, from 0 to one byte less than its size. Each
+    /// Truncates the file at `path` to a drawn length, which is less than the file's size. Each
     /// length has the same probability.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {

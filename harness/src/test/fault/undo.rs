@@ -5,7 +5,7 @@ use super::injection::Injection;
 use clarity_chaos_record::UndoOutcome;
 use std::fmt;
 
-/// The way to undo a fault in the test's process.
+/// The way in which the test's process undoes a fault.
 pub struct Undo(Option<Closure>);
 
 type Closure = Box<dyn FnOnce() -> Result<UndoOutcome, FaultError> + Send>;
@@ -19,8 +19,8 @@ impl Undo {
 
     /// Calls `closure`, and then runs the recorded steps. The worse of the two outcomes counts.
     ///
-    /// If the test is killed, the closure does not run. Outside of the sandbox, the runner then
-    /// runs the steps only.
+    /// If the test is killed, the closure does not run. For a test outside of the sandbox, the
+    /// runner then runs only the recorded steps.
     pub fn new(closure: impl FnOnce() -> Result<UndoOutcome, FaultError> + Send + 'static) -> Self {
         Self(Some(Box::new(closure)))
     }

@@ -14,14 +14,14 @@ use std::time::Duration;
 /// [`SystemTime::now`](std::time::SystemTime::now), and all other code that asks the C library for
 /// the time of day.
 ///
-/// The jump does not affect the times of files, nor programs that the test starts. Timers,
+/// The jump affects neither the times of files, nor programs that the test starts. Timers,
 /// [`Instant`](std::time::Instant) and the test's [clock](crate::Context::clock) do not jump
-/// either, as when an operator sets a real wall clock.
+/// either. They also do not jump when an operator sets a real wall clock.
 ///
 /// The fault needs Linux with the GNU C library. It also needs this crate's feature `wall-clock`,
-/// which is off by default. Without these, a test that returns the fault's error is skipped. The
-/// feature replaces `clock_gettime`, `gettimeofday` and `time` in the test program. Leave the
-/// feature off if another library also replaces these functions.
+/// which is off by default. If one of them is missing, the injection returns an error. A test that
+/// returns this error is skipped. The feature replaces `clock_gettime`, `gettimeofday` and `time`
+/// in the test program. Leave the feature off if another library also replaces these functions.
 ///
 /// ```toml
 /// [dev-dependencies]
@@ -55,8 +55,8 @@ const MOST: Duration = Duration::from_secs(1000 * 365 * 24 * 3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl WallClock {
-    /// Moves the clock of the test's process forward or back by 1 ms to 24 hours, as with
-    /// [`within`](Self::within).
+    /// Moves the clock of the test's process forward or back by 1 ms to 24 hours. Draws the jump
+    /// like [`within`](Self::within).
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -64,7 +64,8 @@ impl WallClock {
         }
     }
 
-    /// Moves the clock forward by `by`, 1 ms to 1000 years, rounded down to whole milliseconds.
+    /// Moves the clock forward by `by`, rounded down to whole milliseconds. `by` must be 1 ms to
+    /// 1000 years.
     #[must_use]
     pub fn forward(self, by: Duration) -> Self {
         Self {
@@ -72,8 +73,8 @@ impl WallClock {
         }
     }
 
-    /// Moves the clock back by `by`, 1 ms to 1000 years, rounded down to whole milliseconds.
-    /// Recently stored times are then in the future.
+    /// Moves the clock back by `by`, rounded down to whole milliseconds. `by` must be 1 ms to 1000
+    /// years. Recently stored times are then in the future.
     #[must_use]
     pub fn back(self, by: Duration) -> Self {
         Self {
@@ -81,8 +82,8 @@ impl WallClock {
         }
     }
 
-    /// Moves the clock forward or back by 1 ms to `most`, each millisecond with the same
-    /// probability. `most` is 1 ms to 1000 years.
+    /// Moves the clock forward or back by a drawn time, 1 ms to `most`. Each jump by whole
+    /// milliseconds has the same probability. `most` must be 1 ms to 1000 years.
     #[must_use]
     pub fn within(self, most: Duration) -> Self {
         Self {
@@ -126,7 +127,7 @@ impl Fault for WallClock {
             Jump::Back(_) => -most,
             Jump::Within(_) => match rng.random_range(-most..most) {
                 back @ ..0 => back,
-                // Shifts the range 0 to `most - 1` to 1 to `most`: a jump by 0 is no fault.
+                // Maps `0..most` to `1..=most`, because a jump by 0 ms is not a fault.
                 forward => forward + 1,
             },
         };

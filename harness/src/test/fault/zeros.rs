@@ -30,8 +30,8 @@ pub struct ZerosPlan {
 }
 
 impl Zeros {
-    /// Overwrites one drawn sector of 512 bytes of the file at `path`. The file's last sector can
-    /// be shorter. Only sectors with a byte other than zero are drawn, each with the same
+    /// Overwrites one drawn 512-byte sector of the file at `path`. The file's last sector can be
+    /// shorter. Draws only from sectors that contain a nonzero byte. Each such sector has the same
     /// probability.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {

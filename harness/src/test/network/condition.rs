@@ -23,7 +23,7 @@ impl Direction {
         self == Self::Both || self == other
     }
 
-    /// The direction as words for a sentence.
+    /// The direction in words, for the description of a fault.
     pub(crate) fn words(self) -> &'static str {
         match self {
             Self::ToServer => "to the server",
@@ -64,15 +64,15 @@ pub(crate) enum Condition {
         direction: Direction,
     },
     ConnectionRefused,
-    /// Cuts one connection, after `left` more bytes on all connections. `left` is `None` after the
-    /// cut.
+    /// Cuts one connection, after all connections together have delivered `left` more bytes. `left`
+    /// is `None` after the cut.
     ConnectionCut {
         direction: Direction,
         left: Option<u64>,
         end: ConnectionEnd,
     },
-    /// Flips `bit` of one byte, after `left` more bytes on all connections. `left` is `None` after
-    /// the flip.
+    /// Flips `bit` of one byte, after all connections together have delivered `left` more bytes.
+    /// `left` is `None` after the flip.
     Corruption {
         direction: Direction,
         left: Option<u64>,
@@ -98,10 +98,10 @@ struct PresentConditions {
     present: Vec<(ConditionId, Condition)>,
 }
 
-/// The delivery of a chunk of bytes that is due.
+/// The delivery of a due chunk of bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Delivery {
-    /// All bytes are delivered, and the next chunk waits for this time.
+    /// All bytes are delivered. The delivery of the next chunk waits for this time.
     Whole(Duration),
     /// This number of bytes is delivered, and then the connection ends in this way.
     Cut(usize, ConnectionEnd),
@@ -140,7 +140,7 @@ impl Conditions {
         present.any(|(_, condition)| matches!(condition, Condition::ConnectionRefused))
     }
 
-    /// The time at which bytes are due if they arrive now.
+    /// The time at which bytes that arrive now become due.
     pub(super) fn due(&self, direction: Direction) -> Instant {
         let mut due = Instant::now();
         for (_, condition) in &mut self.state().present {
@@ -158,8 +158,9 @@ impl Conditions {
         due
     }
 
-    /// Waits until `bytes` are due and no blackhole holds them. Then decides their delivery. A
-    /// corruption flips a bit of one byte. `is_over` returns whether the connection has ended.
+    /// Waits until `bytes` are due and no blackhole holds them. Then applies the corruptions to
+    /// `bytes`, and decides the delivery of `bytes`. `is_over` returns whether the connection has
+    /// ended.
     pub(super) fn deliver(
         &self,
         direction: Direction,
@@ -176,8 +177,8 @@ impl Conditions {
                 matches!(condition, Condition::Blackhole { direction: covered } if covered.covers(direction))
             });
             let left = due.saturating_duration_since(Instant::now());
-            // The end of the connection does not notify this thread, so the loop checks for it
-            // regularly.
+            // The end of the connection does not notify this thread. So the loop regularly checks
+            // whether the connection has ended.
             let most = Duration::from_millis(20);
             let wait = match is_held {
                 true => most,
@@ -254,8 +255,8 @@ impl PresentConditions {
     }
 }
 
-/// If `left` is less than `bytes`, returns the value of `left` and sets `left` to `None`. Otherwise
-/// subtracts `bytes` from `left`, and returns `None`. Does nothing if `left` is `None`.
+/// Subtracts `bytes` from `left`, and returns `None`. But if `left` is less than `bytes`, sets
+/// `left` to `None`, and returns the old value. Does nothing if `left` is `None`.
 fn count_down(left: &mut Option<u64>, bytes: usize) -> Option<usize> {
     let remaining = (*left)?;
     match usize::try_from(remaining) {

@@ -14,11 +14,11 @@ use std::time::Instant;
 /// The largest number of bytes in a chunk.
 const CHUNK: usize = 16 << 10;
 
-/// The largest number of chunks in flight in each direction. At this number, the receiving thread
-/// waits.
+/// The largest number of chunks in flight in each direction. The receiving thread waits while this
+/// number is reached.
 const IN_FLIGHT: usize = 64;
 
-/// The client's and the server's socket of a connection.
+/// The two sockets of a connection: to the client, and to the server.
 #[derive(Debug)]
 struct Ends {
     client: TcpStream,
@@ -33,7 +33,7 @@ pub(super) struct Connection {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// The time at which bytes are due, and the bytes.
+/// A chunk: the time at which its bytes are due, and its bytes.
 type Chunk = (Instant, Vec<u8>);
 
 impl Connection {
@@ -120,8 +120,8 @@ impl Ends {
     }
 }
 
-/// Receives chunks until the connection ends, and passes each chunk to the sending thread, with the
-/// time when the chunk is due.
+/// Receives chunks until the connection ends. Passes each chunk to the sending thread, with the
+/// time at which the chunk is due.
 fn receive(ends: &Ends, direction: Direction, proxy: &Proxy, sender: &SyncSender<Chunk>) {
     let (mut from, _) = ends.of(direction);
     let mut buffer = vec![0; CHUNK];
@@ -177,7 +177,8 @@ fn send(ends: &Ends, direction: Direction, proxy: &Proxy, receiver: &Receiver<Ch
                     ConnectionEnd::Close => ends.close(),
                     ConnectionEnd::HalfClose => {
                         let _ = to.shutdown(Shutdown::Write);
-                        // Further chunks are dropped: the receiving thread must not wait.
+                        // Further chunks are discarded. Otherwise the receiving thread would wait
+                        // forever on the full channel.
                         while receiver.recv().is_ok() {}
                     }
                 }
@@ -191,7 +192,7 @@ fn send(ends: &Ends, direction: Direction, proxy: &Proxy, receiver: &Receiver<Ch
 pub(super) fn reset(end: &TcpStream) {
     #[cfg(unix)]
     let _ = rustix::net::sockopt::set_socket_linger(end, Some(std::time::Duration::ZERO));
-    // Several threads share the descriptor, so it cannot be closed here. A connect to an
+    // A close would reset the connection, but several threads share the descriptor. A connect to an
     // unspecified address also resets the connection.
     #[cfg(unix)]
     let _ = rustix::net::connect_unspec(end);

@@ -32,7 +32,7 @@ fn fuzz(body: &[u8], json_length: Option<usize>) {
     assert!(places.last().is_some_and(|last| *last < specs.len()));
 }
 
-/// Fragments of requests, for random insertion.
+/// A fragment of a request, or random bytes, for insertion into a body.
 fn token() -> impl Strategy<Value = Vec<u8>> {
     let tokens: [&'static [u8]; 24] = [
         b"{",

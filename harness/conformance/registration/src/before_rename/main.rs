@@ -1,4 +1,4 @@
-//! Tests of the module `seeds` in the program `renamed`, under their old names.
+//! The tests in the module `seeds` of the program `renamed`, under their old names.
 
 #![forbid(unsafe_code)]
 

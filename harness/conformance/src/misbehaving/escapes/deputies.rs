@@ -1,7 +1,7 @@
 //! Confused-deputy attacks: traps for the runner, which removes or keeps a test's files.
 //!
-//! The tests that set traps fail if `MISBEHAVING_FAILS` is set. The runner can keep the files of
-//! failed tests.
+//! The tests that set traps fail if `MISBEHAVING_FAILS` is set. With some values of `--keep-dirs`,
+//! the runner keeps the files of failed tests.
 
 use super::victim;
 use clarity_chaos::{Context, Result, chaos};
@@ -10,7 +10,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-/// Returns the case's directory, which contains `cx.dir()`, and the parent of the case's directory.
+/// Returns the case's directory, and the parent of that directory. The case's directory contains
+/// `cx.dir()`.
 fn case_directories(cx: &Context) -> Result<(PathBuf, PathBuf)> {
     let own = cx.dir().parent().ok_or("the directory has no parent")?;
     let all = own.parent().ok_or("the case has no parent")?;
@@ -66,7 +67,7 @@ fn obstacles(cx: Context) -> Result {
     end()
 }
 
-/// Runs last, at the same paths, and finds no file of the earlier tests.
+/// Runs last, at the paths of the earlier tests, and finds none of their files.
 #[chaos]
 fn they_are_gone(cx: Context) -> Result {
     let (own, all) = case_directories(&cx)?;

@@ -14,7 +14,7 @@ fn append(path: PathBuf) -> io::Result<()> {
     file.write_all(b"harm")
 }
 
-/// Tries to write to a file, to truncate the file, and to create a new one.
+/// Tries to write to a file, to truncate the file, and to create another file.
 #[chaos(non_destructive)]
 fn write(cx: Context) -> Result {
     let victim = victim()?;
@@ -60,10 +60,10 @@ fn make(cx: Context) -> Result {
     refused(&cx, "mknod", pipe)
 }
 
-/// Tries to create a hard link in the test's directory to a file outside the sandbox.
+/// Tries to hard-link a file outside the sandbox into the test's directory.
 #[chaos(non_destructive)]
 fn link_in(cx: Context) -> Result {
-    // Across mounts, even of the same file system, the error is EXDEV.
+    // A link from one mount to another fails with EXDEV, even within one file system.
     const EXDEV: i32 = 18;
     match fs::hard_link(victim()?.join("file"), cx.dir().join("linked")) {
         Err(error) if error.raw_os_error() == Some(EXDEV) => {
@@ -162,7 +162,7 @@ fn the_system(cx: Context) -> Result {
     Ok(())
 }
 
-/// The only open descriptors are the test's and the harness's.
+/// Only descriptors of the test and of the harness are open.
 #[chaos(non_destructive)]
 fn through_a_descriptor(cx: Context) -> Result {
     let slot = cx

@@ -21,7 +21,7 @@ fn runner_is_out_of_reach(cx: Context) -> Result {
     let runner = runner()?;
     let number = runner.as_raw_nonzero();
     // ESRCH: no such process. In a PID namespace, the number can belong to another process. The
-    // test has no access to that process's memory either.
+    // test must not reach that process's memory either.
     const ESRCH: i32 = 3;
     match test_kill_process(runner) {
         Err(error) if error.raw_os_error() == ESRCH => cx.note("signal: ESRCH"),
@@ -64,7 +64,7 @@ fn tracing(cx: Context) -> Result {
     Ok(())
 }
 
-/// The test is not in the runner's namespace of System V IPC.
+/// The test and the runner are in different namespaces of System V IPC.
 #[chaos(non_destructive)]
 fn system_v_ipc(cx: Context) -> Result {
     let own = fs::read_link("/proc/self/ns/ipc")?;
@@ -105,13 +105,13 @@ fn keys(cx: Context) -> Result {
         -1 => Err(std::io::Error::last_os_error()),
         key => Ok(key),
     };
-    // SAFETY: the strings are C strings that outlive the call, which only reads them.
+    // SAFETY: the C strings outlive the call, and the call only reads them.
     let added = unsafe {
         let (kind, name) = (c"user".as_ptr(), c"harm".as_ptr());
         syscall(SYS_add_key, kind, name, c"x".as_ptr(), 1, SESSION_KEYRING)
     };
     refused(&cx, "add a key", printed(added))?;
-    // SAFETY: without a buffer nothing is written.
+    // SAFETY: the call gets no buffer, so it writes nothing.
     let seen = unsafe { syscall(SYS_keyctl, DESCRIBE, SESSION_KEYRING, 0, 0) };
     refused(&cx, "see the keys", printed(seen))
 }
@@ -139,7 +139,7 @@ fn others_are_not_seen(cx: Context) -> Result {
         name.as_encoded_bytes().iter().all(u8::is_ascii_digit)
     });
     let seen = seen.count();
-    // The supervisor, this process, and perhaps one that is ending.
+    // The supervisor, this process, and perhaps a process that is ending.
     if seen > 3 {
         return Err(format!("escaped: {seen} processes are seen").into());
     }
@@ -155,7 +155,7 @@ fn the_supervisor_survives(cx: Context) -> Result {
         cx.skip("the supervisor is no process 1 here")?;
     }
     match kill_process(supervisor, Signal::KILL) {
-        // The kernel shields process 1 from signals of its own namespace.
+        // The kernel shields process 1 from signals that are sent inside its namespace.
         Ok(()) => cx.note("kill the supervisor: no effect"),
         attempt => refused(&cx, "kill the supervisor", attempt)?,
     }

@@ -17,7 +17,7 @@ fn broken(explored: Result<Explored, ExploreError>) -> BrokenInvariant {
     }
 }
 
-/// Checks the call's name, path and function, and that this file makes the call.
+/// Checks the call's name, path and function. Also checks that this file made the call.
 #[track_caller]
 fn check(call: &OperationCall, name: &str, path: &str, function: &str) {
     assert_eq!((call.name, call.path.as_path()), (name, Path::new(path)));
@@ -33,7 +33,7 @@ fn overwrite(dir: &Path) -> Result {
     Ok(())
 }
 
-/// A process dies instead of making a call. The error names that call.
+/// A process dies instead of making a call. The exploration's error names that call.
 #[chaos(non_destructive)]
 fn of_a_process_death(cx: Context) -> Result {
     fs::write(cx.dir().join("current"), OLD)?;
@@ -48,7 +48,7 @@ fn of_a_process_death(cx: Context) -> Result {
     Ok(())
 }
 
-/// An unsynced write is lost in a power loss. The error names that write.
+/// An unsynced write is lost in a power loss. The exploration's error names that write.
 #[chaos(non_destructive)]
 fn of_a_power_loss(cx: Context) -> Result {
     fn save(dir: &Path) -> Result {
@@ -61,8 +61,8 @@ fn of_a_power_loss(cx: Context) -> Result {
         cx.explore()
             .power_loss(PowerLoss::Posix)
             .crash_everywhere(save, |dir, crash: Crash| {
-                // This message differs from the message of `old_or_new`. The error must contain
-                // this message.
+                // The exploration's error must contain this message, not the message of
+                // `old_or_new`.
                 old_or_new(dir, crash).map_err(|_| "the text is torn".into())
             });
     let broken = broken(explored);
@@ -101,7 +101,7 @@ fn of_a_failed_call(cx: Context) -> Result {
     Ok(())
 }
 
-/// The operation makes a call that cannot be explored. The error names that call.
+/// The operation makes a call that cannot be explored. The exploration's error names that call.
 #[chaos(non_destructive)]
 fn of_an_unsupported_call(cx: Context) -> Result {
     let explored = cx.crash_everywhere(

@@ -1,5 +1,4 @@
-//! Operations that are run once for each pair of a call and an error. The call fails with that
-//! error.
+//! Operations that are run with injected errors: each run makes one call fail with one error.
 
 use super::{NEW, OLD, publish, rightly};
 use clarity_chaos::explore::{Errno, InjectedFailure};
@@ -34,7 +33,8 @@ fn errors_are_told(cx: Context) -> Result {
     Ok(())
 }
 
-/// Requires the new text in `current`, or the old text if the operation returned an error.
+/// Requires the old or the new text in `current`. Requires the new text if the operation returned
+/// success.
 fn reported_or_old(dir: &Path, failure: InjectedFailure) -> Result {
     match fs::read_to_string(dir.join("current"))?.as_str() {
         NEW => Ok(()),

@@ -70,7 +70,7 @@ fn beside_a_thread(cx: Context) -> Result {
 /// The first run of the operation makes calls that later runs do not make.
 #[chaos(non_destructive)]
 fn another_way_each_time(cx: Context) -> Result {
-    // Each run is a fork of this process. Files outside the explored directory count the runs.
+    // Each run is a fork of this process, so files outside the explored directory count the runs.
     let runs = tempfile::tempdir()?;
     let runs = runs.path();
     cx.crash_everywhere(

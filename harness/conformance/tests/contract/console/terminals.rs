@@ -1,4 +1,4 @@
-//! On a terminal, a bar names the running tests and erases no other line.
+//! The bar on a terminal names the running tests, and erases no other line.
 
 use super::{FAILS, WAITS};
 use crate::suite;
@@ -70,7 +70,7 @@ fn watch(mut terminal: File, columns: u16, mut seen: impl FnMut(&str)) -> (Strin
 
 /// Whether the line below the bar names the test.
 ///
-/// If the bar is as wide as the terminal, the screen joins the two lines.
+/// The screen joins that line and the bar if the bar is as wide as the terminal.
 fn is_running(screen: &str, test: &str) -> bool {
     let mut lines = screen.lines();
     lines.any(|line| (line.starts_with('[') || line.starts_with(test)) && line.contains(test))
@@ -96,7 +96,7 @@ fn shown(columns: u16, more: &[&str], variables: &[(&str, &str)]) -> (String, St
         .env("MISBEHAVING_FILE", &file)
         .envs(variables.iter().copied());
     let mut runner = command.spawn().unwrap();
-    // From now on, only the runner has the terminal open for writing.
+    // Now only the runner has the terminal open for writing, so the output ends with the runner.
     drop(command);
     let mut meanwhile = None;
     let (screen, all) = watch(terminal, columns, |screen| {

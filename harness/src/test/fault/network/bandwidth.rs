@@ -8,11 +8,11 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// The range of the drawn exponent. Two to the power of this exponent is the number of bytes a
-/// second: 1 KiB to 1 MiB.
+/// The range of the drawn exponent `n`. The bandwidth is 2 to the power of `n` bytes per second: 1
+/// KiB to 1 MiB.
 const DRAWN: Range<u32> = 10..21;
 
-/// Limits the number of bytes a second that pass a link. The limit holds separately for each
+/// Limits the number of bytes that pass a link per second. The limit holds separately for each
 /// direction of each connection.
 #[derive(Clone, Debug)]
 pub struct Bandwidth {
@@ -27,12 +27,13 @@ pub struct Bandwidth {
 pub struct BandwidthPlan {
     /// The limited direction.
     pub direction: Direction,
-    /// The number of bytes a second, at least 1.
+    /// The maximum number of bytes per second, at least 1.
     pub bytes_per_second: u64,
 }
 
 impl Bandwidth {
-    /// Limits both directions of this link to a drawn power of two, 1 KiB to 1 MiB a second.
+    /// Limits both directions of this link to a drawn bandwidth, 1 KiB to 1 MiB per second. The
+    /// number of bytes is a power of two.
     pub fn new(link: &Link) -> Self {
         Self {
             target: LinkTarget::of(link),
@@ -41,7 +42,7 @@ impl Bandwidth {
         }
     }
 
-    /// Limits the bandwidth to this number of bytes a second, at least 1.
+    /// Limits the bandwidth to `bytes` bytes per second. `bytes` must be at least 1.
     #[must_use]
     pub fn with_bytes_per_second(self, bytes: u64) -> Self {
         Self {

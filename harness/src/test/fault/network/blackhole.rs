@@ -1,4 +1,4 @@
-//! A fault that holds back all bytes on a link.
+//! A fault that holds back all bytes in one or both directions of a link.
 
 use super::LinkTarget;
 use crate::test::fault::{Fault, FaultError, Injection, Undo};
@@ -6,8 +6,8 @@ use crate::test::network::{Condition, Direction, Link};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// Holds back all bytes on a link, as a network partition does. Connections stay open, and the held
-/// bytes arrive when the fault is undone.
+/// Holds back all bytes in one or both directions of a link, as a network partition does.
+/// Connections stay open, and the held bytes arrive when the fault is undone.
 #[derive(Clone, Debug)]
 pub struct Blackhole {
     target: LinkTarget,

@@ -1,4 +1,4 @@
-//! A fault that ends a connection in the middle of its bytes.
+//! A fault that ends a connection in the middle of a transfer.
 
 use super::LinkTarget;
 use crate::test::fault::{Fault, FaultError, Injection, Undo};
@@ -7,12 +7,12 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// The number of bytes among which the place of the cut is drawn. These bytes cover message heads
-/// and short bodies.
+/// The exclusive upper bound of the drawn number of bytes before the cut. Message heads and short
+/// bodies are shorter than this bound.
 const DRAWN: u64 = 512;
 
-/// Ends one connection of a link after a number of bytes, with a reset. The bytes of all
-/// connections count, from the injection on. After this cut, the fault affects no other connection.
+/// Ends one connection of a link after a number of bytes, by default with a reset. Counts the bytes
+/// of all connections, from the injection on. The fault cuts only one connection.
 #[derive(Clone, Debug)]
 pub struct ConnectionCut {
     target: LinkTarget,
@@ -29,12 +29,13 @@ pub struct ConnectionCutPlan {
     pub direction: Direction,
     /// The number of bytes that pass before the cut.
     pub after: u64,
-    /// The way in which the cut ends the connection that carries the next byte.
+    /// The way in which the cut connection ends. This is the connection of the first byte that does
+    /// not pass.
     pub end: ConnectionEnd,
 }
 
 impl ConnectionCut {
-    /// Cuts a connection after 0 to 511 bytes in this direction. The number is drawn.
+    /// Cuts a connection after a drawn number of bytes in this direction, 0 to 511.
     pub fn new(link: &Link, direction: Direction) -> Self {
         Self {
             target: LinkTarget::of(link),
@@ -62,7 +63,8 @@ impl ConnectionCut {
         }
     }
 
-    /// Closes only the direction that was cut. The other direction stays open.
+    /// Closes only the cut direction, instead of resetting the connection. The other direction
+    /// stays open.
     #[must_use]
     pub fn by_half_closing(self) -> Self {
         Self {

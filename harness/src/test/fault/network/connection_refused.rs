@@ -13,7 +13,7 @@ pub struct ConnectionRefused {
     target: LinkTarget,
 }
 
-/// The plan of a [`ConnectionRefused`] fault, which draws nothing.
+/// The plan of a [`ConnectionRefused`] fault. Nothing is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ConnectionRefusedPlan {}

@@ -1,4 +1,4 @@
-//! A fault that flips a bit of the bytes on a link.
+//! A fault that flips one bit of a byte that passes a link.
 
 use super::LinkTarget;
 use crate::test::fault::{Fault, FaultError, Injection, Undo};
@@ -7,10 +7,10 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// The number of bytes among which the damaged byte is drawn.
+/// The damaged byte is drawn from this number of bytes: the first bytes after the injection.
 const DRAWN: u64 = 512;
 
-/// Flips one bit of the bytes that pass a link. Real networks also deliver damaged bytes. TCP's
+/// Flips one bit of one byte that passes a link. Real networks also deliver damaged bytes. TCP's
 /// checksum has only 16 bits, and misses damage in the memory of a router or a network card.
 #[derive(Clone, Debug)]
 pub struct Corruption {
@@ -23,11 +23,12 @@ pub struct Corruption {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CorruptionPlan {
-    /// The direction of the byte.
+    /// The direction of the damaged byte.
     pub direction: Direction,
-    /// The number of the byte, from 0. Bytes count from the injection on, over all connections.
+    /// The number of the damaged byte. The first byte after the injection, on any connection, has
+    /// number 0.
     pub byte: u64,
-    /// The bit in the byte, from 0 (the least significant) to 7.
+    /// The number of the flipped bit in the byte: 0 (the least significant) to 7.
     pub bit: u8,
 }
 
@@ -41,8 +42,8 @@ impl Corruption {
         }
     }
 
-    /// Flips a drawn bit of exactly this byte, from 0. Bytes count from the injection on, over all
-    /// connections.
+    /// Flips a drawn bit of the byte with this number. The first byte after the injection, on any
+    /// connection, has number 0.
     #[must_use]
     pub fn at(self, byte: u64) -> Self {
         Self {

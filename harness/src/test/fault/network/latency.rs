@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::time::Duration;
 
-/// The range of the drawn delay, in milliseconds. It reaches from a link within a data centre to a
-/// link to another continent.
+/// The range of the drawn delay, in milliseconds. Delays of 1 ms occur within a data centre, and
+/// delays of 300 ms between continents.
 const DRAWN: Range<u64> = 1..300;
 
 /// Delays the bytes that pass a link. The bytes keep their order. The delays of different bytes
@@ -31,17 +31,17 @@ pub struct Latency {
 pub struct LatencyPlan {
     /// The delayed direction.
     pub direction: Direction,
-    /// The shortest delay, in milliseconds.
+    /// The delay without jitter, in milliseconds.
     pub delay_ms: u64,
     /// The upper bound of the jitter, in milliseconds. The jitter is drawn for each received chunk,
     /// and added to the delay.
     pub jitter_ms: u64,
-    /// The seed of the jitter's draws.
+    /// The seed from which the jitter is drawn.
     pub seed: u64,
 }
 
 impl Latency {
-    /// Delays the bytes in both directions of this link by 1 to 299 ms. The delay is drawn.
+    /// Delays the bytes in both directions of this link by a drawn time, 1 to 299 ms.
     pub fn new(link: &Link) -> Self {
         Self {
             target: LinkTarget::of(link),
@@ -51,7 +51,7 @@ impl Latency {
         }
     }
 
-    /// Delays the bytes by exactly `delay`, rounded down to whole milliseconds.
+    /// Delays the bytes by `delay`, rounded down to whole milliseconds.
     #[must_use]
     pub fn with_delay(self, delay: Duration) -> Self {
         Self {

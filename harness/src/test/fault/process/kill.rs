@@ -38,8 +38,8 @@ impl Kill {
         }
     }
 
-    /// Kills the process after a drawn time up to `time`, each microsecond with the same
-    /// probability. The process survives if the fault is undone earlier.
+    /// Kills the process after a drawn time, 0 to `time`. Each number of microseconds has the same
+    /// probability. The process survives if the fault is undone before the kill.
     #[must_use]
     pub fn within(self, time: Duration) -> Self {
         Self {

@@ -16,7 +16,7 @@ pub struct Pause {
     process: Arc<ChildProcess>,
 }
 
-/// The plan of a [`Pause`], which draws nothing.
+/// The plan of a [`Pause`]. Nothing is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PausePlan {}
