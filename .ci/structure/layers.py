@@ -46,6 +46,7 @@ PACKAGES = {
         "clarity-chaos-macros",
     ],
     "clarity-chaos-report": ["clarity-chaos-record"],
+    "clarity-chaos-disk": [],
     "clarity-chaos-record": [],
     "clarity-chaos-oracles": [],
     "clarity-chaos-macros": [],

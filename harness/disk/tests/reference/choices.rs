@@ -263,10 +263,9 @@ fn sector_choices(
             end,
             after,
         } = event
+            && (*from < start + sector && *end > start)
         {
-            if *from < start + sector && *end > start {
-                choices.insert(cut(after, &visible[number + 1..]));
-            }
+            choices.insert(cut(after, &visible[number + 1..]));
         }
     }
     choices

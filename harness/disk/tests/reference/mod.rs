@@ -1,6 +1,6 @@
 //! Naive reference: enumerates each state that a disk can have after a loss of power.
 //!
-//! It shares nothing with the crate, and repeats all work for each choice. It serves small programs.
+//! It shares nothing with the crate. It repeats all work for each choice: use small programs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ mod syncs;
 const ROOT: usize = 0;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Model {
+pub(crate) enum Model {
     Posix,
     Journaled,
     Ext4Ordered,
@@ -19,7 +19,7 @@ pub enum Model {
 
 /// The sync that is a part of a write: none, `O_DSYNC`, `O_SYNC`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum WriteSync {
+pub(crate) enum WriteSync {
     None,
     Data,
     Full,
@@ -29,7 +29,7 @@ pub enum WriteSync {
 ///
 /// A call that Linux refuses changes nothing. The handle of a failed `Open` is dead.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Op {
+pub(crate) enum Op {
     Open {
         path: String,
         create: bool,
@@ -95,19 +95,19 @@ pub enum Op {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Entry {
+pub(crate) enum Entry {
     Directory { mode: u32 },
     Symlink(String),
     File { mode: u32, bytes: Vec<u8> },
 }
 
 /// Each path below the root.
-pub type State = BTreeMap<String, Entry>;
+pub(crate) type State = BTreeMap<String, Entry>;
 
 /// Returns all states after the first `calls` calls, or `None` if there are more than `limit`.
 ///
 /// Also returns `None` under `Posix` if more than 16 changes are not covered by a sync.
-pub fn states(
+pub(crate) fn states(
     before: &State,
     program: &[Op],
     calls: usize,
@@ -130,7 +130,7 @@ pub fn states(
 }
 
 /// Returns the live state after all calls, as the page cache has it.
-pub fn live(before: &State, program: &[Op]) -> State {
+pub(crate) fn live(before: &State, program: &[Op]) -> State {
     let mut disk = Disk::new(before, Model::Posix);
     for op in program {
         disk.call(op);
