@@ -8,8 +8,8 @@ use crate::power_loss::PowerLoss;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-/// A length on the disk that a write has not reached is a multiple of this number of bytes, the
-/// block size of ext4, XFS and Btrfs.
+/// The block size of ext4, XFS and Btrfs, in bytes. A length on the disk is that after a write, or a
+/// multiple of this number.
 const BLOCK: usize = 4096;
 
 /// All lengths and bytes that a file can have, for one choice of metadata.
@@ -41,7 +41,9 @@ impl Sector {
     pub(crate) fn before(&self, writes: usize) -> usize {
         let versions = self.versions.iter().enumerate();
         let earlier = versions.filter(|(index, version)| *index == 0 || version.writes < writes);
-        earlier.max_by_key(|(_, version)| version.writes).map_or(0, |(index, _)| index)
+        earlier
+            .max_by_key(|(_, version)| version.writes)
+            .map_or(0, |(index, _)| index)
     }
 
     fn latest(&self) -> usize {
@@ -75,8 +77,15 @@ pub(crate) struct ContentChoice {
 
 /// An unsynced event of a file.
 enum FileEvent<'a> {
-    Write { call: usize, offset: usize, bytes: &'a [u8] },
-    Size { length: usize, is_included: bool },
+    Write {
+        call: usize,
+        offset: usize,
+        bytes: &'a [u8],
+    },
+    Size {
+        length: usize,
+        is_included: bool,
+    },
 }
 
 impl ContentChoices {
@@ -98,14 +107,19 @@ impl ContentChoices {
             base: at_sync.bytes.to_vec(),
             sector_size,
         };
-        let (mut base, mut grown) = (at_sync.bytes.len(), at_sync.bytes.len());
+        let mut base = at_sync.bytes.len();
+        let mut ends: Vec<usize> = Vec::new();
         let mut is_hidden = false;
         for event in &events {
             match event {
-                FileEvent::Write { call, offset, bytes } => {
+                FileEvent::Write {
+                    call,
+                    offset,
+                    bytes,
+                } => {
                     let range = *offset..offset + bytes.len();
                     if !is_hidden {
-                        grown = grown.max(range.end);
+                        ends.push(range.end);
                     }
                     choices.writes.push(Write {
                         call: *call,
@@ -113,20 +127,19 @@ impl ContentChoices {
                         is_hidden,
                     });
                 }
-                FileEvent::Size { length, is_included: true } if !is_hidden => {
-                    (base, grown) = (*length, *length);
-                    choices.base.resize(*length, 0);
+                FileEvent::Size {
+                    length,
+                    is_included: true,
+                } if !is_hidden => {
+                    base = *length;
+                    ends.clear();
+                    choices.base.resize(base, 0);
                 }
                 // Nothing that follows a truncation reaches a journaled disk before the truncation.
                 FileEvent::Size { .. } => is_hidden |= model != PowerLoss::Posix,
             }
         }
-        let borders = (base / BLOCK + 1..).map(|block| block * BLOCK);
-        choices.lengths.push(base);
-        choices.lengths.extend(borders.take_while(|border| *border < grown));
-        if grown > base {
-            choices.lengths.push(grown);
-        }
+        choices.lengths = lengths(base, ends);
         choices.add_sectors(&events, &at_sync);
         choices
     }
@@ -134,7 +147,9 @@ impl ContentChoices {
     fn add_sectors(&mut self, events: &[FileEvent<'_>], at_sync: &DurableBytes) {
         let visible = self.writes.iter().filter(|write| !write.is_hidden);
         let touched: BTreeSet<usize> = visible
-            .flat_map(|write| write.range.start / self.sector_size..write.range.end.div_ceil(self.sector_size))
+            .flat_map(|write| {
+                write.range.start / self.sector_size..write.range.end.div_ceil(self.sector_size)
+            })
             .collect();
         for number in touched {
             let start = number * self.sector_size;
@@ -144,29 +159,49 @@ impl ContentChoices {
     }
 
     /// Replays the events on one sector.
-    fn versions(&self, range: Range<usize>, events: &[FileEvent<'_>], at_sync: &DurableBytes) -> Vec<Version> {
+    fn versions(
+        &self,
+        range: Range<usize>,
+        events: &[FileEvent<'_>],
+        at_sync: &DurableBytes,
+    ) -> Vec<Version> {
         let mut live = vec![0; range.len()];
-        let durable = at_sync.bytes.get(range.start.min(at_sync.bytes.len())..).unwrap_or_default();
+        let durable = at_sync
+            .bytes
+            .get(range.start.min(at_sync.bytes.len())..)
+            .unwrap_or_default();
         let known = durable.len().min(live.len());
         live[..known].copy_from_slice(&durable[..known]);
-        let mut versions = vec![Version { writes: 0, bytes: live.clone() }];
+        let mut versions = vec![Version {
+            writes: 0,
+            bytes: live.clone(),
+        }];
         let mut writes = 0;
         for event in events {
             match event {
                 FileEvent::Write { offset, bytes, .. } => {
                     writes += 1;
-                    let (from, to) = (range.start.max(*offset), range.end.min(offset + bytes.len()));
+                    let (from, to) = (
+                        range.start.max(*offset),
+                        range.end.min(offset + bytes.len()),
+                    );
                     if from < to && !self.writes[writes - 1].is_hidden {
-                        live[from - range.start..to - range.start].copy_from_slice(&bytes[from - offset..to - offset]);
+                        live[from - range.start..to - range.start]
+                            .copy_from_slice(&bytes[from - offset..to - offset]);
                         let bytes = live.clone();
                         versions.push(Version { writes, bytes });
                     }
                 }
-                FileEvent::Size { length, is_included } => {
+                FileEvent::Size {
+                    length,
+                    is_included,
+                } => {
                     let cut = length.saturating_sub(range.start).min(live.len());
                     live[cut..].fill(0);
                     if *is_included {
-                        versions.iter_mut().for_each(|version| version.bytes[cut..].fill(0));
+                        versions
+                            .iter_mut()
+                            .for_each(|version| version.bytes[cut..].fill(0));
                     }
                 }
             }
@@ -174,7 +209,10 @@ impl ContentChoices {
         // Equal bytes count once, as the latest moment.
         let mut distinct: Vec<Version> = Vec::new();
         for version in versions {
-            match distinct.iter_mut().find(|other| other.bytes == version.bytes) {
+            match distinct
+                .iter_mut()
+                .find(|other| other.bytes == version.bytes)
+            {
                 Some(other) => other.writes = version.writes,
                 None => distinct.push(version),
             }
@@ -188,9 +226,13 @@ impl ContentChoices {
         for length in &self.lengths {
             let mut of_length = 1_usize;
             for sector in self.sectors_below(*length) {
-                of_length = of_length.checked_mul(sector.versions.len()).filter(|count| *count <= limit)?;
+                of_length = of_length
+                    .checked_mul(sector.versions.len())
+                    .filter(|count| *count <= limit)?;
             }
-            count = count.checked_add(of_length).filter(|count| *count <= limit)?;
+            count = count
+                .checked_add(of_length)
+                .filter(|count| *count <= limit)?;
         }
         Some(count)
     }
@@ -198,7 +240,10 @@ impl ContentChoices {
     /// Returns the choice with this number, below [`count`](Self::count).
     pub(crate) fn nth(&self, mut number: usize) -> ContentChoice {
         for length in &self.lengths {
-            let of_length: usize = self.sectors_below(*length).map(|sector| sector.versions.len()).product();
+            let of_length: usize = self
+                .sectors_below(*length)
+                .map(|sector| sector.versions.len())
+                .product();
             if number >= of_length {
                 number -= of_length;
                 continue;
@@ -215,7 +260,9 @@ impl ContentChoices {
 
     fn sectors_below(&self, length: usize) -> impl Iterator<Item = &Sector> {
         let size = self.sector_size;
-        self.sectors.iter().take_while(move |sector| sector.number * size < length)
+        self.sectors
+            .iter()
+            .take_while(move |sector| sector.number * size < length)
     }
 
     /// Lists the sectors that a write touches, as indices in `sectors`.
@@ -224,7 +271,9 @@ impl ContentChoices {
             let start = sector.number * self.sector_size;
             write.range.start < start + self.sector_size && start < write.range.end
         };
-        (0..self.sectors.len()).filter(|index| is_touched(&self.sectors[*index])).collect()
+        (0..self.sectors.len())
+            .filter(|index| is_touched(&self.sectors[*index]))
+            .collect()
     }
 
     /// Returns the choice without losses, except for writes that cannot be on the disk.
@@ -252,7 +301,11 @@ impl ContentChoices {
     pub(crate) fn draw(&self, pick: &mut dyn FnMut(usize) -> usize) -> ContentChoice {
         ContentChoice {
             length: self.lengths[pick(self.lengths.len())],
-            versions: self.sectors.iter().map(|sector| pick(sector.versions.len())).collect(),
+            versions: self
+                .sectors
+                .iter()
+                .map(|sector| pick(sector.versions.len()))
+                .collect(),
         }
     }
 
@@ -284,6 +337,19 @@ impl ContentChoices {
     }
 }
 
+/// Lists the lengths that a file of length `base` can have on the disk while writes that end at
+/// `ends` make it longer.
+fn lengths(base: usize, ends: Vec<usize>) -> Vec<usize> {
+    let grown = ends.iter().copied().max().unwrap_or(base).max(base);
+    let borders = (base / BLOCK + 1..).map(|block| block * BLOCK);
+    let mut lengths: Vec<usize> = borders.take_while(|border| *border < grown).collect();
+    lengths.extend(ends.into_iter().filter(|end| *end > base));
+    lengths.push(base);
+    lengths.sort_unstable();
+    lengths.dedup();
+    lengths
+}
+
 /// Lists the events of a file since its last sync.
 fn events_since<'a>(
     journal: &'a Journal,
@@ -297,15 +363,32 @@ fn events_since<'a>(
     let mut events = Vec::new();
     for (index, logged) in log {
         match &logged.event {
-            Event::Write { file: written, offset, bytes, .. } if *written == file => {
-                events.push(FileEvent::Write { call: logged.call, offset: *offset, bytes });
+            Event::Write {
+                file: written,
+                offset,
+                bytes,
+                ..
+            } if *written == file => {
+                events.push(FileEvent::Write {
+                    call: logged.call,
+                    offset: *offset,
+                    bytes,
+                });
             }
             Event::Metadata(parts) => {
                 let unit = durable.units.partition_point(|unit| unit.index < index);
                 for (number, part) in parts.iter().enumerate() {
-                    if let Part::Size { file: resized, length } = part && *resized == file {
+                    if let Part::Size {
+                        file: resized,
+                        length,
+                    } = part
+                        && *resized == file
+                    {
                         let (length, is_included) = (*length, included.has((unit, number)));
-                        events.push(FileEvent::Size { length, is_included });
+                        events.push(FileEvent::Size {
+                            length,
+                            is_included,
+                        });
                     }
                 }
             }

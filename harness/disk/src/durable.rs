@@ -16,8 +16,7 @@ pub(crate) struct Durable<'a> {
     pub(crate) units: Vec<Unit<'a>>,
     /// The durable parts of `units`.
     pub(crate) parts: HashSet<PartId>,
-    /// The number of changes that the last commit made durable. Always 0 except under
-    /// [`PowerLoss::Ext4Ordered`].
+    /// The number of changes that the last commit of ext4 made durable.
     pub(crate) committed: usize,
     files: BTreeMap<NodeId, DurableBytes>,
 }
@@ -148,9 +147,13 @@ impl Walk<'_> {
     }
 
     fn sync_file(&mut self, file: NodeId, kind: SyncKind, index: usize) {
-        let durable = &self.durable.parts;
+        let durable = &self.durable;
+        let is_durable = |id: PartId| match self.model {
+            PowerLoss::Ext4Ordered => id.0 < durable.committed,
+            PowerLoss::Posix | PowerLoss::Journaled => durable.parts.contains(&id),
+        };
         let changes = self.nodes.entry(file).or_default();
-        let is_new = changes.creation.is_some_and(|id| !durable.contains(&id));
+        let is_new = changes.creation.is_some_and(|id| !is_durable(id));
         let has_work = match kind {
             SyncKind::Full => changes.any,
             SyncKind::Data => changes.data || is_new,
@@ -158,7 +161,7 @@ impl Walk<'_> {
         if !has_work {
             return;
         }
-        let is_full = kind == SyncKind::Full || is_new;
+        let is_full = kind == SyncKind::Full || is_new && self.model != PowerLoss::Posix;
         changes.data = false;
         changes.any &= !is_full;
         let last_change = match kind {
@@ -166,9 +169,11 @@ impl Walk<'_> {
             SyncKind::Data => changes.data_sync,
         };
         self.keep_bytes(file, index);
+        self.commit_after(last_change, index);
         match self.model {
             PowerLoss::Posix => self.keep(|part| match part {
-                Part::Size { file: node, .. } | Part::Mode { node, .. } => *node == file,
+                Part::Size { file: node, .. } => *node == file,
+                Part::Mode { node, .. } => *node == file && kind == SyncKind::Full,
                 _ => false,
             }),
             PowerLoss::Journaled => {
@@ -177,14 +182,15 @@ impl Walk<'_> {
                     self.keep_names(file);
                 }
             }
-            PowerLoss::Ext4Ordered => self.commit_after(last_change, index),
+            PowerLoss::Ext4Ordered => {}
         }
     }
 
     fn sync_directory(&mut self, directory: NodeId, index: usize) {
+        let last_change = self.nodes.entry(directory).or_default().sync;
+        self.commit_after(last_change, index);
         if self.model == PowerLoss::Ext4Ordered {
-            let last_change = self.nodes.entry(directory).or_default().sync;
-            return self.commit_after(last_change, index);
+            return;
         }
         self.keep(|part| match part {
             Part::Entry { slot, .. } => slot.directory == directory,
@@ -216,7 +222,7 @@ impl Walk<'_> {
 
     /// Commits all metadata, if the last change at this end of the log is not committed.
     fn commit_after(&mut self, last_change: usize, index: usize) {
-        if self.model == PowerLoss::Ext4Ordered && last_change > self.commit {
+        if last_change > self.commit {
             self.commit = index;
             self.durable.committed = self.durable.units.len();
         }
@@ -255,18 +261,31 @@ impl Walk<'_> {
         let mut nodes = self.live.ancestors(file);
         self.keep(|part| matches!(part, Part::Mode { node, .. } if *node == file));
         nodes.push(file);
-        self.keep(|part| match part {
+        let is_name = |part: &Part| match part {
             Part::Entry { node, previous, .. } => [node, previous]
                 .into_iter()
                 .flatten()
                 .any(|named| nodes.contains(named)),
             _ => false,
-        });
+        };
+        self.keep(is_name);
+        // A rename within one directory is one change.
+        for unit in 0..self.durable.units.len() {
+            let parts = self.durable.units[unit].parts;
+            if is_within_one_directory(parts) && parts.iter().any(is_name) {
+                self.keep_unit(unit);
+            }
+        }
         self.close();
     }
 
     /// Makes each change durable that freed the entry of a durable part.
+    ///
+    /// First drops the parts that ext4 has not committed. A state of any one of the file systems is
+    /// a state of the model.
     fn close(&mut self) {
+        let committed = self.durable.committed;
+        self.durable.parts.retain(|(unit, _)| *unit < committed);
         let slots = |durable: &Durable<'_>| -> Vec<(usize, Slot)> {
             let entry = |(unit, number): &PartId| match &durable.units[*unit].parts[*number] {
                 Part::Entry { slot, .. } => Some((*unit, slot.clone())),
@@ -289,6 +308,17 @@ impl Walk<'_> {
             }
         }
     }
+}
+
+/// Whether all entries that the change sets or removes are in one directory.
+pub(crate) fn is_within_one_directory(parts: &[Part]) -> bool {
+    let directory = |part: &Part| match part {
+        Part::Entry { slot, .. } => Some(slot.directory),
+        _ => None,
+    };
+    parts
+        .windows(2)
+        .all(|pair| directory(&pair[0]) == directory(&pair[1]))
 }
 
 /// Whether the change moves a name out of this directory into another one.

@@ -65,7 +65,9 @@ pub(crate) enum Part {
         mode: u32,
     },
     /// Sets times or the owner, which no snapshot shows.
-    Times { node: NodeId },
+    Times {
+        node: NodeId,
+    },
 }
 
 impl Part {

@@ -1,7 +1,6 @@
 //! The choices of metadata changes that a disk can have after a loss of power.
 
-use crate::durable::{Durable, PartId};
-use crate::journal::Part;
+use crate::durable::{Durable, PartId, is_within_one_directory};
 use crate::power_loss::PowerLoss;
 use std::collections::HashSet;
 
@@ -42,14 +41,22 @@ impl<'a> MetadataChoices<'a> {
             PowerLoss::Posix => {
                 let changes = (0..durable.units.len()).flat_map(|unit| atoms(durable, unit));
                 let open = changes.map(|parts| parts.into_iter().filter(is_lost).collect());
-                Kind::Subsets(open.filter(|parts: &Vec<PartId>| !parts.is_empty()).collect())
+                Kind::Subsets(
+                    open.filter(|parts: &Vec<PartId>| !parts.is_empty())
+                        .collect(),
+                )
             }
             PowerLoss::Journaled | PowerLoss::Ext4Ordered => {
+                let first = match model {
+                    PowerLoss::Ext4Ordered => durable.committed,
+                    _ => 0,
+                };
                 let units = durable.units.len();
-                let is_open =
-                    |unit: &usize| (0..durable.units[*unit].parts.len()).any(|part| is_lost(&(*unit, part)));
+                let is_open = |unit: &usize| {
+                    (0..durable.units[*unit].parts.len()).any(|part| is_lost(&(*unit, part)))
+                };
                 // A prefix that ends before a durable change equals the next longer prefix.
-                let ends = (durable.committed..units).filter(is_open);
+                let ends = (first..units).filter(is_open);
                 Kind::Prefixes(ends.chain([units]).collect())
             }
         };
@@ -93,7 +100,8 @@ impl<'a> MetadataChoices<'a> {
             Kind::Prefixes(ends) => ends.iter().rev().map(|end| self.prefix(*end)).collect(),
             Kind::Subsets(changes) => {
                 let count = changes.len();
-                let all_but = |lost: usize| self.subset((0..count).map(move |change| change != lost));
+                let all_but =
+                    |lost: usize| self.subset((0..count).map(move |change| change != lost));
                 let only = |kept: usize| self.subset((0..count).map(move |change| change == kept));
                 let losses = (0..count).map(all_but);
                 let none = self.subset((0..count).map(|_| false));
@@ -142,15 +150,10 @@ impl<'a> MetadataChoices<'a> {
 /// Splits a change into the sets of parts that POSIX keeps together.
 fn atoms(durable: &Durable<'_>, unit: usize) -> Vec<Vec<PartId>> {
     let parts = durable.units[unit].parts;
-    let directory = |part: &Part| match part {
-        Part::Entry { slot, .. } => Some(slot.directory),
-        _ => None,
-    };
     let ids = (0..parts.len()).map(|part| (unit, part));
-    // A rename between two directories is two changes.
-    if parts.windows(2).any(|pair| directory(&pair[0]) != directory(&pair[1])) {
-        ids.map(|id| vec![id]).collect()
-    } else {
+    if is_within_one_directory(parts) {
         vec![ids.collect()]
+    } else {
+        ids.map(|id| vec![id]).collect()
     }
 }

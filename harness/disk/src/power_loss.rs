@@ -6,7 +6,8 @@
 pub enum PowerLoss {
     /// Any subset of the changes that no sync covers.
     ///
-    /// `fsync` and `fdatasync` cover the bytes, the length and the mode of a file, but no name.
+    /// `fsync` and `fdatasync` cover the bytes and the length of a file, but no name. `fsync` also
+    /// covers the mode.
     /// `fsync` of a directory covers its entries. A rename within one directory is one change; a
     /// rename between two directories is two changes.
     Posix,

@@ -8,7 +8,12 @@ use crate::content::{ContentChoice, ContentChoices, Write};
 
 /// Lists representative contents, those with few losses first. Some can be equal.
 pub(crate) fn of(file: &ContentChoices) -> Vec<ContentChoice> {
-    let writes = || file.writes.iter().enumerate().filter(|(_, write)| !write.is_hidden);
+    let writes = || {
+        file.writes
+            .iter()
+            .enumerate()
+            .filter(|(_, write)| !write.is_hidden)
+    };
     let mut found = vec![file.latest()];
     for (number, write) in writes() {
         found.push(without(file, number, write, |_| true));
@@ -58,7 +63,9 @@ fn without(
     if touched.iter().all(|sector| is_lost(*sector)) {
         let others = file.writes.iter().enumerate();
         let reach = others.filter(|(other, write)| *other != number && !write.is_hidden);
-        let reached = reach.map(|(_, write)| write.range.end.min(file.grown())).max();
+        let reached = reach
+            .map(|(_, write)| write.range.end.min(file.grown()))
+            .max();
         choice.length = length_at_least(file, reached.unwrap_or_default());
     }
     for sector in touched.into_iter().filter(|sector| is_lost(*sector)) {
@@ -70,5 +77,9 @@ fn without(
 /// Returns the smallest possible length that is at least this one, or else the greatest.
 fn length_at_least(file: &ContentChoices, length: usize) -> usize {
     let long_enough = |possible: &&usize| **possible >= length;
-    file.lengths.iter().find(long_enough).copied().unwrap_or_else(|| file.grown())
+    file.lengths
+        .iter()
+        .find(long_enough)
+        .copied()
+        .unwrap_or_else(|| file.grown())
 }

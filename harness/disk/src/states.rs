@@ -58,7 +58,10 @@ impl Journal {
         sector_size: usize,
         work: impl FnOnce(&States<'_>) -> T,
     ) -> T {
-        assert!(sector_size > 0, "expected a sector size of at least 1, found 0");
+        assert!(
+            sector_size > 0,
+            "expected a sector size of at least 1, found 0"
+        );
         work(&States {
             journal: self,
             durable: &Durable::after(self, calls, model),
@@ -84,10 +87,15 @@ impl States<'_> {
                 continue;
             }
             let tree = self.tree(included);
-            let counts: Option<Vec<usize>> =
-                tree.files.iter().map(|(_, file)| file.count(choices)).collect();
+            let counts: Option<Vec<usize>> = tree
+                .files
+                .iter()
+                .map(|(_, file)| file.count(choices))
+                .collect();
             let counts = counts?;
-            let total = counts.iter().try_fold(1_usize, |all, count| all.checked_mul(*count))?;
+            let total = counts
+                .iter()
+                .try_fold(1_usize, |all, count| all.checked_mul(*count))?;
             choices = choices.checked_sub(total)?;
             for mut number in 0..total {
                 let mut contents = Vec::new();

@@ -36,8 +36,29 @@ fn number(variable: &str, default: u64) -> u64 {
 fn states(journal: &Journal, calls: usize, model: PowerLoss) -> Option<BTreeSet<State>> {
     journal.with_states(calls, model, SECTOR, |states| {
         let all = states.all(LIMIT)?;
-        Some(all.iter().map(|state| programs::in_terms_of_reference(&state.snapshot)).collect())
+        Some(
+            all.iter()
+                .map(|state| programs::in_terms_of_reference(&state.snapshot))
+                .collect(),
+        )
     })
+}
+
+/// Formats a value, and counts equal bytes in a row: `48 x 100` instead of `48, 48, 48, …`.
+fn show(value: &impl std::fmt::Debug) -> String {
+    let text = format!("{value:?}");
+    let mut shown: Vec<(&str, usize)> = Vec::new();
+    for word in text.split(", ") {
+        match shown.last_mut() {
+            Some((last, count)) if *last == word => *count += 1,
+            _ => shown.push((word, 1)),
+        }
+    }
+    let words = shown.into_iter().map(|(word, count)| match count {
+        1 => word.to_owned(),
+        count => format!("{word} x {count}"),
+    });
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// Compares all points of a program. Returns the number of states, or `None` if there are too many
@@ -45,10 +66,15 @@ fn states(journal: &Journal, calls: usize, model: PowerLoss) -> Option<BTreeSet<
 fn compare(program: &Program) -> Option<usize> {
     let journal = program.journal();
     let live = programs::in_terms_of_reference(&journal.live());
-    assert_eq!(live, reference::live(&program.before, &program.ops), "live: {program:?}");
+    assert_eq!(
+        live,
+        reference::live(&program.before, &program.ops),
+        "live: {program:?}"
+    );
     let mut compared = 0;
-    for (model, other) in MODELS {
-        for calls in 0..=program.ops.len() {
+    for calls in 0..=program.ops.len() {
+        let mut weaker: Option<BTreeSet<State>> = None;
+        for (model, other) in MODELS {
             let (before, ops) = (&program.before, &program.ops);
             let expected = reference::states(before, ops, calls, other, SECTOR, LIMIT)?;
             let found = states(&journal, calls, model)?;
@@ -56,9 +82,23 @@ fn compare(program: &Program) -> Option<usize> {
             let added: Vec<&State> = found.difference(&expected).take(2).collect();
             assert!(
                 missing.is_empty() && added.is_empty(),
-                "{model:?} after {calls} calls of {program:?}\nmissing: {missing:?}\nadded: {added:?}"
+                "{model:?} after {calls} calls of {}\nmissing: {}\nadded: {}",
+                show(program),
+                show(&missing),
+                show(&added),
             );
             compared += found.len();
+            // Each model allows all states of the next one.
+            if let Some(weaker) = weaker {
+                let added: Vec<&State> = found.difference(&weaker).take(2).collect();
+                assert!(
+                    added.is_empty(),
+                    "only {model:?} after {calls} calls of {}\nhas: {}",
+                    show(program),
+                    show(&added),
+                );
+            }
+            weaker = Some(found);
         }
     }
     Some(compared)
@@ -93,7 +133,10 @@ fn representative_and_drawn_states_are_possible() {
                 let Some(all) = states.all(LIMIT) else {
                     return;
                 };
-                let all: BTreeSet<_> = all.iter().map(|state| programs::in_terms_of_reference(&state.snapshot)).collect();
+                let all: BTreeSet<_> = all
+                    .iter()
+                    .map(|state| programs::in_terms_of_reference(&state.snapshot))
+                    .collect();
                 let drawn = states.draw(&mut |limit| rng.random_range(0..limit));
                 let live = states.representatives().next().unwrap();
                 assert_eq!(live.missing, [0; 0], "{program:?}");

@@ -32,7 +32,10 @@ impl Program {
                 before.insert((*name).to_owned(), Entry::File { mode: 0o644, bytes });
             }
         }
-        let mut program = Self { before, ops: Vec::new() };
+        let mut program = Self {
+            before,
+            ops: Vec::new(),
+        };
         let mut handles = 0;
         for number in 0..rng.random_range(3..=8) {
             program.add(&names, number, &mut handles, rng);
@@ -46,11 +49,22 @@ impl Program {
         let kind = rng.random_range(0..22);
         let other = name(rng);
         let op = match kind {
-            11 | 12 => Op::Rename { from: path, to: other },
-            13 => Op::Link { from: path, to: other },
+            11 | 12 => Op::Rename {
+                from: path,
+                to: other,
+            },
+            13 => Op::Link {
+                from: path,
+                to: other,
+            },
             14 => Op::Unlink { path },
-            15 | 16 => Op::FsyncDir { path: ["", "d"][rng.random_range(0..2)].to_owned() },
-            17 => Op::Chmod { path, mode: [0o600, 0o640][rng.random_range(0..2)] },
+            15 | 16 => Op::FsyncDir {
+                path: ["", "d"][rng.random_range(0..2)].to_owned(),
+            },
+            17 => Op::Chmod {
+                path,
+                mode: [0o600, 0o640][rng.random_range(0..2)],
+            },
             18 => Op::Exchange { a: path, b: other },
             19 if rng.random_range(0..4) == 0 => Op::SyncAll,
             _ => {
@@ -61,7 +75,11 @@ impl Program {
                     rng.random_range(0..*handles)
                 } else {
                     let truncate = rng.random_range(0..6) == 0;
-                    self.ops.push(Op::Open { path, create: true, truncate });
+                    self.ops.push(Op::Open {
+                        path,
+                        create: true,
+                        truncate,
+                    });
                     *handles += 1;
                     *handles - 1
                 };
@@ -89,8 +107,14 @@ impl Program {
                     sync,
                 }
             }
-            5 | 6 => Op::Truncate { handle, length: *LENGTHS.choose(rng).unwrap() },
-            7 => Op::Allocate { handle, length: *LENGTHS[1..].choose(rng).unwrap() },
+            5 | 6 => Op::Truncate {
+                handle,
+                length: *LENGTHS.choose(rng).unwrap(),
+            },
+            7 => Op::Allocate {
+                handle,
+                length: *LENGTHS[1..].choose(rng).unwrap(),
+            },
             8 | 9 => Op::Fdatasync { handle },
             _ => Op::Fsync { handle },
         }
@@ -110,7 +134,11 @@ impl Program {
 
 fn apply(journal: &mut Journal, handles: &mut Vec<Option<NodeId>>, op: &Op) {
     match op {
-        Op::Open { path, create, truncate } => {
+        Op::Open {
+            path,
+            create,
+            truncate,
+        } => {
             let path = Path::new(path);
             let found = journal.find(path);
             if let (Some(file), true) = (found, truncate)
@@ -121,7 +149,12 @@ fn apply(journal: &mut Journal, handles: &mut Vec<Option<NodeId>>, op: &Op) {
             let file = found.or_else(|| journal.create(path, 0o644).filter(|_| *create));
             handles.push(file);
         }
-        Op::Write { handle, at, bytes, sync } => {
+        Op::Write {
+            handle,
+            at,
+            bytes,
+            sync,
+        } => {
             let Some(file) = handles[*handle] else { return };
             let end = journal.length(file).unwrap();
             let offset = at.map_or(end, |at| usize::try_from(at).unwrap());
@@ -192,7 +225,10 @@ pub fn in_terms_of_reference(snapshot: &Snapshot) -> State {
     let entry = |entry: &disk::Entry| match entry {
         disk::Entry::File(number) => {
             let file = snapshot.file(*number);
-            Entry::File { mode: file.mode, bytes: file.bytes.to_vec() }
+            Entry::File {
+                mode: file.mode,
+                bytes: file.bytes.to_vec(),
+            }
         }
         disk::Entry::Directory(mode) => Entry::Directory { mode: *mode },
         disk::Entry::Symlink(target) => Entry::Symlink(target.to_str().unwrap().to_owned()),

@@ -151,15 +151,20 @@ impl Disk {
             }
         }
         let mut base = node.durable.len();
-        let mut grown = base;
+        let mut ends: Vec<usize> = Vec::new();
         for event in &visible {
             match event {
-                Event::Size { length, .. } => (base, grown) = (*length, *length),
-                Event::Write { end, .. } => grown = grown.max(*end),
+                Event::Size { length, .. } => {
+                    base = *length;
+                    ends.clear();
+                }
+                Event::Write { end, .. } => ends.push(*end),
             }
         }
+        let grown = ends.iter().copied().max().unwrap_or(base).max(base);
         let mut lengths: BTreeSet<usize> = (base..grown).filter(|n| n % BLOCK == 0).collect();
-        lengths.extend([base, grown]);
+        lengths.extend(ends.into_iter().filter(|end| *end > base));
+        lengths.insert(base);
         let mut all = BTreeSet::new();
         for length in lengths {
             let mut contents = BTreeSet::from([Vec::new()]);

@@ -27,11 +27,20 @@ impl Disk {
     }
 
     fn sync_file(&mut self, file: usize, full: bool) {
-        let with_metadata = full || self.is_new(file);
+        let with_metadata = full || self.is_new(file) && self.model != Model::Posix;
+        let node = &self.nodes[file];
+        self.commit_if(if full {
+            node.sync_step
+        } else {
+            node.datasync_step
+        });
         match self.model {
-            Model::Posix => self
-                .synced
-                .extend(self.sizes(file).union(&self.modes(file))),
+            Model::Posix => {
+                self.synced.extend(self.sizes(file));
+                if full {
+                    self.synced.extend(self.modes(file));
+                }
+            }
             Model::Journaled => {
                 self.synced.extend(self.sizes(file));
                 if with_metadata {
@@ -43,17 +52,7 @@ impl Disk {
                     self.close();
                 }
             }
-            Model::Ext4Ordered => {
-                let node = &self.nodes[file];
-                let last_change = if full {
-                    node.sync_step
-                } else {
-                    node.datasync_step
-                };
-                if last_change > self.commit_step {
-                    self.commit();
-                }
-            }
+            Model::Ext4Ordered => {}
         }
         self.make_bytes_durable(file);
         self.nodes[file].data_dirty = false;
@@ -63,6 +62,7 @@ impl Disk {
     }
 
     pub(super) fn fsync_directory(&mut self, directory: usize) {
+        self.commit_if(self.nodes[directory].sync_step);
         match self.model {
             Model::Posix => {
                 self.synced.extend(self.parts_in(directory));
@@ -90,11 +90,7 @@ impl Disk {
                 self.synced.extend(self.modes(directory));
                 self.close();
             }
-            Model::Ext4Ordered => {
-                if self.nodes[directory].sync_step > self.commit_step {
-                    self.commit();
-                }
-            }
+            Model::Ext4Ordered => {}
         }
     }
 
@@ -114,13 +110,22 @@ impl Disk {
         node.events.clear();
     }
 
+    /// Commits as ext4 does, if the last change of the synced node is not committed.
+    fn commit_if(&mut self, last_change: usize) {
+        if last_change > self.commit_step {
+            self.commit();
+        }
+    }
+
     fn commit(&mut self) {
         self.committed = self.units.len();
         self.commit_step = self.step;
     }
 
-    /// Adds the earlier parts on each synced entry, with all parts of their units.
+    /// Removes the parts that ext4 has not committed. Adds the earlier parts on each synced entry, with
+    /// all parts of their units.
     fn close(&mut self) {
+        self.synced.retain(|(unit, _)| *unit < self.committed);
         loop {
             let mut closed = self.synced.clone();
             for (unit, part) in &self.synced {
@@ -161,9 +166,21 @@ impl Disk {
         directories
     }
 
-    /// Returns the parts that set or remove a name of the node.
+    /// Returns the parts that set or remove a name of the node. Of a rename within one directory,
+    /// returns both parts.
     fn names(&self, wanted: usize) -> Parts {
-        self.parts_that(|part| part.names(wanted))
+        let mut found = self.parts_that(|part| part.names(wanted));
+        for (unit, parts) in self.units.iter().enumerate() {
+            let directories: BTreeSet<_> = parts
+                .iter()
+                .filter_map(Part::place)
+                .map(|place| place.0)
+                .collect();
+            if directories.len() == 1 && parts.iter().any(|part| part.names(wanted)) {
+                found.extend((0..parts.len()).map(|part| (unit, part)));
+            }
+        }
+        found
     }
 
     /// Returns the parts on entries of the directory.
