@@ -99,8 +99,9 @@ pub use clarity_chaos_record::{
     HungThread, Isolation, Leaks, Limits, Minimized, OracleId, OracleKind, ReadError, Record,
     Resources, Sandbox, Seed, SeenOracle, Verdict,
 };
-/// The crate `rand`, in the version that this harness uses. The generators of [`Context::rng`] and
-/// [`fault::Fault::draw`] implement the traits of `rand`.
+/// The crate `rand`, in the version that this harness uses. The generator that
+/// [`Context::rng`] returns implements the traits of `rand`. So does the generator that
+/// [`fault::Fault::draw`] takes.
 pub use rand;
 /// The crate `rand_chacha`, in the version that this harness uses. [`fault::Fault::draw`] takes a
 /// generator of `rand_chacha`.

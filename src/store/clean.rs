@@ -46,8 +46,8 @@ impl Store {
     }
 
     /// Removes the quarantine markers of versions that no longer exist.
-    // A killed removal can leave a marker, which must not quarantine a later version with the same
-    // number.
+    // If a process is killed while it removes a version, the version's marker can remain. Without
+    // this cleaning, the marker would quarantine a later version with the same number.
     fn clean_markers(&self, model: &ModelName) -> io::Result<usize> {
         let mut removed = 0;
         for entry in fs::read_dir(self.model_directory(model))? {

@@ -36,7 +36,7 @@ struct CaseDirs {
 }
 
 impl Workspace {
-    /// Opens the workspace in the new directory of a worker.
+    /// Opens the workspace in the existing, empty directory of a worker.
     pub(crate) fn open(worker: WorkerDir) -> io::Result<Self> {
         let times = TimestampGranularity::measure(&worker.tmp())?;
         Ok(Self {
