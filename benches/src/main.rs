@@ -18,7 +18,7 @@ use series::Series;
 use std::fs;
 use std::process::ExitCode;
 
-/// The path of the record with which the part named `record` is measured. `COUNT` stands for the
+/// The path of the record that the measurement of the part `record` parses. `COUNT` stands for the
 /// number of tests.
 const RECORD: &str = "target/chaos/empty-COUNT/chaos/records/empty_00000.json";
 

@@ -25,7 +25,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Gives the call and its effect on the directory; none if the call does not concern the
+    /// Gives the call and its effect on the directory. Gives none if the call does not concern the
     /// directory.
     ///
     /// # Errors
@@ -84,8 +84,8 @@ impl<'a> Decoder<'a> {
                 tracee.vectors(a[1], length(a[2])?)
             })?,
             libc::SYS_pwritev2 => {
-                // The flags of `pwritev2` can change the offset and the mode of the write, so these
-                // writes are unsupported.
+                // The flags of `pwritev2` can change the offset and the mode of the write. Writes
+                // with such flags are therefore unsupported.
                 if a[5] != 0 {
                     self.unknown(tracee, a[0], "pwritev2 with flags")?
                 } else {
@@ -126,8 +126,8 @@ impl<'a> Decoder<'a> {
             libc::SYS_fsync | libc::SYS_fdatasync => {
                 self.of(tracee, a[0], |path| Effect::Sync { path })?
             }
-            // This call only starts to write cached bytes to the disk, and guarantees nothing
-            // (sync_file_range(2)).
+            // This call only starts to write cached bytes to the disk. It does not guarantee that
+            // they reach the disk (sync_file_range(2)).
             libc::SYS_sync_file_range => self.of(tracee, a[0], |path| Effect::NoChange { path })?,
             libc::SYS_syncfs => self.of(tracee, a[0], |_| Effect::SyncAll)?,
             libc::SYS_sync => Some(Effect::SyncAll),

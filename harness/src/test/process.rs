@@ -41,7 +41,7 @@ pub struct Process {
     reading: Option<JoinHandle<()>>,
 }
 
-/// The child process, which the [`Process`] shares with its faults.
+/// The child process. The [`Process`] and the faults that disturb it share this value.
 #[derive(Debug)]
 pub(crate) struct ChildProcess(Mutex<Child>);
 

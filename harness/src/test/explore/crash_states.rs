@@ -1,7 +1,8 @@
 //! The possible states of the disk after a power loss.
 //!
 //! Synced changes are on the disk. Any other change can be lost, if the [`PowerLoss`] model allows
-//! the loss. The combinations of lost changes are too many to try all, so some are drawn at random.
+//! the loss. There are too many combinations of lost changes to try all of them. So some
+//! combinations are drawn at random.
 
 use super::PowerLoss;
 use super::disk_journal::{DiskJournal, LoggedChange};
@@ -56,8 +57,8 @@ impl DiskJournal {
                 .map(|index| (*index, KeptPart::Nothing))
                 .collect()
         };
-        // States that lose a single change come before states that lose several. An error then
-        // names only the changes that matter.
+        // States that lose a single change come before states that lose several changes. The
+        // exploration stops at the first error, so the error names only the changes that matter.
         choices.push(BTreeMap::new());
         choices.extend(open.iter().map(|index| lose(&[*index])));
         choices.push(lose(&open));
@@ -160,12 +161,12 @@ impl DiskJournal {
 #[derive(Clone, Copy, Debug)]
 enum KeptPart {
     Nothing,
-    /// The first bytes of a write. The number is their count.
+    /// This number of bytes from the beginning of a write.
     Prefix(usize),
 }
 
-/// Extends `choice`: loses all changes of names after the first lost one, as a journaling file
-/// system does.
+/// Extends `choice`: also loses all changes of names after the first lost change of a name. A
+/// journaling file system does so.
 fn lose_names_in_order(
     made: &[&LoggedChange],
     open: &[usize],

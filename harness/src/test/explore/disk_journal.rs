@@ -6,7 +6,7 @@ use crate::syscalls::file_call::{Effect, FileCall};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// A change that a call made to the disk.
+/// A change to the disk, made by one call.
 #[derive(Clone, Debug)]
 pub(super) struct LoggedChange {
     /// The index of the call that made the change.
@@ -17,7 +17,7 @@ pub(super) struct LoggedChange {
     pub(super) durable: Option<usize>,
 }
 
-/// All changes of an operation to the disk.
+/// All changes that an operation makes to the disk.
 #[derive(Debug)]
 pub(super) struct DiskJournal {
     /// The initial state of the disk. Files that the operation creates later already have nodes,
@@ -197,8 +197,8 @@ impl DiskJournal {
         });
     }
 
-    /// Makes the entries of a directory durable. A rename changes two entries at once, so a sync of
-    /// either directory makes the rename durable.
+    /// Makes the entries of a directory durable. A rename changes two entries atomically, so a sync
+    /// of either directory makes the rename durable.
     fn sync_directory(&mut self, node: NodeId) {
         self.sync(|change| match change {
             DiskChange::Entries(changed) => {

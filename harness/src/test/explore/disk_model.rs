@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// The maximum depth of directories. Without a maximum, a snapshot would not end: lost changes can
-/// leave a directory inside itself.
+/// The maximum depth of directories. Without a maximum, a snapshot could be infinite: lost changes
+/// can leave a directory inside itself.
 const MAX_DEPTH: usize = 64;
 
 /// The maximum number of symlinks that are followed in a path.
@@ -37,7 +37,7 @@ pub(super) enum Node {
 /// A change to the disk.
 #[derive(Clone, Debug)]
 pub(super) enum DiskChange {
-    /// Sets or removes entries of directories. All entries change at once.
+    /// Sets or removes entries of directories. All these entries change atomically.
     Entries(Vec<(NodeId, OsString, Option<NodeId>)>),
     Write {
         file: NodeId,
@@ -140,8 +140,8 @@ impl DiskModel {
         }
     }
 
-    /// Splits a path into the node of its directory and its last name. Gives none if the path has
-    /// no name, or if the directory does not exist.
+    /// Gives the node of the path's parent directory, and the last name in the path. Gives `None`
+    /// if the path has no name, or if the directory does not exist.
     pub(super) fn parent(&self, path: &Path) -> Option<(NodeId, OsString)> {
         let (directory, name) = split(path)?;
         Some((self.follow(directory)?, name))
