@@ -59,8 +59,8 @@ pub enum QuarantineCause {
     Corrupt,
     /// The bytes match the manifest, but the version cannot be served or is harmful.
     ///
-    /// The quarantine ends when the manifest changes, or when another release of the server tries
-    /// the version.
+    /// Servers load the version again when the manifest has changed, or when another release of the
+    /// server finds the version. The quarantine ends if this load succeeds.
     // Loading the same bytes again would fail again, so servers do not retry.
     Incompatible,
     /// The operator has withdrawn the version. Only the operator can end the quarantine.
