@@ -45,8 +45,9 @@ async fn a_manifest_of_garbage_is_refused(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// A version's manifest is cut short at a random byte. The version must be refused. If only the
-/// final newline is missing, the manifest is still complete, and the answer must be right.
+/// A version's manifest is cut short at a random byte. The version must be refused, unless only the
+/// final newline is missing. In that case, the manifest is still complete, and the answer must be
+/// right.
 #[chaos(checksum, non_destructive, clock = "manual")]
 async fn a_manifest_cut_short_is_refused(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
@@ -78,7 +79,7 @@ fn a_flipped_bit_never_leaves_the_store(cx: Context) -> Result {
     Ok(())
 }
 
-/// Many times, one random bit of a manifest flips. Each time the store must either refuse the
+/// Many times, one random bit of a manifest flips. Each time, the store must either refuse the
 /// version or return the published bytes. A flip in the manifest's date can be harmless.
 #[chaos(checksum, non_destructive)]
 fn a_flipped_bit_in_a_manifest_never_lets_other_bytes_through(cx: Context) -> Result {

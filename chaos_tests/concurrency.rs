@@ -107,8 +107,8 @@ async fn clients_lose_nothing_over_swaps_of_good_and_bad_versions(cx: Context) -
     let repository = Repository::with_model(&cx)?;
     let staging = Repository::staging(&cx)?;
     staging.publish_bytes(MODEL, MODEL_BYTES)?;
-    // Each client needs two places, and so does this test: a place stays taken for a moment after
-    // the answer.
+    // This test and each client need two places in the server's capacity. A place stays taken for a
+    // moment after the answer.
     let places = 2 * (clients + 1);
     let served = Served::start_with_capacity(&cx, &repository, places).await?;
     let activity = cole_kripke::recorded_and(10, &mut cx.rng());

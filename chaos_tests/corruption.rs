@@ -1,4 +1,4 @@
-//! Weight files whose bytes changed after their publication.
+//! Weight files whose bytes changed after publication.
 
 use clarity_chaos::fault::{BitFlip, Fault, Garbage, Replace, Truncate};
 use clarity_chaos::rand::RngExt as _;
@@ -46,7 +46,7 @@ async fn an_empty_file_is_refused(cx: Context) -> Result {
     is_refused(&cx, |weights| Truncate::new(weights).to(0)).await
 }
 
-/// The first bytes of a weight file, its header, are overwritten. The file must be refused.
+/// The header of a weight file, its first eight bytes, is overwritten. The file must be refused.
 #[chaos(corruption, non_destructive, clock = "manual")]
 async fn a_damaged_header_is_refused(cx: Context) -> Result {
     is_refused(&cx, |weights| Garbage::new(weights).at(0, 8)).await
@@ -75,7 +75,7 @@ async fn appended_bytes_are_refused(cx: Context) -> Result {
     replacement_is_refused(&cx, &longer).await
 }
 
-/// Replaces the weight file with `bytes`, which must be refused.
+/// Replaces the content of the weight file with `bytes`. The file must be refused.
 async fn replacement_is_refused(cx: &Context, bytes: &[u8]) -> Result {
     let other = cx.dir().join("other.onnx");
     std::fs::write(&other, bytes)?;
@@ -90,8 +90,9 @@ async fn one_flipped_bit_is_refused(cx: Context) -> Result {
     is_refused(&cx, BitFlip::new).await
 }
 
-/// Single bits anywhere in the weight file flip, one after the other. The store must refuse the
-/// version after each flip. The store must open the version after all bits are repaired.
+/// Many times, one random bit of the weight file flips and is then repaired. While a bit is
+/// flipped, the store must refuse the version. After the last repair, the store must open the
+/// version.
 #[chaos(corruption, non_destructive)]
 fn one_flipped_bit_anywhere_is_refused(cx: Context) -> Result {
     const FLIPS: usize = 256;
@@ -107,7 +108,7 @@ fn one_flipped_bit_anywhere_is_refused(cx: Context) -> Result {
 }
 
 /// Hundreds of times, a random corruption of any kind damages one or two files of a version. Each
-/// time the version must either be refused or answer as before. (`tests/corruptions.rs` can run a
+/// time, the version must either be refused or answer as before. (`tests/corruptions.rs` can run a
 /// million such corruptions.)
 #[chaos(corruption, non_destructive)]
 fn hundreds_of_corruptions_give_no_wrong_answer(cx: Context) -> Result {
@@ -127,7 +128,7 @@ fn hundreds_of_corruptions_give_no_wrong_answer(cx: Context) -> Result {
     Ok(())
 }
 
-/// Thousands of times, a random corruption damages the model or its manifest. Each time the store
+/// Thousands of times, a random corruption damages the model or its manifest. Each time, the store
 /// must either refuse the version or return the published bytes. The store must never crash.
 #[chaos(corruption, slow, non_destructive, timeout = "120s")]
 fn thousands_of_corruptions_let_no_other_bytes_through(cx: Context) -> Result {

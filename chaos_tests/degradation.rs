@@ -89,8 +89,8 @@ async fn a_bad_new_version_leaves_the_old_one_answering(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// The file of the served version is corrupted on disk. The bytes in memory were verified at the
-/// load. So the outputs must stay the same. The answers must be marked as degraded.
+/// The file of the served version is corrupted on disk. The bytes in memory were verified when they
+/// were loaded, so the outputs must stay the same. The answers must be marked as degraded.
 #[chaos(degradation, non_destructive, clock = "manual")]
 async fn a_version_that_rots_while_it_serves_goes_on_from_memory(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;

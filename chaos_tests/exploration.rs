@@ -1,8 +1,8 @@
 //! Explores the store. At each of its system calls, the process dies, the call fails, or the power
 //! fails.
 //!
-//! Other scenarios damage a store from another process. The scenarios here show that the store does
-//! not damage itself.
+//! The scenarios in other modules damage a store from outside. The scenarios here show that the
+//! store does not damage itself.
 
 #![cfg(target_os = "linux")]
 
@@ -12,7 +12,7 @@ use clarity_chaos::{Context, Result, chaos};
 use clarity_testbed::{MODEL, MODEL_BYTES, Repository};
 use std::path::Path;
 
-/// The errors with which system calls are made to fail.
+/// The errors that are injected into system calls.
 const ERRNOS: [Errno; 5] = [
     Errno::EIO,
     Errno::ENOSPC,
@@ -81,9 +81,9 @@ fn publish(dir: &Path) -> Result {
     Ok(())
 }
 
-/// A version is published many times. Each time the publishing process dies, or the power fails, at
-/// another point. The old version must be whole. The new version must be whole or absent. If the
-/// store has acknowledged the new version, it must be whole.
+/// A version is published many times. Each publication has another crash point, where the
+/// publishing process dies or the power fails. The old version must be whole. The new version must
+/// be whole or absent. Once the store has acknowledged the new version, that version must be whole.
 #[chaos(non_destructive, timeout = "120s")]
 fn publishing_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     Repository::with_model(&cx)?;
@@ -102,8 +102,9 @@ fn publishing_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     Ok(())
 }
 
-/// The first version of a model is published many times. Each time the publishing process dies, or
-/// the power fails, at another point. The publication also creates the model's directory.
+/// The first version of a model is published many times. Each publication has another crash point,
+/// where the publishing process dies or the power fails. The publication also creates the model's
+/// directory.
 #[chaos(non_destructive, timeout = "120s")]
 fn the_first_version_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     let explored = cx.explore().power_loss(PowerLoss::Posix).crash_everywhere(
@@ -131,16 +132,16 @@ fn the_first_version_survives_every_crash_and_loss_of_power(cx: Context) -> Resu
     Ok(())
 }
 
-/// A version is published many times. Each time another system call fails, or the same call fails
-/// with another error. The new version must be whole or absent. If it is absent, the publication
-/// must return an error. The old version must stay.
+/// A version is published many times. In each publication, another system call fails, or the same
+/// call fails with another error. The new version must be whole or absent. If it is absent, the
+/// publication must return an error. The old version must stay.
 #[chaos(non_destructive, timeout = "120s")]
 fn publishing_survives_every_failure_of_a_call(cx: Context) -> Result {
     Repository::with_model(&cx)?;
     let explored = cx.fail_everywhere(ERRNOS, publish, |dir, failure| {
         let versions = whole_versions(dir)?;
-        // The publication can also fail after the rename. It then returns an error although the
-        // version is present, because the version might not be durable.
+        // The publication can also fail after the rename, when the version is present but might not
+        // be durable. The publication then returns an error.
         assert!(
             versions == [1, 2] || (versions == [1] && !failure.acknowledged()),
             "{versions:?}"
@@ -151,8 +152,9 @@ fn publishing_survives_every_failure_of_a_call(cx: Context) -> Result {
     Ok(())
 }
 
-/// A version is quarantined many times. Each time the process dies, or the power fails, at another
-/// point. The quarantine marker must be whole or absent, and the version must stay.
+/// A version is quarantined many times. Each quarantine has another crash point, where the process
+/// dies or the power fails. The quarantine marker must be whole or absent, and the version must
+/// stay.
 #[chaos(non_destructive, timeout = "120s")]
 fn quarantine_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     Repository::with_model(&cx)?;
@@ -190,9 +192,10 @@ fn remove(dir: &Path) -> Result {
     Ok(Store::new(dir.join("models")).remove(&model(), version(2))?)
 }
 
-/// A quarantined version is removed many times. Each time the process dies, or the power fails, at
-/// another point. The version must be whole or gone. Once the removal is acknowledged, the version
-/// must be gone. The next version with the same number must not be quarantined.
+/// A quarantined version is removed many times. Each removal has another crash point, where the
+/// process dies or the power fails. The version must be whole or gone. Once the removal is
+/// acknowledged, the version must be gone. The next version with the same number must not be
+/// quarantined.
 #[chaos(non_destructive, timeout = "120s")]
 fn removal_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     let before = Repository::with_model(&cx)?;
@@ -221,8 +224,8 @@ fn removal_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
     Ok(())
 }
 
-/// A version that is not quarantined is removed many times. Each time the process dies, or the
-/// power fails, at another point.
+/// A version that is not quarantined is removed many times. Each removal has another crash point,
+/// where the process dies or the power fails.
 #[chaos(
     non_destructive,
     timeout = "120s",
@@ -246,8 +249,8 @@ fn removal_in_use_survives_every_crash_and_loss_of_power(cx: Context) -> Result 
     Ok(())
 }
 
-/// A version is quarantined and then removed, many times. Each time another system call fails, or
-/// the same call fails with another error.
+/// A version is quarantined and then removed, many times. In each run, another system call fails,
+/// or the same call fails with another error.
 #[chaos(non_destructive, timeout = "120s")]
 fn removal_survives_every_failure_of_a_call(cx: Context) -> Result {
     let before = Repository::with_model(&cx)?;

@@ -1,4 +1,4 @@
-//! Faults in a version's files, and directories or symlinks in place of those files.
+//! Faults in a version's files. Some faults put a directory or a symlink in a file's place.
 
 #[cfg(unix)]
 use clarity_chaos::fault::Permissions;

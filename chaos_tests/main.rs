@@ -20,5 +20,6 @@ mod swarm;
 mod system_calls;
 mod whole_program;
 
-// The model runtime, rten, keeps its pool threads until the process ends. They are not leaks.
+// The model runtime, rten, keeps its pool threads until the process ends. These threads are not
+// leaks.
 clarity_chaos::main!(lasting_threads = ["rten-"]);

@@ -1,5 +1,5 @@
-//! Faults of the network and of the server's process. Every answer must be right, clients without a
-//! fault must be unaffected, and the server must recover.
+//! Faults of the network and of the server's process. Every answer must be right, clients on
+//! connections without a fault must be unaffected, and the server must recover.
 
 use clarity_chaos::fault::{
     Bandwidth, Blackhole, ConnectionCut, ConnectionRefused, Kill, Latency, Pause,
@@ -278,8 +278,8 @@ async fn what_tries_a_model_out_ends_with_the_server(cx: Context) -> Result {
     Ok(())
 }
 
-/// Finds a child of the process `parent` that has used at least 200 ms of CPU time. By then, the
-/// child has read its input.
+/// Finds a child of the process `parent` that has used at least 200 ms of CPU time. Such a child
+/// has read its input, and is computing.
 #[cfg(target_os = "linux")]
 fn busy_child_of(parent: u32) -> Option<u32> {
     /// The least CPU time of a busy child, in ticks of 10 ms.

@@ -128,7 +128,7 @@ async fn a_damaged_version_is_logged_once_with_its_fields(cx: Context) -> Result
 }
 
 /// A model fails on five requests, and its breaker opens. Each failure must be logged once, with
-/// the reason in the client's answer.
+/// the same reason as in the client's answer.
 #[chaos(logs, non_destructive, clock = "manual")]
 async fn each_failed_inference_is_one_event(cx: Context) -> Result {
     let repository = Repository::empty(&cx)?;

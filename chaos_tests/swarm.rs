@@ -81,8 +81,8 @@ async fn after_a_storm_of_faults_the_newest_version_answers(cx: Context) -> Resu
     for _ in 0..STEPS {
         match rng.random_range(0..6) {
             0 => {
-                // A failed publication leaves no version or a complete one, so the versions are
-                // counted again.
+                // A failed publication can leave a complete version, but never a part of a version.
+                // So the versions are counted again.
                 let number = repository.next_version(MODEL)?;
                 let _ = repository.publish_scaled(MODEL, scale_of(number)?);
                 versions = repository.next_version(MODEL)? - 1;
@@ -139,8 +139,8 @@ fn is_recovered(answer: &Response, newest: u64) -> Result<bool> {
 
 /// Asserts that the model gives a right answer, or a refusal with a true reason.
 async fn assert_safe(served: &Served, activity: &[f32], versions: u64) -> Result {
-    // The model answers with a loaded version. The refusals of the other versions appear only on
-    // their own paths.
+    // The inference path answers with a loaded version. A refused version shows its reason only on
+    // its own path.
     for version in 1..=versions {
         let path = format!("/v2/models/{MODEL}/versions/{version}/ready");
         let ready = served.client.get(&path).await?;
@@ -207,7 +207,8 @@ fn is_expected(error: &InjectError) -> bool {
     let reason = error.source().and_then(|reason| reason.downcast_ref());
     match reason {
         Some(FaultError::File { error, .. }) => {
-            // Injections read files in this process, so the storm's failing reads affect them, too.
+            // Injections read files in this process, so the storm's failing reads make injections
+            // fail, too.
             error.raw_os_error() == Some(EIO)
                 || matches!(
                     error.kind(),

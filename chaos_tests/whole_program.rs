@@ -1,4 +1,4 @@
-//! The binary as its users run it, with real files and signals.
+//! The binary `clarity` as its users run it, with real files and signals.
 
 use clarity_chaos::fault::{BitFlip, Fault, Garbage, Truncate};
 use clarity_chaos::{Context, Result, chaos};
@@ -116,8 +116,8 @@ async fn it_survives_garbage(cx: Context) -> Result {
     survives(&cx, Garbage::new).await
 }
 
-/// An operator verifies a repository. `clarity verify` must fail and name the damaged model. Once
-/// the model is repaired, the command must succeed.
+/// An operator verifies a repository that contains a damaged model. `clarity verify` must fail and
+/// name the model. Once the model is repaired, the command must succeed.
 #[chaos(slow, non_destructive)]
 async fn verify_names_what_is_damaged(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;

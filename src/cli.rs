@@ -92,7 +92,7 @@ impl ModelsArg {
     }
 }
 
-/// Runs the command on this process's command line, and returns the exit code.
+/// Parses this process's command line, runs the command, and returns the exit code.
 pub fn run() -> ExitCode {
     let command = match parse() {
         Ok(cli) => cli.command,

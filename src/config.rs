@@ -23,51 +23,53 @@ const MOST_LOADS: usize = 1024;
 pub struct Config {
     /// The configuration of each model's circuit breaker.
     ///
-    /// The breaker of each model derives its own seed from [`BreakerConfig::seed`]. The probe lease
-    /// must be longer than [`deadline`](Self::deadline).
+    /// The breaker of each model derives its own seed from [`BreakerConfig::seed`].
+    /// [`BreakerConfig::probe_lease`] must be longer than [`deadline`](Self::deadline).
     pub breaker: BreakerConfig,
-    /// The settings of polls for changes on disk, of retries and of probes.
+    /// The settings for polls of the disk, for retries of bad versions, and for probes.
     pub reload: ReloadConfig,
     /// The versions that each model serves. A model without an entry serves only its latest good
     /// version.
     pub versions: BTreeMap<ModelName, VersionPolicy>,
-    /// The scrub, which re-reads the files on disk in the background.
+    /// The settings of the scrub, which re-reads the files on disk in the background.
     pub scrub: ScrubConfig,
     /// The largest request body, in bytes. 16 MiB by default.
     pub body_limit: usize,
     /// The memory for the bodies, inputs and answers of all requests together, in bytes. 256 MiB by
     /// default, and no less than [`body_limit`](Self::body_limit).
     ///
-    /// A request that does not fit is refused as overloaded. A JSON request can need five times the
-    /// size of its body. The memory of running models is not included.
+    /// A request that does not fit in the free part is refused as overloaded. A JSON request can
+    /// need five times the size of its body. The memory of running models is not included.
     pub memory_limit: usize,
-    /// The time limit for a request body to arrive, and separately for a model to answer. More than
-    /// zero, and shorter than [`BreakerConfig::probe_lease`]; 30 s by default.
+    /// The time limit for a request body to arrive. The same limit applies separately to the
+    /// model's answer. More than zero, and shorter than [`BreakerConfig::probe_lease`]; 30 s by
+    /// default.
     pub deadline: Duration,
-    /// The time that a shutdown waits for requests under way. No less than the deadline; 45 s by
-    /// default. With more than twice the deadline, even the slowest request can finish.
+    /// The longest time that a shutdown waits for running requests. No less than
+    /// [`deadline`](Self::deadline); 45 s by default. If this time is more than twice the deadline,
+    /// even the slowest request can finish.
     pub drain: Duration,
-    /// The maximum number of open connections; further connections wait until an open one ends. 1
-    /// or more; 1024 by default.
+    /// The maximum number of open connections; further connections wait until an open one ends. At
+    /// least 1; 1024 by default.
     pub connections: usize,
     /// The idle timeout of a connection. More than zero; 60 s by default, as in
     /// [nginx](https://nginx.org/en/docs/http/ngx_http_core_module.html#client_header_timeout).
     ///
     /// The timeout bounds the time without a request. This time starts when the connection is
     /// opened or the last answer is sent. It ends when the head of the next request has arrived.
-    /// The timeout also bounds the time in which a client does not read from its answer.
+    /// The timeout also bounds each period in which a client reads nothing of its answer.
     pub idle: Duration,
     /// The token that authorizes requests to load and unload models. `None`, the default, disables
     /// such requests.
     pub admin_token: Option<BearerToken>,
 }
 
-/// The settings of polls for changes on disk, of retries and of probes.
+/// The settings for polls of the disk, for retries of bad versions, and for probes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReloadConfig {
-    /// The interval between polls of the names, sizes and times of the files on disk. More than
-    /// zero; 1 s by default.
+    /// The interval between polls of the disk. A poll compares the names, sizes and times of the
+    /// files. More than zero; 1 s by default.
     pub poll: Duration,
     /// The delay before the first retry of a bad version whose files did not change. The delay
     /// doubles with each retry. 1 s by default.
@@ -81,7 +83,7 @@ pub struct ReloadConfig {
     /// by default.
     pub probe: Duration,
     /// The maximum number of versions of all models that are read, vetted and loaded at the same
-    /// time. 1 to 1024; 2 by default.
+    /// time. At least 1, and at most 1024; 2 by default.
     pub parallel: usize,
     /// The seed from which the jitter of the retry delays is drawn. `None`, the default, means a
     /// random seed.

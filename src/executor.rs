@@ -120,8 +120,8 @@ pub trait Executor: fmt::Debug + Send + Sync + 'static {
     /// be refused for a long time. A server whose loads are always refused would never recover.
     fn execute(&self, job: Job) -> Result<(), Overloaded>;
 
-    /// Whether a job of this kind would be accepted now. Reserves nothing. An executor that wraps
-    /// another one should forward this call.
+    /// Whether a job of this kind would be accepted now. Reserves no room for the job. An executor
+    /// that wraps another one should forward this call.
     // A server calls this method before it reads a request body. If the executor is full, the
     // server does not read the body.
     fn has_room(&self, kind: JobKind) -> bool {
@@ -148,7 +148,7 @@ impl BlockingPool {
     pub const DEFAULT_INFERENCES: usize = 64;
 
     /// Creates a pool that runs at most `inferences` inferences at the same time; 0 counts as 1.
-    /// Tokio's limit of blocking threads (512 by default) should be well above this number.
+    /// Tokio's limit of blocking threads (512 by default) should be well above `inferences`.
     pub fn new(inferences: usize) -> Self {
         let inferences = inferences.clamp(1, Semaphore::MAX_PERMITS);
         Self {

@@ -101,8 +101,8 @@ impl Http {
     }
 
     /// Answers a request. Also reads the request body to its end, unless the body exceeds the
-    /// limits on size or time. The response closes the connection if the end of the body was not
-    /// reached.
+    /// limits on size or time. If the end of the body was not reached, the server closes the
+    /// connection after the response.
     pub(crate) async fn answer(&self, request: hyper::Request<Incoming>) -> Response {
         let app = &self.app;
         drain_body::answer_then_drain(app, request, async |request| {

@@ -26,7 +26,7 @@
 //!   observes and overrides the breaker.
 //! - A [`Server`] answers over HTTP in the Open Inference Protocol, and counts events in
 //!   [`Metrics`].
-//! - A [`Reason`] names the cause of a failure in answers, metrics and logs.
+//! - A [`Reason`] names the cause of a failure. Answers, metrics and logs contain the reason.
 //!
 //! The [`guide`] is for operators.
 //!
@@ -49,7 +49,7 @@
 //! # Time
 //!
 //! All decisions that depend on time (open breakers, retries, deadlines) use `tokio::time`. A test
-//! can pause or advance that clock. Only the durations in the metrics are measured in real time.
+//! can pause or advance Tokio's clock. Only the durations in the metrics are measured in real time.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]

@@ -23,13 +23,13 @@ use crate::{
     VersionPolicy, VersionStatus, Vetting,
 };
 
-/// Requests a pass over the model's versions, even if nothing changed on disk. The loader answers
-/// after the pass.
+/// Requests a pass over the model's versions, even if nothing changed on disk. The loader sends
+/// `()` after the pass.
 pub(crate) type ReloadRequest = oneshot::Sender<()>;
 
 /// Keeps one model loaded.
 ///
-/// Serves the newest version that verifies, loads and passes its warm-up. A loaded version stays in
+/// Serves the newest version that can be verified, loaded and warmed up. A loaded version stays in
 /// memory. It continues to answer if another version fails. It also continues to answer if its own
 /// files are damaged or removed. Changes on disk take effect at the next poll. A bad version whose
 /// files do not change is retried with growing delays.
@@ -42,8 +42,8 @@ pub(crate) struct Loader {
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) metrics: Arc<ModelMetrics>,
     pub(crate) state: watch::Sender<ModelState>,
-    /// Limits the number of concurrent loads of all models, because each load takes memory and a
-    /// child process for vetting.
+    /// Limits the number of concurrent loads across all models, because each load takes memory and
+    /// a child process for vetting.
     pub(crate) loads: Arc<Semaphore>,
     pub(crate) requests: mpsc::UnboundedReceiver<ReloadRequest>,
     pub(crate) config: ReloadConfig,
@@ -165,8 +165,8 @@ impl Loader {
 
     /// Counts and logs one failed load or scan.
     ///
-    /// Does not count the failure of a quarantined version, which was counted when the quarantine
-    /// began. Logs this failure only when this server first finds the version.
+    /// Does not count the failure of a version that is already quarantined: this failure was
+    /// counted when the quarantine began. Logs it only when this server first finds the quarantine.
     fn report_failure(&self, version: Option<Version>, error: &LoadError) {
         let reason = error.reason();
         if let LoadError::Quarantined(_) = error {
@@ -246,7 +246,7 @@ impl Loader {
             .map(|loaded| (loaded.version(), loaded.manifest.digest()));
         let degraded = serving.and_then(|(version, _)| degradation(version, &versions));
         let is_refused = |status: &VersionStatus| matches!(status, VersionStatus::Refused { .. });
-        // If the policy serves several versions, a retry is due as long as a version is refused.
+        // If the policy serves several versions, a retry is planned while any version is refused.
         let wants_retry = self.policy.serves_several() && versions.values().any(is_refused);
         let healthy = serving.is_some() && degraded.is_none() && !wants_retry;
         let next_attempt = (!healthy).then(|| Instant::now() + state.backoff.next_delay());
@@ -273,8 +273,8 @@ impl Loader {
             status: Arc::new(status),
         });
         if fresh.is_some() {
-            // Resets the breaker after the swap, so the breaker counts only failures of the new
-            // version.
+            // Resets the breaker after the swap of versions, so the breaker counts only failures of
+            // the new version.
             self.breaker.reset();
         }
     }
@@ -313,7 +313,7 @@ impl Loader {
 
     /// Runs the probe of a version. Returns false only if the probe ran in time and failed. So a
     /// version without a probe passes.
-    // A probe that is late or refused by the executor does not prove a wrong answer.
+    // A probe that timed out, or that the executor refused, does not prove a wrong answer.
     async fn passes_probe(&self, loaded: Arc<Loaded>) -> bool {
         let version = loaded.version();
         if loaded.probe.is_none() {
@@ -357,8 +357,8 @@ fn quarantined_status(held: &Quarantine) -> VersionStatus {
     }
 }
 
-/// The reason why a model is degraded while its version `serving` answers; `None` if the model is
-/// not degraded.
+/// The reason why a model is degraded when `serving` is the version that answers. `None` if the
+/// model is not degraded.
 fn degradation(serving: Version, versions: &BTreeMap<Version, VersionStatus>) -> Option<Reason> {
     if let None | Some(VersionStatus::Withdrawn { .. }) = versions.get(&serving) {
         return Some(Reason::ModelMissing);

@@ -35,9 +35,9 @@ use crate::{Digest, ModelName, Version};
 /// `probe` is optional. It names the file of a [`Probe`](crate::Probe) that the version must pass.
 ///
 /// Parsing treats a manifest as hostile input: it refuses unknown fields, duplicate fields and
-/// duplicate files. Later additions to the format will use another `manifest_version`.
-// An unknown field could be a promise, such as a signature, that this reader would not check. If a
-// field occurred twice, two readers could use different values.
+/// duplicate files. Later additions to this file format will use another `manifest_version`.
+// An unknown field could require a check that this release does not make, such as the check of a
+// signature. If a field occurred twice, two readers could use different values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -65,7 +65,7 @@ pub struct FileEntry {
     pub sha256: Digest,
 }
 
-/// The format of a model, which determines the model runtime.
+/// The format of a model. The format determines the model runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -83,7 +83,7 @@ pub(crate) struct Timestamp(String);
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ManifestError {
-    /// The text is not JSON in the documented format.
+    /// The text is not JSON in the format of [`Manifest`].
     #[error("invalid manifest: {0}")]
     Syntax(String),
     /// The manifest has a `manifest_version` that this release does not read.
@@ -94,13 +94,13 @@ pub enum ManifestError {
         /// The `manifest_version` of the manifest.
         found: u32,
     },
-    /// The manifest's list of files does not include the entry.
+    /// The manifest's `files` do not include its `entry`.
     #[error("the entry {entry} is not among the files")]
     EntryNotListed {
         /// The entry that the manifest names.
         entry: FilePath,
     },
-    /// The manifest's list of files does not include the probe, or the probe is also the entry.
+    /// The manifest's `files` do not include its `probe`, or the probe is also the `entry`.
     #[error("the probe {probe} is not among the files, or is the entry")]
     ProbeNotListed {
         /// The probe that the manifest names.
@@ -113,7 +113,7 @@ pub enum ManifestError {
         file: FilePath,
         /// The size of the file in the manifest, in bytes.
         size: u64,
-        /// The limit in bytes.
+        /// The maximum size of a file, in bytes.
         limit: u64,
     },
 }
@@ -134,14 +134,14 @@ fn contains_array(json: &[u8]) -> bool {
 }
 
 impl FileEntry {
-    /// Creates an entry for a file of `size` bytes with this SHA-256.
+    /// Creates an entry for a file of `size` bytes with the digest `sha256`.
     pub fn new(size: u64, sha256: Digest) -> Self {
         Self { size, sha256 }
     }
 }
 
 impl Manifest {
-    /// The file name of the manifest in the version's directory. No other file may have this path.
+    /// The path of the manifest in the version's directory. No other file may have this path.
     pub const FILE_NAME: &str = "manifest.json";
     /// The maximum length of a manifest in bytes.
     pub const MAX_BYTES: u64 = 1 << 20;
@@ -178,7 +178,7 @@ impl Manifest {
         manifest.check().map(|()| manifest)
     }
 
-    /// Parses a manifest. The caller limits the length of `json` ([`Manifest::MAX_BYTES`]).
+    /// Parses a manifest. The caller must limit the length of `json` to [`Manifest::MAX_BYTES`].
     ///
     /// # Errors
     ///
@@ -238,7 +238,7 @@ impl Manifest {
         &self.files
     }
 
-    /// The digest of the entry file, which identifies this version in metrics and responses.
+    /// The digest of the entry file. This digest identifies the version in metrics and responses.
     pub fn digest(&self) -> Digest {
         self.files[&self.entry].sha256
     }

@@ -68,7 +68,7 @@ impl Metrics {
         ModelMetrics::new(&self.families, model)
     }
 
-    /// Adds a model's breaker to those whose late outcomes are exported at each scrape.
+    /// Exports the number of late outcomes of a model's breaker at each scrape from now on.
     pub(crate) fn watch_breaker(&self, model: &ModelName, breaker: Weak<Breaker>) {
         self.late_outcomes.watch(model, breaker);
     }

@@ -16,7 +16,7 @@ const MAX_LENGTH: usize = 128;
 ///
 /// Has 1 to 128 characters of `A-Z a-z 0-9 _ . -`, and does not start with a dot.
 // If such a name is used as a path, the path cannot leave the store's directory, and is not hidden.
-// The name needs no escaping.
+// In URLs and labels, the name needs no escaping.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ModelName(Arc<str>);
 

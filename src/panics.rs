@@ -3,8 +3,8 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs `work`. Returns the panic's message as the error if `work` panics. The panic hook runs
-/// before that.
+/// Runs `work`. Returns the panic's message as the error if `work` panics. The panic hook runs as
+/// usual.
 ///
 /// After a panic, values that `work` borrowed can be inconsistent, so the caller must drop or check
 /// these values.

@@ -54,7 +54,7 @@ impl Predictor {
         Arc::clone(&self.state.borrow().status)
     }
 
-    /// Whether a load attempt has ended, and the model never had a version.
+    /// Whether the model never had a version. False until the first load attempt has ended.
     pub(crate) fn is_vacant(&self) -> bool {
         let state = self.state.borrow();
         state.vacant && state.status.attempts > 0

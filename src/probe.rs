@@ -39,7 +39,8 @@ pub struct Probe {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Tolerance {
-    /// The relative part: a factor of the expected value. Finite and not negative.
+    /// The relative part: a fraction of the magnitude of the expected value. Finite and not
+    /// negative.
     pub relative: f32,
     /// The absolute part, which does not depend on the expected value. Finite and not negative.
     pub absolute: f32,

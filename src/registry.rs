@@ -31,7 +31,7 @@ use crate::{
 /// A model is registered when its directory first appears, and stays registered. If the directory
 /// vanishes, a loaded version continues to answer from memory. Without a loaded version, requests
 /// get 503 `model_missing`.
-// The status is not 404. If a disk is missing for a minute, clients must not conclude that the
+// The HTTP status is not 404. If a disk is missing for a minute, clients must not conclude that the
 // model never existed.
 #[derive(Clone)]
 pub struct Registry {
@@ -139,8 +139,8 @@ impl Registry {
     }
 
     /// Reloads a model even if its files did not change, then returns the status. Tries versions
-    /// from the newest down to the first good one, or all versions if the model's
-    /// [`VersionPolicy`](crate::VersionPolicy) serves several.
+    /// from the newest down to the first good version. Tries all versions instead if the model's
+    /// [`VersionPolicy`](crate::VersionPolicy) serves several versions.
     ///
     /// Registers the model first if its directory is new. An unloaded model stays unloaded.
     ///

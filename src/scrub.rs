@@ -1,4 +1,4 @@
-//! Re-reads all versions in the background, to detect bit rot before a restart fails because of it.
+//! Re-reads all versions in the background, to detect bit rot before it makes a restart fail.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -92,7 +92,8 @@ impl Scrubber {
                         .await;
                 }
                 Ok(ScrubStep::Clean) => return,
-                // The executor was overloaded or stopped; the next round tries again.
+                // The executor did not finish the step, for example because it was overloaded. The
+                // next round tries again.
                 Err(error) => {
                     return tracing::debug!(%model, %version, detail = %error, "scrub of the version aborted");
                 }

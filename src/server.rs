@@ -128,8 +128,8 @@ impl ServerBuilder {
     /// Starts the server on `address`; port 0 selects a free port.
     ///
     /// Returns once the server accepts requests, possibly before its models are loaded. A model
-    /// that is still loading answers `model_loading`. [`Registry::settled`] waits for the first
-    /// load of each model. A bad model does not prevent the start.
+    /// that is still loading answers with the error `model_loading`. [`Registry::settled`] waits
+    /// for the first load of each model. A bad model does not prevent the start.
     ///
     /// # Errors
     ///
@@ -197,7 +197,7 @@ impl Server {
         }
     }
 
-    /// The local address of the socket.
+    /// The local address of the listening socket.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }

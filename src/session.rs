@@ -30,8 +30,8 @@ pub trait Session: Send + Sync {
     /// [`run`](Self::run). The default implementation is for sessions without threads: it returns
     /// the work as the error.
     ///
-    /// A run on the session's own threads saves two thread switches. A session must run all work
-    /// that it accepts.
+    /// Work on the session's own threads needs two thread switches fewer than work on the threads
+    /// of an executor. A session must run all work that it accepts.
     ///
     /// # Errors
     ///

@@ -30,8 +30,8 @@ pub struct ModelStatus {
     pub unreadable: Option<String>,
     /// The number of finished load attempts. 0 means that the first attempt is still running.
     pub attempts: u64,
-    /// The time of the next load attempt if the disk does not change before; `None` when no retry
-    /// is needed.
+    /// The time of the next load attempt, unless a change on disk causes an earlier attempt. `None`
+    /// when no retry is needed.
     pub next_attempt: Option<Instant>,
 }
 

@@ -55,7 +55,7 @@ pub enum Dimension {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TensorSpec {
-    /// The name, unique among the model's inputs or among its outputs.
+    /// The name. No two inputs of a model have the same name. The same holds for its outputs.
     pub name: String,
     /// The datatype of the elements.
     pub datatype: DataType,

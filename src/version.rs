@@ -21,7 +21,7 @@ pub struct InvalidVersion {
 }
 
 impl Version {
-    /// The version that the first publication of a model gets.
+    /// The version of a model's first publication.
     pub const FIRST: Self = Self(NonZeroU64::MIN);
 
     /// The version with this number; `None` for zero.

@@ -28,8 +28,8 @@ const STACK_BYTES: usize = 1 << 20;
 
 /// Selects the process that loads and runs each version once before the version is served.
 ///
-/// The default is [`in_process`](Self::in_process), because only an embedding program knows which
-/// program can run as the child. `clarity serve` runs itself as the child.
+/// The default is [`in_process`](Self::in_process), because this library cannot know which program
+/// can run as the child. `clarity serve` runs itself as the child.
 #[derive(Clone, Debug)]
 pub struct Vetting(Isolation);
 
@@ -113,7 +113,7 @@ impl Vetting {
     ///
     /// # Errors
     ///
-    /// When this process must not load the version: see [`VettingError`].
+    /// When the server must not load the version: see [`VettingError`].
     pub fn vet(&self, version: &VerifiedVersion) -> Result<(), VettingError> {
         match &self.0 {
             Isolation::InProcess => Ok(()),
@@ -131,8 +131,8 @@ impl Vetting {
     ///
     /// # Errors
     ///
-    /// When `input` holds no valid version, the bytes differ from the manifest, or a system call
-    /// fails.
+    /// When the request in `input` is invalid, or its files do not match its manifest. Also when a
+    /// system call fails.
     pub fn answer(
         runtime: &dyn Runtime,
         mut input: impl BufRead,

@@ -88,8 +88,8 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Returns a Cargo command in this workspace. Uses the Cargo that runs this program. Uses the Cargo
-/// in `PATH` if no Cargo runs this program.
+/// Returns a command that runs Cargo in this workspace. Uses the Cargo that runs this program. Uses
+/// the Cargo in `PATH` if no Cargo runs this program.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());

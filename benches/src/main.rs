@@ -18,15 +18,16 @@ use series::Series;
 use std::fs;
 use std::process::ExitCode;
 
-/// The path of the record with which the part named `record` is measured. `COUNT` stands for the
+/// The path of the record that the measurement of the part `record` parses. `COUNT` stands for the
 /// number of tests.
 const RECORD: &str = "target/chaos/empty-COUNT/chaos/records/empty_00000.json";
 
 /// Measures the cost of an empty test under the chaos harness, libtest, libtest-mimic and nextest
 ///
-/// Builds packages with 1,000 and 10,000 real, empty test functions. Each round runs all forms in
-/// turn (A B C A B C …). Results are compared within a round, because other programs slow all forms
-/// of a round alike. A run counts only when its own summary says that all of its tests passed.
+/// Builds packages with 1,000 and 10,000 real, empty test functions. A form is one way to run
+/// these tests, such as libtest. Each round runs every form once. Results are compared within a
+/// round, because other programs slow all forms of a round alike. A run counts only when its own
+/// summary says that all of its tests passed.
 #[derive(Debug, Parser)]
 #[command(name = "benches")]
 struct Options {

@@ -25,7 +25,7 @@ pub(crate) fn find() -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// Builds nextest into this workspace's target directory. Cargo prints its progress.
+/// Builds nextest, and installs it in this workspace's target directory. Cargo prints its progress.
 pub(crate) fn install() -> Result<(), Error> {
     let mut command = cargo();
     command

@@ -11,7 +11,7 @@ use std::path::Path;
 /// The schema's code for the type `FLOAT`: 32-bit floating point.
 const FLOAT: u64 = 1;
 
-/// The number of rows of the matrix, which is the length of the input `x`. The output is `y`.
+/// The number of rows of the matrix. The input `x` has the same length, and the output is `y`.
 pub const ROWS: u64 = 256;
 
 /// Writes a model of about `size` bytes. The matrix has at least one column.

@@ -13,12 +13,11 @@ use tempfile::TempDir;
 pub(crate) struct Series {
     /// The number of tests in each run.
     pub(crate) count: usize,
-    /// Each form with its times. Each round has one time, and the times are in the order of the
-    /// rounds.
+    /// Each form with its times. A form has one time for each round, in the order of the rounds.
     pub(crate) forms: Vec<(Form, Vec<Duration>)>,
 }
 
-/// Runs every form with every number of tests once in each round.
+/// Measures all forms. Each round runs every form once for each number of tests.
 ///
 /// An extra round at the start fills the caches and does not count.
 pub(crate) fn measure(

@@ -1,4 +1,4 @@
-//! Checks the summary of a run: a time counts only if all tests passed.
+//! Checks the summary of a run. The run's time counts only if all tests passed.
 
 /// Whether an output of libtest, libtest-mimic or the chaos harness reports exactly `count` passed
 /// tests. Failed, ignored and filtered tests must not occur.

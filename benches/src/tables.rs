@@ -70,7 +70,7 @@ fn growth(fewer: usize, a: &[Duration], more: usize, b: &[Duration]) -> Option<S
 /// Prints the cost of one case and of its parts.
 ///
 /// The first form of `series` is libtest-mimic, which starts no processes. The second form is the
-/// chaos harness without a sandbox, and further forms have a sandbox.
+/// chaos harness without a sandbox. Each further form is the chaos harness with a sandbox.
 pub(crate) fn one_case(series: &Series, parts: &[Part]) {
     let [(bare, bare_times), (chaos, chaos_times), sandboxed @ ..] = series.forms.as_slice() else {
         return;

@@ -15,8 +15,9 @@
 //! - A [`process::Process`] is a program that the test starts. Faults stop or kill the program.
 //! - [`explore`] finds every point of an operation at which an interruption makes a difference. At
 //!   each point, the exploration kills the operation, makes a call fail, or simulates a power loss.
-//! - Oracles are assertions in the code under test. [`always!`] must hold at each evaluation. In at
-//!   least one case of a sweep, [`sometimes!`] must hold and [`reachable!`] must be reached.
+//! - Oracles are assertions in the code under test. [`always!`] must hold at each evaluation.
+//!   [`sometimes!`] must hold in at least one case of a sweep. [`reachable!`] must be reached in at
+//!   least one case.
 //! - The [`clock`](Context::clock) of a test shows real time or Tokio's virtual time.
 //! - A [`Verdict`] is the result of one run of a test. A [`Record`] describes that run completely,
 //!   as JSON.
@@ -38,8 +39,8 @@
 //!   a process, thread, descriptor, temporary file or shared memory. [`Context::allow_leak`]
 //!   declares an intended leak. [`Sandbox`] lists each protection and its mechanism. A run prints
 //!   the protections in its second line, before the first test.
-//! - A test undoes its faults at its timeout. It also does so when Ctrl-C or an outer test runner
-//!   interrupts the run. When a test is killed, the runner undoes the test's faults in files
+//! - A test undoes its faults at its timeout. It also undoes them when Ctrl-C or an outer test
+//!   runner interrupts the run. When a test is killed, the runner undoes the test's faults in files
 //!   outside the test's directory. A killed test's faults in its own directory, on links and on
 //!   programs need no undo. The report still names the faults that were in effect.
 //!
@@ -99,8 +100,9 @@ pub use clarity_chaos_record::{
     HungThread, Isolation, Leaks, Limits, Minimized, OracleId, OracleKind, ReadError, Record,
     Resources, Sandbox, Seed, SeenOracle, Verdict,
 };
-/// The crate `rand`, in the version that this harness uses. The generators of [`Context::rng`] and
-/// [`fault::Fault::draw`] implement the traits of `rand`.
+/// The crate `rand`, in the version that this harness uses. The generator that
+/// [`Context::rng`] returns implements the traits of `rand`. So does the generator that
+/// [`fault::Fault::draw`] takes.
 pub use rand;
 /// The crate `rand_chacha`, in the version that this harness uses. [`fault::Fault::draw`] takes a
 /// generator of `rand_chacha`.
@@ -125,7 +127,8 @@ pub use test::{explore, fault, network, process};
 /// # Threads that outlive their test
 ///
 /// Some libraries keep a thread pool until the process ends, by design. The pool's threads are not
-/// a leak of the test that starts the pool. List the prefixes of the threads' names:
+/// a leak of the test that starts the pool. To exempt these threads from the leak check, list the
+/// prefixes of their names:
 ///
 /// ```ignore
 /// clarity_chaos::main!(lasting_threads = ["rayon-"]);

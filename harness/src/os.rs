@@ -1,8 +1,8 @@
 //! Wraps system calls for which no library has a safe function. Only this layer has `unsafe` code.
 //!
 //! This layer covers processes, signals, descriptors, resource limits, `/proc`, namespaces,
-//! seccomp, the memory of traced threads, directories and the wall clock. Nothing in this layer
-//! depends on tests.
+//! seccomp, the memory of traced threads, directories and the wall clock. No code in this
+//! layer uses the layers above, such as `test` and `runner`.
 
 #[cfg(target_os = "linux")]
 pub(crate) mod affinity;

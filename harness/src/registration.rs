@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 /// The body of a test. Its concrete type is `test::body::Body`. Only the process that runs the test
-/// uses this type.
+/// uses the concrete type.
 pub(crate) type TestBody = dyn Any + Send + Sync;
 
 /// A registered test, as declared by its `#[chaos]` attribute.
@@ -191,8 +191,8 @@ pub(crate) fn all() -> Vec<&'static TestCase> {
 
 /// Finds the test whose path, including the crate, is `path`.
 pub(crate) fn find(path: &str) -> Option<&'static TestCase> {
-    // Sorts the tests instead of using a hash map: every forked child of this process would inherit
-    // the map's random keys.
+    // Searches a sorted list instead of a hash map. A hash map would draw random keys for this
+    // thread, and every forked child would inherit these keys.
     static BY_PATH: LazyLock<Vec<&'static TestCase>> = LazyLock::new(|| {
         let mut tests: Vec<_> = inventory::iter::<TestCase>.into_iter().collect();
         tests.sort_by_key(|test| test.path);
@@ -202,8 +202,8 @@ pub(crate) fn find(path: &str) -> Option<&'static TestCase> {
     found.ok().map(|index| BY_PATH[index])
 }
 
-/// Checks `tests`, which must be sorted by name. Returns an error for every two tests with the same
-/// name. Also returns an error for every two tests with different names and the same seed name.
+/// Checks `tests`, which must be sorted by name. Returns errors for tests with the same name. Also
+/// returns errors for tests with different names but the same seed name.
 ///
 /// Two tests with one name could not be selected separately. Two tests with one seed name would
 /// draw the same faults.

@@ -114,8 +114,8 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
 }
 
 /// Applies `--last-failed` and `--failed-first`. Returns the failed tests, each with the root seed
-/// of its last run. The seed is `None` if the record is unreadable. Returns an empty map if neither
-/// option is given.
+/// of its last run. The seed is `None` if the record of that run is unreadable. Returns an empty
+/// map if neither option is given.
 fn select_by_history(
     selection: &mut Selection,
     history: &History,
@@ -228,8 +228,8 @@ fn exit_code(result: io::Result<ExitCode>) -> ExitCode {
     })
 }
 
-/// Reports unknown names and an empty selection, as `--no-tests` requires. Returns the exit code if
-/// the process must end, or else `None`.
+/// Prints the messages in [`Selection::missing`], and a message about an empty selection, as
+/// `--no-tests` requires. Returns the exit code if the process must end, or else `None`.
 fn refuse_empty_selection(selection: &Selection, options: &Options) -> Option<ExitCode> {
     let has_filters = options.filters().next().is_some();
     let default = if options.libtest.exact && has_filters || options.ours_given {

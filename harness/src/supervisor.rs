@@ -1,6 +1,6 @@
 //! The supervisor: the process between the runner and the tests of one worker. The supervisor
-//! starts a test, waits for its end, and ends the test itself at the timeout. Then the supervisor
-//! kills the processes that the test leaves behind.
+//! starts a test, and waits for its end. If the timeout passes first, the supervisor ends the test.
+//! Then the supervisor kills the processes that the test leaves behind.
 //!
 //! A process can escape from the process tree of its test: a daemon has another parent and another
 //! process group. On Linux the supervisor is a *subreaper*. When a process below a subreaper loses
@@ -76,8 +76,8 @@ pub(crate) fn serve(config: &SupervisorConfig) -> io::Result<ExitCode> {
             let served = send(&SupervisorMessage::Ready(inside.sandbox))
                 .and_then(|()| run_cases(&mut supervisor));
             let shut_down = match served {
-                // The runner has died, so this error is not reported. Another supervisor of the run
-                // may have removed files that this supervisor uses.
+                // If the runner has died, this error is ignored. Another supervisor of the run may
+                // then have removed files that this supervisor uses.
                 Err(_) if supervisor.is_abandoned() => false,
                 result => result?,
             };
@@ -164,7 +164,7 @@ fn execute(case: &Case) -> io::Result<Child> {
     let mut command = Role::Test(Box::new(case.clone())).command()?;
     command
         .env("TMPDIR", case.tmp())
-        // The names of `TMPDIR` on Windows.
+        // Windows uses these two names instead of `TMPDIR`.
         .env("TMP", case.tmp())
         .env("TEMP", case.tmp())
         .stdin(Stdio::null())

@@ -16,9 +16,9 @@ const ENTRY: &str = "model.onnx";
 /// Publish the next version of a model
 ///
 /// Copies the files into a hidden staging directory, with a manifest of their sizes and SHA-256
-/// digests. Then reads the version back, verifies and loads it, and runs it once on synthetic
-/// inputs, as a server does. One rename publishes the version. A server that watches the directory
-/// starts to serve the version automatically.
+/// digests. Then reads the version back and verifies it. Loads the version and runs it once on
+/// synthetic inputs, as a server does. One rename publishes the version. A server that watches the
+/// directory starts to serve the version automatically.
 ///
 /// Exactly one file must be an ONNX model, which becomes model.onnx. Other files, such as external
 /// weights, keep their names.

@@ -18,8 +18,8 @@ pub(super) struct BreakerArgs {
         conflicts_with = "window"
     )]
     failures: u32,
-    /// Open the circuit breaker by failure rate, not by consecutive failures. The rate is that of a
-    /// number of calls (`100`) or of a period (`60s`)
+    /// Open the circuit breaker by failure rate, not by consecutive failures. The rate covers a
+    /// number of calls (`100`) or a period (`60s`)
     #[arg(id = "window", long = "breaker-window", value_name = "CALLS|TIME")]
     window: Option<Window>,
     /// The failure rate that opens the circuit breaker, in percent

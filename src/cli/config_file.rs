@@ -46,7 +46,7 @@ pub(super) fn with_file(serve: Command, path: &Path) -> Result<Command, String> 
         return Ok(whole);
     };
     // Finds a setting that is invalid on its own. If there is no such setting, only the combination
-    // is invalid.
+    // of the settings is invalid.
     let is_alone = |setting: &&Setting| {
         let alone = set(serve.clone(), setting).and_then(parse);
         alone.is_ok_and(|serve| serve.check().is_err())

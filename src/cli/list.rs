@@ -144,8 +144,8 @@ pub(super) fn require_version(
     }
 }
 
-/// Lists all models of a store, and warns about ignored entries. Lists only the model `only`, if
-/// `only` is given. Returns an error if this model does not exist.
+/// Lists all models of a store, and warns about ignored entries. Lists only the model `only`,
+/// without warnings, if `only` is given. Returns an error if the model `only` does not exist.
 pub(super) fn models(store: &Store, only: Option<&ModelName>) -> Result<Vec<ModelName>, String> {
     let listing = store
         .models()

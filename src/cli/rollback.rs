@@ -58,7 +58,8 @@ impl Rollback {
     }
 
     /// The versions that the operator has not withdrawn.
-    // Includes corrupt and incompatible versions: an explicit `--to` may name a repaired version.
+    // Includes corrupt and incompatible versions, because `--to` may name such a version after its
+    // repair.
     fn servable(&self, store: &Store) -> Result<Vec<Version>, String> {
         let versions = super::list::versions(store, &self.name)?;
         let withdrawn = |version: &Version| {

@@ -9,7 +9,7 @@ use super::CommandResult;
 use super::duration::parse_duration;
 use crate::{OnnxRuntime, VerifiedVersion, Vetting, VettingLimits, try_version};
 
-/// The hidden command that vets one version on behalf of another process.
+/// The name of the hidden command that vets one version on behalf of another process.
 pub(super) const COMMAND: &str = "vet";
 
 #[derive(Args, Debug)]
@@ -75,8 +75,8 @@ fn this_program() -> std::io::Result<PathBuf> {
     }
 }
 
-/// Runs in the vetting child. Reads a version from standard input, and writes the result of the
-/// vetting to standard output.
+/// Runs in the child process for vetting. Reads a version from standard input, and writes the
+/// result of the vetting to standard output.
 pub(super) fn vet() -> CommandResult {
     let one = std::num::NonZeroUsize::MIN;
     let runtime = OnnxRuntime::new().threads(one);

@@ -8,8 +8,8 @@ use crate::Reason;
 use crate::predictor::{Failure, OVERLOAD_RETRY};
 
 /// The granularity of reservations, in bytes.
-// One permit stands for this number of bytes. A semaphore grants at most `u32::MAX` permits at
-// once, and a body can have more bytes.
+// One permit stands for this number of bytes. One permit per byte would not suffice: a semaphore
+// grants at most `u32::MAX` permits at once, and a body can be longer.
 const UNIT: usize = 1024;
 
 /// The memory limit for the bodies, tensors and responses of all concurrent requests together.
@@ -37,7 +37,7 @@ impl Budget {
         }
     }
 
-    /// Reserves `bytes` bytes, rounded up to whole units. An error names `purpose`.
+    /// Reserves `bytes` bytes, rounded up to whole units. An error contains `purpose`.
     ///
     /// Refuses more than the whole budget with `PayloadTooLarge`. Refuses more than the free part
     /// with `Overloaded` and a retry delay.

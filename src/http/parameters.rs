@@ -30,7 +30,8 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
 }
 
 impl Parameters<'_> {
-    /// Whether the outputs of the request are binary by default. False if the parameter is absent.
+    /// Whether the outputs of the request are binary by default. False if `binary_data_output` is
+    /// absent.
     pub(super) fn of_request(&self) -> Result<bool, String> {
         let binary = parse_parameter(
             "binary_data_output",
@@ -40,7 +41,7 @@ impl Parameters<'_> {
         Ok(binary.unwrap_or_default())
     }
 
-    /// The size in bytes of an input's binary data; `None` if the parameter is absent.
+    /// The size in bytes of an input's binary data. `None` if `binary_data_size` is absent.
     pub(super) fn of_input(&self) -> Result<Option<usize>, String> {
         self.refuse_unknown_extensions()?;
         parse_parameter(
@@ -50,7 +51,7 @@ impl Parameters<'_> {
         )
     }
 
-    /// Whether an output is binary. `None` if the parameter is absent: then the request's default
+    /// Whether an output is binary. `None` if `binary_data` is absent: then the request's default
     /// applies.
     pub(super) fn of_output(&self) -> Result<Option<bool>, String> {
         self.refuse_unknown_extensions()?;

@@ -1,5 +1,5 @@
-//! Implements the protocol's model repository extension, which lists, loads and unloads models:
-//! `docs/protocol/extension_model_repository.md` in
+//! Implements the protocol's model repository extension, which lists, loads and unloads models. The
+//! extension's specification is `docs/protocol/extension_model_repository.md` in
 //! <https://github.com/triton-inference-server/server>.
 
 use std::collections::BTreeMap;
@@ -60,8 +60,8 @@ pub(super) struct IndexEntry {
     reason: String,
 }
 
-/// Lists the versions of all models. Lists only the versions that are ready if the request asks for
-/// this.
+/// Lists the versions of all models. Lists only the versions that are ready if `ready` is true in
+/// the request.
 // A client needs no token to list versions, because it needs none for a model's metadata either.
 pub(super) async fn index(
     State(app): State<App>,

@@ -31,7 +31,7 @@ pub(super) struct WantedOutput {
 impl InferRequest {
     /// Decodes a body for a model with these inputs (`takes`) and outputs (`gives`).
     ///
-    /// The first `json_length` bytes are JSON; if `None`, the whole body is JSON. Memory is
+    /// The first `json_length` bytes are JSON; with `None`, the whole body is JSON. Memory is
     /// reserved from `budget` before each tensor is allocated.
     pub(super) fn decode(
         body: &[u8],
@@ -84,8 +84,7 @@ impl<'a> RequestDocument<'a> {
                     names(specs)
                 )));
             }
-            // This search is short, because the earlier names are distinct names of the model's
-            // inputs.
+            // This search is short, because each earlier name names a different input of the model.
             if self.inputs[..place]
                 .iter()
                 .any(|Object(before)| before.name == input.name)

@@ -150,9 +150,8 @@ fn max_bytes(output: WantedOutput, tensor: &Tensor) -> usize {
         (false, DataType::Int8) => "-128,".len(),
         (false, DataType::Int32) => "-2147483648,".len(),
         (false, DataType::Int64) => "-9223372036854775808,".len(),
-        // In addition to the significant digits, the longest text has eight characters. Two of
-        // these characters are the sign and the point. The others are the exponent, or the zeros of
-        // a number without exponent.
+        // The longest text has nine significant digits and eight other characters: the sign, the
+        // point and six zeros. A text with an exponent is shorter.
         (false, DataType::Fp32) => "-123456790000000.0,".len(),
     };
     frame + element * tensor.data().len()

@@ -103,7 +103,7 @@ pub(super) struct LoadContext {
 
 impl LoadContext {
     /// Verifies, vets, loads and warms up a version. Then quarantines or releases the version,
-    /// depending on the result. Blocks.
+    /// depending on the result. Blocks the calling thread.
     ///
     /// Returns [`LoadError::Quarantined`] at once if a quarantine still applies and `forced` is
     /// false.

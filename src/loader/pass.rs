@@ -13,13 +13,14 @@ use crate::{Quarantine, QuarantineCause, Version, VersionStatus};
 /// The result of a pass, or of a failed scan.
 pub(super) struct PassResult {
     pub(super) versions: BTreeMap<Version, VersionStatus>,
-    /// The error message, if the directory could not be read.
+    /// The error message, if the model's directory could not be read.
     pub(super) unreadable: Option<String>,
     /// The newly loaded version that replaces `loaded`; `None` if no version replaces `loaded`.
     pub(super) fresh: Option<Arc<Loaded>>,
     /// The version that continues to answer if `fresh` is `None`.
     pub(super) loaded: Option<Arc<Loaded>>,
-    /// The other loaded versions. Each of them answers the requests for its version number.
+    /// The loaded versions other than the one that answers by default. They answer requests that
+    /// name their version number.
     pub(super) others: BTreeMap<Version, Arc<Loaded>>,
 }
 
@@ -35,8 +36,9 @@ struct LoadPass<'a> {
 }
 
 impl Loader {
-    /// Tries versions from the newest down to the first good one. Tries all versions if the policy
-    /// serves several. Publishes the result, and returns the quarantines after the pass.
+    /// Tries to load versions, from the newest down to the first good one. Tries all admitted
+    /// versions if the policy serves several. Publishes the result. Returns the quarantines that
+    /// apply after the pass.
     pub(super) async fn run_pass(
         &self,
         state: &mut LoaderState,
@@ -61,8 +63,8 @@ impl Loader {
             found: BTreeMap::new(),
         };
         let running_version = running.as_ref().map(|running| running.version());
-        // No version older than the loaded version can replace it, unless the operator withdrew the
-        // loaded version.
+        // An older version replaces the loaded version only if the operator withdrew the loaded
+        // version.
         let oldest_wanted = running_version.filter(|&version| !pass.is_withdrawn(version));
         let mut first = None;
         let mut others = BTreeMap::new();
@@ -123,7 +125,8 @@ impl Loader {
         };
         let work = move || context.load(version, forced);
         let attempt = {
-            // The semaphore is never closed. Without a permit, the load would still be correct.
+            // `acquire` fails only if the semaphore is closed, which never happens. A load without
+            // a permit would still be correct.
             let _permit = self.loads.acquire().await.ok();
             execute(&*self.executor, JobKind::Load, Some(&self.model), work).await?
         };
@@ -141,15 +144,15 @@ impl LoadPass<'_> {
         held.is_some_and(|held| held.cause() == QuarantineCause::Operator)
     }
 
-    /// Records the status of a version that is not tried.
+    /// Records the status of a version that the pass does not try to load.
     fn skip(&mut self, version: Version) {
         let held = self.fingerprint.quarantined.get(&version);
         let status = held.map_or(VersionStatus::Standby, quarantined_status);
         self.found.insert(version, status);
     }
 
-    /// Loads a version, or keeps the loaded one if its manifest did not change. Returns `None` if
-    /// the version is refused.
+    /// Loads a version, or keeps its loaded copy if the version's manifest did not change. Returns
+    /// `None` if the version is refused.
     async fn load_or_keep(
         &mut self,
         state: &mut LoaderState,

@@ -10,7 +10,7 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use super::{FileEntry, FilePath, Manifest};
 
 /// Deserializes the table. Refuses duplicate paths and more than `Manifest::MAX_FILES` files.
-// A plain map would silently keep only the last of several equal paths.
+// A plain map would silently keep only the last of several files with the same path.
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<FilePath, FileEntry>, D::Error> {

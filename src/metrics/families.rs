@@ -9,7 +9,7 @@ use prometheus_client::registry::Registry;
 use super::labels::{ModelLabel, ReasonLabels, StateLabels, TransitionLabels, VersionLabels};
 
 /// Buckets of inference times in seconds. The first buckets fit a small model on one core, and the
-/// last one is the default deadline.
+/// last bucket ends at the default deadline.
 const PREDICTION_SECONDS: [f64; 16] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
     10.0, 30.0,

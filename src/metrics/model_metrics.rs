@@ -11,7 +11,7 @@ use super::families::Families;
 use super::labels::{ModelLabel, ReasonLabels, StateLabels, TransitionLabels, VersionLabels};
 use crate::{BreakerState, Digest, ModelName, Reason, Version};
 
-/// The metrics of one model. To count a prediction takes only atomic additions, without a lookup by
+/// The metrics of one model. Counting a prediction takes only atomic additions, without a lookup by
 /// labels.
 #[derive(Debug)]
 pub(crate) struct ModelMetrics {

@@ -120,7 +120,7 @@ mod tests {
         let memory = std::hint::black_box(vec![1_u8; 64 << 20]);
         let after = usage();
         // Concurrent tests can close files and free memory. So the test requires an increase of
-        // only 50 descriptors, and of only half of the memory.
+        // only 50 descriptors, and of only half of the allocated memory.
         assert!(after.open_descriptors.unwrap() >= before.open_descriptors.unwrap() + 50);
         assert!(after.resident_bytes.unwrap() >= before.resident_bytes.unwrap() + (32 << 20));
         assert!(after.virtual_bytes.unwrap() >= after.resident_bytes.unwrap());

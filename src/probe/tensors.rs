@@ -60,8 +60,8 @@ fn tensor(json: &TensorJson) -> Result<Tensor, String> {
     })
 }
 
-/// Appends all elements of nested lists to `flat`. The JSON parser limits the depth of the lists,
-/// and so of the recursion.
+/// Appends all elements of nested lists to `flat`. The recursion is bounded, because the JSON
+/// parser limits the depth of the lists.
 fn flatten<'a>(values: &'a [Value], flat: &mut Vec<&'a Value>) {
     for value in values {
         match value {

@@ -33,7 +33,8 @@ impl StatusWatch {
     }
 
     /// Waits until the current or a later status satisfies `wanted`, and returns that status.
-    /// Returns the last status if the server stops or unloads the model before that.
+    /// Returns the last status when no more statuses will come, because the server stopped or the
+    /// model was unloaded.
     ///
     /// # Cancel safety
     ///

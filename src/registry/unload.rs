@@ -10,11 +10,11 @@ use crate::predictor::Predictor;
 use crate::status::ModelState;
 
 impl Registry {
-    /// Unloads a model until a request to the server loads the model again.
+    /// Unloads a model. Only a load request to the server loads the model again.
     ///
     /// The model stops answering. Its memory is freed once its running requests have ended. The
-    /// model's files stay on disk, and no change of them loads the model again. An unloaded model
-    /// does not affect the server's readiness.
+    /// model's files stay on disk, and a change of these files does not load the model again. An
+    /// unloaded model does not affect the server's readiness.
     ///
     /// # Errors
     ///
@@ -31,8 +31,8 @@ impl Registry {
             });
         };
         // Drops the sender to end the loader, because a running loader keeps the loaded versions in
-        // memory. A loader in the middle of a load ends after that load. It publishes the result to
-        // a channel without receivers.
+        // memory. A loader in the middle of a load ends after that load. The loader sends the
+        // result of the load to a channel without receivers.
         if model.reload.take().is_some() {
             let before = &model.predictor;
             let mut status = (*before.status()).clone();

@@ -28,15 +28,15 @@ const MAX_DEFAULT_THREADS: usize = 4;
 /// Runs ONNX models with [rten](https://docs.rs/rten), in this process.
 ///
 /// Every loaded model has a small number of threads of its own. The threads take requests in order
-/// of arrival, and each thread runs one request at a time. A run uses a second pool if the model's
-/// last run was long and nothing else is queued or running. The second pool has the same number of
-/// threads, which share the work of the run. (During a load, rten packs weights on its own thread
-/// pool, which all models share.)
+/// of arrival, and each thread runs one request at a time. A run uses a separate thread pool if the
+/// model's last run was long and nothing else is queued or running. That pool has the same number
+/// of threads, which share the work of the run. (During a load, rten packs weights on its own
+/// thread pool, which all models share.)
 ///
 /// External weights come from the version's verified files, never from disk. rten requires that the
-/// names of these files end with `.data` or `.onnx_data`. If there are several files, a number may
-/// follow, as in `.data_1`. Weights inside the model file are not copied. So a loaded model takes
-/// little more memory than its files, even during its load.
+/// names of the external files end with `.data` or `.onnx_data`. If there are several files, a
+/// number may follow, as in `.data_1`. Weights inside the model file are not copied. So a loaded
+/// model takes little more memory than its files, even during its load.
 ///
 /// rten computes INT64 in 32 bits. Inputs that do not fit into 32 bits are refused. If the model's
 /// own arithmetic leaves the range of 32 bits, the numbers wrap around. Do not use this runtime for
@@ -107,7 +107,8 @@ impl Runtime for OnnxRuntime {
     }
 }
 
-/// Extends rten's error about the name of a file of weights with the names that rten accepts.
+/// Adds the accepted names to rten's error about the name of a file of weights. Returns other
+/// errors unchanged.
 fn with_expected_names(error: &str) -> String {
     match error.contains("disallowed path") {
         true => format!(

@@ -26,9 +26,9 @@ const WORTH_SPREADING: Duration = Duration::from_millis(1);
 /// instead if the last run was long and nothing else is queued or running.
 // A run in a pool of one thread needs no handover to another thread. In a pool of several threads,
 // every run wakes workers, which steal parts of the run and yield in between. In such a pool, a run
-// of 0.1 ms took 35 thread switches. Each yield lost 4 ms while another thread loaded a model. A
-// worker that waits for a part of its run also starts other, complete runs. These delay its own
-// run.
+// of 0.1 ms took 35 thread switches. Each yield lost 4 ms while another thread loaded a model.
+// While a worker waits for a part of its run, it also starts other, complete runs. These other runs
+// delay the worker's own run.
 #[derive(Debug)]
 pub(super) struct SessionThreads(Arc<Shared>);
 

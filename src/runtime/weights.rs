@@ -1,13 +1,13 @@
 //! Splits an ONNX model into a graph and its weights, without copying the weights.
 //!
 //! rten copies each tensor out of a model's bytes, so after a load every weight is in memory twice.
-//! It does not copy tensors of external files. ONNX can store a model as two files: a graph, and a
-//! file of weights. The graph names the offset and length of each large tensor in the file of
-//! weights. This module makes both parts from the verified bytes; the bytes of the model itself
-//! serve as the file of weights.
+//! rten does not copy the tensors of external files. ONNX can store a model as two files: a graph,
+//! and a file of weights. The graph names the offset and length of each large tensor in the file of
+//! weights. This module makes the graph and the weights from the verified bytes. The bytes of the
+//! model itself serve as the file of weights.
 //!
 //! The field numbers come from
-//! [onnx.proto](https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). The encoding is the one of
+//! [onnx.proto](https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). The encoding is
 //! [protobuf](https://protobuf.dev/programming-guides/encoding/).
 
 use std::ops::Range;
@@ -34,10 +34,10 @@ const VALUE: u64 = 2;
 /// of other datatypes.
 const UNCONVERTED: [u64; 4] = [1, 2, 3, 6];
 
-/// A tensor is split off if its elements have at least this size in bytes. Smaller tensors stay in
-/// the graph.
+/// A tensor is split off if its elements take at least this number of bytes in total. Smaller
+/// tensors stay in the graph.
 // To align the elements, the split moves them back by at most three bytes, over their tag and
-// length. For elements of this size, the length alone takes three bytes or more.
+// length. For a tensor of this size, the encoded length alone takes three bytes or more.
 const LARGE: usize = 16 << 10;
 
 /// The alignment in bytes that suffices for the elements of all datatypes in [`UNCONVERTED`].
@@ -156,8 +156,8 @@ impl Splitter<'_> {
                     elements = Some(bytes.clone());
                     continue;
                 }
-                // Leaves a tensor with repeated elements or an existing location to the model
-                // runtime.
+                // Copies the tensor unchanged if it is small, has a second field of elements, or
+                // already has a location.
                 (RAW_DATA | DATA_LOCATION | EXTERNAL_DATA, _) => {
                     return Some(self.model[tensor].to_vec());
                 }

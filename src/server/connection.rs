@@ -20,8 +20,8 @@ use tokio_io_timeout::TimeoutWriter;
 use crate::http::Http;
 
 /// The time limit at shutdown for a client that has sent only a part of a request head.
-// After this time, only incomplete requests are lost. So this limit is shorter than the limit for
-// running requests.
+// A client that exceeds this limit loses only an incomplete request. So this limit is shorter than
+// the limit for running requests.
 const HEAD_GRACE: Duration = Duration::from_secs(1);
 
 /// Serves a connection until it ends. Once `stopped` is true, ends the connection after its running
@@ -116,7 +116,8 @@ impl InFlightRequests {
     ///
     /// An idle period starts when the connection opens or a response ends. The period ends with the
     /// next request head.
-    // One timer per connection, reset only when it fires, adds nearly no cost to a request.
+    // Each connection has one timer, which is set again only after it has fired. So the timer adds
+    // nearly no cost to a request.
     async fn wait_idle_for(&self, time: Duration) {
         loop {
             self.wait_idle().await;

@@ -12,8 +12,8 @@ impl Store {
     /// Removes the leftovers of killed publications, removals and quarantines. Returns the number
     /// of removed leftovers.
     ///
-    /// Keeps staging directories that are in use. Removes no staging directory that cannot be
-    /// locked: systems other than Unix and some network file systems have no locks.
+    /// Keeps staging directories that are in use, and those that cannot be locked. Systems other
+    /// than Unix and some network file systems have no locks.
     ///
     /// # Errors
     ///
@@ -46,8 +46,8 @@ impl Store {
     }
 
     /// Removes the quarantine markers of versions that no longer exist.
-    // A killed removal can leave a marker, which must not quarantine a later version with the same
-    // number.
+    // If a process is killed while it removes a version, the version's marker can remain. Without
+    // this cleaning, the marker would quarantine a later version with the same number.
     fn clean_markers(&self, model: &ModelName) -> io::Result<usize> {
         let mut removed = 0;
         for entry in fs::read_dir(self.model_directory(model))? {
@@ -104,8 +104,8 @@ mod tests {
         assert_eq!(store.clean().unwrap(), 0);
     }
 
-    /// Cleans in a loop while staging directories are created. So a clean can run between the
-    /// creation of a staging directory and the lock of that directory.
+    /// Cleans in a loop while staging directories are created. So `Store::clean` can run between
+    /// the creation and the locking of a staging directory.
     #[test]
     fn staging_dir_survives_a_concurrent_clean() {
         let dir = tempfile::tempdir().unwrap();

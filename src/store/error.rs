@@ -7,8 +7,8 @@ use thiserror::Error;
 use crate::manifest::{FilePath, Manifest, ManifestError};
 use crate::{Digest, ModelName, Reason, Version};
 
-/// Why a version on disk is refused. The message does not name the model and the version, which the
-/// caller adds.
+/// Why a version on disk is refused. The message names neither the model nor the version: the
+/// caller adds both.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum VerifyError {

@@ -66,8 +66,8 @@ impl VersionFingerprint {
         let mut directories = vec![(directory.to_owned(), String::new(), 0)];
         while let Some((directory, prefix, depth)) = directories.pop() {
             for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
-                // Stops at one entry above the limit: that entry already shows that there are too
-                // many.
+                // Stops at one entry above the limit: that entry already shows that the version has
+                // too many entries.
                 if found.len() > 2 * Manifest::MAX_FILES {
                     break;
                 }

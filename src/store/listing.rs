@@ -13,7 +13,7 @@ use crate::{ModelName, Version};
 pub struct Listing<T> {
     /// The valid entries.
     pub entries: Vec<T>,
-    /// Ignored entries that look like models or versions.
+    /// The ignored entries that look like models or versions.
     pub ignored: Vec<IgnoredEntry>,
 }
 

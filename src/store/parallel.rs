@@ -10,11 +10,12 @@ use super::VerifyError;
 use super::verified_file::read_verified;
 use crate::manifest::{FileEntry, FilePath, Manifest};
 
-/// The total size of a version's files, in bytes, below which threads cost more than they gain.
+/// The total size of a version's files, in bytes, below which additional threads cost more time
+/// than they save.
 const MIN_PARALLEL_BYTES: u64 = 4 << 20;
 
 /// The maximum number of threads.
-// More threads do not read faster, and take processors from predictions.
+// More threads would not read faster, and would take processor time from predictions.
 const MAX_THREADS: usize = 4;
 
 type FileContents = BTreeMap<FilePath, Vec<u8>>;

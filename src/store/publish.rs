@@ -44,7 +44,7 @@ pub struct Staged {
     _staging: StagingDir,
 }
 
-/// Why publishing a version failed. The version is then not visible to servers, unless only the
+/// The reason why a publication failed. The version is not visible to servers, unless only the
 /// final sync failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -164,13 +164,14 @@ impl Store {
 }
 
 impl Staged {
-    /// The manifest to be published. Its version changes at publication if another publication has
-    /// taken the number.
+    /// The manifest to be published. Publication changes the manifest's version number if another
+    /// publication has already taken it.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Reads the staged files back and verifies them. The result allows a trial before publication.
+    /// Reads the staged files back and verifies them. The caller can try the result before
+    /// publication.
     ///
     /// # Errors
     ///
@@ -208,8 +209,8 @@ impl Staged {
         let model = self.manifest.model().clone();
         let models = self.store.model_directory(&model);
         create_directories(&models)?;
-        // The store may need a sync: another process may have created the model's directory, and
-        // died before its own sync.
+        // Syncs the store's directory even if the model's directory exists. A process may have
+        // created the model's directory, and died before it synced the store's directory.
         sync_directory(&self.store.root).map_err(at(&self.store.root))?;
         loop {
             let target = self
@@ -221,8 +222,8 @@ impl Staged {
             let renamed = if taken() {
                 Err(io::ErrorKind::AlreadyExists.into())
             } else {
-                // A quarantine marker without a version belonged to a removed version. It must not
-                // quarantine the new version.
+                // If this version number has a quarantine marker, the marker belonged to a removed
+                // version. It must not quarantine the new version.
                 let released = self.store.release(&model, self.manifest.version());
                 released.and_then(|_| fs::rename(&self.directory, &target))
             };
@@ -311,7 +312,7 @@ fn copy_and_hash(
 
 /// Opens a source file. Follows symlinks, because the caller chose the path.
 ///
-/// Refuses all but regular files, and never blocks on a pipe or device.
+/// Refuses everything except regular files, and never blocks on a pipe or device.
 fn open_source(from: &Path) -> Result<File, PublishError> {
     let file = open_following(from).map_err(at(from))?;
     let found = file.metadata().map_err(at(from))?.file_type();

@@ -34,7 +34,7 @@ const MAX_BYTES: u64 = 64 << 10;
 /// ```
 ///
 /// A marker outlives the server that wrote it. [`Store::release`] removes a marker. A server
-/// removes a marker when its cause no longer applies: see [`QuarantineCause`].
+/// removes a marker when the cause of the quarantine no longer applies: see [`QuarantineCause`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quarantine {
@@ -59,8 +59,8 @@ pub enum QuarantineCause {
     Corrupt,
     /// The bytes match the manifest, but the version cannot be served or is harmful.
     ///
-    /// The quarantine ends when the manifest changes or another release of the server judges the
-    /// version.
+    /// Servers load the version again when the manifest has changed, or when another release of the
+    /// server finds the version. The quarantine ends if this load succeeds.
     // Loading the same bytes again would fail again, so servers do not retry.
     Incompatible,
     /// The operator has withdrawn the version. Only the operator can end the quarantine.
@@ -103,8 +103,8 @@ impl Quarantine {
         }
     }
 
-    /// Whether a version with this manifest stays quarantined in this release, without another load
-    /// attempt. Always false for a corrupt version, whose bytes are read again.
+    /// Whether this release keeps a version with this manifest quarantined, without another load
+    /// attempt. Always false for a corrupt version, because its bytes are read again.
     pub(crate) fn applies_to(&self, manifest: &Manifest) -> bool {
         match self.cause {
             QuarantineCause::Corrupt => false,
@@ -133,7 +133,8 @@ impl QuarantineCause {
         }
     }
 
-    /// The reason code of a refusal; `None` for a withdrawn version, which is not refused.
+    /// The reason code of the version's refusal; `None` for a withdrawn version, which is not
+    /// refused.
     pub(crate) fn reason(self) -> Option<Reason> {
         match self {
             Self::Corrupt => Some(Reason::ModelCorrupt),
@@ -150,8 +151,8 @@ fn manifest_digest(manifest: &Manifest) -> Digest {
 impl Store {
     /// Quarantines a version in the operator's name, until [`release`](Self::release).
     ///
-    /// A server that watches the store stops serving the version as soon as another version can
-    /// replace it.
+    /// A running server of this store stops serving the version once another version can replace
+    /// it.
     ///
     /// # Errors
     ///
@@ -263,7 +264,7 @@ mod tests {
         assert_eq!(missing.unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
-    /// Puts entries that are not valid markers in the marker's place.
+    /// Puts a directory, then an invalid file, at the path of the marker.
     #[test]
     fn unreadable_marker_counts_as_the_operators() {
         let (_dir, store, model, _) = store();

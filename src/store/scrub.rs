@@ -135,7 +135,7 @@ fn drop_page_cache(file: &File) {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{Advice, fadvise};
-        // This call is only advice: if the kernel ignores it, the scrub detects less.
+        // This call is only advice: if the kernel ignores it, the scrub can miss damage.
         let _ = fadvise(file, 0, None, Advice::DontNeed);
     }
     #[cfg(not(target_os = "linux"))]
@@ -166,7 +166,8 @@ mod tests {
         (models, directory, scrubbing)
     }
 
-    /// Runs all steps. Returns the number of bytes that each step read, and the last result.
+    /// Runs all steps. Returns the number of bytes that each step read, and the result of the last
+    /// step.
     fn steps(mut scrubbing: VersionScrub, most: u64) -> (Vec<u64>, ScrubStep) {
         let mut read = Vec::new();
         loop {

@@ -178,8 +178,8 @@ fn manifest_of_another_version_or_model_is_refused() {
     let models = Models::cole_kripke();
     models.publish("cole_kripke", COLE_KRIPKE);
     models.publish("other", COLE_KRIPKE);
-    // The model files are identical. The first manifest names another version, the second another
-    // model.
+    // The model files are identical. The first copied manifest names another version. The second
+    // copied manifest names another model.
     fs::copy(
         models.path("2/manifest.json"),
         models.path("1/manifest.json"),

@@ -18,8 +18,8 @@ const ENTRY: &str = "model.onnx";
 impl Store {
     /// Opens a version. Verifies the version if it has a manifest.
     ///
-    /// Accepts the files as they are if there is no manifest. [`VerifiedVersion::is_unverified`] is
-    /// then true.
+    /// Accepts the files of a version without a manifest as they are. For such a version,
+    /// [`VerifiedVersion::is_unverified`] returns true.
     ///
     /// # Errors
     ///

@@ -50,7 +50,7 @@ fn start(program: &Path, args: &[String]) -> io::Result<Child> {
         // environment of its process.
         command.env_clear();
     }
-    // More threads would use up the address space limit without any gain in speed.
+    // More than one thread would use up the address space without any gain in speed.
     command
         .env("RTEN_NUM_THREADS", "1")
         .env("RAYON_NUM_THREADS", "1");
@@ -106,8 +106,9 @@ fn exchange(
     })
 }
 
-/// Reads to the end and keeps the first `MAX_OUTPUT_BYTES` bytes.
-// A child that writes endlessly must hit its time limit, not block on a full pipe.
+/// Reads to the end. Keeps the first `MAX_OUTPUT_BYTES` bytes and discards the rest.
+// If the reading stopped early, a child could block on a full pipe. The time limit ends a child
+// that writes endlessly.
 fn read_capped(mut from: impl Read) -> Vec<u8> {
     let mut kept = Vec::new();
     // An unreadable pipe counts as an empty one.

@@ -21,7 +21,7 @@ struct FrameHeader {
     manifest_bytes: u64,
 }
 
-/// The part of the request before the files.
+/// The part of a request that precedes the bytes of the files.
 pub(super) struct VettingRequest {
     pub(super) limits: VettingLimits,
     pub(super) manifest: Manifest,

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
 
-/// The number of copies of a version's files that fit into memory in addition to
-/// [`VettingLimits::address_space`].
-// One copy is the received bytes. The runtime makes the others while it converts the model.
+/// The number of copies of a version's files that the child holds in memory. Vetting adds their
+/// size to [`VettingLimits::address_space`].
+// One copy is the received bytes. The runtime makes the other two copies while it converts the
+// model.
 const COPIES: u64 = 3;
 
 /// The resource limits of a vetting process.
@@ -22,13 +23,13 @@ const COPIES: u64 = 3;
 #[non_exhaustive]
 pub struct VettingLimits {
     /// The limit on the child's address space, in bytes. At least 64 MiB; 1 GiB by default. Vetting
-    /// adds three times the size of the version's files.
+    /// adds three times the size of the version's files to this limit.
     pub address_space: u64,
-    /// The limit on the CPU time of all threads, rounded up to whole seconds. More than zero, at
-    /// most a day; 30 s by default.
+    /// The limit on the total CPU time of the child's threads, rounded up to whole seconds. More
+    /// than zero, at most a day; 30 s by default.
     pub cpu: Duration,
-    /// The limit on the wall-clock time from start to verdict. More than zero, at most a day; 120 s
-    /// by default. Pausing Tokio's clock does not affect this limit.
+    /// The limit on the wall-clock time from the child's start to its verdict. More than zero, at
+    /// most a day; 120 s by default. Pausing Tokio's clock does not affect this limit.
     pub time: Duration,
 }
 
@@ -87,8 +88,8 @@ impl VettingLimits {
         };
         let (space, seconds) = (self.address_space_for(bytes), self.cpu_seconds());
         limit(Resource::As, space, space)?;
-        // At the soft limit, the kernel sends SIGXCPU, which identifies the cause of the child's
-        // end.
+        // At the soft limit, the kernel sends SIGXCPU. This signal tells the server why the child
+        // ended. So the hard limit, which causes SIGKILL, is higher.
         limit(Resource::Cpu, seconds, seconds + 1)?;
         // A model may crash this process, and a core dump must not fill the disk. This process must
         // not write any other file either.

@@ -60,8 +60,8 @@ fn points(cx: Context) -> Result {
     Ok(())
 }
 
-/// Measures the delay of a trapped system call. Writes outside the operation's directory are timed
-/// with and without an exploration.
+/// Measures the delay of a trapped system call. The test times writes to `/dev/null`, with and
+/// without an exploration.
 #[chaos(timeout = "10m")]
 fn trap(cx: Context) -> Result {
     const CALLS: u32 = 20_000;

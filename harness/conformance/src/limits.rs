@@ -1,4 +1,4 @@
-//! Time limits for the contract tests, and skips for tests that this machine cannot run.
+//! Time limits for the contract tests. Also skips tests that this machine cannot run.
 
 use std::io::{Read, Write as _};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -69,7 +69,7 @@ fn wait_until(child: &mut Child, deadline: Instant) -> ExitStatus {
             return status;
         }
         if Instant::now() >= deadline {
-            // The panic below reports the timeout, so errors are ignored here.
+            // The panic below reports the timeout, so an error of `kill` or `wait` is ignored.
             let _ = child.kill();
             let _ = child.wait();
             panic!("process {} has not ended within {RUN_LIMIT:?}", child.id());
@@ -96,7 +96,7 @@ fn read_in_thread(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
 ///
 /// # Panics
 ///
-/// When [`ALLOW_SKIPS`] is not set. By default, a missing feature is a failure.
+/// When [`ALLOW_SKIPS`] is not set. By default, a test that cannot run is a failure.
 #[track_caller]
 pub fn skip(reason: &str) {
     assert!(
@@ -105,7 +105,7 @@ pub fn skip(reason: &str) {
     );
     let thread = thread::current();
     let test = thread.name().unwrap_or("a test").to_owned();
-    // An error is ignored: a closed standard error has no reader.
+    // A failed write is ignored, because a closed standard error has no reader.
     let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {reason}");
 }
 

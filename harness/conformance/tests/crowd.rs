@@ -67,8 +67,8 @@ fn children_of_threads(pid: u32) -> Vec<u32> {
 
 /// Returns the test processes, which are great-grandchildren of the runner.
 ///
-/// The ancestors of a test process below the runner are a supervisor and a process inside the
-/// sandbox.
+/// Two processes stand between the runner and a test process: a supervisor, and a process inside
+/// the sandbox.
 fn tests_of(runner: u32) -> Vec<u32> {
     let supervisors = children_of_threads(runner).into_iter();
     let inside = supervisors.flat_map(children);
@@ -106,7 +106,8 @@ fn test_killed_at_any_moment_has_a_verdict() {
                 thread::sleep(Duration::from_micros(rng.random_range(0..1500)));
                 let pid = i32::try_from(test).ok().and_then(Pid::from_raw).unwrap();
                 // Only a test that still runs is killed. If the test ends meanwhile, no other
-                // process gets its number soon: the kernel first uses all other numbers.
+                // process gets the test's process number soon. The kernel first uses all other
+                // numbers.
                 if tests_of(runner.id()).contains(&test) {
                     let _ = kill_process(pid, Signal::KILL);
                 }

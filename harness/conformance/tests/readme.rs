@@ -35,7 +35,7 @@ fn pages() -> Vec<(PathBuf, String)> {
         .collect()
 }
 
-/// Returns the code blocks of a page in the language `language`.
+/// Returns a page's code blocks in the language `language`.
 fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
     let fence = format!("```{language}\n");
     page.split(&fence)

@@ -11,7 +11,7 @@ pub(crate) const MISSING: &str = "a chaos test needs a doc comment: \
 
 /// The description of a scenario.
 pub(crate) enum Description {
-    /// Doc comments and string literals, trimmed line by line.
+    /// The text of doc comments and string literals, trimmed line by line.
     Text(String),
     /// The arguments for `concat!`. At least one is a macro call such as `include_str!`, which
     /// the compiler expands.

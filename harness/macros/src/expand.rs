@@ -16,7 +16,7 @@ pub(crate) fn expand(
     let name = &function.sig.ident;
     let path_end = name.unraw().to_string();
     let description = description.expression(name.span());
-    // The generated code imports nothing: an import could shadow the first name of `crate_path`.
+    // The generated code imports nothing: an import could shadow the first segment of `crate_path`.
     let private_at = |span: Span| match &options.crate_path {
         Some(path) => quote_spanned! { span=> #path::__private },
         None => quote_spanned! { span=> ::clarity_chaos::__private },
@@ -87,7 +87,8 @@ fn settings(options: &Options, private: &TokenStream) -> TokenStream {
 /// Generates the closure that calls the function and converts the result into an outcome.
 fn body(function: &ItemFn, private_at: impl Fn(Span) -> TokenStream) -> TokenStream {
     let name = &function.sig.ident;
-    // The compiler reports a wrong type of the argument or the result at this span.
+    // Generated code gets the span of the argument or of the result type. The compiler then reports
+    // a wrong type at that place in the test.
     let at = |span: Span| Span::call_site().located_at(span);
     let call = match function.sig.inputs.first() {
         None => quote! { { let _ = context; #name() } },

@@ -31,8 +31,8 @@ use syn::{ItemFn, parse_macro_input};
 ///
 /// # Arguments
 ///
-/// An argument without a value is a tag, such as `slow`. `-m` selects tests by their tags. Only the
-/// tag `non_destructive` has a meaning for the harness. The options are:
+/// An argument without a value is a tag, such as `slow`. On the command line, `-m` selects tests by
+/// their tags. Only the tag `non_destructive` has a meaning for the harness. The options are:
 ///
 /// - `timeout = "10s"`: the limit of real time, in the format of `humantime` (`500ms`, `2m`,
 ///   `1m 30s`). Default: the value of `--timeout`, which is 30 s by default.
@@ -107,7 +107,7 @@ use syn::{ItemFn, parse_macro_input};
 /// # Tests in a library
 ///
 /// A library can register tests for the targets that depend on the library. Rust links a dependency
-/// only if the target's source mentions the dependency by name. If the target uses nothing else of
+/// only if the target's source mentions the dependency by name. If the target uses no item of
 /// `my_lib`, write `use my_lib as _;` next to `main!()`. Without this line, `--list` does not show
 /// the tests of `my_lib`, and the harness cannot detect that the tests are missing. An entry in
 /// `Cargo.toml` is not enough. A mention in another library counts only if the target mentions that

@@ -29,8 +29,8 @@ macro_rules! always {
 
 /// States that a condition holds at least once in a run of many tests.
 ///
-/// A harness fails a run in which the condition never held: the tests did not exercise the code as
-/// intended. The condition is evaluated only while a sink [listens](crate::listen).
+/// If the condition never holds in a run, a harness reports a failure: the tests did not exercise
+/// the code as intended. The condition is evaluated only while a sink [listens](crate::listen).
 ///
 /// ```
 /// use clarity_chaos_oracles::sometimes;
@@ -47,8 +47,8 @@ macro_rules! sometimes {
 
 /// States that this line runs at least once in a run of many tests.
 ///
-/// A harness fails a run in which no test reached the line. The macro does nothing unless a sink
-/// [listens](crate::listen).
+/// If no test of a run reaches the line, a harness reports a failure. The macro does nothing unless
+/// a sink [listens](crate::listen).
 ///
 /// ```
 /// use clarity_chaos_oracles::reachable;

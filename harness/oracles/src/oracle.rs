@@ -36,7 +36,7 @@ impl fmt::Display for OracleKind {
 pub struct Oracle {
     kind: OracleKind,
     message: &'static str,
-    /// Returns the path of the function `scope`, which the macro declares next to the oracle.
+    /// A function that returns its own path. The macro declares the function next to the oracle.
     scope: fn() -> &'static str,
     file: &'static str,
     line: u32,
@@ -141,7 +141,8 @@ impl Oracle {
 }
 
 impl fmt::Display for Oracle {
-    /// Writes `always! "the stored value is the sent one" (src/store.rs:12)`.
+    /// Writes the kind, the message and the place:
+    /// `always! "the stored value is the sent one" (src/store.rs:12)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             kind,

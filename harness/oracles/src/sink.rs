@@ -79,7 +79,8 @@ fn replace(sink: Option<Arc<dyn Sink>>) {
         &mut *SINK.write().unwrap_or_else(PoisonError::into_inner),
         sink,
     );
-    // The lock is released before the drop, because the destructor of a sink can reach an oracle.
+    // The lock is released before the drop: the destructor of a sink can reach an oracle, which
+    // takes the lock.
     drop(previous);
 }
 

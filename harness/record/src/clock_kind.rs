@@ -9,18 +9,18 @@ use serde::{Deserialize, Serialize};
 pub enum ClockKind {
     /// Real time.
     Real,
-    /// Tokio's time. The time stands still while a task can run, and jumps to the next timer when
-    /// no task can run. The time also jumps while a task waits for a socket or for another thread.
-    /// Code that waits for sockets or other threads therefore needs another clock.
+    /// Tokio's virtual time. The time stands still while a task can run, and jumps to the next
+    /// timer when no task can run. The time also jumps while a task waits for a socket or for
+    /// another thread. Code that waits for sockets or other threads therefore needs another clock.
     Paused,
-    /// Tokio's time, which moves only when the test calls `Clock::advance`. Sockets, files and
-    /// blocking tasks are usable.
+    /// Tokio's virtual time, which moves only when the test calls `Clock::advance`. Sockets, files
+    /// and blocking tasks are usable.
     Manual,
 }
 
 impl ClockKind {
     /// The number of worker threads of an async test under a real clock.
-    // Two workers let tasks race, and many tests can still run at once.
+    // Two workers are enough for tasks to race, and few enough for many tests to run at once.
     pub const REAL_WORKERS: usize = 2;
 
     /// Whether the clock is virtual: its time stands still while a task can run.

@@ -91,7 +91,7 @@ pub enum EventKind {
         #[serde(flatten)]
         outcome: UndoOutcome,
     },
-    /// An oracle was reached with this result for the first time.
+    /// An oracle was reached with the result `holds` for the first time.
     OracleReached {
         /// The oracle. In JSON the oracle's fields stand in the event itself.
         #[serde(flatten)]
@@ -117,8 +117,8 @@ pub enum EventKind {
         by_us: u64,
     },
     /// The body of an async test under a virtual clock blocked the only thread of its Tokio
-    /// runtime. The cause is a sleep, a socket or a lock of the standard library. A block shorter
-    /// than 100 ms is not recorded.
+    /// runtime. Sleeps, sockets and locks of the standard library block in this way. A block
+    /// shorter than 100 ms is not recorded.
     Blocked {
         /// The duration of the block, in microseconds of real time.
         duration_us: u64,

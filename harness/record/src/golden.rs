@@ -42,8 +42,8 @@ fn golden_file_reads_back_to_the_same_values() {
     assert_eq!(serde_json::from_str::<Golden>(FILE).unwrap(), golden());
 }
 
-/// Adds the names of all fields in `value` to `names`. If a field is `verdict`, `event`, `outcome`
-/// or `end`, also adds the variant's name in this field.
+/// Adds the names of all fields in `value` to `names`. Also adds the variant names that the fields
+/// `verdict`, `event`, `outcome` and `end` contain.
 fn names_in<'a>(value: &'a Value, names: &mut BTreeSet<&'a str>) {
     match value {
         Value::Object(fields) => {

@@ -14,7 +14,8 @@ pub struct Leaks {
     /// The descriptors that were still open after the end of the test's body, with their targets.
     pub descriptors: Vec<String>,
     /// The files that the test left in the directory for temporary files and in shared memory. The
-    /// harness removed these files, or kept them with the test's directory.
+    /// harness removed these files. If it kept the test's directory, it moved the temporary files
+    /// into that directory instead.
     pub files: Vec<String>,
     /// The allowed leaks, each as a line in the format of [`Leaks::lines`].
     ///

@@ -44,7 +44,7 @@ pub struct OracleId {
 }
 
 impl OracleId {
-    /// Creates the identity of an oracle at this place.
+    /// Creates the identity of the oracle at `line` of `file`.
     #[must_use]
     pub fn new(
         kind: OracleKind,
@@ -64,7 +64,8 @@ impl OracleId {
 }
 
 impl fmt::Display for OracleId {
-    /// Writes `always! "the stored value is the sent one" (src/store.rs:12)`.
+    /// Writes the kind, the message and the place:
+    /// `always! "the stored value is the sent one" (src/store.rs:12)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             kind,

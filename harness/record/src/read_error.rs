@@ -1,4 +1,4 @@
-//! Reads a document of a known format, and names the reasons for a failure.
+//! Reads JSON documents of a known format. The error tells why a document cannot be read.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn other_schema_is_an_error_with_both_versions() {
-        // Schema 1 had other fields. This document shares only `schema` with schema 2.
+        // Schema 1 had other fields. Of the fields of schema 2, this document has only `schema`.
         let error = Record::from_json(br#"{ "schema": 1, "replay": "cargo test" }"#).unwrap_err();
         assert!(matches!(
             error,

@@ -46,7 +46,7 @@ pub struct Record {
     /// passes after a failed attempt is *flaky*.
     #[serde(default)]
     pub failed_attempts: Vec<FailedAttempt>,
-    /// The time of the run's start, in UTC, in the format of RFC 3339.
+    /// The time when this case started, in UTC, in the format of RFC 3339.
     pub started_at: String,
     /// The real time from the start to the end of the test's process, in microseconds.
     pub duration_us: u64,
@@ -58,15 +58,15 @@ pub struct Record {
     pub limits: Limits,
     /// The way in which the test was isolated from other tests.
     pub isolation: Isolation,
-    /// The restrictions of the test, each with its enforcement.
+    /// The restrictions on the test, each with its enforcement.
     pub sandbox: Sandbox,
     /// The fault plan, in the order in which the test's threads and tasks injected the faults. Two
     /// runs with the same seed have the same rows, possibly in another order.
     pub faults: Vec<PlannedFault>,
-    /// The smallest failing fault plan that `--minimize` found. Absent without a search.
+    /// The smallest failing fault plan that `--minimize` found. Absent if no search was made.
     #[serde(default)]
     pub minimized: Option<Minimized>,
-    /// The events of the run, in order.
+    /// The events of the test, in order.
     pub timeline: Vec<Event>,
     /// The oracles that the test reached, in the order in which they were first reached.
     pub oracles: Vec<SeenOracle>,
@@ -76,7 +76,7 @@ pub struct Record {
     pub leaks: Leaks,
     /// The resources that the test used.
     pub resources: Resources,
-    /// The captured output of the run.
+    /// The captured output of the test.
     pub output: CapturedOutput,
     /// The command that runs the test again with the same seed.
     pub replay_command: String,
@@ -218,7 +218,7 @@ impl From<Record> for FailedAttempt {
 
 /// The result of `--minimize`: the smallest fault plan with which a run of the case failed.
 ///
-/// The plan has the fewest faults, and the simplest values of each fault.
+/// The plan has the fewest faults, and the simplest values for each fault.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Minimized {

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 pub struct Results {
     /// The version of the format: [`Results::SCHEMA`].
     pub schema: u32,
-    /// The package and the target of the tests.
+    /// The Cargo package and the Cargo target that contain the tests.
     pub suite: String,
     /// The root seeds of the whole sweep.
     pub seeds: SeedRange,
@@ -41,7 +41,7 @@ pub struct Results {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct TestName<'a> {
-    /// The name that selects the test.
+    /// The test's name, as on the command line and in [`Results::tests`].
     pub name: &'a str,
     /// The path of the test's function, with the crate's name.
     pub path: &'a str,
@@ -81,7 +81,7 @@ impl Results {
         }
     }
 
-    /// Reads the results of a sweep from JSON. The version must be [`Results::SCHEMA`].
+    /// Reads the results of a sweep from JSON. The version in `text` must be [`Results::SCHEMA`].
     ///
     /// # Errors
     ///
@@ -155,7 +155,8 @@ impl Results {
     /// Lost and interrupted cases are left out.
     pub fn regressions(&self) -> impl Iterator<Item = (&str, Seed, String)> {
         self.records()
-            // Neither an error of the harness nor an interruption depends on the seed.
+            // Later runs need not repeat a lost or an interrupted case: its cause does not depend
+            // on the seed.
             .filter(|record| {
                 let verdict = &record.verdict;
                 verdict.is_failure()

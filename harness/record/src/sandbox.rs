@@ -1,4 +1,4 @@
-//! The restrictions of a test, each with its enforcement.
+//! The restrictions on a test, each with its enforcement.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct Sandbox {
     /// The test can write only below its own directory, and cannot read the user's home directory.
     pub files: Enforcement,
-    /// The test cannot change modes, owners, times and attributes of files outside its directory.
+    /// The test cannot change the mode, owner, times or attributes of a file outside its directory.
     pub metadata: Enforcement,
     /// The test can reach only its own loopback interface.
     pub network: Enforcement,
@@ -21,7 +21,8 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Describes a test for which no sandbox was requested. Only the containment can be enforced.
+    /// Describes a test for which no sandbox was requested. Of all parts, only the containment can
+    /// be enforced.
     ///
     /// `containment` is `Ok` with the mechanism, or `Err` with the reason why containment is
     /// missing.
@@ -33,8 +34,8 @@ impl Sandbox {
         )
     }
 
-    /// Describes a test that has no sandbox because of `reason`. Only the containment can be
-    /// enforced.
+    /// Describes a test that has no sandbox because of `reason`. Of all parts, only the containment
+    /// can be enforced.
     ///
     /// `containment` is `Ok` with the mechanism, or `Err` with the reason why containment is
     /// missing.

@@ -13,7 +13,7 @@ use std::fmt;
 use std::hash::Hasher as _;
 use std::str::FromStr;
 
-/// A 64-bit seed. In JSON a seed is a decimal string: many readers round integers above 2^53.
+/// A 64-bit seed. In JSON a seed is a decimal string: many JSON parsers round integers above 2^53.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Seed(u64);
 
@@ -85,10 +85,11 @@ mod tests {
 
     #[test]
     fn child_derivation_never_changes() {
-        // Pinned: a new release must replay a seed that an old release printed.
+        // The expected value must never change: a new release must replay a seed that an old
+        // release printed.
         let seed = Seed::new(42).child("test", "corruption::one_flipped_bit");
-        // SipHash-2-4 with the key (42, 0x636c617269747921) of
-        // b"test\xffcorruption::one_flipped_bit", computed independently.
+        // The expected value is the SipHash-2-4 of b"test\xffcorruption::one_flipped_bit" with the
+        // key (42, 0x636c617269747921). It was computed independently.
         assert_eq!(seed.get(), 4_383_917_399_484_623_092);
     }
 

@@ -31,8 +31,8 @@ impl SeedRange {
         self.count
     }
 
-    /// Returns the seed at the index `place`, from 0. Does not check that the index is in the
-    /// range.
+    /// Returns the seed at the index `place`. The first seed has the index 0. Does not check that
+    /// the index is in the range.
     #[must_use]
     pub fn at(self, place: u64) -> Seed {
         Seed::new(self.first.get().wrapping_add(place))

@@ -1,4 +1,4 @@
-//! A shard: the share of a run that falls to one of several machines.
+//! A shard: the share of a run that one of several machines executes.
 
 use crate::seed::Seed;
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,7 @@ impl Shard {
         self.count
     }
 
-    /// Whether a test belongs to this share of a run that is not a sweep. Each test belongs to
+    /// Whether a test belongs to this share, if the run is not a sweep. Each test belongs to
     /// exactly one share, independently of other tests.
     #[must_use]
     pub fn holds_test(self, name: &str) -> bool {

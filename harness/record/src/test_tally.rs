@@ -24,7 +24,7 @@ pub struct TestTally {
     pub failed: u64,
     /// The root seeds of failed cases in ascending order, at most the lowest 100.
     pub failing_seeds: Vec<Seed>,
-    /// The records of the failed cases with the lowest root seeds, at most 3. Without a failure,
+    /// At most 3 records of failed cases: those with the lowest root seeds. If no case failed, only
     /// the record of the case with the lowest root seed.
     pub records: Vec<Record>,
 }

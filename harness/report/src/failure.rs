@@ -96,7 +96,7 @@ pub fn render_flaky(record: &Record) -> String {
     )
 }
 
-/// Adds a title and these lines. Adds nothing if there are no lines.
+/// Adds `title` and the indented `lines` to `text`. Adds nothing if there are no lines.
 fn section(text: &mut String, title: &str, lines: impl IntoIterator<Item = impl AsRef<str>>) {
     let mut lines = lines.into_iter().peekable();
     if lines.peek().is_none() {

@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 const ANNOTATIONS: usize = 10;
 
 /// The maximum number of failures that the summary describes.
-// GitHub accepts at most 1 MiB of summary from a step.
+// The limit keeps the summary small: GitHub accepts at most 1 MiB of summary from a step.
 const FULL_FAILURES: usize = 20;
 
 /// The maximum length of a failure's message in the summary, in characters.

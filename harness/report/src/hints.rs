@@ -7,7 +7,7 @@ use std::time::Duration;
 const OF_RUNTIMES: [&str; 4] = ["epoll_wait", "epoll_pwait", "epoll_pwait2", "futex"];
 /// The system calls in which a thread sleeps.
 const SLEEPS: [&str; 2] = ["clock_nanosleep", "nanosleep"];
-/// The maximum length of a thread's name in the system, in bytes.
+/// The number of bytes that the operating system keeps of a thread's name.
 const NAME: usize = 15;
 /// The name of Tokio's runtime threads: workers, and threads for blocking tasks.
 const TOKIO: &str = "tokio-rt-worker";
@@ -72,7 +72,7 @@ fn hung_in_virtual_time(record: &Record) -> Option<String> {
 
 /// Returns a hint for a timeout under a real clock.
 ///
-/// Returns one hint if a Tokio worker thread blocks. Otherwise returns another hint if at least two
+/// Looks first for a Tokio worker thread that blocks. If there is none, checks whether at least two
 /// threads exist and all threads wait for locks or channels.
 fn hung_in_real_time(record: &Record) -> Option<String> {
     let threads = record.hung_threads.iter();

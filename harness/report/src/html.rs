@@ -1,4 +1,4 @@
-//! The HTML report: one file that loads nothing else, with the timelines of the tests.
+//! The HTML report: one self-contained file with the timelines of the tests.
 //!
 //! The page is `html/page.html`, filled with the style, the script and the records. The script
 //! draws the records. Two budgets keep the file small: one for the records of failed tests, one for
@@ -26,11 +26,11 @@ const BUDGET_OF_FAILURES: usize = 8 << 20;
 /// The maximum length of a message in the table, in characters. The record has the whole message.
 const MESSAGE: usize = 400;
 
-/// The number of events that are kept of a long timeline: half from the beginning, half from the
-/// end. All `FaultInjected` and `FaultUndone` events are kept in addition.
+/// The number of events that a long timeline keeps: half from the beginning, half from the end. All
+/// `FaultInjected` and `FaultUndone` events are kept in addition.
 const EVENTS: usize = 4000;
 
-/// Renders the report of a run as one HTML page that loads nothing else.
+/// Renders the report of a run as one self-contained HTML page.
 ///
 /// # Errors
 ///
@@ -47,8 +47,9 @@ pub fn render_html(run: &Summary<'_>, provenance: &Provenance) -> io::Result<Str
     ]))
 }
 
-/// Replaces each placeholder in the page by its text. `parts` has the placeholders in the page's
-/// order. A placeholder inside an inserted text is not replaced.
+/// Replaces each placeholder in the page by its text. `parts` lists the placeholders with their
+/// texts, in the order in which the page contains them. A placeholder inside an inserted text is
+/// not replaced.
 fn filled(parts: &[(&str, &str)]) -> String {
     let mut page = String::new();
     let mut rest = PAGE;
@@ -149,7 +150,7 @@ impl<'a> Data<'a> {
     }
 }
 
-/// Counts the cases that reached each oracle.
+/// Counts, for each oracle, the cases that reached the oracle and the cases in which it held.
 fn oracles(run: &Summary<'_>) -> OracleCounts {
     if let Some(results) = run.sweep {
         return results.oracles.clone();
@@ -227,8 +228,8 @@ fn shown(record: &Record, budget: &mut usize) -> io::Result<Option<Value>> {
     Ok(left.map(|_| value))
 }
 
-/// Shortens the record's timeline to [`EVENTS`] events. Also keeps all events of injecting and
-/// undoing faults.
+/// Shortens the record's timeline to [`EVENTS`] events. Also keeps all `FaultInjected` and
+/// `FaultUndone` events.
 fn abridged(record: &Record) -> io::Result<Value> {
     let count = record.timeline.len();
     if count <= EVENTS {

@@ -1,9 +1,9 @@
 //! The JUnit report.
 //!
-//! The extended dialect has the attributes that common readers use. `name` is the test's unique
-//! full name; `classname` is the path of the test's module, with the crate's name. Each suite, test
-//! and rerun has a `time`, in seconds. Each test has `file` and `line`: several readers use these
-//! attributes, although the original schema lacks both.
+//! The extended dialect has the attributes that common report readers use. `name` is the test's
+//! unique full name; `classname` is the path of the test's module, with the crate's name. Each
+//! suite, test and rerun has a `time`, in seconds. Each test has `file` and `line`: several readers
+//! use these attributes, although the original schema lacks both.
 
 mod strict;
 
@@ -23,8 +23,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JunitDialect {
-    /// The report also has files, lines and timestamps. The readers of GitHub and GitLab use these
-    /// attributes.
+    /// Each test also has its file, line and timestamp. Report readers for GitHub and GitLab use
+    /// these attributes.
     #[default]
     Extended,
     /// The report has only the attributes in the schema of Jenkins' xUnit plug-in. The plug-in

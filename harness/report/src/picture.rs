@@ -5,7 +5,7 @@ use crate::state_changes::{SharedFields, StateChange, subjects};
 use clarity_chaos_record::{Event, EventKind, Record};
 use std::time::Duration;
 
-/// The number of columns of the whole timeline.
+/// The number of columns of the timeline, without the lanes' names.
 const WIDTH: usize = 60;
 /// The maximum number of lanes of each kind: faults, subjects and marks.
 const MANY: usize = 8;
@@ -14,12 +14,12 @@ const NAME: usize = 12;
 
 /// Draws the timeline as lines of characters. Returns an empty text if there is nothing to draw.
 ///
-/// - A fault is a bar from its injection to its undoing, followed by its description.
+/// - A fault is a bar from injection to undoing, followed by the fault's description.
 /// - A subject of state changes is a row with the names of its states.
 /// - A mark is `x` if its label begins with an HTTP status 5xx, or `!` if the label begins with
 ///   4xx. All other marks are `o`.
-/// - A log is `E` for an error, `W` for a warning, and `i` for other levels. A note is `n`. A panic
-///   is `p`.
+/// - A log event is `E` at the level error, `W` at the level warning, and `i` at other levels. A
+///   note is `n`. A panic is `p`.
 ///
 /// The axis shows virtual time if virtual time has passed, else real time.
 pub(crate) fn render_picture(record: &Record, shared: &SharedFields<'_>) -> String {
@@ -148,8 +148,8 @@ fn states(timeline: &[Event], shared: &SharedFields<'_>, scale: &Scale) -> Vec<S
     drawn.collect()
 }
 
-/// Draws a lane for each lane name of the test's marks (`Context::mark`). The class of a mark's
-/// HTTP status selects the mark's character.
+/// Draws a lane for each lane name of the test's marks (`Context::mark`). The character of a mark
+/// depends on the HTTP status at the beginning of the mark's label.
 fn marks(timeline: &[Event], scale: &Scale) -> Vec<String> {
     let mut names: Vec<&str> = Vec::new();
     for event in timeline {

@@ -40,8 +40,8 @@ impl<'a> Summary<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Provenance {
-    /// The commit of the tests, with a mark if files had changed since the commit. Absent outside a
-    /// repository.
+    /// The commit of the tests, with a mark if files had changed since the commit. `None` outside
+    /// of a repository.
     pub commit: Option<String>,
     /// The operating system, the architecture and the number of processors.
     pub machine: String,

@@ -31,8 +31,8 @@ pub(crate) struct CaseSpec {
     /// Whether the case's supervisor is in the sandbox. If so, the test's process restricts itself
     /// further, to this case's directory.
     pub(crate) sandboxed: bool,
-    /// Prefixes of thread names. Threads with these prefixes last as long as their process, and are
-    /// not leaks.
+    /// Prefixes of thread names. A thread with one of these prefixes may last as long as its
+    /// process, and is not a leak.
     pub(crate) lasting_threads: Vec<String>,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct CaseSpec {
 /// undo journal is always kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeepPolicy {
-    /// Keeps the directory if `--keep-dirs` says so.
+    /// Keeps the directory if `--keep-dirs` requires it.
     AsConfigured,
     /// Removes the directory: the case is one of many similar runs.
     Never,

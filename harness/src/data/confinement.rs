@@ -1,4 +1,5 @@
-//! The confinement that the runner requests of a supervisor, from the strictest to none.
+//! The confinement that the runner requests from a supervisor. The kinds range from the strictest
+//! confinement to none.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +16,7 @@ pub(crate) enum Confinement {
     },
 }
 
-/// The namespaces around a supervisor, from the strictest set to none.
+/// The namespaces around a supervisor. The variants are ordered from the strictest set to none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Namespaces {
     /// User, PID, mount, network and IPC namespaces.

@@ -1,4 +1,4 @@
-//! Arithmetic with durations that never overflows.
+//! Arithmetic with durations, without overflow.
 
 use std::time::{Duration, Instant};
 

@@ -11,15 +11,15 @@ pub(crate) struct FaultSelection {
     pub(crate) faults: Vec<SelectedFault>,
 }
 
-/// A fault that takes effect, with the simpler numbers that replace drawn ones.
+/// A fault that takes effect, with the simpler numbers that replace drawn numbers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SelectedFault {
     pub(crate) kind: String,
     pub(crate) target: String,
     /// The number of this fault among the faults of the same kind on the same target, from 1.
     pub(crate) occurrence: usize,
-    /// The replaced numbers of the plan. Each has a JSON pointer
-    /// ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) into the plan, and a new value.
+    /// The replaced numbers of the plan. Each entry holds a JSON pointer ([RFC
+    /// 6901](https://www.rfc-editor.org/rfc/rfc6901)) into the plan, and the new number.
     pub(crate) replaced: Vec<(String, u64)>,
 }
 
@@ -38,7 +38,7 @@ impl SelectedFault {
             && self.occurrence == fault.occurrence
     }
 
-    /// Returns the `drawn` plan with the selected fault's numbers in place of the drawn ones.
+    /// Returns the `drawn` plan with this selected fault's numbers in place of the drawn numbers.
     pub(crate) fn simplified(&self, mut drawn: Value) -> Value {
         for (pointer, number) in &self.replaced {
             if let Some(value) = drawn.pointer_mut(pointer) {

@@ -12,7 +12,7 @@ pub(crate) struct ProcessReport {
     /// The reason for which the supervisor stopped the process; `None` if the process ended by
     /// itself.
     pub(crate) stop_reason: Option<StopReason>,
-    /// The threads of the test's processes when the supervisor stopped the test.
+    /// The threads that the test's processes had when the supervisor stopped the test.
     pub(crate) hung_threads: Vec<HungThread>,
     /// The isolation of this test: `exec` instead of `fork` if the supervisor could not fork
     /// safely.
@@ -24,7 +24,7 @@ pub(crate) struct ProcessReport {
     /// or tried to kill these processes.
     pub(crate) leaked_processes: Vec<String>,
     /// Files that the test left in the worker's private directories. The supervisor has removed
-    /// them.
+    /// these files.
     pub(crate) leaked_files: Vec<String>,
     /// Whether the supervisor exits after this case, because it could not kill all processes of the
     /// test.

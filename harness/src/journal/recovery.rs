@@ -79,7 +79,7 @@ mod tests {
     use std::path::PathBuf;
     use tempfile::TempDir;
 
-    /// Returns a directory for a case, a file outside of that case, and the journal of the case's
+    /// Returns the parent directory of a case, a file in this parent, and the journal of the case's
     /// first fault.
     fn journal() -> (TempDir, PathBuf, UndoJournal) {
         let home = tempfile::tempdir().unwrap();

@@ -168,8 +168,8 @@ impl UndoStep {
         Self::new(UndoAction::Remove { path: path.into() })
     }
 
-    /// Returns a step that moves a file or directory from `from` back to `to`. The fault makes the
-    /// opposite move.
+    /// Returns a step that moves a file or directory from `from` back to `to`. The fault itself
+    /// moves the file or directory from `to` to `from`.
     #[must_use]
     pub fn rename(from: impl Into<PathBuf>, to: impl Into<PathBuf>) -> Self {
         Self::new(UndoAction::Rename {

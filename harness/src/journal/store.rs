@@ -21,7 +21,7 @@ pub(super) struct JournalFile {
 }
 
 impl JournalFile {
-    /// Reads the journal in this scratch directory. `None` if the directory has no journal.
+    /// Reads the journal in this scratch directory. Returns `None` if the directory has no journal.
     pub(super) fn read(scratch: &Path) -> Result<Option<Self>, UndoError> {
         let path = path(scratch);
         let json = match fs::read(&path) {
@@ -52,8 +52,8 @@ impl JournalFile {
 
 /// Removes the journal in this scratch directory, after all its steps have run.
 pub(super) fn forget(scratch: &Path) {
-    // A failed removal is ignored. If the steps ran again, each step whose condition no longer
-    // holds would be skipped.
+    // A failed removal is ignored. The runner may then run the steps again, but skips each step
+    // whose condition no longer holds.
     let _ = fs::remove_file(path(scratch));
 }
 

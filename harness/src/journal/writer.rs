@@ -11,8 +11,8 @@ use clarity_chaos_record::UndoOutcome;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The journal of one fault, in memory. The journal is also written to a file once a step undoes
-/// damage that would outlive a killed test.
+/// The journal of one fault, in memory. If a recorded step undoes damage that would outlive a
+/// killed test, the journal is also written to a file.
 #[derive(Debug)]
 pub(crate) struct UndoJournal {
     scratch: PathBuf,

@@ -29,7 +29,7 @@ fn allowed() -> Option<CpuSet> {
     *ALLOWED.get_or_init(|| sched_getaffinity(None).ok())
 }
 
-/// Gives the processor of the worker with the number `slot`; none if the allowed processors are
+/// Returns the processor of the worker with the number `slot`; `None` if the allowed processors are
 /// unknown.
 pub(crate) fn processor_of(slot: usize) -> Option<usize> {
     let allowed = allowed()?;
@@ -44,7 +44,7 @@ pub(crate) fn bound() -> Option<usize> {
 }
 
 /// Binds this thread, and threads that it starts later, to this processor. Does nothing if
-/// `processor` is none.
+/// `processor` is `None`.
 pub(crate) fn bind(processor: Option<usize>) {
     let Some(processor) = processor else { return };
     if allowed().is_some() && BOUND.get() != Some(processor) {

@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
 const BACKTRACE_SIGNAL: i32 = libc::SIGUSR2;
 
-/// Requests a backtrace from a thread of `process`. Gives whether the signal was sent.
+/// Requests a backtrace from a thread of `process`. Returns true if the signal was sent.
 ///
 /// When the thread's current system call returns, the process sends the backtrace and exits.
 pub(crate) fn request_backtrace(process: Pid, thread: u32) -> bool {
-    // SAFETY: touches no memory.
+    // SAFETY: the call touches no memory.
     let sent = unsafe {
         libc::syscall(
             libc::SYS_tgkill,

@@ -3,8 +3,8 @@
 //! Listing a directory takes several system calls. Reading the directory's change time takes only
 //! one, so the change time is read first. Some kernels take change times from a clock that stands
 //! still between its ticks ([`TimestampGranularity`]). On these kernels, a second change within one
-//! tick leaves the time as it is. An unchanged time is therefore a proof only if its tick was
-//! already over at the first reading.
+//! tick leaves the time as it is. So an unchanged time proves an unchanged directory only if the
+//! time's tick was over at the first reading.
 
 use crate::os::timestamp_granularity::TimestampGranularity;
 use std::fs;
@@ -56,7 +56,7 @@ impl ChangeDetector {
         first.changed == now.changed && self.proves(first)
     }
 
-    /// Whether every change after this stamp must get a time that differs from the stamp's.
+    /// Whether every change after this stamp must get a time that differs from the stamp's time.
     fn proves(&self, stamp: Stamp) -> bool {
         stamp.is_past || self.granularity == TimestampGranularity::Multigrain
     }
@@ -133,10 +133,10 @@ impl Stamp {
     }
 }
 
-/// Whether this time is longer ago than the file system's granularity.
+/// Whether the age of this time exceeds the file system's granularity.
 // Most file systems take times from the kernel's ticks. A tick lasts at most 10 ms (`CONFIG_HZ` of
-// 100). Times of ticks are not whole milliseconds. A few file systems have times in whole seconds,
-// and FAT has times in multiples of two seconds.
+// 100). The time of a tick is not a whole number of milliseconds. A few file systems have times in
+// whole seconds, and FAT has times in multiples of two seconds.
 #[cfg(unix)]
 fn is_past((seconds, nanoseconds): (i64, i64)) -> bool {
     use std::time::{Duration, SystemTime, UNIX_EPOCH};

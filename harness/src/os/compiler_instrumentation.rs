@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 /// format](https://llvm.org/docs/InstrProfileFormat.html)).
 const COVERAGE_COUNTERS: &[u8] = b"__llvm_prf_cnts";
 
-/// The name of the section that lists the functions to run before all others (`DT_PREINIT_ARRAY` in
-/// [elf(5)](https://man7.org/linux/man-pages/man5/elf.5.html)).
+/// The name of the section that lists the functions that run before all others (`DT_PREINIT_ARRAY`
+/// in [elf(5)](https://man7.org/linux/man-pages/man5/elf.5.html)).
 // In a Rust program, only a sanitizer's runtime library adds this section. So the section reveals a
 // sanitizer.
 const EARLY_INIT: &[u8] = b".preinit_array";

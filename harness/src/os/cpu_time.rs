@@ -3,7 +3,7 @@
 /// Gives the CPU time of all threads of this process so far, in microseconds. Includes user time
 /// and system time.
 ///
-/// Gives none if the time is unknown.
+/// Returns `None` if the time is unknown.
 #[cfg(unix)]
 pub(crate) fn cpu_time_us() -> Option<u64> {
     use rustix::time::{ClockId, clock_gettime};
@@ -15,7 +15,7 @@ pub(crate) fn cpu_time_us() -> Option<u64> {
     Some(seconds * 1_000_000 + nanoseconds / 1000)
 }
 
-/// Gives none: on systems other than Unix, the CPU time is unknown.
+/// Returns `None`: on systems other than Unix, the CPU time is unknown.
 #[cfg(not(unix))]
 pub(crate) fn cpu_time_us() -> Option<u64> {
     None

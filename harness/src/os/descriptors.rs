@@ -9,7 +9,7 @@
 
 /// Closes all descriptors except standard input, output and error.
 ///
-/// Call this before this process opens a descriptor of its own.
+/// Call this function before this process opens a descriptor of its own.
 // The runner's caller can leave descriptors open by mistake. Tests must not inherit them.
 #[cfg(target_os = "linux")]
 pub(crate) fn close_inherited() {
@@ -18,7 +18,8 @@ pub(crate) fn close_inherited() {
     unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
 }
 
-/// Gives the numbers of all open descriptors below `limit`. Gives none if the system call fails.
+/// Gives the numbers of all open descriptors below `limit`. Returns `None` if the system call
+/// fails.
 #[cfg(target_os = "linux")]
 pub(crate) fn open_below(limit: u16) -> Option<Vec<u32>> {
     let mut polled: Vec<libc::pollfd> = (0..limit)
@@ -38,7 +39,7 @@ pub(crate) fn open_below(limit: u16) -> Option<Vec<u32>> {
     (answered >= 0).then(|| open.collect())
 }
 
-/// Does nothing. On systems other than Linux, executing a program closes each descriptor that the
-/// caller does not keep open.
+/// Does nothing. On systems other than Linux, the execution of a program closes all descriptors
+/// except those that the caller keeps open.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn close_inherited() {}

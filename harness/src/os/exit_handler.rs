@@ -1,13 +1,13 @@
-//! The exit of processes that a supervisor forked.
+//! Lets forked test processes exit without the exit handlers of their supervisor.
 //!
 //! When a program exits, the C library calls the exit handlers in reverse order of registration.
 //! The test's own handlers come first. The program's own handlers follow, such as the destructors
 //! of its shared libraries.
 //!
-//! The program's handlers belong to the parent process. So a forked child usually ends with
-//! `_exit`, which calls no handlers (fork(2)). In an empty test, the program's handlers cause 7 %
-//! of the total cost. Most of this cost comes from memory pages that the test does not use
-//! otherwise.
+//! The program's handlers belong to the parent process. For this reason, forked children of Unix
+//! programs usually end with `_exit`, which calls no handlers (fork(2)). In an empty test, the
+//! program's handlers cause 7 % of the total cost. Most of this cost comes from memory pages that
+//! the test does not use otherwise.
 #![expect(unsafe_code, reason = "a handler of the C library")]
 
 use std::io;
@@ -15,7 +15,7 @@ use std::io;
 /// Lets forked children of this process skip all exit handlers that were registered before this
 /// call.
 ///
-/// Handlers that are registered later still run, and buffered output of C code is written. All
+/// Handlers that are registered later still run. Buffered output of C code is still written. All
 /// handlers run if the compiler's instrumentation needs them, or if the C library has no `on_exit`.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Forks this process. Gives the child's process number in the parent, and none in the child.
+/// Forks this process. Returns the child's process number in the parent, and `None` in the child.
 ///
 /// # Errors
 ///
@@ -40,8 +40,8 @@ pub(crate) fn fork() -> io::Result<Option<Pid>> {
 /// [`io::ErrorKind::ResourceBusy`] when a thread is not harmless.
 pub(crate) fn fork_with_threads(is_harmless: impl Fn(&str) -> bool) -> io::Result<Option<Pid>> {
     refuse_threads(is_harmless)?;
-    // SAFETY: no other thread holds a lock that the child needs: all other threads are known, and
-    // wait. The C library keeps its own locks usable in the child.
+    // SAFETY: all other threads are harmless: they wait, and hold no lock that the child needs. The
+    // C library keeps its own locks usable in the child.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(None),
@@ -66,8 +66,8 @@ pub(crate) fn has_other_threads() -> bool {
     if unsafe { libc::unshare(libc::CLONE_THREAD) } == 0 {
         return false;
     }
-    // This directory has one subdirectory for each thread. A directory's link count is the number
-    // of its subdirectories plus two.
+    // `/proc/self/task` has one subdirectory for each thread. A directory's link count is the
+    // number of its subdirectories plus two.
     fs::metadata("/proc/self/task").map_or(true, |tasks| tasks.nlink() != 3)
 }
 

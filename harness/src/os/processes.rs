@@ -34,8 +34,7 @@ pub(crate) fn descendants() -> Vec<ProcessEntry> {
     let is_below = |process: &ProcessEntry| {
         let mut parent = process.parent;
         // The parent of a process can change while `/proc` is read, so the entries can form a
-        // cycle. A cycle has no more entries than the table, so the loop ends after that many
-        // steps.
+        // cycle. To end even in a cycle, the loop takes at most one step for each entry.
         for _ in 0..processes.len() {
             if parent == getpid() {
                 return true;

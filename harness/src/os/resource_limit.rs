@@ -26,7 +26,7 @@ pub(crate) enum LowerError {
 #[cfg(target_os = "linux")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RestoredLimit {
-    /// The limit has the value from before the fault again.
+    /// The limit again has its value from before the fault.
     Restored,
     /// Other code had changed the limit to this value, so `restore` left the limit alone.
     ChangedTo(Option<u64>),
@@ -74,7 +74,7 @@ impl LimitedResource {
         }
     }
 
-    /// Gives the limit in force; none if the resource is unlimited.
+    /// Returns the limit in force; `None` if the resource is unlimited.
     pub(crate) fn limit(self) -> Option<u64> {
         getrlimit(self.resource()).current
     }

@@ -1,7 +1,7 @@
-//! Restores the default actions of ignored signals. A process inherits ignored signals from its
-//! caller.
+//! Restores the default actions of signals that this process ignores.
 //!
-//! If a process ignores a signal, programs that the process executes ignore the signal, too.
+//! A process inherits ignored signals from its parent, and passes them on to programs that it
+//! executes.
 #![expect(unsafe_code, reason = "signal and sigaction have no safe form")]
 
 use std::mem::MaybeUninit;

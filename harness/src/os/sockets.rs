@@ -4,8 +4,8 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Describes the target of a descriptor. Adds the addresses if the target is a socket. Gives other
-/// targets unchanged.
+/// Describes the target of a descriptor's symlink in `/proc/PID/fd`. Adds the addresses if the
+/// target is a socket. Returns any other target unchanged.
 pub(crate) fn describe(target: &str) -> String {
     let inode = target
         .strip_prefix("socket:[")
@@ -52,8 +52,8 @@ fn find_internet(table: &str, inode: &str) -> Option<String> {
     })
 }
 
-/// Parses an address such as `0100007F:1F90`. The IP address has 32-bit words in the machine's byte
-/// order. The port follows the colon.
+/// Parses an address such as `0100007F:1F90`. The IP address consists of 32-bit words in the
+/// machine's byte order. The port follows the colon.
 fn address(text: &str) -> Option<SocketAddr> {
     let (ip, port) = text.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;

@@ -8,8 +8,8 @@ use std::path::Path;
 pub(crate) enum TimestampGranularity {
     /// Two changes can have the same time: the kernel's clock stands still between its ticks.
     Coarse,
-    /// Two changes cannot have the same time if the time was read between the changes. Linux
-    /// guarantees this since 6.13 on most of its own file systems ([multigrain
+    /// Two changes cannot have the same time if the time was read between the changes. From version
+    /// 6.13 on, Linux guarantees this for most of its own file systems ([multigrain
     /// timestamps](https://docs.kernel.org/filesystems/multigrain-ts.html)).
     Multigrain,
 }

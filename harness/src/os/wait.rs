@@ -1,4 +1,4 @@
-//! Waits for a child, and gives its resource usage.
+//! Waits for a child, and returns the child's resource usage.
 #![expect(unsafe_code, reason = "wait4 has no safe form")]
 
 use rustix::process::Pid;

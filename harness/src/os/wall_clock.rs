@@ -2,9 +2,10 @@
 //!
 //! All processes share the system's clock. A program reads this clock with functions of the C
 //! library, not with a system call. With the feature `wall-clock`, a test program defines functions
-//! of the same names, and the linker prefers the program's functions. They call the C library's
-//! functions, and add the distance by which a fault has moved the clock. Faults move only the wall
-//! clock. Rust's standard library and Tokio wait and measure time with the monotonic clock.
+//! of the same names, and the linker prefers the program's functions. The program's functions call
+//! those of the C library. To the result, they add the distance by which a fault has moved the
+//! clock. Faults move only the wall clock. Rust's standard library and Tokio wait and measure time
+//! with the monotonic clock.
 
 #[cfg(all(target_os = "linux", target_env = "gnu", feature = "wall-clock"))]
 mod functions;
@@ -16,7 +17,7 @@ use std::io;
 ///
 /// # Errors
 ///
-/// [`io::ErrorKind::Unsupported`] where the clock cannot be moved.
+/// [`io::ErrorKind::Unsupported`] when another library has replaced the clock functions.
 #[cfg(all(target_os = "linux", target_env = "gnu", feature = "wall-clock"))]
 pub(crate) fn move_by(milliseconds: i64) -> io::Result<()> {
     if !functions::are_in_use() {

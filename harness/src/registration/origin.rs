@@ -1,7 +1,7 @@
 //! The package and target that the tests belong to.
 
-/// The package and target of the tests. [`main!`](crate::main) reads the fields' values while the
-/// test target is compiled.
+/// The package and target of the tests. [`main!`](crate::main) sets the fields while the test
+/// target is compiled.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin {
     /// The name of the package that contains the tests.
@@ -14,8 +14,8 @@ pub struct Origin {
     pub binary: Option<&'static str>,
     /// Cargo's directory for temporary files of an integration test; `None` for a binary target.
     pub target_tmpdir: Option<&'static str>,
-    /// Prefixes of thread names. A thread with such a name may last as long as its process, and is
-    /// not a leak.
+    /// Prefixes of thread names. A thread with one of these prefixes may last as long as its
+    /// process, and is not a leak.
     pub lasting_threads: &'static [&'static str],
 }
 
@@ -25,8 +25,8 @@ impl Origin {
         let package = self.package;
         match self.binary {
             Some(binary) => format!("cargo run -p {package} --bin {binary} --"),
-            // `target` has an underscore for each hyphen of the target's real name. Cargo accepts a
-            // pattern, in which `?` matches either character.
+            // An underscore in `target` can stand for a hyphen in the target's real name. Cargo
+            // accepts a pattern, in which `?` matches either character.
             None if self.target.contains('_') => {
                 format!(
                     "cargo test -p {package} --test '{}' --",

@@ -34,8 +34,8 @@ pub(crate) struct CaseRunner {
     pub(crate) seed: Seed,
     pub(crate) isolation: Isolation,
     pub(crate) workers: Arc<WorkerPool>,
-    /// With `--check-determinism`: the workers for each test's second run, and the directory of the
-    /// run. Each second run takes place in a newly executed process.
+    /// With `--check-determinism`: the workers for the second run of each test, and the directory
+    /// of the whole run. The second run of a test takes place in a newly executed process.
     pub(crate) fresh: Option<(Arc<WorkerPool>, PathBuf)>,
     /// With `--isolation thread`: the directory of the cases, which run in the runner's process.
     pub(crate) in_process: Option<Mutex<InProcess>>,
@@ -85,8 +85,8 @@ impl CaseRunner {
         }
     }
 
-    /// Returns the protections that a worker enforces around its tests. The worker is in the
-    /// sandbox if `sandboxed` is set.
+    /// Returns the protections that a worker enforces on its tests. The worker is in the sandbox if
+    /// `sandboxed` is set.
     ///
     /// # Errors
     ///
@@ -186,8 +186,8 @@ impl CaseRunner {
         let evidence = executor.workspace().evidence(&case);
         let touched = !matches!(evidence.stray_files, Ok(None));
         evidence.complete(&mut record, ended, timeout, &case.spec.lasting_threads);
-        // The journals of a sandboxed test could name any path, so the runner does not trust them.
-        // The runner does not need these journals either: in the sandbox, the test could not damage
+        // A sandboxed test could write any path into its journals, so the runner does not trust the
+        // journals. The runner does not need them either: in the sandbox, the test could not damage
         // files outside its own directory.
         let recovery = match case.spec.sandboxed {
             true => Recovery::default(),

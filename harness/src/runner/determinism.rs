@@ -64,8 +64,8 @@ fn comparable_text(event: &Event, clock: ClockKind, run: &str) -> Option<String>
         EventKind::Finished { cpu_us, .. } => *cpu_us = None,
         // Threads of the explored operation may race, so the order of calls may differ.
         EventKind::Explored { calls, .. } => calls.clear(),
-        // Faults are numbered in the order of injection, and threads may inject faults in any
-        // order.
+        // Faults are numbered in the order of injection. The order may differ, because several
+        // threads may inject faults.
         EventKind::FaultInjected { fault } => fault.id = 0,
         EventKind::FaultUndone { fault_id, .. } => *fault_id = 0,
         // Leaks contain descriptor numbers, which may differ. The verdict already covers leaks.

@@ -44,8 +44,8 @@ impl History {
     ///
     /// # Errors
     ///
-    /// When the file is missing, unreadable or malformed. A missing file means that there was no
-    /// earlier run, so the error suggests a remedy.
+    /// When the file is missing, unreadable or malformed. If the file is missing, there was no
+    /// earlier run: the error then suggests a remedy.
     pub(crate) fn last_seed(&self) -> Result<Seed, String> {
         let path = self.last_seed_file();
         let text = match fs::read_to_string(&path) {
@@ -148,7 +148,7 @@ struct LastRecord {
 }
 
 /// Finds Cargo's target directory. For a test target, it is the parent of `CARGO_TARGET_TMPDIR`.
-/// Otherwise, it is the nearest directory above the binary that contains a `CACHEDIR.TAG`.
+/// Otherwise, it is the binary's nearest ancestor that contains a `CACHEDIR.TAG`.
 fn target_directory(origin: &Origin) -> Option<PathBuf> {
     if let Some(tmpdir) = origin.target_tmpdir {
         return Path::new(tmpdir).parent().map(Path::to_owned);

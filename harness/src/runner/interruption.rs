@@ -35,8 +35,9 @@ mod unix {
                 if is_ignored(number) {
                     continue;
                 }
-                // The first action ends the process only if `second` is set. Actions run in the
-                // order of registration, so the first signal does not end the process.
+                // Actions run in the order of registration. The first action ends the process only
+                // if `second` is set, and the next action sets `second`. The first signal therefore
+                // does not end the process.
                 flag::register_conditional_default(number, Arc::clone(&second))?;
                 flag::register(number, Arc::clone(&second))?;
                 let value = usize::try_from(number).map_err(io::Error::other)?;
@@ -46,7 +47,8 @@ mod unix {
             thread::Builder::new()
                 .name("interruption".to_owned())
                 .spawn(move || {
-                    // An error is impossible: the sender is never closed.
+                    // The read fails only if all these signals are ignored: no handler then keeps
+                    // the sender open.
                     if receiver.read_exact(&mut [0]).is_ok() {
                         act();
                     }
@@ -65,7 +67,8 @@ mod unix {
 #[cfg(unix)]
 pub(crate) use unix::Interruption;
 
-/// Does nothing. Outside of Unix, Ctrl-C ends the runner at once, and the supervisors clean up.
+/// Does nothing. On systems other than Unix, Ctrl-C ends the runner at once, and the supervisors
+/// clean up.
 #[cfg(not(unix))]
 #[derive(Clone, Debug)]
 pub(crate) struct Interruption;

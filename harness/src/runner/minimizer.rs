@@ -13,10 +13,10 @@ use clarity_chaos_record::{EventKind, Minimized, PlannedFault, Record, Verdict};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-/// Finds the fewest and simplest faults that still cause the failure in `record`. Starts no run
-/// after the time `within`. Shortens the timeout of each run to the remaining time. Returns `None`
-/// if the case had no faults or no failure. Also returns `None` if the verdict is lost, interrupted
-/// or nondeterministic.
+/// Finds the fewest and simplest faults that still cause the failure in `record`. Starts no more
+/// runs when the time `within` is over. Shortens the timeout of each run to the remaining time.
+/// Returns `None` if the case had no faults or no failure. Also returns `None` if the verdict is
+/// lost, interrupted or nondeterministic.
 pub(crate) fn minimize(
     case_runner: &CaseRunner,
     test: &'static TestCase,
@@ -191,7 +191,7 @@ fn set(replaced: &mut Vec<(String, u64)>, pointer: &str, number: u64) {
 }
 
 /// Collects every unsigned integer in the fault's plan, with its JSON pointer. Includes drawn
-/// integers and integers that the test gave.
+/// integers, and integers that the test specified.
 fn numbers(record: &Record, of: &SelectedFault) -> Vec<(String, u64)> {
     let mut found = Vec::new();
     for fault in record.faults.iter().filter(|fault| of.matches(fault)) {

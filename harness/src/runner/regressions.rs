@@ -35,7 +35,7 @@ pub(crate) struct Regressions {
 }
 
 impl Regressions {
-    /// Reads the file `given`. The default file for the tests of `origin` is
+    /// Reads the file `given`. Without `given`, reads the default file for the tests of `origin`:
     /// `chaos_regressions/TARGET.txt` in the package's directory. A missing file counts as empty.
     ///
     /// # Errors

@@ -5,8 +5,8 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 /// Draws a root seed from the operating system's randomness.
 pub(crate) fn fresh() -> Seed {
-    // The keys of `RandomState` come from the system's random source. The hash of no data depends
-    // on these keys alone.
+    // The keys of `RandomState` come from the system's random source. A hash of an empty input
+    // depends only on these keys.
     Seed::new(RandomState::new().build_hasher().finish())
 }
 

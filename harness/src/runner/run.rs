@@ -1,4 +1,5 @@
-//! Runs the selected tests: from the setup and the header to the reports and the exit code.
+//! Runs the selected tests. Also sets up the run, prints the header, writes the reports, and
+//! decides the exit code.
 
 mod once;
 mod sweep;
@@ -281,7 +282,8 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Returns the unmet oracles of these results, if `--oracles` requires oracles to be met.
+/// Returns the unmet oracles of these results. Returns an empty list if unmet oracles do not fail
+/// the run.
 pub(crate) fn unmet_oracles(results: &Results, options: &Options) -> Vec<String> {
     if options.enforces_oracles() {
         let tests: Vec<TestName<'_>> = registration::all()

@@ -12,7 +12,7 @@ pub(crate) struct Selection {
     pub(crate) selected: Vec<&'static TestCase>,
     /// The tests that are not selected, sorted by name.
     pub(crate) deselected: Vec<&'static TestCase>,
-    /// A message for each FILTER of `--exact` that names an unknown test, or a test that another
+    /// With `--exact`: a message for each FILTER that names an unknown test, or a test that another
     /// option deselects.
     pub(crate) missing: Vec<String>,
     /// Warnings about likely mistakes on the command line.
@@ -122,7 +122,8 @@ fn unknown_tags(tests: &[&'static TestCase], options: &Options) -> Vec<String> {
         .collect()
 }
 
-/// The least Jaro–Winkler similarity of a suggested name, where 1 means equal.
+/// The least Jaro–Winkler similarity of a suggested name to the wanted name. Equal names have the
+/// similarity 1.
 const SIMILAR: f64 = 0.8;
 
 /// Returns ` (did you mean …?)` with the most similar name, or an empty string if no name is

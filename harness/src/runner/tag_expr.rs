@@ -1,6 +1,7 @@
 //! Tag expressions in the syntax of pytest's `-m`: `not slow and (model or breaker)`.
 //!
-//! `not` binds tightest, then `and`, then `or`. A word matches the tests with that tag.
+//! `not` binds tightest, then `and`, then `or`. A word matches the tests that have this word as a
+//! tag.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -166,8 +166,8 @@ fn is_readable(pipe: &ChildStdout, limit: Duration) -> io::Result<bool> {
     }
 }
 
-/// Does not wait: outside of Unix, a wait on a pipe has no simple timeout. So a hung supervisor
-/// also hangs the run.
+/// Returns `true` without a wait. On systems other than Unix, there is no simple way to wait for a
+/// pipe with a timeout. A hung supervisor therefore also hangs the run.
 #[cfg(not(unix))]
 fn is_readable(_pipe: &ChildStdout, _limit: Duration) -> io::Result<bool> {
     Ok(true)

@@ -31,8 +31,8 @@ struct PoolState {
     /// The confinement that new sandboxed supervisors try first. Each refusal weakens the
     /// confinement.
     confinement: Confinement,
-    /// Whether a supervisor has accepted `confinement`. After that the confinement must not change,
-    /// because the header may have reported it.
+    /// Whether a supervisor has started with `confinement`. If so, `confinement` must not change
+    /// any more, because the header may already show it.
     is_confirmed: bool,
     started: usize,
     free: Vec<Worker>,

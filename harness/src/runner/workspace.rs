@@ -24,8 +24,8 @@ pub(crate) struct Workspace {
     work: ChangeDetector,
     tmp: ChangeDetector,
     /// The directories of the running case, or the empty directories of the last case.
-    // The next case reuses empty directories, because creating and removing directories is the
-    // largest cost around an empty test.
+    // The next case reuses empty directories. Otherwise, creating and removing these directories
+    // would be the largest cost of running an empty test.
     case_dirs: Option<CaseDirs>,
 }
 
@@ -36,7 +36,7 @@ struct CaseDirs {
 }
 
 impl Workspace {
-    /// Opens the workspace in the new directory of a worker.
+    /// Opens the workspace in the directory of a worker that has not run a case yet.
     pub(crate) fn open(worker: WorkerDir) -> io::Result<Self> {
         let times = TimestampGranularity::measure(&worker.tmp())?;
         Ok(Self {
@@ -145,8 +145,9 @@ impl Workspace {
         Ok(())
     }
 
-    /// Moves or copies all files of the case into the case's directory. This workspace must not be
-    /// used afterwards: another test could change the kept files.
+    /// Copies the case's output and timeline into the case's directory. Also moves the directory
+    /// `tmp` there, if `touched` is set. This workspace must not be used afterwards: another test
+    /// could change the kept files.
     ///
     /// Replaces files and symlinks that the test created at the target paths. Never follows these
     /// symlinks, which could lead outside the sandbox.

@@ -18,7 +18,7 @@ const IO_PRIORITY_OF_PROCESS: u64 = 1;
 /// Makes the denied system calls fail with `EPERM` in this process and all processes that it
 /// starts.
 ///
-/// Call this after this process has lost the ability to gain privileges.
+/// Call this function only after this process has lost the ability to gain privileges.
 ///
 /// # Errors
 ///

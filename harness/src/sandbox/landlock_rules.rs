@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 /// the permissions that it knows.
 const NEWEST: ABI = ABI::V9;
 
-/// The first Landlock version that can forbid the truncation of files. So older versions do not
-/// protect files outside of the test's directory.
+/// The first Landlock version that can forbid the truncation of files. Older versions therefore do
+/// not protect files outside of the test's directory.
 const TRUNCATION: i32 = 3;
 
 /// The first Landlock version that can restrict signals.

@@ -42,13 +42,12 @@ pub(crate) struct Inside {
 }
 
 /// Forks a confined child, which becomes the supervisor. The supervisor's tests may write below
-/// `slot`. If `confinement` is not `Closed`, forks nothing, and this process becomes the
-/// supervisor.
+/// `slot`. If `confinement` is not `Closed`, does not fork: this process becomes the supervisor.
 ///
 /// # Errors
 ///
 /// In the child, when the kernel refuses a part of the confinement. The error names this part. In
-/// the parent, when the kernel refuses the outer namespaces or a child process.
+/// the parent, when the kernel refuses the outer namespaces or the fork.
 pub(crate) fn confine(confinement: &Confinement, slot: &Path) -> io::Result<Confined> {
     let Confinement::Closed {
         namespaces,
@@ -258,7 +257,8 @@ fn wait_for(child: Pid) -> io::Result<i32> {
     }
 }
 
-/// Makes an error that names the refused namespaces and the likely reason.
+/// Returns a closure for `map_err`. The closure adds the refused namespaces and the likely reason
+/// to an error's message.
 fn no_namespaces(flags: UnshareFlags) -> impl Fn(io::Error) -> io::Error {
     let kinds = [
         (UnshareFlags::NEWUSER, "user"),
@@ -288,7 +288,7 @@ fn no_namespaces(flags: UnshareFlags) -> impl Fn(io::Error) -> io::Error {
     }
 }
 
-/// Makes an error that names a failed action.
+/// Returns a closure for `map_err`. The closure adds the failed `action` to an error's message.
 fn failed_to(action: &'static str) -> impl Fn(io::Error) -> io::Error {
     move |error| io::Error::new(error.kind(), format!("failed to {action}: {error}"))
 }

@@ -25,9 +25,9 @@ pub(super) const SHARED_MEMORY: &str = "/dev/shm";
 /// path. The worker's directory contains no terminals at first.
 pub(super) const TERMINALS: &str = "/dev/pts";
 
-/// Gives the path at which each worker has its own directory for shared memory. Gives none if the
-/// system has no such directory. Also gives none if a directory in `writable` is inside that
-/// directory.
+/// Gives the path at which each worker has its own directory for shared memory. Gives none if
+/// [`SHARED_MEMORY`] does not exist. Also gives none if a directory in `writable` is inside
+/// [`SHARED_MEMORY`].
 pub(super) fn shared_memory(writable: &[PathBuf]) -> Option<PathBuf> {
     let directory = fs::canonicalize(SHARED_MEMORY).ok()?;
     let is_free = !writable.iter().any(|path| path.starts_with(&directory));

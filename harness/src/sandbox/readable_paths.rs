@@ -34,8 +34,8 @@ pub(super) fn home_exposure() -> Option<&'static str> {
     )
 }
 
-/// Drops each path that is below another path. Each path becomes a rule, and each rule costs each
-/// test some time.
+/// Drops each path that is below another path. Each remaining path becomes a Landlock rule, and
+/// each rule costs each test some time.
 fn outermost(paths: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
     // Compares canonical paths: many of the system's directories are symlinks into /usr.
     let mut paths: Vec<PathBuf> = paths
@@ -98,7 +98,7 @@ fn repository() -> Option<PathBuf> {
     Some(marked.unwrap_or(&here).to_owned())
 }
 
-/// Gives Cargo's target directory: the nearest directory above the test binary with a
+/// Gives Cargo's target directory: the test binary's nearest ancestor that contains a
 /// `CACHEDIR.TAG`. Without such a file, gives the directory of the test binary.
 fn target() -> Option<PathBuf> {
     let binary = env::current_exe().ok()?;

@@ -61,7 +61,8 @@ fn inspect_thread(task: &Path, process: Option<String>) -> Option<HungThread> {
 }
 
 /// Parses the content of the file `syscall`, which is `NUMBER ARGUMENT… STACK INSTRUCTION`. Returns
-/// `None` if the thread is in no system call. The content is then `running`, or the number is -1.
+/// `None` if the thread is not in a system call. The content is then `running`, or the number is
+/// -1.
 fn system_call(line: &str, task: &Path) -> Option<String> {
     let mut words = line.split_whitespace();
     let number: usize = words.next()?.parse().ok()?;

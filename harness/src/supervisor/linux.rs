@@ -1,4 +1,4 @@
-//! The supervisor on Linux, which is a subreaper and uses pidfds and `/proc`.
+//! The supervisor on Linux. It is a subreaper, and uses pidfds and `/proc`.
 
 use super::message_reader::MessageReader;
 use super::{hung_threads, zygote};
@@ -26,12 +26,12 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// After a test has ended by itself, its other processes may live for this time. Processes that
-/// live longer count as leaked.
+/// After a test has ended by itself, the processes that it started may live for this time.
+/// Processes that live longer count as leaked.
 const EXIT_GRACE: Duration = Duration::from_millis(200);
 
 /// The longest wait until killed processes are dead. A process in uninterruptible sleep, or a fork
-/// bomb, can need longer.
+/// bomb, can take longer.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The state of this process as the subreaper of its tests.
@@ -49,7 +49,7 @@ pub(super) struct Supervisor {
 impl Supervisor {
     pub(super) fn new(config: &SupervisorConfig, private: Vec<PathBuf>) -> io::Result<Self> {
         affinity::bind(config.processor);
-        // Starts a session for all tests. The error is ignored: `setsid` fails only if this process
+        // Starts a session for all tests. An error is ignored: `setsid` fails only if this process
         // already leads a process group.
         let _ = setsid();
         Ok(Self {
@@ -77,7 +77,8 @@ impl Supervisor {
     pub(super) fn supervise(&mut self, case: &Case) -> io::Result<Option<ProcessReport>> {
         let began = Instant::now();
         // A library can start threads before `main`. A lock that such a thread holds would stay
-        // locked in a fork. If there are such threads, the test binary is started again instead.
+        // locked in a fork. If there are such threads, the supervisor does not fork, but starts the
+        // test binary again.
         let isolation = match self.isolation {
             Isolation::Fork if self.zygote.is_none() && has_other_threads() => Isolation::Exec,
             isolation => isolation,
@@ -119,8 +120,8 @@ impl Supervisor {
                 wake_reason = self.wait_for(&pidfd, grace)?;
             }
         }
-        // The kernel does not reuse the ID of an unreaped child. The signal has no effect if the
-        // test has already ended.
+        // The kernel does not reuse the ID of an unreaped child. If the test has already ended, the
+        // signal therefore has no effect.
         kill_process(test, Signal::KILL)?;
         let (exit_status, usage) = zygote::reap(test)?;
         if let Some(zygote) = &self.zygote {
@@ -162,8 +163,8 @@ impl Supervisor {
             if left.is_zero() {
                 return Ok(WakeReason::Deadline);
             }
-            // A timeout of centuries does not fit `Timespec`. Each wait lasts at most an hour, and
-            // the loop repeats the wait.
+            // A timeout of centuries does not fit `Timespec`. Each wait therefore lasts at most an
+            // hour, and the loop repeats the wait.
             let wait = left.min(Duration::from_secs(3600));
             let timeout = Timespec::try_from(wait).map_err(io::Error::other)?;
             let stdin = rustix::stdio::stdin();
@@ -211,7 +212,8 @@ impl Supervisor {
     }
 }
 
-/// Watches an empty directory. Coarse timestamps suffice, since only tests change the directory.
+/// Watches an empty directory. Only tests change the directory, and the detector finds their
+/// changes even with coarse timestamps.
 fn watched(directory: PathBuf) -> ChangeDetector {
     ChangeDetector::new(directory, 0, TimestampGranularity::Coarse)
 }

@@ -33,6 +33,6 @@ pub(crate) enum SupervisorMessage {
 
 /// The prefix of each message from a supervisor.
 ///
-/// The runner ignores lines without this prefix. A library of the tests can print such lines to
-/// standard output before any code of the harness runs.
+/// The runner ignores lines without this prefix. A library that the tests use can print such lines
+/// to standard output before any code of the harness runs.
 pub(crate) const MESSAGE_PREFIX: &str = "\u{1e}clarity-chaos ";

@@ -1,9 +1,10 @@
 //! The directory of a run, in the system's temporary directory. A run's directory contains one
 //! directory for each worker.
 //!
-//! A run that ends removes its directory, except for the cases that `--keep-dirs` selects. If the
-//! runner is killed, its supervisors remove the directory. If the runner is killed before it starts
-//! a supervisor, the directory becomes *stale*, and the next run removes it.
+//! A run that ends removes its directory, except for the directories of the cases that
+//! `--keep-dirs` selects. If the runner is killed, its supervisors remove the directory. If the
+//! runner is killed before it starts a supervisor, the directory becomes *stale*, and the next run
+//! removes it.
 //!
 //! A directory is stale if its lock file exists but is not locked. A run holds the lock until its
 //! end, and then removes the lock file.
@@ -40,8 +41,8 @@ pub(crate) struct RunDir {
 impl RunDir {
     /// Creates the run's directory, and removes the directories of killed runs.
     pub(crate) fn create() -> io::Result<Self> {
-        // A test may canonicalize a path. The canonical path is below the run's directory only if
-        // the parent is canonical.
+        // A test may canonicalize a path in the run's directory. The result is below the path of
+        // that directory only if `parent` is canonical.
         let parent = std::env::temp_dir().canonicalize()?;
         remove_stale(&parent);
         let mut created = Self::create_in(&parent);

@@ -51,8 +51,8 @@ impl Zygote {
         })
     }
 
-    /// Restores the flags of the open files that all forks share. If a test changes these flags,
-    /// the change would affect all later tests.
+    /// Restores the flags of the open files that all forks share. Otherwise, a test that changes
+    /// these flags would affect all later tests.
     pub(super) fn restore(&self) -> io::Result<()> {
         for file in [&self.output, &self.inherited.timeline] {
             fcntl_setfl(file, OFlags::APPEND)?;
@@ -64,7 +64,7 @@ impl Zygote {
 /// Forks a process that runs the test of this case. Returns the ID of that process.
 pub(super) fn fork_test(case: &Case, zygote: &mut Option<Zygote>) -> io::Result<Pid> {
     let supervisor = getpid();
-    // The test is looked up before the fork. A lookup in the fork would touch more memory pages.
+    // The test is looked up before the fork. A lookup in each fork would cause more page faults.
     let test = test_process::test_of(case)?;
     if let Some(child) = fork()? {
         return Ok(child);

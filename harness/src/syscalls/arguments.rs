@@ -28,8 +28,8 @@ pub(super) fn is_reflink(request: u64) -> bool {
 
 /// Reads the bytes that a call is about to copy from the descriptor `from`, at most `limit` bytes.
 ///
-/// Reads from the file offset that the tracee has stored at the address `offset`. Reads from the
-/// file's position if that address is 0.
+/// Reads from the file offset that the tracee has stored at the address `offset`. If `offset` is 0,
+/// reads from the current position of `from`.
 pub(super) fn copied_bytes(
     tracee: &Tracee,
     from: u64,

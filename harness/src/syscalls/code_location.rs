@@ -1,4 +1,4 @@
-//! Finds the place in the code that makes a system call, in the text of a backtrace.
+//! Searches the text of a backtrace for the place in the code that makes a system call.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CodeLocation {
-    /// The path of the source file in the program's debug information.
+    /// The path of the source file, as in the program's debug information.
     pub file: PathBuf,
     /// The line, from 1.
     pub line: u32,

@@ -25,7 +25,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Gives the call and its effect on the directory; none if the call does not concern the
+    /// Gives the call and its effect on the directory. Gives none if the call does not concern the
     /// directory.
     ///
     /// # Errors
@@ -91,8 +91,8 @@ impl<'a> Decoder<'a> {
                 tracee.vectors(a[1], length(a[2])?)
             })?,
             libc::SYS_pwritev2 => {
-                // The flags of `pwritev2` can change the offset and the mode of the write, so these
-                // writes are unsupported.
+                // The flags of `pwritev2` can change the offset and the mode of the write. Writes
+                // with such flags are therefore unsupported.
                 if a[5] != 0 {
                     self.unknown(tracee, a[0], "pwritev2 with flags")?
                 } else {

@@ -88,7 +88,7 @@ pub(crate) enum Effect {
     Reflink {
         path: PathBuf,
     },
-    /// Changes nothing: the call always fails, or guarantees nothing.
+    /// Changes nothing: the call always fails, or does not guarantee that it writes anything.
     NoChange {
         path: PathBuf,
     },

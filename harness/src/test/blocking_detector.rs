@@ -8,7 +8,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// The shortest wait that is reported. A slow disk or a busy machine can cause shorter waits.
+/// The shortest wait that is reported. Shorter waits are ignored, because a slow disk or a busy
+/// machine can cause such waits.
 const MIN_WAIT: Duration = Duration::from_millis(100);
 
 /// Polls the body of a test. Records a wait on the timeline if the thread waits for a long time

@@ -5,7 +5,7 @@ use crate::test::outcome::BodyOutcome;
 use std::future::Future;
 use std::pin::Pin;
 
-/// The body of a test, in the wrapper that `#[chaos]` generates.
+/// The function that `#[chaos]` generates around the body of a test.
 #[derive(Clone, Copy, Debug)]
 pub enum Body {
     /// Runs on the test's thread.

@@ -87,8 +87,8 @@ impl Context {
     /// Returns a random-number generator that is derived from the test's seed. Each call returns
     /// the next generator of a series. The generators are independent of each other.
     ///
-    /// Call this method once per test. Concurrent tasks would call this method in an unpredictable
-    /// order. In such tasks, call [`rng_for`](Self::rng_for) instead.
+    /// Call this method once per test. In concurrent tasks, call [`rng_for`](Self::rng_for)
+    /// instead: the order of calls would decide which generator each task gets.
     #[must_use]
     pub fn rng(&self) -> ChaCha8Rng {
         let number = self.inner.generators.fetch_add(1, Ordering::Relaxed);
@@ -112,8 +112,8 @@ impl Context {
     }
 
     /// Returns a directory on another file system than [`dir`](Self::dir). A rename between the two
-    /// directories fails. The first call creates the directory without content. Later calls return
-    /// the same directory.
+    /// directories fails. The first call creates the directory, which is then empty. Later calls
+    /// return the same directory.
     ///
     /// The directory's files are in memory. An [exploration](Self::explore) does not cover them.
     /// The directory is removed when the test ends. Outside of the sandbox, a killed test leaves
@@ -156,8 +156,8 @@ impl Context {
         &self.inner.clock
     }
 
-    /// Injects a fault. Draws the fault's open parameters from the seed. Records the fault in the
-    /// test's fault plan and on the timeline. Then applies the fault.
+    /// Injects a fault. Draws from the seed each parameter of the fault that the test leaves open.
+    /// Records the fault in the test's fault plan and on the timeline. Then applies the fault.
     ///
     /// # Errors
     ///
@@ -170,8 +170,8 @@ impl Context {
             ..
         }) = &injected
         {
-            // Requests a skip. A test that returns the error is then skipped, since the error's
-            // message contains the reason of the request.
+            // Requests a skip with this reason. If the test returns the error, the test is skipped:
+            // the error's message contains the reason.
             let _ = self.skip(reason);
         }
         injected
@@ -220,8 +220,9 @@ impl Context {
     /// Records a mark in a lane of the timeline. An example is `cx.mark("requests", "503
     /// model_corrupt")`.
     ///
-    /// Reports draw each lane separately. If a label begins with an HTTP status, the status class
-    /// selects the character for the mark. `--check-determinism` does not compare marks.
+    /// Reports draw each lane separately. If a label begins with an HTTP status, the class of the
+    /// status (such as 5xx) selects the character for the mark. `--check-determinism` does not
+    /// compare marks.
     pub fn mark(&self, lane: impl Display, label: impl Display) {
         self.inner.timeline.record(EventKind::Mark {
             lane: lane.to_string(),
@@ -283,8 +284,8 @@ impl Context {
             .record(EventKind::LeakAllowed { pattern });
     }
 
-    /// Returns an error that skips the test if the test returns the error: `cx.skip("needs
-    /// IPv6")?`.
+    /// Requests that the test is skipped. The test must return the error, for example with
+    /// `cx.skip("needs IPv6")?`.
     ///
     /// # Errors
     ///

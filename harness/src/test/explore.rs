@@ -1,5 +1,4 @@
-//! Exhaustive exploration: runs an operation many times, and disturbs a different system call in
-//! each run.
+//! Exhaustive exploration: runs an operation many times, and disturbs one system call in each run.
 //!
 //! A chaos test that kills a process at a random time finds only the bugs that are likely to occur.
 //! An exploration tries every point at which a crash can leave a different state on the disk. The
@@ -51,13 +50,13 @@
 //!   threads. Build Tokio runtimes and thread pools inside the operation. A test that explores must
 //!   be a plain function, since the Tokio runtime of an async test is a thread pool.
 //! - Explorations follow all threads and processes that the operation starts. If one thread makes
-//!   all calls, a call's number identifies the call in other runs. With several threads, a name, a
-//!   file and a position identify a call. The position is among the calls with the same name and
-//!   file.
+//!   all calls, a call's number identifies the call in other runs. With several threads, a call's
+//!   name, file and position identify the call. The position counts only calls with the same name
+//!   and file.
 //! - An exploration returns an error if the operation makes a shared mapping of a file that is open
 //!   for writing. A program can change such a file without system calls.
-//! - The operation cannot use io_uring: the kernel seems not to support it. If the code under test
-//!   has a fallback, the exploration covers the fallback.
+//! - The operation cannot use io_uring: the setup of a ring fails with `ENOSYS`, as on a kernel
+//!   without io_uring. If the code under test has a fallback, the exploration covers the fallback.
 //! - Sync calls, such as `fsync`, return success without being executed. This makes explorations
 //!   fast.
 
@@ -145,7 +144,7 @@ impl InjectedFailure {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Explored {
-    /// The number of the operation's calls that concern its directory.
+    /// The number of the operation's calls that concern the operation's directory.
     pub calls: usize,
     /// The number of runs in which the process died at a call, or a call failed.
     pub points: usize,

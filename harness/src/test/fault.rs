@@ -83,9 +83,9 @@ use serde::de::DeserializeOwned;
 ///
 /// # A fault of your own
 ///
-/// Implement this trait. The harness's own faults use nothing else. Before your `apply` damages
-/// anything, it must record the [`UndoStep`]s that undo the damage. If a test is killed outside of
-/// the sandbox, the runner runs the recorded steps.
+/// Implement this trait. The harness's own faults use only this trait. Before your `apply` damages
+/// anything, it must record the [`UndoStep`]s that undo the damage. If a test that runs outside of
+/// the sandbox is killed, the runner runs the recorded steps.
 ///
 /// ```
 /// use clarity_chaos::fault::{Fault, FaultError, Injection, Undo, UndoStep};
@@ -169,7 +169,7 @@ use serde::de::DeserializeOwned;
 /// The minimiser simplifies the numbers of a plan one by one, towards 0. So let smaller numbers
 /// mean a smaller fault. Damage that no [`UndoStep`] can undo needs an [undo
 /// handler](crate::undo_handler). Damage that ends with the test's process needs no step. For such
-/// damage, pass a closure that undoes the damage to [`Undo::new`].
+/// damage, call [`Undo::new`] with a closure that undoes the damage.
 pub trait Fault {
     /// All decided parameters of the fault. With the plan alone, the fault can be applied again. A
     /// conversion to JSON and back must not change the plan.

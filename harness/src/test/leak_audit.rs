@@ -34,8 +34,8 @@ impl ProcessLeaks {
     }
 }
 
-/// Whether this thread name begins with one of the `prefixes`. Threads with these prefixes belong
-/// to pools that last as long as the process.
+/// Whether the thread name `thread` begins with one of the `prefixes`. Threads with these prefixes
+/// belong to pools that last as long as the process.
 #[cfg(target_os = "linux")]
 fn is_lasting(thread: &str, prefixes: &[String]) -> bool {
     prefixes.iter().any(|prefix| thread.starts_with(prefix))
@@ -156,7 +156,7 @@ mod linux {
         if !has_other_threads() {
             return Some(1);
         }
-        // Each thread has one subdirectory. The link count of the directory is 2 plus the number of
+        // Each thread has one subdirectory. The link count of `THREADS` is 2 plus the number of
         // subdirectories.
         fs::metadata(THREADS).ok()?.nlink().checked_sub(2)
     }

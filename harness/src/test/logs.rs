@@ -13,8 +13,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// The timeline of the running test. A process has one subscriber, but can run several tests in
-/// turn.
+/// The timeline of the running test. The subscriber does not own the timeline, because one
+/// subscriber serves all tests that the process runs in turn.
 static TIMELINE: RwLock<Option<Timeline>> = RwLock::new(None);
 
 /// Installs the harness as the global subscriber for the `tracing` events that pass `filter`. An

@@ -7,7 +7,7 @@
 //! [`ConnectionRefused`](crate::test::fault::ConnectionRefused),
 //! [`ConnectionCut`](crate::test::fault::ConnectionCut),
 //! [`Corruption`](crate::test::fault::Corruption). Several faults can be in effect at the same
-//! time. All but `ConnectionRefused` affect one direction or both.
+//! time. All faults except `ConnectionRefused` affect one direction or both directions.
 //!
 //! ```no_run
 //! # use clarity_chaos::fault::{ConnectionCut, Latency};
@@ -50,7 +50,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// The timeout for connecting to the server. The server is on this machine.
+/// The timeout for connecting to the server. The timeout is ample, because the server is on this
+/// machine.
 const CONNECTING: Duration = Duration::from_secs(10);
 
 /// A link to a server. Dropping the link ends all connections through it.

@@ -7,7 +7,7 @@ use clarity_chaos_oracles as oracles;
 use clarity_chaos_record::EventKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The violations of [`always!`](crate::always) in this case, one line each.
+/// The violations of [`always!`](crate::always) in the current test case, one line each.
 static VIOLATIONS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Records the evaluated oracles on a case's timeline. Receives each oracle's first evaluation to
@@ -31,10 +31,11 @@ impl oracles::Sink for CaseSink {
 
 /// Evaluates oracles for the case with this timeline. Evaluates no oracles if `timeline` is `None`.
 ///
-/// Forgets the violations of the previous case. All oracles then count as not yet reached.
+/// Forgets the violations of the previous case. If `timeline` is given, all oracles count as not
+/// yet reached.
 pub(crate) fn send_to(timeline: Option<Timeline>) {
-    // The oracles are silenced first: an evaluation by code of the previous case must not count for
-    // the new case.
+    // Code of the previous case can still run. Its evaluations must not count for the new case, so
+    // the oracles are silenced first.
     oracles::silence();
     lock_violations().clear();
     if let Some(timeline) = timeline {

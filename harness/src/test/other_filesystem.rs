@@ -1,4 +1,4 @@
-//! Creates a directory on a file system other than that of a test's directory.
+//! Creates a directory on a file system other than the one that holds the test's directory.
 
 use std::io;
 use std::path::Path;

@@ -139,8 +139,8 @@ impl Panics {
 
     /// Describes the panic that was caught on this thread with this payload.
     ///
-    /// Searches the log for the thread's latest panic. The log contains neither resumed panics nor
-    /// panics under another hook: such panics count as not expected.
+    /// Searches the log for the thread's latest panic. Resumed panics, and panics under another
+    /// hook, are not in the log. Such panics count as not expected.
     pub(crate) fn caught(&self, payload: &(dyn Any + Send)) -> CaughtPanic {
         let message = message_of(payload);
         let thread = thread::current().id();

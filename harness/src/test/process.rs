@@ -9,16 +9,24 @@
 //! # use clarity_chaos::{Context, Result, chaos};
 //! # use std::process::Command;
 //! # use std::time::Duration;
-//! # fn ask(server: &str) -> Result { std::net::TcpStream::connect(server)?; Ok(()) }
+//! # use std::io::{Read as _, Write as _};
+//! # use std::net::TcpStream;
+//! # fn ask(address: &str) -> Result {
+//! #     let mut connection = TcpStream::connect(address)?;
+//! #     connection.set_read_timeout(Some(Duration::from_secs(1)))?;
+//! #     connection.write_all(b"ping")?;
+//! #     Ok(connection.read_exact(&mut [0; 4])?)
+//! # }
 //! /// A server that was frozen for a while answers again.
 //! #[chaos(non_destructive)]
 //! fn a_frozen_server(cx: Context) -> Result {
 //!     let server = cx.spawn("server", Command::new("my-server").arg("--port=0"))?;
 //!     let line = server.wait_for_line("listening on ", Duration::from_secs(10))?;
+//!     let address = line.trim_start_matches("listening on ");
 //!     let frozen = cx.inject(Pause::new(&server))?;
-//!     assert!(ask(&line).is_err());
+//!     assert!(ask(address).is_err());
 //!     frozen.undo();
-//!     ask(&line)
+//!     ask(address)
 //! }
 //! ```
 
@@ -41,7 +49,7 @@ pub struct Process {
     reading: Option<JoinHandle<()>>,
 }
 
-/// The child process, which the [`Process`] shares with its faults.
+/// The child process. The [`Process`] and the faults that disturb it share this value.
 #[derive(Debug)]
 pub(crate) struct ChildProcess(Mutex<Child>);
 

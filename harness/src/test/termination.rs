@@ -51,8 +51,8 @@ mod unix {
             }
         }
 
-        /// Installs the handler, which calls `undo` and then ends the process. Does nothing if the
-        /// handler is already installed, or the process is shared.
+        /// Installs the handler. On `SIGTERM`, the handler calls `undo` and then ends the process.
+        /// Does nothing if the handler is already installed, or the process is shared.
         ///
         /// # Errors
         ///

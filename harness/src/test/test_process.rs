@@ -1,5 +1,5 @@
-//! Runs a test in its process. Sets up the test, runs the body on a new thread, and records the end
-//! of the test.
+//! Runs a test in this process: sets up the test, runs its body on a new thread, and records its
+//! end.
 
 use crate::data::case::Case;
 #[cfg(target_os = "linux")]
@@ -200,13 +200,13 @@ impl Setup {
         })?;
         let (panics, timeline) = (self.panics.clone(), self.timeline.clone());
         leak_audit::open_lasting_descriptors();
-        // The audit's snapshot must not contain temporary descriptors: a leaked descriptor could
-        // reuse their numbers.
+        // The audit's snapshot must not contain temporary descriptors. A leaked descriptor could
+        // reuse the number of a temporary one, and the audit would miss the leak.
         let audit = LeakAudit::begin();
         let limits = limits::enforce(test.limits())?;
         self.timeline.record(EventKind::Started);
-        // On a new thread, `HashMap`s get new random keys. The thread has the test's name, which
-        // panic messages show.
+        // On a new thread, `HashMap`s get new random keys, not the keys that a fork inherits. The
+        // thread has the test's name, which panic messages show.
         let returned = thread::Builder::new()
             .name(test.name().to_owned())
             .spawn(move || {
@@ -324,7 +324,8 @@ fn call(
             let body = if time.kind().is_virtual() {
                 Box::pin(BlockingDetector::new(body, timeline))
             } else {
-                // No detector is needed: other threads run the tasks while the body blocks.
+                // Under a real clock, no detector is needed: other threads run the tasks while the
+                // body blocks.
                 body
             };
             let returned = catch_unwind(AssertUnwindSafe(|| runtime.block_on(body)));

@@ -50,8 +50,8 @@ impl TestTime {
         Some(now)
     }
 
-    /// The virtual time at the last call of [`virtual_now`](Self::virtual_now). `None` in the same
-    /// cases as for that method. Takes no lock.
+    /// The virtual time at the last call of [`virtual_now`](Self::virtual_now). `None` under a real
+    /// clock, or before the runtime starts. Takes no lock.
     pub(crate) fn latest_virtual(&self) -> Option<Duration> {
         let latest = self.latest_us.load(Ordering::Relaxed);
         (latest != NEVER).then_some(Duration::from_micros(latest))

@@ -36,7 +36,7 @@ struct TimelineLog {
 }
 
 /// The number of events after which a timeline no longer records notes, measurements, marks and
-/// logs. It only counts them. This limit bounds the timeline's memory.
+/// logs. From then on, it only counts these events. This limit bounds the timeline's memory.
 const MAX_EVENTS: usize = 100_000;
 
 impl Timeline {
@@ -108,8 +108,8 @@ impl Timeline {
         let mut line =
             serde_json::to_vec(&event).expect("an event has string keys and no failing types");
         line.push(b'\n');
-        // A full disk must not fail the test here. The runner reports that the end of the timeline
-        // is missing. A partly written line is removed, because it would damage the next line.
+        // A full disk must not fail the test here: the runner will report that the timeline has no
+        // end. A partly written line is removed, because it would damage the next line.
         match log.file.write_all(&line) {
             Ok(()) => log.length += line.len() as u64,
             Err(_) => {

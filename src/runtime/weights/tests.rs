@@ -102,8 +102,8 @@ fn split_leaves_small_converted_and_external_tensors() {
     }
 }
 
-// If `split` accepted such a model, the model's reference to a missing file would find the model's
-// own bytes.
+// A model can refer to a missing file that has the same name as the split weights. If `split`
+// accepted the model, the reference would find the model's own bytes.
 #[test]
 fn split_refuses_a_model_that_names_the_file() {
     let mut other = Vec::new();

@@ -20,8 +20,8 @@ fn file_without_permission_is_unreadable_not_corrupt() {
 }
 
 /// Runs `check` on a thread that has no capability to ignore file permissions.
-// Root has these capabilities, so a test as root would check nothing. Capabilities belong to a
-// thread, not to a process: no other test loses them.
+// A test that runs as root has such capabilities, and would check nothing. Capabilities belong to a
+// thread, not to a process, so no other test loses them.
 #[cfg(target_os = "linux")]
 fn bound_by_permissions(check: impl FnOnce() + Send) {
     use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
@@ -38,7 +38,7 @@ fn bound_by_permissions(check: impl FnOnce() + Send) {
     });
 }
 
-/// Runs `check`. On a system without capabilities, permissions bind every user except root.
+/// Runs `check`. On a system without capabilities, permissions apply to every user except root.
 #[cfg(not(target_os = "linux"))]
 fn bound_by_permissions(check: impl FnOnce()) {
     check();

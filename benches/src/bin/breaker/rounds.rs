@@ -38,7 +38,7 @@ struct Form {
     name: &'static str,
     kind: Kind,
     ours: bool,
-    /// Measures the breaker with the given thread count and failure rate, for the given time.
+    /// Measures the breaker with this number of threads and this failure rate, for this time.
     /// Returns the cost of a call in nanoseconds.
     run: Box<dyn Fn(usize, Failures, Duration) -> f64>,
 }
@@ -90,8 +90,8 @@ impl Form {
     }
 }
 
-/// Measures every breaker under every load in each round, for `milliseconds` each. An extra round
-/// at the start warms up and does not count.
+/// Measures every breaker under every load in each round. Each measurement takes `milliseconds`. An
+/// extra round at the start warms up and does not count.
 pub(crate) fn measure(rounds: u16, milliseconds: u64) -> Vec<Series> {
     let time = Duration::from_millis(milliseconds);
     let forms = Form::all();
@@ -139,7 +139,8 @@ fn run(guard: &impl Guard, threads: usize, failures: Failures, time: Duration) -
 fn calls(guard: &impl Guard, failures: Failures, time: Duration, missing: &AtomicUsize) -> f64 {
     let mut call = guard.caller();
     let mut row = Row::new(failures);
-    // Fills a count window. The cost of a call changes until the window is full.
+    // Fills a count window before the measurement. The cost of a call changes until the window is
+    // full.
     (0..BATCH).for_each(|_| assert!(call(black_box(false)), "a good call was rejected"));
     // Each thread spins until all threads have arrived. All threads then begin at the same time,
     // each on its own processor. Sleeping threads, which must be woken, would not begin together.

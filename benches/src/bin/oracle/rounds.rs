@@ -4,7 +4,8 @@ use crate::loops;
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
-/// The processor times of one iteration, in nanoseconds. Each list has one number for each round.
+/// The processor times of one iteration of each loop, in nanoseconds. Each list has one number for
+/// each round.
 #[derive(Debug, Default)]
 pub(crate) struct Measured {
     pub(crate) empty: Vec<f64>,

@@ -1,4 +1,5 @@
-//! A bare handler, which only parses a request, runs the model and writes the answer.
+//! A bare handler. For each request, it only parses the request, runs the model and writes the
+//! answer.
 
 use axum::Json;
 use axum::Router;

@@ -44,7 +44,7 @@ impl Answering {
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        // A kill loses nothing, because the process has no data.
+        // Killing the process loses nothing, because the process has no data to save.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -27,12 +27,13 @@ pub(crate) struct Loading {
     pub(crate) idle: f64,
     /// The p99 latency of the small model during the load, in seconds.
     ///
-    /// The load starts when the large model is renamed into the server's directory. It ends when
-    /// the server reports the large model as ready.
+    /// The load starts when the large model's directory is moved into the server's model directory.
+    /// The load ends when the server reports the large model as ready.
     pub(crate) busy: f64,
     /// The duration of the load, in seconds.
     pub(crate) took: f64,
-    /// The growth of the server's peak memory, divided by the size of the large model's file.
+    /// The growth of the server's peak memory during the load, divided by the size of the large
+    /// model's file.
     pub(crate) memory: f64,
 }
 

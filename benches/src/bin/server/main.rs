@@ -49,7 +49,7 @@ struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Answer on loopback with the model or the bytes of a file, for the measuring process
+    /// Answer the measuring process on loopback, with the model MODEL or the bytes of REJECTION
     #[command(hide = true)]
     Bare { model: PathBuf, rejection: PathBuf },
 }

@@ -24,7 +24,7 @@ pub(crate) struct Measured {
     pub(crate) blocking: Vec<Seen>,
     /// The bare handler that runs the model on the connection's thread.
     pub(crate) inline: Vec<Seen>,
-    /// The server while the breaker is open.
+    /// The server while the failing model's breaker is open.
     pub(crate) open: Vec<Seen>,
     /// The bare handler that answers with the same bytes as the open breaker.
     pub(crate) rejected: Vec<Seen>,

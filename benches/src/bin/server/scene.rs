@@ -1,4 +1,5 @@
-//! Starts the measured servers: ours with a healthy and a failing model, and the bare handler.
+//! Starts the measured servers: our server with a healthy and a failing model, and the bare
+//! handler.
 
 use crate::child::Answering;
 use crate::client::{Connection, post};
@@ -10,7 +11,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// The directory of the healthy model's version in the repository.
+/// The directory of the healthy model's version, relative to the root of this Git repository.
 const MODEL: &str = "chaos_tests/models/cole_kripke/1";
 
 /// The input length of the failing model, whose only operator is a matrix product.

@@ -37,8 +37,8 @@ pub(crate) fn measure(model: &Published, size: u64) -> Result<Option<Line>, Box<
     }))
 }
 
-/// Runs in the child process: verifies and loads the model as the server does. Prints the growth of
-/// the child's peak memory in bytes.
+/// Runs in the child process: verifies and loads the model in `models` as the server does. Prints
+/// the growth of the child's peak memory in bytes.
 pub(crate) fn load(models: &Path) -> Result<(), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let small = loads::publish(directory.path(), 0)?;

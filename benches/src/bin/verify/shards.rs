@@ -1,4 +1,4 @@
-//! Measures the verification of a version's shards, concurrently and one after the other.
+//! Measures two ways to verify a version's shards: concurrently, and one after the other.
 
 use crate::loads::Published;
 use clarity::{Source, Version};
@@ -40,7 +40,7 @@ pub(crate) fn publish(directory: &Path, size: u64) -> Result<Published, Box<dyn 
 /// Measures verification in each round, first on one processor and then on two.
 ///
 /// An extra round at the start warms up and does not count. Returns `None` if the process may use
-/// only one processor. Also returns `None` if `size` is below [`WORTHWHILE`].
+/// only one processor. Also returns `None` if `size`, in MiB, is below [`WORTHWHILE`].
 pub(crate) fn measure(
     model: &Published,
     size: u64,

@@ -10,7 +10,7 @@ pub mod prelude {
     pub use harness as chaos;
 }
 
-/// Stands for a library's macro: defines a passing chaos test `$name` with the description
+/// Imitates a library's macro: defines a passing chaos test `$name` with the description
 /// `$scenario`.
 #[macro_export]
 macro_rules! passing_test {

@@ -8,7 +8,8 @@ use std::thread;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Writes a file, and reads it in a thread. One call in 50, on average, also runs a child process.
+/// Writes a file, and reads it in a thread. On average, one call of this function in 50 also runs a
+/// child process.
 ///
 /// The thread and the child process end before the function returns.
 fn work(cx: &Context) -> Result {

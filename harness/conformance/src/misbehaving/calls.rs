@@ -1,4 +1,4 @@
-//! Faults that make system calls fail, delay them, shorten transfers, or flip bits between reads.
+//! Faults of system calls: failures, delays, short transfers, and bits that flip between reads.
 
 use clarity_chaos::explore::Errno;
 use clarity_chaos::fault::{CallKind, Descriptors, FlipWhileRead, SystemCall, UndoOutcome};

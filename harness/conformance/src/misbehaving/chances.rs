@@ -45,13 +45,14 @@ fn unseeded(cx: Context) -> Result {
     Ok(())
 }
 
-/// Notes the faster of two threads. The first thread wins nearly always.
+/// Notes the name of the faster of two threads. The first thread wins nearly always.
 #[chaos]
 fn race(cx: Context) {
     let winner = OnceLock::new();
     thread::scope(|scope| {
         scope.spawn(|| winner.set("the first"));
-        // The second thread starts later and rarely wins. Many real races also seem to work.
+        // The second thread starts later, so it rarely wins. Many real races are hidden in the same
+        // way.
         thread::sleep(Duration::from_millis(5));
         scope.spawn(|| winner.set("the second"));
     });

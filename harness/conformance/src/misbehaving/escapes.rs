@@ -1,8 +1,8 @@
 //! Tests that try to escape from the sandbox. A test fails if an attempt succeeds.
 //!
 //! The attempts target a directory outside the sandbox. The caller creates this directory and names
-//! it in `MISBEHAVING_VICTIM`. Attempts tagged `harmful` could harm other processes, so they are
-//! skipped outside the sandbox.
+//! it in `MISBEHAVING_VICTIM`. Tests tagged `harmful` could harm other processes, so these tests
+//! are skipped outside the sandbox.
 
 mod deputies;
 mod files;
@@ -38,7 +38,8 @@ const REFUSALS: [(i32, &str); 7] = [
     (28, "ENOSPC"),
 ];
 
-/// Skips a test that has capabilities, because the attempt could then harm other processes.
+/// Skips the test if its process has capabilities. The test's attempts could then harm other
+/// processes.
 fn only_inside(cx: &Context) -> Result {
     if !capabilities(None)?.permitted.is_empty() {
         cx.skip("only ever tried in the sandbox")?;

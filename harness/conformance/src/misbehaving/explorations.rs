@@ -25,7 +25,8 @@ fn old_or_new(dir: &Path, crash: Crash) -> Result {
     }
 }
 
-/// Explores crashes and power losses during `save`, and checks `old_or_new` after each.
+/// Explores crashes and power losses during `save`. Checks `old_or_new` after each crash and each
+/// power loss.
 fn explore(cx: &Context, save: fn(&Path) -> Result) -> Result {
     fs::write(cx.dir().join("current"), OLD)?;
     cx.explore()
@@ -252,7 +253,8 @@ fn by_a_program_that_becomes_another(cx: Context) -> Result {
         },
         |_, _| Ok(()),
     )?;
-    // The three points: the file is created, the file is written, and the directory is created.
+    // The three crash points are the creation of the file, the write, and the creation of the
+    // directory.
     assert_eq!(explored.points, 3, "{explored:?}");
     Ok(())
 }

@@ -134,9 +134,11 @@ fn undone_as_well(cx: Context) -> Result {
     intact()
 }
 
-/// Undoing a fault keeps changes that the code under test made to a displaced path, or to a mode.
+/// The code under test changes a displaced path or a file's mode. Undoing the fault keeps the
+/// change.
 ///
-/// Undoing restores the file if the code under test has only removed the stand-in symlink.
+/// Exception: if the code under test only removes the symlink at a displaced path, undoing restores
+/// the file.
 #[chaos(non_destructive)]
 #[cfg(unix)]
 fn stand_ins_superseded(cx: Context) -> Result {
@@ -257,7 +259,8 @@ fn dropped_in_the_wrong_order(cx: Context) -> Result {
     Ok(())
 }
 
-/// Undoing does not touch a new file at the same path, even if that file has the same bytes.
+/// Undoing does not touch a new file at the damaged file's path, even if both files have the same
+/// bytes.
 #[chaos]
 fn replaced_by_the_code_under_test(cx: Context) -> Result {
     let (path, new) = (file(&cx, "a")?, cx.dir().join("new"));
@@ -299,7 +302,7 @@ fn without_effect(cx: Context) -> Result {
     assert!(cx.inject(BitFlip::new(&path).at(1000, 0)).is_err());
     assert!(cx.inject(Garbage::new(&path).somewhere(1000)).is_err());
     assert!(cx.inject(Delete::new(cx.dir().join("nothing"))).is_err());
-    // A drawn byte equal to the old byte would change nothing, so it must be drawn again.
+    // A drawn byte that equals the old byte changes nothing. The fault must then draw another byte.
     for _ in 0..600 {
         let garbage = cx.inject(Garbage::new(&path).at(0, 1))?;
         assert_ne!(fs::read(&path)?, CONTENT);

@@ -25,7 +25,7 @@ fn in_read(cx: Context) -> Result {
     Ok(())
 }
 
-/// Two threads wait for each other's lock.
+/// Each of two threads waits for a lock that the other thread holds.
 #[chaos(timeout = "1s")]
 fn in_a_deadlock() -> Result {
     let (left, right) = (Arc::new(Mutex::new(())), Arc::new(Mutex::new(())));

@@ -91,7 +91,8 @@ fn shared_memory() -> Result {
     Ok(())
 }
 
-/// Leaks a thread, a descriptor and a file. The test is not marked `non_destructive`.
+/// Leaks a thread, a descriptor and a file. The test is not marked `non_destructive`, so it may
+/// leak.
 #[chaos]
 fn everything_and_may(cx: Context) -> Result {
     a_thread()?;
@@ -99,7 +100,7 @@ fn everything_and_may(cx: Context) -> Result {
     a_temporary_file()
 }
 
-/// Declares each of its leaks.
+/// Leaks a thread, a descriptor and a file, and allows each leak.
 #[chaos(non_destructive)]
 fn declared(cx: Context) -> Result {
     cx.allow_leak("thread `left-running`");
@@ -108,7 +109,7 @@ fn declared(cx: Context) -> Result {
     everything_and_may(cx)
 }
 
-/// Declares one of two leaked threads.
+/// Leaks two threads, and allows only one of these leaks.
 #[chaos(non_destructive)]
 fn half_declared(cx: Context) -> Result {
     cx.allow_leak("thread `left-running`");

@@ -43,7 +43,8 @@ fn descriptors(cx: Context) -> Result {
     Ok(())
 }
 
-/// Leaks descriptors up to the limit. The harness's leak check then cannot open a descriptor.
+/// Leaks as many descriptors as the limit allows. The harness's leak check then cannot open a
+/// descriptor.
 #[chaos(non_destructive, open_files = 32)]
 fn leaked_descriptors(cx: Context) {
     // Even if the limit of 32 has no effect, the loop must end.

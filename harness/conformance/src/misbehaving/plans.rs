@@ -69,7 +69,7 @@ fn fails_anyway(cx: Context) -> Result {
     Err("it fails anyway".into())
 }
 
-/// For each history directory, fails in the first run and passes in later runs.
+/// Fails in the first run with a history directory, and passes in later runs with that directory.
 #[chaos]
 fn fails_once(cx: Context) -> Result {
     let path = file(&cx, "file")?;

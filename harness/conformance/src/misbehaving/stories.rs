@@ -63,7 +63,8 @@ async fn a_breaker_opens_after_a_fault(cx: Context) -> Result {
     Err("the client had hoped for more".into())
 }
 
-/// Fails in the first two attempts. Each attempt appends a byte to `MISBEHAVING_FILE`.
+/// Fails in the first two attempts. Each attempt appends a byte to the file that `MISBEHAVING_FILE`
+/// names.
 #[chaos]
 fn fails_at_first() -> Result {
     let path = std::env::var_os("MISBEHAVING_FILE").ok_or("MISBEHAVING_FILE names a file")?;

@@ -24,7 +24,7 @@ fn one_byte_in_5000_matters(cx: Context) -> Result {
     fs::write(&model, [0; 5000])?;
     let mut flips = Vec::new();
     for number in 0..14 {
-        // The minimizer must leave out the flips of the other file.
+        // The minimizer must remove the flips of the file `other` from the plan.
         let file = if number == 6 { &model } else { &other };
         flips.push(cx.inject(BitFlip::new(file))?);
     }

@@ -39,7 +39,7 @@ fn belongs_to_the_test(cx: Context) -> Result {
     Ok(())
 }
 
-/// Generators draw different numbers, except two generators for the same actor.
+/// Two generators draw different numbers, unless both are for the same actor.
 #[chaos]
 fn has_independent_generators(cx: Context) {
     let draws =

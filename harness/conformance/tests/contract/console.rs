@@ -42,8 +42,8 @@ fn failure_and_slow_test_are_reported_while_the_run_goes_on() {
             .try_for_each(|line| sender.send(line))
     });
     let next = || receiver.recv_timeout(Duration::from_secs(60));
-    // Both lines must appear while the second test still waits for the file, which is created
-    // later.
+    // The failure and the slow test must be reported while the slow test still waits. The file that
+    // ends the wait is created below.
     let (mut failed, mut slow) = (false, false);
     let mut printed = Vec::new();
     while !(failed && slow) {
@@ -325,7 +325,8 @@ fn colours_follow_the_choice_and_default_to_none_in_pipes() {
     }
 }
 
-/// Runs, sweeps and merges fail if standard output is closed. Report files are still written.
+/// A run, a sweep and a merge each fail if standard output is closed. Report files are still
+/// written.
 #[test]
 fn closed_standard_output_is_an_error_and_loses_no_report() {
     let suite = suite();

@@ -14,8 +14,8 @@ use std::time::Instant;
 
 /// Runs one test, and returns its record.
 ///
-/// Checks that the test has made as many notes as `processes`, and that no process of the suite
-/// remains.
+/// Checks that the number of the test's notes is `processes`. Also checks that no process of the
+/// suite remains.
 fn run(suite: &Suite, test: &str, sandbox: &str, processes: usize) -> Record {
     let mut ran = suite.run(["--exact", test, "--sandbox", sandbox, "--grace", "100ms"]);
     let record = ran.records.remove(test);

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 /// The unprivileged user `nobody`.
 const NOBODY: u32 = 65534;
 
-/// The files, sockets and terminal that the escape attempts target.
+/// The targets of the escape attempts: files, sockets and a terminal.
 struct Victim {
     directory: TempDir,
     tcp: TcpListener,
@@ -190,7 +190,7 @@ fn assert_all_refused(ran: &RunOutput, victim: &Victim, before: &[EntryState]) {
 
 type EntryState = (PathBuf, u32, u32, u64, i64, i64, Vec<u8>);
 
-/// Names the features of a complete sandbox that this machine lacks. Returns `None` if the machine
+/// Names the features that this machine lacks for a complete sandbox. Returns `None` if the machine
 /// has all features.
 ///
 /// Does not use the harness: creates the same namespaces and requests Landlock directly.
@@ -208,8 +208,8 @@ fn missing_features() -> Option<String> {
     (!complete).then(|| format!("namespaces: {has_namespaces}, Landlock: {landlock:?}"))
 }
 
-/// Returns the users that can run a suite: this process's user, and also `NOBODY` if that user is
-/// root.
+/// Returns the users that run a suite. The first is this process's user, as `None`. If this process
+/// runs as root, the second is `NOBODY`.
 fn users() -> impl Iterator<Item = Option<u32>> {
     let root = rustix::process::getuid().is_root();
     [None, Some(NOBODY)].into_iter().take(1 + usize::from(root))
@@ -238,7 +238,7 @@ fn every_attempt_to_escape_is_refused() {
 }
 
 /// The runner removes or keeps the files of a test, and has more permissions than the test. A
-/// test's symlink must not make the runner change other files.
+/// test's symlink must not make the runner change files that do not belong to the test.
 #[test]
 fn runner_follows_no_symlink_of_a_test() {
     for user in users() {
@@ -329,8 +329,8 @@ fn missing_required_sandbox_is_an_error() {
     assert!(ran.records.is_empty(), "tests have run");
 }
 
-/// On a file system without extended attributes, `setxattr` fails even without the sandbox. The
-/// refusal of that attempt would prove nothing there.
+/// On a file system without extended attributes, `setxattr` fails even without the sandbox. A
+/// failed attempt would then prove nothing about the sandbox.
 #[test]
 fn file_system_of_the_victim_has_extended_attributes() {
     let victim = Victim::new(rustix::process::getuid().as_raw());

@@ -1,4 +1,4 @@
-//! Faults of files: the damage, the undoing, and the events of both.
+//! Tests of file faults: the damage, the undoing, and the events of both on the timeline.
 
 use crate::suite;
 use clarity_chaos::fault::UndoOutcome;
@@ -231,8 +231,8 @@ fn faults_of_a_killed_test_are_undone_by_the_runner() {
 #[cfg(target_os = "linux")]
 fn displaced_file_and_mode_come_back_when_the_test_is_killed() {
     use std::os::unix::fs::PermissionsExt as _;
-    // The harness refuses the permissions fault for root, because no mode restricts root. For root,
-    // another user therefore runs the suite.
+    // The harness refuses the permissions fault for root, because no mode restricts root. If this
+    // process runs as root, another user therefore runs the suite.
     let root = rustix::process::getuid().is_root();
     let user = root.then_some(65534);
     let suite = match user {

@@ -28,8 +28,8 @@ fn only_leak(test: &str) -> &'static str {
 #[test]
 fn leaked_thread_is_named() {
     assert_eq!(only_leak("a_thread"), "thread `left-running`");
-    // Tokio names the thread. The blocked runtime leaks descriptors, too, so the verdict has
-    // several leaks.
+    // The thread's name comes from Tokio. The blocked runtime leaks descriptors, too, so the
+    // verdict has several leaks.
     assert_eq!(record("a_blocking_task").leaks.threads, ["tokio-rt-worker"]);
     assert!(record("a_blocking_task").verdict.is_failure());
 }

@@ -1,4 +1,4 @@
-//! The contract of the harness. Every isolation must pass these tests.
+//! The contract of the harness. These tests must pass with every kind of isolation.
 
 mod calls;
 mod chances;

@@ -14,7 +14,8 @@ fn data_of(page: &str) -> Value {
     serde_json::from_str(data).unwrap()
 }
 
-/// Returns the words of a page that are addresses or load resources. The SVG namespace is left out.
+/// Returns the addresses in a page, and the words that load resources. The address of the SVG
+/// namespace is left out.
 fn references(page: &str) -> Vec<&str> {
     const SVG: &str = "http://www.w3.org/2000/svg";
     let words = page.split(|c: char| c.is_whitespace() || "\"'`()<>,;".contains(c));
@@ -321,7 +322,7 @@ fn test_that_passes_on_a_retry_is_flaky_and_no_failure() {
     assert!(!printed.contains("flaky:"), "{printed}");
 }
 
-/// The record of a later release can contain events that this release does not know.
+/// A record from a later release can contain events that this release does not know.
 #[test]
 fn unknown_events_of_later_releases_are_accepted() {
     let suite = suite();
@@ -352,7 +353,7 @@ fn unknown_events_of_later_releases_are_accepted() {
     assert_eq!(events.last().unwrap()["event"], "unknown");
 }
 
-/// The page draws a grid of seeds only for a whole sweep, because a shard has gaps.
+/// The page draws a grid of seeds only for a whole sweep: a shard does not run every seed.
 #[test]
 fn html_page_draws_a_grid_of_seeds_for_whole_sweeps_only() {
     let suite = suite();

@@ -1,4 +1,4 @@
-//! JUnit reports, captured and shown output, and JSON output.
+//! JUnit reports, JSON output, and the output of tests: captured or shown.
 
 use crate::suite;
 use clarity_chaos_conformance::limits::wait;

@@ -48,7 +48,8 @@ fn failed_seeds_run_first_in_later_runs() {
     suite.run(["--exact", RARE, "--seeds", "0..300", "--max-failures", "1"]);
     let kept = failing(&suite);
     assert!(!kept.is_empty());
-    // The next two runs must fail because of the kept seed. With another seed, 49 runs in 50 pass.
+    // The runs `plain` and `sweep` must fail because of the kept seed. `plain` draws a seed, and 49
+    // seeds in 50 pass. `sweep` uses the passing seed `good`.
     let good = (1000..1010).find(|seed| {
         let seed = seed.to_string();
         suite.run(["--exact", RARE, "--seed", &seed]).code == Some(0)

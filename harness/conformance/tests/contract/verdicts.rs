@@ -1,4 +1,4 @@
-//! Each way in which a test can end has its own verdict. The run then continues.
+//! Each way in which a test can end has its own verdict. The run continues after each of them.
 
 use crate::suite;
 use clarity_chaos::{Record, Verdict};
@@ -6,7 +6,8 @@ use clarity_chaos_conformance::RunOutput;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-/// One run of the modules `endings` and `panics`. No test affects the verdict of another test.
+/// Most tests here share this one run of the modules `endings` and `panics`. No test in the run
+/// affects another test's verdict.
 static RUN: LazyLock<RunOutput> = LazyLock::new(|| {
     let suite = suite();
     let ran = suite.run(["endings", "panics", "--skip", "waits_without_a_limit"]);

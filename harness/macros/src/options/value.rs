@@ -88,7 +88,7 @@ pub(super) fn path(value: Value) -> Result<Path, Error> {
     })
 }
 
-/// Returns the test's name in `value`: identifiers, separated by `::`.
+/// Returns the value as a test's name: identifiers, separated by `::`.
 pub(super) fn seed_name(value: &LitStr) -> Result<String, Error> {
     let name = value.value();
     let parser = |input: ParseStream<'_>| {
@@ -169,7 +169,7 @@ pub(super) fn whole_seconds(value: &LitStr) -> Result<u64, Error> {
     }
 }
 
-/// Returns the clock with this name.
+/// Returns the clock that the value names.
 pub(super) fn clock(value: &LitStr) -> Result<Clock, Error> {
     match value.value().as_str() {
         "real" => Ok(Clock::Real),

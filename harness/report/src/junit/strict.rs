@@ -1,8 +1,8 @@
-//! The strict dialect, for readers that refuse attributes outside their schema. The dialect follows
-//! `types/model/xsd/junit-10.xsd` of [Jenkins' xUnit plug-in].
+//! The strict dialect, for programs that accept only the attributes in their schema. The dialect
+//! follows `types/model/xsd/junit-10.xsd` of [Jenkins' xUnit plug-in].
 //!
-//! In this dialect, tests have no files, lines or timestamps. The readers of GitLab and GitHub use
-//! these attributes, so the extended dialect has them.
+//! In this dialect, a test lacks the attributes `file`, `line` and `timestamp`. Report readers for
+//! GitLab and GitHub use these attributes, so the extended dialect has them.
 //!
 //! [Jenkins' xUnit plug-in]: https://github.com/jenkinsci/xunit-plugin
 

@@ -1,11 +1,11 @@
-//! The filter that makes system calls of a process wait for an answer.
+//! Installs a filter in a process. System calls that match the filter wait for an answer.
 #![expect(unsafe_code, reason = "seccomp(2) has no safe form with notifications")]
 
 use libc::{sock_filter, sock_fprog};
 use std::io;
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 
-/// The number of this program's architecture in `seccomp_data` (`linux/audit.h`). None on
+/// The number of this program's architecture in `seccomp_data` (`linux/audit.h`). `None` on
 /// architectures for which this module is untested.
 const ARCHITECTURE: Option<u32> = if cfg!(target_arch = "x86_64") {
     Some(0xc000_003e)
@@ -22,10 +22,10 @@ const NUMBER_OFFSET: u32 = 0;
 const ARCHITECTURE_OFFSET: u32 = 4;
 
 /// The offset of the first argument in `seccomp_data`. Arguments have 64 bits. The lower half comes
-/// first on both architectures.
+/// first on x86-64 and on 64-bit ARM.
 const FIRST_ARGUMENT_OFFSET: u32 = 16;
 
-/// The first call number of x86-64's x32 mode.
+/// The lowest system call number of x86-64's x32 mode.
 const X32: u32 = 0x4000_0000;
 
 /// Selects system calls that wait for an answer.

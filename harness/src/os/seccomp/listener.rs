@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 /// `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP` of `linux/seccomp.h`.
 const SYNC_WAKE_UP: libc::c_ulong = 1;
 
-/// The descriptor at which system calls of filtered threads arrive.
+/// The descriptor that reports the waiting system calls of threads with a filter.
 #[derive(Debug)]
 pub(crate) struct NotificationListener(OwnedFd);
 
@@ -23,8 +23,8 @@ pub(crate) struct WaitingCall {
 
 impl NotificationListener {
     pub(crate) fn new(listener: OwnedFd) -> Self {
-        // The calling thread and the answering thread take turns, so they can share a processor.
-        // Only Linux 6.6 and later know this flag. Without the flag, calls are slower.
+        // The calling thread and the answering thread take turns. With this flag, both threads can
+        // share a processor, and calls are faster. Linux before 6.6 refuses the flag.
         // SAFETY: the call touches no memory.
         let _ = unsafe {
             libc::ioctl(
@@ -41,8 +41,8 @@ impl NotificationListener {
         self.0.as_raw_fd()
     }
 
-    /// Waits for the next system call. Gives none if the calling thread was killed, or if a signal
-    /// interrupted this wait.
+    /// Waits for the next system call. Returns `None` if the calling thread was killed, or if a
+    /// signal interrupted this wait.
     pub(crate) fn next(&self) -> io::Result<Option<WaitingCall>> {
         // A newer kernel may write a longer struct than this program knows.
         let mut buffer = [0_u64; 64];
@@ -76,7 +76,7 @@ impl NotificationListener {
     /// Whether the call still waits.
     ///
     /// If the call no longer waits, its thread is gone, and another thread may have the same
-    /// number. Then discard all data that was read from the thread.
+    /// number. In that case, discard all data that was read from the thread with this number.
     pub(crate) fn is_waiting(&self, call: &WaitingCall) -> bool {
         let id = call.id;
         // SAFETY: `id` outlives the call.

@@ -15,8 +15,8 @@ use std::path::Path;
 /// value.
 ///
 /// Supports `read`, `pread64`, `write` and `pwrite64`. Also supports `copy_file_range` and
-/// `sendfile` without explicit offsets. Gives none for other calls, for calls of at most `limit`
-/// bytes, for calls of other processes, and on failure.
+/// `sendfile` without explicit offsets. Returns `None` for other calls, for calls of at most
+/// `limit` bytes, for calls of other processes, and on failure.
 pub(crate) fn execute_partially(waiting: &WaitingCall, limit: u64) -> Option<i64> {
     let [file, address, third, at, fifth, _] = waiting.arguments;
     let length = match waiting.number {
@@ -31,8 +31,8 @@ pub(crate) fn execute_partially(waiting: &WaitingCall, limit: u64) -> Option<i64
         return None;
     }
     let limit = usize::try_from(limit).ok()?;
-    // SAFETY: the waiting thread uses this descriptor, which belongs to this process. If another
-    // thread closes the descriptor now, the waiting call could also have met a closed descriptor.
+    // SAFETY: the waiting thread uses this descriptor, which belongs to this process. Another
+    // thread may close the descriptor now. The waiting call itself would run the same risk.
     let file = unsafe { BorrowedFd::borrow_raw(i32::try_from(file).ok()?) };
     let done = match waiting.number {
         libc::SYS_read => read_into(address, limit, |bytes| Ok(read(file, bytes)?)),
@@ -51,8 +51,8 @@ pub(crate) fn execute_partially(waiting: &WaitingCall, limit: u64) -> Option<i64
         }
         _ => return None,
     };
-    // If this function gives none, the caller lets the kernel execute the call, or lets the call
-    // fail.
+    // If this function returns `None`, the caller lets the kernel execute the call, or lets the
+    // call fail.
     i64::try_from(done.ok()?).ok()
 }
 

@@ -1,4 +1,5 @@
-//! Reads the arguments of a waiting call: paths, descriptors and bytes of the calling thread.
+//! Reads the arguments of a waiting system call: paths, descriptors and bytes of the calling
+//! thread.
 
 use rustix::io::Errno;
 use std::ffi::OsString;

@@ -18,7 +18,7 @@ pub(super) fn move_by(milliseconds: i64) {
     AHEAD_MS.fetch_add(milliseconds, Ordering::SeqCst);
 }
 
-/// Whether the standard library reads the wall clock with these functions.
+/// Whether the standard library reads the wall clock with the functions of this module.
 pub(super) fn are_in_use() -> bool {
     CALLED.store(false, Ordering::SeqCst);
     let _ = SystemTime::now();
@@ -28,7 +28,7 @@ pub(super) fn are_in_use() -> bool {
 type ClockGettime = unsafe extern "C" fn(clockid_t, *mut timespec) -> c_int;
 type Gettimeofday = unsafe extern "C" fn(*mut timeval, *mut c_void) -> c_int;
 
-/// A function of the C library. The first use of the function looks up its address.
+/// A function of the C library. The function's address is looked up at the first use.
 struct Original {
     name: &'static CStr,
     address: AtomicPtr<c_void>,
@@ -95,8 +95,8 @@ unsafe extern "C" fn clock_gettime(clock: clockid_t, time: *mut timespec) -> c_i
 ///
 /// # Safety
 ///
-/// `time` and `zone` must each be null or point to memory for a value, as for the C library's
-/// function.
+/// `time` must be null or point to memory for a `timeval`. `zone` must be null or point to memory
+/// for a `timezone`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn gettimeofday(time: *mut timeval, zone: *mut c_void) -> c_int {
     let original = GETTIMEOFDAY.address();

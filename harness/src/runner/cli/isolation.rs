@@ -9,7 +9,7 @@ use clarity_chaos_record::Isolation;
 enum IsolationArg {
     /// A process for each test, forked from a waiting single-threaded process: fast; Linux only.
     Fork,
-    /// A process for each test, which executes the test binary again: any system.
+    /// A process for each test, which executes the test binary again; works on any system.
     Exec,
     /// The runner's process, one test at a time, for debuggers: no time limit, no sandbox, no
     /// containment, no captured output.

@@ -245,7 +245,7 @@ pub(crate) struct Options {
     )]
     pub(crate) require_sandbox: bool,
 
-    /// Time that a test gets to end after its time limit; then it is killed
+    /// Extra time for a test to end after its time limit; then the test is killed
     #[arg(long = "grace", value_name = "DURATION", env = "CHAOS_GRACE", default_value = "2s", value_parser = duration, help_heading = "Running")]
     pub(crate) grace: Duration,
 
@@ -291,7 +291,7 @@ pub(crate) struct Options {
     )]
     pub(crate) records: Vec<PathBuf>,
 
-    /// Directory for the last seed and the latest record of each test [default:
+    /// Directory for the seed of the last run and for each test's latest record [default:
     /// chaos/PACKAGE/TARGET in Cargo's target directory]
     #[arg(
         long = "history",
@@ -324,8 +324,8 @@ pub(crate) struct Options {
     #[arg(long = "slow-after", value_name = "DURATION", env = "CHAOS_SLOW_AFTER", default_value = "10s", value_parser = positive_duration, help_heading = "Reports")]
     pub(crate) slow_after: Duration,
 
-    /// Whether the command line has an option that libtest lacks, or whether an environment
-    /// variable selects tests.
+    /// Whether the command line has an option that libtest lacks, or an environment variable sets a
+    /// tag option.
     #[arg(skip)]
     pub(crate) ours_given: bool,
 }

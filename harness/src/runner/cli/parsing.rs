@@ -9,8 +9,8 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 use clarity_chaos_record::Isolation;
 use libtest_mimic::Arguments;
 
-/// The IDs of the options whose environment variables select tests. An option's ID is the name of
-/// its field in [`Options`].
+/// The IDs of the tag options. Each of them counts as given even if only its environment variable
+/// is set. An option's ID is the name of its field in [`Options`].
 const SELECTING: [&str; 3] = ["tags", "skip_tags", "tag_expr"];
 
 impl Options {
@@ -43,7 +43,8 @@ impl Options {
         }
     }
 
-    /// Returns a message for the first conflict between options; `None` without a conflict.
+    /// Returns a message about the first invalid option or combination of options; `None` if there
+    /// is none.
     fn conflict(&self) -> Option<&'static str> {
         let libtest = &self.libtest;
         let in_threads = self.isolation == Some(Isolation::Thread);

@@ -87,7 +87,7 @@ impl TestRun {
 
     /// Runs a test with its last failing seed and its known failing seeds, unless the options
     /// disable known seeds. Then runs the test with the seed of the run. Stops at the first
-    /// failure. Returns the record of the last case, or `None` if the run was interrupted before a
+    /// failure. Returns the record of the last case. Returns `None` if an interruption prevented a
     /// case.
     fn run_with_known_seeds(&self, test: &'static TestCase) -> Option<Record> {
         if self.case_runner.options.tries_known_seeds() {
@@ -133,7 +133,8 @@ impl TestRun {
         }
     }
 
-    /// Returns the unmet oracles of this run, if `--oracles` requires oracles to be met.
+    /// Returns the unmet oracles of this run. Returns an empty list if unmet oracles do not fail
+    /// the run.
     fn unmet_oracles(&self) -> Vec<String> {
         let seeds = SeedRange::new(self.case_runner.seed, 1);
         let mut results = Results::new(String::new(), seeds, self.case_runner.options.shard, []);

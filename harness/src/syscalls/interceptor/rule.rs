@@ -43,8 +43,9 @@ pub(crate) enum Action {
         /// call is executed in full.
         otherwise: Option<i32>,
     },
-    /// All calls together can write at most this number of bytes. A call that needs more than the
-    /// remaining bytes is shortened, or fails with `ENOSPC`, as on a full disk.
+    /// All calls to which the rule applies can together write at most this number of bytes. A call
+    /// that needs more than the remaining bytes is shortened, or fails with `ENOSPC`, as on a full
+    /// disk.
     LimitSpace(u64),
     /// The hook runs first. Then the call is executed.
     RunBefore(CallHook),
@@ -74,8 +75,8 @@ impl fmt::Debug for CallHook {
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
     pub(crate) kind: CallKind,
-    /// The rule matches calls on files below this directory, or on this file. The path contains no
-    /// symlinks.
+    /// The file or directory of the rule, as a path without symlinks. The rule matches calls on
+    /// this file, or on files below this directory.
     pub(crate) below: PathBuf,
     /// The rule applies only to the matching call with this number, from 1. If none, the rule
     /// applies to all matching calls.
@@ -89,8 +90,8 @@ impl Rule {
     /// Counts the call if the call matches. Gives the action on the call. Gives none if the rule
     /// does not apply to the call.
     pub(super) fn apply(&mut self, waiting: &WaitingCall, tracee: &Tracee) -> Option<Action> {
-        // If the arguments of a call cannot be read, for example at an invalid address, no rule
-        // applies. The kernel then makes the call fail.
+        // If the call's arguments cannot be read, for example at an invalid address, the rule does
+        // not apply. The kernel then makes the call fail.
         let decoder = Decoder::new(&self.below, matches!(self.action, Action::LimitSpace(_)));
         let call = decoder.decode(waiting, tracee).ok().flatten()?;
         if !is_of(self.kind, &call) {

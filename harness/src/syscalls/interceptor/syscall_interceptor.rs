@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// The delay of a thread that starts late. Even a busy machine starts the next thread in less time
-/// than this delay.
+/// The delay of a thread that starts late. The delay is long enough for the next thread to start
+/// first, even on a busy machine.
 const LATE_START: Duration = Duration::from_millis(20);
 
 /// The interval at which the listener thread looks for expired delays, new listeners, and the end
@@ -229,8 +229,8 @@ impl Interceptor {
         if state.rules.is_empty() {
             return None;
         }
-        // Decoding needs descriptors and memory. A fault may have exhausted both, so the limits are
-        // lifted.
+        // Decoding needs descriptors and memory. A fault may have exhausted both, so the decoder
+        // runs with the resource limits lifted.
         with_limits_lifted(|| {
             let tracee = Tracee::open(waiting.thread).ok()?;
             let rules = state.rules.iter_mut();

@@ -24,8 +24,8 @@ impl Baseline {
         &self.calls
     }
 
-    /// Gives the point by which another run recognises the call that has this index in the
-    /// baseline.
+    /// Gives the [`CallPoint`] that identifies a call in other runs. `index` is the call's index in
+    /// the baseline.
     pub(super) fn point(&self, index: usize) -> CallPoint {
         if self.is_sequential {
             return CallPoint::Index(index);

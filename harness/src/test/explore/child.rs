@@ -30,7 +30,7 @@ const MAX_REPORT: usize = 32 << 10;
 /// The way in which a child process ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ChildEnd {
-    /// The function that the child ran returned.
+    /// The child's `work` returned this result.
     Returned(Result<(), String>),
     Panicked(String),
     /// The process ended without a report.
@@ -179,7 +179,8 @@ const FAILED: char = 'f';
 const PANICKED: char = 'p';
 const LOCATED: char = 'l';
 
-/// The prefix of a child's message. It means that this system cannot intercept system calls.
+/// The prefix of a child's message. The prefix means that this system cannot intercept system
+/// calls.
 const UNSUPPORTED: &str = "unsupported: ";
 
 /// Runs `work` in the child, sends the child's report, and exits.
@@ -193,7 +194,7 @@ fn run(
     let (kind, message) = match prepared {
         Err(error) => (None, error),
         Ok(()) => {
-            // `work` runs on a new thread. The current thread has the thread-locals of the test,
+            // `work` runs on a new thread: the current thread still has the test's thread-locals,
             // such as an entered Tokio runtime.
             let ended =
                 thread::scope(|scope| scope.spawn(|| catch_unwind(AssertUnwindSafe(work))).join());

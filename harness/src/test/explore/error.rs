@@ -11,8 +11,8 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExploreError {
-    /// The test's system calls cannot be intercepted here. A test that returns this error is
-    /// skipped.
+    /// The test's system calls cannot be intercepted in this environment. A test that returns this
+    /// error is skipped.
     #[error(transparent)]
     Unavailable(Skipped),
     /// The exploration cannot follow the operation. An exploration of only the supported calls

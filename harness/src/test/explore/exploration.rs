@@ -55,8 +55,8 @@ impl<'a> Exploration<'a> {
         }
     }
 
-    /// Starts each run from the content of `directory` instead of the test's directory. The
-    /// exploration reads `directory` once, and never changes it.
+    /// Starts each run from the content of `directory`, instead of the content of the test's
+    /// directory. The exploration reads `directory` once, and never changes it.
     pub fn starting_from(self, directory: impl Into<PathBuf>) -> Self {
         Self {
             before: directory.into(),
@@ -82,9 +82,9 @@ impl<'a> Exploration<'a> {
         Self { draws, ..self }
     }
 
-    /// Runs `operation` once for each of its calls that change files in its directory. In each run,
-    /// the operation's process dies instead of executing that call. Then `invariant` checks the
-    /// directory.
+    /// Runs `operation` once for each call that changes files in the operation's directory. In the
+    /// run for a call, the operation's process dies instead of executing the call. Then `invariant`
+    /// checks the directory.
     ///
     /// The invariant also checks the directory after an undisturbed run. With
     /// [`power_loss`](Self::power_loss), the invariant also checks states of the disk that a power
@@ -97,8 +97,9 @@ impl<'a> Exploration<'a> {
     /// # Errors
     ///
     /// [`ExploreError::Broken`] when the invariant returns an error or panics. This error names the
-    /// call and the call's file. If the program has symbols, the error also names the place in the
-    /// code. Any other error contains the reason why the exploration proves nothing.
+    /// disturbed call and the call's file. If the program has symbols, the error also names the
+    /// call's place in the code. Any other error contains the reason why the exploration proves
+    /// nothing.
     pub fn crash_everywhere<T>(
         self,
         operation: impl Fn(&Path) -> Result<T> + Sync,

@@ -36,8 +36,8 @@ pub(super) struct Explorer<'a> {
 }
 
 impl<'a> Explorer<'a> {
-    /// Reads the initial content from `before`. Also explores calls that read files if `reads` is
-    /// set.
+    /// Reads the initial content from `before`. If `reads` is set, the exploration includes calls
+    /// that read files.
     pub(super) fn prepare(before: &Path, work: Work<'a>, reads: bool) -> io::Result<Self> {
         let parent = tempfile::Builder::new().prefix("explored-").tempdir()?;
         Ok(Self {
@@ -149,7 +149,7 @@ impl<'a> Explorer<'a> {
     }
 }
 
-/// Makes the error of an invariant that does not hold.
+/// Makes the error for a state in which the invariant does not hold.
 pub(super) fn broken(state: ExploredState, message: String) -> ExploreError {
     ExploreError::Broken(Box::new(BrokenInvariant { state, message }))
 }

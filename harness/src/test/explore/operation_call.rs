@@ -8,9 +8,9 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OperationCall {
-    /// The call's number, from 1, among the operation's calls that concern its directory.
+    /// The call's number, from 1. Only calls that concern the operation's directory are counted.
     pub number: usize,
-    /// The number of calls in an undisturbed run that concern the operation's directory.
+    /// The number of calls that concern the operation's directory, in an undisturbed run.
     pub total: usize,
     /// The name of the system call, for example `rename`.
     pub name: &'static str,

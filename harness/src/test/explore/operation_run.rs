@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 /// The maximum time that killed processes may take to disappear.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Identifies one of the operation's calls in its directory.
+/// Identifies one of the calls that an operation makes in the operation's directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum CallPoint {
     /// The call with this index. Used for operations in which one thread makes all calls.
@@ -32,7 +32,7 @@ pub(super) enum CallPoint {
 /// The disturbance of one run of an operation.
 #[derive(Clone, Debug)]
 pub(super) enum Intervention {
-    /// The run is not disturbed. The run's calls contain the bytes that the operation writes.
+    /// The run is not disturbed. Only the recorded calls of such a run contain the written bytes.
     None,
     /// The process dies instead of executing this call.
     Kill(CallPoint),
@@ -45,8 +45,8 @@ pub(super) enum Intervention {
 /// A finished run of an operation.
 #[derive(Debug)]
 pub(super) struct OperationRun {
-    /// The operation's calls in its directory, in order. Each number identifies the thread that
-    /// made the call.
+    /// The calls that the operation made in its directory, in order. The number next to each call
+    /// identifies the thread that made the call.
     pub(super) calls: Vec<(u32, FileCall)>,
     /// The end of the operation's process; none if the exploration killed the process.
     pub(super) end: Option<ChildEnd>,
@@ -159,8 +159,8 @@ impl Monitor<'_> {
         };
         let decoded =
             Tracee::open(waiting.thread).and_then(|tracee| self.decoder.decode(waiting, &tracee));
-        // If the thread is gone, another thread can have its number. Then `decoded` can contain
-        // data of the other thread.
+        // If the calling thread is gone, a new thread can have its number. Then `decoded` can
+        // contain data of the new thread.
         if !listener.is_waiting(waiting) {
             return Ok(Continuation::GoesOn);
         }
@@ -172,13 +172,15 @@ impl Monitor<'_> {
                 "cannot read the arguments of the operation's system calls: {error}"
             )));
         }
-        // The kernel executes calls outside of the directory. It also gets calls with unreadable
-        // arguments, such as an invalid address, and makes these calls fail.
+        // The kernel executes calls on files outside of the directory. Calls with unreadable
+        // arguments, such as an invalid address, are also left to the kernel. The kernel makes
+        // these calls fail.
         let Ok(Some(call)) = decoded else {
             listener.proceed(waiting)?;
             return Ok(Continuation::GoesOn);
         };
-        // Reflinks fail as on a file system without reflinks. Callers then copy the bytes instead.
+        // Reflinks fail, as they do on a file system without reflinks. Callers then copy the bytes
+        // instead.
         if matches!(call.effect, Effect::Reflink { .. }) {
             listener.fail(waiting, libc::EOPNOTSUPP)?;
             return Ok(Continuation::GoesOn);

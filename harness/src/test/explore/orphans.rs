@@ -7,7 +7,7 @@ use rustix::process::{
 };
 use std::io;
 
-/// Distinguishes the processes that operations leave behind from older processes of the test.
+/// Kills the processes that operations leave behind. Spares the test's older processes.
 #[derive(Debug)]
 pub(super) struct Orphans {
     own: Vec<Pid>,
@@ -33,7 +33,7 @@ impl Orphans {
             found = true;
             let _ = kill_process(process.pid, Signal::KILL);
             // Reaps the process if it is a child of this process. Any other descendant becomes a
-            // child when its parent dies, and a later call reaps it.
+            // child when its parent dies. A later call of `kill` then reaps that descendant.
             let _ = retry_on_intr(|| waitpid(Some(process.pid), WaitOptions::NOHANG));
         }
         found

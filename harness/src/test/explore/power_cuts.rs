@@ -29,16 +29,16 @@ pub(super) struct PowerCuts {
 }
 
 impl PowerCuts {
-    /// Checks possible states of the disk before each call that changes the disk, and after the
-    /// last call.
+    /// Lets the power fail before each call that changes the disk, and after the last call. Checks
+    /// possible states of the disk after each of these power losses.
     pub(super) fn explore(
         &self,
         explorer: &Explorer<'_>,
         invariant: Invariant<'_, Crash>,
         progress: &mut Progress,
     ) -> Result<(), ExploreError> {
-        // Runs the operation again, since each run can choose other random names. The calls and the
-        // content that is read below must come from one run.
+        // Runs the operation again, since each run can choose other random names. The calls, and
+        // the content of the directory that is read below, must come from the same run.
         let run = explorer.run(&Intervention::None)?;
         let baseline = Baseline::new(run);
         let calls = baseline.calls();

@@ -13,9 +13,9 @@ use std::ops::RangeInclusive;
 /// inherit the limit.
 ///
 /// On Linux only. The fault lowers `RLIMIT_NOFILE`
-/// ([getrlimit(2)](https://man7.org/linux/man-pages/man2/getrlimit.2.html)) so far that exactly the
-/// requested count of free descriptor numbers remains below the limit. Other faults still work,
-/// since the limit is lifted while they are injected or undone.
+/// ([getrlimit(2)](https://man7.org/linux/man-pages/man2/getrlimit.2.html)). Below the lowered
+/// limit, exactly the requested number of descriptors remains free. Other faults still work, since
+/// the limit is lifted while they are injected or undone.
 #[derive(Clone, Debug)]
 pub struct Descriptors {
     left: RangeInclusive<u64>,

@@ -72,7 +72,7 @@ impl FaultError {
         }
     }
 
-    /// Wraps any other error.
+    /// Wraps any error in [`Other`](Self::Other).
     pub fn other(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Other(error.into())
     }

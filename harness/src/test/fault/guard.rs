@@ -11,9 +11,10 @@ use std::fmt;
 /// `P` is the type of the fault's plan. To keep the guards of different faults in one collection,
 /// convert each guard with [`untyped`](Self::untyped).
 ///
-/// Faults on the same target are undone in the reverse order of their injection. A fault whose
-/// guard is dropped earlier stays in effect until the later faults on its target are undone. The
-/// harness undoes the fault at the end of the test if [`std::mem::forget`] takes the guard.
+/// Faults on the same target are undone in the reverse order of their injection. If a guard is
+/// dropped before the guards of later faults on the same target, its fault stays in effect. It is
+/// then undone after these later faults. If a guard is leaked with [`std::mem::forget`], the
+/// harness undoes its fault at the end of the test.
 #[must_use = "the fault is undone as soon as this guard is dropped: bind it, or call `.until_end()`"]
 pub struct FaultGuard<P = Value> {
     plan: P,

@@ -55,9 +55,9 @@ impl Injection {
         Ok(self.journal().record(step)?)
     }
 
-    /// Sets a condition for the recorded steps on `path`. The steps are skipped if the code under
-    /// test changes or replaces the file after this call. Call this method right after the damage
-    /// is done.
+    /// Sets a condition for the recorded steps that change the file at `path`. These steps are
+    /// skipped if the code under test changes or replaces the file after this call. Call this
+    /// method right after the damage is done.
     ///
     /// # Errors
     ///

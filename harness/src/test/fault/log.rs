@@ -1,5 +1,4 @@
-//! The log of a test's faults. It assigns numbers to the faults, and draws, records and undoes
-//! them.
+//! The log of a test's faults. It numbers, draws, records and undoes the faults.
 
 use super::guard::FaultGuard;
 use super::injection::Injection;
@@ -172,8 +171,8 @@ impl FaultLog {
             this.end();
         };
         if let Err(error) = self.shared.request.install(undo) {
-            // The fault is injected even if the handler is not installed. The report then names the
-            // fault as still in effect if a `SIGTERM` ends the test.
+            // The fault is injected even if the handler is not installed. If a `SIGTERM` then ends
+            // the test, the report names the fault as still in effect.
             let text = format!("a request to end will not undo faults: {error}");
             self.shared.timeline.record(EventKind::Note { text });
         }

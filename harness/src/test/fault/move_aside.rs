@@ -16,8 +16,8 @@ pub(super) enum Placeholder<'a> {
 
 /// Moves the file or directory at `path` aside, and puts the placeholder at `path`.
 ///
-/// The moved file or directory keeps its owner, mode, times and links. So the undo step, a move
-/// back, restores all of them.
+/// The moved file or directory keeps its owner, mode, times and links. The undo step moves the file
+/// or directory back, and so restores all of them.
 pub(super) fn move_aside(
     path: &Path,
     placeholder: Placeholder<'_>,

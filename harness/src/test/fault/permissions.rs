@@ -26,8 +26,8 @@ pub struct PermissionsPlan {
 }
 
 impl Permissions {
-    /// Removes all permissions. Nobody may read, write or execute the file at `path`, or list the
-    /// directory at `path`.
+    /// Removes all permissions. If `path` is a file, nobody may read, write or execute it. If
+    /// `path` is a directory, nobody may list it.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -35,7 +35,7 @@ impl Permissions {
         }
     }
 
-    /// Sets the mode 555. All users may read and execute a file, and may list and search a
+    /// Sets the mode 555. All users may read and execute a file. They may list and search a
     /// directory. Nobody may write.
     #[must_use]
     pub fn read_only(self) -> Self {
@@ -113,7 +113,7 @@ fn set_mode(path: &Path, mode: u32) -> Result<(), FaultError> {
 }
 
 /// Whether this process still has each access (read, write) that `mode` denies to all users. False
-/// if there is no such access.
+/// if `mode` allows some user to read, and some user to write.
 #[cfg(unix)]
 fn is_without_effect(path: &Path, mode: u32) -> bool {
     use rustix::fs::{Access, access};

@@ -95,7 +95,7 @@ impl Fault for Processor {
 /// The maximum number of threads: more than a test needs, but too few to overload the machine.
 const MOST: usize = 1024;
 
-/// Threads that compute until the value is dropped.
+/// Threads that compute until this `Busy` is dropped.
 #[derive(Default)]
 struct Busy {
     ends: Arc<AtomicBool>,

@@ -214,7 +214,8 @@ impl Fault for SystemCall {
     }
 }
 
-/// Adds a rule for calls of this kind on the file `below`, or on files below the directory `below`.
+/// Adds a rule for calls of this kind. If `below` is a file, the rule applies only to calls on this
+/// file. If `below` is a directory, the rule applies only to calls on files below this directory.
 /// Returns a closure that removes the rule.
 #[cfg(target_os = "linux")]
 pub(super) fn put_rule(

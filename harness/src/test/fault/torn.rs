@@ -87,15 +87,15 @@ impl Fault for TornWrite {
     }
 }
 
-/// The possible lengths of a torn write, in bytes: multiples of the sector size. The tear is the
-/// end of the torn write. The old and the new content differ on both sides of the tear.
+/// The possible lengths of a torn write, in bytes: multiples of the sector size. A torn write ends
+/// at the *tear*. The old and the new content must differ both before and after the tear.
 fn ends(old: &[u8], new: &[u8]) -> Vec<u64> {
     let common = old.len().min(new.len());
     let differs = |(a, b): (&u8, &u8)| a != b;
     // A tear before the first difference would leave the old content.
     let first = old.iter().zip(new).position(differs).unwrap_or(common);
     // A tear after the last difference would leave the new content. But if the old content is
-    // longer than the new content, its end remains after every tear.
+    // longer than the new content, every tear leaves the end of the old content.
     let last = match old.len().cmp(&new.len()) {
         Ordering::Less => new.len() - 1,
         Ordering::Equal => old.iter().zip(new).rposition(differs).unwrap_or(0),

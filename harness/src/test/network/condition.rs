@@ -80,7 +80,7 @@ pub(crate) enum Condition {
     },
 }
 
-/// The number of a condition on a link, from 1.
+/// The number of a condition on a link, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ConditionId(usize);
 
@@ -101,7 +101,7 @@ struct PresentConditions {
 /// The delivery of a due chunk of bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Delivery {
-    /// All bytes are delivered. The delivery of the next chunk waits for this time.
+    /// All bytes are delivered. The next chunk is delivered after a pause of this length.
     Whole(Duration),
     /// This number of bytes is delivered, and then the connection ends in this way.
     Cut(usize, ConnectionEnd),
@@ -158,9 +158,9 @@ impl Conditions {
         due
     }
 
-    /// Waits until `bytes` are due and no blackhole holds them. Then applies the corruptions to
-    /// `bytes`, and decides the delivery of `bytes`. `is_over` returns whether the connection has
-    /// ended.
+    /// Waits until `bytes` are due and no blackhole holds them. Then applies all corruptions to
+    /// `bytes`, and returns how `bytes` must be delivered. `is_over` returns whether the connection
+    /// has ended.
     pub(super) fn deliver(
         &self,
         direction: Direction,
@@ -255,8 +255,8 @@ impl PresentConditions {
     }
 }
 
-/// Subtracts `bytes` from `left`, and returns `None`. But if `left` is less than `bytes`, sets
-/// `left` to `None`, and returns the old value. Does nothing if `left` is `None`.
+/// Takes the value out of `left` and returns it, if the value is less than `bytes`. Otherwise,
+/// subtracts `bytes` from the value, and returns `None`. Does nothing if `left` is `None`.
 fn count_down(left: &mut Option<u64>, bytes: usize) -> Option<usize> {
     let remaining = (*left)?;
     match usize::try_from(remaining) {

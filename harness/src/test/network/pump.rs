@@ -14,8 +14,8 @@ use std::time::Instant;
 /// The largest number of bytes in a chunk.
 const CHUNK: usize = 16 << 10;
 
-/// The largest number of chunks in flight in each direction. The receiving thread waits while this
-/// number is reached.
+/// The largest number of chunks in flight in each direction. While so many chunks are in flight,
+/// the receiving thread waits.
 const IN_FLIGHT: usize = 64;
 
 /// The two sockets of a connection: to the client, and to the server.
@@ -42,7 +42,8 @@ impl Connection {
         server: &TcpStream,
         proxy: Arc<Proxy>,
     ) -> io::Result<Self> {
-        // Each received chunk must be sent at once, as one chunk.
+        // Without this option, the system could delay a sent chunk, or merge it with the next
+        // chunk.
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
         let ends = Arc::new(Ends {
@@ -140,7 +141,7 @@ fn receive(ends: &Ends, direction: Direction, proxy: &Proxy, sender: &SyncSender
                 return;
             }
             Err(_) => {
-                // A reset by one side also resets the other side.
+                // A reset by one side is passed on to the other side.
                 if !ends.is_over() {
                     ends.reset();
                 }
@@ -177,8 +178,8 @@ fn send(ends: &Ends, direction: Direction, proxy: &Proxy, receiver: &Receiver<Ch
                     ConnectionEnd::Close => ends.close(),
                     ConnectionEnd::HalfClose => {
                         let _ = to.shutdown(Shutdown::Write);
-                        // Further chunks are discarded. Otherwise the receiving thread would wait
-                        // forever on the full channel.
+                        // Further chunks are received and discarded. Otherwise nothing would read
+                        // from the source, and the source's writes would block.
                         while receiver.recv().is_ok() {}
                     }
                 }
@@ -192,8 +193,9 @@ fn send(ends: &Ends, direction: Direction, proxy: &Proxy, receiver: &Receiver<Ch
 pub(super) fn reset(end: &TcpStream) {
     #[cfg(unix)]
     let _ = rustix::net::sockopt::set_socket_linger(end, Some(std::time::Duration::ZERO));
-    // A close would reset the connection, but several threads share the descriptor. A connect to an
-    // unspecified address also resets the connection.
+    // With a linger time of zero, a close would reset the connection. But several threads share the
+    // descriptor, so this function cannot close the descriptor. A connect to an unspecified address
+    // also resets the connection.
     #[cfg(unix)]
     let _ = rustix::net::connect_unspec(end);
     let _ = end.shutdown(Shutdown::Both);

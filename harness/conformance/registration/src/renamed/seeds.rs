@@ -14,7 +14,7 @@ fn draws_differently(cx: Context) -> Result {
     clarity_chaos_registration::flip_three_bits(&cx)
 }
 
-/// Fails with every seed, as under the old name.
+/// Fails with every seed, as the test under the old name does.
 #[harness::chaos(crate = harness, seed_name = "seeds::fails")]
 fn fails_as_before() {
     panic!("it fails under both names");

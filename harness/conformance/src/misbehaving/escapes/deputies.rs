@@ -67,7 +67,7 @@ fn obstacles(cx: Context) -> Result {
     end()
 }
 
-/// Runs last, at the paths of the earlier tests, and finds none of their files.
+/// Runs last. This test's directories must contain no files of the earlier tests.
 #[chaos]
 fn they_are_gone(cx: Context) -> Result {
     let (own, all) = case_directories(&cx)?;

@@ -36,7 +36,7 @@ fn write(cx: Context) -> Result {
     Ok(())
 }
 
-/// Tries to rename and remove files and a directory.
+/// Tries to rename files, to remove a file, and to remove a directory.
 #[chaos(non_destructive)]
 fn remove(cx: Context) -> Result {
     let victim = victim()?;

@@ -7,7 +7,7 @@ use rustix::thread::capabilities;
 use std::fs;
 use std::process::Command;
 
-/// Tries to read a file of mode 000, which root's capabilities would allow.
+/// Tries to read a file of mode 000. Root's capabilities would allow the read.
 #[chaos(non_destructive)]
 fn a_locked_file(cx: Context) -> Result {
     refused(

@@ -20,8 +20,8 @@ fn runner() -> Result<Pid> {
 fn runner_is_out_of_reach(cx: Context) -> Result {
     let runner = runner()?;
     let number = runner.as_raw_nonzero();
-    // ESRCH: no such process. In a PID namespace, the number can belong to another process. The
-    // test must not reach that process's memory either.
+    // ESRCH: no such process. In the sandbox's PID namespace, the runner's number can belong to
+    // another process. The test must not reach that process's memory either.
     const ESRCH: i32 = 3;
     match test_kill_process(runner) {
         Err(error) if error.raw_os_error() == ESRCH => cx.note("signal: ESRCH"),
@@ -95,7 +95,8 @@ fn the_supervisors_limits(cx: Context) -> Result {
     Ok(())
 }
 
-/// Tries to add and read the user's kernel keys (`keyctl`). No namespace separates these keys.
+/// Tries to add a kernel key, and to describe the session keyring (`keyctl`). No namespace
+/// separates kernel keys.
 #[chaos(non_destructive)]
 fn keys(cx: Context) -> Result {
     use nix::libc::{SYS_add_key, SYS_keyctl, syscall};
@@ -139,7 +140,7 @@ fn others_are_not_seen(cx: Context) -> Result {
         name.as_encoded_bytes().iter().all(u8::is_ascii_digit)
     });
     let seen = seen.count();
-    // The supervisor, this process, and perhaps a process that is ending.
+    // At most three: the supervisor, this process, and perhaps a process that is ending.
     if seen > 3 {
         return Err(format!("escaped: {seen} processes are seen").into());
     }

@@ -218,7 +218,7 @@ fn page_with_commit_mark_in_writev(cx: Context) -> Result {
         |dir| {
             let mut store = open(&dir.join("store"))?;
             let page = page();
-            let sectors: Vec<IoSlice> = page.chunks(SECTOR).map(IoSlice::new).collect();
+            let sectors: Vec<IoSlice<'_>> = page.chunks(SECTOR).map(IoSlice::new).collect();
             assert_eq!(store.write_vectored(&sectors)?, PAGE);
             store.sync_all()?;
             Ok(())

@@ -17,7 +17,8 @@ fn broken(explored: Result<Explored, ExploreError>) -> BrokenInvariant {
     }
 }
 
-/// Checks the call's name, path and function. Also checks that this file made the call.
+/// Checks the call's name, path and function. Also checks that the call's location is in this
+/// source file.
 #[track_caller]
 fn check(call: &OperationCall, name: &str, path: &str, function: &str) {
     assert_eq!((call.name, call.path.as_path()), (name, Path::new(path)));

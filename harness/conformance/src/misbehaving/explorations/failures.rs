@@ -1,4 +1,4 @@
-//! Operations that are run with injected errors: each run makes one call fail with one error.
+//! Operations that are run with injected errors. In each run, one call fails with one error.
 
 use super::{NEW, OLD, publish, rightly};
 use clarity_chaos::explore::{Errno, InjectedFailure};

@@ -70,7 +70,8 @@ fn beside_a_thread(cx: Context) -> Result {
 /// The first run of the operation makes calls that later runs do not make.
 #[chaos(non_destructive)]
 fn another_way_each_time(cx: Context) -> Result {
-    // Each run is a fork of this process, so files outside the explored directory count the runs.
+    // Each run is a fork of this process, so a counter in memory would not survive the run. Files
+    // outside the explored directory count the runs.
     let runs = tempfile::tempdir()?;
     let runs = runs.path();
     cx.crash_everywhere(
@@ -109,7 +110,8 @@ fn inside(cx: Context) -> Result {
     explore(&cx, rightly)
 }
 
-/// The operation starts a runner that explores, too. The kernel refuses the inner exploration.
+/// The explored operation starts a second runner, whose test tries to explore as well. The kernel
+/// refuses this inner exploration.
 #[chaos]
 fn where_calls_are_watched_already(cx: Context) -> Result {
     cx.crash_everywhere(

@@ -1,4 +1,4 @@
-//! The bar on a terminal names the running tests, and erases no other line.
+//! The progress bar on a terminal names the running tests, and erases no printed line.
 
 use super::{FAILS, WAITS};
 use crate::suite;
@@ -70,7 +70,8 @@ fn watch(mut terminal: File, columns: u16, mut seen: impl FnMut(&str)) -> (Strin
 
 /// Whether the line below the bar names the test.
 ///
-/// The screen joins that line and the bar if the bar is as wide as the terminal.
+/// Also accepts the name in the bar's own line: the screen joins both lines if the bar is as wide
+/// as the terminal.
 fn is_running(screen: &str, test: &str) -> bool {
     let mut lines = screen.lines();
     lines.any(|line| (line.starts_with('[') || line.starts_with(test)) && line.contains(test))
@@ -78,7 +79,8 @@ fn is_running(screen: &str, test: &str) -> bool {
 
 /// Runs a failing, a passing and a waiting test. The waiting test ends once the screen names it.
 ///
-/// Returns the screen that named the waiting test, the last screen, and all text that was written.
+/// Returns three texts: the screen that named the waiting test, the last screen, and the whole
+/// output.
 fn shown(columns: u16, more: &[&str], variables: &[(&str, &str)]) -> (String, String, String) {
     let suite = suite();
     let file = suite.tmp().join("file");
@@ -180,7 +182,7 @@ fn bar_erases_no_other_output() {
     );
     assert!(!screen.contains("[#") && !screen.contains("[>"), "{screen}");
 
-    // A test in a thread of the runner writes directly to the terminal, so no bar is drawn.
+    // With the isolation `thread`, a test writes directly to the terminal, so no bar is drawn.
     let (terminal, mut command) = on_terminal(&suite, 100);
     command.args(["--exact", "endings::passes_and_tells"]);
     command.env("CHAOS_ISOLATION", "thread");

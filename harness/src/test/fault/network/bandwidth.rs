@@ -33,7 +33,7 @@ pub struct BandwidthPlan {
 
 impl Bandwidth {
     /// Limits both directions of this link to a drawn bandwidth, 1 KiB to 1 MiB per second. The
-    /// number of bytes is a power of two.
+    /// drawn number of bytes per second is a power of two.
     pub fn new(link: &Link) -> Self {
         Self {
             target: LinkTarget::of(link),

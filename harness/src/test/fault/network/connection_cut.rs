@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 /// bodies are shorter than this bound.
 const DRAWN: u64 = 512;
 
-/// Ends one connection of a link after a number of bytes, by default with a reset. Counts the bytes
-/// of all connections, from the injection on. The fault cuts only one connection.
+/// Ends one connection of a link after a number of bytes, by default with a reset. From the
+/// injection on, the bytes of all connections are counted together. But the fault cuts only one
+/// connection.
 #[derive(Clone, Debug)]
 pub struct ConnectionCut {
     target: LinkTarget,
@@ -29,8 +30,8 @@ pub struct ConnectionCutPlan {
     pub direction: Direction,
     /// The number of bytes that pass before the cut.
     pub after: u64,
-    /// The way in which the cut connection ends. This is the connection of the first byte that does
-    /// not pass.
+    /// The way in which the cut connection ends. The fault cuts the connection of the first byte
+    /// that does not pass.
     pub end: ConnectionEnd,
 }
 

@@ -7,7 +7,8 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// The damaged byte is drawn from this number of bytes: the first bytes after the injection.
+/// The number of bytes from which the damaged byte is drawn. They are the first bytes after the
+/// injection.
 const DRAWN: u64 = 512;
 
 /// Flips one bit of one byte that passes a link. Real networks also deliver damaged bytes. TCP's
@@ -25,8 +26,8 @@ pub struct Corruption {
 pub struct CorruptionPlan {
     /// The direction of the damaged byte.
     pub direction: Direction,
-    /// The number of the damaged byte. The first byte after the injection, on any connection, has
-    /// number 0.
+    /// The number of the damaged byte. The first byte after the injection has number 0. The bytes
+    /// of all connections are counted together.
     pub byte: u64,
     /// The number of the flipped bit in the byte: 0 (the least significant) to 7.
     pub bit: u8,
@@ -42,8 +43,8 @@ impl Corruption {
         }
     }
 
-    /// Flips a drawn bit of the byte with this number. The first byte after the injection, on any
-    /// connection, has number 0.
+    /// Flips a drawn bit of the byte with this number. The first byte after the injection has
+    /// number 0. The bytes of all connections are counted together.
     #[must_use]
     pub fn at(self, byte: u64) -> Self {
         Self {
