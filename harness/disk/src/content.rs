@@ -7,6 +7,7 @@ use crate::metadata::Included;
 use crate::power_loss::PowerLoss;
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The block size of ext4, XFS and Btrfs, in bytes. A length on the disk is that after a write, or a
 /// multiple of this number.
@@ -21,8 +22,10 @@ pub(crate) struct ContentChoices {
     pub(crate) sectors: Vec<Sector>,
     /// The unsynced writes.
     pub(crate) writes: Vec<Write>,
-    /// The durable bytes, with the truncations that the state has.
-    base: Vec<u8>,
+    /// The durable bytes.
+    durable: Arc<Vec<u8>>,
+    /// The number of durable bytes that no truncation of the state has removed.
+    kept: usize,
     sector_size: usize,
 }
 
@@ -104,7 +107,8 @@ impl ContentChoices {
             lengths: Vec::new(),
             sectors: Vec::new(),
             writes: Vec::new(),
-            base: at_sync.bytes.to_vec(),
+            kept: at_sync.bytes.len(),
+            durable: Arc::clone(&at_sync.bytes),
             sector_size,
         };
         let mut base = at_sync.bytes.len();
@@ -133,7 +137,7 @@ impl ContentChoices {
                 } if !is_hidden => {
                     base = *length;
                     ends.clear();
-                    choices.base.resize(base, 0);
+                    choices.kept = choices.kept.min(base);
                 }
                 // Nothing that follows a truncation reaches a journaled disk before the truncation.
                 FileEvent::Size { .. } => is_hidden |= model != PowerLoss::Posix,
@@ -311,7 +315,7 @@ impl ContentChoices {
 
     /// Returns the bytes of the file.
     pub(crate) fn bytes(&self, choice: &ContentChoice) -> Vec<u8> {
-        let mut bytes = self.base.clone();
+        let mut bytes = self.durable[..self.kept.min(choice.length)].to_vec();
         bytes.resize(choice.length, 0);
         for (sector, version) in self.sectors.iter().zip(&choice.versions) {
             let start = sector.number * self.sector_size;

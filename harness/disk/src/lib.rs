@@ -15,4 +15,4 @@ pub use file_system::NodeId;
 pub use journal::{Journal, SyncKind};
 pub use power_loss::PowerLoss;
 pub use snapshot::{Entry, File, Snapshot, SnapshotBuilder};
-pub use states::{SECTOR_SIZE, State, States};
+pub use states::{Choice, SECTOR_SIZE, State, States};

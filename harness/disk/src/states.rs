@@ -8,7 +8,7 @@ use crate::metadata::{Included, MetadataChoices};
 use crate::power_loss::PowerLoss;
 use crate::representatives;
 use crate::snapshot::Snapshot;
-use std::collections::HashSet;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// The unit, in bytes, that disks write completely or not at all, unless a store says otherwise.
@@ -34,8 +34,16 @@ pub struct States<'a> {
     sector_size: usize,
 }
 
-/// A choice of metadata, with the named files and their choices.
-pub(crate) struct Tree {
+/// A choice of one possible state, whose content is not built yet.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    tree: Rc<Tree>,
+    contents: Vec<ContentChoice>,
+}
+
+/// A choice of metadata, with the choices of all named files.
+#[derive(Debug)]
+struct Tree {
     disk: FileSystem,
     included: Included,
     files: Vec<(NodeId, ContentChoices)>,
@@ -73,91 +81,78 @@ impl Journal {
 }
 
 impl States<'_> {
-    /// Returns all distinct states, or `None` if there are more than `limit`. Also returns `None`
-    /// if there are more than `64 * limit` choices.
+    /// Returns all choices, or `None` if there are more than `limit`. Some lead to equal states.
     #[must_use]
-    pub fn all(&self, limit: usize) -> Option<Vec<State>> {
+    pub fn all(&self, limit: usize) -> Option<Vec<Choice>> {
         let metadata = MetadataChoices::new(self.durable, self.model);
-        let mut choices = limit.saturating_mul(64);
-        let (mut seen, mut states) = (HashSet::new(), Vec::new());
-        let mut trees = HashSet::new();
-        for number in 0..metadata.count(choices)? {
-            let included = metadata.nth(number);
-            if !trees.insert(included.clone()) {
-                continue;
+        let mut choices = Vec::new();
+        for number in 0..metadata.count(limit)? {
+            let tree = Rc::new(self.tree(metadata.nth(number)));
+            let files = tree.files.iter();
+            let counts: Vec<usize> = files
+                .map(|(_, file)| file.count(limit))
+                .collect::<Option<_>>()?;
+            let multiply = |all: usize, count: &usize| all.checked_mul(*count);
+            let total = counts.iter().try_fold(1, multiply)?;
+            if choices.len().checked_add(total)? > limit {
+                return None;
             }
-            let tree = self.tree(included);
-            let counts: Option<Vec<usize>> = tree
-                .files
-                .iter()
-                .map(|(_, file)| file.count(choices))
-                .collect();
-            let counts = counts?;
-            let total = counts
-                .iter()
-                .try_fold(1_usize, |all, count| all.checked_mul(*count))?;
-            choices = choices.checked_sub(total)?;
             for mut number in 0..total {
                 let mut contents = Vec::new();
                 for ((_, file), count) in tree.files.iter().zip(&counts) {
                     contents.push(file.nth(number % count));
                     number /= count;
                 }
-                let state = self.state(&tree, &contents);
-                if seen.insert(state.snapshot.clone()) {
-                    if seen.len() > limit {
-                        return None;
-                    }
-                    states.push(state);
-                }
+                let tree = Rc::clone(&tree);
+                choices.push(Choice { tree, contents });
             }
         }
-        Some(states)
+        Some(choices)
     }
 
-    /// Returns representative states, without duplicates: first the one without losses, then those
-    /// with few losses, then those with many.
-    pub fn representatives(&self) -> impl Iterator<Item = State> {
+    /// Returns representative choices: first the one without losses, then those with few losses,
+    /// then those with many. Some lead to equal states.
+    #[must_use]
+    pub fn representatives(&self) -> Vec<Choice> {
         let metadata = MetadataChoices::new(self.durable, self.model);
-        let mut seen = HashSet::new();
-        let mut states = Vec::new();
-        let mut add = |tree: &Tree, contents: &[ContentChoice]| {
-            let state = self.state(tree, contents);
-            if seen.insert(state.snapshot.clone()) {
-                states.push(state);
-            }
+        let whole = |tree: &Rc<Tree>| Choice {
+            contents: tree.files.iter().map(|(_, file)| file.latest()).collect(),
+            tree: Rc::clone(tree),
         };
-        let whole = |tree: &Tree| -> Vec<ContentChoice> {
-            tree.files.iter().map(|(_, file)| file.latest()).collect()
-        };
-        let complete = self.tree(metadata.complete());
-        add(&complete, &whole(&complete));
+        let complete = Rc::new(self.tree(metadata.complete()));
+        let mut choices = vec![whole(&complete)];
         for (index, (_, file)) in complete.files.iter().enumerate() {
-            for choice in representatives::of(file) {
-                let mut contents = whole(&complete);
-                contents[index] = choice;
-                add(&complete, &contents);
+            for content in representatives::of(file) {
+                let mut choice = whole(&complete);
+                choice.contents[index] = content;
+                choices.push(choice);
             }
         }
         for included in metadata.representatives() {
-            let tree = self.tree(included);
-            add(&tree, &whole(&tree));
-            let unsynced = |length: &dyn Fn(&ContentChoices) -> usize| -> Vec<ContentChoice> {
-                let files = tree.files.iter();
-                files.map(|(_, file)| file.earliest(length(file))).collect()
+            let tree = Rc::new(self.tree(included));
+            let unsynced = |length: fn(&ContentChoices) -> usize| Choice {
+                contents: tree
+                    .files
+                    .iter()
+                    .map(|(_, file)| file.earliest(length(file)))
+                    .collect(),
+                tree: Rc::clone(&tree),
             };
-            add(&tree, &unsynced(&|file| file.lengths[0]));
-            add(&tree, &unsynced(&ContentChoices::grown));
+            choices.push(whole(&tree));
+            choices.push(unsynced(|file| file.lengths[0]));
+            choices.push(unsynced(ContentChoices::grown));
         }
-        states.into_iter()
+        choices
     }
 
-    /// Draws a state. `pick` returns a random number below its argument.
-    pub fn draw(&self, pick: &mut dyn FnMut(usize) -> usize) -> State {
+    /// Draws a choice. `pick` returns a random number below its argument.
+    pub fn draw(&self, pick: &mut dyn FnMut(usize) -> usize) -> Choice {
         let tree = self.tree(MetadataChoices::new(self.durable, self.model).draw(pick));
-        let contents: Vec<ContentChoice> =
-            tree.files.iter().map(|(_, file)| file.draw(pick)).collect();
-        self.state(&tree, &contents)
+        let files = tree.files.iter();
+        Choice {
+            contents: files.map(|(_, file)| file.draw(pick)).collect(),
+            tree: Rc::new(tree),
+        }
     }
 
     /// Applies the included metadata to the file system before the first call.
@@ -190,7 +185,10 @@ impl States<'_> {
         }
     }
 
-    fn state(&self, tree: &Tree, contents: &[ContentChoice]) -> State {
+    /// Builds the state of a choice, which one of the methods above has returned.
+    #[must_use]
+    pub fn state(&self, choice: &Choice) -> State {
+        let Choice { tree, contents } = choice;
         let snapshot = tree.disk.to_snapshot(|node, file| {
             let chosen = tree.files.iter().zip(contents);
             let found = chosen.into_iter().find(|((other, _), _)| *other == node);

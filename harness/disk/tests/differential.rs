@@ -9,7 +9,7 @@
 mod programs;
 mod reference;
 
-use clarity_chaos_disk::{Journal, PowerLoss};
+use clarity_chaos_disk::{Choice, Journal, PowerLoss, States};
 use programs::Program;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -35,13 +35,15 @@ fn number(variable: &str, default: u64) -> u64 {
 /// The states of the crate, in the terms of the reference.
 fn states(journal: &Journal, calls: usize, model: PowerLoss) -> Option<BTreeSet<State>> {
     journal.with_states(calls, model, SECTOR, |states| {
-        let all = states.all(LIMIT)?;
-        Some(
-            all.iter()
-                .map(|state| programs::in_terms_of_reference(&state.snapshot))
-                .collect(),
-        )
+        let all = states.all(64 * LIMIT)?;
+        let all = all.iter().map(|choice| content(states, choice)).collect();
+        Some(all).filter(|all: &BTreeSet<State>| all.len() <= LIMIT)
     })
+}
+
+/// The content of a choice, in the terms of the reference.
+fn content(states: &States<'_>, choice: &Choice) -> State {
+    programs::in_terms_of_reference(&states.state(choice).snapshot)
 }
 
 /// Formats a value, and counts equal bytes in a row: `48 x 100` instead of `48, 48, 48, …`.
@@ -130,19 +132,23 @@ fn representative_and_drawn_states_are_possible() {
         let journal = program.journal();
         for (model, _) in MODELS {
             journal.with_states(program.ops.len(), model, SECTOR, |states| {
-                let Some(all) = states.all(LIMIT) else {
+                let Some(all) = states.all(64 * LIMIT) else {
                     return;
                 };
-                let all: BTreeSet<_> = all
-                    .iter()
-                    .map(|state| programs::in_terms_of_reference(&state.snapshot))
-                    .collect();
+                let all: BTreeSet<State> =
+                    all.iter().map(|choice| content(states, choice)).collect();
                 let drawn = states.draw(&mut |limit| rng.random_range(0..limit));
-                let live = states.representatives().next().unwrap();
-                assert_eq!(live.missing, [0; 0], "{program:?}");
-                for state in states.representatives().chain([drawn]) {
-                    let state = programs::in_terms_of_reference(&state.snapshot);
-                    assert!(all.contains(&state), "{model:?}: {program:?}: {state:?}");
+                let representatives = states.representatives();
+                let whole = states.state(&representatives[0]);
+                assert_eq!(whole.missing, [0; 0], "{}", show(&program));
+                for choice in representatives.iter().chain([&drawn]) {
+                    let state = content(states, choice);
+                    assert!(
+                        all.contains(&state),
+                        "{model:?}: {}: {}",
+                        show(&program),
+                        show(&state)
+                    );
                 }
                 checked += 1;
             });

@@ -150,4 +150,6 @@ pub struct Explored {
     pub points: usize,
     /// The number of checked states of the disk after a power loss, without duplicates.
     pub states: usize,
+    /// Whether all states were checked that the model of power loss allows. True without a model.
+    pub all_states: bool,
 }

@@ -56,9 +56,10 @@ fn add(journal: &mut Journal, effect: &Effect) {
             }
         }
         Effect::Extend { path, length } => {
-            if let (Some((file, end)), Ok(length)) =
-                (length_of(journal, journal.find(path)), usize::try_from(*length))
-                && end < length
+            if let (Some((file, end)), Ok(length)) = (
+                length_of(journal, journal.find(path)),
+                usize::try_from(*length),
+            ) && end < length
             {
                 journal.resize(file, length);
             }

@@ -29,12 +29,11 @@ pub struct Exploration<'a> {
     timeline: &'a Timeline,
     skip: &'a SkipRequest,
     power_loss: Option<PowerLoss>,
-    draws: usize,
+    states: usize,
 }
 
-/// The default number of random combinations of lost changes at each point where the power can
-/// fail.
-const DRAWS: usize = 8;
+/// The default maximum of states of the disk that an exploration tries.
+const STATES: usize = 1000;
 
 impl<'a> Exploration<'a> {
     /// Makes an exploration whose runs start from the content of `before`. The random choices
@@ -51,7 +50,7 @@ impl<'a> Exploration<'a> {
             timeline,
             skip,
             power_loss: None,
-            draws: DRAWS,
+            states: STATES,
         }
     }
 
@@ -73,13 +72,17 @@ impl<'a> Exploration<'a> {
         }
     }
 
-    /// Sets the number of random combinations of lost changes at each point where the power can
-    /// fail. The test's seed determines the combinations.
+    /// Sets the approximate maximum of states of the disk that the exploration tries after losses
+    /// of power. The default is 1,000.
     ///
-    /// The default is 8. In addition, these losses are always tried: none, each single change, all
-    /// changes, and all changes but one.
-    pub fn draws(self, draws: usize) -> Self {
-        Self { draws, ..self }
+    /// The points of the operation share the maximum. At a point with more possible states than its
+    /// share, the exploration tries representative states, and states that the test's seed
+    /// determines. Then [`Explored::all_states`] is false.
+    pub fn states(self, maximum: usize) -> Self {
+        Self {
+            states: maximum,
+            ..self
+        }
     }
 
     /// Runs `operation` once for each call that changes files in the operation's directory. In the
@@ -114,7 +117,7 @@ impl<'a> Exploration<'a> {
                 &explorer,
                 self.power_loss.map(|power_loss| PowerCuts {
                     power_loss,
-                    draws: self.draws,
+                    maximum: self.states,
                     seed: self.seed.child("explore", "power loss"),
                 }),
                 &|dir, crash| to_text(invariant(dir, crash)),

@@ -268,7 +268,11 @@ fn record_across_the_border_of_a_sector(cx: Context) -> Result {
 #[chaos(non_destructive)]
 fn length_set_before_the_bytes(cx: Context) -> Result {
     fn grow(dir: &Path) -> Result<File> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(dir.join("store"))?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(dir.join("store"))?;
         file.set_len(8192)?;
         file.write_all_at(b"header", 0)?;
         Ok(file)
