@@ -115,16 +115,6 @@ impl Journal {
         self.live.to_snapshot(|_, file| Arc::clone(&file.bytes))
     }
 
-    /// Returns the content that the program saw after its first `calls` calls.
-    #[must_use]
-    pub fn live_after(&self, calls: usize) -> Snapshot {
-        let mut disk = self.before.clone();
-        for logged in self.until(calls) {
-            disk.apply(&logged.event);
-        }
-        disk.to_snapshot(|_, file| Arc::clone(&file.bytes))
-    }
-
     /// Returns the events of the first `calls` calls.
     pub(crate) fn until(&self, calls: usize) -> &[Logged] {
         let end = self.log.partition_point(|logged| logged.call < calls);

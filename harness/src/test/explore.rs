@@ -85,6 +85,8 @@ mod orphans;
 mod power_cuts;
 #[cfg(target_os = "linux")]
 mod progress;
+#[cfg(target_os = "linux")]
+mod trace;
 
 pub use self::error::{
     BrokenInvariant, Divergence, ExploreError, ExploredState, UnsupportedOperation,

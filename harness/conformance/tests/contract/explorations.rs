@@ -137,6 +137,7 @@ fn wrong_twin_is_broken_and_right_twin_passes() {
     for pair in [
         "draft_without_sync",
         "length_set_before_the_bytes",
+        "mark_at_the_start_of_a_long_write",
         "name_after_fdatasync_of_another_file",
         "name_after_link_and_fdatasync",
         "name_after_rename_and_fdatasync",
@@ -147,6 +148,12 @@ fn wrong_twin_is_broken_and_right_twin_passes() {
     ] {
         passed(&format!("durability::{pair}"));
     }
+}
+
+#[test]
+fn modes_links_and_times_are_explored_as_they_are() {
+    passed("durability::modes_links_and_times_are_kept");
+    passed("durability::file_without_permissions_is_kept");
 }
 
 #[test]

@@ -20,6 +20,11 @@ impl Baseline {
         }
     }
 
+    /// Whether one thread made all calls.
+    pub(super) fn is_sequential(&self) -> bool {
+        self.is_sequential
+    }
+
     pub(super) fn calls(&self) -> &[FileCall] {
         &self.calls
     }

@@ -74,11 +74,13 @@ pub struct BrokenInvariant {
 pub enum ExploredState {
     /// The operation ran undisturbed, and returned success.
     Completed,
-    /// The operation's process died instead of executing a call.
+    /// The operation's process died at a call.
     #[non_exhaustive]
     ProcessDied {
-        /// The call, which was not executed.
+        /// The call. No later call was executed.
         call: OperationCall,
+        /// The number of bytes that the call had written; none if the call was not executed.
+        written: Option<usize>,
     },
     /// A call failed with an injected error.
     #[non_exhaustive]
@@ -109,7 +111,7 @@ impl BrokenInvariant {
     pub fn call(&self) -> Option<&OperationCall> {
         match &self.state {
             ExploredState::Completed => None,
-            ExploredState::ProcessDied { call } | ExploredState::CallFailed { call, .. } => {
+            ExploredState::ProcessDied { call, .. } | ExploredState::CallFailed { call, .. } => {
                 Some(call)
             }
             ExploredState::PowerLost { next, .. } => next.as_ref(),
@@ -131,9 +133,20 @@ impl fmt::Display for BrokenInvariant {
                 f,
                 "the invariant does not hold after the operation itself: {message}"
             ),
-            ExploredState::ProcessDied { call } => write!(
+            ExploredState::ProcessDied {
+                call,
+                written: None,
+            } => write!(
                 f,
                 "the invariant broke when the process died in the place of {call}: {message}"
+            ),
+            ExploredState::ProcessDied {
+                call,
+                written: Some(written),
+            } => write!(
+                f,
+                "the invariant broke when the process died inside {call}, with {written} bytes \
+                 written: {message}"
             ),
             ExploredState::CallFailed { call, errno, end } => write!(
                 f,
@@ -231,7 +244,10 @@ mod tests {
 
     #[test]
     fn process_death_is_described_with_call_and_location() {
-        let broken = broken(ExploredState::ProcessDied { call: call(4) });
+        let broken = broken(ExploredState::ProcessDied {
+            call: call(4),
+            written: None,
+        });
         assert_eq!(
             broken.to_string(),
             "the invariant broke when the process died in the place of call 4 of 4, \

@@ -1,15 +1,17 @@
 //! The settings of an exploration, and the methods that start the exploration.
 
+#[cfg(target_os = "linux")]
+use super::crash_points::CrashPoints;
 use super::error::ExploreError;
 #[cfg(target_os = "linux")]
 use super::explorer::Explorer;
+#[cfg(target_os = "linux")]
+use super::failure_points;
 #[cfg(target_os = "linux")]
 use super::power_cuts::PowerCuts;
 #[cfg(target_os = "linux")]
 use super::progress::Progress;
 use super::{Crash, Errno, Explored, InjectedFailure, PowerLoss};
-#[cfg(target_os = "linux")]
-use super::{crash_points, failure_points};
 use crate::test::outcome::Result;
 use crate::test::process_scope::ProcessScope;
 use crate::test::skip::SkipRequest;
@@ -85,11 +87,15 @@ impl<'a> Exploration<'a> {
         }
     }
 
-    /// Runs `operation` once for each call that changes files in the operation's directory. In the
-    /// run for a call, the operation's process dies instead of executing the call. Then `invariant`
-    /// checks the directory.
+    /// Runs `operation` once, undisturbed. Then `invariant` checks the content that the directory
+    /// has if the operation's process dies at each call that changes files.
     ///
-    /// The invariant also checks the directory after an undisturbed run. With
+    /// A process dies before a call. It can also die inside a write across the border of a page of
+    /// 4,096 bytes, and then leaves a part of the write. The exploration makes these contents from
+    /// the calls of the one run. At a few calls, which the test's seed determines, the process
+    /// really dies in another run, and must leave the content that its calls explain.
+    ///
+    /// The invariant also checks the directory after the undisturbed run. With
     /// [`power_loss`](Self::power_loss), the invariant also checks states of the disk that a power
     /// loss can leave.
     ///
@@ -113,16 +119,16 @@ impl<'a> Exploration<'a> {
         return self.conclude(|progress| {
             let operation = |dir: &Path| to_text(operation(dir));
             let explorer = Explorer::prepare(&self.before, &operation, false)?;
-            crash_points::explore(
-                &explorer,
-                self.power_loss.map(|power_loss| PowerCuts {
+            let points = CrashPoints {
+                power_cuts: self.power_loss.map(|power_loss| PowerCuts {
                     power_loss,
                     maximum: self.states,
                     seed: self.seed.child("explore", "power loss"),
                 }),
-                &|dir, crash| to_text(invariant(dir, crash)),
-                progress,
-            )
+                seed: self.seed.child("explore", "deaths"),
+            };
+            let invariant = |dir: &Path, crash| to_text(invariant(dir, crash));
+            points.explore(&explorer, &invariant, progress)
         });
         #[cfg(not(target_os = "linux"))]
         {

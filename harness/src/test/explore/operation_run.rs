@@ -86,7 +86,10 @@ impl Operation<'_> {
         before.write(self.directory)?;
         let child = Child::spawn(Some(self.patterns), || (self.work)(self.directory))?;
         Monitor {
-            decoder: Decoder::new(self.directory, matches!(intervention, Intervention::None)),
+            decoder: Decoder::new(
+                self.directory,
+                matches!(intervention, Intervention::None | Intervention::Kill(_)),
+            ),
             child,
             intervention,
             orphans: self.orphans,

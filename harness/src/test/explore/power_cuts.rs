@@ -1,23 +1,19 @@
 //! Lets the power fail between the calls of an operation.
 
-use super::baseline::Baseline;
-use super::calls_journal;
-use super::directory_content::{self, DirectoryContent};
-use super::error::{ExploreError, ExploredState, UnsupportedOperation};
+use super::directory_content;
+use super::error::{ExploreError, ExploredState};
 use super::explorer::{Explorer, Invariant, broken};
-use super::operation_call::OperationCall;
-use super::operation_run::Intervention;
 use super::progress::Progress;
+use super::trace::Trace;
 use super::{Crash, PowerLoss};
 use crate::test::random::rng;
-use clarity_chaos_disk::{Choice, Entry, SECTOR_SIZE, Snapshot, States};
+use clarity_chaos_disk::{Choice, SECTOR_SIZE, States};
 use clarity_chaos_record::Seed;
 use rand::RngExt as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::io;
-use std::path::Path;
 
 /// The minimum of states that are checked at each point.
 const MIN_SHARE: usize = 4;
@@ -36,22 +32,12 @@ impl PowerCuts {
     pub(super) fn explore(
         &self,
         explorer: &Explorer<'_>,
+        trace: &Trace,
         invariant: Invariant<'_, Crash>,
         progress: &mut Progress,
     ) -> Result<(), ExploreError> {
-        // Runs the operation again, since each run can choose other random names. The calls, and
-        // the content of the directory that is read below, must come from the same run.
-        let run = explorer.run(&Intervention::None)?;
-        let baseline = Baseline::new(run);
+        let Trace { baseline, journal } = trace;
         let calls = baseline.calls();
-        let found = DirectoryContent::read(&explorer.directory)?.snapshot;
-        let journal = calls_journal::journal(&explorer.before.snapshot, calls)
-            .map_err(|(index, reason)| not_explorable(reason, Some(baseline.describe(index))))?;
-        if let Some(path) = first_difference(&journal.live(), &found) {
-            let path = path.display();
-            let reason = format!("its calls do not explain {path} as it is after its end");
-            return Err(not_explorable(&reason, None));
-        }
         let points: Vec<usize> = (0..=calls.len())
             .filter(|made| calls.get(*made).is_none_or(|next| next.effect.changes()))
             .collect();
@@ -94,7 +80,7 @@ impl PowerCuts {
                     call.invariant_broken = true;
                 }
             }
-            let locate = |index: usize| explorer.locate(&baseline, index);
+            let locate = |index: usize| explorer.locate(baseline, index);
             let state = ExploredState::PowerLost {
                 next: (!crash.acknowledged).then(|| locate(*made)),
                 lost: state.missing.into_iter().map(locate).collect(),
@@ -136,31 +122,4 @@ fn choose(states: &States<'_>, share: usize, rng: &mut ChaCha8Rng) -> (Vec<Choic
     let mut pick = |limit| rng.random_range(0..limit);
     choices.extend((0..drawn).map(|_| states.draw(&mut pick)));
     (choices, false)
-}
-
-fn not_explorable(reason: &str, call: Option<OperationCall>) -> ExploreError {
-    ExploreError::NotExplorable(Box::new(UnsupportedOperation {
-        reason: reason.to_owned(),
-        call,
-    }))
-}
-
-/// Gives the first path whose entry differs, with its bytes and mode.
-fn first_difference<'a>(explained: &'a Snapshot, found: &'a Snapshot) -> Option<&'a Path> {
-    if explained == found {
-        return None;
-    }
-    let paths: BTreeSet<&Path> = [explained, found]
-        .into_iter()
-        .flat_map(|snapshot| snapshot.entries().map(|(path, _)| path))
-        .collect();
-    let file = |snapshot: &Snapshot, path: &Path| match snapshot.entry(path) {
-        Some(Entry::File(number)) => Some(snapshot.file(*number).clone()),
-        _ => None,
-    };
-    let differs = |path: &&Path| {
-        let (first, second) = (explained.entry(path), found.entry(path));
-        first != second || file(explained, path) != file(found, path)
-    };
-    paths.into_iter().find(differs)
 }

@@ -299,3 +299,94 @@ fn length_set_before_the_bytes(cx: Context) -> Result {
         },
     )
 }
+
+/// A process that dies inside a write leaves the first page, which has the commit mark.
+#[chaos(non_destructive)]
+fn mark_at_the_start_of_a_long_write(cx: Context) -> Result {
+    const LONG: usize = 3 * 4096;
+    fs::write(cx.dir().join("store"), vec![b'o'; LONG])?;
+    let invariant = |dir: &Path, _: Crash| {
+        let found = fs::read(dir.join("store"))?;
+        match found[0] == b'C' && found[1..].contains(&b'o') {
+            true => Err("the store has its commit mark, but not all of its bytes".into()),
+            false => Ok(()),
+        }
+    };
+    let body = |dir: &Path| -> Result<File> {
+        let store = open(&dir.join("store"))?;
+        store.write_all_at(&[b'n'; LONG - 1], 1)?;
+        Ok(store)
+    };
+    cx.crash_everywhere(|dir| Ok(body(dir)?.write_all_at(b"C", 0)?), invariant)?;
+    let wrong = |dir: &Path| {
+        let mut bytes = vec![b'n'; LONG];
+        bytes[0] = b'C';
+        Ok(open(&dir.join("store"))?.write_all_at(&bytes, 0)?)
+    };
+    match cx.crash_everywhere(wrong, invariant) {
+        Err(ExploreError::Broken(broken)) => {
+            let text = broken.to_string();
+            let place = "died inside call 1 of 1, pwrite64 of 12288 bytes at 0 of store";
+            assert!(text.contains(place), "{text}");
+            assert!(text.contains("with 4096 bytes written"), "{text}");
+            Ok(())
+        }
+        other => panic!("the wrong program is not broken: {other:?}"),
+    }
+}
+
+/// A logger rotates its file: modes, hard links and times are kept in every state.
+#[chaos(non_destructive)]
+fn modes_links_and_times_are_kept(cx: Context) -> Result {
+    use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+    let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+    fs::write(cx.dir().join("log"), "old")?;
+    open(&cx.dir().join("log"))?.set_modified(old)?;
+    fs::hard_link(cx.dir().join("log"), cx.dir().join("log.1"))?;
+    cx.explore()
+        .power_loss(PowerLoss::Journaled)
+        .crash_everywhere(
+            |dir| {
+                let modified = fs::metadata(dir.join("log"))?.modified()?;
+                assert_eq!(modified, old, "the copy has the times of the files");
+                let mut options = OpenOptions::new();
+                let mut file = options
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(dir.join("draft"))?;
+                file.write_all(b"new")?;
+                file.sync_all()?;
+                fs::rename(dir.join("draft"), dir.join("log"))?;
+                sync(dir)
+            },
+            |dir, _| {
+                let log = fs::metadata(dir.join("log"))?;
+                let expected = match fs::read_to_string(dir.join("log"))?.as_str() {
+                    "old" => (0o644, 2),
+                    _ => (0o600, 1),
+                };
+                assert_eq!((log.mode() & 0o777, log.nlink()), expected);
+                Ok(())
+            },
+        )?;
+    Ok(())
+}
+
+/// A file that its owner may not read is copied too.
+#[chaos(non_destructive)]
+fn file_without_permissions_is_kept(cx: Context) -> Result {
+    use std::os::unix::fs::PermissionsExt as _;
+    let sealed = cx.dir().join("sealed");
+    fs::write(&sealed, "secret")?;
+    fs::set_permissions(&sealed, fs::Permissions::from_mode(0))?;
+    cx.crash_everywhere(
+        |dir| Ok(fs::write(dir.join("file"), "")?),
+        |dir, _| {
+            let mode = fs::metadata(dir.join("sealed"))?.permissions().mode();
+            assert_eq!(mode & 0o777, 0);
+            Ok(())
+        },
+    )?;
+    Ok(())
+}

@@ -1,7 +1,7 @@
 //! Operations that cannot be explored, and invariants that panic.
 
 use super::{OLD, explore, rightly};
-use clarity_chaos::explore::Crash;
+use clarity_chaos::explore::{Crash, Errno};
 use clarity_chaos::{Context, Result, chaos};
 use std::fs::{self, File};
 use std::path::Path;
@@ -74,7 +74,8 @@ fn another_way_each_time(cx: Context) -> Result {
     // outside the explored directory count the runs.
     let runs = tempfile::tempdir()?;
     let runs = runs.path();
-    cx.crash_everywhere(
+    cx.fail_everywhere(
+        [Errno::EIO],
         |dir| {
             let number = fs::read_dir(runs)?.count();
             File::create(runs.join(number.to_string()))?;
