@@ -83,6 +83,8 @@ pub(crate) fn file_calls(reads: bool) -> Vec<SyscallPattern> {
             libc::SYS_preadv,
             libc::SYS_preadv2,
             libc::SYS_getdents64,
+            libc::SYS_close,
+            libc::SYS_close_range,
         ]);
     }
     patterns.extend(numbers.into_iter().map(|number| SyscallPattern {

@@ -75,6 +75,8 @@ mod exploration;
 #[cfg(target_os = "linux")]
 mod explorer;
 #[cfg(target_os = "linux")]
+mod failure_cause;
+#[cfg(target_os = "linux")]
 mod failure_points;
 mod operation_call;
 #[cfg(target_os = "linux")]
@@ -125,6 +127,7 @@ impl Crash {
 #[non_exhaustive]
 pub struct InjectedFailure {
     errno: Errno,
+    lasting: bool,
     acknowledged: bool,
 }
 
@@ -133,6 +136,12 @@ impl InjectedFailure {
     #[must_use]
     pub fn errno(&self) -> Errno {
         self.errno
+    }
+
+    /// Whether later calls failed too, as long as the cause of the error lasted.
+    #[must_use]
+    pub fn lasting(&self) -> bool {
+        self.lasting
     }
 
     /// Whether the operation returned success despite the failed call.

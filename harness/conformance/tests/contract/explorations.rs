@@ -191,6 +191,22 @@ fn ignored_errors_of_calls_are_found() {
 }
 
 #[test]
+fn cause_of_a_failed_call_can_last() {
+    failed(
+        "failures::second_error_is_ignored",
+        &[
+            "write of 27 bytes at the end of log",
+            "No space left on device",
+            "and so did later calls",
+            "the operation returned success",
+        ],
+    );
+    passed("failures::second_error_is_returned");
+    passed("failures::space_comes_from_a_removed_file");
+    passed("failures::descriptor_comes_from_a_closed_file");
+}
+
+#[test]
 fn operation_that_cannot_be_explored_fails() {
     failed(
         "refused::through_a_mapping",

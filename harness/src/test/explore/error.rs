@@ -89,6 +89,8 @@ pub enum ExploredState {
         call: OperationCall,
         /// The injected error.
         errno: Errno,
+        /// Whether later calls failed too, as long as the cause of the error lasted.
+        lasting: bool,
         /// The operation's result: success, an error, a panic, or the death of its process.
         end: OperationEnd,
     },
@@ -148,10 +150,21 @@ impl fmt::Display for BrokenInvariant {
                 "the invariant broke when the process died inside {call}, with {written} bytes \
                  written: {message}"
             ),
-            ExploredState::CallFailed { call, errno, end } => write!(
-                f,
-                "the invariant broke when {call} failed ({errno}): {message}; {end}"
-            ),
+            ExploredState::CallFailed {
+                call,
+                errno,
+                lasting,
+                end,
+            } => {
+                let later = match lasting {
+                    true => " and so did later calls",
+                    false => "",
+                };
+                write!(
+                    f,
+                    "the invariant broke when {call} failed ({errno}){later}: {message}; {end}"
+                )
+            }
             ExploredState::PowerLost { next, lost } => {
                 f.write_str("the invariant broke when the power failed ")?;
                 match next {
@@ -275,6 +288,7 @@ mod tests {
         let broken = broken(ExploredState::CallFailed {
             call: call(1),
             errno: Errno::EIO,
+            lasting: false,
             end: OperationEnd::Succeeded,
         });
         let text = broken.to_string();

@@ -2,15 +2,16 @@
 
 use super::child::{Child, ChildEnd};
 use super::directory_content::DirectoryContent;
+use super::failure_cause::{can_fail, ends_with_close, is_ended_by};
 use super::operation_call::OperationEnd;
 use super::orphans::Orphans;
 use crate::os::seccomp::filter::SyscallPattern;
 use crate::os::seccomp::listener::WaitingCall;
 use crate::os::seccomp::tracee::Tracee;
 use crate::syscalls::decoder::Decoder;
+use crate::syscalls::errno::Errno;
 use crate::syscalls::file_call::{Effect, FileCall};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -36,8 +37,13 @@ pub(super) enum Intervention {
     None,
     /// The process dies instead of executing this call.
     Kill(CallPoint),
-    /// This call fails with this error.
-    Fail(CallPoint, i32),
+    /// This call fails with this error. If `lasts`, later calls fail too, as long as the cause of the
+    /// error lasts.
+    Fail {
+        point: CallPoint,
+        errno: Errno,
+        lasts: bool,
+    },
     /// The thread that makes this call sends its backtrace, and the process exits.
     Locate(CallPoint),
 }
@@ -93,6 +99,8 @@ impl Operation<'_> {
             child,
             intervention,
             orphans: self.orphans,
+            directory: self.directory,
+            lasting: None,
             occurrences: HashMap::new(),
             calls: Vec::new(),
             reached: false,
@@ -107,9 +115,17 @@ struct Monitor<'a> {
     child: Child,
     intervention: &'a Intervention,
     orphans: &'a Orphans,
+    directory: &'a Path,
+    /// The error with which calls fail until its cause ends.
+    lasting: Option<Errno>,
     occurrences: HashMap<(&'static str, PathBuf), usize>,
     calls: Vec<(u32, FileCall)>,
     reached: bool,
+}
+
+/// Whether the call closes descriptors.
+fn is_close(number: i64) -> bool {
+    [libc::SYS_close, libc::SYS_close_range].contains(&number)
 }
 
 /// Whether the operation continues after a call.
@@ -131,7 +147,7 @@ impl Monitor<'_> {
                 PollFd::new(&self.child.ended, PollFlags::IN),
             ];
             match poll(&mut polled, None) {
-                Ok(_) | Err(Errno::INTR) => {}
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
             let (calls, ended) = (polled[0].revents(), polled[1].revents());
@@ -160,6 +176,11 @@ impl Monitor<'_> {
         let Some(listener) = &self.child.listener else {
             return Ok(Continuation::GoesOn);
         };
+        if is_close(waiting.number) {
+            self.lasting.take_if(|errno| ends_with_close(*errno));
+            listener.proceed(waiting)?;
+            return Ok(Continuation::GoesOn);
+        }
         let decoded =
             Tracee::open(waiting.thread).and_then(|tracee| self.decoder.decode(waiting, &tracee));
         // If the calling thread is gone, a new thread can have its number. Then `decoded` can
@@ -198,7 +219,7 @@ impl Monitor<'_> {
         };
         let intervention = match self.intervention {
             Intervention::Kill(point)
-            | Intervention::Fail(point, _)
+            | Intervention::Fail { point, .. }
             | Intervention::Locate(point)
                 if self.reached || !is_at(point) =>
             {
@@ -207,6 +228,9 @@ impl Monitor<'_> {
             intervention => intervention,
         };
         *earlier += 1;
+        let is_cured = |errno: &mut Errno| is_ended_by(*errno, &call.effect, self.directory);
+        self.lasting.take_if(is_cured);
+        let failing = self.lasting.filter(|errno| can_fail(&call.effect, *errno));
         let is_sync = call.effect.is_sync();
         self.calls.push((waiting.thread, call));
         self.reached |= !matches!(intervention, Intervention::None);
@@ -215,10 +239,14 @@ impl Monitor<'_> {
                 self.child.kill();
                 return Ok(Continuation::IsKilled);
             }
-            Intervention::Fail(_, errno) => listener.fail(waiting, *errno)?,
+            Intervention::Fail { errno, lasts, .. } => {
+                self.lasting = lasts.then_some(*errno);
+                listener.fail(waiting, errno.0)?;
+            }
             Intervention::Locate(_) if self.child.request_backtrace(waiting.thread) => {
                 listener.fail(waiting, libc::EINTR)?;
             }
+            _ if failing.is_some() => listener.fail(waiting, failing.map_or(0, |errno| errno.0))?,
             // The death of a process loses no written bytes, so a sync need not wait for the disk.
             _ if is_sync => listener.pretend(waiting, 0)?,
             _ => listener.proceed(waiting)?,
