@@ -1,6 +1,7 @@
 //! The choices of a file's length and bytes after a loss of power.
 
-use crate::durable::{Durable, DurableBytes};
+use crate::durable::Durable;
+use crate::durable_bytes::{DurableBytes, PAGE};
 use crate::file_system::NodeId;
 use crate::journal::{Event, Journal, Part};
 use crate::metadata::Included;
@@ -8,10 +9,6 @@ use crate::power_loss::PowerLoss;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
-
-/// The block size of ext4, XFS and Btrfs, in bytes. A length on the disk is that after a write, or a
-/// multiple of this number.
-const BLOCK: usize = 4096;
 
 /// All lengths and bytes that a file can have, for one choice of metadata.
 #[derive(Debug)]
@@ -150,11 +147,14 @@ impl ContentChoices {
 
     fn add_sectors(&mut self, events: &[FileEvent<'_>], at_sync: &DurableBytes) {
         let visible = self.writes.iter().filter(|write| !write.is_hidden);
-        let touched: BTreeSet<usize> = visible
-            .flat_map(|write| {
-                write.range.start / self.sector_size..write.range.end.div_ceil(self.sector_size)
-            })
+        let size = self.sector_size;
+        let sectors = |range: Range<usize>| range.start / size..range.end.div_ceil(size);
+        let mut touched: BTreeSet<usize> = visible
+            .flat_map(|write| sectors(write.range.clone()))
             .collect();
+        for page in at_sync.lost.keys() {
+            touched.extend(sectors(page * PAGE..(page + 1) * PAGE));
+        }
         for number in touched {
             let start = number * self.sector_size;
             let versions = self.versions(start..start + self.sector_size, events, at_sync);
@@ -169,17 +169,14 @@ impl ContentChoices {
         events: &[FileEvent<'_>],
         at_sync: &DurableBytes,
     ) -> Vec<Version> {
-        let mut live = vec![0; range.len()];
-        let durable = at_sync
-            .bytes
-            .get(range.start.min(at_sync.bytes.len())..)
-            .unwrap_or_default();
-        let known = durable.len().min(live.len());
-        live[..known].copy_from_slice(&durable[..known]);
-        let mut versions = vec![Version {
-            writes: 0,
-            bytes: live.clone(),
-        }];
+        let mut versions: Vec<Version> = at_sync
+            .contents_at_sync(&range)
+            .into_iter()
+            .map(|bytes| Version { writes: 0, bytes })
+            .collect();
+        let mut live = versions
+            .last()
+            .map_or_else(Vec::new, |last| last.bytes.clone());
         let mut writes = 0;
         for event in events {
             match event {
@@ -342,10 +339,10 @@ impl ContentChoices {
 }
 
 /// Lists the lengths that a file of length `base` can have on the disk while writes that end at
-/// `ends` make it longer.
+/// `ends` make it longer: that after a write, or a multiple of the page size.
 fn lengths(base: usize, ends: Vec<usize>) -> Vec<usize> {
     let grown = ends.iter().copied().max().unwrap_or(base).max(base);
-    let borders = (base / BLOCK + 1..).map(|block| block * BLOCK);
+    let borders = (base / PAGE + 1..).map(|block| block * PAGE);
     let mut lengths: Vec<usize> = borders.take_while(|border| *border < grown).collect();
     lengths.extend(ends.into_iter().filter(|end| *end > base));
     lengths.push(base);

@@ -1,10 +1,10 @@
 //! The changes that the syncs of a program have made durable.
 
+use crate::durable_bytes::{DurableBytes, PAGE};
 use crate::file_system::{FileSystem, NodeId, Slot};
 use crate::journal::{Event, Journal, Part, SyncKind};
 use crate::power_loss::PowerLoss;
-use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// The number of a metadata change, and of one of its parts.
 pub(crate) type PartId = (usize, usize);
@@ -30,14 +30,6 @@ pub(crate) struct Unit<'a> {
     pub(crate) parts: &'a [Part],
 }
 
-/// The bytes of a file at its last sync.
-#[derive(Clone, Debug)]
-pub(crate) struct DurableBytes {
-    pub(crate) bytes: Arc<Vec<u8>>,
-    /// The index, in the journal's log, of the first event that the bytes do not contain.
-    pub(crate) since: usize,
-}
-
 impl<'a> Durable<'a> {
     /// Follows the syncs among the first `calls` calls.
     pub(crate) fn after(journal: &'a Journal, calls: usize, model: PowerLoss) -> Self {
@@ -48,10 +40,12 @@ impl<'a> Durable<'a> {
                 committed: 0,
                 files: BTreeMap::new(),
             },
+            journal,
             model,
             live: journal.before.clone(),
             nodes: BTreeMap::new(),
             commit: 0,
+            is_aborted: false,
         };
         for (index, logged) in journal.until(calls).iter().enumerate() {
             match &logged.event {
@@ -62,11 +56,25 @@ impl<'a> Durable<'a> {
                         walk.mark(index, (unit, number), part);
                     }
                 }
-                Event::Write { file, grows, .. } => walk.change(*file, index, true, *grows),
+                Event::Write {
+                    file,
+                    offset,
+                    bytes,
+                    grows,
+                } => {
+                    walk.change(*file, index, true, *grows);
+                    let pages = offset / PAGE..(offset + bytes.len()).div_ceil(PAGE);
+                    let changes = walk.nodes.entry(*file).or_default();
+                    changes.lost.retain(|page| !pages.contains(page));
+                    changes.dirty.extend(pages);
+                }
+                // After a failed sync of a directory, the file system accepts no changes.
+                Event::Sync { .. } | Event::SyncAll if walk.is_aborted => {}
                 Event::Sync { node, kind } => match walk.live.file(*node) {
                     Some(_) => walk.sync_file(*node, *kind, index),
                     None => walk.sync_directory(*node, index),
                 },
+                Event::FailedSync { node } => walk.fail_sync(*node),
                 Event::SyncAll => walk.sync_all(index),
             }
             walk.live.apply(&logged.event);
@@ -76,24 +84,22 @@ impl<'a> Durable<'a> {
 
     /// Returns the durable bytes of a file.
     pub(crate) fn bytes(&self, journal: &Journal, file: NodeId) -> DurableBytes {
-        self.files.get(&file).cloned().unwrap_or_else(|| {
-            let initial = journal.before.file(file);
-            DurableBytes {
-                bytes: initial.map_or_else(Arc::default, |file| Arc::clone(&file.bytes)),
-                since: 0,
-            }
-        })
+        let synced = self.files.get(&file).cloned();
+        synced.unwrap_or_else(|| DurableBytes::initial(journal.before.file(file)))
     }
 }
 
 struct Walk<'a> {
     durable: Durable<'a>,
+    journal: &'a Journal,
     model: PowerLoss,
     /// The file system as the program sees it.
     live: FileSystem,
     nodes: BTreeMap<NodeId, Changes>,
     /// The end of the log at the last commit, as an index.
     commit: usize,
+    /// Whether the sync of a directory has failed.
+    is_aborted: bool,
 }
 
 /// The unsynced changes of a file or directory.
@@ -109,6 +115,10 @@ struct Changes {
     sync: usize,
     /// The same for `fdatasync`.
     data_sync: usize,
+    /// The pages with bytes that no sync has written.
+    dirty: BTreeSet<usize>,
+    /// The pages that a failed sync has lost, and that no later write has touched.
+    lost: BTreeSet<usize>,
 }
 
 impl Walk<'_> {
@@ -186,6 +196,17 @@ impl Walk<'_> {
         }
     }
 
+    fn fail_sync(&mut self, node: NodeId) {
+        match self.live.file(node) {
+            Some(_) => {
+                let changes = self.nodes.entry(node).or_default();
+                changes.lost.append(&mut changes.dirty);
+                (changes.data, changes.any) = (false, false);
+            }
+            None => self.is_aborted = true,
+        }
+    }
+
     fn sync_directory(&mut self, directory: NodeId, index: usize) {
         let last_change = self.nodes.entry(directory).or_default().sync;
         self.commit_after(last_change, index);
@@ -229,13 +250,15 @@ impl Walk<'_> {
     }
 
     fn keep_bytes(&mut self, file: NodeId, index: usize) {
-        if let Some(found) = self.live.file(file) {
-            let bytes = Arc::clone(&found.bytes);
-            let since = index;
-            self.durable
-                .files
-                .insert(file, DurableBytes { bytes, since });
+        if self.live.file(file).is_none() {
+            return;
         }
+        let changes = self.nodes.entry(file).or_default();
+        changes.dirty.clear();
+        let log = &self.journal.log[..index];
+        let before = self.durable.bytes(self.journal, file);
+        let synced = before.synced(log, file, &self.live, &changes.lost);
+        self.durable.files.insert(file, synced);
     }
 
     /// Makes the parts that match durable.

@@ -41,6 +41,9 @@ pub(crate) enum Event {
         node: NodeId,
         kind: SyncKind,
     },
+    FailedSync {
+        node: NodeId,
+    },
     SyncAll,
 }
 
@@ -73,6 +76,14 @@ pub(crate) enum Part {
 impl Part {
     pub(crate) fn is_size(&self) -> bool {
         matches!(self, Self::Size { .. })
+    }
+
+    /// Returns the new length if the part sets that of this file.
+    pub(crate) fn size_of(&self, wanted: NodeId) -> Option<usize> {
+        match self {
+            Self::Size { file, length } if *file == wanted => Some(*length),
+            _ => None,
+        }
     }
 }
 
@@ -247,6 +258,11 @@ impl Journal {
         self.log(Event::Sync { node, kind });
     }
 
+    /// Fails to sync a file or directory.
+    pub fn fail_sync(&mut self, node: NodeId) {
+        self.log(Event::FailedSync { node });
+    }
+
     /// Syncs the whole file system.
     pub fn sync_all(&mut self) {
         self.log(Event::SyncAll);
@@ -284,7 +300,7 @@ impl FileSystem {
                 bytes,
                 ..
             } => self.write(*file, *offset, bytes),
-            Event::Sync { .. } | Event::SyncAll => {}
+            Event::Sync { .. } | Event::FailedSync { .. } | Event::SyncAll => {}
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod content;
 mod durable;
+mod durable_bytes;
 mod file_system;
 mod journal;
 mod metadata;

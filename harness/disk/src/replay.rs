@@ -1,12 +1,10 @@
 //! The content that a program leaves when its process dies.
 
+use crate::durable_bytes::PAGE;
 use crate::file_system::FileSystem;
 use crate::journal::{Event, Journal, Logged};
 use crate::snapshot::Snapshot;
 use std::sync::Arc;
-
-/// The kernel copies the bytes of a write in pages of this size, in bytes, aligned in the file.
-const PAGE: usize = 4096;
 
 /// Replays a journal call by call, as the program sees its files.
 ///

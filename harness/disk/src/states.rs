@@ -2,6 +2,7 @@
 
 use crate::content::{ContentChoice, ContentChoices};
 use crate::durable::Durable;
+use crate::durable_bytes::PAGE;
 use crate::file_system::{FileSystem, NodeId};
 use crate::journal::Journal;
 use crate::metadata::{Included, MetadataChoices};
@@ -58,7 +59,7 @@ impl Journal {
     ///
     /// # Panics
     ///
-    /// When `sector_size` is 0.
+    /// When `sector_size` does not divide 4,096.
     pub fn with_states<T>(
         &self,
         calls: usize,
@@ -67,8 +68,8 @@ impl Journal {
         work: impl FnOnce(&States<'_>) -> T,
     ) -> T {
         assert!(
-            sector_size > 0,
-            "expected a sector size of at least 1, found 0"
+            sector_size > 0 && PAGE.is_multiple_of(sector_size),
+            "expected a sector size that divides {PAGE}, found {sector_size}"
         );
         work(&States {
             journal: self,
