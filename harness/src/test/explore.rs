@@ -70,6 +70,8 @@ mod child;
 mod crash_points;
 #[cfg(target_os = "linux")]
 mod directory_content;
+#[cfg(target_os = "linux")]
+mod disk_states;
 mod error;
 mod exploration;
 #[cfg(target_os = "linux")]
@@ -129,6 +131,7 @@ pub struct InjectedFailure {
     errno: Errno,
     lasting: bool,
     acknowledged: bool,
+    power_lost: bool,
 }
 
 impl InjectedFailure {
@@ -142,6 +145,12 @@ impl InjectedFailure {
     #[must_use]
     pub fn lasting(&self) -> bool {
         self.lasting
+    }
+
+    /// Whether the power failed after the operation had returned success.
+    #[must_use]
+    pub fn power_lost(&self) -> bool {
+        self.power_lost
     }
 
     /// Whether the operation returned success despite the failed call.

@@ -2,6 +2,7 @@
 
 mod durability;
 mod errors;
+mod failed_syncs;
 mod failures;
 mod refused;
 

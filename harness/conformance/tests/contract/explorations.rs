@@ -191,6 +191,12 @@ fn ignored_errors_of_calls_are_found() {
 }
 
 #[test]
+fn sync_after_a_failed_sync_brings_nothing() {
+    passed("failed_syncs::sync_of_a_file_is_tried_again");
+    passed("failed_syncs::sync_of_a_directory_is_tried_again");
+}
+
+#[test]
 fn cause_of_a_failed_call_can_last() {
     failed(
         "failures::second_error_is_ignored",

@@ -2,8 +2,10 @@
 
 use crate::syscalls::file_call::{Effect, FileCall, Sync};
 use clarity_chaos_disk::{Journal, NodeId, Snapshot, SyncKind};
+use std::collections::BTreeSet;
 
-/// Makes the journal of these calls, which start from the content `before`.
+/// Makes the journal of these calls, which start from the content `before`. The calls with the
+/// indices `failed` have failed.
 ///
 /// # Errors
 ///
@@ -11,13 +13,22 @@ use clarity_chaos_disk::{Journal, NodeId, Snapshot, SyncKind};
 pub(super) fn journal<'a>(
     before: &Snapshot,
     calls: impl IntoIterator<Item = &'a FileCall>,
+    failed: &BTreeSet<usize>,
 ) -> Result<Journal, (usize, &'static str)> {
     let mut journal = Journal::new(before);
     for call in calls {
         if let Effect::Unsupported { reason, .. } = call.effect {
             return Err((journal.calls(), reason));
         }
-        add(&mut journal, &call.effect);
+        match &call.effect {
+            Effect::Sync { path, .. } if failed.contains(&journal.calls()) => {
+                if let Some(node) = journal.find(path) {
+                    journal.fail_sync(node);
+                }
+            }
+            _ if failed.contains(&journal.calls()) => {}
+            effect => add(&mut journal, effect),
+        }
         journal.end_call();
     }
     Ok(journal)

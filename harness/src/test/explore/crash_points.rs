@@ -2,10 +2,11 @@
 
 use super::Crash;
 use super::directory_content;
+use super::disk_states::PowerCuts;
 use super::error::{ExploreError, ExploredState};
 use super::explorer::{Explorer, Invariant, broken};
 use super::operation_run::Intervention;
-use super::power_cuts::PowerCuts;
+use super::power_cuts;
 use super::progress::Progress;
 use super::trace::Trace;
 use crate::syscalls::file_call::FileCall;
@@ -78,7 +79,7 @@ impl CrashPoints {
         }
         self.die(explorer, &trace, &mut rng)?;
         match &self.power_cuts {
-            Some(power_cuts) => power_cuts.explore(explorer, &trace, invariant, progress),
+            Some(settings) => power_cuts::explore(settings, explorer, &trace, invariant, progress),
             None => Ok(()),
         }
     }

@@ -93,6 +93,9 @@ pub enum ExploredState {
         lasting: bool,
         /// The operation's result: success, an error, a panic, or the death of its process.
         end: OperationEnd,
+        /// If the power failed after the operation had returned success, the calls whose changes are
+        /// missing from the disk, completely or in part.
+        lost: Option<Vec<OperationCall>>,
     },
     /// The power failed.
     #[non_exhaustive]
@@ -155,6 +158,7 @@ impl fmt::Display for BrokenInvariant {
                 errno,
                 lasting,
                 end,
+                lost,
             } => {
                 let later = match lasting {
                     true => " and so did later calls",
@@ -163,7 +167,15 @@ impl fmt::Display for BrokenInvariant {
                 write!(
                     f,
                     "the invariant broke when {call} failed ({errno}){later}: {message}; {end}"
-                )
+                )?;
+                match lost {
+                    Some(lost) => write!(
+                        f,
+                        ", then the power failed, with this not on the disk: {}",
+                        list(lost)
+                    ),
+                    None => Ok(()),
+                }
             }
             ExploredState::PowerLost { next, lost } => {
                 f.write_str("the invariant broke when the power failed ")?;
@@ -174,17 +186,21 @@ impl fmt::Display for BrokenInvariant {
                 if lost.is_empty() {
                     f.write_str("with all that was done on the disk")?;
                 } else {
-                    let lost: Vec<String> = lost.iter().map(ToString::to_string).collect();
-                    let lost = lost.join("; ");
                     write!(
                         f,
-                        "with this not on the disk, since nothing had synced it: {lost}"
+                        "with this not on the disk, since nothing had synced it: {}",
+                        list(lost)
                     )?;
                 }
                 write!(f, ": {message}")
             }
         }
     }
+}
+
+fn list(calls: &[OperationCall]) -> String {
+    let calls: Vec<String> = calls.iter().map(ToString::to_string).collect();
+    calls.join("; ")
 }
 
 /// An operation that an exploration cannot follow.
@@ -290,6 +306,7 @@ mod tests {
             errno: Errno::EIO,
             lasting: false,
             end: OperationEnd::Succeeded,
+            lost: None,
         });
         let text = broken.to_string();
         assert!(text.contains("save::save) failed ("), "{text}");

@@ -2,13 +2,13 @@
 
 #[cfg(target_os = "linux")]
 use super::crash_points::CrashPoints;
+#[cfg(target_os = "linux")]
+use super::disk_states::PowerCuts;
 use super::error::ExploreError;
 #[cfg(target_os = "linux")]
 use super::explorer::Explorer;
 #[cfg(target_os = "linux")]
-use super::failure_points;
-#[cfg(target_os = "linux")]
-use super::power_cuts::PowerCuts;
+use super::failure_points::FailurePoints;
 #[cfg(target_os = "linux")]
 use super::progress::Progress;
 use super::{Crash, Errno, Explored, InjectedFailure, PowerLoss};
@@ -120,11 +120,7 @@ impl<'a> Exploration<'a> {
             let operation = |dir: &Path| to_text(operation(dir));
             let explorer = Explorer::prepare(&self.before, &operation, false)?;
             let points = CrashPoints {
-                power_cuts: self.power_loss.map(|power_loss| PowerCuts {
-                    power_loss,
-                    maximum: self.states,
-                    seed: self.seed.child("explore", "power loss"),
-                }),
+                power_cuts: self.power_cuts(),
                 seed: self.seed.child("explore", "deaths"),
             };
             let invariant = |dir: &Path, crash| to_text(invariant(dir, crash));
@@ -146,6 +142,11 @@ impl<'a> Exploration<'a> {
     /// file that has bytes, with `EMFILE` until it closes a descriptor, with `EIO` until its end.
     /// Leaves out `ENOSPC` for calls that need no space, and `EMFILE` for calls that open no file.
     ///
+    /// With [`power_loss`](Self::power_loss), the power also fails after each run in which the
+    /// operation returned success. A failed `fsync` of a file loses the bytes that it could not
+    /// write: a second `fsync` succeeds without writing them. After a failed `fsync` of a
+    /// directory, no later change of names is durable.
+    ///
     /// # Errors
     ///
     /// The same as for [`crash_everywhere`](Self::crash_everywhere).
@@ -160,19 +161,29 @@ impl<'a> Exploration<'a> {
         #[cfg(target_os = "linux")]
         return self.conclude(|progress| {
             let operation = |dir: &Path| to_text(operation(dir));
-            let explorer = Explorer::prepare(&self.before, &operation, true)?;
-            failure_points::explore(
-                &explorer,
-                &errnos,
-                &|dir, failure| to_text(invariant(dir, failure)),
-                progress,
-            )
+            let mut explorer = Explorer::prepare(&self.before, &operation, true)?;
+            explorer.records_bytes = self.power_loss.is_some();
+            let invariant = |dir: &Path, failure| to_text(invariant(dir, failure));
+            let points = FailurePoints {
+                errnos: &errnos,
+                power_cuts: self.power_cuts(),
+            };
+            points.explore(&explorer, &invariant, progress)
         });
         #[cfg(not(target_os = "linux"))]
         {
             let _ = (errnos, operation, invariant);
             Err(self.unavailable(&UNSUPPORTED))
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn power_cuts(&self) -> Option<PowerCuts> {
+        Some(PowerCuts {
+            power_loss: self.power_loss?,
+            maximum: self.states,
+            seed: self.seed.child("explore", "power loss"),
+        })
     }
 
     /// Returns an error if the test has no process of its own, or if faults already intercept that

@@ -32,6 +32,8 @@ pub(super) struct Explorer<'a> {
     patterns: Vec<SyscallPattern>,
     orphans: Orphans,
     pub(super) directory: PathBuf,
+    /// Whether runs with a failing call also record the written bytes.
+    pub(super) records_bytes: bool,
     _parent: tempfile::TempDir,
 }
 
@@ -45,6 +47,7 @@ impl<'a> Explorer<'a> {
             before: DirectoryContent::read(before)?,
             patterns: file_calls(reads),
             orphans: Orphans::adopt()?,
+            records_bytes: false,
             directory: parent.path().canonicalize()?.join("dir"),
             _parent: parent,
         })
@@ -55,6 +58,7 @@ impl<'a> Explorer<'a> {
             directory: &self.directory,
             patterns: &self.patterns,
             orphans: &self.orphans,
+            records_bytes: self.records_bytes,
             work: self.work,
         };
         operation.run(&self.before, intervention)

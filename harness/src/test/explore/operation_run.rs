@@ -12,7 +12,7 @@ use crate::syscalls::decoder::Decoder;
 use crate::syscalls::errno::Errno;
 use crate::syscalls::file_call::{Effect, FileCall};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -54,6 +54,8 @@ pub(super) struct OperationRun {
     /// The calls that the operation made in its directory, in order. The number next to each call
     /// identifies the thread that made the call.
     pub(super) calls: Vec<(u32, FileCall)>,
+    /// The indices of the calls that an injected error has replaced.
+    pub(super) failed: BTreeSet<usize>,
     /// The end of the operation's process; none if the exploration killed the process.
     pub(super) end: Option<ChildEnd>,
     /// Whether the run reached the point of the intervention.
@@ -78,6 +80,8 @@ pub(super) struct Operation<'a> {
     pub(super) directory: &'a Path,
     pub(super) patterns: &'a [SyscallPattern],
     pub(super) orphans: &'a Orphans,
+    /// Whether runs with a failing call also record the written bytes.
+    pub(super) records_bytes: bool,
     pub(super) work: &'a (dyn Fn(&Path) -> Result<(), String> + Sync),
 }
 
@@ -94,7 +98,11 @@ impl Operation<'_> {
         Monitor {
             decoder: Decoder::new(
                 self.directory,
-                matches!(intervention, Intervention::None | Intervention::Kill(_)),
+                match intervention {
+                    Intervention::None | Intervention::Kill(_) => true,
+                    Intervention::Fail { .. } => self.records_bytes,
+                    Intervention::Locate(_) => false,
+                },
             ),
             child,
             intervention,
@@ -103,6 +111,7 @@ impl Operation<'_> {
             lasting: None,
             occurrences: HashMap::new(),
             calls: Vec::new(),
+            failed: BTreeSet::new(),
             reached: false,
         }
         .run()
@@ -120,6 +129,7 @@ struct Monitor<'a> {
     lasting: Option<Errno>,
     occurrences: HashMap<(&'static str, PathBuf), usize>,
     calls: Vec<(u32, FileCall)>,
+    failed: BTreeSet<usize>,
     reached: bool,
 }
 
@@ -166,6 +176,7 @@ impl Monitor<'_> {
         let end = self.child.reap()?;
         Ok(OperationRun {
             calls: self.calls,
+            failed: self.failed,
             end: (continuation == Continuation::GoesOn).then_some(end),
             reached: self.reached,
         })
@@ -241,12 +252,16 @@ impl Monitor<'_> {
             }
             Intervention::Fail { errno, lasts, .. } => {
                 self.lasting = lasts.then_some(*errno);
+                self.failed.insert(self.calls.len() - 1);
                 listener.fail(waiting, errno.0)?;
             }
             Intervention::Locate(_) if self.child.request_backtrace(waiting.thread) => {
                 listener.fail(waiting, libc::EINTR)?;
             }
-            _ if failing.is_some() => listener.fail(waiting, failing.map_or(0, |errno| errno.0))?,
+            _ if failing.is_some() => {
+                self.failed.insert(self.calls.len() - 1);
+                listener.fail(waiting, failing.map_or(0, |errno| errno.0))?;
+            }
             // The death of a process loses no written bytes, so a sync need not wait for the disk.
             _ if is_sync => listener.pretend(waiting, 0)?,
             _ => listener.proceed(waiting)?,

@@ -7,6 +7,7 @@ use super::error::{ExploreError, UnsupportedOperation};
 use super::explorer::Explorer;
 use super::operation_call::OperationCall;
 use super::operation_run::OperationRun;
+use crate::syscalls::file_call::FileCall;
 use clarity_chaos_disk::{Entry, Journal, Snapshot};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -30,10 +31,7 @@ impl Trace {
         let mut tries = TRIES;
         loop {
             let baseline = explorer.baseline()?;
-            let journal = calls_journal::journal(&explorer.before.snapshot, baseline.calls())
-                .map_err(|(index, reason)| {
-                    not_explorable(reason, Some(baseline.describe(index)))
-                })?;
+            let journal = journal(explorer, &baseline, baseline.calls(), &BTreeSet::new())?;
             tries -= 1;
             match check(&journal, explorer, "end") {
                 // The kernel can execute calls of two threads in another order than they came.
@@ -43,6 +41,21 @@ impl Trace {
                     return Ok(Self { baseline, journal });
                 }
             }
+        }
+    }
+
+    /// Makes the trace of a run with failed calls. Returns `None` if the calls do not explain the
+    /// content, and several threads or processes made them.
+    pub(super) fn of_failed(
+        explorer: &Explorer<'_>,
+        run: OperationRun,
+    ) -> Result<Option<Self>, ExploreError> {
+        let failed = run.failed.clone();
+        let baseline = Baseline::new(run);
+        let journal = journal(explorer, &baseline, baseline.calls(), &failed)?;
+        match check(&journal, explorer, "end") {
+            Err(ExploreError::NotExplorable(_)) if !baseline.is_sequential() => Ok(None),
+            checked => checked.map(|()| Some(Self { baseline, journal })),
         }
     }
 
@@ -61,10 +74,19 @@ impl Trace {
             .calls()
             .split_last()
             .map_or(&[][..], |(_, made)| made);
-        let journal = calls_journal::journal(&explorer.before.snapshot, made)
-            .map_err(|(index, reason)| not_explorable(reason, Some(killed.describe(index))))?;
+        let journal = journal(explorer, &killed, made, &BTreeSet::new())?;
         check(&journal, explorer, "death")
     }
+}
+
+fn journal(
+    explorer: &Explorer<'_>,
+    baseline: &Baseline,
+    calls: &[FileCall],
+    failed: &BTreeSet<usize>,
+) -> Result<Journal, ExploreError> {
+    calls_journal::journal(&explorer.before.snapshot, calls, failed)
+        .map_err(|(index, reason)| not_explorable(reason, Some(baseline.describe(index))))
 }
 
 /// Returns an error unless the directory has the content that the journal explains.
