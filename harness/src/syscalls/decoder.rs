@@ -1,5 +1,6 @@
 //! Decodes a waiting system call into its effect on a directory.
 
+use crate::os::seccomp::acknowledgement::is_announcement;
 use crate::os::seccomp::listener::WaitingCall;
 use crate::os::seccomp::tracee::{Tracee, is_deleted};
 use crate::syscalls::arguments::{copied_bytes, descriptor, flags, is_reflink, length};
@@ -43,6 +44,9 @@ impl<'a> Decoder<'a> {
 
     fn effect(&self, call: &WaitingCall, tracee: &Tracee) -> io::Result<Option<Effect>> {
         let a = &call.arguments;
+        if is_announcement(call.number, a) {
+            return Ok(Some(Effect::Acknowledge));
+        }
         let at = |directory: usize, path: usize| tracee.path(descriptor(a[directory]), a[path]);
         let here = |path: usize| tracee.path(libc::AT_FDCWD, a[path]);
         #[cfg(target_arch = "x86_64")]

@@ -75,6 +75,8 @@ pub(crate) enum Effect {
     Read {
         path: PathBuf,
     },
+    /// Acknowledges the effects so far.
+    Acknowledge,
     /// Changes the mode.
     ChangeMode {
         path: PathBuf,
@@ -128,7 +130,7 @@ impl Effect {
             | Self::NoChange { path }
             | Self::Unsupported { path, .. } => path,
             Self::Rename { from, .. } | Self::MoveOut { from } | Self::Link { from, .. } => from,
-            Self::SyncAll => Path::new(""),
+            Self::SyncAll | Self::Acknowledge => Path::new(""),
         }
     }
 
@@ -139,6 +141,7 @@ impl Effect {
                 creates, truncates, ..
             } => *creates || *truncates,
             Self::Read { .. }
+            | Self::Acknowledge
             | Self::NoChange { .. }
             | Self::Reflink { .. }
             | Self::ChangeAttributes { .. } => false,
@@ -183,6 +186,7 @@ impl fmt::Display for FileCall {
             Effect::Rename { to, .. } | Effect::Link { to, .. } => {
                 write!(f, "{name} of {path} to {}", to.display())
             }
+            Effect::Acknowledge => f.write_str("acknowledgement"),
             Effect::SyncAll => f.write_str(name),
             _ if self.effect.path() == Path::new("") => write!(f, "{name} of the directory"),
             _ => write!(f, "{name} of {path}"),

@@ -101,11 +101,46 @@ pub use crate::syscalls::code_location::CodeLocation;
 pub use crate::syscalls::errno::Errno;
 pub use clarity_chaos_disk::PowerLoss;
 
+/// Acknowledges the effects of an explored operation so far, as a server does that answers a request.
+///
+/// The invariant gets the number of acknowledgements before a crash. So it can require the effects
+/// of each request, while the operation makes several. Does nothing outside of an exploration.
+///
+/// ```no_run
+/// # use clarity_chaos::explore::acknowledge;
+/// # use clarity_chaos::{Context, Result, chaos};
+/// # use std::fs::{self, File};
+/// /// Each acknowledged file is there after a crash.
+/// #[chaos(non_destructive)]
+/// fn acknowledged_files_survive(cx: Context) -> Result {
+///     cx.crash_everywhere(
+///         |dir| {
+///             for number in 0..3 {
+///                 File::create(dir.join(number.to_string()))?.sync_all()?;
+///                 File::open(dir)?.sync_all()?;
+///                 acknowledge();
+///             }
+///             Ok(())
+///         },
+///         |dir, crash| {
+///             assert!(fs::read_dir(dir)?.count() >= crash.acknowledgements());
+///             Ok(())
+///         },
+///     )?;
+///     Ok(())
+/// }
+/// ```
+pub fn acknowledge() {
+    #[cfg(target_os = "linux")]
+    crate::os::seccomp::acknowledgement::announce();
+}
+
 /// The circumstances of a crash, for the invariant of an exploration.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Crash {
     acknowledged: bool,
+    acknowledgements: usize,
     power_lost: bool,
 }
 
@@ -115,6 +150,13 @@ impl Crash {
     #[must_use]
     pub fn acknowledged(&self) -> bool {
         self.acknowledged
+    }
+
+    /// The number of calls of [`acknowledge`] before the crash. The effects before the last of them
+    /// must be in the directory.
+    #[must_use]
+    pub fn acknowledgements(&self) -> usize {
+        self.acknowledgements
     }
 
     /// Whether the crash was a power loss. If so, unsynced changes can be missing.
@@ -131,6 +173,7 @@ pub struct InjectedFailure {
     errno: Errno,
     lasting: bool,
     acknowledged: bool,
+    acknowledgements: usize,
     power_lost: bool,
 }
 
@@ -145,6 +188,12 @@ impl InjectedFailure {
     #[must_use]
     pub fn lasting(&self) -> bool {
         self.lasting
+    }
+
+    /// The number of calls of [`acknowledge`].
+    #[must_use]
+    pub fn acknowledgements(&self) -> usize {
+        self.acknowledgements
     }
 
     /// Whether the power failed after the operation had returned success.

@@ -1,5 +1,6 @@
 //! Explorations of operations that save a file. Most of the operations are wrong.
 
+mod acknowledgements;
 mod durability;
 mod errors;
 mod failed_syncs;

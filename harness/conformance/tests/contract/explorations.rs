@@ -191,6 +191,11 @@ fn ignored_errors_of_calls_are_found() {
 }
 
 #[test]
+fn acknowledgements_are_counted_up_to_the_crash() {
+    passed("acknowledgements::acknowledgement_before_the_sync");
+}
+
+#[test]
 fn sync_after_a_failed_sync_brings_nothing() {
     passed("failed_syncs::sync_of_a_file_is_tried_again");
     passed("failed_syncs::sync_of_a_directory_is_tried_again");

@@ -98,7 +98,8 @@ fn add(journal: &mut Journal, effect: &Effect) {
                 journal.set_times(node);
             }
         }
-        Effect::Read { .. }
+        Effect::Acknowledge
+        | Effect::Read { .. }
         | Effect::Reflink { .. }
         | Effect::NoChange { .. }
         | Effect::Unsupported { .. } => {}

@@ -43,6 +43,7 @@ impl CrashPoints {
         }
         let acknowledged = Crash {
             acknowledged: true,
+            acknowledgements: trace.baseline.acknowledgements(calls.len()),
             power_lost: false,
         };
         explorer
@@ -67,6 +68,7 @@ impl CrashPoints {
                 progress.calls[index].points += 1;
                 let crash = Crash {
                     acknowledged: false,
+                    acknowledgements: trace.baseline.acknowledgements(index),
                     power_lost: false,
                 };
                 if let Err(message) = explorer.check(invariant, crash) {

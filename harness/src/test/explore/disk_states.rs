@@ -25,13 +25,16 @@ pub(super) struct PowerCuts {
     pub(super) seed: Seed,
 }
 
+/// Whether the operation had returned success, and the number of its acknowledgements.
+pub(super) type Acknowledged = (bool, usize);
+
 /// The states of one exploration.
 pub(super) struct DiskStates<'a> {
     explorer: &'a Explorer<'a>,
     settings: &'a PowerCuts,
     rng: ChaCha8Rng,
-    /// The states that were checked, each with whether the operation had returned success.
-    seen: HashSet<(bool, Snapshot)>,
+    /// The states that were checked, each with the acknowledgements of the operation.
+    seen: HashSet<(Acknowledged, Snapshot)>,
 }
 
 impl<'a> DiskStates<'a> {
@@ -65,7 +68,7 @@ impl<'a> DiskStates<'a> {
         &mut self,
         journal: &Journal,
         calls: usize,
-        acknowledged: bool,
+        acknowledged: Acknowledged,
         share: usize,
         progress: &mut Progress,
         check: impl Fn() -> Result<(), String>,

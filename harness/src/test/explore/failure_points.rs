@@ -63,10 +63,13 @@ impl FailurePoints<'_> {
                 errno,
                 lasting,
                 acknowledged: end == OperationEnd::Succeeded,
+                acknowledgements: run.acknowledgements(),
                 power_lost: false,
             };
             // The invariant may change the directory, so the trace comes first.
-            let states = states.as_mut().filter(|_| failure.acknowledged);
+            let states = states
+                .as_mut()
+                .filter(|_| failure.acknowledged || failure.acknowledgements > 0);
             let mut lost = None;
             let trace = match &states {
                 Some(_) => Trace::of_failed(explorer, run)?,
@@ -80,8 +83,10 @@ impl FailurePoints<'_> {
                 };
                 let share = states.share(progress.states, points.len() - number);
                 let check = || explorer.check(invariant, failure);
+                let acknowledged = (failure.acknowledged, failure.acknowledgements);
                 let calls = trace.baseline.calls().len();
-                let found = states.check(&trace.journal, calls, true, share, progress, check)?;
+                let found =
+                    states.check(&trace.journal, calls, acknowledged, share, progress, check)?;
                 if let Some((state, message)) = found {
                     let describe = |call: &usize| trace.baseline.describe(*call);
                     lost = Some(state.missing.iter().map(describe).collect());

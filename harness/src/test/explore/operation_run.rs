@@ -63,6 +63,14 @@ pub(super) struct OperationRun {
 }
 
 impl OperationRun {
+    /// Returns the number of acknowledgements.
+    pub(super) fn acknowledgements(&self) -> usize {
+        let calls = self.calls.iter();
+        calls
+            .filter(|(_, call)| call.effect == Effect::Acknowledge)
+            .count()
+    }
+
     /// Describes the end of the operation for errors.
     pub(super) fn operation_end(&self) -> OperationEnd {
         match &self.end {
@@ -242,7 +250,7 @@ impl Monitor<'_> {
         let is_cured = |errno: &mut Errno| is_ended_by(*errno, &call.effect, self.directory);
         self.lasting.take_if(is_cured);
         let failing = self.lasting.filter(|errno| can_fail(&call.effect, *errno));
-        let is_sync = call.effect.is_sync();
+        let is_pretended = call.effect.is_sync() || call.effect == Effect::Acknowledge;
         self.calls.push((waiting.thread, call));
         self.reached |= !matches!(intervention, Intervention::None);
         match intervention {
@@ -263,7 +271,7 @@ impl Monitor<'_> {
                 listener.fail(waiting, failing.map_or(0, |errno| errno.0))?;
             }
             // The death of a process loses no written bytes, so a sync need not wait for the disk.
-            _ if is_sync => listener.pretend(waiting, 0)?,
+            _ if is_pretended => listener.pretend(waiting, 0)?,
             _ => listener.proceed(waiting)?,
         }
         Ok(Continuation::GoesOn)

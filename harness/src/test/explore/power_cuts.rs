@@ -25,11 +25,13 @@ pub(super) fn explore(
     for (number, made) in points.iter().enumerate() {
         let crash = Crash {
             acknowledged: *made == calls.len(),
+            acknowledgements: baseline.acknowledgements(*made),
             power_lost: true,
         };
         let share = states.share(progress.states, points.len() - number);
         let check = || explorer.check(invariant, crash);
-        let checked = states.check(journal, *made, crash.acknowledged, share, progress, check)?;
+        let acknowledged = (crash.acknowledged, crash.acknowledgements);
+        let checked = states.check(journal, *made, acknowledged, share, progress, check)?;
         let Some((state, message)) = checked else {
             continue;
         };
