@@ -90,6 +90,8 @@ mod power_cuts;
 #[cfg(target_os = "linux")]
 mod progress;
 #[cfg(target_os = "linux")]
+mod run_limit;
+#[cfg(target_os = "linux")]
 mod trace;
 
 pub use self::error::{

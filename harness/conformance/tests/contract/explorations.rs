@@ -234,6 +234,14 @@ fn operation_that_cannot_be_explored_fails() {
     failed("refused::elsewhere", &["does nothing in the directory"]);
     failed("refused::beside_a_thread", &["`busy`"]);
     failed(
+        "refused::its_check_never_ends",
+        &[
+            "in the place of call 2 of",
+            "its check did not end: no end within 10s",
+        ],
+    );
+    passed("refused::it_never_ends_after_an_error");
+    failed(
         "refused::its_check_panics",
         &["assertion failed: never true"],
     );

@@ -90,6 +90,8 @@ pub(super) struct Operation<'a> {
     pub(super) orphans: &'a Orphans,
     /// Whether runs with a failing call also record the written bytes.
     pub(super) records_bytes: bool,
+    /// The time after which the operation is killed.
+    pub(super) limit: Option<Duration>,
     pub(super) work: &'a (dyn Fn(&Path) -> Result<(), String> + Sync),
 }
 
@@ -113,6 +115,7 @@ impl Operation<'_> {
                 },
             ),
             child,
+            limit: self.limit,
             intervention,
             orphans: self.orphans,
             directory: self.directory,
@@ -130,6 +133,7 @@ impl Operation<'_> {
 struct Monitor<'a> {
     decoder: Decoder<'a>,
     child: Child,
+    limit: Option<Duration>,
     intervention: &'a Intervention,
     orphans: &'a Orphans,
     directory: &'a Path,
@@ -156,7 +160,18 @@ enum Continuation {
 impl Monitor<'_> {
     fn run(mut self) -> io::Result<OperationRun> {
         let mut continuation = Continuation::GoesOn;
+        let began = Instant::now();
+        let mut timed_out = false;
         while continuation == Continuation::GoesOn {
+            let left = self
+                .limit
+                .map(|limit| limit.saturating_sub(began.elapsed()));
+            if left.is_some_and(|left| left.is_zero()) {
+                timed_out = true;
+                break;
+            }
+            let timeout = left.map(Timespec::try_from).transpose();
+            let timeout = timeout.map_err(io::Error::other)?;
             let Some(listener) = &self.child.listener else {
                 return Err(io::Error::other("a process without a listener"));
             };
@@ -164,7 +179,7 @@ impl Monitor<'_> {
                 PollFd::new(listener, PollFlags::IN),
                 PollFd::new(&self.child.ended, PollFlags::IN),
             ];
-            match poll(&mut polled, None) {
+            match poll(&mut polled, timeout.as_ref()) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -181,7 +196,10 @@ impl Monitor<'_> {
             }
         }
         self.end_all()?;
-        let end = self.child.reap()?;
+        let mut end = self.child.reap()?;
+        if let (true, Some(limit)) = (timed_out, self.limit) {
+            end = ChildEnd::Died(format!("it did not end within {limit:?}"));
+        }
         Ok(OperationRun {
             calls: self.calls,
             failed: self.failed,

@@ -99,6 +99,43 @@ fn its_check_panics(cx: Context) -> Result {
     })
 }
 
+/// A crash leaves a lock file, and the next start waits for its removal.
+#[chaos(non_destructive, timeout = "60s")]
+fn its_check_never_ends(cx: Context) -> Result {
+    cx.crash_everywhere(
+        |dir| {
+            fs::write(dir.join("lock"), "")?;
+            fs::write(dir.join("file"), "")?;
+            fs::remove_file(dir.join("lock"))?;
+            Ok(())
+        },
+        |dir, _| {
+            while dir.join("lock").exists() {
+                thread::sleep(std::time::Duration::from_millis(10));
+            }
+            Ok(())
+        },
+    )?;
+    Ok(())
+}
+
+/// The operation repeats a failed call for ever.
+#[chaos(non_destructive, timeout = "60s")]
+fn it_never_ends_after_an_error(cx: Context) -> Result {
+    cx.fail_everywhere(
+        [Errno::EIO],
+        |dir| {
+            while fs::write(dir.join("file"), "text").is_err() {}
+            Ok(())
+        },
+        |_, failure| match failure.lasting() && failure.acknowledged() {
+            true => Err("it cannot have ended".into()),
+            false => Ok(()),
+        },
+    )?;
+    Ok(())
+}
+
 fn explore_with(cx: &Context, invariant: fn(&Path, Crash) -> Result) -> Result {
     cx.crash_everywhere(rightly, invariant)?;
     Ok(())
