@@ -202,6 +202,11 @@ fn sync_after_a_failed_sync_brings_nothing() {
 }
 
 #[test]
+fn termination_of_the_operation_leaves_faults_in_effect() {
+    passed("failures::termination_of_the_operation_undoes_no_fault");
+}
+
+#[test]
 fn cause_of_a_failed_call_can_last() {
     failed(
         "failures::second_error_is_ignored",
@@ -233,6 +238,14 @@ fn operation_that_cannot_be_explored_fails() {
     );
     failed("refused::elsewhere", &["does nothing in the directory"]);
     failed("refused::beside_a_thread", &["`busy`"]);
+    failed(
+        "refused::beside_a_thread_with_the_name_of_ours",
+        &["`clarity-chaos`"],
+    );
+    failed(
+        "refused::beside_a_thread_with_a_cut_name",
+        &["`fourteen bytes"],
+    );
     failed(
         "refused::its_check_never_ends",
         &[

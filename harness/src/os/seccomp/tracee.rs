@@ -1,6 +1,7 @@
 //! Reads the arguments of a waiting system call: paths, descriptors and bytes of the calling
 //! thread.
 
+use crate::os::proc_text::read_lossy;
 use rustix::io::Errno;
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -110,7 +111,7 @@ impl Tracee {
     /// Reads the umask of the thread.
     pub(crate) fn umask(&self) -> io::Result<u32> {
         let path = format!("/proc/{}/status", self.thread);
-        let status = fs::read_to_string(&path)?;
+        let status = read_lossy(&path)?;
         let umask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
         umask
             .and_then(|text| u32::from_str_radix(text.trim(), 8).ok())

@@ -5,7 +5,7 @@ use crate::os::fork::{exit_immediately, fork_with_threads};
 use crate::os::seccomp::filter::{SyscallPattern, install};
 use crate::os::seccomp::listener::NotificationListener;
 use crate::test::logs;
-use crate::test::termination::THREAD;
+use crate::test::termination::handler_thread;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
@@ -66,7 +66,7 @@ impl Child {
     ) -> io::Result<Self> {
         let (channel, other) = UnixStream::pair()?;
         let parent = getpid();
-        let Some(pid) = fork_with_threads(|name| name == THREAD)? else {
+        let Some(pid) = fork_with_threads(handler_thread)? else {
             run(patterns, work, &other, parent)
         };
         drop(other);

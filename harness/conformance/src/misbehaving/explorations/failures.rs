@@ -161,3 +161,29 @@ fn descriptor_comes_from_a_closed_file(cx: Context) -> Result {
     )?;
     Ok(())
 }
+
+/// A fault of the test holds while the operation ends a child, and itself, with `SIGTERM`. Only the
+/// test's own `SIGTERM` undoes faults.
+#[chaos(non_destructive)]
+fn termination_of_the_operation_undoes_no_fault(cx: Context) -> Result {
+    use clarity_chaos::fault::Delete;
+    let victim = cx.dir().join("victim");
+    fs::write(&victim, "")?;
+    let _deleted = cx.inject(Delete::new(&victim))?;
+    let before = tempfile::tempdir()?;
+    let explored = cx.explore().starting_from(before.path()).crash_everywhere(
+        |dir| {
+            fs::write(dir.join("file"), "")?;
+            rustix::process::kill_process(
+                rustix::process::getpid(),
+                rustix::process::Signal::TERM,
+            )?;
+            Ok(())
+        },
+        |_, _| Ok(()),
+    );
+    let text = explored.map(|_| ()).unwrap_err().to_string();
+    assert!(text.contains("ended by signal 15"), "{text}");
+    assert!(!victim.exists(), "the fault was undone");
+    Ok(())
+}

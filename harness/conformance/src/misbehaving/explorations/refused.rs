@@ -52,19 +52,36 @@ fn it_fails_anyway(cx: Context) -> Result {
 /// Explores while another thread of the test is running.
 #[chaos(non_destructive)]
 fn beside_a_thread(cx: Context) -> Result {
+    explore_beside(&cx, "busy")
+}
+
+/// Runs `explore` while a thread with this name is running.
+fn explore_beside(cx: &Context, name: &str) -> Result {
     let (begin, begun) = std::sync::mpsc::channel();
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
     let thread = thread::Builder::new()
-        .name("busy".to_owned())
+        .name(name.to_owned())
         .spawn(move || {
             let _ = begin.send(());
             stopped.recv()
         })?;
     begun.recv()?;
-    let explored = explore(&cx, rightly);
+    let explored = explore(cx, rightly);
     drop(stop);
     let _ = thread.join();
     explored
+}
+
+/// Explores while a thread runs that has the name of the harness's own thread.
+#[chaos(non_destructive)]
+fn beside_a_thread_with_the_name_of_ours(cx: Context) -> Result {
+    explore_beside(&cx, "clarity-chaos")
+}
+
+/// Explores while a thread runs whose name the kernel cuts inside a character.
+#[chaos(non_destructive)]
+fn beside_a_thread_with_a_cut_name(cx: Context) -> Result {
+    explore_beside(&cx, "fourteen bytes\u{e9}")
 }
 
 /// The first run of the operation makes calls that later runs do not make.
