@@ -37,9 +37,9 @@ ERRORS = [
 
 def test(package, target, programs):
     """Runs the differential test of a package; gives whether it passed, and its output."""
-    command = [os.environ.get("CARGO", "cargo"), "test", "--release", "--test", "differential", "--manifest-path", str(package / "Cargo.toml"), "--target-dir", str(target), "models_have"]
+    command = [os.environ.get("CARGO", "cargo"), "test", "--release", "--test", "models", "--manifest-path", str(package / "Cargo.toml"), "--target-dir", str(target), "differential::models_have"]
     ended = subprocess.run(command, env=os.environ | {"PROGRAMS": str(programs), "RUSTFLAGS": "-Awarnings"}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=1800)
-    if "Running tests/differential.rs" not in ended.stdout:
+    if "Running tests/models.rs" not in ended.stdout:
         sys.exit(f"error: the test did not run:\n{ended.stdout}")
     return ended.returncode == 0, ended.stdout
 

@@ -32,7 +32,7 @@ pub(crate) struct Unit<'a> {
 
 impl<'a> Durable<'a> {
     /// Follows the syncs among the first `calls` calls.
-    pub(crate) fn after(journal: &'a Journal, calls: usize, model: PowerLoss) -> Self {
+    pub(crate) fn after(journal: &'a Journal, calls: usize, power_loss: PowerLoss) -> Self {
         let mut walk = Walk {
             durable: Self {
                 units: Vec::new(),
@@ -41,7 +41,7 @@ impl<'a> Durable<'a> {
                 files: BTreeMap::new(),
             },
             journal,
-            model,
+            power_loss,
             live: journal.before.clone(),
             nodes: BTreeMap::new(),
             commit: 0,
@@ -92,7 +92,7 @@ impl<'a> Durable<'a> {
 struct Walk<'a> {
     durable: Durable<'a>,
     journal: &'a Journal,
-    model: PowerLoss,
+    power_loss: PowerLoss,
     /// The file system as the program sees it.
     live: FileSystem,
     nodes: BTreeMap<NodeId, Changes>,
@@ -158,7 +158,7 @@ impl Walk<'_> {
 
     fn sync_file(&mut self, file: NodeId, kind: SyncKind, index: usize) {
         let durable = &self.durable;
-        let is_durable = |id: PartId| match self.model {
+        let is_durable = |id: PartId| match self.power_loss {
             PowerLoss::Ext4Ordered => id.0 < durable.committed,
             PowerLoss::Posix | PowerLoss::Journaled => durable.parts.contains(&id),
         };
@@ -171,7 +171,7 @@ impl Walk<'_> {
         if !has_work {
             return;
         }
-        let is_full = kind == SyncKind::Full || is_new && self.model != PowerLoss::Posix;
+        let is_full = kind == SyncKind::Full || is_new && self.power_loss != PowerLoss::Posix;
         changes.data = false;
         changes.any &= !is_full;
         let last_change = match kind {
@@ -180,7 +180,7 @@ impl Walk<'_> {
         };
         self.keep_bytes(file, index);
         self.commit_after(last_change, index);
-        match self.model {
+        match self.power_loss {
             PowerLoss::Posix => self.keep(|part| match part {
                 Part::Size { file: node, .. } => *node == file,
                 Part::Mode { node, .. } => *node == file && kind == SyncKind::Full,
@@ -210,7 +210,7 @@ impl Walk<'_> {
     fn sync_directory(&mut self, directory: NodeId, index: usize) {
         let last_change = self.nodes.entry(directory).or_default().sync;
         self.commit_after(last_change, index);
-        if self.model == PowerLoss::Ext4Ordered {
+        if self.power_loss == PowerLoss::Ext4Ordered {
             return;
         }
         self.keep(|part| match part {
@@ -218,7 +218,7 @@ impl Walk<'_> {
             Part::Mode { node, .. } => *node == directory,
             _ => false,
         });
-        if self.model == PowerLoss::Journaled {
+        if self.power_loss == PowerLoss::Journaled {
             let moved: Vec<usize> = (0..self.durable.units.len())
                 .filter(|unit| moves_out(self.durable.units[*unit].parts, directory))
                 .collect();

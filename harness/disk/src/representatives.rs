@@ -1,8 +1,8 @@
 //! Representative contents of a file after a loss of power.
 //!
 //! A file with a few unsynced writes has too many possible contents to try all. Programs go wrong
-//! at certain kinds of content: an empty file, zeros, the loss of one write, a torn write whose last
-//! sector has the commit mark.
+//! at certain kinds of content: an empty file, zeros, the loss of one write, a torn write whose
+//! last sector has the commit mark.
 
 use crate::content::{ContentChoice, ContentChoices, Write};
 

@@ -31,7 +31,7 @@ pub struct States<'a> {
     journal: &'a Journal,
     durable: &'a Durable<'a>,
     calls: usize,
-    model: PowerLoss,
+    power_loss: PowerLoss,
     sector_size: usize,
 }
 
@@ -63,7 +63,7 @@ impl Journal {
     pub fn with_states<T>(
         &self,
         calls: usize,
-        model: PowerLoss,
+        power_loss: PowerLoss,
         sector_size: usize,
         work: impl FnOnce(&States<'_>) -> T,
     ) -> T {
@@ -73,9 +73,9 @@ impl Journal {
         );
         work(&States {
             journal: self,
-            durable: &Durable::after(self, calls, model),
+            durable: &Durable::after(self, calls, power_loss),
             calls,
-            model,
+            power_loss,
             sector_size,
         })
     }
@@ -85,7 +85,7 @@ impl States<'_> {
     /// Returns all choices, or `None` if there are more than `limit`. Some lead to equal states.
     #[must_use]
     pub fn all(&self, limit: usize) -> Option<Vec<Choice>> {
-        let metadata = MetadataChoices::new(self.durable, self.model);
+        let metadata = MetadataChoices::new(self.durable, self.power_loss);
         let mut choices = Vec::new();
         for number in 0..metadata.count(limit)? {
             let tree = Rc::new(self.tree(metadata.nth(number)));
@@ -115,7 +115,7 @@ impl States<'_> {
     /// then those with many. Some lead to equal states.
     #[must_use]
     pub fn representatives(&self) -> Vec<Choice> {
-        let metadata = MetadataChoices::new(self.durable, self.model);
+        let metadata = MetadataChoices::new(self.durable, self.power_loss);
         let whole = |tree: &Rc<Tree>| Choice {
             contents: tree.files.iter().map(|(_, file)| file.latest()).collect(),
             tree: Rc::clone(tree),
@@ -148,7 +148,7 @@ impl States<'_> {
 
     /// Draws a choice. `pick` returns a random number below its argument.
     pub fn draw(&self, pick: &mut dyn FnMut(usize) -> usize) -> Choice {
-        let tree = self.tree(MetadataChoices::new(self.durable, self.model).draw(pick));
+        let tree = self.tree(MetadataChoices::new(self.durable, self.power_loss).draw(pick));
         let files = tree.files.iter();
         Choice {
             contents: files.map(|(_, file)| file.draw(pick)).collect(),
@@ -173,7 +173,7 @@ impl States<'_> {
                 self.calls,
                 file,
                 &included,
-                self.model,
+                self.power_loss,
                 self.sector_size,
             );
             (file, choices)

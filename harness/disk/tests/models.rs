@@ -1,6 +1,8 @@
 //! The naive reference has each state that was measured on a real disk.
 
+mod differential;
 mod facts;
+mod programs;
 mod reference;
 mod rules;
 

@@ -33,8 +33,8 @@ pub(crate) fn fork() -> io::Result<Option<Pid>> {
 }
 
 /// Forks this process. Every thread except the calling thread must be harmless. The main thread is
-/// harmless, since it waits for the calling thread. So is the thread whose number `harmless` returns. The
-/// child has a copy of the calling thread only.
+/// harmless, since it waits for the calling thread. So is the thread whose number `harmless`
+/// returns. The child has a copy of the calling thread only.
 ///
 /// # Errors
 ///

@@ -3,7 +3,9 @@
 use crate::os::seccomp::acknowledgement::is_announcement;
 use crate::os::seccomp::listener::WaitingCall;
 use crate::os::seccomp::tracee::{Tracee, is_deleted};
-use crate::syscalls::arguments::{copied_bytes, descriptor, flags, is_reflink, length};
+use crate::syscalls::arguments::{
+    copied_bytes, descriptor, flags, is_reflink, length, permissions,
+};
 use crate::syscalls::file_call::{Effect, FileCall, Sync, split};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -233,14 +235,12 @@ impl<'a> Decoder<'a> {
     /// Gives the mode of a new file or directory. Without bytes of writes, gives the mode before
     /// the umask, since then no caller needs the content of the disk.
     fn new_mode(&self, tracee: &Tracee, mode: u64) -> io::Result<u32> {
-        let mode = permissions(mode);
-        match self.with_bytes {
-            true => Ok(mode & !tracee.umask()?),
-            false => Ok(mode),
-        }
+        let umask = if self.with_bytes { tracee.umask()? } else { 0 };
+        Ok(permissions(mode) & !umask)
     }
 
-    /// Decodes a change of owner or times. The path can be empty or null, for the descriptor itself.
+    /// Decodes a change of owner or times. The path can be empty or null, for the descriptor
+    /// itself.
     fn change_attributes(
         &self,
         tracee: &Tracee,
@@ -383,11 +383,6 @@ fn name(number: i64) -> &'static str {
         .ok()
         .and_then(::syscalls::Sysno::new);
     known.map_or("an unknown call", |known| known.name())
-}
-
-/// Gives the permission bits of a mode.
-fn permissions(mode: u64) -> u32 {
-    (mode & 0o7777) as u32
 }
 
 fn change_mode(path: PathBuf, mode: u64) -> Effect {

@@ -103,7 +103,8 @@ pub use crate::syscalls::code_location::CodeLocation;
 pub use crate::syscalls::errno::Errno;
 pub use clarity_chaos_disk::PowerLoss;
 
-/// Acknowledges the effects of an explored operation so far, as a server does that answers a request.
+/// Acknowledges the effects of an explored operation so far, as a server does that answers a
+/// request.
 ///
 /// The invariant gets the number of acknowledgements before a crash. So it can require the effects
 /// of each request, while the operation makes several. Does nothing outside of an exploration.

@@ -16,13 +16,13 @@ const OFFSETS: [u64; 7] = [0, 100, 500, 512, 700, 1000, 4090];
 const LENGTHS: [u64; 6] = [0, 50, 512, 800, 4096, 5000];
 
 #[derive(Clone, Debug)]
-pub struct Program {
-    pub before: State,
-    pub ops: Vec<Op>,
+pub(crate) struct Program {
+    pub(crate) before: State,
+    pub(crate) ops: Vec<Op>,
 }
 
 impl Program {
-    pub fn draw(rng: &mut ChaCha8Rng) -> Self {
+    pub(crate) fn draw(rng: &mut ChaCha8Rng) -> Self {
         let names: Vec<&str> = NAMES.sample(rng, 3).copied().collect();
         let mut before = State::from([("d".to_owned(), Entry::Directory { mode: 0o755 })]);
         for name in &names {
@@ -121,7 +121,7 @@ impl Program {
     }
 
     /// The journal of the program's calls.
-    pub fn journal(&self) -> Journal {
+    pub(crate) fn journal(&self) -> Journal {
         let mut journal = Journal::new(&to_snapshot(&self.before));
         let mut handles: Vec<Option<NodeId>> = Vec::new();
         for op in &self.ops {
@@ -221,7 +221,7 @@ fn to_snapshot(state: &State) -> Snapshot {
     builder.build()
 }
 
-pub fn in_terms_of_reference(snapshot: &Snapshot) -> State {
+pub(crate) fn in_terms_of_reference(snapshot: &Snapshot) -> State {
     let entry = |entry: &disk::Entry| match entry {
         disk::Entry::File(number) => {
             let file = snapshot.file(*number);

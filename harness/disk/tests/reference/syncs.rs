@@ -122,8 +122,8 @@ impl Disk {
         self.commit_step = self.step;
     }
 
-    /// Removes the parts that ext4 has not committed. Adds the earlier parts on each synced entry, with
-    /// all parts of their units.
+    /// Removes the parts that ext4 has not committed. Adds the earlier parts on each synced entry,
+    /// with all parts of their units.
     fn close(&mut self) {
         self.synced.retain(|(unit, _)| *unit < self.committed);
         loop {

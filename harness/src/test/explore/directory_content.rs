@@ -165,7 +165,7 @@ mod tests {
         fs::File::open(&file).unwrap().set_modified(old).unwrap();
         fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
         fs::write(from.join("unreadable"), "secret").unwrap();
-        fs::set_permissions(from.join("unreadable"), Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(from.join("unreadable"), Permissions::from_mode(0o000)).unwrap();
         symlink("directory/file", from.join("link")).unwrap();
         fs::set_permissions(from.join("directory"), Permissions::from_mode(0o500)).unwrap();
         fs::create_dir(&to).unwrap();

@@ -93,8 +93,8 @@ pub enum ExploredState {
         lasting: bool,
         /// The operation's result: success, an error, a panic, or the death of its process.
         end: OperationEnd,
-        /// If the power failed after the operation had returned success, the calls whose changes are
-        /// missing from the disk, completely or in part.
+        /// If the power failed after the operation had returned success, the calls whose changes
+        /// are missing from the disk, completely or in part.
         lost: Option<Vec<OperationCall>>,
     },
     /// The power failed.

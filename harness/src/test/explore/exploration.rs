@@ -134,11 +134,11 @@ impl<'a> Exploration<'a> {
     }
 
     /// For each call that reads or changes files, runs `operation` with each error in `errnos`. In
-    /// that run, the call fails with that error, without being executed. Then `invariant` checks the
-    /// directory.
+    /// that run, the call fails with that error, without being executed. Then `invariant` checks
+    /// the directory.
     ///
-    /// In one run only this call fails, so a retry can succeed. For `ENOSPC`, `EIO` and `EMFILE`, in
-    /// another run later calls fail too: with `ENOSPC` until the operation removes or shortens a
+    /// In one run only this call fails, so a retry can succeed. For `ENOSPC`, `EIO` and `EMFILE`,
+    /// in another run later calls fail too: with `ENOSPC` until the operation removes or shortens a
     /// file that has bytes, with `EMFILE` until it closes a descriptor, with `EIO` until its end.
     /// Leaves out `ENOSPC` for calls that need no space, and `EMFILE` for calls that open no file.
     ///

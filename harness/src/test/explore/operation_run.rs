@@ -37,8 +37,8 @@ pub(super) enum Intervention {
     None,
     /// The process dies instead of executing this call.
     Kill(CallPoint),
-    /// This call fails with this error. If `lasts`, later calls fail too, as long as the cause of the
-    /// error lasts.
+    /// This call fails with this error. If `lasts`, later calls fail too, as long as the cause of
+    /// the error lasts.
     Fail {
         point: CallPoint,
         errno: Errno,

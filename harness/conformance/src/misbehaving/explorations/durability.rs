@@ -379,7 +379,7 @@ fn file_without_permissions_is_kept(cx: Context) -> Result {
     use std::os::unix::fs::PermissionsExt as _;
     let sealed = cx.dir().join("sealed");
     fs::write(&sealed, "secret")?;
-    fs::set_permissions(&sealed, fs::Permissions::from_mode(0))?;
+    fs::set_permissions(&sealed, fs::Permissions::from_mode(0o000))?;
     cx.crash_everywhere(
         |dir| Ok(fs::write(dir.join("file"), "")?),
         |dir, _| {

@@ -1,19 +1,17 @@
 //! Compares the models with a naive reference, for random programs.
 //!
-//! By default, a run compares a few programs. Environment variables set the number and the seed:
+//! By default, a run compares a few programs. `PROGRAMS` and `PROGRAMS_SEED` set the number
+//! and the seed:
 //!
 //! ```sh
-//! PROGRAMS=10000 PROGRAMS_SEED=7 cargo test --release --package clarity-chaos-disk --test differential
+//! PROGRAMS=10000 cargo test --release -p clarity-chaos-disk differential
 //! ```
 
-mod programs;
-mod reference;
-
+use crate::programs::{self, Program};
+use crate::reference::{self, Model, State};
 use clarity_chaos_disk::{Choice, Journal, PowerLoss, States};
-use programs::Program;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
-use reference::{Model, State};
 use std::collections::BTreeSet;
 
 /// Programs with more states than this at one point are drawn again.
@@ -108,7 +106,7 @@ fn compare(program: &Program) -> Option<usize> {
 
 #[test]
 fn models_have_the_same_states_as_the_reference() {
-    let (programs, seed) = (number("PROGRAMS", 200), number("PROGRAMS_SEED", 1));
+    let (programs, seed) = (number("PROGRAMS", 500), number("PROGRAMS_SEED", 1));
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (mut compared, mut states, mut drawn_again) = (0, 0, 0);
     while compared < programs {
