@@ -26,7 +26,7 @@ ERRORS = [
     ("c: fdatasync brings no names", "durable.rs", "let is_full = kind == SyncKind::Full ||", "let is_full = true ||"),
     ("d: a rename out of a directory is whole", "durable.rs", "if *node == moved && slot.directory != directory)", "if *node == moved && slot.directory == directory)"),
     ("e: besides, any prefix", "metadata.rs", "_ => 0,", "_ => durable.committed,"),
-    ("f: sectors in any order", "content.rs", "versions: self.sectors.iter().map(Sector::latest).collect(),", "versions: self.sectors.iter().map(|_| 0).collect(),"),
+    ("f: each sector of a write", "content.rs", ".flat_map(|write| sectors(write.range.clone()))", ".flat_map(|write| sectors(write.range.start..write.range.start + 1))"),
     ("f: each sector on its own", "content.rs", "number /= sector.versions.len();", "number /= 1;"),
     ("g: a length at the border of a block", "content.rs", "let mut lengths: Vec<usize> = borders.take_while(|border| *border < grown).collect();", "let mut lengths: Vec<usize> = borders.take(0).collect();"),
     ("h: nothing overtakes a truncation", "content.rs", "is_hidden |= model != PowerLoss::Posix", "is_hidden |= false"),
