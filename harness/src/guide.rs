@@ -37,6 +37,9 @@ pub mod sweeps {}
 #[doc = include_str!("../guide/shards.md")]
 pub mod shards {}
 
+#[doc = include_str!("../guide/explorations.md")]
+pub mod explorations {}
+
 #[doc = include_str!("../guide/sandbox.md")]
 pub mod sandbox {}
 

@@ -24,6 +24,8 @@ pub(crate) mod fork;
 #[cfg(target_os = "linux")]
 pub(crate) mod namespaces;
 #[cfg(target_os = "linux")]
+pub(crate) mod proc_text;
+#[cfg(target_os = "linux")]
 pub(crate) mod processes;
 pub(crate) mod resource_limit;
 #[cfg(target_os = "linux")]

@@ -1,6 +1,7 @@
 //! Forks this process.
 #![expect(unsafe_code, reason = "fork has no safe form")]
 
+use crate::os::proc_text::read_lossy;
 use rustix::process::{Pid, getpid};
 use std::fs;
 use std::io;
@@ -32,14 +33,14 @@ pub(crate) fn fork() -> io::Result<Option<Pid>> {
 }
 
 /// Forks this process. Every thread except the calling thread must be harmless. The main thread is
-/// harmless, since it waits for the calling thread. A thread is also harmless if `is_harmless`
-/// accepts its name. The child has a copy of the calling thread only.
+/// harmless, since it waits for the calling thread. So is the thread whose number `harmless`
+/// returns. The child has a copy of the calling thread only.
 ///
 /// # Errors
 ///
 /// [`io::ErrorKind::ResourceBusy`] when a thread is not harmless.
-pub(crate) fn fork_with_threads(is_harmless: impl Fn(&str) -> bool) -> io::Result<Option<Pid>> {
-    refuse_threads(is_harmless)?;
+pub(crate) fn fork_with_threads(harmless: fn() -> Option<Pid>) -> io::Result<Option<Pid>> {
+    refuse_threads(harmless)?;
     // SAFETY: all other threads are harmless: they wait, and hold no lock that the child needs. The
     // C library keeps its own locks usable in the child.
     match unsafe { libc::fork() } {
@@ -76,11 +77,11 @@ const EXIT_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Returns an error if this process has other threads that are not harmless. Such a thread may hold
 /// a lock that a forked child needs.
-fn refuse_threads(is_harmless: impl Fn(&str) -> bool) -> io::Result<()> {
+fn refuse_threads(harmless: fn() -> Option<Pid>) -> io::Result<()> {
     // A joined thread can stay in `/proc` for a short time.
     let deadline = Instant::now() + EXIT_TIMEOUT;
     loop {
-        let others = other_threads(&is_harmless)?;
+        let others = other_threads(harmless)?;
         if others.is_empty() {
             return Ok(());
         }
@@ -98,8 +99,8 @@ fn refuse_threads(is_harmless: impl Fn(&str) -> bool) -> io::Result<()> {
     }
 }
 
-/// Gives the names of all threads except the calling thread, the main thread and harmless threads.
-fn other_threads(is_harmless: impl Fn(&str) -> bool) -> io::Result<Vec<String>> {
+/// Gives the names of all threads except the calling thread, the main thread and `harmless`.
+fn other_threads(harmless: fn() -> Option<Pid>) -> io::Result<Vec<String>> {
     let (own, main) = (rustix::thread::gettid(), getpid());
     let mut others = Vec::new();
     for task in fs::read_dir("/proc/self/task")? {
@@ -109,11 +110,11 @@ fn other_threads(is_harmless: impl Fn(&str) -> bool) -> io::Result<Vec<String>> 
             continue;
         };
         // If the name cannot be read, the thread has ended.
-        let Ok(name) = fs::read_to_string(task.path().join("comm")) else {
+        let Ok(name) = read_lossy(task.path().join("comm")) else {
             continue;
         };
         let name = name.trim_end();
-        if number != own && number != main && !is_harmless(name) {
+        if number != own && number != main && Some(number) != harmless() {
             others.push(format!("`{name}`"));
         }
     }

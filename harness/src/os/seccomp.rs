@@ -2,6 +2,7 @@
 //!
 //! [seccomp_unotify(2)]: https://man7.org/linux/man-pages/man2/seccomp_unotify.2.html
 
+pub(crate) mod acknowledgement;
 pub(crate) mod filter;
 pub(crate) mod listener;
 pub(crate) mod partial_io;

@@ -1,7 +1,7 @@
 //! Describes sockets by their addresses in the system's tables. `/proc/PID/fd` shows only the
 //! number of a socket.
 
-use std::fs;
+use crate::os::proc_text::read_lossy;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Describes the target of a descriptor's symlink in `/proc/PID/fd`. Adds the addresses if the
@@ -15,12 +15,12 @@ pub(crate) fn describe(target: &str) -> String {
     let known = inode.and_then(|inode| {
         let internet = ["tcp", "tcp6", "udp", "udp6"];
         let mut found = internet.into_iter().filter_map(|table| {
-            let text = fs::read_to_string(format!("/proc/self/net/{table}")).ok()?;
+            let text = read_lossy(format!("/proc/self/net/{table}")).ok()?;
             find_internet(&text, inode)
                 .map(|addresses| format!("{} {addresses}", table.trim_end_matches('6')))
         });
         found.next().or_else(|| {
-            let text = fs::read_to_string("/proc/self/net/unix").ok()?;
+            let text = read_lossy("/proc/self/net/unix").ok()?;
             find_unix(&text, inode)
         })
     });
@@ -88,6 +88,7 @@ fn find_unix(table: &str, inode: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::net::TcpListener;
     use std::os::fd::AsRawFd as _;
 

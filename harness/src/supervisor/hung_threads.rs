@@ -1,5 +1,6 @@
 //! Reads the state of a hung test's threads from `/proc`.
 
+use crate::os::proc_text::read_lossy;
 use crate::os::processes::descendants;
 use crate::os::sockets;
 use crate::test::termination;
@@ -39,7 +40,7 @@ pub(super) fn inspect(test: Pid) -> Vec<HungThread> {
 /// Describes one thread. Returns `None` for a thread that has ended, or that belongs to the
 /// harness.
 fn inspect_thread(task: &Path, process: Option<String>) -> Option<HungThread> {
-    let read = |file: &str| fs::read_to_string(task.join(file)).ok();
+    let read = |file: &str| read_lossy(task.join(file)).ok();
     let status = read("status")?;
     let state = status
         .lines()

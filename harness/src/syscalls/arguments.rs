@@ -14,6 +14,11 @@ pub(super) fn flags(argument: u64) -> i32 {
     descriptor(argument)
 }
 
+/// Converts a mode, of which 12 bits are permissions.
+pub(super) fn permissions(mode: u64) -> u32 {
+    (mode & 0o7777) as u32
+}
+
 /// Converts an argument to a number of bytes or of vectors.
 pub(super) fn length(argument: u64) -> io::Result<usize> {
     usize::try_from(argument).map_err(io::Error::other)

@@ -1,9 +1,12 @@
 //! Decodes a waiting system call into its effect on a directory.
 
+use crate::os::seccomp::acknowledgement::is_announcement;
 use crate::os::seccomp::listener::WaitingCall;
 use crate::os::seccomp::tracee::{Tracee, is_deleted};
-use crate::syscalls::arguments::{copied_bytes, descriptor, flags, is_reflink, length};
-use crate::syscalls::file_call::{Effect, FileCall, split};
+use crate::syscalls::arguments::{
+    copied_bytes, descriptor, flags, is_reflink, length, permissions,
+};
+use crate::syscalls::file_call::{Effect, FileCall, Sync, split};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -43,34 +46,44 @@ impl<'a> Decoder<'a> {
 
     fn effect(&self, call: &WaitingCall, tracee: &Tracee) -> io::Result<Option<Effect>> {
         let a = &call.arguments;
+        if is_announcement(call.number, a) {
+            return Ok(Some(Effect::Acknowledge));
+        }
         let at = |directory: usize, path: usize| tracee.path(descriptor(a[directory]), a[path]);
         let here = |path: usize| tracee.path(libc::AT_FDCWD, a[path]);
         #[cfg(target_arch = "x86_64")]
         match call.number {
-            libc::SYS_open => return Ok(self.open(here(0)?, flags(a[1]))),
+            libc::SYS_open => return self.open(tracee, here(0)?, flags(a[1]), a[2]),
             libc::SYS_creat => {
-                return Ok(self.open(here(0)?, libc::O_CREAT | libc::O_TRUNC | libc::O_WRONLY));
+                let flags = libc::O_CREAT | libc::O_TRUNC | libc::O_WRONLY;
+                return self.open(tracee, here(0)?, flags, a[1]);
             }
             libc::SYS_rename => return Ok(self.rename(here(0)?, here(1)?, false)),
             libc::SYS_unlink => return Ok(self.at(here(0)?, |path| Effect::Unlink { path })),
             libc::SYS_rmdir => {
                 return Ok(self.at(here(0)?, |path| Effect::RemoveDirectory { path }));
             }
-            libc::SYS_mkdir => return Ok(self.at(here(0)?, |path| Effect::MakeDirectory { path })),
+            libc::SYS_mkdir => return self.make_directory(tracee, here(0)?, a[1]),
             libc::SYS_link => return Ok(self.link(here(0)?, here(1)?)),
             libc::SYS_symlink => {
                 let to = tracee.text(a[0])?;
                 return Ok(self.at(here(1)?, |path| Effect::Symlink { to, path }));
             }
             libc::SYS_mknod => return Ok(self.at(here(0)?, special)),
-            libc::SYS_chmod | libc::SYS_chown | libc::SYS_lchown => {
-                return Ok(self.at(here(0)?, |path| Effect::ChangePermissions { path }));
+            libc::SYS_chmod => return Ok(self.at(here(0)?, |path| change_mode(path, a[1]))),
+            libc::SYS_chown | libc::SYS_lchown | libc::SYS_utimes | libc::SYS_utime => {
+                return Ok(self.at(here(0)?, |path| Effect::ChangeAttributes { path }));
             }
+            libc::SYS_futimesat => return self.change_attributes(tracee, a[0], a[1]),
             _ => {}
         }
         Ok(match call.number {
-            libc::SYS_openat => self.open(at(0, 1)?, flags(a[2])),
-            libc::SYS_openat2 => self.open(at(0, 1)?, flags(tracee.long(a[2])?)),
+            libc::SYS_openat => self.open(tracee, at(0, 1)?, flags(a[2]), a[3])?,
+            libc::SYS_openat2 => {
+                // The fields of `struct open_how`.
+                let (how, mode) = (tracee.long(a[2])?, tracee.long(a[2] + 8)?);
+                self.open(tracee, at(0, 1)?, flags(how), mode)?
+            }
             libc::SYS_write => {
                 self.write(tracee, a[0], None, || tracee.bytes(a[1], length(a[2])?))?
             }
@@ -123,11 +136,16 @@ impl<'a> Decoder<'a> {
                 self.of(tracee, a[0], |path| Effect::Truncate { path, length: a[1] })?
             }
             libc::SYS_truncate => self.at(here(0)?, |path| Effect::Truncate { path, length: a[1] }),
-            libc::SYS_fsync | libc::SYS_fdatasync => {
-                self.of(tracee, a[0], |path| Effect::Sync { path })?
-            }
-            // This call only starts to write cached bytes to the disk. It does not guarantee that
-            // they reach the disk (sync_file_range(2)).
+            libc::SYS_fsync => self.of(tracee, a[0], |path| Effect::Sync {
+                path,
+                sync: Sync::Full,
+            })?,
+            libc::SYS_fdatasync => self.of(tracee, a[0], |path| Effect::Sync {
+                path,
+                sync: Sync::Data,
+            })?,
+            // This call only starts to write cached bytes to the disk, and guarantees nothing
+            // (sync_file_range(2)).
             libc::SYS_sync_file_range => self.of(tracee, a[0], |path| Effect::NoChange { path })?,
             libc::SYS_syncfs => self.of(tracee, a[0], |_| Effect::SyncAll)?,
             libc::SYS_sync => Some(Effect::SyncAll),
@@ -140,7 +158,7 @@ impl<'a> Decoder<'a> {
                 self.at(at(0, 1)?, |path| Effect::RemoveDirectory { path })
             }
             libc::SYS_unlinkat => self.at(at(0, 1)?, |path| Effect::Unlink { path }),
-            libc::SYS_mkdirat => self.at(at(0, 1)?, |path| Effect::MakeDirectory { path }),
+            libc::SYS_mkdirat => self.make_directory(tracee, at(0, 1)?, a[2])?,
             libc::SYS_linkat if flags(a[4]) != 0 => {
                 self.at(at(2, 3)?, |path| Effect::Unsupported {
                     path,
@@ -153,11 +171,13 @@ impl<'a> Decoder<'a> {
                 self.at(at(1, 2)?, |path| Effect::Symlink { to, path })
             }
             libc::SYS_mknodat => self.at(at(0, 1)?, special),
-            libc::SYS_fchmod | libc::SYS_fchown => {
-                self.of(tracee, a[0], |path| Effect::ChangePermissions { path })?
+            libc::SYS_fchmod => self.of(tracee, a[0], |path| change_mode(path, a[1]))?,
+            libc::SYS_fchown => self.of(tracee, a[0], |path| Effect::ChangeAttributes { path })?,
+            libc::SYS_fchmodat | libc::SYS_fchmodat2 => {
+                self.at(at(0, 1)?, |path| change_mode(path, a[2]))
             }
-            libc::SYS_fchmodat | libc::SYS_fchmodat2 | libc::SYS_fchownat => {
-                self.at(at(0, 1)?, |path| Effect::ChangePermissions { path })
+            libc::SYS_fchownat | libc::SYS_utimensat => {
+                self.change_attributes(tracee, a[0], a[1])?
             }
             libc::SYS_mmap => self.map(tracee, a[2], a[4])?,
             libc::SYS_read
@@ -170,18 +190,70 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    fn open(&self, path: PathBuf, flags: i32) -> Option<Effect> {
+    fn open(
+        &self,
+        tracee: &Tracee,
+        path: PathBuf,
+        flags: i32,
+        mode: u64,
+    ) -> io::Result<Option<Effect>> {
         if flags & libc::O_TMPFILE == libc::O_TMPFILE {
-            return self.at(path, |path| Effect::Unsupported {
+            return Ok(self.at(path, |path| Effect::Unsupported {
                 path,
                 reason: "a file without a name (O_TMPFILE)",
-            });
+            }));
         }
-        self.at(path, |path| Effect::Open {
+        let Some(path) = self.below(path) else {
+            return Ok(None);
+        };
+        let creates = flags & libc::O_CREAT != 0;
+        Ok(Some(Effect::Open {
             path,
-            creates: flags & libc::O_CREAT != 0,
+            creates,
             truncates: flags & libc::O_TRUNC != 0,
-        })
+            mode: if creates {
+                self.new_mode(tracee, mode)?
+            } else {
+                0
+            },
+        }))
+    }
+
+    fn make_directory(
+        &self,
+        tracee: &Tracee,
+        path: PathBuf,
+        mode: u64,
+    ) -> io::Result<Option<Effect>> {
+        let Some(path) = self.below(path) else {
+            return Ok(None);
+        };
+        let mode = self.new_mode(tracee, mode)?;
+        Ok(Some(Effect::MakeDirectory { path, mode }))
+    }
+
+    /// Gives the mode of a new file or directory. Without bytes of writes, gives the mode before
+    /// the umask, since then no caller needs the content of the disk.
+    fn new_mode(&self, tracee: &Tracee, mode: u64) -> io::Result<u32> {
+        let umask = if self.with_bytes { tracee.umask()? } else { 0 };
+        Ok(permissions(mode) & !umask)
+    }
+
+    /// Decodes a change of owner or times. The path can be empty or null, for the descriptor
+    /// itself.
+    fn change_attributes(
+        &self,
+        tracee: &Tracee,
+        directory: u64,
+        path: u64,
+    ) -> io::Result<Option<Effect>> {
+        let directory = descriptor(directory);
+        let is_descriptor = path == 0 || tracee.text(path)?.as_os_str().is_empty();
+        let path = match is_descriptor {
+            true => tracee.link(directory)?,
+            false => tracee.path(directory, path)?,
+        };
+        Ok(self.at(path, |path| Effect::ChangeAttributes { path }))
     }
 
     fn write(
@@ -208,7 +280,11 @@ impl<'a> Decoder<'a> {
             } else {
                 Vec::new()
             },
-            durable: open.flags & libc::O_DSYNC != 0,
+            sync: match open.flags & libc::O_SYNC {
+                libc::O_SYNC => Some(Sync::Full),
+                0 => None,
+                _ => Some(Sync::Data),
+            },
         }))
     }
 
@@ -307,6 +383,11 @@ fn name(number: i64) -> &'static str {
         .ok()
         .and_then(::syscalls::Sysno::new);
     known.map_or("an unknown call", |known| known.name())
+}
+
+fn change_mode(path: PathBuf, mode: u64) -> Effect {
+    let mode = permissions(mode);
+    Effect::ChangeMode { path, mode }
 }
 
 /// Gives the effect of `mknod`. The call makes a device, a FIFO, a socket or, rarely, a regular

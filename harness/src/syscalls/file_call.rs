@@ -18,14 +18,16 @@ pub(crate) enum Effect {
         path: PathBuf,
         creates: bool,
         truncates: bool,
+        /// The mode of a new file.
+        mode: u32,
     },
     Write {
         path: PathBuf,
         /// The offset of the write in the file, in bytes. If none, the write appends to the file.
         offset: Option<u64>,
         bytes: Vec<u8>,
-        /// Whether the bytes are on the disk when the call returns.
-        durable: bool,
+        /// The sync that is a part of the call.
+        sync: Option<Sync>,
     },
     Truncate {
         path: PathBuf,
@@ -53,6 +55,7 @@ pub(crate) enum Effect {
     },
     MakeDirectory {
         path: PathBuf,
+        mode: u32,
     },
     Link {
         from: PathBuf,
@@ -65,14 +68,22 @@ pub(crate) enum Effect {
     /// Writes a file or directory to the disk.
     Sync {
         path: PathBuf,
+        sync: Sync,
     },
     /// Writes the whole file system to the disk.
     SyncAll,
     Read {
         path: PathBuf,
     },
-    /// Changes permissions or owner.
-    ChangePermissions {
+    /// Acknowledges the effects so far.
+    Acknowledge,
+    /// Changes the mode.
+    ChangeMode {
+        path: PathBuf,
+        mode: u32,
+    },
+    /// Changes the owner or the times.
+    ChangeAttributes {
         path: PathBuf,
     },
     /// Makes a file share the blocks of another file.
@@ -90,6 +101,15 @@ pub(crate) enum Effect {
     },
 }
 
+/// The extent of a sync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sync {
+    /// Bytes and length: `fdatasync`, `O_DSYNC`.
+    Data,
+    /// Also the rest of the metadata: `fsync`, `O_SYNC`.
+    Full,
+}
+
 impl Effect {
     /// Gives the path of the affected file. For a rename or link, gives the path of the source.
     pub(crate) fn path(&self) -> &Path {
@@ -100,16 +120,17 @@ impl Effect {
             | Self::Extend { path, .. }
             | Self::Unlink { path }
             | Self::RemoveDirectory { path }
-            | Self::MakeDirectory { path }
+            | Self::MakeDirectory { path, .. }
             | Self::Symlink { path, .. }
-            | Self::Sync { path }
+            | Self::Sync { path, .. }
             | Self::Read { path }
-            | Self::ChangePermissions { path }
+            | Self::ChangeMode { path, .. }
+            | Self::ChangeAttributes { path }
             | Self::Reflink { path }
             | Self::NoChange { path }
             | Self::Unsupported { path, .. } => path,
             Self::Rename { from, .. } | Self::MoveOut { from } | Self::Link { from, .. } => from,
-            Self::SyncAll => Path::new(""),
+            Self::SyncAll | Self::Acknowledge => Path::new(""),
         }
     }
 
@@ -119,7 +140,11 @@ impl Effect {
             Self::Open {
                 creates, truncates, ..
             } => *creates || *truncates,
-            Self::Read { .. } | Self::NoChange { .. } | Self::Reflink { .. } => false,
+            Self::Read { .. }
+            | Self::Acknowledge
+            | Self::NoChange { .. }
+            | Self::Reflink { .. }
+            | Self::ChangeAttributes { .. } => false,
             _ => true,
         }
     }
@@ -161,6 +186,7 @@ impl fmt::Display for FileCall {
             Effect::Rename { to, .. } | Effect::Link { to, .. } => {
                 write!(f, "{name} of {path} to {}", to.display())
             }
+            Effect::Acknowledge => f.write_str("acknowledgement"),
             Effect::SyncAll => f.write_str(name),
             _ if self.effect.path() == Path::new("") => write!(f, "{name} of the directory"),
             _ => write!(f, "{name} of {path}"),

@@ -52,6 +52,7 @@ pub(crate) fn file_calls(reads: bool) -> Vec<SyscallPattern> {
         libc::SYS_fchmodat2,
         libc::SYS_fchown,
         libc::SYS_fchownat,
+        libc::SYS_utimensat,
         libc::SYS_ioctl,
     ];
     #[cfg(target_arch = "x86_64")]
@@ -67,6 +68,9 @@ pub(crate) fn file_calls(reads: bool) -> Vec<SyscallPattern> {
         libc::SYS_chmod,
         libc::SYS_chown,
         libc::SYS_lchown,
+        libc::SYS_utime,
+        libc::SYS_utimes,
+        libc::SYS_futimesat,
     ]);
     // Architectures newer than `renameat2` do not have `renameat`.
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
@@ -79,6 +83,8 @@ pub(crate) fn file_calls(reads: bool) -> Vec<SyscallPattern> {
             libc::SYS_preadv,
             libc::SYS_preadv2,
             libc::SYS_getdents64,
+            libc::SYS_close,
+            libc::SYS_close_range,
         ]);
     }
     patterns.extend(numbers.into_iter().map(|number| SyscallPattern {

@@ -63,19 +63,21 @@
 #[cfg(target_os = "linux")]
 mod baseline;
 #[cfg(target_os = "linux")]
+mod calls_journal;
+#[cfg(target_os = "linux")]
 mod child;
 #[cfg(target_os = "linux")]
 mod crash_points;
 #[cfg(target_os = "linux")]
-mod crash_states;
+mod directory_content;
 #[cfg(target_os = "linux")]
-mod disk_journal;
-#[cfg(target_os = "linux")]
-mod disk_model;
+mod disk_states;
 mod error;
 mod exploration;
 #[cfg(target_os = "linux")]
 mod explorer;
+#[cfg(target_os = "linux")]
+mod failure_cause;
 #[cfg(target_os = "linux")]
 mod failure_points;
 mod operation_call;
@@ -88,7 +90,9 @@ mod power_cuts;
 #[cfg(target_os = "linux")]
 mod progress;
 #[cfg(target_os = "linux")]
-mod snapshot;
+mod run_limit;
+#[cfg(target_os = "linux")]
+mod trace;
 
 pub use self::error::{
     BrokenInvariant, Divergence, ExploreError, ExploredState, UnsupportedOperation,
@@ -97,12 +101,49 @@ pub use self::exploration::Exploration;
 pub use self::operation_call::{OperationCall, OperationEnd};
 pub use crate::syscalls::code_location::CodeLocation;
 pub use crate::syscalls::errno::Errno;
+pub use clarity_chaos_disk::PowerLoss;
+
+/// Acknowledges the effects of an explored operation so far, as a server does that answers a
+/// request.
+///
+/// The invariant gets the number of acknowledgements before a crash. So it can require the effects
+/// of each request, while the operation makes several. Does nothing outside of an exploration.
+///
+/// ```no_run
+/// # use clarity_chaos::explore::acknowledge;
+/// # use clarity_chaos::{Context, Result, chaos};
+/// # use std::fs::{self, File};
+/// /// Each acknowledged file is there after a crash.
+/// #[chaos(non_destructive)]
+/// fn acknowledged_files_survive(cx: Context) -> Result {
+///     cx.crash_everywhere(
+///         |dir| {
+///             for number in 0..3 {
+///                 File::create(dir.join(number.to_string()))?.sync_all()?;
+///                 File::open(dir)?.sync_all()?;
+///                 acknowledge();
+///             }
+///             Ok(())
+///         },
+///         |dir, crash| {
+///             assert!(fs::read_dir(dir)?.count() >= crash.acknowledgements());
+///             Ok(())
+///         },
+///     )?;
+///     Ok(())
+/// }
+/// ```
+pub fn acknowledge() {
+    #[cfg(target_os = "linux")]
+    crate::os::seccomp::acknowledgement::announce();
+}
 
 /// The circumstances of a crash, for the invariant of an exploration.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Crash {
     acknowledged: bool,
+    acknowledgements: usize,
     power_lost: bool,
 }
 
@@ -112,6 +153,13 @@ impl Crash {
     #[must_use]
     pub fn acknowledged(&self) -> bool {
         self.acknowledged
+    }
+
+    /// The number of calls of [`acknowledge`] before the crash. The effects before the last of them
+    /// must be in the directory.
+    #[must_use]
+    pub fn acknowledgements(&self) -> usize {
+        self.acknowledgements
     }
 
     /// Whether the crash was a power loss. If so, unsynced changes can be missing.
@@ -126,7 +174,10 @@ impl Crash {
 #[non_exhaustive]
 pub struct InjectedFailure {
     errno: Errno,
+    lasting: bool,
     acknowledged: bool,
+    acknowledgements: usize,
+    power_lost: bool,
 }
 
 impl InjectedFailure {
@@ -136,32 +187,29 @@ impl InjectedFailure {
         self.errno
     }
 
+    /// Whether later calls failed too, as long as the cause of the error lasted.
+    #[must_use]
+    pub fn lasting(&self) -> bool {
+        self.lasting
+    }
+
+    /// The number of calls of [`acknowledge`].
+    #[must_use]
+    pub fn acknowledgements(&self) -> usize {
+        self.acknowledgements
+    }
+
+    /// Whether the power failed after the operation had returned success.
+    #[must_use]
+    pub fn power_lost(&self) -> bool {
+        self.power_lost
+    }
+
     /// Whether the operation returned success despite the failed call.
     #[must_use]
     pub fn acknowledged(&self) -> bool {
         self.acknowledged
     }
-}
-
-/// A model of the unsynced changes that a disk can lose when the power fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PowerLoss {
-    /// Can lose any combination of unsynced changes, but keeps each rename atomic. POSIX allows
-    /// such losses.
-    ///
-    /// A file's bytes are durable after `fsync` or `fdatasync` of the file. A name is durable after
-    /// `fsync` of the directory that contains the name. A rename between two directories is durable
-    /// after `fsync` of either directory. Bytes are kept or lost in sectors of 512 bytes.
-    Posix,
-    /// Loses only changes that ext4 can lose in its default mode, `data=ordered`, according to its
-    /// [documentation](https://docs.kernel.org/admin-guide/ext4.html).
-    ///
-    /// If a change of a name is lost, all later unsynced changes of names are lost, too. Any sync
-    /// makes all earlier changes of names durable. If a rename replaces a file, the bytes of the
-    /// renamed file are written to the disk before the rename (`auto_da_alloc`). Code that is
-    /// correct only under this model is wrong on other file systems.
-    Ext4Ordered,
 }
 
 /// The numbers of calls, points and states that an exploration covered.
@@ -174,4 +222,6 @@ pub struct Explored {
     pub points: usize,
     /// The number of checked states of the disk after a power loss, without duplicates.
     pub states: usize,
+    /// Whether all states were checked that the model of power loss allows. True without a model.
+    pub all_states: bool,
 }

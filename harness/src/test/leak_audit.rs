@@ -59,6 +59,7 @@ mod linux {
     use super::{IdSnapshot, LeakAudit, ProcessLeaks, is_lasting};
     use crate::os::descriptors::open_below;
     use crate::os::fork::has_other_threads;
+    use crate::os::proc_text::read_lossy;
     use crate::os::sockets;
     use std::fs;
     use std::os::unix::fs::MetadataExt as _;
@@ -126,7 +127,7 @@ mod linux {
                 let threads = ids(THREADS);
                 let new = self.threads.added(&threads);
                 leaks.threads.extend(new.filter_map(|id| {
-                    let name = fs::read_to_string(format!("{THREADS}/{id}/comm")).ok()?;
+                    let name = read_lossy(format!("{THREADS}/{id}/comm")).ok()?;
                     Some(name.trim_end().to_owned())
                 }));
             }

@@ -4,7 +4,11 @@
 //! interrupted. The first fault installs the handler. Without the handler, `SIGTERM` ends the
 //! process at once.
 
+#[cfg(target_os = "linux")]
+use rustix::process::Pid;
 use std::io;
+#[cfg(target_os = "linux")]
+use std::sync::atomic::{AtomicI32, Ordering};
 
 #[cfg(unix)]
 pub(crate) use unix::TerminationHandler;
@@ -12,12 +16,23 @@ pub(crate) use unix::TerminationHandler;
 /// The name of the handler's thread.
 pub(crate) const THREAD: &str = "clarity-chaos";
 
+/// The number of the handler's thread; 0 if no handler was installed in this process.
+#[cfg(target_os = "linux")]
+static HANDLER_THREAD: AtomicI32 = AtomicI32::new(0);
+
+/// Returns the number of the handler's thread.
+#[cfg(target_os = "linux")]
+pub(crate) fn handler_thread() -> Option<Pid> {
+    Pid::from_raw(HANDLER_THREAD.load(Ordering::Acquire))
+}
+
 #[cfg(unix)]
 mod unix {
     use super::{THREAD, io};
+    use crate::os::signals::send_on_termination;
     use signal_hook::SigId;
     use signal_hook::consts::SIGTERM;
-    use signal_hook::low_level::{emulate_default_handler, pipe, unregister};
+    use signal_hook::low_level::{emulate_default_handler, unregister};
     use std::io::{Read as _, Write as _};
     use std::os::unix::net::UnixStream;
     use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -66,6 +81,11 @@ mod unix {
             let thread = thread::Builder::new()
                 .name(THREAD.to_owned())
                 .spawn(move || {
+                    #[cfg(target_os = "linux")]
+                    super::HANDLER_THREAD.store(
+                        rustix::thread::gettid().as_raw_nonzero().get(),
+                        super::Ordering::Release,
+                    );
                     let mut byte = [0];
                     if receiver.read_exact(&mut byte).is_ok() && byte[0] != STOP {
                         undo();
@@ -73,7 +93,7 @@ mod unix {
                     }
                 })?;
             *installed = Some(InstalledHandler {
-                registration: pipe::register(SIGTERM, sender.try_clone()?)?,
+                registration: send_on_termination(sender.try_clone()?)?,
                 sender,
                 thread,
             });

@@ -1,6 +1,9 @@
 //! Explorations of operations that save a file. Most of the operations are wrong.
 
+mod acknowledgements;
+mod durability;
 mod errors;
+mod failed_syncs;
 mod failures;
 mod refused;
 
@@ -139,40 +142,31 @@ fn two_files_without_order(cx: Context) -> Result {
     Ok(())
 }
 
-/// Renames an unsynced draft over an old file. On ext4, this is safe.
-#[chaos(non_destructive)]
-fn without_sync_on_ext4(cx: Context) -> Result {
+/// Acknowledges a rename after a sync of another file.
+fn rename_and_sync_another(cx: &Context, model: PowerLoss) -> Result {
     fs::write(cx.dir().join("current"), OLD)?;
+    let save = |dir: &Path| {
+        draft(dir)?.sync_all()?;
+        publish(dir)?;
+        File::create(dir.join("marker"))?.sync_all()?;
+        Ok(())
+    };
     cx.explore()
-        .power_loss(PowerLoss::Ext4Ordered)
-        .crash_everywhere(
-            |dir| {
-                draft(dir)?;
-                publish(dir)?;
-                sync_directory(dir)
-            },
-            old_or_new,
-        )?;
+        .power_loss(model)
+        .crash_everywhere(save, old_or_new)?;
     Ok(())
 }
 
-/// Renames an unsynced draft to a name that no file has. Even on ext4, this is not safe.
+/// On ext4, the sync of a new file makes all earlier names durable.
 #[chaos(non_destructive)]
-fn a_new_file_without_sync_on_ext4(cx: Context) -> Result {
-    cx.explore()
-        .power_loss(PowerLoss::Ext4Ordered)
-        .crash_everywhere(
-            |dir| {
-                draft(dir)?;
-                publish(dir)?;
-                sync_directory(dir)
-            },
-            |dir, _| match fs::read_to_string(dir.join("current")) {
-                Ok(text) if text != NEW => Err(format!("found {text:?}").into()),
-                _ => Ok(()),
-            },
-        )?;
-    Ok(())
+fn names_by_another_sync_on_ext4(cx: Context) -> Result {
+    rename_and_sync_another(&cx, PowerLoss::Ext4Ordered)
+}
+
+/// On Btrfs, the sync of a new file makes no other name durable.
+#[chaos(non_destructive)]
+fn names_by_another_sync_on_btrfs(cx: Context) -> Result {
+    rename_and_sync_another(&cx, PowerLoss::Journaled)
 }
 
 /// Saves the file with the crate `atomicwrites`.

@@ -1,6 +1,7 @@
 //! Reads the arguments of a waiting system call: paths, descriptors and bytes of the calling
 //! thread.
 
+use crate::os::proc_text::read_lossy;
 use rustix::io::Errno;
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -105,6 +106,16 @@ impl Tracee {
     /// Gives the current path of an open descriptor, as the kernel names it.
     pub(crate) fn link(&self, descriptor: i32) -> io::Result<PathBuf> {
         fs::read_link(self.proc(descriptor))
+    }
+
+    /// Reads the umask of the thread.
+    pub(crate) fn umask(&self) -> io::Result<u32> {
+        let path = format!("/proc/{}/status", self.thread);
+        let status = read_lossy(&path)?;
+        let umask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+        umask
+            .and_then(|text| u32::from_str_radix(text.trim(), 8).ok())
+            .ok_or_else(|| io::Error::other(format!("{path} has no umask")))
     }
 
     /// Gives the state of an open descriptor.

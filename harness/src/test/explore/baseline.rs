@@ -2,7 +2,7 @@
 
 use super::operation_call::OperationCall;
 use super::operation_run::{CallPoint, OperationRun};
-use crate::syscalls::file_call::FileCall;
+use crate::syscalls::file_call::{Effect, FileCall};
 
 /// The calls of an undisturbed run.
 #[derive(Debug)]
@@ -18,6 +18,18 @@ impl Baseline {
             is_sequential: run.calls.windows(2).all(|pair| pair[0].0 == pair[1].0),
             calls: run.calls.into_iter().map(|(_, call)| call).collect(),
         }
+    }
+
+    /// Returns the number of acknowledgements before the call with this index.
+    pub(super) fn acknowledgements(&self, index: usize) -> usize {
+        let made = self.calls[..index].iter();
+        made.filter(|call| call.effect == Effect::Acknowledge)
+            .count()
+    }
+
+    /// Whether one thread made all calls.
+    pub(super) fn is_sequential(&self) -> bool {
+        self.is_sequential
     }
 
     pub(super) fn calls(&self) -> &[FileCall] {

@@ -5,7 +5,8 @@ use crate::os::fork::{exit_immediately, fork_with_threads};
 use crate::os::seccomp::filter::{SyscallPattern, install};
 use crate::os::seccomp::listener::NotificationListener;
 use crate::test::logs;
-use crate::test::termination::THREAD;
+use crate::test::termination::handler_thread;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -22,6 +23,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// The maximum length of a child's report, in bytes. The socket can buffer a report of this length
 /// until the parent reads the report.
@@ -64,7 +66,7 @@ impl Child {
     ) -> io::Result<Self> {
         let (channel, other) = UnixStream::pair()?;
         let parent = getpid();
-        let Some(pid) = fork_with_threads(|name| name == THREAD)? else {
+        let Some(pid) = fork_with_threads(handler_thread)? else {
             run(patterns, work, &other, parent)
         };
         drop(other);
@@ -119,6 +121,27 @@ impl Child {
         if !self.is_reaped {
             let _ = kill_process_group(self.pid, Signal::KILL);
             let _ = kill_process(self.pid, Signal::KILL);
+        }
+    }
+
+    /// Waits as [`reap`](Self::reap) does. Kills the child if it has not ended after `limit`.
+    pub(super) fn reap_within(self, limit: Option<Duration>) -> io::Result<ChildEnd> {
+        let Some(limit) = limit else {
+            return self.reap();
+        };
+        let deadline = Instant::now() + limit;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(ChildEnd::Died(format!("no end within {limit:?}")));
+            }
+            let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
+            let mut polled = [PollFd::new(&self.ended, PollFlags::IN)];
+            match poll(&mut polled, Some(&timeout)) {
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => return self.reap(),
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 

@@ -74,11 +74,13 @@ pub struct BrokenInvariant {
 pub enum ExploredState {
     /// The operation ran undisturbed, and returned success.
     Completed,
-    /// The operation's process died instead of executing a call.
+    /// The operation's process died at a call.
     #[non_exhaustive]
     ProcessDied {
-        /// The call, which was not executed.
+        /// The call. No later call was executed.
         call: OperationCall,
+        /// The number of bytes that the call had written; none if the call was not executed.
+        written: Option<usize>,
     },
     /// A call failed with an injected error.
     #[non_exhaustive]
@@ -87,8 +89,13 @@ pub enum ExploredState {
         call: OperationCall,
         /// The injected error.
         errno: Errno,
+        /// Whether later calls failed too, as long as the cause of the error lasted.
+        lasting: bool,
         /// The operation's result: success, an error, a panic, or the death of its process.
         end: OperationEnd,
+        /// If the power failed after the operation had returned success, the calls whose changes
+        /// are missing from the disk, completely or in part.
+        lost: Option<Vec<OperationCall>>,
     },
     /// The power failed.
     #[non_exhaustive]
@@ -109,7 +116,7 @@ impl BrokenInvariant {
     pub fn call(&self) -> Option<&OperationCall> {
         match &self.state {
             ExploredState::Completed => None,
-            ExploredState::ProcessDied { call } | ExploredState::CallFailed { call, .. } => {
+            ExploredState::ProcessDied { call, .. } | ExploredState::CallFailed { call, .. } => {
                 Some(call)
             }
             ExploredState::PowerLost { next, .. } => next.as_ref(),
@@ -131,14 +138,45 @@ impl fmt::Display for BrokenInvariant {
                 f,
                 "the invariant does not hold after the operation itself: {message}"
             ),
-            ExploredState::ProcessDied { call } => write!(
+            ExploredState::ProcessDied {
+                call,
+                written: None,
+            } => write!(
                 f,
                 "the invariant broke when the process died in the place of {call}: {message}"
             ),
-            ExploredState::CallFailed { call, errno, end } => write!(
+            ExploredState::ProcessDied {
+                call,
+                written: Some(written),
+            } => write!(
                 f,
-                "the invariant broke when {call} failed ({errno}): {message}; {end}"
+                "the invariant broke when the process died inside {call}, with {written} bytes \
+                 written: {message}"
             ),
+            ExploredState::CallFailed {
+                call,
+                errno,
+                lasting,
+                end,
+                lost,
+            } => {
+                let later = match lasting {
+                    true => " and so did later calls",
+                    false => "",
+                };
+                write!(
+                    f,
+                    "the invariant broke when {call} failed ({errno}){later}: {message}; {end}"
+                )?;
+                match lost {
+                    Some(lost) => write!(
+                        f,
+                        ", then the power failed, with this not on the disk: {}",
+                        list(lost)
+                    ),
+                    None => Ok(()),
+                }
+            }
             ExploredState::PowerLost { next, lost } => {
                 f.write_str("the invariant broke when the power failed ")?;
                 match next {
@@ -148,17 +186,21 @@ impl fmt::Display for BrokenInvariant {
                 if lost.is_empty() {
                     f.write_str("with all that was done on the disk")?;
                 } else {
-                    let lost: Vec<String> = lost.iter().map(ToString::to_string).collect();
-                    let lost = lost.join("; ");
                     write!(
                         f,
-                        "with this not on the disk, since nothing had synced it: {lost}"
+                        "with this not on the disk, since nothing had synced it: {}",
+                        list(lost)
                     )?;
                 }
                 write!(f, ": {message}")
             }
         }
     }
+}
+
+fn list(calls: &[OperationCall]) -> String {
+    let calls: Vec<String> = calls.iter().map(ToString::to_string).collect();
+    calls.join("; ")
 }
 
 /// An operation that an exploration cannot follow.
@@ -231,7 +273,10 @@ mod tests {
 
     #[test]
     fn process_death_is_described_with_call_and_location() {
-        let broken = broken(ExploredState::ProcessDied { call: call(4) });
+        let broken = broken(ExploredState::ProcessDied {
+            call: call(4),
+            written: None,
+        });
         assert_eq!(
             broken.to_string(),
             "the invariant broke when the process died in the place of call 4 of 4, \
@@ -259,7 +304,9 @@ mod tests {
         let broken = broken(ExploredState::CallFailed {
             call: call(1),
             errno: Errno::EIO,
+            lasting: false,
             end: OperationEnd::Succeeded,
+            lost: None,
         });
         let text = broken.to_string();
         assert!(text.contains("save::save) failed ("), "{text}");

@@ -1,15 +1,17 @@
 //! The settings of an exploration, and the methods that start the exploration.
 
+#[cfg(target_os = "linux")]
+use super::crash_points::CrashPoints;
+#[cfg(target_os = "linux")]
+use super::disk_states::PowerCuts;
 use super::error::ExploreError;
 #[cfg(target_os = "linux")]
 use super::explorer::Explorer;
 #[cfg(target_os = "linux")]
-use super::power_cuts::PowerCuts;
+use super::failure_points::FailurePoints;
 #[cfg(target_os = "linux")]
 use super::progress::Progress;
 use super::{Crash, Errno, Explored, InjectedFailure, PowerLoss};
-#[cfg(target_os = "linux")]
-use super::{crash_points, failure_points};
 use crate::test::outcome::Result;
 use crate::test::process_scope::ProcessScope;
 use crate::test::skip::SkipRequest;
@@ -29,12 +31,11 @@ pub struct Exploration<'a> {
     timeline: &'a Timeline,
     skip: &'a SkipRequest,
     power_loss: Option<PowerLoss>,
-    draws: usize,
+    states: usize,
 }
 
-/// The default number of random combinations of lost changes at each point where the power can
-/// fail.
-const DRAWS: usize = 8;
+/// The default maximum of states of the disk that an exploration tries.
+const STATES: usize = 1000;
 
 impl<'a> Exploration<'a> {
     /// Makes an exploration whose runs start from the content of `before`. The random choices
@@ -51,7 +52,7 @@ impl<'a> Exploration<'a> {
             timeline,
             skip,
             power_loss: None,
-            draws: DRAWS,
+            states: STATES,
         }
     }
 
@@ -73,20 +74,28 @@ impl<'a> Exploration<'a> {
         }
     }
 
-    /// Sets the number of random combinations of lost changes at each point where the power can
-    /// fail. The test's seed determines the combinations.
+    /// Sets the approximate maximum of states of the disk that the exploration tries after losses
+    /// of power. The default is 1,000.
     ///
-    /// The default is 8. In addition, these losses are always tried: none, each single change, all
-    /// changes, and all changes but one.
-    pub fn draws(self, draws: usize) -> Self {
-        Self { draws, ..self }
+    /// The points of the operation share the maximum. At a point with more possible states than its
+    /// share, the exploration tries representative states, and states that the test's seed
+    /// determines. Then [`Explored::all_states`] is false.
+    pub fn states(self, maximum: usize) -> Self {
+        Self {
+            states: maximum,
+            ..self
+        }
     }
 
-    /// Runs `operation` once for each call that changes files in the operation's directory. In the
-    /// run for a call, the operation's process dies instead of executing the call. Then `invariant`
-    /// checks the directory.
+    /// Runs `operation` once, undisturbed. Then `invariant` checks the content that the directory
+    /// has if the operation's process dies at each call that changes files.
     ///
-    /// The invariant also checks the directory after an undisturbed run. With
+    /// A process dies before a call. It can also die inside a write across the border of a page of
+    /// 4,096 bytes, and then leaves a part of the write. The exploration makes these contents from
+    /// the calls of the one run. At a few calls, which the test's seed determines, the process
+    /// really dies in another run, and must leave the content that its calls explain.
+    ///
+    /// The invariant also checks the directory after the undisturbed run. With
     /// [`power_loss`](Self::power_loss), the invariant also checks states of the disk that a power
     /// loss can leave.
     ///
@@ -110,16 +119,12 @@ impl<'a> Exploration<'a> {
         return self.conclude(|progress| {
             let operation = |dir: &Path| to_text(operation(dir));
             let explorer = Explorer::prepare(&self.before, &operation, false)?;
-            crash_points::explore(
-                &explorer,
-                self.power_loss.map(|power_loss| PowerCuts {
-                    power_loss,
-                    draws: self.draws,
-                    seed: self.seed.child("explore", "power loss"),
-                }),
-                &|dir, crash| to_text(invariant(dir, crash)),
-                progress,
-            )
+            let points = CrashPoints {
+                power_cuts: self.power_cuts(),
+                seed: self.seed.child("explore", "deaths"),
+            };
+            let invariant = |dir: &Path, crash| to_text(invariant(dir, crash));
+            points.explore(&explorer, &invariant, progress)
         });
         #[cfg(not(target_os = "linux"))]
         {
@@ -128,12 +133,19 @@ impl<'a> Exploration<'a> {
         }
     }
 
-    /// For each call that reads or changes files, runs `operation` once with each error in
-    /// `errnos`. In each run, one call fails with one error, without being executed. Then
-    /// `invariant` checks the directory.
+    /// For each call that reads or changes files, runs `operation` with each error in `errnos`. In
+    /// that run, the call fails with that error, without being executed. Then `invariant` checks
+    /// the directory.
     ///
-    /// Only one call of a run fails, so a retry can succeed. A call that needs no space is not
-    /// tried with `ENOSPC`. A call that opens no file is not tried with `EMFILE`.
+    /// In one run only this call fails, so a retry can succeed. For `ENOSPC`, `EIO` and `EMFILE`,
+    /// in another run later calls fail too: with `ENOSPC` until the operation removes or shortens a
+    /// file that has bytes, with `EMFILE` until it closes a descriptor, with `EIO` until its end.
+    /// Leaves out `ENOSPC` for calls that need no space, and `EMFILE` for calls that open no file.
+    ///
+    /// With [`power_loss`](Self::power_loss), the power also fails after each run in which the
+    /// operation returned success. A failed `fsync` of a file loses the bytes that it could not
+    /// write: a second `fsync` succeeds without writing them. After a failed `fsync` of a
+    /// directory, no later change of names is durable.
     ///
     /// # Errors
     ///
@@ -149,19 +161,29 @@ impl<'a> Exploration<'a> {
         #[cfg(target_os = "linux")]
         return self.conclude(|progress| {
             let operation = |dir: &Path| to_text(operation(dir));
-            let explorer = Explorer::prepare(&self.before, &operation, true)?;
-            failure_points::explore(
-                &explorer,
-                &errnos,
-                &|dir, failure| to_text(invariant(dir, failure)),
-                progress,
-            )
+            let mut explorer = Explorer::prepare(&self.before, &operation, true)?;
+            explorer.records_bytes = self.power_loss.is_some();
+            let invariant = |dir: &Path, failure| to_text(invariant(dir, failure));
+            let points = FailurePoints {
+                errnos: &errnos,
+                power_cuts: self.power_cuts(),
+            };
+            points.explore(&explorer, &invariant, progress)
         });
         #[cfg(not(target_os = "linux"))]
         {
             let _ = (errnos, operation, invariant);
             Err(self.unavailable(&UNSUPPORTED))
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn power_cuts(&self) -> Option<PowerCuts> {
+        Some(PowerCuts {
+            power_loss: self.power_loss?,
+            maximum: self.states,
+            seed: self.seed.child("explore", "power loss"),
+        })
     }
 
     /// Returns an error if the test has no process of its own, or if faults already intercept that

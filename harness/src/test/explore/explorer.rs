@@ -2,19 +2,21 @@
 
 use super::baseline::Baseline;
 use super::child::{Child, ChildEnd};
+use super::directory_content::DirectoryContent;
 use super::error::{
     BrokenInvariant, Divergence, ExploreError, ExploredState, UnsupportedOperation,
 };
 use super::operation_call::{OperationCall, OperationEnd};
 use super::operation_run::{CallPoint, Intervention, Operation, OperationRun};
 use super::orphans::Orphans;
-use super::snapshot::Snapshot;
+use super::run_limit::RunLimit;
 use crate::os::seccomp::filter::SyscallPattern;
 use crate::syscalls::code_location::CodeLocation;
 use crate::syscalls::file_call::Effect;
 use crate::syscalls::patterns::file_calls;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// The maximum number of runs that try to reach the call of an intervention.
 const TRIES: usize = 5;
@@ -28,10 +30,14 @@ pub(super) type Invariant<'a, T> = &'a (dyn Fn(&Path, T) -> Result<(), String> +
 /// Runs an operation in its directory, each time from the same initial content.
 pub(super) struct Explorer<'a> {
     work: Work<'a>,
-    pub(super) before: Snapshot,
+    pub(super) before: DirectoryContent,
     patterns: Vec<SyscallPattern>,
     orphans: Orphans,
     pub(super) directory: PathBuf,
+    /// Whether runs with a failing call also record the written bytes.
+    pub(super) records_bytes: bool,
+    operation_limit: RunLimit,
+    invariant_limit: RunLimit,
     _parent: tempfile::TempDir,
 }
 
@@ -42,9 +48,12 @@ impl<'a> Explorer<'a> {
         let parent = tempfile::Builder::new().prefix("explored-").tempdir()?;
         Ok(Self {
             work,
-            before: Snapshot::read(before)?,
+            before: DirectoryContent::read(before)?,
             patterns: file_calls(reads),
             orphans: Orphans::adopt()?,
+            records_bytes: false,
+            operation_limit: RunLimit::default(),
+            invariant_limit: RunLimit::default(),
             directory: parent.path().canonicalize()?.join("dir"),
             _parent: parent,
         })
@@ -55,9 +64,14 @@ impl<'a> Explorer<'a> {
             directory: &self.directory,
             patterns: &self.patterns,
             orphans: &self.orphans,
+            records_bytes: self.records_bytes,
+            limit: self.operation_limit.get(),
             work: self.work,
         };
-        operation.run(&self.before, intervention)
+        let began = Instant::now();
+        let run = operation.run(&self.before, intervention)?;
+        self.operation_limit.note(began.elapsed());
+        Ok(run)
     }
 
     /// Runs the operation undisturbed. Returns an error if the operation fails, makes no call in
@@ -138,7 +152,12 @@ impl<'a> Explorer<'a> {
         invariant: Invariant<'_, T>,
         found: T,
     ) -> Result<(), String> {
-        let ended = Child::spawn(None, || invariant(&self.directory, found)).and_then(Child::reap);
+        let began = Instant::now();
+        // A busy machine gets a second limit.
+        let limit = self.invariant_limit.get().map(|limit| limit * 2);
+        let ended = Child::spawn(None, || invariant(&self.directory, found))
+            .and_then(|child| child.reap_within(limit));
+        self.invariant_limit.note(began.elapsed());
         match ended {
             Ok(ChildEnd::Returned(result)) => result,
             Ok(ChildEnd::Panicked(message)) => Err(message),

@@ -1,17 +1,18 @@
 //! One run of an operation, with an intervention at one of its calls.
 
 use super::child::{Child, ChildEnd};
+use super::directory_content::DirectoryContent;
+use super::failure_cause::{can_fail, ends_with_close, is_ended_by};
 use super::operation_call::OperationEnd;
 use super::orphans::Orphans;
-use super::snapshot::Snapshot;
 use crate::os::seccomp::filter::SyscallPattern;
 use crate::os::seccomp::listener::WaitingCall;
 use crate::os::seccomp::tracee::Tracee;
 use crate::syscalls::decoder::Decoder;
+use crate::syscalls::errno::Errno;
 use crate::syscalls::file_call::{Effect, FileCall};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -36,8 +37,13 @@ pub(super) enum Intervention {
     None,
     /// The process dies instead of executing this call.
     Kill(CallPoint),
-    /// This call fails with this error.
-    Fail(CallPoint, i32),
+    /// This call fails with this error. If `lasts`, later calls fail too, as long as the cause of
+    /// the error lasts.
+    Fail {
+        point: CallPoint,
+        errno: Errno,
+        lasts: bool,
+    },
     /// The thread that makes this call sends its backtrace, and the process exits.
     Locate(CallPoint),
 }
@@ -48,6 +54,8 @@ pub(super) struct OperationRun {
     /// The calls that the operation made in its directory, in order. The number next to each call
     /// identifies the thread that made the call.
     pub(super) calls: Vec<(u32, FileCall)>,
+    /// The indices of the calls that an injected error has replaced.
+    pub(super) failed: BTreeSet<usize>,
     /// The end of the operation's process; none if the exploration killed the process.
     pub(super) end: Option<ChildEnd>,
     /// Whether the run reached the point of the intervention.
@@ -55,6 +63,14 @@ pub(super) struct OperationRun {
 }
 
 impl OperationRun {
+    /// Returns the number of acknowledgements.
+    pub(super) fn acknowledgements(&self) -> usize {
+        let calls = self.calls.iter();
+        calls
+            .filter(|(_, call)| call.effect == Effect::Acknowledge)
+            .count()
+    }
+
     /// Describes the end of the operation for errors.
     pub(super) fn operation_end(&self) -> OperationEnd {
         match &self.end {
@@ -72,6 +88,10 @@ pub(super) struct Operation<'a> {
     pub(super) directory: &'a Path,
     pub(super) patterns: &'a [SyscallPattern],
     pub(super) orphans: &'a Orphans,
+    /// Whether runs with a failing call also record the written bytes.
+    pub(super) records_bytes: bool,
+    /// The time after which the operation is killed.
+    pub(super) limit: Option<Duration>,
     pub(super) work: &'a (dyn Fn(&Path) -> Result<(), String> + Sync),
 }
 
@@ -80,18 +100,29 @@ impl Operation<'_> {
     /// directory.
     pub(super) fn run(
         &self,
-        before: &Snapshot,
+        before: &DirectoryContent,
         intervention: &Intervention,
     ) -> io::Result<OperationRun> {
         before.write(self.directory)?;
         let child = Child::spawn(Some(self.patterns), || (self.work)(self.directory))?;
         Monitor {
-            decoder: Decoder::new(self.directory, matches!(intervention, Intervention::None)),
+            decoder: Decoder::new(
+                self.directory,
+                match intervention {
+                    Intervention::None | Intervention::Kill(_) => true,
+                    Intervention::Fail { .. } => self.records_bytes,
+                    Intervention::Locate(_) => false,
+                },
+            ),
             child,
+            limit: self.limit,
             intervention,
             orphans: self.orphans,
+            directory: self.directory,
+            lasting: None,
             occurrences: HashMap::new(),
             calls: Vec::new(),
+            failed: BTreeSet::new(),
             reached: false,
         }
         .run()
@@ -102,11 +133,21 @@ impl Operation<'_> {
 struct Monitor<'a> {
     decoder: Decoder<'a>,
     child: Child,
+    limit: Option<Duration>,
     intervention: &'a Intervention,
     orphans: &'a Orphans,
+    directory: &'a Path,
+    /// The error with which calls fail until its cause ends.
+    lasting: Option<Errno>,
     occurrences: HashMap<(&'static str, PathBuf), usize>,
     calls: Vec<(u32, FileCall)>,
+    failed: BTreeSet<usize>,
     reached: bool,
+}
+
+/// Whether the call closes descriptors.
+fn is_close(number: i64) -> bool {
+    [libc::SYS_close, libc::SYS_close_range].contains(&number)
 }
 
 /// Whether the operation continues after a call.
@@ -119,7 +160,18 @@ enum Continuation {
 impl Monitor<'_> {
     fn run(mut self) -> io::Result<OperationRun> {
         let mut continuation = Continuation::GoesOn;
+        let began = Instant::now();
+        let mut timed_out = false;
         while continuation == Continuation::GoesOn {
+            let left = self
+                .limit
+                .map(|limit| limit.saturating_sub(began.elapsed()));
+            if left.is_some_and(|left| left.is_zero()) {
+                timed_out = true;
+                break;
+            }
+            let timeout = left.map(Timespec::try_from).transpose();
+            let timeout = timeout.map_err(io::Error::other)?;
             let Some(listener) = &self.child.listener else {
                 return Err(io::Error::other("a process without a listener"));
             };
@@ -127,8 +179,8 @@ impl Monitor<'_> {
                 PollFd::new(listener, PollFlags::IN),
                 PollFd::new(&self.child.ended, PollFlags::IN),
             ];
-            match poll(&mut polled, None) {
-                Ok(_) | Err(Errno::INTR) => {}
+            match poll(&mut polled, timeout.as_ref()) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
             let (calls, ended) = (polled[0].revents(), polled[1].revents());
@@ -144,9 +196,13 @@ impl Monitor<'_> {
             }
         }
         self.end_all()?;
-        let end = self.child.reap()?;
+        let mut end = self.child.reap()?;
+        if let (true, Some(limit)) = (timed_out, self.limit) {
+            end = ChildEnd::Died(format!("it did not end within {limit:?}"));
+        }
         Ok(OperationRun {
             calls: self.calls,
+            failed: self.failed,
             end: (continuation == Continuation::GoesOn).then_some(end),
             reached: self.reached,
         })
@@ -157,6 +213,11 @@ impl Monitor<'_> {
         let Some(listener) = &self.child.listener else {
             return Ok(Continuation::GoesOn);
         };
+        if is_close(waiting.number) {
+            self.lasting.take_if(|errno| ends_with_close(*errno));
+            listener.proceed(waiting)?;
+            return Ok(Continuation::GoesOn);
+        }
         let decoded =
             Tracee::open(waiting.thread).and_then(|tracee| self.decoder.decode(waiting, &tracee));
         // If the calling thread is gone, a new thread can have its number. Then `decoded` can
@@ -195,7 +256,7 @@ impl Monitor<'_> {
         };
         let intervention = match self.intervention {
             Intervention::Kill(point)
-            | Intervention::Fail(point, _)
+            | Intervention::Fail { point, .. }
             | Intervention::Locate(point)
                 if self.reached || !is_at(point) =>
             {
@@ -204,7 +265,10 @@ impl Monitor<'_> {
             intervention => intervention,
         };
         *earlier += 1;
-        let is_sync = call.effect.is_sync();
+        let is_cured = |errno: &mut Errno| is_ended_by(*errno, &call.effect, self.directory);
+        self.lasting.take_if(is_cured);
+        let failing = self.lasting.filter(|errno| can_fail(&call.effect, *errno));
+        let is_pretended = call.effect.is_sync() || call.effect == Effect::Acknowledge;
         self.calls.push((waiting.thread, call));
         self.reached |= !matches!(intervention, Intervention::None);
         match intervention {
@@ -212,12 +276,20 @@ impl Monitor<'_> {
                 self.child.kill();
                 return Ok(Continuation::IsKilled);
             }
-            Intervention::Fail(_, errno) => listener.fail(waiting, *errno)?,
+            Intervention::Fail { errno, lasts, .. } => {
+                self.lasting = lasts.then_some(*errno);
+                self.failed.insert(self.calls.len() - 1);
+                listener.fail(waiting, errno.0)?;
+            }
             Intervention::Locate(_) if self.child.request_backtrace(waiting.thread) => {
                 listener.fail(waiting, libc::EINTR)?;
             }
+            _ if failing.is_some() => {
+                self.failed.insert(self.calls.len() - 1);
+                listener.fail(waiting, failing.map_or(0, |errno| errno.0))?;
+            }
             // The death of a process loses no written bytes, so a sync need not wait for the disk.
-            _ if is_sync => listener.pretend(waiting, 0)?,
+            _ if is_pretended => listener.pretend(waiting, 0)?,
             _ => listener.proceed(waiting)?,
         }
         Ok(Continuation::GoesOn)

@@ -8,11 +8,23 @@ use clarity_chaos_record::{EventKind, ExploredCall};
 const RECORDED_CALLS: usize = 2000;
 
 /// The calls, points and states that an exploration has tried so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Progress {
     pub(super) calls: Vec<ExploredCall>,
     /// The number of checked states of the disk after a power loss.
     pub(super) states: usize,
+    /// Whether these are all possible states.
+    pub(super) all_states: bool,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            calls: Vec::new(),
+            states: 0,
+            all_states: true,
+        }
+    }
 }
 
 impl Progress {
@@ -28,6 +40,7 @@ impl Progress {
             calls: self.calls.len(),
             points: self.calls.iter().map(|call| call.points).sum(),
             states: self.states,
+            all_states: self.all_states,
         }
     }
 

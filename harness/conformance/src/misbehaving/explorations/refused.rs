@@ -1,7 +1,7 @@
 //! Operations that cannot be explored, and invariants that panic.
 
 use super::{OLD, explore, rightly};
-use clarity_chaos::explore::Crash;
+use clarity_chaos::explore::{Crash, Errno};
 use clarity_chaos::{Context, Result, chaos};
 use std::fs::{self, File};
 use std::path::Path;
@@ -52,19 +52,36 @@ fn it_fails_anyway(cx: Context) -> Result {
 /// Explores while another thread of the test is running.
 #[chaos(non_destructive)]
 fn beside_a_thread(cx: Context) -> Result {
+    explore_beside(&cx, "busy")
+}
+
+/// Runs `explore` while a thread with this name is running.
+fn explore_beside(cx: &Context, name: &str) -> Result {
     let (begin, begun) = std::sync::mpsc::channel();
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
     let thread = thread::Builder::new()
-        .name("busy".to_owned())
+        .name(name.to_owned())
         .spawn(move || {
             let _ = begin.send(());
             stopped.recv()
         })?;
     begun.recv()?;
-    let explored = explore(&cx, rightly);
+    let explored = explore(cx, rightly);
     drop(stop);
     let _ = thread.join();
     explored
+}
+
+/// Explores while a thread runs that has the name of the harness's own thread.
+#[chaos(non_destructive)]
+fn beside_a_thread_with_the_name_of_ours(cx: Context) -> Result {
+    explore_beside(&cx, "clarity-chaos")
+}
+
+/// Explores while a thread runs whose name the kernel cuts inside a character.
+#[chaos(non_destructive)]
+fn beside_a_thread_with_a_cut_name(cx: Context) -> Result {
+    explore_beside(&cx, "fourteen bytes\u{e9}")
 }
 
 /// The first run of the operation makes calls that later runs do not make.
@@ -74,7 +91,8 @@ fn another_way_each_time(cx: Context) -> Result {
     // outside the explored directory count the runs.
     let runs = tempfile::tempdir()?;
     let runs = runs.path();
-    cx.crash_everywhere(
+    cx.fail_everywhere(
+        [Errno::EIO],
         |dir| {
             let number = fs::read_dir(runs)?.count();
             File::create(runs.join(number.to_string()))?;
@@ -96,6 +114,43 @@ fn its_check_panics(cx: Context) -> Result {
         assert!(!never, "assertion failed: never true");
         Ok(())
     })
+}
+
+/// A crash leaves a lock file, and the next start waits for its removal.
+#[chaos(non_destructive, timeout = "60s")]
+fn its_check_never_ends(cx: Context) -> Result {
+    cx.crash_everywhere(
+        |dir| {
+            fs::write(dir.join("lock"), "")?;
+            fs::write(dir.join("file"), "")?;
+            fs::remove_file(dir.join("lock"))?;
+            Ok(())
+        },
+        |dir, _| {
+            while dir.join("lock").exists() {
+                thread::sleep(std::time::Duration::from_millis(10));
+            }
+            Ok(())
+        },
+    )?;
+    Ok(())
+}
+
+/// The operation repeats a failed call for ever.
+#[chaos(non_destructive, timeout = "60s")]
+fn it_never_ends_after_an_error(cx: Context) -> Result {
+    cx.fail_everywhere(
+        [Errno::EIO],
+        |dir| {
+            while fs::write(dir.join("file"), "text").is_err() {}
+            Ok(())
+        },
+        |_, failure| match failure.lasting() && failure.acknowledged() {
+            true => Err("it cannot have ended".into()),
+            false => Ok(()),
+        },
+    )?;
+    Ok(())
 }
 
 fn explore_with(cx: &Context, invariant: fn(&Path, Crash) -> Result) -> Result {

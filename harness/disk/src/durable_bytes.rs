@@ -1,0 +1,117 @@
+//! The durable bytes of a file, with the pages that a failed sync has lost.
+//!
+//! After a failed sync, the kernel treats the unwritten pages of the file as clean. A later sync
+//! succeeds without writing them, and reads still return the new bytes. A new write to a page makes
+//! the page dirty again, so the next sync writes all of the page ([Can Applications Recover from
+//! fsync Failures?](https://www.usenix.org/conference/atc20/presentation/rebello), 2020).
+
+use crate::file_system::{FileSystem, NodeId};
+use crate::journal::{Event, Logged};
+use crate::snapshot::File;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The size of a page of the kernel's cache, in bytes.
+pub(crate) const PAGE: usize = 4096;
+
+/// The bytes of a file at its last sync.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DurableBytes {
+    pub(crate) bytes: Arc<Vec<u8>>,
+    /// The index, in the journal's log, of the first event that the bytes do not contain.
+    pub(crate) since: usize,
+    /// The possible contents of each page that failed syncs have lost: at first the durable one, at
+    /// last the one that the program reads.
+    pub(crate) lost: BTreeMap<usize, Vec<Vec<u8>>>,
+}
+
+impl DurableBytes {
+    /// Returns the bytes of a file before the first call.
+    pub(crate) fn initial(file: Option<&File>) -> Self {
+        Self {
+            bytes: file.map_or_else(Arc::default, |file| Arc::clone(&file.bytes)),
+            ..Self::default()
+        }
+    }
+
+    /// Returns the bytes after a successful sync at the end of `log`. `lost` has the pages that
+    /// failed syncs have lost, and that no later write has touched.
+    pub(crate) fn synced(
+        &self,
+        log: &[Logged],
+        file: NodeId,
+        live: &FileSystem,
+        lost: &BTreeSet<usize>,
+    ) -> Self {
+        let current = live
+            .file(file)
+            .map_or_else(Arc::default, |found| Arc::clone(&found.bytes));
+        let mut synced = Self {
+            lost: lost
+                .iter()
+                .map(|number| (*number, self.page_contents(log, file, *number)))
+                .collect(),
+            since: log.len(),
+            bytes: current,
+        };
+        for (number, contents) in &synced.lost {
+            let bytes = Arc::make_mut(&mut synced.bytes);
+            if let Some(page) = bytes.get_mut(number * PAGE..) {
+                let length = page.len().min(PAGE);
+                page[..length].copy_from_slice(&contents[0][..length]);
+            }
+        }
+        synced
+    }
+
+    /// Lists the possible contents of a page, by replaying the events since the last sync.
+    fn page_contents(&self, log: &[Logged], file: NodeId, number: usize) -> Vec<Vec<u8>> {
+        let range = number * PAGE..(number + 1) * PAGE;
+        let mut contents = self.contents_at_sync(&range);
+        let mut page = contents.last().cloned().unwrap_or_default();
+        for logged in &log[self.since..] {
+            match &logged.event {
+                Event::Write {
+                    file: written,
+                    offset,
+                    bytes,
+                    ..
+                } if *written == file => {
+                    let (from, to) = (
+                        range.start.max(*offset),
+                        range.end.min(offset + bytes.len()),
+                    );
+                    if from < to {
+                        page[from - range.start..to - range.start]
+                            .copy_from_slice(&bytes[from - offset..to - offset]);
+                        contents.push(page.clone());
+                    }
+                }
+                Event::Metadata(parts) => {
+                    for length in parts.iter().filter_map(|part| part.size_of(file)) {
+                        page[length.saturating_sub(range.start).min(PAGE)..].fill(0);
+                    }
+                }
+                _ => {}
+            }
+        }
+        contents
+    }
+
+    /// Lists the possible bytes of a part of one page at the last sync. Bytes behind the end are
+    /// zeros.
+    pub(crate) fn contents_at_sync(&self, range: &Range<usize>) -> Vec<Vec<u8>> {
+        if let Some(contents) = self.lost.get(&(range.start / PAGE)) {
+            let start = range.start % PAGE;
+            let part = |page: &Vec<u8>| page[start..start + range.len()].to_vec();
+            return contents.iter().map(part).collect();
+        }
+        let mut bytes = vec![0; range.len()];
+        if let Some(durable) = self.bytes.get(range.start..) {
+            let length = durable.len().min(bytes.len());
+            bytes[..length].copy_from_slice(&durable[..length]);
+        }
+        vec![bytes]
+    }
+}

@@ -1,0 +1,29 @@
+//! The models of a loss of power.
+
+/// A model of the states that a disk can have after a loss of power.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PowerLoss {
+    /// Any subset of the changes that no sync covers.
+    ///
+    /// `fsync` and `fdatasync` cover the bytes and the length of a file, but no name. `fsync` also
+    /// covers the mode.
+    /// `fsync` of a directory covers its entries. A rename within one directory is one change; a
+    /// rename between two directories is two changes.
+    Posix,
+    /// Every state that at least one of ext4, XFS and Btrfs can leave with its default options.
+    ///
+    /// Changes of metadata reach the disk in the order of the calls, so a state has a prefix of
+    /// these changes. Besides, a state has the changes that syncs brought. `fsync` of a file brings
+    /// its bytes, its length, its names and the directories above them. `fsync` of a directory
+    /// brings its entries. Bytes reach the disk in sectors and in any order, before or after
+    /// metadata.
+    #[default]
+    Journaled,
+    /// The states that ext4 can leave with `data=ordered`.
+    ///
+    /// All changes of metadata reach the disk in the order of the calls. A sync brings all earlier
+    /// changes of metadata, but only if the synced file itself has uncommitted metadata. No promise
+    /// comes from `auto_da_alloc`.
+    Ext4Ordered,
+}

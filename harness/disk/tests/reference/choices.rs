@@ -1,0 +1,277 @@
+//! Enumerates the states: choices of metadata, of lengths and of sectors.
+
+use super::{Disk, Entries, Entry, Event, Kind, Model, Part, Parts, ROOT, State};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The most changes whose subsets are enumerated under `Posix`.
+const MOST_CHANGES: usize = 16;
+
+/// Lengths between the base and the grown length are multiples of this number.
+const BLOCK: usize = 4096;
+
+impl Disk {
+    /// Returns the parts of the first units.
+    fn prefix(&self, length: usize) -> Parts {
+        let units = self.units[..length].iter().enumerate();
+        units
+            .flat_map(|(unit, parts)| (0..parts.len()).map(move |part| (unit, part)))
+            .collect()
+    }
+
+    /// Returns each set of parts that the disk can have.
+    pub(super) fn metadata_choices(&self) -> Option<Vec<Parts>> {
+        match self.model {
+            Model::Posix => self.subsets(),
+            Model::Journaled => {
+                let lengths = 0..=self.units.len();
+                Some(
+                    lengths
+                        .map(|length| &self.synced | &self.prefix(length))
+                        .collect(),
+                )
+            }
+            Model::Ext4Ordered => {
+                let lengths = self.committed..=self.units.len();
+                Some(lengths.map(|length| self.prefix(length)).collect())
+            }
+        }
+    }
+
+    /// Returns the synced parts with any of the changes that no sync covers.
+    fn subsets(&self) -> Option<Vec<Parts>> {
+        let mut changes: Vec<Parts> = Vec::new();
+        for (unit, parts) in self.units.iter().enumerate() {
+            let directories: BTreeSet<_> = parts
+                .iter()
+                .filter_map(Part::place)
+                .map(|place| place.0)
+                .collect();
+            let keys = (0..parts.len()).map(|part| (unit, part));
+            if directories.len() > 1 {
+                changes.extend(keys.map(|key| Parts::from([key])));
+            } else {
+                changes.push(keys.collect());
+            }
+        }
+        changes.retain(|change| !change.is_subset(&self.synced));
+        if changes.len() > MOST_CHANGES {
+            return None;
+        }
+        let mut subsets = Vec::new();
+        for subset in 0..1_u32 << changes.len() {
+            let mut chosen = self.synced.clone();
+            for (number, change) in changes.iter().enumerate() {
+                if subset & (1 << number) != 0 {
+                    chosen.extend(change);
+                }
+            }
+            subsets.push(chosen);
+        }
+        Some(subsets)
+    }
+
+    /// Returns all states whose metadata are the chosen parts.
+    pub(super) fn states_with(
+        &self,
+        chosen: &Parts,
+        sector: usize,
+        limit: usize,
+    ) -> Option<Vec<State>> {
+        let mut entries = self.first_entries.clone();
+        let mut modes = self
+            .nodes
+            .iter()
+            .map(|node| node.first_mode)
+            .collect::<Vec<_>>();
+        for (unit, part) in chosen {
+            match &self.units[*unit][*part] {
+                Part::Entry {
+                    place,
+                    new: Some(node),
+                    ..
+                } => {
+                    entries.insert(place.clone(), *node);
+                }
+                Part::Entry {
+                    place, new: None, ..
+                } => {
+                    entries.remove(place);
+                }
+                Part::Mode { node, mode } => modes[*node] = *mode,
+                Part::Size { .. } => {}
+            }
+        }
+        let paths = self.reachable(&entries);
+        let files: BTreeSet<usize> = paths.values().copied().collect();
+        let mut choices: Vec<BTreeMap<usize, Vec<u8>>> = vec![BTreeMap::new()];
+        for file in files
+            .into_iter()
+            .filter(|node| self.nodes[*node].kind == Kind::File)
+        {
+            let contents = self.contents(file, chosen, sector, limit)?;
+            if choices.len().saturating_mul(contents.len()) > limit {
+                return None;
+            }
+            let mut longer = Vec::new();
+            for choice in &choices {
+                for content in &contents {
+                    let mut choice = choice.clone();
+                    choice.insert(file, content.clone());
+                    longer.push(choice);
+                }
+            }
+            choices = longer;
+        }
+        Some(
+            choices
+                .iter()
+                .map(|bytes| self.state(&paths, &modes, bytes))
+                .collect(),
+        )
+    }
+
+    /// Returns all contents that a file can have with the chosen metadata.
+    fn contents(
+        &self,
+        file: usize,
+        chosen: &Parts,
+        sector: usize,
+        limit: usize,
+    ) -> Option<BTreeSet<Vec<u8>>> {
+        let node = &self.nodes[file];
+        let mut visible: Vec<&Event> = Vec::new();
+        for event in &node.events {
+            match event {
+                Event::Size { unit, .. } if !chosen.contains(&(*unit, 0)) => {
+                    if self.model != Model::Posix {
+                        break;
+                    }
+                }
+                Event::Size { .. } | Event::Write { .. } => visible.push(event),
+            }
+        }
+        let mut base = node.durable.len();
+        let mut ends: Vec<usize> = Vec::new();
+        for event in &visible {
+            match event {
+                Event::Size { length, .. } => {
+                    base = *length;
+                    ends.clear();
+                }
+                Event::Write { end, .. } => ends.push(*end),
+            }
+        }
+        let grown = ends.iter().copied().max().unwrap_or(base).max(base);
+        let mut lengths: BTreeSet<usize> = (base..grown).filter(|n| n % BLOCK == 0).collect();
+        lengths.extend(ends.into_iter().filter(|end| *end > base));
+        lengths.insert(base);
+        let mut all = BTreeSet::new();
+        for length in lengths {
+            let mut contents = BTreeSet::from([Vec::new()]);
+            for start in (0..length).step_by(sector) {
+                let sectors = sector_choices(&node.durable, &visible, start, sector);
+                let kept = sector.min(length - start);
+                let sectors: BTreeSet<&[u8]> = sectors.iter().map(|bytes| &bytes[..kept]).collect();
+                if contents.len().saturating_mul(sectors.len()) > limit {
+                    return None;
+                }
+                let pairs = contents
+                    .iter()
+                    .flat_map(|head| sectors.iter().map(move |tail| (head, tail)));
+                contents = pairs.map(|(head, tail)| [head, *tail].concat()).collect();
+            }
+            all.extend(contents);
+            if all.len() > limit {
+                return None;
+            }
+        }
+        Some(all)
+    }
+
+    /// Returns the node of each path that leads from the root.
+    pub(super) fn reachable(&self, entries: &Entries) -> BTreeMap<String, usize> {
+        let mut paths = BTreeMap::new();
+        self.descend(entries, &[ROOT], "", &mut paths);
+        paths
+    }
+
+    /// Adds the paths below the last of the directories. `above` has the directories on the way.
+    fn descend(
+        &self,
+        entries: &Entries,
+        above: &[usize],
+        prefix: &str,
+        paths: &mut BTreeMap<String, usize>,
+    ) {
+        for ((directory, name), node) in entries {
+            // A lost part of a rename can put a directory into itself: that entry is not shown.
+            if Some(directory) != above.last() || above.contains(node) {
+                continue;
+            }
+            let path = format!("{prefix}{name}");
+            if self.is_directory(*node) {
+                self.descend(
+                    entries,
+                    &[above, &[*node]].concat(),
+                    &format!("{path}/"),
+                    paths,
+                );
+            }
+            paths.insert(path, *node);
+        }
+    }
+
+    pub(super) fn state(
+        &self,
+        paths: &BTreeMap<String, usize>,
+        modes: &[u32],
+        bytes: &BTreeMap<usize, Vec<u8>>,
+    ) -> State {
+        let entry = |node: usize| match &self.nodes[node].kind {
+            Kind::Directory => Entry::Directory { mode: modes[node] },
+            Kind::Symlink(target) => Entry::Symlink(target.clone()),
+            Kind::File => Entry::File {
+                mode: modes[node],
+                bytes: bytes[&node].clone(),
+            },
+        };
+        paths
+            .iter()
+            .map(|(path, node)| (path.clone(), entry(*node)))
+            .collect()
+    }
+}
+
+/// Returns the bytes that one sector can have: at the last sync, or after a write that touched it.
+fn sector_choices(
+    durable: &[u8],
+    visible: &[&Event],
+    start: usize,
+    sector: usize,
+) -> BTreeSet<Vec<u8>> {
+    let cut = |image: &[u8], later: &[&Event]| {
+        let tail = image.get(start..).unwrap_or_default();
+        let mut bytes = tail[..tail.len().min(sector)].to_vec();
+        bytes.resize(sector, 0);
+        for event in later {
+            if let Event::Size { length, .. } = event {
+                let kept = length.saturating_sub(start).min(sector);
+                bytes[kept..].fill(0);
+            }
+        }
+        bytes
+    };
+    let mut choices = BTreeSet::from([cut(durable, visible)]);
+    for (number, event) in visible.iter().enumerate() {
+        if let Event::Write {
+            start: from,
+            end,
+            after,
+        } = event
+            && (*from < start + sector && *end > start)
+        {
+            choices.insert(cut(after, &visible[number + 1..]));
+        }
+    }
+    choices
+}

@@ -1,0 +1,309 @@
+//! Naive reference: enumerates each state that a disk can have after a loss of power.
+//!
+//! It shares nothing with the crate. It repeats all work for each choice: use small programs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+mod calls;
+mod choices;
+mod syncs;
+
+const ROOT: usize = 0;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Model {
+    Posix,
+    Journaled,
+    Ext4Ordered,
+}
+
+/// The sync that is a part of a write: none, `O_DSYNC`, `O_SYNC`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum WriteSync {
+    None,
+    Data,
+    Full,
+}
+
+/// One call. A handle is the number of an `Open` call, counted from 0.
+///
+/// A call that Linux refuses changes nothing. The handle of a failed `Open` is dead.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Op {
+    Open {
+        path: String,
+        create: bool,
+        truncate: bool,
+    },
+    /// Appends if `at` is `None`.
+    Write {
+        handle: usize,
+        at: Option<u64>,
+        bytes: Vec<u8>,
+        sync: WriteSync,
+    },
+    Truncate {
+        handle: usize,
+        length: u64,
+    },
+    /// Calls `posix_fallocate(0, length)`.
+    Allocate {
+        handle: usize,
+        length: u64,
+    },
+    Chmod {
+        path: String,
+        mode: u32,
+    },
+    Rename {
+        from: String,
+        to: String,
+    },
+    Exchange {
+        a: String,
+        b: String,
+    },
+    Link {
+        from: String,
+        to: String,
+    },
+    /// Removes a name of a file or of a symlink.
+    Unlink {
+        path: String,
+    },
+    Mkdir {
+        path: String,
+    },
+    Rmdir {
+        path: String,
+    },
+    Symlink {
+        target: String,
+        path: String,
+    },
+    Fsync {
+        handle: usize,
+    },
+    Fdatasync {
+        handle: usize,
+    },
+    /// Syncs a directory; the root is "".
+    FsyncDir {
+        path: String,
+    },
+    SyncAll,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Entry {
+    Directory { mode: u32 },
+    Symlink(String),
+    File { mode: u32, bytes: Vec<u8> },
+}
+
+/// Each path below the root.
+pub(crate) type State = BTreeMap<String, Entry>;
+
+/// Returns all states after the first `calls` calls, or `None` if there are more than `limit`.
+///
+/// Also returns `None` under `Posix` if more than 16 changes are not covered by a sync.
+pub(crate) fn states(
+    before: &State,
+    program: &[Op],
+    calls: usize,
+    model: Model,
+    sector: usize,
+    limit: usize,
+) -> Option<BTreeSet<State>> {
+    let mut disk = Disk::new(before, model);
+    for op in program.iter().take(calls) {
+        disk.call(op);
+    }
+    let mut all = BTreeSet::new();
+    for chosen in disk.metadata_choices()? {
+        all.extend(disk.states_with(&chosen, sector, limit)?);
+        if all.len() > limit {
+            return None;
+        }
+    }
+    Some(all)
+}
+
+/// Returns the live state after all calls, as the page cache has it.
+pub(crate) fn live(before: &State, program: &[Op]) -> State {
+    let mut disk = Disk::new(before, Model::Posix);
+    for op in program {
+        disk.call(op);
+    }
+    let modes = disk.nodes.iter().map(|node| node.mode).collect::<Vec<_>>();
+    let bytes = disk
+        .nodes
+        .iter()
+        .map(|node| node.bytes.clone())
+        .enumerate()
+        .collect();
+    disk.state(&disk.reachable(&disk.entries), &modes, &bytes)
+}
+
+/// A name in a directory, given by its node.
+type Place = (usize, String);
+
+/// The node of each entry.
+type Entries = BTreeMap<Place, usize>;
+
+/// Parts of units: the number of the unit, the number of the part in it.
+type Parts = BTreeSet<(usize, usize)>;
+
+#[derive(Clone, PartialEq)]
+enum Kind {
+    Directory,
+    Symlink(String),
+    File,
+}
+
+enum Part {
+    Entry {
+        place: Place,
+        old: Option<usize>,
+        new: Option<usize>,
+    },
+    Size {
+        file: usize,
+        length: usize,
+    },
+    Mode {
+        node: usize,
+        mode: u32,
+    },
+}
+
+impl Part {
+    /// Tells whether the part sets or removes a name of the node.
+    fn names(&self, wanted: usize) -> bool {
+        matches!(self, Part::Entry { old, new, .. } if [*old, *new].contains(&Some(wanted)))
+    }
+
+    fn place(&self) -> Option<&Place> {
+        match self {
+            Part::Entry { place, .. } => Some(place),
+            Part::Size { .. } | Part::Mode { .. } => None,
+        }
+    }
+}
+
+/// A change of the data of a file that is not durable.
+enum Event {
+    Write {
+        start: usize,
+        end: usize,
+        after: Vec<u8>,
+    },
+    Size {
+        unit: usize,
+        length: usize,
+    },
+}
+
+/// A file, directory or symlink.
+struct Node {
+    kind: Kind,
+    /// The live mode, and the mode at the creation.
+    mode: u32,
+    first_mode: u32,
+    /// The live bytes.
+    bytes: Vec<u8>,
+    /// The unit that created the node; none if the program did not create it.
+    created: Option<usize>,
+    data_dirty: bool,
+    meta_dirty: bool,
+    /// The step of the last change that an fsync must commit, and that an fdatasync must.
+    sync_step: usize,
+    datasync_step: usize,
+    /// The bytes at the last sync, and all events since.
+    durable: Vec<u8>,
+    events: Vec<Event>,
+}
+
+struct Disk {
+    model: Model,
+    nodes: Vec<Node>,
+    first_entries: Entries,
+    entries: Entries,
+    handles: Vec<Option<usize>>,
+    units: Vec<Vec<Part>>,
+    /// The parts that syncs covered: `Posix` and `Journaled`.
+    synced: Parts,
+    /// The number of units before the last commit, and its step: `Ext4Ordered`.
+    committed: usize,
+    commit_step: usize,
+    /// Counts the changes: units and writes.
+    step: usize,
+}
+
+impl Disk {
+    fn new(before: &State, model: Model) -> Disk {
+        let mut disk = Disk {
+            model,
+            nodes: Vec::new(),
+            first_entries: Entries::new(),
+            entries: Entries::new(),
+            handles: Vec::new(),
+            units: Vec::new(),
+            synced: Parts::new(),
+            committed: 0,
+            commit_step: 0,
+            step: 0,
+        };
+        disk.add(Kind::Directory, 0o755, Vec::new());
+        for (path, entry) in before {
+            let place = disk
+                .place(path)
+                .expect("the directory of each path is in the state");
+            let node = match entry {
+                Entry::Directory { mode } => disk.add(Kind::Directory, *mode, Vec::new()),
+                Entry::Symlink(target) => disk.add(Kind::Symlink(target.clone()), 0, Vec::new()),
+                Entry::File { mode, bytes } => disk.add(Kind::File, *mode, bytes.clone()),
+            };
+            disk.entries.insert(place, node);
+        }
+        disk.first_entries = disk.entries.clone();
+        disk
+    }
+
+    fn add(&mut self, kind: Kind, mode: u32, bytes: Vec<u8>) -> usize {
+        self.nodes.push(Node {
+            kind,
+            mode,
+            first_mode: mode,
+            durable: bytes.clone(),
+            bytes,
+            created: None,
+            data_dirty: false,
+            meta_dirty: false,
+            sync_step: 0,
+            datasync_step: 0,
+            events: Vec::new(),
+        });
+        self.nodes.len() - 1
+    }
+
+    fn is_directory(&self, node: usize) -> bool {
+        self.nodes[node].kind == Kind::Directory
+    }
+
+    /// Returns the directory and the name of a path, or `None` if the directory is missing.
+    fn place(&self, path: &str) -> Option<Place> {
+        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let directory = self.find(directory)?;
+        let valid = self.is_directory(directory) && !name.is_empty();
+        valid.then(|| (directory, name.to_string()))
+    }
+
+    fn find(&self, path: &str) -> Option<usize> {
+        if path.is_empty() {
+            Some(ROOT)
+        } else {
+            self.entries.get(&self.place(path)?).copied()
+        }
+    }
+}

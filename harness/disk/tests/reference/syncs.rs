@@ -1,0 +1,210 @@
+//! Syncs: the parts and the bytes that they make durable.
+
+use super::{Disk, Model, Part, Parts, ROOT};
+use std::collections::BTreeSet;
+
+impl Disk {
+    pub(super) fn fsync(&mut self, file: usize) {
+        if self.nodes[file].data_dirty || self.nodes[file].meta_dirty {
+            self.sync_file(file, true);
+        }
+    }
+
+    pub(super) fn fdatasync(&mut self, file: usize) {
+        if self.nodes[file].data_dirty || self.is_new(file) {
+            self.sync_file(file, false);
+        }
+    }
+
+    /// Tells whether the program created the file and no sync brought its creation.
+    fn is_new(&self, file: usize) -> bool {
+        self.nodes[file]
+            .created
+            .is_some_and(|unit| match self.model {
+                Model::Posix | Model::Journaled => !self.synced.contains(&(unit, 0)),
+                Model::Ext4Ordered => unit >= self.committed,
+            })
+    }
+
+    fn sync_file(&mut self, file: usize, full: bool) {
+        let with_metadata = full || self.is_new(file) && self.model != Model::Posix;
+        let node = &self.nodes[file];
+        self.commit_if(if full {
+            node.sync_step
+        } else {
+            node.datasync_step
+        });
+        match self.model {
+            Model::Posix => {
+                self.synced.extend(self.sizes(file));
+                if full {
+                    self.synced.extend(self.modes(file));
+                }
+            }
+            Model::Journaled => {
+                self.synced.extend(self.sizes(file));
+                if with_metadata {
+                    self.synced.extend(self.modes(file));
+                    self.synced.extend(self.names(file));
+                    for directory in self.directories_to(file) {
+                        self.synced.extend(self.names(directory));
+                    }
+                    self.close();
+                }
+            }
+            Model::Ext4Ordered => {}
+        }
+        self.make_bytes_durable(file);
+        self.nodes[file].data_dirty = false;
+        if with_metadata {
+            self.nodes[file].meta_dirty = false;
+        }
+    }
+
+    pub(super) fn fsync_directory(&mut self, directory: usize) {
+        self.commit_if(self.nodes[directory].sync_step);
+        match self.model {
+            Model::Posix => {
+                self.synced.extend(self.parts_in(directory));
+                self.synced.extend(self.modes(directory));
+            }
+            Model::Journaled => {
+                let inside = self.parts_in(directory);
+                for (unit, part) in &inside {
+                    let parts = &self.units[*unit];
+                    let moves_out = parts.iter().any(|other| match (&parts[*part], other) {
+                        (
+                            Part::Entry {
+                                old: Some(moved), ..
+                            },
+                            Part::Entry { new, .. },
+                        ) => *new == Some(*moved),
+                        _ => false,
+                    });
+                    if moves_out {
+                        self.synced
+                            .extend((0..parts.len()).map(|part| (*unit, part)));
+                    }
+                }
+                self.synced.extend(inside);
+                self.synced.extend(self.modes(directory));
+                self.close();
+            }
+            Model::Ext4Ordered => {}
+        }
+    }
+
+    pub(super) fn sync_all(&mut self) {
+        self.synced = self.parts_that(|_| true);
+        self.commit();
+        for node in 0..self.nodes.len() {
+            self.make_bytes_durable(node);
+            self.nodes[node].data_dirty = false;
+            self.nodes[node].meta_dirty = false;
+        }
+    }
+
+    fn make_bytes_durable(&mut self, file: usize) {
+        let node = &mut self.nodes[file];
+        node.durable = node.bytes.clone();
+        node.events.clear();
+    }
+
+    /// Commits as ext4 does, if the last change of the synced node is not committed.
+    fn commit_if(&mut self, last_change: usize) {
+        if last_change > self.commit_step {
+            self.commit();
+        }
+    }
+
+    fn commit(&mut self) {
+        self.committed = self.units.len();
+        self.commit_step = self.step;
+    }
+
+    /// Removes the parts that ext4 has not committed. Adds the earlier parts on each synced entry,
+    /// with all parts of their units.
+    fn close(&mut self) {
+        self.synced.retain(|(unit, _)| *unit < self.committed);
+        loop {
+            let mut closed = self.synced.clone();
+            for (unit, part) in &self.synced {
+                let Some(place) = self.units[*unit][*part].place() else {
+                    continue;
+                };
+                for earlier in 0..*unit {
+                    let parts = &self.units[earlier];
+                    if parts.iter().any(|part| part.place() == Some(place)) {
+                        closed.extend((0..parts.len()).map(|part| (earlier, part)));
+                    }
+                }
+            }
+            if closed == self.synced {
+                return;
+            }
+            self.synced = closed;
+        }
+    }
+
+    /// Returns each directory that leads to a present name of the file, without the root.
+    fn directories_to(&self, file: usize) -> BTreeSet<usize> {
+        let mut directories = BTreeSet::new();
+        let mut below = vec![file];
+        while let Some(child) = below.pop() {
+            for (directory, _) in self
+                .entries
+                .iter()
+                .filter(|(_, node)| **node == child)
+                .map(|(place, _)| place)
+            {
+                if *directory != ROOT {
+                    directories.insert(*directory);
+                    below.push(*directory);
+                }
+            }
+        }
+        directories
+    }
+
+    /// Returns the parts that set or remove a name of the node. Of a rename within one directory,
+    /// returns both parts.
+    fn names(&self, wanted: usize) -> Parts {
+        let mut found = self.parts_that(|part| part.names(wanted));
+        for (unit, parts) in self.units.iter().enumerate() {
+            let directories: BTreeSet<_> = parts
+                .iter()
+                .filter_map(Part::place)
+                .map(|place| place.0)
+                .collect();
+            if directories.len() == 1 && parts.iter().any(|part| part.names(wanted)) {
+                found.extend((0..parts.len()).map(|part| (unit, part)));
+            }
+        }
+        found
+    }
+
+    /// Returns the parts on entries of the directory.
+    fn parts_in(&self, directory: usize) -> Parts {
+        self.parts_that(|part| part.place().is_some_and(|place| place.0 == directory))
+    }
+
+    fn sizes(&self, wanted: usize) -> Parts {
+        self.parts_that(|part| matches!(part, Part::Size { file, .. } if *file == wanted))
+    }
+
+    fn modes(&self, wanted: usize) -> Parts {
+        self.parts_that(|part| matches!(part, Part::Mode { node, .. } if *node == wanted))
+    }
+
+    fn parts_that(&self, fits: impl Fn(&Part) -> bool) -> Parts {
+        let mut found = Parts::new();
+        for (unit, parts) in self.units.iter().enumerate() {
+            for (number, part) in parts.iter().enumerate() {
+                if fits(part) {
+                    found.insert((unit, number));
+                }
+            }
+        }
+        found
+    }
+}

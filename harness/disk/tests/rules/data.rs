@@ -1,0 +1,114 @@
+//! Data: lengths, sectors and truncations.
+
+use super::{MODELS, has, numbers, overwrite};
+use crate::facts::before;
+use crate::facts::ops::*;
+use crate::reference::{Entry, Model, Op, states};
+use std::collections::BTreeSet;
+
+#[test]
+fn replacement_without_a_sync_of_the_file_can_be_zeros() {
+    let program = [
+        create("c"),
+        write(0, 0, 5000, b'N'),
+        rename("c", "a"),
+        fsync_directory(""),
+    ];
+    // Lengths 0, 4096 and 5000, whose 0, 8 and 10 sectors are old or new.
+    assert_eq!(numbers(&program), [1281, 1281, 1281]);
+    for model in MODELS {
+        assert!(has(&program, model, "d0/, a=5000:0 n1, x=100:x n1"));
+        assert!(has(&program, model, "d0/, a=0 n1, x=100:x n1"));
+        assert!(has(&program, model, "d0/, a=4096:0N n1, x=100:x n1"));
+    }
+}
+
+#[test]
+fn sectors_are_old_or_as_after_a_write() {
+    assert_eq!(numbers(&[open("x"), overwrite(0)]), [2, 2, 2]);
+    // The second write has the first in it: not the second alone.
+    assert_eq!(
+        numbers(&[open("x"), overwrite(0), write(0, 1, 1, b'M')]),
+        [3, 3, 3]
+    );
+    // Length 100 has one state; length 600 has two sectors.
+    assert_eq!(numbers(&[open("a"), append(0, 500, b'N')]), [5, 5, 5]);
+    // The write leaves the first sector alone.
+    assert_eq!(numbers(&[open("a"), write(0, 600, 10, b'N')]), [3, 3, 3]);
+}
+
+#[test]
+fn lengths_are_whole_blocks_between_the_base_and_the_end() {
+    let program = [open("a"), append(0, 9_900, b'N')];
+    for model in MODELS {
+        let found = states(&before(), &program, 2, model, 1 << 20, 10).expect("7 states");
+        let lengths = found.iter().map(|state| match &state["a"] {
+            Entry::File { bytes, .. } => bytes.len(),
+            other => panic!("{other:?} is not a file"),
+        });
+        assert_eq!(
+            lengths.collect::<BTreeSet<_>>(),
+            [100, 4096, 8192, 10_000].into()
+        );
+        assert_eq!(found.len(), 7);
+    }
+}
+
+#[test]
+fn size_units_come_without_data() {
+    assert_eq!(numbers(&[open("a"), truncate(0, 50)]), [2, 2, 2]);
+    assert_eq!(numbers(&[open("a"), truncate(0, 20_000)]), [2, 2, 2]);
+    assert_eq!(
+        numbers(&[
+            open("a"),
+            Op::Allocate {
+                handle: 0,
+                length: 20_000
+            }
+        ]),
+        [2, 2, 2]
+    );
+    assert_eq!(
+        numbers(&[
+            open("a"),
+            Op::Allocate {
+                handle: 0,
+                length: 50
+            }
+        ]),
+        [1, 1, 1]
+    );
+    assert_eq!(
+        numbers(&[open("a"), truncate(0, 50), fdatasync(0)]),
+        [1, 1, 1]
+    );
+}
+
+#[test]
+fn truncation_that_is_lost_hides_later_writes_but_for_posix() {
+    let program = [open("a"), truncate(0, 50), write(0, 50, 10, b'M')];
+    assert_eq!(numbers(&program), [5, 4, 4]);
+    assert!(has(&program, Model::Posix, "d0/, a=100:0Ma n1, x=100:x n1"));
+}
+
+#[test]
+fn truncation_cuts_writes_before_it() {
+    // With and without the truncation, the one sector is old or new.
+    assert_eq!(
+        numbers(&[open("a"), write(0, 0, 100, b'N'), truncate(0, 50)]),
+        [4, 4, 4]
+    );
+}
+
+#[test]
+fn unlinked_file_keeps_its_writes_until_the_unlink_is_durable() {
+    assert_eq!(numbers(&[open("a"), overwrite(0), unlink("a")]), [3, 3, 3]);
+}
+
+#[test]
+fn names_of_one_file_have_equal_contents() {
+    assert_eq!(
+        numbers(&[open("a"), link("a", "b"), overwrite(0)]),
+        [4, 4, 4]
+    );
+}

@@ -1,0 +1,122 @@
+//! Checks the states that a disk can have after a loss of power.
+
+use super::PowerLoss;
+use super::directory_content;
+use super::explorer::Explorer;
+use super::progress::Progress;
+use crate::test::random::rng;
+use clarity_chaos_disk::{Choice, Journal, SECTOR_SIZE, Snapshot, State, States};
+use clarity_chaos_record::Seed;
+use rand::RngExt as _;
+use rand::seq::SliceRandom as _;
+use rand_chacha::ChaCha8Rng;
+use std::collections::HashSet;
+use std::io;
+
+/// The minimum of states that are checked at each point.
+const MIN_SHARE: usize = 4;
+
+/// The settings for the exploration of power losses.
+#[derive(Clone, Debug)]
+pub(super) struct PowerCuts {
+    pub(super) power_loss: PowerLoss,
+    /// The approximate maximum of states that are checked.
+    pub(super) maximum: usize,
+    pub(super) seed: Seed,
+}
+
+/// Whether the operation had returned success, and the number of its acknowledgements.
+pub(super) type Acknowledged = (bool, usize);
+
+/// The states of one exploration.
+pub(super) struct DiskStates<'a> {
+    explorer: &'a Explorer<'a>,
+    settings: &'a PowerCuts,
+    rng: ChaCha8Rng,
+    /// The states that were checked, each with the acknowledgements of the operation.
+    seen: HashSet<(Acknowledged, Snapshot)>,
+}
+
+impl<'a> DiskStates<'a> {
+    pub(super) fn new(explorer: &'a Explorer<'a>, settings: &'a PowerCuts) -> Self {
+        Self {
+            explorer,
+            settings,
+            rng: rng(settings.seed),
+            seen: HashSet::new(),
+        }
+    }
+
+    /// Gives the number of states to check at the next of `points` points, when `checked` states
+    /// were checked. The last point, where the operation has returned success, has at least a
+    /// quarter of the maximum.
+    pub(super) fn share(&self, checked: usize, points: usize) -> usize {
+        let maximum = self.settings.maximum;
+        let reserved = maximum / 4;
+        let left = maximum.saturating_sub(checked);
+        match points {
+            1 => left.max(reserved),
+            points => left.saturating_sub(reserved) / (points - 1),
+        }
+        .max(MIN_SHARE)
+    }
+
+    /// Writes possible states of the disk after the first `calls` calls to the explorer's
+    /// directory, at most `share`. Calls `check` for each one. Returns the first state whose check
+    /// fails, with the error.
+    pub(super) fn check(
+        &mut self,
+        journal: &Journal,
+        calls: usize,
+        acknowledged: Acknowledged,
+        share: usize,
+        progress: &mut Progress,
+        check: impl Fn() -> Result<(), String>,
+    ) -> io::Result<Option<(State, String)>> {
+        let model = self.settings.power_loss;
+        journal.with_states(calls, model, SECTOR_SIZE, |states| {
+            let (choices, are_all) = choose(states, share, &mut self.rng);
+            let mut left = share;
+            for choice in choices {
+                let state = states.state(&choice);
+                if !self.seen.insert((acknowledged, state.snapshot.clone())) {
+                    continue;
+                }
+                // Equal states count once, so more states than the share show only now.
+                if left == 0 {
+                    progress.all_states = false;
+                    break;
+                }
+                left -= 1;
+                progress.states += 1;
+                directory_content::write(&state.snapshot, &self.explorer.directory)?;
+                if let Err(message) = check() {
+                    return Ok(Some((state, message)));
+                }
+            }
+            progress.all_states &= are_all;
+            Ok(None)
+        })
+    }
+}
+
+/// Gives the choices of states to check, and whether they are all.
+fn choose(states: &States<'_>, share: usize, rng: &mut ChaCha8Rng) -> (Vec<Choice>, bool) {
+    if let Some(all) = states.all(share.saturating_mul(4)) {
+        // The representatives come first: they show a broken invariant with few losses.
+        let choices = states.representatives().into_iter().chain(all);
+        return (choices.collect(), true);
+    }
+    let mut choices = states.representatives();
+    // The first choice loses nothing. Of the others, a random part has a fair chance.
+    if choices.len() > share {
+        let (_, others) = choices.split_at_mut(1);
+        let (kept, _) = others.partial_shuffle(rng, share - 1);
+        let kept = kept.to_vec();
+        choices.splice(1.., kept);
+    }
+    let drawn = share - choices.len().min(share);
+    let mut pick = |limit| rng.random_range(0..limit);
+    choices.extend((0..drawn).map(|_| states.draw(&mut pick)));
+    (choices, false)
+}

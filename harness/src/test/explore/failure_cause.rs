@@ -1,0 +1,45 @@
+//! The causes of failed calls, and the time that they last.
+
+use crate::syscalls::errno::Errno;
+use crate::syscalls::file_call::Effect;
+use std::fs;
+use std::path::Path;
+
+/// Whether a call with this effect can fail with this error. Only calls that need space return
+/// `ENOSPC`. Only calls that open a file return `EMFILE`.
+pub(super) fn can_fail(effect: &Effect, errno: Errno) -> bool {
+    match errno {
+        _ if *effect == Effect::Acknowledge => false,
+        Errno::ENOSPC => effect.allocates(),
+        Errno::EMFILE => matches!(effect, Effect::Open { .. }),
+        _ => true,
+    }
+}
+
+/// Whether the cause of this error lasts: a full disk, a broken disk, or too many open files.
+pub(super) fn lasts(errno: Errno) -> bool {
+    [Errno::ENOSPC, Errno::EIO, Errno::EMFILE].contains(&errno)
+}
+
+/// Whether this call ends the cause of the error, if the call succeeds. A full disk has space again
+/// after the operation removes or shortens a file that has bytes.
+pub(super) fn is_ended_by(errno: Errno, effect: &Effect, directory: &Path) -> bool {
+    let length =
+        |path: &Path| fs::symlink_metadata(directory.join(path)).map_or(0, |found| found.len());
+    errno == Errno::ENOSPC
+        && match effect {
+            Effect::Unlink { path }
+            | Effect::Open {
+                path,
+                truncates: true,
+                ..
+            } => length(path) > 0,
+            Effect::Truncate { path, length: new } => length(path) > *new,
+            _ => false,
+        }
+}
+
+/// Whether a closed descriptor ends the cause of the error.
+pub(super) fn ends_with_close(errno: Errno) -> bool {
+    errno == Errno::EMFILE
+}
