@@ -4,6 +4,7 @@ use crate::durable::Durable;
 use crate::durable_bytes::{DurableBytes, PAGE};
 use crate::file_system::NodeId;
 use crate::journal::{Event, Journal, Part};
+use crate::lengths;
 use crate::metadata::Included;
 use crate::power_loss::PowerLoss;
 use std::collections::BTreeSet;
@@ -140,7 +141,7 @@ impl ContentChoices {
                 FileEvent::Size { .. } => is_hidden |= model != PowerLoss::Posix,
             }
         }
-        choices.lengths = lengths(base, ends);
+        choices.lengths = lengths::possible(base, ends);
         choices.add_sectors(&events, &at_sync);
         choices
     }
@@ -311,7 +312,11 @@ impl ContentChoices {
     }
 
     /// Returns the bytes of the file.
-    pub(crate) fn bytes(&self, choice: &ContentChoice) -> Vec<u8> {
+    pub(crate) fn bytes(&self, choice: &ContentChoice) -> Arc<Vec<u8>> {
+        if self.sectors.is_empty() && self.kept == choice.length && self.durable.len() == self.kept
+        {
+            return Arc::clone(&self.durable);
+        }
         let mut bytes = self.durable[..self.kept.min(choice.length)].to_vec();
         bytes.resize(choice.length, 0);
         for (sector, version) in self.sectors.iter().zip(&choice.versions) {
@@ -321,7 +326,7 @@ impl ContentChoices {
                 kept[..length].copy_from_slice(&sector.versions[*version].bytes[..length]);
             }
         }
-        bytes
+        Arc::new(bytes)
     }
 
     /// Lists the calls whose writes are not completely on the disk.
@@ -336,19 +341,6 @@ impl ContentChoices {
         let missing = self.writes.iter().enumerate().filter(is_missing);
         missing.map(|(_, write)| write.call).collect()
     }
-}
-
-/// Lists the lengths that a file of length `base` can have on the disk while writes that end at
-/// `ends` make it longer: that after a write, or a multiple of the page size.
-fn lengths(base: usize, ends: Vec<usize>) -> Vec<usize> {
-    let grown = ends.iter().copied().max().unwrap_or(base).max(base);
-    let borders = (base / PAGE + 1..).map(|block| block * PAGE);
-    let mut lengths: Vec<usize> = borders.take_while(|border| *border < grown).collect();
-    lengths.extend(ends.into_iter().filter(|end| *end > base));
-    lengths.push(base);
-    lengths.sort_unstable();
-    lengths.dedup();
-    lengths
 }
 
 /// Lists the events of a file since its last sync.

@@ -90,7 +90,10 @@ impl DurableBytes {
                 }
                 Event::Metadata(parts) => {
                     for length in parts.iter().filter_map(|part| part.size_of(file)) {
-                        page[length.saturating_sub(range.start).min(PAGE)..].fill(0);
+                        let cut = length.saturating_sub(range.start).min(PAGE);
+                        for page in contents.iter_mut().chain([&mut page]) {
+                            page[cut..].fill(0);
+                        }
                     }
                 }
                 _ => {}

@@ -6,9 +6,6 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-/// The maximum depth of directories. If changes are lost, a directory can be inside itself.
-const MAX_DEPTH: usize = 64;
-
 /// The maximum number of symlinks that are followed on a path.
 const MAX_SYMLINKS: usize = 8;
 
@@ -102,6 +99,11 @@ impl FileSystem {
         builder.build()
     }
 
+    /// Lists all nodes, also those without a name.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.nodes.len()).map(NodeId)
+    }
+
     /// Lists the files that have a name.
     pub(crate) fn named_files(&self) -> Vec<NodeId> {
         let mut files = Vec::new();
@@ -114,25 +116,30 @@ impl FileSystem {
     }
 
     fn visit(&self, visitor: &mut impl FnMut(PathBuf, NodeId)) {
-        self.visit_below(ROOT, Path::new(""), 0, visitor);
+        self.visit_below(Path::new(""), &mut vec![ROOT], visitor);
     }
 
+    /// Visits the entries below the last of the directories `above`. If changes are lost, a
+    /// directory can be inside itself; such an entry is not visited.
     fn visit_below(
         &self,
-        directory: NodeId,
         path: &Path,
-        depth: usize,
+        above: &mut Vec<NodeId>,
         visitor: &mut impl FnMut(PathBuf, NodeId),
     ) {
-        let Node::Directory { entries, .. } = &self.nodes[directory.0] else {
+        let directory = above.last().map(|directory| &self.nodes[directory.0]);
+        let Some(Node::Directory { entries, .. }) = directory else {
             return;
         };
         for (name, node) in entries {
+            if above.contains(node) {
+                continue;
+            }
             let path = path.join(name);
             visitor(path.clone(), *node);
-            if depth < MAX_DEPTH {
-                self.visit_below(*node, &path, depth + 1, visitor);
-            }
+            above.push(*node);
+            self.visit_below(&path, above, visitor);
+            above.pop();
         }
     }
 

@@ -263,6 +263,13 @@ impl Journal {
         self.log(Event::FailedSync { node });
     }
 
+    /// Fails to sync the whole file system.
+    pub fn fail_sync_all(&mut self) {
+        for node in self.live.nodes() {
+            self.fail_sync(node);
+        }
+    }
+
     /// Syncs the whole file system.
     pub fn sync_all(&mut self) {
         self.log(Event::SyncAll);

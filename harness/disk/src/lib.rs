@@ -6,6 +6,7 @@ mod durable;
 mod durable_bytes;
 mod file_system;
 mod journal;
+mod lengths;
 mod metadata;
 mod power_loss;
 mod replay;

@@ -14,6 +14,8 @@ use std::sync::Arc;
 pub struct Replay<'a> {
     log: &'a [Logged],
     disk: FileSystem,
+    /// The index of the next call.
+    call: usize,
 }
 
 impl Journal {
@@ -23,6 +25,7 @@ impl Journal {
         Replay {
             log: &self.log,
             disk: self.before.clone(),
+            call: 0,
         }
     }
 }
@@ -36,6 +39,7 @@ impl Replay<'_> {
             self.disk.apply(&logged.event);
         }
         self.log = left;
+        self.call = call;
     }
 
     /// Returns the content after the effects so far.
@@ -82,7 +86,8 @@ impl Replay<'_> {
     }
 
     fn next_write(&self) -> Option<(usize, &[u8])> {
-        match &self.log.first()?.event {
+        let next = self.log.first().filter(|next| next.call == self.call)?;
+        match &next.event {
             Event::Write { offset, bytes, .. } => Some((*offset, bytes)),
             _ => None,
         }

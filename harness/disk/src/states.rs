@@ -194,7 +194,7 @@ impl States<'_> {
             let chosen = tree.files.iter().zip(contents);
             let found = chosen.into_iter().find(|((other, _), _)| *other == node);
             match found {
-                Some(((_, choices), choice)) => Arc::new(choices.bytes(choice)),
+                Some(((_, choices), choice)) => choices.bytes(choice),
                 None => Arc::clone(&file.bytes),
             }
         });

@@ -34,6 +34,12 @@ fn restore(signal: libc::c_int) {
     }
 }
 
+// Apple's systems have no flag against `SIGPIPE`. Rust's runtime ignores this signal anyway.
+#[cfg(target_vendor = "apple")]
+const SEND_FLAGS: SendFlags = SendFlags::DONTWAIT;
+#[cfg(not(target_vendor = "apple"))]
+const SEND_FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
+
 /// Sends a byte to `sender` for each `SIGTERM` that this process gets. A forked child inherits the
 /// handler, but ends as without it.
 pub(crate) fn send_on_termination(sender: UnixStream) -> io::Result<SigId> {
@@ -41,7 +47,7 @@ pub(crate) fn send_on_termination(sender: UnixStream) -> io::Result<SigId> {
     let handle = move || {
         if getpid() == owner {
             // A full buffer has a byte that was not read yet.
-            let _ = send(&sender, &[0], SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+            let _ = send(&sender, &[0], SEND_FLAGS);
         } else {
             let _ = emulate_default_handler(libc::SIGTERM);
         }

@@ -19,9 +19,12 @@ pub(super) fn permissions(mode: u64) -> u32 {
     (mode & 0o7777) as u32
 }
 
+/// The maximum number of bytes that a call reads or writes (read(2)).
+const MAX_COUNT: u64 = 0x7fff_f000;
+
 /// Converts an argument to a number of bytes or of vectors.
 pub(super) fn length(argument: u64) -> io::Result<usize> {
-    usize::try_from(argument).map_err(io::Error::other)
+    usize::try_from(argument.min(MAX_COUNT)).map_err(io::Error::other)
 }
 
 /// Whether an ioctl with this `request` shares blocks between files (`FICLONE`, `FICLONERANGE`).

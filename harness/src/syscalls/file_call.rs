@@ -149,6 +149,12 @@ impl Effect {
         }
     }
 
+    /// Whether a crash before the call can leave another state, or another acknowledged state, than
+    /// a crash before the next call.
+    pub(crate) fn is_point(&self) -> bool {
+        self.changes() || *self == Self::Acknowledge
+    }
+
     /// Whether the call writes cached changes to the disk.
     pub(crate) fn is_sync(&self) -> bool {
         matches!(self, Self::Sync { .. } | Self::SyncAll)

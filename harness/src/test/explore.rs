@@ -199,7 +199,8 @@ impl InjectedFailure {
         self.acknowledgements
     }
 
-    /// Whether the power failed after the operation had returned success.
+    /// Whether the power failed after the run. The operation had returned success, or had
+    /// acknowledged something.
     #[must_use]
     pub fn power_lost(&self) -> bool {
         self.power_lost
@@ -218,7 +219,7 @@ impl InjectedFailure {
 pub struct Explored {
     /// The number of the operation's calls that concern the operation's directory.
     pub calls: usize,
-    /// The number of runs in which the process died at a call, or a call failed.
+    /// The number of contents that a death at a call leaves, or of runs in which a call failed.
     pub points: usize,
     /// The number of checked states of the disk after a power loss, without duplicates.
     pub states: usize,

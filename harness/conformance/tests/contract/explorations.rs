@@ -193,12 +193,14 @@ fn ignored_errors_of_calls_are_found() {
 #[test]
 fn acknowledgements_are_counted_up_to_the_crash() {
     passed("acknowledgements::acknowledgement_before_the_sync");
+    passed("acknowledgements::death_before_the_acknowledgement");
 }
 
 #[test]
 fn sync_after_a_failed_sync_brings_nothing() {
     passed("failed_syncs::sync_of_a_file_is_tried_again");
     passed("failed_syncs::sync_of_a_directory_is_tried_again");
+    passed("failed_syncs::sync_is_interrupted");
 }
 
 #[test]
@@ -235,6 +237,14 @@ fn operation_that_cannot_be_explored_fails() {
     failed(
         "refused::another_way_each_time",
         &["other calls each time", "did not come again"],
+    );
+    failed(
+        "refused::with_a_socket",
+        &["not explorable: socket is a device, a FIFO or a socket"],
+    );
+    failed(
+        "refused::with_a_huge_file",
+        &["a file longer than 1 GiB", "ftruncate of file"],
     );
     failed("refused::elsewhere", &["does nothing in the directory"]);
     failed("refused::beside_a_thread", &["`busy`"]);

@@ -1,8 +1,9 @@
 //! Converts the calls of an operation into the journal of their changes.
 
+use crate::syscalls::errno::Errno;
 use crate::syscalls::file_call::{Effect, FileCall, Sync};
 use clarity_chaos_disk::{Journal, NodeId, Snapshot, SyncKind};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Makes the journal of these calls, which start from the content `before`. The calls with the
 /// indices `failed` have failed.
@@ -13,25 +14,57 @@ use std::collections::BTreeSet;
 pub(super) fn journal<'a>(
     before: &Snapshot,
     calls: impl IntoIterator<Item = &'a FileCall>,
-    failed: &BTreeSet<usize>,
+    failed: &BTreeMap<usize, Errno>,
 ) -> Result<Journal, (usize, &'static str)> {
     let mut journal = Journal::new(before);
     for call in calls {
         if let Effect::Unsupported { reason, .. } = call.effect {
             return Err((journal.calls(), reason));
         }
-        match &call.effect {
-            Effect::Sync { path, .. } if failed.contains(&journal.calls()) => {
-                if let Some(node) = journal.find(path) {
-                    journal.fail_sync(node);
-                }
-            }
-            _ if failed.contains(&journal.calls()) => {}
-            effect => add(&mut journal, effect),
+        if reaches(&call.effect) > MAX_LENGTH {
+            return Err((journal.calls(), "a file longer than 1 GiB"));
+        }
+        match failed.get(&journal.calls()) {
+            None => add(&mut journal, &call.effect),
+            Some(errno) => fail(&mut journal, &call.effect, *errno),
         }
         journal.end_call();
     }
     Ok(journal)
+}
+
+/// The maximum length of a file, in bytes. Contents are in memory.
+const MAX_LENGTH: u64 = 1 << 30;
+
+/// Gives the length, in bytes, that the file of this call has at least afterwards. Gives 0 for
+/// lengths that the kernel refuses.
+fn reaches(effect: &Effect) -> u64 {
+    let end = match effect {
+        Effect::Write { offset, bytes, .. } => {
+            offset.unwrap_or(0).saturating_add(bytes.len() as u64)
+        }
+        Effect::Truncate { length, .. } | Effect::Extend { length, .. } => *length,
+        _ => 0,
+    };
+    if i64::try_from(end).is_ok() { end } else { 0 }
+}
+
+/// Adds a call that failed. A failed sync loses the bytes that it could not write. An interrupted
+/// sync loses nothing.
+fn fail(journal: &mut Journal, effect: &Effect, errno: Errno) {
+    match effect {
+        Effect::Sync { path, .. } => {
+            let node = journal.find(path);
+            let is_lost = |node: &NodeId| {
+                errno == Errno::EIO || errno == Errno::ENOSPC && !journal.is_directory(*node)
+            };
+            if let Some(node) = node.filter(is_lost) {
+                journal.fail_sync(node);
+            }
+        }
+        Effect::SyncAll if errno == Errno::EIO => journal.fail_sync_all(),
+        _ => {}
+    }
 }
 
 fn add(journal: &mut Journal, effect: &Effect) {
@@ -55,14 +88,20 @@ fn add(journal: &mut Journal, effect: &Effect) {
             let Some((file, end)) = length_of(journal, journal.find(path)) else {
                 return;
             };
-            let offset = offset.and_then(|offset| usize::try_from(offset).ok());
-            journal.write(file, offset.unwrap_or(end), bytes);
+            let offset = offset.map_or(Ok(end), usize::try_from);
+            // The kernel refuses greater offsets.
+            let Some(offset) = offset.ok().filter(|offset| i64::try_from(*offset).is_ok()) else {
+                return;
+            };
+            journal.write(file, offset, bytes);
             if let Some(sync) = sync {
                 journal.sync(file, kind(*sync));
             }
         }
         Effect::Truncate { path, length } => {
-            if let (Some(file), Ok(length)) = (journal.follow(path), usize::try_from(*length)) {
+            if let (Some(file), Ok(length)) = (journal.follow(path), usize::try_from(*length))
+                && i64::try_from(length).is_ok()
+            {
                 journal.resize(file, length);
             }
         }

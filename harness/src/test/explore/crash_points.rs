@@ -1,7 +1,6 @@
 //! The death of an operation's process at each of its calls that change files.
 
 use super::Crash;
-use super::directory_content;
 use super::disk_states::PowerCuts;
 use super::error::{ExploreError, ExploredState};
 use super::explorer::{Explorer, Invariant, broken};
@@ -64,7 +63,7 @@ impl CrashPoints {
                     Some(written) => replay.torn(written),
                     None => replay.snapshot(),
                 };
-                directory_content::write(&snapshot, &explorer.directory)?;
+                explorer.write(&snapshot)?;
                 progress.calls[index].points += 1;
                 let crash = Crash {
                     acknowledged: false,
@@ -79,6 +78,15 @@ impl CrashPoints {
                 }
             }
         }
+        // The process can also die after its last call, before it returns success.
+        explorer.write(&trace.journal.live())?;
+        let unreturned = Crash {
+            acknowledged: false,
+            ..acknowledged
+        };
+        explorer
+            .check(invariant, unreturned)
+            .map_err(|message| broken(ExploredState::Completed, message))?;
         self.die(explorer, &trace, &mut rng)?;
         match &self.power_cuts {
             Some(settings) => power_cuts::explore(settings, explorer, &trace, invariant, progress),
@@ -124,5 +132,5 @@ fn choose(lengths: &[usize], rng: &mut ChaCha8Rng) -> Vec<usize> {
 /// Whether the call is a crash point. A crash point changes files. A sync is not a crash point,
 /// since a sync only makes earlier changes durable.
 fn is_crash_point(call: &FileCall) -> bool {
-    call.effect.changes() && !call.effect.is_sync()
+    call.effect.is_point() && !call.effect.is_sync()
 }

@@ -4,7 +4,7 @@ use crate::os::directory;
 use clarity_chaos_disk::{Entry, File, Snapshot, SnapshotBuilder};
 use std::collections::BTreeMap;
 use std::fs::{self, FileTimes, Metadata, Permissions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +13,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct DirectoryContent {
     pub(super) snapshot: Snapshot,
+    /// The first device, FIFO or socket, which the snapshot does not contain.
+    pub(super) special: Option<PathBuf>,
     times: BTreeMap<PathBuf, FileTimes>,
 }
 
@@ -23,6 +25,7 @@ impl DirectoryContent {
         reader.add(root, Path::new(""))?;
         Ok(Self {
             snapshot: reader.builder.build(),
+            special: reader.special,
             times: reader.times,
         })
     }
@@ -30,14 +33,19 @@ impl DirectoryContent {
     /// Creates the directory `root` with exactly this content. Replaces an existing file or
     /// directory.
     pub(super) fn write(&self, root: &Path) -> io::Result<()> {
-        write(&self.snapshot, root)?;
-        for (path, times) in &self.times {
-            let path = root.join(path);
-            fs::File::open(&path)
-                .and_then(|file| file.set_times(*times))
-                .map_err(with_path("set the times of", &path))?;
-        }
-        Ok(())
+        self.write_state(&self.snapshot, root)
+    }
+
+    /// Creates the directory `root` with the content of `snapshot`. Files that are the same as in
+    /// this content keep their times. Replaces an existing file or directory.
+    pub(super) fn write_state(&self, snapshot: &Snapshot, root: &Path) -> io::Result<()> {
+        write(snapshot, root, |path, file| {
+            let is_same = match self.snapshot.entry(path) {
+                Some(Entry::File(number)) => self.snapshot.file(*number) == file,
+                _ => false,
+            };
+            self.times.get(path).filter(|_| is_same).copied()
+        })
     }
 }
 
@@ -45,6 +53,7 @@ impl DirectoryContent {
 struct Reader {
     builder: SnapshotBuilder,
     times: BTreeMap<PathBuf, FileTimes>,
+    special: Option<PathBuf>,
     /// The numbers of files that can have other names, by device and inode.
     links: BTreeMap<(u64, u64), usize>,
 }
@@ -65,6 +74,8 @@ impl Reader {
                 self.builder.symlink(path, target);
             } else if metadata.is_file() {
                 self.add_file(&found, path, &metadata)?;
+            } else {
+                self.special.get_or_insert(path);
             }
         }
         Ok(())
@@ -82,12 +93,9 @@ impl Reader {
         if metadata.nlink() > 1 {
             self.links.insert(identity, number);
         }
-        // A file that its owner cannot open keeps no times.
-        if mode & 0o400 != 0 {
-            let times = FileTimes::new().set_accessed(metadata.accessed()?);
-            let times = times.set_modified(metadata.modified()?);
-            self.times.insert(path, times);
-        }
+        let times = FileTimes::new().set_accessed(metadata.accessed()?);
+        self.times
+            .insert(path, times.set_modified(metadata.modified()?));
         Ok(())
     }
 }
@@ -105,20 +113,29 @@ fn read_file(path: &Path, mode: u32) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Creates the directory `root` with exactly this content. Replaces an existing file or directory.
-pub(super) fn write(snapshot: &Snapshot, root: &Path) -> io::Result<()> {
+/// Creates the directory `root` with exactly this content. Sets the times that `times` returns.
+/// Replaces an existing file or directory.
+fn write(
+    snapshot: &Snapshot,
+    root: &Path,
+    times: impl Fn(&Path, &File) -> Option<FileTimes>,
+) -> io::Result<()> {
     directory::remove(root).map_err(with_path("remove", root))?;
     fs::create_dir(root).map_err(with_path("create", root))?;
     let mut written: BTreeMap<usize, PathBuf> = BTreeMap::new();
-    for (path, entry) in snapshot.entries() {
-        let path = root.join(path);
+    for (relative, entry) in snapshot.entries() {
+        let path = root.join(relative);
         let create = || match entry {
             Entry::File(number) => match written.get(number) {
                 Some(other) => fs::hard_link(other, &path),
                 None => {
                     let file = snapshot.file(*number);
-                    fs::write(&path, file.bytes.as_slice())?;
-                    fs::set_permissions(&path, Permissions::from_mode(file.mode))
+                    let mut created = fs::File::create_new(&path)?;
+                    created.write_all(&file.bytes)?;
+                    if let Some(times) = times(relative, file) {
+                        created.set_times(times)?;
+                    }
+                    created.set_permissions(Permissions::from_mode(file.mode))
                 }
             },
             Entry::Directory(_) => fs::create_dir(&path),

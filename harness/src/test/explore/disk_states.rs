@@ -1,16 +1,16 @@
 //! Checks the states that a disk can have after a loss of power.
 
 use super::PowerLoss;
-use super::directory_content;
 use super::explorer::Explorer;
 use super::progress::Progress;
 use crate::test::random::rng;
-use clarity_chaos_disk::{Choice, Journal, SECTOR_SIZE, Snapshot, State, States};
+use clarity_chaos_disk::{Choice, Journal, SECTOR_SIZE, State, States};
 use clarity_chaos_record::Seed;
 use rand::RngExt as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::io;
 
 /// The minimum of states that are checked at each point.
@@ -25,16 +25,17 @@ pub(super) struct PowerCuts {
     pub(super) seed: Seed,
 }
 
-/// Whether the operation had returned success, and the number of its acknowledgements.
-pub(super) type Acknowledged = (bool, usize);
+/// The values that an invariant gets with a state: whether the operation had returned success, the
+/// number of its acknowledgements, and the failed call's error with whether it lasts.
+pub(super) type Circumstances = (bool, usize, Option<(i32, bool)>);
 
 /// The states of one exploration.
 pub(super) struct DiskStates<'a> {
     explorer: &'a Explorer<'a>,
     settings: &'a PowerCuts,
     rng: ChaCha8Rng,
-    /// The states that were checked, each with the acknowledgements of the operation.
-    seen: HashSet<(Acknowledged, Snapshot)>,
+    /// The hashes of the states that were checked, each with its circumstances.
+    seen: HashSet<u64>,
 }
 
 impl<'a> DiskStates<'a> {
@@ -68,18 +69,22 @@ impl<'a> DiskStates<'a> {
         &mut self,
         journal: &Journal,
         calls: usize,
-        acknowledged: Acknowledged,
+        circumstances: Circumstances,
         share: usize,
         progress: &mut Progress,
         check: impl Fn() -> Result<(), String>,
     ) -> io::Result<Option<(State, String)>> {
         let model = self.settings.power_loss;
         journal.with_states(calls, model, SECTOR_SIZE, |states| {
-            let (choices, are_all) = choose(states, share, &mut self.rng);
+            let (choices, are_all, draws) = choose(states, share, &mut self.rng);
+            let rng = &mut self.rng;
+            // Draws one choice at a time: a choice of large files needs much memory.
+            let drawn = (0..draws).map(|_| states.draw(&mut |limit| rng.random_range(0..limit)));
             let mut left = share;
-            for choice in choices {
+            for choice in choices.into_iter().chain(drawn) {
                 let state = states.state(&choice);
-                if !self.seen.insert((acknowledged, state.snapshot.clone())) {
+                let key = hash(&(circumstances, &state.snapshot));
+                if self.seen.contains(&key) {
                     continue;
                 }
                 // Equal states count once, so more states than the share show only now.
@@ -87,9 +92,10 @@ impl<'a> DiskStates<'a> {
                     progress.all_states = false;
                     break;
                 }
+                self.seen.insert(key);
                 left -= 1;
                 progress.states += 1;
-                directory_content::write(&state.snapshot, &self.explorer.directory)?;
+                self.explorer.write(&state.snapshot)?;
                 if let Err(message) = check() {
                     return Ok(Some((state, message)));
                 }
@@ -100,12 +106,13 @@ impl<'a> DiskStates<'a> {
     }
 }
 
-/// Gives the choices of states to check, and whether they are all.
-fn choose(states: &States<'_>, share: usize, rng: &mut ChaCha8Rng) -> (Vec<Choice>, bool) {
+/// Gives the choices of states to check, whether they are all, and the number of choices to draw
+/// besides.
+fn choose(states: &States<'_>, share: usize, rng: &mut ChaCha8Rng) -> (Vec<Choice>, bool, usize) {
     if let Some(all) = states.all(share.saturating_mul(4)) {
         // The representatives come first: they show a broken invariant with few losses.
         let choices = states.representatives().into_iter().chain(all);
-        return (choices.collect(), true);
+        return (choices.collect(), true, 0);
     }
     let mut choices = states.representatives();
     // The first choice loses nothing. Of the others, a random part has a fair chance.
@@ -115,8 +122,12 @@ fn choose(states: &States<'_>, share: usize, rng: &mut ChaCha8Rng) -> (Vec<Choic
         let kept = kept.to_vec();
         choices.splice(1.., kept);
     }
-    let drawn = share - choices.len().min(share);
-    let mut pick = |limit| rng.random_range(0..limit);
-    choices.extend((0..drawn).map(|_| states.draw(&mut pick)));
-    (choices, false)
+    let draws = share - choices.len().min(share);
+    (choices, false, draws)
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }

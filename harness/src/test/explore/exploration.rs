@@ -65,8 +65,9 @@ impl<'a> Exploration<'a> {
         }
     }
 
-    /// Makes [`crash_everywhere`](Self::crash_everywhere) also explore the power losses that
-    /// `model` allows.
+    /// Makes [`crash_everywhere`](Self::crash_everywhere) and
+    /// [`fail_everywhere`](Self::fail_everywhere) also explore the power losses that `model`
+    /// allows.
     pub fn power_loss(self, model: PowerLoss) -> Self {
         Self {
             power_loss: Some(model),

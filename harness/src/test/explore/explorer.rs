@@ -14,6 +14,7 @@ use crate::os::seccomp::filter::SyscallPattern;
 use crate::syscalls::code_location::CodeLocation;
 use crate::syscalls::file_call::Effect;
 use crate::syscalls::patterns::file_calls;
+use clarity_chaos_disk::Snapshot;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -72,6 +73,11 @@ impl<'a> Explorer<'a> {
         let run = operation.run(&self.before, intervention)?;
         self.operation_limit.note(began.elapsed());
         Ok(run)
+    }
+
+    /// Writes a state to the operation's directory.
+    pub(super) fn write(&self, state: &Snapshot) -> io::Result<()> {
+        self.before.write_state(state, &self.directory)
     }
 
     /// Runs the operation undisturbed. Returns an error if the operation fails, makes no call in

@@ -72,7 +72,11 @@ impl FailurePoints<'_> {
                 .filter(|_| failure.acknowledged || failure.acknowledgements > 0);
             let mut lost = None;
             let trace = match &states {
-                Some(_) => Trace::of_failed(explorer, run)?,
+                Some(_) => {
+                    let trace = Trace::of_failed(explorer, run)?;
+                    progress.all_states &= trace.is_some();
+                    trace
+                }
                 None => None,
             };
             let mut checked = explorer.check(invariant, failure);
@@ -83,10 +87,14 @@ impl FailurePoints<'_> {
                 };
                 let share = states.share(progress.states, points.len() - number);
                 let check = || explorer.check(invariant, failure);
-                let acknowledged = (failure.acknowledged, failure.acknowledgements);
+                let circumstances = (
+                    failure.acknowledged,
+                    failure.acknowledgements,
+                    Some((errno.0, lasting)),
+                );
                 let calls = trace.baseline.calls().len();
                 let found =
-                    states.check(&trace.journal, calls, acknowledged, share, progress, check)?;
+                    states.check(&trace.journal, calls, circumstances, share, progress, check)?;
                 if let Some((state, message)) = found {
                     let describe = |call: &usize| trace.baseline.describe(*call);
                     lost = Some(state.missing.iter().map(describe).collect());

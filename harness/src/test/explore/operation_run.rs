@@ -12,7 +12,7 @@ use crate::syscalls::decoder::Decoder;
 use crate::syscalls::errno::Errno;
 use crate::syscalls::file_call::{Effect, FileCall};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -54,8 +54,8 @@ pub(super) struct OperationRun {
     /// The calls that the operation made in its directory, in order. The number next to each call
     /// identifies the thread that made the call.
     pub(super) calls: Vec<(u32, FileCall)>,
-    /// The indices of the calls that an injected error has replaced.
-    pub(super) failed: BTreeSet<usize>,
+    /// The calls that an injected error has replaced, by index, with the error.
+    pub(super) failed: BTreeMap<usize, Errno>,
     /// The end of the operation's process; none if the exploration killed the process.
     pub(super) end: Option<ChildEnd>,
     /// Whether the run reached the point of the intervention.
@@ -122,7 +122,7 @@ impl Operation<'_> {
             lasting: None,
             occurrences: HashMap::new(),
             calls: Vec::new(),
-            failed: BTreeSet::new(),
+            failed: BTreeMap::new(),
             reached: false,
         }
         .run()
@@ -141,7 +141,7 @@ struct Monitor<'a> {
     lasting: Option<Errno>,
     occurrences: HashMap<(&'static str, PathBuf), usize>,
     calls: Vec<(u32, FileCall)>,
-    failed: BTreeSet<usize>,
+    failed: BTreeMap<usize, Errno>,
     reached: bool,
 }
 
@@ -278,15 +278,16 @@ impl Monitor<'_> {
             }
             Intervention::Fail { errno, lasts, .. } => {
                 self.lasting = lasts.then_some(*errno);
-                self.failed.insert(self.calls.len() - 1);
+                self.failed.insert(self.calls.len() - 1, *errno);
                 listener.fail(waiting, errno.0)?;
             }
             Intervention::Locate(_) if self.child.request_backtrace(waiting.thread) => {
                 listener.fail(waiting, libc::EINTR)?;
             }
             _ if failing.is_some() => {
-                self.failed.insert(self.calls.len() - 1);
-                listener.fail(waiting, failing.map_or(0, |errno| errno.0))?;
+                let errno = failing.unwrap_or(Errno::EIO);
+                self.failed.insert(self.calls.len() - 1, errno);
+                listener.fail(waiting, errno.0)?;
             }
             // The death of a process loses no written bytes, so a sync need not wait for the disk.
             _ if is_pretended => listener.pretend(waiting, 0)?,

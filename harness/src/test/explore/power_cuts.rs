@@ -18,20 +18,24 @@ pub(super) fn explore(
 ) -> Result<(), ExploreError> {
     let Trace { baseline, journal } = trace;
     let calls = baseline.calls();
-    let points: Vec<usize> = (0..=calls.len())
-        .filter(|made| calls.get(*made).is_none_or(|next| next.effect.changes()))
+    // After the last call, the operation may not have returned yet.
+    let ends = [(calls.len(), false), (calls.len(), true)];
+    let points: Vec<(usize, bool)> = (0..calls.len())
+        .filter(|made| calls[*made].effect.is_point())
+        .map(|made| (made, false))
+        .chain(ends)
         .collect();
     let mut states = DiskStates::new(explorer, settings);
-    for (number, made) in points.iter().enumerate() {
+    for (number, (made, acknowledged)) in points.iter().enumerate() {
         let crash = Crash {
-            acknowledged: *made == calls.len(),
+            acknowledged: *acknowledged,
             acknowledgements: baseline.acknowledgements(*made),
             power_lost: true,
         };
         let share = states.share(progress.states, points.len() - number);
         let check = || explorer.check(invariant, crash);
-        let acknowledged = (crash.acknowledged, crash.acknowledgements);
-        let checked = states.check(journal, *made, acknowledged, share, progress, check)?;
+        let circumstances = (*acknowledged, crash.acknowledgements, None);
+        let checked = states.check(journal, *made, circumstances, share, progress, check)?;
         let Some((state, message)) = checked else {
             continue;
         };
@@ -42,7 +46,7 @@ pub(super) fn explore(
         }
         let locate = |index: usize| explorer.locate(baseline, index);
         let state = ExploredState::PowerLost {
-            next: (!crash.acknowledged).then(|| locate(*made)),
+            next: (*made < calls.len()).then(|| locate(*made)),
             lost: state.missing.into_iter().map(locate).collect(),
         };
         return Err(broken(state, message));

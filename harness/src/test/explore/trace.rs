@@ -7,9 +7,10 @@ use super::error::{ExploreError, UnsupportedOperation};
 use super::explorer::Explorer;
 use super::operation_call::OperationCall;
 use super::operation_run::OperationRun;
+use crate::syscalls::errno::Errno;
 use crate::syscalls::file_call::FileCall;
 use clarity_chaos_disk::{Entry, Journal, Snapshot};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The maximum number of runs until the calls of several threads explain the content.
@@ -31,7 +32,7 @@ impl Trace {
         let mut tries = TRIES;
         loop {
             let baseline = explorer.baseline()?;
-            let journal = journal(explorer, &baseline, baseline.calls(), &BTreeSet::new())?;
+            let journal = journal(explorer, &baseline, baseline.calls(), &BTreeMap::new())?;
             tries -= 1;
             match check(&journal, explorer, "end") {
                 // The kernel can execute calls of two threads in another order than they came.
@@ -74,7 +75,7 @@ impl Trace {
             .calls()
             .split_last()
             .map_or(&[][..], |(_, made)| made);
-        let journal = journal(explorer, &killed, made, &BTreeSet::new())?;
+        let journal = journal(explorer, &killed, made, &BTreeMap::new())?;
         check(&journal, explorer, "death")
     }
 }
@@ -83,7 +84,7 @@ fn journal(
     explorer: &Explorer<'_>,
     baseline: &Baseline,
     calls: &[FileCall],
-    failed: &BTreeSet<usize>,
+    failed: &BTreeMap<usize, Errno>,
 ) -> Result<Journal, ExploreError> {
     calls_journal::journal(&explorer.before.snapshot, calls, failed)
         .map_err(|(index, reason)| not_explorable(reason, Some(baseline.describe(index))))
@@ -91,7 +92,12 @@ fn journal(
 
 /// Returns an error unless the directory has the content that the journal explains.
 fn check(journal: &Journal, explorer: &Explorer<'_>, moment: &str) -> Result<(), ExploreError> {
-    let found = DirectoryContent::read(&explorer.directory)?.snapshot;
+    let content = DirectoryContent::read(&explorer.directory)?;
+    if let Some(path) = content.special {
+        let reason = format!("{} is a device, a FIFO or a socket", path.display());
+        return Err(not_explorable(&reason, None));
+    }
+    let found = content.snapshot;
     match first_difference(&journal.live(), &found) {
         None => Ok(()),
         Some(path) => {

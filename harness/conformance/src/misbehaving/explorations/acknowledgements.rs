@@ -46,3 +46,30 @@ fn acknowledgement_before_the_sync(cx: Context) -> Result {
         other => panic!("the wrong program is not broken: {other:?}"),
     }
 }
+
+/// A process can die after its last call, before it acknowledges. A second attempt then finds the
+/// effects of the first.
+#[chaos(non_destructive)]
+fn death_before_the_acknowledgement(cx: Context) -> Result {
+    let explored = cx.crash_everywhere(
+        |dir| {
+            File::create(dir.join("order"))?.sync_all()?;
+            acknowledge();
+            Ok(())
+        },
+        |dir, crash| {
+            // This program would repeat the order.
+            match dir.join("order").exists() && crash.acknowledgements() == 0 {
+                true => Err("an order without an acknowledgement".into()),
+                false => Ok(()),
+            }
+        },
+    );
+    match explored {
+        Err(ExploreError::Broken(broken)) => {
+            assert_eq!(broken.message, "an order without an acknowledgement");
+            Ok(())
+        }
+        other => panic!("the state was not tried: {other:?}"),
+    }
+}

@@ -92,3 +92,19 @@ fn sync_of_a_directory_is_tried_again(cx: Context) -> Result {
         },
     )
 }
+
+/// An interrupted sync loses nothing, so the standard library may repeat it.
+#[chaos(non_destructive)]
+fn sync_is_interrupted(cx: Context) -> Result {
+    fs::write(cx.dir().join("file"), "old")?;
+    let explore = cx.explore().power_loss(PowerLoss::Journaled);
+    explore.fail_everywhere(
+        [Errno::EINTR],
+        |dir| overwrite(dir, |_| Err("the sync failed".into())),
+        |dir, failure| {
+            assert!(!failure.acknowledged() || fs::read_to_string(dir.join("file"))? == "new");
+            Ok(())
+        },
+    )?;
+    Ok(())
+}

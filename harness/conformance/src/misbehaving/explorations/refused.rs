@@ -191,3 +191,27 @@ fn where_calls_are_watched_already(cx: Context) -> Result {
     )?;
     Ok(())
 }
+
+/// A crash leaves the socket of the operation, which no state can have.
+#[chaos(non_destructive)]
+fn with_a_socket(cx: Context) -> Result {
+    cx.crash_everywhere(
+        |dir| {
+            fs::write(dir.join("file"), "")?;
+            std::os::unix::net::UnixListener::bind(dir.join("socket"))?;
+            Ok(())
+        },
+        |_, _| Ok(()),
+    )?;
+    Ok(())
+}
+
+/// A file of a terabyte has no content in memory.
+#[chaos(non_destructive)]
+fn with_a_huge_file(cx: Context) -> Result {
+    cx.crash_everywhere(
+        |dir| Ok(File::create(dir.join("file"))?.set_len(1 << 40)?),
+        |_, _| Ok(()),
+    )?;
+    Ok(())
+}
