@@ -28,7 +28,7 @@ ERRORS = [
     ("e: besides, any prefix", "metadata.rs", "_ => 0,", "_ => durable.committed,"),
     ("f: each sector of a write", "content.rs", ".flat_map(|write| sectors(write.range.clone()))", ".flat_map(|write| sectors(write.range.start..write.range.start + 1))"),
     ("f: each sector on its own", "content.rs", "number /= sector.versions.len();", "number /= 1;"),
-    ("g: a length at the border of a block", "content.rs", "let mut lengths: Vec<usize> = borders.take_while(|border| *border < grown).collect();", "let mut lengths: Vec<usize> = borders.take(0).collect();"),
+    ("g: a length at the border of a block", "lengths.rs", "let mut lengths: Vec<usize> = borders.take_while(|border| *border < grown).collect();", "let mut lengths: Vec<usize> = borders.take(0).collect();"),
     ("h: nothing overtakes a truncation", "content.rs", "is_hidden |= model != PowerLoss::Posix", "is_hidden |= false"),
     ("i: unlink promises nothing", "durable.rs", "                self.change(slot.directory, index, false, false);\n", "                if node.is_none() {\n                    self.durable.parts.insert(id);\n                }\n                self.change(slot.directory, index, false, false);\n"),
     ("ext4_ordered: a sync commits only its own changes", "durable.rs", "if last_change > self.commit {", "if last_change > 0 {"),
