@@ -1,4 +1,4 @@
-//! Exhaustive exploration: runs an operation many times, and disturbs one system call in each run.
+//! Exhaustive exploration: tries a death, a failure or a loss of power at each system call.
 //!
 //! A chaos test that kills a process at a random time finds only the bugs that are likely to occur.
 //! An exploration tries every point at which a crash can leave a different state on the disk. The
@@ -53,6 +53,8 @@
 //!   all calls, a call's number identifies the call in other runs. With several threads, a call's
 //!   name, file and position identify the call. The position counts only calls with the same name
 //!   and file.
+//! - An exploration returns an error if the operation leaves a socket, a FIFO or a device. It also
+//!   returns an error if the operation makes a file longer than 1 GiB.
 //! - An exploration returns an error if the operation makes a shared mapping of a file that is open
 //!   for writing. A program can change such a file without system calls.
 //! - The operation cannot use io_uring: the setup of a ring fails with `ENOSYS`, as on a kernel

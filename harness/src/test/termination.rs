@@ -109,6 +109,9 @@ mod unix {
                 if installed.sender.write_all(&[STOP]).is_ok() {
                     let _ = installed.thread.join();
                 }
+                // The kernel can give the number to another thread.
+                #[cfg(target_os = "linux")]
+                super::HANDLER_THREAD.store(0, super::Ordering::Release);
             }
         }
 

@@ -86,7 +86,7 @@ impl CrashPoints {
         };
         explorer
             .check(invariant, unreturned)
-            .map_err(|message| broken(ExploredState::Completed, message))?;
+            .map_err(|message| broken(ExploredState::DiedBeforeReturn, message))?;
         self.die(explorer, &trace, &mut rng)?;
         match &self.power_cuts {
             Some(settings) => power_cuts::explore(settings, explorer, &trace, invariant, progress),

@@ -82,6 +82,9 @@ impl Reader {
     }
 
     fn add_file(&mut self, found: &Path, path: PathBuf, metadata: &Metadata) -> io::Result<()> {
+        let times = FileTimes::new().set_accessed(metadata.accessed()?);
+        let times = times.set_modified(metadata.modified()?);
+        self.times.insert(path.clone(), times);
         let identity = (metadata.dev(), metadata.ino());
         if let Some(number) = self.links.get(&identity) {
             self.builder.link(path, *number);
@@ -89,13 +92,10 @@ impl Reader {
         }
         let mode = metadata.permissions().mode() & 0o7777;
         let bytes = Arc::new(read_file(found, mode).map_err(with_path("read", found))?);
-        let number = self.builder.file(path.clone(), File { bytes, mode });
+        let number = self.builder.file(path, File { bytes, mode });
         if metadata.nlink() > 1 {
             self.links.insert(identity, number);
         }
-        let times = FileTimes::new().set_accessed(metadata.accessed()?);
-        self.times
-            .insert(path, times.set_modified(metadata.modified()?));
         Ok(())
     }
 }

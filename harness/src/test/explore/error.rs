@@ -74,6 +74,8 @@ pub struct BrokenInvariant {
 pub enum ExploredState {
     /// The operation ran undisturbed, and returned success.
     Completed,
+    /// The operation's process died after its last call, before the operation returned success.
+    DiedBeforeReturn,
     /// The operation's process died at a call.
     #[non_exhaustive]
     ProcessDied {
@@ -100,9 +102,10 @@ pub enum ExploredState {
     /// The power failed.
     #[non_exhaustive]
     PowerLost {
-        /// The call before which the power failed. None if the operation had already returned
-        /// success.
+        /// The call before which the power failed; none if it failed after the last call.
         next: Option<OperationCall>,
+        /// Whether the operation had returned success.
+        acknowledged: bool,
         /// The calls whose changes are missing from the disk, completely or in part.
         lost: Vec<OperationCall>,
     },
@@ -110,12 +113,11 @@ pub enum ExploredState {
 
 impl BrokenInvariant {
     /// The call at which the process died, the call that failed, or the call before which the power
-    /// failed. None for `Completed`. None for a power loss after the operation had returned
-    /// success.
+    /// failed. None for a death or a power loss after the last call.
     #[must_use]
     pub fn call(&self) -> Option<&OperationCall> {
         match &self.state {
-            ExploredState::Completed => None,
+            ExploredState::Completed | ExploredState::DiedBeforeReturn => None,
             ExploredState::ProcessDied { call, .. } | ExploredState::CallFailed { call, .. } => {
                 Some(call)
             }
@@ -137,6 +139,11 @@ impl fmt::Display for BrokenInvariant {
             ExploredState::Completed => write!(
                 f,
                 "the invariant does not hold after the operation itself: {message}"
+            ),
+            ExploredState::DiedBeforeReturn => write!(
+                f,
+                "the invariant broke when the process died after its last call, before the \
+                 operation returned success: {message}"
             ),
             ExploredState::ProcessDied {
                 call,
@@ -177,11 +184,18 @@ impl fmt::Display for BrokenInvariant {
                     None => Ok(()),
                 }
             }
-            ExploredState::PowerLost { next, lost } => {
+            ExploredState::PowerLost {
+                next,
+                acknowledged,
+                lost,
+            } => {
                 f.write_str("the invariant broke when the power failed ")?;
                 match next {
                     Some(call) => write!(f, "before {call}, ")?,
-                    None => f.write_str("after the operation had returned success, ")?,
+                    None if *acknowledged => {
+                        f.write_str("after the operation had returned success, ")?;
+                    }
+                    None => f.write_str("after the last call of the operation, ")?,
                 }
                 if lost.is_empty() {
                     f.write_str("with all that was done on the disk")?;
@@ -289,6 +303,7 @@ mod tests {
     fn power_loss_is_described_with_the_lost_calls() {
         let broken = broken(ExploredState::PowerLost {
             next: None,
+            acknowledged: true,
             lost: vec![call(2), call(4)],
         });
         let text = broken.to_string();

@@ -47,6 +47,7 @@ pub(super) fn explore(
         let locate = |index: usize| explorer.locate(baseline, index);
         let state = ExploredState::PowerLost {
             next: (*made < calls.len()).then(|| locate(*made)),
+            acknowledged: *acknowledged,
             lost: state.missing.into_iter().map(locate).collect(),
         };
         return Err(broken(state, message));

@@ -14,8 +14,8 @@ use std::time::Instant;
 /// The largest number of bytes in a chunk.
 const CHUNK: usize = 16 << 10;
 
-/// The largest number of chunks in flight in each direction. While so many chunks are in flight,
-/// the receiving thread waits.
+/// The largest number of chunks in flight in each direction. At this number, the receiving thread
+/// waits.
 const IN_FLIGHT: usize = 64;
 
 /// The two sockets of a connection: to the client, and to the server.

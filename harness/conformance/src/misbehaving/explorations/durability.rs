@@ -367,6 +367,8 @@ fn modes_links_and_times_are_kept(cx: Context) -> Result {
                     _ => (0o600, 1),
                 };
                 assert_eq!((log.mode() & 0o777, log.nlink()), expected);
+                // The file that was not written keeps its times.
+                assert_eq!(fs::metadata(dir.join("log.1"))?.modified()?, old);
                 Ok(())
             },
         )?;
