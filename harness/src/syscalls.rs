@@ -3,6 +3,8 @@
 
 #[cfg(target_os = "linux")]
 mod arguments;
+#[cfg(target_os = "linux")]
+pub(crate) mod call_details;
 pub(crate) mod call_kind;
 pub(crate) mod code_location;
 #[cfg(target_os = "linux")]
@@ -14,3 +16,7 @@ pub(crate) mod file_call;
 pub(crate) mod interceptor;
 #[cfg(target_os = "linux")]
 pub(crate) mod patterns;
+#[cfg(target_os = "linux")]
+pub(crate) mod thread_creation;
+#[cfg(target_os = "linux")]
+pub(crate) mod transfer;

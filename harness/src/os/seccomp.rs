@@ -6,4 +6,5 @@ pub(crate) mod acknowledgement;
 pub(crate) mod filter;
 pub(crate) mod listener;
 pub(crate) mod partial_io;
+pub(crate) mod process_memory;
 pub(crate) mod tracee;

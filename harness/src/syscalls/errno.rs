@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 
 /// An error number of the system, as in `errno.h`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Errno(pub i32);
 
 impl Errno {

@@ -181,21 +181,32 @@ impl Effect {
 /// Describes the call, for example as `rename of draft to current`.
 impl fmt::Display for FileCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let written = match &self.effect {
+            Effect::Write { bytes, .. } => bytes.len() as u64,
+            _ => 0,
+        };
+        f.write_str(&self.describe(written))
+    }
+}
+
+impl FileCall {
+    /// Describes the call. A write is a write of `written` bytes.
+    pub(crate) fn describe(&self, written: u64) -> String {
         let name = self.name;
         let path = self.effect.path().display();
         match &self.effect {
-            Effect::Write { offset, bytes, .. } => match offset {
-                Some(offset) => write!(f, "{name} of {} bytes at {offset} of {path}", bytes.len()),
-                None => write!(f, "{name} of {} bytes at the end of {path}", bytes.len()),
+            Effect::Write { offset, .. } => match offset {
+                Some(offset) => format!("{name} of {written} bytes at {offset} of {path}"),
+                None => format!("{name} of {written} bytes at the end of {path}"),
             },
-            Effect::Truncate { length, .. } => write!(f, "{name} of {path} to {length} bytes"),
+            Effect::Truncate { length, .. } => format!("{name} of {path} to {length} bytes"),
             Effect::Rename { to, .. } | Effect::Link { to, .. } => {
-                write!(f, "{name} of {path} to {}", to.display())
+                format!("{name} of {path} to {}", to.display())
             }
-            Effect::Acknowledge => f.write_str("acknowledgement"),
-            Effect::SyncAll => f.write_str(name),
-            _ if self.effect.path() == Path::new("") => write!(f, "{name} of the directory"),
-            _ => write!(f, "{name} of {path}"),
+            Effect::Acknowledge => "acknowledgement".to_owned(),
+            Effect::SyncAll => name.to_owned(),
+            _ if self.effect.path() == Path::new("") => format!("{name} of the directory"),
+            _ => format!("{name} of {path}"),
         }
     }
 }

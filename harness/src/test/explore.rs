@@ -49,10 +49,13 @@
 //! - When an exploration starts, the test must have no threads of its own: a fork would lack these
 //!   threads. Build Tokio runtimes and thread pools inside the operation. A test that explores must
 //!   be a plain function, since the Tokio runtime of an async test is a thread pool.
-//! - Explorations follow all threads and processes that the operation starts. If one thread makes
-//!   all calls, a call's number identifies the call in other runs. With several threads, a call's
-//!   name, file and position identify the call. The position counts only calls with the same name
-//!   and file.
+//! - Explorations follow all threads and processes that the operation starts.
+//! - Runs of the operation may differ. A call of one run is the same call in another run if it has
+//!   the same thread, name, paths, offset, length and flags, and as many equal calls before it.
+//!   Threads are numbered by the threads that create them, processes by their first calls. File
+//!   names that are drawn anew in each run are compared by the order of their appearance in each
+//!   thread. If no run makes such a call again, a call of any thread and with any drawn name
+//!   counts. If there is none either, the exploration returns `ExploreError::Diverged`.
 //! - An exploration returns an error if the operation leaves a socket, a FIFO or a device. It also
 //!   returns an error if the operation makes a file longer than 1 GiB.
 //! - An exploration returns an error if the operation makes a shared mapping of a file that is open
@@ -64,12 +67,19 @@
 
 #[cfg(target_os = "linux")]
 mod baseline;
+mod call_failure;
+#[cfg(target_os = "linux")]
+mod call_identity;
+#[cfg(target_os = "linux")]
+mod callers;
 #[cfg(target_os = "linux")]
 mod calls_journal;
 #[cfg(target_os = "linux")]
 mod child;
 #[cfg(target_os = "linux")]
 mod crash_points;
+#[cfg(target_os = "linux")]
+mod decoded_call;
 #[cfg(target_os = "linux")]
 mod directory_content;
 #[cfg(target_os = "linux")]
@@ -96,6 +106,7 @@ mod run_limit;
 #[cfg(target_os = "linux")]
 mod trace;
 
+pub use self::call_failure::CallFailure;
 pub use self::error::{
     BrokenInvariant, Divergence, ExploreError, ExploredState, UnsupportedOperation,
 };
@@ -172,10 +183,12 @@ impl Crash {
 }
 
 /// An injected failure of a call, with the result of the explored operation.
+///
+/// A call that reads or writes only a part of its bytes counts as a failed call.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct InjectedFailure {
-    errno: Errno,
+    failure: CallFailure,
     lasting: bool,
     acknowledged: bool,
     acknowledgements: usize,
@@ -183,10 +196,20 @@ pub struct InjectedFailure {
 }
 
 impl InjectedFailure {
-    /// The error with which the call failed.
+    /// The way in which the call failed.
     #[must_use]
-    pub fn errno(&self) -> Errno {
-        self.errno
+    pub fn failure(&self) -> CallFailure {
+        self.failure
+    }
+
+    /// The error with which the call failed. None if the call read or wrote only a part of its
+    /// bytes.
+    #[must_use]
+    pub fn errno(&self) -> Option<Errno> {
+        match self.failure {
+            CallFailure::Error(errno) => Some(errno),
+            CallFailure::Short { .. } => None,
+        }
     }
 
     /// Whether later calls failed too, as long as the cause of the error lasted.
@@ -208,7 +231,7 @@ impl InjectedFailure {
         self.power_lost
     }
 
-    /// Whether the operation returned success despite the failed call.
+    /// Whether the operation returned success despite the failed or short call.
     #[must_use]
     pub fn acknowledged(&self) -> bool {
         self.acknowledged

@@ -1,11 +1,13 @@
 //! Explorations of operations that save a file. Most of the operations are wrong.
 
 mod acknowledgements;
+mod call_identity;
 mod durability;
 mod errors;
 mod failed_syncs;
 mod failures;
 mod refused;
+mod short_transfers;
 
 use clarity_chaos::explore::{Crash, PowerLoss};
 use clarity_chaos::{Context, Result, chaos};

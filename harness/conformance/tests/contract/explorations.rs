@@ -1,5 +1,8 @@
 //! Explorations find bugs, and refuse operations that they cannot explore.
 
+mod call_identity;
+mod short_transfers;
+
 use crate::suite;
 use clarity_chaos::{EventKind, ExploredCall, Record, Verdict};
 use clarity_chaos_conformance::RunOutput;

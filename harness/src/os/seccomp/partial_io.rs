@@ -1,13 +1,12 @@
 //! Shortens reads and writes. The system, too, may shorten any read or write.
-#![expect(
-    unsafe_code,
-    reason = "borrows descriptors of other threads, and copies their memory"
-)]
+#![expect(unsafe_code, reason = "borrows descriptors of other threads")]
 
 use crate::os::seccomp::listener::WaitingCall;
+use crate::os::seccomp::process_memory;
 use rustix::fd::BorrowedFd;
 use rustix::fs::{copy_file_range, sendfile};
 use rustix::io::{pread, pwrite, read, write};
+use rustix::process::getpid;
 use std::io;
 use std::path::Path;
 
@@ -65,12 +64,8 @@ fn read_into(
 ) -> io::Result<usize> {
     let mut bytes = vec![0; limit];
     let count = read(&mut bytes)?;
-    let (local, remote) = vectors(&mut bytes[..count], address)?;
-    // SAFETY: the bytes outlive the call, and the waiting thread expects them at this address. If
-    // the address is not valid, the call returns an error.
-    let copied =
-        unsafe { libc::process_vm_writev(own(), &raw const local, 1, &raw const remote, 1, 0) };
-    require_all(copied, count)
+    process_memory::write(getpid(), &[(address, count as u64)], &bytes[..count])?;
+    Ok(count)
 }
 
 /// Copies `limit` bytes from the waiting thread's buffer at `address`, and writes them with
@@ -81,37 +76,6 @@ fn write_from(
     write: impl FnOnce(&[u8]) -> io::Result<usize>,
 ) -> io::Result<usize> {
     let mut bytes = vec![0; limit];
-    let (local, remote) = vectors(&mut bytes, address)?;
-    // SAFETY: the bytes outlive the call, which writes to no other memory.
-    let copied =
-        unsafe { libc::process_vm_readv(own(), &raw const local, 1, &raw const remote, 1, 0) };
-    require_all(copied, limit)?;
+    process_memory::read(getpid(), address, &mut bytes)?;
     write(&bytes)
-}
-
-/// Gives an `iovec` of `bytes`, and an `iovec` of the same length at the waiting thread's
-/// `address`.
-fn vectors(bytes: &mut [u8], address: u64) -> io::Result<(libc::iovec, libc::iovec)> {
-    let address = usize::try_from(address).map_err(io::Error::other)?;
-    let vector = |iov_base| libc::iovec {
-        iov_base,
-        iov_len: bytes.len(),
-    };
-    let remote = vector(std::ptr::without_provenance_mut(address));
-    let local = vector(std::ptr::null_mut());
-    let iov_base = bytes.as_mut_ptr().cast();
-    Ok((libc::iovec { iov_base, ..local }, remote))
-}
-
-fn own() -> i32 {
-    rustix::process::getpid().as_raw_nonzero().get()
-}
-
-/// Gives the number of copied bytes. Returns an error unless `wanted` bytes were copied.
-fn require_all(copied: isize, wanted: usize) -> io::Result<usize> {
-    match usize::try_from(copied) {
-        Ok(copied) if copied == wanted => Ok(copied),
-        Ok(_) => Err(io::ErrorKind::UnexpectedEof.into()),
-        Err(_) => Err(io::Error::last_os_error()),
-    }
 }

@@ -2,10 +2,13 @@
 //! thread.
 
 use crate::os::proc_text::read_lossy;
+use crate::os::seccomp::process_memory::{self, Range};
 use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Component, Path, PathBuf};
@@ -57,14 +60,24 @@ impl Tracee {
     /// Reads the bytes to which a `struct iovec[count]` at this address points.
     pub(crate) fn vectors(&self, address: u64, count: usize) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        for index in 0..count.min(1024) as u64 {
-            let (base, length) = (
-                self.long(address + 16 * index)?,
-                self.long(address + 16 * index + 8)?,
-            );
+        for (base, length) in self.vector_ranges(address, count)? {
             bytes.extend(self.bytes(base, usize::try_from(length).map_err(io::Error::other)?)?);
         }
         Ok(bytes)
+    }
+
+    /// Reads a `struct iovec[count]` at this address, of which the kernel accepts at most 1,024.
+    pub(crate) fn vector_ranges(&self, address: u64, count: usize) -> io::Result<Vec<Range>> {
+        let indices = 0..count.min(1024) as u64;
+        let fields = indices.map(|index| address.saturating_add(16 * index));
+        fields
+            .map(|at| Ok((self.long(at)?, self.long(at.saturating_add(8))?)))
+            .collect()
+    }
+
+    /// Writes bytes to these ranges of the thread's memory, in order.
+    pub(crate) fn write(&self, ranges: &[Range], bytes: &[u8]) -> io::Result<()> {
+        process_memory::write(self.id()?, ranges, bytes)
     }
 
     /// Reads the text at this address, up to its zero byte.
@@ -140,6 +153,42 @@ impl Tracee {
     /// Opens the file of a descriptor once more, for reading.
     pub(crate) fn reopen(&self, descriptor: i32) -> io::Result<File> {
         File::open(self.proc(descriptor))
+    }
+
+    /// Gives the metadata of a descriptor's file.
+    pub(crate) fn metadata(&self, descriptor: i32) -> io::Result<Metadata> {
+        fs::metadata(self.proc(descriptor))
+    }
+
+    /// Gives a duplicate of a descriptor. Both share the position and the flags of the file.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses the duplicate, or when the thread has descriptors of its own.
+    pub(crate) fn duplicate(&self, descriptor: i32) -> io::Result<OwnedFd> {
+        let process = pidfd_open(self.process()?, PidfdFlags::empty())?;
+        let duplicate = pidfd_getfd(process, descriptor, PidfdGetfdFlags::empty())?;
+        // A thread that has left its process's table of descriptors has another file here.
+        let path = fs::read_link(format!("/proc/self/fd/{}", duplicate.as_raw_fd()))?;
+        match path == self.link(descriptor)? {
+            true => Ok(duplicate),
+            false => Err(io::Error::other("a thread with its own descriptors")),
+        }
+    }
+
+    /// Gives the process of the thread.
+    pub(crate) fn process(&self) -> io::Result<Pid> {
+        let path = format!("/proc/{}/status", self.thread);
+        let status = read_lossy(&path)?;
+        let number = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
+        number
+            .and_then(|text| Pid::from_raw(text.trim().parse().ok()?))
+            .ok_or_else(|| io::Error::other(format!("{path} has no process")))
+    }
+
+    fn id(&self) -> io::Result<Pid> {
+        let number = i32::try_from(self.thread).map_err(io::Error::other)?;
+        Pid::from_raw(number).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn proc(&self, descriptor: i32) -> PathBuf {

@@ -1,22 +1,41 @@
 //! The undisturbed run of an operation. All other runs are compared with this run.
 
+use super::call_identity::{
+    CallContext, CallIdentifier, CallIdentity, FixedNames, Precision, components, names,
+};
+use super::error::Divergence;
 use super::operation_call::OperationCall;
 use super::operation_run::{CallPoint, OperationRun};
 use crate::syscalls::file_call::{Effect, FileCall};
+use clarity_chaos_disk::Snapshot;
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::rc::Rc;
 
 /// The calls of an undisturbed run.
 #[derive(Debug)]
 pub(super) struct Baseline {
     calls: Vec<FileCall>,
+    contexts: Vec<CallContext>,
     /// Whether one thread made all calls.
     is_sequential: bool,
+    /// The names that are not drawn, as far as it is known from other runs.
+    fixed: RefCell<Rc<FixedNames>>,
+    /// The identities of the calls, one after the other, for the names in `fixed`.
+    identities: RefCell<Vec<(Precision, Rc<[CallIdentity]>)>>,
 }
 
 impl Baseline {
     pub(super) fn new(run: OperationRun) -> Self {
+        let is_same = |pair: &[(CallContext, FileCall)]| pair[0].0.caller == pair[1].0.caller;
+        let is_sequential = run.calls.windows(2).all(is_same);
+        let (contexts, calls): (Vec<_>, Vec<_>) = run.calls.into_iter().unzip();
         Self {
-            is_sequential: run.calls.windows(2).all(|pair| pair[0].0 == pair[1].0),
-            calls: run.calls.into_iter().map(|(_, call)| call).collect(),
+            is_sequential,
+            fixed: RefCell::new(Rc::new(names(&calls))),
+            identities: RefCell::default(),
+            calls,
+            contexts,
         }
     }
 
@@ -36,24 +55,84 @@ impl Baseline {
         &self.calls
     }
 
-    /// Gives the [`CallPoint`] that identifies a call in other runs. `index` is the call's index in
-    /// the baseline.
-    pub(super) fn point(&self, index: usize) -> CallPoint {
-        if self.is_sequential {
-            return CallPoint::Index(index);
-        }
-        let (call, path) = (&self.calls[index], self.calls[index].effect.path());
-        let is_like = |other: &&FileCall| other.name == call.name && other.effect.path() == path;
-        let earlier = self.calls[..index].iter().filter(is_like).count();
-        CallPoint::Occurrence(call.name, path.to_owned(), earlier)
+    /// Whether the call with this index can transfer a part of its bytes.
+    pub(super) fn is_divisible(&self, index: usize) -> bool {
+        self.contexts[index].divisible >= 2
     }
 
-    /// Whether the call with this index has the same name in `run` as in the baseline. Always true
-    /// if several threads made the calls, since the order of their calls can differ.
-    pub(super) fn has_same_call(&self, run: &OperationRun, index: usize) -> bool {
-        match run.calls.get(index) {
-            Some((_, call)) if self.is_sequential => call.name == self.calls[index].name,
-            _ => !self.is_sequential,
+    /// Gives the [`CallPoint`] that identifies a call in other runs. `index` is the call's index in
+    /// the baseline.
+    pub(super) fn point(&self, index: usize, precision: Precision) -> CallPoint {
+        CallPoint {
+            identity: self.identities(precision)[index].clone(),
+            precision,
+            fixed: Rc::clone(&self.fixed.borrow()),
+        }
+    }
+
+    /// Learns from another undisturbed run which names are drawn: as many names of this run are
+    /// missing there as there are new ones. Names in `before` are never drawn.
+    pub(super) fn learn(&self, run: &OperationRun, before: &Snapshot) {
+        let with_existing = |mut names: FixedNames| {
+            names.extend(before.entries().flat_map(|(path, _)| components(path)));
+            names
+        };
+        let own = with_existing(names(&self.calls));
+        let others = with_existing(names(run.calls.iter().map(|(_, call)| call)));
+        let missing = own.difference(&others).count();
+        // A run that ended early lacks names that are not drawn.
+        if missing == 0 || missing != others.difference(&own).count() {
+            return;
+        }
+        let fixed = self.fixed.borrow().intersection(&others).cloned().collect();
+        self.fixed.replace(Rc::new(with_existing(fixed)));
+        self.identities.take();
+    }
+
+    /// Whether the call with the index `reached` of `run` is the call with this index.
+    ///
+    /// The identities of both are equal. If the baseline has several such calls, the thread must
+    /// also have come to the call in the same way: equal calls can come from two places in the
+    /// code. Equal calls of several threads count as the same call.
+    pub(super) fn is_matched(
+        &self,
+        run: &OperationRun,
+        reached: usize,
+        index: usize,
+        precision: Precision,
+    ) -> bool {
+        let identities = self.identities(Precision::AnyThread);
+        let wanted = &identities[index].signature;
+        let alike = identities.iter().filter(|one| one.signature == *wanted);
+        if alike.count() == 1 || (precision == Precision::AnyThread && !self.is_sequential) {
+            return true;
+        }
+        let own = self.contexts.iter().zip(&self.calls);
+        let other = run.calls.iter().map(|(context, call)| (context, call));
+        way(own, index) == way(other, reached)
+    }
+
+    /// Describes runs that did not make the call with this index.
+    pub(super) fn divergence(
+        &self,
+        index: usize,
+        runs: usize,
+        last: Option<&OperationRun>,
+    ) -> Divergence {
+        let own = self.identities(Precision::AnyThread);
+        let own: HashSet<&CallIdentity> = own.iter().collect();
+        let found = last.and_then(|run| {
+            let identities = self.identify_all(run);
+            let mut made = run.calls.iter().zip(&identities);
+            let ((context, call), _) = made.find(|(_, identity)| !own.contains(identity))?;
+            // The run may not have recorded the bytes.
+            Some(call.describe(context.details.length.unwrap_or(0)))
+        });
+        Divergence {
+            call: self.describe(index),
+            runs,
+            last_calls: last.map_or(0, |run| run.calls.len()),
+            found,
         }
     }
 
@@ -70,4 +149,45 @@ impl Baseline {
             location: None,
         }
     }
+
+    fn identities(&self, precision: Precision) -> Rc<[CallIdentity]> {
+        let mut known = self.identities.borrow_mut();
+        if let Some((_, identities)) = known.iter().find(|(of, _)| *of == precision) {
+            return Rc::clone(identities);
+        }
+        let mut identifier = CallIdentifier::new(precision, Rc::clone(&self.fixed.borrow()));
+        let calls = self.contexts.iter().zip(&self.calls);
+        let identities: Rc<[CallIdentity]> = calls
+            .map(|(context, call)| identifier.identify(context, call))
+            .collect();
+        known.push((precision, Rc::clone(&identities)));
+        identities
+    }
+
+    /// Identifies the calls of another run, by any thread.
+    fn identify_all(&self, run: &OperationRun) -> Vec<CallIdentity> {
+        let fixed = Rc::clone(&self.fixed.borrow());
+        let mut identifier = CallIdentifier::new(Precision::AnyThread, fixed);
+        let calls = run.calls.iter();
+        calls
+            .map(|(context, call)| identifier.identify(context, call))
+            .collect()
+    }
+}
+
+/// Gives the names of the calls that led a thread to the call with this index. Tells which of them
+/// concern the same file.
+fn way<'a>(
+    calls: impl ExactSizeIterator<Item = (&'a CallContext, &'a FileCall)> + Clone,
+    index: usize,
+) -> Vec<(&'static str, bool)> {
+    let Some((context, call)) = calls.clone().nth(index) else {
+        return Vec::new();
+    };
+    let path = call.effect.path();
+    calls
+        .take(index + 1)
+        .filter(|(other, _)| other.caller == context.caller)
+        .map(|(_, other)| (other.name, other.effect.path() == path))
+        .collect()
 }

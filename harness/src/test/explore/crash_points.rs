@@ -107,10 +107,11 @@ impl CrashPoints {
             .filter(|index| is_crash_point(&calls[*index]))
             .collect();
         for index in points.sample(rng, DEATHS) {
-            let run = explorer.run(&Intervention::Kill(trace.baseline.point(*index)))?;
-            // A run that takes another way may not come to the point.
-            if run.reached {
-                Trace::check_death(explorer, run)?;
+            match explorer.intervene(&trace.baseline, *index, Intervention::Kill) {
+                Ok(run) => Trace::check_death(explorer, run)?,
+                // All states come from the one run, so a run that takes another way proves nothing.
+                Err(ExploreError::Diverged(_)) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())

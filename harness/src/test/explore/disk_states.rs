@@ -1,6 +1,7 @@
 //! Checks the states that a disk can have after a loss of power.
 
 use super::PowerLoss;
+use super::call_failure::CallFailure;
 use super::explorer::Explorer;
 use super::progress::Progress;
 use crate::test::random::rng;
@@ -26,8 +27,8 @@ pub(super) struct PowerCuts {
 }
 
 /// The values that an invariant gets with a state: whether the operation had returned success, the
-/// number of its acknowledgements, and the failed call's error with whether it lasts.
-pub(super) type Circumstances = (bool, usize, Option<(i32, bool)>);
+/// number of its acknowledgements, and the failure of a call with whether it lasts.
+pub(super) type Circumstances = (bool, usize, Option<(CallFailure, bool)>);
 
 /// The states of one exploration.
 pub(super) struct DiskStates<'a> {

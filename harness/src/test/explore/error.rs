@@ -1,8 +1,8 @@
 //! Errors of explorations.
 
+use super::call_failure::CallFailure;
 use super::operation_call::{OperationCall, OperationEnd};
 use crate::syscalls::code_location::CodeLocation;
-use crate::syscalls::errno::Errno;
 use crate::test::outcome::Skipped;
 use std::fmt;
 use std::io;
@@ -84,13 +84,13 @@ pub enum ExploredState {
         /// The number of bytes that the call had written; none if the call was not executed.
         written: Option<usize>,
     },
-    /// A call failed with an injected error.
+    /// A call failed with an injected error, or read or wrote only a part of its bytes.
     #[non_exhaustive]
     CallFailed {
-        /// The call, which was not executed.
+        /// The call.
         call: OperationCall,
-        /// The injected error.
-        errno: Errno,
+        /// The way in which the call failed.
+        failure: CallFailure,
         /// Whether later calls failed too, as long as the cause of the error lasted.
         lasting: bool,
         /// The operation's result: success, an error, a panic, or the death of its process.
@@ -162,7 +162,7 @@ impl fmt::Display for BrokenInvariant {
             ),
             ExploredState::CallFailed {
                 call,
-                errno,
+                failure,
                 lasting,
                 end,
                 lost,
@@ -173,7 +173,7 @@ impl fmt::Display for BrokenInvariant {
                 };
                 write!(
                     f,
-                    "the invariant broke when {call} failed ({errno}){later}: {message}; {end}"
+                    "the invariant broke when {call} {failure}{later}: {message}; {end}"
                 )?;
                 match lost {
                     Some(lost) => write!(
@@ -246,6 +246,8 @@ pub struct Divergence {
     pub runs: usize,
     /// The number of calls that the last run made in the operation's directory.
     pub last_calls: usize,
+    /// The first call of the last run that the first run did not make.
+    pub found: Option<String>,
 }
 
 impl fmt::Display for Divergence {
@@ -255,6 +257,13 @@ impl fmt::Display for Divergence {
             "{} did not come again in {} runs; \
              the last one made {} calls in the directory, the first one {}",
             self.call.description, self.runs, self.last_calls, self.call.total
+        )?;
+        if let Some(found) = &self.found {
+            write!(f, "; the last one made this instead: {found}")?;
+        }
+        f.write_str(
+            "; make the operation repeatable: fix its clock, its random numbers and the order of \
+             its maps, and restore the state that it keeps outside of the directory",
         )
     }
 }
@@ -262,6 +271,7 @@ impl fmt::Display for Divergence {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::syscalls::errno::Errno;
 
     fn call(number: usize) -> OperationCall {
         OperationCall {
@@ -318,7 +328,7 @@ mod tests {
     fn call_failure_is_described_with_errno_and_end() {
         let broken = broken(ExploredState::CallFailed {
             call: call(1),
-            errno: Errno::EIO,
+            failure: CallFailure::Error(Errno::EIO),
             lasting: false,
             end: OperationEnd::Succeeded,
             lost: None,
@@ -330,5 +340,24 @@ mod tests {
             "{text}"
         );
         assert_eq!(broken.call().unwrap().number, 1);
+    }
+
+    #[test]
+    fn short_call_is_described_with_its_bytes() {
+        let broken = broken(ExploredState::CallFailed {
+            call: call(1),
+            failure: CallFailure::Short {
+                transferred: 13,
+                total: 27,
+            },
+            lasting: false,
+            end: OperationEnd::Succeeded,
+            lost: None,
+        });
+        let text = broken.to_string();
+        assert!(
+            text.contains("save::save) transferred only 13 of 27 bytes: found \"\"; the operation"),
+            "{text}"
+        );
     }
 }

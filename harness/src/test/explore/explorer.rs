@@ -1,11 +1,10 @@
 //! Runs an operation many times, and checks the test's invariant.
 
 use super::baseline::Baseline;
+use super::call_identity::Precision;
 use super::child::{Child, ChildEnd};
 use super::directory_content::DirectoryContent;
-use super::error::{
-    BrokenInvariant, Divergence, ExploreError, ExploredState, UnsupportedOperation,
-};
+use super::error::{BrokenInvariant, ExploreError, ExploredState, UnsupportedOperation};
 use super::operation_call::{OperationCall, OperationEnd};
 use super::operation_run::{CallPoint, Intervention, Operation, OperationRun};
 use super::orphans::Orphans;
@@ -14,13 +13,26 @@ use crate::os::seccomp::filter::SyscallPattern;
 use crate::syscalls::code_location::CodeLocation;
 use crate::syscalls::file_call::Effect;
 use crate::syscalls::patterns::file_calls;
+use crate::syscalls::thread_creation::thread_creations;
 use clarity_chaos_disk::Snapshot;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// The maximum number of runs that try to reach the call of an intervention.
-const TRIES: usize = 5;
+/// The precisions with which runs look for the call of an intervention, one after the other.
+// Most calls come again in the first run. Threads, the order of a map and drawn names need more.
+const TRIES: [Precision; 10] = [
+    Precision::ByThread,
+    Precision::ByThread,
+    Precision::ByThread,
+    Precision::ByThread,
+    Precision::AnyThread,
+    Precision::AnyThread,
+    Precision::AnyThread,
+    Precision::AnyThread,
+    Precision::AnyThread,
+    Precision::AnyThread,
+];
 
 /// A test's operation, which returns its error as text.
 pub(super) type Work<'a> = &'a (dyn Fn(&Path) -> Result<(), String> + Sync);
@@ -37,6 +49,8 @@ pub(super) struct Explorer<'a> {
     pub(super) directory: PathBuf,
     /// Whether runs with a failing call also record the written bytes.
     pub(super) records_bytes: bool,
+    /// Whether undisturbed runs look for calls that can be split.
+    finds_divisible: bool,
     operation_limit: RunLimit,
     invariant_limit: RunLimit,
     _parent: tempfile::TempDir,
@@ -50,7 +64,11 @@ impl<'a> Explorer<'a> {
         Ok(Self {
             work,
             before: DirectoryContent::read(before)?,
-            patterns: file_calls(reads),
+            patterns: file_calls(reads)
+                .into_iter()
+                .chain(thread_creations())
+                .collect(),
+            finds_divisible: reads,
             orphans: Orphans::adopt()?,
             records_bytes: false,
             operation_limit: RunLimit::default(),
@@ -66,6 +84,7 @@ impl<'a> Explorer<'a> {
             patterns: &self.patterns,
             orphans: &self.orphans,
             records_bytes: self.records_bytes,
+            finds_divisible: self.finds_divisible,
             limit: self.operation_limit.get(),
             work: self.work,
         };
@@ -112,33 +131,34 @@ impl<'a> Explorer<'a> {
     }
 
     /// Runs the operation with an intervention at the call with this index. Repeats a run that
-    /// misses the call, up to [`TRIES`] runs in total.
+    /// does not make the call, as often as [`TRIES`] has precisions.
     pub(super) fn intervene(
         &self,
         baseline: &Baseline,
         index: usize,
         intervention: impl Fn(CallPoint) -> Intervention,
     ) -> Result<OperationRun, ExploreError> {
-        let intervention = intervention(baseline.point(index));
-        let mut last_calls = 0;
-        for _ in 0..TRIES {
-            let run = self.run(&intervention)?;
-            if run.reached && baseline.has_same_call(&run, index) {
-                return Ok(run);
+        let mut last = None;
+        for precision in TRIES {
+            let run = self.run(&intervention(baseline.point(index, precision)))?;
+            match run.reached {
+                Some(reached) if baseline.is_matched(&run, reached, index, precision) => {
+                    return Ok(run);
+                }
+                Some(_) => {}
+                // No intervention has disturbed this run.
+                None => baseline.learn(&run, &self.before.snapshot),
             }
-            last_calls = run.calls.len();
+            last = Some(run);
         }
-        Err(ExploreError::Diverged(Box::new(Divergence {
-            call: baseline.describe(index),
-            runs: TRIES,
-            last_calls,
-        })))
+        let divergence = baseline.divergence(index, TRIES.len(), last.as_ref());
+        Err(ExploreError::Diverged(Box::new(divergence)))
     }
 
-    /// Describes the call with this index. Runs the operation once more to find the call's place in
-    /// the code.
+    /// Describes the call with this index. Runs the operation again to find the call's place in the
+    /// code. The place is none if no run makes the call again.
     pub(super) fn locate(&self, baseline: &Baseline, index: usize) -> OperationCall {
-        let location = match self.run(&Intervention::Locate(baseline.point(index))) {
+        let location = match self.intervene(baseline, index, Intervention::Locate) {
             Ok(OperationRun {
                 end: Some(ChildEnd::Located(backtrace)),
                 ..

@@ -16,8 +16,8 @@ pub(super) fn can_fail(effect: &Effect, errno: Errno) -> bool {
     }
 }
 
-/// Whether the cause of this error lasts: a full disk, a broken disk, or too many open files.
-pub(super) fn lasts(errno: Errno) -> bool {
+/// Whether the cause of this error can last: a full disk, a broken disk, or too many open files.
+pub(super) fn can_last(errno: Errno) -> bool {
     [Errno::ENOSPC, Errno::EIO, Errno::EMFILE].contains(&errno)
 }
 

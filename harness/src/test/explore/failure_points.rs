@@ -1,11 +1,13 @@
 //! Lets each call of an operation fail.
 
+use super::baseline::Baseline;
+use super::call_failure::CallFailure;
 use super::disk_states::{DiskStates, PowerCuts};
 use super::error::{ExploreError, ExploredState};
 use super::explorer::{Explorer, Invariant, broken};
-use super::failure_cause::{can_fail, lasts};
+use super::failure_cause::{can_fail, can_last};
 use super::operation_call::OperationEnd;
-use super::operation_run::Intervention;
+use super::operation_run::{CallPoint, Intervention, ShortTransfer};
 use super::progress::Progress;
 use super::trace::Trace;
 use super::{Errno, InjectedFailure};
@@ -18,7 +20,8 @@ pub(super) struct FailurePoints<'a> {
 }
 
 impl FailurePoints<'_> {
-    /// Lets each call fail with each error that the call can return.
+    /// Lets each call fail with each error that the call can return. Lets each call that can be
+    /// split transfer half of its bytes.
     pub(super) fn explore(
         &self,
         explorer: &Explorer<'_>,
@@ -30,37 +33,30 @@ impl FailurePoints<'_> {
         for call in &mut progress.calls {
             call.exempt = true;
         }
-        let calls = baseline.calls().iter().enumerate();
-        let points: Vec<(usize, Errno, bool)> = calls
-            .flat_map(|(index, call)| {
-                let errnos = self
-                    .errnos
-                    .iter()
-                    .filter(|errno| can_fail(&call.effect, **errno));
-                errnos.flat_map(move |errno| {
-                    let lasting = [false, true]
-                        .into_iter()
-                        .filter(|last| !last || lasts(*errno));
-                    lasting.map(move |lasting| (index, *errno, lasting))
-                })
+        let points: Vec<(usize, Injection)> = (0..baseline.calls().len())
+            .flat_map(|index| {
+                let injections = self.injections(&baseline, index);
+                injections.into_iter().map(move |how| (index, how))
             })
             .collect();
         let mut states = self
             .power_cuts
             .as_ref()
             .map(|cuts| DiskStates::new(explorer, cuts));
-        for (number, (index, errno, lasting)) in points.iter().copied().enumerate() {
-            let fail = |point| Intervention::Fail {
-                point,
-                errno,
-                lasts: lasting,
+        for (number, (index, injection)) in points.iter().copied().enumerate() {
+            let intervention = |point| injection.intervention(point);
+            let run = explorer.intervene(&baseline, index, intervention)?;
+            let (failure, lasting) = match (injection, run.short) {
+                (Injection::Error { errno, lasts }, _) => (CallFailure::Error(errno), lasts),
+                (Injection::Short, Some(short)) => (short.into(), false),
+                // In this run, the call could not be split.
+                (Injection::Short, None) => continue,
             };
-            let run = explorer.intervene(&baseline, index, fail)?;
             progress.calls[index].exempt = false;
             progress.calls[index].points += 1;
             let end = run.operation_end();
             let failure = InjectedFailure {
-                errno,
+                failure,
                 lasting,
                 acknowledged: end == OperationEnd::Succeeded,
                 acknowledgements: run.acknowledgements(),
@@ -90,7 +86,7 @@ impl FailurePoints<'_> {
                 let circumstances = (
                     failure.acknowledged,
                     failure.acknowledgements,
-                    Some((errno.0, lasting)),
+                    Some((failure.failure, lasting)),
                 );
                 let calls = trace.baseline.calls().len();
                 let found =
@@ -105,7 +101,7 @@ impl FailurePoints<'_> {
                 progress.calls[index].invariant_broken = true;
                 let state = ExploredState::CallFailed {
                     call: explorer.locate(&baseline, index),
-                    errno,
+                    failure: failure.failure,
                     lasting,
                     end,
                     lost,
@@ -114,5 +110,49 @@ impl FailurePoints<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Gives the ways in which this call fails.
+    fn injections(&self, baseline: &Baseline, index: usize) -> Vec<Injection> {
+        let effect = &baseline.calls()[index].effect;
+        let errnos = self.errnos.iter().copied();
+        let errors = errnos
+            .filter(|errno| can_fail(effect, *errno))
+            .flat_map(|errno| {
+                let lasting = [false, true].into_iter();
+                let lasting = lasting.filter(move |lasts| !lasts || can_last(errno));
+                lasting.map(move |lasts| Injection::Error { errno, lasts })
+            });
+        let short = baseline.is_divisible(index).then_some(Injection::Short);
+        errors.chain(short).collect()
+    }
+}
+
+/// A way in which a call is to fail.
+#[derive(Clone, Copy, Debug)]
+enum Injection {
+    Error { errno: Errno, lasts: bool },
+    Short,
+}
+
+impl Injection {
+    fn intervention(self, point: CallPoint) -> Intervention {
+        match self {
+            Self::Error { errno, lasts } => Intervention::Fail {
+                point,
+                errno,
+                lasts,
+            },
+            Self::Short => Intervention::Shorten(point),
+        }
+    }
+}
+
+impl From<ShortTransfer> for CallFailure {
+    fn from(short: ShortTransfer) -> Self {
+        Self::Short {
+            transferred: short.transferred,
+            total: short.total,
+        }
     }
 }

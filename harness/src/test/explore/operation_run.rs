@@ -1,6 +1,9 @@
 //! One run of an operation, with an intervention at one of its calls.
 
+use super::call_identity::{CallContext, CallIdentifier, CallIdentity, FixedNames, Precision};
+use super::callers::Callers;
 use super::child::{Child, ChildEnd};
+use super::decoded_call::DecodedCall;
 use super::directory_content::DirectoryContent;
 use super::failure_cause::{can_fail, ends_with_close, is_ended_by};
 use super::operation_call::OperationEnd;
@@ -11,23 +14,24 @@ use crate::os::seccomp::tracee::Tracee;
 use crate::syscalls::decoder::Decoder;
 use crate::syscalls::errno::Errno;
 use crate::syscalls::file_call::{Effect, FileCall};
+use crate::syscalls::thread_creation::may_create_thread;
+use crate::syscalls::transfer::Transfer;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// The maximum time that killed processes may take to disappear.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Identifies one of the calls that an operation makes in the operation's directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum CallPoint {
-    /// The call with this index. Used for operations in which one thread makes all calls.
-    Index(usize),
-    /// The call with this name on this file. The number is the count of earlier calls with the same
-    /// name and file. Used for operations in which several threads make calls, in any order.
-    Occurrence(&'static str, PathBuf, usize),
+#[derive(Clone, Debug)]
+pub(super) struct CallPoint {
+    pub(super) identity: CallIdentity,
+    pub(super) precision: Precision,
+    pub(super) fixed: Rc<FixedNames>,
 }
 
 /// The disturbance of one run of an operation.
@@ -44,22 +48,51 @@ pub(super) enum Intervention {
         errno: Errno,
         lasts: bool,
     },
+    /// This call transfers half of its bytes.
+    Shorten(CallPoint),
     /// The thread that makes this call sends its backtrace, and the process exits.
     Locate(CallPoint),
+}
+
+impl Intervention {
+    fn point(&self) -> Option<&CallPoint> {
+        match self {
+            Self::None => None,
+            Self::Kill(point)
+            | Self::Fail { point, .. }
+            | Self::Shorten(point)
+            | Self::Locate(point) => Some(point),
+        }
+    }
+}
+
+impl CallPoint {
+    fn identifier(&self) -> CallIdentifier {
+        CallIdentifier::new(self.precision, Rc::clone(&self.fixed))
+    }
 }
 
 /// A finished run of an operation.
 #[derive(Debug)]
 pub(super) struct OperationRun {
-    /// The calls that the operation made in its directory, in order. The number next to each call
-    /// identifies the thread that made the call.
-    pub(super) calls: Vec<(u32, FileCall)>,
+    /// The calls that the operation made in its directory, in order.
+    pub(super) calls: Vec<(CallContext, FileCall)>,
     /// The calls that an injected error has replaced, by index, with the error.
     pub(super) failed: BTreeMap<usize, Errno>,
+    /// The bytes of the call that transferred only a part of them.
+    pub(super) short: Option<ShortTransfer>,
     /// The end of the operation's process; none if the exploration killed the process.
     pub(super) end: Option<ChildEnd>,
-    /// Whether the run reached the point of the intervention.
-    pub(super) reached: bool,
+    /// The index of the call at the point of the intervention, if the run made this call.
+    pub(super) reached: Option<usize>,
+}
+
+/// The bytes of a call that transferred only a part of them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ShortTransfer {
+    pub(super) transferred: u64,
+    /// The number of bytes that the whole call transfers.
+    pub(super) total: u64,
 }
 
 impl OperationRun {
@@ -90,6 +123,8 @@ pub(super) struct Operation<'a> {
     pub(super) orphans: &'a Orphans,
     /// Whether runs with a failing call also record the written bytes.
     pub(super) records_bytes: bool,
+    /// Whether undisturbed runs look for calls that can be split.
+    pub(super) finds_divisible: bool,
     /// The time after which the operation is killed.
     pub(super) limit: Option<Duration>,
     pub(super) work: &'a (dyn Fn(&Path) -> Result<(), String> + Sync),
@@ -110,20 +145,23 @@ impl Operation<'_> {
                 self.directory,
                 match intervention {
                     Intervention::None | Intervention::Kill(_) => true,
-                    Intervention::Fail { .. } => self.records_bytes,
+                    Intervention::Fail { .. } | Intervention::Shorten(_) => self.records_bytes,
                     Intervention::Locate(_) => false,
                 },
             ),
+            finds_divisible: self.finds_divisible && matches!(intervention, Intervention::None),
             child,
             limit: self.limit,
             intervention,
             orphans: self.orphans,
             directory: self.directory,
             lasting: None,
-            occurrences: HashMap::new(),
+            callers: Callers::default(),
+            identifier: intervention.point().map(CallPoint::identifier),
             calls: Vec::new(),
             failed: BTreeMap::new(),
-            reached: false,
+            short: None,
+            reached: None,
         }
         .run()
     }
@@ -132,6 +170,7 @@ impl Operation<'_> {
 /// Answers the intercepted calls of a running operation.
 struct Monitor<'a> {
     decoder: Decoder<'a>,
+    finds_divisible: bool,
     child: Child,
     limit: Option<Duration>,
     intervention: &'a Intervention,
@@ -139,10 +178,13 @@ struct Monitor<'a> {
     directory: &'a Path,
     /// The error with which calls fail until its cause ends.
     lasting: Option<Errno>,
-    occurrences: HashMap<(&'static str, PathBuf), usize>,
-    calls: Vec<(u32, FileCall)>,
+    callers: Callers,
+    /// Identifies the calls up to the point of the intervention.
+    identifier: Option<CallIdentifier>,
+    calls: Vec<(CallContext, FileCall)>,
     failed: BTreeMap<usize, Errno>,
-    reached: bool,
+    short: Option<ShortTransfer>,
+    reached: Option<usize>,
 }
 
 /// Whether the call closes descriptors.
@@ -203,6 +245,7 @@ impl Monitor<'_> {
         Ok(OperationRun {
             calls: self.calls,
             failed: self.failed,
+            short: self.short,
             end: (continuation == Continuation::GoesOn).then_some(end),
             reached: self.reached,
         })
@@ -218,8 +261,14 @@ impl Monitor<'_> {
             listener.proceed(waiting)?;
             return Ok(Continuation::GoesOn);
         }
-        let decoded =
-            Tracee::open(waiting.thread).and_then(|tracee| self.decoder.decode(waiting, &tracee));
+        if may_create_thread(waiting.number) {
+            if let Ok(tracee) = Tracee::open(waiting.thread) {
+                self.callers.note_creation(waiting, &tracee);
+            }
+            listener.proceed(waiting)?;
+            return Ok(Continuation::GoesOn);
+        }
+        let decoded = DecodedCall::decode(&self.decoder, waiting, self.finds_divisible);
         // If the calling thread is gone, a new thread can have its number. Then `decoded` can
         // contain data of the new thread.
         if !listener.is_waiting(waiting) {
@@ -236,41 +285,46 @@ impl Monitor<'_> {
         // The kernel executes calls on files outside of the directory. Calls with unreadable
         // arguments, such as an invalid address, are also left to the kernel. The kernel makes
         // these calls fail.
-        let Ok(Some(call)) = decoded else {
+        let Ok(Some(decoded)) = decoded else {
             listener.proceed(waiting)?;
             return Ok(Continuation::GoesOn);
         };
+        let DecodedCall {
+            call,
+            tracee,
+            details,
+            transfer,
+            divisible,
+        } = decoded;
         // Reflinks fail, as they do on a file system without reflinks. Callers then copy the bytes
         // instead.
         if matches!(call.effect, Effect::Reflink { .. }) {
             listener.fail(waiting, libc::EOPNOTSUPP)?;
             return Ok(Continuation::GoesOn);
         }
-        let key = (call.name, call.effect.path().to_owned());
-        let earlier = self.occurrences.entry(key).or_insert(0);
-        let is_at = |point: &CallPoint| match point {
-            CallPoint::Index(index) => *index == self.calls.len(),
-            CallPoint::Occurrence(name, path, count) => {
-                *name == call.name && path == call.effect.path() && *count == *earlier
-            }
+        let context = CallContext {
+            caller: self.callers.identify(waiting.thread, &tracee),
+            details,
+            divisible,
         };
-        let intervention = match self.intervention {
-            Intervention::Kill(point)
-            | Intervention::Fail { point, .. }
-            | Intervention::Locate(point)
-                if self.reached || !is_at(point) =>
-            {
-                &Intervention::None
-            }
-            intervention => intervention,
+        let identity = self
+            .identifier
+            .as_mut()
+            .map(|identifier| identifier.identify(&context, &call));
+        let point = self.intervention.point().map(|point| &point.identity);
+        let intervention = match point == identity.as_ref() {
+            true => self.intervention,
+            false => &Intervention::None,
         };
-        *earlier += 1;
         let is_cured = |errno: &mut Errno| is_ended_by(*errno, &call.effect, self.directory);
         self.lasting.take_if(is_cured);
         let failing = self.lasting.filter(|errno| can_fail(&call.effect, *errno));
         let is_pretended = call.effect.is_sync() || call.effect == Effect::Acknowledge;
-        self.calls.push((waiting.thread, call));
-        self.reached |= !matches!(intervention, Intervention::None);
+        self.calls.push((context, call));
+        if !matches!(intervention, Intervention::None) {
+            self.reached = Some(self.calls.len() - 1);
+            self.identifier = None;
+        }
         match intervention {
             Intervention::Kill(_) => {
                 self.child.kill();
@@ -281,6 +335,7 @@ impl Monitor<'_> {
                 self.failed.insert(self.calls.len() - 1, *errno);
                 listener.fail(waiting, errno.0)?;
             }
+            Intervention::Shorten(_) => self.shorten(waiting, &tracee, transfer.as_ref())?,
             Intervention::Locate(_) if self.child.request_backtrace(waiting.thread) => {
                 listener.fail(waiting, libc::EINTR)?;
             }
@@ -294,6 +349,40 @@ impl Monitor<'_> {
             _ => listener.proceed(waiting)?,
         }
         Ok(Continuation::GoesOn)
+    }
+
+    /// Executes half of the call in the place of its thread. The kernel executes a call that cannot
+    /// be split.
+    fn shorten(
+        &mut self,
+        waiting: &WaitingCall,
+        tracee: &Tracee,
+        transfer: Option<&Transfer>,
+    ) -> io::Result<()> {
+        let Some(listener) = &self.child.listener else {
+            return Ok(());
+        };
+        let divided = transfer.map(|transfer| (transfer, transfer.divisible(tracee)));
+        let Some((transfer, Ok(total @ 2..))) = divided else {
+            return listener.proceed(waiting);
+        };
+        let cannot =
+            |error| io::Error::other(format!("cannot execute a part of a system call: {error}"));
+        match transfer.execute(tracee, total / 2).map_err(cannot)? {
+            Ok(transferred) => {
+                // The file can have become shorter since the call was decoded.
+                if transferred < total {
+                    self.short = Some(ShortTransfer { transferred, total });
+                }
+                if let Some((_, call)) = self.calls.last_mut()
+                    && let Effect::Write { bytes, .. } = &mut call.effect
+                {
+                    bytes.truncate(usize::try_from(transferred).unwrap_or(usize::MAX));
+                }
+                listener.pretend(waiting, transferred.cast_signed())
+            }
+            Err(errno) => listener.fail(waiting, errno.raw_os_error()),
+        }
     }
 
     /// Kills all processes of the operation, and waits until they have ended. After this call, no

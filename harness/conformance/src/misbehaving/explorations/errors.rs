@@ -2,8 +2,8 @@
 
 use super::{NEW, OLD, draft, old_or_new, publish, sync_directory};
 use clarity_chaos::explore::{
-    BrokenInvariant, Crash, Errno, ExploreError, Explored, ExploredState, InjectedFailure,
-    OperationCall, OperationEnd, PowerLoss,
+    BrokenInvariant, CallFailure, Crash, Errno, ExploreError, Explored, ExploredState,
+    InjectedFailure, OperationCall, OperationEnd, PowerLoss,
 };
 use clarity_chaos::{Context, Result, chaos};
 use std::fs::{self, File};
@@ -91,13 +91,14 @@ fn of_a_failed_call(cx: Context) -> Result {
     };
     let broken = broken(cx.fail_everywhere([Errno::EIO], careless, is_saved));
     let ExploredState::CallFailed {
-        call, errno, end, ..
+        call, failure, end, ..
     } = &broken.state
     else {
         panic!("{broken:?}");
     };
     check(call, "openat", "current", "careless");
-    assert_eq!((*errno, end), (Errno::EIO, &OperationEnd::Succeeded));
+    assert_eq!(*failure, CallFailure::Error(Errno::EIO));
+    assert_eq!(end, &OperationEnd::Succeeded);
     assert_eq!(broken.message, "not saved");
     Ok(())
 }
