@@ -4,8 +4,9 @@ use super::call_identity::{
     CallContext, CallIdentifier, CallIdentity, FixedNames, Precision, components, names,
 };
 use super::error::Divergence;
+use super::intervention::CallPoint;
 use super::operation_call::OperationCall;
-use super::operation_run::{CallPoint, OperationRun};
+use super::operation_run::OperationRun;
 use crate::syscalls::file_call::{Effect, FileCall};
 use clarity_chaos_disk::Snapshot;
 use std::cell::RefCell;
@@ -133,6 +134,7 @@ impl Baseline {
             runs,
             last_calls: last.map_or(0, |run| run.calls.len()),
             found,
+            came_another_way: last.is_some_and(|run| run.reached.is_some()),
         }
     }
 

@@ -4,7 +4,7 @@ use super::Crash;
 use super::disk_states::PowerCuts;
 use super::error::{ExploreError, ExploredState};
 use super::explorer::{Explorer, Invariant, broken};
-use super::operation_run::Intervention;
+use super::intervention::Intervention;
 use super::power_cuts;
 use super::progress::Progress;
 use super::trace::Trace;

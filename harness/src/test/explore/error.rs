@@ -236,7 +236,7 @@ impl fmt::Display for UnsupportedOperation {
     }
 }
 
-/// A call that only the first run of an operation made. Later runs did not repeat this call.
+/// A call of the first run of an operation that later runs did not repeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Divergence {
@@ -248,6 +248,9 @@ pub struct Divergence {
     pub last_calls: usize,
     /// The first call of the last run that the first run did not make.
     pub found: Option<String>,
+    /// Whether later runs made an equal call, but after other calls. Then it can come from another
+    /// place in the code.
+    pub came_another_way: bool,
 }
 
 impl fmt::Display for Divergence {
@@ -258,6 +261,11 @@ impl fmt::Display for Divergence {
              the last one made {} calls in the directory, the first one {}",
             self.call.description, self.runs, self.last_calls, self.call.total
         )?;
+        if self.came_another_way {
+            f.write_str(
+                "; equal calls of these runs came after other calls than in the first one",
+            )?;
+        }
         if let Some(found) = &self.found {
             write!(f, "; the last one made this instead: {found}")?;
         }

@@ -143,6 +143,11 @@ impl<'a> Exploration<'a> {
     /// file that has bytes, with `EMFILE` until it closes a descriptor, with `EIO` until its end.
     /// Leaves out `ENOSPC` for calls that need no space, and `EMFILE` for calls that open no file.
     ///
+    /// In one more run, each call that reads or writes at least 2 bytes of a file transfers only
+    /// half of them, as the system may do at any time. This needs no error in `errnos`. Calls with
+    /// `O_DIRECT` and listings of directories are never short. Code that repeats a call for the
+    /// rest of the bytes, as `write_all` and `read_exact` do, passes.
+    ///
     /// With [`power_loss`](Self::power_loss), the power also fails after each run in which the
     /// operation returned success. A failed `fsync` of a file loses the bytes that it could not
     /// write: a second `fsync` succeeds without writing them. After a failed `fsync` of a

@@ -6,8 +6,9 @@ use super::disk_states::{DiskStates, PowerCuts};
 use super::error::{ExploreError, ExploredState};
 use super::explorer::{Explorer, Invariant, broken};
 use super::failure_cause::{can_fail, can_last};
+use super::intervention::{CallPoint, Intervention};
 use super::operation_call::OperationEnd;
-use super::operation_run::{CallPoint, Intervention, ShortTransfer};
+use super::operation_run::ShortTransfer;
 use super::progress::Progress;
 use super::trace::Trace;
 use super::{Errno, InjectedFailure};
@@ -33,7 +34,7 @@ impl FailurePoints<'_> {
         for call in &mut progress.calls {
             call.exempt = true;
         }
-        let points: Vec<(usize, Injection)> = (0..baseline.calls().len())
+        let points: Vec<(usize, FailureKind)> = (0..baseline.calls().len())
             .flat_map(|index| {
                 let injections = self.injections(&baseline, index);
                 injections.into_iter().map(move |how| (index, how))
@@ -47,10 +48,10 @@ impl FailurePoints<'_> {
             let intervention = |point| injection.intervention(point);
             let run = explorer.intervene(&baseline, index, intervention)?;
             let (failure, lasting) = match (injection, run.short) {
-                (Injection::Error { errno, lasts }, _) => (CallFailure::Error(errno), lasts),
-                (Injection::Short, Some(short)) => (short.into(), false),
+                (FailureKind::Error { errno, lasts }, _) => (CallFailure::Error(errno), lasts),
+                (FailureKind::Short, Some(short)) => (short.into(), false),
                 // In this run, the call could not be split.
-                (Injection::Short, None) => continue,
+                (FailureKind::Short, None) => continue,
             };
             progress.calls[index].exempt = false;
             progress.calls[index].points += 1;
@@ -113,7 +114,7 @@ impl FailurePoints<'_> {
     }
 
     /// Gives the ways in which this call fails.
-    fn injections(&self, baseline: &Baseline, index: usize) -> Vec<Injection> {
+    fn injections(&self, baseline: &Baseline, index: usize) -> Vec<FailureKind> {
         let effect = &baseline.calls()[index].effect;
         let errnos = self.errnos.iter().copied();
         let errors = errnos
@@ -121,21 +122,21 @@ impl FailurePoints<'_> {
             .flat_map(|errno| {
                 let lasting = [false, true].into_iter();
                 let lasting = lasting.filter(move |lasts| !lasts || can_last(errno));
-                lasting.map(move |lasts| Injection::Error { errno, lasts })
+                lasting.map(move |lasts| FailureKind::Error { errno, lasts })
             });
-        let short = baseline.is_divisible(index).then_some(Injection::Short);
+        let short = baseline.is_divisible(index).then_some(FailureKind::Short);
         errors.chain(short).collect()
     }
 }
 
 /// A way in which a call is to fail.
 #[derive(Clone, Copy, Debug)]
-enum Injection {
+enum FailureKind {
     Error { errno: Errno, lasts: bool },
     Short,
 }
 
-impl Injection {
+impl FailureKind {
     fn intervention(self, point: CallPoint) -> Intervention {
         match self {
             Self::Error { errno, lasts } => Intervention::Fail {

@@ -1,11 +1,12 @@
 //! One run of an operation, with an intervention at one of its calls.
 
-use super::call_identity::{CallContext, CallIdentifier, CallIdentity, FixedNames, Precision};
+use super::call_identity::{CallContext, CallIdentifier};
 use super::callers::Callers;
 use super::child::{Child, ChildEnd};
 use super::decoded_call::DecodedCall;
 use super::directory_content::DirectoryContent;
 use super::failure_cause::{can_fail, ends_with_close, is_ended_by};
+use super::intervention::{CallPoint, Intervention};
 use super::operation_call::OperationEnd;
 use super::orphans::Orphans;
 use crate::os::seccomp::filter::SyscallPattern;
@@ -20,57 +21,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// The maximum time that killed processes may take to disappear.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Identifies one of the calls that an operation makes in the operation's directory.
-#[derive(Clone, Debug)]
-pub(super) struct CallPoint {
-    pub(super) identity: CallIdentity,
-    pub(super) precision: Precision,
-    pub(super) fixed: Rc<FixedNames>,
-}
-
-/// The disturbance of one run of an operation.
-#[derive(Clone, Debug)]
-pub(super) enum Intervention {
-    /// The run is not disturbed. Only the recorded calls of such a run contain the written bytes.
-    None,
-    /// The process dies instead of executing this call.
-    Kill(CallPoint),
-    /// This call fails with this error. If `lasts`, later calls fail too, as long as the cause of
-    /// the error lasts.
-    Fail {
-        point: CallPoint,
-        errno: Errno,
-        lasts: bool,
-    },
-    /// This call transfers half of its bytes.
-    Shorten(CallPoint),
-    /// The thread that makes this call sends its backtrace, and the process exits.
-    Locate(CallPoint),
-}
-
-impl Intervention {
-    fn point(&self) -> Option<&CallPoint> {
-        match self {
-            Self::None => None,
-            Self::Kill(point)
-            | Self::Fail { point, .. }
-            | Self::Shorten(point)
-            | Self::Locate(point) => Some(point),
-        }
-    }
-}
-
-impl CallPoint {
-    fn identifier(&self) -> CallIdentifier {
-        CallIdentifier::new(self.precision, Rc::clone(&self.fixed))
-    }
-}
 
 /// A finished run of an operation.
 #[derive(Debug)]

@@ -222,39 +222,54 @@ fn append_and_overlook_the_error(dir: &Path) -> Result {
     Ok(())
 }
 
-/// Two places in the code make the same call. Every second run comes to them in another order.
+/// Makes the same call from two places in the code. Comes to them in another order if `turned`.
+fn append_from_two_places(dir: &Path, turned: bool) -> Result {
+    let write_other = || fs::write(dir.join("other"), "");
+    if turned {
+        write_other()?;
+        append(dir)?;
+        append_and_overlook_the_error(dir)
+    } else {
+        append_and_overlook_the_error(dir)?;
+        write_other()?;
+        append(dir)
+    }
+}
+
+fn both_records_are_logged(dir: &Path, failure: InjectedFailure) -> Result {
+    let log = fs::read_to_string(dir.join("log")).unwrap_or_default();
+    match !failure.acknowledged() || log == "texttext" {
+        true => Ok(()),
+        false => Err(format!("found {log:?}").into()),
+    }
+}
+
+/// Every second run comes to the two places in another order. A run in that order proves nothing
+/// about the first place.
 #[chaos(non_destructive)]
 fn place_is_that_of_the_named_call(cx: Context) -> Result {
     let runs = Runs::new()?;
     let explored = cx.fail_everywhere(
         [Errno::EIO],
-        |dir| {
-            let write_other = || fs::write(dir.join("other"), "");
-            match runs.begin()? % 2 {
-                0 => {
-                    append_and_overlook_the_error(dir)?;
-                    write_other()?;
-                    append(dir)
-                }
-                _ => {
-                    write_other()?;
-                    append(dir)?;
-                    append_and_overlook_the_error(dir)
-                }
-            }
-        },
-        |dir, failure| {
-            let log = fs::read_to_string(dir.join("log")).unwrap_or_default();
-            match !failure.acknowledged() || log == "texttext" {
-                true => Ok(()),
-                false => Err(format!("found {log:?}").into()),
-            }
-        },
+        |dir| append_from_two_places(dir, runs.begin()? % 2 == 1),
+        both_records_are_logged,
     );
     require_broken(
         explored,
         "write of 4 bytes at the end of log",
         "append_and_overlook_the_error",
     );
+    Ok(())
+}
+
+/// No later run comes to the first place in the same way as the first run.
+#[chaos(non_destructive)]
+fn order_of_equal_calls_differs(cx: Context) -> Result {
+    let runs = Runs::new()?;
+    cx.fail_everywhere(
+        [Errno::EIO],
+        |dir| append_from_two_places(dir, runs.begin()? > 0),
+        both_records_are_logged,
+    )?;
     Ok(())
 }

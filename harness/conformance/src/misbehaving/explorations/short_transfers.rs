@@ -230,8 +230,8 @@ fn count_of_a_sent_file_is_ignored(cx: Context) -> Result {
 #[repr(align(4096))]
 struct Aligned([u8; 4096]);
 
-/// A call of one byte, a listing of a directory, a read at the end of a file and an unbuffered write
-/// are never short.
+/// A call of one byte, a listing of a directory, a read at the end of a file, and an unbuffered
+/// write are never short.
 #[chaos(non_destructive)]
 fn call_that_cannot_be_split_is_whole(cx: Context) -> Result {
     fs::write(cx.dir().join("source"), "1")?;
