@@ -246,7 +246,8 @@ impl InjectedFailure {
 pub struct Explored {
     /// The number of the operation's calls that concern the operation's directory.
     pub calls: usize,
-    /// The number of contents that a death at a call leaves, or of runs in which a call failed.
+    /// The number of contents that a death at a call leaves, or of runs in which a call failed or
+    /// transferred a part of its bytes.
     pub points: usize,
     /// The number of checked states of the disk after a power loss, without duplicates.
     pub states: usize,

@@ -33,7 +33,8 @@ impl Context {
     }
 
     /// For each call that reads or changes files, runs the operation once with each error in
-    /// `errnos`. In each run, one call fails with one error: see [`Exploration::fail_everywhere`].
+    /// `errnos`. In each run, one call fails with one error, or reads or writes only a part of its
+    /// bytes: see [`Exploration::fail_everywhere`].
     ///
     /// # Errors
     ///

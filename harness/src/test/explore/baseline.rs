@@ -13,6 +13,9 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
 
+/// A call of a run, with its context.
+type Call<'a> = (&'a CallContext, &'a FileCall);
+
 /// The calls of an undisturbed run.
 #[derive(Debug)]
 pub(super) struct Baseline {
@@ -105,12 +108,25 @@ impl Baseline {
         let identities = self.identities(Precision::AnyThread);
         let wanted = &identities[index].signature;
         let alike = identities.iter().filter(|one| one.signature == *wanted);
-        if alike.count() == 1 || (precision == Precision::AnyThread && !self.is_sequential) {
+        if alike.count() == 1 {
             return true;
         }
-        let own = self.contexts.iter().zip(&self.calls);
-        let other = run.calls.iter().map(|(context, call)| (context, call));
-        way(own, index) == way(other, reached)
+        let own: Vec<Call<'_>> = self.contexts.iter().zip(&self.calls).collect();
+        let other: Vec<Call<'_>> = run.calls.iter().map(|(one, call)| (one, call)).collect();
+        let (own_way, other_way) = (way(&own, index), way(&other, reached));
+        match precision {
+            Precision::ByThread => {
+                let made = self.identify_all(run);
+                let own = own_way.iter().map(|at| &identities[*at].signature);
+                own.eq(other_way.iter().map(|at| &made[*at].signature))
+            }
+            // The order of a map changes the files of the calls, but not their names.
+            Precision::AnyThread if self.is_sequential => {
+                let own = own_way.iter().map(|at| kind(own[*at], own[index]));
+                own.eq(other_way.iter().map(|at| kind(other[*at], other[reached])))
+            }
+            Precision::AnyThread => true,
+        }
     }
 
     /// Describes runs that did not make the call with this index.
@@ -177,19 +193,13 @@ impl Baseline {
     }
 }
 
-/// Gives the names of the calls that led a thread to the call with this index. Tells which of them
-/// concern the same file.
-fn way<'a>(
-    calls: impl ExactSizeIterator<Item = (&'a CallContext, &'a FileCall)> + Clone,
-    index: usize,
-) -> Vec<(&'static str, bool)> {
-    let Some((context, call)) = calls.clone().nth(index) else {
-        return Vec::new();
-    };
-    let path = call.effect.path();
-    calls
-        .take(index + 1)
-        .filter(|(other, _)| other.caller == context.caller)
-        .map(|(_, other)| (other.name, other.effect.path() == path))
-        .collect()
+/// Gives the indices of the calls that led a thread to the call with this index, and that index.
+fn way(calls: &[Call<'_>], index: usize) -> Vec<usize> {
+    let is_by_same = |at: &usize| calls[*at].0.caller == calls[index].0.caller;
+    (0..=index).filter(is_by_same).collect()
+}
+
+/// Gives the name of a call, and whether it concerns the same file as another call.
+fn kind((_, call): Call<'_>, (_, other): Call<'_>) -> (&'static str, bool) {
+    (call.name, call.effect.path() == other.effect.path())
 }

@@ -8,6 +8,7 @@ use std::io::{self, IoSlice, IoSliceMut, Read as _, Seek as _, SeekFrom, Write a
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
+use std::process::Command;
 
 /// Lets each call be short. The right program must pass. The wrong one must be broken at `call`,
 /// which transferred `bytes`.
@@ -224,6 +225,28 @@ fn count_of_a_sent_file_is_ignored(cx: Context) -> Result {
         |dir| send(dir, true),
         |dir, failure| require(dir, failure, ".23456789..."),
     )
+}
+
+/// The calls of another program are short, too. It completes them.
+#[chaos(non_destructive)]
+fn call_of_another_program_is_short(cx: Context) -> Result {
+    fs::write(cx.dir().join("source"), NEW)?;
+    let explored = cx.fail_everywhere(
+        [],
+        |dir| {
+            let copied = Command::new("sh")
+                .args(["-c", "cat source > file"])
+                .current_dir(dir)
+                .status()?;
+            match copied.success() {
+                true => Ok(()),
+                false => Err(format!("{copied}").into()),
+            }
+        },
+        |dir, failure| require(dir, failure, NEW),
+    )?;
+    assert!(explored.points > 0, "{explored:?}");
+    Ok(())
 }
 
 /// Memory that an unbuffered write accepts.

@@ -20,6 +20,7 @@ fn short_transfers_break_the_wrong_twin_alone() {
 
 #[test]
 fn call_that_cannot_be_split_is_whole() {
+    passed("short_transfers::call_of_another_program_is_short");
     passed("short_transfers::call_that_cannot_be_split_is_whole");
 }
 
