@@ -14,3 +14,7 @@ pub(crate) mod file_call;
 pub(crate) mod interceptor;
 #[cfg(target_os = "linux")]
 pub(crate) mod patterns;
+#[cfg(target_os = "linux")]
+pub(crate) mod process_call;
+#[cfg(target_os = "linux")]
+pub(crate) mod unreadable_call;

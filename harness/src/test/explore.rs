@@ -82,13 +82,18 @@ mod explorer;
 mod failure_cause;
 #[cfg(target_os = "linux")]
 mod failure_points;
+#[cfg(target_os = "linux")]
+mod intercepted_call;
 mod operation_call;
+mod operation_process;
 #[cfg(target_os = "linux")]
 mod operation_run;
 #[cfg(target_os = "linux")]
 mod orphans;
 #[cfg(target_os = "linux")]
 mod power_cuts;
+#[cfg(target_os = "linux")]
+mod process_identity;
 #[cfg(target_os = "linux")]
 mod progress;
 #[cfg(target_os = "linux")]
@@ -101,6 +106,7 @@ pub use self::error::{
 };
 pub use self::exploration::Exploration;
 pub use self::operation_call::{OperationCall, OperationEnd};
+pub use self::operation_process::OperationProcess;
 pub use crate::syscalls::code_location::CodeLocation;
 pub use crate::syscalls::errno::Errno;
 pub use clarity_chaos_disk::PowerLoss;

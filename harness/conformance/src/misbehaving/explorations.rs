@@ -5,6 +5,7 @@ mod durability;
 mod errors;
 mod failed_syncs;
 mod failures;
+mod processes;
 mod refused;
 
 use clarity_chaos::explore::{Crash, PowerLoss};

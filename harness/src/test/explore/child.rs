@@ -1,6 +1,6 @@
 //! A forked process that runs an operation or an invariant of the test.
 
-use crate::os::backtrace_signal::{install_backtrace_handler, request_backtrace};
+use crate::os::backtrace_signal::install_backtrace_handler;
 use crate::os::fork::{exit_immediately, fork_with_threads};
 use crate::os::seccomp::filter::{SyscallPattern, install};
 use crate::os::seccomp::listener::NotificationListener;
@@ -104,14 +104,6 @@ impl Child {
                 None => io::Error::other(format!("cannot intercept system calls: {reason}")),
             }
         })
-    }
-
-    /// Requests a backtrace from one of the child's threads. Returns whether the request was sent.
-    ///
-    /// When the thread's current system call returns, the child sends the backtrace. Then the child
-    /// exits.
-    pub(super) fn request_backtrace(&self, thread: u32) -> bool {
-        request_backtrace(self.pid, thread)
     }
 
     /// Kills the child and all processes of its process group.

@@ -3,14 +3,18 @@
 use super::child::{Child, ChildEnd};
 use super::directory_content::DirectoryContent;
 use super::failure_cause::{can_fail, ends_with_close, is_ended_by};
+use super::intercepted_call::{InterceptedCall, unreadable};
 use super::operation_call::OperationEnd;
+use super::operation_process::OperationProcess;
 use super::orphans::Orphans;
+use super::process_identity::Processes;
+use crate::os::backtrace_signal::request_backtrace;
 use crate::os::seccomp::filter::SyscallPattern;
 use crate::os::seccomp::listener::WaitingCall;
-use crate::os::seccomp::tracee::Tracee;
 use crate::syscalls::decoder::Decoder;
 use crate::syscalls::errno::Errno;
 use crate::syscalls::file_call::{Effect, FileCall};
+use crate::syscalls::process_call::ProcessCall;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -28,6 +32,9 @@ pub(super) enum CallPoint {
     /// The call with this name on this file. The number is the count of earlier calls with the same
     /// name and file. Used for operations in which several threads make calls, in any order.
     Occurrence(&'static str, PathBuf, usize),
+    /// The call of this process with this index among the process's calls. Used for operations of
+    /// several processes, each of which makes its calls in one thread.
+    OfProcess(OperationProcess, usize),
 }
 
 /// The disturbance of one run of an operation.
@@ -54,6 +61,8 @@ pub(super) struct OperationRun {
     /// The calls that the operation made in its directory, in order. The number next to each call
     /// identifies the thread that made the call.
     pub(super) calls: Vec<(u32, FileCall)>,
+    /// The process that made each call.
+    pub(super) callers: Vec<OperationProcess>,
     /// The calls that an injected error has replaced, by index, with the error.
     pub(super) failed: BTreeMap<usize, Errno>,
     /// The end of the operation's process; none if the exploration killed the process.
@@ -121,7 +130,10 @@ impl Operation<'_> {
             directory: self.directory,
             lasting: None,
             occurrences: HashMap::new(),
+            processes: Processes::default(),
+            made: HashMap::new(),
             calls: Vec::new(),
+            callers: Vec::new(),
             failed: BTreeMap::new(),
             reached: false,
         }
@@ -140,7 +152,12 @@ struct Monitor<'a> {
     /// The error with which calls fail until its cause ends.
     lasting: Option<Errno>,
     occurrences: HashMap<(&'static str, PathBuf), usize>,
+    processes: Processes,
+    /// The number of calls of each process.
+    made: HashMap<usize, usize>,
     calls: Vec<(u32, FileCall)>,
+    /// The process of each call, by its index, and its name at the call.
+    callers: Vec<(usize, OperationProcess)>,
     failed: BTreeMap<usize, Errno>,
     reached: bool,
 }
@@ -200,7 +217,17 @@ impl Monitor<'_> {
         if let (true, Some(limit)) = (timed_out, self.limit) {
             end = ChildEnd::Died(format!("it did not end within {limit:?}"));
         }
+        // Later creations of processes can show that a process cannot be told from others.
+        let callers = self.callers.iter().map(|(process, name)| {
+            let is_identified = self.processes.name(*process).is_identified();
+            if is_identified {
+                *name
+            } else {
+                name.unidentified()
+            }
+        });
         Ok(OperationRun {
+            callers: callers.collect(),
             calls: self.calls,
             failed: self.failed,
             end: (continuation == Continuation::GoesOn).then_some(end),
@@ -218,25 +245,31 @@ impl Monitor<'_> {
             listener.proceed(waiting)?;
             return Ok(Continuation::GoesOn);
         }
-        let decoded =
-            Tracee::open(waiting.thread).and_then(|tracee| self.decoder.decode(waiting, &tracee));
+        let (status, decoded) = (
+            self.processes.look(waiting),
+            InterceptedCall::read(waiting, &self.decoder),
+        );
         // If the calling thread is gone, a new thread can have its number. Then `decoded` can
         // contain data of the new thread.
         if !listener.is_waiting(waiting) {
             return Ok(Continuation::GoesOn);
         }
-        // A permission error ends the run: otherwise, the call would silently stay unexplored.
-        if let Err(error) = &decoded
-            && error.kind() == io::ErrorKind::PermissionDenied
-        {
-            return Err(io::Error::other(format!(
-                "cannot read the arguments of the operation's system calls: {error}"
-            )));
-        }
-        // The kernel executes calls on files outside of the directory. Calls with unreadable
-        // arguments, such as an invalid address, are also left to the kernel. The kernel makes
-        // these calls fail.
-        let Ok(Some(call)) = decoded else {
+        let process = self.processes.admit(waiting, status?);
+        let call = match decoded {
+            // An unseen call would stay unexplored.
+            Err(error) => return Err(unreadable(&self.processes, process, &error)),
+            Ok(InterceptedCall::Process(call)) => {
+                match call {
+                    ProcessCall::CreateProcess => self.processes.create(process, waiting),
+                    ProcessCall::CreateThread => {}
+                    ProcessCall::Execute(path) => self.processes.execute(process, path),
+                }
+                None
+            }
+            Ok(InterceptedCall::File(call)) => call,
+        };
+        // The kernel executes calls on files outside of the directory.
+        let Some(call) = call else {
             listener.proceed(waiting)?;
             return Ok(Continuation::GoesOn);
         };
@@ -248,10 +281,14 @@ impl Monitor<'_> {
         }
         let key = (call.name, call.effect.path().to_owned());
         let earlier = self.occurrences.entry(key).or_insert(0);
+        let made = self.made.entry(process).or_insert(0);
         let is_at = |point: &CallPoint| match point {
             CallPoint::Index(index) => *index == self.calls.len(),
             CallPoint::Occurrence(name, path, count) => {
                 *name == call.name && path == call.effect.path() && *count == *earlier
+            }
+            CallPoint::OfProcess(name, index) => {
+                name.is_same(&self.processes.name(process)) && *index == *made
             }
         };
         let intervention = match self.intervention {
@@ -265,11 +302,13 @@ impl Monitor<'_> {
             intervention => intervention,
         };
         *earlier += 1;
+        *made += 1;
         let is_cured = |errno: &mut Errno| is_ended_by(*errno, &call.effect, self.directory);
         self.lasting.take_if(is_cured);
         let failing = self.lasting.filter(|errno| can_fail(&call.effect, *errno));
         let is_pretended = call.effect.is_sync() || call.effect == Effect::Acknowledge;
         self.calls.push((waiting.thread, call));
+        self.callers.push((process, self.processes.name(process)));
         self.reached |= !matches!(intervention, Intervention::None);
         match intervention {
             Intervention::Kill(_) => {
@@ -281,7 +320,7 @@ impl Monitor<'_> {
                 self.failed.insert(self.calls.len() - 1, *errno);
                 listener.fail(waiting, errno.0)?;
             }
-            Intervention::Locate(_) if self.child.request_backtrace(waiting.thread) => {
+            Intervention::Locate(_) if self.request_backtrace(process, waiting.thread) => {
                 listener.fail(waiting, libc::EINTR)?;
             }
             _ if failing.is_some() => {
@@ -294,6 +333,13 @@ impl Monitor<'_> {
             _ => listener.proceed(waiting)?,
         }
         Ok(Continuation::GoesOn)
+    }
+
+    /// Requests a backtrace from a thread. Returns whether the request was sent. Another program
+    /// cannot answer, and would die of the request.
+    fn request_backtrace(&self, process: usize, thread: u32) -> bool {
+        let name = self.processes.name(process);
+        name.program().is_none() && request_backtrace(self.processes.number(process), thread)
     }
 
     /// Kills all processes of the operation, and waits until they have ended. After this call, no
