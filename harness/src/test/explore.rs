@@ -47,8 +47,9 @@
 //! - The operation and the invariant run in child processes that are forked from the test's
 //!   process. The test's process does not see the children's changes to memory.
 //! - When an exploration starts, the test must have no threads of its own: a fork would lack these
-//!   threads. Build Tokio runtimes and thread pools inside the operation. A test that explores must
-//!   be a plain function, since the Tokio runtime of an async test is a thread pool.
+//!   threads. Build Tokio runtimes and thread pools inside the operation. Run a set-up that leaves
+//!   threads in [`Context::prepare`](crate::Context::prepare). A test that explores must be a plain
+//!   function, since the Tokio runtime of an async test is a thread pool.
 //! - Explorations follow all threads and processes that the operation starts. If one thread makes
 //!   all calls, a call's number identifies the call in other runs. With several threads, a call's
 //!   name, file and position identify the call. The position counts only calls with the same name
@@ -92,6 +93,8 @@ mod operation_run;
 mod orphans;
 #[cfg(target_os = "linux")]
 mod power_cuts;
+#[cfg(target_os = "linux")]
+mod preparation;
 #[cfg(target_os = "linux")]
 mod process_identity;
 #[cfg(target_os = "linux")]

@@ -5,6 +5,7 @@ mod durability;
 mod errors;
 mod failed_syncs;
 mod failures;
+mod preparations;
 mod processes;
 mod refused;
 

@@ -1,5 +1,6 @@
 //! Explorations find bugs, and refuse operations that they cannot explore.
 
+mod preparations;
 mod processes;
 
 use crate::suite;

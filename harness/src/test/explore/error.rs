@@ -19,6 +19,10 @@ pub enum ExploreError {
     /// would prove nothing.
     #[error("not explorable: {0}")]
     NotExplorable(Box<UnsupportedOperation>),
+    /// The set-up in [`Context::prepare`](crate::Context::prepare) returned an error, panicked, or
+    /// died.
+    #[error("the set-up failed: {0}")]
+    SetUp(String),
     /// The operation fails even without an injected failure.
     #[error("without an injected failure, {0}")]
     Operation(OperationEnd),

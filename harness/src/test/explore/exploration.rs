@@ -10,6 +10,8 @@ use super::explorer::Explorer;
 #[cfg(target_os = "linux")]
 use super::failure_points::FailurePoints;
 #[cfg(target_os = "linux")]
+use super::preparation;
+#[cfg(target_os = "linux")]
 use super::progress::Progress;
 use super::{Crash, Errno, Explored, InjectedFailure, PowerLoss};
 use crate::test::outcome::Result;
@@ -178,6 +180,21 @@ impl<'a> Exploration<'a> {
         }
     }
 
+    /// Runs `set_up` on the initial content: see [`Context::prepare`](crate::Context::prepare).
+    pub(crate) fn prepare<T>(
+        &self,
+        set_up: impl FnOnce(&Path) -> Result<T> + Send,
+    ) -> Result<(), ExploreError> {
+        self.require_own_process()?;
+        #[cfg(target_os = "linux")]
+        return preparation::run(|| to_text(set_up(&self.before)));
+        #[cfg(not(target_os = "linux"))]
+        {
+            let _ = set_up;
+            Err(self.unavailable(&UNSUPPORTED))
+        }
+    }
+
     #[cfg(target_os = "linux")]
     fn power_cuts(&self) -> Option<PowerCuts> {
         Some(PowerCuts {
@@ -187,9 +204,8 @@ impl<'a> Exploration<'a> {
         })
     }
 
-    /// Returns an error if the test has no process of its own, or if faults already intercept that
-    /// process's calls.
-    fn require_own_calls(&self) -> Result<(), ExploreError> {
+    /// Returns an error if the test has no process of its own.
+    fn require_own_process(&self) -> Result<(), ExploreError> {
         // A test without its own process runs in the runner's process. A child that is forked from
         // the runner would lack the runner's threads.
         if !ProcessScope::is_dedicated() {
@@ -197,6 +213,13 @@ impl<'a> Exploration<'a> {
                 self.unavailable(&"the test has no process of its own (--isolation thread)")
             );
         }
+        Ok(())
+    }
+
+    /// Returns an error if the test has no process of its own, or if faults already intercept that
+    /// process's calls.
+    fn require_own_calls(&self) -> Result<(), ExploreError> {
+        self.require_own_process()?;
         #[cfg(target_os = "linux")]
         if crate::syscalls::interceptor::SyscallInterceptor::is_in_use() {
             return Err(ExploreError::Io(io::Error::new(

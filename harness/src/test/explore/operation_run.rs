@@ -6,7 +6,7 @@ use super::failure_cause::{can_fail, ends_with_close, is_ended_by};
 use super::intercepted_call::{InterceptedCall, unreadable};
 use super::operation_call::OperationEnd;
 use super::operation_process::OperationProcess;
-use super::orphans::Orphans;
+use super::orphans::{KILL_TIMEOUT, Orphans};
 use super::process_identity::Processes;
 use crate::os::backtrace_signal::request_backtrace;
 use crate::os::seccomp::filter::SyscallPattern;
@@ -20,9 +20,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-
-/// The maximum time that killed processes may take to disappear.
-const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Identifies one of the calls that an operation makes in the operation's directory.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,11 @@ use rustix::process::{
     Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, waitpid,
 };
 use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The maximum time that killed processes may take to disappear.
+pub(super) const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Kills the processes that operations leave behind. Spares the test's older processes.
 #[derive(Debug)]
@@ -37,6 +42,21 @@ impl Orphans {
             let _ = retry_on_intr(|| waitpid(Some(process.pid), WaitOptions::NOHANG));
         }
         found
+    }
+
+    /// Kills as [`kill`](Self::kill) does, until no such descendant is left.
+    pub(super) fn end_all(&self) -> io::Result<()> {
+        let deadline = Instant::now() + KILL_TIMEOUT;
+        while self.kill() {
+            if Instant::now() >= deadline {
+                return Err(io::Error::other(format!(
+                    "processes are still alive {} s after they were killed",
+                    KILL_TIMEOUT.as_secs()
+                )));
+            }
+            thread::yield_now();
+        }
+        Ok(())
     }
 }
 
