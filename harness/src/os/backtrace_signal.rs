@@ -4,6 +4,7 @@
     reason = "tgkill and the handler of a signal have no safe form"
 )]
 
+use rustix::process::Pid;
 use std::backtrace::Backtrace;
 use std::io;
 use std::os::fd::AsRawFd as _;
@@ -12,12 +13,11 @@ use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
 const BACKTRACE_SIGNAL: i32 = libc::SIGUSR2;
 
-/// Requests a backtrace from a thread of the process with this number. Returns true if the signal
-/// was sent.
+/// Requests a backtrace from a thread of `process`. Returns true if the signal was sent.
 ///
 /// When the thread's current system call returns, the process sends the backtrace and exits. A
 /// process without the handler dies.
-pub(crate) fn request_backtrace(process: u32, thread: u32) -> bool {
+pub(crate) fn request_backtrace(process: Pid, thread: u32) -> bool {
     // SAFETY: the call touches no memory.
     let sent = unsafe { libc::syscall(libc::SYS_tgkill, process, thread, BACKTRACE_SIGNAL) };
     sent == 0

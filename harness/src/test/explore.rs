@@ -96,6 +96,8 @@ mod power_cuts;
 #[cfg(target_os = "linux")]
 mod preparation;
 #[cfg(target_os = "linux")]
+mod process_deaths;
+#[cfg(target_os = "linux")]
 mod process_identity;
 #[cfg(target_os = "linux")]
 mod progress;
@@ -156,6 +158,7 @@ pub struct Crash {
     acknowledged: bool,
     acknowledgements: usize,
     power_lost: bool,
+    victim: Option<OperationProcess>,
 }
 
 impl Crash {
@@ -177,6 +180,16 @@ impl Crash {
     #[must_use]
     pub fn power_lost(&self) -> bool {
         self.power_lost
+    }
+
+    /// The process that died alone, while the others went on: see
+    /// [`Exploration::one_process_dies`]. None if all processes died.
+    ///
+    /// After the death of a child, the operation can have returned success, and then
+    /// [`acknowledged`](Self::acknowledged) is true.
+    #[must_use]
+    pub fn victim(&self) -> Option<OperationProcess> {
+        self.victim
     }
 }
 

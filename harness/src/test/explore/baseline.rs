@@ -76,7 +76,10 @@ impl Baseline {
     pub(super) fn has_same_call(&self, run: &OperationRun, index: usize) -> bool {
         let found = match self.point(index) {
             CallPoint::Index(index) => run.calls.get(index),
-            CallPoint::Occurrence(..) => return true,
+            CallPoint::Occurrence(..) => {
+                let victim = run.victim;
+                return victim.is_none_or(|victim| victim.is_same(&self.callers[index]));
+            }
             CallPoint::OfProcess(process, index) => {
                 let calls = run.calls.iter().zip(&run.callers);
                 let mut own = calls.filter(|(_, caller)| caller.is_same(&process));

@@ -88,6 +88,14 @@ pub enum ExploredState {
         /// The number of bytes that the call had written; none if the call was not executed.
         written: Option<usize>,
     },
+    /// One process of the operation died at a call, and the others went on.
+    #[non_exhaustive]
+    OneProcessDied {
+        /// The call, which was not executed. Its process is the one that died.
+        call: OperationCall,
+        /// The operation's result, or the death of its own process.
+        end: OperationEnd,
+    },
     /// A call failed with an injected error.
     #[non_exhaustive]
     CallFailed {
@@ -122,9 +130,9 @@ impl BrokenInvariant {
     pub fn call(&self) -> Option<&OperationCall> {
         match &self.state {
             ExploredState::Completed | ExploredState::DiedBeforeReturn => None,
-            ExploredState::ProcessDied { call, .. } | ExploredState::CallFailed { call, .. } => {
-                Some(call)
-            }
+            ExploredState::ProcessDied { call, .. }
+            | ExploredState::OneProcessDied { call, .. }
+            | ExploredState::CallFailed { call, .. } => Some(call),
             ExploredState::PowerLost { next, .. } => next.as_ref(),
         }
     }
@@ -163,6 +171,11 @@ impl fmt::Display for BrokenInvariant {
                 f,
                 "the invariant broke when the process died inside {call}, with {written} bytes \
                  written: {message}"
+            ),
+            ExploredState::OneProcessDied { call, end } => write!(
+                f,
+                "the invariant broke when only this process died in the place of {call}: \
+                 {message}; {end}"
             ),
             ExploredState::CallFailed {
                 call,

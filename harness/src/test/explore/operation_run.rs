@@ -6,7 +6,7 @@ use super::failure_cause::{can_fail, ends_with_close, is_ended_by};
 use super::intercepted_call::{InterceptedCall, unreadable};
 use super::operation_call::OperationEnd;
 use super::operation_process::OperationProcess;
-use super::orphans::{KILL_TIMEOUT, Orphans};
+use super::orphans::Orphans;
 use super::process_identity::Processes;
 use crate::os::backtrace_signal::request_backtrace;
 use crate::os::seccomp::filter::SyscallPattern;
@@ -16,10 +16,14 @@ use crate::syscalls::errno::Errno;
 use crate::syscalls::file_call::{Effect, FileCall};
 use crate::syscalls::process_call::ProcessCall;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+/// The interval at which a run looks for living processes, after the operation's own has died.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Identifies one of the calls that an operation makes in the operation's directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +43,11 @@ pub(super) enum CallPoint {
 pub(super) enum Intervention {
     /// The run is not disturbed. Only the recorded calls of such a run contain the written bytes.
     None,
-    /// The process dies instead of executing this call.
+    /// All processes die instead of executing this call.
     Kill(CallPoint),
+    /// Only the process that makes this call dies instead. The others go on until the operation
+    /// ends. If its own process dies, they go on until they end.
+    KillProcess(CallPoint),
     /// This call fails with this error. If `lasts`, later calls fail too, as long as the cause of
     /// the error lasts.
     Fail {
@@ -64,6 +71,8 @@ pub(super) struct OperationRun {
     pub(super) failed: BTreeMap<usize, Errno>,
     /// The end of the operation's process; none if the exploration killed the process.
     pub(super) end: Option<ChildEnd>,
+    /// The process that was killed while the others went on.
+    pub(super) victim: Option<OperationProcess>,
     /// Whether the run reached the point of the intervention.
     pub(super) reached: bool,
 }
@@ -117,7 +126,7 @@ impl Operation<'_> {
                 match intervention {
                     Intervention::None | Intervention::Kill(_) => true,
                     Intervention::Fail { .. } => self.records_bytes,
-                    Intervention::Locate(_) => false,
+                    Intervention::KillProcess(_) | Intervention::Locate(_) => false,
                 },
             ),
             child,
@@ -132,6 +141,7 @@ impl Operation<'_> {
             calls: Vec::new(),
             callers: Vec::new(),
             failed: BTreeMap::new(),
+            victim: None,
             reached: false,
         }
         .run()
@@ -156,6 +166,8 @@ struct Monitor<'a> {
     /// The process of each call, by its index, and its name at the call.
     callers: Vec<(usize, OperationProcess)>,
     failed: BTreeMap<usize, Errno>,
+    /// The process that was killed while the others went on.
+    victim: Option<OperationProcess>,
     reached: bool,
 }
 
@@ -184,7 +196,12 @@ impl Monitor<'_> {
                 timed_out = true;
                 break;
             }
-            let timeout = left.map(Timespec::try_from).transpose();
+            let rest_goes_on = self.is_operation_killed();
+            let timeout = match rest_goes_on {
+                true => Some(POLL_INTERVAL.min(left.unwrap_or(POLL_INTERVAL))),
+                false => left,
+            };
+            let timeout = timeout.map(Timespec::try_from).transpose();
             let timeout = timeout.map_err(io::Error::other)?;
             let Some(listener) = &self.child.listener else {
                 return Err(io::Error::other("a process without a listener"));
@@ -193,14 +210,24 @@ impl Monitor<'_> {
                 PollFd::new(listener, PollFlags::IN),
                 PollFd::new(&self.child.ended, PollFlags::IN),
             ];
-            match poll(&mut polled, timeout.as_ref()) {
+            // The end of the operation's own process is no news after its death.
+            let polled = match rest_goes_on {
+                true => &mut polled[..1],
+                false => &mut polled[..],
+            };
+            match poll(polled, timeout.as_ref()) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
-            let (calls, ended) = (polled[0].revents(), polled[1].revents());
+            let calls = polled[0].revents();
+            let ended = polled.get(1).map_or(PollFlags::empty(), PollFd::revents);
             // Calls after the operation's end come from processes that the operation left behind.
             // These calls are not explored.
-            if !ended.is_empty() {
+            let is_over = match rest_goes_on {
+                true => !calls.contains(PollFlags::IN) && !self.orphans.are_alive(),
+                false => !ended.is_empty(),
+            };
+            if is_over {
                 break;
             }
             if calls.contains(PollFlags::IN)
@@ -209,9 +236,13 @@ impl Monitor<'_> {
                 continuation = self.answer(&call)?;
             }
         }
-        self.end_all()?;
+        self.child.end_all(self.orphans)?;
+        let is_operation_killed = self.is_operation_killed();
         let mut end = self.child.reap()?;
-        if let (true, Some(limit)) = (timed_out, self.limit) {
+        if self.victim.is_some() {
+            self.orphans.reap();
+        }
+        if let (true, false, Some(limit)) = (timed_out, is_operation_killed, self.limit) {
             end = ChildEnd::Died(format!("it did not end within {limit:?}"));
         }
         // Later creations of processes can show that a process cannot be told from others.
@@ -227,6 +258,7 @@ impl Monitor<'_> {
             callers: callers.collect(),
             calls: self.calls,
             failed: self.failed,
+            victim: self.victim,
             end: (continuation == Continuation::GoesOn).then_some(end),
             reached: self.reached,
         })
@@ -290,6 +322,7 @@ impl Monitor<'_> {
         };
         let intervention = match self.intervention {
             Intervention::Kill(point)
+            | Intervention::KillProcess(point)
             | Intervention::Fail { point, .. }
             | Intervention::Locate(point)
                 if self.reached || !is_at(point) =>
@@ -312,6 +345,14 @@ impl Monitor<'_> {
                 self.child.kill();
                 return Ok(Continuation::IsKilled);
             }
+            Intervention::KillProcess(_) => {
+                let victim = pidfd_open(self.processes.pid(process)?, PidfdFlags::empty())?;
+                // A waiting call shows that the number is still that of its process.
+                if listener.is_waiting(waiting) {
+                    pidfd_send_signal(&victim, Signal::KILL)?;
+                    self.victim = Some(self.processes.name(process));
+                }
+            }
             Intervention::Fail { errno, lasts, .. } => {
                 self.lasting = lasts.then_some(*errno);
                 self.failed.insert(self.calls.len() - 1, *errno);
@@ -332,45 +373,16 @@ impl Monitor<'_> {
         Ok(Continuation::GoesOn)
     }
 
+    /// Whether the operation's own process was killed while the others go on.
+    fn is_operation_killed(&self) -> bool {
+        self.victim.is_some_and(|victim| victim.is_operation())
+    }
+
     /// Requests a backtrace from a thread. Returns whether the request was sent. Another program
     /// cannot answer, and would die of the request.
     fn request_backtrace(&self, process: usize, thread: u32) -> bool {
         let name = self.processes.name(process);
-        name.program().is_none() && request_backtrace(self.processes.number(process), thread)
-    }
-
-    /// Kills all processes of the operation, and waits until they have ended. After this call, no
-    /// process changes the directory.
-    fn end_all(&self) -> io::Result<()> {
-        self.child.kill();
-        let Some(listener) = &self.child.listener else {
-            return Ok(());
-        };
-        let deadline = Instant::now() + KILL_TIMEOUT;
-        let interval = Timespec {
-            tv_sec: 0,
-            tv_nsec: 20_000_000,
-        };
-        loop {
-            let mut polled = [PollFd::new(&self.child.ended, PollFlags::IN)];
-            let ended =
-                poll(&mut polled, Some(&interval)).is_ok() && !polled[0].revents().is_empty();
-            // The listener hangs up when no thread has the listener's filter any more. On some
-            // kernels, dead threads keep the filter.
-            let mut polled = [PollFd::new(listener, PollFlags::IN)];
-            let unused = poll(&mut polled, Some(&Timespec::default())).is_ok()
-                && polled[0].revents().contains(PollFlags::HUP);
-            // Processes that left the operation's process group survived the kill above, and are
-            // among the orphans.
-            if ended && (unused || !self.orphans.kill()) {
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                return Err(io::Error::other(format!(
-                    "processes of the operation are still alive {} s after they were killed",
-                    KILL_TIMEOUT.as_secs()
-                )));
-            }
-        }
+        let pid = self.processes.pid(process).ok();
+        name.program().is_none() && pid.is_some_and(|pid| request_backtrace(pid, thread))
     }
 }

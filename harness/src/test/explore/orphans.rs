@@ -1,6 +1,6 @@
 //! Processes that an operation leaves behind.
 
-use crate::os::processes::descendants;
+use crate::os::processes::{dead_children, descendants};
 use rustix::io::retry_on_intr;
 use rustix::process::{
     Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, waitpid,
@@ -22,9 +22,25 @@ impl Orphans {
     /// Makes this process the new parent of each descendant that loses its parent from now on.
     pub(super) fn adopt() -> io::Result<Self> {
         set_child_subreaper(Some(getpid()))?;
+        let living = descendants().into_iter().map(|process| process.pid);
         Ok(Self {
-            own: descendants().iter().map(|process| process.pid).collect(),
+            own: living.chain(dead_children()).collect(),
         })
+    }
+
+    /// Whether a descendant lives that did not exist when [`adopt`](Self::adopt) was called.
+    pub(super) fn are_alive(&self) -> bool {
+        let mut living = descendants().into_iter();
+        living.any(|process| !self.own.contains(&process.pid))
+    }
+
+    /// Reaps all dead children that did not exist when [`adopt`](Self::adopt) was called.
+    pub(super) fn reap(&self) {
+        for child in dead_children() {
+            if !self.own.contains(&child) {
+                let _ = retry_on_intr(|| waitpid(Some(child), WaitOptions::NOHANG));
+            }
+        }
     }
 
     /// Kills all descendants that did not exist when [`adopt`](Self::adopt) was called. Returns

@@ -9,6 +9,7 @@
 use super::operation_process::OperationProcess;
 use crate::os::seccomp::listener::WaitingCall;
 use crate::os::task_status::{TaskStatus, newest_task};
+use rustix::process::Pid;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -200,8 +201,10 @@ impl Processes {
     }
 
     /// Gives the number of a process in `/proc`.
-    pub(super) fn number(&self, index: usize) -> u32 {
-        self.found[index].number
+    pub(super) fn pid(&self, index: usize) -> io::Result<Pid> {
+        let number = i32::try_from(self.found[index].number).ok();
+        let pid = number.and_then(Pid::from_raw);
+        pid.ok_or_else(|| io::Error::other("a process without a number"))
     }
 }
 

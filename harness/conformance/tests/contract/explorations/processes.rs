@@ -1,6 +1,6 @@
 //! Explorations of operations of several processes.
 
-use super::explored;
+use super::{explored, failed, passed};
 
 /// Returns the calls that the exploration of a test recorded.
 #[track_caller]
@@ -43,4 +43,29 @@ fn processes_that_cannot_be_told_apart_have_no_number() {
             "{call}"
         );
     }
+}
+
+#[test]
+fn one_process_dies_while_the_others_go_on() {
+    passed("processes::status_of_a_program");
+    passed("processes::status_of_a_fork");
+    passed("processes::death_of_the_parent");
+    passed("processes::each_process_is_a_victim");
+    passed("processes::child_that_never_ends");
+}
+
+#[test]
+fn process_that_cannot_be_told_apart_cannot_die_alone() {
+    failed(
+        "processes::death_of_a_process_of_two_threads",
+        &[
+            "not explorable: a process cannot die alone",
+            "by a process that cannot be told from others (mkdir)",
+        ],
+    );
+}
+
+#[test]
+fn power_loss_covers_the_calls_of_all_processes() {
+    passed("processes::power_loss_after_a_program");
 }
