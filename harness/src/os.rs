@@ -38,6 +38,8 @@ pub(crate) mod signals;
 pub(crate) mod sockets;
 #[cfg(target_os = "linux")]
 pub(crate) mod task_status;
+#[cfg(unix)]
+pub(crate) mod termination_signal;
 pub(crate) mod timestamp_granularity;
 #[cfg(target_os = "linux")]
 pub(crate) mod wait;

@@ -8,6 +8,7 @@ mod failures;
 mod preparations;
 mod processes;
 mod refused;
+mod terminations;
 
 use clarity_chaos::explore::{Crash, PowerLoss};
 use clarity_chaos::{Context, Result, chaos};

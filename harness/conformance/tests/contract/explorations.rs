@@ -2,6 +2,7 @@
 
 mod preparations;
 mod processes;
+mod terminations;
 
 use crate::suite;
 use clarity_chaos::{EventKind, ExploredCall, Record, Verdict};
