@@ -51,9 +51,15 @@
 //!   threads in [`Context::prepare`](crate::Context::prepare). A test that explores must be a plain
 //!   function, since the Tokio runtime of an async test is a thread pool.
 //! - Explorations follow all threads and processes that the operation starts. If one thread makes
-//!   all calls, a call's number identifies the call in other runs. With several threads, a call's
-//!   name, file and position identify the call. The position counts only calls with the same name
-//!   and file.
+//!   all calls, a call's number identifies the call in other runs. If each process makes its calls
+//!   in one thread, the call's process and its number among the process's calls identify it. With
+//!   several threads in a process, a call's name, file and position identify the call. The position
+//!   counts only calls with the same name and file.
+//! - A process is named by the order in which its parent creates its children, for example `child 2
+//!   of child 1 (cp)`. [`OperationProcess::is_identified`] tells when this is not possible. A crash
+//!   kills all processes. With [`Exploration::one_process_dies`], each process also dies alone.
+//! - The kernel hides the memory of some processes: of a program that may be executed and not read,
+//!   or after `prctl(PR_SET_DUMPABLE, 0)`. Their calls cannot be read, so the test is skipped.
 //! - An exploration returns an error if the operation leaves a socket, a FIFO or a device. It also
 //!   returns an error if the operation makes a file longer than 1 GiB.
 //! - An exploration returns an error if the operation makes a shared mapping of a file that is open

@@ -12,6 +12,8 @@ pub(super) struct Baseline {
     calls: Vec<FileCall>,
     /// The process that made each call.
     callers: Vec<OperationProcess>,
+    /// Whether a process of the operation besides its own made calls.
+    has_several_processes: bool,
     /// Whether each process can be told from the others, and makes its calls in one thread.
     is_sequential_by_process: bool,
     /// Whether one thread made all calls.
@@ -23,6 +25,7 @@ impl Baseline {
         Self {
             is_sequential_by_process: is_sequential_by_process(&run),
             is_sequential: run.calls.windows(2).all(|pair| pair[0].0 == pair[1].0),
+            has_several_processes: !run.callers.iter().all(OperationProcess::is_operation),
             callers: run.callers,
             calls: run.calls.into_iter().map(|(_, call)| call).collect(),
         }
@@ -47,8 +50,7 @@ impl Baseline {
     /// Names the process that made the call with this index. Gives none if the operation's own
     /// process made all calls.
     pub(super) fn process(&self, index: usize) -> Option<OperationProcess> {
-        let is_alone = self.callers.iter().all(OperationProcess::is_operation);
-        (!is_alone).then(|| self.callers[index])
+        self.has_several_processes.then(|| self.callers[index])
     }
 
     /// Gives the [`CallPoint`] that identifies a call in other runs. `index` is the call's index in
