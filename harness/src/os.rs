@@ -36,6 +36,10 @@ pub(crate) mod session;
 pub(crate) mod signals;
 #[cfg(target_os = "linux")]
 pub(crate) mod sockets;
+#[cfg(target_os = "linux")]
+pub(crate) mod task_status;
+#[cfg(unix)]
+pub(crate) mod termination_signal;
 pub(crate) mod timestamp_granularity;
 #[cfg(target_os = "linux")]
 pub(crate) mod wait;

@@ -17,6 +17,10 @@ pub(crate) mod interceptor;
 #[cfg(target_os = "linux")]
 pub(crate) mod patterns;
 #[cfg(target_os = "linux")]
+pub(crate) mod process_call;
+#[cfg(target_os = "linux")]
 pub(crate) mod thread_creation;
 #[cfg(target_os = "linux")]
 pub(crate) mod transfer;
+#[cfg(target_os = "linux")]
+pub(crate) mod unreadable_call;

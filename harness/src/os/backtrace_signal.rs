@@ -15,17 +15,11 @@ const BACKTRACE_SIGNAL: i32 = libc::SIGUSR2;
 
 /// Requests a backtrace from a thread of `process`. Returns true if the signal was sent.
 ///
-/// When the thread's current system call returns, the process sends the backtrace and exits.
+/// When the thread's current system call returns, the process sends the backtrace and exits. A
+/// process without the handler dies.
 pub(crate) fn request_backtrace(process: Pid, thread: u32) -> bool {
     // SAFETY: the call touches no memory.
-    let sent = unsafe {
-        libc::syscall(
-            libc::SYS_tgkill,
-            process.as_raw_nonzero().get(),
-            thread,
-            BACKTRACE_SIGNAL,
-        )
-    };
+    let sent = unsafe { libc::syscall(libc::SYS_tgkill, process, thread, BACKTRACE_SIGNAL) };
     sent == 0
 }
 

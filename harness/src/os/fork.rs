@@ -90,7 +90,8 @@ fn refuse_threads(harmless: fn() -> Option<Pid>) -> io::Result<()> {
                 io::ErrorKind::ResourceBusy,
                 format!(
                     "cannot fork the test's process for an exploration while these threads run: \
-                     {}; end them first, or start them inside of the operation",
+                     {}; end them first, run the set-up that starts them in `cx.prepare`, or start \
+                     them inside of the operation",
                     others.join(", ")
                 ),
             ));

@@ -8,12 +8,30 @@ use std::fs;
 pub(crate) struct ProcessEntry {
     pub(crate) pid: Pid,
     pub(crate) parent: Pid,
+    is_alive: bool,
     /// The name of the program. `command_line` gives this name if the command line is missing.
     name: String,
 }
 
 /// Gives all living processes in `/proc`, keyed by process number.
 pub(crate) fn processes() -> HashMap<Pid, ProcessEntry> {
+    entries()
+        .filter(|process| process.is_alive)
+        .map(|process| (process.pid, process))
+        .collect()
+}
+
+/// Gives the numbers of all dead children of this process that were not reaped.
+pub(crate) fn dead_children() -> Vec<Pid> {
+    let own = getpid();
+    entries()
+        .filter(|process| process.parent == own && !process.is_alive)
+        .map(|process| process.pid)
+        .collect()
+}
+
+/// Gives all processes in `/proc`.
+fn entries() -> impl Iterator<Item = ProcessEntry> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries
         .filter(|entry| {
@@ -24,8 +42,6 @@ pub(crate) fn processes() -> HashMap<Pid, ProcessEntry> {
         })
         .filter_map(|entry| fs::read(entry.path().join("stat")).ok())
         .filter_map(|stat| ProcessEntry::parse(&String::from_utf8_lossy(&stat)))
-        .map(|process| (process.pid, process))
-        .collect()
 }
 
 /// Gives all living descendants of this process, ordered by process number.
@@ -66,10 +82,10 @@ impl ProcessEntry {
         let mut fields = rest.split(' ');
         let state = fields.next()?;
         let parent = fields.next()?;
-        let alive = state != "Z" && state != "X";
-        alive.then_some(Self {
+        Some(Self {
             pid: Pid::from_raw(pid.parse().ok()?)?,
             parent: Pid::from_raw(parent.parse().ok()?)?,
+            is_alive: state != "Z" && state != "X",
             name: name.to_owned(),
         })
     }
@@ -105,8 +121,9 @@ mod tests {
     }
 
     #[test]
-    fn dead_process_is_not_listed() {
-        assert!(ProcessEntry::parse("17 (sh) Z 4 17 17 0 -1").is_none());
+    fn dead_process_is_not_alive() {
+        let process = ProcessEntry::parse("17 (sh) Z 4 17 17 0 -1").unwrap();
+        assert!(!process.is_alive);
         assert!(ProcessEntry::parse("nonsense").is_none());
     }
 }

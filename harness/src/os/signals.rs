@@ -4,13 +4,7 @@
 //! executes.
 #![expect(unsafe_code, reason = "signal and sigaction have no safe form")]
 
-use rustix::net::{SendFlags, send};
-use rustix::process::getpid;
-use signal_hook::SigId;
-use signal_hook::low_level::{emulate_default_handler, register};
-use std::io;
 use std::mem::MaybeUninit;
-use std::os::unix::net::UnixStream;
 use std::ptr;
 
 /// The signals that ask a process to end.
@@ -32,28 +26,6 @@ fn restore(signal: libc::c_int) {
         // SAFETY: the default action runs no code of ours, and this signal has no handler.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
-}
-
-// Apple's systems have no flag against `SIGPIPE`. Rust's runtime ignores this signal anyway.
-#[cfg(target_vendor = "apple")]
-const SEND_FLAGS: SendFlags = SendFlags::DONTWAIT;
-#[cfg(not(target_vendor = "apple"))]
-const SEND_FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
-
-/// Sends a byte to `sender` for each `SIGTERM` that this process gets. A forked child inherits the
-/// handler, but ends as without it.
-pub(crate) fn send_on_termination(sender: UnixStream) -> io::Result<SigId> {
-    let owner = getpid();
-    let handle = move || {
-        if getpid() == owner {
-            // A full buffer has a byte that was not read yet.
-            let _ = send(&sender, &[0], SEND_FLAGS);
-        } else {
-            let _ = emulate_default_handler(libc::SIGTERM);
-        }
-    };
-    // SAFETY: the handler makes system calls only, which are async-signal-safe. It does not panic.
-    unsafe { register(libc::SIGTERM, handle) }
 }
 
 /// Whether this process ignores this signal.

@@ -93,3 +93,20 @@ pub(crate) fn file_calls(reads: bool) -> Vec<SyscallPattern> {
     }));
     patterns
 }
+
+/// Gives the system calls that start processes, threads and programs.
+pub(crate) fn process_calls() -> Vec<SyscallPattern> {
+    let mut numbers = vec![
+        libc::SYS_clone,
+        libc::SYS_clone3,
+        libc::SYS_execve,
+        libc::SYS_execveat,
+    ];
+    #[cfg(target_arch = "x86_64")]
+    numbers.extend([libc::SYS_fork, libc::SYS_vfork]);
+    let pattern = |number| SyscallPattern {
+        number,
+        argument_bits: None,
+    };
+    numbers.into_iter().map(pattern).collect()
+}

@@ -1,29 +1,8 @@
 //! Calls that create a thread.
 
-use crate::os::seccomp::filter::SyscallPattern;
 use crate::os::seccomp::listener::WaitingCall;
 use crate::os::seccomp::tracee::Tracee;
 use crate::syscalls::arguments::descriptor;
-
-/// Selects the calls that may create a thread.
-pub(crate) fn thread_creations() -> [SyscallPattern; 2] {
-    [
-        SyscallPattern {
-            number: libc::SYS_clone,
-            argument_bits: Some((0, libc::CLONE_THREAD.unsigned_abs())),
-        },
-        // The flags of this call are in memory.
-        SyscallPattern {
-            number: libc::SYS_clone3,
-            argument_bits: None,
-        },
-    ]
-}
-
-/// Whether the call may create a thread.
-pub(crate) fn may_create_thread(number: i64) -> bool {
-    [libc::SYS_clone, libc::SYS_clone3].contains(&number)
-}
 
 /// The address at which the kernel stores the number of a new thread, before the thread starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -47,15 +47,21 @@
 //! - The operation and the invariant run in child processes that are forked from the test's
 //!   process. The test's process does not see the children's changes to memory.
 //! - When an exploration starts, the test must have no threads of its own: a fork would lack these
-//!   threads. Build Tokio runtimes and thread pools inside the operation. A test that explores must
-//!   be a plain function, since the Tokio runtime of an async test is a thread pool.
+//!   threads. Build Tokio runtimes and thread pools inside the operation. Run a set-up that leaves
+//!   threads in [`Context::prepare`](crate::Context::prepare). A test that explores must be a plain
+//!   function, since the Tokio runtime of an async test is a thread pool.
 //! - Explorations follow all threads and processes that the operation starts.
 //! - Runs of the operation may differ. A call of one run is the same call in another run if it has
 //!   the same thread, name, paths, offset, length and flags, and as many equal calls before it.
-//!   Threads are numbered by the threads that create them, processes by their first calls. File
-//!   names that are drawn anew in each run are compared by the order of their appearance in each
-//!   thread. If no run makes such a call again, a call of any thread and with any drawn name
-//!   counts. If there is none either, the exploration returns `ExploreError::Diverged`.
+//!   Threads are numbered by the threads that create them. File names that are drawn anew in each
+//!   run are compared by the order of their appearance in each thread. If no run makes such a call
+//!   again, a call of any thread and with any drawn name counts. If there is none either, the
+//!   exploration returns `ExploreError::Diverged`.
+//! - A process is named by the order in which its parent creates its children, for example `child 2
+//!   of child 1 (cp)`. [`OperationProcess::is_identified`] tells when this is not possible. A crash
+//!   kills all processes. With [`Exploration::one_process_dies`], each process also dies alone.
+//! - The kernel hides the memory of some processes: of a program that may be executed and not read,
+//!   or after `prctl(PR_SET_DUMPABLE, 0)`. Their calls cannot be read, so the test is skipped.
 //! - An exploration returns an error if the operation leaves a socket, a FIFO or a device. It also
 //!   returns an error if the operation makes a file longer than 1 GiB.
 //! - An exploration returns an error if the operation makes a shared mapping of a file that is open
@@ -93,14 +99,25 @@ mod failure_cause;
 #[cfg(target_os = "linux")]
 mod failure_points;
 #[cfg(target_os = "linux")]
+mod intercepted_call;
+#[cfg(target_os = "linux")]
 mod intervention;
+#[cfg(target_os = "linux")]
+mod monitor;
 mod operation_call;
+mod operation_process;
 #[cfg(target_os = "linux")]
 mod operation_run;
 #[cfg(target_os = "linux")]
 mod orphans;
 #[cfg(target_os = "linux")]
 mod power_cuts;
+#[cfg(target_os = "linux")]
+mod preparation;
+#[cfg(target_os = "linux")]
+mod process_deaths;
+#[cfg(target_os = "linux")]
+mod process_identity;
 #[cfg(target_os = "linux")]
 mod progress;
 #[cfg(target_os = "linux")]
@@ -114,6 +131,7 @@ pub use self::error::{
 };
 pub use self::exploration::Exploration;
 pub use self::operation_call::{OperationCall, OperationEnd};
+pub use self::operation_process::OperationProcess;
 pub use crate::syscalls::code_location::CodeLocation;
 pub use crate::syscalls::errno::Errno;
 pub use clarity_chaos_disk::PowerLoss;
@@ -160,6 +178,7 @@ pub struct Crash {
     acknowledged: bool,
     acknowledgements: usize,
     power_lost: bool,
+    victim: Option<OperationProcess>,
 }
 
 impl Crash {
@@ -181,6 +200,16 @@ impl Crash {
     #[must_use]
     pub fn power_lost(&self) -> bool {
         self.power_lost
+    }
+
+    /// The process that died alone, while the others went on: see
+    /// [`Exploration::one_process_dies`]. None if all processes died.
+    ///
+    /// After the death of a child, the operation can have returned success, and then
+    /// [`acknowledged`](Self::acknowledged) is true.
+    #[must_use]
+    pub fn victim(&self) -> Option<OperationProcess> {
+        self.victim
     }
 }
 

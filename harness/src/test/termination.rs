@@ -29,10 +29,9 @@ pub(crate) fn handler_thread() -> Option<Pid> {
 #[cfg(unix)]
 mod unix {
     use super::{THREAD, io};
-    use crate::os::signals::send_on_termination;
-    use signal_hook::SigId;
+    use crate::os::termination_signal::TerminationSignal;
     use signal_hook::consts::SIGTERM;
-    use signal_hook::low_level::{emulate_default_handler, unregister};
+    use signal_hook::low_level::emulate_default_handler;
     use std::io::{Read as _, Write as _};
     use std::os::unix::net::UnixStream;
     use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,7 +49,7 @@ mod unix {
     #[derive(Debug)]
     struct InstalledHandler {
         sender: UnixStream,
-        registration: SigId,
+        signal: TerminationSignal,
         thread: JoinHandle<()>,
     }
 
@@ -93,7 +92,7 @@ mod unix {
                     }
                 })?;
             *installed = Some(InstalledHandler {
-                registration: send_on_termination(sender.try_clone()?)?,
+                signal: TerminationSignal::install(sender.try_clone()?)?,
                 sender,
                 thread,
             });
@@ -103,7 +102,7 @@ mod unix {
         /// Uninstalls the handler. Call this method only after all faults have been undone.
         pub(crate) fn uninstall(&self) {
             if let Some(mut installed) = self.lock().take() {
-                unregister(installed.registration);
+                drop(installed.signal);
                 // The thread still waits for a byte: an earlier signal would have ended the
                 // process.
                 if installed.sender.write_all(&[STOP]).is_ok() {

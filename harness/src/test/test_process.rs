@@ -289,6 +289,13 @@ impl Setup {
                 .iter()
                 .map(|fault| format!("a fault is left behind: {fault}")),
         );
+        #[cfg(target_os = "linux")]
+        failures.extend(
+            self.interceptor
+                .iter()
+                .flat_map(SyscallInterceptor::missed)
+                .map(|missed| format!("a fault could not act: {missed}")),
+        );
         if !self.panics.is_installed() {
             failures.push(
                 "the test replaced the panic hook, which hides panics of other threads: \

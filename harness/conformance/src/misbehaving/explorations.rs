@@ -6,8 +6,11 @@ mod durability;
 mod errors;
 mod failed_syncs;
 mod failures;
+mod preparations;
+mod processes;
 mod refused;
 mod short_transfers;
+mod terminations;
 
 use clarity_chaos::explore::{Crash, PowerLoss};
 use clarity_chaos::{Context, Result, chaos};

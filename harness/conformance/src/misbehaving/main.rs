@@ -14,6 +14,8 @@ mod faults;
 #[cfg(target_os = "linux")]
 mod hangs;
 #[cfg(target_os = "linux")]
+mod hidden_processes;
+#[cfg(target_os = "linux")]
 mod leaks;
 #[cfg(target_os = "linux")]
 mod limits;

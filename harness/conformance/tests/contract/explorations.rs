@@ -1,7 +1,10 @@
 //! Explorations find bugs, and refuse operations that they cannot explore.
 
 mod call_identity;
+mod preparations;
+mod processes;
 mod short_transfers;
+mod terminations;
 
 use crate::suite;
 use clarity_chaos::{EventKind, ExploredCall, Record, Verdict};

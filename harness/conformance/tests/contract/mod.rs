@@ -16,6 +16,8 @@ mod faults;
 #[cfg(target_os = "linux")]
 mod hangs;
 #[cfg(target_os = "linux")]
+mod hidden_processes;
+#[cfg(target_os = "linux")]
 mod hints;
 #[cfg(target_os = "linux")]
 mod host_environment;

@@ -5,7 +5,9 @@ use crate::os::seccomp::tracee::Tracee;
 use crate::syscalls::call_kind::CallKind;
 use crate::syscalls::decoder::Decoder;
 use crate::syscalls::file_call::{Effect, FileCall};
+use crate::syscalls::unreadable_call::is_refused_by_kernel;
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +29,54 @@ fn is_of(kind: CallKind, call: &FileCall) -> bool {
             Effect::Unlink { .. } | Effect::RemoveDirectory { .. }
         ),
     }
+}
+
+/// Whether a call with this number can be of this kind.
+fn can_be_of(kind: CallKind, number: i64) -> bool {
+    let numbers: &[i64] = match kind {
+        #[cfg(target_arch = "x86_64")]
+        CallKind::Open => &[
+            libc::SYS_open,
+            libc::SYS_creat,
+            libc::SYS_openat,
+            libc::SYS_openat2,
+        ],
+        #[cfg(not(target_arch = "x86_64"))]
+        CallKind::Open => &[libc::SYS_openat, libc::SYS_openat2],
+        CallKind::Read => &[
+            libc::SYS_read,
+            libc::SYS_pread64,
+            libc::SYS_readv,
+            libc::SYS_preadv,
+            libc::SYS_preadv2,
+        ],
+        CallKind::List => &[libc::SYS_getdents64],
+        CallKind::Write => &[
+            libc::SYS_write,
+            libc::SYS_pwrite64,
+            libc::SYS_writev,
+            libc::SYS_pwritev,
+            libc::SYS_pwritev2,
+            libc::SYS_sendfile,
+            libc::SYS_copy_file_range,
+            libc::SYS_fallocate,
+        ],
+        CallKind::Sync => &[
+            libc::SYS_fsync,
+            libc::SYS_fdatasync,
+            libc::SYS_syncfs,
+            libc::SYS_sync,
+        ],
+        #[cfg(target_arch = "x86_64")]
+        CallKind::Rename => &[libc::SYS_rename, libc::SYS_renameat, libc::SYS_renameat2],
+        #[cfg(not(target_arch = "x86_64"))]
+        CallKind::Rename => &[libc::SYS_renameat, libc::SYS_renameat2],
+        #[cfg(target_arch = "x86_64")]
+        CallKind::Remove => &[libc::SYS_unlink, libc::SYS_rmdir, libc::SYS_unlinkat],
+        #[cfg(not(target_arch = "x86_64"))]
+        CallKind::Remove => &[libc::SYS_unlinkat],
+    };
+    numbers.contains(&number)
 }
 
 /// The action that a rule takes on a call.
@@ -89,21 +139,36 @@ pub(crate) struct Rule {
 impl Rule {
     /// Counts the call if the call matches. Gives the action on the call. Gives none if the rule
     /// does not apply to the call.
-    pub(super) fn apply(&mut self, waiting: &WaitingCall, tracee: &Tracee) -> Option<Action> {
-        // If the call's arguments cannot be read, for example at an invalid address, the rule does
-        // not apply. The kernel then makes the call fail.
+    ///
+    /// # Errors
+    ///
+    /// When the arguments of the call cannot be read, so that the rule may apply.
+    pub(super) fn apply(
+        &mut self,
+        waiting: &WaitingCall,
+        tracee: &Tracee,
+    ) -> io::Result<Option<Action>> {
         let decoder = Decoder::new(&self.below, matches!(self.action, Action::LimitSpace(_)));
-        let call = decoder.decode(waiting, tracee).ok().flatten()?;
-        if !is_of(self.kind, &call) {
-            return None;
-        }
+        let call = match decoder.decode(waiting, tracee) {
+            Ok(call) => call,
+            Err(error) if is_refused_by_kernel(&error) => None,
+            Err(error) => return Err(error),
+        };
+        let Some(call) = call.filter(|call| is_of(self.kind, call)) else {
+            return Ok(None);
+        };
         self.seen += 1;
         let applies = self.nth.is_none_or(|nth| nth == self.seen);
-        match &mut self.action {
+        Ok(match &mut self.action {
             _ if !applies => None,
             Action::LimitSpace(left) => take_space(left, &call.effect),
             action => Some(action.clone()),
-        }
+        })
+    }
+
+    /// Whether the rule can apply to a call with unknown arguments.
+    pub(super) fn can_apply(&self, waiting: &WaitingCall) -> bool {
+        self.nth.is_none_or(|nth| self.seen < nth) && can_be_of(self.kind, waiting.number)
     }
 }
 
@@ -124,5 +189,30 @@ fn take_space(left: &mut u64, effect: &Effect) -> Option<Action> {
             limit,
             otherwise: Some(libc::ENOSPC),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::syscalls::patterns::file_calls;
+
+    #[test]
+    fn each_kind_has_intercepted_calls_only() {
+        let kinds = [
+            CallKind::Open,
+            CallKind::Read,
+            CallKind::List,
+            CallKind::Write,
+            CallKind::Sync,
+            CallKind::Rename,
+            CallKind::Remove,
+        ];
+        let patterns = file_calls(true);
+        for number in 0..600 {
+            let kinds = kinds.iter().filter(|kind| can_be_of(**kind, number));
+            let is_intercepted = patterns.iter().any(|pattern| pattern.number == number);
+            assert!(kinds.count() <= usize::from(is_intercepted), "{number}");
+        }
     }
 }

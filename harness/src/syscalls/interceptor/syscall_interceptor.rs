@@ -1,14 +1,17 @@
 //! The thread that answers intercepted calls.
 
 use super::rule::{Action, Rule};
+use crate::os::proc_text::read_lossy;
 use crate::os::resource_limit::with_limits_lifted;
 use crate::os::seccomp::filter::{SyscallPattern, install};
 use crate::os::seccomp::listener::{NotificationListener, WaitingCall};
 use crate::os::seccomp::partial_io::execute_partially;
 use crate::os::seccomp::tracee::Tracee;
 use crate::syscalls::patterns::file_calls;
+use crate::syscalls::unreadable_call::{is_hidden, reason_for_hiding};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -49,6 +52,8 @@ struct InterceptorState {
     rules: Vec<(u64, Rule)>,
     /// The number of rules that have been added so far.
     numbered: u64,
+    /// The rules that may have applied to a call that could not be read.
+    missed: BTreeSet<String>,
 }
 
 /// The permission to intercept system calls of this process. It exists from the test's start to the
@@ -77,6 +82,12 @@ impl SyscallInterceptor {
         let thread = self.0.state().thread.take();
         // Ignores a panic of the listener thread: the timeline already shows the panic.
         let _ = thread.map(JoinHandle::join);
+    }
+
+    /// Describes the rules that may have applied to a call, whose arguments could not be read. Such
+    /// a call was executed as without the rule.
+    pub(crate) fn missed(&self) -> Vec<String> {
+        self.0.state().missed.iter().cloned().collect()
     }
 
     /// Intercepts the calls of this thread if every second thread is to start late.
@@ -184,7 +195,7 @@ impl Interceptor {
                     threads += 1;
                     (threads % 2 == 1).then_some(Action::Delay(LATE_START))
                 } else {
-                    self.action_for(&waiting)
+                    self.action_for(&waiting, listener)
                 };
                 match action {
                     None => pass(listener, &waiting),
@@ -224,28 +235,61 @@ impl Interceptor {
 
     /// Gives the action of the first rule that applies to a call. Every rule that matches the call
     /// counts the call, even if another rule applies.
-    fn action_for(&self, waiting: &WaitingCall) -> Option<Action> {
+    fn action_for(&self, waiting: &WaitingCall, listener: &NotificationListener) -> Option<Action> {
         let mut state = self.state();
-        if state.rules.is_empty() {
+        let InterceptorState { rules, missed, .. } = &mut *state;
+        if rules.is_empty() {
             return None;
         }
         // Decoding needs descriptors and memory. A fault may have exhausted both, so the decoder
         // runs with the resource limits lifted.
         with_limits_lifted(|| {
-            let tracee = Tracee::open(waiting.thread).ok()?;
-            let rules = state.rules.iter_mut();
+            let tracee = Tracee::open(waiting.thread);
+            let mut first = None;
             // Each rule must have the chance to count the call. So all rules are applied before one
             // action is picked.
-            let actions: Vec<_> = rules
-                .map(|(_, rule)| rule.apply(waiting, &tracee))
-                .collect();
-            actions.into_iter().flatten().next()
+            for (_, rule) in rules {
+                let applied = match &tracee {
+                    Ok(tracee) => rule.apply(waiting, tracee),
+                    Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+                };
+                match applied {
+                    Ok(action) => first = first.or(action),
+                    // Without a waiting call, the data can be that of another thread.
+                    Err(error) if rule.can_apply(waiting) && listener.is_waiting(waiting) => {
+                        missed.insert(describe_miss(rule, waiting, &error));
+                    }
+                    Err(_) => {}
+                }
+            }
+            first
         })
     }
 
     fn state(&self) -> MutexGuard<'_, InterceptorState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Describes a rule that may have applied to a call, whose arguments could not be read.
+fn describe_miss(rule: &Rule, waiting: &WaitingCall, error: &io::Error) -> String {
+    let program = read_lossy(format!("/proc/{}/comm", waiting.thread)).unwrap_or_default();
+    let program = match program.trim_end() {
+        "" => "a process",
+        program => program,
+    };
+    let reason = match is_hidden(error) {
+        true => format!(
+            "the kernel hides the calls of {program}: {}",
+            reason_for_hiding(None)
+        ),
+        false => format!("the arguments of a call of {program} cannot be read: {error}"),
+    };
+    format!(
+        "calls to {} below {}; {reason}",
+        rule.kind,
+        rule.below.display()
+    )
 }
 
 /// A call that the listener thread lets pass only after a delay.

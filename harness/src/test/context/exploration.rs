@@ -6,6 +6,50 @@ use crate::test::outcome::Result;
 use std::path::Path;
 
 impl Context {
+    /// Runs `set_up` on the test's directory, in a process of its own. Then ends all threads and
+    /// processes of the set-up.
+    ///
+    /// An exploration requires that the test has no threads of its own. A set-up with a Tokio
+    /// runtime or a database can leave threads that never end, and these would forbid it. The
+    /// test's process does not see the set-up's changes to memory. Logs of the set-up are not
+    /// recorded.
+    ///
+    /// # Errors
+    ///
+    /// [`ExploreError::SetUp`] when `set_up` returns an error, panics, or ends its process.
+    /// [`ExploreError::Unavailable`] when the test has no process of its own, or the system is not
+    /// Linux. [`ExploreError::Io`] when the test already has threads of its own.
+    ///
+    /// ```no_run
+    /// # use clarity_chaos::{Context, Result, chaos};
+    /// # use std::{fs, thread};
+    /// #[chaos(non_destructive)]
+    /// fn counter_survives(cx: Context) -> Result {
+    ///     cx.prepare(|dir| {
+    ///         // A thread that would outlive the set-up.
+    ///         thread::spawn(|| loop { thread::park() });
+    ///         Ok(fs::write(dir.join("counter"), "1")?)
+    ///     })?;
+    ///     cx.crash_everywhere(
+    ///         |dir| {
+    ///             fs::write(dir.join("draft"), "2")?;
+    ///             Ok(fs::rename(dir.join("draft"), dir.join("counter"))?)
+    ///         },
+    ///         |dir, _| {
+    ///             assert!(["1", "2"].contains(&&*fs::read_to_string(dir.join("counter"))?));
+    ///             Ok(())
+    ///         },
+    ///     )?;
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn prepare<T>(
+        &self,
+        set_up: impl FnOnce(&Path) -> Result<T> + Send,
+    ) -> Result<(), ExploreError> {
+        self.explore().prepare(set_up)
+    }
+
     /// Returns an exploration that has not started yet. Each run of the explored operation starts
     /// with a copy of the test's directory.
     pub fn explore(&self) -> Exploration<'_> {

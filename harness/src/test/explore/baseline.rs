@@ -6,6 +6,7 @@ use super::call_identity::{
 use super::error::Divergence;
 use super::intervention::CallPoint;
 use super::operation_call::OperationCall;
+use super::operation_process::OperationProcess;
 use super::operation_run::OperationRun;
 use crate::syscalls::file_call::{Effect, FileCall};
 use clarity_chaos_disk::Snapshot;
@@ -59,6 +60,14 @@ impl Baseline {
         &self.calls
     }
 
+    /// Names the process that made the call with this index. Gives none if the operation's own
+    /// process made all calls.
+    pub(super) fn process(&self, index: usize) -> Option<OperationProcess> {
+        let mut processes = self.contexts.iter().map(|context| &context.process);
+        let has_several = !processes.all(OperationProcess::is_operation);
+        has_several.then(|| self.contexts[index].process)
+    }
+
     /// Whether the call with this index can transfer a part of its bytes.
     pub(super) fn is_divisible(&self, index: usize) -> bool {
         self.contexts[index].divisible >= 2
@@ -105,6 +114,10 @@ impl Baseline {
         index: usize,
         precision: Precision,
     ) -> bool {
+        let victim = run.victim;
+        if victim.is_some_and(|victim| !victim.is_same(&self.contexts[index].process)) {
+            return false;
+        }
         let identities = self.identities(Precision::AnyThread);
         let wanted = &identities[index].signature;
         let alike = identities.iter().filter(|one| one.signature == *wanted);
@@ -164,6 +177,7 @@ impl Baseline {
             name: call.name,
             path: call.effect.path().to_owned(),
             description: call.to_string(),
+            process: self.process(index),
             location: None,
         }
     }

@@ -1,6 +1,7 @@
 //! Tells which call of one run is which call of another run.
 
 use super::callers::Caller;
+use super::operation_process::OperationProcess;
 use crate::syscalls::call_details::CallDetails;
 use crate::syscalls::file_call::{Effect, FileCall};
 use std::collections::{BTreeSet, HashMap};
@@ -12,6 +13,8 @@ use std::rc::Rc;
 #[derive(Clone, Debug)]
 pub(super) struct CallContext {
     pub(super) caller: Caller,
+    /// The process of the caller, with the name of its program at the call.
+    pub(super) process: OperationProcess,
     pub(super) details: CallDetails,
     /// The number of bytes that the call transfers if nothing shortens it. 0 for a call that cannot
     /// be split, and in runs that look at no such calls.
@@ -163,6 +166,7 @@ mod tests {
         let identified = calls.iter().map(|(thread, name)| {
             let context = CallContext {
                 caller: Caller::numbered(*thread),
+                process: OperationProcess::OPERATION,
                 details: CallDetails::default(),
                 divisible: 0,
             };

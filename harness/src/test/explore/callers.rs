@@ -1,5 +1,6 @@
 //! The threads of an operation, which each run names in the same way.
 
+use super::operation_process::OperationProcess;
 use crate::os::seccomp::listener::WaitingCall;
 use crate::os::seccomp::tracee::Tracee;
 use crate::syscalls::thread_creation::ThreadNumberAddress;
@@ -8,9 +9,18 @@ use std::collections::HashMap;
 /// A thread of the operation. Equal callers of two runs are the same thread of the code.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Caller {
-    /// The number of the process, from 0, in the order of first calls.
-    process: usize,
+    process: ProcessOrigin,
     thread: ThreadOrigin,
+}
+
+/// The way in which a process is known.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum ProcessOrigin {
+    /// The path from the operation's own process: each number counts the children of one process.
+    Created(Vec<u32>),
+    /// The number of the process, from 0, in the order of first calls. Used if the process cannot
+    /// be told from others.
+    Seen(usize),
 }
 
 #[cfg(test)]
@@ -18,7 +28,7 @@ impl Caller {
     /// Gives the thread with this number among those that the main thread created.
     pub(super) fn numbered(number: usize) -> Self {
         Self {
-            process: 0,
+            process: ProcessOrigin::Created(Vec::new()),
             thread: ThreadOrigin::Created(vec![number]),
         }
     }
@@ -38,7 +48,7 @@ enum ThreadOrigin {
 /// A created thread that has not made a call yet.
 #[derive(Debug)]
 struct Birth {
-    process: u32,
+    process: usize,
     address: ThreadNumberAddress,
     caller: Caller,
 }
@@ -46,8 +56,8 @@ struct Birth {
 /// The threads of one run.
 #[derive(Debug, Default)]
 pub(super) struct Callers {
-    threads: HashMap<u32, Caller>,
-    processes: Vec<u32>,
+    /// The identified threads, by the numbers of their process and of themselves.
+    threads: HashMap<(usize, u32), Caller>,
     births: Vec<Birth>,
     /// The number of threads that each thread has created.
     created: HashMap<Caller, usize>,
@@ -56,21 +66,25 @@ pub(super) struct Callers {
 }
 
 impl Callers {
-    /// Notes a call that creates a thread.
-    pub(super) fn note_creation(&mut self, waiting: &WaitingCall, tracee: &Tracee) {
+    /// Notes a call that creates a thread. `process` is the index of the caller's process in this
+    /// run.
+    pub(super) fn note_creation(
+        &mut self,
+        waiting: &WaitingCall,
+        tracee: &Tracee,
+        process: usize,
+        name: &OperationProcess,
+    ) {
         let Some(address) = ThreadNumberAddress::of(waiting, tracee) else {
             return;
         };
-        let Ok(process) = tracee.process() else {
-            return;
-        };
-        let parent = self.identify(waiting.thread, tracee);
+        let parent = self.identify(waiting.thread, tracee, process, name);
         let number = self.created.entry(parent.clone()).or_insert(0);
         *number += 1;
         if let ThreadOrigin::Created(path) = &parent.thread {
             let path = path.iter().copied().chain([*number]).collect();
             self.births.push(Birth {
-                process: process.as_raw_nonzero().get().unsigned_abs(),
+                process,
                 address,
                 caller: Caller {
                     process: parent.process,
@@ -80,20 +94,30 @@ impl Callers {
         }
     }
 
-    /// Gives the identity of a thread that waits in a call.
-    pub(super) fn identify(&mut self, thread: u32, tracee: &Tracee) -> Caller {
-        if let Some(known) = self.threads.get(&thread) {
+    /// Gives the identity of a thread that waits in a call. `process` is the index of its process
+    /// in this run.
+    pub(super) fn identify(
+        &mut self,
+        thread: u32,
+        tracee: &Tracee,
+        process: usize,
+        name: &OperationProcess,
+    ) -> Caller {
+        if let Some(known) = self.threads.get(&(process, thread)) {
             return known.clone();
         }
-        let process = tracee.process().map_or(thread, |process| {
-            process.as_raw_nonzero().get().unsigned_abs()
-        });
-        let caller = self.origin(thread, process, tracee);
-        self.threads.insert(thread, caller.clone());
+        let caller = self.origin(thread, tracee, process, name);
+        self.threads.insert((process, thread), caller.clone());
         caller
     }
 
-    fn origin(&mut self, thread: u32, process: u32, tracee: &Tracee) -> Caller {
+    fn origin(
+        &mut self,
+        thread: u32,
+        tracee: &Tracee,
+        process: usize,
+        name: &OperationProcess,
+    ) -> Caller {
         // The memory of an ended thread can serve a later one, so the last birth counts.
         let is_birth =
             |birth: &Birth| birth.process == process && birth.address.is_of(thread, tracee);
@@ -103,20 +127,20 @@ impl Callers {
                 .retain(|birth| birth.process != process || birth.address != born.address);
             return born.caller;
         }
-        let number = self.processes.iter().position(|known| *known == process);
-        let number = number.unwrap_or_else(|| {
-            self.processes.push(process);
-            self.processes.len() - 1
-        });
-        let thread = if thread == process {
-            ThreadOrigin::Created(Vec::new())
-        } else {
-            self.seen += 1;
-            ThreadOrigin::Seen(self.seen)
-        };
+        let is_main = tracee
+            .process()
+            .is_ok_and(|main| main.as_raw_nonzero().get().unsigned_abs() == thread);
         Caller {
-            process: number,
-            thread,
+            process: match name.is_identified() {
+                true => ProcessOrigin::Created(name.numbers().to_vec()),
+                false => ProcessOrigin::Seen(process),
+            },
+            thread: if is_main {
+                ThreadOrigin::Created(Vec::new())
+            } else {
+                self.seen += 1;
+                ThreadOrigin::Seen(self.seen)
+            },
         }
     }
 }

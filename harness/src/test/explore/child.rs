@@ -1,6 +1,7 @@
 //! A forked process that runs an operation or an invariant of the test.
 
-use crate::os::backtrace_signal::{install_backtrace_handler, request_backtrace};
+use super::orphans::{KILL_TIMEOUT, Orphans};
+use crate::os::backtrace_signal::install_backtrace_handler;
 use crate::os::fork::{exit_immediately, fork_with_threads};
 use crate::os::seccomp::filter::{SyscallPattern, install};
 use crate::os::seccomp::listener::NotificationListener;
@@ -106,14 +107,6 @@ impl Child {
         })
     }
 
-    /// Requests a backtrace from one of the child's threads. Returns whether the request was sent.
-    ///
-    /// When the thread's current system call returns, the child sends the backtrace. Then the child
-    /// exits.
-    pub(super) fn request_backtrace(&self, thread: u32) -> bool {
-        request_backtrace(self.pid, thread)
-    }
-
     /// Kills the child and all processes of its process group.
     pub(super) fn kill(&self) {
         // The kernel does not reuse the child's process number before the child is reaped. The
@@ -121,6 +114,41 @@ impl Child {
         if !self.is_reaped {
             let _ = kill_process_group(self.pid, Signal::KILL);
             let _ = kill_process(self.pid, Signal::KILL);
+        }
+    }
+
+    /// Kills all processes of the operation, and waits until they have ended. After this call, no
+    /// process changes the directory.
+    pub(super) fn end_all(&self, orphans: &Orphans) -> io::Result<()> {
+        self.kill();
+        let Some(listener) = &self.listener else {
+            return Ok(());
+        };
+        let deadline = Instant::now() + KILL_TIMEOUT;
+        let interval = Timespec {
+            tv_sec: 0,
+            tv_nsec: 20_000_000,
+        };
+        loop {
+            let mut polled = [PollFd::new(&self.ended, PollFlags::IN)];
+            let ended =
+                poll(&mut polled, Some(&interval)).is_ok() && !polled[0].revents().is_empty();
+            // The listener hangs up when no thread has the listener's filter any more. On some
+            // kernels, dead threads keep the filter.
+            let mut polled = [PollFd::new(listener, PollFlags::IN)];
+            let unused = poll(&mut polled, Some(&Timespec::default())).is_ok()
+                && polled[0].revents().contains(PollFlags::HUP);
+            // Processes that left the operation's process group survived the kill above, and are
+            // among the orphans.
+            if ended && (unused || !orphans.kill()) {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(io::Error::other(format!(
+                    "processes of the operation are still alive {} s after they were killed",
+                    KILL_TIMEOUT.as_secs()
+                )));
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use super::error::{ExploreError, ExploredState};
 use super::explorer::{Explorer, Invariant, broken};
 use super::intervention::Intervention;
 use super::power_cuts;
+use super::process_deaths;
 use super::progress::Progress;
 use super::trace::Trace;
 use crate::syscalls::file_call::FileCall;
@@ -23,6 +24,8 @@ const DEATHS: usize = 3;
 pub(super) struct CrashPoints {
     /// The settings for losses of power, if these are explored.
     pub(super) power_cuts: Option<PowerCuts>,
+    /// Whether each process also dies alone.
+    pub(super) one_process_dies: bool,
     pub(super) seed: Seed,
 }
 
@@ -44,6 +47,7 @@ impl CrashPoints {
             acknowledged: true,
             acknowledgements: trace.baseline.acknowledgements(calls.len()),
             power_lost: false,
+            victim: None,
         };
         explorer
             .check(invariant, acknowledged)
@@ -69,6 +73,7 @@ impl CrashPoints {
                     acknowledged: false,
                     acknowledgements: trace.baseline.acknowledgements(index),
                     power_lost: false,
+                    victim: None,
                 };
                 if let Err(message) = explorer.check(invariant, crash) {
                     progress.calls[index].invariant_broken = true;
@@ -88,6 +93,9 @@ impl CrashPoints {
             .check(invariant, unreturned)
             .map_err(|message| broken(ExploredState::DiedBeforeReturn, message))?;
         self.die(explorer, &trace, &mut rng)?;
+        if self.one_process_dies {
+            process_deaths::explore(explorer, &trace.baseline, invariant, progress)?;
+        }
         match &self.power_cuts {
             Some(settings) => power_cuts::explore(settings, explorer, &trace, invariant, progress),
             None => Ok(()),

@@ -30,9 +30,9 @@ impl DecodedCall {
     pub(super) fn decode(
         decoder: &Decoder<'_>,
         waiting: &WaitingCall,
+        tracee: Tracee,
         finds_divisible: bool,
     ) -> io::Result<Option<Self>> {
-        let tracee = Tracee::open(waiting.thread)?;
         let Some(call) = decoder.decode(waiting, &tracee)? else {
             return Ok(None);
         };

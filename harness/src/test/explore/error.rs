@@ -19,6 +19,10 @@ pub enum ExploreError {
     /// would prove nothing.
     #[error("not explorable: {0}")]
     NotExplorable(Box<UnsupportedOperation>),
+    /// The set-up in [`Context::prepare`](crate::Context::prepare) returned an error, panicked, or
+    /// died.
+    #[error("the set-up failed: {0}")]
+    SetUp(String),
     /// The operation fails even without an injected failure.
     #[error("without an injected failure, {0}")]
     Operation(OperationEnd),
@@ -84,6 +88,14 @@ pub enum ExploredState {
         /// The number of bytes that the call had written; none if the call was not executed.
         written: Option<usize>,
     },
+    /// One process of the operation died at a call, and the others went on.
+    #[non_exhaustive]
+    OneProcessDied {
+        /// The call, which was not executed. Its process is the one that died.
+        call: OperationCall,
+        /// The operation's result, or the death of its own process.
+        end: OperationEnd,
+    },
     /// A call failed with an injected error, or read or wrote only a part of its bytes.
     #[non_exhaustive]
     CallFailed {
@@ -118,9 +130,9 @@ impl BrokenInvariant {
     pub fn call(&self) -> Option<&OperationCall> {
         match &self.state {
             ExploredState::Completed | ExploredState::DiedBeforeReturn => None,
-            ExploredState::ProcessDied { call, .. } | ExploredState::CallFailed { call, .. } => {
-                Some(call)
-            }
+            ExploredState::ProcessDied { call, .. }
+            | ExploredState::OneProcessDied { call, .. }
+            | ExploredState::CallFailed { call, .. } => Some(call),
             ExploredState::PowerLost { next, .. } => next.as_ref(),
         }
     }
@@ -159,6 +171,11 @@ impl fmt::Display for BrokenInvariant {
                 f,
                 "the invariant broke when the process died inside {call}, with {written} bytes \
                  written: {message}"
+            ),
+            ExploredState::OneProcessDied { call, end } => write!(
+                f,
+                "the invariant broke when only this process died in the place of {call}: \
+                 {message}; {end}"
             ),
             ExploredState::CallFailed {
                 call,
@@ -288,6 +305,7 @@ mod tests {
             name: "rename",
             path: "draft".into(),
             description: "rename of draft to current".to_owned(),
+            process: None,
             location: Some(CodeLocation {
                 file: "src/save.rs".into(),
                 line: 12,

@@ -10,6 +10,8 @@ use super::explorer::Explorer;
 #[cfg(target_os = "linux")]
 use super::failure_points::FailurePoints;
 #[cfg(target_os = "linux")]
+use super::preparation;
+#[cfg(target_os = "linux")]
 use super::progress::Progress;
 use super::{Crash, Errno, Explored, InjectedFailure, PowerLoss};
 use crate::test::outcome::Result;
@@ -31,6 +33,7 @@ pub struct Exploration<'a> {
     timeline: &'a Timeline,
     skip: &'a SkipRequest,
     power_loss: Option<PowerLoss>,
+    one_process_dies: bool,
     states: usize,
 }
 
@@ -52,6 +55,7 @@ impl<'a> Exploration<'a> {
             timeline,
             skip,
             power_loss: None,
+            one_process_dies: false,
             states: STATES,
         }
     }
@@ -71,6 +75,47 @@ impl<'a> Exploration<'a> {
     pub fn power_loss(self, model: PowerLoss) -> Self {
         Self {
             power_loss: Some(model),
+            ..self
+        }
+    }
+
+    /// Makes [`crash_everywhere`](Self::crash_everywhere) also let each process of the operation
+    /// die alone, while the others go on. Without this, all processes die at once, as in a loss of
+    /// power or a stopped container.
+    ///
+    /// At each call that changes or syncs files, one more run kills the process that makes the
+    /// call. Its parent learns of the death as usual, and the operation may return an error. If the
+    /// operation's own process dies, its children go on until they end, or until the time limit of
+    /// a run. [`Crash::victim`] names the dead process. The process does not die inside of a call.
+    ///
+    /// Returns [`ExploreError::NotExplorable`] if the processes cannot be told apart in two runs:
+    /// see [`OperationProcess::is_identified`](super::OperationProcess::is_identified).
+    ///
+    /// ```no_run
+    /// # use clarity_chaos::{Context, Result, chaos};
+    /// # use std::{fs, process::Command};
+    /// /// The copy is complete, or the operation returns an error.
+    /// #[chaos(non_destructive)]
+    /// fn copying_is_never_half_done(cx: Context) -> Result {
+    ///     fs::write(cx.dir().join("from"), "text")?;
+    ///     cx.explore().one_process_dies().crash_everywhere(
+    ///         |dir| {
+    ///             let copied = Command::new("cp").args(["from", "to"]).current_dir(dir).status()?;
+    ///             // Without this line, the death of `cp` would break the invariant.
+    ///             copied.success().then_some(()).ok_or("cp failed")?;
+    ///             Ok(())
+    ///         },
+    ///         |dir, crash| {
+    ///             assert!(!crash.acknowledged() || fs::read_to_string(dir.join("to"))? == "text");
+    ///             Ok(())
+    ///         },
+    ///     )?;
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn one_process_dies(self) -> Self {
+        Self {
+            one_process_dies: true,
             ..self
         }
     }
@@ -122,6 +167,7 @@ impl<'a> Exploration<'a> {
             let explorer = Explorer::prepare(&self.before, &operation, false)?;
             let points = CrashPoints {
                 power_cuts: self.power_cuts(),
+                one_process_dies: self.one_process_dies,
                 seed: self.seed.child("explore", "deaths"),
             };
             let invariant = |dir: &Path, crash| to_text(invariant(dir, crash));
@@ -183,6 +229,21 @@ impl<'a> Exploration<'a> {
         }
     }
 
+    /// Runs `set_up` on the initial content: see [`Context::prepare`](crate::Context::prepare).
+    pub(crate) fn prepare<T>(
+        &self,
+        set_up: impl FnOnce(&Path) -> Result<T> + Send,
+    ) -> Result<(), ExploreError> {
+        self.require_own_process()?;
+        #[cfg(target_os = "linux")]
+        return preparation::run(|| to_text(set_up(&self.before)));
+        #[cfg(not(target_os = "linux"))]
+        {
+            let _ = set_up;
+            Err(self.unavailable(&UNSUPPORTED))
+        }
+    }
+
     #[cfg(target_os = "linux")]
     fn power_cuts(&self) -> Option<PowerCuts> {
         Some(PowerCuts {
@@ -192,9 +253,8 @@ impl<'a> Exploration<'a> {
         })
     }
 
-    /// Returns an error if the test has no process of its own, or if faults already intercept that
-    /// process's calls.
-    fn require_own_calls(&self) -> Result<(), ExploreError> {
+    /// Returns an error if the test has no process of its own.
+    fn require_own_process(&self) -> Result<(), ExploreError> {
         // A test without its own process runs in the runner's process. A child that is forked from
         // the runner would lack the runner's threads.
         if !ProcessScope::is_dedicated() {
@@ -202,6 +262,13 @@ impl<'a> Exploration<'a> {
                 self.unavailable(&"the test has no process of its own (--isolation thread)")
             );
         }
+        Ok(())
+    }
+
+    /// Returns an error if the test has no process of its own, or if faults already intercept that
+    /// process's calls.
+    fn require_own_calls(&self) -> Result<(), ExploreError> {
+        self.require_own_process()?;
         #[cfg(target_os = "linux")]
         if crate::syscalls::interceptor::SyscallInterceptor::is_in_use() {
             return Err(ExploreError::Io(io::Error::new(

@@ -13,8 +13,7 @@ use super::run_limit::RunLimit;
 use crate::os::seccomp::filter::SyscallPattern;
 use crate::syscalls::code_location::CodeLocation;
 use crate::syscalls::file_call::Effect;
-use crate::syscalls::patterns::file_calls;
-use crate::syscalls::thread_creation::thread_creations;
+use crate::syscalls::patterns::{file_calls, process_calls};
 use clarity_chaos_disk::Snapshot;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -62,13 +61,12 @@ impl<'a> Explorer<'a> {
     /// that read files.
     pub(super) fn prepare(before: &Path, work: Work<'a>, reads: bool) -> io::Result<Self> {
         let parent = tempfile::Builder::new().prefix("explored-").tempdir()?;
+        let mut patterns = file_calls(reads);
+        patterns.extend(process_calls());
         Ok(Self {
             work,
             before: DirectoryContent::read(before)?,
-            patterns: file_calls(reads)
-                .into_iter()
-                .chain(thread_creations())
-                .collect(),
+            patterns,
             finds_divisible: reads,
             orphans: Orphans::adopt()?,
             records_bytes: false,

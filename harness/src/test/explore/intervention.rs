@@ -17,8 +17,11 @@ pub(super) struct CallPoint {
 pub(super) enum Intervention {
     /// The run is not disturbed. Only the recorded calls of such a run contain the written bytes.
     None,
-    /// The process dies instead of executing this call.
+    /// All processes die instead of executing this call.
     Kill(CallPoint),
+    /// Only the process that makes this call dies instead. The others go on until the operation
+    /// ends. If its own process dies, they go on until they end.
+    KillProcess(CallPoint),
     /// This call fails with this error. If `lasts`, later calls fail too, as long as the cause of
     /// the error lasts.
     Fail {
@@ -37,6 +40,7 @@ impl Intervention {
         match self {
             Self::None => None,
             Self::Kill(point)
+            | Self::KillProcess(point)
             | Self::Fail { point, .. }
             | Self::Shorten(point)
             | Self::Locate(point) => Some(point),

@@ -1,5 +1,6 @@
 //! Describes the calls and the end of an explored operation, for errors.
 
+use super::operation_process::OperationProcess;
 use crate::syscalls::code_location::CodeLocation;
 use std::fmt;
 use std::path::PathBuf;
@@ -19,6 +20,8 @@ pub struct OperationCall {
     pub path: PathBuf,
     /// The call with its arguments, for example `rename of draft to current`.
     pub description: String,
+    /// The process that makes the call. None if the operation's own process makes all calls.
+    pub process: Option<OperationProcess>,
     /// The place in the code that makes the call, if the program has symbols.
     pub location: Option<CodeLocation>,
 }
@@ -27,6 +30,9 @@ impl fmt::Display for OperationCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (number, total) = (self.number, self.total);
         write!(f, "call {number} of {total}, {}", self.description)?;
+        if let Some(process) = &self.process {
+            write!(f, " by {process}")?;
+        }
         match &self.location {
             Some(location) => write!(f, " ({location})"),
             None => Ok(()),

@@ -31,6 +31,7 @@ pub(super) fn explore(
             acknowledged: *acknowledged,
             acknowledgements: baseline.acknowledgements(*made),
             power_lost: true,
+            victim: None,
         };
         let share = states.share(progress.states, points.len() - number);
         let check = || explorer.check(invariant, crash);

@@ -29,9 +29,12 @@ impl Default for Progress {
 
 impl Progress {
     pub(super) fn begin(&mut self, baseline: &Baseline) {
-        let calls = baseline.calls().iter();
+        let calls = baseline.calls().iter().enumerate();
         self.calls = calls
-            .map(|call| ExploredCall::new(call.to_string()))
+            .map(|(index, call)| match baseline.process(index) {
+                Some(process) => ExploredCall::new(format!("{call} by {process}")),
+                None => ExploredCall::new(call.to_string()),
+            })
             .collect();
     }
 

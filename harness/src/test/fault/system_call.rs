@@ -23,7 +23,8 @@ use std::time::Duration;
 ///
 /// On Linux only, by seccomp user notification. After a test's first `SystemCall` fault, each file
 /// call of the affected threads takes some microseconds longer. A test with a `SystemCall` fault
-/// cannot [explore](crate::Context::explore).
+/// cannot [explore](crate::Context::explore). A test fails if the kernel hides a process from the
+/// harness, and the fault may have applied to a call of this process.
 #[derive(Clone, Debug)]
 pub struct SystemCall {
     kind: CallKind,
