@@ -94,6 +94,10 @@ mod progress;
 #[cfg(target_os = "linux")]
 mod run_limit;
 #[cfg(target_os = "linux")]
+mod sparse_file;
+#[cfg(target_os = "linux")]
+mod state_directory;
+#[cfg(target_os = "linux")]
 mod trace;
 
 pub use self::error::{

@@ -10,11 +10,13 @@ use super::operation_call::{OperationCall, OperationEnd};
 use super::operation_run::{CallPoint, Intervention, Operation, OperationRun};
 use super::orphans::Orphans;
 use super::run_limit::RunLimit;
+use super::state_directory::StateDirectory;
 use crate::os::seccomp::filter::SyscallPattern;
 use crate::syscalls::code_location::CodeLocation;
 use crate::syscalls::file_call::Effect;
 use crate::syscalls::patterns::file_calls;
 use clarity_chaos_disk::Snapshot;
+use std::cell::RefCell;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -35,6 +37,7 @@ pub(super) struct Explorer<'a> {
     patterns: Vec<SyscallPattern>,
     orphans: Orphans,
     pub(super) directory: PathBuf,
+    state: RefCell<StateDirectory>,
     /// Whether runs with a failing call also record the written bytes.
     pub(super) records_bytes: bool,
     operation_limit: RunLimit,
@@ -47,6 +50,7 @@ impl<'a> Explorer<'a> {
     /// that read files.
     pub(super) fn prepare(before: &Path, work: Work<'a>, reads: bool) -> io::Result<Self> {
         let parent = tempfile::Builder::new().prefix("explored-").tempdir()?;
+        let directory = parent.path().canonicalize()?.join("dir");
         Ok(Self {
             work,
             before: DirectoryContent::read(before)?,
@@ -55,7 +59,8 @@ impl<'a> Explorer<'a> {
             records_bytes: false,
             operation_limit: RunLimit::default(),
             invariant_limit: RunLimit::default(),
-            directory: parent.path().canonicalize()?.join("dir"),
+            state: RefCell::new(StateDirectory::new(directory.clone())),
+            directory,
             _parent: parent,
         })
     }
@@ -70,14 +75,17 @@ impl<'a> Explorer<'a> {
             work: self.work,
         };
         let began = Instant::now();
-        let run = operation.run(&self.before, intervention)?;
+        self.write(&self.before.snapshot)?;
+        let run = operation.run(intervention)?;
         self.operation_limit.note(began.elapsed());
         Ok(run)
     }
 
     /// Writes a state to the operation's directory.
     pub(super) fn write(&self, state: &Snapshot) -> io::Result<()> {
-        self.before.write_state(state, &self.directory)
+        // A process that a check has left behind could still change files that it has open.
+        let reuses = self.orphans.are_absent();
+        self.state.borrow_mut().write(state, &self.before, reuses)
     }
 
     /// Runs the operation undisturbed. Returns an error if the operation fails, makes no call in
@@ -161,7 +169,8 @@ impl<'a> Explorer<'a> {
         let began = Instant::now();
         // A busy machine gets a second limit.
         let limit = self.invariant_limit.get().map(|limit| limit * 2);
-        let ended = Child::spawn(None, || invariant(&self.directory, found))
+        let directory = self.directory.as_path();
+        let ended = Child::spawn(None, || invariant(directory, found))
             .and_then(|child| child.reap_within(limit));
         self.invariant_limit.note(began.elapsed());
         match ended {

@@ -1,7 +1,6 @@
 //! One run of an operation, with an intervention at one of its calls.
 
 use super::child::{Child, ChildEnd};
-use super::directory_content::DirectoryContent;
 use super::failure_cause::{can_fail, ends_with_close, is_ended_by};
 use super::operation_call::OperationEnd;
 use super::orphans::Orphans;
@@ -96,14 +95,8 @@ pub(super) struct Operation<'a> {
 }
 
 impl Operation<'_> {
-    /// Resets the operation's directory to the content `before`. Then runs the operation in the
-    /// directory.
-    pub(super) fn run(
-        &self,
-        before: &DirectoryContent,
-        intervention: &Intervention,
-    ) -> io::Result<OperationRun> {
-        before.write(self.directory)?;
+    /// Runs the operation in its directory, which must have its initial content.
+    pub(super) fn run(&self, intervention: &Intervention) -> io::Result<OperationRun> {
         let child = Child::spawn(Some(self.patterns), || (self.work)(self.directory))?;
         Monitor {
             decoder: Decoder::new(
