@@ -3,7 +3,6 @@
 use crate::durable_bytes::{DurableBytes, PAGE};
 use crate::file_system::{FileSystem, NodeId, Slot};
 use crate::journal::{Event, Journal, Part, SyncKind};
-use crate::metadata::Included;
 use crate::power_loss::PowerLoss;
 use crate::renames::{is_within_one_directory, moves_out};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -111,23 +110,6 @@ impl<'a> Durable<'a> {
     /// Returns the number of the metadata change at this index in the journal's log.
     pub(crate) fn unit_at(&self, index: usize) -> usize {
         self.units.partition_point(|unit| unit.index < index)
-    }
-
-    /// Tells, for each change of a file's size since this index, whether `included` has it.
-    pub(crate) fn included_sizes(
-        &self,
-        file: NodeId,
-        since: usize,
-        included: &Included,
-    ) -> Vec<bool> {
-        let sizes = self.changes_since(file, since).filter_map(|index| {
-            let unit = self.unit_at(index);
-            let found = self.units.get(unit).filter(|unit| unit.index == index)?;
-            let is_size = |part: &Part| part.size_of(file).is_some();
-            let part = found.parts.iter().position(is_size)?;
-            Some(included.has((unit, part)))
-        });
-        sizes.collect()
     }
 }
 

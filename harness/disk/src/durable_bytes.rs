@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// The size of a page of the kernel's cache, in bytes.
-pub(crate) const PAGE: usize = 4096;
+pub(crate) const PAGE: usize = SparseBytes::PAGE;
 
 /// The bytes of a file at its last sync.
 #[derive(Clone, Debug, Default)]

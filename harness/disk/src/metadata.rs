@@ -1,6 +1,8 @@
 //! The choices of metadata changes that a disk can have after a loss of power.
 
 use crate::durable::{Durable, PartId};
+use crate::file_system::NodeId;
+use crate::journal::Part;
 use crate::power_loss::PowerLoss;
 use crate::renames::is_within_one_directory;
 use std::collections::HashSet;
@@ -17,6 +19,19 @@ impl Included {
     /// Whether the state has all parts of this change.
     pub(crate) fn has_unit(&self, unit: usize) -> bool {
         self.0[unit].iter().all(|included| *included)
+    }
+
+    /// Tells, for each change of a file's size since this index of the log, whether the state has
+    /// it.
+    pub(crate) fn sizes(&self, durable: &Durable<'_>, file: NodeId, since: usize) -> Vec<bool> {
+        let sizes = durable.changes_since(file, since).filter_map(|index| {
+            let number = durable.unit_at(index);
+            let unit = durable.units.get(number)?;
+            let is_size = |part: &Part| part.size_of(file).is_some();
+            let part = unit.parts.iter().position(is_size)?;
+            (unit.index == index).then(|| self.has((number, part)))
+        });
+        sizes.collect()
     }
 }
 

@@ -1,10 +1,12 @@
 //! The bytes of a file, without the pages that are zeros.
 
-use crate::durable_bytes::PAGE;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
+
+/// The size of a page, in bytes.
+const PAGE: usize = 4096;
 
 /// The bytes of a file. Holes and pages of zeros need no memory.
 ///

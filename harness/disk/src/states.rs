@@ -171,7 +171,7 @@ impl States<'_> {
 
     fn contents(&self, file: NodeId, included: &Included) -> Rc<ContentChoices> {
         let since = self.durable.since(file);
-        let key = (file, self.durable.included_sizes(file, since, included));
+        let key = (file, included.sizes(self.durable, file, since));
         let mut known = self.contents.borrow_mut();
         let choices = known.entry(key).or_insert_with(|| {
             Rc::new(ContentChoices::new(

@@ -90,7 +90,12 @@ mod orphans;
 #[cfg(target_os = "linux")]
 mod power_cuts;
 #[cfg(target_os = "linux")]
+mod process_death;
+#[cfg(target_os = "linux")]
 mod progress;
+mod recovery_crash;
+#[cfg(target_os = "linux")]
+mod recovery_points;
 #[cfg(target_os = "linux")]
 mod run_limit;
 #[cfg(target_os = "linux")]
@@ -105,6 +110,7 @@ pub use self::error::{
 };
 pub use self::exploration::Exploration;
 pub use self::operation_call::{OperationCall, OperationEnd};
+pub use self::recovery_crash::RecoveryCrash;
 pub use crate::syscalls::code_location::CodeLocation;
 pub use crate::syscalls::errno::Errno;
 pub use clarity_chaos_disk::PowerLoss;
@@ -151,6 +157,7 @@ pub struct Crash {
     acknowledged: bool,
     acknowledgements: usize,
     power_lost: bool,
+    during_recovery: bool,
 }
 
 impl Crash {
@@ -172,6 +179,12 @@ impl Crash {
     #[must_use]
     pub fn power_lost(&self) -> bool {
         self.power_lost
+    }
+
+    /// Whether a second crash followed while the invariant checked the content after the first one.
+    #[must_use]
+    pub fn during_recovery(&self) -> bool {
+        self.during_recovery
     }
 }
 
@@ -229,6 +242,8 @@ pub struct Explored {
     pub points: usize,
     /// The number of checked states of the disk after a power loss, without duplicates.
     pub states: usize,
+    /// The number of contents that were checked after a crash during recovery, without duplicates.
+    pub recoveries: usize,
     /// Whether all states were checked that the model of power loss allows. True without a model.
     pub all_states: bool,
 }

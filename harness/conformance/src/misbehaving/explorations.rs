@@ -5,6 +5,8 @@ mod durability;
 mod errors;
 mod failed_syncs;
 mod failures;
+mod large;
+mod recoveries;
 mod refused;
 
 use clarity_chaos::explore::{Crash, PowerLoss};

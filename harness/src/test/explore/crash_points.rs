@@ -6,12 +6,12 @@ use super::error::{ExploreError, ExploredState};
 use super::explorer::{Explorer, Invariant, broken};
 use super::operation_run::Intervention;
 use super::power_cuts;
+use super::process_death::{choose, is_crash_point};
 use super::progress::Progress;
+use super::recovery_points::RecoveryPoints;
 use super::trace::Trace;
-use crate::syscalls::file_call::FileCall;
 use crate::test::random::rng;
 use clarity_chaos_record::Seed;
-use rand::RngExt as _;
 use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
 
@@ -23,6 +23,9 @@ const DEATHS: usize = 3;
 pub(super) struct CrashPoints {
     /// The settings for losses of power, if these are explored.
     pub(super) power_cuts: Option<PowerCuts>,
+    /// The maximum number of contents that are checked after a crash during recovery, if such
+    /// crashes are explored.
+    pub(super) recoveries: Option<usize>,
     pub(super) seed: Seed,
 }
 
@@ -44,6 +47,7 @@ impl CrashPoints {
             acknowledged: true,
             acknowledgements: trace.baseline.acknowledgements(calls.len()),
             power_lost: false,
+            during_recovery: false,
         };
         explorer
             .check(invariant, acknowledged)
@@ -69,6 +73,7 @@ impl CrashPoints {
                     acknowledged: false,
                     acknowledgements: trace.baseline.acknowledgements(index),
                     power_lost: false,
+                    during_recovery: false,
                 };
                 if let Err(message) = explorer.check(invariant, crash) {
                     progress.calls[index].invariant_broken = true;
@@ -88,8 +93,16 @@ impl CrashPoints {
             .check(invariant, unreturned)
             .map_err(|message| broken(ExploredState::DiedBeforeReturn, message))?;
         self.die(explorer, &trace, &mut rng)?;
-        match &self.power_cuts {
-            Some(settings) => power_cuts::explore(settings, explorer, &trace, invariant, progress),
+        let power_cuts = self.power_cuts.as_ref();
+        if let Some(settings) = power_cuts {
+            power_cuts::explore(settings, explorer, &trace, invariant, progress)?;
+        }
+        match self.recoveries {
+            Some(maximum) => {
+                let seed = self.seed.child("explore", "recoveries");
+                RecoveryPoints::new(explorer, &trace, invariant, power_cuts, maximum, seed)
+                    .explore(progress)
+            }
             None => Ok(()),
         }
     }
@@ -115,22 +128,4 @@ impl CrashPoints {
         }
         Ok(())
     }
-}
-
-/// Chooses the first length, a drawn one, and the last.
-fn choose(lengths: &[usize], rng: &mut ChaCha8Rng) -> Vec<usize> {
-    let mut chosen = match lengths {
-        [] => Vec::new(),
-        [first, .., last] => vec![*first, lengths[rng.random_range(0..lengths.len())], *last],
-        [only] => vec![*only],
-    };
-    chosen.sort_unstable();
-    chosen.dedup();
-    chosen
-}
-
-/// Whether the call is a crash point. A crash point changes files. A sync is not a crash point,
-/// since a sync only makes earlier changes durable.
-fn is_crash_point(call: &FileCall) -> bool {
-    call.effect.is_point() && !call.effect.is_sync()
 }

@@ -16,8 +16,8 @@ use std::io;
 /// The minimum of states that are checked at each point.
 const MIN_SHARE: usize = 4;
 
-/// The maximum number of representative states that are made, as a multiple of the share. Those that
-/// were checked at earlier points do not count towards the share.
+/// The maximum number of representative states that are made, as a multiple of the share. Those
+/// that were checked at earlier points do not count towards the share.
 const REPRESENTATIVES: usize = 8;
 
 /// The same for drawn states.
@@ -79,7 +79,7 @@ impl<'a> DiskStates<'a> {
         circumstances: Circumstances,
         share: usize,
         progress: &mut Progress,
-        check: impl Fn() -> Result<(), String>,
+        check: impl Fn(&State) -> Result<(), String>,
     ) -> io::Result<Option<(State, String)>> {
         let model = self.settings.power_loss;
         journal.with_states(calls, model, SECTOR_SIZE, |states| {
@@ -116,7 +116,7 @@ impl<'a> DiskStates<'a> {
                 left -= 1;
                 progress.states += 1;
                 self.explorer.write(&state.snapshot)?;
-                if let Err(message) = check() {
+                if let Err(message) = check(&state) {
                     return Ok(Some((state, message)));
                 }
             }
@@ -138,7 +138,7 @@ fn order(count: usize, share: usize, are_all: bool, rng: &mut ChaCha8Rng) -> Vec
     order
 }
 
-fn hash(value: &impl Hash) -> u64 {
+pub(super) fn hash(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()

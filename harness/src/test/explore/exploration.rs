@@ -18,7 +18,6 @@ use crate::test::skip::SkipRequest;
 use crate::test::timeline::Timeline;
 use clarity_chaos_record::Seed;
 use std::fmt;
-#[cfg(target_os = "linux")]
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +31,7 @@ pub struct Exploration<'a> {
     skip: &'a SkipRequest,
     power_loss: Option<PowerLoss>,
     states: usize,
+    crashes_recoveries: bool,
 }
 
 /// The default maximum of states of the disk that an exploration tries.
@@ -53,6 +53,7 @@ impl<'a> Exploration<'a> {
             skip,
             power_loss: None,
             states: STATES,
+            crashes_recoveries: false,
         }
     }
 
@@ -84,6 +85,26 @@ impl<'a> Exploration<'a> {
     pub fn states(self, maximum: usize) -> Self {
         Self {
             states: maximum,
+            ..self
+        }
+    }
+
+    /// Makes [`crash_everywhere`](Self::crash_everywhere) also explore a second crash: one while
+    /// the invariant recovers from the first.
+    ///
+    /// A restarted program often repairs its files, and can crash again before the end. So the
+    /// calls of the invariant that change files are followed like those of the operation, and the
+    /// invariant is run again on the contents that a death at each of them leaves. With
+    /// [`power_loss`](Self::power_loss), it is also run on states that a loss of power leaves. The
+    /// invariant then gets the same [`Crash`], and [`Crash::during_recovery`] is true. A third
+    /// crash is not explored.
+    ///
+    /// At most about as many contents are tried as [`states`](Self::states) says.
+    /// [`Explored::recoveries`] has their number. [`fail_everywhere`](Self::fail_everywhere)
+    /// returns an error.
+    pub fn crash_during_recovery(self) -> Self {
+        Self {
+            crashes_recoveries: true,
             ..self
         }
     }
@@ -122,6 +143,7 @@ impl<'a> Exploration<'a> {
             let explorer = Explorer::prepare(&self.before, &operation, false)?;
             let points = CrashPoints {
                 power_cuts: self.power_cuts(),
+                recoveries: self.crashes_recoveries.then_some(self.states),
                 seed: self.seed.child("explore", "deaths"),
             };
             let invariant = |dir: &Path, crash| to_text(invariant(dir, crash));
@@ -158,6 +180,12 @@ impl<'a> Exploration<'a> {
         invariant: impl Fn(&Path, InjectedFailure) -> Result + Sync,
     ) -> Result<Explored, ExploreError> {
         let errnos: Vec<Errno> = errnos.into_iter().collect();
+        if self.crashes_recoveries {
+            return Err(ExploreError::Io(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "crash_during_recovery applies to crash_everywhere, not to fail_everywhere",
+            )));
+        }
         self.require_own_calls()?;
         #[cfg(target_os = "linux")]
         return self.conclude(|progress| {

@@ -9,6 +9,7 @@ use super::error::{
 use super::operation_call::{OperationCall, OperationEnd};
 use super::operation_run::{CallPoint, Intervention, Operation, OperationRun};
 use super::orphans::Orphans;
+use super::recovery_crash::RecoveryCrash;
 use super::run_limit::RunLimit;
 use super::state_directory::StateDirectory;
 use crate::os::seccomp::filter::SyscallPattern;
@@ -42,6 +43,8 @@ pub(super) struct Explorer<'a> {
     pub(super) records_bytes: bool,
     operation_limit: RunLimit,
     invariant_limit: RunLimit,
+    /// The limit of runs of the invariant whose calls are followed.
+    recovery_limit: RunLimit,
     _parent: tempfile::TempDir,
 }
 
@@ -59,6 +62,7 @@ impl<'a> Explorer<'a> {
             records_bytes: false,
             operation_limit: RunLimit::default(),
             invariant_limit: RunLimit::default(),
+            recovery_limit: RunLimit::default(),
             state: RefCell::new(StateDirectory::new(directory.clone())),
             directory,
             _parent: parent,
@@ -66,18 +70,41 @@ impl<'a> Explorer<'a> {
     }
 
     pub(super) fn run(&self, intervention: &Intervention) -> io::Result<OperationRun> {
+        let before = &self.before.snapshot;
+        self.run_from(before, self.work, &self.operation_limit, intervention)
+    }
+
+    /// Runs the invariant on a state as an operation, whose calls are recorded.
+    pub(super) fn recover<T: Copy + Sync>(
+        &self,
+        state: &Snapshot,
+        invariant: Invariant<'_, T>,
+        found: T,
+        intervention: &Intervention,
+    ) -> io::Result<OperationRun> {
+        let work = |directory: &Path| invariant(directory, found);
+        self.run_from(state, &work, &self.recovery_limit, intervention)
+    }
+
+    fn run_from(
+        &self,
+        state: &Snapshot,
+        work: Work<'_>,
+        limit: &RunLimit,
+        intervention: &Intervention,
+    ) -> io::Result<OperationRun> {
+        self.write(state)?;
         let operation = Operation {
             directory: &self.directory,
             patterns: &self.patterns,
             orphans: &self.orphans,
             records_bytes: self.records_bytes,
-            limit: self.operation_limit.get(),
-            work: self.work,
+            limit: limit.get(),
+            work,
         };
         let began = Instant::now();
-        self.write(&self.before.snapshot)?;
         let run = operation.run(intervention)?;
-        self.operation_limit.note(began.elapsed());
+        limit.note(began.elapsed());
         Ok(run)
     }
 
@@ -146,7 +173,17 @@ impl<'a> Explorer<'a> {
     /// Describes the call with this index. Runs the operation once more to find the call's place in
     /// the code.
     pub(super) fn locate(&self, baseline: &Baseline, index: usize) -> OperationCall {
-        let location = match self.run(&Intervention::Locate(baseline.point(index))) {
+        let run = self.run(&Intervention::Locate(baseline.point(index)));
+        Self::located(run, baseline, index)
+    }
+
+    /// Describes the call with this index, whose backtrace the run has sent.
+    pub(super) fn located(
+        run: io::Result<OperationRun>,
+        baseline: &Baseline,
+        index: usize,
+    ) -> OperationCall {
+        let location = match run {
             Ok(OperationRun {
                 end: Some(ChildEnd::Located(backtrace)),
                 ..
@@ -185,5 +222,22 @@ impl<'a> Explorer<'a> {
 
 /// Makes the error for a state in which the invariant does not hold.
 pub(super) fn broken(state: ExploredState, message: String) -> ExploreError {
-    ExploreError::Broken(Box::new(BrokenInvariant { state, message }))
+    ExploreError::Broken(Box::new(BrokenInvariant {
+        state,
+        message,
+        recovery: None,
+    }))
+}
+
+/// Makes the error for a second crash after which the invariant does not hold.
+pub(super) fn broken_again(
+    state: ExploredState,
+    recovery: RecoveryCrash,
+    message: String,
+) -> ExploreError {
+    ExploreError::Broken(Box::new(BrokenInvariant {
+        state,
+        message,
+        recovery: Some(recovery),
+    }))
 }

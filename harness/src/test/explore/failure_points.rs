@@ -9,6 +9,7 @@ use super::operation_run::Intervention;
 use super::progress::Progress;
 use super::trace::Trace;
 use super::{Errno, InjectedFailure};
+use clarity_chaos_disk::State;
 
 /// The settings of an exploration of failures.
 pub(super) struct FailurePoints<'a> {
@@ -86,7 +87,7 @@ impl FailurePoints<'_> {
                     ..failure
                 };
                 let share = states.share(progress.states, points.len() - number);
-                let check = || explorer.check(invariant, failure);
+                let check = |_: &State| explorer.check(invariant, failure);
                 let circumstances = (
                     failure.acknowledged,
                     failure.acknowledgements,

@@ -20,8 +20,8 @@ const SELINUX: &[u8] = b"security.selinux\0";
 
 /// The directory that an operation and its invariant get.
 ///
-/// A state that reuses what is there is the same as one that is written anew, except for the numbers
-/// of inodes and their times of birth and of change.
+/// A state that reuses entries is the same as one that is written anew, except for the numbers of
+/// inodes and their times of birth and of change.
 // Nothing but the bytes proves that a file is unchanged: its times can be set, and a mapping of a
 // file on tmpfs does not change them. Reading the bytes costs less than writing them.
 #[derive(Debug)]
@@ -146,8 +146,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Gives files that are there the bytes, modes and times of the state. Removes those that cannot
-    /// be the state's.
+    /// Gives files that are there the bytes, modes and times of the state. Removes those that
+    /// cannot be the state's.
     fn keep_files(&mut self) -> io::Result<()> {
         let mut names: BTreeMap<usize, usize> = BTreeMap::new();
         for (_, entry) in self.state.entries() {

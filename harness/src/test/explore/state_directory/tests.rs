@@ -21,7 +21,7 @@ fn seen(root: &Path) -> BTreeMap<PathBuf, String> {
         let first = first.or_insert_with(|| here.to_owned()).clone();
         let mut list = Vec::with_capacity(1000);
         let _ = llistxattr(&path, rustix::buffer::spare_capacity(&mut list));
-        let mut text = format!(
+        let text = format!(
             "{:o} {} {} {:?} {:?} {} {first:?} {list:?}",
             metadata.mode(),
             metadata.uid(),
