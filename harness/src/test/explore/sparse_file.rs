@@ -115,7 +115,7 @@ fn for_each_chunk(
     length: usize,
     mut work: impl FnMut(usize, &[u8]),
 ) -> io::Result<()> {
-    let mut buffer = vec![0; CHUNK * PAGE];
+    let mut buffer = vec![0; length.min(CHUNK * PAGE)];
     let mut offset = 0;
     while let Some(data) = data_from(file, offset, length)? {
         offset = data.start / PAGE * PAGE;
@@ -135,6 +135,10 @@ fn for_each_chunk(
 fn data_from(file: &File, offset: usize, length: usize) -> io::Result<Option<Range<usize>>> {
     if offset >= length {
         return Ok(None);
+    }
+    // To read a short file costs less than to find its holes.
+    if length <= CHUNK * PAGE {
+        return Ok(Some(offset..length));
     }
     let to_usize = |at: u64| usize::try_from(at).map_err(io::Error::other);
     let start = match seek(file, SeekFrom::Data(offset as u64)) {

@@ -3,7 +3,7 @@
 use super::directory_content::{DirectoryContent, with_path};
 use super::sparse_file::{self, Patch};
 use crate::os::directory;
-use clarity_chaos_disk::{Entry, File, Snapshot};
+use clarity_chaos_disk::{Entry, Snapshot};
 use rustix::fs::{
     AtFlags, CWD, Timespec, Timestamps, flistxattr, llistxattr, llistxattr_query, utimensat,
 };
@@ -164,11 +164,7 @@ impl Writer<'_> {
                 && found
                     .iter()
                     .all(|(_, other)| identity(other) == identity(metadata));
-            if are_all
-                && self
-                    .patch(first, metadata, self.state.file(number))
-                    .is_ok_and(|kept| kept)
-            {
+            if are_all && self.patch(first, metadata, number).is_ok_and(|kept| kept) {
                 self.kept.extend(found.into_iter().map(|(path, _)| path));
             } else {
                 for (path, _) in found {
@@ -181,7 +177,8 @@ impl Writer<'_> {
     }
 
     /// Makes a file that is there the state's. Returns whether the file can be kept.
-    fn patch(&self, path: &Path, metadata: &Metadata, wanted: &File) -> io::Result<bool> {
+    fn patch(&self, path: &Path, metadata: &Metadata, number: usize) -> io::Result<bool> {
+        let wanted = self.state.file(number);
         let opened = OpenOptions::new()
             .read(true)
             .write(true)
@@ -199,7 +196,7 @@ impl Writer<'_> {
         if patch == Patch::Changed || metadata.mode() & 0o7777 != wanted.mode {
             opened.set_permissions(Permissions::from_mode(wanted.mode))?;
         }
-        opened.set_times(self.times(path, wanted))?;
+        opened.set_times(self.times(path, number))?;
         Ok(patch != Patch::Refused)
     }
 
@@ -218,7 +215,7 @@ impl Writer<'_> {
                         let file = self.state.file(*number);
                         let created = fs::File::create_new(&path)?;
                         sparse_file::fill(&created, &file.bytes)?;
-                        created.set_times(self.times(relative, file))?;
+                        created.set_times(self.times(relative, *number))?;
                         created.set_permissions(Permissions::from_mode(file.mode))
                     }
                 },
@@ -233,9 +230,10 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn times(&self, path: &Path, file: &File) -> FileTimes {
+    /// Returns the times of the file with this number, which has its first name at `path`.
+    fn times(&self, path: &Path, number: usize) -> FileTimes {
         let times = FileTimes::new().set_accessed(self.time);
-        let known = self.before.times(path, file);
+        let known = self.before.times(path, self.state.file(number));
         known.unwrap_or_else(|| times.set_modified(self.time))
     }
 

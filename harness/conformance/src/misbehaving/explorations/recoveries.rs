@@ -4,6 +4,7 @@
 use clarity_chaos::explore::{Crash, Errno, Exploration, ExploreError, PowerLoss};
 use clarity_chaos::{Context, Result, chaos};
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::Path;
 
 const SNAPSHOT: &str = "snapshot";
@@ -94,18 +95,19 @@ type Recovery = fn(&Path, Crash) -> Result;
 /// `words`. Without a crash during recovery, it must pass.
 fn compare<'a>(
     explore: &dyn Fn() -> Exploration<'a>,
+    operation: fn(&Path) -> Result,
     words: &[&str],
     wrong: Recovery,
     right: Recovery,
 ) -> Result {
-    explore().crash_everywhere(touch, wrong)?;
+    explore().crash_everywhere(operation, wrong)?;
     let explored = explore()
         .crash_during_recovery()
-        .crash_everywhere(touch, right)?;
+        .crash_everywhere(operation, right)?;
     assert!(explored.recoveries > 0);
     match explore()
         .crash_during_recovery()
-        .crash_everywhere(touch, wrong)
+        .crash_everywhere(operation, wrong)
     {
         Err(ExploreError::Broken(broken)) => {
             assert!(broken.recovery.is_some(), "{broken:?}");
@@ -125,6 +127,7 @@ fn log_truncated_before_the_snapshot(cx: Context) -> Result {
     prepare(&cx)?;
     compare(
         &|| cx.explore(),
+        touch,
         &[
             "the invariant broke when the process died in the place of call 1 of",
             "then the recovery died in the place of its call",
@@ -148,12 +151,59 @@ fn snapshot_without_sync_during_recovery(cx: Context) -> Result {
     ] {
         compare(
             &|| cx.explore().power_loss(model),
+            touch,
             &["then the power failed", "the recovery", "draft"],
             truncating_last_without_sync,
             truncating_last,
         )?;
     }
     Ok(())
+}
+
+/// Appends a record to the log without a sync, and acknowledges nothing.
+fn append(dir: &Path) -> Result {
+    let mut log = File::options().append(true).open(dir.join(LOG))?;
+    log.write_all(b"third ")?;
+    Ok(())
+}
+
+/// Notes the log's records as seen, after a sync of the log or without one. Requires those that
+/// were seen earlier.
+fn note_seen(dir: &Path, is_synced: bool) -> Result {
+    let log = fs::read_to_string(dir.join(LOG))?;
+    let seen = fs::read_to_string(dir.join("seen")).unwrap_or_default();
+    if !log.starts_with(&seen) {
+        return Err(format!("saw {seen:?}, found {log:?}").into());
+    }
+    if seen != log {
+        if is_synced {
+            sync(&dir.join(LOG))?;
+        }
+        fs::write(dir.join(DRAFT), log)?;
+        sync(&dir.join(DRAFT))?;
+        fs::rename(dir.join(DRAFT), dir.join("seen"))?;
+        sync(dir)?;
+    }
+    Ok(())
+}
+
+/// The process dies, the recovery relies on a record that only the page cache has, and the power
+/// fails.
+#[chaos(non_destructive)]
+fn unsynced_record_after_the_death_of_the_process(cx: Context) -> Result {
+    prepare(&cx)?;
+    compare(
+        &|| cx.explore().power_loss(PowerLoss::Ext4Ordered),
+        append,
+        &[
+            "the invariant broke when the process died",
+            "then the power failed",
+            "with this not on the disk: call 1 of 1, write of 6 bytes",
+            "saw \"second third \"",
+        ],
+        |dir, _| note_seen(dir, false),
+        |dir, _| note_seen(dir, true),
+    )
 }
 
 /// Only the second check is told of the second crash.

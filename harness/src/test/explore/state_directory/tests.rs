@@ -1,7 +1,7 @@
 //! A state that reuses entries equals one that is written anew.
 
 use super::*;
-use clarity_chaos_disk::SnapshotBuilder;
+use clarity_chaos_disk::{File, SnapshotBuilder};
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::ffi::OsStrExt as _;
