@@ -3,13 +3,15 @@
 use crate::durable::Durable;
 use crate::durable_bytes::{DurableBytes, PAGE};
 use crate::file_system::NodeId;
-use crate::journal::{Event, Journal, Part};
+use crate::journal::{Event, Journal};
 use crate::lengths;
 use crate::metadata::Included;
 use crate::power_loss::PowerLoss;
-use std::collections::BTreeSet;
+use crate::sector::{FileEvent, Sector};
+use crate::sparse_bytes::SparseBytes;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// All lengths and bytes that a file can have, for one choice of metadata.
 #[derive(Debug)]
@@ -21,44 +23,16 @@ pub(crate) struct ContentChoices {
     /// The unsynced writes.
     pub(crate) writes: Vec<Write>,
     /// The durable bytes.
-    durable: Arc<Vec<u8>>,
+    durable: SparseBytes,
     /// The number of durable bytes that no truncation of the state has removed.
     kept: usize,
     sector_size: usize,
+    /// The bytes of the first choices that were built: most states share them.
+    built: RefCell<Vec<(ContentChoice, SparseBytes)>>,
 }
 
-/// A sector, and its possible bytes.
-#[derive(Debug)]
-pub(crate) struct Sector {
-    /// The number of the sector in the file.
-    pub(crate) number: usize,
-    /// The possible bytes: at first the durable ones, then those after each write.
-    pub(crate) versions: Vec<Version>,
-}
-
-impl Sector {
-    /// Returns the index of the version after the last of these writes, of which all are below
-    /// `writes`.
-    pub(crate) fn before(&self, writes: usize) -> usize {
-        let versions = self.versions.iter().enumerate();
-        let earlier = versions.filter(|(index, version)| *index == 0 || version.writes < writes);
-        earlier
-            .max_by_key(|(_, version)| version.writes)
-            .map_or(0, |(index, _)| index)
-    }
-
-    fn latest(&self) -> usize {
-        self.before(usize::MAX)
-    }
-}
-
-/// The bytes of a sector at one moment.
-#[derive(Debug)]
-pub(crate) struct Version {
-    /// The number of writes that are in the bytes, as an index in the file's unsynced writes.
-    pub(crate) writes: usize,
-    bytes: Vec<u8>,
-}
+/// The maximum number of choices whose bytes are kept.
+const MAX_BUILT: usize = 4;
 
 /// An unsynced write.
 #[derive(Debug)]
@@ -70,44 +44,31 @@ pub(crate) struct Write {
 }
 
 /// A choice of a file's length, and of a version for each sector, by index.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ContentChoice {
     pub(crate) length: usize,
     pub(crate) versions: Vec<usize>,
-}
-
-/// An unsynced event of a file.
-enum FileEvent<'a> {
-    Write {
-        call: usize,
-        offset: usize,
-        bytes: &'a [u8],
-    },
-    Size {
-        length: usize,
-        is_included: bool,
-    },
 }
 
 impl ContentChoices {
     pub(crate) fn new(
         journal: &Journal,
         durable: &Durable<'_>,
-        calls: usize,
         file: NodeId,
         included: &Included,
         model: PowerLoss,
         sector_size: usize,
     ) -> Self {
         let at_sync = durable.bytes(journal, file);
-        let events = events_since(journal, durable, calls, file, at_sync.since, included);
+        let events = events_since(journal, durable, file, at_sync.since, included);
         let mut choices = Self {
             lengths: Vec::new(),
             sectors: Vec::new(),
             writes: Vec::new(),
             kept: at_sync.bytes.len(),
-            durable: Arc::clone(&at_sync.bytes),
+            durable: at_sync.bytes.clone(),
             sector_size,
+            built: RefCell::default(),
         };
         let mut base = at_sync.bytes.len();
         let mut ends: Vec<usize> = Vec::new();
@@ -147,79 +108,46 @@ impl ContentChoices {
     }
 
     fn add_sectors(&mut self, events: &[FileEvent<'_>], at_sync: &DurableBytes) {
-        let visible = self.writes.iter().filter(|write| !write.is_hidden);
         let size = self.sector_size;
         let sectors = |range: Range<usize>| range.start / size..range.end.div_ceil(size);
-        let mut touched: BTreeSet<usize> = visible
-            .flat_map(|write| sectors(write.range.clone()))
-            .collect();
+        // The visible writes to each sector, as indices in the file's writes.
+        let mut touched: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (index, write) in self.writes.iter().enumerate() {
+            if !write.is_hidden {
+                for sector in sectors(write.range.clone()) {
+                    touched.entry(sector).or_default().push(index);
+                }
+            }
+        }
         for page in at_sync.lost.keys() {
-            touched.extend(sectors(page * PAGE..(page + 1) * PAGE));
+            for sector in sectors(page * PAGE..(page + 1) * PAGE) {
+                touched.entry(sector).or_default();
+            }
         }
-        for number in touched {
-            let start = number * self.sector_size;
-            let versions = self.versions(start..start + self.sector_size, events, at_sync);
-            self.sectors.push(Sector { number, versions });
-        }
-    }
-
-    /// Replays the events on one sector.
-    fn versions(
-        &self,
-        range: Range<usize>,
-        events: &[FileEvent<'_>],
-        at_sync: &DurableBytes,
-    ) -> Vec<Version> {
-        let mut versions: Vec<Version> = at_sync
-            .contents_at_sync(&range)
-            .into_iter()
-            .map(|bytes| Version { writes: 0, bytes })
+        let writes = events.iter().enumerate();
+        let writes: Vec<usize> = writes
+            .filter(|(_, event)| matches!(event, FileEvent::Write { .. }))
+            .map(|(index, _)| index)
             .collect();
-        let mut live = versions
-            .last()
-            .map_or_else(Vec::new, |last| last.bytes.clone());
-        let mut writes = 0;
-        for event in events {
-            match event {
-                FileEvent::Write { offset, bytes, .. } => {
-                    writes += 1;
-                    let (from, to) = (
-                        range.start.max(*offset),
-                        range.end.min(offset + bytes.len()),
-                    );
-                    if from < to && !self.writes[writes - 1].is_hidden {
-                        live[from - range.start..to - range.start]
-                            .copy_from_slice(&bytes[from - offset..to - offset]);
-                        let bytes = live.clone();
-                        versions.push(Version { writes, bytes });
-                    }
-                }
-                FileEvent::Size {
-                    length,
-                    is_included,
-                } => {
-                    let cut = length.saturating_sub(range.start).min(live.len());
-                    live[cut..].fill(0);
-                    if *is_included {
-                        versions
-                            .iter_mut()
-                            .for_each(|version| version.bytes[cut..].fill(0));
-                    }
-                }
-            }
+        let sizes = events.iter().enumerate();
+        let sizes: Vec<usize> = sizes
+            .filter(|(_, event)| matches!(event, FileEvent::Size { .. }))
+            .map(|(index, _)| index)
+            .collect();
+        for (number, touching) in touched {
+            let start = number * size;
+            let mut relevant: Vec<(usize, usize)> = touching
+                .into_iter()
+                .map(|write| (writes[write], write + 1))
+                .chain(sizes.iter().map(|event| (*event, 0)))
+                .collect();
+            relevant.sort_unstable();
+            let relevant = relevant
+                .into_iter()
+                .map(|(event, write)| (&events[event], write));
+            let sector = Sector::replay(number, start..start + size, relevant, at_sync);
+            self.sectors.push(sector);
         }
-        // Equal bytes count once, as the latest moment.
-        let mut distinct: Vec<Version> = Vec::new();
-        for version in versions {
-            match distinct
-                .iter_mut()
-                .find(|other| other.bytes == version.bytes)
-            {
-                Some(other) => other.writes = version.writes,
-                None => distinct.push(version),
-            }
-        }
-        distinct
     }
 
     /// Returns the number of choices, or `None` if there are more than `limit`.
@@ -267,15 +195,12 @@ impl ContentChoices {
             .take_while(move |sector| sector.number * size < length)
     }
 
-    /// Lists the sectors that a write touches, as indices in `sectors`.
-    pub(crate) fn touched(&self, write: &Write) -> Vec<usize> {
-        let is_touched = |sector: &Sector| {
-            let start = sector.number * self.sector_size;
-            write.range.start < start + self.sector_size && start < write.range.end
-        };
-        (0..self.sectors.len())
-            .filter(|index| is_touched(&self.sectors[*index]))
-            .collect()
+    /// Returns the sectors that a write touches, as indices in `sectors`.
+    pub(crate) fn touched(&self, write: &Write) -> Range<usize> {
+        let size = self.sector_size;
+        let is_before = |sector: &Sector| (sector.number + 1) * size <= write.range.start;
+        let is_reached = |sector: &Sector| sector.number * size < write.range.end;
+        self.sectors.partition_point(is_before)..self.sectors.partition_point(is_reached)
     }
 
     /// Returns the choice without losses, except for writes that cannot be on the disk.
@@ -311,32 +236,48 @@ impl ContentChoices {
         }
     }
 
-    /// Returns the bytes of the file.
-    pub(crate) fn bytes(&self, choice: &ContentChoice) -> Arc<Vec<u8>> {
-        if self.sectors.is_empty() && self.kept == choice.length && self.durable.len() == self.kept
-        {
-            return Arc::clone(&self.durable);
+    /// Returns the only choice, or `None` if there are several.
+    pub(crate) fn only(&self) -> Option<ContentChoice> {
+        let is_fixed = |sector: &Sector| sector.versions.len() == 1;
+        match self.lengths.as_slice() {
+            [length] if self.sectors.iter().all(is_fixed) => Some(self.earliest(*length)),
+            _ => None,
         }
-        let mut bytes = self.durable[..self.kept.min(choice.length)].to_vec();
-        bytes.resize(choice.length, 0);
+    }
+
+    /// Returns the bytes of the file.
+    pub(crate) fn bytes(&self, choice: &ContentChoice) -> SparseBytes {
+        let mut built = self.built.borrow_mut();
+        if let Some((_, bytes)) = built.iter().find(|(other, _)| other == choice) {
+            return bytes.clone();
+        }
+        let bytes = self.build(choice);
+        if built.len() < MAX_BUILT {
+            built.push((choice.clone(), bytes.clone()));
+        }
+        bytes
+    }
+
+    fn build(&self, choice: &ContentChoice) -> SparseBytes {
+        let mut bytes = self.durable.clone();
+        bytes.resize(self.kept.min(choice.length));
+        bytes.resize(choice.length);
         for (sector, version) in self.sectors.iter().zip(&choice.versions) {
             let start = sector.number * self.sector_size;
-            if let Some(kept) = bytes.get_mut(start..) {
-                let length = kept.len().min(self.sector_size);
-                kept[..length].copy_from_slice(&sector.versions[*version].bytes[..length]);
-            }
+            let length = choice.length.saturating_sub(start).min(self.sector_size);
+            bytes.write(start, &sector.versions[*version].bytes[..length]);
         }
-        Arc::new(bytes)
+        bytes
     }
 
     /// Lists the calls whose writes are not completely on the disk.
     pub(crate) fn missing(&self, choice: &ContentChoice) -> Vec<usize> {
         let is_missing = |(number, write): &(usize, &Write)| {
-            let is_lost = |sector: &usize| {
-                self.sectors[*sector].versions[choice.versions[*sector]].writes <= *number
+            let is_lost = |sector: usize| {
+                self.sectors[sector].versions[choice.versions[sector]].writes <= *number
             };
             let is_cut = choice.length < write.range.end.min(self.grown());
-            write.is_hidden || is_cut || self.touched(write).iter().any(is_lost)
+            write.is_hidden || is_cut || self.touched(write).any(is_lost)
         };
         let missing = self.writes.iter().enumerate().filter(is_missing);
         missing.map(|(_, write)| write.call).collect()
@@ -347,21 +288,15 @@ impl ContentChoices {
 fn events_since<'a>(
     journal: &'a Journal,
     durable: &Durable<'_>,
-    calls: usize,
     file: NodeId,
     since: usize,
     included: &Included,
 ) -> Vec<FileEvent<'a>> {
-    let log = journal.until(calls).iter().enumerate().skip(since);
     let mut events = Vec::new();
-    for (index, logged) in log {
+    for index in durable.changes_since(file, since) {
+        let logged = &journal.log[index];
         match &logged.event {
-            Event::Write {
-                file: written,
-                offset,
-                bytes,
-                ..
-            } if *written == file => {
+            Event::Write { offset, bytes, .. } => {
                 events.push(FileEvent::Write {
                     call: logged.call,
                     offset: *offset,
@@ -369,15 +304,10 @@ fn events_since<'a>(
                 });
             }
             Event::Metadata(parts) => {
-                let unit = durable.units.partition_point(|unit| unit.index < index);
+                let unit = durable.unit_at(index);
                 for (number, part) in parts.iter().enumerate() {
-                    if let Part::Size {
-                        file: resized,
-                        length,
-                    } = part
-                        && *resized == file
-                    {
-                        let (length, is_included) = (*length, included.has((unit, number)));
+                    if let Some(length) = part.size_of(file) {
+                        let is_included = included.has((unit, number));
                         events.push(FileEvent::Size {
                             length,
                             is_included,

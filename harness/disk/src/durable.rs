@@ -4,6 +4,7 @@ use crate::durable_bytes::{DurableBytes, PAGE};
 use crate::file_system::{FileSystem, NodeId, Slot};
 use crate::journal::{Event, Journal, Part, SyncKind};
 use crate::power_loss::PowerLoss;
+use crate::renames::{is_within_one_directory, moves_out};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// The number of a metadata change, and of one of its parts.
@@ -19,6 +20,8 @@ pub(crate) struct Durable<'a> {
     /// The number of changes that the last commit of ext4 made durable.
     pub(crate) committed: usize,
     files: BTreeMap<NodeId, DurableBytes>,
+    /// The writes and changes of size of each file, as ascending indices in the journal's log.
+    changes: BTreeMap<NodeId, Vec<usize>>,
 }
 
 /// The metadata change of one call.
@@ -39,6 +42,7 @@ impl<'a> Durable<'a> {
                 parts: HashSet::new(),
                 committed: 0,
                 files: BTreeMap::new(),
+                changes: BTreeMap::new(),
             },
             journal,
             power_loss,
@@ -63,6 +67,7 @@ impl<'a> Durable<'a> {
                     grows,
                 } => {
                     walk.change(*file, index, true, *grows);
+                    walk.durable.changes.entry(*file).or_default().push(index);
                     let pages = offset / PAGE..(offset + bytes.len()).div_ceil(PAGE);
                     let changes = walk.nodes.entry(*file).or_default();
                     changes.lost.retain(|page| !pages.contains(page));
@@ -86,6 +91,25 @@ impl<'a> Durable<'a> {
     pub(crate) fn bytes(&self, journal: &Journal, file: NodeId) -> DurableBytes {
         let synced = self.files.get(&file).cloned();
         synced.unwrap_or_else(|| DurableBytes::initial(journal.before.file(file)))
+    }
+
+    /// Returns the index, in the journal's log, of the first event that a file's durable bytes do
+    /// not contain.
+    pub(crate) fn since(&self, file: NodeId) -> usize {
+        self.files.get(&file).map_or(0, |synced| synced.since)
+    }
+
+    /// Lists the writes and changes of size of a file, as indices in the journal's log. The first
+    /// is at `since` or later.
+    pub(crate) fn changes_since(&self, file: NodeId, since: usize) -> impl Iterator<Item = usize> {
+        let changes = self.changes.get(&file).map_or(&[][..], Vec::as_slice);
+        let known = changes.partition_point(|index| *index < since);
+        changes[known..].iter().copied()
+    }
+
+    /// Returns the number of the metadata change at this index in the journal's log.
+    pub(crate) fn unit_at(&self, index: usize) -> usize {
+        self.units.partition_point(|unit| unit.index < index)
     }
 }
 
@@ -138,7 +162,10 @@ impl Walk<'_> {
                     self.nodes.entry(*node).or_default().creation = Some(id);
                 }
             }
-            Part::Size { file, .. } => self.change(*file, index, true, true),
+            Part::Size { file, .. } => {
+                self.change(*file, index, true, true);
+                self.durable.changes.entry(*file).or_default().push(index);
+            }
             Part::Mode { node, .. } | Part::Times { node } => {
                 self.change(*node, index, false, false);
             }
@@ -331,29 +358,4 @@ impl Walk<'_> {
             }
         }
     }
-}
-
-/// Whether all entries that the change sets or removes are in one directory.
-pub(crate) fn is_within_one_directory(parts: &[Part]) -> bool {
-    let directory = |part: &Part| match part {
-        Part::Entry { slot, .. } => Some(slot.directory),
-        _ => None,
-    };
-    parts
-        .windows(2)
-        .all(|pair| directory(&pair[0]) == directory(&pair[1]))
-}
-
-/// Whether the change moves a name out of this directory into another one.
-fn moves_out(parts: &[Part], directory: NodeId) -> bool {
-    let removes = |part: &Part| match part {
-        Part::Entry { slot, previous, .. } if slot.directory == directory => *previous,
-        _ => None,
-    };
-    parts.iter().filter_map(removes).any(|moved| {
-        parts.iter().any(|part| {
-            matches!(part, Part::Entry { slot, node: Some(node), .. }
-                if *node == moved && slot.directory != directory)
-        })
-    })
 }

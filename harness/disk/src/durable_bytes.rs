@@ -8,17 +8,17 @@
 use crate::file_system::{FileSystem, NodeId};
 use crate::journal::{Event, Logged};
 use crate::snapshot::File;
+use crate::sparse_bytes::SparseBytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::Arc;
 
 /// The size of a page of the kernel's cache, in bytes.
-pub(crate) const PAGE: usize = 4096;
+pub(crate) const PAGE: usize = SparseBytes::PAGE;
 
 /// The bytes of a file at its last sync.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DurableBytes {
-    pub(crate) bytes: Arc<Vec<u8>>,
+    pub(crate) bytes: SparseBytes,
     /// The index, in the journal's log, of the first event that the bytes do not contain.
     pub(crate) since: usize,
     /// The possible contents of each page that failed syncs have lost: at first the durable one, at
@@ -30,7 +30,7 @@ impl DurableBytes {
     /// Returns the bytes of a file before the first call.
     pub(crate) fn initial(file: Option<&File>) -> Self {
         Self {
-            bytes: file.map_or_else(Arc::default, |file| Arc::clone(&file.bytes)),
+            bytes: file.map_or_else(SparseBytes::default, |file| file.bytes.clone()),
             ..Self::default()
         }
     }
@@ -46,7 +46,7 @@ impl DurableBytes {
     ) -> Self {
         let current = live
             .file(file)
-            .map_or_else(Arc::default, |found| Arc::clone(&found.bytes));
+            .map_or_else(SparseBytes::default, |found| found.bytes.clone());
         let mut synced = Self {
             lost: lost
                 .iter()
@@ -56,11 +56,9 @@ impl DurableBytes {
             bytes: current,
         };
         for (number, contents) in &synced.lost {
-            let bytes = Arc::make_mut(&mut synced.bytes);
-            if let Some(page) = bytes.get_mut(number * PAGE..) {
-                let length = page.len().min(PAGE);
-                page[..length].copy_from_slice(&contents[0][..length]);
-            }
+            let start = number * PAGE;
+            let length = synced.bytes.len().saturating_sub(start).min(PAGE);
+            synced.bytes.write(start, &contents[0][..length]);
         }
         synced
     }
@@ -110,11 +108,6 @@ impl DurableBytes {
             let part = |page: &Vec<u8>| page[start..start + range.len()].to_vec();
             return contents.iter().map(part).collect();
         }
-        let mut bytes = vec![0; range.len()];
-        if let Some(durable) = self.bytes.get(range.start..) {
-            let length = durable.len().min(bytes.len());
-            bytes[..length].copy_from_slice(&durable[..length]);
-        }
-        vec![bytes]
+        vec![self.bytes.read(range.clone())]
     }
 }

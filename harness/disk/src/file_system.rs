@@ -1,10 +1,10 @@
 //! A file system in memory.
 
 use crate::snapshot::{Entry, File, Snapshot, SnapshotBuilder};
-use std::collections::BTreeMap;
+use crate::sparse_bytes::SparseBytes;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
 
 /// The maximum number of symlinks that are followed on a path.
 const MAX_SYMLINKS: usize = 8;
@@ -36,7 +36,7 @@ pub(crate) enum Node {
 impl Node {
     pub(crate) fn file(mode: u32) -> Self {
         Self::File(File {
-            bytes: Arc::default(),
+            bytes: SparseBytes::default(),
             mode,
         })
     }
@@ -80,7 +80,7 @@ impl FileSystem {
     /// Returns the content as a snapshot. `bytes` gives the bytes of each file.
     pub(crate) fn to_snapshot(
         &self,
-        mut bytes: impl FnMut(NodeId, &File) -> Arc<Vec<u8>>,
+        mut bytes: impl FnMut(NodeId, &File) -> SparseBytes,
     ) -> Snapshot {
         let mut builder = SnapshotBuilder::default();
         let mut numbers = BTreeMap::new();
@@ -106,13 +106,13 @@ impl FileSystem {
 
     /// Lists the files that have a name.
     pub(crate) fn named_files(&self) -> Vec<NodeId> {
-        let mut files = Vec::new();
+        let mut files = BTreeSet::new();
         self.visit(&mut |_, node| {
-            if matches!(self.nodes[node.0], Node::File(_)) && !files.contains(&node) {
-                files.push(node);
+            if matches!(self.nodes[node.0], Node::File(_)) {
+                files.insert(node);
             }
         });
-        files
+        files.into_iter().collect()
     }
 
     fn visit(&self, visitor: &mut impl FnMut(PathBuf, NodeId)) {
@@ -188,18 +188,19 @@ impl FileSystem {
 
     pub(crate) fn write(&mut self, file: NodeId, offset: usize, bytes: &[u8]) {
         if let Some(file) = self.file_mut(file) {
-            let content = Arc::make_mut(&mut file.bytes);
-            let end = offset + bytes.len();
-            if content.len() < end {
-                content.resize(end, 0);
-            }
-            content[offset..end].copy_from_slice(bytes);
+            file.bytes.write(offset, bytes);
+        }
+    }
+
+    pub(crate) fn set_bytes(&mut self, file: NodeId, bytes: SparseBytes) {
+        if let Some(file) = self.file_mut(file) {
+            file.bytes = bytes;
         }
     }
 
     pub(crate) fn resize(&mut self, file: NodeId, length: usize) {
         if let Some(file) = self.file_mut(file) {
-            Arc::make_mut(&mut file.bytes).resize(length, 0);
+            file.bytes.resize(length);
         }
     }
 

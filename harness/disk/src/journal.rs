@@ -123,7 +123,7 @@ impl Journal {
     /// Returns the content that the program sees after the effects so far.
     #[must_use]
     pub fn live(&self) -> Snapshot {
-        self.live.to_snapshot(|_, file| Arc::clone(&file.bytes))
+        self.live.to_snapshot(|_, file| file.bytes.clone())
     }
 
     /// Returns the events of the first `calls` calls.

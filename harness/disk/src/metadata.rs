@@ -1,7 +1,10 @@
 //! The choices of metadata changes that a disk can have after a loss of power.
 
-use crate::durable::{Durable, PartId, is_within_one_directory};
+use crate::durable::{Durable, PartId};
+use crate::file_system::NodeId;
+use crate::journal::Part;
 use crate::power_loss::PowerLoss;
+use crate::renames::is_within_one_directory;
 use std::collections::HashSet;
 
 /// The metadata changes that one state of the disk has.
@@ -17,6 +20,29 @@ impl Included {
     pub(crate) fn has_unit(&self, unit: usize) -> bool {
         self.0[unit].iter().all(|included| *included)
     }
+
+    /// Tells, for each change of a file's size since this index of the log, whether the state has
+    /// it.
+    pub(crate) fn sizes(&self, durable: &Durable<'_>, file: NodeId, since: usize) -> Vec<bool> {
+        let sizes = durable.changes_since(file, since).filter_map(|index| {
+            let number = durable.unit_at(index);
+            let unit = durable.units.get(number)?;
+            let is_size = |part: &Part| part.size_of(file).is_some();
+            let part = unit.parts.iter().position(is_size)?;
+            (unit.index == index).then(|| self.has((number, part)))
+        });
+        sizes.collect()
+    }
+}
+
+/// The open changes that a representative choice of metadata keeps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kept {
+    /// The changes before the one with this number.
+    Before(usize),
+    AllBut(usize),
+    Only(usize),
+    Nothing,
 }
 
 /// All choices that a model allows.
@@ -93,25 +119,40 @@ impl<'a> MetadataChoices<'a> {
         }
     }
 
-    /// Returns choices with few losses, then the one that loses all open changes, then choices with
-    /// many losses.
-    pub(crate) fn representatives(&self) -> Vec<Included> {
+    /// Lists representative choices other than the complete one, each with the call that it is
+    /// about.
+    pub(crate) fn representatives(&self) -> Vec<(usize, Kept)> {
+        let call = |unit: usize| self.durable.units[unit].call;
         match &self.kind {
-            Kind::Prefixes(ends) => ends.iter().rev().map(|end| self.prefix(*end)).collect(),
+            Kind::Prefixes(ends) => {
+                let ends = ends.iter().filter(|end| **end < self.durable.units.len());
+                ends.map(|end| (call(*end), Kept::Before(*end))).collect()
+            }
             Kind::Subsets(changes) => {
-                let count = changes.len();
-                let all_but =
-                    |lost: usize| self.subset((0..count).map(move |change| change != lost));
-                let only = |kept: usize| self.subset((0..count).map(move |change| change == kept));
-                let losses = (0..count).map(all_but);
-                let none = self.subset((0..count).map(|_| false));
-                let mut choices = vec![self.complete()];
-                choices.extend(losses);
-                choices.push(none);
-                choices.extend((0..count).map(only));
-                choices
+                let changes = changes.iter().enumerate();
+                let about = changes.flat_map(|(number, parts)| {
+                    let call = parts.first().map_or(0, |(unit, _)| call(*unit));
+                    [(call, Kept::AllBut(number)), (call, Kept::Only(number))]
+                });
+                about.chain([(0, Kept::Nothing)]).collect()
             }
         }
+    }
+
+    /// Returns a choice that [`representatives`](Self::representatives) has listed.
+    pub(crate) fn with_kept(&self, kept: Kept) -> Included {
+        let Kind::Subsets(changes) = &self.kind else {
+            return match kept {
+                Kept::Before(end) => self.prefix(end),
+                _ => self.complete(),
+            };
+        };
+        let is_kept = |change: usize| match kept {
+            Kept::AllBut(lost) => change != lost,
+            Kept::Only(only) => change == only,
+            Kept::Before(_) | Kept::Nothing => false,
+        };
+        self.subset((0..changes.len()).map(is_kept))
     }
 
     /// Draws a choice. `pick` returns a random number below its argument.

@@ -4,7 +4,6 @@ use crate::durable_bytes::PAGE;
 use crate::file_system::FileSystem;
 use crate::journal::{Event, Journal, Logged};
 use crate::snapshot::Snapshot;
-use std::sync::Arc;
 
 /// Replays a journal call by call, as the program sees its files.
 ///
@@ -45,7 +44,7 @@ impl Replay<'_> {
     /// Returns the content after the effects so far.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        self.disk.to_snapshot(|_, file| Arc::clone(&file.bytes))
+        self.disk.to_snapshot(|_, file| file.bytes.clone())
     }
 
     /// Lists the numbers of bytes, ascending, that a process can have written when it dies inside

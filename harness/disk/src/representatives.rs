@@ -1,74 +1,104 @@
-//! Representative contents of a file after a loss of power.
-//!
-//! A file with a few unsynced writes has too many possible contents to try all. Programs go wrong
-//! at certain kinds of content: an empty file, zeros, the loss of one write, a torn write whose
-//! last sector has the commit mark.
+//! Representative contents of a file: those that lose or keep a single write, and tear it.
 
 use crate::content::{ContentChoice, ContentChoices, Write};
 
-/// Lists representative contents, those with few losses first. Some can be equal.
-pub(crate) fn of(file: &ContentChoices) -> Vec<ContentChoice> {
-    let writes = || {
-        file.writes
-            .iter()
-            .enumerate()
-            .filter(|(_, write)| !write.is_hidden)
-    };
-    let mut found = vec![file.latest()];
-    for (number, write) in writes() {
-        found.push(without(file, number, write, |_| true));
-        let touched = file.touched(write);
-        if let (Some(first), Some(last)) = (touched.first(), touched.last())
-            && first != last
-        {
-            found.push(without(file, number, write, |sector| sector == *last));
-            found.push(without(file, number, write, |sector| sector == *first));
-            found.push(without(file, number, write, |sector| sector != *last));
-            found.push(without(file, number, write, |sector| sector != *first));
+/// A representative content of a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Content {
+    /// Lacks these sectors of the write with this number.
+    Without(usize, Sectors),
+    /// Has no unsynced bytes but those of the write with this number.
+    Only(usize),
+    /// Has this length and all bytes below it.
+    Length(usize),
+    /// Has this length and no unsynced bytes.
+    Unsynced(usize),
+}
+
+/// Some of the sectors that a write touches.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sectors {
+    All,
+    First,
+    Last,
+    AllButFirst,
+    AllButLast,
+}
+
+const TORN: [Sectors; 4] = [
+    Sectors::Last,
+    Sectors::First,
+    Sectors::AllButLast,
+    Sectors::AllButFirst,
+];
+
+/// Lists representative contents, each with the call that it is about. Some can be equal.
+pub(crate) fn of(file: &ContentChoices) -> Vec<(usize, Content)> {
+    let mut found = Vec::new();
+    let writes = file.writes.iter().enumerate();
+    for (number, write) in writes.filter(|(_, write)| !write.is_hidden) {
+        found.push((write.call, Content::Without(number, Sectors::All)));
+        if file.touched(write).len() > 1 {
+            let torn = TORN.map(|sectors| (write.call, Content::Without(number, sectors)));
+            found.extend(torn);
         }
-    }
-    for (_, write) in writes() {
-        let mut only = file.earliest(file.lengths[0].max(write.range.end.min(file.grown())));
-        only.length = length_at_least(file, only.length);
-        let latest = file.latest();
-        for sector in file.touched(write) {
-            only.versions[sector] = latest.versions[sector];
-        }
-        found.push(only);
+        found.push((write.call, Content::Only(number)));
     }
     let mut lengths: Vec<usize> = file.lengths.clone();
     // Among many borders, the first and the last stand for all.
     if lengths.len() > 4 {
         lengths.drain(2..lengths.len() - 2);
     }
+    let last = file.writes.last().map_or(0, |write| write.call);
     for length in lengths {
-        found.push(ContentChoice {
-            length,
-            ..file.latest()
-        });
-        found.push(file.earliest(length));
+        found.push((last, Content::Length(length)));
+        found.push((last, Content::Unsynced(length)));
     }
     found
 }
 
-/// Loses the matching sectors of one write. Loses the write's growth if all its sectors match.
-fn without(
-    file: &ContentChoices,
-    number: usize,
-    write: &Write,
-    is_lost: impl Fn(usize) -> bool,
-) -> ContentChoice {
+/// Makes the choice of a representative content.
+pub(crate) fn choice(file: &ContentChoices, content: Content) -> ContentChoice {
+    match content {
+        Content::Without(number, sectors) => without(file, number, sectors),
+        Content::Only(number) => {
+            let write = &file.writes[number];
+            let reached = file.lengths[0].max(write.range.end.min(file.grown()));
+            let mut only = file.earliest(length_at_least(file, reached));
+            let latest = file.latest();
+            for sector in file.touched(write) {
+                only.versions[sector] = latest.versions[sector];
+            }
+            only
+        }
+        Content::Length(length) => ContentChoice {
+            length,
+            ..file.latest()
+        },
+        Content::Unsynced(length) => file.earliest(length),
+    }
+}
+
+/// Loses some sectors of one write. Loses the write's growth if all its sectors are lost.
+fn without(file: &ContentChoices, number: usize, sectors: Sectors) -> ContentChoice {
     let mut choice = file.latest();
-    let touched = file.touched(write);
-    if touched.iter().all(|sector| is_lost(*sector)) {
+    let touched = file.touched(&file.writes[number]);
+    let (first, last) = (touched.start, touched.end.saturating_sub(1));
+    let is_lost = |sector: usize| match sectors {
+        Sectors::All => true,
+        Sectors::First => sector == first,
+        Sectors::Last => sector == last,
+        Sectors::AllButFirst => sector != first,
+        Sectors::AllButLast => sector != last,
+    };
+    if touched.clone().all(is_lost) {
+        let end = |write: &Write| write.range.end.min(file.grown());
         let others = file.writes.iter().enumerate();
-        let reach = others.filter(|(other, write)| *other != number && !write.is_hidden);
-        let reached = reach
-            .map(|(_, write)| write.range.end.min(file.grown()))
-            .max();
+        let others = others.filter(|(other, write)| *other != number && !write.is_hidden);
+        let reached = others.map(|(_, write)| end(write)).max();
         choice.length = length_at_least(file, reached.unwrap_or_default());
     }
-    for sector in touched.into_iter().filter(|sector| is_lost(*sector)) {
+    for sector in touched.filter(|sector| is_lost(*sector)) {
         choice.versions[sector] = file.sectors[sector].before(number + 1);
     }
     choice
@@ -76,10 +106,7 @@ fn without(
 
 /// Returns the smallest possible length that is at least this one, or else the greatest.
 fn length_at_least(file: &ContentChoices, length: usize) -> usize {
-    let long_enough = |possible: &&usize| **possible >= length;
-    file.lengths
-        .iter()
-        .find(long_enough)
-        .copied()
-        .unwrap_or_else(|| file.grown())
+    let long_enough = file.lengths.partition_point(|possible| *possible < length);
+    let found = file.lengths.get(long_enough);
+    found.copied().unwrap_or_else(|| file.grown())
 }

@@ -1,8 +1,8 @@
 //! The content of a directory tree, in memory.
 
+use crate::sparse_bytes::SparseBytes;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// The files, directories and symlinks below a directory, by relative path.
 ///
@@ -29,7 +29,7 @@ pub enum Entry {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct File {
     /// The content.
-    pub bytes: Arc<Vec<u8>>,
+    pub bytes: SparseBytes,
     /// The lower 12 bits of `st_mode`.
     pub mode: u32,
 }
@@ -120,7 +120,7 @@ mod tests {
 
     fn file(text: &str) -> File {
         File {
-            bytes: Arc::new(text.as_bytes().to_vec()),
+            bytes: text.as_bytes().into(),
             mode: 0o644,
         }
     }

@@ -5,7 +5,6 @@ use clarity_chaos_disk::{
 };
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 
 const MODELS: [PowerLoss; 3] = [
     PowerLoss::Posix,
@@ -16,7 +15,7 @@ const MODELS: [PowerLoss; 3] = [
 /// A journal with the file `a` of 100 bytes, and the file.
 fn journal() -> (Journal, NodeId) {
     let mut builder = SnapshotBuilder::default();
-    let bytes = Arc::new(vec![b'o'; 100]);
+    let bytes = vec![b'o'; 100].as_slice().into();
     builder.file("a".into(), File { bytes, mode: 0o644 });
     let journal = Journal::new(&builder.build());
     let file = journal.find(Path::new("a")).unwrap();

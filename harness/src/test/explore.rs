@@ -85,6 +85,8 @@ mod child;
 #[cfg(target_os = "linux")]
 mod crash_points;
 #[cfg(target_os = "linux")]
+mod death_points;
+#[cfg(target_os = "linux")]
 mod decoded_call;
 #[cfg(target_os = "linux")]
 mod directory_content;
@@ -120,8 +122,15 @@ mod process_deaths;
 mod process_identity;
 #[cfg(target_os = "linux")]
 mod progress;
+mod recovery_crash;
+#[cfg(target_os = "linux")]
+mod recovery_points;
 #[cfg(target_os = "linux")]
 mod run_limit;
+#[cfg(target_os = "linux")]
+mod sparse_file;
+#[cfg(target_os = "linux")]
+mod state_directory;
 #[cfg(target_os = "linux")]
 mod trace;
 
@@ -132,6 +141,7 @@ pub use self::error::{
 pub use self::exploration::Exploration;
 pub use self::operation_call::{OperationCall, OperationEnd};
 pub use self::operation_process::OperationProcess;
+pub use self::recovery_crash::RecoveryCrash;
 pub use crate::syscalls::code_location::CodeLocation;
 pub use crate::syscalls::errno::Errno;
 pub use clarity_chaos_disk::PowerLoss;
@@ -179,6 +189,7 @@ pub struct Crash {
     acknowledgements: usize,
     power_lost: bool,
     victim: Option<OperationProcess>,
+    during_recovery: bool,
 }
 
 impl Crash {
@@ -210,6 +221,12 @@ impl Crash {
     #[must_use]
     pub fn victim(&self) -> Option<OperationProcess> {
         self.victim
+    }
+
+    /// Whether a second crash followed while the invariant checked the content after the first one.
+    #[must_use]
+    pub fn during_recovery(&self) -> bool {
+        self.during_recovery
     }
 }
 
@@ -280,6 +297,8 @@ pub struct Explored {
     pub points: usize,
     /// The number of checked states of the disk after a power loss, without duplicates.
     pub states: usize,
+    /// The number of contents that were checked after a crash during recovery, without duplicates.
+    pub recoveries: usize,
     /// Whether all states were checked that the model of power loss allows. True without a model.
     pub all_states: bool,
 }

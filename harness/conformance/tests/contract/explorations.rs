@@ -157,6 +157,22 @@ fn wrong_twin_is_broken_and_right_twin_passes() {
 }
 
 #[test]
+fn crash_during_recovery_is_explored_on_request() {
+    passed("recoveries::log_truncated_before_the_snapshot");
+    passed("recoveries::snapshot_without_sync_during_recovery");
+    passed("recoveries::unsynced_record_after_the_death_of_the_process");
+    passed("recoveries::crash_during_recovery_is_told");
+    passed("recoveries::reading_invariant_has_no_recovery");
+    passed("recoveries::crash_during_recovery_after_a_failure");
+}
+
+#[test]
+fn large_operations_need_few_states_and_little_memory() {
+    passed("large::sparse_journal");
+    passed("large::unsynced_appends");
+}
+
+#[test]
 fn modes_links_and_times_are_explored_as_they_are() {
     passed("durability::modes_links_and_times_are_kept");
     passed("durability::file_without_permissions_is_kept");

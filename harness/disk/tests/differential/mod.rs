@@ -136,7 +136,7 @@ fn representative_and_drawn_states_are_possible() {
                 let all: BTreeSet<State> =
                     all.iter().map(|choice| content(states, choice)).collect();
                 let drawn = states.draw(&mut |limit| rng.random_range(0..limit));
-                let representatives = states.representatives();
+                let representatives: Vec<Choice> = states.representatives().iter().collect();
                 let whole = states.state(&representatives[0]);
                 assert_eq!(whole.missing, [0; 0], "{}", show(&program));
                 for choice in representatives.iter().chain([&drawn]) {

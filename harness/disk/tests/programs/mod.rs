@@ -6,7 +6,6 @@ use rand::RngExt as _;
 use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
-use std::sync::Arc;
 
 /// The names of all programs, of which each has three.
 const NAMES: [&str; 5] = ["a", "b", "c", "d/a", "d/b"];
@@ -213,7 +212,7 @@ fn to_snapshot(state: &State) -> Snapshot {
             Entry::Directory { mode } => builder.directory(path.into(), mode),
             Entry::Symlink(target) => builder.symlink(path.into(), target.into()),
             Entry::File { mode, bytes } => {
-                let bytes = Arc::new(bytes);
+                let bytes = bytes.as_slice().into();
                 builder.file(path.into(), disk::File { bytes, mode });
             }
         }

@@ -1,6 +1,7 @@
 //! The death of an operation's process at each of its calls that change files.
 
 use super::Crash;
+use super::death_points::{choose, is_crash_point};
 use super::disk_states::PowerCuts;
 use super::error::{ExploreError, ExploredState};
 use super::explorer::{Explorer, Invariant, broken};
@@ -8,11 +9,10 @@ use super::intervention::Intervention;
 use super::power_cuts;
 use super::process_deaths;
 use super::progress::Progress;
+use super::recovery_points::RecoveryPoints;
 use super::trace::Trace;
-use crate::syscalls::file_call::FileCall;
 use crate::test::random::rng;
 use clarity_chaos_record::Seed;
-use rand::RngExt as _;
 use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
 
@@ -26,6 +26,9 @@ pub(super) struct CrashPoints {
     pub(super) power_cuts: Option<PowerCuts>,
     /// Whether each process also dies alone.
     pub(super) one_process_dies: bool,
+    /// The maximum number of contents that are checked after a crash during recovery, if such
+    /// crashes are explored.
+    pub(super) recoveries: Option<usize>,
     pub(super) seed: Seed,
 }
 
@@ -48,6 +51,7 @@ impl CrashPoints {
             acknowledgements: trace.baseline.acknowledgements(calls.len()),
             power_lost: false,
             victim: None,
+            during_recovery: false,
         };
         explorer
             .check(invariant, acknowledged)
@@ -74,6 +78,7 @@ impl CrashPoints {
                     acknowledgements: trace.baseline.acknowledgements(index),
                     power_lost: false,
                     victim: None,
+                    during_recovery: false,
                 };
                 if let Err(message) = explorer.check(invariant, crash) {
                     progress.calls[index].invariant_broken = true;
@@ -96,8 +101,16 @@ impl CrashPoints {
         if self.one_process_dies {
             process_deaths::explore(explorer, &trace.baseline, invariant, progress)?;
         }
-        match &self.power_cuts {
-            Some(settings) => power_cuts::explore(settings, explorer, &trace, invariant, progress),
+        let power_cuts = self.power_cuts.as_ref();
+        if let Some(settings) = power_cuts {
+            power_cuts::explore(settings, explorer, &trace, invariant, progress)?;
+        }
+        match self.recoveries {
+            Some(maximum) => {
+                let seed = self.seed.child("explore", "recoveries");
+                RecoveryPoints::new(explorer, &trace, invariant, power_cuts, maximum, seed)
+                    .explore(progress)
+            }
             None => Ok(()),
         }
     }
@@ -124,22 +137,4 @@ impl CrashPoints {
         }
         Ok(())
     }
-}
-
-/// Chooses the first length, a drawn one, and the last.
-fn choose(lengths: &[usize], rng: &mut ChaCha8Rng) -> Vec<usize> {
-    let mut chosen = match lengths {
-        [] => Vec::new(),
-        [first, .., last] => vec![*first, lengths[rng.random_range(0..lengths.len())], *last],
-        [only] => vec![*only],
-    };
-    chosen.sort_unstable();
-    chosen.dedup();
-    chosen
-}
-
-/// Whether the call is a crash point. A crash point changes files. A sync is not a crash point,
-/// since a sync only makes earlier changes durable.
-fn is_crash_point(call: &FileCall) -> bool {
-    call.effect.is_point() && !call.effect.is_sync()
 }

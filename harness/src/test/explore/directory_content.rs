@@ -1,13 +1,13 @@
-//! Reads and writes the content of a real directory.
+//! Reads the content of a real directory.
 
+use super::sparse_file;
 use crate::os::directory;
-use clarity_chaos_disk::{Entry, File, Snapshot, SnapshotBuilder};
+use clarity_chaos_disk::{Entry, File, Snapshot, SnapshotBuilder, SparseBytes};
 use std::collections::BTreeMap;
 use std::fs::{self, FileTimes, Metadata, Permissions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// The content of a directory with the times of its files.
 #[derive(Debug)]
@@ -30,22 +30,14 @@ impl DirectoryContent {
         })
     }
 
-    /// Creates the directory `root` with exactly this content. Replaces an existing file or
-    /// directory.
-    pub(super) fn write(&self, root: &Path) -> io::Result<()> {
-        self.write_state(&self.snapshot, root)
-    }
-
-    /// Creates the directory `root` with the content of `snapshot`. Files that are the same as in
-    /// this content keep their times. Replaces an existing file or directory.
-    pub(super) fn write_state(&self, snapshot: &Snapshot, root: &Path) -> io::Result<()> {
-        write(snapshot, root, |path, file| {
-            let is_same = match self.snapshot.entry(path) {
-                Some(Entry::File(number)) => self.snapshot.file(*number) == file,
-                _ => false,
-            };
-            self.times.get(path).filter(|_| is_same).copied()
-        })
+    /// Returns the times of the file at this path, if the path and the file are those of this
+    /// content.
+    pub(super) fn times(&self, path: &Path, file: &File) -> Option<FileTimes> {
+        let is_same = match self.snapshot.entry(path) {
+            Some(Entry::File(number)) => self.snapshot.file(*number) == file,
+            _ => false,
+        };
+        self.times.get(path).filter(|_| is_same).copied()
     }
 }
 
@@ -91,7 +83,7 @@ impl Reader {
             return Ok(());
         }
         let mode = metadata.permissions().mode() & 0o7777;
-        let bytes = Arc::new(read_file(found, mode).map_err(with_path("read", found))?);
+        let bytes = read_file(found, mode).map_err(with_path("read", found))?;
         let number = self.builder.file(path, File { bytes, mode });
         if metadata.nlink() > 1 {
             self.links.insert(identity, number);
@@ -101,64 +93,21 @@ impl Reader {
 }
 
 /// Reads a file, even if its mode forbids the owner to read it.
-fn read_file(path: &Path, mode: u32) -> io::Result<Vec<u8>> {
-    match fs::read(path) {
+fn read_file(path: &Path, mode: u32) -> io::Result<SparseBytes> {
+    let file = match fs::File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             fs::set_permissions(path, Permissions::from_mode(mode | 0o400))?;
-            let bytes = fs::read(path);
+            let file = fs::File::open(path);
             fs::set_permissions(path, Permissions::from_mode(mode))?;
-            bytes
+            file
         }
-        read => read,
-    }
+        opened => opened,
+    }?;
+    sparse_file::read(&file)
 }
 
-/// Creates the directory `root` with exactly this content. Sets the times that `times` returns.
-/// Replaces an existing file or directory.
-fn write(
-    snapshot: &Snapshot,
-    root: &Path,
-    times: impl Fn(&Path, &File) -> Option<FileTimes>,
-) -> io::Result<()> {
-    directory::remove(root).map_err(with_path("remove", root))?;
-    fs::create_dir(root).map_err(with_path("create", root))?;
-    let mut written: BTreeMap<usize, PathBuf> = BTreeMap::new();
-    for (relative, entry) in snapshot.entries() {
-        let path = root.join(relative);
-        let create = || match entry {
-            Entry::File(number) => match written.get(number) {
-                Some(other) => fs::hard_link(other, &path),
-                None => {
-                    let file = snapshot.file(*number);
-                    let mut created = fs::File::create_new(&path)?;
-                    created.write_all(&file.bytes)?;
-                    if let Some(times) = times(relative, file) {
-                        created.set_times(times)?;
-                    }
-                    created.set_permissions(Permissions::from_mode(file.mode))
-                }
-            },
-            Entry::Directory(_) => fs::create_dir(&path),
-            Entry::Symlink(target) => symlink(target, &path),
-        };
-        create().map_err(with_path("create", &path))?;
-        if let Entry::File(number) = entry {
-            written.entry(*number).or_insert(path);
-        }
-    }
-    // Sets the modes of directories last, the deepest first: a directory may forbid writing.
-    let entries: Vec<(&Path, &Entry)> = snapshot.entries().collect();
-    for (path, entry) in entries.into_iter().rev() {
-        if let Entry::Directory(mode) = entry {
-            let path = root.join(path);
-            fs::set_permissions(&path, Permissions::from_mode(*mode))
-                .map_err(with_path("set the mode of", &path))?;
-        }
-    }
-    Ok(())
-}
-
-fn with_path<'a>(verb: &'a str, path: &'a Path) -> impl Fn(io::Error) -> io::Error + 'a {
+/// Adds the path to the error of a call. `verb` says what the call would do.
+pub(super) fn with_path<'a>(verb: &'a str, path: &'a Path) -> impl Fn(io::Error) -> io::Error + 'a {
     move |error| {
         let text = format!("cannot {verb} {}: {error}", path.display());
         io::Error::new(error.kind(), text)
@@ -167,7 +116,9 @@ fn with_path<'a>(verb: &'a str, path: &'a Path) -> impl Fn(io::Error) -> io::Err
 
 #[cfg(test)]
 mod tests {
+    use super::super::state_directory::StateDirectory;
     use super::*;
+    use std::os::unix::fs::symlink;
     use std::time::{Duration, SystemTime};
 
     #[test]
@@ -189,7 +140,8 @@ mod tests {
         fs::write(to.join("old"), "").unwrap();
 
         let content = DirectoryContent::read(&from).unwrap();
-        content.write(&to).unwrap();
+        let mut directory = StateDirectory::new(to.clone());
+        directory.write(&content.snapshot, &content, true).unwrap();
         let written = DirectoryContent::read(&to).unwrap();
         assert_eq!(written.snapshot, content.snapshot);
         assert_eq!(content.snapshot.entries().count(), 5);

@@ -5,7 +5,7 @@ use super::call_failure::CallFailure;
 use super::explorer::Explorer;
 use super::progress::Progress;
 use crate::test::random::rng;
-use clarity_chaos_disk::{Choice, Journal, SECTOR_SIZE, State, States};
+use clarity_chaos_disk::{Journal, SECTOR_SIZE, State};
 use clarity_chaos_record::Seed;
 use rand::RngExt as _;
 use rand::seq::SliceRandom as _;
@@ -16,6 +16,13 @@ use std::io;
 
 /// The minimum of states that are checked at each point.
 const MIN_SHARE: usize = 4;
+
+/// The maximum number of representative states that are made, as a multiple of the share. Those
+/// that were checked at earlier points do not count towards the share.
+const REPRESENTATIVES: usize = 8;
+
+/// The same for drawn states.
+const DRAWS: usize = 2;
 
 /// The settings for the exploration of power losses.
 #[derive(Clone, Debug)]
@@ -73,16 +80,29 @@ impl<'a> DiskStates<'a> {
         circumstances: Circumstances,
         share: usize,
         progress: &mut Progress,
-        check: impl Fn() -> Result<(), String>,
+        check: impl Fn(&State) -> Result<(), String>,
     ) -> io::Result<Option<(State, String)>> {
         let model = self.settings.power_loss;
         journal.with_states(calls, model, SECTOR_SIZE, |states| {
-            let (choices, are_all, draws) = choose(states, share, &mut self.rng);
+            let representatives = states.representatives();
+            let all = states.all(share.saturating_mul(4));
+            let are_all = all.is_some();
+            let order = order(representatives.len(), share, are_all, &mut self.rng);
+            let mut rest = all.unwrap_or_default();
+            rest.shuffle(&mut self.rng);
+            let draws = if are_all { 0 } else { share * DRAWS };
             let rng = &mut self.rng;
-            // Draws one choice at a time: a choice of large files needs much memory.
-            let drawn = (0..draws).map(|_| states.draw(&mut |limit| rng.random_range(0..limit)));
+            // Makes one choice at a time: a choice of many files needs much memory.
+            let candidates = order
+                .into_iter()
+                .map(|number| representatives.get(number))
+                .chain(rest)
+                .chain((0..draws).map(|_| states.draw(&mut |limit| rng.random_range(0..limit))));
             let mut left = share;
-            for choice in choices.into_iter().chain(drawn) {
+            for choice in candidates {
+                if left == 0 && !are_all {
+                    break;
+                }
                 let state = states.state(&choice);
                 let key = hash(&(circumstances, &state.snapshot));
                 if self.seen.contains(&key) {
@@ -97,7 +117,7 @@ impl<'a> DiskStates<'a> {
                 left -= 1;
                 progress.states += 1;
                 self.explorer.write(&state.snapshot)?;
-                if let Err(message) = check() {
+                if let Err(message) = check(&state) {
                     return Ok(Some((state, message)));
                 }
             }
@@ -107,27 +127,19 @@ impl<'a> DiskStates<'a> {
     }
 }
 
-/// Gives the choices of states to check, whether they are all, and the number of choices to draw
-/// besides.
-fn choose(states: &States<'_>, share: usize, rng: &mut ChaCha8Rng) -> (Vec<Choice>, bool, usize) {
-    if let Some(all) = states.all(share.saturating_mul(4)) {
-        // The representatives come first: they show a broken invariant with few losses.
-        let choices = states.representatives().into_iter().chain(all);
-        return (choices.collect(), true, 0);
+/// Gives the order in which the representative states are checked. The first one loses nothing.
+fn order(count: usize, share: usize, are_all: bool, rng: &mut ChaCha8Rng) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    // Of more states than the share, those about the last calls come first: states about earlier
+    // calls resemble those of earlier points. Of these others, a random part has a fair chance.
+    if !are_all && count > share {
+        order[share.div_ceil(2)..].shuffle(rng);
+        order.truncate(share * REPRESENTATIVES);
     }
-    let mut choices = states.representatives();
-    // The first choice loses nothing. Of the others, a random part has a fair chance.
-    if choices.len() > share {
-        let (_, others) = choices.split_at_mut(1);
-        let (kept, _) = others.partial_shuffle(rng, share - 1);
-        let kept = kept.to_vec();
-        choices.splice(1.., kept);
-    }
-    let draws = share - choices.len().min(share);
-    (choices, false, draws)
+    order
 }
 
-fn hash(value: &impl Hash) -> u64 {
+pub(super) fn hash(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()

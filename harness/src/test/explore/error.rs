@@ -2,6 +2,7 @@
 
 use super::call_failure::CallFailure;
 use super::operation_call::{OperationCall, OperationEnd};
+use super::recovery_crash::RecoveryCrash;
 use crate::syscalls::code_location::CodeLocation;
 use crate::test::outcome::Skipped;
 use std::fmt;
@@ -70,6 +71,8 @@ pub struct BrokenInvariant {
     pub state: ExploredState,
     /// The invariant's error or panic message.
     pub message: String,
+    /// The second crash, if one followed while the invariant recovered from the first.
+    pub recovery: Option<RecoveryCrash>,
 }
 
 /// A state that an exploration checks.
@@ -146,7 +149,10 @@ impl BrokenInvariant {
 
 impl fmt::Display for BrokenInvariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let message = &self.message;
+        let message = match &self.recovery {
+            Some(recovery) => &format!("{recovery}: {}", self.message),
+            None => &self.message,
+        };
         match &self.state {
             ExploredState::Completed => write!(
                 f,
@@ -318,6 +324,7 @@ mod tests {
         BrokenInvariant {
             state,
             message: "found \"\"".to_owned(),
+            recovery: None,
         }
     }
 

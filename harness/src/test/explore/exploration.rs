@@ -20,7 +20,6 @@ use crate::test::skip::SkipRequest;
 use crate::test::timeline::Timeline;
 use clarity_chaos_record::Seed;
 use std::fmt;
-#[cfg(target_os = "linux")]
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +34,7 @@ pub struct Exploration<'a> {
     power_loss: Option<PowerLoss>,
     one_process_dies: bool,
     states: usize,
+    crashes_recoveries: bool,
 }
 
 /// The default maximum of states of the disk that an exploration tries.
@@ -57,6 +57,7 @@ impl<'a> Exploration<'a> {
             power_loss: None,
             one_process_dies: false,
             states: STATES,
+            crashes_recoveries: false,
         }
     }
 
@@ -133,6 +134,26 @@ impl<'a> Exploration<'a> {
         }
     }
 
+    /// Makes [`crash_everywhere`](Self::crash_everywhere) also explore a second crash: one while
+    /// the invariant recovers from the first.
+    ///
+    /// A restarted program often repairs its files, and can crash again before the end. So the
+    /// calls of the invariant that change files are followed like those of the operation, and the
+    /// invariant is run again on the contents that a death at each of them leaves. With
+    /// [`power_loss`](Self::power_loss), it is also run on states that a loss of power leaves. The
+    /// invariant then gets the same [`Crash`], and [`Crash::during_recovery`] is true. A third
+    /// crash is not explored.
+    ///
+    /// At most about as many contents are tried as [`states`](Self::states) says.
+    /// [`Explored::recoveries`] has their number. [`fail_everywhere`](Self::fail_everywhere)
+    /// returns an error.
+    pub fn crash_during_recovery(self) -> Self {
+        Self {
+            crashes_recoveries: true,
+            ..self
+        }
+    }
+
     /// Runs `operation` once, undisturbed. Then `invariant` checks the content that the directory
     /// has if the operation's process dies at each call that changes files.
     ///
@@ -168,6 +189,7 @@ impl<'a> Exploration<'a> {
             let points = CrashPoints {
                 power_cuts: self.power_cuts(),
                 one_process_dies: self.one_process_dies,
+                recoveries: self.crashes_recoveries.then_some(self.states),
                 seed: self.seed.child("explore", "deaths"),
             };
             let invariant = |dir: &Path, crash| to_text(invariant(dir, crash));
@@ -209,6 +231,12 @@ impl<'a> Exploration<'a> {
         invariant: impl Fn(&Path, InjectedFailure) -> Result + Sync,
     ) -> Result<Explored, ExploreError> {
         let errnos: Vec<Errno> = errnos.into_iter().collect();
+        if self.crashes_recoveries {
+            return Err(ExploreError::Io(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "crash_during_recovery applies to crash_everywhere, not to fail_everywhere",
+            )));
+        }
         self.require_own_calls()?;
         #[cfg(target_os = "linux")]
         return self.conclude(|progress| {

@@ -9,12 +9,15 @@ use super::intervention::{CallPoint, Intervention};
 use super::operation_call::{OperationCall, OperationEnd};
 use super::operation_run::{Operation, OperationRun};
 use super::orphans::Orphans;
+use super::recovery_crash::RecoveryCrash;
 use super::run_limit::RunLimit;
+use super::state_directory::StateDirectory;
 use crate::os::seccomp::filter::SyscallPattern;
 use crate::syscalls::code_location::CodeLocation;
 use crate::syscalls::file_call::Effect;
 use crate::syscalls::patterns::{file_calls, process_calls};
 use clarity_chaos_disk::Snapshot;
+use std::cell::RefCell;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -47,12 +50,15 @@ pub(super) struct Explorer<'a> {
     patterns: Vec<SyscallPattern>,
     orphans: Orphans,
     pub(super) directory: PathBuf,
+    state: RefCell<StateDirectory>,
     /// Whether runs with a failing call also record the written bytes.
     pub(super) records_bytes: bool,
     /// Whether undisturbed runs look for calls that can be split.
     finds_divisible: bool,
     operation_limit: RunLimit,
     invariant_limit: RunLimit,
+    /// The limit of runs of the invariant whose calls are followed.
+    recovery_limit: RunLimit,
     _parent: tempfile::TempDir,
 }
 
@@ -63,6 +69,7 @@ impl<'a> Explorer<'a> {
         let parent = tempfile::Builder::new().prefix("explored-").tempdir()?;
         let mut patterns = file_calls(reads);
         patterns.extend(process_calls());
+        let directory = parent.path().canonicalize()?.join("dir");
         Ok(Self {
             work,
             before: DirectoryContent::read(before)?,
@@ -72,30 +79,58 @@ impl<'a> Explorer<'a> {
             records_bytes: false,
             operation_limit: RunLimit::default(),
             invariant_limit: RunLimit::default(),
-            directory: parent.path().canonicalize()?.join("dir"),
+            recovery_limit: RunLimit::default(),
+            state: RefCell::new(StateDirectory::new(directory.clone())),
+            directory,
             _parent: parent,
         })
     }
 
     pub(super) fn run(&self, intervention: &Intervention) -> io::Result<OperationRun> {
+        let before = &self.before.snapshot;
+        self.run_from(before, self.work, &self.operation_limit, intervention)
+    }
+
+    /// Runs the invariant on a state as an operation, whose calls are recorded.
+    pub(super) fn recover<T: Copy + Sync>(
+        &self,
+        state: &Snapshot,
+        invariant: Invariant<'_, T>,
+        found: T,
+        intervention: &Intervention,
+    ) -> io::Result<OperationRun> {
+        let work = |directory: &Path| invariant(directory, found);
+        self.run_from(state, &work, &self.recovery_limit, intervention)
+    }
+
+    fn run_from(
+        &self,
+        state: &Snapshot,
+        work: Work<'_>,
+        limit: &RunLimit,
+        intervention: &Intervention,
+    ) -> io::Result<OperationRun> {
+        self.write(state)?;
         let operation = Operation {
             directory: &self.directory,
             patterns: &self.patterns,
             orphans: &self.orphans,
             records_bytes: self.records_bytes,
             finds_divisible: self.finds_divisible,
-            limit: self.operation_limit.get(),
-            work: self.work,
+            limit: limit.get(),
+            work,
         };
         let began = Instant::now();
-        let run = operation.run(&self.before, intervention)?;
-        self.operation_limit.note(began.elapsed());
+        let run = operation.run(intervention)?;
+        limit.note(began.elapsed());
         Ok(run)
     }
 
     /// Writes a state to the operation's directory.
     pub(super) fn write(&self, state: &Snapshot) -> io::Result<()> {
-        self.before.write_state(state, &self.directory)
+        // A process that a check has left behind could still change files that it has open.
+        let reuses = self.orphans.are_absent();
+        self.state.borrow_mut().write(state, &self.before, reuses)
     }
 
     /// Runs the operation undisturbed. Returns an error if the operation fails, makes no call in
@@ -137,16 +172,29 @@ impl<'a> Explorer<'a> {
         index: usize,
         intervention: impl Fn(CallPoint) -> Intervention,
     ) -> Result<OperationRun, ExploreError> {
+        let before = &self.before.snapshot;
+        Self::intervene_in(baseline, index, before, |point| {
+            self.run(&intervention(point))
+        })
+    }
+
+    /// Intervenes as [`intervene`](Self::intervene) does, in runs from the content `before`.
+    pub(super) fn intervene_in(
+        baseline: &Baseline,
+        index: usize,
+        before: &Snapshot,
+        run: impl Fn(CallPoint) -> io::Result<OperationRun>,
+    ) -> Result<OperationRun, ExploreError> {
         let mut last = None;
         for precision in TRIES {
-            let run = self.run(&intervention(baseline.point(index, precision)))?;
+            let run = run(baseline.point(index, precision))?;
             match run.reached {
                 Some(reached) if baseline.is_matched(&run, reached, index, precision) => {
                     return Ok(run);
                 }
                 Some(_) => {}
                 // No intervention has disturbed this run.
-                None => baseline.learn(&run, &self.before.snapshot),
+                None => baseline.learn(&run, before),
             }
             last = Some(run);
         }
@@ -157,7 +205,17 @@ impl<'a> Explorer<'a> {
     /// Describes the call with this index. Runs the operation again to find the call's place in the
     /// code. The place is none if no run makes the call again.
     pub(super) fn locate(&self, baseline: &Baseline, index: usize) -> OperationCall {
-        let location = match self.intervene(baseline, index, Intervention::Locate) {
+        let run = self.intervene(baseline, index, Intervention::Locate);
+        Self::located(run, baseline, index)
+    }
+
+    /// Describes the call with this index, whose backtrace the run has sent.
+    pub(super) fn located(
+        run: Result<OperationRun, ExploreError>,
+        baseline: &Baseline,
+        index: usize,
+    ) -> OperationCall {
+        let location = match run {
             Ok(OperationRun {
                 end: Some(ChildEnd::Located(backtrace)),
                 ..
@@ -180,7 +238,8 @@ impl<'a> Explorer<'a> {
         let began = Instant::now();
         // A busy machine gets a second limit.
         let limit = self.invariant_limit.get().map(|limit| limit * 2);
-        let ended = Child::spawn(None, || invariant(&self.directory, found))
+        let directory = self.directory.as_path();
+        let ended = Child::spawn(None, || invariant(directory, found))
             .and_then(|child| child.reap_within(limit));
         self.invariant_limit.note(began.elapsed());
         match ended {
@@ -195,5 +254,22 @@ impl<'a> Explorer<'a> {
 
 /// Makes the error for a state in which the invariant does not hold.
 pub(super) fn broken(state: ExploredState, message: String) -> ExploreError {
-    ExploreError::Broken(Box::new(BrokenInvariant { state, message }))
+    ExploreError::Broken(Box::new(BrokenInvariant {
+        state,
+        message,
+        recovery: None,
+    }))
+}
+
+/// Makes the error for a second crash after which the invariant does not hold.
+pub(super) fn broken_again(
+    state: ExploredState,
+    recovery: RecoveryCrash,
+    message: String,
+) -> ExploreError {
+    ExploreError::Broken(Box::new(BrokenInvariant {
+        state,
+        message,
+        recovery: Some(recovery),
+    }))
 }

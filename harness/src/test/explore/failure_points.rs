@@ -12,6 +12,7 @@ use super::operation_run::ShortTransfer;
 use super::progress::Progress;
 use super::trace::Trace;
 use super::{Errno, InjectedFailure};
+use clarity_chaos_disk::State;
 
 /// The settings of an exploration of failures.
 pub(super) struct FailurePoints<'a> {
@@ -83,7 +84,7 @@ impl FailurePoints<'_> {
                     ..failure
                 };
                 let share = states.share(progress.states, points.len() - number);
-                let check = || explorer.check(invariant, failure);
+                let check = |_: &State| explorer.check(invariant, failure);
                 let circumstances = (
                     failure.acknowledged,
                     failure.acknowledgements,

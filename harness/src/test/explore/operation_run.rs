@@ -2,7 +2,6 @@
 
 use super::call_identity::CallContext;
 use super::child::{Child, ChildEnd};
-use super::directory_content::DirectoryContent;
 use super::intervention::Intervention;
 use super::monitor::Monitor;
 use super::operation_call::OperationEnd;
@@ -78,14 +77,8 @@ pub(super) struct Operation<'a> {
 }
 
 impl Operation<'_> {
-    /// Resets the operation's directory to the content `before`. Then runs the operation in the
-    /// directory.
-    pub(super) fn run(
-        &self,
-        before: &DirectoryContent,
-        intervention: &Intervention,
-    ) -> io::Result<OperationRun> {
-        before.write(self.directory)?;
+    /// Runs the operation in its directory, which must have its initial content.
+    pub(super) fn run(&self, intervention: &Intervention) -> io::Result<OperationRun> {
         let child = Child::spawn(Some(self.patterns), || (self.work)(self.directory))?;
         Monitor::new(
             Decoder::new(

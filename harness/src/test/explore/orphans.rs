@@ -1,9 +1,10 @@
 //! Processes that an operation leaves behind.
 
 use crate::os::processes::{dead_children, descendants};
-use rustix::io::retry_on_intr;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{
-    Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, waitpid,
+    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, getpid, kill_process, set_child_subreaper,
+    waitid, waitpid,
 };
 use std::io;
 use std::thread;
@@ -41,6 +42,13 @@ impl Orphans {
                 let _ = retry_on_intr(|| waitpid(Some(child), WaitOptions::NOHANG));
             }
         }
+    }
+
+    /// Whether this process surely has no descendants. False if it had some when
+    /// [`adopt`](Self::adopt) was called.
+    pub(super) fn are_absent(&self) -> bool {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        waitid(WaitId::All, options).is_err_and(|error| error == Errno::CHILD)
     }
 
     /// Kills all descendants that did not exist when [`adopt`](Self::adopt) was called. Returns

@@ -1,11 +1,13 @@
 //! Lets the power fail between the calls of an operation.
 
 use super::Crash;
+use super::baseline::Baseline;
 use super::disk_states::{DiskStates, PowerCuts};
 use super::error::{ExploreError, ExploredState};
 use super::explorer::{Explorer, Invariant, broken};
 use super::progress::Progress;
 use super::trace::Trace;
+use clarity_chaos_disk::State;
 
 /// Lets the power fail before each call that changes the disk, and after the last call. Checks
 /// possible states of the disk after each of these power losses.
@@ -18,13 +20,7 @@ pub(super) fn explore(
 ) -> Result<(), ExploreError> {
     let Trace { baseline, journal } = trace;
     let calls = baseline.calls();
-    // After the last call, the operation may not have returned yet.
-    let ends = [(calls.len(), false), (calls.len(), true)];
-    let points: Vec<(usize, bool)> = (0..calls.len())
-        .filter(|made| calls[*made].effect.is_point())
-        .map(|made| (made, false))
-        .chain(ends)
-        .collect();
+    let points = points(baseline);
     let mut states = DiskStates::new(explorer, settings);
     for (number, (made, acknowledged)) in points.iter().enumerate() {
         let crash = Crash {
@@ -32,9 +28,10 @@ pub(super) fn explore(
             acknowledgements: baseline.acknowledgements(*made),
             power_lost: true,
             victim: None,
+            during_recovery: false,
         };
         let share = states.share(progress.states, points.len() - number);
-        let check = || explorer.check(invariant, crash);
+        let check = |_: &State| explorer.check(invariant, crash);
         let circumstances = (*acknowledged, crash.acknowledgements, None);
         let checked = states.check(journal, *made, circumstances, share, progress, check)?;
         let Some((state, message)) = checked else {
@@ -54,4 +51,17 @@ pub(super) fn explore(
         return Err(broken(state, message));
     }
     Ok(())
+}
+
+/// Lists the points at which the power can fail: the number of calls before, and whether the
+/// operation has returned success.
+pub(super) fn points(baseline: &Baseline) -> Vec<(usize, bool)> {
+    let calls = baseline.calls();
+    // After the last call, the operation may not have returned yet.
+    let ends = [(calls.len(), false), (calls.len(), true)];
+    (0..calls.len())
+        .filter(|made| calls[*made].effect.is_point())
+        .map(|made| (made, false))
+        .chain(ends)
+        .collect()
 }

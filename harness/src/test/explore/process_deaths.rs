@@ -42,6 +42,7 @@ pub(super) fn explore(
             acknowledgements: run.acknowledgements(),
             power_lost: false,
             victim: Some(process),
+            during_recovery: false,
         };
         if let Err(message) = explorer.check(invariant, crash) {
             progress.calls[index].invariant_broken = true;

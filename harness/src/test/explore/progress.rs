@@ -13,6 +13,8 @@ pub(super) struct Progress {
     pub(super) calls: Vec<ExploredCall>,
     /// The number of checked states of the disk after a power loss.
     pub(super) states: usize,
+    /// The number of contents that were checked after a crash during recovery.
+    pub(super) recoveries: usize,
     /// Whether these are all possible states.
     pub(super) all_states: bool,
 }
@@ -22,6 +24,7 @@ impl Default for Progress {
         Self {
             calls: Vec::new(),
             states: 0,
+            recoveries: 0,
             all_states: true,
         }
     }
@@ -43,6 +46,7 @@ impl Progress {
             calls: self.calls.len(),
             points: self.calls.iter().map(|call| call.points).sum(),
             states: self.states,
+            recoveries: self.recoveries,
             all_states: self.all_states,
         }
     }
