@@ -3,6 +3,8 @@
 
 #[cfg(target_os = "linux")]
 mod arguments;
+#[cfg(target_os = "linux")]
+pub(crate) mod backtrace;
 pub(crate) mod call_kind;
 pub(crate) mod code_location;
 #[cfg(target_os = "linux")]

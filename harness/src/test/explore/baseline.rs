@@ -68,6 +68,7 @@ impl Baseline {
             path: call.effect.path().to_owned(),
             description: call.to_string(),
             location: None,
+            callers: Vec::new(),
         }
     }
 }

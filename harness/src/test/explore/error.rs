@@ -270,6 +270,7 @@ mod tests {
             name: "rename",
             path: "draft".into(),
             description: "rename of draft to current".to_owned(),
+            callers: Vec::new(),
             location: Some(CodeLocation {
                 file: "src/save.rs".into(),
                 line: 12,

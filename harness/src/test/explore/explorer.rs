@@ -11,7 +11,7 @@ use super::operation_run::{CallPoint, Intervention, Operation, OperationRun};
 use super::orphans::Orphans;
 use super::run_limit::RunLimit;
 use crate::os::seccomp::filter::SyscallPattern;
-use crate::syscalls::code_location::CodeLocation;
+use crate::syscalls::backtrace::CallSite;
 use crate::syscalls::file_call::Effect;
 use crate::syscalls::patterns::file_calls;
 use clarity_chaos_disk::Snapshot;
@@ -138,15 +138,16 @@ impl<'a> Explorer<'a> {
     /// Describes the call with this index. Runs the operation once more to find the call's place in
     /// the code.
     pub(super) fn locate(&self, baseline: &Baseline, index: usize) -> OperationCall {
-        let location = match self.run(&Intervention::Locate(baseline.point(index))) {
+        let site = match self.run(&Intervention::Locate(baseline.point(index))) {
             Ok(OperationRun {
                 end: Some(ChildEnd::Located(backtrace)),
                 ..
-            }) => CodeLocation::in_backtrace(&backtrace),
-            _ => None,
+            }) => CallSite::in_backtrace(&backtrace),
+            _ => CallSite::default(),
         };
         OperationCall {
-            location,
+            location: site.location,
+            callers: site.callers,
             ..baseline.describe(index)
         }
     }

@@ -19,18 +19,26 @@ pub struct OperationCall {
     pub path: PathBuf,
     /// The call with its arguments, for example `rename of draft to current`.
     pub description: String,
-    /// The place in the code that makes the call, if the program has symbols.
+    /// The innermost place in the code that leads to the call, if the program has symbols. Places in
+    /// the standard library, in the harness and in wrappers of system calls do not count.
     pub location: Option<CodeLocation>,
+    /// Callers of `location`, from the inside out: the innermost one that is no dependency, and the
+    /// innermost one in the test. Without repetitions.
+    pub callers: Vec<CodeLocation>,
 }
 
 impl fmt::Display for OperationCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (number, total) = (self.number, self.total);
         write!(f, "call {number} of {total}, {}", self.description)?;
-        match &self.location {
-            Some(location) => write!(f, " ({location})"),
-            None => Ok(()),
+        let Some(location) = &self.location else {
+            return Ok(());
+        };
+        write!(f, " ({location}")?;
+        for caller in &self.callers {
+            write!(f, ", called from {caller}")?;
         }
+        f.write_str(")")
     }
 }
 
