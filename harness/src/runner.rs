@@ -12,6 +12,7 @@ mod header;
 mod history;
 mod in_process;
 mod interruption;
+mod kept_states;
 mod list;
 mod log_file;
 mod minimizer;

@@ -18,6 +18,7 @@ use crate::runner::header::header;
 use crate::runner::history::History;
 use crate::runner::in_process::InProcess;
 use crate::runner::interruption::Interruption;
+use crate::runner::kept_states::KeptStates;
 use crate::runner::minimizer;
 use crate::runner::regressions::Regressions;
 use crate::runner::reports;
@@ -109,6 +110,7 @@ impl TestRun {
                 options,
                 seed,
                 isolation,
+                kept_states: KeptStates::new(&history.states())?,
                 workers,
                 fresh,
                 in_process: match isolation {
@@ -158,6 +160,12 @@ impl TestRun {
         }
         if options.require_sandbox && sandbox_probe.report_missing_parts() {
             return Ok(ExitCode::from(SANDBOX_MISSING));
+        }
+        let selected = selection.selected.iter().map(|test| test.name());
+        if let Err(error) = self.case_runner.kept_states.clear(selected) {
+            self.add_error(format!(
+                "failed to remove the states of an earlier run: {error}"
+            ));
         }
 
         match sweep {

@@ -64,6 +64,9 @@
 
 #[cfg(target_os = "linux")]
 mod baseline;
+mod broken_invariant;
+#[cfg(target_os = "linux")]
+mod broken_points;
 #[cfg(target_os = "linux")]
 mod calls_journal;
 #[cfg(target_os = "linux")]
@@ -82,6 +85,7 @@ mod explorer;
 mod failure_cause;
 #[cfg(target_os = "linux")]
 mod failure_points;
+pub(crate) mod kept_state;
 mod operation_call;
 #[cfg(target_os = "linux")]
 mod operation_run;
@@ -96,10 +100,10 @@ mod run_limit;
 #[cfg(target_os = "linux")]
 mod trace;
 
-pub use self::error::{
-    BrokenInvariant, Divergence, ExploreError, ExploredState, UnsupportedOperation,
-};
+pub use self::broken_invariant::{BrokenInvariant, ExploredState};
+pub use self::error::{Divergence, ExploreError, UnsupportedOperation};
 pub use self::exploration::Exploration;
+pub use self::kept_state::KeptState;
 pub use self::operation_call::{OperationCall, OperationEnd};
 pub use crate::syscalls::code_location::CodeLocation;
 pub use crate::syscalls::errno::Errno;

@@ -17,6 +17,7 @@ use crate::test::blocking_detector::BlockingDetector;
 use crate::test::body::Body;
 use crate::test::clock::Clock;
 use crate::test::context::Context;
+use crate::test::explore::kept_state::StateDirs;
 use crate::test::fault::FaultLog;
 use crate::test::leak_audit::{self, LeakAudit};
 use crate::test::limits;
@@ -171,6 +172,10 @@ impl Setup {
         let context = Context::new(
             spec,
             case.dir(),
+            StateDirs {
+                own: case.states(),
+                last: spec.kept_states.clone(),
+            },
             Clock::new(time.clone(), timeline.clone()),
             timeline.clone(),
             faults.clone(),

@@ -3,6 +3,7 @@
 mod acknowledgements;
 mod durability;
 mod errors;
+mod evidence;
 mod failed_syncs;
 mod failures;
 mod refused;

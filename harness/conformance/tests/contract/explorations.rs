@@ -1,5 +1,7 @@
 //! Explorations find bugs, and refuse operations that they cannot explore.
 
+mod evidence;
+
 use crate::suite;
 use clarity_chaos::{EventKind, ExploredCall, Record, Verdict};
 use clarity_chaos_conformance::RunOutput;

@@ -1,9 +1,11 @@
 //! The death of an operation's process at each of its calls that change files.
 
 use super::Crash;
+use super::broken_invariant::ExploredState;
+use super::broken_points::BrokenPoints;
 use super::disk_states::PowerCuts;
-use super::error::{ExploreError, ExploredState};
-use super::explorer::{Explorer, Invariant, broken};
+use super::error::ExploreError;
+use super::explorer::{Explorer, Invariant};
 use super::operation_run::Intervention;
 use super::power_cuts;
 use super::progress::Progress;
@@ -28,35 +30,71 @@ pub(super) struct CrashPoints {
 
 impl CrashPoints {
     /// Checks the content that a death at each crash point leaves. Then explores losses of power.
+    /// Adds broken points to `broken`.
     pub(super) fn explore(
         &self,
         explorer: &Explorer<'_>,
         invariant: Invariant<'_, Crash>,
         progress: &mut Progress,
+        broken: &mut BrokenPoints<'_>,
     ) -> Result<(), ExploreError> {
         let trace = Trace::record(explorer)?;
-        let calls = trace.baseline.calls();
-        progress.begin(&trace.baseline);
+        let Trace { baseline, journal } = &trace;
+        let calls = baseline.calls();
+        progress.begin(baseline);
         for (call, explored) in calls.iter().zip(&mut progress.calls) {
             explored.exempt = !is_crash_point(call);
         }
         let acknowledged = Crash {
             acknowledged: true,
-            acknowledgements: trace.baseline.acknowledgements(calls.len()),
+            acknowledgements: baseline.acknowledgements(calls.len()),
             power_lost: false,
         };
-        explorer
-            .check(invariant, acknowledged)
-            .map_err(|message| broken(ExploredState::Completed, message))?;
+        if let Err(message) = explorer.check(invariant, acknowledged) {
+            let state = ExploredState::Completed;
+            broken.add(baseline, calls.len(), state, message, &journal.live());
+            return Ok(());
+        }
         let mut rng = rng(self.seed);
-        let mut replay = trace.journal.replay();
+        self.explore_deaths(explorer, &trace, invariant, progress, broken, &mut rng)?;
+        if broken.is_empty() {
+            self.die(explorer, &trace, &mut rng)?;
+        }
+        // A broken invariant after a death does not hide the losses of power.
+        match &self.power_cuts {
+            Some(settings) => {
+                power_cuts::explore(settings, explorer, &trace, invariant, progress, broken)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Checks the contents that the deaths of the process leave. Stops at the first broken point,
+    /// unless the exploration goes on.
+    fn explore_deaths(
+        &self,
+        explorer: &Explorer<'_>,
+        trace: &Trace,
+        invariant: Invariant<'_, Crash>,
+        progress: &mut Progress,
+        broken: &mut BrokenPoints<'_>,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<(), ExploreError> {
+        let Trace { baseline, journal } = trace;
+        let calls = baseline.calls();
+        let crash = |index| Crash {
+            acknowledged: false,
+            acknowledgements: baseline.acknowledgements(index),
+            power_lost: false,
+        };
+        let mut replay = journal.replay();
         for (index, _) in calls
             .iter()
             .enumerate()
             .filter(|(_, call)| is_crash_point(call))
         {
             replay.advance_to(index);
-            let torn = choose(&replay.torn_lengths(), &mut rng);
+            let torn = choose(&replay.torn_lengths(), rng);
             let deaths = [None].into_iter().chain(torn.into_iter().map(Some));
             for written in deaths {
                 let snapshot = match written {
@@ -65,33 +103,26 @@ impl CrashPoints {
                 };
                 explorer.write(&snapshot)?;
                 progress.calls[index].points += 1;
-                let crash = Crash {
-                    acknowledged: false,
-                    acknowledgements: trace.baseline.acknowledgements(index),
-                    power_lost: false,
-                };
-                if let Err(message) = explorer.check(invariant, crash) {
+                if let Err(message) = explorer.check(invariant, crash(index)) {
                     progress.calls[index].invariant_broken = true;
-                    let call = explorer.locate(&trace.baseline, index);
+                    let call = broken.locate(baseline, index);
                     let state = ExploredState::ProcessDied { call, written };
-                    return Err(broken(state, message));
+                    broken.add(baseline, index, state, message, &snapshot);
+                    if !broken.goes_on() {
+                        return Ok(());
+                    }
+                    break;
                 }
             }
         }
         // The process can also die after its last call, before it returns success.
-        explorer.write(&trace.journal.live())?;
-        let unreturned = Crash {
-            acknowledged: false,
-            ..acknowledged
-        };
-        explorer
-            .check(invariant, unreturned)
-            .map_err(|message| broken(ExploredState::DiedBeforeReturn, message))?;
-        self.die(explorer, &trace, &mut rng)?;
-        match &self.power_cuts {
-            Some(settings) => power_cuts::explore(settings, explorer, &trace, invariant, progress),
-            None => Ok(()),
+        let last = journal.live();
+        explorer.write(&last)?;
+        if let Err(message) = explorer.check(invariant, crash(calls.len())) {
+            let state = ExploredState::DiedBeforeReturn;
+            broken.add(baseline, calls.len(), state, message, &last);
         }
+        Ok(())
     }
 
     /// Lets the process really die at a few drawn points. Requires that its earlier calls explain

@@ -72,7 +72,7 @@ impl<'a> DiskStates<'a> {
         circumstances: Circumstances,
         share: usize,
         progress: &mut Progress,
-        check: impl Fn() -> Result<(), String>,
+        check: impl Fn(&State) -> Result<(), String>,
     ) -> io::Result<Option<(State, String)>> {
         let model = self.settings.power_loss;
         journal.with_states(calls, model, SECTOR_SIZE, |states| {
@@ -96,7 +96,7 @@ impl<'a> DiskStates<'a> {
                 left -= 1;
                 progress.states += 1;
                 self.explorer.write(&state.snapshot)?;
-                if let Err(message) = check() {
+                if let Err(message) = check(&state) {
                     return Ok(Some((state, message)));
                 }
             }

@@ -1,6 +1,8 @@
 //! The settings of an exploration, and the methods that start the exploration.
 
 #[cfg(target_os = "linux")]
+use super::broken_points::BrokenPoints;
+#[cfg(target_os = "linux")]
 use super::crash_points::CrashPoints;
 #[cfg(target_os = "linux")]
 use super::disk_states::PowerCuts;
@@ -9,6 +11,7 @@ use super::error::ExploreError;
 use super::explorer::Explorer;
 #[cfg(target_os = "linux")]
 use super::failure_points::FailurePoints;
+use super::kept_state::StateDirs;
 #[cfg(target_os = "linux")]
 use super::progress::Progress;
 use super::{Crash, Errno, Explored, InjectedFailure, PowerLoss};
@@ -32,6 +35,8 @@ pub struct Exploration<'a> {
     skip: &'a SkipRequest,
     power_loss: Option<PowerLoss>,
     states: usize,
+    every_broken_point: bool,
+    kept_states: StateDirs,
 }
 
 /// The default maximum of states of the disk that an exploration tries.
@@ -39,12 +44,13 @@ const STATES: usize = 1000;
 
 impl<'a> Exploration<'a> {
     /// Makes an exploration whose runs start from the content of `before`. The random choices
-    /// depend on `seed`.
+    /// depend on `seed`. Copies of broken states go to `kept_states`.
     pub(crate) fn new(
         before: &Path,
         seed: Seed,
         timeline: &'a Timeline,
         skip: &'a SkipRequest,
+        kept_states: StateDirs,
     ) -> Self {
         Self {
             before: before.to_owned(),
@@ -53,6 +59,8 @@ impl<'a> Exploration<'a> {
             skip,
             power_loss: None,
             states: STATES,
+            every_broken_point: false,
+            kept_states,
         }
     }
 
@@ -88,6 +96,20 @@ impl<'a> Exploration<'a> {
         }
     }
 
+    /// Makes the exploration go on after a state in which the invariant does not hold.
+    ///
+    /// The error has the first broken point, and up to 19 others in [`BrokenInvariant::others`].
+    /// At each call, the exploration goes on to the next call. Equal losses at several points are
+    /// listed once.
+    ///
+    /// [`BrokenInvariant::others`]: super::BrokenInvariant::others
+    pub fn every_broken_point(self) -> Self {
+        Self {
+            every_broken_point: true,
+            ..self
+        }
+    }
+
     /// Runs `operation` once, undisturbed. Then `invariant` checks the content that the directory
     /// has if the operation's process dies at each call that changes files.
     ///
@@ -102,7 +124,7 @@ impl<'a> Exploration<'a> {
     ///
     /// The operation and the invariant get the same directory. Before each run of the operation,
     /// the directory is reset to the initial content. The exploration ends as soon as the invariant
-    /// returns an error or panics.
+    /// returns an error or panics. If that is after a death, the losses of power are explored too.
     ///
     /// # Errors
     ///
@@ -125,7 +147,10 @@ impl<'a> Exploration<'a> {
                 seed: self.seed.child("explore", "deaths"),
             };
             let invariant = |dir: &Path, crash| to_text(invariant(dir, crash));
-            points.explore(&explorer, &invariant, progress)
+            let mut broken =
+                BrokenPoints::new(&explorer, &self.kept_states, self.every_broken_point);
+            let explored = points.explore(&explorer, &invariant, progress, &mut broken);
+            broken.conclude(explored)
         });
         #[cfg(not(target_os = "linux"))]
         {
@@ -169,7 +194,10 @@ impl<'a> Exploration<'a> {
                 errnos: &errnos,
                 power_cuts: self.power_cuts(),
             };
-            points.explore(&explorer, &invariant, progress)
+            let mut broken =
+                BrokenPoints::new(&explorer, &self.kept_states, self.every_broken_point);
+            let explored = points.explore(&explorer, &invariant, progress, &mut broken);
+            broken.conclude(explored)
         });
         #[cfg(not(target_os = "linux"))]
         {

@@ -3,9 +3,7 @@
 use super::baseline::Baseline;
 use super::child::{Child, ChildEnd};
 use super::directory_content::DirectoryContent;
-use super::error::{
-    BrokenInvariant, Divergence, ExploreError, ExploredState, UnsupportedOperation,
-};
+use super::error::{Divergence, ExploreError, UnsupportedOperation};
 use super::operation_call::{OperationCall, OperationEnd};
 use super::operation_run::{CallPoint, Intervention, Operation, OperationRun};
 use super::orphans::Orphans;
@@ -173,9 +171,4 @@ impl<'a> Explorer<'a> {
             Err(error) => Err(format!("it could not be checked: {error}")),
         }
     }
-}
-
-/// Makes the error for a state in which the invariant does not hold.
-pub(super) fn broken(state: ExploredState, message: String) -> ExploreError {
-    ExploreError::Broken(Box::new(BrokenInvariant { state, message }))
 }

@@ -1,14 +1,18 @@
 //! Lets each call of an operation fail.
 
+use super::broken_invariant::ExploredState;
+use super::broken_points::BrokenPoints;
+use super::directory_content::DirectoryContent;
 use super::disk_states::{DiskStates, PowerCuts};
-use super::error::{ExploreError, ExploredState};
-use super::explorer::{Explorer, Invariant, broken};
+use super::error::ExploreError;
+use super::explorer::{Explorer, Invariant};
 use super::failure_cause::{can_fail, lasts};
 use super::operation_call::OperationEnd;
 use super::operation_run::Intervention;
 use super::progress::Progress;
 use super::trace::Trace;
 use super::{Errno, InjectedFailure};
+use clarity_chaos_disk::State;
 
 /// The settings of an exploration of failures.
 pub(super) struct FailurePoints<'a> {
@@ -18,12 +22,13 @@ pub(super) struct FailurePoints<'a> {
 }
 
 impl FailurePoints<'_> {
-    /// Lets each call fail with each error that the call can return.
+    /// Lets each call fail with each error that the call can return. Adds broken points to `broken`.
     pub(super) fn explore(
         &self,
         explorer: &Explorer<'_>,
         invariant: Invariant<'_, InjectedFailure>,
         progress: &mut Progress,
+        broken: &mut BrokenPoints<'_>,
     ) -> Result<(), ExploreError> {
         let baseline = explorer.baseline()?;
         progress.begin(&baseline);
@@ -66,11 +71,11 @@ impl FailurePoints<'_> {
                 acknowledgements: run.acknowledgements(),
                 power_lost: false,
             };
-            // The invariant may change the directory, so the trace comes first.
             let states = states
                 .as_mut()
                 .filter(|_| failure.acknowledged || failure.acknowledgements > 0);
-            let mut lost = None;
+            // The invariant may change the directory, so its content is read first.
+            let content = DirectoryContent::read(&explorer.directory)?.snapshot;
             let trace = match &states {
                 Some(_) => {
                     let trace = Trace::of_failed(explorer, run)?;
@@ -79,14 +84,26 @@ impl FailurePoints<'_> {
                 }
                 None => None,
             };
-            let mut checked = explorer.check(invariant, failure);
-            if let (Ok(()), Some(states), Some(trace)) = (&checked, states, &trace) {
+            let state = |broken: &mut BrokenPoints<'_>, lost| ExploredState::CallFailed {
+                call: broken.locate(&baseline, index),
+                errno,
+                lasting,
+                end: end.clone(),
+                lost,
+            };
+            let listed = broken.len();
+            if let Err(message) = explorer.check(invariant, failure) {
+                let state = state(broken, None);
+                broken.add(&baseline, index, state, message, &content);
+            }
+            // A broken invariant after the failed call does not hide the loss of power.
+            if let (Some(states), Some(trace)) = (states, &trace) {
                 let failure = InjectedFailure {
                     power_lost: true,
                     ..failure
                 };
                 let share = states.share(progress.states, points.len() - number);
-                let check = || explorer.check(invariant, failure);
+                let check = |_: &State| explorer.check(invariant, failure);
                 let circumstances = (
                     failure.acknowledged,
                     failure.acknowledgements,
@@ -95,22 +112,24 @@ impl FailurePoints<'_> {
                 let calls = trace.baseline.calls().len();
                 let found =
                     states.check(&trace.journal, calls, circumstances, share, progress, check)?;
-                if let Some((state, message)) = found {
-                    let describe = |call: &usize| trace.baseline.describe(*call);
-                    lost = Some(state.missing.iter().map(describe).collect());
-                    checked = Err(message);
+                if let Some((found, message)) = found {
+                    let lost = found.missing.iter().map(|lost| {
+                        // Up to the failed call, both runs made the same calls.
+                        match *lost < index && baseline.is_sequential() {
+                            true => broken.locate(&baseline, *lost),
+                            false => trace.baseline.describe(*lost),
+                        }
+                    });
+                    let lost = lost.collect();
+                    let state = state(broken, Some(lost));
+                    broken.add(&baseline, index, state, message, &found.snapshot);
                 }
             }
-            if let Err(message) = checked {
+            if broken.len() > listed {
                 progress.calls[index].invariant_broken = true;
-                let state = ExploredState::CallFailed {
-                    call: explorer.locate(&baseline, index),
-                    errno,
-                    lasting,
-                    end,
-                    lost,
-                };
-                return Err(broken(state, message));
+                if !broken.goes_on() {
+                    return Ok(());
+                }
             }
         }
         Ok(())
