@@ -8,6 +8,7 @@ mod determinism;
 pub(crate) mod entry;
 mod evidence;
 mod exit_codes;
+mod exploration_progress;
 mod header;
 mod history;
 mod in_process;

@@ -111,6 +111,18 @@ impl States<'_> {
         Some(choices)
     }
 
+    /// Returns about how many choices there are, at most [`u64::MAX`]. Assumes that each choice of
+    /// metadata has as many choices of bytes as the one without losses.
+    #[must_use]
+    pub fn estimate(&self) -> u64 {
+        let metadata = MetadataChoices::new(self.durable, self.power_loss);
+        let files = self.tree(metadata.complete()).files;
+        let counts = files.iter().map(|(_, file)| file.count(usize::MAX));
+        let counts = [metadata.count(usize::MAX)].into_iter().chain(counts);
+        let counts = counts.map(|count| count.map_or(u64::MAX, |count| count as u64));
+        counts.fold(1, u64::saturating_mul)
+    }
+
     /// Returns representative choices: first the one without losses, then those with few losses,
     /// then those with many. Some lead to equal states.
     #[must_use]

@@ -150,6 +150,15 @@ impl Record {
         events.any(|event| matches!(event.kind, EventKind::Explored { .. }))
     }
 
+    /// Returns how far the exploration was that the end of the test's process has interrupted.
+    #[must_use]
+    pub fn exploring(&self) -> Option<&str> {
+        self.timeline.iter().find_map(|event| match &event.kind {
+            EventKind::Exploring { progress } => Some(progress.as_str()),
+            _ => None,
+        })
+    }
+
     /// Adds the outcomes of undone faults to the timeline. The runner undid these faults after the
     /// test was killed.
     ///

@@ -1,6 +1,7 @@
 //! Renders a failed case as text: verdict, faults, events, output, and the replay command.
 
 use crate::duration::format_milliseconds;
+use crate::exploration::render_exploration;
 use crate::hints::hints;
 use clarity_chaos_record::{Event, EventKind, Record, SeenOracle};
 use std::fmt::Write as _;
@@ -141,15 +142,11 @@ fn render_event(event: &Event) -> String {
             let how = if *holds { "holds" } else { "does not hold" };
             write!(line, "{how}: {oracle}")
         }
-        EventKind::Explored {
-            total_calls,
-            points,
-            states,
-            ..
-        } => write!(
-            line,
-            "explored {total_calls} calls: {points} points, {states} states after a power loss"
-        ),
+        kind @ EventKind::Explored { .. } => {
+            let extent = render_exploration(kind).unwrap_or_default();
+            write!(line, "explored {}", extent.replace('\n', "; "))
+        }
+        EventKind::Exploring { progress } => write!(line, "was exploring, {progress}"),
         EventKind::ClockAdvanced { by_us } => {
             write!(line, "clock advanced by {}", format_milliseconds(*by_us))
         }

@@ -60,6 +60,7 @@ pub(crate) enum KeepPolicy {
 ///     NAME/            a case
 ///       dir/           the test's own directory: Context::dir()
 ///       undo/          the journal and copies for undoing faults, if any
+///       exploring      the progress of a running exploration
 ///       states/        copies of states in which an invariant does not hold, if any
 /// ```
 ///
@@ -142,6 +143,11 @@ impl Case {
 
     pub(crate) fn tmp(&self) -> PathBuf {
         self.worker.tmp()
+    }
+
+    /// The file that says how far a running exploration is.
+    pub(crate) fn exploring(&self) -> PathBuf {
+        self.root.join("exploring")
     }
 
     pub(crate) fn states(&self) -> PathBuf {

@@ -4,7 +4,7 @@ mod exploration;
 
 use crate::data::case::CaseSpec;
 use crate::test::clock::Clock;
-use crate::test::explore::kept_state::StateDirs;
+use crate::test::explore::kept_state::EvidencePaths;
 use crate::test::fault::{Fault, FaultError, FaultGuard, FaultLog, InjectError};
 use crate::test::network::Link;
 use crate::test::other_filesystem;
@@ -41,7 +41,7 @@ struct ContextInner {
     panics: Panics,
     generators: AtomicU64,
     skip: SkipRequest,
-    kept_states: StateDirs,
+    evidence: EvidencePaths,
     /// The directory on another file system. `None` before [`Context::other_filesystem`] creates
     /// it.
     other_filesystem: Mutex<Option<TempDir>>,
@@ -51,7 +51,7 @@ impl Context {
     pub(crate) fn new(
         spec: &CaseSpec,
         dir: PathBuf,
-        kept_states: StateDirs,
+        evidence: EvidencePaths,
         clock: Clock,
         timeline: Timeline,
         faults: FaultLog,
@@ -64,7 +64,7 @@ impl Context {
                 dir,
                 clock,
                 skip: SkipRequest::new(timeline.clone()),
-                kept_states,
+                evidence,
                 timeline,
                 faults,
                 panics,

@@ -92,9 +92,13 @@ mod operation_run;
 #[cfg(target_os = "linux")]
 mod orphans;
 #[cfg(target_os = "linux")]
+mod posix_look;
+#[cfg(target_os = "linux")]
 mod power_cuts;
 #[cfg(target_os = "linux")]
 mod progress;
+#[cfg(target_os = "linux")]
+mod progress_file;
 #[cfg(target_os = "linux")]
 mod run_limit;
 #[cfg(target_os = "linux")]
@@ -108,6 +112,8 @@ pub use self::operation_call::{OperationCall, OperationEnd};
 pub use crate::syscalls::code_location::CodeLocation;
 pub use crate::syscalls::errno::Errno;
 pub use clarity_chaos_disk::PowerLoss;
+
+use std::time::Duration;
 
 /// Acknowledges the effects of an explored operation so far, as a server does that answers a
 /// request.
@@ -219,8 +225,8 @@ impl InjectedFailure {
     }
 }
 
-/// The numbers of calls, points and states that an exploration covered.
-#[derive(Clone, Copy, Debug)]
+/// The extent of an exploration that has found nothing.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Explored {
     /// The number of the operation's calls that concern the operation's directory.
@@ -231,4 +237,15 @@ pub struct Explored {
     pub states: usize,
     /// Whether all states were checked that the model of power loss allows. True without a model.
     pub all_states: bool,
+    /// About how many states the model allows. [`u64::MAX`] for more. States that several points
+    /// have in common can count more than once.
+    pub possible_states: u64,
+    /// The model of power loss, if power losses were explored.
+    pub model: Option<PowerLoss>,
+    /// The duration of the exploration, in real time.
+    pub took: Duration,
+    /// A state in which the invariant would break under [`PowerLoss::Posix`], although it holds
+    /// under the model. `crash_everywhere` tries a few states of `Posix`, at most a quarter more.
+    /// None if it found none. Never makes the test fail.
+    pub breaks_under_posix: Option<Box<BrokenInvariant>>,
 }

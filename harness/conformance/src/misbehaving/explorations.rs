@@ -4,6 +4,7 @@ mod acknowledgements;
 mod durability;
 mod errors;
 mod evidence;
+mod extent;
 mod failed_syncs;
 mod failures;
 mod refused;

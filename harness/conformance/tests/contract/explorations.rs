@@ -1,6 +1,7 @@
 //! Explorations find bugs, and refuse operations that they cannot explore.
 
 mod evidence;
+mod extent;
 
 use crate::suite;
 use clarity_chaos::{EventKind, ExploredCall, Record, Verdict};

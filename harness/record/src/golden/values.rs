@@ -120,6 +120,11 @@ fn event_kinds() -> Vec<EventKind> {
             total_calls: 2,
             points: 1,
             states: 4,
+            model: Some("journaled".to_owned()),
+            all_states: false,
+            possible_states: 52_000,
+            took_us: 800_000,
+            breaks_under_posix: Some("before call 2 of 2".to_owned()),
             calls: vec![ExploredCall {
                 call: "write of draft".to_owned(),
                 points: 1,
@@ -127,6 +132,7 @@ fn event_kinds() -> Vec<EventKind> {
                 invariant_broken: true,
             }],
         },
+        Exploring => EventKind::Exploring { progress: "after 3 of about 9 points".to_owned() },
         ClockAdvanced => EventKind::ClockAdvanced { by_us: 2_000_000 },
         Blocked => EventKind::Blocked { duration_us: 150_000 },
         Panicked => EventKind::Panicked {

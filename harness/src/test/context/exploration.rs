@@ -14,7 +14,7 @@ impl Context {
             self.inner.seed,
             &self.inner.timeline,
             &self.inner.skip,
-            self.inner.kept_states.clone(),
+            self.inner.evidence.clone(),
         )
     }
 

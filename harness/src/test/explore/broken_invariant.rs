@@ -111,6 +111,17 @@ impl BrokenInvariant {
         }
     }
 
+    /// Describes the state in one line.
+    #[must_use]
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "nothing is explored")
+    )]
+    pub(super) fn summary(&self) -> String {
+        let text = self.to_string();
+        text.lines().next().unwrap_or_default().to_owned()
+    }
+
     /// The place in the code that makes [`call`](Self::call), if the program has symbols.
     #[must_use]
     pub fn location(&self) -> Option<&CodeLocation> {

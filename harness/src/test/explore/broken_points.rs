@@ -4,7 +4,7 @@ use super::baseline::Baseline;
 use super::broken_invariant::{BrokenInvariant, ExploredState};
 use super::error::ExploreError;
 use super::explorer::Explorer;
-use super::kept_state::StateDirs;
+use super::kept_state::{EvidencePaths, KeptState};
 use super::operation_call::OperationCall;
 use clarity_chaos_disk::Snapshot;
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ const MAX_LOCATED: usize = 8;
 /// The broken points of one exploration.
 pub(super) struct BrokenPoints<'a> {
     explorer: &'a Explorer<'a>,
-    states: &'a StateDirs,
+    evidence: &'a EvidencePaths,
     /// Whether the exploration goes on after a broken point.
     goes_on: bool,
     found: Vec<BrokenInvariant>,
@@ -31,10 +31,14 @@ pub(super) struct BrokenPoints<'a> {
 }
 
 impl<'a> BrokenPoints<'a> {
-    pub(super) fn new(explorer: &'a Explorer<'a>, states: &'a StateDirs, goes_on: bool) -> Self {
+    pub(super) fn new(
+        explorer: &'a Explorer<'a>,
+        evidence: &'a EvidencePaths,
+        goes_on: bool,
+    ) -> Self {
         Self {
             explorer,
-            states,
+            evidence,
             goes_on,
             found: Vec::new(),
             omitted: 0,
@@ -102,17 +106,12 @@ impl<'a> BrokenPoints<'a> {
             self.omitted += 1;
             return;
         }
-        let earlier = made.saturating_sub(EARLIER)..made;
-        let earlier = earlier.map(|index| self.locate(baseline, index)).collect();
-        self.found.push(BrokenInvariant {
-            state,
-            message,
-            earlier,
-            kept: self.states.keep(content, &self.explorer.before),
-            repeats: 0,
-            others: Vec::new(),
-            omitted: 0,
-        });
+        let mut broken = describe(baseline, made, state, message);
+        for call in &mut broken.earlier {
+            *call = self.locate(baseline, call.number - 1);
+        }
+        broken.kept = self.evidence.keep(content, &self.explorer.before);
+        self.found.push(broken);
     }
 
     /// Returns the broken points as an error, or `explored` if there are none.
@@ -126,5 +125,25 @@ impl<'a> BrokenPoints<'a> {
                 Err(ExploreError::Broken(Box::new(first)))
             }
         }
+    }
+}
+
+/// Describes a state in which the invariant does not hold. Keeps no copy of the state, and searches
+/// no places in the code.
+pub(super) fn describe(
+    baseline: &Baseline,
+    made: usize,
+    state: ExploredState,
+    message: String,
+) -> BrokenInvariant {
+    let earlier = made.saturating_sub(EARLIER)..made;
+    BrokenInvariant {
+        state,
+        message,
+        earlier: earlier.map(|index| baseline.describe(index)).collect(),
+        kept: KeptState::Disabled,
+        repeats: 0,
+        others: Vec::new(),
+        omitted: 0,
     }
 }

@@ -1,15 +1,16 @@
 //! The death of an operation's process at each of its calls that change files.
 
-use super::Crash;
 use super::broken_invariant::ExploredState;
 use super::broken_points::BrokenPoints;
-use super::disk_states::PowerCuts;
+use super::disk_states::{DiskStates, PowerCuts};
 use super::error::ExploreError;
 use super::explorer::{Explorer, Invariant};
 use super::operation_run::Intervention;
+use super::posix_look;
 use super::power_cuts;
 use super::progress::Progress;
 use super::trace::Trace;
+use super::{Crash, PowerLoss};
 use crate::syscalls::file_call::FileCall;
 use crate::test::random::rng;
 use clarity_chaos_record::Seed;
@@ -45,6 +46,9 @@ impl CrashPoints {
         for (call, explored) in calls.iter().zip(&mut progress.calls) {
             explored.exempt = !is_crash_point(call);
         }
+        let deaths = calls.iter().filter(|call| is_crash_point(call)).count();
+        progress.expected = deaths + self.power_cuts.as_ref().map_or(0, |cuts| cuts.maximum);
+        progress.reach(calls.len());
         let acknowledged = Crash {
             acknowledged: true,
             acknowledgements: baseline.acknowledgements(calls.len()),
@@ -61,12 +65,16 @@ impl CrashPoints {
             self.die(explorer, &trace, &mut rng)?;
         }
         // A broken invariant after a death does not hide the losses of power.
-        match &self.power_cuts {
-            Some(settings) => {
-                power_cuts::explore(settings, explorer, &trace, invariant, progress, broken)
-            }
-            None => Ok(()),
+        let Some(settings) = &self.power_cuts else {
+            return Ok(());
+        };
+        let mut states = DiskStates::new(explorer, settings);
+        power_cuts::explore(&mut states, explorer, &trace, invariant, progress, broken)?;
+        if broken.is_empty() && states.power_loss() != PowerLoss::Posix {
+            let found = posix_look::look(states, explorer, &trace, invariant, progress, broken)?;
+            progress.breaks_under_posix = found;
         }
+        Ok(())
     }
 
     /// Checks the contents that the deaths of the process leave. Stops at the first broken point,
@@ -102,6 +110,7 @@ impl CrashPoints {
                     None => replay.snapshot(),
                 };
                 explorer.write(&snapshot)?;
+                progress.reach(index);
                 progress.calls[index].points += 1;
                 if let Err(message) = explorer.check(invariant, crash(index)) {
                     progress.calls[index].invariant_broken = true;

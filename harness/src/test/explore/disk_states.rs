@@ -32,20 +32,33 @@ pub(super) type Circumstances = (bool, usize, Option<(i32, bool)>);
 /// The states of one exploration.
 pub(super) struct DiskStates<'a> {
     explorer: &'a Explorer<'a>,
-    settings: &'a PowerCuts,
+    settings: PowerCuts,
     rng: ChaCha8Rng,
     /// The hashes of the states that were checked, each with its circumstances.
     seen: HashSet<u64>,
 }
 
 impl<'a> DiskStates<'a> {
-    pub(super) fn new(explorer: &'a Explorer<'a>, settings: &'a PowerCuts) -> Self {
+    pub(super) fn new(explorer: &'a Explorer<'a>, settings: &PowerCuts) -> Self {
         Self {
             explorer,
-            settings,
+            settings: settings.clone(),
             rng: rng(settings.seed),
             seen: HashSet::new(),
         }
+    }
+
+    /// Goes on with another model. States that were checked are not checked again.
+    pub(super) fn under(self, power_loss: PowerLoss) -> Self {
+        let settings = PowerCuts {
+            power_loss,
+            ..self.settings
+        };
+        Self { settings, ..self }
+    }
+
+    pub(super) fn power_loss(&self) -> PowerLoss {
+        self.settings.power_loss
     }
 
     /// Gives the number of states to check at the next of `points` points, when `checked` states
@@ -77,6 +90,8 @@ impl<'a> DiskStates<'a> {
         let model = self.settings.power_loss;
         journal.with_states(calls, model, SECTOR_SIZE, |states| {
             let (choices, are_all, draws) = choose(states, share, &mut self.rng);
+            let mut is_complete = are_all;
+            let before = progress.states;
             let rng = &mut self.rng;
             // Draws one choice at a time: a choice of large files needs much memory.
             let drawn = (0..draws).map(|_| states.draw(&mut |limit| rng.random_range(0..limit)));
@@ -89,18 +104,25 @@ impl<'a> DiskStates<'a> {
                 }
                 // Equal states count once, so more states than the share show only now.
                 if left == 0 {
-                    progress.all_states = false;
+                    is_complete = false;
                     break;
                 }
                 self.seen.insert(key);
                 left -= 1;
+                progress.reach(calls);
                 progress.states += 1;
                 self.explorer.write(&state.snapshot)?;
                 if let Err(message) = check(&state) {
                     return Ok(Some((state, message)));
                 }
             }
-            progress.all_states &= are_all;
+            let checked = (progress.states - before) as u64;
+            let possible = match is_complete {
+                true => checked,
+                false => states.estimate().max(checked),
+            };
+            progress.all_states &= is_complete;
+            progress.possible_states = progress.possible_states.saturating_add(possible);
             Ok(None)
         })
     }

@@ -11,7 +11,7 @@ use super::error::ExploreError;
 use super::explorer::Explorer;
 #[cfg(target_os = "linux")]
 use super::failure_points::FailurePoints;
-use super::kept_state::StateDirs;
+use super::kept_state::EvidencePaths;
 #[cfg(target_os = "linux")]
 use super::progress::Progress;
 use super::{Crash, Errno, Explored, InjectedFailure, PowerLoss};
@@ -36,7 +36,7 @@ pub struct Exploration<'a> {
     power_loss: Option<PowerLoss>,
     states: usize,
     every_broken_point: bool,
-    kept_states: StateDirs,
+    evidence: EvidencePaths,
 }
 
 /// The default maximum of states of the disk that an exploration tries.
@@ -44,13 +44,13 @@ const STATES: usize = 1000;
 
 impl<'a> Exploration<'a> {
     /// Makes an exploration whose runs start from the content of `before`. The random choices
-    /// depend on `seed`. Copies of broken states go to `kept_states`.
+    /// depend on `seed`. Copies of broken states go to `evidence`.
     pub(crate) fn new(
         before: &Path,
         seed: Seed,
         timeline: &'a Timeline,
         skip: &'a SkipRequest,
-        kept_states: StateDirs,
+        evidence: EvidencePaths,
     ) -> Self {
         Self {
             before: before.to_owned(),
@@ -60,7 +60,7 @@ impl<'a> Exploration<'a> {
             power_loss: None,
             states: STATES,
             every_broken_point: false,
-            kept_states,
+            evidence,
         }
     }
 
@@ -147,8 +147,7 @@ impl<'a> Exploration<'a> {
                 seed: self.seed.child("explore", "deaths"),
             };
             let invariant = |dir: &Path, crash| to_text(invariant(dir, crash));
-            let mut broken =
-                BrokenPoints::new(&explorer, &self.kept_states, self.every_broken_point);
+            let mut broken = BrokenPoints::new(&explorer, &self.evidence, self.every_broken_point);
             let explored = points.explore(&explorer, &invariant, progress, &mut broken);
             broken.conclude(explored)
         });
@@ -194,8 +193,7 @@ impl<'a> Exploration<'a> {
                 errnos: &errnos,
                 power_cuts: self.power_cuts(),
             };
-            let mut broken =
-                BrokenPoints::new(&explorer, &self.kept_states, self.every_broken_point);
+            let mut broken = BrokenPoints::new(&explorer, &self.evidence, self.every_broken_point);
             let explored = points.explore(&explorer, &invariant, progress, &mut broken);
             broken.conclude(explored)
         });
@@ -243,7 +241,7 @@ impl<'a> Exploration<'a> {
         &self,
         explore: impl FnOnce(&mut Progress) -> Result<(), ExploreError>,
     ) -> Result<Explored, ExploreError> {
-        let mut progress = Progress::default();
+        let mut progress = Progress::new(self.power_loss, &self.evidence.progress);
         let explored = explore(&mut progress);
         let extent = progress.extent();
         if matches!(explored, Ok(()) | Err(ExploreError::Broken(_))) {

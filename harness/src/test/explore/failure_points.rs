@@ -50,6 +50,8 @@ impl FailurePoints<'_> {
                 })
             })
             .collect();
+        let cuts = self.power_cuts.as_ref();
+        progress.expected = points.len() + cuts.map_or(0, |cuts| cuts.maximum);
         let mut states = self
             .power_cuts
             .as_ref()
@@ -60,6 +62,7 @@ impl FailurePoints<'_> {
                 errno,
                 lasts: lasting,
             };
+            progress.reach(index);
             let run = explorer.intervene(&baseline, index, fail)?;
             progress.calls[index].exempt = false;
             progress.calls[index].points += 1;

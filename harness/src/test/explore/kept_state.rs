@@ -40,25 +40,23 @@ impl fmt::Display for KeptState {
     }
 }
 
-/// The directories for copies of states.
+/// The paths of the evidence that explorations leave.
 #[derive(Clone, Debug)]
-pub(crate) struct StateDirs {
-    /// The directory to which the test's process can write.
-    #[cfg_attr(
-        not(target_os = "linux"),
-        expect(dead_code, reason = "nothing is explored")
-    )]
-    pub(crate) own: PathBuf,
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "nothing is explored")
+)]
+pub(crate) struct EvidencePaths {
+    /// The directory for copies of states.
+    pub(crate) states: PathBuf,
     /// The directory to which the runner moves the copies of a failed test. None if it moves none.
-    #[cfg_attr(
-        not(target_os = "linux"),
-        expect(dead_code, reason = "nothing is explored")
-    )]
-    pub(crate) last: Option<PathBuf>,
+    pub(crate) kept_states: Option<PathBuf>,
+    /// The file that says how far a running exploration is.
+    pub(crate) progress: PathBuf,
 }
 
 #[cfg(target_os = "linux")]
-impl StateDirs {
+impl EvidencePaths {
     /// Keeps a copy of this state. Files that are the same as in `before` keep their times.
     pub(super) fn keep(
         &self,
@@ -66,7 +64,7 @@ impl StateDirs {
         before: &super::directory_content::DirectoryContent,
     ) -> KeptState {
         use clarity_chaos_disk::Entry;
-        let Some(last) = &self.last else {
+        let Some(kept) = &self.kept_states else {
             return KeptState::Disabled;
         };
         let lengths = state.entries().map(|(_, entry)| match entry {
@@ -78,7 +76,7 @@ impl StateDirs {
             return KeptState::TooLarge { bytes };
         }
         match self.write(state, before) {
-            Ok(name) => KeptState::In(last.join(name)),
+            Ok(name) => KeptState::In(kept.join(name)),
             Err(error) => KeptState::Failed(error.to_string()),
         }
     }
@@ -89,10 +87,10 @@ impl StateDirs {
         state: &clarity_chaos_disk::Snapshot,
         before: &super::directory_content::DirectoryContent,
     ) -> std::io::Result<String> {
-        std::fs::create_dir_all(&self.own)?;
-        let number = std::fs::read_dir(&self.own)?.count() + 1;
+        std::fs::create_dir_all(&self.states)?;
+        let number = std::fs::read_dir(&self.states)?.count() + 1;
         let name = format!("state-{number}");
-        before.write_state(state, &self.own.join(&name))?;
+        before.write_state(state, &self.states.join(&name))?;
         Ok(name)
     }
 }

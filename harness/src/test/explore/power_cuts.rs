@@ -3,7 +3,7 @@
 use super::Crash;
 use super::broken_invariant::ExploredState;
 use super::broken_points::BrokenPoints;
-use super::disk_states::{DiskStates, PowerCuts};
+use super::disk_states::DiskStates;
 use super::error::ExploreError;
 use super::explorer::{Explorer, Invariant};
 use super::progress::Progress;
@@ -14,7 +14,7 @@ use clarity_chaos_disk::State;
 /// possible states of the disk after each of these power losses. Stops at the first broken point,
 /// unless the exploration goes on.
 pub(super) fn explore(
-    settings: &PowerCuts,
+    states: &mut DiskStates<'_>,
     explorer: &Explorer<'_>,
     trace: &Trace,
     invariant: Invariant<'_, Crash>,
@@ -23,16 +23,9 @@ pub(super) fn explore(
 ) -> Result<(), ExploreError> {
     let Trace { baseline, journal } = trace;
     let calls = baseline.calls();
+    let points = points(trace);
     // Whether a death breaks the invariant already.
     let died = !broken.is_empty();
-    // After the last call, the operation may not have returned yet.
-    let ends = [(calls.len(), false), (calls.len(), true)];
-    let points: Vec<(usize, bool)> = (0..calls.len())
-        .filter(|made| calls[*made].effect.is_point())
-        .map(|made| (made, false))
-        .chain(ends)
-        .collect();
-    let mut states = DiskStates::new(explorer, settings);
     for (number, (made, acknowledged)) in points.iter().enumerate() {
         let crash = Crash {
             acknowledged: *acknowledged,
@@ -66,4 +59,17 @@ pub(super) fn explore(
         }
     }
     Ok(())
+}
+
+/// Lists the points at which the power can fail: the number of calls before, and whether the
+/// operation has returned success.
+pub(super) fn points(trace: &Trace) -> Vec<(usize, bool)> {
+    let calls = trace.baseline.calls();
+    // After the last call, the operation may not have returned yet.
+    let ends = [(calls.len(), false), (calls.len(), true)];
+    (0..calls.len())
+        .filter(|made| calls[*made].effect.is_point())
+        .map(|made| (made, false))
+        .chain(ends)
+        .collect()
 }

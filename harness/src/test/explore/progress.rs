@@ -1,8 +1,13 @@
 //! The progress of an exploration.
 
 use super::Explored;
+use super::PowerLoss;
 use super::baseline::Baseline;
+use super::broken_invariant::BrokenInvariant;
+use super::progress_file::ProgressFile;
 use clarity_chaos_record::{EventKind, ExploredCall};
+use std::path::Path;
+use std::time::Instant;
 
 /// The maximum number of calls that one exploration records on the timeline.
 const RECORDED_CALLS: usize = 2000;
@@ -15,24 +20,59 @@ pub(super) struct Progress {
     pub(super) states: usize,
     /// Whether these are all possible states.
     pub(super) all_states: bool,
+    /// About how many states are possible at the points so far.
+    pub(super) possible_states: u64,
+    /// About how many points and states the exploration tries.
+    pub(super) expected: usize,
+    pub(super) breaks_under_posix: Option<Box<BrokenInvariant>>,
+    model: Option<PowerLoss>,
+    began: Instant,
+    file: ProgressFile,
 }
 
-impl Default for Progress {
-    fn default() -> Self {
+impl Progress {
+    /// Begins an exploration with this model of a power loss. `file` has the progress until the
+    /// exploration ends.
+    pub(super) fn new(model: Option<PowerLoss>, file: &Path) -> Self {
+        let mut file = ProgressFile::create(file);
+        file.write("in the first, undisturbed run of the operation");
         Self {
             calls: Vec::new(),
             states: 0,
             all_states: true,
+            possible_states: 0,
+            expected: 0,
+            breaks_under_posix: None,
+            model,
+            began: Instant::now(),
+            file,
         }
     }
-}
 
-impl Progress {
     pub(super) fn begin(&mut self, baseline: &Baseline) {
         let calls = baseline.calls().iter();
         self.calls = calls
             .map(|call| ExploredCall::new(call.to_string()))
             .collect();
+    }
+
+    /// The number of points and states so far.
+    pub(super) fn tried(&self) -> usize {
+        let points = self.calls.iter().map(|call| call.points);
+        points.sum::<usize>() + self.states
+    }
+
+    /// Writes to the progress file that the exploration is about to try a point at this call. A
+    /// number after the last call stands for the end of the operation.
+    pub(super) fn reach(&mut self, index: usize) {
+        let (tried, expected, total) = (self.tried(), self.expected, self.calls.len());
+        let expected = expected.max(tried);
+        let place = match self.calls.get(index) {
+            Some(call) => format!("at call {} of {total}, {}", index + 1, call.call),
+            None => format!("after the last of {total} calls"),
+        };
+        let text = format!("after {tried} of up to about {expected} points and states, {place}");
+        self.file.write(&text);
     }
 
     pub(super) fn extent(&self) -> Explored {
@@ -41,6 +81,10 @@ impl Progress {
             points: self.calls.iter().map(|call| call.points).sum(),
             states: self.states,
             all_states: self.all_states,
+            possible_states: self.possible_states,
+            model: self.model,
+            took: self.began.elapsed(),
+            breaks_under_posix: self.breaks_under_posix.clone(),
         }
     }
 
@@ -49,10 +93,16 @@ impl Progress {
         let extent = self.extent();
         let mut calls = self.calls;
         calls.truncate(RECORDED_CALLS);
+        let posix = extent.breaks_under_posix.map(|broken| broken.summary());
         EventKind::Explored {
             total_calls: extent.calls,
             points: extent.points,
             states: extent.states,
+            model: extent.model.map(|model| model.to_string()),
+            all_states: extent.all_states,
+            possible_states: extent.possible_states,
+            took_us: crate::data::duration::microseconds(extent.took),
+            breaks_under_posix: posix,
             calls,
         }
     }
