@@ -75,7 +75,7 @@ fn without(
 }
 
 /// Returns the smallest possible length that is at least this one, or else the greatest.
-fn length_at_least(file: &ContentChoices, length: usize) -> usize {
+pub(crate) fn length_at_least(file: &ContentChoices, length: usize) -> usize {
     let long_enough = |possible: &&usize| **possible >= length;
     file.lengths
         .iter()

@@ -29,25 +29,25 @@ pub struct State {
 #[derive(Debug)]
 pub struct States<'a> {
     journal: &'a Journal,
-    durable: &'a Durable<'a>,
+    pub(crate) durable: &'a Durable<'a>,
     calls: usize,
-    power_loss: PowerLoss,
+    pub(crate) power_loss: PowerLoss,
     sector_size: usize,
 }
 
 /// A choice of one possible state, whose content is not built yet.
 #[derive(Clone, Debug)]
 pub struct Choice {
-    tree: Rc<Tree>,
-    contents: Vec<ContentChoice>,
+    pub(crate) tree: Rc<Tree>,
+    pub(crate) contents: Vec<ContentChoice>,
 }
 
 /// A choice of metadata, with the choices of all named files.
 #[derive(Debug)]
-struct Tree {
+pub(crate) struct Tree {
     disk: FileSystem,
-    included: Included,
-    files: Vec<(NodeId, ContentChoices)>,
+    pub(crate) included: Included,
+    pub(crate) files: Vec<(NodeId, ContentChoices)>,
 }
 
 impl Journal {
@@ -169,7 +169,7 @@ impl States<'_> {
     }
 
     /// Applies the included metadata to the file system before the first call.
-    fn tree(&self, included: Included) -> Tree {
+    pub(crate) fn tree(&self, included: Included) -> Tree {
         let mut disk = self.journal.before.clone();
         for (number, unit) in self.durable.units.iter().enumerate() {
             for (part_number, part) in unit.parts.iter().enumerate() {

@@ -7,6 +7,7 @@ mod evidence;
 mod extent;
 mod failed_syncs;
 mod failures;
+mod minimized;
 mod refused;
 
 use clarity_chaos::explore::{Crash, PowerLoss};

@@ -16,6 +16,9 @@ use std::io;
 /// The minimum of states that are checked at each point.
 const MIN_SHARE: usize = 4;
 
+/// The maximum number of states that are checked to find fewer losses.
+const MINIMIZING_CHECKS: usize = 64;
+
 /// The settings for the exploration of power losses.
 #[derive(Clone, Debug)]
 pub(super) struct PowerCuts {
@@ -76,8 +79,8 @@ impl<'a> DiskStates<'a> {
     }
 
     /// Writes possible states of the disk after the first `calls` calls to the explorer's
-    /// directory, at most `share`. Calls `check` for each one. Returns the first state whose check
-    /// fails, with the error.
+    /// directory, at most `share`. Calls `check` for each one. If the check of a state fails,
+    /// returns a state with few losses whose check fails, with the error.
     pub(super) fn check(
         &mut self,
         journal: &Journal,
@@ -113,7 +116,8 @@ impl<'a> DiskStates<'a> {
                 progress.states += 1;
                 self.explorer.write(&state.snapshot)?;
                 if let Err(message) = check(&state) {
-                    return Ok(Some((state, message)));
+                    let found = (choice, state, message);
+                    return self.minimize(states, found, progress, &check).map(Some);
                 }
             }
             let checked = (progress.states - before) as u64;
@@ -125,6 +129,44 @@ impl<'a> DiskStates<'a> {
             progress.possible_states = progress.possible_states.saturating_add(possible);
             Ok(None)
         })
+    }
+
+    /// Searches a broken state with fewer losses than `found`. Returns the one with the fewest among
+    /// at most [`MINIMIZING_CHECKS`] checked states.
+    fn minimize(
+        &self,
+        states: &States<'_>,
+        found: (Choice, State, String),
+        progress: &mut Progress,
+        check: &impl Fn(&State) -> Result<(), String>,
+    ) -> io::Result<(State, String)> {
+        let (mut choice, mut state, mut message) = found;
+        let mut left = MINIMIZING_CHECKS;
+        let mut tried = HashSet::new();
+        loop {
+            let mut fewer = None;
+            for candidate in states.fewer_losses(&choice) {
+                let other = states.state(&candidate);
+                let has_fewer = other.missing.len() < state.missing.len();
+                if !has_fewer || !tried.insert(hash(&other.snapshot)) {
+                    continue;
+                }
+                if left == 0 {
+                    return Ok((state, message));
+                }
+                left -= 1;
+                progress.states += 1;
+                self.explorer.write(&other.snapshot)?;
+                if let Err(message) = check(&other) {
+                    fewer = Some((candidate, other, message));
+                    break;
+                }
+            }
+            match fewer {
+                Some(found) => (choice, state, message) = found,
+                None => return Ok((state, message)),
+            }
+        }
     }
 }
 

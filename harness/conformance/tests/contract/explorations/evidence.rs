@@ -103,6 +103,11 @@ fn broken_state_is_kept_for_an_ordinary_user() {
 }
 
 #[test]
+fn lost_calls_are_those_that_matter() {
+    passed("minimized::lost_calls_that_matter_are_named");
+}
+
+#[test]
 fn death_does_not_hide_the_loss_of_power() {
     failed(
         "evidence::death_and_loss_of_power",

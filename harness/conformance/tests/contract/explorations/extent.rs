@@ -17,9 +17,16 @@ fn passing_exploration_says_what_it_tried() {
         .collect();
     let has = |words: &[&str]| {
         let matches = |line: &&&str| words.iter().all(|word| line.contains(word));
-        assert!(lines.iter().any(|line| matches(&line)), "{words:?}: {lines:#?}");
+        assert!(
+            lines.iter().any(|line| matches(&line)),
+            "{words:?}: {lines:#?}"
+        );
     };
-    has(&["5 calls, 3 points, ", " states of the disk (all), ", "s, model journaled"]);
+    has(&[
+        "5 calls, 3 points, ",
+        " states of the disk (all), ",
+        "s, model journaled",
+    ]);
     has(&["7 calls, ", " states of the disk (of about "]);
     has(&["would break under posix: ", "rename of draft to current"]);
 }
@@ -36,7 +43,10 @@ fn extent_and_posix_note_are_in_the_record() {
         _ => None,
     });
     let note = note.expect("a note");
-    assert!(note.contains("the power failed after the operation"), "{note}");
+    assert!(
+        note.contains("the power failed after the operation"),
+        "{note}"
+    );
     assert!(!note.contains('\n'), "{note}");
 }
 
@@ -54,7 +64,10 @@ fn test_that_times_out_says_how_far_its_exploration_was() {
     ] {
         let test = format!("explorations::extent::{test}");
         let record = &RUN.records[&test];
-        assert!(matches!(record.verdict, Verdict::TimedOut { .. }), "{record:?}");
+        assert!(
+            matches!(record.verdict, Verdict::TimedOut { .. }),
+            "{record:?}"
+        );
         assert_eq!(record.exploring(), Some(progress));
         let summary = format!("; it was exploring, {progress}");
         assert!(
