@@ -19,6 +19,7 @@ mod log_file;
 mod minimizer;
 mod provenance;
 mod regressions;
+mod repetition;
 mod replay;
 mod report_from_records;
 mod reports;

@@ -120,6 +120,10 @@ pub enum EventKind {
         /// The duration of the exploration, in microseconds of real time.
         #[serde(default)]
         took_us: u64,
+        /// Whether several threads or processes made the operation's calls. Their order does not
+        /// depend on the seed.
+        #[serde(default)]
+        several_threads: bool,
         /// A state in which the invariant would break under `posix`, although it holds under the
         /// model. Absent if no such state was found.
         #[serde(default)]

@@ -20,6 +20,7 @@ pub fn render_exploration(event: &EventKind) -> Option<String> {
         took_us,
         breaks_under_posix,
         calls,
+        ..
     } = event
     else {
         return None;
@@ -84,6 +85,7 @@ mod tests {
             all_states,
             possible_states,
             took_us: 800_000,
+            several_threads: false,
             breaks_under_posix: None,
             calls: Vec::new(),
         }

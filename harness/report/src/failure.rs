@@ -73,7 +73,11 @@ pub fn render_failure(record: &Record) -> String {
     if let Some(kept) = &record.kept_dir {
         section(&mut text, "kept", [kept.display().to_string()]);
     }
-    section(&mut text, "again", [&record.replay_command]);
+    let again = match record.unrepeated {
+        Some(_) => "again (a second run with this seed did not fail in the same way)",
+        None => "again",
+    };
+    section(&mut text, again, [&record.replay_command]);
     text
 }
 

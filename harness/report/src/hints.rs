@@ -20,6 +20,7 @@ pub fn hints(record: &Record) -> Vec<String> {
     if record.verdict.is_failure() && is_virtual {
         hints.extend(blocked(record));
     }
+    hints.extend(record.unrepeated.clone());
     if let Some(progress) = record.exploring() {
         hints.push(format!("it was exploring, {progress}"));
     }

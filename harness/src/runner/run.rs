@@ -21,6 +21,7 @@ use crate::runner::interruption::Interruption;
 use crate::runner::kept_states::KeptStates;
 use crate::runner::minimizer;
 use crate::runner::regressions::Regressions;
+use crate::runner::repetition::Repetition;
 use crate::runner::reports;
 use crate::runner::sandbox_probe::SandboxProbe;
 use crate::runner::selection::Selection;
@@ -40,6 +41,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct TestRun {
     case_runner: CaseRunner,
     history: History,
+    repetition: Repetition,
     printer: Arc<Printer>,
     regressions: Regressions,
     /// With `--last-failed` or `--failed-first`: the root seed of each failed test; `None` if the
@@ -119,6 +121,7 @@ impl TestRun {
                 },
             },
             history,
+            repetition: Repetition::default(),
             printer,
             regressions,
             failed,
@@ -179,6 +182,11 @@ impl TestRun {
         if let Some(within) = self.case_runner.options.minimize {
             record.minimized = minimizer::minimize(&self.case_runner, test, record, within);
         }
+    }
+
+    /// Finds out whether the seed of a failed test repeats its failure.
+    fn check_repetition(&self, test: &'static TestCase, record: &mut Record) {
+        self.repetition.check(&self.case_runner, test, record);
     }
 
     /// Saves a record in the history. Adds an error to the run if the record cannot be saved.

@@ -124,6 +124,7 @@ fn event_kinds() -> Vec<EventKind> {
             all_states: false,
             possible_states: 52_000,
             took_us: 800_000,
+            several_threads: true,
             breaks_under_posix: Some("before call 2 of 2".to_owned()),
             calls: vec![ExploredCall {
                 call: "write of draft".to_owned(),
@@ -247,6 +248,7 @@ fn record() -> Record {
             runs: 8,
             complete: true,
         }),
+        unrepeated: Some("the second run passed".to_owned()),
         timeline: timeline(),
         oracles: vec![SeenOracle {
             oracle: oracle(OracleKind::Sometimes),

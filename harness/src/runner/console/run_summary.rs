@@ -198,9 +198,13 @@ pub(super) fn render_failures(text: &mut String, failures: &[&Record]) {
             Some(progress) => format!("; it was exploring, {progress}"),
             None => String::new(),
         };
+        let again = match &record.unrepeated {
+            Some(_) => "a second run with this seed did not fail in the same way",
+            None => replay_command,
+        };
         let _ = writeln!(
             text,
-            "    {name}\n        {verdict}{progress}\n        {DIM}{replay_command}{DIM:#}"
+            "    {name}\n        {verdict}{progress}\n        {DIM}{again}{DIM:#}"
         );
     }
 }

@@ -111,6 +111,7 @@ impl TestRun {
         }
         let mut record = self.run_with_retries(test, seed);
         self.minimize(test, &mut record);
+        self.check_repetition(test, &mut record);
         self.save_record(&record);
         Some(record)
     }

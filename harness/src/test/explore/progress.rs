@@ -26,6 +26,7 @@ pub(super) struct Progress {
     pub(super) expected: usize,
     pub(super) breaks_under_posix: Option<Box<BrokenInvariant>>,
     model: Option<PowerLoss>,
+    several_threads: bool,
     began: Instant,
     file: ProgressFile,
 }
@@ -44,12 +45,14 @@ impl Progress {
             expected: 0,
             breaks_under_posix: None,
             model,
+            several_threads: false,
             began: Instant::now(),
             file,
         }
     }
 
     pub(super) fn begin(&mut self, baseline: &Baseline) {
+        self.several_threads = !baseline.is_sequential();
         let calls = baseline.calls().iter();
         self.calls = calls
             .map(|call| ExploredCall::new(call.to_string()))
@@ -91,6 +94,7 @@ impl Progress {
     /// Makes the event for the timeline, with the first [`RECORDED_CALLS`] calls.
     pub(super) fn into_event(self) -> EventKind {
         let extent = self.extent();
+        let several_threads = self.several_threads;
         let mut calls = self.calls;
         calls.truncate(RECORDED_CALLS);
         let posix = extent.breaks_under_posix.map(|broken| broken.summary());
@@ -102,6 +106,7 @@ impl Progress {
             all_states: extent.all_states,
             possible_states: extent.possible_states,
             took_us: crate::data::duration::microseconds(extent.took),
+            several_threads,
             breaks_under_posix: posix,
             calls,
         }
