@@ -114,8 +114,8 @@ impl<'a> MetadataChoices<'a> {
         }
     }
 
-    /// Returns choices that lose less than `included`: all losses, half of them, and single ones are
-    /// undone. Only single ones if the order of the changes decides.
+    /// Returns choices that lose less than `included`. Undoes all losses, half of them, or single
+    /// ones.
     pub(crate) fn fewer_losses(&self, included: &Included) -> Vec<Included> {
         match &self.kind {
             Kind::Prefixes(ends) => {

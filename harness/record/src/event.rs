@@ -110,7 +110,7 @@ pub enum EventKind {
         /// The model of a power loss: `posix`, `journaled` or `ext4_ordered`. Absent if no power
         /// losses were tried.
         #[serde(default)]
-        model: Option<String>,
+        power_loss: Option<String>,
         /// Whether all states were tried that the model allows.
         #[serde(default)]
         all_states: bool,

@@ -14,7 +14,7 @@ pub fn render_exploration(event: &EventKind) -> Option<String> {
         total_calls,
         points,
         states,
-        model,
+        power_loss,
         all_states,
         possible_states,
         took_us,
@@ -30,7 +30,7 @@ pub fn render_exploration(event: &EventKind) -> Option<String> {
         count(*total_calls, "call"),
         count(*points, "point")
     );
-    if model.is_some() {
+    if power_loss.is_some() {
         let _ = write!(text, ", {} of the disk", count(*states, "state"));
         let is_broken = calls.iter().any(|call| call.invariant_broken);
         if *all_states && !is_broken {
@@ -45,7 +45,7 @@ pub fn render_exploration(event: &EventKind) -> Option<String> {
     }
     let took = format_seconds(Duration::from_micros(*took_us));
     let _ = write!(text, ", {took}");
-    if let Some(model) = model {
+    if let Some(model) = power_loss {
         let _ = write!(text, ", model {model}");
     }
     if let Some(state) = breaks_under_posix {
@@ -81,7 +81,7 @@ mod tests {
             total_calls: 18,
             points: 1,
             states: 46,
-            model: Some("journaled".to_owned()),
+            power_loss: Some("journaled".to_owned()),
             all_states,
             possible_states,
             took_us: 800_000,
@@ -108,12 +108,12 @@ mod tests {
     fn render_exploration_without_a_model_has_no_states() {
         let mut event = explored(true, 0);
         if let EventKind::Explored {
-            model,
+            power_loss,
             breaks_under_posix,
             ..
         } = &mut event
         {
-            *model = None;
+            *power_loss = None;
             *breaks_under_posix = Some("rename of a to b".to_owned());
         }
         assert_eq!(

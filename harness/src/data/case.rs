@@ -31,8 +31,8 @@ pub(crate) struct CaseSpec {
     /// Whether the case's supervisor is in the sandbox. If so, the test's process restricts itself
     /// further, to this case's directory.
     pub(crate) sandboxed: bool,
-    /// The directory to which the runner moves copies of states in which an invariant does not hold.
-    /// `None` if the case keeps no copies.
+    /// The directory to which the runner moves copies of states with a broken invariant. `None` if
+    /// the case keeps no copies.
     pub(crate) kept_states: Option<PathBuf>,
     /// Prefixes of thread names. A thread with one of these prefixes may last as long as its
     /// process, and is not a leak.

@@ -23,8 +23,8 @@ pub(crate) struct Repetition {
 impl Repetition {
     /// Sets `record.unrepeated` if a second run with the same seed does not fail in the same way.
     ///
-    /// Leaves out cases that take long, that another feature repeats, or whose failure says nothing
-    /// about the code under test.
+    /// Leaves out cases that take long, that were repeated already, or whose failure says nothing
+    /// about the code under test. Also leaves out cases that left a fault in effect.
     pub(crate) fn check(
         &self,
         case_runner: &CaseRunner,
@@ -42,6 +42,7 @@ impl Repetition {
                     | Verdict::Nondeterministic { .. }
             )
             && record.failed_attempts.is_empty()
+            && record.faults_in_effect().next().is_none()
             && case_runner.isolation != Isolation::Thread
             && !case_runner.workers.is_interrupted();
         if !is_repeatable || took > MAX_CASE || taken + took > MAX_TOTAL {

@@ -189,7 +189,22 @@ impl fmt::Display for FileCall {
                 None => write!(f, "{name} of {} bytes at the end of {path}", bytes.len()),
             },
             Effect::Truncate { length, .. } => write!(f, "{name} of {path} to {length} bytes"),
-            Effect::Rename { to, .. } | Effect::Link { to, .. } => {
+            Effect::Open {
+                creates, truncates, ..
+            } if *creates || *truncates => {
+                let flags = match (creates, truncates) {
+                    (true, true) => "O_CREAT and O_TRUNC",
+                    (true, false) => "O_CREAT",
+                    _ => "O_TRUNC",
+                };
+                write!(f, "{name} of {path} with {flags}")
+            }
+            Effect::Rename {
+                to, exchange: true, ..
+            } => write!(f, "{name} that exchanges {path} and {}", to.display()),
+            Effect::MoveOut { .. } => write!(f, "{name} of {path} out of the directory"),
+            Effect::ChangeMode { mode, .. } => write!(f, "{name} of {path} to {mode:03o}"),
+            Effect::Rename { to, .. } | Effect::Link { to, .. } | Effect::Symlink { to, .. } => {
                 write!(f, "{name} of {path} to {}", to.display())
             }
             Effect::Acknowledge => f.write_str("acknowledgement"),

@@ -241,7 +241,7 @@ pub struct Explored {
     /// have in common can count more than once.
     pub possible_states: u64,
     /// The model of power loss, if power losses were explored.
-    pub model: Option<PowerLoss>,
+    pub power_loss: Option<PowerLoss>,
     /// The duration of the exploration, in real time.
     pub took: Duration,
     /// A state in which the invariant would break under [`PowerLoss::Posix`], although it holds

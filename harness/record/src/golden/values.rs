@@ -120,7 +120,7 @@ fn event_kinds() -> Vec<EventKind> {
             total_calls: 2,
             points: 1,
             states: 4,
-            model: Some("journaled".to_owned()),
+            power_loss: Some("journaled".to_owned()),
             all_states: false,
             possible_states: 52_000,
             took_us: 800_000,

@@ -184,8 +184,8 @@ function explorations(record) {
     const result = calls.some((call) => call.invariant_broken) ? "" : calls.some((call) => !call.points && !call.exempt) ? " It ended before the first of the calls that were not reached." : " The invariant held.";
     const strip = el("div", { class: "points", role: "img", "aria-label": `${plural(calls.length, "call")}, ${calls.filter((call) => call.invariant_broken).length} of them with a broken invariant; they are below as text` },
       ...calls.map((call, place) => el("i", { class: kind(call), title: label(call, place) })));
-    const possible = event.all_states || !event.model ? "" : event.possible_states > 1e18 ? " of more than 10^18" : ` of about ${event.possible_states.toLocaleString("en")}`;
-    const power = event.states ? `, and ${event.all_states && result ? "all " : ""}${plural(event.states, "state")}${possible} after a power loss${event.model ? ` (model ${event.model})` : ""}` : "";
+    const possible = event.all_states || !event.power_loss ? "" : event.possible_states > 1e18 ? " of more than 10^18" : ` of about ${event.possible_states.toLocaleString("en")}`;
+    const power = event.states ? `, and ${event.all_states && result ? "all " : ""}${plural(event.states, "state")}${possible} after a power loss${event.power_loss ? `, under ${event.power_loss}` : ""}` : "";
     const took = event.took_us ? ` It took ${duration(event.took_us)}.` : "";
     const posix = event.breaks_under_posix ? el("p", {}, `Would break under posix: ${event.breaks_under_posix}`) : "";
     const list = el("details", {}, el("summary", {}, "These calls as text"), el("ol", { class: "mono" }, ...calls.map((call, place) => el("li", { class: call.invariant_broken ? "failed" : undefined }, label(call, place).replace(/^\d+\. /, "")))));

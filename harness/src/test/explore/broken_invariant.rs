@@ -247,9 +247,16 @@ impl BrokenInvariant {
     }
 }
 
+/// The maximum number of lost calls in an error's text. `ExploredState` has all of them.
+const MAX_LOST: usize = 8;
+
 fn list(calls: &[OperationCall]) -> String {
-    let calls: Vec<String> = calls.iter().map(ToString::to_string).collect();
-    calls.join("; ")
+    let (shown, others) = calls.split_at(calls.len().min(MAX_LOST));
+    let shown: Vec<String> = shown.iter().map(ToString::to_string).collect();
+    match others.len() {
+        0 => shown.join("; "),
+        others => format!("{}; and {others} more", shown.join("; ")),
+    }
 }
 
 #[cfg(test)]
@@ -334,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn other_broken_points_and_earlier_calls_have_lines_of_their_own() {
+    fn other_points_and_earlier_calls_have_lines_of_their_own() {
         let mut first = broken(ExploredState::DiedBeforeReturn);
         first.earlier = vec![call(3), call(4)];
         first.kept = KeptState::TooLarge { bytes: 100 << 20 };

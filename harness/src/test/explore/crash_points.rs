@@ -47,7 +47,7 @@ impl CrashPoints {
             explored.exempt = !is_crash_point(call);
         }
         let deaths = calls.iter().filter(|call| is_crash_point(call)).count();
-        progress.expected = deaths + self.power_cuts.as_ref().map_or(0, |cuts| cuts.maximum);
+        progress.expected = deaths + 2 + self.power_cuts.as_ref().map_or(0, |cuts| cuts.maximum);
         progress.reach(calls.len());
         let acknowledged = Crash {
             acknowledged: true,
@@ -127,6 +127,7 @@ impl CrashPoints {
         // The process can also die after its last call, before it returns success.
         let last = journal.live();
         explorer.write(&last)?;
+        progress.reach(calls.len());
         if let Err(message) = explorer.check(invariant, crash(calls.len())) {
             let state = ExploredState::DiedBeforeReturn;
             broken.add(baseline, calls.len(), state, message, &last);

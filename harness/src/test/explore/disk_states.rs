@@ -117,7 +117,9 @@ impl<'a> DiskStates<'a> {
                 self.explorer.write(&state.snapshot)?;
                 if let Err(message) = check(&state) {
                     let found = (choice, state, message);
-                    return self.minimize(states, found, progress, &check).map(Some);
+                    return self
+                        .minimize(states, calls, found, progress, &check)
+                        .map(Some);
                 }
             }
             let checked = (progress.states - before) as u64;
@@ -131,11 +133,12 @@ impl<'a> DiskStates<'a> {
         })
     }
 
-    /// Searches a broken state with fewer losses than `found`. Returns the one with the fewest among
-    /// at most [`MINIMIZING_CHECKS`] checked states.
+    /// Searches a broken state after `calls` calls with fewer losses than `found`. Returns the one
+    /// with the fewest among at most [`MINIMIZING_CHECKS`] checked states.
     fn minimize(
         &self,
         states: &States<'_>,
+        calls: usize,
         found: (Choice, State, String),
         progress: &mut Progress,
         check: &impl Fn(&State) -> Result<(), String>,
@@ -155,6 +158,7 @@ impl<'a> DiskStates<'a> {
                     return Ok((state, message));
                 }
                 left -= 1;
+                progress.reach(calls);
                 progress.states += 1;
                 self.explorer.write(&other.snapshot)?;
                 if let Err(message) = check(&other) {

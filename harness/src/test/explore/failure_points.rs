@@ -22,7 +22,8 @@ pub(super) struct FailurePoints<'a> {
 }
 
 impl FailurePoints<'_> {
-    /// Lets each call fail with each error that the call can return. Adds broken points to `broken`.
+    /// Lets each call fail with each error that the call can return. Adds broken points to
+    /// `broken`.
     pub(super) fn explore(
         &self,
         explorer: &Explorer<'_>,

@@ -19,8 +19,8 @@ pub struct OperationCall {
     pub path: PathBuf,
     /// The call with its arguments, for example `rename of draft to current`.
     pub description: String,
-    /// The innermost place in the code that leads to the call, if the program has symbols. Places in
-    /// the standard library, in the harness and in wrappers of system calls do not count.
+    /// The innermost place in the code that leads to the call, if the program has symbols. Leaves
+    /// out the standard library, the harness and wrappers of system calls.
     pub location: Option<CodeLocation>,
     /// Callers of `location`, from the inside out: the innermost one that is no dependency, and the
     /// innermost one in the test. Without repetitions.

@@ -25,7 +25,9 @@ pub(super) struct Progress {
     /// About how many points and states the exploration tries.
     pub(super) expected: usize,
     pub(super) breaks_under_posix: Option<Box<BrokenInvariant>>,
-    model: Option<PowerLoss>,
+    /// The number of attempts so far.
+    reached: usize,
+    power_loss: Option<PowerLoss>,
     several_threads: bool,
     began: Instant,
     file: ProgressFile,
@@ -34,7 +36,7 @@ pub(super) struct Progress {
 impl Progress {
     /// Begins an exploration with this model of a power loss. `file` has the progress until the
     /// exploration ends.
-    pub(super) fn new(model: Option<PowerLoss>, file: &Path) -> Self {
+    pub(super) fn new(power_loss: Option<PowerLoss>, file: &Path) -> Self {
         let mut file = ProgressFile::create(file);
         file.write("in the first, undisturbed run of the operation");
         Self {
@@ -44,7 +46,8 @@ impl Progress {
             possible_states: 0,
             expected: 0,
             breaks_under_posix: None,
-            model,
+            reached: 0,
+            power_loss,
             several_threads: false,
             began: Instant::now(),
             file,
@@ -59,16 +62,16 @@ impl Progress {
             .collect();
     }
 
-    /// The number of points and states so far.
+    /// The number of checks of the invariant so far.
     pub(super) fn tried(&self) -> usize {
-        let points = self.calls.iter().map(|call| call.points);
-        points.sum::<usize>() + self.states
+        self.reached
     }
 
     /// Writes to the progress file that the exploration is about to try a point at this call. A
     /// number after the last call stands for the end of the operation.
     pub(super) fn reach(&mut self, index: usize) {
-        let (tried, expected, total) = (self.tried(), self.expected, self.calls.len());
+        let (tried, expected, total) = (self.reached, self.expected, self.calls.len());
+        self.reached += 1;
         let expected = expected.max(tried);
         let place = match self.calls.get(index) {
             Some(call) => format!("at call {} of {total}, {}", index + 1, call.call),
@@ -85,7 +88,7 @@ impl Progress {
             states: self.states,
             all_states: self.all_states,
             possible_states: self.possible_states,
-            model: self.model,
+            power_loss: self.power_loss,
             took: self.began.elapsed(),
             breaks_under_posix: self.breaks_under_posix.clone(),
         }
@@ -102,7 +105,7 @@ impl Progress {
             total_calls: extent.calls,
             points: extent.points,
             states: extent.states,
-            model: extent.model.map(|model| model.to_string()),
+            power_loss: extent.power_loss.map(|model| model.to_string()),
             all_states: extent.all_states,
             possible_states: extent.possible_states,
             took_us: crate::data::duration::microseconds(extent.took),

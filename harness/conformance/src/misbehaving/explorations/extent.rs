@@ -18,7 +18,7 @@ fn all_states(cx: Context) -> Result {
         .power_loss(PowerLoss::Journaled)
         .crash_everywhere(rightly, old_or_new)?;
     assert!(explored.all_states, "{explored:?}");
-    assert_eq!(explored.model, Some(PowerLoss::Journaled));
+    assert_eq!(explored.power_loss, Some(PowerLoss::Journaled));
     assert_eq!(explored.possible_states, explored.states as u64);
     assert!(explored.breaks_under_posix.is_none(), "{explored:?}");
     Ok(())

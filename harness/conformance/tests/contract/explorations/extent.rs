@@ -55,7 +55,7 @@ fn test_that_times_out_says_how_far_its_exploration_was() {
     for (test, progress) in [
         (
             "check_that_hangs",
-            "after 1 of up to about 3 points and states, at call 2 of 3, write of 27 bytes at 0 of other",
+            "after 2 of up to about 5 points and states, at call 2 of 3, write of 27 bytes at 0 of other",
         ),
         (
             "operation_that_hangs",
