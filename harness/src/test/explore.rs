@@ -37,6 +37,10 @@
 //! }
 //! ```
 //!
+//! The error of a broken invariant names the point, its call, and the call's places in the code. It
+//! also has the calls before, and a copy of the directory as the invariant found it:
+//! [`BrokenInvariant`].
+//!
 //! Requirements and limits:
 //!
 //! - Explorations need at least Linux 5.6. The architecture must be x86-64 or 64-bit ARM. Any user

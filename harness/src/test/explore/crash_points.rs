@@ -71,8 +71,9 @@ impl CrashPoints {
         let mut states = DiskStates::new(explorer, settings);
         power_cuts::explore(&mut states, explorer, &trace, invariant, progress, broken)?;
         if broken.is_empty() && states.power_loss() != PowerLoss::Posix {
-            let found = posix_look::look(states, explorer, &trace, invariant, progress, broken)?;
-            progress.breaks_under_posix = found;
+            // The look makes only a note, so its errors do not matter.
+            let found = posix_look::look(states, explorer, &trace, invariant, progress, broken);
+            progress.breaks_under_posix = found.unwrap_or_default();
         }
         Ok(())
     }

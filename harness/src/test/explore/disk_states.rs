@@ -116,6 +116,9 @@ impl<'a> DiskStates<'a> {
                 progress.states += 1;
                 self.explorer.write(&state.snapshot)?;
                 if let Err(message) = check(&state) {
+                    progress.all_states = false;
+                    progress.possible_states =
+                        progress.possible_states.saturating_add(states.estimate());
                     let found = (choice, state, message);
                     return self
                         .minimize(states, calls, found, progress, &check)
