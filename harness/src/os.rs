@@ -15,6 +15,8 @@ pub(crate) mod compiler_instrumentation;
 pub(crate) mod cpu_time;
 pub(crate) mod descriptors;
 pub(crate) mod directory;
+#[cfg(unix)]
+pub(crate) mod directory_move;
 #[cfg(target_os = "linux")]
 pub(crate) mod environment;
 #[cfg(target_os = "linux")]

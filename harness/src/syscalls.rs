@@ -4,6 +4,8 @@
 #[cfg(target_os = "linux")]
 mod arguments;
 #[cfg(target_os = "linux")]
+pub(crate) mod backtrace;
+#[cfg(target_os = "linux")]
 pub(crate) mod call_details;
 pub(crate) mod call_kind;
 pub(crate) mod code_location;

@@ -272,6 +272,12 @@ impl ContentChoices {
 
     /// Lists the calls whose writes are not completely on the disk.
     pub(crate) fn missing(&self, choice: &ContentChoice) -> Vec<usize> {
+        let missing = self.missing_writes(choice).into_iter();
+        missing.map(|write| self.writes[write].call).collect()
+    }
+
+    /// Lists the writes that are not completely on the disk, as indices in `writes`.
+    pub(crate) fn missing_writes(&self, choice: &ContentChoice) -> Vec<usize> {
         let is_missing = |(number, write): &(usize, &Write)| {
             let is_lost = |sector: usize| {
                 self.sectors[sector].versions[choice.versions[sector]].writes <= *number
@@ -280,7 +286,7 @@ impl ContentChoices {
             write.is_hidden || is_cut || self.touched(write).any(is_lost)
         };
         let missing = self.writes.iter().enumerate().filter(is_missing);
-        missing.map(|(_, write)| write.call).collect()
+        missing.map(|(number, _)| number).collect()
     }
 }
 

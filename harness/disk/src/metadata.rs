@@ -155,6 +155,30 @@ impl<'a> MetadataChoices<'a> {
         self.subset((0..changes.len()).map(is_kept))
     }
 
+    /// Returns choices that lose less than `included`. Undoes all losses, half of them, or single
+    /// ones.
+    pub(crate) fn fewer_losses(&self, included: &Included) -> Vec<Included> {
+        match &self.kind {
+            Kind::Prefixes(ends) => {
+                let longer = ends.iter().rev().map(|end| self.prefix(*end));
+                longer.take_while(|prefix| prefix != included).collect()
+            }
+            Kind::Subsets(changes) => {
+                let is_kept = |parts: &Vec<PartId>| parts.iter().all(|part| included.has(*part));
+                let kept: Vec<bool> = changes.iter().map(is_kept).collect();
+                let lost: Vec<usize> = (0..kept.len()).filter(|change| !kept[*change]).collect();
+                let (first, second) = lost.split_at(lost.len() / 2);
+                let singles = lost.iter().map(std::slice::from_ref);
+                let undone = [&lost[..], first, second].into_iter().chain(singles);
+                let with = |undone: &[usize]| {
+                    let flags = kept.iter().enumerate();
+                    self.subset(flags.map(|(change, kept)| *kept || undone.contains(&change)))
+                };
+                undone.filter(|part| !part.is_empty()).map(with).collect()
+            }
+        }
+    }
+
     /// Draws a choice. `pick` returns a random number below its argument.
     pub(crate) fn draw(&self, pick: &mut dyn FnMut(usize) -> usize) -> Included {
         match &self.kind {

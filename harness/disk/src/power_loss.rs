@@ -1,5 +1,7 @@
 //! The models of a loss of power.
 
+use std::fmt;
+
 /// A model of the states that a disk can have after a loss of power.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -26,4 +28,15 @@ pub enum PowerLoss {
     /// changes of metadata, but only if the synced file itself has uncommitted metadata. No promise
     /// comes from `auto_da_alloc`.
     Ext4Ordered,
+}
+
+/// Writes the model's name: `posix`, `journaled` or `ext4_ordered`.
+impl fmt::Display for PowerLoss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Posix => "posix",
+            Self::Journaled => "journaled",
+            Self::Ext4Ordered => "ext4_ordered",
+        })
+    }
 }

@@ -105,7 +105,7 @@ fn without(file: &ContentChoices, number: usize, sectors: Sectors) -> ContentCho
 }
 
 /// Returns the smallest possible length that is at least this one, or else the greatest.
-fn length_at_least(file: &ContentChoices, length: usize) -> usize {
+pub(crate) fn length_at_least(file: &ContentChoices, length: usize) -> usize {
     let long_enough = file.lengths.partition_point(|possible| *possible < length);
     let found = file.lengths.get(long_enough);
     found.copied().unwrap_or_else(|| file.grown())

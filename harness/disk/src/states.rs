@@ -32,8 +32,8 @@ pub struct State {
 #[derive(Debug)]
 pub struct States<'a> {
     journal: &'a Journal,
-    durable: &'a Durable<'a>,
-    power_loss: PowerLoss,
+    pub(crate) durable: &'a Durable<'a>,
+    pub(crate) power_loss: PowerLoss,
     sector_size: usize,
     /// The choices of files. Trees that include the same changes of a file's size share them.
     contents: RefCell<HashMap<ContentKey, Rc<ContentChoices>>>,
@@ -42,21 +42,21 @@ pub struct States<'a> {
 /// A choice of one possible state, whose content is not built yet.
 #[derive(Clone, Debug)]
 pub struct Choice {
-    tree: Rc<Tree>,
+    pub(crate) tree: Rc<Tree>,
     /// The contents of the tree's open files, in order.
-    contents: Vec<ContentChoice>,
+    pub(crate) contents: Vec<ContentChoice>,
 }
 
 /// A choice of metadata, with the choices of all named files.
 #[derive(Debug)]
-struct Tree {
+pub(crate) struct Tree {
     /// The names and modes, and the bytes of the files that have only one choice.
     disk: FileSystem,
-    included: Included,
+    pub(crate) included: Included,
     /// The calls whose writes are missing from the files that have only one choice.
     missing: Vec<usize>,
     /// The files that have several choices.
-    open: Vec<(NodeId, Rc<ContentChoices>)>,
+    pub(crate) open: Vec<(NodeId, Rc<ContentChoices>)>,
 }
 
 /// A file, and which of its changes of size are included.
@@ -123,6 +123,18 @@ impl States<'_> {
         Some(choices)
     }
 
+    /// Returns about how many choices there are, at most [`u64::MAX`]. Assumes that each choice of
+    /// metadata has as many choices of bytes as the one without losses.
+    #[must_use]
+    pub fn estimate(&self) -> u64 {
+        let metadata = self.metadata();
+        let tree = self.tree(metadata.complete());
+        let counts = tree.open.iter().map(|(_, file)| file.count(usize::MAX));
+        let counts = [metadata.count(usize::MAX)].into_iter().chain(counts);
+        let counts = counts.map(|count| count.map_or(u64::MAX, |count| count as u64));
+        counts.fold(1, u64::saturating_mul)
+    }
+
     /// Lists representative choices: first the one without losses, then those that lose or keep
     /// the changes of one call, the last call first. Some lead to equal states.
     #[must_use]
@@ -136,12 +148,12 @@ impl States<'_> {
         tree.choice(|file| file.draw(pick))
     }
 
-    fn metadata(&self) -> MetadataChoices<'_> {
+    pub(crate) fn metadata(&self) -> MetadataChoices<'_> {
         MetadataChoices::new(self.durable, self.power_loss)
     }
 
     /// Applies the included metadata to the file system before the first call.
-    fn tree(&self, included: Included) -> Rc<Tree> {
+    pub(crate) fn tree(&self, included: Included) -> Rc<Tree> {
         let mut disk = self.journal.before.clone();
         for (number, unit) in self.durable.units.iter().enumerate() {
             for (part_number, part) in unit.parts.iter().enumerate() {

@@ -107,9 +107,35 @@ pub enum EventKind {
         points: usize,
         /// The number of directory states that were tried, each the result of a power loss.
         states: usize,
+        /// The model of a power loss: `posix`, `journaled` or `ext4_ordered`. Absent if no power
+        /// losses were tried.
+        #[serde(default)]
+        power_loss: Option<String>,
+        /// Whether all states were tried that the model allows.
+        #[serde(default)]
+        all_states: bool,
+        /// About how many states the model allows. [`u64::MAX`] for more.
+        #[serde(default)]
+        possible_states: u64,
+        /// The duration of the exploration, in microseconds of real time.
+        #[serde(default)]
+        took_us: u64,
+        /// Whether several threads or processes made the operation's calls. Their order does not
+        /// depend on the seed.
+        #[serde(default)]
+        several_threads: bool,
+        /// A state in which the invariant would break under `posix`, although it holds under the
+        /// model. Absent if no such state was found.
+        #[serde(default)]
+        breaks_under_posix: Option<String>,
         /// The operation's calls in order, at most the first 2,000.
         #[serde(default)]
         calls: Vec<ExploredCall>,
+    },
+    /// The exploration that was running when the test's process was ended.
+    Exploring {
+        /// How far the exploration was, such as `after 231 of about 900 points, at call 17 of 40`.
+        progress: String,
     },
     /// The test moved its virtual clock.
     ClockAdvanced {

@@ -66,6 +66,10 @@ pub struct Record {
     /// The smallest failing fault plan that `--minimize` found. Absent if no search was made.
     #[serde(default)]
     pub minimized: Option<Minimized>,
+    /// The result of a second run with the same seed that did not fail in the same way, with likely
+    /// reasons. Absent if the failure repeated, or no second run was made.
+    #[serde(default)]
+    pub unrepeated: Option<String>,
     /// The events of the test, in order.
     pub timeline: Vec<Event>,
     /// The oracles that the test reached, in the order in which they were first reached.
@@ -117,6 +121,7 @@ impl Record {
             sandbox: Sandbox::without("the case has not run", Err("the case has not run")),
             faults: Vec::new(),
             minimized: None,
+            unrepeated: None,
             timeline: Vec::new(),
             oracles: Vec::new(),
             hung_threads: Vec::new(),
@@ -148,6 +153,15 @@ impl Record {
     pub fn explores(&self) -> bool {
         let mut events = self.timeline.iter();
         events.any(|event| matches!(event.kind, EventKind::Explored { .. }))
+    }
+
+    /// Returns how far the exploration was that the end of the test's process has interrupted.
+    #[must_use]
+    pub fn exploring(&self) -> Option<&str> {
+        self.timeline.iter().find_map(|event| match &event.kind {
+            EventKind::Exploring { progress } => Some(progress.as_str()),
+            _ => None,
+        })
     }
 
     /// Adds the outcomes of undone faults to the timeline. The runner undid these faults after the

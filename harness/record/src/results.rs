@@ -152,7 +152,8 @@ impl Results {
     /// Returns the failures that later runs should repeat, each with test name, root seed and
     /// verdict.
     ///
-    /// Lost and interrupted cases are left out.
+    /// Lost and interrupted cases are left out, and failures that a second run with the same seed
+    /// did not repeat.
     pub fn regressions(&self) -> impl Iterator<Item = (&str, Seed, String)> {
         self.records()
             // Later runs need not repeat a lost or an interrupted case: its cause does not depend
@@ -160,6 +161,7 @@ impl Results {
             .filter(|record| {
                 let verdict = &record.verdict;
                 verdict.is_failure()
+                    && record.unrepeated.is_none()
                     && !matches!(verdict, Verdict::Lost { .. } | Verdict::Interrupted)
             })
             .map(|record| {

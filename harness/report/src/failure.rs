@@ -1,6 +1,7 @@
 //! Renders a failed case as text: verdict, faults, events, output, and the replay command.
 
 use crate::duration::format_milliseconds;
+use crate::exploration::render_exploration;
 use crate::hints::hints;
 use clarity_chaos_record::{Event, EventKind, Record, SeenOracle};
 use std::fmt::Write as _;
@@ -72,7 +73,11 @@ pub fn render_failure(record: &Record) -> String {
     if let Some(kept) = &record.kept_dir {
         section(&mut text, "kept", [kept.display().to_string()]);
     }
-    section(&mut text, "again", [&record.replay_command]);
+    let again = match record.unrepeated {
+        Some(_) => "again (a second run with this seed did not fail in the same way)",
+        None => "again",
+    };
+    section(&mut text, again, [&record.replay_command]);
     text
 }
 
@@ -141,15 +146,11 @@ fn render_event(event: &Event) -> String {
             let how = if *holds { "holds" } else { "does not hold" };
             write!(line, "{how}: {oracle}")
         }
-        EventKind::Explored {
-            total_calls,
-            points,
-            states,
-            ..
-        } => write!(
-            line,
-            "explored {total_calls} calls: {points} points, {states} states after a power loss"
-        ),
+        kind @ EventKind::Explored { .. } => {
+            let extent = render_exploration(kind).unwrap_or_default();
+            write!(line, "explored {}", extent.replace('\n', "; "))
+        }
+        EventKind::Exploring { progress } => write!(line, "was exploring, {progress}"),
         EventKind::ClockAdvanced { by_us } => {
             write!(line, "clock advanced by {}", format_milliseconds(*by_us))
         }

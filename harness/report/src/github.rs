@@ -43,8 +43,13 @@ fn annotation(record: &Record) -> String {
         property(file),
         property(&format!("{} (seed {})", record.name, record.root_seed)),
         data(&format!(
-            "{}\nagain: {}",
-            record.verdict, record.replay_command
+            "{}\nagain{}: {}",
+            record.verdict,
+            match record.unrepeated {
+                Some(_) => " (a second run with this seed did not fail in the same way)",
+                None => "",
+            },
+            record.replay_command
         )),
     )
 }

@@ -20,6 +20,10 @@ pub fn hints(record: &Record) -> Vec<String> {
     if record.verdict.is_failure() && is_virtual {
         hints.extend(blocked(record));
     }
+    hints.extend(record.unrepeated.clone());
+    if let Some(progress) = record.exploring() {
+        hints.push(format!("it was exploring, {progress}"));
+    }
     match &record.verdict {
         Verdict::TimedOut { .. } if is_virtual => hints.extend(hung_in_virtual_time(record)),
         Verdict::TimedOut { .. } => hints.extend(hung_in_real_time(record)),

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod duration;
+mod exploration;
 mod failure;
 pub mod github;
 mod hints;
@@ -14,6 +15,7 @@ mod summary;
 mod unmet_oracles;
 
 pub use duration::format_seconds;
+pub use exploration::render_exploration;
 pub use failure::{render_failure, render_flaky};
 pub use hints::hints;
 pub use html::render_html;

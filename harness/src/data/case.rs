@@ -31,6 +31,9 @@ pub(crate) struct CaseSpec {
     /// Whether the case's supervisor is in the sandbox. If so, the test's process restricts itself
     /// further, to this case's directory.
     pub(crate) sandboxed: bool,
+    /// The directory to which the runner moves copies of states with a broken invariant. `None` if
+    /// the case keeps no copies.
+    pub(crate) kept_states: Option<PathBuf>,
     /// Prefixes of thread names. A thread with one of these prefixes may last as long as its
     /// process, and is not a leak.
     pub(crate) lasting_threads: Vec<String>,
@@ -57,6 +60,8 @@ pub(crate) enum KeepPolicy {
 ///     NAME/            a case
 ///       dir/           the test's own directory: Context::dir()
 ///       undo/          the journal and copies for undoing faults, if any
+///       exploring      the progress of a running exploration
+///       states/        copies of states in which an invariant does not hold, if any
 /// ```
 ///
 /// No test's name contains a hyphen, so no case is called `worker-tmp`. The runner empties `output`
@@ -138,6 +143,15 @@ impl Case {
 
     pub(crate) fn tmp(&self) -> PathBuf {
         self.worker.tmp()
+    }
+
+    /// The file that says how far a running exploration is.
+    pub(crate) fn exploring(&self) -> PathBuf {
+        self.root.join("exploring")
+    }
+
+    pub(crate) fn states(&self) -> PathBuf {
+        self.root.join("states")
     }
 
     pub(crate) fn undo(&self) -> PathBuf {

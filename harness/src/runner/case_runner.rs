@@ -12,6 +12,7 @@ use crate::runner::cli::sandbox_scope::SandboxScope;
 use crate::runner::cli::{KeepDirs, Options};
 use crate::runner::determinism;
 use crate::runner::in_process::InProcess;
+use crate::runner::kept_states::KeptStates;
 use crate::runner::replay;
 use crate::runner::worker_pool::{WorkerLease, WorkerPool};
 use crate::runner::workspace::Workspace;
@@ -33,6 +34,7 @@ pub(crate) struct CaseRunner {
     pub(crate) options: Options,
     pub(crate) seed: Seed,
     pub(crate) isolation: Isolation,
+    pub(crate) kept_states: KeptStates,
     pub(crate) workers: Arc<WorkerPool>,
     /// With `--check-determinism`: the workers for the second run of each test, and the directory
     /// of the whole run. The second run of a test takes place in a newly executed process.
@@ -152,6 +154,8 @@ impl CaseRunner {
             log: self.options.log.clone(),
             fault_selection: overrides.restriction.clone(),
             late_starts: overrides.late_starts,
+            kept_states: (overrides.keep == KeepPolicy::AsConfigured)
+                .then(|| self.kept_states.of_case(test.name(), overrides.root_seed)),
             sandboxed: self.isolation != Isolation::Thread && self.sandboxes(test),
             lasting_threads: self
                 .origin
@@ -194,6 +198,10 @@ impl CaseRunner {
             false => journal::recover(&case.undo()),
         };
         record.add_undone(recovery.outcomes);
+        let collected = match record.verdict.is_failure() {
+            true => with_context("keep the states of", &case, KeptStates::collect(&case)),
+            false => Ok(()),
+        };
         let workspace = executor.workspace();
         let cleaned = match overrides.keep {
             _ if !recovery.kept.is_empty() => {
@@ -202,6 +210,7 @@ impl CaseRunner {
             KeepPolicy::AsConfigured => self.keep_or_remove(&mut record, workspace, &case, touched),
             KeepPolicy::Never => remove(workspace, &case, touched),
         };
+        let cleaned = cleaned.and(collected);
         let is_reusable = cleaned.is_ok() && record.kept_dir.is_none();
         let cleaned = match executor {
             // The worker is released only after the cleanup: the worker's next case uses the same

@@ -204,6 +204,12 @@ impl Console {
             for line in record.description.lines() {
                 let _ = write!(text, "\n    {DIM}{line}{DIM:#}");
             }
+            let events = record.timeline.iter();
+            for extent in events.filter_map(|event| report::render_exploration(&event.kind)) {
+                for line in extent.lines() {
+                    let _ = write!(text, "\n    {DIM}explored: {line}{DIM:#}");
+                }
+            }
         }
         text.push('\n');
         if record.verdict.is_failure() {

@@ -63,7 +63,10 @@ fn comparable_text(event: &Event, clock: ClockKind, run: &str) -> Option<String>
     match &mut kind {
         EventKind::Finished { cpu_us, .. } => *cpu_us = None,
         // Threads of the explored operation may race, so the order of calls may differ.
-        EventKind::Explored { calls, .. } => calls.clear(),
+        EventKind::Explored { calls, took_us, .. } => {
+            calls.clear();
+            *took_us = 0;
+        }
         // Faults are numbered in the order of injection. The order may differ, because several
         // threads may inject faults.
         EventKind::FaultInjected { fault } => fault.id = 0,

@@ -18,6 +18,8 @@ const OUTPUT_END: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) struct Evidence {
     pub(crate) timeline: io::Result<Vec<Event>>,
+    /// The progress of the exploration that was running when the case ended.
+    pub(crate) exploring: Option<String>,
     pub(crate) output: io::Result<CapturedOutput>,
     /// The files that the case left outside its own directory. `None` if the case changed nothing
     /// outside that directory.
@@ -42,6 +44,13 @@ impl Evidence {
             self.output.as_ref().err().map(ToString::to_string),
         ];
         record.timeline = self.timeline.unwrap_or_default();
+        if let Some(progress) = self.exploring {
+            let at_us = record.timeline.last().map_or(0, |event| event.at_us);
+            let exploring = EventKind::Exploring { progress };
+            record
+                .timeline
+                .push(Event::new(at_us, "the runner", exploring));
+        }
         record.output = self.output.unwrap_or_default();
         add_events(record);
         record.oracles = SeenOracle::all_on(&record.timeline);

@@ -5,6 +5,7 @@
 //! target/chaos/PACKAGE/TARGET/
 //!   last-seed
 //!   records/NAME.json
+//!   states/NAME/SEED/   copies of states in which the invariant of an exploration did not hold
 //! ```
 
 use crate::data::case::file_name;
@@ -112,6 +113,11 @@ impl History {
             }
         }
         Ok(None)
+    }
+
+    /// The directory for copies of states in which the invariant of an exploration did not hold.
+    pub(crate) fn states(&self) -> PathBuf {
+        self.root.join("states")
     }
 
     fn record(&self, test: &str) -> PathBuf {

@@ -18,8 +18,10 @@ use crate::runner::header::header;
 use crate::runner::history::History;
 use crate::runner::in_process::InProcess;
 use crate::runner::interruption::Interruption;
+use crate::runner::kept_states::KeptStates;
 use crate::runner::minimizer;
 use crate::runner::regressions::Regressions;
+use crate::runner::repetition::Repetition;
 use crate::runner::reports;
 use crate::runner::sandbox_probe::SandboxProbe;
 use crate::runner::selection::Selection;
@@ -39,6 +41,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct TestRun {
     case_runner: CaseRunner,
     history: History,
+    repetition: Repetition,
     printer: Arc<Printer>,
     regressions: Regressions,
     /// With `--last-failed` or `--failed-first`: the root seed of each failed test; `None` if the
@@ -109,6 +112,7 @@ impl TestRun {
                 options,
                 seed,
                 isolation,
+                kept_states: KeptStates::new(&history.states())?,
                 workers,
                 fresh,
                 in_process: match isolation {
@@ -117,6 +121,7 @@ impl TestRun {
                 },
             },
             history,
+            repetition: Repetition::default(),
             printer,
             regressions,
             failed,
@@ -159,6 +164,12 @@ impl TestRun {
         if options.require_sandbox && sandbox_probe.report_missing_parts() {
             return Ok(ExitCode::from(SANDBOX_MISSING));
         }
+        let selected = selection.selected.iter().map(|test| test.name());
+        if let Err(error) = self.case_runner.kept_states.clear(selected) {
+            self.add_error(format!(
+                "failed to remove the states of an earlier run: {error}"
+            ));
+        }
 
         match sweep {
             Some(seeds) => self.sweep(&selection, seeds),
@@ -171,6 +182,11 @@ impl TestRun {
         if let Some(within) = self.case_runner.options.minimize {
             record.minimized = minimizer::minimize(&self.case_runner, test, record, within);
         }
+    }
+
+    /// Finds out whether the seed of a failed test repeats its failure.
+    fn check_repetition(&self, test: &'static TestCase, record: &mut Record) {
+        self.repetition.check(&self.case_runner, test, record);
     }
 
     /// Saves a record in the history. Adds an error to the run if the record cannot be saved.

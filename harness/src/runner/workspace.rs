@@ -7,6 +7,7 @@ use crate::os::directory::{ensure_directory, entry_names, remove};
 use crate::os::timestamp_granularity::TimestampGranularity;
 use crate::runner::captured_output;
 use crate::runner::evidence::Evidence;
+use crate::runner::exploration_progress;
 use crate::runner::log_file::LogFile;
 use clarity_chaos_record::{CapturedOutput, read_timeline};
 use std::fs::{self, File};
@@ -89,6 +90,7 @@ impl Workspace {
     pub(crate) fn evidence(&mut self, case: &Case) -> Evidence {
         Evidence {
             timeline: self.timeline.rewound().and_then(read_timeline),
+            exploring: exploration_progress::read(&case.exploring()),
             output: self.output.len().and_then(|length| match length {
                 0 => Ok(CapturedOutput::default()),
                 length => captured_output::read(self.output.rewound()?, length),

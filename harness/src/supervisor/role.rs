@@ -105,6 +105,7 @@ mod tests {
             log: "a \"word\"".to_owned(),
             fault_selection: None,
             late_starts: false,
+            kept_states: Some("/states".into()),
             lasting_threads: Vec::new(),
             sandboxed: true,
         };

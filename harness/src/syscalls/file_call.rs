@@ -200,7 +200,22 @@ impl FileCall {
                 None => format!("{name} of {written} bytes at the end of {path}"),
             },
             Effect::Truncate { length, .. } => format!("{name} of {path} to {length} bytes"),
-            Effect::Rename { to, .. } | Effect::Link { to, .. } => {
+            Effect::Open {
+                creates, truncates, ..
+            } if *creates || *truncates => {
+                let flags = match (creates, truncates) {
+                    (true, true) => "O_CREAT and O_TRUNC",
+                    (true, false) => "O_CREAT",
+                    _ => "O_TRUNC",
+                };
+                format!("{name} of {path} with {flags}")
+            }
+            Effect::Rename {
+                to, exchange: true, ..
+            } => format!("{name} that exchanges {path} and {}", to.display()),
+            Effect::MoveOut { .. } => format!("{name} of {path} out of the directory"),
+            Effect::ChangeMode { mode, .. } => format!("{name} of {path} to {mode:03o}"),
+            Effect::Rename { to, .. } | Effect::Link { to, .. } | Effect::Symlink { to, .. } => {
                 format!("{name} of {path} to {}", to.display())
             }
             Effect::Acknowledge => "acknowledgement".to_owned(),

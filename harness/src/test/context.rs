@@ -4,6 +4,7 @@ mod exploration;
 
 use crate::data::case::CaseSpec;
 use crate::test::clock::Clock;
+use crate::test::explore::kept_state::EvidencePaths;
 use crate::test::fault::{Fault, FaultError, FaultGuard, FaultLog, InjectError};
 use crate::test::network::Link;
 use crate::test::other_filesystem;
@@ -40,6 +41,7 @@ struct ContextInner {
     panics: Panics,
     generators: AtomicU64,
     skip: SkipRequest,
+    evidence: EvidencePaths,
     /// The directory on another file system. `None` before [`Context::other_filesystem`] creates
     /// it.
     other_filesystem: Mutex<Option<TempDir>>,
@@ -49,6 +51,7 @@ impl Context {
     pub(crate) fn new(
         spec: &CaseSpec,
         dir: PathBuf,
+        evidence: EvidencePaths,
         clock: Clock,
         timeline: Timeline,
         faults: FaultLog,
@@ -61,6 +64,7 @@ impl Context {
                 dir,
                 clock,
                 skip: SkipRequest::new(timeline.clone()),
+                evidence,
                 timeline,
                 faults,
                 panics,

@@ -37,6 +37,10 @@
 //! }
 //! ```
 //!
+//! The error of a broken invariant names the point, its call, and the call's places in the code. It
+//! also has the calls before, and a copy of the directory as the invariant found it:
+//! [`BrokenInvariant`].
+//!
 //! Requirements and limits:
 //!
 //! - Explorations need at least Linux 5.6. The architecture must be x86-64 or 64-bit ARM. Any user
@@ -73,6 +77,9 @@
 
 #[cfg(target_os = "linux")]
 mod baseline;
+mod broken_invariant;
+#[cfg(target_os = "linux")]
+mod broken_points;
 mod call_failure;
 #[cfg(target_os = "linux")]
 mod call_identity;
@@ -94,6 +101,7 @@ mod directory_content;
 mod disk_states;
 mod error;
 mod exploration;
+mod explored_state;
 #[cfg(target_os = "linux")]
 mod explorer;
 #[cfg(target_os = "linux")]
@@ -104,6 +112,7 @@ mod failure_points;
 mod intercepted_call;
 #[cfg(target_os = "linux")]
 mod intervention;
+pub(crate) mod kept_state;
 #[cfg(target_os = "linux")]
 mod monitor;
 mod operation_call;
@@ -112,6 +121,8 @@ mod operation_process;
 mod operation_run;
 #[cfg(target_os = "linux")]
 mod orphans;
+#[cfg(target_os = "linux")]
+mod posix_look;
 #[cfg(target_os = "linux")]
 mod power_cuts;
 #[cfg(target_os = "linux")]
@@ -122,11 +133,15 @@ mod process_deaths;
 mod process_identity;
 #[cfg(target_os = "linux")]
 mod progress;
+#[cfg(target_os = "linux")]
+mod progress_file;
 mod recovery_crash;
 #[cfg(target_os = "linux")]
 mod recovery_points;
 #[cfg(target_os = "linux")]
 mod run_limit;
+#[cfg(target_os = "linux")]
+mod second_crash;
 #[cfg(target_os = "linux")]
 mod sparse_file;
 #[cfg(target_os = "linux")]
@@ -134,17 +149,20 @@ mod state_directory;
 #[cfg(target_os = "linux")]
 mod trace;
 
+pub use self::broken_invariant::BrokenInvariant;
 pub use self::call_failure::CallFailure;
-pub use self::error::{
-    BrokenInvariant, Divergence, ExploreError, ExploredState, UnsupportedOperation,
-};
+pub use self::error::{Divergence, ExploreError, UnsupportedOperation};
 pub use self::exploration::Exploration;
+pub use self::explored_state::ExploredState;
+pub use self::kept_state::KeptState;
 pub use self::operation_call::{OperationCall, OperationEnd};
 pub use self::operation_process::OperationProcess;
 pub use self::recovery_crash::RecoveryCrash;
 pub use crate::syscalls::code_location::CodeLocation;
 pub use crate::syscalls::errno::Errno;
 pub use clarity_chaos_disk::PowerLoss;
+
+use std::time::Duration;
 
 /// Acknowledges the effects of an explored operation so far, as a server does that answers a
 /// request.
@@ -286,8 +304,8 @@ impl InjectedFailure {
     }
 }
 
-/// The numbers of calls, points and states that an exploration covered.
-#[derive(Clone, Copy, Debug)]
+/// The extent of an exploration that has found nothing.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Explored {
     /// The number of the operation's calls that concern the operation's directory.
@@ -301,4 +319,15 @@ pub struct Explored {
     pub recoveries: usize,
     /// Whether all states were checked that the model of power loss allows. True without a model.
     pub all_states: bool,
+    /// About how many states the model allows. [`u64::MAX`] for more. States that several points
+    /// have in common can count more than once.
+    pub possible_states: u64,
+    /// The model of power loss, if power losses were explored.
+    pub power_loss: Option<PowerLoss>,
+    /// The duration of the exploration, in real time.
+    pub took: Duration,
+    /// A state in which the invariant would break under [`PowerLoss::Posix`], although it holds
+    /// under the model. `crash_everywhere` tries a few states of `Posix`, at most a quarter more.
+    /// None if it found none. Never makes the test fail.
+    pub breaks_under_posix: Option<Box<BrokenInvariant>>,
 }

@@ -17,6 +17,7 @@ use crate::test::blocking_detector::BlockingDetector;
 use crate::test::body::Body;
 use crate::test::clock::Clock;
 use crate::test::context::Context;
+use crate::test::explore::kept_state::EvidencePaths;
 use crate::test::fault::FaultLog;
 use crate::test::leak_audit::{self, LeakAudit};
 use crate::test::limits;
@@ -171,6 +172,11 @@ impl Setup {
         let context = Context::new(
             spec,
             case.dir(),
+            EvidencePaths {
+                states: case.states(),
+                kept_states: spec.kept_states.clone(),
+                progress: case.exploring(),
+            },
             Clock::new(time.clone(), timeline.clone()),
             timeline.clone(),
             faults.clone(),

@@ -4,6 +4,7 @@ use clarity_chaos::fault::BitFlip;
 use clarity_chaos::rand::RngExt as _;
 use clarity_chaos::{Context, Result, chaos};
 use std::fs;
+use std::path::PathBuf;
 
 /// Fails with about one seed in fifty.
 #[chaos]
@@ -15,6 +16,14 @@ fn rarely_fails(cx: Context) {
 /// Passes with every seed.
 #[chaos]
 fn never_fails() {}
+
+/// Fails in the first run with a history directory, and passes in later runs with that directory.
+#[chaos(non_destructive)]
+fn fails_in_the_first_run() -> Result {
+    let mark = PathBuf::from(std::env::var("CHAOS_HISTORY")?).join("has-run");
+    assert!(mark.exists() || fs::write(mark, "").is_err());
+    Ok(())
+}
 
 /// Fails if a bit flip hits byte 1234 of the file `model`. One seed in 5,000 causes this flip.
 #[chaos(non_destructive)]

@@ -1,6 +1,8 @@
 //! Explorations find bugs, and refuse operations that they cannot explore.
 
 mod call_identity;
+mod evidence;
+mod extent;
 mod preparations;
 mod processes;
 mod short_transfers;

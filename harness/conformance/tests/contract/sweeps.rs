@@ -141,6 +141,29 @@ fn sweep_with_drawn_seeds_prints_the_range_to_repeat() {
     assert!(line(&again, "sweep result: ok.").contains("5 cases passed"));
 }
 
+#[test]
+fn seed_that_does_not_repeat_its_failure_is_not_kept() {
+    const TEST: &str = "sweeps::fails_in_the_first_run";
+    for seeds in [["--seeds", "0..3"], ["--seed", "7"]] {
+        let suite = suite();
+        let ran = suite.run(
+            ["--exact", TEST]
+                .iter()
+                .chain(&seeds)
+                .chain(&["--sandbox", "none"]),
+        );
+        assert_eq!(ran.code, Some(101), "{}", ran.stdout);
+        assert!(failing(&suite).is_empty());
+        let hint = line(&ran, "    a second run with the same seed did not fail");
+        assert!(hint.contains("(passed): it may depend on"), "{hint}");
+        let summary = ran.stdout.split("\nfailures:\n").nth(1).unwrap();
+        let unrepeated = "        a second run with this seed did not fail in the same way";
+        assert!(summary.contains(unrepeated), "{summary}");
+        let record = &ran.records[TEST];
+        assert!(record.unrepeated.is_some(), "{record:?}");
+    }
+}
+
 /// Sweeps only ten seeds around the failing seed 3831. A sweep of 20,000 seeds would take too long.
 #[test]
 fn bug_of_one_seed_in_5000_is_found_kept_and_minimized() {

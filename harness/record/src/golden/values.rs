@@ -120,6 +120,12 @@ fn event_kinds() -> Vec<EventKind> {
             total_calls: 2,
             points: 1,
             states: 4,
+            power_loss: Some("journaled".to_owned()),
+            all_states: false,
+            possible_states: 52_000,
+            took_us: 800_000,
+            several_threads: true,
+            breaks_under_posix: Some("before call 2 of 2".to_owned()),
             calls: vec![ExploredCall {
                 call: "write of draft".to_owned(),
                 points: 1,
@@ -127,6 +133,7 @@ fn event_kinds() -> Vec<EventKind> {
                 invariant_broken: true,
             }],
         },
+        Exploring => EventKind::Exploring { progress: "after 3 of about 9 points".to_owned() },
         ClockAdvanced => EventKind::ClockAdvanced { by_us: 2_000_000 },
         Blocked => EventKind::Blocked { duration_us: 150_000 },
         Panicked => EventKind::Panicked {
@@ -241,6 +248,7 @@ fn record() -> Record {
             runs: 8,
             complete: true,
         }),
+        unrepeated: Some("the second run passed".to_owned()),
         timeline: timeline(),
         oracles: vec![SeenOracle {
             oracle: oracle(OracleKind::Sometimes),

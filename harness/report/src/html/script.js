@@ -184,9 +184,12 @@ function explorations(record) {
     const result = calls.some((call) => call.invariant_broken) ? "" : calls.some((call) => !call.points && !call.exempt) ? " It ended before the first of the calls that were not reached." : " The invariant held.";
     const strip = el("div", { class: "points", role: "img", "aria-label": `${plural(calls.length, "call")}, ${calls.filter((call) => call.invariant_broken).length} of them with a broken invariant; they are below as text` },
       ...calls.map((call, place) => el("i", { class: kind(call), title: label(call, place) })));
-    const power = event.states ? `, and ${plural(event.states, "state")} after a power loss` : "";
+    const possible = event.all_states || !event.power_loss ? "" : event.possible_states > 1e18 ? " of more than 10^18" : ` of about ${event.possible_states.toLocaleString("en")}`;
+    const power = event.states ? `, and ${event.all_states && result ? "all " : ""}${plural(event.states, "state")}${possible} after a power loss${event.power_loss ? `, under ${event.power_loss}` : ""}` : "";
+    const took = event.took_us ? ` It took ${duration(event.took_us)}.` : "";
+    const posix = event.breaks_under_posix ? el("p", {}, `Would break under posix: ${event.breaks_under_posix}`) : "";
     const list = el("details", {}, el("summary", {}, "These calls as text"), el("ol", { class: "mono" }, ...calls.map((call, place) => el("li", { class: call.invariant_broken ? "failed" : undefined }, label(call, place).replace(/^\d+\. /, "")))));
-    return el("div", {}, el("p", {}, `Explored ${plural(event.points, "point")} of ${plural(event.total_calls, "call")}${power}.${result}`), strip, list);
+    return el("div", {}, el("p", {}, `Explored ${plural(event.points, "point")} of ${plural(event.total_calls, "call")}${power}.${result}${took}`), posix, strip, list);
   });
 }
 function faults(record) {
@@ -222,6 +225,7 @@ function words(event) {
     case "fault_undone": return `fault ${event.fault_id} undone: ${undone(event)}`;
     case "oracle_reached": return `${event.kind}: ${event.message} — ${event.holds ? "holds" : "does not hold"}`;
     case "explored": return `explored ${plural(event.points, "point")} of ${plural(event.total_calls, "call")}`;
+    case "exploring": return `was exploring, ${event.progress}`;
     case "blocked": return `the body blocked all tasks for ${duration(event.duration_us)} of real time`;
     case "clock_advanced": return `clock moved by ${duration(event.by_us)}`;
     case "panicked": return `${event.expected ? "expected panic" : "panic"}${event.location ? ` at ${event.location}` : ""}: ${event.message}`;

@@ -107,6 +107,7 @@ fn test_finished(name: &str, outcome: &TestOutcome<'_>) -> Value {
         "faults": record.faults.len(),
         "leaks": record.leaks.lines().collect::<Vec<_>>(),
         "replay_command": record.replay_command,
+        "unrepeated": record.unrepeated,
         "kept_dir": record.kept_dir,
     });
     value

@@ -194,9 +194,17 @@ pub(super) fn render_failures(text: &mut String, failures: &[&Record]) {
         } = record;
         let verdict = record.verdict.to_string();
         let verdict = verdict.lines().next().unwrap_or_default();
+        let progress = match record.exploring() {
+            Some(progress) => format!("; it was exploring, {progress}"),
+            None => String::new(),
+        };
+        let again = match &record.unrepeated {
+            Some(_) => "a second run with this seed did not fail in the same way",
+            None => replay_command,
+        };
         let _ = writeln!(
             text,
-            "    {name}\n        {verdict}\n        {DIM}{replay_command}{DIM:#}"
+            "    {name}\n        {verdict}{progress}\n        {DIM}{again}{DIM:#}"
         );
     }
 }

@@ -1,7 +1,7 @@
 //! A run with one root seed. Also tries each test's known failing seeds, and repeats failed tests.
 
 use super::{TestRun, locked, unmet_oracles};
-use crate::registration::TestCase;
+use crate::registration::{NON_DESTRUCTIVE, TestCase};
 use crate::runner::case_runner::{CaseRunner, RunOverrides};
 use crate::runner::console::{Console, RunSummary, TestOutcome};
 use crate::runner::replay;
@@ -111,6 +111,10 @@ impl TestRun {
         }
         let mut record = self.run_with_retries(test, seed);
         self.minimize(test, &mut record);
+        // Nobody asked to run a destructive test twice.
+        if test.has_tag(NON_DESTRUCTIVE) {
+            self.check_repetition(test, &mut record);
+        }
         self.save_record(&record);
         Some(record)
     }

@@ -41,6 +41,7 @@ impl TestRun {
             let mut tests = selection.selected.iter();
             if let Some(test) = tests.find(|test| test.name() == record.name) {
                 self.minimize(test, record);
+                self.check_repetition(test, record);
             }
         }
         if let Some(path) = &options.results

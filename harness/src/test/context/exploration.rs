@@ -58,6 +58,7 @@ impl Context {
             self.inner.seed,
             &self.inner.timeline,
             &self.inner.skip,
+            self.inner.evidence.clone(),
         )
     }
 

@@ -179,6 +179,7 @@ impl Baseline {
             description: call.to_string(),
             process: self.process(index),
             location: None,
+            callers: Vec::new(),
         }
     }
 

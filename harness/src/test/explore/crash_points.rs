@@ -1,16 +1,19 @@
 //! The death of an operation's process at each of its calls that change files.
 
-use super::Crash;
+use super::broken_points::BrokenPoints;
 use super::death_points::{choose, is_crash_point};
-use super::disk_states::PowerCuts;
-use super::error::{ExploreError, ExploredState};
-use super::explorer::{Explorer, Invariant, broken};
+use super::disk_states::{DiskStates, PowerCuts};
+use super::error::ExploreError;
+use super::explored_state::ExploredState;
+use super::explorer::{Explorer, Invariant};
 use super::intervention::Intervention;
+use super::posix_look;
 use super::power_cuts;
 use super::process_deaths;
 use super::progress::Progress;
 use super::recovery_points::RecoveryPoints;
 use super::trace::Trace;
+use super::{Crash, PowerLoss};
 use crate::test::random::rng;
 use clarity_chaos_record::Seed;
 use rand::seq::IndexedRandom as _;
@@ -34,37 +37,97 @@ pub(super) struct CrashPoints {
 
 impl CrashPoints {
     /// Checks the content that a death at each crash point leaves. Then explores losses of power.
+    /// Adds broken points to `broken`.
     pub(super) fn explore(
         &self,
         explorer: &Explorer<'_>,
         invariant: Invariant<'_, Crash>,
         progress: &mut Progress,
+        broken: &mut BrokenPoints<'_>,
     ) -> Result<(), ExploreError> {
         let trace = Trace::record(explorer)?;
-        let calls = trace.baseline.calls();
-        progress.begin(&trace.baseline);
+        let Trace { baseline, journal } = &trace;
+        let calls = baseline.calls();
+        progress.begin(baseline);
         for (call, explored) in calls.iter().zip(&mut progress.calls) {
             explored.exempt = !is_crash_point(call);
         }
+        let deaths = calls.iter().filter(|call| is_crash_point(call)).count();
+        progress.expected = deaths + 2 + self.power_cuts.as_ref().map_or(0, |cuts| cuts.maximum);
+        progress.reach(calls.len());
         let acknowledged = Crash {
             acknowledged: true,
-            acknowledgements: trace.baseline.acknowledgements(calls.len()),
+            acknowledgements: baseline.acknowledgements(calls.len()),
             power_lost: false,
             victim: None,
             during_recovery: false,
         };
-        explorer
-            .check(invariant, acknowledged)
-            .map_err(|message| broken(ExploredState::Completed, message))?;
+        if let Err(message) = explorer.check(invariant, acknowledged) {
+            let state = ExploredState::Completed;
+            broken.add(baseline, calls.len(), state, message, &journal.live());
+            return Ok(());
+        }
         let mut rng = rng(self.seed);
-        let mut replay = trace.journal.replay();
+        self.explore_deaths(explorer, &trace, invariant, progress, broken, &mut rng)?;
+        if broken.is_empty() {
+            self.die(explorer, &trace, &mut rng)?;
+        }
+        if self.one_process_dies && (broken.is_empty() || broken.goes_on()) {
+            process_deaths::explore(explorer, baseline, invariant, progress, broken)?;
+        }
+        // A broken invariant after a death does not hide the losses of power.
+        let mut states = None;
+        if let Some(settings) = &self.power_cuts {
+            let states = states.insert(DiskStates::new(explorer, settings));
+            power_cuts::explore(states, explorer, &trace, invariant, progress, broken)?;
+        }
+        if let Some(maximum) = self.recoveries
+            && (broken.is_empty() || broken.goes_on())
+        {
+            let seed = self.seed.child("explore", "recoveries");
+            let power_cuts = self.power_cuts.as_ref();
+            RecoveryPoints::new(explorer, &trace, invariant, power_cuts, maximum, seed)
+                .explore(progress, broken)?;
+        }
+        if let Some(states) = states
+            && broken.is_empty()
+            && states.power_loss() != PowerLoss::Posix
+        {
+            // The look makes only a note, so its errors do not matter.
+            let found = posix_look::look(states, explorer, &trace, invariant, progress, broken);
+            progress.breaks_under_posix = found.unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Checks the contents that the deaths of the process leave. Stops at the first broken point,
+    /// unless the exploration goes on.
+    fn explore_deaths(
+        &self,
+        explorer: &Explorer<'_>,
+        trace: &Trace,
+        invariant: Invariant<'_, Crash>,
+        progress: &mut Progress,
+        broken: &mut BrokenPoints<'_>,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<(), ExploreError> {
+        let Trace { baseline, journal } = trace;
+        let calls = baseline.calls();
+        let crash = |index| Crash {
+            acknowledged: false,
+            acknowledgements: baseline.acknowledgements(index),
+            power_lost: false,
+            victim: None,
+            during_recovery: false,
+        };
+        let mut replay = journal.replay();
         for (index, _) in calls
             .iter()
             .enumerate()
             .filter(|(_, call)| is_crash_point(call))
         {
             replay.advance_to(index);
-            let torn = choose(&replay.torn_lengths(), &mut rng);
+            let torn = choose(&replay.torn_lengths(), rng);
             let deaths = [None].into_iter().chain(torn.into_iter().map(Some));
             for written in deaths {
                 let snapshot = match written {
@@ -72,47 +135,29 @@ impl CrashPoints {
                     None => replay.snapshot(),
                 };
                 explorer.write(&snapshot)?;
+                progress.reach(index);
                 progress.calls[index].points += 1;
-                let crash = Crash {
-                    acknowledged: false,
-                    acknowledgements: trace.baseline.acknowledgements(index),
-                    power_lost: false,
-                    victim: None,
-                    during_recovery: false,
-                };
-                if let Err(message) = explorer.check(invariant, crash) {
+                if let Err(message) = explorer.check(invariant, crash(index)) {
                     progress.calls[index].invariant_broken = true;
-                    let call = explorer.locate(&trace.baseline, index);
+                    let call = broken.locate(baseline, index);
                     let state = ExploredState::ProcessDied { call, written };
-                    return Err(broken(state, message));
+                    broken.add(baseline, index, state, message, &snapshot);
+                    if !broken.goes_on() {
+                        return Ok(());
+                    }
+                    break;
                 }
             }
         }
         // The process can also die after its last call, before it returns success.
-        explorer.write(&trace.journal.live())?;
-        let unreturned = Crash {
-            acknowledged: false,
-            ..acknowledged
-        };
-        explorer
-            .check(invariant, unreturned)
-            .map_err(|message| broken(ExploredState::DiedBeforeReturn, message))?;
-        self.die(explorer, &trace, &mut rng)?;
-        if self.one_process_dies {
-            process_deaths::explore(explorer, &trace.baseline, invariant, progress)?;
+        let last = journal.live();
+        explorer.write(&last)?;
+        progress.reach(calls.len());
+        if let Err(message) = explorer.check(invariant, crash(calls.len())) {
+            let state = ExploredState::DiedBeforeReturn;
+            broken.add(baseline, calls.len(), state, message, &last);
         }
-        let power_cuts = self.power_cuts.as_ref();
-        if let Some(settings) = power_cuts {
-            power_cuts::explore(settings, explorer, &trace, invariant, progress)?;
-        }
-        match self.recoveries {
-            Some(maximum) => {
-                let seed = self.seed.child("explore", "recoveries");
-                RecoveryPoints::new(explorer, &trace, invariant, power_cuts, maximum, seed)
-                    .explore(progress)
-            }
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// Lets the process really die at a few drawn points. Requires that its earlier calls explain

@@ -5,7 +5,7 @@ use super::call_failure::CallFailure;
 use super::explorer::Explorer;
 use super::progress::Progress;
 use crate::test::random::rng;
-use clarity_chaos_disk::{Journal, SECTOR_SIZE, State};
+use clarity_chaos_disk::{Choice, Journal, SECTOR_SIZE, State, States};
 use clarity_chaos_record::Seed;
 use rand::RngExt as _;
 use rand::seq::SliceRandom as _;
@@ -23,6 +23,8 @@ const REPRESENTATIVES: usize = 8;
 
 /// The same for drawn states.
 const DRAWS: usize = 2;
+/// The maximum number of states that are checked to find fewer losses.
+const MINIMIZING_CHECKS: usize = 64;
 
 /// The settings for the exploration of power losses.
 #[derive(Clone, Debug)]
@@ -40,20 +42,33 @@ pub(super) type Circumstances = (bool, usize, Option<(CallFailure, bool)>);
 /// The states of one exploration.
 pub(super) struct DiskStates<'a> {
     explorer: &'a Explorer<'a>,
-    settings: &'a PowerCuts,
+    settings: PowerCuts,
     rng: ChaCha8Rng,
     /// The hashes of the states that were checked, each with its circumstances.
     seen: HashSet<u64>,
 }
 
 impl<'a> DiskStates<'a> {
-    pub(super) fn new(explorer: &'a Explorer<'a>, settings: &'a PowerCuts) -> Self {
+    pub(super) fn new(explorer: &'a Explorer<'a>, settings: &PowerCuts) -> Self {
         Self {
             explorer,
-            settings,
+            settings: settings.clone(),
             rng: rng(settings.seed),
             seen: HashSet::new(),
         }
+    }
+
+    /// Goes on with another model. States that were checked are not checked again.
+    pub(super) fn under(self, power_loss: PowerLoss) -> Self {
+        let settings = PowerCuts {
+            power_loss,
+            ..self.settings
+        };
+        Self { settings, ..self }
+    }
+
+    pub(super) fn power_loss(&self) -> PowerLoss {
+        self.settings.power_loss
     }
 
     /// Gives the number of states to check at the next of `points` points, when `checked` states
@@ -71,8 +86,8 @@ impl<'a> DiskStates<'a> {
     }
 
     /// Writes possible states of the disk after the first `calls` calls to the explorer's
-    /// directory, at most `share`. Calls `check` for each one. Returns the first state whose check
-    /// fails, with the error.
+    /// directory, at most `share`. Calls `check` for each one. If the check of a state fails,
+    /// returns a state with few losses whose check fails, with the error.
     pub(super) fn check(
         &mut self,
         journal: &Journal,
@@ -87,6 +102,8 @@ impl<'a> DiskStates<'a> {
             let representatives = states.representatives();
             let all = states.all(share.saturating_mul(4));
             let are_all = all.is_some();
+            let mut is_complete = are_all;
+            let before = progress.states;
             let order = order(representatives.len(), share, are_all, &mut self.rng);
             let mut rest = all.unwrap_or_default();
             rest.shuffle(&mut self.rng);
@@ -110,20 +127,73 @@ impl<'a> DiskStates<'a> {
                 }
                 // Equal states count once, so more states than the share show only now.
                 if left == 0 {
-                    progress.all_states = false;
+                    is_complete = false;
                     break;
                 }
                 self.seen.insert(key);
                 left -= 1;
+                progress.reach(calls);
                 progress.states += 1;
                 self.explorer.write(&state.snapshot)?;
                 if let Err(message) = check(&state) {
-                    return Ok(Some((state, message)));
+                    progress.all_states = false;
+                    progress.possible_states =
+                        progress.possible_states.saturating_add(states.estimate());
+                    let found = (choice, state, message);
+                    return self
+                        .minimize(states, calls, found, progress, &check)
+                        .map(Some);
                 }
             }
-            progress.all_states &= are_all;
+            let checked = (progress.states - before) as u64;
+            let possible = match is_complete {
+                true => checked,
+                false => states.estimate().max(checked),
+            };
+            progress.all_states &= is_complete;
+            progress.possible_states = progress.possible_states.saturating_add(possible);
             Ok(None)
         })
+    }
+
+    /// Searches a broken state after `calls` calls with fewer losses than `found`. Returns the one
+    /// with the fewest among at most [`MINIMIZING_CHECKS`] checked states.
+    fn minimize(
+        &self,
+        states: &States<'_>,
+        calls: usize,
+        found: (Choice, State, String),
+        progress: &mut Progress,
+        check: &impl Fn(&State) -> Result<(), String>,
+    ) -> io::Result<(State, String)> {
+        let (mut choice, mut state, mut message) = found;
+        let mut left = MINIMIZING_CHECKS;
+        let mut tried = HashSet::new();
+        loop {
+            let mut fewer = None;
+            for candidate in states.fewer_losses(&choice) {
+                let other = states.state(&candidate);
+                let has_fewer = other.missing.len() < state.missing.len();
+                if !has_fewer || !tried.insert(hash(&other.snapshot)) {
+                    continue;
+                }
+                if left == 0 {
+                    return Ok((state, message));
+                }
+                left -= 1;
+                progress.reach(calls);
+                progress.states += 1;
+                self.explorer.write(&other.snapshot)?;
+                if let Err(message) = check(&other) {
+                    fewer = Some((candidate, other, message));
+                    break;
+                }
+            }
+            match fewer {
+                Some(found) => (choice, state, message) = found,
+                None => return Ok((state, message)),
+            }
+        }
     }
 }
 

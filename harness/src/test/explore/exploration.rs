@@ -1,6 +1,8 @@
 //! The settings of an exploration, and the methods that start the exploration.
 
 #[cfg(target_os = "linux")]
+use super::broken_points::BrokenPoints;
+#[cfg(target_os = "linux")]
 use super::crash_points::CrashPoints;
 #[cfg(target_os = "linux")]
 use super::disk_states::PowerCuts;
@@ -9,6 +11,7 @@ use super::error::ExploreError;
 use super::explorer::Explorer;
 #[cfg(target_os = "linux")]
 use super::failure_points::FailurePoints;
+use super::kept_state::EvidencePaths;
 #[cfg(target_os = "linux")]
 use super::preparation;
 #[cfg(target_os = "linux")]
@@ -35,6 +38,8 @@ pub struct Exploration<'a> {
     one_process_dies: bool,
     states: usize,
     crashes_recoveries: bool,
+    every_broken_point: bool,
+    evidence: EvidencePaths,
 }
 
 /// The default maximum of states of the disk that an exploration tries.
@@ -42,12 +47,13 @@ const STATES: usize = 1000;
 
 impl<'a> Exploration<'a> {
     /// Makes an exploration whose runs start from the content of `before`. The random choices
-    /// depend on `seed`.
+    /// depend on `seed`. Copies of broken states go to `evidence`.
     pub(crate) fn new(
         before: &Path,
         seed: Seed,
         timeline: &'a Timeline,
         skip: &'a SkipRequest,
+        evidence: EvidencePaths,
     ) -> Self {
         Self {
             before: before.to_owned(),
@@ -58,6 +64,8 @@ impl<'a> Exploration<'a> {
             one_process_dies: false,
             states: STATES,
             crashes_recoveries: false,
+            every_broken_point: false,
+            evidence,
         }
     }
 
@@ -154,6 +162,20 @@ impl<'a> Exploration<'a> {
         }
     }
 
+    /// Makes the exploration go on after a state in which the invariant does not hold.
+    ///
+    /// The error has the first broken point, and up to 19 others in [`BrokenInvariant::others`].
+    /// At each call, the exploration goes on to the next call. Equal losses at several points are
+    /// listed once.
+    ///
+    /// [`BrokenInvariant::others`]: super::BrokenInvariant::others
+    pub fn every_broken_point(self) -> Self {
+        Self {
+            every_broken_point: true,
+            ..self
+        }
+    }
+
     /// Runs `operation` once, undisturbed. Then `invariant` checks the content that the directory
     /// has if the operation's process dies at each call that changes files.
     ///
@@ -168,7 +190,7 @@ impl<'a> Exploration<'a> {
     ///
     /// The operation and the invariant get the same directory. Before each run of the operation,
     /// the directory is reset to the initial content. The exploration ends as soon as the invariant
-    /// returns an error or panics.
+    /// returns an error or panics. If that is after a death, the losses of power are explored too.
     ///
     /// # Errors
     ///
@@ -193,7 +215,9 @@ impl<'a> Exploration<'a> {
                 seed: self.seed.child("explore", "deaths"),
             };
             let invariant = |dir: &Path, crash| to_text(invariant(dir, crash));
-            points.explore(&explorer, &invariant, progress)
+            let mut broken = BrokenPoints::new(&explorer, &self.evidence, self.every_broken_point);
+            let explored = points.explore(&explorer, &invariant, progress, &mut broken);
+            broken.conclude(explored)
         });
         #[cfg(not(target_os = "linux"))]
         {
@@ -248,7 +272,9 @@ impl<'a> Exploration<'a> {
                 errnos: &errnos,
                 power_cuts: self.power_cuts(),
             };
-            points.explore(&explorer, &invariant, progress)
+            let mut broken = BrokenPoints::new(&explorer, &self.evidence, self.every_broken_point);
+            let explored = points.explore(&explorer, &invariant, progress, &mut broken);
+            broken.conclude(explored)
         });
         #[cfg(not(target_os = "linux"))]
         {
@@ -315,7 +341,7 @@ impl<'a> Exploration<'a> {
         &self,
         explore: impl FnOnce(&mut Progress) -> Result<(), ExploreError>,
     ) -> Result<Explored, ExploreError> {
-        let mut progress = Progress::default();
+        let mut progress = Progress::new(self.power_loss, &self.evidence.progress);
         let explored = explore(&mut progress);
         let extent = progress.extent();
         if matches!(explored, Ok(()) | Err(ExploreError::Broken(_))) {

@@ -4,16 +4,15 @@ use super::baseline::Baseline;
 use super::call_identity::Precision;
 use super::child::{Child, ChildEnd};
 use super::directory_content::DirectoryContent;
-use super::error::{BrokenInvariant, ExploreError, ExploredState, UnsupportedOperation};
+use super::error::{ExploreError, UnsupportedOperation};
 use super::intervention::{CallPoint, Intervention};
 use super::operation_call::{OperationCall, OperationEnd};
 use super::operation_run::{Operation, OperationRun};
 use super::orphans::Orphans;
-use super::recovery_crash::RecoveryCrash;
 use super::run_limit::RunLimit;
 use super::state_directory::StateDirectory;
 use crate::os::seccomp::filter::SyscallPattern;
-use crate::syscalls::code_location::CodeLocation;
+use crate::syscalls::backtrace::CallSite;
 use crate::syscalls::file_call::Effect;
 use crate::syscalls::patterns::{file_calls, process_calls};
 use clarity_chaos_disk::Snapshot;
@@ -215,15 +214,16 @@ impl<'a> Explorer<'a> {
         baseline: &Baseline,
         index: usize,
     ) -> OperationCall {
-        let location = match run {
+        let site = match run {
             Ok(OperationRun {
                 end: Some(ChildEnd::Located(backtrace)),
                 ..
-            }) => CodeLocation::in_backtrace(&backtrace),
-            _ => None,
+            }) => CallSite::in_backtrace(&backtrace),
+            _ => CallSite::default(),
         };
         OperationCall {
-            location,
+            location: site.location,
+            callers: site.callers,
             ..baseline.describe(index)
         }
     }
@@ -250,26 +250,4 @@ impl<'a> Explorer<'a> {
             Err(error) => Err(format!("it could not be checked: {error}")),
         }
     }
-}
-
-/// Makes the error for a state in which the invariant does not hold.
-pub(super) fn broken(state: ExploredState, message: String) -> ExploreError {
-    ExploreError::Broken(Box::new(BrokenInvariant {
-        state,
-        message,
-        recovery: None,
-    }))
-}
-
-/// Makes the error for a second crash after which the invariant does not hold.
-pub(super) fn broken_again(
-    state: ExploredState,
-    recovery: RecoveryCrash,
-    message: String,
-) -> ExploreError {
-    ExploreError::Broken(Box::new(BrokenInvariant {
-        state,
-        message,
-        recovery: Some(recovery),
-    }))
 }

@@ -1,10 +1,13 @@
 //! Lets each call of an operation fail.
 
 use super::baseline::Baseline;
+use super::broken_points::BrokenPoints;
 use super::call_failure::CallFailure;
+use super::directory_content::DirectoryContent;
 use super::disk_states::{DiskStates, PowerCuts};
-use super::error::{ExploreError, ExploredState};
-use super::explorer::{Explorer, Invariant, broken};
+use super::error::ExploreError;
+use super::explored_state::ExploredState;
+use super::explorer::{Explorer, Invariant};
 use super::failure_cause::{can_fail, can_last};
 use super::intervention::{CallPoint, Intervention};
 use super::operation_call::OperationEnd;
@@ -23,12 +26,13 @@ pub(super) struct FailurePoints<'a> {
 
 impl FailurePoints<'_> {
     /// Lets each call fail with each error that the call can return. Lets each call that can be
-    /// split transfer half of its bytes.
+    /// split transfer half of its bytes. Adds broken points to `broken`.
     pub(super) fn explore(
         &self,
         explorer: &Explorer<'_>,
         invariant: Invariant<'_, InjectedFailure>,
         progress: &mut Progress,
+        broken: &mut BrokenPoints<'_>,
     ) -> Result<(), ExploreError> {
         let baseline = explorer.baseline()?;
         progress.begin(&baseline);
@@ -41,11 +45,14 @@ impl FailurePoints<'_> {
                 injections.into_iter().map(move |how| (index, how))
             })
             .collect();
+        let cuts = self.power_cuts.as_ref();
+        progress.expected = points.len() + cuts.map_or(0, |cuts| cuts.maximum);
         let mut states = self
             .power_cuts
             .as_ref()
             .map(|cuts| DiskStates::new(explorer, cuts));
         for (number, (index, injection)) in points.iter().copied().enumerate() {
+            progress.reach(index);
             let intervention = |point| injection.intervention(point);
             let run = explorer.intervene(&baseline, index, intervention)?;
             let (failure, lasting) = match (injection, run.short) {
@@ -64,11 +71,11 @@ impl FailurePoints<'_> {
                 acknowledgements: run.acknowledgements(),
                 power_lost: false,
             };
-            // The invariant may change the directory, so the trace comes first.
             let states = states
                 .as_mut()
                 .filter(|_| failure.acknowledged || failure.acknowledgements > 0);
-            let mut lost = None;
+            // The invariant may change the directory, so its content is read first.
+            let content = DirectoryContent::read(&explorer.directory)?.snapshot;
             let trace = match &states {
                 Some(_) => {
                     let trace = Trace::of_failed(explorer, run)?;
@@ -77,8 +84,20 @@ impl FailurePoints<'_> {
                 }
                 None => None,
             };
-            let mut checked = explorer.check(invariant, failure);
-            if let (Ok(()), Some(states), Some(trace)) = (&checked, states, &trace) {
+            let state = |broken: &mut BrokenPoints<'_>, lost| ExploredState::CallFailed {
+                call: broken.locate(&baseline, index),
+                failure: failure.failure,
+                lasting,
+                end: end.clone(),
+                lost,
+            };
+            let listed = broken.len();
+            if let Err(message) = explorer.check(invariant, failure) {
+                let state = state(broken, None);
+                broken.add(&baseline, index, state, message, &content);
+            }
+            // A broken invariant after the failed call does not hide the loss of power.
+            if let (Some(states), Some(trace)) = (states, &trace) {
                 let failure = InjectedFailure {
                     power_lost: true,
                     ..failure
@@ -93,22 +112,24 @@ impl FailurePoints<'_> {
                 let calls = trace.baseline.calls().len();
                 let found =
                     states.check(&trace.journal, calls, circumstances, share, progress, check)?;
-                if let Some((state, message)) = found {
-                    let describe = |call: &usize| trace.baseline.describe(*call);
-                    lost = Some(state.missing.iter().map(describe).collect());
-                    checked = Err(message);
+                if let Some((found, message)) = found {
+                    let lost = found.missing.iter().map(|lost| {
+                        // Up to the failed call, both runs made the same calls.
+                        match *lost < index && baseline.is_sequential() {
+                            true => broken.locate(&baseline, *lost),
+                            false => trace.baseline.describe(*lost),
+                        }
+                    });
+                    let lost = lost.collect();
+                    let state = state(broken, Some(lost));
+                    broken.add(&baseline, index, state, message, &found.snapshot);
                 }
             }
-            if let Err(message) = checked {
+            if broken.len() > listed {
                 progress.calls[index].invariant_broken = true;
-                let state = ExploredState::CallFailed {
-                    call: explorer.locate(&baseline, index),
-                    failure: failure.failure,
-                    lasting,
-                    end,
-                    lost,
-                };
-                return Err(broken(state, message));
+                if !broken.goes_on() {
+                    return Ok(());
+                }
             }
         }
         Ok(())

@@ -22,8 +22,12 @@ pub struct OperationCall {
     pub description: String,
     /// The process that makes the call. None if the operation's own process makes all calls.
     pub process: Option<OperationProcess>,
-    /// The place in the code that makes the call, if the program has symbols.
+    /// The innermost place in the code that leads to the call, if the program has symbols. Leaves
+    /// out the standard library, the harness and wrappers of system calls.
     pub location: Option<CodeLocation>,
+    /// Callers of `location`, from the inside out: the innermost one that is no dependency, and the
+    /// innermost one in the test. Without repetitions.
+    pub callers: Vec<CodeLocation>,
 }
 
 impl fmt::Display for OperationCall {
@@ -33,10 +37,14 @@ impl fmt::Display for OperationCall {
         if let Some(process) = &self.process {
             write!(f, " by {process}")?;
         }
-        match &self.location {
-            Some(location) => write!(f, " ({location})"),
-            None => Ok(()),
+        let Some(location) = &self.location else {
+            return Ok(());
+        };
+        write!(f, " ({location}")?;
+        for caller in &self.callers {
+            write!(f, ", called from {caller}")?;
         }
+        f.write_str(")")
     }
 }
 

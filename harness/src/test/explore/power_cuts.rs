@@ -2,26 +2,31 @@
 
 use super::Crash;
 use super::baseline::Baseline;
-use super::disk_states::{DiskStates, PowerCuts};
-use super::error::{ExploreError, ExploredState};
-use super::explorer::{Explorer, Invariant, broken};
+use super::broken_points::BrokenPoints;
+use super::disk_states::DiskStates;
+use super::error::ExploreError;
+use super::explored_state::ExploredState;
+use super::explorer::{Explorer, Invariant};
 use super::progress::Progress;
 use super::trace::Trace;
 use clarity_chaos_disk::State;
 
 /// Lets the power fail before each call that changes the disk, and after the last call. Checks
-/// possible states of the disk after each of these power losses.
+/// possible states of the disk after each of these power losses. Stops at the first broken point,
+/// unless the exploration goes on.
 pub(super) fn explore(
-    settings: &PowerCuts,
+    states: &mut DiskStates<'_>,
     explorer: &Explorer<'_>,
     trace: &Trace,
     invariant: Invariant<'_, Crash>,
     progress: &mut Progress,
+    broken: &mut BrokenPoints<'_>,
 ) -> Result<(), ExploreError> {
     let Trace { baseline, journal } = trace;
     let calls = baseline.calls();
     let points = points(baseline);
-    let mut states = DiskStates::new(explorer, settings);
+    // Whether a death breaks the invariant already.
+    let died = !broken.is_empty();
     for (number, (made, acknowledged)) in points.iter().enumerate() {
         let crash = Crash {
             acknowledged: *acknowledged,
@@ -31,24 +36,30 @@ pub(super) fn explore(
             during_recovery: false,
         };
         let share = states.share(progress.states, points.len() - number);
-        let check = |_: &State| explorer.check(invariant, crash);
+        // A state without losses is the content that a death leaves.
+        let check = |state: &State| match state.missing.is_empty() && died {
+            true => Ok(()),
+            false => explorer.check(invariant, crash),
+        };
         let circumstances = (*acknowledged, crash.acknowledgements, None);
         let checked = states.check(journal, *made, circumstances, share, progress, check)?;
-        let Some((state, message)) = checked else {
+        let Some((found, message)) = checked else {
             continue;
         };
-        for index in &state.missing {
+        for index in &found.missing {
             if let Some(call) = progress.calls.get_mut(*index) {
                 call.invariant_broken = true;
             }
         }
-        let locate = |index: usize| explorer.locate(baseline, index);
         let state = ExploredState::PowerLost {
-            next: (*made < calls.len()).then(|| locate(*made)),
+            next: (*made < calls.len()).then(|| broken.locate(baseline, *made)),
             acknowledged: *acknowledged,
-            lost: state.missing.into_iter().map(locate).collect(),
+            lost: broken.locate_lost(baseline, &found.missing),
         };
-        return Err(broken(state, message));
+        broken.add(baseline, *made, state, message, &found.snapshot);
+        if !broken.goes_on() {
+            return Ok(());
+        }
     }
     Ok(())
 }

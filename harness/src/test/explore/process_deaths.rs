@@ -2,20 +2,25 @@
 
 use super::Crash;
 use super::baseline::Baseline;
-use super::error::{ExploreError, ExploredState, UnsupportedOperation};
-use super::explorer::{Explorer, Invariant, broken};
+use super::broken_points::BrokenPoints;
+use super::directory_content::DirectoryContent;
+use super::error::{ExploreError, UnsupportedOperation};
+use super::explored_state::ExploredState;
+use super::explorer::{Explorer, Invariant};
 use super::intervention::Intervention;
 use super::operation_call::OperationEnd;
 use super::progress::Progress;
 
 /// Lets the process of each call that is a point die alone. Each death is a run of its own, since
-/// the other processes can answer the death with other calls. Does nothing if the operation's own
+/// the other processes can answer the death with other calls. Adds broken points to `broken`. Does
+/// nothing if the operation's own
 /// process makes all calls.
 pub(super) fn explore(
     explorer: &Explorer<'_>,
     baseline: &Baseline,
     invariant: Invariant<'_, Crash>,
     progress: &mut Progress,
+    broken: &mut BrokenPoints<'_>,
 ) -> Result<(), ExploreError> {
     let calls = baseline.calls().iter().enumerate();
     // A sync can be the last call of a process, and so the last point at which it can die.
@@ -33,6 +38,7 @@ pub(super) fn explore(
                 },
             )));
         }
+        progress.reach(index);
         let run = explorer.intervene(baseline, index, Intervention::KillProcess)?;
         progress.calls[index].exempt = false;
         progress.calls[index].points += 1;
@@ -44,11 +50,16 @@ pub(super) fn explore(
             victim: Some(process),
             during_recovery: false,
         };
+        // The invariant may change the directory, so its content is read first.
+        let content = DirectoryContent::read(&explorer.directory)?.snapshot;
         if let Err(message) = explorer.check(invariant, crash) {
             progress.calls[index].invariant_broken = true;
-            let call = explorer.locate(baseline, index);
+            let call = broken.locate(baseline, index);
             let state = ExploredState::OneProcessDied { call, end };
-            return Err(broken(state, message));
+            broken.add(baseline, index, state, message, &content);
+            if !broken.goes_on() {
+                return Ok(());
+            }
         }
     }
     Ok(())

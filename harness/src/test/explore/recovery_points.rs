@@ -2,16 +2,19 @@
 
 use super::Crash;
 use super::baseline::Baseline;
+use super::broken_points::BrokenPoints;
 use super::calls_journal;
 use super::death_points::{choose, is_crash_point};
 use super::disk_states::{DiskStates, PowerCuts, hash};
-use super::error::{ExploreError, ExploredState, UnsupportedOperation};
-use super::explorer::{Explorer, Invariant, broken_again};
+use super::error::{ExploreError, UnsupportedOperation};
+use super::explored_state::ExploredState;
+use super::explorer::{Explorer, Invariant};
 use super::intervention::Intervention;
 use super::operation_call::{OperationCall, OperationEnd};
 use super::power_cuts;
 use super::progress::Progress;
 use super::recovery_crash::RecoveryCrash;
+use super::second_crash::{Broken, Candidate, FirstCrash};
 use super::trace::{Trace, check_content};
 use crate::syscalls::file_call::FileCall;
 use crate::test::random::rng;
@@ -21,6 +24,7 @@ use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 
 /// The minimum of contents that are checked for each first crash.
 const MIN_SHARE: usize = 4;
@@ -40,31 +44,6 @@ pub(super) struct RecoveryPoints<'a> {
     /// The number of contents that may still be checked.
     left: usize,
     checked: usize,
-}
-
-/// A first crash.
-struct FirstCrash<'a> {
-    content: &'a Snapshot,
-    crash: Crash,
-    /// The number of the operation's calls whose changes may not be on the disk yet; none if the
-    /// disk has exactly the content.
-    made: Option<usize>,
-}
-
-/// A content that a crash during the recovery leaves.
-struct Candidate {
-    content: Snapshot,
-    /// The number of the recovery's calls before the crash.
-    made: usize,
-    written: Option<usize>,
-    /// The calls whose changes are missing, if the power failed.
-    lost: Option<Vec<usize>>,
-}
-
-/// A second crash that breaks the invariant.
-struct Broken {
-    recovery: RecoveryCrash,
-    message: String,
 }
 
 impl<'a> RecoveryPoints<'a> {
@@ -90,13 +69,22 @@ impl<'a> RecoveryPoints<'a> {
     }
 
     /// Explores second crashes after deaths of the operation's process and after losses of power.
-    pub(super) fn explore(mut self, progress: &mut Progress) -> Result<(), ExploreError> {
-        let explored = self.explore_all();
+    /// Adds broken points to `broken`.
+    pub(super) fn explore(
+        mut self,
+        progress: &mut Progress,
+        broken: &mut BrokenPoints<'_>,
+    ) -> Result<(), ExploreError> {
+        let explored = self.explore_all(progress, broken);
         progress.recoveries = self.checked;
         explored
     }
 
-    fn explore_all(&mut self) -> Result<(), ExploreError> {
+    fn explore_all(
+        &mut self,
+        progress: &mut Progress,
+        broken: &mut BrokenPoints<'_>,
+    ) -> Result<(), ExploreError> {
         let Trace { baseline, journal } = self.trace;
         let calls = baseline.calls();
         let mut deaths: Vec<usize> = (0..calls.len())
@@ -129,20 +117,25 @@ impl<'a> RecoveryPoints<'a> {
                     },
                     made: written.is_none().then_some(made),
                 };
-                if let Some(broken) = self.recover(&first, share)? {
+                progress.reach(made);
+                if let Some(found) = self.recover(&first, share)? {
                     let state = match made < calls.len() {
                         true => ExploredState::ProcessDied {
-                            call: self.explorer.locate(baseline, made),
+                            call: broken.locate(baseline, made),
                             written,
                         },
                         false => ExploredState::DiedBeforeReturn,
                     };
-                    return Err(broken_again(state, broken.recovery, broken.message));
+                    found.add_to(broken, baseline, made, state);
+                    if !broken.goes_on() {
+                        return Ok(());
+                    }
+                    break;
                 }
             }
         }
         match self.power_cuts {
-            Some(settings) => self.explore_power_cuts(settings, &cuts, &mut points),
+            Some(settings) => self.explore_power_cuts(settings, &cuts, &mut points, broken),
             None => Ok(()),
         }
     }
@@ -152,6 +145,7 @@ impl<'a> RecoveryPoints<'a> {
         settings: &PowerCuts,
         cuts: &[(usize, bool)],
         points: &mut usize,
+        broken: &mut BrokenPoints<'_>,
     ) -> Result<(), ExploreError> {
         let Trace { baseline, journal } = self.trace;
         let mut states = DiskStates::new(self.explorer, settings);
@@ -173,24 +167,29 @@ impl<'a> RecoveryPoints<'a> {
                     crash,
                     made: None,
                 };
-                let found = this.borrow_mut().recover(&first, MIN_SHARE);
-                let goes_on = matches!(found, Ok(None));
-                *recovered.borrow_mut() = found;
-                goes_on.then_some(()).ok_or_else(String::new)
+                match this.borrow_mut().recover(&first, MIN_SHARE) {
+                    Ok(None) => Ok(()),
+                    found => {
+                        *recovered.borrow_mut() = found;
+                        Err(String::new())
+                    }
+                }
             };
             let count = share.div_ceil(MIN_SHARE);
-            let mut progress = Progress::default();
+            let mut progress = Progress::new(None, Path::new(""));
             let stopped = states.check(journal, *made, circumstances, count, &mut progress, check);
             let found = stopped?;
-            if let (Some(broken), Some((state, _))) = (recovered.into_inner()?, found) {
-                let locate = |index: usize| self.explorer.locate(baseline, index);
+            if let (Some(second), Some((first, _))) = (recovered.into_inner()?, found) {
                 let calls = baseline.calls().len();
                 let state = ExploredState::PowerLost {
-                    next: (*made < calls).then(|| locate(*made)),
+                    next: (*made < calls).then(|| broken.locate(baseline, *made)),
                     acknowledged: *acknowledged,
-                    lost: state.missing.into_iter().map(locate).collect(),
+                    lost: broken.locate_lost(baseline, &first.missing),
                 };
-                return Err(broken_again(state, broken.recovery, broken.message));
+                second.add_to(broken, baseline, *made, state);
+                if !broken.goes_on() {
+                    return Ok(());
+                }
             }
         }
         Ok(())
@@ -217,7 +216,7 @@ impl<'a> RecoveryPoints<'a> {
         // The content before any change was checked after the first crash.
         self.seen.insert(key(first.crash, first.content));
         let mut left = share;
-        let mut candidates = self.deaths(&recovery, &journal);
+        let mut candidates = Candidate::of_deaths(&recovery, &journal, &mut self.rng);
         let deaths = match self.power_cuts {
             Some(_) => share.div_ceil(2),
             None => share,
@@ -267,35 +266,6 @@ impl<'a> RecoveryPoints<'a> {
                 checked => return checked.map(|()| (recovery, journal)),
             }
         }
-    }
-
-    /// Lists the contents that deaths during the recovery leave.
-    fn deaths(&mut self, recovery: &Baseline, journal: &Journal) -> Vec<Candidate> {
-        let mut found = Vec::new();
-        let mut replay = journal.replay();
-        let calls = recovery.calls().iter().enumerate();
-        for (made, _) in calls.filter(|(_, call)| is_crash_point(call)) {
-            replay.advance_to(made);
-            let torn = choose(&replay.torn_lengths(), &mut self.rng);
-            for written in [None].into_iter().chain(torn.into_iter().map(Some)) {
-                found.push(Candidate {
-                    content: match written {
-                        Some(written) => replay.torn(written),
-                        None => replay.snapshot(),
-                    },
-                    made,
-                    written,
-                    lost: None,
-                });
-            }
-        }
-        found.push(Candidate {
-            content: journal.live(),
-            made: recovery.calls().len(),
-            written: None,
-            lost: None,
-        });
-        found
     }
 
     /// Checks up to `left` contents that losses of power during the recovery leave. Nothing that
@@ -399,7 +369,11 @@ impl<'a> RecoveryPoints<'a> {
                 .lost
                 .map(|lost| lost.into_iter().map(describe).collect()),
         };
-        Ok(Some(Broken { recovery, message }))
+        Ok(Some(Broken {
+            recovery,
+            message,
+            content: candidate.content,
+        }))
     }
 
     fn locate(&self, first: &FirstCrash<'_>, recovery: &Baseline, index: usize) -> OperationCall {

@@ -1,0 +1,70 @@
+//! A file that says how far an exploration is, for the case that the test's process is killed.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+/// The maximum length of the text, in bytes.
+const MAX_LENGTH: usize = 512;
+
+/// The progress file. It exists as long as the exploration runs.
+///
+/// Errors are ignored: the progress is only a hint for the reader of a report.
+#[derive(Debug)]
+pub(super) struct ProgressFile {
+    path: PathBuf,
+    file: Option<File>,
+    text: [u8; MAX_LENGTH],
+}
+
+impl ProgressFile {
+    /// Creates the file, or replaces the file of an earlier exploration.
+    pub(super) fn create(path: &Path) -> Self {
+        let _ = fs::remove_file(path);
+        Self {
+            path: path.to_owned(),
+            file: File::create_new(path).ok(),
+            text: [b' '; MAX_LENGTH],
+        }
+    }
+
+    /// Replaces the text. Cuts it to [`MAX_LENGTH`] bytes.
+    pub(super) fn write(&mut self, text: &str) {
+        let mut cut = text.len().min(MAX_LENGTH);
+        while !text.is_char_boundary(cut) {
+            cut -= 1;
+        }
+        // The file always has the same length, so one write replaces all of it.
+        self.text.fill(b' ');
+        self.text[..cut].copy_from_slice(&text.as_bytes()[..cut]);
+        if let Some(file) = &self.file {
+            let _ = file.write_all_at(&self.text, 0);
+        }
+    }
+}
+
+impl Drop for ProgressFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_replaced_and_cut_at_a_character() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("exploring");
+        let mut file = ProgressFile::create(&path);
+        let read = || fs::read_to_string(&path).unwrap().trim_end().to_owned();
+        file.write("a long text");
+        file.write("short");
+        assert_eq!(read(), "short");
+        file.write(&"ä".repeat(MAX_LENGTH));
+        assert_eq!(read(), "ä".repeat(MAX_LENGTH / 2));
+        drop(file);
+        assert!(!path.exists());
+    }
+}
