@@ -139,6 +139,14 @@ impl Walk<'_> {
                 }
             }
             Part::Size { file, .. } => self.change(*file, index, true, true),
+            Part::Unnamed { node } => {
+                self.change(*node, index, false, true);
+                self.nodes.entry(*node).or_default().creation = Some(id);
+                // No state shows the file, so the change need not be a choice.
+                if self.power_loss == PowerLoss::Posix {
+                    self.durable.parts.insert(id);
+                }
+            }
             Part::Mode { node, .. } | Part::Times { node } => {
                 self.change(*node, index, false, false);
             }
@@ -282,7 +290,9 @@ impl Walk<'_> {
     /// Makes the names of a file durable, and those of the directories above it.
     fn keep_names(&mut self, file: NodeId) {
         let mut nodes = self.live.ancestors(file);
-        self.keep(|part| matches!(part, Part::Mode { node, .. } if *node == file));
+        self.keep(|part| {
+            matches!(part, Part::Mode { node, .. } | Part::Unnamed { node } if *node == file)
+        });
         nodes.push(file);
         let is_name = |part: &Part| match part {
             Part::Entry { node, previous, .. } => [node, previous]

@@ -215,6 +215,21 @@ impl FileSystem {
         }
     }
 
+    /// Whether the node has no entries.
+    pub(crate) fn is_empty(&self, node: NodeId) -> bool {
+        match &self.nodes[node.0] {
+            Node::Directory { entries, .. } => entries.is_empty(),
+            Node::File(_) | Node::Symlink(_) => true,
+        }
+    }
+
+    /// Whether `directory` is this node, or is below it.
+    pub(crate) fn contains(&self, node: NodeId, directory: NodeId) -> bool {
+        node == directory
+            || matches!(self.nodes[node.0], Node::Directory { .. })
+                && self.ancestors(directory).contains(&node)
+    }
+
     /// Lists the directories on the paths to this node, from each of the node's names up to the
     /// root.
     pub(crate) fn ancestors(&self, node: NodeId) -> Vec<NodeId> {

@@ -67,6 +67,10 @@ pub(crate) enum Part {
         node: NodeId,
         mode: u32,
     },
+    /// Creates a file without a name.
+    Unnamed {
+        node: NodeId,
+    },
     /// Sets times or the owner, which no snapshot shows.
     Times {
         node: NodeId,
@@ -156,6 +160,16 @@ impl Journal {
         matches!(self.live.node(node), Node::Directory { .. })
     }
 
+    /// Returns the mode of a file or directory, or `None` if the node is a symlink.
+    #[must_use]
+    pub fn mode(&self, node: NodeId) -> Option<u32> {
+        match self.live.node(node) {
+            Node::File(file) => Some(file.mode),
+            Node::Directory { mode, .. } => Some(*mode),
+            Node::Symlink(_) => None,
+        }
+    }
+
     /// Creates an empty file. Returns `None` if the path exists, or its directory does not.
     pub fn create(&mut self, path: &Path, mode: u32) -> Option<NodeId> {
         self.add(path, Node::file(mode))
@@ -169,6 +183,15 @@ impl Journal {
     /// Creates a symlink. Returns `None` if the path exists, or its directory does not.
     pub fn symlink(&mut self, target: PathBuf, path: &Path) -> Option<NodeId> {
         self.add(path, Node::Symlink(target))
+    }
+
+    /// Creates an empty file without a name. The file appears nowhere until
+    /// [`link_node`](Self::link_node) names it.
+    pub fn create_unnamed(&mut self, mode: u32) -> NodeId {
+        self.before.add(Node::file(mode));
+        let node = self.live.add(Node::file(mode));
+        self.log_metadata(vec![Part::Unnamed { node }]);
+        node
     }
 
     fn add(&mut self, path: &Path, node: Node) -> Option<NodeId> {
@@ -217,17 +240,39 @@ impl Journal {
         self.log_metadata(vec![Part::Times { node }]);
     }
 
-    /// Adds another name to a file.
+    /// Adds another name to the file at `from`. Does nothing if `to` exists.
     pub fn link(&mut self, from: &Path, to: &Path) {
-        let Some((node, slot)) = self.live.find(from).zip(self.live.slot(to)) else {
-            return;
-        };
-        if self.live.entry(&slot).is_none() {
+        if let Some(node) = self.live.find(from) {
+            self.link_node(node, to);
+        }
+    }
+
+    /// Adds a name to a file. Does nothing if the path exists, or the node is a directory.
+    pub fn link_node(&mut self, node: NodeId, path: &Path) {
+        if let Some(slot) = self.live.slot(path)
+            && self.live.entry(&slot).is_none()
+            && !self.is_directory(node)
+        {
             self.log_metadata(vec![self.entry(slot, Some(node))]);
         }
     }
 
-    /// Removes an entry.
+    /// Removes a name of a file or symlink. Does nothing if the path is a directory.
+    pub fn unlink(&mut self, path: &Path) {
+        if self.find(path).is_some_and(|node| !self.is_directory(node)) {
+            self.remove(path);
+        }
+    }
+
+    /// Removes a directory. Does nothing unless the path is an empty directory.
+    pub fn remove_directory(&mut self, path: &Path) {
+        let is_removed = |node| self.is_directory(node) && self.live.is_empty(node);
+        if self.find(path).is_some_and(is_removed) {
+            self.remove(path);
+        }
+    }
+
+    /// Removes an entry, with all entries below it.
     pub fn remove(&mut self, path: &Path) {
         if let Some(slot) = self.live.slot(path)
             && self.live.entry(&slot).is_some()
@@ -236,21 +281,34 @@ impl Journal {
         }
     }
 
-    /// Renames an entry. With `exchange`, exchanges the nodes of the two entries.
+    /// Renames an entry. With `exchange`, exchanges the nodes of the two entries. Does nothing
+    /// where rename(2) does nothing or fails.
     pub fn rename(&mut self, from: &Path, to: &Path, exchange: bool) {
         let Some((from, to)) = self.live.slot(from).zip(self.live.slot(to)) else {
             return;
         };
-        let (node, other) = (self.live.entry(&from), self.live.entry(&to));
+        let Some(node) = self.live.entry(&from) else {
+            return;
+        };
+        let other = self.live.entry(&to);
         // If both are names of the same file, rename(2) does nothing.
-        if node.is_none() || node == other {
+        if other == Some(node) || self.live.contains(node, to.directory) {
             return;
         }
-        let parts = vec![
-            self.entry(from, other.filter(|_| exchange)),
-            self.entry(to, node),
-        ];
-        self.log_metadata(parts);
+        let is_allowed = match other {
+            Some(other) if exchange => !self.live.contains(other, from.directory),
+            Some(other) => {
+                self.is_directory(node) == self.is_directory(other) && self.live.is_empty(other)
+            }
+            None => !exchange,
+        };
+        if is_allowed {
+            let parts = vec![
+                self.entry(from, other.filter(|_| exchange)),
+                self.entry(to, Some(node)),
+            ];
+            self.log_metadata(parts);
+        }
     }
 
     /// Syncs a file or directory.
@@ -318,7 +376,7 @@ impl FileSystem {
             }
             Part::Size { file, length } => self.resize(*file, *length),
             Part::Mode { node, mode } => self.set_mode(*node, *mode),
-            Part::Times { .. } => {}
+            Part::Unnamed { .. } | Part::Times { .. } => {}
         }
     }
 }

@@ -65,6 +65,8 @@
 #[cfg(target_os = "linux")]
 mod baseline;
 #[cfg(target_os = "linux")]
+mod call_watch;
+#[cfg(target_os = "linux")]
 mod calls_journal;
 #[cfg(target_os = "linux")]
 mod child;

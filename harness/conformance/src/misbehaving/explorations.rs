@@ -3,9 +3,13 @@
 mod acknowledgements;
 mod durability;
 mod errors;
+mod failing_calls;
 mod failed_syncs;
 mod failures;
+mod identities;
 mod refused;
+mod unnamed_files;
+mod ways_to_write;
 
 use clarity_chaos::explore::{Crash, PowerLoss};
 use clarity_chaos::{Context, Result, chaos};

@@ -184,13 +184,10 @@ fn apply(journal: &mut Journal, handles: &mut Vec<Option<NodeId>>, op: &Op) {
             }
         }
         Op::Rename { from, to } => journal.rename(Path::new(from), Path::new(to), false),
-        Op::Exchange { a, b } => {
-            if journal.find(Path::new(b)).is_some() {
-                journal.rename(Path::new(a), Path::new(b), true);
-            }
-        }
+        Op::Exchange { a, b } => journal.rename(Path::new(a), Path::new(b), true),
         Op::Link { from, to } => journal.link(Path::new(from), Path::new(to)),
-        Op::Unlink { path } | Op::Rmdir { path } => journal.remove(Path::new(path)),
+        Op::Unlink { path } => journal.unlink(Path::new(path)),
+        Op::Rmdir { path } => journal.remove_directory(Path::new(path)),
         Op::Mkdir { path } => drop(journal.make_directory(Path::new(path), 0o755)),
         Op::Symlink { target, path } => drop(journal.symlink(target.into(), Path::new(path))),
         Op::Fsync { handle } => sync(journal, handles[*handle], SyncKind::Full),

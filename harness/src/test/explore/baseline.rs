@@ -3,11 +3,19 @@
 use super::operation_call::OperationCall;
 use super::operation_run::{CallPoint, OperationRun};
 use crate::syscalls::file_call::{Effect, FileCall};
+use crate::syscalls::file_status::Identity;
+use clarity_chaos_disk::Snapshot;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// The calls of an undisturbed run.
 #[derive(Debug)]
 pub(super) struct Baseline {
     calls: Vec<FileCall>,
+    /// The files before the first call.
+    files: BTreeMap<Identity, PathBuf>,
+    /// The content after calls, by index.
+    contents: BTreeMap<usize, Snapshot>,
     /// Whether one thread made all calls.
     is_sequential: bool,
 }
@@ -16,6 +24,8 @@ impl Baseline {
     pub(super) fn new(run: OperationRun) -> Self {
         Self {
             is_sequential: run.calls.windows(2).all(|pair| pair[0].0 == pair[1].0),
+            files: run.files,
+            contents: run.contents,
             calls: run.calls.into_iter().map(|(_, call)| call).collect(),
         }
     }
@@ -30,6 +40,16 @@ impl Baseline {
     /// Whether one thread made all calls.
     pub(super) fn is_sequential(&self) -> bool {
         self.is_sequential
+    }
+
+    /// Returns the paths of the files before the first call.
+    pub(super) fn files(&self) -> &BTreeMap<Identity, PathBuf> {
+        &self.files
+    }
+
+    /// Returns the recorded contents after calls, by index.
+    pub(super) fn contents(&self) -> &BTreeMap<usize, Snapshot> {
+        &self.contents
     }
 
     pub(super) fn calls(&self) -> &[FileCall] {

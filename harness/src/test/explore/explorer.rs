@@ -12,7 +12,6 @@ use super::orphans::Orphans;
 use super::run_limit::RunLimit;
 use crate::os::seccomp::filter::SyscallPattern;
 use crate::syscalls::code_location::CodeLocation;
-use crate::syscalls::file_call::Effect;
 use crate::syscalls::patterns::file_calls;
 use clarity_chaos_disk::Snapshot;
 use std::io;
@@ -21,6 +20,10 @@ use std::time::Instant;
 
 /// The maximum number of runs that try to reach the call of an intervention.
 const TRIES: usize = 5;
+
+/// If this environment variable is set, each call must explain the content that it leaves.
+// Reads the whole directory after each call, so only tests of explorations set the variable.
+const CHECK_EACH_CALL: &str = "CHAOS_CHECK_EACH_CALL";
 
 /// A test's operation, which returns its error as text.
 pub(super) type Work<'a> = &'a (dyn Fn(&Path) -> Result<(), String> + Sync);
@@ -66,6 +69,7 @@ impl<'a> Explorer<'a> {
             patterns: &self.patterns,
             orphans: &self.orphans,
             records_bytes: self.records_bytes,
+            records_contents: std::env::var_os(CHECK_EACH_CALL).is_some(),
             limit: self.operation_limit.get(),
             work: self.work,
         };
@@ -99,7 +103,7 @@ impl<'a> Explorer<'a> {
             )));
         }
         for (index, call) in baseline.calls().iter().enumerate() {
-            if let Effect::Unsupported { reason, .. } = call.effect {
+            if let Some(reason) = call.unsupported() {
                 return Err(ExploreError::NotExplorable(Box::new(
                     UnsupportedOperation {
                         reason: reason.to_owned(),

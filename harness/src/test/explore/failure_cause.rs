@@ -11,7 +11,7 @@ pub(super) fn can_fail(effect: &Effect, errno: Errno) -> bool {
     match errno {
         _ if *effect == Effect::Acknowledge => false,
         Errno::ENOSPC => effect.allocates(),
-        Errno::EMFILE => matches!(effect, Effect::Open { .. }),
+        Errno::EMFILE => matches!(effect, Effect::Open { .. } | Effect::OpenUnnamed { .. }),
         _ => true,
     }
 }

@@ -1,5 +1,6 @@
 //! One run of an operation, with an intervention at one of its calls.
 
+use super::call_watch::CallWatch;
 use super::child::{Child, ChildEnd};
 use super::directory_content::DirectoryContent;
 use super::failure_cause::{can_fail, ends_with_close, is_ended_by};
@@ -11,6 +12,8 @@ use crate::os::seccomp::tracee::Tracee;
 use crate::syscalls::decoder::Decoder;
 use crate::syscalls::errno::Errno;
 use crate::syscalls::file_call::{Effect, FileCall};
+use crate::syscalls::file_status::{FileStatus, Identity};
+use clarity_chaos_disk::Snapshot;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -54,6 +57,10 @@ pub(super) struct OperationRun {
     /// The calls that the operation made in its directory, in order. The number next to each call
     /// identifies the thread that made the call.
     pub(super) calls: Vec<(u32, FileCall)>,
+    /// The files before the first call. Recorded together with written bytes.
+    pub(super) files: BTreeMap<Identity, PathBuf>,
+    /// The content after calls, by index. Recorded only on request.
+    pub(super) contents: BTreeMap<usize, Snapshot>,
     /// The calls that an injected error has replaced, by index, with the error.
     pub(super) failed: BTreeMap<usize, Errno>,
     /// The end of the operation's process; none if the exploration killed the process.
@@ -90,6 +97,8 @@ pub(super) struct Operation<'a> {
     pub(super) orphans: &'a Orphans,
     /// Whether runs with a failing call also record the written bytes.
     pub(super) records_bytes: bool,
+    /// Whether runs with written bytes also record the content after each call.
+    pub(super) records_contents: bool,
     /// The time after which the operation is killed.
     pub(super) limit: Option<Duration>,
     pub(super) work: &'a (dyn Fn(&Path) -> Result<(), String> + Sync),
@@ -104,16 +113,23 @@ impl Operation<'_> {
         intervention: &Intervention,
     ) -> io::Result<OperationRun> {
         before.write(self.directory)?;
+        let records = match intervention {
+            Intervention::None | Intervention::Kill(_) => true,
+            Intervention::Fail { .. } => self.records_bytes,
+            Intervention::Locate(_) => false,
+        };
+        let files = match records {
+            true => files(before, self.directory),
+            false => BTreeMap::new(),
+        };
         let child = Child::spawn(Some(self.patterns), || (self.work)(self.directory))?;
         Monitor {
-            decoder: Decoder::new(
-                self.directory,
-                match intervention {
-                    Intervention::None | Intervention::Kill(_) => true,
-                    Intervention::Fail { .. } => self.records_bytes,
-                    Intervention::Locate(_) => false,
-                },
-            ),
+            decoder: Decoder::new(self.directory, records),
+            records,
+            files,
+            watched: None,
+            records_contents: self.records_contents,
+            contents: BTreeMap::new(),
             child,
             limit: self.limit,
             intervention,
@@ -129,9 +145,29 @@ impl Operation<'_> {
     }
 }
 
+/// Lists the files of a directory that has this content.
+fn files(content: &DirectoryContent, directory: &Path) -> BTreeMap<Identity, PathBuf> {
+    let entries = content.snapshot.entries().map(|(path, _)| path);
+    [Path::new("")]
+        .into_iter()
+        .chain(entries)
+        .filter_map(|path| {
+            let found = FileStatus::at(&directory.join(path))?;
+            Some((found.identity, path.to_owned()))
+        })
+        .collect()
+}
+
 /// Answers the intercepted calls of a running operation.
 struct Monitor<'a> {
     decoder: Decoder<'a>,
+    /// Whether the run records written bytes, and the files before and after calls.
+    records: bool,
+    files: BTreeMap<Identity, PathBuf>,
+    /// The last call that the kernel was allowed to execute, by index.
+    watched: Option<(usize, CallWatch)>,
+    records_contents: bool,
+    contents: BTreeMap<usize, Snapshot>,
     child: Child,
     limit: Option<Duration>,
     intervention: &'a Intervention,
@@ -192,20 +228,43 @@ impl Monitor<'_> {
             if calls.contains(PollFlags::IN)
                 && let Some(call) = listener.next()?
             {
+                self.look_after(Some(call.thread))?;
                 continuation = self.answer(&call)?;
             }
         }
         self.end_all()?;
+        self.look_after(None)?;
         let mut end = self.child.reap()?;
         if let (true, Some(limit)) = (timed_out, self.limit) {
             end = ChildEnd::Died(format!("it did not end within {limit:?}"));
         }
         Ok(OperationRun {
             calls: self.calls,
+            files: self.files,
+            contents: self.contents,
             failed: self.failed,
             end: (continuation == Continuation::GoesOn).then_some(end),
             reached: self.reached,
         })
+    }
+
+    /// Looks at the files of the last executed call, when the thread `next` makes the next call, or
+    /// no process of the operation is left.
+    fn look_after(&mut self, next: Option<u32>) -> io::Result<()> {
+        let Some((index, watch)) = self.watched.take() else {
+            return Ok(());
+        };
+        let is_over = next.is_none_or(|next| watch.is_over(next));
+        let call = &mut self.calls[index].1;
+        let after = watch.look();
+        // Entries change at once, but bytes do not.
+        let is_seen = after != call.before && !matches!(call.effect, Effect::Write { .. });
+        call.after = (is_over || is_seen).then_some(after);
+        if is_over && self.records_contents {
+            let content = DirectoryContent::read(self.directory)?;
+            self.contents.insert(index, content.snapshot);
+        }
+        Ok(())
     }
 
     /// Answers a call, or kills the operation's process at this call.
@@ -236,7 +295,7 @@ impl Monitor<'_> {
         // The kernel executes calls on files outside of the directory. Calls with unreadable
         // arguments, such as an invalid address, are also left to the kernel. The kernel makes
         // these calls fail.
-        let Ok(Some(call)) = decoded else {
+        let Ok(Some(mut call)) = decoded else {
             listener.proceed(waiting)?;
             return Ok(Continuation::GoesOn);
         };
@@ -269,6 +328,9 @@ impl Monitor<'_> {
         self.lasting.take_if(is_cured);
         let failing = self.lasting.filter(|errno| can_fail(&call.effect, *errno));
         let is_pretended = call.effect.is_sync() || call.effect == Effect::Acknowledge;
+        let watch = (self.records && call.effect.concerns_files())
+            .then(|| CallWatch::new(self.directory, waiting.thread, waiting.number, &call));
+        call.before = watch.as_ref().map(CallWatch::look).unwrap_or_default();
         self.calls.push((waiting.thread, call));
         self.reached |= !matches!(intervention, Intervention::None);
         match intervention {
@@ -291,7 +353,10 @@ impl Monitor<'_> {
             }
             // The death of a process loses no written bytes, so a sync need not wait for the disk.
             _ if is_pretended => listener.pretend(waiting, 0)?,
-            _ => listener.proceed(waiting)?,
+            _ => {
+                self.watched = watch.map(|watch| (self.calls.len() - 1, watch));
+                listener.proceed(waiting)?;
+            }
         }
         Ok(Continuation::GoesOn)
     }

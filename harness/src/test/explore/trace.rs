@@ -86,8 +86,26 @@ fn journal(
     calls: &[FileCall],
     failed: &BTreeMap<usize, Errno>,
 ) -> Result<Journal, ExploreError> {
-    calls_journal::journal(&explorer.before.snapshot, calls, failed)
-        .map_err(|(index, reason)| not_explorable(reason, Some(baseline.describe(index))))
+    let before = &explorer.before.snapshot;
+    let journal = calls_journal::journal(before, baseline.files(), calls, failed)
+        .map_err(|(index, reason)| not_explorable(reason, Some(baseline.describe(index))))?;
+    if baseline.is_sequential() {
+        check_each_call(&journal, baseline)?;
+    }
+    Ok(journal)
+}
+
+/// Returns an error unless the calls explain each recorded content.
+fn check_each_call(journal: &Journal, baseline: &Baseline) -> Result<(), ExploreError> {
+    let mut replay = journal.replay();
+    for (index, found) in baseline.contents() {
+        replay.advance_to(index + 1);
+        if let Some(path) = first_difference(&replay.snapshot(), found) {
+            let reason = format!("the call does not explain {} after it", path.display());
+            return Err(not_explorable(&reason, Some(baseline.describe(*index))));
+        }
+    }
+    Ok(())
 }
 
 /// Returns an error unless the directory has the content that the journal explains.
