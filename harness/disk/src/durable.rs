@@ -147,7 +147,7 @@ impl Walk<'_> {
                     self.durable.parts.insert(id);
                 }
             }
-            Part::Mode { node, .. } | Part::Times { node } => {
+            Part::Mode { node, .. } | Part::Times { node, .. } => {
                 self.change(*node, index, false, false);
             }
         }
@@ -191,7 +191,9 @@ impl Walk<'_> {
         match self.power_loss {
             PowerLoss::Posix => self.keep(|part| match part {
                 Part::Size { file: node, .. } => *node == file,
-                Part::Mode { node, .. } => *node == file && kind == SyncKind::Full,
+                Part::Mode { node, .. } | Part::Times { node, .. } => {
+                    *node == file && kind == SyncKind::Full
+                }
                 _ => false,
             }),
             PowerLoss::Journaled => {
@@ -223,7 +225,7 @@ impl Walk<'_> {
         }
         self.keep(|part| match part {
             Part::Entry { slot, .. } => slot.directory == directory,
-            Part::Mode { node, .. } => *node == directory,
+            Part::Mode { node, .. } | Part::Times { node, .. } => *node == directory,
             _ => false,
         });
         if self.power_loss == PowerLoss::Journaled {
@@ -291,7 +293,9 @@ impl Walk<'_> {
     fn keep_names(&mut self, file: NodeId) {
         let mut nodes = self.live.ancestors(file);
         self.keep(|part| {
-            matches!(part, Part::Mode { node, .. } | Part::Unnamed { node } if *node == file)
+            matches!(part,
+                Part::Mode { node, .. } | Part::Times { node, .. } | Part::Unnamed { node }
+                if *node == file)
         });
         nodes.push(file);
         let is_name = |part: &Part| match part {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// The maximum number of symlinks that are followed on a path.
 const MAX_SYMLINKS: usize = 8;
@@ -53,12 +54,15 @@ impl Node {
 #[derive(Clone, Debug)]
 pub(crate) struct FileSystem {
     nodes: Vec<Node>,
+    /// The times of modification that calls have set, until the next write.
+    modified: BTreeMap<NodeId, SystemTime>,
 }
 
 impl FileSystem {
     pub(crate) fn from_snapshot(snapshot: &Snapshot) -> Self {
         let mut disk = Self {
             nodes: vec![Node::directory(0o755)],
+            modified: BTreeMap::new(),
         };
         let mut files = BTreeMap::new();
         for (path, entry) in snapshot.entries() {
@@ -90,7 +94,11 @@ impl FileSystem {
                 None => {
                     let bytes = bytes(node, file);
                     let mode = file.mode;
-                    numbers.insert(node, builder.file(path, File { bytes, mode }));
+                    let number = builder.file(path, File { bytes, mode });
+                    if let Some(time) = self.modified.get(&node) {
+                        builder.set_modified(number, *time);
+                    }
+                    numbers.insert(node, number);
                 }
             },
             Node::Directory { mode, .. } => builder.directory(path, *mode),
@@ -186,7 +194,16 @@ impl FileSystem {
         }
     }
 
+    /// Sets the time of modification of a file; `None` stands for that of the last write.
+    pub(crate) fn set_modified(&mut self, file: NodeId, time: Option<SystemTime>) {
+        match time {
+            Some(time) => self.modified.insert(file, time),
+            None => self.modified.remove(&file),
+        };
+    }
+
     pub(crate) fn write(&mut self, file: NodeId, offset: usize, bytes: &[u8]) {
+        self.modified.remove(&file);
         if let Some(file) = self.file_mut(file) {
             let content = Arc::make_mut(&mut file.bytes);
             let end = offset + bytes.len();
@@ -198,6 +215,7 @@ impl FileSystem {
     }
 
     pub(crate) fn resize(&mut self, file: NodeId, length: usize) {
+        self.modified.remove(&file);
         if let Some(file) = self.file_mut(file) {
             Arc::make_mut(&mut file.bytes).resize(length, 0);
         }
@@ -221,6 +239,15 @@ impl FileSystem {
             Node::Directory { entries, .. } => entries.is_empty(),
             Node::File(_) | Node::Symlink(_) => true,
         }
+    }
+
+    /// Whether an entry names the node.
+    pub(crate) fn has_name(&self, node: NodeId) -> bool {
+        let names = |parent: &Node| match parent {
+            Node::Directory { entries, .. } => entries.values().any(|entry| *entry == node),
+            _ => false,
+        };
+        self.nodes.iter().any(names)
     }
 
     /// Whether `directory` is this node, or is below it.

@@ -4,6 +4,7 @@ use crate::file_system::{FileSystem, Node, NodeId, Slot};
 use crate::snapshot::Snapshot;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// The journal of a program's calls, and the file system that the program sees.
 ///
@@ -71,9 +72,10 @@ pub(crate) enum Part {
     Unnamed {
         node: NodeId,
     },
-    /// Sets times or the owner, which no snapshot shows.
+    /// Sets the time of modification. `None` stands for that of the last write.
     Times {
         node: NodeId,
+        modified: Option<SystemTime>,
     },
 }
 
@@ -185,15 +187,6 @@ impl Journal {
         self.add(path, Node::Symlink(target))
     }
 
-    /// Creates an empty file without a name. The file appears nowhere until
-    /// [`link_node`](Self::link_node) names it.
-    pub fn create_unnamed(&mut self, mode: u32) -> NodeId {
-        self.before.add(Node::file(mode));
-        let node = self.live.add(Node::file(mode));
-        self.log_metadata(vec![Part::Unnamed { node }]);
-        node
-    }
-
     fn add(&mut self, path: &Path, node: Node) -> Option<NodeId> {
         let slot = self.live.slot(path)?;
         if self.live.entry(&slot).is_some() {
@@ -235,26 +228,10 @@ impl Journal {
         self.log_metadata(vec![Part::Mode { node, mode }]);
     }
 
-    /// Sets the times or the owner of a file or directory.
-    pub fn set_times(&mut self, node: NodeId) {
-        self.log_metadata(vec![Part::Times { node }]);
-    }
-
-    /// Adds another name to the file at `from`. Does nothing if `to` exists.
-    pub fn link(&mut self, from: &Path, to: &Path) {
-        if let Some(node) = self.live.find(from) {
-            self.link_node(node, to);
-        }
-    }
-
-    /// Adds a name to a file. Does nothing if the path exists, or the node is a directory.
-    pub fn link_node(&mut self, node: NodeId, path: &Path) {
-        if let Some(slot) = self.live.slot(path)
-            && self.live.entry(&slot).is_none()
-            && !self.is_directory(node)
-        {
-            self.log_metadata(vec![self.entry(slot, Some(node))]);
-        }
+    /// Sets the times or the owner of a file or directory. A snapshot shows the time of
+    /// modification of a file until the next write. `None` stands for the time of the last write.
+    pub fn set_times(&mut self, node: NodeId, modified: Option<SystemTime>) {
+        self.log_metadata(vec![Part::Times { node, modified }]);
     }
 
     /// Removes a name of a file or symlink. Does nothing if the path is a directory.
@@ -333,7 +310,7 @@ impl Journal {
         self.log(Event::SyncAll);
     }
 
-    fn entry(&self, slot: Slot, node: Option<NodeId>) -> Part {
+    pub(crate) fn entry(&self, slot: Slot, node: Option<NodeId>) -> Part {
         Part::Entry {
             previous: self.live.entry(&slot),
             slot,
@@ -342,7 +319,7 @@ impl Journal {
         }
     }
 
-    fn log_metadata(&mut self, parts: Vec<Part>) {
+    pub(crate) fn log_metadata(&mut self, parts: Vec<Part>) {
         self.log(Event::Metadata(parts));
     }
 
@@ -376,7 +353,8 @@ impl FileSystem {
             }
             Part::Size { file, length } => self.resize(*file, *length),
             Part::Mode { node, mode } => self.set_mode(*node, *mode),
-            Part::Unnamed { .. } | Part::Times { .. } => {}
+            Part::Times { node, modified } => self.set_modified(*node, *modified),
+            Part::Unnamed { .. } => {}
         }
     }
 }

@@ -7,6 +7,7 @@ mod durable_bytes;
 mod file_system;
 mod journal;
 mod lengths;
+mod links;
 mod metadata;
 mod power_loss;
 mod replay;

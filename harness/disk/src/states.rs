@@ -4,11 +4,12 @@ use crate::content::{ContentChoice, ContentChoices};
 use crate::durable::Durable;
 use crate::durable_bytes::PAGE;
 use crate::file_system::{FileSystem, NodeId};
-use crate::journal::Journal;
+use crate::journal::{Event, Journal, Part};
 use crate::metadata::{Included, MetadataChoices};
 use crate::power_loss::PowerLoss;
 use crate::representatives;
 use crate::snapshot::Snapshot;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -166,6 +167,7 @@ impl States<'_> {
                 }
             }
         }
+        self.forget_times(&mut disk);
         let content = |file: NodeId| {
             let choices = ContentChoices::new(
                 self.journal,
@@ -183,6 +185,30 @@ impl States<'_> {
             disk,
             included,
             files,
+        }
+    }
+
+    /// Forgets the set times of files that were written later. The disk can have the time of such a
+    /// write, with or without its bytes.
+    fn forget_times(&self, disk: &mut FileSystem) {
+        let mut set = BTreeMap::new();
+        for logged in self.journal.until(self.calls) {
+            match &logged.event {
+                Event::Metadata(parts) => {
+                    for part in parts {
+                        match part {
+                            Part::Times { node, .. } => drop(set.insert(*node, true)),
+                            Part::Size { file, .. } => drop(set.insert(*file, false)),
+                            _ => {}
+                        }
+                    }
+                }
+                Event::Write { file, .. } => drop(set.insert(*file, false)),
+                _ => {}
+            }
+        }
+        for (file, _) in set.into_iter().filter(|(_, is_set)| !is_set) {
+            disk.set_modified(file, None);
         }
     }
 

@@ -202,19 +202,14 @@ impl Effect {
             | Self::OpenUnnamed { .. }
             | Self::Acknowledge
             | Self::NoChange { .. }
-            | Self::Reflink { .. }
-            | Self::ChangeAttributes { .. } => false,
+            | Self::Reflink { .. } => false,
             _ => true,
         }
     }
 
     /// Whether the call changes files, or writes a file to the disk.
     pub(crate) fn concerns_files(&self) -> bool {
-        match self {
-            Self::ChangeAttributes { .. } => true,
-            Self::SyncAll => false,
-            _ => self.changes(),
-        }
+        self.changes() && *self != Self::SyncAll
     }
 
     /// Whether a crash before the call can leave another state, or another acknowledged state, than

@@ -3,6 +3,7 @@
 use std::fs::{self, Metadata};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::time::SystemTime;
 
 /// Identifies a file, whatever its names are. After the last name and the last descriptor are gone,
 /// a new file can have the same identity.
@@ -24,6 +25,8 @@ pub(crate) struct FileStatus {
     pub(crate) links: u64,
     /// The numbers of the owner and the group.
     pub(crate) owner: (u32, u32),
+    /// The time of modification; none if the file system has none.
+    pub(crate) modified: Option<SystemTime>,
 }
 
 /// The files of a call, as they are before or after the call.
@@ -60,6 +63,7 @@ impl FileStatus {
             length: metadata.len(),
             links: metadata.nlink(),
             owner: (metadata.uid(), metadata.gid()),
+            modified: metadata.modified().ok(),
         }
     }
 

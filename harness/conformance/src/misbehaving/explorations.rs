@@ -8,6 +8,7 @@ mod failed_syncs;
 mod failures;
 mod identities;
 mod refused;
+mod times;
 mod unnamed_files;
 mod ways_to_write;
 

@@ -1,10 +1,10 @@
 //! The undisturbed run of an operation. All other runs are compared with this run.
 
+use super::directory_content::DirectoryContent;
 use super::operation_call::OperationCall;
 use super::operation_run::{CallPoint, OperationRun};
 use crate::syscalls::file_call::{Effect, FileCall};
 use crate::syscalls::file_status::Identity;
-use clarity_chaos_disk::Snapshot;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ pub(super) struct Baseline {
     /// The files before the first call.
     files: BTreeMap<Identity, PathBuf>,
     /// The content after calls, by index.
-    contents: BTreeMap<usize, Snapshot>,
+    contents: BTreeMap<usize, DirectoryContent>,
     /// Whether one thread made all calls.
     is_sequential: bool,
 }
@@ -48,7 +48,7 @@ impl Baseline {
     }
 
     /// Returns the recorded contents after calls, by index.
-    pub(super) fn contents(&self) -> &BTreeMap<usize, Snapshot> {
+    pub(super) fn contents(&self) -> &BTreeMap<usize, DirectoryContent> {
         &self.contents
     }
 

@@ -147,11 +147,7 @@ impl JournalWriter {
                 self.add_node(found, 0, |journal, _| journal.symlink(to.clone(), path));
             }
             Effect::Link { to, .. } if before.target.is_none() => {
-                let is_deleted = before.file.is_some_and(|file| file.links == 0);
-                let is_done = match after {
-                    Some(after) => after.target.is_some(),
-                    None => !is_deleted,
-                };
+                let is_done = after.is_none_or(|after| after.target.is_some());
                 if let Some(node) = self.node(call).filter(|_| is_done) {
                     self.journal.link_node(node, to);
                 }
@@ -197,7 +193,8 @@ impl JournalWriter {
             }
             Effect::ChangeAttributes { .. } => {
                 if let Some(node) = self.node(call) {
-                    self.journal.set_times(node);
+                    let modified = found.and_then(|found| found?.modified);
+                    self.journal.set_times(node, modified);
                     self.note_mode(node, found);
                 }
             }

@@ -8,6 +8,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// The content of a directory with the times of its files.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub(super) struct DirectoryContent {
     pub(super) snapshot: Snapshot,
     /// The first device, FIFO or socket, which the snapshot does not contain.
     pub(super) special: Option<PathBuf>,
+    /// The times of modification of all files.
+    pub(super) modified: BTreeMap<PathBuf, SystemTime>,
     times: BTreeMap<PathBuf, FileTimes>,
 }
 
@@ -27,6 +30,7 @@ impl DirectoryContent {
             snapshot: reader.builder.build(),
             special: reader.special,
             times: reader.times,
+            modified: reader.modified,
         })
     }
 
@@ -37,11 +41,15 @@ impl DirectoryContent {
     }
 
     /// Creates the directory `root` with the content of `snapshot`. Files that are the same as in
-    /// this content keep their times. Replaces an existing file or directory.
+    /// this content keep their times, unless the snapshot has others. Replaces an existing file or directory.
     pub(super) fn write_state(&self, snapshot: &Snapshot, root: &Path) -> io::Result<()> {
-        write(snapshot, root, |path, file| {
+        write(snapshot, root, |path, number| {
+            let set = snapshot.modified(number);
+            if let Some(time) = set {
+                return Some(FileTimes::new().set_modified(time));
+            }
             let is_same = match self.snapshot.entry(path) {
-                Some(Entry::File(number)) => self.snapshot.file(*number) == file,
+                Some(Entry::File(other)) => self.snapshot.file(*other) == snapshot.file(number),
                 _ => false,
             };
             self.times.get(path).filter(|_| is_same).copied()
@@ -53,6 +61,7 @@ impl DirectoryContent {
 struct Reader {
     builder: SnapshotBuilder,
     times: BTreeMap<PathBuf, FileTimes>,
+    modified: BTreeMap<PathBuf, SystemTime>,
     special: Option<PathBuf>,
     /// The numbers of files that can have other names, by device and inode.
     links: BTreeMap<(u64, u64), usize>,
@@ -85,6 +94,7 @@ impl Reader {
         let times = FileTimes::new().set_accessed(metadata.accessed()?);
         let times = times.set_modified(metadata.modified()?);
         self.times.insert(path.clone(), times);
+        self.modified.insert(path.clone(), metadata.modified()?);
         let identity = (metadata.dev(), metadata.ino());
         if let Some(number) = self.links.get(&identity) {
             self.builder.link(path, *number);
@@ -118,7 +128,7 @@ fn read_file(path: &Path, mode: u32) -> io::Result<Vec<u8>> {
 fn write(
     snapshot: &Snapshot,
     root: &Path,
-    times: impl Fn(&Path, &File) -> Option<FileTimes>,
+    times: impl Fn(&Path, usize) -> Option<FileTimes>,
 ) -> io::Result<()> {
     directory::remove(root).map_err(with_path("remove", root))?;
     fs::create_dir(root).map_err(with_path("create", root))?;
@@ -132,7 +142,7 @@ fn write(
                     let file = snapshot.file(*number);
                     let mut created = fs::File::create_new(&path)?;
                     created.write_all(&file.bytes)?;
-                    if let Some(times) = times(relative, file) {
+                    if let Some(times) = times(relative, *number) {
                         created.set_times(times)?;
                     }
                     created.set_permissions(Permissions::from_mode(file.mode))
@@ -168,7 +178,7 @@ fn with_path<'a>(verb: &'a str, path: &'a Path) -> impl Fn(io::Error) -> io::Err
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, SystemTime};
+    use std::time::Duration;
 
     #[test]
     fn written_content_equals_the_read_content() {

@@ -3,7 +3,7 @@
 use super::call_watch::CallWatch;
 use super::child::{Child, ChildEnd};
 use super::directory_content::DirectoryContent;
-use super::failure_cause::{can_fail, ends_with_close, is_ended_by};
+use super::failure_cause::{can_fail, consequence, ends_with_close, is_ended_by};
 use super::operation_call::OperationEnd;
 use super::orphans::Orphans;
 use crate::os::seccomp::filter::SyscallPattern;
@@ -13,7 +13,6 @@ use crate::syscalls::decoder::Decoder;
 use crate::syscalls::errno::Errno;
 use crate::syscalls::file_call::{Effect, FileCall};
 use crate::syscalls::file_status::{FileStatus, Identity};
-use clarity_chaos_disk::Snapshot;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -60,7 +59,7 @@ pub(super) struct OperationRun {
     /// The files before the first call. Recorded together with written bytes.
     pub(super) files: BTreeMap<Identity, PathBuf>,
     /// The content after calls, by index. Recorded only on request.
-    pub(super) contents: BTreeMap<usize, Snapshot>,
+    pub(super) contents: BTreeMap<usize, DirectoryContent>,
     /// The calls that an injected error has replaced, by index, with the error.
     pub(super) failed: BTreeMap<usize, Errno>,
     /// The end of the operation's process; none if the exploration killed the process.
@@ -167,7 +166,7 @@ struct Monitor<'a> {
     /// The last call that the kernel was allowed to execute, by index.
     watched: Option<(usize, CallWatch)>,
     records_contents: bool,
-    contents: BTreeMap<usize, Snapshot>,
+    contents: BTreeMap<usize, DirectoryContent>,
     child: Child,
     limit: Option<Duration>,
     intervention: &'a Intervention,
@@ -262,7 +261,7 @@ impl Monitor<'_> {
         call.after = (is_over || is_seen).then_some(after);
         if is_over && self.records_contents {
             let content = DirectoryContent::read(self.directory)?;
-            self.contents.insert(index, content.snapshot);
+            self.contents.insert(index, content);
         }
         Ok(())
     }
@@ -339,7 +338,11 @@ impl Monitor<'_> {
                 return Ok(Continuation::IsKilled);
             }
             Intervention::Fail { errno, lasts, .. } => {
-                self.lasting = lasts.then_some(*errno);
+                let effect = &self.calls[self.calls.len() - 1].1.effect;
+                self.lasting = match lasts {
+                    true => Some(*errno),
+                    false => consequence(*errno, effect, self.directory),
+                };
                 self.failed.insert(self.calls.len() - 1, *errno);
                 listener.fail(waiting, errno.0)?;
             }

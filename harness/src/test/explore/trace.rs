@@ -115,8 +115,7 @@ fn check(journal: &Journal, explorer: &Explorer<'_>, moment: &str) -> Result<(),
         let reason = format!("{} is a device, a FIFO or a socket", path.display());
         return Err(not_explorable(&reason, None));
     }
-    let found = content.snapshot;
-    match first_difference(&journal.live(), &found) {
+    match first_difference(&journal.live(), &content) {
         None => Ok(()),
         Some(path) => {
             let path = path.display();
@@ -133,12 +132,9 @@ fn not_explorable(reason: &str, call: Option<OperationCall>) -> ExploreError {
     }))
 }
 
-/// Gives the first path whose entry differs, with its bytes and mode.
-fn first_difference<'a>(explained: &'a Snapshot, found: &'a Snapshot) -> Option<&'a Path> {
-    if explained == found {
-        return None;
-    }
-    let paths: BTreeSet<&Path> = [explained, found]
+/// Gives the first path whose entry differs, with its bytes, mode and set times.
+fn first_difference<'a>(explained: &'a Snapshot, found: &'a DirectoryContent) -> Option<&'a Path> {
+    let paths: BTreeSet<&Path> = [explained, &found.snapshot]
         .into_iter()
         .flat_map(|snapshot| snapshot.entries().map(|(path, _)| path))
         .collect();
@@ -146,9 +142,16 @@ fn first_difference<'a>(explained: &'a Snapshot, found: &'a Snapshot) -> Option<
         Some(Entry::File(number)) => Some(snapshot.file(*number).clone()),
         _ => None,
     };
+    let has_other_time = |path: &Path| match explained.entry(path) {
+        Some(Entry::File(number)) => explained
+            .modified(*number)
+            .is_some_and(|time| found.modified.get(path) != Some(&time)),
+        _ => false,
+    };
     let differs = |path: &&Path| {
-        let (first, second) = (explained.entry(path), found.entry(path));
-        first != second || file(explained, path) != file(found, path)
+        explained.entry(path) != found.snapshot.entry(path)
+            || file(explained, path) != file(&found.snapshot, path)
+            || has_other_time(path)
     };
     paths.into_iter().find(differs)
 }

@@ -236,12 +236,3 @@ fn with_a_name_outside(cx: Context) -> Result {
         Ok(())
     })
 }
-
-/// Gives a file to another user.
-#[chaos(non_destructive)]
-fn with_another_owner(cx: Context) -> Result {
-    explore(&cx, |dir| {
-        std::os::unix::fs::chown(dir.join("current"), Some(12345), None)?;
-        rightly(dir)
-    })
-}

@@ -55,8 +55,14 @@ fn changes_that_no_state_has_are_refused_by_name() {
         "refused::with_a_name_outside",
         &["a name outside of the directory", "of current"],
     );
-    failed(
-        "refused::with_another_owner",
-        &["a change of a file's owner", "chown of current"],
-    );
+}
+
+#[test]
+fn times_that_the_operation_sets_are_explored() {
+    passed("times::cache_is_fresh_by_its_time");
+}
+
+#[test]
+fn file_system_is_read_only_after_a_failed_sync_of_a_directory() {
+    passed("failed_syncs::file_system_is_read_only_after_a_failed_sync");
 }
