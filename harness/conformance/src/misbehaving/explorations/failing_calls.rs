@@ -27,35 +27,35 @@ fn fill(dir: &Path) -> Result {
     Ok(())
 }
 
-/// Explores each failing call before a right program and before a wrong one.
-fn explore_each(cx: &Context, calls: &[FailingCall]) -> Result {
+/// Explores the failing calls before a right program and before a wrong one.
+fn explore_after(cx: &Context, calls: &[FailingCall]) -> Result {
     fill(cx.dir())?;
-    for (name, call) in calls {
-        let explore = || cx.explore().power_loss(PowerLoss::Journaled).states(50);
-        let fails = |dir: &Path| match call(dir) {
-            Err(_) => Ok(()),
-            Ok(()) => Err(format!("{name} does not fail")),
-        };
-        let right = |dir: &Path| {
-            fails(dir)?;
-            rightly(dir)
-        };
-        explore()
-            .crash_everywhere(right, old_or_new)
-            .map_err(|error| format!("{name}: {error}"))?;
-        let wrong = |dir: &Path| {
-            fails(dir)?;
-            Ok(fs::write(dir.join("current"), NEW)?)
-        };
-        match explore().crash_everywhere(wrong, old_or_new) {
-            Err(ExploreError::Broken(broken)) => {
-                let text = broken.to_string();
-                assert!(text.contains("of current"), "{name}: {text}");
+    let fail = |dir: &Path| {
+        for (name, call) in calls {
+            if call(dir).is_ok() {
+                return Err(format!("{name} does not fail"));
             }
-            other => panic!("{name}: the wrong program is not broken: {other:?}"),
         }
+        Ok(())
+    };
+    let explore = || cx.explore().power_loss(PowerLoss::Journaled).states(100);
+    let right = |dir: &Path| {
+        fail(dir)?;
+        rightly(dir)
+    };
+    explore().crash_everywhere(right, old_or_new)?;
+    let wrong = |dir: &Path| {
+        fail(dir)?;
+        Ok(fs::write(dir.join("current"), NEW)?)
+    };
+    match explore().crash_everywhere(wrong, old_or_new) {
+        Err(ExploreError::Broken(broken)) => {
+            let text = broken.to_string();
+            assert!(text.contains("write of 27 bytes at 0 of current"), "{text}");
+            Ok(())
+        }
+        other => panic!("the wrong program is not broken: {other:?}"),
     }
-    Ok(())
 }
 
 fn open_with(path: &Path, flags: OFlags) -> io::Result<()> {
@@ -107,7 +107,7 @@ const NAMES: [FailingCall; 17] = [
 /// Calls that would change names.
 #[chaos(non_destructive)]
 fn names_stay(cx: Context) -> Result {
-    explore_each(&cx, &NAMES)
+    explore_after(&cx, &NAMES)
 }
 
 const RENAMES: [FailingCall; 8] = [
@@ -138,7 +138,7 @@ const RENAMES: [FailingCall; 8] = [
 /// Renames that the kernel refuses.
 #[chaos(non_destructive)]
 fn renames_stay(cx: Context) -> Result {
-    explore_each(&cx, &RENAMES)
+    explore_after(&cx, &RENAMES)
 }
 
 const BYTES: [FailingCall; 7] = [
@@ -183,7 +183,7 @@ const BYTES: [FailingCall; 7] = [
 /// Calls that would change bytes, lengths and modes.
 #[chaos(non_destructive)]
 fn bytes_stay(cx: Context) -> Result {
-    explore_each(&cx, &BYTES)
+    explore_after(&cx, &BYTES)
 }
 
 /// Paths that the kernel resolves in its own way. The calls succeed, and then there is an error.
@@ -213,7 +213,7 @@ const PATHS: [FailingCall; 4] = [
 /// Paths through symlinks, and with `..` and slashes.
 #[chaos(non_destructive)]
 fn paths_are_resolved_as_by_the_kernel(cx: Context) -> Result {
-    explore_each(&cx, &PATHS)
+    explore_after(&cx, &PATHS)
 }
 
 /// Modes that the kernel sets on its own.
@@ -236,7 +236,7 @@ const MODES: [FailingCall; 2] = [
 /// Modes that depend on the directory, and modes that a call clears.
 #[chaos(non_destructive)]
 fn modes_are_those_of_the_kernel(cx: Context) -> Result {
-    explore_each(&cx, &MODES)
+    explore_after(&cx, &MODES)
 }
 
 const PERMISSIONS: [FailingCall; 5] = [
@@ -275,5 +275,5 @@ fn permissions_are_those_of_the_user(cx: Context) -> Result {
     if rustix::process::getuid().is_root() {
         return Ok(());
     }
-    explore_each(&cx, &PERMISSIONS)
+    explore_after(&cx, &PERMISSIONS)
 }
