@@ -21,8 +21,8 @@ impl Journal {
         }
     }
 
-    /// Adds a name to a file. Does nothing if the path exists, if the node is a directory, or if the
-    /// file has lost its last name.
+    /// Adds a name to a file. Does nothing if the path exists, if the node is a directory, or if
+    /// the file has lost its last name.
     pub fn link_node(&mut self, node: NodeId, path: &Path) {
         if let Some(slot) = self.live.slot(path)
             && self.live.entry(&slot).is_none()

@@ -1,6 +1,7 @@
 //! Reads and writes the content of a real directory.
 
 use crate::os::directory;
+use crate::syscalls::file_status::{FileStatus, Identity};
 use clarity_chaos_disk::{Entry, File, Snapshot, SnapshotBuilder};
 use std::collections::BTreeMap;
 use std::fs::{self, FileTimes, Metadata, Permissions};
@@ -34,6 +35,19 @@ impl DirectoryContent {
         })
     }
 
+    /// Lists the paths of all files by identity, if the directory `root` has this content.
+    pub(super) fn identities(&self, root: &Path) -> BTreeMap<Identity, PathBuf> {
+        let paths = self.snapshot.entries().map(|(path, _)| path);
+        [Path::new("")]
+            .into_iter()
+            .chain(paths)
+            .filter_map(|path| {
+                let found = FileStatus::at(&root.join(path))?;
+                Some((found.identity, path.to_owned()))
+            })
+            .collect()
+    }
+
     /// Creates the directory `root` with exactly this content. Replaces an existing file or
     /// directory.
     pub(super) fn write(&self, root: &Path) -> io::Result<()> {
@@ -41,7 +55,8 @@ impl DirectoryContent {
     }
 
     /// Creates the directory `root` with the content of `snapshot`. Files that are the same as in
-    /// this content keep their times, unless the snapshot has others. Replaces an existing file or directory.
+    /// this content keep their times, unless the snapshot has others. Replaces an existing file or
+    /// directory.
     pub(super) fn write_state(&self, snapshot: &Snapshot, root: &Path) -> io::Result<()> {
         write(snapshot, root, |path, number| {
             let set = snapshot.modified(number);

@@ -139,9 +139,10 @@ impl<'a> Exploration<'a> {
     /// the directory.
     ///
     /// In one run only this call fails, so a retry can succeed. But after a failed sync of a
-    /// directory with `EIO`, the file system is read-only, so later changes fail with `EROFS`. For `ENOSPC`, `EIO` and `EMFILE`,
-    /// in another run later calls fail too: with `ENOSPC` until the operation removes or shortens a
-    /// file that has bytes, with `EMFILE` until it closes a descriptor, with `EIO` until its end.
+    /// directory with `EIO`, the file system is read-only, so later changes fail with `EROFS`. For
+    /// `ENOSPC`, `EIO` and `EMFILE`, in another run later calls fail too: with `ENOSPC` until the
+    /// operation removes or shortens a file that has bytes, with `EMFILE` until it closes a
+    /// descriptor, with `EIO` until its end.
     /// Leaves out `ENOSPC` for calls that need no space, and `EMFILE` for calls that open no file.
     ///
     /// With [`power_loss`](Self::power_loss), the power also fails after each run in which the

@@ -6,7 +6,8 @@ use std::fs;
 use std::path::Path;
 
 /// Whether a call with this effect can fail with this error. Only calls that need space return
-/// `ENOSPC`. Only calls that open a file return `EMFILE`. Only calls that change files return `EROFS`.
+/// `ENOSPC`. Only calls that open a file return `EMFILE`. Only calls that change files return
+/// `EROFS`.
 pub(super) fn can_fail(effect: &Effect, errno: Errno) -> bool {
     match errno {
         _ if *effect == Effect::Acknowledge => false,

@@ -12,7 +12,7 @@ use crate::os::seccomp::tracee::Tracee;
 use crate::syscalls::decoder::Decoder;
 use crate::syscalls::errno::Errno;
 use crate::syscalls::file_call::{Effect, FileCall};
-use crate::syscalls::file_status::{FileStatus, Identity};
+use crate::syscalls::file_status::Identity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -118,7 +118,7 @@ impl Operation<'_> {
             Intervention::Locate(_) => false,
         };
         let files = match records {
-            true => files(before, self.directory),
+            true => before.identities(self.directory),
             false => BTreeMap::new(),
         };
         let child = Child::spawn(Some(self.patterns), || (self.work)(self.directory))?;
@@ -142,19 +142,6 @@ impl Operation<'_> {
         }
         .run()
     }
-}
-
-/// Lists the files of a directory that has this content.
-fn files(content: &DirectoryContent, directory: &Path) -> BTreeMap<Identity, PathBuf> {
-    let entries = content.snapshot.entries().map(|(path, _)| path);
-    [Path::new("")]
-        .into_iter()
-        .chain(entries)
-        .filter_map(|path| {
-            let found = FileStatus::at(&directory.join(path))?;
-            Some((found.identity, path.to_owned()))
-        })
-        .collect()
 }
 
 /// Answers the intercepted calls of a running operation.
