@@ -194,6 +194,10 @@ impl FileSystem {
         }
     }
 
+    pub(crate) fn modified(&self, file: NodeId) -> Option<SystemTime> {
+        self.modified.get(&file).copied()
+    }
+
     /// Sets the time of modification of a file; `None` stands for that of the last write.
     pub(crate) fn set_modified(&mut self, file: NodeId, time: Option<SystemTime>) {
         match time {

@@ -162,6 +162,12 @@ impl Journal {
         matches!(self.live.node(node), Node::Directory { .. })
     }
 
+    /// Returns the time of modification of a file, if a call has set it after the last write.
+    #[must_use]
+    pub fn modified(&self, node: NodeId) -> Option<SystemTime> {
+        self.live.modified(node)
+    }
+
     /// Returns the mode of a file or directory, or `None` if the node is a symlink.
     #[must_use]
     pub fn mode(&self, node: NodeId) -> Option<u32> {

@@ -268,3 +268,45 @@ impl fmt::Display for FileCall {
 pub(crate) fn split(path: &Path) -> Option<(&Path, OsString)> {
     Some((path.parent()?, path.file_name()?.to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::syscalls::file_status::FileStatus;
+
+    fn call(effect: Effect, change: fn(&mut FileStatus)) -> FileCall {
+        let before = FileStatus::at(Path::new("/")).unwrap();
+        let mut after = before;
+        change(&mut after);
+        let sighting = |file| Sighting {
+            file: Some(file),
+            target: None,
+        };
+        FileCall {
+            before: sighting(before),
+            after: Some(sighting(after)),
+            ..FileCall::new("call", effect, None)
+        }
+    }
+
+    #[test]
+    fn changed_owner_is_unsupported() {
+        let effect = Effect::ChangeAttributes {
+            path: PathBuf::new(),
+        };
+        assert_eq!(call(effect.clone(), |_| {}).unsupported(), None);
+        let changed = call(effect, |status| status.owner.1 += 1);
+        assert_eq!(changed.unsupported(), Some("a change of a file's owner"));
+    }
+
+    #[test]
+    fn failed_call_on_an_entry_is_supported() {
+        let (path, reason) = (PathBuf::new(), "a special file");
+        let effect = Effect::UnsupportedEntry { path, reason };
+        assert_eq!(call(effect.clone(), |_| {}).unsupported(), None);
+        let changed = call(effect.clone(), |status| status.links += 1);
+        assert_eq!(changed.unsupported(), Some(reason));
+        let unknown = FileCall::new("call", effect, None);
+        assert_eq!(unknown.unsupported(), Some(reason));
+    }
+}

@@ -136,6 +136,10 @@ impl JournalWriter {
                 Some(file) if *truncates && self.journal.length(file) > Some(0) => {
                     self.resize(file, 0, found);
                 }
+                // The kernel sets the time also if the file is empty.
+                Some(file) if *truncates && self.journal.modified(file).is_some() => {
+                    self.set_times(file, found);
+                }
                 _ => {}
             },
             Effect::MakeDirectory { path, mode } if before.file.is_none() => {
@@ -183,18 +187,18 @@ impl JournalWriter {
             }
             Effect::SyncAll => self.journal.sync_all(),
             Effect::ChangeMode { mode, .. } => {
-                if let Some(node) = self.node(call) {
-                    let new = found.map_or(Some(*mode), |found| Some(found?.mode));
-                    let is_done = new == Some(*mode) || new != self.journal.mode(node);
-                    if let Some(new) = new.filter(|_| is_done) {
-                        self.journal.set_mode(node, new);
-                    }
+                let node = self.node(call);
+                let old = node.and_then(|node| self.journal.mode(node));
+                let new = found.map_or(Some(*mode), |found| Some(found?.mode));
+                if let (Some(node), Some(old), Some(new)) = (node, old, new)
+                    && (new == *mode || new != old)
+                {
+                    self.journal.set_mode(node, new);
                 }
             }
             Effect::ChangeAttributes { .. } => {
                 if let Some(node) = self.node(call) {
-                    let modified = found.and_then(|found| found?.modified);
-                    self.journal.set_times(node, modified);
+                    self.set_times(node, found);
                     self.note_mode(node, found);
                 }
             }
@@ -215,6 +219,11 @@ impl JournalWriter {
             self.journal.resize(file, length);
             self.note_mode(file, found);
         }
+    }
+
+    fn set_times(&mut self, node: NodeId, found: Option<Option<FileStatus>>) {
+        let modified = found.and_then(|found| found?.modified);
+        self.journal.set_times(node, modified);
     }
 
     /// Notes the mode of a file that the kernel has changed on its own. A write or a new owner

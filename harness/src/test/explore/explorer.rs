@@ -10,6 +10,7 @@ use super::operation_call::{OperationCall, OperationEnd};
 use super::operation_run::{CallPoint, Intervention, Operation, OperationRun};
 use super::orphans::Orphans;
 use super::run_limit::RunLimit;
+use crate::os::directory;
 use crate::os::seccomp::filter::SyscallPattern;
 use crate::syscalls::code_location::CodeLocation;
 use crate::syscalls::patterns::file_calls;
@@ -175,6 +176,13 @@ impl<'a> Explorer<'a> {
             Ok(ChildEnd::Located(_)) => Err("its check did not end".to_owned()),
             Err(error) => Err(format!("it could not be checked: {error}")),
         }
+    }
+}
+
+impl Drop for Explorer<'_> {
+    fn drop(&mut self) {
+        // The last state can have directories that nobody may change.
+        let _ = directory::remove(&self.directory);
     }
 }
 

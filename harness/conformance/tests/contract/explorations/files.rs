@@ -1,6 +1,11 @@
 //! Explorations follow files by identity, and see which calls succeeded.
 
 use super::{failed, passed};
+use crate::suite;
+use std::os::unix::process::CommandExt as _;
+
+/// The unprivileged user `nobody`.
+const NOBODY: u32 = 65534;
 
 #[test]
 fn open_files_are_followed_while_names_change() {
@@ -65,4 +70,19 @@ fn times_that_the_operation_sets_are_explored() {
 #[test]
 fn file_system_is_read_only_after_a_failed_sync_of_a_directory() {
     passed("failed_syncs::file_system_is_read_only_after_a_failed_sync");
+}
+
+/// The kernel refuses an ordinary user calls that it allows root.
+#[test]
+fn calls_of_an_ordinary_user_are_explored() {
+    if !rustix::process::getuid().is_root() {
+        return;
+    }
+    let suite = suite().for_user(NOBODY);
+    let mut command = suite.command();
+    command.uid(NOBODY).gid(NOBODY);
+    command.arg("explorations::failing_calls::");
+    let ran = suite.run_command(command.env("CHAOS_CHECK_EACH_CALL", "1"));
+    assert_eq!(ran.code, Some(0), "{}", ran.stdout);
+    assert!(ran.records.len() >= 6, "{}", ran.stdout);
 }
