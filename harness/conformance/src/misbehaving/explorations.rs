@@ -3,8 +3,8 @@
 mod acknowledgements;
 mod durability;
 mod errors;
-mod failing_calls;
 mod failed_syncs;
+mod failing_calls;
 mod failures;
 mod identities;
 mod refused;

@@ -11,7 +11,11 @@ static RUN: LazyLock<RunOutput> = LazyLock::new(|| {
     let suite = suite();
     // Each call must explain the content that it leaves.
     let mut command = suite.command();
-    suite.run_command(command.arg("explorations::").env("CHAOS_CHECK_EACH_CALL", "1"))
+    suite.run_command(
+        command
+            .arg("explorations::")
+            .env("CHAOS_CHECK_EACH_CALL", "1"),
+    )
 });
 
 fn record(test: &str) -> &'static Record {

@@ -69,18 +69,32 @@ fn rename_with(dir: &Path, from: &str, to: &str, flags: RenameFlags) -> io::Resu
 }
 
 const NAMES: [FailingCall; 17] = [
-    ("rmdir of a full directory", |dir| fs::remove_dir(dir.join("full"))),
+    ("rmdir of a full directory", |dir| {
+        fs::remove_dir(dir.join("full"))
+    }),
     ("rmdir of a file", |dir| fs::remove_dir(dir.join("file"))),
-    ("unlink of a directory", |dir| fs::remove_file(dir.join("empty"))),
+    ("unlink of a directory", |dir| {
+        fs::remove_file(dir.join("empty"))
+    }),
     ("unlink of a file as a directory", |dir| {
         rustix::fs::unlinkat(CWD, dir.join("file/"), AtFlags::empty()).map_err(Into::into)
     }),
     ("mkdir over a file", |dir| fs::create_dir(dir.join("file"))),
-    ("mkdir without a parent", |dir| fs::create_dir(dir.join("none/sub"))),
-    ("mkdir below a file", |dir| fs::create_dir(dir.join("file/sub"))),
-    ("symlink over a file", |dir| symlink("current", dir.join("file"))),
-    ("link over a file", |dir| fs::hard_link(dir.join("current"), dir.join("file"))),
-    ("link of a directory", |dir| fs::hard_link(dir.join("full"), dir.join("link"))),
+    ("mkdir without a parent", |dir| {
+        fs::create_dir(dir.join("none/sub"))
+    }),
+    ("mkdir below a file", |dir| {
+        fs::create_dir(dir.join("file/sub"))
+    }),
+    ("symlink over a file", |dir| {
+        symlink("current", dir.join("file"))
+    }),
+    ("link over a file", |dir| {
+        fs::hard_link(dir.join("current"), dir.join("file"))
+    }),
+    ("link of a directory", |dir| {
+        fs::hard_link(dir.join("full"), dir.join("link"))
+    }),
     ("FIFO over a file", |dir| {
         let mode = Mode::from_raw_mode(0o644);
         rustix::fs::mknodat(CWD, dir.join("file"), FileType::Fifo, mode, 0).map_err(Into::into)
@@ -92,9 +106,14 @@ const NAMES: [FailingCall; 17] = [
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::TRUNC | OFlags::WRONLY;
         open_with(&dir.join("file"), flags)
     }),
-    ("creation through a loop", |dir| File::create(dir.join("loop")).map(drop)),
+    ("creation through a loop", |dir| {
+        File::create(dir.join("loop")).map(drop)
+    }),
     ("truncation of a symlink", |dir| {
-        open_with(&dir.join("to_file"), OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::WRONLY)
+        open_with(
+            &dir.join("to_file"),
+            OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::WRONLY,
+        )
     }),
     ("creation as a directory", |dir| {
         open_with(&dir.join("new/"), OFlags::CREATE | OFlags::WRONLY)
@@ -129,7 +148,9 @@ const RENAMES: [FailingCall; 8] = [
     ("rename into itself", |dir| {
         fs::rename(dir.join("full"), dir.join("full/sub/full"))
     }),
-    ("rename without a source", |dir| fs::rename(dir.join("none"), dir.join("new"))),
+    ("rename without a source", |dir| {
+        fs::rename(dir.join("none"), dir.join("new"))
+    }),
     ("exchange with an own directory", |dir| {
         rename_with(dir, "full", "full/sub", RenameFlags::EXCHANGE)
     }),

@@ -133,7 +133,10 @@ fn directory_of_an_open_file_is_renamed(cx: Context) -> Result {
         |dir| run(dir, |file| Ok(file.sync_all()?)),
         |dir, crash| {
             let moved = fs::read(dir.join("moved/file"));
-            match moved.or_else(|_| fs::read(dir.join("sub/file")))?.as_slice() {
+            match moved
+                .or_else(|_| fs::read(dir.join("sub/file")))?
+                .as_slice()
+            {
                 b"new" => Ok(()),
                 b"old" if !crash.acknowledged() => Ok(()),
                 found => Err(format!("found {found:?}").into()),

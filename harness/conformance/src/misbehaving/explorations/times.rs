@@ -37,10 +37,15 @@ fn cache_is_fresh_by_its_time(cx: Context) -> Result {
     compare(
         &cx,
         &["write of 4 bytes at 0 of cached", "fresh, but"],
-        |dir| cache(dir, [mark, |file| {
-            write(file)?;
-            Ok(file.set_modified(SOURCE + LATER)?)
-        }]),
+        |dir| {
+            cache(
+                dir,
+                [mark, |file| {
+                    write(file)?;
+                    Ok(file.set_modified(SOURCE + LATER)?)
+                }],
+            )
+        },
         |dir| cache(dir, [write, mark]),
         |dir, crash: Crash| {
             let path = dir.join("cached");

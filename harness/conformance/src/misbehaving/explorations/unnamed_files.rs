@@ -34,7 +34,10 @@ fn text_is_whole(dir: &Path, crash: Crash) -> Result {
 fn file_is_named_after_its_sync(cx: Context) -> Result {
     compare(
         &cx,
-        &["write of 8 bytes at 0 of (a file without a name)", "found Ok("],
+        &[
+            "write of 8 bytes at 0 of (a file without a name)",
+            "found Ok(",
+        ],
         |dir| {
             let mut file = unnamed(dir)?;
             file.write_all(b"new text")?;
@@ -76,9 +79,8 @@ fn name_of_a_synced_file_is_durable(cx: Context) -> Result {
 #[chaos(non_destructive)]
 fn file_is_named_by_its_descriptor(cx: Context) -> Result {
     fn save(dir: &Path, is_synced: bool) -> Result {
-        let link = |file: &File, name: &str| {
-            linkat(file, "", CWD, dir.join(name), AtFlags::EMPTY_PATH)
-        };
+        let link =
+            |file: &File, name: &str| linkat(file, "", CWD, dir.join(name), AtFlags::EMPTY_PATH);
         let mut lost = File::create(dir.join("lost"))?;
         lost.write_all(b"lost")?;
         fs::remove_file(dir.join("lost"))?;

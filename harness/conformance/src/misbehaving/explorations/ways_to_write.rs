@@ -18,7 +18,10 @@ fn whole_or_acknowledged(dir: &Path, crash: Crash) -> Result {
 }
 
 fn open(dir: &Path) -> Result<File> {
-    Ok(File::options().read(true).write(true).open(dir.join("log"))?)
+    Ok(File::options()
+        .read(true)
+        .write(true)
+        .open(dir.join("log"))?)
 }
 
 /// A pipe's bytes go into a file.
@@ -29,7 +32,14 @@ fn splice_into_a_file(cx: Context) -> Result {
         to.write_all(b"second")?;
         let file = open(dir)?;
         let mut offset = 6;
-        splice(&from, None, &file, Some(&mut offset), 6, SpliceFlags::empty())?;
+        splice(
+            &from,
+            None,
+            &file,
+            Some(&mut offset),
+            6,
+            SpliceFlags::empty(),
+        )?;
         end(&file)
     }
     fs::write(cx.dir().join("log"), "first ")?;
