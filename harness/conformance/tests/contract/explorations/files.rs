@@ -40,7 +40,7 @@ fn calls_that_the_kernel_refuses_change_nothing() {
         "paths_are_resolved_as_by_the_kernel",
         "renames_stay",
     ] {
-        passed(&format!("failing_calls::{test}"));
+        passed(&format!("kernel_refusals::{test}"));
     }
 }
 
@@ -81,7 +81,7 @@ fn calls_of_an_ordinary_user_are_explored() {
     let suite = suite().for_user(NOBODY);
     let mut command = suite.command();
     command.uid(NOBODY).gid(NOBODY);
-    command.arg("explorations::failing_calls::");
+    command.arg("explorations::kernel_refusals::");
     let ran = suite.run_command(command.env("CHAOS_CHECK_EACH_CALL", "1"));
     assert_eq!(ran.code, Some(0), "{}", ran.stdout);
     assert!(ran.records.len() >= 6, "{}", ran.stdout);
