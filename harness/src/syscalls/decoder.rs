@@ -137,7 +137,9 @@ impl<'a> Decoder<'a> {
                 let length = a[2].saturating_add(a[3]);
                 match a[1] {
                     0 => self.of(tracee, a[0], |path| Effect::Extend { path, length })?,
-                    keeps if keeps == u64::from(libc::FALLOC_FL_KEEP_SIZE.unsigned_abs()) => None,
+                    keeps if keeps == u64::from(libc::FALLOC_FL_KEEP_SIZE.unsigned_abs()) => {
+                        self.of(tracee, a[0], |path| Effect::Extend { path, length: 0 })?
+                    }
                     _ => {
                         self.unknown(tracee, a[0], "fallocate that changes the content of a file")?
                     }

@@ -168,10 +168,11 @@ impl JournalWriter {
                 }
             }
             Effect::Extend { length, .. } => {
-                if let Some(file) = self.node(call)
-                    && self.length(file) < *length
-                {
+                let Some(file) = self.node(call) else { return };
+                if self.length(file) < *length {
                     self.resize(file, *length, found);
+                } else if self.journal.modified(file).is_some() {
+                    self.set_times(file, found);
                 }
             }
             Effect::Rename { from, to, kind } => self.rename(call, from, to, *kind),
