@@ -15,6 +15,10 @@ pub(crate) mod errno;
 #[cfg(target_os = "linux")]
 pub(crate) mod file_call;
 #[cfg(target_os = "linux")]
+mod file_paths;
+#[cfg(target_os = "linux")]
+pub(crate) mod file_status;
+#[cfg(target_os = "linux")]
 pub(crate) mod interceptor;
 #[cfg(target_os = "linux")]
 pub(crate) mod patterns;

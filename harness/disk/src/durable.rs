@@ -166,7 +166,15 @@ impl Walk<'_> {
                 self.change(*file, index, true, true);
                 self.durable.changes.entry(*file).or_default().push(index);
             }
-            Part::Mode { node, .. } | Part::Times { node } => {
+            Part::Unnamed { node } => {
+                self.change(*node, index, false, true);
+                self.nodes.entry(*node).or_default().creation = Some(id);
+                // No state shows the file, so the change need not be a choice.
+                if self.power_loss == PowerLoss::Posix {
+                    self.durable.parts.insert(id);
+                }
+            }
+            Part::Mode { node, .. } | Part::Times { node, .. } => {
                 self.change(*node, index, false, false);
             }
         }
@@ -210,7 +218,9 @@ impl Walk<'_> {
         match self.power_loss {
             PowerLoss::Posix => self.keep(|part| match part {
                 Part::Size { file: node, .. } => *node == file,
-                Part::Mode { node, .. } => *node == file && kind == SyncKind::Full,
+                Part::Mode { node, .. } | Part::Times { node, .. } => {
+                    *node == file && kind == SyncKind::Full
+                }
                 _ => false,
             }),
             PowerLoss::Journaled => {
@@ -242,7 +252,7 @@ impl Walk<'_> {
         }
         self.keep(|part| match part {
             Part::Entry { slot, .. } => slot.directory == directory,
-            Part::Mode { node, .. } => *node == directory,
+            Part::Mode { node, .. } | Part::Times { node, .. } => *node == directory,
             _ => false,
         });
         if self.power_loss == PowerLoss::Journaled {
@@ -309,7 +319,11 @@ impl Walk<'_> {
     /// Makes the names of a file durable, and those of the directories above it.
     fn keep_names(&mut self, file: NodeId) {
         let mut nodes = self.live.ancestors(file);
-        self.keep(|part| matches!(part, Part::Mode { node, .. } if *node == file));
+        self.keep(|part| {
+            matches!(part,
+                Part::Mode { node, .. } | Part::Times { node, .. } | Part::Unnamed { node }
+                if *node == file)
+        });
         nodes.push(file);
         let is_name = |part: &Part| match part {
             Part::Entry { node, previous, .. } => [node, previous]

@@ -5,6 +5,7 @@ use crate::sparse_bytes::SparseBytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
+use std::time::SystemTime;
 
 /// The maximum number of symlinks that are followed on a path.
 const MAX_SYMLINKS: usize = 8;
@@ -53,12 +54,15 @@ impl Node {
 #[derive(Clone, Debug)]
 pub(crate) struct FileSystem {
     nodes: Vec<Node>,
+    /// The times of modification that calls have set, until the next write.
+    modified: BTreeMap<NodeId, SystemTime>,
 }
 
 impl FileSystem {
     pub(crate) fn from_snapshot(snapshot: &Snapshot) -> Self {
         let mut disk = Self {
             nodes: vec![Node::directory(0o755)],
+            modified: BTreeMap::new(),
         };
         let mut files = BTreeMap::new();
         for (path, entry) in snapshot.entries() {
@@ -90,7 +94,11 @@ impl FileSystem {
                 None => {
                     let bytes = bytes(node, file);
                     let mode = file.mode;
-                    numbers.insert(node, builder.file(path, File { bytes, mode }));
+                    let number = builder.file(path, File { bytes, mode });
+                    if let Some(time) = self.modified.get(&node) {
+                        builder.set_modified(number, *time);
+                    }
+                    numbers.insert(node, number);
                 }
             },
             Node::Directory { mode, .. } => builder.directory(path, *mode),
@@ -186,7 +194,20 @@ impl FileSystem {
         }
     }
 
+    pub(crate) fn modified(&self, file: NodeId) -> Option<SystemTime> {
+        self.modified.get(&file).copied()
+    }
+
+    /// Sets the time of modification of a file; `None` stands for that of the last write.
+    pub(crate) fn set_modified(&mut self, file: NodeId, time: Option<SystemTime>) {
+        match time {
+            Some(time) => self.modified.insert(file, time),
+            None => self.modified.remove(&file),
+        };
+    }
+
     pub(crate) fn write(&mut self, file: NodeId, offset: usize, bytes: &[u8]) {
+        self.modified.remove(&file);
         if let Some(file) = self.file_mut(file) {
             file.bytes.write(offset, bytes);
         }
@@ -199,6 +220,7 @@ impl FileSystem {
     }
 
     pub(crate) fn resize(&mut self, file: NodeId, length: usize) {
+        self.modified.remove(&file);
         if let Some(file) = self.file_mut(file) {
             file.bytes.resize(length);
         }
@@ -214,6 +236,30 @@ impl FileSystem {
             Node::Directory { entries, .. } => entries.get(name).copied(),
             _ => None,
         }
+    }
+
+    /// Whether the node has no entries.
+    pub(crate) fn is_empty(&self, node: NodeId) -> bool {
+        match &self.nodes[node.0] {
+            Node::Directory { entries, .. } => entries.is_empty(),
+            Node::File(_) | Node::Symlink(_) => true,
+        }
+    }
+
+    /// Whether an entry names the node.
+    pub(crate) fn has_name(&self, node: NodeId) -> bool {
+        let names = |parent: &Node| match parent {
+            Node::Directory { entries, .. } => entries.values().any(|entry| *entry == node),
+            _ => false,
+        };
+        self.nodes.iter().any(names)
+    }
+
+    /// Whether `directory` is this node, or is below it.
+    pub(crate) fn contains(&self, node: NodeId, directory: NodeId) -> bool {
+        node == directory
+            || matches!(self.nodes[node.0], Node::Directory { .. })
+                && self.ancestors(directory).contains(&node)
     }
 
     /// Lists the directories on the paths to this node, from each of the node's names up to the

@@ -4,6 +4,7 @@ use crate::file_system::{FileSystem, Node, NodeId, Slot};
 use crate::snapshot::Snapshot;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// The journal of a program's calls, and the file system that the program sees.
 ///
@@ -67,9 +68,14 @@ pub(crate) enum Part {
         node: NodeId,
         mode: u32,
     },
-    /// Sets times or the owner, which no snapshot shows.
+    /// Creates a file without a name.
+    Unnamed {
+        node: NodeId,
+    },
+    /// Sets the time of modification. `None` stands for that of the last write.
     Times {
         node: NodeId,
+        modified: Option<SystemTime>,
     },
 }
 
@@ -156,6 +162,22 @@ impl Journal {
         matches!(self.live.node(node), Node::Directory { .. })
     }
 
+    /// Returns the time of modification of a file, if a call has set it after the last write.
+    #[must_use]
+    pub fn modified(&self, node: NodeId) -> Option<SystemTime> {
+        self.live.modified(node)
+    }
+
+    /// Returns the mode of a file or directory, or `None` if the node is a symlink.
+    #[must_use]
+    pub fn mode(&self, node: NodeId) -> Option<u32> {
+        match self.live.node(node) {
+            Node::File(file) => Some(file.mode),
+            Node::Directory { mode, .. } => Some(*mode),
+            Node::Symlink(_) => None,
+        }
+    }
+
     /// Creates an empty file. Returns `None` if the path exists, or its directory does not.
     pub fn create(&mut self, path: &Path, mode: u32) -> Option<NodeId> {
         self.add(path, Node::file(mode))
@@ -212,22 +234,28 @@ impl Journal {
         self.log_metadata(vec![Part::Mode { node, mode }]);
     }
 
-    /// Sets the times or the owner of a file or directory.
-    pub fn set_times(&mut self, node: NodeId) {
-        self.log_metadata(vec![Part::Times { node }]);
+    /// Sets the times or the owner of a file or directory. A snapshot shows the time of
+    /// modification of a file until the next write. `None` stands for the time of the last write.
+    pub fn set_times(&mut self, node: NodeId, modified: Option<SystemTime>) {
+        self.log_metadata(vec![Part::Times { node, modified }]);
     }
 
-    /// Adds another name to a file.
-    pub fn link(&mut self, from: &Path, to: &Path) {
-        let Some((node, slot)) = self.live.find(from).zip(self.live.slot(to)) else {
-            return;
-        };
-        if self.live.entry(&slot).is_none() {
-            self.log_metadata(vec![self.entry(slot, Some(node))]);
+    /// Removes a name of a file or symlink. Does nothing if the path is a directory.
+    pub fn unlink(&mut self, path: &Path) {
+        if self.find(path).is_some_and(|node| !self.is_directory(node)) {
+            self.remove(path);
         }
     }
 
-    /// Removes an entry.
+    /// Removes a directory. Does nothing unless the path is an empty directory.
+    pub fn remove_directory(&mut self, path: &Path) {
+        let is_removed = |node| self.is_directory(node) && self.live.is_empty(node);
+        if self.find(path).is_some_and(is_removed) {
+            self.remove(path);
+        }
+    }
+
+    /// Removes an entry, with all entries below it.
     pub fn remove(&mut self, path: &Path) {
         if let Some(slot) = self.live.slot(path)
             && self.live.entry(&slot).is_some()
@@ -236,21 +264,34 @@ impl Journal {
         }
     }
 
-    /// Renames an entry. With `exchange`, exchanges the nodes of the two entries.
+    /// Renames an entry. With `exchange`, exchanges the nodes of the two entries. Does nothing
+    /// where rename(2) does nothing or fails.
     pub fn rename(&mut self, from: &Path, to: &Path, exchange: bool) {
         let Some((from, to)) = self.live.slot(from).zip(self.live.slot(to)) else {
             return;
         };
-        let (node, other) = (self.live.entry(&from), self.live.entry(&to));
+        let Some(node) = self.live.entry(&from) else {
+            return;
+        };
+        let other = self.live.entry(&to);
         // If both are names of the same file, rename(2) does nothing.
-        if node.is_none() || node == other {
+        if other == Some(node) || self.live.contains(node, to.directory) {
             return;
         }
-        let parts = vec![
-            self.entry(from, other.filter(|_| exchange)),
-            self.entry(to, node),
-        ];
-        self.log_metadata(parts);
+        let is_allowed = match other {
+            Some(other) if exchange => !self.live.contains(other, from.directory),
+            Some(other) => {
+                self.is_directory(node) == self.is_directory(other) && self.live.is_empty(other)
+            }
+            None => !exchange,
+        };
+        if is_allowed {
+            let parts = vec![
+                self.entry(from, other.filter(|_| exchange)),
+                self.entry(to, Some(node)),
+            ];
+            self.log_metadata(parts);
+        }
     }
 
     /// Syncs a file or directory.
@@ -275,7 +316,7 @@ impl Journal {
         self.log(Event::SyncAll);
     }
 
-    fn entry(&self, slot: Slot, node: Option<NodeId>) -> Part {
+    pub(crate) fn entry(&self, slot: Slot, node: Option<NodeId>) -> Part {
         Part::Entry {
             previous: self.live.entry(&slot),
             slot,
@@ -284,7 +325,7 @@ impl Journal {
         }
     }
 
-    fn log_metadata(&mut self, parts: Vec<Part>) {
+    pub(crate) fn log_metadata(&mut self, parts: Vec<Part>) {
         self.log(Event::Metadata(parts));
     }
 
@@ -318,7 +359,8 @@ impl FileSystem {
             }
             Part::Size { file, length } => self.resize(*file, *length),
             Part::Mode { node, mode } => self.set_mode(*node, *mode),
-            Part::Times { .. } => {}
+            Part::Times { node, modified } => self.set_modified(*node, *modified),
+            Part::Unnamed { .. } => {}
         }
     }
 }

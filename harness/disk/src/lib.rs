@@ -8,6 +8,7 @@ mod fewer_losses;
 mod file_system;
 mod journal;
 mod lengths;
+mod links;
 mod metadata;
 mod power_loss;
 mod renames;

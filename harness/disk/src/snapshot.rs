@@ -3,15 +3,19 @@
 use crate::sparse_bytes::SparseBytes;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// The files, directories and symlinks below a directory, by relative path.
 ///
-/// Two snapshots are equal if their trees are: the same paths, bytes, modes and hard links.
+/// Two snapshots are equal if their trees are: the same paths, bytes, modes, hard links and set
+/// times.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Snapshot {
     entries: BTreeMap<PathBuf, Entry>,
     /// The files, numbered in the order of their first paths.
     files: Vec<File>,
+    /// The times of modification that a call has set, by the number of the file.
+    modified: BTreeMap<usize, SystemTime>,
 }
 
 /// An entry of a snapshot. A mode is the lower 12 bits of `st_mode`.
@@ -57,6 +61,13 @@ impl Snapshot {
     pub fn file(&self, number: usize) -> &File {
         &self.files[number]
     }
+
+    /// Returns the time of modification of the file with this number, if a call has set it after
+    /// the last write.
+    #[must_use]
+    pub fn modified(&self, number: usize) -> Option<SystemTime> {
+        self.modified.get(&number).copied()
+    }
 }
 
 /// Builds a snapshot from entries in any order.
@@ -64,6 +75,7 @@ impl Snapshot {
 pub struct SnapshotBuilder {
     entries: BTreeMap<PathBuf, Entry>,
     files: Vec<File>,
+    modified: BTreeMap<usize, SystemTime>,
 }
 
 impl SnapshotBuilder {
@@ -90,6 +102,11 @@ impl SnapshotBuilder {
         self.entries.insert(path, Entry::File(number));
     }
 
+    /// Sets the time of modification of the file with this number in this builder.
+    pub fn set_modified(&mut self, number: usize, time: SystemTime) {
+        self.modified.insert(number, time);
+    }
+
     /// Returns the snapshot.
     ///
     /// # Panics
@@ -99,17 +116,21 @@ impl SnapshotBuilder {
     pub fn build(mut self) -> Snapshot {
         let mut numbers = BTreeMap::new();
         let mut files = Vec::new();
+        let mut modified = BTreeMap::new();
         for entry in self.entries.values_mut() {
             if let Entry::File(number) = entry {
                 *number = *numbers.entry(*number).or_insert_with(|| {
                     files.push(self.files[*number].clone());
-                    files.len() - 1
+                    let new = files.len() - 1;
+                    modified.extend(self.modified.get(number).map(|time| (new, *time)));
+                    new
                 });
             }
         }
         Snapshot {
             entries: self.entries,
             files,
+            modified,
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::content::{ContentChoice, ContentChoices};
 use crate::durable::Durable;
 use crate::durable_bytes::PAGE;
 use crate::file_system::{FileSystem, NodeId};
-use crate::journal::Journal;
+use crate::journal::{Event, Journal, Part};
 use crate::metadata::{Included, Kept, MetadataChoices};
 use crate::power_loss::PowerLoss;
 use crate::representatives::{self, Content};
@@ -12,7 +12,7 @@ use crate::snapshot::Snapshot;
 use crate::sparse_bytes::SparseBytes;
 use std::cell::RefCell;
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 /// The unit, in bytes, that disks write completely or not at all, unless a store says otherwise.
@@ -33,6 +33,7 @@ pub struct State {
 pub struct States<'a> {
     journal: &'a Journal,
     pub(crate) durable: &'a Durable<'a>,
+    calls: usize,
     pub(crate) power_loss: PowerLoss,
     sector_size: usize,
     /// The choices of files. Trees that include the same changes of a file's size share them.
@@ -86,6 +87,7 @@ impl Journal {
         work(&States {
             journal: self,
             durable: &Durable::after(self, calls, power_loss),
+            calls,
             power_loss,
             sector_size,
             contents: RefCell::default(),
@@ -162,6 +164,7 @@ impl States<'_> {
                 }
             }
         }
+        self.forget_times(&mut disk);
         let (mut open, mut missing) = (Vec::new(), Vec::new());
         for file in disk.named_files() {
             let choices = self.contents(file, &included);
@@ -196,6 +199,30 @@ impl States<'_> {
             ))
         });
         Rc::clone(choices)
+    }
+
+    /// Forgets the set times of files that were written later. The disk can have the time of such a
+    /// write, with or without its bytes.
+    fn forget_times(&self, disk: &mut FileSystem) {
+        let mut set = BTreeMap::new();
+        for logged in self.journal.until(self.calls) {
+            match &logged.event {
+                Event::Metadata(parts) => {
+                    for part in parts {
+                        match part {
+                            Part::Times { node, .. } => drop(set.insert(*node, true)),
+                            Part::Size { file, .. } => drop(set.insert(*file, false)),
+                            _ => {}
+                        }
+                    }
+                }
+                Event::Write { file, .. } => drop(set.insert(*file, false)),
+                _ => {}
+            }
+        }
+        for (file, _) in set.into_iter().filter(|(_, is_set)| !is_set) {
+            disk.set_modified(file, None);
+        }
     }
 
     /// Builds the state of a choice, which one of the methods above has returned.

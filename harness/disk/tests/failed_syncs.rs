@@ -83,7 +83,7 @@ fn lost_bytes_behind_the_old_end_can_be_zeros() {
     journal.write(file, 100, &[b'n'; 50]);
     journal.fail_sync(file);
     // The page of the length is clean, but the length itself is not.
-    journal.set_times(file);
+    journal.set_times(file, None);
     journal.sync(file, SyncKind::Full);
     journal.end_call();
     let zeros = [vec![b'o'; 100], vec![0; 50]].concat();

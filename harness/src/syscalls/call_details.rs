@@ -41,7 +41,7 @@ impl CallDetails {
         };
         let flags = match effect {
             Effect::Open { .. } => open_flags(call, tracee)?,
-            Effect::Rename { exchange, .. } => u64::from(*exchange),
+            Effect::Rename { kind, .. } => *kind as u64,
             Effect::ChangeMode { mode, .. } => u64::from(*mode),
             _ => 0,
         };

@@ -1,20 +1,24 @@
 //! Decodes a waiting system call into its effect on a directory.
 
+mod entries;
+
+use self::entries::special;
 use crate::os::seccomp::acknowledgement::is_announcement;
 use crate::os::seccomp::listener::WaitingCall;
-use crate::os::seccomp::tracee::{Tracee, is_deleted};
+use crate::os::seccomp::tracee::Tracee;
 use crate::syscalls::arguments::{
-    copied_bytes, descriptor, flags, is_reflink, length, permissions,
+    WriteFlags, copied_bytes, descriptor, flags, is_reflink, length, permissions, piped_bytes,
+    sets_flags,
 };
-use crate::syscalls::file_call::{Effect, FileCall, Sync, split};
+use crate::syscalls::file_call::{Effect, FileCall, Sync};
+use crate::syscalls::file_paths::FilePaths;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// Decodes the calls that concern one directory.
 #[derive(Debug)]
 pub(crate) struct Decoder<'a> {
-    directory: &'a Path,
+    paths: FilePaths<'a>,
     /// Whether a decoded write contains the written bytes.
     with_bytes: bool,
 }
@@ -23,7 +27,7 @@ impl<'a> Decoder<'a> {
     /// Makes a decoder. `directory` is an absolute path without symlinks.
     pub(crate) fn new(directory: &'a Path, with_bytes: bool) -> Self {
         Self {
-            directory,
+            paths: FilePaths::new(directory),
             with_bytes,
         }
     }
@@ -41,13 +45,13 @@ impl<'a> Decoder<'a> {
     ) -> io::Result<Option<FileCall>> {
         let name = name(call.number);
         let effect = self.effect(call, tracee)?;
-        Ok(effect.map(|effect| FileCall { name, effect }))
+        Ok(effect.map(|decoded| FileCall::new(name, decoded.effect, decoded.descriptor)))
     }
 
-    fn effect(&self, call: &WaitingCall, tracee: &Tracee) -> io::Result<Option<Effect>> {
+    fn effect(&self, call: &WaitingCall, tracee: &Tracee) -> io::Result<Option<Decoded>> {
         let a = &call.arguments;
         if is_announcement(call.number, a) {
-            return Ok(Some(Effect::Acknowledge));
+            return Ok(Some(Effect::Acknowledge.into()));
         }
         let at = |directory: usize, path: usize| tracee.path(descriptor(a[directory]), a[path]);
         let here = |path: usize| tracee.path(libc::AT_FDCWD, a[path]);
@@ -58,23 +62,26 @@ impl<'a> Decoder<'a> {
                 let flags = libc::O_CREAT | libc::O_TRUNC | libc::O_WRONLY;
                 return self.open(tracee, here(0)?, flags, a[1]);
             }
-            libc::SYS_rename => return Ok(self.rename(here(0)?, here(1)?, false)),
-            libc::SYS_unlink => return Ok(self.at(here(0)?, |path| Effect::Unlink { path })),
+            libc::SYS_rename => return Ok(self.rename(&here(0)?, &here(1)?, 0)),
+            libc::SYS_unlink => return Ok(self.at(&here(0)?, |path| Effect::Unlink { path })),
             libc::SYS_rmdir => {
-                return Ok(self.at(here(0)?, |path| Effect::RemoveDirectory { path }));
+                return Ok(self.at(&here(0)?, |path| Effect::RemoveDirectory { path }));
             }
-            libc::SYS_mkdir => return self.make_directory(tracee, here(0)?, a[1]),
-            libc::SYS_link => return Ok(self.link(here(0)?, here(1)?)),
+            libc::SYS_mkdir => return self.make_directory(tracee, &here(0)?, a[1]),
+            libc::SYS_link => return self.link(tracee, here(0)?, &here(1)?, false),
             libc::SYS_symlink => {
                 let to = tracee.text(a[0])?;
-                return Ok(self.at(here(1)?, |path| Effect::Symlink { to, path }));
+                return Ok(self.at(&here(1)?, |path| Effect::Symlink { to, path }));
             }
-            libc::SYS_mknod => return Ok(self.at(here(0)?, special)),
-            libc::SYS_chmod => return Ok(self.at(here(0)?, |path| change_mode(path, a[1]))),
-            libc::SYS_chown | libc::SYS_lchown | libc::SYS_utimes | libc::SYS_utime => {
-                return Ok(self.at(here(0)?, |path| Effect::ChangeAttributes { path }));
+            libc::SYS_mknod => return Ok(self.at(&here(0)?, special)),
+            libc::SYS_chmod => return self.on(tracee, here(0)?, |path| change_mode(path, a[1])),
+            libc::SYS_chown | libc::SYS_utimes | libc::SYS_utime => {
+                return self.on(tracee, here(0)?, |path| Effect::ChangeAttributes { path });
             }
-            libc::SYS_futimesat => return self.change_attributes(tracee, a[0], a[1]),
+            libc::SYS_lchown => {
+                return Ok(self.at(&here(0)?, |path| Effect::ChangeAttributes { path }));
+            }
+            libc::SYS_futimesat => return self.change(tracee, a[0], a[1], 0, change_attributes),
             _ => {}
         }
         Ok(match call.number {
@@ -96,37 +103,43 @@ impl<'a> Decoder<'a> {
             libc::SYS_pwritev => self.write(tracee, a[0], Some(a[3]), || {
                 tracee.vectors(a[1], length(a[2])?)
             })?,
-            libc::SYS_pwritev2 => {
-                // The flags of `pwritev2` can change the offset and the mode of the write. Writes
-                // with such flags are therefore unsupported.
-                if a[5] != 0 {
-                    self.unknown(tracee, a[0], "pwritev2 with flags")?
-                } else {
+            libc::SYS_pwritev2 => match WriteFlags::read(a[5]) {
+                None => self.unknown(tracee, a[0], "pwritev2 with such flags")?,
+                Some(flags) => {
                     let offset = (a[3] != u64::MAX).then_some(a[3]);
-                    self.write(tracee, a[0], offset, || tracee.vectors(a[1], length(a[2])?))?
+                    let bytes = || tracee.vectors(a[1], length(a[2])?);
+                    self.write_with(tracee, a[0], offset, &flags, bytes)?
                 }
-            }
+            },
             libc::SYS_sendfile => self.write(tracee, a[0], None, || {
                 copied_bytes(tracee, a[1], a[2], a[3])
             })?,
             libc::SYS_copy_file_range => {
-                let offset = match a[3] {
-                    0 => None,
-                    address => Some(tracee.long(address)?),
-                };
+                let offset = self.offset_at(tracee, a[3])?;
                 self.write(tracee, a[2], offset, || {
                     copied_bytes(tracee, a[0], a[1], a[4])
                 })?
             }
-            libc::SYS_splice => self.unknown(tracee, a[2], "splice")?,
+            libc::SYS_splice => {
+                let offset = self.offset_at(tracee, a[3])?;
+                match self.write(tracee, a[2], offset, || piped_bytes(tracee, a[0], a[4])) {
+                    Err(_) => self.unknown(tracee, a[2], "splice from an empty pipe")?,
+                    decoded => decoded?,
+                }
+            }
             libc::SYS_ioctl if is_reflink(a[1]) => {
                 self.of(tracee, a[0], |path| Effect::Reflink { path })?
+            }
+            libc::SYS_ioctl if sets_flags(a[1]) => {
+                self.unknown(tracee, a[0], "flags of a file (FS_IOC_SETFLAGS)")?
             }
             libc::SYS_fallocate => {
                 let length = a[2].saturating_add(a[3]);
                 match a[1] {
                     0 => self.of(tracee, a[0], |path| Effect::Extend { path, length })?,
-                    keeps if keeps == u64::from(libc::FALLOC_FL_KEEP_SIZE.unsigned_abs()) => None,
+                    keeps if keeps == u64::from(libc::FALLOC_FL_KEEP_SIZE.unsigned_abs()) => {
+                        self.of(tracee, a[0], |path| Effect::Extend { path, length: 0 })?
+                    }
                     _ => {
                         self.unknown(tracee, a[0], "fallocate that changes the content of a file")?
                     }
@@ -135,7 +148,10 @@ impl<'a> Decoder<'a> {
             libc::SYS_ftruncate => {
                 self.of(tracee, a[0], |path| Effect::Truncate { path, length: a[1] })?
             }
-            libc::SYS_truncate => self.at(here(0)?, |path| Effect::Truncate { path, length: a[1] }),
+            libc::SYS_truncate => self.on(tracee, here(0)?, |path| Effect::Truncate {
+                path,
+                length: a[1],
+            })?,
             libc::SYS_fsync => self.of(tracee, a[0], |path| Effect::Sync {
                 path,
                 sync: Sync::Full,
@@ -148,36 +164,44 @@ impl<'a> Decoder<'a> {
             // (sync_file_range(2)).
             libc::SYS_sync_file_range => self.of(tracee, a[0], |path| Effect::NoChange { path })?,
             libc::SYS_syncfs => self.of(tracee, a[0], |_| Effect::SyncAll)?,
-            libc::SYS_sync => Some(Effect::SyncAll),
-            libc::SYS_renameat => self.rename(at(0, 1)?, at(2, 3)?, false),
-            libc::SYS_renameat2 => {
-                let exchange = a[4] & u64::from(libc::RENAME_EXCHANGE) != 0;
-                self.rename(at(0, 1)?, at(2, 3)?, exchange)
-            }
+            libc::SYS_sync => Some(Effect::SyncAll.into()),
+            libc::SYS_renameat => self.rename(&at(0, 1)?, &at(2, 3)?, 0),
+            libc::SYS_renameat2 => self.rename(&at(0, 1)?, &at(2, 3)?, a[4]),
             libc::SYS_unlinkat if flags(a[2]) & libc::AT_REMOVEDIR != 0 => {
-                self.at(at(0, 1)?, |path| Effect::RemoveDirectory { path })
+                self.at(&at(0, 1)?, |path| Effect::RemoveDirectory { path })
             }
-            libc::SYS_unlinkat => self.at(at(0, 1)?, |path| Effect::Unlink { path }),
-            libc::SYS_mkdirat => self.make_directory(tracee, at(0, 1)?, a[2])?,
-            libc::SYS_linkat if flags(a[4]) != 0 => {
-                self.at(at(2, 3)?, |path| Effect::Unsupported {
-                    path,
-                    reason: "a link to a file without a name",
-                })
+            libc::SYS_unlinkat => self.at(&at(0, 1)?, |path| Effect::Unlink { path }),
+            libc::SYS_mkdirat => self.make_directory(tracee, &at(0, 1)?, a[2])?,
+            libc::SYS_linkat => {
+                let flags = flags(a[4]);
+                let is_descriptor =
+                    flags & libc::AT_EMPTY_PATH != 0 && tracee.text(a[1])?.as_os_str().is_empty();
+                let from = match is_descriptor {
+                    true => tracee.proc(descriptor(a[0])),
+                    false => at(0, 1)?,
+                };
+                let follows = is_descriptor || flags & libc::AT_SYMLINK_FOLLOW != 0;
+                self.link(tracee, from, &at(2, 3)?, follows)?
             }
-            libc::SYS_linkat => self.link(at(0, 1)?, at(2, 3)?),
             libc::SYS_symlinkat => {
                 let to = tracee.text(a[0])?;
-                self.at(at(1, 2)?, |path| Effect::Symlink { to, path })
+                self.at(&at(1, 2)?, |path| Effect::Symlink { to, path })
             }
-            libc::SYS_mknodat => self.at(at(0, 1)?, special),
+            libc::SYS_mknodat => self.at(&at(0, 1)?, special),
             libc::SYS_fchmod => self.of(tracee, a[0], |path| change_mode(path, a[1]))?,
-            libc::SYS_fchown => self.of(tracee, a[0], |path| Effect::ChangeAttributes { path })?,
-            libc::SYS_fchmodat | libc::SYS_fchmodat2 => {
-                self.at(at(0, 1)?, |path| change_mode(path, a[2]))
+            libc::SYS_fchown => self.of(tracee, a[0], change_attributes)?,
+            libc::SYS_fchmodat => self.on(tracee, at(0, 1)?, |path| change_mode(path, a[2]))?,
+            libc::SYS_fchmodat2 => {
+                self.change(tracee, a[0], a[1], a[3], |path| change_mode(path, a[2]))?
             }
-            libc::SYS_fchownat | libc::SYS_utimensat => {
-                self.change_attributes(tracee, a[0], a[1])?
+            libc::SYS_fchownat => self.change(tracee, a[0], a[1], a[4], change_attributes)?,
+            libc::SYS_utimensat => self.change(tracee, a[0], a[1], a[3], change_attributes)?,
+            libc::SYS_setxattr | libc::SYS_removexattr => {
+                self.on(tracee, here(0)?, extended_attributes)?
+            }
+            libc::SYS_lsetxattr | libc::SYS_lremovexattr => self.at(&here(0)?, extended_attributes),
+            libc::SYS_fsetxattr | libc::SYS_fremovexattr => {
+                self.of(tracee, a[0], extended_attributes)?
             }
             libc::SYS_mmap => self.map(tracee, a[2], a[4])?,
             libc::SYS_read
@@ -190,70 +214,24 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    fn open(
-        &self,
-        tracee: &Tracee,
-        path: PathBuf,
-        flags: i32,
-        mode: u64,
-    ) -> io::Result<Option<Effect>> {
-        if flags & libc::O_TMPFILE == libc::O_TMPFILE {
-            return Ok(self.at(path, |path| Effect::Unsupported {
-                path,
-                reason: "a file without a name (O_TMPFILE)",
-            }));
-        }
-        let Some(path) = self.below(path) else {
-            return Ok(None);
-        };
-        let creates = flags & libc::O_CREAT != 0;
-        Ok(Some(Effect::Open {
-            path,
-            creates,
-            truncates: flags & libc::O_TRUNC != 0,
-            mode: if creates {
-                self.new_mode(tracee, mode)?
-            } else {
-                0
-            },
-        }))
-    }
-
-    fn make_directory(
-        &self,
-        tracee: &Tracee,
-        path: PathBuf,
-        mode: u64,
-    ) -> io::Result<Option<Effect>> {
-        let Some(path) = self.below(path) else {
-            return Ok(None);
-        };
-        let mode = self.new_mode(tracee, mode)?;
-        Ok(Some(Effect::MakeDirectory { path, mode }))
-    }
-
-    /// Gives the mode of a new file or directory. Without bytes of writes, gives the mode before
-    /// the umask, since then no caller needs the content of the disk.
-    fn new_mode(&self, tracee: &Tracee, mode: u64) -> io::Result<u32> {
-        let umask = if self.with_bytes { tracee.umask()? } else { 0 };
-        Ok(permissions(mode) & !umask)
-    }
-
-    /// Decodes a change of owner or times. The path can be empty or null, for the descriptor
+    /// Decodes a change of mode, owner or times. The path can be empty or null, for the descriptor
     /// itself.
-    fn change_attributes(
+    fn change(
         &self,
         tracee: &Tracee,
         directory: u64,
         path: u64,
-    ) -> io::Result<Option<Effect>> {
-        let directory = descriptor(directory);
-        let is_descriptor = path == 0 || tracee.text(path)?.as_os_str().is_empty();
-        let path = match is_descriptor {
-            true => tracee.link(directory)?,
-            false => tracee.path(directory, path)?,
-        };
-        Ok(self.at(path, |path| Effect::ChangeAttributes { path }))
+        flag_bits: u64,
+        effect: impl FnOnce(PathBuf) -> Effect,
+    ) -> io::Result<Option<Decoded>> {
+        if path == 0 || tracee.text(path)?.as_os_str().is_empty() {
+            return self.of(tracee, directory, effect);
+        }
+        let path = tracee.path(descriptor(directory), path)?;
+        match flags(flag_bits) & libc::AT_SYMLINK_NOFOLLOW {
+            0 => self.on(tracee, path, effect),
+            _ => Ok(self.at(&path, effect)),
+        }
     }
 
     fn write(
@@ -262,78 +240,72 @@ impl<'a> Decoder<'a> {
         to: u64,
         offset: Option<u64>,
         bytes: impl FnOnce() -> io::Result<Vec<u8>>,
-    ) -> io::Result<Option<Effect>> {
-        let to = descriptor(to);
-        let Some(path) = self.below(tracee.link(to)?) else {
+    ) -> io::Result<Option<Decoded>> {
+        self.write_with(tracee, to, offset, &WriteFlags::NONE, bytes)
+    }
+
+    fn write_with(
+        &self,
+        tracee: &Tracee,
+        to: u64,
+        offset: Option<u64>,
+        flags: &WriteFlags,
+        bytes: impl FnOnce() -> io::Result<Vec<u8>>,
+    ) -> io::Result<Option<Decoded>> {
+        let Some(path) = self.paths.of_descriptor(tracee, descriptor(to))? else {
             return Ok(None);
         };
-        let open = tracee.descriptor(to)?;
-        let offset = match open.flags & libc::O_APPEND {
-            0 => Some(offset.unwrap_or(open.position)),
-            _ => None,
+        let open = tracee.descriptor(descriptor(to))?;
+        let appends = flags.appends.unwrap_or(open.flags & libc::O_APPEND != 0);
+        let effect = match open.flags & libc::O_ACCMODE {
+            // The kernel refuses the call.
+            libc::O_RDONLY => Effect::NoChange { path },
+            _ => Effect::Write {
+                path,
+                offset: (!appends).then_some(offset.unwrap_or(open.position)),
+                bytes: if self.with_bytes {
+                    bytes()?
+                } else {
+                    Vec::new()
+                },
+                sync: flags.sync.max(match open.flags & libc::O_SYNC {
+                    libc::O_SYNC => Some(Sync::Full),
+                    0 => None,
+                    _ => Some(Sync::Data),
+                }),
+            },
         };
-        Ok(Some(Effect::Write {
-            path,
-            offset,
-            bytes: if self.with_bytes {
-                bytes()?
-            } else {
-                Vec::new()
-            },
-            sync: match open.flags & libc::O_SYNC {
-                libc::O_SYNC => Some(Sync::Full),
-                0 => None,
-                _ => Some(Sync::Data),
-            },
-        }))
+        Ok(Some(Decoded::of(effect, to)))
     }
 
-    fn rename(&self, from: PathBuf, to: PathBuf, exchange: bool) -> Option<Effect> {
-        let same_file_system = || {
-            let device = |path: &Path| path.parent()?.metadata().ok().map(|found| found.dev());
-            device(&from) == device(&to)
-        };
-        match (self.below(from.clone()), self.below(to.clone())) {
-            (Some(from), Some(to)) => Some(Effect::Rename { from, to, exchange }),
-            (None, None) => None,
-            (Some(path), None) | (None, Some(path)) if !same_file_system() => {
-                Some(Effect::NoChange { path })
-            }
-            (Some(from), None) => Some(Effect::MoveOut { from }),
-            (None, Some(path)) => Some(Effect::Unsupported {
-                path,
-                reason: "a file that came from outside of the directory",
-            }),
-        }
-    }
-
-    fn link(&self, from: PathBuf, to: PathBuf) -> Option<Effect> {
-        match (self.below(from), self.below(to)) {
-            (Some(from), Some(to)) => Some(Effect::Link { from, to }),
-            (None, Some(path)) => Some(Effect::Unsupported {
-                path,
-                reason: "a link to a file outside of the directory",
-            }),
-            _ => None,
+    /// Reads the offset at this address; none for the null address.
+    fn offset_at(&self, tracee: &Tracee, address: u64) -> io::Result<Option<u64>> {
+        match address {
+            0 => Ok(None),
+            address => tracee.long(address).map(Some),
         }
     }
 
     /// Decodes a shared mapping. A program can change the mapped file without further system calls.
-    fn map(&self, tracee: &Tracee, protection: u64, file: u64) -> io::Result<Option<Effect>> {
-        let file = descriptor(file);
-        if file < 0 {
+    fn map(&self, tracee: &Tracee, protection: u64, file: u64) -> io::Result<Option<Decoded>> {
+        if descriptor(file) < 0 {
             return Ok(None);
         }
-        let Some(path) = self.below(tracee.link(file)?) else {
-            return Ok(None);
-        };
+        let decoded = self.unknown(
+            tracee,
+            file,
+            "a shared mapping that can be written to, which changes the file without any call",
+        )?;
         // If the file is open for writing, the program can make a read-only mapping writable later.
-        let writable = flags(protection) & libc::PROT_WRITE != 0
-            || tracee.descriptor(file)?.flags & libc::O_ACCMODE != libc::O_RDONLY;
-        Ok(writable.then_some(Effect::Unsupported {
-            path,
-            reason: "a shared mapping that can be written to, which changes the file without any call",
-        }))
+        let writable = || -> io::Result<bool> {
+            let open = tracee.descriptor(descriptor(file))?;
+            let is_read_only = open.flags & libc::O_ACCMODE == libc::O_RDONLY;
+            Ok(flags(protection) & libc::PROT_WRITE != 0 || !is_read_only)
+        };
+        Ok(match decoded {
+            Some(decoded) if writable()? => Some(decoded),
+            _ => None,
+        })
     }
 
     fn unknown(
@@ -341,7 +313,7 @@ impl<'a> Decoder<'a> {
         tracee: &Tracee,
         file: u64,
         reason: &'static str,
-    ) -> io::Result<Option<Effect>> {
+    ) -> io::Result<Option<Decoded>> {
         self.of(tracee, file, |path| Effect::Unsupported { path, reason })
     }
 
@@ -351,29 +323,52 @@ impl<'a> Decoder<'a> {
         tracee: &Tracee,
         file: u64,
         effect: impl FnOnce(PathBuf) -> Effect,
-    ) -> io::Result<Option<Effect>> {
-        Ok(self.below(tracee.link(descriptor(file))?).map(effect))
+    ) -> io::Result<Option<Decoded>> {
+        let path = self.paths.of_descriptor(tracee, descriptor(file))?;
+        Ok(path.map(|path| Decoded::of(effect(path), file)))
     }
 
-    /// Gives the effect on this path, if the path is in the directory.
-    fn at(&self, path: PathBuf, effect: impl FnOnce(PathBuf) -> Effect) -> Option<Effect> {
-        self.below(path).map(effect)
+    /// Gives the effect on this path, if the path is in the directory. Follows no symlink at the
+    /// end of the path.
+    fn at(&self, path: &Path, effect: impl FnOnce(PathBuf) -> Effect) -> Option<Decoded> {
+        self.paths.below(path).map(|path| effect(path).into())
     }
 
-    /// Makes a path relative to the directory. Gives none for a deleted file and for a path outside
-    /// of the directory.
-    fn below(&self, path: PathBuf) -> Option<PathBuf> {
-        if is_deleted(&path) {
-            return None;
+    /// Gives the effect on the file to which this path leads, if the file is in the directory.
+    fn on(
+        &self,
+        tracee: &Tracee,
+        path: PathBuf,
+        effect: impl FnOnce(PathBuf) -> Effect,
+    ) -> io::Result<Option<Decoded>> {
+        match tracee.descriptor_at(&path) {
+            Some(descriptor) => self.of(tracee, u64::from(descriptor.unsigned_abs()), effect),
+            None => Ok(self.paths.followed(path).map(|path| effect(path).into())),
         }
-        if let Ok(path) = path.strip_prefix(self.directory) {
-            return Some(path.to_owned());
+    }
+}
+
+/// The effect of a call, and the descriptor through which the call acts on its file.
+struct Decoded {
+    effect: Effect,
+    descriptor: Option<i32>,
+}
+
+impl Decoded {
+    fn of(effect: Effect, file: u64) -> Self {
+        Self {
+            effect,
+            descriptor: Some(descriptor(file)),
         }
-        // A path that contains symlinks can lead into the directory.
-        let (parent, name) = split(&path)?;
-        let parent = parent.canonicalize().ok()?;
-        let path = parent.strip_prefix(self.directory).ok()?.join(name);
-        Some(path)
+    }
+}
+
+impl From<Effect> for Decoded {
+    fn from(effect: Effect) -> Self {
+        Self {
+            effect,
+            descriptor: None,
+        }
     }
 }
 
@@ -390,11 +385,13 @@ fn change_mode(path: PathBuf, mode: u64) -> Effect {
     Effect::ChangeMode { path, mode }
 }
 
-/// Gives the effect of `mknod`. The call makes a device, a FIFO, a socket or, rarely, a regular
-/// file.
-fn special(path: PathBuf) -> Effect {
+fn change_attributes(path: PathBuf) -> Effect {
+    Effect::ChangeAttributes { path }
+}
+
+fn extended_attributes(path: PathBuf) -> Effect {
     Effect::Unsupported {
         path,
-        reason: "a special file",
+        reason: "extended attributes",
     }
 }

@@ -16,6 +16,8 @@ impl Errno {
     pub const EACCES: Self = Self(13);
     /// Too many open files. Explorations inject this error only into calls that open a file.
     pub const EMFILE: Self = Self(24);
+    /// Read-only file system.
+    pub const EROFS: Self = Self(30);
     /// No space left on device. Explorations inject this error only into calls that need space.
     pub const ENOSPC: Self = Self(28);
 }

@@ -1,5 +1,6 @@
 //! Describes system calls that concern the files of one directory.
 
+use crate::syscalls::file_status::Sighting;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,42 @@ use std::path::{Path, PathBuf};
 pub(crate) struct FileCall {
     pub(crate) name: &'static str,
     pub(crate) effect: Effect,
+    /// The descriptor through which the call acts on its file; none if it acts on a path.
+    pub(crate) descriptor: Option<i32>,
+    /// The files before the call. Recorded together with written bytes.
+    pub(crate) before: Sighting,
+    /// The files after the call; none if that is not known, as when another thread makes the next
+    /// call. A call that has failed leaves the files as they were.
+    pub(crate) after: Option<Sighting>,
+}
+
+impl FileCall {
+    pub(crate) fn new(name: &'static str, effect: Effect, descriptor: Option<i32>) -> Self {
+        Self {
+            name,
+            effect,
+            descriptor,
+            before: Sighting::default(),
+            after: None,
+        }
+    }
+
+    /// Gives the reason if the call has changed files in an unsupported way.
+    pub(crate) fn unsupported(&self) -> Option<&'static str> {
+        let owner = |sighting: &Sighting| sighting.file.map(|file| file.owner);
+        match &self.effect {
+            Effect::Unsupported { reason, .. } => Some(*reason),
+            Effect::UnsupportedEntry { reason, .. } => {
+                (self.after != Some(self.before)).then_some(*reason)
+            }
+            Effect::ChangeAttributes { .. } => {
+                let is_same = |after: &Sighting| owner(after) == owner(&self.before);
+                let is_other = self.after.as_ref().is_some_and(|after| !is_same(after));
+                is_other.then_some("a change of a file's owner")
+            }
+            _ => None,
+        }
+    }
 }
 
 /// The effect of a call if the call succeeds.
@@ -20,6 +57,10 @@ pub(crate) enum Effect {
         truncates: bool,
         /// The mode of a new file.
         mode: u32,
+    },
+    /// Creates a file without a name in this directory.
+    OpenUnnamed {
+        path: PathBuf,
     },
     Write {
         path: PathBuf,
@@ -41,7 +82,7 @@ pub(crate) enum Effect {
     Rename {
         from: PathBuf,
         to: PathBuf,
-        exchange: bool,
+        kind: RenameKind,
     },
     /// Moves a file out of the directory.
     MoveOut {
@@ -99,10 +140,25 @@ pub(crate) enum Effect {
         path: PathBuf,
         reason: &'static str,
     },
+    /// Sets or removes an entry in an unsupported way, unless the call fails.
+    UnsupportedEntry {
+        path: PathBuf,
+        reason: &'static str,
+    },
+}
+
+/// The treatment of a file that already has the new name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RenameKind {
+    Replace,
+    /// The call fails (`RENAME_NOREPLACE`).
+    Keep,
+    /// The file gets the old name (`RENAME_EXCHANGE`).
+    Exchange,
 }
 
 /// The extent of a sync.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Sync {
     /// Bytes and length: `fdatasync`, `O_DSYNC`.
     Data,
@@ -115,6 +171,7 @@ impl Effect {
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Open { path, .. }
+            | Self::OpenUnnamed { path }
             | Self::Write { path, .. }
             | Self::Truncate { path, .. }
             | Self::Extend { path, .. }
@@ -128,7 +185,8 @@ impl Effect {
             | Self::ChangeAttributes { path }
             | Self::Reflink { path }
             | Self::NoChange { path }
-            | Self::Unsupported { path, .. } => path,
+            | Self::Unsupported { path, .. }
+            | Self::UnsupportedEntry { path, .. } => path,
             Self::Rename { from, .. } | Self::MoveOut { from } | Self::Link { from, .. } => from,
             Self::SyncAll | Self::Acknowledge => Path::new(""),
         }
@@ -141,12 +199,17 @@ impl Effect {
                 creates, truncates, ..
             } => *creates || *truncates,
             Self::Read { .. }
+            | Self::OpenUnnamed { .. }
             | Self::Acknowledge
             | Self::NoChange { .. }
-            | Self::Reflink { .. }
-            | Self::ChangeAttributes { .. } => false,
+            | Self::Reflink { .. } => false,
             _ => true,
         }
+    }
+
+    /// Whether the call changes files, or writes a file to the disk.
+    pub(crate) fn concerns_files(&self) -> bool {
+        self.changes() && *self != Self::SyncAll
     }
 
     /// Whether a crash before the call can leave another state, or another acknowledged state, than
@@ -164,7 +227,8 @@ impl Effect {
     pub(crate) fn allocates(&self) -> bool {
         match self {
             Self::Open { creates, .. } => *creates,
-            Self::Write { .. }
+            Self::OpenUnnamed { .. }
+            | Self::Write { .. }
             | Self::Extend { .. }
             | Self::Truncate { .. }
             | Self::Rename { .. }
@@ -211,7 +275,9 @@ impl FileCall {
                 format!("{name} of {path} with {flags}")
             }
             Effect::Rename {
-                to, exchange: true, ..
+                to,
+                kind: RenameKind::Exchange,
+                ..
             } => format!("{name} that exchanges {path} and {}", to.display()),
             Effect::MoveOut { .. } => format!("{name} of {path} out of the directory"),
             Effect::ChangeMode { mode, .. } => format!("{name} of {path} to {mode:03o}"),
@@ -229,4 +295,46 @@ impl FileCall {
 /// Splits a path into its parent and its file name.
 pub(crate) fn split(path: &Path) -> Option<(&Path, OsString)> {
     Some((path.parent()?, path.file_name()?.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::syscalls::file_status::FileStatus;
+
+    fn call(effect: Effect, change: fn(&mut FileStatus)) -> FileCall {
+        let before = FileStatus::at(Path::new("/")).unwrap();
+        let mut after = before;
+        change(&mut after);
+        let sighting = |file| Sighting {
+            file: Some(file),
+            target: None,
+        };
+        FileCall {
+            before: sighting(before),
+            after: Some(sighting(after)),
+            ..FileCall::new("call", effect, None)
+        }
+    }
+
+    #[test]
+    fn changed_owner_is_unsupported() {
+        let effect = Effect::ChangeAttributes {
+            path: PathBuf::new(),
+        };
+        assert_eq!(call(effect.clone(), |_| {}).unsupported(), None);
+        let changed = call(effect, |status| status.owner.1 += 1);
+        assert_eq!(changed.unsupported(), Some("a change of a file's owner"));
+    }
+
+    #[test]
+    fn failed_call_on_an_entry_is_supported() {
+        let (path, reason) = (PathBuf::new(), "a special file");
+        let effect = Effect::UnsupportedEntry { path, reason };
+        assert_eq!(call(effect.clone(), |_| {}).unsupported(), None);
+        let changed = call(effect.clone(), |status| status.links += 1);
+        assert_eq!(changed.unsupported(), Some(reason));
+        let unknown = FileCall::new("call", effect, None);
+        assert_eq!(unknown.unsupported(), Some(reason));
+    }
 }

@@ -54,6 +54,12 @@ pub(crate) fn file_calls(reads: bool) -> Vec<SyscallPattern> {
         libc::SYS_fchownat,
         libc::SYS_utimensat,
         libc::SYS_ioctl,
+        libc::SYS_setxattr,
+        libc::SYS_lsetxattr,
+        libc::SYS_fsetxattr,
+        libc::SYS_removexattr,
+        libc::SYS_lremovexattr,
+        libc::SYS_fremovexattr,
     ];
     #[cfg(target_arch = "x86_64")]
     numbers.extend([

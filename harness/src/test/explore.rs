@@ -70,6 +70,14 @@
 //!   returns an error if the operation makes a file longer than 1 GiB.
 //! - An exploration returns an error if the operation makes a shared mapping of a file that is open
 //!   for writing. A program can change such a file without system calls.
+//! - Files are known by identity, so an open file is followed while its names change. A file
+//!   without a name (`O_TMPFILE`) gets its first name like any other change.
+//! - A call that the kernel refuses changes nothing, since the files after a call show whether it
+//!   succeeded. With several threads this can be unknown; then the tree of files decides.
+//! - An exploration returns an error if the operation changes extended attributes, ACLs, owners or
+//!   the flags of `FS_IOC_SETFLAGS`. It also returns an error if a file gets a name outside of the
+//!   directory.
+//! - States have the times of modification that the operation sets. They have no other times.
 //! - The operation cannot use io_uring: the setup of a ring fails with `ENOSYS`, as on a kernel
 //!   without io_uring. If the code under test has a fallback, the exploration covers the fallback.
 //! - Sync calls, such as `fsync`, return success without being executed. This makes explorations
@@ -83,6 +91,8 @@ mod broken_points;
 mod call_failure;
 #[cfg(target_os = "linux")]
 mod call_identity;
+#[cfg(target_os = "linux")]
+mod call_watch;
 #[cfg(target_os = "linux")]
 mod callers;
 #[cfg(target_os = "linux")]
@@ -135,6 +145,8 @@ mod process_identity;
 mod progress;
 #[cfg(target_os = "linux")]
 mod progress_file;
+#[cfg(target_os = "linux")]
+mod recorder;
 mod recovery_crash;
 #[cfg(target_os = "linux")]
 mod recovery_points;

@@ -8,6 +8,8 @@ mod evidence;
 mod extent;
 mod failed_syncs;
 mod failures;
+mod identities;
+mod kernel_refusals;
 mod large;
 mod minimized;
 mod preparations;
@@ -16,6 +18,9 @@ mod recoveries;
 mod refused;
 mod short_transfers;
 mod terminations;
+mod times;
+mod unnamed_files;
+mod ways_to_write;
 
 use clarity_chaos::explore::{Crash, PowerLoss};
 use clarity_chaos::{Context, Result, chaos};

@@ -13,7 +13,18 @@ use clarity_chaos::{EventKind, ExploredCall, Record, Verdict};
 use clarity_chaos_conformance::RunOutput;
 use std::sync::LazyLock;
 
-static RUN: LazyLock<RunOutput> = LazyLock::new(|| suite().run(["explorations::"]));
+mod files;
+
+static RUN: LazyLock<RunOutput> = LazyLock::new(|| {
+    let suite = suite();
+    // Each call must explain the content that it leaves.
+    let mut command = suite.command();
+    suite.run_command(
+        command
+            .arg("explorations::")
+            .env("CHAOS_CHECK_EACH_CALL", "1"),
+    )
+});
 
 fn record(test: &str) -> &'static Record {
     &RUN.records[&format!("explorations::{test}")]

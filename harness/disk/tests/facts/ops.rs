@@ -92,3 +92,11 @@ pub(crate) fn fdatasync(handle: usize) -> Op {
 pub(crate) fn fsync_directory(path: &str) -> Op {
     Op::FsyncDir { path: path.into() }
 }
+
+/// Names the file of a handle.
+pub(crate) fn name(handle: usize, to: &str) -> Op {
+    Op::LinkHandle {
+        handle,
+        to: to.into(),
+    }
+}

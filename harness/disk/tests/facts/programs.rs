@@ -13,7 +13,11 @@ fn create_z(handle: usize) -> [Op; 3] {
 /// Returns the calls of each program by its description in `facts.txt`.
 pub(crate) fn programs() -> BTreeMap<&'static str, Vec<Op>> {
     let mut all = BTreeMap::new();
-    for (program, calls) in programs_of_names().into_iter().chain(programs_of_data()) {
+    let programs = programs_of_names().into_iter();
+    for (program, calls) in programs
+        .chain(programs_of_data())
+        .chain(programs_without_names())
+    {
         assert!(
             all.insert(program, calls).is_none(),
             "{program} is there twice"
@@ -290,6 +294,48 @@ fn programs_of_data() -> Vec<(&'static str, Vec<Op>)> {
                 ],
                 &create_z(1),
             ]),
+        ),
+    ]
+}
+
+/// Returns the programs that give a name to a file which had none.
+fn programs_without_names() -> Vec<(&'static str, Vec<Op>)> {
+    let after_writing =
+        |calls: &[Op]| [&[Op::OpenUnnamed, write(0, 0, 5000, b'N')], calls].concat();
+    let (name, root) = (|| name(0, "t"), || fsync_directory(""));
+    vec![
+        (
+            "tmpfile t; fsync(t); name t; fsync(root)",
+            after_writing(&[fsync(0), name(), root()]),
+        ),
+        (
+            "tmpfile t; name t; fsync(root)",
+            after_writing(&[name(), root()]),
+        ),
+        (
+            "tmpfile t; fsync(t); name t; fsync(t)",
+            after_writing(&[fsync(0), name(), fsync(0)]),
+        ),
+        (
+            "tmpfile t; fsync(t); name t; fdatasync(t)",
+            after_writing(&[fsync(0), name(), fdatasync(0)]),
+        ),
+        (
+            "create n; tmpfile t; fsync(t)",
+            vec![
+                create("n"),
+                Op::OpenUnnamed,
+                write(1, 0, 5000, b'N'),
+                fsync(1),
+            ],
+        ),
+        (
+            "tmpfile t; name t; fdatasync(t)",
+            after_writing(&[name(), fdatasync(0)]),
+        ),
+        (
+            "tmpfile t; fdatasync(t); name t; fdatasync(t)",
+            after_writing(&[fdatasync(0), name(), fdatasync(0)]),
         ),
     ]
 }

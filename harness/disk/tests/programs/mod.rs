@@ -45,7 +45,7 @@ impl Program {
     fn add(&mut self, names: &[&str], number: u8, handles: &mut usize, rng: &mut ChaCha8Rng) {
         let name = |rng: &mut ChaCha8Rng| (*names.choose(rng).unwrap()).to_owned();
         let path = name(rng);
-        let kind = rng.random_range(0..22);
+        let kind = rng.random_range(0..24);
         let other = name(rng);
         let op = match kind {
             11 | 12 => Op::Rename {
@@ -66,6 +66,14 @@ impl Program {
             },
             18 => Op::Exchange { a: path, b: other },
             19 if rng.random_range(0..4) == 0 => Op::SyncAll,
+            22 => {
+                *handles += 1;
+                Op::OpenUnnamed
+            }
+            23 if *handles > 0 => Op::LinkHandle {
+                handle: rng.random_range(0..*handles),
+                to: other,
+            },
             _ => {
                 // Other calls use a new handle, or a handle of before, whose file can have another
                 // name by now.
@@ -148,6 +156,12 @@ fn apply(journal: &mut Journal, handles: &mut Vec<Option<NodeId>>, op: &Op) {
             let file = found.or_else(|| journal.create(path, 0o644).filter(|_| *create));
             handles.push(file);
         }
+        Op::OpenUnnamed => handles.push(Some(journal.create_unnamed(0o644))),
+        Op::LinkHandle { handle, to } => {
+            if let Some(file) = handles[*handle] {
+                journal.link_node(file, Path::new(to));
+            }
+        }
         Op::Write {
             handle,
             at,
@@ -183,13 +197,10 @@ fn apply(journal: &mut Journal, handles: &mut Vec<Option<NodeId>>, op: &Op) {
             }
         }
         Op::Rename { from, to } => journal.rename(Path::new(from), Path::new(to), false),
-        Op::Exchange { a, b } => {
-            if journal.find(Path::new(b)).is_some() {
-                journal.rename(Path::new(a), Path::new(b), true);
-            }
-        }
+        Op::Exchange { a, b } => journal.rename(Path::new(a), Path::new(b), true),
         Op::Link { from, to } => journal.link(Path::new(from), Path::new(to)),
-        Op::Unlink { path } | Op::Rmdir { path } => journal.remove(Path::new(path)),
+        Op::Unlink { path } => journal.unlink(Path::new(path)),
+        Op::Rmdir { path } => journal.remove_directory(Path::new(path)),
         Op::Mkdir { path } => drop(journal.make_directory(Path::new(path), 0o755)),
         Op::Symlink { target, path } => drop(journal.symlink(target.into(), Path::new(path))),
         Op::Fsync { handle } => sync(journal, handles[*handle], SyncKind::Full),

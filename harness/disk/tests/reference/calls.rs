@@ -14,6 +14,25 @@ impl Disk {
                 let opened = self.open(path, *create, *truncate);
                 self.handles.push(opened);
             }
+            Op::OpenUnnamed => {
+                let node = self.add(Kind::File, 0o644, Vec::new());
+                self.nodes[node].created = Some(self.units.len());
+                self.nodes[node].was_named = false;
+                self.make_unit(vec![Part::Unnamed { node }]);
+                self.handles.push(Some(node));
+            }
+            Op::LinkHandle { handle, to } => self.on_file(*handle, |disk, file| {
+                let has_name = disk.entries.values().any(|node| *node == file);
+                let place = disk.place(to);
+                if let Some(place) = place
+                    && (has_name || !disk.nodes[file].was_named)
+                    && !disk.entries.contains_key(&place)
+                {
+                    disk.nodes[file].was_named = true;
+                    let (old, new) = (None, Some(file));
+                    disk.make_unit(vec![Part::Entry { place, old, new }]);
+                }
+            }),
             Op::Write {
                 handle,
                 at,
@@ -283,6 +302,12 @@ impl Disk {
                         unit: self.units.len(),
                         length: *length,
                     });
+                }
+                Part::Unnamed { node } => {
+                    let node = &mut self.nodes[*node];
+                    node.meta_dirty = true;
+                    node.sync_step = self.step;
+                    node.datasync_step = self.step;
                 }
                 Part::Mode { node, mode } => {
                     let node = &mut self.nodes[*node];

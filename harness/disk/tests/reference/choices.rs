@@ -98,7 +98,7 @@ impl Disk {
                     entries.remove(place);
                 }
                 Part::Mode { node, mode } => modes[*node] = *mode,
-                Part::Size { .. } => {}
+                Part::Size { .. } | Part::Unnamed { .. } => {}
             }
         }
         let paths = self.reachable(&entries);

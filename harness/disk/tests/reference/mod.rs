@@ -35,6 +35,13 @@ pub(crate) enum Op {
         create: bool,
         truncate: bool,
     },
+    /// Creates a file without a name (`O_TMPFILE`). Counts as an `Open` call.
+    OpenUnnamed,
+    /// Names the file of a handle.
+    LinkHandle {
+        handle: usize,
+        to: String,
+    },
     /// Appends if `at` is `None`.
     Write {
         handle: usize,
@@ -175,18 +182,26 @@ enum Part {
         node: usize,
         mode: u32,
     },
+    /// The creation of a file without a name.
+    Unnamed {
+        node: usize,
+    },
 }
 
 impl Part {
-    /// Tells whether the part sets or removes a name of the node.
+    /// Tells whether the part sets or removes a name of the node, or creates it without one.
     fn names(&self, wanted: usize) -> bool {
-        matches!(self, Part::Entry { old, new, .. } if [*old, *new].contains(&Some(wanted)))
+        match self {
+            Part::Entry { old, new, .. } => [*old, *new].contains(&Some(wanted)),
+            Part::Unnamed { node } => *node == wanted,
+            Part::Size { .. } | Part::Mode { .. } => false,
+        }
     }
 
     fn place(&self) -> Option<&Place> {
         match self {
             Part::Entry { place, .. } => Some(place),
-            Part::Size { .. } | Part::Mode { .. } => None,
+            Part::Size { .. } | Part::Mode { .. } | Part::Unnamed { .. } => None,
         }
     }
 }
@@ -214,6 +229,8 @@ struct Node {
     bytes: Vec<u8>,
     /// The unit that created the node; none if the program did not create it.
     created: Option<usize>,
+    /// Whether the file has had a name.
+    was_named: bool,
     data_dirty: bool,
     meta_dirty: bool,
     /// The step of the last change that an fsync must commit, and that an fdatasync must.
@@ -278,6 +295,7 @@ impl Disk {
             durable: bytes.clone(),
             bytes,
             created: None,
+            was_named: true,
             data_dirty: false,
             meta_dirty: false,
             sync_step: 0,

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 mod calls;
 mod data;
 mod metadata;
+mod unnamed;
 
 const MODELS: [Model; 3] = [Model::Posix, Model::Journaled, Model::Ext4Ordered];
 

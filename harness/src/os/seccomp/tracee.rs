@@ -5,13 +5,13 @@ use crate::os::proc_text::read_lossy;
 use crate::os::seccomp::process_memory::{self, Range};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::FileExt as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// The maximum length of a path in a system call, in bytes (`PATH_MAX`). The size of a memory page
 /// is this number or a multiple of it.
@@ -103,17 +103,39 @@ impl Tracee {
     }
 
     /// Reads the path at this address, and makes it absolute. A relative path starts at the
-    /// directory with the descriptor `directory`. Follows no symlinks.
+    /// directory with the descriptor `directory`. Keeps symlinks and `..`.
     pub(crate) fn path(&self, directory: i32, address: u64) -> io::Result<PathBuf> {
         let path = self.text(address)?;
         if path.is_absolute() {
-            return Ok(without_dots(&path));
+            return Ok(self.in_own_view(path));
         }
         let directory = match directory {
             libc::AT_FDCWD => fs::read_link(format!("/proc/{}/cwd", self.thread))?,
             directory => self.link(directory)?,
         };
-        Ok(without_dots(&directory.join(path)))
+        Ok(directory.join(path))
+    }
+
+    /// Replaces a path that leads each process to its own descriptors.
+    fn in_own_view(&self, path: PathBuf) -> PathBuf {
+        let process = PathBuf::from(format!("/proc/{}", self.thread));
+        for own in ["/proc/self", "/proc/thread-self"] {
+            if let Ok(rest) = path.strip_prefix(own) {
+                return process.join(rest);
+            }
+        }
+        match path.strip_prefix("/dev/fd") {
+            Ok(rest) => process.join("fd").join(rest),
+            Err(_) => path,
+        }
+    }
+
+    /// Gives the descriptor if the path is that of one of the thread's descriptors in `/proc`.
+    pub(crate) fn descriptor_at(&self, path: &Path) -> Option<i32> {
+        let number = path
+            .strip_prefix(format!("/proc/{}/fd", self.thread))
+            .ok()?;
+        number.to_str()?.parse().ok()
     }
 
     /// Gives the current path of an open descriptor, as the kernel names it.
@@ -191,30 +213,18 @@ impl Tracee {
         Pid::from_raw(number).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn proc(&self, descriptor: i32) -> PathBuf {
+    /// Gives the path of a descriptor in `/proc`. It leads to the file, also without a name.
+    pub(crate) fn proc(&self, descriptor: i32) -> PathBuf {
         format!("/proc/{}/fd/{descriptor}", self.thread).into()
     }
 }
 
-/// Removes `.` and `..` from a path, without following symlinks.
-fn without_dots(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                plain.pop();
-            }
-            other => plain.push(other),
-        }
-    }
-    plain
-}
-
-/// Whether the kernel marks this path of a descriptor as deleted. If so, the file has no name any
-/// more.
-pub(crate) fn is_deleted(path: &Path) -> bool {
-    path.as_os_str().as_bytes().ends_with(b" (deleted)")
+/// Removes the mark of the kernel from the path of a descriptor whose name is gone. Returns `None`
+/// if the path has no such mark. A name can end like the mark.
+pub(crate) fn without_deleted_mark(path: &Path) -> Option<PathBuf> {
+    let path = path.as_os_str().as_bytes();
+    let plain = path.strip_suffix(b" (deleted)")?;
+    Some(OsStr::from_bytes(plain).into())
 }
 
 #[cfg(test)]
@@ -233,8 +243,11 @@ mod tests {
         let here = std::env::current_dir().unwrap();
         assert_eq!(
             tracee.path(libc::AT_FDCWD, address).unwrap(),
-            here.join("some/these")
+            here.join("some/of/../these")
         );
+        let own = c"/proc/self/fd/7";
+        let own = tracee.path(0, own.as_ptr().addr() as u64).unwrap();
+        assert_eq!(tracee.descriptor_at(&own), Some(7));
         assert_eq!(tracee.bytes(address, 4).unwrap(), b"some");
         assert!(tracee.text(8).is_err());
     }

@@ -18,7 +18,12 @@ const LISTING: &str = "getdents64";
 /// Whether a call is of this kind.
 fn is_of(kind: CallKind, call: &FileCall) -> bool {
     match kind {
-        CallKind::Open => matches!(call.effect, Effect::Open { .. }),
+        CallKind::Open => {
+            matches!(
+                call.effect,
+                Effect::Open { .. } | Effect::OpenUnnamed { .. }
+            )
+        }
         CallKind::Read => matches!(call.effect, Effect::Read { .. }) && call.name != LISTING,
         CallKind::List => call.name == LISTING,
         CallKind::Write => matches!(call.effect, Effect::Write { .. } | Effect::Extend { .. }),

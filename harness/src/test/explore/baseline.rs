@@ -3,15 +3,18 @@
 use super::call_identity::{
     CallContext, CallIdentifier, CallIdentity, FixedNames, Precision, components, names,
 };
+use super::directory_content::DirectoryContent;
 use super::error::Divergence;
 use super::intervention::CallPoint;
 use super::operation_call::OperationCall;
 use super::operation_process::OperationProcess;
 use super::operation_run::OperationRun;
 use crate::syscalls::file_call::{Effect, FileCall};
+use crate::syscalls::file_status::Identity;
 use clarity_chaos_disk::Snapshot;
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 /// A call of a run, with its context.
@@ -22,6 +25,10 @@ type Call<'a> = (&'a CallContext, &'a FileCall);
 pub(super) struct Baseline {
     calls: Vec<FileCall>,
     contexts: Vec<CallContext>,
+    /// The files before the first call.
+    files: BTreeMap<Identity, PathBuf>,
+    /// The content after calls, by index.
+    contents: BTreeMap<usize, DirectoryContent>,
     /// Whether one thread made all calls.
     is_sequential: bool,
     /// The names that are not drawn, as far as it is known from other runs.
@@ -39,6 +46,8 @@ impl Baseline {
             is_sequential,
             fixed: RefCell::new(Rc::new(names(&calls))),
             identities: RefCell::default(),
+            files: run.files,
+            contents: run.contents,
             calls,
             contexts,
         }
@@ -54,6 +63,16 @@ impl Baseline {
     /// Whether one thread made all calls.
     pub(super) fn is_sequential(&self) -> bool {
         self.is_sequential
+    }
+
+    /// Returns the paths of the files before the first call.
+    pub(super) fn files(&self) -> &BTreeMap<Identity, PathBuf> {
+        &self.files
+    }
+
+    /// Returns the recorded contents after calls, by index.
+    pub(super) fn contents(&self) -> &BTreeMap<usize, DirectoryContent> {
+        &self.contents
     }
 
     pub(super) fn calls(&self) -> &[FileCall] {

@@ -151,12 +151,8 @@ mod tests {
     use std::path::PathBuf;
 
     fn unlink(name: &str) -> FileCall {
-        FileCall {
-            name: "unlink",
-            effect: Effect::Unlink {
-                path: PathBuf::from("folder").join(name),
-            },
-        }
+        let path = PathBuf::from("folder").join(name);
+        FileCall::new("unlink", Effect::Unlink { path }, None)
     }
 
     /// Identifies removals of these files by these threads.

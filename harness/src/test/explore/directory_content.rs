@@ -2,12 +2,14 @@
 
 use super::sparse_file;
 use crate::os::directory;
+use crate::syscalls::file_status::{FileStatus, Identity};
 use clarity_chaos_disk::{Entry, File, Snapshot, SnapshotBuilder, SparseBytes};
 use std::collections::BTreeMap;
 use std::fs::{self, FileTimes, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// The content of a directory with the times of its files.
 #[derive(Debug)]
@@ -15,6 +17,8 @@ pub(super) struct DirectoryContent {
     pub(super) snapshot: Snapshot,
     /// The first device, FIFO or socket, which the snapshot does not contain.
     pub(super) special: Option<PathBuf>,
+    /// The times of modification of all files.
+    pub(super) modified: BTreeMap<PathBuf, SystemTime>,
     times: BTreeMap<PathBuf, FileTimes>,
 }
 
@@ -27,6 +31,7 @@ impl DirectoryContent {
             snapshot: reader.builder.build(),
             special: reader.special,
             times: reader.times,
+            modified: reader.modified,
         })
     }
 
@@ -45,6 +50,7 @@ impl DirectoryContent {
 struct Reader {
     builder: SnapshotBuilder,
     times: BTreeMap<PathBuf, FileTimes>,
+    modified: BTreeMap<PathBuf, SystemTime>,
     special: Option<PathBuf>,
     /// The numbers of files that can have other names, by device and inode.
     links: BTreeMap<(u64, u64), usize>,
@@ -77,6 +83,7 @@ impl Reader {
         let times = FileTimes::new().set_accessed(metadata.accessed()?);
         let times = times.set_modified(metadata.modified()?);
         self.times.insert(path.clone(), times);
+        self.modified.insert(path.clone(), metadata.modified()?);
         let identity = (metadata.dev(), metadata.ino());
         if let Some(number) = self.links.get(&identity) {
             self.builder.link(path, *number);
@@ -106,6 +113,19 @@ fn read_file(path: &Path, mode: u32) -> io::Result<SparseBytes> {
     sparse_file::read(&file)
 }
 
+/// Lists the paths of all files by identity, if the directory `root` has this content.
+pub(super) fn identities(content: &Snapshot, root: &Path) -> BTreeMap<Identity, PathBuf> {
+    let paths = content.entries().map(|(path, _)| path);
+    [Path::new("")]
+        .into_iter()
+        .chain(paths)
+        .filter_map(|path| {
+            let found = FileStatus::at(&root.join(path))?;
+            Some((found.identity, path.to_owned()))
+        })
+        .collect()
+}
+
 /// Adds the path to the error of a call. `verb` says what the call would do.
 pub(super) fn with_path<'a>(verb: &'a str, path: &'a Path) -> impl Fn(io::Error) -> io::Error + 'a {
     move |error| {
@@ -119,7 +139,7 @@ mod tests {
     use super::super::state_directory::StateDirectory;
     use super::*;
     use std::os::unix::fs::symlink;
-    use std::time::{Duration, SystemTime};
+    use std::time::Duration;
 
     #[test]
     fn written_content_equals_the_read_content() {

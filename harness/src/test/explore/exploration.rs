@@ -230,9 +230,11 @@ impl<'a> Exploration<'a> {
     /// that run, the call fails with that error, without being executed. Then `invariant` checks
     /// the directory.
     ///
-    /// In one run only this call fails, so a retry can succeed. For `ENOSPC`, `EIO` and `EMFILE`,
-    /// in another run later calls fail too: with `ENOSPC` until the operation removes or shortens a
-    /// file that has bytes, with `EMFILE` until it closes a descriptor, with `EIO` until its end.
+    /// In one run only this call fails, so a retry can succeed. But after a failed sync of a
+    /// directory with `EIO`, the file system is read-only, so later changes fail with `EROFS`. For
+    /// `ENOSPC`, `EIO` and `EMFILE`, in another run later calls fail too: with `ENOSPC` until the
+    /// operation removes or shortens a file that has bytes, with `EMFILE` until it closes a
+    /// descriptor, with `EIO` until its end.
     /// Leaves out `ENOSPC` for calls that need no space, and `EMFILE` for calls that open no file.
     ///
     /// In one more run, each call that reads or writes at least 2 bytes of a file transfers only

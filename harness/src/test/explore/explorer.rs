@@ -11,9 +11,9 @@ use super::operation_run::{Operation, OperationRun};
 use super::orphans::Orphans;
 use super::run_limit::RunLimit;
 use super::state_directory::StateDirectory;
+use crate::os::directory;
 use crate::os::seccomp::filter::SyscallPattern;
 use crate::syscalls::backtrace::CallSite;
-use crate::syscalls::file_call::Effect;
 use crate::syscalls::patterns::{file_calls, process_calls};
 use clarity_chaos_disk::Snapshot;
 use std::cell::RefCell;
@@ -35,6 +35,10 @@ const TRIES: [Precision; 10] = [
     Precision::AnyThread,
     Precision::AnyThread,
 ];
+
+/// If this environment variable is set, each call must explain the content that it leaves.
+// Reads the whole directory after each call, so only tests of explorations set the variable.
+const CHECK_EACH_CALL: &str = "CHAOS_CHECK_EACH_CALL";
 
 /// A test's operation, which returns its error as text.
 pub(super) type Work<'a> = &'a (dyn Fn(&Path) -> Result<(), String> + Sync);
@@ -116,11 +120,12 @@ impl<'a> Explorer<'a> {
             orphans: &self.orphans,
             records_bytes: self.records_bytes,
             finds_divisible: self.finds_divisible,
+            records_contents: std::env::var_os(CHECK_EACH_CALL).is_some(),
             limit: limit.get(),
             work,
         };
         let began = Instant::now();
-        let run = operation.run(intervention)?;
+        let run = operation.run(state, intervention)?;
         limit.note(began.elapsed());
         Ok(run)
     }
@@ -151,7 +156,7 @@ impl<'a> Explorer<'a> {
             )));
         }
         for (index, call) in baseline.calls().iter().enumerate() {
-            if let Effect::Unsupported { reason, .. } = call.effect {
+            if let Some(reason) = call.unsupported() {
                 return Err(ExploreError::NotExplorable(Box::new(
                     UnsupportedOperation {
                         reason: reason.to_owned(),
@@ -249,5 +254,12 @@ impl<'a> Explorer<'a> {
             Ok(ChildEnd::Located(_)) => Err("its check did not end".to_owned()),
             Err(error) => Err(format!("it could not be checked: {error}")),
         }
+    }
+}
+
+impl Drop for Explorer<'_> {
+    fn drop(&mut self) {
+        // The last state can have directories that nobody may change.
+        let _ = directory::remove(&self.directory);
     }
 }

@@ -4,13 +4,14 @@ use super::call_identity::{CallContext, CallIdentifier};
 use super::callers::Callers;
 use super::child::{Child, ChildEnd};
 use super::decoded_call::DecodedCall;
-use super::failure_cause::{can_fail, ends_with_close, is_ended_by};
+use super::failure_cause::{can_fail, consequence, ends_with_close, is_ended_by};
 use super::intercepted_call::{InterceptedCall, unreadable};
 use super::intervention::{CallPoint, Intervention};
 use super::operation_process::OperationProcess;
 use super::operation_run::{Operation, OperationRun, ShortTransfer};
 use super::orphans::Orphans;
 use super::process_identity::Processes;
+use super::recorder::Recorder;
 use crate::os::backtrace_signal::request_backtrace;
 use crate::os::seccomp::listener::WaitingCall;
 use crate::os::seccomp::tracee::Tracee;
@@ -32,6 +33,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Answers the intercepted calls of a running operation.
 pub(super) struct Monitor<'a> {
     decoder: Decoder<'a>,
+    recorder: Recorder,
     finds_divisible: bool,
     child: Child,
     limit: Option<Duration>,
@@ -69,12 +71,14 @@ enum Continuation {
 impl<'a> Monitor<'a> {
     pub(super) fn new(
         decoder: Decoder<'a>,
+        recorder: Recorder,
         child: Child,
         operation: &Operation<'a>,
         intervention: &'a Intervention,
     ) -> Self {
         Self {
             decoder,
+            recorder,
             finds_divisible: operation.finds_divisible
                 && matches!(intervention, Intervention::None),
             child,
@@ -145,10 +149,12 @@ impl<'a> Monitor<'a> {
             if calls.contains(PollFlags::IN)
                 && let Some(call) = listener.next()?
             {
+                self.look_after(Some(call.thread));
                 continuation = self.answer(&call)?;
             }
         }
         self.child.end_all(self.orphans)?;
+        self.look_after(None);
         let is_operation_killed = self.is_operation_killed();
         let mut end = self.child.reap()?;
         if self.victim.is_some() {
@@ -165,12 +171,23 @@ impl<'a> Monitor<'a> {
         }
         Ok(OperationRun {
             calls: self.calls,
+            files: self.recorder.files,
+            contents: self.recorder.contents,
             failed: self.failed,
             short: self.short,
             victim: self.victim,
             end: (continuation == Continuation::GoesOn).then_some(end),
             reached: self.reached,
         })
+    }
+
+    /// Looks at the files of the last executed call, when the thread `next` makes the next call, or
+    /// no process of the operation is left.
+    fn look_after(&mut self, next: Option<u32>) {
+        if let Some(index) = self.recorder.watched() {
+            let call = &mut self.calls[index].1;
+            self.recorder.look_after(self.directory, next, call);
+        }
     }
 
     /// Answers a call, or kills the operation's process at this call.
@@ -215,7 +232,7 @@ impl<'a> Monitor<'a> {
             return Ok(Continuation::GoesOn);
         };
         let DecodedCall {
-            call,
+            mut call,
             tracee,
             details,
             transfer,
@@ -248,6 +265,9 @@ impl<'a> Monitor<'a> {
         self.lasting.take_if(is_cured);
         let failing = self.lasting.filter(|errno| can_fail(&call.effect, *errno));
         let is_pretended = call.effect.is_sync() || call.effect == Effect::Acknowledge;
+        let watch = self
+            .recorder
+            .look_before(self.directory, waiting, &mut call);
         self.calls.push((context, call));
         self.made_by.push(process);
         if !matches!(intervention, Intervention::None) {
@@ -268,7 +288,11 @@ impl<'a> Monitor<'a> {
                 }
             }
             Intervention::Fail { errno, lasts, .. } => {
-                self.lasting = lasts.then_some(*errno);
+                let effect = &self.calls[self.calls.len() - 1].1.effect;
+                self.lasting = match lasts {
+                    true => Some(*errno),
+                    false => consequence(*errno, effect, self.directory),
+                };
                 self.failed.insert(self.calls.len() - 1, *errno);
                 listener.fail(waiting, errno.0)?;
             }
@@ -283,7 +307,10 @@ impl<'a> Monitor<'a> {
             }
             // The death of a process loses no written bytes, so a sync need not wait for the disk.
             _ if is_pretended => listener.pretend(waiting, 0)?,
-            _ => listener.proceed(waiting)?,
+            _ => {
+                self.recorder.executes(self.calls.len() - 1, watch);
+                listener.proceed(waiting)?;
+            }
         }
         Ok(Continuation::GoesOn)
     }

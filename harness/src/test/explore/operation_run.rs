@@ -2,18 +2,22 @@
 
 use super::call_identity::CallContext;
 use super::child::{Child, ChildEnd};
+use super::directory_content::{DirectoryContent, identities};
 use super::intervention::Intervention;
 use super::monitor::Monitor;
 use super::operation_call::OperationEnd;
 use super::operation_process::OperationProcess;
 use super::orphans::Orphans;
+use super::recorder::Recorder;
 use crate::os::seccomp::filter::SyscallPattern;
 use crate::syscalls::decoder::Decoder;
 use crate::syscalls::errno::Errno;
 use crate::syscalls::file_call::{Effect, FileCall};
+use crate::syscalls::file_status::Identity;
+use clarity_chaos_disk::Snapshot;
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A finished run of an operation.
@@ -21,6 +25,10 @@ use std::time::Duration;
 pub(super) struct OperationRun {
     /// The calls that the operation made in its directory, in order.
     pub(super) calls: Vec<(CallContext, FileCall)>,
+    /// The files before the first call. Recorded together with written bytes.
+    pub(super) files: BTreeMap<Identity, PathBuf>,
+    /// The content after calls, by index. Recorded only on request.
+    pub(super) contents: BTreeMap<usize, DirectoryContent>,
     /// The calls that an injected error has replaced, by index, with the error.
     pub(super) failed: BTreeMap<usize, Errno>,
     /// The bytes of the call that transferred only a part of them.
@@ -71,24 +79,33 @@ pub(super) struct Operation<'a> {
     pub(super) records_bytes: bool,
     /// Whether undisturbed runs look for calls that can be split.
     pub(super) finds_divisible: bool,
+    /// Whether runs with written bytes also record the content after each call.
+    pub(super) records_contents: bool,
     /// The time after which the operation is killed.
     pub(super) limit: Option<Duration>,
     pub(super) work: &'a (dyn Fn(&Path) -> Result<(), String> + Sync),
 }
 
 impl Operation<'_> {
-    /// Runs the operation in its directory, which must have its initial content.
-    pub(super) fn run(&self, intervention: &Intervention) -> io::Result<OperationRun> {
+    /// Runs the operation in its directory, which must have the content `before`.
+    pub(super) fn run(
+        &self,
+        before: &Snapshot,
+        intervention: &Intervention,
+    ) -> io::Result<OperationRun> {
+        let records = match intervention {
+            Intervention::None | Intervention::Kill(_) => true,
+            Intervention::Fail { .. } | Intervention::Shorten(_) => self.records_bytes,
+            Intervention::KillProcess(_) | Intervention::Locate(_) => false,
+        };
+        let files = match records {
+            true => identities(before, self.directory),
+            false => BTreeMap::new(),
+        };
         let child = Child::spawn(Some(self.patterns), || (self.work)(self.directory))?;
         Monitor::new(
-            Decoder::new(
-                self.directory,
-                match intervention {
-                    Intervention::None | Intervention::Kill(_) => true,
-                    Intervention::Fail { .. } | Intervention::Shorten(_) => self.records_bytes,
-                    Intervention::KillProcess(_) | Intervention::Locate(_) => false,
-                },
-            ),
+            Decoder::new(self.directory, records),
+            Recorder::new(records, files, self.records_contents),
             child,
             self,
             intervention,

@@ -3,7 +3,7 @@
 use super::Crash;
 use super::baseline::Baseline;
 use super::broken_points::BrokenPoints;
-use super::calls_journal;
+use super::calls_journal::{self, RunCalls};
 use super::death_points::{choose, is_crash_point};
 use super::disk_states::{DiskStates, PowerCuts, hash};
 use super::error::{ExploreError, UnsupportedOperation};
@@ -16,7 +16,6 @@ use super::progress::Progress;
 use super::recovery_crash::RecoveryCrash;
 use super::second_crash::{Broken, Candidate, FirstCrash};
 use super::trace::{Trace, check_content};
-use crate::syscalls::file_call::FileCall;
 use crate::test::random::rng;
 use clarity_chaos_disk::{Journal, SECTOR_SIZE, Snapshot, State};
 use clarity_chaos_record::Seed;
@@ -254,8 +253,8 @@ impl<'a> RecoveryPoints<'a> {
                 return Err(not_explorable(&reason, None));
             }
             let recovery = Baseline::new(run);
-            let calls = recovery.calls();
-            let journal = calls_journal::journal(first.content, calls, &BTreeMap::new());
+            let calls = run_calls(&recovery, recovery.calls().len());
+            let journal = calls_journal::journal(first.content, [calls], &BTreeMap::new());
             let journal = journal.map_err(|(index, reason)| {
                 not_explorable(reason, Some(recovery.describe(index)))
             })?;
@@ -291,8 +290,11 @@ impl<'a> RecoveryPoints<'a> {
             [] => journal,
             _ => {
                 let before = &self.explorer.before.snapshot;
-                let calls: Vec<&FileCall> = earlier.iter().chain(recovery.calls()).collect();
-                let made = calls_journal::journal(before, calls, &BTreeMap::new());
+                let runs = [
+                    run_calls(&self.trace.baseline, earlier.len()),
+                    run_calls(recovery, recovery.calls().len()),
+                ];
+                let made = calls_journal::journal(before, runs, &BTreeMap::new());
                 combined = made.map_err(|(_, reason)| not_explorable(reason, None))?;
                 &combined
             }
@@ -388,6 +390,14 @@ impl<'a> RecoveryPoints<'a> {
                 .recover(content, self.invariant, crash, &intervention)
         });
         Explorer::located(run, recovery, index)
+    }
+}
+
+/// Gives the first `count` calls of a run.
+fn run_calls(baseline: &Baseline, count: usize) -> RunCalls<'_> {
+    RunCalls {
+        files: baseline.files(),
+        calls: &baseline.calls()[..count],
     }
 }
 

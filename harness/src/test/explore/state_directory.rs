@@ -233,6 +233,9 @@ impl Writer<'_> {
     /// Returns the times of the file with this number, which has its first name at `path`.
     fn times(&self, path: &Path, number: usize) -> FileTimes {
         let times = FileTimes::new().set_accessed(self.time);
+        if let Some(set) = self.state.modified(number) {
+            return times.set_modified(set);
+        }
         let known = self.before.times(path, self.state.file(number));
         known.unwrap_or_else(|| times.set_modified(self.time))
     }

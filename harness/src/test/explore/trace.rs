@@ -1,7 +1,7 @@
 //! One undisturbed run of an operation, with the journal of its changes.
 
 use super::baseline::Baseline;
-use super::calls_journal;
+use super::calls_journal::{self, RunCalls};
 use super::directory_content::DirectoryContent;
 use super::error::{ExploreError, UnsupportedOperation};
 use super::explorer::Explorer;
@@ -86,8 +86,30 @@ fn journal(
     calls: &[FileCall],
     failed: &BTreeMap<usize, Errno>,
 ) -> Result<Journal, ExploreError> {
-    calls_journal::journal(&explorer.before.snapshot, calls, failed)
-        .map_err(|(index, reason)| not_explorable(reason, Some(baseline.describe(index))))
+    let before = &explorer.before.snapshot;
+    let run = RunCalls {
+        files: baseline.files(),
+        calls,
+    };
+    let journal = calls_journal::journal(before, [run], failed)
+        .map_err(|(index, reason)| not_explorable(reason, Some(baseline.describe(index))))?;
+    if baseline.is_sequential() {
+        check_each_call(&journal, baseline)?;
+    }
+    Ok(journal)
+}
+
+/// Returns an error unless the calls explain each recorded content.
+fn check_each_call(journal: &Journal, baseline: &Baseline) -> Result<(), ExploreError> {
+    let mut replay = journal.replay();
+    for (index, found) in baseline.contents() {
+        replay.advance_to(index + 1);
+        if let Some(path) = first_difference(&replay.snapshot(), found) {
+            let reason = format!("the call does not explain {} after it", path.display());
+            return Err(not_explorable(&reason, Some(baseline.describe(*index))));
+        }
+    }
+    Ok(())
 }
 
 /// Returns an error unless the directory has the content that the journal explains.
@@ -101,8 +123,7 @@ pub(super) fn check_content(
         let reason = format!("{} is a device, a FIFO or a socket", path.display());
         return Err(not_explorable(&reason, None));
     }
-    let found = content.snapshot;
-    match first_difference(&journal.live(), &found) {
+    match first_difference(&journal.live(), &content) {
         None => Ok(()),
         Some(path) => {
             let path = path.display();
@@ -119,12 +140,9 @@ fn not_explorable(reason: &str, call: Option<OperationCall>) -> ExploreError {
     }))
 }
 
-/// Gives the first path whose entry differs, with its bytes and mode.
-fn first_difference<'a>(explained: &'a Snapshot, found: &'a Snapshot) -> Option<&'a Path> {
-    if explained == found {
-        return None;
-    }
-    let paths: BTreeSet<&Path> = [explained, found]
+/// Gives the first path whose entry differs, with its bytes, mode and set times.
+fn first_difference<'a>(explained: &'a Snapshot, found: &'a DirectoryContent) -> Option<&'a Path> {
+    let paths: BTreeSet<&Path> = [explained, &found.snapshot]
         .into_iter()
         .flat_map(|snapshot| snapshot.entries().map(|(path, _)| path))
         .collect();
@@ -132,9 +150,16 @@ fn first_difference<'a>(explained: &'a Snapshot, found: &'a Snapshot) -> Option<
         Some(Entry::File(number)) => Some(snapshot.file(*number).clone()),
         _ => None,
     };
+    let has_other_time = |path: &Path| match explained.entry(path) {
+        Some(Entry::File(number)) => explained
+            .modified(*number)
+            .is_some_and(|time| found.modified.get(path) != Some(&time)),
+        _ => false,
+    };
     let differs = |path: &&Path| {
-        let (first, second) = (explained.entry(path), found.entry(path));
-        first != second || file(explained, path) != file(found, path)
+        explained.entry(path) != found.snapshot.entry(path)
+            || file(explained, path) != file(&found.snapshot, path)
+            || has_other_time(path)
     };
     paths.into_iter().find(differs)
 }

@@ -14,7 +14,7 @@ const SECTOR: usize = 512;
 
 /// Explores both programs under each model. The wrong one must break the invariant, and the error
 /// must contain all `words`.
-fn compare(
+pub(super) fn compare(
     cx: &Context,
     words: &[&str],
     wrong: fn(&Path) -> Result,
@@ -37,7 +37,7 @@ fn compare(
     Ok(())
 }
 
-fn sync(path: &Path) -> Result {
+pub(super) fn sync(path: &Path) -> Result {
     File::open(path)?.sync_all()?;
     Ok(())
 }

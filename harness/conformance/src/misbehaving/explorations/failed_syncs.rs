@@ -93,6 +93,49 @@ fn sync_of_a_directory_is_tried_again(cx: Context) -> Result {
     )
 }
 
+/// After a failed sync of a directory, the file system is read-only, so the next file is missing.
+#[chaos(non_destructive)]
+fn file_system_is_read_only_after_a_failed_sync(cx: Context) -> Result {
+    fn save(dir: &Path, note: fn(&Path) -> Result) -> Result {
+        fs::rename(dir.join("draft"), dir.join("file"))?;
+        match File::open(dir)?.sync_all() {
+            Ok(()) => Ok(()),
+            Err(_failed) => note(&dir.join("error")),
+        }
+    }
+    fn error_is_noted(dir: &Path, failure: InjectedFailure) -> Result {
+        let is_synced = failure.errno() != Errno::EIO;
+        let is_noted = dir.join("error").exists() || !dir.join("file").exists();
+        match is_synced || is_noted || !failure.acknowledged() {
+            true => Ok(()),
+            false => Err("neither synced nor noted".into()),
+        }
+    }
+    fs::write(cx.dir().join("draft"), "new")?;
+    let explore = || cx.explore();
+    explore().fail_everywhere(
+        [Errno::EIO],
+        |dir| save(dir, |path| Ok(fs::write(path, "not synced")?)),
+        error_is_noted,
+    )?;
+    let wrong = |dir: &Path| {
+        save(dir, |path| {
+            let _ = fs::write(path, "not synced");
+            Ok(())
+        })
+    };
+    match explore().fail_everywhere([Errno::EIO], wrong, error_is_noted) {
+        Err(ExploreError::Broken(broken)) => {
+            assert_eq!(broken.message, "neither synced nor noted");
+            let text = broken.to_string();
+            assert!(text.contains("fsync of the directory ("), "{text}");
+            assert!(!text.contains("so did later calls"), "{text}");
+            Ok(())
+        }
+        other => panic!("the wrong program is not broken: {other:?}"),
+    }
+}
+
 /// An interrupted sync loses nothing, so the standard library may repeat it.
 #[chaos(non_destructive)]
 fn sync_is_interrupted(cx: Context) -> Result {

@@ -215,3 +215,24 @@ fn with_a_huge_file(cx: Context) -> Result {
     )?;
     Ok(())
 }
+
+/// Sets an extended attribute, which no state has.
+#[chaos(non_destructive)]
+fn with_extended_attributes(cx: Context) -> Result {
+    explore(&cx, |dir| {
+        let flags = rustix::fs::XattrFlags::empty();
+        let _ = rustix::fs::setxattr(dir.join("current"), "user.sum", b"1", flags);
+        rightly(dir)
+    })
+}
+
+/// Gives a file a name that the exploration does not see.
+#[chaos(non_destructive)]
+fn with_a_name_outside(cx: Context) -> Result {
+    explore(&cx, |dir| {
+        let outside = dir.parent().ok_or("no parent")?.join("outside");
+        fs::hard_link(dir.join("current"), &outside)?;
+        fs::remove_file(outside)?;
+        Ok(())
+    })
+}
