@@ -99,6 +99,8 @@ mod recovery_points;
 #[cfg(target_os = "linux")]
 mod run_limit;
 #[cfg(target_os = "linux")]
+mod second_crash;
+#[cfg(target_os = "linux")]
 mod sparse_file;
 #[cfg(target_os = "linux")]
 mod state_directory;

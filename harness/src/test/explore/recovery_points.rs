@@ -12,6 +12,7 @@ use super::power_cuts;
 use super::process_death::{choose, is_crash_point};
 use super::progress::Progress;
 use super::recovery_crash::RecoveryCrash;
+use super::second_crash::{self, SecondCrash};
 use super::trace::{Trace, check_content};
 use crate::syscalls::file_call::FileCall;
 use crate::test::random::rng;
@@ -49,16 +50,6 @@ struct FirstCrash<'a> {
     /// The number of the operation's calls whose changes may not be on the disk yet; none if the
     /// disk has exactly the content.
     made: Option<usize>,
-}
-
-/// A content that a crash during the recovery leaves.
-struct Candidate {
-    content: Snapshot,
-    /// The number of the recovery's calls before the crash.
-    made: usize,
-    written: Option<usize>,
-    /// The calls whose changes are missing, if the power failed.
-    lost: Option<Vec<usize>>,
 }
 
 /// A second crash that breaks the invariant.
@@ -215,17 +206,17 @@ impl<'a> RecoveryPoints<'a> {
         // The content before any change was checked after the first crash.
         self.seen.insert(key(first.crash, first.content));
         let mut left = share;
-        let mut candidates = self.deaths(&recovery, &journal);
+        let mut crashes = second_crash::deaths(&recovery, &journal, &mut self.rng);
         let deaths = match self.power_cuts {
             Some(_) => share.div_ceil(2),
             None => share,
         };
-        if candidates.len() > deaths {
-            candidates.shuffle(&mut self.rng);
-            candidates.truncate(deaths);
+        if crashes.len() > deaths {
+            crashes.shuffle(&mut self.rng);
+            crashes.truncate(deaths);
         }
-        for candidate in candidates {
-            if let Some(broken) = self.check(first, &recovery, candidate, &mut left)? {
+        for second in crashes {
+            if let Some(broken) = self.check(first, &recovery, second, &mut left)? {
                 return Ok(Some(broken));
             }
         }
@@ -265,35 +256,6 @@ impl<'a> RecoveryPoints<'a> {
                 checked => return checked.map(|()| (recovery, journal)),
             }
         }
-    }
-
-    /// Lists the contents that deaths during the recovery leave.
-    fn deaths(&mut self, recovery: &Baseline, journal: &Journal) -> Vec<Candidate> {
-        let mut found = Vec::new();
-        let mut replay = journal.replay();
-        let calls = recovery.calls().iter().enumerate();
-        for (made, _) in calls.filter(|(_, call)| is_crash_point(call)) {
-            replay.advance_to(made);
-            let torn = choose(&replay.torn_lengths(), &mut self.rng);
-            for written in [None].into_iter().chain(torn.into_iter().map(Some)) {
-                found.push(Candidate {
-                    content: match written {
-                        Some(written) => replay.torn(written),
-                        None => replay.snapshot(),
-                    },
-                    made,
-                    written,
-                    lost: None,
-                });
-            }
-        }
-        found.push(Candidate {
-            content: journal.live(),
-            made: recovery.calls().len(),
-            written: None,
-            lost: None,
-        });
-        found
     }
 
     /// Checks up to `left` contents that losses of power during the recovery leave. Nothing that
@@ -340,13 +302,13 @@ impl<'a> RecoveryPoints<'a> {
                     for choice in representatives.iter().take(at_point * MIN_SHARE) {
                         let before = at_point;
                         let state = states.state(&choice);
-                        let candidate = Candidate {
+                        let second = SecondCrash {
                             content: state.snapshot,
                             made,
                             written: None,
                             lost: Some(state.missing),
                         };
-                        let found = self.check(first, recovery, candidate, &mut at_point)?;
+                        let found = self.check(first, recovery, second, &mut at_point)?;
                         left -= before - at_point;
                         if found.is_some() {
                             return Ok(found);
@@ -366,21 +328,21 @@ impl<'a> RecoveryPoints<'a> {
         &mut self,
         first: &FirstCrash<'_>,
         recovery: &Baseline,
-        candidate: Candidate,
+        second: SecondCrash,
         left: &mut usize,
     ) -> Result<Option<Broken>, ExploreError> {
         // Any crash loses what the power takes.
         let crash = Crash {
-            power_lost: first.crash.power_lost || candidate.lost.is_some(),
+            power_lost: first.crash.power_lost || second.lost.is_some(),
             ..first.crash
         };
-        if *left == 0 || !self.seen.insert(key(crash, &candidate.content)) {
+        if *left == 0 || !self.seen.insert(key(crash, &second.content)) {
             return Ok(None);
         }
         *left -= 1;
         self.left = self.left.saturating_sub(1);
         self.checked += 1;
-        self.explorer.write(&candidate.content)?;
+        self.explorer.write(&second.content)?;
         let Err(message) = self.explorer.check(self.invariant, crash) else {
             return Ok(None);
         };
@@ -389,11 +351,11 @@ impl<'a> RecoveryPoints<'a> {
             Some(index) => recovery.describe(index),
             None => self.trace.baseline.describe(index),
         };
-        let is_after = candidate.made == recovery.calls().len();
+        let is_after = second.made == recovery.calls().len();
         let recovery = RecoveryCrash {
-            next: (!is_after).then(|| self.locate(first, recovery, candidate.made)),
-            written: candidate.written,
-            lost: candidate
+            next: (!is_after).then(|| self.locate(first, recovery, second.made)),
+            written: second.written,
+            lost: second
                 .lost
                 .map(|lost| lost.into_iter().map(describe).collect()),
         };
