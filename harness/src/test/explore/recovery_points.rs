@@ -3,10 +3,10 @@
 use super::Crash;
 use super::baseline::Baseline;
 use super::broken_points::BrokenPoints;
-use super::calls_journal::{self, RunCalls};
+use super::calls_journal;
 use super::death_points::{choose, is_crash_point};
-use super::disk_states::{DiskStates, PowerCuts, hash};
-use super::error::{ExploreError, UnsupportedOperation};
+use super::disk_states::{DiskStates, PowerCuts};
+use super::error::ExploreError;
 use super::explored_state::ExploredState;
 use super::explorer::{Explorer, Invariant};
 use super::intervention::Intervention;
@@ -14,7 +14,7 @@ use super::operation_call::{OperationCall, OperationEnd};
 use super::power_cuts;
 use super::progress::Progress;
 use super::recovery_crash::RecoveryCrash;
-use super::second_crash::{Broken, Candidate, FirstCrash};
+use super::second_crash::{Broken, Candidate, FirstCrash, key, not_explorable, run_calls};
 use super::trace::{Trace, check_content};
 use crate::test::random::rng;
 use clarity_chaos_disk::{Journal, SECTOR_SIZE, Snapshot, State};
@@ -391,28 +391,4 @@ impl<'a> RecoveryPoints<'a> {
         });
         Explorer::located(run, recovery, index)
     }
-}
-
-/// Gives the first `count` calls of a run.
-fn run_calls(baseline: &Baseline, count: usize) -> RunCalls<'_> {
-    RunCalls {
-        files: baseline.files(),
-        calls: &baseline.calls()[..count],
-    }
-}
-
-fn key(crash: Crash, content: &Snapshot) -> u64 {
-    hash(&(
-        crash.acknowledged,
-        crash.acknowledgements,
-        crash.power_lost,
-        content,
-    ))
-}
-
-fn not_explorable(reason: &str, call: Option<OperationCall>) -> ExploreError {
-    ExploreError::NotExplorable(Box::new(UnsupportedOperation {
-        reason: format!("a crash during recovery cannot be explored: {reason}"),
-        call,
-    }))
 }
