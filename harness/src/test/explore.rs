@@ -125,6 +125,8 @@ mod intervention;
 pub(crate) mod kept_state;
 #[cfg(target_os = "linux")]
 mod monitor;
+#[cfg(target_os = "linux")]
+mod operation;
 mod operation_call;
 mod operation_process;
 #[cfg(target_os = "linux")]

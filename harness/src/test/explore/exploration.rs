@@ -242,6 +242,9 @@ impl<'a> Exploration<'a> {
     /// `O_DIRECT` and listings of directories are never short. Code that repeats a call for the
     /// rest of the bytes, as `write_all` and `read_exact` do, passes.
     ///
+    /// An operation that does not end is broken too. The limit of a run is 5 s, or 20 times the
+    /// longest run so far. The operation gets a second run with twice the limit.
+    ///
     /// With [`power_loss`](Self::power_loss), the power also fails after each run in which the
     /// operation returned success. A failed `fsync` of a file loses the bytes that it could not
     /// write: a second `fsync` succeeds without writing them. After a failed `fsync` of a

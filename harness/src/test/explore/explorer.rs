@@ -6,8 +6,9 @@ use super::child::{Child, ChildEnd};
 use super::directory_content::DirectoryContent;
 use super::error::{ExploreError, UnsupportedOperation};
 use super::intervention::{CallPoint, Intervention};
+use super::operation::Operation;
 use super::operation_call::{OperationCall, OperationEnd};
-use super::operation_run::{Operation, OperationRun};
+use super::operation_run::OperationRun;
 use super::orphans::Orphans;
 use super::run_limit::RunLimit;
 use super::state_directory::StateDirectory;
@@ -16,7 +17,7 @@ use crate::os::seccomp::filter::SyscallPattern;
 use crate::syscalls::backtrace::CallSite;
 use crate::syscalls::patterns::{file_calls, process_calls};
 use clarity_chaos_disk::Snapshot;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -59,6 +60,8 @@ pub(super) struct Explorer<'a> {
     /// Whether undisturbed runs look for calls that can be split.
     finds_divisible: bool,
     operation_limit: RunLimit,
+    /// The factor of the operation's limit.
+    patience: Cell<u32>,
     invariant_limit: RunLimit,
     /// The limit of runs of the invariant whose calls are followed.
     recovery_limit: RunLimit,
@@ -81,6 +84,7 @@ impl<'a> Explorer<'a> {
             orphans: Orphans::adopt()?,
             records_bytes: false,
             operation_limit: RunLimit::default(),
+            patience: Cell::new(1),
             invariant_limit: RunLimit::default(),
             recovery_limit: RunLimit::default(),
             state: RefCell::new(StateDirectory::new(directory.clone())),
@@ -121,12 +125,14 @@ impl<'a> Explorer<'a> {
             records_bytes: self.records_bytes,
             finds_divisible: self.finds_divisible,
             records_contents: std::env::var_os(CHECK_EACH_CALL).is_some(),
-            limit: limit.get(),
+            limit: limit.get().map(|limit| limit * self.patience.get()),
             work,
         };
         let began = Instant::now();
         let run = operation.run(state, intervention)?;
-        limit.note(began.elapsed());
+        if !run.timed_out {
+            limit.note(began.elapsed());
+        }
         Ok(run)
     }
 
@@ -180,6 +186,24 @@ impl<'a> Explorer<'a> {
         Self::intervene_in(baseline, index, before, |point| {
             self.run(&intervention(point))
         })
+    }
+
+    /// Intervenes as [`intervene`](Self::intervene) does. If the operation does not end within its
+    /// limit, runs it once more with twice the limit.
+    pub(super) fn intervene_patiently(
+        &self,
+        baseline: &Baseline,
+        index: usize,
+        intervention: impl Fn(CallPoint) -> Intervention,
+    ) -> Result<OperationRun, ExploreError> {
+        let run = self.intervene(baseline, index, &intervention)?;
+        if !run.timed_out {
+            return Ok(run);
+        }
+        self.patience.set(2);
+        let again = self.intervene(baseline, index, &intervention);
+        self.patience.set(1);
+        again
     }
 
     /// Intervenes as [`intervene`](Self::intervene) does, in runs from the content `before`.
@@ -246,7 +270,9 @@ impl<'a> Explorer<'a> {
         let directory = self.directory.as_path();
         let ended = Child::spawn(None, || invariant(directory, found))
             .and_then(|child| child.reap_within(limit));
-        self.invariant_limit.note(began.elapsed());
+        if let Ok(ChildEnd::Returned(_) | ChildEnd::Panicked(_)) = &ended {
+            self.invariant_limit.note(began.elapsed());
+        }
         match ended {
             Ok(ChildEnd::Returned(result)) => result,
             Ok(ChildEnd::Panicked(message)) => Err(message),

@@ -8,7 +8,7 @@ use super::failure_cause::{can_fail, consequence, ends_with_close, is_ended_by};
 use super::intercepted_call::{InterceptedCall, unreadable};
 use super::intervention::{CallPoint, Intervention};
 use super::operation_process::OperationProcess;
-use super::operation_run::{Operation, OperationRun, ShortTransfer};
+use super::operation_run::{OperationRun, ShortTransfer};
 use super::orphans::Orphans;
 use super::process_identity::Processes;
 use super::recorder::Recorder;
@@ -29,6 +29,17 @@ use std::time::{Duration, Instant};
 
 /// The interval at which a run looks for living processes, after the operation's own has died.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The settings of an operation's run.
+#[derive(Clone, Copy)]
+pub(super) struct MonitorSettings<'a> {
+    /// Whether an undisturbed run looks for calls that can be split.
+    pub(super) finds_divisible: bool,
+    /// The time after which the operation is killed.
+    pub(super) limit: Option<Duration>,
+    pub(super) orphans: &'a Orphans,
+    pub(super) directory: &'a Path,
+}
 
 /// Answers the intercepted calls of a running operation.
 pub(super) struct Monitor<'a> {
@@ -73,19 +84,18 @@ impl<'a> Monitor<'a> {
         decoder: Decoder<'a>,
         recorder: Recorder,
         child: Child,
-        operation: &Operation<'a>,
+        settings: MonitorSettings<'a>,
         intervention: &'a Intervention,
     ) -> Self {
         Self {
             decoder,
             recorder,
-            finds_divisible: operation.finds_divisible
-                && matches!(intervention, Intervention::None),
+            finds_divisible: settings.finds_divisible && matches!(intervention, Intervention::None),
             child,
-            limit: operation.limit,
+            limit: settings.limit,
             intervention,
-            orphans: operation.orphans,
-            directory: operation.directory,
+            orphans: settings.orphans,
+            directory: settings.directory,
             lasting: None,
             processes: Processes::default(),
             callers: Callers::default(),
@@ -160,7 +170,8 @@ impl<'a> Monitor<'a> {
         if self.victim.is_some() {
             self.orphans.reap();
         }
-        if let (true, false, Some(limit)) = (timed_out, is_operation_killed, self.limit) {
+        let timed_out = timed_out && !is_operation_killed;
+        if let (true, Some(limit)) = (timed_out, self.limit) {
             end = ChildEnd::Died(format!("it did not end within {limit:?}"));
         }
         // Later creations of processes can show that a process cannot be told from others.
@@ -175,6 +186,7 @@ impl<'a> Monitor<'a> {
             contents: self.recorder.contents,
             failed: self.failed,
             short: self.short,
+            timed_out,
             victim: self.victim,
             end: (continuation == Continuation::GoesOn).then_some(end),
             reached: self.reached,

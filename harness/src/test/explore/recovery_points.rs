@@ -17,7 +17,7 @@ use super::recovery_crash::RecoveryCrash;
 use super::second_crash::{Broken, Candidate, FirstCrash, key, not_explorable, run_calls};
 use super::trace::{Trace, check_content};
 use crate::test::random::rng;
-use clarity_chaos_disk::{Journal, SECTOR_SIZE, Snapshot, State};
+use clarity_chaos_disk::{Journal, SECTOR_SIZE, State};
 use clarity_chaos_record::Seed;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
