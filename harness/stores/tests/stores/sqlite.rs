@@ -1,7 +1,9 @@
 //! SQLite with a rollback journal, and with a write-ahead log.
 
 use crate::verdict::expect_broken;
-use clarity_chaos::explore::{Crash, ExploreError, Explored, PowerLoss, acknowledge};
+use clarity_chaos::explore::{
+    Crash, Errno, ExploreError, Explored, InjectedFailure, PowerLoss, acknowledge,
+};
 use clarity_chaos::{Context, Result, chaos};
 use rusqlite::Connection;
 use std::path::Path;
@@ -113,8 +115,13 @@ fn is_atomic(dir: &Path, _: Crash) -> Result {
 
 /// Also requires all acknowledged transactions.
 fn is_durable(dir: &Path, crash: Crash) -> Result {
+    has_batches(dir, crash.acknowledgements())
+}
+
+/// Requires the transaction of the preparation, and `acknowledgements` later ones.
+fn has_batches(dir: &Path, acknowledgements: usize) -> Result {
     let found = batches(dir)?;
-    let acknowledged = 1 + i64::try_from(crash.acknowledgements())?;
+    let acknowledged = 1 + i64::try_from(acknowledgements)?;
     match found < acknowledged {
         true => Err(format!("found {found} of {acknowledged} transactions").into()),
         false => Ok(()),
@@ -196,4 +203,30 @@ fn normal_log_is_not_durable(cx: Context) -> Result {
 #[chaos(non_destructive)]
 fn off_log_is_not_atomic(cx: Context) -> Result {
     expect_unsafe(&cx, Settings::exclusive_log("off"), is_atomic)
+}
+
+/// A failed call never costs an acknowledged transaction, even if the power fails later.
+#[chaos(non_destructive)]
+fn extra_survives_failed_calls(cx: Context) -> Result {
+    expect_survival(&cx, Settings::rollback("extra"))
+}
+
+/// The same for a log that is synced at each commit.
+#[chaos(non_destructive)]
+fn full_log_survives_failed_calls(cx: Context) -> Result {
+    expect_survival(&cx, Settings::exclusive_log("full"))
+}
+
+fn expect_survival(cx: &Context, settings: Settings) -> Result {
+    prepare(cx.dir(), settings)?;
+    let explored = cx
+        .explore()
+        .power_loss(PowerLoss::Journaled)
+        .fail_everywhere(
+            [Errno::EIO, Errno::ENOSPC],
+            move |dir| operate(dir, settings),
+            |dir: &Path, failure: InjectedFailure| has_batches(dir, failure.acknowledgements()),
+        )?;
+    println!("{settings:?}: {explored:?}");
+    Ok(())
 }
