@@ -2,8 +2,9 @@
 
 use crate::durable::Durable;
 use crate::durable_bytes::{DurableBytes, PAGE};
+use crate::file_events::{self, FileEvent};
 use crate::file_system::NodeId;
-use crate::journal::{Event, Journal, Part};
+use crate::journal::Journal;
 use crate::lengths;
 use crate::metadata::Included;
 use crate::power_loss::PowerLoss;
@@ -65,8 +66,10 @@ pub(crate) struct Version {
 pub(crate) struct Write {
     pub(crate) call: usize,
     pub(crate) range: Range<usize>,
-    /// Whether the write cannot be on the disk, since an earlier truncation is not.
+    /// Whether the write's growth cannot be on the disk, since an earlier truncation is not.
     pub(crate) is_hidden: bool,
+    /// The end of the bytes that can be on the disk.
+    end: usize,
 }
 
 /// A choice of a file's length, and of a version for each sector, by index.
@@ -74,19 +77,6 @@ pub(crate) struct Write {
 pub(crate) struct ContentChoice {
     pub(crate) length: usize,
     pub(crate) versions: Vec<usize>,
-}
-
-/// An unsynced event of a file.
-enum FileEvent<'a> {
-    Write {
-        call: usize,
-        offset: usize,
-        bytes: &'a [u8],
-    },
-    Size {
-        length: usize,
-        is_included: bool,
-    },
 }
 
 impl ContentChoices {
@@ -100,7 +90,7 @@ impl ContentChoices {
         sector_size: usize,
     ) -> Self {
         let at_sync = durable.bytes(journal, file);
-        let events = events_since(journal, durable, calls, file, at_sync.since, included);
+        let mut events = file_events::since(journal, durable, calls, file, at_sync.since, included);
         let mut choices = Self {
             lengths: Vec::new(),
             sectors: Vec::new(),
@@ -111,34 +101,47 @@ impl ContentChoices {
         };
         let mut base = at_sync.bytes.len();
         let mut ends: Vec<usize> = Vec::new();
-        let mut is_hidden = false;
-        for event in &events {
+        // Before a truncation reaches a journaled disk, only the pages that it keeps can change.
+        let mut kept_pages = usize::MAX;
+        let mut live_length = base;
+        for event in &mut events {
             match event {
                 FileEvent::Write {
                     call,
                     offset,
                     bytes,
                 } => {
-                    let range = *offset..offset + bytes.len();
+                    let range = *offset..*offset + bytes.len();
+                    let is_hidden = kept_pages < usize::MAX;
                     if !is_hidden {
                         ends.push(range.end);
                     }
+                    live_length = live_length.max(range.end);
                     choices.writes.push(Write {
                         call: *call,
+                        end: range.end.min(kept_pages),
                         range,
                         is_hidden,
                     });
                 }
                 FileEvent::Size {
                     length,
-                    is_included: true,
-                } if !is_hidden => {
-                    base = *length;
-                    ends.clear();
-                    choices.kept = choices.kept.min(base);
+                    is_included,
+                    zeros,
+                } => {
+                    if !*is_included {
+                        let end = length.next_multiple_of(PAGE);
+                        *zeros = *length..live_length.min(end).min(kept_pages);
+                        if model != PowerLoss::Posix {
+                            kept_pages = kept_pages.min(end);
+                        }
+                    } else if kept_pages == usize::MAX {
+                        base = *length;
+                        ends.clear();
+                        choices.kept = choices.kept.min(base);
+                    }
+                    live_length = *length;
                 }
-                // Nothing that follows a truncation reaches a journaled disk before the truncation.
-                FileEvent::Size { .. } => is_hidden |= model != PowerLoss::Posix,
             }
         }
         choices.lengths = lengths::possible(base, ends);
@@ -147,11 +150,14 @@ impl ContentChoices {
     }
 
     fn add_sectors(&mut self, events: &[FileEvent<'_>], at_sync: &DurableBytes) {
-        let visible = self.writes.iter().filter(|write| !write.is_hidden);
         let size = self.sector_size;
         let sectors = |range: Range<usize>| range.start / size..range.end.div_ceil(size);
-        let mut touched: BTreeSet<usize> = visible
-            .flat_map(|write| sectors(write.range.clone()))
+        let writes = self.writes.iter().map(|write| write.range.start..write.end);
+        let zeros = events.iter().filter_map(FileEvent::zeros);
+        let mut touched: BTreeSet<usize> = writes
+            .chain(zeros)
+            .filter(|range| !range.is_empty())
+            .flat_map(sectors)
             .collect();
         for page in at_sync.lost.keys() {
             touched.extend(sectors(page * PAGE..(page + 1) * PAGE));
@@ -187,7 +193,7 @@ impl ContentChoices {
                         range.start.max(*offset),
                         range.end.min(offset + bytes.len()),
                     );
-                    if from < to && !self.writes[writes - 1].is_hidden {
+                    if from < to && range.start < self.writes[writes - 1].end {
                         live[from - range.start..to - range.start]
                             .copy_from_slice(&bytes[from - offset..to - offset]);
                         let bytes = live.clone();
@@ -197,9 +203,14 @@ impl ContentChoices {
                 FileEvent::Size {
                     length,
                     is_included,
+                    zeros,
                 } => {
                     let cut = length.saturating_sub(range.start).min(live.len());
                     live[cut..].fill(0);
+                    if zeros.start < range.end && range.start < zeros.end {
+                        let bytes = live.clone();
+                        versions.push(Version { writes, bytes });
+                    }
                     if *is_included {
                         versions
                             .iter_mut()
@@ -341,52 +352,4 @@ impl ContentChoices {
         let missing = self.writes.iter().enumerate().filter(is_missing);
         missing.map(|(_, write)| write.call).collect()
     }
-}
-
-/// Lists the events of a file since its last sync.
-fn events_since<'a>(
-    journal: &'a Journal,
-    durable: &Durable<'_>,
-    calls: usize,
-    file: NodeId,
-    since: usize,
-    included: &Included,
-) -> Vec<FileEvent<'a>> {
-    let log = journal.until(calls).iter().enumerate().skip(since);
-    let mut events = Vec::new();
-    for (index, logged) in log {
-        match &logged.event {
-            Event::Write {
-                file: written,
-                offset,
-                bytes,
-                ..
-            } if *written == file => {
-                events.push(FileEvent::Write {
-                    call: logged.call,
-                    offset: *offset,
-                    bytes,
-                });
-            }
-            Event::Metadata(parts) => {
-                let unit = durable.units.partition_point(|unit| unit.index < index);
-                for (number, part) in parts.iter().enumerate() {
-                    if let Part::Size {
-                        file: resized,
-                        length,
-                    } = part
-                        && *resized == file
-                    {
-                        let (length, is_included) = (*length, included.has((unit, number)));
-                        events.push(FileEvent::Size {
-                            length,
-                            is_included,
-                        });
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    events
 }

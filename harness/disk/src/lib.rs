@@ -4,6 +4,7 @@
 mod content;
 mod durable;
 mod durable_bytes;
+mod file_events;
 mod file_system;
 mod journal;
 mod lengths;

@@ -17,7 +17,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// The number of violations that are shown in full.
-const SHOWN: usize = 5;
+const SHOWN: usize = 20;
 
 #[derive(Debug)]
 pub(crate) struct Campaign<'a> {
@@ -111,60 +111,52 @@ impl<'a> Campaign<'a> {
             ops: Vec::new(),
         };
         let (before, live) = (empty.journal().live(), history.journal.live());
-        let lost = self.options.lost;
-        let observations = bench.run(&program, &before, &live, lost, &mut rng)?;
+        let trial = bench.run(&program, &before, &live, self.options.lost, &mut rng)?;
         self.programs += 1;
-        self.cuts += observations.len();
+        self.cuts += trial.observations.len();
         let mut distinct: HashSet<&Snapshot> = HashSet::new();
+        // A state that stays outside of a model through several cuts counts once.
         let mut known: HashSet<(PowerLoss, &Snapshot)> = HashSet::new();
-        for observation in &observations {
+        let mut violations: Vec<(&Observation, String)> = Vec::new();
+        for observation in &trial.observations {
             let state = match &observation.found {
                 Ok(state) => state,
                 Err(error) => {
                     self.unreadable += 1;
-                    self.violate(seed, &program, &before, observation, error);
+                    violations.push((observation, error.clone()));
                     continue;
                 }
             };
             distinct.insert(state);
             for (number, model) in models.iter().enumerate() {
-                // A state that stays outside through several cuts counts once.
                 if !model.has(state, &observation.moment.calls())
                     && known.insert((model.model(), state))
                 {
                     self.outside[number].1 += 1;
-                    let reason = outside(model, state, observation);
-                    self.violate(seed, &program, &before, observation, &reason);
+                    violations.push((observation, outside(model, state, observation)));
                 }
             }
         }
         self.distinct += distinct.len();
-        Ok(())
-    }
-
-    fn violate(
-        &mut self,
-        seed: u64,
-        program: &Program,
-        before: &Snapshot,
-        observation: &Observation,
-        reason: &str,
-    ) {
-        self.violations += 1;
-        if self.violations > SHOWN {
-            return;
+        for (observation, reason) in violations {
+            self.violations += 1;
+            if self.violations <= SHOWN {
+                let name = self.file_system.name();
+                let moment = &observation.moment;
+                println!(
+                    "\n{name}: {reason}  the power was cut {}; {} calls had returned, {} were made\n  \
+                     files before the first call:\n{}  calls:\n{}  requests to the disk:\n    {}\n  \
+                     to repeat: power_cuts --file-system {name} --seed {seed} --programs 1\n",
+                    moment.cut,
+                    moment.returned,
+                    moment.started,
+                    shown::state(&before),
+                    shown::calls(&program),
+                    trial.requests,
+                );
+            }
         }
-        let (name, moment) = (self.file_system.name(), &observation.moment);
-        println!(
-            "\n{name}: {reason}\n  the power was cut {}; {} calls had returned, {} were made\n  \
-             files before the first call:\n{}  calls:\n{}  \
-             to repeat: power_cuts --file-system {name} --seed {seed} --programs 1\n",
-            moment.cut,
-            moment.returned,
-            moment.started,
-            shown::state(before),
-            shown::calls(program),
-        );
+        Ok(())
     }
 }
 

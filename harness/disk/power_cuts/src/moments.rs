@@ -87,6 +87,7 @@ pub(crate) fn moments(
                 disk.unflushed.clear();
                 disk.cut(Cut::Flush, None);
             }
+            Record::Background(_) => {}
             Record::Start => disk.started += 1,
             Record::Return => {
                 disk.returned += 1;

@@ -1,5 +1,6 @@
 //! The disk under a file system, with a log of its requests.
 
+use crate::background::Background;
 use crate::image::Image;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,6 +13,8 @@ pub(crate) enum Record {
     },
     /// All earlier writes are durable.
     Flush,
+    /// The kernel works of its own accord.
+    Background(Background),
     /// The program makes its next call.
     Start,
     /// The call has returned.

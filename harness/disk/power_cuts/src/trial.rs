@@ -35,6 +35,14 @@ pub(crate) struct Bench {
     interrupted: Arc<AtomicBool>,
 }
 
+/// The cuts of one run of a program.
+#[derive(Debug)]
+pub(crate) struct Trial {
+    pub(crate) observations: Vec<Observation>,
+    /// The requests to the disk, as text.
+    pub(crate) requests: String,
+}
+
 /// The disk after a cut.
 #[derive(Debug)]
 pub(crate) struct Observation {
@@ -76,7 +84,7 @@ impl Bench {
         live: &Snapshot,
         lost: usize,
         rng: &mut ChaCha8Rng,
-    ) -> Result<Vec<Observation>> {
+    ) -> Result<Trial> {
         let (base, log) = self.record(program, before, live, rng)?;
         let mut observations = Vec::new();
         let mut current = self.recover(base.clone())?;
@@ -94,7 +102,11 @@ impl Bench {
             };
             observations.push(Observation { moment, found });
         }
-        Ok(observations)
+        let requests = requests(&log);
+        Ok(Trial {
+            observations,
+            requests,
+        })
     }
 
     /// Makes the calls of a program on a new file system. Returns the disk before the first call,
@@ -118,6 +130,7 @@ impl Bench {
         let mut caller = Caller::new(root.clone());
         for (number, op) in program.ops.iter().enumerate() {
             if let Some(background) = Background::draw(rng) {
+                self.recorder.add(Record::Background(background));
                 let done = background.run(&root, &mut other);
                 done.map_err(Error::at("work in the background of", &root))?;
             }
@@ -156,4 +169,24 @@ impl Bench {
     fn mount(&self) -> Result<crate::device::Mounted> {
         self.device.mount(&self.mountpoint, self.file_system.name())
     }
+}
+
+/// Formats a log: `w` for a write, `F` for a flush, each call with its requests in brackets, and the
+/// kernel's own work in parentheses.
+fn requests(log: &[Record]) -> String {
+    let mut text = String::new();
+    let mut calls = 0;
+    for record in log {
+        match record {
+            Record::Write { .. } => text.push('w'),
+            Record::Flush => text.push('F'),
+            Record::Background(background) => text += &format!(" ({background:?}) "),
+            Record::Start => {
+                calls += 1;
+                text += &format!(" {calls}[");
+            }
+            Record::Return => text.push(']'),
+        }
+    }
+    text
 }

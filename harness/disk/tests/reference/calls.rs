@@ -274,6 +274,7 @@ impl Disk {
                 }
                 Part::Size { file, length } => {
                     let node = &mut self.nodes[*file];
+                    let before = node.bytes.len();
                     node.bytes.resize(*length, 0);
                     node.data_dirty = true;
                     node.meta_dirty = true;
@@ -282,6 +283,8 @@ impl Disk {
                     node.events.push(Event::Size {
                         unit: self.units.len(),
                         length: *length,
+                        before,
+                        after: node.bytes.clone(),
                     });
                 }
                 Part::Mode { node, mode } => {

@@ -2,6 +2,7 @@
 
 use super::{Disk, Entries, Entry, Event, Kind, Model, Part, Parts, ROOT, State};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// The most changes whose subsets are enumerated under `Posix`.
 const MOST_CHANGES: usize = 16;
@@ -139,26 +140,45 @@ impl Disk {
         limit: usize,
     ) -> Option<BTreeSet<Vec<u8>>> {
         let node = &self.nodes[file];
-        let mut visible: Vec<&Event> = Vec::new();
-        for event in &node.events {
-            match event {
-                Event::Size { unit, .. } if !chosen.contains(&(*unit, 0)) => {
-                    if self.model != Model::Posix {
-                        break;
-                    }
-                }
-                Event::Size { .. } | Event::Write { .. } => visible.push(event),
-            }
-        }
+        let mut visible: Vec<Change<'_>> = Vec::new();
         let mut base = node.durable.len();
         let mut ends: Vec<usize> = Vec::new();
-        for event in &visible {
+        // Later bytes behind this offset wait for a truncation that is not chosen.
+        let mut waiting: Option<usize> = None;
+        for event in &node.events {
             match event {
-                Event::Size { length, .. } => {
+                Event::Size { unit, length, .. } if chosen.contains(&(*unit, 0)) => {
                     base = *length;
                     ends.clear();
+                    visible.push(Change::Cut(*length));
                 }
-                Event::Write { end, .. } => ends.push(*end),
+                // A truncation writes zeros to the rest of its block, as data.
+                Event::Size {
+                    length,
+                    before,
+                    after,
+                    ..
+                } => {
+                    let block_end = length.next_multiple_of(BLOCK);
+                    let end = waiting.map_or(block_end, |from| from.min(block_end));
+                    visible.push(Change::Bytes {
+                        range: *length..end.min(*before),
+                        after,
+                    });
+                    if self.model != Model::Posix {
+                        waiting = Some(end);
+                    }
+                }
+                Event::Write { start, end, after } => {
+                    if waiting.is_none() {
+                        ends.push(*end);
+                    }
+                    let end = waiting.map_or(*end, |from| from.min(*end));
+                    visible.push(Change::Bytes {
+                        range: *start..end,
+                        after,
+                    });
+                }
             }
         }
         let grown = ends.iter().copied().max().unwrap_or(base).max(base);
@@ -242,19 +262,30 @@ impl Disk {
     }
 }
 
-/// Returns the bytes that one sector can have: at the last sync, or after a write that touched it.
+/// A change of a file's data that the disk can have.
+enum Change<'a> {
+    /// The live bytes after a change of this range.
+    Bytes {
+        range: Range<usize>,
+        after: &'a [u8],
+    },
+    /// A chosen truncation to this length.
+    Cut(usize),
+}
+
+/// Returns the bytes that one sector can have: at the last sync, or after a change that touched it.
 fn sector_choices(
     durable: &[u8],
-    visible: &[&Event],
+    visible: &[Change<'_>],
     start: usize,
     sector: usize,
 ) -> BTreeSet<Vec<u8>> {
-    let cut = |image: &[u8], later: &[&Event]| {
+    let cut = |image: &[u8], later: &[Change<'_>]| {
         let tail = image.get(start..).unwrap_or_default();
         let mut bytes = tail[..tail.len().min(sector)].to_vec();
         bytes.resize(sector, 0);
-        for event in later {
-            if let Event::Size { length, .. } = event {
+        for change in later {
+            if let Change::Cut(length) = change {
                 let kept = length.saturating_sub(start).min(sector);
                 bytes[kept..].fill(0);
             }
@@ -262,13 +293,9 @@ fn sector_choices(
         bytes
     };
     let mut choices = BTreeSet::from([cut(durable, visible)]);
-    for (number, event) in visible.iter().enumerate() {
-        if let Event::Write {
-            start: from,
-            end,
-            after,
-        } = event
-            && (*from < start + sector && *end > start)
+    for (number, change) in visible.iter().enumerate() {
+        if let Change::Bytes { range, after } = change
+            && (range.start < start + sector && range.end > start)
         {
             choices.insert(cut(after, &visible[number + 1..]));
         }

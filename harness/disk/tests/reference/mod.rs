@@ -201,6 +201,8 @@ enum Event {
     Size {
         unit: usize,
         length: usize,
+        before: usize,
+        after: Vec<u8>,
     },
 }
 
