@@ -1,7 +1,9 @@
 //! Cuts the power of real file systems, and compares the disks with the models.
 
 #![forbid(unsafe_code)]
-#![cfg(target_os = "linux")]
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("only Linux has the file systems whose power is cut");
 
 mod admissible;
 mod background;
