@@ -62,7 +62,7 @@ pub(crate) fn moments(
     lost: usize,
     rng: &mut ChaCha8Rng,
 ) -> Vec<Moment> {
-    let mut disk = Disk {
+    let mut cutter = Cutter {
         moments: Vec::new(),
         now: base.clone(),
         flushed: base.clone(),
@@ -70,36 +70,36 @@ pub(crate) fn moments(
         returned: 0,
         started: 0,
     };
-    disk.cut(Cut::Return, None);
+    cutter.cut(Cut::Return, None);
     let mut writes = 0;
     for record in log {
         match record {
             Record::Write { offset, bytes } => {
                 writes += 1;
-                disk.now.write_at(*offset, bytes);
-                disk.unflushed.push((writes, *offset, Arc::clone(bytes)));
-                let image = disk.now.clone();
-                disk.cut(Cut::Write(writes, bytes.len()), Some(image));
+                cutter.now.write_at(*offset, bytes);
+                cutter.unflushed.push((writes, *offset, Arc::clone(bytes)));
+                let image = cutter.now.clone();
+                cutter.cut(Cut::Write(writes, bytes.len()), Some(image));
             }
             Record::Flush => {
-                disk.lose(lost, rng);
-                disk.flushed = disk.now.clone();
-                disk.unflushed.clear();
-                disk.cut(Cut::Flush, None);
+                cutter.lose(lost, rng);
+                cutter.flushed = cutter.now.clone();
+                cutter.unflushed.clear();
+                cutter.cut(Cut::Flush, None);
             }
             Record::Background(_) => {}
-            Record::Start => disk.started += 1,
+            Record::Start => cutter.started += 1,
             Record::Return => {
-                disk.returned += 1;
-                disk.cut(Cut::Return, None);
-                disk.lose(lost, rng);
+                cutter.returned += 1;
+                cutter.cut(Cut::Return, None);
+                cutter.lose(lost, rng);
             }
         }
     }
-    disk.moments
+    cutter.moments
 }
 
-struct Disk {
+struct Cutter {
     moments: Vec<Moment>,
     now: Image,
     /// The content at the last flush, and the writes since, with their numbers.
@@ -109,7 +109,7 @@ struct Disk {
     started: usize,
 }
 
-impl Disk {
+impl Cutter {
     fn cut(&mut self, cut: Cut, image: Option<Image>) {
         self.moments.push(Moment {
             image,

@@ -171,8 +171,8 @@ impl Bench {
     }
 }
 
-/// Formats a log: `w` for a write, `F` for a flush, each call with its requests in brackets, and the
-/// kernel's own work in parentheses.
+/// Formats a log: `w` for a write, `F` for a flush, each call with its requests in brackets, and
+/// the kernel's own work in parentheses.
 fn requests(log: &[Record]) -> String {
     let mut text = String::new();
     let mut calls = 0;
