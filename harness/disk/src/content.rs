@@ -142,6 +142,10 @@ impl ContentChoices {
                     }
                     live_length = *length;
                 }
+                FileEvent::Sync(range) => {
+                    base = base.max(range.end.min(live_length));
+                    ends.retain(|end| *end > base);
+                }
             }
         }
         choices.lengths = lengths::possible(base, ends);
@@ -153,9 +157,8 @@ impl ContentChoices {
         let size = self.sector_size;
         let sectors = |range: Range<usize>| range.start / size..range.end.div_ceil(size);
         let writes = self.writes.iter().map(|write| write.range.start..write.end);
-        let zeros = events.iter().filter_map(FileEvent::zeros);
         let mut touched: BTreeSet<usize> = writes
-            .chain(zeros)
+            .chain(events.iter().map(FileEvent::range))
             .filter(|range| !range.is_empty())
             .flat_map(sectors)
             .collect();
@@ -215,6 +218,12 @@ impl ContentChoices {
                         versions
                             .iter_mut()
                             .for_each(|version| version.bytes[cut..].fill(0));
+                    }
+                }
+                FileEvent::Sync(synced) => {
+                    if synced.contains(&range.start) {
+                        let bytes = live.clone();
+                        versions = vec![Version { writes, bytes }];
                     }
                 }
             }

@@ -5,6 +5,7 @@ use crate::file_system::{FileSystem, NodeId, Slot};
 use crate::journal::{Event, Journal, Part, SyncKind};
 use crate::power_loss::PowerLoss;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::Range;
 
 /// The number of a metadata change, and of one of its parts.
 pub(crate) type PartId = (usize, usize);
@@ -19,6 +20,8 @@ pub(crate) struct Durable<'a> {
     /// The number of changes that the last commit of ext4 made durable.
     pub(crate) committed: usize,
     files: BTreeMap<NodeId, DurableBytes>,
+    /// The whole pages that each sync of a range made durable, by the index of the sync in the log.
+    pub(crate) ranges: BTreeMap<usize, Range<usize>>,
 }
 
 /// The metadata change of one call.
@@ -39,6 +42,7 @@ impl<'a> Durable<'a> {
                 parts: HashSet::new(),
                 committed: 0,
                 files: BTreeMap::new(),
+                ranges: BTreeMap::new(),
             },
             journal,
             power_loss,
@@ -70,8 +74,8 @@ impl<'a> Durable<'a> {
                 }
                 // After a failed sync of a directory, the file system accepts no changes.
                 Event::Sync { .. } | Event::SyncAll if walk.is_aborted => {}
-                Event::Sync { node, kind } => match walk.live.file(*node) {
-                    Some(_) => walk.sync_file(*node, *kind, index),
+                Event::Sync { node, kind, range } => match walk.live.file(*node) {
+                    Some(_) => walk.sync_file(*node, *kind, range.as_ref(), index),
                     None => walk.sync_directory(*node, index),
                 },
                 Event::FailedSync { node } => walk.fail_sync(*node),
@@ -156,7 +160,13 @@ impl Walk<'_> {
         }
     }
 
-    fn sync_file(&mut self, file: NodeId, kind: SyncKind, index: usize) {
+    fn sync_file(
+        &mut self,
+        file: NodeId,
+        kind: SyncKind,
+        range: Option<&Range<usize>>,
+        index: usize,
+    ) {
         let durable = &self.durable;
         let is_durable = |id: PartId| match self.power_loss {
             PowerLoss::Ext4Ordered => id.0 < durable.committed,
@@ -172,13 +182,24 @@ impl Walk<'_> {
             return;
         }
         let is_full = kind == SyncKind::Full || is_new && self.power_loss != PowerLoss::Posix;
-        changes.data = false;
-        changes.any &= !is_full;
+        match range {
+            None => changes.dirty.clear(),
+            Some(range) => {
+                let pages = range.start / PAGE..range.end.div_ceil(PAGE);
+                changes.dirty.retain(|page| !pages.contains(page));
+                let pages = pages.start * PAGE..pages.end * PAGE;
+                self.durable.ranges.insert(index, pages);
+            }
+        }
+        changes.data = !changes.dirty.is_empty();
+        changes.any &= !is_full || changes.data;
         let last_change = match kind {
             SyncKind::Full => changes.sync,
             SyncKind::Data => changes.data_sync,
         };
-        self.keep_bytes(file, index);
+        if range.is_none() {
+            self.keep_bytes(file, index);
+        }
         self.commit_after(last_change, index);
         match self.power_loss {
             PowerLoss::Posix => self.keep(|part| match part {

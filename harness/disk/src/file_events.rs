@@ -23,13 +23,17 @@ pub(crate) enum FileEvent<'a> {
         /// new length is included.
         zeros: Range<usize>,
     },
+    /// A sync of these bytes alone.
+    Sync(Range<usize>),
 }
 
 impl FileEvent<'_> {
-    pub(crate) fn zeros(&self) -> Option<Range<usize>> {
+    /// Returns the bytes that the disk can have otherwise than at the last sync, but for writes.
+    pub(crate) fn range(&self) -> Range<usize> {
         match self {
-            Self::Write { .. } => None,
-            Self::Size { zeros, .. } => Some(zeros.clone()),
+            Self::Write { .. } => 0..0,
+            Self::Size { zeros, .. } => zeros.clone(),
+            Self::Sync(range) => range.clone(),
         }
     }
 }
@@ -75,6 +79,10 @@ pub(crate) fn since<'a>(
                         });
                     }
                 }
+            }
+            Event::Sync { node, .. } if *node == file => {
+                let range = durable.ranges.get(&index).cloned();
+                events.extend(range.map(FileEvent::Sync));
             }
             _ => {}
         }

@@ -1,7 +1,6 @@
 //! The states that the models allow for a program.
 
 use crate::programs::Program;
-use crate::reference::{Op, WriteSync};
 use clarity_chaos_disk::{Journal, PowerLoss, Snapshot};
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -31,27 +30,18 @@ pub(crate) struct History {
 impl History {
     /// The power can fail between a write and its sync, although the program made one call.
     pub(crate) fn new(program: &Program) -> Self {
-        let mut split = Program {
-            before: program.before.clone(),
-            ops: Vec::new(),
-        };
+        let mut middles = HashSet::new();
+        let journal = program.journal_with(&mut |journal| {
+            journal.end_call();
+            middles.insert(journal.calls());
+        });
         let mut steps = vec![0];
-        for op in &program.ops {
-            let mut op = op.clone();
-            let mut after = None;
-            if let Op::Write { handle, sync, .. } = &mut op {
-                let handle = *handle;
-                after = match std::mem::replace(sync, WriteSync::None) {
-                    WriteSync::None => None,
-                    WriteSync::Data => Some(Op::Fdatasync { handle }),
-                    WriteSync::Full => Some(Op::Fsync { handle }),
-                };
-            }
-            split.ops.push(op);
-            split.ops.extend(after);
-            steps.push(split.ops.len());
+        let mut step = 0;
+        for _ in &program.ops {
+            step += 1;
+            step += usize::from(middles.contains(&step));
+            steps.push(step);
         }
-        let journal = split.journal();
         Self { journal, steps }
     }
 

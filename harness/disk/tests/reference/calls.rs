@@ -1,6 +1,6 @@
 //! Applies calls to the live file system, and records their units and events.
 
-use super::{Disk, Event, Kind, Op, Part, ROOT, WriteSync};
+use super::{BLOCK, Disk, Event, Kind, Op, Part, ROOT, WriteSync};
 
 impl Disk {
     /// Makes one call. A call that Linux refuses changes nothing.
@@ -246,10 +246,12 @@ impl Disk {
             end,
             after: node.bytes.clone(),
         });
+        let blocks = start / BLOCK..end.div_ceil(BLOCK);
+        node.dirty_blocks.extend(blocks.clone());
         match sync {
             WriteSync::None => {}
-            WriteSync::Data => self.fdatasync(file),
-            WriteSync::Full => self.fsync(file),
+            WriteSync::Data => self.sync_blocks(file, blocks, false),
+            WriteSync::Full => self.sync_blocks(file, blocks, true),
         }
     }
 

@@ -1,14 +1,11 @@
 //! Enumerates the states: choices of metadata, of lengths and of sectors.
 
-use super::{Disk, Entries, Entry, Event, Kind, Model, Part, Parts, ROOT, State};
+use super::{BLOCK, Disk, Entries, Entry, Event, Kind, Model, Part, Parts, ROOT, State};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// The most changes whose subsets are enumerated under `Posix`.
 const MOST_CHANGES: usize = 16;
-
-/// Lengths between the base and the grown length are multiples of this number.
-const BLOCK: usize = 4096;
 
 impl Disk {
     /// Returns the parts of the first units.
@@ -169,6 +166,12 @@ impl Disk {
                         waiting = Some(end);
                     }
                 }
+                Event::Sync { start, end, after } => {
+                    base = base.max(*end.min(&after.len()));
+                    ends.retain(|end| *end > base);
+                    let range = *start..*end;
+                    visible.push(Change::Synced { range, after });
+                }
                 Event::Write { start, end, after } => {
                     if waiting.is_none() {
                         ends.push(*end);
@@ -269,6 +272,11 @@ enum Change<'a> {
         range: Range<usize>,
         after: &'a [u8],
     },
+    /// The live bytes at a sync of this range.
+    Synced {
+        range: Range<usize>,
+        after: &'a [u8],
+    },
     /// A chosen truncation to this length.
     Cut(usize),
 }
@@ -298,6 +306,11 @@ fn sector_choices(
             && (range.start < start + sector && range.end > start)
         {
             choices.insert(cut(after, &visible[number + 1..]));
+        }
+        if let Change::Synced { range, after } = change
+            && range.contains(&start)
+        {
+            choices = BTreeSet::from([cut(after, &visible[number + 1..])]);
         }
     }
     choices

@@ -10,6 +10,9 @@ mod syncs;
 
 const ROOT: usize = 0;
 
+/// Lengths between the base and the grown length are multiples of this number, in bytes.
+const BLOCK: usize = 4096;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Model {
     Posix,
@@ -17,7 +20,7 @@ pub(crate) enum Model {
     Ext4Ordered,
 }
 
-/// The sync that is a part of a write: none, `O_DSYNC`, `O_SYNC`.
+/// The sync that is a part of a write: none, `O_DSYNC`, `O_SYNC`. It syncs the blocks of the write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum WriteSync {
     None,
@@ -204,6 +207,12 @@ enum Event {
         before: usize,
         after: Vec<u8>,
     },
+    /// A sync of whole blocks.
+    Sync {
+        start: usize,
+        end: usize,
+        after: Vec<u8>,
+    },
 }
 
 /// A file, directory or symlink.
@@ -224,6 +233,8 @@ struct Node {
     /// The bytes at the last sync, and all events since.
     durable: Vec<u8>,
     events: Vec<Event>,
+    /// The blocks with written bytes that no sync brought.
+    dirty_blocks: BTreeSet<usize>,
 }
 
 struct Disk {
@@ -285,6 +296,7 @@ impl Disk {
             sync_step: 0,
             datasync_step: 0,
             events: Vec::new(),
+            dirty_blocks: BTreeSet::new(),
         });
         self.nodes.len() - 1
     }

@@ -1,7 +1,8 @@
 //! Syncs: the parts and the bytes that they make durable.
 
-use super::{Disk, Model, Part, Parts, ROOT};
+use super::{BLOCK, Disk, Event, Model, Part, Parts, ROOT};
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 impl Disk {
     pub(super) fn fsync(&mut self, file: usize) {
@@ -27,6 +28,27 @@ impl Disk {
     }
 
     fn sync_file(&mut self, file: usize, full: bool) {
+        self.sync_metadata(file, full);
+        self.make_bytes_durable(file);
+        self.nodes[file].data_dirty = false;
+    }
+
+    /// Syncs the bytes of these blocks, and the metadata as after a sync of all bytes.
+    pub(super) fn sync_blocks(&mut self, file: usize, blocks: Range<usize>, full: bool) {
+        self.sync_metadata(file, full);
+        let node = &mut self.nodes[file];
+        node.dirty_blocks.retain(|block| !blocks.contains(block));
+        node.data_dirty = !node.dirty_blocks.is_empty();
+        // The times of the other blocks' writes are there, but a later fsync has bytes to bring.
+        node.meta_dirty |= node.data_dirty;
+        node.events.push(Event::Sync {
+            start: blocks.start * BLOCK,
+            end: blocks.end * BLOCK,
+            after: node.bytes.clone(),
+        });
+    }
+
+    fn sync_metadata(&mut self, file: usize, full: bool) {
         let with_metadata = full || self.is_new(file) && self.model != Model::Posix;
         let node = &self.nodes[file];
         self.commit_if(if full {
@@ -54,8 +76,6 @@ impl Disk {
             }
             Model::Ext4Ordered => {}
         }
-        self.make_bytes_durable(file);
-        self.nodes[file].data_dirty = false;
         if with_metadata {
             self.nodes[file].meta_dirty = false;
         }
@@ -108,6 +128,7 @@ impl Disk {
         let node = &mut self.nodes[file];
         node.durable = node.bytes.clone();
         node.events.clear();
+        node.dirty_blocks.clear();
     }
 
     /// Commits as ext4 does, if the last change of the synced node is not committed.

@@ -3,7 +3,7 @@
 use super::{MODELS, has, numbers, overwrite};
 use crate::facts::before;
 use crate::facts::ops::*;
-use crate::reference::{Entry, Model, Op, states};
+use crate::reference::{Entry, Model, Op, WriteSync, states};
 use std::collections::BTreeSet;
 
 #[test]
@@ -129,6 +129,39 @@ fn growth_follows_a_truncation_but_for_posix() {
     for model in [Model::Journaled, Model::Ext4Ordered] {
         assert!(has(&program, model, "d0/, a=100:Ma n1, x=100:x n1"));
     }
+}
+
+#[test]
+fn synced_write_brings_its_pages_alone() {
+    let synced_write = Op::Write {
+        handle: 0,
+        at: Some(0),
+        bytes: b"M".to_vec(),
+        sync: WriteSync::Full,
+    };
+    // The last 904 bytes are in another page than the synced write.
+    let program = [create("c"), write(0, 100, 4_900, b'N'), synced_write];
+    for model in MODELS {
+        assert!(has(
+            &program,
+            model,
+            "d0/, a=100:a n1, c=5000:0MN n1, x=100:x n1"
+        ));
+        assert!(has(
+            &program,
+            model,
+            "d0/, a=100:a n1, c=4096:0MN n1, x=100:x n1"
+        ));
+        assert!(!has(
+            &program,
+            model,
+            "d0/, a=100:a n1, c=4096:0M n1, x=100:x n1"
+        ));
+    }
+    // With the length 5,000, two sectors are old or new.
+    assert_eq!(numbers(&program), [6, 5, 5]);
+    let program = [&program[..], &[fdatasync(0)]].concat();
+    assert_eq!(numbers(&program), [2, 1, 1]);
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn add(journal: &mut Journal, effect: &Effect) {
             };
             journal.write(file, offset, bytes);
             if let Some(sync) = sync {
-                journal.sync(file, kind(*sync));
+                journal.sync_range(file, kind(*sync), offset..offset + bytes.len());
             }
         }
         Effect::Truncate { path, length } => {
